@@ -1,0 +1,1 @@
+"""Say what a convolutional network is, check it, and compile it to a model that runs."""

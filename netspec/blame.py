@@ -1,0 +1,193 @@
+"""Why shapes don't fit: how each side came about, and the change that would mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from netspec.diagnostics import Diagnostic, Label
+from netspec.ir import Instance, Layer, Node, Value
+from netspec.ops import Op, Shape, ShapeError, attributes, text
+from netspec.source import Span
+from netspec.syntax import Call
+
+Operand = tuple[Value, Span, bool]
+"""A value, its place, and whether it was named there (and did not just flow in)."""
+
+
+def shape_fault(
+    error: ShapeError,
+    call: Call,
+    operands: Sequence[Operand],
+    op: type[Op],
+    attrs: Mapping[str, Any],
+    makers: Mapping[Value, Node],
+    places: Mapping[Value, Span],
+) -> Diagnostic:
+    """The diagnostic of a shape error: its place, and where the inputs were made."""
+    span = call.op.span
+    label = ""
+    if isinstance(error.at, str):
+        at = next((f for f in call.fields if f.name.text == error.at), None)
+        span = at.span if at else span
+    elif isinstance(error.at, int):
+        value, place, given = operands[error.at]
+        span = place if given else span
+        label = text(value.shape)
+    help_ = [error.help] if error.help else []
+    message = error.message
+    if error.code == "shape-mismatch":
+        message = _compare(error, call.op.text, [v for v, _, _ in operands])
+        help_ += _mends(call.op.text, [v for v, _, _ in operands], makers)
+    elif error.code == "window-too-large":
+        help_ += _smaller_window(op, attrs, operands[0][0].shape)
+    return Diagnostic(
+        error.code,
+        message,
+        span,
+        label,
+        others=_origins([v for v, _, _ in operands], makers, places, span),
+        help=tuple(help_),
+    )
+
+
+def _compare(error: ShapeError, keyword: str, values: Sequence[Value]) -> str:
+    """Name the two sides of a mismatch."""
+    odd = values[error.at] if isinstance(error.at, int) else values[-1]
+    other = next((v for v in values if v.shape != odd.shape), None)
+    if other is None:
+        return error.message
+    equal = "equal shapes" if keyword != "concat" else "equal height and width"
+    pair = sorted((other, odd), key=values.index)
+    sides = ", but ".join(f"{v.name} is {text(v.shape)}" for v in pair[:1])
+    sides += f" and {pair[1].name} is {text(pair[1].shape)}"
+    return f"{keyword} needs {equal}, but {sides}"
+
+
+def _origins(
+    values: Sequence[Value],
+    makers: Mapping[Value, Node],
+    places: Mapping[Value, Span],
+    primary: Span,
+) -> tuple[Label, ...]:
+    """Where each input got its shape, and from which attributes."""
+    labels = []
+    for value in dict.fromkeys(values):
+        node = _shaper(value, makers)
+        place = node.span if node else places.get(value)
+        if place is None or place == primary:
+            continue
+        how = _settings(node)
+        label = f"{value.name} is {text(value.shape)} from here"
+        labels.append(Label(place, label + (f": {how}" if how else "")))
+    return tuple(labels)
+
+
+def _shaper(value: Value, makers: Mapping[Value, Node]) -> Node | None:
+    """The layer that gave a value its shape: those that only pass it on are skipped."""
+    node = makers.get(value)
+    while isinstance(node, Layer) and len(node.inputs) == 1:
+        if node.inputs[0].shape != value.shape or hasattr(node.op, "kernel"):
+            break
+        before = makers.get(node.inputs[0])
+        if before is None:
+            break
+        node = before
+    return node
+
+
+def _settings(node: Node | None) -> str:
+    """The attributes of a layer that shape its output, as a person would say them."""
+    if isinstance(node, Instance):
+        return f"an instance of {node.block.module}"
+    if node is None or not hasattr(node.op, "kernel"):
+        return ""
+    op: Any = node.op
+    parts = [f"kernel {text(op.kernel)}"]
+    if op.stride != (1, 1):
+        parts.append(f"stride {_pair(op.stride)}")
+    top, bottom, left, right = op.pad
+    equal = top == bottom == left == right
+    parts.append(f"pad {top}" if equal else f"pad {top}, {bottom}, {left}, {right}")
+    if op.dilation != (1, 1):
+        parts.append(f"dilation {_pair(op.dilation)}")
+    return ", ".join(parts)
+
+
+def _pair(pair: tuple[int, int]) -> str:
+    return str(pair[0]) if pair[0] == pair[1] else text(pair)
+
+
+# --- mends ---------------------------------------------------------------------------------------
+
+
+def _mends(keyword: str, values: Sequence[Value], makers: Mapping[Value, Node]) -> list[str]:
+    """A field of one layer that would make the shapes equal, if there is one."""
+    last: list[str] = []
+    for value in reversed(values):
+        targets = {v.shape for v in values if v.shape != value.shape}
+        if len(targets) != 1:
+            continue
+        target = targets.pop()
+        node = _shaper(value, makers)
+        if not isinstance(node, Layer) or len(value.shape) != 3 or len(target) != 3:
+            continue
+        mend = _mend(keyword, node, value.shape, target)
+        if mend:
+            place = f" at {value.name} (line {node.span.line})"
+            if mend.startswith("`pad"):
+                return [f"{mend}{place} makes them equal"]
+            last = last or [f"{mend}{place} makes them equal"]
+    return last
+
+
+def _mend(keyword: str, node: Layer, shape: Shape, target: Shape) -> str:
+    channels_matter = keyword != "concat"
+    if shape[1:] != target[1:]:
+        if channels_matter and shape[0] != target[0]:
+            return ""
+        for name, candidate, written in _variants(node.op):
+            try:
+                inputs = [v.shape for v in node.inputs]
+                if candidate.bind(inputs).outputs(inputs)[0][1:] == target[1:]:
+                    return f"`{name}: {written}`"
+            except ShapeError:
+                continue
+        return ""
+    if channels_matter and any(a.name == "filters" for a in attributes(type(node.op))):
+        return f"`filters: {target[0]}`"
+    return ""
+
+
+def _variants(op: Op) -> list[tuple[str, Op, str]]:
+    """The op with another pad or stride, the likeliest first."""
+    if not hasattr(op, "kernel"):
+        return []
+    variants: list[tuple[str, Op, str]] = []
+    largest = min(max(op.kernel), 16)
+    for pad in range(largest):
+        variants.append(("pad", replace(op, pad=(pad,) * 4), str(pad)))  # type: ignore[call-arg]
+    height, width = (k // 2 for k in op.kernel)
+    pads = (height, height, width, width)
+    variants.append(("pad", replace(op, pad=pads), f"[{height}, {width}]"))  # type: ignore[call-arg]
+    for stride in (1, 2, 4):
+        variants.append(("stride", replace(op, stride=(stride, stride)), str(stride)))  # type: ignore[call-arg]
+    return variants
+
+
+def _smaller_window(op: type[Op], attrs: Mapping[str, Any], shape: Shape) -> list[str]:
+    """The least pad with which the window fits, or the largest kernel."""
+    kernel = attrs["kernel"]
+    for pad in range(1, max(kernel) // 2 + 1):
+        try:
+            candidate = op(**{**attrs, "pad": (pad,) * 4, "round": "floor"} if "round" in {
+                a.name for a in attributes(op)
+            } else {**attrs, "pad": (pad,) * 4})
+            candidate.bind([shape]).outputs([shape])
+        except (ShapeError, TypeError):
+            continue
+        return [f"`pad: {pad}` makes room for it"]
+    if attrs.get("dilation", (1, 1)) == (1, 1):
+        return [f"the largest kernel that fits is {min(kernel[0], shape[1])}x{min(kernel[1], shape[2])}"]
+    return []

@@ -1,0 +1,139 @@
+"""The whole way from a spec to a checked net, in one function."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.elaborate import elaborate
+from netspec.evaluate import Evaluator, Fault, Scope
+from netspec.ir import Net
+from netspec.symbolic import Num
+from netspec.passes import PIPELINE
+from netspec.program import load, read_source
+from netspec.resolve import resolve
+from netspec.resources import folder
+from netspec.source import Source
+from netspec.suggest import did_you_mean
+from netspec.syntax import Let
+
+
+def bundled() -> dict[str, Path]:
+    """The specs that come with netspec, by name."""
+    return {path.stem: path for path in sorted(folder("specs").glob("*.net"))}
+
+
+def find(spec: str, diagnostics: Diagnostics) -> tuple[Source, Path] | None:
+    """The text of a spec and the folder of its imports: `-`, a path, or a bundled name."""
+    if spec == "-":
+        try:
+            text = sys.stdin.buffer.read().decode("utf-8-sig")
+        except ValueError:
+            diagnostics.add(Diagnostic("unreadable-file", "standard input is not UTF-8 text"))
+            return None
+        return Source("<stdin>", text.replace("\r\n", "\n").replace("\r", "\n")), Path()
+    path = Path(spec)
+    named = bundled()
+    if spec in named:
+        source = read_source(named[spec], diagnostics)
+        return source and (Source(f"{spec}.net", source.text), named[spec].parent)
+    if not path.suffix and not path.exists():
+        help_ = did_you_mean(spec, named) or ("`netspec specs` lists those that are bundled",)
+        message = f"there is no file {spec}, and no bundled spec of this name"
+        diagnostics.add(Diagnostic("unreadable-file", message, help=help_))
+        return None
+    source = read_source(path, diagnostics)
+    return source and (source, path.parent)
+
+
+def check(
+    source: Source,
+    base: Path | None,
+    settings: Mapping[str, Any],
+    diagnostics: Diagnostics,
+    needs_net: bool = True,
+) -> Net | None:
+    """The net of a text, checked; None where the text has errors.
+
+    `base` is the folder that its imports are relative to. `settings` are values for the net's
+    parameters: Python numbers, bools, strings and lists, or text of the language as `Setting`.
+    A file of modules only is fine unless `needs_net`; it gives None.
+    """
+    with _room_to_recurse():
+        program = load(source, base, diagnostics)
+        if program is None:
+            return None
+        resolve(program, diagnostics)
+        if program.net is None:
+            if needs_net:
+                message = f"{source.name} has no net"
+                diagnostics.add(Diagnostic("no-net", message))
+            return None
+        constants = _constants(settings, diagnostics)
+        net = elaborate(program, constants, diagnostics)
+        for apply in PIPELINE if net is not None else ():
+            net = apply(net)
+        return net
+
+
+class Setting(str):
+    """A value of `--set`, still as text of the language."""
+
+
+def _constants(settings: Mapping[str, Any], diagnostics: Diagnostics) -> dict[str, Any]:
+    constants = {}
+    for name, value in settings.items():
+        constant = _parsed(name, value, diagnostics) if isinstance(value, Setting) else _own(value)
+        if constant is not None or value == "none" or value is None:
+            constants[name] = constant
+    return constants
+
+
+def _own(value: Any) -> Any:
+    """A Python value as a constant of the language. Raises TypeError."""
+    from fractions import Fraction
+
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int | Fraction):
+        return Num(Fraction(value))
+    if isinstance(value, float):
+        # What the number reads like, not what its binary digits come to.
+        return Num(Fraction(repr(value)))
+    if isinstance(value, list | tuple):
+        return tuple(_own(v) for v in value)
+    raise TypeError(f"a parameter can't be set to {value!r}")
+
+
+def _parsed(name: str, text: str, diagnostics: Diagnostics) -> Any:
+    """`10`, `50%`, `3x3`, `true` or a bare word as a constant."""
+    from netspec.parser import parse
+
+    source = Source(f"--set {name}", f"module set {{ let value = {text}\n}}")
+    found = Diagnostics()
+    file = parse(source, found)
+    body = file.items[0].body if file and hasattr(file.items[0], "body") else ()
+    if len(body) == 1 and isinstance(body[0], Let):
+        try:
+            return Evaluator(Scope(), {}).constant(body[0].value)
+        except Fault:
+            if text.isidentifier():
+                return str(text)
+    message = f"--set {name}={text} is no constant of the language"
+    diagnostics.add(Diagnostic("wrong-type", message))
+    return None
+
+
+@contextmanager
+def _room_to_recurse() -> Iterator[None]:
+    """Nesting is bounded by the parser, but deeper than Python's careful default allows."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(max(before, 30_000))
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(before)

@@ -1,0 +1,1016 @@
+"""Syntax tree to IR: runs the statements of the net and of the modules that it uses.
+
+Shapes are computed on the way, since `if` may ask for them. What fails is reported once; what
+depends on it stays silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, cast
+
+from netspec.blame import shape_fault
+from netspec.diagnostics import Diagnostic, Diagnostics, Frame, Label
+from netspec.evaluate import (
+    Evaluator,
+    Fault,
+    Known,
+    Line,
+    Scope,
+    fault,
+    plain,
+)
+from netspec.ir import Argument, Block, Instance, Layer, Net, NetParameter, Node, Value
+from netspec.ops import OPS, Op, Shape, ShapeError, attributes, text
+from netspec.ops.base import MAX_ELEMENTS
+from netspec.ops.kinds import KindError, describe
+from netspec.patterns import matches, pattern_text, shape_pattern
+from netspec.preprocessing import preprocessing
+from netspec.program import Module, Program
+from netspec.promises import check_promise
+from netspec.source import Span
+from netspec.suggest import did_you_mean, one_of
+from netspec.symbolic import (
+    Apply,
+    Channels,
+    Dim,
+    Expr,
+    Num,
+    Parameter,
+    Real,
+    apply,
+    expr_of,
+    symbols,
+)
+from netspec.syntax import (
+    Call,
+    Chain,
+    Expression,
+    Field,
+    For,
+    If,
+    Input,
+    LayerName,
+    Let,
+    Name,
+    Output,
+    Reference,
+    Require,
+    Statement,
+    Variable,
+)
+from netspec.syntax import Layer as LayerStatement
+
+MAX_LAYERS = 100_000
+"""Most layers of a net, those of all its instances counted."""
+MAX_STEPS = 400_000
+"""Most statements that are run in all."""
+MAX_DEPTH = 50
+"""Most modules that may be inside each other."""
+
+
+def elaborate(
+    program: Program, settings: Mapping[str, Any], diagnostics: Diagnostics
+) -> Net | None:
+    """The IR of the program's net; None where it has errors.
+
+    `settings` are constants for parameters of the net, by name.
+    """
+    assert program.net is not None
+    run = _Run(diagnostics)
+    body = _Body(run, program.net, ())
+    body.net_parameters(settings)
+    block = body.run_block([])
+    for warning in run.warnings:
+        diagnostics.add(warning)
+    if block is None or diagnostics.failed:
+        return None
+    definition = program.net.definition
+    parameters = tuple(
+        NetParameter(name, _public(known.value), name in body.structural)
+        for name, (known, _) in body.scope.names.items()
+        if known is not None
+    )
+    return Net(
+        definition.name.text,
+        definition.span.source.name,
+        parameters,
+        tuple(body.preprocessing),
+        block,
+        diagnostics.sorted(),
+    )
+
+
+def _public(value: Any) -> Any:
+    """A constant as backends and Python callers see it."""
+    if isinstance(value, Num):
+        return int(value.value) if value.value.denominator == 1 else float(value.value)
+    if isinstance(value, tuple):
+        return tuple(_public(v) for v in value)
+    return value
+
+
+class _Run:
+    """What all blocks of one elaboration share."""
+
+    def __init__(self, diagnostics: Diagnostics) -> None:
+        self.diagnostics = diagnostics
+        self.blocks: dict[object, Block | None] = {}
+        self.steps = 0
+        self.warnings: list[Diagnostic] = []
+
+    def step(self, span: Span) -> None:
+        self.steps += 1
+        if self.steps > MAX_STEPS:
+            raise _TooMuch(
+                Diagnostic(
+                    "too-large", f"this spec takes more than {MAX_STEPS:,} statements to run", span
+                )
+            )
+
+
+class _TooMuch(Exception):
+    """The budget is spent: the whole elaboration ends."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__()
+        self.diagnostic = diagnostic
+
+
+@dataclass(frozen=True)
+class _Operand:
+    value: Value
+    span: Span
+    given: bool
+    """Whether it stands in round brackets, and did not just flow in."""
+
+
+_Names = tuple[str, str | None, str]
+"""Of a call: its node's name, the name of its line if it has one, and its value's name."""
+
+
+class _Body:
+    """Runs the body of one net or module once."""
+
+    def __init__(self, run: _Run, module: Module, trail: tuple[Frame, ...]) -> None:
+        self.run = run
+        self.module = module
+        self.definition = module.definition
+        self.trail = trail
+        self.scope = Scope()
+        self.lines: dict[str, Line | None] = {}
+        self.names: dict[str, Span] = {}
+        self.counts: dict[str, int] = {}
+        self.nodes: list[Node] = []
+        self.inputs: list[Value] = []
+        self.outputs: list[tuple[str, Value]] | None = None
+        self.current: Value | None = None
+        self.current_failed = False
+        self.makers: dict[Value, Node] = {}
+        self.places: dict[Value, Span] = {}
+        self.promises: list[tuple[Require, Scope]] = []
+        self.structural: set[str] = set()
+        self.preprocessing: list[Any] = []
+        self.failed = False
+        self.layer_count = 0
+        self.depth = 0
+
+    # --- reporting -------------------------------------------------------------------------------
+
+    def report(self, diagnostic: Diagnostic | None) -> None:
+        """Report a fault (None: one that is reported already). The block has failed."""
+        self.failed = True
+        if diagnostic is not None:
+            self.run.diagnostics.add(self._with_trail(diagnostic))
+
+    def _with_trail(self, d: Diagnostic) -> Diagnostic:
+        return Diagnostic(
+            d.code, d.message, d.span, d.label, d.others, d.notes, d.help, self.trail
+        )
+
+    def evaluator(self) -> Evaluator:
+        return Evaluator(self.scope, self.lines)
+
+    # --- parameters ------------------------------------------------------------------------------
+
+    def net_parameters(self, settings: Mapping[str, Any]) -> None:
+        for param in self.definition.params:
+            name = param.name.text
+            value: Any = None
+            try:
+                if name in settings:
+                    value = settings[name]
+                elif param.default is not None:
+                    value = self.evaluator().constant(param.default)
+                else:
+                    message = f"the net's parameter {name} needs a default, or `--set {name}=...`"
+                    raise fault("missing-field", message, param.span)
+            except Fault as f:
+                self.report(f.diagnostic)
+                self.declare_constant(param.name, None)
+                continue
+            self.declare_constant(param.name, Known(_as_parameter(name, value), frozenset({name})))
+        known = [p.name.text for p in self.definition.params]
+        for name in settings:
+            if name not in known:
+                help_ = did_you_mean(name, known)
+                if known:
+                    help_ = help_ or (f"its parameters are {one_of(known)}",)
+                message = f"the net {self.definition.name.text} has no parameter {name}"
+                self.report(
+                    Diagnostic("unknown-parameter", message, self.definition.name.span, help=help_)
+                )
+
+    def module_parameters(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Declare the parameters; returns the value of each, defaults filled in."""
+        values: dict[str, Any] = {}
+        for param in self.definition.params:
+            name = param.name.text
+            if name in arguments:
+                value = arguments[name]
+            elif param.default is not None:
+                value = self.evaluator().constant(param.default)
+            else:
+                raise Fault(None)  # reported where the fields are matched
+            values[name] = value
+            self.declare_constant(param.name, Known(_as_parameter(name, value), frozenset({name})))
+        return values
+
+    def declare_constant(self, name: Name, known: Known | None) -> None:
+        earlier = self.scope.find(name.text)
+        if earlier is not None or name.text in self.names:
+            place = earlier[1] if earlier else self.names[name.text]
+            self.report(_twice(name.text, name.span, place))
+            return
+        self.scope.names[name.text] = (known, name.span)
+
+    def declare_name(self, name: str, span: Span) -> bool:
+        """Reserve the name of a layer or input; False, and a diagnostic, where it is taken."""
+        earlier = self.scope.find(name)
+        if earlier is not None or name in self.names:
+            place = earlier[1] if earlier else self.names[name]
+            help_ = ()
+            if place == span and self.depth:
+                help_ = (f"in a loop, make the name different each time: `{name}[i]`",)
+            self.report(_twice(name, span, place, help_))
+            return False
+        self.names[name] = span
+        return True
+
+    def fresh_name(self, base: str, span: Span, always: bool) -> str:
+        """`base`, `base_2`, ... or, with `always`, `base_1`, `base_2`, ..."""
+        while True:
+            count = self.counts[base] = self.counts.get(base, 0) + 1
+            name = f"{base}_{count}" if always or count > 1 else base
+            if name not in self.names and self.scope.find(name) is None:
+                self.names[name] = span
+                return name
+
+    # --- the block -------------------------------------------------------------------------------
+
+    def run_block(self, shapes: list[Shape]) -> Block | None:
+        """Run all statements, check the promises; None where anything failed.
+
+        `shapes` are those of the actual inputs of a module; a net's stand in its `input`s.
+        """
+        self.actual = list(shapes)
+        try:
+            self.statements(self.definition.body)
+            self._finish_outputs()
+        except _TooMuch as error:
+            self.report(error.diagnostic)
+            if self.trail:
+                raise
+            return None
+        if self.failed or self.outputs is None:
+            return None
+        block = self._block()
+        for statement, scope in self.promises:
+            evaluator = Evaluator(scope, self.lines, _measure_of(block))
+            try:
+                diagnostic = check_promise(statement, evaluator, block, self.lines)
+            except Fault as f:
+                diagnostic = f.diagnostic
+            if diagnostic is None:
+                continue
+            if diagnostic.severity == "error":
+                self.report(diagnostic)
+            else:
+                self.run.warnings.append(self._with_trail(diagnostic))
+        if self.failed:
+            return None
+        self._warn_of_unused(block)
+        return block
+
+    def _block(self) -> Block:
+        assert self.outputs is not None
+        values = tuple(v for _, v in self.outputs)
+        names = tuple(n for n, _ in self.outputs)
+        d = self.definition
+        return Block(
+            d.kind, d.name.text, d.doc, tuple(self.inputs), tuple(self.nodes), values, names
+        )
+
+    def _finish_outputs(self) -> None:
+        if self.outputs is None and not self.current_failed:
+            if self.current is None or not self.nodes:
+                self.report(
+                    Diagnostic(
+                        "missing-value",
+                        f"{self.definition.kind} {self.definition.name.text} has no layers",
+                        self.definition.name.span,
+                    )
+                )
+            else:
+                self.outputs = [("", self.current)]
+
+    def _warn_of_unused(self, block: Block) -> None:
+        needed = set(block.outputs)
+        for node in reversed(block.nodes):
+            if needed.isdisjoint(node.outputs):
+                message = f"nothing that comes out depends on {node.name}"
+                self.run.warnings.append(
+                    self._with_trail(Diagnostic("unused-layer", message, node.span))
+                )
+            else:
+                needed.update(node.inputs)
+        for value in block.inputs:
+            if value not in needed:
+                message = f"nothing that comes out depends on the input {value.name}"
+                self.run.warnings.append(
+                    self._with_trail(Diagnostic("unused-input", message, self.places[value]))
+                )
+
+    # --- statements ------------------------------------------------------------------------------
+
+    def statements(self, body: Iterable[Statement]) -> None:
+        for statement in body:
+            self.run.step(statement.span)
+            try:
+                self.statement(statement)
+            except Fault as f:
+                self.report(f.diagnostic)
+
+    def statement(self, statement: Statement) -> None:
+        match statement:
+            case LayerStatement():
+                self.layer(statement)
+            case Input():
+                self.input(statement)
+            case Output():
+                self.output(statement)
+            case Let():
+                self.let(statement)
+            case Require():
+                self.promises.append((statement, self.scope))
+            case For():
+                self.for_(statement)
+            case If():
+                self.if_(statement)
+
+    def let(self, statement: Let) -> None:
+        evaluator = self.evaluator()
+        try:
+            known = Known(evaluator.constant(statement.value), frozenset(evaluator.used))
+        except Fault as f:
+            self.report(f.diagnostic)
+            self.declare_constant(statement.name, None)
+            return
+        self.declare_constant(statement.name, known)
+
+    def inner(self, body: tuple[Statement, ...], constant: tuple[Name, Known] | None) -> None:
+        """Run a block of `for` or `if` in a scope of its own."""
+        outer = self.scope
+        self.scope = Scope(outer)
+        try:
+            if constant is not None:
+                self.declare_constant(*constant)
+            self.statements(body)
+        finally:
+            self.scope = outer
+
+    def for_(self, statement: For) -> None:
+        evaluator = self.evaluator()
+        values: Iterable[Any]
+        if statement.last is None:
+            values = evaluator.constant(statement.first)
+            if not isinstance(values, tuple):
+                raise fault(
+                    "wrong-type",
+                    f"`for` runs over a range or a list, not over {describe(values)}",
+                    statement.first.span,
+                    "a range is written `1..8`, both ends included",
+                )
+        else:
+            first = evaluator.integer(statement.first, "the start of a range")
+            last = evaluator.integer(statement.last, "the end of a range")
+            if last - first >= MAX_STEPS:
+                raise fault(
+                    "too-large",
+                    f"this loop runs {last - first + 1:,} times; at most {MAX_STEPS:,} is possible",
+                    statement.first.span.to(statement.last.span),
+                )
+            values = (Num(Fraction(i)) for i in range(first, last + 1))
+        self.structural |= evaluator.used
+        self.depth += 1
+        errors = len(self.run.diagnostics)
+        for value in values:
+            self.run.step(statement.span)
+            known = Known(value, frozenset(evaluator.used))
+            self.inner(statement.body, (statement.variable, known))
+            if len(self.run.diagnostics) > errors + 20:
+                break  # the same few lines will not say anything new
+        self.depth -= 1
+
+    def if_(self, statement: If) -> None:
+        bodies = [body for _, body in statement.arms] + [statement.otherwise]
+        # Which promises hold for which settings says nothing about the network itself.
+        promises_only = all(isinstance(s, Require | Let) for body in bodies for s in body)
+        evaluator = self.evaluator()
+        chosen = statement.otherwise
+        try:
+            for condition, body in statement.arms:
+                if evaluator.truth(condition):
+                    chosen = body
+                    break
+        except Fault as f:
+            self.report(f.diagnostic)
+            self.poison(bodies)
+            return
+        if not promises_only:
+            self.structural |= evaluator.used
+        self.inner(chosen, None)
+
+    def poison(self, bodies: Iterable[Iterable[Statement]]) -> None:
+        """Whatever these statements would have named or made is unknown, without a word."""
+        self.current, self.current_failed = None, True
+        for body in bodies:
+            for statement in body:
+                if isinstance(statement, LayerStatement) and statement.name is not None:
+                    self.lines.setdefault(statement.name.base.text, None)
+
+    # --- inputs and outputs ----------------------------------------------------------------------
+
+    def input(self, statement: Input) -> None:
+        name = statement.name.text
+        position = len(self.inputs)
+        span = statement.name.span
+        free = self.declare_name(name, span)
+        try:
+            if self.definition.kind == "net":
+                shape = self._net_input(statement)
+            else:
+                shape = self._module_input(statement, position)
+        except Fault as f:
+            self.report(f.diagnostic)
+            self.lines[name] = None
+            self.current, self.current_failed = None, True
+            self.inputs.append(Value(name, (1, 1, 1)))
+            return
+        value = Value(name, shape)
+        self.inputs.append(value)
+        self.places[value] = span
+        self.current, self.current_failed = value, False
+        if free:
+            self.lines[name] = Line(name, {}, value, (), span)
+
+    def _net_input(self, statement: Input) -> Shape:
+        name = statement.name.text
+        if statement.pattern is None:
+            raise fault(
+                "missing-shape",
+                f"the input {name} of a net needs a shape",
+                statement.name.span,
+                f"write for example `input {name}: 3x224x224`",
+            )
+        evaluator = self.evaluator()
+        pattern = shape_pattern(statement.pattern, evaluator)
+        self.structural |= evaluator.used
+        if None in pattern:
+            message = f"the input {name} of a net needs a full shape, without `?`"
+            raise fault("missing-shape", message, statement.pattern.span)
+        shape = tuple(int(d or 0) for d in pattern)
+        if len(shape) not in (1, 3) or not all(0 < d < MAX_ELEMENTS for d in shape):
+            raise fault(
+                "out-of-range",
+                "an input is channels x height x width, or a plain vector, of positive sizes",
+                statement.pattern.span,
+            )
+        evaluator = self.evaluator()
+        self.preprocessing.append(preprocessing(statement.fields, shape, evaluator))
+        self.structural |= evaluator.used
+        return self._bounded(shape, statement.pattern.span)
+
+    def _module_input(self, statement: Input, position: int) -> Shape:
+        if statement.fields:
+            raise fault(
+                "unknown-field",
+                "how pictures become an input is said at the input of a net, not of a module",
+                statement.fields[0].name.span,
+            )
+        if position >= len(self.actual):
+            raise Fault(None)
+        actual = self.actual[position]
+        if statement.pattern is not None:
+            evaluator = self.evaluator()
+            pattern = shape_pattern(statement.pattern, evaluator)
+            if not matches(actual, pattern):
+                raise Fault(
+                    Diagnostic(
+                        "shape-mismatch",
+                        f"{self.definition.name.text} needs an input {statement.name.text} of "
+                        f"{pattern_text(pattern)}, but gets {text(actual)}",
+                        statement.pattern.span,
+                        label=f"{text(actual)} comes in",
+                        others=_use(self.trail),
+                    )
+                )
+        channels = Dim(int(actual[0]), Channels(statement.name.text))
+        return (channels, *(int(d) for d in actual[1:]))
+
+    def output(self, statement: Output) -> None:
+        if self.outputs is not None:
+            raise fault(
+                "duplicate-name",
+                "the outputs are given already",
+                statement.span,
+                "name all of them in one `output a, b`",
+            )
+        outputs: list[tuple[str, Value]] = []
+        failed = False
+        for item in statement.values:
+            operand = self.operand(item)
+            if operand is None:
+                failed = True
+                continue
+            name = ""
+            if not isinstance(item, Chain):
+                name = self._output_name(item)
+            if name and any(name == n for n, _ in outputs):
+                self.report(
+                    Diagnostic("duplicate-name", f"two outputs are called {name}", item.span)
+                )
+            outputs.append((name, operand.value))
+        if failed:
+            self.failed = True
+            self.outputs = None
+            self.current, self.current_failed = None, True
+            return
+        self.outputs = outputs
+
+    def _output_name(self, item: Reference) -> str:
+        if isinstance(item, Variable):
+            return item.name
+        if hasattr(item, "name"):
+            return cast(Any, item).name.text
+        return self.evaluator().indexed_name(item)
+
+    # --- layers ----------------------------------------------------------------------------------
+
+    def layer(self, statement: LayerStatement) -> None:
+        name: str | None = None
+        reserved = True
+        if statement.name is not None:
+            name = self._layer_name(statement.name)
+            reserved = self.declare_name(name, statement.name.span)
+        line = self.chain(statement.chain, name, statement.name.span if statement.name else None)
+        if name is not None and reserved:
+            self.lines[name] = line
+        if line is None:
+            self.failed = True
+            self.current, self.current_failed = None, True
+        else:
+            self.current, self.current_failed = line.value, False
+
+    def _layer_name(self, name: LayerName) -> str:
+        if not name.indices:
+            return name.base.text
+        evaluator = self.evaluator()
+        result = evaluator.joined_name(name.base, name.indices)
+        self.structural |= evaluator.used
+        return result
+
+    def chain(self, chain: Chain, name: str | None, name_span: Span | None) -> Line | None:
+        """Run a chain of calls; its line, or None where one of them fails."""
+        operands: list[_Operand | None] | None = None
+        nodes: list[Node] = []
+        node: Node | None = None
+        failed = False
+        for i, call in enumerate(chain.calls):
+            if call.arguments is not None:
+                operands = [self.operand(a) for a in call.arguments]
+            elif i == 0:
+                operands = [self.flowing(call)]
+            if i and call.arguments is not None:
+                self.report(
+                    Diagnostic(
+                        "wrong-arity",
+                        f"{call.op.text} in a chain takes what flows into it, not inputs in "
+                        "brackets",
+                        call.op.span,
+                        help=("begin a line of its own with it",),
+                    )
+                )
+                failed = True
+            if i == 0 and name is not None:
+                node_name = name
+            elif name is not None:
+                node_name = self.fresh_name(f"{name}_{call.op.text}", call.span, always=False)
+            else:
+                node_name = self.fresh_name(call.op.text, call.span, always=True)
+            assert operands is not None
+            last = i == len(chain.calls) - 1
+            value_name = name if name is not None and last else node_name
+            node = self.call(call, (node_name, name, value_name), operands)
+            if node is None or failed:
+                failed = True
+                operands = [None]
+                continue
+            nodes.append(node)
+            operands = [_Operand(node.outputs[0], call.op.span, given=False)]
+        if failed or node is None:
+            return None
+        names: Iterable[str]
+        if isinstance(node, Layer):
+            names = node.op.results if len(node.op.results) > 1 else ()
+        else:
+            names = node.block.output_names
+        results = {n: v for n, v in zip(names, node.outputs, strict=False) if n}
+        span = name_span or chain.span
+        return Line(name or node.name, results, node.outputs[0], tuple(nodes), span)
+
+    def flowing(self, call: Call) -> _Operand | None:
+        if self.current is None:
+            if not self.current_failed:
+                self.report(
+                    Diagnostic(
+                        "missing-value",
+                        f"nothing flows into {call.op.text} yet",
+                        call.op.span,
+                        help=("begin with `input`, or name the inputs in round brackets",),
+                    )
+                )
+            self.failed = True
+            return None
+        return _Operand(self.current, call.op.span, given=False)
+
+    def operand(self, argument: Chain | Reference) -> _Operand | None:
+        """The value of an argument or output; None where it fails, which is reported."""
+        if isinstance(argument, Chain):
+            line = self.chain(argument, None, None)
+            return line and _Operand(line.value, argument.span, given=True)
+        evaluator = self.evaluator()
+        try:
+            line = evaluator.line(argument)
+        except Fault as f:
+            diagnostic = f.diagnostic
+            if diagnostic is not None and isinstance(argument, Variable):
+                if argument.name in OPS or self.module.find(argument.name):
+                    help_ = f"to apply {argument.name} here, write `{argument.name}(...)`"
+                    diagnostic = Diagnostic(
+                        diagnostic.code,
+                        f"no value {argument.name} is in sight here",
+                        diagnostic.span,
+                        help=(help_,),
+                    )
+            self.report(diagnostic)
+            return None
+        self.structural |= evaluator.used
+        return _Operand(line.value, argument.span, given=True)
+
+    def call(self, call: Call, names: _Names, operands: list[_Operand | None]) -> Node | None:
+        keyword = call.op.text
+        op = OPS.get(keyword)
+        if op is not None:
+            return self._op(call, op, names, operands)
+        module = self.module.find(keyword)
+        if module is None or module is self.module:
+            self.failed = True  # said by netspec.resolve
+            return None
+        return self._instance(call, module, names, operands)
+
+    # --- ops -------------------------------------------------------------------------------------
+
+    def _op(
+        self,
+        call: Call,
+        op: type[Op],
+        names: _Names,
+        operands: list[_Operand | None],
+    ) -> Layer | None:
+        name, line, value_name = names
+        attrs: dict[str, Any] | None = {}
+        declared = {a.name: a for a in attributes(op)}
+        for f in call.fields:
+            a = declared.get(f.name.text)
+            if a is None:
+                attrs = None  # said by netspec.resolve
+                continue
+            try:
+                value = self._attribute(f, a.kind, call.op.text)
+            except Fault as error:
+                self.report(error.diagnostic)
+                attrs = None
+                continue
+            if attrs is not None:
+                attrs[f.name.text] = value
+        if attrs is None or any(a.required and a.name not in attrs for a in declared.values()):
+            self.failed = True
+            return None
+        least, most = op.arity
+        if not self._arity(call, len(operands), least, most):
+            return None
+        given = [o for o in operands if o is not None]
+        if len(given) != len(operands):
+            self.failed = True
+            return None
+        shapes = [o.value.shape for o in given]
+        try:
+            bound = op(**attrs).bind(shapes)
+            outputs = bound.outputs(shapes)
+        except ShapeError as error:
+            values = [(o.value, o.span, o.given) for o in given]
+            self.report(shape_fault(error, call, values, op, attrs, self.makers, self.places))
+            return None
+        several = len(outputs) > 1
+        values = tuple(
+            Value(f"{value_name}_{result}" if several and i else value_name, self._spatial(shape, call.op.span))
+            for i, (shape, result) in enumerate(zip(outputs, op.results, strict=False))
+        )
+        layer = Layer(name, line, bound, tuple(o.value for o in given), values, call.op.span)
+        self._add(layer, 1, call.span)
+        return layer
+
+    def _attribute(self, f: Field, kind: Any, keyword: str) -> Any:
+        """A field's value as the attribute's kind. Raises Fault."""
+        if isinstance(f.value, Variable) and f.value.name in kind.words:
+            return kind.convert(f.value.name)
+        evaluator = self.evaluator()
+        if kind.words and isinstance(f.value, Variable):
+            name = f.value.name
+            if self.scope.find(name) is None and name not in self.lines:
+                message = f"{f.name.text} of {keyword} takes {kind}, not `{name}`"
+                raise fault(
+                    "unknown-value", message, f.value.span, *did_you_mean(name, kind.words)
+                )
+        value = evaluator.constant(f.value)
+        try:
+            converted = kind.convert(value)
+        except KindError as error:
+            message = f"{f.name.text} of {keyword} {error.message}"
+            raise fault(error.code, message, f.value.span, error.help) from None
+        self._lost(evaluator.used, converted)
+        return converted
+
+    def _lost(self, used: set[str], converted: Any) -> None:
+        """Parameters that made a value without leaving a trace in it decide the structure."""
+        kept = set()
+        for number in converted if isinstance(converted, tuple) else (converted,):
+            if isinstance(number, Dim | Real):
+                kept |= {s.name for s in symbols(number.expr) if isinstance(s, Parameter)}
+        self.structural |= used - kept
+
+    def _arity(self, call: Call, count: int, least: int, most: int | None) -> bool:
+        if least <= count and (most is None or count <= most):
+            return True
+        self.failed = True
+        needs = f"{least}" if most == least else f"at least {least}"
+        if most is not None and most != least:
+            needs = f"{least} to {most}"
+        how_many = "1 input" if needs == "1" else f"{needs} inputs"
+        help_ = ()
+        if call.arguments is None and least > 1:
+            help_ = (f"name them: `{call.op.text}(a, b)`",)
+        self.report(
+            Diagnostic(
+                "wrong-arity",
+                f"{call.op.text} takes {how_many}, but {count} "
+                + ("flows in" if call.arguments is None else "given" if count else "are given"),
+                call.op.span,
+                help=help_,
+            )
+        )
+        return False
+
+    def _spatial(self, shape: Shape, span: Span) -> Shape:
+        """Only channels keep the expression they came from; a backend fixes heights and widths."""
+        for number in shape[1:]:
+            if isinstance(number, Dim):
+                self.structural |= {
+                    s.name for s in symbols(number.expr) if isinstance(s, Parameter)
+                }
+        return self._bounded((shape[0], *(int(d) for d in shape[1:])), span)
+
+    def _bounded(self, shape: Shape, span: Span) -> Shape:
+        elements = 1
+        for d in shape:
+            elements *= int(d)
+        if elements > MAX_ELEMENTS:
+            raise fault("too-large", f"a value of {text(shape)} is too large", span)
+        return shape
+
+    def _add(self, node: Node, layers: int, span: Span) -> None:
+        self.layer_count += layers
+        if self.layer_count > MAX_LAYERS:
+            message = f"this net has more than {MAX_LAYERS:,} layers"
+            raise _TooMuch(Diagnostic("too-large", message, span))
+        self.nodes.append(node)
+        for value in node.outputs:
+            self.makers[value] = node
+            self.places[value] = node.span
+
+    # --- modules ---------------------------------------------------------------------------------
+
+    def _instance(
+        self,
+        call: Call,
+        module: Module,
+        names: _Names,
+        operands: list[_Operand | None],
+    ) -> Instance | None:
+        name, line, value_name = names
+        arguments = self._arguments(call, module)
+        wanted = [s for s in _inputs(module.definition.body)]
+        if not self._arity(call, len(operands), len(wanted), len(wanted)):
+            return None
+        given = [o for o in operands if o is not None]
+        if arguments is None or len(given) != len(operands):
+            self.failed = True
+            return None
+        if len(self.trail) >= MAX_DEPTH:
+            message = f"modules are nested more than {MAX_DEPTH} deep"
+            raise fault("too-deep", message, call.op.span)
+        shapes = [o.value.shape for o in given]
+        key = (
+            id(module),
+            tuple(sorted((k, _key(v)) for k, v in arguments.items())),
+            tuple(tuple(int(d) for d in s) for s in shapes),
+        )
+        frame = Frame(module.definition.name.text, name, call.op.span)
+        if key not in self.run.blocks:
+            body = _Body(self.run, module, (*self.trail, frame))
+            block: Block | None = None
+            try:
+                body.module_parameters(arguments)
+                block = body.run_block(shapes)
+            except Fault as f:
+                body.report(f.diagnostic)
+            self.run.blocks[key] = block
+        block = self.run.blocks[key]
+        if block is None:
+            self.failed = True
+            return None
+        listed = tuple(
+            Argument(n, _public(v), v.known if isinstance(v, Num) else None)
+            for n, v in self._complete(module, arguments).items()
+        )
+        inputs = tuple(o.value for o in given)
+        outputs = tuple(
+            Value(
+                f"{value_name}_{result}" if result and i else value_name,
+                self._outer_shape(value.shape, listed, block, inputs),
+            )
+            for i, (value, result) in enumerate(
+                zip(block.outputs, block.output_names, strict=True)
+            )
+        )
+        instance = Instance(name, line, block, listed, inputs, outputs, call.op.span)
+        self._add(instance, block.layer_count, call.span)
+        return instance
+
+    def _arguments(self, call: Call, module: Module) -> dict[str, Any] | None:
+        params = {p.name.text: p for p in module.definition.params}
+        arguments: dict[str, Any] | None = {}
+        for f in call.fields:
+            if f.name.text not in params:
+                arguments = None  # said by netspec.resolve
+                continue
+            evaluator = self.evaluator()
+            try:
+                value = evaluator.constant(f.value)
+            except Fault as error:
+                self.report(_quoted(error.diagnostic, f))
+                arguments = None
+                continue
+            if isinstance(value, Num):
+                self._lost(evaluator.used, value.real())
+            else:
+                self.structural |= evaluator.used
+            if arguments is not None:
+                arguments[f.name.text] = value
+        if arguments is not None:
+            for p in params.values():
+                if p.default is None and p.name.text not in arguments:
+                    return None
+        return arguments
+
+    def _complete(self, module: Module, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """All arguments with the defaults of those that are not given."""
+        values: dict[str, Any] = {}
+        scope = Scope()
+        for param in module.definition.params:
+            name = param.name.text
+            if name in arguments:
+                values[name] = arguments[name]
+            elif param.default is not None:
+                values[name] = Evaluator(scope, {}).constant(param.default)
+            # A later default may use it; what it was computed from outside does not matter then.
+            scope.names[name] = (Known(values.get(name)), param.span)
+        return values
+
+    def _outer_shape(
+        self,
+        shape: Shape,
+        arguments: tuple[Argument, ...],
+        block: Block,
+        inputs: tuple[Value, ...],
+    ) -> Shape:
+        """A shape of the module's inside, its channels in terms of the outside."""
+        channels = shape[0]
+        if not isinstance(channels, Dim):
+            return shape
+        given: dict[object, Expr] = {
+            Parameter(a.name): a.expr for a in arguments if a.expr is not None
+        }
+        for inner, outer in zip(block.inputs, inputs, strict=True):
+            given[Channels(inner.name)] = expr_of(outer.shape[0])
+        expr = _substitute(channels.expr, given)
+        value = int(channels)
+        outside = value if expr is None or not any(symbols(expr)) else Dim(value, expr)
+        return (outside, *shape[1:])
+
+
+def _substitute(e: Expr, given: Mapping[object, Expr]) -> Expr | None:
+    if isinstance(e, Apply):
+        operands = []
+        for operand in e.operands:
+            result = _substitute(operand, given)
+            if result is None:
+                return None
+            operands.append(result)
+        # An expression of literals only is worth no more than its value.
+        return apply(e.operator, *operands)
+    return given.get(e, e)
+
+
+def _as_parameter(name: str, value: Any) -> Any:
+    """A parameter's value inside its block, where its name is the expression for it."""
+    return Num(value.value, Parameter(name)) if isinstance(value, Num) else value
+
+
+def _key(value: Any) -> object:
+    value = plain(value)
+    return (type(value).__name__, value)
+
+
+def _inputs(body: Iterable[Statement]) -> Iterable[Input]:
+    """The `input` statements of a module; resolve sees to it that none is inside an `if`."""
+    return (s for s in body if isinstance(s, Input))
+
+
+def _twice(name: str, span: Span, earlier: Span, help: tuple[str, ...] = ()) -> Diagnostic:
+    others = () if earlier == span else (Label(earlier, "the first one"),)
+    return Diagnostic("duplicate-name", f"the name {name} is given twice", span, "", others, (), help)
+
+
+def _quoted(diagnostic: Diagnostic | None, f: Field) -> Diagnostic | None:
+    """For an unknown bare word as a module's argument: how to pass a word."""
+    if diagnostic is None or diagnostic.code != "unknown-name" or diagnostic.help:
+        return diagnostic
+    if not isinstance(f.value, Variable):
+        return diagnostic
+    help_ = (f'to pass a word on to a module, write it as a string: `"{f.value.name}"`',)
+    return Diagnostic(diagnostic.code, diagnostic.message, diagnostic.span, help=help_)
+
+
+def _use(trail: tuple[Frame, ...]) -> tuple[Label, ...]:
+    return (Label(trail[-1].span, "used here"),) if trail else ()
+
+
+def _measure_of(block: Block) -> Any:
+    def measure(name: str, line: Line | None) -> int:
+        if line is None:
+            params, macs, elements = block.params, block.macs, block.activations
+        else:
+            params = sum(n.params for n in line.nodes)
+            macs = sum(n.macs for n in line.nodes)
+            elements = max(
+                [
+                    n.block.activations if isinstance(n, Instance) else _held(n)
+                    for n in line.nodes
+                ],
+                default=line.value.elements,
+            )
+        return {"params": params, "macs": macs, "size": 4 * params, "activations": 4 * elements}[
+            name
+        ]
+
+    return measure
+
+
+def _held(layer: Layer) -> int:
+    """Elements alive while a layer runs: its inputs and outputs."""
+    return sum(v.elements for v in dict.fromkeys((*layer.inputs, *layer.outputs)))
+

@@ -1,0 +1,505 @@
+"""Expressions of the language to constants: exact numbers, bounded in size."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor
+from typing import Any
+
+from netspec.diagnostics import Diagnostic
+from netspec.ir import Node, Value
+from netspec.ops import text
+from netspec.ops.kinds import describe
+from netspec.source import Span
+from netspec.suggest import did_you_mean
+from netspec.symbolic import Num, Operator, apply, expr_of, symbols
+from netspec.symbolic import Parameter as ParameterSymbol
+from netspec.syntax import (
+    Attribute,
+    Binary,
+    Comparison,
+    Conditional,
+    Constant,
+    Expression,
+    Function,
+    Index,
+    ListLiteral,
+    Logic,
+    Name,
+    Number,
+    ShapeLiteral,
+    String,
+    Unary,
+    Variable,
+    Wildcard,
+)
+
+MAX_BITS = 512
+"""Most binary digits of a numerator or denominator."""
+MAX_ITEMS = 10_000
+"""Most items of a list."""
+
+SHAPE_ATTRIBUTES = ("channels", "height", "width", "shape")
+MEASURES = ("params", "macs", "size", "activations")
+
+
+class Fault(Exception):
+    """An expression or statement has no meaning; None: because of a fault reported elsewhere."""
+
+    def __init__(self, diagnostic: Diagnostic | None) -> None:
+        super().__init__()
+        self.diagnostic = diagnostic
+
+
+def fault(code: str, message: str, span: Span, *help: str, label: str = "") -> Fault:
+    return Fault(Diagnostic(code, message, span, label, help=tuple(h for h in help if h)))
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """What a name of a layer stands for: the value of its line and the nodes that make it."""
+
+    name: str
+    results: dict[str, Value]
+    value: Value
+    nodes: tuple[Node, ...]
+    span: Span
+
+
+@dataclass(frozen=True)
+class Known:
+    """A constant in sight, and which of the block's parameters it was made from."""
+
+    value: Any
+    depends: frozenset[str] = frozenset()
+
+
+class Scope:
+    """The constants in sight; a block of `for` or `if` opens one of its own."""
+
+    def __init__(self, outer: Scope | None = None) -> None:
+        self.outer = outer
+        self.names: dict[str, tuple[Known | None, Span]] = {}
+
+    def find(self, name: str) -> tuple[Known | None, Span] | None:
+        """A constant and where it was given; the constant is None where giving it failed."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.names:
+                return scope.names[name]
+            scope = scope.outer
+        return None
+
+    def all(self) -> list[str]:
+        return list(self.names) + (self.outer.all() if self.outer else [])
+
+
+Measure = Callable[[str, Line | None], int]
+
+
+class Evaluator:
+    """Evaluates in one scope of one block.
+
+    `lines` are the values in sight by name (None: its making failed). `measure` gives `params` and
+    the like of a line or of the block, in `expect` and `prefer` only. `used` collects the
+    parameters of the block that the results depend on.
+    """
+
+    def __init__(
+        self, scope: Scope, lines: dict[str, Line | None], measure: Measure | None = None
+    ) -> None:
+        self.scope = scope
+        self.lines = lines
+        self.measure = measure
+        self.used: set[str] = set()
+
+    # Entry points
+
+    def constant(self, e: Expression) -> Any:
+        """A number, bool, string, None or tuple of these. Raises Fault."""
+        result = self._evaluate(e)
+        if isinstance(result, Line):
+            raise fault(
+                "wrong-type",
+                f"{result.name} is a value of the network, not a constant",
+                e.span,
+                f"its sizes are `{result.name}.channels`, `.height`, `.width` and `.shape`",
+            )
+        return result
+
+    def truth(self, e: Expression) -> bool:
+        result = self.constant(e)
+        if not isinstance(result, bool):
+            raise fault(
+                "wrong-type", f"a condition must be true or false, not {describe(result)}", e.span
+            )
+        return result
+
+    def integer(self, e: Expression, what: str) -> int:
+        result = self.constant(e)
+        if not isinstance(result, Num):
+            raise fault("wrong-type", f"{what} must be a number, not {describe(result)}", e.span)
+        if result.value.denominator != 1:
+            message = f"{what} must be a whole number, but is {describe(result)}"
+            raise fault("not-integral", message, e.span, "`round(...)`, `floor(...)` make one")
+        return int(result.value)
+
+    def line(self, e: Expression) -> Line:
+        """The line that a reference names; for `enc.skip`, narrowed to that result."""
+        result = self._evaluate(e)
+        if not isinstance(result, Line):
+            raise fault(
+                "wrong-type",
+                f"a value of the network is needed here, but this is {describe(result)}",
+                e.span,
+            )
+        return result
+
+    # The walk
+
+    def _evaluate(self, e: Expression) -> Any:
+        return self._HANDLERS[type(e)](self, e)
+
+    def _number(self, e: Number) -> Num:
+        return Num(e.value)
+
+    def _shape(self, e: ShapeLiteral) -> Any:
+        if None in e.dims:
+            raise fault(
+                "wrong-type", "`?` has a place only in the shape that a value is checked for", e.span
+            )
+        return tuple(Num(Fraction(d or 0)) for d in e.dims)
+
+    def _string(self, e: String) -> str:
+        return e.value
+
+    def _literal(self, e: Constant) -> Any:
+        return e.value
+
+    def _wildcard(self, e: Wildcard) -> Any:
+        raise fault(
+            "wrong-type", "`?` has a place only in the shape that a value is checked for", e.span
+        )
+
+    def _list(self, e: ListLiteral) -> Any:
+        return tuple(self.constant(item) for item in e.items)
+
+    def _variable(self, e: Variable) -> Any:
+        known = self.scope.find(e.name)
+        if known is not None:
+            if known[0] is None:
+                raise Fault(None)
+            self.used |= known[0].depends
+            return known[0].value
+        if e.name in self.lines:
+            line = self.lines[e.name]
+            if line is None:
+                raise Fault(None)
+            return line
+        if e.name in MEASURES:
+            if self.measure is not None:
+                return Num(Fraction(self.measure(e.name, None)))
+            message = f"`{e.name}` is known only in expect and prefer"
+            raise fault("unknown-name", message, e.span)
+        raise self._unknown(e.name, e.span)
+
+    def _unknown(self, name: str, span: Span) -> Fault:
+        names = [*self.scope.all(), *self.lines, *(MEASURES if self.measure else ())]
+        return fault(
+            "unknown-name",
+            f"no value, constant or parameter {name} is in sight here",
+            span,
+            *did_you_mean(name, names),
+        )
+
+    def _index(self, e: Index) -> Any:
+        base: Any = None
+        if isinstance(e.base, Variable):
+            known = self.scope.find(e.base.name)
+            base = self._variable(e.base) if known else None
+        elif not isinstance(e.base, Index):
+            base = self._evaluate(e.base)
+        if base is not None:
+            if not isinstance(base, tuple):
+                raise fault("wrong-type", f"{describe(base)} is no list", e.base.span)
+            i = self.integer(e.index, "the place in a list")
+            if not 0 <= i < len(base):
+                message = f"a list of {len(base)} has no place {i}; places count from 0"
+                raise fault("out-of-range", message, e.index.span)
+            return base[i]
+        name = self.indexed_name(e)
+        if name not in self.lines:
+            raise self._unknown(name, e.span)
+        line = self.lines[name]
+        if line is None:
+            raise Fault(None)
+        return line
+
+    def indexed_name(self, e: Expression) -> str:
+        """The name that `fire[i - 1]` makes."""
+        indices = []
+        while isinstance(e, Index):
+            indices.append(e.index)
+            e = e.base
+        if not isinstance(e, Variable):
+            raise fault("wrong-type", "only a name or a list can have an index", e.span)
+        return self.joined_name(Name(e.name, e.span), list(reversed(indices)))
+
+    def joined_name(self, base: Name, indices: Sequence[Expression]) -> str:
+        """`fire[2]` is fire2, `block[1][2]` is block1_2, `inception["3a"]` is inception3a."""
+        parts = []
+        for index in indices:
+            value = self.constant(index)
+            if isinstance(value, str):
+                word = value.replace("_", "a")
+                if not (word.isascii() and word.isalnum()) or len(word) > 60:
+                    message = f"{describe(value)} can't be part of a name"
+                    raise fault("wrong-type", message, index.span)
+                parts.append(value)
+                continue
+            number = self.integer(index, "the number in a name")
+            if number < 0:
+                raise fault("out-of-range", f"a name can't end in {number}", index.span)
+            parts.append(str(number))
+        return base.text + "_".join(parts)
+
+    def _attribute(self, e: Attribute) -> Any:
+        base = self._evaluate(e.base)
+        name = e.name.text
+        if not isinstance(base, Line):
+            message = f"{describe(base)} has no part called {name}"
+            raise fault("wrong-type", message, e.name.span)
+        if name in base.results:
+            return Line(f"{base.name}.{name}", {}, base.results[name], base.nodes, base.span)
+        shape = base.value.shape
+        if name == "shape":
+            self._depend(*shape)
+            return tuple(Num.of(d) for d in shape)
+        if name not in SHAPE_ATTRIBUTES:
+            known = [*SHAPE_ATTRIBUTES, *base.results]
+            message = f"{base.name} has no part called {name}"
+            raise fault("unknown-name", message, e.name.span, *did_you_mean(name, known))
+        place = SHAPE_ATTRIBUTES.index(name)
+        if place >= len(shape):
+            message = f"{base.name} is a plain vector ({text(shape)}) and has no {name}"
+            raise fault("wrong-rank", message, e.name.span)
+        self._depend(shape[place])
+        return Num.of(shape[place])
+
+    def _depend(self, *numbers: int) -> None:
+        for number in numbers:
+            for symbol in symbols(expr_of(number)):
+                if isinstance(symbol, ParameterSymbol):
+                    self.used.add(symbol.name)
+
+    def _unary(self, e: Unary) -> Any:
+        if e.operator == "not":
+            return not self.truth(e.operand)
+        number = self._numeric(e.operand, e.operator)
+        if e.operator == "+":
+            return number
+        return Num(-number.value, apply("-", number.known))
+
+    def _numeric(self, e: Expression, what: str) -> Num:
+        value = self.constant(e)
+        if not isinstance(value, Num):
+            raise fault("wrong-type", f"`{what}` needs numbers, not {describe(value)}", e.span)
+        return value
+
+    def _binary(self, e: Binary) -> Any:
+        left, right = self.constant(e.left), self.constant(e.right)
+        if e.operator == "+" and isinstance(left, tuple) and isinstance(right, tuple):
+            if len(left) + len(right) > MAX_ITEMS:
+                raise fault("too-large", f"a list has at most {MAX_ITEMS:,} items", e.span)
+            return left + right
+        for value, side in ((left, e.left), (right, e.right)):
+            if not isinstance(value, Num):
+                message = f"`{e.operator}` needs numbers, not {describe(value)}"
+                raise fault("wrong-type", message, side.span)
+        return self._arithmetic(e, left, right)
+
+    def _arithmetic(self, e: Binary, left: Num, right: Num) -> Num:
+        a, b = left.value, right.value
+        if e.operator in ("/", "//", "%") and b == 0:
+            raise fault("bad-arithmetic", "this divides by zero", e.right.span)
+        if e.operator == "**":
+            value = self._power(e, a, b)
+        else:
+            value = Fraction(_ARITHMETIC[e.operator](a, b))
+        bounded(value, e.span)
+        expr = apply(e.operator, left.known, right.known)  # type: ignore[arg-type]
+        return Num(value, expr)
+
+    def _power(self, e: Binary, a: Fraction, b: Fraction) -> Fraction:
+        if b.denominator != 1:
+            raise fault("not-integral", "an exponent must be a whole number", e.right.span)
+        if a == 0 and b < 0:
+            raise fault("bad-arithmetic", "this divides by zero", e.span)
+        digits = max(abs(a.numerator), a.denominator).bit_length()
+        if a not in (0, 1, -1) and abs(b) * (digits - 1) > MAX_BITS:
+            raise fault("too-large", "this number is too large", e.span)
+        exponent = int(b)
+        if a in (0, 1, -1) and exponent:
+            exponent = 2 - exponent % 2  # only its parity counts, and it may be huge
+        return Fraction(a**exponent)
+
+    def _comparison(self, e: Comparison) -> bool:
+        left, at = self.constant(e.first), e.first
+        for op, operand in e.rest:
+            right = self.constant(operand)
+            if not compare(op, left, right, at, operand):
+                return False
+            left, at = right, operand
+        return True
+
+    def _logic(self, e: Logic) -> bool:
+        stop = e.operator == "or"
+        return stop if any(self.truth(o) == stop for o in e.operands) else not stop
+
+    def _conditional(self, e: Conditional) -> Any:
+        before = set(self.used)
+        for value, condition in e.cases:
+            if self.truth(condition):
+                return self._chosen(value, before)
+        return self._chosen(e.otherwise, before)
+
+    def _chosen(self, e: Expression, before: set[str]) -> Any:
+        """A branch's constant. Where a parameter made the choice, no expression can stand for it."""
+        decided = self.used - before
+        value = self.constant(e)
+        return Num(value.value) if decided and isinstance(value, Num) else value
+
+    def _function(self, e: Function) -> Any:
+        name = e.name.text
+        if name in MEASURES and self.measure is not None:
+            if len(e.arguments) != 1:
+                message = f"{name}(...) takes the name of one value"
+                raise fault("wrong-arity", message, e.span)
+            return Num(Fraction(self.measure(name, self.line(e.arguments[0]))))
+        if name not in FUNCTIONS:
+            help_ = did_you_mean(name, [*FUNCTIONS, *MEASURES])
+            message = f"there is no function {name} for constants"
+            raise fault("unknown-name", message, e.name.span, *help_)
+        values = [self.constant(a) for a in e.arguments]
+        if name == "len":
+            if len(values) != 1 or not isinstance(values[0], tuple):
+                raise fault("wrong-type", "len(...) takes one list", e.span)
+            return Num(Fraction(len(values[0])))
+        numbers = values
+        if len(values) == 1 and isinstance(values[0], tuple) and name in ("min", "max", "sum"):
+            numbers = list(values[0])
+        for number in numbers:
+            if not isinstance(number, Num):
+                message = f"{name}(...) takes numbers, not {describe(number)}"
+                raise fault("wrong-type", message, e.span)
+        if not numbers and name != "sum" or len(numbers) > 1 and name in _OF_ONE:
+            needs = "one number" if name in _OF_ONE else "numbers"
+            raise fault("wrong-arity", f"{name}(...) takes {needs}", e.span)
+        if name == "sum":
+            total = sum((n.value for n in numbers), Fraction(0))
+            bounded(total, e.span)
+            return Num(total, _sum_expr(numbers))
+        result = Fraction(FUNCTIONS[name](*(n.value for n in numbers)))
+        symbol: Operator = name  # type: ignore[assignment]
+        if len(numbers) == 1 and name in ("min", "max"):
+            return numbers[0]
+        if name in ("round", "floor", "ceil") and numbers[0].value.denominator == 1:
+            # Rounding a whole number is nothing a reader wants to see, but other values of
+            # the parameters may need it.
+            return Num(result, apply(symbol, numbers[0].known))
+        return Num(result, apply(symbol, *(n.known for n in numbers)))
+
+    _HANDLERS: dict[type, Callable[[Evaluator, Any], Any]] = {
+        Number: _number,
+        ShapeLiteral: _shape,
+        String: _string,
+        Constant: _literal,
+        Wildcard: _wildcard,
+        ListLiteral: _list,
+        Variable: _variable,
+        Index: _index,
+        Attribute: _attribute,
+        Unary: _unary,
+        Binary: _binary,
+        Comparison: _comparison,
+        Logic: _logic,
+        Conditional: _conditional,
+        Function: _function,
+    }
+
+
+def _sum_expr(numbers: list[Num]) -> Any:
+    expr = None
+    for i, number in enumerate(numbers):
+        if i == 0:
+            expr = number.known
+            continue
+        if expr is None:
+            return None
+        expr = apply("+", expr, number.known)
+    return expr
+
+
+def bounded(value: Fraction, span: Span) -> None:
+    """Raises Fault for a number with too many digits."""
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
+        raise fault("too-large", "this number is too large", span)
+
+
+_ARITHMETIC: dict[str, Callable[[Fraction, Fraction], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+}
+_OF_ONE = ("abs", "round", "floor", "ceil")
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "min": min,
+    "max": max,
+    "abs": abs,
+    "round": round,
+    "floor": floor,
+    "ceil": ceil,
+    "sum": sum,
+    "len": len,
+}
+_ORDER: dict[str, Callable[[Fraction, Fraction], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def plain(value: Any) -> Any:
+    """A constant without the expressions that its numbers came from."""
+    if isinstance(value, Num):
+        return value.value
+    if isinstance(value, tuple):
+        return tuple(plain(v) for v in value)
+    return value
+
+
+def compare(op: str, left: Any, right: Any, at: Expression, operand: Expression) -> bool:
+    """One comparison of a chain. Raises Fault where the two can't be compared."""
+    if op in ("in", "not in"):
+        if not isinstance(right, tuple):
+            raise fault("wrong-type", f"`{op}` needs a list, not {describe(right)}", operand.span)
+        found = any(_equal(plain(left), plain(item)) for item in right)
+        return found == (op == "in")
+    if op in ("==", "!="):
+        return _equal(plain(left), plain(right)) == (op == "==")
+    for value, side in ((left, at), (right, operand)):
+        if not isinstance(value, Num):
+            raise fault("wrong-type", f"`{op}` needs numbers, not {describe(value)}", side.span)
+    return _ORDER[op](left.value, right.value)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    # In Python, True == 1; in the language it is not.
+    return isinstance(a, bool) == isinstance(b, bool) and bool(a == b)

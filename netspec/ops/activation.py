@@ -1,0 +1,23 @@
+"""Activations and what else works on single elements or over channels."""
+
+from __future__ import annotations
+
+from netspec.ops.base import Elementwise, attr, op
+from netspec.ops.kinds import Number
+
+
+@op("relu")
+class Relu(Elementwise):
+    """max(x, 0)."""
+
+
+@op("softmax")
+class Softmax(Elementwise):
+    """exp(x), divided by its sum over the channels."""
+
+
+@op("dropout")
+class Dropout(Elementwise):
+    """Zeroes elements at random while training and scales up the rest; else passes x on."""
+
+    ratio: float = attr(Number(0, 1, below=True), "share of elements that are zeroed", 0.5)

@@ -1,0 +1,186 @@
+"""What an op is: attributes with their documentation, a shape rule, parameters, MACs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from math import prod
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, Self
+
+from netspec.ops.kinds import Kind
+
+Shape = tuple[int, ...]
+"""`(channels, height, width)` or `(features,)`; the batch dimension is implied."""
+
+MAX_ELEMENTS = 2**40
+"""Most elements that a value may have."""
+
+
+class ShapeError(Exception):
+    """Inputs and attributes do not go together.
+
+    `at` names the attribute at fault, or is the position of the input at fault, or is None where
+    the op as a whole is. `code` is a diagnostic code, `help` the mend where it is known.
+    """
+
+    def __init__(
+        self, code: str, message: str, at: str | int | None = None, help: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.at = at
+        self.help = help
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor that a layer owns.
+
+    `learnable` ones are the layer's parameters; the others are statistics that training keeps.
+    `init` says how a fresh model fills it.
+    """
+
+    shape: Shape
+    learnable: bool = True
+    init: Literal["kaiming", "zeros", "ones"] = "kaiming"
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+
+class _Required:
+    """Marks an attribute without default. Falsy, so that docs can test for it."""
+
+    def __repr__(self) -> str:
+        return "required"
+
+    def __bool__(self) -> bool:
+        return False
+
+
+REQUIRED: Any = _Required()
+
+
+def attr(kind: Kind, doc: str, default: Any = REQUIRED) -> Any:
+    """An attribute of an op, as a dataclass field: its kind, a line of documentation, its default.
+
+    A default that is a string starting with `=` names another attribute to take the value of.
+    """
+    metadata = {"kind": kind, "doc": doc, "default": default}
+    if default is REQUIRED:
+        return dataclasses.field(metadata=metadata)
+    if isinstance(default, str) and default.startswith("="):
+        return dataclasses.field(default=None, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Attr:
+    """An attribute as the declaration states it."""
+
+    name: str
+    kind: Kind
+    doc: str
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        return self.default is REQUIRED
+
+
+@dataclass(frozen=True)
+class Op:
+    """A layer's operation with its attributes.
+
+    The subclass docstring documents the op; `keyword` is its name in the language. `arity` is the
+    least and the greatest number of inputs (None: no limit), `results` the names of the results.
+    """
+
+    keyword: ClassVar[str]
+    arity: ClassVar[tuple[int, int | None]] = (1, 1)
+    results: ClassVar[tuple[str, ...]] = ("value",)
+
+    def __post_init__(self) -> None:
+        for a in attributes(type(self)):
+            if isinstance(a.default, str) and a.default.startswith("="):
+                if getattr(self, a.name) is None:
+                    object.__setattr__(self, a.name, getattr(self, a.default[1:]))
+
+    def bind(self, inputs: Sequence[Shape]) -> Self:
+        """This op with every attribute that depends on the inputs settled.
+
+        `pad: same` becomes four numbers, `groups: depthwise` a number, an omitted rounding `floor`.
+        Raises ShapeError where the inputs leave open what is meant, or don't fit.
+        """
+        return self
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        """The shape of each result. Called on a bound op. Raises ShapeError."""
+        raise NotImplementedError
+
+    def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
+        """The tensors that the layer owns, by their name in weight files."""
+        return NO_TENSORS
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
+        """Multiplications of a convolution, transposed convolution or linear layer, for batch 1.
+
+        A bias costs none; every other op counts 0.
+        """
+        return 0
+
+
+NO_TENSORS: Mapping[str, Tensor] = MappingProxyType({})
+
+
+class Elementwise(Op):
+    """An op that works on each element alone and keeps the shape."""
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        return (inputs[0],)
+
+
+@cache
+def attributes(op: type[Op]) -> tuple[Attr, ...]:
+    """The declared attributes of an op, in order."""
+    return tuple(
+        Attr(f.name, f.metadata["kind"], f.metadata["doc"], f.metadata["default"])
+        for f in dataclasses.fields(op)
+    )
+
+
+OPS: dict[str, type[Op]] = {}
+"""Every op by its keyword, in the order of declaration."""
+
+
+def op(keyword: str) -> Any:
+    """Class decorator: declares an op under its keyword in the language."""
+
+    def declare(cls: type[Op]) -> type[Op]:
+        declared = dataclass(frozen=True)(cls)
+        declared.keyword = keyword
+        OPS[keyword] = declared
+        return declared
+
+    return declare
+
+
+def text(shape: Shape) -> str:
+    """A shape as the language writes it: `96x109x109`."""
+    return "x".join(str(int(d)) for d in shape)
+
+
+def spatial(shape: Shape, keyword: str, at: int = 0) -> tuple[int, int, int]:
+    """Channels, height and width. Raises ShapeError for a plain vector."""
+    if len(shape) != 3:
+        raise ShapeError(
+            "wrong-rank",
+            f"{keyword} needs channels x height x width, but its input is {text(shape)}",
+            at,
+        )
+    return shape[0], shape[1], shape[2]

@@ -1,0 +1,69 @@
+"""Ops of several inputs, and ops that only rearrange."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import ClassVar
+
+from netspec.ops.base import Op, Shape, ShapeError, op, text
+
+
+@op("concat")
+class Concat(Op):
+    """The channels of all inputs, one after the other; heights and widths must be equal."""
+
+    arity: ClassVar[tuple[int, int | None]] = (1, None)
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        first = inputs[0]
+        for i, shape in enumerate(inputs):
+            if shape[1:] != first[1:]:
+                what = "ranks" if len(shape) != len(first) else "height and width"
+                raise ShapeError(
+                    "shape-mismatch",
+                    f"concat needs inputs of equal {what}, "
+                    f"but they are {' and '.join(_distinct(inputs))}",
+                    i,
+                )
+        channels = inputs[0][0]
+        for shape in inputs[1:]:
+            channels = channels + shape[0]
+        return ((channels, *first[1:]),)
+
+
+@op("add")
+class Add(Op):
+    """The sum of all inputs, element by element; a Cx1x1 input spreads over height and width."""
+
+    arity: ClassVar[tuple[int, int | None]] = (2, None)
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        return (broadcast("add", inputs),)
+
+
+def broadcast(keyword: str, inputs: Sequence[Shape]) -> Shape:
+    """The common shape of element-wise operands. Raises ShapeError."""
+    result = max(inputs, key=lambda s: (len(s), prod(s)))
+    for i, shape in enumerate(inputs):
+        spreads = len(shape) == len(result) == 3 and shape == (result[0], 1, 1)
+        if shape != result and not spreads:
+            others = _distinct(inputs)
+            raise ShapeError(
+                "shape-mismatch",
+                f"{keyword} needs equal shapes, but they are {' and '.join(others)}",
+                i,
+            )
+    return result
+
+
+def _distinct(inputs: Sequence[Shape]) -> list[str]:
+    return list(dict.fromkeys(text(shape) for shape in inputs))
+
+
+@op("flatten")
+class Flatten(Op):
+    """All elements as a plain vector: channels outermost, then rows."""
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        return ((prod(inputs[0]),),)

@@ -1,0 +1,242 @@
+"""The kinds of value that an attribute takes, and how a constant of the language becomes one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Literal, Protocol
+
+from netspec.symbolic import Num
+
+Code = Literal["wrong-type", "not-integral", "out-of-range", "unknown-value"]
+Pads = tuple[int, int, int, int]
+"""Padding at the top, bottom, left and right."""
+
+MAX_INTEGER = 2**31 - 1
+
+
+class KindError(Exception):
+    """A constant that is not of the kind. `code` is a diagnostic code, `help` the mend."""
+
+    def __init__(self, code: Code, message: str, help: str = "") -> None:
+        super().__init__(message)
+        self.code: Code = code
+        self.message = message
+        self.help = help
+
+
+class Kind(Protocol):
+    """A kind of value: what it is called, the bare words it knows, and the conversion."""
+
+    @property
+    def words(self) -> tuple[str, ...]: ...
+
+    def __str__(self) -> str: ...
+
+    def convert(self, value: Any) -> Any:
+        """The attribute's Python value. Raises KindError."""
+
+
+def describe(value: Any) -> str:
+    """A constant as messages speak of it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Num):
+        return decimal(value.value)
+    if isinstance(value, str):
+        return f'"{value}"' if len(value) < 40 else "a string"
+    if isinstance(value, tuple):
+        if len(value) > 8:
+            return "a list"
+        return "[" + ", ".join(describe(v) for v in value) + "]"
+    return str(value)
+
+
+def decimal(value: Fraction) -> str:
+    """A number for people: `12.5`, `1/3`, with thousands separated."""
+    if value.denominator == 1:
+        return f"{value.numerator:,}"
+    reduced = value.denominator
+    for prime in (2, 5):
+        while reduced % prime == 0:
+            reduced //= prime
+    if reduced == 1 and value.denominator < 10**9:
+        # f-strings of Fraction came with Python 3.12; nine digits are exact here.
+        whole = f"{float(value):.9f}".rstrip("0")
+        return whole if abs(value) < 10**6 else f"{float(value):,}"
+    return f"{value.numerator}/{value.denominator} (about {float(value):g})"
+
+
+@dataclass(frozen=True)
+class Integer:
+    """A whole number from `least` on."""
+
+    least: int = 1
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "whole number" if self.least < 0 else f"whole number from {self.least}"
+
+    def convert(self, value: Any) -> int:
+        if not isinstance(value, Num):
+            raise KindError(
+                "wrong-type", f"takes a {self}, not {describe(value)}", _number_help(value)
+            )
+        number = value.value
+        if number.denominator != 1:
+            near = round(number)
+            raise KindError(
+                "not-integral",
+                f"needs a whole number, but its value is {describe(value)}",
+                f"`round(...)` would make it {near}",
+            )
+        if not self.least <= number <= MAX_INTEGER:
+            bound = f"at least {self.least}" if number < self.least else f"at most {MAX_INTEGER:,}"
+            raise KindError("out-of-range", f"must be {bound}, but is {describe(value)}")
+        return value.integer()
+
+
+def _number_help(value: Any) -> str:
+    if isinstance(value, str) and value.isdigit():
+        return f"write {value} without quotes"
+    return ""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One number for both directions, or two: height first."""
+
+    least: int = 1
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "number or pair (height x width)"
+
+    def convert(self, value: Any) -> tuple[int, int]:
+        each = Integer(self.least)
+        if isinstance(value, tuple):
+            if len(value) != 2:
+                raise KindError("wrong-type", f"takes one or two numbers, not {describe(value)}")
+            return each.convert(value[0]), each.convert(value[1])
+        number = each.convert(value)
+        return number, number
+
+
+@dataclass(frozen=True)
+class Padding:
+    """`same`, one number, two (height, width) or four (top, bottom, left, right)."""
+
+    words: tuple[str, ...] = ("same",)
+
+    def __str__(self) -> str:
+        return "`same`, a number, a pair, or four numbers (top, bottom, left, right)"
+
+    def convert(self, value: Any) -> Pads | Literal["same"]:
+        if value == "same":
+            return "same"
+        each = Integer(0)
+        if isinstance(value, tuple) and len(value) == 4:
+            top, bottom, left, right = (each.convert(v) for v in value)
+            return top, bottom, left, right
+        if isinstance(value, tuple) and len(value) != 2:
+            raise KindError("wrong-type", f"takes one, two or four numbers, not {describe(value)}")
+        if isinstance(value, str):
+            raise KindError(
+                "unknown-value", f'takes `same` or numbers, not "{value}"', "`same` is the one word"
+            )
+        height, width = Pair(0).convert(value)
+        return height, height, width, width
+
+
+@dataclass(frozen=True)
+class Number:
+    """A real number between two bounds (`below`: the upper one is excluded)."""
+
+    least: float | None = None
+    most: float | None = None
+    below: bool = False
+    positive: bool = False
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.positive:
+            return "number above 0"
+        if self.least is not None and self.most is not None:
+            return f"number from {self.least:g} to {'below ' if self.below else ''}{self.most:g}"
+        return "number" if self.least is None else f"number from {self.least:g}"
+
+    def convert(self, value: Any) -> float:
+        if not isinstance(value, Num):
+            raise KindError("wrong-type", f"takes a {self}, not {describe(value)}")
+        number = value.value
+        low = self.least is not None and number < Fraction(self.least)
+        low = low or self.positive and number <= 0
+        high = self.most is not None and number > Fraction(self.most)
+        high = high or self.below and self.most is not None and number == Fraction(self.most)
+        if low or high:
+            raise KindError("out-of-range", f"takes a {self}, but its value is {describe(value)}")
+        return value.real()
+
+
+@dataclass(frozen=True)
+class Flag:
+    """`true` or `false`."""
+
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "true or false"
+
+    def convert(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise KindError("wrong-type", f"takes true or false, not {describe(value)}")
+        return value
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few bare words."""
+
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return " or ".join(f"`{w}`" for w in self.words)
+
+    def convert(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise KindError("wrong-type", f"takes {self}, not {describe(value)}")
+        if value not in self.words:
+            raise KindError("unknown-value", f"takes {self}, not `{value}`")
+        return value
+
+
+@dataclass(frozen=True)
+class Groups:
+    """A whole number from 1, or `depthwise` for one group per channel."""
+
+    words: tuple[str, ...] = ("depthwise",)
+
+    def __str__(self) -> str:
+        return "whole number from 1, or `depthwise`"
+
+    def convert(self, value: Any) -> int | Literal["depthwise"]:
+        if value == "depthwise":
+            return "depthwise"
+        return Integer(1).convert(value)
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A list of real numbers."""
+
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "number or list of numbers"
+
+    def convert(self, value: Any) -> tuple[float, ...]:
+        items = value if isinstance(value, tuple) else (value,)
+        return tuple(Number().convert(v) for v in items)
+

@@ -1,0 +1,132 @@
+"""Poolings: windows that keep the largest value or the mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar, Literal, Self, cast
+
+from netspec.ops.base import Op, Shape, ShapeError, attr, op, spatial
+from netspec.ops.kinds import Choice, Flag, Padding, Pads, Pair
+from netspec.ops.window import Rounding, extent, same_pads, slide
+
+
+class _Pool(Op):
+    """What the windowed poolings share."""
+
+    # Declared by the subclasses, each in its own order:
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pad: Pads | Literal["same"]
+    dilation: tuple[int, int]
+    round: Rounding | None
+
+    @property
+    def pads(self) -> Pads:
+        """Top, bottom, left, right, on a bound op."""
+        return cast(Pads, self.pad)
+
+    @property
+    def rounding(self) -> Rounding:
+        """How the window count is rounded, on a bound op."""
+        return self.round or "floor"
+
+    def bind(self, inputs: Sequence[Shape]) -> Self:
+        _, height, width = spatial(inputs[0], self.keyword)
+        size = (height, width)
+        pad = self.pad
+        if pad == "same":
+            pad = same_pads(size, self.kernel, self.stride, self.dilation)
+        for k, d, before, after in zip(
+            self.kernel, self.dilation, pad[::2], pad[1::2], strict=True
+        ):
+            if max(before, after) >= extent(k, d):
+                raise ShapeError(
+                    "pad-too-large",
+                    f"a pad of {max(before, after)} gives {self.keyword} windows of "
+                    f"{extent(k, d)} that hold nothing but padding",
+                    "pad",
+                )
+        bound = replace(self, pad=pad, round=self.round or "floor")
+        if self.round is None:
+            floor = bound._size(size, "floor")
+            ceil = bound._size(size, "ceil")
+            if floor != ceil:
+                raise ShapeError(
+                    "ambiguous-rounding",
+                    f"{self.keyword} on {height}x{width} is {floor[0]}x{floor[1]} rounded down "
+                    f"and {ceil[0]}x{ceil[1]} rounded up",
+                    None,
+                    "say `round: floor` (the rule of PyTorch) or `round: ceil` (the rule of Caffe)",
+                )
+        return bound
+
+    def _size(self, size: tuple[int, int], rounding: Rounding) -> tuple[int, int]:
+        return slide(
+            self.keyword, size, self.kernel, self.stride, self.pads, self.dilation, rounding
+        )
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        channels, height, width = spatial(inputs[0], self.keyword)
+        shape = (channels, *self._size((height, width), self.rounding))
+        return (shape,) * len(self.results)
+
+
+_ROUND_DOC = "how a last, partial window counts; needed only where it changes the result"
+
+
+@op("maxpool")
+class MaxPool(_Pool):
+    """The largest value of each window; `indices` says where in the input it stood.
+
+    The window formula is that of conv, rounded as `round` says; `ceil` drops a last window that
+    would start behind the input and its first padding. Padding never wins.
+    """
+
+    results: ClassVar[tuple[str, ...]] = ("value", "indices")
+
+    kernel: tuple[int, int] = attr(Pair(), "height and width of the window")
+    stride: tuple[int, int] = attr(Pair(), "step of the window", "=kernel")
+    pad: Pads | Literal["same"] = attr(Padding(), "padding around the input", (0, 0, 0, 0))
+    dilation: tuple[int, int] = attr(Pair(), "distance of neighbours in the window", (1, 1))
+    round: Rounding | None = attr(Choice(("floor", "ceil")), _ROUND_DOC, None)
+
+
+@op("avgpool")
+class AvgPool(_Pool):
+    """The mean of each window.
+
+    Rounds as maxpool does. A window that hangs over the end of the padded input is divided by what
+    it holds; `count_include_pad` says whether padding is part of that.
+    """
+
+    dilation: ClassVar[tuple[int, int]] = (1, 1)  # type: ignore[misc]
+
+    kernel: tuple[int, int] = attr(Pair(), "height and width of the window")
+    stride: tuple[int, int] = attr(Pair(), "step of the window", "=kernel")
+    pad: Pads | Literal["same"] = attr(Padding(), "zeros around the input", (0, 0, 0, 0))
+    round: Rounding | None = attr(Choice(("floor", "ceil")), _ROUND_DOC, None)
+    count_include_pad: bool | None = attr(
+        Flag(), "whether padding counts as elements of the mean; needed where there is a pad", None
+    )
+
+    def bind(self, inputs: Sequence[Shape]) -> Self:
+        bound = super().bind(inputs)
+        if self.count_include_pad is None and any(bound.pads):
+            raise ShapeError(
+                "ambiguous-average",
+                "avgpool with a pad must say whether the padding counts in the mean",
+                "pad",
+                "say `count_include_pad: true` (the rule of Caffe and PyTorch) or "
+                "`count_include_pad: false`",
+            )
+        return replace(bound, count_include_pad=bool(self.count_include_pad))
+
+
+@op("global_avgpool")
+class GlobalAvgPool(Op):
+    """The mean over height and width: a plain vector of one number per channel."""
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        channels, _, _ = spatial(inputs[0], "global_avgpool")
+        return ((channels,),)

@@ -1,0 +1,87 @@
+"""The window formula, once for convolutions and poolings."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from netspec.ops.base import ShapeError
+from netspec.ops.kinds import Pads
+
+Rounding = Literal["floor", "ceil"]
+
+
+def extent(kernel: int, dilation: int = 1) -> int:
+    """How many elements a window spans, gaps of a dilation included."""
+    return dilation * (kernel - 1) + 1
+
+
+def positions(
+    size: int, kernel: int, stride: int, before: int, after: int, dilation: int, rounding: Rounding
+) -> int:
+    """How many places a window takes along one direction of `size` elements.
+
+    `ceil` lets a last window hang over the end, but drops it where it would start behind the input
+    and its first padding, as PyTorch does. Less than 1 where the window is too large.
+    """
+    room = size + before + after - extent(kernel, dilation)
+    if room < 0:
+        return 0
+    if rounding == "floor":
+        return room // stride + 1
+    count = -(-room // stride) + 1
+    if (count - 1) * stride >= size + before:
+        count -= 1
+    return count
+
+
+def same_pads(
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+) -> Pads:
+    """The padding that makes output = ceil(input / stride); an odd element goes to the end."""
+    pads: list[int] = []
+    for n, k, s, d in zip(size, kernel, stride, dilation, strict=True):
+        total = max((-(-n // s) - 1) * s + extent(k, d) - n, 0)
+        pads += [total // 2, total - total // 2]
+    top, bottom, left, right = pads
+    return top, bottom, left, right
+
+
+def slide(
+    keyword: str,
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    pad: Pads,
+    dilation: tuple[int, int] = (1, 1),
+    rounding: Rounding = "floor",
+) -> tuple[int, int]:
+    """Height and width that a window leaves. Raises ShapeError where it does not fit once."""
+    results = []
+    for n, k, s, d, before, after in zip(
+        size, kernel, stride, dilation, pad[::2], pad[1::2], strict=True
+    ):
+        count = positions(n, k, s, before, after, d, rounding)
+        if count < 1:
+            raise _too_large(keyword, size, kernel, pad, dilation)
+        results.append(count)
+    return results[0], results[1]
+
+
+def _too_large(
+    keyword: str,
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    pad: Pads,
+    dilation: tuple[int, int],
+) -> ShapeError:
+    window = f"{kernel[0]}x{kernel[1]} window"
+    if dilation != (1, 1):
+        spans = [extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
+        window += f" (spanning {spans[0]}x{spans[1]} with its dilation)"
+    room = f"input of {size[0]}x{size[1]}"
+    if any(pad):
+        room += f" (padded to {size[0] + pad[0] + pad[1]}x{size[1] + pad[2] + pad[3]})"
+    return ShapeError("window-too-large", f"the {window} of {keyword} exceeds its {room}", "kernel")

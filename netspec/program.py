@@ -1,0 +1,195 @@
+"""Files and their imports: which modules a definition can see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from netspec.diagnostics import Diagnostic, Diagnostics, Label
+from netspec.ops import OPS
+from netspec.parser import parse
+from netspec.resources import folder
+from netspec.source import Source, Span
+from netspec.suggest import did_you_mean
+from netspec.syntax import Definition, Import, Name
+
+MAX_FILES = 200
+"""Most files that one spec may import, directly or not."""
+
+
+@dataclass(frozen=True, eq=False)
+class Module:
+    """A definition and the modules that its body may use."""
+
+    definition: Definition
+    scope: Scope
+    position: int
+    """How many names its scope had when it was defined; later ones are out of its sight."""
+
+    def find(self, name: str) -> Module | None:
+        """The module of this name that the body may use; itself, where it would recurse."""
+        return self.scope.find(name, self.position + 1)
+
+    def visible(self) -> list[str]:
+        return self.scope.names(self.position)
+
+
+class Scope:
+    """The modules of a file, imported ones included, in order of appearance."""
+
+    def __init__(self) -> None:
+        self._modules: dict[str, tuple[int, Module, Span]] = {}
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def find(self, name: str, before: int) -> Module | None:
+        entry = self._modules.get(name)
+        return entry[1] if entry and entry[0] < before else None
+
+    def names(self, before: int) -> list[str]:
+        return [name for name, (i, _, _) in self._modules.items() if i < before]
+
+    def declare(self, name: str, module: Module, place: Span, diagnostics: Diagnostics) -> None:
+        if name in OPS:
+            message = f"a module can't be called {name}: that is an op"
+            diagnostics.add(Diagnostic("duplicate-name", message, place))
+            return
+        known = self._modules.get(name)
+        if known is None:
+            self._modules[name] = (len(self._modules), module, place)
+        elif known[1].definition is not module.definition:
+            diagnostics.add(
+                Diagnostic(
+                    "duplicate-name",
+                    f"there are two modules called {name}",
+                    place,
+                    others=(Label(known[2], "the other one"),),
+                )
+            )
+
+
+@dataclass(frozen=True)
+class Program:
+    """A file, parsed, with all that it imports. `net` is None in a file of modules only."""
+
+    source: Source
+    net: Module | None
+    modules: tuple[Module, ...]
+    """The modules that the file itself defines."""
+
+
+def load(source: Source, base: Path | None, diagnostics: Diagnostics) -> Program | None:
+    """Parse a text and its imports; relative ones are looked for in the folder `base`."""
+    return _Loader(diagnostics).program(source, base)
+
+
+class _Loader:
+    def __init__(self, diagnostics: Diagnostics) -> None:
+        self.diagnostics = diagnostics
+        self.loaded: dict[Path, tuple[Module, ...]] = {}
+        self.open: list[Path] = []
+
+    def program(self, source: Source, base: Path | None) -> Program | None:
+        file = parse(source, self.diagnostics)
+        if file is None:
+            return None
+        scope = Scope()
+        modules: list[Module] = []
+        nets: list[Module] = []
+        for item in file.items:
+            if isinstance(item, Import):
+                for module in self._import(item, base):
+                    name = module.definition.name.text
+                    scope.declare(name, module, item.target.span, self.diagnostics)
+                continue
+            module = Module(item, scope, len(scope))
+            if item.kind == "net":
+                nets.append(module)
+            else:
+                modules.append(module)
+                scope.declare(item.name.text, module, item.name.span, self.diagnostics)
+        if len(nets) > 1:
+            first, second = (n.definition.name for n in nets[:2])
+            self.diagnostics.add(
+                Diagnostic(
+                    "no-net",
+                    f"a file describes one net, but here are {first.text} and {second.text}",
+                    second.span,
+                    others=(Label(first.span, "the first one"),),
+                    help=("give each a file of its own, and share modules with `import`",),
+                )
+            )
+        return Program(source, nets[0] if nets else None, tuple(modules))
+
+    def _import(self, item: Import, base: Path | None) -> tuple[Module, ...]:
+        target = item.target
+        path = self._locate(item, base)
+        if path is None:
+            return ()
+        if path in self.loaded:
+            return self.loaded[path]
+        if path in self.open:
+            circle = [p.name for p in self.open[self.open.index(path) :]] + [path.name]
+            self._fault("import-cycle", f"files import each other: {' -> '.join(circle)}", target)
+            return ()
+        if len(self.loaded) + len(self.open) >= MAX_FILES or len(self.open) > 40:
+            self._fault("too-large", f"at most {MAX_FILES} files may be imported", target)
+            return ()
+        source = read_source(path, self.diagnostics, target.span)
+        if source is None:
+            return ()
+        self.open.append(path)
+        program = self.program(source, path.parent)
+        self.open.pop()
+        self.loaded[path] = program.modules if program else ()
+        if program and not program.modules:
+            self._fault("unknown-module", f"{path.name} defines no module", target)
+        return self.loaded[path]
+
+    def _locate(self, item: Import, base: Path | None) -> Path | None:
+        target = item.target
+        if isinstance(target, Name):
+            path = folder("specs") / "modules" / f"{target.text}.net"
+            if path.is_file():
+                return path.resolve()
+            bundled = sorted(p.stem for p in path.parent.glob("*.net"))
+            help_ = did_you_mean(target.text, bundled)
+            help_ += (f'for a file of yours, write `import "{target.text}.net"`',)
+            self._fault("unknown-module", f"no module {target.text} comes with netspec", target, help_)
+            return None
+        written = Path(target.value)
+        if written.suffix != ".net" or written.is_absolute() or "\0" in target.value:
+            message = "an import names a .net file by its path relative to this one"
+            self._fault("unknown-module", message, target)
+            return None
+        path = (base or Path()) / written
+        try:
+            if path.is_file():
+                return path.resolve()
+        except OSError:
+            pass
+        self._fault("unknown-module", f"there is no file {target.value} to import", target)
+        return None
+
+    def _fault(self, code: str, message: str, at: Name | object, help_: tuple[str, ...] = ()) -> None:
+        span: Span = at.span  # type: ignore[attr-defined]
+        self.diagnostics.add(Diagnostic(code, message, span, help=help_))
+
+
+def read_source(path: Path, diagnostics: Diagnostics, at: Span | None = None) -> Source | None:
+    """The text of a file; None, and a diagnostic, where it can't be read."""
+    try:
+        if path.stat().st_size > 2**25:
+            message = f"{path} is too large for a spec"
+            diagnostics.add(Diagnostic("unreadable-file", message, at))
+            return None
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        message = f"{path} can't be read: {error.strerror or error}"
+        diagnostics.add(Diagnostic("unreadable-file", message, at))
+        return None
+    except ValueError:
+        diagnostics.add(Diagnostic("unreadable-file", f"{path} is not UTF-8 text", at))
+        return None
+    return Source(str(path), text.replace("\r\n", "\n").replace("\r", "\n"))

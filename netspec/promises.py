@@ -1,0 +1,110 @@
+"""`expect` and `prefer`: whether they hold, and what to say if not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from netspec.diagnostics import Diagnostic
+from netspec.evaluate import MEASURES, Evaluator, Line, compare
+from netspec.ir import Block
+from netspec.ops import text
+from netspec.ops.kinds import describe
+from netspec.patterns import matches, pattern_text, shape_pattern
+from netspec.symbolic import Num
+from netspec.syntax import Comparison, Expression, Function, Number, Require, Variable
+
+
+def check_promise(
+    statement: Require, evaluator: Evaluator, block: Block, lines: Mapping[str, Line | None]
+) -> Diagnostic | None:
+    """The diagnostic of a promise that does not hold, else None. Raises Fault."""
+    code = "unmet-expect" if statement.kind == "expect" else "unmet-prefer"
+    span = statement.subject.span
+    if statement.pattern is not None:
+        line = evaluator.line(statement.subject)
+        pattern = shape_pattern(statement.pattern, evaluator)
+        if matches(line.value.shape, pattern):
+            return None
+        wanted = pattern_text(pattern)
+        found = f"{span.text} is {text(line.value.shape)}, not {wanted}"
+        return Diagnostic(
+            code, _message(statement, found), span.to(statement.pattern.span), label=found
+        )
+    subject = statement.subject
+    figures: list[str] = []
+    measured: str | None = None
+    if isinstance(subject, Comparison):
+        held, figures = _chain(subject, evaluator)
+        measured = _measured(subject)
+    else:
+        held = evaluator.truth(subject)
+    if held:
+        return None
+    found = " and ".join(figures) or "it is false"
+    notes = (_contributors(measured, lines),) if measured in ("params", "macs") else ()
+    notes = tuple(n for n in notes if n)
+    return Diagnostic(code, _message(statement, found), span, label=found, notes=notes)
+
+
+def _message(statement: Require, found: str) -> str:
+    what = f"this {statement.kind} does not hold: {found}"
+    if statement.message is not None and statement.message.value.strip():
+        said = " ".join(statement.message.value.split())
+        return f"{said} ({found})" if len(said) < 400 else what
+    return what
+
+
+def _chain(e: Comparison, evaluator: Evaluator) -> tuple[bool, list[str]]:
+    """Whether a chain of comparisons holds, and the figures of the first one that does not."""
+    left, at = evaluator.constant(e.first), e.first
+    for op, operand in e.rest:
+        right = evaluator.constant(operand)
+        if not compare(op, left, right, at, operand):
+            return False, _figures(op, left, right, at, operand)
+        left, at = right, operand
+    return True, []
+
+
+def _figures(op: str, left: object, right: object, at: Expression, operand: Expression) -> list[str]:
+    sides = [(left, at), (right, operand)]
+    computed = [(v, e) for v, e in sides if not isinstance(e, Number)]
+    if len(computed) == 1 and op == "==":
+        value, e = computed[0]
+        other = right if e is at else left
+        figure = f"{_source(e)} is {describe(value)}, not {describe(other)}"
+        if isinstance(value, Num) and isinstance(other, Num):
+            figure += _difference(value.value - other.value)
+        return [figure]
+    return [f"{_source(e)} is {describe(v)}" for v, e in computed]
+
+
+def _difference(d: Fraction) -> str:
+    if d.denominator != 1:
+        return ""
+    return f" ({abs(d):,} {'more' if d > 0 else 'fewer'})"
+
+
+def _source(e: Expression) -> str:
+    return " ".join(e.span.text.split())
+
+
+def _measured(e: Comparison) -> str | None:
+    """Which measure of the whole block a comparison is about, if it is."""
+    for side in (e.first, *(operand for _, operand in e.rest)):
+        if isinstance(side, Variable) and side.name in MEASURES:
+            return side.name
+        if isinstance(side, Function) and side.name.text in MEASURES:
+            return None
+    return None
+
+
+def _contributors(measure: str | None, lines: Mapping[str, Line | None]) -> str:
+    """The lines with most parameters or MACs, for a reader in search of the odd one."""
+    figures: dict[str, int] = {}
+    for line in lines.values():
+        if line is not None and line.nodes and "." not in line.name:
+            figures[line.name] = sum(n.params if measure == "params" else n.macs for n in line.nodes)
+    top = sorted(figures.items(), key=lambda item: -item[1])[:5]
+    listed = ", ".join(f"{name} {figure:,}" for name, figure in top if figure)
+    return f"most {measure} are in {listed}" if listed else ""

@@ -1,0 +1,291 @@
+"""Names of ops, modules, fields and parameters: what can be said of a definition before it runs.
+
+Looks at every definition of a file, also at modules that nothing uses and branches not taken.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from netspec.diagnostics import Diagnostic, Diagnostics, Label
+from netspec.ops import OPS, attributes
+from netspec.program import Module, Program
+from netspec.source import Span
+from netspec.suggest import did_you_mean, one_of
+from netspec.syntax import (
+    Attribute,
+    Binary,
+    Call,
+    Chain,
+    Comparison,
+    Conditional,
+    Definition,
+    Expression,
+    For,
+    Function,
+    If,
+    Index,
+    Input,
+    Layer,
+    Let,
+    ListLiteral,
+    Logic,
+    Output,
+    Reference,
+    Require,
+    Statement,
+    Unary,
+    Variable,
+)
+
+
+def resolve(program: Program, diagnostics: Diagnostics) -> None:
+    """Check all names of calls and fields in the file, and that parameters are used."""
+    seen: set[Module] = set()
+    for module in (*program.modules, *([program.net] if program.net else ())):
+        _resolve(module, diagnostics, seen)
+
+
+def _resolve(module: Module, diagnostics: Diagnostics, seen: set[Module]) -> None:
+    if module in seen:
+        return
+    seen.add(module)
+    definition = module.definition
+    _parameters(definition, diagnostics)
+    for call in _calls(definition.body):
+        used = module.find(call.op.text)
+        if used is module:
+            message = f"{definition.kind} {call.op.text} uses itself"
+            diagnostics.add(
+                Diagnostic(
+                    "recursion",
+                    message,
+                    call.op.span,
+                    others=(Label(definition.name.span, "inside this definition"),),
+                )
+            )
+        elif used is not None:
+            names = [p.name.text for p in used.definition.params]
+            required = [p.name.text for p in used.definition.params if p.default is None]
+            _fields(call, names, required, "module", diagnostics)
+            if used.definition.span.source is not definition.span.source:
+                _resolve(used, diagnostics, seen)
+        elif call.op.text in OPS:
+            declared = attributes(OPS[call.op.text])
+            names = [a.name for a in declared]
+            required = [a.name for a in declared if a.required]
+            _fields(call, names, required, "op", diagnostics)
+        else:
+            _unknown(call, module, diagnostics)
+    _inputs_on_top(definition.body, diagnostics)
+
+
+def _unknown(call: Call, module: Module, diagnostics: Diagnostics) -> None:
+    name = call.op.text
+    later = module.scope.find(name, len(module.scope))
+    others: tuple[Label, ...] = ()
+    if later is not None:
+        others = (Label(later.definition.name.span, "it is defined here"),)
+        help_: tuple[str, ...] = ("move its definition above this one",)
+    elif name == module.definition.name.text:
+        help_ = ("a net can't be used as a module",)
+    else:
+        help_ = did_you_mean(name, [*OPS, *module.visible()])
+        if not help_ and name == "fire":
+            help_ = ("write `import fire` at the top of the file",)
+        if not call.fields and call.arguments is None:
+            text = call.span.source.text[call.span.end : call.span.end + 80]
+            word = next(iter(re.findall(r"\A\s*(\w+)", text)), "")
+            if word in OPS or module.find(word):
+                help_ = (f"did you mean `{name}: {word}`?",)
+    message = f"there is no op or module {name}"
+    diagnostics.add(Diagnostic("unknown-op", message, call.op.span, others=others, help=help_))
+
+
+def _fields(
+    call: Call, names: list[str], required: list[str], what: str, diagnostics: Diagnostics
+) -> None:
+    given: dict[str, Span] = {}
+    for f in call.fields:
+        name = f.name.text
+        if name in given:
+            diagnostics.add(
+                Diagnostic(
+                    "duplicate-field",
+                    f"the field {name} is given twice",
+                    f.name.span,
+                    others=(Label(given[name], "the first one"),),
+                )
+            )
+        elif name not in names:
+            help_ = did_you_mean(name, [n for n in names if n not in given])
+            if not help_:
+                help_ = (f"it has {one_of(names)}" if names else "it has none",)
+            diagnostics.add(
+                Diagnostic(
+                    "unknown-field",
+                    f"the {what} {call.op.text} has no field {name}",
+                    f.name.span,
+                    help=help_,
+                )
+            )
+        given.setdefault(name, f.name.span)
+    missing = [n for n in required if n not in given]
+    # A misspelt field is one fault, not two.
+    if missing and all(n in names for n in given):
+        diagnostics.add(
+            Diagnostic(
+                "missing-field",
+                f"{call.op.text} needs the field{'s' * (len(missing) > 1)} "
+                + " and ".join(missing),
+                call.op.span,
+            )
+        )
+
+
+def _parameters(definition: Definition, diagnostics: Diagnostics) -> None:
+    seen: dict[str, Span] = {}
+    for param in definition.params:
+        name = param.name.text
+        if name in seen:
+            diagnostics.add(
+                Diagnostic(
+                    "duplicate-name",
+                    f"the name {name} is given twice",
+                    param.name.span,
+                    others=(Label(seen[name], "the first one"),),
+                )
+            )
+        seen.setdefault(name, param.name.span)
+    used = {v.name for v in _variables(definition.body)}
+    used |= {v.name for p in definition.params if p.default for v in _walk(p.default)}
+    for param in definition.params:
+        if param.name.text not in used and not param.name.text.startswith("_"):
+            diagnostics.add(
+                Diagnostic(
+                    "unused-parameter",
+                    f"{definition.kind} {definition.name.text} never uses its parameter "
+                    f"{param.name.text}",
+                    param.name.span,
+                )
+            )
+
+
+def _inputs_on_top(body: Iterable[Statement], diagnostics: Diagnostics) -> None:
+    """What a module takes must not depend on its parameters."""
+    for statement in _statements(body):
+        inner: Iterable[Statement] = ()
+        if isinstance(statement, If):
+            inner = [s for _, b in statement.arms for s in b] + list(statement.otherwise)
+        elif isinstance(statement, For):
+            inner = statement.body
+        for s in inner:
+            if isinstance(s, Input):
+                diagnostics.add(
+                    Diagnostic(
+                        "syntax",
+                        "an `input` can't stand inside `if` or `for`",
+                        s.span,
+                        help=("put it at the top of the net or module",),
+                    )
+                )
+
+
+# --- walks ---------------------------------------------------------------------------------------
+
+
+def _statements(body: Iterable[Statement]) -> Iterator[Statement]:
+    """All statements, those of inner blocks included."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, If):
+            for _, inner in statement.arms:
+                yield from _statements(inner)
+            yield from _statements(statement.otherwise)
+        elif isinstance(statement, For):
+            yield from _statements(statement.body)
+
+
+def _calls(body: Iterable[Statement]) -> Iterator[Call]:
+    for statement in _statements(body):
+        if isinstance(statement, Layer):
+            yield from _calls_in(statement.chain)
+        elif isinstance(statement, Output):
+            for value in statement.values:
+                yield from _calls_in(value)
+
+
+def _calls_in(value: Chain | Reference) -> Iterator[Call]:
+    if isinstance(value, Chain):
+        for call in value.calls:
+            yield call
+            for argument in call.arguments or ():
+                yield from _calls_in(argument)
+
+
+def _variables(body: Iterable[Statement]) -> Iterator[Variable]:
+    """Every name that an expression or argument reads."""
+    for statement in _statements(body):
+        match statement:
+            case Layer():
+                for index in statement.name.indices if statement.name else ():
+                    yield from _walk(index)
+            case Input():
+                if statement.pattern is not None:
+                    yield from _walk(statement.pattern)
+                for f in statement.fields:
+                    yield from _walk(f.value)
+            case Let():
+                yield from _walk(statement.value)
+            case Require():
+                yield from _walk(statement.subject)
+                if statement.pattern is not None:
+                    yield from _walk(statement.pattern)
+            case For():
+                yield from _walk(statement.first)
+                if statement.last is not None:
+                    yield from _walk(statement.last)
+            case If():
+                for condition, _ in statement.arms:
+                    yield from _walk(condition)
+            case Output():
+                for value in statement.values:
+                    if not isinstance(value, Chain):
+                        yield from _walk(value)
+    for call in _calls(body):
+        for f in call.fields:
+            yield from _walk(f.value)
+        for argument in call.arguments or ():
+            if not isinstance(argument, Chain):
+                yield from _walk(argument)
+
+
+def _walk(e: Expression) -> Iterator[Variable]:
+    stack = [e]
+    while stack:
+        e = stack.pop()
+        match e:
+            case Variable():
+                yield e
+            case Index():
+                stack += [e.base, e.index]
+            case Attribute():
+                stack.append(e.base)
+            case Function():
+                stack += e.arguments
+            case Unary():
+                stack.append(e.operand)
+            case Binary():
+                stack += [e.left, e.right]
+            case Comparison():
+                stack += [e.first, *(operand for _, operand in e.rest)]
+            case Logic():
+                stack += e.operands
+            case Conditional():
+                stack += [x for case in e.cases for x in case]
+                stack.append(e.otherwise)
+            case ListLiteral():
+                stack += e.items
+            case _:
+                pass

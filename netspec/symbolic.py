@@ -1,0 +1,245 @@
+"""Numbers that remember how a module's parameters made them.
+
+Shape rules and attributes compute with plain Python numbers. A `Dim` is such a number that also
+carries the expression it came from (`e1x1 + e3x3`), so that a backend can write the expression
+where the reader wants it, without a second set of shape rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+Operator = Literal["+", "-", "*", "/", "//", "%", "**", "min", "max", "round", "floor", "ceil", "abs"]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of the module at hand."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The channels of an input of the module at hand."""
+
+    input: str
+
+
+@dataclass(frozen=True)
+class Literally:
+    """A number as it stands."""
+
+    value: Fraction
+
+
+@dataclass(frozen=True)
+class Apply:
+    """An operator or function of expressions."""
+
+    operator: Operator
+    operands: tuple[Expr, ...]
+
+
+Expr = Parameter | Channels | Literally | Apply
+
+# An expression that grew beyond this is nothing a reader would want to see.
+MAX_OPERATORS = 12
+
+
+def literal(value: int | float | Fraction) -> Literally:
+    return Literally(Fraction(value))
+
+
+def operators(expr: Expr) -> int:
+    """How many operators an expression has."""
+    if isinstance(expr, Apply):
+        return 1 + sum(operators(e) for e in expr.operands)
+    return 0
+
+
+def symbols(expr: Expr) -> Iterator[Parameter | Channels]:
+    """The parameters and input channels in an expression, from left to right."""
+    if isinstance(expr, Apply):
+        for operand in expr.operands:
+            yield from symbols(operand)
+    elif not isinstance(expr, Literally):
+        yield expr
+
+
+def apply(operator: Operator, *operands: Expr) -> Expr | None:
+    """The expression of an operation; None where nothing symbolic is left or it grew too large."""
+    if all(isinstance(e, Literally) for e in operands):
+        return None
+    if operator in ("+", "*") and len(operands) == 2:
+        left, right = operands
+        neutral = Literally(Fraction(0 if operator == "+" else 1))
+        if left == neutral:
+            return right
+        if right == neutral:
+            return left
+    expr = Apply(operator, operands)
+    return expr if operators(expr) <= MAX_OPERATORS else None
+
+
+def expr_of(number: int | float) -> Expr:
+    """The expression that a number came from, or the number itself."""
+    if isinstance(number, Dim | Real):
+        return number.expr
+    return literal(number)
+
+
+class Dim(int):
+    """An int with the expression it came from; sums and products of it carry theirs."""
+
+    expr: Expr
+
+    def __new__(cls, value: int, expr: Expr) -> Dim:
+        self = super().__new__(cls, value)
+        self.expr = expr
+        return self
+
+    def _combine(
+        self, operator: Operator, other: object, result: int, swapped: bool = False
+    ) -> int:
+        if not isinstance(other, int):
+            return NotImplemented
+        pair = (expr_of(other), self.expr) if swapped else (self.expr, expr_of(other))
+        expr = apply(operator, *pair)
+        return result if expr is None else Dim(result, expr)
+
+    def __add__(self, other: int) -> int:
+        return self._combine("+", other, int.__add__(self, other))
+
+    def __radd__(self, other: int) -> int:
+        return self._combine("+", other, int.__add__(self, other), swapped=True)
+
+    def __sub__(self, other: int) -> int:
+        return self._combine("-", other, int.__sub__(self, other))
+
+    def __rsub__(self, other: int) -> int:
+        return self._combine("-", other, int.__rsub__(self, other), swapped=True)
+
+    def __mul__(self, other: int) -> int:
+        return self._combine("*", other, int.__mul__(self, other))
+
+    def __rmul__(self, other: int) -> int:
+        return self._combine("*", other, int.__mul__(self, other), swapped=True)
+
+    def __floordiv__(self, other: int) -> int:
+        return self._combine("//", other, int.__floordiv__(self, other))
+
+    def __mod__(self, other: int) -> int:
+        return self._combine("%", other, int.__mod__(self, other))
+
+
+class Real(float):
+    """A float with the expression it came from."""
+
+    expr: Expr
+
+    def __new__(cls, value: float, expr: Expr) -> Real:
+        self = super().__new__(cls, value)
+        self.expr = expr
+        return self
+
+
+@dataclass(frozen=True)
+class Num:
+    """A number of the language: exact, and with the expression it came from, if it has one."""
+
+    value: Fraction
+    expr: Expr | None = None
+
+    def integer(self) -> int:
+        """As an int; the caller has made sure that it is whole."""
+        value = int(self.value)
+        return value if self.expr is None else Dim(value, self.expr)
+
+    def real(self) -> float:
+        value = float(self.value)
+        return value if self.expr is None else Real(value, self.expr)
+
+    @property
+    def known(self) -> Expr:
+        """The expression, or the number itself."""
+        return Literally(self.value) if self.expr is None else self.expr
+
+    @staticmethod
+    def of(number: int | float) -> Num:
+        expr = number.expr if isinstance(number, Dim | Real) else None
+        return Num(Fraction(number), expr)
+
+
+_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "//": 2, "%": 2, "**": 4}
+_FUNCTIONS: Mapping[str, str] = {
+    "min": "min",
+    "max": "max",
+    "round": "round",
+    "abs": "abs",
+    "floor": "math.floor",
+    "ceil": "math.ceil",
+}
+
+
+def python(expr: Expr, name: Callable[[Parameter | Channels], str]) -> str:
+    """An expression as Python source; `name` says what its symbols are called there."""
+
+    def walk(e: Expr, outer: int) -> str:
+        if isinstance(e, Literally):
+            value = e.value
+            text = repr(int(value)) if value.denominator == 1 else repr(float(value))
+            return f"({text})" if value < 0 and outer else text
+        if not isinstance(e, Apply):
+            return name(e)
+        if e.operator in _FUNCTIONS:
+            inner = ", ".join(walk(x, 0) for x in e.operands)
+            return f"{_FUNCTIONS[e.operator]}({inner})"
+        if len(e.operands) == 1:
+            return f"(-{walk(e.operands[0], 3)})"
+        level = _PRECEDENCE[e.operator]
+        left, right = e.operands
+        text = f"{walk(left, level)} {e.operator} {walk(right, level + 1)}"
+        return f"({text})" if level < outer or e.operator == "**" and outer else text
+
+    return walk(expr, 0)
+
+
+def evaluate(
+    expr: Expr, value: Callable[[Parameter | Channels], int | float]
+) -> int | float | None:
+    """What Python's own arithmetic makes of an expression; None where it fails."""
+    from math import ceil, floor
+
+    def walk(e: Expr) -> int | float:
+        if isinstance(e, Literally):
+            return int(e.value) if e.value.denominator == 1 else float(e.value)
+        if not isinstance(e, Apply):
+            return value(e)
+        args = [walk(x) for x in e.operands]
+        if len(args) == 1 and e.operator == "-":
+            return -args[0]
+        functions: dict[str, Callable[..., int | float]] = {
+            "+": lambda a, b: a + b,
+            "-": lambda a, b: a - b,
+            "*": lambda a, b: a * b,
+            "/": lambda a, b: a / b,
+            "//": lambda a, b: a // b,
+            "%": lambda a, b: a % b,
+            "**": lambda a, b: a**b,
+            "min": min,
+            "max": max,
+            "round": round,
+            "abs": abs,
+            "floor": floor,
+            "ceil": ceil,
+        }
+        return functions[e.operator](*args)
+
+    try:
+        return walk(expr)
+    except (ArithmeticError, TypeError, ValueError):
+        return None
