@@ -1,0 +1,48 @@
+"""The kernels' source, function by function, with what each needs."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+
+@cache
+def _functions() -> dict[str, tuple[str, frozenset[str]]]:
+    """Each kernel's source, and the names that it reads."""
+    text = (Path(__file__).parent / "kernels.py").read_text(encoding="utf-8")
+    lines = text.splitlines()
+    functions = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef):
+            names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+            functions[node.name] = ("\n".join(lines[node.lineno - 1 : node.end_lineno]), names)
+    return {name: (source, frozenset(names)) for name, (source, names) in functions.items()}
+
+
+def kernel_names() -> frozenset[str]:
+    """The names of all kernels."""
+    return frozenset(_functions())
+
+
+def with_helpers(names: Iterable[str]) -> dict[str, str]:
+    """The source of these kernels and of all that they call, in the order of `kernels.py`."""
+    functions = _functions()
+    needed: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            waiting += [n for n in functions[name][1] if n in functions]
+    return {name: source for name, (source, _) in functions.items() if name in needed}
+
+
+def reads(sources: Iterable[str], name: str) -> bool:
+    """Whether any of the sources uses a name."""
+    return any(
+        isinstance(n, ast.Name) and n.id == name
+        for source in sources
+        for n in ast.walk(ast.parse(source))
+    )

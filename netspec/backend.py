@@ -1,0 +1,115 @@
+"""What a backend is, and how installed ones are found.
+
+A backend turns a checked net into the source of a Python module. It is a class without arguments
+behind an entry point of the group `netspec.backends`; netspec's own are no exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Protocol
+
+from netspec.diagnostics import Diagnostic, SpecError
+from netspec.ir import Layer, Net
+from netspec.naming import class_name
+from netspec.ops import Op
+from netspec.suggest import did_you_mean, one_of
+
+GROUP = "netspec.backends"
+
+
+class Unsupported(Exception):
+    """A layer that the backend can't express; the message says why."""
+
+
+class Backend(Protocol):
+    """A code generator.
+
+    `emitters` has one entry per op class. `check` is called with each layer before anything is
+    emitted and raises Unsupported for attributes that the backend can't express. `emit` returns
+    the source of a module with one model class, named `netspec.naming.class_name(net.name)`; the
+    same net gives the same text. `packages` are what emitted code imports.
+    """
+
+    name: str
+    emitters: Mapping[type[Op], Any]
+    packages: Sequence[str]
+
+    def check(self, layer: Layer) -> None: ...
+
+    def emit(self, net: Net) -> str: ...
+
+    def run(self, model: Any, *inputs: Any) -> tuple[Any, ...]:
+        """Call a model with NumPy arrays in inference mode; NumPy arrays come back."""
+        ...
+
+    def set_weights(self, model: Any, weights: Mapping[str, Any]) -> None:
+        """Give a model all its tensors, NumPy arrays by their name in weight files."""
+        ...
+
+
+@cache
+def _installed() -> dict[str, Any]:
+    return {e.name: e for e in entry_points(group=GROUP)}
+
+
+def backends() -> list[str]:
+    """The names of the installed backends."""
+    return sorted(_installed())
+
+
+def get(name: str) -> Backend:
+    """The backend of a name. Raises SpecError where there is none."""
+    entry = _installed().get(name)
+    if entry is None:
+        help_ = did_you_mean(name, backends()) or (f"installed are {one_of(backends())}",)
+        message = f"there is no backend {name}"
+        raise SpecError([Diagnostic("unknown-backend", message, help=help_)])
+    backend: Backend = entry.load()()
+    return backend
+
+
+def emit(net: Net, backend: Backend) -> str:
+    """The source of a net's model.
+
+    Raises SpecError, before anything is emitted, where the backend lacks an op or can't express
+    a layer: one diagnostic each.
+    """
+    faults: dict[tuple[Any, int, int], Diagnostic] = {}
+    for flat in net.layers:
+        layer = flat.layer
+        key = (layer.span.source, layer.span.start, layer.span.end)
+        if key in faults:
+            continue
+        if type(layer.op) not in backend.emitters:
+            why = f"the {backend.name} backend has no {layer.op.keyword}"
+        else:
+            try:
+                backend.check(layer)
+                continue
+            except Unsupported as error:
+                why = f"the {backend.name} backend can't express {flat.path}: {error}"
+        faults[key] = Diagnostic("unsupported-op", why, layer.span)
+    if faults:
+        raise SpecError(faults.values())
+    return backend.emit(net)
+
+
+def load_model(net: Net, backend: Backend) -> Any:
+    """A model of the net: the emitted class, executed and instantiated.
+
+    Raises SpecError where the net can't be emitted or a package it needs is missing.
+    """
+    source = emit(net, backend)
+    name = f"<{net.name} emitted by netspec for {backend.name}>"
+    namespace: dict[str, Any] = {"__name__": f"netspec_emitted_{net.name}"}
+    try:
+        exec(compile(source, name, "exec"), namespace)
+    except ImportError as error:
+        package = error.name or "a package"
+        message = f"the {backend.name} backend needs {package}, which is not installed"
+        help_ = (f"pip install {package}",)
+        raise SpecError([Diagnostic("missing-package", message, help=help_)]) from None
+    return namespace[class_name(net.name, net.doc)]()

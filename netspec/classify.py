@@ -1,0 +1,81 @@
+"""Classes of pictures: read, prepare, run a model, name the best."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netspec.diagnostics import Diagnostic, SpecError
+from netspec.ir import Net
+
+MAX_PIXELS = 2**27
+"""Largest picture that is read."""
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A class, counted from 0, with the model's score and the label where labels are given."""
+
+    index: int
+    score: float
+    label: str | None
+
+
+def read_picture(path: Path, gray: bool) -> Any:
+    """A picture file as an array of 0 to 255: (H, W, 3) RGB, or (H, W).
+
+    Raises SpecError.
+    """
+    try:
+        from PIL import Image, ImageOps
+    except ImportError:
+        message = "reading pictures needs Pillow, which is not installed"
+        raise SpecError(
+            [Diagnostic("missing-package", message, help=("pip install pillow",))]
+        ) from None
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ValueError("it is too large")
+            return np.asarray(ImageOps.exif_transpose(image).convert("L" if gray else "RGB"))
+    except FileNotFoundError:
+        message = f"there is no picture {path}"
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        message = f"{path} can't be read as a picture: {error}"
+    raise SpecError([Diagnostic("bad-image", message)])
+
+
+def read_labels(path: Path, classes: int) -> list[str]:
+    """One label a line; line k names class k - 1. Raises SpecError."""
+    try:
+        labels = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        message = f"the labels {path} can't be read: {reason}"
+        raise SpecError([Diagnostic("bad-labels", message)]) from None
+    if len(labels) < classes:
+        message = f"{path} has {len(labels)} labels, but the net tells {classes} classes apart"
+        raise SpecError([Diagnostic("bad-labels", message)])
+    return labels
+
+
+def class_count(net: Net) -> int:
+    """How many classes a net scores. Raises SpecError for a net that does something else."""
+    shape = net.body.outputs[0].shape
+    if len(shape) == 3 and shape[1:] != (1, 1):
+        from netspec.ops import text
+
+        message = f"{net.name} puts out {text(shape)}, not one score a class"
+        raise SpecError([Diagnostic("wrong-rank", message)])
+    return int(shape[0])
+
+
+def guesses(scores: Sequence[float], top: int, labels: Sequence[str] | None) -> list[Guess]:
+    """The best classes, best first."""
+    flat = np.asarray(scores, dtype=np.float64).reshape(-1)
+    order = np.argsort(-flat, kind="stable")[:top]
+    return [Guess(int(i), float(flat[i]), labels[i] if labels else None) for i in order]

@@ -1,0 +1,61 @@
+"""The command line.
+
+Exit status: 0 fine, 1 the spec or another input is wrong, 2 wrong usage. Results go to standard
+output, diagnostics to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from netspec.diagnostics import SpecError
+
+COMMANDS = {
+    "check": "report everything that is wrong with a spec",
+    "table": "show parameters, multiplications and sizes",
+    "compile": "write the model as Python source",
+    "run": "classify pictures",
+    "verify": "compare the backends on the same weights and inputs",
+    "weights": "show and convert weight files",
+    "specs": "list the bundled specs",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    result = argparse.ArgumentParser(
+        prog="netspec",
+        description="Say what a convolutional network is, check it, compile it to a model.",
+    )
+    commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, help_ in COMMANDS.items():
+        sub = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
+        import_module(f"netspec.commands.{name}").configure(sub)
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    args = parser().parse_args(argv)
+    command = import_module(f"netspec.commands.{args.command}")
+    try:
+        status: int = command.execute(args)
+        sys.stdout.flush()
+        return status
+    except SpecError as error:
+        from netspec.commands.common import show
+
+        show(error.diagnostics)
+        return 1
+    except BrokenPipeError:
+        # The reader of our output has seen enough (`netspec table x | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

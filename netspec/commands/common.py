@@ -1,0 +1,80 @@
+"""What the commands share: the SPEC and `--set` arguments, and how diagnostics are shown."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from netspec import render
+from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
+from netspec.driver import Setting, check, find
+from netspec.ir import Net
+
+SPEC_HELP = "a path, - for standard input, or the name of a bundled spec"
+
+
+def add_spec(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """SPEC, or SPEC..., and --set."""
+    if several:
+        parser.add_argument("specs", nargs="+", metavar="SPEC", help=SPEC_HELP)
+    else:
+        parser.add_argument("spec", metavar="SPEC", help=SPEC_HELP)
+    add_settings(parser)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=_setting,
+        metavar="NAME=VALUE",
+        dest="settings",
+        help="set a parameter of the net (repeatable)",
+    )
+
+
+def _setting(text: str) -> tuple[str, Setting]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip().isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name.strip(), Setting(value.strip())
+
+
+def load(spec: str, settings: Iterable[tuple[str, Setting]]) -> Net:
+    """A checked net; its warnings are shown. Raises SpecError."""
+    diagnostics = Diagnostics()
+    found = find(spec, diagnostics)
+    net = check(*found, dict(settings), diagnostics) if found else None
+    diagnostics.raise_if_failed()
+    assert net is not None, "no net and no error"
+    show(diagnostics.sorted())
+    return net
+
+
+def show(diagnostics: Iterable[Diagnostic]) -> None:
+    """Print diagnostics to standard error."""
+    color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    for diagnostic in diagnostics:
+        print(render.text(diagnostic, color), file=sys.stderr, end="\n\n")
+
+
+def every(specs: Iterable[str], settings: Iterable[tuple[str, Setting]]) -> tuple[list[Net], int]:
+    """The nets of all specs that are sound, and the exit status; diagnostics are shown."""
+    nets, status = [], 0
+    for spec in specs:
+        try:
+            nets.append(load(spec, settings))
+        except SpecError as error:
+            show(error.diagnostics)
+            status = 1
+    return nets, status
+
+
+def print_json(data: Any) -> None:
+    import json
+
+    print(json.dumps(data, indent=2))

@@ -1,0 +1,34 @@
+"""netspec compile: write the model as Python source."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from netspec.commands.common import add_spec, load
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_spec(parser)
+    parser.add_argument("--backend", default="torch", metavar="NAME", help="torch or numpy")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="where to write, - for standard output (default: NET.py here)",
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    from netspec.backend import emit, get
+    from netspec.output import write_text
+
+    backend = get(args.backend)
+    net = load(args.spec, args.settings)
+    source = emit(net, backend)
+    if args.output == "-":
+        sys.stdout.write(source)
+    else:
+        write_text(Path(args.output or f"{net.name}.py"), source)
+    return 0

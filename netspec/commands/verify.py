@@ -1,0 +1,58 @@
+"""netspec verify: the backends side by side."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from netspec.commands.common import add_spec, load, print_json
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_spec(parser)
+    parser.add_argument("--weights", metavar="FILE", help="weights to use (default: random ones)")
+    parser.add_argument("--seed", type=int, default=0, help="of random weights and inputs (0)")
+    parser.add_argument(
+        "--backend",
+        action="append",
+        dest="backends",
+        metavar="NAME",
+        help="backends to compare, the first with each other one (default: torch, numpy)",
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def execute(args: argparse.Namespace) -> int:
+    from netspec import verify
+    from netspec.backend import get
+    from netspec.weights import check, fresh, read
+
+    net = load(args.spec, args.settings)
+    first, *others = [get(name) for name in args.backends or ("torch", "numpy")]
+    if args.weights:
+        weights = check(read(Path(args.weights)), net.tensors, args.weights, net.name)
+    else:
+        weights = fresh(net.tensors, abs(args.seed), varied=True)
+    results = [
+        verify.compare(net, first, other, weights, seed=abs(args.seed)) for other in others
+    ]
+    if args.format == "json":
+        print_json([_data(result) for result in results])
+    for result in results:
+        different = result.diverges()
+        if different is not None:
+            raise verify.fault(net, result, different)
+        if args.format == "text":
+            worst = result.worst
+            print(
+                f"{net.name}: {result.first} and {result.second} agree in all "
+                f"{len(result.layers)} layers; largest difference {worst.absolute:.2g} absolute, "
+                f"{worst.relative:.2g} relative, at {worst.path}"
+            )
+    return 0
+
+
+def _data(result: object) -> object:
+    from dataclasses import asdict
+
+    return asdict(result)  # type: ignore[call-overload]

@@ -1,0 +1,152 @@
+"""Python source that is laid out the way `ruff format` would.
+
+A `Text` stays as it is; a `Call` and an `Infix` break over lines where they don't fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+WIDTH = 88
+"""Longest line, the default of ruff and black."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """Source that does not break."""
+
+    text: str
+
+    def flat(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Call:
+    """`head(args)tail`; brackets other than round ones are given as `brackets`."""
+
+    head: str
+    args: tuple[Source, ...]
+    brackets: str = "()"
+    tail: str = ""
+
+    def flat(self) -> str:
+        inner = ", ".join(a.flat() for a in self.args)
+        if self.brackets == "()" and not self.head and len(self.args) == 1:
+            inner += ","  # a tuple of one
+        return f"{self.head}{self.brackets[0]}{inner}{self.brackets[1]}{self.tail}"
+
+
+@dataclass(frozen=True)
+class Infix:
+    """Operands joined by one operator."""
+
+    operator: str
+    operands: tuple[Source, ...]
+
+    def flat(self) -> str:
+        return f" {self.operator} ".join(o.flat() for o in self.operands)
+
+
+@dataclass(frozen=True)
+class Keyword:
+    """`name=value`."""
+
+    name: str
+    value: Source
+
+    def flat(self) -> str:
+        return f"{self.name}={self.value.flat()}"
+
+
+Source = Text | Call | Infix | Keyword
+
+
+def call(head: str, *args: Source | str, **keywords: Source | str) -> Call:
+    """A call with positional and keyword arguments; strings are source as it stands."""
+    sources: list[Source] = [_source(a) for a in args]
+    sources += [Keyword(k, _source(v)) for k, v in keywords.items()]
+    return Call(head, tuple(sources))
+
+
+def tuple_of(items: Sequence[Source | str]) -> Call:
+    return Call("", tuple(_source(i) for i in items))
+
+
+def _source(s: Source | str) -> Source:
+    return Text(s) if isinstance(s, str) else s
+
+
+def statement(
+    prefix: str, source: Source | str, indent: int, comment: str = "", suffix: str = ""
+) -> list[str]:
+    """`prefix source suffix` as lines; the comment is added only where it fits on the line."""
+    lines = _layout(prefix, _source(source), suffix, indent)
+    if comment and len(lines) == 1 and len(lines[0]) + len(comment) + 4 <= WIDTH:
+        lines[0] += f"  # {comment}"
+    return lines
+
+
+def _layout(prefix: str, source: Source, suffix: str, indent: int) -> list[str]:
+    margin = " " * indent
+    flat = f"{margin}{prefix}{source.flat()}{suffix}"
+    if len(flat) <= WIDTH:
+        return [flat]
+    if isinstance(source, Keyword):
+        return _layout(f"{prefix}{source.name}=", source.value, suffix, indent)
+    if isinstance(source, Call) and source.args:
+        opening = f"{margin}{prefix}{source.head}{source.brackets[0]}"
+        closing = f"{margin}{source.brackets[1]}{source.tail}{suffix}"
+        return [opening, *_inside(source.args, indent + 4, bool(source.head)), closing]
+    if isinstance(source, Infix):
+        inner = f"{margin}    {source.flat()}"
+        if len(inner) <= WIDTH:
+            return [f"{margin}{prefix}(", inner, f"{margin}){suffix}"]
+        lines = [f"{margin}{prefix}("]
+        for i, operand in enumerate(source.operands):
+            lines += _layout(f"{source.operator} " if i else "", operand, "", indent + 4)
+        return [*lines, f"{margin}){suffix}"]
+    return [flat]
+
+
+def _inside(args: Iterable[Source], indent: int, one_line: bool) -> list[str]:
+    """The arguments between brackets: on one line of their own, else one a line."""
+    args = tuple(args)
+    together = " " * indent + ", ".join(a.flat() for a in args)
+    if len(together) <= WIDTH and one_line:
+        return [together]
+    if len(args) == 1 and one_line:
+        return _layout("", args[0], "", indent)
+    lines: list[str] = []
+    for arg in args:
+        lines += _layout("", arg, ",", indent)
+    return lines
+
+
+def docstring(text: str, indent: int) -> list[str]:
+    """A docstring that holds the text, whatever that is made of.
+
+    Lines are broken at `WIDTH` where they have blanks.
+    """
+    from textwrap import wrap
+
+    margin = " " * indent
+    lines: list[str] = []
+    for line in _harmless(text).strip().split("\n"):
+        lines += wrap(line, WIDTH - indent, break_long_words=False, break_on_hyphens=False) or [""]
+    if lines[-1].endswith('"'):
+        lines[-1] = lines[-1][:-1] + '\\"'
+    if len(lines) == 1 and len(margin + lines[0]) + 6 <= WIDTH:
+        return [f'{margin}"""{lines[0]}"""']
+    if len(lines) == 1 and len(margin + lines[0]) + 3 > WIDTH:
+        lines = wrap(lines[0], WIDTH - indent - 3, break_long_words=False) or [""]
+    return [
+        (margin + ('"""' if i == 0 else "") + line).rstrip() for i, line in enumerate(lines)
+    ] + [f'{margin}"""']
+
+
+def _harmless(text: str) -> str:
+    """Text that can neither end a docstring nor mean anything but itself in one."""
+    text = "".join(c if c.isprintable() or c == "\n" else " " for c in text)
+    return text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')

@@ -1,0 +1,123 @@
+"""Backends side by side: the same weights, the same input, every layer's value compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from netspec.backend import Backend, load_model
+from netspec.diagnostics import Diagnostic, SpecError
+from netspec.ir import Net
+from netspec.passes.expose import expose
+
+TOLERANCE = 1e-4
+"""Largest relative difference that passes for rounding."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far two backends are apart in one layer's value.
+
+    `relative` is the largest absolute difference over the largest magnitude of the value.
+    """
+
+    path: str
+    absolute: float
+    relative: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All layers in order of execution, and the models' outputs as they are compiled for use."""
+
+    first: str
+    second: str
+    layers: tuple[Difference, ...]
+    outputs: tuple[Difference, ...]
+
+    @property
+    def worst(self) -> Difference:
+        return max((*self.layers, *self.outputs), key=lambda d: d.relative)
+
+    def diverges(self, tolerance: float = TOLERANCE) -> Difference | None:
+        """The first layer whose difference exceeds the tolerance."""
+        for difference in (*self.layers, *self.outputs):
+            if not difference.relative <= tolerance:
+                return difference
+        return None
+
+
+def compare(
+    net: Net,
+    first: Backend,
+    second: Backend,
+    weights: Mapping[str, Any],
+    inputs: Sequence[Any] | None = None,
+    seed: int = 0,
+) -> Comparison:
+    """Run a net on two backends.
+
+    `weights` are float32 arrays by name; `inputs` have a batch dimension, float32, and are random
+    where not given. Raises SpecError where a backend can't run the net.
+    """
+    if inputs is None:
+        inputs = random_inputs(net, seed)
+    exposed = expose(net)
+    every = [_run(exposed.net, b, weights, inputs) for b in (first, second)]
+    own = [_run(net, b, weights, inputs) for b in (first, second)]
+    layers = [
+        _difference(path, a, b)
+        for path, a, b in zip(exposed.paths, *every, strict=True)
+        if path is not None
+    ]
+    outputs = [
+        _difference(f"output {value.name}", a, b)
+        for value, a, b in zip(net.body.outputs, *own, strict=True)
+    ]
+    return Comparison(first.name, second.name, tuple(layers), tuple(outputs))
+
+
+def random_inputs(net: Net, seed: int = 0, batch: int = 2) -> list[Any]:
+    """Normally distributed float32 inputs."""
+    rng = np.random.default_rng(seed)
+    return [
+        rng.standard_normal((batch, *(int(d) for d in v.shape)), dtype=np.float32)
+        for v in net.body.inputs
+    ]
+
+
+def _run(
+    net: Net, backend: Backend, weights: Mapping[str, Any], inputs: Sequence[Any]
+) -> tuple[Any, ...]:
+    model = load_model(net, backend)
+    backend.set_weights(model, weights)
+    return backend.run(model, *inputs)
+
+
+def _difference(path: str, a: Any, b: Any) -> Difference:
+    if a.shape != b.shape:
+        return Difference(path, float("inf"), float("inf"))
+    if not a.size:
+        return Difference(path, 0.0, 0.0)
+    absolute = float(np.max(np.abs(a.astype(np.float64) - b)))
+    scale = max(float(np.max(np.abs(a))), float(np.max(np.abs(b))), 1e-30)
+    return Difference(path, absolute, absolute / scale)
+
+
+def fault(net: Net, comparison: Comparison, difference: Difference) -> SpecError:
+    """The error that says where two backends part."""
+    layer = next((f for f in net.layers if f.path == difference.path), None)
+    what = f"{difference.path} ({layer.op.keyword})" if layer else difference.path
+    return SpecError(
+        [
+            Diagnostic(
+                "backends-differ",
+                f"{comparison.first} and {comparison.second} differ first at {what}: by "
+                f"{difference.absolute:.3g}, {difference.relative:.3g} of the largest value",
+                layer.layer.span if layer else None,
+            )
+        ]
+    )
