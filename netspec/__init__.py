@@ -1,9 +1,9 @@
 """Say what a convolutional network is, check it, and compile it to a model that runs.
 
-    net = netspec.load("squeezenet1_0", classes=10)
-    net.params, net.macs, net.layers
-    source = netspec.compile(net, backend="torch")
-    model = netspec.build(net, backend="numpy", weights="weights.npz")
+net = netspec.load("squeezenet1_0", classes=10)
+net.params, net.macs, net.layers
+source = netspec.compile(net, backend="torch")
+model = netspec.build(net, backend="numpy", weights="weights.npz")
 """
 
 from netspec.api import build, compile, load

@@ -181,13 +181,17 @@ def _smaller_window(op: type[Op], attrs: Mapping[str, Any], shape: Shape) -> lis
     kernel = attrs["kernel"]
     for pad in range(1, max(kernel) // 2 + 1):
         try:
-            candidate = op(**{**attrs, "pad": (pad,) * 4, "round": "floor"} if "round" in {
-                a.name for a in attributes(op)
-            } else {**attrs, "pad": (pad,) * 4})
+            candidate = op(
+                **{**attrs, "pad": (pad,) * 4, "round": "floor"}
+                if "round" in {a.name for a in attributes(op)}
+                else {**attrs, "pad": (pad,) * 4}
+            )
             candidate.bind([shape]).outputs([shape])
         except (ShapeError, TypeError):
             continue
         return [f"`pad: {pad}` makes room for it"]
     if attrs.get("dilation", (1, 1)) == (1, 1):
-        return [f"the largest kernel that fits is {min(kernel[0], shape[1])}x{min(kernel[1], shape[2])}"]
+        return [
+            f"the largest kernel that fits is {min(kernel[0], shape[1])}x{min(kernel[1], shape[2])}"
+        ]
     return []

@@ -37,11 +37,14 @@ from netspec.symbolic import (
     Channels,
     Dim,
     Expr,
+    Literally,
     Num,
     Parameter,
     Real,
+    Symbol,
     apply,
     expr_of,
+    literal,
     symbols,
 )
 from netspec.syntax import (
@@ -89,7 +92,7 @@ def elaborate(
         return None
     definition = program.net.definition
     parameters = tuple(
-        NetParameter(name, _public(known.value), name in body.structural)
+        NetParameter(name, _public(known.value), Parameter(name) in body.structural)
         for name, (known, _) in body.scope.names.items()
         if known is not None
     )
@@ -171,7 +174,7 @@ class _Body:
         self.makers: dict[Value, Node] = {}
         self.places: dict[Value, Span] = {}
         self.promises: list[tuple[Require, Scope]] = []
-        self.structural: set[str] = set()
+        self.structural: set[Symbol] = set()
         self.preprocessing: list[Any] = []
         self.failed = False
         self.layer_count = 0
@@ -186,9 +189,7 @@ class _Body:
             self.run.diagnostics.add(self._with_trail(diagnostic))
 
     def _with_trail(self, d: Diagnostic) -> Diagnostic:
-        return Diagnostic(
-            d.code, d.message, d.span, d.label, d.others, d.notes, d.help, self.trail
-        )
+        return Diagnostic(d.code, d.message, d.span, d.label, d.others, d.notes, d.help, self.trail)
 
     def evaluator(self) -> Evaluator:
         return Evaluator(self.scope, self.lines)
@@ -211,7 +212,9 @@ class _Body:
                 self.report(f.diagnostic)
                 self.declare_constant(param.name, None)
                 continue
-            self.declare_constant(param.name, Known(_as_parameter(name, value), frozenset({name})))
+            self.declare_constant(
+                param.name, Known(_as_parameter(name, value), frozenset({Parameter(name)}))
+            )
         known = [p.name.text for p in self.definition.params]
         for name in settings:
             if name not in known:
@@ -235,7 +238,9 @@ class _Body:
             else:
                 raise Fault(None)  # reported where the fields are matched
             values[name] = value
-            self.declare_constant(param.name, Known(_as_parameter(name, value), frozenset({name})))
+            self.declare_constant(
+                param.name, Known(_as_parameter(name, value), frozenset({Parameter(name)}))
+            )
         return values
 
     def declare_constant(self, name: Name, known: Known | None) -> None:
@@ -310,7 +315,14 @@ class _Body:
         names = tuple(n for n, _ in self.outputs)
         d = self.definition
         return Block(
-            d.kind, d.name.text, d.doc, tuple(self.inputs), tuple(self.nodes), values, names
+            d.kind,
+            d.name.text,
+            d.doc,
+            tuple(self.inputs),
+            tuple(self.nodes),
+            values,
+            names,
+            frozenset(self.structural),
         )
 
     def _finish_outputs(self) -> None:
@@ -736,7 +748,10 @@ class _Body:
             return None
         several = len(outputs) > 1
         values = tuple(
-            Value(f"{value_name}_{result}" if several and i else value_name, self._spatial(shape, call.op.span))
+            Value(
+                f"{value_name}_{result}" if several and i else value_name,
+                self._spatial(shape, call.op.span),
+            )
             for i, (shape, result) in enumerate(zip(outputs, op.results, strict=False))
         )
         layer = Layer(name, line, bound, tuple(o.value for o in given), values, call.op.span)
@@ -752,9 +767,7 @@ class _Body:
             name = f.value.name
             if self.scope.find(name) is None and name not in self.lines:
                 message = f"{f.name.text} of {keyword} takes {kind}, not `{name}`"
-                raise fault(
-                    "unknown-value", message, f.value.span, *did_you_mean(name, kind.words)
-                )
+                raise fault("unknown-value", message, f.value.span, *did_you_mean(name, kind.words))
         value = evaluator.constant(f.value)
         try:
             converted = kind.convert(value)
@@ -764,12 +777,12 @@ class _Body:
         self._lost(evaluator.used, converted)
         return converted
 
-    def _lost(self, used: set[str], converted: Any) -> None:
+    def _lost(self, used: set[Symbol], converted: Any) -> None:
         """Parameters that made a value without leaving a trace in it decide the structure."""
-        kept = set()
+        kept: set[Symbol] = set()
         for number in converted if isinstance(converted, tuple) else (converted,):
             if isinstance(number, Dim | Real):
-                kept |= {s.name for s in symbols(number.expr) if isinstance(s, Parameter)}
+                kept.update(symbols(number.expr))
         self.structural |= used - kept
 
     def _arity(self, call: Call, count: int, least: int, most: int | None) -> bool:
@@ -798,9 +811,7 @@ class _Body:
         """Only channels keep the expression they came from; a backend fixes heights and widths."""
         for number in shape[1:]:
             if isinstance(number, Dim):
-                self.structural |= {
-                    s.name for s in symbols(number.expr) if isinstance(s, Parameter)
-                }
+                self.structural.update(symbols(number.expr))
         return self._bounded((shape[0], *(int(d) for d in shape[1:])), span)
 
     def _bounded(self, shape: Shape, span: Span) -> Shape:
@@ -866,16 +877,17 @@ class _Body:
             Argument(n, _public(v), v.known if isinstance(v, Num) else None)
             for n, v in self._complete(module, arguments).items()
         )
-        inputs = tuple(o.value for o in given)
+        inputs = tuple(o.value for o in operands if o is not None)
+        outside = _outside(listed, block, inputs)
         outputs = tuple(
             Value(
                 f"{value_name}_{result}" if result and i else value_name,
-                self._outer_shape(value.shape, listed, block, inputs),
+                _outer_shape(value.shape, outside),
             )
-            for i, (value, result) in enumerate(
-                zip(block.outputs, block.output_names, strict=True)
-            )
+            for i, (value, result) in enumerate(zip(block.outputs, block.output_names, strict=True))
         )
+        for symbol in block.structural:
+            self.structural.update(symbols(outside.get(symbol, literal(0))))
         instance = Instance(name, line, block, listed, inputs, outputs, call.op.span)
         self._add(instance, block.layer_count, call.span)
         return instance
@@ -920,29 +932,31 @@ class _Body:
             scope.names[name] = (Known(values.get(name)), param.span)
         return values
 
-    def _outer_shape(
-        self,
-        shape: Shape,
-        arguments: tuple[Argument, ...],
-        block: Block,
-        inputs: tuple[Value, ...],
-    ) -> Shape:
-        """A shape of the module's inside, its channels in terms of the outside."""
-        channels = shape[0]
-        if not isinstance(channels, Dim):
-            return shape
-        given: dict[object, Expr] = {
-            Parameter(a.name): a.expr for a in arguments if a.expr is not None
-        }
-        for inner, outer in zip(block.inputs, inputs, strict=True):
-            given[Channels(inner.name)] = expr_of(outer.shape[0])
-        expr = _substitute(channels.expr, given)
-        value = int(channels)
-        outside = value if expr is None or not any(symbols(expr)) else Dim(value, expr)
-        return (outside, *shape[1:])
+
+def _outside(
+    arguments: tuple[Argument, ...], block: Block, inputs: tuple[Value, ...]
+) -> dict[Symbol, Expr]:
+    """What the symbols of a module are in terms of the block that it stands in."""
+    outside: dict[Symbol, Expr] = {
+        Parameter(a.name): a.expr for a in arguments if a.expr is not None
+    }
+    for inner, outer in zip(block.inputs, inputs, strict=True):
+        outside[Channels(inner.name)] = expr_of(outer.shape[0])
+    return outside
 
 
-def _substitute(e: Expr, given: Mapping[object, Expr]) -> Expr | None:
+def _outer_shape(shape: Shape, outside: Mapping[Symbol, Expr]) -> Shape:
+    """A shape of a module's inside, its channels in terms of the outside."""
+    channels = shape[0]
+    if not isinstance(channels, Dim):
+        return shape
+    expr = _substitute(channels.expr, outside)
+    value = int(channels)
+    known = expr is not None and any(symbols(expr))
+    return (Dim(value, expr) if known and expr is not None else value, *shape[1:])
+
+
+def _substitute(e: Expr, given: Mapping[Symbol, Expr]) -> Expr | None:
     if isinstance(e, Apply):
         operands = []
         for operand in e.operands:
@@ -952,7 +966,7 @@ def _substitute(e: Expr, given: Mapping[object, Expr]) -> Expr | None:
             operands.append(result)
         # An expression of literals only is worth no more than its value.
         return apply(e.operator, *operands)
-    return given.get(e, e)
+    return e if isinstance(e, Literally) else given.get(e, e)
 
 
 def _as_parameter(name: str, value: Any) -> Any:
@@ -972,7 +986,9 @@ def _inputs(body: Iterable[Statement]) -> Iterable[Input]:
 
 def _twice(name: str, span: Span, earlier: Span, help: tuple[str, ...] = ()) -> Diagnostic:
     others = () if earlier == span else (Label(earlier, "the first one"),)
-    return Diagnostic("duplicate-name", f"the name {name} is given twice", span, "", others, (), help)
+    return Diagnostic(
+        "duplicate-name", f"the name {name} is given twice", span, "", others, (), help
+    )
 
 
 def _quoted(diagnostic: Diagnostic | None, f: Field) -> Diagnostic | None:
@@ -997,10 +1013,7 @@ def _measure_of(block: Block) -> Any:
             params = sum(n.params for n in line.nodes)
             macs = sum(n.macs for n in line.nodes)
             elements = max(
-                [
-                    n.block.activations if isinstance(n, Instance) else _held(n)
-                    for n in line.nodes
-                ],
+                [n.block.activations if isinstance(n, Instance) else _held(n) for n in line.nodes],
                 default=line.value.elements,
             )
         return {"params": params, "macs": macs, "size": 4 * params, "activations": 4 * elements}[
@@ -1013,4 +1026,3 @@ def _measure_of(block: Block) -> Any:
 def _held(layer: Layer) -> int:
     """Elements alive while a layer runs: its inputs and outputs."""
     return sum(v.elements for v in dict.fromkeys((*layer.inputs, *layer.outputs)))
-

@@ -15,8 +15,7 @@ from netspec.ops import text
 from netspec.ops.kinds import describe
 from netspec.source import Span
 from netspec.suggest import did_you_mean
-from netspec.symbolic import Num, Operator, apply, expr_of, symbols
-from netspec.symbolic import Parameter as ParameterSymbol
+from netspec.symbolic import Num, Operator, Symbol, apply, expr_of, symbols
 from netspec.syntax import (
     Attribute,
     Binary,
@@ -71,10 +70,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Known:
-    """A constant in sight, and which of the block's parameters it was made from."""
+    """A constant in sight, and which parameters and input channels of the block it came from."""
 
     value: Any
-    depends: frozenset[str] = frozenset()
+    depends: frozenset[Symbol] = frozenset()
 
 
 class Scope:
@@ -105,7 +104,7 @@ class Evaluator:
 
     `lines` are the values in sight by name (None: its making failed). `measure` gives `params` and
     the like of a line or of the block, in `expect` and `prefer` only. `used` collects the
-    parameters of the block that the results depend on.
+    parameters and input channels of the block that the results depend on.
     """
 
     def __init__(
@@ -114,7 +113,7 @@ class Evaluator:
         self.scope = scope
         self.lines = lines
         self.measure = measure
-        self.used: set[str] = set()
+        self.used: set[Symbol] = set()
 
     # Entry points
 
@@ -169,7 +168,9 @@ class Evaluator:
     def _shape(self, e: ShapeLiteral) -> Any:
         if None in e.dims:
             raise fault(
-                "wrong-type", "`?` has a place only in the shape that a value is checked for", e.span
+                "wrong-type",
+                "`?` has a place only in the shape that a value is checked for",
+                e.span,
             )
         return tuple(Num(Fraction(d or 0)) for d in e.dims)
 
@@ -291,9 +292,7 @@ class Evaluator:
 
     def _depend(self, *numbers: int) -> None:
         for number in numbers:
-            for symbol in symbols(expr_of(number)):
-                if isinstance(symbol, ParameterSymbol):
-                    self.used.add(symbol.name)
+            self.used.update(symbols(expr_of(number)))
 
     def _unary(self, e: Unary) -> Any:
         if e.operator == "not":
@@ -366,7 +365,7 @@ class Evaluator:
                 return self._chosen(value, before)
         return self._chosen(e.otherwise, before)
 
-    def _chosen(self, e: Expression, before: set[str]) -> Any:
+    def _chosen(self, e: Expression, before: set[Symbol]) -> Any:
         """A branch's constant. Where a parameter made the choice, no expression can stand for it."""
         decided = self.used - before
         value = self.constant(e)

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from netspec.ops import Op, Shape, Tensor
 from netspec.source import Span
-from netspec.symbolic import Expr
+from netspec.symbolic import Expr, Symbol
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,8 @@ class Block:
     """The body of the net, or of a module for certain arguments and input shapes.
 
     `outputs` are in order; the first is what the instance's bare name stands for. `output_names`
-    are the names of several results, or empty.
+    are the names of several results, or empty. `structural` are the parameters and input channels
+    that decided what the block is made of, rather than only set numbers of its layers.
     """
 
     kind: Literal["net", "module"]
@@ -115,6 +116,7 @@ class Block:
     nodes: tuple[Node, ...]
     outputs: tuple[Value, ...]
     output_names: tuple[str, ...]
+    structural: frozenset[Symbol] = frozenset()
 
     @cached_property
     def layer_count(self) -> int:

@@ -21,7 +21,7 @@ class Names:
     def identifier(self, wanted: str) -> str:
         """`wanted` itself where it is free and legal, else with `_`, then a number, behind it."""
         name = wanted
-        if not is_plain(name) or name in _BUILTINS or name in self._taken:
+        if not is_variable(name) or name in _BUILTINS or name in self._taken:
             name = f"{wanted.lstrip('_') or 'value'}_"
         count = 2
         while name in self._taken:
@@ -30,12 +30,14 @@ class Names:
         self._taken.add(name)
         return name
 
-    def reserve(self, name: str) -> str:
+    def numbered(self, wanted: str) -> str:
+        """`wanted` where it is free, else with 2, 3, ... behind it."""
+        name, count = wanted, 2
+        while name in self._taken:
+            name = f"{wanted}{'_' if wanted[-1].isdigit() else ''}{count}"
+            count += 1
         self._taken.add(name)
         return name
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._taken
 
 
 def is_plain(name: str) -> bool:
@@ -43,7 +45,12 @@ def is_plain(name: str) -> bool:
     if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name):
         return False
     # Leading double underscores are mangled inside classes.
-    return name not in _AMBIGUOUS and not name.startswith("__")
+    return not name.startswith("__")
+
+
+def is_variable(name: str) -> bool:
+    """Whether a name can be a variable: linters refuse those that look like digits."""
+    return is_plain(name) and name not in _AMBIGUOUS
 
 
 def class_name(name: str, doc: str = "") -> str:

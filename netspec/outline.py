@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from netspec.ir import Block, Layer, Node, Value
 from netspec.naming import Names
+from netspec.ops import Shape, text
 
 FLOW = "x"
 
@@ -44,9 +45,7 @@ class Outline:
     outputs: tuple[str, ...]
 
 
-def outline(
-    block: Block, taken: tuple[str, ...], wraps: Callable[[Node], bool]
-) -> Outline:
+def outline(block: Block, taken: tuple[str, ...], wraps: Callable[[Node], bool]) -> Outline:
     """The steps of a block. `taken` are names that can't be variables.
 
     `wraps` says which nodes may be written around the expression of their input.
@@ -67,9 +66,7 @@ def _live(block: Block) -> list[Node]:
     return live[::-1]
 
 
-def _groups(
-    block: Block, nodes: list[Node], wraps: Callable[[Node], bool]
-) -> list[list[Node]]:
+def _groups(block: Block, nodes: list[Node], wraps: Callable[[Node], bool]) -> list[list[Node]]:
     uses: dict[Value, int] = {}
     for node in nodes:
         for value in node.inputs:
@@ -148,8 +145,6 @@ class _Variables:
         outputs = tuple(variables.get(v, "") for v in self.block.outputs)
         return Outline(tuple(inputs), tuple(steps), outputs)
 
-
-
     def _flows(self, value: Value, step: int) -> bool:
         """Whether the next step takes this value, and nothing else, and no later one does."""
         if not self.first_use[value] == self.last_use[value] == step + 1:
@@ -157,3 +152,11 @@ class _Variables:
         if step + 1 == len(self.groups):
             return len(self.block.outputs) == 1
         return self.groups[step + 1][0].inputs == (value,)
+
+
+def shape_comment(step: Step, shown: Shape | None) -> tuple[str, Shape | None]:
+    """The shape that a step assigns, where it is another than the one `shown` last; and that one."""
+    shapes = [v.shape for v, t in zip(step.values, step.targets, strict=False) if t is not None]
+    if len(shapes) != 1 or len(shapes[0]) != 3:
+        return "", None
+    return ("" if shapes[0] == shown else text(shapes[0])), shapes[0]

@@ -132,9 +132,7 @@ def _tokens(source: Source, comments: list[Comment], diagnostics: Diagnostics) -
         if char == '"':
             message = "this string has no end on its line"
             help_ = ('close it with `"`; write `\\n` for a line break',)
-        diagnostics.add(
-            Diagnostic("syntax", message, Span(source, offset, offset + 1), help=help_)
-        )
+        diagnostics.add(Diagnostic("syntax", message, Span(source, offset, offset + 1), help=help_))
     return tokens
 
 
@@ -206,9 +204,7 @@ class _Run:
         if errors:
             return None
         try:
-            return cast(
-                "tuple[Import | Definition, ...]", self.state.feed_token(end, is_end=True)
-            )
+            return cast("tuple[Import | Definition, ...]", self.state.feed_token(end, is_end=True))
         except UnexpectedToken:
             self._report(end, position)
             return None
@@ -330,10 +326,14 @@ class _Run:
             entry = states[state.state_stack[-1]].get(kind)
             if entry is not None and entry[0].name == "Shift":
                 # NET, MODULE and IMPORT are names inside a block; LET is shifted in blocks only.
-                if kind == "LET" or "IMPORT" in states[state.state_stack[-1]] and (
-                    "LET" not in states[state.state_stack[-1]]
-                    and "COLON" not in states[state.state_stack[-1]]
-                    and "NAME" not in states[state.state_stack[-1]]
+                if (
+                    kind == "LET"
+                    or "IMPORT" in states[state.state_stack[-1]]
+                    and (
+                        "LET" not in states[state.state_stack[-1]]
+                        and "COLON" not in states[state.state_stack[-1]]
+                        and "NAME" not in states[state.state_stack[-1]]
+                    )
                 ):
                     return
             state.state_stack.pop()
@@ -425,9 +425,7 @@ def _nodes(children: Iterable[Child]) -> list[Any]:
 class _Builder(Transformer[Token, Any]):
     """Called by the parser as it reduces a rule; children are nodes and, for punctuation, tokens."""
 
-    def __init__(
-        self, source: Source, comments: list[Comment], diagnostics: Diagnostics
-    ) -> None:
+    def __init__(self, source: Source, comments: list[Comment], diagnostics: Diagnostics) -> None:
         super().__init__()
         self.source = source
         self.diagnostics = diagnostics
@@ -802,5 +800,3 @@ class _IfRest:
         self.arms = arms
         self.otherwise = otherwise
         self.span = span
-
-

@@ -82,5 +82,3 @@ def _check(f: Field, value: Any, shape: Shape) -> None:
     if name == "channels" and shape[0] != (1 if value == "gray" else 3):
         message = f"{value} pictures do not have {shape[0]} channels"
         raise fault("shape-mismatch", message, f.value.span)
-
-

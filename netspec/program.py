@@ -156,7 +156,9 @@ class _Loader:
             bundled = sorted(p.stem for p in path.parent.glob("*.net"))
             help_ = did_you_mean(target.text, bundled)
             help_ += (f'for a file of yours, write `import "{target.text}.net"`',)
-            self._fault("unknown-module", f"no module {target.text} comes with netspec", target, help_)
+            self._fault(
+                "unknown-module", f"no module {target.text} comes with netspec", target, help_
+            )
             return None
         written = Path(target.value)
         if written.suffix != ".net" or written.is_absolute() or "\0" in target.value:
@@ -172,7 +174,9 @@ class _Loader:
         self._fault("unknown-module", f"there is no file {target.value} to import", target)
         return None
 
-    def _fault(self, code: str, message: str, at: Name | object, help_: tuple[str, ...] = ()) -> None:
+    def _fault(
+        self, code: str, message: str, at: Name | object, help_: tuple[str, ...] = ()
+    ) -> None:
         span: Span = at.span  # type: ignore[attr-defined]
         self.diagnostics.add(Diagnostic(code, message, span, help=help_))
 

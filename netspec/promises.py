@@ -66,7 +66,9 @@ def _chain(e: Comparison, evaluator: Evaluator) -> tuple[bool, list[str]]:
     return True, []
 
 
-def _figures(op: str, left: object, right: object, at: Expression, operand: Expression) -> list[str]:
+def _figures(
+    op: str, left: object, right: object, at: Expression, operand: Expression
+) -> list[str]:
     sides = [(left, at), (right, operand)]
     computed = [(v, e) for v, e in sides if not isinstance(e, Number)]
     if len(computed) == 1 and op == "==":
@@ -104,7 +106,9 @@ def _contributors(measure: str | None, lines: Mapping[str, Line | None]) -> str:
     figures: dict[str, int] = {}
     for line in lines.values():
         if line is not None and line.nodes and "." not in line.name:
-            figures[line.name] = sum(n.params if measure == "params" else n.macs for n in line.nodes)
+            figures[line.name] = sum(
+                n.params if measure == "params" else n.macs for n in line.nodes
+            )
     top = sorted(figures.items(), key=lambda item: -item[1])[:5]
     listed = ", ".join(f"{name} {figure:,}" for name, figure in top if figure)
     return f"most {measure} are in {listed}" if listed else ""

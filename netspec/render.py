@@ -62,9 +62,7 @@ def text(diagnostic: Diagnostic, color: bool = False) -> str:
     return "\n".join(lines)
 
 
-def _snippet(
-    marks: list[Label], primary: Span, margin: str, style: _Style, tone: int
-) -> list[str]:
+def _snippet(marks: list[Label], primary: Span, margin: str, style: _Style, tone: int) -> list[str]:
     """The lines of a source that have marks, with what lies between left out."""
     source = marks[0].span.source
     by_line: dict[int, list[Label]] = {}
@@ -111,9 +109,7 @@ def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
     """Diagnostics as JSON-ready data; lines and columns count from 1, ends are exclusive."""
     found = []
     for d in diagnostics:
-        place: dict[str, Any] = dict.fromkeys(
-            ("file", "line", "column", "end_line", "end_column")
-        )
+        place: dict[str, Any] = dict.fromkeys(("file", "line", "column", "end_line", "end_column"))
         if d.span is not None:
             line, column = d.span.source.position(d.span.start)
             end_line, end_column = d.span.source.position(d.span.end)

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-Operator = Literal["+", "-", "*", "/", "//", "%", "**", "min", "max", "round", "floor", "ceil", "abs"]
+Operator = Literal[
+    "+", "-", "*", "/", "//", "%", "**", "min", "max", "round", "floor", "ceil", "abs"
+]
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Apply:
     operands: tuple[Expr, ...]
 
 
-Expr = Parameter | Channels | Literally | Apply
+Symbol = Parameter | Channels
+Expr = Symbol | Literally | Apply
 
 # An expression that grew beyond this is nothing a reader would want to see.
 MAX_OPERATORS = 12
@@ -61,7 +64,7 @@ def operators(expr: Expr) -> int:
     return 0
 
 
-def symbols(expr: Expr) -> Iterator[Parameter | Channels]:
+def symbols(expr: Expr) -> Iterator[Symbol]:
     """The parameters and input channels in an expression, from left to right."""
     if isinstance(expr, Apply):
         for operand in expr.operands:
@@ -185,7 +188,7 @@ _FUNCTIONS: Mapping[str, str] = {
 }
 
 
-def python(expr: Expr, name: Callable[[Parameter | Channels], str]) -> str:
+def python(expr: Expr, name: Callable[[Symbol], str]) -> str:
     """An expression as Python source; `name` says what its symbols are called there."""
 
     def walk(e: Expr, outer: int) -> str:
@@ -208,9 +211,7 @@ def python(expr: Expr, name: Callable[[Parameter | Channels], str]) -> str:
     return walk(expr, 0)
 
 
-def evaluate(
-    expr: Expr, value: Callable[[Parameter | Channels], int | float]
-) -> int | float | None:
+def evaluate(expr: Expr, value: Callable[[Symbol], int | float]) -> int | float | None:
     """What Python's own arithmetic makes of an expression; None where it fails."""
     from math import ceil, floor
 

@@ -11,8 +11,8 @@ import jinja2
 from netspec.ir import Block, Instance, Layer, Net, Node
 from netspec.layout import Source, Text, call, docstring, statement
 from netspec.naming import Names, class_name
-from netspec.ops import Op, text
-from netspec.outline import outline
+from netspec.ops import Op, Shape
+from netspec.outline import outline, shape_comment
 from netspec.picture import picture
 from netspec_numpy.emitters import EMITTERS, WRAPS
 from netspec_numpy.library import kernel_names, reads, with_helpers
@@ -146,7 +146,7 @@ class _File:
         steps = outline(block, self.globals, _wraps)
         used = {v for node in block.nodes for v in node.inputs} | set(block.outputs)
         lines: list[str] = []
-        shown = None
+        shown: Shape | None = None
         for step in steps.steps:
             inputs: list[Source] = [Text(v) for v in step.inputs]
             for node in step.nodes:
@@ -154,9 +154,7 @@ class _File:
             if step.returns:
                 lines += statement("return ", inputs[0], inner)
                 continue
-            shape = step.values[0].shape
-            comment = text(shape) if method and len(shape) == 3 and shape != shown else ""
-            shown = shape
+            comment, shown = shape_comment(step, shown) if method else ("", None)
             targets = ", ".join(t or "_" for t in step.targets)
             if inputs[0].flat() != targets:
                 lines += statement(f"{targets} = ", inputs[0], inner, comment)
@@ -169,9 +167,7 @@ class _File:
         args = [f"{v}: Array" for v in steps.inputs]
         return args, result, "\n".join([*doc, *lines])
 
-    def _apply(
-        self, node: Node, scope: _Function, inputs: list[Source], used: set[Any]
-    ) -> Source:
+    def _apply(self, node: Node, scope: _Function, inputs: list[Source], used: set[Any]) -> Source:
         if isinstance(node, Layer):
             every = all(v in used for v in node.outputs)
             return EMITTERS[type(node.op)](node, scope, inputs, every)

@@ -100,9 +100,7 @@ def linear(op: Linear, layer: Layer, s: Scope, inputs: list[Source], _: bool) ->
 def batchnorm(op: BatchNorm, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
     names = ["running_mean", "running_var", *(["weight", "bias"] if op.affine else [])]
     keywords: Keywords = {} if op.eps == 1e-5 else {"eps": repr(float(op.eps))}
-    return call(
-        s.kernel("batch_norm"), inputs[0], *(s.weight(layer, n) for n in names), **keywords
-    )
+    return call(s.kernel("batch_norm"), inputs[0], *(s.weight(layer, n) for n in names), **keywords)
 
 
 @emits(MaxPool)
@@ -164,5 +162,3 @@ def add(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source
 @emits(Flatten)
 def flatten(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
     return call(s.kernel("flatten"), *inputs)
-
-

@@ -12,8 +12,8 @@ import jinja2
 from netspec.ir import Argument, Block, Instance, Layer, Net, Node
 from netspec.layout import Call, Keyword, Source, Text, call, docstring, statement
 from netspec.naming import Names, class_name, is_plain
-from netspec.ops import BatchNorm, Op, text
-from netspec.outline import Outline, Step, outline
+from netspec.ops import BatchNorm, Op, Shape
+from netspec.outline import Outline, Step, outline, shape_comment
 from netspec.picture import picture
 from netspec.symbolic import Channels, Expr, Parameter, expr_of
 from netspec_torch.emitters import EMITTERS, WRAPS, Use
@@ -117,9 +117,7 @@ class _File:
         values: dict[Parameter | Channels, int | float] = {
             Channels(v.name): int(v.shape[0]) for v in block.inputs
         }
-        values |= {
-            Parameter(a.name): a.value for a in instance.arguments if a.expr is not None
-        }
+        values |= {Parameter(a.name): a.value for a in instance.arguments if a.expr is not None}
         names = Names(self.taken)
         writer = Writer(values, names, most_operators=8)
         declared = [Parameter(a.name) for a in instance.arguments]
@@ -132,7 +130,7 @@ class _File:
         self.uses_math = self.uses_math or writer.needs_math
         key = (block.module, body)
         if key not in self.units:
-            name = self.class_names.identifier(self.wanted[block.module])
+            name = self.class_names.numbered(self.wanted[block.module])
             self.units[key] = _Unit(name, body, arguments)
         self.by_block[block] = self.units[key]
         return self.units[key]
@@ -233,16 +231,12 @@ class _File:
 
     def _forward(self, steps: Outline, shapes: bool) -> list[str]:
         lines: list[str] = []
-        shown = None
+        shown: Shape | None = None
         for step in steps.steps:
             source = self._expression(step)
             if step.returns:
                 return lines + statement("return ", source, 8)
-            shape = step.values[0].shape
-            comment = ""
-            if shapes and len(shape) == 3 and shape != shown:
-                comment = text(shape)
-            shown = shape
+            comment, shown = shape_comment(step, shown) if shapes else ("", None)
             targets = ", ".join(t or "_" for t in step.targets)
             lines += statement(f"{targets} = ", source, 8, comment)
         outputs: Source = Text(steps.outputs[0])
@@ -308,4 +302,3 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-

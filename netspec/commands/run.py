@@ -57,9 +57,7 @@ def execute(args: argparse.Namespace) -> int:
         results.append(
             {
                 "image": path,
-                "classes": [
-                    {"class": g.index, "score": g.score, "label": g.label} for g in found
-                ],
+                "classes": [{"class": g.index, "score": g.score, "label": g.label} for g in found],
             }
         )
         if args.format == "text":

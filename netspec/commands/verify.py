@@ -33,9 +33,7 @@ def execute(args: argparse.Namespace) -> int:
         weights = check(read(Path(args.weights)), net.tensors, args.weights, net.name)
     else:
         weights = fresh(net.tensors, abs(args.seed), varied=True)
-    results = [
-        verify.compare(net, first, other, weights, seed=abs(args.seed)) for other in others
-    ]
+    results = [verify.compare(net, first, other, weights, seed=abs(args.seed)) for other in others]
     if args.format == "json":
         print_json([_data(result) for result in results])
     for result in results:

@@ -61,9 +61,7 @@ class Conv(Op):
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         _, height, width = spatial(inputs[0], "conv")
-        size = slide(
-            "conv", (height, width), self.kernel, self.stride, self.pads, self.dilation
-        )
+        size = slide("conv", (height, width), self.kernel, self.stride, self.pads, self.dilation)
         return ((self.filters, *size),)
 
     def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:

@@ -239,4 +239,3 @@ class Numbers:
     def convert(self, value: Any) -> tuple[float, ...]:
         items = value if isinstance(value, tuple) else (value,)
         return tuple(Number().convert(v) for v in items)
-
