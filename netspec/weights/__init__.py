@@ -1,0 +1,8 @@
+"""Weight files: reading, checking against a net, writing. Pickle is never read."""
+
+from netspec.weights.deep_compression import read as read_deep_compression
+from netspec.weights.files import read, write
+from netspec.weights.initial import fresh
+from netspec.weights.match import check
+
+__all__ = ["check", "fresh", "read", "read_deep_compression", "write"]

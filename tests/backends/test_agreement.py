@@ -1,0 +1,106 @@
+"""Both backends against each other, and against ONNX Runtime as a referee."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import netspec
+from netspec.backend import get, load_model
+from netspec.ops import OPS
+from netspec.verify import compare, random_inputs
+from netspec.weights import fresh
+
+from . import referee
+from .nets import BODIES, BUNDLED, POOLINGS, net_of, of_layers
+
+CASES = {**BODIES, **POOLINGS}
+# ONNX Runtime has rules of its own for these, see the tests below.
+WITHOUT_REFEREE = {"indices", "only_indices", "passes_input_on"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_torch_and_numpy_agree(case: str) -> None:
+    net = of_layers(*CASES[case])
+    weights = fresh(net.tensors, 1, varied=True)
+    result = compare(net, get("torch"), get("numpy"), weights)
+    assert result.diverges(1e-5) is None, result.diverges(1e-5)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c not in WITHOUT_REFEREE])
+def test_numpy_agrees_with_onnx_runtime(case: str) -> None:
+    net = of_layers(*CASES[case])
+    weights = fresh(net.tensors, 1, varied=True)
+    inputs = random_inputs(net, 3)
+    backend = get("numpy")
+    model = load_model(net, backend)
+    backend.set_weights(model, weights)
+    ours = backend.run(model, *inputs)[0]
+    theirs = referee.run(net, weights, inputs)
+    if ours.shape != theirs.shape:
+        pytest.skip("ONNX Runtime keeps a last window that starts in the padding")
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("spec", BUNDLED)
+def test_bundled_specs_agree(spec: str) -> None:
+    net = netspec.load(spec)
+    weights = fresh(net.tensors, 2, varied=False)
+    inputs = random_inputs(net, 0, batch=1)
+    result = compare(net, get("torch"), get("numpy"), weights, inputs)
+    assert result.diverges(1e-4) is None, result.diverges(1e-4)
+    assert len(result.layers) == len(net.layers)
+
+
+def test_every_op_is_tried() -> None:
+    used = {type(f.op) for case in CASES.values() for f in of_layers(*case).layers}
+    assert used == set(OPS.values())
+
+
+def test_every_op_has_an_emitter_in_both_backends() -> None:
+    for name in ("torch", "numpy"):
+        assert set(get(name).emitters) == set(OPS.values())
+
+
+def test_modules_with_branches_and_several_results_agree() -> None:
+    net = net_of(BRANCHES)
+    weights = fresh(net.tensors, 1, varied=True)
+    result = compare(net, get("torch"), get("numpy"), weights)
+    assert result.diverges(1e-5) is None
+    assert [d.path for d in result.layers] == [f.path for f in net.layers]
+
+
+BRANCHES = """
+module block(filters, stride = 1) {
+  input x
+  main: conv { filters: filters kernel: 3 stride: stride pad: 1 bias: false } -> batchnorm -> relu
+        -> conv { filters: filters kernel: 3 pad: 1 bias: false } -> batchnorm
+  if stride != 1 or x.channels != filters {
+    short: conv(x) { filters: filters kernel: 1 stride: stride bias: false } -> batchnorm
+    add(main, short)
+  } else {
+    add(main, x)
+  }
+  relu
+}
+module split(n) {
+  input a
+  input b
+  c: conv(a) { filters: n kernel: 1 }
+  d: block(b) { filters: 2 * n stride: 2 }
+  output c, d
+}
+net tangle(classes = 5, w = 4) {
+  input data: 3x16x16
+  first: conv { filters: w kernel: 3 pad: same } -> relu
+  a: block { filters: w }
+  b: block { filters: 2 * w  stride: 2 }
+  both: split(a, b) { n: 3 }
+  e: relu(both.d)
+  for i in 1..2 { e[i]: block { filters: 6 } }
+  f: concat(e2, e, e1)
+  global_avgpool -> linear { units: classes }
+  head: softmax
+  output head, both
+}
+"""

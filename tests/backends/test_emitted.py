@@ -1,0 +1,229 @@
+"""What emitted files are: working, tidy, free of netspec, whatever the names in the spec."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import netspec
+from netspec.backend import emit, get, load_model
+from netspec.naming import class_name
+from netspec.weights import fresh, write
+
+from .nets import BODIES, BUNDLED, net_of, of_layers
+from .test_agreement import BRANCHES
+
+BACKENDS = ("torch", "numpy")
+
+
+def module_of(source: str, folder: Path, name: str = "emitted") -> ModuleType:
+    path = folder / f"{name}.py"
+    path.write_text(source, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def ruff(*arguments: str, source: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "--stdin-filename", "e.py", "-"]
+    return subprocess.run(command, input=source, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("spec", [*BUNDLED, "branches", "names"])
+def test_files_are_tidy(spec: str, backend: str) -> None:
+    texts = {"branches": BRANCHES, "names": HOSTILE}
+    net = net_of(texts[spec]) if spec in texts else netspec.load(spec)
+    source = emit(net, get(backend))
+    assert source == emit(net, get(backend)), "emitting twice gives the same bytes"
+    check = ruff("check", source=source)
+    assert check.returncode == 0, check.stdout
+    form = ruff("format", "--diff", source=source)
+    assert form.returncode == 0, form.stdout
+    code = re.sub(r'""".*?"""', "", source, flags=re.DOTALL)
+    assert "netspec" not in code
+    if backend == "numpy":
+        imports = set(re.findall(r"^(?:import|from) ([\w.]+)", source, re.MULTILINE))
+        assert imports <= {*sys.stdlib_module_names, "numpy", "collections.abc"}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_one_class_for_one_module(backend: str) -> None:
+    source = emit(netspec.load("squeezenet1_0"), get(backend))
+    assert source.count("class Fire" if backend == "torch" else "def fire") == 1
+    resnet = emit(net_of(BRANCHES), get(backend))
+    # One for each way the `if` goes.
+    assert len(re.findall(r"^(?:class Block|def block)", resnet, re.MULTILINE)) == 2
+
+
+def test_bodies_use_the_parameters_of_the_module() -> None:
+    source = emit(netspec.load("squeezenet1_0"), get("torch"))
+    assert "nn.Conv2d(in_channels, s1x1, kernel_size=1)" in source
+    assert "Fire(96, s1x1=16, e1x1=64, e3x3=64)" in source
+    assert "def __init__(self, classes: int = 1000)" in source
+
+
+def test_net_parameters_are_arguments(tmp_path: Path) -> None:
+    module = module_of(emit(netspec.load("squeezenet1_0"), get("torch")), tmp_path)
+    model = module.SqueezeNet1_0(classes=10).eval()
+    assert model(torch.zeros(1, 3, 224, 224)).shape == (1, 10)
+
+
+def test_parameters_that_decide_the_structure_are_no_arguments() -> None:
+    source = emit(net_of(BRANCHES), get("torch"))
+    # `w` decides whether a block gets a shortcut; `classes` only sets a number.
+    assert "def __init__(self, classes: int = 5) -> None:" in source
+
+
+@pytest.mark.parametrize("case", BODIES)
+def test_torch_model_has_the_tensors_of_the_net(case: str) -> None:
+    net = of_layers(*BODIES[case])
+    model = load_model(net, get("torch"))
+    counted = sum(p.numel() for p in model.parameters())
+    assert counted == net.params
+    state = {
+        name: tuple(t.shape)
+        for name, t in model.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    assert state == {name: tuple(t.shape) for name, t in net.tensors.items()}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_emitted_load(backend: str, suffix: str, tmp_path: Path) -> None:
+    net = net_of(BRANCHES)
+    weights = fresh(net.tensors, 5, varied=True)
+    write(tmp_path / f"w{suffix}", weights)
+    model: Any = load_model(net, get(backend))
+    model.load(tmp_path / f"w{suffix}")
+    found = model.weights if backend == "numpy" else model.state_dict()
+    for name, array in weights.items():
+        np.testing.assert_array_equal(np.asarray(found[name]), array)
+
+    # Nothing is loaded in part.
+    broken = {n: a + 1 for n, a in weights.items()}
+    last = list(broken)[-1]
+    broken[last] = broken[last][..., None]
+    write(tmp_path / f"broken{suffix}", broken)
+    with pytest.raises(ValueError, match=re.escape(last)):
+        model.load(tmp_path / f"broken{suffix}")
+    found = model.weights if backend == "numpy" else model.state_dict()
+    for name, array in weights.items():
+        np.testing.assert_array_equal(np.asarray(found[name]), array)
+
+
+def test_list_of_module_attributes_is_that_of_torch() -> None:
+    from netspec_torch.reserved import MODULE_ATTRIBUTES
+
+    class Empty(nn.Module):
+        pass
+
+    assert {n for n in dir(Empty()) if not n.startswith("__")} <= MODULE_ATTRIBUTES
+
+
+HOSTILE = r'''
+## A """docstring\" that ends itself """ + __import__("os").abort() + """\
+## \N{BULLET} {{ x }} {% raw %} '
+module class(import, l = 2) {
+  input self
+  __init__: conv { filters: import kernel: 1 } -> batchnorm
+  forward: conv { filters: l kernel: 1 }
+  training: relu
+}
+## "
+net None(F = 3, np = 2) {
+  input torch: 3x6x6
+  class: conv { filters: F kernel: 1 }
+  import: conv { filters: np kernel: 1 }
+  self: relu
+  forward: class { import: 4 }
+  __init__: class { import: 4 l: 3 }
+  __private: conv { filters: 2 kernel: 1 }
+  _modules: conv { filters: 2 kernel: 1 }
+  load: conv { filters: 2 kernel: 1 }
+  preprocess: conv { filters: 2 kernel: 1 }
+  weights: conv { filters: 2 kernel: 1 }
+  state_dict: conv { filters: 2 kernel: 1 }
+  l: relu
+  x: relu
+  w: concat(x, l, self)
+  None: flatten
+  print: linear { units: 4 }
+  lambda: softmax
+  O: add(lambda, print)
+  expect O.channels == 4 "a \"message\" with {braces}"
+}
+'''
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_hostile_names_come_out_as_working_code(backend: str, tmp_path: Path) -> None:
+    net = net_of(HOSTILE)
+    module = module_of(emit(net, get(backend)), tmp_path)
+    model = getattr(module, class_name(net.name, net.doc))()
+    weights = fresh(net.tensors, 1, varied=True)
+    chosen = get(backend)
+    chosen.set_weights(model, weights)
+    result = chosen.run(model, np.ones((2, 3, 6, 6), dtype=np.float32))[0]
+    reference = get("numpy")
+    other = load_model(net, reference)
+    reference.set_weights(other, weights)
+    expected = reference.run(other, np.ones((2, 3, 6, 6), dtype=np.float32))[0]
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
+    assert {"class.weight", "forward.__init__.weight", "_modules.bias"} <= set(net.tensors)
+
+
+NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,8}", fullmatch=True) | st.sampled_from(
+    ["forward", "training", "_modules", "x", "self", "torch", "F", "nn", "data", "w", "name", "np"]
+)
+RESERVED = {
+    *("input", "output", "let", "expect", "prefer", "for", "if", "else", "in"),
+    *("and", "or", "not", "true", "false", "none"),
+}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    names=st.lists(NAMES.filter(lambda n: n not in RESERVED), min_size=4, max_size=4, unique=True),
+    doc=st.text(max_size=60),
+    backend=st.sampled_from(BACKENDS),
+)
+def test_any_names_and_docs(names: list[str], doc: str, backend: str) -> None:
+    a, b, c, net_name = names
+    comment = " ".join(doc.split()).replace("\0", "")
+    net = net_of(
+        f"## {comment}\nnet {net_name} {{ input {a}: 3x4x4\n"
+        f"{b}: conv {{ filters: 2 kernel: 1 }} -> relu\n{c}: conv({a}) {{ filters: 2 kernel: 1 }}\n"
+        f"add({b}, {c}) }}"
+    )
+    chosen = get(backend)
+    model = load_model(net, chosen)
+    weights = fresh(net.tensors, 1)
+    chosen.set_weights(model, weights)
+    assert chosen.run(model, np.ones((1, 3, 4, 4), dtype=np.float32))[0].shape == (1, 2, 4, 4)
+
+
+@pytest.mark.parametrize("spec", ["squeezenet1_0", "squeezenet1_0_caffe"])
+def test_both_backends_prepare_pictures_alike(spec: str) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    torch_model, numpy_model = (
+        netspec.build(netspec.load(spec), backend=b) for b in ("torch", "numpy")
+    )
+    a, b = torch_model.preprocess(picture).numpy(), numpy_model.preprocess(picture)
+    assert a.shape == b.shape
+    np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3 * np.abs(a).max())
