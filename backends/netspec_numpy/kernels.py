@@ -146,12 +146,12 @@ def batch_norm(
         shift = shift + bias
     per_channel = (-1, *(1 for _ in x.shape[2:]))
     factor, shift = factor.reshape(per_channel), shift.reshape(per_channel)
-    return x * factor.astype(x.dtype) + shift.astype(x.dtype)
+    result: Array = x * factor.astype(x.dtype)
+    result += shift.astype(x.dtype)
+    return result
 
 
-def windows(
-    size: int, kernel: int, stride: int, before: int, after: int, ceil: bool
-) -> int:
+def windows(size: int, kernel: int, stride: int, before: int, after: int, ceil: bool) -> int:
     """How many windows a pooling has along one direction.
 
     A last window that would start behind the input and its first padding is dropped.

@@ -51,7 +51,7 @@ class TorchBackend:
     def set_weights(self, model: Any, weights: Mapping[str, Any]) -> None:
         import torch
 
-        state = {name: torch.from_numpy(array) for name, array in weights.items()}
+        state = {name: torch.tensor(array) for name, array in weights.items()}
         missing, unexpected = model.load_state_dict(state, strict=False)
         amiss = [n for n in missing if not n.endswith(".num_batches_tracked")] + unexpected
         if amiss:

@@ -40,9 +40,7 @@ def read(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Array]:
     weights: dict[str, Array] = {}
     for name, count in zip(layers, counts, strict=True):
         shape = tuple(int(d) for d in tensors[f"{name}.weight"].shape)
-        weights[f"{name}.weight"], weights[f"{name}.bias"] = _layer(
-            reader, name, int(count), shape
-        )
+        weights[f"{name}.weight"], weights[f"{name}.bias"] = _layer(reader, name, int(count), shape)
     if reader.place != len(data):
         raise bad(f"{path} has {len(data) - reader.place:,} bytes more than the net's layers take")
     return {name: weights[name] for name in tensors}
@@ -64,9 +62,7 @@ class _Reader:
         return array
 
 
-def _layer(
-    reader: _Reader, name: str, count: int, shape: tuple[int, ...]
-) -> tuple[Array, Array]:
+def _layer(reader: _Reader, name: str, count: int, shape: tuple[int, ...]) -> tuple[Array, Array]:
     """Weight and bias of one layer."""
     size = prod(shape)
     if not 0 < count <= size:

@@ -61,7 +61,10 @@ def _read_npy(path: Path, name: str, stream: Any, size: int) -> Array:
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"{name} has version {version}")
-    header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    header = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
     shape, fortran, dtype = header[version](stream)
     if dtype.hasobject:
         raise bad(f"{path} holds Python objects under {name}, which are not read")

@@ -25,9 +25,7 @@ def check(
     """
     missing = [name for name in wanted if name not in found]
     left_over = [
-        name
-        for name in found
-        if name not in wanted and not name.endswith(".num_batches_tracked")
+        name for name in found if name not in wanted and not name.endswith(".num_batches_tracked")
     ]
     misshapen = []
     for name, tensor in wanted.items():

@@ -42,7 +42,10 @@ BODIES: dict[str, tuple[str, str]] = {
     "batchnorm": ("batchnorm { eps: 0.01 momentum: 0.2 }", "5x4x7"),
     "batchnorm_plain": ("conv { filters: 3 kernel: 1 } -> batchnorm { affine: false }", "5x4x7"),
     "batchnorm_vector": ("flatten -> batchnorm", "5x2x2"),
-    "linear": ("flatten -> linear { units: 7 } -> relu -> linear { units: 2 bias: false }", "5x2x2"),
+    "linear": (
+        "flatten -> linear { units: 7 } -> relu -> linear { units: 2 bias: false }",
+        "5x2x2",
+    ),
     "concat": (
         "a: conv { filters: 2 kernel: 1 }\n b: conv(data) { filters: 3 kernel: 1 }\n"
         "concat(a, data, b, a)",

@@ -110,7 +110,10 @@ def run(net: Net, weights: Mapping[str, Any], inputs: Sequence[Any]) -> Any:
 
 
 def _nodes(
-    layer: FlatLayer, names: Mapping[Value, str], weights: Mapping[str, Any], tensors: dict[str, Any]
+    layer: FlatLayer,
+    names: Mapping[Value, str],
+    weights: Mapping[str, Any],
+    tensors: dict[str, Any],
 ) -> list[Any]:
     output = names[layer.outputs[0]]
     inputs = [names[v] for v in layer.inputs]

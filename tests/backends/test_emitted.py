@@ -39,7 +39,16 @@ def module_of(source: str, folder: Path, name: str = "emitted") -> ModuleType:
 
 
 def ruff(*arguments: str, source: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "ruff", *arguments, "--isolated", "--stdin-filename", "e.py", "-"]
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        *arguments,
+        "--isolated",
+        "--stdin-filename",
+        "e.py",
+        "-",
+    ]
     return subprocess.run(command, input=source, capture_output=True, text=True, check=False)
 
 

@@ -1,0 +1,1 @@
+"""Tables of what a net is made of and what it costs."""
