@@ -135,6 +135,8 @@ def docstring(text: str, indent: int) -> list[str]:
     lines: list[str] = []
     for line in _harmless(text).strip().split("\n"):
         lines += wrap(line, WIDTH - indent, break_long_words=False, break_on_hyphens=False) or [""]
+    if lines[0].startswith('"'):
+        lines[0] = f" {lines[0]}"
     if lines[-1].endswith('"'):
         lines[-1] = lines[-1][:-1] + '\\"'
     if len(lines) == 1 and len(margin + lines[0]) + 6 <= WIDTH:

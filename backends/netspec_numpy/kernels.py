@@ -151,7 +151,9 @@ def batch_norm(
     return result
 
 
-def windows(size: int, kernel: int, stride: int, before: int, after: int, ceil: bool) -> int:
+def windows(
+    size: int, kernel: int, stride: int, before: int, after: int, ceil: bool
+) -> int:
     """How many windows a pooling has along one direction.
 
     A last window that would start behind the input and its first padding is dropped.

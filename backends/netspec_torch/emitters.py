@@ -25,7 +25,6 @@ from netspec.ops import (
     Softmax,
 )
 from netspec.ops.kinds import Pads
-from netspec.ops.window import positions
 from netspec_torch.writer import Writer
 
 
@@ -69,15 +68,15 @@ def _apply(name: str, inputs: list[Source]) -> Source:
 
 
 def _padded(pads: Pads, value: str = "") -> Callable[[str, list[Source]], Source]:
-    """A call on the input with explicit padding; torch counts from the last dimension."""
+    """A call on the input with explicit padding."""
+    return lambda name, inputs: call(name, _pad(inputs[0], pads, value))
+
+
+def _pad(x: Source, pads: Pads, value: str = "") -> Source:
+    """The input with padding; torch counts from the last dimension."""
     top, bottom, left, right = pads
     keywords: dict[str, Source | str] = {"value": value} if value else {}
-
-    def forward(name: str, inputs: list[Source]) -> Source:
-        padded = call("F.pad", inputs[0], f"({left}, {right}, {top}, {bottom})", **keywords)
-        return call(name, padded)
-
-    return forward
+    return call("F.pad", x, f"({left}, {right}, {top}, {bottom})", **keywords)
 
 
 def _symmetric(pads: Pads) -> bool:
@@ -191,32 +190,21 @@ def avgpool(op: AvgPool, layer: Layer, w: Writer, _: bool) -> Use:
         if any(op.pads) and not op.count_include_pad:
             keywords["count_include_pad"] = "False"
         return Use(call("nn.AvgPool2d", **keywords), _apply)
-    if op.count_include_pad:
-        if not _same_windows_when_padded(op, layer):
-            raise Unsupported("an average whose last window would start in the padding")
-        if op.rounding == "ceil":
-            keywords["ceil_mode"] = "True"
+    if op.count_include_pad and op.rounding == "floor":
         return Use(call("nn.AvgPool2d", **keywords), _padded(op.pads))
-    top, bottom, left, right = _exact_pads(op, layer)
-    around = f"({left}, {right}, {top}, {bottom})"
+    exact = _exact_pads(op, layer)
 
     def forward(name: str, inputs: list[Source]) -> Source:
-        # The share of a window that is no padding is the mean of ones, padded alike.
-        ones = call("torch.ones_like", inputs[0])
-        parts = (call(name, call("F.pad", x, around)) for x in (inputs[0], ones))
-        return Infix("/", tuple(parts))
+        # The share of a window that counts is the mean of ones there and zeros elsewhere.
+        ones: Source = call("torch.ones_like", inputs[0])
+        rest = exact
+        if op.count_include_pad:
+            ones = _pad(ones, op.pads, "1.0")
+            rest = tuple(e - p for e, p in zip(exact, op.pads, strict=True))  # type: ignore[assignment]
+        parts = (_pad(inputs[0], exact), _pad(ones, rest))
+        return Infix("/", tuple(call(name, part) for part in parts))
 
     return Use(call("nn.AvgPool2d", **keywords), forward)
-
-
-def _same_windows_when_padded(op: AvgPool, layer: Layer) -> bool:
-    """Whether torch counts as many windows on the padded input as the op has."""
-    _, height, width = layer.inputs[0].shape
-    counts = []
-    for i, size in enumerate((height, width)):
-        padded = size + op.pads[2 * i] + op.pads[2 * i + 1]
-        counts.append(positions(padded, op.kernel[i], op.stride[i], 0, 0, 1, op.rounding))
-    return tuple(counts) == tuple(layer.outputs[0].shape[1:])
 
 
 @emits(GlobalAvgPool)

@@ -87,6 +87,8 @@ def run(net: Net, weights: Mapping[str, Any], inputs: Sequence[Any]) -> Any:
     for i, layer in enumerate(net.layers):
         names[layer.outputs[0]] = f"v{i}"
         nodes += _nodes(layer, names, weights, tensors)
+    last = net.layers[-1].outputs[0]
+    shape = [inputs[0].shape[0], *(int(d) for d in last.shape)]
     graph = helper.make_graph(
         nodes,
         "referee",
@@ -94,7 +96,7 @@ def run(net: Net, weights: Mapping[str, Any], inputs: Sequence[Any]) -> Any:
             helper.make_tensor_value_info(names[v], TensorProto.FLOAT, x.shape)
             for v, x in zip(net.body.inputs, inputs, strict=True)
         ],
-        [helper.make_tensor_value_info(f"v{len(net.layers) - 1}", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info(f"v{len(net.layers) - 1}", TensorProto.FLOAT, shape)],
         [numpy_helper.from_array(a, n) for n, a in tensors.items()],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 19)])
