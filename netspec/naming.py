@@ -10,6 +10,8 @@ from collections.abc import Iterable
 # Names that linters refuse because they look like digits.
 _AMBIGUOUS = {"l", "O", "I"}
 _BUILTINS = frozenset(dir(builtins))
+# What emitted files import or define beside their classes.
+_IMPORTED = {"Any", "Array", "Callable", "Path", "SHAPES", "Tensor", "Weights"}
 
 
 class Names:
@@ -75,7 +77,9 @@ def class_name(name: str, doc: str = "") -> str:
         result += word + rest
     if not result or not result[0].isalpha():
         result = f"Net{result}"
-    return f"{result}_" if keyword.iskeyword(result) or result in _BUILTINS else result
+    if len(result) == 1 or keyword.iskeyword(result) or result in _BUILTINS | _IMPORTED:
+        result += "Net"
+    return result
 
 
 def _mixed(word: str) -> bool:

@@ -22,6 +22,14 @@ from netspec_torch.writer import Writer
 
 _GLOBALS = ("torch", "nn", "F", "np", "math", "self", "Tensor", "Path", "Any", "load_file")
 _OWN_METHODS = {"load", "preprocess"}
+# PyTorch assigns self.training, which it refuses where a layer bears that name.
+_TRAIN = [
+    "    def train(self, mode: bool = True) -> Self:",
+    '        self.__dict__["training"] = mode',
+    "        for child in self.children():",
+    "            child.train(mode)",
+    "        return self",
+]
 
 
 class TorchBackend:
@@ -97,6 +105,9 @@ class _File:
             height=height,
             width=width,
             uses_math=self.uses_math,
+            typing=[
+                n for n in ("Any", "Self") if (prepared and n == "Any") or f"-> {n}:" in bodies
+            ],
             uses_functional="F." in bodies or prepared is not None,
             has_counters=any(isinstance(f.op, BatchNorm) for f in self.net.layers),
         )
@@ -187,6 +198,8 @@ class _File:
         inputs = tuple(Text(f"{name}: Tensor") for name in steps.inputs)
         lines += _def("forward", (Text("self"), *inputs), result)
         lines += self._forward(steps, shapes)
+        if any('self._modules["training"]' in line for line in init):
+            lines += ["", *_TRAIN]
         return "\n".join(lines)
 
     # --- the constructor -------------------------------------------------------------------------

@@ -162,6 +162,7 @@ net None(F = 3, np = 2) {
   self: relu
   forward: class { import: 4 }
   __init__: class { import: 4 l: 3 }
+  training: conv { filters: 3 kernel: 1 }
   __private: conv { filters: 2 kernel: 1 }
   _modules: conv { filters: 2 kernel: 1 }
   load: conv { filters: 2 kernel: 1 }
