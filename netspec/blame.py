@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from netspec.diagnostics import Diagnostic, Label
@@ -167,12 +166,12 @@ def _variants(op: Op) -> list[tuple[str, Op, str]]:
     variants: list[tuple[str, Op, str]] = []
     largest = min(max(op.kernel), 16)
     for pad in range(largest):
-        variants.append(("pad", replace(op, pad=(pad,) * 4), str(pad)))  # type: ignore[call-arg]
+        variants.append(("pad", op.with_attributes(pad=(pad,) * 4), str(pad)))
     height, width = (k // 2 for k in op.kernel)
     pads = (height, height, width, width)
-    variants.append(("pad", replace(op, pad=pads), f"[{height}, {width}]"))  # type: ignore[call-arg]
+    variants.append(("pad", op.with_attributes(pad=pads), f"[{height}, {width}]"))
     for stride in (1, 2, 4):
-        variants.append(("stride", replace(op, stride=(stride, stride)), str(stride)))  # type: ignore[call-arg]
+        variants.append(("stride", op.with_attributes(stride=(stride, stride)), str(stride)))
     return variants
 
 

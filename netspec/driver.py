@@ -12,13 +12,13 @@ from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.elaborate import elaborate
 from netspec.evaluate import Evaluator, Fault, Scope
 from netspec.ir import Net
-from netspec.symbolic import Num
 from netspec.passes import PIPELINE
 from netspec.program import load, read_source
 from netspec.resolve import resolve
 from netspec.resources import folder
 from netspec.source import Source
 from netspec.suggest import did_you_mean
+from netspec.symbolic import Num
 from netspec.syntax import Let
 
 
@@ -40,14 +40,14 @@ def find(spec: str, diagnostics: Diagnostics) -> tuple[Source, Path] | None:
     named = bundled()
     if spec in named:
         source = read_source(named[spec], diagnostics)
-        return source and (Source(f"{spec}.net", source.text), named[spec].parent)
+        return (Source(f"{spec}.net", source.text), named[spec].parent) if source else None
     if not path.suffix and not path.exists():
         help_ = did_you_mean(spec, named) or ("`netspec specs` lists those that are bundled",)
         message = f"there is no file {spec}, and no bundled spec of this name"
         diagnostics.add(Diagnostic("unreadable-file", message, help=help_))
         return None
     source = read_source(path, diagnostics)
-    return source and (source, path.parent)
+    return (source, path.parent) if source else None
 
 
 def check(
@@ -75,8 +75,9 @@ def check(
             return None
         constants = _constants(settings, diagnostics)
         net = elaborate(program, constants, diagnostics)
-        for apply in PIPELINE if net is not None else ():
-            net = apply(net)
+        if net is not None:
+            for apply in PIPELINE:
+                net = apply(net)
         return net
 
 

@@ -50,7 +50,6 @@ from netspec.symbolic import (
 from netspec.syntax import (
     Call,
     Chain,
-    Expression,
     Field,
     For,
     If,
@@ -256,7 +255,7 @@ class _Body:
         earlier = self.scope.find(name)
         if earlier is not None or name in self.names:
             place = earlier[1] if earlier else self.names[name]
-            help_ = ()
+            help_: tuple[str, ...] = ()
             if place == span and self.depth:
                 help_ = (f"in a loop, make the name different each time: `{name}[i]`",)
             self.report(_twice(name, span, place, help_))
@@ -576,7 +575,7 @@ class _Body:
         if isinstance(item, Variable):
             return item.name
         if hasattr(item, "name"):
-            return cast(Any, item).name.text
+            return str(cast(Any, item).name.text)
         return self.evaluator().indexed_name(item)
 
     # --- layers ----------------------------------------------------------------------------------
@@ -584,10 +583,15 @@ class _Body:
     def layer(self, statement: LayerStatement) -> None:
         name: str | None = None
         reserved = True
-        if statement.name is not None:
-            name = self._layer_name(statement.name)
-            reserved = self.declare_name(name, statement.name.span)
-        line = self.chain(statement.chain, name, statement.name.span if statement.name else None)
+        line: Line | None = None
+        try:
+            if statement.name is not None:
+                name = self._layer_name(statement.name)
+                reserved = self.declare_name(name, statement.name.span)
+            place = statement.name.span if statement.name else None
+            line = self.chain(statement.chain, name, place)
+        except Fault as f:
+            self.report(f.diagnostic)
         if name is not None and reserved:
             self.lines[name] = line
         if line is None:
@@ -672,7 +676,7 @@ class _Body:
         """The value of an argument or output; None where it fails, which is reported."""
         if isinstance(argument, Chain):
             line = self.chain(argument, None, None)
-            return line and _Operand(line.value, argument.span, given=True)
+            return _Operand(line.value, argument.span, given=True) if line else None
         evaluator = self.evaluator()
         try:
             line = evaluator.line(argument)
@@ -743,8 +747,8 @@ class _Body:
             bound = op(**attrs).bind(shapes)
             outputs = bound.outputs(shapes)
         except ShapeError as error:
-            values = [(o.value, o.span, o.given) for o in given]
-            self.report(shape_fault(error, call, values, op, attrs, self.makers, self.places))
+            sides = [(o.value, o.span, o.given) for o in given]
+            self.report(shape_fault(error, call, sides, op, attrs, self.makers, self.places))
             return None
         several = len(outputs) > 1
         values = tuple(
@@ -793,7 +797,7 @@ class _Body:
         if most is not None and most != least:
             needs = f"{least} to {most}"
         how_many = "1 input" if needs == "1" else f"{needs} inputs"
-        help_ = ()
+        help_: tuple[str, ...] = ()
         if call.arguments is None and least > 1:
             help_ = (f"name them: `{call.op.text}(a, b)`",)
         self.report(
@@ -843,7 +847,7 @@ class _Body:
     ) -> Instance | None:
         name, line, value_name = names
         arguments = self._arguments(call, module)
-        wanted = [s for s in _inputs(module.definition.body)]
+        wanted = list(_inputs(module.definition.body))
         if not self._arity(call, len(operands), len(wanted), len(wanted)):
             return None
         given = [o for o in operands if o is not None]

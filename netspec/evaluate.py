@@ -39,7 +39,7 @@ from netspec.syntax import (
 MAX_BITS = 512
 """Most binary digits of a numerator or denominator."""
 MAX_ITEMS = 10_000
-"""Most items of a list."""
+"""Most items of a list, those of lists in it counted."""
 
 SHAPE_ATTRIBUTES = ("channels", "height", "width", "shape")
 MEASURES = ("params", "macs", "size", "activations")
@@ -186,7 +186,13 @@ class Evaluator:
         )
 
     def _list(self, e: ListLiteral) -> Any:
-        return tuple(self.constant(item) for item in e.items)
+        return self._bounded_list(tuple(self.constant(item) for item in e.items), e.span)
+
+    def _bounded_list(self, items: tuple[Any, ...], span: Span) -> tuple[Any, ...]:
+        """Lists may share their parts, so a few lines could make one of any size."""
+        if _parts(items, MAX_ITEMS) > MAX_ITEMS:
+            raise fault("too-large", f"a list has at most {MAX_ITEMS:,} items", span)
+        return items
 
     def _variable(self, e: Variable) -> Any:
         known = self.scope.find(e.name)
@@ -311,9 +317,7 @@ class Evaluator:
     def _binary(self, e: Binary) -> Any:
         left, right = self.constant(e.left), self.constant(e.right)
         if e.operator == "+" and isinstance(left, tuple) and isinstance(right, tuple):
-            if len(left) + len(right) > MAX_ITEMS:
-                raise fault("too-large", f"a list has at most {MAX_ITEMS:,} items", e.span)
-            return left + right
+            return self._bounded_list(left + right, e.span)
         for value, side in ((left, e.left), (right, e.right)):
             if not isinstance(value, Num):
                 message = f"`{e.operator}` needs numbers, not {describe(value)}"
@@ -366,7 +370,7 @@ class Evaluator:
         return self._chosen(e.otherwise, before)
 
     def _chosen(self, e: Expression, before: set[Symbol]) -> Any:
-        """A branch's constant. Where a parameter made the choice, no expression can stand for it."""
+        """A branch's constant. Where a parameter chose it, no expression can stand for it."""
         decided = self.used - before
         value = self.constant(e)
         return Num(value.value) if decided and isinstance(value, Num) else value
@@ -394,7 +398,7 @@ class Evaluator:
             if not isinstance(number, Num):
                 message = f"{name}(...) takes numbers, not {describe(number)}"
                 raise fault("wrong-type", message, e.span)
-        if not numbers and name != "sum" or len(numbers) > 1 and name in _OF_ONE:
+        if (not numbers and name != "sum") or (len(numbers) > 1 and name in _OF_ONE):
             needs = "one number" if name in _OF_ONE else "numbers"
             raise fault("wrong-arity", f"{name}(...) takes {needs}", e.span)
         if name == "sum":
@@ -440,6 +444,17 @@ def _sum_expr(numbers: list[Num]) -> Any:
             return None
         expr = apply("+", expr, number.known)
     return expr
+
+
+def _parts(items: tuple[Any, ...], most: int) -> int:
+    """How many items a list has in all; counting stops behind `most`."""
+    count = len(items)
+    for item in items:
+        if count > most:
+            break
+        if isinstance(item, tuple):
+            count += _parts(item, most - count)
+    return count
 
 
 def bounded(value: Fraction, span: Span) -> None:

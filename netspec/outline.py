@@ -155,7 +155,7 @@ class _Variables:
 
 
 def shape_comment(step: Step, shown: Shape | None) -> tuple[str, Shape | None]:
-    """The shape that a step assigns, where it is another than the one `shown` last; and that one."""
+    """The shape that a step assigns, empty where it was `shown` last; and what is shown now."""
     shapes = [v.shape for v, t in zip(step.values, step.targets, strict=False) if t is not None]
     if len(shapes) != 1 or len(shapes[0]) != 3:
         return "", None

@@ -11,7 +11,7 @@ from netspec.parser import parse
 from netspec.resources import folder
 from netspec.source import Source, Span
 from netspec.suggest import did_you_mean
-from netspec.syntax import Definition, Import, Name
+from netspec.syntax import Definition, Import, Name, String
 
 MAX_FILES = 200
 """Most files that one spec may import, directly or not."""
@@ -175,10 +175,9 @@ class _Loader:
         return None
 
     def _fault(
-        self, code: str, message: str, at: Name | object, help_: tuple[str, ...] = ()
+        self, code: str, message: str, at: Name | String, help_: tuple[str, ...] = ()
     ) -> None:
-        span: Span = at.span  # type: ignore[attr-defined]
-        self.diagnostics.add(Diagnostic(code, message, span, help=help_))
+        self.diagnostics.add(Diagnostic(code, message, at.span, help=help_))
 
 
 def read_source(path: Path, diagnostics: Diagnostics, at: Span | None = None) -> Source | None:

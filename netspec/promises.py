@@ -42,8 +42,8 @@ def check_promise(
     if held:
         return None
     found = " and ".join(figures) or "it is false"
-    notes = (_contributors(measured, lines),) if measured in ("params", "macs") else ()
-    notes = tuple(n for n in notes if n)
+    top = _contributors(measured, lines) if measured in ("params", "macs") else ""
+    notes = (top,) if top else ()
     return Diagnostic(code, _message(statement, found), span, label=found, notes=notes)
 
 

@@ -109,7 +109,7 @@ class Dim(int):
         self, operator: Operator, other: object, result: int, swapped: bool = False
     ) -> int:
         if not isinstance(other, int):
-            return NotImplemented
+            return NotImplemented  # type: ignore[no-any-return]
         pair = (expr_of(other), self.expr) if swapped else (self.expr, expr_of(other))
         expr = apply(operator, *pair)
         return result if expr is None else Dim(result, expr)
@@ -206,7 +206,7 @@ def python(expr: Expr, name: Callable[[Symbol], str]) -> str:
         level = _PRECEDENCE[e.operator]
         left, right = e.operands
         text = f"{walk(left, level)} {e.operator} {walk(right, level + 1)}"
-        return f"({text})" if level < outer or e.operator == "**" and outer else text
+        return f"({text})" if level < outer or (e.operator == "**" and outer) else text
 
     return walk(expr, 0)
 

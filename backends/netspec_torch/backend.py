@@ -148,7 +148,7 @@ class _File:
 
     def _net_body(self) -> str:
         """The net's class. Its parameters are arguments where every use of them can be written."""
-        free = {
+        free: dict[Parameter | Channels, int | float] = {
             Parameter(p.name): p.value
             for p in self.net.parameters
             if not p.structural and isinstance(p.value, int | float)

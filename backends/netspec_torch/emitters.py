@@ -27,6 +27,8 @@ from netspec.ops import (
 from netspec.ops.kinds import Pads
 from netspec_torch.writer import Writer
 
+Forward = Callable[[str, list[Source]], Source]
+
 
 @dataclass(frozen=True)
 class Use:
@@ -37,7 +39,7 @@ class Use:
     """
 
     module: Call | None
-    forward: Callable[[str, list[Source]], Source]
+    forward: Forward
 
 
 Emitter = Callable[[Layer, Writer, bool], Use]
@@ -67,7 +69,7 @@ def _apply(name: str, inputs: list[Source]) -> Source:
     return call(name, *inputs)
 
 
-def _padded(pads: Pads, value: str = "") -> Callable[[str, list[Source]], Source]:
+def _padded(pads: Pads, value: str = "") -> Forward:
     """A call on the input with explicit padding."""
     return lambda name, inputs: call(name, _pad(inputs[0], pads, value))
 
@@ -93,7 +95,7 @@ def conv(op: Conv, layer: Layer, w: Writer, _: bool) -> Use:
     if op.stride != (1, 1):
         keywords["stride"] = w.pair(op.stride)
     pads = op.pads
-    forward = _apply
+    forward: Forward = _apply
     if any(pads):
         if _symmetric(pads):
             keywords["padding"] = w.pair((pads[0], pads[2]))
@@ -162,7 +164,7 @@ def _window(op: Any, w: Writer) -> dict[str, str]:
 @emits(MaxPool)
 def maxpool(op: MaxPool, layer: Layer, w: Writer, all_results: bool) -> Use:
     keywords = _window(op, w)
-    forward = _apply
+    forward: Forward = _apply
     own_pads = _torch_pads(op)
     if own_pads and any(op.pads):
         keywords["padding"] = w.pair((op.pads[0], op.pads[2]))

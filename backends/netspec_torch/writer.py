@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netspec.naming import Names
-from netspec.symbolic import Channels, Expr, Literally, Parameter, evaluate, expr_of, operators
+from netspec.symbolic import (
+    Channels,
+    Expr,
+    Literally,
+    Parameter,
+    evaluate,
+    expr_of,
+    operators,
+    symbols,
+)
 from netspec.symbolic import python as python_source
-from netspec.symbolic import symbols
 
 
 class Writer:

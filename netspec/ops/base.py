@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from math import prod
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self
@@ -119,6 +118,10 @@ class Op:
         """
         return self
 
+    def with_attributes(self, **values: Any) -> Self:
+        """This op with other values for some attributes."""
+        return dataclasses.replace(self, **values)
+
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """The shape of each result. Called on a bound op. Raises ShapeError."""
         raise NotImplementedError
@@ -145,13 +148,17 @@ class Elementwise(Op):
         return (inputs[0],)
 
 
-@cache
 def attributes(op: type[Op]) -> tuple[Attr, ...]:
     """The declared attributes of an op, in order."""
-    return tuple(
-        Attr(f.name, f.metadata["kind"], f.metadata["doc"], f.metadata["default"])
-        for f in dataclasses.fields(op)
-    )
+    if op not in _ATTRIBUTES:
+        _ATTRIBUTES[op] = tuple(
+            Attr(f.name, f.metadata["kind"], f.metadata["doc"], f.metadata["default"])
+            for f in dataclasses.fields(op)
+        )
+    return _ATTRIBUTES[op]
+
+
+_ATTRIBUTES: dict[type[Op], tuple[Attr, ...]] = {}
 
 
 OPS: dict[str, type[Op]] = {}

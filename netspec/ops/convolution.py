@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from math import prod
 from typing import Literal, Self, cast
 
@@ -57,7 +56,7 @@ class Conv(Op):
                     at,
                     _nearest_divisor(groups, channels, self.filters),
                 )
-        return replace(self, groups=groups, pad=pad)
+        return self.with_attributes(groups=groups, pad=pad)
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         _, height, width = spatial(inputs[0], "conv")

@@ -172,9 +172,9 @@ class Number:
             raise KindError("wrong-type", f"takes a {self}, not {describe(value)}")
         number = value.value
         low = self.least is not None and number < Fraction(self.least)
-        low = low or self.positive and number <= 0
+        low = low or (self.positive and number <= 0)
         high = self.most is not None and number > Fraction(self.most)
-        high = high or self.below and self.most is not None and number == Fraction(self.most)
+        high = high or (self.below and self.most is not None and number == Fraction(self.most))
         if low or high:
             raise KindError("out-of-range", f"takes a {self}, but its value is {describe(value)}")
         return value.real()

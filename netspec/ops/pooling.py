@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import ClassVar, Literal, Self, cast
 
 from netspec.ops.base import Op, Shape, ShapeError, attr, op, spatial
@@ -47,7 +46,7 @@ class _Pool(Op):
                     f"{extent(k, d)} that hold nothing but padding",
                     "pad",
                 )
-        bound = replace(self, pad=pad, round=self.round or "floor")
+        bound = self.with_attributes(pad=pad, round=self.round or "floor")
         if self.round is None:
             floor = bound._size(size, "floor")
             ceil = bound._size(size, "ceil")
@@ -120,7 +119,7 @@ class AvgPool(_Pool):
                 "say `count_include_pad: true` (the rule of Caffe and PyTorch) or "
                 "`count_include_pad: false`",
             )
-        return replace(bound, count_include_pad=bool(self.count_include_pad))
+        return bound.with_attributes(count_include_pad=bool(self.count_include_pad))
 
 
 @op("global_avgpool")

@@ -66,7 +66,7 @@ BODIES: dict[str, tuple[str, str]] = {
 
 def _poolings() -> dict[str, tuple[str, str]]:
     """Poolings over kernels, strides, pads and roundings, on an uneven input."""
-    found = {}
+    found: dict[str, tuple[str, str]] = {}
     grid = itertools.product((2, 3), (1, 2, 3), ("0", "1", "[0, 1, 1, 0]"), ("floor", "ceil"))
     for kernel, stride, pad, rounding in grid:
         fields = f"kernel: {kernel} stride: {stride} pad: {pad} round: {rounding}"

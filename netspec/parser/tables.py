@@ -37,7 +37,8 @@ def load(grammar: Path) -> Lark:
     if file is not None:
         try:
             data, memo = marshal.loads(file.read_bytes())
-            return Lark._load_from_dict(data, memo)
+            parser: Lark = Lark._load_from_dict(data, memo)  # type: ignore[no-untyped-call]
+            return parser
         except (OSError, EOFError, ValueError, TypeError, KeyError):
             pass  # not there yet, or damaged
     parser = Lark(text, **_OPTIONS)

@@ -1,0 +1,211 @@
+"""One run of the LALR parser. After a syntax error it goes on at the next statement."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from lark import Lark, Token
+from lark.exceptions import UnexpectedToken
+
+from netspec.diagnostics import Diagnostic, Diagnostics, Label
+from netspec.parser.builder import Builder
+from netspec.parser.tokens import CLOSERS, OPENERS, span_of
+from netspec.parser.words import KEYWORDS, STATEMENTS, WORDS, describe, expected
+from netspec.source import Source, Span
+from netspec.syntax import Comment, Definition, Import
+
+MAX_ERRORS = 20
+"""Syntax errors after which parsing gives up."""
+
+
+class Run:
+    def __init__(
+        self,
+        lark: Lark,
+        source: Source,
+        tokens: list[Token],
+        comments: list[Comment],
+        diagnostics: Diagnostics,
+    ) -> None:
+        self.source = source
+        self.tokens = tokens
+        self.diagnostics = diagnostics
+        self.builder = Builder(source, comments, diagnostics)
+        self.state: Any = _parser_state(lark, self.builder)
+        self.starts_line = self._line_starts()
+
+    def _line_starts(self) -> list[bool]:
+        last = 0
+        starts = []
+        for token in self.tokens:
+            starts.append(token.line != last)
+            last = token.end_line or 0
+        return starts
+
+    def parse(self) -> tuple[Import | Definition, ...] | None:
+        position = errors = 0
+        while position < len(self.tokens):
+            token = self.tokens[position]
+            try:
+                self.state.feed_token(token)
+                position += 1
+            except UnexpectedToken:
+                self._report(token, position)
+                errors += 1
+                if errors >= MAX_ERRORS:
+                    return None
+                position = self._recover(position)
+        end = Token("$END", "", start_pos=len(self.source.text.rstrip()))
+        if errors:
+            return None
+        try:
+            return cast("tuple[Import | Definition, ...]", self.state.feed_token(end, is_end=True))
+        except UnexpectedToken:
+            self._report(end, position)
+            return None
+
+    # A syntax error: what was found, what was expected, in words.
+
+    def _report(self, token: Token, position: int) -> None:
+        span = span_of(self.source, token)
+        wanted = expected(self._acceptable())
+        others: tuple[Label, ...] = ()
+        help_: tuple[str, ...] = ()
+        if token.type == "$END":
+            found = "the end of the file"
+            start = max(span.start - 1, 0)
+            span = Span(self.source, start, span.start) if self.source.text else span
+        else:
+            found = describe(token)
+        opener = self._innermost_opener()
+        if opener is not None:
+            closer = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}[opener.type]
+            if token.type == "$END" or (token.type in CLOSERS and str(token) != closer):
+                others = (Label(span_of(self.source, opener), f"this `{opener}` is still open"),)
+        previous = self.tokens[position - 1] if position else None
+        if token.type in KEYWORDS and previous is not None and "NAME" in self._acceptable():
+            help_ = (f"`{token}` is a word of the language and can't be a name",)
+        elif token.type == "COLON" and previous is not None and str(previous) in WORDS:
+            help_ = (f"`{previous}` is a word of the language and can't be a name",)
+        elif str(token) == "=" and "COLON" in self._acceptable():
+            help_ = ("a field is written `name: value`",)
+        self.diagnostics.add(
+            Diagnostic(
+                "syntax",
+                f"expected {wanted}, found {found}",
+                span,
+                others=others,
+                help=help_,
+            )
+        )
+
+    def _acceptable(self) -> set[str]:
+        """The kinds of token that could come next."""
+        state = self.state
+        return {
+            kind
+            for kind in state.parse_conf.parse_table.states[state.position]
+            if kind.isupper() or kind == "$END"
+            if self._would_accept(kind)
+        }
+
+    def _would_accept(self, kind: str) -> bool:
+        """Follow the reductions that a token would bring about, without carrying them out."""
+        table = self.state.parse_conf.parse_table
+        stack = list(self.state.state_stack)
+        while True:
+            entry = table.states[stack[-1]].get(kind)
+            if entry is None:
+                return False
+            action, argument = entry
+            if action.name == "Shift":
+                return True
+            size = len(argument.expansion)
+            if size:
+                del stack[-size:]
+            target = table.states[stack[-1]].get(argument.origin.name)
+            if target is None:
+                return kind == "$END"
+            stack.append(target[1])
+
+    def _innermost_opener(self) -> Token | None:
+        open_: list[Token] = []
+        for value in self.state.value_stack:
+            if isinstance(value, Token):
+                if value.type in OPENERS:
+                    open_.append(value)
+                elif value.type in CLOSERS and open_:
+                    open_.pop()
+        return open_[-1] if open_ else None
+
+    # Recovery: give up the statement at hand, go on with the next one.
+
+    def _recover(self, position: int) -> int:
+        """Unwind to the enclosing block and return the position of the token to go on with."""
+        dropped: list[Token] = []
+        self._unwind("LET", dropped)
+        in_block = len(self.state.state_stack) > 1
+        first = dropped[-1] if dropped else self.tokens[min(position, len(self.tokens) - 1)]
+        depth = sum(
+            (t.type in OPENERS) - (t.type in CLOSERS) for t in dropped if isinstance(t, Token)
+        )
+        while position < len(self.tokens):
+            token = self.tokens[position]
+            starts_line = self.starts_line[position]
+            follower = self.tokens[position + 1] if position + 1 < len(self.tokens) else None
+            if starts_line and token.type in ("NET", "MODULE", "IMPORT") and follower:
+                if follower.type in ("NAME", "STRING") and (token.column or 0) <= 1:
+                    self._unwind("NET", [])
+                    return position
+            if in_block and starts_line and token is not first:
+                outdented = (token.column or 0) <= (first.column or 0)
+                begins = token.type in STATEMENTS or token.type == "NAME"
+                if begins and (depth <= 0 or outdented):
+                    return position
+            if token.type in OPENERS:
+                depth += 1
+            elif token.type in CLOSERS:
+                depth -= 1
+                if depth < 0 and token.type == "RBRACE" and in_block:
+                    return position
+                depth = max(depth, 0)
+            position += 1
+        return position
+
+    def _unwind(self, kind: str, dropped: list[Token]) -> None:
+        """Drop states until a token of this kind could be shifted: a block, or the file."""
+        state = self.state
+        states = state.parse_conf.parse_table.states
+        while len(state.state_stack) > 1:
+            entry = states[state.state_stack[-1]].get(kind)
+            if entry is not None and entry[0].name == "Shift":
+                # NET, MODULE and IMPORT are names inside a block; LET is shifted in blocks only.
+                if kind == "LET" or (
+                    "IMPORT" in states[state.state_stack[-1]]
+                    and (
+                        "LET" not in states[state.state_stack[-1]]
+                        and "COLON" not in states[state.state_stack[-1]]
+                        and "NAME" not in states[state.state_stack[-1]]
+                    )
+                ):
+                    return
+            state.state_stack.pop()
+            value = state.value_stack.pop()
+            if isinstance(value, Token):
+                dropped.append(value)
+            elif isinstance(value, list):
+                dropped.extend(v for v in reversed(value) if isinstance(v, Token))
+
+
+def _parser_state(lark: Lark, builder: Builder) -> Any:
+    """A fresh LALR stack whose reductions build our tree."""
+    from lark.parse_tree_builder import ParseTreeBuilder
+    from lark.parsers.lalr_parser_state import ParseConf, ParserState
+
+    frontend: Any = lark.parser
+    # Bind the callbacks to this run's builder; the parse table is shared by all runs.
+    # (Lark has no types for these.)
+    tree_builder: Any = cast(Any, ParseTreeBuilder)(lark.rules, list, False, True, False)
+    callbacks = tree_builder.create_callback(builder)
+    table = frontend.parser._parse_table
+    return ParserState(ParseConf(table, callbacks, "start"), cast(Any, None))

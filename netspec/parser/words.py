@@ -1,0 +1,77 @@
+"""Kinds of token by the names that people have for them."""
+
+from __future__ import annotations
+
+from lark import Token
+
+STATEMENTS = {"INPUT", "OUTPUT", "LET", "REQUIRE", "FOR", "IF"}
+KEYWORDS = STATEMENTS | {"ELSE", "IN", "AND", "OR", "NOT", "TRUE", "FALSE", "NONE"}
+WORDS = {
+    *("input", "output", "let", "expect", "prefer", "for", "if", "else", "in"),
+    *("and", "or", "not", "true", "false", "none"),
+}
+
+# Kinds of token by what a person calls them, in the order in which they are listed.
+_SPOKEN: tuple[tuple[str, frozenset[str]], ...] = (
+    ("a net, a module or an import", frozenset({"NET", "MODULE", "IMPORT"})),
+    ("a statement", frozenset({"LET", "FOR", "IF", "INPUT", "OUTPUT", "REQUIRE", "NAME"})),
+    ("a value", frozenset({"NUMBER", "STRING", "NAME", "TRUE", "LSQB", "LPAR"})),
+    ("a name", frozenset({"NAME"})),
+    ("an operator", frozenset({"ADD", "MULTIPLY", "COMPARE", "POWER"})),
+    ("a shape", frozenset({"SHAPE"})),
+)
+_TOKENS = {
+    "LPAR": "`(`",
+    "RPAR": "`)`",
+    "LSQB": "`[`",
+    "RSQB": "`]`",
+    "LBRACE": "`{`",
+    "RBRACE": "`}`",
+    "COLON": "`:`",
+    "COMMA": "`,`",
+    "SEMICOLON": "`;`",
+    "DOT": "`.`",
+    "EQUAL": "`=`",
+    "__ANON_0": "`->`",
+    "__ANON_1": "`..`",
+    "IN": "`in`",
+    "ELSE": "`else`",
+    "IF": "`if`",
+    "AND": "`and`",
+    "OR": "`or`",
+    "NOT": "`not`",
+    "$END": "the end of the file",
+    "STRING": "a string",
+    "NUMBER": "a number",
+}
+
+
+def expected(kinds: set[str]) -> str:
+    words = []
+    left = set(kinds)
+    if left >= {"NET", "MODULE", "IMPORT", "NAME"}:
+        left -= {"NET", "MODULE", "IMPORT"}
+    for spoken, members in _SPOKEN:
+        if members <= left:
+            words.append(spoken)
+            left -= members
+            if spoken in ("a value", "a statement"):
+                left -= {"SHAPE", "FALSE", "NONE", "ADD", "NOT", "QMARK", "STRING", "NUMBER"}
+            if spoken == "an operator":
+                left -= {"IN", "NOT", "AND", "OR", "IF", "LSQB", "DOT"}
+    if "a value" not in words:
+        words += [_TOKENS[k] for k in sorted(left) if k in _TOKENS]
+    else:
+        words += [_TOKENS[k] for k in sorted(left) if k in ("RPAR", "RSQB", "RBRACE")]
+    if not words:
+        return "something else"
+    if len(words) == 1:
+        return words[0]
+    return ", ".join(words[:-1]) + " or " + words[-1]
+
+
+def describe(token: Token) -> str:
+    text = str(token)
+    if len(text) > 30:
+        text = text[:27] + "..."
+    return text if token.type == "STRING" else f"`{text}`"
