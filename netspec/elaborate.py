@@ -325,7 +325,7 @@ class _Body:
         )
 
     def _finish_outputs(self) -> None:
-        if self.outputs is None and not self.current_failed:
+        if self.outputs is None and not self.failed:
             if self.current is None or not self.nodes:
                 self.report(
                     Diagnostic(

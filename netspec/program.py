@@ -28,7 +28,8 @@ class Module:
 
     def find(self, name: str) -> Module | None:
         """The module of this name that the body may use; itself, where it would recurse."""
-        return self.scope.find(name, self.position + 1)
+        own = self.definition.kind == "module"
+        return self.scope.find(name, self.position + own)
 
     def visible(self) -> list[str]:
         return self.scope.names(self.position)

@@ -12,7 +12,7 @@ from netspec.ops import text
 from netspec.ops.kinds import describe
 from netspec.patterns import matches, pattern_text, shape_pattern
 from netspec.symbolic import Num
-from netspec.syntax import Comparison, Expression, Function, Number, Require, Variable
+from netspec.syntax import Comparison, Expression, Function, Logic, Number, Require, Variable
 
 
 def check_promise(
@@ -34,6 +34,12 @@ def check_promise(
     subject = statement.subject
     figures: list[str] = []
     measured: str | None = None
+    # Of several conditions, the first that fails is the one to speak of.
+    while isinstance(subject, Logic) and subject.operator == "and":
+        failed = next((o for o in subject.operands if not evaluator.truth(o)), None)
+        if failed is None:
+            return None
+        subject = failed
     if isinstance(subject, Comparison):
         held, figures = _chain(subject, evaluator)
         measured = _measured(subject)
@@ -41,6 +47,7 @@ def check_promise(
         held = evaluator.truth(subject)
     if held:
         return None
+    span = subject.span
     found = " and ".join(figures) or "it is false"
     top = _contributors(measured, lines) if measured in ("params", "macs") else ""
     notes = (top,) if top else ()
@@ -78,13 +85,15 @@ def _figures(
         if isinstance(value, Num) and isinstance(other, Num):
             figure += _difference(value.value - other.value)
         return [figure]
+    if len(computed) == 1 and computed[0][1] is at:
+        return [f"{_source(at)} is {describe(left)}, not {op} {_source(operand)}"]
     return [f"{_source(e)} is {describe(v)}" for v, e in computed]
 
 
 def _difference(d: Fraction) -> str:
     if d.denominator != 1:
         return ""
-    return f" ({abs(d):,} {'more' if d > 0 else 'fewer'})"
+    return f" ({abs(int(d)):,} {'more' if d > 0 else 'fewer'})"
 
 
 def _source(e: Expression) -> str:

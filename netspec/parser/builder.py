@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Literal, cast
@@ -340,7 +341,8 @@ class Builder(Transformer[Token, Any]):
         return cast(Name, c[1])
 
     def group(self, c: Children) -> Expression:
-        return cast(Expression, c[1])
+        # The brackets belong to the place of what they hold.
+        return cast(Expression, replace(c[1], span=self._span(c)))
 
     def list_(self, c: Children) -> ListLiteral:
         return ListLiteral(tuple(_nodes(c)), self._span(c))

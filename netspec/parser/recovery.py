@@ -73,6 +73,8 @@ class Run:
         help_: tuple[str, ...] = ()
         if token.type == "$END":
             found = "the end of the file"
+            if "RBRACE" in self._acceptable():
+                wanted = "`}`"
             start = max(span.start - 1, 0)
             span = Span(self.source, start, span.start) if self.source.text else span
         else:

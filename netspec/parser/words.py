@@ -32,8 +32,8 @@ _TOKENS = {
     "SEMICOLON": "`;`",
     "DOT": "`.`",
     "EQUAL": "`=`",
-    "__ANON_0": "`->`",
-    "__ANON_1": "`..`",
+    "ARROW": "`->`",
+    "RANGE": "`..`",
     "IN": "`in`",
     "ELSE": "`else`",
     "IF": "`if`",
@@ -59,10 +59,13 @@ def expected(kinds: set[str]) -> str:
                 left -= {"SHAPE", "FALSE", "NONE", "ADD", "NOT", "QMARK", "STRING", "NUMBER"}
             if spoken == "an operator":
                 left -= {"IN", "NOT", "AND", "OR", "IF", "LSQB", "DOT"}
-    if "a value" not in words:
-        words += [_TOKENS[k] for k in sorted(left) if k in _TOKENS]
-    else:
-        words += [_TOKENS[k] for k in sorted(left) if k in ("RPAR", "RSQB", "RBRACE")]
+    # Where a value or a statement could begin, what else could come only distracts.
+    others: frozenset[str] = frozenset(_TOKENS)
+    if "a value" in words:
+        others = frozenset({"RPAR", "RSQB", "RBRACE"})
+    elif "a statement" in words:
+        others = frozenset({"RBRACE", "ARROW"})
+    words += [_TOKENS[k] for k in sorted(left & others)]
     if not words:
         return "something else"
     if len(words) == 1:

@@ -1,0 +1,44 @@
+"""What tests of several rooms need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from netspec import render
+from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.driver import check
+from netspec.ir import Net
+from netspec.source import Source
+
+SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
+
+
+def checked(
+    text: str, settings: Mapping[str, Any] | None = None, base: Path | None = None
+) -> tuple[Net | None, tuple[Diagnostic, ...]]:
+    """The net of a text, if it is sound, and all diagnostics."""
+    diagnostics = Diagnostics()
+    net = check(Source("test.net", text), base, settings or {}, diagnostics)
+    return net, diagnostics.sorted()
+
+
+def net_of(text: str, settings: Mapping[str, Any] | None = None, base: Path | None = None) -> Net:
+    """The net of a text; fails with its diagnostics."""
+    net, found = checked(text, settings, base)
+    assert net is not None, "\n".join(render.text(d) for d in found)
+    return net
+
+
+def body(statements: str, shape: str = "3x32x32") -> str:
+    """A net with these statements behind its input `data`."""
+    return f"net test {{ input data: {shape}\n{statements}\n}}"
+
+
+def codes(text: str, settings: Mapping[str, Any] | None = None) -> list[str]:
+    return [d.code for d in checked(text, settings)[1]]
+
+
+def paths(net: Net) -> list[str]:
+    return [layer.path for layer in net.layers]

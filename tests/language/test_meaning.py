@@ -1,0 +1,263 @@
+"""What the language means: one test a rule of docs/language.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netspec.driver import Setting
+from netspec.ops import Conv
+
+from ..helpers import body, checked, codes, net_of, paths
+
+
+def output(text: str, settings: dict[str, object] | None = None) -> tuple[int, ...]:
+    return tuple(int(d) for d in net_of(text, settings).body.outputs[0].shape)
+
+
+def filters(expression: str, before: str = "") -> int:
+    """The value of an expression of the language."""
+    return output(body(f"{before}\nconv {{ filters: {expression}  kernel: 1 }}"))[0]
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("1_2", 12),
+        ("50% * 10", 5),
+        ("7 % 4", 3),
+        ("7%4", 3),
+        ("10%", None),
+        ("0.5K", 500),
+        ("1KiB", 1024),
+        ("2 ** 3 ** 2 // 100", 5),
+        ("-2 ** 2 + 9", 5),
+        ("2 + 3 * 4", 14),
+        ("(2 + 3) * 4", 20),
+        ("7 // 2", 3),
+        ("-7 // 2 + 5", 1),
+        ("3 if true else 4", 3),
+        ("3 if false else 4 if false else 5", 5),
+        ("3 if 1 < 2 < 3 else 4", 3),
+        ("3 if 1 < 2 > 3 else 4", 4),
+        ("3 if 2 in [1, 2] and not 2 in [3] else 4", 3),
+        ("3 if 5 not in [1, 2] or 1 / 0 == 1 else 4", 3),
+        ("min(3, 4) + max([3, 4]) + abs(-2)", 9),
+        ("round(2.5) + round(3.5)", 6),
+        ("floor(2.7) + ceil(2.2)", 5),
+        ("sum([1, 2, 3]) + len([4, 5])", 8),
+        ("[4, 5, 6][1]", 5),
+        ("3x224x225[2]", 225),
+        ("data.channels + data.height + data.shape[2]", 67),
+        ("0.1 + 0.2 == 0.3", "wrong-type"),
+        ("3 if 0.1 + 0.2 == 0.3 else 4", 3),
+        ("3 if true == 1 else 4", 4),
+    ],
+)
+def test_expressions(expression: str, value: object) -> None:
+    text = body(f"conv {{ filters: {expression}  kernel: 1 }}")
+    if isinstance(value, int):
+        assert filters(expression) == value
+    else:
+        assert codes(text) == [value or "not-integral"]
+
+
+def test_flow_and_names() -> None:
+    net = net_of(
+        body(
+            """
+            a: conv { filters: 4 kernel: 1 } -> batchnorm -> relu -> conv { filters: 5 kernel: 1 }
+               -> batchnorm -> relu
+            conv { filters: 6 kernel: 1 } -> relu
+            relu
+            b: relu(a)
+            concat(b, data)
+            """
+        )
+    )
+    assert paths(net) == [
+        *("a", "a_batchnorm", "a_relu", "a_conv", "a_batchnorm_2", "a_relu_2"),
+        *("conv_1", "relu_1", "relu_2", "b", "concat_1"),
+    ]
+    # A name stands for the value of its whole line.
+    by_path = {layer.path: layer for layer in net.layers}
+    assert by_path["b"].inputs == by_path["a_relu_2"].outputs
+    assert net.body.outputs[0].shape == (8, 32, 32)
+
+
+def test_numbers_of_chain_elements_do_not_take_names_that_are_in_use() -> None:
+    net = net_of(body("relu_1: relu\nrelu\na_relu: relu\na: conv { filters: 3 kernel: 1 } -> relu"))
+    assert paths(net) == ["relu_1", "relu_2", "a_relu", "a", "a_relu_2"]
+
+
+def test_several_results() -> None:
+    net = net_of(
+        "module two { input x\n p: relu\n q: softmax(x)\n output p, q }\n"
+        + body("m: two\n pool: maxpool { kernel: 2 }\n output m.q, m, pool.indices, m.p")
+    )
+    shapes = [v.shape for v in net.body.outputs]
+    assert shapes == [(3, 32, 32), (3, 32, 32), (3, 16, 16), (3, 32, 32)]
+    assert net.body.outputs[1] is net.body.outputs[3]
+    assert net.body.output_names == ("q", "m", "indices", "p")
+
+
+def test_nested_arguments_and_output_chains() -> None:
+    net = net_of(body("output add(relu(data), softmax(data) -> relu), data"))
+    assert paths(net) == ["relu_1", "softmax_1", "relu_2", "add_1"]
+
+
+def test_loops_and_branches() -> None:
+    net = net_of(
+        "net n(deep = true, count = 3) { input data: 1x8x8\n"
+        "for i in 1..count {\n"
+        "  let f = 2 * i\n"
+        "  c[i]: conv { filters: f kernel: 1 }\n"
+        "  if i > 1 and deep { s[i]: add(c[i], conv(c[i - 1]) { filters: f kernel: 1 }) }\n"
+        "  else if i == 1 { relu } else { softmax }\n"
+        "}\n"
+        "for name in [\"3a\", \"3b\"] { block[name]: relu }\n"
+        "for i in 1..2 { for j in 0..1 { d[i][j]: relu } }\n"
+        "for i in 5..4 { nothing: relu } }"
+    )
+    assert paths(net) == [
+        *("c1", "relu_1", "c2", "conv_1", "s2", "c3", "conv_2", "s3", "block3a", "block3b"),
+        *("d1_0", "d1_1", "d2_0", "d2_1"),
+    ]
+
+
+def test_lets_are_local_to_their_block() -> None:
+    assert codes(body("if true { let a = 1 }\nconv { filters: a kernel: 1 }")) == ["unknown-name"]
+    assert codes(body("let a = 1\nfor i in 1..1 { let a = 2 }\nrelu")) == ["duplicate-name"]
+    assert filters("a", "let a = 3\nfor i in 1..2 { let b = a + i }") == 3
+
+
+def test_an_if_behind_an_expression_is_a_statement_or_a_choice() -> None:
+    assert filters("a", "let a = 3 if true { relu } else { softmax }") == 3
+    assert filters("a", "let a = 3 if false else 4 if true { relu }") == 4
+    net = net_of(body("expect data.channels == 3 if true { relu } else if false { softmax }"))
+    assert paths(net) == ["relu_1"]
+
+
+SETTINGS = "net n(a = 1, b = 50%, c = true, d = \"x\", e = [1]) { input data: 3x8x8\n"
+
+
+def test_settings() -> None:
+    text = SETTINGS + "conv { filters: a + round(10 * b) + len(e) kernel: 1 bias: c }\n"
+    text += 'expect d == "x" or d == "word" }'
+    assert output(text) == (7, 8, 8)
+    given = {"a": Setting("2 * 3"), "b": Setting("10%"), "c": Setting("false")}
+    net = net_of(text, {**given, "d": Setting("word"), "e": Setting("[1, 2]")})
+    layer = net.layers[0].op
+    assert isinstance(layer, Conv)
+    assert (layer.filters, layer.bias) == (9, False)
+    assert output(text, {"a": 4, "b": 0.2, "e": [3, 4, 5]}) == (9, 8, 8)
+    assert codes(text, {"f": 3}) == ["unknown-parameter"]
+    assert codes(text, {"a": Setting("1 }")}) == ["wrong-type"]
+
+
+def test_settings_keep_numbers_as_they_read() -> None:
+    text = "net n(r = 0.5) { input data: 3x8x8\n conv { filters: 30 * r kernel: 1 } }"
+    assert output(text, {"r": 0.1}) == (3, 8, 8)
+
+
+def test_modules_take_what_flows_and_what_is_named() -> None:
+    net = net_of(
+        "module m(f, g = 2 * f) { input a\n input b: ?x8x8\n concat(a, conv(b) { filters: g kernel: 1 }) }\n"
+        "module n(f) { input x\n m(x, x) { f: f }\n relu }\n"
+        + body("n { f: 3 }\n two: m(data, data) { f: 1 g: 5 }\n concat(n_1x, two)", "3x8x8").replace(
+            "concat(n_1x, two)", "relu"
+        )
+    )
+    assert paths(net)[0] == "n_1.m_1.conv_1"
+    assert net.body.outputs[0].shape == (8, 8, 8)
+
+
+def test_equal_uses_of_a_module_share_their_block() -> None:
+    net = net_of(
+        "module m(f) { input x\n conv { filters: f kernel: 1 } }\n"
+        + body("a: m { f: 4 }\n b: m { f: 4 }\n c: m { f: 4 }\n d: m { f: 5 }")
+    )
+    blocks = [node.block for node in net.body.nodes]  # type: ignore[union-attr]
+    # The first sees 3 channels, the next two 4.
+    assert blocks[1] is blocks[2]
+    assert len({id(b) for b in blocks}) == 3
+
+
+def test_imports_are_relative_to_their_file(tmp_path: Path) -> None:
+    (tmp_path / "blocks").mkdir()
+    (tmp_path / "blocks" / "a.net").write_text('import "b.net"\nmodule a { input x  b }\n')
+    (tmp_path / "blocks" / "b.net").write_bytes(b"\xef\xbb\xbfmodule b {\r\n input x\r\n relu }\r\n")
+    net = net_of('import "blocks/a.net"\n' + body("a"), base=tmp_path)
+    assert paths(net) == ["a_1.b_1.relu_1"]
+    # What a file imports is not handed on.
+    text = 'import "blocks/a.net"\n' + body("b")
+    assert [d.code for d in checked(text, base=tmp_path)[1]] == ["unknown-op"]
+
+
+def test_measures() -> None:
+    net = net_of(
+        "module m { input x\n conv { filters: 2 kernel: 1 }\n relu\n expect params == 8 and macs == 96 }\n"
+        + body(
+            """
+            a: conv { filters: 4 kernel: 3 } -> relu
+            b: m(data)
+            output a, b
+            expect params == 120 and params(a) == 112 and params(b) == 8
+            expect macs(a) == 108 * 4 and size == 480 and size(b) == 32
+            expect activations(data) == 4 * 48
+            # The convolution in b holds its input and output; beside it a waits.
+            expect activations(b) == 4 * (48 + 32)
+            expect activations == 4 * (48 + 16 + 32)
+            expect a: 4x?x2
+            expect b: [2, data.height, ?]
+            """,
+            "3x4x4",
+        )
+    )
+    assert net.params == 120
+
+
+def test_doc_comments() -> None:
+    net = net_of("# other\n\n## One.\n## Two.\nnet n { input data: 1x2x2\n relu }")
+    assert net.doc == "One.\nTwo."
+    assert net_of("## Lost.\n\nnet n { input data: 1x2x2\n relu }").doc == ""
+
+
+def test_one_wrong_line_in_a_module_is_one_diagnostic() -> None:
+    text = "module m(f) { input x\n conv { filters: f kernel: 9 } }\n"
+    text += body("for i in 1..8 { a[i]: m(data) { f: i } }", "3x4x4")
+    found = checked(text)[1]
+    assert [d.code for d in found] == ["window-too-large"]
+    assert [f.instance for f in found[0].trail] == ["a1"]
+
+
+def test_no_error_is_a_mere_consequence_of_another() -> None:
+    text = body("a: conv { filters: 0 kernel: 1 }\nb: relu(a)\nc: add(a, b)\nd: relu\nexpect params == 3")
+    assert codes(text) == ["out-of-range"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        body("relu -> relu(data)"),
+        body("relu { a: 1 }"),
+        body("output data\noutput data"),
+        body("relu(data, data)"),
+        body("conv { filters: 3 kernel: ? }"),
+        body("expect data: 3"),
+        body("let a = 3x?\nrelu"),
+        "net n { input data: 3x4x4 { kernel: 3 }\n relu }",
+        "module m { input x { mean: 3 }\n relu }\n" + body("m"),
+        "net n(a) { input data: 3x4x4\n conv { filters: a kernel: 1 } }",
+        "module m(a, a) { input x\n conv { filters: a kernel: 1 } }\n" + body("m { a: 3 }"),
+    ],
+)
+def test_what_the_grammar_accepts_is_done_or_refused(text: str) -> None:
+    assert any(d.severity == "error" for d in checked(text)[1])
+
+
+def test_words_that_start_a_file_are_free_as_names() -> None:
+    assert paths(net_of(body("net: relu\nimport: relu\nmodule: relu(net)"))) == [
+        *("net", "import", "module"),
+    ]

@@ -1,0 +1,222 @@
+"""Shape rules, parameter shapes and MACs against brute force and against torch's own modules."""
+
+from __future__ import annotations
+
+from math import ceil, prod
+
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from torch import nn
+
+from netspec.ops import (
+    OPS,
+    Add,
+    AvgPool,
+    BatchNorm,
+    Concat,
+    Conv,
+    Flatten,
+    Linear,
+    MaxPool,
+    Op,
+    ShapeError,
+    attributes,
+)
+from netspec.ops.window import positions, same_pads
+from netspec.symbolic import Dim, Parameter, evaluate
+
+SIZES = st.integers(1, 14)
+SMALL = st.integers(1, 4)
+PADS = st.integers(0, 3)
+
+
+def starts(size: int, kernel: int, stride: int, before: int, after: int, dilation: int, up: bool) -> int:
+    """Windows counted one by one on the padded line."""
+    count = start = 0
+    end = size + before + after
+    span = dilation * (kernel - 1) + 1
+    if end < span:
+        return 0
+    while start + span <= end:
+        count += 1
+        start += stride
+    # Rounded up, one more window takes what is left over, if it starts before the last padding.
+    left_over = start - stride + span < end
+    return count + (up and left_over and start < size + before)
+
+
+@given(SIZES, SMALL, st.integers(1, 6), PADS, PADS, SMALL, st.booleans())
+def test_window_count(
+    size: int, kernel: int, stride: int, before: int, after: int, dilation: int, up: bool
+) -> None:
+    # Padding that holds whole windows is refused before windows are counted.
+    assume(max(before, after) < dilation * (kernel - 1) + 1)
+    rounding = "ceil" if up else "floor"
+    found = positions(size, kernel, stride, before, after, dilation, rounding)  # type: ignore[arg-type]
+    assert found == starts(size, kernel, stride, before, after, dilation, up)
+
+
+@given(SIZES, SIZES, SMALL, SMALL, SMALL, SMALL)
+def test_same_padding(height: int, width: int, kh: int, kw: int, stride: int, dilation: int) -> None:
+    op = Conv(
+        filters=2, kernel=(kh, kw), stride=(stride, stride), pad="same", dilation=(dilation,) * 2
+    ).bind([(1, height, width)])
+    assert op.outputs([(1, height, width)]) == ((2, ceil(height / stride), ceil(width / stride)),)
+    top, bottom, left, right = same_pads((height, width), (kh, kw), (stride,) * 2, (dilation,) * 2)
+    assert 0 <= bottom - top <= 1
+    assert 0 <= right - left <= 1
+
+
+def multiplications(op: Conv, shape: tuple[int, ...], out: tuple[int, ...]) -> int:
+    """One for each output element, place of the filter and channel of its group, counted."""
+    count = 0
+    for _ in range(out[0] * out[1] * out[2]):
+        for _ in range(op.kernel[0] * op.kernel[1]):
+            count += shape[0] // op.group_count
+    return count
+
+
+@given(SIZES, SIZES, SMALL, SMALL, SMALL, PADS, SMALL, st.integers(1, 3), st.booleans())
+def test_conv_is_torchs(
+    height: int, width: int, kh: int, kw: int, stride: int, pad: int, dilation: int, groups: int, bias: bool
+) -> None:
+    shape = (2 * groups, height, width)
+    op = Conv(
+        filters=3 * groups,
+        kernel=(kh, kw),
+        stride=(stride, stride),
+        pad=(pad,) * 4,
+        dilation=(dilation, dilation),
+        groups=groups,
+        bias=bias,
+    ).bind([shape])
+    module = nn.Conv2d(
+        shape[0], op.filters, (kh, kw), stride, pad, dilation, groups, bias
+    )
+    try:
+        expected = tuple(module(torch.zeros(1, *shape)).shape[1:])
+    except RuntimeError:
+        with pytest.raises(ShapeError):
+            op.outputs([shape])
+        return
+    assert op.outputs([shape]) == (expected,)
+    tensors = op.tensors([shape])
+    assert {n: t.shape for n, t in tensors.items()} == {
+        n: tuple(p.shape) for n, p in module.named_parameters()
+    }
+    assert op.macs([shape], [expected]) == multiplications(op, shape, expected)
+
+
+@given(SIZES, SIZES, st.integers(1, 5), st.integers(1, 6), PADS, st.booleans())
+def test_poolings_are_torchs(
+    height: int, width: int, kernel: int, stride: int, pad: int, up: bool
+) -> None:
+    # A window that exceeds its padded input is a fault here; torch rounds it up to one.
+    assume(pad <= kernel // 2 and kernel <= min(height, width) + 2 * pad)
+    shape = (2, height, width)
+    size = {"kernel": (kernel, kernel), "stride": (stride, stride), "pad": (pad,) * 4}
+    rounding = "ceil" if up else "floor"
+    ops: list[tuple[Op, nn.Module]] = [
+        (MaxPool(**size, round=rounding), nn.MaxPool2d(kernel, stride, pad, ceil_mode=up)),  # type: ignore[arg-type]
+        (
+            AvgPool(**size, round=rounding, count_include_pad=True),  # type: ignore[arg-type]
+            nn.AvgPool2d(kernel, stride, pad, ceil_mode=up),
+        ),
+    ]
+    for op, module in ops:
+        try:
+            expected = tuple(module(torch.zeros(1, *shape)).shape[1:])
+        except RuntimeError:
+            with pytest.raises(ShapeError):
+                op.bind([shape]).outputs([shape])
+            continue
+        assert op.bind([shape]).outputs([shape])[0] == expected
+
+
+@given(SIZES, SIZES, st.integers(1, 4), st.integers(1, 5), PADS)
+def test_rounding_must_be_said_just_where_it_matters(
+    height: int, width: int, kernel: int, stride: int, pad: int
+) -> None:
+    assume(pad < kernel <= min(height, width) + 2 * pad)
+    shape = (1, height, width)
+    results = set()
+    size = {"kernel": (kernel, kernel), "stride": (stride, stride), "pad": (pad,) * 4}
+    for rounding in ("floor", "ceil"):
+        op = MaxPool(**size, round=rounding).bind([shape])  # type: ignore[arg-type]
+        results.add(op.outputs([shape]))
+    silent = MaxPool(**size)  # type: ignore[arg-type]
+    if len(results) == 1:
+        assert silent.bind([shape]).outputs([shape]) in results
+    else:
+        with pytest.raises(ShapeError) as error:
+            silent.bind([shape])
+        assert error.value.code == "ambiguous-rounding"
+
+
+def test_an_average_must_say_whether_padding_counts_just_where_there_is_some() -> None:
+    assert AvgPool(kernel=(2, 2)).bind([(1, 4, 4)])
+    with pytest.raises(ShapeError, match="whether the padding counts"):
+        AvgPool(kernel=(2, 2), pad=(0, 1, 0, 0), round="floor").bind([(1, 4, 4)])
+
+
+def test_linear_and_batchnorm_are_torchs() -> None:
+    linear = nn.Linear(12, 5)
+    op = Linear(units=5)
+    assert {n: t.shape for n, t in op.tensors([(12,)]).items()} == {
+        n: tuple(p.shape) for n, p in linear.named_parameters()
+    }
+    assert op.macs([(12,)], [(5,)]) == 12 * 5
+    norm = nn.BatchNorm2d(7)
+    tensors = BatchNorm().tensors([(7, 3, 3)])
+    state = {n: tuple(t.shape) for n, t in norm.state_dict().items() if "num" not in n}
+    assert {n: t.shape for n, t in tensors.items()} == state
+    learnable = {n for n, t in tensors.items() if t.learnable}
+    assert learnable == {n for n, _ in norm.named_parameters()}
+    assert BatchNorm().eps == norm.eps
+    assert BatchNorm().momentum == norm.momentum
+
+
+def test_combining() -> None:
+    assert Concat().outputs([(3, 4, 5), (2, 4, 5)]) == ((5, 4, 5),)
+    assert Add().outputs([(3, 1, 1), (3, 4, 5), (3, 4, 5)]) == ((3, 4, 5),)
+    assert Flatten().outputs([(3, 4, 5)]) == ((60,),)
+    for bad in ([(3, 4, 5), (3, 4, 6)], [(3, 4, 5), (60,)]):
+        for op in (Concat(), Add()):
+            with pytest.raises(ShapeError):
+                op.outputs(bad)
+
+
+def test_declarations_are_complete() -> None:
+    for keyword, op in OPS.items():
+        assert op.__doc__, keyword
+        assert op.keyword == keyword
+        for a in attributes(op):
+            assert a.doc
+            assert str(a.kind)
+
+
+@given(st.lists(st.tuples(st.sampled_from("+-*%/"), st.integers(1, 9), st.booleans()), max_size=6))
+def test_numbers_remember_how_they_were_made(steps: list[tuple[str, int, bool]]) -> None:
+    value: int = Dim(6, Parameter("n"))
+    for operator, operand, symbolic in steps:
+        other: int = Dim(operand, Parameter("m")) if symbolic else operand
+        if operator in "%/":
+            value = value % operand if operator == "%" else value // operand
+        elif operator == "+":
+            value = other + value
+        else:
+            value = value - other if operator == "-" else value * other
+        if isinstance(value, Dim):
+            env = {"n": 6, "m": operand}
+            # The last operand stands for m throughout, so only compare where it is the only one.
+            if not any(s for _, _, s in steps):
+                assert evaluate(value.expr, lambda s: env[s.name]) == value  # type: ignore[union-attr]
+    assert int(value) == value
+
+
+def test_prod_of_dims_keeps_its_expression() -> None:
+    size = prod((Dim(4, Parameter("n")), 3, 2))
+    assert isinstance(size, Dim)
+    assert evaluate(size.expr, lambda _: 5) == 30
