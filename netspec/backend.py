@@ -28,16 +28,17 @@ class Backend(Protocol):
     """A code generator.
 
     `emitters` has one entry per op class. `check` is called with each layer before anything is
-    emitted and raises Unsupported for attributes that the backend can't express. `emit` returns
-    the source of a module with one model class, named `netspec.naming.class_name(net.name)`; the
-    same net gives the same text. `packages` are what emitted code imports.
+    emitted, and with which of its results are used, and raises Unsupported for what the backend
+    can't express. `emit` returns the source of a module with one model class, called
+    `netspec.naming.class_name(net.name, net.doc)`; the same net gives the same text. `packages`
+    are what emitted code imports.
     """
 
     name: str
     emitters: Mapping[type[Op], Any]
     packages: Sequence[str]
 
-    def check(self, layer: Layer) -> None: ...
+    def check(self, layer: Layer, used: Sequence[bool]) -> None: ...
 
     def emit(self, net: Net) -> str: ...
 
@@ -78,6 +79,7 @@ def emit(net: Net, backend: Backend) -> str:
     a layer: one diagnostic each.
     """
     faults: dict[tuple[Any, int, int], Diagnostic] = {}
+    read = {v for flat in net.layers for v in flat.inputs} | set(net.flat_outputs)
     for flat in net.layers:
         layer = flat.layer
         key = (layer.span.source, layer.span.start, layer.span.end)
@@ -87,7 +89,7 @@ def emit(net: Net, backend: Backend) -> str:
             why = f"the {backend.name} backend has no {layer.op.keyword}"
         else:
             try:
-                backend.check(layer)
+                backend.check(layer, [v in read for v in flat.outputs])
                 continue
             except Unsupported as error:
                 why = f"the {backend.name} backend can't express {flat.path}: {error}"

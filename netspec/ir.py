@@ -238,9 +238,20 @@ class Net:
         return self.body.macs
 
     @cached_property
+    def _flat(self) -> tuple[tuple[FlatLayer, ...], tuple[Value, ...]]:
+        values = {v: v for v in self.body.inputs}
+        layers = tuple(_flatten(self.body, "", values))
+        return layers, tuple(values[v] for v in self.body.outputs)
+
+    @property
     def layers(self) -> tuple[FlatLayer, ...]:
         """Every layer, in order of execution."""
-        return tuple(_flatten(self.body, "", {v: v for v in self.body.inputs}))
+        return self._flat[0]
+
+    @property
+    def flat_outputs(self) -> tuple[Value, ...]:
+        """The net's outputs among the values of `layers`."""
+        return self._flat[1]
 
     @cached_property
     def tensors(self) -> dict[str, Tensor]:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from netspec.diagnostics import Diagnostic
-from netspec.evaluate import MEASURES, Evaluator, Line, compare
-from netspec.ir import Block
+from netspec.evaluate import MEASURES, Evaluator, Line, Measure, compare
+from netspec.ir import Block, Instance, Layer
 from netspec.ops import text
 from netspec.ops.kinds import describe
 from netspec.patterns import matches, pattern_text, shape_pattern
@@ -121,3 +121,28 @@ def _contributors(measure: str | None, lines: Mapping[str, Line | None]) -> str:
     top = sorted(figures.items(), key=lambda item: -item[1])[:5]
     listed = ", ".join(f"{name} {figure:,}" for name, figure in top if figure)
     return f"most {measure} are in {listed}" if listed else ""
+
+
+def measure_of(block: Block) -> Measure:
+    """What `params` and the like are for the block (None) or one of its lines."""
+
+    def measure(name: str, line: Line | None) -> int:
+        if line is None:
+            params, macs, elements = block.params, block.macs, block.activations
+        else:
+            params = sum(n.params for n in line.nodes)
+            macs = sum(n.macs for n in line.nodes)
+            elements = max(
+                [n.block.activations if isinstance(n, Instance) else _held(n) for n in line.nodes],
+                default=line.value.elements,
+            )
+        return {"params": params, "macs": macs, "size": 4 * params, "activations": 4 * elements}[
+            name
+        ]
+
+    return measure
+
+
+def _held(layer: Layer) -> int:
+    """Elements alive while a layer runs: its inputs and outputs."""
+    return sum(v.elements for v in dict.fromkeys((*layer.inputs, *layer.outputs)))

@@ -28,7 +28,7 @@ class NumpyBackend:
     emitters: Mapping[type[Op], Any] = EMITTERS
     packages: Sequence[str] = ("numpy",)
 
-    def check(self, layer: Layer) -> None:
+    def check(self, layer: Layer, used: Sequence[bool]) -> None:
         """Every attribute of every op here can be expressed."""
 
     def emit(self, net: Net) -> str:
@@ -169,8 +169,8 @@ class _File:
 
     def _apply(self, node: Node, scope: _Function, inputs: list[Source], used: set[Any]) -> Source:
         if isinstance(node, Layer):
-            every = all(v in used for v in node.outputs)
-            return EMITTERS[type(node.op)](node, scope, inputs, every)
+            several = any(v in used for v in node.outputs[1:])
+            return EMITTERS[type(node.op)](node, scope, inputs, several)
         name, weights = self.function(node)
         extra = ["w", scope.path(node.name)] if weights else []
         return call(name, *inputs, *extra)

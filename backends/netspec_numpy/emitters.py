@@ -36,7 +36,7 @@ class Scope(Protocol):
 
 
 Emitter = Callable[[Layer, Scope, list[Source], bool], Source]
-"""Of the layer, the function's scope, its inputs, and whether all its results are used."""
+"""Of the layer, the function's scope, its inputs, and whether more than its first result is used."""
 
 EMITTERS: dict[type[Op], Emitter] = {}
 WRAPS: set[type[Op]] = set()
@@ -49,8 +49,8 @@ def emits(
     """Decorator: the emitter of an op."""
 
     def register(emitter: Callable[..., Source]) -> Callable[..., Source]:
-        def with_op(layer: Layer, scope: Scope, inputs: list[Source], every: bool) -> Source:
-            return emitter(layer.op, layer, scope, inputs, every)
+        def with_op(layer: Layer, scope: Scope, inputs: list[Source], several: bool) -> Source:
+            return emitter(layer.op, layer, scope, inputs, several)
 
         EMITTERS[op] = with_op
         if wraps:
@@ -104,8 +104,8 @@ def batchnorm(op: BatchNorm, layer: Layer, s: Scope, inputs: list[Source], _: bo
 
 
 @emits(MaxPool)
-def maxpool(op: MaxPool, layer: Layer, s: Scope, inputs: list[Source], every: bool) -> Source:
-    kernel = s.kernel("max_pool2d_with_indices" if every else "max_pool2d")
+def maxpool(op: MaxPool, layer: Layer, s: Scope, inputs: list[Source], several: bool) -> Source:
+    kernel = s.kernel("max_pool2d_with_indices" if several else "max_pool2d")
     keywords: Keywords = {}
     if any(op.pads):
         keywords["pads"] = _pads(op.pads)

@@ -39,10 +39,9 @@ class TorchBackend:
     emitters: Mapping[type[Op], Any] = EMITTERS
     packages: Sequence[str] = ("torch", "numpy", "safetensors")
 
-    def check(self, layer: Layer) -> None:
-        """Raises Unsupported for attributes that PyTorch has no like of."""
-        writer = Writer({}, Names(), 0)
-        EMITTERS[type(layer.op)](layer, writer, False)
+    def check(self, layer: Layer, used: Sequence[bool]) -> None:
+        """Raises Unsupported for what PyTorch has no like of."""
+        EMITTERS[type(layer.op)](layer, Writer({}, Names(), 0), any(used[1:]))
 
     def emit(self, net: Net) -> str:
         return _File(net).source()
@@ -215,8 +214,8 @@ class _File:
                 module = self._construct(node, writer)
                 self.uses[node] = Use(module, lambda name, inputs: call(name, *inputs))
             else:
-                every = all(v in used for v in node.outputs)
-                use = EMITTERS[type(node.op)](node, writer, every)
+                several = any(v in used for v in node.outputs[1:])
+                use = EMITTERS[type(node.op)](node, writer, several)
                 self.uses[node] = use
                 module = use.module
             if module is not None:

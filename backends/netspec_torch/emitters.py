@@ -43,7 +43,7 @@ class Use:
 
 
 Emitter = Callable[[Layer, Writer, bool], Use]
-"""Of the layer, a writer for its numbers, and whether all its results are used."""
+"""Of the layer, a writer for its numbers, and whether more than its first result is used."""
 
 EMITTERS: dict[type[Op], Emitter] = {}
 WRAPS: set[type[Op]] = set()
@@ -54,8 +54,8 @@ def emits(op: type[Op], wraps: bool = False) -> Callable[[Callable[..., Use]], C
     """Decorator: the emitter of an op."""
 
     def register(emitter: Callable[..., Use]) -> Callable[..., Use]:
-        def with_op(layer: Layer, w: Writer, all_results: bool) -> Use:
-            return emitter(layer.op, layer, w, all_results)
+        def with_op(layer: Layer, w: Writer, several: bool) -> Use:
+            return emitter(layer.op, layer, w, several)
 
         EMITTERS[op] = with_op
         if wraps:
@@ -162,7 +162,7 @@ def _window(op: Any, w: Writer) -> dict[str, str]:
 
 
 @emits(MaxPool)
-def maxpool(op: MaxPool, layer: Layer, w: Writer, all_results: bool) -> Use:
+def maxpool(op: MaxPool, layer: Layer, w: Writer, several: bool) -> Use:
     keywords = _window(op, w)
     forward: Forward = _apply
     own_pads = _torch_pads(op)
@@ -174,9 +174,9 @@ def maxpool(op: MaxPool, layer: Layer, w: Writer, all_results: bool) -> Use:
         keywords["ceil_mode"] = "True"
     if not own_pads:
         forward = _padded(_exact_pads(op, layer), 'float("-inf")')
-        if all_results:
+        if several:
             raise Unsupported("indices of a pooling whose pads differ or exceed half of the kernel")
-    if all_results:
+    if several:
         keywords["return_indices"] = "True"
     return Use(call("nn.MaxPool2d", **keywords), forward)
 

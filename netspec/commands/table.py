@@ -26,7 +26,7 @@ def _depth(text: str) -> int:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from netspec.report import table
+    import netspec.report.table as table
 
     nets, status = every(args.specs, args.settings)
     if args.format == "json":

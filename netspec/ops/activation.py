@@ -20,4 +20,4 @@ class Softmax(Elementwise):
 class Dropout(Elementwise):
     """Zeroes elements at random while training and scales up the rest; else passes x on."""
 
-    ratio: float = attr(Number(0, 1, below=True), "share of elements that are zeroed", 0.5)
+    ratio: float = attr(Number(0, 1, below=True), "share of elements that are zeroed", default=0.5)

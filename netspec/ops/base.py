@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeVar, dataclass_transform
 
 from netspec.ops.kinds import Kind
 
@@ -161,15 +161,18 @@ def attributes(op: type[Op]) -> tuple[Attr, ...]:
 _ATTRIBUTES: dict[type[Op], tuple[Attr, ...]] = {}
 
 
+T = TypeVar("T", bound=Op)
+
 OPS: dict[str, type[Op]] = {}
 """Every op by its keyword, in the order of declaration."""
 
 
-def op(keyword: str) -> Any:
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(attr,))
+def op(keyword: str) -> Callable[[type[T]], type[T]]:
     """Class decorator: declares an op under its keyword in the language."""
 
-    def declare(cls: type[Op]) -> type[Op]:
-        declared = dataclass(frozen=True)(cls)
+    def declare(cls: type[T]) -> type[T]:
+        declared = dataclass(frozen=True, kw_only=True)(cls)
         declared.keyword = keyword
         OPS[keyword] = declared
         return declared

@@ -21,15 +21,21 @@ class Conv(Op):
 
     filters: int = attr(Integer(), "channels of the output")
     kernel: tuple[int, int] = attr(Pair(), "height and width of a filter")
-    stride: tuple[int, int] = attr(Pair(), "step of the window", (1, 1))
+    stride: tuple[int, int] = attr(Pair(), "step of the window", default=(1, 1))
     pad: Pads | Literal["same"] = attr(
-        Padding(), "zeros around the input; `same`: output = ceil(input / stride)", (0, 0, 0, 0)
+        Padding(),
+        "zeros around the input; `same`: output = ceil(input / stride)",
+        default=(0, 0, 0, 0),
     )
-    dilation: tuple[int, int] = attr(Pair(), "distance of neighbours in a filter", (1, 1))
+    dilation: tuple[int, int] = attr(Pair(), "distance of neighbours in a filter", default=(1, 1))
     groups: int | Literal["depthwise"] = attr(
-        Groups(), "how many parts the channels are split into, each with filters of its own", 1
+        Groups(),
+        "how many parts the channels are split into, each with filters of its own",
+        default=1,
     )
-    bias: bool = attr(Flag(), "whether a learned number is added to each filter's result", True)
+    bias: bool = attr(
+        Flag(), "whether a learned number is added to each filter's result", default=True
+    )
 
     @property
     def pads(self) -> Pads:
@@ -90,7 +96,7 @@ class Linear(Op):
     """A fully connected layer: units weighted sums of all inputs, with a bias each."""
 
     units: int = attr(Integer(), "length of the output")
-    bias: bool = attr(Flag(), "whether a learned number is added to each result", True)
+    bias: bool = attr(Flag(), "whether a learned number is added to each result", default=True)
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         if len(inputs[0]) != 1:

@@ -17,9 +17,11 @@ class BatchNorm(Elementwise):
     of PyTorch: new = (1 - momentum) * old + momentum * batch.
     """
 
-    eps: float = attr(Number(positive=True), "added to the variance", 1e-5)
-    momentum: float = attr(Number(0, 1), "weight of the newest batch in the statistics", 0.1)
-    affine: bool = attr(Flag(), "whether a factor and a shift are learned", True)
+    eps: float = attr(Number(positive=True), "added to the variance", default=1e-5)
+    momentum: float = attr(
+        Number(0, 1), "weight of the newest batch in the statistics", default=0.1
+    )
+    affine: bool = attr(Flag(), "whether a factor and a shift are learned", default=True)
 
     def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
         channels = (inputs[0][0],)

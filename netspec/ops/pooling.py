@@ -85,10 +85,10 @@ class MaxPool(_Pool):
     results: ClassVar[tuple[str, ...]] = ("value", "indices")
 
     kernel: tuple[int, int] = attr(Pair(), "height and width of the window")
-    stride: tuple[int, int] = attr(Pair(), "step of the window", "=kernel")
-    pad: Pads | Literal["same"] = attr(Padding(), "padding around the input", (0, 0, 0, 0))
-    dilation: tuple[int, int] = attr(Pair(), "distance of neighbours in the window", (1, 1))
-    round: Rounding | None = attr(Choice(("floor", "ceil")), _ROUND_DOC, None)
+    stride: tuple[int, int] = attr(Pair(), "step of the window", default="=kernel")
+    pad: Pads | Literal["same"] = attr(Padding(), "padding around the input", default=(0, 0, 0, 0))
+    dilation: tuple[int, int] = attr(Pair(), "distance of neighbours in the window", default=(1, 1))
+    round: Rounding | None = attr(Choice(("floor", "ceil")), _ROUND_DOC, default=None)
 
 
 @op("avgpool")
@@ -102,11 +102,13 @@ class AvgPool(_Pool):
     dilation: ClassVar[tuple[int, int]] = (1, 1)  # type: ignore[misc]
 
     kernel: tuple[int, int] = attr(Pair(), "height and width of the window")
-    stride: tuple[int, int] = attr(Pair(), "step of the window", "=kernel")
-    pad: Pads | Literal["same"] = attr(Padding(), "zeros around the input", (0, 0, 0, 0))
-    round: Rounding | None = attr(Choice(("floor", "ceil")), _ROUND_DOC, None)
+    stride: tuple[int, int] = attr(Pair(), "step of the window", default="=kernel")
+    pad: Pads | Literal["same"] = attr(Padding(), "zeros around the input", default=(0, 0, 0, 0))
+    round: Rounding | None = attr(Choice(("floor", "ceil")), _ROUND_DOC, default=None)
     count_include_pad: bool | None = attr(
-        Flag(), "whether padding counts as elements of the mean; needed where there is a pad", None
+        Flag(),
+        "whether padding counts as elements of the mean; needed where there is a pad",
+        default=None,
     )
 
     def bind(self, inputs: Sequence[Shape]) -> Self:

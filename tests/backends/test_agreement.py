@@ -104,3 +104,13 @@ net tangle(classes = 5, w = 4) {
   output head, both
 }
 """
+
+
+def test_indices_alone_are_indices() -> None:
+    """Where in the input each largest element stood, counted along its rows."""
+    net = of_layers("p: maxpool { kernel: 2 round: floor }\n output p.indices", "1x2x4")
+    x = np.array([[[[1, 2, 3, 4], [9, 0, 7, 8]]]], dtype=np.float32)
+    for name in ("torch", "numpy"):
+        backend = get(name)
+        (result,) = backend.run(load_model(net, backend), x)
+        assert result.tolist() == [[[[4, 7]]]]

@@ -11,7 +11,9 @@ from netspec.backend import emit, get
 
 from ..helpers import net_of
 
-BLOCK = "module block(f) { input x\n a: conv { filters: f kernel: 3 pad: 1 } -> relu\n add(a, x) }\n"
+BLOCK = (
+    "module block(f) { input x\n a: conv { filters: f kernel: 3 pad: 1 } -> relu\n add(a, x) }\n"
+)
 
 
 def spec(layers: int) -> str:

@@ -116,7 +116,7 @@ def test_loops_and_branches() -> None:
         "  if i > 1 and deep { s[i]: add(c[i], conv(c[i - 1]) { filters: f kernel: 1 }) }\n"
         "  else if i == 1 { relu } else { softmax }\n"
         "}\n"
-        "for name in [\"3a\", \"3b\"] { block[name]: relu }\n"
+        'for name in ["3a", "3b"] { block[name]: relu }\n'
         "for i in 1..2 { for j in 0..1 { d[i][j]: relu } }\n"
         "for i in 5..4 { nothing: relu } }"
     )
@@ -139,7 +139,7 @@ def test_an_if_behind_an_expression_is_a_statement_or_a_choice() -> None:
     assert paths(net) == ["relu_1"]
 
 
-SETTINGS = "net n(a = 1, b = 50%, c = true, d = \"x\", e = [1]) { input data: 3x8x8\n"
+SETTINGS = 'net n(a = 1, b = 50%, c = true, d = "x", e = [1]) { input data: 3x8x8\n'
 
 
 def test_settings() -> None:
@@ -165,9 +165,9 @@ def test_modules_take_what_flows_and_what_is_named() -> None:
     net = net_of(
         "module m(f, g = 2 * f) { input a\n input b: ?x8x8\n concat(a, conv(b) { filters: g kernel: 1 }) }\n"
         "module n(f) { input x\n m(x, x) { f: f }\n relu }\n"
-        + body("n { f: 3 }\n two: m(data, data) { f: 1 g: 5 }\n concat(n_1x, two)", "3x8x8").replace(
-            "concat(n_1x, two)", "relu"
-        )
+        + body(
+            "n { f: 3 }\n two: m(data, data) { f: 1 g: 5 }\n concat(n_1x, two)", "3x8x8"
+        ).replace("concat(n_1x, two)", "relu")
     )
     assert paths(net)[0] == "n_1.m_1.conv_1"
     assert net.body.outputs[0].shape == (8, 8, 8)
@@ -187,7 +187,9 @@ def test_equal_uses_of_a_module_share_their_block() -> None:
 def test_imports_are_relative_to_their_file(tmp_path: Path) -> None:
     (tmp_path / "blocks").mkdir()
     (tmp_path / "blocks" / "a.net").write_text('import "b.net"\nmodule a { input x  b }\n')
-    (tmp_path / "blocks" / "b.net").write_bytes(b"\xef\xbb\xbfmodule b {\r\n input x\r\n relu }\r\n")
+    (tmp_path / "blocks" / "b.net").write_bytes(
+        b"\xef\xbb\xbfmodule b {\r\n input x\r\n relu }\r\n"
+    )
     net = net_of('import "blocks/a.net"\n' + body("a"), base=tmp_path)
     assert paths(net) == ["a_1.b_1.relu_1"]
     # What a file imports is not handed on.
@@ -233,7 +235,9 @@ def test_one_wrong_line_in_a_module_is_one_diagnostic() -> None:
 
 
 def test_no_error_is_a_mere_consequence_of_another() -> None:
-    text = body("a: conv { filters: 0 kernel: 1 }\nb: relu(a)\nc: add(a, b)\nd: relu\nexpect params == 3")
+    text = body(
+        "a: conv { filters: 0 kernel: 1 }\nb: relu(a)\nc: add(a, b)\nd: relu\nexpect params == 3"
+    )
     assert codes(text) == ["out-of-range"]
 
 

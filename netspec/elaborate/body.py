@@ -1,18 +1,15 @@
-"""Syntax tree to IR: runs the statements of the net and of the modules that it uses.
-
-Shapes are computed on the way, since `if` may ask for them. What fails is reported once; what
-depends on it stays silent.
-"""
+"""The statements of one net or module, run once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, cast
 
-from netspec.blame import shape_fault
-from netspec.diagnostics import Diagnostic, Diagnostics, Frame, Label
+from netspec.diagnostics import Diagnostic, Frame, Label
+from netspec.elaborate.calls import Calls
+from netspec.elaborate.outside import as_parameter
+from netspec.elaborate.run import MAX_STEPS, Operand, Run, TooMuch
 from netspec.evaluate import (
     Evaluator,
     Fault,
@@ -20,37 +17,27 @@ from netspec.evaluate import (
     Line,
     Scope,
     fault,
-    plain,
 )
-from netspec.ir import Argument, Block, Instance, Layer, Net, NetParameter, Node, Value
-from netspec.ops import OPS, Op, Shape, ShapeError, attributes, text
+from netspec.ir import Block, Layer, Node, Value
+from netspec.ops import OPS, Shape, text
 from netspec.ops.base import MAX_ELEMENTS
-from netspec.ops.kinds import KindError, describe
+from netspec.ops.kinds import describe
 from netspec.patterns import matches, pattern_text, shape_pattern
 from netspec.preprocessing import preprocessing
-from netspec.program import Module, Program
-from netspec.promises import check_promise
+from netspec.program import Module
+from netspec.promises import check_promise, measure_of
 from netspec.source import Span
 from netspec.suggest import did_you_mean, one_of
 from netspec.symbolic import (
-    Apply,
     Channels,
     Dim,
-    Expr,
-    Literally,
     Num,
     Parameter,
-    Real,
     Symbol,
-    apply,
-    expr_of,
-    literal,
-    symbols,
 )
 from netspec.syntax import (
     Call,
     Chain,
-    Field,
     For,
     If,
     Input,
@@ -65,98 +52,11 @@ from netspec.syntax import (
 )
 from netspec.syntax import Layer as LayerStatement
 
-MAX_LAYERS = 100_000
-"""Most layers of a net, those of all its instances counted."""
-MAX_STEPS = 400_000
-"""Most statements that are run in all."""
-MAX_DEPTH = 50
-"""Most modules that may be inside each other."""
 
-
-def elaborate(
-    program: Program, settings: Mapping[str, Any], diagnostics: Diagnostics
-) -> Net | None:
-    """The IR of the program's net; None where it has errors.
-
-    `settings` are constants for parameters of the net, by name.
-    """
-    assert program.net is not None
-    run = _Run(diagnostics)
-    body = _Body(run, program.net, ())
-    body.net_parameters(settings)
-    block = body.run_block([])
-    for warning in run.warnings:
-        diagnostics.add(warning)
-    if block is None or diagnostics.failed:
-        return None
-    definition = program.net.definition
-    parameters = tuple(
-        NetParameter(name, _public(known.value), Parameter(name) in body.structural)
-        for name, (known, _) in body.scope.names.items()
-        if known is not None
-    )
-    return Net(
-        definition.name.text,
-        definition.span.source.name,
-        parameters,
-        tuple(body.preprocessing),
-        block,
-        diagnostics.sorted(),
-    )
-
-
-def _public(value: Any) -> Any:
-    """A constant as backends and Python callers see it."""
-    if isinstance(value, Num):
-        return int(value.value) if value.value.denominator == 1 else float(value.value)
-    if isinstance(value, tuple):
-        return tuple(_public(v) for v in value)
-    return value
-
-
-class _Run:
-    """What all blocks of one elaboration share."""
-
-    def __init__(self, diagnostics: Diagnostics) -> None:
-        self.diagnostics = diagnostics
-        self.blocks: dict[object, Block | None] = {}
-        self.steps = 0
-        self.warnings: list[Diagnostic] = []
-
-    def step(self, span: Span) -> None:
-        self.steps += 1
-        if self.steps > MAX_STEPS:
-            raise _TooMuch(
-                Diagnostic(
-                    "too-large", f"this spec takes more than {MAX_STEPS:,} statements to run", span
-                )
-            )
-
-
-class _TooMuch(Exception):
-    """The budget is spent: the whole elaboration ends."""
-
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__()
-        self.diagnostic = diagnostic
-
-
-@dataclass(frozen=True)
-class _Operand:
-    value: Value
-    span: Span
-    given: bool
-    """Whether it stands in round brackets, and did not just flow in."""
-
-
-_Names = tuple[str, str | None, str]
-"""Of a call: its node's name, the name of its line if it has one, and its value's name."""
-
-
-class _Body:
+class Body:
     """Runs the body of one net or module once."""
 
-    def __init__(self, run: _Run, module: Module, trail: tuple[Frame, ...]) -> None:
+    def __init__(self, run: Run, module: Module, trail: tuple[Frame, ...]) -> None:
         self.run = run
         self.module = module
         self.definition = module.definition
@@ -177,7 +77,12 @@ class _Body:
         self.preprocessing: list[Any] = []
         self.failed = False
         self.layer_count = 0
+        self.calls = Calls(self)
         self.depth = 0
+
+    def inner_body(self, module: Module, frame: Frame) -> Body:
+        """The body of a module that this one uses."""
+        return Body(self.run, module, (*self.trail, frame))
 
     # --- reporting -------------------------------------------------------------------------------
 
@@ -212,7 +117,7 @@ class _Body:
                 self.declare_constant(param.name, None)
                 continue
             self.declare_constant(
-                param.name, Known(_as_parameter(name, value), frozenset({Parameter(name)}))
+                param.name, Known(as_parameter(name, value), frozenset({Parameter(name)}))
             )
         known = [p.name.text for p in self.definition.params]
         for name in settings:
@@ -238,7 +143,7 @@ class _Body:
                 raise Fault(None)  # reported where the fields are matched
             values[name] = value
             self.declare_constant(
-                param.name, Known(_as_parameter(name, value), frozenset({Parameter(name)}))
+                param.name, Known(as_parameter(name, value), frozenset({Parameter(name)}))
             )
         return values
 
@@ -246,7 +151,7 @@ class _Body:
         earlier = self.scope.find(name.text)
         if earlier is not None or name.text in self.names:
             place = earlier[1] if earlier else self.names[name.text]
-            self.report(_twice(name.text, name.span, place))
+            self.report(twice(name.text, name.span, place))
             return
         self.scope.names[name.text] = (known, name.span)
 
@@ -258,7 +163,7 @@ class _Body:
             help_: tuple[str, ...] = ()
             if place == span and self.depth:
                 help_ = (f"in a loop, make the name different each time: `{name}[i]`",)
-            self.report(_twice(name, span, place, help_))
+            self.report(twice(name, span, place, help_))
             return False
         self.names[name] = span
         return True
@@ -283,7 +188,7 @@ class _Body:
         try:
             self.statements(self.definition.body)
             self._finish_outputs()
-        except _TooMuch as error:
+        except TooMuch as error:
             self.report(error.diagnostic)
             if self.trail:
                 raise
@@ -292,7 +197,7 @@ class _Body:
             return None
         block = self._block()
         for statement, scope in self.promises:
-            evaluator = Evaluator(scope, self.lines, _measure_of(block))
+            evaluator = Evaluator(scope, self.lines, measure_of(block))
             try:
                 diagnostic = check_promise(statement, evaluator, block, self.lines)
             except Fault as f:
@@ -512,7 +417,7 @@ class _Body:
         evaluator = self.evaluator()
         self.preprocessing.append(preprocessing(statement.fields, shape, evaluator))
         self.structural |= evaluator.used
-        return self._bounded(shape, statement.pattern.span)
+        return self.calls.bounded(shape, statement.pattern.span)
 
     def _module_input(self, statement: Input, position: int) -> Shape:
         if statement.fields:
@@ -535,7 +440,7 @@ class _Body:
                         f"{pattern_text(pattern)}, but gets {text(actual)}",
                         statement.pattern.span,
                         label=f"{text(actual)} comes in",
-                        others=_use(self.trail),
+                        others=use_of(self.trail),
                     )
                 )
         channels = Dim(int(actual[0]), Channels(statement.name.text))
@@ -610,7 +515,7 @@ class _Body:
 
     def chain(self, chain: Chain, name: str | None, name_span: Span | None) -> Line | None:
         """Run a chain of calls; its line, or None where one of them fails."""
-        operands: list[_Operand | None] | None = None
+        operands: list[Operand | None] | None = None
         nodes: list[Node] = []
         node: Node | None = None
         failed = False
@@ -639,13 +544,13 @@ class _Body:
             assert operands is not None
             last = i == len(chain.calls) - 1
             value_name = name if name is not None and last else node_name
-            node = self.call(call, (node_name, name, value_name), operands)
+            node = self.calls.call(call, (node_name, name, value_name), operands)
             if node is None or failed:
                 failed = True
                 operands = [None]
                 continue
             nodes.append(node)
-            operands = [_Operand(node.outputs[0], call.op.span, given=False)]
+            operands = [Operand(node.outputs[0], call.op.span, given=False)]
         if failed or node is None:
             return None
         names: Iterable[str]
@@ -657,7 +562,7 @@ class _Body:
         span = name_span or chain.span
         return Line(name or node.name, results, node.outputs[0], tuple(nodes), span)
 
-    def flowing(self, call: Call) -> _Operand | None:
+    def flowing(self, call: Call) -> Operand | None:
         if self.current is None:
             if not self.current_failed:
                 self.report(
@@ -670,13 +575,13 @@ class _Body:
                 )
             self.failed = True
             return None
-        return _Operand(self.current, call.op.span, given=False)
+        return Operand(self.current, call.op.span, given=False)
 
-    def operand(self, argument: Chain | Reference) -> _Operand | None:
+    def operand(self, argument: Chain | Reference) -> Operand | None:
         """The value of an argument or output; None where it fails, which is reported."""
         if isinstance(argument, Chain):
             line = self.chain(argument, None, None)
-            return _Operand(line.value, argument.span, given=True) if line else None
+            return Operand(line.value, argument.span, given=True) if line else None
         evaluator = self.evaluator()
         try:
             line = evaluator.line(argument)
@@ -694,339 +599,15 @@ class _Body:
             self.report(diagnostic)
             return None
         self.structural |= evaluator.used
-        return _Operand(line.value, argument.span, given=True)
-
-    def call(self, call: Call, names: _Names, operands: list[_Operand | None]) -> Node | None:
-        keyword = call.op.text
-        op = OPS.get(keyword)
-        if op is not None:
-            return self._op(call, op, names, operands)
-        module = self.module.find(keyword)
-        if module is None or module is self.module:
-            self.failed = True  # said by netspec.resolve
-            return None
-        return self._instance(call, module, names, operands)
-
-    # --- ops -------------------------------------------------------------------------------------
-
-    def _op(
-        self,
-        call: Call,
-        op: type[Op],
-        names: _Names,
-        operands: list[_Operand | None],
-    ) -> Layer | None:
-        name, line, value_name = names
-        attrs: dict[str, Any] | None = {}
-        declared = {a.name: a for a in attributes(op)}
-        for f in call.fields:
-            a = declared.get(f.name.text)
-            if a is None:
-                attrs = None  # said by netspec.resolve
-                continue
-            try:
-                value = self._attribute(f, a.kind, call.op.text)
-            except Fault as error:
-                self.report(error.diagnostic)
-                attrs = None
-                continue
-            if attrs is not None:
-                attrs[f.name.text] = value
-        if attrs is None or any(a.required and a.name not in attrs for a in declared.values()):
-            self.failed = True
-            return None
-        least, most = op.arity
-        if not self._arity(call, len(operands), least, most):
-            return None
-        given = [o for o in operands if o is not None]
-        if len(given) != len(operands):
-            self.failed = True
-            return None
-        shapes = [o.value.shape for o in given]
-        try:
-            bound = op(**attrs).bind(shapes)
-            outputs = bound.outputs(shapes)
-        except ShapeError as error:
-            sides = [(o.value, o.span, o.given) for o in given]
-            self.report(shape_fault(error, call, sides, op, attrs, self.makers, self.places))
-            return None
-        several = len(outputs) > 1
-        values = tuple(
-            Value(
-                f"{value_name}_{result}" if several and i else value_name,
-                self._spatial(shape, call.op.span),
-            )
-            for i, (shape, result) in enumerate(zip(outputs, op.results, strict=False))
-        )
-        layer = Layer(name, line, bound, tuple(o.value for o in given), values, call.op.span)
-        self._add(layer, 1, call.span)
-        return layer
-
-    def _attribute(self, f: Field, kind: Any, keyword: str) -> Any:
-        """A field's value as the attribute's kind. Raises Fault."""
-        if isinstance(f.value, Variable) and f.value.name in kind.words:
-            return kind.convert(f.value.name)
-        evaluator = self.evaluator()
-        if kind.words and isinstance(f.value, Variable):
-            name = f.value.name
-            if self.scope.find(name) is None and name not in self.lines:
-                message = f"{f.name.text} of {keyword} takes {kind}, not `{name}`"
-                raise fault("unknown-value", message, f.value.span, *did_you_mean(name, kind.words))
-        value = evaluator.constant(f.value)
-        try:
-            converted = kind.convert(value)
-        except KindError as error:
-            message = f"{f.name.text} of {keyword} {error.message}"
-            raise fault(error.code, message, f.value.span, error.help) from None
-        self._lost(evaluator.used, converted)
-        return converted
-
-    def _lost(self, used: set[Symbol], converted: Any) -> None:
-        """Parameters that made a value without leaving a trace in it decide the structure."""
-        kept: set[Symbol] = set()
-        for number in converted if isinstance(converted, tuple) else (converted,):
-            if isinstance(number, Dim | Real):
-                kept.update(symbols(number.expr))
-        self.structural |= used - kept
-
-    def _arity(self, call: Call, count: int, least: int, most: int | None) -> bool:
-        if least <= count and (most is None or count <= most):
-            return True
-        self.failed = True
-        needs = f"{least}" if most == least else f"at least {least}"
-        if most is not None and most != least:
-            needs = f"{least} to {most}"
-        how_many = "1 input" if needs == "1" else f"{needs} inputs"
-        help_: tuple[str, ...] = ()
-        if call.arguments is None and least > 1:
-            help_ = (f"name them: `{call.op.text}(a, b)`",)
-        self.report(
-            Diagnostic(
-                "wrong-arity",
-                f"{call.op.text} takes {how_many}, but {count} "
-                + ("flows in" if call.arguments is None else "given" if count else "are given"),
-                call.op.span,
-                help=help_,
-            )
-        )
-        return False
-
-    def _spatial(self, shape: Shape, span: Span) -> Shape:
-        """Only channels keep the expression they came from; a backend fixes heights and widths."""
-        for number in shape[1:]:
-            if isinstance(number, Dim):
-                self.structural.update(symbols(number.expr))
-        return self._bounded((shape[0], *(int(d) for d in shape[1:])), span)
-
-    def _bounded(self, shape: Shape, span: Span) -> Shape:
-        elements = 1
-        for d in shape:
-            elements *= int(d)
-        if elements > MAX_ELEMENTS:
-            raise fault("too-large", f"a value of {text(shape)} is too large", span)
-        return shape
-
-    def _add(self, node: Node, layers: int, span: Span) -> None:
-        self.layer_count += layers
-        if self.layer_count > MAX_LAYERS:
-            message = f"this net has more than {MAX_LAYERS:,} layers"
-            raise _TooMuch(Diagnostic("too-large", message, span))
-        self.nodes.append(node)
-        for value in node.outputs:
-            self.makers[value] = node
-            self.places[value] = node.span
-
-    # --- modules ---------------------------------------------------------------------------------
-
-    def _instance(
-        self,
-        call: Call,
-        module: Module,
-        names: _Names,
-        operands: list[_Operand | None],
-    ) -> Instance | None:
-        name, line, value_name = names
-        arguments = self._arguments(call, module)
-        wanted = list(_inputs(module.definition.body))
-        if not self._arity(call, len(operands), len(wanted), len(wanted)):
-            return None
-        given = [o for o in operands if o is not None]
-        if arguments is None or len(given) != len(operands):
-            self.failed = True
-            return None
-        if len(self.trail) >= MAX_DEPTH:
-            message = f"modules are nested more than {MAX_DEPTH} deep"
-            raise fault("too-deep", message, call.op.span)
-        shapes = [o.value.shape for o in given]
-        key = (
-            id(module),
-            tuple(sorted((k, _key(v)) for k, v in arguments.items())),
-            tuple(tuple(int(d) for d in s) for s in shapes),
-        )
-        frame = Frame(module.definition.name.text, name, call.op.span)
-        if key not in self.run.blocks:
-            body = _Body(self.run, module, (*self.trail, frame))
-            block: Block | None = None
-            try:
-                body.module_parameters(arguments)
-                block = body.run_block(shapes)
-            except Fault as f:
-                body.report(f.diagnostic)
-            self.run.blocks[key] = block
-        block = self.run.blocks[key]
-        if block is None:
-            self.failed = True
-            return None
-        listed = tuple(
-            Argument(n, _public(v), v.known if isinstance(v, Num) else None)
-            for n, v in self._complete(module, arguments).items()
-        )
-        inputs = tuple(o.value for o in operands if o is not None)
-        outside = _outside(listed, block, inputs)
-        outputs = tuple(
-            Value(
-                f"{value_name}_{result}" if result and i else value_name,
-                _outer_shape(value.shape, outside),
-            )
-            for i, (value, result) in enumerate(zip(block.outputs, block.output_names, strict=True))
-        )
-        for symbol in block.structural:
-            self.structural.update(symbols(outside.get(symbol, literal(0))))
-        instance = Instance(name, line, block, listed, inputs, outputs, call.op.span)
-        self._add(instance, block.layer_count, call.span)
-        return instance
-
-    def _arguments(self, call: Call, module: Module) -> dict[str, Any] | None:
-        params = {p.name.text: p for p in module.definition.params}
-        arguments: dict[str, Any] | None = {}
-        for f in call.fields:
-            if f.name.text not in params:
-                arguments = None  # said by netspec.resolve
-                continue
-            evaluator = self.evaluator()
-            try:
-                value = evaluator.constant(f.value)
-            except Fault as error:
-                self.report(_quoted(error.diagnostic, f))
-                arguments = None
-                continue
-            if isinstance(value, Num):
-                self._lost(evaluator.used, value.real())
-            else:
-                self.structural |= evaluator.used
-            if arguments is not None:
-                arguments[f.name.text] = value
-        if arguments is not None:
-            for p in params.values():
-                if p.default is None and p.name.text not in arguments:
-                    return None
-        return arguments
-
-    def _complete(self, module: Module, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """All arguments with the defaults of those that are not given."""
-        values: dict[str, Any] = {}
-        scope = Scope()
-        for param in module.definition.params:
-            name = param.name.text
-            if name in arguments:
-                values[name] = arguments[name]
-            elif param.default is not None:
-                values[name] = Evaluator(scope, {}).constant(param.default)
-            # A later default may use it; what it was computed from outside does not matter then.
-            scope.names[name] = (Known(values.get(name)), param.span)
-        return values
+        return Operand(line.value, argument.span, given=True)
 
 
-def _outside(
-    arguments: tuple[Argument, ...], block: Block, inputs: tuple[Value, ...]
-) -> dict[Symbol, Expr]:
-    """What the symbols of a module are in terms of the block that it stands in."""
-    outside: dict[Symbol, Expr] = {
-        Parameter(a.name): a.expr for a in arguments if a.expr is not None
-    }
-    for inner, outer in zip(block.inputs, inputs, strict=True):
-        outside[Channels(inner.name)] = expr_of(outer.shape[0])
-    return outside
-
-
-def _outer_shape(shape: Shape, outside: Mapping[Symbol, Expr]) -> Shape:
-    """A shape of a module's inside, its channels in terms of the outside."""
-    channels = shape[0]
-    if not isinstance(channels, Dim):
-        return shape
-    expr = _substitute(channels.expr, outside)
-    value = int(channels)
-    known = expr is not None and any(symbols(expr))
-    return (Dim(value, expr) if known and expr is not None else value, *shape[1:])
-
-
-def _substitute(e: Expr, given: Mapping[Symbol, Expr]) -> Expr | None:
-    if isinstance(e, Apply):
-        operands = []
-        for operand in e.operands:
-            result = _substitute(operand, given)
-            if result is None:
-                return None
-            operands.append(result)
-        # An expression of literals only is worth no more than its value.
-        return apply(e.operator, *operands)
-    return e if isinstance(e, Literally) else given.get(e, e)
-
-
-def _as_parameter(name: str, value: Any) -> Any:
-    """A parameter's value inside its block, where its name is the expression for it."""
-    return Num(value.value, Parameter(name)) if isinstance(value, Num) else value
-
-
-def _key(value: Any) -> object:
-    value = plain(value)
-    return (type(value).__name__, value)
-
-
-def _inputs(body: Iterable[Statement]) -> Iterable[Input]:
-    """The `input` statements of a module; resolve sees to it that none is inside an `if`."""
-    return (s for s in body if isinstance(s, Input))
-
-
-def _twice(name: str, span: Span, earlier: Span, help: tuple[str, ...] = ()) -> Diagnostic:
+def twice(name: str, span: Span, earlier: Span, help: tuple[str, ...] = ()) -> Diagnostic:
     others = () if earlier == span else (Label(earlier, "the first one"),)
     return Diagnostic(
         "duplicate-name", f"the name {name} is given twice", span, "", others, (), help
     )
 
 
-def _quoted(diagnostic: Diagnostic | None, f: Field) -> Diagnostic | None:
-    """For an unknown bare word as a module's argument: how to pass a word."""
-    if diagnostic is None or diagnostic.code != "unknown-name" or diagnostic.help:
-        return diagnostic
-    if not isinstance(f.value, Variable):
-        return diagnostic
-    help_ = (f'to pass a word on to a module, write it as a string: `"{f.value.name}"`',)
-    return Diagnostic(diagnostic.code, diagnostic.message, diagnostic.span, help=help_)
-
-
-def _use(trail: tuple[Frame, ...]) -> tuple[Label, ...]:
+def use_of(trail: tuple[Frame, ...]) -> tuple[Label, ...]:
     return (Label(trail[-1].span, "used here"),) if trail else ()
-
-
-def _measure_of(block: Block) -> Any:
-    def measure(name: str, line: Line | None) -> int:
-        if line is None:
-            params, macs, elements = block.params, block.macs, block.activations
-        else:
-            params = sum(n.params for n in line.nodes)
-            macs = sum(n.macs for n in line.nodes)
-            elements = max(
-                [n.block.activations if isinstance(n, Instance) else _held(n) for n in line.nodes],
-                default=line.value.elements,
-            )
-        return {"params": params, "macs": macs, "size": 4 * params, "activations": 4 * elements}[
-            name
-        ]
-
-    return measure
-
-
-def _held(layer: Layer) -> int:
-    """Elements alive while a layer runs: its inputs and outputs."""
-    return sum(v.elements for v in dict.fromkeys((*layer.inputs, *layer.outputs)))

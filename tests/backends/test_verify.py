@@ -1,0 +1,93 @@
+"""verify finds the layer at which a backend goes wrong, and backends are found and refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+import netspec
+from netspec import verify
+from netspec.backend import Unsupported, emit, get
+from netspec.diagnostics import SpecError
+from netspec.ir import Layer, Net
+from netspec.ops import MaxPool
+from netspec.weights import fresh
+
+from .nets import of_layers
+
+
+class Broken:
+    """The NumPy backend with a fault put into its emitted code, by a regular expression."""
+
+    def __init__(self, right: str, wrong: str) -> None:
+        self.inner: Any = get("numpy")
+        self.name = "broken"
+        self.right, self.wrong = right, wrong
+        self.emitters = self.inner.emitters
+        self.packages = self.inner.packages
+
+    def check(self, layer: Layer, used: Sequence[bool]) -> None:
+        self.inner.check(layer, used)
+
+    def emit(self, net: Net) -> str:
+        source: str = self.inner.emit(net)
+        assert re.search(self.right, source)
+        return re.sub(self.right, self.wrong, source)
+
+    def run(self, model: Any, *inputs: Any) -> tuple[Any, ...]:
+        result: tuple[Any, ...] = self.inner.run(model, *inputs)
+        return result
+
+    def set_weights(self, model: Any, weights: Any) -> None:
+        self.inner.set_weights(model, weights)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "first"),
+    [
+        ("ceil=True", "ceil=False", "pool4"),
+        (r"pads=\(1, 1, 1, 1\)", "pads=(0, 2, 1, 1)", "fire2.expand3x3"),
+        (r"concatenate\(\((\w+), (\w+)\)", r"concatenate((\2, \1)", "fire2.concat_1"),
+        (r"np.maximum\(x, 0\)", "np.maximum(x, 0.1)", "conv1_relu"),
+        (r"x.mean\(axis=\(2, 3\)", "(2 * x).mean(axis=(2, 3)", "pool10"),
+    ],
+)
+def test_the_first_layer_that_diverges_is_named(right: str, wrong: str, first: str) -> None:
+    net = netspec.load("squeezenet1_0")
+    weights = fresh(net.tensors, varied=True)
+    result = verify.compare(net, get("torch"), Broken(right, wrong), weights)
+    found = result.diverges()
+    assert found is not None
+    assert found.path == first
+    (diagnostic,) = verify.fault(net, result, found).diagnostics
+    assert diagnostic.span is not None
+    assert f"differ first at {first} (" in diagnostic.message
+
+
+def test_unknown_backend() -> None:
+    with pytest.raises(SpecError, match="there is no backend tensorflow"):
+        get("tensorflow")
+
+
+def test_a_backend_without_an_op_refuses_before_it_emits() -> None:
+    net = of_layers("a: maxpool { kernel: 2 round: floor }\nb: maxpool { kernel: 2 round: floor }")
+    lacking = Broken("x", "y")
+    lacking.emitters = {k: v for k, v in lacking.emitters.items() if k is not MaxPool}
+    with pytest.raises(SpecError) as error:
+        emit(net, lacking)
+    assert [d.code for d in error.value.diagnostics] == ["unsupported-op"] * 2
+    assert all(d.span for d in error.value.diagnostics)
+
+
+def test_what_torch_cannot_express_is_refused_with_its_place() -> None:
+    layers = "p: maxpool { kernel: 3 pad: [1, 0, 0, 1] round: floor }\noutput p.indices"
+    with pytest.raises(SpecError) as error:
+        emit(of_layers(layers), get("torch"))
+    (diagnostic,) = error.value.diagnostics
+    assert diagnostic.code == "unsupported-op"
+    assert "indices" in diagnostic.message
+    assert emit(of_layers(layers), get("numpy"))
+    assert issubclass(Unsupported, Exception)

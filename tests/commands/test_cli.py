@@ -1,0 +1,214 @@
+"""The commands as a person types them: exit status, streams, files, and what they import."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import netspec
+from netspec.weights import fresh, write
+
+from ..helpers import SHARED, body
+
+SOUND = body("c: conv { filters: 4 kernel: 1 }\n global_avgpool -> softmax", "3x8x8")
+FAULTY = body("a: conv { filterz: 3 kernel: 1 }\nb: mxpool", "3x8x8")
+
+
+def run(
+    *arguments: object, stdin: str = "", cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "netspec", *map(str, arguments)]
+    return subprocess.run(
+        command, input=stdin, capture_output=True, text=True, cwd=cwd, check=False
+    )
+
+
+def test_check_says_nothing_of_a_sound_spec() -> None:
+    done = run("check", "squeezenet1_0", "-", stdin=SOUND)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_check_of_modules_only(tmp_path: Path) -> None:
+    (tmp_path / "m.net").write_text("module m(f) { input x\n conv { filters: f kernle: 1 } }")
+    done = run("check", tmp_path / "m.net")
+    assert done.returncode == 1
+    assert "did you mean `kernel`?" in done.stderr
+    assert (
+        run("check", Path(netspec.__file__).parent.parent / "specs/modules/fire.net").returncode
+        == 0
+    )
+
+
+def test_check_json() -> None:
+    done = run("check", "-", "squeezenet1_0", "--format", "json", stdin=FAULTY)
+    assert done.returncode == 1
+    assert done.stderr == ""
+    found = json.loads(done.stdout)
+    assert [d["code"] for d in found] == ["unknown-field", "unknown-op"]
+    assert set(found[0]) == {
+        *("code", "severity", "message", "file", "line", "column", "end_line", "end_column"),
+        "notes",
+    }
+    place = {k: found[0][k] for k in ("file", "line", "column", "end_line", "end_column")}
+    assert place == {"file": "<stdin>", "line": 2, "column": 11, "end_line": 2, "end_column": 18}
+
+
+def test_check_github() -> None:
+    done = run("check", "-", "--format", "github", stdin=FAULTY)
+    assert done.stdout.startswith("::error file=<stdin>,line=2,col=11,")
+
+
+def test_table_of_several_specs() -> None:
+    one = json.loads(run("table", "squeezenet1_1", "--format", "json").stdout)
+    assert one["total"]["params"] == 1_235_496
+    done = run("table", "squeezenet1_1", "-", "none", "--format", "json", stdin=SOUND)
+    assert done.returncode == 1
+    assert [t["net"] for t in json.loads(done.stdout)] == ["squeezenet1_1", "test"]
+    assert "no bundled spec of this name" in done.stderr
+    for form in ("text", "markdown", "csv"):
+        assert "1" in run("table", "squeezenet1_1", "--format", form, "--depth", 0).stdout
+
+
+def test_set() -> None:
+    done = run("table", "squeezenet1_0", "--set", "classes=10", "--format", "json")
+    assert json.loads(done.stdout)["total"]["params"] == 1_248_424 - 990 * 513
+    assert run("table", "squeezenet1_0", "--set", "clases=10").returncode == 1
+    assert run("table", "squeezenet1_0", "--set", "classes").returncode == 2
+
+
+def test_usage() -> None:
+    assert run().returncode == 2
+    assert run("check").returncode == 2
+    assert run("chekc", "x").returncode == 2
+    assert run("--help").returncode == 0
+
+
+@pytest.mark.parametrize("backend", ["torch", "numpy"])
+def test_compile(backend: str, tmp_path: Path) -> None:
+    done = run("compile", "-", "--backend", backend, stdin=SOUND, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["test.py"]
+    source = (tmp_path / "test.py").read_text()
+    assert run("compile", "-", "--backend", backend, "-o", "-", stdin=SOUND).stdout == source
+
+
+def test_a_faulty_spec_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    target = tmp_path / "m.py"
+    target.write_text("mine")
+    assert run("compile", "-", "-o", target, stdin=FAULTY).returncode == 1
+    assert run("compile", "-", "-o", target, "--backend", "torhc", stdin=SOUND).returncode == 1
+    assert target.read_text() == "mine"
+    done = run("compile", "-", "-o", tmp_path / "none" / "m.py", stdin=SOUND)
+    assert done.returncode == 1
+    assert "unwritable-file" in done.stderr
+
+
+def test_specs() -> None:
+    listed = json.loads(run("specs", "--format", "json").stdout)
+    assert {"squeezenet1_0", "squeezenet1_1", "squeezenet_micro"} <= {s["name"] for s in listed}
+    assert all(s["doc"] for s in listed)
+    assert len(run("specs").stdout.splitlines()) == len(listed)
+
+
+def test_verify(tmp_path: Path) -> None:
+    done = run("verify", "-", "--format", "json", stdin=SOUND)
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads(done.stdout)
+    assert [d["path"] for d in result["layers"]] == ["c", "global_avgpool_1", "softmax_1"]
+    wrong = tmp_path / "w.npz"
+    write(wrong, {"c.weight": np.zeros((4, 3, 1, 1), dtype=np.float32)})
+    done = run("verify", "-", "--weights", wrong, stdin=SOUND)
+    assert done.returncode == 1
+    assert "c.bias is missing" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "table"])
+def test_check_and_table_import_no_framework(command: str) -> None:
+    code = (
+        "import sys; from netspec.cli import main\n"
+        f"assert main(['{command}', 'squeezenet1_0']) == 0\n"
+        "loaded = {'torch', 'numpy', 'jinja2', 'safetensors'} & set(sys.modules)\n"
+        "assert not loaded, loaded"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+# --- pictures and weights ------------------------------------------------------------------------
+
+
+def test_run_and_weights(tmp_path: Path) -> None:
+    from PIL import Image
+
+    spec = tmp_path / "s.net"
+    spec.write_text(SOUND)
+    net = netspec.load(spec)
+    write(tmp_path / "w.npz", fresh(net.tensors, 1))
+    Image.fromarray(np.full((10, 20, 3), 7, dtype=np.uint8)).save(tmp_path / "p.png")
+    (tmp_path / "labels.txt").write_text("ant\nbee\ncat\ndog\n")
+    done = run("weights", "convert", tmp_path / "w.npz", tmp_path / "w.safetensors", "--spec", spec)
+    assert done.returncode == 0, done.stderr
+    assert "c.weight" in run("weights", "show", tmp_path / "w.safetensors").stdout
+    results = []
+    for backend in ("numpy", "torch"):
+        done = run(
+            *("run", spec, tmp_path / "p.png", "--weights", tmp_path / "w.safetensors"),
+            *("--labels", tmp_path / "labels.txt", "--backend", backend, "--format", "json"),
+        )
+        assert done.returncode == 0, done.stderr
+        (found,) = json.loads(done.stdout)
+        assert {c["label"] for c in found["classes"]} == {"ant", "bee", "cat", "dog"}
+        results.append(found["classes"])
+    for a, b in zip(*results, strict=True):
+        assert a["label"] == b["label"]
+        assert a["score"] == pytest.approx(b["score"], rel=1e-4)
+
+    (tmp_path / "labels.txt").write_text("ant\n")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    common = ("run", spec, tmp_path / "bad.png", "--weights", tmp_path / "w.npz")
+    assert "bad-image" in run(*common).stderr
+    assert "bad-labels" in run(*common, "--labels", tmp_path / "labels.txt").stderr
+    assert run("weights", "convert", tmp_path / "w.bin", tmp_path / "x.npz").returncode == 1
+
+
+@pytest.mark.parametrize("backend", ["numpy", "torch"])
+def test_real_pictures_with_the_published_weights(backend: str, tmp_path: Path) -> None:
+    archive = SHARED / "squeezenet_v1.0" / "deep_compression.bin"
+    if not archive.is_file():
+        pytest.skip("the published weights are not there")
+    spec, weights = "squeezenet1_0_caffe", tmp_path / "w.npz"
+    assert run("weights", "convert", archive, weights, "--spec", spec).returncode == 0
+    done = run(
+        *("run", spec, "--weights", weights, "--labels", SHARED / "imagenet_labels.txt"),
+        *("--backend", backend, "--format", "json"),
+        *(SHARED / "images" / name for name in ("cat.png", "espresso.png")),
+    )
+    assert done.returncode == 0, done.stderr
+    cat, espresso = (result["classes"] for result in json.loads(done.stdout))
+    assert [c["class"] for c in cat[:3]] == [285, 282, 281]
+    assert espresso[0]["class"] == 967
+    assert "Egyptian cat" in cat[0]["label"]
+
+
+def test_python_api(tmp_path: Path) -> None:
+    net = netspec.load("squeezenet1_1", classes=10)
+    assert net.macs < 349_151_936
+    assert net.layers[0].path == "conv1"
+    assert "class SqueezeNet1_1" in netspec.compile(net, backend="torch")
+    weights = fresh(net.tensors)
+    write(tmp_path / "w.npz", weights)
+    models: list[Any] = [
+        netspec.build(net, weights=weights),
+        netspec.build(net, backend="numpy", weights=tmp_path / "w.npz"),
+    ]
+    x = np.ones((1, 3, 224, 224), dtype=np.float32)
+    np.testing.assert_array_equal(models[0](x), models[1](x))
+    with pytest.raises(netspec.SpecError) as error:
+        netspec.load("squeezenet1_1", classes=0)
+    assert [d.code for d in error.value.diagnostics] == ["out-of-range"]

@@ -1,0 +1,76 @@
+"""The rooms of the house: which may import which (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FILES = [*ROOT.glob("netspec/**/*.py"), *ROOT.glob("backends/**/*.py")]
+# Of each room, the modules of netspec that it must not know.
+FORBIDDEN = {
+    "netspec/source.py": ".*",
+    "netspec/symbolic.py": ".*",
+    "netspec/codes.py": ".*",
+    "netspec/diagnostics.py": r"(?!source|codes).*",
+    "netspec/syntax.py": r"(?!source).*",
+    "netspec/parser/": r"(?!parser|source|diagnostics|syntax|resources).*",
+    "netspec/ops/": r"(?!ops|symbolic).*",
+    "netspec/ir.py": r"(?!ops|source|symbolic).*",
+    "netspec/passes/": r"(?!passes|ir|ops).*",
+    "netspec/cost.py": r"(?!ir|ops).*",
+    "netspec/report/": r"(?!report|cost|ir|ops).*",
+    "netspec/backend.py": r"(elaborate|driver|cli|commands|api|weights|verify).*",
+    "netspec/elaborate/": r"(driver|cli|commands|api|backend|passes|weights).*",
+    "netspec/driver.py": r"(cli|commands|api|backend|weights).*",
+    "backends/": r"(?!ir|ops|backend|naming|layout|outline|picture|symbolic).*",
+}
+FRAMEWORKS = {"torch", "numpy", "PIL", "jinja2", "safetensors"}
+NEED_NUMPY = {"netspec/classify.py", "netspec/verify.py"}
+
+
+def imports(path: Path, top_level: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text())
+    found = set()
+    for node in tree.body if top_level else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module}
+            if node.module == "netspec":
+                found |= {f"netspec.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_one_way(path: Path) -> None:
+    place = str(path.relative_to(ROOT))
+    for room, pattern in FORBIDDEN.items():
+        if place.startswith(room):
+            for name in imports(path):
+                if name.startswith("netspec.") and not name.startswith("netspec_"):
+                    assert not re.fullmatch(pattern, name.removeprefix("netspec.")), name
+    if place.startswith("netspec/"):
+        assert not {n for n in imports(path) if n.startswith("netspec_")}, (
+            "netspec names no backend"
+        )
+        if not place.startswith("netspec/weights/") and place not in NEED_NUMPY:
+            assert not {n.split(".")[0] for n in imports(path, top_level=True)} & FRAMEWORKS
+    if not place.startswith("netspec/parser/"):
+        assert not {n for n in imports(path) if n.split(".")[0] == "lark"}
+
+
+def test_files_are_small() -> None:
+    for path in FILES:
+        assert len(path.read_text().splitlines()) <= 700, path
+
+
+def test_no_user_error_is_an_assert() -> None:
+    """`assert` states what netspec itself guarantees; it never checks an input."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Assert):
+                assert "/commands/" not in str(path) or node.msg is not None
