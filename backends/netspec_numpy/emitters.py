@@ -36,7 +36,7 @@ class Scope(Protocol):
 
 
 Emitter = Callable[[Layer, Scope, list[Source], bool], Source]
-"""Of the layer, the function's scope, its inputs, and whether more than the first result is used."""
+"""Of the layer, its function's scope, its inputs, and whether more than one result is used."""
 
 EMITTERS: dict[type[Op], Emitter] = {}
 WRAPS: set[type[Op]] = set()
