@@ -1,0 +1,32 @@
+"""Whole emitted files, kept to be read: a change of the emitters shows as a diff of these.
+
+`pytest --update` rewrites them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import netspec
+from netspec.backend import emit, get
+
+from .nets import net_of
+from .test_agreement import BRANCHES
+
+FOLDER = Path(__file__).parent / "golden"
+NETS = {
+    "squeezenet1_0": lambda: netspec.load("squeezenet1_0"),
+    "branches": lambda: net_of(BRANCHES),
+}
+
+
+@pytest.mark.parametrize("backend", ["torch", "numpy"])
+@pytest.mark.parametrize("name", NETS)
+def test_emitted_file(name: str, backend: str, update: bool) -> None:
+    file = FOLDER / f"{name}_{backend}.py.golden"
+    source = emit(NETS[name](), get(backend))
+    if update:
+        file.write_text(source, encoding="utf-8")
+    assert source == file.read_text(encoding="utf-8")
