@@ -113,15 +113,25 @@ class AvgPool(_Pool):
 
     def bind(self, inputs: Sequence[Shape]) -> Self:
         bound = super().bind(inputs)
-        if self.count_include_pad is None and any(bound.pads):
+        if self.count_include_pad is None and bound._meets_padding(inputs[0]):
             raise ShapeError(
                 "ambiguous-average",
-                "avgpool with a pad must say whether the padding counts in the mean",
+                "avgpool must say whether the padding that its windows meet counts in the mean",
                 "pad",
                 "say `count_include_pad: true` (the rule of Caffe and PyTorch) or "
                 "`count_include_pad: false`",
             )
         return bound.with_attributes(count_include_pad=bool(self.count_include_pad))
+
+    def _meets_padding(self, shape: Shape) -> bool:
+        """Whether any window of the bound op holds padding."""
+        _, *counts = self.outputs([shape])[0]
+        for i, (size, count) in enumerate(zip(shape[1:], counts, strict=True)):
+            before, after = self.pads[2 * i : 2 * i + 2]
+            end = (count - 1) * self.stride[i] + self.kernel[i] - before
+            if before or (after and end > size):
+                return True
+        return False
 
 
 @op("global_avgpool")

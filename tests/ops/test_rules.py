@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import ceil, prod
+from typing import Literal
 
 import pytest
 import torch
@@ -165,10 +166,23 @@ def test_rounding_must_be_said_just_where_it_matters(
         assert error.value.code == "ambiguous-rounding"
 
 
-def test_an_average_must_say_whether_padding_counts_just_where_there_is_some() -> None:
-    assert AvgPool(kernel=(2, 2)).bind([(1, 4, 4)])
-    with pytest.raises(ShapeError, match="whether the padding counts"):
-        AvgPool(kernel=(2, 2), pad=(0, 1, 0, 0), round="floor").bind([(1, 4, 4)])
+@given(SIZES, st.integers(1, 4), st.integers(1, 5), PADS, PADS, st.booleans())
+def test_an_average_must_say_whether_padding_counts_just_where_it_matters(
+    size: int, kernel: int, stride: int, before: int, after: int, up: bool
+) -> None:
+    assume(max(before, after) < kernel <= size + before + after)
+    rounding: Literal["floor", "ceil"] = "ceil" if up else "floor"
+    count = positions(size, kernel, stride, before, after, 1, rounding)
+    windows = [range(i * stride - before, i * stride - before + kernel) for i in range(count)]
+    # What hangs over the end of the padded input never counts.
+    padding = any(p < 0 or size <= p < size + after for window in windows for p in window)
+    op = AvgPool(kernel=(kernel, 1), stride=(stride, 1), pad=(before, after, 0, 0), round=rounding)
+    if not padding:
+        assert op.bind([(1, size, 3)])
+        return
+    with pytest.raises(ShapeError) as error:
+        op.bind([(1, size, 3)])
+    assert error.value.code == "ambiguous-average"
 
 
 def test_linear_and_batchnorm_are_torchs() -> None:
