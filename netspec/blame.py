@@ -8,6 +8,7 @@ from typing import Any
 from netspec.diagnostics import Diagnostic, Label
 from netspec.ir import Instance, Layer, Node, Value
 from netspec.ops import Op, Shape, ShapeError, attributes, text
+from netspec.ops.window import extent
 from netspec.source import Span
 from netspec.syntax import Call
 
@@ -36,9 +37,11 @@ def shape_fault(
         label = text(value.shape)
     help_ = [error.help] if error.help else []
     message = error.message
+    values = [v for v, _, _ in operands]
     if error.code == "shape-mismatch":
-        message = _compare(error, call.op.text, [v for v, _, _ in operands])
-        help_ += _mends(call.op.text, [v for v, _, _ in operands], makers)
+        values = _sides(error, call.op.text, values)
+        message = _compare(call.op.text, values) or message
+        help_ += _mends(call.op.text, values, makers)
     elif error.code == "window-too-large":
         help_ += _smaller_window(op, attrs, operands[0][0].shape)
     return Diagnostic(
@@ -46,22 +49,29 @@ def shape_fault(
         message,
         span,
         label,
-        others=_origins([v for v, _, _ in operands], makers, places, span),
+        others=_origins(values, makers, places, span) + _sizes(values, makers),
         help=tuple(help_),
     )
 
 
-def _compare(error: ShapeError, keyword: str, values: Sequence[Value]) -> str:
-    """Name the two sides of a mismatch."""
+def _sides(error: ShapeError, keyword: str, values: Sequence[Value]) -> list[Value]:
+    """The input that does not fit and the one that it has to fit to, in order."""
     odd = values[error.at] if isinstance(error.at, int) else values[-1]
-    other = next((v for v in values if v.shape != odd.shape), None)
-    if other is None:
-        return error.message
+    other = values[0]
+    if keyword != "concat":
+        other = max(values, key=lambda v: (len(v.shape), v.elements))
+    return [v for v in dict.fromkeys(values) if v in (other, odd)]
+
+
+def _compare(keyword: str, values: Sequence[Value]) -> str:
+    """Name the two sides of a mismatch."""
+    if len(values) < 2:
+        return ""
     equal = "equal shapes" if keyword != "concat" else "equal height and width"
-    pair = sorted((other, odd), key=values.index)
-    sides = ", but ".join(f"{v.name} is {text(v.shape)}" for v in pair[:1])
-    sides += f" and {pair[1].name} is {text(pair[1].shape)}"
-    return f"{keyword} needs {equal}, but {sides}"
+    if len({len(v.shape) for v in values}) > 1:
+        equal = "inputs of equally many dimensions"
+    first, second = (f"{v.name} is {text(v.shape)}" for v in values)
+    return f"{keyword} needs {equal}, but {first} and {second}"
 
 
 def _origins(
@@ -81,6 +91,35 @@ def _origins(
         label = f"{value.name} is {text(value.shape)} from here"
         labels.append(Label(place, label + (f": {how}" if how else "")))
     return tuple(labels)
+
+
+def _sizes(values: Sequence[Value], makers: Mapping[Value, Node]) -> tuple[Label, ...]:
+    """Where heights and widths that differ were made, if that is further up."""
+    if len(values) != 2 or any(len(v.shape) != 3 for v in values):
+        return ()
+    if values[0].shape[1:] == values[1].shape[1:]:
+        return ()
+    labels = []
+    for value in values:
+        node = _sizer(value, makers)
+        if node is not None and node is not _shaper(value, makers):
+            before, size = text(node.inputs[0].shape), text(value.shape[1:])
+            label = f"the {size} of {value.name} is from here: {_settings(node)}, on {before}"
+            labels.append(Label(node.span, label))
+    return tuple(labels)
+
+
+def _sizer(value: Value, makers: Mapping[Value, Node]) -> Layer | None:
+    """The layer that gave a value its height and width; None where that is the input itself."""
+    node = makers.get(value)
+    while isinstance(node, Layer) and len(node.inputs) == 1:
+        before = node.inputs[0]
+        if before.shape[1:] != value.shape[1:]:
+            return node if hasattr(node.op, "kernel") else None
+        if getattr(node.op, "stride", (1, 1)) != (1, 1):
+            return None
+        node = makers.get(before)
+    return None
 
 
 def _shaper(value: Value, makers: Mapping[Value, Node]) -> Node | None:
@@ -130,11 +169,13 @@ def _mends(keyword: str, values: Sequence[Value], makers: Mapping[Value, Node]) 
             continue
         target = targets.pop()
         node = _shaper(value, makers)
+        if value.shape[1:] != target[1:]:
+            node = _sizer(value, makers) or node
         if not isinstance(node, Layer) or len(value.shape) != 3 or len(target) != 3:
             continue
         mend = _mend(keyword, node, value.shape, target)
         if mend:
-            place = f" at {value.name} (line {node.span.line})"
+            place = f" at {node.line or node.name} (line {node.span.line})"
             if mend.startswith("`pad"):
                 return [f"{mend}{place} makes them equal"]
             last = last or [f"{mend}{place} makes them equal"]
@@ -176,21 +217,14 @@ def _variants(op: Op) -> list[tuple[str, Op, str]]:
 
 
 def _smaller_window(op: type[Op], attrs: Mapping[str, Any], shape: Shape) -> list[str]:
-    """The least pad with which the window fits, or the largest kernel."""
-    kernel = attrs["kernel"]
-    for pad in range(1, max(kernel) // 2 + 1):
-        try:
-            candidate = op(
-                **{**attrs, "pad": (pad,) * 4, "round": "floor"}
-                if "round" in {a.name for a in attributes(op)}
-                else {**attrs, "pad": (pad,) * 4}
-            )
-            candidate.bind([shape]).outputs([shape])
-        except (ShapeError, TypeError):
-            continue
+    """The least pad with which a convolution fits, or the largest kernel."""
+    kernel, dilation = attrs["kernel"], attrs.get("dilation", (1, 1))
+    spans = [extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
+    pad = max(-(-(span - size) // 2) for span, size in zip(spans, shape[1:], strict=True))
+    # A pooling gains nothing from windows that are mostly padding.
+    if "filters" in attrs and 2 * pad < min(spans):
         return [f"`pad: {pad}` makes room for it"]
-    if attrs.get("dilation", (1, 1)) == (1, 1):
-        return [
-            f"the largest kernel that fits is {min(kernel[0], shape[1])}x{min(kernel[1], shape[2])}"
-        ]
+    if dilation == (1, 1):
+        fitting = [min(k, size) for k, size in zip(kernel, shape[1:], strict=True)]
+        return [f"the largest kernel that fits without padding is {fitting[0]}x{fitting[1]}"]
     return []

@@ -58,13 +58,22 @@ class SpecError(Exception):
         super().__init__("\n".join(d.message for d in self.diagnostics if d.severity == "error"))
 
 
+MAX_KEPT = 1_000
+"""Most diagnostics that are kept of one run."""
+
+
 class Diagnostics:
     """Collects diagnostics; the same fault at the same place is kept once."""
 
     def __init__(self) -> None:
         self._found: dict[object, Diagnostic] = {}
+        self.failed = False
 
     def add(self, diagnostic: Diagnostic) -> None:
+        failed = self.failed
+        self.failed = failed or diagnostic.severity == "error"
+        if len(self._found) >= MAX_KEPT and failed == self.failed:
+            return
         span = diagnostic.span
         # Without a place only the message tells faults apart.
         place = diagnostic.message if span is None else (id(span.source), span.start, span.end)
@@ -75,10 +84,6 @@ class Diagnostics:
 
     def __len__(self) -> int:
         return len(self._found)
-
-    @property
-    def failed(self) -> bool:
-        return any(d.severity == "error" for d in self)
 
     def sorted(self) -> tuple[Diagnostic, ...]:
         """By file, then by place; what has no place comes first."""

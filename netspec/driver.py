@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from netspec.budget import TooMuch
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.elaborate import elaborate
 from netspec.evaluate import Evaluator, Fault, Scope
@@ -117,11 +118,12 @@ def _parsed(name: str, text: str, diagnostics: Diagnostics) -> Any:
     source = Source(f"--set {name}", f"module set {{ let value = {text}\n}}")
     found = Diagnostics()
     file = parse(source, found)
-    body = file.items[0].body if file and hasattr(file.items[0], "body") else ()
+    alone = file is not None and len(file.items) == 1
+    body = file.items[0].body if file and alone and hasattr(file.items[0], "body") else ()
     if len(body) == 1 and isinstance(body[0], Let):
         try:
             return Evaluator(Scope(), {}).constant(body[0].value)
-        except Fault:
+        except (Fault, TooMuch):
             if text.isidentifier():
                 return str(text)
     message = f"--set {name}={text} is no constant of the language"

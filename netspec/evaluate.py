@@ -9,6 +9,7 @@ from fractions import Fraction
 from math import ceil, floor
 from typing import Any
 
+from netspec.budget import Budget
 from netspec.diagnostics import Diagnostic
 from netspec.ir import Node, Value
 from netspec.ops import text
@@ -53,6 +54,11 @@ class Fault(Exception):
         self.diagnostic = diagnostic
 
 
+def any_index(base: str) -> str:
+    """The key in `Evaluator.lines` that says: the making of some `base[i]` failed."""
+    return f"{base}[]"
+
+
 def fault(code: str, message: str, span: Span, *help: str, label: str = "") -> Fault:
     return Fault(Diagnostic(code, message, span, label, help=tuple(h for h in help if h)))
 
@@ -79,8 +85,9 @@ class Known:
 class Scope:
     """The constants in sight; a block of `for` or `if` opens one of its own."""
 
-    def __init__(self, outer: Scope | None = None) -> None:
+    def __init__(self, outer: Scope | None = None, budget: Budget | None = None) -> None:
         self.outer = outer
+        self.budget: Budget = outer.budget if outer else budget or Budget()
         self.names: dict[str, tuple[Known | None, Span]] = {}
 
     def find(self, name: str) -> tuple[Known | None, Span] | None:
@@ -127,6 +134,9 @@ class Evaluator:
                 e.span,
                 f"its sizes are `{result.name}.channels`, `.height`, `.width` and `.shape`",
             )
+        if isinstance(result, tuple):
+            # Whatever is done with a list takes time in proportion to its length.
+            self.scope.budget.spend(_parts(result, MAX_ITEMS), e.span)
         return result
 
     def truth(self, e: Expression) -> bool:
@@ -160,6 +170,7 @@ class Evaluator:
     # The walk
 
     def _evaluate(self, e: Expression) -> Any:
+        self.scope.budget.spend(1, e.span)
         return self._HANDLERS[type(e)](self, e)
 
     def _number(self, e: Number) -> Num:
@@ -214,7 +225,10 @@ class Evaluator:
         raise self._unknown(e.name, e.span)
 
     def _unknown(self, name: str, span: Span) -> Fault:
-        names = [*self.scope.all(), *self.lines, *(MEASURES if self.measure else ())]
+        if any_index(name.rstrip("0123456789_")) in self.lines:
+            return Fault(None)  # it may be one of those whose making failed
+        lines = [n for n in self.lines if not n.endswith("]")]
+        names = [*self.scope.all(), *lines, *(MEASURES if self.measure else ())]
         return fault(
             "unknown-name",
             f"no value, constant or parameter {name} is in sight here",
@@ -239,6 +253,11 @@ class Evaluator:
             return base[i]
         name = self.indexed_name(e)
         if name not in self.lines:
+            base = e
+            while isinstance(base, Index):
+                base = base.base
+            if isinstance(base, Variable) and any_index(base.name) in self.lines:
+                raise Fault(None)
             raise self._unknown(name, e.span)
         line = self.lines[name]
         if line is None:

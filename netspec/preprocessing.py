@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from netspec.evaluate import Evaluator, fault
+from netspec.diagnostics import Diagnostic, Label
+from netspec.evaluate import Evaluator, Fault, fault
 from netspec.ir import Preprocessing
 from netspec.ops import Shape
 from netspec.ops.kinds import Choice, Kind, KindError, Number, Numbers, Pair
 from netspec.suggest import did_you_mean, one_of
-from netspec.syntax import Field, Variable
+from netspec.syntax import Field, ListLiteral, ShapeLiteral, Variable
 
 
 class InputField(NamedTuple):
@@ -30,50 +31,73 @@ INPUT_FIELDS: dict[str, InputField] = {
 }
 
 
+Report = Callable[[Diagnostic | None], None]
+
+
 def preprocessing(
-    fields: Sequence[Field], shape: Shape, evaluator: Evaluator
+    fields: Sequence[Field], shape: Shape, evaluator: Evaluator, report: Report
 ) -> Preprocessing | None:
     """The preprocessing that the fields of an input state; None where they state none.
 
-    Raises Fault.
+    What is wrong with a field is reported, and the field left out.
     """
     if not fields:
         return None
     values: dict[str, Any] = {}
+    given: dict[str, Field] = {}
     for f in fields:
-        name = f.name.text
-        if name not in INPUT_FIELDS:
-            help_ = did_you_mean(name, INPUT_FIELDS) or (f"it has {one_of(INPUT_FIELDS)}",)
-            raise fault("unknown-field", f"an input has no field {name}", f.name.span, *help_)
-        if name in values:
-            raise fault("duplicate-field", f"the field {name} is given twice", f.name.span)
-        kind = INPUT_FIELDS[name].kind
         try:
-            if isinstance(f.value, Variable) and kind.words:
-                values[name] = kind.convert(f.value.name)
-            else:
-                values[name] = kind.convert(evaluator.constant(f.value))
-        except KindError as error:
-            message = f"{name} of an input {error.message}"
-            raise fault(error.code, message, f.value.span, error.help) from None
-        _check(f, values[name], shape)
-    single = any(f.name.text == "resize" and not _is_pair(f) for f in fields)
-    if "resize" in values and single:
+            if f.name.text in given:
+                raise _twice(f, given[f.name.text])
+            given[f.name.text] = f
+            value = _value(f, evaluator)
+            _check(f, value, shape)
+            values[f.name.text] = value
+        except Fault as error:
+            report(error.diagnostic)
+    if "resize" in values and not _is_pair(given["resize"]):
         values["resize"] = values["resize"][0]
     if "channels" not in values and shape[0] == 1:
         values["channels"] = "gray"
     return Preprocessing(**values)
 
 
-def _is_pair(f: Field) -> bool:
-    from netspec.syntax import ListLiteral, ShapeLiteral
+def _twice(f: Field, first: Field) -> Fault:
+    message = f"the field {f.name.text} is given twice"
+    others = (Label(first.name.span, "the first one"),)
+    return Fault(Diagnostic("duplicate-field", message, f.name.span, others=others))
 
+
+def _value(f: Field, evaluator: Evaluator) -> Any:
+    """Raises Fault."""
+    name = f.name.text
+    if name not in INPUT_FIELDS:
+        help_ = did_you_mean(name, INPUT_FIELDS) or (f"it has {one_of(INPUT_FIELDS)}",)
+        raise fault("unknown-field", f"an input has no field {name}", f.name.span, *help_)
+    kind = INPUT_FIELDS[name].kind
+    word = f.value.name if isinstance(f.value, Variable) and kind.words else None
+    if word in kind.words:
+        return word
+    if word is not None and evaluator.scope.find(word) is None:
+        message = f"{name} of an input takes {kind}, not `{word}`"
+        raise fault("unknown-value", message, f.value.span, *did_you_mean(word, kind.words))
+    try:
+        return kind.convert(evaluator.constant(f.value))
+    except KindError as error:
+        message = f"{name} of an input {error.message}"
+        raise fault(error.code, message, f.value.span, error.help) from None
+
+
+def _is_pair(f: Field) -> bool:
     return isinstance(f.value, ShapeLiteral | ListLiteral)
 
 
 def _check(f: Field, value: Any, shape: Shape) -> None:
     """What only holds together with the input's shape. Raises Fault."""
     name = f.name.text
+    if name in ("resize", "crop") and len(shape) != 3:
+        message = f"a plain vector is no picture, and has no use for {name}"
+        raise fault("wrong-rank", message, f.name.span)
     if name in ("mean", "std") and len(value) not in (1, shape[0]):
         message = f"{name} has {len(value)} numbers, but the input has {shape[0]} channels"
         raise fault("wrong-type", message, f.value.span)
@@ -82,3 +106,6 @@ def _check(f: Field, value: Any, shape: Shape) -> None:
     if name == "channels" and shape[0] != (1 if value == "gray" else 3):
         message = f"{value} pictures do not have {shape[0]} channels"
         raise fault("shape-mismatch", message, f.value.span)
+    if name == "resize" and (value[0] < shape[1] or value[1] < shape[2]):
+        message = f"pictures resized to less than the input of {shape[1]}x{shape[2]} do not fill it"
+        raise fault("out-of-range", message, f.value.span)

@@ -13,6 +13,10 @@ from netspec.source import Source, Span
 from netspec.suggest import did_you_mean
 from netspec.syntax import Definition, Import, Name, String
 
+MAX_BYTES = 2**25
+"""Most bytes of a file that are read; a device has no end."""
+MAX_CHAIN = 40
+"""Most files of which each imports the next."""
 MAX_FILES = 200
 """Most files that one spec may import, directly or not."""
 
@@ -40,6 +44,8 @@ class Scope:
 
     def __init__(self) -> None:
         self._modules: dict[str, tuple[int, Module, Span]] = {}
+        self.incomplete = False
+        """Whether an import failed, so that names may be missing."""
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -100,7 +106,9 @@ class _Loader:
         nets: list[Module] = []
         for item in file.items:
             if isinstance(item, Import):
-                for module in self._import(item, base):
+                imported = self._import(item, base)
+                scope.incomplete |= not imported
+                for module in imported:
                     name = module.definition.name.text
                     scope.declare(name, module, item.target.span, self.diagnostics)
                 continue
@@ -134,8 +142,12 @@ class _Loader:
             circle = [p.name for p in self.open[self.open.index(path) :]] + [path.name]
             self._fault("import-cycle", f"files import each other: {' -> '.join(circle)}", target)
             return ()
-        if len(self.loaded) + len(self.open) >= MAX_FILES or len(self.open) > 40:
+        if len(self.loaded) + len(self.open) >= MAX_FILES:
             self._fault("too-large", f"at most {MAX_FILES} files may be imported", target)
+            return ()
+        if len(self.open) >= MAX_CHAIN:
+            message = f"files that import each other are at most {MAX_CHAIN} deep"
+            self._fault("too-deep", message, target)
             return ()
         source = read_source(path, self.diagnostics, target.span)
         if source is None:
@@ -184,11 +196,13 @@ class _Loader:
 def read_source(path: Path, diagnostics: Diagnostics, at: Span | None = None) -> Source | None:
     """The text of a file; None, and a diagnostic, where it can't be read."""
     try:
-        if path.stat().st_size > 2**25:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
             message = f"{path} is too large for a spec"
             diagnostics.add(Diagnostic("unreadable-file", message, at))
             return None
-        text = path.read_bytes().decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
     except OSError as error:
         message = f"{path} can't be read: {error.strerror or error}"
         diagnostics.add(Diagnostic("unreadable-file", message, at))

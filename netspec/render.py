@@ -48,7 +48,7 @@ def text(diagnostic: Diagnostic, color: bool = False) -> str:
             lines.append(f"{margin} {style('|', 34)}")
             lines += _snippet(marks, d.span, margin, style, tone)
     remarks = [("note", n) for n in d.notes] + [("help", h) for h in d.help]
-    if remarks and d.span is not None:
+    if (remarks or d.trail) and d.span is not None:
         lines.append(f"{margin} {style('|', 34)}")
     for kind, remark in remarks:
         lines.append(f"{margin} {style('=', 34)} {style(kind, 1)}: {printable(remark)}")

@@ -39,6 +39,9 @@ from netspec.syntax import (
     Variable,
 )
 
+MAX_FAULTS = 200
+"""Faults after which looking for more is no help."""
+
 
 def resolve(program: Program, diagnostics: Diagnostics) -> None:
     """Check all names of calls and fields in the file, and that parameters are used."""
@@ -54,6 +57,8 @@ def _resolve(module: Module, diagnostics: Diagnostics, seen: set[Module]) -> Non
     definition = module.definition
     _parameters(definition, diagnostics)
     for call in _calls(definition.body):
+        if len(diagnostics) >= MAX_FAULTS:
+            return
         used = module.find(call.op.text)
         if used is module:
             message = f"{definition.kind} {call.op.text} uses itself"
@@ -99,6 +104,8 @@ def _unknown(call: Call, module: Module, diagnostics: Diagnostics) -> None:
             word = next(iter(re.findall(r"\A\s*(\w+)", text)), "")
             if word in OPS or module.find(word):
                 help_ = (f"did you mean `{name}: {word}`?",)
+    if not others and module.scope.incomplete:
+        return  # it may be one of those that a failed import would have brought
     message = f"there is no op or module {name}"
     diagnostics.add(Diagnostic("unknown-op", message, call.op.span, others=others, help=help_))
 
@@ -174,7 +181,7 @@ def _parameters(definition: Definition, diagnostics: Diagnostics) -> None:
 
 def _inputs_on_top(body: Iterable[Statement], diagnostics: Diagnostics) -> None:
     """What a module takes must not depend on its parameters."""
-    for statement in _statements(body):
+    for statement in statements_in(body):
         inner: Iterable[Statement] = ()
         if isinstance(statement, If):
             inner = [s for _, b in statement.arms for s in b] + list(statement.otherwise)
@@ -195,20 +202,20 @@ def _inputs_on_top(body: Iterable[Statement], diagnostics: Diagnostics) -> None:
 # --- walks ---------------------------------------------------------------------------------------
 
 
-def _statements(body: Iterable[Statement]) -> Iterator[Statement]:
+def statements_in(body: Iterable[Statement]) -> Iterator[Statement]:
     """All statements, those of inner blocks included."""
     for statement in body:
         yield statement
         if isinstance(statement, If):
             for _, inner in statement.arms:
-                yield from _statements(inner)
-            yield from _statements(statement.otherwise)
+                yield from statements_in(inner)
+            yield from statements_in(statement.otherwise)
         elif isinstance(statement, For):
-            yield from _statements(statement.body)
+            yield from statements_in(statement.body)
 
 
 def _calls(body: Iterable[Statement]) -> Iterator[Call]:
-    for statement in _statements(body):
+    for statement in statements_in(body):
         if isinstance(statement, Layer):
             yield from _calls_in(statement.chain)
         elif isinstance(statement, Output):
@@ -226,7 +233,7 @@ def _calls_in(value: Chain | Reference) -> Iterator[Call]:
 
 def _variables(body: Iterable[Statement]) -> Iterator[Variable]:
     """Every name that an expression or argument reads."""
-    for statement in _statements(body):
+    for statement in statements_in(body):
         match statement:
             case Layer():
                 for index in statement.name.indices if statement.name else ():

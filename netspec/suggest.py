@@ -11,7 +11,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> tuple[str, ...]:
 
     if len(word) > 60:
         return ()
-    choices = {k.lower(): k for k in known if len(k) <= 60}
+    # Comparing is slow, and there may be thousands of names.
+    apart = max(2, len(word) // 3)
+    alike = [k for k in known if abs(len(k) - len(word)) <= apart]
+    choices = {k.lower(): k for k in alike[-300:]}
     near = get_close_matches(word.lower(), list(choices), 1, 0.6)
     return (f"did you mean `{choices[near[0]]}`?",) if near else ()
 

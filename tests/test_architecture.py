@@ -17,7 +17,7 @@ FORBIDDEN = {
     "netspec/codes.py": ".*",
     "netspec/diagnostics.py": r"(?!source|codes).*",
     "netspec/syntax.py": r"(?!source).*",
-    "netspec/parser/": r"(?!parser|source|diagnostics|syntax|resources).*",
+    "netspec/parser/": r"(?!parser|source|diagnostics|syntax|resources|suggest).*",
     "netspec/ops/": r"(?!ops|symbolic).*",
     "netspec/ir.py": r"(?!ops|source|symbolic).*",
     "netspec/passes/": r"(?!passes|ir|ops).*",

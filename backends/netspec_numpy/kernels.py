@@ -1,12 +1,14 @@
-"""The functions that emitted models compute with; those that a net needs are copied into its file.
+"""The functions that emitted models compute with; a net's are copied into its file.
 
-Arrays are (N, C, H, W) or (N, F); `pads` are (top, bottom, left, right). Results have the type of
-the input. Copied one by one, so each stands on its own but for other functions of this module.
+Arrays are (N, C, H, W) or (N, F); `pads` are (top, bottom, left, right). Results have
+the type of the input. Copied one by one, so each stands on its own but for other
+functions of this module.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -32,35 +34,38 @@ def conv2d(
     height = (x.shape[2] - dilation[0] * (kh - 1) - 1) // stride[0] + 1
     width = (x.shape[3] - dilation[1] * (kw - 1) - 1) // stride[1] + 1
     if channels == 1 and groups > 1:
-        result = depthwise(x, weight, stride, dilation, groups, height, width)
+        result = depthwise(x, weight, stride, dilation, height, width)
     else:
+        result = np.empty((n, filters, height, width), dtype=x.dtype)
+        matrix = weight.reshape(groups, filters // groups, channels * kh * kw)
+        products = result.reshape(n, groups, filters // groups, height * width)
         if kh == kw == 1:
             # A 1x1 convolution is a plain product; nothing need be gathered.
             columns = x[:, :, :: stride[0], :: stride[1]]
+            columns = columns.reshape(n, groups, channels, height * width)
+            np.matmul(matrix, columns, out=products)
         else:
-            columns = patches(x, (kh, kw), stride, dilation, height, width)
-        columns = columns.reshape(n, groups, -1, height * width)
-        matrix = weight.reshape(groups, filters // groups, -1)
-        result = np.matmul(matrix, columns).reshape(n, filters, height, width)
+            patches = np.empty((x.shape[1], kh, kw, height, width), dtype=x.dtype)
+            columns = patches.reshape(groups, channels * kh * kw, height * width)
+            for image, product in zip(x, products, strict=True):
+                gather(image, patches, stride, dilation)
+                np.matmul(matrix, columns, out=product)
     if bias is not None:
         result += bias[:, None, None]
     return result
 
 
-def patches(
-    x: Array,
-    kernel: tuple[int, int],
+def gather(
+    image: Array,
+    patches: Array,
     stride: tuple[int, int],
     dilation: tuple[int, int],
-    height: int,
-    width: int,
-) -> Array:
-    """What each place of a filter sees: (N, C, KH, KW, height, width)."""
-    result = np.empty((*x.shape[:2], *kernel, height, width), dtype=x.dtype)
-    for i in range(kernel[0]):
-        for j in range(kernel[1]):
-            result[:, :, i, j] = seen(x, i, j, stride, dilation, height, width)
-    return result
+) -> None:
+    """Fill in (C, KH, KW, height, width) what places of a filter see of (C, H, W)."""
+    _, kh, kw, height, width = patches.shape
+    for i in range(kh):
+        for j in range(kw):
+            patches[:, i, j] = seen(image, i, j, stride, dilation, height, width)
 
 
 def seen(
@@ -76,7 +81,7 @@ def seen(
     top, left = i * dilation[0], j * dilation[1]
     bottom = top + (height - 1) * stride[0] + 1
     right = left + (width - 1) * stride[1] + 1
-    return x[:, :, top : bottom : stride[0], left : right : stride[1]]
+    return x[..., top : bottom : stride[0], left : right : stride[1]]
 
 
 def depthwise(
@@ -84,19 +89,21 @@ def depthwise(
     weight: Array,
     stride: tuple[int, int],
     dilation: tuple[int, int],
-    groups: int,
     height: int,
     width: int,
 ) -> Array:
-    """Convolve each channel with filters of its own."""
-    n, each = x.shape[0], weight.shape[0] // groups
-    factors = weight.reshape(groups, each, *weight.shape[2:])
-    result = np.zeros((n, groups, each, height, width), dtype=x.dtype)
-    for i in range(weight.shape[2]):
-        for j in range(weight.shape[3]):
+    """Convolve each channel with filters of its own: weights are (F, 1, KH, KW)."""
+    filters, _, kh, kw = weight.shape
+    n, channels = x.shape[:2]
+    factors = weight.reshape(channels, filters // channels, kh, kw, 1, 1)
+    result = np.zeros((n, *factors.shape[:2], height, width), dtype=x.dtype)
+    product = np.empty_like(result)
+    for i in range(kh):
+        for j in range(kw):
             view = seen(x, i, j, stride, dilation, height, width)
-            result += view[:, :, None] * factors[:, :, i, j, None, None]
-    return result.reshape(n, groups * each, height, width)
+            np.multiply(view[:, :, None], factors[:, :, i, j], out=product)
+            result += product
+    return result.reshape(n, filters, height, width)
 
 
 def pad2d(x: Array, pads: tuple[int, int, int, int], value: float = 0.0) -> Array:
@@ -104,8 +111,11 @@ def pad2d(x: Array, pads: tuple[int, int, int, int], value: float = 0.0) -> Arra
     top, bottom, left, right = pads
     if not any(pads):
         return x
-    around = ((0, 0), (0, 0), (top, bottom), (left, right))
-    return np.pad(x, around, constant_values=value)
+    n, channels, height, width = x.shape
+    shape = (n, channels, top + height + bottom, left + width + right)
+    result = np.full(shape, value, dtype=x.dtype)
+    result[:, :, top : top + height, left : left + width] = x
+    return result
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None) -> Array:
@@ -211,22 +221,27 @@ def max_pool2d_with_indices(
     dilation: tuple[int, int] = (1, 1),
     ceil: bool = False,
 ) -> tuple[Array, Array]:
-    """Take the largest element of each window, and its place h * W + w in the input."""
-    rows, columns = x.shape[2:]
+    """Take the largest element of each window, and its place h * W + w in the input.
+
+    The first of equal elements counts; NaN is larger than any number.
+    """
+    columns = x.shape[3]
+    (kh, kw), (dh, dw) = kernel, dilation
     x, height, width = window_view(x, kernel, stride, pads, dilation, ceil, -np.inf)
-    result = np.full((*x.shape[:2], height, width), -np.inf, dtype=x.dtype)
-    places = np.zeros(result.shape, dtype=np.int64)
     down = np.arange(height)[:, None] * stride[0] - pads[0]
     across = np.arange(width) * stride[1] - pads[2]
-    for i in range(kernel[0]):
-        for j in range(kernel[1]):
-            row, column = down + i * dilation[0], across + j * dilation[1]
-            inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
-            view = seen(x, i, j, stride, dilation, height, width)
-            larger = (view > result) & inside
-            result = np.where(larger, view, result)
-            places = np.where(larger, row * columns + column, places)
-    return result, places
+    result = np.full((*x.shape[:2], height, width), -np.inf, dtype=x.dtype)
+    # Which element of its window; where all are -inf, the first that is no padding.
+    winner = np.empty(result.shape, dtype=np.int32)
+    winner[:] = -(np.minimum(down, 0) // dh) * kw - (np.minimum(across, 0) // dw)
+    for element in range(kh * kw):
+        i, j = divmod(element, kw)
+        view = seen(x, i, j, stride, dilation, height, width)
+        larger = (view > result) | np.isnan(view)
+        np.maximum(winner, larger * np.int32(element), out=winner)
+        np.maximum(result, view, out=result)
+    places = [i * dh * columns + j * dw for i in range(kh) for j in range(kw)]
+    return result, np.array(places, dtype=np.int64)[winner] + (down * columns + across)
 
 
 def avg_pool2d(
@@ -261,23 +276,23 @@ def avg_pool2d(
 
 
 def global_avg_pool2d(x: Array) -> Array:
-    """Take the mean of each channel: (N, C)."""
+    """Take the mean of each channel: (N, C, H, W) to (N, C)."""
     result: Array = x.mean(axis=(2, 3), dtype=x.dtype)
     return result
 
 
 def flatten(x: Array) -> Array:
-    """Line up the elements of each picture: (N, F)."""
+    """Line up the elements of each picture: (N, C, H, W) to (N, F)."""
     return x.reshape(x.shape[0], -1)
 
 
 def resize(image: Array, height: int, width: int) -> Array:
     """Scale a picture (H, W, C) bilinearly, with antialiasing where it shrinks."""
-    rows = triangle_weights(image.shape[0], height)
-    columns = triangle_weights(image.shape[1], width)
-    result = np.tensordot(rows, image.astype(np.float64), axes=1)
-    result = np.tensordot(columns, result, axes=(1, 1)).transpose(1, 0, 2)
-    return result.astype(np.float32)
+    kind = np.result_type(image, np.float32)
+    rows = triangle_weights(image.shape[0], height).astype(kind)
+    columns = triangle_weights(image.shape[1], width).astype(kind)
+    result: Array = columns @ np.tensordot(rows, image, axes=1)
+    return result
 
 
 def triangle_weights(size: int, wanted: int) -> Array:
@@ -301,6 +316,9 @@ def resize_shorter(image: Array, size: int) -> Array:
 def center_crop(image: Array, height: int, width: int) -> Array:
     """Cut the centre out of a picture (H, W, C)."""
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    if top < 0 or left < 0:
+        size = f"{image.shape[0]}x{image.shape[1]}"
+        raise ValueError(f"no {height}x{width} can be cut out of a picture of {size}")
     return image[top : top + height, left : left + width]
 
 
@@ -322,45 +340,69 @@ def checked(found: Weights, shapes: dict[str, tuple[int, ...]]) -> Weights:
     """Return the wanted weights as float32; ValueError where any is amiss."""
     amiss = [f"{name} is missing" for name in shapes if name not in found]
     for name, array in found.items():
-        if name in shapes and array.shape != shapes[name]:
+        if name not in shapes:
+            if not name.endswith(".num_batches_tracked"):
+                amiss.append(f"{name} is left over")
+        elif array.shape != shapes[name]:
             amiss.append(f"{name} is {array.shape}, not {shapes[name]}")
-        elif name not in shapes and not name.endswith(".num_batches_tracked"):
-            amiss.append(f"{name} is left over")
+        elif array.dtype.kind not in "fiu":
+            amiss.append(f"{name} holds {array.dtype}, not real numbers")
     if amiss:
         raise ValueError("these weights do not fit: " + "; ".join(amiss))
-    return {name: np.ascontiguousarray(found[name], np.float32) for name in shapes}
+    return {name: np.array(found[name], np.float32, order="C") for name in shapes}
 
 
 def load_weights(path: str | Path) -> Weights:
     """Read a .npz or .safetensors file."""
     if Path(path).suffix == ".npz":
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        return read_npz(path)
     if Path(path).suffix == ".safetensors":
         return read_safetensors(path)
     raise ValueError(f"{path} is neither a .npz nor a .safetensors file")
 
 
-def read_safetensors(path: str | Path) -> Weights:
-    """Read a .safetensors file: a JSON header of names, types and places, then the data."""
-    data = Path(path).read_bytes()
-    types = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
-    weights: Weights = {}
+def read_npz(path: str | Path) -> Weights:
+    """Read a .npz file, without ever unpickling."""
     try:
-        start = 8 + int.from_bytes(data[:8], "little")
-        if len(data) < 8 or start > len(data):
-            raise ValueError("the header is cut off")
-        for name, entry in json.loads(data[8:start]).items():
-            if name == "__metadata__" or entry["dtype"] not in types:
-                continue
-            first, end = entry["data_offsets"]
-            if not 0 <= first <= end <= len(data) - start:
-                raise ValueError(f"{name} lies outside the file")
-            kind = np.dtype(types[entry["dtype"]])
-            array = np.frombuffer(data[start + first : start + end], dtype=kind)
-            if entry["dtype"] == "BF16":
-                array = (array.astype(np.uint32) << 16).view(np.float32)
-            weights[name] = array.reshape(entry["shape"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{path} is no sound .safetensors file: {error}") from None
-    return weights
+        with np.load(path, allow_pickle=False) as file:
+            return {name: np.asarray(file[name]) for name in file.files}
+    except OSError:
+        raise
+    except Exception as error:  # of zipfile, zlib and NumPy, by the kind of damage
+        raise ValueError(f"{path} is no sound .npz file: {error}") from error
+
+
+def read_safetensors(path: str | Path) -> Weights:
+    """Read a .safetensors file: the header's length, a JSON header, then the data."""
+    data = memoryview(Path(path).read_bytes())
+    start = 8 + int.from_bytes(data[:8], "little")
+    try:
+        if start > len(data):
+            raise ValueError("its header is cut off")
+        header = json.loads(bytes(data[8:start]))
+        header.pop("__metadata__", None)
+        return {n: tensor_of(n, entry, data[start:]) for n, entry in header.items()}
+    except ValueError as error:
+        reason = str(error)
+    except (AttributeError, KeyError, OverflowError, RecursionError, TypeError):
+        reason = "its header is malformed"
+    raise ValueError(f"{path} is no sound .safetensors file: {reason}")
+
+
+def tensor_of(name: str, entry: dict[str, Any], data: memoryview) -> Array:
+    """What an entry of a .safetensors header describes; bfloat16 as float32."""
+    types = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL": "?"}
+    types |= {"I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "<i1"}
+    types |= {"U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "<u1"}
+    if entry["dtype"] not in types:
+        raise ValueError(f"{name} has the type {entry['dtype']}, which NumPy lacks")
+    kind = np.dtype(types[entry["dtype"]])
+    shape, (first, end) = entry["shape"], entry["data_offsets"]
+    if not 0 <= first <= end <= len(data):
+        raise ValueError(f"{name} lies outside the file")
+    if min(shape, default=0) < 0 or math.prod(shape) * kind.itemsize != end - first:
+        raise ValueError(f"{name} has {end - first} bytes, which do not fit its shape")
+    array = np.frombuffer(data[first:end], dtype=kind).reshape(shape)
+    if entry["dtype"] == "BF16":
+        array = (array.astype(np.uint32) << 16).view(np.float32)
+    return array

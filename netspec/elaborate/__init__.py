@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netspec.budget import TooMuch
 from netspec.diagnostics import Diagnostics
 from netspec.elaborate.body import Body
 from netspec.elaborate.outside import public
@@ -28,10 +29,16 @@ def elaborate(
     assert program.net is not None
     run = Run(diagnostics)
     body = Body(run, program.net, ())
-    body.net_parameters(settings)
-    block = body.run_block([])
+    block = None
+    try:
+        body.net_parameters(settings)
+        block = body.run_block([])
+    except TooMuch:
+        pass  # said already
     for warning in run.warnings:
-        diagnostics.add(warning)
+        # What a faulty spec does not use may well be used once it is mended.
+        if warning.code == "unmet-prefer" or not diagnostics.failed:
+            diagnostics.add(warning)
     if block is None or diagnostics.failed:
         return None
     definition = program.net.definition

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, cast
 
+from netspec.budget import MAX_STEPS, TooMuch
 from netspec.diagnostics import Diagnostic, Frame, Label
 from netspec.elaborate.calls import Calls
 from netspec.elaborate.outside import as_parameter
-from netspec.elaborate.run import MAX_STEPS, Operand, Run, TooMuch
+from netspec.elaborate.run import Operand, Run
 from netspec.evaluate import (
     Evaluator,
     Fault,
     Known,
     Line,
     Scope,
+    any_index,
     fault,
 )
 from netspec.ir import Block, Layer, Node, Value
@@ -25,7 +28,8 @@ from netspec.ops.kinds import describe
 from netspec.patterns import matches, pattern_text, shape_pattern
 from netspec.preprocessing import preprocessing
 from netspec.program import Module
-from netspec.promises import check_promise, measure_of
+from netspec.promises import Measures, check_promise
+from netspec.resolve import statements_in
 from netspec.source import Span
 from netspec.suggest import did_you_mean, one_of
 from netspec.symbolic import (
@@ -61,9 +65,11 @@ class Body:
         self.module = module
         self.definition = module.definition
         self.trail = trail
-        self.scope = Scope()
+        self.scope = Scope(budget=run.budget)
         self.lines: dict[str, Line | None] = {}
         self.names: dict[str, Span] = {}
+        self.automatic: dict[str, Span] = {}
+        """The names of layers that the spec gives none."""
         self.counts: dict[str, int] = {}
         self.nodes: list[Node] = []
         self.inputs: list[Value] = []
@@ -90,10 +96,21 @@ class Body:
         """Report a fault (None: one that is reported already). The block has failed."""
         self.failed = True
         if diagnostic is not None:
-            self.run.diagnostics.add(self._with_trail(diagnostic))
+            if diagnostic.code == "unknown-name" and diagnostic.span is not None:
+                diagnostic = self._nameless(diagnostic, diagnostic.span)
+            self.run.report(self._with_trail(diagnostic))
+
+    def _nameless(self, diagnostic: Diagnostic, span: Span) -> Diagnostic:
+        """Who refers to `conv_1` has to give that layer a name first."""
+        place = self.automatic.get(span.text)
+        if place is None:
+            return diagnostic
+        label = Label(place, f"called {span.text} in tables, for want of a name of its own")
+        help_ = (f"write `{span.text}: ` in front of the layer to name it",)
+        return replace(diagnostic, others=(label,), help=help_)
 
     def _with_trail(self, d: Diagnostic) -> Diagnostic:
-        return Diagnostic(d.code, d.message, d.span, d.label, d.others, d.notes, d.help, self.trail)
+        return replace(d, trail=self.trail)
 
     def evaluator(self) -> Evaluator:
         return Evaluator(self.scope, self.lines)
@@ -163,7 +180,11 @@ class Body:
             help_: tuple[str, ...] = ()
             if place == span and self.depth:
                 help_ = (f"in a loop, make the name different each time: `{name}[i]`",)
-            self.report(twice(name, span, place, help_))
+            fault = twice(name, span, place, help_)
+            if name in self.automatic:
+                label = Label(place, f"this is {name} already, for want of a name of its own")
+                fault = replace(fault, others=(label,))
+            self.report(fault)
             return False
         self.names[name] = span
         return True
@@ -174,7 +195,7 @@ class Body:
             count = self.counts[base] = self.counts.get(base, 0) + 1
             name = f"{base}_{count}" if always or count > 1 else base
             if name not in self.names and self.scope.find(name) is None:
-                self.names[name] = span
+                self.names[name] = self.automatic[name] = span
                 return name
 
     # --- the block -------------------------------------------------------------------------------
@@ -188,18 +209,23 @@ class Body:
         try:
             self.statements(self.definition.body)
             self._finish_outputs()
+            block = None if self.failed or self.outputs is None else self._block()
+            self._check_promises(block)
         except TooMuch as error:
-            self.report(error.diagnostic)
-            if self.trail:
-                raise
+            if error.diagnostic is not None:
+                self.run.diagnostics.add(self._with_trail(error.diagnostic))
+            raise TooMuch from None
+        if self.failed or block is None:
             return None
-        if self.failed or self.outputs is None:
-            return None
-        block = self._block()
+        self._warn_of_unused(block)
+        return block
+
+    def _check_promises(self, block: Block | None) -> None:
+        """In a block with faults, those are checked that speak of sound values alone."""
+        measures = Measures(block, self.lines)
         for statement, scope in self.promises:
-            evaluator = Evaluator(scope, self.lines, measure_of(block))
             try:
-                diagnostic = check_promise(statement, evaluator, block, self.lines)
+                diagnostic = check_promise(statement, Evaluator(scope, self.lines, measures))
             except Fault as f:
                 diagnostic = f.diagnostic
             if diagnostic is None:
@@ -208,10 +234,6 @@ class Body:
                 self.report(diagnostic)
             else:
                 self.run.warnings.append(self._with_trail(diagnostic))
-        if self.failed:
-            return None
-        self._warn_of_unused(block)
-        return block
 
     def _block(self) -> Block:
         assert self.outputs is not None
@@ -263,7 +285,7 @@ class Body:
 
     def statements(self, body: Iterable[Statement]) -> None:
         for statement in body:
-            self.run.step(statement.span)
+            self.run.budget.step(statement.span)
             try:
                 self.statement(statement)
             except Fault as f:
@@ -309,9 +331,32 @@ class Body:
 
     def for_(self, statement: For) -> None:
         evaluator = self.evaluator()
-        values: Iterable[Any]
+        try:
+            values = self._values(statement, evaluator)
+        except Fault as f:
+            self.report(f.diagnostic)
+            self.poison([statement.body])
+            return
+        self.structural |= evaluator.used
+        self.depth += 1
+        failed, failures = self.failed, 0
+        for value in values:
+            self.run.budget.step(statement.span)
+            known = Known(value, frozenset(evaluator.used))
+            self.failed = False
+            self.inner(statement.body, (statement.variable, known))
+            failures += self.failed
+            failed = failed or self.failed
+            if failures > 20:
+                self.poison([statement.body])
+                break  # the same few lines will not say anything new
+        self.failed = failed
+        self.depth -= 1
+
+    def _values(self, statement: For, evaluator: Evaluator) -> Iterable[Any]:
+        """What a loop runs over. Raises Fault."""
         if statement.last is None:
-            values = evaluator.constant(statement.first)
+            values: Any = evaluator.constant(statement.first)
             if not isinstance(values, tuple):
                 raise fault(
                     "wrong-type",
@@ -319,26 +364,16 @@ class Body:
                     statement.first.span,
                     "a range is written `1..8`, both ends included",
                 )
-        else:
-            first = evaluator.integer(statement.first, "the start of a range")
-            last = evaluator.integer(statement.last, "the end of a range")
-            if last - first >= MAX_STEPS:
-                raise fault(
-                    "too-large",
-                    f"this loop runs {last - first + 1:,} times; at most {MAX_STEPS:,} is possible",
-                    statement.first.span.to(statement.last.span),
-                )
-            values = (Num(Fraction(i)) for i in range(first, last + 1))
-        self.structural |= evaluator.used
-        self.depth += 1
-        errors = len(self.run.diagnostics)
-        for value in values:
-            self.run.step(statement.span)
-            known = Known(value, frozenset(evaluator.used))
-            self.inner(statement.body, (statement.variable, known))
-            if len(self.run.diagnostics) > errors + 20:
-                break  # the same few lines will not say anything new
-        self.depth -= 1
+            return values
+        first = evaluator.integer(statement.first, "the start of a range")
+        last = evaluator.integer(statement.last, "the end of a range")
+        if last - first >= MAX_STEPS:
+            raise fault(
+                "too-large",
+                f"this loop runs {last - first + 1:,} times; at most {MAX_STEPS:,} is possible",
+                statement.first.span.to(statement.last.span),
+            )
+        return (Num(Fraction(i)) for i in range(first, last + 1))
 
     def if_(self, statement: If) -> None:
         bodies = [body for _, body in statement.arms] + [statement.otherwise]
@@ -361,11 +396,13 @@ class Body:
 
     def poison(self, bodies: Iterable[Iterable[Statement]]) -> None:
         """Whatever these statements would have named or made is unknown, without a word."""
-        self.current, self.current_failed = None, True
-        for body in bodies:
-            for statement in body:
-                if isinstance(statement, LayerStatement) and statement.name is not None:
-                    self.lines.setdefault(statement.name.base.text, None)
+        for statement in statements_in(s for body in bodies for s in body):
+            if not isinstance(statement, LayerStatement):
+                continue
+            self.current, self.current_failed = None, True
+            if statement.name is not None:
+                base = statement.name.base.text
+                self.lines.setdefault(any_index(base) if statement.name.indices else base, None)
 
     # --- inputs and outputs ----------------------------------------------------------------------
 
@@ -415,7 +452,7 @@ class Body:
                 statement.pattern.span,
             )
         evaluator = self.evaluator()
-        self.preprocessing.append(preprocessing(statement.fields, shape, evaluator))
+        self.preprocessing.append(preprocessing(statement.fields, shape, evaluator, self.report))
         self.structural |= evaluator.used
         return self.calls.bounded(shape, statement.pattern.span)
 

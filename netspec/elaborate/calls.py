@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from netspec.blame import shape_fault
+from netspec.budget import TooMuch
 from netspec.diagnostics import Diagnostic, Frame
 from netspec.elaborate.outside import outer_shape, outside_of, public
-from netspec.elaborate.run import MAX_DEPTH, MAX_LAYERS, CallNames, Operand, TooMuch
+from netspec.elaborate.run import MAX_DEPTH, MAX_LAYERS, CallNames, Operand
 from netspec.evaluate import (
     Evaluator,
     Fault,
@@ -154,13 +155,14 @@ class Calls:
             needs = f"{least} to {most}"
         how_many = "1 input" if needs == "1" else f"{needs} inputs"
         help_: tuple[str, ...] = ()
+        if most == 0:
+            how_many, help_ = "no input", (f"begin the module {call.op.text} with `input x`",)
         if call.arguments is None and least > 1:
             help_ = (f"name them: `{call.op.text}(a, b)`",)
         self.body.report(
             Diagnostic(
                 "wrong-arity",
-                f"{call.op.text} takes {how_many}, but {count} "
-                + ("flows in" if call.arguments is None else "given" if count else "are given"),
+                f"{call.op.text} takes {how_many}, but " + _given(call, count),
                 call.op.span,
                 help=help_,
             )
@@ -179,7 +181,8 @@ class Calls:
         for d in shape:
             elements *= int(d)
         if elements > MAX_ELEMENTS:
-            raise fault("too-large", f"a value of {text(shape)} is too large", span)
+            message = f"a value of {text(shape)} has more than {MAX_ELEMENTS:,} numbers"
+            raise fault("too-large", message, span)
         return shape
 
     def _add(self, node: Node, layers: int, span: Span) -> None:
@@ -281,7 +284,7 @@ class Calls:
     def _complete(self, module: Module, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """All arguments with the defaults of those that are not given."""
         values: dict[str, Any] = {}
-        scope = Scope()
+        scope = Scope(budget=self.body.run.budget)
         for param in module.definition.params:
             name = param.name.text
             if name in arguments:
@@ -293,9 +296,17 @@ class Calls:
         return values
 
 
+def _given(call: Call, count: int) -> str:
+    if call.arguments is None:
+        return "one value flows in"
+    return f"{count or 'none'} {'are' if count > 1 else 'is'} given"
+
+
 def key_of(value: Any) -> object:
-    value = plain(value)
-    return (type(value).__name__, value)
+    # Numbers and truth values are equal in Python, and not in the language.
+    if isinstance(value, tuple):
+        return tuple(key_of(v) for v in value)
+    return (type(value).__name__, plain(value))
 
 
 def inputs_of(body: Iterable[Statement]) -> Iterable[Input]:

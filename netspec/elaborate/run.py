@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from netspec.budget import Budget, TooMuch
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.ir import Block, Value
+from netspec.resolve import MAX_FAULTS
 from netspec.source import Span
 
 MAX_LAYERS = 100_000
 """Most layers of a net, those of all its instances counted."""
-MAX_STEPS = 400_000
-"""Most statements that are run in all."""
 MAX_DEPTH = 50
 """Most modules that may be inside each other."""
 
@@ -22,25 +22,14 @@ class Run:
     def __init__(self, diagnostics: Diagnostics) -> None:
         self.diagnostics = diagnostics
         self.blocks: dict[object, Block | None] = {}
-        self.steps = 0
+        self.budget = Budget()
         self.warnings: list[Diagnostic] = []
 
-    def step(self, span: Span) -> None:
-        self.steps += 1
-        if self.steps > MAX_STEPS:
-            raise TooMuch(
-                Diagnostic(
-                    "too-large", f"this spec takes more than {MAX_STEPS:,} statements to run", span
-                )
-            )
-
-
-class TooMuch(Exception):
-    """The budget is spent: the whole elaboration ends."""
-
-    def __init__(self, diagnostic: Diagnostic) -> None:
-        super().__init__()
-        self.diagnostic = diagnostic
+    def report(self, diagnostic: Diagnostic) -> None:
+        """Raises TooMuch where this was one fault too many."""
+        self.diagnostics.add(diagnostic)
+        if len(self.diagnostics) >= MAX_FAULTS:
+            raise TooMuch
 
 
 @dataclass(frozen=True)

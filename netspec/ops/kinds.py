@@ -48,7 +48,7 @@ def describe(value: Any) -> str:
     if isinstance(value, str):
         return f'"{value}"' if len(value) < 40 else "a string"
     if isinstance(value, tuple):
-        if len(value) > 8:
+        if len(value) > 8 or any(isinstance(v, tuple) for v in value):
             return "a list"
         return "[" + ", ".join(describe(v) for v in value) + "]"
     return str(value)
@@ -90,7 +90,7 @@ class Integer:
             raise KindError(
                 "not-integral",
                 f"needs a whole number, but its value is {describe(value)}",
-                f"`round(...)` would make it {near}",
+                f"`round(...)` would make it {near:,}" if near >= self.least else "",
             )
         if not self.least <= number <= MAX_INTEGER:
             bound = f"at least {self.least}" if number < self.least else f"at most {MAX_INTEGER:,}"
@@ -219,7 +219,7 @@ class Groups:
     words: tuple[str, ...] = ("depthwise",)
 
     def __str__(self) -> str:
-        return "whole number from 1, or `depthwise`"
+        return "a whole number from 1, or `depthwise`"
 
     def convert(self, value: Any) -> int | Literal["depthwise"]:
         if value == "depthwise":

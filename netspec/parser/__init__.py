@@ -9,7 +9,7 @@ from lark import Lark
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.parser import tables
 from netspec.parser.recovery import Run
-from netspec.parser.tokens import MAX_SIZE, nesting_is_bounded, tokens_of
+from netspec.parser.tokens import MAX_SIZE, MAX_TOKENS, nesting_is_bounded, tokens_of
 from netspec.resources import folder
 from netspec.source import Source
 from netspec.syntax import Comment, File
@@ -28,9 +28,15 @@ def parse(source: Source, diagnostics: Diagnostics) -> File | None:
     before = len(diagnostics)
     comments: list[Comment] = []
     tokens = tokens_of(_grammar(), source, comments, diagnostics)
-    if len(diagnostics) > before or not nesting_is_bounded(source, tokens, diagnostics):
+    # What stands beside a character without a place may be wrong only because of it.
+    stray = {d.span.line for d in diagnostics if d.span and d.span.source is source}
+    if len(tokens) > MAX_TOKENS or not nesting_is_bounded(source, tokens, diagnostics):
         return None
-    items = Run(_grammar(), source, tokens, comments, diagnostics).parse()
+    found = Diagnostics()
+    items = Run(_grammar(), source, tokens, comments, found).parse()
+    for diagnostic in found:
+        if diagnostic.span is None or diagnostic.span.line not in stray:
+            diagnostics.add(diagnostic)
     if items is None or len(diagnostics) > before:
         return None
     return File(source, items, tuple(comments))

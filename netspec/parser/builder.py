@@ -12,7 +12,7 @@ from typing import Any, Literal, cast
 from lark import Token, Transformer
 
 from netspec.diagnostics import Diagnostic, Diagnostics
-from netspec.parser.tokens import MAX_NESTING, span_of
+from netspec.parser.tokens import MAX_NAME, MAX_NESTING, span_of
 from netspec.source import Source, Span
 from netspec.syntax import (
     Attribute,
@@ -166,12 +166,12 @@ class Builder(Transformer[Token, Any]):
     def if_rest(self, c: Children) -> _IfRest:
         arms = []
         otherwise: tuple[Statement, ...] = ()
-        nodes = _nodes(c)
-        while nodes:
-            if isinstance(nodes[0], _Group):
-                otherwise = nodes.pop(0).items
+        nodes = iter(_nodes(c))
+        for node in nodes:
+            if isinstance(node, _Group):
+                otherwise = node.items
             else:
-                arms.append((nodes.pop(0), nodes.pop(0).items))
+                arms.append((node, next(nodes).items))
         return _IfRest(tuple(arms), otherwise, self._span(c) if c else None)
 
     def _if(self, condition: Expression, block: _Group, rest: _IfRest, start: Span) -> If:
@@ -279,8 +279,8 @@ class Builder(Transformer[Token, Any]):
     def unary(self, c: Children) -> Expression:
         return self._unary(c)
 
-    def exponent(self, c: Children) -> Expression:
-        return self._unary(c)
+    def exponent(self, c: Children) -> _Group:
+        return _Group("exponent", tuple(c), self._span(c))
 
     def _unary(self, c: Children) -> Expression:
         *signs, operand = c
@@ -316,10 +316,17 @@ class Builder(Transformer[Token, Any]):
     def power(self, c: Children) -> Expression:
         if len(c) > 2 * MAX_NESTING:
             return self._binary(c)
-        result: Expression = c[-1]
-        for base in reversed(c[:-1:2]):
-            result = Binary("**", base, result, self._span([base, result]))
-        return result
+        if len(c) == 1:
+            return cast(Expression, c[0])
+        # As in Python, 2 ** -3 ** 4 is 2 ** -(3 ** 4): a sign is for all that stands behind it.
+        result: Expression | None = None
+        for exponent in reversed(c[2::2]):
+            *signs, base = exponent.items
+            if result is not None:
+                base = Binary("**", base, result, self._span([base, result]))
+            result = self._unary([*signs, base])
+        assert result is not None
+        return Binary("**", c[0], result, self._span([c[0], result]))
 
     def postfix(self, c: Children) -> Expression:
         result: Expression = c[0]
@@ -363,6 +370,9 @@ class Builder(Transformer[Token, Any]):
         return cast(Pattern, c[0])
 
     def name(self, c: Children) -> Name:
+        if len(c[0]) > MAX_NAME:
+            message = f"a name has at most {MAX_NAME} characters"
+            self.diagnostics.add(Diagnostic("too-large", message, self._token(c[0])))
         return Name(str(c[0]), self._token(c[0]))
 
     # literals
@@ -386,6 +396,11 @@ class Builder(Transformer[Token, Any]):
         close = {u.lower(): u for u in _UNITS}.get(unit.lower())
         known = "K, M, G, T, B, KB, MB, GB, TB, KiB, MiB, GiB, TiB and %"
         help_ = f"did you mean `{close}`?" if close else f"the units are {known}"
+        if parts := re.findall(r"x([A-Za-z_?]\w*|\d+)", unit):
+            # `3xN` is one word to the lexer.
+            digits = span.text.removesuffix(unit)
+            if digits + "".join(f"x{p}" for p in parts) == span.text:
+                help_ = f"a shape with names in it is written `[{', '.join([digits, *parts])}]`"
         self.diagnostics.add(
             Diagnostic("bad-number", f"`{unit}` is no unit of a number", span, help=(help_,))
         )

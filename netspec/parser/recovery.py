@@ -12,6 +12,7 @@ from netspec.parser.builder import Builder
 from netspec.parser.tokens import CLOSERS, OPENERS, span_of
 from netspec.parser.words import KEYWORDS, STATEMENTS, WORDS, describe, expected
 from netspec.source import Source, Span
+from netspec.suggest import did_you_mean
 from netspec.syntax import Comment, Definition, Import
 
 MAX_ERRORS = 20
@@ -82,10 +83,15 @@ class Run:
         opener = self._innermost_opener()
         if opener is not None:
             closer = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}[opener.type]
-            if token.type == "$END" or (token.type in CLOSERS and str(token) != closer):
+            if self._misses(OPENERS[opener.type], closer, opener, token):
                 others = (Label(span_of(self.source, opener), f"this `{opener}` is still open"),)
         previous = self.tokens[position - 1] if position else None
-        if token.type in KEYWORDS and previous is not None and "NAME" in self._acceptable():
+        acceptable = self._acceptable()
+        if token.type == "ELSE" and "LET" in acceptable:
+            help_ = ("an `else` stands right behind the block of its `if`",)
+        elif {"NET", "MODULE"} <= acceptable and "NAME" not in acceptable:
+            help_ = did_you_mean(str(token), ("net", "module", "import"))
+        elif token.type in KEYWORDS and previous is not None and "NAME" in self._acceptable():
             help_ = (f"`{token}` is a word of the language and can't be a name",)
         elif token.type == "COLON" and previous is not None and str(previous) in WORDS:
             help_ = (f"`{previous}` is a word of the language and can't be a name",)
@@ -100,6 +106,15 @@ class Run:
                 help=help_,
             )
         )
+
+    def _misses(self, kind: str, closer: str, opener: Token, found: Token) -> bool:
+        """Whether it is likely that the bracket should have been closed before this token."""
+        if found.type == "$END" or (found.type in CLOSERS and str(found) != closer):
+            return True
+        acceptable = self._acceptable()
+        if kind not in acceptable or "LET" in acceptable:  # a block goes over many lines
+            return False
+        return found.line != opener.line or found.type in ("LBRACE", "ARROW")
 
     def _acceptable(self) -> set[str]:
         """The kinds of token that could come next."""

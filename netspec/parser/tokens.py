@@ -11,10 +11,18 @@ from netspec.syntax import Comment
 
 MAX_SIZE = 8 * 2**20
 """Longest text that is read, in characters."""
+MAX_TOKENS = 500_000
+"""Most words and signs of a text."""
+MAX_STRAY = 20
+"""Most characters out of place that are spoken of."""
+MAX_NAME = 200
+"""Longest name, in characters."""
 MAX_NESTING = 60
 """Most brackets that may be open at once."""
 MAX_REPEATED_SIGNS = 60
 """Most signs or `not`s in front of one operand."""
+MAX_OPERATORS = 1_000
+"""Most operators of an expression, those of the expressions around it counted."""
 
 OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 CLOSERS = {"RPAR", "RSQB", "RBRACE"}
@@ -28,6 +36,8 @@ def span_of(source: Source, token: Token) -> Span:
 def tokens_of(
     lark: Lark, source: Source, comments: list[Comment], diagnostics: Diagnostics
 ) -> list[Token]:
+    """All tokens; behind a character that has no place in the language it goes on."""
+
     def comment(token: Token) -> Token:
         span = span_of(source, token)
         line = source.text.rfind("\n", 0, span.start) + 1
@@ -36,40 +46,102 @@ def tokens_of(
         return token
 
     lark.lexer_conf.callbacks["COMMENT"] = comment
+    text = source.text
     tokens: list[Token] = []
-    try:
-        # Lark's own lexer of these callbacks; the text is lexed once, ahead of the parser.
-        tokens.extend(lark.lex(source.text, dont_ignore=False))
-    except UnexpectedCharacters as error:
-        offset = error.pos_in_stream or 0
-        char = source.text[offset]
-        message, help_ = f"{char!r} has no place in the language", ""
-        if char == '"':
-            message = "this string has no end on its line"
-            help_ = 'close it with `"`; write `\\n` for a line break'
-        diagnostics.add(
-            Diagnostic(
-                "syntax", message, Span(source, offset, offset + 1), help=(help_,) if help_ else ()
-            )
-        )
+    # Each stray character costs a walk over the text, which may be long.
+    for _ in range(MAX_STRAY if len(text) < 2**18 else 2):
+        tokens = []
+        comments.clear()
+        try:
+            # Lark's own lexer of these callbacks; the text is lexed once, ahead of the parser.
+            for token in lark.lex(text, dont_ignore=False):
+                tokens.append(token)
+                if len(tokens) > MAX_TOKENS:
+                    message = f"{source.name} has more than {MAX_TOKENS:,} words and signs"
+                    diagnostics.add(Diagnostic("too-large", message, span_of(source, token)))
+                    break
+        except UnexpectedCharacters as error:
+            text = _without_stray(source, text, error.pos_in_stream or 0, diagnostics)
+            continue
+        break
     return tokens
+
+
+def _without_stray(source: Source, text: str, offset: int, diagnostics: Diagnostics) -> str:
+    """Report a character that begins no token, and give the text with something in its place."""
+    char = text[offset]
+    end = offset + 1
+    message, mend = f"{_spelled(char)} has no place in the language", ""
+    if char == '"':
+        message = "this string has no end on its line"
+        mend = 'close it with `"`; write `\\n` for a line break'
+        stop = text.find("\n", offset)
+        end = len(text) if stop < 0 else stop
+    elif char in _LOOKALIKES:
+        mend = f"did you mean `{_LOOKALIKES[char]}`?"
+    help_ = (mend,) if mend else ()
+    diagnostics.add(Diagnostic("syntax", message, Span(source, offset, end), help=help_))
+    # A string stays one, so that what is around it is not taken for a fault.
+    filler = '"' + "_" * (end - offset - 2) + '"' if end - offset > 1 else " "
+    return text[:offset] + filler + text[end:]
+
+
+_LOOKALIKES = {
+    "’": '"',
+    "“": '"',
+    "”": '"',
+    "'": '"',
+    "–": "-",
+    "−": "-",
+    "→": "->",
+    "×": "x",
+    "|": "or",
+    "&": "and",
+    "!": "not",
+}
+
+
+def _spelled(char: str) -> str:
+    return f"`{char}`" if char.isprintable() and not char.isspace() else repr(char).strip("'")
 
 
 def nesting_is_bounded(source: Source, tokens: list[Token], diagnostics: Diagnostics) -> bool:
     """Whether a recursive walk over the tree is safe. The only rules that nest have brackets."""
-    depth = signs = 0
+    depth = signs = operators = 0
+    outer: list[int] = []
     for token in tokens:
-        if token.type in OPENERS:
+        kind = token.type
+        signs = signs + 1 if kind in ("ADD", "NOT") else 0
+        what = ""
+        around = outer[-1] if outer else 0
+        if kind in OPENERS:
             depth += 1
-        elif token.type in CLOSERS:
+            outer.append(around if kind == "LBRACE" else operators)
+        elif kind in CLOSERS:
             depth -= 1
-        signs = signs + 1 if token.type in ("ADD", "NOT") else 0
-        if depth > MAX_NESTING or signs > MAX_REPEATED_SIGNS:
+            operators = outer.pop() if outer else 0
+        elif kind in _OPERATORS:
+            operators += 1
+            if operators > MAX_OPERATORS:
+                what = f"an expression has at most {MAX_OPERATORS:,} operators"
+        elif kind not in _INSIDE:
+            # Another expression begins, with the operators of those around it alone.
+            operators = around
+        if depth > MAX_NESTING:
             what = f"at most {MAX_NESTING} brackets may be open at once"
-            if signs:
-                what = f"at most {MAX_REPEATED_SIGNS} signs may stand before a value"
+        if signs > MAX_REPEATED_SIGNS:
+            what = f"at most {MAX_REPEATED_SIGNS} signs may stand before a value"
+        if what:
             diagnostics.add(
                 Diagnostic("too-deep", f"this is nested too deeply: {what}", span_of(source, token))
             )
             return False
     return True
+
+
+_OPERATORS = {"ADD", "MULTIPLY", "POWER", "NOT"}
+# What may stand between the operators of one expression.
+_INSIDE = {
+    *("NAME", "NUMBER", "STRING", "SHAPE", "TRUE", "FALSE", "NONE", "DOT", "COMPARE", "AND", "OR"),
+    *("IF", "ELSE", "IN", "IMPORT", "NET", "MODULE"),
+}

@@ -8,15 +8,16 @@ from math import prod
 import numpy as np
 
 from netspec.ops import Tensor
-from netspec.weights.files import Array
+from netspec.weights.common import Array
 
 
 def fresh(wanted: Mapping[str, Tensor], seed: int = 0, varied: bool = False) -> dict[str, Array]:
-    """Float32 tensors, the same for the same seed.
+    """Float32 tensors of the wanted shapes, the same for the same seed.
 
-    Filters are Kaiming-normal with fan-in (He et al. 2015, arXiv:1502.01852, section 2.2), factors
-    1, shifts 0. With `varied`, factors and shifts are random as well, so that a tensor in the
-    wrong place shows.
+    Filters are Kaiming-normal with fan-in (He et al. 2015, arXiv:1502.01852, section 2.2): of mean
+    0 and variance 2 / n, where n is the product of all dimensions but the first. Factors and
+    variances are 1, shifts and means 0. With `varied`, the former are uniform in 0.5..1.5 and the
+    latter normal with deviation 0.1, so that a tensor in the wrong place shows.
     """
     rng = np.random.default_rng(seed)
     tensors: dict[str, Array] = {}

@@ -2,61 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from netspec.diagnostics import Diagnostic, SpecError
 from netspec.ops import Tensor
-from netspec.suggest import did_you_mean
-from netspec.weights.files import Array
+from netspec.weights.common import Array
 
 MOST = 20
 """Most names of a kind that are listed."""
+MOST_HINTS = 5
+"""Most missing names for which a left-over one is offered."""
+MOST_COMPARED = 1000
+"""Most left-over names that a missing one is compared with, which is slow."""
 
 
 def check(
     found: Mapping[str, Array], wanted: Mapping[str, Tensor], source: str, net: str
 ) -> dict[str, Array]:
-    """The wanted tensors as float32, in the order of the net.
+    """The wanted tensors as C-contiguous float32 of the wanted shapes, in the order of the net.
 
-    Raises SpecError, with a list of all that is missing, left over or misshapen, where `found` is
-    not just that. Counters of PyTorch's batch norms may be left over.
+    They may share memory with `found`. Raises one SpecError (weights-mismatch), which lists all
+    that is missing, left over, misshapen or no finite number, where `found` is not just what is
+    wanted. Counters of PyTorch's batch norms may be left over.
     """
-    missing = [name for name in wanted if name not in found]
-    left_over = [
-        name for name in found if name not in wanted and not name.endswith(".num_batches_tracked")
-    ]
-    misshapen = []
+    fitting: dict[str, Array] = {}
+    missing, misshapen, unusable = [], [], []
     for name, tensor in wanted.items():
         if name not in found:
+            missing.append(name)
             continue
         array = found[name]
         if array.shape != tuple(tensor.shape):
-            shapes = _shape(array.shape), _shape(tensor.shape)
+            shapes = _text(array.shape), _text(tensor.shape)
             misshapen.append(f"{name} is {shapes[0]}, the net needs {shapes[1]}")
         elif array.dtype.kind not in "fiu":
-            misshapen.append(f"{name} holds no numbers, but {array.dtype}")
-        elif not np.isfinite(array).all():
-            misshapen.append(f"{name} has elements that are not finite")
-    if not (missing or left_over or misshapen):
-        return {n: np.ascontiguousarray(found[n], dtype=np.float32) for n in wanted}
-    counts = ((missing, "missing"), (left_over, "left over"), (misshapen, "misshapen"))
-    summary = ", ".join(f"{len(names)} {what}" for names, what in counts if names)
-    notes = [
-        *_listed([f"{name} is missing" for name in missing]),
-        *_listed([f"{name} is left over" for name in left_over]),
-        *_listed(misshapen),
+            unusable.append(f"{name} holds no real numbers, but {array.dtype}")
+        else:
+            with np.errstate(over="ignore"):
+                fitting[name] = np.asarray(array, dtype=np.float32, order="C")
+            if not np.isfinite(fitting[name]).all():
+                unusable.append(f"{name} has elements that are not finite in float32")
+    left_over = [
+        name for name in found if name not in wanted and not name.endswith(".num_batches_tracked")
     ]
-    help_ = did_you_mean(missing[0], left_over) if missing and left_over else ()
-    message = f"{source} does not hold the weights of {net}: {summary}"
-    raise SpecError([Diagnostic("weights-mismatch", message, notes=tuple(notes), help=help_)])
+    if not (missing or left_over or misshapen or unusable):
+        return fitting
+    kinds = (
+        ("missing", [f"{name} is missing" for name in missing]),
+        ("left over", [f"{name} is left over" for name in left_over]),
+        ("misshapen", misshapen),
+        ("unusable", unusable),
+    )
+    summary = ", ".join(f"{len(lines)} {kind}" for kind, lines in kinds if lines)
+    notes = tuple(line for kind, lines in kinds for line in _listed(lines, kind))
+    message = f"{source} does not fit {net}: {summary}"
+    help_ = _renamed(missing, left_over, found, wanted)
+    raise SpecError([Diagnostic("weights-mismatch", message, notes=notes, help=help_)])
 
 
-def _shape(shape: tuple[int, ...]) -> str:
+def _renamed(
+    missing: Sequence[str],
+    left_over: Sequence[str],
+    found: Mapping[str, Array],
+    wanted: Mapping[str, Tensor],
+) -> tuple[str, ...]:
+    """Which left-over array may be a missing one: of its shape, and with a name like its."""
+    from difflib import get_close_matches
+
+    by_shape: dict[tuple[int, ...], list[str]] = {}
+    for name in left_over:
+        if len(name) <= 200:
+            by_shape.setdefault(found[name].shape, []).append(name)
+    hints: list[str] = []
+    for name in missing[:MOST]:
+        choices = by_shape.get(tuple(wanted[name].shape), [])
+        near = (
+            get_close_matches(name, choices[:MOST_COMPARED], 1) if len(hints) < MOST_HINTS else []
+        )
+        if near:
+            choices.remove(near[0])
+            hints.append(f"is `{near[0]}` what the net calls `{name}`?")
+    return tuple(hints)
+
+
+def _text(shape: Sequence[int]) -> str:
     return "x".join(str(int(d)) for d in shape) or "a single number"
 
 
-def _listed(names: list[str]) -> list[str]:
-    more = len(names) - MOST
-    return [*names[:MOST], *([f"and {more} more"] if more > 0 else [])]
+def _listed(lines: Sequence[str], kind: str) -> list[str]:
+    more = len(lines) - MOST
+    return [*lines[:MOST], *([f"{more} more {_are(more)} {kind}"] if more > 0 else [])]
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

@@ -33,6 +33,9 @@ def filters(expression: str, before: str = "") -> int:
         ("1KiB", 1024),
         ("2 ** 3 ** 2 // 100", 5),
         ("-2 ** 2 + 9", 5),
+        ("1 / 2 ** -3", 8),
+        ("2 ** -3 ** 2 * 2 ** 12", 8),
+        ("-2 ** --2 + 9", 5),
         ("2 + 3 * 4", 14),
         ("(2 + 3) * 4", 20),
         ("7 // 2", 3),
@@ -265,3 +268,39 @@ def test_words_that_start_a_file_are_free_as_names() -> None:
     assert paths(net_of(body("net: relu\nimport: relu\nmodule: relu(net)"))) == [
         *("net", "import", "module"),
     ]
+
+
+def test_what_a_faulty_block_would_have_made_is_not_missed() -> None:
+    assert codes(body("if data.hight > 3 { a: relu b[1]: relu }\nadd(a, b1, b[2])")) == [
+        "unknown-name"
+    ]
+    assert codes(body("for i in 1..n { if true { b[i]: relu } }\nrelu(b2)")) == ["unknown-name"]
+    assert codes('import "none.net"\n' + body("block -> other { a: 3 }")) == ["unknown-module"]
+
+
+def test_promises_of_sound_values_are_checked_beside_faults() -> None:
+    text = body("a: conv { filters: 0 kernel: 1 }\nb: relu(data)\nexpect b: 1x1x1\nexpect a: 3x?x?")
+    assert codes(text) == ["out-of-range", "unmet-expect"]
+
+
+def test_truth_values_are_no_numbers_as_arguments_either() -> None:
+    module = "module m(l) { input x if l[0] == 1 { relu } else { softmax } }\n"
+    net = net_of(module + body("m { l: [1] } m { l: [true] }"))
+    assert paths(net) == ["m_1.relu_1", "m_2.softmax_1"]
+
+
+def test_fields_of_an_input_may_be_parameters() -> None:
+    text = 'net n(order = "bgr", side = 256) { input data: 3x8x8 { channels: order resize: side }\n'
+    net = net_of(text + "relu }")
+    assert net.preprocessing[0] is not None
+    assert (net.preprocessing[0].channels, net.preprocessing[0].resize) == ("bgr", 256)
+
+
+def test_warnings_of_use_are_not_given_for_a_faulty_net() -> None:
+    assert codes(body("a: relu\nconv { filters: 3 kernel: 99 }")) == ["window-too-large"]
+
+
+def test_a_setting_is_one_expression() -> None:
+    text = "net n(a = 1) { input data: 3x8x8\n conv { filters: a kernel: 1 } }"
+    for setting in ("1 }\nmodule m {", "1 let b = 2", "", "1 # c\n }", "@", "relu(", "9**9**9"):
+        assert "wrong-type" in codes(text, {"a": Setting(setting)}), setting

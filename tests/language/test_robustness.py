@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tracemalloc
+import resource
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netspec import render
+from netspec.diagnostics import Diagnostics
 from netspec.driver import bundled
+from netspec.program import read_source
 
 from ..helpers import body, checked
 
@@ -21,6 +23,19 @@ DOUBLES = "module m0 { input x\n relu }\n" + "".join(
 )
 NESTED_LISTS = "let a0 = [1]\n" + "".join(
     f"let a{i} = [a{i - 1}, a{i - 1}]\n" for i in range(1, 60)
+)
+ROW = "(" + "-" * 40 + "@" + "**-1" * 40 + "*1" * 40 + "+1" * 40 + ")"
+
+
+def nested(pattern: str, times: int) -> str:
+    text = "1"
+    for _ in range(times):
+        text = pattern.replace("@", text)
+    return text
+
+
+LONG_LIST = "let b0 = [1, 2, 3, 4, 5, 6, 7, 8]\n" + "".join(
+    f"let b{i} = {' + '.join([f'b{i - 1}'] * 8)}\n" for i in range(1, 5)
 )
 ATTACKS = {
     "endless loop": body("for i in 0..1_000_000_000 { relu }"),
@@ -55,6 +70,34 @@ ATTACKS = {
     "nested lists": body(NESTED_LISTS + "let b = a59 == a58\nfor i in a59 { relu }"),
     "many layers": body("for i in 0..300000 { c[i]: relu }"),
     "many errors": body("for i in 0..300000 { c[i]: conv { filters: 0 kernel: 1 } }"),
+    "rows of operators in brackets": body(f"let a = {nested(ROW, 55)}\nrelu"),
+    "nots in brackets": body(f"let a = {nested('(' + 'not ' * 50 + '(@ < 1))', 28)}\nrelu"),
+    "large kernel": body("conv { filters: 3  kernel: 2_000_000_000 }"),
+    "large pooling": body("maxpool { kernel: 2_000_000_000 }"),
+    "large dilation": body("conv { filters: 3  kernel: 3  dilation: 2_000_000_000 }"),
+    "large pad": body("conv { filters: 3  kernel: 3  pad: 2_000_000_000 }"),
+    "large groups": body("conv { filters: 2_000_000_000  kernel: 1  groups: 1_999_999_999 }"),
+    "long list in a loop": body(LONG_LIST + "for i in 0..99999 { if 0 in b4 { } }\nrelu"),
+    "long list as argument": "module m(l) { input x\n relu }\n"
+    + body(LONG_LIST + "for i in 0..99999 { a[i]: m { l: b4 } }"),
+    "unknown names": body(
+        "\n".join(f"abcdef{i}: relu" for i in range(3000))
+        + "\n"
+        + "\n".join(f"x{i}: relu(abcdeg{i}z)" for i in range(3000))
+    ),
+    "unmet promises": body(
+        "\n".join(f"a{i}: relu" for i in range(3000)) + "\nexpect params == 1" * 3000
+    ),
+    "promises of a long chain": body("a: relu" + " -> relu" * 3000 + "\nexpect macs(a) < 0" * 3000),
+    "long name": body("for i in 0..20000 { " + "a" * MANY + "[i]: relu }"),
+    "wide concat": body(
+        "\n".join(f"a{i}: conv(data) {{ filters: 3 kernel: {i % 4 + 1} }}" for i in range(1000))
+        + "\n"
+        + ("concat(" + ",".join(f"a{i}" for i in range(1000)) + ")\n") * 10
+    ),
+    "open braces": "{" * 200_000,
+    "many words": "a " * 500_100,
+    "stray characters": "@" * 100_000,
     "control characters": "\x1b[2J net n { \x07 } \0",
     "open string": body('"abc\n relu'),
     "empty": "",
@@ -63,18 +106,45 @@ ATTACKS = {
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_attacks(name: str) -> None:
-    tracemalloc.start()
-    try:
-        net, found = checked(ATTACKS[name])
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    # In KiB; the most that the process ever held.
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    net, found = checked(ATTACKS[name])
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert (net is None) == any(d.severity == "error" for d in found)
-    assert peak < 1.5e9
+    assert grown < 700 * 2**10
     for diagnostic in found:
         shown = render.text(diagnostic)
         assert len(shown) < 5_000
         assert "\x1b" not in shown
+
+
+def test_any_depth_that_is_accepted_can_be_walked() -> None:
+    for times in range(1, 60, 7):
+        net, found = checked(body(f"let a = {nested('(-@ * 2 + 1)', times)}\nrelu"))
+        assert net is not None or {d.code for d in found} <= {"too-deep", "too-large"}
+
+
+def test_a_device_has_no_end() -> None:
+    diagnostics = Diagnostics()
+    assert read_source(Path("/dev/zero"), diagnostics) is None
+    assert [d.code for d in diagnostics] == ["unreadable-file"]
+
+
+def test_line_breaks_and_marks_of_other_systems(tmp_path: Path) -> None:
+    file = tmp_path / "a.net"
+    text = body('relu\n# c\nexpect data: 3x32x32 "m"')
+    results = []
+    for content in (
+        text.encode(),
+        text.replace("\n", "\r\n").encode(),
+        text.replace("\n", "\r").encode(),
+        text.encode("utf-8-sig"),
+    ):
+        file.write_bytes(content)
+        source = read_source(file, Diagnostics())
+        assert source is not None
+        results.append(source.text)
+    assert results == [text] * 4
 
 
 # What is only large, not wrong, goes through.

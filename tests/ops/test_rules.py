@@ -26,7 +26,7 @@ from netspec.ops import (
     attributes,
 )
 from netspec.ops.window import positions, same_pads
-from netspec.symbolic import Dim, Parameter, evaluate
+from netspec.symbolic import Dim, Parameter, evaluate, python
 
 SIZES = st.integers(1, 14)
 SMALL = st.integers(1, 4)
@@ -221,22 +221,30 @@ def test_declarations_are_complete() -> None:
             assert str(a.kind)
 
 
-@given(st.lists(st.tuples(st.sampled_from("+-*%/"), st.integers(1, 9), st.booleans()), max_size=6))
-def test_numbers_remember_how_they_were_made(steps: list[tuple[str, int, bool]]) -> None:
-    value: int = Dim(6, Parameter("n"))
-    for operator, operand, symbolic in steps:
-        other: int = Dim(operand, Parameter("m")) if symbolic else operand
-        if operator in "%/":
-            value = value % operand if operator == "%" else value // operand
-        elif operator == "+":
-            value = other + value
+STEPS = st.tuples(st.sampled_from("+-*%/"), st.integers(1, 9), st.booleans(), st.booleans())
+
+
+@given(st.lists(STEPS, max_size=8))
+def test_numbers_remember_how_they_were_made(steps: list[tuple[str, int, bool, bool]]) -> None:
+    value: int = Dim(6, Parameter("p"))
+    known = {"p": 6}
+    for i, (operator, operand, symbolic, swapped) in enumerate(steps):
+        other: int = operand
+        if symbolic:
+            known[f"q{i}"] = operand
+            other = Dim(operand, Parameter(f"q{i}"))
+        if operator == "+":
+            value = other + value if swapped else value + other
+        elif operator == "-":
+            value = other - value if swapped else value - other
+        elif operator == "*":
+            value = other * value if swapped else value * other
         else:
-            value = value - other if operator == "-" else value * other
+            value = value % other if operator == "%" else value // other
         if isinstance(value, Dim):
-            # With one symbol only, its value gives that of the expression.
-            if not any(s for _, _, s in steps):
-                assert evaluate(value.expr, lambda _: 6) == value
-    assert int(value) == value
+            assert evaluate(value.expr, lambda s: known[s.name]) == int(value)  # type: ignore[union-attr]
+            source = python(value.expr, lambda s: s.name)  # type: ignore[union-attr]
+            assert eval(source, {}, dict(known)) == int(value)
 
 
 def test_prod_of_dims_keeps_its_expression() -> None:
