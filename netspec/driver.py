@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -64,7 +65,7 @@ def check(
     parameters: Python numbers, bools, strings and lists, or text of the language as `Setting`.
     A file of modules only is fine unless `needs_net`; it gives None.
     """
-    with _room_to_recurse():
+    with _room_to_work():
         program = load(source, base, diagnostics)
         if program is None:
             return None
@@ -132,11 +133,20 @@ def _parsed(name: str, text: str, diagnostics: Diagnostics) -> Any:
 
 
 @contextmanager
-def _room_to_recurse() -> Iterator[None]:
-    """Nesting is bounded by the parser, but deeper than Python's careful default allows."""
-    before = sys.getrecursionlimit()
-    sys.setrecursionlimit(max(before, 30_000))
+def _room_to_work() -> Iterator[None]:
+    """Python's settings for the while of a check.
+
+    Nesting is bounded by the parser, but deeper than Python's careful default allows. Next to
+    nothing that a check makes is cyclic garbage, and looking for it again and again in a growing
+    tree would cost more than in proportion.
+    """
+    limit = sys.getrecursionlimit()
+    collects = gc.isenabled()
+    sys.setrecursionlimit(max(limit, 30_000))
+    gc.disable()
     try:
         yield
     finally:
-        sys.setrecursionlimit(before)
+        sys.setrecursionlimit(limit)
+        if collects:
+            gc.enable()
