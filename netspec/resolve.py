@@ -114,6 +114,7 @@ def _fields(
     call: Call, names: list[str], required: list[str], what: str, diagnostics: Diagnostics
 ) -> None:
     given: dict[str, Span] = {}
+    known = set(names)
     for f in call.fields:
         name = f.name.text
         if name in given:
@@ -125,7 +126,7 @@ def _fields(
                     others=(Label(given[name], "the first one"),),
                 )
             )
-        elif name not in names:
+        elif name not in known:
             help_ = did_you_mean(name, [n for n in names if n not in given])
             if not help_:
                 help_ = (f"it has {one_of(names)}" if names else "it has none",)
@@ -140,7 +141,7 @@ def _fields(
         given.setdefault(name, f.name.span)
     missing = [n for n in required if n not in given]
     # A misspelt field is one fault, not two.
-    if missing and all(n in names for n in given):
+    if missing and given.keys() <= known:
         diagnostics.add(
             Diagnostic(
                 "missing-field",

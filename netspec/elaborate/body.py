@@ -492,6 +492,7 @@ class Body:
                 "name all of them in one `output a, b`",
             )
         outputs: list[tuple[str, Value]] = []
+        named: set[str] = set()
         failed = False
         for item in statement.values:
             operand = self.operand(item)
@@ -501,10 +502,11 @@ class Body:
             name = ""
             if not isinstance(item, Chain):
                 name = self._output_name(item)
-            if name and any(name == n for n, _ in outputs):
+            if name and name in named:
                 self.report(
                     Diagnostic("duplicate-name", f"two outputs are called {name}", item.span)
                 )
+            named.add(name)
             outputs.append((name, operand.value))
         if failed:
             self.failed = True

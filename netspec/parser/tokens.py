@@ -11,7 +11,7 @@ from netspec.syntax import Comment
 
 MAX_SIZE = 8 * 2**20
 """Longest text that is read, in characters."""
-MAX_TOKENS = 500_000
+MAX_TOKENS = 300_000
 """Most words and signs of a text."""
 MAX_STRAY = 20
 """Most characters out of place that are spoken of."""

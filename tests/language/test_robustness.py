@@ -96,7 +96,14 @@ ATTACKS = {
         + ("concat(" + ",".join(f"a{i}" for i in range(1000)) + ")\n") * 10
     ),
     "open braces": "{" * 200_000,
-    "many words": "a " * 500_100,
+    "many words": "a " * 300_100,
+    # A repetition must not be copied as it grows.
+    "many branches": body("if false { } " + "else if false { } " * 40_000 + "relu"),
+    "many outputs": body(
+        "\n".join(f"a{i}: relu" for i in range(MANY))
+        + "\noutput "
+        + ", ".join(f"a{i}" for i in range(MANY))
+    ),
     "stray characters": "@" * 100_000,
     "control characters": "\x1b[2J net n { \x07 } \0",
     "open string": body('"abc\n relu'),
