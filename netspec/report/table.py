@@ -1,11 +1,14 @@
-"""The parameter and size table: as text, markdown, CSV, and data for JSON."""
+"""The parameter and size table: as text, markdown, CSV, and data for JSON.
+
+Text and markdown print sizes in MB of 10^6 bytes; CSV and JSON hold plain numbers.
+"""
 
 from __future__ import annotations
 
 import io
 from typing import Any
 
-from netspec.cost import RULE, activation_bytes, sizes
+from netspec.cost import RULE, UNIT, activation_bytes, sizes
 from netspec.ir import Net
 from netspec.ops import Shape
 from netspec.ops import text as shape_text
@@ -27,9 +30,8 @@ def text(net: Net, depth: int | None = None) -> str:
             for i, (cell, w) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(parts).rstrip())
-    lines.insert(len(lines) - 1, "")
     lines += ["", *(f"{name:<11}  {value}" for name, value in _summary(net))]
-    return "\n".join([*lines, "", RULE]) + "\n"
+    return "\n".join([*lines, "", UNIT, RULE]) + "\n"
 
 
 def _title(net: Net) -> str:
@@ -39,8 +41,8 @@ def _title(net: Net) -> str:
 
 
 def _summary(net: Net) -> list[tuple[str, str]]:
-    listed = "   ".join(f"{_megabytes(n)} {name}" for name, n in sizes(net).items())
-    peak = f"{_megabytes(activation_bytes(net))} alive at most, float32, one input"
+    listed = "   ".join(f"{_bytes(n)} {name}" for name, n in sizes(net).items())
+    peak = f"{_bytes(activation_bytes(net))} alive at most, float32, batch 1"
     return [("size", listed), ("activations", peak)]
 
 
@@ -62,12 +64,13 @@ def _share(part: int, whole: int) -> str:
 
 
 def _millions(n: int) -> str:
-    return f"{n / 1e6:,.1f} M"
+    """In millions, or exactly where that would round a small number away."""
+    return f"{n / 1e6:,.1f} M" if n >= 100_000 else f"{n:,}"
 
 
-def _megabytes(n: int) -> str:
-    """Bytes in MB of 10^6 bytes."""
-    return f"{n / 1e6:,.2f} MB"
+def _bytes(n: int) -> str:
+    """Bytes in MB of 10^6 bytes, or as they are where that would round a few away."""
+    return f"{n / 1e6:,.2f} MB" if n >= 100_000 else f"{n:,} bytes"
 
 
 def markdown(net: Net, depth: int | None = None) -> str:
@@ -78,7 +81,7 @@ def markdown(net: Net, depth: int | None = None) -> str:
     for row in rows(net, depth):
         cells = (
             row.name,
-            row.op,
+            row.op.replace("|", "\\|"),
             shape_text(row.output),
             f"{row.params:,}",
             _share(row.params, net.params),
@@ -89,7 +92,7 @@ def markdown(net: Net, depth: int | None = None) -> str:
     lines.append(f"| **total** | | | **{net.params:,}** | | **{net.macs:,}** | |")
     lines.append("")
     lines += [f"{name}: {value}  " for name, value in _summary(net)]
-    return "\n".join([*lines, "", RULE]) + "\n"
+    return "\n".join([*lines, "", f"{UNIT}  ", RULE]) + "\n"
 
 
 def csv(net: Net, depth: int | None = None) -> str:
@@ -107,7 +110,10 @@ def csv(net: Net, depth: int | None = None) -> str:
 
 
 def data(net: Net) -> dict[str, Any]:
-    """Every primitive layer and the totals, ready for JSON; sizes and activations in bytes."""
+    """Every primitive layer and the totals, ready for JSON; sizes and activations in bytes.
+
+    Numbers are plain ints, none that remembers how the spec came to it.
+    """
     return {
         "net": net.name,
         "layers": [
@@ -116,14 +122,14 @@ def data(net: Net) -> dict[str, Any]:
                 "op": layer.op.keyword,
                 "inputs": [_dims(v.shape) for v in layer.inputs],
                 "output": _dims(layer.outputs[0].shape),
-                "params": layer.params,
-                "macs": layer.macs,
+                "params": int(layer.params),
+                "macs": int(layer.macs),
             }
             for layer in net.layers
         ],
         "total": {
-            "params": net.params,
-            "macs": net.macs,
+            "params": int(net.params),
+            "macs": int(net.macs),
             "size": sizes(net),
             "activations": activation_bytes(net),
         },
