@@ -28,17 +28,16 @@ def elaborate(
     """
     assert program.net is not None
     run = Run(diagnostics)
-    body = Body(run, program.net, ())
+    body = Body(run, program.net, (), None)
     block = None
+    complete = False
     try:
         body.net_parameters(settings)
         block = body.run_block([])
+        complete = True
     except TooMuch:
         pass  # said already
-    for warning in run.warnings:
-        # What a faulty spec does not use may well be used once it is mended.
-        if warning.code == "unmet-prefer" or not diagnostics.failed:
-            diagnostics.add(warning)
+    run.finish(complete)
     if block is None or diagnostics.failed:
         return None
     definition = program.net.definition

@@ -10,6 +10,7 @@ from typing import Any, cast
 from netspec.budget import MAX_STEPS, TooMuch
 from netspec.diagnostics import Diagnostic, Frame, Label
 from netspec.elaborate.calls import Calls
+from netspec.elaborate.occurrences import Key, listed
 from netspec.elaborate.outside import as_parameter
 from netspec.elaborate.run import Operand, Run
 from netspec.evaluate import (
@@ -56,15 +57,21 @@ from netspec.syntax import (
 )
 from netspec.syntax import Layer as LayerStatement
 
+MAX_UNUSED = 8
+"""Most layers of one line that a warning names."""
+
 
 class Body:
     """Runs the body of one net or module once."""
 
-    def __init__(self, run: Run, module: Module, trail: tuple[Frame, ...]) -> None:
+    def __init__(self, run: Run, module: Module, trail: tuple[Frame, ...], key: Key) -> None:
         self.run = run
         self.module = module
         self.definition = module.definition
         self.trail = trail
+        self.key = key
+        self.loops: tuple[str, ...] = ()
+        """The variables of the loops that are running, as messages say them."""
         self.scope = Scope(budget=run.budget)
         self.lines: dict[str, Line | None] = {}
         self.names: dict[str, Span] = {}
@@ -78,7 +85,7 @@ class Body:
         self.current_failed = False
         self.makers: dict[Value, Node] = {}
         self.places: dict[Value, Span] = {}
-        self.promises: list[tuple[Require, Scope]] = []
+        self.promises: list[tuple[Require, Scope, tuple[str, ...]]] = []
         self.structural: set[Symbol] = set()
         self.preprocessing: list[Any] = []
         self.failed = False
@@ -86,9 +93,10 @@ class Body:
         self.calls = Calls(self)
         self.depth = 0
 
-    def inner_body(self, module: Module, frame: Frame) -> Body:
-        """The body of a module that this one uses."""
-        return Body(self.run, module, (*self.trail, frame))
+    def inner_body(self, module: Module, name: str, span: Span, key: Key) -> Body:
+        """The body of a module that this one has an instance of."""
+        frame = Frame(module.definition.name.text, name, span, self.loops)
+        return Body(self.run, module, (*self.trail, frame), key)
 
     # --- reporting -------------------------------------------------------------------------------
 
@@ -96,9 +104,13 @@ class Body:
         """Report a fault (None: one that is reported already). The block has failed."""
         self.failed = True
         if diagnostic is not None:
-            if diagnostic.code == "unknown-name" and diagnostic.span is not None:
-                diagnostic = self._nameless(diagnostic, diagnostic.span)
-            self.run.report(self._with_trail(diagnostic))
+            self.remark(diagnostic)
+
+    def remark(self, diagnostic: Diagnostic) -> None:
+        """Report a fault or warning that leaves the block as it is."""
+        if diagnostic.code == "unknown-name" and diagnostic.span is not None:
+            diagnostic = self._nameless(diagnostic, diagnostic.span)
+        self.run.report(replace(diagnostic, trail=self.trail, loops=self.loops), self.key)
 
     def _nameless(self, diagnostic: Diagnostic, span: Span) -> Diagnostic:
         """Who refers to `conv_1` has to give that layer a name first."""
@@ -108,9 +120,6 @@ class Body:
         label = Label(place, f"called {span.text} in tables, for want of a name of its own")
         help_ = (f"write `{span.text}: ` in front of the layer to name it",)
         return replace(diagnostic, others=(label,), help=help_)
-
-    def _with_trail(self, d: Diagnostic) -> Diagnostic:
-        return replace(d, trail=self.trail)
 
     def evaluator(self) -> Evaluator:
         return Evaluator(self.scope, self.lines)
@@ -213,7 +222,7 @@ class Body:
             self._check_promises(block)
         except TooMuch as error:
             if error.diagnostic is not None:
-                self.run.diagnostics.add(self._with_trail(error.diagnostic))
+                self.remark(error.diagnostic)
             raise TooMuch from None
         if self.failed or block is None:
             return None
@@ -223,17 +232,16 @@ class Body:
     def _check_promises(self, block: Block | None) -> None:
         """In a block with faults, those are checked that speak of sound values alone."""
         measures = Measures(block, self.lines)
-        for statement, scope in self.promises:
+        for statement, scope, loops in self.promises:
+            self.loops = loops
             try:
                 diagnostic = check_promise(statement, Evaluator(scope, self.lines, measures))
             except Fault as f:
                 diagnostic = f.diagnostic
-            if diagnostic is None:
-                continue
-            if diagnostic.severity == "error":
-                self.report(diagnostic)
-            else:
-                self.run.warnings.append(self._with_trail(diagnostic))
+            if diagnostic is not None:
+                # The block is sound all the same, and what uses it can be looked at.
+                self.remark(diagnostic)
+        self.loops = ()
 
     def _block(self) -> Block:
         assert self.outputs is not None
@@ -266,20 +274,27 @@ class Body:
 
     def _warn_of_unused(self, block: Block) -> None:
         needed = set(block.outputs)
+        unused = []
         for node in reversed(block.nodes):
             if needed.isdisjoint(node.outputs):
-                message = f"nothing that comes out depends on {node.name}"
-                self.run.warnings.append(
-                    self._with_trail(Diagnostic("unused-layer", message, node.span))
-                )
+                unused.append(node)
             else:
                 needed.update(node.inputs)
+        places: dict[str, Span] = {}
+        for node in reversed(unused):
+            # A chain is one line, whose name is that of its first layer.
+            places.setdefault(node.line or node.name, node.span)
+        lines: dict[Span, list[str]] = {}
+        for name, span in places.items():
+            lines.setdefault(span, []).append(name)
+        for span, names in lines.items():
+            them = listed(names[:MAX_UNUSED], len(names))
+            message = f"nothing that comes out depends on {them}"
+            self.remark(Diagnostic("unused-layer", message, span))
         for value in block.inputs:
             if value not in needed:
                 message = f"nothing that comes out depends on the input {value.name}"
-                self.run.warnings.append(
-                    self._with_trail(Diagnostic("unused-input", message, self.places[value]))
-                )
+                self.remark(Diagnostic("unused-input", message, self.places[value]))
 
     # --- statements ------------------------------------------------------------------------------
 
@@ -302,7 +317,7 @@ class Body:
             case Let():
                 self.let(statement)
             case Require():
-                self.promises.append((statement, self.scope))
+                self.promises.append((statement, self.scope, self.loops))
             case For():
                 self.for_(statement)
             case If():
@@ -339,12 +354,14 @@ class Body:
             return
         self.structural |= evaluator.used
         self.depth += 1
-        failed, failures = self.failed, 0
+        failed, failures, outer = self.failed, 0, self.loops
         for value in values:
             self.run.budget.step(statement.span)
             known = Known(value, frozenset(evaluator.used))
             self.failed = False
+            self.loops = (*outer, f"{statement.variable.text} = {describe(value)}")
             self.inner(statement.body, (statement.variable, known))
+            self.loops = outer
             failures += self.failed
             failed = failed or self.failed
             if failures > 20:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from netspec.budget import Budget, TooMuch
 from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.elaborate.occurrences import Key, Report, Uses, finished
 from netspec.ir import Block, Value
 from netspec.resolve import MAX_FAULTS
 from netspec.source import Span
@@ -21,15 +22,30 @@ class Run:
 
     def __init__(self, diagnostics: Diagnostics) -> None:
         self.diagnostics = diagnostics
-        self.blocks: dict[object, Block | None] = {}
+        self.blocks: dict[Key, Block | None] = {}
+        self.uses = Uses()
         self.budget = Budget()
-        self.warnings: list[Diagnostic] = []
+        self.errors: dict[object, Report] = {}
+        self.warnings: dict[object, Report] = {}
 
-    def report(self, diagnostic: Diagnostic) -> None:
-        """Raises TooMuch where this was one fault too many."""
-        self.diagnostics.add(diagnostic)
-        if len(self.diagnostics) >= MAX_FAULTS:
+    def report(self, diagnostic: Diagnostic, key: Key) -> None:
+        """Keep a diagnostic of the run `key`. Raises TooMuch where this was one fault too many."""
+        error = diagnostic.severity == "error"
+        kept = self.errors if error else self.warnings
+        report = kept.setdefault(diagnostic.identity, Report(diagnostic, key))
+        report.add(key, diagnostic.loops)
+        if error and len(self.diagnostics) + len(self.errors) >= MAX_FAULTS:
             raise TooMuch
+
+    def finish(self, complete: bool) -> None:
+        """Hand on what was reported; `complete` if nothing was left out at the end."""
+        uses = self.uses if complete else None
+        for report in self.errors.values():
+            self.diagnostics.add(finished(report, uses))
+        for report in self.warnings.values():
+            # What a faulty spec does not use may well be used once it is mended.
+            if report.diagnostic.code == "unmet-prefer" or not self.diagnostics.failed:
+                self.diagnostics.add(finished(report, uses))
 
 
 @dataclass(frozen=True)
