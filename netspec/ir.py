@@ -215,7 +215,7 @@ class Lives:
             if isinstance(node, Instance):
                 if node.block.layer_count:
                     inside = self._inside(node, use, last, i)
-                    passed = frozenset(self._seen(v, use) for v in node.inputs)
+                    passed = frozenset(self.seen(v, use) for v in node.inputs)
                     held = sum(v.elements for v in passed if v in live)
                     alive = total - held + node.block.lives.peak(inside)
                     yield Moment(node, alive, live, passed, inside)
@@ -228,8 +228,8 @@ class Lives:
                     del live[value]
                     total -= value.elements
 
-    def _seen(self, value: Value, use: Surroundings) -> Value:
-        """The one of equal values that stands for all of them."""
+    def seen(self, value: Value, use: Surroundings) -> Value:
+        """Of values that are equal in a use, the one that stands for them."""
         value = self.origin(value)
         place = self._places.get(value)
         return value if place is None else self.block.inputs[use.same[place]]
@@ -244,11 +244,11 @@ class Lives:
         for i, node in enumerate(self.block.nodes):
             for k, value in enumerate(node.inputs):
                 if isinstance(node, Layer) or k in node.block.lives.reads:
-                    last[self._seen(value, use)] = i
+                    last[self.seen(value, use)] = i
         for i in use.kept:
             last[self.block.inputs[i]] = len(self.block.nodes)
         for i in use.wanted:
-            last[self._seen(self.block.outputs[i], use)] = len(self.block.nodes)
+            last[self.seen(self.block.outputs[i], use)] = len(self.block.nodes)
         end: dict[int, list[Value]] = {}
         for value, i in last.items():
             end.setdefault(i, []).append(value)
@@ -258,7 +258,7 @@ class Lives:
         self, node: Instance, use: Surroundings, last: Mapping[Value, int], i: int
     ) -> Surroundings:
         """How an instance at position i uses its block."""
-        seen = [self._seen(v, use) for v in node.inputs]
+        seen = [self.seen(v, use) for v in node.inputs]
         first: dict[Value, int] = {}
         same = tuple(first.setdefault(v, k) for k, v in enumerate(seen))
         kept = frozenset(k for v, k in first.items() if last.get(v, -1) > i)

@@ -23,13 +23,15 @@ from netspec.evaluate import (
     fault,
 )
 from netspec.ir import Block, Layer, Node, Value
+from netspec.lineage import Lineage
+from netspec.measures import Measures
 from netspec.ops import OPS, Shape, text
 from netspec.ops.base import MAX_ELEMENTS
 from netspec.ops.kinds import describe
 from netspec.patterns import matches, pattern_text, shape_pattern
 from netspec.preprocessing import preprocessing
 from netspec.program import Module
-from netspec.promises import Measures, check_promise
+from netspec.promises import Verdict, check_promise
 from netspec.resolve import statements_in
 from netspec.source import Span
 from netspec.suggest import did_you_mean, one_of
@@ -226,21 +228,34 @@ class Body:
             raise TooMuch from None
         if self.failed or block is None:
             return None
+        self.run.lines[block] = self.lines
         self._warn_of_unused(block)
         return block
 
     def _check_promises(self, block: Block | None) -> None:
         """In a block with faults, those are checked that speak of sound values alone."""
-        measures = Measures(block, self.lines)
+        measures = Measures(block, self.lines, self.nodes, self.run.lines)
+        lineage = Lineage(self.nodes, self.makers, self.places)
+        unmet: list[tuple[Verdict, tuple[str, ...]]] = []
         for statement, scope, loops in self.promises:
-            self.loops = loops
             try:
-                diagnostic = check_promise(statement, Evaluator(scope, self.lines, measures))
+                verdict = check_promise(statement, Evaluator(scope, self.lines, measures))
             except Fault as f:
-                diagnostic = f.diagnostic
-            if diagnostic is not None:
-                # The block is sound all the same, and what uses it can be looked at.
-                self.remark(diagnostic)
+                verdict = Verdict(f.diagnostic)
+            if verdict.holds is not None:
+                lineage.kept.add(verdict.holds.value)
+            if verdict.diagnostic is not None:
+                unmet.append((verdict, loops))
+                for wanted in verdict.shapes:
+                    lineage.broken.setdefault(wanted.line.value, statement.span)
+        for verdict, loops in unmet:
+            diagnostic = verdict.diagnostic
+            assert diagnostic is not None
+            self.loops = loops
+            for wanted in verdict.shapes:
+                diagnostic = lineage.explain(diagnostic, wanted)
+            # The block is sound all the same, and what uses it can be looked at.
+            self.remark(diagnostic)
         self.loops = ()
 
     def _block(self) -> Block:
@@ -573,6 +588,7 @@ class Body:
         """Run a chain of calls; its line, or None where one of them fails."""
         operands: list[Operand | None] | None = None
         nodes: list[Node] = []
+        head: Node | None = None
         node: Node | None = None
         failed = False
         for i, call in enumerate(chain.calls):
@@ -605,9 +621,12 @@ class Body:
                 failed = True
                 operands = [None]
                 continue
+            if i == 0:
+                head = node
+                nodes += [n for o in operands if o is not None for n in o.nodes]
             nodes.append(node)
             operands = [Operand(node.outputs[0], call.op.span, given=False)]
-        if failed or node is None:
+        if failed or node is None or head is None:
             return None
         names: Iterable[str]
         if isinstance(node, Layer):
@@ -616,7 +635,7 @@ class Body:
             names = node.block.output_names
         results = {n: v for n, v in zip(names, node.outputs, strict=False) if n}
         span = name_span or chain.span
-        return Line(name or node.name, results, node.outputs[0], tuple(nodes), span)
+        return Line(name or node.name, results, node.outputs[0], tuple(nodes), span, head)
 
     def flowing(self, call: Call) -> Operand | None:
         if self.current is None:
@@ -637,7 +656,7 @@ class Body:
         """The value of an argument or output; None where it fails, which is reported."""
         if isinstance(argument, Chain):
             line = self.chain(argument, None, None)
-            return Operand(line.value, argument.span, given=True) if line else None
+            return Operand(line.value, argument.span, True, line.nodes) if line else None
         evaluator = self.evaluator()
         try:
             line = evaluator.line(argument)

@@ -78,9 +78,11 @@ class Uses:
         found = sum(map(self.count, keys))
         word = module.definition.name.text
         if found == total:
-            return f"in all {total:,} uses of {word}"
-        paths = islice((p for key in keys for p in self.paths(key)), MAX_LISTED)
-        text = f"in {found:,} of {total:,} uses of {word}: {listed(paths, found)}"
+            return f"in {'both' if total == 2 else f'all {total:,}'} uses of {word}"
+        text = f"in {found:,} of {total:,} uses of {word}"
+        if found > 1:
+            paths = islice((p for key in keys for p in self.paths(key)), MAX_LISTED)
+            text += f": {listed(paths, found)}"
         unknown = sum(self.count(key) for key in every if isinstance(key, _Unreached))
         return text + (f" ({unknown:,} can't be checked yet)" if unknown else "")
 

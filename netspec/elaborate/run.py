@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from netspec.budget import Budget, TooMuch
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.elaborate.occurrences import Key, Report, Uses, finished
-from netspec.ir import Block, Value
+from netspec.evaluate import Line
+from netspec.ir import Block, Node, Value
 from netspec.resolve import MAX_FAULTS
 from netspec.source import Span
 
@@ -23,6 +25,8 @@ class Run:
     def __init__(self, diagnostics: Diagnostics) -> None:
         self.diagnostics = diagnostics
         self.blocks: dict[Key, Block | None] = {}
+        self.lines: dict[Block, Mapping[str, Line | None]] = {}
+        """The names inside each block."""
         self.uses = Uses()
         self.budget = Budget()
         self.errors: dict[object, Report] = {}
@@ -54,6 +58,8 @@ class Operand:
     span: Span
     given: bool
     """Whether it stands in round brackets, and did not just flow in."""
+    nodes: tuple[Node, ...] = ()
+    """The nodes that make it there."""
 
 
 CallNames = tuple[str, str | None, str]
