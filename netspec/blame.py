@@ -49,7 +49,7 @@ def shape_fault(
         message,
         span,
         label,
-        others=origins(values, makers, places, span) + _sizes(values, makers),
+        others=_origins(values, makers, places, span) + _sizes(values, makers),
         help=tuple(help_),
     )
 
@@ -74,7 +74,7 @@ def _compare(keyword: str, values: Sequence[Value]) -> str:
     return f"{keyword} needs {equal}, but {first} and {second}"
 
 
-def origins(
+def _origins(
     values: Sequence[Value],
     makers: Mapping[Value, Node],
     places: Mapping[Value, Span],

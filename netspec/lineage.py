@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from netspec.blame import made_by, origins, settings_of, variants
+from netspec.blame import made_by, settings_of, variants
 from netspec.diagnostics import Diagnostic, Label
 from netspec.ir import Layer, Node, Value
 from netspec.ops import Op, Shape, ShapeError, attributes, text
@@ -19,11 +19,27 @@ MAX_TRIED = 20_000
 """Most layers whose shape is worked out anew in search of a mend."""
 
 
+_Step = tuple[Node, Value, Value]
+"""A node, what it makes, and what of the same kind it takes."""
+
+
+def _resizes(step: _Step) -> bool:
+    return step[1].shape[1:] != step[2].shape[1:]
+
+
+@dataclass(frozen=True)
+class _Told:
+    others: tuple[Label, ...] = ()
+    notes: tuple[str, ...] = ()
+    help: tuple[str, ...] = ()
+
+
 @dataclass
 class Lineage:
     """The layers of one block, and what its promises say of shapes.
 
-    `kept` are values that are as promised, `broken` those that are not, with the promise's place.
+    `kept` are values that are as promised, `broken` those whose height or width is not, with the
+    promise's place. `prefix` is the path of the instance that the block is inside of.
     """
 
     nodes: Sequence[Node]
@@ -31,95 +47,86 @@ class Lineage:
     places: Mapping[Value, Span]
     kept: set[Value] = field(default_factory=set)
     broken: dict[Value, Span] = field(default_factory=dict)
+    prefix: str = ""
+
+    def note(self, wanted: Iterable[Wanted], place: Span) -> None:
+        """Keep that the promise at this place is not met."""
+        for one in wanted:
+            if _misses_size(one):
+                self.broken.setdefault(one.line.value, place)
 
     def explain(self, diagnostic: Diagnostic, wanted: Wanted) -> Diagnostic:
         """The diagnostic of an unmet promise, with how the shape came about."""
-        value, pattern = wanted.line.value, wanted.pattern
+        value, within = wanted.line.value, wanted.line.within
         home = self
-        if wanted.line.within is not None and value not in self.makers:
-            nodes = wanted.line.within.nodes
-            makers = {v: n for n in nodes for v in n.outputs}
-            home = replace(self, nodes=nodes, makers=makers, places={})
-        assert diagnostic.span is not None
-        if len(pattern) != len(value.shape):
-            return home._told(
-                diagnostic, origins((value,), home.makers, home.places, _here(diagnostic))
-            )
-        if len(pattern) == 3 and not matches(value.shape[1:], pattern[1:]):
-            return home._size(diagnostic, wanted.line.name, value, pattern)
-        return home._channels(diagnostic, value, pattern)
-
-    def _told(
-        self,
-        diagnostic: Diagnostic,
-        labels: tuple[Label, ...] = (),
-        notes: tuple[str, ...] = (),
-        help: tuple[str, ...] = (),
-    ) -> Diagnostic:
+        if within is not None and value not in self.makers:
+            makers = {v: n for n in within.nodes for v in n.outputs}
+            prefix, dot, _ = wanted.line.name.rpartition(".")
+            home = replace(self, nodes=within.nodes, makers=makers, places={}, prefix=prefix + dot)
+        told = home._size(wanted) if _misses_size(wanted) else home._elsewhere(wanted)
         return replace(
             diagnostic,
-            others=diagnostic.others + labels,
-            notes=diagnostic.notes + notes,
-            help=diagnostic.help + help,
+            others=diagnostic.others + tuple(o for o in told.others if o.span != diagnostic.span),
+            notes=diagnostic.notes + told.notes,
+            help=diagnostic.help + told.help,
         )
 
-    # --- channels, or the length of a vector -----------------------------------------------------
-
-    def _channels(self, diagnostic: Diagnostic, value: Value, pattern: Pattern) -> Diagnostic:
-        labels = origins((value,), self.makers, self.places, _here(diagnostic))
+    def _elsewhere(self, wanted: Wanted) -> _Told:
+        """For channels, the length of a vector, or another number of dimensions."""
+        value, pattern = wanted.line.value, wanted.pattern
         node = made_by(value, self.makers)
+        place = node.span if node else self.places.get(value)
+        if place is None:
+            return _Told()
+        how = settings_of(node)
+        label = f"{wanted.line.name} is {text(value.shape)} from here" + (f": {how}" if how else "")
         help_: tuple[str, ...] = ()
-        if isinstance(node, Layer):
-            for name in ("filters", "units"):
-                if any(a.name == name for a in attributes(type(node.op))):
-                    place = f"at {node.line or node.name} (line {node.span.line})"
-                    help_ = (f"`{name}: {pattern[0]}` {place} makes it so",)
-        return self._told(diagnostic, labels, help=help_)
+        if isinstance(node, Layer) and len(pattern) == len(value.shape):
+            own = {a.name for a in attributes(type(node.op))}
+            for name in own & {"filters", "units"}:
+                help_ = (f"`{name}: {pattern[0]}` {self._at(node)} makes it so",)
+        return _Told((Label(place, label),), (), help_)
 
-    # --- height and width ------------------------------------------------------------------------
+    def _at(self, node: Node) -> str:
+        return f"at {self.prefix}{node.line or node.name} (line {node.span.line})"
 
-    def _size(
-        self, diagnostic: Diagnostic, name: str, value: Value, pattern: Pattern
-    ) -> Diagnostic:
-        changes = self._changes(value)
+    def _size(self, wanted: Wanted) -> _Told:
+        """For height and width: the layers on the way that change them."""
+        value, name = wanted.line.value, wanted.line.name
+        steps = self._steps(value)
+        changes = [step for step in steps if _resizes(step)]
         if not changes:
-            labels = origins((value,), self.makers, self.places, _here(diagnostic))
-            return self._told(diagnostic, labels)
-        sizes = [f"{v.name} {text(v.shape[1:])}" for _, v, _ in reversed(changes)]
-        first = changes[-1][2]
-        shown = ", ".join(sizes[-MAX_STEPS:])
-        if len(sizes) <= MAX_STEPS:
-            shown = f"{first.name} {text(first.shape[1:])}, {shown}"
-        notes = (f"height and width on the way: {shown}",) if len(changes) > 1 else ()
-        for place, (_, _, before) in enumerate(changes):
+            return self._elsewhere(wanted)
+        notes: list[str] = []
+        if len(changes) > 1:
+            way = [changes[-1][2], *(after for _, after, _ in reversed(changes))]
+            shown = [f"{self.prefix}{v.name} {text(v.shape[1:])}" for v in way]
+            notes.append(f"height and width on the way: {', '.join(shown[-MAX_STEPS:])}")
+        for place, (_, _, before) in enumerate(steps):
             if before in self.broken:
-                line = self.broken[before].line
-                because = f"{before.name}, of which this is made, is not as expected either"
-                return self._told(diagnostic, notes=(*notes, f"{because} (line {line})"))
+                because = f"{self.prefix}{before.name}, of which it is made, is not as expected"
+                notes.append(f"{because} either (line {self.broken[before].line})")
+                return _Told((), tuple(notes))
             if before in self.kept:
-                changes = changes[: place + 1]
-                notes += (f"up to {before.name} all is as expected",)
+                changes = [step for step in steps[: place + 1] if _resizes(step)] or changes[:1]
+                notes.append(f"up to {self.prefix}{before.name} all is as expected")
                 break
         node, after, before = changes[0]
         how = f"{settings_of(node)}, on {text(before.shape[1:])}".removeprefix(", ")
-        labels = (Label(node.span, f"the {text(after.shape[1:])} of {name} is from here: {how}"),)
-        mend = self._mend(value, pattern, [node for node, _, _ in reversed(changes)])
-        return self._told(diagnostic, labels, notes, mend)
+        label = Label(node.span, f"the {text(after.shape[1:])} of {name} is from here: {how}")
+        mend = self._mend(value, wanted.pattern, [node for node, _, _ in reversed(changes)])
+        return _Told((label,), tuple(notes), mend)
 
-    def _changes(self, value: Value) -> list[tuple[Node, Value, Value]]:
-        """The nodes that changed height and width on the way to a value, the last one first.
-
-        Each with the value that it made and the one that it took.
-        """
-        changes = []
+    def _steps(self, value: Value) -> list[_Step]:
+        """The nodes on the way to a value that has height and width, the last one first."""
+        steps = []
         while (node := self.makers.get(value)) is not None:
             before = next((v for v in node.inputs if len(v.shape) == 3), None)
             if before is None:
                 break
-            if before.shape[1:] != value.shape[1:]:
-                changes.append((node, value, before))
+            steps.append((node, value, before))
             value = before
-        return changes
+        return steps
 
     def _mend(self, value: Value, pattern: Pattern, nodes: Sequence[Node]) -> tuple[str, ...]:
         """One field of one of these layers that would make the value as wanted."""
@@ -130,14 +137,13 @@ class Lineage:
             for name, op, written in (*_roundings(node.op), *variants(node.op)):
                 shape = trial.shape(value, node, op)
                 if shape is not None and matches(shape, pattern):
-                    place = f"at {node.line or node.name} (line {node.span.line})"
-                    return (f"`{name}: {written}` {place} makes it {text(shape)}",)
+                    return (f"`{name}: {written}` {self._at(node)} makes it {text(shape)}",)
         return ()
 
 
-def _here(diagnostic: Diagnostic) -> Span:
-    assert diagnostic.span is not None
-    return diagnostic.span
+def _misses_size(wanted: Wanted) -> bool:
+    shape, pattern = wanted.line.value.shape, wanted.pattern
+    return len(pattern) == len(shape) == 3 and not matches(shape[1:], pattern[1:])
 
 
 def _roundings(op: Op) -> list[tuple[str, Op, str]]:

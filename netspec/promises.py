@@ -267,7 +267,7 @@ _DIMS = ("channels", "height", "width", "shape")
 
 
 def _pattern(shape: Shape, part: str, value: object) -> Pattern | None:
-    """A shape pattern in which one part has a value, and the rest is as it is."""
+    """A shape pattern in which one part has a value, and the rest may be anything."""
     if part == "shape":
         if not isinstance(value, tuple) or len(value) != len(shape):
             return None
@@ -276,6 +276,6 @@ def _pattern(shape: Shape, part: str, value: object) -> Pattern | None:
         return tuple(int(n) for n in numbers) if whole else None
     if not isinstance(value, Num) or value.value.denominator != 1:
         return None
-    dims: list[int | None] = [int(d) for d in shape]
+    dims: list[int | None] = [None] * len(shape)
     dims[_DIMS.index(part)] = int(value.value)
     return tuple(dims)

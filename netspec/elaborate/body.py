@@ -246,8 +246,7 @@ class Body:
                 lineage.kept.add(verdict.holds.value)
             if verdict.diagnostic is not None:
                 unmet.append((verdict, loops))
-                for wanted in verdict.shapes:
-                    lineage.broken.setdefault(wanted.line.value, statement.span)
+                lineage.note(verdict.shapes, statement.span)
         for verdict, loops in unmet:
             diagnostic = verdict.diagnostic
             assert diagnostic is not None
