@@ -10,7 +10,8 @@ from typing import Any, cast
 from netspec.budget import MAX_STEPS, TooMuch
 from netspec.diagnostics import Diagnostic, Frame, Label
 from netspec.elaborate.calls import Calls
-from netspec.elaborate.occurrences import Key, listed
+from netspec.elaborate.closing import check_promises, warn_of_unused
+from netspec.elaborate.occurrences import Key
 from netspec.elaborate.outside import as_parameter
 from netspec.elaborate.run import Operand, Run
 from netspec.evaluate import (
@@ -23,15 +24,12 @@ from netspec.evaluate import (
     fault,
 )
 from netspec.ir import Block, Layer, Node, Value
-from netspec.lineage import Lineage
-from netspec.measures import Measures
 from netspec.ops import OPS, Shape, text
 from netspec.ops.base import MAX_ELEMENTS
 from netspec.ops.kinds import describe
 from netspec.patterns import matches, pattern_text, shape_pattern
 from netspec.preprocessing import preprocessing
 from netspec.program import Module
-from netspec.promises import Verdict, check_promise
 from netspec.resolve import statements_in
 from netspec.source import Span
 from netspec.suggest import did_you_mean, one_of
@@ -58,9 +56,6 @@ from netspec.syntax import (
     Variable,
 )
 from netspec.syntax import Layer as LayerStatement
-
-MAX_UNUSED = 8
-"""Most layers of one line that a warning names."""
 
 
 class Body:
@@ -108,11 +103,15 @@ class Body:
         if diagnostic is not None:
             self.remark(diagnostic)
 
-    def remark(self, diagnostic: Diagnostic) -> None:
-        """Report a fault or warning that leaves the block as it is."""
+    def remark(self, diagnostic: Diagnostic, loops: tuple[str, ...] | None = None) -> None:
+        """Report a fault or warning that leaves the block as it is.
+
+        `loops` are the turns of loops that it is about where they are not those running now.
+        """
+        loops = self.loops if loops is None else loops
         if diagnostic.code == "unknown-name" and diagnostic.span is not None:
             diagnostic = self._nameless(diagnostic, diagnostic.span)
-        self.run.report(replace(diagnostic, trail=self.trail, loops=self.loops), self.key)
+        self.run.report(replace(diagnostic, trail=self.trail, loops=loops), self.key)
 
     def _nameless(self, diagnostic: Diagnostic, span: Span) -> Diagnostic:
         """Who refers to `conv_1` has to give that layer a name first."""
@@ -221,7 +220,7 @@ class Body:
             self.statements(self.definition.body)
             self._finish_outputs()
             block = None if self.failed or self.outputs is None else self._block()
-            self._check_promises(block)
+            check_promises(self, block)
         except TooMuch as error:
             if error.diagnostic is not None:
                 self.remark(error.diagnostic)
@@ -229,33 +228,8 @@ class Body:
         if self.failed or block is None:
             return None
         self.run.lines[block] = self.lines
-        self._warn_of_unused(block)
+        warn_of_unused(self, block)
         return block
-
-    def _check_promises(self, block: Block | None) -> None:
-        """In a block with faults, those are checked that speak of sound values alone."""
-        measures = Measures(block, self.lines, self.nodes, self.run.lines)
-        lineage = Lineage(self.nodes, self.makers, self.places)
-        unmet: list[tuple[Verdict, tuple[str, ...]]] = []
-        for statement, scope, loops in self.promises:
-            try:
-                verdict = check_promise(statement, Evaluator(scope, self.lines, measures))
-            except Fault as f:
-                verdict = Verdict(f.diagnostic)
-            if verdict.holds is not None:
-                lineage.kept.add(verdict.holds.value)
-            if verdict.diagnostic is not None:
-                unmet.append((verdict, loops))
-                lineage.note(verdict.shapes, statement.span)
-        for verdict, loops in unmet:
-            diagnostic = verdict.diagnostic
-            assert diagnostic is not None
-            self.loops = loops
-            for wanted in verdict.shapes:
-                diagnostic = lineage.explain(diagnostic, wanted)
-            # The block is sound all the same, and what uses it can be looked at.
-            self.remark(diagnostic)
-        self.loops = ()
 
     def _block(self) -> Block:
         assert self.outputs is not None
@@ -285,30 +259,6 @@ class Body:
                 )
             else:
                 self.outputs = [("", self.current)]
-
-    def _warn_of_unused(self, block: Block) -> None:
-        needed = set(block.outputs)
-        unused = []
-        for node in reversed(block.nodes):
-            if needed.isdisjoint(node.outputs):
-                unused.append(node)
-            else:
-                needed.update(node.inputs)
-        places: dict[str, Span] = {}
-        for node in reversed(unused):
-            # A chain is one line, whose name is that of its first layer.
-            places.setdefault(node.line or node.name, node.span)
-        lines: dict[Span, list[str]] = {}
-        for name, span in places.items():
-            lines.setdefault(span, []).append(name)
-        for span, names in lines.items():
-            them = listed(names[:MAX_UNUSED], len(names))
-            message = f"nothing that comes out depends on {them}"
-            self.remark(Diagnostic("unused-layer", message, span))
-        for value in block.inputs:
-            if value not in needed:
-                message = f"nothing that comes out depends on the input {value.name}"
-                self.remark(Diagnostic("unused-input", message, self.places[value]))
 
     # --- statements ------------------------------------------------------------------------------
 

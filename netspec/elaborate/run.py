@@ -12,11 +12,14 @@ from netspec.evaluate import Line
 from netspec.ir import Block, Node, Value
 from netspec.resolve import MAX_FAULTS
 from netspec.source import Span
+from netspec.syntax import Require
 
 MAX_LAYERS = 100_000
 """Most layers of a net, those of all its instances counted."""
 MAX_DEPTH = 50
 """Most modules that may be inside each other."""
+MAX_EXPLAINED = 50
+"""Most promises about shapes of which it is looked for what would make them hold."""
 
 
 class Run:
@@ -31,6 +34,25 @@ class Run:
         self.budget = Budget()
         self.errors: dict[object, Report] = {}
         self.warnings: dict[object, Report] = {}
+        self.verdicts: dict[int, Diagnostic | None] = {}
+        """Of each promise that was looked at, by its identity: how it first failed, if it did."""
+        self.promises: dict[object, Require] = {}
+        """The promises that do not hold, by the identity of the diagnostic."""
+        self._explained = 0
+
+    def judged(self, promise: Require, diagnostic: Diagnostic | None) -> None:
+        """Keep what came of a promise, in one run of its block."""
+        self.verdicts[id(promise)] = self.verdicts.get(id(promise)) or diagnostic
+        if diagnostic is not None:
+            self.promises[diagnostic.identity] = promise
+
+    def reports(self) -> list[Report]:
+        return [*self.errors.values(), *self.warnings.values()]
+
+    def may_explain(self) -> bool:
+        """Whether there is time to look into one more fault."""
+        self._explained += 1
+        return self._explained <= MAX_EXPLAINED
 
     def report(self, diagnostic: Diagnostic, key: Key) -> None:
         """Keep a diagnostic of the run `key`. Raises TooMuch where this was one fault too many."""
