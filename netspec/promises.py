@@ -143,7 +143,8 @@ def _figures(
     text = f"{_source(at)} is {describe(left)}, not {'' if op == '==' else f'{op} '}{wanted}"
     if not other_written:
         text += f", which is {describe(right)}"
-    if op != "in" and isinstance(left, Num) and isinstance(right, Num):
+    telling = op == "==" or any(_measured(at)) or any(_measured(operand))
+    if op != "in" and telling and isinstance(left, Num) and isinstance(right, Num):
         text += f" ({_gap(left.value, right.value, at)})"
     return [text]
 

@@ -96,7 +96,7 @@ def nets(draw: st.DrawFn) -> str:
 def _body(
     draw: st.DrawFn, modules: list[tuple[str, int, list[str]]], values: list[str]
 ) -> tuple[list[str], list[str]]:
-    lines = []
+    lines, indices = [], []
     for i in range(draw(st.integers(0, 6))):
         name = f"v{i}"
         pick = st.sampled_from(values)
@@ -113,14 +113,16 @@ def _body(
             )
         elif kind == 3:
             lines.append(f"{name}: maxpool({draw(pick)}) {{ kernel: 1 }}")
-            values.append(f"{name}.indices")
+            indices.append(f"{name}.indices")
         else:
             module, count, results = draw(st.sampled_from(modules))
             given = ", ".join(draw(pick) for _ in range(count))
             lines.append(f"{name}: {module}({given})")
             values += [f"{name}.{result}" for result in results]
+    # What holds indices no layer computes with, so that it can't leave a module.
+    found = values if "data" not in values else values + indices
     every = st.lists(
-        st.sampled_from(values), min_size=1, max_size=3, unique_by=lambda v: v.split(".")[-1]
+        st.sampled_from(found), min_size=1, max_size=3, unique_by=lambda v: v.split(".")[-1]
     )
     outputs = draw(every)
     lines.append("output " + ", ".join(outputs))
