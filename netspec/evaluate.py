@@ -235,7 +235,7 @@ class Evaluator:
                 raise Fault(None)
             self.used |= known[0].depends
             if self.measure is not None and e.name in MEASURES:
-                message = f"`{e.name}` may be the constant {e.name} or the measure"
+                message = f"`{e.name}` may mean the constant of this name or the measure"
                 raise Fault(
                     Diagnostic(
                         "ambiguous-name",

@@ -15,16 +15,28 @@ from netspec.source import Span
 
 MAX_STEPS = 8
 """Most changes of height and width that a note lists."""
+MAX_WALKED = 20_000
+"""Most layers on the way to a value that are looked at."""
 MAX_TRIED = 20_000
 """Most layers whose shape is worked out anew in search of a mend."""
 
 
-_Step = tuple[Node, Value, Value]
-"""A node, what it makes, and what of the same kind it takes."""
+@dataclass(frozen=True)
+class _Step:
+    """A layer on the way to a value: what it makes, what it takes, and the path it is inside of.
 
+    `own` says that it stands in the block at hand, and not inside an instance.
+    """
 
-def _resizes(step: _Step) -> bool:
-    return step[1].shape[1:] != step[2].shape[1:]
+    node: Layer
+    made: Value
+    taken: Value
+    prefix: str
+    own: bool
+
+    @property
+    def resizes(self) -> bool:
+        return self.made.shape[1:] != self.taken.shape[1:]
 
 
 @dataclass(frozen=True)
@@ -73,19 +85,34 @@ class Lineage:
 
     def _elsewhere(self, wanted: Wanted) -> _Told:
         """For channels, the length of a vector, or another number of dimensions."""
-        value, pattern = wanted.line.value, wanted.pattern
+        value, pattern, name = wanted.line.value, wanted.pattern, wanted.line.name
         node = made_by(value, self.makers)
+        what = f"{name} is {text(value.shape)}"
+        help_: tuple[str, ...] = ()
+        if len(pattern) == len(value.shape) and not matches(value.shape[:1], pattern[:1]):
+            source, field_ = self._source(value)
+            if source is not None:
+                node, what = source, f"the {value.shape[0]} channels of {name} are"
+                help_ = (f"`{field_}: {pattern[0]}` {self._at(source)} would make it so",)
         place = node.span if node else self.places.get(value)
         if place is None:
             return _Told()
-        how = settings_of(node)
-        label = f"{wanted.line.name} is {text(value.shape)} from here" + (f": {how}" if how else "")
-        help_: tuple[str, ...] = ()
-        if isinstance(node, Layer) and len(pattern) == len(value.shape):
-            own = {a.name for a in attributes(type(node.op))}
-            for name in own & {"filters", "units"}:
-                help_ = (f"`{name}: {pattern[0]}` {self._at(node)} makes it so",)
+        how = settings_of(node) if not help_ else ""
+        label = f"{what} from here" + (f": {how}" if how else "")
         return _Told((Label(place, label),), (), help_)
+
+    def _source(self, value: Value) -> tuple[Layer | None, str]:
+        """The layer that says how many channels a value has, and the field by which it does."""
+        node = self.makers.get(value)
+        while isinstance(node, Layer):
+            own = {a.name for a in attributes(type(node.op))}
+            for name in ("filters", "units"):
+                if name in own:
+                    return node, name
+            if len(node.inputs) != 1 or node.inputs[0].shape[0] != value.shape[0]:
+                break
+            node = self.makers.get(node.inputs[0])
+        return None, ""
 
     def _at(self, node: Node) -> str:
         return f"at {self.prefix}{node.line or node.name} (line {node.span.line})"
@@ -93,51 +120,75 @@ class Lineage:
     def _size(self, wanted: Wanted) -> _Told:
         """For height and width: the layers on the way that change them."""
         value, name = wanted.line.value, wanted.line.name
-        steps = self._steps(value)
-        changes = [step for step in steps if _resizes(step)]
+        steps: list[_Step] = []
+        start = self._walk(value, self.makers, self.prefix, True, steps)
+        changes = [step for step in steps if step.resizes]
         if not changes:
             return self._elsewhere(wanted)
         notes: list[str] = []
         if len(changes) > 1:
-            way = [changes[-1][2], *(after for _, after, _ in reversed(changes))]
-            shown = [f"{self.prefix}{v.name} {text(v.shape[1:])}" for v in way]
-            notes.append(f"height and width on the way: {', '.join(shown[-MAX_STEPS:])}")
-        for place, (_, _, before) in enumerate(steps):
-            if before in self.broken:
-                because = f"{self.prefix}{before.name}, of which it is made, is not as expected"
-                notes.append(f"{because} either (line {self.broken[before].line})")
+            way = [f"{s.prefix}{s.made.name} {text(s.made.shape[1:])}" for s in changes[::-1]]
+            if start is not None:
+                way.insert(0, f"{self.prefix}{start.name} {text(start.shape[1:])}")
+            notes.append(f"height and width on the way: {', '.join(way[-MAX_STEPS:])}")
+        for place, step in enumerate(steps):
+            before = f"{step.prefix}{step.taken.name}"
+            if step.taken in self.broken:
+                line = self.broken[step.taken].line
+                notes.append(
+                    f"{before}, of which it is made, is not as expected either (line {line})"
+                )
                 return _Told((), tuple(notes))
-            if before in self.kept:
-                changes = [step for step in steps[: place + 1] if _resizes(step)] or changes[:1]
-                notes.append(f"up to {self.prefix}{before.name} all is as expected")
+            if step.taken in self.kept:
+                changes = [s for s in steps[: place + 1] if s.resizes] or changes[:1]
+                notes.append(f"up to {before} all is as expected")
                 break
-        node, after, before = changes[0]
-        how = f"{settings_of(node)}, on {text(before.shape[1:])}".removeprefix(", ")
-        label = Label(node.span, f"the {text(after.shape[1:])} of {name} is from here: {how}")
-        mend = self._mend(value, wanted.pattern, [node for node, _, _ in reversed(changes)])
-        return _Told((label,), tuple(notes), mend)
+        last = changes[0]
+        how = f"{settings_of(last.node)}, on {text(last.taken.shape[1:])}".removeprefix(", ")
+        what = f"the {text(last.made.shape[1:])} of {name} is from here: {how}"
+        own = [step.node for step in reversed(changes) if step.own]
+        mend = self._mend(value, wanted.pattern, own)
+        return _Told((Label(last.node.span, what),), tuple(notes), mend)
 
-    def _steps(self, value: Value) -> list[_Step]:
-        """The nodes on the way to a value that has height and width, the last one first."""
-        steps = []
-        while (node := self.makers.get(value)) is not None:
-            before = next((v for v in node.inputs if len(v.shape) == 3), None)
-            if before is None:
-                break
-            steps.append((node, value, before))
-            value = before
-        return steps
+    def _walk(
+        self,
+        value: Value,
+        makers: Mapping[Value, Node],
+        prefix: str,
+        own: bool,
+        steps: list[_Step],
+    ) -> Value | None:
+        """Add the layers on the way to a value, the last one first.
 
-    def _mend(self, value: Value, pattern: Pattern, nodes: Sequence[Node]) -> tuple[str, ...]:
+        Returns the input of the block that it begins with, None where there is none.
+        """
+        while len(steps) < MAX_WALKED:
+            node = makers.get(value)
+            if node is None:
+                return value
+            if isinstance(node, Layer):
+                taken = next((v for v in node.inputs if len(v.shape) == 3), None)
+                if taken is None:
+                    return None
+                steps.append(_Step(node, value, taken, prefix, own))
+                value = taken
+                continue
+            inner = {v: n for n in node.block.nodes for v in n.outputs}
+            result = node.block.outputs[node.outputs.index(value)]
+            begun = self._walk(result, inner, f"{prefix}{node.name}.", False, steps)
+            if begun is None or begun not in node.block.inputs:
+                return None
+            value = node.inputs[node.block.inputs.index(begun)]
+        return None
+
+    def _mend(self, value: Value, pattern: Pattern, nodes: Sequence[Layer]) -> tuple[str, ...]:
         """One field of one of these layers that would make the value as wanted."""
         trial = _Trial(self.nodes)
         for node in nodes:
-            if not isinstance(node, Layer):
-                continue
             for name, op, written in (*_roundings(node.op), *variants(node.op)):
                 shape = trial.shape(value, node, op)
                 if shape is not None and matches(shape, pattern):
-                    return (f"`{name}: {written}` {self._at(node)} makes it {text(shape)}",)
+                    return (f"`{name}: {written}` {self._at(node)} would make it {text(shape)}",)
         return ()
 
 

@@ -222,7 +222,9 @@ def at_peak(block: Block, prefix: str = "") -> tuple[str, list[tuple[str, Value]
     while True:
         peak = lives.peak(use)
         moment = next(m for m in lives.moments(use) if m.alive == peak)
-        names = {v: outer.get(v, prefix + v.name) for v in moment.live}
+        # Of a chain, each layer makes a value, and all but the last go by the layer's name.
+        makers = {n.outputs[0]: n.name for n in lives.block.nodes if isinstance(n, Layer)}
+        names = {v: outer.get(v, prefix + makers.get(v, v.name)) for v in moment.live}
         alive += [(names[v], v) for v in moment.live if v not in moment.passed]
         node = moment.node
         if isinstance(node, Layer) or moment.inside is None:

@@ -40,6 +40,7 @@ class Uses:
         self._keys: dict[Module, dict[Key, None]] = {}
         self._module: dict[Key, Module] = {}
         self._counts: dict[Key, int] = {None: 1}
+        self._unreached: set[_Unreached] = set()
 
     def add(self, module: Module, key: Key, outer: Key, name: str) -> None:
         """The run `outer` has an instance of this name, whose body is the run `key`."""
@@ -49,7 +50,9 @@ class Uses:
 
     def unreached(self, module: Module, outer: Key, name: str) -> None:
         """The run `outer` would use a module here, but what it takes is unknown."""
-        self.add(module, _Unreached(module), outer, name)
+        key = _Unreached(module)
+        self._unreached.add(key)
+        self.add(module, key, outer, name)
 
     def count(self, key: Key) -> int:
         """How often the net as a whole uses a run, directly or not."""
@@ -76,10 +79,12 @@ class Uses:
         if total == 1:
             return ""
         found = sum(map(self.count, keys))
-        word = module.definition.name.text
+        word = f"uses of {module.definition.name.text}"
+        if any(key.module is not module for key in self._unreached):
+            word += " so far"  # another module, not looked at, may use this one
         if found == total:
-            return f"in {'both' if total == 2 else f'all {total:,}'} uses of {word}"
-        text = f"in {found:,} of {total:,} uses of {word}"
+            return f"in {'both' if total == 2 else f'all {total:,}'} {word}"
+        text = f"in {found:,} of {total:,} {word}"
         if found > 1:
             paths = islice((p for key in keys for p in self.paths(key)), MAX_LISTED)
             text += f": {listed(paths, found)}"

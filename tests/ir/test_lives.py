@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from netspec.cost import activation_bytes
 from netspec.ir import Block, Instance, Layer, Net, Value
+from netspec.measures import at_peak
 from netspec.ops import OPS
 from netspec.report.rows import rows
 from netspec.source import Source, Span
@@ -134,6 +135,14 @@ def _body(
 def test_peak_is_that_of_the_flat_net(text: str) -> None:
     net = net_of(text)
     assert net.body.activations == peak_of_flat_net(net)
+    if net.layers:
+        path, alive = at_peak(net.body)
+        assert path in paths(net)
+        assert sum(v.elements for _, v in alive) == net.body.activations
+        known = {"data", "other"}
+        for layer in paths(net):
+            known |= {layer[:i] for i, c in enumerate(f"{layer}.") if c == "."}
+        assert {name.removesuffix(".indices") for name, _ in alive} <= known
 
 
 def doubled(times: int) -> Block:
