@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Literal
 
 Operator = Literal[
-    "+", "-", "*", "/", "//", "%", "**", "min", "max", "round", "floor", "ceil", "abs"
+    "+", "-", "*", "/", "//", "%", "**", "min", "max", "round", "floor", "ceil", "abs", "int"
 ]
 
 
@@ -84,8 +84,47 @@ def apply(operator: Operator, *operands: Expr) -> Expr | None:
             return right
         if right == neutral:
             return left
-    expr = Apply(operator, operands)
+    expr: Expr | None = None
+    if operator == "+" and len(operands) == 2:
+        expr = _collected(*operands)
+    if expr is None:
+        expr = Apply(operator, operands)
     return expr if operators(expr) <= MAX_OPERATORS else None
+
+
+_ONE = Literally(Fraction(1))
+
+
+def _collected(left: Expr, right: Expr) -> Expr | None:
+    """The sum with equal terms counted, `a + 2 * b` for `a + b + b`; None where none are equal."""
+    terms = [*_terms(left), *_terms(right)]
+    counts: dict[Expr, Fraction] = {}
+    for term, count in terms:
+        counts[term] = counts.get(term, Fraction(0)) + count
+    if len(counts) == len(terms):
+        return None
+    total: Expr | None = None
+    for term, count in counts.items():
+        if term == _ONE:
+            part: Expr = Literally(count)
+        else:
+            part = term if count == 1 else Apply("*", (Literally(count), term))
+        total = part if total is None else Apply("+", (total, part))
+    return total
+
+
+def _terms(e: Expr) -> Iterator[tuple[Expr, Fraction]]:
+    """The terms of a sum, each with the whole number that it is multiplied by."""
+    match e:
+        case Apply("+", (left, right)):
+            yield from _terms(left)
+            yield from _terms(right)
+        case Apply("*", (Literally(n), term)) if n.denominator == 1 and n > 0:
+            yield term, n
+        case Literally(n) if n.denominator == 1 and n > 0:
+            yield _ONE, n
+        case _:
+            yield e, Fraction(1)
 
 
 def expr_of(number: int | float) -> Expr:
@@ -183,6 +222,7 @@ _FUNCTIONS: Mapping[str, str] = {
     "max": "max",
     "round": "round",
     "abs": "abs",
+    "int": "int",
     "floor": "math.floor",
     "ceil": "math.ceil",
 }
@@ -235,6 +275,7 @@ def evaluate(expr: Expr, value: Callable[[Symbol], int | float]) -> int | float 
             "max": max,
             "round": round,
             "abs": abs,
+            "int": int,
             "floor": floor,
             "ceil": ceil,
         }
@@ -244,3 +285,14 @@ def evaluate(expr: Expr, value: Callable[[Symbol], int | float]) -> int | float 
         return walk(expr)
     except (ArithmeticError, TypeError, ValueError):
         return None
+
+
+def whole(expr: Expr, value: Callable[[Symbol], int | float]) -> Expr:
+    """An expression of the same whole value that Python computes as an int, not as a float."""
+    if not isinstance(evaluate(expr, value), float):
+        return expr
+    if isinstance(expr, Apply) and expr.operator == "/":
+        quotient = Apply("//", expr.operands)
+        if isinstance(evaluate(quotient, value), int):
+            return quotient
+    return Apply("int", (expr,))

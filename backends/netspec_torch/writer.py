@@ -14,6 +14,7 @@ from netspec.symbolic import (
     expr_of,
     operators,
     symbols,
+    whole,
 )
 from netspec.symbolic import python as python_source
 
@@ -62,6 +63,8 @@ class Writer:
         if evaluate(expr, self.values.__getitem__) != number:
             self.refused |= known
             return plain
+        if isinstance(number, int):
+            expr = whole(expr, self.values.__getitem__)
         source = python_source(expr, self.argument)
         self.needs_math = self.needs_math or "math." in source
         return source
