@@ -85,8 +85,10 @@ def apply(operator: Operator, *operands: Expr) -> Expr | None:
         if right == neutral:
             return left
     expr: Expr | None = None
-    if operator == "+" and len(operands) == 2:
-        expr = _collected(*operands)
+    if operator in ("+", "-") and len(operands) == 2:
+        expr = _collected(Apply(operator, operands))
+        if isinstance(expr, Literally):
+            return None
     if expr is None:
         expr = Apply(operator, operands)
     return expr if operators(expr) <= MAX_OPERATORS else None
@@ -95,36 +97,41 @@ def apply(operator: Operator, *operands: Expr) -> Expr | None:
 _ONE = Literally(Fraction(1))
 
 
-def _collected(left: Expr, right: Expr) -> Expr | None:
-    """The sum with equal terms counted, `a + 2 * b` for `a + b + b`; None where none are equal."""
-    terms = [*_terms(left), *_terms(right)]
+def _collected(total: Apply) -> Expr | None:
+    """A sum with equal terms counted: `a + 2 * b` for `a + b + b`, `b` for `a + b - a`.
+
+    None where no terms are equal.
+    """
+    terms = list(_terms(total))
     counts: dict[Expr, Fraction] = {}
     for term, count in terms:
         counts[term] = counts.get(term, Fraction(0)) + count
     if len(counts) == len(terms):
         return None
-    total: Expr | None = None
-    for term, count in counts.items():
-        if term == _ONE:
-            part: Expr = Literally(count)
-        else:
-            part = term if count == 1 else Apply("*", (Literally(count), term))
-        total = part if total is None else Apply("+", (total, part))
-    return total
+    # What is subtracted comes last.
+    result: Expr | None = None
+    for term, count in sorted(counts.items(), key=lambda item: item[1] < 0):
+        size = Literally(abs(count))
+        part = size if term == _ONE else term if size == _ONE else Apply("*", (size, term))
+        if count and result is None:
+            result = part if count > 0 else Apply("-", (part,))
+        elif count and result is not None:
+            result = Apply("+" if count > 0 else "-", (result, part))
+    return result or literal(0)
 
 
-def _terms(e: Expr) -> Iterator[tuple[Expr, Fraction]]:
+def _terms(e: Expr, sign: int = 1) -> Iterator[tuple[Expr, Fraction]]:
     """The terms of a sum, each with the whole number that it is multiplied by."""
     match e:
-        case Apply("+", (left, right)):
-            yield from _terms(left)
-            yield from _terms(right)
-        case Apply("*", (Literally(n), term)) if n.denominator == 1 and n > 0:
-            yield term, n
-        case Literally(n) if n.denominator == 1 and n > 0:
-            yield _ONE, n
+        case Apply("+" | "-", (left, right)):
+            yield from _terms(left, sign)
+            yield from _terms(right, sign if e.operator == "+" else -sign)
+        case Apply("*", (Literally(n), term) | (term, Literally(n))) if n.denominator == 1:
+            yield term, sign * n
+        case Literally(n) if n.denominator == 1:
+            yield _ONE, sign * n
         case _:
-            yield e, Fraction(1)
+            yield e, Fraction(sign)
 
 
 def expr_of(number: int | float) -> Expr:
