@@ -87,6 +87,5 @@ class Writer:
 
     def pair(self, pair: tuple[int, int]) -> str:
         """`3` for equal numbers, else `(1, 3)`."""
-        if pair[0] == pair[1]:
-            return self.number(pair[0])
-        return f"({self.number(pair[0])}, {self.number(pair[1])})"
+        height, width = self.number(pair[0]), self.number(pair[1])
+        return height if height == width else f"({height}, {width})"

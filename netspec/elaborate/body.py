@@ -337,7 +337,8 @@ class Body:
             self.report(f.diagnostic)
             self.poison([statement.body])
             return
-        self.structural |= evaluator.used
+        if not _promises_only(statement):
+            self.structural |= evaluator.used
         self.depth += 1
         failed, failures = self.failed, 0
         for value in values:
@@ -377,8 +378,6 @@ class Body:
 
     def if_(self, statement: If) -> None:
         bodies = [body for _, body in statement.arms] + [statement.otherwise]
-        # Which promises hold for which settings says nothing about the network itself.
-        promises_only = all(isinstance(s, Require | Let) for body in bodies for s in body)
         evaluator = self.evaluator()
         chosen = statement.otherwise
         try:
@@ -390,7 +389,7 @@ class Body:
             self.report(f.diagnostic)
             self.poison(bodies)
             return
-        if not promises_only:
+        if not _promises_only(statement):
             self.structural |= evaluator.used
         self.inner(chosen, None)
 
@@ -639,6 +638,11 @@ class Body:
             return None
         self.structural |= evaluator.used
         return Operand(line.value, argument.span, given=True)
+
+
+def _promises_only(statement: If | For) -> bool:
+    """Which promises hold for which settings says nothing about the network itself."""
+    return all(isinstance(s, Require | Let | If | For) for s in statements_in([statement]))
 
 
 def twice(name: str, span: Span, earlier: Span, help: tuple[str, ...] = ()) -> Diagnostic:

@@ -204,7 +204,7 @@ def enet(w: Weights, x: Tensor) -> Tensor:
         y = prelu(bn(y, f"{name}.middle"), f"{name}.middle_prelu")
         y = bn(conv(w, y, f"{name}.expand"), f"{name}.expand")
         y = y + (x if short is None else short)
-        return prelu(y, f"{name}.{'sum' if down else 'add_1'}_prelu")
+        return prelu(y, f"{name}.out_prelu")
 
     def halve(x: Tensor, name: str, channels: int) -> tuple[Tensor, Tensor]:
         short, indices = F.max_pool2d(x, 2, 2, return_indices=True)
@@ -275,5 +275,6 @@ def test_emitted_model_is_the_net_of_the_paper(spec: str) -> None:
     model = load_model(net, backend)
     backend.set_weights(model, weights)
     (found,) = backend.run(model, x)
-    assert 0.002 < expected.max() < 0.999
+    assert expected.max() > 1.5 * expected.mean()
+    assert (expected > 0.999).float().mean() < 0.01
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-3, atol=1e-6)
