@@ -319,7 +319,8 @@ class Body:
             self.report(f.diagnostic)
             self.poison([statement.body])
             return
-        self.structural |= evaluator.used
+        if not _promises_only(statement):
+            self.structural |= evaluator.used
         self.depth += 1
         failed, failures, outer = self.failed, 0, self.loops
         for value in values:
@@ -361,8 +362,6 @@ class Body:
 
     def if_(self, statement: If) -> None:
         bodies = [body for _, body in statement.arms] + [statement.otherwise]
-        # Which promises hold for which settings says nothing about the network itself.
-        promises_only = all(isinstance(s, Require | Let) for body in bodies for s in body)
         evaluator = self.evaluator()
         chosen, taken = statement.otherwise, len(statement.arms)
         try:
@@ -374,6 +373,7 @@ class Body:
             self.report(f.diagnostic)
             self.poison(bodies)
             return
+        promises_only = _promises_only(statement)
         if promises_only or self.definition.kind == "net":
             self.inner(chosen, None)
         else:
@@ -636,6 +636,11 @@ class Body:
             return None
         self.structural |= evaluator.used
         return Operand(line.value, argument.span, given=True)
+
+
+def _promises_only(statement: If | For) -> bool:
+    """Which promises hold for which settings says nothing about the network itself."""
+    return all(isinstance(s, Require | Let | If | For) for s in statements_in([statement]))
 
 
 def twice(name: str, span: Span, earlier: Span, help: tuple[str, ...] = ()) -> Diagnostic:
