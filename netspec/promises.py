@@ -238,14 +238,17 @@ def _measured(e: Expression) -> Iterator[tuple[str, Expression | None]]:
 def _measures(e: Expression, evaluator: Evaluator) -> Iterator[tuple[str, Line | None]]:
     """The measures in a failed condition, and what they are of."""
     for name, of in _measured(e):
-        yield name, evaluator.line(of) if of is not None else None
+        try:
+            yield name, evaluator.line(of) if of is not None else None
+        except Fault:
+            continue  # it stands where nothing was evaluated
 
 
 def _shapes(e: Expression, evaluator: Evaluator) -> Iterator[Wanted]:
     """The shapes that a failed comparison wants: of `x.height == 13`, `?x13x?`."""
     if isinstance(e, Logic):
         for operand in e.operands:
-            if e.operator == "and" or not evaluator.truth(operand):
+            if not evaluator.truth(operand):
                 yield from _shapes(operand, evaluator)
         return
     if not isinstance(e, Comparison):
