@@ -115,6 +115,8 @@ class Measures:
 
     def note(self, name: str, line: Line | None) -> str:
         """Where most of a figure comes from; empty where there is nothing to say."""
+        if line is None and self.block is None:
+            return ""
         key = (name, line.name if line else None)
         if key not in self._notes:
             self._notes[key] = self._note(name, line)

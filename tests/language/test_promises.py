@@ -268,6 +268,8 @@ def test_promises_of_any_form_are_met_or_reported() -> None:
 
 def test_what_is_not_evaluated_is_not_missed() -> None:
     assert codes(body("relu\nexpect (params(nope) if false else params) == 1")) == ["unmet-expect"]
+    faulty = body("conv { filters: 0 kernel: 1 }\nexpect (params if false else 1) == 2")
+    assert codes(faulty) == ["out-of-range", "unmet-expect"]
 
 
 # --- where faults recur --------------------------------------------------------------------------
