@@ -158,7 +158,8 @@ def python(condition: Condition, name: Callable[[Symbol], str]) -> str:
 
 def _inner(condition: Condition, name: Callable[[Symbol], str]) -> str:
     text = python(condition, name)
-    return f"({text})" if isinstance(condition, Combined) else text
+    joined = isinstance(condition, Combined) and condition.operator != "not"
+    return f"({text})" if joined else text
 
 
 def _source(term: Term, name: Callable[[Symbol], str]) -> str:

@@ -14,12 +14,13 @@ FILES = [*ROOT.glob("netspec/**/*.py"), *ROOT.glob("backends/**/*.py")]
 FORBIDDEN = {
     "netspec/source.py": ".*",
     "netspec/symbolic.py": ".*",
+    "netspec/conditions.py": r"(?!symbolic).*",
     "netspec/codes.py": ".*",
     "netspec/diagnostics.py": r"(?!source|codes).*",
     "netspec/syntax.py": r"(?!source).*",
     "netspec/parser/": r"(?!parser|source|diagnostics|syntax|resources|suggest).*",
     "netspec/ops/": r"(?!ops|symbolic).*",
-    "netspec/ir.py": r"(?!ops|source|symbolic).*",
+    "netspec/ir.py": r"(?!conditions|ops|source|symbolic).*",
     "netspec/passes/": r"(?!passes|ir|ops).*",
     "netspec/cost.py": r"(?!ir|ops).*",
     "netspec/report/": r"(?!report|cost|ir|ops).*",
@@ -29,7 +30,7 @@ FORBIDDEN = {
     "netspec/lineage.py": r"(elaborate|driver|cli|commands|api|backend|passes|weights).*",
     "netspec/elaborate/": r"(driver|cli|commands|api|backend|passes|weights).*",
     "netspec/driver.py": r"(cli|commands|api|backend|weights).*",
-    "backends/": r"(?!ir|ops|backend|naming|layout|outline|picture|symbolic).*",
+    "backends/": r"(?!conditions|ir|ops|backend|naming|layout|outline|picture|symbolic).*",
 }
 FRAMEWORKS = {"torch", "numpy", "PIL", "jinja2", "safetensors"}
 NEED_NUMPY = {"netspec/classify.py", "netspec/verify.py"}

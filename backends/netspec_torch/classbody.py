@@ -141,6 +141,8 @@ class _Body:
         margin = " " * indent
         test = self.tests.get(fork)
         bodies = {arm: self._made(items, indent + 4) for arm, items in fork.arms.items()}
+        if test is None and not any(bodies.values()):
+            return []
         condition, opposite = self._condition(fork, first)
         if test is not None and test.stored:
             lines = [f"{margin}self.{test.name} = {condition}"]

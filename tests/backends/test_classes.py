@@ -75,37 +75,37 @@ def test_an_arm_with_layers_of_its_own() -> None:
 def test_an_arm_without_layers_of_its_own() -> None:
     source = torch_source(
         """
-        module m(filters, wide = false) {
+        module part(filters, wide = false) {
           input x
-          if wide { conv { filters: filters kernel: 3 pad: 1 } }
-          a: conv { filters: 4 kernel: 1 }
-          if not wide and x.channels == 4 { sum: add(a, x) }
+          if wide { conv { filters: x.channels kernel: 3 pad: 1 } }
+          a: conv { filters: filters kernel: 1 }
+          if not wide and x.channels == filters { sum: add(a, x) }
         }
-        net tiny { input data: 4x5x5  m { filters: 4 }  m { filters: 8 wide: true }  m { filters: 2 } }
+        net tiny { input data: 4x5x5  part { filters: 4 }  part { filters: 8 wide: true }  part { filters: 2 } }
         """
     )
-    assert classes(source) == ["M", "Tiny"]
-    assert "self.has_sum = (not wide) and in_channels == 4" in source
+    assert classes(source) == ["Part", "Tiny"]
+    assert "self.has_sum = not wide and in_channels == filters" in source
     assert "if self.has_sum:" in source
-    assert "M(4, filters=8, wide=True)" in source
+    assert "Part(4, filters=8, wide=True)" in source
     assert "        else:\n            out = x\n" in source  # x itself is needed once more
 
 
 def test_arms_that_share_names() -> None:
     source = torch_source(
         """
-        module m(kind) {
+        module part(kind) {
           input x
           if kind == "tall" { mid: conv { filters: 4 kernel: 3x1 pad: 1x0 } }
           else { row: conv { filters: 4 kernel: 1x3 pad: 0x1 }  mid: conv { filters: 4 kernel: 1 } -> relu }
           add(x, mid)
         }
-        net tiny { input data: 4x5x5  m { kind: "tall" }  m { kind: "flat" } }
+        net tiny { input data: 4x5x5  part { kind: "tall" }  part { kind: "flat" } }
         """
     )
-    assert classes(source) == ["M", "Tiny"]
+    assert classes(source) == ["Part", "Tiny"]
     assert "if kind == 'tall':" in source or 'if kind == "tall":' in source
-    assert source.count("mid = ") == 3  # the constructor's two attributes are self.mid
+    assert source.count("self.mid = nn.Conv2d(") == 2
 
 
 @pytest.mark.parametrize(
@@ -114,41 +114,41 @@ def test_arms_that_share_names() -> None:
         # Heights are no constructor arguments.
         (
             "if x.height > 4 { conv { filters: 4 kernel: 3 } } relu",
-            "m  m  m",
+            "part  part  part  part",
             2,
         ),
         # Three arms, of which three are taken.
         (
             "if k == 1 { conv { filters: 4 kernel: 1 } } else if k == 2 { relu } else { tanh }",
-            "m { k: 1 } m { k: 2 } m { k: 3 }",
+            "part { k: 1 } part { k: 2 } part { k: 3 }",
             2,
         ),
         # Three arms, of which two are taken.
         (
             "if k == 1 { conv { filters: 4 kernel: 1 } } else if k == 2 { relu } else { tanh }",
-            "m { k: 1 } m { k: 3 }",
+            "part { k: 1 } part { k: 3 }",
             1,
         ),
         # Loops of different lengths.
-        ("for i in 1..k { c[i]: conv { filters: 4 kernel: 1 } }", "m { k: 1 } m { k: 3 }", 2),
+        ("for i in 1..k { c[i]: conv { filters: 4 kernel: 1 } }", "part { k: 1 } part { k: 3 }", 2),
         (
             "for i in 1..2 { if k > i { conv { filters: 4 kernel: 1 } } tanh }",
-            "m { k: 1 } m { k: 3 }",
+            "part { k: 1 } part { k: 3 }",
             1,
         ),
         # Nested.
         (
             "if k > 1 { conv { filters: 4 kernel: 1 } if k > 2 { relu } tanh } sigmoid",
-            "m { k: 1 } m { k: 2 } m { k: 3 }",
+            "part { k: 1 } part { k: 2 } part { k: 3 }",
             1,
         ),
         # What is decided makes no difference.
-        ("if k > 1 { identity } relu", "m { k: 1 } m { k: 2 }", 1),
+        ("if k > 1 { identity } relu", "part { k: 1 } part { k: 2 }", 1),
     ],
 )
 def test_how_many_classes(module: str, uses: str, count: int) -> None:
     source = torch_source(
-        f"module m(k = 2) {{ input x  {module} }}\nnet tiny {{ input data: 4x9x9  {uses} }}"
+        f"module part(k = 2) {{ input x  {module} }}\nnet tiny {{ input data: 4x9x9  {uses} }}"
     )
     assert len(classes(source)) == count + 1
 
@@ -156,12 +156,12 @@ def test_how_many_classes(module: str, uses: str, count: int) -> None:
 def test_layers_called_like_the_tests() -> None:
     source = torch_source(
         """
-        module m(k) {
+        module part(k) {
           input x
           has_sum: conv { filters: 4 kernel: 1 }
           if k { sum: add(has_sum, x) }
         }
-        net tiny { input data: 4x5x5  m { k: true }  m { k: false } }
+        net tiny { input data: 4x5x5  part { k: true }  part { k: false } }
         """
     )
     assert "self.has_sum_ = k" in source
@@ -209,13 +209,13 @@ def body(draw: Draw, names: list[str], depth: int, counter: list[int]) -> list[s
 def nets(draw: Draw) -> str:
     lines = "\n  ".join(body(draw, ["x"], 0, [0]))
     uses = "\n".join(
-        f"  m {{ p: {p} q: {q} }}"
+        f"  part {{ p: {p} q: {q} }}"
         for p in (1, 2, 3)
         for q in ("true", "false")
         if draw(st.integers(0, 2))
     )
     return (
-        f"module m(p = 1, q = false) {{\n  input x\n  {lines}\n  tanh\n}}\n"
+        f"module part(p = 1, q = false) {{\n  input x\n  {lines}\n  tanh\n}}\n"
         f"net tiny {{\n  input data: 2x3x3\n  tanh\n{uses}\n}}"
     )
 
