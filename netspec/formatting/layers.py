@@ -1,0 +1,128 @@
+"""Layers: chains, inputs in round brackets, fields in braces.
+
+`row` takes a layer apart into pieces, `layer` makes a document of them once they are lined up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netspec.formatting.alignment import pads
+from netspec.formatting.document import (
+    NOTHING,
+    SPACE,
+    Concat,
+    Doc,
+    Group,
+    IfBroken,
+    Indent,
+    Line,
+    Text,
+    concat,
+)
+from netspec.formatting.expressions import expression, index, listing
+from netspec.formatting.pieces import FieldItem, Fields, Link, Row
+from netspec.formatting.reader import Reader
+from netspec.syntax import Attribute, Call, Chain, Field, Index, Layer, LayerName, Variable
+
+Value = Chain | Variable | Index | Attribute
+
+MAX_HANG = 40
+"""Most columns that the later lines of a chain stand in from its first, below the op there."""
+
+
+# From the tree to pieces.
+
+
+def row(reader: Reader, node: Layer) -> Row:
+    name = None
+    if node.name is not None:
+        name = Concat((_layer_name(reader, node.name), reader.clinging()))
+    return Row(name, links(reader, node.chain))
+
+
+def _layer_name(reader: Reader, name: LayerName) -> Doc:
+    base = reader.word()
+    return Concat([base, *(index(reader, i) for i in name.indices)])
+
+
+def links(reader: Reader, chain: Chain) -> list[Link]:
+    return [_link(reader, call, first=i == 0) for i, call in enumerate(chain.calls)]
+
+
+def _link(reader: Reader, call: Call, first: bool) -> Link:
+    comments = NOTHING if first else reader.comments()
+    head = [] if first else [reader.word(), SPACE]
+    head.append(reader.word())
+    if call.arguments is not None:
+        head.append(listing(reader, reader.clinging(), call.arguments, value))
+    given = fields(reader, call.fields)
+    bare = call.arguments is None and given is None
+    return Link(comments, Concat(head), call.op.text, bare, given)
+
+
+def fields(reader: Reader, nodes: Sequence[Field]) -> Fields | None:
+    """Fields in braces; None where there are no braces."""
+    if not reader.at("{"):
+        return None
+    opener = reader.clinging()
+    comments = reader.comments()
+    items: list[FieldItem] = []
+    for position, node in enumerate(nodes):
+        before = nodes[position - 1].span.end if position else node.span.start
+        starts_row = "\n" in reader.source.text[before : node.span.start]
+        name = Concat((reader.word(), reader.clinging()))
+        given = expression(reader, node.value)
+        reader.drop(",", ";")
+        items.append(FieldItem(node.name.text, name, given, starts_row, reader.comments()))
+    return Fields(opener, comments, items, reader.clinging())
+
+
+def value(reader: Reader, node: Value) -> Doc:
+    """An input of a layer, or an output."""
+    if isinstance(node, Chain):
+        return Group(chain(links(reader, node), 2))
+    return expression(reader, node)
+
+
+# From pieces to a document.
+
+
+def layer(pieces: Row) -> Doc:
+    if pieces.name is None:
+        return Group(chain(pieces.links, 2))
+    hangs = not pieces.name.hard and pieces.lead <= MAX_HANG
+    lines = chain(pieces.links, pieces.lead if hangs else 4)
+    return Group(pieces.name, Text(" " * (pieces.pad + 1)), lines)
+
+
+def chain(pieces: Sequence[Link], hang: int) -> Doc:
+    """A chain, broken in front of the ops that have inputs or fields; bare ones fill its lines."""
+    first, *others = pieces
+    parts: list[Doc] = []
+    for link in others:
+        line = Concat((link.comments, Line()))
+        parts += [Group(line, _call(link))] if link.bare else [line, _call(link)]
+    return Concat((_call(first), Indent(hang, *parts)))
+
+
+def _call(link: Link) -> Doc:
+    return Concat((link.head, SPACE, braces(link.fields))) if link.fields else link.head
+
+
+def braces(pieces: Fields) -> Doc:
+    """Fields on one line; or in the rows in which they were written; or each on its own line."""
+    items = pieces.items
+    rows = any(item.starts_row for item in items)
+    single = all(item.starts_row for item in items[1:]) or not rows
+    if not items and not pieces.hard:
+        return concat(pieces.opener, SPACE, pieces.closer)
+    names = pads([item.name.width for item in items]) if single else [0] * len(items)
+    parts: list[Doc] = []
+    for position, (item, pad) in enumerate(zip(items, names, strict=True)):
+        line = Line("  " + " " * items[position - 1].pad if position else " ")
+        text = concat(item.name, SPACE, IfBroken(" " * pad), item.value)
+        in_row = position > 0 and rows and not item.starts_row
+        parts.append(Group(line, text) if in_row else concat(line, text))
+        parts.append(item.comments)
+    return Group(pieces.opener, Indent(2, pieces.comments, *parts), Line(), pieces.closer)
