@@ -7,14 +7,15 @@ says how it looks.
 from __future__ import annotations
 
 import re
-import sys
 
 from netspec.diagnostics import Diagnostics
 from netspec.formatting.printer import WIDTH, text_of
 from netspec.formatting.reader import Reader
 from netspec.formatting.statements import file as file_document
 from netspec.parser import parse, scan
-from netspec.source import Source
+from netspec.room import room_to_work
+from netspec.source import Source, plain
+from netspec.syntax import File
 
 __all__ = ["WIDTH", "format_source", "format_text"]
 
@@ -24,9 +25,8 @@ def format_text(text: str, name: str = "<text>") -> str:
 
     Raises SpecError with its syntax errors; `name` is how they call the text.
     """
-    plain = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     diagnostics = Diagnostics()
-    result = format_source(Source(name, plain), diagnostics)
+    result = format_source(Source(name, plain(text)), diagnostics)
     diagnostics.raise_if_failed()
     assert result is not None, "no text and no error"
     first = re.search(r"\r\n|\n", text)
@@ -35,21 +35,19 @@ def format_text(text: str, name: str = "<text>") -> str:
 
 def format_source(source: Source, diagnostics: Diagnostics) -> str | None:
     """The canonical text of a source; None, and diagnostics, where it has syntax errors."""
-    tree = parse(source, diagnostics)
-    if tree is None:
-        return None
-    limit = sys.getrecursionlimit()
-    # The parser bounds nesting, but beyond Python's careful default.
-    sys.setrecursionlimit(max(limit, 30_000))
-    try:
+    with room_to_work():
+        tree = parse(source, diagnostics)
+        if tree is None:
+            return None
         reader = Reader(tree, scan(source)[0])
         result = text_of(file_document(reader, tree.items))
-    finally:
-        sys.setrecursionlimit(limit)
-    words, comments = scan(Source(source.name, result))
-    # A text of somebody's is about to be replaced: it must still say the same.
-    if [w.text for w in words] != reader.taken or [c.text for c in comments] != [
-        c.text for c in tree.comments
-    ]:
-        raise RuntimeError(f"formatting would change what {source.name} says")
-    return result
+        _compare(Source(source.name, result), reader.taken, tree)
+        return result
+
+
+def _compare(result: Source, taken: list[str], tree: File) -> None:
+    """See to it that a text which is about to replace another still says the same."""
+    words, comments = scan(result)
+    said = [word.text for word in words], [comment.text for comment in comments]
+    if said != (taken, [comment.text for comment in tree.comments]):
+        raise RuntimeError(f"formatting would change what {result.name} says")
