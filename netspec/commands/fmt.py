@@ -96,9 +96,9 @@ def _read(name: str, done: set[str]) -> _Text | None:
     if name == "-":
         content = read_stdin(diagnostics)
         result = None if content is None else _Text(STDIN, content)
-    elif path.is_dir():
+    elif os.path.isdir(name):
         diagnostics.add(Diagnostic("unreadable-file", f"there is no .net file in {name}"))
-    elif path.exists():
+    elif os.path.exists(name):
         content = read_text(path, diagnostics)
         result = None if content is None else _Text(name, content, path)
     elif found := find(name, diagnostics):

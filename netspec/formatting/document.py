@@ -111,6 +111,19 @@ class Indent(Doc):
         self.hard = self.content.hard
 
 
+class Either(Doc):
+    """`wide` where the group around it is broken and there are `room` columns; else `tall`."""
+
+    __slots__ = ("room", "tall", "wide")
+
+    def __init__(self, wide: Doc, tall: Doc, room: int) -> None:
+        self.wide = wide
+        self.tall = tall
+        self.room = room
+        self.width = tall.width
+        self.hard = tall.hard
+
+
 def concat(*parts: Doc) -> Doc:
     return parts[0] if len(parts) == 1 else Concat(parts)
 

@@ -13,6 +13,7 @@ from netspec.formatting.document import (
     SPACE,
     Concat,
     Doc,
+    Either,
     Group,
     IfBroken,
     Indent,
@@ -112,17 +113,40 @@ def _call(link: Link) -> Doc:
 
 def braces(pieces: Fields) -> Doc:
     """Fields on one line; or in the rows in which they were written; or each on its own line."""
-    items = pieces.items
-    rows = any(item.starts_row for item in items)
-    single = all(item.starts_row for item in items[1:]) or not rows
-    if not items and not pieces.hard:
+    if not pieces.items and not pieces.hard:
         return concat(pieces.opener, SPACE, pieces.closer)
-    names = pads([item.name.width for item in items]) if single else [0] * len(items)
+    rows: list[list[FieldItem]] = []
+    for item in pieces.items:
+        if item.starts_row or not rows:
+            rows.append([])
+        rows[-1].append(item)
+    content = _column(pieces.items)
+    wide = [row for row in rows if len(row) > 1]
+    # A comment between a name and its value leaves no room for a neighbour.
+    if len(rows) > 1 and wide and not any(i.name.hard or i.value.hard for row in wide for i in row):
+        room = max(sum(item.width + 2 for item in row) - 2 for row in wide)
+        content = Either(_rows(rows), content, room)
+    return Group(pieces.opener, Indent(2, pieces.comments, content), Line(), pieces.closer)
+
+
+def _column(items: Sequence[FieldItem]) -> Doc:
+    """One field a line where it is broken, their values below each other."""
     parts: list[Doc] = []
+    names = pads([item.name.width for item in items])
     for position, (item, pad) in enumerate(zip(items, names, strict=True)):
-        line = Line("  " + " " * items[position - 1].pad if position else " ")
-        text = concat(item.name, SPACE, IfBroken(" " * pad), item.value)
-        in_row = position > 0 and rows and not item.starts_row
-        parts.append(Group(line, text) if in_row else concat(line, text))
-        parts.append(item.comments)
-    return Group(pieces.opener, Indent(2, pieces.comments, *parts), Line(), pieces.closer)
+        parts += (_separator(items, position), item.name, SPACE)
+        parts += (IfBroken(" " * pad), item.value, item.comments)
+    return Concat(parts)
+
+
+def _rows(rows: Sequence[Sequence[FieldItem]]) -> Doc:
+    parts: list[Doc] = []
+    for row in rows:
+        for position, item in enumerate(row):
+            parts.append(Text("  ") if position else Line())
+            parts += (item.name, SPACE, item.value, item.comments)
+    return Concat(parts)
+
+
+def _separator(items: Sequence[FieldItem], position: int) -> Doc:
+    return Line("  " + " " * items[position - 1].pad) if position else Line()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from netspec.formatting.document import (
     Concat,
     Doc,
+    Either,
     Group,
     HardLine,
     IfBroken,
@@ -81,6 +82,9 @@ class _Printer:
             elif isinstance(doc, IfBroken):
                 if broken:
                     self._write(doc.text)
+            elif isinstance(doc, Either):
+                wide = broken and indent + doc.room <= WIDTH
+                stack.append((indent, broken, doc.wide if wide else doc.tall))
             elif isinstance(doc, HardLine):
                 self._break(indent)
                 self.blank |= doc.blank
@@ -142,6 +146,8 @@ def _fits(group: Group, rest: list[Item], room: int) -> bool:
             if broken:
                 return True
             room -= doc.width
+        elif isinstance(doc, Either):
+            stack.append((broken, doc.tall))
         elif isinstance(doc, Group | Indent):
             stack.append((broken, doc.content))
         elif isinstance(doc, HardLine | Remark):

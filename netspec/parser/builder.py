@@ -152,7 +152,7 @@ class Builder(Transformer[Token, Any]):
     def require(self, c: Children) -> Require:
         pattern: Pattern | None = None
         message: String | None = None
-        for before, child in pairwise(c):
+        for before, child in pairwise(c[1:]):
             if isinstance(before, Token) and before.type == "COLON":
                 pattern = child
             elif isinstance(child, String):
