@@ -40,6 +40,10 @@ _SIMPLE = (Number, ShapeLiteral, String, Constant, Wildcard, Variable, Attribute
 
 def expression(reader: Reader, node: Expression) -> Doc:
     """An expression with the brackets that its author put around it."""
+    comments = reader.comments()
+    if comments.hard:
+        # They break what is around, not the expression itself.
+        return Concat((comments, expression(reader, node)))
     inner = _inner_start(node)
     if not reader.at("(") or (inner is not None and reader.start >= inner):
         return _plain(reader, node)

@@ -117,7 +117,7 @@ def braces(pieces: Fields) -> Doc:
         return concat(pieces.opener, SPACE, pieces.closer)
     rows: list[list[FieldItem]] = []
     for item in pieces.items:
-        if item.starts_row or not rows:
+        if not rows or item.starts_row or rows[-1][-1].comments.hard:
             rows.append([])
         rows[-1].append(item)
     content = _column(pieces.items)
