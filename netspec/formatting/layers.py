@@ -52,7 +52,7 @@ def links(reader: Reader, chain: Chain) -> list[Link]:
 
 
 def _link(reader: Reader, call: Call, first: bool) -> Link:
-    comments = NOTHING if first else reader.comments()
+    comments = reader.comments()
     head = [] if first else [reader.word(), SPACE]
     head.append(reader.word())
     if call.arguments is not None:
@@ -94,6 +94,8 @@ def layer(pieces: Row) -> Doc:
         return Group(chain(pieces.links, 2))
     hangs = not pieces.name.hard and pieces.lead <= MAX_HANG
     lines = chain(pieces.links, pieces.lead if hangs else 4)
+    if pieces.links[0].comments.hard:
+        return Group(pieces.name, Indent(4, lines))
     return Group(pieces.name, Text(" " * (pieces.pad + 1)), lines)
 
 
@@ -104,7 +106,7 @@ def chain(pieces: Sequence[Link], hang: int) -> Doc:
     for link in others:
         line = Concat((link.comments, Line()))
         parts += [Group(line, _call(link))] if link.bare else [line, _call(link)]
-    return Concat((_call(first), Indent(hang, *parts)))
+    return Concat((first.comments, _call(first), Indent(hang, *parts)))
 
 
 def _call(link: Link) -> Doc:

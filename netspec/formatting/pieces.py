@@ -56,7 +56,7 @@ class Link:
     """One call of a chain."""
 
     comments: Doc
-    """What stands in front of its arrow."""
+    """What stands in front of it, and of its arrow where there is one."""
     head: Doc
     """The arrow, where there is one, the op and its inputs."""
     op: str

@@ -176,4 +176,5 @@ def _align_remarks(rows: list[Row]) -> None:
 
 
 def _goes_on(first: Row, row: Row) -> bool:
-    return bool(row.remark) and not row.blank and row.indent == first.indent
+    closes = row.text.startswith((")", "]", "}"))
+    return bool(row.remark) and not row.blank and not closes and row.indent == first.indent

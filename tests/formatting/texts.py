@@ -9,7 +9,23 @@ NAMES = ("a", "x1", "data", "conv", "relu", "filters", "kernel", "fire", "import
 NAMES += ("e", "x", "K", "a_rather_long_name", "an_even_longer_name_than_that_one", "M2", "_")
 LITERALS = ("0", "7", "1_248_424", "0.125", "1.25M", "512KiB", "50%", "1e-5", "3x3", "?x13x13")
 LITERALS += ('"3a"', '"# no comment"', '"a \\"b\\" \\\\"', '"größer → 2"', "true", "false", "none")
-OPERATORS = ("+", "-", "*", "/", "//", "%", "**", "==", "!=", "<", "<=", "in", "not in", "and", "or")
+OPERATORS = (
+    "+",
+    "-",
+    "*",
+    "/",
+    "//",
+    "%",
+    "**",
+    "==",
+    "!=",
+    "<",
+    "<=",
+    "in",
+    "not in",
+    "and",
+    "or",
+)
 SPACES = (" ", " ", " ", "  ", "\t", "\n", "\n", "\n\n", "\n\n\n\n", "\r\n", " \n\t ", "\f")
 MARKS = ("#", "# ", "## ", "#: ", "## größer → ", "#\t\x85")
 # In front of or behind these, words need no space between.
