@@ -75,8 +75,11 @@ class _Printer:
                 else:
                     self._write(doc.flat)
             elif isinstance(doc, Group):
-                room = WIDTH - (self.indent if self.fresh else self.column)
-                stack.append((indent, not _fits(doc, stack, room), doc.content))
+                # What is inside an unbroken group fits with it.
+                if broken:
+                    room = WIDTH - (self.indent if self.fresh else self.column)
+                    broken = not _fits(doc, stack, room)
+                stack.append((indent, broken, doc.content))
             elif isinstance(doc, Indent):
                 stack.append((indent + doc.columns, broken, doc.content))
             elif isinstance(doc, IfBroken):
