@@ -7,7 +7,7 @@ from typing import Any
 
 from netspec.diagnostics import Diagnostic, Label
 from netspec.ir import Instance, Layer, Node, Value
-from netspec.ops import Op, Shape, ShapeError, attributes, text
+from netspec.ops import Op, Shape, ShapeError, Windowed, attributes, text
 from netspec.ops.window import extent
 from netspec.source import Span
 from netspec.syntax import Call
@@ -38,7 +38,7 @@ def shape_fault(
     help_ = [error.help] if error.help else []
     message = error.message
     values = [v for v, _, _ in operands]
-    if error.code == "shape-mismatch":
+    if error.code == "shape-mismatch" and isinstance(error.at, int):
         values = _sides(error, call.op.text, values)
         message = _compare(call.op.text, values) or message
         help_ += _mends(call.op.text, values, makers)
@@ -83,11 +83,11 @@ def _origins(
     """Where each input got its shape, and from which attributes."""
     labels = []
     for value in dict.fromkeys(values):
-        node = _shaper(value, makers)
+        node = made_by(value, makers)
         place = node.span if node else places.get(value)
         if place is None or place == primary:
             continue
-        how = _settings(node)
+        how = settings_of(node)
         label = f"{value.name} is {text(value.shape)} from here"
         labels.append(Label(place, label + (f": {how}" if how else "")))
     return tuple(labels)
@@ -102,9 +102,9 @@ def _sizes(values: Sequence[Value], makers: Mapping[Value, Node]) -> tuple[Label
     labels = []
     for value in values:
         node = _sizer(value, makers)
-        if node is not None and node is not _shaper(value, makers):
+        if node is not None and node is not made_by(value, makers):
             before, size = text(node.inputs[0].shape), text(value.shape[1:])
-            label = f"the {size} of {value.name} is from here: {_settings(node)}, on {before}"
+            label = f"the {size} of {value.name} is from here: {settings_of(node)}, on {before}"
             labels.append(Label(node.span, label))
     return tuple(labels)
 
@@ -115,18 +115,18 @@ def _sizer(value: Value, makers: Mapping[Value, Node]) -> Layer | None:
     while isinstance(node, Layer) and len(node.inputs) == 1:
         before = node.inputs[0]
         if before.shape[1:] != value.shape[1:]:
-            return node if hasattr(node.op, "kernel") else None
+            return node if isinstance(node.op, Windowed) else None
         if getattr(node.op, "stride", (1, 1)) != (1, 1):
             return None
         node = makers.get(before)
     return None
 
 
-def _shaper(value: Value, makers: Mapping[Value, Node]) -> Node | None:
+def made_by(value: Value, makers: Mapping[Value, Node]) -> Node | None:
     """The layer that gave a value its shape: those that only pass it on are skipped."""
     node = makers.get(value)
     while isinstance(node, Layer) and len(node.inputs) == 1:
-        if node.inputs[0].shape != value.shape or hasattr(node.op, "kernel"):
+        if node.inputs[0].shape != value.shape or isinstance(node.op, Windowed):
             break
         before = makers.get(node.inputs[0])
         if before is None:
@@ -135,17 +135,17 @@ def _shaper(value: Value, makers: Mapping[Value, Node]) -> Node | None:
     return node
 
 
-def _settings(node: Node | None) -> str:
+def settings_of(node: Node | None) -> str:
     """The attributes of a layer that shape its output, as a person would say them."""
     if isinstance(node, Instance):
         return f"an instance of {node.block.module}"
-    if node is None or not hasattr(node.op, "kernel"):
+    if node is None or not isinstance(node.op, Windowed):
         return ""
-    op: Any = node.op
+    op = node.op
     parts = [f"kernel {text(op.kernel)}"]
     if op.stride != (1, 1):
         parts.append(f"stride {_pair(op.stride)}")
-    top, bottom, left, right = op.pad
+    top, bottom, left, right = op.pads
     equal = top == bottom == left == right
     parts.append(f"pad {top}" if equal else f"pad {top}, {bottom}, {left}, {right}")
     if op.dilation != (1, 1):
@@ -168,7 +168,7 @@ def _mends(keyword: str, values: Sequence[Value], makers: Mapping[Value, Node]) 
         if len(targets) != 1:
             continue
         target = targets.pop()
-        node = _shaper(value, makers)
+        node = made_by(value, makers)
         if value.shape[1:] != target[1:]:
             node = _sizer(value, makers) or node
         if not isinstance(node, Layer) or len(value.shape) != 3 or len(target) != 3:
@@ -187,7 +187,7 @@ def _mend(keyword: str, node: Layer, shape: Shape, target: Shape) -> str:
     if shape[1:] != target[1:]:
         if channels_matter and shape[0] != target[0]:
             return ""
-        for name, candidate, written in _variants(node.op):
+        for name, candidate, written in variants(node.op):
             try:
                 inputs = [v.shape for v in node.inputs]
                 if candidate.bind(inputs).outputs(inputs)[0][1:] == target[1:]:
@@ -200,9 +200,9 @@ def _mend(keyword: str, node: Layer, shape: Shape, target: Shape) -> str:
     return ""
 
 
-def _variants(op: Op) -> list[tuple[str, Op, str]]:
+def variants(op: Op) -> list[tuple[str, Op, str]]:
     """The op with another pad or stride, the likeliest first."""
-    if not hasattr(op, "kernel"):
+    if not isinstance(op, Windowed):
         return []
     variants: list[tuple[str, Op, str]] = []
     largest = min(max(op.kernel), 16)

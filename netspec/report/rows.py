@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.ir import Block, Instance, Layer, Net, Node
-from netspec.ops import Shape, text
+from netspec.ops import Shape, Windowed, text
 
 LONGEST = 40
 """Characters of a module's arguments that a row shows."""
@@ -48,6 +48,8 @@ def _rows(block: Block, prefix: str, depth: int | None) -> Iterator[Row]:
             first = part[0]
             if isinstance(first, Instance) and depth != 1:
                 inner = None if depth is None else depth - 1
+                if not first.block.layer_count:
+                    continue  # such blocks may be inside each other by the million
                 yield from _rows(first.block, f"{prefix}{first.name}.", inner)
             else:
                 yield _row(part, prefix)
@@ -103,7 +105,7 @@ def _argument(value: Any) -> str:
 def _layer(layer: Layer) -> str:
     op: Any = layer.op
     words = [op.keyword]
-    if hasattr(op, "kernel"):
+    if isinstance(op, Windowed):
         window = text(op.kernel)
         if op.stride != (1, 1):
             stride = op.stride
