@@ -33,8 +33,9 @@ def pads(widths: Sequence[int]) -> list[int]:
 def align(rows: Sequence[Row], indent: int) -> None:
     """Line up layers that follow each other, all with names or all without.
 
-    Ops stand below each other, and fields do where the same op with the same fields begins in the
-    same column. Layers that take several lines line up by their names only.
+    Ops stand below each other, and so do the fields of calls of one op that begin in the same
+    column, as far as they have the same names and literal values. Layers that take several lines
+    line up by their names only.
     """
     for row, pad in zip(rows, pads([row.lead for row in rows]), strict=True):
         row.pad = pad
@@ -46,12 +47,10 @@ def align(rows: Sequence[Row], indent: int) -> None:
         groups: defaultdict[object, list[tuple[Row, Fields]]] = defaultdict(list)
         for row, column in zip(single, columns, strict=True):
             link = row.links[depth]
-            if link.fields and len(link.fields.items) > 1:
-                names = tuple(item.key for item in link.fields.items)
-                groups[column, link.op, link.head.width, names].append((row, link.fields))
+            if link.fields:
+                groups[column, link.op, link.head.width].append((row, link.fields))
         for group in groups.values():
-            if len(group) > 1:
-                _align_fields(group, indent)
+            _align_fields(group, indent)
         columns = [
             column + row.links[depth].width + 1
             for row, column in zip(single, columns, strict=True)
@@ -62,13 +61,28 @@ def align(rows: Sequence[Row], indent: int) -> None:
 
 
 def _align_fields(group: Sequence[tuple[Row, Fields]], indent: int) -> None:
-    for cells in list(zip(*(fields.items for _, fields in group), strict=True))[:-1]:
-        widths = [cell.width for cell in cells]
-        if max(widths) - min(widths) > SPREAD:
-            break
-        for cell, width in zip(cells, widths, strict=True):
-            cell.pad = max(widths) - width
-    if any(indent + row.width > WIDTH for row, _ in group):
-        for _, fields in group:
-            for item in fields.items:
-                item.pad = 0
+    """Pad what stands in front of fields of one name, behind fields of the same names."""
+    position = 0
+    # Calls whose fields agree so far, in name and place.
+    groups = [list(group)]
+    while groups:
+        cells: defaultdict[object, list[tuple[Row, Fields]]] = defaultdict(list)
+        for number, together in enumerate(groups):
+            for row, fields in together:
+                items = fields.items[position : position + 2]
+                if len(items) == 2 and items[0].literal:
+                    cells[number, items[0].key, items[1].key].append((row, fields))
+        groups = []
+        for together in cells.values():
+            items = [fields.items[position] for _, fields in together]
+            for item, pad in zip(items, pads([item.width for item in items]), strict=True):
+                item.pad = pad
+            if any(indent + row.width > WIDTH for row, _ in together):
+                for item in items:
+                    item.pad = 0
+            by_width: defaultdict[int, list[tuple[Row, Fields]]] = defaultdict(list)
+            for row, fields in together:
+                item = fields.items[position]
+                by_width[item.width + item.pad].append((row, fields))
+            groups += (rest for rest in by_width.values() if len(rest) > 1)
+        position += 1

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from netspec.formatting.document import NOTHING, SPACE, Concat, Doc, Group, Indent, Line
+from netspec.formatting.alignment import pads
+from netspec.formatting.document import NOTHING, SPACE, Concat, Doc, Group, IfBroken, Indent, Line
 from netspec.formatting.reader import Reader
 from netspec.syntax import (
     Attribute,
@@ -35,6 +36,7 @@ from netspec.syntax import (
 Node = TypeVar("Node", bound=Expression | Chain | Param)
 
 _RANKS = {"+": 1, "-": 1, "*": 2, "/": 2, "//": 2, "%": 2}
+LITERALS = (Number, ShapeLiteral, String, Constant)
 _SIMPLE = (Number, ShapeLiteral, String, Constant, Wildcard, Variable, Attribute)
 
 
@@ -171,6 +173,8 @@ def listing(
 
     If it doesn't fit on a line, names and numbers fill lines; anything else has a line each.
     """
+    if matrix := _matrix(reader, items):
+        return Group(opener, Indent(2, *matrix), Line(""), reader.clinging())
     fill = all(isinstance(item, _SIMPLE) for item in items)
     parts: list[Doc] = []
     for position, item in enumerate(items):
@@ -184,3 +188,42 @@ def listing(
     comments = reader.comments()
     end = Line("") if items else NOTHING
     return Group(opener, Indent(2, *parts, comments), end, reader.clinging())
+
+
+def _matrix(reader: Reader, items: Sequence[Node]) -> list[Doc]:
+    """Lists of as many words each, whose columns stand below each other; nothing, if it is none."""
+    rows = [item for item in items if isinstance(item, ListLiteral)]
+    if len(rows) < max(len(items), 2) or len({len(row.items) for row in rows}) > 1:
+        return []
+    words = [[cell.span.text for cell in row.items] for row in rows]
+    plain = all(isinstance(cell, LITERALS) for row in rows for cell in row.items)
+    if not plain or any("(" in cell for row in words for cell in row):
+        return []
+    if any(reader.has_comment(row.span) or _has_brackets(row) for row in rows):
+        return []
+    columns = [pads([len(cell) for cell in column]) for column in zip(*words, strict=True)]
+    parts: list[Doc] = []
+    for number, row in enumerate(rows):
+        parts += (reader.line(" " if number else ""), reader.word())
+        for position in range(len(row.items)):
+            if position:
+                pad = columns[position - 1][number]
+                parts += (reader.clinging(), IfBroken(" " * pad), SPACE)
+            parts.append(reader.word())
+        reader.drop(",")
+        parts.append(reader.clinging())
+        if number < len(rows) - 1:
+            parts.append(reader.clinging())
+        else:
+            reader.drop(",")
+    return [*parts, reader.comments()]
+
+
+def hanging(reader: Reader, node: Expression) -> Doc:
+    """An expression whose further lines stand in, but for what is in brackets as a whole."""
+    comments = reader.comments()
+    brackets = isinstance(node, ListLiteral | Function) or (reader.at("(") and _has_brackets(node))
+    doc = expression(reader, node)
+    if brackets and not comments.hard:
+        return doc
+    return Indent(4, comments, doc)

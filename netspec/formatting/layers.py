@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from netspec.formatting.alignment import pads
 from netspec.formatting.document import (
-    NOTHING,
     SPACE,
     Concat,
     Doc,
@@ -21,7 +20,7 @@ from netspec.formatting.document import (
     Text,
     concat,
 )
-from netspec.formatting.expressions import expression, index, listing
+from netspec.formatting.expressions import LITERALS, expression, index, listing
 from netspec.formatting.pieces import FieldItem, Fields, Link, Row
 from netspec.formatting.reader import Reader
 from netspec.syntax import Attribute, Call, Chain, Field, Index, Layer, LayerName, Variable
@@ -75,7 +74,9 @@ def fields(reader: Reader, nodes: Sequence[Field]) -> Fields | None:
         name = Concat((reader.word(), reader.clinging()))
         given = expression(reader, node.value)
         reader.drop(",", ";")
-        items.append(FieldItem(node.name.text, name, given, starts_row, reader.comments()))
+        literal = isinstance(node.value, LITERALS)
+        comments_behind = reader.comments()
+        items.append(FieldItem(node.name.text, name, given, literal, starts_row, comments_behind))
     return Fields(opener, comments, items, reader.clinging())
 
 
@@ -100,13 +101,28 @@ def layer(pieces: Row) -> Doc:
 
 
 def chain(pieces: Sequence[Link], hang: int) -> Doc:
-    """A chain, broken in front of the ops that have inputs or fields; bare ones fill its lines."""
+    """A chain. An op goes to a line of its own together with the bare ones behind it."""
     first, *others = pieces
-    parts: list[Doc] = []
+    units: list[list[Link]] = [[first]]
     for link in others:
-        line = Concat((link.comments, Line()))
-        parts += [Group(line, _call(link))] if link.bare else [line, _call(link)]
+        if not link.bare or link.comments.hard:
+            units.append([])
+        units[-1].append(link)
+    parts = [*_behind(units[0]), *(_unit(unit) for unit in units[1:])]
     return Concat((first.comments, _call(first), Indent(hang, *parts)))
+
+
+def _unit(links: Sequence[Link]) -> Doc:
+    line = Concat((links[0].comments, Line()))
+    return Group(line, _call(links[0]), *_behind(links))
+
+
+def _behind(links: Sequence[Link]) -> list[Doc]:
+    """The bare ops behind the first: together behind one with fields, else as many as fit."""
+    first, *bare = links
+    if first.bare or not bare:
+        return [_unit([link]) for link in bare]
+    return [_unit(bare)]
 
 
 def _call(link: Link) -> Doc:

@@ -15,6 +15,8 @@ class FieldItem:
     name: Doc
     """The name with the colon behind."""
     value: Doc
+    literal: bool
+    """Whether the value is a number or another literal; only these make columns."""
     starts_row: bool
     """Whether its author put it on a line below the field before it."""
     comments: Doc

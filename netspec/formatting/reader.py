@@ -7,6 +7,7 @@ front of these come behind them.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -25,6 +26,7 @@ class Reader:
         self._words = words
         self._next = 0
         self._comments = file.comments
+        self._starts = [comment.span.start for comment in file.comments]
         self._comment = 0
         self._end = 0
         """Where the last word or comment ended."""
@@ -45,6 +47,11 @@ class Reader:
     def at(self, *words: str) -> bool:
         """Whether the next word is one of these."""
         return self._next < len(self._words) and self._words[self._next].text in words
+
+    def has_comment(self, span: Span) -> bool:
+        """Whether there is a comment inside a place."""
+        position = bisect_left(self._starts, span.start)
+        return position < len(self._starts) and self._starts[position] < span.end
 
     def word(self) -> Doc:
         """The next word, behind the comments in front of it."""

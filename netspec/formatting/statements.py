@@ -17,7 +17,7 @@ from netspec.formatting.document import (
     Line,
     Text,
 )
-from netspec.formatting.expressions import apart, expression, listing
+from netspec.formatting.expressions import apart, expression, hanging, listing
 from netspec.formatting.pieces import Row
 from netspec.formatting.reader import Gap, Reader
 from netspec.syntax import (
@@ -174,7 +174,7 @@ def _statement(reader: Reader, node: Statement, depth: int) -> Row | _Let | Doc:
             return layers.row(reader, node)
         case Let():
             name = Concat((reader.word(), SPACE, reader.word()))
-            return _Let(name, reader.word(), expression(reader, node.value))
+            return _Let(name, reader.word(), hanging(reader, node.value))
         case Input():
             return _input(reader, node)
         case Output():
@@ -193,7 +193,7 @@ def _document(item: Row | _Let | Doc) -> Doc:
         return layers.layer(item)
     if isinstance(item, _Let):
         pad = Text(" " * (item.pad + 1))
-        return Indent(2 * STEP, item.name, pad, item.equals, SPACE, item.value)
+        return Concat((Indent(2 * STEP, item.name, pad, item.equals, SPACE), item.value))
     return item
 
 
@@ -226,18 +226,20 @@ def _require(reader: Reader, node: Require) -> Doc:
 
 def _for_head(reader: Reader, node: For) -> Doc:
     parts: list[Doc] = [reader.word(), SPACE, reader.word(), SPACE, reader.word(), SPACE]
-    parts.append(expression(reader, node.first))
-    if node.last is not None:
-        parts += (apart(reader), reader.clinging(), expression(reader, node.last))
-    return Indent(2 * STEP, *parts)
+    first = hanging(reader, node.first)
+    if node.last is None:
+        return Concat((Indent(2 * STEP, *parts), first))
+    return Indent(
+        2 * STEP, *parts, first, apart(reader), reader.clinging(), expression(reader, node.last)
+    )
 
 
 def _if(reader: Reader, node: If, depth: int) -> Doc:
     arms: list[tuple[Doc, Block]] = []
     for condition, body in node.arms:
         head = [reader.word(), SPACE] if not arms else [reader.word(), SPACE, reader.word(), SPACE]
-        head.append(expression(reader, condition))
-        arms.append((Indent(2 * STEP, *head), _block(reader, body, depth + 1)))
+        test = hanging(reader, condition)
+        arms.append((Concat((Indent(2 * STEP, *head), test)), _block(reader, body, depth + 1)))
     if reader.at("else"):
         arms.append((reader.word(), _block(reader, node.otherwise, depth + 1)))
     return _with_blocks(arms)

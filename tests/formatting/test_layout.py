@@ -95,6 +95,33 @@ def test_columns() -> None:
     )
 
 
+def test_columns_end_where_fields_differ() -> None:
+    same(
+        "conv1: conv { filters: 96   kernel: 11x11  stride: 4 } -> relu\n"
+        "norm1: lrn { size: 5  alpha: 0.0001 }\n"
+        "conv2: conv { filters: 256  kernel: 5x5  pad: 2  groups: 2 } -> relu\n"
+        "conv3: conv { filters: 384  kernel: 3x3    stride: 1 } -> relu\n"
+        "conv4: conv { filters: classes  kernel: 3x3  pad: 1 } -> relu\n"
+        "conv5: conv(conv4) { filters: 8  kernel: 3x3 }"
+    )
+
+
+def test_columns_of_lists() -> None:
+    same("let t = [[1, 16], [6, 160]]")
+    rows = [f"[{10**i}, {10 ** (5 - i)}, 3x3]" for i in range(6)]
+    assert inside(f"for t in [{','.join(rows)},]{{relu}}") == (
+        "for t in [\n"
+        "  [1,      100000, 3x3],\n"
+        "  [10,     10000,  3x3],\n"
+        "  [100,    1000,   3x3],\n"
+        "  [1000,   100,    3x3],\n"
+        "  [10000,  10,     3x3],\n"
+        "  [100000, 1,      3x3]\n"
+        "] {\n  relu\n}"
+    )
+    same("let t = [\n  # a  b\n  [1,  2],\n  [10, 3],  # c\n  [1,  4]\n]")
+
+
 def test_columns_of_later_links() -> None:
     same(
         "a: conv { filters: 8  kernel: 1 } -> conv { filters: 16   kernel: 3  pad: 1 } -> relu\n"
@@ -122,7 +149,10 @@ def test_columns_do_not_make_a_line_too_long() -> None:
 
 def test_long_chains() -> None:
     conv = "conv { filters: filters  kernel: 3x3  pad: 1  bias: false }"
-    same(f"main: {conv} -> batchnorm -> relu\n      -> {conv} -> batchnorm\n      -> maxpool(x)")
+    same(f"main: {conv} -> batchnorm -> relu\n      -> {conv} -> batchnorm -> maxpool(x)")
+    short = "conv { filters: filters  kernel: 3x3  pad: same  stride: stride  dilation: 2 }"
+    same(f"main: {short} -> batchnorm\n      -> linear {{ units: 1000 }}")
+    same(f"main: {short}\n      -> batchnorm -> relu -> global_avgpool")
     same(f"{conv} -> batchnorm -> relu\n  -> {conv}")
     bare = inside("a:" + "->".join(["batchnorm"] * 20))
     assert max(map(len, bare.split("\n"))) <= WIDTH - 2
@@ -185,7 +215,7 @@ def test_comments_in_place() -> None:
         "   -> softmax  # last"
     )
     assert inside("let a = [1, # one\n2 # two\n, # three\n]") == (
-        "let a = [\n      1,  # one\n      2   # two\n      # three\n    ]"
+        "let a = [\n  1,  # one\n  2   # two\n  # three\n]"
     )
     assert inside("a # one\n:relu{ # two\n }") == "a:  # one\n    relu {  # two\n    }"
 
