@@ -22,6 +22,8 @@ COMMANDS = {
     "verify": "compare the backends on the same weights and inputs",
     "weights": "show and convert weight files",
     "specs": "list the bundled specs",
+    "ops": "show the reference of the language's ops",
+    "explain": "say what a diagnostic means, with an example of the fault and its mend",
 }
 
 
@@ -49,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SpecError as error:
         from netspec.commands.common import show
 
-        show(error.diagnostics)
+        show(error.diagnostics, more=True)
         return 1
     except BrokenPipeError:
         # The reader of our output has seen enough (`netspec table x | head`).

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from netspec.ops.base import Elementwise, attr, op
 from netspec.ops.kinds import Number
 
@@ -19,5 +21,7 @@ class Softmax(Elementwise):
 @op("dropout")
 class Dropout(Elementwise):
     """Zeroes elements at random while training and scales up the rest; else passes x on."""
+
+    example: ClassVar[str] = "dropout { ratio: 50% }"
 
     ratio: float = attr(Number(0, 1, below=True), "share of elements that are zeroed", default=0.5)

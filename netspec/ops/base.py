@@ -96,13 +96,17 @@ class Attr:
 class Op:
     """A layer's operation with its attributes.
 
-    The subclass docstring documents the op; `keyword` is its name in the language. `arity` is the
-    least and the greatest number of inputs (None: no limit), `results` the names of the results.
+    The subclass docstring documents the op: a paragraph that says what it is, then its shape rule
+    and what else needs saying. `keyword` is its name in the language. `arity` is the least and the
+    greatest number of inputs (None: no limit), `results` the names of the results. `example` are
+    lines of a spec that use the op on an input x of 64x56x56, unless they begin with an `input` of
+    their own; without, the bare keyword is the example.
     """
 
     keyword: ClassVar[str]
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     results: ClassVar[tuple[str, ...]] = ("value",)
+    example: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         for a in attributes(type(self)):

@@ -13,6 +13,12 @@ from netspec.ops.base import Op, Shape, ShapeError, op, text
 class Concat(Op):
     """The channels of all inputs, one after the other; heights and widths must be equal."""
 
+    example: ClassVar[str] = (
+        "left: conv(x) { filters: 16  kernel: 1x1 }\n"
+        "right: conv(x) { filters: 48  kernel: 3x3  pad: 1 }\n"
+        "concat(left, right)"
+    )
+
     arity: ClassVar[tuple[int, int | None]] = (1, None)
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
@@ -35,6 +41,8 @@ class Concat(Op):
 @op("add")
 class Add(Op):
     """The sum of all inputs, element by element; a Cx1x1 input spreads over height and width."""
+
+    example: ClassVar[str] = "left: conv(x) { filters: 64  kernel: 3x3  pad: 1 }\nadd(left, x)"
 
     arity: ClassVar[tuple[int, int | None]] = (2, None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Literal, Self, cast
+from typing import ClassVar, Literal, Self, cast
 
 from netspec.ops.base import Op, Shape, ShapeError, Tensor, attr, op, spatial, text
 from netspec.ops.kinds import Flag, Groups, Integer, Padding, Pads, Pair
@@ -18,6 +18,8 @@ class Conv(Op):
     The output is filters x height x width with, along each direction,
     floor((input + pads - dilation * (kernel - 1) - 1) / stride) + 1.
     """
+
+    example: ClassVar[str] = "conv1: conv { filters: 128  kernel: 3x3  pad: 1 }"
 
     filters: int = attr(Integer(), "channels of the output")
     kernel: tuple[int, int] = attr(Pair(), "height and width of a filter")
@@ -78,7 +80,7 @@ class Conv(Op):
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
         per_output = inputs[0][0] // self.group_count * prod(self.kernel)
-        return int(prod(outputs[0]) * per_output)
+        return prod(outputs[0]) * per_output
 
 
 def _nearest_divisor(groups: int, *counts: int) -> str:
@@ -94,6 +96,8 @@ def _nearest_divisor(groups: int, *counts: int) -> str:
 @op("linear")
 class Linear(Op):
     """A fully connected layer: units weighted sums of all inputs, with a bias each."""
+
+    example: ClassVar[str] = "flatten -> linear { units: 10 }"
 
     units: int = attr(Integer(), "length of the output")
     bias: bool = attr(Flag(), "whether a learned number is added to each result", default=True)
@@ -115,4 +119,4 @@ class Linear(Op):
         return tensors
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
-        return int(inputs[0][0] * self.units)
+        return inputs[0][0] * self.units

@@ -82,6 +82,8 @@ class MaxPool(_Pool):
     would start behind the input and its first padding. Padding never wins.
     """
 
+    example: ClassVar[str] = "maxpool { kernel: 3x3  stride: 2  round: ceil }"
+
     results: ClassVar[tuple[str, ...]] = ("value", "indices")
 
     kernel: tuple[int, int] = attr(Pair(), "height and width of the window")
@@ -98,6 +100,8 @@ class AvgPool(_Pool):
     Rounds as maxpool does. A window that hangs over the end of the padded input is divided by what
     it holds; `count_include_pad` says whether padding is part of that.
     """
+
+    example: ClassVar[str] = "avgpool { kernel: 2x2 }"
 
     dilation: ClassVar[tuple[int, int]] = (1, 1)  # type: ignore[misc]
 
