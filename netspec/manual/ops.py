@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netspec.ops import OPS, Op, Shape, ShapeError, attributes
-from netspec.symbolic import Dim, Expr, Parameter, evaluate, expr_of, operators, python
+from netspec.ops import OPS, Op, Shape, ShapeError, attributes, like
+from netspec.ops.kinds import Integer, Padding, Pair, Size
+from netspec.symbolic import Dim, Expr, Literally, Parameter, evaluate, expr_of, operators, python
+from netspec.syntax import Call, Definition, Layer, Variable
 
 INPUT = "64x56x56"
 """The shape of the input x that examples run on."""
@@ -66,6 +68,7 @@ class Entry:
     summary: str
     details: tuple[str, ...]
     arity: tuple[int, int | None]
+    index_inputs: tuple[int, ...]
     results: tuple[str, ...]
     fields: tuple[FieldEntry, ...]
     shape: tuple[str, ...] | None
@@ -115,7 +118,8 @@ def entry(op: type[Op]) -> Entry:
         summary=about,
         details=tuple(details),
         arity=op.arity,
-        results=op.results,
+        index_inputs=op.index_inputs,
+        results=symbolic.results(),
         fields=tuple(
             FieldEntry(a.name, str(a.kind), _default(a.default, a.required), a.doc)
             for a in attributes(op)
@@ -138,20 +142,42 @@ def spec_of(op: type[Op]) -> str:
 
 
 def _run(op: type[Op]) -> tuple[Example, Op, list[Shape]]:
-    """The example checked: what comes of it, its bound op, and the shapes that flow in."""
+    """The example checked: what comes of it, its op as stated, and the shapes that flow in."""
     from netspec.diagnostics import Diagnostics
     from netspec.driver import check
+    from netspec.parser import parse
     from netspec.source import Source
 
+    source = Source(f"example of {op.keyword}", spec_of(op))
     diagnostics = Diagnostics()
-    net = check(Source(f"example of {op.keyword}", spec_of(op)), None, {}, diagnostics)
-    if net is None:
+    net = check(source, None, {}, diagnostics)
+    file = parse(source, diagnostics)
+    if net is None or file is None:
         raise ValueError(f"example of {op.keyword}: {[d.message for d in diagnostics]}")
     flat = next(f for f in reversed(net.layers) if type(f.op) is op)
     inputs = [v.shape for v in flat.inputs]
     outputs = tuple(v.shape for v in flat.outputs)
     text = op.example.strip() or op.keyword
-    return Example(text, tuple(inputs), outputs, flat.params, flat.macs), flat.op, inputs
+    example = Example(text, tuple(inputs), outputs, flat.params, flat.macs)
+    (definition,) = file.items
+    assert isinstance(definition, Definition)
+    chains = [s.chain for s in definition.body if isinstance(s, Layer)]
+    calls = [c for chain in chains for c in chain.calls if c.op.text == op.keyword]
+    return example, _declared(op, calls[-1]), inputs
+
+
+def _declared(op: type[Op], call: Call) -> Op:
+    """The op as an example states it, before anything is settled by its inputs."""
+    from netspec.evaluate import Evaluator, Scope
+
+    kinds = {a.name: a.kind for a in attributes(op)}
+    values = {}
+    for field in call.fields:
+        kind, value = kinds[field.name.text], field.value
+        word = isinstance(value, Variable) and value.name in kind.words
+        constant = value.name if word else Evaluator(Scope(), {}).constant(value)  # type: ignore[union-attr]
+        values[field.name.text] = kind.convert(constant)
+    return op(**values)
 
 
 def _default(value: Any, required: bool) -> str | None:
@@ -183,9 +209,12 @@ class _Symbolic:
         self.op = op
         self.values: dict[str, int] = {}
         self.shapes = [
-            tuple(
-                self._symbol(f"{chr(97 + i)}.{d}" if len(shapes) > 1 else d, size)
-                for d, size in zip(_DIMENSIONS[len(shape)], shape, strict=True)
+            like(
+                shape,
+                tuple(
+                    self._symbol(f"{chr(97 + i)}.{d}" if len(shapes) > 1 else d, size)
+                    for d, size in zip(_DIMENSIONS[len(shape)], shape, strict=True)
+                ),
             )
             for i, shape in enumerate(shapes)
         ]
@@ -194,14 +223,16 @@ class _Symbolic:
         self.lists = False
         for a in attributes(type(op)):
             value = getattr(op, a.name)
-            if isinstance(value, int) and not isinstance(value, bool):
+            if value is None or isinstance(value, bool | str | float):
+                continue
+            if isinstance(a.kind, Integer) or isinstance(value, int):
                 self.fields[a.name] = self._symbol(a.name, value)
-            elif isinstance(value, tuple) and len(value) in _SIDES:
+            elif isinstance(a.kind, Pair | Padding | Size):
                 names = [f"{a.name}_{side}" for side in _SIDES[len(value)]]
                 self.fields[a.name] = tuple(map(self._symbol, names, value))
-            elif isinstance(value, tuple):
+            else:
                 self.lists = True
-        self.symbolic = op.with_attributes(**self.fields)
+        self.symbolic = op.with_attributes(**self.fields).bind(self.shapes)
 
     def _symbol(self, name: str, value: int) -> int:
         self.values[name] = int(value)
@@ -233,6 +264,8 @@ class _Symbolic:
     def _holds(self, outputs: Sequence[Shape]) -> bool:
         """Whether the formulas agree with the rule when numbers change, one at a time."""
         exprs = [[expr_of(d) for d in shape] for shape in outputs]
+        if any(isinstance(e, Literally) for shape in exprs for e in shape):
+            return False
         for changed in self.values:
             for step in (1, 2, 3, 5):
                 values = {**self.values, changed: self.values[changed] + step}
@@ -240,9 +273,9 @@ class _Symbolic:
                     real = self._with(values)
                 except ShapeError:
                     continue
-                for shape, sizes in zip(exprs, real, strict=True):
-                    if [_value(e, values) for e in shape] != [int(d) for d in sizes]:
-                        return False
+                found = [[_value(e, values) for e in shape] for shape in exprs]
+                if found != [[int(d) for d in shape] for shape in real]:
+                    return False
         return True
 
     def _with(self, values: Mapping[str, int]) -> tuple[Shape, ...]:
@@ -253,15 +286,20 @@ class _Symbolic:
             name: tuple(map(plain, v)) if isinstance(v, tuple) else plain(v)
             for name, v in self.fields.items()
         }
-        shapes = [tuple(map(plain, shape)) for shape in self.shapes]
+        shapes = [like(shape, tuple(map(plain, shape))) for shape in self.shapes]
         op = self.op.with_attributes(**fields)
         return op.bind(shapes).outputs(shapes)
 
+    def results(self) -> tuple[str, ...]:
+        """The names of the results, with an ellipsis where fields decide how many there are."""
+        names = self.symbolic.result_names
+        return names if names == self.op.results else (*names, "...")
+
     def tensors(self) -> tuple[TensorEntry, ...]:
         flags = {
-            a.name: set(self._toggled(a.name).tensors(self.shapes))
+            a.name: set(self.symbolic.with_attributes(**{a.name: False}).tensors(self.shapes))
             for a in attributes(type(self.op))
-            if getattr(self.op, a.name) is True
+            if getattr(self.symbolic, a.name) is True
         }
         return tuple(
             TensorEntry(
@@ -272,9 +310,6 @@ class _Symbolic:
             )
             for name, tensor in self.symbolic.tensors(self.shapes).items()
         )
-
-    def _toggled(self, flag: str) -> Op:
-        return self.symbolic.with_attributes(**{flag: False})
 
     def macs(self) -> str:
         outputs = []

@@ -34,9 +34,15 @@ def _members(name: str) -> list[type[Op]]:
 
 def inputs_of(e: Entry) -> str:
     least, most = e.arity
-    if most is None:
-        return f"{least} or more"
-    return str(least) if least == most else f"{least} to {most}"
+    count = (
+        str(least)
+        if least == most
+        else f"{least} or more"
+        if most is None
+        else f"{least} to {most}"
+    )
+    indices = "".join(f", {chr(97 + i)} being indices of a pooling" for i in e.index_inputs)
+    return count + indices
 
 
 def usage(e: Entry) -> str:

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, Self, cast
+from typing import ClassVar, Literal, Self
 
-from netspec.ops.base import Op, Shape, ShapeError, attr, op, spatial
+from netspec.ops.base import IndexShape, Op, Shape, ShapeError, attr, op, spatial
 from netspec.ops.kinds import Choice, Flag, Padding, Pads, Pair
-from netspec.ops.window import Rounding, extent, same_pads, slide
+from netspec.ops.window import Rounding, Windowed, extent, same_pads, slide
 
 
-class _Pool(Op):
+class _Pool(Windowed):
     """What the windowed poolings share."""
 
-    # Declared by the subclasses, each in its own order:
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    pad: Pads | Literal["same"]
-    dilation: tuple[int, int]
     round: Rounding | None
-
-    @property
-    def pads(self) -> Pads:
-        """Top, bottom, left, right, on a bound op."""
-        return cast(Pads, self.pad)
 
     @property
     def rounding(self) -> Rounding:
@@ -67,8 +57,7 @@ class _Pool(Op):
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         channels, height, width = spatial(inputs[0], self.keyword)
-        shape = (channels, *self._size((height, width), self.rounding))
-        return (shape,) * len(self.results)
+        return ((channels, *self._size((height, width), self.rounding)),)
 
 
 _ROUND_DOC = "how a last, partial window counts; needed only where it changes the result"
@@ -91,6 +80,11 @@ class MaxPool(_Pool):
     pad: Pads | Literal["same"] = attr(Padding(), "padding around the input", default=(0, 0, 0, 0))
     dilation: tuple[int, int] = attr(Pair(), "distance of neighbours in the window", default=(1, 1))
     round: Rounding | None = attr(Choice(("floor", "ceil")), _ROUND_DOC, default=None)
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        (shape,) = super().outputs(inputs)
+        _, height, width = inputs[0]
+        return shape, IndexShape.of(shape, (height, width))
 
 
 @op("avgpool")
@@ -145,3 +139,29 @@ class GlobalAvgPool(Op):
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         channels, _, _ = spatial(inputs[0], "global_avgpool")
         return ((channels,),)
+
+
+@op("global_maxpool")
+class GlobalMaxPool(Op):
+    """The largest value over height and width: a plain vector of one number per channel."""
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        channels, _, _ = spatial(inputs[0], "global_maxpool")
+        return ((channels,),)
+
+
+@op("adaptive_avgpool")
+class AdaptiveAvgPool(Op):
+    """The mean of each of height x width nearly equal parts of the input.
+
+    Part i of n in a direction of m elements is i * m // n to ceil((i + 1) * m / n); neighbours
+    share an element where n does not divide m (the rule of PyTorch).
+    """
+
+    example: ClassVar[str] = "adaptive_avgpool { size: 7x7 }"
+
+    size: tuple[int, int] = attr(Pair(), "height and width of the output")
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        channels, _, _ = spatial(inputs[0], "adaptive_avgpool")
+        return ((channels, *self.size),)

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
-from netspec.ops.base import ShapeError
+from netspec.ops.base import Op, ShapeError
 from netspec.ops.kinds import Pads
 
 Rounding = Literal["floor", "ceil"]
+
+
+class Windowed(Op):
+    """An op whose window slides over the padded input."""
+
+    # Declared by the subclasses, each in its own order:
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pad: Pads | Literal["same"]
+    dilation: tuple[int, int]
+
+    @property
+    def pads(self) -> Pads:
+        """Top, bottom, left, right, on a bound op."""
+        return cast(Pads, self.pad)
 
 
 def extent(kernel: int, dilation: int = 1) -> int:

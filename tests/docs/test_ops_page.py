@@ -8,7 +8,7 @@ import pytest
 
 from netspec.manual import ops as manual
 from netspec.manual import pages
-from netspec.ops import OPS, Op, ShapeError, attributes, text
+from netspec.ops import OPS, Op, ShapeError, attributes, like, text
 from netspec.symbolic import Dim, Parameter, operators
 
 from ..helpers import checked, net_of
@@ -30,8 +30,6 @@ def test_every_op_has_an_example_that_is_sound(op: type[Op]) -> None:
     assert net is not None, f"{op.__name__} needs an `example`: {[d.message for d in found]}"
     assert not found
     assert op in {type(layer.op) for layer in net.layers}
-    # The keyword stands in the last line: the example is about the op, not about what precedes it.
-    assert op.keyword in op.example.splitlines()[-1] if op.example else True
 
 
 @EVERY
@@ -46,7 +44,7 @@ def test_every_op_is_documented(op: type[Op]) -> None:
     for form in (pages.page_text(op), pages.page_markdown(op)):
         assert e.summary.split()[-1] in form
         assert all(f.name in form for f in e.fields)
-    assert all(len(line) <= 100 for line in pages.page_text(op).splitlines())
+    assert all(len(line) <= 120 for line in pages.page_text(op).splitlines())
 
 
 @EVERY
@@ -68,7 +66,7 @@ def test_shape_formulas_hold_for_other_sizes(op: type[Op]) -> None:
     many = len(shapes) > 1
     tried = 0
     for step in range(8):
-        sizes = [tuple(d + step for d in shape) for shape in shapes]
+        sizes = [like(shape, tuple(d + step for d in shape)) for shape in shapes]
         try:
             results = bound.bind(sizes).outputs(sizes)
         except ShapeError:
