@@ -25,7 +25,8 @@ FORBIDDEN = {
     "netspec/report/": r"(?!report|cost|ir|ops).*",
     "netspec/backend.py": r"(elaborate|driver|cli|commands|api|weights|verify).*",
     "netspec/elaborate/": r"(driver|cli|commands|api|backend|passes|weights).*",
-    "netspec/driver.py": r"(cli|commands|api|backend|weights).*",
+    "netspec/driver.py": r"(cli|commands|api|backend|weights|manual).*",
+    "netspec/manual/": r"(cli|commands|api|backend|weights|verify|classify).*",
     "backends/": r"(?!ir|ops|backend|naming|layout|outline|picture|symbolic).*",
 }
 FRAMEWORKS = {"torch", "numpy", "PIL", "jinja2", "safetensors"}

@@ -256,13 +256,17 @@ def manifest() -> Rule:
     }
 
 
-VIM_GROUPS = (
-    ("Structure", "netspecPart", words.PARTS),
+# Words that can't be names, and words that a layer or field may have as its name.
+VIM_RESERVED = (
     ("Statement", "netspecDeclaration", words.DECLARATIONS),
     ("PreProc", "netspecPromise", words.PROMISES),
     ("Conditional", "netspecControl", words.CONTROL),
     ("Operator", "netspecOperator", words.OPERATORS),
-    ("Constant", "netspecConstant", (*words.CONSTANTS, *words.VALUES)),
+    ("Constant", "netspecConstant", words.CONSTANTS),
+)
+VIM_FREE = (
+    ("Structure", "netspecPart", words.PARTS),
+    ("Constant", "netspecValue", words.VALUES),
     ("Function", "netspecFunction", (*words.CALLABLE, *words.MEASURED)),
     ("Type", "netspecOp", words.BUILT_IN),
 )
@@ -277,8 +281,12 @@ def vim() -> str:
         "endif",
         "",
     ]
-    lines += [f"syn keyword {group} {' '.join(known)}" for _, group, known in VIM_GROUPS]
-    units = r"\|".join(sorted((u for u in words.UNITS if u != "%"), key=lambda u: (-len(u), u)))
+    lines += [f"syn keyword {group} {' '.join(known)}" for _, group, known in VIM_RESERVED]
+    lines += [
+        rf"syn match {group} /\<\({_vim_words(known)}\)\>\(\s*:\)\@!/"
+        for _, group, known in VIM_FREE
+    ]
+    units = _vim_words(u for u in words.UNITS if u != "%")
     lines += [
         # What stands in front of a colon is a field or a layer's name, whatever the word.
         r"syn match netspecField /\<\h\w*\ze\s*:/",
@@ -292,7 +300,7 @@ def vim() -> str:
         "syn match netspecDocumentation /##.*$/ contains=@Spell",
         "",
     ]
-    links = [(group, target) for target, group, _ in VIM_GROUPS]
+    links = [(group, target) for target, group, _ in (*VIM_RESERVED, *VIM_FREE)]
     links += [
         *(("netspecField", "Identifier"), ("netspecLayer", "Label"), ("netspecNumber", "Number")),
         *(("netspecShape", "Number"), ("netspecArrow", "Operator"), ("netspecString", "String")),
@@ -301,6 +309,10 @@ def vim() -> str:
     lines += [f"hi def link {group} {target}" for group, target in links]
     lines += ["", 'let b:current_syntax = "netspec"']
     return "\n".join(lines) + "\n"
+
+
+def _vim_words(group: Iterable[str]) -> str:
+    return r"\|".join(sorted(group, key=lambda w: (-len(w), w)))
 
 
 def files() -> dict[Path, str]:

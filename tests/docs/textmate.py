@@ -61,12 +61,12 @@ class Grammar:
             assert steps < 10 * len(line) + 100, f"the grammar goes round in circles at {line!r}"
             inside = stack[-1]["patterns"] if stack else self.data["patterns"]
             rules = [(r, self._regex(r.get("match") or r["begin"])) for r in self._flat(inside)]
-            options = []
+            options: list[tuple[int, int, re.Match[str], Rule | None]] = []
             if stack and (m := self._regex(stack[-1]["end"]).search(line, place)):
                 options.append((m.start(), -1, m, None))
-            for i, (rule, regex) in enumerate(rules):
+            for i, (candidate, regex) in enumerate(rules):
                 if m := regex.search(line, place):
-                    options.append((m.start(), i, m, rule))
+                    options.append((m.start(), i, m, candidate))
             if not options:
                 self._add(found, start, line[place:], place, stack, ())
                 return
