@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from netspec.codes import CODES, GROUPS
@@ -21,12 +22,16 @@ def execute(args: argparse.Namespace) -> int:
         return 0
     from netspec.manual.explanations import explanation, plain
 
+    bold = (
+        ("\x1b[1m", "\x1b[0m") if sys.stdout.isatty() and "NO_COLOR" not in os.environ else ("", "")
+    )
     texts, status = [], 0
     for word in dict.fromkeys(args.codes):
         # As it stands in a diagnostic: error[shape-mismatch].
         code = word.removeprefix("error").removeprefix("warning").strip("[]:")
         if code in CODES:
-            texts.append(plain(explanation(code)))
+            title, _, rest = plain(explanation(code)).partition("\n")
+            texts.append(f"{bold[0]}{title}{bold[1]}\n{rest}")
         else:
             near = did_you_mean(code, CODES) or ("`netspec explain` lists them",)
             print(f"there is no diagnostic code {code}; {near[0]}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -64,6 +65,14 @@ def shape_lines(e: Entry) -> list[str]:
     return [" x ".join(map(_factor, e.shape)), *(f"{n} = {f}" for n, f in e.where.items())]
 
 
+def shape_title(e: Entry, code: str = "") -> str:
+    """What the formula of a shape is headed with: it may be that of one choice of fields only."""
+    formulas = " ".join((*(e.shape or ()), *e.where.values()))
+    optional = (f.name for f in e.fields if f.default == "")
+    used = [f"{code}{name}{code}" for name in optional if re.search(rf"\b{name}(_|\b)", formulas)]
+    return "Shape of the result" + (f" with {' and '.join(used)}" if used else "")
+
+
 def _factor(formula: str) -> str:
     return f"({formula})" if " " in formula else formula
 
@@ -99,7 +108,7 @@ def page_text(op: type[Op]) -> str:
     if e.fields:
         parts.append("Fields\n" + _aligned(_field_rows(e.fields)))
     if lines := shape_lines(e):
-        parts.append("Shape of the result\n" + _indented(lines))
+        parts.append(f"{shape_title(e)}\n{_indented(lines)}")
     if e.tensors:
         rows = [(t.name, _tensor_shape(t), _tensor_note(t)) for t in e.tensors]
         parts.append("Tensors\n" + _aligned(rows))
@@ -180,7 +189,8 @@ def page_markdown(op: type[Op]) -> str:
     if lines := shape_lines(e):
         first, *where = lines
         whole = first if e.keeps_shape else f"`{first}`"
-        facts.append(f"Shape of the result: {whole}" + (", where" if where else ""))
+        title = shape_title(e, "`")
+        facts.append(f"{title}: {whole}" + (", where" if where else ""))
         facts += ["\n".join(f"    {line}" for line in where)] if where else []
     if e.tensors:
         rows = [(f"`{t.name}`", f"`{_tensor_shape(t)}`", _tensor_note(t, "`")) for t in e.tensors]
@@ -192,7 +202,7 @@ def page_markdown(op: type[Op]) -> str:
 
 
 def _field_row(f: FieldEntry) -> tuple[str, ...]:
-    default = "required" if f.default is None else f"`{f.default}`" if f.default else ""
+    default = "required" if f.default is None else f"`{f.default}`" if f.default else "optional"
     return (f"`{f.name}`", default, f.kind, f.doc)
 
 

@@ -114,6 +114,11 @@ def test_what_a_formula_says() -> None:
     ]
 
 
+def test_a_formula_of_one_choice_of_fields_says_so() -> None:
+    assert "Shape of the result with scale\n" in pages.page_text(OPS["upsample"])
+    assert "Shape of the result\n" in pages.page_text(OPS["crop"])
+
+
 def test_a_formula_that_holds_only_by_chance_is_left_out() -> None:
     """Rounding up drops windows at certain sizes, which no formula of numbers says."""
     assert manual.entry(OPS["maxpool"]).shape is None
