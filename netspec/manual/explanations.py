@@ -35,8 +35,8 @@ def plain(markdown: str) -> str:
         if line.startswith("```"):
             fence = not fence
             info = line.removeprefix("```")
-            if fence and info in _HEADINGS:
-                lines += [_HEADINGS[info], ""]
+            if fence:
+                lines += [_HEADINGS.get(info) or f"{info.rpartition(' ')[2]}:", ""]
         elif fence:
             lines.append(f"    {line}".rstrip())
         else:

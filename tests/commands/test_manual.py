@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from netspec.cli import main
 from netspec.codes import CODES, GROUPS
 from netspec.ops import OPS
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def test_ops_lists_every_op(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,6 +38,8 @@ def test_ops_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert linear["fields"][0]["default"] is None
     assert linear["macs"] == "features * units"
     assert linear["example"]["params"] == 2_007_050
+    assert main(["ops", "--format", "markdown"]) == 0
+    assert capsys.readouterr().out == (ROOT / "docs" / "ops.md").read_text(encoding="utf-8")
     assert main(["ops", "--format", "json"]) == 0
     assert [o["keyword"] for o in json.loads(capsys.readouterr().out)] == list(OPS)
 

@@ -144,6 +144,10 @@ def test_the_list_is_complete(update: bool) -> None:
     assert INDEX.read_text(encoding="utf-8") == index()
 
 
+def test_plain_text_names_files() -> None:
+    assert plain("```net file a.net\nx\n```\n") == "a.net:\n\n    x\n"
+
+
 def test_plain_text() -> None:
     markdown = (
         "# a-code\n\nSee [the guide](guide.md).\n\n```net faulty\nnet a {\n\n}\n```\n\nEnd `x`.\n"
