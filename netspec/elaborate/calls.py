@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.blame import shape_fault
 from netspec.budget import TooMuch
-from netspec.diagnostics import Diagnostic, Frame
+from netspec.diagnostics import Diagnostic
 from netspec.elaborate.outside import outer_shape, outside_of, public
 from netspec.elaborate.run import MAX_DEPTH, MAX_LAYERS, CallNames, Operand
 from netspec.evaluate import (
@@ -213,6 +213,7 @@ class Calls:
         given = [o for o in operands if o is not None]
         if arguments is None or len(given) != len(operands):
             self.body.failed = True
+            self.body.run.uses.unreached(module, self.body.key, name)
             return None
         if len(self.body.trail) >= MAX_DEPTH:
             message = f"modules are nested more than {MAX_DEPTH} deep"
@@ -223,9 +224,9 @@ class Calls:
             tuple(sorted((k, key_of(v)) for k, v in arguments.items())),
             tuple((tuple(int(d) for d in s), getattr(s, "plane", None)) for s in shapes),
         )
-        frame = Frame(module.definition.name.text, name, call.op.span)
+        self.body.run.uses.add(module, key, self.body.key, name)
         if key not in self.body.run.blocks:
-            body = self.body.inner_body(module, frame)
+            body = self.body.inner_body(module, name, call.op.span, key)
             block: Block | None = None
             try:
                 body.module_parameters(arguments)
