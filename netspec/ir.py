@@ -16,7 +16,8 @@ from functools import cached_property
 from math import prod
 from typing import Any, Literal
 
-from netspec.ops import Op, Shape, Tensor
+from netspec.conditions import Condition
+from netspec.ops import REQUIRED, Op, Shape, Tensor
 from netspec.source import Span
 from netspec.symbolic import Expr, Symbol
 
@@ -70,12 +71,14 @@ class Argument:
     """A module's parameter in one use: its value there, and the expression that gave it.
 
     `value` is an int, float, str, bool, None or a tuple of these; `expr` is in terms of the
-    parameters of the block in which the instance stands, None for what is not a number.
+    parameters of the block in which the instance stands, None for what is not a number. `default`
+    is what the module has for it, `REQUIRED` if nothing or nothing that always is the same.
     """
 
     name: str
     value: Any
     expr: Expr | None
+    default: Any = REQUIRED
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,12 +106,30 @@ Node = Layer | Instance
 
 
 @dataclass(frozen=True, eq=False)
+class Choice:
+    """An `if` of a module as one block has it: `nodes[start:end]` stand in the arm it took.
+
+    `conditions` are those of the arms, None for what a block of other arguments could not decide
+    by; `taken` is the index of the arm, for `else` the number of conditions. `inner` are the
+    choices inside the arm.
+    """
+
+    span: Span
+    conditions: tuple[Condition | None, ...]
+    taken: int
+    start: int
+    end: int
+    inner: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Block:
     """The body of the net, or of a module for certain arguments and input shapes.
 
     `outputs` are in order; the first is what the instance's bare name stands for. `output_names`
     are the names of several results, or empty. `structural` are the parameters and input channels
-    that decided what the block is made of, rather than only set numbers of its layers.
+    that decided what the block is made of, rather than only set numbers of its layers. `choices`
+    are a module's `if`s around layers, in order.
     """
 
     kind: Literal["net", "module"]
@@ -119,6 +140,7 @@ class Block:
     outputs: tuple[Value, ...]
     output_names: tuple[str, ...]
     structural: frozenset[Symbol] = frozenset()
+    choices: tuple[Choice, ...] = ()
 
     @cached_property
     def layer_count(self) -> int:

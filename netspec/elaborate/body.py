@@ -10,6 +10,7 @@ from typing import Any, cast
 from netspec.budget import MAX_STEPS, TooMuch
 from netspec.diagnostics import Diagnostic, Frame, Label
 from netspec.elaborate.calls import Calls
+from netspec.elaborate.choices import condition_of
 from netspec.elaborate.closing import check_promises, warn_of_unused
 from netspec.elaborate.occurrences import Key
 from netspec.elaborate.outside import as_parameter
@@ -23,7 +24,7 @@ from netspec.evaluate import (
     any_index,
     fault,
 )
-from netspec.ir import Block, Layer, Node, Value
+from netspec.ir import Block, Choice, Layer, Node, Value
 from netspec.ops import OPS, Shape, like, text
 from netspec.ops.base import MAX_ELEMENTS
 from netspec.ops.kinds import describe
@@ -84,6 +85,7 @@ class Body:
         self.places: dict[Value, Span] = {}
         self.promises: list[tuple[Require, Scope, tuple[str, ...]]] = []
         self.structural: set[Symbol] = set()
+        self.choices: list[Choice] = []
         self.preprocessing: list[Any] = []
         self.failed = False
         self.layer_count = 0
@@ -245,6 +247,7 @@ class Body:
             values,
             names,
             frozenset(self.structural),
+            tuple(self.choices),
         )
 
     def _finish_outputs(self) -> None:
@@ -316,7 +319,8 @@ class Body:
             self.report(f.diagnostic)
             self.poison([statement.body])
             return
-        self.structural |= evaluator.used
+        if not _promises_only(statement):
+            self.structural |= evaluator.used
         self.depth += 1
         failed, failures, outer = self.failed, 0, self.loops
         for value in values:
@@ -358,22 +362,30 @@ class Body:
 
     def if_(self, statement: If) -> None:
         bodies = [body for _, body in statement.arms] + [statement.otherwise]
-        # Which promises hold for which settings says nothing about the network itself.
-        promises_only = all(isinstance(s, Require | Let) for body in bodies for s in body)
         evaluator = self.evaluator()
-        chosen = statement.otherwise
+        chosen, taken = statement.otherwise, len(statement.arms)
         try:
-            for condition, body in statement.arms:
+            for i, (condition, body) in enumerate(statement.arms):
                 if evaluator.truth(condition):
-                    chosen = body
+                    chosen, taken = body, i
                     break
         except Fault as f:
             self.report(f.diagnostic)
             self.poison(bodies)
             return
+        promises_only = _promises_only(statement)
+        if promises_only or self.definition.kind == "net":
+            self.inner(chosen, None)
+        else:
+            conditions = tuple(condition_of(c, self.evaluator()) for c, _ in statement.arms)
+            outer, self.choices = self.choices, []
+            start = len(self.nodes)
+            self.inner(chosen, None)
+            inside, self.choices = tuple(self.choices), outer
+            end = len(self.nodes)
+            self.choices.append(Choice(statement.span, conditions, taken, start, end, inside))
         if not promises_only:
             self.structural |= evaluator.used
-        self.inner(chosen, None)
 
     def poison(self, bodies: Iterable[Iterable[Statement]]) -> None:
         """Whatever these statements would have named or made is unknown, without a word."""
@@ -624,6 +636,11 @@ class Body:
             return None
         self.structural |= evaluator.used
         return Operand(line.value, argument.span, given=True)
+
+
+def _promises_only(statement: If | For) -> bool:
+    """Which promises hold for which settings says nothing about the network itself."""
+    return all(isinstance(s, Require | Let | If | For) for s in statements_in([statement]))
 
 
 def twice(name: str, span: Span, earlier: Span, help: tuple[str, ...] = ()) -> Diagnostic:

@@ -19,7 +19,7 @@ from netspec.evaluate import (
     plain,
 )
 from netspec.ir import Argument, Block, Instance, Layer, Node, Value
-from netspec.ops import OPS, IndexShape, Op, Shape, ShapeError, attributes, like, text
+from netspec.ops import OPS, REQUIRED, IndexShape, Op, Shape, ShapeError, attributes, like, text
 from netspec.ops.base import MAX_ELEMENTS
 from netspec.ops.kinds import KindError
 from netspec.program import Module
@@ -37,6 +37,7 @@ from netspec.syntax import (
     Call,
     Field,
     Input,
+    Param,
     Statement,
     Variable,
 )
@@ -238,8 +239,9 @@ class Calls:
         if block is None:
             self.body.failed = True
             return None
+        defaults = self._defaults(module)
         listed = tuple(
-            Argument(n, public(v), v.known if isinstance(v, Num) else None)
+            Argument(n, public(v), v.known if isinstance(v, Num) else None, defaults[n])
             for n, v in self._complete(module, arguments).items()
         )
         inputs = tuple(o.value for o in operands if o is not None)
@@ -296,6 +298,22 @@ class Calls:
             # A later default may use it; what it was computed from outside does not matter then.
             scope.names[name] = (Known(values.get(name)), param.span)
         return values
+
+    def _defaults(self, module: Module) -> dict[str, Any]:
+        """The defaults of a module's parameters, REQUIRED where they hang on others."""
+        known = self.body.run.defaults
+        if id(module) not in known:
+            known[id(module)] = {p.name.text: self._default(p) for p in module.definition.params}
+        return known[id(module)]
+
+    def _default(self, param: Param) -> Any:
+        if param.default is None:
+            return REQUIRED
+        try:
+            scope = Scope(budget=self.body.run.budget)
+            return public(Evaluator(scope, {}).constant(param.default))
+        except Fault:
+            return REQUIRED
 
 
 def _indices(op: type[Op], given: Iterable[Operand]) -> None:

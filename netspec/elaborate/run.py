@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from netspec.budget import Budget, TooMuch
 from netspec.diagnostics import Diagnostic, Diagnostics
@@ -31,6 +32,8 @@ class Run:
         self.lines: dict[Block, Mapping[str, Line | None]] = {}
         """The names inside each block."""
         self.uses = Uses()
+        self.defaults: dict[int, dict[str, Any]] = {}
+        """Of each module: its parameters' defaults."""
         self.budget = Budget()
         self.errors: dict[object, Report] = {}
         self.warnings: dict[object, Report] = {}
