@@ -199,7 +199,8 @@ def _default(value: Any, required: bool) -> str | None:
 
 
 _DIMENSIONS = {1: ("features",), 3: ("channels", "height", "width")}
-_SIDES = {2: ("h", "w"), 4: ("top", "bottom", "left", "right")}
+_SIDES = {2: ("height", "width"), 4: ("top", "bottom", "left", "right")}
+_SHORT = {"height": "h", "width": "w"}
 
 
 class _Symbolic:
@@ -228,7 +229,8 @@ class _Symbolic:
             if isinstance(a.kind, Integer) or isinstance(value, int):
                 self.fields[a.name] = self._symbol(a.name, value)
             elif isinstance(a.kind, Pair | Padding | Size):
-                names = [f"{a.name}_{side}" for side in _SIDES[len(value)]]
+                sides = a.kind.sides if isinstance(a.kind, Pair) else _SIDES[len(value)]
+                names = [f"{a.name}_{_SHORT.get(side, side)}" for side in sides]
                 self.fields[a.name] = tuple(map(self._symbol, names, value))
             else:
                 self.lists = True

@@ -155,7 +155,9 @@ class Pad(Op):
         Padding(words=()), "how many at the top, bottom, left and right", default=(0, 0, 0, 0)
     )
     channels: tuple[int, int] = attr(
-        Pair(0), "how many channels before and after; one number is for both", default=(0, 0)
+        Pair(0, sides=("before", "after")),
+        "how many channels before and after; one number is for both",
+        default=(0, 0),
     )
     value: float = attr(Number(), "what they are", default=0.0)
 

@@ -79,9 +79,10 @@ def test_shape_formulas_hold_for_other_sizes(op: type[Op]) -> None:
                 names[f"{chr(97 + i)}_{name}" if many else name] = size
         for a in attributes(op):
             value = getattr(bound, a.name)
-            sides = {2: ("h", "w"), 4: ("top", "bottom", "left", "right")}
+            sides = {2: ("height", "width"), 4: ("top", "bottom", "left", "right")}
             if isinstance(value, tuple) and len(value) in sides:
-                names |= {f"{a.name}_{s}": v for s, v in zip(sides[len(value)], value, strict=True)}
+                for side, v in zip(getattr(a.kind, "sides", sides[len(value)]), value, strict=True):
+                    names[f"{a.name}_{ {'height': 'h', 'width': 'w'}.get(side, side) }"] = v
             elif isinstance(value, int):
                 names[a.name] = value
         scope = {k: eval(_python(f), dict(names)) for k, f in e.where.items()}
