@@ -23,6 +23,8 @@ COMMANDS = {
     "weights": "show and convert weight files",
     "fmt": "bring specs into canonical layout",
     "specs": "list the bundled specs",
+    "ops": "show the reference of the language's ops",
+    "explain": "say what a diagnostic means, with an example of the fault and its mend",
 }
 
 
@@ -50,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SpecError as error:
         from netspec.commands.common import show
 
-        show(error.diagnostics)
+        show(error.diagnostics, more=True)
         return 1
     except BrokenPipeError:
         # The reader of our output has seen enough (`netspec table x | head`).

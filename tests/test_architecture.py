@@ -30,7 +30,8 @@ FORBIDDEN = {
     "netspec/measures.py": r"(elaborate|promises|driver|cli|commands|api|backend|passes|weights).*",
     "netspec/lineage.py": r"(elaborate|driver|cli|commands|api|backend|passes|weights).*",
     "netspec/elaborate/": r"(driver|cli|commands|api|backend|passes|weights).*",
-    "netspec/driver.py": r"(cli|commands|api|backend|weights).*",
+    "netspec/driver.py": r"(cli|commands|api|backend|weights|manual).*",
+    "netspec/manual/": r"(cli|commands|api|backend|weights|verify|classify).*",
     "backends/": r"(?!conditions|ir|ops|backend|naming|layout|outline|picture|symbolic).*",
 }
 FRAMEWORKS = {"torch", "numpy", "PIL", "jinja2", "safetensors"}

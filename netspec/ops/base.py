@@ -113,16 +113,19 @@ class Attr:
 class Op:
     """A layer's operation with its attributes.
 
-    The subclass docstring documents the op; `keyword` is its name in the language. `arity` is the
-    least and the greatest number of inputs (None: no limit), `results` the names of the results
-    where they do not depend on attributes. `index_inputs` are the positions of inputs that must be
-    indices of a pooling; no other input may be.
+    The subclass docstring documents the op: a paragraph that says what it is, then what else needs
+    saying. `keyword` is its name in the language. `arity` is the least and the greatest number of
+    inputs (None: no limit), `results` the names of the results where they do not depend on
+    attributes. `index_inputs` are the positions of inputs that must be indices of a pooling; no
+    other input may be. `example` are lines of a spec that use the op, on an input x of 64x56x56
+    unless they begin with an `input` of their own; without, the bare keyword is the example.
     """
 
     keyword: ClassVar[str]
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     results: ClassVar[tuple[str, ...]] = ("value",)
     index_inputs: ClassVar[tuple[int, ...]] = ()
+    example: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         for a in attributes(type(self)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Literal, Self, cast
+from typing import ClassVar, Literal, Self, cast
 
 from netspec.ops.base import Op, Shape, ShapeError, Tensor, attr, op, spatial, text
 from netspec.ops.kinds import Flag, Groups, Integer, Padding, Pads, Pair
@@ -45,6 +45,8 @@ class Conv(_Grouped):
     floor((input + pads - dilation * (kernel - 1) - 1) / stride) + 1.
     """
 
+    example: ClassVar[str] = "conv1: conv { filters: 128  kernel: 3x3  pad: 1 }"
+
     filters: int = attr(Integer(), "channels of the output")
     kernel: tuple[int, int] = attr(Pair(), "height and width of a filter")
     stride: tuple[int, int] = attr(Pair(), "step of the window", default=(1, 1))
@@ -84,7 +86,7 @@ class Conv(_Grouped):
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
         per_output = inputs[0][0] // self.group_count * prod(self.kernel)
-        return int(prod(outputs[0]) * per_output)
+        return prod(outputs[0]) * per_output
 
 
 def _nearest_divisor(groups: int, *counts: int) -> str:
@@ -105,6 +107,8 @@ class ConvTranspose(_Grouped):
     (input - 1) * stride - pads + dilation * (kernel - 1) + 1 + output_pad.
     Dumoulin and Visin 2016 (arXiv:1603.07285), chapter 4.
     """
+
+    example: ClassVar[str] = "conv_transpose { filters: 32  kernel: 4x4  stride: 2  pad: 1 }"
 
     filters: int = attr(Integer(), "channels of the output")
     kernel: tuple[int, int] = attr(Pair(), "height and width of a filter")
@@ -185,12 +189,14 @@ class ConvTranspose(_Grouped):
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
         per_input = self.filters // self.group_count * prod(self.kernel)
-        return int(prod(inputs[0]) * per_input)
+        return prod(inputs[0]) * per_input
 
 
 @op("linear")
 class Linear(Op):
     """A fully connected layer: units weighted sums of all inputs, with a bias each."""
+
+    example: ClassVar[str] = "flatten -> linear { units: 10 }"
 
     units: int = attr(Integer(), "length of the output")
     bias: bool = attr(Flag(), "whether a learned number is added to each result", default=True)
@@ -212,4 +218,4 @@ class Linear(Op):
         return tensors
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
-        return int(inputs[0][0] * self.units)
+        return inputs[0][0] * self.units

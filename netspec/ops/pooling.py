@@ -71,6 +71,8 @@ class MaxPool(_Pool):
     would start behind the input and its first padding. Padding never wins.
     """
 
+    example: ClassVar[str] = "maxpool { kernel: 3x3  stride: 2  round: ceil }"
+
     results: ClassVar[tuple[str, ...]] = ("value", "indices")
 
     kernel: tuple[int, int] = attr(Pair(), "height and width of the window")
@@ -92,6 +94,8 @@ class AvgPool(_Pool):
     Rounds as maxpool does. A window that hangs over the end of the padded input is divided by what
     it holds; `count_include_pad` says whether padding is part of that.
     """
+
+    example: ClassVar[str] = "avgpool { kernel: 2x2 }"
 
     dilation: ClassVar[tuple[int, int]] = (1, 1)  # type: ignore[misc]
 
@@ -153,6 +157,8 @@ class AdaptiveAvgPool(Op):
     Part i of n in a direction of m elements is i * m // n to ceil((i + 1) * m / n); neighbours
     share an element where n does not divide m (the rule of PyTorch).
     """
+
+    example: ClassVar[str] = "adaptive_avgpool { size: 7x7 }"
 
     size: tuple[int, int] = attr(Pair(), "height and width of the output")
 

@@ -18,6 +18,8 @@ class Upsample(Op):
     corners of both lie on each other, else around (i + 0.5) * m / n - 0.5, where their edges do.
     """
 
+    example: ClassVar[str] = "upsample { scale: 2  mode: nearest }"
+
     scale: tuple[int, int] | None = attr(Pair(), "output = scale * input", default=None)
     size: tuple[int, ...] | None = attr(Size(), "height and width of the output", default=None)
     mode: Literal["nearest", "bilinear"] = attr(
@@ -81,6 +83,8 @@ class MaxUnpool(Op):
     checked: size = (input - 1) * stride + kernel. Where windows overlapped and one element won
     twice, the later value stays.
     """
+
+    example: ClassVar[str] = "pool1: maxpool { kernel: 2x2 }\nmaxunpool(pool1, pool1.indices)"
 
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
     index_inputs: ClassVar[tuple[int, ...]] = (1,)
