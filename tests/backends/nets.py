@@ -164,3 +164,10 @@ POOLINGS = _poolings()
 BUNDLED = tuple(
     p.stem for p in sorted((Path(netspec.__file__).parent.parent / "specs").glob("*.net"))
 )
+
+# Smaller pictures, where the published size would take a test minutes.
+SMALLER: dict[str, dict[str, int]] = {
+    "segnet": {"height": 45, "width": 60},
+    "enet": {"height": 64, "width": 96},
+    "mobilenet_v1": {"resolution": 96},
+}
