@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import Literal, Self, cast
 
-from netspec.ops.base import Op, Shape, ShapeError, Tensor, attr, op, spatial, text
+from netspec.ops.base import Op, Reach, Shape, ShapeError, Tensor, attr, op, spatial, text
 from netspec.ops.kinds import Flag, Groups, Integer, Padding, Pads, Pair
-from netspec.ops.window import same_pads, slide
+from netspec.ops.window import same_pads, slide, window_reach
 
 
 @op("conv")
@@ -79,6 +79,9 @@ class Conv(Op):
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
         per_output = inputs[0][0] // self.group_count * prod(self.kernel)
         return int(prod(outputs[0]) * per_output)
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach:
+        return window_reach(self.kernel, self.stride, self.pads, self.dilation)
 
 
 def _nearest_divisor(groups: int, *counts: int) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Literal, Self, cast
 
-from netspec.ops.base import Op, Shape, ShapeError, attr, op, spatial
+from netspec.ops.base import Op, Reach, Shape, ShapeError, attr, op, spatial
 from netspec.ops.kinds import Choice, Flag, Padding, Pads, Pair
-from netspec.ops.window import Rounding, extent, same_pads, slide
+from netspec.ops.window import Rounding, extent, same_pads, slide, window_reach
 
 
 class _Pool(Op):
@@ -69,6 +69,9 @@ class _Pool(Op):
         channels, height, width = spatial(inputs[0], self.keyword)
         shape = (channels, *self._size((height, width), self.rounding))
         return (shape,) * len(self.results)
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach:
+        return window_reach(self.kernel, self.stride, self.pads, self.dilation)
 
 
 _ROUND_DOC = "how a last, partial window counts; needed only where it changes the result"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from netspec.ops.base import ShapeError
+from netspec.ops.base import Reach, ShapeError
 from netspec.ops.kinds import Pads
 
 Rounding = Literal["floor", "ceil"]
@@ -13,6 +13,14 @@ Rounding = Literal["floor", "ceil"]
 def extent(kernel: int, dilation: int = 1) -> int:
     """How many elements a window spans, gaps of a dilation included."""
     return dilation * (kernel - 1) + 1
+
+
+def window_reach(
+    kernel: tuple[int, int], stride: tuple[int, int], pad: Pads, dilation: tuple[int, int]
+) -> Reach:
+    """What the window of each place of the result covers, gaps of a dilation included."""
+    height, width = (extent(k, d) for k, d in zip(kernel, dilation, strict=True))
+    return Reach((height, width), stride, (pad[0], pad[2]))
 
 
 def positions(
