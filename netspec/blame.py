@@ -7,7 +7,7 @@ from typing import Any
 
 from netspec.diagnostics import Diagnostic, Label
 from netspec.ir import Instance, Layer, Node, Value
-from netspec.ops import Op, Shape, ShapeError, attributes, text
+from netspec.ops import Op, Shape, ShapeError, Windowed, attributes, text
 from netspec.ops.window import extent
 from netspec.source import Span
 from netspec.syntax import Call
@@ -115,7 +115,7 @@ def _sizer(value: Value, makers: Mapping[Value, Node]) -> Layer | None:
     while isinstance(node, Layer) and len(node.inputs) == 1:
         before = node.inputs[0]
         if before.shape[1:] != value.shape[1:]:
-            return node if hasattr(node.op, "kernel") else None
+            return node if isinstance(node.op, Windowed) else None
         if getattr(node.op, "stride", (1, 1)) != (1, 1):
             return None
         node = makers.get(before)
@@ -126,7 +126,7 @@ def _shaper(value: Value, makers: Mapping[Value, Node]) -> Node | None:
     """The layer that gave a value its shape: those that only pass it on are skipped."""
     node = makers.get(value)
     while isinstance(node, Layer) and len(node.inputs) == 1:
-        if node.inputs[0].shape != value.shape or hasattr(node.op, "kernel"):
+        if node.inputs[0].shape != value.shape or isinstance(node.op, Windowed):
             break
         before = makers.get(node.inputs[0])
         if before is None:
@@ -139,13 +139,13 @@ def _settings(node: Node | None) -> str:
     """The attributes of a layer that shape its output, as a person would say them."""
     if isinstance(node, Instance):
         return f"an instance of {node.block.module}"
-    if node is None or not hasattr(node.op, "kernel"):
+    if node is None or not isinstance(node.op, Windowed):
         return ""
-    op: Any = node.op
+    op = node.op
     parts = [f"kernel {text(op.kernel)}"]
     if op.stride != (1, 1):
         parts.append(f"stride {_pair(op.stride)}")
-    top, bottom, left, right = op.pad
+    top, bottom, left, right = op.pads
     equal = top == bottom == left == right
     parts.append(f"pad {top}" if equal else f"pad {top}, {bottom}, {left}, {right}")
     if op.dilation != (1, 1):
@@ -202,7 +202,7 @@ def _mend(keyword: str, node: Layer, shape: Shape, target: Shape) -> str:
 
 def _variants(op: Op) -> list[tuple[str, Op, str]]:
     """The op with another pad or stride, the likeliest first."""
-    if not hasattr(op, "kernel"):
+    if not isinstance(op, Windowed):
         return []
     variants: list[tuple[str, Op, str]] = []
     largest = min(max(op.kernel), 16)

@@ -29,6 +29,7 @@ CODES: dict[str, Code] = {
     # names
     "unknown-op": _error("there is no op or module of this name at this place"),
     "unknown-field": _error("the op or module has no such field"),
+    "conflicting-fields": _error("two fields exclude each other"),
     "unknown-value": _error("an enumerated field does not know this word"),
     "unknown-name": _error("no value, constant or parameter of this name is in sight"),
     "unknown-parameter": _error("--set names a parameter that the net does not have"),
@@ -50,10 +51,12 @@ CODES: dict[str, Code] = {
     # shapes
     "shape-mismatch": _error("shapes that must be equal are not"),
     "wrong-rank": _error("an op needs a value with height and width, or without"),
-    "groups-mismatch": _error("groups do not divide the channels"),
+    "groups-mismatch": _error("groups or parts do not divide the channels"),
+    "wrong-indices": _error("indices of a pooling are needed, or are where values are needed"),
     "window-too-large": _error("a window is larger than its padded input"),
     "pad-too-large": _error("a pooling pads so much that a window sees nothing else"),
     "ambiguous-rounding": _error("a pooling must say how it rounds"),
+    "ambiguous-alignment": _error("a bilinear upsampling must say what it aligns"),
     "ambiguous-average": _error("an average must say whether padding counts"),
     # promises
     "unmet-expect": _error("an expect does not hold"),

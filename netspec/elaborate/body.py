@@ -22,7 +22,7 @@ from netspec.evaluate import (
     fault,
 )
 from netspec.ir import Block, Layer, Node, Value
-from netspec.ops import OPS, Shape, text
+from netspec.ops import OPS, Shape, like, text
 from netspec.ops.base import MAX_ELEMENTS
 from netspec.ops.kinds import describe
 from netspec.patterns import matches, pattern_text, shape_pattern
@@ -481,7 +481,7 @@ class Body:
                     )
                 )
         channels = Dim(int(actual[0]), Channels(statement.name.text))
-        return (channels, *(int(d) for d in actual[1:]))
+        return like(actual, (channels, *(int(d) for d in actual[1:])))
 
     def output(self, statement: Output) -> None:
         if self.outputs is not None:
@@ -594,7 +594,7 @@ class Body:
             return None
         names: Iterable[str]
         if isinstance(node, Layer):
-            names = node.op.results if len(node.op.results) > 1 else ()
+            names = node.op.result_names if node.op.result_names != ("value",) else ()
         else:
             names = node.block.output_names
         results = {n: v for n, v in zip(names, node.outputs, strict=False) if n}

@@ -19,7 +19,7 @@ from netspec.evaluate import (
     plain,
 )
 from netspec.ir import Argument, Block, Instance, Layer, Node, Value
-from netspec.ops import OPS, Op, Shape, ShapeError, attributes, text
+from netspec.ops import OPS, IndexShape, Op, Shape, ShapeError, attributes, like, text
 from netspec.ops.base import MAX_ELEMENTS
 from netspec.ops.kinds import KindError
 from netspec.program import Module
@@ -99,6 +99,7 @@ class Calls:
             return None
         shapes = [o.value.shape for o in given]
         try:
+            _indices(op, given)
             bound = op(**attrs).bind(shapes)
             outputs = bound.outputs(shapes)
         except ShapeError as error:
@@ -113,7 +114,7 @@ class Calls:
                 f"{value_name}_{result}" if several and i else value_name,
                 self._spatial(shape, call.op.span),
             )
-            for i, (shape, result) in enumerate(zip(outputs, op.results, strict=False))
+            for i, (shape, result) in enumerate(zip(outputs, bound.result_names, strict=True))
         )
         layer = Layer(name, line, bound, tuple(o.value for o in given), values, call.op.span)
         self._add(layer, 1, call.span)
@@ -174,7 +175,7 @@ class Calls:
         for number in shape[1:]:
             if isinstance(number, Dim):
                 self.body.structural.update(symbols(number.expr))
-        return self.bounded((shape[0], *(int(d) for d in shape[1:])), span)
+        return self.bounded(like(shape, (shape[0], *(int(d) for d in shape[1:]))), span)
 
     def bounded(self, shape: Shape, span: Span) -> Shape:
         elements = 1
@@ -220,7 +221,7 @@ class Calls:
         key = (
             id(module),
             tuple(sorted((k, key_of(v)) for k, v in arguments.items())),
-            tuple(tuple(int(d) for d in s) for s in shapes),
+            tuple((tuple(int(d) for d in s), getattr(s, "plane", None)) for s in shapes),
         )
         frame = Frame(module.definition.name.text, name, call.op.span)
         if key not in self.body.run.blocks:
@@ -294,6 +295,25 @@ class Calls:
             # A later default may use it; what it was computed from outside does not matter then.
             scope.names[name] = (Known(values.get(name)), param.span)
         return values
+
+
+def _indices(op: type[Op], given: Iterable[Operand]) -> None:
+    """Indices of a pooling go where indices belong, and nothing else does. Raises ShapeError."""
+    for i, operand in enumerate(given):
+        value = operand.value
+        if i in op.index_inputs and not isinstance(value.shape, IndexShape):
+            raise ShapeError(
+                "wrong-indices",
+                f"{op.keyword} needs the indices of a pooling, and {value.name} are none",
+                i,
+                "for example `pool1.indices`, of `pool1: maxpool { ... }`",
+            )
+        if i not in op.index_inputs and isinstance(value.shape, IndexShape):
+            raise ShapeError(
+                "wrong-indices",
+                f"{op.keyword} computes with values, but {value.name} are the places of values",
+                i,
+            )
 
 
 def _given(call: Call, count: int) -> str:

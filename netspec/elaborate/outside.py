@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from netspec.ir import Argument, Block, Value
-from netspec.ops import Shape
+from netspec.ops import Shape, like
 from netspec.symbolic import (
     Apply,
     Channels,
@@ -42,7 +42,8 @@ def outer_shape(shape: Shape, outside: Mapping[Symbol, Expr]) -> Shape:
     expr = _substitute(channels.expr, outside)
     value = int(channels)
     known = expr is not None and any(symbols(expr))
-    return (Dim(value, expr) if known and expr is not None else value, *shape[1:])
+    channels = Dim(value, expr) if known and expr is not None else value
+    return like(shape, (channels, *shape[1:]))
 
 
 def _substitute(e: Expr, given: Mapping[Symbol, Expr]) -> Expr | None:

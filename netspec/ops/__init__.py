@@ -1,44 +1,108 @@
 """The ops of the language, one family a file; each is declared once, here."""
 
-from netspec.ops.activation import Dropout, Relu, Softmax
+from netspec.ops.activation import (
+    Elu,
+    Gelu,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    LogSoftmax,
+    PRelu,
+    Relu,
+    Relu6,
+    Sigmoid,
+    Silu,
+    Softmax,
+    Softplus,
+    Tanh,
+)
 from netspec.ops.base import (
     OPS,
     Attr,
     Elementwise,
+    IndexShape,
     Op,
     Reach,
     Shape,
     ShapeError,
     Tensor,
     attributes,
+    like,
     text,
 )
-from netspec.ops.combining import Add, Concat, Flatten
-from netspec.ops.convolution import Conv, Linear
-from netspec.ops.normalization import BatchNorm
-from netspec.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
+from netspec.ops.combining import Add, Arithmetic, Concat, Maximum, Mul, Sub
+from netspec.ops.convolution import Conv, ConvTranspose, Linear
+from netspec.ops.normalization import BatchNorm, LayerNorm, Lrn, Scale
+from netspec.ops.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
+from netspec.ops.rearranging import (
+    ChannelShuffle,
+    Crop,
+    Flatten,
+    Identity,
+    Pad,
+    Permute,
+    Reshape,
+    Split,
+)
+from netspec.ops.regularization import Dropout
+from netspec.ops.resizing import MaxUnpool, Upsample
+from netspec.ops.window import Windowed
 
 __all__ = [
     "OPS",
+    "AdaptiveAvgPool",
     "Add",
+    "Arithmetic",
     "Attr",
     "AvgPool",
     "BatchNorm",
+    "ChannelShuffle",
     "Concat",
     "Conv",
+    "ConvTranspose",
+    "Crop",
     "Dropout",
     "Elementwise",
+    "Elu",
     "Flatten",
+    "Gelu",
     "GlobalAvgPool",
+    "GlobalMaxPool",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "IndexShape",
+    "LayerNorm",
+    "LeakyRelu",
     "Linear",
+    "LogSoftmax",
+    "Lrn",
     "MaxPool",
+    "MaxUnpool",
+    "Maximum",
+    "Mul",
     "Op",
+    "PRelu",
+    "Pad",
+    "Permute",
     "Reach",
     "Relu",
+    "Relu6",
+    "Reshape",
+    "Scale",
     "Shape",
     "ShapeError",
+    "Sigmoid",
+    "Silu",
     "Softmax",
+    "Softplus",
+    "Split",
+    "Sub",
+    "Tanh",
     "Tensor",
+    "Upsample",
+    "Windowed",
     "attributes",
+    "like",
     "text",
 ]

@@ -1,9 +1,11 @@
-"""Activations and what else works on single elements or over channels."""
+"""Activations: functions of each element, and the two over channels."""
 
 from __future__ import annotations
 
-from netspec.ops.base import Elementwise, attr, op
-from netspec.ops.kinds import Number
+from collections.abc import Mapping, Sequence
+
+from netspec.ops.base import Elementwise, Shape, Tensor, attr, op
+from netspec.ops.kinds import Flag, Number
 
 
 @op("relu")
@@ -11,13 +13,87 @@ class Relu(Elementwise):
     """max(x, 0)."""
 
 
+@op("relu6")
+class Relu6(Elementwise):
+    """min(max(x, 0), 6)."""
+
+
+@op("leaky_relu")
+class LeakyRelu(Elementwise):
+    """x where x > 0, else slope * x."""
+
+    slope: float = attr(Number(), "factor below 0", default=0.01)
+
+
+@op("prelu")
+class PRelu(Elementwise):
+    """x where x > 0, else a learned slope of its channel times x.
+
+    He et al. 2015 (arXiv:1502.01852, section 2.1). Slopes begin at 0.25.
+    """
+
+    shared: bool = attr(Flag(), "whether all channels have one slope", default=False)
+
+    def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
+        return {"weight": Tensor((1 if self.shared else inputs[0][0],), init=0.25)}
+
+
+@op("elu")
+class Elu(Elementwise):
+    """x where x > 0, else alpha * (exp(x) - 1).
+
+    Clevert et al. 2015 (arXiv:1511.07289).
+    """
+
+    alpha: float = attr(Number(least=0), "the output for very negative x is -alpha", default=1.0)
+
+
+@op("silu")
+class Silu(Elementwise):
+    """x * sigmoid(x), also called swish."""
+
+
+@op("gelu")
+class Gelu(Elementwise):
+    """x * (1 + erf(x / sqrt(2))) / 2.
+
+    Hendrycks and Gimpel 2016 (arXiv:1606.08415), the exact form.
+    """
+
+
+@op("hardswish")
+class HardSwish(Elementwise):
+    """x * min(max(x + 3, 0), 6) / 6.
+
+    Howard et al. 2019 (arXiv:1905.02244, section 5.2).
+    """
+
+
+@op("sigmoid")
+class Sigmoid(Elementwise):
+    """1 / (1 + exp(-x))."""
+
+
+@op("hardsigmoid")
+class HardSigmoid(Elementwise):
+    """min(max(x + 3, 0), 6) / 6."""
+
+
+@op("tanh")
+class Tanh(Elementwise):
+    """The hyperbolic tangent of x."""
+
+
+@op("softplus")
+class Softplus(Elementwise):
+    """log(1 + exp(x))."""
+
+
 @op("softmax")
 class Softmax(Elementwise):
     """exp(x), divided by its sum over the channels."""
 
 
-@op("dropout")
-class Dropout(Elementwise):
-    """Zeroes elements at random while training and scales up the rest; else passes x on."""
-
-    ratio: float = attr(Number(0, 1, below=True), "share of elements that are zeroed", default=0.5)
+@op("log_softmax")
+class LogSoftmax(Elementwise):
+    """The logarithm of softmax."""

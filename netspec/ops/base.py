@@ -19,6 +19,23 @@ MAX_ELEMENTS = 2**40
 """Most elements that a value may have."""
 
 
+class IndexShape(tuple[int, ...]):
+    """The shape of indices: each is a place h * W + w in a plane of `plane` = (H, W)."""
+
+    plane: tuple[int, int]
+
+    @staticmethod
+    def of(shape: Shape, plane: tuple[int, int]) -> IndexShape:
+        self = IndexShape(shape)
+        self.plane = plane
+        return self
+
+
+def like(shape: Shape, dimensions: Shape) -> Shape:
+    """Other dimensions for a shape: indices stay indices."""
+    return IndexShape.of(dimensions, shape.plane) if isinstance(shape, IndexShape) else dimensions
+
+
 class ShapeError(Exception):
     """Inputs and attributes do not go together.
 
@@ -41,12 +58,12 @@ class Tensor:
     """A tensor that a layer owns.
 
     `learnable` ones are the layer's parameters; the others are statistics that training keeps.
-    `init` says how a fresh model fills it.
+    `init` says how a fresh model fills it: at random, or with a number.
     """
 
     shape: Shape
     learnable: bool = True
-    init: Literal["kaiming", "zeros", "ones"] = "kaiming"
+    init: Literal["kaiming"] | float = "kaiming"
 
     @property
     def size(self) -> int:
@@ -114,12 +131,15 @@ class Op:
     """A layer's operation with its attributes.
 
     The subclass docstring documents the op; `keyword` is its name in the language. `arity` is the
-    least and the greatest number of inputs (None: no limit), `results` the names of the results.
+    least and the greatest number of inputs (None: no limit), `results` the names of the results
+    where they do not depend on attributes. `index_inputs` are the positions of inputs that must be
+    indices of a pooling; no other input may be.
     """
 
     keyword: ClassVar[str]
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     results: ClassVar[tuple[str, ...]] = ("value",)
+    index_inputs: ClassVar[tuple[int, ...]] = ()
 
     def __post_init__(self) -> None:
         for a in attributes(type(self)):
@@ -142,6 +162,11 @@ class Op:
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """The shape of each result. Called on a bound op. Raises ShapeError."""
         raise NotImplementedError
+
+    @property
+    def result_names(self) -> tuple[str, ...]:
+        """The names of the results of a bound op."""
+        return self.results
 
     def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
         """The tensors that the layer owns, by their name in weight files."""
@@ -166,7 +191,7 @@ NO_TENSORS: Mapping[str, Tensor] = MappingProxyType({})
 
 
 class Elementwise(Op):
-    """An op that works on each element alone and keeps the shape."""
+    """An op that keeps the shape."""
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         return (inputs[0],)

@@ -1,4 +1,4 @@
-"""Ops of several inputs, and ops that only rearrange."""
+"""Ops of several inputs."""
 
 from __future__ import annotations
 
@@ -32,38 +32,48 @@ class Concat(Op):
         return ((channels, *first[1:]),)
 
 
-@op("add")
-class Add(Op):
-    """The sum of all inputs, element by element; a Cx1x1 input spreads over height and width."""
+class Arithmetic(Op):
+    """Element by element on equal shapes; a Cx1x1 input spreads over height and width."""
 
     arity: ClassVar[tuple[int, int | None]] = (2, None)
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
-        return (broadcast("add", inputs),)
-
-
-def broadcast(keyword: str, inputs: Sequence[Shape]) -> Shape:
-    """The common shape of element-wise operands. Raises ShapeError."""
-    result = max(inputs, key=lambda s: (len(s), prod(s)))
-    for i, shape in enumerate(inputs):
-        spreads = len(shape) == len(result) == 3 and shape == (result[0], 1, 1)
-        if shape != result and not spreads:
-            others = _distinct(inputs)
-            raise ShapeError(
-                "shape-mismatch",
-                f"{keyword} needs equal shapes, but they are {' and '.join(others)}",
-                i,
-            )
-    return result
+        result = max(inputs, key=lambda s: (len(s), prod(s)))
+        for i, shape in enumerate(inputs):
+            spreads = len(shape) == len(result) == 3 and shape == (result[0], 1, 1)
+            if shape != result and not spreads:
+                others = _distinct(inputs)
+                raise ShapeError(
+                    "shape-mismatch",
+                    f"{self.keyword} needs equal shapes, but they are {' and '.join(others)}",
+                    i,
+                )
+        return (result,)
 
 
 def _distinct(inputs: Sequence[Shape]) -> list[str]:
     return list(dict.fromkeys(text(shape) for shape in inputs))
 
 
-@op("flatten")
-class Flatten(Op):
-    """All elements as a plain vector: channels outermost, then rows."""
+@op("add")
+class Add(Arithmetic):
+    """The sum of all inputs, element by element; a Cx1x1 input spreads over height and width."""
 
-    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
-        return ((prod(inputs[0]),),)
+
+@op("sub")
+class Sub(Arithmetic):
+    """The first input minus all others, element by element; a Cx1x1 input spreads."""
+
+
+@op("mul")
+class Mul(Arithmetic):
+    """The product of all inputs, element by element; a Cx1x1 input spreads over height and width.
+
+    With a gate of one number per channel: squeeze-and-excitation (Hu et al. 2017,
+    arXiv:1709.01507).
+    """
+
+
+@op("maximum")
+class Maximum(Arithmetic):
+    """The largest of all inputs, element by element; a Cx1x1 input spreads."""

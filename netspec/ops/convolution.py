@@ -3,16 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from math import prod
 from typing import Literal, Self, cast
 
 from netspec.ops.base import Op, Reach, Shape, ShapeError, Tensor, attr, op, spatial, text
 from netspec.ops.kinds import Flag, Groups, Integer, Padding, Pads, Pair
-from netspec.ops.window import same_pads, slide, window_reach
+from netspec.ops.window import Windowed, extent, same_pads, slide
+
+
+class _Grouped(Windowed):
+    """What convolutions share."""
+
+    filters: int
+    groups: int | Literal["depthwise"]
+
+    @property
+    def group_count(self) -> int:
+        """The number of groups, on a bound op."""
+        return cast(int, self.groups)
+
+    def _groups(self, channels: int) -> int:
+        """The number of groups. Raises ShapeError where it does not divide all channels."""
+        groups = channels if self.groups == "depthwise" else self.groups
+        for count, what in ((channels, "input channels"), (self.filters, "filters")):
+            if count % groups:
+                at = "filters" if self.groups == "depthwise" else "groups"
+                raise ShapeError(
+                    "groups-mismatch",
+                    f"{groups} groups do not divide the {count} {what} of {self.keyword}",
+                    at,
+                    _nearest_divisor(groups, channels, self.filters),
+                )
+        return groups
 
 
 @op("conv")
-class Conv(Op):
+class Conv(_Grouped):
     """A 2-D convolution (cross-correlation) with a bias per filter.
 
     The output is filters x height x width with, along each direction,
@@ -37,32 +64,12 @@ class Conv(Op):
         Flag(), "whether a learned number is added to each filter's result", default=True
     )
 
-    @property
-    def pads(self) -> Pads:
-        """Top, bottom, left, right, on a bound op."""
-        return cast(Pads, self.pad)
-
-    @property
-    def group_count(self) -> int:
-        """The number of groups, on a bound op."""
-        return cast(int, self.groups)
-
     def bind(self, inputs: Sequence[Shape]) -> Self:
         channels, height, width = spatial(inputs[0], "conv")
-        groups = channels if self.groups == "depthwise" else self.groups
         pad = self.pad
         if pad == "same":
             pad = same_pads((height, width), self.kernel, self.stride, self.dilation)
-        for count, what in ((channels, "input channels"), (self.filters, "filters")):
-            if count % groups:
-                at = "filters" if self.groups == "depthwise" else "groups"
-                raise ShapeError(
-                    "groups-mismatch",
-                    f"{groups} groups do not divide the {count} {what} of conv",
-                    at,
-                    _nearest_divisor(groups, channels, self.filters),
-                )
-        return self.with_attributes(groups=groups, pad=pad)
+        return self.with_attributes(groups=self._groups(channels), pad=pad)
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         _, height, width = spatial(inputs[0], "conv")
@@ -73,15 +80,12 @@ class Conv(Op):
         per_group = inputs[0][0] // self.group_count
         tensors = {"weight": Tensor((self.filters, per_group, *self.kernel))}
         if self.bias:
-            tensors["bias"] = Tensor((self.filters,), init="zeros")
+            tensors["bias"] = Tensor((self.filters,), init=0)
         return tensors
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
         per_output = inputs[0][0] // self.group_count * prod(self.kernel)
         return int(prod(outputs[0]) * per_output)
-
-    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach:
-        return window_reach(self.kernel, self.stride, self.pads, self.dilation)
 
 
 def _nearest_divisor(groups: int, *counts: int) -> str:
@@ -92,6 +96,104 @@ def _nearest_divisor(groups: int, *counts: int) -> str:
     divisors = [d for d in range(1, min(common, 4096) + 1) if common % d == 0]
     best = min(divisors, key=lambda d: (abs(d - groups), d))
     return f"`groups: {best}` divides both {' and '.join(str(int(c)) for c in counts)}"
+
+
+@op("conv_transpose")
+class ConvTranspose(_Grouped):
+    """A transposed 2-D convolution: each input element adds its weighted filter to the output.
+
+    The output is filters x height x width with, along each direction,
+    (input - 1) * stride - pads + dilation * (kernel - 1) + 1 + output_pad.
+    Dumoulin and Visin 2016 (arXiv:1603.07285), chapter 4.
+    """
+
+    filters: int = attr(Integer(), "channels of the output")
+    kernel: tuple[int, int] = attr(Pair(), "height and width of a filter")
+    stride: tuple[int, int] = attr(Pair(), "step of the window in the output", default=(1, 1))
+    pad: Pads | Literal["same"] = attr(
+        Padding(),
+        "what is cut off around the output; `same`: output = input * stride",
+        default=(0, 0, 0, 0),
+    )
+    output_pad: tuple[int, int] = attr(
+        Pair(0), "rows and columns added below and on the right", default=(0, 0)
+    )
+    dilation: tuple[int, int] = attr(Pair(), "distance of neighbours in a filter", default=(1, 1))
+    groups: int | Literal["depthwise"] = attr(
+        Groups(),
+        "how many parts the channels are split into, each with filters of its own",
+        default=1,
+    )
+    bias: bool = attr(
+        Flag(), "whether a learned number is added to each filter's result", default=True
+    )
+
+    def bind(self, inputs: Sequence[Shape]) -> Self:
+        channels, _, _ = spatial(inputs[0], "conv_transpose")
+        for extra, stride, dilation in zip(
+            self.output_pad, self.stride, self.dilation, strict=True
+        ):
+            if extra >= max(stride, dilation):
+                raise ShapeError(
+                    "out-of-range",
+                    f"an output_pad of {extra} adds rows that no input reaches: "
+                    f"it must be below the stride or the dilation, here {max(stride, dilation)}",
+                    "output_pad",
+                )
+        pad = self._same() if self.pad == "same" else self.pad
+        return self.with_attributes(groups=self._groups(channels), pad=pad)
+
+    def _same(self) -> Pads:
+        """The cut after which output = input * stride; an odd element goes from the end."""
+        pads: list[int] = []
+        for k, s, d, extra in zip(
+            self.kernel, self.stride, self.dilation, self.output_pad, strict=True
+        ):
+            total = extent(k, d) + extra - s
+            if total < 0:
+                raise ShapeError(
+                    "out-of-range",
+                    f"`pad: same` needs a kernel that spans the stride, but {extent(k, d)} "
+                    f"is less than {s}",
+                    "pad",
+                    f"`output_pad: {s - extent(k, d)}` with `pad: 0` gives output = input * stride",
+                )
+            pads += [total // 2, total - total // 2]
+        top, bottom, left, right = pads
+        return top, bottom, left, right
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        _, *size = spatial(inputs[0], "conv_transpose")
+        result = []
+        for i, n in enumerate(size):
+            before, after = self.pads[2 * i : 2 * i + 2]
+            span = extent(self.kernel[i], self.dilation[i]) + self.output_pad[i]
+            result.append((n - 1) * self.stride[i] + span - before - after)
+        if min(result) < 1:
+            raise ShapeError(
+                "pad-too-large",
+                f"the pad of conv_transpose leaves nothing of {size[0]}x{size[1]}",
+                "pad",
+            )
+        return ((self.filters, *result),)
+
+    def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
+        per_group = self.filters // self.group_count
+        tensors = {"weight": Tensor((inputs[0][0], per_group, *self.kernel))}
+        if self.bias:
+            tensors["bias"] = Tensor((self.filters,), init=0)
+        return tensors
+
+    def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
+        per_input = self.filters // self.group_count * prod(self.kernel)
+        return int(prod(inputs[0]) * per_input)
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        # Inputs lie `stride` apart in the output, so so many at most reach one place of it.
+        height, width = (-(-e // s) for e, s in zip(self.extents, self.stride, strict=True))
+        vertical, horizontal = (Fraction(1, s) for s in self.stride)
+        top, left = self.pads[0] * vertical, self.pads[2] * horizontal
+        return Reach((height, width), (vertical, horizontal), (height - 1 - top, width - 1 - left))
 
 
 @op("linear")
@@ -114,7 +216,7 @@ class Linear(Op):
     def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
         tensors = {"weight": Tensor((self.units, inputs[0][0]))}
         if self.bias:
-            tensors["bias"] = Tensor((self.units,), init="zeros")
+            tensors["bias"] = Tensor((self.units,), init=0)
         return tensors
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:

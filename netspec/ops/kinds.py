@@ -13,6 +13,7 @@ Pads = tuple[int, int, int, int]
 """Padding at the top, bottom, left and right."""
 
 MAX_INTEGER = 2**31 - 1
+MAX_PARTS = 1000
 
 
 class KindError(Exception):
@@ -74,10 +75,12 @@ class Integer:
     """A whole number from `least` on."""
 
     least: int = 1
+    odd: bool = False
     words: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return "whole number" if self.least < 0 else f"whole number from {self.least}"
+        odd = "odd " if self.odd else ""
+        return f"{odd}whole number" if self.least < 0 else f"{odd}whole number from {self.least}"
 
     def convert(self, value: Any) -> int:
         if not isinstance(value, Num):
@@ -95,6 +98,8 @@ class Integer:
         if not self.least <= number <= MAX_INTEGER:
             bound = f"at least {self.least}" if number < self.least else f"at most {MAX_INTEGER:,}"
             raise KindError("out-of-range", f"must be {bound}, but is {describe(value)}")
+        if self.odd and number % 2 == 0:
+            raise KindError("out-of-range", f"must be odd, but is {describe(value)}")
         return value.integer()
 
 
@@ -126,15 +131,16 @@ class Pair:
 
 @dataclass(frozen=True)
 class Padding:
-    """`same`, one number, two (height, width) or four (top, bottom, left, right)."""
+    """`same` (unless `words` are none), one number, two or four (top, bottom, left, right)."""
 
     words: tuple[str, ...] = ("same",)
 
     def __str__(self) -> str:
-        return "`same`, a number, a pair, or four numbers (top, bottom, left, right)"
+        word = "`same`, " if self.words else ""
+        return f"{word}a number, a pair, or four numbers (top, bottom, left, right)"
 
     def convert(self, value: Any) -> Pads | Literal["same"]:
-        if value == "same":
+        if value == "same" and self.words:
             return "same"
         each = Integer(0)
         if isinstance(value, tuple) and len(value) == 4:
@@ -143,9 +149,8 @@ class Padding:
         if isinstance(value, tuple) and len(value) != 2:
             raise KindError("wrong-type", f"takes one, two or four numbers, not {describe(value)}")
         if isinstance(value, str):
-            raise KindError(
-                "unknown-value", f'takes `same` or numbers, not "{value}"', "`same` is the one word"
-            )
+            help_ = "`same` is the one word" if self.words else ""
+            raise KindError("unknown-value", f'takes {self}, not "{value}"', help_)
         height, width = Pair(0).convert(value)
         return height, height, width, width
 
@@ -239,3 +244,76 @@ class Numbers:
     def convert(self, value: Any) -> tuple[float, ...]:
         items = value if isinstance(value, tuple) else (value,)
         return tuple(Number().convert(v) for v in items)
+
+
+@dataclass(frozen=True)
+class Size:
+    """Height and width: one number for both, two, or the shape of a value, whose channels do not
+    matter."""
+
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "number, pair (height x width), or the shape of a value"
+
+    def convert(self, value: Any) -> tuple[int, ...]:
+        if isinstance(value, tuple) and len(value) == 3:
+            return tuple(Integer().convert(v) for v in value)
+        if isinstance(value, tuple) and len(value) != 2:
+            raise KindError("wrong-type", f"takes height x width, not {describe(value)}")
+        return Pair().convert(value)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How many equal parts, or a list with the channels of each."""
+
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "number of equal parts, or a list with the channels of each"
+
+    def convert(self, value: Any) -> int | tuple[int, ...]:
+        count = len(value) if isinstance(value, tuple) else Integer().convert(value)
+        if not 1 <= count <= MAX_PARTS:
+            raise KindError("out-of-range", f"takes 1 to {MAX_PARTS:,} parts, not {count:,}")
+        if isinstance(value, tuple):
+            return tuple(Integer().convert(v) for v in value)
+        return count
+
+
+@dataclass(frozen=True)
+class Dimensions:
+    """A shape: channels x height x width or one number; -1 stands for what is left."""
+
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "shape of one or three numbers; one of them may be -1, for what is left"
+
+    def convert(self, value: Any) -> tuple[int, ...]:
+        items = value if isinstance(value, tuple) else (value,)
+        if len(items) not in (1, 3):
+            raise KindError("wrong-type", f"takes one or three numbers, not {describe(value)}")
+        sizes = tuple(Integer(-1).convert(v) for v in items)
+        if 0 in sizes or sizes.count(-1) > 1:
+            message = f"takes sizes from 1, and at most one -1, not {describe(value)}"
+            raise KindError("out-of-range", message)
+        return sizes
+
+
+@dataclass(frozen=True)
+class Order:
+    """The dimensions 0 (channels), 1 (height) and 2 (width), each once."""
+
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "list of 0 (channels), 1 (height) and 2 (width), each once"
+
+    def convert(self, value: Any) -> tuple[int, int, int]:
+        items = value if isinstance(value, tuple) else (value,)
+        order = tuple(int(Integer(0).convert(v)) for v in items)
+        if sorted(order) != [0, 1, 2]:
+            raise KindError("out-of-range", f"takes 0, 1 and 2, each once, not {describe(value)}")
+        return order[0], order[1], order[2]

@@ -1,11 +1,11 @@
-"""Normalizations."""
+"""Normalizations, and the learned factor and shift that they share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from netspec.ops.base import Elementwise, Shape, Tensor, attr, op
-from netspec.ops.kinds import Flag, Number
+from netspec.ops.kinds import Flag, Integer, Number
 
 
 @op("batchnorm")
@@ -27,8 +27,50 @@ class BatchNorm(Elementwise):
         channels = (inputs[0][0],)
         tensors: dict[str, Tensor] = {}
         if self.affine:
-            tensors["weight"] = Tensor(channels, init="ones")
-            tensors["bias"] = Tensor(channels, init="zeros")
-        tensors["running_mean"] = Tensor(channels, learnable=False, init="zeros")
-        tensors["running_var"] = Tensor(channels, learnable=False, init="ones")
+            tensors["weight"] = Tensor(channels, init=1)
+            tensors["bias"] = Tensor(channels, init=0)
+        tensors["running_mean"] = Tensor(channels, learnable=False, init=0)
+        tensors["running_var"] = Tensor(channels, learnable=False, init=1)
+        return tensors
+
+
+@op("layernorm")
+class LayerNorm(Elementwise):
+    """Layer normalization over the channels of each place (Ba et al. 2016, arXiv:1607.06450).
+
+    (x - mean) / sqrt(variance + eps), times a learned factor plus a learned shift per channel.
+    """
+
+    eps: float = attr(Number(positive=True), "added to the variance", default=1e-5)
+
+    def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
+        channels = (inputs[0][0],)
+        return {"weight": Tensor(channels, init=1), "bias": Tensor(channels, init=0)}
+
+
+@op("lrn")
+class Lrn(Elementwise):
+    """Local response normalization across channels (Krizhevsky et al. 2012, section 3.3).
+
+    x / (k + alpha / size * sum of squares of the `size` channels around it) ** beta. The paper does
+    not divide alpha by size; Caffe, PyTorch and ONNX do.
+    """
+
+    size: int = attr(Integer(odd=True), "how many channels, the own one in the middle")
+    alpha: float = attr(Number(least=0), "weight of the squares; divided by size", default=1e-4)
+    beta: float = attr(Number(least=0), "exponent", default=0.75)
+    k: float = attr(Number(positive=True), "added to the sum", default=1.0)
+
+
+@op("scale")
+class Scale(Elementwise):
+    """A learned factor per channel, and a learned shift."""
+
+    bias: bool = attr(Flag(), "whether a shift is learned", default=True)
+
+    def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
+        channels = (inputs[0][0],)
+        tensors = {"weight": Tensor(channels, init=1)}
+        if self.bias:
+            tensors["bias"] = Tensor(channels, init=0)
         return tensors

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal, Self, cast
+from fractions import Fraction
+from typing import ClassVar, Literal, Self
 
-from netspec.ops.base import Op, Reach, Shape, ShapeError, attr, op, spatial
+from netspec.ops.base import IndexShape, Op, Reach, Shape, ShapeError, attr, op, spatial
 from netspec.ops.kinds import Choice, Flag, Padding, Pads, Pair
-from netspec.ops.window import Rounding, extent, same_pads, slide, window_reach
+from netspec.ops.window import Rounding, Windowed, extent, same_pads, slide
 
 
-class _Pool(Op):
+class _Pool(Windowed):
     """What the windowed poolings share."""
 
-    # Declared by the subclasses, each in its own order:
-    kernel: tuple[int, int]
-    stride: tuple[int, int]
-    pad: Pads | Literal["same"]
-    dilation: tuple[int, int]
     round: Rounding | None
-
-    @property
-    def pads(self) -> Pads:
-        """Top, bottom, left, right, on a bound op."""
-        return cast(Pads, self.pad)
 
     @property
     def rounding(self) -> Rounding:
@@ -67,11 +58,7 @@ class _Pool(Op):
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         channels, height, width = spatial(inputs[0], self.keyword)
-        shape = (channels, *self._size((height, width), self.rounding))
-        return (shape,) * len(self.results)
-
-    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach:
-        return window_reach(self.kernel, self.stride, self.pads, self.dilation)
+        return ((channels, *self._size((height, width), self.rounding)),)
 
 
 _ROUND_DOC = "how a last, partial window counts; needed only where it changes the result"
@@ -92,6 +79,11 @@ class MaxPool(_Pool):
     pad: Pads | Literal["same"] = attr(Padding(), "padding around the input", default=(0, 0, 0, 0))
     dilation: tuple[int, int] = attr(Pair(), "distance of neighbours in the window", default=(1, 1))
     round: Rounding | None = attr(Choice(("floor", "ceil")), _ROUND_DOC, default=None)
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        (shape,) = super().outputs(inputs)
+        _, height, width = inputs[0]
+        return shape, IndexShape.of(shape, (height, width))
 
 
 @op("avgpool")
@@ -144,3 +136,35 @@ class GlobalAvgPool(Op):
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         channels, _, _ = spatial(inputs[0], "global_avgpool")
         return ((channels,),)
+
+
+@op("global_maxpool")
+class GlobalMaxPool(Op):
+    """The largest value over height and width: a plain vector of one number per channel."""
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        channels, _, _ = spatial(inputs[0], "global_maxpool")
+        return ((channels,),)
+
+
+@op("adaptive_avgpool")
+class AdaptiveAvgPool(Op):
+    """The mean of each of height x width nearly equal parts of the input.
+
+    Part i of n in a direction of m elements is i * m // n to ceil((i + 1) * m / n); neighbours
+    share an element where n does not divide m (the rule of PyTorch).
+    """
+
+    size: tuple[int, int] = attr(Pair(), "height and width of the output")
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        channels, _, _ = spatial(inputs[0], "adaptive_avgpool")
+        return ((channels, *self.size),)
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        stride = [Fraction(int(m), n) for m, n in zip(inputs[0][1:], self.size, strict=True)]
+        height, width = (
+            max(-(-(i + 1) * m // n) - i * m // n for i in range(min(n, m)))
+            for m, n in zip(inputs[0][1:], self.size, strict=True)
+        )
+        return Reach((height, width), (stride[0], stride[1]))

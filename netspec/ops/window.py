@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, cast
 
-from netspec.ops.base import Reach, ShapeError
+from netspec.ops.base import Op, Reach, Shape, ShapeError
 from netspec.ops.kinds import Pads
 
 Rounding = Literal["floor", "ceil"]
 
 
+class Windowed(Op):
+    """An op whose window slides over the padded input."""
+
+    # Declared by the subclasses, each in its own order:
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    pad: Pads | Literal["same"]
+    dilation: tuple[int, int]
+
+    @property
+    def pads(self) -> Pads:
+        """Top, bottom, left, right, on a bound op."""
+        return cast(Pads, self.pad)
+
+    @property
+    def extents(self) -> tuple[int, int]:
+        """Height and width of what a window spans, gaps of a dilation included."""
+        return extent(self.kernel[0], self.dilation[0]), extent(self.kernel[1], self.dilation[1])
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        return Reach(self.extents, self.stride, (self.pads[0], self.pads[2]))
+
+
 def extent(kernel: int, dilation: int = 1) -> int:
     """How many elements a window spans, gaps of a dilation included."""
     return dilation * (kernel - 1) + 1
-
-
-def window_reach(
-    kernel: tuple[int, int], stride: tuple[int, int], pad: Pads, dilation: tuple[int, int]
-) -> Reach:
-    """What the window of each place of the result covers, gaps of a dilation included."""
-    height, width = (extent(k, d) for k, d in zip(kernel, dilation, strict=True))
-    return Reach((height, width), stride, (pad[0], pad[2]))
 
 
 def positions(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.ir import Block, Instance, Layer, Net, Node
-from netspec.ops import Shape, text
+from netspec.ops import Shape, Windowed, text
 
 LONGEST = 40
 """Characters of a module's arguments that a row shows."""
@@ -103,7 +103,7 @@ def _argument(value: Any) -> str:
 def _layer(layer: Layer) -> str:
     op: Any = layer.op
     words = [op.keyword]
-    if hasattr(op, "kernel"):
+    if isinstance(op, Windowed):
         window = text(op.kernel)
         if op.stride != (1, 1):
             stride = op.stride

@@ -15,9 +15,10 @@ def fresh(wanted: Mapping[str, Tensor], seed: int = 0, varied: bool = False) -> 
     """Float32 tensors of the wanted shapes, the same for the same seed.
 
     Filters are Kaiming-normal with fan-in (He et al. 2015, arXiv:1502.01852, section 2.2): of mean
-    0 and variance 2 / n, where n is the product of all dimensions but the first. Factors and
-    variances are 1, shifts and means 0. With `varied`, the former are uniform in 0.5..1.5 and the
-    latter normal with deviation 0.1, so that a tensor in the wrong place shows.
+    0 and variance 2 / n, where n is the product of all dimensions but the first. The others are
+    filled with the number of their declaration: factors and variances with 1, shifts and means
+    with 0. With `varied`, the former are uniform within half of that, and the latter normal with
+    deviation 0.1, so that a tensor in the wrong place shows.
     """
     rng = np.random.default_rng(seed)
     tensors: dict[str, Array] = {}
@@ -27,9 +28,9 @@ def fresh(wanted: Mapping[str, Tensor], seed: int = 0, varied: bool = False) -> 
             deviation = (2 / max(prod(shape[1:]), 1)) ** 0.5
             array = rng.standard_normal(shape) * deviation
         elif not varied:
-            array = np.full(shape, float(tensor.init == "ones"))
-        elif tensor.init == "ones":
-            array = rng.uniform(0.5, 1.5, shape)
+            array = np.full(shape, float(tensor.init))
+        elif tensor.init:
+            array = rng.uniform(0.5, 1.5, shape) * tensor.init
         else:
             array = rng.standard_normal(shape) * 0.1
         tensors[name] = array.astype(np.float32)

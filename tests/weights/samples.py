@@ -9,9 +9,9 @@ from netspec.ops import Tensor
 
 WANTED = {
     "a.weight": Tensor((4, 3, 3, 3)),
-    "a.bias": Tensor((4,), init="zeros"),
+    "a.bias": Tensor((4,), init=0),
     "b.weight": Tensor((2, 4, 1, 1)),
-    "b.bias": Tensor((2,), init="zeros"),
+    "b.bias": Tensor((2,), init=0),
 }
 
 

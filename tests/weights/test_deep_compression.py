@@ -172,7 +172,7 @@ def squeezenet() -> dict[str, Tensor]:
 
     def conv(name: str, filters: int, channels: int, kernel: int) -> None:
         tensors[f"{name}.weight"] = Tensor((filters, channels, kernel, kernel))
-        tensors[f"{name}.bias"] = Tensor((filters,), init="zeros")
+        tensors[f"{name}.bias"] = Tensor((filters,), init=0)
 
     conv("conv1", 96, 3, 7)
     channels = 96

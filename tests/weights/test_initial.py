@@ -10,12 +10,12 @@ from netspec.weights import fresh
 
 WANTED = {
     "conv.weight": Tensor((64, 32, 3, 3)),
-    "conv.bias": Tensor((64,), init="zeros"),
+    "conv.bias": Tensor((64,), init=0),
     "fc.weight": Tensor((100, 50)),
-    "norm.weight": Tensor((500,), init="ones"),
-    "norm.bias": Tensor((500,), init="zeros"),
-    "norm.running_mean": Tensor((500,), learnable=False, init="zeros"),
-    "norm.running_var": Tensor((500,), learnable=False, init="ones"),
+    "norm.weight": Tensor((500,), init=1),
+    "norm.bias": Tensor((500,), init=0),
+    "norm.running_mean": Tensor((500,), learnable=False, init=0),
+    "norm.running_var": Tensor((500,), learnable=False, init=1),
 }
 
 

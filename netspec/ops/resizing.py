@@ -1,0 +1,140 @@
+"""Ops that give height and width back: upsampling and max-unpooling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import ClassVar, Literal, Self
+
+from netspec.ops.base import IndexShape, Op, Reach, Shape, ShapeError, attr, op, spatial, text
+from netspec.ops.kinds import Choice, Flag, Pair, Size
+
+
+@op("upsample")
+class Upsample(Op):
+    """The input stretched to another height and width.
+
+    `nearest` takes, for row i of n, row floor(i * m / n) of the m there are. `bilinear` mixes the
+    two nearest rows: those around i * (m - 1) / (n - 1) with `align_corners: true`, where the
+    corners of both lie on each other, else around (i + 0.5) * m / n - 0.5, where their edges do.
+    """
+
+    scale: tuple[int, int] | None = attr(Pair(), "output = scale * input", default=None)
+    size: tuple[int, ...] | None = attr(Size(), "height and width of the output", default=None)
+    mode: Literal["nearest", "bilinear"] = attr(
+        Choice(("nearest", "bilinear")), "how elements in between are made"
+    )
+    align_corners: bool | None = attr(
+        Flag(),
+        "where bilinear lays the input; needed where it changes the result",
+        default=None,
+    )
+
+    def bind(self, inputs: Sequence[Shape]) -> Self:
+        _, height, width = spatial(inputs[0], "upsample")
+        if (self.scale is None) == (self.size is None):
+            neither = self.size is None
+            raise ShapeError(
+                "missing-field" if neither else "conflicting-fields",
+                f"upsample takes one of scale and size, but has {'neither' if neither else 'both'}",
+                None if neither else "size",
+                "for example `scale: 2`, or `size: a.shape` for the height and width of a",
+            )
+        if self.size is not None:
+            size = self.size[-2:]
+        elif self.scale is not None:
+            size = (self.scale[0] * height, self.scale[1] * width)
+        if self.mode == "nearest" and self.align_corners is not None:
+            raise ShapeError(
+                "conflicting-fields",
+                "align_corners says nothing about `mode: nearest`",
+                "align_corners",
+            )
+        changes = any(n != m and m > 1 for n, m in zip(size, (height, width), strict=True))
+        if self.mode == "bilinear" and self.align_corners is None and changes:
+            raise ShapeError(
+                "ambiguous-alignment",
+                f"upsample from {height}x{width} to {text(size)} must say whether corners or "
+                "edges of input and output lie on each other",
+                "mode",
+                "say `align_corners: true` (the rule of Caffe's Interp) or `align_corners: false` "
+                "(the default of PyTorch)",
+            )
+        return self.with_attributes(scale=None, size=size, align_corners=bool(self.align_corners))
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        channels, _, _ = spatial(inputs[0], "upsample")
+        return ((channels, *(self.size or ())),)
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        return _stretch(inputs[0], outputs[0], 2 if self.mode == "bilinear" else 1)
+
+
+def _stretch(before: Shape, after: Shape, taken: int) -> Reach:
+    """What a place of the result looks at, if it takes so many of the nearest rows and columns."""
+    (_, *old), (_, *new) = before, after
+    height, width = (taken if n != m else 1 for n, m in zip(new, old, strict=True))
+    vertical, horizontal = (Fraction(int(m), int(n)) for n, m in zip(new, old, strict=True))
+    return Reach(
+        (height, width), (vertical, horizontal), (Fraction(height - 1, 2), Fraction(width - 1, 2))
+    )
+
+
+@op("maxunpool")
+class MaxUnpool(Op):
+    """Puts each element back where a max-pooling found it, and 0 everywhere else.
+
+    The second input is the `indices` of that pooling; the output has the height and width that the
+    pooling had before it. `size`, or `kernel` and `stride`, may state them once more and are then
+    checked: size = (input - 1) * stride + kernel. Where windows overlapped and one element won
+    twice, the later value stays.
+    """
+
+    arity: ClassVar[tuple[int, int | None]] = (2, 2)
+    index_inputs: ClassVar[tuple[int, ...]] = (1,)
+
+    kernel: tuple[int, int] | None = attr(
+        Pair(), "height and width of the pooling's window", default=None
+    )
+    stride: tuple[int, int] | None = attr(Pair(), "step of the window", default="=kernel")
+    size: tuple[int, ...] | None = attr(Size(), "height and width of the output", default=None)
+
+    def bind(self, inputs: Sequence[Shape]) -> Self:
+        _, height, width = spatial(inputs[0], "maxunpool")
+        indices = inputs[1]
+        if inputs[0] != indices:
+            raise ShapeError(
+                "shape-mismatch",
+                f"maxunpool needs an index for each element, but they are "
+                f"{text(inputs[0])} and {text(indices)}",
+                1,
+            )
+        plane = indices.plane if isinstance(indices, IndexShape) else (height, width)
+        if self.size is not None and self.size[-2:] != plane:
+            raise ShapeError(
+                "shape-mismatch",
+                f"these indices are places in {text(plane)}, not in {text(self.size[-2:])}",
+                "size",
+                "leave out the size: the indices know it",
+            )
+        if self.kernel is not None and self.stride is not None:
+            stated = tuple(
+                (n - 1) * s + k
+                for n, k, s in zip((height, width), self.kernel, self.stride, strict=True)
+            )
+            # Rounding up or padding makes the pooled plane smaller than its windows.
+            if self.size is None and stated != plane:
+                raise ShapeError(
+                    "shape-mismatch",
+                    f"these indices are places in {text(plane)}, not in {text(stated)}",
+                    "kernel",
+                    "leave out the kernel: the indices know the size",
+                )
+        return self.with_attributes(size=plane)
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        channels, _, _ = spatial(inputs[0], "maxunpool")
+        return ((channels, *(self.size or ())),)
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        return _stretch(inputs[0], outputs[0], 1)
