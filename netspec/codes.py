@@ -65,6 +65,8 @@ CODES: dict[str, Code] = {
     "unused-parameter": _warning("a module never uses one of its parameters"),
     "unused-layer": _warning("no output depends on a layer"),
     "unused-input": _warning("no output depends on an input of the net"),
+    # options of commands
+    "bad-option": _error("an option of a command has a value that it does not take"),
     # weight files and pictures
     "bad-weights": _error("a weight file can't be read"),
     "weights-mismatch": _error("the weights are not those of the net"),

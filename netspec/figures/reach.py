@@ -51,12 +51,10 @@ def fields(net: Net) -> tuple[Field | None, ...]:
     known: dict[Value, _Axes | None] = {
         v: (start, start) if len(v.shape) == 3 else None for v in net.body.inputs
     }
-    found: list[Field | None] = []
+    results: list[Field | None] = []
     for layer in net.layers:
-        inputs = [axes for v in layer.inputs if (axes := known[v]) is not None]
-        reach = layer.op.reach(
-            [v.shape for v in layer.inputs], [v.shape for v in layer.outputs]
-        )
+        inputs = [found for v in layer.inputs if (found := known[v]) is not None]
+        reach = layer.op.reach([v.shape for v in layer.inputs], [v.shape for v in layer.outputs])
         axes: _Axes | None = None
         if inputs and reach is None:
             axes = (_WHOLE, _WHOLE)
@@ -66,8 +64,8 @@ def fields(net: Net) -> tuple[Field | None, ...]:
             axes = (_through(height, *vertical), _through(width, *horizontal))
         for value in layer.outputs:
             known[value] = axes
-        found.append(None if axes is None else _field(axes))
-    return tuple(found)
+        results.append(None if axes is None else _field(axes))
+    return tuple(results)
 
 
 def _united(axes: Iterable[_Axis]) -> _Axis:
