@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -14,6 +15,7 @@ from netspec.ir import Net
 from netspec.report.columns import COLUMNS
 from netspec.suggest import did_you_mean, one_of
 
+_NUMBER = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(%?)")
 ALIASES = {"type": "op", "name": "layer", "%": "params_share"}
 
 
@@ -51,12 +53,10 @@ def _rules(texts: Sequence[str], option: str) -> list[For]:
             pattern = f"{net}{colon}*"
         if not text.strip():
             continue
-        try:
-            share = number.strip().endswith("%")
-            value = Fraction(number.strip().rstrip("%")) / (100 if share else 1)
-        except (ValueError, ZeroDivisionError):
-            raise _usage(f"{option} {text} has no number: give NUMBER or LAYERS=NUMBER") from None
-        found.append(For(pattern, value))
+        read = _NUMBER.fullmatch(number.strip())
+        if read is None:
+            raise _usage(f"{option} {text} has no number: give NUMBER or LAYERS=NUMBER")
+        found.append(For(pattern, Fraction(read[1]) / (100 if read[2] else 1)))
     return found
 
 

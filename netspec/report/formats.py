@@ -199,7 +199,7 @@ def html_table(grid: Grid) -> str:
         return f"<tr>{inner}</tr>"
 
     lines = [f"{name}: {value}" for name, value in grid.summary]
-    under = "<br>".join(escape(line) for line in (*lines, *grid.notes))
+    under = "<br/>".join(escape(line) for line in (*lines, *grid.notes))
     return (
         "\n".join(
             [

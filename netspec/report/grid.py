@@ -14,8 +14,9 @@ from netspec.report.rows import rows
 class Grid(NamedTuple):
     """Cells are plain values; `columns` say how they are written.
 
-    `name` is the net's, empty where the rows are of several. `summary` are named figures and `notes` sentences, both for under the table. `chosen` says that
-    a person asked for these columns, so that none may be left out.
+    `name` is the net's, empty where the columns are of several. `summary` are named figures and
+    `notes` sentences, both for under the table. `chosen` says that a person asked for these
+    columns, so that none may be left out.
     """
 
     name: str
