@@ -17,6 +17,7 @@ from netspec.diagnostics import SpecError
 COMMANDS = {
     "check": "report everything that is wrong with a spec",
     "table": "show parameters, multiplications and sizes",
+    "diff": "show what changed between two specs, or two settings of one",
     "compile": "write the model as Python source",
     "run": "classify pictures",
     "verify": "compare the backends on the same weights and inputs",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -167,14 +167,15 @@ def test_fields_that_end_or_grow() -> None:
     assert fields(net_of(body("linear { units: 3 }", "5"))) == (None,)
 
 
-WINDOW = st.tuples(st.integers(1, 4), st.integers(1, 3), st.integers(0, 2), st.integers(1, 2))
+# Small enough for the fields in the middle of 96x96 to keep away from all padding.
+WINDOW = st.tuples(st.integers(1, 4), st.integers(1, 2), st.integers(0, 2), st.integers(1, 2))
 
 
 @st.composite
 def spatial_nets(draw: st.DrawFn) -> str:
     """Chains of windows with a branch that is cut or padded to the size of the other."""
     lines = []
-    for i in range(draw(st.integers(1, 4))):
+    for i in range(draw(st.integers(1, 3))):
         kernel, stride, pad, dilation = draw(WINDOW)
         if draw(st.booleans()):
             lines.append(
@@ -194,10 +195,10 @@ def spatial_nets(draw: st.DrawFn) -> str:
     return "\n".join(lines)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(spatial_nets())
 def test_fields_are_what_gradients_reach(statements: str) -> None:
-    net = net_of(body(statements, "1x90x90"))
+    net = net_of(body(statements, "1x96x96"))
     field = fields(net)[-1]
     assert field is not None
     assert field.size is not None
@@ -206,19 +207,16 @@ def test_fields_are_what_gradients_reach(statements: str) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(1)
-    x = torch.ones(1, 1, 90, 90, requires_grad=True)
+    x = torch.ones(1, 1, 96, 96, requires_grad=True)
     out = model(x)
     middle = [n // 2 for n in out.shape[2:]]
     reached = []
     for step in (0, 1):
-        assume(all(m + step < n for m, n in zip(middle, out.shape[2:], strict=True)))
         (gradient,) = torch.autograd.grad(
             out[0, 0, middle[0] + step, middle[1] + step], x, retain_graph=True
         )
         seen = gradient[0, 0].nonzero()
         reached.append((seen.amin(0), seen.amax(0)))
-        # Padding counts as input, so only fields that lie inside can be measured.
-        assume(int(seen.min()) > 0 and int(seen.max()) < 89)
     (low, high), (next_low, _) = reached
     assert tuple((high - low + 1).tolist()) == field.size
     assert tuple((next_low - low).tolist()) == field.stride
