@@ -38,7 +38,7 @@ def shape_fault(
     help_ = [error.help] if error.help else []
     message = error.message
     values = [v for v, _, _ in operands]
-    if error.code == "shape-mismatch":
+    if error.code == "shape-mismatch" and isinstance(error.at, int):
         values = _sides(error, call.op.text, values)
         message = _compare(call.op.text, values) or message
         help_ += _mends(call.op.text, values, makers)

@@ -25,7 +25,8 @@ from netspec.symbolic import Expr, Symbol
 class Value:
     """What a layer, an instance or an input yields. Two values are equal if they are one object.
 
-    `name` is what the spec calls it: the name of its line, or of the layer inside a chain.
+    `name` is what the spec calls it: the name of its line, or of the layer inside a chain, with the
+    name of the result behind it where there are several (`pool1.indices`).
     """
 
     name: str

@@ -21,8 +21,8 @@ FLOW = "x"
 class Step:
     """`targets = nodes[-1](... nodes[0](inputs))`.
 
-    `targets` has a variable for each result of the last node that is used, up to the last used
-    one; None for a result that is not used. All are None in the last step of a block that can
+    `targets` has a variable for each result of the last node, None for one that is not used; only
+    the first where no other is used. All are None in the last step of a block that can
     return its value at once (`returns`).
     """
 
@@ -117,7 +117,7 @@ class _Variables:
             if value.name == FLOW:
                 name, flowing = FLOW, value
             else:
-                name = self.names.identifier(value.name)
+                name = self.names.identifier(value.name.replace(".", "_"))
             variables[value] = name
             inputs.append(name)
         steps = []
@@ -135,11 +135,11 @@ class _Variables:
                 if self._flows(value, i) and free and len(used) == 1:
                     name, flowing = FLOW, value
                 else:
-                    name = self.names.identifier(value.name)
+                    name = self.names.identifier(value.name.replace(".", "_"))
                 variables[value] = name
                 targets.append(name)
-            while len(targets) > 1 and targets[-1] is None and not returns:
-                targets.pop()
+            if not returns and not any(targets[1:]):
+                del targets[1:]
             step_inputs = tuple(variables[v] for v in group[0].inputs)
             steps.append(Step(tuple(group), step_inputs, tuple(targets), returns))
         outputs = tuple(variables.get(v, "") for v in self.block.outputs)

@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 from netspec.ir import Block, Instance, Layer, Net, Node
-from netspec.layout import Source, Text, call, docstring, statement
+from netspec.layout import Call, Source, Text, docstring, statement
 from netspec.naming import Names, class_name
 from netspec.ops import Op, Shape
 from netspec.outline import outline, shape_comment
@@ -17,7 +17,19 @@ from netspec.picture import picture
 from netspec_numpy.emitters import EMITTERS, WRAPS
 from netspec_numpy.library import kernel_names, reads, with_helpers
 
-_GLOBALS = ("np", "Any", "Array", "Weights", "SHAPES", "Path", "Callable", "self", "w", "name")
+_GLOBALS = (
+    "np",
+    "Any",
+    "Array",
+    "Weights",
+    "SHAPES",
+    "FILLS",
+    "Path",
+    "Callable",
+    "self",
+    "w",
+    "name",
+)
 _MODULES = ("json", "struct", "math")
 
 
@@ -96,6 +108,7 @@ class _File:
             header="\n".join(docstring(self._header(), 0)),
             imports=_imports(list(kernels.values())),
             shapes={n: tuple(int(d) for d in t.shape) for n, t in self.net.tensors.items()},
+            fills=_fills(self.net),
             name=self.class_name,
             doc="\n".join(docstring(self._doc(), 4)),
             call="\n".join([*call_lines, body]),
@@ -168,12 +181,13 @@ class _File:
         return args, result, "\n".join([*doc, *lines])
 
     def _apply(self, node: Node, scope: _Function, inputs: list[Source], used: set[Any]) -> Source:
+        several = any(v in used for v in node.outputs[1:])
         if isinstance(node, Layer):
-            several = any(v in used for v in node.outputs[1:])
             return EMITTERS[type(node.op)](node, scope, inputs, several)
         name, weights = self.function(node)
-        extra = ["w", scope.path(node.name)] if weights else []
-        return call(name, *inputs, *extra)
+        extra = [Text("w"), Text(scope.path(node.name))] if weights else []
+        only_first = node.outputs[1:] and not several
+        return Call(name, (*inputs, *extra), tail="[0]" if only_first else "")
 
 
 def _def(name: str, args: list[str], result: str, indent: int) -> list[str]:
@@ -192,6 +206,15 @@ def _imports(sources: list[str]) -> list[str]:
     if reads(sources, "Callable"):
         lines.append("from collections.abc import Callable")
     return [*lines, "from pathlib import Path", "from typing import Any"]
+
+
+def _fills(net: Net) -> dict[str, float]:
+    """What tensors begin with that the kernel `initial` does not see in their names."""
+    return {
+        name: float(tensor.init)
+        for name, tensor in net.tensors.items()
+        if tensor.init not in ("kaiming", 0, 1)
+    }
 
 
 def _wraps(node: Node) -> bool:

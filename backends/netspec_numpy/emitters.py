@@ -1,4 +1,4 @@
-"""How each op is written with the kernels of `kernels.py`."""
+"""How each op is written with the kernels."""
 
 from __future__ import annotations
 
@@ -6,21 +6,52 @@ from collections.abc import Callable
 from typing import Protocol
 
 from netspec.ir import Layer
-from netspec.layout import Infix, Source, call, tuple_of
+from netspec.layout import Infix, Source, Text, call, tuple_of
 from netspec.ops import (
+    AdaptiveAvgPool,
     Add,
     AvgPool,
     BatchNorm,
+    ChannelShuffle,
     Concat,
     Conv,
+    ConvTranspose,
+    Crop,
     Dropout,
+    Elementwise,
+    Elu,
     Flatten,
+    Gelu,
     GlobalAvgPool,
+    GlobalMaxPool,
+    HardSigmoid,
+    HardSwish,
+    Identity,
+    LayerNorm,
+    LeakyRelu,
     Linear,
+    LogSoftmax,
+    Lrn,
+    Maximum,
     MaxPool,
+    MaxUnpool,
+    Mul,
     Op,
+    Pad,
+    Permute,
+    PRelu,
     Relu,
+    Relu6,
+    Reshape,
+    Scale,
+    Sigmoid,
+    Silu,
     Softmax,
+    Softplus,
+    Split,
+    Sub,
+    Tanh,
+    Upsample,
 )
 from netspec.ops.kinds import Pads
 
@@ -88,6 +119,27 @@ def conv(op: Conv, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Sou
     return call(s.kernel("conv2d"), *args, **keywords)
 
 
+@emits(ConvTranspose)
+def conv_transpose(
+    op: ConvTranspose, layer: Layer, s: Scope, inputs: list[Source], _: bool
+) -> Source:
+    args: list[Source | str] = [inputs[0], s.weight(layer, "weight")]
+    if op.bias:
+        args.append(s.weight(layer, "bias"))
+    keywords: Keywords = {}
+    if op.stride != (1, 1):
+        keywords["stride"] = _pair(op.stride)
+    if any(op.pads):
+        keywords["pads"] = _pads(op.pads)
+    if op.output_pad != (0, 0):
+        keywords["output_pad"] = _pair(op.output_pad)
+    if op.dilation != (1, 1):
+        keywords["dilation"] = _pair(op.dilation)
+    if op.group_count != 1:
+        keywords["groups"] = str(int(op.group_count))
+    return call(s.kernel("conv_transpose2d"), *args, **keywords)
+
+
 @emits(Linear)
 def linear(op: Linear, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
     args: list[Source | str] = [inputs[0], s.weight(layer, "weight")]
@@ -129,24 +181,108 @@ def avgpool(op: AvgPool, layer: Layer, s: Scope, inputs: list[Source], _: bool) 
     return call(kernel, inputs[0], _pair(op.kernel), _pair(op.stride), **keywords)
 
 
-@emits(GlobalAvgPool)
-def global_avgpool(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
-    return call(s.kernel("global_avg_pool2d"), *inputs)
+@emits(AdaptiveAvgPool)
+def adaptive_avgpool(
+    op: AdaptiveAvgPool, layer: Layer, s: Scope, inputs: list[Source], _: bool
+) -> Source:
+    return call(s.kernel("adaptive_avg_pool2d"), inputs[0], _pair(op.size))
 
 
-@emits(Relu, wraps=True)
-def relu(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
-    return call(s.kernel("relu"), *inputs)
+@emits(MaxUnpool)
+def maxunpool(op: MaxUnpool, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    return call(s.kernel("max_unpool2d"), *inputs, _size(layer))
 
 
-@emits(Softmax)
-def softmax(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
-    return call(s.kernel("softmax"), *inputs)
+@emits(Upsample)
+def upsample(op: Upsample, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    if op.mode == "nearest":
+        return call(s.kernel("upsample_nearest"), inputs[0], _size(layer))
+    corners = str(bool(op.align_corners))
+    kernel = s.kernel("upsample_bilinear")
+    return call(kernel, inputs[0], _size(layer), align_corners=corners)
 
 
-@emits(Dropout, wraps=True)
-def dropout(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
-    return inputs[0]
+def _size(layer: Layer) -> str:
+    """Height and width of the result."""
+    _, height, width = layer.outputs[0].shape
+    return _pair((height, width))
+
+
+# --- one kernel each -----------------------------------------------------------------------------
+
+_PLAIN: dict[type[Op], str] = {
+    Relu: "relu",
+    Relu6: "relu6",
+    Silu: "silu",
+    Gelu: "gelu",
+    HardSwish: "hard_swish",
+    Sigmoid: "sigmoid",
+    HardSigmoid: "hard_sigmoid",
+    Softplus: "softplus",
+    Softmax: "softmax",
+    LogSoftmax: "log_softmax",
+    GlobalAvgPool: "global_avg_pool2d",
+    GlobalMaxPool: "global_max_pool2d",
+    Flatten: "flatten",
+}
+
+
+def _plain(kernel: str) -> Callable[..., Source]:
+    def emitter(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+        return call(s.kernel(kernel), *inputs)
+
+    return emitter
+
+
+for _op, _kernel in _PLAIN.items():
+    emits(_op, wraps=issubclass(_op, Elementwise) and "softmax" not in _kernel)(_plain(_kernel))
+
+
+@emits(Tanh, wraps=True)
+def tanh(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    return call("np.tanh", *inputs)
+
+
+@emits(LeakyRelu, wraps=True)
+def leaky_relu(op: LeakyRelu, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    return call(s.kernel("leaky_relu"), inputs[0], repr(float(op.slope)))
+
+
+@emits(Elu, wraps=True)
+def elu(op: Elu, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    more = [] if op.alpha == 1 else [repr(float(op.alpha))]
+    return call(s.kernel("elu"), inputs[0], *more)
+
+
+@emits(PRelu, wraps=True)
+def prelu(op: PRelu, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    return call(s.kernel("prelu"), inputs[0], s.weight(layer, "weight"))
+
+
+# --- normalizations ------------------------------------------------------------------------------
+
+
+@emits(LayerNorm, wraps=True)
+def layernorm(op: LayerNorm, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    keywords: Keywords = {} if op.eps == 1e-5 else {"eps": repr(float(op.eps))}
+    weights = (s.weight(layer, "weight"), s.weight(layer, "bias"))
+    return call(s.kernel("layer_norm"), inputs[0], *weights, **keywords)
+
+
+@emits(Scale, wraps=True)
+def scale(op: Scale, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    names = ["weight", "bias"] if op.bias else ["weight"]
+    return call(s.kernel("scale_channels"), inputs[0], *(s.weight(layer, n) for n in names))
+
+
+@emits(Lrn, wraps=True)
+def lrn(op: Lrn, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    numbers = {"alpha": (op.alpha, 1e-4), "beta": (op.beta, 0.75), "k": (op.k, 1.0)}
+    keywords: Keywords = {n: repr(float(v)) for n, (v, default) in numbers.items() if v != default}
+    return call(s.kernel("local_response_norm"), inputs[0], str(int(op.size)), **keywords)
+
+
+# --- several inputs ------------------------------------------------------------------------------
 
 
 @emits(Concat)
@@ -159,6 +295,73 @@ def add(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source
     return Infix("+", tuple(inputs))
 
 
-@emits(Flatten)
-def flatten(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
-    return call(s.kernel("flatten"), *inputs)
+@emits(Sub)
+def sub(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    return Infix("-", tuple(inputs))
+
+
+@emits(Mul)
+def mul(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    return Infix("*", tuple(inputs))
+
+
+@emits(Maximum)
+def maximum(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    result = inputs[0]
+    for other in inputs[1:]:
+        result = call("np.maximum", result, other)
+    return result
+
+
+# --- rearranging ---------------------------------------------------------------------------------
+
+
+@emits(Dropout, wraps=True)
+def dropout(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    return inputs[0]
+
+
+@emits(Identity, wraps=True)
+def identity(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    return inputs[0]
+
+
+@emits(Reshape)
+def reshape(op: Reshape, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    x = inputs[0].flat()
+    return call(f"{x}.reshape", f"{x}.shape[0]", *(str(int(d)) for d in op.shape))
+
+
+@emits(Permute)
+def permute(op: Permute, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    return call(f"{inputs[0].flat()}.transpose", "0", *(str(i + 1) for i in op.order))
+
+
+@emits(Split)
+def split(op: Split, layer: Layer, s: Scope, inputs: list[Source], several: bool) -> Source:
+    x = inputs[0].flat()
+    slices = [
+        Text(f"{x}[:, {start or ''}:{start + int(size)}]")
+        for start, size in zip(op.starts, op.sizes, strict=True)
+    ]
+    return tuple_of(slices) if several else slices[0]
+
+
+@emits(ChannelShuffle)
+def channel_shuffle(
+    op: ChannelShuffle, layer: Layer, s: Scope, inputs: list[Source], _: bool
+) -> Source:
+    return call(s.kernel("channel_shuffle"), inputs[0], str(int(op.groups)))
+
+
+@emits(Pad)
+def pad(op: Pad, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    value = [repr(float(op.value))] if op.value else []
+    return call(s.kernel("pad2d"), inputs[0], _pads(op.pads), *value)
+
+
+@emits(Crop)
+def crop(op: Crop, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    (top, left), (height, width) = op.offset, op.size
+    rows, columns = (f"{int(n) or ''}:{int(n + m)}" for n, m in ((top, height), (left, width)))
+    return Text(f"{inputs[0].flat()}[:, :, {rows}, {columns}]")

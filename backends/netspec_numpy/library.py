@@ -7,18 +7,34 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+FOLDER = Path(__file__).parent / "kernels"
+SUBJECTS = (
+    "convolution",
+    "windows",
+    "pooling",
+    "activation",
+    "normalization",
+    "rearranging",
+    "resizing",
+    "pictures",
+    "weights",
+)
+"""The files of kernels, in the order in which emitted files have them."""
+
 
 @cache
 def _functions() -> dict[str, tuple[str, frozenset[str]]]:
     """Each kernel's source, and the names that it reads."""
-    text = (Path(__file__).parent / "kernels.py").read_text(encoding="utf-8")
-    lines = text.splitlines()
     functions = {}
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef):
-            names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-            functions[node.name] = ("\n".join(lines[node.lineno - 1 : node.end_lineno]), names)
-    return {name: (source, frozenset(names)) for name, (source, names) in functions.items()}
+    for subject in SUBJECTS:
+        text = (FOLDER / f"{subject}.py").read_text(encoding="utf-8")
+        lines = text.splitlines()
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.FunctionDef):
+                names = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
+                source = "\n".join(lines[node.lineno - 1 : node.end_lineno])
+                functions[node.name] = (source, names)
+    return functions
 
 
 def kernel_names() -> frozenset[str]:
@@ -27,7 +43,7 @@ def kernel_names() -> frozenset[str]:
 
 
 def with_helpers(names: Iterable[str]) -> dict[str, str]:
-    """The source of these kernels and of all that they call, in the order of `kernels.py`."""
+    """The source of these kernels and of all that they call, in the order of `SUBJECTS`."""
     functions = _functions()
     needed: set[str] = set()
     waiting = list(names)

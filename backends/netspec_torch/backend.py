@@ -15,9 +15,10 @@ from netspec.naming import Names, class_name, is_plain
 from netspec.ops import BatchNorm, Op, Shape
 from netspec.outline import Outline, Step, outline, shape_comment
 from netspec.picture import picture
-from netspec.symbolic import Channels, Expr, Parameter, expr_of
+from netspec.symbolic import Channels, Expr, Parameter, expr_of, symbols
 from netspec_torch.emitters import EMITTERS, WRAPS, Use
 from netspec_torch.reserved import MODULE_ATTRIBUTES
+from netspec_torch.support import sources
 from netspec_torch.writer import Writer
 
 _GLOBALS = ("torch", "nn", "F", "np", "math", "self", "Tensor", "Path", "Any", "load_file")
@@ -67,11 +68,15 @@ class TorchBackend:
 
 @dataclass(frozen=True)
 class _Unit:
-    """One emitted class. `arguments` are its constructor's, by the symbol they stand for."""
+    """One emitted class. `arguments` are its constructor's, by the symbol they stand for.
+
+    `fixed` are the symbols whose values here went into the class as plain numbers.
+    """
 
     name: str
     body: str
     arguments: tuple[tuple[Parameter | Channels, str], ...]
+    fixed: frozenset[Parameter | Channels] = frozenset()
 
 
 class _File:
@@ -80,13 +85,14 @@ class _File:
         modules = {n.block.module: n.block for n in _instances(net.body, set())}
         wanted = {m: class_name(m, b.doc) for m, b in modules.items()}
         self.wanted = wanted
-        self.net_name = class_name(net.name, net.doc)
-        self.taken = (*_GLOBALS, *wanted.values(), self.net_name)
-        self.class_names = Names((*_GLOBALS, self.net_name))
+        self.net_name = Names((*_GLOBALS, *sources())).numbered(class_name(net.name, net.doc))
+        self.taken = (*_GLOBALS, *sources(), *wanted.values(), self.net_name)
+        self.class_names = Names((*_GLOBALS, *sources(), self.net_name))
         self.units: dict[tuple[str, str], _Unit] = {}
         self.by_block: dict[Block, _Unit] = {}
         self.uses: dict[Node, Use] = {}
         self.uses_math = False
+        self.supports: set[str] = set()
 
     def source(self) -> str:
         body = self._net_body()
@@ -98,6 +104,7 @@ class _File:
         height, width = (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
         rendered = template.render(
             header="\n".join(docstring(self._header(), 0)),
+            supports=[source for name, source in sources().items() if name in self.supports],
             modules=list(self.units.values()),
             net=net_unit,
             preprocess=prepared,
@@ -141,7 +148,8 @@ class _File:
         key = (block.module, body)
         if key not in self.units:
             name = self.class_names.numbered(self.wanted[block.module])
-            self.units[key] = _Unit(name, body, arguments)
+            self.units[key] = _Unit(name, body, arguments, frozenset(writer.refused))
+        self.supports |= writer.supports
         self.by_block[block] = self.units[key]
         return self.units[key]
 
@@ -161,6 +169,7 @@ class _File:
             if not frozen:
                 break
             free = {s: v for s, v in free.items() if s not in frozen}
+        self.supports |= writer.supports
         signature = [
             f"{writer.used[s]}: {_type(v)} = {v!r}" for s, v in free.items() if s in writer.used
         ]
@@ -210,11 +219,11 @@ class _File:
         lines: list[str] = []
         for node in block.nodes:
             module: Call | None
+            several = any(v in used for v in node.outputs[1:])
             if isinstance(node, Instance):
                 module = self._construct(node, writer)
-                self.uses[node] = Use(module, lambda name, inputs: call(name, *inputs))
+                self.uses[node] = Use(module, _first if node.outputs[1:] and not several else _all)
             else:
-                several = any(v in used for v in node.outputs[1:])
                 use = EMITTERS[type(node.op)](node, writer, several)
                 self.uses[node] = use
                 module = use.module
@@ -237,6 +246,12 @@ class _File:
                 argument = given[symbol.name]
                 expr: Expr = argument.expr or expr_of(argument.value)
                 args.append(Keyword(name, Text(writer.number(argument.value, expr))))
+        for symbol in unit.fixed:
+            if isinstance(symbol, Channels):
+                source = expr_of(outside[symbol])
+            else:
+                source = given[symbol.name].expr or expr_of(0)
+            writer.refused |= set(symbols(source))
         return Call(unit.name, tuple(args))
 
     # --- forward ---------------------------------------------------------------------------------
@@ -280,6 +295,14 @@ def _instances(block: Block, seen: set[Block]) -> list[Instance]:
             seen.add(node.block)
             found += [node, *_instances(node.block, seen)]
     return found
+
+
+def _all(name: str, inputs: list[Source]) -> Source:
+    return call(name, *inputs)
+
+
+def _first(name: str, inputs: list[Source]) -> Source:
+    return Call(name, tuple(inputs), tail="[0]")
 
 
 def _wraps(node: Node) -> bool:

@@ -7,24 +7,55 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.backend import Unsupported
-from netspec.ir import Layer
+from netspec.ir import Layer, Value
 from netspec.layout import Call, Infix, Source, Text, call, tuple_of
 from netspec.ops import (
+    AdaptiveAvgPool,
     Add,
     AvgPool,
     BatchNorm,
+    ChannelShuffle,
     Concat,
     Conv,
+    ConvTranspose,
+    Crop,
     Dropout,
+    Elu,
     Flatten,
+    Gelu,
     GlobalAvgPool,
+    GlobalMaxPool,
+    HardSigmoid,
+    HardSwish,
+    Identity,
+    LayerNorm,
+    LeakyRelu,
     Linear,
+    LogSoftmax,
+    Lrn,
+    Maximum,
     MaxPool,
+    MaxUnpool,
+    Mul,
     Op,
+    Pad,
+    Permute,
+    PRelu,
     Relu,
+    Relu6,
+    Reshape,
+    Scale,
+    Sigmoid,
+    Silu,
     Softmax,
+    Softplus,
+    Split,
+    Sub,
+    Tanh,
+    Upsample,
 )
 from netspec.ops.kinds import Pads
+from netspec.symbolic import expr_of
 from netspec_torch.writer import Writer
 
 Forward = Callable[[str, list[Source]], Source]
@@ -109,6 +140,42 @@ def conv(op: Conv, layer: Layer, w: Writer, _: bool) -> Use:
         keywords["bias"] = "False"
     module = call("nn.Conv2d", w.number(in_channels), w.number(op.filters), **keywords)
     return Use(module, forward)
+
+
+@emits(ConvTranspose)
+def conv_transpose(op: ConvTranspose, layer: Layer, w: Writer, _: bool) -> Use:
+    keywords: dict[str, str] = {"kernel_size": w.pair(op.kernel)}
+    if op.stride != (1, 1):
+        keywords["stride"] = w.pair(op.stride)
+    forward: Forward = _apply
+    if any(op.pads):
+        if _symmetric(op.pads):
+            keywords["padding"] = w.pair((op.pads[0], op.pads[2]))
+        else:
+            forward = _trimmed(op.pads)
+    if op.output_pad != (0, 0):
+        keywords["output_padding"] = w.pair(op.output_pad)
+    if op.dilation != (1, 1):
+        keywords["dilation"] = w.pair(op.dilation)
+    if op.group_count != 1:
+        keywords["groups"] = w.number(op.group_count)
+    if not op.bias:
+        keywords["bias"] = "False"
+    channels = w.number(layer.inputs[0].shape[0])
+    module = call("nn.ConvTranspose2d", channels, w.number(op.filters), **keywords)
+    return Use(module, forward)
+
+
+def _trimmed(pads: Pads) -> Forward:
+    """A call whose result is cut off around."""
+    top, bottom, left, right = (int(p) for p in pads)
+    rows = f"{top or ''}:{-bottom or ''}"
+    columns = f"{left or ''}:{-right or ''}"
+    return lambda name, inputs: _sliced(call(name, *inputs), rows, columns)
+
+
+def _sliced(x: Source, rows: str, columns: str) -> Source:
+    return Text(f"{x.flat()}[:, :, {rows}, {columns}]")
 
 
 @emits(Linear)
@@ -214,16 +281,99 @@ def global_avgpool(op: GlobalAvgPool, layer: Layer, w: Writer, _: bool) -> Use:
     return Use(None, lambda _, inputs: _method(inputs[0], "mean", "dim=(2, 3)"))
 
 
-# --- without state -------------------------------------------------------------------------------
+@emits(GlobalMaxPool)
+def global_maxpool(op: GlobalMaxPool, layer: Layer, w: Writer, _: bool) -> Use:
+    return Use(None, lambda _, inputs: _method(inputs[0], "amax", "dim=(2, 3)"))
 
 
-def _method(value: Source, name: str, *args: str) -> Source:
-    return Call(f"{value.flat()}.{name}", tuple(Text(a) for a in args))
+@emits(AdaptiveAvgPool)
+def adaptive_avgpool(op: AdaptiveAvgPool, layer: Layer, w: Writer, _: bool) -> Use:
+    return Use(call("nn.AdaptiveAvgPool2d", w.pair(op.size)), _apply)
 
 
-@emits(Relu, wraps=True)
-def relu(op: Relu, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(None, lambda _, inputs: call("F.relu", *inputs))
+@emits(MaxUnpool)
+def maxunpool(op: MaxUnpool, layer: Layer, w: Writer, several: bool) -> Use:
+    small, large = _plane(layer.inputs[0]), _plane(layer.outputs[0])
+    kernel, stride = _unpooling(small, large)
+    if min(kernel) < 1:
+        raise Unsupported("max-unpooling to less than its input")
+    args = [w.fixed_pair(kernel)] + ([] if stride == kernel else [w.fixed_pair(stride)])
+    keywords: dict[str, str] = {}
+    if any((n - 1) * s + k != m for n, m, k, s in zip(small, large, kernel, stride, strict=True)):
+        keywords["output_size"] = f"({large[0]}, {large[1]})"
+    return Use(None, lambda _, inputs: call("F.max_unpool2d", *inputs, *args, **keywords))
+
+
+def _plane(value: Value) -> tuple[int, int]:
+    """Height and width."""
+    return value.shape[1], value.shape[2]
+
+
+def _unpooling(
+    small: tuple[int, int], large: tuple[int, int]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """A kernel and stride with which PyTorch, which knows no places, accepts the sizes."""
+    ratio = [round(m / n) for n, m in zip(small, large, strict=True)]
+    if all(r > 0 and abs(n * r - m) < r for n, m, r in zip(small, large, ratio, strict=True)):
+        return (ratio[0], ratio[1]), (ratio[0], ratio[1])
+    return (large[0] - small[0] + 1, large[1] - small[1] + 1), (1, 1)
+
+
+@emits(Upsample)
+def upsample(op: Upsample, layer: Layer, w: Writer, several: bool) -> Use:
+    small, large = _plane(layer.inputs[0]), _plane(layer.outputs[0])
+    keywords: dict[str, str] = {}
+    if any(m % n for n, m in zip(small, large, strict=True)):
+        keywords["size"] = f"({large[0]}, {large[1]})"
+    else:
+        keywords["scale_factor"] = w.fixed_pair((large[0] // small[0], large[1] // small[1]))
+    if op.mode == "bilinear":
+        keywords["mode"] = '"bilinear"'
+        if op.align_corners:
+            keywords["align_corners"] = "True"
+    return Use(None, lambda _, inputs: call("F.interpolate", *inputs, **keywords))
+
+
+# --- activations ---------------------------------------------------------------------------------
+
+_FUNCTIONS: dict[type[Op], str] = {
+    Relu: "F.relu",
+    Relu6: "F.relu6",
+    Silu: "F.silu",
+    Gelu: "F.gelu",
+    HardSwish: "F.hardswish",
+    Sigmoid: "torch.sigmoid",
+    HardSigmoid: "F.hardsigmoid",
+    Tanh: "torch.tanh",
+    Softplus: "F.softplus",
+}
+
+
+def _function(name: str) -> Callable[..., Use]:
+    def emitter(op: Op, layer: Layer, w: Writer, _: bool) -> Use:
+        return Use(None, lambda _, inputs: call(name, *inputs))
+
+    return emitter
+
+
+for _op, _name in _FUNCTIONS.items():
+    emits(_op, wraps=True)(_function(_name))
+
+
+@emits(LeakyRelu, wraps=True)
+def leaky_relu(op: LeakyRelu, layer: Layer, w: Writer, _: bool) -> Use:
+    return Use(call("nn.LeakyReLU", w.number(op.slope)), _apply)
+
+
+@emits(Elu, wraps=True)
+def elu(op: Elu, layer: Layer, w: Writer, _: bool) -> Use:
+    return Use(call("nn.ELU", *([] if op.alpha == 1 else [w.number(op.alpha)])), _apply)
+
+
+@emits(PRelu, wraps=True)
+def prelu(op: PRelu, layer: Layer, w: Writer, _: bool) -> Use:
+    slopes = [] if op.shared else [w.number(layer.inputs[0].shape[0])]
+    return Use(call("nn.PReLU", *slopes), _apply)
 
 
 @emits(Softmax)
@@ -231,9 +381,54 @@ def softmax(op: Softmax, layer: Layer, w: Writer, _: bool) -> Use:
     return Use(None, lambda _, inputs: _method(inputs[0], "softmax", "dim=1"))
 
 
+@emits(LogSoftmax)
+def log_softmax(op: LogSoftmax, layer: Layer, w: Writer, _: bool) -> Use:
+    return Use(None, lambda _, inputs: _method(inputs[0], "log_softmax", "dim=1"))
+
+
 @emits(Dropout)
 def dropout(op: Dropout, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(call("nn.Dropout", p=w.number(op.ratio)), _apply)
+    return Use(call("nn.Dropout2d" if op.spatial else "nn.Dropout", p=w.number(op.ratio)), _apply)
+
+
+def _method(value: Source, name: str, *args: str) -> Source:
+    return Call(f"{value.flat()}.{name}", tuple(Text(a) for a in args))
+
+
+# --- normalizations ------------------------------------------------------------------------------
+
+
+@emits(LayerNorm)
+def layernorm(op: LayerNorm, layer: Layer, w: Writer, _: bool) -> Use:
+    shape = layer.inputs[0].shape
+    keywords = {} if op.eps == 1e-5 else {"eps": w.number(op.eps)}
+    module = call("nn.LayerNorm", w.number(shape[0]), **keywords)
+    if len(shape) == 1:
+        return Use(module, _apply)
+
+    def forward(name: str, inputs: list[Source]) -> Source:
+        # PyTorch normalizes the last dimension.
+        last = _method(inputs[0], "permute", "0", "2", "3", "1")
+        return _method(call(name, last), "permute", "0", "3", "1", "2")
+
+    return Use(module, forward)
+
+
+@emits(Lrn, wraps=True)
+def lrn(op: Lrn, layer: Layer, w: Writer, _: bool) -> Use:
+    numbers = {"alpha": (op.alpha, 1e-4), "beta": (op.beta, 0.75), "k": (op.k, 1.0)}
+    keywords = {n: w.number(v) for n, (v, default) in numbers.items() if v != default}
+    return Use(call("nn.LocalResponseNorm", w.number(op.size), **keywords), _apply)
+
+
+@emits(Scale, wraps=True)
+def scale(op: Scale, layer: Layer, w: Writer, _: bool) -> Use:
+    keywords = {} if op.bias else {"bias": "False"}
+    channels = w.number(layer.inputs[0].shape[0])
+    return Use(call(w.support("ChannelScale"), channels, **keywords), _apply)
+
+
+# --- several inputs ------------------------------------------------------------------------------
 
 
 @emits(Concat)
@@ -246,6 +441,84 @@ def add(op: Add, layer: Layer, w: Writer, _: bool) -> Use:
     return Use(None, lambda _, inputs: Infix("+", tuple(inputs)))
 
 
+@emits(Sub)
+def sub(op: Sub, layer: Layer, w: Writer, _: bool) -> Use:
+    return Use(None, lambda _, inputs: Infix("-", tuple(inputs)))
+
+
+@emits(Mul)
+def mul(op: Mul, layer: Layer, w: Writer, _: bool) -> Use:
+    return Use(None, lambda _, inputs: Infix("*", tuple(inputs)))
+
+
+@emits(Maximum)
+def maximum(op: Maximum, layer: Layer, w: Writer, _: bool) -> Use:
+    def forward(name: str, inputs: list[Source]) -> Source:
+        result = inputs[0]
+        for other in inputs[1:]:
+            result = call("torch.maximum", result, other)
+        return result
+
+    return Use(None, forward)
+
+
+# --- rearranging ---------------------------------------------------------------------------------
+
+
+@emits(Identity, wraps=True)
+def identity(op: Identity, layer: Layer, w: Writer, _: bool) -> Use:
+    return Use(None, lambda _, inputs: inputs[0])
+
+
 @emits(Flatten)
 def flatten(op: Flatten, layer: Layer, w: Writer, _: bool) -> Use:
     return Use(None, lambda _, inputs: _method(inputs[0], "flatten", "1"))
+
+
+@emits(Reshape)
+def reshape(op: Reshape, layer: Layer, w: Writer, _: bool) -> Use:
+    sizes = [w.fixed(d) for d in op.shape]
+
+    def forward(name: str, inputs: list[Source]) -> Source:
+        return _method(inputs[0], "reshape", f"{inputs[0].flat()}.shape[0]", *sizes)
+
+    return Use(None, forward)
+
+
+@emits(Permute)
+def permute(op: Permute, layer: Layer, w: Writer, _: bool) -> Use:
+    order = [str(i + 1) for i in op.order]
+    return Use(None, lambda _, inputs: _method(inputs[0], "permute", "0", *order))
+
+
+@emits(Split)
+def split(op: Split, layer: Layer, w: Writer, several: bool) -> Use:
+    # Equal for every setting, not just for this one.
+    if len({expr_of(s) for s in op.sizes}) == 1:
+        name, parts = "chunk", str(len(op.sizes))
+    else:
+        name, parts = "split", f"({', '.join(w.fixed(s) for s in op.sizes)})"
+    first = "" if several else "[0]"
+
+    def forward(_: str, inputs: list[Source]) -> Source:
+        return Call(f"{inputs[0].flat()}.{name}", (Text(parts), Text("dim=1")), tail=first)
+
+    return Use(None, forward)
+
+
+@emits(ChannelShuffle)
+def channel_shuffle(op: ChannelShuffle, layer: Layer, w: Writer, _: bool) -> Use:
+    return Use(call("nn.ChannelShuffle", w.number(op.groups)), _apply)
+
+
+@emits(Pad)
+def pad(op: Pad, layer: Layer, w: Writer, _: bool) -> Use:
+    value = w.fixed(op.value) if op.value else ""
+    return Use(None, lambda _, inputs: _pad(inputs[0], op.pads, value))
+
+
+@emits(Crop)
+def crop(op: Crop, layer: Layer, w: Writer, _: bool) -> Use:
+    sides = zip(op.offset, op.size, strict=True)
+    rows, columns = (f"{w.fixed(n) if n else ''}:{w.fixed(n + m)}" for n, m in sides)
+    return Use(None, lambda _, inputs: _sliced(inputs[0], rows, columns))

@@ -24,7 +24,7 @@ class Writer:
     `values` are what the block's parameters and input channels are here; a parameter that is not
     in it is written as the number it is. `used` collects the symbols that were written, with their
     argument names. `most_operators` bounds the expressions; `refused` collects the symbols of those
-    that were not written.
+    that were not written. `supports` collects the support classes that the block needs.
     """
 
     def __init__(
@@ -36,6 +36,7 @@ class Writer:
         self.used: dict[Parameter | Channels, str] = {}
         self.refused: set[Parameter | Channels] = set()
         self.needs_math = False
+        self.supports: set[str] = set()
 
     def argument(self, symbol: Parameter | Channels) -> str:
         """The constructor's argument for a symbol."""
@@ -65,6 +66,21 @@ class Writer:
         source = python_source(expr, self.argument)
         self.needs_math = self.needs_math or "math." in source
         return source
+
+    def fixed(self, number: int | float) -> str:
+        """A number where the constructor's arguments are out of reach, as in `forward`."""
+        self.refused |= set(symbols(expr_of(number)))
+        return repr(float(number)) if isinstance(number, float) else repr(int(number))
+
+    def fixed_pair(self, pair: tuple[int, int]) -> str:
+        """`3` for equal numbers, else `(1, 3)`, out of reach of the arguments."""
+        height, width = self.fixed(pair[0]), self.fixed(pair[1])
+        return height if height == width else f"({height}, {width})"
+
+    def support(self, name: str) -> str:
+        """A class that is copied into the file."""
+        self.supports.add(name)
+        return name
 
     def pair(self, pair: tuple[int, int]) -> str:
         """`3` for equal numbers, else `(1, 3)`."""

@@ -111,7 +111,7 @@ class Calls:
         several = len(outputs) > 1
         values = tuple(
             Value(
-                f"{value_name}_{result}" if several and i else value_name,
+                f"{value_name}.{result}" if several and i else value_name,
                 self._spatial(shape, call.op.span),
             )
             for i, (shape, result) in enumerate(zip(outputs, bound.result_names, strict=True))
@@ -245,7 +245,7 @@ class Calls:
         outside = outside_of(listed, block, inputs)
         outputs = tuple(
             Value(
-                f"{value_name}_{result}" if result and i else value_name,
+                f"{value_name}.{result}" if result and i else value_name,
                 outer_shape(value.shape, outside),
             )
             for i, (value, result) in enumerate(zip(block.outputs, block.output_names, strict=True))
@@ -304,14 +304,14 @@ def _indices(op: type[Op], given: Iterable[Operand]) -> None:
         if i in op.index_inputs and not isinstance(value.shape, IndexShape):
             raise ShapeError(
                 "wrong-indices",
-                f"{op.keyword} needs the indices of a pooling, and {value.name} are none",
+                f"{op.keyword} needs the indices of a pooling here, but {value.name} holds values",
                 i,
                 "for example `pool1.indices`, of `pool1: maxpool { ... }`",
             )
         if i not in op.index_inputs and isinstance(value.shape, IndexShape):
             raise ShapeError(
                 "wrong-indices",
-                f"{op.keyword} computes with values, but {value.name} are the places of values",
+                f"{op.keyword} computes with values, but {value.name} holds the places of values",
                 i,
             )
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 
 import netspec
 from netspec.backend import get, load_model
-from netspec.ops import OPS
+from netspec.ops import OPS, Split
 from netspec.verify import compare, random_inputs
 from netspec.weights import fresh
 
@@ -15,8 +18,8 @@ from . import referee
 from .nets import BODIES, BUNDLED, POOLINGS, net_of, of_layers
 
 CASES = {**BODIES, **POOLINGS}
-# ONNX Runtime has rules of its own for these, see the tests below.
-WITHOUT_REFEREE = {"indices", "only_indices", "passes_input_on"}
+# ONNX counts indices through the whole tensor; see the test below.
+WITHOUT_REFEREE = {"indices", "only_indices"}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -35,11 +38,12 @@ def test_numpy_agrees_with_onnx_runtime(case: str) -> None:
     backend = get("numpy")
     model = load_model(net, backend)
     backend.set_weights(model, weights)
-    ours = backend.run(model, *inputs)[0]
-    theirs = referee.run(net, weights, inputs)
-    if ours.shape != theirs.shape:
-        pytest.skip("ONNX Runtime keeps a last window that starts in the padding")
-    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(
+        backend.run(model, *inputs), referee.run(net, weights, inputs), strict=True
+    ):
+        if ours.shape != theirs.shape:
+            pytest.skip("ONNX Runtime keeps a last window that starts in the padding")
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("spec", BUNDLED)
@@ -57,6 +61,10 @@ def test_every_op_is_tried() -> None:
     assert used == set(OPS.values())
 
 
+def test_every_op_is_refereed() -> None:
+    assert {*referee.RULES, Split} == set(OPS.values())
+
+
 def test_every_op_has_an_emitter_in_both_backends() -> None:
     for name in ("torch", "numpy"):
         assert set(get(name).emitters) == set(OPS.values())
@@ -68,6 +76,100 @@ def test_modules_with_branches_and_several_results_agree() -> None:
     result = compare(net, get("torch"), get("numpy"), weights)
     assert result.diverges(1e-5) is None
     assert [d.path for d in result.layers] == [f.path for f in net.layers]
+
+
+SYMBOLIC = """
+module deep(n) {
+  input x
+  conv { filters: ((n + 1) * 2 + (n + 2) * 3 + (n + 3) * 4 + (n + 4) * 5) // 7 * 2  kernel: 1 }
+  s: split { parts: 2 }
+  pad { pads: 1 value: n / 4 }
+}
+net numbers(n = 3, m = 4, slope = 0.3) {
+  input data: 4x5x5
+  leaky_relu { slope: slope }
+  deep { n: n }
+  conv { filters: n kernel: 1 }
+  conv { filters: m + 4 kernel: 1 }
+  s: split { parts: [4, m] }
+  conv(s.part2) { filters: m kernel: 3 }
+}
+"""
+
+
+def test_numbers_out_of_the_constructors_reach_are_no_arguments() -> None:
+    """What `forward` or a module has as plain numbers can't be set on the emitted class."""
+    net = net_of(SYMBOLIC)
+    source = netspec.compile(net, backend="torch")
+    assert "def __init__(self, slope: float = 0.3)" in source
+    namespace: dict[str, Any] = {"__name__": "emitted"}
+    exec(source, namespace)
+    assert namespace["Numbers"](slope=0.1)(torch.zeros(2, 4, 5, 5)).shape == (2, 4, 5, 5)
+    for settings in ({}, {"n": 7}, {"m": 6, "slope": 0.5}):
+        net = net_of(SYMBOLIC, **settings)
+        result = compare(net, get("torch"), get("numpy"), fresh(net.tensors, 1, varied=True))
+        assert result.diverges(1e-5) is None
+
+
+SEVERAL = """
+module three(n) {
+  input x
+  a: conv { filters: n kernel: 1 }
+  b: relu(a)
+  c: conv(b) { filters: n kernel: 1 }
+  output a, b, c
+}
+net uses {
+  input data: 3x4x4
+  one: three { n: 2 }
+  two: three(one) { n: 3 }
+  third: three(two.b) { n: 4 }
+  s: split(third.c) { parts: 4 }
+  output two.a, s.part2, s.part3
+}
+"""
+
+
+def test_some_of_several_results() -> None:
+    net = net_of(SEVERAL)
+    result = compare(net, get("torch"), get("numpy"), fresh(net.tensors, 1, varied=True))
+    assert result.diverges(1e-5) is None
+
+
+INDICES = """
+module encode(n) {
+  input x
+  conv { filters: n kernel: 3 pad: 1 } -> relu
+  p: maxpool { kernel: 2 stride: 2 round: ceil }
+  output p, p.indices
+}
+module decode(n) {
+  input x
+  input places
+  maxunpool(x, places) -> conv { filters: n kernel: 3 pad: 1 }
+}
+net auto {
+  input data: 2x13x10
+  a: encode { n: 4 }
+  b: encode { n: 6 }
+  c: decode(b, b.indices) { n: 4 }
+  d: decode(c, a.indices) { n: 2 }
+  expect d: 2x13x10
+}
+"""
+
+
+def test_indices_pass_through_modules() -> None:
+    net = net_of(INDICES)
+    weights = fresh(net.tensors, 1, varied=True)
+    result = compare(net, get("torch"), get("numpy"), weights)
+    assert result.diverges(1e-5) is None
+    x = random_inputs(net, 5)
+    backend = get("numpy")
+    model = load_model(net, backend)
+    backend.set_weights(model, weights)
+    (ours,), (theirs,) = backend.run(model, *x), referee.run(net, weights, x)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 BRANCHES = """
@@ -83,7 +185,7 @@ module block(filters, stride = 1) {
   }
   relu
 }
-module split(n) {
+module twice(n) {
   input a
   input b
   c: conv(a) { filters: n kernel: 1 }
@@ -95,7 +197,7 @@ net tangle(classes = 5, w = 4) {
   first: conv { filters: w kernel: 3 pad: same } -> relu
   a: block { filters: w }
   b: block { filters: 2 * w  stride: 2 }
-  both: split(a, b) { n: 3 }
+  both: twice(a, b) { n: 3 }
   e: relu(both.d)
   for i in 1..2 { e[i]: block { filters: 6 } }
   f: concat(e2, e, e1)

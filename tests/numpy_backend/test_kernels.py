@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from netspec_numpy import kernels
+from netspec_numpy.library import FOLDER, SUBJECTS
 from PIL import Image
 
 from netspec.ops.window import positions
@@ -658,8 +659,10 @@ def test_any_header_is_read_or_refused(
 
 # --- the module as text --------------------------------------------------------------------------
 
-SOURCE = Path(kernels.__file__).read_text(encoding="utf-8")
-FUNCTIONS = [n for n in ast.parse(SOURCE).body if isinstance(n, ast.FunctionDef)]
+SOURCES = {subject: (FOLDER / f"{subject}.py").read_text(encoding="utf-8") for subject in SUBJECTS}
+FUNCTIONS = [
+    n for s in SOURCES.values() for n in ast.parse(s).body if isinstance(n, ast.FunctionDef)
+]
 
 
 def locals_of(function: ast.FunctionDef) -> Iterator[str]:
@@ -677,11 +680,17 @@ def test_functions_can_be_copied(function: ast.FunctionDef) -> None:
     assert not set(locals_of(function)) & {f.name for f in FUNCTIONS}
 
 
-def test_the_module_holds_functions_only() -> None:
+def test_the_modules_hold_functions_only() -> None:
     kinds = (ast.FunctionDef, ast.Import, ast.ImportFrom)
-    others = [n for n in ast.parse(SOURCE).body[1:] if not isinstance(n, kinds)]
-    assert [ast.unparse(n).split(" = ")[0] for n in others] == ["Array", "Weights"]
-    assert max(map(len, SOURCE.splitlines())) <= 88
+    for source in SOURCES.values():
+        assert all(isinstance(n, kinds) for n in ast.parse(source).body[1:])
+        assert max(map(len, source.splitlines())) <= 88
+    assert len({f.name for f in FUNCTIONS}) == len(FUNCTIONS)
+
+
+def test_every_file_of_kernels_is_known() -> None:
+    files = {p.stem for p in FOLDER.glob("*.py")} - {"__init__", "arrays"}
+    assert files == set(SUBJECTS)
 
 
 def test_kernels_are_typed() -> None:

@@ -1,0 +1,61 @@
+"""Normalizations, and what else acts on channels as a whole."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netspec_numpy.kernels.arrays import Array
+
+
+def batch_norm(
+    x: Array,
+    mean: Array,
+    variance: Array,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    eps: float = 1e-5,
+) -> Array:
+    """Normalize each channel by its running statistics."""
+    factor = 1 / np.sqrt(variance + eps)
+    if weight is not None:
+        factor = factor * weight
+    shift = -mean * factor
+    if bias is not None:
+        shift = shift + bias
+    per_channel = (-1, *(1 for _ in x.shape[2:]))
+    factor, shift = factor.reshape(per_channel), shift.reshape(per_channel)
+    result: Array = x * factor.astype(x.dtype)
+    result += shift.astype(x.dtype)
+    return result
+
+
+def layer_norm(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> Array:
+    """Normalize the channels of each place by their own mean and variance."""
+    result: Array = x - x.mean(axis=1, keepdims=True, dtype=x.dtype)
+    variance = np.square(result).mean(axis=1, keepdims=True, dtype=x.dtype)
+    result /= np.sqrt(variance + eps)
+    return scale_channels(result, weight, bias)
+
+
+def scale_channels(x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """Multiply each channel by a factor, and add a shift."""
+    per_channel = (-1, *(1 for _ in x.shape[2:]))
+    result: Array = x * weight.reshape(per_channel)
+    if bias is not None:
+        result += bias.reshape(per_channel)
+    return result
+
+
+def local_response_norm(
+    x: Array, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Array:
+    """Divide by a power of the mean square of the `size` channels around each."""
+    squares = np.square(x)
+    total = squares.copy()
+    for away in range(1, min(size // 2, x.shape[1] - 1) + 1):
+        total[:, away:] += squares[:, :-away]
+        total[:, :-away] += squares[:, away:]
+    total *= alpha / size
+    total += k
+    result: Array = x / total**beta
+    return result

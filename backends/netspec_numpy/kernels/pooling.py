@@ -1,0 +1,122 @@
+"""Poolings."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netspec_numpy.kernels.arrays import Array
+from netspec_numpy.kernels.windows import seen, window_view
+
+
+def max_pool2d(
+    x: Array,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+    dilation: tuple[int, int] = (1, 1),
+    ceil: bool = False,
+) -> Array:
+    """Take the largest element of each window."""
+    x, height, width = window_view(x, kernel, stride, pads, dilation, ceil, -np.inf)
+    result = seen(x, 0, 0, stride, dilation, height, width).copy()
+    for i in range(kernel[0]):
+        for j in range(kernel[1]):
+            view = seen(x, i, j, stride, dilation, height, width)
+            np.maximum(result, view, out=result)
+    return result
+
+
+def max_pool2d_with_indices(
+    x: Array,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+    dilation: tuple[int, int] = (1, 1),
+    ceil: bool = False,
+) -> tuple[Array, Array]:
+    """Take the largest element of each window, and its place h * W + w in the input.
+
+    The first of equal elements counts; NaN is larger than any number.
+    """
+    columns = x.shape[3]
+    (kh, kw), (dh, dw) = kernel, dilation
+    x, height, width = window_view(x, kernel, stride, pads, dilation, ceil, -np.inf)
+    down = np.arange(height)[:, None] * stride[0] - pads[0]
+    across = np.arange(width) * stride[1] - pads[2]
+    result = np.full((*x.shape[:2], height, width), -np.inf, dtype=x.dtype)
+    # Which element of its window; where all are -inf, the first that is no padding.
+    winner = np.empty(result.shape, dtype=np.int32)
+    winner[:] = -(np.minimum(down, 0) // dh) * kw - (np.minimum(across, 0) // dw)
+    for element in range(kh * kw):
+        i, j = divmod(element, kw)
+        view = seen(x, i, j, stride, dilation, height, width)
+        larger = (view > result) | np.isnan(view)
+        np.maximum(winner, larger * np.int32(element), out=winner)
+        np.maximum(result, view, out=result)
+    places = [i * dh * columns + j * dw for i in range(kh) for j in range(kw)]
+    return result, np.array(places, dtype=np.int64)[winner] + (down * columns + across)
+
+
+def avg_pool2d(
+    x: Array,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+    ceil: bool = False,
+    count_include_pad: bool = True,
+) -> Array:
+    """Take the mean of each window; `count_include_pad` says what it is divided by.
+
+    What hangs over the end of the padded input never counts.
+    """
+    sizes = x.shape[2:]
+    x, height, width = window_view(x, kernel, stride, pads, (1, 1), ceil, 0.0)
+    result = np.zeros((*x.shape[:2], height, width), dtype=x.dtype)
+    for i in range(kernel[0]):
+        for j in range(kernel[1]):
+            result += seen(x, i, j, stride, (1, 1), height, width)
+    counts = []
+    for axis, count in enumerate((height, width)):
+        first = np.arange(count) * stride[axis] - pads[2 * axis]
+        end = first + kernel[axis]
+        if count_include_pad:
+            end = np.minimum(end, sizes[axis] + pads[2 * axis + 1])
+        else:
+            first, end = np.maximum(first, 0), np.minimum(end, sizes[axis])
+        counts.append((end - first).astype(x.dtype))
+    result /= counts[0][:, None] * counts[1]
+    return result
+
+
+def global_avg_pool2d(x: Array) -> Array:
+    """Take the mean of each channel: (N, C, H, W) to (N, C)."""
+    result: Array = x.mean(axis=(2, 3), dtype=x.dtype)
+    return result
+
+
+def global_max_pool2d(x: Array) -> Array:
+    """Take the largest element of each channel: (N, C, H, W) to (N, C)."""
+    result: Array = x.max(axis=(2, 3))
+    return result
+
+
+def adaptive_avg_pool2d(x: Array, size: tuple[int, int]) -> Array:
+    """Take the mean of each of height x width nearly equal parts."""
+    for axis, parts in ((2, size[0]), (3, size[1])):
+        length = x.shape[axis]
+        means = []
+        for i in range(parts):
+            first, end = i * length // parts, -(-(i + 1) * length // parts)
+            part = x.take(range(first, end), axis=axis)
+            means.append(part.mean(axis=axis, dtype=x.dtype))
+        x = np.stack(means, axis=axis)
+    return x
+
+
+def max_unpool2d(x: Array, indices: Array, size: tuple[int, int]) -> Array:
+    """Put each element at its place h * W + w in zeros of (N, C, H, W)."""
+    n, channels = x.shape[:2]
+    result = np.zeros((n, channels, size[0] * size[1]), dtype=x.dtype)
+    places = indices.reshape(n, channels, -1)
+    np.put_along_axis(result, places, x.reshape(places.shape), axis=2)
+    return result.reshape(n, channels, *size)

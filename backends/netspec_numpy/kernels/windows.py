@@ -1,0 +1,69 @@
+"""What convolutions and poolings share: padding, and what a moving window sees."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netspec_numpy.kernels.arrays import Array
+
+
+def seen(
+    x: Array,
+    i: int,
+    j: int,
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    height: int,
+    width: int,
+) -> Array:
+    """The elements that place (i, j) of a window lies on as it moves: a view."""
+    top, left = i * dilation[0], j * dilation[1]
+    bottom = top + (height - 1) * stride[0] + 1
+    right = left + (width - 1) * stride[1] + 1
+    return x[..., top : bottom : stride[0], left : right : stride[1]]
+
+
+def pad2d(x: Array, pads: tuple[int, int, int, int], value: float = 0.0) -> Array:
+    """Put elements of one value around height and width."""
+    top, bottom, left, right = pads
+    if not any(pads):
+        return x
+    n, channels, height, width = x.shape
+    shape = (n, channels, top + height + bottom, left + width + right)
+    result = np.full(shape, value, dtype=x.dtype)
+    result[:, :, top : top + height, left : left + width] = x
+    return result
+
+
+def windows(
+    size: int, kernel: int, stride: int, before: int, after: int, ceil: bool
+) -> int:
+    """How many windows a pooling has along one direction.
+
+    A last window that would start behind the input and its first padding is dropped.
+    """
+    room = size + before + after - kernel
+    if not ceil:
+        return room // stride + 1
+    count = -(-room // stride) + 1
+    return count - 1 if (count - 1) * stride >= size + before else count
+
+
+def window_view(
+    x: Array,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    pads: tuple[int, int, int, int],
+    dilation: tuple[int, int],
+    ceil: bool,
+    value: float,
+) -> tuple[Array, int, int]:
+    """The input, padded with `value` as far as the windows reach, and their counts."""
+    (kh, kw), (dh, dw) = kernel, dilation
+    span_h, span_w = dh * (kh - 1) + 1, dw * (kw - 1) + 1
+    height = windows(x.shape[2], span_h, stride[0], pads[0], pads[1], ceil)
+    width = windows(x.shape[3], span_w, stride[1], pads[2], pads[3], ceil)
+    below = (height - 1) * stride[0] + span_h - x.shape[2] - pads[0]
+    right = (width - 1) * stride[1] + span_w - x.shape[3] - pads[2]
+    around = (pads[0], max(below, 0), pads[2], max(right, 0))
+    return pad2d(x, around, value), height, width

@@ -1,0 +1,20 @@
+"""A factor and shift per channel."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ChannelScale(nn.Module):
+    """A learned factor per channel, and a learned shift."""
+
+    def __init__(self, channels: int, bias: bool = True) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        per_channel = (-1, *(1 for _ in x.shape[2:]))
+        x = x * self.weight.view(per_channel)
+        return x if self.bias is None else x + self.bias.view(per_channel)
