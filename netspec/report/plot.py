@@ -10,6 +10,8 @@ from html import escape
 from math import floor, log10
 from typing import Any, NamedTuple
 
+from netspec.report.rows import argument
+
 WIDTH, HEIGHT = 380, 330
 """Of a panel."""
 LEFT, RIGHT, TOP, BOTTOM = 62, 18, 40, 48
@@ -25,13 +27,12 @@ COLORS = (
     *("#0072b2", "#d55e00", "#009e73", "#cc79a7"),
     *("#e69f00", "#56b4e9", "#6a3d9a", "#555555"),
 )
-_STYLE = """
-text { font: 11px system-ui, sans-serif; fill: #222 }
-.title { font-size: 13px; font-weight: 600 }
-.grid { stroke: #ddd } .axis { stroke: #444 }
-.front { stroke: #d55e00; fill: none; stroke-width: 2 } .best { fill: #d55e00 }
-.dot { fill: #0072b2; fill-opacity: .35 }
-"""
+# Attributes of elements, no style sheet: not every program that takes SVG reads one.
+TEXT = 'font-family="system-ui, sans-serif" font-size="11" fill="#222"'
+TITLE = 'font-size="13" font-weight="600"'
+GRID, AXIS = 'stroke="#ddd"', 'stroke="#444"'
+BEST = "#d55e00"
+DOT = 'fill="#0072b2" fill-opacity=".35"'
 
 Result = Mapping[str, Any]
 
@@ -65,11 +66,10 @@ def svg(
     width, height = WIDTH * max(len(panels), 1), HEIGHT + 30
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-        f'width="{width}" height="{height}" role="img">',
+        f'width="{width}" height="{height}" role="img" {TEXT}>',
         f"<title>{escape(title)}</title>",
-        f"<style>{_STYLE}</style>",
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
-        f'<text class="title" x="{LEFT}" y="22">{escape(title)}</text>',
+        f'<text {TITLE} x="{LEFT}" y="22">{escape(title)}</text>',
     ]
     for i, panel in enumerate(panels):
         parts += [f'<g transform="translate({i * WIDTH} 30)">', *panel, "</g>"]
@@ -127,22 +127,23 @@ def _front_panel(
         a, b = at(r)
         said = f"{label(r, names)}: {r['params']:,} parameters, {r['macs']:,} MACs"
         parts.append(
-            f'<circle class="dot" cx="{a}" cy="{b}" r="3"><title>{escape(said)}</title></circle>'
+            f'<circle {DOT} cx="{a}" cy="{b}" r="3"><title>{escape(said)}</title></circle>'
         )
     steps = " ".join(f"{a},{b}" for a, b in map(at, front))
-    parts.append(f'<polyline class="front" points="{steps}"/>')
+    parts.append(f'<polyline points="{steps}" fill="none" stroke="{BEST}" stroke-width="2"/>')
     every = max(-(-len(front) // MAX_LABELS), 1)
     for i, r in enumerate(front):
         a, b = at(r)
-        parts.append(f'<circle class="best" cx="{a}" cy="{b}" r="3.5"/>')
+        parts.append(f'<circle cx="{a}" cy="{b}" r="3.5" fill="{BEST}"/>')
         if i % every == 0:
             anchor = "end" if a > WIDTH * 0.6 else "start"
             shift = -7 if anchor == "end" else 7
+            down = 14 if b + 20 < HEIGHT - BOTTOM else -6
             parts.append(
-                f'<text x="{a + shift}" y="{b - 5}" text-anchor="{anchor}">'
+                f'<text x="{a + shift}" y="{b + down}" text-anchor="{anchor}">'
                 f"{escape(label(r, names))}</text>"
             )
-    parts.append(f'<text x="{LEFT + 8}" y="{TOP + 10}" class="best">Pareto front</text>')
+    parts.append(f'<text x="{LEFT + 8}" y="{TOP + 10}" fill="{BEST}">Pareto front</text>')
     return parts
 
 
@@ -152,7 +153,7 @@ def label(r: Result, names: Sequence[str]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
+    text = argument(tuple(value) if isinstance(value, list) else value)
     return text if len(text) <= 24 else text[:22] + ".."
 
 
@@ -177,14 +178,14 @@ def _frame(x: _Scale, y: _Scale, across: str, up: str) -> list[str]:
     bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
     for value, text in y.ticks:
         at = y(value)
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{at}" y2="{at}"/>')
+        parts.append(f'<line {GRID} x1="{LEFT}" x2="{right}" y1="{at}" y2="{at}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{at + 4}" text-anchor="end">{escape(text)}</text>')
     every = -(-len(x.ticks) // 10)
     for value, text in x.ticks[::every]:
         at = x(value)
-        parts.append(f'<line class="axis" x1="{at}" x2="{at}" y1="{bottom}" y2="{bottom + 4}"/>')
+        parts.append(f'<line {AXIS} x1="{at}" x2="{at}" y1="{bottom}" y2="{bottom + 4}"/>')
         parts.append(f'<text x="{at}" y="{bottom + 17}" text-anchor="middle">{escape(text)}</text>')
-    parts.append(f'<line class="axis" x1="{LEFT}" x2="{right}" y1="{bottom}" y2="{bottom}"/>')
+    parts.append(f'<line {AXIS} x1="{LEFT}" x2="{right}" y1="{bottom}" y2="{bottom}"/>')
     middle = (LEFT + right) / 2
     parts.append(
         f'<text x="{middle}" y="{bottom + 36}" text-anchor="middle">{escape(across)}</text>'
