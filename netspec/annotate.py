@@ -96,7 +96,7 @@ def _uses(body: Block) -> Mapping[Block, int]:
     def visit(block: Block) -> None:
         if block not in seen:
             seen.add(block)
-            for node in block.nodes:
+            for node in reversed(block.nodes):
                 if isinstance(node, Instance):
                     visit(node.block)
             order.append(block)
