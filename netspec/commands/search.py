@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from netspec.commands.sweep import add_space, bad_option, explore, show
 
 if TYPE_CHECKING:
-    from netspec.conditions import Formula
+    from netspec.formula import Formula
     from netspec.space import Point
 
 
@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from netspec.conditions import Formula
+    from netspec.formula import Formula
     from netspec.report.sweep import table
     from netspec.sweep import FIGURES, front, line
 

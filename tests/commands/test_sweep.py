@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import netspec
 from netspec import sweep
 from netspec.cli import main
-from netspec.conditions import Formula
+from netspec.formula import Formula
 from netspec.diagnostics import SpecError
 from netspec.program import Program
 from netspec.report.plot import _linear, svg
