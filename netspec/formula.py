@@ -13,7 +13,7 @@ from typing import Any
 from netspec.budget import TooMuch
 from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
 from netspec.driver import constant_of
-from netspec.evaluate import Evaluator, Fault, Known, Line, Scope, fault
+from netspec.evaluate import Evaluator, Fault, Known, Line, Scope
 from netspec.parser import parse
 from netspec.source import Source, Span
 from netspec.symbolic import Num
@@ -53,16 +53,10 @@ class Formula:
         self, figures: Mapping[str, int], settings: Mapping[str, Any], condition: bool
     ) -> Any:
         span = self.expression.span
-
-        def measure(name: str, line: Line | None) -> int:
-            if line is not None:
-                raise fault("unknown-name", f"only {name} of the whole net is known here", span)
-            return figures[name]
-
         scope = Scope()
         for name, value in settings.items():
             scope.names[name] = Known(constant_of(value), frozenset()), Span(span.source, 0, 0)
-        evaluator = Evaluator(scope, {}, measure)
+        evaluator = Evaluator(scope, {}, _Known(figures))
         try:
             if condition:
                 return evaluator.truth(self.expression)
@@ -70,3 +64,23 @@ class Formula:
         except (Fault, TooMuch) as error:
             found = error.diagnostic or Diagnostic("bad-option", f"{self.option} can't be computed")
             raise SpecError([found]) from None
+
+
+class _Known:
+    """The figures of a whole net; nothing is known of its parts."""
+
+    def __init__(self, figures: Mapping[str, int]) -> None:
+        self.figures = figures
+
+    def __call__(self, name: str, line: Line | None) -> int:
+        assert line is None, "a formula has no lines"
+        return self.figures[name]
+
+    def inside(self, line: Line, name: str) -> Line | None:
+        return None
+
+    def names_inside(self, line: Line) -> list[str]:
+        return []
+
+    def note(self, name: str, line: Line | None) -> str:
+        return ""

@@ -6,13 +6,14 @@ here. docs/figures.md says what the figures mean.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netspec.cost import activation_bytes, sizes
-from netspec.ir import FlatLayer, Instance, Net, Node, Value
+from netspec.ir import Block, FlatLayer, Net, Value
 from netspec.report import units
 from netspec.report.rows import Row, pair
 
@@ -36,6 +37,7 @@ class View:
         self.net = net
         self.convention = convention
         self.compression = compression
+        self._uses: dict[Block, Counter[Value]] = {}
 
     @cached_property
     def _place(self) -> Mapping[str, int]:
@@ -59,6 +61,14 @@ class View:
     def _used(self) -> frozenset[Value]:
         used = {v for layer in self.net.layers for v in layer.inputs}
         return frozenset(used.union(self.net.flat_outputs))
+
+    def uses(self, block: Block) -> Counter[Value]:
+        """How often each value of a block is taken by its nodes, or returned."""
+        if block not in self._uses:
+            taken = Counter(v for node in block.nodes for v in node.inputs)
+            taken.update(block.outputs)
+            self._uses[block] = taken
+        return self._uses[block]
 
     @cached_property
     def compressed(self) -> tuple[Compressed, ...]:
@@ -153,14 +163,18 @@ def _share(part: int, whole: int) -> float | None:
 
 
 def _alive(view: View, row: Row) -> int:
-    """Most bytes alive while the row's layers run, as the language's `activations(x)`."""
-    return FLOAT_BYTES * max(_held(node) for node in row.nodes)
+    """Most bytes alive while the row's layers run: the language's `activations(x)`.
 
-
-def _held(node: Node) -> int:
-    if isinstance(node, Instance):
-        return int(node.block.activations)
-    return sum(int(v.elements) for v in dict.fromkeys((*node.inputs, *node.outputs)))
+    The row as a block of its own: it takes what its layers take, and returns what is used.
+    """
+    made = dict.fromkeys(v for node in row.nodes for v in node.outputs)
+    taken = Counter(v for node in row.nodes for v in node.inputs)
+    uses, value = view.uses(row.block), row.nodes[-1].outputs[0]
+    outputs = tuple(v for v in made if v is value or uses[v] > taken[v])
+    inputs = tuple(v for v in taken if v not in made)
+    names = ("",) * len(outputs)
+    alone = Block("module", row.name, "", inputs, row.nodes, outputs, names)
+    return FLOAT_BYTES * int(alone.activations)
 
 
 def _field_size(view: View, row: Row) -> str | None:

@@ -16,11 +16,12 @@ LONGEST = 40
 class Row(NamedTuple):
     """One layer, or a line or module that stands for its layers.
 
-    `nodes` are what the row stands for in its block, `layers` the layers of these, those inside
+    `nodes` are what the row stands for in its `block`, `layers` the layers of these, those inside
     modules included.
     """
 
     name: str
+    block: Block
     nodes: tuple[Node, ...]
     layers: tuple[FlatLayer, ...]
 
@@ -79,8 +80,8 @@ def rows(net: Net, depth: int | None = None) -> list[Row]:
     """
     layers = iter(net.layers)
     return [
-        Row(name, nodes, tuple(islice(layers, sum(map(_count, nodes)))))
-        for name, nodes in _rows(net.body, "", depth)
+        Row(name, block, nodes, tuple(islice(layers, sum(map(_count, nodes)))))
+        for name, block, nodes in _rows(net.body, "", depth)
     ]
 
 
@@ -100,7 +101,9 @@ def _source(node: Node, layers: tuple[FlatLayer, ...]) -> FlatLayer | None:
     return None
 
 
-def _rows(block: Block, prefix: str, depth: int | None) -> Iterator[tuple[str, tuple[Node, ...]]]:
+def _rows(
+    block: Block, prefix: str, depth: int | None
+) -> Iterator[tuple[str, Block, tuple[Node, ...]]]:
     if depth == 0:
         return
     for line in _lines(block):
@@ -115,7 +118,7 @@ def _rows(block: Block, prefix: str, depth: int | None) -> Iterator[tuple[str, t
                     continue  # such blocks may be inside each other by the million
                 yield from _rows(first.block, f"{prefix}{first.name}.", inner)
             else:
-                yield prefix + first.name, tuple(part)
+                yield prefix + first.name, block, tuple(part)
 
 
 def _lines(block: Block) -> Iterator[list[Node]]:

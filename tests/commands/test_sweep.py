@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 import netspec
 from netspec import sweep
 from netspec.cli import main
-from netspec.formula import Formula
 from netspec.diagnostics import SpecError
+from netspec.formula import Formula
 from netspec.program import Program
 from netspec.report.plot import _linear, svg
 from netspec.space import Point, space
