@@ -48,7 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 class _List(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from netspec.commands.figures import listing
+        from netspec.options import listing
 
         print(listing())
         parser.exit()
@@ -101,7 +101,7 @@ def execute(args: argparse.Namespace) -> int:
 
     columns = sort = None
     if args.columns or args.sort:
-        from netspec.commands.figures import column
+        from netspec.options import column
 
         columns = [column(name) for name in args.columns] if args.columns else None
         sort = column(args.sort) if args.sort else None
@@ -135,13 +135,16 @@ def views_of(args: argparse.Namespace) -> tuple[list[View], int]:
     if not (args.count or args.sparsity or args.bits):
         nets, status = every(args.specs, args.settings)
         return [View(net) for net in nets], status
-    from netspec.commands.figures import check_patterns, figures
+    from netspec.options import check_patterns, compression, convention, rules
 
-    convention, compression = figures(args)
+    counted = convention(args.count) if args.count else None
+    plan = compression(
+        rules(args.sparsity, "--sparsity"), rules(args.bits, "--bits"), args.index_bits
+    )
     nets, status = every(args.specs, args.settings)
-    if compression is not None and not status:
-        check_patterns(compression, nets)
-    return [View(net, convention, compression) for net in nets], status
+    if plan is not None and not status:
+        check_patterns(plan, nets)
+    return [View(net, counted, plan) for net in nets], status
 
 
 def _write(grids: Sequence[Grid], args: argparse.Namespace) -> None:

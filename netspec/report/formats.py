@@ -139,6 +139,17 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, int | str) else float(value)
 
 
+def bare(value: Any) -> Any:
+    """A value for Python: plain numbers, shapes as tuples of them, None where there is nothing."""
+    if isinstance(value, tuple):
+        return tuple(bare(v) for v in value)
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return int(value)
+    return value if isinstance(value, str) else float(value)
+
+
 def latex(grid: Grid) -> str:
     """A tabular for the package booktabs, with the rules under it."""
     lines = [

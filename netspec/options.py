@@ -1,8 +1,7 @@
-"""What the options of figures mean: columns, counting conventions, compression."""
+"""What options mean that ask for figures: columns, counting conventions, compression."""
 
 from __future__ import annotations
 
-import argparse
 import re
 from collections.abc import Sequence
 from fractions import Fraction
@@ -19,32 +18,38 @@ _NUMBER = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(%?)")
 ALIASES = {"type": "op", "name": "layer", "%": "params_share"}
 
 
-def figures(args: argparse.Namespace) -> tuple[Convention | None, Compression | None]:
-    """The convention and the compression that were asked for. Raises SpecError."""
-    convention = None
-    if args.count is not None and args.count != "netspec":
-        if args.count not in CONVENTIONS:
-            raise _usage(
-                f"no counting convention is called {args.count}",
-                *did_you_mean(args.count, CONVENTIONS),
-                f"there are {one_of(('netspec', *CONVENTIONS))}",
-            )
-        convention = CONVENTIONS[args.count]
-    sparsity = tuple(_rules(args.sparsity, "--sparsity"))
-    bits = tuple(_rules(args.bits, "--bits"))
+def convention(name: str) -> Convention | None:
+    """A counting convention by its name; None for our own. Raises SpecError."""
+    if name == "netspec":
+        return None
+    if name not in CONVENTIONS:
+        raise _wrong(
+            f"no counting convention is called {name}",
+            *did_you_mean(name, CONVENTIONS),
+            f"there are {one_of(('netspec', *CONVENTIONS))}",
+        )
+    return CONVENTIONS[name]
+
+
+def compression(
+    sparsity: Sequence[For], bits: Sequence[For], index_bits: int = 4
+) -> Compression | None:
+    """What is asked for, if anything is. Raises SpecError for what can't be."""
     for rule in sparsity:
         if not 0 <= rule.number <= 1:
-            raise _usage(f"a sparsity lies between 0 and 1 (or 0% and 100%): {rule.pattern}")
+            raise _wrong(f"a sparsity lies between 0 and 1 (or 0% and 100%): {rule.pattern}")
     for rule in bits:
         if rule.number.denominator != 1 or not 1 <= rule.number <= FLOAT:
-            raise _usage(f"a weight has 1 to {FLOAT} bits: {rule.pattern}")
-    if args.index_bits > FLOAT:
-        raise _usage(f"--index-bits is at most {FLOAT}")
-    compression = Compression(sparsity, bits, args.index_bits) if sparsity or bits else None
-    return convention, compression
+            raise _wrong(f"a weight has 1 to {FLOAT} bits: {rule.pattern}")
+    if not 0 <= index_bits <= FLOAT:
+        raise _wrong(f"--index-bits is at most {FLOAT}")
+    if not sparsity and not bits:
+        return None
+    return Compression(tuple(sparsity), tuple(bits), index_bits)
 
 
-def _rules(texts: Sequence[str], option: str) -> list[For]:
+def rules(texts: Sequence[str], option: str) -> list[For]:
+    """`NUMBER`, `LAYERS=NUMBER`, `NET:LAYERS=NUMBER`, also several apart by commas."""
     found = []
     for text in ",".join(texts).split(","):
         pattern, equals, number = text.strip().rpartition("=")
@@ -55,7 +60,7 @@ def _rules(texts: Sequence[str], option: str) -> list[For]:
             continue
         read = _NUMBER.fullmatch(number.strip())
         if read is None:
-            raise _usage(f"{option} {text} has no number: give NUMBER or LAYERS=NUMBER")
+            raise _wrong(f"{option} {text} has no number: give NUMBER or LAYERS=NUMBER")
         found.append(For(pattern, Fraction(read[1]) / (100 if read[2] else 1)))
     return found
 
@@ -65,7 +70,7 @@ def check_patterns(compression: Compression, nets: Sequence[Net]) -> None:
     for pattern in compression.unmatched(nets) if nets else ():
         name = pattern.rpartition(":")[2]
         paths = [f.path for net in nets for f in net.layers if f.params]
-        raise _usage(
+        raise _wrong(
             f"no layer with weights has a path that matches {pattern}", *did_you_mean(name, paths)
         )
 
@@ -74,7 +79,7 @@ def column(name: str) -> str:
     """The key of a column. Raises SpecError."""
     key = ALIASES.get(name, name)
     if key not in COLUMNS:
-        raise _usage(
+        raise _wrong(
             f"there is no column {name}",
             *did_you_mean(name, COLUMNS),
             f"there are {one_of(COLUMNS, 40)}",
@@ -91,5 +96,5 @@ def listing() -> str:
     return "\n".join(lines)
 
 
-def _usage(message: str, *help_: str) -> SpecError:
+def _wrong(message: str, *help_: str) -> SpecError:
     return SpecError([Diagnostic("bad-option", message, help=help_)])
