@@ -26,6 +26,9 @@ FORBIDDEN = {
     "netspec/report/": r"(?!report|figures|cost|ir|ops).*",
     "netspec/backend.py": r"(elaborate|driver|cli|commands|api|weights|verify).*",
     "netspec/elaborate/": r"(driver|cli|commands|api|backend|passes|weights).*",
+    "netspec/annotate.py": r"(?!report|ir|ops|source).*",
+    "netspec/space.py": r"(cli|commands|api|backend|weights|report).*",
+    "netspec/sweep.py": r"(cli|commands|api|backend|weights|report).*",
     "netspec/driver.py": r"(cli|commands|api|backend|weights).*",
     "backends/": r"(?!ir|ops|backend|naming|layout|outline|picture|symbolic).*",
 }

@@ -84,7 +84,12 @@ def _outputs(s: Sizes) -> int:
 
 
 def _twice_inputs(s: Sizes) -> int:
-    return 2 * s.inputs
+    top, bottom, left, right = getattr(s.layer.op, "pads", (0, 0, 0, 0))
+    if (top, left) == (bottom, right):
+        return 2 * s.inputs
+    # PyTorch pads unevenly in a layer of its own, whose result is then the input.
+    channels, height, width = s.layer.inputs[0].shape
+    return 2 * channels * (top + height + bottom) * (left + width + right)
 
 
 def _twice_outputs(s: Sizes) -> int:
