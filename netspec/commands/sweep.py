@@ -122,6 +122,13 @@ def explore(
 
     try:
         found = sweep.run(spec, points, store, args.jobs, each)
+    except KeyboardInterrupt:
+        progress.end()
+        kept = f"{args.output} has them, and continues" if args.output else "`-o FILE` keeps them"
+        print(
+            f"stopped after {progress.done:,} of {len(points):,} results; {kept}", file=sys.stderr
+        )
+        raise SystemExit(130) from None
     finally:
         progress.end()
     return room, found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from netspec.cost import activation_bytes, sizes
@@ -58,6 +58,7 @@ def difference(before: Net, after: Net) -> Difference:
     old, new = before.layers, after.layers
     pairs = align(old, new)
     partner = dict(pairs)
+    paired = set(partner.values())
     sources = _sources(before), _sources(after)
     changes: list[Change] = []
     at = 0
@@ -71,7 +72,7 @@ def difference(before: Net, after: Net) -> Difference:
             at += 1
         at = k + 1
         what = _compare(layer, new[k])
-        if not _same_wiring(layer, new[k], sources, partner):
+        if not _same_wiring(layer, new[k], sources, partner, paired):
             what["from"] = _names(layer, sources[0], old), _names(new[k], sources[1], new)
         changes.append(Change("changed" if what else "same", layer, new[k], what))
     changes += [Change("added", None, layer, {}) for layer in new[at:]]
@@ -137,9 +138,15 @@ def _filled(
     found: Pairs = []
     i = k = 0
     for end_i, end_k in (*pairs, (len(old), len(new))):
-        left, right = [key(f) for f in old[i:end_i]], [key(f) for f in new[k:end_k]]
-        if left and right and len(left) * len(right) <= MAX_CELLS:
-            for block in SequenceMatcher(None, left, right, False).get_matching_blocks():
+        left, right = old[i:end_i], new[k:end_k]
+        if len(left) * len(right) > MAX_CELLS:
+            # Too many to try: by name, numbered or not.
+            places = {f.path: n for n, f in enumerate(right)}
+            same = [(n, places[f.path]) for n, f in enumerate(left) if f.path in places]
+            found += [(i + n, k + m) for n, m in _ascending(same)]
+        elif left and right:
+            keys = [key(f) for f in left], [key(f) for f in right]
+            for block in SequenceMatcher(None, *keys, False).get_matching_blocks():
                 found += [(i + block.a + n, k + block.b + n) for n in range(block.size)]
         if end_i < len(old) or end_k < len(new):
             found.append((end_i, end_k))
@@ -186,6 +193,7 @@ def _same_wiring(
     after: FlatLayer,
     sources: tuple[Sources, Sources],
     partner: Mapping[int, int],
+    paired: Container[int],
 ) -> bool:
     """Whether inputs come from the same places, as far as these are in both nets.
 
@@ -193,11 +201,10 @@ def _same_wiring(
     """
     if len(before.inputs) != len(after.inputs):
         return False
-    kept = set(partner.values())
     for a, b in zip(before.inputs, after.inputs, strict=True):
         (i, n), (k, m) = sources[0][a], sources[1][b]
         known = i in partner or i < 0
-        if known and (k in kept or k < 0) and (partner.get(i, -1), n) != (k, m):
+        if known and (k in paired or k < 0) and (partner.get(i, -1), n) != (k, m):
             return False
     return True
 

@@ -39,6 +39,10 @@ def text(grid: Grid, width: int | None = None) -> str:
     notes = list(grid.notes)
     if omitted:
         notes.append(f"left out to fit {width} characters: {', '.join(omitted)}")
+    if width:
+        import textwrap
+
+        notes = [line for note in notes for line in textwrap.wrap(note, max(width, 20))]
     return "\n".join([*lines, "", *notes] if notes else lines) + "\n"
 
 

@@ -389,3 +389,25 @@ def test_conditions_are_exact() -> None:
         figures, {"a": 0.1, "b": [1, 2], "c": True}
     )
     assert Formula("--minimize", "params / 3").value(figures, {}) == Fraction(1_250_000, 3)
+
+
+def test_a_stopped_sweep_says_what_it_kept(
+    capsys: pytest.CaptureFixture[str],
+    small: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    original = sweep.result
+
+    def stopped(program: Program, fingerprint: str, point: Point) -> sweep.Result:
+        if point.settings["width"] == 3:
+            raise KeyboardInterrupt
+        return original(program, fingerprint, point)
+
+    monkeypatch.setattr(sweep, "result", stopped)
+    kept = tmp_path / "results.jsonl"
+    with pytest.raises(SystemExit) as stop:
+        main(["sweep", str(small), "--set", "width=1..5", "-o", str(kept)])
+    assert stop.value.code == 130
+    assert "stopped after 2 of 5 results" in capsys.readouterr().err
+    assert [r["settings"]["width"] for r in lines(kept.read_text())] == [1, 2]

@@ -149,6 +149,13 @@ def test_every_layer_is_in_one_place(before: list[str], after: list[str]) -> Non
         assert found.empty
 
 
+def test_very_many_layers_without_names() -> None:
+    before = body("for i in 1..3000 { conv { filters: 2 kernel: 1 } -> relu }", "2x4x4")
+    after = before.replace("1..3000", "1..2999")
+    found = difference(net_of(before), net_of(after))
+    assert brief(found) == ["-conv_3000", "-relu_3000"]
+
+
 @given(st.permutations(range(7)))
 def test_the_longest_ascending_pairs(order: list[int]) -> None:
     found = _ascending(list(enumerate(order)))
