@@ -96,9 +96,9 @@ def holds(condition: Condition, value: Callable[[Symbol], Any]) -> bool | None:
                 return all(each) if operator == "and" else any(each)
             case Compared(first, rest):
                 left = _term(first, value)
-                for operator, term in rest:
+                for sign, term in rest:
                     right = _term(term, value)
-                    if not _OPERATORS[operator](left, right):
+                    if not _OPERATORS[sign](left, right):
                         return False
                     left = right
                 return True
