@@ -17,6 +17,10 @@ from netspec.diagnostics import SpecError
 COMMANDS = {
     "check": "report everything that is wrong with a spec",
     "table": "show parameters, multiplications and sizes",
+    "diff": "show what changed between two specs, or two settings of one",
+    "sweep": "tabulate every combination of parameter values",
+    "search": "find the best combination of parameter values",
+    "annotate": "write shapes, parameters and MACs behind each line of a spec",
     "compile": "write the model as Python source",
     "run": "classify pictures",
     "verify": "compare the backends on the same weights and inputs",

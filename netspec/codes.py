@@ -71,6 +71,9 @@ _UNUSED = {
     "unused-layer": _warning("no output depends on a layer"),
     "unused-input": _warning("no output depends on an input of the net"),
 }
+_OPTIONS = {
+    "bad-option": _error("an option of a command has a value that it does not take"),
+}
 _FILES = {
     "bad-weights": _error("a weight file can't be read"),
     "weights-mismatch": _error("the weights are not those of the net"),
@@ -92,6 +95,7 @@ GROUPS: dict[str, dict[str, Code]] = {
     "shapes": _SHAPES,
     "promises": _PROMISES,
     "things worth a look": _UNUSED,
+    "options of commands": _OPTIONS,
     "weight files and pictures": _FILES,
     "backends and results": _BACKENDS,
 }

@@ -13,7 +13,7 @@ from netspec.elaborate import elaborate
 from netspec.evaluate import Evaluator, Fault, Scope
 from netspec.ir import Net
 from netspec.passes import PIPELINE
-from netspec.program import load, read_source
+from netspec.program import Program, load, read_source
 from netspec.resolve import resolve
 from netspec.resources import folder
 from netspec.room import room_to_work
@@ -73,17 +73,32 @@ def check(
     parameters: Python numbers, bools, strings and lists, or text of the language as `Setting`.
     A file of modules only is fine unless `needs_net`; it gives None.
     """
+    program = prepare(source, base, diagnostics)
+    if program is None:
+        return None
+    if program.net is None:
+        if needs_net:
+            diagnostics.add(Diagnostic("no-net", f"{source.name} has no net"))
+        return None
+    return build(program, _constants(settings, diagnostics), diagnostics)
+
+
+def prepare(source: Source, base: Path | None, diagnostics: Diagnostics) -> Program | None:
+    """A text and its imports, parsed, their names looked up; None where the text has errors."""
     with room_to_work():
         program = load(source, base, diagnostics)
-        if program is None:
-            return None
-        resolve(program, diagnostics)
-        if program.net is None:
-            if needs_net:
-                message = f"{source.name} has no net"
-                diagnostics.add(Diagnostic("no-net", message))
-            return None
-        constants = _constants(settings, diagnostics)
+        if program is not None:
+            resolve(program, diagnostics)
+        return program
+
+
+def build(program: Program, constants: Mapping[str, Any], diagnostics: Diagnostics) -> Net | None:
+    """The net of a program for some values of its parameters; None where it has errors.
+
+    `constants` are constants of the language, as `parsed` gives them. A program can be built any
+    number of times.
+    """
+    with room_to_work():
         net = elaborate(program, constants, diagnostics)
         if net is not None:
             for apply in PIPELINE:
@@ -98,13 +113,15 @@ class Setting(str):
 def _constants(settings: Mapping[str, Any], diagnostics: Diagnostics) -> dict[str, Any]:
     constants = {}
     for name, value in settings.items():
-        constant = _parsed(name, value, diagnostics) if isinstance(value, Setting) else _own(value)
+        constant = (
+            parsed(name, value, diagnostics) if isinstance(value, Setting) else constant_of(value)
+        )
         if constant is not None or value == "none" or value is None:
             constants[name] = constant
     return constants
 
 
-def _own(value: Any) -> Any:
+def constant_of(value: Any) -> Any:
     """A Python value as a constant of the language. Raises TypeError."""
     from fractions import Fraction
 
@@ -116,12 +133,15 @@ def _own(value: Any) -> Any:
         # What the number reads like, not what its binary digits come to.
         return Num(Fraction(repr(value)))
     if isinstance(value, list | tuple):
-        return tuple(_own(v) for v in value)
+        return tuple(constant_of(v) for v in value)
     raise TypeError(f"a parameter can't be set to {value!r}")
 
 
-def _parsed(name: str, text: str, diagnostics: Diagnostics) -> Any:
-    """`10`, `50%`, `3x3`, `true` or a bare word as a constant."""
+def parsed(name: str, text: str, diagnostics: Diagnostics) -> Any:
+    """`10`, `50%`, `3x3`, `true` or a bare word as a constant of the language.
+
+    None, and a diagnostic that names the parameter, for what is none.
+    """
     from netspec.parser import parse
 
     source = Source(f"--set {name}", f"module set {{ let value = {text}\n}}")

@@ -35,7 +35,7 @@ class Value:
 
     @property
     def elements(self) -> int:
-        return prod(self.shape)
+        return prod(map(int, self.shape))  # a plain number, not one with its expression
 
 
 @dataclass(frozen=True, eq=False)

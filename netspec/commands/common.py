@@ -30,14 +30,15 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--set",
         action="append",
         default=[],
-        type=_setting,
+        type=setting,
         metavar="NAME=VALUE",
         dest="settings",
         help="set a parameter of the net (repeatable)",
     )
 
 
-def _setting(text: str) -> tuple[str, Setting]:
+def setting(text: str) -> tuple[str, Setting]:
+    """NAME=VALUE as a parameter and its value."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip().isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")

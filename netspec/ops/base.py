@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from math import prod
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self, TypeVar, dataclass_transform
@@ -67,6 +68,22 @@ class Tensor:
     @property
     def size(self) -> int:
         return prod(self.shape)
+
+
+Steps = tuple[int | Fraction, int | Fraction]
+"""Distances along height and width; fractions where an op makes its input larger."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Which places of its input an op's result looks at, along height and width.
+
+    Position o of the result looks at the `extent` places from o * stride - before on.
+    """
+
+    extent: tuple[int, int] = (1, 1)
+    stride: Steps = (1, 1)
+    before: Steps = (0, 0)
 
 
 class _Required:
@@ -164,6 +181,13 @@ class Op:
         A bias costs none; every other op counts 0.
         """
         return 0
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        """What each place of the result looks at; None for the whole height and width.
+
+        Called on a bound op. The default is each place its own, and all where height and width end.
+        """
+        return None if len(inputs[0]) != len(outputs[0]) else Reach()
 
 
 NO_TENSORS: Mapping[str, Tensor] = MappingProxyType({})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from math import prod
 from typing import ClassVar, Literal, Self, cast
 
-from netspec.ops.base import Op, Shape, ShapeError, Tensor, attr, op, spatial, text
+from netspec.ops.base import Op, Reach, Shape, ShapeError, Tensor, attr, op, spatial, text
 from netspec.ops.kinds import Flag, Groups, Integer, Padding, Pads, Pair
 from netspec.ops.window import Windowed, extent, same_pads, slide
 
@@ -190,6 +191,13 @@ class ConvTranspose(_Grouped):
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
         per_input = self.filters // self.group_count * prod(self.kernel)
         return prod(inputs[0]) * per_input
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        # Inputs lie `stride` apart in the output, so so many at most reach one place of it.
+        height, width = (-(-e // s) for e, s in zip(self.extents, self.stride, strict=True))
+        vertical, horizontal = (Fraction(1, s) for s in self.stride)
+        top, left = self.pads[0] * vertical, self.pads[2] * horizontal
+        return Reach((height, width), (vertical, horizontal), (height - 1 - top, width - 1 - left))
 
 
 @op("linear")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import ClassVar, Literal, Self
 
-from netspec.ops.base import IndexShape, Op, Shape, ShapeError, attr, op, spatial
+from netspec.ops.base import IndexShape, Op, Reach, Shape, ShapeError, attr, op, spatial
 from netspec.ops.kinds import Choice, Flag, Padding, Pads, Pair
 from netspec.ops.window import Rounding, Windowed, extent, same_pads, slide
 
@@ -165,3 +166,11 @@ class AdaptiveAvgPool(Op):
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         channels, _, _ = spatial(inputs[0], "adaptive_avgpool")
         return ((channels, *self.size),)
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        stride = [Fraction(int(m), n) for m, n in zip(inputs[0][1:], self.size, strict=True)]
+        height, width = (
+            max(-(-(i + 1) * m // n) - i * m // n for i in range(min(n, m)))
+            for m, n in zip(inputs[0][1:], self.size, strict=True)
+        )
+        return Reach((height, width), (stride[0], stride[1]))

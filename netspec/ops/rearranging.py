@@ -7,7 +7,7 @@ from itertools import accumulate
 from math import prod
 from typing import ClassVar, Self, cast
 
-from netspec.ops.base import Elementwise, Op, Shape, ShapeError, attr, op, spatial, text
+from netspec.ops.base import Elementwise, Op, Reach, Shape, ShapeError, attr, op, spatial, text
 from netspec.ops.kinds import (
     Dimensions,
     Integer,
@@ -60,6 +60,9 @@ class Reshape(Op):
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         return (self.shape,)
 
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        return None
+
 
 @op("permute")
 class Permute(Op):
@@ -74,6 +77,9 @@ class Permute(Op):
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         shape = spatial(inputs[0], "permute")
         return (tuple(shape[i] for i in self.order),)
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        return Reach() if self.order == (0, 1, 2) else None
 
 
 @op("split")
@@ -167,6 +173,9 @@ class Pad(Op):
         before, after = self.channels
         return ((before + channels + after, top + height + bottom, left + width + right),)
 
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        return Reach(before=(self.pads[0], self.pads[2]))
+
 
 @op("crop")
 class Crop(Op):
@@ -193,3 +202,6 @@ class Crop(Op):
                     "size",
                 )
         return ((channels, *self.size),)
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        return Reach(before=(-self.offset[0], -self.offset[1]))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import ClassVar, Literal, Self
 
-from netspec.ops.base import IndexShape, Op, Shape, ShapeError, attr, op, spatial, text
+from netspec.ops.base import IndexShape, Op, Reach, Shape, ShapeError, attr, op, spatial, text
 from netspec.ops.kinds import Choice, Flag, Pair, Size
 
 
@@ -66,6 +67,19 @@ class Upsample(Op):
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         channels, _, _ = spatial(inputs[0], "upsample")
         return ((channels, *(self.size or ())),)
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        return _stretch(inputs[0], outputs[0], 2 if self.mode == "bilinear" else 1)
+
+
+def _stretch(before: Shape, after: Shape, taken: int) -> Reach:
+    """What a place of the result looks at, if it takes so many of the nearest rows and columns."""
+    (_, *old), (_, *new) = before, after
+    height, width = (taken if n != m else 1 for n, m in zip(new, old, strict=True))
+    vertical, horizontal = (Fraction(int(m), int(n)) for n, m in zip(new, old, strict=True))
+    return Reach(
+        (height, width), (vertical, horizontal), (Fraction(height - 1, 2), Fraction(width - 1, 2))
+    )
 
 
 def _alignment_matters(length: int, wanted: int) -> bool:
@@ -131,3 +145,6 @@ class MaxUnpool(Op):
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         channels, _, _ = spatial(inputs[0], "maxunpool")
         return ((channels, *(self.size or ())),)
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        return _stretch(inputs[0], outputs[0], 1)
