@@ -41,7 +41,9 @@ class Space:
     def __init__(self, axes: Sequence[Axis]) -> None:
         self.axes = tuple(axes)
 
-    def __len__(self) -> int:
+    @property
+    def size(self) -> int:
+        """How many points there are; more than `len` could say, perhaps."""
         return prod(len(axis.values) for axis in self.axes)
 
     @property
@@ -65,10 +67,14 @@ class Space:
         """So many points at random, none twice, in their order; all if there are no more."""
         from random import Random
 
-        if count >= len(self):
+        if count >= self.size:
             return list(self)
+        random = Random(seed)
+        chosen: set[int] = set()
+        while len(chosen) < count:  # few draws are in vain, unless nearly all are wanted
+            chosen.add(random.randrange(self.size))
         found = []
-        for n in sorted(Random(seed).sample(range(len(self)), count)):
+        for n in sorted(chosen):
             choice = []
             for axis in reversed(self.axes):
                 n, i = divmod(n, len(axis.values))

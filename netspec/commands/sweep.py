@@ -102,9 +102,9 @@ def explore(
     room = space(args.settings)
     if not room.axes:
         raise bad_option("nothing to vary: give values, as in --set SR=0.125,0.25,0.5")
-    if args.sample is None and len(room) > MAX_POINTS:
+    if args.sample is None and room.size > MAX_POINTS:
         raise bad_option(
-            f"these are {len(room):,} combinations; at most {MAX_POINTS:,} are computed",
+            f"these are {room.size:,} combinations; at most {MAX_POINTS:,} are computed",
             f"take some of them at random: `--sample {MAX_POINTS}`",
         )
     points: Sequence[Point]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -194,8 +193,9 @@ def _one(values: set[Any]) -> Any:
     return values.pop() if len(values) == 1 else None
 
 
-def _decimal(share: Fraction | float) -> str:
-    return f"{100 * float(share):g}"
+def _left_out(parts: tuple[Compressed, ...]) -> float | None:
+    weights = sum(p.weights for p in parts)
+    return 1 - sum(p.kept_weights for p in parts) / weights if weights else None
 
 
 COLUMNS: Mapping[str, Column] = {
@@ -327,9 +327,10 @@ COLUMNS: Mapping[str, Column] = {
         Column(
             "sparsity",
             "zero %",
-            "percent of weights left out, by --sparsity",
-            lambda v, r: _one({p.sparsity for p in v.parts(r) if p.weights}),
-            _decimal,
+            "share of weights left out, by --sparsity",
+            lambda v, r: _left_out(v.parts(r)),
+            lambda share: f"{100 * share:.3g}",
+            lambda v: _left_out(v.parts()),
         ),
         Column(
             "bits",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from netspec.cost import FORMATS, activation_bytes, sizes
+from netspec.cost import FORMATS, sizes
 from netspec.report import units
-from netspec.report.columns import Column, Shown, View
+from netspec.report.columns import COLUMNS, Column, Shown, View
 from netspec.report.grid import Grid, notes
 
 
@@ -21,30 +21,23 @@ class Figure(NamedTuple):
 
 
 def figures(views: Sequence[View]) -> tuple[Figure, ...]:
-    """The figures that these nets are compared by."""
-    found = [
-        Figure("layers", "layers", lambda v: len(v.net.layers), units.count),
-        Figure("params", "params", lambda v: int(v.net.params), units.count),
-        Figure("macs", "MACs", lambda v: int(v.net.macs), units.millions),
-    ]
+    """The figures that these nets are compared by: the totals of columns, and their sizes."""
+    found = [Figure("layers", "layers", lambda v: len(v.net.layers), units.count)]
+    found += [_total("params"), _total("macs")]
     convention = next((v.convention for v in views if v.convention), None)
     if convention is not None:
-        name = f"{convention.unit} ({convention.name})"
-        found.append(Figure("count", name, lambda v: v.count(), units.millions))
+        found.append(_total("count", f"{convention.unit} ({convention.name})"))
     found += [Figure(name, f"size {name}", _size(name), units.megabytes) for name in FORMATS]
     if any(v.compression for v in views):
-        found += [
-            Figure("kept", "kept", lambda v: sum(p.kept for p in v.parts()), units.count),
-            Figure("compressed", "compressed", lambda v: v.compressed_size(), units.megabytes),
-        ]
-    found += [
-        Figure("activations", "activations", lambda v: activation_bytes(v.net), units.megabytes),
-        Figure("results", "results", lambda v: v.made(v.net.layers), units.megabytes),
-        Figure(
-            "intensity", "MACs/byte", lambda v: v.intensity(v.net.layers), lambda n: f"{n:,.1f}"
-        ),
-    ]
+        found += [_total("kept"), _total("compressed")]
+    found += [_total("activations"), _total("results"), _total("intensity")]
     return tuple(found)
+
+
+def _total(key: str, name: str = "") -> Figure:
+    column = COLUMNS[key]
+    assert column.total is not None, "a column without total"
+    return Figure(key, name or column.heading, column.total, column.show)
 
 
 def _size(name: str) -> Callable[[View], int]:

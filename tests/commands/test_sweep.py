@@ -100,7 +100,7 @@ def test_a_range_holds_both_ends_exactly(first: Fraction, step: Fraction) -> Non
 
 def test_points_and_samples() -> None:
     room = space([("a", "1..4"), ("b", "x,y"), ("c", "7")])
-    assert len(room) == 8
+    assert room.size == 8
     points = [p.settings for p in room]
     assert points[:2] == [{"a": 1, "b": "x", "c": 7}, {"a": 1, "b": "y", "c": 7}]
     assert [a.name for a in room.varied] == ["a", "b"]
@@ -109,6 +109,9 @@ def test_points_and_samples() -> None:
     assert len(some) == 5
     assert [p.settings for p in room.sample(5, seed=2)] != some
     assert [p.settings for p in room.sample(100, seed=1)] == points
+    assert [p.settings for p in room.sample(7, seed=1)][:1] in (points[:1], points[1:2])
+    vast = space([(f"p{i}", "1..9999") for i in range(20)])
+    assert len(vast.sample(10, seed=3)) == 10
 
 
 # --- results -------------------------------------------------------------------------------------
