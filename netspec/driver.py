@@ -66,14 +66,16 @@ def check(
     settings: Mapping[str, Any],
     diagnostics: Diagnostics,
     needs_net: bool = True,
+    asked: set[Path] | None = None,
 ) -> Net | None:
     """The net of a text, checked; None where the text has errors.
 
     `base` is the folder that its imports are relative to. `settings` are values for the net's
     parameters: Python numbers, bools, strings and lists, or text of the language as `Setting`.
-    A file of modules only is fine unless `needs_net`; it gives None.
+    A file of modules only is fine unless `needs_net`; it gives None. The paths at which imports
+    were looked for are added to `asked`.
     """
-    program = prepare(source, base, diagnostics)
+    program = prepare(source, base, diagnostics, asked)
     if program is None:
         return None
     if program.net is None:
@@ -83,10 +85,12 @@ def check(
     return build(program, _constants(settings, diagnostics), diagnostics)
 
 
-def prepare(source: Source, base: Path | None, diagnostics: Diagnostics) -> Program | None:
+def prepare(
+    source: Source, base: Path | None, diagnostics: Diagnostics, asked: set[Path] | None = None
+) -> Program | None:
     """A text and its imports, parsed, their names looked up; None where the text has errors."""
     with room_to_work():
-        program = load(source, base, diagnostics)
+        program = load(source, base, diagnostics, asked)
         if program is not None:
             resolve(program, diagnostics)
         return program

@@ -42,9 +42,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--layout",
-        choices=("auto", "dot", "own"),
-        default="auto",
-        help="whose layout: Graphviz's dot, netspec's own, or dot's if it is installed (auto)",
+        choices=("own", "dot"),
+        default="own",
+        help="who says where boxes stand: netspec (own) or Graphviz's dot, if it is installed",
     )
 
 

@@ -36,7 +36,7 @@ def draw(net: Net, source: Source, form: str, style: Style) -> bytes:
             return svg(net.name, view, scene(view, style)).encode()
         from netspec.graph.png import png
 
-        return png(net.name, view, svg(net.name, view, scene(view, style)))
+        return png(svg(net.name, view, scene(view, style)), net.name, view)
 
 
 def view_of(net: Net, style: Style) -> View:
@@ -64,13 +64,11 @@ def readable(sheet: Sheet) -> int:
 
 
 def scene(view: View, style: Style) -> Scene:
-    """Where everything stands, by Graphviz or by netspec's own layout."""
-    if style.layout != "own":
+    """Where everything stands, by netspec's own layout or by Graphviz."""
+    if style.layout == "dot":
         from netspec.graph.dot import layout
 
-        found = layout(view, style.layout == "dot")
-        if found is not None:
-            return found
+        return layout(view)
     from netspec.graph.place import place
 
     return place(view)

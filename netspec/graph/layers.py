@@ -93,14 +93,14 @@ def arrange(sheet: Sheet) -> Plan:
         to = 0.5 if box == OUTSIDE else entry(sheet.boxes[box], index)
         label = wire.value if wire.source in sheet.labels else None
         while ranks[first] + len(trunk) < ranks[last]:
-            links.append(_link(trunk, len(trunk) - 1, at, bends, 0.5, wire, label, (2, 8)))
+            links.append(_link(trunk, len(trunk) - 1, at, bends, 0.5, wire, label, (1, 8)))
             rows[ranks[first] + len(trunk)].append(bends)
             trunk.append(bends)
             bends += 1
         step = ranks[last] - ranks[first] - 1
         if (trunk[step], last, to) not in drawn:
             drawn.add((trunk[step], last, to))
-            links.append(_link(trunk, step, at, last, to, wire, label, (3, 2)))
+            links.append(_link(trunk, step, at, last, to, wire, label, (6, 1)))
     plan = _once_labelled(links)
     ordered = _ordered(rows, plan, bends)
     return Plan(tuple(map(tuple, ordered)), tuple(plan), count, first_output, first_bend)

@@ -20,8 +20,8 @@ from netspec.report import units
 
 APART, BEND_APART = 22, 12
 """Least room between neighbours of a row, and between them and a wire that passes."""
-GAP = 26
-"""Room between rows, for a label of one line."""
+GAP, BARE_GAP = 26, 14
+"""Room between rows, for a label of one line, and where there is none."""
 TITLE, PAD = 22, 12
 """Of a frame: above, where its title is, and on the other sides."""
 BORDER = 16
@@ -107,11 +107,11 @@ class _Layout:
         """Put rows behind each other, with room for labels and for wires that go far across."""
         plan, items = drawing.plan, drawing.items
         row_of = {item: r for r, row in enumerate(plan.rows) for item in row}
-        gaps = [float(GAP)] * len(plan.rows)
+        gaps = [float(BARE_GAP)] * len(plan.rows)
         for link, (at, to) in zip(plan.links, offsets, strict=True):
             r = row_of[link.source]
             far = abs(items[link.source].center + at - items[link.target].center - to)
-            room = GAP + min(far * 0.08, 40.0)
+            room = (GAP if link.label is not None else BARE_GAP) + min(far * 0.08, 40.0)
             if link.label is not None and not self.down:
                 room += style.width(units.shape(link.label.shape), style.WORDS)
             gaps[r] = max(gaps[r], room)
@@ -203,8 +203,9 @@ def _across(drawing: _Drawing, offsets: Sequence[tuple[float, float]]) -> None:
         for row, room in rows if turn % 2 == 0 else rows[::-1]:
             wanted, weights = [], []
             for i in row:
-                near = above[i] + below[i] if last or not turn else above[i] if turn % 2 == 0 else below[i]
-                near = near or above[i] + below[i]
+                near = [*above[i], *below[i]]
+                if not last:
+                    near = (below[i] if turn % 2 else above[i]) or near
                 total = float(sum(w for _, _, w in near))
                 if total:
                     wanted.append(sum((items[k].center + d) * w for k, d, w in near) / total)
@@ -213,6 +214,55 @@ def _across(drawing: _Drawing, offsets: Sequence[tuple[float, float]]) -> None:
                 weights.append(max(total, 0.1))
             for i, center in zip(row, _spread(wanted, weights, room), strict=True):
                 items[i].center = center
+    for _ in range(2):
+        _straighten(drawing, offsets, apart)
+    if drawing.sheet.inputs == drawing.sheet.outputs == 1:
+        # So that modules in a row stand below each other, each leaves where it is entered.
+        items[plan.first_output].center = items[plan.first_input].center
+
+
+def _straighten(
+    drawing: _Drawing, offsets: Sequence[tuple[float, float]], apart: Sequence[Sequence[float]]
+) -> None:
+    """Put each chain of items onto one line if the neighbours leave room for it.
+
+    A chain goes on where a link weighs more than all others at both of its ends.
+    """
+    plan, items = drawing.plan, drawing.items
+    below, above = [-1] * len(items), [-1] * len(items)
+    weights = [0] * len(items), [0] * len(items)
+    for n, link in enumerate(plan.links):
+        for item, best, most in ((link.source, below, weights[0]), (link.target, above, weights[1])):
+            if link.weight > most[item]:
+                best[item], most[item] = n, link.weight
+            elif link.weight == most[item]:
+                best[item] = -1
+    limits = [(-1, 0.0, -1, 0.0)] * len(items)
+    for row, room in zip(plan.rows, apart, strict=True):
+        for i, item in enumerate(row):
+            left = (row[i - 1], room[i - 1]) if i else (-1, 0.0)
+            right = (row[i + 1], room[i]) if i + 1 < len(row) else (-1, 0.0)
+            limits[item] = *left, *right
+    for row in plan.rows:
+        for start in row:
+            if above[start] >= 0 and below[plan.links[above[start]].source] == above[start]:
+                continue  # in the midst of a chain
+            chain = [(start, 0.0)]
+            while (n := below[chain[-1][0]]) >= 0 and above[plan.links[n].target] == n:
+                at, to = offsets[n]
+                chain.append((plan.links[n].target, chain[-1][1] + at - to))
+            low, high, total = float("-inf"), float("inf"), 0.0
+            for item, offset in chain:
+                before, room_before, after, room_after = limits[item]
+                if before >= 0:
+                    low = max(low, items[before].center + room_before - offset)
+                if after >= 0:
+                    high = min(high, items[after].center - room_after - offset)
+                total += items[item].center - offset
+            if len(chain) > 1 and low <= high:
+                line = min(max(total / len(chain), low), high)
+                for item, offset in chain:
+                    items[item].center = line + offset
 
 
 def _spread(

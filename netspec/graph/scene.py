@@ -18,7 +18,7 @@ class Style(NamedTuple):
     depth: int | None = None
     direction: Direction = "down"
     cost: Cost = "macs"
-    layout: Literal["auto", "dot", "own"] = "auto"
+    layout: Literal["own", "dot"] = "own"
 
 
 class Placed(NamedTuple):

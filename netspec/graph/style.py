@@ -40,7 +40,7 @@ FRAMES = ("#f8f9fb", "#f1f3f6")
 """Ground of open modules, by turns so that one inside another is seen."""
 
 # Widths of printable ASCII in Helvetica, in thousandths of the size of letters.
-_WIDTHS = (
+WIDTHS = (
     *(278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278),
     *(556, 556, 556, 556, 556, 556, 556, 556, 556, 556, 278, 278, 584, 584, 584, 556),
     *(1015, 667, 667, 722, 722, 667, 611, 778, 722, 278, 500, 667, 556, 833, 722, 778),
@@ -53,7 +53,7 @@ _WIDTHS = (
 def width(text: str, size: float, bold: bool = False) -> float:
     """About how wide a text is in Helvetica or a face of its measures."""
     thousandths = sum(
-        _WIDTHS[ord(c) - 32] if " " <= c <= "~" else 600 if ord(c) < 0x1100 else 1000 for c in text
+        WIDTHS[ord(c) - 32] if " " <= c <= "~" else 600 if ord(c) < 0x1100 else 1000 for c in text
     )
     return round(thousandths * size * (1.07 if bold else 1) / 1000, 2)
 
