@@ -54,4 +54,5 @@ def elaborate(
         tuple(body.preprocessing),
         block,
         diagnostics.sorted(),
+        body.training,
     )
