@@ -68,6 +68,7 @@ CODES: dict[str, Code] = {
     # weight files and pictures
     "bad-weights": _error("a weight file can't be read"),
     "weights-mismatch": _error("the weights are not those of the net"),
+    "bad-names": _error("a file of names can't be read, or does not fit the net"),
     "bad-image": _error("a picture can't be read"),
     "bad-labels": _error("a file of labels can't be read, or has too few"),
     # backends

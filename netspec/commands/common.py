@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from netspec import render
 from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
 from netspec.driver import Setting, check, find
 from netspec.ir import Net
+
+if TYPE_CHECKING:
+    from netspec.weights import Adapted
 
 SPEC_HELP = "a path, - for standard input, or the name of a bundled spec"
 
@@ -37,6 +41,13 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_partial(parser: argparse.ArgumentParser, help: str) -> None:
+    """--partial LAYER, repeatable."""
+    parser.add_argument(
+        "--partial", action="append", default=[], metavar="LAYER", help=f"{help} (repeatable)"
+    )
+
+
 def _setting(text: str) -> tuple[str, Setting]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip().isidentifier():
@@ -53,6 +64,39 @@ def load(spec: str, settings: Iterable[tuple[str, Setting]]) -> Net:
     assert net is not None, "no net and no error"
     show(diagnostics.sorted())
     return net
+
+
+def weights_of(
+    net: Net,
+    spec: str,
+    file: str,
+    partial: Sequence[str] = (),
+    by: Literal["names", "anything"] = "names",
+    names: str | None = None,
+) -> Adapted:
+    """The weights of a net from a file, under its own names or those of a library that the spec
+    has a file of names for; with `names`, of that file.
+
+    Raises SpecError.
+    """
+    from netspec import profiles
+    from netspec.weights import adapt, read
+    from netspec.weights.files import KEEP_ORDER
+
+    path = Path(file)
+    arrays = read(path)
+    if names:
+        known = {names: profiles.renamed(net, profiles.find(spec, names)).keys}
+    else:
+        known = profiles.aliases(spec, net)
+    ordered = path.suffix in KEEP_ORDER
+    return adapt(
+        *(arrays, net.tensors, file, net.name),
+        ordered=ordered,
+        aliases=known,
+        partial=partial,
+        by=by,
+    )
 
 
 def show(diagnostics: Iterable[Diagnostic]) -> None:
