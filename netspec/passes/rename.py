@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
-from netspec.ir import Argument, Block, Instance, Layer, Net, Node, Value
+from netspec.ir import Argument, Block, Choice, Instance, Layer, Net, Node, Value
 from netspec.ops import Op, Shape, like
 from netspec.symbolic import (
     Apply,
@@ -85,23 +85,25 @@ class _Rename:
 
     def block(self, block: Block, old: str, new: str, values: _Values) -> Block:
         """A block whose path was `old` and is `new` (both end in a dot, or are empty)."""
-        named: list[tuple[tuple[str, ...], Node]] = []
-        for node in block.nodes:
+        named: _Named = []
+        for i, node in enumerate(block.nodes):
             if not _has_tensors(node):
-                named.append(((), node))
+                named.append(_Entry((), node, (i,)))
                 continue
             path = self._path(block, node, old, new)
             if isinstance(node, Layer):
                 for name in node.tensors:
                     self.keys[f"{old}{node.name}.{name}"] = f"{path}.{name}"
-                named.append((tuple(path[len(new) :].split(".")), node))
+                named.append(_Entry(tuple(path[len(new) :].split(".")), node, (i,)))
                 continue
             inner: dict[Symbol, Any] = {Parameter(a.name): a.value for a in node.arguments}
             inner |= {Channels(v.name): int(v.shape[0]) for v in node.block.inputs}
             body = self._shared(node, f"{old}{node.name}.", f"{path}.", inner)
-            named.append((tuple(path[len(new) :].split(".")), replace(node, block=body)))
-        nodes = _nest(named, block.outputs, values, block.module, self._rule_of(block, old))
-        return replace(block, nodes=tuple(nodes))
+            parts = tuple(path[len(new) :].split("."))
+            named.append(_Entry(parts, replace(node, block=body), (i,)))
+        entries = _nest(named, block.outputs, values, block.module, self._rule_of(block, old))
+        nodes = tuple(entry.node for entry in entries)
+        return replace(block, nodes=nodes, choices=_choices(block.choices, entries))
 
     def _shared(self, node: Instance, old: str, new: str, values: _Values) -> Block:
         """Instances share the new block as they shared the old one, unless rules part them."""
@@ -147,8 +149,15 @@ def _has_tensors(node: Node) -> bool:
     return any(_has_tensors(n) for n in node.block.nodes)
 
 
-_Named = list[tuple[tuple[str, ...], Node]]
-"""Nodes with the parts of their new names; what keeps its name has none."""
+class _Entry(NamedTuple):
+    """A node, the parts of its new name (none, where it keeps its own), and its old places."""
+
+    parts: tuple[str, ...]
+    node: Node
+    places: tuple[int, ...]
+
+
+_Named = list[_Entry]
 
 
 def _nest(
@@ -157,37 +166,57 @@ def _nest(
     values: _Values,
     owner: str,
     rules: Mapping[str, tuple[str, str]],
-) -> list[Node]:
+) -> _Named:
     """The nodes under their new names; those with more than one part inside blocks of their own."""
     while True:
-        group = next((parts[0] for parts, _ in named if len(parts) > 1), None)
+        group = next((e.parts[0] for e in named if len(e.parts) > 1), None)
         if group is None:
             break
-        members = [parts[:1] == (group,) for parts, _ in named]
-        alone = next((n for parts, n in named if parts == (group,)), None)
-        first = next(n for parts, n in named if parts[:1] == (group,))
+        members = [e.parts[:1] == (group,) for e in named]
+        alone = next((e.node for e in named if e.parts == (group,)), None)
+        first = next(e.node for e in named if e.parts[:1] == (group,))
         if alone is not None:
             message = f"{group} can't be the name of {alone.name} and contain others as well"
             raise CannotRename(message, rules.get(alone.name, ("", alone.name)))
         before, inside, after = _divide(named, members, group, rules)
-        body = [(parts[1:], node) for parts, node in inside]
-        used = {v for _, n in (*before, *after) for v in n.inputs} | set(outputs)
+        body = [e._replace(parts=e.parts[1:]) for e in inside]
+        used = {v for e in (*before, *after) for v in e.node.inputs} | set(outputs)
         instance = _container(group, first, body, used, values, owner, rules)
-        named = [*before, ((group,), instance), *after]
+        places = tuple(i for e in inside for i in e.places)
+        named = [*before, _Entry((group,), instance, places), *after]
     taken: set[str] = set()
-    for parts, node in named:
+    for parts, node, _ in named:
         if parts and parts[0] in taken:
             message = f"two layers would both be called {parts[0]}"
             raise CannotRename(message, rules.get(node.name, ("", node.name)))
         taken.update(parts)
-    result: list[Node] = []
-    for parts, node in named:
+    result: _Named = []
+    for entry in named:
+        parts, node, _ = entry
         name = parts[0] if parts else node.name
         while not parts and name in taken:
             name += "_"
         taken.add(name)
-        result.append(replace(node, name=name))
+        result.append(entry._replace(node=replace(node, name=name)))
     return result
+
+
+def _choices(choices: Iterable[Choice], named: _Named) -> tuple[Choice, ...]:
+    """The choices of a block with their nodes where they are now; none where they are scattered."""
+    result = []
+    for choice in choices:
+        old = range(choice.start, choice.end)
+        inside = [i for i, e in enumerate(named) if any(place in old for place in e.places)]
+        if not all(place in old for i in inside for place in named[i].places):
+            return ()
+        start = inside[0] if inside else sum(e.places[-1] < choice.start for e in named)
+        if inside != list(range(start, start + len(inside))):
+            return ()
+        inner = _choices(choice.inner, named)
+        if len(inner) != len(choice.inner):
+            return ()
+        result.append(replace(choice, start=start, end=start + len(inside), inner=inner))
+    return tuple(result)
 
 
 def _divide(
@@ -199,7 +228,7 @@ def _divide(
     """
     made: set[Value] = set()
     below = []
-    for member, (_, node) in zip(members, named, strict=True):
+    for member, (_, node, _) in zip(members, named, strict=True):
         depends = not made.isdisjoint(node.inputs)
         below.append(depends)
         if member or depends:
@@ -207,21 +236,22 @@ def _divide(
     needed: set[Value] = set()
     above = [False] * len(named)
     for i in range(len(named) - 1, -1, -1):
-        above[i] = not needed.isdisjoint(named[i][1].outputs)
+        above[i] = not needed.isdisjoint(named[i].node.outputs)
         if members[i] or above[i]:
-            needed.update(named[i][1].inputs)
+            needed.update(named[i].node.inputs)
     before: _Named = []
     inside: _Named = []
     after: _Named = []
-    for i, (parts, node) in enumerate(named):
+    for i, entry in enumerate(named):
+        node = entry.node
         if members[i]:
-            inside.append((parts, node))
+            inside.append(entry)
         elif not below[i]:
-            before.append((parts, node))
+            before.append(entry)
         elif not above[i]:
-            after.append((parts, node))
-        elif not parts:
-            inside.append((parts, node))
+            after.append(entry)
+        elif not entry.parts:
+            inside.append(entry)
         else:
             message = (
                 f"{node.name} runs between layers of {group}, so it can't be outside of {group}"
@@ -241,11 +271,11 @@ def _container(
 ) -> Instance:
     """An instance of a new block around nodes. `used` are the values that others take."""
     module = f"{owner}_{name}" if name.isdigit() else name
-    made = {v for _, n in named for v in n.outputs}
-    taken = dict.fromkeys(v for _, n in named for v in n.inputs if v not in made)
-    given = dict.fromkeys(v for _, n in named for v in n.outputs if v in used)
+    made = {v for e in named for v in e.node.outputs}
+    taken = dict.fromkeys(v for e in named for v in e.node.inputs if v not in made)
+    given = dict.fromkeys(v for e in named for v in e.node.outputs if v in used)
     found = dict.fromkeys(s for v in taken for s in _of_shape(v.shape))
-    found |= dict.fromkeys(s for _, n in named for s in _symbols(n))
+    found |= dict.fromkeys(s for e in named for s in _symbols(e.node))
     channels = [s for s in found if isinstance(s, Channels)]
     known = {s.name for s in found if isinstance(s, Parameter)}
     inner: dict[Symbol, Parameter] = {}
@@ -259,7 +289,7 @@ def _container(
         else:
             inner[symbol] = symbol
     inside = {v: Value(v.name, _shape(v.shape, inner)) for v in (*taken, *made)}
-    nodes = [(parts, _moved(n, inside, inner)) for parts, n in named]
+    moved = [e._replace(node=_moved(e.node, inside, inner)) for e in named]
     results = tuple(inside[v] for v in given)
     environment: dict[Symbol, Any] = {inner[s]: values.get(s) for s in found}
     several = len(results) > 1
@@ -268,7 +298,7 @@ def _container(
         module,
         "",
         tuple(inside[v] for v in taken),
-        tuple(_nest(nodes, results, environment, module, rules)),
+        tuple(e.node for e in _nest(moved, results, environment, module, rules)),
         results,
         tuple(v.name.rpartition(".")[2] for v in results) if several else ("",) * len(results),
     )
