@@ -19,6 +19,7 @@ COMMANDS = {
     "table": "show parameters, multiplications and sizes",
     "compile": "write the model as Python source",
     "run": "classify pictures",
+    "train": "train a net on pictures or arrays",
     "verify": "compare the backends on the same weights and inputs",
     "weights": "show and convert weight files",
     "specs": "list the bundled specs",

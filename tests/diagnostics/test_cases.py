@@ -27,7 +27,8 @@ FOLDER = Path(__file__).parent / "cases"
 FILES = sorted(FOLDER.glob("*.case"))
 # Arise outside of specs; tested where they arise.
 ELSEWHERE = {
-    *("bad-weights", "weights-mismatch", "bad-names", "bad-image", "bad-labels", "unknown-backend"),
+    *("bad-weights", "weights-mismatch", "bad-image", "bad-labels", "unknown-backend"),
+    *("bad-names", "bad-data", "bad-checkpoint", "bad-device", "diverged"),
     *("unreadable-file", "unsupported-op", "missing-package", "unwritable-file", "backends-differ"),
 }
 

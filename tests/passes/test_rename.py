@@ -67,7 +67,17 @@ def owners(net: Net) -> list[str]:
         ({}, {}),
         ({"stem": "first"}, {}),
         ({"stem": "features.0", "one": "features.x"}, {}),
-        ({"stem": "f.0", "one": "f.1", "two": "f.2", "three": "f.3", "side": "f.4", "head": "c.1"}, {}),
+        (
+            {
+                "stem": "f.0",
+                "one": "f.1",
+                "two": "f.2",
+                "three": "f.3",
+                "side": "f.4",
+                "head": "c.1",
+            },
+            {},
+        ),
         ({"stem": "a.b.c.d", "one": "a.b.x"}, {}),
         ({"one": "blocks.0", "two": "blocks.1", "three": "rest.blocks"}, {}),
         ({}, {"branch": {"a": "x.0", "a_batchnorm": "x.1", "b": "b", "c": "y.z"}}),
@@ -94,7 +104,9 @@ def test_the_function_stays(paths: dict[str, str], modules: dict[str, dict[str, 
 def test_arguments_of_the_class_stay() -> None:
     """`classes` and `width` still reach the layers that they set, through the new blocks."""
     net = net_of(TANGLE)
-    names = Names({"stem": "f.0", "one": "f.1", "head": "c.1"}, {"branch": {"b": "s.0", "c": "s.1"}})
+    names = Names(
+        {"stem": "f.0", "one": "f.1", "head": "c.1"}, {"branch": {"b": "s.0", "c": "s.1"}}
+    )
     source = netspec.compile(rename(net, names).net, "torch")
     assert "classes: int = 5" in source
     namespace: dict[str, object] = {"__name__": "emitted"}
@@ -130,7 +142,12 @@ def test_uses_of_a_module_still_share_one_block() -> None:
         ({}, {"brunch": {"a": "x"}}, "the module brunch has no layer a", ("brunch", "a")),
         ({"stem": "x", "head": "x"}, {}, "both be called x", ("", "head")),
         ({"stem": "x", "head": "x.y"}, {}, "x can't be the name of stem", ("", "stem")),
-        ({"stem": "x.0", "head": "x.1", "side": "y"}, {}, "one runs between layers of x", ("", "one")),
+        (
+            {"stem": "x.0", "head": "x.1", "side": "y"},
+            {},
+            "one runs between layers of x",
+            ("", "one"),
+        ),
         ({"one.a": "two.a"}, {}, "one.a can't become two.a", ("", "one.a")),
         ({}, {"branch": {"a": "b"}}, "both be called b", ("", "b")),
     ],

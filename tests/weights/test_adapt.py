@@ -76,7 +76,7 @@ def test_by_position_layer_by_layer() -> None:
     whole(adapted(other(NUMBERS)), {"position"})
     # The order inside of a layer does not matter.
     found = other(NUMBERS)
-    swapped = {**{"f.0.bias": found["f.0.bias"]}, **found}
+    swapped = {"f.0.bias": found["f.0.bias"], **found}
     whole(adapted(swapped), {"position"})
     # Names that agree go first, the others are counted without them.
     mixed = other(("first", "x.a", "x.n", "x.b", "last"))
@@ -91,7 +91,9 @@ def test_position_does_not_help_where_the_order_differs() -> None:
 
 def test_a_file_without_order_is_paired_by_shapes_that_occur_once() -> None:
     refused("layers of equal shapes repeat", other(NUMBERS), ordered=False)
-    net = net_of("net n { input data: 3x4x4\n a: conv { filters: 4 kernel: 3 }\n b: conv { filters: 2 kernel: 1 } }")
+    net = net_of(
+        "net n { input data: 3x4x4\n a: conv { filters: 4 kernel: 3 }\n b: conv { filters: 2 kernel: 1 } }"
+    )
     weights = fresh(net.tensors, 1, varied=True)
     found = {n.replace("a.", "z.").replace("b.", "y."): a for n, a in reversed(weights.items())}
     result = adapted(found, net, ordered=False)
@@ -105,11 +107,14 @@ def test_a_file_without_order_is_paired_by_shapes_that_occur_once() -> None:
 
 def test_position_against_names_is_ambiguous() -> None:
     """The kind of fault that shapes don't show: two convolutions of one shape, swapped."""
-    refused("by position x.b is m.a, by its name it is rather m.b", other(("g", "x.b", "x.n", "x.a", "h")))
+    refused(
+        "by position x.b is m.a, by its name it is rather m.b",
+        other(("g", "x.b", "x.n", "x.a", "h")),
+    )
 
 
 def test_by_the_names_of_a_library() -> None:
-    alias = {ours: theirs for ours, theirs in zip(WEIGHTS, other(NUMBERS), strict=True)}
+    alias = dict(zip(WEIGHTS, other(NUMBERS), strict=True))
     found = dict(sorted(other(NUMBERS).items()))
     whole(adapted(found, aliases={"lib": alias}, ordered=False, by="names"), {"lib"})
     del found["c.1.bias"]
