@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -101,11 +102,12 @@ def execute(args: argparse.Namespace) -> int:
         help_ = (f"pip install {package}",)
         raise SpecError([Diagnostic("missing-package", message, help=help_)]) from None
     training = protocol(net, args.fields)
+    leads = os.environ.get("RANK", "0") == "0"  # of several processes of torchrun one speaks
     weights: dict[str, Any] = {}
     if args.weights:
         found = weights_of(net, args.spec, args.weights, args.partial)
         weights = found.arrays
-        for name in found.fresh if not args.quiet else ():
+        for name in found.fresh if leads else ():
             print(f"fresh: {name}")
     options = Options(
         data=Path(args.data),
@@ -129,5 +131,6 @@ def execute(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last checkpoint")
         return 130
-    print(summary(result))
+    if leads:
+        print(summary(result))
     return 0

@@ -104,7 +104,9 @@ def test_every_sample_once_an_epoch(samples: int, batch: int, seed: int) -> None
 
 
 def test_order_changes_with_epoch_and_seed() -> None:
-    epochs = {tuple(d.sample for d in Order(20, 20, seed).draws(i)) for seed in (0, 1) for i in (0, 1)}
+    epochs = {
+        tuple(d.sample for d in Order(20, 20, seed).draws(i)) for seed in (0, 1) for i in (0, 1)
+    }
     assert len(epochs) == 4
 
 
