@@ -35,6 +35,7 @@ from netspec.training.order import Draw, Order
 from netspec.training.prepare import Preparation
 from netspec.training.processes import Processes, device, processes
 from netspec.training.progress import Progress, duration
+from netspec.weights import fresh
 
 WINDOWS = 200
 """About how many measurements of the training itself a run writes down."""
@@ -157,8 +158,9 @@ class _Run:
         found = scores(self.net)
         self.probabilities = found.probabilities
         model: nn.Module = load_model(found.net, get("torch"))
-        given = {name: torch.from_numpy(a.copy()) for name, a in self.options.weights.items()}
-        model.load_state_dict(given, strict=False)
+        start = {**fresh(self.net.tensors, self.options.seed), **self.options.weights}
+        start = {name: torch.from_numpy(array.copy()) for name, array in start.items()}
+        model.load_state_dict(start, strict=False)  # without the counters of batch norms
         model.to(self.device)
         if self.device.type == "cuda" and len(self.net.body.inputs[0].shape) == 3:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
