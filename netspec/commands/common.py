@@ -5,17 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable
+from typing import Any
 
 from netspec import render
 from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
 from netspec.driver import Setting, check, find
 from netspec.ir import Net
-
-if TYPE_CHECKING:
-    from netspec.weights import Adapted
 
 SPEC_HELP = "a path, - for standard input, or the name of a bundled spec"
 
@@ -34,21 +30,15 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--set",
         action="append",
         default=[],
-        type=_setting,
+        type=setting,
         metavar="NAME=VALUE",
         dest="settings",
         help="set a parameter of the net (repeatable)",
     )
 
 
-def add_partial(parser: argparse.ArgumentParser, help: str) -> None:
-    """--partial LAYER, repeatable."""
-    parser.add_argument(
-        "--partial", action="append", default=[], metavar="LAYER", help=f"{help} (repeatable)"
-    )
-
-
-def _setting(text: str) -> tuple[str, Setting]:
+def setting(text: str) -> tuple[str, Setting]:
+    """NAME=VALUE as a parameter and its value."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip().isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
@@ -66,44 +56,15 @@ def load(spec: str, settings: Iterable[tuple[str, Setting]]) -> Net:
     return net
 
 
-def weights_of(
-    net: Net,
-    spec: str,
-    file: str,
-    partial: Sequence[str] = (),
-    by: Literal["names", "anything"] = "names",
-    names: str | None = None,
-) -> Adapted:
-    """The weights of a net from a file, under its own names or those of a library that the spec
-    has a file of names for; with `names`, of that file.
-
-    Raises SpecError.
-    """
-    from netspec import profiles
-    from netspec.weights import adapt, read
-    from netspec.weights.files import KEEP_ORDER
-
-    path = Path(file)
-    arrays = read(path)
-    if names:
-        known = {names: profiles.renamed(net, profiles.find(spec, names)).keys}
-    else:
-        known = profiles.aliases(spec, net)
-    ordered = path.suffix in KEEP_ORDER
-    return adapt(
-        *(arrays, net.tensors, file, net.name),
-        ordered=ordered,
-        aliases=known,
-        partial=partial,
-        by=by,
-    )
-
-
-def show(diagnostics: Iterable[Diagnostic]) -> None:
-    """Print diagnostics to standard error."""
+def show(diagnostics: Iterable[Diagnostic], more: bool = False) -> None:
+    """Print diagnostics to standard error; `more` adds the command that explains their codes."""
     color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    codes: dict[str, None] = {}
     for diagnostic in diagnostics:
         print(render.text(diagnostic, color), file=sys.stderr, end="\n\n")
+        codes[diagnostic.code] = None
+    if more and codes:
+        print(f"For more: netspec explain {' '.join(codes)}", file=sys.stderr)
 
 
 def every(specs: Iterable[str], settings: Iterable[tuple[str, Setting]]) -> tuple[list[Net], int]:
@@ -113,7 +74,7 @@ def every(specs: Iterable[str], settings: Iterable[tuple[str, Setting]]) -> tupl
         try:
             nets.append(load(spec, settings))
         except SpecError as error:
-            show(error.diagnostics)
+            show(error.diagnostics, more=True)
             status = 1
     return nets, status
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from netspec.commands.common import add_spec, load, print_json, weights_of
+from netspec.commands.common import add_spec, load, print_json
+from netspec.commands.weighted import weights_of
 from netspec.diagnostics import Diagnostic, SpecError
 
 

@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from netspec.commands.common import add_partial, add_spec, load, show, weights_of
+from netspec.commands.common import add_spec, load, show
+from netspec.commands.weighted import add_partial, weights_of
 from netspec.diagnostics import Diagnostic, SpecError
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from netspec.commands.common import add_spec, load, print_json, weights_of
+from netspec.commands.common import add_spec, load, print_json
+from netspec.commands.weighted import weights_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

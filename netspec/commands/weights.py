@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.commands.common import SPEC_HELP, add_partial, add_settings, load, weights_of
+from netspec.commands.common import SPEC_HELP, add_settings, load
+from netspec.commands.weighted import add_partial, weights_of
 from netspec.diagnostics import Diagnostic, SpecError
 from netspec.ir import Net
 
