@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from netspec.commands.common import add_spec, load, show
+from netspec.commands.common import add_spec, load
 from netspec.commands.weighted import add_partial, weights_of
 from netspec.diagnostics import Diagnostic, SpecError
 
@@ -126,9 +126,6 @@ def execute(args: argparse.Namespace) -> int:
     )
     try:
         result = train(net, training, options)
-    except SpecError as error:
-        show(error.diagnostics)
-        return 1
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last checkpoint")
         return 130
