@@ -92,7 +92,7 @@ def _convert(args: argparse.Namespace) -> int:
 
 
 def _spoken(how: str) -> str:
-    return how if how in ("name", "position", "shape") else f"{how}'s names"
+    return how if how in ("name", "position", "shape") else f"names of {how}"
 
 
 def _table(rows: Iterable[Row], stale: Iterable[str]) -> None:

@@ -41,6 +41,8 @@ WINDOWS = 200
 """About how many measurements of the training itself a run writes down."""
 MOST_BETWEEN = 1000
 """Most iterations between evaluations where `every` is not given."""
+SMALL = 200_000_000
+"""Below so many multiplications a step, threads wait for each other longer than they work."""
 TINY = 1e-30
 
 
@@ -151,6 +153,8 @@ class _Run:
     # --- what is trained -------------------------------------------------------------------------
 
     def _prepare(self) -> None:
+        if self.net.macs * self.training.batch_size < SMALL:
+            torch.set_num_threads(1)
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS varies without
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.benchmark = False
