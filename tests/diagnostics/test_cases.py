@@ -29,6 +29,7 @@ FILES = sorted(FOLDER.glob("*.case"))
 ELSEWHERE = {
     *("bad-weights", "weights-mismatch", "bad-image", "bad-labels", "unknown-backend"),
     *("unreadable-file", "unsupported-op", "missing-package", "unwritable-file", "backends-differ"),
+    "bad-option",
 }
 
 
