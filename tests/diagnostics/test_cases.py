@@ -27,9 +27,11 @@ FOLDER = Path(__file__).parent / "cases"
 FILES = sorted(FOLDER.glob("*.case"))
 # Arise outside of specs; tested where they arise.
 ELSEWHERE = {
+    "bad-option",
     *("bad-weights", "weights-mismatch", "bad-image", "bad-labels", "unknown-backend"),
     *("bad-names", "bad-data", "bad-checkpoint", "bad-device", "diverged"),
     *("unreadable-file", "unsupported-op", "missing-package", "unwritable-file", "backends-differ"),
+    "bad-option",
 }
 
 
