@@ -31,7 +31,6 @@ ELSEWHERE = {
     *("bad-weights", "weights-mismatch", "bad-image", "bad-labels", "unknown-backend"),
     *("bad-names", "bad-data", "bad-checkpoint", "bad-device", "diverged"),
     *("unreadable-file", "unsupported-op", "missing-package", "unwritable-file", "backends-differ"),
-    "bad-option",
 }
 
 
