@@ -9,11 +9,11 @@ import ctypes
 import os
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -43,26 +43,28 @@ class Plan:
         self.kind, self.threads, self.images = inputs[0].dtype, threads, images
         self.memory: Array | None = None
         self.sizes: dict[Any, int] = {}
+        self.starts: dict[Any, int] = {}
+        self.arrived, self.asleep, self.broken = [0] * threads, 0, False
+        self.door, self.busy = threading.Condition(), np.ones((threads, 4096))
         for _ in range(2):
             self.weights = dict(weights)
             self.calls: list[list[Callable[[], Any]]] = [[] for _ in range(threads)]
             self.made: dict[Any, Array] = {}
+            self.raw: list[tuple[Array, list[str]]] = []
             self.read: list[Array] = []
             self.written: list[Array] = []
             self.ports = []
             for self.image in range(images):
-                shapes = [(1, *x.shape[2:], *x.shape[1:2]) for x in inputs]
+                shapes = [(1, *x.shape[2:], x.shape[1]) for x in inputs]
                 values = [self.value(i, *shape) for i, shape in enumerate(shapes)]
                 self.step((), values)
-                self.ports.append((values, network(self, *values)))
+                self.ports.append((values, list(network(self, *values))))
                 self.step(self.ports[-1][1], ())
-            ends = np.cumsum([-(-size // 64) * 64 for size in self.sizes.values()])
-            self.starts = dict(zip(self.sizes, [64, *(ends + 64).tolist()], strict=False))
             if self.memory is None:
-                whole = np.empty(int(ends[-1]) + 128, np.uint8)
+                ends = np.cumsum([-(-size // 64) * 64 for size in self.sizes.values()])
+                self.starts = dict(zip(self.sizes, [0, *ends.tolist()], strict=False))
+                whole = np.empty(int(ends[-1]) + 64, np.uint8)
                 self.memory = whole[-whole.ctypes.data % 64 :]
-        self.arrived, self.asleep, self.broken = [0] * threads, 0, False
-        self.door, self.busy = threading.Condition(), np.ones((threads, 4096))
 
     def room(self, key: Any, shape: Sequence[int], kind: Any = None) -> Array:
         """Memory for a key, large enough for all that is ever wanted there."""
@@ -76,11 +78,19 @@ class Plan:
         start = self.starts[key]
         return self.memory[start : start + size].view(kind).reshape(shape)
 
-    def value(self, at: At, *shape: int, kind: Any = None) -> Array:
-        """An array in a slot, its elements not set."""
+    def value(
+        self, at: At, *shape: int, kind: Any = None, names: Sequence[str] = ()
+    ) -> Array:
+        """An array in a slot; `names` are those whose biases are still to be added."""
         slot, channels, first = at if isinstance(at, tuple) else (at, shape[-1], 0)
         whole = self.room((self.image, slot), (*shape[:-1], channels), kind)
-        return whole[..., first : first + shape[-1]]
+        part = whole[..., first : first + shape[-1]]
+        self.raw.append((part, list(names)))
+        return part
+
+    def names(self, x: Array) -> list[str]:
+        """The layers whose biases are still to be added."""
+        return next(names for array, names in self.raw[::-1] if array is x)
 
     def scratch(self, thread: int, *shapes: Sequence[int]) -> list[Array]:
         """Arrays that a thread may use until it asks for others."""
@@ -97,7 +107,9 @@ class Plan:
                 self.made[key][...] = array
         return self.made[key]
 
-    def call(self, thread: int, function: Callable[..., Any], *a: Any, **k: Any) -> None:
+    def call(
+        self, thread: int, function: Callable[..., Any], *a: Any, **k: Any
+    ) -> None:
         """Add a call to those of a thread."""
         self.calls[thread].append(partial(function, *a, **k))
 
@@ -106,8 +118,7 @@ class Plan:
         if self.images > 1:
             return [(self.image, 0, count)]
         ends = [count * i // self.threads for i in range(self.threads + 1)]
-        shares = enumerate(zip(ends, ends[1:], strict=False))
-        return [(thread, a, b) for thread, (a, b) in shares if a < b]
+        return [(i, a, b) for i, (a, b) in enumerate(pairwise(ends)) if a < b]
 
     def step(self, reads: Sequence[Array], writes: Sequence[Array]) -> None:
         """Begin a step: threads meet first where it needs what others have still to do."""
@@ -151,16 +162,17 @@ class Plan:
         try:
             for image in images[thread :: self.images] if alone else images:
                 for x, value in zip(inputs, values, strict=True):
+                    for channel in (
+                        range(first, x.shape[1], step) if x.ndim == 4 else ()
+                    ):
+                        value[0, :, :, channel] = x[image, channel]
                     if x.ndim == 2:
                         value[0] = x[image]
-                        continue
-                    for channel in range(first, x.shape[1], step):
-                        value[0, :, :, channel] = x[image, channel]
                 for call in self.calls[thread]:
                     call()
                 for y, value in zip(outputs, results, strict=True):
                     if first == 0:
-                        y[image] = value[0].transpose(2, 0, 1) if y.ndim == 4 else value[0]
+                        y[image] = np.moveaxis(value[0], -1, 0)
                 if not alone:
                     self.meet(thread)
         except BaseException:
@@ -175,7 +187,7 @@ class Engine:
         self,
         network: Callable[..., Sequence[Array]],
         shapes: Sequence[tuple[int, ...]],
-        threads: int | None,
+        threads: int | None = None,
         fixed: str = "",
     ) -> None:
         self.network, self.shapes, self.fixed = network, shapes, fixed
@@ -194,7 +206,8 @@ class Engine:
         double = any(np.asarray(x).dtype == np.float64 for x in data)
         inputs = [np.asarray(x, np.float64 if double else np.float32) for x in data]
         for x, shape in zip(inputs, self.shapes, strict=True):
-            given = x.shape[1:] if self.fixed or x.ndim != 4 else (*x.shape[1:2], *shape[1:])
+            free = len(shape) == 3 == x.ndim - 1 and not self.fixed
+            given = (*x.shape[1:2], *shape[1:]) if free else x.shape[1:]
             if given != shape or len(x) != len(inputs[0]):
                 raise ValueError(f"inputs are N x {shape}, not {x.shape}{self.fixed}")
         with self.lock, one_blas_thread():
@@ -209,7 +222,8 @@ class Engine:
 
     def compute(self, inputs: list[Array], weights: Weights) -> list[Array]:
         """Divide the images among the threads, and the left over ones by rows."""
-        count, outputs = len(inputs[0]), list[Array]()
+        outputs: list[Array] = []
+        count = len(inputs[0])
         even = count - count % self.threads
         for images, at_once in ((range(even), self.threads), (range(even, count), 1)):
             if not images and (outputs or count):
@@ -219,8 +233,8 @@ class Engine:
                 self.plans[at_once] = planned(self.network, *arguments)
             plan = self.plans[at_once]
             for value in plan.ports[0][1] if not outputs else ():
-                y = value[0].transpose(2, 0, 1) if value.ndim == 4 else value[0]
-                outputs.append(np.empty((count, *y.shape), y.dtype))
+                shape = np.moveaxis(value[0], -1, 0).shape
+                outputs.append(np.empty((count, *shape), value.dtype))
             work = partial(plan.work, inputs, outputs, images)
             others = [self.pool.submit(work, i) for i in range(1, self.threads)]
             work(0)
@@ -233,9 +247,11 @@ def planned(network: Callable[..., Any], inputs: list[Array], *rest: Any) -> Pla
     """A plan; ValueError where the network cannot take inputs of their size."""
     try:
         return Plan(network, inputs, *rest)
-    except (ValueError, ZeroDivisionError) as error:
+    except (ValueError, IndexError, ZeroDivisionError) as error:
         sizes = ", ".join(str(x.shape) for x in inputs)
-        raise ValueError(f"the network cannot take inputs of {sizes}: {error}") from error
+        raise ValueError(
+            f"the network cannot take inputs of {sizes}: {error}"
+        ) from error
 
 
 @contextmanager
@@ -244,7 +260,9 @@ def one_blas_thread() -> Iterator[bool]:
     names = ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath")
     module = next(sys.modules[name] for name in names if name in sys.modules)
     library = ctypes.CDLL(module.__file__)
-    forms = [f"{a}openblas_%s_num_threads{b}" for a in ("scipy_", "") for b in ("64_", "")]
+    forms = [
+        f"{a}openblas_%s_num_threads{b}" for a in ("scipy_", "") for b in ("64_", "")
+    ]
     form = next((form for form in forms if hasattr(library, form % "set")), None)
     if form is None:
         yield False
