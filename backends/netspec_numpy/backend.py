@@ -22,7 +22,7 @@ from netspec_numpy.planners import PLANNERS, fold
 
 _FROM = {
     "collections.abc": ("Callable", "Iterator", "Sequence"),
-    "concurrent.futures": ("ThreadPoolExecutor",),
+    "concurrent.futures": ("Executor", "ThreadPoolExecutor"),
     "contextlib": ("contextmanager",),
     "functools": ("partial",),
     "itertools": ("pairwise",),

@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
@@ -26,10 +26,10 @@ from netspec_numpy.kernels.arrays import Array, At, Weights
 class Plan:
     """The NumPy calls that a network comes to, for inputs of certain shapes.
 
-    `images` are computed at once, each by a thread of its own; a single image is
-    divided among the threads. A value lies in a slot of the arena: `at` is its number,
-    or that of a concat with its channels and the first of them that is meant. The
-    network runs twice here, first without memory, to find out how much it needs.
+    A value lies in a slot of the arena: `at` is its number, or that of a concat with its
+    channels and the first of them that is meant. The network runs twice here, first
+    without memory, to find out how much it needs. `phases` follow one another; each has
+    tasks that the threads share, for each thread the calls that it would make.
     """
 
     def __init__(
@@ -38,28 +38,23 @@ class Plan:
         inputs: Sequence[Array],
         weights: Weights,
         threads: int,
-        images: int,
+        made: dict[Any, Array],
     ) -> None:
-        self.kind, self.threads, self.images = inputs[0].dtype, threads, images
+        self.kind, self.threads = inputs[0].dtype, threads
         self.memory: Array | None = None
         self.sizes: dict[Any, int] = {}
-        self.starts: dict[Any, int] = {}
-        self.arrived, self.asleep, self.broken = [0] * threads, 0, False
-        self.door, self.busy = threading.Condition(), np.ones((threads, 4096))
+        self.door, self.asleep = threading.Condition(), 0
+        self.failure: BaseException | None = None
         for _ in range(2):
-            self.weights = dict(weights)
-            self.calls: list[list[Callable[[], Any]]] = [[] for _ in range(threads)]
-            self.made: dict[Any, Array] = {}
-            self.raw: list[tuple[Array, list[str]]] = []
+            self.weights, self.made = dict(weights), dict(made)
+            self.phases: list[list[Any]] = []
             self.read: list[Array] = []
             self.written: list[Array] = []
-            self.ports = []
-            for self.image in range(images):
-                shapes = [(1, *x.shape[2:], x.shape[1]) for x in inputs]
-                values = [self.value(i, *shape) for i, shape in enumerate(shapes)]
-                self.step((), values)
-                self.ports.append((values, list(network(self, *values))))
-                self.step(self.ports[-1][1], ())
+            self.raw: list[tuple[Array, list[str]]] = []
+            shapes = [(1, *x.shape[2:], x.shape[1]) for x in inputs]
+            self.inputs = [self.value(i, *shape) for i, shape in enumerate(shapes)]
+            self.step((), self.inputs)
+            self.outputs = list(network(self, *self.inputs))
             if self.memory is None:
                 ends = np.cumsum([-(-size // 64) * 64 for size in self.sizes.values()])
                 self.starts = dict(zip(self.sizes, [0, *ends.tolist()], strict=False))
@@ -83,8 +78,8 @@ class Plan:
     ) -> Array:
         """An array in a slot; `names` are those whose biases are still to be added."""
         slot, channels, first = at if isinstance(at, tuple) else (at, shape[-1], 0)
-        whole = self.room((self.image, slot), (*shape[:-1], channels), kind)
-        part = whole[..., first : first + shape[-1]]
+        part = self.room(slot, (*shape[:-1], channels), kind)
+        part = part[..., first : first + shape[-1]]
         self.raw.append((part, list(names)))
         return part
 
@@ -107,77 +102,70 @@ class Plan:
                 self.made[key][...] = array
         return self.made[key]
 
-    def call(
-        self, thread: int, function: Callable[..., Any], *a: Any, **k: Any
-    ) -> None:
-        """Add a call to those of a thread."""
-        self.calls[thread].append(partial(function, *a, **k))
-
-    def shares(self, count: int) -> list[tuple[int, int, int]]:
-        """Each thread with the first and the end of its share of `count` things."""
-        if self.images > 1:
-            return [(self.image, 0, count)]
-        ends = [count * i // self.threads for i in range(self.threads + 1)]
-        return [(i, a, b) for i, (a, b) in enumerate(pairwise(ends)) if a < b]
-
     def step(self, reads: Sequence[Array], writes: Sequence[Array]) -> None:
-        """Begin a step: threads meet first where it needs what others have still to do."""
+        """Begin a step: a new phase where it needs what the running one has still to do."""
         pairs = [(a, b) for a in reads for b in self.written]
         pairs += [(a, b) for a in writes for b in self.read]
-        if self.images == 1 and any(np.may_share_memory(a, b) for a, b in pairs):
+        if not self.phases or any(np.may_share_memory(a, b) for a, b in pairs):
+            self.phases.append([])
             self.read, self.written = [], []
-            for thread in range(self.threads):
-                self.call(thread, self.meet, thread)
         self.read += reads
         self.written += writes
 
-    def meet(self, thread: int) -> None:
-        """Wait until all threads have come here as often as this one.
+    def shares(self, count: int) -> Iterator[tuple[int, int, int]]:
+        """Divide `count` things among tasks: the first and the end, for each thread."""
+        ends = [count * i // self.threads for i in range(self.threads + 1)]
+        for a, b in pairwise(ends):
+            self.phases[-1].append([[] for _ in range(self.threads)])
+            yield from ((i, a, b) for i in range(self.threads) if a < b)
 
-        Awake at first, for others are seldom far: to fall asleep takes longer.
-        """
-        self.arrived[thread] += 1
-        if self.asleep:
-            with self.door:
-                self.door.notify_all()
-        for _ in range(60):
-            if min(self.arrived) >= self.arrived[thread]:
-                return
-            np.sqrt(self.busy[thread], out=self.busy[thread])  # others may go on
+    def call(
+        self, thread: int, function: Callable[..., Any], *a: Any, **k: Any
+    ) -> None:
+        """Add a call to a thread's part in the task."""
+        self.phases[-1][-1][thread].append(partial(function, *a, **k))
+
+    def run(self, inputs: list[Array], image: int, pool: Executor) -> None:
+        """Compute an image, the threads of a pool helping."""
+        for x, value in zip(inputs, self.inputs, strict=True):
+            for channel in range(x.shape[1]):
+                value[0, ..., channel] = x[image, channel]
+        state = [(len(tasks), iter(tasks), list[int]()) for tasks in self.phases]
+        for i in range(1, self.threads):
+            pool.submit(self.work, state, i)
+        self.work(state, 0)
+
+    def work(self, state: list[Any], thread: int) -> None:
+        """Take task by task; between phases, wait for what others are still at."""
+        busy = np.ones(4096)
+        try:
+            for count, tasks, done in state:
+                for task in tasks:
+                    for call in task[thread]:
+                        call()
+                    done.append(thread)
+                for _ in range(60):
+                    if len(done) == count:
+                        break
+                    np.sqrt(busy, out=busy)  # to fall asleep would take longer
+                else:
+                    self.sleep(done, count)
+                if self.asleep:
+                    with self.door:
+                        self.door.notify_all()
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def sleep(self, done: list[int], count: int) -> None:
+        """Wait until so many tasks are done."""
         with self.door:
             self.asleep += 1
-            while min(self.arrived) < self.arrived[thread]:
-                self.door.wait(0.1)
-                if self.broken:
-                    raise RuntimeError("another thread has failed")
+            while len(done) < count and not self.failure:
+                self.door.wait(0.01)
             self.asleep -= 1
-
-    def work(
-        self, inputs: list[Array], outputs: list[Array], images: range, thread: int
-    ) -> None:
-        """Do a thread's part in computing images, one after another."""
-        alone = self.images > 1
-        values, results = self.ports[thread if alone else 0]
-        first, step = (0, 1) if alone else (thread, self.threads)
-        try:
-            for image in images[thread :: self.images] if alone else images:
-                for x, value in zip(inputs, values, strict=True):
-                    for channel in (
-                        range(first, x.shape[1], step) if x.ndim == 4 else ()
-                    ):
-                        value[0, :, :, channel] = x[image, channel]
-                    if x.ndim == 2:
-                        value[0] = x[image]
-                for call in self.calls[thread]:
-                    call()
-                for y, value in zip(outputs, results, strict=True):
-                    if first == 0:
-                        y[image] = np.moveaxis(value[0], -1, 0)
-                if not alone:
-                    self.meet(thread)
-        except BaseException:
-            self.broken = True
-            raise
+        if self.failure:
+            raise RuntimeError("another thread has failed") from self.failure
 
 
 class Engine:
@@ -221,37 +209,47 @@ class Engine:
                 raise
 
     def compute(self, inputs: list[Array], weights: Weights) -> list[Array]:
-        """Divide the images among the threads, and the left over ones by rows."""
-        outputs: list[Array] = []
+        """Let each thread compute images of its own, and all together what is left."""
         count = len(inputs[0])
-        even = count - count % self.threads
-        for images, at_once in ((range(even), self.threads), (range(even, count), 1)):
-            if not images and (outputs or count):
-                continue
-            if at_once not in self.plans:
-                arguments = (inputs, weights, self.threads, at_once)
-                self.plans[at_once] = planned(self.network, *arguments)
-            plan = self.plans[at_once]
-            for value in plan.ports[0][1] if not outputs else ():
-                shape = np.moveaxis(value[0], -1, 0).shape
-                outputs.append(np.empty((count, *shape), value.dtype))
-            work = partial(plan.work, inputs, outputs, images)
-            others = [self.pool.submit(work, i) for i in range(1, self.threads)]
-            work(0)
-            for other in others:
-                other.result()
+        each = count // self.threads if self.threads > 1 else 0
+        single = range(self.threads if each else 0)
+        plans = [self.plan(inputs, weights, i + 1) for i in single]
+        if count > each * self.threads or not plans:
+            plans.append(self.plan(inputs, weights, 0))
+        shapes = [np.moveaxis(y[0], -1, 0).shape for y in plans[0].outputs]
+        kinds = [y.dtype for y in plans[0].outputs]
+        outputs = [np.empty((count, *s), k) for s, k in zip(shapes, kinds, strict=True)]
+
+        def compute(plan: Plan, images: range) -> None:
+            for image in images:
+                plan.run(inputs, image, self.pool)
+                for output, y in zip(outputs, plan.outputs, strict=True):
+                    output[image] = np.moveaxis(y[0], -1, 0)
+
+        parts = [range(i * each, (i + 1) * each) for i in single]
+        jobs = [(compute, *job) for job in zip(plans, parts, strict=False)]
+        others = [self.pool.submit(*job) for job in jobs[1:]]
+        for job in jobs[:1]:
+            compute(*job[1:])
+        for other in others:
+            other.result()
+        compute(plans[-1], range(each * self.threads, count))
         return outputs
 
-
-def planned(network: Callable[..., Any], inputs: list[Array], *rest: Any) -> Plan:
-    """A plan; ValueError where the network cannot take inputs of their size."""
-    try:
-        return Plan(network, inputs, *rest)
-    except (ValueError, IndexError, ZeroDivisionError) as error:
-        sizes = ", ".join(str(x.shape) for x in inputs)
-        raise ValueError(
-            f"the network cannot take inputs of {sizes}: {error}"
-        ) from error
+    def plan(self, inputs: list[Array], weights: Weights, number: int) -> Plan:
+        """Plan 0 is for all threads together, the others for one thread each."""
+        if number not in self.plans:
+            made = next(iter(self.plans.values())).made if self.plans else {}
+            threads = 1 if number else self.threads
+            try:
+                plan = Plan(self.network, inputs, weights, threads, made)
+            except (ValueError, IndexError, ZeroDivisionError) as error:
+                sizes = ", ".join(str(x.shape) for x in inputs)
+                raise ValueError(
+                    f"no network for inputs of {sizes}: {error}"
+                ) from error
+            self.plans[number] = plan
+        return self.plans[number]
 
 
 @contextmanager

@@ -64,8 +64,9 @@ def product(
             p.call(thread, np.matmul, a, w[:, i:j], out=b[:, i:j])
         else:
             p.call(thread, np.matmul, a[i:j], w, out=b[i:j])
-    if not raw:
-        p.step([y] if wide else [], [y])
+            finish(p, thread, b[i:j], *([] if raw else [name]), **end)
+    if wide and not raw:
+        p.step([y], [y])
         for thread, i, j in p.shares(len(a)):
             finish(p, thread, b[i:j], name, **end)
     return y
@@ -280,8 +281,10 @@ def max_pool(
     **end: Any,
 ) -> Array:
     """The largest of each window."""
-    y = pool(p, np.maximum, -np.inf, at, x, kernel, stride, pads, dilation, ceil)
+    y = pooled(p, at, x, kernel, stride, pads, dilation, ceil)
     for thread, i, j in p.shares(y.shape[1]):
+        window = (np.maximum, -np.inf, kernel, stride, pads, dilation)
+        pool(p, thread, x[0], y[0], range(i, j), *window)
         finish(p, thread, pixels(y[:, i:j]), *p.names(x), **end)
     return y
 
@@ -297,7 +300,7 @@ def avg_pool(
     count_include_pad: bool = True,
 ) -> Array:
     """The mean of each window; what hangs over the end of the padded input is no part."""
-    y = pool(p, np.add, 0.0, at, x, kernel, stride, pads, (1, 1), ceil)
+    y = pooled(p, at, x, kernel, stride, pads, (1, 1), ceil)
     counts = []
     for axis, places in enumerate(y.shape[1:3]):
         first = np.arange(places) * stride[axis] - pads[2 * axis]
@@ -309,14 +312,14 @@ def avg_pool(
         counts.append(end - first)
     divisor = (counts[0][:, None] * counts[1])[:, :, None].astype(p.kind)
     for thread, i, j in p.shares(y.shape[1]):
+        window = (np.add, 0.0, kernel, stride, pads, (1, 1))
+        pool(p, thread, x[0], y[0], range(i, j), *window)
         p.call(thread, np.divide, y[0, i:j], divisor[i:j], out=y[0, i:j])
     return y
 
 
-def pool(
+def pooled(
     p: Plan,
-    combine: np.ufunc,
-    empty: float,
     at: At,
     x: Array,
     kernel: tuple[int, int],
@@ -325,38 +328,49 @@ def pool(
     dilation: tuple[int, int],
     ceil: bool,
 ) -> Array:
-    """Combine the elements of each window: down the columns, then along the rows."""
-    h, w = (
-        windows(size, d * (k - 1) + 1, s, *around, ceil)
-        for size, k, s, d, around in zip(
-            x.shape[1:3], kernel, stride, dilation, (pads[:2], pads[2:]), strict=True
-        )
-    )
+    """The array for the result of a pooling."""
+    spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    h = windows(x.shape[1], spans[0], stride[0], *pads[:2], ceil)
+    w = windows(x.shape[2], spans[1], stride[1], *pads[2:], ceil)
     y = p.value(at, 1, h, w, x.shape[3])
     p.step([x], [y])
-    rows = max(1, 2**16 // x[0, 0].size)
-    for thread, i, j in p.shares(h):
-        for top in range(i, j, rows):
-            r = min(rows, j - top)
-            (columns,) = p.scratch(thread, (r, *x.shape[2:]))
-            start, out = top * stride[0] - pads[0], y[0, top : top + r]
-            for a, b, start, k in (
-                (x[0], columns, top * stride[0] - pads[0], 0),
-                (columns.swapaxes(0, 1), out.swapaxes(0, 1), -pads[2], 1),
-            ):
-                places = range(start, start + kernel[k] * dilation[k], dilation[k])
-                views = seen_inside(a, len(b), places, stride[k])
-                whole = [view for span, view in views if len(b) == len(span)]
-                if len(whole) > 1:
-                    p.call(thread, combine, whole[0], whole[1], out=b)
-                elif whole:
-                    p.call(thread, np.copyto, b, whole[0])
-                else:
-                    p.call(thread, b.fill, empty)
-                for span, view in views[min(2, len(whole)) :]:
-                    part = b[span.start : span.stop]
-                    p.call(thread, combine, part, view, out=part)
     return y
+
+
+def pool(
+    p: Plan,
+    thread: int,
+    x: Array,
+    y: Array,
+    rows: range,
+    combine: np.ufunc,
+    empty: float,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    pads: tuple[int, int, int, int],
+    dilation: tuple[int, int],
+) -> None:
+    """Combine the elements of windows (H, W, C): down the columns, then along rows."""
+    most = max(1, 2**16 // x[0].size)
+    for top in rows[::most]:
+        out = y[top : min(top + most, rows.stop)]
+        (columns,) = p.scratch(thread, (len(out), *x.shape[1:]))
+        for a, b, start, k in (
+            (x, columns, top * stride[0] - pads[0], 0),
+            (columns.swapaxes(0, 1), out.swapaxes(0, 1), -pads[2], 1),
+        ):
+            places = range(start, start + kernel[k] * dilation[k], dilation[k])
+            views = seen_inside(a, len(b), places, stride[k])
+            whole = [view for span, view in views if len(b) == len(span)]
+            if len(whole) > 1:
+                p.call(thread, combine, whole[0], whole[1], out=b)
+            elif whole:
+                p.call(thread, np.copyto, b, whole[0])
+            else:
+                p.call(thread, b.fill, empty)
+            for span, view in views[min(2, len(whole)) :]:
+                part = b[span.start : span.stop]
+                p.call(thread, combine, part, view, out=part)
 
 
 def seen_inside(
