@@ -49,8 +49,8 @@ class Upsample(Op):
                 "align_corners says nothing about `mode: nearest`",
                 "align_corners",
             )
-        changes = any(n != m and m > 1 for n, m in zip(size, (height, width), strict=True))
-        if self.mode == "bilinear" and self.align_corners is None and changes:
+        open_ = any(_alignment_matters(m, n) for m, n in zip((height, width), size, strict=True))
+        if self.mode == "bilinear" and self.align_corners is None and open_:
             raise ShapeError(
                 "ambiguous-alignment",
                 f"upsample from {height}x{width} to {text(size)} must say whether corners or "
@@ -64,6 +64,12 @@ class Upsample(Op):
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         channels, _, _ = spatial(inputs[0], "upsample")
         return ((channels, *(self.size or ())),)
+
+
+def _alignment_matters(length: int, wanted: int) -> bool:
+    """Whether rows come from other places with corners than with edges on each other."""
+    # From 2 to 3, both take the first, the middle and the last.
+    return length != wanted and length > 1 and (length, wanted) != (2, 3)
 
 
 @op("maxunpool")
