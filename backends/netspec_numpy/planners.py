@@ -184,5 +184,3 @@ def fold(stage: Stage, step: Step) -> Source | None:
     eps: Keywords = {} if op.eps == 1e-5 else {"eps": repr(float(op.eps))}
     names = (quoted(stage.layer.path), quoted(stage.norm.path))
     return call(step.kernel("fold"), "p", *names, **eps)
-
-

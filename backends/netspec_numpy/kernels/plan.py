@@ -26,8 +26,8 @@ from netspec_numpy.kernels.arrays import Array, At, Weights
 class Plan:
     """The NumPy calls that a network comes to, for inputs of certain shapes.
 
-    A value lies in a slot of the arena: `at` is its number, or that of a concat with its
-    channels and the first of them that is meant. The network runs twice here, first
+    A value lies in a slot of the arena: `at` is its number, or that of a concat with
+    its channels and the first of them that is meant. The network runs twice here, first
     without memory, to find out how much it needs. `phases` follow one another; each has
     tasks that the threads share, for each thread the calls that it would make.
     """
@@ -47,6 +47,7 @@ class Plan:
         self.failure: BaseException | None = None
         for _ in range(2):
             self.weights, self.made = dict(weights), dict(made)
+            self.norms: dict[str, tuple[Array, Array]] = {}
             self.phases: list[list[Any]] = []
             self.read: list[Array] = []
             self.written: list[Array] = []
@@ -71,27 +72,46 @@ class Plan:
             strides = [kind.itemsize * prod(shape[i + 1 :]) for i in range(len(shape))]
             return as_strided(np.zeros(1, kind), shape, strides)
         start = self.starts[key]
-        return self.memory[start : start + size].view(kind).reshape(shape)
+        array: Array = self.memory[start : start + size].view(kind).reshape(shape)
+        return array
 
     def value(
         self, at: At, *shape: int, kind: Any = None, names: Sequence[str] = ()
     ) -> Array:
         """An array in a slot; `names` are those whose biases are still to be added."""
         slot, channels, first = at if isinstance(at, tuple) else (at, shape[-1], 0)
-        part = self.room(slot, (*shape[:-1], channels), kind)
-        part = part[..., first : first + shape[-1]]
+        whole = self.room(slot, (*shape[:-1], channels), kind)
+        part: Array = whole[..., first : first + shape[-1]]
         self.raw.append((part, list(names)))
         return part
 
     def names(self, x: Array) -> list[str]:
         """The layers whose biases are still to be added."""
-        return next(names for array, names in self.raw[::-1] if array is x)
+        return [n for array, names in self.raw if array is x for n in names]
 
     def scratch(self, thread: int, *shapes: Sequence[int]) -> list[Array]:
         """Arrays that a thread may use until it asks for others."""
         ends = np.cumsum([-(-prod(shape) // 16) * 16 for shape in shapes])
-        parts = np.split(self.room(("scratch", thread), (int(ends[-1]),)), ends)
+        whole = self.room(("scratch", thread), (int(ends[-1]),))
+        parts: list[Array] = np.split(whole, ends)
         return [a[: prod(s)].reshape(s) for a, s in zip(parts, shapes, strict=False)]
+
+    def weight(self, name: str) -> Array:
+        """The weights of a layer, with the batch norm after it."""
+        weight = self.weights[f"{name}.weight"]
+        if name not in self.norms:
+            return weight
+        factor = self.norms[name][0].reshape(-1, *[1] * (weight.ndim - 1))
+        folded: Array = np.multiply(weight, factor, dtype=self.kind)
+        return folded
+
+    def bias(self, name: str) -> Array | None:
+        """The bias of a layer, with the batch norm after it; None if it has neither."""
+        bias = self.weights.get(f"{name}.bias")
+        if name not in self.norms:
+            return bias
+        factor, shift = self.norms[name]
+        return np.add(shift, 0.0 if bias is None else bias * factor)
 
     def once(self, key: Any, make: Callable[[], Any]) -> Array:
         """An array that is made when the plan is."""
@@ -103,7 +123,7 @@ class Plan:
         return self.made[key]
 
     def step(self, reads: Sequence[Array], writes: Sequence[Array]) -> None:
-        """Begin a step: a new phase where it needs what the running one has still to do."""
+        """Begin a step: a new phase where it needs what the last one has yet to do."""
         pairs = [(a, b) for a in reads for b in self.written]
         pairs += [(a, b) for a in writes for b in self.read]
         if not self.phases or any(np.may_share_memory(a, b) for a, b in pairs):
@@ -227,10 +247,10 @@ class Engine:
                     output[image] = np.moveaxis(y[0], -1, 0)
 
         parts = [range(i * each, (i + 1) * each) for i in single]
-        jobs = [(compute, *job) for job in zip(plans, parts, strict=False)]
-        others = [self.pool.submit(*job) for job in jobs[1:]]
+        jobs = [partial(compute, *job) for job in zip(plans, parts, strict=False)]
+        others = [self.pool.submit(job) for job in jobs[1:]]
         for job in jobs[:1]:
-            compute(*job[1:])
+            job()
         for other in others:
             other.result()
         compute(plans[-1], range(each * self.threads, count))
@@ -255,20 +275,29 @@ class Engine:
 @contextmanager
 def one_blas_thread() -> Iterator[bool]:
     """Let NumPy's OpenBLAS use one thread; False where its threads are out of reach."""
+    ask, tell = openblas()
+    before = ask()
+    if before > 1:  # else another thread of the program has seen to it
+        tell(1)
+    try:
+        yield before > 0
+    finally:
+        if before > 1:
+            tell(before)
+
+
+def openblas() -> tuple[Callable[[], int], Callable[[int], Any]]:
+    """Functions that get and set the number of OpenBLAS's threads; 0 is unknown."""
     names = ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath")
     module = next(sys.modules[name] for name in names if name in sys.modules)
     library = ctypes.CDLL(module.__file__)
-    forms = [
-        f"{a}openblas_%s_num_threads{b}" for a in ("scipy_", "") for b in ("64_", "")
-    ]
-    form = next((form for form in forms if hasattr(library, form % "set")), None)
-    if form is None:
-        yield False
-        return
-    before = getattr(library, form % "get")()
-    tell = getattr(library, form % "set")
-    tell(1)
-    try:
-        yield True
-    finally:
-        tell(before)
+    for form in (
+        "scipy_openblas_%s64_",
+        "openblas_%s64_",
+        "scipy_openblas_%s",
+        "openblas_%s",
+    ):
+        if hasattr(library, form % "set_num_threads"):
+            ask = getattr(library, form % "get_num_threads")
+            return ask, getattr(library, form % "set_num_threads")
+    return lambda: 0, lambda count: None

@@ -24,11 +24,11 @@ from netspec_numpy.kernels.windows import windows
 def finish(
     p: Plan, thread: int, y: Array, *names: str, relu: bool = False, top: float = 0
 ) -> None:
-    """Add the biases of layers to pixels (P, C), then cut off below 0 and above `top`."""
+    """Add the biases of layers to pixels (P, C); cut off below 0 and above `top`."""
     # NumPy is fast on long rows: several pixels are put together.
     long = max(1, 2048 // y.shape[1]) if y.flags.c_contiguous else 1
     whole = len(y) // long * long
-    biases = [p.weights[f"{n}.bias"] for n in names if f"{n}.bias" in p.weights]
+    biases = [b for b in map(p.bias, names) if b is not None]
     for piece in (y[:whole].reshape(-1, long * y.shape[1]), y[whole:].reshape(1, -1)):
         width = piece.shape[1]
         if biases and piece.size:
@@ -51,7 +51,7 @@ def product(
     p: Plan, at: At, x: Array, name: str, raw: bool = False, **end: Any
 ) -> Array:
     """A 1x1 convolution or linear layer: one matrix product over all pixels."""
-    weight = p.weights[f"{name}.weight"]
+    weight = p.weight(name)
     if x.shape[-1] != weight.shape[1]:
         raise ValueError(f"{name} takes {weight.shape[1]} elements, not {x.shape[-1]}")
     w = p.once(name, lambda: weight.reshape(len(weight), -1).T)
@@ -87,7 +87,7 @@ def winograd(
     their values at 0, 1, -1, 2 and infinity. Some rows of tiles and some filters are
     computed at once, so that all stays in the cache.
     """
-    weight = p.weights[f"{name}.weight"]
+    weight = p.weight(name)
     filters, channels = weight.shape[:2]
     before = [[2, -1, -2, 1, 0], [0, 2, 1, -1, 0], [0, -2, 3, -1, 0]]
     before += [[0, -1, 0, 1, 0], [0, 2, -1, -2, 1]]
@@ -95,14 +95,10 @@ def winograd(
     after = [[1, 1, 1, 1, 0], [0, 1, -1, 2, 0], [0, 1, 1, 4, 1]]
     first = p.once("before", lambda: np.kron(before, before))
     last = p.once("after", lambda: np.kron(after, after))
-    blocks = range(0, filters, 128)
-
-    def transformed() -> Array:
-        u = np.einsum("ai,bj,fcij->abcf", inner, inner, weight, optimize=True)
-        u = u.reshape(25, channels, filters)
-        return np.concatenate([u[:, :, f : f + 128].ravel() for f in blocks])
-
-    u = p.once(name, transformed)
+    blocks = {
+        f: p.once((name, f), partial(transform, inner, weight[f : f + 128]))
+        for f in range(0, filters, 128)
+    }
     height = x.shape[1] + pads[0] + pads[1] - 2
     width = x.shape[2] + pads[2] + pads[3] - 2
     y = p.value(at, 1, height, width, filters, names=[name] if raw else [])
@@ -125,10 +121,8 @@ def winograd(
             tiles = d.reshape(5, 5, r, across, channels)
             p.call(thread, np.copyto, tiles, tiled(image, tiles.shape))
             by_parts(p, thread, first, d, v)
-            for f in blocks:
-                size = min(128, filters - f)
-                block = u[25 * channels * f :][: 25 * channels * size]
-                block = block.reshape(25, channels, size)
+            for f, block in blocks.items():
+                size = block.shape[2]
                 values = m[: 25 * n * size].reshape(25, n, size)
                 p.call(thread, np.matmul, v, block, out=values)
                 tiles = out[: 9 * n * size].reshape(3, 3, r, across, size)
@@ -143,6 +137,12 @@ def winograd(
         if not raw:
             finish(p, thread, pixels(y[:, 3 * i : 3 * j]), name, **end)
     return y
+
+
+def transform(inner: Array, weight: Array) -> Array:
+    """Filters (F, C, 3, 3) as (25, C, F), their values at pairs of points."""
+    u: Array = np.einsum("ai,bj,fcij->abcf", inner, inner, weight, optimize=True)
+    return u.reshape(25, *u.shape[2:])
 
 
 def fill(
@@ -165,7 +165,7 @@ def tiled(x: Array, shape: tuple[int, ...]) -> Array:
 
 
 def by_parts(p: Plan, thread: int, matrix: Array, x: Array, y: Array) -> None:
-    """Multiply a small matrix by (K, tiles, C), so few tiles at once that BLAS is fast."""
+    """Multiply a small matrix by (K, tiles, C), by so few tiles that BLAS is fast."""
     _, tiles, channels = x.shape
     most = max(1, 1_000_000 // (matrix.size * channels))
     size = max(n for n in range(1, min(tiles, most) + 1) if tiles % n == 0)
@@ -186,7 +186,7 @@ def convolve(
     **end: Any,
 ) -> Array:
     """A convolution: what the filters see in some rows is gathered, then multiplied."""
-    weight = p.weights[f"{name}.weight"]
+    weight = p.weight(name)
     filters, channels, kh, kw = weight.shape
     h = windows(x.shape[1], dilation[0] * (kh - 1) + 1, stride[0], *pads[:2], False)
     w = windows(x.shape[2], dilation[1] * (kw - 1) + 1, stride[1], *pads[2:], False)
@@ -212,8 +212,8 @@ def convolve(
             else:
                 image = x[0, start:]
             a, b, c = image.strides
-            steps = (c * channels, a * stride[0], b * stride[1])
-            steps += (a * dilation[0], b * dilation[1], c)
+            steps = [c * channels, a * stride[0], b * stride[1]]
+            steps += [a * dilation[0], b * dilation[1], c]
             p.call(thread, np.copyto, patches, as_strided(image, patches.shape, steps))
             out = pixels(y[:, top : top + r]).reshape(r * w, groups, -1)
             patches = patches.reshape(groups, r * w, -1)
@@ -235,7 +235,7 @@ def convolve_depthwise(
     **end: Any,
 ) -> Array:
     """A convolution of each channel with a filter of its own."""
-    weight = p.weights[f"{name}.weight"]
+    weight = p.weight(name)
     filters, _, kh, kw = weight.shape
     h = windows(x.shape[1], dilation[0] * (kh - 1) + 1, stride[0], *pads[:2], False)
     w = windows(x.shape[2], dilation[1] * (kw - 1) + 1, stride[1], *pads[2:], False)
@@ -299,7 +299,7 @@ def avg_pool(
     ceil: bool = False,
     count_include_pad: bool = True,
 ) -> Array:
-    """The mean of each window; what hangs over the end of the padded input is no part."""
+    """The mean of each window, without what hangs over the end of the padded input."""
     y = pooled(p, at, x, kernel, stride, pads, (1, 1), ceil)
     counts = []
     for axis, places in enumerate(y.shape[1:3]):
@@ -376,7 +376,7 @@ def pool(
 def seen_inside(
     x: Array, count: int, places: range, stride: int
 ) -> list[tuple[range, Array]]:
-    """For each place, which k < `count` have a place + k * stride inside, and those rows.
+    """For each place, which k < `count` have place + k * stride inside, and those rows.
 
     The places with the most of them come first.
     """
@@ -464,11 +464,7 @@ def norm(p: Plan, name: str, eps: float) -> tuple[Array, Array]:
 
 def fold(p: Plan, name: str, after: str, eps: float = 1e-5) -> None:
     """Multiply a batch norm into the weights of the layer before it."""
-    factor, shift = norm(p, after, eps)
-    weight = p.weights[f"{name}.weight"]
-    shape = (-1, *[1] * (weight.ndim - 1))
-    p.weights[f"{name}.weight"] = weight * factor.reshape(shape)
-    p.weights[f"{name}.bias"] = p.weights.get(f"{name}.bias", 0.0) * factor + shift
+    p.norms[name] = norm(p, after, eps)
 
 
 def plain(p: Plan, at: At | list[At], function: Callable[..., Any], *xs: Array) -> Any:
@@ -476,10 +472,10 @@ def plain(p: Plan, at: At | list[At], function: Callable[..., Any], *xs: Array) 
     views = [x.transpose(0, 3, 1, 2) if x.ndim == 4 else x for x in xs]
     found = function(*(np.zeros(v.shape, v.dtype) for v in views))
     several = isinstance(at, list)
+    slots = at if isinstance(at, list) else [at]
     results = []
-    for slot, y in zip(at, found) if isinstance(at, list) else [(at, found)]:
-        last = np.moveaxis(y, 1, -1)
-        results.append(p.value(slot, *last.shape, kind=y.dtype))
+    for slot, y in zip(slots, found if several else [found], strict=True):
+        results.append(p.value(slot, *np.moveaxis(y, 1, -1).shape, kind=y.dtype))
     p.step(xs, results)
 
     def compute() -> None:
