@@ -26,7 +26,7 @@ FORBIDDEN = {
     "netspec/backend.py": r"(elaborate|driver|cli|commands|api|weights|verify).*",
     "netspec/elaborate/": r"(driver|cli|commands|api|backend|passes|weights).*",
     "netspec/driver.py": r"(cli|commands|api|backend|weights).*",
-    "backends/": r"(?!ir|ops|backend|naming|layout|outline|picture|symbolic).*",
+    "backends/": r"(?!ir|ops|passes|backend|naming|layout|outline|picture|symbolic).*",
 }
 FRAMEWORKS = {"torch", "numpy", "PIL", "jinja2", "safetensors"}
 NEED_NUMPY = {"netspec/classify.py", "netspec/verify.py"}

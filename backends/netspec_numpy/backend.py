@@ -115,10 +115,8 @@ class _File:
             fills=_fills(self.net),
             name=self.class_name,
             doc="\n".join(docstring(self._doc(), 4)),
-            arguments=[names.identifier(name) for name in inputs],
-            sizes=tuple(tuple(int(d) for d in v.shape) for v in self.net.body.inputs),
-            single=len(self.net.body.outputs) == 1,
-            fixed=self._fixed(),
+            engine=self._engine(),
+            call="\n".join(self._call([names.identifier(name) for name in inputs])),
             preprocess=prepared,
             height=height,
             width=width,
@@ -136,6 +134,25 @@ class _File:
         inputs = ", ".join(_batch(v.shape) for v in self.net.body.inputs)
         outputs = ", ".join(_batch(v.shape) for v in self.net.body.outputs)
         return f"{inputs} to {outputs}; {self.net.params:,} parameters."
+
+    def _engine(self) -> str:
+        """The statement that makes a model's engine."""
+        sizes = tuple(tuple(int(d) for d in v.shape) for v in self.net.body.inputs)
+        fixed = self._fixed()
+        why = [f'"{fixed}"'] if fixed else []
+        made = call("Engine", "network", str(sizes), "threads", *why)
+        return "\n".join(statement("self.engine = ", made, 8))
+
+    def _call(self, inputs: list[str]) -> list[str]:
+        """The method that computes."""
+        single = len(self.net.body.outputs) == 1
+        result = "Array" if single else "tuple[Array, ...]"
+        args = ["self", *(f"{name}: Array" for name in inputs)]
+        doc = "In float32, or in float64 if inputs are; ValueError for a wrong shape."
+        run = call("self.engine.run", "self.weights", *inputs)
+        source = Call(run.head, run.args, tail="[0]") if single else call("tuple", run)
+        body = statement("return ", source, 8)
+        return [*_def("__call__", args, result, 4), *docstring(doc, 8), *body]
 
     def _fixed(self) -> str:
         """Why inputs of other heights and widths are refused, or nothing."""

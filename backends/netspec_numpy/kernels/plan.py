@@ -111,7 +111,8 @@ class Plan:
         if name not in self.norms:
             return bias
         factor, shift = self.norms[name]
-        return np.add(shift, 0.0 if bias is None else bias * factor)
+        folded: Array = shift if bias is None else bias * factor + shift
+        return folded
 
     def once(self, key: Any, make: Callable[[], Any]) -> Array:
         """An array that is made when the plan is."""
@@ -120,7 +121,8 @@ class Plan:
             self.made[key] = self.room(key, array.shape)
             if self.memory is not None:
                 self.made[key][...] = array
-        return self.made[key]
+        made: Array = self.made[key]
+        return made
 
     def step(self, reads: Sequence[Array], writes: Sequence[Array]) -> None:
         """Begin a step: a new phase where it needs what the last one has yet to do."""
@@ -217,7 +219,8 @@ class Engine:
             free = len(shape) == 3 == x.ndim - 1 and not self.fixed
             given = (*x.shape[1:2], *shape[1:]) if free else x.shape[1:]
             if given != shape or len(x) != len(inputs[0]):
-                raise ValueError(f"inputs are N x {shape}, not {x.shape}{self.fixed}")
+                why = f": {self.fixed}" if self.fixed else ""
+                raise ValueError(f"inputs are N x {shape}, not {x.shape}{why}")
         with self.lock, one_blas_thread():
             state = [double, *(x.shape[1:] for x in inputs), *map(id, weights.values())]
             if state != self.planned_for:
