@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +13,11 @@ from netspec.elaborate import elaborate
 from netspec.evaluate import Evaluator, Fault, Scope
 from netspec.ir import Net
 from netspec.passes import PIPELINE
-from netspec.program import load, read_source
+from netspec.program import Program, load, read_source
 from netspec.resolve import resolve
 from netspec.resources import folder
-from netspec.source import Source
+from netspec.room import room_to_work
+from netspec.source import Source, plain
 from netspec.suggest import did_you_mean
 from netspec.symbolic import Num
 from netspec.syntax import Let
@@ -29,15 +28,24 @@ def bundled() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder("specs").glob("*.net"))}
 
 
+STDIN = "<stdin>"
+"""What diagnostics call standard input."""
+
+
+def read_stdin(diagnostics: Diagnostics) -> str | None:
+    """Standard input as it is; None, and a diagnostic, where it is no text."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except ValueError:
+        diagnostics.add(Diagnostic("unreadable-file", "standard input is not UTF-8 text"))
+        return None
+
+
 def find(spec: str, diagnostics: Diagnostics) -> tuple[Source, Path] | None:
     """The text of a spec and the folder of its imports: `-`, a path, or a bundled name."""
     if spec == "-":
-        try:
-            text = sys.stdin.buffer.read().decode("utf-8-sig")
-        except ValueError:
-            diagnostics.add(Diagnostic("unreadable-file", "standard input is not UTF-8 text"))
-            return None
-        return Source("<stdin>", text.replace("\r\n", "\n").replace("\r", "\n")), Path()
+        text = read_stdin(diagnostics)
+        return None if text is None else (Source(STDIN, plain(text)), Path())
     path = Path(spec)
     named = bundled()
     if spec in named:
@@ -65,17 +73,32 @@ def check(
     parameters: Python numbers, bools, strings and lists, or text of the language as `Setting`.
     A file of modules only is fine unless `needs_net`; it gives None.
     """
-    with _room_to_work():
+    program = prepare(source, base, diagnostics)
+    if program is None:
+        return None
+    if program.net is None:
+        if needs_net:
+            diagnostics.add(Diagnostic("no-net", f"{source.name} has no net"))
+        return None
+    return build(program, _constants(settings, diagnostics), diagnostics)
+
+
+def prepare(source: Source, base: Path | None, diagnostics: Diagnostics) -> Program | None:
+    """A text and its imports, parsed, their names looked up; None where the text has errors."""
+    with room_to_work():
         program = load(source, base, diagnostics)
-        if program is None:
-            return None
-        resolve(program, diagnostics)
-        if program.net is None:
-            if needs_net:
-                message = f"{source.name} has no net"
-                diagnostics.add(Diagnostic("no-net", message))
-            return None
-        constants = _constants(settings, diagnostics)
+        if program is not None:
+            resolve(program, diagnostics)
+        return program
+
+
+def build(program: Program, constants: Mapping[str, Any], diagnostics: Diagnostics) -> Net | None:
+    """The net of a program for some values of its parameters; None where it has errors.
+
+    `constants` are constants of the language, as `parsed` gives them. A program can be built any
+    number of times.
+    """
+    with room_to_work():
         net = elaborate(program, constants, diagnostics)
         if net is not None:
             for apply in PIPELINE:
@@ -90,13 +113,15 @@ class Setting(str):
 def _constants(settings: Mapping[str, Any], diagnostics: Diagnostics) -> dict[str, Any]:
     constants = {}
     for name, value in settings.items():
-        constant = _parsed(name, value, diagnostics) if isinstance(value, Setting) else _own(value)
+        constant = (
+            parsed(name, value, diagnostics) if isinstance(value, Setting) else constant_of(value)
+        )
         if constant is not None or value == "none" or value is None:
             constants[name] = constant
     return constants
 
 
-def _own(value: Any) -> Any:
+def constant_of(value: Any) -> Any:
     """A Python value as a constant of the language. Raises TypeError."""
     from fractions import Fraction
 
@@ -108,12 +133,15 @@ def _own(value: Any) -> Any:
         # What the number reads like, not what its binary digits come to.
         return Num(Fraction(repr(value)))
     if isinstance(value, list | tuple):
-        return tuple(_own(v) for v in value)
+        return tuple(constant_of(v) for v in value)
     raise TypeError(f"a parameter can't be set to {value!r}")
 
 
-def _parsed(name: str, text: str, diagnostics: Diagnostics) -> Any:
-    """`10`, `50%`, `3x3`, `true` or a bare word as a constant."""
+def parsed(name: str, text: str, diagnostics: Diagnostics) -> Any:
+    """`10`, `50%`, `3x3`, `true` or a bare word as a constant of the language.
+
+    None, and a diagnostic that names the parameter, for what is none.
+    """
     from netspec.parser import parse
 
     source = Source(f"--set {name}", f"module set {{ let value = {text}\n}}")
@@ -130,23 +158,3 @@ def _parsed(name: str, text: str, diagnostics: Diagnostics) -> Any:
     message = f"--set {name}={text} is no constant of the language"
     diagnostics.add(Diagnostic("wrong-type", message))
     return None
-
-
-@contextmanager
-def _room_to_work() -> Iterator[None]:
-    """Python's settings for the while of a check.
-
-    Nesting is bounded by the parser, but deeper than Python's careful default allows. Next to
-    nothing that a check makes is cyclic garbage, and looking for it again and again in a growing
-    tree would cost more than in proportion.
-    """
-    limit = sys.getrecursionlimit()
-    collects = gc.isenabled()
-    sys.setrecursionlimit(max(limit, 30_000))
-    gc.disable()
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(limit)
-        if collects:
-            gc.enable()

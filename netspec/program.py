@@ -9,7 +9,7 @@ from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.ops import OPS
 from netspec.parser import parse
 from netspec.resources import folder
-from netspec.source import Source, Span
+from netspec.source import Source, Span, plain
 from netspec.suggest import did_you_mean
 from netspec.syntax import Definition, Import, Name, String
 
@@ -54,6 +54,9 @@ class Scope:
         entry = self._modules.get(name)
         return entry[1] if entry and entry[0] < before else None
 
+    def modules(self) -> list[Module]:
+        return [module for _, module, _ in self._modules.values()]
+
     def names(self, before: int) -> list[str]:
         return [name for name, (i, _, _) in self._modules.items() if i < before]
 
@@ -84,6 +87,20 @@ class Program:
     net: Module | None
     modules: tuple[Module, ...]
     """The modules that the file itself defines."""
+
+    def texts(self) -> tuple[Source, ...]:
+        """Every text that the net may use: its own, and those of all modules in reach."""
+        found = {id(self.source): self.source}
+        seen: set[int] = set()
+        waiting = [m for m in (self.net, *self.modules) if m is not None]
+        while waiting:
+            module = waiting.pop()
+            if id(module) not in seen:
+                seen.add(id(module))
+                source = module.definition.span.source
+                found.setdefault(id(source), source)
+                waiting += module.scope.modules()
+        return tuple(found.values())
 
 
 def load(source: Source, base: Path | None, diagnostics: Diagnostics) -> Program | None:
@@ -196,7 +213,13 @@ class _Loader:
 
 
 def read_source(path: Path, diagnostics: Diagnostics, at: Span | None = None) -> Source | None:
-    """The text of a file; None, and a diagnostic, where it can't be read."""
+    """A file as a source; None, and a diagnostic, where it can't be read."""
+    text = read_text(path, diagnostics, at)
+    return None if text is None else Source(str(path), plain(text))
+
+
+def read_text(path: Path, diagnostics: Diagnostics, at: Span | None = None) -> str | None:
+    """The text of a file as it is; None, and a diagnostic, where it can't be read."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -204,7 +227,7 @@ def read_source(path: Path, diagnostics: Diagnostics, at: Span | None = None) ->
             message = f"{path} is too large for a spec"
             diagnostics.add(Diagnostic("unreadable-file", message, at))
             return None
-        text = content.decode("utf-8-sig")
+        return content.decode("utf-8")
     except OSError as error:
         message = f"{path} can't be read: {error.strerror or error}"
         diagnostics.add(Diagnostic("unreadable-file", message, at))
@@ -212,4 +235,3 @@ def read_source(path: Path, diagnostics: Diagnostics, at: Span | None = None) ->
     except ValueError:
         diagnostics.add(Diagnostic("unreadable-file", f"{path} is not UTF-8 text", at))
         return None
-    return Source(str(path), text.replace("\r\n", "\n").replace("\r", "\n"))

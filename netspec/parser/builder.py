@@ -52,7 +52,7 @@ from netspec.syntax import (
     Wildcard,
 )
 
-_UNITS = {
+UNITS = {
     "": Fraction(1),
     "%": Fraction(1, 100),
     **{u: Fraction(1000) ** p for p, u in enumerate(("K", "M", "G", "T"), 1)},
@@ -60,6 +60,7 @@ _UNITS = {
     **{u: Fraction(1000) ** p for p, u in enumerate(("KB", "MB", "GB", "TB"), 1)},
     **{u: Fraction(1024) ** p for p, u in enumerate(("KiB", "MiB", "GiB", "TiB"), 1)},
 }
+"""What a unit behind a number multiplies it by."""
 _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 
 
@@ -107,9 +108,12 @@ class Builder(Transformer[Token, Any]):
         params = next((x.items for x in c if isinstance(x, _Group) and x.kind == "params"), ())
         body = next(x.items for x in c if isinstance(x, _Group) and x.kind == "block")
         span = self._span(c)
-        return Definition(kind, c[1], params, body, self._doc(span.line), span)
+        return Definition(kind, c[1], params, body, self._doc(span), span)
 
-    def _doc(self, line: int) -> str:
+    def _doc(self, span: Span) -> str:
+        line, column = self.source.position(span.start)
+        if self.source.line(line)[: column - 1].strip():
+            return ""  # what stands above belongs to what stands in front
         lines: list[str] = []
         while comment := self.docs.get(line - 1 - len(lines)):
             lines.append(comment.text.lstrip("#").strip())
@@ -149,7 +153,7 @@ class Builder(Transformer[Token, Any]):
     def require(self, c: Children) -> Require:
         pattern: Pattern | None = None
         message: String | None = None
-        for before, child in pairwise(c):
+        for before, child in pairwise(c[1:]):
             if isinstance(before, Token) and before.type == "COLON":
                 pattern = child
             elif isinstance(child, String):
@@ -383,17 +387,17 @@ class Builder(Transformer[Token, Any]):
         match = re.fullmatch(r"([\d_]+(?:\.[\d_]+)?(?:[eE][+-]?\d+)?)(.*)", text)
         assert match, "the lexer's NUMBER is of this form"
         digits, unit = match[1].replace("_", ""), match[2]
-        if unit not in _UNITS:
+        if unit not in UNITS:
             self._bad_number(span, unit)
             return Number(Fraction(1), span)
         exponent = re.search(r"[eE]([+-]?\d+)", digits)
         if len(digits) > 60 or (exponent and (len(exponent[1]) > 4 or abs(int(exponent[1])) > 60)):
             self.diagnostics.add(Diagnostic("too-large", "this number is too long", span))
             return Number(Fraction(1), span)
-        return Number(Fraction(digits) * _UNITS[unit], span)
+        return Number(Fraction(digits) * UNITS[unit], span)
 
     def _bad_number(self, span: Span, unit: str) -> None:
-        close = {u.lower(): u for u in _UNITS}.get(unit.lower())
+        close = {u.lower(): u for u in UNITS}.get(unit.lower())
         known = "K, M, G, T, B, KB, MB, GB, TB, KiB, MiB, GiB, TiB and %"
         help_ = f"did you mean `{close}`?" if close else f"the units are {known}"
         if parts := re.findall(r"x([A-Za-z_?]\w*|\d+)", unit):

@@ -182,5 +182,3 @@ def delay_finish(program: Program) -> Program:
 
 PASSES: tuple[Callable[[Program], Program], ...] = (fold_norms, fuse_cuts, delay_finish)
 """What every program goes through, in order."""
-
-

@@ -32,7 +32,12 @@ def normal(*shape: int, seed: int = 0) -> Array:
 
 
 def computed(
-    step: Callable[..., Any], x: Array, *args: Any, weights: Any = None, threads: int = 2, **keys: Any
+    step: Callable[..., Any],
+    x: Array,
+    *args: Any,
+    weights: Any = None,
+    threads: int = 2,
+    **keys: Any,
 ) -> Array:
     """What a step alone makes of (N, C, H, W)."""
     engine = Engine(lambda p, data: [step(p, 1, data, *args, **keys)], [x.shape[1:]], threads)
@@ -139,7 +144,10 @@ def test_convolutions(
 @pytest.mark.parametrize("filters", [1, 3, 300])
 def test_products(shape: tuple[int, ...], filters: int) -> None:
     x = normal(3, *shape)
-    weights = {"c.weight": normal(filters, shape[0], *(1 for _ in shape[1:])), "c.bias": normal(filters)}
+    weights = {
+        "c.weight": normal(filters, shape[0], *(1 for _ in shape[1:])),
+        "c.bias": normal(filters),
+    }
     wanted = np.einsum("nc...,fc->nf...", x, weights["c.weight"].reshape(filters, -1))
     wanted += weights["c.bias"].reshape(-1, *(1 for _ in shape[1:]))
     close(computed(kernels.product, x, "c", weights=weights), wanted, True)
