@@ -6,6 +6,7 @@ import gc
 import threading
 import tracemalloc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ import netspec
 from netspec.backend import get, load_model
 from netspec.passes.algorithms import memory
 from netspec.passes.stages import staged
-from netspec.weights import fresh
+from netspec.weights import fresh, write
 from tests.backends.nets import net_of, of_layers
 
 Array = kernels.Array
@@ -382,3 +383,33 @@ def test_memory_is_as_planned(spec: str) -> None:
     assert peak <= 1.3 * planned.total
     (plan,) = numpy.engine.plans.values()
     assert planned.total == pytest.approx(plan.memory.nbytes, rel=0.05)
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_weights_in_few_bits_are_expanded(single: bool, tmp_path: Path) -> None:
+    numpy, _, net = model(1)
+    x = normal(1, 3, 35, 31).astype(np.float32)
+    weights = dict(numpy.weights)
+    half = {name: array.astype(np.float16) for name, array in weights.items()}
+    write(tmp_path / "half.npz", half)
+    numpy.load(tmp_path / "half.npz")
+    np.testing.assert_array_equal(numpy.weights["f.a.weight"], half["f.a.weight"])
+    small: dict[str, Any] = dict(weights)
+    for name, array in weights.items():
+        if array.ndim == 4:
+            axes = None if single else (1, 2, 3)
+            scale = np.asarray(np.abs(array).max(axis=axes) / 127, np.float32)
+            small[f"{name}.scale"] = scale
+            factors = scale.reshape(-1, 1, 1, 1)
+            small[name] = np.rint(array / factors).astype(np.int8)
+            weights[name] = small[name] * factors
+    write(tmp_path / "small.safetensors", small)
+    numpy.load(tmp_path / "small.safetensors")
+    assert set(numpy.weights) == set(net.tensors)
+    for name, array in weights.items():
+        np.testing.assert_allclose(numpy.weights[name], array, rtol=1e-6)
+    assert np.isfinite(numpy(x)).all()
+    small["f.a.weight.scale"] = np.ones(3, np.float32)
+    write(tmp_path / "small.safetensors", small)
+    with pytest.raises(ValueError, match=r"f.a.weight.scale is no factor"):
+        numpy.load(tmp_path / "small.safetensors")
