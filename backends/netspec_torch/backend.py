@@ -20,6 +20,9 @@ from netspec_torch.support import sources
 from netspec_torch.units import Units, class_text, instances, type_name
 from netspec_torch.writer import Writer
 
+MOST_OPERATORS = 3
+"""Most operators of an expression in terms of the net's parameters: they are written many times."""
+
 _GLOBALS = ("torch", "nn", "F", "np", "math", "self", "Tensor", "Path", "Any", "load_file", "model")
 
 
@@ -115,7 +118,7 @@ class _File:
         }
         block = self.net.body
         while True:
-            writer = Writer(dict(free), arguments, most_operators=1)
+            writer = Writer(dict(free), arguments, MOST_OPERATORS)
             body = class_body([block], [writer], self.units.construct, self.taken, shapes=True)
             if body is None:
                 raise AssertionError("no class for the net")

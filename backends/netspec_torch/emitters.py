@@ -343,7 +343,9 @@ def upsample(op: Upsample, layer: Layer, w: Writer, several: bool) -> Use:
     if any(m % n for n, m in zip(small, large, strict=True)):
         keywords["size"] = f"({large[0]}, {large[1]})"
     else:
-        keywords["scale_factor"] = w.fixed_pair((large[0] // small[0], large[1] // small[1]))
+        # A float, for TorchScript.
+        rows, columns = (w.fixed(float(m // n)) for n, m in zip(small, large, strict=True))
+        keywords["scale_factor"] = rows if rows == columns else f"({rows}, {columns})"
     if op.mode == "bilinear":
         keywords["mode"] = '"bilinear"'
         if op.align_corners:
