@@ -100,7 +100,7 @@ def weighted(op: Conv | Linear, stage: Stage, step: Step) -> Source:
     algorithm = choose(stage)
     args = [step.inputs[0], quoted(stage.layer.path)]
     if isinstance(op, Linear) or algorithm.kind == "product":
-        return _laid(step, "product", *args, **_ending(stage))
+        return _laid(step, "pointwise", *args, **_ending(stage))
     keywords = _window(op)
     if algorithm.kind == "winograd":
         keywords = {} if tuple(op.pads) == (1, 1, 1, 1) else {"pads": str(tuple(op.pads))}

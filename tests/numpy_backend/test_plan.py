@@ -151,16 +151,16 @@ def test_products(shape: tuple[int, ...], filters: int) -> None:
     }
     wanted = np.einsum("nc...,fc->nf...", x, weights["c.weight"].reshape(filters, -1))
     wanted += weights["c.bias"].reshape(-1, *(1 for _ in shape[1:]))
-    close(computed(kernels.product, x, "c", weights=weights), wanted, True)
-    raw = computed(kernels.product, x, "c", weights=weights, raw=True)
+    close(computed(kernels.pointwise, x, "c", weights=weights), wanted, True)
+    raw = computed(kernels.pointwise, x, "c", weights=weights, raw=True)
     close(raw, wanted - weights["c.bias"].reshape(-1, *(1 for _ in shape[1:])), True)
-    top = computed(kernels.product, x, "c", weights=weights, relu=True, top=0.5)
+    top = computed(kernels.pointwise, x, "c", weights=weights, relu=True, top=0.5)
     close(top, np.clip(wanted, 0, 0.5), True)
 
 
 def test_a_product_with_weights_for_something_else_is_refused() -> None:
     with pytest.raises(ValueError, match="c takes 5 elements, not 4"):
-        computed(kernels.product, normal(1, 4), "c", weights={"c.weight": normal(2, 5)})
+        computed(kernels.pointwise, normal(1, 4), "c", weights={"c.weight": normal(2, 5)})
 
 
 @settings(max_examples=60, deadline=None)

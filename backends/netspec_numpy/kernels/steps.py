@@ -47,7 +47,7 @@ def pixels(x: Array) -> Array:
     return as_strided(x, (x[..., 0].size, x.shape[-1]), x.strides[-2:])
 
 
-def product(
+def pointwise(
     p: Plan, at: At, x: Array, name: str, raw: bool = False, **end: Any
 ) -> Array:
     """A 1x1 convolution or linear layer: one matrix product over all pixels."""
@@ -202,9 +202,9 @@ def convolve(
     for thread, i, j in p.shares(h):
         for top in range(i, j, rows):
             r = min(rows, j - top)
-            seen = (r - 1) * stride[0] + dilation[0] * (kh - 1) + 1
+            down = (r - 1) * stride[0] + dilation[0] * (kh - 1) + 1
             across = (w - 1) * stride[1] + dilation[1] * (kw - 1) + 1
-            shapes = (seen, across, x.shape[3]), (groups, r, w, kh, kw, channels)
+            shapes = (down, across, x.shape[3]), (groups, r, w, kh, kw, channels)
             image, patches = p.scratch(thread, *shapes)
             start = top * stride[0] - pads[0]
             if any(pads):
@@ -249,11 +249,11 @@ def convolve_depthwise(
     for thread, i, j in p.shares(h):
         for top in range(i, j, rows):
             r = min(rows, j - top)
-            seen = (r - 1) * stride[0] + dilation[0] * (kh - 1) + 1
+            down = (r - 1) * stride[0] + dilation[0] * (kh - 1) + 1
             across = (w - 1) * stride[1] + dilation[1] * (kw - 1) + 1
             shape = (r, w // long, long * filters)
             image, term, total = p.scratch(
-                thread, (seen, across, filters), shape, shape
+                thread, (down, across, filters), shape, shape
             )
             fill(p, thread, image, x[0], top * stride[0] - pads[0], -pads[2])
             a, b, c = image.strides

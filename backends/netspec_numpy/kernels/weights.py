@@ -39,9 +39,8 @@ def checked(found: Weights, shapes: dict[str, tuple[int, ...]]) -> Weights:
     Integers may have factors beside them: `NAME.scale`, one for all or one a filter.
     """
     found = dict(found)
-    for name in [
-        n for n in found if n not in shapes and n.removesuffix(".scale") in found
-    ]:
+    scales = [n for n in found if n.endswith(".scale") and n not in shapes]
+    for name in [n for n in scales if n.removesuffix(".scale") in found]:
         scale, weight = found.pop(name), found[name.removesuffix(".scale")]
         if scale.size not in (1, len(weight)) or weight.dtype.kind not in "iu":
             raise ValueError(
