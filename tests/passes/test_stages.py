@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 
 import netspec
-from netspec.ir import Value
+from netspec.ir import Net, Value
 from netspec.ops import Concat, Conv, MaxPool, Relu, Relu6
 from netspec.passes.algorithms import choose, memory
 from netspec.passes.arena import Arena, place
@@ -78,12 +81,12 @@ def test_a_finish_is_put_off_only_if_all_parts_agree() -> None:
     assert stages[0].biases, "indices are those of the values without any doubt"
 
 
-NETS = {
+NETS: dict[str, Callable[[], Net]] = {
     "squeezenet1_0": lambda: netspec.load("squeezenet1_0"),
     "complex_bypass": lambda: netspec.load("squeezenet1_0_complex_bypass"),
     "densenet121": lambda: netspec.load("densenet121"),
     "branches": lambda: net_of(BRANCHES),
-    **{k: (lambda k=k: of_layers(*BODIES[k])) for k in ("concat", "add", "split", "unpool_up")},
+    **{k: partial(of_layers, *BODIES[k]) for k in ("concat", "add", "split", "unpool_up")},
 }
 
 
