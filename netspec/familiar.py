@@ -109,14 +109,14 @@ def op_help(name: str) -> tuple[str, ...]:
     plain = _plain(name)
     if plain in _SEVERAL:
         return (_SEVERAL[plain],)
-    return (f"here it is called `{_OPS[plain]}`",) if plain in _OPS else ()
+    return (f"did you mean `{_OPS[plain]}`?",) if plain in _OPS else ()
 
 
 def field_help(name: str, free: Collection[str]) -> tuple[str, ...]:
     """What a field of another tool is here, among the op's fields that are still free."""
     for here in _FIELDS.get(_plain(name), ()):
         if here in free:
-            return (f"here it is called `{here}`",)
+            return (f"did you mean `{here}`?",)
     if name in ("kernel_h", "kernel_w", "stride_h", "stride_w", "pad_h", "pad_w"):
         here = name.split("_")[0]
         return (f"write `{here}: 1x3`, height first",) if here in free else ()

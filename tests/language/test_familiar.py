@@ -16,7 +16,7 @@ def test_help_leads_to_what_exists() -> None:
 
 @pytest.mark.parametrize("name", OPS)
 def test_names_of_ours_lead_nowhere_else(name: str) -> None:
-    assert op_help(name) in ((), (f"here it is called `{name}`",))
+    assert op_help(name) in ((), (f"did you mean `{name}`?",))
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_ops(name: str, here: str) -> None:
 
 
 def test_fields() -> None:
-    assert field_help("kernel_size", ["kernel", "pad"]) == ("here it is called `kernel`",)
-    assert field_help("num_output", ["units", "bias"]) == ("here it is called `units`",)
+    assert field_help("kernel_size", ["kernel", "pad"]) == ("did you mean `kernel`?",)
+    assert field_help("num_output", ["units", "bias"]) == ("did you mean `units`?",)
     assert field_help("kernel_h", ["kernel"]) == ("write `kernel: 1x3`, height first",)
     assert field_help("kernel_size", ["pad"]) == ()
