@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterable, Iterator
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
+from netspec.familiar import field_help, op_help
 from netspec.ops import OPS, attributes
 from netspec.program import Module, Program
+from netspec.resources import folder
 from netspec.source import Span
 from netspec.suggest import did_you_mean, one_of
 from netspec.syntax import (
@@ -98,9 +100,9 @@ def _unknown(call: Call, module: Module, diagnostics: Diagnostics) -> None:
     elif name == module.definition.name.text:
         help_ = ("a net can't be used as a module",)
     else:
-        help_ = did_you_mean(name, [*OPS, *module.visible()])
-        if not help_ and name == "fire":
-            help_ = ("write `import fire` at the top of the file",)
+        help_ = op_help(name) or did_you_mean(name, [*OPS, *module.visible()])
+        if (folder("specs") / "modules" / f"{name}.net").is_file():
+            help_ = (f"write `import {name}` at the top of the file",)
         if not call.fields and call.arguments is None:
             text = call.span.source.text[call.span.end : call.span.end + 80]
             word = next(iter(re.findall(r"\A\s*(\w+)", text)), "")
@@ -129,7 +131,8 @@ def _fields(
                 )
             )
         elif name not in known:
-            help_ = did_you_mean(name, [n for n in names if n not in given])
+            free = [n for n in names if n not in given]
+            help_ = (field_help(name, free) if what == "op" else ()) or did_you_mean(name, free)
             if not help_:
                 help_ = (f"it has {one_of(names)}" if names else "it has none",)
             diagnostics.add(
