@@ -65,6 +65,10 @@ CODES: dict[str, Code] = {
     "unused-parameter": _warning("a module never uses one of its parameters"),
     "unused-layer": _warning("no output depends on a layer"),
     "unused-input": _warning("no output depends on an input of the net"),
+    # files of Caffe
+    "unsupported-layer": _error("a layer of a prototxt has no counterpart in the language"),
+    "ignored-field": _warning("a prototxt says something that has no effect"),
+    "shared-weights": _warning("layers of a prototxt share weights, which a spec can't say"),
     # weight files and pictures
     "bad-weights": _error("a weight file can't be read"),
     "weights-mismatch": _error("the weights are not those of the net"),

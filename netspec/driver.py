@@ -15,7 +15,8 @@ from netspec.elaborate import elaborate
 from netspec.evaluate import Evaluator, Fault, Scope
 from netspec.ir import Net
 from netspec.passes import PIPELINE
-from netspec.program import load, read_source
+from netspec.program import Program, load, program_of, read_source
+from netspec.prototxt import may_be_prototxt
 from netspec.resolve import resolve
 from netspec.resources import folder
 from netspec.source import Source
@@ -66,7 +67,8 @@ def check(
     A file of modules only is fine unless `needs_net`; it gives None.
     """
     with _room_to_work():
-        program = load(source, base, diagnostics)
+        constants = _constants(settings, diagnostics)
+        program, constants = _program(source, base, constants, diagnostics)
         if program is None:
             return None
         resolve(program, diagnostics)
@@ -75,12 +77,25 @@ def check(
                 message = f"{source.name} has no net"
                 diagnostics.add(Diagnostic("no-net", message))
             return None
-        constants = _constants(settings, diagnostics)
         net = elaborate(program, constants, diagnostics)
         if net is not None:
             for apply in PIPELINE:
                 net = apply(net)
         return net
+
+
+def _program(
+    source: Source, base: Path | None, constants: dict[str, Any], diagnostics: Diagnostics
+) -> tuple[Program | None, dict[str, Any]]:
+    """The program of a text, and the constants that are left for its net's parameters."""
+    if not may_be_prototxt(source):
+        return load(source, base, diagnostics), constants
+    # Specs of our own should not wait for this.
+    from netspec import caffe
+
+    reading, left = caffe.reading_of(constants, diagnostics)
+    converted = caffe.read(source, reading, diagnostics)
+    return (program_of(converted.file, base, diagnostics) if converted else None), left
 
 
 class Setting(str):
