@@ -83,11 +83,11 @@ def _origins(
     """Where each input got its shape, and from which attributes."""
     labels = []
     for value in dict.fromkeys(values):
-        node = _shaper(value, makers)
+        node = made_by(value, makers)
         place = node.span if node else places.get(value)
         if place is None or place == primary:
             continue
-        how = _settings(node)
+        how = settings_of(node)
         label = f"{value.name} is {text(value.shape)} from here"
         labels.append(Label(place, label + (f": {how}" if how else "")))
     return tuple(labels)
@@ -102,9 +102,9 @@ def _sizes(values: Sequence[Value], makers: Mapping[Value, Node]) -> tuple[Label
     labels = []
     for value in values:
         node = _sizer(value, makers)
-        if node is not None and node is not _shaper(value, makers):
+        if node is not None and node is not made_by(value, makers):
             before, size = text(node.inputs[0].shape), text(value.shape[1:])
-            label = f"the {size} of {value.name} is from here: {_settings(node)}, on {before}"
+            label = f"the {size} of {value.name} is from here: {settings_of(node)}, on {before}"
             labels.append(Label(node.span, label))
     return tuple(labels)
 
@@ -122,7 +122,7 @@ def _sizer(value: Value, makers: Mapping[Value, Node]) -> Layer | None:
     return None
 
 
-def _shaper(value: Value, makers: Mapping[Value, Node]) -> Node | None:
+def made_by(value: Value, makers: Mapping[Value, Node]) -> Node | None:
     """The layer that gave a value its shape: those that only pass it on are skipped."""
     node = makers.get(value)
     while isinstance(node, Layer) and len(node.inputs) == 1:
@@ -135,7 +135,7 @@ def _shaper(value: Value, makers: Mapping[Value, Node]) -> Node | None:
     return node
 
 
-def _settings(node: Node | None) -> str:
+def settings_of(node: Node | None) -> str:
     """The attributes of a layer that shape its output, as a person would say them."""
     if isinstance(node, Instance):
         return f"an instance of {node.block.module}"
@@ -168,7 +168,7 @@ def _mends(keyword: str, values: Sequence[Value], makers: Mapping[Value, Node]) 
         if len(targets) != 1:
             continue
         target = targets.pop()
-        node = _shaper(value, makers)
+        node = made_by(value, makers)
         if value.shape[1:] != target[1:]:
             node = _sizer(value, makers) or node
         if not isinstance(node, Layer) or len(value.shape) != 3 or len(target) != 3:
@@ -187,7 +187,7 @@ def _mend(keyword: str, node: Layer, shape: Shape, target: Shape) -> str:
     if shape[1:] != target[1:]:
         if channels_matter and shape[0] != target[0]:
             return ""
-        for name, candidate, written in _variants(node.op):
+        for name, candidate, written in variants(node.op):
             try:
                 inputs = [v.shape for v in node.inputs]
                 if candidate.bind(inputs).outputs(inputs)[0][1:] == target[1:]:
@@ -200,7 +200,7 @@ def _mend(keyword: str, node: Layer, shape: Shape, target: Shape) -> str:
     return ""
 
 
-def _variants(op: Op) -> list[tuple[str, Op, str]]:
+def variants(op: Op) -> list[tuple[str, Op, str]]:
     """The op with another pad or stride, the likeliest first."""
     if not isinstance(op, Windowed):
         return []

@@ -22,18 +22,28 @@ class Label:
 
 @dataclass(frozen=True)
 class Frame:
-    """One step of the way into a module: which instance, and where it was made."""
+    """One step of the way into a module: which instance, and where it was made.
+
+    `loops` are the variables of the loops around that place: `i = 3`, the outermost first.
+    """
 
     module: str
     instance: str
     span: Span
+    loops: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        place = f"{self.span.source.name}:{self.span.line}"
+        text = f"in {self.module}, instantiated as {self.instance} at {place}"
+        return ", ".join((text, *self.loops))
 
 
 @dataclass(frozen=True)
 class Diagnostic:
     """One fault: a sentence that stands alone, its place, and what helps.
 
-    `code` is a key of `netspec.codes.CODES`, which also holds its severity.
+    `code` is a key of `netspec.codes.CODES`, which also holds its severity. `loops` and `trail`,
+    outermost first, say how the place was reached, `also` where the same fault recurs.
     """
 
     code: str
@@ -44,10 +54,26 @@ class Diagnostic:
     notes: tuple[str, ...] = ()
     help: tuple[str, ...] = ()
     trail: tuple[Frame, ...] = ()
+    loops: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
 
     @property
     def severity(self) -> Severity:
         return CODES[self.code].severity
+
+    @property
+    def identity(self) -> object:
+        """Equal for the same fault at the same place."""
+        span = self.span
+        # Without a place only the message tells faults apart.
+        place = self.message if span is None else (id(span.source), span.start, span.end)
+        return self.code, place
+
+    @property
+    def way(self) -> tuple[str, ...]:
+        """How the place was reached, a line for each step, from the inside out."""
+        turns = (f"where {', '.join(self.loops)}",) if self.loops else ()
+        return (*turns, *map(str, reversed(self.trail)), *self.also)
 
 
 class SpecError(Exception):
@@ -74,10 +100,7 @@ class Diagnostics:
         self.failed = failed or diagnostic.severity == "error"
         if len(self._found) >= MAX_KEPT and failed == self.failed:
             return
-        span = diagnostic.span
-        # Without a place only the message tells faults apart.
-        place = diagnostic.message if span is None else (id(span.source), span.start, span.end)
-        self._found.setdefault((diagnostic.code, place), diagnostic)
+        self._found.setdefault(diagnostic.identity, diagnostic)
 
     def __iter__(self) -> Iterator[Diagnostic]:
         return iter(self._found.values())

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
-from typing import Any
+from typing import Any, Protocol
 
 from netspec.budget import Budget
-from netspec.diagnostics import Diagnostic
-from netspec.ir import Node, Value
+from netspec.diagnostics import Diagnostic, Label
+from netspec.ir import Block, Instance, Node, Value
 from netspec.ops import text
 from netspec.ops.kinds import describe
 from netspec.source import Span
@@ -65,13 +65,20 @@ def fault(code: str, message: str, span: Span, *help: str, label: str = "") -> F
 
 @dataclass(frozen=True, eq=False)
 class Line:
-    """What a name of a layer stands for: the value of its line and the nodes that make it."""
+    """What a name of a layer stands for: the value of its line and the nodes that make it.
+
+    `name` is a path for what stands inside an instance. `head` is the node that bears the name,
+    None for an input. `nodes` are in order, those in round brackets included. `within` is the
+    block where the line stands if that is not the one at hand.
+    """
 
     name: str
     results: dict[str, Value]
     value: Value
     nodes: tuple[Node, ...]
     span: Span
+    head: Node | None = None
+    within: Block | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,19 @@ class Scope:
         return list(self.names) + (self.outer.all() if self.outer else [])
 
 
-Measure = Callable[[str, Line | None], int]
+class Measure(Protocol):
+    """What `expect` and `prefer` know beyond constants and shapes."""
+
+    def __call__(self, name: str, line: Line | None) -> int:
+        """`params` and the like of a line, or of the block. Raises Fault for a faulty block."""
+
+    def inside(self, line: Line, name: str) -> Line | None:
+        """What bears this name inside the instance that a line is; None if there is none."""
+
+    def names_inside(self, line: Line) -> list[str]: ...
+
+    def note(self, name: str, line: Line | None) -> str:
+        """Where most of a figure comes from; empty where there is nothing to say."""
 
 
 class Evaluator:
@@ -127,6 +146,10 @@ class Evaluator:
     def constant(self, e: Expression) -> Any:
         """A number, bool, string, None or tuple of these. Raises Fault."""
         result = self._evaluate(e)
+        if isinstance(result, Line) and isinstance(e, Variable) and e.name in MEASURES:
+            # A value of the network is no number, so that the measure is meant.
+            if self.measure is not None:
+                return Num(Fraction(self.measure(e.name, None)))
         if isinstance(result, Line):
             raise fault(
                 "wrong-type",
@@ -211,6 +234,20 @@ class Evaluator:
             if known[0] is None:
                 raise Fault(None)
             self.used |= known[0].depends
+            if self.measure is not None and e.name in MEASURES:
+                message = f"`{e.name}` may mean the constant of this name or the measure"
+                raise Fault(
+                    Diagnostic(
+                        "ambiguous-name",
+                        message,
+                        e.span,
+                        others=(Label(known[1], "the constant"),),
+                        help=(
+                            f"for the measure, write `{e.name}()`",
+                            f"for the constant, give it another name: `let value = {e.name}`",
+                        ),
+                    )
+                )
             return known[0].value
         if e.name in self.lines:
             line = self.lines[e.name]
@@ -242,6 +279,9 @@ class Evaluator:
             known = self.scope.find(e.base.name)
             base = self._variable(e.base) if known else None
         elif not isinstance(e.base, Index):
+            inside = self._indexed_inside(e)
+            if inside is not None:
+                return inside
             base = self._evaluate(e.base)
         if base is not None:
             if not isinstance(base, tuple):
@@ -263,6 +303,22 @@ class Evaluator:
         if line is None:
             raise Fault(None)
         return line
+
+    def _indexed_inside(self, e: Index) -> Line | None:
+        """`enc.fire[2]` in a promise: the name fire2 inside enc."""
+        indices: list[Expression] = []
+        base: Expression = e
+        while isinstance(base, Index):
+            indices.append(base.index)
+            base = base.base
+        if self.measure is None or not isinstance(base, Attribute):
+            return None
+        if base.name.text in SHAPE_ATTRIBUTES:
+            return None
+        outer = self._evaluate(base.base)
+        if not isinstance(outer, Line):
+            return None
+        return self._part(outer, Name(self.joined_name(base.name, indices[::-1]), e.span))
 
     def indexed_name(self, e: Expression) -> str:
         """The name that `fire[i - 1]` makes."""
@@ -298,22 +354,46 @@ class Evaluator:
         if not isinstance(base, Line):
             message = f"{describe(base)} has no part called {name}"
             raise fault("wrong-type", message, e.name.span)
-        if name in base.results:
-            return Line(f"{base.name}.{name}", {}, base.results[name], base.nodes, base.span)
         shape = base.value.shape
+        if name not in SHAPE_ATTRIBUTES or name in base.results:
+            return self._part(base, e.name)
         if name == "shape":
             self._depend(*shape)
             return tuple(Num.of(d) for d in shape)
-        if name not in SHAPE_ATTRIBUTES:
-            known = [*SHAPE_ATTRIBUTES, *base.results]
-            message = f"{base.name} has no part called {name}"
-            raise fault("unknown-name", message, e.name.span, *did_you_mean(name, known))
         place = SHAPE_ATTRIBUTES.index(name)
         if place >= len(shape):
             message = f"{base.name} is a plain vector ({text(shape)}) and has no {name}"
             raise fault("wrong-rank", message, e.name.span)
         self._depend(shape[place])
         return Num.of(shape[place])
+
+    def _part(self, base: Line, name: Name) -> Line:
+        """`enc.skip`: a result, or in a promise whatever stands inside an instance."""
+        inside = self.measure.inside(base, name.text) if self.measure else None
+        value = base.results.get(name.text)
+        if value is not None:
+            # The layers are those that make it, as far as they bear its name.
+            nodes, head, within = base.nodes, base.head, base.within
+            if inside is not None:
+                nodes, head, within = inside.nodes, inside.head, inside.within
+            return Line(f"{base.name}.{name.text}", {}, value, nodes, base.span, head, within)
+        if inside is not None:
+            return inside
+        known = [*SHAPE_ATTRIBUTES, *base.results]
+        help_: tuple[str, ...] = ()
+        if self.measure is not None:
+            known += self.measure.names_inside(base)
+        elif isinstance(base.head, Instance) and any(
+            n.line == name.text for n in base.head.block.nodes
+        ):
+            module = base.head.block.module
+            help_ = (
+                f"only expect and prefer look inside {base.name}; "
+                f"for use here, let {module} hand it out: `output ..., {name.text}`",
+            )
+        message = f"{base.name} has no part called {name.text}"
+        help_ = help_ or did_you_mean(name.text, known)
+        raise fault("unknown-name", message, name.span, *help_)
 
     def _depend(self, *numbers: int) -> None:
         for number in numbers:
@@ -397,10 +477,12 @@ class Evaluator:
     def _function(self, e: Function) -> Any:
         name = e.name.text
         if name in MEASURES and self.measure is not None:
-            if len(e.arguments) != 1:
-                message = f"{name}(...) takes the name of one value"
-                raise fault("wrong-arity", message, e.span)
-            return Num(Fraction(self.measure(name, self.line(e.arguments[0]))))
+            if len(e.arguments) > 1:
+                message = f"{name}(...) takes the name of one value, or none for the whole block"
+                parts = " + ".join(f"{name}({a.span.text})" for a in e.arguments[:3])
+                raise fault("wrong-arity", message, e.span, f"a sum is `{parts}`")
+            line = self.line(e.arguments[0]) if e.arguments else None
+            return Num(Fraction(self.measure(name, line)))
         if name not in FUNCTIONS:
             help_ = did_you_mean(name, [*FUNCTIONS, *MEASURES])
             message = f"there is no function {name} for constants"

@@ -16,7 +16,8 @@ from functools import cached_property
 from math import prod
 from typing import Any, Literal
 
-from netspec.ops import Op, Shape, Tensor
+from netspec.conditions import Condition
+from netspec.ops import REQUIRED, Op, Shape, Tensor
 from netspec.source import Span
 from netspec.symbolic import Expr, Symbol
 
@@ -69,12 +70,14 @@ class Argument:
     """A module's parameter in one use: its value there, and the expression that gave it.
 
     `value` is an int, float, str, bool, None or a tuple of these; `expr` is in terms of the
-    parameters of the block in which the instance stands, None for what is not a number.
+    parameters of the block in which the instance stands, None for what is not a number. `default`
+    is what the module has for it, `REQUIRED` if nothing or nothing that always is the same.
     """
 
     name: str
     value: Any
     expr: Expr | None
+    default: Any = REQUIRED
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,12 +105,30 @@ Node = Layer | Instance
 
 
 @dataclass(frozen=True, eq=False)
+class Choice:
+    """An `if` of a module as one block has it: `nodes[start:end]` stand in the arm it took.
+
+    `conditions` are those of the arms, None for what a block of other arguments could not decide
+    by; `taken` is the index of the arm, for `else` the number of conditions. `inner` are the
+    choices inside the arm.
+    """
+
+    span: Span
+    conditions: tuple[Condition | None, ...]
+    taken: int
+    start: int
+    end: int
+    inner: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Block:
     """The body of the net, or of a module for certain arguments and input shapes.
 
     `outputs` are in order; the first is what the instance's bare name stands for. `output_names`
     are the names of several results, or empty. `structural` are the parameters and input channels
-    that decided what the block is made of, rather than only set numbers of its layers.
+    that decided what the block is made of, rather than only set numbers of its layers. `choices`
+    are a module's `if`s around layers, in order.
     """
 
     kind: Literal["net", "module"]
@@ -118,6 +139,7 @@ class Block:
     outputs: tuple[Value, ...]
     output_names: tuple[str, ...]
     structural: frozenset[Symbol] = frozenset()
+    choices: tuple[Choice, ...] = ()
 
     @cached_property
     def layer_count(self) -> int:
@@ -133,33 +155,155 @@ class Block:
 
     @cached_property
     def activations(self) -> int:
-        """Most elements alive at once while the block runs, its inputs and outputs included."""
-        return _peak(self)
+        """Most elements alive at once while the layers of this block run one after the other.
+
+        While a layer runs its inputs and its results are alive. A value is alive from its making
+        (an input from the start) to its last use, or to the end if it is an output of the block;
+        a result that nothing uses is not counted.
+        """
+        return self.lives.peak(self.lives.alone)
+
+    @cached_property
+    def lives(self) -> Lives:
+        """When the values of this block are made and last used."""
+        return Lives(self)
 
 
-def _peak(block: Block) -> int:
-    last_use: dict[Value, int] = {}
-    for i, node in enumerate(block.nodes):
-        for value in (*node.inputs, *node.outputs):
-            last_use[value] = i
-    for value in block.outputs:
-        last_use[value] = len(block.nodes)
-    expiring: dict[int, int] = {}
-    for value, i in last_use.items():
-        expiring[i] = expiring.get(i, 0) + value.elements
-    live = sum(v.elements for v in block.inputs)
-    # An input that nothing uses is there from the start all the same.
-    peak = live
-    for i, node in enumerate(block.nodes):
-        made = sum(v.elements for v in node.outputs)
-        if isinstance(node, Instance):
-            # Its own peak counts its inputs, which are alive here already.
-            held = sum(v.elements for v in dict.fromkeys(node.inputs))
-            peak = max(peak, live - held + node.block.activations)
-        live += made
-        peak = max(peak, live)
-        live -= expiring.get(i, 0)
-    return peak
+@dataclass(frozen=True)
+class Surroundings:
+    """What a use of a block makes of its inputs and outputs, by position.
+
+    `same[i]` is the first input that is the same value as input i. `kept` are inputs, of equal
+    ones the first, that are alive when the block is done; `wanted` are outputs that are.
+    """
+
+    same: tuple[int, ...]
+    kept: frozenset[int]
+    wanted: frozenset[int]
+
+
+class Lives:
+    """When the values of a block are made and last used; its use decides about the outermost.
+
+    The peak is that of the flat net, but worked out in the hierarchy: once for each block and each
+    way of using it, so that a module which doubles itself twenty times costs twenty steps.
+    """
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+        self.alone = Surroundings(
+            tuple(range(len(block.inputs))), frozenset(), frozenset(range(len(block.outputs)))
+        )
+        self._peaks: dict[Surroundings, int] = {}
+        self._origins: dict[Value, Value] = {}
+        """Of an instance's output that the instance only hands on: the value that it is."""
+        read: set[Value] = set()
+        for node in block.nodes:
+            if isinstance(node, Layer):
+                read.update(map(self.origin, node.inputs))
+                continue
+            inner = node.block.lives
+            for i, value in enumerate(node.inputs):
+                if i in inner.reads:
+                    read.add(self.origin(value))
+            for value, (made, i) in zip(node.outputs, inner.sources, strict=True):
+                origin = node.outputs[i] if made else self.origin(node.inputs[i])
+                if origin is not value:
+                    self._origins[value] = origin
+        self.reads: frozenset[int] = frozenset(i for i, v in enumerate(block.inputs) if v in read)
+        """The inputs that some layer takes."""
+        places = {v: (False, i) for i, v in enumerate(block.inputs)}
+        self.sources: tuple[tuple[bool, int], ...] = tuple(
+            places.setdefault(self.origin(v), (True, i)) for i, v in enumerate(block.outputs)
+        )
+        """Of each output: (True, the first output that is the same value), or (False, the input
+        that it is)."""
+
+    def origin(self, value: Value) -> Value:
+        return self._origins.get(value, value)
+
+    def peak(self, use: Surroundings) -> int:
+        """Most elements alive at once, of the values that this block knows of."""
+        if use not in self._peaks:
+            self._peaks[use] = max((m.alive for m in self.moments(use)), default=0)
+        return self._peaks[use]
+
+    def moments(self, use: Surroundings) -> Iterator[Moment]:
+        """What is alive while each of the nodes runs that have layers."""
+        last, end = self._last_uses(use)
+        live = {v: None for v in self.block.inputs if v in last}
+        total = sum(v.elements for v in live)
+        for i, node in enumerate(self.block.nodes):
+            made = [v for v in node.outputs if self.origin(v) is v and last.get(v, i) > i]
+            if isinstance(node, Instance):
+                if node.block.layer_count:
+                    inside = self._inside(node, use, last, i)
+                    passed = frozenset(self.seen(v, use) for v in node.inputs)
+                    held = sum(v.elements for v in passed if v in live)
+                    alive = total - held + node.block.lives.peak(inside)
+                    yield Moment(node, alive, live, passed, inside)
+            live.update(dict.fromkeys(made))
+            total += sum(v.elements for v in made)
+            if isinstance(node, Layer):
+                yield Moment(node, total, live, frozenset(), None)
+            for value in end.get(i, ()):
+                if value in live:
+                    del live[value]
+                    total -= value.elements
+
+    def seen(self, value: Value, use: Surroundings) -> Value:
+        """Of values that are equal in a use, the one that stands for them."""
+        value = self.origin(value)
+        place = self._places.get(value)
+        return value if place is None else self.block.inputs[use.same[place]]
+
+    @cached_property
+    def _places(self) -> dict[Value, int]:
+        return {v: i for i, v in enumerate(self.block.inputs)}
+
+    def _last_uses(self, use: Surroundings) -> tuple[dict[Value, int], dict[int, list[Value]]]:
+        """The position of each value's last use, and the values that each position is last to."""
+        last: dict[Value, int] = {}
+        for i, node in enumerate(self.block.nodes):
+            for k, value in enumerate(node.inputs):
+                if isinstance(node, Layer) or k in node.block.lives.reads:
+                    last[self.seen(value, use)] = i
+        for i in use.kept:
+            last[self.block.inputs[i]] = len(self.block.nodes)
+        for i in use.wanted:
+            last[self.seen(self.block.outputs[i], use)] = len(self.block.nodes)
+        end: dict[int, list[Value]] = {}
+        for value, i in last.items():
+            end.setdefault(i, []).append(value)
+        return last, end
+
+    def _inside(
+        self, node: Instance, use: Surroundings, last: Mapping[Value, int], i: int
+    ) -> Surroundings:
+        """How an instance at position i uses its block."""
+        seen = [self.seen(v, use) for v in node.inputs]
+        first: dict[Value, int] = {}
+        same = tuple(first.setdefault(v, k) for k, v in enumerate(seen))
+        kept = frozenset(k for v, k in first.items() if last.get(v, -1) > i)
+        wanted = frozenset(
+            k for k, v in enumerate(node.outputs) if self.origin(v) is v and last.get(v, -1) > i
+        )
+        return Surroundings(same, kept, wanted)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is alive while a node runs; for the step of `moments` that yields it only.
+
+    `alive` counts elements, `live` are the values of this block. An instance knows those of them
+    that are `passed` to it by names of its own; its block is used as `inside` says.
+    """
+
+    node: Node
+    alive: int
+    live: Mapping[Value, None]
+    passed: frozenset[Value]
+    inside: Surroundings | None
 
 
 @dataclass(frozen=True)
@@ -272,6 +416,9 @@ def _flatten(block: Block, prefix: str, outer: dict[Value, Value]) -> Iterator[F
             # A block may be shared by instances; each use yields values of its own.
             outputs = tuple(Value(prefix + v.name, v.shape) for v in node.outputs)
             yield FlatLayer(prefix + node.name, node, inputs, outputs)
+        elif not node.block.layer_count:
+            # Such blocks may be inside each other by the million.
+            outputs = tuple(inputs[i] for _, i in node.block.lives.sources)
         else:
             inner = dict(zip(node.block.inputs, inputs, strict=True))
             yield from _flatten(node.block, f"{prefix}{node.name}.", inner)

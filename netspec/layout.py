@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 WIDTH = 88
 """Longest line, the default of ruff and black."""
@@ -127,14 +128,16 @@ def _inside(args: Iterable[Source], indent: int, one_line: bool) -> list[str]:
 def docstring(text: str, indent: int) -> list[str]:
     """A docstring that holds the text, whatever that is made of.
 
-    Lines are broken at `WIDTH` where they have blanks.
+    Lines are broken at `WIDTH` where they have blanks; a paragraph of which one is, is filled anew.
     """
     from textwrap import wrap
 
     margin = " " * indent
     lines: list[str] = []
-    for line in _harmless(text).strip().split("\n"):
-        lines += wrap(line, WIDTH - indent, break_long_words=False, break_on_hyphens=False) or [""]
+    for paragraph in _paragraphs(_harmless(text).strip().split("\n"), WIDTH - indent):
+        lines += wrap(
+            paragraph, WIDTH - indent, break_long_words=False, break_on_hyphens=False
+        ) or [""]
     if lines[0].startswith('"'):
         lines[0] = f" {lines[0]}"
     if lines[-1].endswith('"'):
@@ -146,6 +149,19 @@ def docstring(text: str, indent: int) -> list[str]:
     return [
         (margin + ('"""' if i == 0 else "") + line).rstrip() for i, line in enumerate(lines)
     ] + [f'{margin}"""']
+
+
+def _paragraphs(lines: Sequence[str], width: int) -> list[str]:
+    """Lines, joined with their neighbours to one where a paragraph of plain text is too wide."""
+    result: list[str] = []
+    for filled, group in groupby(lines, key=lambda line: bool(line.strip())):
+        paragraph = list(group)
+        # What is indented is laid out by hand.
+        plain = filled and not any(line[0].isspace() for line in paragraph)
+        if plain and any(len(line) > width for line in paragraph):
+            paragraph = [" ".join(paragraph)]
+        result += paragraph
+    return result
 
 
 def _harmless(text: str) -> str:

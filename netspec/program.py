@@ -163,7 +163,9 @@ class _Loader:
         self.open.pop()
         self.loaded[path] = program.modules if program else ()
         if program and not program.modules:
-            self._fault("unknown-module", f"{path.name} defines no module", target)
+            help_ = ("a net can't be used in another: write a module of what both need",)
+            message = f"{path.name} defines no module"
+            self._fault("unknown-module", message, target, help_ if program.net else ())
         return self.loaded[path]
 
     def _locate(self, item: Import, base: Path | None) -> Path | None:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from netspec.diagnostics import Diagnostic
 from netspec.evaluate import MEASURES, Evaluator, Fault, Line, compare
-from netspec.ir import Block, Instance, Layer
-from netspec.ops import text
-from netspec.ops.kinds import describe
-from netspec.patterns import matches, pattern_text, shape_pattern
+from netspec.ops import Shape, text
+from netspec.ops.kinds import decimal, describe
+from netspec.patterns import Pattern, matches, pattern_text, shape_pattern
 from netspec.symbolic import Num
 from netspec.syntax import (
+    Attribute,
+    Binary,
     Comparison,
+    Conditional,
     Constant,
     Expression,
     Function,
+    Index,
     ListLiteral,
     Logic,
     Number,
@@ -29,42 +33,58 @@ from netspec.syntax import (
 
 MAX_QUOTED = 80
 """Longest expression that a message repeats."""
+MAX_NOTES = 3
+"""Most figures of a promise whose origin is noted."""
 
 
-def check_promise(statement: Require, evaluator: Evaluator) -> Diagnostic | None:
-    """The diagnostic of a promise that does not hold, else None. Raises Fault.
+@dataclass(frozen=True)
+class Wanted:
+    """The shape that a value was promised to have, and does not; None stands for any size."""
+
+    line: Line
+    pattern: Pattern
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of a promise: a diagnostic if it does not hold, and what it says of shapes."""
+
+    diagnostic: Diagnostic | None
+    shapes: tuple[Wanted, ...] = ()
+    holds: Line | None = None
+    """The value whose shape is as promised."""
+
+
+def check_promise(statement: Require, evaluator: Evaluator) -> Verdict:
+    """Whether a promise holds. Raises Fault where it has no meaning.
 
     The evaluator has `Measures` to measure by.
     """
     code = "unmet-expect" if statement.kind == "expect" else "unmet-prefer"
-    span = statement.subject.span
+    subject = statement.subject
     if statement.pattern is not None:
-        line = evaluator.line(statement.subject)
+        line = evaluator.line(subject)
         pattern = shape_pattern(statement.pattern, evaluator)
         if matches(line.value.shape, pattern):
-            return None
+            return Verdict(None, holds=line)
         wanted = pattern_text(pattern)
-        found = f"{_source(statement.subject)} is {text(line.value.shape)}, not {wanted}"
-        return Diagnostic(
-            code, _message(statement, found), span.to(statement.pattern.span), label=found
-        )
-    subject = statement.subject
+        found = f"{_source(subject)} is {text(line.value.shape)}, not {wanted}"
+        span = subject.span.to(statement.pattern.span)
+        diagnostic = Diagnostic(code, _message(statement, found), span, label=found)
+        return Verdict(diagnostic, (Wanted(line, pattern),))
     # Of several conditions, the first that fails is the one to speak of.
     while isinstance(subject, Logic) and subject.operator == "and":
         failed = next((o for o in subject.operands if not evaluator.truth(o)), None)
         if failed is None:
-            return None
+            return Verdict(None)
         subject = failed
     if evaluator.truth(subject):
-        return None
-    span = subject.span
+        return Verdict(None)
     reasons = list(dict.fromkeys(_reasons(subject, evaluator)))
     found = (", and " if any(", " in r for r in reasons) else " and ").join(reasons)
-    measured = _measured(subject) if isinstance(subject, Comparison) else None
-    notes: tuple[str, ...] = ()
-    if isinstance(evaluator.measure, Measures) and measured in ("params", "macs"):
-        notes = evaluator.measure.contributors(measured)
-    return Diagnostic(code, _message(statement, found), span, label=found, notes=notes)
+    diagnostic = Diagnostic(code, _message(statement, found), subject.span, label=found)
+    notes = tuple(dict.fromkeys(_origins(subject, evaluator)))[:MAX_NOTES]
+    return Verdict(replace(diagnostic, notes=notes), tuple(_shapes(subject, evaluator)))
 
 
 def _message(statement: Require, found: str) -> str:
@@ -75,6 +95,9 @@ def _message(statement: Require, found: str) -> str:
     return what
 
 
+# --- figures -------------------------------------------------------------------------------------
+
+
 def _reasons(e: Expression, evaluator: Evaluator) -> list[str]:
     """The figures that make a condition false."""
     if isinstance(e, Logic):
@@ -83,31 +106,47 @@ def _reasons(e: Expression, evaluator: Evaluator) -> list[str]:
         return [f"{_source(e.operand)} is true"]
     if not isinstance(e, Comparison):
         return [f"{_source(e)} is false"]
+    op, left, right, at, operand = _failing(e, evaluator)
+    return _figures(op, left, right, at, operand)
+
+
+def _failing(
+    e: Comparison, evaluator: Evaluator
+) -> tuple[str, object, object, Expression, Expression]:
+    """The first comparison of a chain that is false."""
     left, at = evaluator.constant(e.first), e.first
     for op, operand in e.rest:
         right = evaluator.constant(operand)
         if not compare(op, left, right, at, operand):
-            return _figures(op, left, right, at, operand)
+            return op, left, right, at, operand
         left, at = right, operand
-    return []
+    raise Fault(None)  # it holds, which the caller has excluded
+
+
+_SWAPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
 def _figures(
     op: str, left: object, right: object, at: Expression, operand: Expression
 ) -> list[str]:
-    """The sides of a comparison that are not written out already."""
-    sides = [(left, at), (right, operand)]
-    computed = [(v, e) for v, e in sides if not _is_written_out(e)]
-    if len(computed) == 1 and op == "==":
-        value, e = computed[0]
-        other = right if e is at else left
-        figure = f"{_source(e)} is {describe(value)}, not {describe(other)}"
-        if isinstance(value, Num) and isinstance(other, Num):
-            figure += _difference(value.value - other.value)
-        return [figure]
-    if len(computed) == 1 and computed[0][1] is at and op not in ("!=", "not in"):
-        return [f"{_source(at)} is {describe(left)}, not {op} {_source(operand)}"]
-    return [f"{_source(e)} is {describe(v)}" for v, e in computed or sides[:1]]
+    """The sides of a comparison that are not written out already, and how far they are apart."""
+    written, other_written = _is_written_out(at), _is_written_out(operand)
+    if written and not other_written and op in _SWAPPED:
+        # `1_000 > macs` is about macs.
+        op, left, right, at, operand = _SWAPPED[op], right, left, operand, at
+        written, other_written = other_written, written
+    if op in ("!=", "not in"):
+        sides = [(left, at, written), (right, operand, other_written)]
+        shown = [f"{_source(e)} is {describe(v)}" for v, e, plain in sides if not plain]
+        return shown or [f"{_source(at)} is {describe(left)}"]
+    wanted = describe(right) if op == "==" and other_written else _source(operand)
+    text = f"{_source(at)} is {describe(left)}, not {'' if op == '==' else f'{op} '}{wanted}"
+    if not other_written:
+        text += f", which is {describe(right)}"
+    telling = op == "==" or any(_measured(at)) or any(_measured(operand))
+    if op != "in" and telling and isinstance(left, Num) and isinstance(right, Num):
+        text += f" ({_gap(left.value, right.value, at)})"
+    return [text]
 
 
 def _is_written_out(e: Expression) -> bool:
@@ -116,10 +155,36 @@ def _is_written_out(e: Expression) -> bool:
     return isinstance(e, Number | ShapeLiteral | String | Constant)
 
 
-def _difference(d: Fraction) -> str:
-    if d.denominator != 1:
-        return ""
-    return f" ({abs(int(d)):,} {'more' if d > 0 else 'fewer'})"
+def _gap(found: Fraction, wanted: Fraction, e: Expression) -> str:
+    """`1,235,496 too many, 2.0x`."""
+    apart = abs(found - wanted)
+    names = {name for name, _ in _measured(e)}
+    unit, words = "", ("too large", "too small")
+    if names & {"size", "activations"} and not isinstance(_ratio_of(e), Binary):
+        unit, words = " bytes", ("too many", "too few")
+    elif names or (isinstance(e, Attribute) and e.name.text == "channels"):
+        words = ("too many", "too few")
+    if apart.denominator == 1:
+        amount = decimal(apart)
+    else:
+        amount, unit, words = f"{float(apart):.3g}", "", ("too large", "too small")
+    figure = f"{amount}{unit} {words[found < wanted]}" if apart else "neither more nor less"
+    if names and found > 0 and wanted > 0:
+        ratio = f"{_ratio(float(found / wanted))}x"
+        if ratio not in ("1.00x", "1x"):
+            figure += f", {ratio}"
+    return figure
+
+
+def _ratio_of(e: Expression) -> Expression:
+    """A quotient, which has no unit."""
+    return e if isinstance(e, Binary) and e.operator in ("/", "//", "%") else Variable("", e.span)
+
+
+def _ratio(x: float) -> str:
+    if x >= 9.95:
+        return f"{x:,.0f}"
+    return f"{x:.1f}" if x >= 1.095 else f"{x:.2f}" if x >= 0.0995 else f"{x:.1g}"
 
 
 def _source(e: Expression) -> str:
@@ -127,71 +192,91 @@ def _source(e: Expression) -> str:
     return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 3] + "..."
 
 
-def _measured(e: Comparison) -> str | None:
-    """Which measure of the whole block a comparison is about, if it is."""
-    for side in (e.first, *(operand for _, operand in e.rest)):
-        if isinstance(side, Variable) and side.name in MEASURES:
-            return side.name
-        if isinstance(side, Function) and side.name.text in MEASURES:
+# --- what figures are made of --------------------------------------------------------------------
+
+
+def _parts(e: Expression) -> Iterator[Expression]:
+    """An expression and those in it, from left to right."""
+    stack = [e]
+    while stack:
+        e = stack.pop()
+        yield e
+        inner: list[Expression] = []
+        match e:
+            case Unary():
+                inner = [e.operand]
+            case Binary():
+                inner = [e.left, e.right]
+            case Comparison():
+                inner = [e.first, *(operand for _, operand in e.rest)]
+            case Logic():
+                inner = list(e.operands)
+            case Conditional():
+                inner = [*(value for value, _ in e.cases), e.otherwise]
+            case ListLiteral():
+                inner = list(e.items)
+            case Index():
+                inner = [e.base, e.index]
+            case Function() if e.name.text not in MEASURES:
+                inner = list(e.arguments)
+            case _:
+                pass
+        stack += reversed(inner)
+
+
+def _measured(e: Expression) -> Iterator[tuple[str, Expression | None]]:
+    """The measures that an expression has; of the whole block where the second is None."""
+    for part in _parts(e):
+        if isinstance(part, Variable) and part.name in MEASURES:
+            yield part.name, None
+        elif isinstance(part, Function) and part.name.text in MEASURES:
+            yield part.name.text, part.arguments[0] if part.arguments else None
+
+
+def _origins(e: Expression, evaluator: Evaluator) -> Iterator[str]:
+    """Where the figures of a failed condition come from, the largest parts first."""
+    assert evaluator.measure is not None
+    for name, of in _measured(e):
+        note = evaluator.measure.note(name, evaluator.line(of) if of is not None else None)
+        if note:
+            yield note
+
+
+def _shapes(e: Expression, evaluator: Evaluator) -> Iterator[Wanted]:
+    """The shapes that a failed comparison wants: of `x.height == 13`, `?x13x?`."""
+    if isinstance(e, Logic):
+        for operand in e.operands:
+            if e.operator == "and" or not evaluator.truth(operand):
+                yield from _shapes(operand, evaluator)
+        return
+    if not isinstance(e, Comparison):
+        return
+    op, left, right, at, operand = _failing(e, evaluator)
+    if op != "==":
+        return
+    for side, value in ((at, right), (operand, left)):
+        if not isinstance(side, Attribute) or side.name.text not in _DIMS:
+            continue
+        line = evaluator.line(side.base)
+        pattern = _pattern(line.value.shape, side.name.text, value)
+        if pattern is not None:
+            yield Wanted(line, pattern)
+            return
+
+
+_DIMS = ("channels", "height", "width", "shape")
+
+
+def _pattern(shape: Shape, part: str, value: object) -> Pattern | None:
+    """A shape pattern in which one part has a value, and the rest may be anything."""
+    if part == "shape":
+        if not isinstance(value, tuple) or len(value) != len(shape):
             return None
-    return None
-
-
-class Measures:
-    """What `params` and the like are for a block (None: it has faults) or one of its lines.
-
-    Each figure is computed once, however many promises speak of it.
-    """
-
-    def __init__(self, block: Block | None, lines: Mapping[str, Line | None]) -> None:
-        self.block = block
-        self.lines = lines
-        self.figures: dict[tuple[str, str | None], int] = {}
-        self.notes: dict[str, tuple[str, ...]] = {}
-
-    def __call__(self, name: str, line: Line | None) -> int:
-        """Raises Fault for a block with faults."""
-        key = (name, line.name if line else None)
-        if key not in self.figures:
-            self.figures[key] = self._of_line(name, line) if line else self._of_block(name)
-        return self.figures[key]
-
-    def _of_block(self, name: str) -> int:
-        block = self.block
-        if block is None:
-            raise Fault(None)
-        if name == "macs":
-            return block.macs
-        return 4 * block.activations if name == "activations" else _sized(name, block.params)
-
-    def _of_line(self, name: str, line: Line) -> int:
-        if name == "macs":
-            return sum(n.macs for n in line.nodes)
-        if name != "activations":
-            return _sized(name, sum(n.params for n in line.nodes))
-        return 4 * max(
-            [n.block.activations if isinstance(n, Instance) else _held(n) for n in line.nodes],
-            default=line.value.elements,
-        )
-
-    def contributors(self, measure: str) -> tuple[str, ...]:
-        """The lines with most parameters or MACs, for a reader in search of the odd one."""
-        if measure not in self.notes:
-            figures = {
-                line.name: sum(n.params if measure == "params" else n.macs for n in line.nodes)
-                for line in self.lines.values()
-                if line is not None
-            }
-            top = sorted(figures.items(), key=lambda item: -item[1])[:5]
-            listed = ", ".join(f"{name} {figure:,}" for name, figure in top if figure)
-            self.notes[measure] = (f"most {measure} are in {listed}",) if listed else ()
-        return self.notes[measure]
-
-
-def _sized(name: str, params: int) -> int:
-    return 4 * params if name == "size" else params
-
-
-def _held(layer: Layer) -> int:
-    """Elements alive while a layer runs: its inputs and outputs."""
-    return sum(v.elements for v in dict.fromkeys((*layer.inputs, *layer.outputs)))
+        numbers = [v.value for v in value if isinstance(v, Num)]
+        whole = all(n.denominator == 1 for n in numbers) and len(numbers) == len(shape)
+        return tuple(int(n) for n in numbers) if whole else None
+    if not isinstance(value, Num) or value.value.denominator != 1:
+        return None
+    dims: list[int | None] = [None] * len(shape)
+    dims[_DIMS.index(part)] = int(value.value)
+    return tuple(dims)

@@ -11,6 +11,8 @@ from netspec.source import Source, Span
 
 MAX_LINE = 160
 """Longer lines of a source are cut to this around the place."""
+MAX_WAY = 6
+"""Longer ways into modules are cut in the middle."""
 
 
 class _Style:
@@ -48,17 +50,15 @@ def text(diagnostic: Diagnostic, color: bool = False) -> str:
             lines.append(f"{margin} {style('|', 34)}")
             lines += _snippet(marks, d.span, margin, style, tone)
     remarks = [("note", n) for n in d.notes] + [("help", h) for h in d.help]
-    if (remarks or d.trail) and d.span is not None:
+    way = [printable(step) for step in d.way]
+    if len(way) > MAX_WAY:
+        # What matters is the place itself, and where the net comes in.
+        way[MAX_WAY - 2 : 2 - MAX_WAY] = [f"... {len(way) - 2 * MAX_WAY + 4:,} more ..."]
+    if (remarks or way) and d.span is not None:
         lines.append(f"{margin} {style('|', 34)}")
     for kind, remark in remarks:
         lines.append(f"{margin} {style('=', 34)} {style(kind, 1)}: {printable(remark)}")
-    shown = d.trail[-4:]
-    for frame in reversed(shown):
-        place = f"{printable(frame.span.source.name)}:{frame.span.line}"
-        lines.append(
-            f"{margin} {style('=', 34)} in {frame.module}, "
-            f"instantiated as {frame.instance} at {place}"
-        )
+    lines += [f"{margin} {style('=', 34)} {step}" for step in way]
     return "\n".join(lines)
 
 
@@ -122,10 +122,7 @@ def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
             }
         notes = [_placed(label) for label in d.others]
         notes += [*d.notes, *(f"help: {h}" for h in d.help)]
-        notes += [
-            f"in {f.module}, instantiated as {f.instance} at {f.span.source.name}:{f.span.line}"
-            for f in reversed(d.trail)
-        ]
+        notes += d.way
         found.append(
             {"code": d.code, "severity": d.severity, "message": d.message, **place, "notes": notes}
         )
@@ -144,7 +141,7 @@ def github(d: Diagnostic) -> str:
         end_line, end_column = d.span.source.position(d.span.end)
         name = _property(d.span.source.name)
         where = f"file={name},line={line},col={column},endLine={end_line},endColumn={end_column},"
-    message = "\n".join([d.message, *d.notes, *(f"help: {h}" for h in d.help)])
+    message = "\n".join([d.message, *d.notes, *(f"help: {h}" for h in d.help), *d.way])
     return f"::{d.severity} {where}title={d.code}::{_escaped(message)}"
 
 

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Literal
 
 Operator = Literal[
-    "+", "-", "*", "/", "//", "%", "**", "min", "max", "round", "floor", "ceil", "abs"
+    "+", "-", "*", "/", "//", "%", "**", "min", "max", "round", "floor", "ceil", "abs", "int"
 ]
 
 
@@ -84,8 +84,54 @@ def apply(operator: Operator, *operands: Expr) -> Expr | None:
             return right
         if right == neutral:
             return left
-    expr = Apply(operator, operands)
+    expr: Expr | None = None
+    if operator in ("+", "-") and len(operands) == 2:
+        expr = _collected(Apply(operator, operands))
+        if isinstance(expr, Literally):
+            return None
+    if expr is None:
+        expr = Apply(operator, operands)
     return expr if operators(expr) <= MAX_OPERATORS else None
+
+
+_ONE = Literally(Fraction(1))
+
+
+def _collected(total: Apply) -> Expr | None:
+    """A sum with equal terms counted: `a + 2 * b` for `a + b + b`, `b` for `a + b - a`.
+
+    None where no terms are equal.
+    """
+    terms = list(_terms(total))
+    counts: dict[Expr, Fraction] = {}
+    for term, count in terms:
+        counts[term] = counts.get(term, Fraction(0)) + count
+    if len(counts) == len(terms):
+        return None
+    # What is subtracted comes last.
+    result: Expr | None = None
+    for term, count in sorted(counts.items(), key=lambda item: item[1] < 0):
+        size = Literally(abs(count))
+        part = size if term == _ONE else term if size == _ONE else Apply("*", (size, term))
+        if count and result is None:
+            result = part if count > 0 else Apply("-", (part,))
+        elif count and result is not None:
+            result = Apply("+" if count > 0 else "-", (result, part))
+    return result or literal(0)
+
+
+def _terms(e: Expr, sign: int = 1) -> Iterator[tuple[Expr, Fraction]]:
+    """The terms of a sum, each with the whole number that it is multiplied by."""
+    match e:
+        case Apply("+" | "-", (left, right)):
+            yield from _terms(left, sign)
+            yield from _terms(right, sign if e.operator == "+" else -sign)
+        case Apply("*", (Literally(n), term) | (term, Literally(n))) if n.denominator == 1:
+            yield term, sign * n
+        case Literally(n) if n.denominator == 1:
+            yield _ONE, sign * n
+        case _:
+            yield e, Fraction(sign)
 
 
 def expr_of(number: int | float) -> Expr:
@@ -183,6 +229,7 @@ _FUNCTIONS: Mapping[str, str] = {
     "max": "max",
     "round": "round",
     "abs": "abs",
+    "int": "int",
     "floor": "math.floor",
     "ceil": "math.ceil",
 }
@@ -235,6 +282,7 @@ def evaluate(expr: Expr, value: Callable[[Symbol], int | float]) -> int | float 
             "max": max,
             "round": round,
             "abs": abs,
+            "int": int,
             "floor": floor,
             "ceil": ceil,
         }
@@ -244,3 +292,14 @@ def evaluate(expr: Expr, value: Callable[[Symbol], int | float]) -> int | float 
         return walk(expr)
     except (ArithmeticError, TypeError, ValueError):
         return None
+
+
+def whole(expr: Expr, value: Callable[[Symbol], int | float]) -> Expr:
+    """An expression of the same whole value that Python computes as an int, not as a float."""
+    if not isinstance(evaluate(expr, value), float):
+        return expr
+    if isinstance(expr, Apply) and expr.operator == "/":
+        quotient = Apply("//", expr.operands)
+        if isinstance(evaluate(quotient, value), int):
+            return quotient
+    return Apply("int", (expr,))

@@ -356,6 +356,12 @@ def channel_shuffle(
 
 @emits(Pad)
 def pad(op: Pad, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    if any(op.channels):
+        top, bottom, left, right = op.pads
+        sides = [(0, 0), op.channels, (top, bottom), (left, right)]
+        sizes = tuple_of([tuple_of([str(int(n)) for n in side]) for side in sides])
+        keywords = {"constant_values": repr(float(op.value))} if op.value else {}
+        return call("np.pad", inputs[0], sizes, **keywords)
     value = [repr(float(op.value))] if op.value else []
     return call(s.kernel("pad2d"), inputs[0], _pads(op.pads), *value)
 

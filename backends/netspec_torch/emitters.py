@@ -96,6 +96,12 @@ def emits(op: type[Op], wraps: bool = False) -> Callable[[Callable[..., Use]], C
     return register
 
 
+def _put(keywords: dict[str, str], name: str, source: str, default: str) -> None:
+    """Add a keyword, unless it is torch's default; a parameter that happens to be that is not."""
+    if source != default:
+        keywords[name] = source
+
+
 def _apply(name: str, inputs: list[Source]) -> Source:
     return call(name, *inputs)
 
@@ -123,19 +129,15 @@ def _symmetric(pads: Pads) -> bool:
 def conv(op: Conv, layer: Layer, w: Writer, _: bool) -> Use:
     in_channels = layer.inputs[0].shape[0]
     keywords: dict[str, str] = {"kernel_size": w.pair(op.kernel)}
-    if op.stride != (1, 1):
-        keywords["stride"] = w.pair(op.stride)
+    _put(keywords, "stride", w.pair(op.stride), "1")
     pads = op.pads
     forward: Forward = _apply
-    if any(pads):
-        if _symmetric(pads):
-            keywords["padding"] = w.pair((pads[0], pads[2]))
-        else:
-            forward = _padded(pads)
-    if op.dilation != (1, 1):
-        keywords["dilation"] = w.pair(op.dilation)
-    if op.group_count != 1:
-        keywords["groups"] = w.number(op.group_count)
+    if _symmetric(pads):
+        _put(keywords, "padding", w.pair((pads[0], pads[2])), "0")
+    else:
+        forward = _padded(pads)
+    _put(keywords, "dilation", w.pair(op.dilation), "1")
+    _put(keywords, "groups", w.number(op.group_count), "1")
     if not op.bias:
         keywords["bias"] = "False"
     module = call("nn.Conv2d", w.number(in_channels), w.number(op.filters), **keywords)
@@ -145,20 +147,15 @@ def conv(op: Conv, layer: Layer, w: Writer, _: bool) -> Use:
 @emits(ConvTranspose)
 def conv_transpose(op: ConvTranspose, layer: Layer, w: Writer, _: bool) -> Use:
     keywords: dict[str, str] = {"kernel_size": w.pair(op.kernel)}
-    if op.stride != (1, 1):
-        keywords["stride"] = w.pair(op.stride)
+    _put(keywords, "stride", w.pair(op.stride), "1")
     forward: Forward = _apply
-    if any(op.pads):
-        if _symmetric(op.pads):
-            keywords["padding"] = w.pair((op.pads[0], op.pads[2]))
-        else:
-            forward = _trimmed(op.pads)
-    if op.output_pad != (0, 0):
-        keywords["output_padding"] = w.pair(op.output_pad)
-    if op.dilation != (1, 1):
-        keywords["dilation"] = w.pair(op.dilation)
-    if op.group_count != 1:
-        keywords["groups"] = w.number(op.group_count)
+    if _symmetric(op.pads):
+        _put(keywords, "padding", w.pair((op.pads[0], op.pads[2])), "0")
+    else:
+        forward = _trimmed(op.pads)
+    _put(keywords, "output_padding", w.pair(op.output_pad), "0")
+    _put(keywords, "dilation", w.pair(op.dilation), "1")
+    _put(keywords, "groups", w.number(op.group_count), "1")
     if not op.bias:
         keywords["bias"] = "False"
     channels = w.number(layer.inputs[0].shape[0])
@@ -188,11 +185,9 @@ def linear(op: Linear, layer: Layer, w: Writer, _: bool) -> Use:
 @emits(BatchNorm, wraps=True)
 def batchnorm(op: BatchNorm, layer: Layer, w: Writer, _: bool) -> Use:
     shape = layer.inputs[0].shape
-    keywords = {}
-    if op.eps != 1e-5:
-        keywords["eps"] = w.number(op.eps)
-    if op.momentum != 0.1:
-        keywords["momentum"] = w.number(op.momentum)
+    keywords: dict[str, str] = {}
+    _put(keywords, "eps", w.number(op.eps), repr(1e-5))
+    _put(keywords, "momentum", w.number(op.momentum), repr(0.1))
     if not op.affine:
         keywords["affine"] = "False"
     head = "nn.BatchNorm2d" if len(shape) == 3 else "nn.BatchNorm1d"
@@ -223,8 +218,7 @@ def _exact_pads(op: Any, layer: Layer) -> Pads:
 
 def _window(op: Any, w: Writer) -> dict[str, str]:
     keywords = {"kernel_size": w.pair(op.kernel)}
-    if op.stride != op.kernel:
-        keywords["stride"] = w.pair(op.stride)
+    _put(keywords, "stride", w.pair(op.stride), keywords["kernel_size"])
     return keywords
 
 
@@ -233,10 +227,9 @@ def maxpool(op: MaxPool, layer: Layer, w: Writer, several: bool) -> Use:
     keywords = _window(op, w)
     forward: Forward = _apply
     own_pads = _torch_pads(op)
-    if own_pads and any(op.pads):
-        keywords["padding"] = w.pair((op.pads[0], op.pads[2]))
-    if op.dilation != (1, 1):
-        keywords["dilation"] = w.pair(op.dilation)
+    if own_pads:
+        _put(keywords, "padding", w.pair((op.pads[0], op.pads[2])), "0")
+    _put(keywords, "dilation", w.pair(op.dilation), "1")
     if own_pads and op.rounding == "ceil":
         keywords["ceil_mode"] = "True"
     if not own_pads:
@@ -252,8 +245,7 @@ def maxpool(op: MaxPool, layer: Layer, w: Writer, several: bool) -> Use:
 def avgpool(op: AvgPool, layer: Layer, w: Writer, _: bool) -> Use:
     keywords = _window(op, w)
     if _torch_pads(op):
-        if any(op.pads):
-            keywords["padding"] = w.pair((op.pads[0], op.pads[2]))
+        _put(keywords, "padding", w.pair((op.pads[0], op.pads[2])), "0")
         if op.rounding == "ceil":
             keywords["ceil_mode"] = "True"
         if any(op.pads) and not op.count_include_pad:
@@ -514,6 +506,12 @@ def channel_shuffle(op: ChannelShuffle, layer: Layer, w: Writer, _: bool) -> Use
 @emits(Pad)
 def pad(op: Pad, layer: Layer, w: Writer, _: bool) -> Use:
     value = w.fixed(op.value) if op.value else ""
+    if any(op.channels):
+        top, bottom, left, right = op.pads
+        before, after = (w.number(n) for n in op.channels)
+        sizes = f"({left}, {right}, {top}, {bottom}, {before}, {after})"
+        # Of three dimensions, the first is that of the channels.
+        return Use(call("nn.ConstantPad3d", sizes, value or "0.0"), _apply)
     return Use(None, lambda _, inputs: _pad(inputs[0], op.pads, value))
 
 

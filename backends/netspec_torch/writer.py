@@ -14,6 +14,7 @@ from netspec.symbolic import (
     expr_of,
     operators,
     symbols,
+    whole,
 )
 from netspec.symbolic import python as python_source
 
@@ -63,6 +64,8 @@ class Writer:
         if evaluate(expr, self.values.__getitem__) != number:
             self.refused |= known
             return plain
+        if isinstance(number, int):
+            expr = whole(expr, self.values.__getitem__)
         source = python_source(expr, self.argument)
         self.needs_math = self.needs_math or "math." in source
         return source
@@ -84,6 +87,5 @@ class Writer:
 
     def pair(self, pair: tuple[int, int]) -> str:
         """`3` for equal numbers, else `(1, 3)`."""
-        if pair[0] == pair[1]:
-            return self.number(pair[0])
-        return f"({self.number(pair[0])}, {self.number(pair[1])})"
+        height, width = self.number(pair[0]), self.number(pair[1])
+        return height if height == width else f"({height}, {width})"

@@ -7,15 +7,17 @@ depends on it stays silent.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from netspec.budget import TooMuch
 from netspec.diagnostics import Diagnostics
 from netspec.elaborate.body import Body
+from netspec.elaborate.defaults import Trial, blame_settings
 from netspec.elaborate.outside import public
 from netspec.elaborate.run import Run
-from netspec.ir import Net, NetParameter
-from netspec.program import Program
+from netspec.ir import Block, Net, NetParameter
+from netspec.program import Module, Program
 from netspec.symbolic import Parameter
 
 
@@ -27,18 +29,9 @@ def elaborate(
     `settings` are constants for parameters of the net, by name.
     """
     assert program.net is not None
-    run = Run(diagnostics)
-    body = Body(run, program.net, ())
-    block = None
-    try:
-        body.net_parameters(settings)
-        block = body.run_block([])
-    except TooMuch:
-        pass  # said already
-    for warning in run.warnings:
-        # What a faulty spec does not use may well be used once it is mended.
-        if warning.code == "unmet-prefer" or not diagnostics.failed:
-            diagnostics.add(warning)
+    run, body, block, complete = _run(program.net, settings, diagnostics)
+    blame_settings(program.net.definition, settings, run, partial(_trial, program.net))
+    run.finish(complete)
     if block is None or diagnostics.failed:
         return None
     definition = program.net.definition
@@ -55,3 +48,22 @@ def elaborate(
         block,
         diagnostics.sorted(),
     )
+
+
+def _run(
+    net: Module, settings: Mapping[str, Any], diagnostics: Diagnostics
+) -> tuple[Run, Body, Block | None, bool]:
+    """Run the body of a net; whether to the end is the last of the results."""
+    run = Run(diagnostics)
+    body = Body(run, net, (), None)
+    try:
+        body.net_parameters(settings)
+        return run, body, body.run_block([]), True
+    except TooMuch:
+        return run, body, None, False  # said already
+
+
+def _trial(net: Module, settings: Mapping[str, Any]) -> Trial:
+    run, body, _, _ = _run(net, settings, Diagnostics())
+    names = body.scope.names
+    return Trial({n: known.value for n, (known, _) in names.items() if known}, run.verdicts)

@@ -10,6 +10,9 @@ from typing import Any, cast
 from netspec.budget import MAX_STEPS, TooMuch
 from netspec.diagnostics import Diagnostic, Frame, Label
 from netspec.elaborate.calls import Calls
+from netspec.elaborate.choices import condition_of
+from netspec.elaborate.closing import check_promises, warn_of_unused
+from netspec.elaborate.occurrences import Key
 from netspec.elaborate.outside import as_parameter
 from netspec.elaborate.run import Operand, Run
 from netspec.evaluate import (
@@ -21,14 +24,13 @@ from netspec.evaluate import (
     any_index,
     fault,
 )
-from netspec.ir import Block, Layer, Node, Value
+from netspec.ir import Block, Choice, Layer, Node, Value
 from netspec.ops import OPS, Shape, like, text
 from netspec.ops.base import MAX_ELEMENTS
 from netspec.ops.kinds import describe
 from netspec.patterns import matches, pattern_text, shape_pattern
 from netspec.preprocessing import preprocessing
 from netspec.program import Module
-from netspec.promises import Measures, check_promise
 from netspec.resolve import statements_in
 from netspec.source import Span
 from netspec.suggest import did_you_mean, one_of
@@ -60,11 +62,14 @@ from netspec.syntax import Layer as LayerStatement
 class Body:
     """Runs the body of one net or module once."""
 
-    def __init__(self, run: Run, module: Module, trail: tuple[Frame, ...]) -> None:
+    def __init__(self, run: Run, module: Module, trail: tuple[Frame, ...], key: Key) -> None:
         self.run = run
         self.module = module
         self.definition = module.definition
         self.trail = trail
+        self.key = key
+        self.loops: tuple[str, ...] = ()
+        """The variables of the loops that are running, as messages say them."""
         self.scope = Scope(budget=run.budget)
         self.lines: dict[str, Line | None] = {}
         self.names: dict[str, Span] = {}
@@ -78,17 +83,19 @@ class Body:
         self.current_failed = False
         self.makers: dict[Value, Node] = {}
         self.places: dict[Value, Span] = {}
-        self.promises: list[tuple[Require, Scope]] = []
+        self.promises: list[tuple[Require, Scope, tuple[str, ...]]] = []
         self.structural: set[Symbol] = set()
+        self.choices: list[Choice] = []
         self.preprocessing: list[Any] = []
         self.failed = False
         self.layer_count = 0
         self.calls = Calls(self)
         self.depth = 0
 
-    def inner_body(self, module: Module, frame: Frame) -> Body:
-        """The body of a module that this one uses."""
-        return Body(self.run, module, (*self.trail, frame))
+    def inner_body(self, module: Module, name: str, span: Span, key: Key) -> Body:
+        """The body of a module that this one has an instance of."""
+        frame = Frame(module.definition.name.text, name, span, self.loops)
+        return Body(self.run, module, (*self.trail, frame), key)
 
     # --- reporting -------------------------------------------------------------------------------
 
@@ -96,9 +103,17 @@ class Body:
         """Report a fault (None: one that is reported already). The block has failed."""
         self.failed = True
         if diagnostic is not None:
-            if diagnostic.code == "unknown-name" and diagnostic.span is not None:
-                diagnostic = self._nameless(diagnostic, diagnostic.span)
-            self.run.report(self._with_trail(diagnostic))
+            self.remark(diagnostic)
+
+    def remark(self, diagnostic: Diagnostic, loops: tuple[str, ...] | None = None) -> None:
+        """Report a fault or warning that leaves the block as it is.
+
+        `loops` are the turns of loops that it is about where they are not those running now.
+        """
+        loops = self.loops if loops is None else loops
+        if diagnostic.code == "unknown-name" and diagnostic.span is not None:
+            diagnostic = self._nameless(diagnostic, diagnostic.span)
+        self.run.report(replace(diagnostic, trail=self.trail, loops=loops), self.key)
 
     def _nameless(self, diagnostic: Diagnostic, span: Span) -> Diagnostic:
         """Who refers to `conv_1` has to give that layer a name first."""
@@ -108,9 +123,6 @@ class Body:
         label = Label(place, f"called {span.text} in tables, for want of a name of its own")
         help_ = (f"write `{span.text}: ` in front of the layer to name it",)
         return replace(diagnostic, others=(label,), help=help_)
-
-    def _with_trail(self, d: Diagnostic) -> Diagnostic:
-        return replace(d, trail=self.trail)
 
     def evaluator(self) -> Evaluator:
         return Evaluator(self.scope, self.lines)
@@ -210,30 +222,16 @@ class Body:
             self.statements(self.definition.body)
             self._finish_outputs()
             block = None if self.failed or self.outputs is None else self._block()
-            self._check_promises(block)
+            check_promises(self, block)
         except TooMuch as error:
             if error.diagnostic is not None:
-                self.run.diagnostics.add(self._with_trail(error.diagnostic))
+                self.remark(error.diagnostic)
             raise TooMuch from None
         if self.failed or block is None:
             return None
-        self._warn_of_unused(block)
+        self.run.lines[block] = self.lines
+        warn_of_unused(self, block)
         return block
-
-    def _check_promises(self, block: Block | None) -> None:
-        """In a block with faults, those are checked that speak of sound values alone."""
-        measures = Measures(block, self.lines)
-        for statement, scope in self.promises:
-            try:
-                diagnostic = check_promise(statement, Evaluator(scope, self.lines, measures))
-            except Fault as f:
-                diagnostic = f.diagnostic
-            if diagnostic is None:
-                continue
-            if diagnostic.severity == "error":
-                self.report(diagnostic)
-            else:
-                self.run.warnings.append(self._with_trail(diagnostic))
 
     def _block(self) -> Block:
         assert self.outputs is not None
@@ -249,6 +247,7 @@ class Body:
             values,
             names,
             frozenset(self.structural),
+            tuple(self.choices),
         )
 
     def _finish_outputs(self) -> None:
@@ -263,23 +262,6 @@ class Body:
                 )
             else:
                 self.outputs = [("", self.current)]
-
-    def _warn_of_unused(self, block: Block) -> None:
-        needed = set(block.outputs)
-        for node in reversed(block.nodes):
-            if needed.isdisjoint(node.outputs):
-                message = f"nothing that comes out depends on {node.name}"
-                self.run.warnings.append(
-                    self._with_trail(Diagnostic("unused-layer", message, node.span))
-                )
-            else:
-                needed.update(node.inputs)
-        for value in block.inputs:
-            if value not in needed:
-                message = f"nothing that comes out depends on the input {value.name}"
-                self.run.warnings.append(
-                    self._with_trail(Diagnostic("unused-input", message, self.places[value]))
-                )
 
     # --- statements ------------------------------------------------------------------------------
 
@@ -302,7 +284,7 @@ class Body:
             case Let():
                 self.let(statement)
             case Require():
-                self.promises.append((statement, self.scope))
+                self.promises.append((statement, self.scope, self.loops))
             case For():
                 self.for_(statement)
             case If():
@@ -337,14 +319,17 @@ class Body:
             self.report(f.diagnostic)
             self.poison([statement.body])
             return
-        self.structural |= evaluator.used
+        if not _promises_only(statement):
+            self.structural |= evaluator.used
         self.depth += 1
-        failed, failures = self.failed, 0
+        failed, failures, outer = self.failed, 0, self.loops
         for value in values:
             self.run.budget.step(statement.span)
             known = Known(value, frozenset(evaluator.used))
             self.failed = False
+            self.loops = (*outer, f"{statement.variable.text} = {describe(value)}")
             self.inner(statement.body, (statement.variable, known))
+            self.loops = outer
             failures += self.failed
             failed = failed or self.failed
             if failures > 20:
@@ -377,22 +362,30 @@ class Body:
 
     def if_(self, statement: If) -> None:
         bodies = [body for _, body in statement.arms] + [statement.otherwise]
-        # Which promises hold for which settings says nothing about the network itself.
-        promises_only = all(isinstance(s, Require | Let) for body in bodies for s in body)
         evaluator = self.evaluator()
-        chosen = statement.otherwise
+        chosen, taken = statement.otherwise, len(statement.arms)
         try:
-            for condition, body in statement.arms:
+            for i, (condition, body) in enumerate(statement.arms):
                 if evaluator.truth(condition):
-                    chosen = body
+                    chosen, taken = body, i
                     break
         except Fault as f:
             self.report(f.diagnostic)
             self.poison(bodies)
             return
+        promises_only = _promises_only(statement)
+        if promises_only or self.definition.kind == "net":
+            self.inner(chosen, None)
+        else:
+            conditions = tuple(condition_of(c, self.evaluator()) for c, _ in statement.arms)
+            outer, self.choices = self.choices, []
+            start = len(self.nodes)
+            self.inner(chosen, None)
+            inside, self.choices = tuple(self.choices), outer
+            end = len(self.nodes)
+            self.choices.append(Choice(statement.span, conditions, taken, start, end, inside))
         if not promises_only:
             self.structural |= evaluator.used
-        self.inner(chosen, None)
 
     def poison(self, bodies: Iterable[Iterable[Statement]]) -> None:
         """Whatever these statements would have named or made is unknown, without a word."""
@@ -556,6 +549,7 @@ class Body:
         """Run a chain of calls; its line, or None where one of them fails."""
         operands: list[Operand | None] | None = None
         nodes: list[Node] = []
+        head: Node | None = None
         node: Node | None = None
         failed = False
         for i, call in enumerate(chain.calls):
@@ -588,9 +582,12 @@ class Body:
                 failed = True
                 operands = [None]
                 continue
+            if i == 0:
+                head = node
+                nodes += [n for o in operands if o is not None for n in o.nodes]
             nodes.append(node)
             operands = [Operand(node.outputs[0], call.op.span, given=False)]
-        if failed or node is None:
+        if failed or node is None or head is None:
             return None
         names: Iterable[str]
         if isinstance(node, Layer):
@@ -599,7 +596,7 @@ class Body:
             names = node.block.output_names
         results = {n: v for n, v in zip(names, node.outputs, strict=False) if n}
         span = name_span or chain.span
-        return Line(name or node.name, results, node.outputs[0], tuple(nodes), span)
+        return Line(name or node.name, results, node.outputs[0], tuple(nodes), span, head)
 
     def flowing(self, call: Call) -> Operand | None:
         if self.current is None:
@@ -620,7 +617,7 @@ class Body:
         """The value of an argument or output; None where it fails, which is reported."""
         if isinstance(argument, Chain):
             line = self.chain(argument, None, None)
-            return Operand(line.value, argument.span, given=True) if line else None
+            return Operand(line.value, argument.span, True, line.nodes) if line else None
         evaluator = self.evaluator()
         try:
             line = evaluator.line(argument)
@@ -639,6 +636,11 @@ class Body:
             return None
         self.structural |= evaluator.used
         return Operand(line.value, argument.span, given=True)
+
+
+def _promises_only(statement: If | For) -> bool:
+    """Which promises hold for which settings says nothing about the network itself."""
+    return all(isinstance(s, Require | Let | If | For) for s in statements_in([statement]))
 
 
 def twice(name: str, span: Span, earlier: Span, help: tuple[str, ...] = ()) -> Diagnostic:

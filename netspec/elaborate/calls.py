@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.blame import shape_fault
 from netspec.budget import TooMuch
-from netspec.diagnostics import Diagnostic, Frame
+from netspec.diagnostics import Diagnostic
 from netspec.elaborate.outside import outer_shape, outside_of, public
 from netspec.elaborate.run import MAX_DEPTH, MAX_LAYERS, CallNames, Operand
 from netspec.evaluate import (
@@ -19,7 +19,7 @@ from netspec.evaluate import (
     plain,
 )
 from netspec.ir import Argument, Block, Instance, Layer, Node, Value
-from netspec.ops import OPS, IndexShape, Op, Shape, ShapeError, attributes, like, text
+from netspec.ops import OPS, REQUIRED, IndexShape, Op, Shape, ShapeError, attributes, like, text
 from netspec.ops.base import MAX_ELEMENTS
 from netspec.ops.kinds import KindError
 from netspec.program import Module
@@ -37,6 +37,7 @@ from netspec.syntax import (
     Call,
     Field,
     Input,
+    Param,
     Statement,
     Variable,
 )
@@ -213,6 +214,7 @@ class Calls:
         given = [o for o in operands if o is not None]
         if arguments is None or len(given) != len(operands):
             self.body.failed = True
+            self.body.run.uses.unreached(module, self.body.key, name)
             return None
         if len(self.body.trail) >= MAX_DEPTH:
             message = f"modules are nested more than {MAX_DEPTH} deep"
@@ -223,9 +225,9 @@ class Calls:
             tuple(sorted((k, key_of(v)) for k, v in arguments.items())),
             tuple((tuple(int(d) for d in s), getattr(s, "plane", None)) for s in shapes),
         )
-        frame = Frame(module.definition.name.text, name, call.op.span)
+        self.body.run.uses.add(module, key, self.body.key, name)
         if key not in self.body.run.blocks:
-            body = self.body.inner_body(module, frame)
+            body = self.body.inner_body(module, name, call.op.span, key)
             block: Block | None = None
             try:
                 body.module_parameters(arguments)
@@ -237,8 +239,9 @@ class Calls:
         if block is None:
             self.body.failed = True
             return None
+        defaults = self._defaults(module)
         listed = tuple(
-            Argument(n, public(v), v.known if isinstance(v, Num) else None)
+            Argument(n, public(v), v.known if isinstance(v, Num) else None, defaults[n])
             for n, v in self._complete(module, arguments).items()
         )
         inputs = tuple(o.value for o in operands if o is not None)
@@ -295,6 +298,23 @@ class Calls:
             # A later default may use it; what it was computed from outside does not matter then.
             scope.names[name] = (Known(values.get(name)), param.span)
         return values
+
+
+    def _defaults(self, module: Module) -> dict[str, Any]:
+        """The defaults of a module's parameters, REQUIRED where they hang on others."""
+        known = self.body.run.defaults
+        if id(module) not in known:
+            known[id(module)] = {p.name.text: self._default(p) for p in module.definition.params}
+        return known[id(module)]
+
+    def _default(self, param: Param) -> Any:
+        if param.default is None:
+            return REQUIRED
+        try:
+            scope = Scope(budget=self.body.run.budget)
+            return public(Evaluator(scope, {}).constant(param.default))
+        except Fault:
+            return REQUIRED
 
 
 def _indices(op: type[Op], given: Iterable[Operand]) -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from netspec.budget import Budget, TooMuch
 from netspec.diagnostics import Diagnostic, Diagnostics
-from netspec.ir import Block, Value
+from netspec.elaborate.occurrences import Key, Report, Uses, finished
+from netspec.evaluate import Line
+from netspec.ir import Block, Node, Value
 from netspec.resolve import MAX_FAULTS
 from netspec.source import Span
+from netspec.syntax import Require
 
 MAX_LAYERS = 100_000
 """Most layers of a net, those of all its instances counted."""
 MAX_DEPTH = 50
 """Most modules that may be inside each other."""
+MAX_EXPLAINED = 50
+"""Most promises about shapes of which it is looked for what would make them hold."""
 
 
 class Run:
@@ -21,15 +28,53 @@ class Run:
 
     def __init__(self, diagnostics: Diagnostics) -> None:
         self.diagnostics = diagnostics
-        self.blocks: dict[object, Block | None] = {}
+        self.blocks: dict[Key, Block | None] = {}
+        self.lines: dict[Block, Mapping[str, Line | None]] = {}
+        """The names inside each block."""
+        self.uses = Uses()
+        self.defaults: dict[int, dict[str, Any]] = {}
+        """Of each module: its parameters' defaults."""
         self.budget = Budget()
-        self.warnings: list[Diagnostic] = []
+        self.errors: dict[object, Report] = {}
+        self.warnings: dict[object, Report] = {}
+        self.verdicts: dict[int, Diagnostic | None] = {}
+        """Of each promise that was looked at, by its identity: how it first failed, if it did."""
+        self.promises: dict[object, Require] = {}
+        """The promises that do not hold, by the identity of the diagnostic."""
+        self._explained = 0
 
-    def report(self, diagnostic: Diagnostic) -> None:
-        """Raises TooMuch where this was one fault too many."""
-        self.diagnostics.add(diagnostic)
-        if len(self.diagnostics) >= MAX_FAULTS:
+    def judged(self, promise: Require, diagnostic: Diagnostic | None) -> None:
+        """Keep what came of a promise, in one run of its block."""
+        self.verdicts[id(promise)] = self.verdicts.get(id(promise)) or diagnostic
+        if diagnostic is not None:
+            self.promises[diagnostic.identity] = promise
+
+    def reports(self) -> list[Report]:
+        return [*self.errors.values(), *self.warnings.values()]
+
+    def may_explain(self) -> bool:
+        """Whether there is time to look into one more fault."""
+        self._explained += 1
+        return self._explained <= MAX_EXPLAINED
+
+    def report(self, diagnostic: Diagnostic, key: Key) -> None:
+        """Keep a diagnostic of the run `key`. Raises TooMuch where this was one fault too many."""
+        error = diagnostic.severity == "error"
+        kept = self.errors if error else self.warnings
+        report = kept.setdefault(diagnostic.identity, Report(diagnostic, key))
+        report.add(key, diagnostic.loops)
+        if error and len(self.diagnostics) + len(self.errors) >= MAX_FAULTS:
             raise TooMuch
+
+    def finish(self, complete: bool) -> None:
+        """Hand on what was reported; `complete` if nothing was left out at the end."""
+        uses = self.uses if complete else None
+        for report in self.errors.values():
+            self.diagnostics.add(finished(report, uses))
+        for report in self.warnings.values():
+            # What a faulty spec does not use may well be used once it is mended.
+            if report.diagnostic.code == "unmet-prefer" or not self.diagnostics.failed:
+                self.diagnostics.add(finished(report, uses))
 
 
 @dataclass(frozen=True)
@@ -38,6 +83,8 @@ class Operand:
     span: Span
     given: bool
     """Whether it stands in round brackets, and did not just flow in."""
+    nodes: tuple[Node, ...] = ()
+    """The nodes that make it there."""
 
 
 CallNames = tuple[str, str | None, str]

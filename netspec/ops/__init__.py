@@ -18,6 +18,7 @@ from netspec.ops.activation import (
 )
 from netspec.ops.base import (
     OPS,
+    REQUIRED,
     Attr,
     Elementwise,
     IndexShape,
@@ -49,6 +50,7 @@ from netspec.ops.window import Windowed
 
 __all__ = [
     "OPS",
+    "REQUIRED",
     "AdaptiveAvgPool",
     "Add",
     "Arithmetic",

@@ -139,15 +139,21 @@ class ChannelShuffle(Elementwise):
 
 @op("pad")
 class Pad(Op):
-    """Elements of one value around height and width."""
+    """Elements of one value around height and width, and before and after the channels."""
 
-    pads: Pads = attr(Padding(words=()), "how many at the top, bottom, left and right")
+    pads: Pads = attr(
+        Padding(words=()), "how many at the top, bottom, left and right", default=(0, 0, 0, 0)
+    )
+    channels: tuple[int, int] = attr(
+        Pair(0), "how many channels before and after; one number is for both", default=(0, 0)
+    )
     value: float = attr(Number(), "what they are", default=0.0)
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         channels, height, width = spatial(inputs[0], "pad")
         top, bottom, left, right = self.pads
-        return ((channels, top + height + bottom, left + width + right),)
+        before, after = self.channels
+        return ((before + channels + after, top + height + bottom, left + width + right),)
 
 
 @op("crop")

@@ -48,6 +48,8 @@ def _rows(block: Block, prefix: str, depth: int | None) -> Iterator[Row]:
             first = part[0]
             if isinstance(first, Instance) and depth != 1:
                 inner = None if depth is None else depth - 1
+                if not first.block.layer_count:
+                    continue  # such blocks may be inside each other by the million
                 yield from _rows(first.block, f"{prefix}{first.name}.", inner)
             else:
                 yield _row(part, prefix)

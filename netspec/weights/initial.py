@@ -18,7 +18,8 @@ def fresh(wanted: Mapping[str, Tensor], seed: int = 0, varied: bool = False) -> 
     0 and variance 2 / n, where n is the product of all dimensions but the first. The others are
     filled with the number of their declaration: factors and variances with 1, shifts and means
     with 0. With `varied`, the former are uniform within half of that, and the latter normal with
-    deviation 0.1, so that a tensor in the wrong place shows.
+    deviation 0.1, so that a tensor in the wrong place shows; variances are uniform between that
+    and its triple, for a convolution with no ReLU before it doubles the variance of its input.
     """
     rng = np.random.default_rng(seed)
     tensors: dict[str, Array] = {}
@@ -29,6 +30,8 @@ def fresh(wanted: Mapping[str, Tensor], seed: int = 0, varied: bool = False) -> 
             array = rng.standard_normal(shape) * deviation
         elif not varied:
             array = np.full(shape, float(tensor.init))
+        elif tensor.init and not tensor.learnable:
+            array = rng.uniform(1, 3, shape) * tensor.init
         elif tensor.init:
             array = rng.uniform(0.5, 1.5, shape) * tensor.init
         else:

@@ -131,6 +131,10 @@ BODIES: dict[str, tuple[str, str]] = {
     "split_first": ("split { parts: 2 } -> relu", "6x3x4"),
     "split_vector": ("s: flatten -> split { parts: [5, 7] }\n output s.part2", "3x2x2"),
     "shuffle": ("channel_shuffle { groups: 3 }", "6x3x4"),
+    "pad_channels": (
+        "pad { channels: [0, 5] } -> pad { pads: [1, 0, 2, 3] channels: 1 value: 0.5 }",
+        "3x4x5",
+    ),
     "pad": ("pad { pads: [1, 0, 2, 3] } -> pad { pads: 1 value: -2.5 }", "3x4x5"),
     "crop": ("crop { size: 2x3 offset: [1, 2] } -> crop { size: 1 }", "3x4x5"),
     "reshape": ("reshape { shape: [6, -1, 5] } -> reshape { shape: 60 }", "3x4x5"),

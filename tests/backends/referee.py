@@ -262,7 +262,8 @@ def channel_shuffle(g: Graph, op: ops.ChannelShuffle, layer: FlatLayer, x: list[
 @rule(ops.Pad)
 def pad(g: Graph, op: ops.Pad, layer: FlatLayer, x: list[str]) -> str:
     top, bottom, left, right = op.pads
-    pads = g.constant([0, 0, top, left, 0, 0, bottom, right], np.int64)
+    before, after = op.channels
+    pads = g.constant([0, before, top, left, 0, after, bottom, right], np.int64)
     return g.node("Pad", *x, pads, g.constant(op.value), mode="constant")
 
 

@@ -19,6 +19,7 @@ from torch import nn
 
 import netspec
 from netspec.backend import emit, get, load_model
+from netspec.layout import docstring
 from netspec.naming import class_name
 from netspec.weights import fresh, write
 
@@ -69,6 +70,13 @@ def test_files_are_tidy(spec: str, backend: str) -> None:
     if backend == "numpy":
         imports = set(re.findall(r"^(?:import|from) ([\w.]+)", source, re.MULTILINE))
         assert imports <= {*sys.stdlib_module_names, "numpy", "collections.abc"}
+
+
+def test_docstrings_are_filled_anew_where_a_line_is_too_wide() -> None:
+    wide = "w" * 50
+    short = "a\nb"
+    lines = docstring(f"{wide} {wide}\nc\n\n{short}\n\n  {wide} {wide}\n  d", 0)
+    assert lines == [f'"""{wide}', f"{wide} c", "", "a", "b", "", f"  {wide}", wide, "  d", '"""']
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil, prod
 from typing import Literal
 
@@ -26,7 +27,7 @@ from netspec.ops import (
     attributes,
 )
 from netspec.ops.window import positions, same_pads
-from netspec.symbolic import Dim, Parameter, evaluate, python
+from netspec.symbolic import Apply, Dim, Parameter, evaluate, literal, python, whole
 
 SIZES = st.integers(1, 14)
 SMALL = st.integers(1, 4)
@@ -245,6 +246,42 @@ def test_numbers_remember_how_they_were_made(steps: list[tuple[str, int, bool, b
             assert evaluate(value.expr, lambda s: known[s.name]) == int(value)  # type: ignore[union-attr]
             source = python(value.expr, lambda s: s.name)  # type: ignore[union-attr]
             assert eval(source, {}, dict(known)) == int(value)
+
+
+@pytest.mark.parametrize(
+    ("compute", "source"),
+    [
+        (lambda a, b: a + b + b + b, "a + 3 * b"),
+        (lambda a, b: a * 2 + a, "3 * a"),
+        (lambda a, b: a + 1 + 1, "a + 2"),
+        (lambda a, b: (a - b) + b, "a"),
+        (lambda a, b: 9 - a - a, "9 - 2 * a"),
+        (lambda a, b: a * b + b, "a * b + b"),
+        (lambda a, b: a - a, None),
+    ],
+)
+def test_equal_terms_are_counted(compute: Callable[[int, int], int], source: str | None) -> None:
+    value = compute(Dim(7, Parameter("a")), Dim(5, Parameter("b")))
+    assert value == compute(7, 5)
+    found = python(value.expr, lambda s: s.name) if isinstance(value, Dim) else None  # type: ignore[union-attr]
+    assert found == source
+
+
+@pytest.mark.parametrize(
+    ("expr", "source"),
+    [
+        (Apply("/", (Parameter("n"), literal(2))), "n // 2"),
+        (Apply("+", (Apply("/", (Parameter("n"), literal(2))), literal(1))), "int(n / 2 + 1)"),
+        (Apply("*", (literal(0.5), Parameter("n"))), "int(0.5 * n)"),
+        (Apply("*", (literal(3), Parameter("n"))), "3 * n"),
+    ],
+)
+def test_whole_numbers_stay_ints_in_python(expr: Apply, source: str) -> None:
+    found = whole(expr, lambda _: 8)
+    assert python(found, lambda s: s.name) == source  # type: ignore[union-attr]
+    value = eval(source, {}, {"n": 8})
+    assert isinstance(value, int)
+    assert value == evaluate(expr, lambda _: 8)
 
 
 def test_prod_of_dims_keeps_its_expression() -> None:

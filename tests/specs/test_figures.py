@@ -1,4 +1,4 @@
-"""The bundled specs meet the figures that their papers and authors publish."""
+"""The bundled SqueezeNets meet the figures that their paper and authors publish."""
 
 from __future__ import annotations
 
@@ -84,10 +84,11 @@ def test_raw_pictures() -> None:
     assert (theirs.scale, theirs.mean, set(theirs.std)) == (1, (104, 117, 123), {1})
 
 
-@pytest.mark.parametrize("spec", bundled())
-def test_every_spec_is_documented_promises_figures_and_can_be_set(spec: str) -> None:
-    text = bundled()[spec].read_text()
-    assert "expect params ==" in text
+SQUEEZENETS = [s for s in bundled() if re.match(r"squeezenet(1|_micro)", s)]
+
+
+@pytest.mark.parametrize("spec", SQUEEZENETS)
+def test_fewer_classes_shrink_the_last_convolution(spec: str) -> None:
     net = netspec.load(spec)
     assert "SqueezeNet" in net.doc
     small = netspec.load(spec, classes=10)

@@ -1,0 +1,76 @@
+"""What is said of a block when all its statements have run: promises, and what is unused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from netspec.diagnostics import Diagnostic
+from netspec.elaborate.occurrences import listed
+from netspec.evaluate import Evaluator, Fault
+from netspec.ir import Block
+from netspec.lineage import Lineage
+from netspec.measures import Measures
+from netspec.promises import Verdict, check_promise
+from netspec.source import Span
+
+if TYPE_CHECKING:
+    from netspec.elaborate.body import Body
+
+MAX_UNUSED = 8
+"""Most layers of one line that a warning names."""
+
+
+def check_promises(body: Body, block: Block | None) -> None:
+    """Report the promises that do not hold; the block is sound all the same.
+
+    In a block with faults (None), those are checked that speak of sound values alone.
+    """
+    measures = Measures(block, body.lines, body.nodes, body.run.lines)
+    lineage = Lineage(body.nodes, body.makers, body.places)
+    unmet: list[tuple[Verdict, tuple[str, ...]]] = []
+    for statement, scope, loops in body.promises:
+        try:
+            verdict = check_promise(statement, Evaluator(scope, body.lines, measures))
+        except Fault as f:
+            if f.diagnostic is None:
+                continue  # it speaks of what failed elsewhere
+            verdict = Verdict(f.diagnostic)
+        body.run.judged(statement, verdict.diagnostic)
+        if verdict.holds is not None:
+            lineage.kept.add(verdict.holds.value)
+        if verdict.diagnostic is not None:
+            unmet.append((verdict, loops))
+            lineage.note(verdict.shapes, statement.span)
+    for verdict, loops in unmet:
+        diagnostic = verdict.diagnostic
+        assert diagnostic is not None
+        for wanted in verdict.shapes:
+            if body.run.may_explain():
+                diagnostic = lineage.explain(diagnostic, wanted)
+        body.remark(diagnostic, loops)
+
+
+def warn_of_unused(body: Body, block: Block) -> None:
+    """Warn of layers and inputs that no output depends on."""
+    needed = set(block.outputs)
+    unused = []
+    for node in reversed(block.nodes):
+        if needed.isdisjoint(node.outputs):
+            unused.append(node)
+        else:
+            needed.update(node.inputs)
+    places: dict[str, Span] = {}
+    for node in reversed(unused):
+        # A chain is one line, whose name is that of its first layer.
+        places.setdefault(node.line or node.name, node.span)
+    lines: dict[Span, list[str]] = {}
+    for name, span in places.items():
+        lines.setdefault(span, []).append(name)
+    for span, names in lines.items():
+        them = listed(names[:MAX_UNUSED], len(names))
+        message = f"nothing that comes out depends on {them}"
+        body.remark(Diagnostic("unused-layer", message, span))
+    for value in block.inputs:
+        if value not in needed:
+            message = f"nothing that comes out depends on the input {value.name}"
+            body.remark(Diagnostic("unused-input", message, body.places[value]))

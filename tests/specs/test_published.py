@@ -1,0 +1,157 @@
+"""The bundled nets beside SqueezeNet itself against what others publish of them.
+
+The figures stand here a second time, apart from the `expect` lines of the specs.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import pytest
+
+import netspec
+from netspec.driver import bundled
+
+
+class Published(NamedTuple):
+    input: tuple[int, ...]
+    output: tuple[int, ...]
+    params: int
+    macs: int
+
+
+IMAGENET = (1000,)
+
+PUBLISHED = {
+    # Caffe's bvlc_alexnet: the blobs of its caffemodel, and its layers' shapes.
+    "alexnet": Published((3, 227, 227), IMAGENET, 60_965_224, 724_406_816),
+    # nin_imagenet of the Caffe model zoo, its last pooling over all of the map.
+    "nin": Published((3, 224, 224), IMAGENET, 7_595_176, 1_100_188_800),
+    # torchvision.models: sums over parameters(), and hooks on Conv2d and Linear.
+    "vgg16": Published((3, 224, 224), IMAGENET, 138_357_544, 15_470_264_320),
+    "resnet18": Published((3, 224, 224), IMAGENET, 11_689_512, 1_814_073_344),
+    "resnet50": Published((3, 224, 224), IMAGENET, 25_557_032, 4_089_184_256),
+    "densenet121": Published((3, 224, 224), IMAGENET, 7_978_856, 2_834_161_664),
+    "mobilenet_v2": Published((3, 224, 224), IMAGENET, 3_504_872, 300_774_272),
+    "shufflenet_v2": Published((3, 224, 224), IMAGENET, 2_278_604, 144_907_992),
+    # Caffe's bvlc_googlenet without the layers loss1 and loss2.
+    "googlenet": Published((3, 224, 224), IMAGENET, 6_998_552, 1_582_671_872),
+    # github.com/shicai/MobileNet-Caffe: filters, factors and shifts.
+    "mobilenet_v1": Published((3, 224, 224), IMAGENET, 4_231_976, 568_740_352),
+    # github.com/amirgholami/SqueezeNext, 1.0-SqNxt-23: filters, factors and shifts.
+    "squeezenext_23": Published((3, 227, 227), IMAGENET, 717_280, 277_999_808),
+    # github.com/BichenWuUCB/squeezeDet with fire10 and fire11 of the paper.
+    "squeezedet": Published((3, 384, 1248), (72, 24, 78), 2_082_120, 5_283_053_568),
+    # github.com/alexgkendall/SegNet-Tutorial: filters, biases, factors and shifts.
+    "segnet": Published((3, 360, 480), (12, 360, 480), 29_449_932, 106_811_965_440),
+}
+
+
+@pytest.mark.parametrize("spec", PUBLISHED)
+def test_totals(spec: str) -> None:
+    net = netspec.load(spec)
+    assert not net.warnings
+    (value,) = net.body.inputs
+    (output,) = net.body.outputs
+    assert Published(value.shape, output.shape, net.params, net.macs) == PUBLISHED[spec]
+
+
+@pytest.mark.parametrize(
+    ("spec", "settings", "params", "macs"),
+    [
+        # torchvision.models.shufflenet_v2_x0_5 and so on.
+        ("shufflenet_v2", {"width": 0.5}, 1_366_792, 40_476_448),
+        ("shufflenet_v2", {"width": 1.5}, 3_503_624, 295_759_392),
+        ("shufflenet_v2", {"width": 2}, 7_393_996, 583_253_464),
+        # torchvision.models.mobilenet_v2(width_mult=...).
+        ("mobilenet_v2", {"width": 0.35}, 1_677_128, 59_285_808),
+        ("mobilenet_v2", {"width": 0.5}, 1_968_680, 97_131_840),
+        ("mobilenet_v2", {"width": 0.75}, 2_636_424, 209_069_792),
+        ("mobilenet_v2", {"width": 1.3}, 5_386_792, 509_374_560),
+        ("mobilenet_v2", {"width": 1.4}, 6_108_776, 582_195_824),
+    ],
+)
+def test_other_widths(spec: str, settings: dict[str, Any], params: int, macs: int) -> None:
+    net = netspec.load(spec, **settings)
+    assert (net.params, net.macs) == (params, macs)
+
+
+@pytest.mark.parametrize(
+    ("settings", "mega_macs", "mega_params"),
+    [
+        # Howard et al. 2017, Tables 6 and 7.
+        ({"width": 1}, 569, 4.2),
+        ({"width": 0.75}, 325, 2.6),
+        ({"width": 0.5}, 149, 1.3),
+        ({"width": 0.25}, 41, 0.5),
+        ({"resolution": 192}, 418, 4.2),
+        ({"resolution": 160}, 290, 4.2),
+        ({"resolution": 128}, 186, 4.2),
+    ],
+)
+def test_mobilenets_of_the_paper(
+    settings: dict[str, Any], mega_macs: int, mega_params: float
+) -> None:
+    net = netspec.load("mobilenet_v1", **settings)
+    # The paper prints 290.75 as 290.
+    assert abs(net.macs / 1e6 - mega_macs) < 1
+    assert abs(net.params / 1e6 - mega_params) < 0.05
+
+
+def test_strides_of_the_paper_make_resnet50_cheaper() -> None:
+    """Strides in the first 1x1 convolution: 3.8 * 10^9 (He et al. 2015, Table 1)."""
+    saved = 0
+    for name in ("layer2_1", "layer3_1", "layer4_1"):
+        layers = {f.path: f for f in netspec.load("resnet50").layers}
+        first, second = layers[f"{name}.conv1"], layers[f"{name}.conv2"]
+        assert second.op.stride == (2, 2)  # type: ignore[attr-defined]
+        saved += first.macs - first.macs // 4
+    assert round((netspec.load("resnet50").macs - saved) / 1e9, 2) == 3.86
+
+
+def test_auxiliary_classifiers_are_what_googlenet_lacks() -> None:
+    """Caffe's train_val.prototxt: average of 4x4, a 1x1 convolution, two linear layers each."""
+    layers = {f.path: f for f in netspec.load("googlenet").layers}
+    whole = netspec.load("googlenet").params
+    for tapped in ("inception_4a.concat_1", "inception_4d.concat_1"):
+        channels = int(layers[tapped].outputs[0].shape[0])
+        whole += (channels + 1) * 128 + (128 * 4 * 4 + 1) * 1024 + (1024 + 1) * 1000
+    assert whole == 13_378_280
+
+
+def fire(channels: int, s1x1: int, e1x1: int, e3x3: int) -> int:
+    """Parameters of a Fire module: filters and biases of three convolutions."""
+    return (channels + 1) * s1x1 + (s1x1 + 1) * e1x1 + (9 * s1x1 + 1) * e3x3
+
+
+def test_nets_for_small_pictures_are_made_of_fire_modules() -> None:
+    digits = (9 + 1) * 16 + fire(16, 8, 16, 16) + fire(32, 16, 32, 32) + (64 + 1) * 10
+    assert netspec.load("squeezenet_digits").params == digits
+    cifar = (27 + 1) * 64 + (384 + 1) * 10
+    channels = 64
+    for squeeze in (16, 16, 32, 32, 48, 48):
+        cifar += fire(channels, squeeze, 4 * squeeze, 4 * squeeze)
+        channels = 8 * squeeze
+    assert netspec.load("squeezenet_cifar").params == cifar
+
+
+@pytest.mark.parametrize("spec", bundled())
+def test_every_spec_has_its_source_and_its_figures(spec: str) -> None:
+    assert spec in PUBLISHED or spec.startswith("squeezenet")
+    net = netspec.load(spec)
+    assert re.search(r"[A-Z]\w+( et al\.| and [A-Z]\w+), \d{4}, ", " ".join(net.doc.split()))
+    assert re.search(r"arXiv:\d{4}\.\d{4,5}|NIPS", net.doc)
+    text = bundled()[spec].read_text(encoding="utf-8")
+    assert "expect params ==" in text
+    assert "expect macs ==" in text or "bypass" in spec
+
+
+@pytest.mark.parametrize("spec", bundled())
+def test_classes_can_be_set(spec: str) -> None:
+    net, small = netspec.load(spec), netspec.load(spec, classes=2)
+    assert not small.warnings
+    (before,), (after,) = net.body.outputs, small.body.outputs
+    assert after.shape[0] == (2 if spec != "squeezedet" else 9 * (4 + 1 + 2))
+    assert after.shape[1:] == before.shape[1:]
+    assert small.params < net.params
