@@ -4,10 +4,11 @@ net = netspec.load("squeezenet1_0", classes=10)
 net.params, net.macs, net.layers
 source = netspec.compile(net, backend="torch")
 model = netspec.build(net, backend="numpy", weights="weights.npz")
+text = netspec.format_text(text)
 """
 
-from netspec.api import build, compile, load
+from netspec.api import build, compile, format_text, load
 from netspec.diagnostics import Diagnostic, SpecError
 from netspec.ir import Net
 
-__all__ = ["Diagnostic", "Net", "SpecError", "build", "compile", "load"]
+__all__ = ["Diagnostic", "Net", "SpecError", "build", "compile", "format_text", "load"]

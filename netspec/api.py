@@ -31,6 +31,13 @@ def compile(net: Net, backend: str = "torch") -> str:
     return emit(net, get(backend))
 
 
+def format_text(text: str) -> str:
+    """The text of a spec in canonical layout, its comments kept. Raises SpecError."""
+    from netspec.formatting import format_text as format_
+
+    return format_(text)
+
+
 def build(
     net: Net, backend: str = "numpy", weights: str | Path | Mapping[str, Any] | None = None
 ) -> Any:
@@ -56,4 +63,4 @@ def build(
     return model
 
 
-__all__ = ["SpecError", "build", "compile", "load"]
+__all__ = ["SpecError", "build", "compile", "format_text", "load"]

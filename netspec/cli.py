@@ -21,6 +21,7 @@ COMMANDS = {
     "run": "classify pictures",
     "verify": "compare the backends on the same weights and inputs",
     "weights": "show and convert weight files",
+    "fmt": "bring specs into canonical layout",
     "specs": "list the bundled specs",
 }
 

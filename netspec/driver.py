@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,8 @@ from netspec.program import Program, load, program_of, read_source
 from netspec.prototxt import may_be_prototxt
 from netspec.resolve import resolve
 from netspec.resources import folder
-from netspec.source import Source
+from netspec.room import room_to_work
+from netspec.source import Source, plain
 from netspec.suggest import did_you_mean
 from netspec.symbolic import Num
 from netspec.syntax import Let
@@ -30,15 +29,24 @@ def bundled() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder("specs").glob("*.net"))}
 
 
+STDIN = "<stdin>"
+"""What diagnostics call standard input."""
+
+
+def read_stdin(diagnostics: Diagnostics) -> str | None:
+    """Standard input as it is; None, and a diagnostic, where it is no text."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except ValueError:
+        diagnostics.add(Diagnostic("unreadable-file", "standard input is not UTF-8 text"))
+        return None
+
+
 def find(spec: str, diagnostics: Diagnostics) -> tuple[Source, Path] | None:
     """The text of a spec and the folder of its imports: `-`, a path, or a bundled name."""
     if spec == "-":
-        try:
-            text = sys.stdin.buffer.read().decode("utf-8-sig")
-        except ValueError:
-            diagnostics.add(Diagnostic("unreadable-file", "standard input is not UTF-8 text"))
-            return None
-        return Source("<stdin>", text.replace("\r\n", "\n").replace("\r", "\n")), Path()
+        text = read_stdin(diagnostics)
+        return None if text is None else (Source(STDIN, plain(text)), Path())
     path = Path(spec)
     named = bundled()
     if spec in named:
@@ -66,7 +74,7 @@ def check(
     parameters: Python numbers, bools, strings and lists, or text of the language as `Setting`.
     A file of modules only is fine unless `needs_net`; it gives None.
     """
-    with _room_to_work():
+    with room_to_work():
         constants = _constants(settings, diagnostics)
         program, constants = _program(source, base, constants, diagnostics)
         if program is None:
@@ -145,23 +153,3 @@ def _parsed(name: str, text: str, diagnostics: Diagnostics) -> Any:
     message = f"--set {name}={text} is no constant of the language"
     diagnostics.add(Diagnostic("wrong-type", message))
     return None
-
-
-@contextmanager
-def _room_to_work() -> Iterator[None]:
-    """Python's settings for the while of a check.
-
-    Nesting is bounded by the parser, but deeper than Python's careful default allows. Next to
-    nothing that a check makes is cyclic garbage, and looking for it again and again in a growing
-    tree would cost more than in proportion.
-    """
-    limit = sys.getrecursionlimit()
-    collects = gc.isenabled()
-    sys.setrecursionlimit(max(limit, 30_000))
-    gc.disable()
-    try:
-        yield
-    finally:
-        sys.setrecursionlimit(limit)
-        if collects:
-            gc.enable()

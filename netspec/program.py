@@ -9,7 +9,7 @@ from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.ops import OPS
 from netspec.parser import parse
 from netspec.resources import folder
-from netspec.source import Source, Span
+from netspec.source import Source, Span, plain
 from netspec.suggest import did_you_mean
 from netspec.syntax import Definition, File, Import, Name, String
 
@@ -202,7 +202,13 @@ class _Loader:
 
 
 def read_source(path: Path, diagnostics: Diagnostics, at: Span | None = None) -> Source | None:
-    """The text of a file; None, and a diagnostic, where it can't be read."""
+    """A file as a source; None, and a diagnostic, where it can't be read."""
+    text = read_text(path, diagnostics, at)
+    return None if text is None else Source(str(path), plain(text))
+
+
+def read_text(path: Path, diagnostics: Diagnostics, at: Span | None = None) -> str | None:
+    """The text of a file as it is; None, and a diagnostic, where it can't be read."""
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
@@ -210,7 +216,7 @@ def read_source(path: Path, diagnostics: Diagnostics, at: Span | None = None) ->
             message = f"{path} is too large for a spec"
             diagnostics.add(Diagnostic("unreadable-file", message, at))
             return None
-        text = _decoded(content, path)
+        return _decoded(content, path)
     except OSError as error:
         message = f"{path} can't be read: {error.strerror or error}"
         diagnostics.add(Diagnostic("unreadable-file", message, at))
@@ -218,7 +224,6 @@ def read_source(path: Path, diagnostics: Diagnostics, at: Span | None = None) ->
     except ValueError:
         diagnostics.add(Diagnostic("unreadable-file", f"{path} is not UTF-8 text", at))
         return None
-    return Source(str(path), text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _decoded(content: bytes, path: Path) -> str:
@@ -227,7 +232,7 @@ def _decoded(content: bytes, path: Path) -> str:
     Comments of old prototxt files are in whatever encoding their author had.
     """
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-8")
     except ValueError:
         if path.suffix == ".prototxt" and b"\0" not in content:
             return content.decode("latin-1")

@@ -7,6 +7,11 @@ from functools import cached_property
 from typing import NamedTuple
 
 
+def plain(text: str) -> str:
+    """A text without byte order mark, each of its line breaks a line feed."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
 class Source:
     """One text with the name under which diagnostics speak of it."""
 

@@ -18,6 +18,7 @@ FORBIDDEN = {
     "netspec/diagnostics.py": r"(?!source|codes).*",
     "netspec/syntax.py": r"(?!source).*",
     "netspec/parser/": r"(?!parser|source|diagnostics|syntax|resources|suggest).*",
+    "netspec/formatting/": r"(?!formatting|parser|source|diagnostics|syntax|room).*",
     "netspec/ops/": r"(?!ops|symbolic).*",
     "netspec/ir.py": r"(?!ops|source|symbolic).*",
     "netspec/passes/": r"(?!passes|ir|ops).*",

@@ -299,7 +299,6 @@ class Calls:
             scope.names[name] = (Known(values.get(name)), param.span)
         return values
 
-
     def _defaults(self, module: Module) -> dict[str, Any]:
         """The defaults of a module's parameters, REQUIRED where they hang on others."""
         known = self.body.run.defaults

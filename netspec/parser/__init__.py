@@ -9,9 +9,9 @@ from lark import Lark
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.parser import tables
 from netspec.parser.recovery import Run
-from netspec.parser.tokens import MAX_SIZE, MAX_TOKENS, nesting_is_bounded, tokens_of
+from netspec.parser.tokens import MAX_SIZE, MAX_TOKENS, nesting_is_bounded, span_of, tokens_of
 from netspec.resources import folder
-from netspec.source import Source
+from netspec.source import Source, Span
 from netspec.syntax import Comment, File
 
 
@@ -40,6 +40,13 @@ def parse(source: Source, diagnostics: Diagnostics) -> File | None:
     if items is None or len(diagnostics) > before:
         return None
     return File(source, items, tuple(comments))
+
+
+def scan(source: Source) -> tuple[list[Span], list[Comment]]:
+    """The words and signs of a text that parses, and its comments, each in their order."""
+    comments: list[Comment] = []
+    tokens = tokens_of(_grammar(), source, comments, Diagnostics())
+    return [span_of(source, token) for token in tokens], comments
 
 
 @cache

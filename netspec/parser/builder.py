@@ -107,9 +107,12 @@ class Builder(Transformer[Token, Any]):
         params = next((x.items for x in c if isinstance(x, _Group) and x.kind == "params"), ())
         body = next(x.items for x in c if isinstance(x, _Group) and x.kind == "block")
         span = self._span(c)
-        return Definition(kind, c[1], params, body, self._doc(span.line), span)
+        return Definition(kind, c[1], params, body, self._doc(span), span)
 
-    def _doc(self, line: int) -> str:
+    def _doc(self, span: Span) -> str:
+        line, column = self.source.position(span.start)
+        if self.source.line(line)[: column - 1].strip():
+            return ""  # what stands above belongs to what stands in front
         lines: list[str] = []
         while comment := self.docs.get(line - 1 - len(lines)):
             lines.append(comment.text.lstrip("#").strip())
@@ -149,7 +152,7 @@ class Builder(Transformer[Token, Any]):
     def require(self, c: Children) -> Require:
         pattern: Pattern | None = None
         message: String | None = None
-        for before, child in pairwise(c):
+        for before, child in pairwise(c[1:]):
             if isinstance(before, Token) and before.type == "COLON":
                 pattern = child
             elif isinstance(child, String):
