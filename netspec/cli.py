@@ -18,6 +18,7 @@ COMMANDS = {
     "check": "report everything that is wrong with a spec",
     "table": "show parameters, multiplications and sizes",
     "compile": "write the model as Python source",
+    "convert": "turn a prototxt of Caffe into a spec",
     "run": "classify pictures",
     "verify": "compare the backends on the same weights and inputs",
     "weights": "show and convert weight files",

@@ -75,8 +75,8 @@ def check(
     A file of modules only is fine unless `needs_net`; it gives None.
     """
     with room_to_work():
-        constants = _constants(settings, diagnostics)
-        program, constants = _program(source, base, constants, diagnostics)
+        given = constants(settings, diagnostics)
+        program, given = _program(source, base, given, diagnostics)
         if program is None:
             return None
         resolve(program, diagnostics)
@@ -85,7 +85,7 @@ def check(
                 message = f"{source.name} has no net"
                 diagnostics.add(Diagnostic("no-net", message))
             return None
-        net = elaborate(program, constants, diagnostics)
+        net = elaborate(program, given, diagnostics)
         if net is not None:
             for apply in PIPELINE:
                 net = apply(net)
@@ -93,15 +93,15 @@ def check(
 
 
 def _program(
-    source: Source, base: Path | None, constants: dict[str, Any], diagnostics: Diagnostics
+    source: Source, base: Path | None, given: dict[str, Any], diagnostics: Diagnostics
 ) -> tuple[Program | None, dict[str, Any]]:
     """The program of a text, and the constants that are left for its net's parameters."""
     if not may_be_prototxt(source):
-        return load(source, base, diagnostics), constants
+        return load(source, base, diagnostics), given
     # Specs of our own should not wait for this.
     from netspec import caffe
 
-    reading, left = caffe.reading_of(constants, diagnostics)
+    reading, left = caffe.reading_of(given, diagnostics)
     converted = caffe.read(source, reading, diagnostics)
     return (program_of(converted.file, base, diagnostics) if converted else None), left
 
@@ -110,13 +110,14 @@ class Setting(str):
     """A value of `--set`, still as text of the language."""
 
 
-def _constants(settings: Mapping[str, Any], diagnostics: Diagnostics) -> dict[str, Any]:
-    constants = {}
+def constants(settings: Mapping[str, Any], diagnostics: Diagnostics) -> dict[str, Any]:
+    """Settings as constants of the language; what is none is reported and left out."""
+    found = {}
     for name, value in settings.items():
         constant = _parsed(name, value, diagnostics) if isinstance(value, Setting) else _own(value)
         if constant is not None or value == "none" or value is None:
-            constants[name] = constant
-    return constants
+            found[name] = constant
+    return found
 
 
 def _own(value: Any) -> Any:
