@@ -1,7 +1,7 @@
 """Caffe's network files: read as specs, without Caffe.
 
-    prototxt --parse--> messages --net--> layers --layers/--> flat graph --simplify--> --structure-->
-    syntax tree of the language, whose places are in the prototxt
+prototxt --parse--> messages --net--> layers --layers/--> flat graph --simplify--> --structure-->
+syntax tree of the language, whose places are in the prototxt
 """
 
 from __future__ import annotations

@@ -39,9 +39,7 @@ def is_default(op: str, name: str, value: Constant) -> bool:
 
 @cache
 def _defaults(op: str) -> dict[str, Constant | None]:
-    return {
-        a.name: None if a.required else _python(a.kind, a.default) for a in attributes(OPS[op])
-    }
+    return {a.name: None if a.required else _python(a.kind, a.default) for a in attributes(OPS[op])}
 
 
 def _python(kind: Any, value: Any) -> Constant | None:

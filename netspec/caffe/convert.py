@@ -30,9 +30,7 @@ class Result:
     remarks: tuple[str, ...]
 
 
-def convert(
-    source: Source, settings: Mapping[str, Any], diagnostics: Diagnostics
-) -> Result | None:
+def convert(source: Source, settings: Mapping[str, Any], diagnostics: Diagnostics) -> Result | None:
     """The spec of a prototxt; None, and diagnostics, where it can't be expressed.
 
     `settings` are constants of the language: how to read the file (`reading_of`), and parameters

@@ -77,9 +77,7 @@ class Node:
     def bound(self) -> Op:
         """The op for its inputs' shapes. Raises KindError and ShapeError."""
         declared = {a.name: a.kind for a in attributes(OPS[self.op])}
-        values = {
-            n: declared[n].convert(as_constant(s.value)) for n, s in self.settings.items()
-        }
+        values = {n: declared[n].convert(as_constant(s.value)) for n, s in self.settings.items()}
         return OPS[self.op](**values).bind([v.shape for v in self.inputs])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from netspec.caffe.graph import Graph, Node, Value
@@ -70,9 +71,14 @@ def _joins(line: Line, node: Node) -> bool:
         return last.op != "flatten" or node.in_place
     if node.op in _NORMS:
         if last.op in _WEIGHTED:
-            return True
-        return node.op != "batchnorm" and last.op in _NORMS or node.in_place
+            return node.in_place or _digits(last.name) == _digits(node.name)
+        return (node.op != "batchnorm" and last.op in _NORMS) or node.in_place
     return node.op == "dropout" and node.in_place and head.op in _WEIGHTED
+
+
+def _digits(name: str) -> list[str]:
+    """The numbers in a name: a norm of another number is that of the next layer."""
+    return re.findall(r"\d+", name)
 
 
 def _in_order(lines: list[Line]) -> list[Line]:
@@ -88,9 +94,7 @@ def _in_order(lines: list[Line]) -> list[Line]:
         stack = [first]
         while stack:
             line = stack[-1]
-            waits = [
-                made[v] for v in line.inputs if v in made and id(made[v]) not in done
-            ]
+            waits = [made[v] for v in line.inputs if v in made and id(made[v]) not in done]
             if waits:
                 stack.append(waits[0])
                 continue

@@ -198,9 +198,7 @@ class Fields:
     def _contradiction(self, fields: list[Field]) -> None:
         message = f"{fields[-1].name} is given twice; the last value counts"
         others = (Label(fields[0].span, "another value"),)
-        self.diagnostics.add(
-            Diagnostic("ignored-field", message, fields[-1].span, others=others)
-        )
+        self.diagnostics.add(Diagnostic("ignored-field", message, fields[-1].span, others=others))
 
     def _declared(self, name: str) -> FieldType:
         return fields_of(self.kind)[name]
@@ -246,4 +244,6 @@ def number_of(text: str) -> Fraction | None:
         return None
     # Fraction knows neither `.5` nor `5.` everywhere.
     whole, _, rest = match[1].partition(".")
-    return sign * Fraction(int(whole + rest or "0"), 10 ** len(rest)) * Fraction(10) ** int(exponent)
+    return (
+        sign * Fraction(int(whole + rest or "0"), 10 ** len(rest)) * Fraction(10) ** int(exponent)
+    )

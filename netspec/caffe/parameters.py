@@ -6,17 +6,19 @@ such. A depthwise convolution takes its filters from its input.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
 from netspec.caffe.attributes import COUNTS, values
 from netspec.caffe.graph import Constant, Value
+from netspec.caffe.lines import Line
 from netspec.caffe.names import Names
 from netspec.caffe.structure import Part
 
-Place = tuple[int, int, str]
-"""A field: of which line, which node in it, and its name."""
+Place = tuple[int, str]
+"""A field: of which node of a line, and its name."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,15 @@ class ChannelsOf:
 
 @dataclass(frozen=True)
 class Scaled:
-    """`factor * base`: a parameter by its name, or channels."""
+    """`factor * base`: of a parameter by its name, or of channels."""
 
     base: str | ChannelsOf
-    factor: int = 1
+    factor: int | str = 1
+    """A number, or the name of a parameter."""
 
 
 Formula = Constant | Scaled
+Formulas = dict[Place, Formula]
 
 
 @dataclass
@@ -48,63 +52,153 @@ class Parameter:
 
 @dataclass
 class Plan:
-    """How the body of a module is written: the formula of each field, and the parameters."""
+    """How a module is written: the formula of each field of each line, and the parameters."""
 
-    formulas: dict[Place, Formula] = field(default_factory=dict)
+    lines: list[Formulas] = field(default_factory=list)
     parameters: list[Parameter] = field(default_factory=list)
 
+    def find(self, name: str) -> Parameter | None:
+        return next((p for p in self.parameters if p.name == name), None)
 
-def plan_of(instances: Sequence[Part], line_names: Sequence[str]) -> Plan:
-    """The plan of a module. `line_names` are those of its lines, which no parameter may have."""
-    plan = Plan()
-    names = Names([*line_names, "x"])
-    varying: list[tuple[Place, list[Constant]]] = []
-    for i, line in enumerate(instances[0].lines):
+
+@dataclass(frozen=True)
+class _Varying:
+    line: int
+    node: int
+    name: str
+    vector: list[Constant]
+
+
+def plan_of(
+    parts: Sequence[Part], bodies: Sequence[Sequence[Line]], line_names: Sequence[str]
+) -> Plan:
+    """The plan of a module whose instances have these bodies, line for line.
+
+    `line_names` are those of all of its lines, which no parameter may have.
+    """
+    plan = Plan([{} for _ in bodies[0]])
+    varying: list[_Varying] = []
+    for i, line in enumerate(bodies[0]):
         for j, node in enumerate(line.nodes):
             for name in values(node):
-                vector = [values(p.lines[i].nodes[j])[name] for p in instances]
-                if any(v != vector[0] for v in vector):
-                    varying.append(((i, j, name), vector))
+                vector = [values(body[i].nodes[j])[name] for body in bodies]
+                if all(v == vector[0] for v in vector):
+                    plan.lines[i][j, name] = vector[0]
+                elif _takes_from_input(i, j, name, bodies):
+                    plan.lines[i][j, name] = Scaled(ChannelsOf(node.inputs[0]))
                 else:
-                    plan.formulas[i, j, name] = vector[0]
-    wanted = _wanted_names(varying, line_names)
-    for place, vector in varying:
-        plan.formulas[place] = _formula(place, vector, instances, plan, names, wanted)
+                    varying.append(_Varying(i, j, name, vector))
+    planner = _Planner(plan, parts, Names([*line_names, "x"]), line_names, varying)
+    # What is a multiple of other filters comes behind them.
+    for v in varying:
+        plan.lines[v.line][v.node, v.name] = planner.formula(v)
+    plan.parameters.sort(key=lambda p: p.default is not None)
     return plan
 
 
-def _formula(
-    place: Place,
-    vector: list[Constant],
-    instances: Sequence[Part],
-    plan: Plan,
-    names: Names,
-    wanted: dict[Place, str],
-) -> Formula:
-    i, j, name = place
-    if _takes_from_input(place, instances):
-        return Scaled(ChannelsOf(instances[0].lines[i].nodes[j].inputs[0]))
-    count = name in COUNTS
-    for parameter in plan.parameters:
-        if parameter.given == vector:
-            return Scaled(parameter.name)
-        factor = _factor(vector, parameter.given) if count else 0
-        if factor:
-            return Scaled(parameter.name, factor)
-    if count:
-        channels: list[Constant] = [Fraction(p.inputs[0].shape[0]) for p in instances]
-        factor = _factor(vector, channels)
-        if factor:
-            return Scaled(ChannelsOf(instances[0].inputs[0]), factor)
-    parameter = Parameter(names.free(wanted[place]), vector, _default(name, vector))
-    plan.parameters.append(parameter)
-    return Scaled(parameter.name)
+class _Planner:
+    def __init__(
+        self,
+        plan: Plan,
+        parts: Sequence[Part],
+        names: Names,
+        line_names: Sequence[str],
+        varying: list[_Varying],
+    ) -> None:
+        self.plan = plan
+        self.parts = parts
+        self.names = names
+        self.line_names = line_names
+        self.varying = varying
+        self.channels: list[Constant] = [Fraction(p.inputs[0].shape[0]) for p in parts]
+        self.x = ChannelsOf(parts[0].inputs[0])
+
+    def formula(self, v: _Varying) -> Formula:
+        known = self._known(v)
+        if known is not None:
+            return known
+        if v.name in COUNTS:
+            factor = _factor(v.vector, self.channels)
+            if factor:
+                return Scaled(self.x, factor)
+            base = self._base(v)
+            if base is not v:
+                self.formula(base)
+                return self._known(v) or self._new(v)
+            expanded = self._expansion(v)
+            if expanded is not None:
+                return expanded
+        return self._new(v)
+
+    def _known(self, v: _Varying) -> Formula | None:
+        for parameter in self.plan.parameters:
+            if parameter.given == v.vector:
+                return Scaled(parameter.name)
+            factor = _factor(v.vector, parameter.given) if v.name in COUNTS else 0
+            if factor and parameter.name in self._count_names():
+                return Scaled(parameter.name, factor)
+        return None
+
+    def _count_names(self) -> set[str]:
+        return {p.name for p in self.plan.parameters if p.default is None}
+
+    def _base(self, v: _Varying) -> _Varying:
+        """The filters that these are a multiple of, the fewest of them; itself for none."""
+        counts = [o for o in self.varying if o.name in COUNTS and _factor(v.vector, o.vector)]
+        return max(counts, key=lambda o: _factor(v.vector, o.vector), default=v)
+
+    def _expansion(self, v: _Varying) -> Formula | None:
+        """A whole multiple of the input's channels that takes fewer values than the filters."""
+        ratios: list[Constant] = []
+        for value, channels in zip(v.vector, self.channels, strict=True):
+            assert isinstance(value, Fraction)
+            assert isinstance(channels, Fraction)
+            ratios.append(value / channels)
+        whole = all(isinstance(r, Fraction) and r.denominator == 1 for r in ratios)
+        if not whole or len(set(ratios)) > 2 or len(set(v.vector)) < 4:
+            return None
+        default = _default("", ratios)
+        if default is None or ratios.count(default) < len(ratios) - 2:
+            return None
+        name = self.names.free("expansion")
+        self.plan.parameters.append(Parameter(name, ratios, default))
+        return Scaled(self.x, name)
+
+    def _new(self, v: _Varying) -> Formula:
+        parameter = Parameter(
+            self.names.free(self._wanted(v)), v.vector, _default(v.name, v.vector)
+        )
+        self.plan.parameters.append(parameter)
+        return Scaled(parameter.name)
+
+    def _wanted(self, v: _Varying) -> str:
+        """Its field, with the line where others of the same field vary in another way."""
+        alike = [o for o in self.varying if o.name == v.name]
+        if all(self._together(o, v) for o in alike):
+            return v.name
+        line = self.line_names[v.line]
+        if v.name in COUNTS:
+            return _count_name(line, self.line_names)
+        return f"{line}_{v.name}" if line else v.name
+
+    def _together(self, a: _Varying, b: _Varying) -> bool:
+        if a.vector == b.vector:
+            return True
+        if a.name not in COUNTS:
+            return False
+        related = _factor(a.vector, b.vector) or _factor(b.vector, a.vector)
+        return bool(related or _factor(a.vector, self.channels) or self._expands(a))
+
+    def _expands(self, v: _Varying) -> bool:
+        return any(
+            isinstance(f, Scaled) and isinstance(f.factor, str)
+            for f in [self.plan.lines[v.line].get((v.node, v.name))]
+        )
 
 
-def _takes_from_input(place: Place, instances: Sequence[Part]) -> bool:
+def _takes_from_input(i: int, j: int, name: str, bodies: Sequence[Sequence[Line]]) -> bool:
     """Whether it is the filters of a depthwise convolution, as many as channels come in."""
-    i, j, name = place
-    nodes = [p.lines[i].nodes[j] for p in instances]
+    nodes = [body[i].nodes[j] for body in bodies]
     return name == "filters" and all(
         values(n).get("groups") == "depthwise" and values(n)["filters"] == n.inputs[0].shape[0]
         for n in nodes
@@ -126,35 +220,101 @@ def _default(name: str, vector: list[Constant]) -> Constant | None:
     if name in COUNTS:
         return None
     best = max(vector, key=vector.count)
+    if name == "stride" and _one(best) is False and any(_one(v) for v in vector):
+        return next(v for v in vector if _one(v))
     return best if vector.count(best) * 2 > len(vector) else None
 
 
-def _wanted_names(
-    varying: Sequence[tuple[Place, list[Constant]]], line_names: Sequence[str]
-) -> dict[Place, str]:
-    """What parameters are best called: their field, with the line where several are of one field."""
-    found: dict[Place, str] = {}
-    for place, vector in varying:
-        i, _, name = place
-        alike = [v for (_, _, other), v in varying if other == name]
-        same = all(v == vector or (name in COUNTS and _related(v, vector)) for v in alike)
-        if same:
-            found[place] = name
-        elif name in COUNTS:
-            found[place] = _count_name(line_names[i])
-        else:
-            found[place] = f"{line_names[i]}_{name}" if line_names[i] else name
-    return found
+def _one(value: Constant) -> bool:
+    return value == 1 or value == (1, 1)
 
 
-def _related(a: Sequence[Constant], b: Sequence[Constant]) -> bool:
-    return bool(_factor(a, b) or _factor(b, a))
+def _count_name(line: str, lines: Sequence[str]) -> str:
+    """A number of filters in short: n1x1 for conv1x1, r3x3 for conv3x3_reduce, s1x1 for squeeze1x1."""
+    bare = re.sub(r"^(conv|fc|deconv)_?(?=\d)", "", line)
+    match = re.fullmatch(r"([A-Za-z]*)_?(\d+x\d+)(?:_([A-Za-z]+))?", bare)
+    if match:
+        letter = (match[1] or match[3] or "n")[0].lower()
+        return f"{letter}{match[2]}"
+    last = bare.rpartition("_")[2]
+    if "_" in bare and len(last) > 2 and last.isalpha() and last not in lines:
+        return last
+    return f"n_{bare}" if bare else "filters"
 
 
-def _count_name(line: str) -> str:
-    """A number of filters: n1x1 for conv1x1, n_reduce for reduce."""
-    for word in ("conv", "fc"):
-        rest = line.removeprefix(word)
-        if rest != line and rest[:1].isdigit():
-            return f"n{rest}"
-    return f"n_{line}" if line else "filters"
+# --- shortcuts -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Condition:
+    """When a branch of a module is taken: a parameter is, or shapes and stride say it.
+
+    `stride` is the parameter of the stride, `channels` what the input's channels are compared with.
+    """
+
+    flag: str = ""
+    stride: str = ""
+    channels: Formula | None = None
+
+
+def fitted(plan: Plan, line: Line, others: Sequence[Line], which: Sequence[int]) -> Formulas | None:
+    """The formulas of a line that only the instances `which` have, in terms of the plan.
+
+    `others` are the lines of those instances. None where the parameters do not say it.
+    """
+    formulas: Formulas = {}
+    for j, node in enumerate(line.nodes):
+        for name in values(node):
+            vector = [values(other.nodes[j])[name] for other in others]
+            f = _fit(plan, name, vector, which)
+            if f is None:
+                return None
+            formulas[j, name] = f
+    return formulas
+
+
+def _fit(plan: Plan, name: str, vector: list[Constant], which: Sequence[int]) -> Formula | None:
+    if all(v == vector[0] for v in vector) and name not in COUNTS and name != "stride":
+        return vector[0]
+    for parameter in plan.parameters:
+        given = [parameter.given[i] for i in which]
+        if given == vector:
+            return Scaled(parameter.name)
+    if name in COUNTS:
+        for parameter in plan.parameters:
+            factor = _factor(vector, [parameter.given[i] for i in which])
+            if factor and parameter.default is None:
+                return Scaled(parameter.name, factor)
+    return vector[0] if all(v == vector[0] for v in vector) else None
+
+
+def condition(
+    plan: Plan, parts: Sequence[Part], taken: Sequence[bool], filters: Formula | None
+) -> Condition:
+    """What tells the instances that take a branch (`taken`) from those that do not.
+
+    The author's way where it works: the stride is not 1, or the channels change; else a flag,
+    which is added to the parameters.
+    """
+    stride = plan.find("stride")
+    if filters is not None:
+        changes = []
+        for i, part in enumerate(parts):
+            count = _evaluate(filters, plan, i)
+            strides = stride is not None and not _one(stride.given[i])
+            changes.append(strides or count != part.inputs[0].shape[0])
+        if changes == list(taken):
+            return Condition(stride=stride.name if stride else "", channels=filters)
+    flag = Names(p.name for p in plan.parameters).free("project")
+    given: list[Constant] = [bool(t) for t in taken]
+    plan.parameters.append(Parameter(flag, given, False))
+    return Condition(flag=flag)
+
+
+def _evaluate(f: Formula, plan: Plan, instance: int) -> Constant:
+    if not isinstance(f, Scaled):
+        return f
+    parameter = plan.find(f.base) if isinstance(f.base, str) else None
+    value = parameter.given[instance] if parameter else Fraction(0)
+    assert isinstance(value, Fraction)
+    return value * f.factor if isinstance(f.factor, int) else value

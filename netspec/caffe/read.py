@@ -63,7 +63,9 @@ def read(source: Source, reading: Reading, diagnostics: Diagnostics) -> Converte
     for given in graph.inputs:
         given.settings = _settings(given, reading)
     name = identifier(net.name, "net") or identifier(PurePath(source.name).stem, "net") or "net_"
-    writer = Writer(source, graph, name, f"{net.name or name}, from {PurePath(source.name).name}.")
+    origin = f"from {PurePath(source.name).name}."
+    doc = f"{net.name}, {origin}" if net.name else f"F{origin[1:]}"
+    writer = Writer(source, graph, name, doc)
     if translation.failed or diagnostics.failed:
         if not graph.nodes or not graph.inputs or not _has_faults(graph):
             return None
@@ -79,7 +81,7 @@ def read(source: Source, reading: Reading, diagnostics: Diagnostics) -> Converte
         return None
     lines = lines_of(graph)
     groups = groups_of(lines, graph.outputs)
-    inside = {id(n) for parts in groups for p in parts for line in p.lines for n in line.nodes}
+    inside = {id(n) for g in groups for p in g.parts for line in p.lines for n in line.nodes}
     last = _classifier(graph, translation)
     taken = {identifier(given.name, "data") for given in graph.inputs}
     if last is not None and (id(last) in inside or "classes" in taken):
@@ -87,9 +89,7 @@ def read(source: Source, reading: Reading, diagnostics: Diagnostics) -> Converte
     return _converted(source, writer.tree(lines, groups, last), net, translation)
 
 
-def _converted(
-    source: Source, tree: Tree, net: CaffeNet, translation: Translation
-) -> Converted:
+def _converted(source: Source, tree: Tree, net: CaffeNet, translation: Translation) -> Converted:
     file = File(source, tuple(tree.items), ())
     dropped = tuple(translation.dropped)
     means = tuple(dict.fromkeys(translation.means))
@@ -124,9 +124,7 @@ def _count_what_remains(t: Translation, source: Source, diagnostics: Diagnostics
         return
     kinds = Counter(layer.type for layer in t.unsupported).most_common()
     listed = ", ".join(f"{kind} ({count})" if count > 1 else kind for kind, count in kinds)
-    message = (
-        f"{len(t.unsupported)} of the {t.count} layers of {source.name} can't be expressed: {listed}"
-    )
+    message = f"{len(t.unsupported)} of the {t.count} layers of {source.name} can't be expressed: {listed}"
     diagnostics.add(Diagnostic("unsupported-layer", message))
 
 
@@ -156,7 +154,8 @@ def _classifier(graph: Graph, translation: Translation) -> Node | None:
         return None
     uses = graph.uses()
     node = graph.outputs[0].node
-    decides = any(layer.type == "SoftmaxWithLoss" for layer in translation.dropped)
+    dropped = {layer.type for layer in translation.dropped}
+    decides = bool(dropped & {"SoftmaxWithLoss", "Accuracy"})
     while node is not None and node.op in _BETWEEN:
         decides = decides or node.op in ("softmax", "log_softmax", "argmax")
         value: Value = node.inputs[0]
@@ -164,7 +163,10 @@ def _classifier(graph: Graph, translation: Translation) -> Node | None:
             return None
         node = value.node
     weighted = node is not None and node.op in ("conv", "linear")
-    fixed = node is not None and node.settings.get("groups", Setting("", node.span)).value == "depthwise"
+    fixed = (
+        node is not None
+        and node.settings.get("groups", Setting("", node.span)).value == "depthwise"
+    )
     return node if weighted and decides and not fixed else None
 
 

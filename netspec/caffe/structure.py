@@ -7,12 +7,13 @@ same way, are one module; what their fields differ in becomes its parameters.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
 
 from netspec.caffe.attributes import values
-from netspec.caffe.graph import Value
+from netspec.caffe.graph import Constant, Value
 from netspec.caffe.lines import Line
 from netspec.caffe.names import common, parts, tokens
 
@@ -41,24 +42,48 @@ class Part:
     """What its names have in common, empty for nothing."""
     by_name: bool
     """Whether its names set it apart from what is around it."""
+    join: Line | None = None
+    """The line that adds a shortcut, if it is the last one and adds two values."""
+    shortcut: Line | None = None
+    """The line between input and join; without one, the join takes the input itself."""
 
     @property
     def end(self) -> int:
         return self.first + len(self.lines)
 
+    @property
+    def body(self) -> list[Line]:
+        """The lines without join and shortcut."""
+        return [line for line in self.lines if line is not self.join and line is not self.shortcut]
 
-def groups_of(lines: Sequence[Line], outputs: Iterable[Value]) -> list[list[Part]]:
+
+@dataclass(frozen=True)
+class Group:
+    """The instances of one module.
+
+    Of a `projecting` one, some have a shortcut with a line on it and others an input that is added
+    as it is; of an `adding` one, some add their input at the end and others do not.
+    """
+
+    parts: list[Part]
+    kind: Literal["equal", "projecting", "adding"] = "equal"
+
+
+def groups_of(lines: Sequence[Line], outputs: Iterable[Value]) -> list[Group]:
     """The parts that are worth a module, those of one module together."""
     net = _Net(lines, outputs)
     by_shape: dict[object, list[Part]] = defaultdict(list)
     seen: set[tuple[int, int]] = set()
     for part in net.candidates():
-        if (part.first, part.end) not in seen:
-            seen.add((part.first, part.end))
-            by_shape[signature(part)].append(part)
-    waiting = [sorted(parts, key=lambda p: p.first) for parts in by_shape.values()]
+        if (part.first, part.end) in seen:
+            continue
+        seen.add((part.first, part.end))
+        for key in _keys(part):
+            by_shape[key].append(part)
+    # Of two that begin together, the one with a join comes first.
+    waiting = [sorted(p, key=lambda p: (p.first, -p.end)) for p in by_shape.values()]
     taken = [False] * len(lines)
-    chosen: list[list[Part]] = []
+    chosen: list[Group] = []
     while waiting:
         waiting = [_apart(parts, taken) for parts in waiting]
         waiting = [parts for parts in waiting if _worth(parts)]
@@ -66,11 +91,36 @@ def groups_of(lines: Sequence[Line], outputs: Iterable[Value]) -> list[list[Part
             break
         best = max(waiting, key=_score)
         waiting.remove(best)
-        chosen.append(best)
+        chosen.append(Group(best, _group_kind(best)))
         for part in best:
             for i in range(part.first, part.end):
                 taken[i] = True
     return chosen
+
+
+def _keys(part: Part) -> Iterator[object]:
+    """Parts that have a key in common may be instances of one module.
+
+    The same wiring is one; so is the same body with an input that is added directly, or through
+    one more line; and the same body whose result the input is added to, or not.
+    """
+    yield ("equal", signature(part, part.lines, part.output))
+    if part.join is not None:
+        main = next(v for v in part.join.inputs if v in [line.value for line in part.body])
+        kinds = tuple(_kind(node.op, values(node)) for node in part.join.nodes)
+        yield ("projecting", signature(part, part.body, main), kinds)
+        if part.shortcut is None and len(part.join.nodes) == 1:
+            yield ("adding", signature(part, part.body, main))
+    else:
+        yield ("adding", signature(part, part.lines, part.output))
+
+
+def _group_kind(parts: Sequence[Part]) -> Literal["equal", "projecting", "adding"]:
+    if len({p.join is None for p in parts}) > 1:
+        return "adding"
+    if len({p.shortcut is None for p in parts}) > 1:
+        return "projecting"
+    return "equal"
 
 
 def _apart(candidates: list[Part], taken: list[bool]) -> list[Part]:
@@ -97,7 +147,9 @@ def _worth(candidates: list[Part]) -> bool:
 
 def _score(candidates: list[Part]) -> float:
     weight = NAMED if all(p.prefix for p in candidates) else 1.0
-    return (len(candidates) - 1) * len(candidates[0].lines) * weight
+    size = sum(len(p.lines) for p in candidates) - max(len(p.lines) for p in candidates)
+    # What is all of one kind reads more easily.
+    return size * weight * (1.0 if _group_kind(candidates) == "equal" else 0.95)
 
 
 class _Net:
@@ -135,7 +187,9 @@ class _Net:
         )
         if not 1 <= len(taken) <= most:
             return None
-        return Part(first, lines, list(taken), given[0], _prefix(lines), by_name)
+        part = Part(first, lines, list(taken), given[0], _prefix(lines), by_name)
+        _find_join(part)
+        return part
 
     def _by_names(self) -> Iterator[Part]:
         """Runs of lines whose names have the same pieces in front of a slash."""
@@ -186,24 +240,51 @@ def _prefix(lines: Sequence[Line]) -> str:
     return "" if together in names else together
 
 
+def _find_join(part: Part) -> None:
+    """See whether the last line adds a shortcut to what the others make of the input."""
+    last, (x, *more) = part.lines[-1], part.inputs
+    if more or last.head.op != "add" or len(set(last.inputs)) != 2 or len(last.inputs) != 2:
+        return
+    if part.output is not last.value or len(part.lines) < 3:
+        return
+    makers = {line.value: line for line in part.lines}
+    if x in last.inputs:
+        part.join = last
+        return
+    for value in last.inputs:
+        line = makers.get(value)
+        alone = sum(value in other.inputs for other in part.lines) == 1
+        if line is not None and line.inputs == [x] and alone and line.head.op == "conv":
+            # Of two single lines, neither is more of a shortcut than the other.
+            if part.shortcut is not None:
+                part.join = part.shortcut = None
+                return
+            part.join, part.shortcut = last, line
+
+
 # --- equality ------------------------------------------------------------------------------------
 
 
-def signature(part: Part) -> object:
-    """Equal for parts that are instances of one module."""
+def signature(part: Part, lines: Sequence[Line], output: Value) -> object:
+    """Equal for runs of lines that are the same but for numbers."""
     places: dict[Value, object] = {v: ("input", i) for i, v in enumerate(part.inputs)}
     result: list[object] = []
-    for i, line in enumerate(part.lines):
+    for i, line in enumerate(lines):
         wiring = tuple(places[v] for v in line.inputs)
         result.append((wiring, tuple(_kind(node.op, values(node)) for node in line.nodes)))
         for j, value in enumerate(line.outputs):
             places[value] = (i, j)
-    return (tuple(result), places[part.output], len(part.inputs))
+    return (tuple(result), places[output], len(part.inputs))
 
 
-def _kind(op: str, given: dict[str, object] | dict[str, Fraction]) -> object:
+def line_signature(line: Line) -> object:
+    """Equal for lines of the same ops but for numbers."""
+    return tuple(_kind(node.op, values(node)) for node in line.nodes)
+
+
+def _kind(op: str, given: Mapping[str, Constant]) -> object:
     """An op with all of its fields but numbers."""
-    fields = []
+    fields: list[tuple[str, object]] = []
     for name, value in sorted(given.items()):
         if isinstance(value, Fraction):
             fields.append((name, "number"))

@@ -154,9 +154,7 @@ class Use:
         self.t = translator
         self.layer = layer
         self.bottoms = list(bottoms)
-        self.in_place = [
-            any(t.name == b.name for b in layer.bottoms) for t in layer.tops
-        ]
+        self.in_place = [any(t.name == b.name for b in layer.bottoms) for t in layer.tops]
 
     @property
     def name(self) -> str:
@@ -189,7 +187,9 @@ class Use:
         values = [self.x.value] if inputs is None else inputs
         if isinstance(values, Value):
             values = [values]
-        places = {id(d.value): r.span for d, r in zip(self.bottoms, self.layer.bottoms, strict=False)}
+        places = {
+            id(d.value): r.span for d, r in zip(self.bottoms, self.layer.bottoms, strict=False)
+        }
         node = Node(
             op,
             list(values),
@@ -197,9 +197,9 @@ class Use:
             self.layer.name,
             self.layer.type_span,
             [places.get(id(v), self.layer.type_span) for v in values],
-            bool(self.in_place and self.in_place[0]),
-            part,
-            blobs or {},
+            in_place=bool(self.in_place and self.in_place[0]),
+            part=part,
+            blobs=blobs or {},
         )
         return self.t.add(node).value
 
@@ -244,7 +244,9 @@ class Use:
                 "out-of-range", f"{self.layer.bottoms[0].name} has no axis {number}", span
             )
         if axis < least:
-            raise Unsupported(f"{self.layer.type} along axis {axis} mixes the inputs of a batch", span)
+            raise Unsupported(
+                f"{self.layer.type} along axis {axis} mixes the inputs of a batch", span
+            )
         return axis
 
     def value_of(self, data: Data, dims: Dims) -> Value:
@@ -447,9 +449,7 @@ def _warn_of_sharing(t: Translator, layer: Layer) -> None:
         if first is not layer and first.type == layer.type:
             message = f"{layer.name} shares its weights with {first.name}; here each has its own"
             others = (Label(first.place, "the first layer with these weights"),)
-            t.diagnostics.add(
-                Diagnostic("shared-weights", message, layer.place, others=others)
-            )
+            t.diagnostics.add(Diagnostic("shared-weights", message, layer.place, others=others))
             return
 
 
@@ -460,9 +460,7 @@ def _assign(t: Translator, layer: Layer, tops: list[Data | Nothing]) -> None:
         if earlier is not None and reference.name not in bottoms:
             message = f"two layers make the blob {reference.name}"
             others = (Label(earlier.place, "the first one"),)
-            t.diagnostics.add(
-                Diagnostic("duplicate-name", message, reference.span, others=others)
-            )
+            t.diagnostics.add(Diagnostic("duplicate-name", message, reference.span, others=others))
         t.blobs[reference.name] = data
         if isinstance(data, Data) and not isinstance(data.value.shape, IndexShape):
             t.tops.append(data.value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -11,8 +11,18 @@ from netspec.caffe.attributes import COUNTS, is_default, values
 from netspec.caffe.graph import Constant, DataInput, Graph, Node, Setting, Value
 from netspec.caffe.lines import Line
 from netspec.caffe.names import Names, behind, identifier, stem
-from netspec.caffe.parameters import ChannelsOf, Formula, Plan, Scaled, plan_of
-from netspec.caffe.structure import Part, label
+from netspec.caffe.parameters import (
+    ChannelsOf,
+    Condition,
+    Formula,
+    Formulas,
+    Plan,
+    Scaled,
+    condition,
+    fitted,
+    plan_of,
+)
+from netspec.caffe.structure import Group, Part, label
 from netspec.ops import OPS
 from netspec.source import Source, Span
 from netspec.syntax import (
@@ -20,15 +30,17 @@ from netspec.syntax import (
     Binary,
     Call,
     Chain,
-    Constant as ConstantNode,
+    Comparison,
     Definition,
     Expression,
     Field,
     For,
+    If,
     Input,
     Layer,
     LayerName,
     ListLiteral,
+    Logic,
     Name,
     Number,
     Output,
@@ -40,6 +52,7 @@ from netspec.syntax import (
     Unary,
     Variable,
 )
+from netspec.syntax import Constant as ConstantNode
 
 LOOP = 4
 """From how many equal instances on a loop is written."""
@@ -49,12 +62,20 @@ _PAIRS = {"kernel", "size"}
 
 @dataclass
 class Module:
-    """A module: its name, its instances, how its fields are written, and the names of its lines."""
+    """A module: its name, its instances, how its fields are written, and the names of its lines.
+
+    The first instance is the one that is written; it has all lines that any has. `lines` are those
+    that all have. `branch` says when an instance has a line on its shortcut, or none.
+    """
 
     name: str
+    kind: str
     parts: list[Part]
+    lines: list[Line]
     plan: Plan
-    line_names: list[str]
+    names: dict[Line, str]
+    shortcut: Formulas | None = None
+    branch: Condition | None = None
 
 
 @dataclass
@@ -75,12 +96,11 @@ class Writer:
         self.doc = doc
         self.everywhere = Span(source, 0, 0)
 
-    def tree(
-        self, lines: Sequence[Line], groups: Sequence[list[Part]], last: Node | None
-    ) -> Tree:
+    def tree(self, lines: Sequence[Line], groups: Sequence[Group], last: Node | None) -> Tree:
         modules = self._modules(groups)
         body = _Body(self, modules)
-        definitions = [self._module(m) for m in sorted(modules, key=lambda m: m.parts[0].first)]
+        in_order = sorted(modules, key=lambda m: min(p.first for p in m.parts))
+        definitions = [self.definition(m) for m in in_order]
         count = None
         if last is not None:
             count = next(n for n in values(last) if n in COUNTS)
@@ -96,31 +116,30 @@ class Writer:
         )  # fmt: skip
         return Tree([*definitions, net], body.nodes)
 
-    def _modules(self, groups: Sequence[list[Part]]) -> list[Module]:
+    def _modules(self, groups: Sequence[Group]) -> list[Module]:
         names = Names([*OPS, "net", "module", "import", self.name])
         modules = []
-        for parts in sorted(groups, key=lambda g: -len(g)):
-            wanted = stem([label(p) for p in parts])
-            if wanted in names.taken or not identifier(wanted, "block"):
-                kind = _character(parts[0])
-                wanted = f"{wanted}_{kind}" if wanted else kind
-            line_names = _line_names(parts)
-            plan = plan_of(parts, line_names)
-            modules.append(Module(names.free(identifier(wanted, "block")), parts, plan, line_names))
+        for group in sorted(groups, key=lambda g: -len(g.parts)):
+            wanted = stem([label(p) for p in group.parts])
+            if wanted in OPS or not identifier(wanted, "block"):
+                wanted = _character(group.parts[0])
+            elif wanted in names.taken:
+                wanted = f"{wanted}_{_character(group.parts[0])}"
+            name = names.free(identifier(wanted, "block"))
+            modules.append(_module_of(name, group))
         return modules
 
-    def _module(self, module: Module) -> Definition:
-        part = module.parts[0]
+    def definition(self, module: Module) -> Definition:
         body = _Body(self, [])
         statements = body.module(module)
-        span = part.lines[0].head.span
+        span = module.parts[0].lines[0].head.span
         params = tuple(
             Param(
                 Name(p.name, span),
                 None if p.default is None else self.constant(p.default, p.name, span),
                 span,
             )
-            for p in sorted(module.plan.parameters, key=lambda p: p.default is not None)
+            for p in module.plan.parameters
         )
         return Definition("module", Name(module.name, span), params, tuple(statements), "", span)
 
@@ -164,9 +183,14 @@ class Writer:
             base = Variable(f.base, span)
         if f.factor == 1:
             return base
-        return Binary("*", Number(Fraction(f.factor), span), base, span)
+        factor: Expression = (
+            Variable(f.factor, span)
+            if isinstance(f.factor, str)
+            else Number(Fraction(f.factor), span)
+        )
+        return Binary("*", factor, base, span)
 
-    def fields(self, node: Node, formulas: dict[str, Formula], body: _Body) -> tuple[Field, ...]:
+    def fields(self, node: Node, formulas: Mapping[str, Formula], body: _Body) -> tuple[Field, ...]:
         """The fields of a node that need to be written, in the order of the op's declaration."""
         written = []
         for name in values(node):
@@ -265,31 +289,77 @@ class _Body:
 
     def module(self, module: Module) -> list[Statement]:
         part = module.parts[0]
+        span = part.lines[0].head.span
         self.names.taken |= {p.name for p in module.plan.parameters}
         for i, value in enumerate(part.inputs):
             name = self.names.free("x" if len(part.inputs) == 1 else "xyz"[i])
-            span = part.lines[0].head.span
             self.called[value] = name
             self.statements.append(Input(Name(name, span), None, (), span))
             self.current = value
-        referred = _referred(part)
-        for i, line in enumerate(part.lines):
-            for f in module.plan.formulas.values():
-                if isinstance(f, Scaled) and isinstance(f.base, ChannelsOf):
-                    referred.add(f.base.value)
-            formulas = [
-                {name: module.plan.formulas[i, j, name] for name in values(node)}
-                for j, node in enumerate(line.nodes)
-            ]
-            name = module.line_names[i]
-            last = i == len(part.lines) - 1
+        referred = _referred(module)
+        for line, formulas in zip(module.lines, module.plan.lines, strict=True):
+            if line is part.join and module.branch is not None:
+                self._branches(module, line)
+                continue
+            last = line is module.lines[-1] and module.branch is None
             joins = last and not any(n.blobs for n in line.nodes) and len(line.inputs) > 1
-            shown = "" if joins and line.value not in referred else name
-            self._line(line, shown, line.value in referred, formulas, record=False)
+            needed = line.value in referred
+            shown = "" if joins and not needed else module.names[line]
+            self._line(line, shown, needed, _by_node(formulas, line))
+        if module.kind == "adding" and part.join is not None:
+            self._branches(module, part.join)
         if part.output is not self.current:
-            span = part.lines[-1].head.span
             self.statements.append(Output((self.reference(part.output, span),), span))
         return self.statements
+
+    def _branches(self, module: Module, join: Line) -> None:
+        """The `if` around a shortcut, or around adding one at all."""
+        part, branch = module.parts[0], module.branch
+        assert branch is not None, "only a module with a branch has lines that not all have"
+        span, x = join.head.span, part.inputs[0]
+        outer, main = (
+            self.statements,
+            next(v for v in join.inputs if v in self.called and v is not x),
+        )
+        arms: list[tuple[Statement, ...]] = []
+        for short in (part.shortcut, None):
+            self.statements = []
+            value = x
+            if short is not None:
+                assert module.shortcut is not None, "a shortcut has formulas"
+                self._line(short, module.names[short], True, _by_node(module.shortcut, short))
+                value = short.value
+            first, second = (value, main) if join.inputs[1] is main else (main, value)
+            arguments = (self.reference(first, span), self.reference(second, span))
+            add = Call(Name("add", span), arguments, (), span)
+            self.statements.append(Layer(None, Chain((add,), span), span))
+            arms.append(tuple(self.statements))
+        self.statements = outer
+        condition = self._condition(module, branch, span)
+        otherwise = arms[1] if module.kind == "projecting" else ()
+        self.statements.append(If(((condition, arms[0]),), otherwise, span))
+        if len(join.nodes) > 1:
+            calls = tuple(
+                Call(Name(n.op, n.span), None, self.writer.fields(n, values(n), self), n.span)
+                for n in join.nodes[1:]
+            )
+            self.statements.append(Layer(None, Chain(calls, span), span))
+        self.current = join.value
+
+    def _condition(self, module: Module, branch: Condition, span: Span) -> Expression:
+        if branch.flag:
+            return Variable(branch.flag, span)
+        w, x = self.writer, module.parts[0].inputs[0]
+        assert branch.channels is not None, "without a flag, channels are compared"
+        differs, joined = ("!=", "or") if module.kind == "projecting" else ("==", "and")
+        channels = Attribute(self.reference(x, span), Name("channels", span), span)
+        count = w.formula(branch.channels, "filters", span, self)
+        shapes = Comparison(channels, ((differs, count),), span)
+        if not branch.stride:
+            return shapes
+        one = Number(Fraction(1), span)
+        strides = Comparison(Variable(branch.stride, span), ((differs, one),), span)
+        return Logic("or" if joined == "or" else "and", (strides, shapes), span)
 
     def _instance(self, module: Module, part: Part) -> None:
         w = self.writer
@@ -309,7 +379,11 @@ class _Body:
         self.statements.append(Layer(layer_name, Chain((call,), span), span))
         self.called[part.output] = name
         self.current = part.output
-        self.nodes += [n for line in part.lines for n in line.nodes]
+        order = part.lines
+        if module.branch is not None:
+            extra = [line for line in (part.shortcut, part.join) if line is not None]
+            order = [*part.body, *extra]
+        self.nodes += [n for line in order for n in line.nodes]
 
     # --- lines -----------------------------------------------------------------------------------
 
@@ -318,8 +392,7 @@ class _Body:
         line: Line,
         wanted: str,
         needed: bool,
-        formulas: list[dict[str, Formula]] | None,
-        record: bool = True,
+        formulas: Sequence[Mapping[str, Formula]] | None,
     ) -> None:
         w, head = self.writer, line.head
         own = bool(wanted) and not (head.part and not any(n.blobs for n in line.nodes))
@@ -337,7 +410,7 @@ class _Body:
                 arguments = tuple(
                     self.reference(v, s) for v, s in zip(node.inputs, node.places, strict=True)
                 )
-            given: dict[str, Formula] = dict(values(node)) if formulas is None else formulas[j]
+            given: Mapping[str, Formula] = values(node) if formulas is None else formulas[j]
             if self.classes is not None and node is self.classes[0]:
                 given = {**given, self.classes[1]: Scaled("classes")}
             fields = w.fields(node, given, self)
@@ -353,8 +426,7 @@ class _Body:
         if name:
             # What the chain calls its further layers.
             self.names.taken |= {f"{name}_{node.op}" for node in line.nodes[1:]}
-        if record:
-            self.nodes += line.nodes
+        self.nodes += line.nodes
 
     def _free(self, wanted: str, op: str) -> str:
         """A free name that no nameless layer gets by itself, such as `relu_1`."""
@@ -371,39 +443,95 @@ class _Body:
         return Attribute(Variable(base, span), Name(result, span), span)
 
 
-def _referred(part: Part) -> set[Value]:
-    """The values inside a part that do not just flow into the next line."""
+def _module_of(name: str, group: Group) -> Module:
+    """A module with its plan; the first of its parts becomes one that has all lines."""
+    full = max(group.parts, key=lambda p: (len(p.lines), -p.first))
+    parts = [full, *(p for p in group.parts if p is not full)]
+    bodies = [_body(p, group.kind) for p in parts]
+    names = _line_names(parts, bodies)
+    if full.shortcut is not None and group.kind == "projecting":
+        text = identifier(behind(full.shortcut.head.name, label(full)), "conv")
+        taken = Names([*names.values(), "x"])
+        names[full.shortcut] = taken.free(text or "shortcut")
+    plan = plan_of(parts, bodies, list(names.values()))
+    module = Module(name, group.kind, parts, bodies[0], plan, names)
+    if group.kind == "projecting":
+        which = [i for i, p in enumerate(parts) if p.shortcut is not None]
+        shortcuts = [s for p in parts if (s := p.shortcut) is not None]
+        assert full.shortcut is not None, "the fullest part has the shortcut"
+        module.shortcut = fitted(plan, full.shortcut, shortcuts, which)
+        filters = next(
+            (f for (j, n), f in (module.shortcut or {}).items() if j == 0 and n == "filters"), None
+        )
+        module.branch = condition(plan, parts, [p.shortcut is not None for p in parts], filters)
+    elif group.kind == "adding":
+        weighted = [i for i, line in enumerate(bodies[0]) if line.head.op == "conv"]
+        filters = plan.lines[weighted[-1]][0, "filters"] if weighted else None
+        module.branch = condition(plan, parts, [p.join is None for p in parts], filters)
+    return module
+
+
+def _body(part: Part, kind: str) -> list[Line]:
+    """The lines that all instances of the module have."""
+    if kind == "equal":
+        return part.lines
+    joins = [part.join] if part.join is not None and kind == "projecting" else []
+    return [*part.body, *joins]
+
+
+def _by_node(formulas: Formulas, line: Line) -> list[dict[str, Formula]]:
+    return [{name: formulas[j, name] for name in values(n)} for j, n in enumerate(line.nodes)]
+
+
+def _referred(module: Module) -> set[Value]:
+    """The values of the written instance that do not just flow into the next line."""
+    part = module.parts[0]
     referred: set[Value] = set()
     current = part.inputs[-1]
-    for line in part.lines:
+    for line in module.lines:
         if line.inputs != [current]:
             referred.update(line.inputs)
         current = line.value
+    if part.join is not None:
+        referred.update(part.join.inputs)
     if part.output is not current:
         referred.add(part.output)
+    formulas = [f for line in module.plan.lines for f in line.values()]
+    formulas += (module.shortcut or {}).values()
+    for f in formulas:
+        if isinstance(f, Scaled) and isinstance(f.base, ChannelsOf):
+            referred.add(f.base.value)
     return referred | {v.node.value for v in referred if v.node is not None}
 
 
-def _line_names(parts: Sequence[Part]) -> list[str]:
+def _line_names(parts: Sequence[Part], bodies: Sequence[Sequence[Line]]) -> dict[Line, str]:
     """What the lines of a module are called: what is left of their names without the instance's."""
     names = Names(["x"])
-    found = []
-    for i, line in enumerate(parts[0].lines):
-        choices = [behind(p.lines[i].head.name, label(p)) for p in parts]
+    found: dict[Line, str] = {}
+    for i, line in enumerate(bodies[0]):
+        heads = [body[i].head.name for body in bodies]
+        choices = [behind(h, label(p)) for h, p in zip(heads, parts, strict=True)]
         best = max(choices, key=choices.count)
         agreed = choices.count(best) * 2 > len(choices)
-        same = best == parts[0].lines[i].head.name and not agreed
-        text = identifier(best, line.head.op) if agreed and not same else ""
-        found.append(names.free(text or identifier(line.head.op, line.head.op)))
+        text = identifier(best, line.head.op) if agreed else ""
+        found[line] = names.free(text or identifier(line.head.op, line.head.op))
     return found
 
 
 def _character(part: Part) -> str:
-    """What a part without a name of its own is: how its branches come together."""
-    joins = [line.head.op for line in part.lines if len(line.inputs) > 1]
+    """What a part without a name of its own is, by its convolutions and its last join."""
+    convolutions = [line.head for line in part.lines if line.head.op == "conv"]
+    joins = [line for line in part.lines if len(line.inputs) > 1]
+    depthwise = any(values(n).get("groups") == "depthwise" for n in convolutions)
+    if depthwise and len(convolutions) == 2:
+        return "separable"
+    if depthwise and len(convolutions) == 3:
+        return "inverted_residual"
     if not joins:
         return "block"
-    return {"add": "residual", "concat": "branches"}.get(joins[-1], "block")
+    if joins[-1].head.op == "concat":
+        return "dense_layer" if part.inputs[0] in joins[-1].inputs else "branches"
+    return {"add": "residual", "mul": "gate"}.get(joins[-1].head.op, "block")
 
 
 def _with_loops(statements: list[Statement]) -> list[Statement]:

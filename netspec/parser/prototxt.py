@@ -88,9 +88,7 @@ def _stray(source: Source, offset: int) -> Diagnostic:
     return Diagnostic("syntax", message, Span(source, offset, end), help=help_)
 
 
-def _parts(
-    tokens: list[Token], source: Source, diagnostics: Diagnostics
-) -> Iterator[list[Token]]:
+def _parts(tokens: list[Token], source: Source, diagnostics: Diagnostics) -> Iterator[list[Token]]:
     """The tokens of each field on top, so that a fault in one does not hide those of others.
 
     Checks on the way that brackets match and are not too many inside each other.
@@ -219,8 +217,17 @@ def _state(builder: _Builder) -> Any:
 
 
 _ESCAPES = {
-    **{"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"},
-    **{"\\": "\\", "'": "'", '"': '"', "?": "?"},
+    "n": "\n",
+    "t": "\t",
+    "r": "\r",
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "v": "\v",
+    "\\": "\\",
+    "'": "'",
+    '"': '"',
+    "?": "?",
 }
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
 

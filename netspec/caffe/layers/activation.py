@@ -115,7 +115,9 @@ def _with_base(use: Use, op: str, params: str) -> Tops:
 @layer("Dropout")
 def dropout(use: Use) -> Tops:
     p = use.params("dropout_param")
-    return use.same(use.emit("dropout", ratio=(p.number("dropout_ratio"), p.place("dropout_ratio"))))
+    return use.same(
+        use.emit("dropout", ratio=(p.number("dropout_ratio"), p.place("dropout_ratio")))
+    )
 
 
 @layer("Softmax", "CuDNNSoftmax")

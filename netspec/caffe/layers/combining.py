@@ -44,9 +44,7 @@ def mismatch(use: Use, type_: str, data: Data, place: object, besides: str = "")
 
     shapes = list(dict.fromkeys("x".join(map(str, d.dims)) or "1" for d in use.bottoms))
     message = f"{type_} needs equal shapes{besides}, but they are {' and '.join(shapes)}"
-    span = next(
-        r.span for r, d in zip(use.layer.bottoms, use.bottoms, strict=True) if d is data
-    )
+    span = next(r.span for r, d in zip(use.layer.bottoms, use.bottoms, strict=True) if d is data)
     first = use.bottoms[0]
     text = "x".join(map(str, first.dims))
     others = (Label(first.place, f"{text} from here"),)

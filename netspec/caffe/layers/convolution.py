@@ -22,7 +22,13 @@ def convolution(use: Use) -> Tops:
     return _convolution(use, "conv")
 
 
-@layer("Deconvolution", "DeconvolutionDepthwise", "DepthwiseDeconvolution", bottoms=(1, None), tops=None)
+@layer(
+    "Deconvolution",
+    "DeconvolutionDepthwise",
+    "DepthwiseDeconvolution",
+    bottoms=(1, None),
+    tops=None,
+)
 def deconvolution(use: Use) -> Tops:
     """Weights are input channels x filters of a group x height x width, as ours."""
     return _convolution(use, "conv_transpose")

@@ -16,7 +16,9 @@ def input_(use: Use) -> Tops:
     tops: list[Data | Nothing] = []
     for i, top in enumerate(use.layer.tops):
         dims = shapes[0 if len(shapes) == 1 else i] if i < len(shapes) or len(shapes) == 1 else None
-        tops.append(_input(use, i, tuple(dims[1:]) if dims else None, dims[0] if dims else None, {}))
+        tops.append(
+            _input(use, i, tuple(dims[1:]) if dims else None, dims[0] if dims else None, {})
+        )
     return tops
 
 

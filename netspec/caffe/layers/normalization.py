@@ -107,7 +107,7 @@ def _spread(use: Use, p: Fields, type_: str) -> Data:
         dims = (a.dims[0], 1, 1)
         return use.data(use.value_of(b, dims), dims)
     names = [r.name for r in use.layer.bottoms]
-    if axis == 0 and b.dims != a.dims[: len(b.dims)] or axis > 0:
+    if (axis == 0 and b.dims != a.dims[: len(b.dims)]) or axis > 0:
         shapes = " and ".join("x".join(map(str, d.dims)) or "1" for d in (a, b))
         message = f"{type_} can't lay {names[1]} on {names[0]} from axis {axis} on: {shapes}"
         raise use.wrong("shape-mismatch", message, use.layer.bottoms[1].span)

@@ -46,9 +46,7 @@ def reshape(use: Use) -> Tops:
     end = rank if count == -1 else start + count
     if not 0 <= start <= end <= rank or any(d < -1 for d in wanted) or wanted.count(-1) > 1:
         raise use.wrong("out-of-range", "this Reshape replaces axes that do not exist", place)
-    copied = [
-        full[start + i] if d == 0 and start + i < rank else d for i, d in enumerate(wanted)
-    ]
+    copied = [full[start + i] if d == 0 and start + i < rank else d for i, d in enumerate(wanted)]
     if any(d == 0 and start + i >= rank for i, d in enumerate(wanted)):
         raise use.wrong("out-of-range", "this Reshape copies an axis that does not exist", place)
     shape = full[:start] + copied + full[end:]

@@ -60,9 +60,7 @@ def upsample(use: Use) -> Tops:
         return [use.data(value, tuple(value.shape))]
     mask = use.bottoms[1].value
     if not isinstance(mask.shape, IndexShape):
-        raise Unsupported(
-            "an Upsample by places that no pooling found", use.layer.bottoms[1].span
-        )
+        raise Unsupported("an Upsample by places that no pooling found", use.layer.bottoms[1].span)
     scale = p.integer("scale")
     high, wide = (
         p.maybe_integer(f"upsample_{side}")
