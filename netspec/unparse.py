@@ -176,25 +176,48 @@ def expression(e: Expression) -> str:
         case Function():
             return f"{e.name.text}({', '.join(map(expression, e.arguments))})"
         case Unary():
-            return f"{e.operator}{' ' * e.operator.isalpha()}{_inner(e.operand)}"
+            inner = _inner(e.operand, 4 if e.operator == "not" else 8)
+            return f"{e.operator}{' ' * e.operator.isalpha()}{inner}"
         case Binary():
             numbers = isinstance(e.left, Number) and isinstance(e.right, Number)
             space = "" if e.operator == "/" and numbers else " "
-            return f"{_inner(e.left)}{space}{e.operator}{space}{_inner(e.right)}"
+            rank = _rank(e)
+            # What has the same rank goes from left to right, but powers do not.
+            left, right = (rank + 1, rank) if e.operator == "**" else (rank, rank + 1)
+            return f"{_inner(e.left, left)}{space}{e.operator}{space}{_inner(e.right, right)}"
         case Comparison():
-            rest = "".join(f" {operator} {_inner(operand)}" for operator, operand in e.rest)
-            return f"{_inner(e.first)}{rest}"
+            rest = "".join(f" {operator} {_inner(operand, 6)}" for operator, operand in e.rest)
+            return f"{_inner(e.first, 6)}{rest}"
         case Logic():
-            return f" {e.operator} ".join(map(_inner, e.operands))
+            return f" {e.operator} ".join(_inner(o, _rank(e) + 1) for o in e.operands)
         case Conditional():
-            cases = "".join(f"{_inner(v)} if {_inner(c)} else " for v, c in e.cases)
-            return f"{cases}{_inner(e.otherwise)}"
+            cases = "".join(f"{_inner(v, 2)} if {_inner(c, 2)} else " for v, c in e.cases)
+            return f"{cases}{_inner(e.otherwise, 2)}"
 
 
-def _inner(e: Expression) -> str:
+_RANKS = {"or": 2, "and": 3, "not": 4, "+": 6, "-": 6, "**": 9}
+
+
+def _rank(e: Expression) -> int:
+    """How tightly an expression holds together; what stands inside another needs brackets below."""
+    match e:
+        case Conditional():
+            return 1
+        case Comparison():
+            return 5
+        case Unary():
+            return 4 if e.operator == "not" else 8
+        case Binary():
+            return _RANKS.get(e.operator, 7)
+        case Logic():
+            return _RANKS[e.operator]
+        case _:
+            return 10
+
+
+def _inner(e: Expression, least: int = 10) -> str:
     text = expression(e)
-    loose = isinstance(e, Unary | Binary | Comparison | Logic | Conditional)
-    return f"({text})" if loose else text
+    return text if _rank(e) >= least else f"({text})"
 
 
 def number(value: Fraction) -> str:

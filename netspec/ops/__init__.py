@@ -1,12 +1,16 @@
 """The ops of the language, one family a file; each is declared once, here."""
 
 from netspec.ops.activation import (
+    Abs,
     Elu,
+    Exp,
     Gelu,
     HardSigmoid,
     HardSwish,
     LeakyRelu,
+    Log,
     LogSoftmax,
+    Power,
     PRelu,
     Relu,
     Relu6,
@@ -32,7 +36,7 @@ from netspec.ops.base import (
 )
 from netspec.ops.combining import Add, Arithmetic, Concat, Maximum, Mul, Sub
 from netspec.ops.convolution import Conv, ConvTranspose, Linear
-from netspec.ops.normalization import BatchNorm, LayerNorm, Lrn, Scale
+from netspec.ops.normalization import BatchNorm, LayerNorm, Lrn, Normalize, Scale, Shift
 from netspec.ops.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from netspec.ops.rearranging import (
     ChannelShuffle,
@@ -44,6 +48,7 @@ from netspec.ops.rearranging import (
     Reshape,
     Split,
 )
+from netspec.ops.reducing import ArgMax
 from netspec.ops.regularization import Dropout
 from netspec.ops.resizing import MaxUnpool, Upsample
 from netspec.ops.window import Windowed
@@ -51,8 +56,10 @@ from netspec.ops.window import Windowed
 __all__ = [
     "OPS",
     "REQUIRED",
+    "Abs",
     "AdaptiveAvgPool",
     "Add",
+    "ArgMax",
     "Arithmetic",
     "Attr",
     "AvgPool",
@@ -65,6 +72,7 @@ __all__ = [
     "Dropout",
     "Elementwise",
     "Elu",
+    "Exp",
     "Flatten",
     "Gelu",
     "GlobalAvgPool",
@@ -76,22 +84,26 @@ __all__ = [
     "LayerNorm",
     "LeakyRelu",
     "Linear",
+    "Log",
     "LogSoftmax",
     "Lrn",
     "MaxPool",
     "MaxUnpool",
     "Maximum",
     "Mul",
+    "Normalize",
     "Op",
     "PRelu",
     "Pad",
     "Permute",
+    "Power",
     "Relu",
     "Relu6",
     "Reshape",
     "Scale",
     "Shape",
     "ShapeError",
+    "Shift",
     "Sigmoid",
     "Silu",
     "Softmax",

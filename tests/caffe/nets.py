@@ -49,9 +49,17 @@ class Prototxt:
         return self.layer(name, "ReLU", "", top=self.top)
 
     def pool(
-        self, name: str, kind: str, kernel: int, stride: int, pad: int = 0, bottom: str | None = None
+        self,
+        name: str,
+        kind: str,
+        kernel: int,
+        stride: int,
+        pad: int = 0,
+        bottom: str | None = None,
     ) -> str:
-        params = f"pooling_param {{ pool: {kind} kernel_size: {kernel} stride: {stride} pad: {pad} }}"
+        params = (
+            f"pooling_param {{ pool: {kind} kernel_size: {kernel} stride: {stride} pad: {pad} }}"
+        )
         return self.layer(name, "Pooling", params, [bottom] if bottom else None)
 
     def whole(self, name: str) -> str:
@@ -227,7 +235,21 @@ def mobilenet() -> str:
     channels = 32
     rows = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)]
     rows += [(512, 1)] * 5 + [(1024, 2), (1024, 1)]
-    names = ["2_1", "2_2", "3_1", "3_2", "4_1", "4_2", "5_1", "5_2", "5_3", "5_4", "5_5", "5_6", "6"]
+    names = [
+        "2_1",
+        "2_2",
+        "3_1",
+        "3_2",
+        "4_1",
+        "4_2",
+        "5_1",
+        "5_2",
+        "5_3",
+        "5_4",
+        "5_5",
+        "5_6",
+        "6",
+    ]
     for which, (filters, stride) in zip(names, rows, strict=True):
         grouped = f"{plain} group: {channels} engine: CAFFE"
         p.conv(f"conv{which}/dw", channels, 3, stride, 1, more=grouped)
