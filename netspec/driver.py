@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,9 @@ from netspec.source import Source, plain
 from netspec.suggest import did_you_mean
 from netspec.symbolic import Num
 from netspec.syntax import Let
+
+
+Origins = Callable[[Net], Mapping[str, Any]]
 
 
 def bundled() -> dict[str, Path]:
@@ -76,7 +81,7 @@ def check(
     """
     with room_to_work():
         given = constants(settings, diagnostics)
-        program, given = _program(source, base, given, diagnostics)
+        program, given, origins = _program(source, base, given, diagnostics)
         if program is None:
             return None
         resolve(program, diagnostics)
@@ -89,21 +94,28 @@ def check(
         if net is not None:
             for apply in PIPELINE:
                 net = apply(net)
+            net = replace(net, origins=origins(net)) if origins else net
         return net
 
 
 def _program(
     source: Source, base: Path | None, given: dict[str, Any], diagnostics: Diagnostics
-) -> tuple[Program | None, dict[str, Any]]:
-    """The program of a text, and the constants that are left for its net's parameters."""
+) -> tuple[Program | None, dict[str, Any], Origins | None]:
+    """The program of a text, the constants that are left for its net's parameters, and origins.
+
+    Those say of a net from a prototxt where its tensors lie in a caffemodel.
+    """
     if not may_be_prototxt(source):
-        return load(source, base, diagnostics), given
+        return load(source, base, diagnostics), given, None
     # Specs of our own should not wait for this.
     from netspec import caffe
 
     reading, left = caffe.reading_of(given, diagnostics)
     converted = caffe.read(source, reading, diagnostics)
-    return (program_of(converted.file, base, diagnostics) if converted else None), left
+    if converted is None:
+        return None, left, None
+    program = program_of(converted.file, base, diagnostics)
+    return program, left, partial(caffe.origins, converted)
 
 
 class Setting(str):

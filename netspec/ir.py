@@ -367,6 +367,8 @@ class Net:
     preprocessing: tuple[Preprocessing | None, ...]
     body: Block
     warnings: tuple[Any, ...] = field(default=(), compare=False)
+    origins: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """Of a net that was read from a prototxt: where each tensor lies in a caffemodel."""
 
     @property
     def doc(self) -> str:

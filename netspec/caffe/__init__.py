@@ -6,6 +6,6 @@ syntax tree of the language, whose places are in the prototxt
 
 from __future__ import annotations
 
-from netspec.caffe.read import Converted, read, reading_of
+from netspec.caffe.read import Converted, origins, read, reading_of
 
-__all__ = ["Converted", "read", "reading_of"]
+__all__ = ["Converted", "origins", "read", "reading_of"]

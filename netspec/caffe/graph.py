@@ -32,6 +32,7 @@ class Blob:
     """
 
     layer: str
+    type: str
     index: int
     how: Literal["as_is", "transposed", "statistic"] = "as_is"
     factor: int | None = None

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import PurePath
 from typing import Any
 
-from netspec.caffe.graph import DataInput, Graph, Node, Setting, Value
+from netspec.caffe.graph import Blob, DataInput, Graph, Node, Setting, Value
 from netspec.caffe.lines import lines_of
 from netspec.caffe.names import identifier
 from netspec.caffe.proto import CaffeNet, Layer, Reading, net_of
@@ -18,6 +18,7 @@ from netspec.caffe.structure import groups_of
 from netspec.caffe.translate import Translation, translate
 from netspec.caffe.tree import Tree, Writer
 from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.ir import Net
 from netspec.parser.prototxt import parse_prototxt
 from netspec.preprocessing import INPUT_FIELDS
 from netspec.source import Source
@@ -87,6 +88,17 @@ def read(source: Source, reading: Reading, diagnostics: Diagnostics) -> Converte
     if last is not None and (id(last) in inside or "classes" in taken):
         last = None
     return _converted(source, writer.tree(lines, groups, last), net, translation)
+
+
+def origins(converted: Converted, net: Net) -> dict[str, Blob]:
+    """Where each tensor of the checked net lies in a caffemodel."""
+    found: dict[str, Blob] = {}
+    for node, layer in zip(converted.nodes, net.layers, strict=True):
+        assert node.op == layer.op.keyword, "layers come in the order in which they were written"
+        for name in layer.layer.tensors:
+            if name in node.blobs:
+                found[f"{layer.path}.{name}"] = node.blobs[name]
+    return found
 
 
 def _converted(source: Source, tree: Tree, net: CaffeNet, translation: Translation) -> Converted:

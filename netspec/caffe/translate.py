@@ -213,7 +213,7 @@ class Use:
 
     def blob(self, index: int, how: Any = "as_is", factor: int | None = None) -> Blob:
         """Where the layer's weights lie in a caffemodel."""
-        return Blob(self.layer.name, index, how, factor)
+        return Blob(self.layer.name, self.layer.type, index, how, factor)
 
     def data(self, value: Value, dims: Dims) -> Data:
         """A blob of this layer."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from netspec.commands.common import SPEC_HELP, add_settings, load
 from netspec.diagnostics import Diagnostic, SpecError
+from netspec.ir import Net
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,32 +17,53 @@ def configure(parser: argparse.ArgumentParser) -> None:
     show = actions.add_parser("show", help="names, shapes and types of a weight file")
     show.add_argument("file", metavar="FILE")
     convert = actions.add_parser(
-        "convert", help="between .npz and .safetensors, and from a Deep Compression .bin"
+        "convert",
+        help="between .npz and .safetensors, from a Deep Compression .bin, from and to .caffemodel",
     )
     convert.add_argument("file", metavar="FILE")
-    convert.add_argument("output", metavar="OUT", help=".npz or .safetensors")
+    convert.add_argument("output", metavar="OUT", help=".npz, .safetensors or .caffemodel")
+    convert.add_argument(
+        "--rgb",
+        action="store_true",
+        help="turn the filters on the input from BGR to RGB, or back",
+    )
     for sub in (show, convert):
         sub.add_argument("--spec", metavar="SPEC", help=f"the net of the weights: {SPEC_HELP}")
         add_settings(sub)
 
 
 def execute(args: argparse.Namespace) -> int:
-    from netspec.weights import write
+    from netspec.weights import turned, write, write_caffe
 
-    weights = _read(args)
-    if args.action == "show":
+    net = load(args.spec, args.settings) if args.spec else None
+    weights = _read(args, net)
+    output = Path(args.output) if args.action == "convert" else None
+    if output is None:
         _show(weights)
+        return 0
+    if args.rgb:
+        weights = turned(weights, _needed(net, args.file))
+    if output.suffix == ".caffemodel":
+        write_caffe(output, weights, _needed(net, output))
     else:
-        write(Path(args.output), weights)
+        write(output, weights)
     return 0
 
 
-def _read(args: argparse.Namespace) -> Mapping[str, Any]:
+def _needed(net: Net | None, path: Path | str) -> Net:
+    if net is None:
+        message = f"for {path}, say whose weights they are"
+        raise SpecError([Diagnostic("bad-weights", message, help=("add `--spec deploy.prototxt`",))])
+    return net
+
+
+def _read(args: argparse.Namespace, net: Net | None) -> Mapping[str, Any]:
     """The arrays of the file, checked against the spec where one is given."""
-    from netspec.weights import check, read, read_deep_compression
+    from netspec.weights import check, read, read_caffe, read_deep_compression
 
     path = Path(args.file)
-    net = load(args.spec, args.settings) if args.spec else None
+    if path.suffix == ".caffemodel" and net is not None:
+        return read_caffe(path, net)
     if path.suffix == ".bin":
         if net is None:
             message = f"{path} holds no names: say whose weights they are"

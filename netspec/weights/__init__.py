@@ -1,8 +1,18 @@
 """Weight files: reading, checking against a net, writing. Pickle is never read."""
 
+from netspec.weights.caffe import read_caffe, turned, write_caffe
 from netspec.weights.deep_compression import read as read_deep_compression
 from netspec.weights.files import read, write
 from netspec.weights.initial import fresh
 from netspec.weights.match import check
 
-__all__ = ["check", "fresh", "read", "read_deep_compression", "write"]
+__all__ = [
+    "check",
+    "fresh",
+    "read",
+    "read_caffe",
+    "read_deep_compression",
+    "turned",
+    "write",
+    "write_caffe",
+]

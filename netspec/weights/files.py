@@ -8,11 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from netspec.diagnostics import Diagnostic, SpecError
+from netspec.weights.caffemodel import read_caffemodel
 from netspec.weights.common import Array, bad
 from netspec.weights.npz import npz_lacks, read_npz, write_npz
 from netspec.weights.tensorfile import read_safetensors, safetensors_lack, write_safetensors
 
-READERS = {".npz": read_npz, ".safetensors": read_safetensors}
+READERS = {
+    ".npz": read_npz,
+    ".safetensors": read_safetensors,
+    ".caffemodel": read_caffemodel,
+}
 WRITERS = {".npz": write_npz, ".safetensors": write_safetensors}
 LACKS = {".npz": npz_lacks, ".safetensors": safetensors_lack}
 
@@ -23,7 +28,7 @@ def read(path: Path) -> dict[str, Array]:
     Raises SpecError (bad-weights) for every fault of the file.
     """
     if path.suffix not in READERS:
-        raise bad(f"{path} is neither a .npz nor a .safetensors file")
+        raise bad(f"{path} is no .npz, .safetensors or .caffemodel file")
     return READERS[path.suffix](path)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from netspec.caffe.graph import Blob, Constant
+from netspec.caffe.graph import Constant
 from netspec.caffe.layers.base import Pair, Tops, layer, pair
 from netspec.caffe.messages import Fields
 from netspec.caffe.translate import Unsupported, Use
@@ -119,7 +119,7 @@ def inner_product(use: Use) -> Tops:
     units = needed(use, p, "num_output")
     bias = p.flag("bias_term")
     transposed = p.flag("transpose")
-    blobs = {"weight": Blob(use.name, 0, "transposed" if transposed else "as_is")}
+    blobs = {"weight": use.blob(0, "transposed" if transposed else "as_is")}
     if bias:
         blobs["bias"] = use.blob(1)
     flat = use.reshaped(use.x.value, (prod(rest),))
