@@ -25,7 +25,6 @@ from netspec.suggest import did_you_mean
 from netspec.symbolic import Num
 from netspec.syntax import Let
 
-
 Origins = Callable[[Net], Mapping[str, Any]]
 
 

@@ -1,7 +1,8 @@
 """Caffe's network files: read as specs, without Caffe.
 
-prototxt --parse--> messages --net--> layers --layers/--> flat graph --simplify--> --structure-->
-syntax tree of the language, whose places are in the prototxt
+A text becomes messages (`parser.prototxt`), those a list of layers (`proto`), the layers a flat
+graph of our ops (`translate`, `layers/`), the graph a simpler one with modules (`simplify`,
+`structure`, `parameters`), and that a tree of the language with places in the prototxt (`tree`).
 """
 
 from __future__ import annotations

@@ -76,8 +76,7 @@ def common(names: Sequence[str]) -> str:
         shared += 1
     if shared == 0:
         return ""
-    match = re.match(r"(?:[^A-Za-z0-9]*[A-Za-z0-9]+){%d}" % shared, names[0])
-    return match[0].lstrip("_/-. ") if match else ""
+    return _first_words(names[0], shared).lstrip("_/-. ")
 
 
 def behind(name: str, prefix: str) -> str:
@@ -85,8 +84,13 @@ def behind(name: str, prefix: str) -> str:
     words, first = tokens(name), tokens(prefix)
     if words[: len(first)] != first:
         return name
-    rest = re.sub(r"^(?:[^A-Za-z0-9]*[A-Za-z0-9]+){%d}" % len(first), "", name)
-    return rest.lstrip("_/-. ")
+    return name[len(_first_words(name, len(first))) :].lstrip("_/-. ")
+
+
+def _first_words(name: str, count: int) -> str:
+    """The beginning of a name up to the end of so many words."""
+    ends = [m.end() for m in re.finditer(r"[A-Za-z0-9]+", name)]
+    return name[: ends[count - 1]] if count else ""
 
 
 def stem(names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """What the instances of a module differ in, as its parameters.
 
-Numbers that vary together become one parameter; filters that are a multiple of others are written as
-such. A depthwise convolution takes its filters from its input.
+Numbers that vary together become one parameter; filters that are a multiple of others are
+written as such. A depthwise convolution takes its filters from its input.
 """
 
 from __future__ import annotations
@@ -230,7 +230,7 @@ def _one(value: Constant) -> bool:
 
 
 def _count_name(line: str, lines: Sequence[str]) -> str:
-    """A number of filters in short: n1x1 for conv1x1, r3x3 for conv3x3_reduce, s1x1 for squeeze1x1."""
+    """Filters in short: n1x1 for conv1x1, r3x3 for conv3x3_reduce, s1x1 for squeeze1x1."""
     bare = re.sub(r"^(conv|fc|deconv)_?(?=\d)", "", line)
     match = re.fullmatch(r"([A-Za-z]*)_?(\d+x\d+)(?:_([A-Za-z]+))?", bare)
     if match:

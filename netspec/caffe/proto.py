@@ -17,9 +17,9 @@ from netspec.textformat import Message, Scalar
 class Reading:
     """What is said from outside of how to read a prototxt.
 
-    What is None is taken from the file, else from Caffe's defaults. `shapes` are of inputs whose data the file does
-    not describe, without the batch; the name "" is for any input. `preprocessing` are fields of
-    the input as the language has them.
+    What is None is taken from the file, else from Caffe's defaults. `shapes` are of inputs whose
+    data the file does not describe, without the batch; the name "" is for any input.
+    `preprocessing` are fields of the input as the language has them.
     """
 
     phase: str | None = None
@@ -82,7 +82,8 @@ def net_of(tree: Message, source: Source, reading: Reading, diagnostics: Diagnos
         fields.check()
     inputs = _inputs(fields, diagnostics)
     state = _state(fields, reading)
-    layers, left_out = [], []
+    layers: list[Layer] = []
+    left_out: list[Layer] = []
     # Both forms in one file: each in its place.
     for f in sorted(fields.given("layer") + fields.given("layers"), key=lambda f: f.span.start):
         if not isinstance(f.value, Message):

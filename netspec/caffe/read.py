@@ -136,12 +136,13 @@ def _count_what_remains(t: Translation, source: Source, diagnostics: Diagnostics
         return
     kinds = Counter(layer.type for layer in t.unsupported).most_common()
     listed = ", ".join(f"{kind} ({count})" if count > 1 else kind for kind, count in kinds)
-    message = f"{len(t.unsupported)} of the {t.count} layers of {source.name} can't be expressed: {listed}"
+    what = f"{len(t.unsupported)} of the {t.count} layers of {source.name}"
+    message = f"{what} can't be expressed: {listed}"
     diagnostics.add(Diagnostic("unsupported-layer", message))
 
 
 def _settings(given: DataInput, reading: Reading) -> dict[str, Setting]:
-    """The fields of an input: what is said from outside, else the file's. Caffe's pictures are BGR."""
+    """The fields of an input: those said from outside, else the file's. Caffe has BGR pictures."""
     shape = given.value.shape
     stated: dict[str, Setting] = {}
     picture = len(shape) == 3 and shape[0] in (1, 3)

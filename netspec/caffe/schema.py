@@ -1,9 +1,9 @@
 """What caffe.proto says of messages, as data: their fields with types and defaults, and its enums.
 
 One line a field: `name: type`, `= default`, and `*` behind the type of a repeated field. Types are
-`int`, `float`, `bool`, `string`, `A|B|C` for an enum numbered from 0, the name of a message, or `any`
-for what netspec has no use for (fillers, engines, sources of data). Fields of widespread forks
-stand beside Caffe's own; where a fork's field means something, the layer's rule knows it.
+`int`, `float`, `bool`, `string`, `A|B|C` for an enum numbered from 0, the name of a message, or
+`any` for what netspec has no use for (fillers, engines, sources of data). Fields of widespread
+forks stand beside Caffe's own; where a fork's field means something, the layer's rule knows it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ _WINDOW = """
 MESSAGES: dict[str, str] = {
     "NetParameter": """
         name: string; input: string*; input_shape: BlobShape*; input_dim: int*
-        force_backward: bool; state: NetState; debug_info: bool; profile_info: any; profile_iter: any
-        profile_warmup: any; layer: LayerParameter*; layers: V1LayerParameter*; mem_param: any
+        force_backward: bool; state: NetState; debug_info: bool; profile_info: any
+        profile_iter: any; profile_warmup: any; layer: LayerParameter*
+        layers: V1LayerParameter*; mem_param: any
         opencl_compile_schedule: any; default_forward_type: any; default_backward_type: any
         default_forward_math: any; default_backward_math: any; global_grad_scale: any
         quantize: any; compile_net_state: any; engine: any; bn_stats_batch_size: any
@@ -115,7 +116,8 @@ MESSAGES: dict[str, str] = {
     "BNParameter": """
         scale_filler: any; shift_filler: any; slope_filler: any; bias_filler: any
         bn_mode: LEARN|INFERENCE = LEARN; var_eps: float; eps: float; momentum: float
-        frozen: bool; engine: any; icnet: any; moving_average: bool; decay: float; bn_memory_opt: any
+        frozen: bool; engine: any; icnet: any; moving_average: bool; decay: float
+        bn_memory_opt: any
     """,
     "LRNParameter": """
         local_size: int = 5; alpha: float = 1; beta: float = 0.75
@@ -167,7 +169,8 @@ MESSAGES: dict[str, str] = {
         snapshot: int; snapshot_prefix: string; snapshot_diff: any; snapshot_format: any
         solver_mode: any; device_id: any; random_seed: int = -1; type: string; delta: float
         momentum2: float; rms_decay: float; debug_info: any; snapshot_after_train: any
-        solver_type: SGD|NESTEROV|ADAGRAD|RMSPROP|ADADELTA|ADAM; layer_wise_reduce: any; weights: any*
+        solver_type: SGD|NESTEROV|ADAGRAD|RMSPROP|ADADELTA|ADAM; layer_wise_reduce: any
+        weights: any*
     """,
 }
 
@@ -247,7 +250,7 @@ FORK_V1_TYPES: dict[str, str] = {
     "BATCH_NORM": "BatchNorm",
     "SOFTMAX_LOSS_VEC": "SoftmaxLossVec",
 }
-V1_NUMBERS: dict[int, str] = {number: name for number, name in V1_TYPES.values()}
+V1_NUMBERS: dict[int, str] = dict(V1_TYPES.values())
 
 
 @dataclass(frozen=True)

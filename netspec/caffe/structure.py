@@ -1,7 +1,7 @@
 """Repeated parts of a net: by the names of their layers first, then by how they are wired.
 
-A part is a run of lines of which only one value is used behind it. Parts with the same ops, wired the
-same way, are one module; what their fields differ in becomes its parameters.
+A part is a run of lines of which only one value is used behind it. Parts with the same ops, wired
+the same way, are one module; what their fields differ in becomes its parameters.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Layers to nodes, one after the other, with the shapes of all blobs.
 
-Blobs are Caffe's: in-place layers give a name a new value. A layer whose shape fails is kept, so that
-checking the spec says what is wrong with it; what depends on it is left out without a word.
+Blobs are Caffe's: in-place layers give a name a new value. A layer whose shape fails is kept, so
+that checking the spec says what is wrong with it; what depends on it is left out without a word.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Translator:
         if not all(0 < d < 2**31 for d in dims) or len(dims) > 3:
             shape = "x".join(map(str, dims)) or "nothing"
             raise Unsupported(
-                f"the input {blob.name} is {shape} behind its batch, which no network of images has",
+                f"the input {blob.name} is {shape} behind its batch, which no value can be",
                 blob.span,
             )
         value = Value(None, language_shape(dims))

@@ -264,7 +264,6 @@ class _Body:
         return needed | {v.node.value for v in needed if v.node is not None}
 
     def _input(self, given: DataInput) -> None:
-        w = self.writer
         name = self.names.free(identifier(given.name, "data") or "data")
         self.called[given.value] = name
         self.current = given.value
@@ -395,7 +394,7 @@ class _Body:
         formulas: Sequence[Mapping[str, Formula]] | None,
     ) -> None:
         w, head = self.writer, line.head
-        own = bool(wanted) and not (head.part and not any(n.blobs for n in line.nodes))
+        own = bool(wanted) and not all(n.part and not n.blobs for n in line.nodes)
         name = ""
         if own or needed or any(n.blobs for n in line.nodes):
             text = identifier(wanted, head.op) if own else ""

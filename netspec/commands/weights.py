@@ -53,7 +53,9 @@ def execute(args: argparse.Namespace) -> int:
 def _needed(net: Net | None, path: Path | str) -> Net:
     if net is None:
         message = f"for {path}, say whose weights they are"
-        raise SpecError([Diagnostic("bad-weights", message, help=("add `--spec deploy.prototxt`",))])
+        raise SpecError(
+            [Diagnostic("bad-weights", message, help=("add `--spec deploy.prototxt`",))]
+        )
     return net
 
 

@@ -73,6 +73,7 @@ def _stray(source: Source, offset: int) -> Diagnostic:
     """What begins no token."""
     text = source.text
     char = text[offset]
+    help_: tuple[str, ...] = ()
     stop = text.find("\n", offset)
     end = len(text) if stop < 0 else stop
     if char in "\"'":
@@ -80,7 +81,7 @@ def _stray(source: Source, offset: int) -> Diagnostic:
     elif char.isdigit() or char == ".":
         word = re.match(r"[\w.+-]+", text[offset:end])
         end = offset + (word.end() if word else 1)
-        message, help_ = f"`{text[offset:end]}` is no number", ()
+        message = f"`{text[offset:end]}` is no number"
     else:
         message = f"{repr(char) if not char.isprintable() else f'`{char}`'} has no place here"
         help_ = ("a comment begins with `#`",) if text[offset : offset + 2] in ("//", "/*") else ()

@@ -54,9 +54,7 @@ def read_caffe(path: Path, net: Net) -> dict[str, Array]:
         more = [f"{len(notes) - 20} more"] if len(notes) > 20 else []
         message = f"{path} does not fit {net.name}: {len(notes)} of {len(net.tensors)} tensors"
         help_ = _alike(net, found)
-        diagnostic = Diagnostic(
-            "weights-mismatch", message, notes=(*notes[:20], *more), help=help_
-        )
+        diagnostic = Diagnostic("weights-mismatch", message, notes=(*notes[:20], *more), help=help_)
         raise SpecError([diagnostic])
     return weights
 
@@ -92,9 +90,7 @@ def _origins(net: Net, path: Path) -> Mapping[str, Origin]:
     return net.origins
 
 
-def _tensor(
-    name: str, tensor: Tensor, origin: Origin | None, found: Mapping[str, Layer]
-) -> Array:
+def _tensor(name: str, tensor: Tensor, origin: Origin | None, found: Mapping[str, Layer]) -> Array:
     """Raises _Unfit."""
     if origin is None:
         raise _Unfit(f"{name} is in no blob of Caffe")

@@ -7,7 +7,6 @@ has bytes.
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -58,13 +57,8 @@ def read_layers(path: Path) -> list[Layer]:
     if file_size(path) == 0:
         raise bad(f"{path} is empty")
     try:
-        with path.open("rb") as file:
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-                view = memoryview(mapped)
-                try:
-                    return _net(view)
-                finally:
-                    view.release()
+        data = path.read_bytes()
+        return _net(memoryview(data))
     except OSError as error:
         raise unreadable(path, error) from None
     except _Broken as error:

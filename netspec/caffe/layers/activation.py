@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from math import prod
 
+from netspec.caffe.graph import Value
 from netspec.caffe.layers.base import Tops, layer
 from netspec.caffe.translate import Unsupported, Use
 from netspec.source import Span
@@ -49,7 +49,7 @@ def relu6(use: Use) -> Tops:
 @layer("Clip")
 def clip(use: Use) -> Tops:
     p = use.params("clip_param")
-    if (p.maybe_number("min"), p.maybe_number("max")) != (0, 6):
+    if p.maybe_number("min") != 0 or p.maybe_number("max") != 6:
         raise Unsupported("a Clip to other bounds than 0 and 6", p.span)
     return use.same(use.emit("relu6"))
 
@@ -81,7 +81,7 @@ def power(use: Use) -> Tops:
     p = use.params("power_param")
     exponent = (p.number("power"), p.place("power"))
     scale, shift = (p.number("scale"), p.place("scale")), (p.number("shift"), p.place("shift"))
-    if (exponent[0], scale[0], shift[0]) == (1, 1, 0):
+    if exponent[0] == 1 and scale[0] == 1 and shift[0] == 0:
         return use.same(use.emit("identity"))
     return use.same(use.emit("power", exponent=exponent, scale=scale, shift=shift))
 
@@ -115,9 +115,8 @@ def _with_base(use: Use, op: str, params: str) -> Tops:
 @layer("Dropout")
 def dropout(use: Use) -> Tops:
     p = use.params("dropout_param")
-    return use.same(
-        use.emit("dropout", ratio=(p.number("dropout_ratio"), p.place("dropout_ratio")))
-    )
+    ratio = (p.number("dropout_ratio"), p.place("dropout_ratio"))
+    return use.same(use.emit("dropout", ratio=ratio))
 
 
 @layer("Softmax", "CuDNNSoftmax")
@@ -127,14 +126,14 @@ def softmax(use: Use) -> Tops:
     return use.same(_along(use, axis, "softmax"))
 
 
-def _along(use: Use, axis: int, op: str) -> object:
+def _along(use: Use, axis: int, op: str) -> Value:
     """An op over channels, applied along another axis."""
     if axis == 1:
         return use.emit(op)
     order = [0, 1, 2]
     order[0], order[axis - 1] = order[axis - 1], order[0]
     turned = use.permuted(use.x.value, order)
-    return use.permuted(use.emit(op, turned), order)
+    return use.permuted(use.emit(op, turned, part=True), order, part=False)
 
 
 @layer("ArgMax")
@@ -159,6 +158,3 @@ def argmax(use: Use) -> Tops:
 @layer("Threshold")
 def threshold(use: Use) -> Tops:
     raise Unsupported("a Threshold gives 0 or 1, which no op does")
-
-
-ONE = Fraction(1)

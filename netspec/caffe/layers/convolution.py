@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import prod
 
-from netspec.caffe.graph import Constant
 from netspec.caffe.layers.base import Pair, Tops, layer, pair
 from netspec.caffe.messages import Fields
 from netspec.caffe.translate import Unsupported, Use
@@ -22,13 +21,7 @@ def convolution(use: Use) -> Tops:
     return _convolution(use, "conv")
 
 
-@layer(
-    "Deconvolution",
-    "DeconvolutionDepthwise",
-    "DepthwiseDeconvolution",
-    bottoms=(1, None),
-    tops=None,
-)
+@layer("Deconvolution", "DeconvolutionDepthwise", bottoms=(1, None), tops=None)
 def deconvolution(use: Use) -> Tops:
     """Weights are input channels x filters of a group x height x width, as ours."""
     return _convolution(use, "conv_transpose")
@@ -123,10 +116,12 @@ def inner_product(use: Use) -> Tops:
     if bias:
         blobs["bias"] = use.blob(1)
     flat = use.reshaped(use.x.value, (prod(rest),))
-    settings: dict[str, tuple[Constant | int, Span]] = {
-        "units": (units, p.place("num_output")),
-        "bias": (bias, p.place("bias_term")),
-    }
-    value = use.emit("linear", flat, blobs=blobs, **settings)
+    value = use.emit(
+        "linear",
+        flat,
+        blobs=blobs,
+        units=(units, p.place("num_output")),
+        bias=(bias, p.place("bias_term")),
+    )
     dims = (*lead, units)
     return [use.data(use.value_of(use.data(value, (units,)), dims), dims)]

@@ -14,11 +14,11 @@ _LABELS = ("label", "gt", "seg", "target", "mask", "clip", "sim", "weight")
 def input_(use: Use) -> Tops:
     shapes = [shape.integers("dim") for shape in use.params("input_param").messages("shape")]
     tops: list[Data | Nothing] = []
-    for i, top in enumerate(use.layer.tops):
-        dims = shapes[0 if len(shapes) == 1 else i] if i < len(shapes) or len(shapes) == 1 else None
-        tops.append(
-            _input(use, i, tuple(dims[1:]) if dims else None, dims[0] if dims else None, {})
-        )
+    for i in range(len(use.layer.tops)):
+        # One shape is for all.
+        dims = shapes[0] if len(shapes) == 1 else shapes[i] if i < len(shapes) else None
+        known, batch = (tuple(dims[1:]), dims[0]) if dims else (None, None)
+        tops.append(_input(use, i, known, batch, {}))
     return tops
 
 

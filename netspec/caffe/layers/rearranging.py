@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import prod
 
 from netspec.caffe.graph import Value
 from netspec.caffe.layers.base import Tops, layer
-from netspec.caffe.translate import Data, Dims, Unsupported, Use, language_shape
+from netspec.caffe.translate import Data, Dims, Unsupported, Use, Wrong, language_shape
+from netspec.source import Span
 
 
 @layer("Flatten")
@@ -82,10 +84,10 @@ def _keeps_batch(wanted: list[int], shape: list[int], batch: int | None, dims: D
     return prod(rest) == prod(dims) and wanted[0] in (1, batch)
 
 
-def _misfit(use: Use, elements: int, rest: list[int], place: object) -> Exception:
+def _misfit(use: Use, elements: int, rest: list[int], place: Span) -> Wrong:
     shape = "x".join(map(str, rest)) or "1"
     message = f"Reshape can't make {shape} of {elements:,} elements"
-    return use.wrong("shape-mismatch", message, use.layer.params("reshape_param").place("shape"))
+    return use.wrong("shape-mismatch", message, place)
 
 
 @layer("Permute")
@@ -126,7 +128,7 @@ def slice_(use: Use) -> Tops:
         raise use.wrong("groups-mismatch", message)
     else:
         bounds = [i * (length // tops) for i in range(tops + 1)]
-    sizes = [b - a for a, b in zip(bounds, bounds[1:], strict=False)]
+    sizes = [b - a for a, b in pairwise(bounds)]
     if min(sizes) < 1:
         message = f"the slice points cut an empty part out of {length}"
         raise use.wrong("out-of-range", message, p.place("slice_point"))
@@ -172,6 +174,7 @@ def crop(use: Use) -> Tops:
     if len(offsets) != rank - axis:
         message = f"a Crop from axis {axis} on has 1 or {rank - axis} offsets"
         raise use.wrong("wrong-arity", message, p.place("offset"))
+    use.t.silenced.add(b.value)  # only its size is of use
     dims = (*a.dims[: axis - 1], *b.dims[axis - 1 :])
     starts = [0] * (axis - 1) + offsets
     for size, start, whole in zip(dims, starts, a.dims, strict=True):

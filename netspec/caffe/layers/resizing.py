@@ -11,7 +11,7 @@ from netspec.ops import IndexShape
 def interp(use: Use) -> Tops:
     """Bilinear, corners on corners (DeepLab); negative pads cut rows and columns off first."""
     p = use.params("interp_param")
-    channels, *size = use.spatial()
+    _, *size = use.spatial()
     before, after = p.integer("pad_beg"), p.integer("pad_end")
     if before > 0 or after > 0:
         message = "the pads of an Interp cut off, so they are at most 0"
@@ -30,6 +30,7 @@ def interp(use: Use) -> Tops:
         raise use.wrong("out-of-range", "the factors of an Interp are at least 1", p.span)
     if len(use.bottoms) == 2:
         wanted = list(use.bottoms[1].dims[-2:])
+        use.t.silenced.add(use.bottoms[1].value)  # only its size is of use
         place = use.layer.bottoms[1].span
     elif "shrink_factor" in p or "zoom_factor" in p:
         wanted = [(n - 1) // shrink + 1 for n in size]
