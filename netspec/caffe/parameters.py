@@ -7,7 +7,7 @@ written as such. A depthwise convolution takes its filters from its input.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -289,12 +289,19 @@ def _fit(plan: Plan, name: str, vector: list[Constant], which: Sequence[int]) ->
 
 
 def condition(
-    plan: Plan, parts: Sequence[Part], taken: Sequence[bool], filters: Formula | None
+    plan: Plan,
+    parts: Sequence[Part],
+    changed: Sequence[bool],
+    filters: Formula | None,
+    flag: str,
+    raised: bool,
+    taken: Iterable[str] = (),
 ) -> Condition:
-    """What tells the instances that take a branch (`taken`) from those that do not.
+    """What tells the instances that change their input (`changed`) from those that keep it.
 
-    The author's way where it works: the stride is not 1, or the channels change; else a flag,
-    which is added to the parameters.
+    The author's way where it works: the stride is not 1, or the channels are others; else a flag,
+    which is added to the parameters and is `raised` for those that change it. `taken` are names
+    that it can't have.
     """
     stride = plan.find("stride")
     if filters is not None:
@@ -303,10 +310,10 @@ def condition(
             count = _evaluate(filters, plan, i)
             strides = stride is not None and not _one(stride.given[i])
             changes.append(strides or count != part.inputs[0].shape[0])
-        if changes == list(taken):
+        if changes == list(changed):
             return Condition(stride=stride.name if stride else "", channels=filters)
-    flag = Names(p.name for p in plan.parameters).free("project")
-    given: list[Constant] = [bool(t) for t in taken]
+    flag = Names(["x", *taken, *(p.name for p in plan.parameters)]).free(flag)
+    given: list[Constant] = [bool(c) == raised for c in changed]
     plan.parameters.append(Parameter(flag, given, False))
     return Condition(flag=flag)
 

@@ -56,7 +56,8 @@ def read(source: Source, reading: Reading, diagnostics: Diagnostics) -> Converte
         return None
     net = net_of(message, source, reading, diagnostics)
     if not net.layers:
-        diagnostics.add(_no_layers(net, {f.name for f in message.fields}))
+        if not diagnostics.failed:
+            diagnostics.add(_no_layers(net, {f.name for f in message.fields}))
         return None
     translation = translate(net, reading, diagnostics)
     _count_what_remains(translation, source, diagnostics)

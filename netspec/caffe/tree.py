@@ -22,7 +22,7 @@ from netspec.caffe.parameters import (
     fitted,
     plan_of,
 )
-from netspec.caffe.structure import Group, Part, label
+from netspec.caffe.structure import Group, Part, label, line_signature, signature
 from netspec.ops import OPS
 from netspec.source import Source, Span
 from netspec.syntax import (
@@ -125,8 +125,9 @@ class Writer:
                 wanted = _character(group.parts[0])
             elif wanted in names.taken:
                 wanted = f"{wanted}_{_character(group.parts[0])}"
-            name = names.free(identifier(wanted, "block"))
-            modules.append(_module_of(name, group))
+            for one in _fitting(group):
+                name = names.free(identifier(wanted, "block"))
+                modules.append(_module_of(name, one))
         return modules
 
     def definition(self, module: Module) -> Definition:
@@ -442,6 +443,19 @@ class _Body:
         return Attribute(Variable(base, span), Name(result, span), span)
 
 
+def _fitting(group: Group) -> list[Group]:
+    """The group; where its shortcuts can't be said in terms of the rest, those of one kind each."""
+    if group.kind != "projecting":
+        return [group]
+    shortcuts = {line_signature(p.shortcut) for p in group.parts if p.shortcut is not None}
+    if len(shortcuts) == 1 and _module_of("", group).shortcut is not None:
+        return [group]
+    by_shape: dict[object, list[Part]] = {}
+    for part in group.parts:
+        by_shape.setdefault(signature(part, part.lines, part.output), []).append(part)
+    return [Group(parts) for parts in by_shape.values() if len(parts) > 1]
+
+
 def _module_of(name: str, group: Group) -> Module:
     """A module with its plan; the first of its parts becomes one that has all lines."""
     full = max(group.parts, key=lambda p: (len(p.lines), -p.first))
@@ -462,11 +476,13 @@ def _module_of(name: str, group: Group) -> Module:
         filters = next(
             (f for (j, n), f in (module.shortcut or {}).items() if j == 0 and n == "filters"), None
         )
-        module.branch = condition(plan, parts, [p.shortcut is not None for p in parts], filters)
+        changed = [p.shortcut is not None for p in parts]
+        module.branch = condition(plan, parts, changed, filters, "project", True, names.values())
     elif group.kind == "adding":
         weighted = [i for i, line in enumerate(bodies[0]) if line.head.op == "conv"]
         filters = plan.lines[weighted[-1]][0, "filters"] if weighted else None
-        module.branch = condition(plan, parts, [p.join is None for p in parts], filters)
+        changed = [p.join is None for p in parts]
+        module.branch = condition(plan, parts, changed, filters, "residual", False, names.values())
     return module
 
 

@@ -32,7 +32,7 @@ def noise(*shape: int) -> Array:
 
 def caffe_pooled(n: int, kernel: int, stride: int, pad: int, clips: bool) -> int:
     """PoolingLayer::Reshape, with its float division."""
-    count = int(math.ceil(float(n + 2 * pad - kernel) / stride)) + 1
+    count = math.ceil(float(n + 2 * pad - kernel) / stride) + 1
     if clips and (count - 1) * stride >= n + pad:
         count -= 1
     return count

@@ -30,7 +30,7 @@ def batchnorm(use: Use) -> Tops:
     return use.same(value)
 
 
-@layer("BN")
+@layer("BN", "BNData")
 def bn(use: Use) -> Tops:
     """Two forks have a BN of their own; both keep factor and shift first.
 
@@ -41,7 +41,8 @@ def bn(use: Use) -> Tops:
     blobs = {"weight": use.blob(0), "bias": use.blob(1)}
     if p.word("bn_mode") == "INFERENCE":
         return use.same(use.emit("scale", blobs=blobs))
-    if "bn_mode" not in p and not {"shift_filler", "scale_filler", "var_eps"} & _names(p):
+    of_segnet = {"bn_mode", "shift_filler", "scale_filler", "var_eps"} & _names(p)
+    if not of_segnet or p.flag("moving_average"):
         blobs |= {"running_mean": use.blob(2), "running_var": use.blob(3)}
     eps = None
     for name in ("eps", "var_eps"):
