@@ -35,6 +35,11 @@ def identifier(text: str, op: str) -> str:
     return f"{name}_" if name in WORDS else name
 
 
+def short_name(op: str) -> str:
+    """What layers of an op are called: pool for maxpool, bn for batchnorm."""
+    return _PREFIXES.get(op, op)
+
+
 class Names:
     """The names of one net or module; each is given once."""
 

@@ -239,7 +239,7 @@ def _count_name(line: str, lines: Sequence[str]) -> str:
     last = bare.rpartition("_")[2]
     if "_" in bare and len(last) > 2 and last.isalpha() and last not in lines:
         return last
-    return f"n_{bare}" if bare else "filters"
+    return f"n{'_' * bare[:1].isalpha()}{bare}" if bare else "filters"
 
 
 # --- shortcuts -----------------------------------------------------------------------------------

@@ -175,6 +175,22 @@ class _Net:
         for end in range(len(self.lines)):
             if len(set(self.lines[end].inputs)) > 1:
                 yield from self._branching(end)
+            if self._is_depthwise(end):
+                yield from self._around_depthwise(end)
+
+    def _is_depthwise(self, i: int) -> bool:
+        head = self.lines[i].head
+        return head.op == "conv" and values(head)["groups"] == "depthwise"
+
+    def _around_depthwise(self, i: int) -> Iterator[Part]:
+        """A depthwise convolution with the convolution behind it, and the one in front of it."""
+        for first, end in ((i, i + 2), (i - 1, i + 2)):
+            inside = self.lines[max(first, 0) : end]
+            if first >= 0 and len(inside) == end - first:
+                if all(line.head.op == "conv" for line in inside):
+                    part = self.part(first, end, 1, by_name=False)
+                    if part is not None:
+                        yield part
 
     def part(self, first: int, end: int, most: int, by_name: bool) -> Part | None:
         """The lines as a part, where they give one value and take at most `most`."""

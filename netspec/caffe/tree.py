@@ -10,7 +10,7 @@ from fractions import Fraction
 from netspec.caffe.attributes import COUNTS, is_default, values
 from netspec.caffe.graph import Constant, DataInput, Graph, Node, Setting, Value
 from netspec.caffe.lines import Line
-from netspec.caffe.names import Names, behind, identifier, stem
+from netspec.caffe.names import Names, behind, identifier, short_name, stem
 from netspec.caffe.parameters import (
     ChannelsOf,
     Condition,
@@ -397,8 +397,8 @@ class _Body:
         w, head = self.writer, line.head
         own = bool(wanted) and not all(n.part and not n.blobs for n in line.nodes)
         name = ""
-        if own or needed or any(n.blobs for n in line.nodes):
-            text = identifier(wanted, head.op) if own else ""
+        text = identifier(wanted, head.op) if own else ""
+        if text or needed or any(n.blobs for n in line.nodes):
             if not text:
                 base = identifier(wanted or head.name, head.op)
                 text = f"{base}_{head.op}" if base else f"{head.op}_"
@@ -463,7 +463,8 @@ def _module_of(name: str, group: Group) -> Module:
     bodies = [_body(p, group.kind) for p in parts]
     names = _line_names(parts, bodies)
     if full.shortcut is not None and group.kind == "projecting":
-        text = identifier(behind(full.shortcut.head.name, label(full)), "conv")
+        called = [behind(p.shortcut.head.name, label(p)) for p in parts if p.shortcut is not None]
+        text = identifier(called[0], "conv") if called.count(called[0]) * 2 > len(called) else ""
         taken = Names([*names.values(), "x"])
         names[full.shortcut] = taken.free(text or "shortcut")
     plan = plan_of(parts, bodies, list(names.values()))
@@ -523,13 +524,18 @@ def _line_names(parts: Sequence[Part], bodies: Sequence[Sequence[Line]]) -> dict
     """What the lines of a module are called: what is left of their names without the instance's."""
     names = Names(["x"])
     found: dict[Line, str] = {}
+    nameless: dict[str, int] = {}
     for i, line in enumerate(bodies[0]):
         heads = [body[i].head.name for body in bodies]
         choices = [behind(h, label(p)) for h, p in zip(heads, parts, strict=True)]
         best = max(choices, key=choices.count)
         agreed = choices.count(best) * 2 > len(choices)
         text = identifier(best, line.head.op) if agreed else ""
-        found[line] = names.free(text or identifier(line.head.op, line.head.op))
+        if not text:
+            text = short_name(line.head.op)
+            nameless[text] = nameless.get(text, 0) + 1
+            text += str(nameless[text])
+        found[line] = names.free(text)
     return found
 
 
