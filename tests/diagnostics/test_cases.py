@@ -28,6 +28,7 @@ FILES = sorted(FOLDER.glob("*.case"))
 # Arise outside of specs; tested where they arise.
 ELSEWHERE = {
     *("bad-weights", "weights-mismatch", "bad-image", "bad-labels", "unknown-backend"),
+    *("unsupported-layer", "ignored-field", "shared-weights"),
     *("unreadable-file", "unsupported-op", "missing-package", "unwritable-file", "backends-differ"),
 }
 
