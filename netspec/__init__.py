@@ -2,13 +2,13 @@
 
 net = netspec.load("squeezenet1_0", classes=10)
 net.params, net.macs, net.layers
+net.table(depth=1)
 source = netspec.compile(net, backend="torch")
 model = netspec.build(net, backend="numpy", weights="weights.npz")
 text = netspec.format_text(text)
 """
 
-from netspec.api import build, compile, format_text, load
+from netspec.api import Net, build, compile, format_text, load
 from netspec.diagnostics import Diagnostic, SpecError
-from netspec.ir import Net
 
 __all__ = ["Diagnostic", "Net", "SpecError", "build", "compile", "format_text", "load"]

@@ -2,13 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from netspec.diagnostics import Diagnostics, SpecError
+from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
 from netspec.driver import check, find
-from netspec.ir import Net
+from netspec.ir import Net as CheckedNet
+
+if TYPE_CHECKING:
+    from netspec.figures.compression import For
+    from netspec.report.columns import View
+
+MOST_SHOWN = 300
+"""Most lines of a net that a notebook shows."""
+Rules = float | Mapping[str, float]
+"""A number for all layers, or numbers by pattern of their paths."""
+
+
+class Net(CheckedNet):
+    """A checked network, with its tables. In a notebook it shows itself as one."""
+
+    def table(
+        self,
+        depth: int | None = None,
+        columns: Sequence[str] | None = None,
+        sort: str | None = None,
+        *,
+        count: str = "netspec",
+        sparsity: Rules | None = None,
+        bits: Rules | None = None,
+    ) -> list[dict[str, Any]]:
+        """A row for each layer: a dict of its figures, as docs/figures.md defines them.
+
+        `depth` folds modules (1: the lines of the net), `columns` and `sort` are names of columns,
+        `count` another tool's counting. `sparsity` and `bits` are a number for all weights, or
+        numbers by pattern of layers (`{"fire*.expand3x3": 0.67}`; the last that fits counts).
+        Raises SpecError for names that there are not.
+        """
+        from netspec.options import column
+        from netspec.report.formats import bare
+        from netspec.report.grid import grid
+
+        view = _view(self, count, sparsity, bits)
+        keys = [column(name) for name in columns] if columns is not None else None
+        found = grid(view, depth, keys, column(sort) if sort else None)
+        names = [c.key for c in found.columns]
+        return [dict(zip(names, map(bare, row), strict=True)) for row in found.cells]
+
+    def to_pandas(self, *args: Any, **options: Any) -> Any:
+        """The rows of `table` as a pandas.DataFrame. Raises SpecError without pandas."""
+        try:
+            import pandas  # type: ignore[import-untyped,import-not-found,unused-ignore]
+        except ImportError:
+            message = "to_pandas needs the package pandas"
+            raise SpecError([Diagnostic("missing-package", message)]) from None
+        return pandas.DataFrame(self.table(*args, **options))
+
+    def _repr_html_(self) -> str:
+        """The table of the net's lines, for notebooks."""
+        from netspec.report.columns import View
+        from netspec.report.formats import html_table
+        from netspec.report.grid import grid
+
+        few = len(self.body.nodes) <= MOST_SHOWN
+        return html_table(grid(View(self), 1 if few else 0))
+
+
+def _view(net: Net, count: str, sparsity: Rules | None, bits: Rules | None) -> View:
+    from netspec.options import check_patterns, compression, convention
+    from netspec.report.columns import View
+
+    plan = compression(_rules(sparsity), _rules(bits))
+    if plan is not None:
+        check_patterns(plan, [net])
+    return View(net, convention(count), plan)
+
+
+def _rules(given: Rules | None) -> list[For]:
+    from netspec.figures.compression import For
+
+    if given is None:
+        return []
+    if not isinstance(given, Mapping):
+        given = {"*": given}
+    # What a number reads like, not what its binary digits come to.
+    return [For(pattern, Fraction(str(number))) for pattern, number in given.items()]
 
 
 def load(spec: str | Path, /, **parameters: Any) -> Net:
@@ -21,10 +102,10 @@ def load(spec: str | Path, /, **parameters: Any) -> Net:
     net = check(*found, parameters, diagnostics) if found else None
     diagnostics.raise_if_failed()
     assert net is not None, "no net and no error"
-    return net
+    return Net(**{field.name: getattr(net, field.name) for field in fields(net)})
 
 
-def compile(net: Net, backend: str = "torch") -> str:
+def compile(net: CheckedNet, backend: str = "torch") -> str:
     """The source of a Python module with the net's model. Raises SpecError."""
     from netspec.backend import emit, get
 
@@ -39,7 +120,7 @@ def format_text(text: str) -> str:
 
 
 def build(
-    net: Net, backend: str = "numpy", weights: str | Path | Mapping[str, Any] | None = None
+    net: CheckedNet, backend: str = "numpy", weights: str | Path | Mapping[str, Any] | None = None
 ) -> Any:
     """The net's model, ready to call on float32 inputs of shape (N, C, H, W).
 
@@ -63,4 +144,4 @@ def build(
     return model
 
 
-__all__ = ["SpecError", "build", "compile", "format_text", "load"]
+__all__ = ["Net", "SpecError", "build", "compile", "format_text", "load"]

@@ -6,14 +6,16 @@ behind an entry point of the group `netspec.backends`; netspec's own are no exce
 
 from __future__ import annotations
 
+import linecache
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import entry_points
+from types import ModuleType
 from typing import Any, Protocol
 
 from netspec.diagnostics import Diagnostic, SpecError
 from netspec.ir import Layer, Net
-from netspec.naming import class_name
 from netspec.ops import Op
 from netspec.suggest import did_you_mean, one_of
 
@@ -106,12 +108,18 @@ def load_model(net: Net, backend: Backend) -> Any:
     """
     source = emit(net, backend)
     name = f"<{net.name} emitted by netspec for {backend.name}>"
-    namespace: dict[str, Any] = {"__name__": f"netspec_emitted_{net.name}"}
+    module = ModuleType(f"netspec_emitted_{net.name}_{backend.name}")
+    module.__file__ = name
+    # Tracebacks show the emitted lines, and tools that read a class's source find it.
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+    sys.modules[module.__name__] = module
     try:
-        exec(compile(source, name, "exec"), namespace)
+        exec(compile(source, name, "exec"), module.__dict__)
     except ImportError as error:
         package = error.name or "a package"
         message = f"the {backend.name} backend needs {package}, which is not installed"
         help_ = (f"pip install {package}",)
         raise SpecError([Diagnostic("missing-package", message, help=help_)]) from None
-    return namespace[class_name(net.name, net.doc)]()
+    # Whatever the file defines before, the net's own class comes last.
+    classes = [v for v in vars(module).values() if isinstance(v, type)]
+    return [c for c in classes if c.__module__ == module.__name__][-1]()

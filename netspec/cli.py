@@ -17,6 +17,10 @@ from netspec.diagnostics import SpecError
 COMMANDS = {
     "check": "report everything that is wrong with a spec",
     "table": "show parameters, multiplications and sizes",
+    "diff": "show what changed between two specs, or two settings of one",
+    "sweep": "tabulate every combination of parameter values",
+    "search": "find the best combination of parameter values",
+    "annotate": "write shapes, parameters and MACs behind each line of a spec",
     "compile": "write the model as Python source",
     "convert": "turn a prototxt of Caffe into a spec",
     "run": "classify pictures",
@@ -24,6 +28,8 @@ COMMANDS = {
     "weights": "show and convert weight files",
     "fmt": "bring specs into canonical layout",
     "specs": "list the bundled specs",
+    "ops": "show the reference of the language's ops",
+    "explain": "say what a diagnostic means, with an example of the fault and its mend",
 }
 
 
@@ -51,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SpecError as error:
         from netspec.commands.common import show
 
-        show(error.diagnostics)
+        show(error.diagnostics, more=True)
         return 1
     except BrokenPipeError:
         # The reader of our output has seen enough (`netspec table x | head`).

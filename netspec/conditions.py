@@ -96,9 +96,9 @@ def holds(condition: Condition, value: Callable[[Symbol], Any]) -> bool | None:
                 return all(each) if operator == "and" else any(each)
             case Compared(first, rest):
                 left = _term(first, value)
-                for operator, term in rest:
+                for sign, term in rest:
                     right = _term(term, value)
-                    if not _OPERATORS[operator](left, right):
+                    if not _OPERATORS[sign](left, right):
                         return False
                     left = right
                 return True
@@ -158,7 +158,8 @@ def python(condition: Condition, name: Callable[[Symbol], str]) -> str:
 
 def _inner(condition: Condition, name: Callable[[Symbol], str]) -> str:
     text = python(condition, name)
-    return f"({text})" if isinstance(condition, Combined) else text
+    joined = isinstance(condition, Combined) and condition.operator != "not"
+    return f"({text})" if joined else text
 
 
 def _source(term: Term, name: Callable[[Symbol], str]) -> str:

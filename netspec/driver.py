@@ -78,22 +78,36 @@ def check(
     parameters: Python numbers, bools, strings and lists, or text of the language as `Setting`.
     A file of modules only is fine unless `needs_net`; it gives None.
     """
+    given = constants(settings, diagnostics)
     with room_to_work():
-        given = constants(settings, diagnostics)
         program, given, origins = _program(source, base, given, diagnostics)
-        if program is None:
-            return None
-        resolve(program, diagnostics)
-        if program.net is None:
-            if needs_net:
-                message = f"{source.name} has no net"
-                diagnostics.add(Diagnostic("no-net", message))
-            return None
-        net = elaborate(program, given, diagnostics)
+    if program is None:
+        return None
+    if program.net is None:
+        if needs_net:
+            diagnostics.add(Diagnostic("no-net", f"{source.name} has no net"))
+        return None
+    net = build(program, given, diagnostics)
+    return replace(net, origins=origins(net)) if net is not None and origins is not None else net
+
+
+def prepare(source: Source, base: Path | None, diagnostics: Diagnostics) -> Program | None:
+    """A text and its imports, parsed, their names looked up; None where the text has errors."""
+    with room_to_work():
+        return _program(source, base, {}, diagnostics)[0]
+
+
+def build(program: Program, constants: Mapping[str, Any], diagnostics: Diagnostics) -> Net | None:
+    """The net of a program for some values of its parameters; None where it has errors.
+
+    `constants` are constants of the language, as `parsed` gives them. A program can be built any
+    number of times.
+    """
+    with room_to_work():
+        net = elaborate(program, constants, diagnostics)
         if net is not None:
             for apply in PIPELINE:
                 net = apply(net)
-            net = replace(net, origins=origins(net)) if origins else net
         return net
 
 
@@ -104,17 +118,22 @@ def _program(
 
     Those say of a net from a prototxt where its tensors lie in a caffemodel.
     """
-    if not may_be_prototxt(source):
-        return load(source, base, diagnostics), given, None
-    # Specs of our own should not wait for this.
-    from netspec import caffe
+    origins: Origins | None = None
+    if may_be_prototxt(source):
+        # Specs of our own should not wait for this.
+        from netspec import caffe
 
-    reading, left = caffe.reading_of(given, diagnostics)
-    converted = caffe.read(source, reading, diagnostics)
-    if converted is None:
-        return None, left, None
-    program = program_of(converted.file, base, diagnostics)
-    return program, left, partial(caffe.origins, converted)
+        reading, given = caffe.reading_of(given, diagnostics)
+        converted = caffe.read(source, reading, diagnostics)
+        if converted is None:
+            return None, given, None
+        program: Program | None = program_of(converted.file, base, diagnostics)
+        origins = partial(caffe.origins, converted)
+    else:
+        program = load(source, base, diagnostics)
+    if program is not None:
+        resolve(program, diagnostics)
+    return program, given, origins
 
 
 class Setting(str):
@@ -125,13 +144,15 @@ def constants(settings: Mapping[str, Any], diagnostics: Diagnostics) -> dict[str
     """Settings as constants of the language; what is none is reported and left out."""
     found = {}
     for name, value in settings.items():
-        constant = _parsed(name, value, diagnostics) if isinstance(value, Setting) else _own(value)
+        constant = (
+            parsed(name, value, diagnostics) if isinstance(value, Setting) else constant_of(value)
+        )
         if constant is not None or value == "none" or value is None:
             found[name] = constant
     return found
 
 
-def _own(value: Any) -> Any:
+def constant_of(value: Any) -> Any:
     """A Python value as a constant of the language. Raises TypeError."""
     from fractions import Fraction
 
@@ -143,12 +164,15 @@ def _own(value: Any) -> Any:
         # What the number reads like, not what its binary digits come to.
         return Num(Fraction(repr(value)))
     if isinstance(value, list | tuple):
-        return tuple(_own(v) for v in value)
+        return tuple(constant_of(v) for v in value)
     raise TypeError(f"a parameter can't be set to {value!r}")
 
 
-def _parsed(name: str, text: str, diagnostics: Diagnostics) -> Any:
-    """`10`, `50%`, `3x3`, `true` or a bare word as a constant."""
+def parsed(name: str, text: str, diagnostics: Diagnostics) -> Any:
+    """`10`, `50%`, `3x3`, `true` or a bare word as a constant of the language.
+
+    None, and a diagnostic that names the parameter, for what is none.
+    """
     from netspec.parser import parse
 
     source = Source(f"--set {name}", f"module set {{ let value = {text}\n}}")

@@ -121,9 +121,6 @@ class Measure(Protocol):
 
     def names_inside(self, line: Line) -> list[str]: ...
 
-    def note(self, name: str, line: Line | None) -> str:
-        """Where most of a figure comes from; empty where there is nothing to say."""
-
 
 class Evaluator:
     """Evaluates in one scope of one block.

@@ -35,7 +35,7 @@ class Value:
 
     @property
     def elements(self) -> int:
-        return prod(self.shape)
+        return prod(map(int, self.shape))  # a plain number, not one with its expression
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,8 @@ class Layer:
     @cached_property
     def macs(self) -> int:
         """Multiplications of convolutions and linear layers, for batch 1."""
-        return self.op.macs([v.shape for v in self.inputs], [v.shape for v in self.outputs])
+        inputs, outputs = ([v.shape for v in values] for values in (self.inputs, self.outputs))
+        return int(self.op.macs(inputs, outputs))
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ class Measures:
         self._figures: dict[tuple[str, str | None], int] = {}
         self._notes: dict[tuple[str, str | None], str] = {}
         self._blocks: dict[str, Block] = {}
+        self._users: dict[Block | None, Mapping[Value, list[Node | None]]] = {}
 
     # --- figures ---------------------------------------------------------------------------------
 
@@ -70,16 +71,28 @@ class Measures:
             made = dict.fromkeys(v for n in line.nodes for v in n.outputs)
             taken = dict.fromkeys(v for n in line.nodes for v in n.inputs if v not in made)
             inside = set(line.nodes)
-            if line.within is None:
-                others, returned = self.nodes, self.block.outputs if self.block else ()
-            else:
-                others, returned = line.within.nodes, line.within.outputs
-            used = {v for n in others if n not in inside for v in n.inputs} | set(returned)
-            outputs = tuple(v for v in made if v in used or v is line.value)
+            users = self._users_in(line.within)
+            outputs = tuple(
+                v for v in made if v is line.value or not inside.issuperset(users.get(v, ()))
+            )
             self._blocks[line.name] = Block(
                 "module", line.name, "", tuple(taken), line.nodes, outputs, ("",) * len(outputs)
             )
         return self._blocks[line.name]
+
+    def _users_in(self, block: Block | None) -> Mapping[Value, list[Node | None]]:
+        """What uses each value in a block (None: the one at hand), None for its being returned."""
+        if block not in self._users:
+            nodes = self.nodes if block is None else block.nodes
+            users: dict[Value, list[Node | None]] = {}
+            for node in nodes:
+                for value in node.inputs:
+                    users.setdefault(value, []).append(node)
+            whole = self.block if block is None else block
+            for value in whole.outputs if whole is not None else ():
+                users.setdefault(value, []).append(None)
+            self._users[block] = users
+        return self._users[block]
 
     # --- names inside instances ------------------------------------------------------------------
 
@@ -102,6 +115,8 @@ class Measures:
 
     def note(self, name: str, line: Line | None) -> str:
         """Where most of a figure comes from; empty where there is nothing to say."""
+        if line is None and self.block is None:
+            return ""
         key = (name, line.name if line else None)
         if key not in self._notes:
             self._notes[key] = self._note(name, line)

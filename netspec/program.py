@@ -54,6 +54,9 @@ class Scope:
         entry = self._modules.get(name)
         return entry[1] if entry and entry[0] < before else None
 
+    def modules(self) -> list[Module]:
+        return [module for _, module, _ in self._modules.values()]
+
     def names(self, before: int) -> list[str]:
         return [name for name, (i, _, _) in self._modules.items() if i < before]
 
@@ -84,6 +87,20 @@ class Program:
     net: Module | None
     modules: tuple[Module, ...]
     """The modules that the file itself defines."""
+
+    def texts(self) -> tuple[Source, ...]:
+        """Every text that the net may use: its own, and those of all modules in reach."""
+        found = {id(self.source): self.source}
+        seen: set[int] = set()
+        waiting = [m for m in (self.net, *self.modules) if m is not None]
+        while waiting:
+            module = waiting.pop()
+            if id(module) not in seen:
+                seen.add(id(module))
+                source = module.definition.span.source
+                found.setdefault(id(source), source)
+                waiting += module.scope.modules()
+        return tuple(found.values())
 
 
 def load(source: Source, base: Path | None, diagnostics: Diagnostics) -> Program | None:

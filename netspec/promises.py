@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from netspec.diagnostics import Diagnostic
@@ -33,8 +33,6 @@ from netspec.syntax import (
 
 MAX_QUOTED = 80
 """Longest expression that a message repeats."""
-MAX_NOTES = 3
-"""Most figures of a promise whose origin is noted."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +45,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a promise: a diagnostic if it does not hold, and what it says of shapes."""
+    """What came of a promise: a diagnostic if it does not hold, and what that speaks of.
+
+    `figures` are measures, each with the line that it is of, or None for the whole block.
+    """
 
     diagnostic: Diagnostic | None
     shapes: tuple[Wanted, ...] = ()
+    figures: tuple[tuple[str, Line | None], ...] = ()
     holds: Line | None = None
     """The value whose shape is as promised."""
 
@@ -83,8 +85,8 @@ def check_promise(statement: Require, evaluator: Evaluator) -> Verdict:
     reasons = list(dict.fromkeys(_reasons(subject, evaluator)))
     found = (", and " if any(", " in r for r in reasons) else " and ").join(reasons)
     diagnostic = Diagnostic(code, _message(statement, found), subject.span, label=found)
-    notes = tuple(dict.fromkeys(_origins(subject, evaluator)))[:MAX_NOTES]
-    return Verdict(replace(diagnostic, notes=notes), tuple(_shapes(subject, evaluator)))
+    figures = tuple(_measures(subject, evaluator))
+    return Verdict(diagnostic, tuple(_shapes(subject, evaluator)), figures)
 
 
 def _message(statement: Require, found: str) -> str:
@@ -233,20 +235,20 @@ def _measured(e: Expression) -> Iterator[tuple[str, Expression | None]]:
             yield part.name.text, part.arguments[0] if part.arguments else None
 
 
-def _origins(e: Expression, evaluator: Evaluator) -> Iterator[str]:
-    """Where the figures of a failed condition come from, the largest parts first."""
-    assert evaluator.measure is not None
+def _measures(e: Expression, evaluator: Evaluator) -> Iterator[tuple[str, Line | None]]:
+    """The measures in a failed condition, and what they are of."""
     for name, of in _measured(e):
-        note = evaluator.measure.note(name, evaluator.line(of) if of is not None else None)
-        if note:
-            yield note
+        try:
+            yield name, evaluator.line(of) if of is not None else None
+        except Fault:
+            continue  # it stands where nothing was evaluated
 
 
 def _shapes(e: Expression, evaluator: Evaluator) -> Iterator[Wanted]:
     """The shapes that a failed comparison wants: of `x.height == 13`, `?x13x?`."""
     if isinstance(e, Logic):
         for operand in e.operands:
-            if e.operator == "and" or not evaluator.truth(operand):
+            if not evaluator.truth(operand):
                 yield from _shapes(operand, evaluator)
         return
     if not isinstance(e, Comparison):

@@ -85,7 +85,7 @@ class _File:
         self.kernels: set[str] = {"initial", "checked", "load_weights"}
         self.class_name = class_name(net.name, net.doc)
         self.globals = (*_GLOBALS, *_MODULES, *kernel_names(), self.class_name)
-        self.function_names = Names(self.globals)
+        self.function_names = Names((*self.globals, *_variables(net.body)))
         self.functions: dict[tuple[str, str], tuple[str, str, bool]] = {}
         self.by_block: dict[Block, tuple[str, bool]] = {}
 
@@ -206,6 +206,21 @@ def _imports(sources: list[str]) -> list[str]:
     if reads(sources, "Callable"):
         lines.append("from collections.abc import Callable")
     return [*lines, "from pathlib import Path", "from typing import Any"]
+
+
+def _variables(net: Block) -> set[str]:
+    """What values are called in any block: variables must not hide functions."""
+    names: set[str] = set()
+    seen: set[Block] = set()
+    waiting = [net]
+    while waiting:
+        block = waiting.pop()
+        if block not in seen:
+            seen.add(block)
+            names |= {v.name.replace(".", "_") for n in block.nodes for v in n.outputs}
+            names |= {v.name for v in block.inputs}
+            waiting += [n.block for n in block.nodes if isinstance(n, Instance)]
+    return names
 
 
 def _fills(net: Net) -> dict[str, float]:

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from netspec.ir import Argument, Block, Instance, Layer, Net, Node
-from netspec.layout import Call, Keyword, Source, Text, call, docstring, statement
-from netspec.naming import Names, class_name, is_plain
-from netspec.ops import BatchNorm, Op, Shape
-from netspec.outline import Outline, Step, outline, shape_comment
+from netspec.ir import Layer, Net
+from netspec.layout import Call, call, docstring, statement, tuple_of
+from netspec.naming import Names, class_name
+from netspec.ops import Op, Shape
 from netspec.picture import picture
-from netspec.symbolic import Channels, Expr, Parameter, expr_of, symbols
-from netspec_torch.emitters import EMITTERS, WRAPS, Use
-from netspec_torch.reserved import MODULE_ATTRIBUTES
+from netspec.symbolic import Parameter, Symbol
+from netspec_torch.classbody import class_body
+from netspec_torch.emitters import EMITTERS
 from netspec_torch.support import sources
+from netspec_torch.units import Units, class_text, instances, type_name
 from netspec_torch.writer import Writer
 
-_GLOBALS = ("torch", "nn", "F", "np", "math", "self", "Tensor", "Path", "Any", "load_file")
-_OWN_METHODS = {"load", "preprocess"}
-# PyTorch assigns self.training, which it refuses where a layer bears that name.
-_TRAIN = [
-    "    def train(self, mode: bool = True) -> Self:",
-    '        self.__dict__["training"] = mode',
-    "        for child in self.children():",
-    "            child.train(mode)",
-    "        return self",
-]
+MOST_OPERATORS = 3
+"""Most operators of an expression in terms of the net's parameters: they are written many times."""
+
+_GLOBALS = ("torch", "nn", "F", "np", "math", "self", "Tensor", "Path", "Any", "load_file", "model")
 
 
 class TorchBackend:
@@ -42,7 +35,7 @@ class TorchBackend:
 
     def check(self, layer: Layer, used: Sequence[bool]) -> None:
         """Raises Unsupported for what PyTorch has no like of."""
-        EMITTERS[type(layer.op)](layer, Writer({}, Names(), 0), any(used[1:]))
+        EMITTERS[type(layer.op)](layer, Writer({}, {}, 0), any(used[1:]))
 
     def emit(self, net: Net) -> str:
         return _File(net).source()
@@ -66,56 +59,43 @@ class TorchBackend:
             raise RuntimeError(f"emitted model and net differ in {', '.join(amiss)}")
 
 
-@dataclass(frozen=True)
-class _Unit:
-    """One emitted class. `arguments` are its constructor's, by the symbol they stand for.
-
-    `fixed` are the symbols whose values here went into the class as plain numbers.
-    """
-
-    name: str
-    body: str
-    arguments: tuple[tuple[Parameter | Channels, str], ...]
-    fixed: frozenset[Parameter | Channels] = frozenset()
-
-
 class _File:
     def __init__(self, net: Net) -> None:
         self.net = net
-        modules = {n.block.module: n.block for n in _instances(net.body, set())}
-        wanted = {m: class_name(m, b.doc) for m, b in modules.items()}
-        self.wanted = wanted
+        wanted = {
+            i.block.module: class_name(i.block.module, i.block.doc) for i in instances(net.body)
+        }
         self.net_name = Names((*_GLOBALS, *sources())).numbered(class_name(net.name, net.doc))
-        self.taken = (*_GLOBALS, *sources(), *wanted.values(), self.net_name)
-        self.class_names = Names((*_GLOBALS, *sources(), self.net_name))
-        self.units: dict[tuple[str, str], _Unit] = {}
-        self.by_block: dict[Block, _Unit] = {}
-        self.uses: dict[Node, Use] = {}
-        self.uses_math = False
-        self.supports: set[str] = set()
+        taken = (*_GLOBALS, *sources(), *wanted.values(), self.net_name)
+        self.units = Units(net.body, wanted, taken)
+        self.taken = taken
 
     def source(self) -> str:
         body = self._net_body()
-        net_unit = _Unit(self.net_name, body, ())
+        block = self.net.body
+        writers = [*self.units.writers, self.writer]
+        supports = {name for w in writers for name in w.supports}
         x = self.net.body.inputs[0].shape if self.net.body.inputs else ()
         prepared = picture(self.net, _vector)
-        bodies = "".join(u.body for u in self.units.values()) + body
+        bodies = "".join(u.body for u in self.units.units) + body
         template = _environment().get_template("model.py.j2")
         height, width = (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
         rendered = template.render(
             header="\n".join(docstring(self._header(), 0)),
-            supports=[source for name, source in sources().items() if name in self.supports],
-            modules=list(self.units.values()),
-            net=net_unit,
+            supports=[source for name, source in sources().items() if name in supports],
+            modules=self.units.units,
+            name=self.net_name,
+            body=body,
             preprocess=prepared,
             height=height,
             width=width,
-            uses_math=self.uses_math,
+            uses_math=any(w.needs_math for w in writers),
             typing=[
                 n for n in ("Any", "Self") if (prepared and n == "Any") or f"-> {n}:" in bodies
             ],
             uses_functional="F." in bodies or prepared is not None,
-            has_counters=any(isinstance(f.op, BatchNorm) for f in self.net.layers),
+            params=f"{self.net.params:_}",
+            check=_check([v.shape for v in block.inputs], [v.shape for v in block.outputs]),
         )
         return rendered.rstrip() + "\n"
 
@@ -124,200 +104,55 @@ class _File:
         file = Path(self.net.file).name
         return f"{title}\n\nCompiled by netspec from {file}: change the spec, not this file."
 
-    # --- classes ---------------------------------------------------------------------------------
-
-    def unit(self, instance: Instance) -> _Unit:
-        """The class of an instance's module. Uses that come to the same text share one."""
-        block = instance.block
-        if block in self.by_block:
-            return self.by_block[block]
-        values: dict[Parameter | Channels, int | float] = {
-            Channels(v.name): int(v.shape[0]) for v in block.inputs
-        }
-        values |= {Parameter(a.name): a.value for a in instance.arguments if a.expr is not None}
-        names = Names(self.taken)
-        writer = Writer(values, names, most_operators=8)
-        declared = [Parameter(a.name) for a in instance.arguments]
-        channels = [Channels(v.name) for v in block.inputs]
-        init, steps = self._init(block, writer)
-        order: list[Parameter | Channels] = [*channels, *declared]
-        arguments = tuple((s, writer.used[s]) for s in order if s in writer.used)
-        signature = [f"{name}: {_type(values[s])}" for s, name in arguments]
-        body = self._class_body(block, docstring(block.doc, 4), signature, init, steps, False)
-        self.uses_math = self.uses_math or writer.needs_math
-        key = (block.module, body)
-        if key not in self.units:
-            name = self.class_names.numbered(self.wanted[block.module])
-            self.units[key] = _Unit(name, body, arguments, frozenset(writer.refused))
-        self.supports |= writer.supports
-        self.by_block[block] = self.units[key]
-        return self.units[key]
-
     def _net_body(self) -> str:
         """The net's class. Its parameters are arguments where every use of them can be written."""
-        free: dict[Parameter | Channels, int | float] = {
+        free: dict[Symbol, int | float] = {
             Parameter(p.name): p.value
             for p in self.net.parameters
             if not p.structural and isinstance(p.value, int | float)
             if not isinstance(p.value, bool)
         }
+        names = Names(self.taken)
+        arguments: dict[Symbol, str] = {
+            Parameter(p.name): names.identifier(p.name) for p in self.net.parameters
+        }
         block = self.net.body
         while True:
-            writer = Writer(dict(free), Names(self.taken), most_operators=1)
-            init, steps = self._init(block, writer)
+            writer = Writer(dict(free), arguments, MOST_OPERATORS)
+            body = class_body([block], [writer], self.units.construct, self.taken, shapes=True)
+            if body is None:
+                raise AssertionError("no class for the net")
             frozen = writer.refused & set(free)
             if not frozen:
                 break
             free = {s: v for s, v in free.items() if s not in frozen}
-        self.supports |= writer.supports
+        self.writer = writer
         signature = [
-            f"{writer.used[s]}: {_type(v)} = {v!r}" for s, v in free.items() if s in writer.used
+            f"{writer.arguments[s]}: {type_name(v)} = {v!r}"
+            for s, v in free.items()
+            if s in writer.used
         ]
-        doc = docstring(self._net_doc(), 4)
-        return self._class_body(block, doc, signature, init, steps, True)
+        return class_text(block, docstring(self._net_doc(), 4), signature, body)
 
     def _net_doc(self) -> str:
         inputs = ", ".join(_batch(v.shape) for v in self.net.body.inputs)
         outputs = ", ".join(_batch(v.shape) for v in self.net.body.outputs)
         return f"{inputs} to {outputs}; {self.net.params:,} parameters."
 
-    def _class_body(
-        self,
-        block: Block,
-        doc: list[str],
-        signature: list[str],
-        init: list[str],
-        steps: Outline,
-        shapes: bool,
-    ) -> str:
-        lines = list(doc) if doc and doc[0].strip('" ') else []
-        if init:
-            if lines:
-                lines.append("")
-            args = tuple(Text(a) for a in ("self", *signature))
-            lines += _def("__init__", args, "None")
-            lines.append("        super().__init__()")
-            lines += init
-        if lines:
-            lines.append("")
-        result = "Tensor"
-        if len(block.outputs) > 1:
-            result = f"tuple[{', '.join(['Tensor'] * len(block.outputs))}]"
-        inputs = tuple(Text(f"{name}: Tensor") for name in steps.inputs)
-        lines += _def("forward", (Text("self"), *inputs), result)
-        lines += self._forward(steps, shapes)
-        if any('self._modules["training"]' in line for line in init):
-            lines += ["", *_TRAIN]
-        return "\n".join(lines)
 
-    # --- the constructor -------------------------------------------------------------------------
-
-    def _init(self, block: Block, writer: Writer) -> tuple[list[str], Outline]:
-        """The lines that make the block's layers, and the steps of its forward."""
-        steps = outline(block, self.taken, _wraps)
-        used = {v for node in block.nodes for v in node.inputs} | set(block.outputs)
-        lines: list[str] = []
-        for node in block.nodes:
-            module: Call | None
-            several = any(v in used for v in node.outputs[1:])
-            if isinstance(node, Instance):
-                module = self._construct(node, writer)
-                self.uses[node] = Use(module, _first if node.outputs[1:] and not several else _all)
-            else:
-                use = EMITTERS[type(node.op)](node, writer, several)
-                self.uses[node] = use
-                module = use.module
-            if module is not None:
-                lines += statement(f"{_attribute(node.name)} = ", module, 8)
-        return lines, steps
-
-    def _construct(self, instance: Instance, writer: Writer) -> Call:
-        unit = self.unit(instance)
-        outside: dict[Channels, int] = {
-            Channels(inner.name): outer.shape[0]
-            for inner, outer in zip(instance.block.inputs, instance.inputs, strict=True)
-        }
-        given: dict[str, Argument] = {a.name: a for a in instance.arguments}
-        args: list[Source] = []
-        for symbol, name in unit.arguments:
-            if isinstance(symbol, Channels):
-                args.append(Text(writer.number(outside[symbol])))
-            else:
-                argument = given[symbol.name]
-                expr: Expr = argument.expr or expr_of(argument.value)
-                args.append(Keyword(name, Text(writer.number(argument.value, expr))))
-        for symbol in unit.fixed:
-            if isinstance(symbol, Channels):
-                source = expr_of(outside[symbol])
-            else:
-                source = given[symbol.name].expr or expr_of(0)
-            writer.refused |= set(symbols(source))
-        return Call(unit.name, tuple(args))
-
-    # --- forward ---------------------------------------------------------------------------------
-
-    def _forward(self, steps: Outline, shapes: bool) -> list[str]:
-        lines: list[str] = []
-        shown: Shape | None = None
-        for step in steps.steps:
-            source = self._expression(step)
-            if step.returns:
-                return lines + statement("return ", source, 8)
-            comment, shown = shape_comment(step, shown) if shapes else ("", None)
-            targets = ", ".join(t or "_" for t in step.targets)
-            lines += statement(f"{targets} = ", source, 8, comment)
-        outputs: Source = Text(steps.outputs[0])
-        if len(steps.outputs) > 1:
-            return lines + statement("return ", Text(", ".join(steps.outputs)), 8)
-        return lines + statement("return ", outputs, 8)
-
-    def _expression(self, step: Step) -> Source:
-        inputs: list[Source] = [Text(name) for name in step.inputs]
-        for node in step.nodes:
-            inputs = [self.uses[node].forward(_attribute(node.name), inputs)]
-        return inputs[0]
-
-
-def _def(name: str, args: tuple[Source, ...], result: str) -> list[str]:
-    """A method's first line, broken where it is too long."""
-    line = f"    def {name}({', '.join(a.flat() for a in args)}) -> {result}:"
-    if len(line) <= 88:
+def _check(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> list[str]:
+    """Lines that assert the output shapes of `model`."""
+    zeros = [call("torch.zeros", "1", *(str(int(d)) for d in shape)) for shape in inputs]
+    shapes = [tuple_of(["1", *(str(int(d)) for d in shape)]) for shape in outputs]
+    run = call("model", *zeros)
+    line = f"    assert {run.flat()}.shape == {shapes[0].flat()}"
+    if len(shapes) == 1 and len(line) <= 88:
         return [line]
-    together = "        " + ", ".join(a.flat() for a in args)
-    inner = [together] if len(together) <= 88 else [f"        {a.flat()}," for a in args]
-    return [f"    def {name}(", *inner, f"    ) -> {result}:"]
-
-
-def _instances(block: Block, seen: set[Block]) -> list[Instance]:
-    found = []
-    for node in block.nodes:
-        if isinstance(node, Instance) and node.block not in seen:
-            seen.add(node.block)
-            found += [node, *_instances(node.block, seen)]
-    return found
-
-
-def _all(name: str, inputs: list[Source]) -> Source:
-    return call(name, *inputs)
-
-
-def _first(name: str, inputs: list[Source]) -> Source:
-    return Call(name, tuple(inputs), tail="[0]")
-
-
-def _wraps(node: Node) -> bool:
-    return isinstance(node, Layer) and type(node.op) in WRAPS
-
-
-def _attribute(name: str) -> str:
-    """How a layer is reached from `self`, such that its weights bear its name."""
-    if is_plain(name) and name not in MODULE_ATTRIBUTES and name not in _OWN_METHODS:
-        return f"self.{name}"
-    return f'self._modules["{name}"]'
-
-
-def _type(value: int | float) -> str:
-    return "float" if isinstance(value, float) else "int"
+    lines = statement("results = ", run, 4)
+    if len(shapes) == 1:
+        return [*lines, f"    assert results.shape == {shapes[0].flat()}"]
+    lines += statement("shapes = ", Call("", tuple(shapes), "[]"), 4)
+    return [*lines, "    assert [tuple(x.shape) for x in results] == shapes"]
 
 
 def _batch(shape: tuple[int, ...]) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from netspec.backend import Unsupported
 from netspec.ir import Layer, Value
-from netspec.layout import Call, Infix, Source, Text, call, tuple_of
+from netspec.layout import Call, Infix, Keyword, Source, Text, call, tuple_of
 from netspec.ops import (
     Abs,
     AdaptiveAvgPool,
@@ -74,11 +74,15 @@ class Use:
     """What an emitter says of a layer.
 
     `module` is the constructor, None for a layer without state. `forward` builds the call from the
-    module's own name (`self.conv1`) and the sources of the inputs.
+    module's own name (`self.conv1`) and the sources of the inputs; `inplace` does so where the
+    input may be overwritten. `fresh` says that the result is a new tensor, which the layer's
+    gradient has no need of: it may be overwritten.
     """
 
     module: Call | None
     forward: Forward
+    inplace: Forward | None = None
+    fresh: bool = False
 
 
 Emitter = Callable[[Layer, Writer, bool], Use]
@@ -89,12 +93,14 @@ WRAPS: set[type[Op]] = set()
 """Ops that read well around the expression of their input."""
 
 
-def emits(op: type[Op], wraps: bool = False) -> Callable[[Callable[..., Use]], Callable[..., Use]]:
+def emits(
+    op: type[Op], wraps: bool = False, fresh: bool = False
+) -> Callable[[Callable[..., Use]], Callable[..., Use]]:
     """Decorator: the emitter of an op."""
 
     def register(emitter: Callable[..., Use]) -> Callable[..., Use]:
         def with_op(layer: Layer, w: Writer, several: bool) -> Use:
-            return emitter(layer.op, layer, w, several)
+            return replace(emitter(layer.op, layer, w, several), fresh=fresh)
 
         EMITTERS[op] = with_op
         if wraps:
@@ -133,7 +139,7 @@ def _symmetric(pads: Pads) -> bool:
 # --- layers with weights -------------------------------------------------------------------------
 
 
-@emits(Conv)
+@emits(Conv, fresh=True)
 def conv(op: Conv, layer: Layer, w: Writer, _: bool) -> Use:
     in_channels = layer.inputs[0].shape[0]
     keywords: dict[str, str] = {"kernel_size": w.pair(op.kernel)}
@@ -152,7 +158,7 @@ def conv(op: Conv, layer: Layer, w: Writer, _: bool) -> Use:
     return Use(module, forward)
 
 
-@emits(ConvTranspose)
+@emits(ConvTranspose, fresh=True)
 def conv_transpose(op: ConvTranspose, layer: Layer, w: Writer, _: bool) -> Use:
     keywords: dict[str, str] = {"kernel_size": w.pair(op.kernel)}
     _put(keywords, "stride", w.pair(op.stride), "1")
@@ -183,14 +189,14 @@ def _sliced(x: Source, rows: str, columns: str) -> Source:
     return Text(f"{x.flat()}[:, :, {rows}, {columns}]")
 
 
-@emits(Linear)
+@emits(Linear, fresh=True)
 def linear(op: Linear, layer: Layer, w: Writer, _: bool) -> Use:
     keywords = {} if op.bias else {"bias": "False"}
     features = layer.inputs[0].shape[0]
     return Use(call("nn.Linear", w.number(features), w.number(op.units), **keywords), _apply)
 
 
-@emits(BatchNorm, wraps=True)
+@emits(BatchNorm, wraps=True, fresh=True)
 def batchnorm(op: BatchNorm, layer: Layer, w: Writer, _: bool) -> Use:
     shape = layer.inputs[0].shape
     keywords: dict[str, str] = {}
@@ -246,11 +252,29 @@ def maxpool(op: MaxPool, layer: Layer, w: Writer, several: bool) -> Use:
             raise Unsupported("indices of a pooling whose pads differ or exceed half of the kernel")
     if several:
         keywords["return_indices"] = "True"
-    return Use(call("nn.MaxPool2d", **keywords), forward)
+    return _stateless(op, w, ("nn.MaxPool2d", "F.max_pool2d"), keywords, forward)
+
+
+def _stateless(
+    op: Any, w: Writer, names: tuple[str, str], keywords: dict[str, str], forward: Forward
+) -> Use:
+    """A function, or a module where the constructor's arguments decide about its window."""
+    module, function = names
+    if not w.literal(*op.kernel, *op.stride, *op.pads, *op.dilation):
+        return Use(call(module, **keywords), forward)
+
+    def with_keywords(_: str, inputs: list[Source]) -> Source:
+        bare = forward(function, inputs)
+        assert isinstance(bare, Call)
+        extra = tuple(Keyword(n, Text(v)) for n, v in keywords.items())
+        return Call(bare.head, (*bare.args, *extra))
+
+    return Use(None, with_keywords)
 
 
 @emits(AvgPool)
 def avgpool(op: AvgPool, layer: Layer, w: Writer, _: bool) -> Use:
+    names = ("nn.AvgPool2d", "F.avg_pool2d")
     keywords = _window(op, w)
     if _torch_pads(op):
         _put(keywords, "padding", w.pair((op.pads[0], op.pads[2])), "0")
@@ -258,9 +282,9 @@ def avgpool(op: AvgPool, layer: Layer, w: Writer, _: bool) -> Use:
             keywords["ceil_mode"] = "True"
         if any(op.pads) and not op.count_include_pad:
             keywords["count_include_pad"] = "False"
-        return Use(call("nn.AvgPool2d", **keywords), _apply)
+        return _stateless(op, w, names, keywords, _apply)
     if op.count_include_pad and op.rounding == "floor":
-        return Use(call("nn.AvgPool2d", **keywords), _padded(op.pads))
+        return _stateless(op, w, names, keywords, _padded(op.pads))
     exact = _exact_pads(op, layer)
 
     def forward(name: str, inputs: list[Source]) -> Source:
@@ -288,7 +312,8 @@ def global_maxpool(op: GlobalMaxPool, layer: Layer, w: Writer, _: bool) -> Use:
 
 @emits(AdaptiveAvgPool)
 def adaptive_avgpool(op: AdaptiveAvgPool, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(call("nn.AdaptiveAvgPool2d", w.pair(op.size)), _apply)
+    size = w.fixed_pair(op.size)
+    return Use(None, lambda _, inputs: call("F.adaptive_avg_pool2d", *inputs, size))
 
 
 @emits(MaxUnpool)
@@ -326,7 +351,9 @@ def upsample(op: Upsample, layer: Layer, w: Writer, several: bool) -> Use:
     if any(m % n for n, m in zip(small, large, strict=True)):
         keywords["size"] = f"({large[0]}, {large[1]})"
     else:
-        keywords["scale_factor"] = w.fixed_pair((large[0] // small[0], large[1] // small[1]))
+        # A float, for TorchScript.
+        rows, columns = (w.fixed(float(m // n)) for n, m in zip(small, large, strict=True))
+        keywords["scale_factor"] = rows if rows == columns else f"({rows}, {columns})"
     if op.mode == "bilinear":
         keywords["mode"] = '"bilinear"'
         if op.align_corners:
@@ -337,8 +364,6 @@ def upsample(op: Upsample, layer: Layer, w: Writer, several: bool) -> Use:
 # --- activations ---------------------------------------------------------------------------------
 
 _FUNCTIONS: dict[type[Op], str] = {
-    Relu: "F.relu",
-    Relu6: "F.relu6",
     Silu: "F.silu",
     Gelu: "F.gelu",
     HardSwish: "F.hardswish",
@@ -361,14 +386,37 @@ for _op, _name in _FUNCTIONS.items():
     emits(_op, wraps=True)(_function(_name))
 
 
+def _overwriting(name: str) -> Callable[..., Use]:
+    """A function that can overwrite its input, which saves memory and time."""
+
+    def emitter(op: Op, layer: Layer, w: Writer, _: bool) -> Use:
+        return Use(
+            None,
+            lambda _, inputs: call(name, *inputs),
+            lambda _, inputs: call(name, *inputs, inplace="True"),
+        )
+
+    return emitter
+
+
+emits(Relu, wraps=True)(_overwriting("F.relu"))
+emits(Relu6, wraps=True)(_overwriting("F.relu6"))
+
+
 @emits(LeakyRelu, wraps=True)
 def leaky_relu(op: LeakyRelu, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(call("nn.LeakyReLU", w.number(op.slope)), _apply)
+    slope = w.number(op.slope)
+    if not w.literal(op.slope):
+        return Use(call("nn.LeakyReLU", slope), _apply)
+    return Use(None, lambda _, inputs: call("F.leaky_relu", *inputs, slope))
 
 
 @emits(Elu, wraps=True)
 def elu(op: Elu, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(call("nn.ELU", *([] if op.alpha == 1 else [w.number(op.alpha)])), _apply)
+    more = [w.number(op.alpha)] if op.alpha != 1 or not w.literal(op.alpha) else []
+    if not w.literal(op.alpha):
+        return Use(call("nn.ELU", *more), _apply)
+    return Use(None, lambda _, inputs: call("F.elu", *inputs, *more))
 
 
 @emits(PRelu, wraps=True)
@@ -501,17 +549,17 @@ def scale(op: Scale, layer: Layer, w: Writer, _: bool) -> Use:
 # --- several inputs ------------------------------------------------------------------------------
 
 
-@emits(Concat)
+@emits(Concat, fresh=True)
 def concat(op: Concat, layer: Layer, w: Writer, _: bool) -> Use:
     return Use(None, lambda _, inputs: call("torch.cat", tuple_of(inputs), dim="1"))
 
 
-@emits(Add)
+@emits(Add, fresh=True)
 def add(op: Add, layer: Layer, w: Writer, _: bool) -> Use:
     return Use(None, lambda _, inputs: Infix("+", tuple(inputs)))
 
 
-@emits(Sub)
+@emits(Sub, fresh=True)
 def sub(op: Sub, layer: Layer, w: Writer, _: bool) -> Use:
     return Use(None, lambda _, inputs: Infix("-", tuple(inputs)))
 

@@ -3,55 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
-from netspec.naming import Names
-from netspec.symbolic import (
-    Channels,
-    Expr,
-    Literally,
-    Parameter,
-    evaluate,
-    expr_of,
-    operators,
-    symbols,
-    whole,
-)
+from netspec.conditions import Condition, holds, known_symbols
+from netspec.conditions import python as python_condition
+from netspec.symbolic import Expr as Expression
+from netspec.symbolic import Literally, Symbol, evaluate, expr_of, operators, symbols, whole
 from netspec.symbolic import python as python_source
 
 
 class Writer:
     """Writes the numbers of one block.
 
-    `values` are what the block's parameters and input channels are here; a parameter that is not
-    in it is written as the number it is. `used` collects the symbols that were written, with their
-    argument names. `most_operators` bounds the expressions; `refused` collects the symbols of those
+    `values` are what the block's parameters and input channels are here, `arguments` what they are
+    called; one that is in neither is written as the number it is. `used` collects the symbols that
+    were written. `most_operators` bounds the expressions; `refused` collects the symbols of those
     that were not written. `supports` collects the support classes that the block needs.
     """
 
     def __init__(
-        self, values: Mapping[Parameter | Channels, int | float], names: Names, most_operators: int
+        self, values: Mapping[Symbol, Any], arguments: Mapping[Symbol, str], most_operators: int
     ) -> None:
         self.values = values
-        self.names = names
+        self.arguments = arguments
         self.most_operators = most_operators
-        self.used: dict[Parameter | Channels, str] = {}
-        self.refused: set[Parameter | Channels] = set()
+        self.used: set[Symbol] = set()
+        self.refused: set[Symbol] = set()
         self.needs_math = False
         self.supports: set[str] = set()
 
-    def argument(self, symbol: Parameter | Channels) -> str:
-        """The constructor's argument for a symbol."""
-        if symbol not in self.used:
-            if isinstance(symbol, Parameter):
-                wanted = symbol.name
-            else:
-                inputs = [s for s in self.values if isinstance(s, Channels)]
-                wanted = "in_channels" if len(inputs) == 1 else f"{symbol.input}_channels"
-            self.used[symbol] = self.names.identifier(wanted)
-        return self.used[symbol]
+    def _name(self, symbol: Symbol) -> str:
+        self.used.add(symbol)
+        return self.arguments[symbol]
 
-    def number(self, number: int | float, expr: Expr | None = None) -> str:
-        """Source that has this value in the class."""
+    def number(self, number: int | float, expr: Expression | None = None) -> str:
+        """Source that has this value in the constructor."""
         plain = repr(float(number)) if isinstance(number, float) else repr(int(number))
         expr = expr_of(number) if expr is None else expr
         if isinstance(expr, Literally):
@@ -66,7 +52,27 @@ class Writer:
             return plain
         if isinstance(number, int):
             expr = whole(expr, self.values.__getitem__)
-        source = python_source(expr, self.argument)
+        source = python_source(expr, self._name)
+        self.needs_math = self.needs_math or "math." in source
+        return source
+
+    def pair(self, pair: tuple[int, int]) -> str:
+        """`3` for equal numbers, else `(1, 3)`."""
+        height, width = self.number(pair[0]), self.number(pair[1])
+        return height if height == width else f"({height}, {width})"
+
+    def literal(self, *numbers: int | float) -> bool:
+        """Whether these numbers are the same for all settings."""
+        return all(isinstance(expr_of(n), Literally) for n in numbers)
+
+    def condition(self, condition: Condition, truth: bool) -> str | None:
+        """A condition as source; None where it would not come to this truth here."""
+        known = set(known_symbols(condition))
+        if not known <= set(self.values):
+            return None
+        if holds(condition, self.values.__getitem__) is not truth:
+            return None
+        source = python_condition(condition, self._name)
         self.needs_math = self.needs_math or "math." in source
         return source
 
@@ -84,8 +90,3 @@ class Writer:
         """A class that is copied into the file."""
         self.supports.add(name)
         return name
-
-    def pair(self, pair: tuple[int, int]) -> str:
-        """`3` for equal numbers, else `(1, 3)`."""
-        height, width = self.number(pair[0]), self.number(pair[1])
-        return height if height == width else f"({height}, {width})"

@@ -29,5 +29,5 @@ def execute(args: argparse.Namespace) -> int:
         for diagnostic in found:
             print(render.github(diagnostic))
     else:
-        show(found)
+        show(found, more=True)
     return 1 if any(d.severity == "error" for d in found) else 0

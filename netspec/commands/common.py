@@ -30,7 +30,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         "--set",
         action="append",
         default=[],
-        type=_setting,
+        type=setting,
         metavar="NAME=VALUE",
         dest="settings",
         help="set a parameter of the net (repeatable)",
@@ -66,7 +66,8 @@ _CAFFE: tuple[tuple[str, str, Callable[[str], tuple[str, Setting]], str], ...] =
 )
 
 
-def _setting(text: str) -> tuple[str, Setting]:
+def setting(text: str) -> tuple[str, Setting]:
+    """NAME=VALUE as a parameter and its value."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip().isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
@@ -84,11 +85,15 @@ def load(spec: str, settings: Iterable[tuple[str, Setting]]) -> Net:
     return net
 
 
-def show(diagnostics: Iterable[Diagnostic]) -> None:
-    """Print diagnostics to standard error."""
+def show(diagnostics: Iterable[Diagnostic], more: bool = False) -> None:
+    """Print diagnostics to standard error; `more` adds the command that explains their codes."""
     color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    codes: dict[str, None] = {}
     for diagnostic in diagnostics:
         print(render.text(diagnostic, color), file=sys.stderr, end="\n\n")
+        codes[diagnostic.code] = None
+    if more and codes:
+        print(f"For more: netspec explain {' '.join(codes)}", file=sys.stderr)
 
 
 def every(specs: Iterable[str], settings: Iterable[tuple[str, Setting]]) -> tuple[list[Net], int]:
@@ -98,7 +103,7 @@ def every(specs: Iterable[str], settings: Iterable[tuple[str, Setting]]) -> tupl
         try:
             nets.append(load(spec, settings))
         except SpecError as error:
-            show(error.diagnostics)
+            show(error.diagnostics, more=True)
             status = 1
     return nets, status
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netspec.diagnostics import Diagnostic
@@ -16,6 +17,8 @@ from netspec.source import Span
 if TYPE_CHECKING:
     from netspec.elaborate.body import Body
 
+MAX_NOTES = 3
+"""Most figures of a promise whose origin is noted."""
 MAX_UNUSED = 8
 """Most layers of one line that a warning names."""
 
@@ -44,9 +47,13 @@ def check_promises(body: Body, block: Block | None) -> None:
     for verdict, loops in unmet:
         diagnostic = verdict.diagnostic
         assert diagnostic is not None
-        for wanted in verdict.shapes:
-            if body.run.may_explain():
-                diagnostic = lineage.explain(diagnostic, wanted)
+        if body.run.is_new(diagnostic):
+            notes = dict.fromkeys(measures.note(*figure) for figure in verdict.figures)
+            told = tuple(note for note in notes if note)[:MAX_NOTES]
+            diagnostic = replace(diagnostic, notes=diagnostic.notes + told)
+            for wanted in verdict.shapes:
+                if body.run.may_explain():
+                    diagnostic = lineage.explain(diagnostic, wanted)
         body.remark(diagnostic, loops)
 
 

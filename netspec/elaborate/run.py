@@ -49,6 +49,10 @@ class Run:
         if diagnostic is not None:
             self.promises[diagnostic.identity] = promise
 
+    def is_new(self, diagnostic: Diagnostic) -> bool:
+        """Whether nothing like it was reported, so that it is the one to be shown."""
+        return not (diagnostic.identity in self.errors or diagnostic.identity in self.warnings)
+
     def reports(self) -> list[Report]:
         return [*self.errors.values(), *self.warnings.values()]
 

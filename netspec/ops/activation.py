@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Self
+from typing import ClassVar, Self
 
 from netspec.ops.base import Elementwise, Shape, ShapeError, Tensor, attr, op
 from netspec.ops.kinds import Flag, Number
@@ -22,6 +22,8 @@ class Relu6(Elementwise):
 @op("leaky_relu")
 class LeakyRelu(Elementwise):
     """x where x > 0, else slope * x."""
+
+    example: ClassVar[str] = "leaky_relu { slope: 0.1 }"
 
     slope: float = attr(Number(), "factor below 0", default=0.01)
 
@@ -45,6 +47,8 @@ class Elu(Elementwise):
 
     Clevert et al. 2015 (arXiv:1511.07289).
     """
+
+    example: ClassVar[str] = "elu { alpha: 1 }"
 
     alpha: float = attr(Number(least=0), "the output for very negative x is -alpha", default=1.0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from math import prod
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self, TypeVar, dataclass_transform
@@ -69,6 +70,22 @@ class Tensor:
         return prod(self.shape)
 
 
+Steps = tuple[int | Fraction, int | Fraction]
+"""Distances along height and width; fractions where an op makes its input larger."""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Which places of its input an op's result looks at, along height and width.
+
+    Position o of the result looks at the `extent` places from o * stride - before on.
+    """
+
+    extent: tuple[int, int] = (1, 1)
+    stride: Steps = (1, 1)
+    before: Steps = (0, 0)
+
+
 class _Required:
     """Marks an attribute without default. Falsy, so that docs can test for it."""
 
@@ -113,16 +130,19 @@ class Attr:
 class Op:
     """A layer's operation with its attributes.
 
-    The subclass docstring documents the op; `keyword` is its name in the language. `arity` is the
-    least and the greatest number of inputs (None: no limit), `results` the names of the results
-    where they do not depend on attributes. `index_inputs` are the positions of inputs that must be
-    indices of a pooling; no other input may be.
+    The subclass docstring documents the op: a paragraph that says what it is, then what else needs
+    saying. `keyword` is its name in the language. `arity` is the least and the greatest number of
+    inputs (None: no limit), `results` the names of the results where they do not depend on
+    attributes. `index_inputs` are the positions of inputs that must be indices of a pooling; no
+    other input may be. `example` are lines of a spec that use the op, on an input x of 64x56x56
+    unless they begin with an `input` of their own; without, the bare keyword is the example.
     """
 
     keyword: ClassVar[str]
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     results: ClassVar[tuple[str, ...]] = ("value",)
     index_inputs: ClassVar[tuple[int, ...]] = ()
+    example: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         for a in attributes(type(self)):
@@ -161,6 +181,13 @@ class Op:
         A bias costs none; every other op counts 0.
         """
         return 0
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        """What each place of the result looks at; None for the whole height and width.
+
+        Called on a bound op. The default is each place its own, and all where height and width end.
+        """
+        return None if len(inputs[0]) != len(outputs[0]) else Reach()
 
 
 NO_TENSORS: Mapping[str, Tensor] = MappingProxyType({})

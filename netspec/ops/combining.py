@@ -13,6 +13,12 @@ from netspec.ops.base import Op, Shape, ShapeError, op, text
 class Concat(Op):
     """The channels of all inputs, one after the other; heights and widths must be equal."""
 
+    example: ClassVar[str] = (
+        "left: conv(x) { filters: 16  kernel: 1x1 }\n"
+        "right: conv(x) { filters: 48  kernel: 3x3  pad: 1 }\n"
+        "concat(left, right)"
+    )
+
     arity: ClassVar[tuple[int, int | None]] = (1, None)
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
@@ -59,10 +65,14 @@ def _distinct(inputs: Sequence[Shape]) -> list[str]:
 class Add(Arithmetic):
     """The sum of all inputs, element by element; a Cx1x1 input spreads over height and width."""
 
+    example: ClassVar[str] = "left: conv(x) { filters: 64  kernel: 3x3  pad: 1 }\nadd(left, x)"
+
 
 @op("sub")
 class Sub(Arithmetic):
     """The first input minus all others, element by element; a Cx1x1 input spreads."""
+
+    example: ClassVar[str] = "left: conv(x) { filters: 64  kernel: 3x3  pad: 1 }\nsub(left, x)"
 
 
 @op("mul")
@@ -73,7 +83,11 @@ class Mul(Arithmetic):
     arXiv:1709.01507).
     """
 
+    example: ClassVar[str] = "gate: conv(x) { filters: 64  kernel: 56x56 } -> sigmoid\nmul(x, gate)"
+
 
 @op("maximum")
 class Maximum(Arithmetic):
     """The largest of all inputs, element by element; a Cx1x1 input spreads."""
+
+    example: ClassVar[str] = "left: conv(x) { filters: 64  kernel: 3x3  pad: 1 }\nmaximum(left, x)"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from math import prod
-from typing import Literal, Self, cast
+from typing import ClassVar, Literal, Self, cast
 
-from netspec.ops.base import Op, Shape, ShapeError, Tensor, attr, op, spatial, text
+from netspec.ops.base import Op, Reach, Shape, ShapeError, Tensor, attr, op, spatial, text
 from netspec.ops.kinds import Flag, Groups, Integer, Padding, Pads, Pair
 from netspec.ops.window import Windowed, extent, same_pads, slide
 
@@ -44,6 +45,8 @@ class Conv(_Grouped):
     The output is filters x height x width with, along each direction,
     floor((input + pads - dilation * (kernel - 1) - 1) / stride) + 1.
     """
+
+    example: ClassVar[str] = "conv1: conv { filters: 128  kernel: 3x3  pad: 1 }"
 
     filters: int = attr(Integer(), "channels of the output")
     kernel: tuple[int, int] = attr(Pair(), "height and width of a filter")
@@ -84,7 +87,7 @@ class Conv(_Grouped):
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
         per_output = inputs[0][0] // self.group_count * prod(self.kernel)
-        return int(prod(outputs[0]) * per_output)
+        return prod(outputs[0]) * per_output
 
 
 def _nearest_divisor(groups: int, *counts: int) -> str:
@@ -105,6 +108,8 @@ class ConvTranspose(_Grouped):
     (input - 1) * stride - pads + dilation * (kernel - 1) + 1 + output_pad.
     Dumoulin and Visin 2016 (arXiv:1603.07285), chapter 4.
     """
+
+    example: ClassVar[str] = "conv_transpose { filters: 32  kernel: 4x4  stride: 2  pad: 1 }"
 
     filters: int = attr(Integer(), "channels of the output")
     kernel: tuple[int, int] = attr(Pair(), "height and width of a filter")
@@ -185,12 +190,21 @@ class ConvTranspose(_Grouped):
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
         per_input = self.filters // self.group_count * prod(self.kernel)
-        return int(prod(inputs[0]) * per_input)
+        return prod(inputs[0]) * per_input
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        # Inputs lie `stride` apart in the output, so so many at most reach one place of it.
+        height, width = (-(-e // s) for e, s in zip(self.extents, self.stride, strict=True))
+        vertical, horizontal = (Fraction(1, s) for s in self.stride)
+        top, left = self.pads[0] * vertical, self.pads[2] * horizontal
+        return Reach((height, width), (vertical, horizontal), (height - 1 - top, width - 1 - left))
 
 
 @op("linear")
 class Linear(Op):
     """A fully connected layer: units weighted sums of all inputs, with a bias each."""
+
+    example: ClassVar[str] = "flatten -> linear { units: 10 }"
 
     units: int = attr(Integer(), "length of the output")
     bias: bool = attr(Flag(), "whether a learned number is added to each result", default=True)
@@ -212,4 +226,4 @@ class Linear(Op):
         return tensors
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
-        return int(inputs[0][0] * self.units)
+        return inputs[0][0] * self.units

@@ -111,13 +111,14 @@ def _number_help(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Pair:
-    """One number for both directions, or two: height first."""
+    """One number for both directions, or two: height first, unless `sides` are others."""
 
     least: int = 1
     words: tuple[str, ...] = ()
+    sides: tuple[str, str] = ("height", "width")
 
     def __str__(self) -> str:
-        return "number or pair (height x width)"
+        return f"number or pair ({' x '.join(self.sides)})"
 
     def convert(self, value: Any) -> tuple[int, int]:
         each = Integer(self.least)

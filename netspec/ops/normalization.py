@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from netspec.ops.base import Elementwise, Shape, Tensor, attr, op
 from netspec.ops.kinds import Choice, Flag, Integer, Number
@@ -17,6 +17,8 @@ class BatchNorm(Elementwise):
     parameters, and uses them when not training. Training updates them by `momentum` in the sense
     of PyTorch: new = (1 - momentum) * old + momentum * batch.
     """
+
+    example: ClassVar[str] = "conv { filters: 64  kernel: 3x3  pad: 1  bias: false } -> batchnorm"
 
     eps: float = attr(Number(positive=True), "added to the variance", default=1e-5)
     momentum: float = attr(
@@ -56,6 +58,8 @@ class Lrn(Elementwise):
     x / (k + alpha / size * sum of squares of the `size` channels around it) ** beta. The paper does
     not divide alpha by size; Caffe, PyTorch and ONNX do.
     """
+
+    example: ClassVar[str] = "lrn { size: 5  alpha: 1e-4  beta: 0.75 }"
 
     size: int = attr(Integer(odd=True), "how many channels, the own one in the middle")
     alpha: float = attr(Number(least=0), "weight of the squares; divided by size", default=1e-4)

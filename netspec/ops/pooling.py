@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import ClassVar, Literal, Self
 
-from netspec.ops.base import IndexShape, Op, Shape, ShapeError, attr, op, spatial
+from netspec.ops.base import IndexShape, Op, Reach, Shape, ShapeError, attr, op, spatial
 from netspec.ops.kinds import Choice, Flag, Padding, Pads, Pair
 from netspec.ops.window import Rounding, Windowed, extent, same_pads, slide
 
@@ -71,6 +72,8 @@ class MaxPool(_Pool):
     would start behind the input and its first padding. Padding never wins.
     """
 
+    example: ClassVar[str] = "maxpool { kernel: 3x3  stride: 2  round: ceil }"
+
     results: ClassVar[tuple[str, ...]] = ("value", "indices")
 
     kernel: tuple[int, int] = attr(Pair(), "height and width of the window")
@@ -92,6 +95,8 @@ class AvgPool(_Pool):
     Rounds as maxpool does. A window that hangs over the end of the padded input is divided by what
     it holds; `count_include_pad` says whether padding is part of that.
     """
+
+    example: ClassVar[str] = "avgpool { kernel: 2x2 }"
 
     dilation: ClassVar[tuple[int, int]] = (1, 1)  # type: ignore[misc]
 
@@ -154,8 +159,18 @@ class AdaptiveAvgPool(Op):
     share an element where n does not divide m (the rule of PyTorch).
     """
 
+    example: ClassVar[str] = "adaptive_avgpool { size: 7x7 }"
+
     size: tuple[int, int] = attr(Pair(), "height and width of the output")
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         channels, _, _ = spatial(inputs[0], "adaptive_avgpool")
         return ((channels, *self.size),)
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        stride = [Fraction(int(m), n) for m, n in zip(inputs[0][1:], self.size, strict=True)]
+        height, width = (
+            max(-(-(i + 1) * m // n) - i * m // n for i in range(min(n, m)))
+            for m, n in zip(inputs[0][1:], self.size, strict=True)
+        )
+        return Reach((height, width), (stride[0], stride[1]))

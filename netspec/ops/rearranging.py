@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 from math import prod
-from typing import Self, cast
+from typing import ClassVar, Self, cast
 
-from netspec.ops.base import Elementwise, Op, Shape, ShapeError, attr, op, spatial, text
+from netspec.ops.base import Elementwise, Op, Reach, Shape, ShapeError, attr, op, spatial, text
 from netspec.ops.kinds import (
     Dimensions,
     Integer,
@@ -38,6 +38,8 @@ class Flatten(Op):
 class Reshape(Op):
     """The same elements in another shape: channels outermost, then rows."""
 
+    example: ClassVar[str] = "reshape { shape: [128, -1, 28] }"
+
     shape: tuple[int, ...] = attr(
         Dimensions(), "the new shape; one number may be -1, for what is left"
     )
@@ -58,10 +60,15 @@ class Reshape(Op):
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         return (self.shape,)
 
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        return None
+
 
 @op("permute")
 class Permute(Op):
     """The dimensions in another order."""
+
+    example: ClassVar[str] = "permute { order: [1, 2, 0] }"
 
     order: tuple[int, int, int] = attr(
         Order(), "which dimension of the input each of the output is"
@@ -71,10 +78,15 @@ class Permute(Op):
         shape = spatial(inputs[0], "permute")
         return (tuple(shape[i] for i in self.order),)
 
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        return Reach() if self.order == (0, 1, 2) else None
+
 
 @op("split")
 class Split(Op):
     """The channels in several parts, in order: part1, part2, ..."""
+
+    example: ClassVar[str] = "half: split { parts: 2 }\nadd(half.part1, half.part2)"
 
     parts: int | tuple[int, ...] = attr(
         Parts(), "how many equal parts, or the channels of each in a list"
@@ -124,6 +136,8 @@ class ChannelShuffle(Elementwise):
     Zhang et al. 2017 (arXiv:1707.01083, section 3.1).
     """
 
+    example: ClassVar[str] = "channel_shuffle { groups: 2 }"
+
     groups: int = attr(Integer(), "how many groups the channels come in")
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
@@ -141,11 +155,15 @@ class ChannelShuffle(Elementwise):
 class Pad(Op):
     """Elements of one value around height and width, and before and after the channels."""
 
+    example: ClassVar[str] = "pad { pads: [0, 1, 0, 1] }"
+
     pads: Pads = attr(
         Padding(words=()), "how many at the top, bottom, left and right", default=(0, 0, 0, 0)
     )
     channels: tuple[int, int] = attr(
-        Pair(0), "how many channels before and after; one number is for both", default=(0, 0)
+        Pair(0, sides=("before", "after")),
+        "how many channels before and after; one number is for both",
+        default=(0, 0),
     )
     value: float = attr(Number(), "what they are", default=0.0)
 
@@ -155,10 +173,15 @@ class Pad(Op):
         before, after = self.channels
         return ((before + channels + after, top + height + bottom, left + width + right),)
 
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        return Reach(before=(self.pads[0], self.pads[2]))
+
 
 @op("crop")
 class Crop(Op):
     """A part of height and width."""
+
+    example: ClassVar[str] = "crop { size: 48x48  offset: 4 }"
 
     size: tuple[int, ...] = attr(Size(), "height and width of the part")
     offset: tuple[int, int] = attr(
@@ -179,3 +202,6 @@ class Crop(Op):
                     "size",
                 )
         return ((channels, *self.size),)
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        return Reach(before=(-self.offset[0], -self.offset[1]))

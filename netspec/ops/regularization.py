@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from netspec.ops.base import Elementwise, Shape, attr, op, spatial
 from netspec.ops.kinds import Flag, Number
@@ -14,6 +15,8 @@ class Dropout(Elementwise):
 
     `spatial` zeroes whole channels: Tompson et al. 2014 (arXiv:1411.4280, section 3.2).
     """
+
+    example: ClassVar[str] = "dropout { ratio: 50% }"
 
     ratio: float = attr(Number(0, 1, below=True), "share of elements that are zeroed", default=0.5)
     spatial: bool = attr(Flag(), "whether channels are zeroed as a whole", default=False)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import ClassVar, Literal, Self
 
-from netspec.ops.base import IndexShape, Op, Shape, ShapeError, attr, op, spatial, text
+from netspec.ops.base import IndexShape, Op, Reach, Shape, ShapeError, attr, op, spatial, text
 from netspec.ops.kinds import Choice, Flag, Pair, Size
 
 
@@ -17,6 +18,8 @@ class Upsample(Op):
     two nearest rows: those around i * (m - 1) / (n - 1) with `align_corners: true`, where the
     corners of both lie on each other, else around (i + 0.5) * m / n - 0.5, where their edges do.
     """
+
+    example: ClassVar[str] = "upsample { scale: 2  mode: nearest }"
 
     scale: tuple[int, int] | None = attr(Pair(), "output = scale * input", default=None)
     size: tuple[int, ...] | None = attr(Size(), "height and width of the output", default=None)
@@ -65,6 +68,19 @@ class Upsample(Op):
         channels, _, _ = spatial(inputs[0], "upsample")
         return ((channels, *(self.size or ())),)
 
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        return _stretch(inputs[0], outputs[0], 2 if self.mode == "bilinear" else 1)
+
+
+def _stretch(before: Shape, after: Shape, taken: int) -> Reach:
+    """What a place of the result looks at, if it takes so many of the nearest rows and columns."""
+    (_, *old), (_, *new) = before, after
+    height, width = (taken if n != m else 1 for n, m in zip(new, old, strict=True))
+    vertical, horizontal = (Fraction(int(m), int(n)) for n, m in zip(new, old, strict=True))
+    return Reach(
+        (height, width), (vertical, horizontal), (Fraction(height - 1, 2), Fraction(width - 1, 2))
+    )
+
 
 def _alignment_matters(length: int, wanted: int) -> bool:
     """Whether rows come from other places with corners than with edges on each other."""
@@ -81,6 +97,8 @@ class MaxUnpool(Op):
     checked: size = (input - 1) * stride + kernel. Where windows overlapped and one element won
     twice, the later value stays.
     """
+
+    example: ClassVar[str] = "pool1: maxpool { kernel: 2x2 }\nmaxunpool(pool1, pool1.indices)"
 
     arity: ClassVar[tuple[int, int | None]] = (2, 2)
     index_inputs: ClassVar[tuple[int, ...]] = (1,)
@@ -127,3 +145,6 @@ class MaxUnpool(Op):
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         channels, _, _ = spatial(inputs[0], "maxunpool")
         return ((channels, *(self.size or ())),)
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        return _stretch(inputs[0], outputs[0], 1)

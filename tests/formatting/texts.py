@@ -5,10 +5,51 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-NAMES = ("a", "x1", "data", "conv", "relu", "filters", "kernel", "fire", "import", "net", "module")
-NAMES += ("e", "x", "K", "a_rather_long_name", "an_even_longer_name_than_that_one", "M2", "_")
-LITERALS = ("0", "7", "1_248_424", "0.125", "1.25M", "512KiB", "50%", "1e-5", "3x3", "?x13x13")
-LITERALS += ('"3a"', '"# no comment"', '"a \\"b\\" \\\\"', '"größer → 2"', "true", "false", "none")
+NAMES: tuple[str, ...] = (
+    "a",
+    "x1",
+    "data",
+    "conv",
+    "relu",
+    "filters",
+    "kernel",
+    "fire",
+    "import",
+    "net",
+    "module",
+)
+NAMES = (
+    *NAMES,
+    "e",
+    "x",
+    "K",
+    "a_rather_long_name",
+    "an_even_longer_name_than_that_one",
+    "M2",
+    "_",
+)
+LITERALS: tuple[str, ...] = (
+    "0",
+    "7",
+    "1_248_424",
+    "0.125",
+    "1.25M",
+    "512KiB",
+    "50%",
+    "1e-5",
+    "3x3",
+    "?x13x13",
+)
+LITERALS = (
+    *LITERALS,
+    '"3a"',
+    '"# no comment"',
+    '"a \\"b\\" \\\\"',
+    '"größer → 2"',
+    "true",
+    "false",
+    "none",
+)
 OPERATORS = (
     "+",
     "-",

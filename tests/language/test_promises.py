@@ -250,6 +250,28 @@ def test_a_mend_of_a_shape_mends_it(layers: list[tuple[int, int, str]], wanted: 
     net_of(body("\n".join([*lines, promise]), "1x30x30"))
 
 
+def test_promises_of_any_form_are_met_or_reported() -> None:
+    """A false condition is never passed over, however it is put together."""
+    false = ["a.height == 9", "params < 1", "not true", "macs(s.fire1) in [1]", "1 > size(s)"]
+    true = ["a.height == 32", "params > 1", "true", "macs(s.fire1) not in [1]", "1 < size(s)"]
+    for f in false:
+        for t in true:
+            for promise in (
+                *(f, f"not ({t})", f"{f} and {t}", f"{t} and {f}", f"({t} and {f}) or {f}"),
+                *(f"{f} or ({t} and {f})", f"{f} if {t} else {t}", f"not ({t} or {f})"),
+            ):
+                text = NESTED.replace("@", f"a: relu(data)\noutput t, a, loose\nexpect {promise}")
+                assert codes(text) == ["unmet-expect"], promise
+                held = text.replace(f"expect {promise}", f"expect not ({promise})")
+                assert codes(held) == [], promise
+
+
+def test_what_is_not_evaluated_is_not_missed() -> None:
+    assert codes(body("relu\nexpect (params(nope) if false else params) == 1")) == ["unmet-expect"]
+    faulty = body("conv { filters: 0 kernel: 1 }\nexpect (params if false else 1) == 2")
+    assert codes(faulty) == ["out-of-range", "unmet-expect"]
+
+
 # --- where faults recur --------------------------------------------------------------------------
 
 

@@ -12,7 +12,7 @@ from netspec.diagnostics import Diagnostics
 from netspec.driver import bundled
 from netspec.parser import parse
 from netspec.source import Source, Span
-from netspec.syntax import Definition, Field, Layer, Name
+from netspec.syntax import Definition, Field, Layer, Name, Require
 
 TEXT = """import fire  # comment
 ## Doc.
@@ -94,3 +94,17 @@ def test_white_space_does_not_matter() -> None:
 
     text = "net n { input a: 3x4x4 b: conv { filters: 3 kernel: 1 } relu c: relu(b) }"
     assert shape(text) == shape(text.replace(" ", "\n\t ")) == ["conv", "relu", "relu"]
+
+
+def test_a_condition_is_no_message() -> None:
+    file = parse(Source("t", 'net n { expect "a"\nprefer "b" "c" }'), Diagnostics())
+    assert file is not None
+    promises = [n for n in nodes(file) if isinstance(n, Require)]
+    assert sorted(p.message.value if p.message else "" for p in promises) == ["", "c"]
+
+
+def test_documentation_is_about_what_stands_below_it() -> None:
+    text = "## a\nmodule a { } module b { }\nmodule c { relu\n## d\n} net d { }"
+    file = parse(Source("t", text), Diagnostics())
+    assert file is not None
+    assert [i.doc for i in file.items if isinstance(i, Definition)] == ["a", "", "", ""]

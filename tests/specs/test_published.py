@@ -45,6 +45,8 @@ PUBLISHED = {
     "squeezedet": Published((3, 384, 1248), (72, 24, 78), 2_082_120, 5_283_053_568),
     # github.com/alexgkendall/SegNet-Tutorial: filters, biases, factors and shifts.
     "segnet": Published((3, 360, 480), (12, 360, 480), 29_449_932, 106_811_965_440),
+    # Paszke et al. 2016 print 0.37M parameters; see the test of the Caffe port. MACs are ours.
+    "enet": Published((3, 512, 1024), (19, 512, 1024), 364_311, 3_922_067_456),
 }
 
 
@@ -118,6 +120,23 @@ def test_auxiliary_classifiers_are_what_googlenet_lacks() -> None:
         channels = int(layers[tapped].outputs[0].shape[0])
         whole += (channels + 1) * 128 + (128 * 4 * 4 + 1) * 1024 + (1024 + 1) * 1000
     assert whole == 13_378_280
+
+
+def test_a_port_of_enet_differs_by_what_it_does_otherwise() -> None:
+    """github.com/TimoSaemann/ENet, enet_deploy.prototxt: 372,551 filters, biases, factors, shifts.
+
+    A 1x1 convolution with a batch norm widens the pooled maps, and transposed convolutions that
+    go with unpooling are 2x2.
+    """
+    net = netspec.load("enet")
+    widened = sum(a * b + 2 * b for a, b in ((16, 64), (64, 128)))
+    transposed = [
+        f for f in net.layers if f.op.keyword == "conv_transpose" and f.path != "fullconv"
+    ]
+    assert [f.inputs[0].shape[0] for f in transposed] == [16, 4]
+    smaller = sum((3 * 3 - 2 * 2) * n * n for n in (16, 4))
+    assert net.params + widened - smaller == 372_551
+    assert round(net.params / 1e6, 2) in (0.36, 0.37)
 
 
 def fire(channels: int, s1x1: int, e1x1: int, e3x3: int) -> int:

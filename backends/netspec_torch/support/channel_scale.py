@@ -15,6 +15,6 @@ class ChannelScale(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        per_channel = (-1, *(1 for _ in x.shape[2:]))
+        per_channel = [-1] + [1] * (x.dim() - 2)
         x = x * self.weight.view(per_channel)
         return x if self.bias is None else x + self.bias.view(per_channel)

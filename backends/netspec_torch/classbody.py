@@ -1,0 +1,328 @@
+"""The inside of an emitted class: the lines of its constructor and of its `forward`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from netspec.conditions import Combined, Compared, Condition
+from netspec.ir import Block, Instance, Layer, Node
+from netspec.layout import Call, Source, Text, call, statement
+from netspec.naming import is_plain
+from netspec.ops import (
+    Conv,
+    ConvTranspose,
+    Dropout,
+    GlobalAvgPool,
+    Linear,
+    LogSoftmax,
+    Shape,
+    Softmax,
+    text,
+)
+from netspec_torch.emitters import EMITTERS, WRAPS, Use
+from netspec_torch.flow import Branch, Copy, Flow, Line, Statement, flow
+from netspec_torch.reserved import MODULE_ATTRIBUTES
+from netspec_torch.variants import Fork, Item, Join, joins, restated, unify
+from netspec_torch.writer import Writer
+
+_OWN_METHODS = {"load", "preprocess"}
+
+
+@dataclass(frozen=True)
+class ClassBody:
+    """`init` are the constructor's lines behind `super().__init__()`."""
+
+    init: list[str]
+    forward: list[str]
+    inputs: tuple[str, ...]
+
+
+Construct = Callable[[Instance, Writer], Call]
+
+
+class Different(Exception):
+    """The blocks can't share one class."""
+
+
+def class_body(
+    blocks: Sequence[Block],
+    writers: Sequence[Writer],
+    construct: Construct,
+    taken: Sequence[str],
+    shapes: bool = False,
+) -> ClassBody | None:
+    """A class that is each of the blocks, by the arguments that each one's writer knows.
+
+    None where one class can't be. `construct` writes the constructor call of an instance; `shapes`
+    asks for comments.
+    """
+    items = unify(blocks)
+    if items is None:
+        return None
+    plan = flow(blocks, items, taken, _wraps)
+    if plan is None:
+        return None
+    try:
+        body = _Body(blocks, writers, construct, items, plan, shapes)
+        forward = body.forward()
+        return ClassBody(body.constructor(), forward, plan.inputs)
+    except Different:
+        return None
+
+
+class _Body:
+    def __init__(
+        self,
+        blocks: Sequence[Block],
+        writers: Sequence[Writer],
+        construct: Construct,
+        items: tuple[Item, ...],
+        plan: Flow,
+        shapes: bool,
+    ) -> None:
+        self.blocks = blocks
+        self.writers = writers
+        self.construct = construct
+        self.items = items
+        self.plan = plan
+        self.shown: Shape | None = None
+        self.shapes = shapes
+        self.read = [{v for n in b.nodes for v in n.inputs} | set(b.outputs) for b in blocks]
+        self.uses = {join: self._use(join) for join in joins(items)}
+        self.attributes = {_name(j) for j, use in self.uses.items() if use.module is not None}
+        self.tests: dict[Fork, _Test] = {}
+
+    def _use(self, join: Join) -> Use:
+        """How the layer is written; the same for all variants, or Different."""
+        several = any(
+            output in self.read[v] for v, n in join.nodes.items() for output in n.outputs[1:]
+        )
+        inputs = len(join.first.inputs)
+        uses = {v: self._one_use(n, self.writers[v], several) for v, n in join.nodes.items()}
+        if len({_text(u, inputs) for u in uses.values()}) == 1:
+            return next(iter(uses.values()))
+        # What is `in_channels` in one may be `expansion * in_channels` in all of them.
+        for model in dict.fromkeys(join.nodes.values()):
+            alike = [
+                self._one_use(restated(node, model), self.writers[v], several)
+                for v, node in join.nodes.items()
+            ]
+            if len({_text(u, inputs) for u in alike}) == 1:
+                return alike[0]
+        raise Different
+
+    def _one_use(self, node: Node, writer: Writer, several: bool) -> Use:
+        if isinstance(node, Layer):
+            return EMITTERS[type(node.op)](node, writer, several)
+        only_first = bool(node.outputs[1:]) and not several
+        return Use(self.construct(node, writer), _first if only_first else _all)
+
+    # --- the constructor -------------------------------------------------------------------------
+
+    def constructor(self) -> list[str]:
+        return self._made(self.items, 8)
+
+    def _made(self, items: Sequence[Item], indent: int) -> list[str]:
+        lines: list[str] = []
+        for item in items:
+            if isinstance(item, Fork):
+                lines += self._decided(item, indent)
+                continue
+            module = self.uses[item].module
+            if module is not None:
+                lines += statement(f"{attribute(_name(item))} = ", module, indent)
+        return lines
+
+    def _decided(self, fork: Fork, indent: int) -> list[str]:
+        if len(fork.arms) != 2:
+            raise Different
+        first, second = fork.arms
+        margin = " " * indent
+        test = self.tests.get(fork)
+        bodies = {arm: self._made(items, indent + 4) for arm, items in fork.arms.items()}
+        if test is None and not any(bodies.values()):
+            return []
+        condition, opposite = self._condition(fork, first)
+        if test is not None and test.stored:
+            lines = [f"{margin}self.{test.name} = {condition}"]
+            condition, opposite = f"self.{test.name}", f"not self.{test.name}"
+        else:
+            lines = []
+            if test is not None:
+                other = second if test.arm == first else first
+                bodies[other].append(f"{margin}    self.{test.name} = None")
+        if bodies[first]:
+            lines += [f"{margin}if {condition}:", *bodies[first]]
+            if bodies[second]:
+                lines += [f"{margin}else:", *bodies[second]]
+        elif bodies[second]:
+            lines += [f"{margin}if {opposite}:", *bodies[second]]
+        return lines
+
+    def _condition(self, fork: Fork, arm: int) -> tuple[str, str]:
+        """The condition of an arm as source, and its opposite."""
+        for v, taken in fork.taken.items():
+            written = self.writers[v].condition(fork.tests[arm], taken == arm)
+            if written is None:
+                raise Different
+        writer = self.writers[next(iter(fork.taken))]
+        truth = fork.taken[next(iter(fork.taken))] == arm
+        opposite = writer.condition(_negated(fork.tests[arm]), not truth)
+        if opposite is None:
+            raise Different
+        return written or "", opposite
+
+    def _test(self, fork: Fork) -> _Test:
+        """How `forward` sees which arm the constructor took."""
+        own = {
+            arm: [_name(j) for j in items if isinstance(j, Join) and self.uses[j].module]
+            for arm, items in fork.arms.items()
+        }
+        first, second = fork.arms
+        everywhere = {arm: {_name(j) for j in joins(items)} for arm, items in fork.arms.items()}
+        for arm, other in ((first, second), (second, first)):
+            for name in own[arm]:
+                if name not in everywhere[other] and attribute(name) == f"self.{name}":
+                    return _Test(name, arm, stored=False)
+        named = next(joins([*fork.arms[first], *fork.arms[second]]))
+        node = named.first
+        what = node.line or (node.op.keyword if isinstance(node, Layer) else node.name)
+        name = f"has_{what}"
+        while name in self.attributes or not is_plain(name):
+            name = f"{name}_" if is_plain(f"{name}_") else "has_branch"
+        self.attributes.add(name)
+        return _Test(name, first, stored=True)
+
+    # --- forward ---------------------------------------------------------------------------------
+
+    def forward(self) -> list[str]:
+        lines = self._run(self.plan.statements, 8)
+        last = self.plan.statements[-1] if self.plan.statements else None
+        if not (isinstance(last, Line) and last.returns):
+            lines += statement("return ", Text(", ".join(self.plan.outputs)), 8)
+        return lines
+
+    def _run(self, statements: Sequence[Statement], indent: int) -> list[str]:
+        lines: list[str] = []
+        for item in statements:
+            if isinstance(item, Copy):
+                lines.append(f"{' ' * indent}{item.target} = {item.source}")
+            elif isinstance(item, Branch):
+                lines += self._branch(item, indent)
+            else:
+                lines += self._line(item, indent)
+        return lines
+
+    def _branch(self, branch: Branch, indent: int) -> list[str]:
+        margin = " " * indent
+        if len(branch.fork.arms) != 2:
+            raise Different
+        first, second = branch.fork.arms
+        bodies = {arm: self._run(s, indent + 4) for arm, s in branch.arms.items()}
+        if not any(bodies.values()):
+            return []
+        test = self.tests[branch.fork] = self._test(branch.fork)
+        if not bodies[first]:
+            return [f"{margin}if {test.says(second)}:", *bodies[second]]
+        lines = [f"{margin}if {test.says(first)}:", *bodies[first]]
+        if bodies[second]:
+            lines += [f"{margin}else:", *bodies[second]]
+        return lines
+
+    def _line(self, line: Line, indent: int) -> list[str]:
+        source = self._expression(line)
+        if line.returns:
+            return statement("return ", source, indent)
+        targets = ", ".join(t or "_" for t in line.targets)
+        if source.flat() == targets:
+            return []
+        return statement(f"{targets} = ", source, indent, self._comment(line))
+
+    def _expression(self, line: Line) -> Source:
+        inputs: list[Source] = [Text(name) for name in line.inputs]
+        fresh = bool(line.makers) and all(self.uses[j].fresh for j in line.makers)
+        for join in line.joins:
+            use = self.uses[join]
+            forward = use.inplace if fresh and use.inplace is not None else use.forward
+            inputs = [forward(attribute(_name(join)), inputs)]
+            fresh = use.fresh
+        return inputs[0]
+
+    def _comment(self, line: Line) -> str:
+        """The shape that a line assigns, unless it was the last one to be shown."""
+        outputs = line.joins[-1].first.outputs
+        shapes = [v.shape for v, t in zip(outputs, line.targets, strict=False) if t is not None]
+        if not self.shapes:
+            return ""
+        before, self.shown = self.shown, None
+        if len(shapes) != 1 or len(shapes[0]) != 3:
+            return ""
+        self.shown = shapes[0]
+        return "" if shapes[0] == before else text(shapes[0])
+
+
+@dataclass(frozen=True)
+class _Test:
+    """An attribute that tells arms apart: a stored truth, or one that is None but in `arm`."""
+
+    name: str
+    arm: int
+    stored: bool
+
+    def says(self, arm: int) -> str:
+        if self.stored:
+            return f"self.{self.name}" if arm == self.arm else f"not self.{self.name}"
+        return f"self.{self.name} is {'not ' if arm == self.arm else ''}None"
+
+
+_OPPOSITE = {"==": "!=", "<": ">=", "<=": ">", "in": "not in"}
+_OPPOSITE |= {b: a for a, b in _OPPOSITE.items()}
+
+
+def _negated(condition: Condition) -> Condition:
+    match condition:
+        case Compared(first, ((operator, term),)):
+            return Compared(first, ((_OPPOSITE[operator], term),))
+        case Combined("not", (operand,)):
+            return operand
+        case _:
+            return Combined("not", (condition,))
+
+
+def attribute(name: str) -> str:
+    """How a layer is reached from `self`, such that its weights bear its name."""
+    if is_plain(name) and name not in MODULE_ATTRIBUTES and name not in _OWN_METHODS:
+        return f"self.{name}"
+    return f'self._modules["{name}"]'
+
+
+def _name(join: Join) -> str:
+    return join.first.name
+
+
+def _text(use: Use, inputs: int) -> tuple[str, str]:
+    """What an emitter wrote, for comparison."""
+    names: list[Source] = [Text(f"i{i}") for i in range(inputs)]
+    return use.module.flat() if use.module else "", use.forward("self.m", names).flat()
+
+
+def _all(name: str, inputs: list[Source]) -> Source:
+    return call(name, *inputs)
+
+
+def _first(name: str, inputs: list[Source]) -> Source:
+    return Call(name, tuple(inputs), tail="[0]")
+
+
+def _wraps(before: Node, node: Node) -> bool:
+    """Whether a careful author would write two steps as one expression."""
+    if not isinstance(node, Layer):
+        return False
+    if isinstance(before, Layer):
+        if isinstance(before.op, Dropout) and isinstance(node.op, Conv | ConvTranspose | Linear):
+            return True
+        if isinstance(before.op, GlobalAvgPool | Linear):
+            if isinstance(node.op, Softmax | LogSoftmax):
+                return True
+    return node.line == before.line and type(node.op) in WRAPS

@@ -1,0 +1,242 @@
+"""The classes of modules: one for all uses, or for as many as one can stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netspec.ir import Block, Instance
+from netspec.layout import Call, Keyword, Source, Text, docstring
+from netspec.naming import Names
+from netspec.ops import REQUIRED
+from netspec.symbolic import Channels, Parameter, Symbol, expr_of, symbols
+from netspec_torch.classbody import ClassBody, class_body
+from netspec_torch.writer import Writer
+
+MOST_VARIANTS = 12
+"""Most different classes of one module that are tried on each other."""
+MOST_OPERATORS = 8
+"""Most operators of an expression that is written in terms of a class's arguments."""
+
+# PyTorch assigns self.training, which it refuses where a layer bears that name.
+_TRAIN = [
+    "    def train(self, mode: bool = True) -> Self:",
+    '        self.__dict__["training"] = mode',
+    "        for child in self.children():",
+    "            child.train(mode)",
+    "        return self",
+]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One emitted class. `arguments` are its constructor's, by the symbol they stand for.
+
+    `defaults` are those of arguments that have one. `fixed` are the symbols whose values went into
+    the class as plain numbers.
+    """
+
+    name: str
+    body: str
+    arguments: tuple[tuple[Symbol, str], ...]
+    defaults: Mapping[Symbol, Any]
+    fixed: frozenset[Symbol] = frozenset()
+
+
+@dataclass(frozen=True, eq=False)
+class _Draft:
+    """The class of some blocks before it has a name."""
+
+    blocks: tuple[Block, ...]
+    body: str
+    arguments: tuple[tuple[Symbol, str], ...]
+    defaults: Mapping[Symbol, Any]
+    writers: tuple[Writer, ...]
+
+
+class Units:
+    """The classes of all modules that a net uses, inner ones first."""
+
+    def __init__(self, net: Block, wanted: Mapping[str, str], taken: Sequence[str]) -> None:
+        self.taken = taken
+        self.wanted = wanted
+        self.names = Names(n for n in taken if n not in set(wanted.values()))
+        self.instances: dict[str, dict[Block, Instance]] = {}
+        for instance in instances(net):
+            self.instances.setdefault(instance.block.module, {})[instance.block] = instance
+        self.units: list[Unit] = []
+        self.by_block: dict[Block, Unit] = {}
+        self.writers: list[Writer] = []
+
+    def of(self, instance: Instance) -> Unit:
+        """The class of an instance's module."""
+        if instance.block not in self.by_block:
+            self._classes(instance.block.module)
+        return self.by_block[instance.block]
+
+    def _classes(self, module: str) -> None:
+        """One class for all blocks of a module, or as few as can be."""
+        blocks = tuple(self.instances[module])
+        draft = self._draft(blocks)
+        drafts = [draft] if draft is not None else self._grouped(blocks)
+        for d in drafts:
+            name = self.names.numbered(self.wanted[module])
+            fixed = frozenset(s for w in d.writers for s in w.refused)
+            unit = Unit(name, d.body, d.arguments, d.defaults, fixed)
+            self.units.append(unit)
+            self.writers += d.writers
+            self.by_block |= dict.fromkeys(d.blocks, unit)
+
+    def _grouped(self, blocks: Iterable[Block]) -> list[_Draft]:
+        """Blocks of equal text together, then what goes together with `if`s."""
+        alike: dict[str, list[Block]] = {}
+        for block in blocks:
+            alike.setdefault(self._sure((block,)).body, []).append(block)
+        groups = list(alike.values())
+        if len(groups) > MOST_VARIANTS:
+            return [self._sure(tuple(g)) for g in groups]
+        merged: list[tuple[Block, ...]] = []
+        for group in groups:
+            for i, other in enumerate(merged):
+                if self._draft((*other, *group)) is not None:
+                    merged[i] = (*other, *group)
+                    break
+            else:
+                merged.append(tuple(group))
+        return [self._sure(g) for g in merged]
+
+    def _sure(self, blocks: tuple[Block, ...]) -> _Draft:
+        """The class of blocks that are known to go together: of one, or of equal text."""
+        draft = self._draft(blocks)
+        if draft is None:
+            raise AssertionError(f"no class for {blocks[0].module}")
+        return draft
+
+    def _draft(self, blocks: tuple[Block, ...]) -> _Draft | None:
+        uses = [self.instances[b.module][b] for b in blocks]
+        declared = [Parameter(a.name) for a in uses[0].arguments]
+        channels = [Channels(v.name) for v in blocks[0].inputs]
+        names = Names(self.taken)
+        arguments: dict[Symbol, str] = {}
+        for c in channels:
+            wanted = "in_channels" if len(channels) == 1 else f"{c.input}_channels"
+            arguments[c] = names.identifier(wanted)
+        for p in declared:
+            arguments[p] = names.identifier(p.name)
+        writers = [Writer(_values(u), arguments, MOST_OPERATORS) for u in uses]
+        body = class_body(blocks, writers, self.construct, self.taken)
+        if body is None:
+            return None
+        used = set().union(*(w.used for w in writers))
+        order = [s for s in (*channels, *declared) if s in used]
+        kinds = {s: {type_name(w.values[s]) for w in writers} for s in order}
+        if any(len(k) > 1 for k in kinds.values()):
+            return None
+        defaults = _defaults(order, uses[0])
+        signature = [
+            f"{arguments[s]}: {next(iter(kinds[s]))}"
+            + (f" = {defaults[s]!r}" if s in defaults else "")
+            for s in order
+        ]
+        text = class_text(blocks[0], docstring(blocks[0].doc, 4), signature, body)
+        pairs = tuple((s, arguments[s]) for s in order)
+        return _Draft(blocks, text, pairs, defaults, tuple(writers))
+
+    def construct(self, instance: Instance, writer: Writer) -> Call:
+        """The call that makes an instance, in terms of the block that it stands in."""
+        unit = self.of(instance)
+        outside = {
+            Channels(inner.name): outer.shape[0]
+            for inner, outer in zip(instance.block.inputs, instance.inputs, strict=True)
+        }
+        given = {a.name: a for a in instance.arguments}
+        args: list[Source] = []
+        for symbol, name in unit.arguments:
+            if isinstance(symbol, Channels):
+                args.append(Text(writer.number(outside[symbol])))
+                continue
+            argument = given[symbol.name]
+            if not isinstance(argument.value, int | float) or isinstance(argument.value, bool):
+                source = repr(argument.value)
+            else:
+                expr = argument.expr or expr_of(argument.value)
+                source = writer.number(argument.value, expr)
+            if symbol not in unit.defaults or source != repr(unit.defaults[symbol]):
+                args.append(Keyword(name, Text(source)))
+        for symbol in unit.fixed:
+            if isinstance(symbol, Channels):
+                origin = expr_of(outside[symbol])
+            else:
+                origin = given[symbol.name].expr or expr_of(0)
+            writer.refused |= set(symbols(origin))
+        return Call(unit.name, tuple(args))
+
+
+def _values(instance: Instance) -> dict[Symbol, Any]:
+    """What the symbols of an instance's block are."""
+    values: dict[Symbol, Any] = {Channels(v.name): int(v.shape[0]) for v in instance.block.inputs}
+    for argument in instance.arguments:
+        if not isinstance(argument.value, tuple):
+            values[Parameter(argument.name)] = argument.value
+    return values
+
+
+def _defaults(order: Sequence[Symbol], instance: Instance) -> dict[Symbol, Any]:
+    """The defaults of the last arguments, as far as they go without a gap."""
+    known = {Parameter(a.name): a.default for a in instance.arguments}
+    defaults: dict[Symbol, Any] = {}
+    for symbol in reversed(order):
+        default = known.get(symbol, REQUIRED) if isinstance(symbol, Parameter) else REQUIRED
+        if default is REQUIRED or isinstance(default, tuple):
+            break
+        defaults[symbol] = default
+    return defaults
+
+
+def type_name(value: Any) -> str:
+    """The annotation of an argument."""
+    return "None" if value is None else type(value).__name__
+
+
+def instances(block: Block) -> list[Instance]:
+    """An instance for each block that a block is made of, itself not counted."""
+    found: dict[Block, Instance] = {}
+    waiting = [block]
+    while waiting:
+        for node in waiting.pop().nodes:
+            if isinstance(node, Instance) and node.block not in found:
+                found[node.block] = node
+                waiting.append(node.block)
+    return list(found.values())
+
+
+def class_text(block: Block, doc: list[str], signature: Sequence[str], body: ClassBody) -> str:
+    """What stands below a class's first line."""
+    lines = list(doc) if doc and doc[0].strip('" ') else []
+    if body.init:
+        if lines:
+            lines.append("")
+        lines += _def("__init__", ("self", *signature), "None")
+        lines.append("        super().__init__()")
+        lines += body.init
+    if lines:
+        lines.append("")
+    result = "Tensor"
+    if len(block.outputs) > 1:
+        result = f"tuple[{', '.join(['Tensor'] * len(block.outputs))}]"
+    lines += _def("forward", ("self", *(f"{n}: Tensor" for n in body.inputs)), result)
+    lines += body.forward
+    if any('self._modules["training"]' in line for line in body.init):
+        lines += ["", *_TRAIN]
+    return "\n".join(lines)
+
+
+def _def(name: str, args: Sequence[str], result: str) -> list[str]:
+    """A method's first line, broken where it is too long."""
+    line = f"    def {name}({', '.join(args)}) -> {result}:"
+    if len(line) <= 88:
+        return [line]
+    together = "        " + ", ".join(args)
+    inner = [together] if len(together) <= 88 else [f"        {a}," for a in args]
+    return [f"    def {name}(", *inner, f"    ) -> {result}:"]

@@ -1,0 +1,185 @@
+"""The blocks that a module's uses gave, laid on each other: one class with the `if`s of the spec.
+
+blocks:  conv1 short add relu        (stride 2)
+         conv1 add relu              (stride 1)
+joined:  conv1 Fork(0: short add, 1: add) relu
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from netspec.conditions import Condition
+from netspec.ir import Block, Choice, Instance, Layer, Node, Value
+from netspec.ops import attributes, like
+from netspec.symbolic import Dim, Real
+
+
+@dataclass(frozen=True, eq=False)
+class Join:
+    """A node as each variant that reaches it has it."""
+
+    nodes: Mapping[int, Node]
+
+    @property
+    def first(self) -> Node:
+        return next(iter(self.nodes.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class Fork:
+    """An `if` of which variants take different arms.
+
+    `arms` are those that any takes; the last index stands for `else`. `taken` is the arm of each
+    variant. `tests[i]` is the condition of arm i, for all but the last in `arms`.
+    """
+
+    arms: Mapping[int, tuple[Item, ...]]
+    taken: Mapping[int, int]
+    tests: Mapping[int, Condition]
+
+
+Item = Join | Fork
+
+
+class _Different(Exception):
+    """The blocks differ in more than the arms that they take."""
+
+
+def unify(blocks: Sequence[Block]) -> tuple[Item, ...] | None:
+    """The items of all blocks, by their index; None where one class can't stand for them."""
+    first = blocks[0]
+    for block in blocks:
+        if len(block.inputs) != len(first.inputs) or len(block.outputs) != len(first.outputs):
+            return None
+    traces = {i: list(_trace(b, b.choices, 0, len(b.nodes))) for i, b in enumerate(blocks)}
+    try:
+        return tuple(_unify(traces))
+    except _Different:
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class _Taken:
+    """An `if` in one block, and what that block has of it."""
+
+    choice: Choice
+    inside: list[_Entry]
+
+
+_Entry = Node | _Taken
+
+
+def _trace(block: Block, choices: Sequence[Choice], start: int, end: int) -> Iterator[_Entry]:
+    for choice in choices:
+        yield from block.nodes[start : choice.start]
+        inside = list(_trace(block, choice.inner, choice.start, choice.end))
+        yield _Taken(choice, inside)
+        start = choice.end
+    yield from block.nodes[start:end]
+
+
+def _unify(traces: Mapping[int, list[_Entry]]) -> Iterator[Item]:
+    if len({len(t) for t in traces.values()}) > 1:
+        raise _Different
+    for entries in zip(*traces.values(), strict=True):
+        row = dict(zip(traces, entries, strict=True))
+        ifs = {i: e for i, e in row.items() if isinstance(e, _Taken)}
+        if not ifs:
+            yield _join({i: e for i, e in row.items() if not isinstance(e, _Taken)})
+        elif len(ifs) == len(row):
+            yield from _fork(ifs)
+        else:
+            raise _Different
+
+
+def _join(nodes: dict[int, Node]) -> Join:
+    first = next(iter(nodes.values()))
+    for node in nodes.values():
+        alike = node.name == first.name and node.line == first.line
+        alike = alike and len(node.inputs) == len(first.inputs)
+        alike = alike and len(node.outputs) == len(first.outputs)
+        if isinstance(node, Layer) and isinstance(first, Layer):
+            alike = alike and type(node.op) is type(first.op)
+        elif isinstance(node, Instance) and isinstance(first, Instance):
+            alike = alike and node.block.module == first.block.module
+        else:
+            alike = False
+        if not alike:
+            raise _Different
+    return Join(nodes)
+
+
+def _fork(ifs: dict[int, _Taken]) -> Iterator[Item]:
+    if len({e.choice.span for e in ifs.values()}) > 1:
+        raise _Different
+    taken = {i: e.choice.taken for i, e in ifs.items()}
+    arms = {
+        arm: tuple(_unify({i: e.inside for i, e in ifs.items() if taken[i] == arm}))
+        for arm in sorted(set(taken.values()))
+    }
+    if len(arms) == 1:
+        yield from next(iter(arms.values()))
+        return
+    tests: dict[int, Condition] = {}
+    for arm in list(arms)[:-1]:
+        stated = {e.choice.conditions[arm] for e in ifs.values()}
+        condition = stated.pop()
+        if stated or condition is None:
+            raise _Different
+        tests[arm] = condition
+    yield Fork(arms, taken, tests)
+
+
+def joins(items: Sequence[Item]) -> Iterator[Join]:
+    """All joins, those of arms included, in the order of the spec."""
+    for item in items:
+        if isinstance(item, Join):
+            yield item
+        else:
+            for arm in item.arms.values():
+                yield from joins(arm)
+
+
+def forks(items: Sequence[Item]) -> Iterator[Fork]:
+    """All forks, outer ones before those in their arms."""
+    for item in items:
+        if isinstance(item, Fork):
+            yield item
+            for arm in item.arms.values():
+                yield from forks(arm)
+
+
+def restated(node: Node, other: Node) -> Node:
+    """A node whose numbers are said to come about as those of another variant's node do."""
+    inputs = tuple(
+        Value(v.name, like(v.shape, (_as(v.shape[0], o.shape[0]), *v.shape[1:])))
+        for v, o in zip(node.inputs, other.inputs, strict=True)
+    )
+    if isinstance(node, Layer) and isinstance(other, Layer):
+        numbers = {
+            a.name: _as(getattr(node.op, a.name), getattr(other.op, a.name))
+            for a in attributes(type(node.op))
+        }
+        return replace(node, op=node.op.with_attributes(**numbers), inputs=inputs)
+    if isinstance(node, Instance) and isinstance(other, Instance):
+        arguments = tuple(
+            replace(a, expr=o.expr) for a, o in zip(node.arguments, other.arguments, strict=True)
+        )
+        return replace(node, arguments=arguments, inputs=inputs)
+    return node
+
+
+def _as(value: Any, other: Any) -> Any:
+    """A value with the expression of another."""
+    if isinstance(value, tuple) and isinstance(other, tuple) and len(value) == len(other):
+        return tuple(_as(v, o) for v, o in zip(value, other, strict=True))
+    if isinstance(value, float) and isinstance(other, Real):
+        return Real(value, other.expr)
+    if isinstance(value, int) and isinstance(other, Dim):
+        return Dim(int(value), other.expr)
+    if isinstance(value, Dim):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value

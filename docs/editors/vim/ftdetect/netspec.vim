@@ -1,0 +1,2 @@
+" Written by docs/editors/build.py.
+au BufRead,BufNewFile *.net setfiletype netspec

@@ -1,0 +1,42 @@
+" Syntax of netspec. Written by docs/editors/build.py: change that, not this file.
+if exists("b:current_syntax")
+  finish
+endif
+
+syn keyword netspecDeclaration input output let
+syn keyword netspecPromise expect prefer
+syn keyword netspecControl for if else in
+syn keyword netspecOperator and or not
+syn keyword netspecConstant true false none
+syn match netspecPart /\<\(import\|module\|net\)\>\(\s*:\)\@!/
+syn match netspecValue /\<\(depthwise\|bilinear\|nearest\|center\|floor\|ceil\|gray\|same\|bgr\|rgb\)\>\(\s*:\)\@!/
+syn match netspecFunction /\<\(activations\|params\|floor\|round\|ceil\|macs\|size\|abs\|len\|max\|min\|sum\)\>\(\s*:\)\@!/
+syn match netspecOp /\<\(adaptive_avgpool\|channel_shuffle\|conv_transpose\|global_avgpool\|global_maxpool\|hardsigmoid\|log_softmax\|leaky_relu\|batchnorm\|hardswish\|layernorm\|maxunpool\|identity\|softplus\|upsample\|avgpool\|dropout\|flatten\|maximum\|maxpool\|permute\|reshape\|sigmoid\|softmax\|concat\|linear\|prelu\|relu6\|scale\|split\|conv\|crop\|gelu\|relu\|silu\|tanh\|add\|elu\|lrn\|mul\|pad\|sub\)\>\(\s*:\)\@!/
+syn match netspecField /\<\h\w*\ze\s*:/
+syn match netspecLayer /^\s*\zs\h\w*\ze\s*\(\[[^]]*\]\s*\)*:/
+syn match netspecNumber /\<\d[0-9_]*\(\.\d[0-9_]*\)\=\([eE][+-]\=\d\+\)\=\(GiB\|KiB\|MiB\|TiB\|GB\|KB\|MB\|TB\|B\|G\|K\|M\|T\|%\)\=/
+syn match netspecShape /\<\d[0-9_]*\(x\(\d[0-9_]*\|?\)\)\+\>/
+syn match netspecArrow /->/
+syn region netspecString start=/"/ skip=/\\./ end=/"/ oneline
+syn match netspecComment /#.*$/ contains=@Spell
+syn match netspecDocumentation /##.*$/ contains=@Spell
+
+hi def link netspecDeclaration Statement
+hi def link netspecPromise PreProc
+hi def link netspecControl Conditional
+hi def link netspecOperator Operator
+hi def link netspecConstant Constant
+hi def link netspecPart Structure
+hi def link netspecValue Constant
+hi def link netspecFunction Function
+hi def link netspecOp Type
+hi def link netspecField Identifier
+hi def link netspecLayer Label
+hi def link netspecNumber Number
+hi def link netspecShape Number
+hi def link netspecArrow Operator
+hi def link netspecString String
+hi def link netspecComment Comment
+hi def link netspecDocumentation SpecialComment
+
+let b:current_syntax = "netspec"

@@ -1,0 +1,39 @@
+"""netspec diff: what changed between two specs, or between two settings of one."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from netspec.commands.common import SPEC_HELP, add_settings, load, print_json, setting
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("before", metavar="A", help=SPEC_HELP)
+    parser.add_argument("after", metavar="B", nargs="?", help="another (default: A again)")
+    add_settings(parser)
+    for name, which in (("--left", "A"), ("--right", "B")):
+        parser.add_argument(
+            name,
+            action="append",
+            default=[],
+            type=setting,
+            metavar="NAME=VALUE",
+            help=f"set a parameter of {which} alone (repeatable)",
+        )
+    parser.add_argument("--all", action="store_true", help="also layers with other shapes only")
+    parser.add_argument("--exit-code", action="store_true", help="exit with 1 if anything differs")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def execute(args: argparse.Namespace) -> int:
+    from netspec.report.diff import data, difference, text
+
+    before = load(args.before, [*args.settings, *args.left])
+    after = load(args.after or args.before, [*args.settings, *args.right])
+    found = difference(before, after)
+    if args.format == "json":
+        print_json(data(found))
+    else:
+        sys.stdout.write(text(found, args.all))
+    return int(args.exit_code and not found.empty)

@@ -1,0 +1,1 @@
+"""Figures of a net beyond parameters, MACs and bytes; docs/figures.md defines each."""

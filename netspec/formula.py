@@ -1,0 +1,86 @@
+"""Conditions and figures of merit on results of a sweep, in the language's own expressions.
+
+`params <= 1.25M and SR < 0.5`, `macs + 10 * params`: what `expect` knows of a whole net, and the
+parameters that were set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from netspec.budget import TooMuch
+from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
+from netspec.driver import constant_of
+from netspec.evaluate import Evaluator, Fault, Known, Line, Scope
+from netspec.parser import parse
+from netspec.source import Source, Span
+from netspec.symbolic import Num
+from netspec.syntax import Definition, Expression, Require
+
+
+class Formula:
+    """An expression that is evaluated on results."""
+
+    def __init__(self, option: str, text: str) -> None:
+        """Raises SpecError for what is no expression."""
+        diagnostics = Diagnostics()
+        file = parse(Source(option, f"module formula {{ expect (\n{text}\n) }}"), diagnostics)
+        items = file.items if file else ()
+        body = items[0].body if len(items) == 1 and isinstance(items[0], Definition) else ()
+        if len(body) != 1 or not isinstance(body[0], Require) or body[0].pattern or body[0].message:
+            message = f"{option} {text!r} is no expression of the language"
+            help_ = "for example `params <= 1.25M and macs < 500M`"
+            raise SpecError([Diagnostic("bad-option", message, help=(help_,))])
+        self.text = text
+        self.option = option
+        self.expression: Expression = body[0].subject
+
+    def holds(self, figures: Mapping[str, int], settings: Mapping[str, Any]) -> bool:
+        """Whether a condition does. Raises SpecError where that can't be said."""
+        return bool(self._evaluate(figures, settings, condition=True))
+
+    def value(self, figures: Mapping[str, int], settings: Mapping[str, Any]) -> Fraction:
+        """The number that comes out. Raises SpecError where none does."""
+        found = self._evaluate(figures, settings, condition=False)
+        if not isinstance(found, Num):
+            message = f"{self.option} {self.text!r} is no number"
+            raise SpecError([Diagnostic("bad-option", message)])
+        return found.value
+
+    def _evaluate(
+        self, figures: Mapping[str, int], settings: Mapping[str, Any], condition: bool
+    ) -> Any:
+        span = self.expression.span
+        scope = Scope()
+        for name, value in settings.items():
+            scope.names[name] = Known(constant_of(value), frozenset()), Span(span.source, 0, 0)
+        evaluator = Evaluator(scope, {}, _Known(figures))
+        try:
+            if condition:
+                return evaluator.truth(self.expression)
+            return evaluator.constant(self.expression)
+        except (Fault, TooMuch) as error:
+            found = error.diagnostic or Diagnostic("bad-option", f"{self.option} can't be computed")
+            raise SpecError([found]) from None
+
+
+class _Known:
+    """The figures of a whole net; nothing is known of its parts."""
+
+    def __init__(self, figures: Mapping[str, int]) -> None:
+        self.figures = figures
+
+    def __call__(self, name: str, line: Line | None) -> int:
+        assert line is None, "a formula has no lines"
+        return self.figures[name]
+
+    def inside(self, line: Line, name: str) -> Line | None:
+        return None
+
+    def names_inside(self, line: Line) -> list[str]:
+        return []
+
+    def note(self, name: str, line: Line | None) -> str:
+        return ""

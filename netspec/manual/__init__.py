@@ -1,0 +1,1 @@
+"""What netspec tells about itself: its ops, its diagnostics, its words."""

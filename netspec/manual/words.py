@@ -1,0 +1,45 @@
+"""The words of the language by what they are, for editors: from the lists netspec itself uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netspec.evaluate import FUNCTIONS, MEASURES, SHAPE_ATTRIBUTES
+from netspec.ops import OPS, attributes
+from netspec.parser.builder import UNITS as FACTORS
+from netspec.parser.words import WORDS
+from netspec.preprocessing import INPUT_FIELDS
+
+
+def _unique(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words))
+
+
+PARTS = ("import", "net", "module")
+"""What begins a part of a file; free as names inside a body."""
+DECLARATIONS = ("input", "output", "let")
+PROMISES = ("expect", "prefer")
+CONTROL = ("for", "if", "else", "in")
+OPERATORS = ("and", "or", "not")
+CONSTANTS = ("true", "false", "none")
+RESERVED = _unique(sorted(WORDS))
+"""The words that can't be names: all of the above but PARTS."""
+
+BUILT_IN = tuple(OPS)
+FIELDS = _unique([a.name for op in OPS.values() for a in attributes(op)] + list(INPUT_FIELDS))
+VALUES = _unique(
+    [
+        word
+        for kind in (
+            *(a.kind for op in OPS.values() for a in attributes(op)),
+            *(f.kind for f in INPUT_FIELDS.values()),
+        )
+        for word in kind.words
+    ]
+)
+"""The words that enumerated fields take."""
+CALLABLE = tuple(FUNCTIONS)
+MEASURED = tuple(MEASURES)
+SIZES = tuple(SHAPE_ATTRIBUTES)
+RESULTS = _unique(r for op in OPS.values() for r in op.results if len(op.results) > 1)
+UNITS = tuple(u for u in FACTORS if u)

@@ -1,0 +1,369 @@
+"""The columns of a table: what each shows of a row, and of the whole net.
+
+A figure is written down once, here or where it says it comes from; every format takes it from
+here. docs/figures.md says what the figures mean.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from netspec.cost import activation_bytes, sizes
+from netspec.ir import Block, FlatLayer, Net, Value
+from netspec.report import units
+from netspec.report.rows import Row, pair
+
+if TYPE_CHECKING:  # at run time only where a column needs them: a plain table starts fast
+    from netspec.figures.compression import Compressed, Compression
+    from netspec.figures.counting import Convention
+    from netspec.figures.reach import Field
+
+FLOAT_BYTES = 4
+
+
+class View:
+    """A net, and what is to be known of it beyond its own figures."""
+
+    def __init__(
+        self,
+        net: Net,
+        convention: Convention | None = None,
+        compression: Compression | None = None,
+    ) -> None:
+        self.net = net
+        self.convention = convention
+        self.compression = compression
+        self._uses: dict[Block, Counter[Value]] = {}
+
+    @cached_property
+    def _place(self) -> Mapping[str, int]:
+        return {layer.path: i for i, layer in enumerate(self.net.layers)}
+
+    @cached_property
+    def _fields(self) -> tuple[Field | None, ...]:
+        from netspec.figures.reach import fields
+
+        return fields(self.net)
+
+    @cached_property
+    def _counts(self) -> tuple[int, ...]:
+        if self.convention is None:
+            return tuple(int(layer.macs) for layer in self.net.layers)
+        from netspec.figures.counting import counts
+
+        return counts(self.net, self.convention)
+
+    @cached_property
+    def _used(self) -> frozenset[Value]:
+        used = {v for layer in self.net.layers for v in layer.inputs}
+        return frozenset(used.union(self.net.flat_outputs))
+
+    def uses(self, block: Block) -> Counter[Value]:
+        """How often each value of a block is taken by its nodes, or returned."""
+        if block not in self._uses:
+            taken = Counter(v for node in block.nodes for v in node.inputs)
+            taken.update(block.outputs)
+            self._uses[block] = taken
+        return self._uses[block]
+
+    @cached_property
+    def compressed(self) -> tuple[Compressed, ...]:
+        """Each layer after pruning and quantization."""
+        from netspec.figures.compression import Compression
+
+        plan = self.compression or Compression()
+        return tuple(plan.of(self.net, layer) for layer in self.net.layers)
+
+    def field(self, row: Row) -> Field | None:
+        """The receptive field of the row's first result."""
+        source = row.source
+        return None if source is None else self._fields[self._place[source.path]]
+
+    def count(self, row: Row | None = None) -> int:
+        """Operations under the convention; of the whole net without a row."""
+        if row is None:
+            return sum(self._counts)
+        return sum(self._counts[self._place[layer.path]] for layer in row.layers)
+
+    def parts(self, row: Row | None = None) -> tuple[Compressed, ...]:
+        """The compressed layers of a row, or of the whole net."""
+        if row is None:
+            return self.compressed
+        return tuple(self.compressed[self._place[layer.path]] for layer in row.layers)
+
+    def compressed_size(self, row: Row | None = None) -> int:
+        """Bytes of the compressed layers of a row, or of the whole net."""
+        from netspec.figures.compression import size
+
+        return size(self.parts(row))
+
+    def made(self, layers: tuple[FlatLayer, ...]) -> int:
+        """Bytes of all results that layers make, those that nothing uses left out."""
+        return FLOAT_BYTES * sum(
+            int(v.elements)
+            for layer in layers
+            for i, v in enumerate(layer.outputs)
+            if i == 0 or v in self._used
+        )
+
+    def moved(self, layers: tuple[FlatLayer, ...]) -> int:
+        """Bytes that layers read and write, each by itself: inputs, results and parameters."""
+        read = sum(
+            int(layer.params) + sum(int(v.elements) for v in dict.fromkeys(layer.inputs))
+            for layer in layers
+        )
+        return FLOAT_BYTES * read + self.made(layers)
+
+    def intensity(self, layers: tuple[FlatLayer, ...]) -> float:
+        """MACs for each byte moved."""
+        moved = self.moved(layers)
+        return sum(int(layer.macs) for layer in layers) / moved if moved else 0.0
+
+
+class Shown(NamedTuple):
+    """A cell that is written in another way than its column."""
+
+    value: Any
+    show: Callable[[Any], str]
+
+
+class Column(NamedTuple):
+    """One figure of rows: its heading, how to get it, how to write it.
+
+    `value` gives None where a row has none of it; `total` is the same for the net. A column that
+    the net can't be summed up in has no total; one whose cells do not come from rows, no value.
+    """
+
+    key: str
+    heading: str
+    says: str
+    value: Callable[[View, Row], Any] | None = None
+    show: Callable[[Any], str] = str
+    total: Callable[[View], Any] | None = None
+    left: bool = False
+    zero: bool = False
+    """Whether 0 is worth writing."""
+
+    def of(self, view: View, row: Row) -> Any:
+        """The row's figure."""
+        return None if self.value is None else self.value(view, row)
+
+    def text(self, value: Any) -> str:
+        if isinstance(value, Shown):
+            return value.show(value.value)
+        return "" if value is None or (not value and not self.zero) else self.show(value)
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _alive(view: View, row: Row) -> int:
+    """Most bytes alive while the row's layers run: the language's `activations(x)`.
+
+    The row as a block of its own: it takes what its layers take, and returns what is used.
+    """
+    made = dict.fromkeys(v for node in row.nodes for v in node.outputs)
+    taken = Counter(v for node in row.nodes for v in node.inputs)
+    uses, value = view.uses(row.block), row.nodes[-1].outputs[0]
+    outputs = tuple(v for v in made if v is value or uses[v] > taken[v])
+    inputs = tuple(v for v in taken if v not in made)
+    names = ("",) * len(outputs)
+    alone = Block("module", row.name, "", inputs, row.nodes, outputs, names)
+    return FLOAT_BYTES * int(alone.activations)
+
+
+def _field_size(view: View, row: Row) -> str | None:
+    found = view.field(row)
+    if found is None:
+        return None
+    return "all" if found.size is None else units.shape(found.size)
+
+
+def _field_stride(view: View, row: Row) -> str | None:
+    found = view.field(row)
+    return None if found is None or found.stride is None else pair(found.stride)
+
+
+def _one(values: set[Any]) -> Any:
+    """What all have in common, or nothing."""
+    return values.pop() if len(values) == 1 else None
+
+
+def _left_out(parts: tuple[Compressed, ...]) -> float | None:
+    weights = sum(p.weights for p in parts)
+    return 1 - sum(p.kept_weights for p in parts) / weights if weights else None
+
+
+COLUMNS: Mapping[str, Column] = {
+    c.key: c
+    for c in (
+        Column(
+            "layer",
+            "layer",
+            "its path, as in weight names",
+            lambda v, r: r.name,
+            left=True,
+            total=lambda v: "total",
+        ),
+        Column(
+            "op", "type", "the op, or the module with its arguments", lambda v, r: r.op, left=True
+        ),
+        Column(
+            "kernel",
+            "kernel/stride",
+            "window, stride, dilation and groups, where not 1",
+            lambda v, r: r.kernel or None,
+            left=True,
+        ),
+        Column(
+            "input",
+            "input",
+            "shape of the first input",
+            lambda v, r: r.input,
+            units.shape,
+            left=True,
+        ),
+        Column(
+            "output",
+            "output",
+            "shape of the first result",
+            lambda v, r: r.output,
+            units.shape,
+            left=True,
+        ),
+        Column(
+            "params",
+            "params",
+            "learnable parameters",
+            lambda v, r: r.params,
+            units.count,
+            lambda v: int(v.net.params),
+        ),
+        Column(
+            "params_share",
+            "%",
+            "params, of the net's",
+            lambda v, r: _share(r.params, int(v.net.params)),
+            units.percent,
+        ),
+        Column(
+            "macs",
+            "MACs",
+            "multiplications of convolutions and linear layers, batch 1",
+            lambda v, r: r.macs,
+            units.millions,
+            lambda v: int(v.net.macs),
+        ),
+        Column(
+            "macs_share",
+            "%",
+            "macs, of the net's",
+            lambda v, r: _share(r.macs, int(v.net.macs)),
+            units.percent,
+        ),
+        Column(
+            "count",
+            "count",
+            "operations as --count says",
+            lambda v, r: v.count(r),
+            units.millions,
+            lambda v: v.count(),
+        ),
+        Column(
+            "count_share",
+            "%",
+            "count, of the net's",
+            lambda v, r: _share(v.count(r), v.count()),
+            units.percent,
+        ),
+        Column(
+            "activations",
+            "activations",
+            "most bytes alive while it runs: inputs and results, float32",
+            _alive,
+            units.megabytes,
+            lambda v: activation_bytes(v.net),
+        ),
+        Column(
+            "results",
+            "results",
+            "bytes of all that its layers make, float32",
+            lambda v, r: v.made(r.layers),
+            units.megabytes,
+            lambda v: v.made(v.net.layers),
+        ),
+        Column(
+            "size",
+            "size",
+            "bytes of parameters, float32",
+            lambda v, r: FLOAT_BYTES * r.params,
+            units.megabytes,
+            lambda v: sizes(v.net)["float32"],
+        ),
+        Column(
+            "intensity",
+            "MACs/byte",
+            "MACs for each byte read or written, float32",
+            lambda v, r: v.intensity(r.layers),
+            lambda n: f"{n:,.1f}",
+            lambda v: v.intensity(v.net.layers),
+        ),
+        Column(
+            "field",
+            "field",
+            "receptive field: what of the net's input a place of the result looks at",
+            _field_size,
+        ),
+        Column(
+            "stride",
+            "stride",
+            "effective stride: how far apart the fields of neighbours are",
+            _field_stride,
+        ),
+        Column(
+            "sparsity",
+            "zero %",
+            "share of weights left out, by --sparsity",
+            lambda v, r: _left_out(v.parts(r)),
+            lambda share: f"{100 * share:.3g}",
+            lambda v: _left_out(v.parts()),
+        ),
+        Column(
+            "bits",
+            "bits",
+            "bits of a weight, by --bits",
+            lambda v, r: _one({p.bits for p in v.parts(r) if p.weights}),
+        ),
+        Column(
+            "kept",
+            "kept",
+            "parameters kept after pruning",
+            lambda v, r: sum(p.kept for p in v.parts(r)),
+            units.count,
+            lambda v: sum(p.kept for p in v.parts()),
+        ),
+        Column(
+            "compressed",
+            "compressed",
+            "bytes after pruning and quantization",
+            lambda v, r: v.compressed_size(r),
+            units.megabytes,
+            lambda v: v.compressed_size(),
+        ),
+    )
+}
+"""Every column by its key; in CSV and `--columns` they bear these, elsewhere their headings."""
+
+
+def usual(view: View) -> tuple[str, ...]:
+    """The columns that a table has if nobody says otherwise."""
+    operations = "macs" if view.convention is None else "count"
+    shown = ["layer", "op", "kernel", "output", "params", "params_share"]
+    shown += [operations, f"{operations}_share", "activations"]
+    if view.compression is not None:
+        shown[6:6] = ["sparsity", "bits", "kept", "compressed"]
+    return tuple(shown)

@@ -1,0 +1,108 @@
+"""Nets side by side: each figure, and how many times the first net's it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from netspec.cost import FORMATS, sizes
+from netspec.report import units
+from netspec.report.columns import COLUMNS, Column, Shown, View
+from netspec.report.grid import Grid, notes
+
+
+class Figure(NamedTuple):
+    """One figure of a whole net."""
+
+    key: str
+    name: str
+    value: Callable[[View], Any]
+    show: Callable[[Any], str]
+
+
+def figures(views: Sequence[View]) -> tuple[Figure, ...]:
+    """The figures that these nets are compared by: the totals of columns, and their sizes."""
+    found = [Figure("layers", "layers", lambda v: len(v.net.layers), units.count)]
+    found += [_total("params"), _total("macs")]
+    convention = next((v.convention for v in views if v.convention), None)
+    if convention is not None:
+        found.append(_total("count", f"{convention.unit} ({convention.name})"))
+    found += [Figure(name, f"size {name}", _size(name), units.megabytes) for name in FORMATS]
+    if any(v.compression for v in views):
+        found += [_total("kept"), _total("compressed")]
+    found += [_total("activations"), _total("results"), _total("intensity")]
+    return tuple(found)
+
+
+def _total(key: str, name: str = "") -> Figure:
+    column = COLUMNS[key]
+    assert column.total is not None, "a column without total"
+    return Figure(key, name or column.heading, column.total, column.show)
+
+
+def _size(name: str) -> Callable[[View], int]:
+    return lambda view: sizes(view.net)[name]
+
+
+def compared(views: Sequence[View]) -> Grid:
+    """A row for each figure, and for each net a column, with its ratio to the first net."""
+    first, *others = views
+    columns = [Column("figure", "", "", left=True)]
+    for i, view in enumerate(views):
+        columns.append(Column(view.net.name, view.net.name, ""))
+        if i:
+            columns.append(Column(f"{view.net.name} ratio", "ratio", "", show=ratio))
+    cells: list[tuple[Any, ...]] = [("input", *_spread(map(_inputs, views)))]
+    cells.append(("output", *_spread(map(_outputs, views))))
+    for figure in figures(views):
+        base = figure.value(first)
+        row: list[Any] = [figure.name, Shown(base, figure.show)]
+        for view in others:
+            value = figure.value(view)
+            row += [Shown(value, figure.show), value / base if base else None]
+        cells.append(tuple(row))
+    said = f"ratio: how many times the figure of {first.net.name}"
+    return Grid(
+        "",
+        " / ".join(view.net.name for view in views),
+        tuple(columns),
+        tuple(cells),
+        notes=(*notes(first), said),
+        chosen=True,
+    )
+
+
+def ratio(value: float) -> str:
+    """A factor in three digits: `48.8x`."""
+    return f"{value:,.0f}x" if value >= 100 else f"{value:.3g}x"
+
+
+def _inputs(view: View) -> str:
+    return ", ".join(units.shape(v.shape) for v in view.net.body.inputs)
+
+
+def _outputs(view: View) -> str:
+    return ", ".join(units.shape(v.shape) for v in view.net.body.outputs)
+
+
+def _spread(texts: Any) -> list[Any]:
+    first, *others = texts
+    return [first, *(cell for text in others for cell in (text, None))]
+
+
+def data(views: Sequence[View]) -> list[dict[str, Any]]:
+    """The same as data: each net's figures, and its ratios to the first."""
+    found = []
+    for view in views:
+        values = {f.key: (f.value(view), f.value(views[0])) for f in figures(views)}
+        found.append(
+            {
+                "net": view.net.name,
+                "figures": {key: value for key, (value, _) in values.items()},
+                "ratios": {
+                    key: float(f"{value / base:.6g}") if base else None
+                    for key, (value, base) in values.items()
+                },
+            }
+        )
+    return found

@@ -1,0 +1,371 @@
+"""What differs between two nets, layer by layer.
+
+Layers are paired by the names that people gave them, then in sequence: between two pairs, layers
+that are alike come together, then those of one op. So a layer put in between is one addition,
+though all later ones that have no name are numbered anew.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Container, Hashable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from netspec.cost import activation_bytes, sizes
+from netspec.ir import FlatLayer, Net, Value
+from netspec.report import units
+from netspec.report.data import settings
+from netspec.report.rows import describe
+
+MAX_CELLS = 4_000_000
+"""Pairs of layers that are compared in search of the longest common sequence."""
+
+Kind = Literal["same", "changed", "added", "removed"]
+Pairs = list[tuple[int, int]]
+
+
+class Change(NamedTuple):
+    """A layer of both nets, or of one. `what` are the figures that differ, before and after."""
+
+    kind: Kind
+    before: FlatLayer | None
+    after: FlatLayer | None
+    what: Mapping[str, tuple[Any, Any]]
+
+    @property
+    def shape_only(self) -> bool:
+        """Whether the layer is as it was, and only what flows in has changed."""
+        passed_on = {"output", "macs", *(name for name in self.what if name.startswith("input"))}
+        return self.kind == "changed" and not self.what.keys() - passed_on
+
+
+class Difference(NamedTuple):
+    """Two nets, their layers in pairs, and what else differs: inputs, outputs, preprocessing."""
+
+    before: Net
+    after: Net
+    changes: tuple[Change, ...]
+    ends: Mapping[str, tuple[str, str]]
+
+    @property
+    def empty(self) -> bool:
+        return not self.ends and all(c.kind == "same" for c in self.changes)
+
+
+def difference(before: Net, after: Net) -> Difference:
+    """What differs. The nets' names and parameters count as nothing."""
+    old, new = before.layers, after.layers
+    pairs = align(old, new)
+    partner = dict(pairs)
+    paired = set(partner.values())
+    sources = _sources(before), _sources(after)
+    changes: list[Change] = []
+    at = 0
+    for i, layer in enumerate(old):
+        k = partner.get(i)
+        if k is None:
+            changes.append(Change("removed", layer, None, {}))
+            continue
+        while at < k:
+            changes.append(Change("added", None, new[at], {}))
+            at += 1
+        at = k + 1
+        what = _compare(layer, new[k])
+        if not _same_wiring(layer, new[k], sources, partner, paired):
+            what["from"] = _names(layer, sources[0], old), _names(new[k], sources[1], new)
+        changes.append(Change("changed" if what else "same", layer, new[k], what))
+    changes += [Change("added", None, layer, {}) for layer in new[at:]]
+    return Difference(before, after, tuple(changes), _ends(before, after, sources, partner))
+
+
+def align(old: Sequence[FlatLayer], new: Sequence[FlatLayer]) -> Pairs:
+    """Which layer of one net is which of the other: pairs of positions, both ascending."""
+    places = {layer.path: k for k, layer in enumerate(new) if not _numbered(layer)}
+    named = [
+        (i, places[layer.path])
+        for i, layer in enumerate(old)
+        if layer.path in places and not _numbered(layer)
+    ]
+    pairs = _ascending(named)
+    for key in (_alike, _by_op):
+        pairs = _filled(pairs, old, new, key)
+    return pairs
+
+
+def _numbered(layer: FlatLayer) -> bool:
+    """Whether the name is one that a layer without a name gets."""
+    name = layer.path.rpartition(".")[2]
+    return re.fullmatch(rf"{layer.op.keyword}_[0-9]+", name) is not None
+
+
+def _alike(layer: FlatLayer) -> Hashable:
+    shape = tuple(map(int, layer.outputs[0].shape))
+    return layer.op.keyword, repr(settings(layer.op)), shape, int(layer.params)
+
+
+def _by_op(layer: FlatLayer) -> Hashable:
+    return layer.op.keyword
+
+
+def _ascending(pairs: Pairs) -> Pairs:
+    """The most pairs that keep the order of both sides (patience sorting)."""
+    tails: list[int] = []
+    ends: list[int] = []
+    previous: list[int | None] = []
+    for n, (_, k) in enumerate(pairs):
+        at = bisect_left(tails, k)
+        previous.append(ends[at - 1] if at else None)
+        tails[at : at + 1] = [k]
+        ends[at : at + 1] = [n]
+    found: Pairs = []
+    n_: int | None = ends[-1] if ends else None
+    while n_ is not None:
+        found.append(pairs[n_])
+        n_ = previous[n_]
+    return found[::-1]
+
+
+def _filled(
+    pairs: Pairs,
+    old: Sequence[FlatLayer],
+    new: Sequence[FlatLayer],
+    key: Callable[[FlatLayer], Hashable],
+) -> Pairs:
+    """The pairs, and between each two the longest common sequence by a key."""
+    from difflib import SequenceMatcher
+
+    found: Pairs = []
+    i = k = 0
+    for end_i, end_k in (*pairs, (len(old), len(new))):
+        left, right = old[i:end_i], new[k:end_k]
+        if len(left) * len(right) > MAX_CELLS:
+            # Too many to try: by name, numbered or not.
+            places = {f.path: n for n, f in enumerate(right)}
+            same = [(n, places[f.path]) for n, f in enumerate(left) if f.path in places]
+            found += [(i + n, k + m) for n, m in _ascending(same)]
+        elif left and right:
+            keys = [key(f) for f in left], [key(f) for f in right]
+            for block in SequenceMatcher(None, *keys, False).get_matching_blocks():
+                found += [(i + block.a + n, k + block.b + n) for n in range(block.size)]
+        if end_i < len(old) or end_k < len(new):
+            found.append((end_i, end_k))
+        i, k = end_i + 1, end_k + 1
+    return found
+
+
+def _compare(before: FlatLayer, after: FlatLayer) -> dict[str, tuple[Any, Any]]:
+    what: dict[str, tuple[Any, Any]] = {}
+
+    def note(name: str, old: Any, new: Any) -> None:
+        if old != new:
+            what[name] = old, new
+
+    note("name", before.path, after.path)
+    note("op", before.op.keyword, after.op.keyword)
+    old, new = settings(before.op), settings(after.op)
+    for name in dict.fromkeys((*old, *new)):
+        note(name, old.get(name), new.get(name))
+    for n, (a, b) in enumerate(zip(before.inputs, after.inputs, strict=False)):
+        note("input" if n == 0 else f"input{n + 1}", units.shape(a.shape), units.shape(b.shape))
+    note("output", units.shape(before.outputs[0].shape), units.shape(after.outputs[0].shape))
+    note("params", int(before.params), int(after.params))
+    note("macs", int(before.macs), int(after.macs))
+    return what
+
+
+# --- wiring --------------------------------------------------------------------------------------
+
+Place = tuple[int, int]
+"""A layer's position and which of its results; -1 stands for the inputs of the net."""
+Sources = Mapping[Value, Place]
+
+
+def _sources(net: Net) -> Sources:
+    found: dict[Value, Place] = {v: (-1, n) for n, v in enumerate(net.body.inputs)}
+    for i, layer in enumerate(net.layers):
+        found.update((v, (i, n)) for n, v in enumerate(layer.outputs))
+    return found
+
+
+def _same_wiring(
+    before: FlatLayer,
+    after: FlatLayer,
+    sources: tuple[Sources, Sources],
+    partner: Mapping[int, int],
+    paired: Container[int],
+) -> bool:
+    """Whether inputs come from the same places, as far as these are in both nets.
+
+    A layer that was put in or taken out says so itself; those behind it have not changed.
+    """
+    if len(before.inputs) != len(after.inputs):
+        return False
+    for a, b in zip(before.inputs, after.inputs, strict=True):
+        (i, n), (k, m) = sources[0][a], sources[1][b]
+        known = i in partner or i < 0
+        if known and (k in paired or k < 0) and (partner.get(i, -1), n) != (k, m):
+            return False
+    return True
+
+
+def _names(layer: FlatLayer, sources: Sources, layers: Sequence[FlatLayer]) -> str:
+    places = [sources[v] for v in layer.inputs]
+    return ", ".join(
+        v.name if i < 0 else layers[i].path for v, (i, _) in zip(layer.inputs, places, strict=True)
+    )
+
+
+def _ends(
+    before: Net, after: Net, sources: tuple[Sources, Sources], partner: Mapping[int, int]
+) -> dict[str, tuple[str, str]]:
+    found: dict[str, tuple[str, str]] = {}
+
+    def note(name: str, old: str, new: str) -> None:
+        if old != new:
+            found[name] = old, new
+
+    for name, pick in (("inputs", _inputs), ("outputs", _outputs)):
+        note(name, pick(before), pick(after))
+    note("preprocessing", _preprocessing(before), _preprocessing(after))
+    ends = [
+        [sources[side][v] for v in net.flat_outputs] for side, net in enumerate((before, after))
+    ]
+    if "outputs" not in found and len(ends[0]) == len(ends[1]):
+        moved = [(partner.get(i, -1), n) != (k, m) for (i, n), (k, m) in zip(*ends, strict=True)]
+        if any(moved):
+            note("output from", _end_names(before, ends[0]), _end_names(after, ends[1]))
+    return found
+
+
+def _inputs(net: Net) -> str:
+    return ", ".join(f"{v.name} {units.shape(v.shape)}" for v in net.body.inputs)
+
+
+def _outputs(net: Net) -> str:
+    return ", ".join(units.shape(v.shape) for v in net.body.outputs)
+
+
+def _end_names(net: Net, places: Sequence[Place]) -> str:
+    return ", ".join(net.body.inputs[n].name if i < 0 else net.layers[i].path for i, n in places)
+
+
+def _preprocessing(net: Net) -> str:
+    return "; ".join("none" if p is None else _steps(p) for p in net.preprocessing)
+
+
+def _steps(p: Any) -> str:
+    mean = ", ".join(f"{float(m):g}" for m in p.mean)
+    std = ", ".join(f"{float(s):g}" for s in p.std)
+    crop = f" crop {p.crop}" if p.crop else ""
+    resize = f" resize {p.resize}" if p.resize else ""
+    return f"{p.channels} scale {float(p.scale):g} mean {mean} std {std}{resize}{crop}"
+
+
+# --- how it looks --------------------------------------------------------------------------------
+
+
+def totals(found: Difference) -> list[tuple[str, int, int]]:
+    """Figures of the whole nets, before and after."""
+    sides = found.before, found.after
+    figures: list[tuple[str, Callable[[Net], int]]] = [
+        ("layers", lambda n: len(n.layers)),
+        ("params", lambda n: int(n.params)),
+        ("macs", lambda n: int(n.macs)),
+        ("size", lambda n: sizes(n)["float32"]),
+        ("activations", activation_bytes),
+    ]
+    return [(name, *(figure(net) for net in sides)) for name, figure in figures]  # type: ignore[misc]
+
+
+def text(found: Difference, everything: bool = False) -> str:
+    """A line for each layer that differs: `~` changed, `-` gone, `+` new; then the totals.
+
+    Layers that only have other shapes are counted, unless everything is asked for.
+    """
+    listed = [c for c in found.changes if c.kind != "same" and (everything or not c.shape_only)]
+    lines = [f"{found.before.name} -> {found.after.name}", ""]
+    width = max((len(_path(c)) for c in listed), default=0)
+    for name, (old, new) in found.ends.items():
+        lines.append(f"~ {name}: {old} -> {new}")
+    lines += [f"{_MARKS[c.kind]} {_path(c):<{width}}  {_line(c)}".rstrip() for c in listed]
+    silent = sum(c.kind != "same" for c in found.changes) - len(listed)
+    if silent:
+        lines.append(f"  {silent} more with other shapes only")
+    if found.empty:
+        lines.append("no difference")
+    else:
+        lines += ["", *_totals(found)]
+    return "\n".join(lines) + "\n"
+
+
+_MARKS = {"changed": "~", "added": "+", "removed": "-"}
+
+
+def _path(change: Change) -> str:
+    layer = change.before or change.after
+    assert layer is not None
+    return layer.path
+
+
+def _line(change: Change) -> str:
+    if change.kind != "changed":
+        layer = change.before or change.after
+        assert layer is not None
+        shown = f"{describe(layer.layer)}  {units.shape(layer.outputs[0].shape)}"
+        return f"{shown}  {units.count(int(layer.params))} params" if layer.params else shown
+    parts = []
+    for name, (old, new) in change.what.items():
+        if name == "name":
+            parts.append(f"now {new}")
+        else:
+            parts.append(f"{name} {_value(old)} -> {_value(new)}")
+    return "; ".join(parts)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, list):
+        return ("x" if len(value) < 4 else ",").join(map(_value, value))
+    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _totals(found: Difference) -> list[str]:
+    shows = {"macs": units.millions, "size": units.megabytes, "activations": units.megabytes}
+    cells = [("", found.before.name, found.after.name, "change")]
+    for name, old, new in totals(found):
+        show = shows.get(name, "{:,}".format)
+        share = f"{100 * (new - old) / old:+.1f}%" if old and new != old else ""
+        cells.append((name, show(old), show(new), share))
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(
+            f"{cell:<{w}}" if n == 0 else f"{cell:>{w}}"
+            for n, (cell, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in cells
+    ]
+
+
+def data(found: Difference) -> dict[str, Any]:
+    """The difference for JSON; layers that are the same in both are left out."""
+    return {
+        "before": found.before.name,
+        "after": found.after.name,
+        "same": found.empty,
+        "ends": {name: {"before": a, "after": b} for name, (a, b) in found.ends.items()},
+        "layers": [
+            {
+                "change": c.kind,
+                "before": c.before.path if c.before else None,
+                "after": c.after.path if c.after else None,
+                "what": {name: {"before": a, "after": b} for name, (a, b) in c.what.items()},
+            }
+            for c in found.changes
+            if c.kind != "same"
+        ],
+        "total": {name: {"before": a, "after": b} for name, a, b in totals(found)},
+    }

@@ -1,0 +1,129 @@
+"""A table before it has a format: columns, cells, totals and what is said under them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from netspec.cost import RULE, UNIT, activation_bytes, sizes
+from netspec.report import units
+from netspec.report.columns import COLUMNS, Column, View, usual
+from netspec.report.rows import rows
+
+
+class Grid(NamedTuple):
+    """Cells are plain values; `columns` say how they are written.
+
+    `name` is the net's, empty where the columns are of several. `summary` are named figures and
+    `notes` sentences, both for under the table. `chosen` says that a person asked for these
+    columns, so that none may be left out.
+    """
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    cells: tuple[tuple[Any, ...], ...]
+    total: tuple[Any, ...] = ()
+    summary: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    chosen: bool = False
+
+    @property
+    def headings(self) -> tuple[str, ...]:
+        return tuple(c.heading for c in self.columns)
+
+    @property
+    def table(self) -> tuple[tuple[Any, ...], ...]:
+        """All rows, the total last if there is one."""
+        return (*self.cells, self.total) if self.total else self.cells
+
+    def texts(self) -> list[tuple[str, ...]]:
+        """The cells as they are written, the total last."""
+        return [self._texts(row) for row in self.table]
+
+    def _texts(self, row: tuple[Any, ...]) -> tuple[str, ...]:
+        return tuple(c.text(v) for c, v in zip(self.columns, row, strict=True))
+
+
+def grid(
+    view: View,
+    depth: int | None = None,
+    columns: Sequence[str] | None = None,
+    sort: str | None = None,
+    ascending: bool = False,
+) -> Grid:
+    """The table of a net.
+
+    `depth` as for `rows`; `columns` and `sort` are keys of COLUMNS. Sorting puts the largest
+    first, and names in their order; `ascending` turns that round.
+    """
+    chosen = tuple(COLUMNS[key] for key in columns or usual(view))
+    found = rows(view.net, depth)
+    if sort is not None:
+        found = _sorted(view, found, COLUMNS[sort], ascending)
+    return Grid(
+        view.net.name,
+        title(view),
+        tuple(_heading(c, view) for c in chosen),
+        tuple(tuple(c.of(view, row) for c in chosen) for row in found),
+        tuple(c.total(view) if c.total else None for c in chosen),
+        summary(view),
+        notes(view),
+        columns is not None,
+    )
+
+
+def _sorted(view: View, found: list[Any], by: Column, ascending: bool) -> list[Any]:
+    """Rows without the figure come last, either way."""
+    keyed = [(by.of(view, row), row) for row in found]
+    some = [pair for pair in keyed if pair[0] is not None]
+    none = [row for value, row in keyed if value is None]
+    words = any(isinstance(value, str) for value, _ in some)
+    some.sort(key=lambda pair: pair[0], reverse=words == ascending)
+    return [row for _, row in some] + none
+
+
+def _heading(column: Column, view: View) -> Column:
+    """A tool's count bears the tool's name."""
+    if column.key == "count" and view.convention is not None:
+        return column._replace(heading=f"{view.convention.unit} ({view.convention.name})")
+    return column
+
+
+def title(view: View) -> str:
+    net = view.net
+    inputs = ", ".join(units.shape(v.shape) for v in net.body.inputs)
+    outputs = ", ".join(units.shape(v.shape) for v in net.body.outputs)
+    return f"{net.name}   {inputs} -> {outputs}"
+
+
+def summary(view: View) -> tuple[tuple[str, str], ...]:
+    """Figures of the whole net that are no sums of rows."""
+    net = view.net
+    listed = "   ".join(f"{units.megabytes(n)} {name}" for name, n in sizes(net).items())
+    found = [("size", listed)]
+    if view.compression is not None:
+        small = view.compressed_size()
+        kept = sum(p.kept for p in view.parts())
+        ratio = f"   {sizes(net)['float32'] / small:.1f}x smaller" if small else ""
+        found.append(("compressed", f"{units.megabytes(small)}{ratio}   {kept:,} parameters kept"))
+    peak = f"{units.megabytes(activation_bytes(net))} alive at most, float32, batch 1"
+    found.append(("activations", peak))
+    found.append(("intensity", f"{view.intensity(net.layers):.1f} MACs for each byte moved"))
+    return tuple(found)
+
+
+def notes(view: View) -> tuple[str, ...]:
+    """The rules that figures follow."""
+    lines = [UNIT]
+    if view.convention is None:
+        lines.append(RULE)
+    else:
+        lines.append(f"{view.convention.unit} of {view.convention.name}: {view.convention.says}")
+    if view.compression is not None:
+        lines.append(
+            f"compressed: kept weights at their bits, {view.compression.index_bits} bits more for "
+            "the place of each in a pruned layer, "
+            "a codebook for each layer of 8 bits or less; the rest as float32"
+        )
+    return tuple(lines)

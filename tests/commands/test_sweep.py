@@ -1,0 +1,416 @@
+"""netspec sweep and search: design spaces, results in files, pictures."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import netspec
+from netspec import sweep
+from netspec.cli import main
+from netspec.diagnostics import SpecError
+from netspec.formula import Formula
+from netspec.program import Program
+from netspec.report.plot import _linear, svg
+from netspec.space import Point, space
+
+NET = """
+import "part.net"
+net small(width = 4, layers = 1, big = true, sizes = [1, 3]) {
+  input data: 3x16x16
+  for k in sizes { part { f: width  k: k } }
+  for i in 1..layers { conv { filters: width  kernel: 3  pad: 1 } }
+  if big { flatten } else { global_avgpool }
+  linear { units: 10 }
+}
+"""
+PART = "module part(f, k) { input x\n conv { filters: f  kernel: k  pad: k // 2 } -> relu }\n"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    (tmp_path / "part.net").write_text(PART)
+    (tmp_path / "small.net").write_text(NET)
+    return tmp_path / "small.net"
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object, status: int = 0) -> str:
+    assert main([str(a) for a in arguments]) == status
+    return capsys.readouterr().out
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+# --- spaces --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("1", [1]),
+        ("1,2, 4", [1, 2, 4]),
+        ("2..5", [2, 3, 4, 5]),
+        ("1..6:2,10", [1, 3, 5, 10]),
+        ("0.1..0.5:0.2", [0.1, 0.3, 0.5]),
+        ("10%..30%:10%", [0.1, 0.2, 0.3]),
+        ("-2..0", [-2, -1, 0]),
+        ("0.5..2", [0.5, 1.5]),
+        ("true,false,none", [True, False, None]),
+        ("[1,2],[3]", [[1, 2], [3]]),
+        ('"a,b",word', ["a,b", "word"]),
+        ("1M..3M:1M", [1_000_000, 2_000_000, 3_000_000]),
+        ("3x3,5x5", [[3, 3], [5, 5]]),
+        ("1,1,50%,0.5", [1, 0.5]),
+    ],
+)
+def test_values_of_a_parameter(text: str, values: list[Any]) -> None:
+    (axis,) = space([("p", text)]).axes
+    assert list(axis.values) == values
+    assert [type(v) for v in axis.values] == [type(v) for v in values]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1..", "5..1", "a..b", "1..9:0", "1..9:-1", "0..1:0.00001", "1,,2", "(1"]
+)
+def test_what_is_no_values(text: str) -> None:
+    with pytest.raises(SpecError):
+        space([("p", text)])
+
+
+@given(st.fractions(-5, 5, max_denominator=40), st.fractions(1, 6, max_denominator=40))
+def test_a_range_holds_both_ends_exactly(first: Fraction, step: Fraction) -> None:
+    last = first + 4 * step
+    text = f"({first})..({last}):({step})"
+    (axis,) = space([("p", text)]).axes
+    assert [c.value for c in axis.constants] == [first + i * step for i in range(5)]
+
+
+def test_points_and_samples() -> None:
+    room = space([("a", "1..4"), ("b", "x,y"), ("c", "7")])
+    assert room.size == 8
+    points = [p.settings for p in room]
+    assert points[:2] == [{"a": 1, "b": "x", "c": 7}, {"a": 1, "b": "y", "c": 7}]
+    assert [a.name for a in room.varied] == ["a", "b"]
+    some = [p.settings for p in room.sample(5, seed=1)]
+    assert some == [p for p in points if p in some]
+    assert len(some) == 5
+    assert [p.settings for p in room.sample(5, seed=2)] != some
+    assert [p.settings for p in room.sample(100, seed=1)] == points
+    assert [p.settings for p in room.sample(7, seed=1)][:1] in (points[:1], points[1:2])
+    vast = space([(f"p{i}", "1..9999") for i in range(20)])
+    assert len(vast.sample(10, seed=3)) == 10
+
+
+# --- results -------------------------------------------------------------------------------------
+
+
+def test_results_are_those_of_single_nets(small: Path) -> None:
+    room = space([("width", "2,4"), ("layers", "0..1"), ("big", "true,false")])
+    spec = sweep.spec(str(small))
+    found = sweep.run(spec, list(room), jobs=1)
+    for result in found:
+        net = netspec.load(small, **result["settings"])
+        assert result["params"] == net.params
+        assert result["macs"] == net.macs
+        assert result["size"] == 4 * net.params
+        assert result["activations"] == 4 * net.body.activations
+
+
+def test_processes_change_nothing(small: Path) -> None:
+    room = space([("width", "1..20"), ("big", "true,false")])
+    spec = sweep.spec(str(small))
+    assert sweep.run(spec, list(room), jobs=2) == sweep.run(spec, list(room), jobs=1)
+
+
+FIGURE_3 = {
+    (0.125, 0.5): 4.8,
+    (0.25, 0.5): 7.6,
+    (0.5, 0.5): 13,
+    (0.75, 0.5): 19,
+    (1, 0.5): 24,
+    (0.5, 0.01): 5.7,
+    (0.5, 0.125): 7.4,
+    (0.5, 0.25): 9.3,
+    (0.5, 0.99): 21,
+}
+
+
+def test_figure_3_of_the_paper(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Its sizes within 4%; its MB are 2^20 bytes."""
+    text = run(
+        capsys,
+        *("sweep", "squeezenet_micro", "--set", "SR=0.125,0.25,0.5,0.75,1.0"),
+        *("--set", "pct3x3=1%,12.5%,25%,50%,75%,99%", "--format", "jsonl"),
+        *("--plot", tmp_path / "out.svg"),
+    )
+    found = {(r["settings"]["SR"], r["settings"]["pct3x3"]): r for r in lines(text)}
+    assert len(found) == 30
+    for point, megabytes in FIGURE_3.items():
+        assert found[point]["size"] / 2**20 == pytest.approx(megabytes, rel=0.04)
+    picture = ET.parse(tmp_path / "out.svg").getroot()
+    assert picture.tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_formats(capsys: pytest.CaptureFixture[str], small: Path) -> None:
+    common = ("sweep", small, "--set", "width=2,4", "--set", "sizes=[1],[3,5]")
+    table = run(capsys, *common)
+    assert table.startswith("small   4 combinations of width, sizes\n\nwidth  sizes  params")
+    assert "  [3,5]  " in table
+    found = list(csv.DictReader(io.StringIO(run(capsys, *common, "--format", "csv"))))
+    assert [(r["width"], r["sizes"]) for r in found] == [
+        *(("2", "[1]"), ("2", "[3,5]"), ("4", "[1]"), ("4", "[3,5]"))
+    ]
+    sizes = [int(r["size"]) for r in found]
+    assert all(n == 4 * int(r["params"]) for n, r in zip(sizes, found, strict=True))
+    for form in ("markdown", "latex", "html"):
+        assert found[0]["params"] in run(capsys, *common, "--format", form).replace(",", "")
+    by_size = csv.DictReader(io.StringIO(run(capsys, *common, "--format", "csv", "--sort", "size")))
+    assert [int(r["size"]) for r in by_size] == sorted(sizes, reverse=True)
+
+
+def test_points_that_are_no_nets(capsys: pytest.CaptureFixture[str], small: Path) -> None:
+    text = run(capsys, "sweep", small, "--set", "width=0,2", "--set", "layers=1..2")
+    assert "width=0, layers=1 is no net: " in text
+    assert text.count("out-of-range") == 2
+    assert run(capsys, "sweep", small, "--set", "width=0,-1", status=1)
+    found = lines(run(capsys, "sweep", small, "--set", "width=0,2", "--format", "jsonl"))
+    assert ["error" in r for r in found] == [True, False]
+
+
+def test_a_file_of_results_is_continued(
+    capsys: pytest.CaptureFixture[str], small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "results.jsonl"
+    common = ("sweep", small, "-o", kept, "--format", "csv", "--set")
+    run(capsys, *common, "width=1..3")
+    first = kept.read_text()
+    assert [r["settings"] for r in lines(first)] == [{"width": i} for i in (1, 2, 3)]
+    made: list[Any] = []
+    original = sweep.result
+
+    def counted(program: Program, fingerprint: str, point: Point) -> sweep.Result:
+        made.append(point)
+        return original(program, fingerprint, point)
+
+    monkeypatch.setattr(sweep, "result", counted)
+    # Cut off in the middle of a line, as a killed run leaves it.
+    kept.write_text(first[: first.rindex("params")])
+    table = run(capsys, *common, "width=1..5")
+    assert [p.settings["width"] for p in made] == [3, 4, 5]
+    assert table.count("\n") == 6
+    assert [r["settings"]["width"] for r in lines(kept.read_text())] == [1, 2, 3, 4, 5]
+    monkeypatch.undo()
+    # The same net with another line somewhere, even in an import, is another.
+    (small.parent / "part.net").write_text("# more\n" + PART)
+    before = kept.read_text()
+    assert main(["sweep", str(small), "-o", str(kept), "--set", "width=1..3"]) == 1
+    assert "of another spec" in capsys.readouterr().err
+    assert kept.read_text() == before
+
+
+@pytest.mark.parametrize("text", ["nonsense\nmore\n", '{"a": 1}\n\n', "[1]\n1\n"])
+def test_what_is_no_file_of_results_stays_as_it_is(
+    capsys: pytest.CaptureFixture[str], small: Path, tmp_path: Path, text: str
+) -> None:
+    other = tmp_path / "notes.txt"
+    other.write_text(text)
+    assert main(["sweep", str(small), "-o", str(other), "--set", "width=1..3"]) == 1
+    assert "is no result of a sweep" in capsys.readouterr().err
+    assert other.read_text() == text
+
+
+def test_faults(capsys: pytest.CaptureFixture[str], small: Path, tmp_path: Path) -> None:
+    for arguments, said in (
+        (("--set", "widht=1,2"), "did you mean `width`?"),
+        ((), "nothing to vary"),
+        (("--set", "width=1..2000", "--set", "layers=1..2000"), "--sample 100000"),
+        (("--set", "width=1,2", "--sort", "length"), "--sort takes one of params"),
+        (("--set", "width=1", "-o", tmp_path / "no" / "x"), "unwritable-file"),
+    ):
+        assert main(["sweep", str(small), *map(str, arguments)]) == 1
+        assert said in capsys.readouterr().err
+    small.write_text("net n { input data: 1x1x1\n rleu }")
+    assert main(["sweep", str(small), "--set", "width=1,2"]) == 1
+    assert "unknown-op" in capsys.readouterr().err
+
+
+def test_standard_input_and_processes() -> None:
+    command = [sys.executable, "-m", "netspec", "sweep", "-", "--set", "f=1..40", "--jobs", "2"]
+    text = "net n(f = 1) { input data: 3x4x4\n conv { filters: f kernel: 1 } }"
+    done = subprocess.run(
+        [*command, "--format", "csv"], input=text, capture_output=True, text=True, check=True
+    )
+    assert [int(r["params"]) for r in csv.DictReader(io.StringIO(done.stdout))] == [
+        4 * f for f in range(1, 41)
+    ]
+    assert done.stderr == ""  # a bar only where someone watches
+
+
+def test_the_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from netspec.commands.sweep import Progress
+
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    progress = Progress(4)
+    for _ in range(4):
+        progress.step()
+    progress.end()
+    shown = capsys.readouterr().err
+    assert "[##############################] 4/4" in shown
+    assert shown.endswith("\r")
+
+
+# --- the Pareto front and the picture ------------------------------------------------------------
+
+FIGURES = st.integers(0, 12)
+
+
+@given(st.lists(st.tuples(FIGURES, FIGURES), max_size=12))
+def test_the_front_by_its_definition(pairs: list[tuple[int, int]]) -> None:
+    found = [{"params": p, "macs": m} for p, m in pairs]
+    best = [(r["params"], r["macs"]) for r in sweep.front(found)]
+    undominated = {
+        a for a in pairs if not any(b != a and b[0] <= a[0] and b[1] <= a[1] for b in pairs)
+    }
+    assert sorted(best) == sorted(undominated)
+
+
+@given(st.lists(st.floats(-1e9, 1e9).map(lambda v: round(v, 3)), min_size=1, max_size=9))
+def test_an_axis_holds_its_values(values: list[float]) -> None:
+    scale = _linear(values, 0, 100, zero=False)
+    slack = (scale.high - scale.low) * 1e-6
+    assert scale.low - slack <= min(values)
+    assert max(values) <= scale.high + slack
+    assert 2 <= len(scale.ticks) <= 9
+    assert all(-0.1 <= scale(v) <= 100.1 for v in values)
+
+
+def test_a_picture_is_well_formed_whatever_it_holds() -> None:
+    hostile = '<script>"&'
+    settings = [{"a": v, hostile: w} for v in (True, "x<y") for w in ([1, 2], hostile)]
+    found: list[dict[str, Any]] = [
+        {"settings": s, "params": i, "macs": 10 - i, "size": 4 * i} for i, s in enumerate(settings)
+    ]
+    found.append({"settings": settings[0], "error": {"code": "x", "message": "y"}})
+    axes: list[tuple[str, list[Any]]] = [("a", [True, "x<y"]), (hostile, [[1, 2], hostile])]
+    picture = ET.fromstring(svg(hostile, found, axes, sweep.front(found)))
+    text = "".join(picture.itertext())
+    assert hostile in text
+    assert "Pareto front" in text
+    assert ET.fromstring(svg("nothing", [], [], [])) is not None
+
+
+# --- search --------------------------------------------------------------------------------------
+
+
+def test_search_finds_what_brute_force_finds(
+    capsys: pytest.CaptureFixture[str], small: Path
+) -> None:
+    ranges = ("--set", "width=2..8", "--set", "layers=1..3", "--set", "big=true,false")
+    everything = lines(run(capsys, "sweep", small, *ranges, "--format", "jsonl"))
+    found = lines(
+        run(
+            capsys,
+            *("search", small, *ranges, "--maximize", "params", "--top", 3, "--format", "jsonl"),
+            *("--where", "macs <= 0.1M and width % 2 == 0", "--where", "not big"),
+        )
+    )
+    fit = [
+        r
+        for r in everything
+        if r["macs"] <= 100_000 and r["settings"]["width"] % 2 == 0 and not r["settings"]["big"]
+    ]
+    fit.sort(key=lambda r: r["params"], reverse=True)
+    assert [r["params"] for r in found] == [r["params"] for r in fit[:3]]
+    assert len(found) == 3
+    weighed = run(capsys, "search", small, *ranges, "--minimize", "macs + 1000 * params")
+    smallest = min(everything, key=lambda r: r["macs"] + 1000 * r["params"])
+    assert f"{smallest['params']:,}" in weighed.splitlines()[3]
+    assert f"best of {len(everything)} that meet every condition" in weighed
+
+
+def test_search_in_the_papers_space(capsys: pytest.CaptureFixture[str]) -> None:
+    found = lines(
+        run(
+            capsys,
+            *("search", "squeezenet_micro", "--set", "SR=0.125,0.25,0.5", "--set", "pct3x3=1%,50%"),
+            *("--minimize", "macs", "--where", "params <= 1.25M and params > 1M"),
+            *("--format", "jsonl"),
+        )
+    )
+    assert [r["settings"] for r in found] == [
+        {"SR": 0.25, "pct3x3": 0.01},
+        {"SR": 0.125, "pct3x3": 0.5},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--minimize", "mcas"), "did you mean `macs`?"),
+        (("--minimize", "macs +"), "is no expression"),
+        (("--minimize", "params", "--where", "params) expect (macs"), "is no expression"),
+        (("--minimize", "params < 3"), "is no number"),
+        (("--minimize", "params", "--where", "params"), "must be true or false"),
+        (("--minimize", "params", "--where", "params < 10"), "params go from "),
+        (("--minimize", "params(x)"), "x"),
+    ],
+)
+def test_wrong_conditions(
+    capsys: pytest.CaptureFixture[str], small: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    assert main(["search", str(small), "--set", "width=1..3", *arguments]) == 1
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.out == ""
+
+
+def test_a_goal_is_needed(small: Path) -> None:
+    for goals in ((), ("--minimize", "macs", "--maximize", "macs")):
+        with pytest.raises(SystemExit) as stop:
+            main(["search", str(small), "--set", "width=1", *goals])
+        assert stop.value.code == 2
+
+
+def test_conditions_are_exact() -> None:
+    figures = {"params": 1_250_000, "macs": 1, "size": 2, "activations": 3}
+    assert Formula("--where", "params <= 1.25M").holds(figures, {})
+    assert not Formula("--where", "params < 1.25M").holds(figures, {})
+    assert Formula("--where", "a == 0.1 and b == [1, 2] and c").holds(
+        figures, {"a": 0.1, "b": [1, 2], "c": True}
+    )
+    assert Formula("--minimize", "params / 3").value(figures, {}) == Fraction(1_250_000, 3)
+
+
+def test_a_stopped_sweep_says_what_it_kept(
+    capsys: pytest.CaptureFixture[str],
+    small: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    original = sweep.result
+
+    def stopped(program: Program, fingerprint: str, point: Point) -> sweep.Result:
+        if point.settings["width"] == 3:
+            raise KeyboardInterrupt
+        return original(program, fingerprint, point)
+
+    monkeypatch.setattr(sweep, "result", stopped)
+    kept = tmp_path / "results.jsonl"
+    with pytest.raises(SystemExit) as stop:
+        main(["sweep", str(small), "--set", "width=1..5", "-o", str(kept)])
+    assert stop.value.code == 130
+    assert "stopped after 2 of 5 results" in capsys.readouterr().err
+    assert [r["settings"]["width"] for r in lines(kept.read_text())] == [1, 2]
