@@ -108,10 +108,11 @@ class Graph:
                 found.setdefault(value, []).append(node)
         return found
 
-    def replace_value(self, old: Value, new: Value) -> None:
-        """Let everything that takes `old` take `new`."""
-        for node in self.nodes:
+    def replace_value(self, old: Value, new: Value, uses: dict[Value, list[Node]]) -> None:
+        """Let everything that takes `old` take `new`; `uses` are those of now, and kept so."""
+        for node in uses.pop(old, []):
             node.inputs = [new if v is old else v for v in node.inputs]
+            uses.setdefault(new, []).append(node)
         self.outputs = [new if v is old else v for v in self.outputs]
 
     def without(self, nodes: Iterable[Node]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import PurePath
 from typing import Any
@@ -60,7 +60,7 @@ def read(source: Source, reading: Reading, diagnostics: Diagnostics) -> Converte
             diagnostics.add(_no_layers(net, {f.name for f in message.fields}))
         return None
     translation = translate(net, reading, diagnostics)
-    _count_what_remains(translation, source, diagnostics)
+    _report_what_remains(translation, source, diagnostics)
     graph = translation.graph
     for given in graph.inputs:
         given.settings = _settings(given, reading)
@@ -132,14 +132,18 @@ def _no_layers(net: CaffeNet, names: set[str]) -> Diagnostic:
     return Diagnostic("no-net", message)
 
 
-def _count_what_remains(t: Translation, source: Source, diagnostics: Diagnostics) -> None:
+def _report_what_remains(t: Translation, source: Source, diagnostics: Diagnostics) -> None:
+    """One diagnostic for each layer without counterpart; the last one counts them."""
     if not t.unsupported:
         return
-    kinds = Counter(layer.type for layer in t.unsupported).most_common()
+    *others, (_, last) = t.unsupported
+    for _, diagnostic in others:
+        diagnostics.add(diagnostic)
+    kinds = Counter(layer.type for layer, _ in t.unsupported).most_common()
     listed = ", ".join(f"{kind} ({count})" if count > 1 else kind for kind, count in kinds)
     what = f"{len(t.unsupported)} of the {t.count} layers of {source.name}"
-    message = f"{what} can't be expressed: {listed}"
-    diagnostics.add(Diagnostic("unsupported-layer", message))
+    note = f"{what} can't be expressed: {listed}"
+    diagnostics.add(replace(last, notes=(*last.notes, note)))
 
 
 def _settings(given: DataInput, reading: Reading) -> dict[str, Setting]:

@@ -26,10 +26,11 @@ def simplify(graph: Graph) -> None:
 def _without_identities(graph: Graph) -> None:
     """Layers that pass on what they get, and reshapings that change nothing."""
     gone = []
+    uses = graph.uses()
     for node in graph.nodes:
         same = node.op in ("flatten", "reshape") and node.value.shape == node.inputs[0].shape
         if node.op == "identity" or same:
-            graph.replace_value(node.value, node.inputs[0])
+            graph.replace_value(node.value, node.inputs[0], uses)
             gone.append(node)
     graph.without(gone)
 
@@ -48,7 +49,7 @@ def _fused_batchnorms(graph: Graph) -> None:
             continue
         del norm.settings["affine"]
         norm.blobs = {**node.blobs, **norm.blobs}
-        graph.replace_value(node.value, norm.value)
+        graph.replace_value(node.value, norm.value, uses)
         gone.append(node)
     graph.without(gone)
 
@@ -81,7 +82,7 @@ def _vectors(graph: Graph) -> None:
     for node in graph.nodes:
         if node.op in ("flatten", "reshape") and node.inputs[0] in chosen:
             if len(node.value.shape) == 1:
-                graph.replace_value(node.value, node.inputs[0])
+                graph.replace_value(node.value, node.inputs[0], uses)
                 gone.append(node)
         if node.whole and node.value in chosen:
             node.op = "global_avgpool" if node.op == "adaptive_avgpool" else "global_maxpool"
@@ -108,13 +109,14 @@ def _may_be_vector(value: Value, uses: dict[Value, list[Node]], chosen: set[Valu
 def _shared_flattens(graph: Graph) -> None:
     """Several layers that flatten one value share one flatten."""
     first: dict[Value, Node] = {}
+    uses = graph.uses()
     gone = []
     for node in graph.nodes:
         if node.op != "flatten":
             continue
         earlier = first.setdefault(node.inputs[0], node)
         if earlier is not node:
-            graph.replace_value(node.value, earlier.value)
+            graph.replace_value(node.value, earlier.value, uses)
             gone.append(node)
     graph.without(gone)
 

@@ -75,7 +75,7 @@ class Translation:
     graph: Graph
     failed: bool = False
     dropped: list[Layer] = field(default_factory=list)
-    unsupported: list[Layer] = field(default_factory=list)
+    unsupported: list[tuple[Layer, Diagnostic]] = field(default_factory=list)
     means: list[str] = field(default_factory=list)
     """Files of means that Caffe would subtract from the input."""
     count: int = 0
@@ -360,8 +360,7 @@ def _run(t: Translator, layer: Layer, rule: Any) -> list[Data | Nothing]:
         if not layer.bottoms and layer.tops and t.reading.shapes:
             rule = _rules()["Data"]  # a source of data of some fork
         else:
-            t.result.unsupported.append(layer)
-            t.diagnostics.add(_unknown(layer, list(_rules())))
+            t.result.unsupported.append((layer, _unknown(layer, list(_rules()))))
             return nothing
     if len(found) != len(bottoms):
         if any(b is None or (isinstance(b, Nothing) and b.failed) for b in bottoms):
@@ -377,12 +376,12 @@ def _run(t: Translator, layer: Layer, rule: Any) -> list[Data | Nothing]:
         _warn_of_sharing(t, layer)
         return list(rule.run(use))
     except Unsupported as error:
-        t.result.unsupported.append(layer)
         del t.nodes[before:]
         title = f"layer {layer.name or '(without a name)'}: {error.reason}"
         help_ = (error.help,) if error.help else ()
         span = error.span or layer.type_span
-        t.diagnostics.add(Diagnostic("unsupported-layer", title, span, help=help_))
+        diagnostic = Diagnostic("unsupported-layer", title, span, help=help_)
+        t.result.unsupported.append((layer, diagnostic))
     except Wrong as error:
         t.result.failed = True
         t.diagnostics.add(error.diagnostic)

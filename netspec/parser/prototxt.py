@@ -36,8 +36,9 @@ def parse_prototxt(source: Source, diagnostics: Diagnostics) -> Message | None:
         return None
     fields: list[Field] = []
     before, errors = len(diagnostics), 0
+    conf = _configuration(_Builder(source, diagnostics))
     for part in _parts(tokens, source, diagnostics):
-        parsed = _parse(part, source, diagnostics)
+        parsed = _parse(part, conf, source, diagnostics)
         if parsed is None:
             errors += 1
             if errors >= MAX_ERRORS:
@@ -153,8 +154,12 @@ def _unopened(source: Source, open_: list[Token], token: Token) -> Diagnostic:
     return Diagnostic("syntax", message, span_of(source, token), others=others)
 
 
-def _parse(tokens: list[Token], source: Source, diagnostics: Diagnostics) -> list[Field] | None:
-    state = _state(_Builder(source, diagnostics))
+def _parse(
+    tokens: list[Token], conf: Any, source: Source, diagnostics: Diagnostics
+) -> list[Field] | None:
+    from lark.parsers.lalr_parser_state import ParserState
+
+    state: Any = ParserState(conf, cast(Any, None))
     previous: Token | None = None
     for token in tokens:
         try:
@@ -203,18 +208,17 @@ def _expected(kinds: set[str]) -> str:
     return " or ".join(known[:3]) or "the end of the file"
 
 
-def _state(builder: _Builder) -> Any:
-    """A fresh LALR stack whose reductions build our tree."""
+def _configuration(builder: _Builder) -> Any:
+    """What LALR stacks share whose reductions build our tree."""
     from lark.parse_tree_builder import ParseTreeBuilder
-    from lark.parsers.lalr_parser_state import ParseConf, ParserState
+    from lark.parsers.lalr_parser_state import ParseConf
 
     lark = _grammar()
     # (Lark has no types for these.)
     tree_builder: Any = cast(Any, ParseTreeBuilder)(lark.rules, list, False, True, False)
     callbacks = tree_builder.create_callback(builder)
     frontend: Any = lark.parser
-    table = frontend.parser._parse_table
-    return ParserState(ParseConf(table, callbacks, "start"), cast(Any, None))
+    return ParseConf(frontend.parser._parse_table, callbacks, "start")
 
 
 _ESCAPES = {

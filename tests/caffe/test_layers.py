@@ -6,7 +6,7 @@ import pytest
 
 from netspec.caffe.layers import RULES
 
-from .helpers import after, body_of, codes, messages, net_of, shapes
+from .helpers import after, body_of, checked, codes, net_of, shapes
 
 CONV = "convolution_param"
 POOL = "pooling_param"
@@ -397,12 +397,18 @@ UNSUPPORTED: dict[str, tuple[str, list[str], str]] = {
 @pytest.mark.parametrize("case", UNSUPPORTED)
 def test_layer_without_counterpart(case: str) -> None:
     dims, layers, reason = UNSUPPORTED[case]
-    text = after(dims, *layers)
-    found = messages(text)
-    assert len(found) == 2
-    assert reason in found[1]
-    assert "1 of the 1 layers" in found[0]
-    assert codes(text) == ["unsupported-layer", "unsupported-layer"]
+    (found,) = checked(after(dims, *layers))[1]
+    assert found.code == "unsupported-layer"
+    assert reason in found.message
+    assert found.notes[0].startswith("1 of the 1 layers of test.prototxt can't be expressed: ")
+
+
+def test_what_remains_is_counted() -> None:
+    text = after("3x8x8", "Silly", 'ReLU bottom: "data"', 'Odd bottom: "data"', "Odd", "Odd")
+    found = checked(text)[1]
+    assert [d.code for d in found] == ["unsupported-layer"] * 4
+    wanted = "4 of the 5 layers of test.prototxt can't be expressed: Odd (3), Silly"
+    assert [d.notes for d in found] == [(), (), (), (wanted,)]
 
 
 # What Caffe refuses too.
@@ -499,7 +505,6 @@ def test_faults_are_all_found() -> None:
         'ReLU bottom: "data" relu_param { negative_slop: 1 }',
     )
     assert codes(text) == [
-        "unsupported-layer",
         "window-too-large",
         "groups-mismatch",
         "unsupported-layer",

@@ -27,6 +27,7 @@ FOLDER = Path(__file__).parent / "cases"
 FILES = sorted(FOLDER.glob("*.case"))
 # Arise outside of specs; tested where they arise.
 ELSEWHERE = {
+    "bad-option",
     *("bad-weights", "weights-mismatch", "bad-image", "bad-labels", "unknown-backend"),
     *("unsupported-layer", "ignored-field", "shared-weights"),
     *("unreadable-file", "unsupported-op", "missing-package", "unwritable-file", "backends-differ"),
