@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from netspec.caffe.graph import Graph, Node, Value
+from netspec.caffe.names import behind
 
 _ACTIVATIONS = {
     *("relu", "relu6", "leaky_relu", "prelu", "elu", "silu", "hardswish", "hardsigmoid", "sigmoid"),
@@ -73,6 +74,9 @@ def _joins(line: Line, node: Node) -> bool:
         if last.op in _WEIGHTED:
             return node.in_place or _digits(last.name) == _digits(node.name)
         return (node.op != "batchnorm" and last.op in _NORMS) or node.in_place
+    if node.op in ("permute", "flatten"):
+        # The heads of detectors: `x_mbox_loc`, `x_mbox_loc_perm`, `x_mbox_loc_flat`.
+        return head.op == "conv" and behind(node.name, head.name) != node.name
     return node.op == "dropout" and node.in_place and head.op in _WEIGHTED
 
 

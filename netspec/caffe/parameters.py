@@ -33,8 +33,8 @@ class Scaled:
     """`factor * base`: of a parameter by its name, or of channels."""
 
     base: str | ChannelsOf
-    factor: int | str = 1
-    """A number, or the name of a parameter."""
+    factor: Fraction | str = Fraction(1)
+    """A whole number or one over it, or the name of a parameter."""
 
 
 Formula = Constant | Scaled
@@ -67,6 +67,8 @@ class _Varying:
     node: int
     name: str
     vector: list[Constant]
+    source: Value | None = None
+    """Of a depthwise convolution: the value that has as many channels."""
 
 
 def plan_of(
@@ -84,11 +86,12 @@ def plan_of(
                 vector = [values(body[i].nodes[j])[name] for body in bodies]
                 if all(v == vector[0] for v in vector):
                     plan.lines[i][j, name] = vector[0]
-                elif _takes_from_input(i, j, name, bodies):
-                    plan.lines[i][j, name] = Scaled(ChannelsOf(node.inputs[0]))
                 else:
-                    varying.append(_Varying(i, j, name, vector))
-    planner = _Planner(plan, parts, Names([*line_names, "x"]), line_names, varying)
+                    depthwise = _takes_from_input(i, j, name, bodies)
+                    source = node.inputs[0] if depthwise else None
+                    varying.append(_Varying(i, j, name, vector, source))
+    large = {i for i, line in enumerate(bodies[0]) if _is_large(values(line.head).get("kernel"))}
+    planner = _Planner(plan, parts, Names([*line_names, "x"]), line_names, varying, large)
     # What is a multiple of other filters comes behind them.
     for v in varying:
         plan.lines[v.line][v.node, v.name] = planner.formula(v)
@@ -104,7 +107,10 @@ class _Planner:
         names: Names,
         line_names: Sequence[str],
         varying: list[_Varying],
+        large: set[int],
     ) -> None:
+        self.large = large
+        """The lines with windows of more than one place."""
         self.plan = plan
         self.parts = parts
         self.names = names
@@ -117,6 +123,8 @@ class _Planner:
         known = self._known(v)
         if known is not None:
             return known
+        if v.source is not None:
+            return Scaled(ChannelsOf(v.source))
         if v.name in COUNTS:
             factor = _factor(v.vector, self.channels)
             if factor:
@@ -134,17 +142,24 @@ class _Planner:
         for parameter in self.plan.parameters:
             if parameter.given == v.vector:
                 return Scaled(parameter.name)
-            factor = _factor(v.vector, parameter.given) if v.name in COUNTS else 0
-            if factor and parameter.name in self._count_names():
-                return Scaled(parameter.name, factor)
+            if v.name in COUNTS and parameter.name in self._count_names():
+                factor = _factor(v.vector, parameter.given)
+                share = _factor(parameter.given, v.vector)
+                if factor or share:
+                    return Scaled(parameter.name, factor or 1 / share)
         return None
 
     def _count_names(self) -> set[str]:
         return {p.name for p in self.plan.parameters if p.default is None}
 
     def _base(self, v: _Varying) -> _Varying:
-        """The filters that these are a multiple of, the fewest of them; itself for none."""
-        counts = [o for o in self.varying if o.name in COUNTS and _factor(v.vector, o.vector)]
+        """The filters of a larger window that these are a multiple of; itself for none."""
+        counts = [
+            o
+            for o in self.varying
+            if o.name in COUNTS and o.source is None
+            if _factor(v.vector, o.vector) and o.line in self.large
+        ]
         return max(counts, key=lambda o: _factor(v.vector, o.vector), default=v)
 
     def _expansion(self, v: _Varying) -> Formula | None:
@@ -173,7 +188,7 @@ class _Planner:
 
     def _wanted(self, v: _Varying) -> str:
         """Its field, with the line where others of the same field vary in another way."""
-        alike = [o for o in self.varying if o.name == v.name]
+        alike = [o for o in self.varying if o.name == v.name and o.source is None]
         if all(self._together(o, v) for o in alike):
             return v.name
         line = self.line_names[v.line]
@@ -205,14 +220,18 @@ def _takes_from_input(i: int, j: int, name: str, bodies: Sequence[Sequence[Line]
     )
 
 
-def _factor(vector: Sequence[Constant], base: Sequence[Constant]) -> int:
+def _is_large(kernel: Constant | None) -> bool:
+    return isinstance(kernel, tuple) and max(kernel) > 1
+
+
+def _factor(vector: Sequence[Constant], base: Sequence[Constant]) -> Fraction:
     """The whole number from 2 that makes `vector` of `base` everywhere; 0 where there is none."""
     factors = {
         v / b if isinstance(v, Fraction) and isinstance(b, Fraction) and b else Fraction(0)
         for v, b in zip(vector, base, strict=True)
     }
     factor = factors.pop()
-    return int(factor) if not factors and factor.denominator == 1 and factor > 1 else 0
+    return factor if not factors and factor.denominator == 1 and factor > 1 else Fraction(0)
 
 
 def _default(name: str, vector: list[Constant]) -> Constant | None:
@@ -324,4 +343,4 @@ def _evaluate(f: Formula, plan: Plan, instance: int) -> Constant:
     parameter = plan.find(f.base) if isinstance(f.base, str) else None
     value = parameter.given[instance] if parameter else Fraction(0)
     assert isinstance(value, Fraction)
-    return value * f.factor if isinstance(f.factor, int) else value
+    return value if isinstance(f.factor, str) else value * f.factor

@@ -247,12 +247,13 @@ class _Net:
 
 
 def _prefix(lines: Sequence[Line]) -> str:
-    """What the names of the lines have in common; those of a line that only joins need not."""
+    """What the names of the lines have in common; those without weights need not."""
     names = [line.head.name for line in lines]
     together = common(names)
     if together or len(lines) < 3:
         return "" if together in names[:-1] else together
-    together = common([n for line, n in zip(lines, names, strict=True) if len(line.inputs) == 1])
+    weighted = [line.head.name for line in lines if any(node.blobs for node in line.nodes)]
+    together = common(weighted) if len(weighted) > 1 else ""
     return "" if together in names else together
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -184,12 +185,11 @@ class Writer:
             base = Variable(f.base, span)
         if f.factor == 1:
             return base
-        factor: Expression = (
-            Variable(f.factor, span)
-            if isinstance(f.factor, str)
-            else Number(Fraction(f.factor), span)
-        )
-        return Binary("*", factor, base, span)
+        if isinstance(f.factor, str):
+            return Binary("*", Variable(f.factor, span), base, span)
+        if f.factor < 1:
+            return Binary("/", base, Number(1 / f.factor, span), span)
+        return Binary("*", Number(f.factor, span), base, span)
 
     def fields(self, node: Node, formulas: Mapping[str, Formula], body: _Body) -> tuple[Field, ...]:
         """The fields of a node that need to be written, in the order of the op's declaration."""
@@ -397,7 +397,8 @@ class _Body:
         w, head = self.writer, line.head
         own = bool(wanted) and not all(n.part and not n.blobs for n in line.nodes)
         name = ""
-        text = identifier(wanted, head.op) if own else ""
+        # In a module every line has a name that fits.
+        text = identifier(wanted, head.op) if own or formulas is not None else ""
         if text or needed or any(n.blobs for n in line.nodes):
             if not text:
                 base = identifier(wanted or head.name, head.op)
@@ -523,18 +524,21 @@ def _referred(module: Module) -> set[Value]:
 def _line_names(parts: Sequence[Part], bodies: Sequence[Sequence[Line]]) -> dict[Line, str]:
     """What the lines of a module are called: what is left of their names without the instance's."""
     names = Names(["x"])
-    found: dict[Line, str] = {}
-    nameless: dict[str, int] = {}
+    wanted: list[str] = []
     for i, line in enumerate(bodies[0]):
         heads = [body[i].head.name for body in bodies]
         choices = [behind(h, label(p)) for h, p in zip(heads, parts, strict=True)]
         best = max(choices, key=choices.count)
         agreed = choices.count(best) * 2 > len(choices)
-        text = identifier(best, line.head.op) if agreed else ""
+        wanted.append(identifier(best, line.head.op) if agreed else "")
+    nameless = [short_name(b.head.op) for b, w in zip(bodies[0], wanted, strict=True) if not w]
+    given: Counter[str] = Counter()
+    found: dict[Line, str] = {}
+    for line, text in zip(bodies[0], wanted, strict=True):
         if not text:
             text = short_name(line.head.op)
-            nameless[text] = nameless.get(text, 0) + 1
-            text += str(nameless[text])
+            given[text] += 1
+            text += str(given[text]) if nameless.count(text) > 1 else ""
         found[line] = names.free(text)
     return found
 
