@@ -24,6 +24,7 @@ COMMANDS = {
     "compile": "write the model as Python source",
     "convert": "turn a prototxt of Caffe into a spec",
     "run": "classify pictures",
+    "train": "train a net on pictures or arrays",
     "verify": "compare the backends on the same weights and inputs",
     "weights": "show and convert weight files",
     "fmt": "bring specs into canonical layout",

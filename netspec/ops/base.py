@@ -224,7 +224,10 @@ def op(keyword: str) -> Callable[[type[T]], type[T]]:
     """Class decorator: declares an op under its keyword in the language."""
 
     def declare(cls: type[T]) -> type[T]:
-        declared = dataclass(frozen=True, kw_only=True)(cls)
+        declared = cls
+        # To make a dataclass takes time at every start, and one without fields is one already.
+        if any(isinstance(v, dataclasses.Field) for v in vars(cls).values()):
+            declared = dataclass(frozen=True, kw_only=True)(cls)
         declared.keyword = keyword
         OPS[keyword] = declared
         return declared

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,11 +32,11 @@ class Origin(Protocol):
     def factor(self) -> int | None: ...
 
 
-def read_caffe(path: Path, net: Net) -> dict[str, Array]:
+def read_caffe(path: Path, net: Net, without: Sequence[str] = ()) -> dict[str, Array]:
     """The weights of a net that was read from a prototxt, by name, float32, of its shapes.
 
     Statistics of batch norms are divided by their factor. Layers of the file that the net does not
-    have are left out, as Caffe does. Raises SpecError (bad-weights, weights-mismatch).
+    have are left out, as Caffe does, and the tensors of layers or instances `without` are. Raises SpecError (bad-weights, weights-mismatch).
     """
     origins = _origins(net, path)
     found: dict[str, Layer] = {}
@@ -45,6 +45,8 @@ def read_caffe(path: Path, net: Net) -> dict[str, Array]:
     weights: dict[str, Array] = {}
     notes: list[str] = []
     for name, tensor in net.tensors.items():
+        if any(name.startswith(f"{layer_path}.") for layer_path in without):
+            continue
         origin = origins.get(name)
         try:
             weights[name] = _tensor(name, tensor, origin, found)

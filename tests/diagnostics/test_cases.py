@@ -30,6 +30,7 @@ ELSEWHERE = {
     "bad-option",
     *("bad-weights", "weights-mismatch", "bad-image", "bad-labels", "unknown-backend"),
     *("unsupported-layer", "ignored-field", "shared-weights"),
+    *("bad-names", "bad-data", "bad-checkpoint", "bad-device", "diverged"),
     *("unreadable-file", "unsupported-op", "missing-package", "unwritable-file", "backends-differ"),
 }
 

@@ -71,7 +71,7 @@ class Shell:
             "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": os.pathsep.join(p for p in path if p),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "COLUMNS": "80",
+            "COLUMNS": "110",
         }
 
     def session(self, text: str) -> str:

@@ -346,10 +346,13 @@ def test_every_figure_is_documented() -> None:
 
 
 @pytest.mark.parametrize("file", ["README.md", "docs/exploring.md"])
-def test_what_is_shown_is_what_comes_out(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_shown_is_what_comes_out(
+    file: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Line by line; `...` stands for lines left out."""
     from netspec.cli import main
 
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets one
     text = (ROOT / file).read_text()
     shown = re.findall(r"\n    \$ netspec (table .*)\n((?:    .*\n|\n)+)", text)
     assert shown
