@@ -38,6 +38,7 @@ from netspec.syntax import (
     ShapeLiteral,
     Statement,
     String,
+    Train,
     Unary,
     Variable,
     Wildcard,
@@ -78,7 +79,7 @@ def _block(body: Sequence[Statement], blank: bool = False) -> list[str]:
     lines: list[str] = []
     for i, statement in enumerate(body):
         before = body[i - 1] if i else None
-        ends = isinstance(before, Input) != isinstance(statement, Input)
+        ends = isinstance(before, Input | Train) != isinstance(statement, Input)
         begins = isinstance(statement, If | Require) and not isinstance(before, If | Require)
         if blank and before is not None and (ends or begins):
             lines.append("")
@@ -95,6 +96,8 @@ def _statement(s: Statement) -> list[str]:
             return [f"input {s.name.text}{pattern}{_fields(s.fields)}"]
         case Output():
             return [f"output {', '.join(_value(v) for v in s.values)}"]
+        case Train():
+            return [f"train{_fields(s.fields)}"]
         case Let():
             return [f"let {s.name.text} = {expression(s.value)}"]
         case Require():

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from netspec.caffe.graph import Setting
 from netspec.caffe.read import Converted, read, reading_of
+from netspec.caffe.solver import Protocol, protocol, read_solver
 from netspec.diagnostics import Diagnostics
 from netspec.elaborate import elaborate
 from netspec.formatting import format_text
@@ -17,7 +19,23 @@ from netspec.program import Program, load, program_of
 from netspec.resolve import resolve
 from netspec.room import room_to_work
 from netspec.source import Source, Span
-from netspec.syntax import Comparison, Definition, If, Number, Require, Statement, Variable
+from netspec.symbolic import Num
+from netspec.syntax import (
+    Comparison,
+    Constant,
+    Definition,
+    Expression,
+    Field,
+    If,
+    Input,
+    ListLiteral,
+    Name,
+    Number,
+    Require,
+    Statement,
+    Train,
+    Variable,
+)
 from netspec.unparse import unparse
 
 
@@ -30,11 +48,16 @@ class Result:
     remarks: tuple[str, ...]
 
 
-def convert(source: Source, settings: Mapping[str, Any], diagnostics: Diagnostics) -> Result | None:
+def convert(
+    source: Source,
+    settings: Mapping[str, Any],
+    diagnostics: Diagnostics,
+    solver: Source | None = None,
+) -> Result | None:
     """The spec of a prototxt; None, and diagnostics, where it can't be expressed.
 
-    `settings` are constants of the language: how to read the file (`reading_of`), and parameters
-    of the net.
+    `settings` are constants of the language: how to read the file (`reading_of`), and new defaults
+    of the net's parameters. With a solver's file, the spec says how the net is trained.
     """
     with room_to_work():
         reading, left = reading_of(settings, diagnostics)
@@ -44,11 +67,22 @@ def convert(source: Source, settings: Mapping[str, Any], diagnostics: Diagnostic
         net = _net(program_of(converted.file, None, diagnostics), left, diagnostics)
         if net is None or diagnostics.failed:
             return None
-        remarks = tuple(remarks_on(converted))
-        items = [_with_figures(item, net) for item in converted.file.items]  # type: ignore[arg-type]
+        remarks = remarks_on(converted)
+        training: Protocol | None = None
+        if solver is not None:
+            found = read_solver(solver, diagnostics)
+            if found is None or diagnostics.failed:
+                return None
+            training = protocol(found, converted.net)
+            remarks += training.remarks
+        items = [
+            _completed(item, net, left, training.settings if training else {})
+            for item in converted.file.items
+            if isinstance(item, Definition)
+        ]
         text = format_text(unparse(items, remarks))
-        _compare(text, net, left)
-        return Result(text, net.name, remarks)
+        _compare(text, net)
+        return Result(text, net.name, tuple(remarks))
 
 
 def _net(program: Program | None, settings: Mapping[str, Any], found: Diagnostics) -> Net | None:
@@ -77,11 +111,26 @@ def remarks_on(converted: Converted) -> list[str]:
     return remarks
 
 
-def _with_figures(item: Definition, net: Net) -> Definition:
-    """The net with promises of its parameters and multiplications."""
+def _completed(
+    item: Definition, net: Net, settings: Mapping[str, Any], training: Mapping[str, Setting]
+) -> Definition:
+    """The net with promises of its parameters and multiplications, and how it is trained."""
     if item.kind != "net":
         return item
     span = item.span
+    params = tuple(
+        replace(p, default=Number(Fraction(settings[p.name.text].value), span))
+        if isinstance(settings.get(p.name.text), Num)
+        else p
+        for p in item.params
+    )
+    body = item.body
+    if training:
+        after = max(i for i, s in enumerate(body) if isinstance(s, Input)) + 1
+        fields = tuple(
+            Field(Name(n, span), _expression(s, span), span) for n, s in training.items()
+        )
+        body = (*body[:after], Train(span, fields, span), *body[after:])
     promises: tuple[Statement, ...] = tuple(
         Require("expect", _equal(name, count, span), None, None, span)
         for name, count in (("params", net.params), ("macs", net.macs))
@@ -91,17 +140,28 @@ def _with_figures(item: Definition, net: Net) -> Definition:
     if classes is not None and promises:
         condition = _equal("classes", int(classes.value), span)
         promises = (If(((condition, promises),), (), span),)
-    return replace(item, body=item.body + promises)
+    return replace(item, params=params, body=body + promises)
+
+
+def _expression(setting: Setting, span: Span) -> Expression:
+    value = setting.value
+    if isinstance(value, bool):
+        return Constant(value, span)
+    if isinstance(value, str):
+        return Variable(value, span)
+    if isinstance(value, tuple):
+        return ListLiteral(tuple(Number(v, span) for v in value), span)
+    return Number(value, span)
 
 
 def _equal(name: str, count: int, span: Span) -> Comparison:
     return Comparison(Variable(name, span), (("==", Number(Fraction(count), span)),), span)
 
 
-def _compare(text: str, net: Net, settings: Mapping[str, Any]) -> None:
+def _compare(text: str, net: Net) -> None:
     """See to it that the text says the network that was read."""
     found = Diagnostics()
-    again = _net(load(Source("converted.net", text), None, found), settings, found)
+    again = _net(load(Source("converted.net", text), None, found), {}, found)
     if again is None or _essence(again) != _essence(net):
         reasons = "; ".join(d.message for d in found)
         raise RuntimeError(f"the converted spec of {net.name} is another network. {reasons}")

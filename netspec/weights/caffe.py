@@ -36,7 +36,8 @@ def read_caffe(path: Path, net: Net, without: Sequence[str] = ()) -> dict[str, A
     """The weights of a net that was read from a prototxt, by name, float32, of its shapes.
 
     Statistics of batch norms are divided by their factor. Layers of the file that the net does not
-    have are left out, as Caffe does, and the tensors of layers or instances `without` are. Raises SpecError (bad-weights, weights-mismatch).
+    have are left out, as Caffe does, and so are the tensors of layers or instances `without`.
+    Raises SpecError (bad-weights, weights-mismatch).
     """
     origins = _origins(net, path)
     found: dict[str, Layer] = {}

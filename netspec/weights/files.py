@@ -43,7 +43,7 @@ def read(path: Path) -> dict[str, Array]:
     Raises SpecError (bad-weights) for every fault of the file.
     """
     if path.suffix not in READERS:
-        raise bad(f"{path} is no .npz, .safetensors, .pt, .pth or .caffemodel file")
+        raise bad(f"{path} is no .npz, .safetensors, .pt or .pth file, nor a .caffemodel")
     return READERS[path.suffix](path)
 
 

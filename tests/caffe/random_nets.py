@@ -105,7 +105,7 @@ class Maker:
                 ("Convolution", "Convolution", "ReLU", "Pooling", "BatchNorm", "Scale", "LRN")
                 + ("Dropout", "Eltwise", "Concat", "InnerProduct", "PReLU", "Sigmoid", "Flatten")
             )
-        return getattr(self, f"_{kind.lower()}")(bottom, shape)
+        return str(getattr(self, f"_{kind.lower()}")(bottom, shape))
 
     def block(self, times: int) -> None:
         """The same few layers several times, with names that tell so."""

@@ -97,7 +97,7 @@ def test_nesting_is_bounded() -> None:
     assert [d.code for d in diagnostics] == ["too-deep"]
 
 
-NUMBERS = {
+NUMBERS: dict[str, int | Fraction | None] = {
     "1": 1,
     "-1": -1,
     "0x10": 16,

@@ -343,7 +343,8 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["weights", "convert", str(model), str(plain), *spec]) == 0
     assert main(["weights", "show", str(plain), "--spec", str(tmp_path / "d.net")]) == 0
     assert main(["weights", "convert", str(plain), str(model)]) == 1
-    assert "say whose weights they are" in capsys.readouterr().err
+    assert "add `--spec SPEC`" in capsys.readouterr().err
+    assert main(["verify", spec[1], "--weights", str(model)]) == 0
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared data is not here")
