@@ -56,12 +56,15 @@ class _Draft:
 
 
 class Units:
-    """The classes of all modules that a net uses, inner ones first."""
+    """The classes of all modules that a net uses, inner ones first.
 
-    def __init__(self, net: Block, wanted: Mapping[str, str], taken: Sequence[str]) -> None:
-        self.taken = taken
+    `wanted` are their names by module, `reserved` the names that none of them may have.
+    """
+
+    def __init__(self, net: Block, wanted: Mapping[str, str], reserved: Sequence[str]) -> None:
+        self.taken = (*reserved, *wanted.values())
         self.wanted = wanted
-        self.names = Names(n for n in taken if n not in set(wanted.values()))
+        self.names = Names(reserved)
         self.instances: dict[str, dict[Block, Instance]] = {}
         for instance in instances(net):
             self.instances.setdefault(instance.block.module, {})[instance.block] = instance

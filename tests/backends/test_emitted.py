@@ -293,3 +293,33 @@ def test_both_backends_prepare_pictures_alike(spec: str) -> None:
     a, b = torch_model.preprocess(picture).numpy(), numpy_model.preprocess(picture)
     assert a.shape == b.shape
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3 * np.abs(a).max())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("module", "net"),
+    [
+        ("fire", "fire"),
+        ("a_b", "aB"),
+        ("channel_scale", "n"),
+        ("self", "n"),
+        ("a_b", "ChannelScale"),
+    ],
+)
+def test_no_two_classes_of_a_file_share_a_name(
+    module: str, net: str, backend: str, tmp_path: Path
+) -> None:
+    source = emit(
+        net_of(
+            f"module {module}(k) {{ input x  training: conv {{ filters: k kernel: 1 }} -> scale }} "
+            f"net {net} {{ input data: 3x4x4  a: {module} {{ k: 2 }}  scale }}"
+        ),
+        get(backend),
+    )
+    names = re.findall(r"^(?:class|def) (\w+)", source, re.MULTILINE)
+    assert len(names) == len(set(names))
+    assert "Self" not in names
+    path = tmp_path / "emitted.py"
+    path.write_text(source, encoding="utf-8")
+    subprocess.run([sys.executable, str(path)], check=True)
+    assert not ruff("check", source=source).returncode
