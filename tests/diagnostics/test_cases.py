@@ -30,7 +30,6 @@ ELSEWHERE = {
     "bad-option",
     *("bad-weights", "weights-mismatch", "bad-image", "bad-labels", "unknown-backend"),
     *("unreadable-file", "unsupported-op", "missing-package", "unwritable-file", "backends-differ"),
-    "bad-option",
 }
 
 
