@@ -23,6 +23,7 @@ COMMANDS = {
     "annotate": "write shapes, parameters and MACs behind each line of a spec",
     "compile": "write the model as Python source",
     "run": "classify pictures",
+    "train": "train a net on pictures or arrays",
     "verify": "compare the backends on the same weights and inputs",
     "weights": "show and convert weight files",
     "fmt": "bring specs into canonical layout",

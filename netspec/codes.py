@@ -77,6 +77,11 @@ _OPTIONS = {
 _FILES = {
     "bad-weights": _error("a weight file can't be read"),
     "weights-mismatch": _error("the weights are not those of the net"),
+    "bad-names": _error("a file of names can't be read, or does not fit the net"),
+    "bad-data": _error("the data can't be read, or is not for the net or its protocol"),
+    "bad-checkpoint": _error("a checkpoint can't be read, or is of another run"),
+    "bad-device": _error("there is no such device to train on"),
+    "diverged": _error("a training came to no finite loss"),
     "bad-image": _error("a picture can't be read"),
     "bad-labels": _error("a file of labels can't be read, or has too few"),
 }

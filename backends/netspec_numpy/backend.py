@@ -12,7 +12,7 @@ from netspec.ir import Block, Instance, Layer, Net, Node
 from netspec.layout import Call, Source, Text, docstring, statement
 from netspec.naming import Names, class_name
 from netspec.ops import Op, Shape
-from netspec.outline import outline, shape_comment
+from netspec.outline import FLOW, outline, shape_comment
 from netspec.picture import picture
 from netspec_numpy.emitters import EMITTERS, WRAPS
 from netspec_numpy.library import kernel_names, reads, with_helpers
@@ -145,7 +145,8 @@ class _File:
                 args += ["w: Weights", "name: str"]
             key = (block.module, body)
             if key not in self.functions:
-                name = self.function_names.identifier(block.module)
+                wanted = f"{block.module}_" if block.module == FLOW else block.module
+                name = self.function_names.identifier(wanted)
                 source = "\n".join([*_def(name, args, result, 0), body])
                 self.functions[key] = (name, source, scope.has_weights)
             name, _, weights = self.functions[key]
@@ -156,7 +157,9 @@ class _File:
         self, block: Block, scope: _Function, inner: int, method: bool
     ) -> tuple[list[str], str, str]:
         """The arguments, result type and statements of a block's function."""
-        steps = outline(block, self.globals, _wraps)
+        # A variable must not hide a function that the block calls.
+        called = [self.function(n)[0] for n in block.nodes if isinstance(n, Instance)]
+        steps = outline(block, (*self.globals, *called), _wraps)
         used = {v for node in block.nodes for v in node.inputs} | set(block.outputs)
         lines: list[str] = []
         shown: Shape | None = None
