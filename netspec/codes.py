@@ -71,12 +71,22 @@ _UNUSED = {
     "unused-layer": _warning("no output depends on a layer"),
     "unused-input": _warning("no output depends on an input of the net"),
 }
+_CAFFE = {
+    "unsupported-layer": _error("a layer of a prototxt has no counterpart in the language"),
+    "ignored-field": _warning("a prototxt says something that has no effect"),
+    "shared-weights": _warning("layers of a prototxt share weights, which a spec can't say"),
+}
 _OPTIONS = {
     "bad-option": _error("an option of a command has a value that it does not take"),
 }
 _FILES = {
     "bad-weights": _error("a weight file can't be read"),
     "weights-mismatch": _error("the weights are not those of the net"),
+    "bad-names": _error("a file of names can't be read, or does not fit the net"),
+    "bad-data": _error("the data can't be read, or is not for the net or its protocol"),
+    "bad-checkpoint": _error("a checkpoint can't be read, or is of another run"),
+    "bad-device": _error("there is no such device to train on"),
+    "diverged": _error("a training came to no finite loss"),
     "bad-image": _error("a picture can't be read"),
     "bad-labels": _error("a file of labels can't be read, or has too few"),
 }
@@ -95,6 +105,7 @@ GROUPS: dict[str, dict[str, Code]] = {
     "shapes": _SHAPES,
     "promises": _PROMISES,
     "things worth a look": _UNUSED,
+    "files of Caffe": _CAFFE,
     "options of commands": _OPTIONS,
     "weight files and pictures": _FILES,
     "backends and results": _BACKENDS,

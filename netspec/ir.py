@@ -324,6 +324,37 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class Training:
+    """How a net is trained, as its `train` block says (netspec/protocol.py has the fields).
+
+    Rates are per iteration, an iteration is one step of the optimizer on `batch_size` samples.
+    Just one of `iterations` and `epochs` is given. `steps` are the iterations at which the rate
+    falls by `gamma`; with one number, all multiples of it.
+    """
+
+    learning_rate: float
+    batch_size: int
+    iterations: int | None = None
+    epochs: float | None = None
+    optimizer: Literal["sgd", "nesterov", "adam", "adamw"] = "sgd"
+    schedule: Literal["constant", "poly", "step", "cosine"] = "constant"
+    power: float = 1.0
+    steps: tuple[int, ...] = ()
+    gamma: float = 0.1
+    final_rate: float = 0.0
+    warmup: int = 0
+    momentum: float = 0.9
+    beta2: float = 0.999
+    weight_decay: float = 0.0
+    decay_all: bool = True
+    clip_norm: float | None = None
+    label_smoothing: float = 0.0
+    mirror: bool = False
+    random_crop: bool = False
+    shift: int = 0
+
+
+@dataclass(frozen=True)
 class NetParameter:
     """A parameter of the net: its value, and whether it only sets numbers of layers.
 
@@ -368,6 +399,9 @@ class Net:
     preprocessing: tuple[Preprocessing | None, ...]
     body: Block
     warnings: tuple[Any, ...] = field(default=(), compare=False)
+    training: Training | None = None
+    origins: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """Of a net that was read from a prototxt: where each tensor lies in a caffemodel."""
 
     @property
     def doc(self) -> str:

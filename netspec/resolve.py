@@ -9,8 +9,10 @@ import re
 from collections.abc import Iterable, Iterator
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
+from netspec.familiar import field_help, op_help
 from netspec.ops import OPS, attributes
 from netspec.program import Module, Program
+from netspec.resources import folder
 from netspec.source import Span
 from netspec.suggest import did_you_mean, one_of
 from netspec.syntax import (
@@ -35,6 +37,7 @@ from netspec.syntax import (
     Reference,
     Require,
     Statement,
+    Train,
     Unary,
     Variable,
 )
@@ -83,7 +86,8 @@ def _resolve(module: Module, diagnostics: Diagnostics, seen: set[Module]) -> Non
             _fields(call, names, required, "op", diagnostics)
         else:
             _unknown(call, module, diagnostics)
-    _inputs_on_top(definition.body, diagnostics)
+    _on_top(definition.body, diagnostics)
+    _train_of_a_net(definition, diagnostics)
 
 
 def _unknown(call: Call, module: Module, diagnostics: Diagnostics) -> None:
@@ -96,9 +100,9 @@ def _unknown(call: Call, module: Module, diagnostics: Diagnostics) -> None:
     elif name == module.definition.name.text:
         help_ = ("a net can't be used as a module",)
     else:
-        help_ = did_you_mean(name, [*OPS, *module.visible()])
-        if not help_ and name == "fire":
-            help_ = ("write `import fire` at the top of the file",)
+        help_ = op_help(name) or did_you_mean(name, [*OPS, *module.visible()])
+        if (folder("specs") / "modules" / f"{name}.net").is_file():
+            help_ = (f"write `import {name}` at the top of the file",)
         if not call.fields and call.arguments is None:
             text = call.span.source.text[call.span.end : call.span.end + 80]
             word = next(iter(re.findall(r"\A\s*(\w+)", text)), "")
@@ -127,7 +131,8 @@ def _fields(
                 )
             )
         elif name not in known:
-            help_ = did_you_mean(name, [n for n in names if n not in given])
+            free = [n for n in names if n not in given]
+            help_ = (field_help(name, free) if what == "op" else ()) or did_you_mean(name, free)
             if not help_:
                 help_ = (f"it has {one_of(names)}" if names else "it has none",)
             diagnostics.add(
@@ -180,8 +185,8 @@ def _parameters(definition: Definition, diagnostics: Diagnostics) -> None:
             )
 
 
-def _inputs_on_top(body: Iterable[Statement], diagnostics: Diagnostics) -> None:
-    """What a module takes must not depend on its parameters."""
+def _on_top(body: Iterable[Statement], diagnostics: Diagnostics) -> None:
+    """What a module takes must not depend on its parameters, nor whether a net can be trained."""
     for statement in statements_in(body):
         inner: Iterable[Statement] = ()
         if isinstance(statement, If):
@@ -189,15 +194,31 @@ def _inputs_on_top(body: Iterable[Statement], diagnostics: Diagnostics) -> None:
         elif isinstance(statement, For):
             inner = statement.body
         for s in inner:
-            if isinstance(s, Input):
+            if isinstance(s, Input | Train):
+                what = "an `input`" if isinstance(s, Input) else "a `train` block"
                 diagnostics.add(
                     Diagnostic(
                         "syntax",
-                        "an `input` can't stand inside `if` or `for`",
-                        s.span,
-                        help=("put it at the top of the net or module",),
+                        f"{what} can't stand inside `if` or `for`",
+                        s.span if isinstance(s, Input) else s.word,
+                        help=("put it at the top of the net or module",)
+                        if isinstance(s, Input)
+                        else ("its fields may be `... if ... else ...`",),
                     )
                 )
+
+
+def _train_of_a_net(definition: Definition, diagnostics: Diagnostics) -> None:
+    """A net may say once how it is trained, a module never."""
+    found = [s for s in definition.body if isinstance(s, Train)]
+    for s in found if definition.kind == "module" else found[1:]:
+        others: tuple[Label, ...] = ()
+        if definition.kind == "module":
+            message = "a module has no `train` block; the net that uses it may have one"
+        else:
+            message = f"how {definition.name.text} is trained is said already"
+            others = (Label(found[0].word, "here"),)
+        diagnostics.add(Diagnostic("syntax", message, s.word, others=others))
 
 
 # --- walks ---------------------------------------------------------------------------------------
@@ -242,6 +263,9 @@ def _variables(body: Iterable[Statement]) -> Iterator[Variable]:
             case Input():
                 if statement.pattern is not None:
                     yield from _walk(statement.pattern)
+                for f in statement.fields:
+                    yield from _walk(f.value)
+            case Train():
                 for f in statement.fields:
                     yield from _walk(f.value)
             case Let():

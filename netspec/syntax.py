@@ -238,7 +238,16 @@ class If:
     span: Span
 
 
-Statement = Layer | Input | Output | Let | Require | For | If
+@dataclass(frozen=True, slots=True)
+class Train:
+    """`train { ... }`: how the net is trained. `word` is the place of the word alone."""
+
+    word: Span
+    fields: tuple[Field, ...]
+    span: Span
+
+
+Statement = Layer | Input | Output | Let | Require | For | If | Train
 
 # --- files ---------------------------------------------------------------------------------------
 

@@ -169,6 +169,13 @@ def grammar() -> Rule:
             g1="keyword.declaration",
             g2="entity.name.function.layer",
         ),
+        # Elsewhere the word is a name.
+        "train": {
+            "begin": r"\b(train)\b(?=\s*\{)",
+            "end": r"(?=[^\s{])",
+            "beginCaptures": captures(g1="keyword.declaration"),
+            "patterns": include("fields"),
+        },
         "output": statement(
             r"\b(output)\b",
             r"(?=$|\})",
@@ -190,8 +197,8 @@ def grammar() -> Rule:
         "block": enclosed(r"\{", r"\}", include("statement"), "block"),
         "statement": {
             "patterns": include(
-                *("comment", "string", "label", "input", "output", "let", "promise", "control"),
-                *("else", "block", "arrow", "call"),
+                *("comment", "string", "label", "input", "train", "output", "let", "promise"),
+                *("control", "else", "block", "arrow", "call"),
             )
         },
     }

@@ -64,7 +64,8 @@ def execute(args: argparse.Namespace) -> int:
     found = find(args.spec, diagnostics)
     net = check(*found, dict(args.settings), diagnostics) if found else None
     diagnostics.raise_if_failed()
-    assert net is not None and found is not None, "no net and no error"
+    assert net is not None, "no net and no error"
+    assert found is not None, "no text and no error"
     show(diagnostics.sorted())
     style = Style(args.depth, args.direction, args.cost, args.layout)
     content = draw(net, found[0], form, style)

@@ -6,13 +6,16 @@ import argparse
 from pathlib import Path
 
 from netspec.commands.common import add_spec, load, print_json
+from netspec.commands.weighted import weights_of
 from netspec.diagnostics import Diagnostic, SpecError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_spec(parser)
     parser.add_argument("images", nargs="+", metavar="IMAGE")
-    parser.add_argument("--weights", required=True, metavar="FILE", help=".npz or .safetensors")
+    parser.add_argument(
+        "--weights", required=True, metavar="FILE", help=".npz, .safetensors or .pt"
+    )
     parser.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
     parser.add_argument("--backend", default="numpy", metavar="NAME", help="numpy or torch")
     parser.add_argument("--top", type=_count, default=5, metavar="N", help="classes to name (5)")
@@ -31,13 +34,12 @@ def execute(args: argparse.Namespace) -> int:
     from netspec.backend import get, load_model
     from netspec.classify import class_count, guesses, read_labels, read_picture
     from netspec.commands.common import show
-    from netspec.weights import check, read
 
     backend = get(args.backend)
     net = load(args.spec, args.settings)
     classes = class_count(net)
     labels = read_labels(Path(args.labels), classes) if args.labels else None
-    weights = check(read(Path(args.weights)), net.tensors, args.weights, net.name)
+    weights = weights_of(net, args.spec, args.weights).arrays
     model = load_model(net, backend)
     backend.set_weights(model, weights)
     if not hasattr(model, "preprocess"):

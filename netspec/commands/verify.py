@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from netspec.commands.common import add_spec, load, print_json
+from netspec.commands.weighted import weights_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,12 +25,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     from netspec import verify
     from netspec.backend import get
-    from netspec.weights import check, fresh, read
+    from netspec.weights import fresh
 
     net = load(args.spec, args.settings)
     first, *others = [get(name) for name in args.backends or ("torch", "numpy")]
     if args.weights:
-        weights = check(read(Path(args.weights)), net.tensors, args.weights, net.name)
+        weights = weights_of(net, args.spec, args.weights).arrays
     else:
         weights = fresh(net.tensors, abs(args.seed), varied=True)
     results = [verify.compare(net, first, other, weights, seed=abs(args.seed)) for other in others]

@@ -20,7 +20,9 @@ CLEAR = "\x1b[2J\x1b[3J\x1b[H"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("spec", metavar="SPEC", help=SPEC_HELP.replace("- for standard input, ", ""))
+    parser.add_argument(
+        "spec", metavar="SPEC", help=SPEC_HELP.replace("- for standard input, ", "")
+    )
     add_settings(parser)
     parser.add_argument(
         "--interval",

@@ -47,6 +47,7 @@ def elaborate(
         tuple(body.preprocessing),
         block,
         diagnostics.sorted(),
+        body.training,
     )
 
 

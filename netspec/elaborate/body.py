@@ -24,13 +24,14 @@ from netspec.evaluate import (
     any_index,
     fault,
 )
-from netspec.ir import Block, Choice, Layer, Node, Value
+from netspec.ir import Block, Choice, Layer, Node, Training, Value
 from netspec.ops import OPS, Shape, like, text
 from netspec.ops.base import MAX_ELEMENTS
 from netspec.ops.kinds import describe
 from netspec.patterns import matches, pattern_text, shape_pattern
 from netspec.preprocessing import preprocessing
 from netspec.program import Module
+from netspec.protocol import training
 from netspec.resolve import statements_in
 from netspec.source import Span
 from netspec.suggest import did_you_mean, one_of
@@ -54,6 +55,7 @@ from netspec.syntax import (
     Reference,
     Require,
     Statement,
+    Train,
     Variable,
 )
 from netspec.syntax import Layer as LayerStatement
@@ -87,6 +89,7 @@ class Body:
         self.structural: set[Symbol] = set()
         self.choices: list[Choice] = []
         self.preprocessing: list[Any] = []
+        self.training: Training | None = None
         self.failed = False
         self.layer_count = 0
         self.calls = Calls(self)
@@ -289,6 +292,8 @@ class Body:
                 self.for_(statement)
             case If():
                 self.if_(statement)
+            case Train():
+                self.training = training(statement, self.evaluator(), self.report)
 
     def let(self, statement: Let) -> None:
         evaluator = self.evaluator()

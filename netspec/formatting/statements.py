@@ -32,6 +32,7 @@ from netspec.syntax import (
     Param,
     Require,
     Statement,
+    Train,
 )
 
 STEP = 2
@@ -186,6 +187,8 @@ def _statement(reader: Reader, node: Statement, depth: int) -> Row | _Let | Doc:
             return _with_blocks([(head, _block(reader, node.body, depth + 1))])
         case If():
             return _if(reader, node, depth)
+        case Train():
+            return _train(reader, node)
 
 
 def _document(item: Row | _Let | Doc) -> Doc:
@@ -205,6 +208,13 @@ def _input(reader: Reader, node: Input) -> Doc:
     if given is not None:
         parts += (SPACE, layers.braces(given))
     return Concat(parts)
+
+
+def _train(reader: Reader, node: Train) -> Doc:
+    word = reader.word()
+    given = layers.fields(reader, node.fields)
+    assert given is not None, "a train block has braces"
+    return Concat((word, SPACE, layers.braces(given)))
 
 
 def _output(reader: Reader, node: Output) -> Doc:

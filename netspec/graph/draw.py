@@ -10,7 +10,7 @@ from netspec.room import room_to_work
 from netspec.source import Source
 
 READABLE = 60
-"""Most boxes that a picture has if nobody says how deep to go; more only where the net itself has."""
+"""Most boxes that a picture has if nobody says how deep to go, unless the net itself has more."""
 MOST = 20_000
 """Most boxes that are drawn where somebody does."""
 

@@ -172,9 +172,7 @@ class _Drafter:
                 boxes.append(Box(node.name, node.inputs, node.outputs, (node,)))
             else:
                 inside = self.sheet(node.block)
-                boxes.append(
-                    Box(node.name, node.inputs, node.outputs, instance=node, sheet=inside)
-                )
+                boxes.append(Box(node.name, node.inputs, node.outputs, instance=node, sheet=inside))
         for k, value in enumerate(block.outputs):
             target = OUTSIDE, k
             if block.kind == "net":

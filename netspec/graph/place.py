@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from netspec.graph import style
 from netspec.graph.layers import Plan, arrange
@@ -193,7 +194,7 @@ def _across(drawing: _Drawing, offsets: Sequence[tuple[float, float]]) -> None:
         [
             (items[a].across + items[b].across) / 2
             + (BEND_APART if a >= plan.first_bend or b >= plan.first_bend else APART)
-            for a, b in zip(row, row[1:], strict=False)
+            for a, b in pairwise(row)
         ]
         for row in plan.rows
     ]
@@ -232,7 +233,10 @@ def _straighten(
     below, above = [-1] * len(items), [-1] * len(items)
     weights = [0] * len(items), [0] * len(items)
     for n, link in enumerate(plan.links):
-        for item, best, most in ((link.source, below, weights[0]), (link.target, above, weights[1])):
+        for item, best, most in (
+            (link.source, below, weights[0]),
+            (link.target, above, weights[1]),
+        ):
             if link.weight > most[item]:
                 best[item], most[item] = n, link.weight
             elif link.weight == most[item]:

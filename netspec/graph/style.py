@@ -128,7 +128,10 @@ def _said(node: object, prefix: str) -> str:
     assert isinstance(node, Layer | Instance)
     taken, made = (
         ", ".join(units.shape(v.shape) for v in values)
-        for values in (node.inputs, node.outputs if isinstance(node, Instance) else node.outputs[:1])
+        for values in (
+            node.inputs,
+            node.outputs if isinstance(node, Instance) else node.outputs[:1],
+        )
     )
     figures = [f"{int(node.params):,} params"] if node.params else []
     figures += [f"{units.millions(int(node.macs))} MACs"] if node.macs else []

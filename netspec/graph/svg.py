@@ -40,10 +40,7 @@ def svg(name: str, view: View, scene: Scene) -> str:
         "</g>",
         f'<g fill="{SOFT}" stroke="#fff" stroke-width="3" stroke-linejoin="round" '
         'paint-order="stroke">',
-        *(
-            f'<text x="{_n(k.x)}" y="{_n(k.y + 3.5)}">{escape(k.text)}</text>'
-            for k in scene.labels
-        ),
+        *(f'<text x="{_n(k.x)}" y="{_n(k.y + 3.5)}">{escape(k.text)}</text>' for k in scene.labels),
         "</g>",
         *(_box(box) for box in scene.boxes),
         *(_title(frame) for frame in scene.frames),
@@ -57,7 +54,9 @@ def svg(name: str, view: View, scene: Scene) -> str:
 
 def _clean(text: str) -> str:
     """Without what XML does not allow."""
-    return "".join(c if c >= " " or c in "\n\t" else "?" for c in text if not 0xD7FF < ord(c) < 0xE000)
+    return "".join(
+        c if c >= " " or c in "\n\t" else "?" for c in text if not 0xD7FF < ord(c) < 0xE000
+    )
 
 
 def _n(number: float) -> str:
@@ -155,11 +154,15 @@ def _strip(
     x: float, y: float, width: float, height: float, fill: str, stroke: str, last: bool
 ) -> str:
     r = 4 if last else 0
-    corner = f"a{r},{r} 0 0 1 -{r},{r}h-{_n(width - 2 * r)}a{r},{r} 0 0 1 -{r},-{r}" if last else (
-        f"h-{_n(width)}"
+    corner = (
+        f"a{r},{r} 0 0 1 -{r},{r}h-{_n(width - 2 * r)}a{r},{r} 0 0 1 -{r},-{r}"
+        if last
+        else (f"h-{_n(width)}")
     )
     down = f"v{_n(height - r)}"
-    return f'<path d="M{_n(x)},{_n(y)}h{_n(width)}{down}{corner}z" fill="{fill}" stroke="{stroke}"/>'
+    return (
+        f'<path d="M{_n(x)},{_n(y)}h{_n(width)}{down}{corner}z" fill="{fill}" stroke="{stroke}"/>'
+    )
 
 
 def _legend(view: View) -> tuple[list[str], float, float]:

@@ -49,6 +49,7 @@ class NetspecLexer(RegexLexer):  # type: ignore[misc]
                 rf"\b(net|module)(\s+)({_NAME})(?=\s*[({{])",
                 bygroups(Keyword.Declaration, Whitespace, Name.Class),
             ),
+            (r"\b(train)(?=\s*\{)", Keyword.Declaration),
             (words(known.DECLARATIONS, prefix=r"\b", suffix=r"\b"), Keyword.Declaration),
             (words((*known.PROMISES, *known.CONTROL), prefix=r"\b", suffix=r"\b"), Keyword),
             (words(known.OPERATORS, prefix=r"\b", suffix=r"\b"), Operator.Word),

@@ -9,14 +9,15 @@ from netspec.ops import OPS, attributes
 from netspec.parser.builder import UNITS as FACTORS
 from netspec.parser.words import WORDS
 from netspec.preprocessing import INPUT_FIELDS
+from netspec.protocol import TRAIN_FIELDS
 
 
 def _unique(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
-PARTS = ("import", "net", "module")
-"""What begins a part of a file; free as names inside a body."""
+PARTS = ("import", "net", "module", "train")
+"""What begins a part of a file, or says how a net is trained; free as names inside a body."""
 DECLARATIONS = ("input", "output", "let")
 PROMISES = ("expect", "prefer")
 CONTROL = ("for", "if", "else", "in")
@@ -26,13 +27,16 @@ RESERVED = _unique(sorted(WORDS))
 """The words that can't be names: all of the above but PARTS."""
 
 BUILT_IN = tuple(OPS)
-FIELDS = _unique([a.name for op in OPS.values() for a in attributes(op)] + list(INPUT_FIELDS))
+FIELDS = _unique(
+    [a.name for op in OPS.values() for a in attributes(op)] + [*INPUT_FIELDS, *TRAIN_FIELDS]
+)
 VALUES = _unique(
     [
         word
         for kind in (
             *(a.kind for op in OPS.values() for a in attributes(op)),
             *(f.kind for f in INPUT_FIELDS.values()),
+            *(f.kind for f in TRAIN_FIELDS.values()),
         )
         for word in kind.words
     ]

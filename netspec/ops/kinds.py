@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, Literal, Protocol
 
 from netspec.symbolic import Num
@@ -318,3 +319,22 @@ class Order:
         if sorted(order) != [0, 1, 2]:
             raise KindError("out-of-range", f"takes 0, 1 and 2, each once, not {describe(value)}")
         return order[0], order[1], order[2]
+
+
+@dataclass(frozen=True)
+class Places:
+    """One whole number, or a list of several in rising order."""
+
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "whole number from 1, or a list of them in rising order"
+
+    def convert(self, value: Any) -> tuple[int, ...]:
+        items = value if isinstance(value, tuple) else (value,)
+        if not 1 <= len(items) <= MAX_PARTS:
+            raise KindError("wrong-type", f"takes a {self}, not {describe(value)}")
+        places = tuple(Integer().convert(v) for v in items)
+        if any(a >= b for a, b in pairwise(places)):
+            raise KindError("out-of-range", f"takes a {self}, not {describe(value)}")
+        return places

@@ -47,6 +47,7 @@ from netspec.syntax import (
     ShapeLiteral,
     Statement,
     String,
+    Train,
     Unary,
     Variable,
     Wildcard,
@@ -163,6 +164,9 @@ class Builder(Transformer[Token, Any]):
     def for_(self, c: Children) -> For:
         last = c[5] if len(c) > 5 and isinstance(c[4], Token) else None
         return For(c[1], c[3], last, c[-1].items, self._span(c))
+
+    def train(self, c: Children) -> Train:
+        return Train(self._token(c[0]), c[1].items, self._span(c))
 
     def if_arm(self, c: Children) -> _Group:
         return _Group("arm", (c[1], c[2].items), self._span(c))

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netspec.cost import activation_bytes, sizes
-from netspec.ir import Block, FlatLayer, Net, Value
+from netspec.ir import Block, FlatLayer, Layer, Net, Value
 from netspec.report import units
 from netspec.report.rows import Row, pair
 
@@ -171,6 +171,8 @@ def _alive(view: View, row: Row) -> int:
     uses, value = view.uses(row.block), row.nodes[-1].outputs[0]
     outputs = tuple(v for v in made if v is value or uses[v] > taken[v])
     inputs = tuple(v for v in taken if v not in made)
+    if len(row.nodes) == 1 and isinstance(row.nodes[0], Layer):  # most rows; all is alive at once
+        return FLOAT_BYTES * sum(v.elements for v in (*inputs, *outputs))
     names = ("",) * len(outputs)
     alone = Block("module", row.name, "", inputs, row.nodes, outputs, names)
     return FLOAT_BYTES * int(alone.activations)

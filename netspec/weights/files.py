@@ -1,4 +1,4 @@
-"""Weight files by their suffix: `.npz` and `.safetensors`."""
+"""Weight files by their suffix: `.npz`, `.safetensors`, and `.pt` or `.pth`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,33 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from netspec.diagnostics import Diagnostic, SpecError
+from netspec.weights.caffemodel import read_caffemodel
 from netspec.weights.common import Array, bad
 from netspec.weights.npz import npz_lacks, read_npz, write_npz
 from netspec.weights.tensorfile import read_safetensors, safetensors_lack, write_safetensors
+from netspec.weights.torchfile import read_torch, torch_lacks, write_torch
 
-READERS = {".npz": read_npz, ".safetensors": read_safetensors}
-WRITERS = {".npz": write_npz, ".safetensors": write_safetensors}
-LACKS = {".npz": npz_lacks, ".safetensors": safetensors_lack}
+READERS = {
+    ".npz": read_npz,
+    ".safetensors": read_safetensors,
+    ".caffemodel": read_caffemodel,
+    ".pt": read_torch,
+    ".pth": read_torch,
+}
+WRITERS = {
+    ".npz": write_npz,
+    ".safetensors": write_safetensors,
+    ".pt": write_torch,
+    ".pth": write_torch,
+}
+LACKS = {
+    ".npz": npz_lacks,
+    ".safetensors": safetensors_lack,
+    ".pt": torch_lacks,
+    ".pth": torch_lacks,
+}
+KEEP_ORDER = (".npz", ".pt", ".pth")
+"""Formats whose files list arrays in the order in which they were written."""
 
 
 def read(path: Path) -> dict[str, Array]:
@@ -23,19 +43,21 @@ def read(path: Path) -> dict[str, Array]:
     Raises SpecError (bad-weights) for every fault of the file.
     """
     if path.suffix not in READERS:
-        raise bad(f"{path} is neither a .npz nor a .safetensors file")
+        raise bad(f"{path} is no .npz, .safetensors, .pt or .pth file, nor a .caffemodel")
     return READERS[path.suffix](path)
 
 
 def write(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write a file, whole or not at all; the same arrays give the same bytes.
 
-    A `.npz` file keeps the order of the arrays. Raises SpecError (unwritable-file) where the place
-    can't be written to, or the format can't hold what it shall.
+    All but `.safetensors` keep the order of the arrays. Raises SpecError (unwritable-file) where
+    the place can't be written to, or the format can't hold what it shall.
     """
     if path.suffix not in WRITERS:
         kind = path.suffix or "a file without suffix"
-        raise _unwritable(path, f"weights are written as .npz or .safetensors, not as {kind}")
+        raise _unwritable(
+            path, f"weights are written as .npz, .safetensors, .pt or .pth, not as {kind}"
+        )
     if "\0" in str(path):
         raise _unwritable(path, "no file can have this name")
     for name, array in arrays.items():

@@ -23,6 +23,7 @@ from netspec.ops import OPS, attributes
 from netspec.parser import parse
 from netspec.parser.words import WORDS
 from netspec.preprocessing import INPUT_FIELDS
+from netspec.protocol import TRAIN_FIELDS
 from netspec.resources import folder
 from netspec.source import Source
 from netspec.syntax import Call, Field, LayerName
@@ -97,6 +98,7 @@ def test_every_field_and_value_is_covered() -> None:
     kinds: list[tuple[str, Any]] = [
         *((a.name, a.kind) for op in OPS.values() for a in attributes(op)),
         *((name, f.kind) for name, f in INPUT_FIELDS.items()),
+        *((name, f.kind) for name, f in TRAIN_FIELDS.items()),
     ]
     for name, kind in kinds:
         text = in_body(f"conv {{ {name}: 3 }}")
@@ -147,6 +149,7 @@ net n(classes = 10%3, share = 50%) {
   let e = round(0.5 * i) if i > 2 else 3
   expect params(fire2) == 11_920
   if classes == 10 { expect size < 4.8MiB }
+  train { schedule: poly }
 }
 """
 EXPECTED = """
@@ -162,6 +165,7 @@ output keyword.declaration | indices support.variable.property | n entity.name.t
 center support.constant | for keyword.control | .. keyword.operator | s1x1 variable.parameter
 let keyword.declaration | e variable.other.constant | round support.function
 expect keyword.control.promise | params support.variable.measure | 11_920 constant.numeric
+train keyword.declaration | schedule support.type.property-name | poly support.constant
 MiB keyword.other.unit | size support.variable.measure | in keyword.operator.word
 """
 

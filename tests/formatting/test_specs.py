@@ -14,7 +14,7 @@ from netspec.formatting import format_text
 from netspec.parser import scan
 from netspec.resources import folder
 from netspec.source import Source
-from netspec.syntax import Call, Field, For, If, Input
+from netspec.syntax import Call, Field, For, If, Input, Train
 
 from ..language.test_tree import nodes
 from .test_properties import check, tree_of
@@ -45,7 +45,7 @@ class Variation:
         inner = [
             i.fields[0].span.to(i.fields[-1].span)
             for i in found
-            if isinstance(i, Input | Call) and i.fields
+            if isinstance(i, Input | Call | Train) and i.fields
         ]
         self.rows = [span for span in inner if "\n" in span.text]
         # What a block on one line begins with.

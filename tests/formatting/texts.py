@@ -17,6 +17,7 @@ NAMES: tuple[str, ...] = (
     "import",
     "net",
     "module",
+    "train",
 )
 NAMES = (
     *NAMES,
@@ -120,6 +121,7 @@ class Grammar:
 
     def statement(self, depth: int) -> Words:
         rules = [self.layer] * 6 + [self.input, self.output, self.let, self.let, self.require]
+        rules.append(lambda: ["train", *self.fields()])
         if depth:
             rules += [lambda: self.for_(depth), lambda: self.if_(depth), lambda: self.if_(depth)]
         return self.random.choice(rules)()

@@ -352,8 +352,7 @@ def test_what_is_shown_is_what_comes_out(
     """Line by line; `...` stands for lines left out."""
     from netspec.cli import main
 
-    monkeypatch.delenv("COLUMNS", raising=False)
-
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets one
     text = (ROOT / file).read_text()
     shown = re.findall(r"\n    \$ netspec (table .*)\n((?:    .*\n|\n)+)", text)
     assert shown

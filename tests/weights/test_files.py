@@ -199,7 +199,7 @@ def test_places_where_no_weight_file_is(tmp_path: Path) -> None:
         with pytest.raises(SpecError, match="no name that a file can have"):
             read(Path(f"a\0{suffix}"))
     for name in ("f.txt", "npz", "w.npz.gz"):
-        refused(tmp_path / name, "neither a .npz nor a .safetensors")
+        refused(tmp_path / name, "no .npz, .safetensors, .pt or .pth")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -373,7 +373,7 @@ def test_places_that_can_not_be_written(suffix: str, tmp_path: Path) -> None:
     unwritten(tmp_path / f"a\0{suffix}", weights, "no file can have this name")
     (tmp_path / f"f{suffix}").mkdir()
     unwritten(tmp_path / f"f{suffix}", weights, "can't be written")
-    unwritten(tmp_path / "w.pt", weights, "not as .pt")
+    unwritten(tmp_path / "w.bin", weights, "not as .bin")
     unwritten(tmp_path / "w", weights, "without suffix")
     assert [p.name for p in tmp_path.iterdir()] == [f"f{suffix}"]
 

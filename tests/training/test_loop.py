@@ -1,0 +1,489 @@
+"""The loop against plain PyTorch; kills, parts and several processes that must not matter."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import netspec
+from netspec.diagnostics import SpecError
+from netspec.ir import Net, Training
+from netspec.passes.logits import scores
+from netspec.training import Options, train
+from netspec.training.curve import curve
+from netspec.training.loop import optimizer, summary
+from netspec.training.order import Order
+from netspec.training.overrides import protocol as overridden
+from netspec.training.progress import Progress, duration
+from netspec.training.schedule import rate
+from netspec.weights import fresh, read
+
+from ..helpers import net_of
+from .samples import FIELDS, LAYERS, pictures, protocol, saved, tiny, trained
+
+SPEC = f"net tiny {{ {LAYERS}\n train {{ {FIELDS} }} }}"
+
+
+def weights(folder: Path, name: str = "last") -> dict[str, Any]:
+    return read(folder / "out" / f"{name}.safetensors")
+
+
+def rows(folder: Path, kind: str | None = None) -> list[dict[str, Any]]:
+    text = (folder / "out" / "metrics.jsonl").read_text()
+    found = [json.loads(line) for line in text.splitlines()]
+    return [row for row in found if kind in (None, row["kind"])]
+
+
+def same(a: dict[str, Any], b: dict[str, Any]) -> None:
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name])
+
+
+def close(a: dict[str, Any], b: dict[str, Any], tolerance: float = 1e-5) -> None:
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_allclose(a[name], b[name], rtol=tolerance, atol=tolerance)
+
+
+# --- what is computed ----------------------------------------------------------------------------
+
+
+def test_it_learns_and_tells_what_it_learnt(tmp_path: Path) -> None:
+    net = tiny(FIELDS.replace("24", "150"))
+    result = trained(net, tmp_path)
+    assert result.accuracy == result.best_accuracy == 1.0
+    assert result.iterations == 150
+    assert re.fullmatch(
+        r"150 iterations in 0:\d\d; held-out accuracy 100.00%, at best 100.00% after iteration "
+        rf"\d+; files in {tmp_path}/out",
+        summary(result),
+    )
+    files = {p.name for p in (tmp_path / "out").iterdir()}
+    assert files == {
+        *("best.safetensors", "last.safetensors", "checkpoint.pt", "metrics.jsonl", "curve.svg"),
+    }
+    # Both backends find what it learnt in the file, softmax included.
+    x, y = pictures(50, seed=9)
+    for backend in ("torch", "numpy"):
+        model: Any = netspec.build(net, backend, tmp_path / "out" / "best.safetensors")
+        prepared = x[:, None].astype(np.float32) / 255
+        found = model(torch.from_numpy(prepared) if backend == "torch" else prepared)
+        assert (
+            np.mean(np.asarray(found.detach() if backend == "torch" else found).argmax(1) == y) == 1
+        )
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "schedule: poly  momentum: 0.9  weight_decay: 0.01",
+        "optimizer: nesterov  warmup: 3  label_smoothing: 0.1",
+        "optimizer: adam  weight_decay: 0.1  beta2: 0.9",
+        "optimizer: adamw  weight_decay: 0.1  decay_all: false  schedule: step  steps: 4",
+        "clip_norm: 0.05  momentum: 0",
+    ],
+)
+def test_as_plain_pytorch_does(fields: str, tmp_path: Path) -> None:
+    """The same steps, written by hand."""
+    net = tiny(f"learning_rate: 0.1  batch_size: 8  iterations: 10  {fields}")
+    training = protocol(net)
+    start = fresh(net.tensors, 5)
+    trained(net, tmp_path, weights=start, held_out=0.0)
+
+    x, y = (torch.from_numpy(a) for a in pictures())
+    w = {n: torch.from_numpy(a.copy()).requires_grad_() for n, a in start.items()}
+    decay, beta = training.weight_decay, training.momentum
+    state: dict[str, Any] = dict.fromkeys(w)
+    for i in range(10):
+        chosen = [d.sample for d in Order(40, 8, 0).draws(i)]
+        h = F.relu(F.conv2d(x[chosen, None] / 255.0, w["c.weight"], w["c.bias"]))
+        out = F.conv2d(h, w["last.weight"], w["last.bias"]).mean((2, 3))
+        target = (
+            F.one_hot(y[chosen], 2) * (1 - training.label_smoothing) + training.label_smoothing / 2
+        )
+        loss = -(target * out.log_softmax(1)).sum(1).mean()
+        grads = dict(zip(w, torch.autograd.grad(loss, list(w.values())), strict=True))
+        if training.clip_norm:
+            norm = sum(float((g**2).sum()) for g in grads.values()) ** 0.5
+            grads = {n: g * min(1.0, training.clip_norm / (norm + 1e-6)) for n, g in grads.items()}
+        lr = rate(training, i, 10)
+        for n, p in w.items():
+            g, own = grads[n], decay if training.decay_all or p.ndim > 1 else 0.0
+            with torch.no_grad():
+                if training.optimizer == "adamw":
+                    p -= lr * own * p
+                else:
+                    g = g + own * p
+                if training.optimizer in ("sgd", "nesterov"):
+                    v = g if state[n] is None else beta * state[n] + g
+                    state[n] = v
+                    p -= lr * (g + beta * v if training.optimizer == "nesterov" else v)
+                else:
+                    m, s = state[n] or (torch.zeros_like(p), torch.zeros_like(p))
+                    m, s = (
+                        beta * m + (1 - beta) * g,
+                        training.beta2 * s + (1 - training.beta2) * g * g,
+                    )
+                    state[n] = (m, s)
+                    up, down = m / (1 - beta ** (i + 1)), s / (1 - training.beta2 ** (i + 1))
+                    p -= lr * up / (down.sqrt() + 1e-8)
+    close(weights(tmp_path), {n: p.detach().numpy() for n, p in w.items()}, 2e-4)
+
+
+def test_a_softmax_inside_a_module_trains_the_same(tmp_path: Path) -> None:
+    inside = SPEC.replace(" -> softmax", "\n end").replace(
+        "net tiny", "module end { input x\n softmax }\nnet tiny"
+    )
+    plain, wrapped = net_of(SPEC), net_of(inside)
+    assert (scores(plain).probabilities, scores(wrapped).probabilities) == (False, True)
+    assert [f.op.keyword for f in scores(plain).net.layers][-1] == "global_avgpool"
+    start = fresh(plain.tensors, 5)
+    for name, net in (("a", plain), ("b", wrapped)):
+        (tmp_path / name).mkdir()
+        trained(net, tmp_path / name, weights=start)
+    close(weights(tmp_path / "a"), weights(tmp_path / "b"), 1e-4)
+
+
+@pytest.mark.parametrize("end", ["", " -> log_softmax"])
+def test_other_ends(end: str, tmp_path: Path) -> None:
+    trained(
+        net_of(SPEC.replace(" -> softmax", end)), tmp_path, weights=fresh(net_of(SPEC).tensors, 5)
+    )
+    (tmp_path / "b").mkdir()
+    trained(net_of(SPEC), tmp_path / "b", weights=fresh(net_of(SPEC).tensors, 5))
+    close(weights(tmp_path), weights(tmp_path / "b"), 1e-4)
+
+
+def test_dropout_batchnorm_and_pictures_run(tmp_path: Path) -> None:
+    from PIL import Image
+
+    x, y = pictures(20)
+    for i, (picture, label) in enumerate(zip(x, y, strict=True)):
+        folder = tmp_path / "data" / ("dark", "light")[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folder / f"{i}.png")
+    layers = LAYERS.replace("-> relu", "-> batchnorm -> relu -> dropout")
+    net = tiny("learning_rate: 0.1  batch_size: 6  epochs: 2  mirror: true  shift: 1", layers)
+    outs = []
+    for workers in (0, 3):
+        folder = tmp_path / str(workers)
+        folder.mkdir()
+        trained(net, folder, data=tmp_path / "data", workers=workers)
+        outs.append(weights(folder))
+        assert (folder / "out" / "labels.txt").read_text() == "dark\nlight\n"
+    same(*outs)
+
+
+def test_seeds(tmp_path: Path) -> None:
+    found = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        (tmp_path / name).mkdir()
+        trained(tiny(), tmp_path / name, seed=seed)
+        found.append(weights(tmp_path / name))
+    same(found[0], found[1])
+    assert any((found[0][n] != found[2][n]).any() for n in found[0])
+
+
+def test_bfloat16(tmp_path: Path) -> None:
+    start = fresh(tiny().tensors, 5)
+    trained(tiny(), tmp_path, weights=start)
+    (tmp_path / "b").mkdir()
+    trained(tiny(), tmp_path / "b", weights=start, precision="bfloat16")
+    close(weights(tmp_path), weights(tmp_path / "b"), 0.1)
+    assert any((weights(tmp_path)[n] != weights(tmp_path / "b")[n]).any() for n in start)
+
+
+# --- what is kept --------------------------------------------------------------------------------
+
+
+def test_metrics_and_curve(tmp_path: Path) -> None:
+    trained(tiny(), tmp_path, every=10)
+    held = rows(tmp_path, "held-out")
+    assert [r["iteration"] for r in held] == [10, 20, 24]
+    own = rows(tmp_path, "train")
+    assert [r["iteration"] for r in own] == list(range(1, 25))
+    assert own[0].keys() == {
+        *("kind", "iteration", "epoch", "learning_rate", "loss", "accuracy", "images_per_second"),
+    }
+    assert [r["learning_rate"] for r in own] == pytest.approx(
+        [0.5 * (1 - i / 24) for i in range(24)]
+    )
+    assert own[0]["epoch"] == pytest.approx(8 / 36, abs=1e-4)
+    best = max(held, key=lambda r: (r["accuracy"], -r["loss"]))
+    net = tiny()
+    model: Any = netspec.build(net, "numpy", tmp_path / "out" / "best.safetensors")
+    assert model is not None
+    assert (tmp_path / "out" / "curve.svg").read_text() == curve("tiny", rows(tmp_path), 24)
+    assert best["loss"] == min(r["loss"] for r in held if r["accuracy"] == best["accuracy"])
+
+
+def test_the_curve_shows_every_row() -> None:
+    made = [
+        {"kind": "train", "iteration": i, "loss": 100.0 / i, "accuracy": i / 100}
+        for i in range(1, 101)
+    ] + [{"kind": "held-out", "iteration": 50, "loss": 3.0, "accuracy": 0.4}]
+    tree = ElementTree.fromstring(curve("a <net> & more", made, 100))
+    space = "{http://www.w3.org/2000/svg}"
+    lines = tree.findall(f"{space}polyline")
+    assert len(lines) == 2
+    points = [p.split(",") for p in lines[0].attrib["points"].split()]
+    assert len(points) == 100
+    heights = [float(y) for _, y in points]
+    assert heights == sorted(heights)  # the loss falls, so y, which counts downwards, rises
+    assert len(tree.findall(f"{space}circle")) == 2
+    assert tree.findall(f"{space}text")[0].text == "a <net> & more"
+    assert ElementTree.fromstring(curve("empty", [], 100)) is not None
+    one = ElementTree.fromstring(curve("one", made[:1] * 5000, 10**6))
+    assert len(one.findall(f"{space}polyline")[0].attrib["points"].split()) <= 600
+
+
+def test_going_on_after_a_kill_changes_nothing(tmp_path: Path) -> None:
+    """A real SIGKILL, at whatever place it hits; the rest of the run is the same to the bit."""
+    fields = "learning_rate: 0.02  schedule: cosine  batch_size: 8  iterations: 400"
+    layers = LAYERS.replace("-> relu", "-> batchnorm -> relu -> dropout { ratio: 20% }")
+    spec = tmp_path / "tiny.net"
+    spec.write_text(f"net tiny {{ {layers}\n train {{ {fields} }} }}")
+    saved(tmp_path / "data.npz")
+    for name in ("killed", "whole"):
+        (tmp_path / name).mkdir()
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            "netspec",
+            "train",
+            str(spec),
+            "--data",
+            str(tmp_path / "data.npz"),
+        ),
+        *("--every", "40", "--out", str(tmp_path / "killed" / "out"), "--quiet"),
+    ]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment)
+    metrics = tmp_path / "killed" / "out" / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not (metrics.exists() and metrics.read_text().count("held-out") >= 2):
+        assert process.poll() is None, "it ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    kept = torch.load(tmp_path / "killed" / "out" / "checkpoint.pt", weights_only=True)
+    assert 0 < kept["state"]["iteration"] < 400
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    command[command.index("--out") + 1] = str(tmp_path / "whole" / "out")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for name in ("last.safetensors", "best.safetensors"):
+        a, b = (tmp_path / run / "out" / name for run in ("killed", "whole"))
+        assert a.read_bytes() == b.read_bytes()
+    found = []
+    for run in ("killed", "whole"):
+        lines = rows(tmp_path / run)
+        for line in lines:
+            line.pop("images_per_second", None)
+        found.append(lines)
+    assert found[0] == found[1]
+
+
+def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
+    first = trained(tiny(), tmp_path)
+    before = (tmp_path / "out" / "metrics.jsonl").read_bytes()
+    again = trained(tiny(), tmp_path)
+    assert (again.accuracy, again.best_iteration) == (first.accuracy, first.best_iteration)
+    assert (tmp_path / "out" / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    trained(tiny(), tmp_path)
+    with pytest.raises(SpecError, match="another run") as error:
+        trained(tiny(FIELDS.replace("0.5", "0.25")), tmp_path, seed=3)
+    (diagnostic,) = error.value.diagnostics
+    assert diagnostic.code == "bad-checkpoint"
+    assert diagnostic.notes == ("learning_rate was 0.5, and is 0.25", "seed was 0, and is 3")
+    saved(tmp_path / "data.npz", 48)
+    with pytest.raises(SpecError, match="another run"):
+        trained(tiny(), tmp_path)
+    trained(tiny(), tmp_path, restart=True)
+    (tmp_path / "out" / "checkpoint.pt").write_bytes(b"nonsense")
+    with pytest.raises(SpecError, match="no sound checkpoint"):
+        trained(tiny(), tmp_path)
+
+
+# --- divided work --------------------------------------------------------------------------------
+
+
+def test_a_batch_in_parts(tmp_path: Path) -> None:
+    """Caffe's iter_size: gradients of several parts make one step."""
+    start = fresh(tiny().tensors, 5)
+    for parts in (1, 4):
+        (tmp_path / str(parts)).mkdir()
+        trained(tiny(), tmp_path / str(parts), weights=start, accumulate=parts)
+    close(weights(tmp_path / "1"), weights(tmp_path / "4"))
+    for a, b in zip(rows(tmp_path / "1"), rows(tmp_path / "4"), strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-4)
+    with pytest.raises(SpecError, match="can't be divided evenly into 3"):
+        trained(tiny(), tmp_path, accumulate=3)
+
+
+def test_two_processes_are_one_with_the_doubled_batch(tmp_path: Path) -> None:
+    """torchrun with gloo: each process takes 4 of the 8 samples of a batch."""
+    spec = tmp_path / "tiny.net"
+    spec.write_text(SPEC)
+    saved(tmp_path / "data.npz")
+    arguments = ["train", str(spec), "--data", str(tmp_path / "data.npz"), "--device", "cpu"]
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
+            *("--master-port", str(20_000 + os.getpid() % 20_000), "-m", "netspec"),
+            *(*arguments, "--out", str(tmp_path / "out")),
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("24 iterations in") == 1  # one of them speaks
+    (tmp_path / "one").mkdir()
+    trained(tiny(), tmp_path / "one", data=tmp_path / "data.npz")
+    close(weights(tmp_path), weights(tmp_path / "one"), 1e-4)
+    for a, b in zip(rows(tmp_path), rows(tmp_path / "one"), strict=True):
+        assert (a["iteration"], a["kind"]) == (b["iteration"], b["kind"])
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-3)
+        assert a["accuracy"] == pytest.approx(b["accuracy"])
+
+
+# --- faults and settings -------------------------------------------------------------------------
+
+
+def test_what_diverges_ends(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="diverged") as error:
+        trained(tiny("learning_rate: 1e30  batch_size: 8  iterations: 50"), tmp_path)
+    assert error.value.diagnostics[0].code == "diverged"
+
+
+def test_nets_that_tell_no_classes_apart(tmp_path: Path) -> None:
+    def refused(text: str, match: str) -> None:
+        with pytest.raises(SpecError, match=match):
+            train(
+                net_of(text),
+                Training(0.1, 2, 1),
+                Options(saved(tmp_path / "d.npz"), tmp_path / "o"),
+            )
+
+    refused("net n { input data: 1x6x6\n relu }", "no weights")
+    refused("net n { input a: 1x6x6\n input b: 1x6x6\n add(a, b) -> scale }", "2 inputs")
+    refused("net n { input a: 1x6x6\n b: scale\n output a, b }", "2 outputs")
+    refused("net n { input a: 1x6x6\n scale }", "not one score a class")
+
+
+def test_devices(tmp_path: Path) -> None:
+    for name in ("gpu", "cuda:99", "meta"):
+        with pytest.raises(SpecError, match="there is no device") as error:
+            trained(tiny(), tmp_path, device=name)
+        assert error.value.diagnostics[0].code == "bad-device"
+
+
+def test_fields_from_outside() -> None:
+    net = tiny()
+    base = protocol(net)
+    assert overridden(net, []) == base
+    found = overridden(net, [("batch_size", "4 * 4"), ("epochs", "3"), ("momentum", "50%")])
+    assert found == replace(base, batch_size=16, iterations=None, epochs=3.0, momentum=0.5)
+    # A new schedule takes the fields of the old one away.
+    powered = net_of(SPEC.replace("poly", "poly  power: 2  final_rate: 0.1"))
+    assert overridden(powered, [("schedule", "step"), ("steps", "[5, 9]")]) == replace(
+        base, schedule="step", steps=(5, 9)
+    )
+    assert overridden(powered, [("schedule", "cosine")]).final_rate == 0.1
+    bare = net_of(f"net n {{ {LAYERS} }}")
+    fields = [("learning_rate", "0.1"), ("batch_size", "2"), ("iterations", "3")]
+    assert overridden(bare, fields) == Training(0.1, 2, 3)
+
+    def refused(of: Net, settings: list[tuple[str, str]], *codes: str) -> None:
+        with pytest.raises(SpecError) as error:
+            overridden(of, settings)
+        assert [d.code for d in error.value.diagnostics] == list(codes)
+
+    refused(bare, [], "missing-field")
+    refused(bare, fields[:1], "missing-field")
+    refused(net, [("batchsize", "3")], "unknown-field")
+    refused(net, [("batch_size", "0")], "out-of-range")
+    refused(net, [("batch_size", "} }")], "wrong-type")
+    refused(net, [("schedule", "polly")], "unknown-value")
+    refused(net, [("steps", "3")], "conflicting-fields")
+
+
+def test_decay_of_all_or_of_filters_only() -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
+    every = optimizer(model, Training(0.1, 1, 1, weight_decay=0.3))
+    assert [g["weight_decay"] for g in every.param_groups] == [0.3]
+    filters = optimizer(model, Training(0.1, 1, 1, weight_decay=0.3, decay_all=False))
+    assert [(g["weight_decay"], len(g["params"])) for g in filters.param_groups] == [
+        (0.3, 1),
+        (0, 3),
+    ]
+
+
+def test_the_bar() -> None:
+    progress = Progress(200, 50, 8, quiet=True)
+    progress.start -= 15
+    line = progress.line(100, 1.5, 0.25, progress.start + 15)
+    assert line.startswith(
+        "100/200 [##########----------] loss 1.5000  accuracy 25.0%  27 images/s"
+    )
+    assert line.endswith("0:30 left")
+    assert [duration(s) for s in (0, 61.4, 3600, 90_061)] == ["0:00", "1:01", "1:00:00", "25:01:01"]
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+def test_fine_tuning_by_command(tmp_path: Path) -> None:
+    spec = tmp_path / "tiny.net"
+    spec.write_text(SPEC)
+    saved(tmp_path / "data.npz")
+    other = net_of(SPEC.replace("filters: 2", "filters: 7"))
+    start = fresh(other.tensors, 4)
+    torch.save({n: torch.from_numpy(a) for n, a in start.items()}, tmp_path / "w.pt")
+
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        command = [
+            sys.executable,
+            "-m",
+            "netspec",
+            "train",
+            str(spec),
+            "--out",
+            str(tmp_path / "out"),
+        ]
+        command += ["--data", str(tmp_path / "data.npz"), "--train", "learning_rate=1e-9"]
+        return subprocess.run([*command, *more], capture_output=True, text=True, check=False)
+
+    done = run("--weights", str(tmp_path / "w.pt"), "--partial", "last")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("fresh: last.weight\nfresh: last.bias\n24 iterations in ")
+    assert "held-out loss" in done.stderr
+    found = weights(tmp_path)
+    np.testing.assert_allclose(found["c.weight"], start["c.weight"], atol=1e-6)
+    assert found["last.weight"].shape == (2, 4, 1, 1)
+    done = run("--weights", str(tmp_path / "w.pt"), "--restart")
+    assert done.returncode == 1
+    assert "weights-mismatch" in done.stderr

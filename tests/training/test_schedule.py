@@ -1,0 +1,117 @@
+"""Learning rates against Caffe's formulas and PyTorch's schedulers; which samples come when."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netspec.ir import Training
+from netspec.training.order import Draw, Order, generator
+from netspec.training.schedule import iterations, rate
+
+BASE = Training(learning_rate=0.04, batch_size=8, iterations=100)
+
+
+def rates(training: Training, total: int = 100) -> list[float]:
+    return [rate(training, i, total) for i in range(total)]
+
+
+def test_the_paper() -> None:
+    """base_lr 0.04, poly, power 1, 170,000 iterations: "linearly decrease LR" (solver.prototxt)."""
+    paper = Training(learning_rate=0.04, batch_size=512, iterations=170_000, schedule="poly")
+    assert rate(paper, 0, 170_000) == 0.04
+    assert rate(paper, 85_000, 170_000) == pytest.approx(0.02)
+    assert rate(paper, 169_999, 170_000) == pytest.approx(0.04 / 170_000)
+
+
+@pytest.mark.parametrize(
+    ("training", "caffe"),
+    [
+        (BASE, lambda i: 0.04),
+        (replace(BASE, schedule="poly", power=0.5), lambda i: 0.04 * (1 - i / 100) ** 0.5),
+        (replace(BASE, schedule="step", steps=(30,), gamma=0.1), lambda i: 0.04 * 0.1 ** (i // 30)),
+        (
+            replace(BASE, schedule="step", steps=(30, 35, 80), gamma=0.5),
+            lambda i: 0.04 * 0.5 ** ((i >= 30) + (i >= 35) + (i >= 80)),
+        ),
+    ],
+)
+def test_caffe(training: Training, caffe: Any) -> None:
+    assert rates(training) == pytest.approx([caffe(i) for i in range(100)])
+
+
+@pytest.mark.parametrize(
+    ("training", "scheduler"),
+    [
+        (
+            replace(BASE, schedule="poly", power=2.0),
+            lambda o: torch.optim.lr_scheduler.PolynomialLR(o, 100, 2.0),
+        ),
+        (
+            replace(BASE, schedule="cosine", final_rate=0.001),
+            lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 100, 0.001),
+        ),
+        (
+            replace(BASE, schedule="step", steps=(20, 50), gamma=0.3),
+            lambda o: torch.optim.lr_scheduler.MultiStepLR(o, [20, 50], 0.3),
+        ),
+    ],
+)
+def test_pytorch(training: Training, scheduler: Any) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 0.04)
+    schedule, wanted = scheduler(optimizer), []
+    for _ in range(100):
+        wanted.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    assert rates(training) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "poly", "cosine"])
+def test_warm_up(schedule: Any) -> None:
+    warm = rates(replace(BASE, schedule=schedule, warmup=10))
+    assert warm[:10] == pytest.approx([0.004 * (i + 1) for i in range(10)])
+    # What follows is the schedule over the 90 iterations that are left.
+    assert warm[10:] == rates(replace(BASE, schedule=schedule), 90)
+
+
+def test_iterations() -> None:
+    assert iterations(BASE, 12345) == 100
+    epochs = Training(learning_rate=1, batch_size=8, epochs=3)
+    assert iterations(epochs, 16) == 6
+    assert iterations(epochs, 17) == 7
+    assert iterations(replace(epochs, epochs=0.01), 17) == 1
+
+
+@given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 5))
+def test_every_sample_once_an_epoch(samples: int, batch: int, seed: int) -> None:
+    order = Order(samples, batch, seed)
+    count = -(-3 * samples // batch)
+    drawn = [d for i in range(count) for d in order.draws(i)]
+    assert len(drawn) == count * batch
+    for epoch in range(3):
+        part = drawn[epoch * samples : (epoch + 1) * samples]
+        assert {d.epoch for d in part} == {epoch}
+        assert sorted(d.sample for d in part) == list(range(samples))
+    # Any iteration can be asked for at any time.
+    assert Order(samples, batch, seed).draws(count - 1) == drawn[-batch:]
+
+
+def test_order_changes_with_epoch_and_seed() -> None:
+    epochs = {
+        tuple(d.sample for d in Order(20, 20, seed).draws(i)) for seed in (0, 1) for i in (0, 1)
+    }
+    assert len(epochs) == 4
+
+
+def test_random_numbers_of_a_sample() -> None:
+    numbers = {generator(s, Draw(e, i)).random() for s in (0, 1) for e in (0, 1) for i in (0, 1)}
+    assert len(numbers) == 8
+    assert generator(3, Draw(1, 2)).random() == generator(3, Draw(1, 2)).random()
+    assert isinstance(generator(0, Draw(0, 0)), np.random.Generator)
