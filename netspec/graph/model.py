@@ -1,7 +1,7 @@
 """What a picture shows: the boxes of each block, and the wires between them.
 
 A block has one sheet, however many instances use it. A box is a stack of layers, the use of a
-module, or an input or output of the net. Layers of a chain that keep the shape of the one before
+module, or an input or output of the net. A layer and what only scales or bends its values
 (`conv -> batchnorm -> relu`) are one stack.
 """
 
@@ -14,7 +14,14 @@ from functools import cached_property
 from typing import Literal
 
 from netspec.ir import Block, Instance, Layer, Net, Node, Value
+from netspec.manual.ops import family
 from netspec.ops import IndexShape
+
+
+FOLLOWERS = ("activation", "normalization", "regularization")
+"""Families of ops that stand below another in a stack."""
+TALLEST = 6
+"""Most layers of a stack."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +126,8 @@ def sheet_of(net: Net) -> Sheet:
 def whole(net: Net) -> Sheet:
     """The net as a single box between its inputs and outputs."""
     body = net.body
+    if not body.nodes:
+        return sheet_of(net)
     use = Instance(net.name, None, body, (), body.inputs, body.outputs, net.body.nodes[0].span)
     box = Box(net.name, use.inputs, use.outputs, instance=use, sheet=sheet_of(net))
     count = len(body.inputs)
@@ -186,6 +195,8 @@ class _Drafter:
 def _continues(last: Box, line: str | None, layer: Layer, uses: Mapping[Value, int]) -> bool:
     """Whether a layer is the next of a stack: alone in taking its value, whose shape it keeps."""
     if not last.layers or line != layer.line or len(layer.inputs) != 1:
+        return False
+    if len(last.layers) >= TALLEST or family(type(layer.op)) not in FOLLOWERS:
         return False
     (value,) = layer.inputs
     made = last.layers[-1].outputs[0]

@@ -32,16 +32,19 @@ def page(net: Net, source: Source, view: View) -> str:
     """The file, with modules open as in the view."""
     import jinja2
 
+    from markupsafe import Markup
+
     script = _file("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     template = jinja2.Template(_file("page.html"), autoescape=True, keep_trailing_newline=True)
-    return template.render(
+    written: str = template.render(
         title=net.name,
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
-        css=jinja2.utils.markupsafe.Markup(_file("page.css")),
-        script=jinja2.utils.markupsafe.Markup(script),
-        data=jinja2.utils.markupsafe.Markup(_json(data(net, source, view))),
+        css=Markup(_file("page.css")),
+        script=Markup(script),
+        data=Markup(_json(data(net, source, view))),
     )
+    return written
 
 
 @cache

@@ -130,8 +130,7 @@ class _Layout:
         plan, items = drawing.plan, drawing.items
         low = min((i.center - i.across / 2 for i in items), default=0.0)
         high = max((i.center + i.across / 2 for i in items), default=0.0)
-        before = after = along = BORDER
-        along_after: float = BORDER
+        before, after, along, along_after = map(float, (BORDER,) * 4)
         if frame is not None:
             before, after = (PAD, PAD) if self.down else (TITLE, PAD)
             along, along_after = (TITLE, PAD) if self.down else (PAD, PAD)
@@ -308,7 +307,10 @@ class _Painter:
         return Scene(
             round(max(width, reach + BORDER), 1),
             round(height, 1),
-            *map(tuple, (self.frames, self.boxes, self.curves, self.labels)),
+            tuple(self.frames),
+            tuple(self.boxes),
+            tuple(self.curves),
+            tuple(self.labels),
         )
 
     def _point(self, across: float, along: float) -> Point:
