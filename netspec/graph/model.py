@@ -17,7 +17,6 @@ from netspec.ir import Block, Instance, Layer, Net, Node, Value
 from netspec.manual.ops import family
 from netspec.ops import IndexShape
 
-
 FOLLOWERS = ("activation", "normalization", "regularization")
 """Families of ops that stand below another in a stack."""
 TALLEST = 6

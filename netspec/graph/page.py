@@ -31,7 +31,6 @@ MOST_OPEN = 3000
 def page(net: Net, source: Source, view: View) -> str:
     """The file, with modules open as in the view."""
     import jinja2
-
     from markupsafe import Markup
 
     script = _file("page.js")

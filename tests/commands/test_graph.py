@@ -57,5 +57,7 @@ def test_pictures_need_neither_frameworks_nor_templates(tmp_path: Path) -> None:
         f"assert main(['graph', 'squeezenet1_1', '-o', {str(tmp_path / 'a.svg')!r}]) == 0\n"
         "print([m for m in ('torch', 'numpy', 'jinja2') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stdout == "[]\n"

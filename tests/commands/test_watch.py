@@ -211,7 +211,9 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("out", [io.StringIO(), Terminal()], ids=["pipe", "terminal"])
-def test_blocks_and_the_screen(out: io.StringIO, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_and_the_screen(
+    out: io.StringIO, spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     turns = iter(range(8))
 

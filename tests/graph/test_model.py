@@ -135,7 +135,9 @@ def test_links_are_the_wires_with_ports() -> None:
 
 
 def test_a_value_used_by_many_is_one_line() -> None:
-    lines = "\n".join(f"l{i}: relu(data)" if not i else f"l{i}: add(l{i - 1}, data)" for i in range(9))
+    lines = "\n".join(
+        f"l{i}: relu(data)" if not i else f"l{i}: add(l{i - 1}, data)" for i in range(9)
+    )
     plan = arrange(sheet_of(net_of(body(lines))))
     bends = sum(map(len, plan.rows)) - plan.first_bend
     assert bends == 8  # one in each row that the input passes, not one for each of its uses

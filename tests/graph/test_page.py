@@ -21,7 +21,9 @@ from netspec.ir import Net
 from ..helpers import net_of
 from .nets import BRANCHES, EVIL, branches, drawn
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)">')
 HELPERS = """
@@ -143,7 +145,9 @@ def test_fold_hover_choose_zoom(tmp_path: Path) -> None:
     assert found["rows"] == layers + 8  # the modules have rows of their own
     assert found["chosen"] == ["  squeeze:   conv { filters: s1x1  kernel: 1x1 } -> relu"]
     assert found["row"][0:2] == ["squeeze", "conv 1x1"]
-    assert "fire2.squeeze: conv 1x1\n96x54x54 → 16x54x54\n1,552 parameters, 4.5 M MACs" in found["tip"]
+    assert (
+        "fire2.squeeze: conv 1x1\n96x54x54 → 16x54x54\n1,552 parameters, 4.5 M MACs" in found["tip"]
+    )
     assert "filters: 16" in found["tip"]
     assert found["folded"] == [layers + 8 - 7, 7, True]
     assert found["opened"] == [layers + 8, 8, False]
@@ -152,8 +156,12 @@ def test_fold_hover_choose_zoom(tmp_path: Path) -> None:
     assert found["line"][0].startswith("  conv10:")
     assert found["none"] == [layers + 8 - 56, 0]
     assert found["all"] == [layers + 8, 8]
-    numbers = [list(map(float, re.findall(r"-?[\d.]+", text))) for text in (*found["pan"], found["zoom"])]
-    assert [b - a for a, b in zip(numbers[0], numbers[1], strict=True)] == pytest.approx([60, 40, 0])
+    numbers = [
+        list(map(float, re.findall(r"-?[\d.]+", text))) for text in (*found["pan"], found["zoom"])
+    ]
+    assert [b - a for a, b in zip(numbers[0], numbers[1], strict=True)] == pytest.approx(
+        [60, 40, 0]
+    )
     assert numbers[2][2] > numbers[1][2]
     assert found["total"] == ["total", "", "", "1,248,424", "818.9 M"]
     assert found["outside"] == 0
@@ -181,7 +189,10 @@ def test_texts_of_the_spec_are_no_markup(tmp_path: Path) -> None:
     """
     found = tried(drawn(net_of(EVIL), "html", EVIL, depth=1), script, tmp_path)
     assert found == {
-        **{"evil": None, "images": 0, "scripts": 3, "handlers": 0},
+        "evil": None,
+        "images": 0,
+        "scripts": 3,
+        "handlers": 0,
         "text": found["text"],
     }
     assert found["text"].startswith(EVIL.rstrip("\n"))
