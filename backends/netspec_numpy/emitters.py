@@ -332,7 +332,7 @@ def normalize(op: Normalize, layer: Layer, s: Scope, inputs: list[Source], _: bo
     keywords: Keywords = {"everywhere": "True"} if every else {}
     if op.eps != 1e-10:
         keywords["eps"] = repr(float(op.eps))
-    return call(s.kernel("normalize"), inputs[0], **keywords)
+    return call(s.kernel("unit_length"), inputs[0], **keywords)
 
 
 @emits(Shift, wraps=True)

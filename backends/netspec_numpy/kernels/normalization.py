@@ -52,7 +52,7 @@ def shift_channels(x: Array, bias: Array) -> Array:
     return result
 
 
-def normalize(x: Array, everywhere: bool = False, eps: float = 1e-10) -> Array:
+def unit_length(x: Array, everywhere: bool = False, eps: float = 1e-10) -> Array:
     """Divide by the length of each place's vector of channels, or of all elements."""
     axes = tuple(range(1, x.ndim)) if everywhere else 1
     squares: Array = np.square(x).sum(axis=axes, keepdims=True, dtype=x.dtype)
