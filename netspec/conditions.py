@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from netspec.layout import constant as constant_source
 from netspec.symbolic import (
     Apply,
     Channels,
@@ -165,7 +166,7 @@ def _inner(condition: Condition, name: Callable[[Symbol], str]) -> str:
 def _source(term: Term, name: Callable[[Symbol], str]) -> str:
     match term:
         case Constant(constant):
-            return repr(constant)
+            return constant_source(constant)
         case Listed(items):
             inner = ", ".join(_source(item, name) for item in items)
             return f"({inner},)" if len(items) == 1 else f"({inner})"

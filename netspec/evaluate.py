@@ -263,6 +263,8 @@ class Evaluator:
             return Fault(None)  # it may be one of those whose making failed
         lines = [n for n in self.lines if not n.endswith("]")]
         names = [*self.scope.all(), *lines, *(MEASURES if self.measure else ())]
+        if name in ("True", "False", "None"):
+            names = [name.lower()]
         return fault(
             "unknown-name",
             f"no value, constant or parameter {name} is in sight here",

@@ -5,9 +5,11 @@ A `Text` stays as it is; a `Call` and an `Infix` break over lines where they don
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 WIDTH = 88
 """Longest line, the default of ruff and black."""
@@ -142,6 +144,20 @@ def _inside(args: Iterable[Source], indent: int, one_line: bool) -> list[str]:
     return lines
 
 
+def constant(value: Any) -> str:
+    """A constant as source, strings in the quotes that `ruff format` would take."""
+    if not isinstance(value, str):
+        return repr(value)
+    quote = "'" if value.count('"') > value.count("'") else '"'
+    return quote + "".join(_quoted(c, quote) for c in value) + quote
+
+
+def _quoted(character: str, quote: str) -> str:
+    if character in "'\"":
+        return f"\\{quote}" if character == quote else character
+    return repr(character)[1:-1]
+
+
 def docstring(text: str, indent: int) -> list[str]:
     """A docstring that holds the text, whatever that is made of.
 
@@ -157,7 +173,7 @@ def docstring(text: str, indent: int) -> list[str]:
         ) or [""]
     if lines[0].startswith('"'):
         lines[0] = f" {lines[0]}"
-    if lines[-1].endswith('"'):
+    if re.search(r'(?<!\\)(\\\\)*"\Z', lines[-1]):  # a quote with no backslash of its own
         lines[-1] = lines[-1][:-1] + '\\"'
     if len(lines) == 1 and len(margin + lines[0]) + 6 <= WIDTH:
         return [f'{margin}"""{lines[0]}"""']

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 _AMBIGUOUS = {"l", "O", "I"}
 _BUILTINS = frozenset(dir(builtins))
 # What emitted files import or define beside their classes.
-_IMPORTED = {"Any", "Array", "Callable", "FILLS", "Path", "SHAPES", "Tensor", "Weights"}
+_IMPORTED = {"Any", "Array", "Callable", "FILLS", "Path", "SHAPES", "Self", "Tensor", "Weights"}
 
 
 class Names:

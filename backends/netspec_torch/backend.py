@@ -65,10 +65,11 @@ class _File:
         wanted = {
             i.block.module: class_name(i.block.module, i.block.doc) for i in instances(net.body)
         }
-        self.net_name = Names((*_GLOBALS, *sources())).numbered(class_name(net.name, net.doc))
-        taken = (*_GLOBALS, *sources(), *wanted.values(), self.net_name)
-        self.units = Units(net.body, wanted, taken)
-        self.taken = taken
+        reserved = (*_GLOBALS, *sources())
+        self.net_name = Names(reserved).numbered(class_name(net.name, net.doc))
+        reserved = (*reserved, self.net_name)
+        self.taken = (*reserved, *wanted.values())
+        self.units = Units(net.body, wanted, reserved)
 
     def source(self) -> str:
         body = self._net_body()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.ir import Block, Instance
-from netspec.layout import Call, Keyword, Source, Text, docstring
+from netspec.layout import WIDTH, Call, Keyword, Source, Text, constant, docstring
 from netspec.naming import Names
 from netspec.ops import REQUIRED
 from netspec.symbolic import Channels, Parameter, Symbol, expr_of, symbols
@@ -56,12 +56,15 @@ class _Draft:
 
 
 class Units:
-    """The classes of all modules that a net uses, inner ones first."""
+    """The classes of all modules that a net uses, inner ones first.
 
-    def __init__(self, net: Block, wanted: Mapping[str, str], taken: Sequence[str]) -> None:
-        self.taken = taken
+    `wanted` are their names by module, `reserved` the names that none of them may have.
+    """
+
+    def __init__(self, net: Block, wanted: Mapping[str, str], reserved: Sequence[str]) -> None:
+        self.taken = (*reserved, *wanted.values())
         self.wanted = wanted
-        self.names = Names(n for n in taken if n not in set(wanted.values()))
+        self.names = Names(reserved)
         self.instances: dict[str, dict[Block, Instance]] = {}
         for instance in instances(net):
             self.instances.setdefault(instance.block.module, {})[instance.block] = instance
@@ -136,7 +139,7 @@ class Units:
         defaults = _defaults(order, uses[0])
         signature = [
             f"{arguments[s]}: {next(iter(kinds[s]))}"
-            + (f" = {defaults[s]!r}" if s in defaults else "")
+            + (f" = {constant(defaults[s])}" if s in defaults else "")
             for s in order
         ]
         text = class_text(blocks[0], docstring(blocks[0].doc, 4), signature, body)
@@ -158,11 +161,11 @@ class Units:
                 continue
             argument = given[symbol.name]
             if not isinstance(argument.value, int | float) or isinstance(argument.value, bool):
-                source = repr(argument.value)
+                source = constant(argument.value)
             else:
                 expr = argument.expr or expr_of(argument.value)
                 source = writer.number(argument.value, expr)
-            if symbol not in unit.defaults or source != repr(unit.defaults[symbol]):
+            if symbol not in unit.defaults or source != constant(unit.defaults[symbol]):
                 args.append(Keyword(name, Text(source)))
         for symbol in unit.fixed:
             if isinstance(symbol, Channels):
@@ -217,26 +220,28 @@ def class_text(block: Block, doc: list[str], signature: Sequence[str], body: Cla
     if body.init:
         if lines:
             lines.append("")
-        lines += _def("__init__", ("self", *signature), "None")
+        lines += _def("__init__", ("self", *signature), 0)
         lines.append("        super().__init__()")
         lines += body.init
     if lines:
         lines.append("")
-    result = "Tensor"
-    if len(block.outputs) > 1:
-        result = f"tuple[{', '.join(['Tensor'] * len(block.outputs))}]"
-    lines += _def("forward", ("self", *(f"{n}: Tensor" for n in body.inputs)), result)
+    lines += _def("forward", ("self", *(f"{n}: Tensor" for n in body.inputs)), len(block.outputs))
     lines += body.forward
     if any('self._modules["training"]' in line for line in body.init):
         lines += ["", *_TRAIN]
     return "\n".join(lines)
 
 
-def _def(name: str, args: Sequence[str], result: str) -> list[str]:
-    """A method's first line, broken where it is too long."""
+def _def(name: str, args: Sequence[str], results: int) -> list[str]:
+    """A method's first line, broken where it is too long; `results` 0 gives None."""
+    tensors = ["Tensor"] * results
+    result = {0: "None", 1: "Tensor"}.get(results, f"tuple[{', '.join(tensors)}]")
     line = f"    def {name}({', '.join(args)}) -> {result}:"
-    if len(line) <= 88:
+    if len(line) <= WIDTH:
         return [line]
     together = "        " + ", ".join(args)
-    inner = [together] if len(together) <= 88 else [f"        {a}," for a in args]
-    return [f"    def {name}(", *inner, f"    ) -> {result}:"]
+    inner = [together] if len(together) <= WIDTH else [f"        {a}," for a in args]
+    last = [f"    ) -> {result}:"]
+    if len(last[0]) > WIDTH:
+        last = ["    ) -> tuple[", *(f"        {t}," for t in tensors), "    ]:"]
+    return [f"    def {name}(", *inner, *last]

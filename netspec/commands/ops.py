@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from netspec.commands.common import print_json
+from netspec.familiar import op_help
 from netspec.suggest import did_you_mean
 
 
@@ -19,7 +20,7 @@ def execute(args: argparse.Namespace) -> int:
     from netspec.ops import OPS
 
     if args.op is not None and args.op not in OPS:
-        near = did_you_mean(args.op, OPS) or ("`netspec ops` lists them",)
+        near = op_help(args.op) or did_you_mean(args.op, OPS) or ("`netspec ops` lists them",)
         print(f"there is no op {args.op}; {near[0]}", file=sys.stderr)
         return 2
     if args.format == "json":

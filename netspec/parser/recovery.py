@@ -8,11 +8,11 @@ from lark import Lark, Token
 from lark.exceptions import UnexpectedToken
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
+from netspec.parser.advice import advice
 from netspec.parser.builder import Builder
 from netspec.parser.tokens import CLOSERS, OPENERS, span_of
-from netspec.parser.words import KEYWORDS, STATEMENTS, WORDS, describe, expected
+from netspec.parser.words import STATEMENTS, describe, expected
 from netspec.source import Source, Span
-from netspec.suggest import did_you_mean
 from netspec.syntax import Comment, Definition, Import
 
 MAX_ERRORS = 20
@@ -71,7 +71,6 @@ class Run:
         span = span_of(self.source, token)
         wanted = expected(self._acceptable())
         others: tuple[Label, ...] = ()
-        help_: tuple[str, ...] = ()
         if token.type == "$END":
             found = "the end of the file"
             if "RBRACE" in self._acceptable():
@@ -85,18 +84,7 @@ class Run:
             closer = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}[opener.type]
             if self._misses(OPENERS[opener.type], closer, opener, token):
                 others = (Label(span_of(self.source, opener), f"this `{opener}` is still open"),)
-        previous = self.tokens[position - 1] if position else None
-        acceptable = self._acceptable()
-        if token.type == "ELSE" and "LET" in acceptable:
-            help_ = ("an `else` stands right behind the block of its `if`",)
-        elif {"NET", "MODULE"} <= acceptable and "NAME" not in acceptable:
-            help_ = did_you_mean(str(token), ("net", "module", "import"))
-        elif token.type in KEYWORDS and previous is not None and "NAME" in self._acceptable():
-            help_ = (f"`{token}` is a word of the language and can't be a name",)
-        elif token.type == "COLON" and previous is not None and str(previous) in WORDS:
-            help_ = (f"`{previous}` is a word of the language and can't be a name",)
-        elif str(token) == "=" and "COLON" in self._acceptable():
-            help_ = ("a field is written `name: value`",)
+        help_ = advice(self.tokens, position, self._acceptable(), opener)
         self.diagnostics.add(
             Diagnostic(
                 "syntax",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import subprocess
@@ -19,7 +20,7 @@ from torch import nn
 
 import netspec
 from netspec.backend import emit, get, load_model
-from netspec.layout import docstring
+from netspec.layout import constant, docstring
 from netspec.naming import class_name
 from netspec.verify import compare
 from netspec.weights import fresh, write
@@ -71,6 +72,37 @@ def test_files_are_tidy(spec: str, backend: str) -> None:
     if backend == "numpy":
         imports = set(re.findall(r"^(?:import|from) ([\w.]+)", source, re.MULTILINE))
         assert {name.split(".")[0] for name in imports} <= {*sys.stdlib_module_names, "numpy"}
+
+
+@given(st.text("\"\\\\a \n'", max_size=12) | st.text(max_size=40))
+def test_docstrings_hold_any_text(text: str) -> None:
+    (function,) = ast.parse("\n".join(["def f():", *docstring(text, 4), "    x = 1"])).body
+    assert isinstance(function, ast.FunctionDef)
+    assert len(function.body) == 2
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    assert (ast.get_docstring(function) or "").split() == printable.split()
+
+
+@given(st.text("\"'\\\\a\n", max_size=12) | st.text(max_size=40))
+def test_constants_read_back(text: str) -> None:
+    assert ast.literal_eval(constant(text)) == text
+
+
+def test_long_signatures_and_strings_are_tidy() -> None:
+    outputs = ", ".join(f"o{i}" for i in range(12))
+    net = net_of(
+        """module choose(mode, quote = "it's") { input x
+        if mode == "say \\"wide\\"" { conv { filters: 4 kernel: 3 } -> relu }
+        else { conv { filters: 4 kernel: 1 } } }
+        net many { input data: 3x8x8 a: choose { mode: "x" } b: choose { mode: "say \\"wide\\"" }
+        """
+        + "\n".join(f"o{i}: relu6(b)" for i in range(12))
+        + f"\noutput {outputs} }}"
+    )
+    source = emit(net, get("torch"))
+    form = ruff("format", "--diff", source=source)
+    assert form.returncode == 0, form.stdout
+    assert """mode == 'say "wide"'""" in source
 
 
 def test_docstrings_are_filled_anew_where_a_line_is_too_wide() -> None:
@@ -323,3 +355,33 @@ def test_both_backends_prepare_pictures_alike(spec: str) -> None:
     a, b = torch_model.preprocess(picture).numpy(), numpy_model.preprocess(picture)
     assert a.shape == b.shape
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3 * np.abs(a).max())
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(
+    ("module", "net"),
+    [
+        ("fire", "fire"),
+        ("a_b", "aB"),
+        ("channel_scale", "n"),
+        ("self", "n"),
+        ("a_b", "ChannelScale"),
+    ],
+)
+def test_no_two_classes_of_a_file_share_a_name(
+    module: str, net: str, backend: str, tmp_path: Path
+) -> None:
+    source = emit(
+        net_of(
+            f"module {module}(k) {{ input x  training: conv {{ filters: k kernel: 1 }} -> scale }} "
+            f"net {net} {{ input data: 3x4x4  a: {module} {{ k: 2 }}  scale }}"
+        ),
+        get(backend),
+    )
+    names = re.findall(r"^(?:class|def) (\w+)", source, re.MULTILINE)
+    assert len(names) == len(set(names))
+    assert "Self" not in names
+    path = tmp_path / "emitted.py"
+    path.write_text(source, encoding="utf-8")
+    subprocess.run([sys.executable, str(path)], check=True)
+    assert not ruff("check", source=source).returncode
