@@ -22,6 +22,7 @@ COMMANDS = {
     "search": "find the best combination of parameter values",
     "annotate": "write shapes, parameters and MACs behind each line of a spec",
     "compile": "write the model as Python source",
+    "convert": "turn a prototxt of Caffe into a spec",
     "run": "classify pictures",
     "train": "train a net on pictures or arrays",
     "verify": "compare the backends on the same weights and inputs",

@@ -71,6 +71,11 @@ _UNUSED = {
     "unused-layer": _warning("no output depends on a layer"),
     "unused-input": _warning("no output depends on an input of the net"),
 }
+_CAFFE = {
+    "unsupported-layer": _error("a layer of a prototxt has no counterpart in the language"),
+    "ignored-field": _warning("a prototxt says something that has no effect"),
+    "shared-weights": _warning("layers of a prototxt share weights, which a spec can't say"),
+}
 _OPTIONS = {
     "bad-option": _error("an option of a command has a value that it does not take"),
 }
@@ -100,6 +105,7 @@ GROUPS: dict[str, dict[str, Code]] = {
     "shapes": _SHAPES,
     "promises": _PROMISES,
     "things worth a look": _UNUSED,
+    "files of Caffe": _CAFFE,
     "options of commands": _OPTIONS,
     "weight files and pictures": _FILES,
     "backends and results": _BACKENDS,

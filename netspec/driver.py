@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from netspec.elaborate import elaborate
 from netspec.evaluate import Evaluator, Fault, Scope
 from netspec.ir import Net
 from netspec.passes import PIPELINE
-from netspec.program import Program, load, read_source
+from netspec.program import Program, load, program_of, read_source
+from netspec.prototxt import may_be_prototxt
 from netspec.resolve import resolve
 from netspec.resources import folder
 from netspec.room import room_to_work
@@ -21,6 +24,8 @@ from netspec.source import Source, plain
 from netspec.suggest import did_you_mean
 from netspec.symbolic import Num
 from netspec.syntax import Let
+
+Origins = Callable[[Net], Mapping[str, Any]]
 
 
 def bundled() -> dict[str, Path]:
@@ -73,23 +78,23 @@ def check(
     parameters: Python numbers, bools, strings and lists, or text of the language as `Setting`.
     A file of modules only is fine unless `needs_net`; it gives None.
     """
-    program = prepare(source, base, diagnostics)
+    given = constants(settings, diagnostics)
+    with room_to_work():
+        program, given, origins = _program(source, base, given, diagnostics)
     if program is None:
         return None
     if program.net is None:
         if needs_net:
             diagnostics.add(Diagnostic("no-net", f"{source.name} has no net"))
         return None
-    return build(program, _constants(settings, diagnostics), diagnostics)
+    net = build(program, given, diagnostics)
+    return replace(net, origins=origins(net)) if net is not None and origins is not None else net
 
 
 def prepare(source: Source, base: Path | None, diagnostics: Diagnostics) -> Program | None:
     """A text and its imports, parsed, their names looked up; None where the text has errors."""
     with room_to_work():
-        program = load(source, base, diagnostics)
-        if program is not None:
-            resolve(program, diagnostics)
-        return program
+        return _program(source, base, {}, diagnostics)[0]
 
 
 def build(program: Program, constants: Mapping[str, Any], diagnostics: Diagnostics) -> Net | None:
@@ -106,19 +111,45 @@ def build(program: Program, constants: Mapping[str, Any], diagnostics: Diagnosti
         return net
 
 
+def _program(
+    source: Source, base: Path | None, given: dict[str, Any], diagnostics: Diagnostics
+) -> tuple[Program | None, dict[str, Any], Origins | None]:
+    """The program of a text, the constants that are left for its net's parameters, and origins.
+
+    Those say of a net from a prototxt where its tensors lie in a caffemodel.
+    """
+    origins: Origins | None = None
+    if may_be_prototxt(source):
+        # Specs of our own should not wait for this.
+        from netspec import caffe
+
+        reading, given = caffe.reading_of(given, diagnostics)
+        converted = caffe.read(source, reading, diagnostics)
+        if converted is None:
+            return None, given, None
+        program: Program | None = program_of(converted.file, base, diagnostics)
+        origins = partial(caffe.origins, converted)
+    else:
+        program = load(source, base, diagnostics)
+    if program is not None:
+        resolve(program, diagnostics)
+    return program, given, origins
+
+
 class Setting(str):
     """A value of `--set`, still as text of the language."""
 
 
-def _constants(settings: Mapping[str, Any], diagnostics: Diagnostics) -> dict[str, Any]:
-    constants = {}
+def constants(settings: Mapping[str, Any], diagnostics: Diagnostics) -> dict[str, Any]:
+    """Settings as constants of the language; what is none is reported and left out."""
+    found = {}
     for name, value in settings.items():
         constant = (
             parsed(name, value, diagnostics) if isinstance(value, Setting) else constant_of(value)
         )
         if constant is not None or value == "none" or value is None:
-            constants[name] = constant
-    return constants
+            found[name] = constant
+    return found
 
 
 def constant_of(value: Any) -> Any:

@@ -400,6 +400,8 @@ class Net:
     body: Block
     warnings: tuple[Any, ...] = field(default=(), compare=False)
     training: Training | None = None
+    origins: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """Of a net that was read from a prototxt: where each tensor lies in a caffemodel."""
 
     @property
     def doc(self) -> str:

@@ -63,7 +63,22 @@ class Keyword:
         return f"{self.name}={self.value.flat()}"
 
 
-Source = Text | Call | Infix | Keyword
+@dataclass(frozen=True)
+class Lambda:
+    """`lambda parameters: body`."""
+
+    parameters: tuple[str, ...]
+    body: Source
+
+    @property
+    def head(self) -> str:
+        return f"lambda {', '.join(self.parameters)}: "
+
+    def flat(self) -> str:
+        return self.head + self.body.flat()
+
+
+Source = Text | Call | Infix | Keyword | Lambda
 
 
 def call(head: str, *args: Source | str, **keywords: Source | str) -> Call:
@@ -98,6 +113,8 @@ def _layout(prefix: str, source: Source, suffix: str, indent: int) -> list[str]:
         return [flat]
     if isinstance(source, Keyword):
         return _layout(f"{prefix}{source.name}=", source.value, suffix, indent)
+    if isinstance(source, Lambda):
+        return _layout(prefix + source.head, source.body, suffix, indent)
     if isinstance(source, Call) and source.args:
         opening = f"{margin}{prefix}{source.head}{source.brackets[0]}"
         closing = f"{margin}{source.brackets[1]}{source.tail}{suffix}"

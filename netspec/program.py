@@ -11,7 +11,7 @@ from netspec.parser import parse
 from netspec.resources import folder
 from netspec.source import Source, Span, plain
 from netspec.suggest import did_you_mean
-from netspec.syntax import Definition, Import, Name, String
+from netspec.syntax import Definition, File, Import, Name, String
 
 MAX_BYTES = 2**25
 """Most bytes of a file that are read; a device has no end."""
@@ -108,6 +108,11 @@ def load(source: Source, base: Path | None, diagnostics: Diagnostics) -> Program
     return _Loader(diagnostics).program(source, base)
 
 
+def program_of(file: File, base: Path | None, diagnostics: Diagnostics) -> Program:
+    """A tree with the imports of its file."""
+    return _Loader(diagnostics).program_of(file, base)
+
+
 class _Loader:
     def __init__(self, diagnostics: Diagnostics) -> None:
         self.diagnostics = diagnostics
@@ -116,8 +121,9 @@ class _Loader:
 
     def program(self, source: Source, base: Path | None) -> Program | None:
         file = parse(source, self.diagnostics)
-        if file is None:
-            return None
+        return self.program_of(file, base) if file else None
+
+    def program_of(self, file: File, base: Path | None) -> Program:
         scope = Scope()
         modules: list[Module] = []
         nets: list[Module] = []
@@ -146,7 +152,7 @@ class _Loader:
                     help=("give each a file of its own, and share modules with `import`",),
                 )
             )
-        return Program(source, nets[0] if nets else None, tuple(modules))
+        return Program(file.source, nets[0] if nets else None, tuple(modules))
 
     def _import(self, item: Import, base: Path | None) -> tuple[Module, ...]:
         target = item.target
@@ -227,7 +233,7 @@ def read_text(path: Path, diagnostics: Diagnostics, at: Span | None = None) -> s
             message = f"{path} is too large for a spec"
             diagnostics.add(Diagnostic("unreadable-file", message, at))
             return None
-        return content.decode("utf-8")
+        return _decoded(content, path)
     except OSError as error:
         message = f"{path} can't be read: {error.strerror or error}"
         diagnostics.add(Diagnostic("unreadable-file", message, at))
@@ -235,3 +241,16 @@ def read_text(path: Path, diagnostics: Diagnostics, at: Span | None = None) -> s
     except ValueError:
         diagnostics.add(Diagnostic("unreadable-file", f"{path} is not UTF-8 text", at))
         return None
+
+
+def _decoded(content: bytes, path: Path) -> str:
+    """The text of a file. Raises ValueError.
+
+    Comments of old prototxt files are in whatever encoding their author had.
+    """
+    try:
+        return content.decode("utf-8")
+    except ValueError:
+        if path.suffix == ".prototxt" and b"\0" not in content:
+            return content.decode("latin-1")
+        raise

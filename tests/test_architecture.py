@@ -18,7 +18,10 @@ FORBIDDEN = {
     "netspec/codes.py": ".*",
     "netspec/diagnostics.py": r"(?!source|codes).*",
     "netspec/syntax.py": r"(?!source).*",
-    "netspec/parser/": r"(?!parser|source|diagnostics|syntax|resources|suggest).*",
+    "netspec/parser/": r"(?!parser|source|diagnostics|syntax|textformat|resources|suggest).*",
+    "netspec/textformat.py": r"(?!source).*",
+    "netspec/unparse.py": r"(?!syntax).*",
+    "netspec/caffe/": r"(driver|cli|commands|api|backend|weights).*",
     "netspec/formatting/": r"(?!formatting|parser|source|diagnostics|syntax|room).*",
     "netspec/ops/": r"(?!ops|symbolic).*",
     "netspec/ir.py": r"(?!conditions|ops|source|symbolic).*",
@@ -36,7 +39,7 @@ FORBIDDEN = {
     "netspec/sweep.py": r"(cli|commands|api|backend|weights|report).*",
     "netspec/driver.py": r"(cli|commands|api|backend|weights|manual).*",
     "netspec/manual/": r"(cli|commands|api|backend|weights|verify|classify).*",
-    "backends/": r"(?!conditions|ir|ops|backend|naming|layout|outline|picture|symbolic).*",
+    "backends/": r"(?!conditions|ir|ops|passes|backend|naming|layout|outline|picture|symbolic).*",
 }
 FRAMEWORKS = {"torch", "numpy", "PIL", "jinja2", "safetensors"}
 # The rooms that are entered only by what needs them.

@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
 
-from netspec.ir import Block, Instance, Layer, Net, Node
-from netspec.layout import Call, Source, Text, docstring, statement
+from netspec.ir import Layer, Net, Value
+from netspec.layout import Call, Lambda, Source, Text, call, docstring, statement
 from netspec.naming import Names, class_name
-from netspec.ops import Op, Shape
-from netspec.outline import FLOW, outline, shape_comment
+from netspec.ops import Crop, MaxUnpool, Op, Upsample, text
+from netspec.passes.arena import place
+from netspec.passes.stages import Stage, staged
 from netspec.picture import picture
-from netspec_numpy.emitters import EMITTERS, WRAPS
+from netspec_numpy.emitters import EMITTERS
 from netspec_numpy.library import kernel_names, reads, with_helpers
+from netspec_numpy.planners import PLANNERS, fold
 
+_FROM = {
+    "collections.abc": ("Callable", "Iterator", "Sequence"),
+    "concurrent.futures": ("Executor", "ThreadPoolExecutor"),
+    "contextlib": ("contextmanager",),
+    "functools": ("partial",),
+    "itertools": ("pairwise",),
+    "math": ("prod",),
+    "pathlib": ("Path",),
+    "typing": ("Any",),
+}
+_MODULES = ("ctypes", "json", "math", "os", "struct", "sys", "threading", "time")
 _GLOBALS = (
-    "np",
-    "Any",
-    "Array",
-    "Weights",
-    "SHAPES",
-    "FILLS",
-    "Path",
-    "Callable",
-    "self",
-    "w",
-    "name",
+    *("np", "as_strided", "Array", "At", "Weights", "SHAPES", "FILLS", "network", "self"),
+    *(name for names in _FROM.values() for name in names),
 )
-_MODULES = ("json", "struct", "math")
+_LOCALS = ("p", "w", "_")
+"""Names inside the function of the network."""
+_SIZED = (Crop, MaxUnpool, Upsample)
+"""Ops that were written for one size of their input."""
 
 
 class NumpyBackend:
@@ -58,21 +66,18 @@ class NumpyBackend:
         model.weights = dict(weights)
 
 
-class _Function:
-    """The scope of one emitted function: its kernels, and how it reaches its weights."""
+class _Step:
+    """The scope of one stage: its inputs, where its results go, its kernels and weights."""
 
-    def __init__(self, file: _File, prefix: str | None) -> None:
+    def __init__(self, file: _File, stage: Stage, at: str) -> None:
         self.file = file
-        self.prefix = prefix
-        self.has_weights = False
+        self.path = stage.layer.path
+        self.at = at
+        self.inputs: list[Source] = [Text(file.variables[v]) for v in stage.inputs]
 
     def weight(self, layer: Layer, name: str) -> str:
-        return f"w[{self.path(f'{layer.name}.{name}')}]"
-
-    def path(self, name: str) -> str:
-        """Source of the full name of something in this block."""
-        self.has_weights = True
-        return f'"{name}"' if self.prefix is None else f'f"{{{self.prefix}}}.{name}"'
+        self.file.has_weights = True
+        return f'w["{self.path}.{name}"]'
 
     def kernel(self, name: str) -> str:
         self.file.kernels.add(name)
@@ -82,28 +87,27 @@ class _Function:
 class _File:
     def __init__(self, net: Net) -> None:
         self.net = net
-        self.kernels: set[str] = {"initial", "checked", "load_weights"}
+        self.program = staged(net)
+        self.arena = place(self.program)
+        self.kernels: set[str] = {"initial", "checked", "load_weights", "Engine"}
         self.class_name = class_name(net.name, net.doc)
-        self.globals = (*_GLOBALS, *_MODULES, *kernel_names(), self.class_name)
-        self.function_names = Names((*self.globals, *_variables(net.body)))
-        self.functions: dict[tuple[str, str], tuple[str, str, bool]] = {}
-        self.by_block: dict[Block, tuple[str, bool]] = {}
+        self.taken = (*_GLOBALS, *_MODULES, *kernel_names(), self.class_name, *_LOCALS)
+        self.variables: dict[Value, str] = {}
+        self.waiting = self.program.uses()
+        self.has_weights = False
 
     def source(self) -> str:
-        scope = _Function(self, None)
-        args, result, body = self._body(self.net.body, scope, 8, method=True)
-        call_lines = _def("__call__", ["self", *args], result, 4)
-        if scope.has_weights:
-            call_lines.append("        w = self.weights")
+        network = self._network()
         x = self.net.body.inputs[0].shape
         prepared = picture(self.net, _vector)
         if prepared is not None:
             self.kernels.add("resize_shorter" if prepared.shorter else "resize")
             self.kernels |= {"center_crop"} if prepared.crops else set()
         kernels = with_helpers(self.kernels)
-        functions = [source for _, source, _ in self.functions.values()]
         template = _environment().get_template("model.py.j2")
         height, width = (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
+        inputs = [v.name for v in self.net.body.inputs]
+        names = Names((*_GLOBALS, *_MODULES, *kernel_names(), self.class_name))
         rendered = template.render(
             header="\n".join(docstring(self._header(), 0)),
             imports=_imports(list(kernels.values())),
@@ -111,11 +115,12 @@ class _File:
             fills=_fills(self.net),
             name=self.class_name,
             doc="\n".join(docstring(self._doc(), 4)),
-            call="\n".join([*call_lines, body]),
+            engine=self._engine(),
+            call="\n".join(self._call([names.identifier(name) for name in inputs])),
             preprocess=prepared,
             height=height,
             width=width,
-            functions=functions,
+            network=network,
             kernels=kernels,
         )
         return rendered.rstrip() + "\n"
@@ -130,67 +135,112 @@ class _File:
         outputs = ", ".join(_batch(v.shape) for v in self.net.body.outputs)
         return f"{inputs} to {outputs}; {self.net.params:,} parameters."
 
-    # --- functions -------------------------------------------------------------------------------
+    def _engine(self) -> str:
+        """The statement that makes a model's engine."""
+        sizes = tuple(tuple(int(d) for d in v.shape) for v in self.net.body.inputs)
+        fixed = self._fixed()
+        why = [f'"{fixed}"'] if fixed else []
+        made = call("Engine", "network", str(sizes), "threads", *why)
+        return "\n".join(statement("self.engine = ", made, 8))
 
-    def function(self, instance: Instance) -> tuple[str, bool]:
-        """The function of an instance's module, and whether it takes weights.
+    def _call(self, inputs: list[str]) -> list[str]:
+        """The method that computes."""
+        single = len(self.net.body.outputs) == 1
+        result = "Array" if single else "tuple[Array, ...]"
+        args = ["self", *(f"{name}: Array" for name in inputs)]
+        doc = "In float32, or in float64 if inputs are; ValueError for a wrong shape."
+        run = call("self.engine.run", "self.weights", *inputs)
+        source = Call(run.head, run.args, tail="[0]") if single else call("tuple", run)
+        body = statement("return ", source, 8)
+        return [*_def("__call__", args, result, 4), *docstring(doc, 8), *body]
 
-        Uses that come to the same text share one.
-        """
-        block = instance.block
-        if block not in self.by_block:
-            scope = _Function(self, "name")
-            args, result, body = self._body(block, scope, 4, method=False)
-            if scope.has_weights:
-                args += ["w: Weights", "name: str"]
-            key = (block.module, body)
-            if key not in self.functions:
-                wanted = f"{block.module}_" if block.module == FLOW else block.module
-                name = self.function_names.identifier(wanted)
-                source = "\n".join([*_def(name, args, result, 0), body])
-                self.functions[key] = (name, source, scope.has_weights)
-            name, _, weights = self.functions[key]
-            self.by_block[block] = (name, weights)
-        return self.by_block[block]
+    def _fixed(self) -> str:
+        """Why inputs of other heights and widths are refused, or nothing."""
+        for stage in self.program.stages:
+            if isinstance(stage.op, _SIZED):
+                return f"{stage.layer.path} is made for this size"
+        return ""
 
-    def _body(
-        self, block: Block, scope: _Function, inner: int, method: bool
-    ) -> tuple[list[str], str, str]:
-        """The arguments, result type and statements of a block's function."""
-        # A variable must not hide a function that the block calls.
-        called = [self.function(n)[0] for n in block.nodes if isinstance(n, Instance)]
-        steps = outline(block, (*self.globals, *called), _wraps)
-        used = {v for node in block.nodes for v in node.inputs} | set(block.outputs)
+    # --- the plan --------------------------------------------------------------------------------
+
+    def _network(self) -> str:
+        """The function that writes the network's calls into a plan."""
         lines: list[str] = []
-        shown: Shape | None = None
-        for step in steps.steps:
-            inputs: list[Source] = [Text(v) for v in step.inputs]
-            for node in step.nodes:
-                inputs = [self._apply(node, scope, inputs, used)]
-            if step.returns:
-                lines += statement("return ", inputs[0], inner)
-                continue
-            comment, shown = shape_comment(step, shown) if method else ("", None)
-            targets = ", ".join(t or "_" for t in step.targets)
-            if inputs[0].flat() != targets:
-                lines += statement(f"{targets} = ", inputs[0], inner, comment)
-        if not steps.steps or not steps.steps[-1].returns:
-            lines += statement("return ", Text(", ".join(steps.outputs)), inner)
-        doc = docstring(block.doc, inner) if block.doc.strip() and not method else []
-        result = "Array"
-        if len(block.outputs) > 1:
-            result = f"tuple[{', '.join(['Array'] * len(block.outputs))}]"
-        args = [f"{v}: Array" for v in steps.inputs]
-        return args, result, "\n".join([*doc, *lines])
+        for value in self.program.inputs:
+            self.variables[value] = self._variable(value)
+        for stage in self.program.stages:
+            lines += self._stage(stage)
+        outputs: list[Source | str] = [self.variables[v] for v in self.program.outputs]
+        lines += statement("return ", Call("", tuple(map(_text, outputs)), brackets="[]"), 4)
+        args = ["p: Plan", *(f"{self.variables[v]}: Array" for v in self.program.inputs)]
+        head = _def("network", args, "list[Array]", 0)
+        doc = docstring(
+            "The steps of the network, each with the slot of its result and its shape.", 4
+        )
+        weights = ["    w = p.weights"] if self.has_weights else []
+        return "\n".join([*head, *doc, *weights, *lines])
 
-    def _apply(self, node: Node, scope: _Function, inputs: list[Source], used: set[Any]) -> Source:
-        several = any(v in used for v in node.outputs[1:])
-        if isinstance(node, Layer):
-            return EMITTERS[type(node.op)](node, scope, inputs, several)
-        name, weights = self.function(node)
-        extra = [Text("w"), Text(scope.path(node.name))] if weights else []
-        only_first = node.outputs[1:] and not several
-        return Call(name, (*inputs, *extra), tail="[0]" if only_first else "")
+    def _stage(self, stage: Stage) -> list[str]:
+        used = self.program.uses()
+        results = [v for v in stage.outputs if v in used]
+        several = any(v in used for v in stage.outputs[1:])
+        places = [self._at(v) for v in (stage.outputs if several else stage.outputs[:1])]
+        step = _Step(self, stage, f"[{', '.join(places)}]" if several else places[0])
+        for value in stage.inputs:
+            self.waiting[value] -= 1
+        lines: list[str] = []
+        folded = fold(stage, step)
+        if folded is not None:
+            lines += statement("", folded, 4)
+        planner = PLANNERS.get(type(stage.op))
+        source = planner(stage.op, stage, step) if planner else None
+        if source is None:
+            source = self._plain(stage, step, several)
+        targets = []
+        for value in stage.outputs if several else stage.outputs[:1]:
+            if value in used:
+                self.variables[value] = self._variable(value)
+            targets.append(self.variables.get(value, "_"))
+        comment = text(results[0].shape) if len(results) == 1 else ""
+        comment = comment if len(results[0].shape) == 3 else ""
+        return lines + statement(f"{', '.join(targets)} = ", source, 4, comment)
+
+    def _variable(self, value: Value) -> str:
+        """A name that no value has that is still needed: the last part of its path."""
+        living = [name for v, name in self.variables.items() if self.waiting.get(v)]
+        names = Names((*self.taken, *living))
+        local = value.name.rpartition(".")[2]
+        if re.fullmatch(r"[a-z0-9_]+_\d+", local):
+            local = "x"  # the spec gives it no name
+        free = names.identifier(local)
+        return free if free == local else names.identifier(value.name.replace(".", "_"))
+
+    def _plain(self, stage: Stage, step: _Step, several: bool) -> Source:
+        """A step that computes the expression of the op's emitter."""
+        names = ("x",) if len(stage.inputs) == 1 else _letters(len(stage.inputs))
+        inputs: list[Source] = [Text(name) for name in names]
+        body = EMITTERS[type(stage.op)](stage.layer.layer, step, inputs, several)
+        function = Lambda(names, body)
+        return call(step.kernel("plain"), "p", step.at, function, *step.inputs)
+
+    def _at(self, value: Value) -> str:
+        """Where a value lies in the arena."""
+        if value not in self.arena.places:
+            return "0"
+        place = self.arena.places[value]
+        if place.channels is None:
+            return str(place.slot)
+        return str((place.slot, place.channels, place.first))
+
+
+def _letters(count: int) -> tuple[str, ...]:
+    if count <= 8:
+        return tuple("abcdefgh"[:count])
+    return tuple(f"x{i}" for i in range(count))
+
+
+def _text(source: Source | str) -> Source:
+    return Text(source) if isinstance(source, str) else source
 
 
 def _def(name: str, args: list[str], result: str, indent: int) -> list[str]:
@@ -203,27 +253,17 @@ def _def(name: str, args: list[str], result: str, indent: int) -> list[str]:
     return [f"{margin}def {name}(", *inner, f"{margin}) -> {result}:"]
 
 
-def _imports(sources: list[str]) -> list[str]:
-    """Import lines of the standard library for what the kernels read."""
+def _imports(sources: list[str]) -> tuple[list[str], list[str]]:
+    """Import lines for what the kernels read: of the standard library, and of NumPy."""
     lines = [f"import {m}" for m in sorted(_MODULES) if reads(sources, m)]
-    if reads(sources, "Callable"):
-        lines.append("from collections.abc import Callable")
-    return [*lines, "from pathlib import Path", "from typing import Any"]
-
-
-def _variables(net: Block) -> set[str]:
-    """What values are called in any block: variables must not hide functions."""
-    names: set[str] = set()
-    seen: set[Block] = set()
-    waiting = [net]
-    while waiting:
-        block = waiting.pop()
-        if block not in seen:
-            seen.add(block)
-            names |= {v.name.replace(".", "_") for n in block.nodes for v in n.outputs}
-            names |= {v.name for v in block.inputs}
-            waiting += [n.block for n in block.nodes if isinstance(n, Instance)]
-    return names
+    for module, names in _FROM.items():
+        found = [n for n in names if n in ("Any", "Path") or reads(sources, n)]
+        if found:
+            lines.append(f"from {module} import {', '.join(found)}")
+    numpy = ["import numpy as np"]
+    if reads(sources, "as_strided"):
+        numpy.append("from numpy.lib.stride_tricks import as_strided")
+    return lines, numpy
 
 
 def _fills(net: Net) -> dict[str, float]:
@@ -233,10 +273,6 @@ def _fills(net: Net) -> dict[str, float]:
         for name, tensor in net.tensors.items()
         if tensor.init not in ("kaiming", 0, 1)
     }
-
-
-def _wraps(node: Node) -> bool:
-    return isinstance(node, Layer) and type(node.op) in WRAPS
 
 
 def _batch(shape: tuple[int, ...]) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
 from netspec.ir import Layer
 from netspec.layout import Infix, Source, Text, call, tuple_of
 from netspec.ops import (
+    Abs,
     AdaptiveAvgPool,
     Add,
+    ArgMax,
     AvgPool,
     BatchNorm,
     ChannelShuffle,
@@ -20,6 +23,7 @@ from netspec.ops import (
     Dropout,
     Elementwise,
     Elu,
+    Exp,
     Flatten,
     Gelu,
     GlobalAvgPool,
@@ -30,20 +34,24 @@ from netspec.ops import (
     LayerNorm,
     LeakyRelu,
     Linear,
+    Log,
     LogSoftmax,
     Lrn,
     Maximum,
     MaxPool,
     MaxUnpool,
     Mul,
+    Normalize,
     Op,
     Pad,
     Permute,
+    Power,
     PRelu,
     Relu,
     Relu6,
     Reshape,
     Scale,
+    Shift,
     Sigmoid,
     Silu,
     Softmax,
@@ -243,6 +251,49 @@ def tanh(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Sourc
     return call("np.tanh", *inputs)
 
 
+@emits(Abs, wraps=True)
+def abs_(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    return call("np.abs", *inputs)
+
+
+@emits(Power)
+def power(op: Power, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    x = _affine(op, inputs[0])
+    if op.exponent == 1:
+        return x
+    if op.exponent == 2:
+        return call("np.square", x)
+    return call("np.power", x, repr(float(op.exponent)))
+
+
+@emits(Exp)
+def exp(op: Exp, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    x = _affine(op, inputs[0])
+    return call("np.exp", x) if op.base is None else call("np.power", repr(float(op.base)), x)
+
+
+@emits(Log)
+def log(op: Log, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    result = call("np.log", _affine(op, inputs[0]))
+    if op.base is None:
+        return result
+    return Infix("/", (result, Text(repr(math.log(op.base)))))
+
+
+def _affine(op: Power | Exp | Log, x: Source) -> Source:
+    """shift + scale * x."""
+    if op.scale != 1:
+        x = Infix("*", (Text(repr(float(op.scale))), x))
+    if op.shift:
+        x = Infix("-" if op.shift < 0 else "+", (x, Text(repr(abs(float(op.shift))))))
+    return x
+
+
+@emits(ArgMax)
+def argmax(op: ArgMax, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    return call(s.kernel("argmax"), inputs[0])
+
+
 @emits(LeakyRelu, wraps=True)
 def leaky_relu(op: LeakyRelu, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
     return call(s.kernel("leaky_relu"), inputs[0], repr(float(op.slope)))
@@ -273,6 +324,20 @@ def layernorm(op: LayerNorm, layer: Layer, s: Scope, inputs: list[Source], _: bo
 def scale(op: Scale, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
     names = ["weight", "bias"] if op.bias else ["weight"]
     return call(s.kernel("scale_channels"), inputs[0], *(s.weight(layer, n) for n in names))
+
+
+@emits(Normalize, wraps=True)
+def normalize(op: Normalize, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    every = op.across == "all" and len(layer.inputs[0].shape) == 3
+    keywords: Keywords = {"everywhere": "True"} if every else {}
+    if op.eps != 1e-10:
+        keywords["eps"] = repr(float(op.eps))
+    return call(s.kernel("unit_length"), inputs[0], **keywords)
+
+
+@emits(Shift, wraps=True)
+def shift(op: Shift, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    return call(s.kernel("shift_channels"), inputs[0], s.weight(layer, "bias"))
 
 
 @emits(Lrn, wraps=True)

@@ -16,6 +16,8 @@ SUBJECTS = (
     "normalization",
     "rearranging",
     "resizing",
+    "steps",
+    "plan",
     "pictures",
     "weights",
 )
@@ -24,17 +26,26 @@ SUBJECTS = (
 
 @cache
 def _functions() -> dict[str, tuple[str, frozenset[str]]]:
-    """Each kernel's source, and the names that it reads."""
+    """The source of each kernel, function or class, and the names that it reads."""
     functions = {}
     for subject in SUBJECTS:
         text = (FOLDER / f"{subject}.py").read_text(encoding="utf-8")
         lines = text.splitlines()
         for node in ast.parse(text).body:
-            if isinstance(node, ast.FunctionDef):
-                names = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
-                source = "\n".join(lines[node.lineno - 1 : node.end_lineno])
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                names = _read(node)
+                first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
+                source = "\n".join(lines[first - 1 : node.end_lineno])
                 functions[node.name] = (source, names)
     return functions
+
+
+def _read(node: ast.AST) -> frozenset[str]:
+    """The names that source reads without having set them itself."""
+    names = [n for n in ast.walk(node) if isinstance(n, ast.Name)]
+    own = {n.id for n in names if isinstance(n.ctx, ast.Store)}
+    own |= {a.arg for a in ast.walk(node) if isinstance(a, ast.arg)}
+    return frozenset(n.id for n in names) - own
 
 
 def kernel_names() -> frozenset[str]:

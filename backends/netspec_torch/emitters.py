@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,8 +11,10 @@ from netspec.backend import Unsupported
 from netspec.ir import Layer, Value
 from netspec.layout import Call, Infix, Keyword, Source, Text, call, tuple_of
 from netspec.ops import (
+    Abs,
     AdaptiveAvgPool,
     Add,
+    ArgMax,
     AvgPool,
     BatchNorm,
     ChannelShuffle,
@@ -21,6 +24,7 @@ from netspec.ops import (
     Crop,
     Dropout,
     Elu,
+    Exp,
     Flatten,
     Gelu,
     GlobalAvgPool,
@@ -31,20 +35,24 @@ from netspec.ops import (
     LayerNorm,
     LeakyRelu,
     Linear,
+    Log,
     LogSoftmax,
     Lrn,
     Maximum,
     MaxPool,
     MaxUnpool,
     Mul,
+    Normalize,
     Op,
     Pad,
     Permute,
+    Power,
     PRelu,
     Relu,
     Relu6,
     Reshape,
     Scale,
+    Shift,
     Sigmoid,
     Silu,
     Softmax,
@@ -362,6 +370,7 @@ _FUNCTIONS: dict[type[Op], str] = {
     Sigmoid: "torch.sigmoid",
     HardSigmoid: "F.hardsigmoid",
     Tanh: "torch.tanh",
+    Abs: "torch.abs",
     Softplus: "F.softplus",
 }
 
@@ -416,6 +425,57 @@ def prelu(op: PRelu, layer: Layer, w: Writer, _: bool) -> Use:
     return Use(call("nn.PReLU", *slopes), _apply)
 
 
+@emits(Power)
+def power(op: Power, layer: Layer, w: Writer, _: bool) -> Use:
+    def forward(name: str, inputs: list[Source]) -> Source:
+        x = _affine(op, w, inputs[0])
+        if op.exponent == 1:
+            return x
+        if op.exponent == 2:
+            return call("torch.square", x)
+        return call("torch.pow", x, w.fixed(op.exponent))
+
+    return Use(None, forward)
+
+
+@emits(Exp)
+def exp(op: Exp, layer: Layer, w: Writer, _: bool) -> Use:
+    def forward(name: str, inputs: list[Source]) -> Source:
+        x = _affine(op, w, inputs[0])
+        return call("torch.exp", x) if op.base is None else call("torch.pow", w.fixed(op.base), x)
+
+    return Use(None, forward)
+
+
+@emits(Log)
+def log(op: Log, layer: Layer, w: Writer, _: bool) -> Use:
+    def forward(name: str, inputs: list[Source]) -> Source:
+        result = call("torch.log", _affine(op, w, inputs[0]))
+        if op.base is None:
+            return result
+        return Infix("/", (result, Text(repr(math.log(float(w.fixed(op.base)))))))
+
+    return Use(None, forward)
+
+
+def _affine(op: Power | Exp | Log, w: Writer, x: Source) -> Source:
+    """shift + scale * x."""
+    if op.scale != 1:
+        x = Infix("*", (Text(w.fixed(op.scale)), x))
+    if op.shift:
+        x = Infix("-" if op.shift < 0 else "+", (x, Text(w.fixed(op.shift).lstrip("-"))))
+    return x
+
+
+@emits(ArgMax)
+def argmax(op: ArgMax, layer: Layer, w: Writer, _: bool) -> Use:
+    def forward(name: str, inputs: list[Source]) -> Source:
+        places = _method(inputs[0], "argmax", "dim=1", "keepdim=True")
+        return _method(places, "to", f"{inputs[0].flat()}.dtype")
+
+    return Use(None, forward)
+
+
 @emits(Softmax)
 def softmax(op: Softmax, layer: Layer, w: Writer, _: bool) -> Use:
     return Use(None, lambda _, inputs: _method(inputs[0], "softmax", "dim=1"))
@@ -452,6 +512,24 @@ def layernorm(op: LayerNorm, layer: Layer, w: Writer, _: bool) -> Use:
         return _method(call(name, last), "permute", "0", "3", "1", "2")
 
     return Use(module, forward)
+
+
+@emits(Normalize)
+def normalize(op: Normalize, layer: Layer, w: Writer, _: bool) -> Use:
+    every = op.across == "all" and len(layer.inputs[0].shape) == 3
+
+    def forward(name: str, inputs: list[Source]) -> Source:
+        dims = "dim=(1, 2, 3)" if every else "dim=1"
+        squares = _method(_method(inputs[0], "square"), "sum", dims, "keepdim=True")
+        length = _method(_method(squares, "add", w.fixed(op.eps)), "sqrt")
+        return Infix("/", (inputs[0], length))
+
+    return Use(None, forward)
+
+
+@emits(Shift, wraps=True)
+def shift(op: Shift, layer: Layer, w: Writer, _: bool) -> Use:
+    return Use(call(w.support("ChannelShift"), w.number(layer.inputs[0].shape[0])), _apply)
 
 
 @emits(Lrn, wraps=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from netspec import render
@@ -35,6 +35,35 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         dest="settings",
         help="set a parameter of the net (repeatable)",
     )
+    group = parser.add_argument_group("for a prototxt")
+    for option, metavar, reads, help_ in _CAFFE:
+        group.add_argument(
+            option, action="append", type=reads, metavar=metavar, dest="settings", help=help_
+        )
+
+
+def _phase(text: str) -> tuple[str, Setting]:
+    if text.upper() not in ("TRAIN", "TEST"):
+        raise argparse.ArgumentTypeError("give TRAIN or TEST")
+    return "phase", Setting(text.upper())
+
+
+def _stage(text: str) -> tuple[str, Setting]:
+    return f"stage:{text}", Setting("true")
+
+
+def _input(text: str) -> tuple[str, Setting]:
+    name, _, shape = text.rpartition("=")
+    if not all(d.isdigit() and len(d) < 10 for d in shape.split("x")):
+        raise argparse.ArgumentTypeError("give a shape like 3x227x227, or NAME=SHAPE")
+    return f"input:{name}", Setting(shape)
+
+
+_CAFFE: tuple[tuple[str, str, Callable[[str], tuple[str, Setting]], str], ...] = (
+    ("--phase", "PHASE", _phase, "TRAIN or TEST (TEST)"),
+    ("--stage", "NAME", _stage, "a stage that layers may ask for (repeatable)"),
+    ("--input", "[NAME=]SHAPE", _input, "the shape of an input, such as 3x227x227 (repeatable)"),
+)
 
 
 def setting(text: str) -> tuple[str, Setting]:

@@ -34,11 +34,14 @@ def weights_of(
     Raises SpecError.
     """
     from netspec import profiles
-    from netspec.weights import adapt, read
+    from netspec.weights import adapt, read, read_caffe
     from netspec.weights.files import KEEP_ORDER
 
     path = Path(file)
-    arrays = read(path)
+    if path.suffix == ".caffemodel" and net.origins:
+        arrays = read_caffe(path, net, partial)
+    else:
+        arrays = read(path)
     known: Mapping[str, Mapping[str, str]]
     if names:
         known = {names: profiles.renamed(net, profiles.find(spec, names)).keys}

@@ -28,7 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "bundled nets that it has), else by position with all shapes checked.",
     )
     convert.add_argument("file", metavar="FILE")
-    convert.add_argument("output", metavar="OUT", help=".npz, .safetensors, .pt or .pth")
+    convert.add_argument(
+        "output", metavar="OUT", help=".npz, .safetensors, .pt or .pth; .caffemodel for a prototxt"
+    )
     for sub in (show, convert):
         sub.add_argument("--spec", metavar="SPEC", help=f"the net of the weights: {SPEC_HELP}")
         add_settings(sub)
@@ -40,6 +42,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_partial(convert, "fresh weights for these layers, whatever FILE has for them")
     convert.add_argument(
+        "--rgb",
+        action="store_true",
+        help="turn the filters on the input from BGR to RGB, or back",
+    )
+    convert.add_argument(
         "--dry-run", action="store_true", help="write nothing, show what would become what"
     )
 
@@ -48,6 +55,10 @@ def execute(args: argparse.Namespace) -> int:
     if args.action == "show":
         _show(_read(args))
         return 0
+    if not args.spec and (args.rgb or Path(args.output).suffix == ".caffemodel"):
+        message = "where a net begins, and what its layers are in Caffe, stands in its spec"
+        help_ = ("add `--spec SPEC`, for example `--spec deploy.prototxt`",)
+        raise SpecError([Diagnostic("bad-weights", message, help=help_)])
     needs = args.source or args.names or args.partial
     if needs and not args.spec:
         message = "other names, and layers, are those of a net: say of which"
@@ -57,7 +68,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _convert(args: argparse.Namespace) -> int:
-    from netspec.weights import fresh, write
+    from netspec.weights import fresh, turned, write, write_caffe
     from netspec.weights.adapt import Row
 
     net = load(args.spec, args.settings) if args.spec else None
@@ -70,6 +81,8 @@ def _convert(args: argparse.Namespace) -> int:
         rows, stale = list(found.rows), found.fresh
         made = fresh({name: net.tensors[name] for name in stale})
         arrays = {name: {**made, **found.arrays}[name] for name in net.tensors}
+    if args.rgb and net is not None:
+        arrays = turned(arrays, net)
     if args.names and net is not None:
         from netspec.profiles import find, renamed
 
@@ -80,7 +93,11 @@ def _convert(args: argparse.Namespace) -> int:
     if args.dry_run:
         _table(rows, stale)
         return 0
-    write(Path(args.output), arrays)
+    output = Path(args.output)
+    if output.suffix == ".caffemodel" and net is not None:
+        write_caffe(output, arrays, net)
+    else:
+        write(output, arrays)
     if stale or any(row.how != "name" for row in rows):
         how = [row.how for row in rows]
         counts = [f"{how.count(h)} by {_spoken(h)}" for h in dict.fromkeys(how)]
@@ -106,7 +123,7 @@ def _table(rows: Iterable[Row], stale: Iterable[str]) -> None:
 
 def _read(args: argparse.Namespace, net: Net | None = None) -> Mapping[str, Any]:
     """The arrays of the file, checked against the spec where one is given."""
-    from netspec.weights import check, read, read_deep_compression
+    from netspec.weights import check, read, read_caffe, read_deep_compression
 
     path = Path(args.file)
     if net is None and args.spec:
@@ -117,6 +134,8 @@ def _read(args: argparse.Namespace, net: Net | None = None) -> Mapping[str, Any]
             help_ = ("add `--spec SPEC`, for example `--spec squeezenet1_0_caffe`",)
             raise SpecError([Diagnostic("bad-weights", message, help=help_)])
         return read_deep_compression(path, net.tensors)
+    if path.suffix == ".caffemodel" and net is not None and net.origins:
+        return read_caffe(path, net)
     arrays = read(path)
     return check(arrays, net.tensors, args.file, net.name) if net else arrays
 

@@ -1,12 +1,16 @@
 """The ops of the language, one family a file; each is declared once, here."""
 
 from netspec.ops.activation import (
+    Abs,
     Elu,
+    Exp,
     Gelu,
     HardSigmoid,
     HardSwish,
     LeakyRelu,
+    Log,
     LogSoftmax,
+    Power,
     PRelu,
     Relu,
     Relu6,
@@ -33,7 +37,7 @@ from netspec.ops.base import (
 )
 from netspec.ops.combining import Add, Arithmetic, Concat, Maximum, Mul, Sub
 from netspec.ops.convolution import Conv, ConvTranspose, Linear
-from netspec.ops.normalization import BatchNorm, LayerNorm, Lrn, Scale
+from netspec.ops.normalization import BatchNorm, LayerNorm, Lrn, Normalize, Scale, Shift
 from netspec.ops.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from netspec.ops.rearranging import (
     ChannelShuffle,
@@ -45,6 +49,7 @@ from netspec.ops.rearranging import (
     Reshape,
     Split,
 )
+from netspec.ops.reducing import ArgMax
 from netspec.ops.regularization import Dropout
 from netspec.ops.resizing import MaxUnpool, Upsample
 from netspec.ops.window import Windowed
@@ -52,8 +57,10 @@ from netspec.ops.window import Windowed
 __all__ = [
     "OPS",
     "REQUIRED",
+    "Abs",
     "AdaptiveAvgPool",
     "Add",
+    "ArgMax",
     "Arithmetic",
     "Attr",
     "AvgPool",
@@ -66,6 +73,7 @@ __all__ = [
     "Dropout",
     "Elementwise",
     "Elu",
+    "Exp",
     "Flatten",
     "Gelu",
     "GlobalAvgPool",
@@ -77,16 +85,19 @@ __all__ = [
     "LayerNorm",
     "LeakyRelu",
     "Linear",
+    "Log",
     "LogSoftmax",
     "Lrn",
     "MaxPool",
     "MaxUnpool",
     "Maximum",
     "Mul",
+    "Normalize",
     "Op",
     "PRelu",
     "Pad",
     "Permute",
+    "Power",
     "Reach",
     "Relu",
     "Relu6",
@@ -94,6 +105,7 @@ __all__ = [
     "Scale",
     "Shape",
     "ShapeError",
+    "Shift",
     "Sigmoid",
     "Silu",
     "Softmax",

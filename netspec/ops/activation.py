@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from netspec.ops.base import Elementwise, Shape, Tensor, attr, op
+from netspec.ops.base import Elementwise, Shape, ShapeError, Tensor, attr, op
 from netspec.ops.kinds import Flag, Number
 
 
@@ -92,6 +92,46 @@ class Tanh(Elementwise):
 @op("softplus")
 class Softplus(Elementwise):
     """log(1 + exp(x))."""
+
+
+@op("abs")
+class Abs(Elementwise):
+    """x without its sign."""
+
+
+@op("power")
+class Power(Elementwise):
+    """(shift + scale * x) ** exponent, with three fixed numbers.
+
+    No number where what is raised is below 0 and the exponent is not whole.
+    """
+
+    exponent: float = attr(Number(), "what is raised to", default=1.0)
+    scale: float = attr(Number(), "factor of x", default=1.0)
+    shift: float = attr(Number(), "added to the product", default=0.0)
+
+
+@op("exp")
+class Exp(Elementwise):
+    """base ** (shift + scale * x)."""
+
+    base: float | None = attr(Number(positive=True), "e where it is not given", default=None)
+    scale: float = attr(Number(), "factor of x", default=1.0)
+    shift: float = attr(Number(), "added to the product", default=0.0)
+
+
+@op("log")
+class Log(Elementwise):
+    """The logarithm of shift + scale * x."""
+
+    base: float | None = attr(Number(positive=True), "e where it is not given", default=None)
+    scale: float = attr(Number(), "factor of x", default=1.0)
+    shift: float = attr(Number(), "added to the product", default=0.0)
+
+    def bind(self, inputs: Sequence[Shape]) -> Self:
+        if self.base == 1:
+            raise ShapeError("out-of-range", "there is no logarithm to the base 1", "base")
+        return self
 
 
 @op("softmax")

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from netspec.ops.base import Elementwise, Shape, Tensor, attr, op
-from netspec.ops.kinds import Flag, Integer, Number
+from netspec.ops.kinds import Choice, Flag, Integer, Number
 
 
 @op("batchnorm")
@@ -65,6 +65,28 @@ class Lrn(Elementwise):
     alpha: float = attr(Number(least=0), "weight of the squares; divided by size", default=1e-4)
     beta: float = attr(Number(least=0), "exponent", default=0.75)
     k: float = attr(Number(positive=True), "added to the sum", default=1.0)
+
+
+@op("normalize")
+class Normalize(Elementwise):
+    """Divides by the length of the vector of all channels at each place, or of all elements.
+
+    x / sqrt(sum of squares + eps): Liu et al. 2015 (ParseNet, arXiv:1506.04579, section 3.3), whose
+    factor per channel is a `scale` behind it.
+    """
+
+    across: Literal["channels", "all"] = attr(
+        Choice(("channels", "all")), "what the sum is over", default="channels"
+    )
+    eps: float = attr(Number(least=0), "added to the sum", default=1e-10)
+
+
+@op("shift")
+class Shift(Elementwise):
+    """A learned number per channel, added."""
+
+    def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
+        return {"bias": Tensor((inputs[0][0],), init=0)}
 
 
 @op("scale")

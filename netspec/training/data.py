@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -125,6 +125,12 @@ def _digest(*parts: bytes) -> str:
     for part in parts:
         found.update(hashlib.sha256(part).digest())
     return found.hexdigest()[:16]
+
+
+def digest_of(arrays: Mapping[str, Array]) -> str:
+    """Tells arrays by name from others."""
+    parts = [part for n, a in arrays.items() for part in (n.encode(), a.tobytes())]
+    return _digest(*parts) if parts else "fresh"
 
 
 # --- reading -------------------------------------------------------------------------------------

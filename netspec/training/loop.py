@@ -22,7 +22,7 @@ from netspec.output import write_text
 from netspec.passes.logits import scores
 from netspec.training import schedule
 from netspec.training.curve import curve
-from netspec.training.data import Data, read
+from netspec.training.data import Data, digest_of, read
 from netspec.training.files import (
     Folder,
     Metrics,
@@ -193,6 +193,7 @@ class _Run:
             "tensors": shapes,
             "data": self.data.train.digest(),
             "held-out data": self.data.held_out.digest() if self.data.held_out else "none",
+            "first weights": digest_of(self.options.weights),
             "seed": self.options.seed,
             "every": self.every,
             "accumulate": self.options.accumulate,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from netspec.diagnostics import Diagnostic, SpecError
+from netspec.weights.caffemodel import read_caffemodel
 from netspec.weights.common import Array, bad
 from netspec.weights.npz import npz_lacks, read_npz, write_npz
 from netspec.weights.tensorfile import read_safetensors, safetensors_lack, write_safetensors
@@ -16,6 +17,7 @@ from netspec.weights.torchfile import read_torch, torch_lacks, write_torch
 READERS = {
     ".npz": read_npz,
     ".safetensors": read_safetensors,
+    ".caffemodel": read_caffemodel,
     ".pt": read_torch,
     ".pth": read_torch,
 }
@@ -41,7 +43,7 @@ def read(path: Path) -> dict[str, Array]:
     Raises SpecError (bad-weights) for every fault of the file.
     """
     if path.suffix not in READERS:
-        raise bad(f"{path} is no .npz, .safetensors, .pt or .pth file")
+        raise bad(f"{path} is no .npz, .safetensors, .pt or .pth file, nor a .caffemodel")
     return READERS[path.suffix](path)
 
 

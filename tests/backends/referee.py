@@ -80,6 +80,7 @@ RULES |= {
     ops.HardSigmoid: _simple("HardSigmoid", alpha=1 / 6, beta=0.5),
     ops.HardSwish: _simple("HardSwish"),
     ops.Tanh: _simple("Tanh"),
+    ops.Abs: _simple("Abs"),
     ops.Softplus: _simple("Softplus"),
     ops.Gelu: _simple("Gelu"),
     ops.Softmax: _simple("Softmax", axis=1),
@@ -213,6 +214,48 @@ def upsample(g: Graph, op: ops.Upsample, layer: FlatLayer, x: list[str]) -> str:
         place = "align_corners" if op.align_corners else "half_pixel"
         how = {"mode": "linear", "coordinate_transformation_mode": place}
     return g.node("Resize", *x, "", "", size, **how)
+
+
+@rule(ops.Power)
+def power(g: Graph, op: ops.Power, layer: FlatLayer, x: list[str]) -> str:
+    return g.node("Pow", _affine(g, op, x), g.constant(op.exponent))
+
+
+@rule(ops.Exp)
+def exp(g: Graph, op: ops.Exp, layer: FlatLayer, x: list[str]) -> str:
+    if op.base is None:
+        return g.node("Exp", _affine(g, op, x))
+    return g.node("Pow", g.constant(op.base), _affine(g, op, x))
+
+
+@rule(ops.Log)
+def log(g: Graph, op: ops.Log, layer: FlatLayer, x: list[str]) -> str:
+    result = g.node("Log", _affine(g, op, x))
+    if op.base is None:
+        return result
+    return g.node("Div", result, g.node("Log", g.constant(op.base)))
+
+
+def _affine(g: Graph, op: Any, x: list[str]) -> str:
+    return g.node("Add", g.node("Mul", *x, g.constant(op.scale)), g.constant(op.shift))
+
+
+@rule(ops.ArgMax)
+def argmax(g: Graph, op: ops.ArgMax, layer: FlatLayer, x: list[str]) -> str:
+    return g.node("Cast", g.node("ArgMax", *x, axis=1, keepdims=1), to=TensorProto.FLOAT)
+
+
+@rule(ops.Normalize)
+def normalize(g: Graph, op: ops.Normalize, layer: FlatLayer, x: list[str]) -> str:
+    rank = len(layer.inputs[0].shape)
+    axes = list(range(1, rank + 1)) if op.across == "all" else [1]
+    squares = g.node("ReduceSumSquare", *x, g.constant(axes, np.int64), keepdims=1)
+    return g.node("Div", *x, g.node("Sqrt", g.node("Add", squares, g.constant(op.eps))))
+
+
+@rule(ops.Shift)
+def shift(g: Graph, op: ops.Shift, layer: FlatLayer, x: list[str]) -> str:
+    return g.node("Add", *x, _per_channel(g, layer, "bias"))
 
 
 @rule(ops.PRelu)

@@ -32,3 +32,10 @@ def test_emitted_file(name: str, backend: str, update: bool) -> None:
     if update:
         file.write_text(source, encoding="utf-8")
     assert source == file.read_text(encoding="utf-8")
+
+
+def test_the_readme_shows_what_is_emitted() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    shown = readme[readme.index("    class Fire") :].split("\n\nAn `if`")[0]
+    lines = [line.removeprefix("    ") for line in shown.splitlines()]
+    assert "\n".join(lines) in emit(netspec.load("squeezenet1_0"), get("torch"))

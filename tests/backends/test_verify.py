@@ -49,10 +49,14 @@ class Broken:
     ("right", "wrong", "first"),
     [
         ("ceil=True", "ceil=False", "pool4"),
-        (r"pads=\(1, 1, 1, 1\)", "pads=(0, 2, 1, 1)", "fire2.expand3x3"),
-        (r"concatenate\(\((\w+), (\w+)\)", r"concatenate((\2, \1)", "fire2.concat_1"),
-        (r"np.maximum\(x, 0\)", "np.maximum(x, 0.1)", "conv1_relu"),
-        (r"x.mean\(axis=\(2, 3\)", "(2 * x).mean(axis=(2, 3)", "pool10"),
+        ('"fire2.expand3x3"', '"fire2.expand3x3", (0, 2, 1, 1)', "fire2.expand3x3"),
+        (
+            r"concat\(p, (\d+|\(.*?\)), (\w+), (\w+)",
+            r"concat(p, \1, \3, \2",
+            "fire2.concat_1",
+        ),
+        ("np.zeros, width", "np.ones, width", "conv1_relu"),
+        ("1 / size", "2 / size", "pool10"),
     ],
 )
 def test_the_first_layer_that_diverges_is_named(right: str, wrong: str, first: str) -> None:

@@ -29,6 +29,7 @@ FILES = sorted(FOLDER.glob("*.case"))
 ELSEWHERE = {
     "bad-option",
     *("bad-weights", "weights-mismatch", "bad-image", "bad-labels", "unknown-backend"),
+    *("unsupported-layer", "ignored-field", "shared-weights"),
     *("bad-names", "bad-data", "bad-checkpoint", "bad-device", "diverged"),
     *("unreadable-file", "unsupported-op", "missing-package", "unwritable-file", "backends-differ"),
 }

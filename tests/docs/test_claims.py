@@ -63,11 +63,14 @@ def test_stride_beyond_kernel_is_the_named_difference() -> None:
         AvgPool(kernel=(1, 1), pad=(1, 1, 1, 1)).bind([(1, 3, 3)])
 
 
-def test_absolute_value_of_sums_and_maxima() -> None:
+def test_local_response_within_a_channel() -> None:
     page = (Path(__file__).parents[2] / "docs" / "coming-from-prototxt.md").read_text()
-    body = page.split("net absolute {\n  input x: 64x56x56\n")[1].split("}")[0]
-    x = RNG.standard_normal((2, 3, 4))
-    np.testing.assert_allclose(run(body, x), np.abs(x), rtol=1e-6)
+    body = page.split("net within {\n  input x: 64x56x56\n")[1].split("\n}")[0]
+    x = RNG.standard_normal((2, 5, 4))
+    squares = np.pad(x**2, ((0, 0), (1, 1), (1, 1)))
+    near = [squares[:, i : i + 5, j : j + 4] for i in range(3) for j in range(3)]
+    wanted = x * (1 + 5e-5 * np.mean(near, axis=0)) ** -0.75
+    np.testing.assert_allclose(run(body, x), wanted, rtol=1e-6)
 
 
 def test_bilinear_deconvolution_is_upsampling_inside() -> None:

@@ -34,8 +34,8 @@ class Shaky(NumpyBackend):
 
     def emit(self, net):
         source = super().emit(net)
-        assert "np.maximum(x, 0)" in source
-        return source.replace("np.maximum(x, 0)", "x")
+        assert "relu=True" in source
+        return source.replace("relu=True", "relu=False")
 """
 ENTRY_POINTS = "[netspec.backends]\ntiny = plugins:Tiny\nshaky = plugins:Shaky\n"
 
@@ -50,7 +50,7 @@ def test_every_code_has_an_explanation_and_no_other() -> None:
 def test_form(code: str) -> None:
     text = explanation(code)
     assert text.startswith(f"# {code}\n\n")
-    kinds = [b.info for b in blocks(path_of(code)) if not b.info.startswith("net file ")]
+    kinds = [b.info for b in blocks(path_of(code)) if b.words[0] != "file"]
     assert kinds in (["net faulty", "net mended"], ["console faulty", "console mended"])
     prose = text.split("```")[0].removeprefix(f"# {code}")
     assert len(prose.split()) >= 20
@@ -107,10 +107,11 @@ def test_examples_of_sessions(code: str, tmp_path: Path, update: bool) -> None:
         if block.kind == "console":
             output = shell.session(block.text)
             if block.words == ["faulty"]:
-                assert f"error[{code}]" in output
-                assert output.count("error[") == 1
+                assert f"{CODES[code].severity}[{code}]" in output
+                assert output.count("error[") + output.count("warning[") == 1
             else:
                 assert "error[" not in output
+                assert "warning[" not in output
                 assert "Traceback" not in output
             results.append(Block(block.info, output, block.line))
         else:

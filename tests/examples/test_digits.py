@@ -41,7 +41,8 @@ def test_both_backends_reach_the_same_accuracy_on_what_was_held_out() -> None:
     held_out = read_npz(FOLDER / "held_out.npz")
     x, y = held_out["x_test"], held_out["y_test"]
     assert x.shape == (359, 8, 8)
-    inputs = np.concatenate([netspec.build(net, "numpy").preprocess(p) for p in x])
+    model = netspec.build(net, "numpy")
+    inputs = np.concatenate([model.preprocess(picture) for picture in x])
     from netspec.backend import get
 
     hits = []

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from netspec_numpy import kernels
-from netspec_numpy.library import FOLDER, SUBJECTS
+from netspec_numpy.library import FOLDER, SUBJECTS, with_helpers
 from PIL import Image
 
 from netspec.ops.window import positions
@@ -675,13 +675,13 @@ def locals_of(function: ast.FunctionDef) -> Iterator[str]:
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.name)
 def test_functions_can_be_copied(function: ast.FunctionDef) -> None:
-    """Each has a docstring, and no variable with the name of a kernel, which would be copied too."""
+    """Each has a docstring, and no variable with the name of a kernel that is copied with it."""
     assert ast.get_docstring(function)
-    assert not set(locals_of(function)) & {f.name for f in FUNCTIONS}
+    assert not set(locals_of(function)) & set(with_helpers([function.name]))
 
 
-def test_the_modules_hold_functions_only() -> None:
-    kinds = (ast.FunctionDef, ast.Import, ast.ImportFrom)
+def test_the_modules_hold_functions_and_classes_only() -> None:
+    kinds = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
     for source in SOURCES.values():
         assert all(isinstance(n, kinds) for n in ast.parse(source).body[1:])
         assert max(map(len, source.splitlines())) <= 88
@@ -698,4 +698,5 @@ def test_kernels_are_typed() -> None:
     for function in FUNCTIONS:
         kernel: Callable[..., Any] = getattr(kernels, function.name)
         assert "return" in kernel.__annotations__
-        assert len(kernel.__annotations__) == len(function.args.args) + 1
+        arguments = [n for n in ast.walk(function.args) if isinstance(n, ast.arg)]
+        assert len(kernel.__annotations__) == len(arguments) + 1

@@ -10,8 +10,10 @@ from netspec_numpy.kernels.arrays import *  # noqa: F403
 from netspec_numpy.kernels.convolution import *  # noqa: F403
 from netspec_numpy.kernels.normalization import *  # noqa: F403
 from netspec_numpy.kernels.pictures import *  # noqa: F403
+from netspec_numpy.kernels.plan import *  # noqa: F403
 from netspec_numpy.kernels.pooling import *  # noqa: F403
 from netspec_numpy.kernels.rearranging import *  # noqa: F403
 from netspec_numpy.kernels.resizing import *  # noqa: F403
+from netspec_numpy.kernels.steps import *  # noqa: F403
 from netspec_numpy.kernels.weights import *  # noqa: F403
 from netspec_numpy.kernels.windows import *  # noqa: F403

@@ -118,3 +118,9 @@ def log_softmax(x: Array) -> Array:
     result: Array = x - x.max(axis=1, keepdims=True)
     result -= np.log(np.exp(result).sum(axis=1, keepdims=True))
     return result
+
+
+def argmax(x: Array) -> Array:
+    """Which channel is largest, as a number of x; the first of equal ones."""
+    result: Array = x.argmax(axis=1)[:, None]
+    return result.astype(x.dtype)

@@ -7,4 +7,5 @@ from typing import Any
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
+At = int | tuple[int, int, int]
 Weights = dict[str, Array]

@@ -46,6 +46,21 @@ def scale_channels(x: Array, weight: Array, bias: Array | None = None) -> Array:
     return result
 
 
+def shift_channels(x: Array, bias: Array) -> Array:
+    """Add a number to each channel."""
+    result: Array = x + bias.reshape(-1, *(1 for _ in x.shape[2:]))
+    return result
+
+
+def unit_length(x: Array, everywhere: bool = False, eps: float = 1e-10) -> Array:
+    """Divide by the length of each place's vector of channels, or of all elements."""
+    axes = tuple(range(1, x.ndim)) if everywhere else 1
+    squares: Array = np.square(x).sum(axis=axes, keepdims=True, dtype=x.dtype)
+    squares += eps
+    result: Array = x / np.sqrt(squares)
+    return result
+
+
 def local_response_norm(
     x: Array, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Array:

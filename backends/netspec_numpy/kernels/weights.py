@@ -34,7 +34,20 @@ def initial(
 
 
 def checked(found: Weights, shapes: dict[str, tuple[int, ...]]) -> Weights:
-    """Return the wanted weights as float32; ValueError where any is amiss."""
+    """Return the wanted weights as float32; ValueError where any is amiss.
+
+    Integers may have factors beside them: `NAME.scale`, one for all or one a filter.
+    """
+    found = dict(found)
+    scales = [n for n in found if n.endswith(".scale") and n not in shapes]
+    for name in [n for n in scales if n.removesuffix(".scale") in found]:
+        scale, weight = found.pop(name), found[name.removesuffix(".scale")]
+        if scale.size not in (1, len(weight)) or weight.dtype.kind not in "iu":
+            raise ValueError(
+                f"these weights do not fit: {name} is no factor of integers"
+            )
+        factors = scale.reshape(-1, *[1] * (weight.ndim - 1))
+        found[name.removesuffix(".scale")] = weight * factors.astype(np.float32)
     amiss = [f"{name} is missing" for name in shapes if name not in found]
     for name, array in found.items():
         if name not in shapes:

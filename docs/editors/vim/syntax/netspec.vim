@@ -9,9 +9,9 @@ syn keyword netspecControl for if else in
 syn keyword netspecOperator and or not
 syn keyword netspecConstant true false none
 syn match netspecPart /\<\(import\|module\|train\|net\)\>\(\s*:\)\@!/
-syn match netspecValue /\<\(depthwise\|bilinear\|constant\|nesterov\|nearest\|center\|cosine\|adamw\|floor\|adam\|ceil\|gray\|poly\|same\|step\|bgr\|rgb\|sgd\)\>\(\s*:\)\@!/
+syn match netspecValue /\<\(depthwise\|bilinear\|channels\|constant\|nesterov\|nearest\|center\|cosine\|adamw\|floor\|adam\|ceil\|gray\|poly\|same\|step\|all\|bgr\|rgb\|sgd\)\>\(\s*:\)\@!/
 syn match netspecFunction /\<\(activations\|params\|floor\|round\|ceil\|macs\|size\|abs\|len\|max\|min\|sum\)\>\(\s*:\)\@!/
-syn match netspecOp /\<\(adaptive_avgpool\|channel_shuffle\|conv_transpose\|global_avgpool\|global_maxpool\|hardsigmoid\|log_softmax\|leaky_relu\|batchnorm\|hardswish\|layernorm\|maxunpool\|identity\|softplus\|upsample\|avgpool\|dropout\|flatten\|maximum\|maxpool\|permute\|reshape\|sigmoid\|softmax\|concat\|linear\|prelu\|relu6\|scale\|split\|conv\|crop\|gelu\|relu\|silu\|tanh\|add\|elu\|lrn\|mul\|pad\|sub\)\>\(\s*:\)\@!/
+syn match netspecOp /\<\(adaptive_avgpool\|channel_shuffle\|conv_transpose\|global_avgpool\|global_maxpool\|hardsigmoid\|log_softmax\|leaky_relu\|batchnorm\|hardswish\|layernorm\|maxunpool\|normalize\|identity\|softplus\|upsample\|avgpool\|dropout\|flatten\|maximum\|maxpool\|permute\|reshape\|sigmoid\|softmax\|argmax\|concat\|linear\|power\|prelu\|relu6\|scale\|shift\|split\|conv\|crop\|gelu\|relu\|silu\|tanh\|abs\|add\|elu\|exp\|log\|lrn\|mul\|pad\|sub\)\>\(\s*:\)\@!/
 syn match netspecField /\<\h\w*\ze\s*:/
 syn match netspecLayer /^\s*\zs\h\w*\ze\s*\(\[[^]]*\]\s*\)*:/
 syn match netspecNumber /\<\d[0-9_]*\(\.\d[0-9_]*\)\=\([eE][+-]\=\d\+\)\=\(GiB\|KiB\|MiB\|TiB\|GB\|KB\|MB\|TB\|B\|G\|K\|M\|T\|%\)\=/

@@ -1,0 +1,215 @@
+"""How fast the emitted NumPy model is, beside PyTorch and ONNX Runtime.
+
+    python benchmarks/inference.py [--threads 2] [--batch 1 16] [--compile] [--profile] [SPEC ...]
+
+All compute the same network with the same weights, and their results are compared first. They take
+turns, one call each, so that whatever else the machine does meets all alike; the time of each is
+the median of its calls. ONNX Runtime's threads sleep when there is nothing to do: spinning ones
+would take time from whoever is measured next. `--spin` runs it with spinning threads, on its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import ctypes
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+import netspec  # noqa: E402
+from netspec.backend import get, load_model  # noqa: E402
+from netspec.ir import Net  # noqa: E402
+from netspec.ops import Conv, Linear  # noqa: E402
+from netspec.weights import fresh  # noqa: E402
+from tests.backends import referee  # noqa: E402
+
+SPECS = ("squeezenet1_0", "squeezenet1_1", "mobilenet_v1", "mobilenet_v2", "resnet18")
+TOLERANCE = 1e-4
+"""Largest difference of results, relative to the largest value of ONNX Runtime's."""
+
+Run = Callable[[], Any]
+
+
+def session(net: Net, weights: Any, x: Any, threads: int, spin: bool) -> Run:
+    """ONNX Runtime, all its optimizations on."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
+    exported = referee.export(net, weights, len(x))
+    graph = exported.graph
+    used = {n for node in graph.node for n in node.input} | {v.name for v in graph.output}
+    for node in graph.node:
+        # A max pooling that is asked for indices too is a slow one.
+        while len(node.output) > 1 and node.output[-1] not in used:
+            node.output.pop()
+    model = onnxruntime.InferenceSession(
+        exported.SerializeToString(),
+        options,
+        providers=["CPUExecutionProvider"],
+    )
+    feeds = {model.get_inputs()[0].name: x}
+    return lambda: model.run(None, feeds)[0]
+
+
+def runners(net: Net, batch: int, threads: int, compiled: bool, spin: bool) -> dict[str, Run]:
+    """What is measured, by name."""
+    weights = fresh(net.tensors, 1, varied=True)
+    shape = (batch, *(int(d) for d in net.body.inputs[0].shape))
+    x = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
+    numpy, pytorch = get("numpy"), get("torch")
+    ours: Any = type(load_model(net, numpy))(threads=threads)
+    numpy.set_weights(ours, weights)
+    eager: Any = load_model(net, pytorch)
+    pytorch.set_weights(eager, weights)
+    eager.eval()
+    last = copy.deepcopy(eager).to(memory_format=torch.channels_last)
+    data = torch.from_numpy(x)
+    turned = data.to(memory_format=torch.channels_last)
+    runs: dict[str, Run] = {
+        "netspec NumPy": lambda: ours(x),
+        "ONNX Runtime": session(net, weights, x, threads, spin),
+        "PyTorch eager": lambda: eager(data).numpy(),
+        "PyTorch channels_last": lambda: last(turned).numpy(),
+    }
+    if compiled:
+        fast = torch.compile(eager)
+        runs["torch.compile"] = lambda: fast(data).numpy()
+    runs["bare products"] = products(net, batch)
+    return runs
+
+
+def products(net: Net, batch: int) -> Run:
+    """The matrix products that the convolutions come to as they are stated, and nothing else."""
+    calls = []
+    for layer in net.layers:
+        if isinstance(layer.op, Conv | Linear):
+            filters, *rest = (int(d) for d in layer.layer.tensors["weight"].shape)
+            groups = layer.op.group_count if isinstance(layer.op, Conv) else 1
+            places = batch * int(np.prod(layer.outputs[0].shape[1:]))
+            inner = int(np.prod(rest))
+            a = np.ones((groups, places, inner), np.float32)
+            b = np.ones((groups, inner, filters // groups), np.float32)
+            out = np.empty((groups, places, filters // groups), np.float32)
+            calls.append((a, b, out))
+
+    def run() -> None:
+        for a, b, out in calls:
+            np.matmul(a, b, out=out)
+
+    return run
+
+
+def check(runs: dict[str, Run]) -> None:
+    """Exit where results differ."""
+    wanted = runs["ONNX Runtime"]()
+    for name, run in runs.items():
+        found = run()
+        if found is not None:
+            off = float(np.abs(found - wanted).max() / np.abs(wanted).max())
+            if not off <= TOLERANCE:
+                sys.exit(f"{name} differs from ONNX Runtime by {off:.2g} of the largest value")
+
+
+def measure(runs: dict[str, Run], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each call; the second of two in a row counts, for it finds its caches warm."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    with torch.inference_mode():
+        check(runs)
+        for _ in range(rounds):
+            for name, run in runs.items():
+                run()
+                start = time.perf_counter()
+                run()
+                times[name].append(time.perf_counter() - start)
+    return times
+
+
+def table(times: dict[str, list[float]], batch: int) -> None:
+    base, eager = (statistics.median(times[n]) for n in ("ONNX Runtime", "PyTorch eager"))
+    print(f"  {'batch ' + str(batch):<24}{'median ms':>10}{'least ms':>10}", end="")
+    print(f"{'of ONNX RT':>12}{'of eager':>10}")
+    for name, seconds in times.items():
+        middle = statistics.median(seconds)
+        print(f"  {name:<24}{middle * 1e3:>10.2f}{min(seconds) * 1e3:>10.2f}", end="")
+        print(f"{middle / base:>12.2f}{middle / eager:>10.2f}")
+
+
+def profile(net: Net, rounds: int) -> None:
+    """Where the NumPy model's time goes on one thread: by function, and by step."""
+    model: Any = type(load_model(net, get("numpy")))(threads=1)
+    x = np.zeros((1, *(int(d) for d in net.body.inputs[0].shape)), np.float32)
+    model(x)
+    (plan,) = model.engine.plans.values()
+    functions: dict[str, float] = {}
+    steps = [0.0] * len(plan.phases)
+    single = model.engine.run.__globals__["one_blas_thread"]
+    with single():
+        for _ in range(rounds):
+            for i, tasks in enumerate(plan.phases):
+                for task in tasks:
+                    for call in task[0]:
+                        start = time.perf_counter()
+                        call()
+                        seconds = (time.perf_counter() - start) / rounds
+                        name = getattr(call.func, "__name__", "other")
+                        functions[name] = functions.get(name, 0.0) + seconds
+                        steps[i] += seconds
+    total = sum(steps)
+    print(f"  one thread, {total * 1e3:.2f} ms in {sum(map(len, plan.phases))} tasks:")
+    for name, seconds in sorted(functions.items(), key=lambda item: -item[1]):
+        print(f"    {name:<16}{seconds * 1e3:>8.2f} ms {seconds / total:>6.0%}")
+    print("  by phase, ms: " + " ".join(f"{s * 1e3:.2f}" for s in steps))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("specs", nargs="*", default=SPECS, metavar="SPEC")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, nargs="+", default=[1, 16])
+    parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--compile", action="store_true", help="torch.compile too")
+    parser.add_argument("--spin", action="store_true", help="let ONNX Runtime's threads spin")
+    parser.add_argument("--profile", action="store_true", help="where NumPy's time goes")
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(options.threads)
+    print(f"NumPy {np.__version__}, PyTorch {torch.__version__}, ", end="")
+    print(f"ONNX Runtime {onnxruntime.__version__}; {options.threads} threads; ", end="")
+    print(f"BLAS kernels: {kernels_of_blas()}; load {os.getloadavg()[0]:.1f}")
+    for spec in options.specs:
+        net = netspec.load(spec)
+        print(f"{spec}: {net.macs / 1e6:,.0f} million MACs, {net.params:,} parameters")
+        for batch in options.batch:
+            runs = runners(net, batch, options.threads, options.compile, options.spin)
+            table(measure(runs, options.rounds), batch)
+        if options.profile:
+            profile(net, options.rounds)
+
+
+def kernels_of_blas() -> str:
+    """What processor OpenBLAS computes for: OPENBLAS_CORETYPE can make it an older one."""
+    names = ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath")
+    module = next(sys.modules[name] for name in names if name in sys.modules)
+    library = ctypes.CDLL(str(module.__file__))
+    for form in ("scipy_openblas_%s64_", "openblas_%s64_", "scipy_openblas_%s", "openblas_%s"):
+        if hasattr(library, form % "get_corename"):
+            ask = getattr(library, form % "get_corename")
+            ask.restype = ctypes.c_char_p
+            return str(ask().decode())
+    return "unknown"
+
+
+if __name__ == "__main__":
+    main()

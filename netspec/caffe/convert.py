@@ -1,0 +1,184 @@
+"""A prototxt as the text of a spec, which is checked to be the same network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from netspec.caffe.graph import Setting
+from netspec.caffe.read import Converted, read, reading_of
+from netspec.caffe.solver import Protocol, protocol, read_solver
+from netspec.diagnostics import Diagnostics
+from netspec.elaborate import elaborate
+from netspec.formatting import format_text
+from netspec.ir import Net
+from netspec.passes import PIPELINE
+from netspec.program import Program, load, program_of
+from netspec.resolve import resolve
+from netspec.room import room_to_work
+from netspec.source import Source, Span
+from netspec.symbolic import Num
+from netspec.syntax import (
+    Comparison,
+    Constant,
+    Definition,
+    Expression,
+    Field,
+    If,
+    Input,
+    ListLiteral,
+    Name,
+    Number,
+    Require,
+    Statement,
+    Train,
+    Variable,
+)
+from netspec.unparse import unparse
+
+
+@dataclass(frozen=True)
+class Result:
+    """The text of a spec, the name of its net, and what the prototxt says that it does not."""
+
+    text: str
+    name: str
+    remarks: tuple[str, ...]
+
+
+def convert(
+    source: Source,
+    settings: Mapping[str, Any],
+    diagnostics: Diagnostics,
+    solver: Source | None = None,
+) -> Result | None:
+    """The spec of a prototxt; None, and diagnostics, where it can't be expressed.
+
+    `settings` are constants of the language: how to read the file (`reading_of`), and new defaults
+    of the net's parameters. With a solver's file, the spec says how the net is trained.
+    """
+    with room_to_work():
+        reading, left = reading_of(settings, diagnostics)
+        converted = read(source, reading, diagnostics)
+        if converted is None:
+            return None
+        net = _net(program_of(converted.file, None, diagnostics), left, diagnostics)
+        if net is None or diagnostics.failed:
+            return None
+        remarks = remarks_on(converted)
+        training: Protocol | None = None
+        if solver is not None:
+            found = read_solver(solver, diagnostics)
+            if found is None or diagnostics.failed:
+                return None
+            training = protocol(found, converted.net)
+            remarks += training.remarks
+        items = [
+            _completed(item, net, left, training.settings if training else {})
+            for item in converted.file.items
+            if isinstance(item, Definition)
+        ]
+        text = format_text(unparse(items, remarks))
+        _compare(text, net)
+        return Result(text, net.name, tuple(remarks))
+
+
+def _net(program: Program | None, settings: Mapping[str, Any], found: Diagnostics) -> Net | None:
+    if program is None:
+        return None
+    resolve(program, found)
+    if program.net is None or found.failed:
+        return None
+    net = elaborate(program, settings, found)
+    if net is not None:
+        for apply in PIPELINE:
+            net = apply(net)
+    return net
+
+
+def remarks_on(converted: Converted) -> list[str]:
+    """What the spec leaves out, in sentences."""
+    remarks = []
+    if converted.dropped:
+        named = [f"{layer.name} ({layer.type})" for layer in converted.dropped[:8]]
+        more = len(converted.dropped) - len(named)
+        listed = ", ".join(named) + (f" and {more} more" if more else "")
+        remarks.append(f"Left out, since it serves training and measuring: {listed}.")
+    for mean in converted.means:
+        remarks.append(f"Caffe subtracts the mean picture {mean} from the input.")
+    return remarks
+
+
+def _completed(
+    item: Definition, net: Net, settings: Mapping[str, Any], training: Mapping[str, Setting]
+) -> Definition:
+    """The net with promises of its parameters and multiplications, and how it is trained."""
+    if item.kind != "net":
+        return item
+    span = item.span
+    params = tuple(
+        replace(p, default=Number(Fraction(settings[p.name.text].value), span))
+        if isinstance(settings.get(p.name.text), Num)
+        else p
+        for p in item.params
+    )
+    body = item.body
+    if training:
+        after = max(i for i, s in enumerate(body) if isinstance(s, Input)) + 1
+        fields = tuple(
+            Field(Name(n, span), _expression(s, span), span) for n, s in training.items()
+        )
+        body = (*body[:after], Train(span, fields, span), *body[after:])
+    promises: tuple[Statement, ...] = tuple(
+        Require("expect", _equal(name, count, span), None, None, span)
+        for name, count in (("params", net.params), ("macs", net.macs))
+        if count
+    )
+    classes = next((p for p in net.parameters if p.name == "classes"), None)
+    if classes is not None and promises:
+        condition = _equal("classes", int(classes.value), span)
+        promises = (If(((condition, promises),), (), span),)
+    return replace(item, params=params, body=body + promises)
+
+
+def _expression(setting: Setting, span: Span) -> Expression:
+    value = setting.value
+    if isinstance(value, bool):
+        return Constant(value, span)
+    if isinstance(value, str):
+        return Variable(value, span)
+    if isinstance(value, tuple):
+        return ListLiteral(tuple(Number(v, span) for v in value), span)
+    return Number(value, span)
+
+
+def _equal(name: str, count: int, span: Span) -> Comparison:
+    return Comparison(Variable(name, span), (("==", Number(Fraction(count), span)),), span)
+
+
+def _compare(text: str, net: Net) -> None:
+    """See to it that the text says the network that was read."""
+    found = Diagnostics()
+    again = _net(load(Source("converted.net", text), None, found), {}, found)
+    if again is None or _essence(again) != _essence(net):
+        reasons = "; ".join(d.message for d in found)
+        raise RuntimeError(f"the converted spec of {net.name} is another network. {reasons}")
+
+
+def _essence(net: Net) -> object:
+    layers = [
+        (
+            layer.path,
+            repr(layer.op),
+            [tuple(v.shape) for v in layer.inputs],
+            [tuple(v.shape) for v in layer.outputs],
+        )
+        for layer in net.layers
+    ]
+    tensors = {name: tuple(tensor.shape) for name, tensor in net.tensors.items()}
+    return layers, tensors, [tuple(v.shape) for v in net.flat_outputs], net.preprocessing
+
+
+__all__ = ["Result", "convert", "remarks_on"]

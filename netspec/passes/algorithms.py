@@ -1,0 +1,169 @@
+"""How a processor best computes a convolution, and with how much memory beside its result.
+
+Times are estimates from a few rates. These were measured with NumPy on one core with AVX-512, but
+only their ratios matter, and those differ little between processors.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+from netspec.ops import AvgPool, Conv, Linear, MaxPool
+from netspec.passes.stages import Program, Stage
+
+MULTIPLY = 1 / 120e9
+"""Seconds for a multiplication and addition inside a matrix product."""
+COPY = 1 / 4e9
+"""Seconds for an element that is gathered or put in place."""
+FETCH = 4 / 25e9
+"""Seconds to fetch an element of weights that are not in the cache."""
+
+Kind = Literal["product", "winograd", "depthwise", "gather"]
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """How a convolution or linear layer is computed.
+
+    `rows` of results (of tiles, with Winograd's algorithm) are computed at once, and `block`
+    filters. `scratch` and `packed` are the elements of what is kept meanwhile and of the weights
+    as they are rearranged.
+    """
+
+    kind: Kind
+    rows: int
+    block: int
+    scratch: int
+    packed: int
+    seconds: float
+
+
+def choose(stage: Stage) -> Algorithm:
+    """The fastest way to compute a convolution or linear layer."""
+    op = stage.op
+    if isinstance(op, Linear) or (isinstance(op, Conv) and _pointwise(op)):
+        macs = stage.layer.macs
+        return Algorithm("product", 0, 0, 0, _weights(stage), macs * MULTIPLY)
+    assert isinstance(op, Conv), "only convolutions and linear layers are computed so"
+    channels = int(stage.inputs[0].shape[0])
+    if op.group_count == channels == op.filters and channels > 1:
+        return _depthwise(op, stage)
+    gather = _gather(op, stage)
+    square = op.kernel == (3, 3) and op.stride == (1, 1) and op.dilation == (1, 1)
+    if square and op.group_count == 1:
+        return min(gather, _winograd(op, stage), key=lambda a: a.seconds)
+    return gather
+
+
+def _pointwise(op: Conv) -> bool:
+    one = op.kernel == (1, 1) and op.stride == (1, 1) and op.group_count == 1
+    return one and not any(op.pads)
+
+
+def _weights(stage: Stage) -> int:
+    return prod(stage.layer.layer.tensors["weight"].shape)
+
+
+def _rows(limit: int, row: int, height: int) -> int:
+    """How many rows of a size stay below a number of elements."""
+    return max(1, min(height, limit // max(1, row)))
+
+
+def _gather(op: Conv, stage: Stage) -> Algorithm:
+    (channels, _, _), (_, height, width) = _shapes(stage)
+    seen = prod(op.kernel) * channels
+    rows = _rows(1 << 18, width * seen, height)
+    patches = width * height * seen
+    seconds = stage.layer.macs * MULTIPLY + patches * COPY + _weights(stage) * FETCH
+    scratch = _padded(rows * width * seen) + _padded(_image(op, rows, width) * channels)
+    return Algorithm("gather", rows, 0, scratch, _weights(stage), seconds)
+
+
+def _depthwise(op: Conv, stage: Stage) -> Algorithm:
+    _, (channels, height, width) = _shapes(stage)
+    rows = _rows(1 << 15, width * channels, height)
+    scratch = 2 * _padded(rows * width * channels) + _padded(_image(op, rows, width) * channels)
+    packed = prod(op.kernel) * channels * (width if op.stride[1] == 1 else 1)
+    seconds = 2 * prod(op.kernel) * height * width * channels * COPY
+    return Algorithm("depthwise", rows, 0, scratch, packed, seconds)
+
+
+def _image(op: Conv, rows: int, width: int) -> int:
+    """The pixels of the input that some rows of the result depend on."""
+    down, across = (
+        (n - 1) * s + d * (k - 1) + 1
+        for n, s, d, k in zip((rows, width), op.stride, op.dilation, op.kernel, strict=True)
+    )
+    return int(down * across)
+
+
+def _winograd(op: Conv, stage: Stage) -> Algorithm:
+    """F(3x3, 3x3): 25 products for each tile of 3x3 results."""
+    (channels, _, _), (filters, height, width) = _shapes(stage)
+    down, across = -(-height // 3), -(-width // 3)
+    block = min(128, filters)
+    rows = _rows(160, across, down)
+    tiles = down * across
+    products = 25 * channels * filters + 625 * channels + 225 * filters
+    packed = 25 * channels * filters
+    seconds = tiles * products * MULTIPLY * 1.2 + packed * FETCH
+    seconds += tiles * (25 * channels + 9 * filters) * COPY
+    some = rows * across
+    scratch = sum(
+        _padded(n)
+        for n in (
+            25 * some * channels,
+            25 * some * max(channels, block),
+            (3 * rows + 2) * (3 * across + 2) * channels,
+            9 * some * block,
+        )
+    )
+    return Algorithm("winograd", rows, block, scratch, packed, seconds)
+
+
+def _shapes(stage: Stage) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Channels, height and width of input and output, as plain numbers."""
+    a, b = ([int(d) for d in v.shape] for v in (stage.inputs[0], stage.output))
+    return (a[0], a[1], a[2]), (b[0], b[1], b[2])
+
+
+def _padded(elements: int) -> int:
+    return -(-elements // 16) * 16
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The bytes that a program needs for one image in float32."""
+
+    arena: int
+    scratch: int
+    weights: int
+
+    @property
+    def total(self) -> int:
+        return self.arena + self.scratch + self.weights
+
+
+def memory(program: Program, threads: int = 1) -> Memory:
+    """What a program is planned to need: values, what each thread works with, its weights.
+
+    Weights are counted as they are rearranged for the fastest algorithms.
+    """
+    from netspec.passes.arena import place
+
+    scratch, weights = 0, 0
+    for stage in program.stages:
+        if isinstance(stage.op, Conv | Linear):
+            algorithm = choose(stage)
+            scratch = max(scratch, algorithm.scratch)
+            weights += algorithm.packed
+        elif isinstance(stage.op, MaxPool | AvgPool):
+            channels, _, width = _shapes(stage)[0]
+            rows = _rows(1 << 16, width * channels, _shapes(stage)[1][1])
+            scratch = max(scratch, _padded(rows * width * channels))
+        weights += sum(layer.params for layer in stage.biases) - sum(
+            prod(layer.layer.tensors["weight"].shape) for layer in stage.biases
+        )
+    return Memory(place(program).bytes, 4 * scratch * threads, 4 * weights)

@@ -1,0 +1,184 @@
+"""A net as stages: layers in order, each with what it takes on of its neighbours' work.
+
+    before: conv1 -> batchnorm -> relu -> maxpool, concat(a -> relu, b -> relu)
+    after:  conv1 (batch norm in its weights), maxpool (adds conv1's biases, cuts off below 0),
+            a, b, concat (adds the biases of a and b, cuts off below 0)
+
+For backends that compute layer by layer. Nothing changes in what comes out: adding a bias to each
+channel and cutting off commute with taking the largest, and with putting channels together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from netspec.ir import FlatLayer, Net, Value
+from netspec.ops import (
+    Arithmetic,
+    BatchNorm,
+    Concat,
+    Conv,
+    Dropout,
+    Identity,
+    Linear,
+    MaxPool,
+    Op,
+    Relu,
+    Relu6,
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One layer at work.
+
+    `norm` is a batch norm that is multiplied into the weights, `biases` are the layers whose
+    biases are added at the end, `cut` is the relu or relu6 that comes last.
+    """
+
+    layer: FlatLayer
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    norm: FlatLayer | None = None
+    biases: tuple[FlatLayer, ...] = ()
+    cut: Op | None = None
+
+    @property
+    def op(self) -> Op:
+        return self.layer.op
+
+    @property
+    def output(self) -> Value:
+        return self.outputs[0]
+
+
+@dataclass(frozen=True)
+class Program:
+    """The stages of a net in order. `outputs` may be inputs, or the same value twice."""
+
+    inputs: tuple[Value, ...]
+    stages: tuple[Stage, ...]
+    outputs: tuple[Value, ...]
+
+    def uses(self) -> dict[Value, int]:
+        """How often each value is an input of a stage or an output of the program."""
+        counts: dict[Value, int] = {}
+        for value in (*self.outputs, *(v for stage in self.stages for v in stage.inputs)):
+            counts[value] = counts.get(value, 0) + 1
+        return counts
+
+    def makers(self) -> dict[Value, Stage]:
+        """The stage that yields each value."""
+        return {v: stage for stage in self.stages for v in stage.outputs}
+
+
+def staged(net: Net) -> Program:
+    """The stages of a net, all passes applied."""
+    program = flat(net)
+    for step in PASSES:
+        program = step(program)
+    return program
+
+
+def flat(net: Net) -> Program:
+    """A stage for each layer that outputs depend on; what changes nothing is left out."""
+    same: dict[Value, Value] = {}
+    stages = []
+    for layer in net.layers:
+        inputs = tuple(same.get(v, v) for v in layer.inputs)
+        if isinstance(layer.op, Dropout | Identity):
+            same[layer.outputs[0]] = inputs[0]
+            continue
+        owned = isinstance(layer.op, Conv | Linear) and layer.op.bias
+        stages.append(Stage(layer, inputs, layer.outputs, biases=(layer,) if owned else ()))
+    outputs = tuple(same.get(v, v) for v in net.flat_outputs)
+    needed = set(outputs)
+    live = []
+    for stage in reversed(stages):
+        if not needed.isdisjoint(stage.outputs):
+            live.append(stage)
+            needed.update(stage.inputs)
+    return Program(net.body.inputs, tuple(live[::-1]), outputs)
+
+
+def fold_norms(program: Program) -> Program:
+    """Batch norms go into the weights of the convolution or linear layer before them."""
+    return _merged(program, _norm)
+
+
+def fuse_cuts(program: Program) -> Program:
+    """A relu or relu6 becomes the end of the stage before it."""
+    return _merged(program, _cut)
+
+
+def _norm(before: Stage, stage: Stage) -> Stage | None:
+    free = before.norm is None and before.cut is None
+    if isinstance(stage.op, BatchNorm) and isinstance(before.op, Conv | Linear) and free:
+        return replace(before, norm=stage.layer, biases=(before.layer,))
+    return None
+
+
+def _cut(before: Stage, stage: Stage) -> Stage | None:
+    if isinstance(stage.op, Relu | Relu6) and before.cut is None and can_finish(before):
+        return replace(before, cut=stage.op)
+    return None
+
+
+def can_finish(stage: Stage) -> bool:
+    """Whether a stage may end with biases and a cut."""
+    if isinstance(stage.op, Arithmetic):
+        return len({v.shape for v in stage.inputs}) == 1
+    return isinstance(stage.op, Conv | Linear | MaxPool | BatchNorm | Concat)
+
+
+def _merged(program: Program, merge: Callable[[Stage, Stage], Stage | None]) -> Program:
+    """Put a stage into the one that makes its only input, where nothing else takes that."""
+    uses = program.uses()
+    done: dict[Value, int] = {}
+    stages: list[Stage] = []
+    for stage in program.stages:
+        place = done.get(stage.inputs[0]) if len(stage.inputs) == 1 else None
+        if place is not None and uses[stage.inputs[0]] == 1:
+            before = stages[place]
+            merged = merge(before, stage) if _only_first(before, uses) else None
+            if merged is not None:
+                stages[place] = replace(merged, outputs=stage.outputs)
+                done[stage.output] = place
+                continue
+        done[stage.output] = len(stages)
+        stages.append(stage)
+    return replace(program, stages=tuple(stages))
+
+
+def _only_first(stage: Stage, uses: dict[Value, int]) -> bool:
+    return not any(v in uses for v in stage.outputs[1:])
+
+
+def delay_finish(program: Program) -> Program:
+    """Biases and cuts wait until a max pooling or a concat is done, if all its inputs agree."""
+    uses, makers = program.uses(), program.makers()
+    finish: dict[Value, Stage] = {}
+    raw: set[Value] = set()
+    for stage in program.stages:
+        before = [makers.get(v) for v in stage.inputs]
+        if stage.biases or stage.cut or not isinstance(stage.op, MaxPool | Concat):
+            continue
+        if not _only_first(stage, uses) or any(uses[v] > 1 for v in stage.inputs):
+            continue
+        found = [b for b in before if b is not None and isinstance(b.op, Conv)]
+        alike = {(type(b.cut), bool(b.biases)) for b in found}
+        if len(found) == len(before) and len(alike) == 1:
+            biases = tuple(layer for b in found for layer in b.biases)
+            finish[stage.output] = replace(stage, biases=biases, cut=found[0].cut)
+            raw.update(stage.inputs)
+    stages = []
+    for stage in program.stages:
+        if stage.output in raw:
+            stage = replace(stage, biases=(), cut=None)
+        stages.append(finish.get(stage.output, stage))
+    return replace(program, stages=tuple(stages))
+
+
+PASSES: tuple[Callable[[Program], Program], ...] = (fold_norms, fuse_cuts, delay_finish)
+"""What every program goes through, in order."""

@@ -1,0 +1,547 @@
+"""Each layer type as the lines that it becomes, and what Caffe would refuse."""
+
+from __future__ import annotations
+
+import pytest
+
+from netspec.caffe.layers import RULES
+
+from .helpers import after, body_of, checked, codes, net_of, shapes
+
+CONV = "convolution_param"
+POOL = "pooling_param"
+
+# Input, layers, and the statements that they become.
+LINES: dict[str, tuple[str, list[str], list[str]]] = {
+    "conv": (
+        "3x8x9",
+        [f"Convolution {CONV} {{ num_output: 4 kernel_size: 3 }}"],
+        ["l1: conv { filters: 4 kernel: 3x3 }"],
+    ),
+    "conv_all": (
+        "4x18x19",
+        [
+            f"Convolution {CONV} {{ num_output: 6 kernel_h: 3 kernel_w: 5 stride_h: 2 stride_w: 1 "
+            "pad_h: 0 pad_w: 2 dilation: 2 dilation: 1 group: 2 bias_term: false engine: CUDNN }"
+        ],
+        [
+            "l1: conv { filters: 6 kernel: 3x5 stride: 2x1 pad: 0x2 dilation: 2x1 groups: 2 bias: false }"
+        ],
+    ),
+    "conv_pairs": (
+        "3x18x19",
+        [f"Convolution {CONV} {{ num_output: 6 kernel_size: 3 kernel_size: 1 stride: 2 hole: 2 }}"],
+        ["l1: conv { filters: 6 kernel: 3x1 stride: 2 dilation: 2 }"],
+    ),
+    "depthwise": (
+        "4x8x8",
+        [f"ConvolutionDepthwise {CONV} {{ num_output: 4 kernel_size: 3 }}"],
+        ["l1: conv { filters: 4 kernel: 3x3 groups: depthwise }"],
+    ),
+    "deconv": (
+        "4x8x8",
+        [f"Deconvolution {CONV} {{ num_output: 4 kernel_size: 4 stride: 2 pad: 1 group: 4 }}"],
+        ["l1: conv_transpose { filters: 4 kernel: 4x4 stride: 2 pad: 1 groups: depthwise }"],
+    ),
+    "max": (
+        "3x8x8",
+        [f"Pooling {POOL} {{ kernel_size: 3 stride: 2 }}"],
+        ["l1: maxpool { kernel: 3x3 stride: 2 round: ceil }"],
+    ),
+    "max_one": (
+        "3x8x8",
+        [f"Pooling {POOL} {{ pool: MAX kernel_size: 3 }}"],
+        ["l1: maxpool { kernel: 3x3 stride: 1 }"],
+    ),
+    "max_down": (
+        "3x8x8",
+        [f"Pooling {POOL} {{ kernel_size: 3 stride: 2 round_mode: FLOOR }}"],
+        ["l1: maxpool { kernel: 3x3 stride: 2 round: floor }"],
+    ),
+    "average": (
+        "3x8x8",
+        [f"Pooling {POOL} {{ pool: AVE kernel_h: 3 kernel_w: 2 stride: 2 pad: 1 }}"],
+        ["l1: avgpool { kernel: 3x2 stride: 2 pad: 1 round: ceil count_include_pad: true }"],
+    ),
+    "exceeding": (
+        # One window of 7 every 7 on 6: Caffe cuts it off at the end.
+        "3x6x6",
+        [f"Pooling {POOL} {{ pool: AVE kernel_size: 7 stride: 7 }}"],
+        ["l1: avgpool { kernel: 6x6 stride: 7 round: ceil }"],
+    ),
+    "whole": (
+        "3x8x8",
+        [f"Pooling {POOL} {{ pool: AVE global_pooling: true }}"],
+        ["l1: global_avgpool"],
+    ),
+    "whole_max": (
+        "3x8x8",
+        [f"Pooling {POOL} {{ pool: MAX global_pooling: true }}"],
+        ["l1: global_maxpool"],
+    ),
+    "whole_map": (
+        "3x8x8",
+        [
+            f"Pooling {POOL} {{ pool: AVE global_pooling: true }}",
+            f"Convolution {CONV} {{ num_output: 4 kernel_size: 1 }}",
+        ],
+        ["l1: adaptive_avgpool { size: 1x1 }", "l2: conv { filters: 4 kernel: 1x1 }"],
+    ),
+    "inner_product": (
+        "3x8x8",
+        ["InnerProduct inner_product_param { num_output: 4 bias_term: false }"],
+        ["flatten", "l1: linear { units: 4 bias: false }"],
+    ),
+    "inner_product_vector": (
+        "3x8x8",
+        [
+            f"Pooling {POOL} {{ pool: AVE global_pooling: true }}",
+            "InnerProduct inner_product_param { num_output: 4 axis: -3 transpose: true }",
+        ],
+        ["l1: global_avgpool", "l2: linear { units: 4 }"],
+    ),
+    "relu": ("3x8x8", ["ReLU"], ["l1: relu"]),
+    "leaky": (
+        "3x8x8",
+        ["ReLU relu_param { negative_slope: 0.1 }"],
+        ["l1: leaky_relu { slope: 0.1 }"],
+    ),
+    "prelu": (
+        "3x8x8",
+        ["PReLU", "PReLU prelu_param { channel_shared: true }"],
+        ["l1: prelu -> prelu { shared: true }"],
+    ),
+    "elu": ("3x8x8", ["ELU elu_param { alpha: 0.5 }"], ["l1: elu { alpha: 0.5 }"]),
+    "functions": ("3x8x8", ["Sigmoid"], ["l1: sigmoid"]),
+    "tanh": ("3x8x8", ["TanH"], ["l1: tanh"]),
+    "abs": ("3x8x8", ["AbsVal"], ["l1: abs"]),
+    "bnll": ("3x8x8", ["BNLL"], ["l1: softplus"]),
+    "power": (
+        "3x8x8",
+        ["Power power_param { power: 2 scale: 0.5 shift: -1 }"],
+        ["l1: power { exponent: 2 scale: 0.5 shift: -1 }"],
+    ),
+    "power_nothing": ("3x8x8", ["Power", "ReLU"], ["l2: relu"]),
+    "exp": ("3x8x8", ["Exp exp_param { base: 2 shift: 1 }"], ["l1: exp { base: 2 shift: 1 }"]),
+    "log": ("3x8x8", ["Log log_param { scale: 3 }"], ["l1: log { scale: 3 }"]),
+    "batchnorm": (
+        "3x8x8",
+        ["BatchNorm batch_norm_param { eps: 1e-3 use_global_stats: true }"],
+        ["l1: batchnorm { eps: 0.001 affine: false }"],
+    ),
+    "batchnorm_scale": (
+        "3x8x8",
+        ["BatchNorm", "Scale scale_param { bias_term: true }"],
+        ["l1: batchnorm"],
+    ),
+    "batchnorm_factor": (
+        "3x8x8",
+        ["BatchNorm batch_norm_param { moving_average_fraction: 0.9 }", "Scale"],
+        ["l1: batchnorm { affine: false } -> scale { bias: false }"],
+    ),
+    "bn_segnet": ("3x8x8", ["BN bn_param { bn_mode: INFERENCE }"], ["l1: scale"]),
+    "bn_pspnet": ("3x8x8", ["BN bn_param { frozen: true momentum: 0.95 }"], ["l1: batchnorm"]),
+    "scale": ("3x8x8", ["Scale scale_param { bias_term: true }"], ["l1: scale"]),
+    "bias": ("3x8x8", ["Bias"], ["l1: shift"]),
+    "gate": (
+        "3x8x8",
+        [
+            f"Pooling {POOL} {{ pool: AVE global_pooling: true }}",
+            "InnerProduct inner_product_param { num_output: 3 }",
+            'Scale bottom: "data" bottom: "l2" scale_param { axis: 0 }',
+        ],
+        [
+            "l1: global_avgpool",
+            "l2: linear { units: 3 }",
+            "l3_reshape: reshape { shape: [3, 1, 1] }",
+            "l3: mul(data, l3_reshape)",
+        ],
+    ),
+    "lrn": (
+        "8x8x8",
+        ["LRN lrn_param { local_size: 3 alpha: 2e-5 beta: 0.5 k: 2 }"],
+        ["l1: lrn { size: 3 alpha: 2e-5 beta: 0.5 k: 2 }"],
+    ),
+    "lrn_within": (
+        "8x8x8",
+        ["LRN lrn_param { local_size: 3 alpha: 5e-5 norm_region: WITHIN_CHANNEL }"],
+        [
+            "l1_power: power { exponent: 2 }"
+            " -> avgpool { kernel: 3x3 stride: 1 pad: 1 count_include_pad: true }"
+            " -> power { exponent: -0.75 scale: 5e-5 shift: 1 }",
+            "l1: mul(data, l1_power)",
+        ],
+    ),
+    "dropout": ("3x8x8", ["Dropout"], ["l1: dropout { ratio: 50% }"]),
+    "concat": (
+        "3x8x8",
+        ["ReLU", 'Concat bottom: "data" bottom: "l1"'],
+        ["l1: relu", "l2: concat(data, l1)"],
+    ),
+    "concat_rows": (
+        "3x8x8",
+        ["ReLU", 'Concat bottom: "data" bottom: "l1" concat_param { axis: -2 }'],
+        [
+            "l1: relu",
+            "l2_permute: permute(data) { order: [1, 0, 2] }",
+            "l2_permute_2: permute(l1) { order: [1, 0, 2] }",
+            "l2: concat(l2_permute, l2_permute_2) -> permute { order: [1, 0, 2] }",
+        ],
+    ),
+    "slice": (
+        "6x8x8",
+        ['Slice top: "a" top: "b" top: "c" slice_param { slice_point: 1 slice_point: 3 }'],
+        ["l1: split { parts: [1, 2, 3] }", "output l1, l1.part2, l1.part3"],
+    ),
+    "slice_equal": (
+        "6x8x8",
+        ['Slice top: "a" top: "b"'],
+        ["l1: split { parts: 2 }", "output l1, l1.part2"],
+    ),
+    "slice_rows": (
+        "6x8x8",
+        ['Slice top: "a" top: "b" slice_param { axis: 2 slice_point: 3 }'],
+        [
+            "l1: crop { size: 3x8 }",
+            "l1_2: crop(data) { size: 5x8 offset: 3x0 }",
+            "output l1, l1_2",
+        ],
+    ),
+    "split": (
+        "6x8x8",
+        ['Split top: "a" top: "b"', 'Eltwise bottom: "a" bottom: "b"'],
+        ["l2: add(data, data)"],
+    ),
+    "eltwise": ("3x8x8", ['Eltwise bottom: "data" bottom: "data"'], ["l1: add(data, data)"]),
+    "eltwise_product": (
+        "3x8x8",
+        ['Eltwise bottom: "data" bottom: "data" eltwise_param { operation: 0 }'],
+        ["l1: mul(data, data)"],
+    ),
+    "eltwise_max": (
+        "3x8x8",
+        ['Eltwise bottom: "data" bottom: "data" eltwise_param { operation: MAX }'],
+        ["l1: maximum(data, data)"],
+    ),
+    "eltwise_minus": (
+        "3x8x8",
+        ['Eltwise bottom: "data" bottom: "data" eltwise_param { coeff: 1 coeff: -1 }'],
+        ["l1: sub(data, data)"],
+    ),
+    "eltwise_weights": (
+        "3x8x8",
+        ["ReLU", 'Eltwise bottom: "data" bottom: "l1" eltwise_param { coeff: 1 coeff: 0.5 }'],
+        ["l1: relu", "l2_power: power { scale: 0.5 }", "l2: add(data, l2_power)"],
+    ),
+    "flatten": ("3x8x8", ["Flatten"], ["l1: flatten"]),
+    "flatten_part": (
+        "3x8x8",
+        ["Flatten flatten_param { axis: 2 }"],
+        ["l1: reshape { shape: [3, 64, 1] }"],
+    ),
+    "reshape": (
+        "4x8x8",
+        ["Reshape reshape_param { shape { dim: 0 dim: 2 dim: -1 dim: 8 } }"],
+        ["l1: reshape { shape: [2, 16, 8] }"],
+    ),
+    "reshape_batch": (
+        "4x8x8",
+        ["Reshape reshape_param { shape { dim: -1 dim: 256 } }"],
+        ["l1: flatten"],
+    ),
+    "reshape_axis": (
+        "4x8x8",
+        ["Reshape reshape_param { axis: 2 num_axes: 2 shape { dim: 64 dim: 1 } }"],
+        ["l1: reshape { shape: [4, 64, 1] }"],
+    ),
+    "permute": (
+        "4x8x9",
+        ["Permute permute_param { order: 0 order: 2 order: 3 order: 1 }"],
+        ["l1: permute { order: [1, 2, 0] }"],
+    ),
+    "softmax": ("4x8x9", ["Softmax"], ["l1: softmax"]),
+    "softmax_rows": (
+        "4x8x9",
+        ["Softmax softmax_param { axis: 2 }"],
+        ["l1: permute { order: [1, 0, 2] } -> softmax -> permute { order: [1, 0, 2] }"],
+    ),
+    "argmax": ("4x8x9", ["ArgMax argmax_param { axis: 1 }"], ["l1: argmax"]),
+    "argmax_all": (
+        "4x8x9",
+        ["ArgMax"],
+        ["flatten", "l1: argmax -> reshape { shape: [1, 1, 1] }"],
+    ),
+    "crop": (
+        "4x9x9",
+        [
+            f"Convolution {CONV} {{ num_output: 4 kernel_size: 3 }}",
+            'Crop bottom: "data" bottom: "l1" crop_param { axis: 2 offset: 2 offset: 1 }',
+        ],
+        # The first layer only lends its size.
+        ["l2: crop { size: 7x7 offset: 2x1 }"],
+    ),
+    "interp": (
+        "4x9x5",
+        ["Interp interp_param { zoom_factor: 3 pad_beg: 0 pad_end: -1 }"],
+        ["l1: crop { size: 8x4 } -> upsample { size: 22x10 mode: bilinear align_corners: true }"],
+    ),
+    "interp_sized": (
+        "4x9x5",
+        ["Interp interp_param { height: 30 width: 20 }"],
+        ["l1: upsample { size: 30x20 mode: bilinear align_corners: true }"],
+    ),
+    "unpool": (
+        "4x9x8",
+        [
+            f'Pooling top: "l1" top: "mask" {POOL} {{ kernel_size: 2 stride: 2 }}',
+            'Upsample bottom: "l1" bottom: "mask" upsample_param { upsample_h: 9 upsample_w: 8 }',
+        ],
+        [
+            "l1: maxpool { kernel: 2x2 stride: 2 round: ceil }",
+            "l2: maxunpool(l1, l1.indices)",
+        ],
+    ),
+    "upsample": (
+        "4x9x8",
+        ["Upsample upsample_param { scale: 3 }"],
+        ["l1: upsample { scale: 3 mode: nearest }"],
+    ),
+    "mean": (
+        "4x9x8",
+        ["Reduction reduction_param { operation: MEAN axis: 2 }"],
+        ["l1: global_avgpool"],
+    ),
+    "sum_of_squares": (
+        "4x3x2",
+        ["Reduction reduction_param { operation: SUMSQ axis: 1 coeff: 0.5 }"],
+        [
+            "l1: power { exponent: 2 } -> reshape { shape: [1, 24, 1] } -> global_avgpool"
+            " -> power { scale: 12 }"
+        ],
+    ),
+    "tile": ("4x3x2", ["Tile tile_param { tiles: 3 }"], ["l1: concat(data, data, data)"]),
+    "tile_rows": (
+        "4x1x2",
+        ["Tile tile_param { axis: 2 tiles: 3 }"],
+        ["l1: upsample { size: 3x2 mode: nearest }"],
+    ),
+    "axpy": (
+        "4x3x2",
+        [
+            f"Pooling {POOL} {{ pool: AVE global_pooling: true }}",
+            "Sigmoid",
+            'Axpy bottom: "l2" bottom: "data" bottom: "data"',
+        ],
+        [
+            "l1: adaptive_avgpool { size: 1x1 } -> sigmoid",
+            "l3_mul: mul(data, l1)",
+            "l3: add(l3_mul, data)",
+        ],
+    ),
+    "shuffle": (
+        "4x3x2",
+        ["ShuffleChannel shuffle_channel_param { group: 2 }"],
+        ["l1: channel_shuffle { groups: 2 }"],
+    ),
+    "normalize": (
+        "4x3x2",
+        ["Normalize norm_param { across_spatial: false channel_shared: false }"],
+        ["l1: normalize -> scale { bias: false }"],
+    ),
+    "normalize_all": (
+        "4x3x2",
+        ["Normalize norm_param { channel_shared: false }"],
+        ["l1: normalize { across: all } -> scale { bias: false }"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LINES)
+def test_layer_becomes(case: str) -> None:
+    dims, layers, wanted = LINES[case]
+    assert " ".join(body_of(after(dims, *layers))) == " ".join(wanted)
+
+
+# What has no counterpart, with the line and a word of the reason.
+UNSUPPORTED: dict[str, tuple[str, list[str], str]] = {
+    "stochastic": ("3x8x8", [f"Pooling {POOL} {{ pool: STOCHASTIC kernel_size: 2 }}"], "random"),
+    "empty_window": (
+        # ceil((56 - 1) / 2) + 1 windows: the last begins at 56.
+        "3x56x56",
+        [f"Pooling {POOL} {{ kernel_size: 1 stride: 2 }}"],
+        "begins behind the input",
+    ),
+    "several": (
+        "3x8x8",
+        [f'Convolution bottom: "data" bottom: "data" {CONV} {{ num_output: 1 kernel_size: 1 }}'],
+        "shares its weights",
+    ),
+    "rows": ("3x8x8", ["InnerProduct inner_product_param { num_output: 1 axis: 3 }"], "many times"),
+    "shared": ("3x8x8", ["Normalize"], "share one"),
+    "batch": ("3x8x8", ["Concat concat_param { axis: 0 }"], "batch"),
+    "reduction": ("3x8x8", ["Reduction"], "batch"),
+    "python": ("3x8x8", ['Python python_param { module: "m" layer: "L" }'], "program of its own"),
+    "lstm": ("3x8x8", ["LSTM recurrent_param { num_output: 3 }"], "recurrent"),
+    "top_k": ("3x8x8", ["ArgMax argmax_param { top_k: 5 }"], "several places"),
+    "scalar": ("3x8x8", ["Scale scale_param { num_axes: 0 }"], "one per channel"),
+    "three_d": (
+        "3x8x8",
+        [
+            f"Convolution {CONV} {{ num_output: 1 kernel_size: 1 kernel_size: 1 kernel_size: 1 }}",
+        ],
+        "height and width",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNSUPPORTED)
+def test_layer_without_counterpart(case: str) -> None:
+    dims, layers, reason = UNSUPPORTED[case]
+    (found,) = checked(after(dims, *layers))[1]
+    assert found.code == "unsupported-layer"
+    assert reason in found.message
+    assert found.notes[0].startswith("1 of the 1 layers of test.prototxt can't be expressed: ")
+
+
+def test_what_remains_is_counted() -> None:
+    text = after("3x8x8", "Silly", 'ReLU bottom: "data"', 'Odd bottom: "data"', "Odd", "Odd")
+    found = checked(text)[1]
+    assert [d.code for d in found] == ["unsupported-layer"] * 4
+    wanted = "4 of the 5 layers of test.prototxt can't be expressed: Odd (3), Silly"
+    assert [d.notes for d in found] == [(), (), (), (wanted,)]
+
+
+# What Caffe refuses too.
+WRONG: dict[str, tuple[str, list[str], str]] = {
+    "no_kernel": ("3x8x8", [f"Convolution {CONV} {{ num_output: 1 }}"], "missing-field"),
+    "no_count": ("3x8x8", [f"Convolution {CONV} {{ kernel_size: 1 }}"], "missing-field"),
+    "groups": (
+        "3x8x8",
+        [f"Convolution {CONV} {{ num_output: 2 kernel_size: 1 group: 2 }}"],
+        "groups-mismatch",
+    ),
+    "window": (
+        "3x8x8",
+        [f"Convolution {CONV} {{ num_output: 2 kernel_size: 9 }}"],
+        "window-too-large",
+    ),
+    "pool_window": ("3x4x4", [f"Pooling {POOL} {{ kernel_size: 9 }}"], "window-too-large"),
+    "pool_pad": (
+        "3x8x8",
+        [f"Pooling {POOL} {{ kernel_size: 2 pad: 2 stride: 2 }}"],
+        "pad-too-large",
+    ),
+    "global_pad": (
+        "3x8x8",
+        [f"Pooling {POOL} {{ global_pooling: true pad: 1 }}"],
+        "conflicting-fields",
+    ),
+    "shapes": (
+        "3x8x8",
+        [
+            f"Convolution {CONV} {{ num_output: 3 kernel_size: 3 }}",
+            'Eltwise bottom: "data" bottom: "l1"',
+        ],
+        "shape-mismatch",
+    ),
+    "concat": (
+        "3x8x8",
+        [
+            f"Convolution {CONV} {{ num_output: 3 kernel_size: 3 }}",
+            'Concat bottom: "data" bottom: "l1"',
+        ],
+        "shape-mismatch",
+    ),
+    "coefficients": (
+        "3x8x8",
+        ['Eltwise bottom: "data" bottom: "data" eltwise_param { coeff: 1 }'],
+        "wrong-arity",
+    ),
+    "one_bottom": ("3x8x8", ["Eltwise"], "wrong-arity"),
+    "even_lrn": ("3x8x8", ["LRN lrn_param { local_size: 4 }"], "out-of-range"),
+    "reshape": (
+        "3x8x8",
+        ["Reshape reshape_param { shape { dim: 0 dim: 5 dim: -1 } }"],
+        "shape-mismatch",
+    ),
+    "no_axis": ("3x8x8", ["Softmax softmax_param { axis: 7 }"], "out-of-range"),
+    "slice": ("3x8x8", ['Slice top: "a" top: "b"'], "groups-mismatch"),
+    "crop": (
+        "3x8x8",
+        ["ReLU", 'Crop bottom: "data" bottom: "l1" crop_param { offset: 1 }'],
+        "out-of-range",
+    ),
+    "ratio": ("3x8x8", ["Dropout dropout_param { dropout_ratio: 1.5 }"], "out-of-range"),
+    "word": ("3x8x8", [f"Pooling {POOL} {{ pool: MEAN kernel_size: 2 }}"], "unknown-value"),
+    "kind": ("3x8x8", [f"Pooling {POOL} {{ kernel_size: 2.5 }}"], "wrong-type"),
+    "quotes": ("3x8x8", [f'Pooling {POOL} {{ kernel_size: "2" }}'], "wrong-type"),
+    "blob": ("3x8x8", ['ReLU bottom: "dat"'], "unknown-name"),
+    "twice": ("3x8x8", ['ReLU top: "a"', 'ReLU top: "a" bottom: "data"'], "duplicate-name"),
+    "kernel_zero": ("3x8x8", [f"Pooling {POOL} {{ kernel_size: 0 }}"], "out-of-range"),
+    "stride_zero": (
+        "3x8x8",
+        [f"Convolution {CONV} {{ num_output: 1 kernel_size: 1 stride: 0 }}"],
+        "out-of-range",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_layer_that_caffe_refuses(case: str) -> None:
+    dims, layers, code = WRONG[case]
+    found = codes(after(dims, *layers))
+    assert found[0] == code
+    # What follows from a fault stays silent.
+    assert set(found) <= {code, "missing-field"}
+
+
+def test_faults_are_all_found() -> None:
+    text = after(
+        "3x8x8",
+        f"Convolution {CONV} {{ num_output: 2 kernel_size: 9 }}",
+        "ReLU",
+        f'Convolution bottom: "data" {CONV} {{ num_output: 2 kernel_size: 3 group: 2 }}',
+        'Silly bottom: "data"',
+        'ReLU bottom: "data" relu_param { negative_slop: 1 }',
+    )
+    assert codes(text) == [
+        "window-too-large",
+        "groups-mismatch",
+        "unsupported-layer",
+        "ignored-field",
+    ]
+
+
+def test_every_rule_is_tried() -> None:
+    tried = {layer.split()[0] for _, layers, _ in LINES.values() for layer in layers}
+    by_run = {rule.run: type_ for type_, rule in reversed(RULES.items())}
+    aliases = {t for t, rule in RULES.items() if by_run[rule.run] != t}
+    inputs = {t for t, rule in RULES.items() if rule.most == 0}
+    refuse = {"Threshold", "MVN"}
+    small = {"ReLU6", "Clip", "Swish", "HardSwish", "HSwish", "HSigmoid"}
+    assert set(RULES) - tried - aliases - inputs - refuse - small == set()
+
+
+def test_small_activations() -> None:
+    text = after(
+        "3x8x8",
+        "ReLU6",
+        "Clip clip_param { min: 0 max: 6 }",
+        "Swish",
+        "HardSwish",
+        "HSigmoid",
+    )
+    assert body_of(text) == ["l1: relu6 -> relu6 -> silu -> hardswish -> hardsigmoid"]
+
+
+def test_vectors_and_maps_of_one() -> None:
+    """A pooling over everything gives Cx1x1; where nothing minds, a vector."""
+    pool = f"Pooling {POOL} {{ pool: AVE global_pooling: true }}"
+    net = net_of(after("3x8x8", pool, "ReLU", "Flatten", "Softmax"))
+    assert shapes(net) == {"l1": (3,), "l1_relu": (3,), "l4": (3,)}
+    net = net_of(after("3x8x8", pool, 'Concat bottom: "l1" bottom: "l1"', "Softmax"))
+    assert shapes(net)["l2"] == (6,)
+    net = net_of(
+        after("3x8x8", pool, "ReLU", 'Scale bottom: "data" bottom: "l2" scale_param { axis: 0 }')
+    )
+    assert shapes(net)["l1"] == (3, 1, 1)

@@ -1,0 +1,274 @@
+"""Inputs, phases, both forms of layers, labels and losses, and what a file says in its own words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import netspec
+from netspec.caffe.schema import MESSAGES, V1_TYPES, fields_of
+from netspec.cli import main
+from netspec.prototxt import may_be_prototxt
+from netspec.source import Source
+
+from .helpers import after, body_of, checked, codes, messages, net_of, spec_of
+
+CONV = 'layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { num_output: 2 kernel_size: 1 } }\n'
+INPUTS = {
+    "dims": 'input: "data" input_dim: 10 input_dim: 3 input_dim: 8 input_dim: 9',
+    "shape": 'input: "data" input_shape { dim: 1 dim: 3 dim: 8 dim: 9 }',
+    "list": "input: 'data' input_shape: { dim: [1, 3, 8, 9] }",
+    "layer": 'layer { name: "d" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 9 } } }',
+    "memory": 'layer { name: "d" type: "MemoryData" top: "data" top: "label" memory_data_param { batch_size: 1 channels: 3 height: 8 width: 9 } }',
+    "pictures": 'layer { name: "d" type: "ImageData" top: "data" top: "label" image_data_param { source: "x" new_height: 8 new_width: 9 } }',
+    "dummy": 'layer { name: "d" type: "DummyData" top: "data" dummy_data_param { num: 1 channels: 3 height: 8 width: 9 } }',
+    "annotated": 'layer { name: "d" type: "AnnotatedData" top: "data" top: "label" transform_param { resize_param { height: 8 width: 9 } } }',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+def test_inputs(kind: str) -> None:
+    net = net_of(f"{INPUTS[kind]}\n{CONV}")
+    assert [tuple(v.shape) for v in net.body.inputs] == [(3, 8, 9)]
+    assert net.preprocessing[0] is not None
+    assert net.preprocessing[0].channels == "bgr"
+
+
+def test_several_inputs() -> None:
+    text = 'input: "a" input: "b" input_dim: 1 input_dim: 1 input_dim: 4 input_dim: 4 input_dim: 1 input_dim: 2 input_dim: 4 input_dim: 4'
+    net = net_of(text + ' layer { name: "c" type: "Concat" bottom: "a" bottom: "b" top: "c" }')
+    assert [tuple(v.shape) for v in net.body.inputs] == [(1, 4, 4), (2, 4, 4)]
+
+
+def data(fields: str, phase: str = "") -> str:
+    rule = f"include {{ phase: {phase} }}" if phase else ""
+    return f'layer {{ name: "d" type: "Data" top: "data" top: "label" {rule} {fields} data_param {{ source: "x" batch_size: 2 }} }}\n'
+
+
+def test_shape_of_a_database_is_said_from_outside() -> None:
+    text = data("transform_param { scale: 0.00390625 }") + CONV
+    assert codes(text) == ["missing-shape"]
+    net = net_of(text, input="1x28x28")
+    assert tuple(net.body.inputs[0].shape) == (1, 28, 28)
+    assert net.preprocessing[0] is not None
+    assert net.preprocessing[0].scale == 1 / 256
+    assert net_of(text, **{"input:data": (1, 28, 28)}).params == net.params
+
+
+def test_preprocessing() -> None:
+    """Caffe computes (x - mean) * scale, the language (x * scale - mean) / std."""
+    transform = "transform_param { crop_size: 24 mean_value: 104 mean_value: 117 mean_value: 123 scale: 0.017 mirror: true }"
+    assert "input data: 3x24x24 { channels: bgr mean: [104, 117, 123] std: 1000/17 }" in " ".join(
+        spec_of(data(transform) + CONV).split()
+    )
+    assert net_of(after("3x8x8", "ReLU"), mean=[1, 2, 3]).preprocessing[0].mean == (1, 2, 3)  # type: ignore[union-attr]
+
+
+def test_phases() -> None:
+    text = (
+        data("transform_param { crop_size: 24 }", "TRAIN")
+        + data("transform_param { crop_size: 16 }", "TEST")
+        + CONV
+        + 'layer { name: "drop" type: "Dropout" bottom: "c" top: "c" include: { phase: TRAIN } }\n'
+        + 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "c" bottom: "label" top: "loss" }\n'
+        + 'layer { name: "accuracy" type: "Accuracy" bottom: "c" bottom: "label" top: "a" include { phase: TEST } }\n'
+    )
+    assert body_of(text) == ["c: conv { filters: classes kernel: 1x1 }"]
+    assert body_of(text, phase="TRAIN") == [
+        "c: conv { filters: classes kernel: 1x1 } -> dropout { ratio: 50% }"
+    ]
+    assert tuple(net_of(text).body.inputs[0].shape) == (3, 16, 16)
+    remark = "# Left out, since it serves training and measuring: loss (SoftmaxWithLoss), accuracy (Accuracy)."
+    assert remark in " ".join(spec_of(text).split())
+
+
+STAGES = (
+    """
+layer { name: "train" type: "Data" top: "data" include { stage: "train" } transform_param { crop_size: 8 } }
+layer { name: "deploy" type: "Input" top: "data" include { stage: "deploy" } input_param { shape { dim: 1 dim: 3 dim: 9 dim: 9 } } }
+"""
+    + CONV
+    + """
+layer { name: "old" type: "ReLU" bottom: "c" top: "c" exclude { stage: "deploy" not_stage: "fast" } }
+layer { name: "deep" type: "Sigmoid" bottom: "c" top: "c" include { min_level: 2 } }
+"""
+)
+
+
+def test_stages_and_levels() -> None:
+    assert body_of(STAGES) == ["c: conv { filters: 2 kernel: 1x1 }"]
+    assert body_of(STAGES, stage="train") == ["c: conv { filters: 2 kernel: 1x1 } -> relu"]
+    assert body_of(STAGES, stage="deploy,fast") == ["c: conv { filters: 2 kernel: 1x1 } -> relu"]
+    assert body_of(STAGES, level=2) == ["c: conv { filters: 2 kernel: 1x1 } -> sigmoid"]
+    found = checked(STAGES, stage="none")[1]
+    assert [d.code for d in found] == ["unknown-name"]
+    assert "another phase or stage" in found[0].others[0].text
+
+
+def test_rules_of_both_kinds() -> None:
+    text = after("3x8x8", "ReLU include { phase: TEST } exclude { phase: TRAIN }")
+    assert codes(text) == ["conflicting-fields"]
+
+
+def test_labels_and_what_becomes_of_them_serve_training() -> None:
+    text = (
+        data("transform_param { crop_size: 8 }")
+        + 'layer { name: "s" type: "Slice" bottom: "label" top: "l1" top: "l2" slice_param { slice_point: 1 } }\n'
+        + CONV
+        + 'layer { name: "loss" type: "EuclideanLoss" bottom: "c" bottom: "l1" top: "loss" loss_weight: 2 }\n'
+        + 'layer { name: "quiet" type: "Silence" bottom: "l2" }\n'
+    )
+    assert body_of(text) == ["c: conv { filters: 2 kernel: 1x1 }"]
+
+
+def test_silenced_branches_are_left_out() -> None:
+    text = after("3x8x8", "ReLU", 'Sigmoid bottom: "data"', 'TanH bottom: "data"')
+    assert body_of(text)[-1] == "output l1, l2, l3"
+    assert body_of(text + 'layer { name: "s" type: "Silence" bottom: "l2" bottom: "l1" }') == [
+        "l3: tanh"
+    ]
+
+
+def test_in_place_layers_change_what_follows_alone() -> None:
+    text = after(
+        "3x8x8",
+        'ReLU top: "a"',
+        'Sigmoid bottom: "a" top: "b"',
+        'TanH bottom: "a" top: "a"',
+        'Eltwise bottom: "a" bottom: "b"',
+    )
+    assert body_of(text) == [
+        "l1: relu",
+        "l2: sigmoid",
+        "l3: tanh(l1)",
+        "l4: add(l3, l2)",
+    ]
+
+
+# --- older files ---------------------------------------------------------------------------------
+
+OLD = """
+name: 'old'
+input: "data" input_dim: 1 input_dim: 3 input_dim: 8 input_dim: 8
+layers { name: "c" type: CONVOLUTION bottom: "data" top: "c" blobs_lr: 1 blobs_lr: 2
+  weight_decay: 1 weight_decay: 0 convolution_param { num_output: 4 kernel_size: 3 } }
+layers { name: "r" type: 18 bottom: "c" top: "c" }
+layers { name: "p" type: POOLING bottom: "c" top: "p" pooling_param { pool: AVE kernel_size: 2 stride: 2 } }
+layers { name: "f" type: INNER_PRODUCT bottom: "p" top: "f" inner_product_param { num_output: 10 } }
+layers { name: "l" type: SOFTMAX_LOSS bottom: "f" bottom: "label" include: { phase: TRAIN } }
+"""
+
+
+def test_older_layers() -> None:
+    assert body_of(OLD) == [
+        "c: conv { filters: 4 kernel: 3x3 } -> relu",
+        "p: avgpool { kernel: 2x2 stride: 2 round: ceil }",
+        "flatten",
+        "f: linear { units: 10 }",
+    ]
+
+
+def test_numbers_of_older_types() -> None:
+    """caffe.proto, V1LayerParameter.LayerType."""
+    assert len({number for number, _ in V1_TYPES.values()}) == len(V1_TYPES) == 40
+    known = {"CONVOLUTION": 4, "RELU": 18, "POOLING": 17, "LRN": 15, "ELTWISE": 25, "SLICE": 33}
+    known |= {"DECONVOLUTION": 39, "DROPOUT": 6, "CONCAT": 3, "SOFTMAX": 20, "THRESHOLD": 31}
+    assert {word: V1_TYPES[word][0] for word in known} == known
+
+
+def test_words_of_types() -> None:
+    text = OLD.replace("CONVOLUTION", "CONVOLUTON")
+    found = checked(text)[1]
+    assert found[0].message == "there is no layer type CONVOLUTON"
+    assert found[0].help == ("did you mean `CONVOLUTION`?",)
+    # Today's form with yesterday's word: what is meant is clear.
+    assert not codes(OLD.replace("layers", "layer").replace("blobs_lr: 1 blobs_lr: 2", ""))
+    assert codes(
+        'input: "data" input_shape { dim: 1 dim: 3 dim: 4 dim: 4 } layer { type: Relu bottom: "data" top: "a" }'
+    ) == ["unknown-op"]
+
+
+def test_layers_of_the_oldest_form_are_named() -> None:
+    text = 'input: "data" input_dim: 1 input_dim: 3 input_dim: 8 input_dim: 8 layers { layer { name: "c" type: "conv" } bottom: "data" top: "c" }'
+    assert "too old" in messages(text)[0]
+
+
+# --- fields --------------------------------------------------------------------------------------
+
+
+def test_messages_are_merged_and_last_values_count() -> None:
+    text = after(
+        "3x8x8",
+        "Convolution convolution_param { num_output: 4 kernel_size: 3 } convolution_param { stride: 2 }",
+    )
+    assert body_of(text) == ["l1: conv { filters: 4 kernel: 3x3 stride: 2 }"]
+    text = after("3x8x8", "Pooling pooling_param { kernel_size: 2 pool: MAX pool: AVE }")
+    assert codes(text) == ["ignored-field"]
+    assert body_of(text) == ["l1: avgpool { kernel: 2x2 stride: 1 }"]
+
+
+def test_unknown_fields_are_ignored_with_a_warning() -> None:
+    net, found = checked(after("3x8x8", "ReLU relu_param { negative_slop: 0.1 } quantize_me: 3"))
+    assert net is not None
+    assert [d.code for d in found] == ["ignored-field"]
+    assert found[0].help == ("did you mean `negative_slope`?",)
+
+
+def test_shared_weights_are_warned_of() -> None:
+    conv = 'Convolution bottom: "data" param { name: "w" } convolution_param { num_output: 2 kernel_size: 1 }'
+    assert codes(after("3x8x8", conv, conv, 'Eltwise bottom: "l1" bottom: "l2"')) == [
+        "shared-weights"
+    ]
+
+
+def test_schema_is_sound() -> None:
+    kinds = {"int", "float", "bool", "string", "any", "enum", *MESSAGES}
+    for message in MESSAGES:
+        for name, declared in fields_of(message).items():
+            assert declared.kind in kinds, (message, name)
+            if declared.default is not None and declared.kind == "enum":
+                assert declared.default in declared.words
+
+
+# --- files that are none -------------------------------------------------------------------------
+
+
+def test_solver_is_no_net(tmp_path: Path) -> None:
+    assert "is a solver" in messages('net: "x" base_lr: 0.01 max_iter: 3')[0]
+    assert "has no layers" in messages('item { name: "x" label: 3 }')[0]
+    assert "has no layers" in messages("")[0]
+
+
+def test_recognizes_texts() -> None:
+    for text in ("# x\nname: 'a'", "layer { }", "input : 'x'", "layers{", "\n  input_dim: 1"):
+        assert may_be_prototxt(Source("<stdin>", text)), text
+    for text in ("net a { input x: 3x4x5 }", "module name(x) { }", "import layer", ""):
+        assert not may_be_prototxt(Source("<stdin>", text)), text
+    assert may_be_prototxt(Source("a.prototxt", ""))
+    assert not may_be_prototxt(Source("layer.net", "layer { }"))
+
+
+def test_other_encodings_in_comments(tmp_path: Path) -> None:
+    path = tmp_path / "a.prototxt"
+    path.write_bytes("# 卷积\n".encode("gbk") + after("3x8x8", "ReLU").encode())
+    assert netspec.load(path).name == "a"
+    path.write_bytes(b"\xef\xbb\xbf" + after("3x8x8", "ReLU").encode().replace(b"\n", b"\r\n"))
+    assert netspec.load(path).name == "a"
+
+
+def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "deploy.prototxt"
+    path.write_text(
+        after("3x8x8", "Convolution convolution_param { num_output: 4 kernel_size: 3 }")
+    )
+    assert main(["check", str(path)]) == 0
+    assert main(["table", str(path), "--format", "csv"]) == 0
+    assert main(["compile", str(path), "-o", "-"]) == 0
+    assert "class" in capsys.readouterr().out
+    assert main(["convert", str(path), "-o", str(tmp_path / "a.net")]) == 0
+    assert main(["check", str(tmp_path / "a.net")]) == 0
+    assert main(["convert", str(path), "-o", "-", "--input", "data=3x9x9", "--phase", "train"]) == 0
+    assert "input data: 3x9x9" in capsys.readouterr().out
+    assert main(["convert", str(tmp_path / "a.net"), "-o", "-"]) == 1
+    assert "is no prototxt" in capsys.readouterr().err

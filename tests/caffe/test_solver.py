@@ -1,0 +1,148 @@
+"""Solvers: the train block that they become, and what they say that it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from netspec.caffe.convert import Result, convert
+from netspec.cli import main
+from netspec.diagnostics import Diagnostics
+from netspec.source import Source
+
+from ..helpers import net_of as net_of_spec
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+DATA = """
+layer { name: "d" type: "Data" top: "data" top: "label" include { phase: TRAIN }
+  transform_param { crop_size: 24 mirror: true } data_param { source: "x" batch_size: 32 } }
+layer { name: "d" type: "Data" top: "data" top: "label" include { phase: TEST }
+  transform_param { crop_size: 24 } data_param { source: "x" batch_size: 7 } }
+"""
+NET = (
+    DATA
+    + """
+layer { name: "c" type: "Convolution" bottom: "data" top: "c"
+  param { lr_mult: 1 decay_mult: 1 } param { lr_mult: 2 decay_mult: 0 }
+  convolution_param { num_output: 2 kernel_size: 1 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "c" bottom: "label" top: "loss" }
+"""
+)
+
+
+def converted(solver: str, net: str = NET) -> Result:
+    diagnostics = Diagnostics()
+    source = Source("solver.prototxt", solver)
+    result = convert(Source("net.prototxt", net), {}, diagnostics, source)
+    assert result is not None, [d.message for d in diagnostics]
+    return result
+
+
+def block(solver: str, net: str = NET) -> dict[str, str]:
+    """The fields of the train block, none for no block."""
+    text = converted(solver, net).text
+    net_of_spec(text)
+    if "train {" not in text:
+        return {}
+    inside = text.split("train {")[1].split("}")[0].split()
+    pairs = " ".join(inside).replace(": ", ":").split(" ")
+    return {p.partition(":")[0]: p.partition(":")[2] for p in pairs if ":" in p}
+
+
+COMMON = {"batch_size": "32", "mirror": "true", "random_crop": "true", "iterations": "1000"}
+SOLVERS = {
+    "poly": (
+        'base_lr: 0.04 lr_policy: "poly" power: 1 momentum: 0.9 weight_decay: 0.0002 iter_size: 4',
+        {
+            "learning_rate": "0.04",
+            "schedule": "poly",
+            "power": "1",
+            "momentum": "0.9",
+            "weight_decay": "0.0002",
+            "decay_all": "false",
+            "batch_size": "128",
+        },
+    ),
+    "fixed": ("base_lr: 1e-3", {"learning_rate": "0.001", "momentum": "0"}),
+    "step": (
+        'base_lr: 0.01 lr_policy: "step" gamma: 0.1 stepsize: 100 solver_type: NESTEROV',
+        {
+            "learning_rate": "0.01",
+            "schedule": "step",
+            "steps": "100",
+            "gamma": "0.1",
+            "optimizer": "nesterov",
+            "momentum": "0",
+        },
+    ),
+    "adam": (
+        'base_lr: 0.001 type: "Adam" momentum: 0.8 momentum2: 0.99 clip_gradients: 10',
+        {
+            "learning_rate": "0.001",
+            "optimizer": "adam",
+            "momentum": "0.8",
+            "beta2": "0.99",
+            "clip_norm": "10",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SOLVERS)
+def test_fields(case: str) -> None:
+    solver, wanted = SOLVERS[case]
+    assert block(f"{solver} max_iter: 1000") == {**COMMON, **wanted}
+
+
+def test_several_steps() -> None:
+    solver = (
+        'base_lr: 0.01 lr_policy: "multistep" gamma: 0.5 stepvalue: 10 stepvalue: 30 max_iter: 9'
+    )
+    assert "steps: [10, 30]" in " ".join(converted(solver).text.split())
+
+
+def test_what_has_no_counterpart_is_remarked() -> None:
+    inv = converted('base_lr: 0.01 lr_policy: "inv" gamma: 0.0001 power: 0.75 max_iter: 9')
+    assert inv.remarks[-1] == (
+        "The solver's lr_policy inv (gamma 0.0001, power 0.75) has no counterpart; it is constant."
+    )
+    assert f"# {inv.remarks[-1]}" in inv.text
+    assert block('base_lr: 0.01 type: "RMSProp" max_iter: 9') == {}
+    assert block("base_lr: 0.01") == {}
+    deploy = NET.replace(DATA, 'input: "data" input_shape { dim: 1 dim: 3 dim: 8 dim: 8 }')
+    assert block("base_lr: 0.01 max_iter: 9", deploy) == {}
+    assert "batch size" in converted("base_lr: 0.01 max_iter: 9", deploy).remarks[-1]
+
+
+def test_a_solver_leads_to_its_net(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "train_val.prototxt").write_text(NET)
+    solver = tmp_path / "solver.prototxt"
+    solver.write_text('net: "models/x/train_val.prototxt" base_lr: 0.1 max_iter: 9')
+    assert main(["convert", str(solver), "-o", "-"]) == 0
+    assert "learning_rate: 0.1" in " ".join(capsys.readouterr().out.split())
+    solver.write_text('net: "/etc/passwd" base_lr: 0.1 max_iter: 9')
+    assert main(["convert", str(solver), "-o", "-"]) == 1
+    assert "is not beside it" in capsys.readouterr().err
+    net = tmp_path / "train_val.prototxt"
+    assert main(["convert", str(net), "--solver", str(net), "-o", "-"]) == 1
+    assert "is no solver" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the shared data is not here")
+def test_squeezenets_protocol() -> None:
+    """What the authors' files say is what the paper does: 512 pictures a step, poly from 0.04."""
+    folder = SHARED / "squeezenet_v1.0"
+    found = block(
+        (folder / "solver.prototxt").read_text(), (folder / "train_val.prototxt").read_text()
+    )
+    assert found == {
+        "learning_rate": "0.04",
+        "schedule": "poly",
+        "power": "1",
+        "momentum": "0.9",
+        "weight_decay": "0.0002",
+        "batch_size": "512",
+        "iterations": "170_000",
+        "random_crop": "true",
+    }

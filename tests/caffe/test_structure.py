@@ -1,0 +1,138 @@
+"""Published networks: their figures, and the spec that a good author would have written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import netspec
+from netspec.ir import Net
+
+from . import nets
+from .helpers import after, body_of, net_of, spec_of
+
+SHARED = Path(__file__).parents[3] / "shared" / "data"
+GOLDEN = Path(__file__).parent / "specs"
+
+# Parameters and MACs: those that Caffe's files have, and for the last three the papers' figures as
+# torchvision and others count them.
+FIGURES: dict[str, tuple[Callable[[], str], int, int]] = {
+    "lenet": (nets.lenet, 431_080, 2_293_000),
+    "cifar10_quick": (nets.cifar10_quick, 145_578, 12_354_176),
+    "alexnet": (nets.alexnet, 60_965_224, 724_406_816),
+    "googlenet": (nets.googlenet, 6_998_552, 1_582_671_872),
+    "resnet50": (nets.resnet, 25_557_096, 3_857_973_248),
+    "mobilenet": (nets.mobilenet, 4_231_976, 568_740_352),
+    "mobilenet_v2": (nets.mobilenet_v2, 3_505_960, 313_619_328),
+    "densenet121": (nets.densenet, 7_978_856, 3_063_058_432),
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_published_figures(name: str) -> None:
+    make, params, macs = FIGURES[name]
+    net = net_of(make())
+    assert (net.params, net.macs) == (params, macs)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_spec(name: str, update: bool) -> None:
+    """The whole text; `pytest --update` rewrites it. That it is the same net, converting checks."""
+    found = spec_of(FIGURES[name][0](), f"{name}.prototxt")
+    path = GOLDEN / f"{name}.net"
+    if update:
+        path.write_text(found, encoding="utf-8")
+    assert found == path.read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the shared data is not here")
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+@pytest.mark.parametrize("file", ["deploy", "train_val"])
+def test_squeezenets_files(version: str, file: str) -> None:
+    net = netspec.load(SHARED / f"squeezenet_v{version}" / f"{file}.prototxt")
+    figures = {"1.0": (1_248_424, 861_339_936), "1.1": (1_235_496, 387_747_520)}
+    assert (net.params, net.macs) == figures[version]
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the shared data is not here")
+def test_squeezenets_spec_is_as_short_as_ours() -> None:
+    """The same network as the bundled spec, in no more lines than that and its module."""
+    text = spec_of((SHARED / "squeezenet_v1.0" / "deploy.prototxt").read_text())
+    ours = netspec.load("squeezenet1_0_caffe")
+    theirs = net_of((SHARED / "squeezenet_v1.0" / "deploy.prototxt").read_text())
+    assert _layers(theirs) == _layers(ours)
+    paths = [layer.path for layer in theirs.layers]
+    assert "fire2.squeeze1x1" in paths
+    assert "fire9.expand3x3" in paths
+    folder = Path(netspec.__file__).parent.parent / "specs"
+    lines = [
+        line
+        for file in (folder / "squeezenet1_0_caffe.net", folder / "modules" / "fire.net")
+        for line in file.read_text().splitlines()
+        if line.strip() and not line.strip().startswith("#")
+    ]
+    assert len([line for line in text.splitlines() if line.strip()]) <= len(lines)
+
+
+def _layers(net: Net) -> list[object]:
+    return [
+        (
+            repr(layer.op),
+            [tuple(v.shape) for v in layer.inputs],
+            [tuple(v.shape) for v in layer.outputs],
+        )
+        for layer in net.layers
+    ]
+
+
+def _plain(text: str) -> str:
+    """Without slashes and words: names that say nothing of structure."""
+    import re
+
+    numbers = {"data": "data"}
+    return re.sub(
+        r'(name|top|bottom): "([^"]*)"',
+        lambda m: f'{m[1]}: "{numbers.setdefault(m[2], f"n{len(numbers)}")}"',
+        text,
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "modules"),
+    [(nets.resnet, 16), (nets.googlenet, 9), (nets.densenet, 58)],
+    ids=["resnet", "googlenet", "densenet"],
+)
+def test_structure_is_found_without_names(make: Callable[[], str], modules: int) -> None:
+    """Where names say nothing, how layers are wired does."""
+    net = net_of(_plain(make()))
+    instances = [node for node in net.body.nodes if hasattr(node, "block")]
+    assert len(instances) == modules
+    assert net.params == net_of(make()).params
+
+
+def test_dense_layers_become_a_loop() -> None:
+    assert "for i in 1..24 { conv4_[i]: dense_layer }" in " ".join(spec_of(nets.densenet()).split())
+
+
+def test_names_are_those_of_the_language() -> None:
+    text = after("3x8x8", "ReLU", "Sigmoid", "TanH", "AbsVal")
+    for i, name in enumerate(("if", "1x1", "größe/x y", "层"), 1):
+        text = text.replace(f'name: "l{i}"', f'name: "{name}"')
+    assert body_of(text) == ["if_: relu -> sigmoid -> tanh", "abs"]
+
+
+def test_names_that_occur_twice_are_numbered() -> None:
+    conv = 'Convolution bottom: "data" convolution_param { num_output: 2 kernel_size: 1 }'
+    text = after("3x8x8", conv, conv, 'Eltwise bottom: "l1" bottom: "l2"').replace(
+        'name: "l2"', 'name: "l1"'
+    )
+    assert body_of(text)[:2] == [
+        "l1: conv { filters: 2 kernel: 1x1 }",
+        "l1_2: conv(data) { filters: 2 kernel: 1x1 }",
+    ]
+
+
+def test_classes_can_be_set() -> None:
+    assert net_of(nets.lenet(), classes=7).params == 431_080 - 3 * 501

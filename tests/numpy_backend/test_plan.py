@@ -1,0 +1,415 @@
+"""Plans and their steps: against torch in float64, on any number of threads, in dirty memory."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from netspec_numpy import kernels
+from netspec_numpy.kernels import Engine, Plan
+
+import netspec
+from netspec.backend import get, load_model
+from netspec.passes.algorithms import memory
+from netspec.passes.stages import staged
+from netspec.weights import fresh, write
+from tests.backends.nets import net_of, of_layers
+
+Array = kernels.Array
+
+
+def normal(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def computed(
+    step: Callable[..., Any],
+    x: Array,
+    *args: Any,
+    weights: Any = None,
+    threads: int = 2,
+    **keys: Any,
+) -> Array:
+    """What a step alone makes of (N, C, H, W)."""
+    engine = Engine(lambda p, data: [step(p, 1, data, *args, **keys)], [x.shape[1:]], threads)
+    return engine.run(weights or {}, x)[0]
+
+
+def close(found: Array, wanted: Any, double: bool) -> None:
+    """Equal up to rounding, by the largest magnitude."""
+    wanted = np.asarray(wanted)
+    assert found.shape == wanted.shape
+    assert found.dtype == (np.float64 if double else np.float32)
+    limit = (1e-12 if double else 1e-5) * max(np.abs(wanted).max(initial=0), 1)
+    assert np.abs(found - wanted).max(initial=0) <= limit
+
+
+PADS = st.tuples(*[st.integers(0, 2)] * 4)
+
+
+def padded(x: Array, pads: tuple[int, ...], value: float = 0.0) -> torch.Tensor:
+    top, bottom, left, right = pads
+    return F.pad(torch.from_numpy(x), (left, right, top, bottom), value=value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    channels=st.integers(1, 9),
+    filters=st.sampled_from([1, 2, 5, 127, 128, 130, 257]),
+    pads=PADS,
+    batch=st.integers(1, 3),
+    threads=st.integers(1, 3),
+    double=st.booleans(),
+    relu=st.booleans(),
+)
+def test_winograd(
+    size: tuple[int, int],
+    channels: int,
+    filters: int,
+    pads: tuple[int, ...],
+    batch: int,
+    threads: int,
+    double: bool,
+    relu: bool,
+) -> None:
+    if size[0] + pads[0] + pads[1] < 3 or size[1] + pads[2] + pads[3] < 3:
+        return
+    x = normal(batch, channels, *size)
+    weights = {"c.weight": normal(filters, channels, 3, 3, seed=1), "c.bias": normal(filters)}
+    w, b = (torch.from_numpy(a) for a in weights.values())
+    wanted = F.conv2d(padded(x, pads), w, b)
+    kind = np.float64 if double else np.float32
+    found = computed(
+        kernels.winograd, x.astype(kind), "c", pads, weights=weights, threads=threads, relu=relu
+    )
+    close(found, F.relu(wanted) if relu else wanted, double)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.tuples(st.integers(5, 14), st.integers(5, 14)),
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    dilation=st.sampled_from([(1, 1), (1, 1), (2, 1), (1, 2)]),
+    groups=st.integers(1, 3),
+    pads=PADS,
+    threads=st.integers(1, 3),
+    double=st.booleans(),
+    depthwise=st.booleans(),
+)
+def test_convolutions(
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    groups: int,
+    pads: tuple[int, ...],
+    threads: int,
+    double: bool,
+    depthwise: bool,
+) -> None:
+    room = [n + sum(p) for n, p in zip(size, (pads[:2], pads[2:]), strict=True)]
+    if any(r <= d * (k - 1) for r, d, k in zip(room, dilation, kernel, strict=True)):
+        return
+    channels = 4 if depthwise else 2 * groups
+    groups = 4 if depthwise else groups
+    filters = channels if depthwise else 3 * groups
+    x = normal(2, channels, *size)
+    weights = {
+        "c.weight": normal(filters, channels // groups, *kernel, seed=1),
+        "c.bias": normal(filters, seed=2),
+    }
+    w, b = (torch.from_numpy(a) for a in weights.values())
+    wanted = F.conv2d(padded(x, pads), w, b, stride, dilation=dilation, groups=groups)
+    keys: dict[str, Any] = {"stride": stride, "pads": pads, "dilation": dilation}
+    step = kernels.convolve_depthwise if depthwise else kernels.convolve
+    if not depthwise:
+        keys["groups"] = groups
+    kind = np.float64 if double else np.float32
+    found = computed(step, x.astype(kind), "c", weights=weights, threads=threads, **keys)
+    close(found, wanted, double)
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 2), (2, 5, 5), (700, 1, 1), (5,)])
+@pytest.mark.parametrize("filters", [1, 3, 300])
+def test_products(shape: tuple[int, ...], filters: int) -> None:
+    x = normal(3, *shape)
+    weights = {
+        "c.weight": normal(filters, shape[0], *(1 for _ in shape[1:])),
+        "c.bias": normal(filters),
+    }
+    wanted = np.einsum("nc...,fc->nf...", x, weights["c.weight"].reshape(filters, -1))
+    wanted += weights["c.bias"].reshape(-1, *(1 for _ in shape[1:]))
+    close(computed(kernels.pointwise, x, "c", weights=weights), wanted, True)
+    raw = computed(kernels.pointwise, x, "c", weights=weights, raw=True)
+    close(raw, wanted - weights["c.bias"].reshape(-1, *(1 for _ in shape[1:])), True)
+    top = computed(kernels.pointwise, x, "c", weights=weights, relu=True, top=0.5)
+    close(top, np.clip(wanted, 0, 0.5), True)
+
+
+def test_a_product_with_weights_for_something_else_is_refused() -> None:
+    with pytest.raises(ValueError, match="c takes 5 elements, not 4"):
+        computed(kernels.pointwise, normal(1, 4), "c", weights={"c.weight": normal(2, 5)})
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    size=st.tuples(st.integers(4, 15), st.integers(4, 15)),
+    kernel=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    stride=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    pad=st.integers(0, 1),
+    ceil=st.booleans(),
+    include=st.booleans(),
+    threads=st.integers(1, 3),
+)
+def test_poolings(
+    size: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    pad: int,
+    ceil: bool,
+    include: bool,
+    threads: int,
+) -> None:
+    x = normal(2, 3, *size)
+    pad = min(pad, *(k // 2 for k in kernel))
+    pads = (pad, pad, pad, pad)
+    wanted = F.max_pool2d(torch.from_numpy(x), kernel, stride, pad, ceil_mode=ceil)
+    window: tuple[Any, ...] = (kernel, stride, pads)
+    close(computed(kernels.max_pool, x, *window, ceil=ceil, threads=threads), wanted, True)
+    mean = F.avg_pool2d(torch.from_numpy(x), kernel, stride, pad, ceil, include)
+    found = computed(
+        kernels.avg_pool, x, *window, ceil=ceil, count_include_pad=include, threads=threads
+    )
+    close(found, mean, True)
+
+
+def test_nan_is_the_largest() -> None:
+    x = normal(1, 2, 6, 6)
+    x[0, 1, 3, 3] = np.nan
+    found = computed(kernels.max_pool, x, (3, 3), (2, 2), ceil=True)
+    assert np.isnan(found[0, 1, 1, 1])
+    assert np.isfinite(found[0, 0]).all()
+
+
+# --- whole models --------------------------------------------------------------------------------
+
+SMALL = """
+module fire(s, e) {
+  input x
+  a: conv(x) { filters: s kernel: 1 } -> relu
+  b: conv(a) { filters: e kernel: 1 } -> relu
+  c: conv(a) { filters: e kernel: 3 pad: 1 } -> relu
+  concat(b, c)
+}
+net small(classes = 7) {
+  input data: 3x35x31
+  conv { filters: 12 kernel: 5 stride: 2 } -> relu -> maxpool { kernel: 3 stride: 2 round: ceil }
+  fire { s: 4 e: 9 }
+  f: fire { s: 5 e: 9 }
+  g: conv(f) { filters: 18 kernel: 3 pad: 1 bias: false } -> batchnorm
+  add(f, g) -> relu
+  conv { filters: 18 kernel: 3 groups: depthwise pad: 1 } -> batchnorm -> relu6
+  lrn { size: 3 }
+  conv { filters: classes kernel: 1 } -> global_avgpool -> softmax
+}
+"""
+
+
+def model(threads: int, text: str = SMALL, seed: int = 3) -> tuple[Any, Any, Any]:
+    """A NumPy model with so many threads, and the torch model in float64, of the same weights."""
+    net = net_of(text)
+    weights = fresh(net.tensors, seed, varied=True)
+    numpy, pytorch = get("numpy"), get("torch")
+    first: Any = load_model(net, numpy)
+    first = type(first)(threads=threads)
+    numpy.set_weights(first, weights)
+    second: Any = load_model(net, pytorch)
+    pytorch.set_weights(second, weights)
+    return first, second.double().eval(), net
+
+
+def reference(pytorch: Any, x: Array) -> Array:
+    with torch.inference_mode():
+        result: Array = pytorch(torch.from_numpy(x.astype(np.float64))).numpy()
+    return result
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_batches_of_any_size(threads: int) -> None:
+    numpy, pytorch, _ = model(threads)
+    for batch in (1, 5, 2, 3, 4, 0, 1):
+        x = normal(batch, 3, 35, 31, seed=batch)
+        if batch:
+            close(numpy(x.astype(np.float32)), reference(pytorch, x), False)
+            close(numpy(x), reference(pytorch, x), True)
+        else:
+            assert numpy(x).shape == (0, 7)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_other_sizes_are_planned_anew(threads: int) -> None:
+    numpy, pytorch, _ = model(threads)
+    for size in ((35, 31), (40, 52), (13, 64), (35, 31)):
+        x = normal(2, 3, *size)
+        close(numpy(x), reference(pytorch, x), True)
+
+
+def test_inputs_that_do_not_fit_are_refused() -> None:
+    numpy, _, _ = model(2)
+    for shape in ((1, 4, 35, 31), (3, 35, 31), (1, 3, 35)):
+        with pytest.raises(ValueError, match=r"inputs are N x \(3, 35, 31\), not"):
+            numpy(np.zeros(shape, np.float32))
+    with pytest.raises(ValueError, match="no network for inputs of"):
+        numpy(np.zeros((1, 3, 2, 2), np.float32))
+    linear = load_model(of_layers("flatten -> linear { units: 3 }", "2x4x4"), get("numpy"))
+    with pytest.raises(ValueError, match="takes 32 elements, not 50"):
+        linear(np.zeros((1, 2, 5, 5), np.float32))
+    layers = "upsample { scale: 2 mode: nearest }"
+    fixed = load_model(of_layers(layers, "2x4x4"), get("numpy"))
+    with pytest.raises(ValueError, match="upsample"):
+        fixed(np.zeros((1, 2, 5, 5), np.float32))
+
+
+def test_inputs_need_not_be_contiguous_or_floats() -> None:
+    numpy, pytorch, _ = model(2)
+    x = normal(35, 3, 31, 4).transpose(3, 1, 0, 2)[::2, :, ::-1]
+    close(numpy(x), reference(pytorch, x), True)
+    whole = np.random.default_rng(0).integers(-5, 5, (1, 3, 35, 31))
+    close(numpy(whole), reference(pytorch, whole), False)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_every_element_is_written_before_it_is_read(threads: int) -> None:
+    numpy, _, _ = model(threads)
+    x = normal(3, 3, 35, 31).astype(np.float32)
+    wanted = numpy(x)
+    for plan in numpy.engine.plans.values():
+        poison(plan)
+    np.testing.assert_array_equal(numpy(x), wanted)
+
+
+def poison(plan: Plan) -> None:
+    """Fill all of a plan's memory but its constants with NaN."""
+    assert plan.memory is not None
+    for key, size in plan.sizes.items():
+        if isinstance(key, int) or key[0] == "scratch":
+            start = plan.starts[key]
+            plan.memory[start : start + size // 4 * 4].view(np.float32)[:] = np.nan
+
+
+def test_one_model_in_several_threads_and_several_models() -> None:
+    models = [model(2, seed=seed) for seed in (3, 4)]
+    inputs = [normal(n, 3, 35, 31, seed=n).astype(np.float32) for n in (1, 2, 3)]
+    wanted = [[reference(pytorch, x) for x in inputs] for _, pytorch, _ in models]
+    faults: list[BaseException] = []
+
+    def work(which: int) -> None:
+        try:
+            for turn in range(6):
+                i = (turn + which) % len(inputs)
+                close(models[which % 2][0](inputs[i]), wanted[which % 2][i], False)
+        except BaseException as error:
+            faults.append(error)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults
+
+
+def test_new_weights_are_taken() -> None:
+    numpy, _, _ = model(2)
+    x = normal(2, 3, 35, 31).astype(np.float32)
+    before = numpy(x)
+    other, pytorch, _ = model(2, seed=9)
+    numpy.weights = other.weights
+    close(numpy(x), reference(pytorch, x), False)
+    assert np.abs(numpy(x) - before).max() > 1e-3
+
+
+def test_a_fault_in_one_thread_ends_the_call() -> None:
+    numpy, pytorch, _ = model(2)
+    x = normal(1, 3, 35, 31)
+    numpy(x)
+
+    def fail() -> None:
+        raise MemoryError
+
+    (plan,) = numpy.engine.plans.values()
+    plan.phases[2][0] = [[fail], [fail]]
+    with pytest.raises((MemoryError, RuntimeError)):
+        numpy(x)
+    close(numpy(x), reference(pytorch, x), True)
+
+
+def test_blas_gets_its_threads_back() -> None:
+    numpy, _, _ = model(2)
+    with kernels.one_blas_thread() as found:
+        pass
+    if not found:
+        pytest.skip("NumPy's BLAS can't be asked for threads")
+    ask, _ = kernels.openblas()
+    before = ask()
+    numpy(normal(1, 3, 35, 31))
+    assert ask() == before
+
+
+@pytest.mark.parametrize("spec", ["squeezenet1_0", "squeezenet1_1", "mobilenet_v2"])
+def test_memory_is_as_planned(spec: str) -> None:
+    net = netspec.load(spec)
+    numpy: Any = load_model(net, get("numpy"))
+    numpy = type(numpy)(threads=1)
+    x = np.zeros((1, *(int(d) for d in net.body.inputs[0].shape)), np.float32)
+    planned = memory(staged(net))
+    gc.collect()
+    tracemalloc.start()
+    numpy(x)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak <= 1.3 * planned.total
+    (plan,) = numpy.engine.plans.values()
+    assert planned.total == pytest.approx(plan.memory.nbytes, rel=0.05)
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_weights_in_few_bits_are_expanded(single: bool, tmp_path: Path) -> None:
+    numpy, _, net = model(1)
+    x = normal(1, 3, 35, 31).astype(np.float32)
+    weights = dict(numpy.weights)
+    half = {name: array.astype(np.float16) for name, array in weights.items()}
+    write(tmp_path / "half.npz", half)
+    numpy.load(tmp_path / "half.npz")
+    np.testing.assert_array_equal(numpy.weights["f.a.weight"], half["f.a.weight"])
+    small: dict[str, Any] = dict(weights)
+    for name, array in weights.items():
+        if array.ndim == 4:
+            axes = None if single else (1, 2, 3)
+            scale = np.asarray(np.abs(array).max(axis=axes) / 127, np.float32)
+            small[f"{name}.scale"] = scale
+            factors = scale.reshape(-1, 1, 1, 1)
+            small[name] = np.rint(array / factors).astype(np.int8)
+            weights[name] = small[name] * factors
+    write(tmp_path / "small.safetensors", small)
+    numpy.load(tmp_path / "small.safetensors")
+    assert set(numpy.weights) == set(net.tensors)
+    for name, array in weights.items():
+        np.testing.assert_allclose(numpy.weights[name], array, rtol=1e-6)
+    assert np.isfinite(numpy(x)).all()
+    small["f.a.weight.scale"] = np.ones(3, np.float32)
+    write(tmp_path / "small.safetensors", small)
+    with pytest.raises(ValueError, match=r"f.a.weight.scale is no factor"):
+        numpy.load(tmp_path / "small.safetensors")
