@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from netspec.layout import constant as constant_source
 from netspec.symbolic import (
     Apply,
     Channels,
@@ -20,6 +19,7 @@ from netspec.symbolic import (
     evaluate,
     symbols,
 )
+from netspec.symbolic import constant as constant_source
 from netspec.symbolic import python as python_number
 
 

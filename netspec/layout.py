@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
 
 WIDTH = 88
 """Longest line, the default of ruff and black."""
@@ -142,20 +141,6 @@ def _inside(args: Iterable[Source], indent: int, one_line: bool) -> list[str]:
     for arg in args:
         lines += _layout("", arg, ",", indent)
     return lines
-
-
-def constant(value: Any) -> str:
-    """A constant as source, strings in the quotes that `ruff format` would take."""
-    if not isinstance(value, str):
-        return repr(value)
-    quote = "'" if value.count('"') > value.count("'") else '"'
-    return quote + "".join(_quoted(c, quote) for c in value) + quote
-
-
-def _quoted(character: str, quote: str) -> str:
-    if character in "'\"":
-        return f"\\{quote}" if character == quote else character
-    return repr(character)[1:-1]
 
 
 def docstring(text: str, indent: int) -> list[str]:

@@ -235,6 +235,20 @@ _FUNCTIONS: Mapping[str, str] = {
 }
 
 
+def constant(value: object) -> str:
+    """A constant as source, strings in the quotes that `ruff format` would take."""
+    if not isinstance(value, str):
+        return repr(value)
+    quote = "'" if value.count('"') > value.count("'") else '"'
+    return quote + "".join(_quoted(c, quote) for c in value) + quote
+
+
+def _quoted(character: str, quote: str) -> str:
+    if character in "'\"":
+        return f"\\{quote}" if character == quote else character
+    return repr(character)[1:-1]
+
+
 def python(expr: Expr, name: Callable[[Symbol], str]) -> str:
     """An expression as Python source; `name` says what its symbols are called there."""
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.ir import Block, Instance
-from netspec.layout import WIDTH, Call, Keyword, Source, Text, constant, docstring
+from netspec.layout import WIDTH, Call, Keyword, Source, Text, docstring
 from netspec.naming import Names
 from netspec.ops import REQUIRED
-from netspec.symbolic import Channels, Parameter, Symbol, expr_of, symbols
+from netspec.symbolic import Channels, Parameter, Symbol, constant, expr_of, symbols
 from netspec_torch.classbody import ClassBody, class_body
 from netspec_torch.writer import Writer
 

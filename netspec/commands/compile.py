@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from netspec.commands.common import add_spec, load
+from netspec.diagnostics import Diagnostic, SpecError
+
+MARK = "Compiled by netspec from"
+"""Emitted files have it in their docstrings."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +45,32 @@ def execute(args: argparse.Namespace) -> int:
     if args.output == "-":
         sys.stdout.write(source)
     else:
-        write_text(Path(args.output or f"{net.name}.py"), source)
+        write_text(_target(args.output, net.name), source)
     # Where the source goes to standard output, the names must not.
     width = max((len(old) for old in keys), default=0)
     for old, new in keys.items():
         print(f"{old:<{width}}  {new}", file=sys.stderr if args.output == "-" else sys.stdout)
     return 0
+
+
+def _target(output: str | None, name: str) -> Path:
+    """Where to write. Raises SpecError where that would destroy what a person wrote.
+
+    A net can be called `setup`, and nobody means to replace a spec by its model.
+    """
+    path = Path(output or f"{name}.py")
+    if path.suffix == ".net" and path.exists():
+        raise _refused(f"{path} is a spec, which the model would replace", "write to a .py file")
+    if output is None and path.is_file():
+        try:
+            ours = MARK in path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            ours = False
+        if not ours:
+            message = f"{path} is there already, and netspec did not write it"
+            raise _refused(message, f"`-o {path}` replaces it all the same")
+    return path
+
+
+def _refused(message: str, help_: str) -> SpecError:
+    return SpecError([Diagnostic("unwritable-file", message, help=(help_,))])

@@ -490,7 +490,7 @@ class Body:
                 "name all of them in one `output a, b`",
             )
         outputs: list[tuple[str, Value]] = []
-        named: set[str] = set()
+        named: dict[str, Span] = {}
         failed = False
         for item in statement.values:
             operand = self.operand(item)
@@ -502,9 +502,15 @@ class Body:
                 name = self._output_name(item)
             if name and name in named:
                 self.report(
-                    Diagnostic("duplicate-name", f"two outputs are called {name}", item.span)
+                    Diagnostic(
+                        "duplicate-name",
+                        f"two outputs are called {name}",
+                        item.span,
+                        others=(Label(named[name], "the first one"),),
+                        help=(f"name it anew: `other: identity({item.span.text})`",),
+                    )
                 )
-            named.add(name)
+            named.setdefault(name, item.span)
             outputs.append((name, operand.value))
         if failed:
             self.failed = True

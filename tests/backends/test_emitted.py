@@ -20,8 +20,9 @@ from torch import nn
 
 import netspec
 from netspec.backend import emit, get, load_model
-from netspec.layout import constant, docstring
+from netspec.layout import docstring
 from netspec.naming import class_name
+from netspec.symbolic import constant
 from netspec.verify import compare
 from netspec.weights import fresh, write
 

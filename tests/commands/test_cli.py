@@ -109,6 +109,21 @@ def test_a_faulty_spec_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     assert "unwritable-file" in done.stderr
 
 
+def test_a_model_replaces_nothing_that_a_person_wrote(tmp_path: Path) -> None:
+    spec, other = tmp_path / "test.net", tmp_path / "test.py"
+    spec.write_text(SOUND)
+    done = run("compile", "test.net", "-o", "test.net", cwd=tmp_path)
+    assert (done.returncode, spec.read_text()) == (1, SOUND)
+    assert "test.net is a spec" in done.stderr
+    other.write_text("mine")
+    done = run("compile", "test.net", cwd=tmp_path)
+    assert (done.returncode, other.read_text()) == (1, "mine")
+    assert "`-o test.py` replaces it" in done.stderr
+    assert run("compile", "test.net", "-o", "test.py", cwd=tmp_path).returncode == 0
+    assert run("compile", "test.net", "--backend", "numpy", cwd=tmp_path).returncode == 0
+    assert "import torch" not in other.read_text()
+
+
 def test_specs() -> None:
     listed = json.loads(run("specs", "--format", "json").stdout)
     assert {"squeezenet1_0", "squeezenet1_1", "squeezenet_micro"} <= {s["name"] for s in listed}
