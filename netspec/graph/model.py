@@ -88,11 +88,13 @@ class Sheet:
     def labels(self) -> Mapping[End, Value]:
         """The results whose shape is written at their wire: once, where the value is made.
 
-        What a module takes or hands out is labelled outside of it.
+        What a module takes or hands out is labelled outside of it. A pooling's indices have the
+        shape of its values.
         """
         inner: dict[End, Value] = {}
         for wire in self.wires:
-            if wire.source[0] != OUTSIDE and wire.target[0] != OUTSIDE:
+            inside = OUTSIDE not in (wire.source[0], wire.target[0])
+            if inside and not (wire.indices and self.boxes[wire.source[0]].layers):
                 inner[wire.source] = wire.value
         return inner
 
