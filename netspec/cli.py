@@ -20,6 +20,8 @@ COMMANDS = {
     "diff": "show what changed between two specs, or two settings of one",
     "sweep": "tabulate every combination of parameter values",
     "search": "find the best combination of parameter values",
+    "graph": "draw a net as svg, png, dot or html",
+    "watch": "check a spec on every save, and say what changed",
     "annotate": "write shapes, parameters and MACs behind each line of a spec",
     "compile": "write the model as Python source",
     "convert": "turn a prototxt of Caffe into a spec",

@@ -71,16 +71,18 @@ def check(
     settings: Mapping[str, Any],
     diagnostics: Diagnostics,
     needs_net: bool = True,
+    asked: set[Path] | None = None,
 ) -> Net | None:
     """The net of a text, checked; None where the text has errors.
 
     `base` is the folder that its imports are relative to. `settings` are values for the net's
     parameters: Python numbers, bools, strings and lists, or text of the language as `Setting`.
-    A file of modules only is fine unless `needs_net`; it gives None.
+    A file of modules only is fine unless `needs_net`; it gives None. The paths at which imports
+    were looked for are added to `asked`.
     """
     given = constants(settings, diagnostics)
     with room_to_work():
-        program, given, origins = _program(source, base, given, diagnostics)
+        program, given, origins = _program(source, base, given, diagnostics, asked)
     if program is None:
         return None
     if program.net is None:
@@ -112,7 +114,11 @@ def build(program: Program, constants: Mapping[str, Any], diagnostics: Diagnosti
 
 
 def _program(
-    source: Source, base: Path | None, given: dict[str, Any], diagnostics: Diagnostics
+    source: Source,
+    base: Path | None,
+    given: dict[str, Any],
+    diagnostics: Diagnostics,
+    asked: set[Path] | None = None,
 ) -> tuple[Program | None, dict[str, Any], Origins | None]:
     """The program of a text, the constants that are left for its net's parameters, and origins.
 
@@ -130,7 +136,7 @@ def _program(
         program: Program | None = program_of(converted.file, base, diagnostics)
         origins = partial(caffe.origins, converted)
     else:
-        program = load(source, base, diagnostics)
+        program = load(source, base, diagnostics, asked)
     if program is not None:
         resolve(program, diagnostics)
     return program, given, origins

@@ -12,18 +12,23 @@ from netspec.diagnostics import Diagnostic, SpecError
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a text as `write_bytes` does, in UTF-8, its line breaks as they are."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a file beside its place, then move it there. Raises SpecError where that fails.
 
     A file that is there keeps its mode, and is left alone if it may not be written; a link keeps
-    pointing where it does. Line breaks are written as they are.
+    pointing where it does.
     """
     beside = None
     try:
         target = Path(os.path.realpath(path))
         mode = _mode(target)
         handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with open(handle, "w", encoding="utf-8", newline="\n") as out:
-            out.write(text)
+        with open(handle, "wb") as out:
+            out.write(content)
         os.chmod(beside, mode)  # mkstemp makes files that only their owner can read
         os.replace(beside, target)
     except OSError as error:

@@ -103,9 +103,14 @@ class Program:
         return tuple(found.values())
 
 
-def load(source: Source, base: Path | None, diagnostics: Diagnostics) -> Program | None:
-    """Parse a text and its imports; relative ones are looked for in the folder `base`."""
-    return _Loader(diagnostics).program(source, base)
+def load(
+    source: Source, base: Path | None, diagnostics: Diagnostics, asked: set[Path] | None = None
+) -> Program | None:
+    """Parse a text and its imports; relative ones are looked for in the folder `base`.
+
+    The paths at which imports were looked for are added to `asked`, found or not.
+    """
+    return _Loader(diagnostics, asked).program(source, base)
 
 
 def program_of(file: File, base: Path | None, diagnostics: Diagnostics) -> Program:
@@ -114,8 +119,9 @@ def program_of(file: File, base: Path | None, diagnostics: Diagnostics) -> Progr
 
 
 class _Loader:
-    def __init__(self, diagnostics: Diagnostics) -> None:
+    def __init__(self, diagnostics: Diagnostics, asked: set[Path] | None = None) -> None:
         self.diagnostics = diagnostics
+        self.asked: set[Path] = set() if asked is None else asked
         self.loaded: dict[Path, tuple[Module, ...]] = {}
         self.open: list[Path] = []
 
@@ -204,6 +210,7 @@ class _Loader:
             self._fault("unknown-module", message, target)
             return None
         path = (base or Path()) / written
+        self.asked.add(path)
         try:
             if path.is_file():
                 return path.resolve()

@@ -283,20 +283,24 @@ def text(found: Difference, everything: bool = False) -> str:
 
     Layers that only have other shapes are counted, unless everything is asked for.
     """
-    listed = [c for c in found.changes if c.kind != "same" and (everything or not c.shape_only)]
-    lines = [f"{found.before.name} -> {found.after.name}", ""]
-    width = max((len(_path(c)) for c in listed), default=0)
-    for name, (old, new) in found.ends.items():
-        lines.append(f"~ {name}: {old} -> {new}")
-    lines += [f"{_MARKS[c.kind]} {_path(c):<{width}}  {_line(c)}".rstrip() for c in listed]
-    silent = sum(c.kind != "same" for c in found.changes) - len(listed)
-    if silent:
-        lines.append(f"  {silent} more with other shapes only")
+    lines = [f"{found.before.name} -> {found.after.name}", "", *listed(found, everything)]
     if found.empty:
         lines.append("no difference")
     else:
         lines += ["", *_totals(found)]
     return "\n".join(lines) + "\n"
+
+
+def listed(found: Difference, everything: bool = False) -> list[str]:
+    """The lines of `text` for what differs."""
+    changes = [c for c in found.changes if c.kind != "same" and (everything or not c.shape_only)]
+    width = max((len(_path(c)) for c in changes), default=0)
+    lines = [f"~ {name}: {old} -> {new}" for name, (old, new) in found.ends.items()]
+    lines += [f"{_MARKS[c.kind]} {_path(c):<{width}}  {_line(c)}".rstrip() for c in changes]
+    silent = sum(c.kind != "same" for c in found.changes) - len(changes)
+    if silent:
+        lines.append(f"  {silent} more with other shapes only")
+    return lines
 
 
 _MARKS = {"changed": "~", "added": "+", "removed": "-"}
@@ -333,13 +337,18 @@ def _value(value: Any) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def shown(name: str, total: int) -> str:
+    """One of the totals as it is written."""
+    if name == "macs":
+        return units.millions(total)
+    return units.megabytes(total) if name in ("size", "activations") else f"{total:,}"
+
+
 def _totals(found: Difference) -> list[str]:
-    shows = {"macs": units.millions, "size": units.megabytes, "activations": units.megabytes}
     cells = [("", found.before.name, found.after.name, "change")]
     for name, old, new in totals(found):
-        show = shows.get(name, "{:,}".format)
         share = f"{100 * (new - old) / old:+.1f}%" if old and new != old else ""
-        cells.append((name, show(old), show(new), share))
+        cells.append((name, shown(name, old), shown(name, new), share))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [
         "  ".join(
