@@ -13,6 +13,8 @@ from netspec.commands.common import show
 from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
 from netspec.driver import STDIN, find, read_stdin
 from netspec.program import read_text
+from netspec.prototxt import may_be_prototxt
+from netspec.source import Source
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -106,6 +108,10 @@ def _read(name: str, done: set[str]) -> _Text | None:
         result = _Text(source.name, source.text)
     diagnostics.raise_if_failed()
     assert result is not None, "no text and no error"
+    if may_be_prototxt(Source(result.name, result.content)):
+        message = f"{result.name} is a prototxt of Caffe, which keeps its layout"
+        help_ = (f"`netspec convert {name}` makes a spec of it",)
+        raise SpecError([Diagnostic("unreadable-file", message, help=help_)])
     return result
 
 

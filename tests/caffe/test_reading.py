@@ -272,3 +272,7 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "input data: 3x9x9" in capsys.readouterr().out
     assert main(["convert", str(tmp_path / "a.net"), "-o", "-"]) == 1
     assert "is no prototxt" in capsys.readouterr().err
+    before = path.read_text()
+    assert main(["fmt", str(path)]) == 1
+    assert "`netspec convert" in capsys.readouterr().err
+    assert path.read_text() == before

@@ -98,7 +98,7 @@ ATTACKS = {
     "open braces": "{" * 200_000,
     "many words": "a " * 300_100,
     # A repetition must not be copied as it grows.
-    "many branches": body("if false { } " + "else if false { } " * 40_000 + "relu"),
+    "many branches": body("if false { } " + "else if false { } " * 10_000 + "relu"),
     "many outputs": body(
         "\n".join(f"a{i}: relu" for i in range(MANY))
         + "\noutput "
