@@ -40,7 +40,7 @@ FORBIDDEN = {
     "netspec/sweep.py": r"(cli|commands|api|backend|weights|report).*",
     "netspec/driver.py": r"(cli|commands|api|backend|weights|manual).*",
     "netspec/manual/": r"(cli|commands|api|backend|weights|verify|classify).*",
-    "backends/": r"(?!conditions|ir|ops|passes|backend|naming|layout|outline|picture|symbolic).*",
+    "backends/": r"(?!conditions|ir|ops|passes|backend|naming|layout|picture|symbolic).*",
 }
 FRAMEWORKS = {"torch", "numpy", "PIL", "jinja2", "markupsafe", "safetensors"}
 # The rooms that are entered only by what needs them.
