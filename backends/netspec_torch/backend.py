@@ -44,6 +44,8 @@ class TorchBackend:
         import torch
 
         model.eval()
+        if any(x.dtype == "float64" for x in inputs):
+            model.double()
         with torch.inference_mode():
             result = model(*(torch.from_numpy(x) for x in inputs))
         results = result if isinstance(result, tuple) else (result,)

@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
+from netspec_numpy.backend import NumpyBackend
 
 import netspec
 from netspec import verify
@@ -95,3 +97,34 @@ def test_what_torch_cannot_express_is_refused_with_its_place() -> None:
     assert "indices" in diagnostic.message
     assert emit(of_layers(layers), get("numpy"))
     assert issubclass(Unsupported, Exception)
+
+
+class _Coarse(NumpyBackend):
+    """Rounds harder than float32 does, as an index that jumps would look; exact in float64."""
+
+    name = "coarse"
+
+    def run(self, model: Any, *inputs: Any) -> tuple[Any, ...]:
+        results = super().run(model, *inputs)
+        return tuple(r if r.dtype == np.float64 else r + np.float32(0.01) for r in results)
+
+
+class _Wrong(NumpyBackend):
+    """Wrong in every type."""
+
+    name = "wrong"
+
+    def run(self, model: Any, *inputs: Any) -> tuple[Any, ...]:
+        return tuple(r + r.dtype.type(0.01) for r in super().run(model, *inputs))
+
+
+def test_what_differs_by_rounding_alone_is_settled_in_float64() -> None:
+    net = of_layers("conv { filters: 4 kernel: 3 } -> relu", "3x8x8")
+    weights = fresh(net.tensors, 1, varied=True)
+    first = get("torch")
+    for other, settled in ((_Coarse(), True), (_Wrong(), False)):
+        assert verify.compare(net, first, other, weights, seed=2).diverges()
+        result = verify.rounding_alone(net, first, other, weights, 2)
+        assert (result is not None) is settled
+        if result is not None:
+            assert result.worst.relative < 1e-12
