@@ -36,22 +36,36 @@ COMMANDS = {
 }
 
 
-def parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: object, **more: object) -> None:
+        from importlib.metadata import version
+
+        print(f"netspec {version('netspec-compiler')}")
+        parser.exit()
+
+
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands, or with the options of one: each brings modules of its own."""
     result = argparse.ArgumentParser(
         prog="netspec",
         description="Say what a convolutional network is, check it, compile it to a model.",
     )
+    result.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, help_ in COMMANDS.items():
         sub = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
-        import_module(f"netspec.commands.{name}").configure(sub)
+        if only in (None, name):
+            import_module(f"netspec.commands.{name}").configure(sub)
     return result
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    args = parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else argv
+    command_name = next((a for a in argv if not a.startswith("-")), "")
+    args = parser(command_name).parse_args(argv)
     command = import_module(f"netspec.commands.{args.command}")
     try:
         status: int = command.execute(args)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import netspec
+from netspec.cli import main
 from netspec.weights import fresh, write
 
 from ..helpers import SHARED, body
@@ -227,3 +228,19 @@ def test_python_api(tmp_path: Path) -> None:
     with pytest.raises(netspec.SpecError) as error:
         netspec.load("squeezenet1_1", classes=0)
     assert [d.code for d in error.value.diagnostics] == ["out-of-range"]
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    from importlib.metadata import version
+
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"netspec {version('netspec-compiler')}\n"
+
+
+def test_a_command_brings_only_its_own_modules() -> None:
+    code = "import sys, netspec.cli; netspec.cli.main(['specs']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {m for m in done.stdout.split() if m.startswith("netspec.commands.")}
+    assert loaded <= {"netspec.commands.specs", "netspec.commands.common"}
