@@ -102,7 +102,7 @@ def _text(name: str, view: View, flat: _Flat) -> str:
         f"digraph {_quoted(name)} {{",
         f"  rankdir={'TB' if view.direction == 'down' else 'LR'}; nodesep=0.3; ranksep=0.3;",
         '  graph [fontname="Helvetica", fontsize=10.5, labeljust=l, style="rounded,filled", '
-        'color="#b9c0c9", margin=10];',
+        'color="#b9c0c9"];',
         '  node [fontname="Helvetica", fontsize=10.5, shape=box, style="rounded,filled", '
         "fixedsize=true, margin=0];",
         '  edge [fontname="Helvetica", fontsize=10, color="#7a828c", fontcolor="#4b535d", '

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import xml.etree.ElementTree as ET
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image, ImageChops
 
 import netspec
 from netspec.diagnostics import SpecError
@@ -203,6 +205,19 @@ def test_dot_takes_what_is_written(name: str) -> None:
     nodes = [g for g in root.iter(f"{NS}g") if g.get("class") == "node"]
     assert len(nodes) == len(placed(netspec.load(name))[1].boxes)
     assert run(drawn(net_of(EVIL), "dot"), "svg") is not None
+
+
+@DOT
+def test_dot_draws_no_broad_margin() -> None:
+    from netspec.graph.dot import run
+
+    answer = run(drawn(netspec.load("squeezenet1_0"), "dot"), "png")
+    assert answer is not None
+    picture = Image.open(io.BytesIO(answer)).convert("RGB")
+    drawn_part = ImageChops.invert(picture).getbbox()
+    assert drawn_part is not None
+    left, top, right, bottom = drawn_part
+    assert max(left, top, picture.width - right, picture.height - bottom) < 40
 
 
 @DOT
