@@ -5,6 +5,13 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import settings
+
+# The same examples at every run, so that a change is what makes a test fail. For others:
+# `pytest --hypothesis-profile random`.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("random", deadline=None)
+settings.load_profile("same")
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Each worker has a processor to itself: threads of PyTorch would wait for each other.

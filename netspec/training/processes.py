@@ -48,6 +48,7 @@ def processes(cuda: bool) -> Iterator[Processes]:
     dist.init_process_group("nccl" if cuda else "gloo")
     try:
         yield Processes(dist.get_rank(), count, int(os.environ.get("LOCAL_RANK", "0")))
+        dist.barrier()  # none leaves while another still writes
     finally:
         dist.destroy_process_group()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -348,17 +349,22 @@ def test_two_processes_are_one_with_the_doubled_batch(tmp_path: Path) -> None:
     spec.write_text(SPEC)
     saved(tmp_path / "data.npz")
     arguments = ["train", str(spec), "--data", str(tmp_path / "data.npz"), "--device", "cpu"]
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
-            *("--master-port", str(20_000 + os.getpid() % 20_000), "-m", "netspec"),
-            *(*arguments, "--out", str(tmp_path / "out")),
-        ],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    for attempt in range(3):
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
+                *("--master-port", str(20_000 + (os.getpid() + attempt) % 20_000)),
+                *("-m", "netspec", *arguments, "--out", str(tmp_path / "out")),
+            ],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        # On a busy machine gloo's threads may abort a process that is done and about to exit.
+        if "SIGABRT" not in done.stderr:
+            break
+        shutil.rmtree(tmp_path / "out", ignore_errors=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("24 iterations in") == 1  # one of them speaks
     (tmp_path / "one").mkdir()
