@@ -110,9 +110,11 @@ def _pair(pair: tuple[int, int]) -> str:
     return str((int(pair[0]), int(pair[1])))
 
 
-@emits(Conv)
-def conv(op: Conv, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
-    args: list[Source | str] = [inputs[0], s.weight(layer, "weight")]
+def _convolution(
+    kernel: str, op: Conv | ConvTranspose, layer: Layer, s: Scope, x: Source
+) -> Source:
+    """What both directions of a convolution say in the same words."""
+    args: list[Source | str] = [x, s.weight(layer, "weight")]
     if op.bias:
         args.append(s.weight(layer, "bias"))
     keywords: Keywords = {}
@@ -120,32 +122,25 @@ def conv(op: Conv, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Sou
         keywords["stride"] = _pair(op.stride)
     if any(op.pads):
         keywords["pads"] = _pads(op.pads)
+    if isinstance(op, ConvTranspose) and op.output_pad != (0, 0):
+        keywords["output_pad"] = _pair(op.output_pad)
     if op.dilation != (1, 1):
         keywords["dilation"] = _pair(op.dilation)
     if op.group_count != 1:
         keywords["groups"] = str(int(op.group_count))
-    return call(s.kernel("conv2d"), *args, **keywords)
+    return call(s.kernel(kernel), *args, **keywords)
+
+
+@emits(Conv)
+def conv(op: Conv, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    return _convolution("conv2d", op, layer, s, inputs[0])
 
 
 @emits(ConvTranspose)
 def conv_transpose(
     op: ConvTranspose, layer: Layer, s: Scope, inputs: list[Source], _: bool
 ) -> Source:
-    args: list[Source | str] = [inputs[0], s.weight(layer, "weight")]
-    if op.bias:
-        args.append(s.weight(layer, "bias"))
-    keywords: Keywords = {}
-    if op.stride != (1, 1):
-        keywords["stride"] = _pair(op.stride)
-    if any(op.pads):
-        keywords["pads"] = _pads(op.pads)
-    if op.output_pad != (0, 0):
-        keywords["output_pad"] = _pair(op.output_pad)
-    if op.dilation != (1, 1):
-        keywords["dilation"] = _pair(op.dilation)
-    if op.group_count != 1:
-        keywords["groups"] = str(int(op.group_count))
-    return call(s.kernel("conv_transpose2d"), *args, **keywords)
+    return _convolution("conv_transpose2d", op, layer, s, inputs[0])
 
 
 @emits(Linear)

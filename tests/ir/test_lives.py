@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from types import FrameType
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +13,7 @@ from netspec.ops import OPS
 from netspec.report.rows import rows
 from netspec.source import Source, Span
 
-from ..helpers import body, net_of, paths
+from ..helpers import body, calls, net_of, paths
 
 
 def peak_of_flat_net(net: Net) -> int:
@@ -175,21 +171,6 @@ def test_modules_that_only_hand_on_are_not_walked() -> None:
     assert paths(net) == [row.name for row in rows(net)] == ["relu_1"]
     assert net.layers[0].inputs == net.body.inputs
     assert net.body.activations == 32
-
-
-def calls(function: Callable[[], object]) -> int:
-    count = 0
-
-    def profile(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(profile)
-    try:
-        function()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 def test_peak_grows_in_proportion() -> None:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from types import FrameType
-from typing import Any
-
 from netspec.backend import emit, get
 
-from ..helpers import net_of
+from ..helpers import calls, net_of
 
 BLOCK = (
     "module block(f) { input x\n a: conv { filters: f kernel: 3 pad: 1 } -> relu\n add(a, x) }\n"
@@ -24,22 +19,6 @@ def spec(layers: int) -> str:
         for i in range(layers // 3)
     ]
     return BLOCK + "net big { input data: 8x16x16\n" + "\n".join(lines) + "\n}"
-
-
-def calls(function: Callable[[], Any]) -> int:
-    """How many calls, Python's own included, a function makes."""
-    count = 0
-
-    def profile(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(profile)
-    try:
-        function()
-    finally:
-        sys.setprofile(None)
-    return count
 
 
 def test_checking_grows_in_proportion() -> None:
