@@ -11,13 +11,13 @@ Inside a block, names and values are the block's own: `Instance.inputs[i]` outsi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from typing import Any, Literal
 
 from netspec.conditions import Condition
-from netspec.ops import REQUIRED, Op, Shape, Tensor
+from netspec.ops import KAIMING, REQUIRED, Init, Op, Shape, Tensor
 from netspec.source import Span
 from netspec.symbolic import Expr, Symbol
 
@@ -329,7 +329,8 @@ class Training:
 
     Rates are per iteration, an iteration is one step of the optimizer on `batch_size` samples.
     Just one of `iterations` and `epochs` is given. `steps` are the iterations at which the rate
-    falls by `gamma`; with one number, all multiples of it.
+    falls by `gamma`; with one number, all multiples of it. `init` is how weights without a
+    distribution of their own are drawn.
     """
 
     learning_rate: float
@@ -348,6 +349,7 @@ class Training:
     weight_decay: float = 0.0
     decay_all: bool = True
     clip_norm: float | None = None
+    init: Init = KAIMING
     label_smoothing: float = 0.0
     mirror: bool = False
     random_crop: bool = False
@@ -435,12 +437,23 @@ class Net:
 
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
-        """Every tensor of the net by its name in weight files (`fire2.squeeze.weight`)."""
+        """Every tensor of the net by its name in weight files (`fire2.squeeze.weight`).
+
+        Each says how a fresh model fills it.
+        """
         return {
-            f"{layer.path}.{name}": tensor
+            f"{layer.path}.{name}": tensor if tensor.init is not None else self._settled(tensor)
             for layer in self.layers
             for name, tensor in layer.layer.tensors.items()
         }
+
+    @property
+    def init(self) -> Init:
+        """How the weights of layers that do not say it are drawn."""
+        return self.training.init if self.training is not None else KAIMING
+
+    def _settled(self, tensor: Tensor) -> Tensor:
+        return replace(tensor, init=self.init)
 
 
 def _flatten(block: Block, prefix: str, outer: dict[Value, Value]) -> Iterator[FlatLayer]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from netspec.picture import picture
 from netspec.symbolic import Parameter, Symbol
 from netspec_torch.classbody import class_body
 from netspec_torch.emitters import EMITTERS
+from netspec_torch.initial import initialization
 from netspec_torch.support import sources
 from netspec_torch.units import Units, class_text, instances, type_name
 from netspec_torch.writer import Writer
@@ -84,7 +86,8 @@ class _File:
         template = _environment().get_template("model.py.j2")
         height, width = (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
         rendered = template.render(
-            header="\n".join(docstring(self._header(), 0)),
+            file="".join(c if c.isprintable() else " " for c in Path(self.net.file).name),
+            header="\n".join(docstring(self.net.doc or f"{self.net_name}.", 0)),
             supports=[source for name, source in sources().items() if name in supports],
             modules=self.units.units,
             name=self.net_name,
@@ -101,11 +104,6 @@ class _File:
             check=_check([v.shape for v in block.inputs], [v.shape for v in block.outputs]),
         )
         return rendered.rstrip() + "\n"
-
-    def _header(self) -> str:
-        title = self.net.doc or f"{self.net_name}."
-        file = Path(self.net.file).name
-        return f"{title}\n\nCompiled by netspec from {file}: change the spec, not this file."
 
     def _net_body(self) -> str:
         """The net's class. Its parameters are arguments where every use of them can be written."""
@@ -135,6 +133,7 @@ class _File:
             for s, v in free.items()
             if s in writer.used
         ]
+        body = replace(body, init=[*body.init, *initialization(self.net)])
         return class_text(block, docstring(self._net_doc(), 4), signature, body)
 
     def _net_doc(self) -> str:

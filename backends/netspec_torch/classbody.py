@@ -10,12 +10,14 @@ from netspec.ir import Block, Instance, Layer, Node
 from netspec.layout import Call, Source, Text, call, statement
 from netspec.naming import is_plain
 from netspec.ops import (
+    AvgPool,
     Conv,
     ConvTranspose,
     Dropout,
     GlobalAvgPool,
     Linear,
     LogSoftmax,
+    MaxPool,
     Shape,
     Softmax,
     text,
@@ -319,6 +321,8 @@ def _wraps(before: Node, node: Node) -> bool:
     """Whether a careful author would write two steps as one expression."""
     if not isinstance(node, Layer):
         return False
+    if isinstance(before, Instance) and isinstance(node.op, MaxPool | AvgPool):
+        return True
     if isinstance(before, Layer):
         if isinstance(before.op, Dropout) and isinstance(node.op, Conv | ConvTranspose | Linear):
             return True

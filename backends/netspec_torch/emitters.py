@@ -266,8 +266,8 @@ def _stateless(
     def with_keywords(_: str, inputs: list[Source]) -> Source:
         bare = forward(function, inputs)
         assert isinstance(bare, Call)
-        extra = tuple(Keyword(n, Text(v)) for n, v in keywords.items())
-        return Call(bare.head, (*bare.args, *extra))
+        rest = [Keyword(n, Text(v)) for n, v in keywords.items() if n != "kernel_size"]
+        return Call(bare.head, (*bare.args, Text(keywords["kernel_size"]), *rest))
 
     return Use(None, with_keywords)
 

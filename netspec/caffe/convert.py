@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from netspec.caffe.fillers import constant_node, shared_init
 from netspec.caffe.graph import Setting
 from netspec.caffe.read import Converted, read, reading_of
 from netspec.caffe.solver import Protocol, protocol, read_solver
@@ -22,13 +23,10 @@ from netspec.source import Source, Span
 from netspec.symbolic import Num
 from netspec.syntax import (
     Comparison,
-    Constant,
     Definition,
-    Expression,
     Field,
     If,
     Input,
-    ListLiteral,
     Name,
     Number,
     Require,
@@ -75,11 +73,11 @@ def convert(
                 return None
             training = protocol(found, converted.net)
             remarks += training.remarks
-        items = [
-            _completed(item, net, left, training.settings if training else {})
-            for item in converted.file.items
-            if isinstance(item, Definition)
-        ]
+        definitions = [item for item in converted.file.items if isinstance(item, Definition)]
+        fields = training.settings if training else {}
+        if fields:
+            definitions, fields = shared_init(definitions, fields)
+        items = [_completed(item, net, left, fields) for item in definitions]
         text = format_text(unparse(items, remarks))
         _compare(text, net)
         return Result(text, net.name, tuple(remarks))
@@ -128,7 +126,7 @@ def _completed(
     if training:
         after = max(i for i, s in enumerate(body) if isinstance(s, Input)) + 1
         fields = tuple(
-            Field(Name(n, span), _expression(s, span), span) for n, s in training.items()
+            Field(Name(n, span), constant_node(s.value, span), span) for n, s in training.items()
         )
         body = (*body[:after], Train(span, fields, span), *body[after:])
     promises: tuple[Statement, ...] = tuple(
@@ -141,17 +139,6 @@ def _completed(
         condition = _equal("classes", int(classes.value), span)
         promises = (If(((condition, promises),), (), span),)
     return replace(item, params=params, body=body + promises)
-
-
-def _expression(setting: Setting, span: Span) -> Expression:
-    value = setting.value
-    if isinstance(value, bool):
-        return Constant(value, span)
-    if isinstance(value, str):
-        return Variable(value, span)
-    if isinstance(value, tuple):
-        return ListLiteral(tuple(Number(v, span) for v in value), span)
-    return Number(value, span)
 
 
 def _equal(name: str, count: int, span: Span) -> Comparison:
@@ -171,13 +158,13 @@ def _essence(net: Net) -> object:
     layers = [
         (
             layer.path,
-            repr(layer.op),
+            repr(layer.op.with_attributes(init=None) if "init" in vars(layer.op) else layer.op),
             [tuple(v.shape) for v in layer.inputs],
             [tuple(v.shape) for v in layer.outputs],
         )
         for layer in net.layers
     ]
-    tensors = {name: tuple(tensor.shape) for name, tensor in net.tensors.items()}
+    tensors = {name: (tuple(t.shape), t.init) for name, t in net.tensors.items()}
     return layers, tensors, [tuple(v.shape) for v in net.flat_outputs], net.preprocessing
 
 

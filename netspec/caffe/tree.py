@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from netspec.caffe.attributes import COUNTS, is_default, values
+from netspec.caffe.fillers import constant_node
 from netspec.caffe.graph import Constant, DataInput, Graph, Node, Setting, Value
 from netspec.caffe.lines import Line
 from netspec.caffe.names import Names, behind, identifier, short_name, stem
@@ -149,10 +150,8 @@ class Writer:
 
     def constant(self, value: Constant, name: str, span: Span) -> Expression:
         """A constant as an author would write it in the field `name`."""
-        if isinstance(value, bool):
-            return ConstantNode(value, span)
-        if isinstance(value, str):
-            return Variable(value, span)
+        if isinstance(value, bool | str):
+            return constant_node(value, span)
         if isinstance(value, Fraction):
             return self.number(value, span)
         whole = all(v.denominator == 1 and v >= 0 for v in value)

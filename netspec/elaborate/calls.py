@@ -21,10 +21,8 @@ from netspec.evaluate import (
 from netspec.ir import Argument, Block, Instance, Layer, Node, Value
 from netspec.ops import OPS, REQUIRED, IndexShape, Op, Shape, ShapeError, attributes, like, text
 from netspec.ops.base import MAX_ELEMENTS
-from netspec.ops.kinds import KindError
 from netspec.program import Module
 from netspec.source import Span
-from netspec.suggest import did_you_mean
 from netspec.symbolic import (
     Dim,
     Num,
@@ -123,20 +121,8 @@ class Calls:
 
     def _attribute(self, f: Field, kind: Any, keyword: str) -> Any:
         """A field's value as the attribute's kind. Raises Fault."""
-        if isinstance(f.value, Variable) and f.value.name in kind.words:
-            return kind.convert(f.value.name)
         evaluator = self.body.evaluator()
-        if kind.words and isinstance(f.value, Variable):
-            name = f.value.name
-            if self.body.scope.find(name) is None and name not in self.body.lines:
-                message = f"{f.name.text} of {keyword} takes {kind}, not `{name}`"
-                raise fault("unknown-value", message, f.value.span, *did_you_mean(name, kind.words))
-        value = evaluator.constant(f.value)
-        try:
-            converted = kind.convert(value)
-        except KindError as error:
-            message = f"{f.name.text} of {keyword} {error.message}"
-            raise fault(error.code, message, f.value.span, error.help) from None
+        converted = evaluator.field(f.value, kind, f"{f.name.text} of {keyword}")
         self._lost(evaluator.used, converted)
         return converted
 
