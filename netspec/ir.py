@@ -123,13 +123,25 @@ class Choice:
 
 
 @dataclass(frozen=True, eq=False)
+class Loop:
+    """A `for` over a range as one block of a module has it, unless it stands in another.
+
+    Turn t is `nodes[turns[t]:turns[t + 1]]`; `count` is how many turns there are.
+    """
+
+    count: Expr
+    turns: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Block:
     """The body of the net, or of a module for certain arguments and input shapes.
 
     `outputs` are in order; the first is what the instance's bare name stands for. `output_names`
     are the names of several results, or empty. `structural` are the parameters and input channels
-    that decided what the block is made of, rather than only set numbers of its layers. `choices`
-    are a module's `if`s around layers, in order.
+    that decided what the block is made of, rather than only set numbers of its layers; `firm` are
+    those of them that did so otherwise than through the `choices` of modules. `choices` are a
+    module's `if`s around layers, in order, and `loops` its outermost loops over ranges.
     """
 
     kind: Literal["net", "module"]
@@ -140,7 +152,9 @@ class Block:
     outputs: tuple[Value, ...]
     output_names: tuple[str, ...]
     structural: frozenset[Symbol] = frozenset()
+    firm: frozenset[Symbol] = frozenset()
     choices: tuple[Choice, ...] = ()
+    loops: tuple[Loop, ...] = ()
 
     @cached_property
     def layer_count(self) -> int:
@@ -361,12 +375,14 @@ class NetParameter:
     """A parameter of the net: its value, and whether it only sets numbers of layers.
 
     A `structural` one decides what the network is made of (through `if`, `for`, names or input
-    shapes), so that emitted code can't offer it.
+    shapes). A `firm` one does so otherwise than through `if`s that stand in modules, so that
+    emitted code, which may decide those itself, can't offer it.
     """
 
     name: str
     value: Any
     structural: bool
+    firm: bool = False
 
 
 @dataclass(frozen=True)

@@ -156,10 +156,10 @@ def docstring(text: str, indent: int) -> list[str]:
         lines += wrap(
             paragraph, WIDTH - indent, break_long_words=False, break_on_hyphens=False
         ) or [""]
-    if lines[0].startswith('"'):
-        lines[0] = f" {lines[0]}"
     if re.search(r'(?<!\\)(\\\\)*"\Z', lines[-1]):  # a quote with no backslash of its own
         lines[-1] = lines[-1][:-1] + '\\"'
+    if lines[0].startswith('"'):
+        lines[0] = f" {lines[0]}"
     if len(lines) == 1 and len(margin + lines[0]) + 6 <= WIDTH:
         return [f'{margin}"""{lines[0]}"""']
     if len(lines) == 1 and len(margin + lines[0]) + 3 > WIDTH:

@@ -73,6 +73,16 @@ def symbols(expr: Expr) -> Iterator[Symbol]:
         yield expr
 
 
+def unrounded(expr: Expr) -> Iterator[Symbol]:
+    """The symbols of an expression that no rounding makes whole."""
+    if isinstance(expr, Apply):
+        if expr.operator not in ("round", "floor", "ceil", "int"):
+            for operand in expr.operands:
+                yield from unrounded(operand)
+    elif not isinstance(expr, Literally):
+        yield expr
+
+
 def apply(operator: Operator, *operands: Expr) -> Expr | None:
     """The expression of an operation; None where nothing symbolic is left or it grew too large."""
     if all(isinstance(e, Literally) for e in operands):

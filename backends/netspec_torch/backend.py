@@ -16,6 +16,7 @@ from netspec.ops import Op, Shape
 from netspec.picture import picture
 from netspec.symbolic import Parameter, Symbol
 from netspec_torch.classbody import class_body
+from netspec_torch.decided import undecided
 from netspec_torch.emitters import EMITTERS
 from netspec_torch.initial import initialization
 from netspec_torch.support import sources
@@ -110,9 +111,12 @@ class _File:
         free: dict[Symbol, int | float] = {
             Parameter(p.name): p.value
             for p in self.net.parameters
-            if not p.structural and isinstance(p.value, int | float)
+            if not p.firm and isinstance(p.value, int | float)
             if not isinstance(p.value, bool)
         }
+        if any(p.structural and Parameter(p.name) in free for p in self.net.parameters):
+            firm = undecided(self.net, lambda instance: self.units.of(instance).decided)
+            free = {s: v for s, v in free.items() if s not in firm}
         names = Names(self.taken)
         arguments: dict[Symbol, str] = {
             Parameter(p.name): names.identifier(p.name) for p in self.net.parameters
@@ -130,7 +134,8 @@ class _File:
         self.writer = writer
         signature = [
             f"{writer.arguments[s]}: {type_name(v)} = {v!r}"
-            for s, v in free.items()
+            # A whole number that is rounded wherever it is used need not be one.
+            for s, v in ((s, v if s in writer.exact else float(v)) for s, v in free.items())
             if s in writer.used
         ]
         body = replace(body, init=[*body.init, *initialization(self.net)])

@@ -33,10 +33,13 @@ _OWN_METHODS = {"load", "preprocess"}
 
 @dataclass(frozen=True)
 class ClassBody:
-    """`init` are the constructor's lines behind `super().__init__()`."""
+    """`init` are the constructor's lines behind `super().__init__()`.
+
+    `forward` is None where the class inherits its own.
+    """
 
     init: list[str]
-    forward: list[str]
+    forward: list[str] | None
     inputs: tuple[str, ...]
 
 

@@ -39,7 +39,11 @@ def initialization(net: Net) -> list[str]:
     if bodies:
         lines.append(f"{margin}for m in self.modules():")
     for i, (body, alike) in enumerate(bodies.items()):
-        lines.append(f"{margin}    {'elif' if i else 'if'} isinstance(m, {' | '.join(alike)}):")
+        init = usual[alike[0]]
+        # PyTorch has no name of its own for it.
+        note = f"  # {init}" if init.law == "xavier" and init.fan else ""
+        test = f"isinstance(m, {' | '.join(alike)}):{note}"
+        lines.append(f"{margin}    {'elif' if i else 'if'} {test}")
         lines += [f"{margin}        {line}" for line in body]
     others = [x for x in layers if x.init != usual[x.type]]
     for init in dict.fromkeys(x.init for x in others):
@@ -75,7 +79,7 @@ def _draw(layer: str, init: Init) -> str:
     mode = ', mode="fan_out"' if init.fan == "fan_out" else ""
     if init.law == "xavier":
         # Uniform, and of variance 1 / fan.
-        return f'nn.init.kaiming_uniform_({weight}{mode}, nonlinearity="linear")  # {init}'
+        return f'nn.init.kaiming_uniform_({weight}{mode}, nonlinearity="linear")'
     return f"nn.init.kaiming_normal_({weight}{mode})"
 
 
@@ -90,4 +94,4 @@ def _place(path: str) -> str:
     """How a layer is reached from `self`."""
     if all(is_plain(p) and p not in MODULE_ATTRIBUTES for p in path.split(".")):
         return f"self.{path}"
-    return f'self.get_submodule("{path}")'
+    return f'dict(self.named_modules())["{path}"]'

@@ -12,7 +12,9 @@ from netspec.naming import Names
 from netspec.ops import REQUIRED
 from netspec.symbolic import Channels, Parameter, Symbol, constant, expr_of, symbols
 from netspec_torch.classbody import ClassBody, class_body
-from netspec_torch.writer import Writer
+from netspec_torch.decided import decided
+from netspec_torch.sequence import has_long_loop, sequence
+from netspec_torch.writer import TURN, Writer
 
 MOST_VARIANTS = 12
 """Most different classes of one module that are tried on each other."""
@@ -34,7 +36,8 @@ class Unit:
     """One emitted class. `arguments` are its constructor's, by the symbol they stand for.
 
     `defaults` are those of arguments that have one. `fixed` are the symbols whose values went into
-    the class as plain numbers.
+    the class as plain numbers. `base` is the class that it is derived from. `decided` are the
+    places of the `if`s that the constructor decides.
     """
 
     name: str
@@ -42,6 +45,8 @@ class Unit:
     arguments: tuple[tuple[Symbol, str], ...]
     defaults: Mapping[Symbol, Any]
     fixed: frozenset[Symbol] = frozenset()
+    base: str = "nn.Module"
+    decided: frozenset[object] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +58,18 @@ class _Draft:
     arguments: tuple[tuple[Symbol, str], ...]
     defaults: Mapping[Symbol, Any]
     writers: tuple[Writer, ...]
+    base: str = "nn.Module"
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What the class of some blocks is written with; `uses` has an instance of each block."""
+
+    blocks: tuple[Block, ...]
+    uses: Sequence[Instance]
+    symbols: tuple[Symbol, ...]
+    arguments: Mapping[Symbol, str]
+    writers: list[Writer]
 
 
 class Units:
@@ -81,12 +98,14 @@ class Units:
     def _classes(self, module: str) -> None:
         """One class for all blocks of a module, or as few as can be."""
         blocks = tuple(self.instances[module])
-        draft = self._draft(blocks)
+        looped = any(map(has_long_loop, blocks))
+        draft = (self._sequence(blocks) if looped else None) or self._draft(blocks)
+        draft = draft or self._sequence(blocks)
         drafts = [draft] if draft is not None else self._grouped(blocks)
         for d in drafts:
             name = self.names.numbered(self.wanted[module])
-            fixed = frozenset(s for w in d.writers for s in w.refused)
-            unit = Unit(name, d.body, d.arguments, d.defaults, fixed)
+            fixed = frozenset(s for w in d.writers for s in w.refused if s != TURN)
+            unit = Unit(name, d.body, d.arguments, d.defaults, fixed, d.base, decided(d.blocks))
             self.units.append(unit)
             self.writers += d.writers
             self.by_block |= dict.fromkeys(d.blocks, unit)
@@ -117,6 +136,19 @@ class Units:
         return draft
 
     def _draft(self, blocks: tuple[Block, ...]) -> _Draft | None:
+        scene = self._scene(blocks)
+        body = class_body(blocks, scene.writers, self.construct, self.taken)
+        return None if body is None else self._drafted(scene, body)
+
+    def _sequence(self, blocks: tuple[Block, ...]) -> _Draft | None:
+        """All blocks as one chain with loops."""
+        scene = self._scene(blocks)
+        init = sequence(blocks, scene.writers, self.construct)
+        if init is None:
+            return None
+        return self._drafted(scene, ClassBody(init, None, ()), "nn.Sequential")
+
+    def _scene(self, blocks: tuple[Block, ...]) -> _Scene:
         uses = [self.instances[b.module][b] for b in blocks]
         declared = [Parameter(a.name) for a in uses[0].arguments]
         channels = [Channels(v.name) for v in blocks[0].inputs]
@@ -127,24 +159,27 @@ class Units:
             arguments[c] = names.identifier(wanted)
         for p in declared:
             arguments[p] = names.identifier(p.name)
+        arguments[TURN] = names.identifier("i")
         writers = [Writer(_values(u), arguments, MOST_OPERATORS) for u in uses]
-        body = class_body(blocks, writers, self.construct, self.taken)
-        if body is None:
-            return None
+        return _Scene(blocks, uses, (*channels, *declared), arguments, writers)
+
+    def _drafted(self, scene: _Scene, body: ClassBody, base: str = "nn.Module") -> _Draft | None:
+        arguments, writers = scene.arguments, scene.writers
         used = set().union(*(w.used for w in writers))
-        order = [s for s in (*channels, *declared) if s in used]
+        order = [s for s in scene.symbols if s in used]
         kinds = {s: {type_name(w.values[s]) for w in writers} for s in order}
         if any(len(k) > 1 for k in kinds.values()):
             return None
-        defaults = _defaults(order, uses[0])
+        defaults = _defaults(order, scene.uses[0])
         signature = [
             f"{arguments[s]}: {next(iter(kinds[s]))}"
             + (f" = {constant(defaults[s])}" if s in defaults else "")
             for s in order
         ]
-        text = class_text(blocks[0], docstring(blocks[0].doc, 4), signature, body)
+        first = scene.blocks[0]
+        text = class_text(first, docstring(first.doc, 4), signature, body)
         pairs = tuple((s, arguments[s]) for s in order)
-        return _Draft(blocks, text, pairs, defaults, tuple(writers))
+        return _Draft(scene.blocks, text, pairs, defaults, tuple(writers), base)
 
     def construct(self, instance: Instance, writer: Writer) -> Call:
         """The call that makes an instance, in terms of the block that it stands in."""
@@ -172,7 +207,7 @@ class Units:
                 origin = expr_of(outside[symbol])
             else:
                 origin = given[symbol.name].expr or expr_of(0)
-            writer.refused |= set(symbols(origin))
+            writer.refused |= set(symbols(origin)) - {TURN}
         return Call(unit.name, tuple(args))
 
 
@@ -223,6 +258,8 @@ def class_text(block: Block, doc: list[str], signature: Sequence[str], body: Cla
         lines += _def("__init__", ("self", *signature), 0)
         lines.append("        super().__init__()")
         lines += body.init
+    if body.forward is None:
+        return "\n".join(lines)
     if lines:
         lines.append("")
     lines += _def("forward", ("self", *(f"{n}: Tensor" for n in body.inputs)), len(block.outputs))

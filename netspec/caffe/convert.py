@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from netspec.caffe.fillers import constant_node, shared_init
+from netspec.caffe.fillers import constant_node, inits_of, shared_init, without_init
 from netspec.caffe.graph import Setting
 from netspec.caffe.read import Converted, read, reading_of
 from netspec.caffe.solver import Protocol, protocol, read_solver
@@ -77,9 +77,12 @@ def convert(
         fields = training.settings if training else {}
         if fields:
             definitions, fields = shared_init(definitions, fields)
+        elif any(inits_of(definitions)):
+            # They would stand in every line, for a training that the spec does not tell.
+            definitions = without_init(definitions)
         items = [_completed(item, net, left, fields) for item in definitions]
         text = format_text(unparse(items, remarks))
-        _compare(text, net)
+        _compare(text, net, bool(fields))
         return Result(text, net.name, tuple(remarks))
 
 
@@ -145,16 +148,18 @@ def _equal(name: str, count: int, span: Span) -> Comparison:
     return Comparison(Variable(name, span), (("==", Number(Fraction(count), span)),), span)
 
 
-def _compare(text: str, net: Net) -> None:
-    """See to it that the text says the network that was read."""
+def _compare(text: str, net: Net, trained: bool) -> None:
+    """See to it that the text says the network that was read, and how its weights begin if it says
+    how it is trained.
+    """
     found = Diagnostics()
     again = _net(load(Source("converted.net", text), None, found), {}, found)
-    if again is None or _essence(again) != _essence(net):
+    if again is None or _essence(again, trained) != _essence(net, trained):
         reasons = "; ".join(d.message for d in found)
         raise RuntimeError(f"the converted spec of {net.name} is another network. {reasons}")
 
 
-def _essence(net: Net) -> object:
+def _essence(net: Net, trained: bool) -> object:
     layers = [
         (
             layer.path,
@@ -164,7 +169,9 @@ def _essence(net: Net) -> object:
         )
         for layer in net.layers
     ]
-    tensors = {name: (tuple(t.shape), t.init) for name, t in net.tensors.items()}
+    tensors = {
+        name: (tuple(t.shape), t.init if trained else None) for name, t in net.tensors.items()
+    }
     return layers, tensors, [tuple(v.shape) for v in net.flat_outputs], net.preprocessing
 
 

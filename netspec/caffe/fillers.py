@@ -71,16 +71,27 @@ def shared_init(
     definitions: Sequence[Definition], training: Mapping[str, Setting]
 ) -> tuple[list[Definition], dict[str, Setting]]:
     """What most layers say of their weights, said once in the `train` block."""
-    inits = [f for d in definitions for f in _inits(d.body)]
+    inits = list(inits_of(definitions))
     counts = Counter(expression(f.value) for f in inits)
     most = max(counts, key=lambda text: counts[text], default=None)
     if most is None or counts[most] < 2:
         return list(definitions), dict(training)
     place = next(f.span for f in inits if expression(f.value) == most)
-    bare = [replace(d, body=tuple(_without(d.body, most))) for d in definitions]
+    bare = without_init(definitions, most)
     if most == str(KAIMING):
         return bare, dict(training)
     return bare, {**training, "init": Setting(most, place)}
+
+
+def inits_of(definitions: Iterable[Definition]) -> Iterator[Field]:
+    """Every field `init` of a layer."""
+    for d in definitions:
+        yield from _inits(d.body)
+
+
+def without_init(definitions: Iterable[Definition], init: str | None = None) -> list[Definition]:
+    """The definitions without the fields `init`, those of this value or all."""
+    return [replace(d, body=tuple(_without(d.body, init))) for d in definitions]
 
 
 def _inits(body: Iterable[Statement]) -> Iterator[Field]:
@@ -103,7 +114,7 @@ def _calls(chain: Chain) -> Iterator[Call]:
                 yield from _calls(argument)
 
 
-def _without(body: Iterable[Statement], init: str) -> Iterator[Statement]:
+def _without(body: Iterable[Statement], init: str | None) -> Iterator[Statement]:
     for statement in body:
         match statement:
             case Layer():
@@ -116,10 +127,14 @@ def _without(body: Iterable[Statement], init: str) -> Iterator[Statement]:
                 yield statement
 
 
-def _bare(chain: Chain, init: str) -> Chain:
+def _bare(chain: Chain, init: str | None) -> Chain:
     calls = []
     for call in chain.calls:
-        kept = tuple(f for f in call.fields if f.name.text != "init" or expression(f.value) != init)
+        kept = tuple(
+            f
+            for f in call.fields
+            if f.name.text != "init" or init not in (None, expression(f.value))
+        )
         given = call.arguments
         if given is not None:
             given = tuple(_bare(a, init) if isinstance(a, Chain) else a for a in given)

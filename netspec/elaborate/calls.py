@@ -132,7 +132,7 @@ class Calls:
         for number in converted if isinstance(converted, tuple) else (converted,):
             if isinstance(number, Dim | Real):
                 kept.update(symbols(number.expr))
-        self.body.structural |= used - kept
+        self.body.settle(used - kept)
 
     def _arity(self, call: Call, count: int, least: int, most: int | None) -> bool:
         if least <= count and (most is None or count <= most):
@@ -161,7 +161,7 @@ class Calls:
         """Only channels keep the expression they came from; a backend fixes heights and widths."""
         for number in shape[1:]:
             if isinstance(number, Dim):
-                self.body.structural.update(symbols(number.expr))
+                self.body.settle(set(symbols(number.expr)))
         return self.bounded(like(shape, (shape[0], *(int(d) for d in shape[1:]))), span)
 
     def bounded(self, shape: Shape, span: Span) -> Shape:
@@ -241,6 +241,8 @@ class Calls:
         )
         for symbol in block.structural:
             self.body.structural.update(symbols(outside.get(symbol, literal(0))))
+        for symbol in block.firm:
+            self.body.firm.update(symbols(outside.get(symbol, literal(0))))
         instance = Instance(name, line, block, listed, inputs, outputs, call.op.span)
         self._add(instance, block.layer_count, call.span)
         return instance
@@ -262,7 +264,7 @@ class Calls:
             if isinstance(value, Num):
                 self._lost(evaluator.used, value.real())
             else:
-                self.body.structural |= evaluator.used
+                self.body.settle(evaluator.used)
             if arguments is not None:
                 arguments[f.name.text] = value
         if arguments is not None:

@@ -167,8 +167,10 @@ def test_net_parameters_are_arguments(tmp_path: Path) -> None:
 
 
 def test_parameters_that_decide_the_structure_are_no_arguments() -> None:
+    # `w` decides whether a block gets a shortcut, which the block's class asks itself.
     source = emit(net_of(BRANCHES), get("torch"))
-    # `w` decides whether a block gets a shortcut; `classes` only sets a number.
+    assert "def __init__(self, classes: int = 5, w: int = 4) -> None:" in source
+    source = emit(net_of(BRANCHES.replace("1..2", "1..w - 2")), get("torch"))
     assert "def __init__(self, classes: int = 5) -> None:" in source
 
 

@@ -144,5 +144,6 @@ def test_squeezenets_protocol() -> None:
         "weight_decay": "0.0002",
         "batch_size": "512",
         "iterations": "170_000",
+        "init": "xavier(fan_in)",
         "random_crop": "true",
     }
