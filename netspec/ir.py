@@ -71,7 +71,8 @@ class Argument:
     """A module's parameter in one use: its value there, and the expression that gave it.
 
     `value` is an int, float, str, bool, None or a tuple of these; `expr` is in terms of the
-    parameters of the block in which the instance stands, None for what is not a number. `default`
+    parameters of the block in which the instance stands; for what is no number, the parameter that
+    is handed on, or None. `default`
     is what the module has for it, `REQUIRED` if nothing or nothing that always is the same.
     """
 

@@ -26,7 +26,20 @@ from netspec_torch.writer import Writer
 MOST_OPERATORS = 3
 """Most operators of an expression in terms of the net's parameters: they are written many times."""
 
-_GLOBALS = ("torch", "nn", "F", "np", "math", "self", "Tensor", "Path", "Any", "load_file", "model")
+_GLOBALS = (
+    "torch",
+    "nn",
+    "F",
+    "np",
+    "math",
+    "self",
+    "Tensor",
+    "Path",
+    "Any",
+    "load_file",
+    "model",
+    "deepcopy",
+)
 
 
 class TorchBackend:
@@ -74,7 +87,7 @@ class _File:
         self.net_name = Names(reserved).numbered(class_name(net.name, net.doc))
         reserved = (*reserved, self.net_name)
         self.taken = (*reserved, *wanted.values())
-        self.units = Units(net.body, wanted, reserved)
+        self.units = Units(net.body, wanted, reserved, (p.name for p in net.parameters))
 
     def source(self) -> str:
         body = self._net_body()

@@ -31,20 +31,19 @@ def initialization(net: Net) -> list[str]:
     layers = list(_weighted(net))
     types = list(dict.fromkeys(x.type for x in layers))
     usual = {t: Counter(x.init for x in layers if x.type == t).most_common(1)[0][0] for t in types}
-    lines: list[str] = []
-    bodies: dict[tuple[str, ...], list[str]] = {}
+    alike: dict[Init, list[str]] = {}
     for t in types:
-        bodies.setdefault(tuple(_body([x for x in layers if x.type == t], usual[t])), []).append(t)
+        alike.setdefault(usual[t], []).append(t)
     margin = " " * _MARGIN
-    if bodies:
-        lines.append(f"{margin}for m in self.modules():")
-    for i, (body, alike) in enumerate(bodies.items()):
-        init = usual[alike[0]]
+    lines = [f"{margin}for m in self.modules():"] if layers else []
+    for init, some in alike.items():
+        test = f"{'if' if init == usual[types[0]] else 'elif'} isinstance(m, {' | '.join(some)}):"
         # PyTorch has no name of its own for it.
         note = f"  # {init}" if init.law == "xavier" and init.fan else ""
-        test = f"isinstance(m, {' | '.join(alike)}):{note}"
-        lines.append(f"{margin}    {'elif' if i else 'if'} {test}")
-        lines += [f"{margin}        {line}" for line in body]
+        lines += [f"{margin}    {test}{note}", f"{margin}        {_draw('m', init)}"]
+        if any(x.bias for x in layers if x.type in some):
+            lines.append(f"{margin}        if m.bias is not None:")
+            lines.append(f"{margin}            nn.init.zeros_(m.bias)")
     others = [x for x in layers if x.init != usual[x.type]]
     for init in dict.fromkeys(x.init for x in others):
         places = [_place(x.path) for x in others if x.init == init]
@@ -60,14 +59,6 @@ def _weighted(net: Net) -> Iterator[_Weighted]:
         op = layer.op
         if isinstance(op, Conv | ConvTranspose | Linear):
             yield _Weighted(layer.path, _TYPES[type(op)], op.init or net.init, op.bias)
-
-
-def _body(layers: Sequence[_Weighted], init: Init) -> list[str]:
-    """What is done with each layer of one class."""
-    lines = [_draw("m", init)]
-    if any(x.bias for x in layers):
-        lines += ["if m.bias is not None:", "    nn.init.zeros_(m.bias)"]
-    return lines
 
 
 def _draw(layer: str, init: Init) -> str:
@@ -94,4 +85,6 @@ def _place(path: str) -> str:
     """How a layer is reached from `self`."""
     if all(is_plain(p) and p not in MODULE_ATTRIBUTES for p in path.split(".")):
         return f"self.{path}"
-    return f'dict(self.named_modules())["{path}"]'
+    if any(p in MODULE_ATTRIBUTES for p in path.split(".")):
+        return f'dict(self.named_modules())["{path}"]'  # an attribute of that name is no layer
+    return f'self.get_submodule("{path}")'

@@ -47,6 +47,8 @@ _MODULES = {
 }
 """Functions of one input, as the modules that do the same."""
 
+_BEGUN = "super().__init__"
+
 Construct = Callable[[Instance, Writer], Call]
 
 
@@ -82,6 +84,35 @@ def sequence(
         return lines
     except _Unfit:
         return None
+
+
+def numbered(
+    blocks: Sequence[Block], writers: Sequence[Writer], construct: Construct
+) -> list[str] | None:
+    """The constructor of a chain whose weights are called by their places in it; None of others.
+
+    The line calls `super().__init__` itself.
+    """
+    if any(b.choices or not _is_chain(b) for b in blocks):
+        return None
+    if len({len(b.nodes) for b in blocks}) > 1:
+        return None
+    for block in blocks:
+        for place, node in enumerate(block.nodes):
+            weights = node.tensors if isinstance(node, Layer) else node.block.layer_count
+            if weights and node.name != str(place):
+                return None
+    try:
+        rows = [[_Part((b.nodes,), None) for b in blocks]]
+        modules = _modules(rows[0], blocks[0].nodes, writers, construct)
+    except _Unfit:
+        return None
+    return statement("", Call(_BEGUN, tuple(modules)), 8) if modules else None
+
+
+def begins(init: Sequence[str]) -> bool:
+    """Whether a constructor calls that of its base class itself."""
+    return bool(init) and init[0].lstrip().startswith(_BEGUN)
 
 
 def _is_chain(block: Block) -> bool:
@@ -274,7 +305,7 @@ def _generic(first: Node, second: Node) -> Node:
     assert isinstance(second, Instance)
     arguments = tuple(
         replace(a, expr=_expr(a.expr or literal(a.value), b.expr or literal(b.value)))
-        if isinstance(a.value, int | float) and not isinstance(a.value, bool)
+        if isinstance(a.value, int | float) and not isinstance(a.value, bool)  # else no row
         else a
         for a, b in zip(first.arguments, second.arguments, strict=True)
     )

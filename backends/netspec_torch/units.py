@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from netspec.ops import REQUIRED
 from netspec.symbolic import Channels, Parameter, Symbol, constant, expr_of, symbols
 from netspec_torch.classbody import ClassBody, class_body
 from netspec_torch.decided import decided
-from netspec_torch.sequence import has_long_loop, sequence
+from netspec_torch.sequence import begins, has_long_loop, numbered, sequence
 from netspec_torch.writer import TURN, Writer
 
 MOST_VARIANTS = 12
@@ -61,6 +61,12 @@ class _Draft:
     base: str = "nn.Module"
 
 
+_Used = frozenset[Symbol] | None
+_Form = Callable[
+    [Sequence[Block], Sequence[Writer], Callable[[Instance, Writer], Call]], list[str] | None
+]
+
+
 @dataclass(frozen=True, eq=False)
 class _Scene:
     """What the class of some blocks is written with; `uses` has an instance of each block."""
@@ -75,16 +81,26 @@ class _Scene:
 class Units:
     """The classes of all modules that a net uses, inner ones first.
 
-    `wanted` are their names by module, `reserved` the names that none of them may have.
+    `wanted` are their names by module, `reserved` the names that none of them may have, and
+    `parameters` those of the net.
     """
 
-    def __init__(self, net: Block, wanted: Mapping[str, str], reserved: Sequence[str]) -> None:
+    def __init__(
+        self,
+        net: Block,
+        wanted: Mapping[str, str],
+        reserved: Sequence[str],
+        parameters: Iterable[str] = (),
+    ) -> None:
         self.taken = (*reserved, *wanted.values())
         self.wanted = wanted
-        self.names = Names(reserved)
         self.instances: dict[str, dict[Block, Instance]] = {}
         for instance in instances(net):
             self.instances.setdefault(instance.block.module, {})[instance.block] = instance
+        # A class called by a number must not be hidden by an argument.
+        uses = [use for some in self.instances.values() for use in some.values()]
+        arguments = {a.name for use in uses for a in use.arguments} | set(parameters)
+        self.names = Names((*reserved, *(arguments - set(wanted.values()))))
         self.units: list[Unit] = []
         self.by_block: dict[Block, Unit] = {}
         self.writers: list[Writer] = []
@@ -99,8 +115,9 @@ class Units:
         """One class for all blocks of a module, or as few as can be."""
         blocks = tuple(self.instances[module])
         looped = any(map(has_long_loop, blocks))
-        draft = (self._sequence(blocks) if looped else None) or self._draft(blocks)
-        draft = draft or self._sequence(blocks)
+        draft = self._sequence(blocks, numbered)
+        draft = draft or (self._sequence(blocks, sequence) if looped else None)
+        draft = draft or self._draft(blocks) or self._sequence(blocks, sequence)
         drafts = [draft] if draft is not None else self._grouped(blocks)
         for d in drafts:
             name = self.names.numbered(self.wanted[module])
@@ -135,31 +152,48 @@ class Units:
             raise AssertionError(f"no class for {blocks[0].module}")
         return draft
 
-    def _draft(self, blocks: tuple[Block, ...]) -> _Draft | None:
-        scene = self._scene(blocks)
+    def _draft(self, blocks: tuple[Block, ...], names: _Used = None) -> _Draft | None:
+        scene = self._scene(blocks, names)
         body = class_body(blocks, scene.writers, self.construct, self.taken)
-        return None if body is None else self._drafted(scene, body)
+        if body is None:
+            return None
+        return self._again(scene, names, self._draft) or self._drafted(scene, body)
 
-    def _sequence(self, blocks: tuple[Block, ...]) -> _Draft | None:
-        """All blocks as one chain with loops."""
-        scene = self._scene(blocks)
-        init = sequence(blocks, scene.writers, self.construct)
+    def _sequence(
+        self, blocks: tuple[Block, ...], form: _Form, names: _Used = None
+    ) -> _Draft | None:
+        """All blocks as one `nn.Sequential`."""
+        scene = self._scene(blocks, names)
+        init = form(blocks, scene.writers, self.construct)
         if init is None:
             return None
-        return self._drafted(scene, ClassBody(init, None, ()), "nn.Sequential")
+        again = self._again(scene, names, lambda b, used: self._sequence(b, form, used))
+        return again or self._drafted(scene, ClassBody(init, None, ()), "nn.Sequential")
 
-    def _scene(self, blocks: tuple[Block, ...]) -> _Scene:
+    def _again(
+        self,
+        scene: _Scene,
+        names: _Used,
+        draft: Callable[[tuple[Block, ...], _Used], _Draft | None],
+    ) -> _Draft | None:
+        """The class once more, where a symbol that it has no use for took the name of another."""
+        used = frozenset(s for w in scene.writers for s in w.used)
+        unused = {n.rstrip("_") for s, n in scene.arguments.items() if s not in used}
+        crowded = any(scene.arguments[s].rstrip("_") in unused for s in used)
+        return draft(scene.blocks, used) if names is None and crowded else None
+
+    def _scene(self, blocks: tuple[Block, ...], used: _Used) -> _Scene:
+        """`used` are the symbols that get a name; None: all."""
         uses = [self.instances[b.module][b] for b in blocks]
         declared = [Parameter(a.name) for a in uses[0].arguments]
         channels = [Channels(v.name) for v in blocks[0].inputs]
+        wanted: dict[Symbol, str] = {
+            c: "in_channels" if len(channels) == 1 else f"{c.input}_channels" for c in channels
+        }
+        wanted |= {p: p.name for p in declared}
+        wanted[TURN] = "i"
         names = Names(self.taken)
-        arguments: dict[Symbol, str] = {}
-        for c in channels:
-            wanted = "in_channels" if len(channels) == 1 else f"{c.input}_channels"
-            arguments[c] = names.identifier(wanted)
-        for p in declared:
-            arguments[p] = names.identifier(p.name)
-        arguments[TURN] = names.identifier("i")
+        arguments = {s: names.identifier(n) for s, n in wanted.items() if not used or s in used}
         writers = [Writer(_values(u), arguments, MOST_OPERATORS) for u in uses]
         return _Scene(blocks, uses, (*channels, *declared), arguments, writers)
 
@@ -196,7 +230,7 @@ class Units:
                 continue
             argument = given[symbol.name]
             if not isinstance(argument.value, int | float) or isinstance(argument.value, bool):
-                source = constant(argument.value)
+                source = writer.constant(argument.value, argument.expr)
             else:
                 expr = argument.expr or expr_of(argument.value)
                 source = writer.number(argument.value, expr)
@@ -256,7 +290,8 @@ def class_text(block: Block, doc: list[str], signature: Sequence[str], body: Cla
         if lines:
             lines.append("")
         lines += _def("__init__", ("self", *signature), 0)
-        lines.append("        super().__init__()")
+        if not begins(body.init):
+            lines.append("        super().__init__()")
         lines += body.init
     if body.forward is None:
         return "\n".join(lines)

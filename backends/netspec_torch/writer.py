@@ -19,6 +19,7 @@ from netspec.symbolic import (
     unrounded,
     whole,
 )
+from netspec.symbolic import constant as constant_source
 from netspec.symbolic import python as python_source
 
 TURN = Parameter("the turn of a loop, from 0")
@@ -85,6 +86,14 @@ class Writer:
         source = python_source(expr, self._name)
         self.needs_math = self.needs_math or "math." in source
         return source
+
+    def constant(self, value: Any, expr: Expression | None) -> str:
+        """Source of what is no number: the parameter that it is, if any."""
+        if isinstance(expr, Parameter) and expr in self.values:
+            known = self.values[expr]
+            if type(known) is type(value) and known == value:
+                return self._name(expr)
+        return constant_source(value)
 
     def pair(self, pair: tuple[int, int]) -> str:
         """`3` for equal numbers, else `(1, 3)`."""

@@ -25,7 +25,9 @@ from netspec.program import Module
 from netspec.source import Span
 from netspec.symbolic import (
     Dim,
+    Expr,
     Num,
+    Parameter,
     Real,
     Symbol,
     literal,
@@ -226,8 +228,9 @@ class Calls:
             self.body.failed = True
             return None
         defaults = self._defaults(module)
+        passed = self._passed_on(call)
         listed = tuple(
-            Argument(n, public(v), v.known if isinstance(v, Num) else None, defaults[n])
+            Argument(n, public(v), v.known if isinstance(v, Num) else passed.get(n), defaults[n])
             for n, v in self._complete(module, arguments).items()
         )
         inputs = tuple(o.value for o in operands if o is not None)
@@ -246,6 +249,17 @@ class Calls:
         instance = Instance(name, line, block, listed, inputs, outputs, call.op.span)
         self._add(instance, block.layer_count, call.span)
         return instance
+
+    def _passed_on(self, call: Call) -> dict[str, Expr]:
+        """The arguments that are parameters of the block at hand, as they are."""
+        found: dict[str, Expr] = {}
+        for f in call.fields:
+            if isinstance(f.value, Variable):
+                parameter = Parameter(f.value.name)
+                known, _ = self.body.scope.find(f.value.name) or (None, None)
+                if known is not None and known.depends == {parameter}:
+                    found[f.name.text] = parameter
+        return found
 
     def _arguments(self, call: Call, module: Module) -> dict[str, Any] | None:
         params = {p.name.text: p for p in module.definition.params}

@@ -162,12 +162,71 @@ def test_layers_called_like_the_tests() -> None:
         module part(k) {
           input x
           has_sum: conv { filters: 4 kernel: 1 }
-          if k { sum: add(has_sum, x) }
+          if not k > 1 { sum: add(has_sum, x) }
         }
-        net tiny { input data: 4x5x5  part { k: true }  part { k: false } }
+        net tiny { input data: 4x5x5  part { k: 1 }  part { k: 2 } }
         """
     )
-    assert "self.has_sum_ = k" in source
+    assert "self.has_sum_ = k <= 1" in source
+
+
+SENET = """
+module se(ratio = 1/4) {
+  input x
+  global_avgpool
+  fc1: linear { units: ceil(x.channels * ratio) } -> relu
+  fc2: linear { units: x.channels } -> sigmoid
+  gate: reshape { shape: [x.channels, 1, 1] }
+  mul(x, gate)
+}
+module block(f, use_se = true, wide = false) {
+  input x
+  if wide { main: conv { filters: f  kernel: 5  pad: 2 } -> batchnorm -> relu }
+  else { main: conv { filters: f  kernel: 3  pad: 1 } -> batchnorm -> relu }
+  y: identity
+  if use_se { att: se }
+  if x.channels != f { short: conv(x) { filters: f  kernel: 1 } } else { short: identity(x) }
+  add(y, short)
+}
+module stage(n, f, use_se = true) {
+  input x
+  block1: block { f: f  use_se: use_se  wide: true }
+  for i in 2..n { block[i]: block { f: f  use_se: use_se } }
+}
+net senet(width = 4) {
+  input data: 3x16x16
+  stage { n: 2  f: width  use_se: false }
+  stage { n: 4  f: 2 * width }
+}
+"""
+
+
+def test_blocks_as_an_author_would_write_them() -> None:
+    source = torch_source(SENET)
+    assert classes(source) == ["Se", "Block", "Stage", "SeNet"]
+    for line in (
+        "[:, :, None, None]",
+        "self.att = Se(f)",
+        # What both arms end with stands behind them, and forward asks only for what is there.
+        "        self.main_batchnorm = nn.BatchNorm2d(f)\n        if use_se:",
+        "if self.short is not None:",
+        "Block(f, f=f, use_se=use_se)",
+        "Stage(3, n=2, f=width, use_se=False)",
+    ):
+        assert line in source
+    assert "has_" not in source
+    assert "first_" not in source
+
+
+def test_no_argument_hides_a_numbered_class() -> None:
+    source = torch_source(
+        """
+        module part(Part2 = 1) { input x  if x.height > 4 { conv { filters: 4 kernel: 3 } } relu }
+        module more(Part2) { input x  part { Part2: Part2 }  part }
+        net tiny { input data: 4x7x7  more { Part2: 3 } }
+        """
+    )
+    assert classes(source)[:2] == ["Part", "Part3"]
 
 
 # --- loops and parameters ------------------------------------------------------------------------
@@ -320,9 +379,10 @@ def body(draw: Draw, names: list[str], depth: int, counter: list[int]) -> list[s
         elif kind == 3:
             lines.append(f"{name}: add({some}, {other})")
         elif kind == 4:
-            lines.append(f"{name}: tanh({some}) -> relu")
+            op = ("tanh", "identity")[draw(st.integers(0, 1))]
+            lines.append(f"{name}: {op}({some})" + " -> relu" * draw(st.integers(0, 1)))
         elif kind == 5:
-            lines.append("relu")
+            lines.append(("relu", "identity")[draw(st.integers(0, 1))])
             continue
         else:
             condition = ("p > 1", "q", "p == 2 or q", "not q")[draw(st.integers(0, 3))]
