@@ -59,7 +59,8 @@ def _sides(error: ShapeError, keyword: str, values: Sequence[Value]) -> list[Val
     odd = values[error.at] if isinstance(error.at, int) else values[-1]
     other = values[0]
     if keyword != "concat":
-        other = max(values, key=lambda v: (len(v.shape), v.elements))
+        rest = [v for v in values if v is not odd] or [odd]
+        other = max(rest, key=lambda v: (len(v.shape), v.elements))
     return [v for v in dict.fromkeys(values) if v in (other, odd)]
 
 

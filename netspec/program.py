@@ -42,7 +42,11 @@ class Module:
 class Scope:
     """The modules of a file, imported ones included, in order of appearance."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        """What imports of the file are relative to."""
+        self.nets: dict[str, str] = {}
+        """The names of imported files' nets, which nothing can use, and those files."""
         self._modules: dict[str, tuple[int, Module, Span]] = {}
         self.incomplete = False
         """Whether an import failed, so that names may be missing."""
@@ -123,6 +127,7 @@ class _Loader:
         self.diagnostics = diagnostics
         self.asked: set[Path] = set() if asked is None else asked
         self.loaded: dict[Path, tuple[Module, ...]] = {}
+        self.nets: dict[Path, dict[str, str]] = {}
         self.open: list[Path] = []
 
     def program(self, source: Source, base: Path | None) -> Program | None:
@@ -130,12 +135,12 @@ class _Loader:
         return self.program_of(file, base) if file else None
 
     def program_of(self, file: File, base: Path | None) -> Program:
-        scope = Scope()
+        scope = Scope(base)
         modules: list[Module] = []
         nets: list[Module] = []
         for item in file.items:
             if isinstance(item, Import):
-                imported = self._import(item, base)
+                imported = self._import(item, base, scope)
                 scope.incomplete |= not imported
                 for module in imported:
                     name = module.definition.name.text
@@ -160,12 +165,13 @@ class _Loader:
             )
         return Program(file.source, nets[0] if nets else None, tuple(modules))
 
-    def _import(self, item: Import, base: Path | None) -> tuple[Module, ...]:
+    def _import(self, item: Import, base: Path | None, scope: Scope) -> tuple[Module, ...]:
         target = item.target
         path = self._locate(item, base)
         if path is None:
             return ()
         if path in self.loaded:
+            scope.nets.update(self.nets.get(path, {}))
             return self.loaded[path]
         if path in self.open:
             circle = [p.name for p in self.open[self.open.index(path) :]] + [path.name]
@@ -185,6 +191,9 @@ class _Loader:
         program = self.program(source, path.parent)
         self.open.pop()
         self.loaded[path] = program.modules if program else ()
+        if program and program.net:
+            self.nets[path] = {program.net.definition.name.text: path.name}
+            scope.nets.update(self.nets[path])
         if program and not program.modules:
             help_ = ("a net can't be used in another: write a module of what both need",)
             message = f"{path.name} defines no module"

@@ -261,10 +261,19 @@ class Body:
                         "missing-value",
                         f"{self.definition.kind} {self.definition.name.text} has no layers",
                         self.definition.name.span,
+                        help=(self._first_layer(),),
                     )
                 )
             else:
                 self.outputs = [("", self.current)]
+
+    def _first_layer(self) -> str:
+        """What an empty body needs."""
+        if not self.inputs:
+            shape = ": 3x224x224" if self.definition.kind == "net" else ""
+            return f"begin with `input x{shape}`, and put layers behind it"
+        name = self.inputs[-1].name
+        return f"put a layer behind the input; to pass it on as it is, say `output {name}`"
 
     # --- statements ------------------------------------------------------------------------------
 
