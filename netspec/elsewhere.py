@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from netspec.diagnostics import Diagnostic, Label
+from netspec.diagnostics import Diagnostic, Label, also_in_lines
 from netspec.familiar import STATEMENTS, op_help
 from netspec.ops import OPS
 from netspec.program import Module
@@ -15,8 +15,6 @@ from netspec.source import Span
 from netspec.suggest import did_you_mean
 from netspec.syntax import Call, Definition, For, If, Input, Layer, Statement
 
-MAX_LINES = 5
-"""Most further uses of an unknown name whose lines are listed."""
 MAX_READ = 2**20
 """Longest file that is looked into for a module."""
 
@@ -56,15 +54,7 @@ class Unknown:
 
     def diagnostics(self) -> Iterator[Diagnostic]:
         for uses in self._found.values():
-            lines = list(dict.fromkeys(uses.lines))
-            if not lines:
-                yield uses.first
-                continue
-            listed = ", ".join(map(str, lines[:MAX_LINES]))
-            if len(lines) > MAX_LINES:
-                listed += f" and {len(lines) - MAX_LINES:,} more"
-            also = f"used {len(uses.lines) + 1:,} times, also in line{'s' * (len(lines) > 1)} "
-            yield replace(uses.first, also=(also + listed,))
+            yield replace(uses.first, also=also_in_lines(uses.lines))
 
     def _diagnostic(self, call: Call, module: Module) -> Diagnostic | None:
         name = call.op.text

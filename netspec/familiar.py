@@ -216,10 +216,18 @@ def _bare(value: str) -> str:
     return value.strip("\"'").lower().replace("_", "")
 
 
-def op_like(name: str) -> str | None:
-    """The op that this name of another tool certainly stands for; None where it is not known."""
+def field_near(name: str, free: Collection[str]) -> tuple[str, ...]:
+    """For a misspelt field of another tool: what it is here."""
+    from difflib import get_close_matches  # as netspec/suggest.py
+
+    near = get_close_matches(_plain(name), _FIELDS, 1, 0.8)
+    return field_help(near[0], free) if near else ()
+
+
+def op_like(name: str) -> str:
+    """The op that this name of another tool stands for; the bare name where it is not known."""
     plain = _plain(name)
-    return _OPS.get(plain) if plain not in _SEVERAL else None
+    return _OPS.get(plain, plain)
 
 
 def known() -> dict[str, tuple[str, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
@@ -202,6 +203,7 @@ class _Loader:
 
     def _locate(self, item: Import, base: Path | None) -> Path | None:
         target = item.target
+        help_: tuple[str, ...]
         if isinstance(target, Name):
             path = folder("specs") / "modules" / f"{target.text}.net"
             if path.is_file():
@@ -216,7 +218,12 @@ class _Loader:
         written = Path(target.value)
         if written.suffix != ".net" or written.is_absolute() or "\0" in target.value:
             message = "an import names a .net file by its path relative to this one"
-            self._fault("unknown-module", message, target)
+            help_ = ()
+            if _is_bundled(target.value):
+                help_ = (f"for the module of netspec, write `import {target.value}`",)
+            elif not (written.suffix or written.is_absolute()) and written.name:
+                help_ = (f'write `import "{target.value}.net"`',)
+            self._fault("unknown-module", message, target, help_)
             return None
         path = (base or Path()) / written
         self.asked.add(path)
@@ -225,13 +232,30 @@ class _Loader:
                 return path.resolve()
         except OSError:
             pass
-        self._fault("unknown-module", f"there is no file {target.value} to import", target)
+        message = f"there is no file {target.value} to import"
+        self._fault("unknown-module", message, target, _near_file(path, written))
         return None
 
     def _fault(
         self, code: str, message: str, at: Name | String, help_: tuple[str, ...] = ()
     ) -> None:
         self.diagnostics.add(Diagnostic(code, message, at.span, help=help_))
+
+
+def _is_bundled(name: str) -> bool:
+    return name.isidentifier() and (folder("specs") / "modules" / f"{name}.net").is_file()
+
+
+def _near_file(path: Path, written: Path) -> tuple[str, ...]:
+    """What was meant by the path of a file that is not there, as it was written."""
+    try:
+        beside = [p.name for p in islice(path.parent.glob("*.net"), MAX_FILES)]
+    except OSError:
+        beside = []
+    help_ = did_you_mean(path.name, beside)
+    if help_ or not _is_bundled(written.stem):
+        return help_
+    return (f"for the module of netspec, write `import {written.stem}`",)
 
 
 def read_source(path: Path, diagnostics: Diagnostics, at: Span | None = None) -> Source | None:

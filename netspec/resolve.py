@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.elsewhere import Unknown
-from netspec.familiar import field_help, op_like
+from netspec.familiar import field_help, field_near, op_like
 from netspec.ops import OPS, attributes
 from netspec.program import Module, Program
 from netspec.source import Span
@@ -89,7 +89,7 @@ def _resolve(module: Module, diagnostics: Diagnostics, seen: set[Module], unknow
         else:
             unknown.add(call, module)
             like = op_like(call.op.text)
-            if like is not None:
+            if like in OPS:
                 # Its fields may be wrong as well, in the same way.
                 _fields(call, [a.name for a in attributes(OPS[like])], [], "op", diagnostics, like)
     _on_top(definition.body, diagnostics)
@@ -125,6 +125,8 @@ def _fields(
             if not help_:
                 twice = did_you_mean(name, names)
                 help_ = tuple(f"{h} It is given already" for h in twice)
+            if not help_ and what == "op":
+                help_ = field_near(name, free)
             if not help_:
                 help_ = (f"it has {one_of(names)}" if names else "it has none",)
             diagnostics.add(

@@ -147,6 +147,8 @@ class Calls:
 
     def _no_flag(self, f: Field, word: Variable, kind: Flag, keyword: str) -> None:
         """`bias: no`. Raises Fault for a word that means yes or no elsewhere."""
+        if word.name in ("True", "False"):
+            return  # the evaluator knows them
         if self.body.scope.find(word.name) is None and word.name not in self.body.lines:
             try:
                 kind.convert(word.name)

@@ -21,6 +21,11 @@ class _Open:
     """Whether its content begins on its own line."""
     inner: int
     """The column of the first line of its content."""
+    block: bool
+    """Whether statements stand in it, and not fields."""
+
+
+_BLOCKS = ("NET", "MODULE", "FOR", "IF", "ELSE")
 
 
 def close_left_open(source: Source, tokens: list[Token]) -> tuple[list[Token], list[Diagnostic]]:
@@ -37,6 +42,7 @@ def close_left_open(source: Source, tokens: list[Token]) -> tuple[list[Token], l
     found: list[Diagnostic] = []
     open_: list[_Open] = []
     last = indent = 0
+    block = False
     for i, token in enumerate(tokens):
         column = token.column or 0
         if token.line != last:
@@ -47,10 +53,15 @@ def close_left_open(source: Source, tokens: list[Token]) -> tuple[list[Token], l
                 found.append(_left_open(source, tokens, open_.pop().brace, token))
                 repaired.append(_closing(token))
         last = token.end_line or 0
+        if token.type == "ARROW" and open_ and not open_[-1].block:
+            found.append(_left_open(source, tokens, open_.pop().brace, token))
+            repaired.append(_closing(token))
+        block = (block or token.type in _BLOCKS) and token.type not in ("COLON", "RBRACE")
         if token.type == "LBRACE":
             follower = tokens[i + 1] if i + 1 < len(tokens) else token
             inline = follower.line == token.line
-            open_.append(_Open(token, indent, inline, follower.column or 0))
+            open_.append(_Open(token, indent, inline, follower.column or 0, block))
+            block = False
         elif token.type == "RBRACE" and open_:
             open_.pop()
         repaired.append(token)
@@ -67,6 +78,11 @@ def _is_behind(block: _Open, token: Token) -> bool:
 def _left_open(source: Source, tokens: list[Token], brace: Token, behind: Token) -> Diagnostic:
     what = _owner(tokens, brace)
     why = f"not part of {what}, by its indentation"
+    if behind.type == "ARROW":
+        label = Label(span_of(source, behind), "no fields can follow here")
+        help_ = ("put a `}` in front of the `->`",)
+        message = f"the `{{` of {what} is not closed"
+        return Diagnostic("syntax", message, span_of(source, brace), others=(label,), help=help_)
     if behind.type == "RBRACE":
         why = "by its indentation, this closes a block further out"
     return Diagnostic(
