@@ -109,6 +109,8 @@ def _fields(
     known = set(names)
     for f in call.fields:
         name = f.name.text
+        if len(diagnostics) >= MAX_FAULTS:
+            return
         if name in given:
             diagnostics.add(
                 Diagnostic(

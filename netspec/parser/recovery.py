@@ -265,8 +265,9 @@ def _parser_state(lark: Lark, builder: Builder) -> Any:
 
     frontend: Any = lark.parser
     # Bind the callbacks to this run's builder; the parse table is shared by all runs.
-    # (Lark has no types for these.)
-    tree_builder: Any = cast(Any, ParseTreeBuilder)(lark.rules, list, False, True, False)
+    # (Lark has no types for these.) Not `ambiguous`, with which a list of n statements would be
+    # copied n times.
+    tree_builder: Any = cast(Any, ParseTreeBuilder)(lark.rules, list, False, False, False)
     callbacks = tree_builder.create_callback(builder)
     table = frontend.parser._parse_table
     return ParserState(ParseConf(table, callbacks, "start"), cast(Any, None))
