@@ -230,6 +230,11 @@ def op_like(name: str) -> str:
     return _OPS.get(plain, plain)
 
 
+def values() -> list[tuple[str, str, str]]:
+    """Every field and value of another tool, and what to write here, for tests."""
+    return [(f, v, ": ".join(here)) for (f, v), here in _VALUES.items()]
+
+
 def known() -> dict[str, tuple[str, ...]]:
     """Every op and field that help leads to, for tests."""
     return {"ops": tuple(_OPS.values()), "fields": tuple(f for fs in _FIELDS.values() for f in fs)}

@@ -18,6 +18,8 @@ MAX_BYTES = 2**25
 """Most bytes of a file that are read; a device has no end."""
 MAX_CHAIN = 40
 """Most files of which each imports the next."""
+MAX_FAULTY = 200
+"""Imports that fail, after which no more are looked for."""
 MAX_FILES = 200
 """Most files that one spec may import, directly or not."""
 
@@ -130,6 +132,9 @@ class _Loader:
         self.loaded: dict[Path, tuple[Module, ...]] = {}
         self.nets: dict[Path, dict[str, str]] = {}
         self.open: list[Path] = []
+        self.bundled: dict[str, Path] = {}
+        """Where the bundled files are that were asked for."""
+        self.faults = 0
 
     def program(self, source: Source, base: Path | None) -> Program | None:
         file = parse(source, self.diagnostics)
@@ -168,6 +173,8 @@ class _Loader:
 
     def _import(self, item: Import, base: Path | None, scope: Scope) -> tuple[Module, ...]:
         target = item.target
+        if self.faults >= MAX_FAULTY:
+            return ()  # looking for files takes time
         path = self._locate(item, base)
         if path is None:
             return ()
@@ -206,8 +213,10 @@ class _Loader:
         help_: tuple[str, ...]
         if isinstance(target, Name):
             path = folder("specs") / "modules" / f"{target.text}.net"
-            if path.is_file():
-                return path.resolve()
+            if target.text not in self.bundled and path.is_file():
+                self.bundled[target.text] = path.resolve()
+            if target.text in self.bundled:
+                return self.bundled[target.text]
             bundled = sorted(p.stem for p in path.parent.glob("*.net"))
             help_ = did_you_mean(target.text, bundled)
             help_ += (f'for a file of yours, write `import "{target.text}.net"`',)
@@ -239,6 +248,7 @@ class _Loader:
     def _fault(
         self, code: str, message: str, at: Name | String, help_: tuple[str, ...] = ()
     ) -> None:
+        self.faults += 1
         self.diagnostics.add(Diagnostic(code, message, at.span, help=help_))
 
 
