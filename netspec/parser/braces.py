@@ -21,8 +21,8 @@ class _Open:
     """Whether its content begins on its own line."""
     inner: int
     """The column of the first line of its content."""
-    block: bool
-    """Whether statements stand in it, and not fields."""
+    word: str
+    """The kind of the word that its block belongs to; empty where fields stand in it."""
 
 
 _BLOCKS = ("NET", "MODULE", "FOR", "IF", "ELSE")
@@ -42,7 +42,8 @@ def close_left_open(source: Source, tokens: list[Token]) -> tuple[list[Token], l
     found: list[Diagnostic] = []
     open_: list[_Open] = []
     last = indent = 0
-    block = False
+    word = ""
+    closed: _Open | None = None
     for i, token in enumerate(tokens):
         column = token.column or 0
         if token.line != last:
@@ -50,20 +51,28 @@ def close_left_open(source: Source, tokens: list[Token]) -> tuple[list[Token], l
             while open_ and _is_behind(open_[-1], token):
                 if token.type == "RBRACE" and open_[-1].indent == column:
                     break  # its own
-                found.append(_left_open(source, tokens, open_.pop().brace, token))
+                closed = open_.pop()
+                found.append(_left_open(source, tokens, closed.brace, token))
                 repaired.append(_closing(token))
         last = token.end_line or 0
-        if token.type == "ARROW" and open_ and not open_[-1].block:
-            found.append(_left_open(source, tokens, open_.pop().brace, token))
+        if open_ and _cuts_off(open_[-1], closed, tokens, i):
+            closed = open_.pop()
+            found.append(_left_open(source, tokens, closed.brace, token))
             repaired.append(_closing(token))
-        block = (block or token.type in _BLOCKS) and token.type not in ("COLON", "RBRACE")
+        if token.type == "ELSE" and closed is not None and closed.word == "IF":
+            indent = closed.indent  # one statement, wherever the `else` stands
+        if token.type in _BLOCKS:
+            word = token.type
+        elif token.type in ("COLON", "RBRACE"):
+            word = ""
+        closed = None
         if token.type == "LBRACE":
             follower = tokens[i + 1] if i + 1 < len(tokens) else token
             inline = follower.line == token.line
-            open_.append(_Open(token, indent, inline, follower.column or 0, block))
-            block = False
+            open_.append(_Open(token, indent, inline, follower.column or 0, word))
+            word = ""
         elif token.type == "RBRACE" and open_:
-            open_.pop()
+            closed = open_.pop()
         repaired.append(token)
     return (repaired, found) if len(found) == missing else (tokens, [])
 
@@ -75,12 +84,26 @@ def _is_behind(block: _Open, token: Token) -> bool:
     return (token.column or 0) <= block.indent
 
 
+def _cuts_off(block: _Open, closed: _Open | None, tokens: list[Token], position: int) -> bool:
+    """Whether a token has no place within a block, wherever it stands.
+
+    `closed` is what ended right in front of it.
+    """
+    token = tokens[position]
+    if token.type == "ARROW":
+        return not block.word
+    # `else {` and `else if` are no part of an expression.
+    if token.type != "ELSE" or block.word != "IF" or (closed and closed.word == "IF"):
+        return False
+    return position + 1 < len(tokens) and tokens[position + 1].type in ("LBRACE", "IF")
+
+
 def _left_open(source: Source, tokens: list[Token], brace: Token, behind: Token) -> Diagnostic:
     what = _owner(tokens, brace)
     why = f"not part of {what}, by its indentation"
-    if behind.type == "ARROW":
-        label = Label(span_of(source, behind), "no fields can follow here")
-        help_ = ("put a `}` in front of the `->`",)
+    if behind.type in ("ARROW", "ELSE"):
+        label = Label(span_of(source, behind), "this comes behind a `}` only")
+        help_ = (f"put a `}}` in front of the `{behind}`",)
         message = f"the `{{` of {what} is not closed"
         return Diagnostic("syntax", message, span_of(source, brace), others=(label,), help=help_)
     if behind.type == "RBRACE":
