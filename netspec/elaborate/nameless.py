@@ -25,6 +25,11 @@ def explained(
     if later is not None:
         label = Label(later, "it is made here, further down")
         return replace(diagnostic, others=(label,), help=("a name is known from its line on",))
+    if (
+        not diagnostic.help
+        and "//" in span.source.line(span.line)[: span.source.position(span.start)[1]]
+    ):
+        return replace(diagnostic, help=("`//` divides; a comment begins with `#`",))
     return diagnostic
 
 

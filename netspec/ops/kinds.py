@@ -192,7 +192,7 @@ class Number:
 
     def _percent(self, number: Fraction) -> str:
         """The mend for a share that is given in percent, without the sign."""
-        if (self.least, self.most) != (0, 1) or not 1 < number < 100:
+        if (self.least, self.most) != (0, 1) or not 1 < number < 100 or number.denominator != 1:
             return ""
         return f"did you mean `{decimal(number)}%`, which is {decimal(number / 100)}?"
 

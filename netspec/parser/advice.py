@@ -121,6 +121,17 @@ def _general(tokens: Sequence[Token], position: int, acceptable: set[str]) -> tu
         return ("a choice is written `a if condition else b`",)
     if previous is None:
         return ()
+    slashes = [t for t in tokens[max(position - 12, 0) : position] if t.line == token.line]
+    if any(str(t) == "//" for t in slashes):
+        return ("`//` divides; a comment begins with `#`",)
+    if token.type in ("SHAPE", "NUMBER") and previous.type == "INPUT":
+        return (f"an input has a name: `input x: {_shown(token)}`",)
+    if token.type in ("SHAPE", "NUMBER") and _is(tokens, position - 2, "INPUT"):
+        return (f"the shape of an input is written `input {previous}: {_shown(token)}`",)
+    if token.type == "LPAR" and previous.type == "OUTPUT":
+        return ("the results are written without brackets: `output a, b`",)
+    if text == "=" and previous.type == "COLON" and "NAME" in acceptable:
+        return ("a constant is written `let k = 3`, a layer `name: op`",)
     if token.type in KEYWORDS and "NAME" in acceptable and "LET" not in acceptable:
         if "LBRACE" not in acceptable:
             return (f"`{token}` is a word of the language and can't be a name",)
@@ -136,7 +147,9 @@ def _general(tokens: Sequence[Token], position: int, acceptable: set[str]) -> tu
     if previous.type == "NAME" and _is(tokens, position - 2, "LET") and token.type == "COLON":
         return (f"a constant is written `let {previous} = ...`",)
     if "LBRACE" in acceptable and "LET" not in acceptable and _begins_block(tokens, position):
-        if token.type == "COLON" or token.line != previous.line:
+        if token.type == "COMMA":
+            return ("a list stands in square brackets: `[1, 2, 3]`",)
+        if token.type in ("COLON", "NAME") or token.line != previous.line:
             return ("a block stands in braces: `{ ... }`",)
     if text == "=" and "COMPARE" in acceptable:
         return ("to compare, write `==`",)
@@ -153,7 +166,10 @@ def _in_block(tokens: Sequence[Token], position: int) -> tuple[str, ...]:
     if token.type == "ELSE":
         return ("an `else` stands right behind the block of its `if`",)
     after = str(follower) if follower is not None and _touch(token, follower) else ""
-    if text in ("=", ">") and after == ">":
+    if text == "-" and previous.line != token.line:
+        return ("layers stand below each other, with nothing in front of them",)
+    spaced = text == "-" and follower is not None and str(follower) == ">"
+    if spaced or (text in ("=", ">") and after == ">"):
         return ("layers are put in a chain by `->`",)
     if text == "=" and _is(tokens, position - 2, "INPUT"):
         return (f"the shape of an input is written `input {previous}: 3x224x224`",)
@@ -165,6 +181,8 @@ def _in_block(tokens: Sequence[Token], position: int) -> tuple[str, ...]:
         return (f"values go into an op: `{_SUMS[text]}(a, b)`",)
     if token.type == "COMMA" and previous.type == "NUMBER" and _is(tokens, position + 1, "NUMBER"):
         return (_SHAPE,)
+    if token.type == "DOT" and previous.type in ("RBRACE", "RPAR"):
+        return ("layers are put in a chain by `->`",)
     if token.type == "DOT" and previous.type == "NAME":
         if str(previous) == "self":
             return ("a layer is written `name: op`",)
@@ -221,6 +239,8 @@ def _in_round_brackets(tokens: Sequence[Token], position: int, opener: Token) ->
         return ()
     if before == "NAME" and (token.type in ("NUMBER", "SHAPE", "STRING") or str(token) in "=:"):
         return (_FIELDS,)
+    if before == "NAME" and token.type == "LSQB":
+        return ("inputs stand side by side: `add(a, b)`",)
     if before == "COLON" and token.type == "COMMA":
         return ("a pair is written `3x3` or `[3, 3]`",)
     return ()

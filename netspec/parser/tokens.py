@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters
 
@@ -95,6 +97,9 @@ def _without_stray(source: Source, text: str, offset: int, diagnostics: Diagnost
         mend = f"did you mean `{_LOOKALIKES[char]}`?"
     elif char == "|" and text[:offset].rstrip().endswith("}"):
         mend = "did you mean `->`?"
+    elif char.isalpha():
+        end = offset + len(_WORD.match(text, offset)[0])  # type: ignore[index]
+        mend = "a name has the letters a to z, digits and `_` alone"
     elif char in _LOOKALIKES:
         mend = f"did you mean `{_LOOKALIKES[char]}`?"
     help_ = (mend,) if mend else ()
@@ -102,6 +107,8 @@ def _without_stray(source: Source, text: str, offset: int, diagnostics: Diagnost
     # A string stays one, so that what is around it is not taken for a fault.
     quoted = char == '"' or char in _QUOTES
     filler = '"' + "_" * (end - offset - 2) + '"' if quoted and end - offset > 1 else ""
+    if char.isalpha():
+        filler = "_" * (end - offset)  # a name stays one
     filler = filler or " " * (end - offset)
     return text[:offset] + filler + text[end:]
 
@@ -123,6 +130,7 @@ def _closing_quote(text: str, offset: int) -> int | None:
     return end if end >= 0 else None
 
 
+_WORD = re.compile(r"\w+")
 _QUOTES = {"'": "'", "“": "”", "‘": "’"}
 _LOOKALIKES = {
     "’": '"',
