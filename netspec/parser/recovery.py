@@ -89,7 +89,7 @@ class Run:
         if token.type in ("COMMA", "SEMICOLON"):
             if follower is not None and follower.type in ("NUMBER", "SHAPE"):
                 return None
-            imports = "LET" not in acceptable and self.tokens[position - 2].type == "IMPORT"
+            imports = position > 1 and self.tokens[position - 2].type == "IMPORT"
             if imports and token.type == "COMMA":
                 return None  # `import a, b`
             message = f"statements need no `{token}` between them"
