@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil, floor
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from netspec.budget import Budget
 from netspec.diagnostics import Diagnostic, Label
 from netspec.ir import Block, Instance, Node, Value
-from netspec.ops import text
+from netspec.ops import OPS, text
 from netspec.ops.kinds import Kind, KindError, describe
 from netspec.source import Span
 from netspec.suggest import did_you_mean
@@ -147,16 +147,16 @@ class Evaluator:
                 message = f"{of} takes {kind}, not `{e.name}`"
                 raise fault("unknown-value", message, e.span, *did_you_mean(e.name, kind.words))
         try:
-            return kind.convert(self._of_kind(e, kind))
+            return kind.convert(self.of_kind(e, kind))
         except KindError as error:
             raise fault(error.code, f"{of} {error.message}", e.span, error.help) from None
 
-    def _of_kind(self, e: Expression, kind: Kind) -> Any:
+    def of_kind(self, e: Expression, kind: Kind) -> Any:
         """A word of the kind, such a word with what stands in its brackets, or a constant."""
         if isinstance(e, Variable) and e.name in kind.words:
             return e.name
         if isinstance(e, Function) and e.name.text in kind.words:
-            return (e.name.text, *(self._of_kind(a, kind) for a in e.arguments))
+            return (e.name.text, *(self.of_kind(a, kind) for a in e.arguments))
         return self.constant(e)
 
     def constant(self, e: Expression) -> Any:
@@ -316,7 +316,12 @@ class Evaluator:
                 base = base.base
             if isinstance(base, Variable) and any_index(base.name) in self.lines:
                 raise Fault(None)
-            raise self._unknown(name, e.span)
+            unknown = self._unknown(name, e.span)
+            if isinstance(base, Variable) and base.name in self.lines and unknown.diagnostic:
+                sizes = ", ".join(f"`{base.name}.{a}`" for a in SHAPE_ATTRIBUTES)
+                help_ = f"the sizes of {base.name} are {sizes}; `[...]` makes another name of it"
+                raise Fault(replace(unknown.diagnostic, help=(help_,)))
+            raise unknown
         line = self.lines[name]
         if line is None:
             raise Fault(None)
@@ -503,6 +508,10 @@ class Evaluator:
             return Num(Fraction(self.measure(name, line)))
         if name not in FUNCTIONS:
             help_ = did_you_mean(name, [*FUNCTIONS, *MEASURES])
+            if name == "range":
+                help_ = ("a range is written `0..2`, both ends included",)
+            elif name in OPS:
+                help_ = (f"layers are no constants: write `name: {name}(...)`, without `let`",)
             message = f"there is no function {name} for constants"
             raise fault("unknown-name", message, e.name.span, *help_)
         values = [self.constant(a) for a in e.arguments]
