@@ -221,9 +221,12 @@ def test_blocks_as_an_author_would_write_them() -> None:
 def test_no_argument_hides_a_numbered_class() -> None:
     source = torch_source(
         """
-        module part(Part2 = 1) { input x  if x.height > 4 { conv { filters: 4 kernel: 3 } } relu }
-        module more(Part2) { input x  part { Part2: Part2 }  part }
-        net tiny { input data: 4x7x7  more { Part2: 3 } }
+        module part() { input x  if x.height > 4 { conv { filters: 4 kernel: 3 } } relu }
+        net tiny(Part2 = 4) {
+          input data: 4x7x7
+          part  part  part
+          conv { filters: Part2  kernel: 1 }
+        }
         """
     )
     assert classes(source)[:2] == ["Part", "Part3"]
