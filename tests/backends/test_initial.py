@@ -139,3 +139,35 @@ def test_any_name_is_reached(tmp_path: Any) -> None:
 def test_what_is_no_distribution(init: str, code: str) -> None:
     layer = f"conv {{ filters: 2 kernel: 1 init: {init} }}"
     assert code in codes(f"net n {{ input data: 3x4x4 {layer} }}")
+
+
+@pytest.mark.parametrize("init", ["kaiming", "kaiming(fan_out)", "xavier", "xavier(fan_in)"])
+def test_a_deep_net_trains_from_it(init: str) -> None:
+    """Twelve layers without normalization, as the emitted constructor leaves them."""
+    import torch
+    import torch.nn.functional as F
+
+    net = net_of(
+        f"""
+        net deep {{
+          input data: 1x8x8
+          for i in 1..12 {{ conv[i]: conv {{ filters: 12  kernel: 3  pad: 1 }} -> relu }}
+          global_avgpool -> linear {{ units: 4 }}
+          train {{ learning_rate: 1  batch_size: 1  epochs: 1  init: {init} }}
+        }}
+        """
+    )
+    torch.manual_seed(0)
+    model: Any = load_model(net, get("torch")).train()
+    y = torch.arange(64) % 4
+    places = torch.stack([y // 2 * 4, y % 2 * 4])
+    x = torch.zeros(64, 1, 8, 8)
+    for i, (row, column) in enumerate(places.T.tolist()):
+        x[i, 0, row : row + 2 + i % 3, column : column + 2] = 1 + i % 2
+    optimizer = torch.optim.Adam(model.parameters(), 0.003)
+    for _ in range(150):
+        loss = F.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert float(loss.detach()) < 0.4
