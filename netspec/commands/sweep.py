@@ -147,7 +147,9 @@ def show(grid: Grid, args: argparse.Namespace) -> None:
     if args.format == "text":
         sys.stdout.write(formats.text(grid, line_width(args.width)))
     elif args.format == "html":
-        sys.stdout.write(formats.html_page(grid.title, [formats.html_table(grid)]))
+        from netspec.report.html import html_page
+
+        sys.stdout.write(html_page(grid.title, [grid]))
     else:
         sys.stdout.write(formats.WRITERS[args.format](grid))
 

@@ -255,11 +255,11 @@ def _preprocessing(net: Net) -> str:
 
 
 def _steps(p: Any) -> str:
-    mean = ", ".join(f"{float(m):g}" for m in p.mean)
-    std = ", ".join(f"{float(s):g}" for s in p.std)
+    mean = ", ".join(units.number(float(m)) for m in p.mean)
+    std = ", ".join(units.number(float(s)) for s in p.std)
     crop = f" crop {p.crop}" if p.crop else ""
     resize = f" resize {p.resize}" if p.resize else ""
-    return f"{p.channels} scale {float(p.scale):g} mean {mean} std {std}{resize}{crop}"
+    return f"{p.channels} scale {units.number(float(p.scale))} mean {mean} std {std}{resize}{crop}"
 
 
 # --- how it looks --------------------------------------------------------------------------------
@@ -334,7 +334,9 @@ def _value(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, list):
         return ("x" if len(value) < 4 else ",").join(map(_value, value))
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    if value is None:
+        return "none"
+    return units.number(value) if isinstance(value, float) else str(value)
 
 
 def shown(name: str, total: int) -> str:
