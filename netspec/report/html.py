@@ -13,13 +13,13 @@ from netspec.report.rows import Branch
 
 _STYLE = """
 table.netspec { border-collapse: collapse; font: 13px/1.5 system-ui, sans-serif }
-table.netspec caption { text-align: left; font-weight: 600; padding: .4em .6em }
+table.netspec caption { text-align: left; font-weight: 600; white-space: pre-wrap; padding: .4em .6em }
 table.netspec td, table.netspec th { padding: .1em .6em; text-align: right; white-space: nowrap }
 table.netspec .l { text-align: left }
 table.netspec thead th { border-bottom: 1px solid currentColor }
 table.netspec tbody tr:hover { background: rgba(127, 127, 127, .15) }
 table.netspec tfoot td { border-top: 1px solid currentColor; font-weight: 600 }
-table.netspec tfoot td.n { border: 0; font-weight: 400; text-align: left; white-space: normal }
+table.netspec tfoot td.n { border: 0; font-weight: 400; text-align: left; white-space: pre-wrap }
 """
 _PAGE_STYLE = """
 :root { color-scheme: light dark }
@@ -118,7 +118,7 @@ def _body(grid: Grid) -> Iterator[str]:
             _named(branch, cell) if column.key == "layer" else _cell(cell, column.left)
             for cell, column in zip(exact(grid, cells), grid.columns, strict=True)
         )
-        kind = ' class="m"' if branch.opens else ""
+        kind = ' class="m"' if branch.row.folded else ""
         yield f'<tr data-level="{branch.level}"{kind}>{inner}</tr>'
 
 
