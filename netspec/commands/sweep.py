@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.commands.common import SPEC_HELP
+from netspec.commands.common import SPEC_HELP, add_reading
 from netspec.commands.table import line_width
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def add_space(parser: argparse.ArgumentParser) -> None:
         dest="settings",
         help="values of a parameter: a list `1,2,4`, a range `1..9` or `0.1..1:0.1` (repeatable)",
     )
+    add_reading(parser, "reading")
     parser.add_argument("--sample", type=_count, metavar="N", help="N combinations at random")
     parser.add_argument("--seed", type=int, default=0, help="of --sample (0)")
     parser.add_argument(
@@ -98,7 +99,7 @@ def explore(
     from netspec import sweep
     from netspec.space import MAX_POINTS, space
 
-    spec = sweep.spec(args.spec)
+    spec = sweep.spec(args.spec, dict(args.reading))
     room = space(args.settings)
     if not room.axes:
         raise bad_option("nothing to vary: give values, as in --set SR=0.125,0.25,0.5")

@@ -13,7 +13,8 @@ from netspec.report.rows import Branch
 
 _STYLE = """
 table.netspec { border-collapse: collapse; font: 13px/1.5 system-ui, sans-serif }
-table.netspec caption { text-align: left; font-weight: 600; white-space: pre-wrap; padding: .4em .6em }
+table.netspec caption { text-align: left; font-weight: 600; padding: .4em .6em }
+table.netspec caption { white-space: pre-wrap }
 table.netspec td, table.netspec th { padding: .1em .6em; text-align: right; white-space: nowrap }
 table.netspec .l { text-align: left }
 table.netspec thead th { border-bottom: 1px solid currentColor }

@@ -232,6 +232,59 @@ def test_what_is_no_file_of_results_stays_as_it_is(
     assert other.read_text() == text
 
 
+PROTOTXT = """
+name: "read"
+input: "data" input_shape { dim: 1 dim: 3 dim: 32 dim: 32 }
+layer { name: "c" type: "Convolution" bottom: "data" top: "c"
+        convolution_param { num_output: 8 kernel_size: 3 } }
+layer { name: "train" type: "InnerProduct" bottom: "c" top: "i" include { phase: TRAIN }
+        inner_product_param { num_output: 7 bias_term: false } }
+layer { name: "test" type: "InnerProduct" bottom: "c" top: "i" include { phase: TEST }
+        inner_product_param { num_output: 5 } }
+layer { name: "prob" type: "Softmax" bottom: "i" top: "prob" }
+"""
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("options", [(), ("--input", "3x16x16"), ("--phase", "TRAIN")])
+def test_a_prototxt_is_read_as_asked_for(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, options: tuple[str, ...], jobs: int
+) -> None:
+    spec = tmp_path / "read.prototxt"
+    spec.write_text(PROTOTXT)
+    ranges = ("--set", "classes=5..20", "--format", "jsonl", "--jobs", jobs)
+    found = lines(run(capsys, "sweep", spec, *options, *ranges))
+    assert len(found) == 16
+    for r in found:
+        classes = str(r["settings"]["classes"])
+        assert (
+            main(["table", str(spec), *options, "--set", f"classes={classes}", "--format", "json"])
+            == 0
+        )
+        total = json.loads(capsys.readouterr().out)["total"]
+        assert (r["params"], r["macs"]) == (total["params"], total["macs"])
+
+
+def test_other_readings_of_a_prototxt_are_other_specs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    spec, kept = tmp_path / "read.prototxt", tmp_path / "kept.jsonl"
+    spec.write_text(PROTOTXT)
+    command = ["sweep", str(spec), "--set", "classes=5,6", "-o", str(kept)]
+    assert main([*command, "--input", "3x16x16"]) == 0
+    assert main([*command, "--input", "3x16x16"]) == 0
+    capsys.readouterr()
+    assert main(command) == 1
+    assert "of another spec" in capsys.readouterr().err
+    for arguments in (
+        ("sweep", "squeezenet1_0", "--set", "classes=1,2", "--input", "3x32x32"),
+        ("sweep", "squeezenet1_0", "--set", "classes=1,2", "--phase", "TRAIN"),
+        ("table", "squeezenet1_0", "--input", "data=3x32x32"),
+    ):
+        assert main([*arguments]) == 1
+        assert "is for a prototxt, and squeezenet1_0.net is none" in capsys.readouterr().err
+
+
 def test_faults(capsys: pytest.CaptureFixture[str], small: Path, tmp_path: Path) -> None:
     for arguments, said in (
         (("--set", "widht=1,2"), "did you mean `width`?"),
