@@ -35,5 +35,18 @@ def execute(args: argparse.Namespace) -> int:
     if args.format == "json":
         print_json(data(found))
     else:
-        sys.stdout.write(text(found, args.all))
+        sys.stdout.write(text(found, args.all, _names(args, before.name, after.name)))
     return int(args.exit_code and not found.empty)
+
+
+def _names(args: argparse.Namespace, before: str, after: str) -> tuple[str, str]:
+    """What tells the two apart: the nets' names, else what is set, else the texts."""
+    if before != after:
+        return before, after
+    if args.left or args.right:
+        left, right = (
+            " ".join((before, *(f"{name}={value}" for name, value in settings)))
+            for settings in (args.left, args.right)
+        )
+        return left, right
+    return args.before, args.after or args.before

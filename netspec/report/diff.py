@@ -278,16 +278,18 @@ def totals(found: Difference) -> list[tuple[str, int, int]]:
     return [(name, *(figure(net) for net in sides)) for name, figure in figures]  # type: ignore[misc]
 
 
-def text(found: Difference, everything: bool = False) -> str:
+def text(found: Difference, everything: bool = False, names: tuple[str, str] | None = None) -> str:
     """A line for each layer that differs: `~` changed, `-` gone, `+` new; then the totals.
 
-    Layers that only have other shapes are counted, unless everything is asked for.
+    Layers that only have other shapes are counted, unless everything is asked for. `names` are
+    for nets that bear the same.
     """
-    lines = [f"{found.before.name} -> {found.after.name}", "", *listed(found, everything)]
+    names = names or (found.before.name, found.after.name)
+    lines = [" -> ".join(names), "", *listed(found, everything)]
     if found.empty:
         lines.append("no difference")
     else:
-        lines += ["", *_totals(found)]
+        lines += ["", *_totals(found, names)]
     return "\n".join(lines) + "\n"
 
 
@@ -346,8 +348,8 @@ def shown(name: str, total: int) -> str:
     return units.megabytes(total) if name in ("size", "activations") else f"{total:,}"
 
 
-def _totals(found: Difference) -> list[str]:
-    cells = [("", found.before.name, found.after.name, "change")]
+def _totals(found: Difference, names: tuple[str, str]) -> list[str]:
+    cells = [("", *names, "change")]
     for name, old, new in totals(found):
         share = f"{100 * (new - old) / old:+.1f}%" if old and new != old else ""
         cells.append((name, shown(name, old), shown(name, new), share))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 import netspec
 from netspec.cli import main
 from netspec.report.diff import Change, Difference, _ascending, data, difference, text
+from netspec.report.units import number
 
 from ..helpers import body, net_of
 
@@ -117,6 +120,24 @@ def test_preprocessing_is_part_of_a_net() -> None:
     assert "~ preprocessing: rgb scale 1 mean" in text(found)
 
 
+def test_numbers_as_one_writes_them() -> None:
+    before, after = (
+        f"net n {{ input data: 3x8x8 {{ scale: {s}  mean: [{m}, 0.5, 1/3] }}\n dropout {{ ratio: {m} }} }}"
+        for s, m in (("1/256", "0.48512345"), ("1/255", "0.48512346"))
+    )
+    shown = text(difference(net_of(before), net_of(after)))
+    assert "scale 1/256 mean 0.48512345, 0.5, 1/3 std 1 -> " in shown
+    assert "-> rgb scale 1/255 mean 0.48512346, 0.5, 1/3 std 1" in shown
+    assert "ratio 0.48512345 -> 0.48512346" in shown
+
+
+@given(st.floats(-1e6, 1e6) | st.fractions(max_denominator=5000).map(float))
+def test_a_number_is_written_to_the_last_digit(value: float) -> None:
+    written = number(value)
+    assert float(Fraction(written)) == value or written == repr(value)
+    assert len(written) <= len(repr(value))
+
+
 LINES = st.lists(
     st.sampled_from(
         [
@@ -188,6 +209,16 @@ def test_two_settings_of_one_spec(runs: Runs) -> None:
     assert "+" not in written.splitlines()[2]
     assert "-57.6%" not in written
     assert "513,000" not in written
+    assert written.startswith("squeezenet_micro SR=0.25 -> squeezenet_micro\n")
+
+
+def test_nets_of_one_name_are_told_apart(runs: Runs, tmp_path: Path) -> None:
+    paths = [str(tmp_path / name) for name in ("old.net", "new.net")]
+    for path, filters in zip(paths, (2, 3), strict=True):
+        Path(path).write_text(body(f"conv {{ filters: {filters} kernel: 1 }}"))
+    written = runs(*paths)[1].splitlines()
+    assert written[0] == " -> ".join(paths)
+    assert any(line.split() == [*paths, "change"] for line in written)
 
 
 def test_exit_code(runs: Runs) -> None:
