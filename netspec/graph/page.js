@@ -89,12 +89,13 @@
     placeAcross(drawing, firstInput, firstOutput, firstBend);
 
     const gaps = sheet.rows.map(() => M.BARE_GAP);
+    drawing.stubs = stubs(drawing);
     for (const link of links) {
       const far = Math.abs(items[link.source].center + link.at - items[link.target].center - link.to);
-      let room = (link.label ? M.GAP : M.BARE_GAP) + Math.min(far * 0.08, 40);
-      if (link.label && !net.down) room += width(link.label, M.WORDS);
+      const room = (link.label ? M.GAP : M.BARE_GAP) + Math.min(far * 0.08, 40);
       const r = rowOf.get(link.source);
-      gaps[r] = Math.max(gaps[r], room);
+      const label = link.label && !net.down ? width(link.label, M.WORDS) : 0;
+      gaps[r] = Math.max(gaps[r], room + Math.max(drawing.stubs[r], label));
     }
     let at = 0;
     sheet.rows.forEach((row, r) => {
@@ -132,6 +133,20 @@
     drawing.inputs = items.slice(firstInput, firstOutput).map((i) => i.center);
     drawing.outputs = items.slice(firstOutput, firstBend).map((i) => i.center);
     return drawing;
+  }
+
+  function stubs({sheet, items, links, rowOf}) {
+    const labels = sheet.rows.map(() => []), wires = sheet.rows.map(() => []);
+    for (const {source, at, target, to, label} of links) {
+      const r = rowOf.get(source), a = items[source].center + at, b = items[target].center + to;
+      if (Math.abs(b - a) > 1) wires[r].push([Math.min(a, b), Math.max(a, b)]);
+      const length = label ? width(label, M.WORDS) : 0;
+      if (label && net.down) labels[r].push([a + 4, a + 6 + length, M.STUB]);
+      else if (label) labels[r].push([a - 13, a - 2, length + M.STUB_END]);
+    }
+    return labels.map((row, r) => row.reduce((most, [low, high, stub]) =>
+      wires[r].length > M.MANY || wires[r].some(([a, b]) => a < high && b > low)
+        ? Math.max(most, stub) : most, 0));
   }
 
   function placeAcross({sheet, items, links}, firstInput, firstOutput, firstBend) {
@@ -259,8 +274,9 @@
     });
     for (const link of links) {
       const source = items[link.source], target = items[link.target], r = rowOf.get(link.source);
-      const leaves = bands[r][1] + along, arrives = bands[r + 1][0] + along;
-      let begin = link.source >= firstInput ? leaves : along + source.start + source.along;
+      const ends = bands[r][1] + along, arrives = bands[r + 1][0] + along;
+      const leaves = ends + drawing.stubs[r];
+      let begin = link.source >= firstInput ? ends : along + source.start + source.along;
       if (link.source >= firstInput && link.source < firstOutput) begin = along;
       let end = along + target.start;
       if (link.target >= firstBend) end = bands[r + 1][1] + along;
@@ -328,7 +344,7 @@
     element("rect", {x, y, width: w, height: h, rx: 6, fill: ground, stroke: "#b9c0c9"}, group);
     interactive(group, box, path);
     element("text", {x: x + 8, y: y + 14, "font-weight": 600, fill: "#4b535d", stroke: ground,
-      "stroke-width": 3, "paint-order": "stroke"}, layers.titles,
+      "stroke-width": 6, "paint-order": "stroke"}, layers.titles,
       fitted(frameTitle(box), M.WORDS, w - 2 * M.MARGIN, true));
   }
 

@@ -9,12 +9,12 @@ close; a test compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from netspec.graph import style
-from netspec.graph.layers import Plan, arrange
+from netspec.graph.layers import Link, Plan, arrange
 from netspec.graph.model import Box, Sheet
 from netspec.graph.scene import Curve, Direction, Label, Placed, Point, Scene, View
 from netspec.report import units
@@ -23,6 +23,11 @@ APART, BEND_APART = 22, 12
 """Least room between neighbours of a row, and between them and a wire that passes."""
 GAP, BARE_GAP = 26, 14
 """Room between rows, for a label of one line, and where there is none."""
+STUB, STUB_END = 13, 8
+"""How far wires go straight where one would cross the label beside it: downwards, and to the right
+beyond the label's own length."""
+MANY = 200
+"""More wires than this between two rows cross any label."""
 TITLE, PAD = 22, 12
 """Of a frame: above, where its title is, and on the other sides."""
 BORDER = 16
@@ -56,6 +61,7 @@ class _Drawing:
     plan: Plan
     items: list[_Item]
     bands: list[tuple[float, float]] = field(default_factory=list)
+    stubs: list[float] = field(default_factory=list)
     across: float = 0.0
     along: float = 0.0
     inputs: list[float] = field(default_factory=list)
@@ -109,13 +115,15 @@ class _Layout:
         plan, items = drawing.plan, drawing.items
         row_of = {item: r for r, row in enumerate(plan.rows) for item in row}
         gaps = [float(BARE_GAP)] * len(plan.rows)
+        drawing.stubs = self._stubs(drawing, offsets, row_of)
         for link, (at, to) in zip(plan.links, offsets, strict=True):
             r = row_of[link.source]
             far = abs(items[link.source].center + at - items[link.target].center - to)
             room = (GAP if link.label is not None else BARE_GAP) + min(far * 0.08, 40.0)
+            straight = drawing.stubs[r]
             if link.label is not None and not self.down:
-                room += style.width(units.shape(link.label.shape), style.WORDS)
-            gaps[r] = max(gaps[r], room)
+                straight = max(straight, _length(link))
+            gaps[r] = max(gaps[r], room + straight)
         at_ = 0.0
         for r, row in enumerate(plan.rows):
             size = max((items[i].along for i in row), default=0.0)
@@ -124,6 +132,27 @@ class _Layout:
                 items[i].start = at_ + (size - items[i].along) / 2
             at_ += size + (gaps[r] if r + 1 < len(plan.rows) else 0.0)
         drawing.along = at_
+
+    def _stubs(
+        self, drawing: _Drawing, offsets: Sequence[tuple[float, float]], row_of: Mapping[int, int]
+    ) -> list[float]:
+        """Behind each row, how far its wires go straight: past the labels that they would cross."""
+        items, rows = drawing.items, drawing.plan.rows
+        labels: list[list[tuple[float, float, float]]] = [[] for _ in rows]
+        wires: list[list[tuple[float, float]]] = [[] for _ in rows]
+        for link, (at, to) in zip(drawing.plan.links, offsets, strict=True):
+            r, a = row_of[link.source], items[link.source].center + at
+            b = items[link.target].center + to
+            if abs(b - a) > 1:
+                wires[r].append((min(a, b), max(a, b)))
+            if link.label is not None:
+                length = _length(link)
+                sides = (a + 4, a + 6 + length) if self.down else (a - 13, a - 2)
+                labels[r].append((*sides, STUB if self.down else length + STUB_END))
+        return [
+            max((stub for low, high, stub in row if _crossed(low, high, passing)), default=0.0)
+            for row, passing in zip(labels, wires, strict=True)
+        ]
 
     def _frame(self, drawing: _Drawing, frame: Box | None) -> None:
         """Move everything to positive places, with room for the frame around."""
@@ -152,6 +181,16 @@ class _Layout:
         drawing.bands = [(a + along, b + along) for a, b in drawing.bands]
         drawing.inputs = [i.center for i in items[plan.first_input : plan.first_output]]
         drawing.outputs = [i.center for i in items[plan.first_output : plan.first_bend]]
+
+
+def _crossed(low: float, high: float, wires: Sequence[tuple[float, float]]) -> bool:
+    """Whether one of the wires passes between, or might: of very many, each is not looked at."""
+    return len(wires) > MANY or any(a < high and b > low for a, b in wires)
+
+
+def _length(link: Link) -> float:
+    """Of the label of a link."""
+    return 0.0 if link.label is None else style.width(units.shape(link.label.shape), style.WORDS)
 
 
 def title(box: Box) -> str:
@@ -339,7 +378,8 @@ class _Painter:
             leaves, arrives = drawing.bands[r][1] + along, drawing.bands[r + 1][0] + along
             # A bend goes through its row, an input comes from the frame, an output goes to it.
             bent = plan.first_bend <= link.source or link.source >= plan.first_input
-            begin = leaves if bent else along + source.start + source.along
+            leaves += drawing.stubs[r]
+            begin = drawing.bands[r][1] + along if bent else along + source.start + source.along
             if plan.first_input <= link.source < plan.first_output:
                 begin = along
             end = along + target.start
