@@ -89,6 +89,7 @@
     placeAcross(drawing, firstInput, firstOutput, firstBend);
 
     const gaps = sheet.rows.map(() => M.BARE_GAP);
+    turn(drawing);
     drawing.stubs = stubs(drawing);
     for (const link of links) {
       const far = Math.abs(items[link.source].center + link.at - items[link.target].center - link.to);
@@ -111,6 +112,9 @@
       high = Math.max(high, i.center + i.across / 2);
     }
     if (!items.length) low = high = 0;
+    if (net.down)
+      for (const {source, at, label, turned} of links)
+        if (turned) low = Math.min(low, beside(items[source].center + at, label, true)[0]);
     let before = M.BORDER, after = M.BORDER, along = M.BORDER, alongAfter = M.BORDER;
     if (frame) {
       [before, after] = net.down ? [M.PAD, M.PAD] : [M.TITLE, M.PAD];
@@ -135,14 +139,30 @@
     return drawing;
   }
 
+  function beside(a, label, turned) {
+    const [near, far] = net.down ? [4, 6 + width(label, M.WORDS)] : [2, 13];
+    return turned === net.down ? [a - far, a - near] : [a + near, a + far];
+  }
+
+  function turn({sheet, items, links, rowOf}) {
+    const starts = sheet.rows.map(() => []), start = (link) => items[link.source].center + link.at;
+    for (const link of links) starts[rowOf.get(link.source)].push(start(link));
+    const taken = (link, a, turned) => {
+      const [low, high] = beside(a, link.label, turned);
+      return starts[rowOf.get(link.source)].slice(0, M.MANY)
+        .some((b) => Math.abs(b - a) > 1 && low < b && b < high);
+    };
+    for (const link of links)
+      link.turned = Boolean(link.label) && taken(link, start(link), false) && !taken(link, start(link), true);
+  }
+
   function stubs({sheet, items, links, rowOf}) {
     const labels = sheet.rows.map(() => []), wires = sheet.rows.map(() => []);
-    for (const {source, at, target, to, label} of links) {
+    for (const {source, at, target, to, label, turned} of links) {
       const r = rowOf.get(source), a = items[source].center + at, b = items[target].center + to;
       if (Math.abs(b - a) > 1) wires[r].push([Math.min(a, b), Math.max(a, b)]);
-      const length = label ? width(label, M.WORDS) : 0;
-      if (label && net.down) labels[r].push([a + 4, a + 6 + length, M.STUB]);
-      else if (label) labels[r].push([a - 13, a - 2, length + M.STUB_END]);
+      if (label)
+        labels[r].push([...beside(a, label, turned), net.down ? M.STUB : width(label, M.WORDS) + M.STUB_END]);
     }
     return labels.map((row, r) => row.reduce((most, [low, high, stub]) =>
       wires[r].length > M.MANY || wires[r].some(([a, b]) => a < high && b > low)
@@ -292,8 +312,9 @@
       if (link.target < firstInput && !target.inside) path.setAttribute("marker-end", "url(#head)");
       if (link.label) {
         const [x, y] = point(a, begin);
-        element("text", {x: n1(x + (net.down ? 5 : 6)), y: n1(y + (net.down ? 12.5 : -3.5))},
-          layers.labels, link.label);
+        const [right, below] = net.down ? [link.turned ? -5 - width(link.label, M.WORDS) : 5, 12.5]
+          : [6, link.turned ? 10.5 : -3.5];
+        element("text", {x: n1(x + right), y: n1(y + below)}, layers.labels, link.label);
       }
     }
   }
