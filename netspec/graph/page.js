@@ -602,11 +602,17 @@
           row.firstChild.style.paddingLeft = `${8 + 14 * level}px`;
           row.dataset.path = path;
           row.dataset.name = node.name;
+          row.tabIndex = body.firstChild ? -1 : 0;
           if (box.sheet >= 0) row.className = "module";
           sign.addEventListener("click", (event) => {
             if (box.sheet >= 0) { event.stopPropagation(); toggle(path); }
           });
           row.addEventListener("click", () => { choose(path, node); show(path); });
+          row.addEventListener("focus", () => {
+            for (const other of body.querySelectorAll("tr[tabindex='0']")) other.tabIndex = -1;
+            row.tabIndex = 0;
+          });
+          row.addEventListener("keydown", (event) => rowKey(event, row, box, node));
           body.append(row);
           if (!level) { total[0] += node.params; total[1] += node.macs; }
         }
@@ -619,6 +625,25 @@
     const holder = byId("table"), scrolled = holder.scrollTop;
     holder.replaceChildren(made);
     holder.scrollTop = scrolled;
+  }
+
+  function rowKey(event, row, box, node) {  // as in a tree: arrows move, open and close
+    const path = row.dataset.path, isModule = box.sheet >= 0;
+    let next = null, toggles = false;
+    if (event.key === "ArrowDown") next = row.nextSibling;
+    else if (event.key === "ArrowUp") next = row.previousSibling;
+    else if (event.key === "ArrowRight") toggles = isModule && !open.has(path);
+    else if (event.key === "ArrowLeft" && isModule && open.has(path)) toggles = true;
+    else if (event.key === "ArrowLeft")
+      next = [...row.parentNode.rows].find((r) => r.dataset.path === path.slice(0, path.lastIndexOf(".")));
+    else if (event.key === "Enter" || event.key === " ") toggles = isModule;
+    else return;
+    event.preventDefault();
+    if (toggles) toggle(path);
+    const at = (r) => r.dataset.path === path && r.dataset.name === node.name;
+    next = toggles ? [...document.querySelectorAll("tbody tr")].find(at) : next || row;
+    next.click();
+    next.focus();
   }
 
   function show(path) {  // brings a box into sight

@@ -176,6 +176,36 @@ def test_fold_hover_choose_zoom(tmp_path: Path) -> None:
 
 
 @BROWSER
+def test_the_table_by_keyboard(tmp_path: Path) -> None:
+    script = """
+    const press = (key) => document.activeElement.dispatchEvent(
+      new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true}));
+    const at = () => [document.activeElement.dataset.path, $("tbody tr").length,
+      $("tr.chosen").map((r) => r.dataset.path), $("li.chosen").map((l) => l.textContent.trim().split(":")[0])];
+    document.querySelector("tbody tr[tabindex='0']").focus();
+    result.at = [at()];
+    for (const key of ["ArrowDown", "ArrowDown", "ArrowDown", "ArrowLeft", "ArrowRight", "ArrowDown",
+      "ArrowLeft", " "]) { press(key); result.at.push(at()); }
+    result.stops = $("tbody tr[tabindex='0']").length;
+    """
+    found = tried(page("squeezenet1_0"), script, tmp_path)
+    layers = len(netspec.load("squeezenet1_0").layers) + 8
+    assert found["at"] == [
+        ["conv1", layers, [], []],
+        # A convolution and its relu are one box.
+        ["conv1", layers, ["conv1"], ["conv1"]],
+        ["pool1", layers, ["pool1"], ["pool1"]],
+        ["fire2", layers, ["fire2"], ["fire2"]],
+        ["fire2", layers - 7, ["fire2"], ["fire2"]],
+        ["fire2", layers, ["fire2"], ["fire2"]],
+        ["fire2.squeeze", layers, ["fire2.squeeze"], ["squeeze"]],
+        ["fire2", layers, ["fire2"], ["fire2"]],
+        ["fire2", layers - 7, ["fire2"], ["fire2"]],
+    ]
+    assert found["stops"] == 1
+
+
+@BROWSER
 def test_the_page_runs_under_its_policy(tmp_path: Path) -> None:
     html = page("squeezenet1_1")
     found = POLICY.search(html)
