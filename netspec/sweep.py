@@ -131,12 +131,24 @@ _program: list[Program] = []
 
 def _start(source: Source, base: Path, reading: Mapping[str, Any]) -> None:
     import signal
+    from threading import Thread
 
-    # Whoever started it says when to stop.
+    # Whoever started it says when to stop, be it by its death.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
     program = prepare(source, base, Diagnostics(), reading)
     assert program is not None, "the same text had no errors before"
     _program[:] = [program]
+
+
+def _end_with_parent() -> None:
+    """A pool's worker would wait for ever for one that was killed."""
+    from multiprocessing import parent_process
+
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(fingerprint: str, points: Iterable[Point]) -> list[Result]:

@@ -70,6 +70,8 @@ def execute(args: argparse.Namespace) -> int:
 
     if args.sort is not None and args.sort not in FIGURES:
         raise bad_option(f"--sort takes one of {', '.join(FIGURES)}, not {args.sort}")
+    if args.plot:
+        _check_plot(Path(args.plot))
     room, found = explore(args)
     if args.plot:
         from netspec.output import write_text
@@ -83,6 +85,17 @@ def execute(args: argparse.Namespace) -> int:
             shown.sort(key=lambda r: r.get(args.sort, -1), reverse=True)
         show(table(shown, [a.name for a in room.axes], front(found)), args)
     return 1 if found and all("error" in r for r in found) else 0
+
+
+def _check_plot(path: Path) -> None:
+    """Whether a picture can be put there shows before anything is computed. Raises SpecError."""
+    from netspec.diagnostics import Diagnostic, SpecError
+
+    if path.suffix.lower() != ".svg":
+        raise bad_option(f"--plot draws an SVG: {path} should end with .svg")
+    if not path.parent.is_dir():
+        message = f"{path} can't be written: there is no folder {path.parent}"
+        raise SpecError([Diagnostic("unwritable-file", message)])
 
 
 def _title(found: Sequence[Result]) -> str:

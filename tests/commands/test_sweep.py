@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 from fractions import Fraction
 from pathlib import Path
@@ -310,6 +311,54 @@ def test_standard_input_and_processes() -> None:
         4 * f for f in range(1, 41)
     ]
     assert done.stderr == ""  # a bar only where someone watches
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs, and is not just waiting to be noticed as dead."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux")
+def test_a_killed_sweep_leaves_no_process_and_goes_on_where_it_was(
+    small: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.jsonl"
+    ranges = ["--set", "width=1..40", "--set", "layers=1..40"]
+    command = [sys.executable, "-m", "netspec", "sweep", str(small), *ranges]
+    command += ["-o", str(kept), "--jobs", "2", "--format", "csv"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as run:
+        end = time.monotonic() + 60
+        while not (kept.exists() and kept.stat().st_size) and time.monotonic() < end:
+            time.sleep(0.01)
+        children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        run.kill()
+    assert len(children) == 2
+    while any(alive(int(pid)) for pid in children) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(alive(int(pid)) for pid in children)
+    whole = kept.read_text().rpartition("\n")[0]
+    before = len(whole.splitlines())
+    assert 0 < before < 1600
+    kept.write_text(whole + '\n{"net": "small", "sett')
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 1601
+    found = lines(kept.read_text())
+    assert len(found) == len({sweep.key(r["settings"]) for r in found}) == 1600
+    assert kept.read_text().startswith(whole)
+
+
+def test_a_picture_that_can_not_be_is_refused_at_once(
+    capsys: pytest.CaptureFixture[str], small: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.jsonl"
+    for plot, said in (("out.png", "should end with .svg"), ("no/out.svg", "there is no folder")):
+        command = ["sweep", str(small), "--set", "width=1,2", "-o", str(kept)]
+        assert main([*command, "--plot", str(tmp_path / plot)]) == 1
+        assert said in capsys.readouterr().err
+        assert not kept.exists()
 
 
 def test_the_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
