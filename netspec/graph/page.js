@@ -600,6 +600,7 @@
           sign.textContent = box.sheet < 0 ? "" : open.has(path) ? "▾" : "▸";
           row.firstChild.prepend(sign);
           row.firstChild.style.paddingLeft = `${8 + 14 * level}px`;
+          row.cells[1].title = node.words;
           row.dataset.path = path;
           row.dataset.name = node.name;
           row.tabIndex = body.firstChild ? -1 : 0;
