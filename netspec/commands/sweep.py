@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netspec.commands.common import SPEC_HELP, add_reading
-from netspec.commands.table import line_width
+from netspec.commands.table import add_width, line_width
 
 if TYPE_CHECKING:
     from netspec.report.grid import Grid
@@ -48,7 +48,7 @@ def add_space(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", type=_count, metavar="N", help="processes (one a processor)")
     parser.add_argument("--format", choices=FORMATS, default="text")
-    parser.add_argument("--width", type=_count, metavar="N", help="characters a line")
+    add_width(parser)
 
 
 def _values(text: str) -> tuple[str, str]:

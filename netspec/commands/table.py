@@ -34,17 +34,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--sort", metavar="COLUMN", help="rows with the largest figure first")
     parser.add_argument("--ascending", action="store_true", help="the smallest first")
+    add_width(parser)
+    parser.add_argument(
+        "--list", action=_List, nargs=0, help="list the columns and counting conventions, and exit"
+    )
+    parser.add_argument("--compare", action="store_true", help="nets side by side, with ratios")
+    add_figures(parser)
+
+
+def add_width(parser: argparse.ArgumentParser) -> None:
+    """--width, which `line_width` understands."""
     parser.add_argument(
         "--width",
         type=_number,
         metavar="N",
         help="characters a line (the terminal's); 0 for as many as it takes",
     )
-    parser.add_argument(
-        "--list", action=_List, nargs=0, help="list the columns and counting conventions, and exit"
-    )
-    parser.add_argument("--compare", action="store_true", help="nets side by side, with ratios")
-    add_figures(parser)
 
 
 class _List(argparse.Action):

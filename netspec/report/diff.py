@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Container, Hashable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from netspec.cost import activation_bytes, sizes
@@ -278,19 +278,37 @@ def totals(found: Difference) -> list[tuple[str, int, int]]:
     return [(name, *(figure(net) for net in sides)) for name, figure in figures]  # type: ignore[misc]
 
 
-def text(found: Difference, everything: bool = False, names: tuple[str, str] | None = None) -> str:
+def text(
+    found: Difference,
+    everything: bool = False,
+    names: tuple[str, str] | None = None,
+    width: int | None = None,
+) -> str:
     """A line for each layer that differs: `~` changed, `-` gone, `+` new; then the totals.
 
     Layers that only have other shapes are counted, unless everything is asked for. `names` are
-    for nets that bear the same.
+    for nets that bear the same. `width` is that of the terminal.
     """
     names = names or (found.before.name, found.after.name)
-    lines = [" -> ".join(names), "", *listed(found, everything)]
+    lines = [" -> ".join(names), "", *_wrapped(listed(found, everything), width)]
     if found.empty:
         lines.append("no difference")
     else:
         lines += ["", *_totals(found, names)]
     return "\n".join(lines) + "\n"
+
+
+def _wrapped(lines: Sequence[str], width: int | None) -> Iterator[str]:
+    """Lines broken between words, what follows moved in."""
+    for line in lines:
+        if width is None or len(line) <= width:
+            yield line
+        else:
+            import textwrap
+
+            yield from textwrap.wrap(
+                line, max(width, 20), subsequent_indent=" " * 4, break_on_hyphens=False
+            )
 
 
 def listed(found: Difference, everything: bool = False) -> list[str]:

@@ -221,6 +221,17 @@ def test_nets_of_one_name_are_told_apart(runs: Runs, tmp_path: Path) -> None:
     assert any(line.split() == [*paths, "change"] for line in written)
 
 
+@pytest.mark.parametrize("width", [40, 80, 100])
+def test_lines_fit_the_width(runs: Runs, width: int) -> None:
+    whole = runs("squeezenet1_0", "squeezenet1_1", "--width", "0")[1]
+    fitted = runs("squeezenet1_0", "squeezenet1_1", "--width", str(width))[1]
+    listed = fitted.split("\n\n")[1].splitlines()
+    assert max(map(len, listed)) <= width
+    assert all(line[:2] in ("~ ", "+ ", "- ", "  ") for line in listed)
+    assert fitted.split() == whole.split()
+    assert max(map(len, whole.splitlines())) > 100
+
+
 def test_exit_code(runs: Runs) -> None:
     assert runs("squeezenet1_0", "squeezenet1_0", "--exit-code")[0] == 0
     assert runs("squeezenet1_0", "squeezenet1_1", "--exit-code")[0] == 1
