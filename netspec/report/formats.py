@@ -248,6 +248,11 @@ _LATEX = {
     "\\": "\\textbackslash{}",
     "~": "\\textasciitilde{}",
     "^": "\\textasciicircum{}",
+    # Other glyphs in TeX's own encoding of fonts.
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    "|": "\\textbar{}",
+    '"': "''",
     **{char: f"\\{char}" for char in "&%$#_{}"},
 }
 

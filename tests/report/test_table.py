@@ -293,6 +293,13 @@ def test_latex_reads_as_in_a_paper() -> None:
     table, under = source.split("\\end{tabular}")
     assert "\nMB: 10\\textsuperscript{6} bytes \\\\\nMACs: " in under
     assert "multicolumn" not in table
+    hostile = Grid("", "a\nb", (COLUMNS["op"],), (('<a|"b">&%$#_{}~^\\',),))
+    (row,) = (r for r in formats.latex(hostile).splitlines() if "textless" in r)
+    assert row == (
+        r"\textless{}a\textbar{}''b''\textgreater{}\&\%\$\#\_\{\}\textasciitilde{}"
+        r"\textasciicircum{}\textbackslash{} \\"
+    )
+    assert "% a b\n" in formats.latex(hostile)
     bracket = Grid("", "t", (COLUMNS["op"],), (("[1]",),))
     assert "\n{}[1] \\\\" in formats.latex(bracket)
 
