@@ -63,4 +63,4 @@ def _cell(value: Any) -> Any:
 
 
 def _setting(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return units.number(value) if isinstance(value, float) else str(value)

@@ -414,6 +414,27 @@ def test_a_picture_is_well_formed_whatever_it_holds() -> None:
     assert ET.fromstring(svg("nothing", [], [], [])) is not None
 
 
+@pytest.mark.parametrize("count", [1, 2, 5, 8, 9])
+def test_legends_stand_below_the_points(count: int) -> None:
+    values = [f"a name of {n} and some" for n in range(count)]
+    found: list[dict[str, Any]] = [
+        {"settings": {"a": a, "b": b}, "params": 5, "macs": 3, "size": 4_000_000}
+        for a in (1, 2)
+        for b in values
+    ]
+    picture = ET.fromstring(svg("t", found, [("a", [1, 2]), ("b", values)], sweep.front(found)))
+    (panel, *_) = (g for g in picture if g.tag.endswith("}g"))
+    lowest = (
+        max(float(c.get("cy", 0)) for c in panel.iter() if c.tag.endswith("circle"))
+        if count < 9
+        else 0
+    )
+    words = {str(t.text): float(t.get("y", 0)) for t in panel.iter() if t.tag.endswith("}text")}
+    legend = [y for text, y in words.items() if text.startswith("b 'a name") or "lines" in text]
+    assert len(legend) == (0 if count == 1 else 1 if count > 8 else count)
+    assert all(lowest < y < float(picture.get("height", 0)) - 30 for y in legend)
+
+
 # --- search --------------------------------------------------------------------------------------
 
 
