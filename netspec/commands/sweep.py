@@ -38,7 +38,7 @@ def add_space(parser: argparse.ArgumentParser) -> None:
         help="values of a parameter: a list `1,2,4`, a range `1..9` or `0.1..1:0.1` (repeatable)",
     )
     add_reading(parser, "reading")
-    parser.add_argument("--sample", type=_count, metavar="N", help="N combinations at random")
+    parser.add_argument("--sample", type=count, metavar="N", help="N combinations at random")
     parser.add_argument("--seed", type=int, default=0, help="of --sample (0)")
     parser.add_argument(
         "-o",
@@ -46,7 +46,7 @@ def add_space(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="keep results in a file, a JSON line each, and take from it what is there already",
     )
-    parser.add_argument("--jobs", type=_count, metavar="N", help="processes (one a processor)")
+    parser.add_argument("--jobs", type=count, metavar="N", help="processes (one a processor)")
     parser.add_argument("--format", choices=FORMATS, default="text")
     add_width(parser)
 
@@ -58,7 +58,8 @@ def _values(text: str) -> tuple[str, str]:
     return name.strip(), values.strip()
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """A whole number from 1, for options."""
     if not text.isascii() or not text.isdigit() or not 0 < len(text) < 10 or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
     return int(text)

@@ -500,6 +500,24 @@ def test_wrong_conditions(
     assert captured.out == ""
 
 
+def test_stars_are_those_of_all_that_were_found(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    spec = tmp_path / "n.net"
+    # The third way has more parameters and more MACs than the second.
+    spec.write_text(
+        "net n(way = 1) { input data: 4x8x8\n"
+        "if way == 1 { global_avgpool -> linear { units: 30 } }\n"
+        "if way == 2 { conv { filters: 8 kernel: 1 } }\n"
+        "if way == 3 { conv { filters: 9 kernel: 1 } } }"
+    )
+    ranges = ("search", spec, "--set", "way=1..3", "--where")
+    shown = run(capsys, *ranges, "params > 0", "--maximize", "macs", "--top", 2).splitlines()
+    assert [line.rstrip().endswith("*") for line in shown[3:5]] == [False, True]
+    with pytest.raises(SystemExit):
+        main(["search", str(spec), "--set", "way=1,2", "--minimize", "macs", "--top", "0"])
+
+
 def test_a_goal_is_needed(small: Path) -> None:
     for goals in ((), ("--minimize", "macs", "--maximize", "macs")):
         with pytest.raises(SystemExit) as stop:
