@@ -13,7 +13,7 @@ from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Se
 from typing import Any, Literal, NamedTuple
 
 from netspec.cost import activation_bytes, sizes
-from netspec.ir import FlatLayer, Net, Value
+from netspec.ir import FlatLayer, Net, Preprocessing, Value
 from netspec.report import units
 from netspec.report.data import settings
 from netspec.report.rows import describe
@@ -254,12 +254,30 @@ def _preprocessing(net: Net) -> str:
     return "; ".join("none" if p is None else _steps(p) for p in net.preprocessing)
 
 
-def _steps(p: Any) -> str:
-    mean = ", ".join(units.number(float(m)) for m in p.mean)
-    std = ", ".join(units.number(float(s)) for s in p.std)
-    crop = f" crop {p.crop}" if p.crop else ""
-    resize = f" resize {p.resize}" if p.resize else ""
-    return f"{p.channels} scale {units.number(float(p.scale))} mean {mean} std {std}{resize}{crop}"
+def _steps(p: Preprocessing) -> str:
+    fields = _fields(p)
+    channels = fields.pop("channels")
+    return " ".join((channels, *(f"{name} {v}" for name, v in fields.items() if v != "none")))
+
+
+def _fields(p: Preprocessing) -> dict[str, str]:
+    return {
+        "channels": p.channels,
+        "scale": units.number(float(p.scale)),
+        "mean": ", ".join(units.number(float(m)) for m in p.mean),
+        "std": ", ".join(units.number(float(s)) for s in p.std),
+        "resize": str(p.resize or "none"),
+        "crop": str(p.crop or "none"),
+    }
+
+
+def _end(found: Difference, name: str) -> str:
+    """What differs at an end of the nets; of preprocessing, the steps that do."""
+    pairs = list(zip(found.before.preprocessing, found.after.preprocessing, strict=False))
+    if name == "preprocessing" and len(pairs) == 1 and None not in pairs[0]:
+        old, new = (_fields(p) for p in pairs[0] if p is not None)
+        return "; ".join(f"{k} {old[k]} -> {new[k]}" for k in old if old[k] != new[k])
+    return " -> ".join(found.ends[name])
 
 
 # --- how it looks --------------------------------------------------------------------------------
@@ -315,7 +333,7 @@ def listed(found: Difference, everything: bool = False) -> list[str]:
     """The lines of `text` for what differs."""
     changes = [c for c in found.changes if c.kind != "same" and (everything or not c.shape_only)]
     width = max((len(_path(c)) for c in changes), default=0)
-    lines = [f"~ {name}: {old} -> {new}" for name, (old, new) in found.ends.items()]
+    lines = [f"~ {name}: {_end(found, name)}" for name in found.ends]
     lines += [f"{_MARKS[c.kind]} {_path(c):<{width}}  {_line(c)}".rstrip() for c in changes]
     silent = sum(c.kind != "same" for c in found.changes) - len(changes)
     if silent:

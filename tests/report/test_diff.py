@@ -117,7 +117,10 @@ def test_preprocessing_is_part_of_a_net() -> None:
     found = difference(net_of(before), net_of(after))
     assert not found.empty
     assert list(found.ends) == ["preprocessing"]
-    assert "~ preprocessing: rgb scale 1 mean" in text(found)
+    assert "~ preprocessing: scale 1 -> 1/255\n" in text(found)
+    assert found.ends["preprocessing"][0] == "rgb scale 1 mean 0 std 1"
+    none = difference(net_of("net n { input data: 3x8x8\n relu }"), net_of(after))
+    assert "~ preprocessing: none -> rgb scale 1/255 mean 0 std 1\n" in text(none)
 
 
 def test_numbers_as_one_writes_them() -> None:
@@ -126,8 +129,9 @@ def test_numbers_as_one_writes_them() -> None:
         for s, m in (("1/256", "0.48512345"), ("1/255", "0.48512346"))
     )
     shown = text(difference(net_of(before), net_of(after)))
-    assert "scale 1/256 mean 0.48512345, 0.5, 1/3 std 1 -> " in shown
-    assert "-> rgb scale 1/255 mean 0.48512346, 0.5, 1/3 std 1" in shown
+    assert (
+        "~ preprocessing: scale 1/256 -> 1/255; mean 0.48512345, 0.5, 1/3 -> 0.48512346, 0.5, 1/3\n"
+    ) in shown
     assert "ratio 0.48512345 -> 0.48512346" in shown
 
 
