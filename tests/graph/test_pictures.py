@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageChops
 
 import netspec
+from netspec.cli import main
 from netspec.diagnostics import SpecError
 from netspec.graph import png, style
 from netspec.graph.draw import readable, scene, view_of
@@ -313,3 +314,12 @@ def test_png(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert min(picture.size) > 200
     colors = {color for _, color in picture.convert("RGB").getcolors(1 << 24) or ()}
     assert {(0xD5, 0xF0, 0xE6), (0xFB, 0xE0, 0xD0)} <= colors  # pooling, combining
+
+
+def test_the_picture_in_the_readme_is_what_the_command_draws(tmp_path: Path, update: bool) -> None:
+    kept = Path(__file__).parent.parent.parent / "docs" / "squeezenet_digits.svg"
+    drawn = tmp_path / kept.name
+    assert main(["graph", "squeezenet_digits", "--direction", "right", "-o", str(drawn)]) == 0
+    if update:
+        shutil.copyfile(drawn, kept)
+    assert kept.read_bytes() == drawn.read_bytes(), "run `pytest tests/graph --update`"
