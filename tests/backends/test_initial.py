@@ -168,6 +168,6 @@ def test_a_deep_net_trains_from_it(init: str) -> None:
     for _ in range(150):
         loss = F.cross_entropy(model(x), y)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     assert float(loss.detach()) < 0.4
