@@ -21,6 +21,7 @@ from netspec.weights import fresh
 
 from .nets import net_of, smaller
 from .test_agreement import BRANCHES
+from .test_classes import SENET
 
 MIXED = """
 module unit(filters, stride = 1) {
@@ -49,7 +50,7 @@ net mixed(classes = 6) {
   global_avgpool -> linear { units: classes } -> log_softmax
 }
 """
-TEXTS = {"branches": BRANCHES, "mixed": MIXED}
+TEXTS = {"branches": BRANCHES, "mixed": MIXED, "senet": SENET}
 
 
 def model_of(name: str) -> tuple[Any, Tensor]:

@@ -174,7 +174,7 @@ SENET = """
 module se(ratio = 1/4) {
   input x
   global_avgpool
-  fc1: linear { units: ceil(x.channels * ratio) } -> relu
+  fc1: linear { units: ceil(x.channels * ratio) } -> silu
   fc2: linear { units: x.channels } -> sigmoid
   gate: reshape { shape: [x.channels, 1, 1] }
   mul(x, gate)
@@ -183,8 +183,8 @@ module block(f, use_se = true, wide = false) {
   input x
   if wide { main: conv { filters: f  kernel: 5  pad: 2 } -> batchnorm -> relu }
   else { main: conv { filters: f  kernel: 3  pad: 1 } -> batchnorm -> relu }
-  y: identity
   if use_se { att: se }
+  y: identity
   if x.channels != f { short: conv(x) { filters: f  kernel: 1 } } else { short: identity(x) }
   add(y, short)
 }
@@ -197,6 +197,7 @@ net senet(width = 4) {
   input data: 3x16x16
   stage { n: 2  f: width  use_se: false }
   stage { n: 4  f: 2 * width }
+  global_avgpool -> linear { units: 5 } -> log_softmax
 }
 """
 
