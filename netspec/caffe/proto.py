@@ -19,7 +19,8 @@ class Reading:
 
     What is None is taken from the file, else from Caffe's defaults. `shapes` are of inputs whose
     data the file does not describe, without the batch; the name "" is for any input.
-    `preprocessing` are fields of the input as the language has them.
+    `preprocessing` are fields of the input as the language has them. `until` are the blobs at which
+    the net ends, where these are not what no layer takes.
     """
 
     phase: str | None = None
@@ -27,6 +28,7 @@ class Reading:
     level: int | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     preprocessing: Mapping[str, object] = field(default_factory=dict)
+    until: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

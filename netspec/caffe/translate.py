@@ -79,6 +79,8 @@ class Translation:
     means: list[str] = field(default_factory=list)
     """Files of means that Caffe would subtract from the input."""
     count: int = 0
+    ends: tuple[str, ...] = ()
+    """The blobs that no layer takes which can be expressed."""
 
 
 def language_shape(dims: Dims) -> Dims:
@@ -300,6 +302,8 @@ def translate(net: CaffeNet, reading: Reading, diagnostics: Diagnostics) -> Tran
         tops = _run(t, layer, rule)
         _assign(t, layer, tops)
     t.result.graph = Graph(t.inputs, t.nodes, _outputs(t))
+    last = {value: name for name, data in t.blobs.items() if (value := _value(data)) is not None}
+    t.result.ends = tuple(last[v] for v in t.result.graph.outputs if v in last)
     return t.result
 
 
@@ -423,6 +427,8 @@ REASONS: dict[str, str] = {
 def _bottom(t: Translator, layer: Layer, reference: Reference) -> Data | Nothing | None:
     found = t.blobs.get(reference.name)
     if found is None:
+        found = _of_another_phase(t, reference.name)
+    if found is None:
         message = f"there is no blob {reference.name} that {layer.name or layer.type} could take"
         help_ = did_you_mean(reference.name, t.blobs)
         others = tuple(
@@ -435,6 +441,21 @@ def _bottom(t: Translator, layer: Layer, reference: Reference) -> Data | Nothing
             Diagnostic("unknown-name", message, reference.span, others=others, help=help_)
         )
     return found
+
+
+def _of_another_phase(t: Translator, name: str) -> Data | Nothing | None:
+    """What a source of data makes that belongs to another phase or stage: the input all the same.
+
+    Files for training alone have no source for tests, and those of DIGITS none to be deployed with.
+    """
+    for layer in t.net.left_out:
+        rule = _rules().get(layer.type)
+        if rule is None or rule.most != 0 or all(top.name != name for top in layer.tops):
+            continue
+        for top, data in zip(layer.tops, _run(t, layer, rule), strict=False):
+            t.blobs.setdefault(top.name, data)
+        return t.blobs.get(name)
+    return None
 
 
 def _warn_of_sharing(t: Translator, layer: Layer) -> None:
@@ -465,8 +486,15 @@ def _assign(t: Translator, layer: Layer, tops: list[Data | Nothing]) -> None:
             t.tops.append(data.value)
 
 
+def _value(data: Data | Nothing) -> Value | None:
+    return data.value if isinstance(data, Data) else None
+
+
 def _outputs(t: Translator) -> list[Value]:
-    """What no layer takes, in the order of the file."""
+    """What no layer takes, in the order of the file; or the blobs that the net is to end at."""
+    if t.reading.until:
+        ends = [t.blobs.get(name) for name in t.reading.until]
+        return list(dict.fromkeys(d.value for d in ends if isinstance(d, Data)))
     taken = {v for node in t.nodes for v in node.inputs} | t.silenced
     inputs = {given.value for given in t.inputs}
     return [v for v in dict.fromkeys(t.tops) if v not in taken and v not in inputs]

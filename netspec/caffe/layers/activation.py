@@ -7,7 +7,7 @@ from math import prod
 
 from netspec.caffe.graph import Value
 from netspec.caffe.layers.base import Tops, layer
-from netspec.caffe.translate import Unsupported, Use
+from netspec.caffe.translate import Unsupported, Use, language_shape
 from netspec.source import Span
 
 
@@ -157,4 +157,12 @@ def argmax(use: Use) -> Tops:
 
 @layer("Threshold")
 def threshold(use: Use) -> Tops:
-    raise Unsupported("a Threshold gives 0 or 1, which no op does")
+    """1 where x is above the threshold, else 0: which of 0 and x - threshold is the larger."""
+    p = use.params("threshold_param")
+    dims = use.x.dims
+    x = use.reshaped(use.x.value, (1, prod(dims[:2]), prod(dims[2:])))
+    above = use.emit("power", x, part=True, shift=(-p.number("threshold"), p.place("threshold")))
+    zero = use.emit("power", x, part=True, scale=0)
+    both = use.emit("concat", [zero, above], part=True)
+    value = use.emit("argmax", both, part=dims[:1] != (1,) or len(dims) != 3)
+    return use.same(use.reshaped(value, language_shape(dims), part=False))
