@@ -86,7 +86,7 @@ class _Unfit(Exception):
 
 
 def _origins(net: Net, path: Path) -> Mapping[str, Origin]:
-    if not net.origins:
+    if net.tensors and not net.origins:
         raise bad(
             f"{path} names its weights after Caffe's layers, which {net.name} does not know",
             "give the prototxt: `--spec deploy.prototxt`",

@@ -130,6 +130,7 @@ BROKEN = {
     "group": varint(100 * 8 + 3),
     "number_zero": b"\x00\x01",
     "wrong_count": layer("a", shape(2, 4) + floats(5, VALUES)),
+    "negative_length": b"\x12" + b"\xff" * 9 + b"\x01",
     "huge_shape": layer("a", shape(2**62, 2**62) + floats(5, VALUES)),
     "negative_shape": layer("a", shape(-2, -3) + floats(5, VALUES)),
     "many_axes": layer("a", shape(*[1] * 40) + floats(5, [1.0])),
