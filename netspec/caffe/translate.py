@@ -338,8 +338,8 @@ def _shapeless(name: str, span: Span) -> Wrong:
 
 def _only_measures(layer: Layer) -> bool:
     """Losses and measures, which are no part of what the net computes, those of forks included."""
-    return layer.type.endswith(("Loss", "LossLayer", "Accuracy", "WithLoss")) or layer.type in (
-        *("HDF5Output", "Silence", "DetectionEvaluate", "Accuracy", "SegAccuracy", "VideoOutput"),
+    return any(word in layer.type for word in ("Loss", "Accuracy")) or layer.type in (
+        *("HDF5Output", "Silence", "DetectionEvaluate", "VideoOutput"),
     )
 
 
@@ -361,8 +361,8 @@ def _run(t: Translator, layer: Layer, rule: Any) -> list[Data | Nothing]:
     bottoms = [_bottom(t, layer, reference) for reference in layer.bottoms]
     found = [b for b in bottoms if isinstance(b, Data)]
     if rule is None:
-        if not layer.bottoms and layer.tops and t.reading.shapes:
-            rule = _rules()["Data"]  # a source of data of some fork
+        if not layer.bottoms and layer.tops and layer.type != "Parameter":
+            rule = _rules()["Data"]  # a source of data of some fork, or written in Python
         else:
             t.result.unsupported.append((layer, _unknown(layer, list(_rules()))))
             return nothing
@@ -404,13 +404,11 @@ def _unknown(layer: Layer, known: Sequence[str]) -> Diagnostic:
     name = f"layer {layer.name}: " if layer.name else ""
     reason = REASONS.get(layer.type, f"netspec has no counterpart of Caffe's {layer.type}")
     alike = did_you_mean(layer.type, known) if layer.type not in REASONS else ()
-    if not layer.bottoms and layer.tops:
-        top = layer.tops[0].name
-        alike = (f"if it brings the data, say its shape: `--input {top}=3x224x224`",)
     return Diagnostic("unsupported-layer", f"{name}{reason}", layer.type_span, help=alike)
 
 
 REASONS: dict[str, str] = {
+    "Parameter": "netspec has no blobs that are learned by themselves (Parameter)",
     "Python": "a Python layer is a program of its own, which the file does not hold",
     "RNN": "netspec has no recurrent layers",
     "LSTM": "netspec has no recurrent layers",

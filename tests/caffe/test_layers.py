@@ -515,6 +515,8 @@ WRONG: dict[str, tuple[str, list[str], str]] = {
         ["Reshape reshape_param { shape { dim: 0 dim: 5 dim: -1 } }"],
         "shape-mismatch",
     ),
+    "clip": ("3x8x8", ["Clip clip_param { min: 1 max: 0 }"], "out-of-range"),
+    "clip_open": ("3x8x8", ["Clip clip_param { min: 1 }"], "missing-field"),
     "scale_axes": ("3x8x8", ["Scale scale_param { num_axes: 4 }"], "out-of-range"),
     "no_axis": ("3x8x8", ["Softmax softmax_param { axis: 7 }"], "out-of-range"),
     "slice": ("3x8x8", ['Slice top: "a" top: "b"'], "groups-mismatch"),

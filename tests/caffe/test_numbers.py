@@ -212,6 +212,9 @@ SIMPLE: dict[str, tuple[str, Any]] = {
         "MVN mvn_param { normalize_variance: false across_channels: true }",
         lambda x: x - x.mean(axis=(1, 2, 3), keepdims=True),
     ),
+    "clip": ("Clip clip_param { min: -0.5 max: 0.75 }", lambda x: np.clip(x, -0.5, 0.75)),
+    "clip_to_one": ("ReLU6 relu6_param { threshold: 1 }", lambda x: np.clip(x, 0, 1)),
+    "swish": ("Swish swish_param { beta: 2 }", lambda x: x / (1 + np.exp(-2 * x))),
     "threshold": (
         "Threshold threshold_param { threshold: 0.25 }",
         lambda x: (x > 0.25).astype(float),

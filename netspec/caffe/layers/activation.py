@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from math import prod
 
 from netspec.caffe.graph import Value
@@ -41,25 +42,44 @@ def relu(use: Use) -> Tops:
 @layer("ReLU6")
 def relu6(use: Use) -> Tops:
     p = use.params("relu6_param")
-    if p.number("threshold") != 6 or p.number("negative_slope") != 0:
-        raise Unsupported("a ReLU6 with another threshold than 6, or a slope", p.span)
-    return use.same(use.emit("relu6"))
+    if p.number("negative_slope") != 0:
+        raise Unsupported("a ReLU6 with a slope", p.place("negative_slope"))
+    return use.same(_clipped(use, Fraction(0), p.number("threshold"), p.place("threshold")))
 
 
 @layer("Clip")
 def clip(use: Use) -> Tops:
     p = use.params("clip_param")
-    if p.maybe_number("min") != 0 or p.maybe_number("max") != 6:
-        raise Unsupported("a Clip to other bounds than 0 and 6", p.span)
-    return use.same(use.emit("relu6"))
+    low, high = p.maybe_number("min"), p.maybe_number("max")
+    if low is None or high is None:
+        raise use.wrong("missing-field", "Clip needs min and max")
+    return use.same(_clipped(use, low, high, p.place("min" if low > high else "max")))
+
+
+def _clipped(use: Use, low: Fraction, high: Fraction, place: Span) -> Value:
+    """min(max(x, low), high): high - relu((high - low) - relu(x - low))."""
+    if low > high:
+        raise use.wrong("out-of-range", f"there is nothing from {low} to {high}", place)
+    if low == 0 and high == 6:
+        return use.emit("relu6")
+    value = use.x.value
+    if low:
+        value = use.emit("power", value, part=True, shift=-low)
+    value = use.emit("relu", value, part=True)
+    value = use.emit("power", value, part=True, scale=-1, shift=high - low)
+    value = use.emit("relu", value, part=True)
+    return use.emit("power", value, scale=-1, shift=(high, place))
 
 
 @layer("Swish")
 def swish(use: Use) -> Tops:
     p = use.params("swish_param")
-    if p.number("beta") != 1:
-        raise Unsupported("a Swish with another beta than 1", p.place("beta"))
-    return use.same(use.emit("silu"))
+    beta = p.number("beta")
+    if beta == 1:
+        return use.same(use.emit("silu"))
+    gate = use.emit("power", part=True, scale=(beta, p.place("beta")))
+    gate = use.emit("sigmoid", gate, part=True)
+    return use.same(use.emit("mul", [use.x.value, gate]))
 
 
 @layer("PReLU")
