@@ -163,7 +163,7 @@ class Writer:
         whole = all(v.denominator == 1 and v >= 0 for v in value)
         if len(value) == 2 and value[0] == value[1] and name not in _PAIRS:
             return self.number(value[0], span)
-        if len(value) == 2 and whole and max(value) < 10**9:
+        if len(value) == 2 and whole and max(value) < 10**9 and name != "parts":
             return ShapeLiteral(tuple(int(v) for v in value), span)
         return ListLiteral(tuple(self.number(v, span) for v in value), span)
 

@@ -571,8 +571,20 @@ def test_every_rule_is_tried() -> None:
     by_run = {rule.run: type_ for type_, rule in reversed(RULES.items())}
     aliases = {t for t, rule in RULES.items() if by_run[rule.run] != t}
     inputs = {t for t, rule in RULES.items() if rule.most == 0}
-    small = {"ReLU6", "Clip", "Swish", "HardSwish", "HSwish", "HSigmoid"}
+    small = {"SpatialDropout", "ReLU6", "Clip", "Swish", "HardSwish", "HSwish", "HSigmoid"}
     assert set(RULES) - tried - aliases - inputs - small == set()
+
+
+def test_spatial_dropout() -> None:
+    """The same where nothing is trained; that it differs else is said."""
+    text = after("3x8x8", "SpatialDropout dropout_param { dropout_ratio: 0.1 }")
+    assert body_of(text) == ["l1: dropout { ratio: 10% }"]
+    assert codes(text) == ["ignored-field"]
+
+
+def test_parts_are_a_list() -> None:
+    split = 'Slice top: "a" top: "b" slice_param { axis: 1 slice_point: 1 }'
+    assert body_of(after("3x8x8", split))[0] == "l1: split { parts: [1, 2] }"
 
 
 def test_small_activations() -> None:

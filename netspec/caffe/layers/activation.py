@@ -9,6 +9,7 @@ from math import prod
 from netspec.caffe.graph import Value
 from netspec.caffe.layers.base import Tops, layer
 from netspec.caffe.translate import Unsupported, Use, language_shape
+from netspec.diagnostics import Diagnostic
 from netspec.source import Span
 
 
@@ -137,6 +138,17 @@ def dropout(use: Use) -> Tops:
     p = use.params("dropout_param")
     ratio = (p.number("dropout_ratio"), p.place("dropout_ratio"))
     return use.same(use.emit("dropout", ratio=ratio))
+
+
+@layer("SpatialDropout")
+def spatial_dropout(use: Use) -> Tops:
+    """ENet's: whole channels at once while training, and nothing else."""
+    message = (
+        f"{use.layer.name} drops whole channels while training; here each element is dropped by "
+        "itself"
+    )
+    use.t.diagnostics.add(Diagnostic("ignored-field", message, use.layer.type_span))
+    return dropout(use)
 
 
 @layer("Softmax", "CuDNNSoftmax")
