@@ -17,6 +17,7 @@ from netspec.caffe.messages import Fields
 from netspec.caffe.proto import CaffeNet, Input, Layer, Reading, Reference
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.ops import IndexShape, ShapeError
+from netspec.ops.base import MAX_ELEMENTS
 from netspec.ops.kinds import KindError
 from netspec.source import Span
 from netspec.suggest import did_you_mean
@@ -129,7 +130,7 @@ class Translator:
     # --- nodes -----------------------------------------------------------------------------------
 
     def add(self, node: Node) -> Node:
-        """Add a node and compute its shapes. Raises Failed."""
+        """Add a node and compute its shapes. Raises Failed, and Wrong for one that is too large."""
         self.nodes.append(node)
         try:
             op = node.bound()
@@ -144,8 +145,10 @@ class Translator:
             Value(node, shape, result if several and i else "")
             for i, (shape, result) in enumerate(zip(plain, op.result_names, strict=True))
         ]
-        if max(prod(s) for s in plain) > 2**40:
-            raise Failed
+        if max(prod(s) for s in plain) > MAX_ELEMENTS:
+            shape = "x".join(map(str, max(plain, key=prod)))
+            message = f"{node.name or node.op} gives {shape}, which is more than netspec handles"
+            raise Wrong(Diagnostic("too-large", message, node.span))
         return node
 
 

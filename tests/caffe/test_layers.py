@@ -476,6 +476,11 @@ WRONG: dict[str, tuple[str, list[str], str]] = {
         [f"Convolution {CONV} {{ num_output: 2 kernel_size: 9 }}"],
         "window-too-large",
     ),
+    "too_large": (
+        "3x8x8",
+        [f"Convolution {CONV} {{ num_output: 2 kernel_size: 1 pad: 2000000 }}", "ReLU"],
+        "too-large",
+    ),
     "pool_window": ("3x4x4", [f"Pooling {POOL} {{ kernel_size: 9 }}"], "window-too-large"),
     "pool_pad": (
         "3x8x8",
