@@ -18,6 +18,7 @@ from netspec.syntax import (
     Definition,
     Expression,
     Field,
+    For,
     Function,
     If,
     Layer,
@@ -100,6 +101,8 @@ def _inits(body: Iterable[Statement]) -> Iterator[Field]:
             case Layer():
                 for call in _calls(statement.chain):
                     yield from (f for f in call.fields if f.name.text == "init")
+            case For():
+                yield from _inits(statement.body)
             case If():
                 for _, arm in statement.arms:
                     yield from _inits(arm)
@@ -119,6 +122,8 @@ def _without(body: Iterable[Statement], init: str | None) -> Iterator[Statement]
         match statement:
             case Layer():
                 yield replace(statement, chain=_bare(statement.chain, init))
+            case For():
+                yield replace(statement, body=tuple(_without(statement.body, init)))
             case If():
                 arms = tuple((c, tuple(_without(arm, init))) for c, arm in statement.arms)
                 rest = tuple(_without(statement.otherwise, init))
