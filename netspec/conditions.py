@@ -132,10 +132,31 @@ def _term(term: Term, value: Callable[[Symbol], Any]) -> Any:
             return number
 
 
+_OPPOSITE = {"==": "!=", "<": ">=", "<=": ">", "in": "not in"}
+_OPPOSITE |= {b: a for a, b in _OPPOSITE.items()}
+
+
+def negated(condition: Condition) -> Condition:
+    """The opposite, without a `not` where it can be said so."""
+    match condition:
+        case Compared(first, ((operator, term),)):
+            return Compared(first, ((_OPPOSITE[operator], term),))
+        case Combined("not", (operand,)):
+            return operand
+        case Combined("and" | "or" as operator, operands):
+            opposites = tuple(negated(o) for o in operands)
+            if all(isinstance(o, Compared) for o in opposites):
+                return Combined("or" if operator == "and" else "and", opposites)
+    return Combined("not", (condition,))
+
+
 def python(condition: Condition, name: Callable[[Symbol], str]) -> str:
     """A condition as Python source; `name` says what its symbols are called there."""
     match condition:
         case Combined("not", (operand,)):
+            opposite = negated(operand)
+            if opposite != condition:
+                return python(opposite, name)
             return f"not {_inner(operand, name)}"
         case Combined(operator, operands):
             return f" {operator} ".join(_inner(o, name) for o in operands)

@@ -13,7 +13,7 @@ from netspec.budget import Budget
 from netspec.diagnostics import Diagnostic, Label
 from netspec.ir import Block, Instance, Node, Value
 from netspec.ops import OPS, text
-from netspec.ops.kinds import describe
+from netspec.ops.kinds import Kind, KindError, describe
 from netspec.source import Span
 from netspec.suggest import did_you_mean
 from netspec.symbolic import Num, Operator, Symbol, apply, expr_of, symbols
@@ -139,6 +139,25 @@ class Evaluator:
         self.used: set[Symbol] = set()
 
     # Entry points
+
+    def field(self, e: Expression, kind: Kind, of: str) -> Any:
+        """The value of a field as its kind has it; `of` is how messages call it. Raises Fault."""
+        if isinstance(e, Variable) and kind.words and e.name not in kind.words:
+            if self.scope.find(e.name) is None and e.name not in self.lines:
+                message = f"{of} takes {kind}, not `{e.name}`"
+                raise fault("unknown-value", message, e.span, *did_you_mean(e.name, kind.words))
+        try:
+            return kind.convert(self.of_kind(e, kind))
+        except KindError as error:
+            raise fault(error.code, f"{of} {error.message}", e.span, error.help) from None
+
+    def of_kind(self, e: Expression, kind: Kind) -> Any:
+        """A word of the kind, such a word with what stands in its brackets, or a constant."""
+        if isinstance(e, Variable) and e.name in kind.words:
+            return e.name
+        if isinstance(e, Function) and e.name.text in kind.words:
+            return (e.name.text, *(self.of_kind(a, kind) for a in e.arguments))
+        return self.constant(e)
 
     def constant(self, e: Expression) -> Any:
         """A number, bool, string, None or tuple of these. Raises Fault."""

@@ -11,13 +11,13 @@ Inside a block, names and values are the block's own: `Instance.inputs[i]` outsi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from typing import Any, Literal
 
 from netspec.conditions import Condition
-from netspec.ops import REQUIRED, Op, Shape, Tensor
+from netspec.ops import KAIMING, REQUIRED, Init, Op, Shape, Tensor
 from netspec.source import Span
 from netspec.symbolic import Expr, Symbol
 
@@ -71,7 +71,8 @@ class Argument:
     """A module's parameter in one use: its value there, and the expression that gave it.
 
     `value` is an int, float, str, bool, None or a tuple of these; `expr` is in terms of the
-    parameters of the block in which the instance stands, None for what is not a number. `default`
+    parameters of the block in which the instance stands; for what is no number, the parameter that
+    is handed on, or None. `default`
     is what the module has for it, `REQUIRED` if nothing or nothing that always is the same.
     """
 
@@ -123,13 +124,25 @@ class Choice:
 
 
 @dataclass(frozen=True, eq=False)
+class Loop:
+    """A `for` over a range as one block of a module has it, unless it stands in another.
+
+    Turn t is `nodes[turns[t]:turns[t + 1]]`; `count` is how many turns there are.
+    """
+
+    count: Expr
+    turns: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Block:
     """The body of the net, or of a module for certain arguments and input shapes.
 
     `outputs` are in order; the first is what the instance's bare name stands for. `output_names`
     are the names of several results, or empty. `structural` are the parameters and input channels
-    that decided what the block is made of, rather than only set numbers of its layers. `choices`
-    are a module's `if`s around layers, in order.
+    that decided what the block is made of, rather than only set numbers of its layers; `firm` are
+    those of them that did so otherwise than through the `choices` of modules. `choices` are a
+    module's `if`s around layers, in order, and `loops` its outermost loops over ranges.
     """
 
     kind: Literal["net", "module"]
@@ -140,7 +153,9 @@ class Block:
     outputs: tuple[Value, ...]
     output_names: tuple[str, ...]
     structural: frozenset[Symbol] = frozenset()
+    firm: frozenset[Symbol] = frozenset()
     choices: tuple[Choice, ...] = ()
+    loops: tuple[Loop, ...] = ()
 
     @cached_property
     def layer_count(self) -> int:
@@ -329,7 +344,8 @@ class Training:
 
     Rates are per iteration, an iteration is one step of the optimizer on `batch_size` samples.
     Just one of `iterations` and `epochs` is given. `steps` are the iterations at which the rate
-    falls by `gamma`; with one number, all multiples of it.
+    falls by `gamma`; with one number, all multiples of it. `init` is how weights without a
+    distribution of their own are drawn.
     """
 
     learning_rate: float
@@ -348,6 +364,7 @@ class Training:
     weight_decay: float = 0.0
     decay_all: bool = True
     clip_norm: float | None = None
+    init: Init = KAIMING
     label_smoothing: float = 0.0
     mirror: bool = False
     random_crop: bool = False
@@ -359,12 +376,14 @@ class NetParameter:
     """A parameter of the net: its value, and whether it only sets numbers of layers.
 
     A `structural` one decides what the network is made of (through `if`, `for`, names or input
-    shapes), so that emitted code can't offer it.
+    shapes). A `firm` one does so otherwise than through `if`s that stand in modules, so that
+    emitted code, which may decide those itself, can't offer it.
     """
 
     name: str
     value: Any
     structural: bool
+    firm: bool = False
 
 
 @dataclass(frozen=True)
@@ -435,12 +454,23 @@ class Net:
 
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
-        """Every tensor of the net by its name in weight files (`fire2.squeeze.weight`)."""
+        """Every tensor of the net by its name in weight files (`fire2.squeeze.weight`).
+
+        Each says how a fresh model fills it.
+        """
         return {
-            f"{layer.path}.{name}": tensor
+            f"{layer.path}.{name}": tensor if tensor.init is not None else self._settled(tensor)
             for layer in self.layers
             for name, tensor in layer.layer.tensors.items()
         }
+
+    @property
+    def init(self) -> Init:
+        """How the weights of layers that do not say it are drawn."""
+        return self.training.init if self.training is not None else KAIMING
+
+    def _settled(self, tensor: Tensor) -> Tensor:
+        return replace(tensor, init=self.init)
 
 
 def _flatten(block: Block, prefix: str, outer: dict[Value, Value]) -> Iterator[FlatLayer]:

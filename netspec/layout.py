@@ -12,6 +12,8 @@ from itertools import groupby
 
 WIDTH = 88
 """Longest line, the default of ruff and black."""
+WIDOW = 12
+"""A last line of a paragraph that is shorter is avoided."""
 
 
 @dataclass(frozen=True)
@@ -148,25 +150,43 @@ def docstring(text: str, indent: int) -> list[str]:
 
     Lines are broken at `WIDTH` where they have blanks; a paragraph of which one is, is filled anew.
     """
-    from textwrap import wrap
-
     margin = " " * indent
     lines: list[str] = []
     for paragraph in _paragraphs(_harmless(text).strip().split("\n"), WIDTH - indent):
-        lines += wrap(
-            paragraph, WIDTH - indent, break_long_words=False, break_on_hyphens=False
-        ) or [""]
-    if lines[0].startswith('"'):
-        lines[0] = f" {lines[0]}"
+        lines += _filled(paragraph, WIDTH - indent) or [""]
     if re.search(r'(?<!\\)(\\\\)*"\Z', lines[-1]):  # a quote with no backslash of its own
         lines[-1] = lines[-1][:-1] + '\\"'
+    if lines[0].startswith('"'):
+        lines[0] = f" {lines[0]}"
     if len(lines) == 1 and len(margin + lines[0]) + 6 <= WIDTH:
         return [f'{margin}"""{lines[0]}"""']
     if len(lines) == 1 and len(margin + lines[0]) + 3 > WIDTH:
-        lines = wrap(lines[0], WIDTH - indent - 3, break_long_words=False) or [""]
+        lines = _filled(lines[0], WIDTH - indent - 3) or [""]
     return [
         (margin + ('"""' if i == 0 else "") + line).rstrip() for i, line in enumerate(lines)
     ] + [f'{margin}"""']
+
+
+_BLANK = "\u00a0"
+"""A blank at which no line is broken."""
+_SHAPE = re.compile(r"\((?:N|\d+)(?:, \d+)+\)")
+
+
+def _filled(paragraph: str, width: int) -> list[str]:
+    """A paragraph in lines; no shape is broken, and the last line is no single short word."""
+    from textwrap import wrap
+
+    text = _SHAPE.sub(lambda m: m.group().replace(" ", _BLANK), paragraph)
+    lines = wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    if len(lines) > 1 and len(lines[-1]) < WIDOW:
+        for narrower in range(width - 1, width - 2 * WIDOW, -1):
+            other = wrap(text, narrower, break_long_words=False, break_on_hyphens=False)
+            if len(other) > len(lines):
+                break
+            if len(other[-1]) >= WIDOW:
+                lines = other
+                break
+    return [line.replace(_BLANK, " ") for line in lines]
 
 
 def _paragraphs(lines: Sequence[str], width: int) -> list[str]:

@@ -13,8 +13,8 @@ class Picture:
     """The preprocessing of a net's input, settled.
 
     `shorter` is the length that the shorter side is scaled to, or None where the picture is scaled
-    to `size`; `crops` whether the centre is cut out then. `arithmetic` are lines of Python that
-    normalize `x`.
+    to `size`; `crops` whether the centre is cut out then. `constants` are lines of Python that
+    `normalized` reads.
     """
 
     doc: str
@@ -23,7 +23,12 @@ class Picture:
     shorter: int | None
     size: tuple[int, int]
     crops: bool
-    arithmetic: tuple[str, ...]
+    constants: tuple[str, ...]
+    form: str
+
+    def normalized(self, x: str) -> str:
+        """The input as an expression of the cropped picture's."""
+        return self.form.format(x=x)
 
 
 def picture(net: Net, vector: Callable[[tuple[float, ...]], str]) -> Picture | None:
@@ -41,6 +46,7 @@ def picture(net: Net, vector: Callable[[tuple[float, ...]], str]) -> Picture | N
     p = net.preprocessing[0] or Preprocessing(channels="gray" if channels == 1 else "rgb")
     shorter = p.resize if isinstance(p.resize, int) else None
     size = p.resize if isinstance(p.resize, tuple) else (height, width)
+    constants, form = _arithmetic(p, vector)
     kind = "A grey picture (H x W)" if channels == 1 else "An RGB picture (H x W x 3)"
     return Picture(
         doc=f"{kind}, values 0 to 255, as input of the net.",
@@ -49,19 +55,27 @@ def picture(net: Net, vector: Callable[[tuple[float, ...]], str]) -> Picture | N
         shorter=shorter,
         size=size,
         crops=shorter is not None or size != (height, width),
-        arithmetic=tuple(_arithmetic(p, vector)),
+        constants=tuple(constants),
+        form=form,
     )
 
 
-def _arithmetic(p: Preprocessing, vector: Callable[[tuple[float, ...]], str]) -> list[str]:
-    lines = []
+def _arithmetic(
+    p: Preprocessing, vector: Callable[[tuple[float, ...]], str]
+) -> tuple[list[str], str]:
+    constants: list[str] = []
+    x = "{x}"
     if p.scale != 1:
         inverse = 1 / p.scale
         exact = inverse == round(inverse) and 1 / round(inverse) == p.scale
-        lines.append(f"x = x / {round(inverse)}" if exact else f"x = x * {float(p.scale)!r}")
-    for sign, numbers, neutral in (("-", p.mean, 0), ("/", p.std, 1)):
-        if any(n != neutral for n in numbers):
-            same = len(set(numbers)) == 1
-            operand = repr(float(numbers[0])) if same else vector(numbers)
-            lines.append(f"x = x {sign} {operand}")
-    return lines
+        x = f"{x} / {round(inverse)}" if exact else f"{x} * {float(p.scale)!r}"
+    for name, sign, numbers, neutral in (("mean", "-", p.mean, 0), ("std", "/", p.std, 1)):
+        if all(n == neutral for n in numbers):
+            continue
+        operand = name
+        if len(set(numbers)) == 1:
+            operand = repr(float(numbers[0]))
+        else:
+            constants.append(f"{name} = {vector(numbers)}")
+        x = f"({x}) {sign} {operand}" if sign == "/" and " - " in x else f"{x} {sign} {operand}"
+    return constants, x

@@ -9,9 +9,9 @@ from netspec.diagnostics import Diagnostic, Label
 from netspec.evaluate import Evaluator, Fault, fault
 from netspec.ir import Preprocessing
 from netspec.ops import Shape
-from netspec.ops.kinds import Choice, Kind, KindError, Number, Numbers, Pair
+from netspec.ops.kinds import Choice, Kind, Number, Numbers, Pair
 from netspec.suggest import did_you_mean, one_of
-from netspec.syntax import Field, ListLiteral, ShapeLiteral, Variable
+from netspec.syntax import Field, ListLiteral, ShapeLiteral
 
 
 class InputField(NamedTuple):
@@ -75,17 +75,7 @@ def _value(f: Field, evaluator: Evaluator) -> Any:
         help_ = did_you_mean(name, INPUT_FIELDS) or (f"it has {one_of(INPUT_FIELDS)}",)
         raise fault("unknown-field", f"an input has no field {name}", f.name.span, *help_)
     kind = INPUT_FIELDS[name].kind
-    word = f.value.name if isinstance(f.value, Variable) and kind.words else None
-    if word in kind.words:
-        return word
-    if word is not None and evaluator.scope.find(word) is None:
-        message = f"{name} of an input takes {kind}, not `{word}`"
-        raise fault("unknown-value", message, f.value.span, *did_you_mean(word, kind.words))
-    try:
-        return kind.convert(evaluator.constant(f.value))
-    except KindError as error:
-        message = f"{name} of an input {error.message}"
-        raise fault(error.code, message, f.value.span, error.help) from None
+    return evaluator.field(f.value, kind, f"{name} of an input")
 
 
 def _is_pair(f: Field) -> bool:

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from netspec.diagnostics import Diagnostic, Label
 from netspec.evaluate import Evaluator, Fault, fault
 from netspec.ir import Training
-from netspec.ops.kinds import Choice, Flag, Integer, Kind, KindError, Number, Places
+from netspec.ops import Init, Initial
+from netspec.ops.kinds import Choice, Flag, Integer, Kind, Number, Places
 from netspec.source import Span
 from netspec.suggest import did_you_mean, one_of
-from netspec.syntax import Expression, Field, Train, Variable
+from netspec.syntax import Expression, Field, Train
 
 
 class TrainField(NamedTuple):
@@ -63,6 +64,9 @@ TRAIN_FIELDS: dict[str, TrainField] = {
     "iterations": TrainField(Integer(), "steps in all"),
     "epochs": TrainField(
         Number(positive=True), "instead: how often each sample is seen; may be a fraction"
+    ),
+    "init": TrainField(
+        Initial(), "how the weights of layers without an `init` of their own are drawn (kaiming)"
     ),
     "label_smoothing": TrainField(
         Number(0, 1, below=True), "share of a label that is spread over all classes (0)"
@@ -196,24 +200,14 @@ def _value(name: str, value: Expression, place: Span, evaluator: Evaluator) -> A
             help_ = help_ or (f"it has {one_of(TRAIN_FIELDS, len(TRAIN_FIELDS))}",)
         raise fault("unknown-field", f"a train block has no field {name}", place, *help_)
     kind = TRAIN_FIELDS[name].kind
-    word = value.name if isinstance(value, Variable) and kind.words else None
-    if word in kind.words:
-        return word
-    if word is not None and evaluator.scope.find(word) is None:
-        message = f"{name} of a train block takes {kind}, not `{word}`"
-        raise fault("unknown-value", message, value.span, *did_you_mean(word, kind.words))
-    try:
-        return _plain(kind.convert(evaluator.constant(value)))
-    except KindError as error:
-        message = f"{name} of a train block {error.message}"
-        raise fault(error.code, message, value.span, error.help) from None
+    return _plain(evaluator.field(value, kind, f"{name} of a train block"))
 
 
 def _plain(value: Any) -> Any:
     """Without the expression that a number came from, which only layers have a use for."""
     if isinstance(value, tuple):
         return tuple(_plain(v) for v in value)
-    if isinstance(value, bool | str):
+    if isinstance(value, bool | str | Init):
         return value
     return int(value) if isinstance(value, int) else float(value)
 

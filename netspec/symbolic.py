@@ -73,6 +73,16 @@ def symbols(expr: Expr) -> Iterator[Symbol]:
         yield expr
 
 
+def unrounded(expr: Expr) -> Iterator[Symbol]:
+    """The symbols of an expression that no rounding makes whole."""
+    if isinstance(expr, Apply):
+        if expr.operator not in ("round", "floor", "ceil", "int"):
+            for operand in expr.operands:
+                yield from unrounded(operand)
+    elif not isinstance(expr, Literally):
+        yield expr
+
+
 def apply(operator: Operator, *operands: Expr) -> Expr | None:
     """The expression of an operation; None where nothing symbolic is left or it grew too large."""
     if all(isinstance(e, Literally) for e in operands):
@@ -106,7 +116,7 @@ def _collected(total: Apply) -> Expr | None:
     counts: dict[Expr, Fraction] = {}
     for term, count in terms:
         counts[term] = counts.get(term, Fraction(0)) + count
-    if len(counts) == len(terms):
+    if len(counts) == len(terms) or any(c.denominator != 1 for c in counts.values()):
         return None
     # What is subtracted comes last.
     result: Expr | None = None
@@ -121,13 +131,15 @@ def _collected(total: Apply) -> Expr | None:
 
 
 def _terms(e: Expr, sign: int = 1) -> Iterator[tuple[Expr, Fraction]]:
-    """The terms of a sum, each with the whole number that it is multiplied by."""
+    """The terms of a sum, each with the number that it is multiplied by."""
     match e:
         case Apply("+" | "-", (left, right)):
             yield from _terms(left, sign)
             yield from _terms(right, sign if e.operator == "+" else -sign)
         case Apply("*", (Literally(n), term) | (term, Literally(n))) if n.denominator == 1:
             yield term, sign * n
+        case Apply("/", (term, Literally(n))) if n.denominator == 1 and n:
+            yield term, sign / n
         case Literally(n) if n.denominator == 1:
             yield _ONE, sign * n
         case _:

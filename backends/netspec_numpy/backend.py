@@ -271,7 +271,7 @@ def _fills(net: Net) -> dict[str, float]:
     return {
         name: float(tensor.init)
         for name, tensor in net.tensors.items()
-        if tensor.init not in ("kaiming", 0, 1)
+        if isinstance(tensor.init, int | float) and tensor.init not in (0, 1)
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from netspec.ops import Op, Shape
 from netspec.picture import picture
 from netspec.symbolic import Parameter, Symbol
 from netspec_torch.classbody import class_body
+from netspec_torch.decided import undecided
 from netspec_torch.emitters import EMITTERS
+from netspec_torch.initial import initialization
 from netspec_torch.support import sources
 from netspec_torch.units import Units, class_text, instances, type_name
 from netspec_torch.writer import Writer
@@ -23,7 +26,20 @@ from netspec_torch.writer import Writer
 MOST_OPERATORS = 3
 """Most operators of an expression in terms of the net's parameters: they are written many times."""
 
-_GLOBALS = ("torch", "nn", "F", "np", "math", "self", "Tensor", "Path", "Any", "load_file", "model")
+_GLOBALS = (
+    "torch",
+    "nn",
+    "F",
+    "np",
+    "math",
+    "self",
+    "Tensor",
+    "Path",
+    "Any",
+    "load_file",
+    "model",
+    "deepcopy",
+)
 
 
 class TorchBackend:
@@ -71,7 +87,7 @@ class _File:
         self.net_name = Names(reserved).numbered(class_name(net.name, net.doc))
         reserved = (*reserved, self.net_name)
         self.taken = (*reserved, *wanted.values())
-        self.units = Units(net.body, wanted, reserved)
+        self.units = Units(net.body, wanted, reserved, (p.name for p in net.parameters))
 
     def source(self) -> str:
         body = self._net_body()
@@ -84,7 +100,8 @@ class _File:
         template = _environment().get_template("model.py.j2")
         height, width = (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
         rendered = template.render(
-            header="\n".join(docstring(self._header(), 0)),
+            file="".join(c if c.isprintable() else " " for c in Path(self.net.file).name),
+            header="\n".join(docstring(self.net.doc or f"{self.net_name}.", 0)),
             supports=[source for name, source in sources().items() if name in supports],
             modules=self.units.units,
             name=self.net_name,
@@ -102,19 +119,17 @@ class _File:
         )
         return rendered.rstrip() + "\n"
 
-    def _header(self) -> str:
-        title = self.net.doc or f"{self.net_name}."
-        file = Path(self.net.file).name
-        return f"{title}\n\nCompiled by netspec from {file}: change the spec, not this file."
-
     def _net_body(self) -> str:
         """The net's class. Its parameters are arguments where every use of them can be written."""
         free: dict[Symbol, int | float] = {
             Parameter(p.name): p.value
             for p in self.net.parameters
-            if not p.structural and isinstance(p.value, int | float)
+            if not p.firm and isinstance(p.value, int | float)
             if not isinstance(p.value, bool)
         }
+        if any(p.structural and Parameter(p.name) in free for p in self.net.parameters):
+            firm = undecided(self.net, lambda instance: self.units.of(instance).decided)
+            free = {s: v for s, v in free.items() if s not in firm}
         names = Names(self.taken)
         arguments: dict[Symbol, str] = {
             Parameter(p.name): names.identifier(p.name) for p in self.net.parameters
@@ -132,9 +147,11 @@ class _File:
         self.writer = writer
         signature = [
             f"{writer.arguments[s]}: {type_name(v)} = {v!r}"
-            for s, v in free.items()
+            # A whole number that is rounded wherever it is used need not be one.
+            for s, v in ((s, v if s in writer.exact else float(v)) for s, v in free.items())
             if s in writer.used
         ]
+        body = replace(body, init=[*body.init, *initialization(self.net)])
         return class_text(block, docstring(self._net_doc(), 4), signature, body)
 
     def _net_doc(self) -> str:

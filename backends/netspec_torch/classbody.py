@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from netspec.conditions import Combined, Compared, Condition
+from netspec.conditions import Compared, Constant, negated
 from netspec.ir import Block, Instance, Layer, Node
 from netspec.layout import Call, Source, Text, call, statement
 from netspec.naming import is_plain
 from netspec.ops import (
+    AvgPool,
     Conv,
     ConvTranspose,
     Dropout,
     GlobalAvgPool,
     Linear,
     LogSoftmax,
+    MaxPool,
     Shape,
     Softmax,
     text,
 )
+from netspec.symbolic import Parameter
 from netspec_torch.emitters import EMITTERS, WRAPS, Use
 from netspec_torch.flow import Branch, Copy, Flow, Line, Statement, flow
 from netspec_torch.reserved import MODULE_ATTRIBUTES
-from netspec_torch.variants import Fork, Item, Join, joins, restated, unify
+from netspec_torch.variants import Fork, Item, Join, joins, restated, unify, without_identities
 from netspec_torch.writer import Writer
 
 _OWN_METHODS = {"load", "preprocess"}
@@ -31,10 +34,13 @@ _OWN_METHODS = {"load", "preprocess"}
 
 @dataclass(frozen=True)
 class ClassBody:
-    """`init` are the constructor's lines behind `super().__init__()`."""
+    """`init` are the constructor's lines behind `super().__init__()`.
+
+    `forward` is None where the class inherits its own.
+    """
 
     init: list[str]
-    forward: list[str]
+    forward: list[str] | None
     inputs: tuple[str, ...]
 
 
@@ -57,6 +63,7 @@ def class_body(
     None where one class can't be. `construct` writes the constructor call of an instance; `shapes`
     asks for comments.
     """
+    blocks = [without_identities(b) for b in blocks]
     items = unify(blocks)
     if items is None:
         return None
@@ -131,7 +138,7 @@ class _Body:
                 continue
             module = self.uses[item].module
             if module is not None:
-                lines += statement(f"{attribute(_name(item))} = ", module, indent)
+                lines += assigned(_name(item), module, indent)
         return lines
 
     def _decided(self, fork: Fork, indent: int) -> list[str]:
@@ -141,24 +148,24 @@ class _Body:
         margin = " " * indent
         test = self.tests.get(fork)
         bodies = {arm: self._made(items, indent + 4) for arm, items in fork.arms.items()}
+        if test is not None and not test.stored:
+            other = second if test.arm == first else first
+            bodies[other].insert(0, f"{margin}    self.{test.name} = None")
+        common = _parted(bodies, indent)
         if test is None and not any(bodies.values()):
-            return []
+            return common
+        lines: list[str] = []
         condition, opposite = self._condition(fork, first)
         if test is not None and test.stored:
             lines = [f"{margin}self.{test.name} = {condition}"]
             condition, opposite = f"self.{test.name}", f"not self.{test.name}"
-        else:
-            lines = []
-            if test is not None:
-                other = second if test.arm == first else first
-                bodies[other].append(f"{margin}    self.{test.name} = None")
         if bodies[first]:
             lines += [f"{margin}if {condition}:", *bodies[first]]
             if bodies[second]:
                 lines += [f"{margin}else:", *bodies[second]]
         elif bodies[second]:
             lines += [f"{margin}if {opposite}:", *bodies[second]]
-        return lines
+        return [*lines, *common]
 
     def _condition(self, fork: Fork, arm: int) -> tuple[str, str]:
         """The condition of an arm as source, and its opposite."""
@@ -168,7 +175,7 @@ class _Body:
                 raise Different
         writer = self.writers[next(iter(fork.taken))]
         truth = fork.taken[next(iter(fork.taken))] == arm
-        opposite = writer.condition(_negated(fork.tests[arm]), not truth)
+        opposite = writer.condition(negated(fork.tests[arm]), not truth)
         if opposite is None:
             raise Different
         return written or "", opposite
@@ -181,18 +188,33 @@ class _Body:
         }
         first, second = fork.arms
         everywhere = {arm: {_name(j) for j in joins(items)} for arm, items in fork.arms.items()}
+        kept = {
+            arm: {_name(j) for j in joins(items) if self.uses[j].module is not None}
+            for arm, items in fork.arms.items()
+        }
         for arm, other in ((first, second), (second, first)):
             for name in own[arm]:
-                if name not in everywhere[other] and attribute(name) == f"self.{name}":
+                if name not in kept[other] and attribute(name) == f"self.{name}":
                     return _Test(name, arm, stored=False)
-        named = next(joins([*fork.arms[first], *fork.arms[second]]))
-        node = named.first
-        what = node.line or (node.op.keyword if isinstance(node, Layer) else node.name)
-        name = f"has_{what}"
-        while name in self.attributes or not is_plain(name):
+        name = self._truth(fork, everywhere)
+        while name in self.attributes or not is_plain(name) or name in MODULE_ATTRIBUTES:
             name = f"{name}_" if is_plain(f"{name}_") else "has_branch"
         self.attributes.add(name)
         return _Test(name, first, stored=True)
+
+    def _truth(self, fork: Fork, names: Mapping[int, set[str]]) -> str:
+        """What to call the condition of the first arm."""
+        first, second = fork.arms
+        match fork.tests[first]:
+            case Parameter(flag):
+                return flag
+            case Compared(Parameter(), (("==", Constant(str() as word)),)):
+                return f"is_{word}"
+        own = [j for j in joins(fork.arms[first]) if j.first.name not in names[second]]
+        named = next(joins([*own, *fork.arms[first], *fork.arms[second]]))
+        node = named.first
+        what = node.line or (node.op.keyword if isinstance(node, Layer) else node.name)
+        return f"has_{what}" if own or not names[first] else f"first_{what}"
 
     # --- forward ---------------------------------------------------------------------------------
 
@@ -220,15 +242,16 @@ class _Body:
             raise Different
         first, second = branch.fork.arms
         bodies = {arm: self._run(s, indent + 4) for arm, s in branch.arms.items()}
+        common = _parted(bodies, indent)
         if not any(bodies.values()):
-            return []
+            return common
         test = self.tests[branch.fork] = self._test(branch.fork)
         if not bodies[first]:
-            return [f"{margin}if {test.says(second)}:", *bodies[second]]
+            return [f"{margin}if {test.says(second)}:", *bodies[second], *common]
         lines = [f"{margin}if {test.says(first)}:", *bodies[first]]
         if bodies[second]:
             lines += [f"{margin}else:", *bodies[second]]
-        return lines
+        return [*lines, *common]
 
     def _line(self, line: Line, indent: int) -> list[str]:
         source = self._expression(line)
@@ -262,6 +285,26 @@ class _Body:
         return "" if shapes[0] == before else text(shapes[0])
 
 
+def _parted(bodies: dict[int, list[str]], indent: int) -> list[str]:
+    """Takes the statements that all arms end with out of them, to stand behind the `if`."""
+    margin = " " * (indent + 4)
+    first, *others = bodies.values()
+    count = 0
+    for length in range(1, min(map(len, bodies.values())) + 1):
+        if any(other[-length:] != first[-length:] for other in others):
+            break
+        line = first[-length]
+        starts = line.startswith(margin) and line[len(margin)].isalpha()
+        if starts and not line[len(margin) :].startswith(("else:", "elif ")):
+            count = length
+    if not count:
+        return []
+    common = [line[4:] for line in first[-count:]]
+    for body in bodies.values():
+        del body[-count:]
+    return common
+
+
 @dataclass(frozen=True)
 class _Test:
     """An attribute that tells arms apart: a stored truth, or one that is None but in `arm`."""
@@ -276,25 +319,20 @@ class _Test:
         return f"self.{self.name} is {'not ' if arm == self.arm else ''}None"
 
 
-_OPPOSITE = {"==": "!=", "<": ">=", "<=": ">", "in": "not in"}
-_OPPOSITE |= {b: a for a, b in _OPPOSITE.items()}
-
-
-def _negated(condition: Condition) -> Condition:
-    match condition:
-        case Compared(first, ((operator, term),)):
-            return Compared(first, ((_OPPOSITE[operator], term),))
-        case Combined("not", (operand,)):
-            return operand
-        case _:
-            return Combined("not", (condition,))
-
-
 def attribute(name: str) -> str:
     """How a layer is reached from `self`, such that its weights bear its name."""
-    if is_plain(name) and name not in MODULE_ATTRIBUTES and name not in _OWN_METHODS:
-        return f"self.{name}"
-    return f'self._modules["{name}"]'
+    if name in MODULE_ATTRIBUTES or name in _OWN_METHODS or name.startswith("__"):
+        return f'self._modules["{name}"]'
+    # TorchScript knows getattr, but not _modules.
+    return f"self.{name}" if is_plain(name) else f'getattr(self, "{name}")'
+
+
+def assigned(name: str, module: Call, indent: int) -> list[str]:
+    """The lines that make a layer."""
+    place = attribute(name)
+    if place.startswith("getattr"):
+        return statement("", Call("self.add_module", (Text(f'"{name}"'), module)), indent)
+    return statement(f"{place} = ", module, indent)
 
 
 def _name(join: Join) -> str:
@@ -319,10 +357,14 @@ def _wraps(before: Node, node: Node) -> bool:
     """Whether a careful author would write two steps as one expression."""
     if not isinstance(node, Layer):
         return False
+    if isinstance(before, Instance) and isinstance(node.op, MaxPool | AvgPool):
+        return True
     if isinstance(before, Layer):
         if isinstance(before.op, Dropout) and isinstance(node.op, Conv | ConvTranspose | Linear):
             return True
         if isinstance(before.op, GlobalAvgPool | Linear):
             if isinstance(node.op, Softmax | LogSoftmax):
                 return True
+        if isinstance(before.op, Conv) and isinstance(node.op, Softmax | LogSoftmax):
+            return node.line == before.line
     return node.line == before.line and type(node.op) in WRAPS

@@ -266,8 +266,8 @@ def _stateless(
     def with_keywords(_: str, inputs: list[Source]) -> Source:
         bare = forward(function, inputs)
         assert isinstance(bare, Call)
-        extra = tuple(Keyword(n, Text(v)) for n, v in keywords.items())
-        return Call(bare.head, (*bare.args, *extra))
+        rest = [Keyword(n, Text(v)) for n, v in keywords.items() if n != "kernel_size"]
+        return Call(bare.head, (*bare.args, Text(keywords["kernel_size"]), *rest))
 
     return Use(None, with_keywords)
 
@@ -595,7 +595,12 @@ def flatten(op: Flatten, layer: Layer, w: Writer, _: bool) -> Use:
 
 @emits(Reshape)
 def reshape(op: Reshape, layer: Layer, w: Writer, _: bool) -> Use:
-    sizes = [w.fixed(d) for d in op.shape]
+    given = layer.inputs[0].shape
+    if len(given) == 1 and op.shape == (given[0], 1, 1):
+        return Use(None, lambda _, inputs: Text(f"{inputs[0].flat()}[:, :, None, None]"))
+    # One size can be left open, so that it need not be the same for every setting.
+    open_ = [i for i, d in enumerate(op.shape) if not w.literal(d)][:1]
+    sizes = ["-1" if i in open_ else w.fixed(d) for i, d in enumerate(op.shape)]
 
     def forward(name: str, inputs: list[Source]) -> Source:
         return _method(inputs[0], "reshape", f"{inputs[0].flat()}.shape[0]", *sizes)

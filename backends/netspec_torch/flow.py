@@ -296,12 +296,18 @@ class _Program:
                     self._union(known, phi)
 
     def _decider(self, place: int, read: dict[int, Slot]) -> _Branch | None:
-        """The last `if` before a place whose arms decide what is read there."""
+        """The last `if` before a place whose arms decide what is read there: one that makes it,
+        rather than one that happens to part the variants alike.
+        """
+        found: _Branch | None = None
+        made = {self._place(slot) for slot in read.values()}
         for branch in sorted(self.branches, key=lambda b: b.last, reverse=True):
             if branch.last <= place and set(read) <= set(branch.fork.taken):
                 if len({branch.fork.taken[v] for v in read}) > 1:
-                    return branch
-        return None
+                    if any(branch.first <= p < branch.last for p in made):
+                        return branch
+                    found = found or branch
+        return found
 
     def _place(self, slot: Slot) -> int:
         for group in self._groups(self.steps):
@@ -415,9 +421,7 @@ class _Program:
                     held[self._variable(target)] = source
                     continue
                 for read in step.reads:
-                    if held.get(self._variable(read[v])) is not read[v] and not self._held_phi(
-                        held, read, v
-                    ):
+                    if held.get(self._variable_read(read)) is not read[v]:
                         return False
                 last = step.joins[-1]
                 for i, _ in enumerate(last.first.outputs):
@@ -427,9 +431,6 @@ class _Program:
                 if held.get(self._variable_read(read)) is not read[v]:
                     return False
         return True
-
-    def _held_phi(self, held: dict[str, Slot], read: dict[int, Slot], v: int) -> bool:
-        return held.get(self._variable_read(read)) is read[v]
 
     def _variable(self, slot: Slot) -> str:
         return self.names[self._find(slot)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,9 @@ from netspec.naming import Names
 from netspec.ops import REQUIRED
 from netspec.symbolic import Channels, Parameter, Symbol, constant, expr_of, symbols
 from netspec_torch.classbody import ClassBody, class_body
-from netspec_torch.writer import Writer
+from netspec_torch.decided import decided
+from netspec_torch.sequence import begins, has_long_loop, numbered, sequence
+from netspec_torch.writer import TURN, Writer
 
 MOST_VARIANTS = 12
 """Most different classes of one module that are tried on each other."""
@@ -34,7 +36,8 @@ class Unit:
     """One emitted class. `arguments` are its constructor's, by the symbol they stand for.
 
     `defaults` are those of arguments that have one. `fixed` are the symbols whose values went into
-    the class as plain numbers.
+    the class as plain numbers. `base` is the class that it is derived from. `decided` are the
+    places of the `if`s that the constructor decides.
     """
 
     name: str
@@ -42,6 +45,8 @@ class Unit:
     arguments: tuple[tuple[Symbol, str], ...]
     defaults: Mapping[Symbol, Any]
     fixed: frozenset[Symbol] = frozenset()
+    base: str = "nn.Module"
+    decided: frozenset[object] = frozenset()
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,21 +58,49 @@ class _Draft:
     arguments: tuple[tuple[Symbol, str], ...]
     defaults: Mapping[Symbol, Any]
     writers: tuple[Writer, ...]
+    base: str = "nn.Module"
+
+
+_Used = frozenset[Symbol] | None
+_Form = Callable[
+    [Sequence[Block], Sequence[Writer], Callable[[Instance, Writer], Call]], list[str] | None
+]
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What the class of some blocks is written with; `uses` has an instance of each block."""
+
+    blocks: tuple[Block, ...]
+    uses: Sequence[Instance]
+    symbols: tuple[Symbol, ...]
+    arguments: Mapping[Symbol, str]
+    writers: list[Writer]
 
 
 class Units:
     """The classes of all modules that a net uses, inner ones first.
 
-    `wanted` are their names by module, `reserved` the names that none of them may have.
+    `wanted` are their names by module, `reserved` the names that none of them may have, and
+    `parameters` those of the net.
     """
 
-    def __init__(self, net: Block, wanted: Mapping[str, str], reserved: Sequence[str]) -> None:
+    def __init__(
+        self,
+        net: Block,
+        wanted: Mapping[str, str],
+        reserved: Sequence[str],
+        parameters: Iterable[str] = (),
+    ) -> None:
         self.taken = (*reserved, *wanted.values())
         self.wanted = wanted
-        self.names = Names(reserved)
         self.instances: dict[str, dict[Block, Instance]] = {}
         for instance in instances(net):
             self.instances.setdefault(instance.block.module, {})[instance.block] = instance
+        # A class called by a number must not be hidden by an argument.
+        uses = [use for some in self.instances.values() for use in some.values()]
+        arguments = {a.name for use in uses for a in use.arguments} | set(parameters)
+        self.names = Names((*reserved, *(arguments - set(wanted.values()))))
         self.units: list[Unit] = []
         self.by_block: dict[Block, Unit] = {}
         self.writers: list[Writer] = []
@@ -81,12 +114,15 @@ class Units:
     def _classes(self, module: str) -> None:
         """One class for all blocks of a module, or as few as can be."""
         blocks = tuple(self.instances[module])
-        draft = self._draft(blocks)
+        looped = any(map(has_long_loop, blocks))
+        draft = self._sequence(blocks, numbered)
+        draft = draft or (self._sequence(blocks, sequence) if looped else None)
+        draft = draft or self._draft(blocks) or self._sequence(blocks, sequence)
         drafts = [draft] if draft is not None else self._grouped(blocks)
         for d in drafts:
             name = self.names.numbered(self.wanted[module])
-            fixed = frozenset(s for w in d.writers for s in w.refused)
-            unit = Unit(name, d.body, d.arguments, d.defaults, fixed)
+            fixed = frozenset(s for w in d.writers for s in w.refused if s != TURN)
+            unit = Unit(name, d.body, d.arguments, d.defaults, fixed, d.base, decided(d.blocks))
             self.units.append(unit)
             self.writers += d.writers
             self.by_block |= dict.fromkeys(d.blocks, unit)
@@ -116,35 +152,68 @@ class Units:
             raise AssertionError(f"no class for {blocks[0].module}")
         return draft
 
-    def _draft(self, blocks: tuple[Block, ...]) -> _Draft | None:
+    def _draft(self, blocks: tuple[Block, ...], names: _Used = None) -> _Draft | None:
+        scene = self._scene(blocks, names)
+        body = class_body(blocks, scene.writers, self.construct, self.taken)
+        if body is None:
+            return None
+        return self._again(scene, names, self._draft) or self._drafted(scene, body)
+
+    def _sequence(
+        self, blocks: tuple[Block, ...], form: _Form, names: _Used = None
+    ) -> _Draft | None:
+        """All blocks as one `nn.Sequential`."""
+        scene = self._scene(blocks, names)
+        init = form(blocks, scene.writers, self.construct)
+        if init is None:
+            return None
+        again = self._again(scene, names, lambda b, used: self._sequence(b, form, used))
+        return again or self._drafted(scene, ClassBody(init, None, ()), "nn.Sequential")
+
+    def _again(
+        self,
+        scene: _Scene,
+        names: _Used,
+        draft: Callable[[tuple[Block, ...], _Used], _Draft | None],
+    ) -> _Draft | None:
+        """The class once more, where a symbol that it has no use for took the name of another."""
+        used = frozenset(s for w in scene.writers for s in w.used)
+        unused = {n.rstrip("_") for s, n in scene.arguments.items() if s not in used}
+        crowded = any(scene.arguments[s].rstrip("_") in unused for s in used)
+        return draft(scene.blocks, used) if names is None and crowded else None
+
+    def _scene(self, blocks: tuple[Block, ...], used: _Used) -> _Scene:
+        """`used` are the symbols that get a name; None: all."""
         uses = [self.instances[b.module][b] for b in blocks]
         declared = [Parameter(a.name) for a in uses[0].arguments]
         channels = [Channels(v.name) for v in blocks[0].inputs]
+        wanted: dict[Symbol, str] = {
+            c: "in_channels" if len(channels) == 1 else f"{c.input}_channels" for c in channels
+        }
+        wanted |= {p: p.name for p in declared}
+        wanted[TURN] = "i"
         names = Names(self.taken)
-        arguments: dict[Symbol, str] = {}
-        for c in channels:
-            wanted = "in_channels" if len(channels) == 1 else f"{c.input}_channels"
-            arguments[c] = names.identifier(wanted)
-        for p in declared:
-            arguments[p] = names.identifier(p.name)
+        arguments = {s: names.identifier(n) for s, n in wanted.items() if not used or s in used}
         writers = [Writer(_values(u), arguments, MOST_OPERATORS) for u in uses]
-        body = class_body(blocks, writers, self.construct, self.taken)
-        if body is None:
-            return None
+        return _Scene(blocks, uses, (*channels, *declared), arguments, writers)
+
+    def _drafted(self, scene: _Scene, body: ClassBody, base: str = "nn.Module") -> _Draft | None:
+        arguments, writers = scene.arguments, scene.writers
         used = set().union(*(w.used for w in writers))
-        order = [s for s in (*channels, *declared) if s in used]
+        order = [s for s in scene.symbols if s in used]
         kinds = {s: {type_name(w.values[s]) for w in writers} for s in order}
         if any(len(k) > 1 for k in kinds.values()):
             return None
-        defaults = _defaults(order, uses[0])
+        defaults = _defaults(order, scene.uses[0])
         signature = [
             f"{arguments[s]}: {next(iter(kinds[s]))}"
             + (f" = {constant(defaults[s])}" if s in defaults else "")
             for s in order
         ]
-        text = class_text(blocks[0], docstring(blocks[0].doc, 4), signature, body)
+        first = scene.blocks[0]
+        text = class_text(first, docstring(first.doc, 4), signature, body)
         pairs = tuple((s, arguments[s]) for s in order)
-        return _Draft(blocks, text, pairs, defaults, tuple(writers))
+        return _Draft(scene.blocks, text, pairs, defaults, tuple(writers), base)
 
     def construct(self, instance: Instance, writer: Writer) -> Call:
         """The call that makes an instance, in terms of the block that it stands in."""
@@ -161,7 +230,7 @@ class Units:
                 continue
             argument = given[symbol.name]
             if not isinstance(argument.value, int | float) or isinstance(argument.value, bool):
-                source = constant(argument.value)
+                source = writer.constant(argument.value, argument.expr)
             else:
                 expr = argument.expr or expr_of(argument.value)
                 source = writer.number(argument.value, expr)
@@ -172,7 +241,7 @@ class Units:
                 origin = expr_of(outside[symbol])
             else:
                 origin = given[symbol.name].expr or expr_of(0)
-            writer.refused |= set(symbols(origin))
+            writer.refused |= set(symbols(origin)) - {TURN}
         return Call(unit.name, tuple(args))
 
 
@@ -221,8 +290,11 @@ def class_text(block: Block, doc: list[str], signature: Sequence[str], body: Cla
         if lines:
             lines.append("")
         lines += _def("__init__", ("self", *signature), 0)
-        lines.append("        super().__init__()")
+        if not begins(body.init):
+            lines.append("        super().__init__()")
         lines += body.init
+    if body.forward is None:
+        return "\n".join(lines)
     if lines:
         lines.append("")
     lines += _def("forward", ("self", *(f"{n}: Tensor" for n in body.inputs)), len(block.outputs))

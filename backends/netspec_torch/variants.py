@@ -7,13 +7,13 @@ joined:  conv1 Fork(0: short add, 1: add) relu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from netspec.conditions import Condition
 from netspec.ir import Block, Choice, Instance, Layer, Node, Value
-from netspec.ops import attributes, like
+from netspec.ops import Identity, attributes, like
 from netspec.symbolic import Dim, Real
 
 
@@ -59,6 +59,53 @@ def unify(blocks: Sequence[Block]) -> tuple[Item, ...] | None:
         return tuple(_unify(traces))
     except _Different:
         return None
+
+
+def without_identities(block: Block) -> Block:
+    """The block, its identities being other names of what they take.
+
+    One that is all that an arm of an `if` has is kept: it is what the arm chooses.
+    """
+    kept = {i for c in _inner(block.choices) for i in _alone(block, c)}
+    aliases: dict[Value, Value] = {}
+    nodes: list[Node] = []
+    places = [0]
+    for i, node in enumerate(block.nodes):
+        if isinstance(node, Layer) and isinstance(node.op, Identity) and i not in kept:
+            (value,) = node.inputs
+            aliases[node.outputs[0]] = aliases.get(value, value)
+        else:
+            inputs = tuple(aliases.get(v, v) for v in node.inputs)
+            nodes.append(node if inputs == node.inputs else replace(node, inputs=inputs))
+        places.append(len(nodes))
+    if not aliases:
+        return block
+    return replace(
+        block,
+        nodes=tuple(nodes),
+        outputs=tuple(aliases.get(v, v) for v in block.outputs),
+        choices=tuple(_moved(c, places) for c in block.choices),
+        loops=(),
+    )
+
+
+def _inner(choices: Iterable[Choice]) -> Iterator[Choice]:
+    for choice in choices:
+        yield choice
+        yield from _inner(choice.inner)
+
+
+def _alone(block: Block, choice: Choice) -> range:
+    """The places of an arm that is made of identities only."""
+    inside = block.nodes[choice.start : choice.end]
+    if all(isinstance(n, Layer) and isinstance(n.op, Identity) for n in inside):
+        return range(choice.start, choice.end)
+    return range(0)
+
+
+def _moved(choice: Choice, places: Sequence[int]) -> Choice:
+    inner = tuple(_moved(c, places) for c in choice.inner)
+    return replace(choice, start=places[choice.start], end=places[choice.end], inner=inner)
 
 
 @dataclass(frozen=True, eq=False)

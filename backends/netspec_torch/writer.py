@@ -8,8 +8,22 @@ from typing import Any
 from netspec.conditions import Condition, holds, known_symbols
 from netspec.conditions import python as python_condition
 from netspec.symbolic import Expr as Expression
-from netspec.symbolic import Literally, Symbol, evaluate, expr_of, operators, symbols, whole
+from netspec.symbolic import (
+    Literally,
+    Parameter,
+    Symbol,
+    evaluate,
+    expr_of,
+    operators,
+    symbols,
+    unrounded,
+    whole,
+)
+from netspec.symbolic import constant as constant_source
 from netspec.symbolic import python as python_source
+
+TURN = Parameter("the turn of a loop, from 0")
+"""Not the name of any parameter, which has no blanks."""
 
 
 class Writer:
@@ -17,20 +31,36 @@ class Writer:
 
     `values` are what the block's parameters and input channels are here, `arguments` what they are
     called; one that is in neither is written as the number it is. `used` collects the symbols that
-    were written. `most_operators` bounds the expressions; `refused` collects the symbols of those
-    that were not written. `supports` collects the support classes that the block needs.
+    were written, `exact` those of them that stand outside of all rounding. `turn` is set where a
+    loop is written once for all of its turns: to the one whose numbers are at hand.
+    `most_operators` bounds the expressions; `refused` collects the symbols of those that were not
+    written. `supports` collects the support classes that the block needs.
     """
 
     def __init__(
         self, values: Mapping[Symbol, Any], arguments: Mapping[Symbol, str], most_operators: int
     ) -> None:
-        self.values = values
+        self._values = values
+        self.turn: int | None = None
         self.arguments = arguments
         self.most_operators = most_operators
         self.used: set[Symbol] = set()
+        self.exact: set[Symbol] = set()
         self.refused: set[Symbol] = set()
         self.needs_math = False
         self.supports: set[str] = set()
+
+    @property
+    def values(self) -> Mapping[Symbol, Any]:
+        return self._values if self.turn is None else {**self._values, TURN: self.turn}
+
+    def marked(self) -> tuple[set[Symbol], ...]:
+        """What was collected so far, for `forget`."""
+        return set(self.used), set(self.refused), set(self.exact)
+
+    def forget(self, mark: tuple[set[Symbol], ...]) -> None:
+        """Take back what was collected for text that is not used."""
+        self.used, self.refused, self.exact = map(set, mark)
 
     def _name(self, symbol: Symbol) -> str:
         self.used.add(symbol)
@@ -52,9 +82,18 @@ class Writer:
             return plain
         if isinstance(number, int):
             expr = whole(expr, self.values.__getitem__)
+        self.exact |= set(unrounded(expr))
         source = python_source(expr, self._name)
         self.needs_math = self.needs_math or "math." in source
         return source
+
+    def constant(self, value: Any, expr: Expression | None) -> str:
+        """Source of what is no number: the parameter that it is, if any."""
+        if isinstance(expr, Parameter) and expr in self.values:
+            known = self.values[expr]
+            if type(known) is type(value) and known == value:
+                return self._name(expr)
+        return constant_source(value)
 
     def pair(self, pair: tuple[int, int]) -> str:
         """`3` for equal numbers, else `(1, 3)`."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from netspec.caffe.fillers import constant_node, inits_of, shared_init, without_init
 from netspec.caffe.graph import Setting
 from netspec.caffe.read import Converted, read, reading_of
 from netspec.caffe.solver import Protocol, protocol, read_solver
@@ -14,6 +15,7 @@ from netspec.diagnostics import Diagnostics
 from netspec.elaborate import elaborate
 from netspec.formatting import format_text
 from netspec.ir import Net
+from netspec.ops import Init
 from netspec.passes import PIPELINE
 from netspec.program import Program, load, program_of
 from netspec.resolve import resolve
@@ -22,13 +24,10 @@ from netspec.source import Source, Span
 from netspec.symbolic import Num
 from netspec.syntax import (
     Comparison,
-    Constant,
     Definition,
-    Expression,
     Field,
     If,
     Input,
-    ListLiteral,
     Name,
     Number,
     Require,
@@ -75,13 +74,16 @@ def convert(
                 return None
             training = protocol(found, converted.net)
             remarks += training.remarks
-        items = [
-            _completed(item, net, left, training.settings if training else {})
-            for item in converted.file.items
-            if isinstance(item, Definition)
-        ]
+        definitions = [item for item in converted.file.items if isinstance(item, Definition)]
+        fields = training.settings if training else {}
+        if fields:
+            definitions, fields = shared_init(definitions, fields)
+        elif any(inits_of(definitions)):
+            # They would stand in every line, for a training that the spec does not tell.
+            definitions = without_init(definitions)
+        items = [_completed(item, net, left, fields) for item in definitions]
         text = format_text(unparse(items, remarks))
-        _compare(text, net)
+        _compare(text, net, bool(fields))
         return Result(text, net.name, tuple(remarks))
 
 
@@ -128,7 +130,7 @@ def _completed(
     if training:
         after = max(i for i, s in enumerate(body) if isinstance(s, Input)) + 1
         fields = tuple(
-            Field(Name(n, span), _expression(s, span), span) for n, s in training.items()
+            Field(Name(n, span), constant_node(s.value, span), span) for n, s in training.items()
         )
         body = (*body[:after], Train(span, fields, span), *body[after:])
     promises: tuple[Statement, ...] = tuple(
@@ -143,26 +145,22 @@ def _completed(
     return replace(item, params=params, body=body + promises)
 
 
-def _expression(setting: Setting, span: Span) -> Expression:
-    value = setting.value
-    if isinstance(value, bool):
-        return Constant(value, span)
-    if isinstance(value, str):
-        return Variable(value, span)
-    if isinstance(value, tuple):
-        return ListLiteral(tuple(Number(v, span) for v in value), span)
-    return Number(value, span)
-
-
 def _equal(name: str, count: int, span: Span) -> Comparison:
     return Comparison(Variable(name, span), (("==", Number(Fraction(count), span)),), span)
 
 
-def _compare(text: str, net: Net) -> None:
-    """See to it that the text says the network that was read."""
+def _compare(text: str, net: Net, trained: bool) -> None:
+    """See to it that the text says the network that was read, and how its weights begin if it says
+    how it is trained.
+    """
     found = Diagnostics()
     again = _net(load(Source("converted.net", text), None, found), {}, found)
-    if again is None or _essence(again) != _essence(net):
+    same = again is not None and _essence(again) == _essence(net)
+    if same and trained and again is not None:
+        # What a layer does not say may have become what most of them say.
+        now, before = _inits(again), {n: i for n, i in _stated(net).items() if i is not None}
+        same = before.items() <= now.items()
+    if not same:
         reasons = "; ".join(d.message for d in found)
         raise RuntimeError(f"the converted spec of {net.name} is another network. {reasons}")
 
@@ -171,7 +169,7 @@ def _essence(net: Net) -> object:
     layers = [
         (
             layer.path,
-            repr(layer.op),
+            repr(layer.op.with_attributes(init=None) if "init" in vars(layer.op) else layer.op),
             [tuple(v.shape) for v in layer.inputs],
             [tuple(v.shape) for v in layer.outputs],
         )
@@ -179,6 +177,14 @@ def _essence(net: Net) -> object:
     ]
     tensors = {name: tuple(tensor.shape) for name, tensor in net.tensors.items()}
     return layers, tensors, [tuple(v.shape) for v in net.flat_outputs], net.preprocessing
+
+
+def _stated(net: Net) -> dict[str, Init | None]:
+    return {layer.path: getattr(layer.op, "init", None) for layer in net.layers}
+
+
+def _inits(net: Net) -> dict[str, Init]:
+    return {path: init or net.init for path, init in _stated(net).items()}
 
 
 __all__ = ["Result", "convert", "remarks_on"]

@@ -125,6 +125,9 @@ def as_constant(value: Constant) -> Any:
     """A field's value as a constant of the language."""
     if isinstance(value, tuple):
         return tuple(Num(v) for v in value)
+    if isinstance(value, str) and "(" in value:  # normal(0.01)
+        word, _, inner = value.removesuffix(")").partition("(")
+        return word, inner if inner.isidentifier() else Num(Fraction(inner))
     return Num(value) if isinstance(value, Fraction) else value
 
 

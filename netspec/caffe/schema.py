@@ -80,7 +80,7 @@ MESSAGES: dict[str, str] = {
     # --- layers
     "ConvolutionParameter": f"""
         {_WINDOW}; num_output: int; bias_term: bool = true; dilation: int* = 1; group: int = 1
-        weight_filler: any; bias_filler: any; axis: int = 1; force_nd_im2col: any
+        weight_filler: FillerParameter; bias_filler: any; axis: int = 1; force_nd_im2col: any
         hole: int*; hole_h: int; hole_w: int; bias_type: any; kernel: any; pad_type: int = 0
     """,
     "PoolingParameter": """
@@ -90,7 +90,7 @@ MESSAGES: dict[str, str] = {
         ceil_mode: bool = true; torch_pooling: bool = false
     """,
     "InnerProductParameter": """
-        num_output: int; bias_term: bool = true; weight_filler: any; bias_filler: any
+        num_output: int; bias_term: bool = true; weight_filler: FillerParameter; bias_filler: any
         axis: int = 1; transpose: bool = false; engine: any; normalize: bool = false
     """,
     "ReLUParameter": "negative_slope: float = 0; engine: any; fuse: any; relu6: bool = false",
@@ -159,8 +159,9 @@ MESSAGES: dict[str, str] = {
         eps: float = 1e-10; sqrt_a: any
     """,
     "FillerParameter": """
-        type: string; value: float = 0; min: any; max: any; mean: any; std: any; sparse: any
-        variance_norm: any; diag_val: any; file: any
+        type: string = constant; value: float = 0; min: any; max: any; mean: float = 0
+        std: float = 1; sparse: any; variance_norm: FAN_IN|FAN_OUT|AVERAGE = FAN_IN
+        diag_val: any; file: any
     """,
     # --- solvers
     "SolverParameter": """

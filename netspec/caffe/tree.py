@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from netspec.caffe.attributes import COUNTS, is_default, values
+from netspec.caffe.fillers import constant_node
 from netspec.caffe.graph import Constant, DataInput, Graph, Node, Setting, Value
 from netspec.caffe.lines import Line
 from netspec.caffe.names import Names, behind, identifier, long_stem, short_name, stem
@@ -36,6 +37,7 @@ from netspec.syntax import (
     Expression,
     Field,
     For,
+    Function,
     If,
     Input,
     Layer,
@@ -154,10 +156,8 @@ class Writer:
 
     def constant(self, value: Constant, name: str, span: Span) -> Expression:
         """A constant as an author would write it in the field `name`."""
-        if isinstance(value, bool):
-            return ConstantNode(value, span)
-        if isinstance(value, str):
-            return Variable(value, span)
+        if isinstance(value, bool | str):
+            return constant_node(value, span)
         if isinstance(value, Fraction):
             return self.number(value, span)
         whole = all(v.denominator == 1 and v >= 0 for v in value)
@@ -630,6 +630,8 @@ def _value(e: Expression) -> object:
             return (e.operator, _value(e.left), _value(e.right))
         case Variable():
             return e.name
+        case Function():
+            return (e.name.text, *map(_value, e.arguments))
         case _:
             return id(e)
 

@@ -11,7 +11,7 @@ from netspec.commands.common import add_spec, load
 from netspec.diagnostics import Diagnostic, SpecError
 
 MARK = "Compiled by netspec from"
-"""Emitted files have it in their docstrings."""
+"""Emitted files have it at their top."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -36,7 +36,12 @@ def elaborate(
         return None
     definition = program.net.definition
     parameters = tuple(
-        NetParameter(name, public(known.value), Parameter(name) in body.structural)
+        NetParameter(
+            name,
+            public(known.value),
+            Parameter(name) in body.structural,
+            Parameter(name) in body.firm,
+        )
         for name, (known, _) in body.scope.names.items()
         if known is not None
     )

@@ -25,7 +25,7 @@ from netspec.evaluate import (
     any_index,
     fault,
 )
-from netspec.ir import Block, Choice, Layer, Node, Training, Value
+from netspec.ir import Block, Choice, Layer, Loop, Node, Training, Value
 from netspec.ops import OPS, Shape, like, text
 from netspec.ops.base import MAX_ELEMENTS
 from netspec.ops.kinds import describe
@@ -39,9 +39,12 @@ from netspec.suggest import did_you_mean, one_of
 from netspec.symbolic import (
     Channels,
     Dim,
+    Expr,
     Num,
     Parameter,
     Symbol,
+    apply,
+    literal,
 )
 from netspec.syntax import (
     Call,
@@ -88,7 +91,9 @@ class Body:
         self.places: dict[Value, Span] = {}
         self.promises: list[tuple[Require, Scope, tuple[str, ...]]] = []
         self.structural: set[Symbol] = set()
+        self.firm: set[Symbol] = set()
         self.choices: list[Choice] = []
+        self.ranges: list[Loop] = []
         self.preprocessing: list[Any] = []
         self.training: Training | None = None
         self.failed = False
@@ -242,7 +247,9 @@ class Body:
             values,
             names,
             frozenset(self.structural),
+            frozenset(self.firm),
             tuple(self.choices),
+            tuple(self.ranges),
         )
 
     def _finish_outputs(self) -> None:
@@ -317,18 +324,24 @@ class Body:
         finally:
             self.scope = outer
 
+    def settle(self, symbols: Iterable[Symbol]) -> None:
+        """These decide what the block is made of, and not through its `if`s."""
+        self.structural.update(symbols)
+        self.firm.update(symbols)
+
     def for_(self, statement: For) -> None:
         evaluator = self.evaluator()
         try:
-            values = self._values(statement, evaluator)
+            values, count = self._values(statement, evaluator)
         except Fault as f:
             self.report(f.diagnostic)
             self.poison([statement.body])
             return
         if not _promises_only(statement):
-            self.structural |= evaluator.used
+            self.settle(evaluator.used)
         self.depth += 1
         failed, failures, outer = self.failed, 0, self.loops
+        turns = [len(self.nodes)]
         for value in values:
             self.run.budget.step(statement.span)
             known = Known(value, frozenset(evaluator.used))
@@ -336,6 +349,7 @@ class Body:
             self.loops = (*outer, f"{statement.variable.text} = {describe(value)}")
             self.inner(statement.body, (statement.variable, known))
             self.loops = outer
+            turns.append(len(self.nodes))
             failures += self.failed
             failed = failed or self.failed
             if failures > 20:
@@ -343,9 +357,11 @@ class Body:
                 break  # the same few lines will not say anything new
         self.failed = failed
         self.depth -= 1
+        if not self.depth and count is not None and self.definition.kind == "module":
+            self.ranges.append(Loop(count, tuple(turns)))
 
-    def _values(self, statement: For, evaluator: Evaluator) -> Iterable[Any]:
-        """What a loop runs over. Raises Fault."""
+    def _values(self, statement: For, evaluator: Evaluator) -> tuple[Iterable[Any], Expr | None]:
+        """What a loop runs over, and for a range how often. Raises Fault."""
         if statement.last is None:
             values: Any = evaluator.constant(statement.first)
             if not isinstance(values, tuple):
@@ -355,7 +371,7 @@ class Body:
                     statement.first.span,
                     "a range is written `1..8`, both ends included",
                 )
-            return values
+            return values, None
         first = evaluator.integer(statement.first, "the start of a range")
         last = evaluator.integer(statement.last, "the end of a range")
         if last - first >= MAX_STEPS:
@@ -364,7 +380,10 @@ class Body:
                 f"this loop runs {last - first + 1:,} times; at most {MAX_STEPS:,} is possible",
                 statement.first.span.to(statement.last.span),
             )
-        return (Num(Fraction(i)) for i in range(first, last + 1))
+        before, end = (evaluator.constant(e).known for e in (statement.first, statement.last))
+        further = apply("-", end, before) or literal(last - first)
+        count = apply("+", further, literal(1)) or literal(last - first + 1)
+        return (Num(Fraction(i)) for i in range(first, last + 1)), count
 
     def if_(self, statement: If) -> None:
         bodies = [body for _, body in statement.arms] + [statement.otherwise]
@@ -390,8 +409,11 @@ class Body:
             inside, self.choices = tuple(self.choices), outer
             end = len(self.nodes)
             self.choices.append(Choice(statement.span, conditions, taken, start, end, inside))
+            if None not in conditions and not promises_only:
+                self.structural |= evaluator.used
+                return
         if not promises_only:
-            self.structural |= evaluator.used
+            self.settle(evaluator.used)
 
     def poison(self, bodies: Iterable[Iterable[Statement]]) -> None:
         """Whatever these statements would have named or made is unknown, without a word."""
@@ -439,7 +461,7 @@ class Body:
             )
         evaluator = self.evaluator()
         pattern = shape_pattern(statement.pattern, evaluator)
-        self.structural |= evaluator.used
+        self.settle(evaluator.used)
         if None in pattern:
             message = f"the input {name} of a net needs a full shape, without `?`"
             raise fault("missing-shape", message, statement.pattern.span, _batch(pattern))
@@ -453,7 +475,7 @@ class Body:
             )
         evaluator = self.evaluator()
         self.preprocessing.append(preprocessing(statement.fields, shape, evaluator, self.report))
-        self.structural |= evaluator.used
+        self.settle(evaluator.used)
         return self.calls.bounded(shape, statement.pattern.span)
 
     def _module_input(self, statement: Input, position: int) -> Shape:
@@ -555,7 +577,7 @@ class Body:
             return name.base.text
         evaluator = self.evaluator()
         result = evaluator.joined_name(name.base, name.indices)
-        self.structural |= evaluator.used
+        self.settle(evaluator.used)
         return result
 
     def chain(self, chain: Chain, name: str | None, name_span: Span | None) -> Line | None:
@@ -647,7 +669,7 @@ class Body:
                     )
             self.report(diagnostic)
             return None
-        self.structural |= evaluator.used
+        self.settle(evaluator.used)
         return Operand(line.value, argument.span, given=True)
 
 

@@ -28,7 +28,9 @@ from netspec.source import Span
 from netspec.suggest import did_you_mean
 from netspec.symbolic import (
     Dim,
+    Expr,
     Num,
+    Parameter,
     Real,
     Symbol,
     literal,
@@ -124,10 +126,8 @@ class Calls:
 
     def _attribute(self, f: Field, kind: Any, keyword: str) -> Any:
         """A field's value as the attribute's kind. Raises Fault."""
-        if isinstance(f.value, Variable) and f.value.name in kind.words:
-            return kind.convert(f.value.name)
         evaluator = self.body.evaluator()
-        if kind.words and isinstance(f.value, Variable):
+        if kind.words and isinstance(f.value, Variable) and f.value.name not in kind.words:
             name = f.value.name
             if self.body.scope.find(name) is None and name not in self.body.lines:
                 message = f"{f.name.text} of {keyword} takes {kind}, not `{name}`"
@@ -135,9 +135,8 @@ class Calls:
                 raise fault("unknown-value", message, f.value.span, *help_)
         if isinstance(kind, Flag) and isinstance(f.value, Variable):
             self._no_flag(f, f.value, kind, keyword)
-        value = evaluator.constant(f.value)
         try:
-            converted = kind.convert(value)
+            converted = kind.convert(evaluator.of_kind(f.value, kind))
         except KindError as error:
             message = f"{f.name.text} of {keyword} {error.message}"
             help_ = value_help(f.name.text, f.value.span.text) or (error.help,)
@@ -163,7 +162,7 @@ class Calls:
         for number in converted if isinstance(converted, tuple) else (converted,):
             if isinstance(number, Dim | Real):
                 kept.update(symbols(number.expr))
-        self.body.structural |= used - kept
+        self.body.settle(used - kept)
 
     def _arity(self, call: Call, count: int, least: int, most: int | None) -> bool:
         if least <= count and (most is None or count <= most):
@@ -192,7 +191,7 @@ class Calls:
         """Only channels keep the expression they came from; a backend fixes heights and widths."""
         for number in shape[1:]:
             if isinstance(number, Dim):
-                self.body.structural.update(symbols(number.expr))
+                self.body.settle(set(symbols(number.expr)))
         return self.bounded(like(shape, (shape[0], *(int(d) for d in shape[1:]))), span)
 
     def bounded(self, shape: Shape, span: Span) -> Shape:
@@ -257,8 +256,9 @@ class Calls:
             self.body.failed = True
             return None
         defaults = self._defaults(module)
+        passed = self._passed_on(call)
         listed = tuple(
-            Argument(n, public(v), v.known if isinstance(v, Num) else None, defaults[n])
+            Argument(n, public(v), v.known if isinstance(v, Num) else passed.get(n), defaults[n])
             for n, v in self._complete(module, arguments).items()
         )
         inputs = tuple(o.value for o in operands if o is not None)
@@ -272,9 +272,22 @@ class Calls:
         )
         for symbol in block.structural:
             self.body.structural.update(symbols(outside.get(symbol, literal(0))))
+        for symbol in block.firm:
+            self.body.firm.update(symbols(outside.get(symbol, literal(0))))
         instance = Instance(name, line, block, listed, inputs, outputs, call.op.span)
         self._add(instance, block.layer_count, call.span)
         return instance
+
+    def _passed_on(self, call: Call) -> dict[str, Expr]:
+        """The arguments that are parameters of the block at hand, as they are."""
+        found: dict[str, Expr] = {}
+        for f in call.fields:
+            if isinstance(f.value, Variable):
+                parameter = Parameter(f.value.name)
+                known, _ = self.body.scope.find(f.value.name) or (None, None)
+                if known is not None and known.depends == {parameter}:
+                    found[f.name.text] = parameter
+        return found
 
     def _arguments(self, call: Call, module: Module) -> dict[str, Any] | None:
         params = {p.name.text: p for p in module.definition.params}
@@ -293,7 +306,7 @@ class Calls:
             if isinstance(value, Num):
                 self._lost(evaluator.used, value.real())
             else:
-                self.body.structural |= evaluator.used
+                self.body.settle(evaluator.used)
             if arguments is not None:
                 arguments[f.name.text] = value
         if arguments is not None:

@@ -14,7 +14,7 @@ from typing import Any
 from netspec.ops import OPS, Op, Shape, ShapeError, attributes, like
 from netspec.ops.kinds import Integer, Padding, Pair, Size
 from netspec.symbolic import Dim, Expr, Literally, Parameter, evaluate, expr_of, operators, python
-from netspec.syntax import Call, Definition, Layer, Variable
+from netspec.syntax import Call, Definition, Layer
 
 INPUT = "64x56x56"
 """The shape of the input x that examples run on."""
@@ -173,10 +173,8 @@ def _declared(op: type[Op], call: Call) -> Op:
     kinds = {a.name: a.kind for a in attributes(op)}
     values = {}
     for field in call.fields:
-        kind, value = kinds[field.name.text], field.value
-        word = isinstance(value, Variable) and value.name in kind.words
-        constant = value.name if word else Evaluator(Scope(), {}).constant(value)  # type: ignore[union-attr]
-        values[field.name.text] = kind.convert(constant)
+        name = field.name.text
+        values[name] = Evaluator(Scope(), {}).field(field.value, kinds[name], name)
     return op(**values)
 
 

@@ -37,6 +37,7 @@ from netspec.ops.base import (
 )
 from netspec.ops.combining import Add, Arithmetic, Concat, Maximum, Mul, Sub
 from netspec.ops.convolution import Conv, ConvTranspose, Linear
+from netspec.ops.initial import KAIMING, Init, Initial
 from netspec.ops.normalization import BatchNorm, LayerNorm, Lrn, Normalize, Scale, Shift
 from netspec.ops.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
 from netspec.ops.rearranging import (
@@ -55,6 +56,7 @@ from netspec.ops.resizing import MaxUnpool, Upsample
 from netspec.ops.window import Windowed
 
 __all__ = [
+    "KAIMING",
     "OPS",
     "REQUIRED",
     "Abs",
@@ -82,6 +84,8 @@ __all__ = [
     "HardSwish",
     "Identity",
     "IndexShape",
+    "Init",
+    "Initial",
     "LayerNorm",
     "LeakyRelu",
     "Linear",

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Self, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
+from netspec.ops.initial import Init
 from netspec.ops.kinds import Kind
 
 Shape = tuple[int, ...]
@@ -58,12 +59,12 @@ class Tensor:
     """A tensor that a layer owns.
 
     `learnable` ones are the layer's parameters; the others are statistics that training keeps.
-    `init` says how a fresh model fills it: at random, or with a number.
+    `init` says how a fresh model fills it: at random, where None as the net says, or with a number.
     """
 
     shape: Shape
     learnable: bool = True
-    init: Literal["kaiming"] | float = "kaiming"
+    init: Init | float | None = None
 
     @property
     def size(self) -> int:

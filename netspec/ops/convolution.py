@@ -8,6 +8,7 @@ from math import prod
 from typing import ClassVar, Literal, Self, cast
 
 from netspec.ops.base import Op, Reach, Shape, ShapeError, Tensor, attr, op, spatial, text
+from netspec.ops.initial import Init, Initial
 from netspec.ops.kinds import Flag, Groups, Integer, Padding, Pads, Pair
 from netspec.ops.window import Windowed, extent, same_pads, slide
 
@@ -65,6 +66,11 @@ class Conv(_Grouped):
     bias: bool = attr(
         Flag(), "whether a learned number is added to each filter's result", default=True
     )
+    init: Init | None = attr(
+        Initial(),
+        "how fresh weights are drawn; by default as the net's `train` block says",
+        default=None,
+    )
 
     def bind(self, inputs: Sequence[Shape]) -> Self:
         channels, height, width = spatial(inputs[0], "conv")
@@ -80,7 +86,7 @@ class Conv(_Grouped):
 
     def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
         per_group = inputs[0][0] // self.group_count
-        tensors = {"weight": Tensor((self.filters, per_group, *self.kernel))}
+        tensors = {"weight": Tensor((self.filters, per_group, *self.kernel), init=self.init)}
         if self.bias:
             tensors["bias"] = Tensor((self.filters,), init=0)
         return tensors
@@ -130,6 +136,11 @@ class ConvTranspose(_Grouped):
     )
     bias: bool = attr(
         Flag(), "whether a learned number is added to each filter's result", default=True
+    )
+    init: Init | None = attr(
+        Initial(),
+        "how fresh weights are drawn; by default as the net's `train` block says",
+        default=None,
     )
 
     def bind(self, inputs: Sequence[Shape]) -> Self:
@@ -183,7 +194,7 @@ class ConvTranspose(_Grouped):
 
     def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
         per_group = self.filters // self.group_count
-        tensors = {"weight": Tensor((inputs[0][0], per_group, *self.kernel))}
+        tensors = {"weight": Tensor((inputs[0][0], per_group, *self.kernel), init=self.init)}
         if self.bias:
             tensors["bias"] = Tensor((self.filters,), init=0)
         return tensors
@@ -208,6 +219,11 @@ class Linear(Op):
 
     units: int = attr(Integer(), "length of the output")
     bias: bool = attr(Flag(), "whether a learned number is added to each result", default=True)
+    init: Init | None = attr(
+        Initial(),
+        "how fresh weights are drawn; by default as the net's `train` block says",
+        default=None,
+    )
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         if len(inputs[0]) != 1:
@@ -220,7 +236,7 @@ class Linear(Op):
         return ((self.units,),)
 
     def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
-        tensors = {"weight": Tensor((self.units, inputs[0][0]))}
+        tensors = {"weight": Tensor((self.units, inputs[0][0]), init=self.init)}
         if self.bias:
             tensors["bias"] = Tensor((self.units,), init=0)
         return tensors

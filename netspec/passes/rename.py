@@ -103,7 +103,13 @@ class _Rename:
             named.append(_Entry(parts, replace(node, block=body), (i,)))
         entries = _nest(named, block.outputs, values, block.module, self._rule_of(block, old))
         nodes = tuple(entry.node for entry in entries)
-        return replace(block, nodes=nodes, choices=_choices(block.choices, entries))
+        settled = [entry.places for entry in entries] == [(i,) for i in range(len(block.nodes))]
+        return replace(
+            block,
+            nodes=nodes,
+            choices=_choices(block.choices, entries),
+            loops=block.loops if settled else (),
+        )
 
     def _shared(self, node: Instance, old: str, new: str, values: _Values) -> Block:
         """Instances share the new block as they shared the old one, unless rules part them."""

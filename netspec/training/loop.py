@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,7 @@ class _Window:
 
 class _Run:
     def __init__(self, net: Net, training: Training, options: Options, group: Processes) -> None:
-        self.net = net
+        self.net = replace(net, training=training)
         self.training = training
         self.options = options
         self.group = group
@@ -186,8 +186,9 @@ class _Run:
         shapes = ",".join(f"{n}:{tuple(map(int, t.shape))}" for n, t in self.net.tensors.items())
         identity: dict[str, Any] = {
             name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self.training).items()
+            for name, value in vars(self.training).items()
         }
+        identity["init"] = str(self.training.init)
         return identity | {
             "net": self.net.name,
             "tensors": shapes,

@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 
 import numpy as np
 
-from netspec.ops import Tensor
+from netspec.ops import KAIMING, Init, Tensor
 from netspec.weights.common import Array
 
 
 def fresh(wanted: Mapping[str, Tensor], seed: int = 0, varied: bool = False) -> dict[str, Array]:
     """Float32 tensors of the wanted shapes, the same for the same seed.
 
-    Filters are Kaiming-normal with fan-in (He et al. 2015, arXiv:1502.01852, section 2.2): of mean
-    0 and variance 2 / n, where n is the product of all dimensions but the first. The others are
-    filled with the number of their declaration: factors and variances with 1, shifts and means
-    with 0. With `varied`, the former are uniform within half of that, and the latter normal with
-    deviation 0.1, so that a tensor in the wrong place shows; variances are uniform between that
-    and its triple, for a convolution with no ReLU before it doubles the variance of its input.
+    Filters are drawn as they say (`netspec.ops.Init`), those that say nothing Kaiming-normal. The
+    others are filled with the number of their declaration: factors and variances with 1, shifts
+    and means with 0. With `varied`, the former are uniform within half of that, and the latter
+    normal with deviation 0.1, so that a tensor in the wrong place shows; variances are uniform
+    between that and its triple, for a convolution with no ReLU before it doubles the variance of
+    its input.
     """
     rng = np.random.default_rng(seed)
     tensors: dict[str, Array] = {}
     for name, tensor in wanted.items():
         shape = tuple(int(d) for d in tensor.shape)
-        if tensor.init == "kaiming":
-            deviation = (2 / max(prod(shape[1:]), 1)) ** 0.5
-            array = rng.standard_normal(shape) * deviation
+        if tensor.init is None or isinstance(tensor.init, Init):
+            init = tensor.init or KAIMING
+            deviation = init.deviation(shape)
+            if init.law == "xavier":
+                array = rng.uniform(-1, 1, shape) * (deviation * 3**0.5)
+            else:
+                array = rng.standard_normal(shape) * deviation
         elif not varied:
             array = np.full(shape, float(tensor.init))
         elif tensor.init and not tensor.learnable:

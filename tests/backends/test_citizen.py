@@ -16,10 +16,12 @@ from torch import Tensor
 
 import netspec
 from netspec.backend import get, load_model
+from netspec.profiles import find, renamed
 from netspec.weights import fresh
 
-from .nets import net_of
+from .nets import net_of, smaller
 from .test_agreement import BRANCHES
+from .test_classes import SENET
 
 MIXED = """
 module unit(filters, stride = 1) {
@@ -48,7 +50,7 @@ net mixed(classes = 6) {
   global_avgpool -> linear { units: classes } -> log_softmax
 }
 """
-TEXTS = {"branches": BRANCHES, "mixed": MIXED}
+TEXTS = {"branches": BRANCHES, "mixed": MIXED, "senet": SENET}
 
 
 def model_of(name: str) -> tuple[Any, Tensor]:
@@ -218,6 +220,37 @@ def test_a_model_shows_its_source_in_tracebacks() -> None:
     lines = "".join(traceback.format_exception(error.value))
     assert "emitted by netspec for torch>" in lines
     assert "self.unit_1(data)" in lines
+
+
+# --- under torchvision's names --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spec", ["squeezenet1_1", "resnet18", "mobilenet_v2", "shufflenet_v2"])
+def test_other_names_are_no_hindrance(spec: str) -> None:
+    """Layers called `0` come out as layers of an `nn.Sequential`, or by getattr."""
+    net = smaller(spec)
+    net, keys = renamed(net, find(spec, "torchvision"))
+    backend = get("torch")
+    model: Any = load_model(net, backend)
+    backend.set_weights(model, fresh(net.tensors, 3, varied=True))
+    assert set(keys.values()) <= set(model.state_dict())
+    x = torch.randn(2, *map(int, net.body.inputs[0].shape))
+    with torch.no_grad():
+        wanted = model.eval()(x)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            near(first(torch.jit.script(model)(x)), wanted)
+        near(torch.export.export(model, (x,)).module()(x), wanted)
+        exported: Any = torch.export.export(model, (x,)).module()
+        near(exported(x), wanted)
+
+
+def test_weights_called_by_their_places_make_a_sequential() -> None:
+    net, _ = renamed(netspec.load("vgg16"), find("vgg16", "torchvision"))
+    source = get("torch").emit(net)
+    assert "class Features(nn.Sequential):" in source
+    assert "getattr" not in source
+    assert "_modules" not in source
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -38,6 +40,7 @@ def classes(source: str) -> list[str]:
         ("mobilenet_v2", ["InvertedResidual", "MobileNetV2"]),
         ("shufflenet_v2", ["ShuffleBranch", "ShuffleUnit", "ShuffleNetV2"]),
         ("squeezenet1_0", ["Fire", "SqueezeNet1_0"]),
+        ("densenet121", ["DenseLayer", "DenseBlock", "Transition", "DenseNet121"]),
     ],
 )
 def test_bundled_nets_have_one_class_a_module(spec: str, expected: list[str]) -> None:
@@ -130,7 +133,7 @@ def test_arms_that_share_names() -> None:
             1,
         ),
         # Loops of different lengths.
-        ("for i in 1..k { c[i]: conv { filters: 4 kernel: 1 } }", "part { k: 1 } part { k: 3 }", 2),
+        ("for i in 1..k { c[i]: conv { filters: 4 kernel: 1 } }", "part { k: 1 } part { k: 3 }", 1),
         (
             "for i in 1..2 { if k > i { conv { filters: 4 kernel: 1 } } tanh }",
             "part { k: 1 } part { k: 3 }",
@@ -159,12 +162,203 @@ def test_layers_called_like_the_tests() -> None:
         module part(k) {
           input x
           has_sum: conv { filters: 4 kernel: 1 }
-          if k { sum: add(has_sum, x) }
+          if not k > 1 { sum: add(has_sum, x) }
         }
-        net tiny { input data: 4x5x5  part { k: true }  part { k: false } }
+        net tiny { input data: 4x5x5  part { k: 1 }  part { k: 2 } }
         """
     )
-    assert "self.has_sum_ = k" in source
+    assert "self.has_sum_ = k <= 1" in source
+
+
+SENET = """
+module se(ratio = 1/4) {
+  input x
+  global_avgpool
+  fc1: linear { units: ceil(x.channels * ratio) } -> silu
+  fc2: linear { units: x.channels } -> sigmoid
+  gate: reshape { shape: [x.channels, 1, 1] }
+  mul(x, gate)
+}
+module block(f, use_se = true, wide = false) {
+  input x
+  if wide { main: conv { filters: f  kernel: 5  pad: 2 } -> batchnorm -> relu }
+  else { main: conv { filters: f  kernel: 3  pad: 1 } -> batchnorm -> relu }
+  if use_se { att: se }
+  y: identity
+  if x.channels != f { short: conv(x) { filters: f  kernel: 1 } } else { short: identity(x) }
+  add(y, short)
+}
+module stage(n, f, use_se = true) {
+  input x
+  block1: block { f: f  use_se: use_se  wide: true }
+  for i in 2..n { block[i]: block { f: f  use_se: use_se } }
+}
+net senet(width = 4) {
+  input data: 3x16x16
+  stage { n: 2  f: width  use_se: false }
+  stage { n: 4  f: 2 * width }
+  global_avgpool -> linear { units: 5 } -> log_softmax
+}
+"""
+
+
+def test_blocks_as_an_author_would_write_them() -> None:
+    source = torch_source(SENET)
+    assert classes(source) == ["Se", "Block", "Stage", "SeNet"]
+    for line in (
+        "[:, :, None, None]",
+        "self.att = Se(f)",
+        # What both arms end with stands behind them, and forward asks only for what is there.
+        "        self.main_batchnorm = nn.BatchNorm2d(f)\n        if use_se:",
+        "if self.short is not None:",
+        "Block(f, f=f, use_se=use_se)",
+        "Stage(3, n=2, f=width, use_se=False)",
+    ):
+        assert line in source
+    assert "has_" not in source
+    assert "first_" not in source
+
+
+def test_no_argument_hides_a_numbered_class() -> None:
+    source = torch_source(
+        """
+        module part() { input x  if x.height > 4 { conv { filters: 4 kernel: 3 } } relu }
+        net tiny(Part2 = 4) {
+          input data: 4x7x7
+          part  part  part
+          conv { filters: Part2  kernel: 1 }
+        }
+        """
+    )
+    assert classes(source)[:2] == ["Part", "Part3"]
+
+
+# --- loops and parameters ------------------------------------------------------------------------
+
+STAGES = """
+module stage(n, filters, dilate = 1) {
+  input x
+  for i in 1..n { conv[i]: conv { filters: filters  kernel: 3  pad: dilate  dilation: dilate } -> relu }
+  maxpool { kernel: 2  stride: 2 }
+}
+net stages(width = 4, classes = 10) {
+  input data: 3x32x32
+  stage { n: 1  filters: width }
+  stage { n: 2  filters: 2 * width }
+  stage { n: 5  filters: 3 * width  dilate: 2 }
+  global_avgpool -> linear { units: classes } -> softmax
+}
+"""
+GROWING = """
+module layer(k) { input x  a: conv { filters: k kernel: 1 }  output concat(x, a) }
+module grow(n, k, first) {
+  input x
+  for i in first..first + n - 1 { part[i]: layer { k: k } }
+}
+net tiny { input data: 4x5x5  grow { n: 2 k: 3 first: 0 }  grow { n: 4 k: 2 first: 0 } }
+"""
+
+
+def test_loops_of_chains_are_loops() -> None:
+    source = torch_source(STAGES)
+    assert classes(source) == ["Stage", "Stages"]
+    assert "        for i in range(n):" in source
+    assert "nn.Conv2d(\n                    in_channels if i == 0 else filters," in source
+    source = torch_source(GROWING)
+    assert classes(source) == ["Layer", "Grow", "Tiny"]
+    assert 'self.add_module(f"part{i}", Layer(in_channels + i * k, k=k))' in source
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        # Numbers that are no row: a power of the turn, a list.
+        "for i in 1..n { c[i]: conv { filters: 2 ** i  kernel: 1 } }",
+        "for i in 1..n { c[i]: conv { filters: [3, 5, 4, 2][i - 1]  kernel: 1 } }",
+        # Names that are no row.
+        "for i in 1..n { c[i * i]: conv { filters: 4  kernel: 1 } }",
+        # No chain.
+        "for i in 1..n { c[i]: conv { filters: 4  kernel: 1 }  add(c[i], x) }",
+        # A chain with what is no module.
+        "for i in 1..n { c[i]: conv { filters: 4  kernel: 1 } -> softmax }",
+    ],
+)
+def test_other_loops_are_lines(inside: str) -> None:
+    source = torch_source(
+        f"module part(n) {{ input x {inside} }}\n"
+        "net tiny { input data: 4x5x5  part { n: 2 }  conv { filters: 4  kernel: 1 }  part { n: 4 } }"
+    )
+    assert len(classes(source)) == 3
+    assert "nn.Sequential" not in source
+
+
+SOFT = """
+module block(filters, stride = 1) {
+  input x
+  main: conv { filters: filters  kernel: 3  stride: stride  pad: 1 }
+  if stride != 1 or x.channels != filters {
+    short: conv(x) { filters: filters  kernel: 1  stride: stride }
+    add(short, main)
+  } else { add(x, main) }
+}
+net soft(width = 1.0, classes = 3) {
+  input data: 3x16x16
+  conv { filters: round(8 * width)  kernel: 3 }
+  a: block { filters: round(8 * width) }
+  b: block { filters: round(12 * width) }
+  c: block { filters: round(12 * width)  stride: 2 }
+  d: block { filters: 8 }
+  global_avgpool -> linear { units: classes }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "width"),
+    [
+        *((SOFT, Fraction(w, 6)) for w in (1, 3, 4, 6, 9)),
+        *((spec, Fraction(w)) for spec in ("squeezenext_23", "mobilenet_v1") for w in (0.5, 1, 2)),
+        *((STAGES, Fraction(w)) for w in (1, 4, 7)),
+    ],
+)
+def test_parameters_are_arguments_where_classes_decide_by_themselves(
+    text: str, width: Fraction
+) -> None:
+    """With 4/6, c and d have as many channels, and d takes the other arm."""
+    bundled = "\n" not in text
+    source = TorchBackend().emit(netspec.load(text) if bundled else net_of(text))
+    space: dict[str, Any] = {}
+    exec(source, space)
+    value = int(width) if width.denominator == 1 else float(width)
+    model = space[classes(source)[-1]](width=value)
+    found = {n: tuple(t.shape) for n, t in model.state_dict().items()}
+    other = netspec.load(text, width=width) if bundled else net_of(text, width=width)
+    wanted = {n: tuple(map(int, t.shape)) for n, t in other.tensors.items()}
+    assert {n: s for n, s in found.items() if not n.endswith("num_batches_tracked")} == wanted
+
+
+def test_parameters_that_an_if_of_one_arm_asks_are_no_arguments() -> None:
+    """No use has the other arm, so that no class could have it."""
+    lines = [line for line in SOFT.splitlines() if not re.match("  [acd]: block", line)]
+    source = torch_source("\n".join(lines))
+    assert "if stride" not in source
+    assert "def __init__(self, classes: int = 3) -> None:" in source
+    # The channels of the result depend on the arm.
+    source = torch_source(
+        """
+        module part(wide) {
+          input x
+          if x.channels > 4 { conv { filters: 2 * wide  kernel: 1 } } else { relu }
+        }
+        net tiny(w = 3) {
+          input data: 3x5x5
+          conv { filters: w  kernel: 1 }  part { wide: 4 }
+          conv { filters: 2 * w  kernel: 1 }  part { wide: 4 }
+          conv { filters: 6  kernel: 1 }
+        }
+        """
+    )
+    assert "w: int" not in source
 
 
 # --- any module at all ---------------------------------------------------------------------------
@@ -189,9 +383,10 @@ def body(draw: Draw, names: list[str], depth: int, counter: list[int]) -> list[s
         elif kind == 3:
             lines.append(f"{name}: add({some}, {other})")
         elif kind == 4:
-            lines.append(f"{name}: tanh({some}) -> relu")
+            op = ("tanh", "identity")[draw(st.integers(0, 1))]
+            lines.append(f"{name}: {op}({some})" + " -> relu" * draw(st.integers(0, 1)))
         elif kind == 5:
-            lines.append("relu")
+            lines.append(("relu", "identity")[draw(st.integers(0, 1))])
             continue
         else:
             condition = ("p > 1", "q", "p == 2 or q", "not q")[draw(st.integers(0, 3))]

@@ -12,6 +12,7 @@ from netspec.diagnostics import Diagnostics
 from netspec.source import Source
 
 from ..helpers import net_of as net_of_spec
+from .helpers import net_of
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 DATA = """
@@ -144,5 +145,50 @@ def test_squeezenets_protocol() -> None:
         "weight_decay": "0.0002",
         "batch_size": "512",
         "iterations": "170_000",
+        "init": "xavier(fan_in)",
         "random_crop": "true",
     }
+
+
+FILLERS = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 9 dim: 9 } } }
+layer { name: "a" type: "Convolution" bottom: "data" top: "a"
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "msra" variance_norm: FAN_OUT } } }
+layer { name: "b" type: "Convolution" bottom: "a" top: "b"
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "gaussian" std: 3e-5 } } }
+layer { name: "c" type: "Convolution" bottom: "b" top: "c"
+  convolution_param { num_output: 5 kernel_size: 1 weight_filler { type: "xavier" } } }
+layer { name: "d" type: "Deconvolution" bottom: "c" top: "d"
+  convolution_param { num_output: 5 kernel_size: 2 weight_filler { type: "xavier" variance_norm: AVERAGE } } }
+layer { name: "e" type: "Convolution" bottom: "d" top: "e"
+  convolution_param { num_output: 5 kernel_size: 1 weight_filler { type: "bilinear" } } }
+layer { name: "f" type: "InnerProduct" bottom: "e" top: "f"
+  inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+"""
+
+
+def test_fillers_are_how_weights_begin() -> None:
+    net = net_of(FILLERS)
+    found = {n.removesuffix(".weight"): str(t.init) for n, t in net.tensors.items()}
+    assert {n: i for n, i in found.items() if not n.endswith("bias")} == {
+        "a": "kaiming(fan_out)",
+        "b": "normal(3e-05)",
+        "c": "xavier(fan_in)",
+        "d": "xavier",
+        "e": "kaiming",
+        "f": "xavier(fan_in)",
+    }
+
+
+def test_what_most_layers_begin_as_is_said_once() -> None:
+    text = converted(
+        'base_lr: 1 max_iter: 5 lr_policy: "fixed" momentum: 0.9', DATA + FILLERS.split("\n", 2)[2]
+    ).text
+    assert text.count("xavier(fan_in)") == 1
+    assert "init: xavier(fan_in)" in " ".join(text.split("train {")[1].split("}")[0].split())
+    assert "init: kaiming(fan_out)" in text
+    # Without a solver's file, a spec does not tell how it is trained.
+    diagnostics = Diagnostics()
+    bare = convert(Source("net.prototxt", FILLERS), {}, diagnostics)
+    assert bare is not None
+    assert "init" not in bare.text

@@ -10,6 +10,7 @@ import pytest
 
 import netspec
 from netspec.ir import Training
+from netspec.ops import Init
 from netspec.protocol import TRAIN_FIELDS
 
 from ..helpers import body, codes, net_of, paths
@@ -34,10 +35,11 @@ def test_every_field() -> None:
     assert training(
         "optimizer: adamw, learning_rate: 1/8; schedule: step steps: [10, 20] gamma: 20%"
         " warmup: 2 momentum: 0.8 beta2: 0.99 weight_decay: 1 decay_all: false clip_norm: 2"
+        " init: normal(1/8)"
         " batch_size: 8 iterations: 1K label_smoothing: 10% mirror: true random_crop: true shift: 1"
     ) == Training(
         *(0.125, 8, 1000, None, "adamw", "step", 1.0, (10, 20), 0.2, 0.0, 2, 0.8, 0.99, 1.0),
-        *(False, 2.0, 0.1, True, True, 1),
+        *(False, 2.0, Init("normal", std=0.125), 0.1, True, True, 1),
     )
     assert training(f"{LEAST} schedule: poly power: 0.5 final_rate: 0.01").power == 0.5
     assert training(f"{LEAST} optimizer: nesterov schedule: cosine").schedule == "cosine"
@@ -96,6 +98,7 @@ def test_the_protocol_of_the_paper(spec: str) -> None:
         weight_decay=0.0002,
         batch_size=512,
         iterations=170_000,
+        init=Init("xavier", "fan_in"),
         random_crop=True,
     )
 

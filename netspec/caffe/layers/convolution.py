@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
+from netspec.caffe.fillers import init_of
 from netspec.caffe.layers.base import Folded, Pair, Tops, layer, pair
 from netspec.caffe.messages import Fields
 from netspec.caffe.translate import Unsupported, Use
@@ -59,6 +60,7 @@ def _convolution(use: Use, op: str) -> Tops:
         dilation=(dilation, dilation_place),
         groups=(groups, groups_place),
         bias=(bias, p.place("bias_term")),
+        init=init_of(p),
     )
     return [use.data(value, tuple(value.shape))]
 
@@ -131,5 +133,6 @@ def inner_product(use: Use) -> Tops:
         blobs=blobs,
         units=(units, p.place("num_output")),
         bias=(bias, p.place("bias_term")),
+        init=init_of(p),
     )
     return [use.data(use.value_of(use.data(value, (units,)), dims), dims)]

@@ -1,0 +1,339 @@
+"""A module that is a chain with loops in it: a class made of `nn.Sequential`.
+
+    for i in 1..layers { dense[i]: dense_layer { growth: growth } }
+
+    for i in range(layers):
+        self.add_module(f"dense{i + 1}", DenseLayer(in_channels + i * growth, growth=growth))
+
+What differs from turn to turn is found from the first two and holds only if, for every use of the
+module and every turn, the numbers and names come to those of the blocks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from netspec.ir import Block, Instance, Layer, Loop, Node, Value
+from netspec.layout import Call, Keyword, Source, Text, statement
+from netspec.naming import is_plain
+from netspec.ops import attributes, like
+from netspec.symbolic import Apply, Dim, Expr, Literally, Real, apply, expr_of, literal
+from netspec_torch.emitters import EMITTERS
+from netspec_torch.reserved import MODULE_ATTRIBUTES
+from netspec_torch.variants import restated
+from netspec_torch.writer import TURN, Writer
+
+MANY_TURNS = 4
+"""From so many turns on, a loop is written as one even where repeated lines would do."""
+
+_OF_SEQUENTIAL = {"append", "extend", "insert", "pop"}
+_MODULES = {
+    "F.relu": "nn.ReLU",
+    "F.relu6": "nn.ReLU6",
+    "F.leaky_relu": "nn.LeakyReLU",
+    "F.elu": "nn.ELU",
+    "F.silu": "nn.SiLU",
+    "F.gelu": "nn.GELU",
+    "F.hardswish": "nn.Hardswish",
+    "F.hardsigmoid": "nn.Hardsigmoid",
+    "F.softplus": "nn.Softplus",
+    "torch.sigmoid": "nn.Sigmoid",
+    "torch.tanh": "nn.Tanh",
+    "F.max_pool2d": "nn.MaxPool2d",
+    "F.avg_pool2d": "nn.AvgPool2d",
+}
+"""Functions of one input, as the modules that do the same."""
+
+_BEGUN = "super().__init__"
+
+Construct = Callable[[Instance, Writer], Call]
+
+
+class _Unfit(Exception):
+    """The blocks can't be written so."""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A node, or the turns of a loop; `count` is how many, None for a node by itself."""
+
+    turns: tuple[tuple[Node, ...], ...]
+    count: Expr | None
+
+
+def has_long_loop(block: Block) -> bool:
+    return any(len(loop.turns) > MANY_TURNS for loop in block.loops)
+
+
+def sequence(
+    blocks: Sequence[Block], writers: Sequence[Writer], construct: Construct
+) -> list[str] | None:
+    """The constructor's lines behind `super().__init__()`; None where there is no such class."""
+    if any(b.choices or not _is_chain(b) for b in blocks) or not any(b.loops for b in blocks):
+        return None
+    try:
+        parts = [list(_parts(b)) for b in blocks]
+        if len({tuple(p.count is None for p in ps) for ps in parts}) > 1:
+            return None
+        lines: list[str] = []
+        for row in zip(*parts, strict=True):
+            lines += _lines(row, writers, construct)
+        return lines
+    except _Unfit:
+        return None
+
+
+def numbered(
+    blocks: Sequence[Block], writers: Sequence[Writer], construct: Construct
+) -> list[str] | None:
+    """The constructor of a chain whose weights are called by their places in it; None of others.
+
+    The line calls `super().__init__` itself.
+    """
+    if any(b.choices or not _is_chain(b) for b in blocks):
+        return None
+    if len({len(b.nodes) for b in blocks}) > 1:
+        return None
+    for block in blocks:
+        for place, node in enumerate(block.nodes):
+            weights = node.tensors if isinstance(node, Layer) else node.block.layer_count
+            if weights and node.name != str(place):
+                return None
+    try:
+        rows = [[_Part((b.nodes,), None) for b in blocks]]
+        modules = _modules(rows[0], blocks[0].nodes, writers, construct)
+    except _Unfit:
+        return None
+    return statement("", Call(_BEGUN, tuple(modules)), 8) if modules else None
+
+
+def begins(init: Sequence[str]) -> bool:
+    """Whether a constructor calls that of its base class itself."""
+    return bool(init) and init[0].lstrip().startswith(_BEGUN)
+
+
+def _is_chain(block: Block) -> bool:
+    """Whether each node takes just what the one before it yields."""
+    if len(block.inputs) != 1 or len(block.outputs) != 1:
+        return False
+    value = block.inputs[0]
+    for node in block.nodes:
+        several = isinstance(node, Instance) and len(node.outputs) > 1
+        if node.inputs != (value,) or several:
+            return False
+        value = node.outputs[0]
+    return block.outputs == (value,)
+
+
+def _parts(block: Block) -> Iterator[_Part]:
+    place = 0
+
+    def alone(until: int) -> Iterator[_Part]:
+        return (_Part(((node,),), None) for node in block.nodes[place:until])
+
+    for loop in block.loops:
+        yield from alone(loop.turns[0])
+        yield _Part(_turns(block, loop), loop.count)
+        place = loop.turns[-1]
+    yield from alone(len(block.nodes))
+
+
+def _turns(block: Block, loop: Loop) -> tuple[tuple[Node, ...], ...]:
+    starts, ends = loop.turns[:-1], loop.turns[1:]
+    return tuple(block.nodes[s:e] for s, e in zip(starts, ends, strict=True))
+
+
+def _lines(row: Sequence[_Part], writers: Sequence[Writer], construct: Construct) -> list[str]:
+    longest = max(row, key=lambda part: len(part.turns)).turns
+    if not longest:
+        return []
+    if len({len(turn) for part in row for turn in part.turns}) > 1:
+        raise _Unfit
+    if row[0].count is None:
+        name = _same(part.turns[0][0].name for part in row)
+        if not is_plain(name) or name in MODULE_ATTRIBUTES or name in _OF_SEQUENTIAL:
+            raise _Unfit
+        (module,) = _modules(row, longest[0], writers, construct)
+        return statement(f"self.{name} = ", module, 8)
+    count = _same(
+        w.number(len(part.turns), part.count) for part, w in zip(row, writers, strict=True)
+    )
+    turn = writers[0].arguments[TURN]
+    lines = [f"        for {turn} in range({count}):"]
+    for k, module in enumerate(_repeated(row, longest, writers, construct)):
+        names = [[turn_[k].name for turn_ in part.turns] for part in row]
+        call = Call("self.add_module", (Text(_numbered(names, turn)), module))
+        lines += statement("", call, 12)
+    return lines
+
+
+_Turns = Sequence[tuple[Node, ...]]
+
+
+def _repeated(
+    row: Sequence[_Part], longest: _Turns, writers: Sequence[Writer], construct: Construct
+) -> list[Call]:
+    """The constructor calls of a turn in terms of its number."""
+    if len(longest) == 1:
+        return _modules(row, longest[0], writers, construct)
+    marks = [w.marked() for w in writers]
+    try:
+        models = tuple(_generic(a, b) for a, b in zip(*longest[:2], strict=True))
+        return _modules(row, models, writers, construct)
+    except _Unfit:
+        for writer, mark in zip(writers, marks, strict=True):
+            writer.forget(mark)
+    # Only the first turn may differ: it takes what came before the loop.
+    first = _modules(row, longest[0], writers, construct, turns=range(1))
+    others = _modules(row, longest[1], writers, construct, turns=range(1, len(longest)))
+    number = writers[0].arguments[TURN]
+    return [_either(a, b, f"{number} == 0") for a, b in zip(first, others, strict=True)]
+
+
+def _either(call: Call, other: Call, condition: str) -> Call:
+    """A call whose arguments depend on a condition."""
+    if call.head != other.head or len(call.args) != len(other.args):
+        raise _Unfit
+    args: list[Source] = []
+    for a, b in zip(call.args, other.args, strict=True):
+        if a.flat() == b.flat():
+            args.append(a)
+        elif isinstance(a, Keyword) and isinstance(b, Keyword) and a.name == b.name:
+            text = f"{a.value.flat()} if {condition} else {b.value.flat()}"
+            args.append(Keyword(a.name, Text(text)))
+        elif isinstance(a, Text) and isinstance(b, Text):
+            args.append(Text(f"{a.flat()} if {condition} else {b.flat()}"))
+        else:
+            raise _Unfit
+    return Call(call.head, tuple(args))
+
+
+def _modules(
+    row: Sequence[_Part],
+    models: Sequence[Node],
+    writers: Sequence[Writer],
+    construct: Construct,
+    turns: range | None = None,
+) -> list[Call]:
+    """The constructor calls of these turns, which are the same for every block; of all turns,
+    unless some are given."""
+    written: list[dict[str, Call]] = [{} for _ in models]
+    for part, writer in zip(row, writers, strict=True):
+        for number, turn in enumerate(part.turns):
+            if turns is not None and number not in turns:
+                continue
+            writer.turn = number if part.count is not None else None
+            fresh = False
+            for k, (node, model) in enumerate(zip(turn, models, strict=True)):
+                if not _alike(node, model):
+                    raise _Unfit
+                module, fresh = _module(restated(node, model), writer, construct, fresh)
+                written[k][module.flat()] = module
+        writer.turn = None
+    if any(len(w) != 1 for w in written):
+        raise _Unfit
+    return [next(iter(w.values())) for w in written]
+
+
+def _module(node: Node, writer: Writer, construct: Construct, fresh: bool) -> tuple[Call, bool]:
+    """The constructor call of a node, and whether its result may be overwritten."""
+    if isinstance(node, Instance):
+        return construct(node, writer), False
+    use = EMITTERS[type(node.op)](node, writer, False)
+    x: list[Source] = [Text("x")]
+    forward = use.inplace if fresh and use.inplace is not None else use.forward
+    call = forward("self.m", x)
+    if use.module is not None:
+        if call.flat() != "self.m(x)":
+            raise _Unfit
+        return use.module, use.fresh
+    if not isinstance(call, Call) or call.head not in _MODULES or call.args[:1] != (x[0],):
+        raise _Unfit
+    return Call(_MODULES[call.head], call.args[1:]), use.fresh
+
+
+def _alike(node: Node, other: Node) -> bool:
+    if isinstance(node, Layer) and isinstance(other, Layer):
+        return type(node.op) is type(other.op)
+    if isinstance(node, Instance) and isinstance(other, Instance):
+        return node.block.module == other.block.module
+    return False
+
+
+def _same(texts: Iterator[str]) -> str:
+    found = set(texts)
+    if len(found) != 1:
+        raise _Unfit
+    return found.pop()
+
+
+def _numbered(names: Sequence[Sequence[str]], turn: str) -> str:
+    """The names of a node by the turn: `f"dense{i + 1}"`."""
+    longest = max(names, key=len)
+    for digits in re.finditer(r"\d+", longest[0]):
+        before, after = longest[0][: digits.start()], longest[0][digits.end() :]
+        first = int(digits.group())
+        if all(n == f"{before}{first + i}{after}" for ns in names for i, n in enumerate(ns)):
+            number = f"{turn} + {first}" if first else turn
+            if not is_plain(f"{before}0{after}") or len(longest) < 2:
+                break
+            return f'f"{before}{{{number}}}{after}"'
+    raise _Unfit
+
+
+# --- what differs from turn to turn --------------------------------------------------------------
+
+
+def _generic(first: Node, second: Node) -> Node:
+    """The first turn's node with its numbers in terms of the turn, as the second lets guess."""
+    if not _alike(first, second) or len(first.inputs) != len(second.inputs):
+        raise _Unfit
+    inputs = tuple(
+        Value(a.name, like(a.shape, (_number(a.shape[0], b.shape[0]), *a.shape[1:])))
+        for a, b in zip(first.inputs, second.inputs, strict=True)
+    )
+    if isinstance(first, Layer) and isinstance(second, Layer):
+        numbers = {
+            a.name: _number(getattr(first.op, a.name), getattr(second.op, a.name))
+            for a in attributes(type(first.op))
+        }
+        return replace(first, op=first.op.with_attributes(**numbers), inputs=inputs)
+    assert isinstance(first, Instance)
+    assert isinstance(second, Instance)
+    arguments = tuple(
+        replace(a, expr=_expr(a.expr or literal(a.value), b.expr or literal(b.value)))
+        if isinstance(a.value, int | float) and not isinstance(a.value, bool)  # else no row
+        else a
+        for a, b in zip(first.arguments, second.arguments, strict=True)
+    )
+    return replace(first, arguments=arguments, inputs=inputs)
+
+
+def _number(first: Any, second: Any) -> Any:
+    if isinstance(first, tuple) and isinstance(second, tuple) and len(first) == len(second):
+        return tuple(_number(a, b) for a, b in zip(first, second, strict=True))
+    if isinstance(first, bool) or not isinstance(first, int | float):
+        return first
+    expr = _expr(expr_of(first), expr_of(second))
+    return Dim(first, expr) if isinstance(first, int) else Real(first, expr)
+
+
+def _expr(first: Expr, second: Expr) -> Expr:
+    """`a + i * d` for a and a + d."""
+    if first == second:
+        return first
+    if isinstance(first, Literally) and isinstance(second, Literally):
+        step: Expr | None = literal(second.value - first.value)
+    else:
+        step = apply("-", second, first)
+    # in_channels in the first turn and filters in all others is no row of numbers.
+    if step is None or (isinstance(step, Apply) and step.operator == "-"):
+        raise _Unfit
+    further = apply("*", TURN, step)
+    expr = apply("+", first, further) if further is not None else None
+    if expr is None:
+        raise _Unfit
+    return expr

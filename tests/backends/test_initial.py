@@ -1,0 +1,173 @@
+"""How weights begin: in the emitted constructor as in `netspec.weights.fresh`."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+import pytest
+
+import netspec
+from netspec.backend import get, load_model
+from netspec.ops import Init
+from netspec.weights import fresh
+
+from ..helpers import codes
+from .nets import net_of
+
+LAYERS = """
+module part(filters) {
+  input x
+  a: conv { filters: filters  kernel: 3  pad: 1 } -> relu
+  b: conv { filters: filters  kernel: 1  init: normal(0.02) }
+}
+net begins() {
+  input data: 16x9x9
+  train { learning_rate: 1  batch_size: 1  epochs: 1  INIT }
+  p: part { filters: 48 }
+  q: part { filters: 32 }
+  grouped: conv { filters: 64  kernel: 5  groups: 2  pad: 2  bias: false }
+  up: conv_transpose { filters: 24  kernel: 4  stride: 2  init: xavier }
+  out: conv { filters: 40  kernel: 3  init: kaiming(fan_out) }
+  global_avgpool -> linear { units: 500 }
+}
+"""
+OWN = {
+    "p.b": Init("normal", std=0.02),
+    "q.b": Init("normal", std=0.02),
+    "up": Init("xavier"),
+    "out": Init("kaiming", "fan_out"),
+}
+
+
+def deviation(init: Init, shape: tuple[int, ...]) -> float:
+    """By the papers; fans as PyTorch counts them."""
+    fan_in, fan_out = prod(shape[1:]), shape[0] * prod(shape[2:])
+    if init.std is not None:
+        return init.std
+    if init.law == "kaiming":
+        return float((2 / (fan_out if init.fan == "fan_out" else fan_in)) ** 0.5)
+    fan = {"fan_in": fan_in, "fan_out": fan_out, None: (fan_in + fan_out) / 2}[init.fan]
+    return float((1 / fan) ** 0.5)
+
+
+@pytest.mark.parametrize(
+    ("field", "usual"),
+    [
+        ("", Init()),
+        ("init: kaiming", Init()),
+        ("init: kaiming(fan_in)", Init()),
+        ("init: kaiming(fan_out)", Init("kaiming", "fan_out")),
+        ("init: xavier", Init("xavier")),
+        ("init: xavier(fan_in)", Init("xavier", "fan_in")),
+        ("init: xavier(fan_out)", Init("xavier", "fan_out")),
+        ("init: normal(5%)", Init("normal", std=0.05)),
+    ],
+)
+def test_weights_have_the_stated_distribution(field: str, usual: Init) -> None:
+    import torch
+
+    net = net_of(LAYERS.replace("INIT", field))
+    torch.manual_seed(0)
+    state = {n: t.numpy() for n, t in load_model(net, get("torch")).state_dict().items()}
+    for weights in (state, fresh(net.tensors, 1)):
+        for name, array in weights.items():
+            layer, _, kind = name.rpartition(".")
+            if kind == "bias":
+                assert not array.any()
+                continue
+            init = OWN.get(layer, usual)
+            wanted = deviation(init, array.shape)
+            assert array.std() == pytest.approx(wanted, rel=6 / array.size**0.5), name
+            assert abs(array.mean()) < 5 * wanted / array.size**0.5
+            # A uniform distribution ends at the root of 3 deviations.
+            bound = np.abs(array).max() / wanted
+            assert (bound <= 3**0.5 + 1e-5) if init.law == "xavier" else (bound > 2)
+
+
+@pytest.mark.parametrize("spec", ["squeezenet1_0", "squeezenet1_1", "squeezenet1_0_caffe"])
+def test_squeezenet_begins_as_its_authors_train_val_says(spec: str) -> None:
+    tensors = netspec.load(spec).tensors
+    found = {name: t.init for name, t in tensors.items() if name.endswith("weight")}
+    assert found.pop("conv10.weight") == Init("normal", std=0.01)
+    assert set(found.values()) == {Init("xavier", "fan_in")}
+
+
+def test_a_loop_by_class_and_then_the_others() -> None:
+    source = netspec.compile(net_of(LAYERS.replace("INIT", "")), "torch")
+    assert "isinstance(m, nn.Conv2d | nn.Linear):" in source
+    assert "        for m in (self.p.b, self.q.b):\n" not in source
+    assert "        nn.init.normal_(self.q.b.weight, std=0.02)\n" in source
+    assert 'nn.init.kaiming_normal_(self.out.weight, mode="fan_out")' in source
+    bare = net_of("net n { input data: 3x4x4 conv { filters: 2 kernel: 1 bias: false } batchnorm }")
+    assert "m.bias" not in netspec.compile(bare, "torch")
+    assert "nn.init" not in netspec.compile(net_of("net n { input x: 3x4x4 relu }"), "torch")
+
+
+def test_any_name_is_reached(tmp_path: Any) -> None:
+    import torch
+
+    net = net_of(
+        """
+        module part() { input x  train: conv { filters: 90 kernel: 3 init: normal(0.3) } }
+        net n { input data: 30x9x9  class: part  conv { filters: 9 kernel: 1 }
+                conv { filters: 9 kernel: 1 } }
+        """
+    )
+    torch.manual_seed(0)
+    state = load_model(net, get("torch")).state_dict()
+    assert float(state["class.train.weight"].std()) == pytest.approx(0.3, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("init", "code"),
+    [
+        ("he", "unknown-value"),
+        ("normal", "wrong-type"),
+        ("normal(0)", "out-of-range"),
+        ("normal(fan_in)", "wrong-type"),
+        ("normal(1, 2)", "wrong-type"),
+        ("xavier(3)", "unknown-value"),
+        ("xavier(fan)", "unknown-name"),
+        ("0.01", "wrong-type"),
+        ("none", "wrong-type"),
+        ("fan_in", "unknown-value"),
+        ("uniform(1)", "unknown-name"),
+    ],
+)
+def test_what_is_no_distribution(init: str, code: str) -> None:
+    layer = f"conv {{ filters: 2 kernel: 1 init: {init} }}"
+    assert code in codes(f"net n {{ input data: 3x4x4 {layer} }}")
+
+
+@pytest.mark.parametrize("init", ["kaiming", "kaiming(fan_out)", "xavier", "xavier(fan_in)"])
+def test_a_deep_net_trains_from_it(init: str) -> None:
+    """Twelve layers without normalization, as the emitted constructor leaves them."""
+    import torch
+    import torch.nn.functional as F
+
+    net = net_of(
+        f"""
+        net deep {{
+          input data: 1x8x8
+          for i in 1..12 {{ conv[i]: conv {{ filters: 12  kernel: 3  pad: 1 }} -> relu }}
+          global_avgpool -> linear {{ units: 4 }}
+          train {{ learning_rate: 1  batch_size: 1  epochs: 1  init: {init} }}
+        }}
+        """
+    )
+    torch.manual_seed(0)
+    model: Any = load_model(net, get("torch")).train()
+    y = torch.arange(64) % 4
+    places = torch.stack([y // 2 * 4, y % 2 * 4])
+    x = torch.zeros(64, 1, 8, 8)
+    for i, (row, column) in enumerate(places.T.tolist()):
+        x[i, 0, row : row + 2 + i % 3, column : column + 2] = 1 + i % 2
+    optimizer = torch.optim.Adam(model.parameters(), 0.003)
+    for _ in range(150):
+        loss = F.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    assert float(loss.detach()) < 0.4
