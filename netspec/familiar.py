@@ -118,6 +118,10 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "sections": ("parts",),
     "perm": ("order",),
     "negslope": ("slope",),
+    "weightfiller": ("init",),
+    "weightinit": ("init",),
+    "initializer": ("init",),
+    "kernelinitializer": ("init",),
 }
 # Said by other means here, or not at all.
 _LEAVE_OUT = "leave it out"
@@ -130,13 +134,10 @@ _ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(("axis", "dim", "axes"), f"{_LEAVE_OUT}: it is the channels here"),
     **dict.fromkeys(("bottom", "inputs", "x"), "inputs go into round brackets: `op(a, b)`"),
     **dict.fromkeys(("top", "name", "output"), "a name stands in front: `name: op { ... }`"),
+    **dict.fromkeys(("biasfiller", "biasinitializer"), f"{_LEAVE_OUT}: biases begin as 0"),
     **dict.fromkeys(
-        ("weightfiller", "biasfiller", "kernelinitializer", "biasinitializer", "init", "param"),
-        f"{_LEAVE_OUT}: how weights begin is no part of a spec",
-    ),
-    **dict.fromkeys(
-        ("kernelregularizer", "lrmult", "decaymult"),
-        f"{_LEAVE_OUT}: how a net is trained is said in its `train {...}`",
+        ("param", "kernelregularizer", "lrmult", "decaymult"),
+        f"{_LEAVE_OUT}: how a net is trained is said in its `train {{ ... }}`",
     ),
     **dict.fromkeys(
         ("inplace", "dataformat", "device", "dtype", "engine", "type"), f"{_LEAVE_OUT}"
@@ -164,6 +165,11 @@ _VALUES: dict[tuple[str, str], tuple[str, str]] = {
     ("autopad", "valid"): ("pad", "0"),
     ("autopad", "notset"): ("pad", "0"),
     ("groups", "none"): ("groups", "1"),
+    ("init", "msra"): ("init", "kaiming"),
+    ("init", "henormal"): ("init", "kaiming"),
+    ("init", "heuniform"): ("init", "kaiming"),
+    ("init", "glorotnormal"): ("init", "xavier"),
+    ("init", "glorotuniform"): ("init", "xavier"),
     ("mode", "linear"): ("mode", "bilinear"),
 }
 
