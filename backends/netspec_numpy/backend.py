@@ -21,18 +21,17 @@ from netspec_numpy.library import kernel_names, reads, with_helpers
 from netspec_numpy.planners import PLANNERS, fold
 
 _FROM = {
-    "collections.abc": ("Callable", "Iterator", "Sequence"),
-    "concurrent.futures": ("Executor", "ThreadPoolExecutor"),
+    "collections.abc": ("Callable", "Iterable", "Iterator", "Sequence"),
     "contextlib": ("contextmanager",),
     "functools": ("partial",),
-    "itertools": ("pairwise",),
+    "itertools": ("count", "pairwise"),
     "math": ("prod",),
     "pathlib": ("Path",),
-    "typing": ("Any",),
+    "typing": ("Any", "NamedTuple"),
 }
 _MODULES = ("ctypes", "json", "math", "os", "struct", "sys", "threading", "time")
 _GLOBALS = (
-    *("np", "as_strided", "Array", "At", "Weights", "SHAPES", "FILLS", "network", "self"),
+    *("np", "as_strided", "Array", "At", "Then", "Weights", "SHAPES", "FILLS", "network", "self"),
     *(name for names in _FROM.values() for name in names),
 )
 _LOCALS = ("p", "w", "_")
@@ -45,7 +44,7 @@ class NumpyBackend:
     """Emits a module that needs NumPy and nothing else."""
 
     name = "numpy"
-    emitters: Mapping[type[Op], Any] = EMITTERS
+    emitters: Mapping[type[Op], Any] = {**EMITTERS, **PLANNERS}
     packages: Sequence[str] = ("numpy",)
 
     def check(self, layer: Layer, used: Sequence[bool]) -> None:
@@ -111,7 +110,7 @@ class _File:
         rendered = template.render(
             header="\n".join(docstring(self._header(), 0)),
             imports=_imports(list(kernels.values())),
-            shapes={n: tuple(int(d) for d in t.shape) for n, t in self.net.tensors.items()},
+            shapes=self._shapes(),
             fills=_fills(self.net),
             name=self.class_name,
             doc="\n".join(docstring(self._doc(), 4)),
@@ -124,6 +123,18 @@ class _File:
             kernels=kernels,
         )
         return rendered.rstrip() + "\n"
+
+    def _shapes(self) -> list[str]:
+        """The shapes of all tensors, a line for those of each layer where they fit."""
+        layers: dict[str, list[str]] = {}
+        for name, tensor in self.net.tensors.items():
+            shape = tuple(int(d) for d in tensor.shape)
+            layers.setdefault(name.rpartition(".")[0], []).append(f'"{name}": {shape}')
+        lines = []
+        for tensors in layers.values():
+            together = ", ".join(tensors)
+            lines += [together] if len(together) <= 83 else tensors
+        return lines
 
     def _header(self) -> str:
         title = self.net.doc or f"{self.class_name}."
@@ -172,8 +183,8 @@ class _File:
             lines += self._stage(stage)
         outputs: list[Source | str] = [self.variables[v] for v in self.program.outputs]
         lines += statement("return ", Call("", tuple(map(_text, outputs)), brackets="[]"), 4)
-        args = ["p: Plan", *(f"{self.variables[v]}: Array" for v in self.program.inputs)]
-        head = _def("network", args, "list[Array]", 0)
+        args = ["p: Plan", *(f"{self.variables[v]}: Value" for v in self.program.inputs)]
+        head = _def("network", args, "list[Value]", 0)
         doc = docstring(
             "The steps of the network, each with the slot of its result and its shape.", 4
         )
@@ -220,7 +231,9 @@ class _File:
         names = ("x",) if len(stage.inputs) == 1 else _letters(len(stage.inputs))
         inputs: list[Source] = [Text(name) for name in names]
         body = EMITTERS[type(stage.op)](stage.layer.layer, step, inputs, several)
-        function = Lambda(names, body)
+        function: Source = Lambda(names, body)
+        if isinstance(body, Call) and body == call(body.head, *inputs):
+            function = Text(body.head)
         return call(step.kernel("plain"), "p", step.at, function, *step.inputs)
 
     def _at(self, value: Value) -> str:

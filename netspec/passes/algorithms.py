@@ -48,7 +48,8 @@ def choose(stage: Stage) -> Algorithm:
         return Algorithm("product", 0, 0, 0, _weights(stage), macs * MULTIPLY)
     assert isinstance(op, Conv), "only convolutions and linear layers are computed so"
     channels = int(stage.inputs[0].shape[0])
-    if op.group_count == channels == op.filters and channels > 1:
+    simple = op.stride[1] == 1 or op.dilation[1] == 1
+    if op.group_count == channels == op.filters and channels > 1 and simple:
         return _depthwise(op, stage)
     gather = _gather(op, stage)
     square = op.kernel == (3, 3) and op.stride == (1, 1) and op.dilation == (1, 1)
@@ -158,12 +159,9 @@ def memory(program: Program, threads: int = 1) -> Memory:
         if isinstance(stage.op, Conv | Linear):
             algorithm = choose(stage)
             scratch = max(scratch, algorithm.scratch)
-            weights += algorithm.packed
+            weights += algorithm.packed + int(stage.output.shape[0])
         elif isinstance(stage.op, MaxPool | AvgPool):
             channels, _, width = _shapes(stage)[0]
             rows = _rows(1 << 16, width * channels, _shapes(stage)[1][1])
             scratch = max(scratch, _padded(rows * width * channels))
-        weights += sum(layer.params for layer in stage.biases) - sum(
-            prod(layer.layer.tensors["weight"].shape) for layer in stage.biases
-        )
     return Memory(place(program).bytes, 4 * scratch * threads, 4 * weights)

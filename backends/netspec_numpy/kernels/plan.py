@@ -1,7 +1,4 @@
-"""A network as NumPy calls on one piece of memory, and the threads that make them.
-
-Arrays are channels last here: (N, H, W, C), or (N, F).
-"""
+"""A network as NumPy calls on one piece of memory, and the threads that make them."""
 
 from __future__ import annotations
 
@@ -9,53 +6,55 @@ import ctypes
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from itertools import pairwise
+from itertools import count, pairwise
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from netspec_numpy.kernels.arrays import Array, At, Weights
+from netspec_numpy.kernels.arrays import Array, At, Value, Weights
 
 
 class Plan:
-    """The NumPy calls that a network comes to, for inputs of certain shapes.
+    """The NumPy calls that a network comes to for one image of a certain size.
 
-    A value lies in a slot of the arena: `at` is its number, or that of a concat with
-    its channels and the first of them that is meant. The network runs twice here, first
-    without memory, to find out how much it needs. `phases` follow one another; each has
-    tasks that the threads share, for each thread the calls that it would make.
+    Values and rearranged weights lie in one piece of memory; the network is gone
+    through twice, first to find out how much it takes. `phases` follow one another:
+    lists of tasks, which threads may do at the same time, each a list of calls.
     """
 
     def __init__(
         self,
-        network: Callable[..., Sequence[Array]],
+        network: Callable[..., Sequence[Value]],
         inputs: Sequence[Array],
         weights: Weights,
         threads: int,
         made: dict[Any, Array],
     ) -> None:
-        self.kind, self.threads = inputs[0].dtype, threads
+        self.kind, self.weights = inputs[0].dtype, weights
+        self.threads, self.made = threads, made
         self.memory: Array | None = None
         self.sizes: dict[Any, int] = {}
-        self.door, self.asleep = threading.Condition(), 0
-        self.failure: BaseException | None = None
+        self.given: list[Array] = []
+        self.wanted: list[Array] = []
         for _ in range(2):
-            self.weights, self.made = dict(weights), dict(made)
             self.norms: dict[str, tuple[Array, Array]] = {}
-            self.phases: list[list[Any]] = []
+            self.phases: list[list[list[Callable[[], Any]]]] = []
             self.read: list[Array] = []
             self.written: list[Array] = []
-            self.raw: list[tuple[Array, list[str]]] = []
-            shapes = [(1, *x.shape[2:], x.shape[1]) for x in inputs]
-            self.inputs = [self.value(i, *shape) for i, shape in enumerate(shapes)]
-            self.step((), self.inputs)
+            shapes = [(*x.shape[2:], x.shape[1]) for x in inputs]
+            self.inputs = [self.value(i, shape) for i, shape in enumerate(shapes)]
+            for k, value in enumerate(self.inputs):
+                for task, i, j in self.tasks([], [value], len(value.bias)):
+                    self.call(task, self.take_in, k, i, j)
             self.outputs = list(network(self, *self.inputs))
+            for task, i, j in self.tasks(self.outputs, [], len(self.outputs)):
+                self.call(task, self.hand_out, i, j)
             if self.memory is None:
                 ends = np.cumsum([-(-size // 64) * 64 for size in self.sizes.values()])
                 self.starts = dict(zip(self.sizes, [0, *ends.tolist()], strict=False))
@@ -66,9 +65,8 @@ class Plan:
         """Memory for a key, large enough for all that is ever wanted there."""
         kind = np.dtype(kind or self.kind)
         size = prod(shape) * kind.itemsize
-        if self.memory is None:
+        if self.memory is None:  # nothing to read or write yet, but of the right shape
             self.sizes[key] = max(size, self.sizes.get(key, 0))
-            # Nothing to read or write, but of the right shape.
             strides = [kind.itemsize * prod(shape[i + 1 :]) for i in range(len(shape))]
             return as_strided(np.zeros(1, kind), shape, strides)
         start = self.starts[key]
@@ -76,25 +74,31 @@ class Plan:
         return array
 
     def value(
-        self, at: At, *shape: int, kind: Any = None, names: Sequence[str] = ()
-    ) -> Array:
-        """An array in a slot; `names` are those whose biases are still to be added."""
+        self, at: At, shape: Sequence[int], bias: Array | None = None, kind: Any = None
+    ) -> Value:
+        """A value in a slot: its number, or a concat's, its channels and the first."""
         slot, channels, first = at if isinstance(at, tuple) else (at, shape[-1], 0)
-        whole = self.room(slot, (*shape[:-1], channels), kind)
-        part: Array = whole[..., first : first + shape[-1]]
-        self.raw.append((part, list(names)))
-        return part
+        whole = self.room(slot, (1, *shape[:-1], channels), kind)
+        bias = np.zeros(shape[-1], self.kind) if bias is None else bias
+        return Value(whole[..., first : first + shape[-1]], bias)
 
-    def names(self, x: Array) -> list[str]:
-        """The layers whose biases are still to be added."""
-        return [n for array, names in self.raw if array is x for n in names]
-
-    def scratch(self, thread: int, *shapes: Sequence[int]) -> list[Array]:
-        """Arrays that a thread may use until it asks for others."""
+    def scratch(self, task: int, *shapes: Sequence[int]) -> list[Array]:
+        """Arrays that a task may use until it asks for others."""
         ends = np.cumsum([-(-prod(shape) // 16) * 16 for shape in shapes])
-        whole = self.room(("scratch", thread), (int(ends[-1]),))
+        whole = self.room(("scratch", task), (int(ends[-1]),))
         parts: list[Array] = np.split(whole, ends)
         return [a[: prod(s)].reshape(s) for a, s in zip(parts, shapes, strict=False)]
+
+    def once(self, key: Any, shape: Sequence[int], make: Callable[[], Any]) -> Array:
+        """An array that all plans share, made when there is memory for it."""
+        if key in self.made:
+            return self.made[key]
+        array = self.room(key, shape)
+        if self.memory is None:
+            return np.zeros(shape, self.kind)
+        array[...] = make()
+        self.made[key] = array
+        return array
 
     def weight(self, name: str) -> Array:
         """The weights of a layer, with the batch norm after it."""
@@ -105,89 +109,83 @@ class Plan:
         folded: Array = np.multiply(weight, factor, dtype=self.kind)
         return folded
 
-    def bias(self, name: str) -> Array | None:
-        """The bias of a layer, with the batch norm after it; None if it has neither."""
-        bias = self.weights.get(f"{name}.bias")
-        if name not in self.norms:
-            return bias
-        factor, shift = self.norms[name]
-        folded: Array = shift if bias is None else bias * factor + shift
-        return folded
+    def bias(self, name: str, x: Value) -> Array:
+        """What a layer adds: its bias, and its weights times that of its input."""
+        weight = self.weights[f"{name}.weight"]
+        filters, channels = weight.shape[:2]
+        if len(x.bias) % channels:
+            raise ValueError(f"{name} takes {channels} elements, not {len(x.bias)}")
 
-    def once(self, key: Any, make: Callable[[], Any]) -> Array:
-        """An array that is made when the plan is."""
-        if key not in self.made:
-            array = np.asarray(make())
-            self.made[key] = self.room(key, array.shape)
-            if self.memory is not None:
-                self.made[key][...] = array
-        made: Array = self.made[key]
-        return made
+        def make() -> Array:
+            bias = self.weights.get(f"{name}.bias", np.zeros(filters))
+            factor, shift = self.norms.get(name, (1.0, 0.0))
+            biases = x.bias.reshape(-1, channels, 1)
+            seen = weight.reshape(len(biases), -1, channels, weight[0, 0].size).sum(3)
+            return ((seen @ biases).ravel() + bias) * factor + shift
 
-    def step(self, reads: Sequence[Array], writes: Sequence[Array]) -> None:
-        """Begin a step: a new phase where it needs what the last one has yet to do."""
-        pairs = [(a, b) for a in reads for b in self.written]
-        pairs += [(a, b) for a in writes for b in self.read]
+        return self.once((name, "bias"), (filters,), make)
+
+    def tasks(
+        self, reads: Sequence[Value], writes: Sequence[Value], size: int, most: int = 0
+    ) -> Iterator[tuple[int, int, int]]:
+        """Divide `size` things among tasks: the task, and from where to where it goes.
+
+        At most so many things at once. A new phase begins where the step needs what
+        the last one has yet to do.
+        """
+        ins, outs = [x.data for x in reads], [y.data for y in writes]
+        pairs = [(a, b) for a in ins for b in self.written]
+        pairs += [(a, b) for a in outs for b in self.read]
         if not self.phases or any(np.may_share_memory(a, b) for a, b in pairs):
-            self.phases.append([])
+            self.phases.append([[] for _ in range(self.threads)])
             self.read, self.written = [], []
-        self.read += reads
-        self.written += writes
+        self.read += ins
+        self.written += outs
+        ends = [size * i // self.threads for i in range(self.threads + 1)]
+        for task, (a, b) in enumerate(pairwise(ends)):
+            for i in range(a, b, max(1, most) if most else size):
+                yield task, i, min(i + most, b) if most else b
 
-    def shares(self, count: int) -> Iterator[tuple[int, int, int]]:
-        """Divide `count` things among tasks: the first and the end, for each thread."""
-        ends = [count * i // self.threads for i in range(self.threads + 1)]
-        for a, b in pairwise(ends):
-            self.phases[-1].append([[] for _ in range(self.threads)])
-            yield from ((i, a, b) for i in range(self.threads) if a < b)
+    def call(self, task: int, function: Callable[..., Any], *a: Any, **k: Any) -> None:
+        """Add a call to a task."""
+        self.phases[-1][task].append(partial(function, *a, **k))
 
-    def call(
-        self, thread: int, function: Callable[..., Any], *a: Any, **k: Any
-    ) -> None:
-        """Add a call to a thread's part in the task."""
-        self.phases[-1][-1][thread].append(partial(function, *a, **k))
+    def take_in(self, k: int, first: int, end: int) -> None:
+        """Copy channels of an input."""
+        for channel in range(first, end):
+            self.inputs[k].data[0, ..., channel] = self.given[k][channel]
 
-    def run(self, inputs: list[Array], image: int, pool: Executor) -> None:
-        """Compute an image, the threads of a pool helping."""
-        for x, value in zip(inputs, self.inputs, strict=True):
-            for channel in range(x.shape[1]):
-                value[0, ..., channel] = x[image, channel]
-        state = [(len(tasks), iter(tasks), list[int]()) for tasks in self.phases]
-        for i in range(1, self.threads):
-            pool.submit(self.work, state, i)
-        self.work(state, 0)
+    def hand_out(self, first: int, end: int) -> None:
+        """Copy outputs, their biases added."""
+        for y, wanted in list(zip(self.outputs, self.wanted, strict=True))[first:end]:
+            wanted[...] = np.moveaxis(y.data[0] + y.bias, -1, 0)
 
-    def work(self, state: list[Any], thread: int) -> None:
-        """Take task by task; between phases, wait for what others are still at."""
+    def state(self) -> list[Any]:
+        """Nothing is done yet: what `run` takes."""
+        return [(dict(enumerate(tasks)), []) for tasks in self.phases]
+
+    def run(self, thread: int, state: list[Any], failed: list[BaseException]) -> None:
+        """Do tasks of each phase, one's own and what others have not begun; then wait.
+
+        `state` has for each phase the tasks that are left, and a list of those done.
+        """
         busy = np.ones(4096)
-        try:
-            for count, tasks, done in state:
-                for task in tasks:
-                    for call in task[thread]:
-                        call()
-                    done.append(thread)
-                for _ in range(60):
-                    if len(done) == count:
-                        break
-                    np.sqrt(busy, out=busy)  # to fall asleep would take longer
+        for left, done in state:
+            for i in range(thread, thread + self.threads):
+                task = left.pop(i % self.threads, None)
+                for call in task or ():
+                    call()
+                if task is not None:
+                    done.append(i)
+            for turn in count():
+                if failed:
+                    return
+                if len(done) == self.threads:
+                    break
+                if turn < 60:  # to fall asleep would take longer
+                    np.sqrt(busy, out=busy)
                 else:
-                    self.sleep(done, count)
-                if self.asleep:
-                    with self.door:
-                        self.door.notify_all()
-        except BaseException as error:
-            self.failure = error
-            raise
-
-    def sleep(self, done: list[int], count: int) -> None:
-        """Wait until so many tasks are done."""
-        with self.door:
-            self.asleep += 1
-            while len(done) < count and not self.failure:
-                self.door.wait(0.01)
-            self.asleep -= 1
-        if self.failure:
-            raise RuntimeError("another thread has failed") from self.failure
+                    time.sleep(5e-5)
 
 
 class Engine:
@@ -195,7 +193,7 @@ class Engine:
 
     def __init__(
         self,
-        network: Callable[..., Sequence[Array]],
+        network: Callable[..., Sequence[Value]],
         shapes: Sequence[tuple[int, ...]],
         threads: int | None = None,
         fixed: str = "",
@@ -203,7 +201,6 @@ class Engine:
         self.network, self.shapes, self.fixed = network, shapes, fixed
         with one_blas_thread() as single:
             self.threads = threads or (min(os.cpu_count() or 1, 8) if single else 1)
-        self.pool = ThreadPoolExecutor(self.threads)
         self.lock = threading.Lock()
         self.plans: dict[int, Plan] = {}
         self.planned_for: list[Any] = []
@@ -225,41 +222,50 @@ class Engine:
             state = [double, *(x.shape[1:] for x in inputs), *map(id, weights.values())]
             if state != self.planned_for:
                 self.plans, self.planned_for, self.alive = {}, state, dict(weights)
-            try:
-                return self.compute(inputs, weights)
-            except BaseException:
-                self.plans = {}
-                raise
+            return self.compute(inputs, weights)
 
     def compute(self, inputs: list[Array], weights: Weights) -> list[Array]:
         """Let each thread compute images of its own, and all together what is left."""
-        count = len(inputs[0])
-        each = count // self.threads if self.threads > 1 else 0
-        single = range(self.threads if each else 0)
-        plans = [self.plan(inputs, weights, i + 1) for i in single]
-        if count > each * self.threads or not plans:
-            plans.append(self.plan(inputs, weights, 0))
-        shapes = [np.moveaxis(y[0], -1, 0).shape for y in plans[0].outputs]
-        kinds = [y.dtype for y in plans[0].outputs]
-        outputs = [np.empty((count, *s), k) for s, k in zip(shapes, kinds, strict=True)]
+        images = len(inputs[0])
+        each = images // self.threads if self.threads > 1 else 0
+        together = range(each * self.threads, images)
+        numbers = [0] if together or not each else []
+        numbers += range(1, self.threads + 1) if each else []
+        plans = {k: self.plan(k, inputs, weights) for k in numbers}
+        values = next(iter(plans.values())).outputs
+        outputs = [
+            np.empty((images, *np.moveaxis(y.data[0], -1, 0).shape), y.data.dtype)
+            for y in values
+        ]
+        shared = [(0, image, plans[0].state()) for image in together]
+        failed: list[BaseException] = []
 
-        def compute(plan: Plan, images: range) -> None:
-            for image in images:
-                plan.run(inputs, image, self.pool)
-                for output, y in zip(outputs, plan.outputs, strict=True):
-                    output[image] = np.moveaxis(y[0], -1, 0)
+        def work(thread: int) -> None:
+            own = range(thread * each, (thread + 1) * each)
+            jobs = [(thread + 1, image, plans[thread + 1].state()) for image in own]
+            try:
+                for k, image, state in (*jobs, *shared):
+                    plans[k].given = [x[image] for x in inputs]
+                    plans[k].wanted = [y[image] for y in outputs]
+                    plans[k].run(thread if k == 0 else 0, state, failed)
+            except BaseException as error:
+                failed.append(error)
 
-        parts = [range(i * each, (i + 1) * each) for i in single]
-        jobs = [partial(compute, *job) for job in zip(plans, parts, strict=False)]
-        others = [self.pool.submit(job) for job in jobs[1:]]
-        for job in jobs[:1]:
-            job()
-        for other in others:
-            other.result()
-        compute(plans[-1], range(each * self.threads, count))
+        helpers = [
+            threading.Thread(target=work, args=(i,), daemon=True)
+            for i in range(1, self.threads)
+        ]
+        for helper in helpers:
+            helper.start()
+        work(0)
+        for helper in helpers:
+            helper.join()
+        if failed:
+            self.plans = {}
+            raise failed[0]
         return outputs
 
-    def plan(self, inputs: list[Array], weights: Weights, number: int) -> Plan:
+    def plan(self, number: int, inputs: list[Array], weights: Weights) -> Plan:
         """Plan 0 is for all threads together, the others for one thread each."""
         if number not in self.plans:
             made = next(iter(self.plans.values())).made if self.plans else {}
@@ -268,9 +274,8 @@ class Engine:
                 plan = Plan(self.network, inputs, weights, threads, made)
             except (ValueError, IndexError, ZeroDivisionError) as error:
                 sizes = ", ".join(str(x.shape) for x in inputs)
-                raise ValueError(
-                    f"no network for inputs of {sizes}: {error}"
-                ) from error
+                why = f"no network for inputs of {sizes}: {error}"
+                raise ValueError(why) from error
             self.plans[number] = plan
         return self.plans[number]
 

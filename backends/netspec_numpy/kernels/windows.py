@@ -36,7 +36,7 @@ def pad2d(x: Array, pads: tuple[int, int, int, int], value: float = 0.0) -> Arra
 
 
 def windows(
-    size: int, kernel: int, stride: int, before: int, after: int, ceil: bool
+    size: int, kernel: int, stride: int, before: int, after: int, ceil: bool = False
 ) -> int:
     """How many windows a pooling has along one direction.
 
