@@ -21,8 +21,8 @@ from netspec_numpy.library import kernel_names, reads, with_helpers
 from netspec_numpy.planners import PLANNERS, fold
 
 _FROM = {
-    "collections.abc": ("Callable", "Iterable", "Iterator", "Sequence"),
-    "contextlib": ("contextmanager",),
+    "collections.abc": ("Callable", "Iterator", "Sequence"),
+    "concurrent.futures": ("ThreadPoolExecutor",),
     "functools": ("partial",),
     "itertools": ("count", "pairwise"),
     "math": ("prod",),
@@ -31,7 +31,22 @@ _FROM = {
 }
 _MODULES = ("ctypes", "json", "math", "os", "struct", "sys", "threading", "time")
 _GLOBALS = (
-    *("np", "as_strided", "Array", "At", "Then", "Weights", "SHAPES", "FILLS", "network", "self"),
+    *(
+        "np",
+        "as_strided",
+        "Array",
+        "At",
+        "Network",
+        "Pads",
+        "Pair",
+        "Then",
+        "Weights",
+        "SHAPES",
+        "LAYERS",
+        "FILLS",
+        "network",
+        "self",
+    ),
     *(name for names in _FROM.values() for name in names),
 )
 _LOCALS = ("p", "w", "_")
@@ -100,8 +115,10 @@ class _File:
         x = self.net.body.inputs[0].shape
         prepared = picture(self.net, _vector)
         if prepared is not None:
-            self.kernels.add("resize_shorter" if prepared.shorter else "resize")
+            self.kernels.add("resize")
             self.kernels |= {"center_crop"} if prepared.crops else set()
+        if _fills(self.net):
+            self.kernels.add("filled")
         kernels = with_helpers(self.kernels)
         template = _environment().get_template("model.py.j2")
         height, width = (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
@@ -124,17 +141,18 @@ class _File:
         )
         return rendered.rstrip() + "\n"
 
-    def _shapes(self) -> list[str]:
-        """The shapes of all tensors, a line for those of each layer where they fit."""
-        layers: dict[str, list[str]] = {}
+    def _shapes(self) -> str:
+        """The shapes of all tensors, layer by layer."""
+        layers: dict[str, list[Source]] = {}
         for name, tensor in self.net.tensors.items():
+            layer, _, own = name.rpartition(".")
             shape = tuple(int(d) for d in tensor.shape)
-            layers.setdefault(name.rpartition(".")[0], []).append(f'"{name}": {shape}')
-        lines = []
-        for tensors in layers.values():
-            together = ", ".join(tensors)
-            lines += [together] if len(together) <= 83 else tensors
-        return lines
+            layers.setdefault(layer, []).append(Text(f'"{own}": {shape}'))
+        lines: list[str] = []
+        for layer, tensors in layers.items():
+            entry = Call("", tuple(tensors), brackets="{}")
+            lines += statement(f'"{layer}": ', entry, 4, suffix=",")
+        return "\n".join(lines)
 
     def _header(self) -> str:
         title = self.net.doc or f"{self.class_name}."
@@ -234,7 +252,8 @@ class _File:
         function: Source = Lambda(names, body)
         if isinstance(body, Call) and body == call(body.head, *inputs):
             function = Text(body.head)
-        return call(step.kernel("plain"), "p", step.at, function, *step.inputs)
+        kernel = step.kernel("several" if several else "plain")
+        return call(kernel, "p", step.at, function, *step.inputs)
 
     def _at(self, value: Value) -> str:
         """Where a value lies in the arena."""

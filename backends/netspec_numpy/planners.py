@@ -101,9 +101,11 @@ def weighted(op: Conv | Linear, stage: Stage, step: Step) -> Source:
     keywords |= _window(op)
     if kind == "depthwise":
         return _laid(step, "convolve_depthwise", *args, **keywords, **then)
+    if op.group_count == 1 and op.dilation == (1, 1):
+        return _laid(step, "convolve", *args, **keywords, **then)
     if op.group_count != 1:
         keywords["groups"] = str(int(op.group_count))
-    return _laid(step, "convolve", *args, **keywords, **then)
+    return _laid(step, "convolve_grouped", *args, **keywords, **then)
 
 
 @plans(MaxPool)
@@ -113,8 +115,8 @@ def max_pool(op: MaxPool, stage: Stage, step: Step) -> Source | None:
     keywords = _window(op)
     if op.rounding == "ceil":
         keywords["ceil"] = "True"
-    window = (pair(op.kernel), pair(op.stride))
-    return _laid(step, "max_pool", step.inputs[0], *window, **keywords, **_then(stage, step))
+    args = ("np.maximum", pair(op.kernel), pair(op.stride))
+    return _laid(step, "pool", step.inputs[0], *args, **keywords, **_then(stage, step))
 
 
 @plans(AvgPool)

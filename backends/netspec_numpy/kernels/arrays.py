@@ -9,8 +9,11 @@ import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 At = int | tuple[int, int, int]
+Pads = tuple[int, int, int, int]
+Pair = tuple[int, int]
+Then = Callable[..., None] | None
 Weights = dict[str, Array]
-Then = Callable[..., None]
+Network = Callable[..., list[Any]]
 
 
 class Value(NamedTuple):

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import count, pairwise
 from math import prod
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from netspec_numpy.kernels.arrays import Array, At, Value, Weights
+from netspec_numpy.kernels.arrays import Array, At, Network, Value, Weights
 
 
 class Plan:
@@ -25,36 +25,24 @@ class Plan:
 
     Values and rearranged weights lie in one piece of memory; the network is gone
     through twice, first to find out how much it takes. `phases` follow one another:
-    lists of tasks, which threads may do at the same time, each a list of calls.
+    for each thread a task, which is a list of calls.
     """
 
     def __init__(
-        self,
-        network: Callable[..., Sequence[Value]],
-        inputs: Sequence[Array],
-        weights: Weights,
-        threads: int,
-        made: dict[Any, Array],
+        self, network: Network, inputs: Any, weights: Weights, threads: int, made: Any
     ) -> None:
         self.kind, self.weights = inputs[0].dtype, weights
         self.threads, self.made = threads, made
         self.memory: Array | None = None
         self.sizes: dict[Any, int] = {}
-        self.given: list[Array] = []
-        self.wanted: list[Array] = []
         for _ in range(2):
             self.norms: dict[str, tuple[Array, Array]] = {}
             self.phases: list[list[list[Callable[[], Any]]]] = []
-            self.read: list[Array] = []
-            self.written: list[Array] = []
-            shapes = [(*x.shape[2:], x.shape[1]) for x in inputs]
-            self.inputs = [self.value(i, shape) for i, shape in enumerate(shapes)]
-            for k, value in enumerate(self.inputs):
-                for task, i, j in self.tasks([], [value], len(value.bias)):
-                    self.call(task, self.take_in, k, i, j)
-            self.outputs = list(network(self, *self.inputs))
-            for task, i, j in self.tasks(self.outputs, [], len(self.outputs)):
-                self.call(task, self.hand_out, i, j)
+            self.busy: list[tuple[Array, bool]] = []
+            self.rows: dict[Any, Array] = {}
+            shapes = [(*x.shape[1:], len(x)) for x in inputs]
+            self.inputs = [self.value(k, shape) for k, shape in enumerate(shapes)]
+            self.outputs = network(self, *self.inputs)
             if self.memory is None:
                 ends = np.cumsum([-(-size // 64) * 64 for size in self.sizes.values()])
                 self.starts = dict(zip(self.sizes, [0, *ends.tolist()], strict=False))
@@ -79,7 +67,7 @@ class Plan:
         """A value in a slot: its number, or a concat's, its channels and the first."""
         slot, channels, first = at if isinstance(at, tuple) else (at, shape[-1], 0)
         whole = self.room(slot, (1, *shape[:-1], channels), kind)
-        bias = np.zeros(shape[-1], self.kind) if bias is None else bias
+        bias = np.zeros(shape[-1], kind or self.kind) if bias is None else bias
         return Value(whole[..., first : first + shape[-1]], bias)
 
     def scratch(self, task: int, *shapes: Sequence[int]) -> list[Array]:
@@ -91,26 +79,31 @@ class Plan:
 
     def once(self, key: Any, shape: Sequence[int], make: Callable[[], Any]) -> Array:
         """An array that all plans share, made when there is memory for it."""
-        if key in self.made:
-            return self.made[key]
-        array = self.room(key, shape)
-        if self.memory is None:
-            return np.zeros(shape, self.kind)
-        array[...] = make()
-        self.made[key] = array
-        return array
+        if key not in self.made:
+            array = self.room(key, shape)
+            if self.memory is None:
+                return np.broadcast_to(np.zeros(1, self.kind), shape)
+            array[...] = make()
+            self.made[key] = array
+        made: Array = self.made[key]
+        return made
 
     def weight(self, name: str) -> Array:
         """The weights of a layer, with the batch norm after it."""
         weight = self.weights[f"{name}.weight"]
-        if name not in self.norms:
-            return weight
-        factor = self.norms[name][0].reshape(-1, *[1] * (weight.ndim - 1))
-        folded: Array = np.multiply(weight, factor, dtype=self.kind)
-        return folded
+        if name in self.norms:
+            factor = self.norms[name][0].reshape(-1, *[1] * (weight.ndim - 1))
+            weight = np.multiply(weight, factor, dtype=self.kind)
+        return weight
 
-    def bias(self, name: str, x: Value) -> Array:
-        """What a layer adds: its bias, and its weights times that of its input."""
+    def layer(
+        self, at: At, shape: Sequence[int], name: str, x: Value
+    ) -> tuple[Value, Array]:
+        """The value of a layer, and what is to be added to it at once.
+
+        Its bias is left to the next layer, unless it has been left one itself: else
+        they would pile up.
+        """
         weight = self.weights[f"{name}.weight"]
         filters, channels = weight.shape[:2]
         if len(x.bias) % channels:
@@ -119,11 +112,15 @@ class Plan:
         def make() -> Array:
             bias = self.weights.get(f"{name}.bias", np.zeros(filters))
             factor, shift = self.norms.get(name, (1.0, 0.0))
-            biases = x.bias.reshape(-1, channels, 1)
-            seen = weight.reshape(len(biases), -1, channels, weight[0, 0].size).sum(3)
-            return ((seen @ biases).ravel() + bias) * factor + shift
+            if x.bias.any():
+                seen = x.bias.astype(np.float64).reshape(-1, channels)
+                parts = weight.reshape(len(seen), -1, channels, weight[0, 0].size)
+                bias = bias + np.einsum("gfck,gc->gf", parts, seen).ravel()
+            return np.asarray(bias * factor + shift)
 
-        return self.once((name, "bias"), (filters,), make)
+        bias = self.once((name, "bias"), (filters,), make)
+        left = channels > 1 and x.bias.any()  # a depthwise one may pass it on
+        return self.value(at, shape, None if left else bias), bias * left
 
     def tasks(
         self, reads: Sequence[Value], writes: Sequence[Value], size: int, most: int = 0
@@ -133,14 +130,12 @@ class Plan:
         At most so many things at once. A new phase begins where the step needs what
         the last one has yet to do.
         """
-        ins, outs = [x.data for x in reads], [y.data for y in writes]
-        pairs = [(a, b) for a in ins for b in self.written]
-        pairs += [(a, b) for a in outs for b in self.read]
+        uses = [(x.data, False) for x in reads] + [(y.data, True) for y in writes]
+        pairs = [(a, b) for a, new in uses for b, old in self.busy if new != old]
         if not self.phases or any(np.may_share_memory(a, b) for a, b in pairs):
             self.phases.append([[] for _ in range(self.threads)])
-            self.read, self.written = [], []
-        self.read += ins
-        self.written += outs
+            self.busy = []
+        self.busy += uses
         ends = [size * i // self.threads for i in range(self.threads + 1)]
         for task, (a, b) in enumerate(pairwise(ends)):
             for i in range(a, b, max(1, most) if most else size):
@@ -150,40 +145,34 @@ class Plan:
         """Add a call to a task."""
         self.phases[-1][task].append(partial(function, *a, **k))
 
-    def take_in(self, k: int, first: int, end: int) -> None:
-        """Copy channels of an input."""
-        for channel in range(first, end):
-            self.inputs[k].data[0, ..., channel] = self.given[k][channel]
+    def take_in(self, given: list[Array]) -> None:
+        """Copy the inputs, whose channels are last from here on."""
+        for x, value in zip(given, self.inputs, strict=True):
+            for channel, data in enumerate(x):
+                value.data[0, ..., channel] = data
 
-    def hand_out(self, first: int, end: int) -> None:
-        """Copy outputs, their biases added."""
-        for y, wanted in list(zip(self.outputs, self.wanted, strict=True))[first:end]:
-            wanted[...] = np.moveaxis(y.data[0] + y.bias, -1, 0)
+    def hand_out(self, wanted: list[Array]) -> None:
+        """Copy the outputs, their biases added."""
+        for y, value in zip(wanted, self.outputs, strict=True):
+            y[...] = np.moveaxis(value.data[0] + value.bias, -1, 0)
 
-    def state(self) -> list[Any]:
-        """Nothing is done yet: what `run` takes."""
-        return [(dict(enumerate(tasks)), []) for tasks in self.phases]
+    def run(self, thread: int, state: list[Any], failed: list[int]) -> None:
+        """Do one's task of each phase, and those that others have not begun; wait.
 
-    def run(self, thread: int, state: list[Any], failed: list[BaseException]) -> None:
-        """Do tasks of each phase, one's own and what others have not begun; then wait.
-
-        `state` has for each phase the tasks that are left, and a list of those done.
+        `state` has for each phase the tasks left, a list of those done, and how many.
         """
-        busy = np.ones(4096)
-        for left, done in state:
+        spare = np.ones(4096)
+        for left, done, size in state:
             for i in range(thread, thread + self.threads):
                 task = left.pop(i % self.threads, None)
                 for call in task or ():
                     call()
-                if task is not None:
-                    done.append(i)
+                done += [i] if task is not None else []
             for turn in count():
-                if failed:
-                    return
-                if len(done) == self.threads:
+                if failed or len(done) == size:
                     break
                 if turn < 60:  # to fall asleep would take longer
-                    np.sqrt(busy, out=busy)
+                    np.sqrt(spare, out=spare)
                 else:
                     time.sleep(5e-5)
 
@@ -192,16 +181,12 @@ class Engine:
     """Runs a network on batches of any size, with a thread for each core."""
 
     def __init__(
-        self,
-        network: Callable[..., Sequence[Value]],
-        shapes: Sequence[tuple[int, ...]],
-        threads: int | None = None,
-        fixed: str = "",
+        self, network: Network, shapes: Any, threads: int | None = None, fixed: str = ""
     ) -> None:
         self.network, self.shapes, self.fixed = network, shapes, fixed
-        with one_blas_thread() as single:
-            self.threads = threads or (min(os.cpu_count() or 1, 8) if single else 1)
-        self.lock = threading.Lock()
+        cores = min(os.cpu_count() or 1, 8) if blas_threads(0) else 1
+        self.threads = threads or cores
+        self.lock, self.pool = threading.Lock(), ThreadPoolExecutor(self.threads)
         self.plans: dict[int, Plan] = {}
         self.planned_for: list[Any] = []
 
@@ -218,94 +203,80 @@ class Engine:
             if given != shape or len(x) != len(inputs[0]):
                 why = f": {self.fixed}" if self.fixed else ""
                 raise ValueError(f"inputs are N x {shape}, not {x.shape}{why}")
-        with self.lock, one_blas_thread():
-            state = [double, *(x.shape[1:] for x in inputs), *map(id, weights.values())]
-            if state != self.planned_for:
-                self.plans, self.planned_for, self.alive = {}, state, dict(weights)
-            return self.compute(inputs, weights)
+        with self.lock:
+            key = [double, *(x.shape[1:] for x in inputs), *map(id, weights.values())]
+            if key != self.planned_for:
+                self.plans, self.planned_for, self.alive = {}, key, dict(weights)
+            before = blas_threads(1)
+            try:
+                return self.compute(inputs, weights)
+            except BaseException:
+                self.plans = {}
+                raise
+            finally:
+                if before > 1:  # else another thread of the program sees to it
+                    blas_threads(before)
 
     def compute(self, inputs: list[Array], weights: Weights) -> list[Array]:
         """Let each thread compute images of its own, and all together what is left."""
         images = len(inputs[0])
         each = images // self.threads if self.threads > 1 else 0
-        together = range(each * self.threads, images)
-        numbers = [0] if together or not each else []
-        numbers += range(1, self.threads + 1) if each else []
-        plans = {k: self.plan(k, inputs, weights) for k in numbers}
-        values = next(iter(plans.values())).outputs
-        outputs = [
-            np.empty((images, *np.moveaxis(y.data[0], -1, 0).shape), y.data.dtype)
-            for y in values
-        ]
-        shared = [(0, image, plans[0].state()) for image in together]
-        failed: list[BaseException] = []
+        rest = range(each * self.threads, images)
+        for k in range(1 if each and not rest else 0, self.threads + 1 if each else 1):
+            if k not in self.plans:
+                self.plans[k] = self.plan(1 if k else self.threads, inputs, weights)
+        values = next(iter(self.plans.values())).outputs
+        shapes = [(images, len(y.bias), *y.data.shape[1:-1]) for y in values]
+        kinds = [y.data.dtype for y in values]
+        outputs = [np.empty(s, k) for s, k in zip(shapes, kinds, strict=True)]
+        failed: list[int] = []
+
+        def job(k: int, i: int) -> tuple[Any, ...]:
+            plan = self.plans[k]
+            first = partial(plan.take_in, [x[i] for x in inputs])
+            last = partial(plan.hand_out, [y[i] for y in outputs])
+            phases: list[Any] = [[[first]], *plan.phases, [[last]]]
+            state: Any = [(dict(enumerate(p)), [], len(p)) for p in phases]
+            return plan, state
+
+        shared = [job(0, i) for i in rest]
 
         def work(thread: int) -> None:
-            own = range(thread * each, (thread + 1) * each)
-            jobs = [(thread + 1, image, plans[thread + 1].state()) for image in own]
+            own = range(each * thread, each * (thread + 1))
+            jobs = [*(job(thread + 1, i) for i in own), *shared]
             try:
-                for k, image, state in (*jobs, *shared):
-                    plans[k].given = [x[image] for x in inputs]
-                    plans[k].wanted = [y[image] for y in outputs]
-                    plans[k].run(thread if k == 0 else 0, state, failed)
-            except BaseException as error:
-                failed.append(error)
+                for plan, state in jobs:
+                    plan.run(thread % plan.threads, state, failed)
+            except BaseException:
+                failed.append(thread)
+                raise
 
-        helpers = [
-            threading.Thread(target=work, args=(i,), daemon=True)
-            for i in range(1, self.threads)
-        ]
-        for helper in helpers:
-            helper.start()
-        work(0)
-        for helper in helpers:
-            helper.join()
-        if failed:
-            self.plans = {}
-            raise failed[0]
+        list((self.pool.map if self.threads > 1 else map)(work, range(self.threads)))
         return outputs
 
-    def plan(self, number: int, inputs: list[Array], weights: Weights) -> Plan:
-        """Plan 0 is for all threads together, the others for one thread each."""
-        if number not in self.plans:
-            made = next(iter(self.plans.values())).made if self.plans else {}
-            threads = 1 if number else self.threads
-            try:
-                plan = Plan(self.network, inputs, weights, threads, made)
-            except (ValueError, IndexError, ZeroDivisionError) as error:
-                sizes = ", ".join(str(x.shape) for x in inputs)
-                why = f"no network for inputs of {sizes}: {error}"
-                raise ValueError(why) from error
-            self.plans[number] = plan
-        return self.plans[number]
+    def plan(self, threads: int, inputs: list[Array], weights: Weights) -> Plan:
+        """A plan for so many threads; rearranged weights are those of the others."""
+        made: dict[Any, Array] = {}
+        for plan in self.plans.values():
+            made = plan.made
+        sample = [np.empty(x.shape[1:], x.dtype) for x in inputs]
+        try:
+            return Plan(self.network, sample, weights, threads, made)
+        except (ValueError, IndexError, ZeroDivisionError) as error:
+            shapes = ", ".join(str(x.shape) for x in inputs)
+            raise ValueError(f"no network for inputs of {shapes}: {error}") from error
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[bool]:
-    """Let NumPy's OpenBLAS use one thread; False where its threads are out of reach."""
-    ask, tell = openblas()
-    before = ask()
-    if before > 1:  # else another thread of the program has seen to it
-        tell(1)
-    try:
-        yield before > 0
-    finally:
-        if before > 1:
-            tell(before)
-
-
-def openblas() -> tuple[Callable[[], int], Callable[[int], Any]]:
-    """Functions that get and set the number of OpenBLAS's threads; 0 is unknown."""
+def blas_threads(wanted: int) -> int:
+    """Let OpenBLAS use so many threads; returns how many it had, 0 if unknown."""
     names = ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath")
     module = next(sys.modules[name] for name in names if name in sys.modules)
     library = ctypes.CDLL(module.__file__)
-    for form in (
-        "scipy_openblas_%s64_",
-        "openblas_%s64_",
-        "scipy_openblas_%s",
-        "openblas_%s",
-    ):
-        if hasattr(library, form % "set_num_threads"):
-            ask = getattr(library, form % "get_num_threads")
-            return ask, getattr(library, form % "set_num_threads")
-    return lambda: 0, lambda count: None
+    for prefix in ("scipy_openblas_", "openblas_"):
+        for suffix in ("64_", ""):
+            if hasattr(library, f"{prefix}set_num_threads{suffix}"):
+                before: int = library[f"{prefix}get_num_threads{suffix}"]()
+                if wanted not in (0, before):
+                    library[f"{prefix}set_num_threads{suffix}"](wanted)
+                return before
+    return 0
