@@ -19,8 +19,9 @@ FARTHEST = 84
 """Column up to which comments are brought into line; behind longer lines they follow at once."""
 
 _SHAPE = r"\d+(?:x\d+)*"
+# Two spaces at least: `annotate` writes no less, and who writes `# was #: 3` means a comment.
 _COMMENT = re.compile(
-    rf"[ ]+#: (?:\d+ of )?{_SHAPE}(?: \.\. {_SHAPE})?"
+    rf"[ ]{{2,}}#: (?:\d+ of )?{_SHAPE}(?: \.\. {_SHAPE})?"
     r"(?: +[\d,]+ params)?(?: +[\d,.]+(?: M)? MACs)?(?P<tail>\s*)\Z"
 )
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")

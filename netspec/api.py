@@ -64,8 +64,8 @@ class Net(CheckedNet):
     def _repr_html_(self) -> str:
         """The table of the net's lines, for notebooks."""
         from netspec.report.columns import View
-        from netspec.report.formats import html_table
         from netspec.report.grid import grid
+        from netspec.report.html import html_table
 
         few = len(self.body.nodes) <= MOST_SHOWN
         return html_table(grid(View(self), 1 if few else 0))

@@ -12,6 +12,9 @@ from netspec.ops.window import extent
 from netspec.source import Span
 from netspec.syntax import Call
 
+MAX_FOLLOWED = 10_000
+"""Most layers that are looked at to see whether one depends on another."""
+
 Operand = tuple[Value, Span, bool]
 """A value, its place, and whether it was named there (and did not just flow in)."""
 
@@ -59,7 +62,8 @@ def _sides(error: ShapeError, keyword: str, values: Sequence[Value]) -> list[Val
     odd = values[error.at] if isinstance(error.at, int) else values[-1]
     other = values[0]
     if keyword != "concat":
-        other = max(values, key=lambda v: (len(v.shape), v.elements))
+        rest = [v for v in values if v is not odd] or [odd]
+        other = max(rest, key=lambda v: (len(v.shape), v.elements))
     return [v for v in dict.fromkeys(values) if v in (other, odd)]
 
 
@@ -173,6 +177,8 @@ def _mends(keyword: str, values: Sequence[Value], makers: Mapping[Value, Node]) 
             node = _sizer(value, makers) or node
         if not isinstance(node, Layer) or len(value.shape) != 3 or len(target) != 3:
             continue
+        if any(_feeds(node, v, makers) for v in values if v.shape == target):
+            continue  # the other side would change as well
         mend = _mend(keyword, node, value.shape, target)
         if mend:
             place = f" at {node.line or node.name} (line {node.span.line})"
@@ -180,6 +186,20 @@ def _mends(keyword: str, values: Sequence[Value], makers: Mapping[Value, Node]) 
                 return [f"{mend}{place} makes them equal"]
             last = last or [f"{mend}{place} makes them equal"]
     return last
+
+
+def _feeds(node: Node, value: Value, makers: Mapping[Value, Node]) -> bool:
+    """Whether a value depends on a node, or on too many for it to be known."""
+    seen: set[Node] = set()
+    waiting = [value]
+    while waiting:
+        maker = makers.get(waiting.pop())
+        if maker is node or len(seen) > MAX_FOLLOWED:
+            return True
+        if maker is not None and maker not in seen:
+            seen.add(maker)
+            waiting += maker.inputs
+    return False
 
 
 def _mend(keyword: str, node: Layer, shape: Shape, target: Shape) -> str:

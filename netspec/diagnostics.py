@@ -76,6 +76,23 @@ class Diagnostic:
         return (*turns, *map(str, reversed(self.trail)), *self.also)
 
 
+MAX_LINES = 5
+"""Most lines that a diagnostic lists."""
+
+
+def also_in_lines(lines: Iterable[int]) -> tuple[str, ...]:
+    """For `Diagnostic.also`: the lines of the same fault's further places, one entry a place."""
+    lines = list(lines)
+    different = list(dict.fromkeys(lines))
+    if not lines:
+        return ()
+    listed = ", ".join(map(str, different[:MAX_LINES]))
+    if len(different) > MAX_LINES:
+        listed += f" and {len(different) - MAX_LINES:,} more"
+    plural = "s" * (len(different) > 1)
+    return (f"{len(lines) + 1:,} times in all, also in line{plural} {listed}",)
+
+
 class SpecError(Exception):
     """An input that can't be used; `diagnostics` says everything that is wrong with it."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -93,10 +93,21 @@ def check(
     return replace(net, origins=origins(net)) if net is not None and origins is not None else net
 
 
-def prepare(source: Source, base: Path | None, diagnostics: Diagnostics) -> Program | None:
-    """A text and its imports, parsed, their names looked up; None where the text has errors."""
+def prepare(
+    source: Source,
+    base: Path | None,
+    diagnostics: Diagnostics,
+    reading: Mapping[str, Any] | None = None,
+) -> Program | None:
+    """A text and its imports, parsed, their names looked up; None where the text has errors.
+
+    `reading` are the settings that say how to read a prototxt.
+    """
+    given = constants(reading or {}, diagnostics)
     with room_to_work():
-        return _program(source, base, {}, diagnostics)[0]
+        program, left, _ = _program(source, base, given, diagnostics)
+    _refuse(left, source, diagnostics)
+    return None if left else program
 
 
 def build(program: Program, constants: Mapping[str, Any], diagnostics: Diagnostics) -> Net | None:
@@ -136,10 +147,20 @@ def _program(
         program: Program | None = program_of(converted.file, base, diagnostics)
         origins = partial(caffe.origins, converted)
     else:
+        _refuse([name for name in given if ":" in name], source, diagnostics)
         program = load(source, base, diagnostics, asked)
     if program is not None:
         resolve(program, diagnostics)
     return program, given, origins
+
+
+def _refuse(names: Iterable[str], source: Source, diagnostics: Diagnostics) -> None:
+    """Settings that say how to read a prototxt, given for a text that is none."""
+    for name in names:
+        option = name.partition(":")[0]
+        message = f"--{option} is for a prototxt, and {source.name} is none"
+        help_ = "a spec says in its text what its inputs are and what it has"
+        diagnostics.add(Diagnostic("bad-option", message, help=(help_,)))
 
 
 class Setting(str):

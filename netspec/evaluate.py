@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil, floor
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from netspec.budget import Budget
 from netspec.diagnostics import Diagnostic, Label
 from netspec.ir import Block, Instance, Node, Value
-from netspec.ops import text
+from netspec.ops import OPS, text
 from netspec.ops.kinds import describe
 from netspec.source import Span
 from netspec.suggest import did_you_mean
@@ -297,7 +297,12 @@ class Evaluator:
                 base = base.base
             if isinstance(base, Variable) and any_index(base.name) in self.lines:
                 raise Fault(None)
-            raise self._unknown(name, e.span)
+            unknown = self._unknown(name, e.span)
+            if isinstance(base, Variable) and base.name in self.lines and unknown.diagnostic:
+                sizes = ", ".join(f"`{base.name}.{a}`" for a in SHAPE_ATTRIBUTES)
+                help_ = f"the sizes of {base.name} are {sizes}; `[...]` makes another name of it"
+                raise Fault(replace(unknown.diagnostic, help=(help_,)))
+            raise unknown
         line = self.lines[name]
         if line is None:
             raise Fault(None)
@@ -484,6 +489,10 @@ class Evaluator:
             return Num(Fraction(self.measure(name, line)))
         if name not in FUNCTIONS:
             help_ = did_you_mean(name, [*FUNCTIONS, *MEASURES])
+            if name == "range":
+                help_ = ("a range is written `0..2`, both ends included",)
+            elif name in OPS:
+                help_ = (f"layers are no constants: write `name: {name}(...)`, without `let`",)
             message = f"there is no function {name} for constants"
             raise fault("unknown-name", message, e.name.span, *help_)
         values = [self.constant(a) for a in e.arguments]

@@ -62,6 +62,21 @@ _SEVERAL: dict[str, str] = {
     "depthwiseconv": "write `conv { filters: x.channels  groups: depthwise ... }`",
     "convolutiondepthwise": "write `conv { filters: x.channels  groups: depthwise ... }`",
     "separableconv": "write two: a `conv` with `groups: depthwise`, and one with `kernel: 1x1`",
+    "softmaxwithloss": "write `softmax`; the loss is the trainer's business",
+    "softmaxloss": "write `softmax`; the loss is the trainer's business",
+    "crossentropyloss": "write `softmax`; the loss is the trainer's business",
+    "accuracy": "it is no layer of the network: leave it out",
+    "loss": "it is no layer of the network: leave it out",
+    "activation": "activations are ops of their own: `relu`, `sigmoid`, `tanh`, ...",
+    "convrelu": "write `conv { ... } -> relu`",
+    "convbnrelu": "write `conv { ... } -> batchnorm -> relu`",
+    "return": "what comes out is said by `output x`; without it, the last value does",
+    "print": "nothing is printed here; `netspec table` shows shapes and figures",
+    "assert": "what must hold is said by `expect ...`",
+    "pass": "an empty block is written `{ }`",
+    "data": "data comes in by a statement: `input data: 3x224x224`",
+    "imagedata": "data comes in by a statement: `input data: 3x224x224`",
+    "inputlayer": "data comes in by a statement: `input data: 3x224x224`",
     "input": "data comes in by a statement: `input data: 3x224x224`",
     "sequential": "layers flow from one to the next by themselves; a part of a net is a `module`",
 }
@@ -97,11 +112,68 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "outputsize": ("size",),
     "newshape": ("shape",),
     "dims": ("order", "shape"),
+    "sizes": ("size",),
+    "splits": ("parts",),
+    "chunks": ("parts",),
+    "sections": ("parts",),
+    "perm": ("order",),
+    "negslope": ("slope",),
+}
+# Said by other means here, or not at all.
+_LEAVE_OUT = "leave it out"
+_ELSEWHERE: dict[str, str] = {
+    **dict.fromkeys(
+        ("inchannels", "infeatures", "numfeatures", "inputchannels", "numchannels"),
+        f"{_LEAVE_OUT}: the input knows its channels",
+    ),
+    **dict.fromkeys(("inputshape", "inputdim"), "the shape stands at the input: `input x: 3x8x8`"),
+    **dict.fromkeys(("axis", "dim", "axes"), f"{_LEAVE_OUT}: it is the channels here"),
+    **dict.fromkeys(("bottom", "inputs", "x"), "inputs go into round brackets: `op(a, b)`"),
+    **dict.fromkeys(("top", "name", "output"), "a name stands in front: `name: op { ... }`"),
+    **dict.fromkeys(
+        ("weightfiller", "biasfiller", "kernelinitializer", "biasinitializer", "init", "param"),
+        f"{_LEAVE_OUT}: how weights begin is no part of a spec",
+    ),
+    **dict.fromkeys(
+        ("kernelregularizer", "lrmult", "decaymult"),
+        f"{_LEAVE_OUT}: how a net is trained is said in its `train {...}`",
+    ),
+    **dict.fromkeys(
+        ("inplace", "dataformat", "device", "dtype", "engine", "type"), f"{_LEAVE_OUT}"
+    ),
+    "returnindices": f"{_LEAVE_OUT}: the indices of `p: maxpool {{ ... }}` are `p.indices`",
+    "trackrunningstats": _LEAVE_OUT,
+    "transb": _LEAVE_OUT,
+    "transa": _LEAVE_OUT,
+}
+_ACTIVATIONS = ("relu", "sigmoid", "tanh", "softmax", "silu", "gelu", "elu", "relu6")
+# What a value of a field of another tool is here, a field with its value.
+_VALUES: dict[tuple[str, str], tuple[str, str]] = {
+    ("ceilmode", "true"): ("round", "ceil"),
+    ("ceilmode", "false"): ("round", "floor"),
+    ("roundmode", "ceil"): ("round", "ceil"),
+    ("roundmode", "floor"): ("round", "floor"),
+    ("round", "true"): ("round", "ceil"),
+    ("round", "false"): ("round", "floor"),
+    ("pad", "valid"): ("pad", "0"),
+    ("padding", "valid"): ("pad", "0"),
+    ("padding", "same"): ("pad", "same"),
+    ("pad", "none"): ("pad", "0"),
+    ("pad", "sameupper"): ("pad", "same"),
+    ("autopad", "sameupper"): ("pad", "same"),
+    ("autopad", "valid"): ("pad", "0"),
+    ("autopad", "notset"): ("pad", "0"),
+    ("groups", "none"): ("groups", "1"),
+    ("mode", "linear"): ("mode", "bilinear"),
 }
 
 
 def _plain(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "").removesuffix("2d")
+
+
+STATEMENTS = {"return", "print", "assert", "pass", "def", "class"}
+"""Words that begin a statement elsewhere; what stands behind them is no layer."""
 
 
 def op_help(name: str) -> tuple[str, ...]:
@@ -112,15 +184,55 @@ def op_help(name: str) -> tuple[str, ...]:
     return (f"did you mean `{_OPS[plain]}`?",) if plain in _OPS else ()
 
 
-def field_help(name: str, free: Collection[str]) -> tuple[str, ...]:
-    """What a field of another tool is here, among the op's fields that are still free."""
-    for here in _FIELDS.get(_plain(name), ()):
+def field_help(name: str, free: Collection[str], value: str = "") -> tuple[str, ...]:
+    """What a field of another tool is here, among the op's fields that are still free.
+
+    `value` is the text of its value.
+    """
+    plain = _plain(name)
+    for here in _FIELDS.get(plain, ()):
         if here in free:
-            return (f"did you mean `{here}`?",)
+            return value_help(name, value) or (f"did you mean `{here}`?",)
+    if plain == "autopad" and "pad" in free:
+        return value_help(name, value)
+    if plain == "activation":
+        word = _bare(value)
+        return (f"put `-> {word if word in _ACTIVATIONS else 'relu'}` behind the layer",)
+    if plain in _ELSEWHERE:
+        return (_ELSEWHERE[plain],)
     if name in ("kernel_h", "kernel_w", "stride_h", "stride_w", "pad_h", "pad_w"):
         here = name.split("_")[0]
         return (f"write `{here}: 1x3`, height first",) if here in free else ()
     return ()
+
+
+def value_help(name: str, value: str) -> tuple[str, ...]:
+    """What a word of another tool is here, as the value of a field; nothing if it is not known."""
+    found = _VALUES.get((_plain(name), _bare(value)))
+    return (f"write `{found[0]}: {found[1]}`",) if found else ()
+
+
+def _bare(value: str) -> str:
+    return value.strip("\"'").lower().replace("_", "")
+
+
+def field_near(name: str, free: Collection[str]) -> tuple[str, ...]:
+    """For a misspelt field of another tool: what it is here."""
+    from difflib import get_close_matches  # as netspec/suggest.py
+
+    near = get_close_matches(_plain(name), _FIELDS, 1, 0.8)
+    return field_help(near[0], free) if near else ()
+
+
+def op_like(name: str) -> str:
+    """The op that this name of another tool stands for; the bare name where it is not known."""
+    plain = _plain(name)
+    return _OPS.get(plain, plain)
+
+
+def values() -> list[tuple[str, str, str]]:
+    """Every field and value of another tool, and what to write here, for tests."""
+    return [(f, v, ": ".join(here)) for (f, v), here in _VALUES.items()]
 
 
 def known() -> dict[str, tuple[str, ...]]:

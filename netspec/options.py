@@ -37,15 +37,22 @@ def compression(
     """What is asked for, if anything is. Raises SpecError for what can't be."""
     for rule in sparsity:
         if not 0 <= rule.number <= 1:
-            raise _wrong(f"a sparsity lies between 0 and 1 (or 0% and 100%): {rule.pattern}")
+            raise _wrong(
+                f"a sparsity lies between 0 and 1 (or 0% and 100%), {_said(rule)} does not"
+            )
     for rule in bits:
         if rule.number.denominator != 1 or not 1 <= rule.number <= FLOAT:
-            raise _wrong(f"a weight has 1 to {FLOAT} bits: {rule.pattern}")
+            raise _wrong(f"a weight has 1 to {FLOAT} bits, not {_said(rule)}")
     if not 0 <= index_bits <= FLOAT:
         raise _wrong(f"--index-bits is at most {FLOAT}")
     if not sparsity and not bits:
         return None
     return Compression(tuple(sparsity), tuple(bits), index_bits)
+
+
+def _said(rule: For) -> str:
+    number = f"{float(rule.number):g}"
+    return number if rule.pattern == "*" else f"{rule.pattern}={number}"
 
 
 def rules(texts: Sequence[str], option: str) -> list[For]:

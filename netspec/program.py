@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
@@ -17,6 +18,8 @@ MAX_BYTES = 2**25
 """Most bytes of a file that are read; a device has no end."""
 MAX_CHAIN = 40
 """Most files of which each imports the next."""
+MAX_FAULTY = 200
+"""Imports that fail, after which no more are looked for."""
 MAX_FILES = 200
 """Most files that one spec may import, directly or not."""
 
@@ -42,7 +45,11 @@ class Module:
 class Scope:
     """The modules of a file, imported ones included, in order of appearance."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        """What imports of the file are relative to."""
+        self.nets: dict[str, str] = {}
+        """The names of imported files' nets, which nothing can use, and those files."""
         self._modules: dict[str, tuple[int, Module, Span]] = {}
         self.incomplete = False
         """Whether an import failed, so that names may be missing."""
@@ -123,19 +130,23 @@ class _Loader:
         self.diagnostics = diagnostics
         self.asked: set[Path] = set() if asked is None else asked
         self.loaded: dict[Path, tuple[Module, ...]] = {}
+        self.nets: dict[Path, dict[str, str]] = {}
         self.open: list[Path] = []
+        self.bundled: dict[str, Path] = {}
+        """Where the bundled files are that were asked for."""
+        self.faults = 0
 
     def program(self, source: Source, base: Path | None) -> Program | None:
         file = parse(source, self.diagnostics)
         return self.program_of(file, base) if file else None
 
     def program_of(self, file: File, base: Path | None) -> Program:
-        scope = Scope()
+        scope = Scope(base)
         modules: list[Module] = []
         nets: list[Module] = []
         for item in file.items:
             if isinstance(item, Import):
-                imported = self._import(item, base)
+                imported = self._import(item, base, scope)
                 scope.incomplete |= not imported
                 for module in imported:
                     name = module.definition.name.text
@@ -160,12 +171,15 @@ class _Loader:
             )
         return Program(file.source, nets[0] if nets else None, tuple(modules))
 
-    def _import(self, item: Import, base: Path | None) -> tuple[Module, ...]:
+    def _import(self, item: Import, base: Path | None, scope: Scope) -> tuple[Module, ...]:
         target = item.target
+        if self.faults >= MAX_FAULTY:
+            return ()  # looking for files takes time
         path = self._locate(item, base)
         if path is None:
             return ()
         if path in self.loaded:
+            scope.nets.update(self.nets.get(path, {}))
             return self.loaded[path]
         if path in self.open:
             circle = [p.name for p in self.open[self.open.index(path) :]] + [path.name]
@@ -185,6 +199,9 @@ class _Loader:
         program = self.program(source, path.parent)
         self.open.pop()
         self.loaded[path] = program.modules if program else ()
+        if program and program.net:
+            self.nets[path] = {program.net.definition.name.text: path.name}
+            scope.nets.update(self.nets[path])
         if program and not program.modules:
             help_ = ("a net can't be used in another: write a module of what both need",)
             message = f"{path.name} defines no module"
@@ -193,10 +210,13 @@ class _Loader:
 
     def _locate(self, item: Import, base: Path | None) -> Path | None:
         target = item.target
+        help_: tuple[str, ...]
         if isinstance(target, Name):
             path = folder("specs") / "modules" / f"{target.text}.net"
-            if path.is_file():
-                return path.resolve()
+            if target.text not in self.bundled and path.is_file():
+                self.bundled[target.text] = path.resolve()
+            if target.text in self.bundled:
+                return self.bundled[target.text]
             bundled = sorted(p.stem for p in path.parent.glob("*.net"))
             help_ = did_you_mean(target.text, bundled)
             help_ += (f'for a file of yours, write `import "{target.text}.net"`',)
@@ -207,7 +227,12 @@ class _Loader:
         written = Path(target.value)
         if written.suffix != ".net" or written.is_absolute() or "\0" in target.value:
             message = "an import names a .net file by its path relative to this one"
-            self._fault("unknown-module", message, target)
+            help_ = ()
+            if _is_bundled(target.value):
+                help_ = (f"for the module of netspec, write `import {target.value}`",)
+            elif not (written.suffix or written.is_absolute()) and written.name:
+                help_ = (f'write `import "{target.value}.net"`',)
+            self._fault("unknown-module", message, target, help_)
             return None
         path = (base or Path()) / written
         self.asked.add(path)
@@ -216,13 +241,31 @@ class _Loader:
                 return path.resolve()
         except OSError:
             pass
-        self._fault("unknown-module", f"there is no file {target.value} to import", target)
+        message = f"there is no file {target.value} to import"
+        self._fault("unknown-module", message, target, _near_file(path, written))
         return None
 
     def _fault(
         self, code: str, message: str, at: Name | String, help_: tuple[str, ...] = ()
     ) -> None:
+        self.faults += 1
         self.diagnostics.add(Diagnostic(code, message, at.span, help=help_))
+
+
+def _is_bundled(name: str) -> bool:
+    return name.isidentifier() and (folder("specs") / "modules" / f"{name}.net").is_file()
+
+
+def _near_file(path: Path, written: Path) -> tuple[str, ...]:
+    """What was meant by the path of a file that is not there, as it was written."""
+    try:
+        beside = [p.name for p in islice(path.parent.glob("*.net"), MAX_FILES)]
+    except OSError:
+        beside = []
+    help_ = did_you_mean(path.name, beside)
+    if help_ or not _is_bundled(written.stem):
+        return help_
+    return (f"for the module of netspec, write `import {written.stem}`",)
 
 
 def read_source(path: Path, diagnostics: Diagnostics, at: Span | None = None) -> Source | None:

@@ -5,14 +5,13 @@ Looks at every definition of a file, also at modules that nothing uses and branc
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
-from netspec.familiar import field_help, op_help
+from netspec.elsewhere import Unknown
+from netspec.familiar import field_help, field_near, op_like
 from netspec.ops import OPS, attributes
 from netspec.program import Module, Program
-from netspec.resources import folder
 from netspec.source import Span
 from netspec.suggest import did_you_mean, one_of
 from netspec.syntax import (
@@ -49,18 +48,21 @@ MAX_FAULTS = 200
 def resolve(program: Program, diagnostics: Diagnostics) -> None:
     """Check all names of calls and fields in the file, and that parameters are used."""
     seen: set[Module] = set()
+    unknown = Unknown()
     for module in (*program.modules, *([program.net] if program.net else ())):
-        _resolve(module, diagnostics, seen)
+        _resolve(module, diagnostics, seen, unknown)
+    for diagnostic in unknown.diagnostics():
+        diagnostics.add(diagnostic)
 
 
-def _resolve(module: Module, diagnostics: Diagnostics, seen: set[Module]) -> None:
+def _resolve(module: Module, diagnostics: Diagnostics, seen: set[Module], unknown: Unknown) -> None:
     if module in seen:
         return
     seen.add(module)
     definition = module.definition
     _parameters(definition, diagnostics)
     for call in _calls(definition.body):
-        if len(diagnostics) >= MAX_FAULTS:
+        if len(diagnostics) + len(unknown) >= MAX_FAULTS:
             return
         used = module.find(call.op.text)
         if used is module:
@@ -78,49 +80,37 @@ def _resolve(module: Module, diagnostics: Diagnostics, seen: set[Module]) -> Non
             required = [p.name.text for p in used.definition.params if p.default is None]
             _fields(call, names, required, "module", diagnostics)
             if used.definition.span.source is not definition.span.source:
-                _resolve(used, diagnostics, seen)
+                _resolve(used, diagnostics, seen, unknown)
         elif call.op.text in OPS:
             declared = attributes(OPS[call.op.text])
             names = [a.name for a in declared]
             required = [a.name for a in declared if a.required]
             _fields(call, names, required, "op", diagnostics)
         else:
-            _unknown(call, module, diagnostics)
+            unknown.add(call, module)
+            like = op_like(call.op.text)
+            if like in OPS:
+                # Its fields may be wrong as well, in the same way.
+                _fields(call, [a.name for a in attributes(OPS[like])], [], "op", diagnostics, like)
     _on_top(definition.body, diagnostics)
     _train_of_a_net(definition, diagnostics)
 
 
-def _unknown(call: Call, module: Module, diagnostics: Diagnostics) -> None:
-    name = call.op.text
-    later = module.scope.find(name, len(module.scope))
-    others: tuple[Label, ...] = ()
-    if later is not None:
-        others = (Label(later.definition.name.span, "it is defined here"),)
-        help_: tuple[str, ...] = ("move its definition above this one",)
-    elif name == module.definition.name.text:
-        help_ = ("a net can't be used as a module",)
-    else:
-        help_ = op_help(name) or did_you_mean(name, [*OPS, *module.visible()])
-        if (folder("specs") / "modules" / f"{name}.net").is_file():
-            help_ = (f"write `import {name}` at the top of the file",)
-        if not call.fields and call.arguments is None:
-            text = call.span.source.text[call.span.end : call.span.end + 80]
-            word = next(iter(re.findall(r"\A\s*(\w+)", text)), "")
-            if word in OPS or module.find(word):
-                help_ = (f"did you mean `{name}: {word}`?",)
-    if not others and module.scope.incomplete:
-        return  # it may be one of those that a failed import would have brought
-    message = f"there is no op or module {name}"
-    diagnostics.add(Diagnostic("unknown-op", message, call.op.span, others=others, help=help_))
-
-
 def _fields(
-    call: Call, names: list[str], required: list[str], what: str, diagnostics: Diagnostics
+    call: Call,
+    names: list[str],
+    required: list[str],
+    what: str,
+    diagnostics: Diagnostics,
+    op: str = "",
 ) -> None:
+    op = op or call.op.text
     given: dict[str, Span] = {}
     known = set(names)
     for f in call.fields:
         name = f.name.text
+        if len(diagnostics) >= MAX_FAULTS:
+            return
         if name in given:
             diagnostics.add(
                 Diagnostic(
@@ -132,13 +122,19 @@ def _fields(
             )
         elif name not in known:
             free = [n for n in names if n not in given]
-            help_ = (field_help(name, free) if what == "op" else ()) or did_you_mean(name, free)
+            help_ = field_help(name, free, f.value.span.text) if what == "op" else ()
+            help_ = help_ or did_you_mean(name, free)
+            if not help_:
+                twice = did_you_mean(name, names)
+                help_ = tuple(f"{h} It is given already" for h in twice)
+            if not help_ and what == "op":
+                help_ = field_near(name, free)
             if not help_:
                 help_ = (f"it has {one_of(names)}" if names else "it has none",)
             diagnostics.add(
                 Diagnostic(
                     "unknown-field",
-                    f"the {what} {call.op.text} has no field {name}",
+                    f"the {what} {op} has no field {name}",
                     f.name.span,
                     help=help_,
                 )

@@ -37,25 +37,32 @@ class Spec(NamedTuple):
     base: Path
     program: Program
     fingerprint: str
+    reading: Mapping[str, Any]
+    """How a prototxt was read."""
 
 
-def spec(name: str) -> Spec:
-    """The spec of a path, `-` or bundled name. Raises SpecError."""
+def spec(name: str, reading: Mapping[str, Any] | None = None) -> Spec:
+    """The spec of a path, `-` or bundled name. Raises SpecError.
+
+    `reading` are the settings that say how to read a prototxt.
+    """
+    reading = reading or {}
     diagnostics = Diagnostics()
     found = find(name, diagnostics)
-    program = prepare(*found, diagnostics) if found else None
+    program = prepare(*found, diagnostics, reading) if found else None
     diagnostics.raise_if_failed()
     assert found is not None, "no text and no error"
     if program is None or program.net is None:
         raise SpecError([Diagnostic("no-net", f"{found[0].name} has no net")])
-    return Spec(*found, program, _fingerprint(program))
+    return Spec(*found, program, _fingerprint(program, reading), reading)
 
 
-def _fingerprint(program: Program) -> str:
-    """Tells this spec from any other, and from itself with another import or line."""
+def _fingerprint(program: Program, reading: Mapping[str, Any]) -> str:
+    """Tells this spec from any other, and from itself with another import, line or reading."""
     from hashlib import sha256
 
     texts = sorted(source.text for source in program.texts())
+    texts += [f"{name}={value}" for name, value in sorted(reading.items())]
     return sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
@@ -101,7 +108,7 @@ def results(spec: Spec, points: Sequence[Point], jobs: int | None = None) -> Ite
     from concurrent.futures import ProcessPoolExecutor, as_completed
 
     pool = ProcessPoolExecutor(
-        jobs, initializer=_start, initargs=(spec.source.name, spec.source.text, spec.base)
+        jobs, initializer=_start, initargs=(spec.source, spec.base, spec.reading)
     )
     try:
         chunks = [points[i : i + CHUNK] for i in range(0, len(points), CHUNK)]
@@ -122,14 +129,26 @@ _program: list[Program] = []
 """In a worker, the spec that it builds."""
 
 
-def _start(name: str, text: str, base: Path) -> None:
+def _start(source: Source, base: Path, reading: Mapping[str, Any]) -> None:
     import signal
+    from threading import Thread
 
-    # Whoever started it says when to stop.
+    # Whoever started it says when to stop, be it by its death.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    program = prepare(Source(name, text), base, Diagnostics())
+    Thread(target=_end_with_parent, daemon=True).start()
+    program = prepare(source, base, Diagnostics(), reading)
     assert program is not None, "the same text had no errors before"
     _program[:] = [program]
+
+
+def _end_with_parent() -> None:
+    """A pool's worker would wait for ever for one that was killed."""
+    from multiprocessing import parent_process
+
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _work(fingerprint: str, points: Iterable[Point]) -> list[Result]:

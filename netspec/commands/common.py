@@ -35,10 +35,21 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         dest="settings",
         help="set a parameter of the net (repeatable)",
     )
+    add_reading(parser, "settings")
+
+
+def add_reading(parser: argparse.ArgumentParser, dest: str) -> None:
+    """What says how to read a prototxt."""
     group = parser.add_argument_group("for a prototxt")
     for option, metavar, reads, help_ in _CAFFE:
         group.add_argument(
-            option, action="append", type=reads, metavar=metavar, dest="settings", help=help_
+            option,
+            action="append",
+            default=[],
+            type=reads,
+            metavar=metavar,
+            dest=dest,
+            help=help_,
         )
 
 

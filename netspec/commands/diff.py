@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from netspec.commands.common import SPEC_HELP, add_settings, load, print_json, setting
+from netspec.commands.table import add_width, line_width
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help="also layers with other shapes only")
     parser.add_argument("--exit-code", action="store_true", help="exit with 1 if anything differs")
     parser.add_argument("--format", choices=("text", "json"), default="text")
+    add_width(parser)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -35,5 +37,19 @@ def execute(args: argparse.Namespace) -> int:
     if args.format == "json":
         print_json(data(found))
     else:
-        sys.stdout.write(text(found, args.all))
+        names = _names(args, before.name, after.name)
+        sys.stdout.write(text(found, args.all, names, line_width(args.width)))
     return int(args.exit_code and not found.empty)
+
+
+def _names(args: argparse.Namespace, before: str, after: str) -> tuple[str, str]:
+    """What tells the two apart: the nets' names, else what is set, else the texts."""
+    if before != after:
+        return before, after
+    if args.left or args.right:
+        left, right = (
+            " ".join((before, *(f"{name}={value}" for name, value in settings)))
+            for settings in (args.left, args.right)
+        )
+        return left, right
+    return args.before, args.after or args.before

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from netspec.commands.sweep import add_space, bad_option, explore, show
+from netspec.commands.sweep import add_space, bad_option, count, explore, show
 
 if TYPE_CHECKING:
     from netspec.formula import Formula
@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="COND",
         help="what must hold, as in 'params <= 1.25M' (repeatable)",
     )
-    parser.add_argument("--top", type=int, default=5, metavar="N", help="how many to show (5)")
+    parser.add_argument("--top", type=count, default=5, metavar="N", help="how many to show (5)")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -63,11 +63,11 @@ def execute(args: argparse.Namespace) -> int:
             f"none of {len(results):,} combinations meets {what}", *_nearest(sound, conditions)
         )
     found.sort(key=lambda pair: pair[0], reverse=bool(args.maximize))
-    best = [r for _, r in found[: max(args.top, 1)]]
+    best = [r for _, r in found[: args.top]]
     if args.format == "jsonl":
         sys.stdout.writelines(map(line, best))
         return 0
-    grid = table(best, [axis.name for axis in room.axes], front(best))
+    grid = table(best, [axis.name for axis in room.axes], front([r for _, r in found]))
     said = f"best of {len(found):,} that meet every condition, of {len(results):,}"
     show(grid._replace(title=f"{grid.title.split('   ')[0]}   {said}"), args)
     return 0

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.commands.common import SPEC_HELP
-from netspec.commands.table import line_width
+from netspec.commands.common import SPEC_HELP, add_reading
+from netspec.commands.table import add_width, line_width
 
 if TYPE_CHECKING:
     from netspec.report.grid import Grid
@@ -37,7 +37,8 @@ def add_space(parser: argparse.ArgumentParser) -> None:
         dest="settings",
         help="values of a parameter: a list `1,2,4`, a range `1..9` or `0.1..1:0.1` (repeatable)",
     )
-    parser.add_argument("--sample", type=_count, metavar="N", help="N combinations at random")
+    add_reading(parser, "reading")
+    parser.add_argument("--sample", type=count, metavar="N", help="N combinations at random")
     parser.add_argument("--seed", type=int, default=0, help="of --sample (0)")
     parser.add_argument(
         "-o",
@@ -45,9 +46,9 @@ def add_space(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="keep results in a file, a JSON line each, and take from it what is there already",
     )
-    parser.add_argument("--jobs", type=_count, metavar="N", help="processes (one a processor)")
+    parser.add_argument("--jobs", type=count, metavar="N", help="processes (one a processor)")
     parser.add_argument("--format", choices=FORMATS, default="text")
-    parser.add_argument("--width", type=_count, metavar="N", help="characters a line")
+    add_width(parser)
 
 
 def _values(text: str) -> tuple[str, str]:
@@ -57,7 +58,8 @@ def _values(text: str) -> tuple[str, str]:
     return name.strip(), values.strip()
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """A whole number from 1, for options."""
     if not text.isascii() or not text.isdigit() or not 0 < len(text) < 10 or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
     return int(text)
@@ -69,6 +71,8 @@ def execute(args: argparse.Namespace) -> int:
 
     if args.sort is not None and args.sort not in FIGURES:
         raise bad_option(f"--sort takes one of {', '.join(FIGURES)}, not {args.sort}")
+    if args.plot:
+        _check_plot(Path(args.plot))
     room, found = explore(args)
     if args.plot:
         from netspec.output import write_text
@@ -82,6 +86,17 @@ def execute(args: argparse.Namespace) -> int:
             shown.sort(key=lambda r: r.get(args.sort, -1), reverse=True)
         show(table(shown, [a.name for a in room.axes], front(found)), args)
     return 1 if found and all("error" in r for r in found) else 0
+
+
+def _check_plot(path: Path) -> None:
+    """Whether a picture can be put there shows before anything is computed. Raises SpecError."""
+    from netspec.diagnostics import Diagnostic, SpecError
+
+    if path.suffix.lower() != ".svg":
+        raise bad_option(f"--plot draws an SVG: {path} should end with .svg")
+    if not path.parent.is_dir():
+        message = f"{path} can't be written: there is no folder {path.parent}"
+        raise SpecError([Diagnostic("unwritable-file", message)])
 
 
 def _title(found: Sequence[Result]) -> str:
@@ -98,7 +113,7 @@ def explore(
     from netspec import sweep
     from netspec.space import MAX_POINTS, space
 
-    spec = sweep.spec(args.spec)
+    spec = sweep.spec(args.spec, dict(args.reading))
     room = space(args.settings)
     if not room.axes:
         raise bad_option("nothing to vary: give values, as in --set SR=0.125,0.25,0.5")
@@ -147,7 +162,9 @@ def show(grid: Grid, args: argparse.Namespace) -> None:
     if args.format == "text":
         sys.stdout.write(formats.text(grid, line_width(args.width)))
     elif args.format == "html":
-        sys.stdout.write(formats.html_page(grid.title, [formats.html_table(grid)]))
+        from netspec.report.html import html_page
+
+        sys.stdout.write(html_page(grid.title, [grid]))
     else:
         sys.stdout.write(formats.WRITERS[args.format](grid))
 

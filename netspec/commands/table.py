@@ -26,24 +26,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_number,
         default=None,
         metavar="N",
-        help="fold modules below this level: 0 is the total, 1 the lines of the net",
+        help="fold modules below this level: 0 is the total, 1 the lines of the net "
+        "(in HTML they open again)",
     )
     parser.add_argument(
         "--columns", type=_columns, metavar="A,B", help="which columns (see --list)"
     )
     parser.add_argument("--sort", metavar="COLUMN", help="rows with the largest figure first")
     parser.add_argument("--ascending", action="store_true", help="the smallest first")
+    add_width(parser)
+    parser.add_argument(
+        "--list", action=_List, nargs=0, help="list the columns and counting conventions, and exit"
+    )
+    parser.add_argument("--compare", action="store_true", help="nets side by side, with ratios")
+    add_figures(parser)
+
+
+def add_width(parser: argparse.ArgumentParser) -> None:
+    """--width, which `line_width` understands."""
     parser.add_argument(
         "--width",
         type=_number,
         metavar="N",
         help="characters a line (the terminal's); 0 for as many as it takes",
     )
-    parser.add_argument(
-        "--list", action=_List, nargs=0, help="list the columns and counting conventions, and exit"
-    )
-    parser.add_argument("--compare", action="store_true", help="nets side by side, with ratios")
-    add_figures(parser)
 
 
 class _List(argparse.Action):
@@ -93,12 +99,16 @@ def _number(text: str) -> int:
 
 
 def _columns(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+    found = [word.strip() for word in text.split(",") if word.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError("names no column (see --list)")
+    return found
 
 
 def execute(args: argparse.Namespace) -> int:
     from netspec.report.grid import grid
 
+    _refuse(args)
     columns = sort = None
     if args.columns or args.sort:
         from netspec.options import column
@@ -124,8 +134,29 @@ def execute(args: argparse.Namespace) -> int:
         elif found:
             print_json(found[0])
         return status
-    _write([grid(view, args.depth, columns, sort, args.ascending) for view in views], args)
+    folding = args.format == "html"
+    _write(
+        [grid(v, args.depth, columns, sort, args.ascending, folding=folding) for v in views], args
+    )
     return status
+
+
+def _refuse(args: argparse.Namespace) -> None:
+    """Options that would do nothing are a mistake. Raises SpecError."""
+    from netspec.diagnostics import Diagnostic, SpecError
+
+    options = (
+        ("--columns", args.columns is not None),
+        ("--sort", args.sort is not None),
+        ("--depth", args.depth is not None),
+    )
+    given = [option for option, is_given in options if is_given]
+    if args.compare and given:
+        message = f"--compare has figures of whole nets: it takes no {given[0]}"
+        raise SpecError([Diagnostic("bad-option", message)])
+    if args.ascending and not args.sort:
+        message = "--ascending needs a figure to sort by: --sort params"
+        raise SpecError([Diagnostic("bad-option", message)])
 
 
 def views_of(args: argparse.Namespace) -> tuple[list[View], int]:
@@ -155,8 +186,9 @@ def _write(grids: Sequence[Grid], args: argparse.Namespace) -> None:
     if args.format == "csv":
         sys.stdout.write(formats.csvs(grids))
     elif args.format == "html":
-        names = ", ".join(grid.name for grid in grids)
-        sys.stdout.write(formats.html_page(names, [formats.html_table(grid) for grid in grids]))
+        from netspec.report.html import html_page
+
+        sys.stdout.write(html_page(", ".join(g.name or g.title for g in grids), grids))
     elif args.format == "text":
         width = line_width(args.width)
         print("\n\n".join(formats.text(grid, width).rstrip("\n") for grid in grids))

@@ -67,4 +67,5 @@ def _run(
 def _trial(net: Module, settings: Mapping[str, Any]) -> Trial:
     run, body, _, _ = _run(net, settings, Diagnostics())
     names = body.scope.names
-    return Trial({n: known.value for n, (known, _) in names.items() if known}, run.verdicts)
+    values = {n: known.value for n, (known, _) in names.items() if known}
+    return Trial(values, run.verdicts, run.errors)

@@ -12,6 +12,7 @@ from netspec.diagnostics import Diagnostic, Frame, Label
 from netspec.elaborate.calls import Calls
 from netspec.elaborate.choices import condition_of
 from netspec.elaborate.closing import check_promises, warn_of_unused
+from netspec.elaborate.nameless import explained
 from netspec.elaborate.occurrences import Key
 from netspec.elaborate.outside import as_parameter
 from netspec.elaborate.run import Operand, Run
@@ -115,17 +116,8 @@ class Body:
         """
         loops = self.loops if loops is None else loops
         if diagnostic.code == "unknown-name" and diagnostic.span is not None:
-            diagnostic = self._nameless(diagnostic, diagnostic.span)
+            diagnostic = explained(diagnostic, diagnostic.span, self.automatic, self.definition)
         self.run.report(replace(diagnostic, trail=self.trail, loops=loops), self.key)
-
-    def _nameless(self, diagnostic: Diagnostic, span: Span) -> Diagnostic:
-        """Who refers to `conv_1` has to give that layer a name first."""
-        place = self.automatic.get(span.text)
-        if place is None:
-            return diagnostic
-        label = Label(place, f"called {span.text} in tables, for want of a name of its own")
-        help_ = (f"write `{span.text}: ` in front of the layer to name it",)
-        return replace(diagnostic, others=(label,), help=help_)
 
     def evaluator(self) -> Evaluator:
         return Evaluator(self.scope, self.lines)
@@ -261,10 +253,19 @@ class Body:
                         "missing-value",
                         f"{self.definition.kind} {self.definition.name.text} has no layers",
                         self.definition.name.span,
+                        help=(self._first_layer(),),
                     )
                 )
             else:
                 self.outputs = [("", self.current)]
+
+    def _first_layer(self) -> str:
+        """What an empty body needs."""
+        if not self.inputs:
+            shape = ": 3x224x224" if self.definition.kind == "net" else ""
+            return f"begin with `input x{shape}`, and put layers behind it"
+        name = self.inputs[-1].name
+        return f"put a layer behind the input; to pass it on as it is, say `output {name}`"
 
     # --- statements ------------------------------------------------------------------------------
 
@@ -441,13 +442,14 @@ class Body:
         self.structural |= evaluator.used
         if None in pattern:
             message = f"the input {name} of a net needs a full shape, without `?`"
-            raise fault("missing-shape", message, statement.pattern.span)
+            raise fault("missing-shape", message, statement.pattern.span, _batch(pattern))
         shape = tuple(int(d or 0) for d in pattern)
         if len(shape) not in (1, 3) or not all(0 < d < MAX_ELEMENTS for d in shape):
             raise fault(
                 "out-of-range",
                 "an input is channels x height x width, or a plain vector, of positive sizes",
                 statement.pattern.span,
+                _batch(pattern),
             )
         evaluator = self.evaluator()
         self.preprocessing.append(preprocessing(statement.fields, shape, evaluator, self.report))
@@ -652,6 +654,13 @@ class Body:
 def _promises_only(statement: If | For) -> bool:
     """Which promises hold for which settings says nothing about the network itself."""
     return all(isinstance(s, Require | Let | If | For) for s in statements_in([statement]))
+
+
+def _batch(pattern: tuple[int | None, ...]) -> str:
+    """The mend for a shape that begins with the size of a batch."""
+    if len(pattern) != 4 or pattern[0] not in (None, 1) or None in pattern[1:]:
+        return ""
+    return f"leave out the batch, which is implied everywhere: `{pattern_text(pattern[1:])}`"
 
 
 def twice(name: str, span: Span, earlier: Span, help: tuple[str, ...] = ()) -> Diagnostic:

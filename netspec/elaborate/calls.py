@@ -18,10 +18,11 @@ from netspec.evaluate import (
     fault,
     plain,
 )
+from netspec.familiar import value_help
 from netspec.ir import Argument, Block, Instance, Layer, Node, Value
 from netspec.ops import OPS, REQUIRED, IndexShape, Op, Shape, ShapeError, attributes, like, text
 from netspec.ops.base import MAX_ELEMENTS
-from netspec.ops.kinds import KindError
+from netspec.ops.kinds import Flag, KindError
 from netspec.program import Module
 from netspec.source import Span
 from netspec.suggest import did_you_mean
@@ -130,15 +131,31 @@ class Calls:
             name = f.value.name
             if self.body.scope.find(name) is None and name not in self.body.lines:
                 message = f"{f.name.text} of {keyword} takes {kind}, not `{name}`"
-                raise fault("unknown-value", message, f.value.span, *did_you_mean(name, kind.words))
+                help_ = value_help(f.name.text, name) or did_you_mean(name, kind.words)
+                raise fault("unknown-value", message, f.value.span, *help_)
+        if isinstance(kind, Flag) and isinstance(f.value, Variable):
+            self._no_flag(f, f.value, kind, keyword)
         value = evaluator.constant(f.value)
         try:
             converted = kind.convert(value)
         except KindError as error:
             message = f"{f.name.text} of {keyword} {error.message}"
-            raise fault(error.code, message, f.value.span, error.help) from None
+            help_ = value_help(f.name.text, f.value.span.text) or (error.help,)
+            raise fault(error.code, message, f.value.span, *help_) from None
         self._lost(evaluator.used, converted)
         return converted
+
+    def _no_flag(self, f: Field, word: Variable, kind: Flag, keyword: str) -> None:
+        """`bias: no`. Raises Fault for a word that means yes or no elsewhere."""
+        if word.name in ("True", "False"):
+            return  # the evaluator knows them
+        if self.body.scope.find(word.name) is None and word.name not in self.body.lines:
+            try:
+                kind.convert(word.name)
+            except KindError as error:
+                if error.help:
+                    message = f"{f.name.text} of {keyword} takes {kind}, not `{word.name}`"
+                    raise fault("unknown-value", message, word.span, error.help) from None
 
     def _lost(self, used: set[Symbol], converted: Any) -> None:
         """Parameters that made a value without leaving a trace in it decide the structure."""

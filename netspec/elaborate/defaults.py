@@ -1,12 +1,13 @@
-"""What settings from outside have to do with promises that do not hold.
+"""What settings from outside have to do with promises that do not hold, and with errors.
 
-A promise may hold for the defaults of the net's parameters and break under `--set classes=10`. To
-tell, the net is elaborated once more with the defaults, and without each setting by itself.
+A promise may hold for the defaults of the net's parameters and break under `--set classes=10`, and
+`--set classes=-3` is an error where classes is used. To tell, the net is elaborated once more with
+the defaults, and without each setting by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -27,10 +28,14 @@ UNMET = ("unmet-expect", "unmet-prefer")
 
 @dataclass(frozen=True)
 class Trial:
-    """What an elaboration made of the net's parameters and of the promises (see `Run`)."""
+    """What an elaboration made of the net's parameters and of the promises (see `Run`).
+
+    `errors` are the identities of the errors that it had.
+    """
 
     values: Mapping[str, Any]
     verdicts: Mapping[int, Diagnostic | None]
+    errors: Container[object]
 
 
 def blame_settings(
@@ -39,8 +44,8 @@ def blame_settings(
     run: Run,
     elaborate: Callable[[Mapping[str, Any]], Trial],
 ) -> None:
-    """Add to the reports of unmet promises which settings broke them."""
-    reports = [r for r in run.reports() if r.diagnostic.code in UNMET]
+    """Add to the reports of unmet promises and of errors which settings broke them."""
+    reports = [r for r in run.reports() if _may_be_set(r.diagnostic)]
     known = [p.name.text for p in definition.params if p.default is not None]
     given = [n for n in known if n in settings]
     if not reports or not given:
@@ -51,11 +56,34 @@ def blame_settings(
     if 1 < len(given) <= MAX_SINGLE:
         without = {n: elaborate({k: v for k, v in settings.items() if k != n}) for n in given}
     for report in reports:
-        promise = run.promises[report.diagnostic.identity]
+        identity = report.diagnostic.identity
+        if report.diagnostic.code not in UNMET:
+            if given and identity not in base.errors:
+                names = [n for n in given if identity not in without[n].errors] or given
+                what = _set(names, settings, base)
+                _note(report, f"it does not occur with the default{'s' * (len(names) > 1)}; {what}")
+            continue
+        promise = run.promises[identity]
         if id(promise) in base.verdicts and given:
             now = _figures(run.verdicts, promise)
             deciding = [n for n in given if _figures(without[n].verdicts, promise) != now]
             _blame(report, promise, deciding or given, settings, base)
+
+
+def _may_be_set(diagnostic: Diagnostic) -> bool:
+    return diagnostic.code in UNMET or diagnostic.severity == "error"
+
+
+def _set(names: Sequence[str], settings: Mapping[str, Any], base: Trial) -> str:
+    """What the parameters are set to, and what they are without that."""
+    said = [
+        f"{n} is set to {describe(settings[n])} (default {describe(base.values[n])})" for n in names
+    ]
+    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+
+
+def _note(report: Report, text: str) -> None:
+    report.diagnostic = replace(report.diagnostic, notes=(*report.diagnostic.notes, text))
 
 
 def _figures(verdicts: Mapping[int, Diagnostic | None], promise: Require) -> str | None:
@@ -67,15 +95,12 @@ def _figures(verdicts: Mapping[int, Diagnostic | None], promise: Require) -> str
 def _blame(
     report: Report,
     promise: Require,
-    names: Iterable[str],
+    names: Sequence[str],
     settings: Mapping[str, Any],
     base: Trial,
 ) -> None:
     d = report.diagnostic
-    set_ = [
-        f"{n} is set to {describe(settings[n])} (default {describe(base.values[n])})" for n in names
-    ]
-    what = " and ".join([", ".join(set_[:-1]), set_[-1]] if len(set_) > 1 else set_)
+    what = _set(names, settings, base)
     verdict = base.verdicts[id(promise)]
     if verdict is None:
         help_: tuple[str, ...] = ()
@@ -84,12 +109,11 @@ def _blame(
             text = " ".join(promise.span.text[: 4 * MAX_QUOTED].split())
             text = text if len(text) <= MAX_QUOTED else f"{promise.kind} ..."
             help_ = (f"to ask it of the default only, write `if {guard} {{ {text} }}`",)
-        note = f"it holds with the default{'s' * (len(set_) > 1)}; {what}"
+        note = f"it holds with the default{'s' * (len(names) > 1)}; {what}"
         # Where the default is right, no layer is at fault.
         report.diagnostic = replace(d, notes=(*d.notes, note), help=help_)
     elif verdict.code in UNMET and verdict.label != d.label:
-        note = f"{what}; without that, {verdict.label}"
-        report.diagnostic = replace(d, notes=(*d.notes, note))
+        _note(report, f"{what}; without that, {verdict.label}")
 
 
 def _written(value: Any) -> str:

@@ -89,12 +89,14 @@
     placeAcross(drawing, firstInput, firstOutput, firstBend);
 
     const gaps = sheet.rows.map(() => M.BARE_GAP);
+    turn(drawing);
+    drawing.stubs = stubs(drawing);
     for (const link of links) {
       const far = Math.abs(items[link.source].center + link.at - items[link.target].center - link.to);
-      let room = (link.label ? M.GAP : M.BARE_GAP) + Math.min(far * 0.08, 40);
-      if (link.label && !net.down) room += width(link.label, M.WORDS);
+      const room = (link.label ? M.GAP : M.BARE_GAP) + Math.min(far * 0.08, 40);
       const r = rowOf.get(link.source);
-      gaps[r] = Math.max(gaps[r], room);
+      const label = link.label && !net.down ? width(link.label, M.WORDS) : 0;
+      gaps[r] = Math.max(gaps[r], room + Math.max(drawing.stubs[r], label));
     }
     let at = 0;
     sheet.rows.forEach((row, r) => {
@@ -110,6 +112,9 @@
       high = Math.max(high, i.center + i.across / 2);
     }
     if (!items.length) low = high = 0;
+    if (net.down)
+      for (const {source, at, label, turned} of links)
+        if (turned) low = Math.min(low, beside(items[source].center + at, label, true)[0]);
     let before = M.BORDER, after = M.BORDER, along = M.BORDER, alongAfter = M.BORDER;
     if (frame) {
       [before, after] = net.down ? [M.PAD, M.PAD] : [M.TITLE, M.PAD];
@@ -132,6 +137,36 @@
     drawing.inputs = items.slice(firstInput, firstOutput).map((i) => i.center);
     drawing.outputs = items.slice(firstOutput, firstBend).map((i) => i.center);
     return drawing;
+  }
+
+  function beside(a, label, turned) {
+    const [near, far] = net.down ? [4, 6 + width(label, M.WORDS)] : [2, 13];
+    return turned === net.down ? [a - far, a - near] : [a + near, a + far];
+  }
+
+  function turn({sheet, items, links, rowOf}) {
+    const starts = sheet.rows.map(() => []), start = (link) => items[link.source].center + link.at;
+    for (const link of links) starts[rowOf.get(link.source)].push(start(link));
+    const taken = (link, a, turned) => {
+      const [low, high] = beside(a, link.label, turned);
+      return starts[rowOf.get(link.source)].slice(0, M.MANY)
+        .some((b) => Math.abs(b - a) > 1 && low < b && b < high);
+    };
+    for (const link of links)
+      link.turned = Boolean(link.label) && taken(link, start(link), false) && !taken(link, start(link), true);
+  }
+
+  function stubs({sheet, items, links, rowOf}) {
+    const labels = sheet.rows.map(() => []), wires = sheet.rows.map(() => []);
+    for (const {source, at, target, to, label, turned} of links) {
+      const r = rowOf.get(source), a = items[source].center + at, b = items[target].center + to;
+      if (Math.abs(b - a) > 1) wires[r].push([Math.min(a, b), Math.max(a, b)]);
+      if (label)
+        labels[r].push([...beside(a, label, turned), net.down ? M.STUB : width(label, M.WORDS) + M.STUB_END]);
+    }
+    return labels.map((row, r) => row.reduce((most, [low, high, stub]) =>
+      wires[r].length > M.MANY || wires[r].some(([a, b]) => a < high && b > low)
+        ? Math.max(most, stub) : most, 0));
   }
 
   function placeAcross({sheet, items, links}, firstInput, firstOutput, firstBend) {
@@ -259,8 +294,9 @@
     });
     for (const link of links) {
       const source = items[link.source], target = items[link.target], r = rowOf.get(link.source);
-      const leaves = bands[r][1] + along, arrives = bands[r + 1][0] + along;
-      let begin = link.source >= firstInput ? leaves : along + source.start + source.along;
+      const ends = bands[r][1] + along, arrives = bands[r + 1][0] + along;
+      const leaves = ends + drawing.stubs[r];
+      let begin = link.source >= firstInput ? ends : along + source.start + source.along;
       if (link.source >= firstInput && link.source < firstOutput) begin = along;
       let end = along + target.start;
       if (link.target >= firstBend) end = bands[r + 1][1] + along;
@@ -276,8 +312,9 @@
       if (link.target < firstInput && !target.inside) path.setAttribute("marker-end", "url(#head)");
       if (link.label) {
         const [x, y] = point(a, begin);
-        element("text", {x: n1(x + (net.down ? 5 : 6)), y: n1(y + (net.down ? 12.5 : -3.5))},
-          layers.labels, link.label);
+        const [right, below] = net.down ? [link.turned ? -5 - width(link.label, M.WORDS) : 5, 12.5]
+          : [6, link.turned ? 10.5 : -3.5];
+        element("text", {x: n1(x + right), y: n1(y + below)}, layers.labels, link.label);
       }
     }
   }
@@ -328,7 +365,7 @@
     element("rect", {x, y, width: w, height: h, rx: 6, fill: ground, stroke: "#b9c0c9"}, group);
     interactive(group, box, path);
     element("text", {x: x + 8, y: y + 14, "font-weight": 600, fill: "#4b535d", stroke: ground,
-      "stroke-width": 3, "paint-order": "stroke"}, layers.titles,
+      "stroke-width": 6, "paint-order": "stroke"}, layers.titles,
       fitted(frameTitle(box), M.WORDS, w - 2 * M.MARGIN, true));
   }
 
@@ -563,13 +600,20 @@
           sign.textContent = box.sheet < 0 ? "" : open.has(path) ? "▾" : "▸";
           row.firstChild.prepend(sign);
           row.firstChild.style.paddingLeft = `${8 + 14 * level}px`;
+          row.cells[1].title = node.words;
           row.dataset.path = path;
           row.dataset.name = node.name;
+          row.tabIndex = body.firstChild ? -1 : 0;
           if (box.sheet >= 0) row.className = "module";
           sign.addEventListener("click", (event) => {
             if (box.sheet >= 0) { event.stopPropagation(); toggle(path); }
           });
           row.addEventListener("click", () => { choose(path, node); show(path); });
+          row.addEventListener("focus", () => {
+            for (const other of body.querySelectorAll("tr[tabindex='0']")) other.tabIndex = -1;
+            row.tabIndex = 0;
+          });
+          row.addEventListener("keydown", (event) => rowKey(event, row, box, node));
           body.append(row);
           if (!level) { total[0] += node.params; total[1] += node.macs; }
         }
@@ -582,6 +626,25 @@
     const holder = byId("table"), scrolled = holder.scrollTop;
     holder.replaceChildren(made);
     holder.scrollTop = scrolled;
+  }
+
+  function rowKey(event, row, box, node) {  // as in a tree: arrows move, open and close
+    const path = row.dataset.path, isModule = box.sheet >= 0;
+    let next = null, toggles = false;
+    if (event.key === "ArrowDown") next = row.nextSibling;
+    else if (event.key === "ArrowUp") next = row.previousSibling;
+    else if (event.key === "ArrowRight") toggles = isModule && !open.has(path);
+    else if (event.key === "ArrowLeft" && isModule && open.has(path)) toggles = true;
+    else if (event.key === "ArrowLeft")
+      next = [...row.parentNode.rows].find((r) => r.dataset.path === path.slice(0, path.lastIndexOf(".")));
+    else if (event.key === "Enter" || event.key === " ") toggles = isModule;
+    else return;
+    event.preventDefault();
+    if (toggles) toggle(path);
+    const at = (r) => r.dataset.path === path && r.dataset.name === node.name;
+    next = toggles ? [...document.querySelectorAll("tbody tr")].find(at) : next || row;
+    next.click();
+    next.focus();
   }
 
   function show(path) {  // brings a box into sight

@@ -101,9 +101,12 @@ def _title(net: Net) -> str:
 
 
 def _measures() -> Mapping[str, float]:
-    names = ("APART", "BEND_APART", "GAP", "BARE_GAP", "TITLE", "PAD", "BORDER", "ROUNDS")
+    places = ("APART", "BEND_APART", "GAP", "BARE_GAP", "STUB", "STUB_END", "MANY")
+    frames = ("TITLE", "PAD", "BORDER", "ROUNDS")
     words = ("NAME", "WORDS", "HEAD", "TAIL", "PILL", "NARROWEST", "WIDEST", "GROWTH", "MARGIN")
-    return {n: getattr(place, n) for n in names} | {n: getattr(style, n) for n in words}
+    return {n: getattr(place, n) for n in (*places, *frames)} | {
+        n: getattr(style, n) for n in words
+    }
 
 
 Files = dict[int, tuple[int, Source]]

@@ -9,12 +9,12 @@ close; a test compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from netspec.graph import style
-from netspec.graph.layers import Plan, arrange
+from netspec.graph.layers import Link, Plan, arrange
 from netspec.graph.model import Box, Sheet
 from netspec.graph.scene import Curve, Direction, Label, Placed, Point, Scene, View
 from netspec.report import units
@@ -23,6 +23,11 @@ APART, BEND_APART = 22, 12
 """Least room between neighbours of a row, and between them and a wire that passes."""
 GAP, BARE_GAP = 26, 14
 """Room between rows, for a label of one line, and where there is none."""
+STUB, STUB_END = 13, 8
+"""How far wires go straight where one would cross the label beside it: downwards, and to the right
+beyond the label's own length."""
+MANY = 200
+"""More wires than this between two rows cross any label."""
 TITLE, PAD = 22, 12
 """Of a frame: above, where its title is, and on the other sides."""
 BORDER = 16
@@ -56,6 +61,8 @@ class _Drawing:
     plan: Plan
     items: list[_Item]
     bands: list[tuple[float, float]] = field(default_factory=list)
+    stubs: list[float] = field(default_factory=list)
+    turned: list[bool] = field(default_factory=list)
     across: float = 0.0
     along: float = 0.0
     inputs: list[float] = field(default_factory=list)
@@ -109,13 +116,16 @@ class _Layout:
         plan, items = drawing.plan, drawing.items
         row_of = {item: r for r, row in enumerate(plan.rows) for item in row}
         gaps = [float(BARE_GAP)] * len(plan.rows)
+        drawing.turned = self._turned(drawing, offsets, row_of)
+        drawing.stubs = self._stubs(drawing, offsets, row_of)
         for link, (at, to) in zip(plan.links, offsets, strict=True):
             r = row_of[link.source]
             far = abs(items[link.source].center + at - items[link.target].center - to)
             room = (GAP if link.label is not None else BARE_GAP) + min(far * 0.08, 40.0)
+            straight = drawing.stubs[r]
             if link.label is not None and not self.down:
-                room += style.width(units.shape(link.label.shape), style.WORDS)
-            gaps[r] = max(gaps[r], room)
+                straight = max(straight, _length(link))
+            gaps[r] = max(gaps[r], room + straight)
         at_ = 0.0
         for r, row in enumerate(plan.rows):
             size = max((items[i].along for i in row), default=0.0)
@@ -125,10 +135,61 @@ class _Layout:
             at_ += size + (gaps[r] if r + 1 < len(plan.rows) else 0.0)
         drawing.along = at_
 
+    def _beside(self, a: float, link: Link, turned: bool) -> tuple[float, float]:
+        """What the label of a wire that leaves at `a` takes up of the row's length: to the right of
+        it or above, or turned to the other side."""
+        near, far = (4.0, 6 + _length(link)) if self.down else (2.0, 13.0)
+        return (a - far, a - near) if turned == self.down else (a + near, a + far)
+
+    def _turned(
+        self, drawing: _Drawing, offsets: Sequence[tuple[float, float]], row_of: Mapping[int, int]
+    ) -> list[bool]:
+        """Whether each label stands on the other side of its wire: another leaves beside it."""
+        starts: list[list[float]] = [[] for _ in drawing.plan.rows]
+        places = []
+        for link, (at, _) in zip(drawing.plan.links, offsets, strict=True):
+            places.append(drawing.items[link.source].center + at)
+            starts[row_of[link.source]].append(places[-1])
+
+        def taken(link: Link, a: float, turned: bool) -> bool:
+            low, high = self._beside(a, link, turned)
+            others = starts[row_of[link.source]]
+            return any(low < b < high for b in others[:MANY] if abs(b - a) > 1)
+
+        return [
+            link.label is not None and taken(link, a, False) and not taken(link, a, True)
+            for link, a in zip(drawing.plan.links, places, strict=True)
+        ]
+
+    def _stubs(
+        self, drawing: _Drawing, offsets: Sequence[tuple[float, float]], row_of: Mapping[int, int]
+    ) -> list[float]:
+        """Behind each row, how far its wires go straight: past the labels that they would cross."""
+        items, rows = drawing.items, drawing.plan.rows
+        labels: list[list[tuple[float, float, float]]] = [[] for _ in rows]
+        wires: list[list[tuple[float, float]]] = [[] for _ in rows]
+        for link, (at, to), turned in zip(drawing.plan.links, offsets, drawing.turned, strict=True):
+            r, a = row_of[link.source], items[link.source].center + at
+            b = items[link.target].center + to
+            if abs(b - a) > 1:
+                wires[r].append((min(a, b), max(a, b)))
+            if link.label is not None:
+                stub = STUB if self.down else _length(link) + STUB_END
+                labels[r].append((*self._beside(a, link, turned), stub))
+        return [
+            max((stub for low, high, stub in row if _crossed(low, high, passing)), default=0.0)
+            for row, passing in zip(labels, wires, strict=True)
+        ]
+
     def _frame(self, drawing: _Drawing, frame: Box | None) -> None:
         """Move everything to positive places, with room for the frame around."""
         plan, items = drawing.plan, drawing.items
         low = min((i.center - i.across / 2 for i in items), default=0.0)
+        if self.down:
+            offsets = _offsets(drawing)
+            for link, (at, _), turned in zip(plan.links, offsets, drawing.turned, strict=True):
+                if turned:
+                    low = min(low, self._beside(items[link.source].center + at, link, True)[0])
         high = max((i.center + i.across / 2 for i in items), default=0.0)
         before, after, along, along_after = map(float, (BORDER,) * 4)
         if frame is not None:
@@ -152,6 +213,16 @@ class _Layout:
         drawing.bands = [(a + along, b + along) for a, b in drawing.bands]
         drawing.inputs = [i.center for i in items[plan.first_input : plan.first_output]]
         drawing.outputs = [i.center for i in items[plan.first_output : plan.first_bend]]
+
+
+def _crossed(low: float, high: float, wires: Sequence[tuple[float, float]]) -> bool:
+    """Whether one of the wires passes between, or might: of very many, each is not looked at."""
+    return len(wires) > MANY or any(a < high and b > low for a, b in wires)
+
+
+def _length(link: Link) -> float:
+    """Of the label of a link."""
+    return 0.0 if link.label is None else style.width(units.shape(link.label.shape), style.WORDS)
 
 
 def title(box: Box) -> str:
@@ -333,13 +404,16 @@ class _Painter:
                 self._paint(item.inside, *corner, f"{prefix}{box.name}.", level + 1)
         plan = drawing.plan
         row_of = {item: r for r, row in enumerate(plan.rows) for item in row}
-        for link, (at, to) in zip(plan.links, _offsets(drawing), strict=True):
+        for link, (at, to), turned in zip(
+            plan.links, _offsets(drawing), drawing.turned, strict=True
+        ):
             source, target = drawing.items[link.source], drawing.items[link.target]
             r = row_of[link.source]
             leaves, arrives = drawing.bands[r][1] + along, drawing.bands[r + 1][0] + along
             # A bend goes through its row, an input comes from the frame, an output goes to it.
             bent = plan.first_bend <= link.source or link.source >= plan.first_input
-            begin = leaves if bent else along + source.start + source.along
+            leaves += drawing.stubs[r]
+            begin = drawing.bands[r][1] + along if bent else along + source.start + source.along
             if plan.first_input <= link.source < plan.first_output:
                 begin = along
             end = along + target.start
@@ -354,9 +428,11 @@ class _Painter:
             if link.label is not None:
                 text = units.shape(link.label.shape)
                 x, y = self._point(a, begin)
-                self.labels.append(
-                    Label(x + 5, y + 9, text) if self.down else Label(x + 6, y - 7, text)
-                )
+                if self.down:
+                    x += -5 - _length(link) if turned else 5
+                    self.labels.append(Label(round(x, 1), y + 9, text))
+                else:
+                    self.labels.append(Label(x + 6, y + (7 if turned else -7), text))
 
 
 def _curve(

@@ -93,7 +93,7 @@ def _title(placed: Placed) -> str:
     text = style.fitted(title(placed.box), style.WORDS, room, bold=True)
     return (
         f'<text x="{_n(placed.x + 8)}" y="{_n(placed.y + 14)}" font-weight="600" fill="{SOFT}" '
-        f'stroke="{style.FRAMES[placed.level % 2]}" stroke-width="3" paint-order="stroke">'
+        f'stroke="{style.FRAMES[placed.level % 2]}" stroke-width="6" paint-order="stroke">'
         f"{escape(_clean(text))}</text>"
     )
 

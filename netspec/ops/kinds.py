@@ -105,8 +105,9 @@ class Integer:
 
 
 def _number_help(value: Any) -> str:
-    if isinstance(value, str) and value.isdigit():
-        return f"write {value} without quotes"
+    # A number, or a shape of them.
+    if isinstance(value, str) and value and all(p.isdigit() for p in value.split("x")):
+        return f"write {value} without quotes" if len(value) < 40 else ""
     return ""
 
 
@@ -151,7 +152,7 @@ class Padding:
         if isinstance(value, tuple) and len(value) != 2:
             raise KindError("wrong-type", f"takes one, two or four numbers, not {describe(value)}")
         if isinstance(value, str):
-            help_ = "`same` is the one word" if self.words else ""
+            help_ = _number_help(value) or ("`same` is the one word" if self.words else "")
             raise KindError("unknown-value", f'takes {self}, not "{value}"', help_)
         height, width = Pair(0).convert(value)
         return height, height, width, width
@@ -176,15 +177,24 @@ class Number:
 
     def convert(self, value: Any) -> float:
         if not isinstance(value, Num):
-            raise KindError("wrong-type", f"takes a {self}, not {describe(value)}")
+            raise KindError(
+                "wrong-type", f"takes a {self}, not {describe(value)}", _number_help(value)
+            )
         number = value.value
         low = self.least is not None and number < Fraction(self.least)
         low = low or (self.positive and number <= 0)
         high = self.most is not None and number > Fraction(self.most)
         high = high or (self.below and self.most is not None and number == Fraction(self.most))
         if low or high:
-            raise KindError("out-of-range", f"takes a {self}, but its value is {describe(value)}")
+            message = f"takes a {self}, but its value is {describe(value)}"
+            raise KindError("out-of-range", message, self._percent(number))
         return value.real()
+
+    def _percent(self, number: Fraction) -> str:
+        """The mend for a share that is given in percent, without the sign."""
+        if (self.least, self.most) != (0, 1) or not 1 < number < 100 or number.denominator != 1:
+            return ""
+        return f"did you mean `{decimal(number)}%`, which is {decimal(number / 100)}?"
 
 
 @dataclass(frozen=True)
@@ -198,8 +208,16 @@ class Flag:
 
     def convert(self, value: Any) -> bool:
         if not isinstance(value, bool):
-            raise KindError("wrong-type", f"takes true or false, not {describe(value)}")
+            word = _FLAGS.get(describe(value).strip('"').lower())
+            help_ = f"did you mean `{word}`?" if word else ""
+            raise KindError("wrong-type", f"takes true or false, not {describe(value)}", help_)
         return value
+
+
+_FLAGS = {
+    **dict.fromkeys(("0", "false", "no", "off", "none"), "false"),
+    **dict.fromkeys(("1", "true", "yes", "on"), "true"),
+}
 
 
 @dataclass(frozen=True)
@@ -215,7 +233,8 @@ class Choice:
         if not isinstance(value, str):
             raise KindError("wrong-type", f"takes {self}, not {describe(value)}")
         if value not in self.words:
-            raise KindError("unknown-value", f"takes {self}, not `{value}`")
+            near = next((f"did you mean `{w}`?" for w in self.words if w == value.lower()), "")
+            raise KindError("unknown-value", f"takes {self}, not `{value}`", near)
         return value
 
 

@@ -8,6 +8,7 @@ from lark import Lark
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.parser import tables
+from netspec.parser.braces import close_left_open
 from netspec.parser.recovery import Run
 from netspec.parser.tokens import MAX_SIZE, MAX_TOKENS, nesting_is_bounded, span_of, tokens_of
 from netspec.resources import folder
@@ -33,6 +34,9 @@ def parse(source: Source, diagnostics: Diagnostics) -> File | None:
     if len(tokens) > MAX_TOKENS or not nesting_is_bounded(source, tokens, diagnostics):
         return None
     found = Diagnostics()
+    tokens, left_open = close_left_open(source, tokens)
+    for diagnostic in left_open:
+        found.add(diagnostic)
     items = Run(_grammar(), source, tokens, comments, found).parse()
     for diagnostic in found:
         if diagnostic.span is None or diagnostic.span.line not in stray:

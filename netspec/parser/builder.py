@@ -404,6 +404,8 @@ class Builder(Transformer[Token, Any]):
         close = {u.lower(): u for u in UNITS}.get(unit.lower())
         known = "K, M, G, T, B, KB, MB, GB, TB, KiB, MiB, GiB, TiB and %"
         help_ = f"did you mean `{close}`?" if close else f"the units are {known}"
+        if re.fullmatch(r"X\d+(X\d+)*", unit):
+            help_ = f"a shape is written with small letters: `{span.text.lower()}`"
         if parts := re.findall(r"x([A-Za-z_?]\w*|\d+)", unit):
             # `3xN` is one word to the lexer.
             digits = span.text.removesuffix(unit)

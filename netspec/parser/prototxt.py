@@ -215,7 +215,7 @@ def _configuration(builder: _Builder) -> Any:
 
     lark = _grammar()
     # (Lark has no types for these.)
-    tree_builder: Any = cast(Any, ParseTreeBuilder)(lark.rules, list, False, True, False)
+    tree_builder: Any = cast(Any, ParseTreeBuilder)(lark.rules, list, False, False, False)
     callbacks = tree_builder.create_callback(builder)
     frontend: Any = lark.parser
     return ParseConf(frontend.parser._parse_table, callbacks, "start")

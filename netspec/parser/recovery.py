@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 from lark import Lark, Token
 from lark.exceptions import UnexpectedToken
 
-from netspec.diagnostics import Diagnostic, Diagnostics, Label
+from netspec.diagnostics import Diagnostic, Diagnostics, Label, also_in_lines
 from netspec.parser.advice import advice
 from netspec.parser.builder import Builder
 from netspec.parser.tokens import CLOSERS, OPENERS, span_of
@@ -34,6 +35,7 @@ class Run:
         self.builder = Builder(source, comments, diagnostics)
         self.state: Any = _parser_state(lark, self.builder)
         self.starts_line = self._line_starts()
+        self.habits: dict[str, tuple[Diagnostic, list[int]]] = {}
 
     def _line_starts(self) -> list[bool]:
         last = 0
@@ -44,6 +46,12 @@ class Run:
         return starts
 
     def parse(self) -> tuple[Import | Definition, ...] | None:
+        """The items of the file; None where there are syntax errors, which are reported."""
+        items = self._items()
+        self._report_habits()
+        return items
+
+    def _items(self) -> tuple[Import | Definition, ...] | None:
         position = errors = 0
         while position < len(self.tokens):
             token = self.tokens[position]
@@ -51,6 +59,11 @@ class Run:
                 self.state.feed_token(token)
                 position += 1
             except UnexpectedToken:
+                passed = self._pass_over(token, position)
+                if passed is not None:
+                    errors = max(errors, 1)
+                    position = passed
+                    continue
                 self._report(token, position)
                 errors += 1
                 if errors >= MAX_ERRORS:
@@ -64,6 +77,41 @@ class Run:
         except UnexpectedToken:
             self._report(end, position)
             return None
+
+    # Habits of other languages that can be passed over: said once, with all their lines.
+
+    def _pass_over(self, token: Token, position: int) -> int | None:
+        """Where to go on behind a sign that means nothing here; None where it is no habit."""
+        acceptable = self._acceptable()
+        if "LET" not in acceptable and ("NET" not in acceptable or "NAME" in acceptable):
+            return None
+        follower = self.tokens[position + 1] if position + 1 < len(self.tokens) else None
+        if token.type in ("COMMA", "SEMICOLON"):
+            if follower is not None and follower.type in ("NUMBER", "SHAPE"):
+                return None
+            imports = position > 1 and self.tokens[position - 2].type == "IMPORT"
+            if imports and token.type == "COMMA":
+                return None  # `import a, b`
+            message = f"statements need no `{token}` between them"
+            self._habit(message, token, "leave it out")
+            return position + 1
+        if str(token) == "//":
+            self._habit("`//` begins no comment", token, "a comment begins with `#`")
+            while position < len(self.tokens) and self.tokens[position].line == token.line:
+                position += 1
+            return position
+        return None
+
+    def _habit(self, message: str, token: Token, help_: str) -> None:
+        if message not in self.habits:
+            span = span_of(self.source, token)
+            self.habits[message] = Diagnostic("syntax", message, span, help=(help_,)), []
+        else:
+            self.habits[message][1].append(token.line or 0)
+
+    def _report_habits(self) -> None:
+        for diagnostic, lines in self.habits.values():
+            self.diagnostics.add(replace(diagnostic, also=also_in_lines(lines)))
 
     # A syntax error: what was found, what was expected, in words.
 
@@ -84,16 +132,24 @@ class Run:
             closer = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}[opener.type]
             if self._misses(OPENERS[opener.type], closer, opener, token):
                 others = (Label(span_of(self.source, opener), f"this `{opener}` is still open"),)
-        help_ = advice(self.tokens, position, self._acceptable(), opener)
-        self.diagnostics.add(
-            Diagnostic(
-                "syntax",
-                f"expected {wanted}, found {found}",
-                span,
-                others=others,
-                help=help_,
-            )
-        )
+        told = advice(self.tokens, position, self._acceptable(), opener)
+        if told.at is not None:
+            span = span_of(self.source, told.at)
+        message = told.message or f"expected {wanted}, found {found}"
+        help_ = told.help
+        if opener is None and self._ends_early(position):
+            last = span_of(self.source, self.tokens[position - 1])
+            others = (Label(last, "what stands in front ends with this `}`"),)
+            help_ = ("take this `}` away",)
+        self.diagnostics.add(Diagnostic("syntax", message, span, others=others, help=help_))
+
+    def _ends_early(self, position: int) -> bool:
+        """Whether a brace too many seems to end a net or module in front of this token."""
+        if position == 0 or position >= len(self.tokens):
+            return False
+        kinds = [t.type for t in self.tokens]
+        more = kinds.count("RBRACE") > kinds.count("LBRACE")
+        return more and kinds[position - 1] == "RBRACE" and "NET" in self._acceptable()
 
     def _misses(self, kind: str, closer: str, opener: Token, found: Token) -> bool:
         """Whether it is likely that the bracket should have been closed before this token."""
@@ -151,6 +207,9 @@ class Run:
         self._unwind("LET", dropped)
         in_block = len(self.state.state_stack) > 1
         first = dropped[-1] if dropped else self.tokens[min(position, len(self.tokens) - 1)]
+        indent = next(
+            (t.column or 0 for t in self.tokens if t.line == first.line), first.column or 0
+        )
         depth = sum(
             (t.type in OPENERS) - (t.type in CLOSERS) for t in dropped if isinstance(t, Token)
         )
@@ -163,7 +222,7 @@ class Run:
                     self._unwind("NET", [])
                     return position
             if in_block and starts_line and token is not first:
-                outdented = (token.column or 0) <= (first.column or 0)
+                outdented = (token.column or 0) <= indent
                 begins = token.type in STATEMENTS or token.type == "NAME"
                 if begins and (depth <= 0 or outdented):
                     return position
@@ -209,8 +268,9 @@ def _parser_state(lark: Lark, builder: Builder) -> Any:
 
     frontend: Any = lark.parser
     # Bind the callbacks to this run's builder; the parse table is shared by all runs.
-    # (Lark has no types for these.)
-    tree_builder: Any = cast(Any, ParseTreeBuilder)(lark.rules, list, False, True, False)
+    # (Lark has no types for these.) Not `ambiguous`, with which a list of n statements would be
+    # copied n times.
+    tree_builder: Any = cast(Any, ParseTreeBuilder)(lark.rules, list, False, False, False)
     callbacks = tree_builder.create_callback(builder)
     table = frontend.parser._parse_table
     return ParserState(ParseConf(table, callbacks, "start"), cast(Any, None))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lark import Lark, Token
 from lark.exceptions import UnexpectedCharacters
 
@@ -77,15 +79,59 @@ def _without_stray(source: Source, text: str, offset: int, diagnostics: Diagnost
         mend = 'close it with `"`; write `\\n` for a line break'
         stop = text.find("\n", offset)
         end = len(text) if stop < 0 else stop
+    elif (slashes := _comment(text, offset)) is not None:
+        offset, end = slashes
+        message, mend = "`//` begins no comment", "a comment begins with `#`"
+        diagnostics.add(
+            Diagnostic("syntax", message, Span(source, offset, offset + 2), help=(mend,))
+        )
+        return text[:offset] + " " * (end - offset) + text[end:]
+    elif char in _QUOTES and (closing := _closing_quote(text, offset)) is not None:
+        end = closing + 1
+        inner = text[offset + 1 : closing]
+        message = "a string stands between double quotes"
+        mend = f'write `"{inner}"`' if len(inner) < 60 and '"' not in inner else ""
+    elif text[offset : offset + 2] in ("&&", "||"):
+        end = offset + 2
+        message = f"`{text[offset:end]}` has no place in the language"
+        mend = f"did you mean `{_LOOKALIKES[char]}`?"
+    elif char == "|" and text[:offset].rstrip().endswith("}"):
+        mend = "did you mean `->`?"
+    elif char.isalpha():
+        end = offset + len(_WORD.match(text, offset)[0])  # type: ignore[index]
+        mend = "a name has the letters a to z, digits and `_` alone"
     elif char in _LOOKALIKES:
         mend = f"did you mean `{_LOOKALIKES[char]}`?"
     help_ = (mend,) if mend else ()
     diagnostics.add(Diagnostic("syntax", message, Span(source, offset, end), help=help_))
     # A string stays one, so that what is around it is not taken for a fault.
-    filler = '"' + "_" * (end - offset - 2) + '"' if end - offset > 1 else " "
+    quoted = char == '"' or char in _QUOTES
+    filler = '"' + "_" * (end - offset - 2) + '"' if quoted and end - offset > 1 else ""
+    if char.isalpha():
+        filler = "_" * (end - offset)  # a name stays one
+    filler = filler or " " * (end - offset)
     return text[:offset] + filler + text[end:]
 
 
+def _comment(text: str, offset: int) -> tuple[int, int] | None:
+    """Where a comment of slashes begins and ends that a character stands in."""
+    line = text.rfind("\n", 0, offset) + 1
+    start = text.find("//", line, offset + 2)
+    if start < 0 or (start > line and not text[start - 1].isspace()):
+        return None
+    stop = text.find("\n", offset)
+    return start, len(text) if stop < 0 else stop
+
+
+def _closing_quote(text: str, offset: int) -> int | None:
+    """Where a string in other quotes ends, on its line."""
+    stop = text.find("\n", offset)
+    end = text.find(_QUOTES[text[offset]], offset + 1, len(text) if stop < 0 else stop)
+    return end if end >= 0 else None
+
+
+_WORD = re.compile(r"\w+")
+_QUOTES = {"'": "'", "“": "”", "‘": "’"}
 _LOOKALIKES = {
     "’": '"',
     "“": '"',

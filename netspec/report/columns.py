@@ -146,6 +146,8 @@ class Column(NamedTuple):
     left: bool = False
     zero: bool = False
     """Whether 0 is worth writing."""
+    joined: bool = False
+    """Whether it says something of the column before, and stays with it."""
 
     def of(self, view: View, row: Row) -> Any:
         """The row's figure."""
@@ -331,7 +333,7 @@ COLUMNS: Mapping[str, Column] = {
             "zero %",
             "share of weights left out, by --sparsity",
             lambda v, r: _left_out(v.parts(r)),
-            lambda share: f"{100 * share:.3g}",
+            lambda share: f"{100 * share:.1f}",
             lambda v: _left_out(v.parts()),
         ),
         Column(

@@ -51,7 +51,7 @@ def compared(views: Sequence[View]) -> Grid:
     for i, view in enumerate(views):
         columns.append(Column(view.net.name, view.net.name, ""))
         if i:
-            columns.append(Column(f"{view.net.name} ratio", "ratio", "", show=ratio))
+            columns.append(Column(f"{view.net.name} ratio", "ratio", "", show=ratio, joined=True))
     cells: list[tuple[Any, ...]] = [("input", *_spread(map(_inputs, views)))]
     cells.append(("output", *_spread(map(_outputs, views))))
     for figure in figures(views):
@@ -69,6 +69,7 @@ def compared(views: Sequence[View]) -> Grid:
         tuple(cells),
         notes=(*notes(first), said),
         chosen=True,
+        pinned=1,
     )
 
 

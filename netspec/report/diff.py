@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Container, Hashable, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from netspec.cost import activation_bytes, sizes
-from netspec.ir import FlatLayer, Net, Value
+from netspec.ir import FlatLayer, Net, Preprocessing, Value
 from netspec.report import units
 from netspec.report.data import settings
 from netspec.report.rows import describe
@@ -254,12 +254,30 @@ def _preprocessing(net: Net) -> str:
     return "; ".join("none" if p is None else _steps(p) for p in net.preprocessing)
 
 
-def _steps(p: Any) -> str:
-    mean = ", ".join(f"{float(m):g}" for m in p.mean)
-    std = ", ".join(f"{float(s):g}" for s in p.std)
-    crop = f" crop {p.crop}" if p.crop else ""
-    resize = f" resize {p.resize}" if p.resize else ""
-    return f"{p.channels} scale {float(p.scale):g} mean {mean} std {std}{resize}{crop}"
+def _steps(p: Preprocessing) -> str:
+    fields = _fields(p)
+    channels = fields.pop("channels")
+    return " ".join((channels, *(f"{name} {v}" for name, v in fields.items() if v != "none")))
+
+
+def _fields(p: Preprocessing) -> dict[str, str]:
+    return {
+        "channels": p.channels,
+        "scale": units.number(float(p.scale)),
+        "mean": ", ".join(units.number(float(m)) for m in p.mean),
+        "std": ", ".join(units.number(float(s)) for s in p.std),
+        "resize": str(p.resize or "none"),
+        "crop": str(p.crop or "none"),
+    }
+
+
+def _end(found: Difference, name: str) -> str:
+    """What differs at an end of the nets; of preprocessing, the steps that do."""
+    pairs = list(zip(found.before.preprocessing, found.after.preprocessing, strict=False))
+    if name == "preprocessing" and len(pairs) == 1 and None not in pairs[0]:
+        old, new = (_fields(p) for p in pairs[0] if p is not None)
+        return "; ".join(f"{k} {old[k]} -> {new[k]}" for k in old if old[k] != new[k])
+    return " -> ".join(found.ends[name])
 
 
 # --- how it looks --------------------------------------------------------------------------------
@@ -278,24 +296,44 @@ def totals(found: Difference) -> list[tuple[str, int, int]]:
     return [(name, *(figure(net) for net in sides)) for name, figure in figures]  # type: ignore[misc]
 
 
-def text(found: Difference, everything: bool = False) -> str:
+def text(
+    found: Difference,
+    everything: bool = False,
+    names: tuple[str, str] | None = None,
+    width: int | None = None,
+) -> str:
     """A line for each layer that differs: `~` changed, `-` gone, `+` new; then the totals.
 
-    Layers that only have other shapes are counted, unless everything is asked for.
+    Layers that only have other shapes are counted, unless everything is asked for. `names` are
+    for nets that bear the same. `width` is that of the terminal.
     """
-    lines = [f"{found.before.name} -> {found.after.name}", "", *listed(found, everything)]
+    names = names or (found.before.name, found.after.name)
+    lines = [" -> ".join(names), "", *_wrapped(listed(found, everything), width)]
     if found.empty:
         lines.append("no difference")
     else:
-        lines += ["", *_totals(found)]
+        lines += ["", *_totals(found, names)]
     return "\n".join(lines) + "\n"
+
+
+def _wrapped(lines: Sequence[str], width: int | None) -> Iterator[str]:
+    """Lines broken between words, what follows moved in."""
+    for line in lines:
+        if width is None or len(line) <= width:
+            yield line
+        else:
+            import textwrap
+
+            yield from textwrap.wrap(
+                line, max(width, 20), subsequent_indent=" " * 4, break_on_hyphens=False
+            )
 
 
 def listed(found: Difference, everything: bool = False) -> list[str]:
     """The lines of `text` for what differs."""
     changes = [c for c in found.changes if c.kind != "same" and (everything or not c.shape_only)]
     width = max((len(_path(c)) for c in changes), default=0)
-    lines = [f"~ {name}: {old} -> {new}" for name, (old, new) in found.ends.items()]
+    lines = [f"~ {name}: {_end(found, name)}" for name in found.ends]
     lines += [f"{_MARKS[c.kind]} {_path(c):<{width}}  {_line(c)}".rstrip() for c in changes]
     silent = sum(c.kind != "same" for c in found.changes) - len(changes)
     if silent:
@@ -334,7 +372,9 @@ def _value(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, list):
         return ("x" if len(value) < 4 else ",").join(map(_value, value))
-    return "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    if value is None:
+        return "none"
+    return units.number(value) if isinstance(value, float) else str(value)
 
 
 def shown(name: str, total: int) -> str:
@@ -344,8 +384,8 @@ def shown(name: str, total: int) -> str:
     return units.megabytes(total) if name in ("size", "activations") else f"{total:,}"
 
 
-def _totals(found: Difference) -> list[str]:
-    cells = [("", found.before.name, found.after.name, "change")]
+def _totals(found: Difference, names: tuple[str, str]) -> list[str]:
+    cells = [("", *names, "change")]
     for name, old, new in totals(found):
         share = f"{100 * (new - old) / old:+.1f}%" if old and new != old else ""
         cells.append((name, shown(name, old), shown(name, new), share))

@@ -1,38 +1,48 @@
-"""A grid as text, markdown, CSV, LaTeX and HTML."""
+"""A grid as text, markdown, CSV and LaTeX; html.py has HTML."""
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from netspec.report import units
-from netspec.report.columns import Shown
+from netspec.report.columns import Column, Shown
 from netspec.report.grid import Grid
 
-LEAST = {"layer": 14, "op": 10}
-"""Columns that may be cut for width, and the width that they keep."""
+LEAST = {"op": 10, "layer": 14}
+"""Columns that may be cut for width, the first one first, and the width that they keep."""
+MOST_KEPT = 16
+"""Longest name of an op or module that is kept whole where its arguments are cut."""
+SHORTER = {"kernel": "kernel"}
+"""Headings where there is little room."""
 DISPENSABLE = ("activations", "params_share", "macs_share", "count_share", "kernel", "output")
 """Columns that are left out where the text does not fit, the first one first."""
+
+Written = tuple[Column, list[str]]
+"""A column and its cells as they are written."""
 
 
 def text(grid: Grid, width: int | None = None) -> str:
     """In columns, for a terminal of so many characters a line.
 
-    Long names are cut in their middle, and if that is not enough, columns are left out; what was
-    done is said at the end.
+    Long names are cut, and if that is not enough, columns are left out; what was done is said at
+    the end. Columns that must not go are put below each other, the pinned ones with each block.
     """
     fitted, omitted = _fit(grid, width)
-    table = [tuple(c.heading for c, _ in fitted)]
-    table += zip(*(cells for _, cells in fitted), strict=True)
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = [grid.title, ""]
-    for row in table:
-        parts = [
-            f"{cell:<{w}}" if c.left else f"{cell:>{w}}"
-            for cell, w, (c, _) in zip(row, widths, fitted, strict=True)
-        ]
-        lines.append("  ".join(parts).rstrip())
+    lines = [grid.title]
+    for block in _blocks(fitted, grid.pinned, width):
+        table = [tuple(c.heading for c, _ in block)]
+        table += zip(*(cells for _, cells in block), strict=True)
+        widths = [_size(pair) for pair in block]
+        lines.append("")
+        for row in table:
+            parts = [
+                f"{cell:<{w}}" if c.left else f"{cell:>{w}}"
+                for cell, w, (c, _) in zip(row, widths, block, strict=True)
+            ]
+            lines.append("  ".join(parts).rstrip())
     if grid.summary:
         longest = max(len(name) for name, _ in grid.summary)
         lines += ["", *(f"{name:<{longest}}  {value}" for name, value in grid.summary)]
@@ -46,33 +56,81 @@ def text(grid: Grid, width: int | None = None) -> str:
     return "\n".join([*lines, "", *notes] if notes else lines) + "\n"
 
 
-def _fit(grid: Grid, width: int | None) -> tuple[list[tuple[Any, list[str]]], list[str]]:
+def _size(written: Written) -> int:
+    column, cells = written
+    return max(map(len, (column.heading, *cells)))
+
+
+def _wide(columns: Sequence[Written]) -> int:
+    return sum(map(_size, columns)) + 2 * (len(columns) - 1)
+
+
+def _fit(grid: Grid, width: int | None) -> tuple[list[Written], list[str]]:
     """The columns with their cells, made to fit, and the keys of those that don't."""
     texts = zip(*grid.texts(), strict=True)
     columns = [(c, list(cells)) for c, cells in zip(grid.columns, texts, strict=True)]
     omitted: list[str] = []
+    if not width or _wide(columns) <= width:
+        return columns, omitted
+    columns = [(c._replace(heading=SHORTER.get(c.key, c.heading)), cells) for c, cells in columns]
+    least = {c.key: _least(c.key, cells) for c, cells in columns if c.key in LEAST}
 
-    def size(cells: list[str], heading: str) -> int:
-        return max(map(len, (heading, *cells)))
-
-    def excess() -> int:
-        used = sum(size(cells, c.heading) for c, cells in columns) + 2 * (len(columns) - 1)
-        return used - (width or used)
-
-    for key in ("", *DISPENSABLE):
-        if not grid.chosen and key:
-            omitted += [c.key for c, _ in columns if c.key == key]
-            columns = [pair for pair in columns if pair[0].key != key]
+    def excess(cut: bool = False) -> int:
         slack = sum(
-            max(size(cells, c.heading) - LEAST[c.key], 0) for c, cells in columns if c.key in LEAST
+            max(_size(pair) - least[pair[0].key], 0) for pair in columns if pair[0].key in least
         )
-        if excess() <= slack:
+        return _wide(columns) - (slack if cut else 0) - width
+
+    for key in () if grid.chosen else DISPENSABLE:
+        if excess(cut=True) <= 0:
             break
-    for i, (column, written) in enumerate(columns):
-        if column.key in LEAST and excess() > 0:
-            most = max(size(written, column.heading) - excess(), LEAST[column.key])
-            columns[i] = (column, [units.cut(cell, most) for cell in written])
+        omitted += [c.key for c, _ in columns if c.key == key]
+        columns = [pair for pair in columns if pair[0].key != key]
+    for key in LEAST:
+        for i, (column, written) in enumerate(columns):
+            if column.key == key and excess() > 0:
+                most = max(_size((column, written)) - excess(), least[key])
+                columns[i] = (column, [_shortened(key, cell, most) for cell in written])
     return columns, omitted
+
+
+def _least(key: str, cells: Sequence[str]) -> int:
+    """How narrow a column may be: arguments of modules may go, but no two layers look alike."""
+    least = LEAST[key]
+    if key == "op":
+        names = (len(cell.partition(" ")[0]) for cell in cells)
+        return max(least, min(max(names, default=0), MOST_KEPT))
+    different = set(cells)
+    while len({units.cut(cell, least) for cell in different}) < len(different):
+        least += 1
+    return least
+
+
+def _shortened(key: str, cell: str, width: int) -> str:
+    if key != "op" or len(cell) <= width:
+        return units.cut(cell, width)
+    head = cell[: max(width - 2, 0)]
+    # Whole arguments or none: 12 is not a short 128.
+    whole = max(head.rfind(","), head.rfind(" "))
+    return head[: whole if whole > 0 and cell[len(head)] not in ", " else None] + ".."
+
+
+def _blocks(columns: list[Written], pinned: int, width: int | None) -> list[list[Written]]:
+    """The columns as far as they fit beside each other, the pinned ones at each beginning."""
+    if not width or not pinned or _wide(columns) <= width:
+        return [columns]
+    groups: list[list[Written]] = []
+    for pair in columns[pinned:]:
+        if pair[0].joined and groups:
+            groups[-1].append(pair)
+        else:
+            groups.append([pair])
+    blocks = [columns[:pinned]]
+    for group in groups:
+        if len(blocks[-1]) > pinned and _wide([*blocks[-1], *group]) > width:
+            blocks.append(columns[:pinned])
+        blocks[-1] = [*blocks[-1], *group]
+    return blocks
 
 
 def markdown(grid: Grid) -> str:
@@ -80,9 +138,9 @@ def markdown(grid: Grid) -> str:
     lines = [f"**{_markdown(grid.title)}**", ""]
     lines.append(_bars(map(_markdown, grid.headings)))
     lines.append(_bars("---" if c.left else "---:" for c in grid.columns))
-    lines += [_bars(map(_markdown, _exact(grid, row))) for row in grid.cells]
+    lines += [_bars(map(_markdown, exact(grid, row))) for row in grid.cells]
     if grid.total:
-        total = _exact(grid, grid.total)
+        total = exact(grid, grid.total)
         lines.append(_bars(f"**{_markdown(cell)}**" if cell else "" for cell in total))
     lines.append("")
     lines += [f"{name}: {value}  " for name, value in grid.summary]
@@ -97,7 +155,7 @@ def _markdown(text: str) -> str:
     return "".join("\\" + char if char in "|*_`<[\\" else char for char in text)
 
 
-def _exact(grid: Grid, row: tuple[Any, ...]) -> list[str]:
+def exact(grid: Grid, row: tuple[Any, ...]) -> list[str]:
     """The cells of a row, millions to the unit."""
     return [
         units.count(v) if c.show is units.millions else c.text(exactly(v))
@@ -155,10 +213,10 @@ def bare(value: Any) -> Any:
 
 
 def latex(grid: Grid) -> str:
-    """A tabular for the package booktabs, with the rules under it."""
+    """A tabular for the package booktabs, and under it the rules, as wide as the text."""
     lines = [
         "% \\usepackage{booktabs}",
-        f"% {grid.title}",
+        f"% {' '.join(grid.title.split())}",
         "\\begin{tabular}{" + "".join("l" if c.left else "r" for c in grid.columns) + "}",
         "\\toprule",
         _latex_row(grid.headings),
@@ -167,84 +225,48 @@ def latex(grid: Grid) -> str:
     rows = [_latex_row(row) for row in grid.texts()]
     if grid.total and len(rows) > 1:
         rows[-1:] = ["\\midrule", rows[-1]]
-    lines += [*rows, "\\bottomrule"]
-    for line in (*(f"{name}: {value}" for name, value in grid.summary), *grid.notes):
-        body = f"\\footnotesize {_latex(line)}"
-        lines.append(f"\\multicolumn{{{len(grid.columns)}}}{{l}}{{{body}}} \\\\")
-    return "\n".join([*lines, "\\end{tabular}"]) + "\n"
+    lines += [*rows, "\\bottomrule", "\\end{tabular}"]
+    said = [*(f"{name}: {value}" for name, value in grid.summary), *grid.notes]
+    if said:
+        # In a paragraph of its own, since a row of the tabular would not break.
+        under = (_latex(" ".join(line.replace("   ", ", ").split())) for line in said)
+        lines += [
+            "",
+            "\\smallskip",
+            "{\\footnotesize\\raggedright " + " \\\\\n".join(under) + "\\par}",
+        ]
+    return "\n".join(lines) + "\n"
 
 
 def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(map(_latex, cells)) + " \\\\"
+    # A row that begins with a bracket would be taken for the distance from the one before.
+    row = " & ".join(map(_latex, cells)) + " \\\\"
+    return "{}" + row if row.startswith("[") else row
 
 
 _LATEX = {
     "\\": "\\textbackslash{}",
     "~": "\\textasciitilde{}",
     "^": "\\textasciicircum{}",
+    # Other glyphs in TeX's own encoding of fonts.
+    "<": "\\textless{}",
+    ">": "\\textgreater{}",
+    "|": "\\textbar{}",
+    '"': "''",
     **{char: f"\\{char}" for char in "&%$#_{}"},
 }
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(char, char) for char in text)
-
-
-_STYLE = """
-table.netspec { border-collapse: collapse; font: 13px/1.5 system-ui, sans-serif }
-table.netspec caption { text-align: left; font-weight: 600; padding: .4em .6em }
-table.netspec td, table.netspec th { padding: .1em .6em; text-align: right; white-space: nowrap }
-table.netspec .l { text-align: left }
-table.netspec thead th { border-bottom: 1px solid currentColor }
-table.netspec tbody tr:hover { background: rgba(127, 127, 127, .15) }
-table.netspec tfoot td { border-top: 1px solid currentColor; font-weight: 600 }
-table.netspec tfoot td.n { border: 0; font-weight: 400; text-align: left; white-space: normal }
-"""
-
-
-def html_table(grid: Grid) -> str:
-    """A `<table>` with its style, to be put into a page. Exact figures."""
-    from html import escape
-
-    def row(cells: Sequence[str], tag: str) -> str:
-        marked = (f'<{tag} class="l">' if c.left else f"<{tag}>" for c in grid.columns)
-        inner = "".join(
-            f"{start}{escape(cell)}</{tag}>" for start, cell in zip(marked, cells, strict=True)
-        )
-        return f"<tr>{inner}</tr>"
-
-    lines = [f"{name}: {value}" for name, value in grid.summary]
-    under = "<br/>".join(escape(line) for line in (*lines, *grid.notes))
-    return (
-        "\n".join(
-            [
-                f'<style>{_STYLE}</style>\n<table class="netspec">',
-                f"<caption>{escape(grid.title)}</caption>",
-                f"<thead>{row(grid.headings, 'th')}</thead>",
-                "<tbody>",
-                *(row(_exact(grid, cells), "td") for cells in grid.cells),
-                "</tbody>",
-                "<tfoot>" + (row(_exact(grid, grid.total), "td") if grid.total else ""),
-                f'<tr><td class="n" colspan="{len(grid.columns)}">{under}</td></tr></tfoot>',
-                "</table>",
-            ]
-        )
-        + "\n"
-    )
-
-
-def html_page(title: str, bodies: Sequence[str]) -> str:
-    """A page that needs nothing else."""
-    from html import escape
-
-    head = f'<meta charset="utf-8">\n<title>{escape(title)}</title>'
-    return f"<!doctype html>\n{head}\n" + "\n".join(bodies)
+    escaped = "".join(_LATEX.get(char, char) for char in text)
+    escaped = re.sub(r"\b10\\textasciicircum\{\}(\d+)", r"10\\textsuperscript{\1}", escaped)
+    # Shapes and windows, but not a name like expand1x1.
+    return re.sub(r"(?<![\w.])\d+(?:x\d+)+", lambda m: m[0].replace("x", "$\\times$"), escaped)
 
 
 WRITERS: Mapping[str, Callable[[Grid], str]] = {
     "markdown": markdown,
     "csv": csv,
     "latex": latex,
-    "html": html_table,
 }
 """The formats that have no width."""

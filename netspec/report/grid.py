@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from netspec.cost import RULE, UNIT, activation_bytes, sizes
 from netspec.report import units
 from netspec.report.columns import COLUMNS, Column, View, usual
-from netspec.report.rows import rows
+from netspec.report.rows import Branch, rows, tree
 
 
 class Grid(NamedTuple):
@@ -16,7 +16,9 @@ class Grid(NamedTuple):
 
     `name` is the net's, empty where the columns are of several. `summary` are named figures and
     `notes` sentences, both for under the table. `chosen` says that a person asked for these
-    columns, so that none may be left out.
+    columns, so that none may be left out. `pinned` of
+    them say what a row is. `branches` say of each row how deep in a tree it stands;
+    without, rows are equals.
     """
 
     name: str
@@ -27,6 +29,8 @@ class Grid(NamedTuple):
     summary: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     chosen: bool = False
+    pinned: int = 0
+    branches: tuple[Branch, ...] = ()
 
     @property
     def headings(self) -> tuple[str, ...]:
@@ -51,14 +55,18 @@ def grid(
     columns: Sequence[str] | None = None,
     sort: str | None = None,
     ascending: bool = False,
+    folding: bool = False,
 ) -> Grid:
     """The table of a net.
 
     `depth` as for `rows`; `columns` and `sort` are keys of COLUMNS. Sorting puts the largest
-    first, and names in their order; `ascending` turns that round.
+    first, and names in their order; `ascending` turns that round. With `folding`, the rows are a
+    tree, unless they are sorted or have no names.
     """
     chosen = tuple(COLUMNS[key] for key in columns or usual(view))
-    found = rows(view.net, depth)
+    named = any(c.key == "layer" for c in chosen)
+    branches = tuple(tree(view.net, depth)) if folding and named and sort is None else ()
+    found = [b.row for b in branches] or rows(view.net, depth)
     if sort is not None:
         found = _sorted(view, found, COLUMNS[sort], ascending)
     return Grid(
@@ -70,6 +78,8 @@ def grid(
         summary(view),
         notes(view),
         columns is not None,
+        int(columns is not None and chosen[0].key == "layer"),
+        branches,
     )
 
 

@@ -16,6 +16,10 @@ WIDTH, HEIGHT = 380, 330
 """Of a panel."""
 LEFT, RIGHT, TOP, BOTTOM = 62, 18, 40, 48
 """Margins of a panel."""
+LINE = 14
+"""Height of a line of a legend, which stands below its panel, where no point can be."""
+NARROW = 26
+"""Longest words of a legend in two columns."""
 MAX_PANELS = 3
 """Most parameters that have a panel of their own."""
 MAX_SERIES = 8
@@ -63,7 +67,8 @@ def svg(
     panels = [_size_panel(sound, name, values, axes) for name, values in drawn]
     if sound:
         panels.append(_front_panel(sound, front, [name for name, _ in axes]))
-    width, height = WIDTH * max(len(panels), 1), HEIGHT + 30
+    width = WIDTH * max(len(panels), 1)
+    height = HEIGHT + 30 + LINE * max((panel.lines for panel in panels), default=0)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'width="{width}" height="{height}" role="img" {TEXT}>',
@@ -72,13 +77,32 @@ def svg(
         f'<text {TITLE} x="{LEFT}" y="22">{escape(title)}</text>',
     ]
     for i, panel in enumerate(panels):
-        parts += [f'<g transform="translate({i * WIDTH} 30)">', *panel, "</g>"]
+        parts += [f'<g transform="translate({i * WIDTH} 30)">', *panel.parts, "</g>"]
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+class _Panel(NamedTuple):
+    """The elements of a panel, and how many lines its legend has."""
+
+    parts: list[str]
+    lines: int
+
+
+def _legend(entries: Sequence[tuple[str, str]]) -> _Panel:
+    """Samples of colour with words, in two columns if these are short."""
+    columns = 2 if all(len(words) <= NARROW for _, words in entries) else 1
+    parts = []
+    for i, (sample, words) in enumerate(entries):
+        x = LEFT + i % columns * (WIDTH - LEFT - RIGHT) // 2
+        y = HEIGHT + 4 + LINE * (i // columns)
+        parts.append(sample.format(x=x, y=y - 4, middle=x + 5))
+        parts.append(f'<text x="{x + 15}" y="{y}">{escape(words)}</text>')
+    return _Panel(parts, -(-len(entries) // columns))
 
 
 def _size_panel(
     found: Sequence[Result], name: str, values: Sequence[Any], axes: Sequence[tuple[str, Any]]
-) -> list[str]:
+) -> _Panel:
     """Size against one parameter: a line for each combination of the others."""
     others = [other for other, _ in axes if other != name]
     numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
@@ -94,7 +118,7 @@ def _size_panel(
         x = _Scale(-0.5, len(values) - 0.5, LEFT, WIDTH - RIGHT, marks)
     y = _linear([v for line in series.values() for _, v in line], HEIGHT - BOTTOM, TOP)
     parts = _frame(x, y, name, "size, MB of 10^6 bytes")
-    named = 1 < len(series) <= MAX_SERIES
+    entries = []
     for i, (words, line) in enumerate(series.items()):
         color = COLORS[i % len(COLORS)]
         points = " ".join(f"{x(a)},{y(b)}" for a, b in sorted(line))
@@ -102,19 +126,14 @@ def _size_panel(
         parts.append(f'<polyline points="{points}" fill="none" stroke="{color}"{thin}/>')
         if len(series) <= MAX_SERIES:
             parts += [f'<circle cx="{x(a)}" cy="{y(b)}" r="2.5" fill="{color}"/>' for a, b in line]
-        if named:
-            row = TOP + 4 + 14 * i
-            parts.append(f'<rect x="{LEFT + 8}" y="{row}" width="10" height="3" fill="{color}"/>')
-            parts.append(f'<text x="{LEFT + 23}" y="{row + 6}">{escape(words)}</text>')
+        entries.append((f'<rect x="{{x}}" y="{{y}}" width="10" height="3" fill="{color}"/>', words))
     if len(series) > MAX_SERIES:
-        text = f"{len(series)} lines: {', '.join(others)}"
-        parts.append(f'<text x="{LEFT + 8}" y="{TOP + 10}">{escape(text)}</text>')
-    return parts
+        entries = [("", f"{len(series)} lines: {', '.join(others)}")]
+    legend = _legend(entries if len(series) > 1 else ())
+    return _Panel([*parts, *legend.parts], legend.lines)
 
 
-def _front_panel(
-    found: Sequence[Result], front: Sequence[Result], names: Sequence[str]
-) -> list[str]:
+def _front_panel(found: Sequence[Result], front: Sequence[Result], names: Sequence[str]) -> _Panel:
     """Every point by its parameters and MACs; those that none undercuts in both are joined."""
     x = _linear([r["params"] / 1e6 for r in found], LEFT, WIDTH - RIGHT)
     y = _linear([r["macs"] / 1e6 for r in found], HEIGHT - BOTTOM, TOP)
@@ -138,13 +157,18 @@ def _front_panel(
         if i % every == 0:
             anchor = "end" if a > WIDTH * 0.6 else "start"
             shift = -7 if anchor == "end" else 7
-            down = 14 if b + 20 < HEIGHT - BOTTOM else -6
+            down = 14 if b + 20 < HEIGHT - BOTTOM else 4
             parts.append(
                 f'<text x="{a + shift}" y="{b + down}" text-anchor="{anchor}">'
                 f"{escape(label(r, names))}</text>"
             )
-    parts.append(f'<text x="{LEFT + 8}" y="{TOP + 10}" fill="{BEST}">Pareto front</text>')
-    return parts
+    legend = _legend(
+        [
+            (f'<circle cx="{{middle}}" cy="{{y}}" r="3.5" fill="{BEST}"/>', "Pareto front"),
+            (f'<circle {DOT} cx="{{middle}}" cy="{{y}}" r="3"/>', "every combination"),
+        ]
+    )
+    return _Panel([*parts, *legend.parts], legend.lines)
 
 
 def label(r: Result, names: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from netspec.ir import Block, FlatLayer, Instance, Layer, Net, Node
 from netspec.ops import Shape, text
+from netspec.report import units
 
 LONGEST = 40
 """Characters of a module's arguments that a row shows."""
@@ -85,6 +86,51 @@ def rows(net: Net, depth: int | None = None) -> list[Row]:
     ]
 
 
+class Branch(NamedTuple):
+    """A row of a tree and how deep in it; whether rows of its inside follow, and show at first."""
+
+    row: Row
+    level: int
+    opens: bool = False
+    open: bool = False
+
+
+def tree(net: Net, depth: int | None = None) -> list[Branch]:
+    """The rows down to a depth as `rows` has them, modules before their inside, and all below them.
+
+    The rows of level 0 have the net's layers, and each that opens has those one level below it.
+    """
+    found: list[Branch] = []
+
+    def add(name: str, block: Block, nodes: tuple[Node, ...], at: int, level: int) -> None:
+        end = at + sum(map(_count, nodes))
+        found.append(Branch(Row(name, block, nodes, net.layers[at:end]), level))
+
+    def walk(block: Block, prefix: str, depth: int | None, level: int, at: int) -> None:
+        for line in _lines(block):
+            # A line is one row where the table has no modules open; its layers are inside.
+            plain = not any(isinstance(node, Instance) for node in line)
+            whole = len(line) > 1 and (depth == 1 or (depth is not None and plain))
+            if whole:
+                add(prefix + line[0].name, block, tuple(line), at, level)
+                found[-1] = found[-1]._replace(opens=True)
+            inside = level + whole
+            for node in line:
+                if isinstance(node, Instance) and not node.block.layer_count:
+                    continue  # such blocks may be inside each other by the million
+                add(prefix + node.name, block, (node,), at, inside)
+                if isinstance(node, Instance):
+                    opened = depth is None or depth > 1
+                    found[-1] = found[-1]._replace(opens=True, open=opened)
+                    deeper = None if depth is None else max(depth - 1, 1)
+                    walk(node.block, f"{prefix}{node.name}.", deeper, inside + 1, at)
+                at += _count(node)
+
+    if depth != 0:
+        walk(net.body, "", depth, 0, 0)
+    return found
+
+
 def _count(node: Node) -> int:
     return node.block.layer_count if isinstance(node, Instance) else 1
 
@@ -150,7 +196,7 @@ def argument(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ",".join(argument(v) for v in value) + "]"
     if isinstance(value, float):
-        return f"{value:g}"
+        return units.number(value)
     if isinstance(value, str):
         # Quoted, so that no line break or control character reaches the table.
         return value if value.isidentifier() else repr(value)

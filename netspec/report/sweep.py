@@ -50,7 +50,9 @@ def table(found: Sequence[Result], names: Sequence[str], front: Sequence[Result]
         notes.append(f"{len(failed) - MAX_FAULTS:,} more are no nets")
     net = found[0]["net"] if found else ""
     title = f"{net}   {len(found):,} combinations of {', '.join(names)}"
-    return Grid("", title, tuple(columns), tuple(rows), notes=tuple(notes), chosen=True)
+    return Grid(
+        "", title, tuple(columns), tuple(rows), notes=tuple(notes), chosen=True, pinned=len(names)
+    )
 
 
 def _cell(value: Any) -> Any:
@@ -61,4 +63,4 @@ def _cell(value: Any) -> Any:
 
 
 def _setting(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return units.number(value) if isinstance(value, float) else str(value)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from netspec.ops import Shape
 from netspec.ops import text as shape_text
+
+MOST_PARTS = 4096
+"""Greatest denominator of a number that is written as a fraction."""
 
 
 def count(n: int) -> str:
@@ -24,6 +29,18 @@ def megabytes(n: int) -> str:
 def percent(share: float) -> str:
     """A share of 1 in percent; nothing for none."""
     return f"{100 * share:.1f}" if share else ""
+
+
+def number(value: float) -> str:
+    """A number as one would write it: `0.485`, and `1/255` where that is the same and shorter."""
+    if value == int(value) and abs(value) < 1e15:
+        return str(int(value))
+    written = repr(value)
+    if len(written) > 6:
+        fraction = Fraction(value).limit_denominator(MOST_PARTS)
+        if float(fraction) == value and len(str(fraction)) < len(written):
+            return str(fraction)
+    return written
 
 
 def shape(value: Shape | None) -> str:

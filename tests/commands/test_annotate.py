@@ -136,6 +136,14 @@ def test_what_others_wrote_stays() -> None:
     assert strip(annotated(text)) == text
 
 
+@pytest.mark.parametrize("comment", [" #: 3", " # was #: 64x2x2", " # #: 3", "#: 3", "\t#: 3"])
+def test_a_comment_that_only_looks_alike_stays(comment: str) -> None:
+    text = f"net n {{ input data: 1x1x1{comment}\n relu{comment}\n}}\n"
+    assert strip(text) == text
+    assert strip(annotated(text)) == text
+    assert annotated(annotated(text)) == annotated(text)
+
+
 def test_a_net_of_no_layers() -> None:
     text = "net n { input data: 1x1x1\n output data }"
     assert annotated(text) == text

@@ -244,3 +244,12 @@ def test_a_command_brings_only_its_own_modules() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {m for m in done.stdout.split() if m.startswith("netspec.commands.")}
     assert loaded <= {"netspec.commands.specs", "netspec.commands.common"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
+def test_a_full_disk_is_told() -> None:
+    command = [sys.executable, "-m", "netspec", "table", "squeezenet1_0"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == "netspec: the output can't be written: No space left on device\n"

@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ET
 from fractions import Fraction
 from pathlib import Path
@@ -232,6 +233,59 @@ def test_what_is_no_file_of_results_stays_as_it_is(
     assert other.read_text() == text
 
 
+PROTOTXT = """
+name: "read"
+input: "data" input_shape { dim: 1 dim: 3 dim: 32 dim: 32 }
+layer { name: "c" type: "Convolution" bottom: "data" top: "c"
+        convolution_param { num_output: 8 kernel_size: 3 } }
+layer { name: "train" type: "InnerProduct" bottom: "c" top: "i" include { phase: TRAIN }
+        inner_product_param { num_output: 7 bias_term: false } }
+layer { name: "test" type: "InnerProduct" bottom: "c" top: "i" include { phase: TEST }
+        inner_product_param { num_output: 5 } }
+layer { name: "prob" type: "Softmax" bottom: "i" top: "prob" }
+"""
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("options", [(), ("--input", "3x16x16"), ("--phase", "TRAIN")])
+def test_a_prototxt_is_read_as_asked_for(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, options: tuple[str, ...], jobs: int
+) -> None:
+    spec = tmp_path / "read.prototxt"
+    spec.write_text(PROTOTXT)
+    ranges = ("--set", "classes=5..20", "--format", "jsonl", "--jobs", jobs)
+    found = lines(run(capsys, "sweep", spec, *options, *ranges))
+    assert len(found) == 16
+    for r in found:
+        classes = str(r["settings"]["classes"])
+        assert (
+            main(["table", str(spec), *options, "--set", f"classes={classes}", "--format", "json"])
+            == 0
+        )
+        total = json.loads(capsys.readouterr().out)["total"]
+        assert (r["params"], r["macs"]) == (total["params"], total["macs"])
+
+
+def test_other_readings_of_a_prototxt_are_other_specs(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    spec, kept = tmp_path / "read.prototxt", tmp_path / "kept.jsonl"
+    spec.write_text(PROTOTXT)
+    command = ["sweep", str(spec), "--set", "classes=5,6", "-o", str(kept)]
+    assert main([*command, "--input", "3x16x16"]) == 0
+    assert main([*command, "--input", "3x16x16"]) == 0
+    capsys.readouterr()
+    assert main(command) == 1
+    assert "of another spec" in capsys.readouterr().err
+    for arguments in (
+        ("sweep", "squeezenet1_0", "--set", "classes=1,2", "--input", "3x32x32"),
+        ("sweep", "squeezenet1_0", "--set", "classes=1,2", "--phase", "TRAIN"),
+        ("table", "squeezenet1_0", "--input", "data=3x32x32"),
+    ):
+        assert main([*arguments]) == 1
+        assert "is for a prototxt, and squeezenet1_0.net is none" in capsys.readouterr().err
+
+
 def test_faults(capsys: pytest.CaptureFixture[str], small: Path, tmp_path: Path) -> None:
     for arguments, said in (
         (("--set", "widht=1,2"), "did you mean `width`?"),
@@ -257,6 +311,54 @@ def test_standard_input_and_processes() -> None:
         4 * f for f in range(1, 41)
     ]
     assert done.stderr == ""  # a bar only where someone watches
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs, and is not just waiting to be noticed as dead."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux")
+def test_a_killed_sweep_leaves_no_process_and_goes_on_where_it_was(
+    small: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.jsonl"
+    ranges = ["--set", "width=1..40", "--set", "layers=1..40"]
+    command = [sys.executable, "-m", "netspec", "sweep", str(small), *ranges]
+    command += ["-o", str(kept), "--jobs", "2", "--format", "csv"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as run:
+        end = time.monotonic() + 60
+        while not (kept.exists() and kept.stat().st_size) and time.monotonic() < end:
+            time.sleep(0.01)
+        children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        run.kill()
+    assert len(children) == 2
+    while any(alive(int(pid)) for pid in children) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(alive(int(pid)) for pid in children)
+    whole = kept.read_text().rpartition("\n")[0]
+    before = len(whole.splitlines())
+    assert 0 < before < 1600
+    kept.write_text(whole + '\n{"net": "small", "sett')
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert len(done.stdout.splitlines()) == 1601
+    found = lines(kept.read_text())
+    assert len(found) == len({sweep.key(r["settings"]) for r in found}) == 1600
+    assert kept.read_text().startswith(whole)
+
+
+def test_a_picture_that_can_not_be_is_refused_at_once(
+    capsys: pytest.CaptureFixture[str], small: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept.jsonl"
+    for plot, said in (("out.png", "should end with .svg"), ("no/out.svg", "there is no folder")):
+        command = ["sweep", str(small), "--set", "width=1,2", "-o", str(kept)]
+        assert main([*command, "--plot", str(tmp_path / plot)]) == 1
+        assert said in capsys.readouterr().err
+        assert not kept.exists()
 
 
 def test_the_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,6 +412,27 @@ def test_a_picture_is_well_formed_whatever_it_holds() -> None:
     assert hostile in text
     assert "Pareto front" in text
     assert ET.fromstring(svg("nothing", [], [], [])) is not None
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 8, 9])
+def test_legends_stand_below_the_points(count: int) -> None:
+    values = [f"a name of {n} and some" for n in range(count)]
+    found: list[dict[str, Any]] = [
+        {"settings": {"a": a, "b": b}, "params": 5, "macs": 3, "size": 4_000_000}
+        for a in (1, 2)
+        for b in values
+    ]
+    picture = ET.fromstring(svg("t", found, [("a", [1, 2]), ("b", values)], sweep.front(found)))
+    (panel, *_) = (g for g in picture if g.tag.endswith("}g"))
+    lowest = (
+        max(float(c.get("cy", 0)) for c in panel.iter() if c.tag.endswith("circle"))
+        if count < 9
+        else 0
+    )
+    words = {str(t.text): float(t.get("y", 0)) for t in panel.iter() if t.tag.endswith("}text")}
+    legend = [y for text, y in words.items() if text.startswith("b 'a name") or "lines" in text]
+    assert len(legend) == (0 if count == 1 else 1 if count > 8 else count)
+    assert all(lowest < y < float(picture.get("height", 0)) - 30 for y in legend)
 
 
 # --- search --------------------------------------------------------------------------------------
@@ -375,6 +498,24 @@ def test_wrong_conditions(
     captured = capsys.readouterr()
     assert said in captured.err
     assert captured.out == ""
+
+
+def test_stars_are_those_of_all_that_were_found(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    spec = tmp_path / "n.net"
+    # The third way has more parameters and more MACs than the second.
+    spec.write_text(
+        "net n(way = 1) { input data: 4x8x8\n"
+        "if way == 1 { global_avgpool -> linear { units: 30 } }\n"
+        "if way == 2 { conv { filters: 8 kernel: 1 } }\n"
+        "if way == 3 { conv { filters: 9 kernel: 1 } } }"
+    )
+    ranges = ("search", spec, "--set", "way=1..3", "--where")
+    shown = run(capsys, *ranges, "params > 0", "--maximize", "macs", "--top", 2).splitlines()
+    assert [line.rstrip().endswith("*") for line in shown[3:5]] == [False, True]
+    with pytest.raises(SystemExit):
+        main(["search", str(spec), "--set", "way=1,2", "--minimize", "macs", "--top", "0"])
 
 
 def test_a_goal_is_needed(small: Path) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -130,11 +131,27 @@ def test_the_width_of_the_terminal() -> None:
     assert "left out to fit 70 characters: activations" in done.stdout
 
 
+def test_options_that_would_do_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, said in (
+        (("--compare", "--depth", "1"), "--compare has figures of whole nets: it takes no --depth"),
+        (("--compare", "--columns", "params"), "it takes no --columns"),
+        (("--ascending",), "--ascending needs a figure to sort by"),
+        (("--bits", "33"), "a weight has 1 to 32 bits, not 33"),
+        (("--sparsity", "conv1=2"), "conv1=2 does not"),
+    ):
+        assert main(["table", "squeezenet1_0", *arguments]) == 1
+        captured = capsys.readouterr()
+        assert said in captured.err
+        assert not captured.out
+    with pytest.raises(SystemExit):
+        main(["table", "squeezenet1_0", "--columns", ","])
+
+
 def test_html_is_one_page(capsys: pytest.CaptureFixture[str], tmp_path_factory: object) -> None:
     page = out(capsys, "squeezenet1_0", "squeezenet1_1", "--depth", "1", "--format", "html")
     assert page.startswith("<!doctype html>")
     assert page.count("<table") == 2
-    assert "http" not in page
+    assert not re.search(r"https?:|src=|href=", page)
 
 
 def test_a_table_needs_little(capsys: pytest.CaptureFixture[str]) -> None:

@@ -133,7 +133,10 @@ class Grammar:
             while self.chance(25):
                 words += ["[", *self.expression(1), "]"]
             words.append(":")
-        return words + self.chain(2)
+        chain = self.chain(2)
+        if not words and chain[:2] == ["train", "{"]:
+            words = ["a", ":"]  # else it is the block of that name, which no arrow follows
+        return words + chain
 
     def chain(self, depth: int) -> Words:
         words = self.call(depth)

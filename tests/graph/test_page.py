@@ -86,6 +86,9 @@ def page(name: str, **style: Any) -> str:
         ("googlenet", {"depth": 2}),
         ("resnet18", {"depth": 2, "direction": "right", "cost": "params"}),
         ("enet", {"depth": 2}),
+        ("segnet", {}),
+        ("shufflenet_v2", {"depth": 2}),
+        ("shufflenet_v2", {"depth": 2, "direction": "right"}),
         ("", {"depth": 3}),
         ("", {"depth": 3, "direction": "right"}),
     ],
@@ -98,6 +101,8 @@ def test_places_are_those_of_the_svg(net: str, style: dict[str, Any], tmp_path: 
     const rect = (g) => ["x", "y", "width", "height"].map((k) => +g.querySelector("rect").getAttribute(k));
     result.boxes = $(".box").map(rect);
     result.frames = $(".frame").map(rect);
+    result.labels = $("svg g[stroke-linejoin] text").map((t) =>
+      [t.textContent, +t.getAttribute("x"), +t.getAttribute("y")]);
     result.curves = $("svg path:not([fill]):not(marker path)").length;
     """
     found = tried(drawn(checked, "html", **style), script, tmp_path)
@@ -106,6 +111,9 @@ def test_places_are_those_of_the_svg(net: str, style: dict[str, Any], tmp_path: 
         for got, box in zip(found[kind], wanted, strict=True):
             assert got == pytest.approx([box.x, box.y, box.width, box.height], abs=1.5)
     assert found["curves"] == len(expected.curves)
+    assert [text for text, _, _ in found["labels"]] == [k.text for k in expected.labels]
+    for (_, x, y), label in zip(found["labels"], expected.labels, strict=True):
+        assert (x, y) == (pytest.approx(label.x, abs=1.5), pytest.approx(label.y + 3.5, abs=1.5))
 
 
 @BROWSER
@@ -165,6 +173,36 @@ def test_fold_hover_choose_zoom(tmp_path: Path) -> None:
     assert numbers[2][2] > numbers[1][2]
     assert found["total"] == ["total", "", "", "1,248,424", "818.9 M"]
     assert found["outside"] == 0
+
+
+@BROWSER
+def test_the_table_by_keyboard(tmp_path: Path) -> None:
+    script = """
+    const press = (key) => document.activeElement.dispatchEvent(
+      new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true}));
+    const at = () => [document.activeElement.dataset.path, $("tbody tr").length,
+      $("tr.chosen").map((r) => r.dataset.path), $("li.chosen").map((l) => l.textContent.trim().split(":")[0])];
+    document.querySelector("tbody tr[tabindex='0']").focus();
+    result.at = [at()];
+    for (const key of ["ArrowDown", "ArrowDown", "ArrowDown", "ArrowLeft", "ArrowRight", "ArrowDown",
+      "ArrowLeft", " "]) { press(key); result.at.push(at()); }
+    result.stops = $("tbody tr[tabindex='0']").length;
+    """
+    found = tried(page("squeezenet1_0"), script, tmp_path)
+    layers = len(netspec.load("squeezenet1_0").layers) + 8
+    assert found["at"] == [
+        ["conv1", layers, [], []],
+        # A convolution and its relu are one box.
+        ["conv1", layers, ["conv1"], ["conv1"]],
+        ["pool1", layers, ["pool1"], ["pool1"]],
+        ["fire2", layers, ["fire2"], ["fire2"]],
+        ["fire2", layers - 7, ["fire2"], ["fire2"]],
+        ["fire2", layers, ["fire2"], ["fire2"]],
+        ["fire2.squeeze", layers, ["fire2.squeeze"], ["squeeze"]],
+        ["fire2", layers, ["fire2"], ["fire2"]],
+        ["fire2", layers - 7, ["fire2"], ["fire2"]],
+    ]
+    assert found["stops"] == 1
 
 
 @BROWSER

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageChops
 
 import netspec
+from netspec.cli import main
 from netspec.diagnostics import SpecError
 from netspec.graph import png, style
 from netspec.graph.draw import readable, scene, view_of
@@ -101,6 +102,32 @@ def test_wires_go_around_boxes(name: str) -> None:
                     and box.y + 0.2 < y < box.y + box.height - 0.2
                 )
                 assert not inside, (name, box.box.name)
+
+
+@pytest.mark.parametrize("direction", ["down", "right"])
+@pytest.mark.parametrize(
+    "name", ["squeezenet1_0", "googlenet", "resnet18", "segnet", "shufflenet_v2", "enet"]
+)
+def test_labels_can_be_read(name: str, direction: str) -> None:
+    """No wire passes through the shape of another one or of its own, and none covers a box."""
+    _, found = placed(netspec.load(name), depth=2, direction=direction)
+    places = [(k.x, k.y - 4, k.x + style.width(k.text, style.WORDS), k.y + 4) for k in found.labels]
+    crossed = 0
+    for curve in found.curves:
+        points = segments(curve.points)
+        for left, top, right, bottom in places:
+            crossed += any(left < x < right and top < y < bottom for x, y in points)
+    assert crossed == 0
+    for left, top, right, bottom in places:
+        assert left >= 0
+        assert right <= found.width
+        for box in found.boxes:
+            apart = left >= box.x + box.width or right <= box.x
+            assert apart or top >= box.y + box.height - 0.5 or bottom <= box.y + 0.5
+    for i, (left, top, right, bottom) in enumerate(places):
+        for other in places[:i]:
+            apart = left >= other[2] or right <= other[0] or top >= other[3] or bottom <= other[1]
+            assert apart
 
 
 def test_modules_fold_where_there_are_many() -> None:
@@ -287,3 +314,12 @@ def test_png(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert min(picture.size) > 200
     colors = {color for _, color in picture.convert("RGB").getcolors(1 << 24) or ()}
     assert {(0xD5, 0xF0, 0xE6), (0xFB, 0xE0, 0xD0)} <= colors  # pooling, combining
+
+
+def test_the_picture_in_the_readme_is_what_the_command_draws(tmp_path: Path, update: bool) -> None:
+    kept = Path(__file__).parent.parent.parent / "docs" / "squeezenet_digits.svg"
+    drawn = tmp_path / kept.name
+    assert main(["graph", "squeezenet_digits", "--direction", "right", "-o", str(drawn)]) == 0
+    if update:
+        shutil.copyfile(drawn, kept)
+    assert kept.read_bytes() == drawn.read_bytes(), "run `pytest tests/graph --update`"

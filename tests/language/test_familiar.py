@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
-from netspec.familiar import field_help, known, op_help
+from netspec.familiar import field_help, field_near, known, op_help, value_help, values
 from netspec.ops import OPS, attributes
+from netspec.ops.kinds import Kind, KindError
+from netspec.symbolic import Num
 
 
 def test_help_leads_to_what_exists() -> None:
@@ -41,3 +45,28 @@ def test_fields() -> None:
     assert field_help("num_output", ["units", "bias"]) == ("did you mean `units`?",)
     assert field_help("kernel_h", ["kernel"]) == ("write `kernel: 1x3`, height first",)
     assert field_help("kernel_size", ["pad"]) == ()
+
+
+@pytest.mark.parametrize(("field", "value", "mend"), values())
+def test_values_lead_to_what_some_op_takes(field: str, value: str, mend: str) -> None:
+    name, _, written = mend.partition(": ")
+    takers = [a.kind for op in OPS.values() for a in attributes(op) if a.name == name]
+    taken = Num(Fraction(written)) if written.isdigit() else written
+    assert any(_takes(kind, taken) for kind in takers), (field, value, mend)
+    assert value_help(field, value) == (f"write `{mend}`",)
+
+
+def _takes(kind: Kind, value: object) -> bool:
+    try:
+        kind.convert(value)
+    except KindError:
+        return False
+    return True
+
+
+def test_values_of_fields() -> None:
+    assert field_help("ceil_mode", ["round"], "True") == ("write `round: ceil`",)
+    assert field_help("padding", ["pad"], '"valid"') == ("write `pad: 0`",)
+    assert field_help("padding", ["pad"], "1") == ("did you mean `pad`?",)
+    assert field_help("activation", [], '"relu"') == ("put `-> relu` behind the layer",)
+    assert field_near("paddin", ["pad"]) == ("did you mean `pad`?",)

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from netspec.backend import emit, get
+from netspec.diagnostics import Diagnostics
+from netspec.parser import tables
+from netspec.parser.recovery import Run
+from netspec.parser.tokens import tokens_of
+from netspec.resources import folder
+from netspec.source import Source
 
 from ..helpers import calls, net_of
 
@@ -35,3 +41,17 @@ def test_emitting_grows_in_proportion() -> None:
         small = calls(lambda b=backend, n=small_net: emit(n, b))  # type: ignore[misc]
         large = calls(lambda b=backend, n=large_net: emit(n, b))  # type: ignore[misc]
         assert large <= 12 * small
+
+
+def test_a_body_is_not_copied_at_each_statement() -> None:
+    # What is copied by Lark is no function call.
+    grammar = tables.load(folder("grammars") / "netspec.lark")
+    source = Source("t", "net n { input x: 3x8x8 " + "relu " * 20 + "}")
+    tokens = tokens_of(grammar, source, [], Diagnostics())
+    run = Run(grammar, source, tokens, [], Diagnostics())
+    bodies = []
+    for token in tokens[:-1]:
+        run.state.feed_token(token)
+        bodies += [v.children for v in run.state.value_stack if len(getattr(v, "children", ())) > 1]
+    assert len(bodies[-1]) > 15
+    assert len({id(b) for b in bodies}) == 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 import netspec
 from netspec.cli import main
 from netspec.report.diff import Change, Difference, _ascending, data, difference, text
+from netspec.report.units import number
 
 from ..helpers import body, net_of
 
@@ -114,7 +117,29 @@ def test_preprocessing_is_part_of_a_net() -> None:
     found = difference(net_of(before), net_of(after))
     assert not found.empty
     assert list(found.ends) == ["preprocessing"]
-    assert "~ preprocessing: rgb scale 1 mean" in text(found)
+    assert "~ preprocessing: scale 1 -> 1/255\n" in text(found)
+    assert found.ends["preprocessing"][0] == "rgb scale 1 mean 0 std 1"
+    none = difference(net_of("net n { input data: 3x8x8\n relu }"), net_of(after))
+    assert "~ preprocessing: none -> rgb scale 1/255 mean 0 std 1\n" in text(none)
+
+
+def test_numbers_as_one_writes_them() -> None:
+    before, after = (
+        f"net n {{ input data: 3x8x8 {{ scale: {s}  mean: [{m}, 0.5, 1/3] }}\n dropout {{ ratio: {m} }} }}"
+        for s, m in (("1/256", "0.48512345"), ("1/255", "0.48512346"))
+    )
+    shown = text(difference(net_of(before), net_of(after)))
+    assert (
+        "~ preprocessing: scale 1/256 -> 1/255; mean 0.48512345, 0.5, 1/3 -> 0.48512346, 0.5, 1/3\n"
+    ) in shown
+    assert "ratio 0.48512345 -> 0.48512346" in shown
+
+
+@given(st.floats(-1e6, 1e6) | st.fractions(max_denominator=5000).map(float))
+def test_a_number_is_written_to_the_last_digit(value: float) -> None:
+    written = number(value)
+    assert float(Fraction(written)) == value or written == repr(value)
+    assert len(written) <= len(repr(value))
 
 
 LINES = st.lists(
@@ -188,6 +213,27 @@ def test_two_settings_of_one_spec(runs: Runs) -> None:
     assert "+" not in written.splitlines()[2]
     assert "-57.6%" not in written
     assert "513,000" not in written
+    assert written.startswith("squeezenet_micro SR=0.25 -> squeezenet_micro\n")
+
+
+def test_nets_of_one_name_are_told_apart(runs: Runs, tmp_path: Path) -> None:
+    paths = [str(tmp_path / name) for name in ("old.net", "new.net")]
+    for path, filters in zip(paths, (2, 3), strict=True):
+        Path(path).write_text(body(f"conv {{ filters: {filters} kernel: 1 }}"))
+    written = runs(*paths)[1].splitlines()
+    assert written[0] == " -> ".join(paths)
+    assert any(line.split() == [*paths, "change"] for line in written)
+
+
+@pytest.mark.parametrize("width", [40, 80, 100])
+def test_lines_fit_the_width(runs: Runs, width: int) -> None:
+    whole = runs("squeezenet1_0", "squeezenet1_1", "--width", "0")[1]
+    fitted = runs("squeezenet1_0", "squeezenet1_1", "--width", str(width))[1]
+    listed = fitted.split("\n\n")[1].splitlines()
+    assert max(map(len, listed)) <= width
+    assert all(line[:2] in ("~ ", "+ ", "- ", "  ") for line in listed)
+    assert fitted.split() == whole.split()
+    assert max(map(len, whole.splitlines())) > 100
 
 
 def test_exit_code(runs: Runs) -> None:

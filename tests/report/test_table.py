@@ -22,6 +22,7 @@ from netspec.report.compare import compared
 from netspec.report.compare import data as compared_data
 from netspec.report.data import data
 from netspec.report.grid import Grid, grid
+from netspec.report.html import html_page, html_table
 
 from ..helpers import body, net_of
 
@@ -286,8 +287,25 @@ def test_latex_has_as_many_cells_in_each_row_and_no_bare_specials() -> None:
     assert "\na\\_b & relu &" in formats.latex(grid(View(net_of(body("a_b: relu", "1x1x1")))))
 
 
+def test_latex_reads_as_in_a_paper() -> None:
+    source = formats.latex(grid(View(netspec.load("squeezenet1_0")), None, ["layer", "output"]))
+    assert "fire2.expand1x1 & 64$\\times$54$\\times$54 \\\\" in source
+    table, under = source.split("\\end{tabular}")
+    assert "\nMB: 10\\textsuperscript{6} bytes \\\\\nMACs: " in under
+    assert "multicolumn" not in table
+    hostile = Grid("", "a\nb", (COLUMNS["op"],), (('<a|"b">&%$#_{}~^\\',),))
+    (row,) = (r for r in formats.latex(hostile).splitlines() if "textless" in r)
+    assert row == (
+        r"\textless{}a\textbar{}''b''\textgreater{}\&\%\$\#\_\{\}\textasciitilde{}"
+        r"\textasciicircum{}\textbackslash{} \\"
+    )
+    assert "% a b\n" in formats.latex(hostile)
+    bracket = Grid("", "t", (COLUMNS["op"],), (("[1]",),))
+    assert "\n{}[1] \\\\" in formats.latex(bracket)
+
+
 def test_html_is_well_formed() -> None:
-    page = formats.html_table(grid(CHAINED, 1))
+    page = html_table(grid(CHAINED, 1))
     table = ET.fromstring(page[page.index("<table") :])
     assert table.findtext("caption") == "chained   3x8x8 -> 4x8x3"
     found = [[cell.text or "" for cell in row] for row in table.iter("tr")]
@@ -296,8 +314,8 @@ def test_html_is_well_formed() -> None:
     assert {len(row) for row in wide} == {9}
     hostile = '<script>alert("x")</script>'
     rigged = Grid(hostile, hostile, (COLUMNS["op"],), ((hostile,),), (), ((hostile, hostile),))
-    assert "<script" not in formats.html_table(rigged)
-    assert "<script" not in formats.html_page(hostile, [])
+    assert "<script" not in html_table(rigged)
+    assert "<script" not in html_page(hostile, [rigged])
 
 
 def test_text_names_units_and_rule() -> None:
@@ -335,6 +353,37 @@ def test_text_fits_its_width_or_is_as_narrow_as_it_gets(width: int, depth: int |
     assert max(map(len, table)) <= max(width, max(map(len, narrowest)))
     # What must not go: names, parameters and their sums.
     assert re.search(r"^total +1,589,672", table[-1])
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+@pytest.mark.parametrize("name", ["densenet121", "enet", "googlenet", "squeezenet1_0"])
+def test_cut_rows_can_be_told_apart(name: str, width: int) -> None:
+    net = netspec.load(name)
+    for depth in (None, 1):
+        table = text(View(net), depth, width).split("\n\n")[1].splitlines()
+        names = [line.split()[0] for line in table[1:-1]]
+        assert len(set(names)) == len(rows.rows(net, depth))
+
+
+def test_arguments_are_cut_whole() -> None:
+    table = text(View(netspec.load("googlenet")), 1, 80)
+    assert re.search(r"^inception_3b +inception 128,?\.\. ", table, re.M)
+    assert re.search(r"^pool5 +global_avgpool ", table, re.M)
+    assert "kernel/stride" not in table
+    assert " kernel " in table
+    narrow = text(View(netspec.load("squeezenet1_0")), 1, 80)
+    assert "fire 64,256,256" in narrow
+
+
+def test_columns_that_must_stay_go_below_each_other() -> None:
+    keys = ["layer", "op", "input", "output", "params", "macs", "field", "stride"]
+    table = formats.text(grid(VIEW, 1, keys), 60)
+    first, second = table.split("\n\n")[1:3]
+    assert first.split("\n")[0].split() == ["layer", "type", "input", "output", "params"]
+    assert second.split("\n")[0].split() == ["layer", "MACs", "field", "stride"]
+    assert len(first.splitlines()) == len(second.splitlines()) == len(rows.rows(NET, 1)) + 2
+    assert max(map(len, [*first.splitlines(), *second.splitlines()])) <= 60
+    assert "left out" not in table
 
 
 def test_columns_left_out_for_width_are_named() -> None:
@@ -389,8 +438,24 @@ def test_compared_figures_and_ratios() -> None:
     params = next(row for row in read if row["figure"] == "params")
     assert params["squeezenet1_1"] == "1235496"
     assert float(params["squeezenet1_1 ratio"]) == pytest.approx(0.989645)
-    for write in (formats.markdown, formats.latex, formats.html_table):
+    for write in (formats.markdown, formats.latex, html_table):
         assert "1,235,496" in write(compared(views))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_compared_nets_fit_the_width(width: int) -> None:
+    names = ["squeezenet1_0", "squeezenet1_1", "alexnet", "resnet50", "mobilenet_v2"]
+    nets = [netspec.load(name) for name in names]
+    lines = formats.text(compared([View(net) for net in nets]), width).splitlines()
+    table = lines[2 : lines.index("MB: 10^6 bytes")]
+    headings = [line.split() for line in table if any(name in line.split() for name in names)]
+    assert [word for line in headings for word in line if word in names] == names
+    # A ratio stands beside its net, and every block says what its rows are.
+    shown = [word for line in headings for word in line]
+    assert all(shown[shown.index(name) + 1] == "ratio" for name in names[1:])
+    assert sum(line.startswith("params ") for line in lines) == len(headings)
+    assert max(len(line) for line in lines[1:]) <= width
+    assert (len(headings) == 1) == (width >= 100)
 
 
 def test_nothing_to_divide_by() -> None:
