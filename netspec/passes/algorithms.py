@@ -167,4 +167,5 @@ def memory(program: Program, threads: int = 1) -> Memory:
             rows = _rows(1 << 16, width * channels, height)
             scratch = max(scratch, _padded(rows * _across(stage.op, stage) * channels))
             strip = max(strip, _strip(stage.op, stage, rows))
-    return Memory(place(program).bytes, 4 * (scratch + strip) * threads, 4 * weights)
+    work = 4 * (scratch + strip) * threads
+    return Memory(int(place(program).bytes), int(work), int(4 * weights))
