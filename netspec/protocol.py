@@ -188,9 +188,9 @@ def _twice(f: Field, first: Field) -> Fault:
 def _value(name: str, value: Expression, place: Span, evaluator: Evaluator) -> Any:
     """A field's value as a plain Python value. Raises Fault."""
     if name not in TRAIN_FIELDS:
-        known = _CAFFE.get(name)
+        known = ELSEWHERE.get(name)
         if known:
-            help_: tuple[str, ...] = (f"what Caffe calls {name} is `{known}` here",)
+            help_: tuple[str, ...] = (f"what other tools call {name} is `{known}` here",)
         else:
             help_ = did_you_mean(name, TRAIN_FIELDS)
             help_ = help_ or (f"it has {one_of(TRAIN_FIELDS, len(TRAIN_FIELDS))}",)
@@ -218,15 +218,31 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, int) else float(value)
 
 
-_CAFFE = {
+ELSEWHERE = {
     "base_lr": "learning_rate",
+    "lr": "learning_rate",
+    "initial_lr": "learning_rate",
     "lr_policy": "schedule",
+    "lr_scheduler": "schedule",
     "max_iter": "iterations",
+    "max_steps": "iterations",
+    "num_epochs": "epochs",
+    "max_epochs": "epochs",
     "iter_size": "batch_size",
+    "batch": "batch_size",
     "stepsize": "steps",
     "stepvalue": "steps",
+    "step_size": "steps",
+    "milestones": "steps",
     "type": "optimizer",
+    "optim": "optimizer",
+    "solver": "optimizer",
+    "decay": "weight_decay",
+    "wd": "weight_decay",
     "momentum2": "beta2",
+    "warmup_steps": "warmup",
     "clip_gradients": "clip_norm",
+    "clip_grad_norm": "clip_norm",
+    "flip": "mirror",
 }
-"""Fields of Caffe's solver by what they are here."""
+"""What Caffe's solver and PyTorch's optimizers and schedulers call a field, and what it is here."""

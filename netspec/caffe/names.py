@@ -84,18 +84,43 @@ def common(names: Sequence[str]) -> str:
     return _first_words(names[0], shared).lstrip("_/-. ")
 
 
-def behind(name: str, prefix: str) -> str:
-    """What of a name stands behind a prefix of whole words; the name itself where it has none."""
-    words, first = tokens(name), tokens(prefix)
-    if words[: len(first)] != first:
-        return name
-    return name[len(_first_words(name, len(first))) :].lstrip("_/-. ")
+def common_end(names: Sequence[str]) -> str:
+    """The words that all names end with: stage2_L1 of `Mconv1_stage2_L1` and `Mconv2_stage2_L1`."""
+    split = [tokens(n)[::-1] for n in names]
+    count = min((len(s) for s in split), default=0)
+    shared = 0
+    while shared < count - 1 and len({s[shared] for s in split}) == 1:
+        shared += 1
+    return "_".join(reversed(split[0][:shared])) if shared else ""
+
+
+def behind(name: str, label: str) -> str:
+    """What of a name stands behind a label of whole words, or in front of it at the end.
+
+    The name itself where it has none.
+    """
+    words, known = tokens(name), tokens(label)
+    if words[: len(known)] == known:
+        return name[len(_first_words(name, len(known))) :].lstrip("_/-. ")
+    if known and words[-len(known) :] == known:
+        return _first_words(name, len(words) - len(known))
+    return name
 
 
 def _first_words(name: str, count: int) -> str:
     """The beginning of a name up to the end of so many words."""
     ends = [m.end() for m in re.finditer(r"[A-Za-z0-9]+", name)]
     return name[: ends[count - 1]] if count else ""
+
+
+def long_stem(names: Sequence[str]) -> str:
+    """All that names have in common but numbers at the end: inception_a1, inception_a2 are
+    inception_a."""
+    first, last = min(names), max(names)
+    shared = 0
+    while shared < min(len(first), len(last)) and first[shared] == last[shared]:
+        shared += 1
+    return identifier(first[:shared].rstrip("0123456789_/-. "), "").lower()[:40]
 
 
 def stem(names: Sequence[str]) -> str:

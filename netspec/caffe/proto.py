@@ -19,7 +19,8 @@ class Reading:
 
     What is None is taken from the file, else from Caffe's defaults. `shapes` are of inputs whose
     data the file does not describe, without the batch; the name "" is for any input.
-    `preprocessing` are fields of the input as the language has them.
+    `preprocessing` are fields of the input as the language has them. `until` are the blobs at which
+    the net ends, where these are not what no layer takes.
     """
 
     phase: str | None = None
@@ -27,6 +28,7 @@ class Reading:
     level: int | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     preprocessing: Mapping[str, object] = field(default_factory=dict)
+    until: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,7 @@ def net_of(tree: Message, source: Source, reading: Reading, diagnostics: Diagnos
     state = _state(fields, reading)
     layers: list[Layer] = []
     left_out: list[Layer] = []
+    old = False
     # Both forms in one file: each in its place.
     for f in sorted(fields.given("layer") + fields.given("layers"), key=lambda f: f.span.start):
         if not isinstance(f.value, Message):
@@ -91,7 +94,14 @@ def net_of(tree: Message, source: Source, reading: Reading, diagnostics: Diagnos
             diagnostics.add(Diagnostic("wrong-type", message, f.value.span))
             continue
         kind = "LayerParameter" if f.name == "layer" else "V1LayerParameter"
-        layer = _layer(Fields(kind, (f.value,), f.name_span, diagnostics), diagnostics)
+        given = Fields(kind, (f.value,), f.name_span, diagnostics)
+        if "layer" in given and "type" not in given:
+            # One report is enough: all layers of such a file are of this form.
+            if not old:
+                diagnostics.add(_too_old(given.span))
+            old = True
+            continue
+        layer = _layer(given, diagnostics)
         if layer is None:
             continue
         (layers if _belongs(layer.fields, state, diagnostics) else left_out).append(layer)
@@ -129,16 +139,18 @@ def _layer(fields: Fields, diagnostics: Diagnostics) -> Layer | None:
     return Layer(name, type_, bottoms, tops, fields, place, type_span)
 
 
+def _too_old(span: Span) -> Diagnostic:
+    message = "layers of this form (a `layer` inside of `layers`) are too old to be read"
+    help_ = ("Caffe's tool upgrade_net_proto_text brings them up to date",)
+    return Diagnostic("missing-field", message, span, help=help_)
+
+
 def _type(fields: Fields, diagnostics: Diagnostics) -> tuple[str, Span]:
     """The layer's type in the words of today, and its place; empty where it has none."""
     given = fields.given("type")
     if not given:
         message = "this layer has no type"
-        help_: tuple[str, ...] = ()
-        if "layer" in fields:
-            message = "layers of this form (a `layer` inside of `layers`) are too old to be read"
-            help_ = ("Caffe's tool upgrade_net_proto_text brings them up to date",)
-        diagnostics.add(Diagnostic("missing-field", message, fields.span, help=help_))
+        diagnostics.add(Diagnostic("missing-field", message, fields.span))
         return "", fields.span
     value = given[-1].value
     if isinstance(value, Message):

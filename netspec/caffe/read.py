@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from netspec.caffe.simplify import simplify
 from netspec.caffe.structure import groups_of
 from netspec.caffe.translate import Translation, translate
 from netspec.caffe.tree import Tree, Writer
+from netspec.caffe.until import until
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.ir import Net
 from netspec.parser.prototxt import parse_prototxt
@@ -25,7 +27,9 @@ from netspec.source import Source
 from netspec.symbolic import Num
 from netspec.syntax import File
 
-OWN_SETTINGS = ("phase", "stage", "level", "input")
+MAX_ENDS = 8
+"""Most blobs that are named as ends of what can be expressed."""
+OWN_SETTINGS = ("phase", "stage", "level", "input", "until")
 """What `--set`, or an option of the same name, says of how to read a prototxt."""
 
 
@@ -59,12 +63,13 @@ def read(source: Source, reading: Reading, diagnostics: Diagnostics) -> Converte
         if not diagnostics.failed:
             diagnostics.add(_no_layers(net, {f.name for f in message.fields}))
         return None
+    net = until(net, reading.until, diagnostics)
     translation = translate(net, reading, diagnostics)
     _report_what_remains(translation, source, diagnostics)
     graph = translation.graph
     for given in graph.inputs:
         given.settings = _settings(given, reading)
-    name = identifier(net.name, "net") or identifier(PurePath(source.name).stem, "net") or "net_"
+    name = identifier(net.name, "net") or _name_by_file(PurePath(source.name)) or "net_"
     origin = f"from {PurePath(source.name).name}."
     doc = f"{net.name}, {origin}" if net.name else f"F{origin[1:]}"
     writer = Writer(source, graph, name, doc)
@@ -89,6 +94,21 @@ def read(source: Source, reading: Reading, diagnostics: Diagnostics) -> Converte
     if last is not None and (id(last) in inside or "classes" in taken):
         last = None
     return _converted(source, writer.tree(lines, groups, last), net, translation)
+
+
+_WHAT_FOR = re.compile(
+    r"(deploy|train|test|val|trainval|train_val|train_test|solver|net|model|inference|merged|pose)"
+    r"([_-]?(deploy|train|test|val|net|model|\d+))*"
+)
+"""Names of files that say what they are for, and not which net they hold."""
+
+
+def _name_by_file(path: PurePath) -> str:
+    """What a net without a name is called: its file; where that is `deploy`, the file's folder."""
+    folder = identifier(path.parent.name, "net")
+    if folder and _WHAT_FOR.fullmatch(path.stem.lower()):
+        return folder
+    return identifier(path.stem, "net") or folder
 
 
 def origins(converted: Converted, net: Net) -> dict[str, Blob]:
@@ -137,13 +157,18 @@ def _report_what_remains(t: Translation, source: Source, diagnostics: Diagnostic
     if not t.unsupported:
         return
     *others, (_, last) = t.unsupported
+    sound = not diagnostics.failed
     for _, diagnostic in others:
         diagnostics.add(diagnostic)
     kinds = Counter(layer.type for layer, _ in t.unsupported).most_common()
     listed = ", ".join(f"{kind} ({count})" if count > 1 else kind for kind, count in kinds)
     what = f"{len(t.unsupported)} of the {t.count} layers of {source.name}"
     note = f"{what} can't be expressed: {listed}"
-    diagnostics.add(replace(last, notes=(*last.notes, note)))
+    help_ = last.help
+    if 0 < len(t.ends) <= MAX_ENDS and sound:
+        ends = " ".join(f"--until {name}" for name in t.ends)
+        help_ = (*help_, f"what comes before them is a net: `{ends}`")
+    diagnostics.add(replace(last, notes=(*last.notes, note), help=help_))
 
 
 def _settings(given: DataInput, reading: Reading) -> dict[str, Setting]:
@@ -197,11 +222,12 @@ def reading_of(
     """What the settings say of how to read a prototxt, and those that are left for the net.
 
     `phase`, `stage` (or several `stage:NAME`), `level`, `input` (or `input:NAME` for one of
-    several), and the fields of an input (`mean`, `scale`, ...).
+    several), `until` (or several `until:BLOB`), and the fields of an input (`mean`, `scale`, ...).
     """
     left: dict[str, Any] = {}
     shapes: dict[str, tuple[int, ...]] = {}
     stages: list[str] = []
+    blobs: list[str] = []
     phase: str | None = None
     level: int | None = None
     preprocessing: dict[str, Any] = {}
@@ -217,6 +243,8 @@ def reading_of(
                 wrong(f"a phase is TRAIN or TEST, not {value}")
         elif kind == "stage":
             stages += [which] if which else [s for s in str(value).split(",") if s]
+        elif kind == "until":
+            blobs += [which] if which else [s for s in str(value).split(",") if s]
         elif kind == "level":
             if isinstance(value, Num) and value.value.denominator == 1:
                 level = int(value.value)
@@ -233,7 +261,7 @@ def reading_of(
         else:
             left[name] = value
     stated = tuple(stages) if stages else None
-    return Reading(phase, stated, level, shapes, preprocessing), left
+    return Reading(phase, stated, level, shapes, preprocessing, tuple(blobs)), left
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:

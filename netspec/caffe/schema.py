@@ -149,6 +149,10 @@ MESSAGES: dict[str, str] = {
         operation: NONE|SUM|ASUM|SUMSQ|MEAN = SUM; axis: int = 0; coeff: float = 1
     """,
     "TileParameter": "axis: int = 1; tiles: int",
+    "MVNParameter": """
+        normalize_variance: bool = true; across_channels: bool = false; eps: float = 1e-9
+    """,
+    "ThresholdParameter": "threshold: float = 0",
     "ShuffleChannelParameter": "group: int = 1",
     "NormalizeParameter": """
         across_spatial: bool = true; scale_filler: FillerParameter; channel_shared: bool = true
@@ -182,6 +186,7 @@ MISSPELT: dict[str, str] = {
     "prelu_param": "PReLUParameter",
     "elu_param": "ELUParameter",
     "lrn_param": "LRNParameter",
+    "mvn_param": "MVNParameter",
     "tanh_param": "TanHParameter",
     "hdf5_data_param": "HDF5DataParameter",
     "transform_param": "TransformationParameter",

@@ -15,7 +15,7 @@ from typing import Literal
 from netspec.caffe.attributes import values
 from netspec.caffe.graph import Constant, Value
 from netspec.caffe.lines import Line
-from netspec.caffe.names import common, parts, tokens
+from netspec.caffe.names import common, common_end, parts, tokens
 
 MAX_LENGTH = 60
 """Most lines of a part."""
@@ -25,6 +25,8 @@ MAX_DEPTH = 4
 """Most pieces of names between slashes that are looked at."""
 MAX_FRONT = 3
 """Most lines in front of a branching that may belong to it."""
+MIN_RUN = 3
+"""Fewest lines of a run without branches that is a part by its names' common end or beginning."""
 NAMED = 1.5
 """How much more a part counts whose names have a beginning in common."""
 
@@ -39,7 +41,7 @@ class Part:
     """The values that it takes, in the order in which it first does."""
     output: Value
     prefix: str
-    """What its names have in common, empty for nothing."""
+    """What its names begin with, or end with, empty for nothing."""
     by_name: bool
     """Whether its names set it apart from what is around it."""
     join: Line | None = None
@@ -177,6 +179,29 @@ class _Net:
                 yield from self._branching(end)
             if self._is_depthwise(end):
                 yield from self._around_depthwise(end)
+        yield from self._runs()
+
+    def _runs(self) -> Iterator[Part]:
+        """Lines one after the other between two places where the net branches or comes together."""
+        first = 0
+        while first < len(self.lines):
+            end = first + 1
+            while end < len(self.lines) and self._follows(end):
+                end += 1
+            if MIN_RUN <= end - first <= MAX_LENGTH and len(self.lines[first].inputs) == 1:
+                part = self.part(first, end, 1, by_name=False)
+                if part is not None:
+                    names = [line.head.name for line in part.lines]
+                    part.prefix = part.prefix or common_end(names) or common(names)
+                    if part.prefix:
+                        yield part
+            first = end
+
+    def _follows(self, i: int) -> bool:
+        """Whether a line takes just what the one before it gives, which nothing else takes."""
+        before, line = self.lines[i - 1], self.lines[i]
+        alone = self.users.get(before.value, 0) == 1 and self.last[before.value] == i
+        return line.inputs == [before.value] and alone
 
     def _is_depthwise(self, i: int) -> bool:
         head = self.lines[i].head

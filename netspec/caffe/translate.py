@@ -17,6 +17,7 @@ from netspec.caffe.messages import Fields
 from netspec.caffe.proto import CaffeNet, Input, Layer, Reading, Reference
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.ops import IndexShape, ShapeError
+from netspec.ops.base import MAX_ELEMENTS
 from netspec.ops.kinds import KindError
 from netspec.source import Span
 from netspec.suggest import did_you_mean
@@ -79,6 +80,8 @@ class Translation:
     means: list[str] = field(default_factory=list)
     """Files of means that Caffe would subtract from the input."""
     count: int = 0
+    ends: tuple[str, ...] = ()
+    """The blobs that no layer takes which can be expressed."""
 
 
 def language_shape(dims: Dims) -> Dims:
@@ -127,7 +130,7 @@ class Translator:
     # --- nodes -----------------------------------------------------------------------------------
 
     def add(self, node: Node) -> Node:
-        """Add a node and compute its shapes. Raises Failed."""
+        """Add a node and compute its shapes. Raises Failed, and Wrong for one that is too large."""
         self.nodes.append(node)
         try:
             op = node.bound()
@@ -142,8 +145,10 @@ class Translator:
             Value(node, shape, result if several and i else "")
             for i, (shape, result) in enumerate(zip(plain, op.result_names, strict=True))
         ]
-        if max(prod(s) for s in plain) > 2**40:
-            raise Failed
+        if max(prod(s) for s in plain) > MAX_ELEMENTS:
+            shape = "x".join(map(str, max(plain, key=prod)))
+            message = f"{node.name or node.op} gives {shape}, which is more than netspec handles"
+            raise Wrong(Diagnostic("too-large", message, node.span))
         return node
 
 
@@ -300,6 +305,8 @@ def translate(net: CaffeNet, reading: Reading, diagnostics: Diagnostics) -> Tran
         tops = _run(t, layer, rule)
         _assign(t, layer, tops)
     t.result.graph = Graph(t.inputs, t.nodes, _outputs(t))
+    last = {value: name for name, data in t.blobs.items() if (value := _value(data)) is not None}
+    t.result.ends = tuple(last[v] for v in t.result.graph.outputs if v in last)
     return t.result
 
 
@@ -334,8 +341,8 @@ def _shapeless(name: str, span: Span) -> Wrong:
 
 def _only_measures(layer: Layer) -> bool:
     """Losses and measures, which are no part of what the net computes, those of forks included."""
-    return layer.type.endswith(("Loss", "LossLayer", "Accuracy", "WithLoss")) or layer.type in (
-        *("HDF5Output", "Silence", "DetectionEvaluate", "Accuracy", "SegAccuracy", "VideoOutput"),
+    return any(word in layer.type for word in ("Loss", "Accuracy")) or layer.type in (
+        *("HDF5Output", "Silence", "DetectionEvaluate", "VideoOutput"),
     )
 
 
@@ -357,8 +364,8 @@ def _run(t: Translator, layer: Layer, rule: Any) -> list[Data | Nothing]:
     bottoms = [_bottom(t, layer, reference) for reference in layer.bottoms]
     found = [b for b in bottoms if isinstance(b, Data)]
     if rule is None:
-        if not layer.bottoms and layer.tops and t.reading.shapes:
-            rule = _rules()["Data"]  # a source of data of some fork
+        if not layer.bottoms and layer.tops and layer.type != "Parameter":
+            rule = _rules()["Data"]  # a source of data of some fork, or written in Python
         else:
             t.result.unsupported.append((layer, _unknown(layer, list(_rules()))))
             return nothing
@@ -400,13 +407,11 @@ def _unknown(layer: Layer, known: Sequence[str]) -> Diagnostic:
     name = f"layer {layer.name}: " if layer.name else ""
     reason = REASONS.get(layer.type, f"netspec has no counterpart of Caffe's {layer.type}")
     alike = did_you_mean(layer.type, known) if layer.type not in REASONS else ()
-    if not layer.bottoms and layer.tops:
-        top = layer.tops[0].name
-        alike = (f"if it brings the data, say its shape: `--input {top}=3x224x224`",)
     return Diagnostic("unsupported-layer", f"{name}{reason}", layer.type_span, help=alike)
 
 
 REASONS: dict[str, str] = {
+    "Parameter": "netspec has no blobs that are learned by themselves (Parameter)",
     "Python": "a Python layer is a program of its own, which the file does not hold",
     "RNN": "netspec has no recurrent layers",
     "LSTM": "netspec has no recurrent layers",
@@ -423,6 +428,8 @@ REASONS: dict[str, str] = {
 def _bottom(t: Translator, layer: Layer, reference: Reference) -> Data | Nothing | None:
     found = t.blobs.get(reference.name)
     if found is None:
+        found = _of_another_phase(t, reference.name)
+    if found is None:
         message = f"there is no blob {reference.name} that {layer.name or layer.type} could take"
         help_ = did_you_mean(reference.name, t.blobs)
         others = tuple(
@@ -435,6 +442,21 @@ def _bottom(t: Translator, layer: Layer, reference: Reference) -> Data | Nothing
             Diagnostic("unknown-name", message, reference.span, others=others, help=help_)
         )
     return found
+
+
+def _of_another_phase(t: Translator, name: str) -> Data | Nothing | None:
+    """What a source of data makes that belongs to another phase or stage: the input all the same.
+
+    Files for training alone have no source for tests, and those of DIGITS none to be deployed with.
+    """
+    for layer in t.net.left_out:
+        rule = _rules().get(layer.type)
+        if rule is None or rule.most != 0 or all(top.name != name for top in layer.tops):
+            continue
+        for top, data in zip(layer.tops, _run(t, layer, rule), strict=False):
+            t.blobs.setdefault(top.name, data)
+        return t.blobs.get(name)
+    return None
 
 
 def _warn_of_sharing(t: Translator, layer: Layer) -> None:
@@ -465,8 +487,15 @@ def _assign(t: Translator, layer: Layer, tops: list[Data | Nothing]) -> None:
             t.tops.append(data.value)
 
 
+def _value(data: Data | Nothing) -> Value | None:
+    return data.value if isinstance(data, Data) else None
+
+
 def _outputs(t: Translator) -> list[Value]:
-    """What no layer takes, in the order of the file."""
+    """What no layer takes, in the order of the file; or the blobs that the net is to end at."""
+    if t.reading.until:
+        ends = [t.blobs.get(name) for name in t.reading.until]
+        return list(dict.fromkeys(d.value for d in ends if isinstance(d, Data)))
     taken = {v for node in t.nodes for v in node.inputs} | t.silenced
     inputs = {given.value for given in t.inputs}
     return [v for v in dict.fromkeys(t.tops) if v not in taken and v not in inputs]

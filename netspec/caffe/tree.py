@@ -11,7 +11,7 @@ from fractions import Fraction
 from netspec.caffe.attributes import COUNTS, is_default, values
 from netspec.caffe.graph import Constant, DataInput, Graph, Node, Setting, Value
 from netspec.caffe.lines import Line
-from netspec.caffe.names import Names, behind, identifier, short_name, stem
+from netspec.caffe.names import Names, behind, identifier, long_stem, short_name, stem
 from netspec.caffe.parameters import (
     ChannelsOf,
     Condition,
@@ -120,8 +120,13 @@ class Writer:
     def _modules(self, groups: Sequence[Group]) -> list[Module]:
         names = Names([*OPS, "net", "module", "import", self.name])
         modules = []
+        stems = Counter(stem([label(p) for p in group.parts]) for group in groups)
         for group in sorted(groups, key=lambda g: -len(g.parts)):
-            wanted = stem([label(p) for p in group.parts])
+            labels = [label(p) for p in group.parts]
+            wanted = stem(labels)
+            if stems[wanted] > 1:
+                longer = long_stem(labels)
+                wanted = longer if len(longer) > len(wanted) else wanted
             if wanted in OPS or not identifier(wanted, "block"):
                 wanted = _character(group.parts[0])
             elif wanted in names.taken:
@@ -158,7 +163,7 @@ class Writer:
         whole = all(v.denominator == 1 and v >= 0 for v in value)
         if len(value) == 2 and value[0] == value[1] and name not in _PAIRS:
             return self.number(value[0], span)
-        if len(value) == 2 and whole and max(value) < 10**9:
+        if len(value) == 2 and whole and max(value) < 10**9 and name != "parts":
             return ShapeLiteral(tuple(int(v) for v in value), span)
         return ListLiteral(tuple(self.number(v, span) for v in value), span)
 
@@ -304,12 +309,14 @@ class _Body:
             last = line is module.lines[-1] and module.branch is None
             joins = last and not any(n.blobs for n in line.nodes) and len(line.inputs) > 1
             needed = line.value in referred
-            shown = "" if joins and not needed else module.names[line]
+            steps = not needed and _only_steps(line)
+            shown = "" if steps or (joins and not needed) else module.names[line]
             self._line(line, shown, needed, _by_node(formulas, line))
         if module.kind == "adding" and part.join is not None:
             self._branches(module, part.join)
         if part.output is not self.current:
             self.statements.append(Output((self.reference(part.output, span),), span))
+        self.statements = _with_loops(self.statements)
         return self.statements
 
     def _branches(self, module: Module, join: Line) -> None:
@@ -395,7 +402,7 @@ class _Body:
         formulas: Sequence[Mapping[str, Formula]] | None,
     ) -> None:
         w, head = self.writer, line.head
-        own = bool(wanted) and not all(n.part and not n.blobs for n in line.nodes)
+        own = bool(wanted) and not _only_steps(line)
         name = ""
         # In a module every line has a name that fits.
         text = identifier(wanted, head.op) if own or formulas is not None else ""
@@ -529,7 +536,7 @@ def _line_names(parts: Sequence[Part], bodies: Sequence[Sequence[Line]]) -> dict
         heads = [body[i].head.name for body in bodies]
         choices = [behind(h, label(p)) for h, p in zip(heads, parts, strict=True)]
         best = max(choices, key=choices.count)
-        agreed = choices.count(best) * 2 > len(choices)
+        agreed = choices.count(best) * 2 > len(choices) and not _only_steps(line)
         wanted.append(identifier(best, line.head.op) if agreed else "")
     nameless = [short_name(b.head.op) for b, w in zip(bodies[0], wanted, strict=True) if not w]
     given: Counter[str] = Counter()
@@ -543,6 +550,11 @@ def _line_names(parts: Sequence[Part], bodies: Sequence[Sequence[Line]]) -> dict
     return found
 
 
+def _only_steps(line: Line) -> bool:
+    """Whether a line is only on the way to a layer's value, such as the flatten of a linear."""
+    return all(n.part and not n.blobs for n in line.nodes)
+
+
 def _character(part: Part) -> str:
     """What a part without a name of its own is, by its convolutions and its last join."""
     convolutions = [line.head for line in part.lines if line.head.op == "conv"]
@@ -553,7 +565,8 @@ def _character(part: Part) -> str:
     if depthwise and len(convolutions) == 3:
         return "inverted_residual"
     if not joins:
-        return "block"
+        ops = {node.op for line in part.lines for node in line.nodes}
+        return "pyramid_level" if {"avgpool", "upsample"} <= ops else "block"
     if joins[-1].head.op == "concat":
         return "dense_layer" if part.inputs[0] in joins[-1].inputs else "branches"
     return {"add": "residual", "mul": "gate"}.get(joins[-1].head.op, "block")
@@ -587,7 +600,7 @@ def _counted(statement: Statement) -> tuple[str, int] | None:
     if not isinstance(statement, Layer) or statement.name is None:
         return None
     call = statement.chain.calls[0]
-    if call.op.text in OPS or call.arguments is not None:
+    if call.arguments is not None:
         return None
     match = re.fullmatch(r"(.*?[A-Za-z_])([1-9]\d{0,4}|0)", statement.name.base.text)
     return (match[1], int(match[2])) if match else None
@@ -596,12 +609,11 @@ def _counted(statement: Statement) -> tuple[str, int] | None:
 def _equal(a: Statement, b: Statement) -> bool:
     if not (isinstance(a, Layer) and isinstance(b, Layer)):
         return False
-    first, second = a.chain.calls[0], b.chain.calls[0]
-    return first.op.text == second.op.text and _plain(first) == _plain(second)
+    return list(map(_plain, a.chain.calls)) == list(map(_plain, b.chain.calls))
 
 
-def _plain(call: Call) -> list[object]:
-    return [(f.name.text, _value(f.value)) for f in call.fields]
+def _plain(call: Call) -> object:
+    return call.op.text, [(f.name.text, _value(f.value)) for f in call.fields]
 
 
 def _value(e: Expression) -> object:

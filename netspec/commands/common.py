@@ -63,6 +63,10 @@ def _stage(text: str) -> tuple[str, Setting]:
     return f"stage:{text}", Setting("true")
 
 
+def _until(text: str) -> tuple[str, Setting]:
+    return f"until:{text}", Setting("true")
+
+
 def _input(text: str) -> tuple[str, Setting]:
     name, _, shape = text.rpartition("=")
     if not all(d.isdigit() and len(d) < 10 for d in shape.split("x")):
@@ -74,6 +78,7 @@ _CAFFE: tuple[tuple[str, str, Callable[[str], tuple[str, Setting]], str], ...] =
     ("--phase", "PHASE", _phase, "TRAIN or TEST (TEST)"),
     ("--stage", "NAME", _stage, "a stage that layers may ask for (repeatable)"),
     ("--input", "[NAME=]SHAPE", _input, "the shape of an input, such as 3x227x227 (repeatable)"),
+    ("--until", "BLOB", _until, "end at this blob, and leave out what comes behind (repeatable)"),
 )
 
 

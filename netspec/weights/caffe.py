@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -85,7 +86,7 @@ class _Unfit(Exception):
 
 
 def _origins(net: Net, path: Path) -> Mapping[str, Origin]:
-    if not net.origins:
+    if net.tensors and not net.origins:
         raise bad(
             f"{path} names its weights after Caffe's layers, which {net.name} does not know",
             "give the prototxt: `--spec deploy.prototxt`",
@@ -107,7 +108,9 @@ def _tensor(name: str, tensor: Tensor, origin: Origin | None, found: Mapping[str
     shape = tuple(int(d) for d in tensor.shape)
     wanted = shape[::-1] if origin.how == "transposed" else shape
     # Older files have four dimensions everywhere, and some layers 1 x C x 1 x 1.
-    if _bare(array.shape) != _bare(wanted):
+    # What is a row here may be laid out in any dimensions there (a factor of each element).
+    row = len(_bare(wanted)) < 2 and array.size == prod(wanted)
+    if not row and _bare(array.shape) != _bare(wanted):
         texts = ["x".join(map(str, s)) or "one number" for s in (array.shape, wanted)]
         raise _Unfit(f"{name} is {texts[0]} in {origin.layer}, the net needs {texts[1]}")
     values: Array = array.reshape(wanted).astype(np.float32)

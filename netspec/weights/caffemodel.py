@@ -19,6 +19,8 @@ from netspec.weights.common import Array, bad, file_size, unreadable
 MAX_LAYERS = 100_000
 MAX_BLOBS = 100
 """Most blobs of a layer."""
+MAX_ALL_BLOBS = 200_000
+"""Most blobs of a file: each is an object, however few bytes it takes up in the file."""
 MAX_AXES = 32
 """As in Caffe."""
 
@@ -69,6 +71,7 @@ def read_layers(path: Path) -> list[Layer]:
 
 def _net(data: memoryview) -> list[Layer]:
     layers: list[Layer] = []
+    blobs = 0
     for number, kind, value in _fields(data):
         # `layer` is 100, the older `layers` 2; names and blobs have other numbers in them.
         if number in (2, 100) and kind == _BYTES:
@@ -76,8 +79,10 @@ def _net(data: memoryview) -> list[Layer]:
             layer = _layer(value, (1, 2, 7) if number == 100 else (4, 5, 6))
             if layer.blobs:
                 layers.append(layer)
-            if len(layers) > MAX_LAYERS:
-                raise _Broken(f"it has more than {MAX_LAYERS:,} layers")
+            blobs += len(layer.blobs)
+            if len(layers) > MAX_LAYERS or blobs > MAX_ALL_BLOBS:
+                what = f"{MAX_LAYERS:,} layers or {MAX_ALL_BLOBS:,} blobs"
+                raise _Broken(f"it has more than {what}")
     if not layers:
         raise _Broken("it has no layer with weights")
     return layers
@@ -200,7 +205,7 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
             length = 4 if kind == _FIXED32 else 8
         else:
             raise _Broken(f"a field is of the wire type {kind}")
-        if length > end - place:
+        if not 0 <= length <= end - place:
             raise _Broken("it ends in the middle of a field")
         yield number, kind, data[place : place + length]
         place += length

@@ -353,6 +353,59 @@ LINES: dict[str, tuple[str, list[str], list[str]]] = {
         ["Normalize norm_param { channel_shared: false }"],
         ["l1: normalize { across: all } -> scale { bias: false }"],
     ),
+    "normalize_shared": (
+        "4x3x2",
+        ["Normalize norm_param { across_spatial: false }"],
+        [
+            "l1: normalize -> reshape { shape: [1, 24, 1] } -> scale { bias: false }",
+            "-> reshape { shape: [4, 3, 2] }",
+        ],
+    ),
+    "mvn": (
+        "4x3x2",
+        ["MVN"],
+        [
+            "l1_adaptive_avgpool: adaptive_avgpool { size: 1x1 }",
+            "l1_sub: sub(data, l1_adaptive_avgpool)",
+            "l1_power: power { exponent: 2 } -> adaptive_avgpool { size: 1x1 }",
+            "-> power { exponent: 0.5 } -> power { exponent: -1 shift: 1e-9 }",
+            "l1: mul(l1_sub, l1_power)",
+        ],
+    ),
+    "mvn_mean": (
+        "4x3x2",
+        ["MVN mvn_param { normalize_variance: false }"],
+        [
+            "l1_adaptive_avgpool: adaptive_avgpool { size: 1x1 }",
+            "l1: sub(data, l1_adaptive_avgpool)",
+        ],
+    ),
+    "threshold": (
+        "1x3x2",
+        ["Threshold threshold_param { threshold: 0.5 }"],
+        [
+            "l1_power: power { shift: -0.5 }",
+            "l1_power_2: power(data) { scale: 0 }",
+            "l1: concat(l1_power_2, l1_power) -> argmax",
+        ],
+    ),
+    "scale_one": (
+        "4x3x2",
+        ["Scale scale_param { axis: 0 num_axes: 0 }"],
+        [
+            "l1: reshape { shape: [1, 24, 1] } -> scale { bias: false }",
+            "-> reshape { shape: [4, 3, 2] }",
+        ],
+    ),
+    "rows": (
+        "4x3x2",
+        ["InnerProduct inner_product_param { num_output: 5 axis: 3 }"],
+        [
+            "l1: reshape { shape: [12, 2, 1] } -> permute { order: [1, 0, 2] }",
+            "-> conv { filters: 5 kernel: 1x1 } -> permute { order: [1, 0, 2] }",
+            "-> reshape { shape: [4, 3, 5] }",
+        ],
+    ),
 }
 
 
@@ -376,14 +429,12 @@ UNSUPPORTED: dict[str, tuple[str, list[str], str]] = {
         [f'Convolution bottom: "data" bottom: "data" {CONV} {{ num_output: 1 kernel_size: 1 }}'],
         "shares its weights",
     ),
-    "rows": ("3x8x8", ["InnerProduct inner_product_param { num_output: 1 axis: 3 }"], "many times"),
-    "shared": ("3x8x8", ["Normalize"], "share one"),
     "batch": ("3x8x8", ["Concat concat_param { axis: 0 }"], "batch"),
     "reduction": ("3x8x8", ["Reduction"], "batch"),
     "python": ("3x8x8", ['Python python_param { module: "m" layer: "L" }'], "program of its own"),
     "lstm": ("3x8x8", ["LSTM recurrent_param { num_output: 3 }"], "recurrent"),
     "top_k": ("3x8x8", ["ArgMax argmax_param { top_k: 5 }"], "several places"),
-    "scalar": ("3x8x8", ["Scale scale_param { num_axes: 0 }"], "one per channel"),
+    "scale_batch": ("3x8x8", ["Scale scale_param { axis: 0 }"], "batch"),
     "three_d": (
         "3x8x8",
         [
@@ -425,6 +476,11 @@ WRONG: dict[str, tuple[str, list[str], str]] = {
         [f"Convolution {CONV} {{ num_output: 2 kernel_size: 9 }}"],
         "window-too-large",
     ),
+    "too_large": (
+        "3x8x8",
+        [f"Convolution {CONV} {{ num_output: 2 kernel_size: 1 pad: 2000000 }}", "ReLU"],
+        "too-large",
+    ),
     "pool_window": ("3x4x4", [f"Pooling {POOL} {{ kernel_size: 9 }}"], "window-too-large"),
     "pool_pad": (
         "3x8x8",
@@ -464,6 +520,9 @@ WRONG: dict[str, tuple[str, list[str], str]] = {
         ["Reshape reshape_param { shape { dim: 0 dim: 5 dim: -1 } }"],
         "shape-mismatch",
     ),
+    "clip": ("3x8x8", ["Clip clip_param { min: 1 max: 0 }"], "out-of-range"),
+    "clip_open": ("3x8x8", ["Clip clip_param { min: 1 }"], "missing-field"),
+    "scale_axes": ("3x8x8", ["Scale scale_param { num_axes: 4 }"], "out-of-range"),
     "no_axis": ("3x8x8", ["Softmax softmax_param { axis: 7 }"], "out-of-range"),
     "slice": ("3x8x8", ['Slice top: "a" top: "b"'], "groups-mismatch"),
     "crop": (
@@ -517,9 +576,20 @@ def test_every_rule_is_tried() -> None:
     by_run = {rule.run: type_ for type_, rule in reversed(RULES.items())}
     aliases = {t for t, rule in RULES.items() if by_run[rule.run] != t}
     inputs = {t for t, rule in RULES.items() if rule.most == 0}
-    refuse = {"Threshold", "MVN"}
-    small = {"ReLU6", "Clip", "Swish", "HardSwish", "HSwish", "HSigmoid"}
-    assert set(RULES) - tried - aliases - inputs - refuse - small == set()
+    small = {"SpatialDropout", "ReLU6", "Clip", "Swish", "HardSwish", "HSwish", "HSigmoid"}
+    assert set(RULES) - tried - aliases - inputs - small == set()
+
+
+def test_spatial_dropout() -> None:
+    """The same where nothing is trained; that it differs else is said."""
+    text = after("3x8x8", "SpatialDropout dropout_param { dropout_ratio: 0.1 }")
+    assert body_of(text) == ["l1: dropout { ratio: 10% }"]
+    assert codes(text) == ["ignored-field"]
+
+
+def test_parts_are_a_list() -> None:
+    split = 'Slice top: "a" top: "b" slice_param { axis: 1 slice_point: 1 }'
+    assert body_of(after("3x8x8", split))[0] == "l1: split { parts: [1, 2] }"
 
 
 def test_small_activations() -> None:

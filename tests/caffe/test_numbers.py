@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 import netspec
 from netspec.weights import fresh
+from netspec.weights.caffe import read_caffe
+from netspec.weights.caffemodel import Layer, caffemodel
 
 from .helpers import after, checked, net_of
 
@@ -149,6 +152,12 @@ def test_interp(fields: str, size: tuple[int, int]) -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+def mvn(x: Array, axes: tuple[int, ...], eps: float) -> Array:
+    """MVNLayer::Forward_cpu."""
+    centred = x - x.mean(axis=axes, keepdims=True)
+    return np.asarray(centred / (np.sqrt((centred**2).mean(axis=axes, keepdims=True)) + eps))
+
+
 SIMPLE: dict[str, tuple[str, Any]] = {
     "power": ("Power power_param { power: 3 scale: 2 shift: 1 }", lambda x: (1 + 2 * x) ** 3),
     "exp": ("Exp exp_param { base: 3 scale: 0.5 shift: 1 }", lambda x: 3 ** (1 + 0.5 * x)),
@@ -194,6 +203,22 @@ SIMPLE: dict[str, tuple[str, Any]] = {
         "ShuffleChannel shuffle_channel_param { group: 2 }",
         lambda x: x.reshape(len(x), 2, 2, *x.shape[2:]).swapaxes(1, 2).reshape(x.shape),
     ),
+    "mvn": ("MVN", lambda x: mvn(x, (2, 3), 1e-9)),
+    "mvn_together": (
+        "MVN mvn_param { across_channels: true eps: 0.5 }",
+        lambda x: mvn(x, (1, 2, 3), 0.5),
+    ),
+    "mvn_mean": (
+        "MVN mvn_param { normalize_variance: false across_channels: true }",
+        lambda x: x - x.mean(axis=(1, 2, 3), keepdims=True),
+    ),
+    "clip": ("Clip clip_param { min: -0.5 max: 0.75 }", lambda x: np.clip(x, -0.5, 0.75)),
+    "clip_to_one": ("ReLU6 relu6_param { threshold: 1 }", lambda x: np.clip(x, 0, 1)),
+    "swish": ("Swish swish_param { beta: 2 }", lambda x: x / (1 + np.exp(-2 * x))),
+    "threshold": (
+        "Threshold threshold_param { threshold: 0.25 }",
+        lambda x: (x > 0.25).astype(float),
+    ),
     "reshape": (
         "Reshape reshape_param { shape { dim: 0 dim: 0 dim: 1 dim: -1 } }",
         lambda x: x.reshape(len(x), 4, 1, -1),
@@ -221,3 +246,64 @@ def test_unpooling_puts_values_back() -> None:
     pooled = caffe_pool(x, [2, 2], [2, 2], [0, 0], mean=False)
     assert (found > 0).sum() == pooled.size
     np.testing.assert_array_equal(found[found > 0], x[found > 0])
+
+
+# Where learned numbers lie: fields of the layer, and the axes that they have a number for each of.
+AXES = {
+    "axis: 1": (1,),
+    "axis: 2": (2,),
+    "axis: -1": (3,),
+    "num_axes: 2": (1, 2),
+    "num_axes: -1": (1, 2, 3),
+    "axis: 2 num_axes: 2": (2, 3),
+    "axis: 0 num_axes: 0": (),
+}
+
+
+@pytest.mark.parametrize("fields", AXES)
+@pytest.mark.parametrize("type_", ["Scale", "Bias"])
+def test_learned_numbers_along_any_axes(type_: str, fields: str, tmp_path: Path) -> None:
+    """ScaleLayer and BiasLayer, with blobs as Caffe shapes them, through a caffemodel."""
+    dims, axes = (4, 3, 5), AXES[fields]
+    shape = tuple(dims[a - 1] for a in axes)
+    bias = type_ == "Scale"
+    params = f"{type_.lower()}_param {{ {fields} {'bias_term: true' if bias else ''} }}"
+    net = net_of(after("4x3x5", f"{type_} {params}"))
+    blobs = tuple(noise(*shape) + i for i in range(2 if bias else 1))
+    path = tmp_path / "x.caffemodel"
+    path.write_bytes(b"".join(caffemodel("x", [Layer("l1", type_, blobs)])))
+    x = noise(2, *dims)
+    found = netspec.build(net, "numpy", read_caffe(path, net))(x)
+    spread = [b.reshape([n if i + 1 in axes else 1 for i, n in enumerate(dims)]) for b in blobs]
+    wanted = x * spread[0] + spread[1] if bias else x + spread[0]
+    np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_products_that_spread(tmp_path: Path) -> None:
+    """A second bottom of the first dimensions, or of none, lies on each element of the others."""
+    rows = 'Slice top: "l1" top: "rest" slice_param { axis: 3 slice_point: 1 }'
+    text = after(
+        "4x3x5",
+        rows,
+        "Reshape reshape_param { shape { dim: 0 dim: 4 dim: 3 } }",
+        'Scale bottom: "data" bottom: "l2" scale_param { axis: 0 }',
+    )
+    x = noise(1, 4, 3, 5)
+    np.testing.assert_allclose(
+        computed(text.replace('top: "rest"', 'top: "r"') + QUIET, x), x * x[..., :1], rtol=1e-5
+    )
+
+
+QUIET = 'layer { name: "q" type: "Silence" bottom: "r" }'
+
+
+def test_inner_products_of_rows(tmp_path: Path) -> None:
+    """InnerProductLayer with an axis behind others: the same weights for each row."""
+    text = after("4x3x5", "InnerProduct inner_product_param { axis: 3 num_output: 2 }")
+    net = net_of(text)
+    weight, bias = noise(2, 5), noise(2)
+    path = tmp_path / "x.caffemodel"
+    path.write_bytes(b"".join(caffemodel("x", [Layer("l1", "InnerProduct", (weight, bias))])))
+    x = noise(1, 4, 3, 5)
+    found = netspec.build(net, "numpy", read_caffe(path, net))(x)
+    np.testing.assert_allclose(found, x @ weight.T + bias, rtol=1e-4, atol=1e-5)

@@ -101,9 +101,66 @@ def test_stages_and_levels() -> None:
     assert body_of(STAGES, stage="train") == ["c: conv { filters: 2 kernel: 1x1 } -> relu"]
     assert body_of(STAGES, stage="deploy,fast") == ["c: conv { filters: 2 kernel: 1x1 } -> relu"]
     assert body_of(STAGES, level=2) == ["c: conv { filters: 2 kernel: 1x1 } -> sigmoid"]
-    found = checked(STAGES, stage="none")[1]
+    text = STAGES + 'layer { name: "r" type: "ReLU" bottom: "s" top: "r" }\n'
+    text += 'layer { name: "s" type: "TanH" bottom: "c" top: "s" include { stage: "none" } }'
+    found = checked(text, stage="train")[1]
     assert [d.code for d in found] == ["unknown-name"]
     assert "another phase or stage" in found[0].others[0].text
+
+
+def test_data_of_another_phase_is_an_input() -> None:
+    """Files for training alone have a source of data for nothing else."""
+    text = data("transform_param { crop_size: 24 }", "TRAIN") + CONV
+    text += 'layer { name: "loss" type: "EuclideanLoss" bottom: "c" bottom: "label" top: "loss" }\n'
+    assert tuple(net_of(text).body.inputs[0].shape) == (3, 24, 24)
+    assert body_of(text) == ["c: conv { filters: 2 kernel: 1x1 }"]
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("nets/tiny-yolo/deploy.prototxt", "tiny_yolo"),
+        ("nets/tiny-yolo/train_val.prototxt", "tiny_yolo"),
+        ("nets/tiny-yolo/det1.prototxt", "det1"),
+        ("deploy.prototxt", "deploy"),
+        ("../deploy.prototxt", "deploy"),
+        ("/5/net.prototxt", "net5"),
+    ],
+)
+def test_a_net_without_a_name_is_called_by_its_file(file: str, name: str) -> None:
+    text = spec_of(after("3x8x8", "ReLU"), file)
+    assert f"net {name} {{" in text
+
+
+UNTIL = after(
+    "3x8x8",
+    "Convolution convolution_param { num_output: 2 kernel_size: 1 }",
+    'ReLU top: "l1" bottom: "l1"',
+    'TanH bottom: "l1"',
+    'Proposal bottom: "l3"',
+)
+
+
+def test_until_a_blob() -> None:
+    """What comes behind the blobs is left out, whether it can be expressed or not."""
+    assert codes(UNTIL) == ["unsupported-layer"]
+    assert body_of(UNTIL, until="l3") == ["l1: conv { filters: 2 kernel: 1x1 } -> relu -> tanh"]
+    assert body_of(UNTIL, until="l1") == ["l1: conv { filters: 2 kernel: 1x1 } -> relu"]
+    both = body_of(UNTIL, until="l3,l1")
+    assert both[-1] == "output l3, l1"
+
+
+def test_until_a_blob_that_is_not_there() -> None:
+    (found,) = checked(UNTIL, until="l5")[1]
+    assert (found.code, "no layer of test.prototxt makes a blob l5" in found.message) == (
+        "unknown-name",
+        True,
+    )
+
+
+def test_what_comes_before_an_unsupported_layer_is_named() -> None:
+    (found,) = checked(UNTIL)[1]
+    assert found.help == ("what comes before them is a net: `--until l3`",)
 
 
 def test_rules_of_both_kinds() -> None:
@@ -191,7 +248,8 @@ def test_words_of_types() -> None:
 
 def test_layers_of_the_oldest_form_are_named() -> None:
     text = 'input: "data" input_dim: 1 input_dim: 3 input_dim: 8 input_dim: 8 layers { layer { name: "c" type: "conv" } bottom: "data" top: "c" }'
-    assert "too old" in messages(text)[0]
+    (found,) = messages(text + text[text.index("layers") :])
+    assert "too old" in found
 
 
 # --- fields --------------------------------------------------------------------------------------

@@ -136,3 +136,70 @@ def test_names_that_occur_twice_are_numbered() -> None:
 
 def test_classes_can_be_set() -> None:
     assert net_of(nets.lenet(), classes=7).params == 431_080 - 3 * 501
+
+
+def stages() -> str:
+    """Two stages of two branches each, called as those of a widespread pose estimator are."""
+    p = nets.Prototxt("", 3, 8, 8)
+    p.conv("conv1", 6, 3, pad=1)
+    tops = ["conv1"]
+    for stage in (2, 3):
+        p.layer(f"concat_stage{stage}", "Concat", bottoms=[*tops, "conv1"])
+        tops = []
+        for branch, filters in (("L1", 4), ("L2", 5)):
+            for i in range(1, 5):
+                p.conv(f"Mconv{i}_stage{stage}_{branch}", 6, 3, pad=1)
+                p.relu(f"Mrelu{i}_stage{stage}_{branch}")
+            tops.append(p.conv(f"Mconv5_stage{stage}_{branch}", filters, 1))
+            p.top = f"concat_stage{stage}"
+    return p.text()
+
+
+def test_branches_with_a_common_end_of_their_names_become_a_module() -> None:
+    """Runs of layers are told by the words that their names end with; equal layers are a loop."""
+    text = " ".join(spec_of(stages()).split())
+    assert "module stage(filters) { input x for i in 1..4 { Mconv[i]: conv {" in text
+    for line in ("stage2_L1: stage { filters: 4 }", "stage3_L2: stage(concat_stage3) {"):
+        assert line in text
+
+
+def test_equal_layers_become_a_loop() -> None:
+    p = nets.Prototxt("vgg", 3, 8, 8)
+    for i in range(1, 5):
+        p.conv(f"conv3_{i}", 3, 3, pad=1)
+        p.relu(f"relu3_{i}")
+    assert body_of(p.text()) == [
+        "for i in 1..4 { conv3_[i]: conv { filters: 3 kernel: 3x3 pad: 1 } -> relu }"
+    ]
+
+
+def inceptions() -> str:
+    """Blocks of two designs, which their letters tell apart."""
+    p = nets.Prototxt("", 3, 8, 8)
+    for block in ("a1", "a2", "a3", "b1", "b2", "b3"):
+        kernels = (1, 3, 3) if block.startswith("a") else (1, 5, 5)
+        x, tops = p.top, []
+        for i, kernel in enumerate(kernels):
+            name = f"inception_{block}_{kernel}x{kernel}_{i}"
+            tops.append(p.conv(name, 4, kernel, pad=kernel // 2, bottom=x))
+        p.layer(f"inception_{block}_concat", "Concat", bottoms=tops)
+    return p.text()
+
+
+def test_designs_of_one_name_are_told_apart_by_its_letter() -> None:
+    text = spec_of(inceptions())
+    assert "module inception_a {" in text
+    assert "module inception_b {" in text
+
+
+def test_a_step_on_the_way_needs_no_name() -> None:
+    """The flatten in front of a linear, in a module too."""
+    p = nets.Prototxt("", 3, 8, 8)
+    tops = []
+    for i in (1, 2):
+        p.conv(f"loss{i}/conv", 4, 1, bottom="data")
+        p.fc(f"loss{i}/fc", 10 * i)
+        tops.append(p.fc(f"loss{i}/classifier", 7))
+    p.layer("sum", "Eltwise", bottoms=tops)
+    text = " ".join(spec_of(p.text()).split())
+    assert "conv { filters: 4 kernel: 1x1 } flatten fc: linear { units: units }" in text

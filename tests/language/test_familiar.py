@@ -9,6 +9,7 @@ import pytest
 from netspec.familiar import field_help, field_near, known, op_help, value_help, values
 from netspec.ops import OPS, attributes
 from netspec.ops.kinds import Kind, KindError
+from netspec.protocol import ELSEWHERE, TRAIN_FIELDS
 from netspec.symbolic import Num
 
 
@@ -16,6 +17,11 @@ def test_help_leads_to_what_exists() -> None:
     assert set(known()["ops"]) <= set(OPS)
     fields = {a.name for op in OPS.values() for a in attributes(op)}
     assert set(known()["fields"]) <= fields
+
+
+def test_names_of_train_fields() -> None:
+    assert set(ELSEWHERE.values()) <= set(TRAIN_FIELDS)
+    assert not set(ELSEWHERE) & set(TRAIN_FIELDS)
 
 
 @pytest.mark.parametrize("name", OPS)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from math import prod
 
 from netspec.caffe.graph import Value
 from netspec.caffe.layers.base import Tops, layer
-from netspec.caffe.translate import Unsupported, Use
+from netspec.caffe.translate import Unsupported, Use, language_shape
+from netspec.diagnostics import Diagnostic
 from netspec.source import Span
 
 
@@ -41,25 +43,44 @@ def relu(use: Use) -> Tops:
 @layer("ReLU6")
 def relu6(use: Use) -> Tops:
     p = use.params("relu6_param")
-    if p.number("threshold") != 6 or p.number("negative_slope") != 0:
-        raise Unsupported("a ReLU6 with another threshold than 6, or a slope", p.span)
-    return use.same(use.emit("relu6"))
+    if p.number("negative_slope") != 0:
+        raise Unsupported("a ReLU6 with a slope", p.place("negative_slope"))
+    return use.same(_clipped(use, Fraction(0), p.number("threshold"), p.place("threshold")))
 
 
 @layer("Clip")
 def clip(use: Use) -> Tops:
     p = use.params("clip_param")
-    if p.maybe_number("min") != 0 or p.maybe_number("max") != 6:
-        raise Unsupported("a Clip to other bounds than 0 and 6", p.span)
-    return use.same(use.emit("relu6"))
+    low, high = p.maybe_number("min"), p.maybe_number("max")
+    if low is None or high is None:
+        raise use.wrong("missing-field", "Clip needs min and max")
+    return use.same(_clipped(use, low, high, p.place("min" if low > high else "max")))
+
+
+def _clipped(use: Use, low: Fraction, high: Fraction, place: Span) -> Value:
+    """min(max(x, low), high): high - relu((high - low) - relu(x - low))."""
+    if low > high:
+        raise use.wrong("out-of-range", f"there is nothing from {low} to {high}", place)
+    if low == 0 and high == 6:
+        return use.emit("relu6")
+    value = use.x.value
+    if low:
+        value = use.emit("power", value, part=True, shift=-low)
+    value = use.emit("relu", value, part=True)
+    value = use.emit("power", value, part=True, scale=-1, shift=high - low)
+    value = use.emit("relu", value, part=True)
+    return use.emit("power", value, scale=-1, shift=(high, place))
 
 
 @layer("Swish")
 def swish(use: Use) -> Tops:
     p = use.params("swish_param")
-    if p.number("beta") != 1:
-        raise Unsupported("a Swish with another beta than 1", p.place("beta"))
-    return use.same(use.emit("silu"))
+    beta = p.number("beta")
+    if beta == 1:
+        return use.same(use.emit("silu"))
+    gate = use.emit("power", part=True, scale=(beta, p.place("beta")))
+    gate = use.emit("sigmoid", gate, part=True)
+    return use.same(use.emit("mul", [use.x.value, gate]))
 
 
 @layer("PReLU")
@@ -119,6 +140,17 @@ def dropout(use: Use) -> Tops:
     return use.same(use.emit("dropout", ratio=ratio))
 
 
+@layer("SpatialDropout")
+def spatial_dropout(use: Use) -> Tops:
+    """ENet's: whole channels at once while training, and nothing else."""
+    message = (
+        f"{use.layer.name} drops whole channels while training; here each element is dropped by "
+        "itself"
+    )
+    use.t.diagnostics.add(Diagnostic("ignored-field", message, use.layer.type_span))
+    return dropout(use)
+
+
 @layer("Softmax", "CuDNNSoftmax")
 def softmax(use: Use) -> Tops:
     p = use.params("softmax_param")
@@ -157,4 +189,12 @@ def argmax(use: Use) -> Tops:
 
 @layer("Threshold")
 def threshold(use: Use) -> Tops:
-    raise Unsupported("a Threshold gives 0 or 1, which no op does")
+    """1 where x is above the threshold, else 0: which of 0 and x - threshold is the larger."""
+    p = use.params("threshold_param")
+    dims = use.x.dims
+    x = use.reshaped(use.x.value, (1, prod(dims[:2]), prod(dims[2:])))
+    above = use.emit("power", x, part=True, shift=(-p.number("threshold"), p.place("threshold")))
+    zero = use.emit("power", x, part=True, scale=0)
+    both = use.emit("concat", [zero, above], part=True)
+    value = use.emit("argmax", both, part=dims[:1] != (1,) or len(dims) != 3)
+    return use.same(use.reshaped(value, language_shape(dims), part=False))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 
+from netspec.caffe.graph import Value
 from netspec.caffe.messages import Fields
-from netspec.caffe.translate import Data, Nothing, Use
+from netspec.caffe.translate import Data, Dims, Nothing, Use, language_shape
 from netspec.source import Span
 
 Tops = Sequence[Data | Nothing]
@@ -55,6 +57,32 @@ def layer(
         return run
 
     return register
+
+
+class Folded:
+    """A blob whose dimensions from `first` up to `end` are laid out as the channels of a value.
+
+    What acts on channels acts on those dimensions then: a factor of each row, or of each element;
+    an empty range is one channel that holds everything.
+    """
+
+    def __init__(self, use: Use, data: Data, first: int, end: int) -> None:
+        dims = data.dims
+        self.use = use
+        self.lead, self.count = prod(dims[:first]), prod(dims[first:end])
+        self.rest = prod(dims[end:])
+        if self.lead == 1:
+            self.value = use.reshaped(data.value, (self.count, self.rest, 1))
+        else:
+            apart = use.reshaped(data.value, (self.lead, self.count, self.rest))
+            self.value = use.permuted(apart, [1, 0, 2])
+
+    def unfolded(self, value: Value, channels: Dims, dims: Dims) -> Value:
+        """`value` laid out as `dims`, which have `channels` where the folded dimensions were."""
+        if self.lead != 1:
+            apart = (prod(channels), self.lead, self.rest)
+            value = self.use.permuted(self.use.reshaped(value, apart), [1, 0, 2])
+        return self.use.reshaped(value, language_shape(dims), part=False)
 
 
 def pair(p: Fields, name: str, high: str, wide: str, default: int) -> tuple[Pair, Span]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from netspec.caffe.layers.base import Pair, Tops, layer, pair
+from netspec.caffe.layers.base import Folded, Pair, Tops, layer, pair
 from netspec.caffe.messages import Fields
 from netspec.caffe.translate import Unsupported, Use
 from netspec.source import Span
@@ -104,17 +104,26 @@ def inner_product(use: Use) -> Tops:
     _one_bottom(use)
     axis = use.axis(p.integer("axis"), p.place("axis"))
     lead, rest = use.x.dims[: axis - 1], use.x.dims[axis - 1 :]
-    if prod(lead) != 1:
-        raise Unsupported(
-            f"an InnerProduct from axis {axis} on applies the same weights many times",
-            p.place("axis"),
-        )
     units = needed(use, p, "num_output")
     bias = p.flag("bias_term")
     transposed = p.flag("transpose")
     blobs = {"weight": use.blob(0, "transposed" if transposed else "as_is")}
     if bias:
         blobs["bias"] = use.blob(1)
+    dims = (*lead, units)
+    if prod(lead) != 1:
+        # The same weights for every place: a convolution whose channels are what is multiplied.
+        folded = Folded(use, use.x, axis - 1, len(use.x.dims))
+        value = use.emit(
+            "conv",
+            folded.value,
+            part=True,
+            blobs=blobs,
+            filters=(units, p.place("num_output")),
+            kernel=(1, 1),
+            bias=(bias, p.place("bias_term")),
+        )
+        return [use.data(folded.unfolded(value, (units,), dims), dims)]
     flat = use.reshaped(use.x.value, (prod(rest),))
     value = use.emit(
         "linear",
@@ -123,5 +132,4 @@ def inner_product(use: Use) -> Tops:
         units=(units, p.place("num_output")),
         bias=(bias, p.place("bias_term")),
     )
-    dims = (*lead, units)
     return [use.data(use.value_of(use.data(value, (units,)), dims), dims)]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from netspec.caffe.layers.base import Tops, layer
+from fractions import Fraction
+from math import prod
+from typing import Any
+
+from netspec.caffe.graph import Blob, Value
+from netspec.caffe.layers.base import Folded, Tops, layer
 from netspec.caffe.messages import Fields
-from netspec.caffe.translate import Data, Unsupported, Use
+from netspec.caffe.translate import Unsupported, Use, language_shape
 
 
 @layer("BatchNorm", "CuDNNBatchNorm", "SyncBatchNorm")
@@ -62,12 +67,10 @@ def scale(use: Use) -> Tops:
     if len(use.bottoms) == 2:
         if p.flag("bias_term"):
             raise Unsupported("a product of two bottoms with a learned shift", p.place("bias_term"))
-        other = _spread(use, p, "Scale")
-        return use.same(use.emit("mul", [use.x.value, other.value]))
-    _per_channel(use, p, "Scale")
+        return use.same(_spread(use, p, "Scale", "mul"))
     bias = p.flag("bias_term")
     blobs = {"weight": use.blob(0), **({"bias": use.blob(1)} if bias else {})}
-    return use.same(use.emit("scale", blobs=blobs, bias=(bias, p.place("bias_term"))))
+    return use.same(_learned(use, p, "Scale", "scale", blobs, bias=(bias, p.place("bias_term"))))
 
 
 @layer("Bias", bottoms=(1, 2))
@@ -75,45 +78,59 @@ def bias(use: Use) -> Tops:
     """A learned shift per channel, or the sum with a second bottom."""
     p = use.params("bias_param")
     if len(use.bottoms) == 2:
-        other = _spread(use, p, "Bias")
-        return use.same(use.emit("add", [use.x.value, other.value]))
-    _per_channel(use, p, "Bias")
-    return use.same(use.emit("shift", blobs={"bias": use.blob(0)}))
+        return use.same(_spread(use, p, "Bias", "add"))
+    return use.same(_learned(use, p, "Bias", "shift", {"bias": use.blob(0)}))
 
 
-def _per_channel(use: Use, p: Fields, type_: str) -> None:
-    """Raises Unsupported where the learned numbers are not one per channel."""
+def _learned(
+    use: Use, p: Fields, type_: str, op: str, blobs: dict[str, Blob], **settings: Any
+) -> Value:
+    """Learned numbers, one for each place along `num_axes` dimensions from `axis` on.
+
+    Raises Unsupported where the batch is one of them.
+    """
     axis = use.axis(p.integer("axis"), p.place("axis"), least=0)
-    count = p.integer("num_axes")
-    rank = len(use.x.dims) + 1
-    end = rank if count == -1 else axis + count
+    count, dims = p.integer("num_axes"), use.x.dims
+    end = len(dims) + 1 if count == -1 else axis + count
+    if not axis <= end <= len(dims) + 1:
+        message = f"{use.layer.bottoms[0].name} has no {count} axes from axis {axis} on"
+        raise use.wrong("out-of-range", message, p.place("num_axes" if "num_axes" in p else "axis"))
+    if axis == 0 and count != 0:
+        raise Unsupported(f"a {type_} along axis 0 mixes the inputs of a batch", p.place("axis"))
     # Dimensions of 1 behind the channels change nothing.
-    covered = use.x.dims[axis - 1 : end - 1] if axis else ()
-    if axis != 1 or end <= 1 or any(d != 1 for d in covered[1:]):
-        place = p.place("num_axes" if "num_axes" in p else "axis")
-        raise Unsupported(f"a {type_} of other numbers than one per channel", place)
+    if axis == 1 and end > 1 and all(d == 1 for d in dims[1 : end - 1]):
+        return use.emit(op, blobs=blobs, **settings)
+    first = max(axis - 1, 0)
+    last = max(end - 1, first)
+    folded = Folded(use, use.x, first, last)
+    value = use.emit(op, folded.value, part=True, blobs=blobs, **settings)
+    return folded.unfolded(value, dims[first:last], dims)
 
 
-def _spread(use: Use, p: Fields, type_: str) -> Data:
-    """The second bottom, made to spread over the first. Raises Wrong and Unsupported.
+def _spread(use: Use, p: Fields, type_: str, op: str) -> Value:
+    """An op of both bottoms, of which the second spreads over the first.
 
-    Caffe lays its dimensions, the batch included, on those of the first from `axis` on.
+    Caffe lays its dimensions, the batch included, on those of the first from `axis` on. Raises
+    Wrong, and Unsupported where the batch would lie on something else.
     """
     a, b = use.bottoms
     axis = use.axis(p.integer("axis"), p.place("axis"), least=0)
     if b.dims == a.dims:
-        return b
+        return use.emit(op, [a.value, b.value])
     per_channel = b.dims in (a.dims[:1], (a.dims[0], 1, 1)) and len(a.dims) == 3
     if per_channel and (axis == 0 or len(b.dims) == 3):
-        dims = (a.dims[0], 1, 1)
-        return use.data(use.value_of(b, dims), dims)
+        return use.emit(op, [a.value, use.value_of(b, (a.dims[0], 1, 1))])
     names = [r.name for r in use.layer.bottoms]
-    if (axis == 0 and b.dims != a.dims[: len(b.dims)]) or axis > 0:
+    if axis == 0 and b.dims == a.dims[: len(b.dims)]:
+        folded = Folded(use, a, 0, len(b.dims))
+        factor = use.reshaped(b.value, (folded.count, 1, 1))
+        return folded.unfolded(use.emit(op, [folded.value, factor], part=True), b.dims, a.dims)
+    if axis == 0:
         shapes = " and ".join("x".join(map(str, d.dims)) or "1" for d in (a, b))
         message = f"{type_} can't lay {names[1]} on {names[0]} from axis {axis} on: {shapes}"
         raise use.wrong("shape-mismatch", message, use.layer.bottoms[1].span)
     raise Unsupported(
-        f"a {type_} by other numbers than one per element or channel", use.layer.bottoms[1].span
+        f"a {type_} that lays the batch of {names[1]} on axis {axis}", use.layer.bottoms[1].span
     )
 
 
@@ -150,18 +167,36 @@ def lrn(use: Use) -> Tops:
 def normalize(use: Use) -> Tops:
     """x / sqrt(sum of squares + eps), times a learned factor (SSD)."""
     p = use.params("norm_param")
-    if p.flag("channel_shared"):
-        raise Unsupported(
-            "a Normalize whose channels share one learned factor", p.place("channel_shared")
-        )
     normal = use.emit(
         "normalize",
         across=("all", p.place("across_spatial")) if p.flag("across_spatial") else None,
         eps=(p.number("eps"), p.place("eps")),
     )
-    return use.same(use.emit("scale", normal, blobs={"weight": use.blob(0)}, bias=False))
+    blobs = {"weight": use.blob(0)}
+    if not p.flag("channel_shared"):
+        return use.same(use.emit("scale", normal, blobs=blobs, bias=False))
+    dims = use.x.dims
+    folded = Folded(use, use.data(normal, dims), 0, 0)
+    value = use.emit("scale", folded.value, part=True, blobs=blobs, bias=False)
+    return use.same(folded.unfolded(value, (), dims))
 
 
 @layer("MVN")
 def mvn(use: Use) -> Tops:
-    raise Unsupported("netspec has no normalization of single pictures (MVN)")
+    """(x - mean) / (sqrt(variance) + eps), of each channel or of all of them."""
+    p = use.params("mvn_param")
+    dims = use.x.dims
+    together = p.flag("across_channels")
+    shape = (1, prod(dims[:2]), prod(dims[2:])) if together else (*dims, 1, 1)[:3]
+    x = use.reshaped(use.x.value, shape)
+    mean = use.emit("adaptive_avgpool", x, part=True, size=1)
+    varies = p.flag("normalize_variance")
+    result = use.emit("sub", [x, mean], part=varies or together)
+    if varies:
+        squares = use.emit("power", result, part=True, exponent=2)
+        variance = use.emit("adaptive_avgpool", squares, part=True, size=1)
+        deviation = use.emit("power", variance, part=True, exponent=Fraction(1, 2))
+        eps = (p.number("eps"), p.place("eps"))
+        factor = use.emit("power", deviation, part=True, exponent=-1, shift=eps)
+        result = use.emit("mul", [result, factor], part=together)
+    return use.same(use.reshaped(result, language_shape(dims), part=False))
