@@ -155,18 +155,18 @@ def profile(net: Net, rounds: int) -> None:
     (plan,) = model.engine.plans.values()
     functions: dict[str, float] = {}
     steps = [0.0] * len(plan.phases)
-    single = model.engine.run.__globals__["one_blas_thread"]
-    with single():
-        for _ in range(rounds):
-            for i, tasks in enumerate(plan.phases):
-                for task in tasks:
-                    for call in task[0]:
-                        start = time.perf_counter()
-                        call()
-                        seconds = (time.perf_counter() - start) / rounds
-                        name = getattr(call.func, "__name__", "other")
-                        functions[name] = functions.get(name, 0.0) + seconds
-                        steps[i] += seconds
+    blas_threads = model.engine.run.__globals__["blas_threads"]
+    before = blas_threads(1)
+    for _ in range(rounds):
+        for i, tasks in enumerate(plan.phases):
+            for call in tasks[0]:
+                start = time.perf_counter()
+                call()
+                seconds = (time.perf_counter() - start) / rounds
+                name = getattr(call.func, "__name__", "other")
+                functions[name] = functions.get(name, 0.0) + seconds
+                steps[i] += seconds
+    blas_threads(before)
     total = sum(steps)
     print(f"  one thread, {total * 1e3:.2f} ms in {sum(map(len, plan.phases))} tasks:")
     for name, seconds in sorted(functions.items(), key=lambda item: -item[1]):

@@ -28,7 +28,7 @@ FORBIDDEN = {
     "netspec/passes/": r"(?!passes|ir|ops|symbolic).*",
     "netspec/cost.py": r"(?!ir|ops).*",
     "netspec/figures/": r"(?!ir|ops).*",
-    "netspec/report/": r"(?!report|figures|cost|ir|ops).*",
+    "netspec/report/": r"(?!report|figures|passes|cost|ir|ops).*",
     "netspec/graph/": r"(?!graph|report|ir|ops|source|diagnostics|room|manual\.ops).*",
     "netspec/backend.py": r"(elaborate|driver|cli|commands|api|weights|verify).*",
     "netspec/promises.py": r"(elaborate|lineage|driver|cli|commands|api|backend|passes|weights).*",

@@ -22,17 +22,31 @@ from netspec_numpy.planners import PLANNERS, fold
 
 _FROM = {
     "collections.abc": ("Callable", "Iterator", "Sequence"),
-    "concurrent.futures": ("Executor", "ThreadPoolExecutor"),
-    "contextlib": ("contextmanager",),
+    "concurrent.futures": ("ThreadPoolExecutor",),
     "functools": ("partial",),
-    "itertools": ("pairwise",),
+    "itertools": ("count", "pairwise"),
     "math": ("prod",),
     "pathlib": ("Path",),
-    "typing": ("Any",),
+    "typing": ("Any", "NamedTuple"),
 }
 _MODULES = ("ctypes", "json", "math", "os", "struct", "sys", "threading", "time")
 _GLOBALS = (
-    *("np", "as_strided", "Array", "At", "Weights", "SHAPES", "FILLS", "network", "self"),
+    *(
+        "np",
+        "as_strided",
+        "Array",
+        "At",
+        "Network",
+        "Pads",
+        "Pair",
+        "Then",
+        "Weights",
+        "SHAPES",
+        "LAYERS",
+        "FILLS",
+        "network",
+        "self",
+    ),
     *(name for names in _FROM.values() for name in names),
 )
 _LOCALS = ("p", "w", "_")
@@ -45,7 +59,7 @@ class NumpyBackend:
     """Emits a module that needs NumPy and nothing else."""
 
     name = "numpy"
-    emitters: Mapping[type[Op], Any] = EMITTERS
+    emitters: Mapping[type[Op], Any] = {**EMITTERS, **PLANNERS}
     packages: Sequence[str] = ("numpy",)
 
     def check(self, layer: Layer, used: Sequence[bool]) -> None:
@@ -101,8 +115,10 @@ class _File:
         x = self.net.body.inputs[0].shape
         prepared = picture(self.net, _vector)
         if prepared is not None:
-            self.kernels.add("resize_shorter" if prepared.shorter else "resize")
+            self.kernels.add("resize")
             self.kernels |= {"center_crop"} if prepared.crops else set()
+        if _fills(self.net):
+            self.kernels.add("filled")
         kernels = with_helpers(self.kernels)
         template = _environment().get_template("model.py.j2")
         height, width = (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
@@ -111,7 +127,7 @@ class _File:
         rendered = template.render(
             header="\n".join(docstring(self._header(), 0)),
             imports=_imports(list(kernels.values())),
-            shapes={n: tuple(int(d) for d in t.shape) for n, t in self.net.tensors.items()},
+            shapes=self._shapes(),
             fills=_fills(self.net),
             name=self.class_name,
             doc="\n".join(docstring(self._doc(), 4)),
@@ -124,6 +140,19 @@ class _File:
             kernels=kernels,
         )
         return rendered.rstrip() + "\n"
+
+    def _shapes(self) -> str:
+        """The shapes of all tensors, layer by layer."""
+        layers: dict[str, list[Source]] = {}
+        for name, tensor in self.net.tensors.items():
+            layer, _, own = name.rpartition(".")
+            shape = tuple(int(d) for d in tensor.shape)
+            layers.setdefault(layer, []).append(Text(f'"{own}": {shape}'))
+        lines: list[str] = []
+        for layer, tensors in layers.items():
+            entry = Call("", tuple(tensors), brackets="{}")
+            lines += statement(f'"{layer}": ', entry, 4, suffix=",")
+        return "\n".join(lines)
 
     def _header(self) -> str:
         title = self.net.doc or f"{self.class_name}."
@@ -172,8 +201,8 @@ class _File:
             lines += self._stage(stage)
         outputs: list[Source | str] = [self.variables[v] for v in self.program.outputs]
         lines += statement("return ", Call("", tuple(map(_text, outputs)), brackets="[]"), 4)
-        args = ["p: Plan", *(f"{self.variables[v]}: Array" for v in self.program.inputs)]
-        head = _def("network", args, "list[Array]", 0)
+        args = ["p: Plan", *(f"{self.variables[v]}: Value" for v in self.program.inputs)]
+        head = _def("network", args, "list[Value]", 0)
         doc = docstring(
             "The steps of the network, each with the slot of its result and its shape.", 4
         )
@@ -220,8 +249,11 @@ class _File:
         names = ("x",) if len(stage.inputs) == 1 else _letters(len(stage.inputs))
         inputs: list[Source] = [Text(name) for name in names]
         body = EMITTERS[type(stage.op)](stage.layer.layer, step, inputs, several)
-        function = Lambda(names, body)
-        return call(step.kernel("plain"), "p", step.at, function, *step.inputs)
+        function: Source = Lambda(names, body)
+        if isinstance(body, Call) and body == call(body.head, *inputs):
+            function = Text(body.head)
+        kernel = step.kernel("several" if several else "plain")
+        return call(kernel, "p", step.at, function, *step.inputs)
 
     def _at(self, value: Value) -> str:
         """Where a value lies in the arena."""

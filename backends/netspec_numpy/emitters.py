@@ -1,4 +1,4 @@
-"""How each op is written with the kernels."""
+"""How ops are written that have no steps of their own: as expressions of plain kernels."""
 
 from __future__ import annotations
 
@@ -7,33 +7,26 @@ from collections.abc import Callable
 from typing import Protocol
 
 from netspec.ir import Layer
-from netspec.layout import Infix, Source, Text, call, tuple_of
+from netspec.layout import Call, Infix, Source, Text, call, tuple_of
 from netspec.ops import (
     Abs,
     AdaptiveAvgPool,
     Add,
     ArgMax,
-    AvgPool,
-    BatchNorm,
     ChannelShuffle,
-    Concat,
-    Conv,
     ConvTranspose,
     Crop,
     Dropout,
-    Elementwise,
     Elu,
     Exp,
     Flatten,
     Gelu,
-    GlobalAvgPool,
     GlobalMaxPool,
     HardSigmoid,
     HardSwish,
     Identity,
     LayerNorm,
     LeakyRelu,
-    Linear,
     Log,
     LogSoftmax,
     Lrn,
@@ -47,8 +40,6 @@ from netspec.ops import (
     Permute,
     Power,
     PRelu,
-    Relu,
-    Relu6,
     Reshape,
     Scale,
     Shift,
@@ -78,13 +69,9 @@ Emitter = Callable[[Layer, Scope, list[Source], bool], Source]
 """Of the layer, its function's scope, its inputs, and whether more than one result is used."""
 
 EMITTERS: dict[type[Op], Emitter] = {}
-WRAPS: set[type[Op]] = set()
-"""Ops that read well around the expression of their input."""
 
 
-def emits(
-    op: type[Op], wraps: bool = False
-) -> Callable[[Callable[..., Source]], Callable[..., Source]]:
+def emits(op: type[Op]) -> Callable[[Callable[..., Source]], Callable[..., Source]]:
     """Decorator: the emitter of an op."""
 
     def register(emitter: Callable[..., Source]) -> Callable[..., Source]:
@@ -92,8 +79,6 @@ def emits(
             return emitter(layer.op, layer, scope, inputs, several)
 
         EMITTERS[op] = with_op
-        if wraps:
-            WRAPS.add(op)
         return emitter
 
     return register
@@ -110,11 +95,11 @@ def _pair(pair: tuple[int, int]) -> str:
     return str((int(pair[0]), int(pair[1])))
 
 
-def _convolution(
-    kernel: str, op: Conv | ConvTranspose, layer: Layer, s: Scope, x: Source
+@emits(ConvTranspose)
+def conv_transpose(
+    op: ConvTranspose, layer: Layer, s: Scope, inputs: list[Source], _: bool
 ) -> Source:
-    """What both directions of a convolution say in the same words."""
-    args: list[Source | str] = [x, s.weight(layer, "weight")]
+    args: list[Source | str] = [inputs[0], s.weight(layer, "weight")]
     if op.bias:
         args.append(s.weight(layer, "bias"))
     keywords: Keywords = {}
@@ -122,45 +107,17 @@ def _convolution(
         keywords["stride"] = _pair(op.stride)
     if any(op.pads):
         keywords["pads"] = _pads(op.pads)
-    if isinstance(op, ConvTranspose) and op.output_pad != (0, 0):
+    if op.output_pad != (0, 0):
         keywords["output_pad"] = _pair(op.output_pad)
     if op.dilation != (1, 1):
         keywords["dilation"] = _pair(op.dilation)
     if op.group_count != 1:
         keywords["groups"] = str(int(op.group_count))
-    return call(s.kernel(kernel), *args, **keywords)
-
-
-@emits(Conv)
-def conv(op: Conv, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
-    return _convolution("conv2d", op, layer, s, inputs[0])
-
-
-@emits(ConvTranspose)
-def conv_transpose(
-    op: ConvTranspose, layer: Layer, s: Scope, inputs: list[Source], _: bool
-) -> Source:
-    return _convolution("conv_transpose2d", op, layer, s, inputs[0])
-
-
-@emits(Linear)
-def linear(op: Linear, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
-    args: list[Source | str] = [inputs[0], s.weight(layer, "weight")]
-    if op.bias:
-        args.append(s.weight(layer, "bias"))
-    return call(s.kernel("linear"), *args)
-
-
-@emits(BatchNorm, wraps=True)
-def batchnorm(op: BatchNorm, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
-    names = ["running_mean", "running_var", *(["weight", "bias"] if op.affine else [])]
-    keywords: Keywords = {} if op.eps == 1e-5 else {"eps": repr(float(op.eps))}
-    return call(s.kernel("batch_norm"), inputs[0], *(s.weight(layer, n) for n in names), **keywords)
+    return call(s.kernel("conv_transpose2d"), *args, **keywords)
 
 
 @emits(MaxPool)
 def maxpool(op: MaxPool, layer: Layer, s: Scope, inputs: list[Source], several: bool) -> Source:
-    kernel = s.kernel("max_pool2d_with_indices" if several else "max_pool2d")
     keywords: Keywords = {}
     if any(op.pads):
         keywords["pads"] = _pads(op.pads)
@@ -168,20 +125,9 @@ def maxpool(op: MaxPool, layer: Layer, s: Scope, inputs: list[Source], several: 
         keywords["dilation"] = _pair(op.dilation)
     if op.rounding == "ceil":
         keywords["ceil"] = "True"
-    return call(kernel, inputs[0], _pair(op.kernel), _pair(op.stride), **keywords)
-
-
-@emits(AvgPool)
-def avgpool(op: AvgPool, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
-    keywords: Keywords = {}
-    if any(op.pads):
-        keywords["pads"] = _pads(op.pads)
-    if op.rounding == "ceil":
-        keywords["ceil"] = "True"
-    if any(op.pads) and not op.count_include_pad:
-        keywords["count_include_pad"] = "False"
-    kernel = s.kernel("avg_pool2d")
-    return call(kernel, inputs[0], _pair(op.kernel), _pair(op.stride), **keywords)
+    window = (_pair(op.kernel), _pair(op.stride))
+    both = call(s.kernel("max_pool2d_with_indices"), inputs[0], *window, **keywords)
+    return both if several else Call(both.head, both.args, tail="[0]")
 
 
 @emits(AdaptiveAvgPool)
@@ -214,8 +160,6 @@ def _size(layer: Layer) -> str:
 # --- one kernel each -----------------------------------------------------------------------------
 
 _PLAIN: dict[type[Op], str] = {
-    Relu: "relu",
-    Relu6: "relu6",
     Silu: "silu",
     Gelu: "gelu",
     HardSwish: "hard_swish",
@@ -224,7 +168,6 @@ _PLAIN: dict[type[Op], str] = {
     Softplus: "softplus",
     Softmax: "softmax",
     LogSoftmax: "log_softmax",
-    GlobalAvgPool: "global_avg_pool2d",
     GlobalMaxPool: "global_max_pool2d",
     Flatten: "flatten",
 }
@@ -238,15 +181,15 @@ def _plain(kernel: str) -> Callable[..., Source]:
 
 
 for _op, _kernel in _PLAIN.items():
-    emits(_op, wraps=issubclass(_op, Elementwise) and "softmax" not in _kernel)(_plain(_kernel))
+    emits(_op)(_plain(_kernel))
 
 
-@emits(Tanh, wraps=True)
+@emits(Tanh)
 def tanh(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
     return call("np.tanh", *inputs)
 
 
-@emits(Abs, wraps=True)
+@emits(Abs)
 def abs_(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
     return call("np.abs", *inputs)
 
@@ -289,18 +232,18 @@ def argmax(op: ArgMax, layer: Layer, s: Scope, inputs: list[Source], _: bool) ->
     return call(s.kernel("argmax"), inputs[0])
 
 
-@emits(LeakyRelu, wraps=True)
+@emits(LeakyRelu)
 def leaky_relu(op: LeakyRelu, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
     return call(s.kernel("leaky_relu"), inputs[0], repr(float(op.slope)))
 
 
-@emits(Elu, wraps=True)
+@emits(Elu)
 def elu(op: Elu, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
     more = [] if op.alpha == 1 else [repr(float(op.alpha))]
     return call(s.kernel("elu"), inputs[0], *more)
 
 
-@emits(PRelu, wraps=True)
+@emits(PRelu)
 def prelu(op: PRelu, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
     return call(s.kernel("prelu"), inputs[0], s.weight(layer, "weight"))
 
@@ -308,20 +251,20 @@ def prelu(op: PRelu, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> S
 # --- normalizations ------------------------------------------------------------------------------
 
 
-@emits(LayerNorm, wraps=True)
+@emits(LayerNorm)
 def layernorm(op: LayerNorm, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
     keywords: Keywords = {} if op.eps == 1e-5 else {"eps": repr(float(op.eps))}
     weights = (s.weight(layer, "weight"), s.weight(layer, "bias"))
     return call(s.kernel("layer_norm"), inputs[0], *weights, **keywords)
 
 
-@emits(Scale, wraps=True)
+@emits(Scale)
 def scale(op: Scale, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
     names = ["weight", "bias"] if op.bias else ["weight"]
     return call(s.kernel("scale_channels"), inputs[0], *(s.weight(layer, n) for n in names))
 
 
-@emits(Normalize, wraps=True)
+@emits(Normalize)
 def normalize(op: Normalize, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
     every = op.across == "all" and len(layer.inputs[0].shape) == 3
     keywords: Keywords = {"everywhere": "True"} if every else {}
@@ -330,12 +273,12 @@ def normalize(op: Normalize, layer: Layer, s: Scope, inputs: list[Source], _: bo
     return call(s.kernel("unit_length"), inputs[0], **keywords)
 
 
-@emits(Shift, wraps=True)
+@emits(Shift)
 def shift(op: Shift, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
     return call(s.kernel("shift_channels"), inputs[0], s.weight(layer, "bias"))
 
 
-@emits(Lrn, wraps=True)
+@emits(Lrn)
 def lrn(op: Lrn, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
     numbers = {"alpha": (op.alpha, 1e-4), "beta": (op.beta, 0.75), "k": (op.k, 1.0)}
     keywords: Keywords = {n: repr(float(v)) for n, (v, default) in numbers.items() if v != default}
@@ -343,11 +286,6 @@ def lrn(op: Lrn, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Sourc
 
 
 # --- several inputs ------------------------------------------------------------------------------
-
-
-@emits(Concat)
-def concat(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
-    return call("np.concatenate", tuple_of(inputs), axis="1")
 
 
 @emits(Add)
@@ -376,12 +314,12 @@ def maximum(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> So
 # --- rearranging ---------------------------------------------------------------------------------
 
 
-@emits(Dropout, wraps=True)
+@emits(Dropout)
 def dropout(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
     return inputs[0]
 
 
-@emits(Identity, wraps=True)
+@emits(Identity)
 def identity(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
     return inputs[0]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "kernels"
 SUBJECTS = (
+    "arrays",
     "convolution",
     "windows",
     "pooling",
@@ -16,6 +17,7 @@ SUBJECTS = (
     "normalization",
     "rearranging",
     "resizing",
+    "products",
     "steps",
     "plan",
     "pictures",

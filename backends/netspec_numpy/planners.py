@@ -6,7 +6,7 @@ of `emitters.py`, in a step that hands its result on.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from netspec.layout import Call, Source, call
@@ -19,9 +19,7 @@ from netspec.ops import (
     Conv,
     GlobalAvgPool,
     Linear,
-    Maximum,
     MaxPool,
-    Mul,
     Op,
     Relu,
     Relu6,
@@ -61,27 +59,17 @@ def _laid(step: Step, kernel: str, *args: Source | str, **keywords: Source | str
     return call(step.kernel(kernel), "p", step.at, *args, **keywords)
 
 
-def _ending(stage: Stage) -> Keywords:
-    """The keywords of a convolution for what comes at its end."""
-    keywords = _cut(stage)
-    if not stage.biases and not keywords:
-        keywords["raw"] = "True"
-    return keywords
-
-
-def _cut(stage: Stage) -> Keywords:
-    keywords: Keywords = {}
-    if stage.cut is not None:
-        keywords["relu"] = "True"
-        if isinstance(stage.cut, Relu6):
-            keywords["top"] = "6.0"
-    return keywords
+def _then(stage: Stage, step: Step) -> Keywords:
+    """The keyword for what comes at the end of a step."""
+    if stage.cut is None:
+        return {}
+    return {"then": step.kernel("relu6" if isinstance(stage.cut, Relu6) else "relu")}
 
 
 def _window(op: Conv | MaxPool | AvgPool) -> Keywords:
     keywords: Keywords = {}
     if any(op.pads):
-        keywords["pads"] = str(tuple(int(p) for p in op.pads))
+        keywords["pads"] = _numbers(op.pads)
     if op.dilation != (1, 1):
         keywords["dilation"] = pair(op.dilation)
     return keywords
@@ -91,39 +79,44 @@ def pair(numbers: tuple[int, int]) -> str:
     return str((int(numbers[0]), int(numbers[1])))
 
 
+def _numbers(numbers: Iterable[int]) -> str:
+    return str(tuple(int(n) for n in numbers))
+
+
 def quoted(text: str) -> str:
     return f'"{text}"'
 
 
 @plans(Conv, Linear)
 def weighted(op: Conv | Linear, stage: Stage, step: Step) -> Source:
-    algorithm = choose(stage)
+    kind = choose(stage).kind
     args = [step.inputs[0], quoted(stage.layer.path)]
-    if isinstance(op, Linear) or algorithm.kind == "product":
-        return _laid(step, "pointwise", *args, **_ending(stage))
-    keywords = _window(op)
-    if algorithm.kind == "winograd":
-        keywords = {} if tuple(op.pads) == (1, 1, 1, 1) else {"pads": str(tuple(op.pads))}
-        return _laid(step, "winograd", *args, **keywords, **_ending(stage))
-    if op.stride != (1, 1):
-        keywords = {"stride": pair(op.stride), **keywords}
-    if algorithm.kind == "gather" and op.group_count != 1:
+    then = _then(stage, step)
+    if isinstance(op, Linear) or kind == "product":
+        return _laid(step, "pointwise", *args, **then)
+    if kind == "winograd":
+        pads: Keywords = {} if tuple(op.pads) == (1, 1, 1, 1) else {"pads": _numbers(op.pads)}
+        return _laid(step, "winograd", *args, **pads, **then)
+    keywords: Keywords = {"stride": pair(op.stride)} if op.stride != (1, 1) else {}
+    keywords |= _window(op)
+    if kind == "depthwise":
+        return _laid(step, "convolve_depthwise", *args, **keywords, **then)
+    if op.group_count == 1 and op.dilation == (1, 1):
+        return _laid(step, "convolve", *args, **keywords, **then)
+    if op.group_count != 1:
         keywords["groups"] = str(int(op.group_count))
-    kernel = "depthwise" if algorithm.kind == "depthwise" else "convolve"
-    if kernel == "depthwise":
-        kernel = "convolve_depthwise"
-    return _laid(step, kernel, *args, **keywords, **_ending(stage))
+    return _laid(step, "convolve_grouped", *args, **keywords, **then)
 
 
 @plans(MaxPool)
 def max_pool(op: MaxPool, stage: Stage, step: Step) -> Source | None:
-    if step.at.startswith("["):
-        return None  # its indices are wanted too
+    if step.at.startswith("[") or op.dilation != (1, 1):
+        return None  # its indices are wanted too, or it is a rare one
     keywords = _window(op)
     if op.rounding == "ceil":
         keywords["ceil"] = "True"
-    window = (pair(op.kernel), pair(op.stride))
-    return _laid(step, "max_pool", step.inputs[0], *window, **keywords, **_cut(stage))
+    args = ("np.maximum", pair(op.kernel), pair(op.stride))
+    return _laid(step, "pool", step.inputs[0], *args, **keywords, **_then(stage, step))
 
 
 @plans(AvgPool)
@@ -144,35 +137,27 @@ def global_avg_pool(op: Op, stage: Stage, step: Step) -> Source:
 
 @plans(Concat)
 def concat(op: Op, stage: Stage, step: Step) -> Source:
-    return _laid(step, "concat", *step.inputs, **_cut(stage))
+    return _laid(step, "concat", *step.inputs, **_then(stage, step))
 
 
-_FUNCTIONS: dict[type[Op], str] = {
-    Add: "np.add",
-    Sub: "np.subtract",
-    Mul: "np.multiply",
-    Maximum: "np.maximum",
-}
-
-
-@plans(*_FUNCTIONS)
+@plans(Add, Sub)
 def arithmetic(op: Arithmetic, stage: Stage, step: Step) -> Source | None:
     if not can_finish(stage):
         return None  # some inputs spread over the others
-    return _laid(step, "arithmetic", _FUNCTIONS[type(op)], *step.inputs, **_cut(stage))
+    function = "np.add" if isinstance(op, Add) else "np.subtract"
+    return _laid(step, "arithmetic", function, *step.inputs, **_then(stage, step))
 
 
 @plans(Relu, Relu6)
 def rectify(op: Op, stage: Stage, step: Step) -> Source:
-    top: Keywords = {"top": "6.0"} if isinstance(op, Relu6) else {}
-    return _laid(step, "rectify", step.inputs[0], relu="True", **top)
+    then = step.kernel("relu6" if isinstance(op, Relu6) else "relu")
+    return _laid(step, "concat", step.inputs[0], then=then)
 
 
 @plans(BatchNorm)
 def batch_norm(op: BatchNorm, stage: Stage, step: Step) -> Source:
-    eps: Keywords = {} if op.eps == 1e-5 else {"eps": repr(float(op.eps))}
-    name = quoted(stage.layer.path)
-    return _laid(step, "normalize", step.inputs[0], name, **eps, **_cut(stage))
+    name, then = quoted(stage.layer.path), _then(stage, step)
+    return _laid(step, "normalize", step.inputs[0], name, **_eps(op), **then)
 
 
 def fold(stage: Stage, step: Step) -> Source | None:
@@ -181,6 +166,9 @@ def fold(stage: Stage, step: Step) -> Source | None:
         return None
     op = stage.norm.op
     assert isinstance(op, BatchNorm), "only batch norms are folded"
-    eps: Keywords = {} if op.eps == 1e-5 else {"eps": repr(float(op.eps))}
     names = (quoted(stage.layer.path), quoted(stage.norm.path))
-    return call(step.kernel("fold"), "p", *names, **eps)
+    return call(step.kernel("fold"), "p", *names, **_eps(op))
+
+
+def _eps(op: BatchNorm) -> Keywords:
+    return {} if op.eps == 1e-5 else {"eps": repr(float(op.eps))}

@@ -27,14 +27,14 @@ Kind = Literal["product", "winograd", "depthwise", "gather"]
 class Algorithm:
     """How a convolution or linear layer is computed.
 
-    `rows` of results (of tiles, with Winograd's algorithm) are computed at once, and `block`
-    filters. `scratch` and `packed` are the elements of what is kept meanwhile and of the weights
-    as they are rearranged.
+    `rows` of results (of tiles, with Winograd's algorithm) are computed at once. `strip`,
+    `scratch` and `packed` are the elements of the padded rows that are read, of what else is kept
+    meanwhile, and of the weights as they are rearranged.
     """
 
     kind: Kind
     rows: int
-    block: int
+    strip: int
     scratch: int
     packed: int
     seconds: float
@@ -48,7 +48,8 @@ def choose(stage: Stage) -> Algorithm:
         return Algorithm("product", 0, 0, 0, _weights(stage), macs * MULTIPLY)
     assert isinstance(op, Conv), "only convolutions and linear layers are computed so"
     channels = int(stage.inputs[0].shape[0])
-    if op.group_count == channels == op.filters and channels > 1:
+    simple = op.stride[1] == 1 or op.dilation[1] == 1
+    if op.group_count == channels == op.filters and channels > 1 and simple:
         return _depthwise(op, stage)
     gather = _gather(op, stage)
     square = op.kernel == (3, 3) and op.stride == (1, 1) and op.dilation == (1, 1)
@@ -77,50 +78,52 @@ def _gather(op: Conv, stage: Stage) -> Algorithm:
     rows = _rows(1 << 18, width * seen, height)
     patches = width * height * seen
     seconds = stage.layer.macs * MULTIPLY + patches * COPY + _weights(stage) * FETCH
-    scratch = _padded(rows * width * seen) + _padded(_image(op, rows, width) * channels)
-    return Algorithm("gather", rows, 0, scratch, _weights(stage), seconds)
+    strip, scratch = _strip(op, stage, rows), _padded(rows * width * seen)
+    return Algorithm("gather", rows, strip, scratch, _weights(stage), seconds)
 
 
 def _depthwise(op: Conv, stage: Stage) -> Algorithm:
     _, (channels, height, width) = _shapes(stage)
     rows = _rows(1 << 15, width * channels, height)
-    scratch = 2 * _padded(rows * width * channels) + _padded(_image(op, rows, width) * channels)
-    packed = prod(op.kernel) * channels * (width if op.stride[1] == 1 else 1)
-    seconds = 2 * prod(op.kernel) * height * width * channels * COPY
-    return Algorithm("depthwise", rows, 0, scratch, packed, seconds)
+    scratch = op.stride[1] * _padded(rows * width * channels)
+    if op.stride[1] > 1:
+        scratch += _padded(_down(op, rows) * _across(op, stage) * channels)
+    packed = prod(op.kernel) * channels * width
+    seconds = prod(op.kernel) * height * width * channels * COPY
+    strip = _strip(op, stage, rows)
+    return Algorithm("depthwise", rows, strip, scratch, packed, seconds)
 
 
-def _image(op: Conv, rows: int, width: int) -> int:
-    """The pixels of the input that some rows of the result depend on."""
-    down, across = (
-        (n - 1) * s + d * (k - 1) + 1
-        for n, s, d, k in zip((rows, width), op.stride, op.dilation, op.kernel, strict=True)
-    )
-    return int(down * across)
+def _down(op: Conv | MaxPool | AvgPool, rows: int) -> int:
+    """The rows of the input that some rows of the result depend on."""
+    return int((rows - 1) * op.stride[0] + op.dilation[0] * (op.kernel[0] - 1) + 1)
+
+
+def _across(op: Conv | MaxPool | AvgPool, stage: Stage) -> int:
+    """The width of the padded input."""
+    return int(stage.inputs[0].shape[2] + op.pads[2] + op.pads[3])
+
+
+def _strip(op: Conv | MaxPool | AvgPool, stage: Stage, rows: int) -> int:
+    """The elements of some rows with their padding; nothing, where there is none."""
+    channels = int(stage.inputs[0].shape[0])
+    return _padded(_down(op, rows) * _across(op, stage) * channels) if any(op.pads) else 0
 
 
 def _winograd(op: Conv, stage: Stage) -> Algorithm:
     """F(3x3, 3x3): 25 products for each tile of 3x3 results."""
     (channels, _, _), (filters, height, width) = _shapes(stage)
     down, across = -(-height // 3), -(-width // 3)
-    block = min(128, filters)
-    rows = _rows(160, across, down)
+    rows = _rows(1 << 15, across * max(channels, filters), down)
     tiles = down * across
     products = 25 * channels * filters + 625 * channels + 225 * filters
     packed = 25 * channels * filters
     seconds = tiles * products * MULTIPLY * 1.2 + packed * FETCH
     seconds += tiles * (25 * channels + 9 * filters) * COPY
     some = rows * across
-    scratch = sum(
-        _padded(n)
-        for n in (
-            25 * some * channels,
-            25 * some * max(channels, block),
-            (3 * rows + 2) * (3 * across + 2) * channels,
-            9 * some * block,
-        )
-    )
-    return Algorithm("winograd", rows, block, scratch, packed, seconds)
+    sizes = (25 * some * channels, 25 * some * max(channels, filters), 9 * some * filters)
+    strip = _padded((3 * rows + 2) * (3 * across + 2) * channels)
+    return Algorithm("winograd", rows, strip, sum(map(_padded, sizes)), packed, seconds)
 
 
 def _shapes(stage: Stage) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
@@ -153,17 +156,16 @@ def memory(program: Program, threads: int = 1) -> Memory:
     """
     from netspec.passes.arena import place
 
-    scratch, weights = 0, 0
+    scratch, strip, weights = 0, 0, 0
     for stage in program.stages:
         if isinstance(stage.op, Conv | Linear):
             algorithm = choose(stage)
-            scratch = max(scratch, algorithm.scratch)
-            weights += algorithm.packed
+            scratch, strip = max(scratch, algorithm.scratch), max(strip, algorithm.strip)
+            weights += algorithm.packed + int(stage.output.shape[0])
         elif isinstance(stage.op, MaxPool | AvgPool):
-            channels, _, width = _shapes(stage)[0]
-            rows = _rows(1 << 16, width * channels, _shapes(stage)[1][1])
-            scratch = max(scratch, _padded(rows * width * channels))
-        weights += sum(layer.params for layer in stage.biases) - sum(
-            prod(layer.layer.tensors["weight"].shape) for layer in stage.biases
-        )
-    return Memory(place(program).bytes, 4 * scratch * threads, 4 * weights)
+            (channels, _, width), (_, height, _) = _shapes(stage)
+            rows = _rows(1 << 16, width * channels, height)
+            scratch = max(scratch, _padded(rows * _across(stage.op, stage) * channels))
+            strip = max(strip, _strip(stage.op, stage, rows))
+    work = 4 * (scratch + strip) * threads
+    return Memory(int(place(program).bytes), int(work), int(4 * weights))

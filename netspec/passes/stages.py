@@ -1,11 +1,10 @@
 """A net as stages: layers in order, each with what it takes on of its neighbours' work.
 
     before: conv1 -> batchnorm -> relu -> maxpool, concat(a -> relu, b -> relu)
-    after:  conv1 (batch norm in its weights), maxpool (adds conv1's biases, cuts off below 0),
-            a, b, concat (adds the biases of a and b, cuts off below 0)
+    after:  conv1 (batch norm in its weights), maxpool (cuts off below 0), a, b, concat (cuts off)
 
-For backends that compute layer by layer. Nothing changes in what comes out: adding a bias to each
-channel and cutting off commute with taking the largest, and with putting channels together.
+For backends that compute layer by layer. Nothing changes in what comes out: cutting off commutes
+with taking the largest, and with putting channels together.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from netspec.ir import FlatLayer, Net, Value
 from netspec.ops import (
-    Arithmetic,
+    Add,
     BatchNorm,
     Concat,
     Conv,
@@ -26,6 +25,7 @@ from netspec.ops import (
     Op,
     Relu,
     Relu6,
+    Sub,
 )
 
 
@@ -33,15 +33,14 @@ from netspec.ops import (
 class Stage:
     """One layer at work.
 
-    `norm` is a batch norm that is multiplied into the weights, `biases` are the layers whose
-    biases are added at the end, `cut` is the relu or relu6 that comes last.
+    `norm` is a batch norm that is multiplied into the weights, `cut` the relu or relu6 that
+    comes last.
     """
 
     layer: FlatLayer
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     norm: FlatLayer | None = None
-    biases: tuple[FlatLayer, ...] = ()
     cut: Op | None = None
 
     @property
@@ -90,8 +89,7 @@ def flat(net: Net) -> Program:
         if isinstance(layer.op, Dropout | Identity):
             same[layer.outputs[0]] = inputs[0]
             continue
-        owned = isinstance(layer.op, Conv | Linear) and layer.op.bias
-        stages.append(Stage(layer, inputs, layer.outputs, biases=(layer,) if owned else ()))
+        stages.append(Stage(layer, inputs, layer.outputs))
     outputs = tuple(same.get(v, v) for v in net.flat_outputs)
     needed = set(outputs)
     live = []
@@ -115,7 +113,7 @@ def fuse_cuts(program: Program) -> Program:
 def _norm(before: Stage, stage: Stage) -> Stage | None:
     free = before.norm is None and before.cut is None
     if isinstance(stage.op, BatchNorm) and isinstance(before.op, Conv | Linear) and free:
-        return replace(before, norm=stage.layer, biases=(before.layer,))
+        return replace(before, norm=stage.layer)
     return None
 
 
@@ -126,10 +124,12 @@ def _cut(before: Stage, stage: Stage) -> Stage | None:
 
 
 def can_finish(stage: Stage) -> bool:
-    """Whether a stage may end with biases and a cut."""
-    if isinstance(stage.op, Arithmetic):
+    """Whether a stage may end with a cut."""
+    if isinstance(stage.op, Add | Sub):
         return len({v.shape for v in stage.inputs}) == 1
-    return isinstance(stage.op, Conv | Linear | MaxPool | BatchNorm | Concat)
+    if isinstance(stage.op, MaxPool):
+        return stage.op.dilation == (1, 1)
+    return isinstance(stage.op, Conv | Linear | BatchNorm | Concat)
 
 
 def _merged(program: Program, merge: Callable[[Stage, Stage], Stage | None]) -> Program:
@@ -155,30 +155,23 @@ def _only_first(stage: Stage, uses: dict[Value, int]) -> bool:
     return not any(v in uses for v in stage.outputs[1:])
 
 
-def delay_finish(program: Program) -> Program:
-    """Biases and cuts wait until a max pooling or a concat is done, if all its inputs agree."""
+def delay_cuts(program: Program) -> Program:
+    """A relu waits until a max pooling or a concat is done, if all that goes there has one."""
     uses, makers = program.uses(), program.makers()
-    finish: dict[Value, Stage] = {}
-    raw: set[Value] = set()
+    cuts: dict[Value, Op | None] = {}
     for stage in program.stages:
         before = [makers.get(v) for v in stage.inputs]
-        if stage.biases or stage.cut or not isinstance(stage.op, MaxPool | Concat):
+        if stage.cut or not (isinstance(stage.op, MaxPool | Concat) and can_finish(stage)):
             continue
         if not _only_first(stage, uses) or any(uses[v] > 1 for v in stage.inputs):
             continue
-        found = [b for b in before if b is not None and isinstance(b.op, Conv)]
-        alike = {(type(b.cut), bool(b.biases)) for b in found}
-        if len(found) == len(before) and len(alike) == 1:
-            biases = tuple(layer for b in found for layer in b.biases)
-            finish[stage.output] = replace(stage, biases=biases, cut=found[0].cut)
-            raw.update(stage.inputs)
-    stages = []
-    for stage in program.stages:
-        if stage.output in raw:
-            stage = replace(stage, biases=(), cut=None)
-        stages.append(finish.get(stage.output, stage))
+        found = [b for b in before if b is not None and isinstance(b.op, Conv) and b.cut]
+        if len(found) == len(before) and len({type(b.cut) for b in found}) == 1:
+            cuts |= dict.fromkeys(stage.inputs)
+            cuts[stage.output] = found[0].cut
+    stages = (replace(s, cut=cuts.get(s.output, s.cut)) for s in program.stages)
     return replace(program, stages=tuple(stages))
 
 
-PASSES: tuple[Callable[[Program], Program], ...] = (fold_norms, fuse_cuts, delay_finish)
+PASSES: tuple[Callable[[Program], Program], ...] = (fold_norms, fuse_cuts, delay_cuts)
 """What every program goes through, in order."""

@@ -5,11 +5,14 @@ Sizes and activations are in bytes. Numbers are plain, none remembers how the sp
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from fractions import Fraction
 from typing import Any
 
 from netspec.cost import activation_bytes, sizes
 from netspec.ops import Op, Shape, attributes
+from netspec.passes.algorithms import memory
+from netspec.passes.stages import staged
 from netspec.report.columns import COLUMNS, View
 from netspec.report.rows import Row, rows
 
@@ -25,6 +28,8 @@ def data(view: View) -> dict[str, Any]:
         "results": view.made(net.layers),
         "intensity": _rounded(view.intensity(net.layers)),
     }
+    planned = memory(staged(net))
+    total["memory"] = {**asdict(planned), "total": planned.total}
     if view.convention is not None:
         total["count"] = view.count()
         total["convention"] = view.convention.name

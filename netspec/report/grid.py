@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from netspec.cost import RULE, UNIT, activation_bytes, sizes
+from netspec.passes.algorithms import memory
+from netspec.passes.stages import staged
 from netspec.report import units
 from netspec.report.columns import COLUMNS, Column, View, usual
 from netspec.report.rows import Branch, rows, tree
@@ -119,6 +121,11 @@ def summary(view: View) -> tuple[tuple[str, str], ...]:
         found.append(("compressed", f"{units.megabytes(small)}{ratio}   {kept:,} parameters kept"))
     peak = f"{units.megabytes(activation_bytes(net))} alive at most, float32, batch 1"
     found.append(("activations", peak))
+    planned = memory(staged(net))
+    parts = (planned.arena, planned.scratch, planned.weights)
+    values, work, weights = map(units.megabytes, parts)
+    listed = f"{values} values, {work} at work, {weights} weights"
+    found.append(("NumPy model", f"{units.megabytes(planned.total)} planned: {listed}"))
     found.append(("intensity", f"{view.intensity(net.layers):.1f} MACs for each byte moved"))
     return tuple(found)
 

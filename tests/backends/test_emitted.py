@@ -125,7 +125,7 @@ def test_a_plan_has_a_line_for_each_step_with_its_shape() -> None:
     source = emit(netspec.load("squeezenet1_0"), get("numpy"))
     plan = source.partition("def network(")[2].partition("\n\n\n")[0].splitlines()
     assert len(plan) < 50
-    squeeze = '    squeeze = pointwise(p, 1, x, "fire3.squeeze", relu=True)  # 16x54x54'
+    squeeze = '    squeeze = pointwise(p, 1, x, "fire3.squeeze", then=relu)  # 16x54x54'
     assert squeeze in plan
     # Kernels that the net has no use for are not there.
     assert "def convolve_depthwise" not in source

@@ -51,13 +51,13 @@ class Broken:
     ("right", "wrong", "first"),
     [
         ("ceil=True", "ceil=False", "pool4"),
-        ('"fire2.expand3x3"', '"fire2.expand3x3", (0, 2, 1, 1)', "fire2.expand3x3"),
+        ('"fire2.expand3x3"\\)', '"fire2.expand3x3", (0, 2, 1, 1))', "fire2.expand3x3"),
         (
-            r"concat\(p, (\d+|\(.*?\)), (\w+), (\w+)",
+            r"concat\(p, (\d+|\(.*?\)), (\w+), (\w+)(?![\w=])",
             r"concat(p, \1, \3, \2",
             "fire2.concat_1",
         ),
-        ("np.zeros, width", "np.ones, width", "conv1_relu"),
+        ("np.maximum, x, -bias", "np.maximum, x, 0.5 - bias", "conv1_relu"),
         ("1 / size", "2 / size", "pool10"),
     ],
 )

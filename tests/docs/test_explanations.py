@@ -34,8 +34,8 @@ class Shaky(NumpyBackend):
 
     def emit(self, net):
         source = super().emit(net)
-        assert "relu=True" in source
-        return source.replace("relu=True", "relu=False")
+        assert "then=relu" in source
+        return source.replace(", then=relu", "")
 """
 ENTRY_POINTS = "[netspec.backends]\ntiny = plugins:Tiny\nshaky = plugins:Shaky\n"
 

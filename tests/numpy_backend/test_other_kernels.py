@@ -20,7 +20,6 @@ EDGES = np.array(
     [0.0, -0.0, 1e-30, -1e-30, 3, -3, 6, -6, 90, -90, 1e30, -1e30, np.inf, -np.inf, np.nan]
 )
 FUNCTIONS: dict[str, Any] = {
-    "relu6": F.relu6,
     "sigmoid": torch.sigmoid,
     "hard_sigmoid": F.hardsigmoid,
     "hard_swish": F.hardswish,
@@ -174,7 +173,7 @@ def test_channel_shuffle() -> None:
 
 def test_initial_fills() -> None:
     shapes: dict[str, tuple[int, ...]] = {"a.weight": (3,), "p.weight": (4,), "a.bias": (3,)}
-    weights = kernels.initial(shapes, 0, {"p.weight": 0.25})
+    weights = kernels.filled(kernels.initial(shapes, 0), {"p.weight": 0.25})
     assert weights["p.weight"].tolist() == [0.25] * 4
     assert weights["a.weight"].tolist() == [1] * 3
     assert weights["a.bias"].tolist() == [0] * 3

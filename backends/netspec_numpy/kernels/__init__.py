@@ -12,6 +12,7 @@ from netspec_numpy.kernels.normalization import *  # noqa: F403
 from netspec_numpy.kernels.pictures import *  # noqa: F403
 from netspec_numpy.kernels.plan import *  # noqa: F403
 from netspec_numpy.kernels.pooling import *  # noqa: F403
+from netspec_numpy.kernels.products import *  # noqa: F403
 from netspec_numpy.kernels.rearranging import *  # noqa: F403
 from netspec_numpy.kernels.resizing import *  # noqa: F403
 from netspec_numpy.kernels.steps import *  # noqa: F403

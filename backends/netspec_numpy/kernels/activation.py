@@ -9,19 +9,6 @@ import numpy as np
 from netspec_numpy.kernels.arrays import Array
 
 
-def relu(x: Array) -> Array:
-    """Replace what is below 0 by 0."""
-    result: Array = np.maximum(x, 0)
-    return result
-
-
-def relu6(x: Array) -> Array:
-    """Replace what is below 0 by 0, and what is above 6 by 6."""
-    result: Array = np.maximum(x, 0)
-    np.minimum(result, 6, out=result)
-    return result
-
-
 def leaky_relu(x: Array, slope: float = 0.01) -> Array:
     """Multiply what is below 0 by a slope."""
     return np.where(x > 0, x, x * slope)

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
 At = int | tuple[int, int, int]
+Pads = tuple[int, int, int, int]
+Pair = tuple[int, int]
+Then = Callable[..., None] | None
 Weights = dict[str, Array]
+Network = Callable[..., list[Any]]
+
+
+class Value(NamedTuple):
+    """Data (1, H, W, C) or (1, F), and what is still to be added to its channels."""
+
+    data: Array
+    bias: Array

@@ -7,28 +7,6 @@ import numpy as np
 from netspec_numpy.kernels.arrays import Array
 
 
-def batch_norm(
-    x: Array,
-    mean: Array,
-    variance: Array,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    eps: float = 1e-5,
-) -> Array:
-    """Normalize each channel by its running statistics."""
-    factor = 1 / np.sqrt(variance + eps)
-    if weight is not None:
-        factor = factor * weight
-    shift = -mean * factor
-    if bias is not None:
-        shift = shift + bias
-    per_channel = (-1, *(1 for _ in x.shape[2:]))
-    factor, shift = factor.reshape(per_channel), shift.reshape(per_channel)
-    result: Array = x * factor.astype(x.dtype)
-    result += shift.astype(x.dtype)
-    return result
-
-
 def layer_norm(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> Array:
     """Normalize the channels of each place by their own mean and variance."""
     result: Array = x - x.mean(axis=1, keepdims=True, dtype=x.dtype)

@@ -1,7 +1,4 @@
-"""A network as NumPy calls on one piece of memory, and the threads that make them.
-
-Arrays are channels last here: (N, H, W, C), or (N, F).
-"""
+"""A network as NumPy calls on one piece of memory, and the threads that make them."""
 
 from __future__ import annotations
 
@@ -9,53 +6,43 @@ import ctypes
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import pairwise
+from itertools import count, pairwise
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from netspec_numpy.kernels.arrays import Array, At, Weights
+from netspec_numpy.kernels.arrays import Array, At, Network, Value, Weights
 
 
 class Plan:
-    """The NumPy calls that a network comes to, for inputs of certain shapes.
+    """The NumPy calls that a network comes to for one image of a certain size.
 
-    A value lies in a slot of the arena: `at` is its number, or that of a concat with
-    its channels and the first of them that is meant. The network runs twice here, first
-    without memory, to find out how much it needs. `phases` follow one another; each has
-    tasks that the threads share, for each thread the calls that it would make.
+    Values and rearranged weights lie in one piece of memory; the network is gone
+    through twice, first to find out how much it takes. `phases` follow one another:
+    for each thread a task, which is a list of calls.
     """
 
     def __init__(
-        self,
-        network: Callable[..., Sequence[Array]],
-        inputs: Sequence[Array],
-        weights: Weights,
-        threads: int,
-        made: dict[Any, Array],
+        self, network: Network, inputs: Any, weights: Weights, threads: int, made: Any
     ) -> None:
-        self.kind, self.threads = inputs[0].dtype, threads
+        self.kind, self.weights = inputs[0].dtype, weights
+        self.threads, self.made = threads, made
         self.memory: Array | None = None
         self.sizes: dict[Any, int] = {}
-        self.door, self.asleep = threading.Condition(), 0
-        self.failure: BaseException | None = None
         for _ in range(2):
-            self.weights, self.made = dict(weights), dict(made)
             self.norms: dict[str, tuple[Array, Array]] = {}
-            self.phases: list[list[Any]] = []
-            self.read: list[Array] = []
-            self.written: list[Array] = []
-            self.raw: list[tuple[Array, list[str]]] = []
-            shapes = [(1, *x.shape[2:], x.shape[1]) for x in inputs]
-            self.inputs = [self.value(i, *shape) for i, shape in enumerate(shapes)]
-            self.step((), self.inputs)
-            self.outputs = list(network(self, *self.inputs))
+            self.phases: list[list[list[Callable[[], Any]]]] = []
+            self.busy: list[tuple[Array, bool]] = []
+            self.rows: dict[Any, Array] = {}
+            shapes = [(*x.shape[1:], len(x)) for x in inputs]
+            self.inputs = [self.value(k, shape) for k, shape in enumerate(shapes)]
+            self.outputs = network(self, *self.inputs)
             if self.memory is None:
                 ends = np.cumsum([-(-size // 64) * 64 for size in self.sizes.values()])
                 self.starts = dict(zip(self.sizes, [0, *ends.tolist()], strict=False))
@@ -66,9 +53,8 @@ class Plan:
         """Memory for a key, large enough for all that is ever wanted there."""
         kind = np.dtype(kind or self.kind)
         size = prod(shape) * kind.itemsize
-        if self.memory is None:
+        if self.memory is None:  # nothing to read or write yet, but of the right shape
             self.sizes[key] = max(size, self.sizes.get(key, 0))
-            # Nothing to read or write, but of the right shape.
             strides = [kind.itemsize * prod(shape[i + 1 :]) for i in range(len(shape))]
             return as_strided(np.zeros(1, kind), shape, strides)
         start = self.starts[key]
@@ -76,135 +62,131 @@ class Plan:
         return array
 
     def value(
-        self, at: At, *shape: int, kind: Any = None, names: Sequence[str] = ()
-    ) -> Array:
-        """An array in a slot; `names` are those whose biases are still to be added."""
+        self, at: At, shape: Sequence[int], bias: Array | None = None, kind: Any = None
+    ) -> Value:
+        """A value in a slot: its number, or a concat's, its channels and the first."""
         slot, channels, first = at if isinstance(at, tuple) else (at, shape[-1], 0)
-        whole = self.room(slot, (*shape[:-1], channels), kind)
-        part: Array = whole[..., first : first + shape[-1]]
-        self.raw.append((part, list(names)))
-        return part
+        whole = self.room(slot, (1, *shape[:-1], channels), kind)
+        bias = np.zeros(shape[-1], kind or self.kind) if bias is None else bias
+        return Value(whole[..., first : first + shape[-1]], bias)
 
-    def names(self, x: Array) -> list[str]:
-        """The layers whose biases are still to be added."""
-        return [n for array, names in self.raw if array is x for n in names]
-
-    def scratch(self, thread: int, *shapes: Sequence[int]) -> list[Array]:
-        """Arrays that a thread may use until it asks for others."""
+    def scratch(self, task: int, *shapes: Sequence[int]) -> list[Array]:
+        """Arrays that a task may use until it asks for others."""
         ends = np.cumsum([-(-prod(shape) // 16) * 16 for shape in shapes])
-        whole = self.room(("scratch", thread), (int(ends[-1]),))
+        whole = self.room(("scratch", task), (int(ends[-1]),))
         parts: list[Array] = np.split(whole, ends)
         return [a[: prod(s)].reshape(s) for a, s in zip(parts, shapes, strict=False)]
+
+    def once(self, key: Any, shape: Sequence[int], make: Callable[[], Any]) -> Array:
+        """An array that all plans share, made when there is memory for it."""
+        if key not in self.made:
+            array = self.room(key, shape)
+            if self.memory is None:
+                return np.broadcast_to(np.zeros(1, self.kind), shape)
+            array[...] = make()
+            self.made[key] = array
+        made: Array = self.made[key]
+        return made
 
     def weight(self, name: str) -> Array:
         """The weights of a layer, with the batch norm after it."""
         weight = self.weights[f"{name}.weight"]
-        if name not in self.norms:
-            return weight
-        factor = self.norms[name][0].reshape(-1, *[1] * (weight.ndim - 1))
-        folded: Array = np.multiply(weight, factor, dtype=self.kind)
-        return folded
+        if name in self.norms:
+            factor = self.norms[name][0].reshape(-1, *[1] * (weight.ndim - 1))
+            weight = np.multiply(weight, factor, dtype=self.kind)
+        return weight
 
-    def bias(self, name: str) -> Array | None:
-        """The bias of a layer, with the batch norm after it; None if it has neither."""
-        bias = self.weights.get(f"{name}.bias")
-        if name not in self.norms:
-            return bias
-        factor, shift = self.norms[name]
-        folded: Array = shift if bias is None else bias * factor + shift
-        return folded
+    def layer(
+        self, at: At, shape: Sequence[int], name: str, x: Value
+    ) -> tuple[Value, Array]:
+        """The value of a layer, and what is to be added to it at once.
 
-    def once(self, key: Any, make: Callable[[], Any]) -> Array:
-        """An array that is made when the plan is."""
-        if key not in self.made:
-            array = np.asarray(make())
-            self.made[key] = self.room(key, array.shape)
-            if self.memory is not None:
-                self.made[key][...] = array
-        made: Array = self.made[key]
-        return made
+        Its bias is left to the next layer, unless it has been left one itself: else
+        they would pile up.
+        """
+        weight = self.weights[f"{name}.weight"]
+        filters, channels = weight.shape[:2]
+        if len(x.bias) % channels:
+            raise ValueError(f"{name} takes {channels} elements, not {len(x.bias)}")
 
-    def step(self, reads: Sequence[Array], writes: Sequence[Array]) -> None:
-        """Begin a step: a new phase where it needs what the last one has yet to do."""
-        pairs = [(a, b) for a in reads for b in self.written]
-        pairs += [(a, b) for a in writes for b in self.read]
+        def make() -> Array:
+            bias = self.weights.get(f"{name}.bias", np.zeros(filters))
+            factor, shift = self.norms.get(name, (1.0, 0.0))
+            if x.bias.any():
+                seen = x.bias.astype(np.float64).reshape(-1, channels)
+                parts = weight.reshape(len(seen), -1, channels, weight[0, 0].size)
+                bias = bias + np.einsum("gfck,gc->gf", parts, seen).ravel()
+            return np.asarray(bias * factor + shift)
+
+        bias = self.once((name, "bias"), (filters,), make)
+        left = channels > 1 and x.bias.any()  # a depthwise one may pass it on
+        return self.value(at, shape, None if left else bias), bias * left
+
+    def tasks(
+        self, reads: Sequence[Value], writes: Sequence[Value], size: int, most: int = 0
+    ) -> Iterator[tuple[int, int, int]]:
+        """Divide `size` things among tasks: the task, and from where to where it goes.
+
+        At most so many things at once. A new phase begins where the step needs what
+        the last one has yet to do.
+        """
+        uses = [(x.data, False) for x in reads] + [(y.data, True) for y in writes]
+        pairs = [(a, b) for a, new in uses for b, old in self.busy if new != old]
         if not self.phases or any(np.may_share_memory(a, b) for a, b in pairs):
-            self.phases.append([])
-            self.read, self.written = [], []
-        self.read += reads
-        self.written += writes
+            self.phases.append([[] for _ in range(self.threads)])
+            self.busy = []
+        self.busy += uses
+        ends = [size * i // self.threads for i in range(self.threads + 1)]
+        for task, (a, b) in enumerate(pairwise(ends)):
+            for i in range(a, b, max(1, most) if most else size):
+                yield task, i, min(i + most, b) if most else b
 
-    def shares(self, count: int) -> Iterator[tuple[int, int, int]]:
-        """Divide `count` things among tasks: the first and the end, for each thread."""
-        ends = [count * i // self.threads for i in range(self.threads + 1)]
-        for a, b in pairwise(ends):
-            self.phases[-1].append([[] for _ in range(self.threads)])
-            yield from ((i, a, b) for i in range(self.threads) if a < b)
+    def call(self, task: int, function: Callable[..., Any], *a: Any, **k: Any) -> None:
+        """Add a call to a task."""
+        self.phases[-1][task].append(partial(function, *a, **k))
 
-    def call(
-        self, thread: int, function: Callable[..., Any], *a: Any, **k: Any
-    ) -> None:
-        """Add a call to a thread's part in the task."""
-        self.phases[-1][-1][thread].append(partial(function, *a, **k))
+    def take_in(self, given: list[Array]) -> None:
+        """Copy the inputs, whose channels are last from here on."""
+        for x, value in zip(given, self.inputs, strict=True):
+            for channel, data in enumerate(x):
+                value.data[0, ..., channel] = data
 
-    def run(self, inputs: list[Array], image: int, pool: Executor) -> None:
-        """Compute an image, the threads of a pool helping."""
-        for x, value in zip(inputs, self.inputs, strict=True):
-            for channel in range(x.shape[1]):
-                value[0, ..., channel] = x[image, channel]
-        state = [(len(tasks), iter(tasks), list[int]()) for tasks in self.phases]
-        for i in range(1, self.threads):
-            pool.submit(self.work, state, i)
-        self.work(state, 0)
+    def hand_out(self, wanted: list[Array]) -> None:
+        """Copy the outputs, their biases added."""
+        for y, value in zip(wanted, self.outputs, strict=True):
+            y[...] = np.moveaxis(value.data[0] + value.bias, -1, 0)
 
-    def work(self, state: list[Any], thread: int) -> None:
-        """Take task by task; between phases, wait for what others are still at."""
-        busy = np.ones(4096)
-        try:
-            for count, tasks, done in state:
-                for task in tasks:
-                    for call in task[thread]:
-                        call()
-                    done.append(thread)
-                for _ in range(60):
-                    if len(done) == count:
-                        break
-                    np.sqrt(busy, out=busy)  # to fall asleep would take longer
+    def run(self, thread: int, state: list[Any], failed: list[int]) -> None:
+        """Do one's task of each phase, and those that others have not begun; wait.
+
+        `state` has for each phase the tasks left, a list of those done, and how many.
+        """
+        spare = np.ones(4096)
+        for left, done, size in state:
+            for i in range(thread, thread + self.threads):
+                task = left.pop(i % self.threads, None)
+                for call in task or ():
+                    call()
+                done += [i] if task is not None else []
+            for turn in count():
+                if failed or len(done) == size:
+                    break
+                if turn < 60:  # to fall asleep would take longer
+                    np.sqrt(spare, out=spare)
                 else:
-                    self.sleep(done, count)
-                if self.asleep:
-                    with self.door:
-                        self.door.notify_all()
-        except BaseException as error:
-            self.failure = error
-            raise
-
-    def sleep(self, done: list[int], count: int) -> None:
-        """Wait until so many tasks are done."""
-        with self.door:
-            self.asleep += 1
-            while len(done) < count and not self.failure:
-                self.door.wait(0.01)
-            self.asleep -= 1
-        if self.failure:
-            raise RuntimeError("another thread has failed") from self.failure
+                    time.sleep(5e-5)
 
 
 class Engine:
     """Runs a network on batches of any size, with a thread for each core."""
 
     def __init__(
-        self,
-        network: Callable[..., Sequence[Array]],
-        shapes: Sequence[tuple[int, ...]],
-        threads: int | None = None,
-        fixed: str = "",
+        self, network: Network, shapes: Any, threads: int | None = None, fixed: str = ""
     ) -> None:
         self.network, self.shapes, self.fixed = network, shapes, fixed
-        with one_blas_thread() as single:
-            self.threads = threads or (min(os.cpu_count() or 1, 8) if single else 1)
-        self.pool = ThreadPoolExecutor(self.threads)
-        self.lock = threading.Lock()
+        cores = min(os.cpu_count() or 1, 8) if blas_threads(0) else 1
+        self.threads = threads or cores
+        self.lock, self.pool = threading.Lock(), ThreadPoolExecutor(self.threads)
         self.plans: dict[int, Plan] = {}
         self.planned_for: list[Any] = []
 
@@ -221,86 +203,80 @@ class Engine:
             if given != shape or len(x) != len(inputs[0]):
                 why = f": {self.fixed}" if self.fixed else ""
                 raise ValueError(f"inputs are N x {shape}, not {x.shape}{why}")
-        with self.lock, one_blas_thread():
-            state = [double, *(x.shape[1:] for x in inputs), *map(id, weights.values())]
-            if state != self.planned_for:
-                self.plans, self.planned_for, self.alive = {}, state, dict(weights)
+        with self.lock:
+            key = [double, *(x.shape[1:] for x in inputs), *map(id, weights.values())]
+            if key != self.planned_for:
+                self.plans, self.planned_for, self.alive = {}, key, dict(weights)
+            before = blas_threads(1)
             try:
                 return self.compute(inputs, weights)
             except BaseException:
                 self.plans = {}
                 raise
+            finally:
+                if before > 1:  # else another thread of the program sees to it
+                    blas_threads(before)
 
     def compute(self, inputs: list[Array], weights: Weights) -> list[Array]:
         """Let each thread compute images of its own, and all together what is left."""
-        count = len(inputs[0])
-        each = count // self.threads if self.threads > 1 else 0
-        single = range(self.threads if each else 0)
-        plans = [self.plan(inputs, weights, i + 1) for i in single]
-        if count > each * self.threads or not plans:
-            plans.append(self.plan(inputs, weights, 0))
-        shapes = [np.moveaxis(y[0], -1, 0).shape for y in plans[0].outputs]
-        kinds = [y.dtype for y in plans[0].outputs]
-        outputs = [np.empty((count, *s), k) for s, k in zip(shapes, kinds, strict=True)]
+        images = len(inputs[0])
+        each = images // self.threads if self.threads > 1 else 0
+        rest = range(each * self.threads, images)
+        for k in range(1 if each and not rest else 0, self.threads + 1 if each else 1):
+            if k not in self.plans:
+                self.plans[k] = self.plan(1 if k else self.threads, inputs, weights)
+        values = next(iter(self.plans.values())).outputs
+        shapes = [(images, len(y.bias), *y.data.shape[1:-1]) for y in values]
+        kinds = [y.data.dtype for y in values]
+        outputs = [np.empty(s, k) for s, k in zip(shapes, kinds, strict=True)]
+        failed: list[int] = []
 
-        def compute(plan: Plan, images: range) -> None:
-            for image in images:
-                plan.run(inputs, image, self.pool)
-                for output, y in zip(outputs, plan.outputs, strict=True):
-                    output[image] = np.moveaxis(y[0], -1, 0)
+        def job(k: int, i: int) -> tuple[Any, ...]:
+            plan = self.plans[k]
+            first = partial(plan.take_in, [x[i] for x in inputs])
+            last = partial(plan.hand_out, [y[i] for y in outputs])
+            phases: list[Any] = [[[first]], *plan.phases, [[last]]]
+            state: Any = [(dict(enumerate(p)), [], len(p)) for p in phases]
+            return plan, state
 
-        parts = [range(i * each, (i + 1) * each) for i in single]
-        jobs = [partial(compute, *job) for job in zip(plans, parts, strict=False)]
-        others = [self.pool.submit(job) for job in jobs[1:]]
-        for job in jobs[:1]:
-            job()
-        for other in others:
-            other.result()
-        compute(plans[-1], range(each * self.threads, count))
+        shared = [job(0, i) for i in rest]
+
+        def work(thread: int) -> None:
+            own = range(each * thread, each * (thread + 1))
+            jobs = [*(job(thread + 1, i) for i in own), *shared]
+            try:
+                for plan, state in jobs:
+                    plan.run(thread % plan.threads, state, failed)
+            except BaseException:
+                failed.append(thread)
+                raise
+
+        list((self.pool.map if self.threads > 1 else map)(work, range(self.threads)))
         return outputs
 
-    def plan(self, inputs: list[Array], weights: Weights, number: int) -> Plan:
-        """Plan 0 is for all threads together, the others for one thread each."""
-        if number not in self.plans:
-            made = next(iter(self.plans.values())).made if self.plans else {}
-            threads = 1 if number else self.threads
-            try:
-                plan = Plan(self.network, inputs, weights, threads, made)
-            except (ValueError, IndexError, ZeroDivisionError) as error:
-                sizes = ", ".join(str(x.shape) for x in inputs)
-                raise ValueError(
-                    f"no network for inputs of {sizes}: {error}"
-                ) from error
-            self.plans[number] = plan
-        return self.plans[number]
+    def plan(self, threads: int, inputs: list[Array], weights: Weights) -> Plan:
+        """A plan for so many threads; rearranged weights are those of the others."""
+        made: dict[Any, Array] = {}
+        for plan in self.plans.values():
+            made = plan.made
+        sample = [np.empty(x.shape[1:], x.dtype) for x in inputs]
+        try:
+            return Plan(self.network, sample, weights, threads, made)
+        except (ValueError, IndexError, ZeroDivisionError) as error:
+            shapes = ", ".join(str(x.shape) for x in inputs)
+            raise ValueError(f"no network for inputs of {shapes}: {error}") from error
 
 
-@contextmanager
-def one_blas_thread() -> Iterator[bool]:
-    """Let NumPy's OpenBLAS use one thread; False where its threads are out of reach."""
-    ask, tell = openblas()
-    before = ask()
-    if before > 1:  # else another thread of the program has seen to it
-        tell(1)
-    try:
-        yield before > 0
-    finally:
-        if before > 1:
-            tell(before)
-
-
-def openblas() -> tuple[Callable[[], int], Callable[[int], Any]]:
-    """Functions that get and set the number of OpenBLAS's threads; 0 is unknown."""
+def blas_threads(wanted: int) -> int:
+    """Let OpenBLAS use so many threads; returns how many it had, 0 if unknown."""
     names = ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath")
     module = next(sys.modules[name] for name in names if name in sys.modules)
     library = ctypes.CDLL(module.__file__)
-    for form in (
-        "scipy_openblas_%s64_",
-        "openblas_%s64_",
-        "scipy_openblas_%s",
-        "openblas_%s",
-    ):
-        if hasattr(library, form % "set_num_threads"):
-            ask = getattr(library, form % "get_num_threads")
-            return ask, getattr(library, form % "set_num_threads")
-    return lambda: 0, lambda count: None
+    for prefix in ("scipy_openblas_", "openblas_"):
+        for suffix in ("64_", ""):
+            if hasattr(library, f"{prefix}set_num_threads{suffix}"):
+                before: int = library[f"{prefix}get_num_threads{suffix}"]()
+                if wanted not in (0, before):
+                    library[f"{prefix}set_num_threads{suffix}"](wanted)
+                return before
+    return 0

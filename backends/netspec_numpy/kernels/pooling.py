@@ -8,24 +8,6 @@ from netspec_numpy.kernels.arrays import Array
 from netspec_numpy.kernels.windows import seen, window_view
 
 
-def max_pool2d(
-    x: Array,
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    pads: tuple[int, int, int, int] = (0, 0, 0, 0),
-    dilation: tuple[int, int] = (1, 1),
-    ceil: bool = False,
-) -> Array:
-    """Take the largest element of each window."""
-    x, height, width = window_view(x, kernel, stride, pads, dilation, ceil, -np.inf)
-    result = seen(x, 0, 0, stride, dilation, height, width).copy()
-    for i in range(kernel[0]):
-        for j in range(kernel[1]):
-            view = seen(x, i, j, stride, dilation, height, width)
-            np.maximum(result, view, out=result)
-    return result
-
-
 def max_pool2d_with_indices(
     x: Array,
     kernel: tuple[int, int],
@@ -55,43 +37,6 @@ def max_pool2d_with_indices(
         np.maximum(result, view, out=result)
     places = [i * dh * columns + j * dw for i in range(kh) for j in range(kw)]
     return result, np.array(places, dtype=np.int64)[winner] + (down * columns + across)
-
-
-def avg_pool2d(
-    x: Array,
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    pads: tuple[int, int, int, int] = (0, 0, 0, 0),
-    ceil: bool = False,
-    count_include_pad: bool = True,
-) -> Array:
-    """Take the mean of each window; `count_include_pad` says what it is divided by.
-
-    What hangs over the end of the padded input never counts.
-    """
-    sizes = x.shape[2:]
-    x, height, width = window_view(x, kernel, stride, pads, (1, 1), ceil, 0.0)
-    result = np.zeros((*x.shape[:2], height, width), dtype=x.dtype)
-    for i in range(kernel[0]):
-        for j in range(kernel[1]):
-            result += seen(x, i, j, stride, (1, 1), height, width)
-    counts = []
-    for axis, count in enumerate((height, width)):
-        first = np.arange(count) * stride[axis] - pads[2 * axis]
-        end = first + kernel[axis]
-        if count_include_pad:
-            end = np.minimum(end, sizes[axis] + pads[2 * axis + 1])
-        else:
-            first, end = np.maximum(first, 0), np.minimum(end, sizes[axis])
-        counts.append((end - first).astype(x.dtype))
-    result /= counts[0][:, None] * counts[1]
-    return result
-
-
-def global_avg_pool2d(x: Array) -> Array:
-    """Take the mean of each channel: (N, C, H, W) to (N, C)."""
-    result: Array = x.mean(axis=(2, 3), dtype=x.dtype)
-    return result
 
 
 def global_max_pool2d(x: Array) -> Array:

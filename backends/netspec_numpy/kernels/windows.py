@@ -36,17 +36,16 @@ def pad2d(x: Array, pads: tuple[int, int, int, int], value: float = 0.0) -> Arra
 
 
 def windows(
-    size: int, kernel: int, stride: int, before: int, after: int, ceil: bool
+    size: int, kernel: int, stride: int, before: int, after: int, ceil: bool = False
 ) -> int:
-    """How many windows a pooling has along one direction.
+    """How many windows there are along one direction.
 
-    A last window that would start behind the input and its first padding is dropped.
+    With `ceil`, a last one may hang over, if it starts before the second padding.
     """
     room = size + before + after - kernel
-    if not ceil:
-        return room // stride + 1
-    count = -(-room // stride) + 1
-    return count - 1 if (count - 1) * stride >= size + before else count
+    if ceil:
+        return min(-(-room // stride), (size + before - 1) // stride) + 1
+    return room // stride + 1
 
 
 def window_view(
