@@ -39,6 +39,7 @@ _GLOBALS = (
         "Network",
         "Pads",
         "Pair",
+        "Shapes",
         "Then",
         "Weights",
         "SHAPES",
@@ -103,7 +104,7 @@ class _File:
         self.net = net
         self.program = staged(net)
         self.arena = place(self.program)
-        self.kernels: set[str] = {"initial", "checked", "load_weights", "Engine"}
+        self.kernels: set[str] = {"initial", "checked", "read_weights", "Engine"}
         self.class_name = class_name(net.name, net.doc)
         self.taken = (*_GLOBALS, *_MODULES, *kernel_names(), self.class_name, *_LOCALS)
         self.variables: dict[Value, str] = {}
@@ -116,7 +117,6 @@ class _File:
         prepared = picture(self.net, _vector)
         if prepared is not None:
             self.kernels.add("resize")
-            self.kernels |= {"center_crop"} if prepared.crops else set()
         if _fills(self.net):
             self.kernels.add("filled")
         kernels = with_helpers(self.kernels)
