@@ -24,7 +24,7 @@ _FROM = {
     "collections.abc": ("Callable", "Iterator", "Sequence"),
     "concurrent.futures": ("ThreadPoolExecutor",),
     "functools": ("partial",),
-    "itertools": ("count", "pairwise"),
+    "itertools": ("pairwise",),
     "math": ("prod",),
     "pathlib": ("Path",),
     "typing": ("Any", "NamedTuple"),
@@ -39,7 +39,6 @@ _GLOBALS = (
         "Network",
         "Pads",
         "Pair",
-        "Shapes",
         "Then",
         "Weights",
         "SHAPES",
@@ -168,7 +167,7 @@ class _File:
         """The statement that makes a model's engine."""
         sizes = tuple(tuple(int(d) for d in v.shape) for v in self.net.body.inputs)
         fixed = self._fixed()
-        why = [f'"{fixed}"'] if fixed else []
+        why = [f'": {fixed}"'] if fixed else []
         made = call("Engine", "network", str(sizes), "threads", *why)
         return "\n".join(statement("self.engine = ", made, 8))
 

@@ -11,7 +11,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 At = int | tuple[int, int, int]
 Pads = tuple[int, int, int, int]
 Pair = tuple[int, int]
-Shapes = dict[str, tuple[int, ...]]
 Then = Callable[..., None] | None
 Weights = dict[str, Array]
 Network = Callable[..., list[Any]]

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from netspec_numpy.kernels.arrays import Shapes, Weights
+from netspec_numpy.kernels.arrays import Weights
 
 
-def initial(shapes: Shapes, seed: int) -> Weights:
+def initial(shapes: dict[str, tuple[int, ...]], seed: int) -> Weights:
     """Make fresh weights: Kaiming-normal filters, factors of 1, shifts of 0."""
     rng, weights = np.random.default_rng(seed), {}
     for name, shape in shapes.items():
@@ -53,7 +53,7 @@ def read_weights(path: str | Path) -> Weights:
         raise ValueError(f"{path} holds no sound weights: {error!r}") from error
 
 
-def checked(found: Weights, shapes: Shapes) -> Weights:
+def checked(found: Weights, shapes: dict[str, tuple[int, ...]]) -> Weights:
     """Return the wanted weights as float32; ValueError where any is amiss.
 
     Each may have factors beside it: `NAME.scale`, one for all or one a filter.
