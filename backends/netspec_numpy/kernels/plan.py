@@ -35,11 +35,9 @@ class Plan:
         self.sizes: dict[Any, int] = {}
         for _ in range(2):
             self.weights = dict(weights)
-            ends = np.cumsum(
-                [0, *(-(-size // 64) * 64 for size in self.sizes.values())]
-            )
-            self.starts = dict(zip(self.sizes, ends.tolist(), strict=False))
-            whole = np.empty(int(ends[-1]) + 128, np.uint8)
+            ends = np.cumsum([0, *self.sizes.values()]).tolist()
+            self.starts = dict(zip(self.sizes, ends, strict=False))
+            whole = np.empty(ends[-1] + 128, np.uint8)
             self.memory = whole[-whole.ctypes.data % 64 :]
             self.phases: list[list[list[Callable[[], Any]]]] = []
             shapes = [(*x.shape[2:], x.shape[1]) for x in inputs]
@@ -50,7 +48,8 @@ class Plan:
         """Memory for a key, large enough for all that is ever wanted there."""
         kind = np.dtype(kind or self.kind)
         strides = np.cumprod([kind.itemsize, *shape[:0:-1]])[::-1]
-        self.sizes[key] = max(prod(shape) * kind.itemsize, self.sizes.get(key, 0))
+        size = -(-prod(shape) * kind.itemsize // 64) * 64
+        self.sizes[key] = max(size, self.sizes.get(key, 0))
         start = self.starts.get(key, 0)  # nothing is read or written the first time
         first = self.memory[start : start + kind.itemsize].view(kind)
         return as_strided(first, shape, strides)
@@ -197,19 +196,13 @@ class Engine:
             try:
                 self.plans[count] = [Plan(*given) for _ in range(count)]
             except (ValueError, IndexError, ZeroDivisionError) as error:
-                shapes = [x.shape for x in inputs]
-                raise ValueError(
-                    f"no network for inputs of {shapes}: {error}"
-                ) from error
+                text = f"no network for inputs of {[x.shape for x in inputs]}: {error}"
+                raise ValueError(text) from error
         plans = self.plans[count]
-        outputs = [
-            np.empty((images, len(y.bias), *y.data.shape[1:-1]), y.data.dtype)
-            for y in plans[0].outputs
-        ]
-        works = [
-            plans[i % count].work([x[i] for x in inputs], [y[i] for y in outputs])
-            for i in range(images)
-        ]
+        found = [np.moveaxis(y.data, -1, 1) for y in plans[0].outputs]
+        outputs = [np.empty((images, *y.shape[1:]), y.dtype) for y in found]
+        pairs = zip(zip(*inputs, strict=True), zip(*outputs, strict=True), strict=True)
+        works = [plans[i % count].work(x, y) for i, (x, y) in enumerate(pairs)]
 
         def run(thread: int) -> None:
             for work in works[thread % count :: count]:

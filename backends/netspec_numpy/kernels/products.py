@@ -56,12 +56,11 @@ def finish(p: Plan, x: Array, now: Array, later: Array, then: Then) -> None:
 def pointwise(p: Plan, at: At, x: Value, name: str, then: Then = None) -> Value:
     """A 1x1 convolution or linear layer: one matrix product over all pixels."""
     weight = p.weights[f"{name}.weight"]
-    filters = len(weight)
     y, bias = p.layer(at, name, x, *x.data.shape[1:-1])
-    w = p.once(name, lambda: weight.reshape(filters, -1).T)
+    w = p.once(name, lambda: weight.reshape(len(weight), -1).T)
     a, b = pixels(x.data), pixels(y.data)
-    wide = filters > len(a)  # then the filters are divided, not the pixels
-    for i, j in p.tasks(filters if wide else len(a)):
+    wide = len(weight) > len(a)  # then the filters are divided, not the pixels
+    for i, j in p.tasks(len(weight) if wide else len(a)):
         some, f = (np.s_[:], np.s_[i:j]) if wide else (np.s_[i:j], np.s_[:])
         p.call(np.matmul, a[some], w[:, f], out=b[some, f])
         finish(p, b[some, f], bias[f], y.bias[f], then)
@@ -82,8 +81,7 @@ def strip(
         if edge.size:
             p.call(np.copyto, edge, -x.bias if around is None else around)
     first = a + top - pads[0]
-    inside = x.data[0, first : first + b - a]
-    p.call(np.copyto, whole[a:b, c:d], inside)
+    p.call(np.copyto, whole[a:b, c:d], x.data[0, first : first + b - a])
     return whole
 
 
@@ -234,8 +232,7 @@ def winograd(
     u = p.once(name, values)
     down, across = -(-height // 3), -(-width // 3)
     pads = (*pads[:3], 3 * across + 2 - x.data.shape[2] - pads[2])
-    most = 2**15 // (across * max(channels, filters))
-    for i, j in p.tasks(down, most):
+    for i, j in p.tasks(down, 2**15 // (across * max(channels, filters))):
         n = (j - i) * across
         image = strip(p, x, pads, 3 * i, 3 * (j - i) + 2)
         d, v = (p.room((p.task, k), (25, n, channels)) for k in (0, 1))

@@ -46,17 +46,15 @@ def pool(
     return y
 
 
-def combine(
-    p: Plan, function: np.ufunc, x: Array, y: Array, size: int, stride: int
-) -> None:
-    """Combine `size` elements of x, from every `stride`-th on, to one of y."""
-    first, *others = (x[k::stride][: len(y)] for k in range(size))
+def combine(p: Plan, f: np.ufunc, x: Array, y: Array, size: int, step: int) -> None:
+    """Combine `size` elements of x, from every `step`-th on, to one of y."""
+    first, *others = (x[k::step][: len(y)] for k in range(size))
     if others and len(others[0]) == len(y):
-        p.call(function, first, others.pop(0), out=y)
+        p.call(f, first, others.pop(0), out=y)
     else:
         p.call(np.copyto, y, first)
     for other in others:  # the last windows may hang over the end
-        p.call(function, y[: len(other)], other, out=y[: len(other)])
+        p.call(f, y[: len(other)], other, out=y[: len(other)])
 
 
 def avg_pool(
