@@ -37,12 +37,11 @@ def relu6(p: Plan, x: Array, bias: Array) -> None:
 def in_rows(p: Plan, function: np.ufunc, x: Array, y: Array) -> None:
     """Apply a function of two numbers to each pixel of (P, C) and to (C,), in place."""
     # NumPy is fast on long rows: several pixels are put together.
-    long = max(1, 2048 // len(y)) if x.flags.c_contiguous else 1
+    most = max(1, 2048 // len(y)) if x.flags.c_contiguous else 1
+    long = max(n for n in range(1, most + 1) if len(x) % n == 0)
     row = p.once((y.tobytes(), long), lambda: np.tile(y, long))
-    whole = len(x) // long * long
-    for part in (x[:whole].reshape(-1, len(row)), x[whole:].reshape(1, -1)):
-        if part.size:
-            p.call(function, part, row[: part.shape[1]], out=part)
+    x = x.reshape(-1, len(row))
+    p.call(function, x, row, out=x)
 
 
 def finish(p: Plan, x: Array, now: Array, later: Array, then: Then) -> None:
