@@ -85,7 +85,7 @@ def runners(net: Net, batch: int, threads: int, compiled: bool, spin: bool) -> d
         "PyTorch channels_last": lambda: last(turned).numpy(),
     }
     if compiled:
-        fast = torch.compile(eager)
+        fast: Any = torch.compile(eager)
         runs["torch.compile"] = lambda: fast(data).numpy()
     runs["bare products"] = products(net, batch)
     return runs

@@ -100,9 +100,11 @@ def forwards(models: dict[str, nn.Module], x: Tensor) -> dict[str, Run]:
         for name, model in models.items():
             runs[name] = lambda m=model: m(x)  # type: ignore[misc]
         turned = x.to(memory_format=torch.channels_last)
-        last = copy.deepcopy(models["netspec"]).to(memory_format=torch.channels_last)
+        last: Any = copy.deepcopy(models["netspec"])
+        last = last.to(memory_format=torch.channels_last)  # which PyTorch's stubs don't know
         runs["netspec channels_last"] = lambda: last(turned)
-        frozen: Any = torch.jit.freeze(torch.jit.trace(last, turned))
+        jit: Any = torch.jit
+        frozen = jit.freeze(jit.trace(last, turned))
         runs["netspec channels_last, frozen"] = lambda: frozen(turned)
     return {n: torch.inference_mode()(r) for n, r in runs.items()}
 

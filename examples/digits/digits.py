@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,8 @@ def main() -> int:
     out: Path = args.out
     out.mkdir(parents=True, exist_ok=True)
     data = out / "digits.npz"
-    np.savez_compressed(data, **split(*digits()))
+    parts: dict[str, Any] = split(*digits())
+    np.savez_compressed(data, **parts)
 
     begun = time.monotonic()
     netspec("train", SPEC, "--data", data, "--out", out / "run", "--every", 500, "--restart")
