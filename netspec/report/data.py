@@ -68,8 +68,11 @@ def _layer(view: View, row: Row) -> dict[str, Any]:
 
 
 def settings(op: Op) -> dict[str, Any]:
-    """The attributes of an op as plain values, those settled by its inputs included."""
-    return {a.name: plain(getattr(op, a.name)) for a in attributes(type(op))}
+    """The attributes of an op as plain values, those settled by its inputs included, those that
+    nobody settled left out.
+    """
+    found = {a.name: plain(getattr(op, a.name)) for a in attributes(type(op))}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def plain(value: Any) -> Any:
