@@ -15,6 +15,7 @@ from netspec.ir import Net as CheckedNet
 if TYPE_CHECKING:
     from netspec.figures.compression import For
     from netspec.report.columns import View
+    from netspec.report.grid import Grid
 
 MOST_SHOWN = 300
 """Most lines of a net that a notebook shows."""
@@ -23,7 +24,7 @@ Rules = float | Mapping[str, float]
 
 
 class Net(CheckedNet):
-    """A checked network, with its tables. In a notebook it shows itself as one."""
+    """A checked network, with its tables. Printed or in a notebook, it shows itself as one."""
 
     def table(
         self,
@@ -61,14 +62,24 @@ class Net(CheckedNet):
             raise SpecError([Diagnostic("missing-package", message)]) from None
         return pandas.DataFrame(self.table(*args, **options))
 
+    def __str__(self) -> str:
+        """The table of the net's lines, as `print(net)` shows it."""
+        from netspec.report.formats import text
+
+        return text(self._lines()).rstrip("\n")
+
     def _repr_html_(self) -> str:
         """The table of the net's lines, for notebooks."""
-        from netspec.report.columns import View
-        from netspec.report.grid import grid
         from netspec.report.html import html_table
 
+        return html_table(self._lines())
+
+    def _lines(self) -> Grid:
+        from netspec.report.columns import View
+        from netspec.report.grid import grid
+
         few = len(self.body.nodes) <= MOST_SHOWN
-        return html_table(grid(View(self), 1 if few else 0))
+        return grid(View(self), 1 if few else 0)
 
 
 def _view(net: Net, count: str, sparsity: Rules | None, bits: Rules | None) -> View:

@@ -21,7 +21,7 @@ from netspec.resolve import resolve
 from netspec.resources import folder
 from netspec.room import room_to_work
 from netspec.source import Source, plain
-from netspec.suggest import did_you_mean
+from netspec.suggest import did_you_mean, one_of
 from netspec.symbolic import Num
 from netspec.syntax import Let
 
@@ -31,6 +31,11 @@ Origins = Callable[[Net], Mapping[str, Any]]
 def bundled() -> dict[str, Path]:
     """The specs that come with netspec, by name."""
     return {path.stem: path for path in sorted(folder("specs").glob("*.net"))}
+
+
+def bundled_modules() -> dict[str, Path]:
+    """The modules that come with netspec, by the names under which they are imported."""
+    return {path.stem: path for path in sorted(folder("specs").glob("modules/*.net"))}
 
 
 STDIN = "<stdin>"
@@ -57,12 +62,24 @@ def find(spec: str, diagnostics: Diagnostics) -> tuple[Source, Path] | None:
         source = read_source(named[spec], diagnostics)
         return (Source(f"{spec}.net", source.text), named[spec].parent) if source else None
     if not path.suffix and not path.exists():
-        help_ = did_you_mean(spec, named) or ("`netspec specs` lists those that are bundled",)
         message = f"there is no file {spec}, and no bundled spec of this name"
+        diagnostics.add(Diagnostic("unreadable-file", message, help=alike(spec, named)))
+        return None
+    if path.name == spec and path.stem in named and not path.exists():
+        message = f"there is no file {spec}"
+        help_ = (f"the bundled spec is called `{path.stem}`, without a suffix",)
         diagnostics.add(Diagnostic("unreadable-file", message, help=help_))
         return None
     source = read_source(path, diagnostics)
     return (source, path.parent) if source else None
+
+
+def alike(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Help for a name that no bundled spec has: those that go on where it ends, or a near one."""
+    longer = [k for k in known if name and k.startswith(name.lower())]
+    if longer:
+        return (f"there are {one_of(longer)}",) if longer[1:] else (f"did you mean `{longer[0]}`?",)
+    return did_you_mean(name, known) or ("`netspec specs` lists those that are bundled",)
 
 
 def check(

@@ -44,6 +44,8 @@ MAX_ITEMS = 10_000
 
 SHAPE_ATTRIBUTES = ("channels", "height", "width", "shape")
 MEASURES = ("params", "macs", "size", "activations")
+_CURRENT = ("_", "x", "input", "prev", "previous", "last", "it", "self")
+"""What people write for the value that flows from line to line."""
 
 
 class Fault(Exception):
@@ -284,48 +286,51 @@ class Evaluator:
         names = [*self.scope.all(), *lines, *(MEASURES if self.measure else ())]
         if name in ("True", "False", "None"):
             names = [name.lower()]
-        return fault(
-            "unknown-name",
-            f"no value, constant or parameter {name} is in sight here",
-            span,
-            *did_you_mean(name, names),
-        )
+        near = did_you_mean(name, names)
+        if not near and name in _CURRENT:
+            near = ("the current value has no name of its own: name the line that makes it",)
+        message = f"no value, constant or parameter {name} is in sight here"
+        return fault("unknown-name", message, span, *near)
 
     def _index(self, e: Index) -> Any:
-        base: Any = None
-        if isinstance(e.base, Variable):
-            known = self.scope.find(e.base.name)
-            base = self._variable(e.base) if known else None
-        elif not isinstance(e.base, Index):
+        steps: list[Index] = []
+        root: Expression = e
+        while isinstance(root, Index):
+            steps.append(root)
+            root = root.base
+        steps.reverse()
+        if not isinstance(root, Variable):
             inside = self._indexed_inside(e)
-            if inside is not None:
-                return inside
-            base = self._evaluate(e.base)
-        if base is not None:
-            if not isinstance(base, tuple):
-                raise fault("wrong-type", f"{describe(base)} is no list", e.base.span)
-            i = self.integer(e.index, "the place in a list")
-            if not 0 <= i < len(base):
-                message = f"a list of {len(base)} has no place {i}; places count from 0"
-                raise fault("out-of-range", message, e.index.span)
-            return base[i]
+            return self._item(root, steps) if inside is None else inside
+        if self.scope.find(root.name):
+            return self._item(root, steps)
         name = self.indexed_name(e)
         if name not in self.lines:
-            base = e
-            while isinstance(base, Index):
-                base = base.base
-            if isinstance(base, Variable) and any_index(base.name) in self.lines:
+            if any_index(root.name) in self.lines:
                 raise Fault(None)
             unknown = self._unknown(name, e.span)
-            if isinstance(base, Variable) and base.name in self.lines and unknown.diagnostic:
-                sizes = ", ".join(f"`{base.name}.{a}`" for a in SHAPE_ATTRIBUTES)
-                help_ = f"the sizes of {base.name} are {sizes}; `[...]` makes another name of it"
+            if root.name in self.lines and unknown.diagnostic:
+                sizes = ", ".join(f"`{root.name}.{a}`" for a in SHAPE_ATTRIBUTES)
+                help_ = f"the sizes of {root.name} are {sizes}; `[...]` makes another name of it"
                 raise Fault(replace(unknown.diagnostic, help=(help_,)))
             raise unknown
         line = self.lines[name]
         if line is None:
             raise Fault(None)
         return line
+
+    def _item(self, root: Expression, steps: Sequence[Index]) -> Any:
+        """An item of a list, or of a list in it: `stages[1][0]`, its indices the steps."""
+        value = self._evaluate(root)
+        for step in steps:
+            if not isinstance(value, tuple):
+                raise fault("wrong-type", f"{describe(value)} is no list", step.base.span)
+            i = self.integer(step.index, "the place in a list")
+            if not 0 <= i < len(value):
+                message = f"a list of {len(value)} has no place {i}; places count from 0"
+                raise fault("out-of-range", message, step.index.span)
+            value = value[i]
+        return value
 
     def _indexed_inside(self, e: Index) -> Line | None:
         """`enc.fire[2]` in a promise: the name fire2 inside enc."""

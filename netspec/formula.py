@@ -13,9 +13,10 @@ from typing import Any
 from netspec.budget import TooMuch
 from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
 from netspec.driver import constant_of
-from netspec.evaluate import Evaluator, Fault, Known, Line, Scope
+from netspec.evaluate import MEASURES, Evaluator, Fault, Known, Line, Scope
 from netspec.parser import parse
 from netspec.source import Source, Span
+from netspec.suggest import one_of
 from netspec.symbolic import Num
 from netspec.syntax import Definition, Expression, Require
 
@@ -62,8 +63,15 @@ class Formula:
                 return evaluator.truth(self.expression)
             return evaluator.constant(self.expression)
         except (Fault, TooMuch) as error:
-            found = error.diagnostic or Diagnostic("bad-option", f"{self.option} can't be computed")
-            raise SpecError([found]) from None
+            raise SpecError([self._fault(error.diagnostic, settings)]) from None
+
+    def _fault(self, found: Diagnostic | None, settings: Mapping[str, Any]) -> Diagnostic:
+        """A fault without its place: the text in which it was found is not what was written."""
+        said = f": {found.message}" if found else " can't be computed"
+        help_ = found.help if found else ()
+        if found is not None and found.code == "unknown-name":
+            help_ = (*help_, f"it may speak of {one_of((*MEASURES, *settings))}")
+        return Diagnostic("bad-option", f"{self.option} {self.text!r}{said}", help=help_)
 
 
 class _Known:

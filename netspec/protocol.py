@@ -145,6 +145,13 @@ def _default(name: str) -> Any:
     return Training.__dataclass_fields__[name].default
 
 
+_EXAMPLES = {
+    "learning_rate": "learning_rate=0.01",
+    "batch_size": "batch_size=32",
+    "iterations or epochs": "epochs=10",
+}
+
+
 def _goes(name: str, values: Mapping[str, Any]) -> bool:
     """Whether a field has a meaning beside the others."""
     of = TRAIN_FIELDS[name].of
@@ -160,7 +167,10 @@ def _amiss(
         missing.append("iterations or epochs")
     if missing:
         message = f"a train block needs {' and '.join(missing)}"
-        yield Diagnostic("missing-field", message, place)
+        # Without a block all fields are from options.
+        options = [f"--train {_EXAMPLES[name]}" for name in missing] if place is None else []
+        help_ = (f"for example `{' '.join(options)}`",) if options else ()
+        yield Diagnostic("missing-field", message, place, help=help_)
     if "iterations" in values and "epochs" in values:
         message = "training ends after so many iterations or so many epochs, not both"
         yield Diagnostic("conflicting-fields", message, given.get("epochs", place))

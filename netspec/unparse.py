@@ -66,6 +66,11 @@ def _item(item: Import | Definition, remarks: Sequence[str]) -> str:
     return "\n".join([*lines, "}", ""])
 
 
+def signature(item: Definition) -> str:
+    """How a net or module is used: `block(filters, stride = 1)`."""
+    return item.name.text + (f"({', '.join(map(_param, item.params))})" if item.params else "")
+
+
 def one_line(text: str) -> str:
     """A text without anything that ends a line."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

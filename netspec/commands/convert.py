@@ -60,8 +60,21 @@ def execute(args: argparse.Namespace) -> int:
     if args.output == "-":
         sys.stdout.write(result.text)
     else:
-        write_text(Path(args.output or f"{result.name}.net"), result.text)
+        write_text(_target(args.output, result.name, result.text), result.text)
     return 0
+
+
+def _target(output: str | None, name: str, text: str) -> Path:
+    """Where to write. Raises SpecError where nobody named a file that would be lost.
+
+    A converted spec is there to be worked on, and has no sign of where it is from.
+    """
+    path = Path(output or f"{name}.net")
+    if output is None and path.is_file() and path.read_bytes() != text.encode():
+        message = f"{path} is there already, and is another spec"
+        help_ = (f"`-o {path}` replaces it all the same",)
+        raise SpecError([Diagnostic("unwritable-file", message, help=help_)])
+    return path
 
 
 def _net_of(solver: Source, folder: Path, diagnostics: Diagnostics) -> Source:

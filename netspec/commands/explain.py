@@ -7,7 +7,7 @@ import os
 import sys
 
 from netspec.codes import CODES, GROUPS
-from netspec.suggest import did_you_mean
+from netspec.suggest import did_you_mean, one_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,9 @@ def execute(args: argparse.Namespace) -> int:
             title, _, rest = plain(explanation(code)).partition("\n")
             texts.append(f"{bold[0]}{title}{bold[1]}\n{rest}")
         else:
+            inside = [known for known in CODES if code and code.lower() in known]
             near = did_you_mean(code, CODES) or ("`netspec explain` lists them",)
+            near = (f"there are {one_of(inside)}",) if inside else near
             print(f"there is no diagnostic code {code}; {near[0]}", file=sys.stderr)
             status = 2
     print("\n".join(texts), end="")

@@ -44,7 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--layout",
         choices=("own", "dot"),
         default="own",
-        help="who says where boxes stand: netspec (own) or Graphviz's dot, if it is installed",
+        help="who says where boxes stand: netspec (own) or, in a .svg or .png, "
+        "Graphviz's dot, if it is installed",
     )
 
 
@@ -60,6 +61,9 @@ def execute(args: argparse.Namespace) -> int:
     from netspec.output import write_bytes
 
     form = _format(args.format, args.output)
+    if args.layout == "dot" and form not in ("svg", "png"):
+        message = f"--layout dot is for a .svg or .png; a .{form} has no places of Graphviz's"
+        raise SpecError([Diagnostic("bad-option", message)])
     diagnostics = Diagnostics()
     found = find(args.spec, diagnostics)
     net = check(*found, dict(args.settings), diagnostics) if found else None

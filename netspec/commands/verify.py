@@ -6,6 +6,7 @@ import argparse
 
 from netspec.commands.common import add_spec, load, print_json
 from netspec.commands.weighted import weights_of
+from netspec.diagnostics import Diagnostic, SpecError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         dest="backends",
         metavar="NAME",
-        help="backends to compare, the first with each other one (default: torch, numpy)",
+        help="a backend to compare, the first with each other one (repeatable; torch and numpy)",
     )
     parser.add_argument("--format", choices=("text", "json"), default="text")
 
@@ -27,8 +28,12 @@ def execute(args: argparse.Namespace) -> int:
     from netspec.backend import get
     from netspec.weights import fresh
 
-    net = load(args.spec, args.settings)
     first, *others = [get(name) for name in args.backends or ("torch", "numpy")]
+    if not others:
+        message = f"--backend {first.name} alone leaves nothing to compare"
+        help_ = "name another one, as in `--backend torch --backend numpy`"
+        raise SpecError([Diagnostic("bad-option", message, help=(help_,))])
+    net = load(args.spec, args.settings)
     if args.weights:
         weights = weights_of(net, args.spec, args.weights).arrays
     else:

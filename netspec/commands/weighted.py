@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from netspec.diagnostics import SpecError
 from netspec.ir import Net
 
 if TYPE_CHECKING:
     from netspec.weights import Adapted
+
+
+_COUNTERS = ".num_batches_tracked"
 
 
 def add_partial(parser: argparse.ArgumentParser, help: str) -> None:
@@ -48,10 +53,20 @@ def weights_of(
     else:
         known = profiles.aliases(spec, net)
     ordered = path.suffix in KEEP_ORDER
-    return adapt(
-        *(arrays, net.tensors, file, net.name),
-        ordered=ordered,
-        aliases=known,
-        partial=partial,
-        by=by,
-    )
+    try:
+        return adapt(
+            *(arrays, net.tensors, file, net.name),
+            ordered=ordered,
+            aliases=known,
+            partial=partial,
+            by=by,
+        )
+    except SpecError as error:
+        shapes = sorted(tuple(a.shape) for n, a in arrays.items() if not n.endswith(_COUNTERS))
+        same = shapes == sorted(tuple(t.shape) for t in net.tensors.values())
+        if by == "anything" or not same or set(arrays) & set(net.tensors):
+            raise
+        first, *others = error.diagnostics
+        command = f"netspec weights convert {file} OUT.safetensors --spec {spec}"
+        help_ = f"all its names are others: `{command}` finds out which is which"
+        raise SpecError([replace(first, notes=(), help=(help_,)), *others]) from None

@@ -48,6 +48,9 @@ _FIELDS = "data goes into round brackets, fields into braces: `conv(x) { filters
 _SHAPE = "a shape is written `3x224x224`"
 _IN_BRACES = "fields go into braces: `conv { filters: 8  kernel: 3x3 }`"
 _NAME = "a name has letters, digits and `_` alone"
+_UNPACKED = (
+    "a loop has one name: `for e in [[8, 1], [16, 2]] { ... }`, with `e[0]` and `e[1]` in it"
+)
 _SUMS = {"+": "add", "-": "sub", "*": "mul"}
 
 
@@ -153,8 +156,16 @@ def _general(tokens: Sequence[Token], position: int, acceptable: set[str]) -> tu
             return ("a block stands in braces: `{ ... }`",)
     if text == "=" and "COMPARE" in acceptable:
         return ("to compare, write `==`",)
-    if token.type == "LPAR" and previous.type == "FOR":
+    if previous.type == "FOR" and token.type in ("LPAR", "LSQB"):
+        if token.type == "LSQB" or _is(tokens, position + 2, "COMMA"):
+            return (_UNPACKED,)
         return ("a loop is written `for i in 1..8 { ... }`",)
+    if token.type == "COMMA" and _is(tokens, position - 2, "FOR"):
+        return (_UNPACKED,)
+    if {"SHAPE", "LSQB"} <= acceptable and token.type == "NAME" and previous.type == "COLON":
+        if _is(tokens, position - 3, "REQUIRE"):
+            other = tokens[position - 2]
+            return (f"two shapes are compared by `{other}.shape == {_shown(token)}.shape`",)
     return ()
 
 

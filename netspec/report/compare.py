@@ -61,13 +61,13 @@ def compared(views: Sequence[View]) -> Grid:
             value = figure.value(view)
             row += [Shown(value, figure.show), value / base if base else None]
         cells.append(tuple(row))
-    said = f"ratio: how many times the figure of {first.net.name}"
+    said = (f"ratio: how many times the figure of {first.net.name}",) if others else ()
     return Grid(
         "",
         " / ".join(view.net.name for view in views),
         tuple(columns),
         tuple(cells),
-        notes=(*notes(first), said),
+        notes=(*notes(first), *said),
         chosen=True,
         pinned=1,
     )

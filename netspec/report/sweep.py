@@ -42,7 +42,8 @@ def table(found: Sequence[Result], names: Sequence[str], front: Sequence[Result]
         if failed:
             row.append(r["error"]["code"] if "error" in r else None)
         rows.append(tuple(row))
-    notes = ["* no other has both fewer parameters and fewer MACs", UNIT, RULE]
+    notes = ["* no other has both fewer parameters and fewer MACs"] if best else []
+    notes += [UNIT, RULE] if len(failed) < len(found) else []
     for r in failed[:MAX_FAULTS]:
         settings = ", ".join(f"{k}={_setting(_cell(v))}" for k, v in r["settings"].items())
         notes.append(f"{settings} is no net: {r['error']['message']}")

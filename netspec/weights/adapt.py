@@ -220,5 +220,5 @@ def _text(layer: _Layer) -> str:
 
 
 def _refused(message: str, *notes: str) -> SpecError:
-    help_ = ("a file of names tells which is which: `--names FILE.names`",)
+    help_ = ("a file of names tells which is which: `--from FILE.names`",)
     return SpecError([Diagnostic("weights-mismatch", message, notes=notes, help=help_)])

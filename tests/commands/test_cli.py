@@ -13,6 +13,7 @@ import pytest
 
 import netspec
 from netspec.cli import main
+from netspec.resources import folder
 from netspec.weights import fresh, write
 
 from ..helpers import SHARED, body
@@ -28,6 +29,13 @@ def run(
     return subprocess.run(
         command, input=stdin, capture_output=True, text=True, cwd=cwd, check=False
     )
+
+
+def refused(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """A command that fails for its inputs."""
+    done = run(*arguments, cwd=cwd)
+    assert done.returncode == 1
+    return done
 
 
 def test_check_says_nothing_of_a_sound_spec() -> None:
@@ -130,6 +138,65 @@ def test_specs() -> None:
     assert {"squeezenet1_0", "squeezenet1_1", "squeezenet_micro"} <= {s["name"] for s in listed}
     assert all(s["doc"] for s in listed)
     assert len(run("specs").stdout.splitlines()) == len(listed)
+
+
+def test_modules_and_texts_that_are_bundled() -> None:
+    listed = run("specs", "--modules").stdout.splitlines()
+    assert "fire(s1x1, e1x1, e3x3)" in [line.split("  ")[0] for line in listed]
+    for line in listed:  # what can be imported, under the name that is used
+        name = line.partition("(")[0].strip()
+        assert run("specs", name).stdout == (folder("specs") / f"modules/{name}.net").read_text()
+    net = run("specs", "resnet18").stdout
+    assert net == (folder("specs") / "resnet18.net").read_text(encoding="utf-8")
+    whole = json.loads(run("specs", "resnet18", "--format", "json").stdout)
+    assert (whole["name"], whole["text"]) == ("resnet18", net)
+    assert "did you mean `fire`?" in refused("specs", "fir").stderr
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("squeezenet", "there are `squeezenet1_0`, "),
+        ("goog", "did you mean `googlenet`?"),
+        ("resnet18.net", "the bundled spec is called `resnet18`"),
+        ("nothing.net", "nothing.net can't be read"),
+    ],
+)
+def test_names_that_no_spec_has(spec: str, said: str, tmp_path: Path) -> None:
+    assert said in refused("check", spec, cwd=tmp_path).stderr
+
+
+def test_verify_needs_something_to_compare() -> None:
+    shown = refused("verify", "squeezenet_digits", "--backend", "numpy")
+    assert "leaves nothing to compare" in shown.stderr
+    assert shown.stdout == ""
+
+
+def test_convert_keeps_a_spec_that_was_worked_on(tmp_path: Path) -> None:
+    (tmp_path / "small.prototxt").write_text(
+        'name: "small" input: "x" input_shape { dim: 1 dim: 3 dim: 8 dim: 8 }\n'
+        'layer { name: "r" type: "ReLU" bottom: "x" top: "r" }\n'
+    )
+    run("convert", "small.prototxt", cwd=tmp_path)
+    spec = tmp_path / "small.net"
+    first = spec.read_text()
+    run("convert", "small.prototxt", cwd=tmp_path)  # the same again does no harm
+    spec.write_text(first + "# worked on\n")
+    shown = refused("convert", "small.prototxt", cwd=tmp_path)
+    assert "`-o small.net` replaces it all the same" in shown.stderr
+    assert spec.read_text() == first + "# worked on\n"
+    run("convert", "small.prototxt", "-o", "small.net", cwd=tmp_path)
+    assert spec.read_text() == first
+
+
+def test_weights_under_other_names_lead_to_convert(tmp_path: Path) -> None:
+    (tmp_path / "n.net").write_text("net n { input x: 3x8x8 conv1: conv { filters: 2 kernel: 1 } }")
+    write(tmp_path / "theirs.npz", {"a.weight": np.zeros((2, 3, 1, 1)), "a.bias": np.zeros(2)})
+    shown = refused("verify", "n.net", "--weights", "theirs.npz", cwd=tmp_path)
+    assert "`netspec weights convert theirs.npz OUT.safetensors --spec n.net`" in shown.stderr
+    write(tmp_path / "other.npz", {"a.weight": np.zeros((2, 4, 1, 1)), "a.bias": np.zeros(2)})
+    shown = refused("verify", "n.net", "--weights", "other.npz", cwd=tmp_path)
+    assert "weights convert" not in shown.stderr
 
 
 def test_verify(tmp_path: Path) -> None:

@@ -44,6 +44,10 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "unknown-field" in done.stderr
     assert list(tmp_path.iterdir()) == []
+    for name in ("net.dot", "net.html"):
+        done = run("graph", "squeezenet1_1", "-o", tmp_path / name, "--layout", "dot")
+        assert "--layout dot is for a .svg or .png" in done.stderr
+    assert list(tmp_path.iterdir()) == []
     assert run("graph", "squeezenet1_1", "--depth", "x").returncode == 2
     assert run("graph", "squeezenet1_1", "-o", tmp_path / "none" / "a.svg").returncode == 1
 

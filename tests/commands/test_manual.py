@@ -49,6 +49,8 @@ def test_unknown_op_and_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "there is no op mxpool; did you mean `maxpool`?\n"
     assert main(["ops", "zzzzzzzz"]) == 2
     assert "`netspec ops` lists them" in capsys.readouterr().err
+    assert main(["explain", "shape"]) == 2
+    assert "there are `missing-shape`, `shape-mismatch`" in capsys.readouterr().err
     assert main(["explain", "shape-mismach"]) == 2
     shown = capsys.readouterr()
     assert shown.err == (

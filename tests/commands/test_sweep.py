@@ -489,6 +489,14 @@ def test_search_in_the_papers_space(capsys: pytest.CaptureFixture[str]) -> None:
         (("--minimize", "params", "--where", "params"), "must be true or false"),
         (("--minimize", "params", "--where", "params < 10"), "params go from "),
         (("--minimize", "params(x)"), "x"),
+        (
+            ("--minimize", "flops"),
+            "it may speak of `params`, `macs`, `size`, `activations`, `width`",
+        ),
+        (
+            ("--minimize", "macs / (width - width)"),
+            "--minimize 'macs / (width - width)': this divides",
+        ),
     ],
 )
 def test_wrong_conditions(
@@ -497,7 +505,18 @@ def test_wrong_conditions(
     assert main(["search", str(small), "--set", "width=1..3", *arguments]) == 1
     captured = capsys.readouterr()
     assert said in captured.err
+    assert "module formula" not in captured.err
     assert captured.out == ""
+
+
+def test_nothing_is_told_of_figures_that_there_are_none_of(
+    capsys: pytest.CaptureFixture[str], small: Path
+) -> None:
+    assert main(["sweep", str(small), "--set", "width=a,b"]) == 1
+    shown = capsys.readouterr().out
+    assert "width=a is no net" in shown
+    assert "MB:" not in shown
+    assert "*" not in shown
 
 
 def test_stars_are_those_of_all_that_were_found(

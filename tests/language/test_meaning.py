@@ -51,6 +51,9 @@ def filters(expression: str, before: str = "") -> int:
         ("floor(2.7) + ceil(2.2)", 5),
         ("sum([1, 2, 3]) + len([4, 5])", 8),
         ("[4, 5, 6][1]", 5),
+        ("[[4, 5], [6, 7]][1][0]", 6),
+        ("[[4, 5], [6]][1][1]", "out-of-range"),
+        ("[[4, 5], [6]][1][0][0]", "wrong-type"),
         ("3x224x225[2]", 225),
         ("data.channels + data.height + data.shape[2]", 67),
         ("0.1 + 0.2 == 0.3", "wrong-type"),
@@ -126,6 +129,21 @@ def test_loops_and_branches() -> None:
     assert paths(net) == [
         *("c1", "relu_1", "c2", "conv_1", "s2", "c3", "conv_2", "s3", "block3a", "block3b"),
         *("d1_0", "d1_1", "d2_0", "d2_1"),
+    ]
+
+
+def test_lists_of_lists() -> None:
+    text = body(
+        "let stages = [[4, 1], [8, 2]]\n"
+        "for s in 0..1 { for i in 1..stages[s][1] {\n"
+        "  c[s][i]: conv { filters: stages[s][0] kernel: 1 } } }\n"
+        "expect c1_2.shape[0] == stages[1][0]\n"
+        "expect params(c[1][1]) == 40"
+    )
+    assert [(n.path, n.outputs[0].shape[0]) for n in net_of(text).layers] == [
+        ("c0_1", 4),
+        ("c1_1", 8),
+        ("c1_2", 8),
     ]
 
 

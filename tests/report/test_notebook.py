@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import netspec
+from netspec.cli import main
 from netspec.report.columns import COLUMNS
 
 from ..helpers import body
@@ -43,6 +44,11 @@ def test_options() -> None:
     for wrong in ({"columns": ["parms"]}, {"count": "x"}, {"bits": {"fier": 3}}, {"sparsity": 2}):
         with pytest.raises(netspec.SpecError):
             NET.table(**wrong)
+
+
+def test_it_prints_itself_as_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["table", "squeezenet1_0", "--depth", "1", "--width", "0"]) == 0
+    assert f"{NET}\n" == capsys.readouterr().out
 
 
 def test_it_shows_itself_in_a_notebook(tmp_path: Any) -> None:
