@@ -152,7 +152,7 @@ def profile(net: Net, rounds: int) -> None:
     model: Any = type(load_model(net, get("numpy")))(threads=1)
     x = np.zeros((1, *(int(d) for d in net.body.inputs[0].shape)), np.float32)
     model(x)
-    (plan,) = model.engine.plans.values()
+    ((plan,),) = model.engine.plans.values()
     functions: dict[str, float] = {}
     steps = [0.0] * len(plan.phases)
     blas_threads = model.engine.run.__globals__["blas_threads"]

@@ -24,7 +24,7 @@ _FROM = {
     "collections.abc": ("Callable", "Iterator", "Sequence"),
     "concurrent.futures": ("ThreadPoolExecutor",),
     "functools": ("partial",),
-    "itertools": ("count", "pairwise"),
+    "itertools": ("pairwise",),
     "math": ("prod",),
     "pathlib": ("Path",),
     "typing": ("Any", "NamedTuple"),
@@ -103,7 +103,7 @@ class _File:
         self.net = net
         self.program = staged(net)
         self.arena = place(self.program)
-        self.kernels: set[str] = {"initial", "checked", "load_weights", "Engine"}
+        self.kernels: set[str] = {"initial", "checked", "read_weights", "Engine"}
         self.class_name = class_name(net.name, net.doc)
         self.taken = (*_GLOBALS, *_MODULES, *kernel_names(), self.class_name, *_LOCALS)
         self.variables: dict[Value, str] = {}
@@ -116,7 +116,6 @@ class _File:
         prepared = picture(self.net, _vector)
         if prepared is not None:
             self.kernels.add("resize")
-            self.kernels |= {"center_crop"} if prepared.crops else set()
         if _fills(self.net):
             self.kernels.add("filled")
         kernels = with_helpers(self.kernels)
@@ -168,7 +167,7 @@ class _File:
         """The statement that makes a model's engine."""
         sizes = tuple(tuple(int(d) for d in v.shape) for v in self.net.body.inputs)
         fixed = self._fixed()
-        why = [f'"{fixed}"'] if fixed else []
+        why = [f'": {fixed}"'] if fixed else []
         made = call("Engine", "network", str(sizes), "threads", *why)
         return "\n".join(statement("self.engine = ", made, 8))
 

@@ -6,7 +6,9 @@ only their ratios matter, and those differ little between processors.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from math import prod
 from typing import Literal
 
@@ -27,15 +29,15 @@ Kind = Literal["product", "winograd", "depthwise", "gather"]
 class Algorithm:
     """How a convolution or linear layer is computed.
 
-    `rows` of results (of tiles, with Winograd's algorithm) are computed at once. `strip`,
-    `scratch` and `packed` are the elements of the padded rows that are read, of what else is kept
-    meanwhile, and of the weights as they are rearranged.
+    `rows` of results (of tiles, with Winograd's algorithm) are computed at once. `strip` and
+    `packed` are the elements of the padded rows that are read and of the weights as they are
+    rearranged, `scratch` those of each array that is kept meanwhile.
     """
 
     kind: Kind
     rows: int
     strip: int
-    scratch: int
+    scratch: tuple[int, ...]
     packed: int
     seconds: float
 
@@ -45,7 +47,7 @@ def choose(stage: Stage) -> Algorithm:
     op = stage.op
     if isinstance(op, Linear) or (isinstance(op, Conv) and _pointwise(op)):
         macs = stage.layer.macs
-        return Algorithm("product", 0, 0, 0, _weights(stage), macs * MULTIPLY)
+        return Algorithm("product", 0, 0, (), _weights(stage), macs * MULTIPLY)
     assert isinstance(op, Conv), "only convolutions and linear layers are computed so"
     channels = int(stage.inputs[0].shape[0])
     simple = op.stride[1] == 1 or op.dilation[1] == 1
@@ -79,15 +81,14 @@ def _gather(op: Conv, stage: Stage) -> Algorithm:
     patches = width * height * seen
     seconds = stage.layer.macs * MULTIPLY + patches * COPY + _weights(stage) * FETCH
     strip, scratch = _strip(op, stage, rows), _padded(rows * width * seen)
-    return Algorithm("gather", rows, strip, scratch, _weights(stage), seconds)
+    return Algorithm("gather", rows, strip, (scratch,), _weights(stage), seconds)
 
 
 def _depthwise(op: Conv, stage: Stage) -> Algorithm:
     _, (channels, height, width) = _shapes(stage)
     rows = _rows(1 << 15, width * channels, height)
-    scratch = op.stride[1] * _padded(rows * width * channels)
-    if op.stride[1] > 1:
-        scratch += _padded(_down(op, rows) * _across(op, stage) * channels)
+    planes = _down(op, rows) * _across(op, stage) * channels if op.stride[1] > 1 else 0
+    scratch = (_padded(planes), *[_padded(rows * width * channels)] * int(op.stride[1]))
     packed = prod(op.kernel) * channels * width
     seconds = prod(op.kernel) * height * width * channels * COPY
     strip = _strip(op, stage, rows)
@@ -121,9 +122,9 @@ def _winograd(op: Conv, stage: Stage) -> Algorithm:
     seconds = tiles * products * MULTIPLY * 1.2 + packed * FETCH
     seconds += tiles * (25 * channels + 9 * filters) * COPY
     some = rows * across
-    sizes = (25 * some * channels, 25 * some * max(channels, filters), 9 * some * filters)
+    sizes = (25 * some * max(channels, filters), some * max(25 * channels, 9 * filters))
     strip = _padded((3 * rows + 2) * (3 * across + 2) * channels)
-    return Algorithm("winograd", rows, strip, sum(map(_padded, sizes)), packed, seconds)
+    return Algorithm("winograd", rows, strip, tuple(map(_padded, sizes)), packed, seconds)
 
 
 def _shapes(stage: Stage) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
@@ -156,16 +157,23 @@ def memory(program: Program, threads: int = 1) -> Memory:
     """
     from netspec.passes.arena import place
 
-    scratch, strip, weights = 0, 0, 0
+    strip, weights = 0, 0
+    scratch: list[int] = []
     for stage in program.stages:
         if isinstance(stage.op, Conv | Linear):
             algorithm = choose(stage)
-            scratch, strip = max(scratch, algorithm.scratch), max(strip, algorithm.strip)
+            strip = max(strip, algorithm.strip)
+            scratch = _larger(scratch, algorithm.scratch)
             weights += algorithm.packed + int(stage.output.shape[0])
         elif isinstance(stage.op, MaxPool | AvgPool):
             (channels, _, width), (_, height, _) = _shapes(stage)
             rows = _rows(1 << 16, width * channels, height)
-            scratch = max(scratch, _padded(rows * _across(stage.op, stage) * channels))
+            scratch = _larger(scratch, [_padded(rows * _across(stage.op, stage) * channels)])
             strip = max(strip, _strip(stage.op, stage, rows))
-    work = 4 * (scratch + strip) * threads
+    work = 4 * (sum(scratch) + strip) * threads
     return Memory(int(place(program).bytes), int(work), int(4 * weights))
+
+
+def _larger(a: Sequence[int], b: Sequence[int]) -> list[int]:
+    """The larger of each two numbers, and those that only one has."""
+    return [max(pair) for pair in zip_longest(a, b, fillvalue=0)]

@@ -23,66 +23,64 @@ def pixels(x: Array) -> Array:
     return as_strided(x, (x[..., 0].size, x.shape[-1]), x.strides[-2:])
 
 
-def relu(p: Plan, task: int, x: Array, bias: Array) -> None:
+def relu(p: Plan, x: Array, bias: Array) -> None:
     """Cut off pixels (P, C) where they and their bias come below 0."""
-    in_rows(p, task, np.maximum, x, -bias)
+    in_rows(p, np.maximum, x, -bias)
 
 
-def relu6(p: Plan, task: int, x: Array, bias: Array) -> None:
+def relu6(p: Plan, x: Array, bias: Array) -> None:
     """Cut off pixels (P, C) where they and their bias come below 0 or above 6."""
-    in_rows(p, task, np.maximum, x, -bias)
-    in_rows(p, task, np.minimum, x, 6 - bias)
+    in_rows(p, np.maximum, x, -bias)
+    in_rows(p, np.minimum, x, 6 - bias)
 
 
-def in_rows(p: Plan, task: int, function: np.ufunc, x: Array, y: Array) -> None:
+def in_rows(p: Plan, function: np.ufunc, x: Array, y: Array) -> None:
     """Apply a function of two numbers to each pixel of (P, C) and to (C,), in place."""
     # NumPy is fast on long rows: several pixels are put together.
-    long = max(1, 2048 // len(y)) if x.flags.c_contiguous else 1
-    row = p.rows.setdefault((y.tobytes(), long), np.tile(y, long))
-    whole = len(x) // long * long
-    for part in (x[:whole].reshape(-1, len(row)), x[whole:].reshape(1, -1)):
-        if part.size:
-            p.call(task, function, part, row[: part.shape[1]], out=part)
+    most = max(1, 2048 // len(y)) if x.flags.c_contiguous else 1
+    long = max(n for n in range(1, most + 1) if len(x) % n == 0)
+    row = p.once((y.tobytes(), long), lambda: np.tile(y, long))
+    x = x.reshape(-1, len(row))
+    p.call(function, x, row, out=x)
 
 
-def finish(p: Plan, task: int, x: Array, now: Array, later: Array, then: Then) -> None:
+def finish(p: Plan, x: Array, now: Array, later: Array, then: Then) -> None:
     """Add a bias to pixels (P, C); cut them off, knowing the bias that comes later."""
     if now.any():
-        in_rows(p, task, np.add, x, now)
+        in_rows(p, np.add, x, now)
     if then:
-        then(p, task, x, later)
+        then(p, x, later)
 
 
 def pointwise(p: Plan, at: At, x: Value, name: str, then: Then = None) -> Value:
     """A 1x1 convolution or linear layer: one matrix product over all pixels."""
-    filters, channels = p.weights[f"{name}.weight"].shape[:2]
-    y, bias = p.layer(at, (*x.data.shape[1:-1], filters), name, x)
-    w = p.once(name, (channels, filters), lambda: p.weight(name).reshape(filters, -1).T)
+    weight = p.weights[f"{name}.weight"]
+    y, bias = p.layer(at, name, x, *x.data.shape[1:-1])
+    w = p.once(name, lambda: weight.reshape(len(weight), -1).T)
     a, b = pixels(x.data), pixels(y.data)
-    wide = filters > len(a)  # then the filters are divided, not the pixels
-    for task, i, j in p.tasks([x], [y], filters if wide else len(a)):
+    wide = len(weight) > len(a)  # then the filters are divided, not the pixels
+    for i, j in p.tasks(len(weight) if wide else len(a)):
         some, f = (np.s_[:], np.s_[i:j]) if wide else (np.s_[i:j], np.s_[:])
-        p.call(task, np.matmul, a[some], w[:, f], out=b[some, f])
-        finish(p, task, b[some, f], bias[f], y.bias[f], then)
+        p.call(np.matmul, a[some], w[:, f], out=b[some, f])
+        finish(p, b[some, f], bias[f], y.bias[f], then)
     return y
 
 
 def strip(
-    p: Plan, task: int, x: Value, pads: Pads, top: int, rows: int, around: Any = None
+    p: Plan, x: Value, pads: Pads, top: int, rows: int, around: Any = None
 ) -> Array:
     """Some rows of a padded image (H, W, C); around it is what comes to zeros."""
     _, height, width, channels = x.data.shape
     if not any(pads) and top + rows <= height:
         return x.data[0, top : top + rows]
-    whole: Array = p.room(("rows", task), (rows, pads[2] + width + pads[3], channels))
+    whole: Array = p.room((p.task, "rows"), (rows, pads[2] + width + pads[3], channels))
     a, b = np.clip((pads[0] - top, pads[0] - top + height), 0, rows).tolist()
     c, d = pads[2], pads[2] + width
     for edge in (whole[:a], whole[b:], whole[a:b, :c], whole[a:b, d:]):
         if edge.size:
-            p.call(task, np.copyto, edge, -x.bias if around is None else around)
+            p.call(np.copyto, edge, -x.bias if around is None else around)
     first = a + top - pads[0]
-    inside = x.data[0, first : first + b - a]
-    p.call(task, np.copyto, whole[a:b, c:d], inside)
+    p.call(np.copyto, whole[a:b, c:d], x.data[0, first : first + b - a])
     return whole
 
 
@@ -96,26 +94,20 @@ def convolve(
     then: Then = None,
 ) -> Value:
     """A convolution: what the filters see in some rows is gathered, then multiplied."""
-    filters, channels, kh, kw = p.weights[f"{name}.weight"].shape
-    h = windows(x.data.shape[1], kh, stride[0], *pads[:2])
-    w = windows(x.data.shape[2], kw, stride[1], *pads[2:])
-    y, bias = p.layer(at, (h, w, filters), name, x)
-    size = kh * kw * channels
-
-    def columns() -> Array:
-        return p.weight(name).transpose(2, 3, 1, 0).reshape(size, filters)
-
-    u = p.once(name, (size, filters), columns)
-    for task, i, j in p.tasks([x], [y], h, max(1, 2**18 // (w * size))):
-        down = (j - i - 1) * stride[0] + kh
-        image = strip(p, task, x, pads, i * stride[0], down)
-        (patches,) = p.scratch(task, (j - i, w, kh, kw, channels))
+    weight = p.weights[f"{name}.weight"]
+    filters, channels, kh, kw = weight.shape
+    h, w = windows(x.data.shape[1:3], (kh, kw), stride, pads)
+    y, bias = p.layer(at, name, x, h, w)
+    u = p.once(name, lambda: weight.transpose(2, 3, 1, 0).reshape(-1, filters))
+    for i, j in p.tasks(h, 2**18 // (w * len(u))):
+        image = strip(p, x, pads, i * stride[0], (j - i - 1) * stride[0] + kh)
+        patches = p.room((p.task, 0), (j - i, w, kh, kw, channels))
         a, b, c = image.strides
         steps = (a * stride[0], b * stride[1], a, b, c)
-        p.call(task, np.copyto, patches, as_strided(image, patches.shape, steps))
+        p.call(np.copyto, patches, as_strided(image, patches.shape, steps))
         rows = pixels(y.data[:, i:j])
-        p.call(task, np.matmul, patches.reshape(-1, size), u, out=rows)
-        finish(p, task, rows, bias, y.bias, then)
+        p.call(np.matmul, patches.reshape(-1, len(u)), u, out=rows)
+        finish(p, rows, bias, y.bias, then)
     return y
 
 
@@ -131,30 +123,29 @@ def convolve_grouped(
     then: Then = None,
 ) -> Value:
     """A convolution with groups or dilation, like `convolve`."""
-    filters, channels, kh, kw = p.weights[f"{name}.weight"].shape
+    weight = p.weights[f"{name}.weight"]
+    filters, channels, kh, kw = weight.shape
     tall, wide = dilation[0] * (kh - 1) + 1, dilation[1] * (kw - 1) + 1
-    h = windows(x.data.shape[1], tall, stride[0], *pads[:2])
-    w = windows(x.data.shape[2], wide, stride[1], *pads[2:])
-    y, bias = p.layer(at, (h, w, filters), name, x)
-    shape = (groups, kh * kw * channels, filters // groups)
+    h, w = windows(x.data.shape[1:3], (tall, wide), stride, pads)
+    y, bias = p.layer(at, name, x, h, w)
 
     def columns() -> Array:
-        parts = p.weight(name).reshape(groups, -1, channels, kh, kw)
-        return parts.transpose(0, 3, 4, 2, 1).reshape(shape)
+        parts = p.weights[f"{name}.weight"].reshape(groups, -1, channels, kh, kw)
+        return parts.transpose(0, 3, 4, 2, 1).reshape(groups, -1, filters // groups)
 
-    u = p.once(name, shape, columns)
-    for task, i, j in p.tasks([x], [y], h, max(1, 2**18 // (w * groups * shape[1]))):
+    u = p.once(name, columns)
+    for i, j in p.tasks(h, 2**18 // (w * groups * u.shape[1])):
         down = (j - i - 1) * stride[0] + tall
-        image = strip(p, task, x, pads, i * stride[0], down)
-        (patches,) = p.scratch(task, (groups, j - i, w, kh, kw, channels))
+        image = strip(p, x, pads, i * stride[0], down)
+        patches = p.room((p.task, 0), (groups, j - i, w, kh, kw, channels))
         a, b, c = image.strides
         steps = [c * channels, a * stride[0], b * stride[1]]
         steps += [a * dilation[0], b * dilation[1], c]
-        p.call(task, np.copyto, patches, as_strided(image, patches.shape, steps))
+        p.call(np.copyto, patches, as_strided(image, patches.shape, steps))
         rows = pixels(y.data[:, i:j])
         out = rows.reshape(len(rows), groups, -1).transpose(1, 0, 2)
-        p.call(task, np.matmul, patches.reshape(groups, len(rows), -1), u, out=out)
-        finish(p, task, rows, bias, y.bias, then)
+        p.call(np.matmul, patches.reshape(groups, len(rows), -1), u, out=out)
+        finish(p, rows, bias, y.bias, then)
     return y
 
 
@@ -173,42 +164,43 @@ def convolve_depthwise(
     A row of pixels is computed like one long pixel. Where windows move on by several
     columns, those that lie one step apart are put together first.
     """
-    filters, _, kh, kw = p.weights[f"{name}.weight"].shape
+    weight = p.weights[f"{name}.weight"]
+    filters, _, kh, kw = weight.shape
     tall, wide = dilation[0] * (kh - 1) + 1, dilation[1] * (kw - 1) + 1
-    h = windows(x.data.shape[1], tall, stride[0], *pads[:2])
-    w = windows(x.data.shape[2], wide, stride[1], *pads[2:])
-    y, bias = p.layer(at, (h, w, filters), name, x)
+    h, w = windows(x.data.shape[1:3], (tall, wide), stride, pads)
+    y, bias = p.layer(at, name, x, h, w)
 
     def taps() -> Array:
-        return np.tile(p.weight(name).transpose(2, 3, 1, 0), w)[:, :, 0]
+        return np.tile(weight.transpose(2, 3, 1, 0), w)[:, :, 0]
 
-    u = p.once(name, (kh, kw, w * filters), taps)
+    u = p.once(name, taps)
     apart = stride[1]
-    for task, i, j in p.tasks([x], [y], h, max(1, 2**15 // (w * filters))):
+    for i, j in p.tasks(h, 2**15 // (w * filters)):
         down = (j - i - 1) * stride[0] + tall
-        image = strip(p, task, x, pads, i * stride[0], down)
+        image = strip(p, x, pads, i * stride[0], down)
         dense = apart == 1 and image.strides[1] == filters * image.itemsize
         part = (down * (not dense), -(-image.shape[1] // apart), filters)
-        planes, *sums = p.scratch(task, (apart, *part), *[(j - i, w * filters)] * apart)
+        planes = p.room((p.task, 0), (apart, *part))
+        sums = [p.room((p.task, 1 + k), (j - i, w * filters)) for k in range(apart)]
         rows = y.data[0, i:j]
         if rows.flags.c_contiguous:
             sums[0] = rows.reshape(j - i, -1)
         for k in range(min(apart, kw)):
             plane = image[:, k::apart]
             if not dense:
-                p.call(task, np.copyto, planes[k, :, : plane.shape[1]], plane)
+                p.call(np.copyto, planes[k, :, : plane.shape[1]], plane)
                 plane = planes[k]
             a, b, c = plane.strides
             some = u[:, k::apart]
             shape = (kh, some.shape[1], j - i, w * filters)
             steps = (a * dilation[0], b * dilation[1], a * stride[0], c)
             view = as_strided(plane, shape, steps)
-            p.call(task, np.einsum, "abij,abj->ij", view, some, out=sums[k])
+            p.call(np.einsum, "abij,abj->ij", view, some, out=sums[k])
             if k:
-                p.call(task, np.add, sums[0], sums[k], out=sums[0])
+                p.call(np.add, sums[0], sums[k], out=sums[0])
         if not rows.flags.c_contiguous:
-            p.call(task, np.copyto, rows, sums[0].reshape(rows.shape))
-        finish(p, task, pixels(y.data[:, i:j]), bias, y.bias, then)
+            p.call(np.copyto, rows, sums[0].reshape(rows.shape))
+        finish(p, pixels(y.data[:, i:j]), bias, y.bias, then)
     return y
 
 
@@ -221,52 +213,48 @@ def winograd(
     their values at 0, 1, -1, 2 and infinity. Some rows of tiles and some filters are
     computed at once, so that all stays in the cache.
     """
-    filters, channels = p.weights[f"{name}.weight"].shape[:2]
-    height = windows(x.data.shape[1], 3, 1, *pads[:2])
-    width = windows(x.data.shape[2], 3, 1, *pads[2:])
-    y, bias = p.layer(at, (height, width, filters), name, x)
+    weight = p.weights[f"{name}.weight"]
+    filters, channels = weight.shape[:2]
+    height, width = windows(x.data.shape[1:3], (3, 3), (1, 1), pads)
+    y, bias = p.layer(at, name, x, height, width)
     before = [[2, -1, -2, 1, 0], [0, 2, 1, -1, 0], [0, -2, 3, -1, 0]]
     before += [[0, -1, 0, 1, 0], [0, 2, -1, -2, 1]]
     inner = np.array([[3, 0, 0], [3, 3, 3], [1, -1, 1], [1, 2, 4], [0, 0, 6]]) / 6
     after = [[1, 1, 1, 1, 0], [0, 1, -1, 2, 0], [0, 1, 1, 4, 1]]
-    first = p.once("before", (25, 25), lambda: np.kron(before, before))
-    last = p.once("after", (9, 25), lambda: np.kron(after, after))
+    first = p.once((25, 25), lambda: np.kron(before, before))
+    last = p.once((9, 25), lambda: np.kron(after, after))
 
     def values() -> Array:
-        u = np.kron(inner, inner) @ p.weight(name).reshape(-1, 9).T
+        u = np.kron(inner, inner) @ weight.reshape(-1, 9).T
         return np.asarray(u.reshape(25, filters, channels).swapaxes(1, 2))
 
-    u = p.once(name, (25, channels, filters), values)
+    u = p.once(name, values)
     down, across = -(-height // 3), -(-width // 3)
     pads = (*pads[:3], 3 * across + 2 - x.data.shape[2] - pads[2])
-    most = max(1, 2**15 // (across * max(channels, filters)))
-    for task, i, j in p.tasks([x], [y], down, most):
+    for i, j in p.tasks(down, 2**15 // (across * max(channels, filters))):
         n = (j - i) * across
-        image = strip(p, task, x, pads, 3 * i, 3 * (j - i) + 2)
-        sizes = (25, n, channels), (25, n, max(channels, filters)), (9, n, filters)
-        v, space, out = p.scratch(task, *sizes)
-        d, m = (
-            space.reshape(-1)[: 25 * n * c].reshape(25, n, c)
-            for c in (channels, filters)
-        )
+        image = strip(p, x, pads, 3 * i, 3 * (j - i) + 2)
+        d, v = (p.room((p.task, k), (25, n, channels)) for k in (0, 1))
+        m = p.room((p.task, 0), (25, n, filters))
+        out = p.room((p.task, 1), (9, n, filters))
         a, b, c = image.strides
         shape = (5, 5, j - i, across, channels)
         seen = as_strided(image, shape, (a, b, 3 * a, 3 * b, c))
-        p.call(task, np.copyto, d.reshape(shape), seen)
-        by_parts(p, task, first, d, v)
-        p.call(task, np.matmul, v, u, out=m)
-        by_parts(p, task, last, m, out)
+        p.call(np.copyto, d.reshape(shape), seen)
+        by_parts(p, first, d, v)
+        p.call(np.matmul, v, u, out=m)
+        by_parts(p, last, m, out)
         for k, part in enumerate(out.reshape(9, j - i, across, filters)):
             rows = y.data[0, 3 * i + k // 3 : 3 * j : 3, k % 3 :: 3]
-            p.call(task, np.copyto, rows, part[: len(rows), : rows.shape[1]])
-        finish(p, task, pixels(y.data[:, 3 * i : 3 * j]), bias, y.bias, then)
+            p.call(np.copyto, rows, part[: len(rows), : rows.shape[1]])
+        finish(p, pixels(y.data[:, 3 * i : 3 * j]), bias, y.bias, then)
     return y
 
 
-def by_parts(p: Plan, task: int, matrix: Array, x: Array, y: Array) -> None:
+def by_parts(p: Plan, matrix: Array, x: Array, y: Array) -> None:
     """Multiply a small matrix by (K, tiles, C), by so few tiles that BLAS is fast."""
     _, count, channels = x.shape
     most = max(1, 1_000_000 // (matrix.size * channels))
     size = max(n for n in range(1, min(count, most) + 1) if count % n == 0)
     a, b = (z.reshape(len(z), -1, size * channels).transpose(1, 0, 2) for z in (x, y))
-    p.call(task, np.matmul, matrix, a, out=b)
+    p.call(np.matmul, matrix, a, out=b)

@@ -31,33 +31,30 @@ def pool(
 ) -> Value:
     """Windows combined by a function: down the columns first, then along the rows."""
     _, height, width, channels = x.data.shape
-    h = windows(height, kernel[0], stride[0], *pads[:2], ceil)
-    w = windows(width, kernel[1], stride[1], *pads[2:], ceil)
+    h, w = windows((height, width), kernel, stride, pads, ceil)
     y = p.value(at, (h, w, channels), x.bias)
-    for task, i, j in p.tasks([x], [y], h, max(1, 2**16 // (width * channels))):
+    for i, j in p.tasks(h, 2**16 // (width * channels)):
         top, end = i * stride[0], (j - 1) * stride[0] + kernel[0]
         rows = min(end, pads[0] + height + pads[1]) - top
-        image = strip(p, task, x, pads, top, rows, around)
-        (columns,) = p.scratch(task, (j - i, *image.shape[1:]))
-        combine(p, task, function, image, columns, kernel[0], stride[0])
+        image = strip(p, x, pads, top, rows, around)
+        columns = p.room((p.task, 0), (j - i, *image.shape[1:]))
+        combine(p, function, image, columns, kernel[0], stride[0])
         a, b = columns.swapaxes(0, 1), y.data[0, i:j].swapaxes(0, 1)
-        combine(p, task, function, a, b, kernel[1], stride[1])
+        combine(p, function, a, b, kernel[1], stride[1])
         if then:
-            then(p, task, pixels(y.data[:, i:j]), y.bias)
+            then(p, pixels(y.data[:, i:j]), y.bias)
     return y
 
 
-def combine(
-    p: Plan, task: int, function: np.ufunc, x: Array, y: Array, size: int, stride: int
-) -> None:
-    """Combine `size` elements of x, from every `stride`-th on, to one of y."""
-    first, *others = (x[k::stride][: len(y)] for k in range(size))
+def combine(p: Plan, f: np.ufunc, x: Array, y: Array, size: int, step: int) -> None:
+    """Combine `size` elements of x, from every `step`-th on, to one of y."""
+    first, *others = (x[k::step][: len(y)] for k in range(size))
     if others and len(others[0]) == len(y):
-        p.call(task, function, first, others.pop(0), out=y)
+        p.call(f, first, others.pop(0), out=y)
     else:
-        p.call(task, np.copyto, y, first)
+        p.call(np.copyto, y, first)
     for other in others:  # the last windows may hang over the end
-        p.call(task, function, y[: len(other)], other, out=y[: len(other)])
+        p.call(f, y[: len(other)], other, out=y[: len(other)])
 
 
 def avg_pool(
@@ -83,8 +80,8 @@ def avg_pool(
             first, end = np.maximum(first, 0), np.minimum(end, size)
         counts.append(end - first)
     divisor = (counts[0][:, None] * counts[1])[:, :, None].astype(p.kind)
-    for task, i, j in p.tasks([y], [y], len(divisor)):
-        p.call(task, np.divide, y.data[0, i:j], divisor[i:j], out=y.data[0, i:j])
+    for i, j in p.tasks(len(divisor)):
+        p.call(np.divide, y.data[0, i:j], divisor[i:j], out=y.data[0, i:j])
     return y
 
 
@@ -93,8 +90,8 @@ def global_avg_pool(p: Plan, at: At, x: Value) -> Value:
     size, channels = x.data[..., 0].size, x.data.shape[-1]
     y = p.value(at, (channels,), x.bias)
     share = np.full((1, size), 1 / size, p.kind)
-    for task, i, j in p.tasks([x], [y], channels):
-        p.call(task, np.matmul, share, pixels(x.data)[:, i:j], out=y.data[:, i:j])
+    for i, j in p.tasks(channels):
+        p.call(np.matmul, share, pixels(x.data)[:, i:j], out=y.data[:, i:j])
     return y
 
 
@@ -103,13 +100,13 @@ def concat(p: Plan, at: At, *xs: Value, then: Then = None) -> Value:
     bias = np.concatenate([x.bias for x in xs])
     y = p.value(at, (*xs[0].data.shape[1:-1], len(bias)), bias, xs[0].data.dtype)
     ends = np.cumsum([0, *(len(x.bias) for x in xs)]).tolist()
-    for task, i, j in p.tasks(xs, [y], y.data[..., 0].size):
+    for i, j in p.tasks(y.data[..., 0].size):
         for x, (first, last) in zip(xs, pairwise(ends), strict=True):
             there = y.data[..., first:last]
             if there.ctypes.data != x.data.ctypes.data:
-                p.call(task, np.copyto, pixels(there)[i:j], pixels(x.data)[i:j])
+                p.call(np.copyto, pixels(there)[i:j], pixels(x.data)[i:j])
         if then:
-            then(p, task, pixels(y.data)[i:j], bias)
+            then(p, pixels(y.data)[i:j], bias)
     return y
 
 
@@ -121,13 +118,13 @@ def arithmetic(
     for x in xs[1:]:
         bias = function(bias, x.bias)
     y = p.value(at, xs[0].data.shape[1:], bias, xs[0].data.dtype)
-    for task, i, j in p.tasks(xs, [y], y.data[..., 0].size):
+    for i, j in p.tasks(y.data[..., 0].size):
         first, *others = (pixels(x.data)[i:j] for x in xs)
         for other in others:
-            p.call(task, function, first, other, out=pixels(y.data)[i:j])
+            p.call(function, first, other, out=pixels(y.data)[i:j])
             first = pixels(y.data)[i:j]
         if then:
-            then(p, task, pixels(y.data)[i:j], bias)
+            then(p, pixels(y.data)[i:j], bias)
     return y
 
 
@@ -139,10 +136,10 @@ def normalize(
     bias = (x.bias * factor + shift).astype(p.kind)
     left = x.bias.any()
     y = p.value(at, x.data.shape[1:], None if left else bias)
-    for task, i, j in p.tasks([x], [y], y.data[..., 0].size):
+    for i, j in p.tasks(y.data[..., 0].size):
         out = pixels(y.data)[i:j]
-        p.call(task, np.multiply, pixels(x.data)[i:j], factor.astype(p.kind), out=out)
-        finish(p, task, out, bias * left, y.bias, then)
+        p.call(np.multiply, pixels(x.data)[i:j], factor.astype(p.kind), out=out)
+        finish(p, out, bias * left, y.bias, then)
     return y
 
 
@@ -156,7 +153,12 @@ def norm(p: Plan, name: str, eps: float) -> tuple[Array, Array]:
 
 def fold(p: Plan, name: str, after: str, eps: float = 1e-5) -> None:
     """Multiply a batch norm into the weights of the layer before it."""
-    p.norms[name] = norm(p, after, eps)
+    if name not in p.made:  # else they have been rearranged already
+        weight, (factor, shift) = p.weights[f"{name}.weight"], norm(p, after, eps)
+        bias = p.weights.get(f"{name}.bias", 0.0) * factor + shift
+        factor = factor.reshape(-1, *[1] * (weight.ndim - 1))
+        weight = np.multiply(weight, factor, dtype=p.kind)
+        p.weights |= {f"{name}.weight": weight, f"{name}.bias": bias}
 
 
 def plain(p: Plan, at: At, function: Callable[..., Array], *xs: Value) -> Value:
@@ -167,8 +169,8 @@ def plain(p: Plan, at: At, function: Callable[..., Array], *xs: Value) -> Value:
 
     sample = compute(*(np.zeros(x.data.shape, x.data.dtype) for x in xs))
     y = p.value(at, sample.shape[1:], kind=sample.dtype)
-    for task, _, _ in p.tasks(xs, [y], 1):
-        p.call(task, lambda: np.copyto(y.data, compute(*(x.data + x.bias for x in xs))))
+    for _ in p.tasks(1):
+        p.call(lambda: np.copyto(y.data, compute(*(x.data + x.bias for x in xs))))
     return y
 
 
@@ -187,6 +189,6 @@ def several(
     samples = compute(np.zeros(x.data.shape, x.data.dtype))
     found = zip(at, samples, strict=True)
     ys = [p.value(place, y.shape[1:], kind=y.dtype) for place, y in found]
-    for task, _, _ in p.tasks([x], ys, 1):
-        p.call(task, write)
+    for _ in p.tasks(1):
+        p.call(write)
     return ys

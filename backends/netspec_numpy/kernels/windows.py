@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from netspec_numpy.kernels.arrays import Array
+from netspec_numpy.kernels.arrays import Array, Pads, Pair
 
 
 def seen(
@@ -36,16 +38,19 @@ def pad2d(x: Array, pads: tuple[int, int, int, int], value: float = 0.0) -> Arra
 
 
 def windows(
-    size: int, kernel: int, stride: int, before: int, after: int, ceil: bool = False
-) -> int:
-    """How many windows there are along one direction.
+    sizes: Sequence[int], kernel: Pair, stride: Pair, pads: Pads, ceil: bool = False
+) -> list[int]:
+    """How many windows there are down and across.
 
-    With `ceil`, a last one may hang over, if it starts before the second padding.
+    With `ceil`, the last may hang over, if they start before the second padding.
     """
-    room = size + before + after - kernel
-    if ceil:
-        return min(-(-room // stride), (size + before - 1) // stride) + 1
-    return room // stride + 1
+    counts = []
+    for axis, size in enumerate(sizes):
+        before, after = pads[2 * axis : 2 * axis + 2]
+        room, step = size + before + after - kernel[axis], stride[axis]
+        over = min(-(-room // step), (size + before - 1) // step)
+        counts.append(1 + (over if ceil else room // step))
+    return counts
 
 
 def window_view(
@@ -60,8 +65,7 @@ def window_view(
     """The input, padded with `value` as far as the windows reach, and their counts."""
     (kh, kw), (dh, dw) = kernel, dilation
     span_h, span_w = dh * (kh - 1) + 1, dw * (kw - 1) + 1
-    height = windows(x.shape[2], span_h, stride[0], pads[0], pads[1], ceil)
-    width = windows(x.shape[3], span_w, stride[1], pads[2], pads[3], ceil)
+    height, width = windows(x.shape[2:], (span_h, span_w), stride, pads, ceil)
     below = (height - 1) * stride[0] + span_h - x.shape[2] - pads[0]
     right = (width - 1) * stride[1] + span_w - x.shape[3] - pads[2]
     around = (pads[0], max(below, 0), pads[2], max(right, 0))
