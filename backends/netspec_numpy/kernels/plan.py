@@ -40,6 +40,7 @@ class Plan:
             whole = np.empty(ends[-1] + 128, np.uint8)
             self.memory = whole[-whole.ctypes.data % 64 :]
             self.phases: list[list[list[Callable[[], Any]]]] = []
+            self.read: list[Array | None] = [None, None]
             shapes = [(*x.shape[2:], x.shape[1]) for x in inputs]
             self.inputs = [self.value(k, shape) for k, shape in enumerate(shapes)]
             self.outputs = network(self, *self.inputs)
@@ -87,6 +88,7 @@ class Plan:
             bias: Array = np.einsum("gfck,gc->gf", parts, seen).ravel()
             return bias + self.weights.get(f"{name}.bias", np.zeros(1))
 
+        self.read[1] = x.data
         bias = self.once((name, "bias"), make)
         left = channels > 1 and x.bias.any()  # a depthwise one may pass it on
         return self.value(at, (*sizes, filters), None if left else bias), bias * left
@@ -96,7 +98,10 @@ class Plan:
 
         Yields from where to where each goes, whose calls are then to be added.
         """
-        self.phases.append([[] for _ in range(self.threads)])
+        last, new = self.read
+        self.read = [new, None]
+        if new is None or last is not new:  # else two layers read the same: none waits
+            self.phases.append([[] for _ in range(self.threads)])
         ends = [size * i // self.threads for i in range(self.threads + 1)]
         for self.task, (first, end) in enumerate(pairwise(ends)):
             for i in range(first, end, max(1, most)):
@@ -123,7 +128,7 @@ class Plan:
 
     def run(self, phases: Any, done: list[int], thread: int) -> None:
         """Do one's task of each phase, and those that others have not begun; wait."""
-        spare, size = np.ones(4096), 0
+        spare, size = np.ones(16384), 0
         for left, tasks in phases:
             for i in range(thread, thread + self.threads):
                 task = left.pop(i % self.threads, None)

@@ -101,10 +101,15 @@ def convolve(
     u = p.once(name, lambda: weight.transpose(2, 3, 1, 0).reshape(-1, filters))
     for i, j in p.tasks(h, 2**18 // (w * len(u))):
         image = strip(p, x, pads, i * stride[0], (j - i - 1) * stride[0] + kh)
-        patches = p.room((p.task, 0), (j - i, w, kh, kw, channels))
+        patches = p.room((p.task, 0), (j - i, w, kh, kw * channels))
         a, b, c = image.strides
-        steps = (a * stride[0], b * stride[1], a, b, c)
-        p.call(np.copyto, patches, as_strided(image, patches.shape, steps))
+        # What lies side by side is moved as one piece: mostly a row of what is seen.
+        run = kw * channels if b == channels * c else channels
+        piece = np.dtype((np.void, run * c))
+        corner = as_strided(image, (1, 1, run)).view(piece)
+        seen = patches.view(piece)
+        steps = (a * stride[0], b * stride[1], a, b)
+        p.call(np.copyto, seen, as_strided(corner, seen.shape, steps))
         rows = pixels(y.data[:, i:j])
         p.call(np.matmul, patches.reshape(-1, len(u)), u, out=rows)
         finish(p, rows, bias, y.bias, then)
