@@ -39,6 +39,13 @@ SPECS = ("squeezenet1_0", "squeezenet1_1", "mobilenet_v1", "mobilenet_v2", "resn
 TOLERANCE = 1e-4
 """Largest difference of results, relative to the largest value of ONNX Runtime's."""
 
+PAUSE = 0.1
+"""Seconds before each turn: threads of OpenBLAS and OpenMP spin on for tens of milliseconds after a
+call, and would take a core from whoever comes next."""
+WARM = 0.05
+"""Seconds of calls that are not measured in each turn: it takes some before the system has spread
+threads that were asleep over the cores."""
+
 Run = Callable[[], Any]
 
 
@@ -124,14 +131,17 @@ def check(runs: dict[str, Run]) -> None:
 
 
 def measure(runs: dict[str, Run], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each call; the second of two in a row counts, for it finds its caches warm."""
+    """Seconds of each call that follows others, with its caches warm and its threads awake."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     with torch.inference_mode():
         check(runs)
         for _ in range(rounds):
             for name, run in runs.items():
-                run()
-                start = time.perf_counter()
+                time.sleep(PAUSE)
+                begun = start = time.perf_counter()
+                while start < begun + WARM:
+                    run()
+                    start = time.perf_counter()
                 run()
                 times[name].append(time.perf_counter() - start)
     return times

@@ -166,8 +166,8 @@ def memory(program: Program, threads: int = 1) -> Memory:
             scratch = _larger(scratch, algorithm.scratch)
             weights += algorithm.packed + int(stage.output.shape[0])
         elif isinstance(stage.op, MaxPool | AvgPool):
-            (channels, _, width), (_, height, _) = _shapes(stage)
-            rows = _rows(1 << 16, width * channels, height)
+            (channels, _, _), (_, height, _) = _shapes(stage)
+            rows = -(-height // threads)
             scratch = _larger(scratch, [_padded(rows * _across(stage.op, stage) * channels)])
             strip = max(strip, _strip(stage.op, stage, rows))
     work = 4 * (sum(scratch) + strip) * threads

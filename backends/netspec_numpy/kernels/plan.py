@@ -213,7 +213,12 @@ class Engine:
             for work in works[thread % count :: count]:
                 work(thread)
 
-        list((self.pool.map if self.threads > 1 else map)(run, range(self.threads)))
+        others = [self.pool.submit(run, i) for i in range(1, self.threads)]
+        try:
+            run(0)  # by this thread: to wake one up takes time
+        finally:
+            for other in others:
+                other.result()
         return outputs
 
 
