@@ -3,9 +3,10 @@
     python benchmarks/inference.py [--threads 2] [--batch 1 16] [--compile] [--profile] [SPEC ...]
 
 All compute the same network with the same weights, and their results are compared first. They take
-turns, one call each, so that whatever else the machine does meets all alike; the time of each is
-the median of its calls. ONNX Runtime's threads sleep when there is nothing to do: spinning ones
-would take time from whoever is measured next. `--spin` runs it with spinning threads, on its own.
+turns, so that whatever else the machine does meets all alike: in each turn a pause, some calls to
+get going, and one that is measured; the time of each is the median of those. ONNX Runtime's threads
+sleep when there is nothing to do: spinning ones would take time from whoever is measured next.
+`--spin` runs it with spinning threads, on its own.
 """
 
 from __future__ import annotations

@@ -123,3 +123,12 @@ def load_model(net: Net, backend: Backend) -> Any:
     # Whatever the file defines before, the net's own class comes last.
     classes = [v for v in vars(module).values() if isinstance(v, type)]
     return [c for c in classes if c.__module__ == module.__name__][-1]()
+
+
+def summary(net: Net) -> str:
+    """What an emitted class says of itself: the shapes of a batch in and out, its parameters."""
+    ins, outs = (
+        ", ".join(f"(N, {', '.join(str(int(d)) for d in v.shape)})" for v in values)
+        for values in (net.body.inputs, net.body.outputs)
+    )
+    return f"{ins} to {outs}; {net.params:,} parameters."

@@ -9,6 +9,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import jinja2
 
 WIDTH = 88
 """Longest line, the default of ruff and black."""
@@ -206,3 +211,17 @@ def _harmless(text: str) -> str:
     """Text that can neither end a docstring nor mean anything but itself in one."""
     text = "".join(c if c.isprintable() or c == "\n" else " " for c in text)
     return text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+
+
+def templates(folder: Path) -> jinja2.Environment:
+    """The templates in a folder, for source code: nothing is escaped, no name may be missing."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )

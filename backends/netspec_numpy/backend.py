@@ -7,10 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
+from netspec.backend import summary
 from netspec.ir import Layer, Net, Value
-from netspec.layout import Call, Lambda, Source, Text, call, docstring, statement
+from netspec.layout import (
+    Call,
+    Lambda,
+    Source,
+    Text,
+    call,
+    docstring,
+    statement,
+    templates,
+)
 from netspec.naming import Names, class_name
 from netspec.ops import Crop, MaxUnpool, Op, Upsample, text
 from netspec.passes.arena import place
@@ -119,7 +127,7 @@ class _File:
         if _fills(self.net):
             self.kernels.add("filled")
         kernels = with_helpers(self.kernels)
-        template = _environment().get_template("model.py.j2")
+        template = templates(Path(__file__).parent / "templates").get_template("model.py.j2")
         height, width = (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
         inputs = [v.name for v in self.net.body.inputs]
         names = Names((*_GLOBALS, *_MODULES, *kernel_names(), self.class_name))
@@ -129,7 +137,7 @@ class _File:
             shapes=self._shapes(),
             fills=_fills(self.net),
             name=self.class_name,
-            doc="\n".join(docstring(self._doc(), 4)),
+            doc="\n".join(docstring(summary(self.net), 4)),
             engine=self._engine(),
             call="\n".join(self._call([names.identifier(name) for name in inputs])),
             preprocess=prepared,
@@ -157,11 +165,6 @@ class _File:
         title = self.net.doc or f"{self.class_name}."
         file = Path(self.net.file).name
         return f"{title}\n\nCompiled by netspec from {file}: change the spec, not this file."
-
-    def _doc(self) -> str:
-        inputs = ", ".join(_batch(v.shape) for v in self.net.body.inputs)
-        outputs = ", ".join(_batch(v.shape) for v in self.net.body.outputs)
-        return f"{inputs} to {outputs}; {self.net.params:,} parameters."
 
     def _engine(self) -> str:
         """The statement that makes a model's engine."""
@@ -306,20 +309,5 @@ def _fills(net: Net) -> dict[str, float]:
     }
 
 
-def _batch(shape: tuple[int, ...]) -> str:
-    return f"(N, {', '.join(str(int(d)) for d in shape)})"
-
-
 def _vector(numbers: tuple[float, ...]) -> str:
     return f"np.array({[float(n) for n in numbers]}, dtype=np.float32)"
-
-
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )

@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
+from netspec.backend import summary
 from netspec.ir import Layer, Net
-from netspec.layout import Call, call, docstring, statement, tuple_of
+from netspec.layout import Call, call, docstring, statement, templates, tuple_of
 from netspec.naming import Names, class_name
 from netspec.ops import Op, Shape
 from netspec.picture import picture
@@ -97,7 +96,7 @@ class _File:
         x = self.net.body.inputs[0].shape if self.net.body.inputs else ()
         prepared = picture(self.net, _vector)
         bodies = "".join(u.body for u in self.units.units) + body
-        template = _environment().get_template("model.py.j2")
+        template = templates(Path(__file__).parent / "templates").get_template("model.py.j2")
         height, width = (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
         rendered = template.render(
             file="".join(c if c.isprintable() else " " for c in Path(self.net.file).name),
@@ -152,12 +151,7 @@ class _File:
             if s in writer.used
         ]
         body = replace(body, init=[*body.init, *initialization(self.net)])
-        return class_text(block, docstring(self._net_doc(), 4), signature, body)
-
-    def _net_doc(self) -> str:
-        inputs = ", ".join(_batch(v.shape) for v in self.net.body.inputs)
-        outputs = ", ".join(_batch(v.shape) for v in self.net.body.outputs)
-        return f"{inputs} to {outputs}; {self.net.params:,} parameters."
+        return class_text(block, docstring(summary(self.net), 4), signature, body)
 
 
 def _check(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> list[str]:
@@ -175,20 +169,5 @@ def _check(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> list[str]:
     return [*lines, "    assert [tuple(x.shape) for x in results] == shapes"]
 
 
-def _batch(shape: tuple[int, ...]) -> str:
-    return f"(N, {', '.join(str(int(d)) for d in shape)})"
-
-
 def _vector(numbers: tuple[float, ...]) -> str:
     return f"torch.tensor({[float(n) for n in numbers]}).view(-1, 1, 1)"
-
-
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )

@@ -16,14 +16,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from netspec.ir import Block, Instance, Layer, Loop, Node, Value
+from netspec.ir import Argument, Block, Instance, Layer, Loop, Node
 from netspec.layout import Call, Keyword, Source, Text, statement
 from netspec.naming import is_plain
-from netspec.ops import attributes, like
 from netspec.symbolic import Apply, Dim, Expr, Literally, Real, apply, expr_of, literal
 from netspec_torch.emitters import EMITTERS
 from netspec_torch.reserved import MODULE_ATTRIBUTES
-from netspec_torch.variants import restated
+from netspec_torch.variants import combined, restated
 from netspec_torch.writer import TURN, Writer
 
 MANY_TURNS = 4
@@ -291,30 +290,17 @@ def _generic(first: Node, second: Node) -> Node:
     """The first turn's node with its numbers in terms of the turn, as the second lets guess."""
     if not _alike(first, second) or len(first.inputs) != len(second.inputs):
         raise _Unfit
-    inputs = tuple(
-        Value(a.name, like(a.shape, (_number(a.shape[0], b.shape[0]), *a.shape[1:])))
-        for a, b in zip(first.inputs, second.inputs, strict=True)
-    )
-    if isinstance(first, Layer) and isinstance(second, Layer):
-        numbers = {
-            a.name: _number(getattr(first.op, a.name), getattr(second.op, a.name))
-            for a in attributes(type(first.op))
-        }
-        return replace(first, op=first.op.with_attributes(**numbers), inputs=inputs)
-    assert isinstance(first, Instance)
-    assert isinstance(second, Instance)
-    arguments = tuple(
-        replace(a, expr=_expr(a.expr or literal(a.value), b.expr or literal(b.value)))
-        if isinstance(a.value, int | float) and not isinstance(a.value, bool)  # else no row
-        else a
-        for a, b in zip(first.arguments, second.arguments, strict=True)
-    )
-    return replace(first, arguments=arguments, inputs=inputs)
+    return combined(first, second, _number, _argument)
+
+
+def _argument(first: Argument, second: Argument) -> Argument:
+    if not isinstance(first.value, int | float) or isinstance(first.value, bool):
+        return first  # no row of numbers
+    exprs = (a.expr or literal(a.value) for a in (first, second))
+    return replace(first, expr=_expr(*exprs))
 
 
 def _number(first: Any, second: Any) -> Any:
-    if isinstance(first, tuple) and isinstance(second, tuple) and len(first) == len(second):
-        return tuple(_number(a, b) for a, b in zip(first, second, strict=True))
     if isinstance(first, bool) or not isinstance(first, int | float):
         return first
     expr = _expr(expr_of(first), expr_of(second))

@@ -7,12 +7,12 @@ joined:  conv1 Fork(0: short add, 1: add) relu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from netspec.conditions import Condition
-from netspec.ir import Block, Choice, Instance, Layer, Node, Value
+from netspec.ir import Argument, Block, Choice, Instance, Layer, Node, Value
 from netspec.ops import Identity, attributes, like
 from netspec.symbolic import Dim, Real
 
@@ -201,28 +201,42 @@ def forks(items: Sequence[Item]) -> Iterator[Fork]:
 
 def restated(node: Node, other: Node) -> Node:
     """A node whose numbers are said to come about as those of another variant's node do."""
+    return combined(node, other, _as, lambda own, others: replace(own, expr=others.expr))
+
+
+def combined(
+    node: Node,
+    other: Node,
+    number: Callable[[Any, Any], Any],
+    argument: Callable[[Argument, Argument], Argument],
+) -> Node:
+    """A node whose numbers, and arguments if it is an instance, are made of its own and those of
+    another node. Its name, outputs and all else stay; a node of another kind changes nothing.
+    """
     inputs = tuple(
-        Value(v.name, like(v.shape, (_as(v.shape[0], o.shape[0]), *v.shape[1:])))
+        Value(v.name, like(v.shape, (_each(number, v.shape[0], o.shape[0]), *v.shape[1:])))
         for v, o in zip(node.inputs, other.inputs, strict=True)
     )
     if isinstance(node, Layer) and isinstance(other, Layer):
         numbers = {
-            a.name: _as(getattr(node.op, a.name), getattr(other.op, a.name))
+            a.name: _each(number, getattr(node.op, a.name), getattr(other.op, a.name))
             for a in attributes(type(node.op))
         }
         return replace(node, op=node.op.with_attributes(**numbers), inputs=inputs)
     if isinstance(node, Instance) and isinstance(other, Instance):
-        arguments = tuple(
-            replace(a, expr=o.expr) for a, o in zip(node.arguments, other.arguments, strict=True)
-        )
-        return replace(node, arguments=arguments, inputs=inputs)
+        pairs = zip(node.arguments, other.arguments, strict=True)
+        return replace(node, arguments=tuple(argument(a, b) for a, b in pairs), inputs=inputs)
     return node
+
+
+def _each(number: Callable[[Any, Any], Any], value: Any, other: Any) -> Any:
+    if isinstance(value, tuple) and isinstance(other, tuple) and len(value) == len(other):
+        return tuple(_each(number, v, o) for v, o in zip(value, other, strict=True))
+    return number(value, other)
 
 
 def _as(value: Any, other: Any) -> Any:
     """A value with the expression of another."""
-    if isinstance(value, tuple) and isinstance(other, tuple) and len(value) == len(other):
-        return tuple(_as(v, o) for v, o in zip(value, other, strict=True))
     if isinstance(value, float) and isinstance(other, Real):
         return Real(value, other.expr)
     if isinstance(value, int) and isinstance(other, Dim):

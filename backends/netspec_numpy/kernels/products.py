@@ -135,7 +135,7 @@ def convolve_grouped(
     y, bias = p.layer(at, name, x, h, w)
 
     def columns() -> Array:
-        parts = p.weights[f"{name}.weight"].reshape(groups, -1, channels, kh, kw)
+        parts = weight.reshape(groups, -1, channels, kh, kw)
         return parts.transpose(0, 3, 4, 2, 1).reshape(groups, -1, filters // groups)
 
     u = p.once(name, columns)
@@ -215,8 +215,8 @@ def winograd(
     """A 3x3 convolution by tiles of 3x3 results: 25 products where there would be 81.
 
     F(3x3, 3x3) of Lavin and Gray, 2016, arXiv:1509.09308: polynomials are multiplied by
-    their values at 0, 1, -1, 2 and infinity. Some rows of tiles and some filters are
-    computed at once, so that all stays in the cache.
+    their values at 0, 1, -1, 2 and infinity. Some rows of tiles are computed at once,
+    so that all stays in the cache.
     """
     weight = p.weights[f"{name}.weight"]
     filters, channels = weight.shape[:2]
