@@ -165,24 +165,26 @@ def profile(net: Net, rounds: int) -> None:
     model(x)
     ((plan,),) = model.engine.plans.values()
     functions: dict[str, float] = {}
-    steps = [0.0] * len(plan.phases)
-    blas_threads = model.engine.run.__globals__["blas_threads"]
-    before = blas_threads(1)
+    steps = [0.0] * len(plan.steps)
+    plan.begin(x[0], *plan.outputs)
+    threads, let = model.engine.run.__globals__["openblas"]() or (int, int)
+    before = threads()
+    let(1)
     for _ in range(rounds):
-        for i, tasks in enumerate(plan.phases):
-            for call in tasks[0]:
+        for i, ((calls, _, _),) in enumerate(plan.steps):
+            for call in calls:
                 start = time.perf_counter()
                 call()
                 seconds = (time.perf_counter() - start) / rounds
                 name = getattr(call.func, "__name__", "other")
                 functions[name] = functions.get(name, 0.0) + seconds
                 steps[i] += seconds
-    blas_threads(before)
+    let(before)
     total = sum(steps)
-    print(f"  one thread, {total * 1e3:.2f} ms in {sum(map(len, plan.phases))} tasks:")
+    print(f"  one thread, {total * 1e3:.2f} ms in {len(plan.steps)} steps:")
     for name, seconds in sorted(functions.items(), key=lambda item: -item[1]):
         print(f"    {name:<16}{seconds * 1e3:>8.2f} ms {seconds / total:>6.0%}")
-    print("  by phase, ms: " + " ".join(f"{s * 1e3:.2f}" for s in steps))
+    print("  by step, ms: " + " ".join(f"{s * 1e3:.2f}" for s in steps))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -29,11 +29,12 @@ from netspec_numpy.library import kernel_names, reads, with_helpers
 from netspec_numpy.planners import PLANNERS, fold
 
 _FROM = {
+    "bisect": ("bisect",),
     "collections.abc": ("Callable", "Iterator", "Sequence"),
     "concurrent.futures": ("ThreadPoolExecutor",),
-    "functools": ("partial",),
-    "itertools": ("pairwise",),
-    "math": ("prod",),
+    "functools": ("cache", "partial"),
+    "itertools": ("count", "pairwise"),
+    "math": ("inf", "prod"),
     "pathlib": ("Path",),
     "typing": ("Any", "NamedTuple"),
 }

@@ -86,7 +86,7 @@ def _gather(op: Conv, stage: Stage) -> Algorithm:
 
 def _depthwise(op: Conv, stage: Stage) -> Algorithm:
     _, (channels, height, width) = _shapes(stage)
-    rows = _rows(1 << 15, width * channels, height)
+    rows = _rows(1 << 16, width * channels, height)
     planes = _down(op, rows) * _across(op, stage) * channels if op.stride[1] > 1 else 0
     scratch = (_padded(planes), *[_padded(rows * width * channels)] * int(op.stride[1]))
     packed = prod(op.kernel) * channels * width
@@ -115,7 +115,8 @@ def _winograd(op: Conv, stage: Stage) -> Algorithm:
     """F(3x3, 3x3): 25 products for each tile of 3x3 results."""
     (channels, _, _), (filters, height, width) = _shapes(stage)
     down, across = -(-height // 3), -(-width // 3)
-    rows = _rows(1 << 15, across * max(channels, filters), down)
+    divided = height * width > filters  # else all rows are computed at once
+    rows = _rows(1 << 15, across * max(channels, filters), down) if divided else down
     tiles = down * across
     products = 25 * channels * filters + 625 * channels + 225 * filters
     packed = 25 * channels * filters

@@ -7,11 +7,12 @@ import os
 import sys
 import threading
 import time
+from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from itertools import pairwise
-from math import prod
+from functools import cache, partial
+from itertools import count, pairwise
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -24,8 +25,9 @@ class Plan:
     """The NumPy calls that a network comes to for one image of a certain size.
 
     Values lie in one piece of memory; the network is gone through twice, first to find
-    out how much it takes. `phases` follow one another: for each thread a task, which is
-    a list of calls. `made` are the weights as they are rearranged, for all plans.
+    out how much it takes. Of each step each thread has some rows: a list of calls, the
+    memory that they touch, and how many steps the others must have done before. So
+    threads wait only where one reads or overwrites what is another's.
     """
 
     def __init__(
@@ -35,15 +37,13 @@ class Plan:
         self.sizes: dict[Any, int] = {}
         for _ in range(2):
             self.weights = dict(weights)
-            ends = np.cumsum([0, *self.sizes.values()]).tolist()
-            self.starts = dict(zip(self.sizes, ends, strict=False))
-            whole = np.empty(ends[-1] + 128, np.uint8)
+            self.ends = np.cumsum([0, *self.sizes.values()]).tolist()
+            self.starts = dict(zip(self.sizes, self.ends, strict=False))
+            whole = np.empty(self.ends[-1] + 128, np.uint8)
             self.memory = whole[-whole.ctypes.data % 64 :]
-            self.phases: list[list[list[Callable[[], Any]]]] = []
-            self.read: list[Array | None] = [None, None]
-            shapes = [(*x.shape[2:], x.shape[1]) for x in inputs]
-            self.inputs = [self.value(k, shape) for k, shape in enumerate(shapes)]
-            self.outputs = network(self, *self.inputs)
+            self.steps: list[list[Any]] = []
+            outputs = network(self, *map(self.enter, range(len(inputs)), inputs))
+            self.outputs = list(map(self.leave, count(len(inputs)), outputs))
 
     def room(self, key: Any, shape: Sequence[int], kind: Any = None) -> Array:
         """Memory for a key, large enough for all that is ever wanted there."""
@@ -65,7 +65,7 @@ class Plan:
         return Value(whole[..., first : first + shape[-1]], bias)
 
     def once(self, key: Any, make: Callable[[], Any]) -> Array:
-        """An array that all plans share."""
+        """An array that all plans share: weights as they are rearranged."""
         if key not in self.made:
             self.made[key] = np.ascontiguousarray(make(), self.kind)
         made: Array = self.made[key]
@@ -88,63 +88,113 @@ class Plan:
             bias: Array = np.einsum("gfck,gc->gf", parts, seen).ravel()
             return bias + self.weights.get(f"{name}.bias", np.zeros(1))
 
-        self.read[1] = x.data
         bias = self.once((name, "bias"), make)
         left = channels > 1 and x.bias.any()  # a depthwise one may pass it on
         return self.value(at, (*sizes, filters), None if left else bias), bias * left
 
     def tasks(self, size: int, most: int = 2**31) -> Iterator[tuple[int, int]]:
-        """Divide `size` things, at most so many at once, among the tasks of a phase.
+        """Divide `size` things, at most so many at once, among the threads.
 
         Yields from where to where each goes, whose calls are then to be added.
         """
-        last, new = self.read
-        self.read = [new, None]
-        if new is None or last is not new:  # else two layers read the same: none waits
-            self.phases.append([[] for _ in range(self.threads)])
-        ends = [size * i // self.threads for i in range(self.threads + 1)]
+        self.steps.append([([], {}, {}) for _ in range(self.threads)])
+        ends = [-(-size * i // self.threads) for i in range(self.threads + 1)]
         for self.task, (first, end) in enumerate(pairwise(ends)):
             for i in range(first, end, max(1, most)):
                 yield i, min(i + max(1, most), end)
+        for thread, (_, spans, needs) in enumerate(self.steps[-1]):
+            for other in {*range(self.threads)} - {thread}:
+                step = len(self.steps) - 1
+                last = max(0, step - 20)  # to wait so far back takes no time
+                while step > last and not meet(self.steps[step - 1][other][1], spans):
+                    step -= 1
+                needs[other] = step
+
+    def rows(self, x: Array) -> Iterator[tuple[int, int]]:
+        """Divide the rows of (1, H, W, C); (1, F) has one."""
+        return self.tasks(x.shape[1] if x.ndim == 4 else 1)
+
+    def shares(self, x: Array, most: int = 2**31) -> Iterator[tuple[int, int, slice]]:
+        """Divide the rows, or the channels where they are more than the pixels.
+
+        Then a thread fetches only the weights of its own. Yields rows and channels.
+        """
+        height, channels = x.shape[1] if x.ndim == 4 else 1, x.shape[-1]
+        if x[..., 0].size > channels:
+            yield from ((i, j, np.s_[:]) for i, j in self.tasks(height, most))
+        else:
+            yield from ((0, height, np.s_[i:j]) for i, j in self.tasks(channels))
 
     def call(self, function: Callable[..., Any], *a: Any, **k: Any) -> None:
-        """Add a call to the task."""
-        self.phases[-1][self.task].append(partial(function, *a, **k))
+        """Add a call to the task; it writes to `out`, or else to its first array."""
+        calls, spans, _ = self.steps[-1][self.task]
+        calls.append(partial(function, *a, **k))
+        for x in (*a, *k.values()):
+            if isinstance(x, np.ndarray):
+                first = x.__array_interface__["data"][0] - self.memory.ctypes.data
+                if 0 <= first < self.ends[-1]:  # else it is no value, but weights
+                    last = first + sum(
+                        (n - 1) * s for n, s in zip(x.shape, x.strides, strict=True)
+                    )
+                    slot = bisect(self.ends, first)
+                    low, high, written = spans.get(slot, (first, last, False))
+                    written |= x is k.get("out", a[0])
+                    spans[slot] = min(low, first), max(high, last), written
 
-    def work(self, inputs: Any, outputs: Any) -> Callable[[int], None]:
-        """The work on an image, which each thread does its part of."""
+    def enter(self, number: int, x: Array) -> Value:
+        """The value of an input, whose channels are last from here on."""
 
-        def first() -> None:  # channels are last from here on
-            for x, value in zip(inputs, self.inputs, strict=True):
-                for channel, data in enumerate(x):
-                    value.data[0, ..., channel] = data
+        def copy(y: Array, i: int, j: int) -> None:
+            data = np.moveaxis(self.given[number], 0, -1)[i:j]
+            for channel in range(y.shape[-1]):
+                y[..., channel] = data[..., channel]
 
-        def last() -> None:
-            for y, value in zip(outputs, self.outputs, strict=True):
-                y[...] = np.moveaxis(value.data[0] + value.bias, -1, 0)
+        y = self.value(number, (*x.shape[2:], x.shape[1]))
+        for i, j in self.tasks(y.data.shape[1]):
+            self.call(copy, y.data[0, i:j], i, j)
+        return y
 
-        phases: list[Any] = [[[first]], *self.phases, [[last]]]
-        return partial(self.run, [(dict(enumerate(p)), len(p)) for p in phases], [])
+    def leave(self, number: int, x: Value) -> Array:
+        """Add a step that writes an output where it is wanted; returns a sample."""
+        bias = x.bias.reshape(-1, *[1] * (x.data.ndim - 2))
 
-    def run(self, phases: Any, done: list[int], thread: int) -> None:
-        """Do one's task of each phase, and those that others have not begun; wait."""
-        spare, size = np.ones(16384), 0
-        for left, tasks in phases:
-            for i in range(thread, thread + self.threads):
-                task = left.pop(i % self.threads, None)
-                if task is not None:
-                    try:
-                        for call in task:
-                            call()
-                    finally:  # after a fault, too: others wait for it
-                        done.append(i)
-            size, turn = size + tasks, 0
-            while len(done) < size:
-                turn += 1
-                if turn < 60:  # to fall asleep would take longer
-                    np.sqrt(spare, out=spare)
-                else:
-                    time.sleep(5e-5)
+        def copy(y: Array) -> None:
+            np.add(y, bias, out=self.given[number])
+
+        y: Array = np.moveaxis(x.data[0], -1, 0)
+        for _ in self.tasks(1):
+            self.call(copy, y)
+        return y
+
+    def begin(self, *given: Array) -> None:
+        """Take an image, and where its results are wanted."""
+        self.given, self.done = given, [0.0] * self.threads
+
+    def run(self, thread: int) -> None:
+        """Do a thread's part of an image."""
+        spare = np.ones(16384)
+        try:
+            for number, step in enumerate(self.steps, 1):
+                calls, _, needs = step[thread]
+                for other, steps in needs.items():
+                    for turn in count():
+                        if self.done[other] >= steps:
+                            break
+                        if turn < 60:  # to fall asleep would take longer
+                            np.sqrt(spare, out=spare)
+                        else:
+                            time.sleep(5e-5)
+                for call in calls:
+                    call()
+                self.done[thread] = number
+        finally:
+            self.done[thread] = inf  # after a fault, too: others wait for it
+
+
+def meet(a: dict[int, Any], b: dict[int, Any]) -> bool:
+    """Whether one touches memory that the other writes."""
+    both = [(*a[slot], *b[slot]) for slot in a.keys() & b.keys()]
+    return any(c <= h and g <= d and (w or v) for c, d, w, g, h, v in both)
 
 
 class Engine:
@@ -158,11 +208,9 @@ class Engine:
         self, network: Network, shapes: Any, threads: int | None = None, fixed: str = ""
     ) -> None:
         self.network, self.shapes, self.fixed = network, shapes, fixed
-        cores = min(os.cpu_count() or 1, 8) if blas_threads(0) else 1
-        self.threads = threads or cores
+        self.threads = threads or (min(os.cpu_count() or 1, 8) if openblas() else 1)
         self.lock, self.pool = threading.Lock(), ThreadPoolExecutor(self.threads)
-        self.plans: dict[int, list[Plan]] = {}
-        self.made: dict[Any, Array] = {}
+        self.plans: dict[bool, list[Plan]] = {}
         self.planned_for: list[Any] = []
 
     def run(self, weights: Weights, *data: Any) -> list[Array]:
@@ -177,12 +225,15 @@ class Engine:
             fits = x.ndim == len(shape) + 1 and given == shape[: len(given)]
             if not fits or len(x) != len(inputs[0]):
                 raise ValueError(f"inputs are N x {shape}, not {x.shape}{self.fixed}")
+        key = [double, *(x.shape[1:] for x in inputs), *map(id, weights.values())]
         with self.lock:
-            key = [double, *(x.shape[1:] for x in inputs), *map(id, weights.values())]
             if key != self.planned_for:
-                self.plans, self.made = {}, {}
+                self.plans.clear()
+                self.made: dict[Any, Array] = {}
                 self.planned_for, self.alive = key, dict(weights)
-            before = blas_threads(1)
+            get, set_ = openblas() or (int, int)
+            before = get()
+            set_(1)
             try:
                 return self.compute(inputs, weights)
             except BaseException:
@@ -190,47 +241,55 @@ class Engine:
                 raise
             finally:
                 if before > 1:  # else another thread of the program sees to it
-                    blas_threads(before)
+                    set_(before)
 
     def compute(self, inputs: list[Array], weights: Weights) -> list[Array]:
         """Plan what has not been planned, and let all threads work."""
-        images = len(inputs[0])
-        count = self.threads if images >= self.threads else 1
-        if count not in self.plans:
-            given = self.network, inputs, weights, self.threads // count, self.made
+        size = len(inputs[0])
+        apart = size >= self.threads
+        if apart not in self.plans:
+            number = self.threads if apart else 1
+            given = self.network, inputs, weights, self.threads // number, self.made
             try:
-                self.plans[count] = [Plan(*given) for _ in range(count)]
+                self.plans[apart] = [Plan(*given) for _ in range(number)]
             except (ValueError, IndexError, ZeroDivisionError) as error:
                 text = f"no network for inputs of {[x.shape for x in inputs]}: {error}"
                 raise ValueError(text) from error
-        plans = self.plans[count]
-        found = [np.moveaxis(y.data, -1, 1) for y in plans[0].outputs]
-        outputs = [np.empty((images, *y.shape[1:]), y.dtype) for y in found]
-        pairs = zip(zip(*inputs, strict=True), zip(*outputs, strict=True), strict=True)
-        works = [plans[i % count].work(x, y) for i, (x, y) in enumerate(pairs)]
+        plans = self.plans[apart]
+        outputs = [np.empty((size, *y.shape), y.dtype) for y in plans[0].outputs]
+        images = list(zip(*inputs, *outputs, strict=True))
 
-        def run(thread: int) -> None:
-            for work in works[thread % count :: count]:
-                work(thread)
+        def own(thread: int) -> None:
+            for image in images[thread :: self.threads]:
+                plans[thread].begin(*image)
+                plans[thread].run(0)
 
-        others = [self.pool.submit(run, i) for i in range(1, self.threads)]
+        if apart:
+            self.together(own)
+        for image in () if apart else images:
+            plans[0].begin(*image)
+            self.together(plans[0].run)
+        for plan in plans:
+            plan.begin()  # lets go of the images
+        return outputs
+
+    def together(self, work: Callable[[int], None]) -> None:
+        """Let each thread do its part: this one too, for to wake one up takes time."""
+        others = [self.pool.submit(work, i) for i in range(1, self.threads)]
         try:
-            run(0)  # by this thread: to wake one up takes time
+            work(0)
         finally:
             for other in others:
                 other.result()
-        return outputs
 
 
-def blas_threads(wanted: int) -> int:
-    """Let OpenBLAS use so many threads; returns how many it had, 0 if unknown."""
+@cache
+def openblas() -> list[Any]:
+    """The functions of OpenBLAS that get and set how many threads it uses, if any."""
     names = ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath")
     module = next(sys.modules[name] for name in names if name in sys.modules)
     library = ctypes.CDLL(module.__file__)
     for form in [f"{a}openblas_{{}}{b}" for a in ("scipy_", "") for b in ("64_", "")]:
         if hasattr(library, form.format("set_num_threads")):
-            before: int = library[form.format("get_num_threads")]()
-            if wanted:
-                library[form.format("set_num_threads")](wanted)
-            return before
-    return 0
+            return [library[form.format(f"{do}_num_threads")] for do in ("get", "set")]
+    return []

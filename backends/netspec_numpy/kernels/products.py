@@ -8,8 +8,6 @@ its own. `then` is a relu or relu6, which knows of the bias.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
@@ -18,36 +16,41 @@ from netspec_numpy.kernels.plan import Plan
 from netspec_numpy.kernels.windows import windows
 
 
-def pixels(x: Array) -> Array:
-    """(N, H, W, C) as (N * H * W, C), (N, F) as it is: a view."""
+def pixels(x: Array, i: int = 0, j: int | None = None) -> Array:
+    """Rows i to j of (1, H, W, C) as (P, C), (1, F) as it is: a view."""
+    x = x[:, i:j] if x.ndim == 4 else x
     return as_strided(x, (x[..., 0].size, x.shape[-1]), x.strides[-2:])
 
 
 def relu(p: Plan, x: Array, bias: Array) -> None:
     """Cut off pixels (P, C) where they and their bias come below 0."""
-    in_rows(p, np.maximum, x, -bias)
+    in_place(p, np.maximum, x, -bias)
 
 
 def relu6(p: Plan, x: Array, bias: Array) -> None:
     """Cut off pixels (P, C) where they and their bias come below 0 or above 6."""
-    in_rows(p, np.maximum, x, -bias)
-    in_rows(p, np.minimum, x, 6 - bias)
+    in_place(p, np.maximum, x, -bias)
+    in_place(p, np.minimum, x, 6 - bias)
 
 
-def in_rows(p: Plan, function: np.ufunc, x: Array, y: Array) -> None:
-    """Apply a function of two numbers to each pixel of (P, C) and to (C,), in place."""
-    # NumPy is fast on long rows: several pixels are put together.
+def in_place(p: Plan, function: np.ufunc, x: Array, y: Array) -> None:
+    """Apply a function of two numbers to each pixel of (P, C) and to (C,)."""
+    x, row = tiled(p, x, y)
+    p.call(function, x, row, out=x)
+
+
+def tiled(p: Plan, x: Array, y: Array) -> tuple[Array, Array]:
+    """Pixels (P, C) and (C,) as rows of several pixels: NumPy is fast on long rows."""
     most = max(1, 2048 // len(y)) if x.flags.c_contiguous else 1
     long = max(n for n in range(1, most + 1) if len(x) % n == 0)
     row = p.once((y.tobytes(), long), lambda: np.tile(y, long))
-    x = x.reshape(-1, len(row))
-    p.call(function, x, row, out=x)
+    return x.reshape(-1, len(row)), row
 
 
 def finish(p: Plan, x: Array, now: Array, later: Array, then: Then) -> None:
     """Add a bias to pixels (P, C); cut them off, knowing the bias that comes later."""
     if now.any():
-        in_rows(p, np.add, x, now)
+        in_place(p, np.add, x, now)
     if then:
         then(p, x, later)
 
@@ -57,30 +60,27 @@ def pointwise(p: Plan, at: At, x: Value, name: str, then: Then = None) -> Value:
     weight = p.weights[f"{name}.weight"]
     y, bias = p.layer(at, name, x, *x.data.shape[1:-1])
     w = p.once(name, lambda: weight.reshape(len(weight), -1).T)
-    a, b = pixels(x.data), pixels(y.data)
-    wide = len(weight) > len(a)  # then the filters are divided, not the pixels
-    for i, j in p.tasks(len(weight) if wide else len(a)):
-        some, f = (np.s_[:], np.s_[i:j]) if wide else (np.s_[i:j], np.s_[:])
-        p.call(np.matmul, a[some], w[:, f], out=b[some, f])
-        finish(p, b[some, f], bias[f], y.bias[f], then)
+    for i, j, f in p.shares(y.data):
+        out = pixels(y.data[..., f], i, j)
+        p.call(np.matmul, pixels(x.data, i, j), w[:, f], out=out)
+        finish(p, out, bias[f], y.bias[f], then)
     return y
 
 
 def strip(
-    p: Plan, x: Value, pads: Pads, top: int, rows: int, around: Any = None
+    p: Plan, x: Value, pads: Pads, top: int, rows: int, around: float | None = None
 ) -> Array:
     """Some rows of a padded image (H, W, C); around it is what comes to zeros."""
     _, height, width, channels = x.data.shape
     if not any(pads) and top + rows <= height:
         return x.data[0, top : top + rows]
     whole: Array = p.room((p.task, "rows"), (rows, pads[2] + width + pads[3], channels))
+    edge = -x.bias if around is None else np.full(channels, around, p.kind)
+    p.call(np.copyto, *tiled(p, pixels(whole), edge))
     a, b = np.clip((pads[0] - top, pads[0] - top + height), 0, rows).tolist()
-    c, d = pads[2], pads[2] + width
-    for edge in (whole[:a], whole[b:], whole[a:b, :c], whole[a:b, d:]):
-        if edge.size:
-            p.call(np.copyto, edge, -x.bias if around is None else around)
     first = a + top - pads[0]
-    p.call(np.copyto, whole[a:b, c:d], x.data[0, first : first + b - a])
+    inside = whole[a:b, pads[2] : pads[2] + width]
+    p.call(np.copyto, inside, x.data[0, first : first + b - a])
     return whole
 
 
@@ -110,7 +110,7 @@ def convolve(
         seen = patches.view(piece)
         steps = (a * stride[0], b * stride[1], a, b)
         p.call(np.copyto, seen, as_strided(corner, seen.shape, steps))
-        rows = pixels(y.data[:, i:j])
+        rows = pixels(y.data, i, j)
         p.call(np.matmul, patches.reshape(-1, len(u)), u, out=rows)
         finish(p, rows, bias, y.bias, then)
     return y
@@ -147,7 +147,7 @@ def convolve_grouped(
         steps = [c * channels, a * stride[0], b * stride[1]]
         steps += [a * dilation[0], b * dilation[1], c]
         p.call(np.copyto, patches, as_strided(image, patches.shape, steps))
-        rows = pixels(y.data[:, i:j])
+        rows = pixels(y.data, i, j)
         out = rows.reshape(len(rows), groups, -1).transpose(1, 0, 2)
         p.call(np.matmul, patches.reshape(groups, len(rows), -1), u, out=out)
         finish(p, rows, bias, y.bias, then)
@@ -180,7 +180,7 @@ def convolve_depthwise(
 
     u = p.once(name, taps)
     apart = stride[1]
-    for i, j in p.tasks(h, 2**15 // (w * filters)):
+    for i, j in p.tasks(h, 2**16 // (w * filters)):
         down = (j - i - 1) * stride[0] + tall
         image = strip(p, x, pads, i * stride[0], down)
         dense = apart == 1 and image.strides[1] == filters * image.itemsize
@@ -205,7 +205,7 @@ def convolve_depthwise(
                 p.call(np.add, sums[0], sums[k], out=sums[0])
         if not rows.flags.c_contiguous:
             p.call(np.copyto, rows, sums[0].reshape(rows.shape))
-        finish(p, pixels(y.data[:, i:j]), bias, y.bias, then)
+        finish(p, pixels(y.data, i, j), bias, y.bias, then)
     return y
 
 
@@ -234,26 +234,39 @@ def winograd(
         return np.asarray(u.reshape(25, filters, channels).swapaxes(1, 2))
 
     u = p.once(name, values)
-    down, across = -(-height // 3), -(-width // 3)
+    across = -(-width // 3)
     pads = (*pads[:3], 3 * across + 2 - x.data.shape[2] - pads[2])
-    for i, j in p.tasks(down, 2**15 // (across * max(channels, filters))):
-        n = (j - i) * across
-        image = strip(p, x, pads, 3 * i, 3 * (j - i) + 2)
+    most = 3 * max(1, 2**15 // (across * max(channels, filters)))
+    for i, j, f in p.shares(y.data, most):
+        down = -(-(j - i) // 3)
+        n, some = down * across, u[..., f]
+        image = strip(p, x, pads, i, 3 * down + 2)
         d, v = (p.room((p.task, k), (25, n, channels)) for k in (0, 1))
-        m = p.room((p.task, 0), (25, n, filters))
-        out = p.room((p.task, 1), (9, n, filters))
+        m = p.room((p.task, 0), (25, n, some.shape[-1]))
+        out = p.room((p.task, 1), (9, n, some.shape[-1]))
         a, b, c = image.strides
-        shape = (5, 5, j - i, across, channels)
+        shape = (5, 5, down, across, channels)
         seen = as_strided(image, shape, (a, b, 3 * a, 3 * b, c))
         p.call(np.copyto, d.reshape(shape), seen)
         by_parts(p, first, d, v)
-        p.call(np.matmul, v, u, out=m)
+        p.call(np.matmul, v, some, out=m)
         by_parts(p, last, m, out)
-        for k, part in enumerate(out.reshape(9, j - i, across, filters)):
-            rows = y.data[0, 3 * i + k // 3 : 3 * j : 3, k % 3 :: 3]
-            p.call(np.copyto, rows, part[: len(rows), : rows.shape[1]])
-        finish(p, pixels(y.data[:, 3 * i : 3 * j]), bias, y.bias, then)
+        cells = out.reshape(3, 3, down, across, -1)
+        for rows, tiles, r in thirds(j - i):
+            for columns, others, c in thirds(width):
+                there = y.data[0, i:j][rows, columns, f]
+                there = there.reshape(len(there) // r, r, -1, c, some.shape[-1])
+                found = cells[:r, :c, tiles, others].transpose(2, 0, 3, 1, 4)
+                p.call(np.copyto, there, found)
+        finish(p, pixels(y.data[..., f], i, j), bias[f], y.bias[f], then)
     return y
+
+
+def thirds(size: int) -> list[tuple[slice, slice, int]]:
+    """Where whole tiles of 3 lie, and the rest; which tiles, and how much of each."""
+    full = size // 3
+    parts = [(np.s_[: 3 * full], np.s_[:full], 3 * (full > 0))]
+    return [p for p in (*parts, (np.s_[3 * full :], np.s_[full:], size % 3)) if p[2]]
 
 
 def by_parts(p: Plan, matrix: Array, x: Array, y: Array) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -26,7 +25,7 @@ def pool(
     stride: Pair,
     pads: Pads = (0, 0, 0, 0),
     ceil: bool = False,
-    around: Any = -np.inf,
+    around: float | None = -np.inf,
     then: Then = None,
 ) -> Value:
     """Windows combined by a function: down the columns first, then along the rows."""
@@ -42,7 +41,7 @@ def pool(
         a, b = columns.swapaxes(0, 1), y.data[0, i:j].swapaxes(0, 1)
         combine(p, function, a, b, kernel[1], stride[1])
         if then:
-            then(p, pixels(y.data[:, i:j]), y.bias)
+            then(p, pixels(y.data, i, j), y.bias)
     return y
 
 
@@ -68,7 +67,7 @@ def avg_pool(
     count_include_pad: bool = True,
 ) -> Value:
     """The mean of each window, without what hangs over the end of the padded input."""
-    around = -x.bias if count_include_pad else 0.0
+    around = None if count_include_pad else 0.0
     y = pool(p, at, x, np.add, kernel, stride, pads, ceil, around)
     counts = []
     for axis, places in enumerate(y.data.shape[1:3]):
@@ -100,13 +99,13 @@ def concat(p: Plan, at: At, *xs: Value, then: Then = None) -> Value:
     bias = np.concatenate([x.bias for x in xs])
     y = p.value(at, (*xs[0].data.shape[1:-1], len(bias)), bias, xs[0].data.dtype)
     ends = np.cumsum([0, *(len(x.bias) for x in xs)]).tolist()
-    for i, j in p.tasks(y.data[..., 0].size):
+    for i, j in p.rows(y.data):
         for x, (first, last) in zip(xs, pairwise(ends), strict=True):
             there = y.data[..., first:last]
             if there.ctypes.data != x.data.ctypes.data:
-                p.call(np.copyto, pixels(there)[i:j], pixels(x.data)[i:j])
+                p.call(np.copyto, pixels(there, i, j), pixels(x.data, i, j))
         if then:
-            then(p, pixels(y.data)[i:j], bias)
+            then(p, pixels(y.data, i, j), bias)
     return y
 
 
@@ -118,13 +117,13 @@ def arithmetic(
     for x in xs[1:]:
         bias = function(bias, x.bias)
     y = p.value(at, xs[0].data.shape[1:], bias, xs[0].data.dtype)
-    for i, j in p.tasks(y.data[..., 0].size):
-        first, *others = (pixels(x.data)[i:j] for x in xs)
+    for i, j in p.rows(y.data):
+        first, *others = (pixels(x.data, i, j) for x in xs)
         for other in others:
-            p.call(function, first, other, out=pixels(y.data)[i:j])
-            first = pixels(y.data)[i:j]
+            p.call(function, first, other, out=pixels(y.data, i, j))
+            first = pixels(y.data, i, j)
         if then:
-            then(p, pixels(y.data)[i:j], bias)
+            then(p, pixels(y.data, i, j), bias)
     return y
 
 
@@ -136,9 +135,9 @@ def normalize(
     bias = (x.bias * factor + shift).astype(p.kind)
     left = x.bias.any()
     y = p.value(at, x.data.shape[1:], None if left else bias)
-    for i, j in p.tasks(y.data[..., 0].size):
-        out = pixels(y.data)[i:j]
-        p.call(np.multiply, pixels(x.data)[i:j], factor.astype(p.kind), out=out)
+    for i, j in p.rows(y.data):
+        out = pixels(y.data, i, j)
+        p.call(np.multiply, pixels(x.data, i, j), factor.astype(p.kind), out=out)
         finish(p, out, bias * left, y.bias, then)
     return y
 
@@ -163,14 +162,16 @@ def fold(p: Plan, name: str, after: str, eps: float = 1e-5) -> None:
 
 def plain(p: Plan, at: At, function: Callable[..., Array], *xs: Value) -> Value:
     """What a function makes of arrays (N, C, H, W) or (N, F)."""
+    views = [np.moveaxis(x.data, -1, 1) for x in xs]
+    biases = [x.bias.reshape(-1, *[1] * (x.data.ndim - 2)) for x in xs]
 
-    def compute(*arrays: Array) -> Array:
-        return np.moveaxis(function(*(np.moveaxis(x, -1, 1) for x in arrays)), 1, -1)
+    def compute(y: Array, *views: Array) -> None:
+        y[...] = function(*map(np.add, views, biases))
 
-    sample = compute(*(np.zeros(x.data.shape, x.data.dtype) for x in xs))
-    y = p.value(at, sample.shape[1:], kind=sample.dtype)
+    sample = function(*(np.zeros(v.shape, v.dtype) for v in views))
+    y = p.value(at, (*sample.shape[2:], sample.shape[1]), kind=sample.dtype)
     for _ in p.tasks(1):
-        p.call(lambda: np.copyto(y.data, compute(*(x.data + x.bias for x in xs))))
+        p.call(compute, np.moveaxis(y.data, -1, 1), *views)
     return y
 
 
@@ -178,17 +179,24 @@ def several(
     p: Plan, at: Sequence[At], function: Callable[..., Sequence[Array]], x: Value
 ) -> list[Value]:
     """What a function makes of an array, where that is several."""
+    view = np.moveaxis(x.data, -1, 1)
+    found: list[Array] = []
+    bias = x.bias.reshape(-1, *[1] * (view.ndim - 2))
 
-    def compute(x: Array) -> list[Array]:
-        return [np.moveaxis(y, 1, -1) for y in function(np.moveaxis(x, -1, 1))]
+    def compute(found: list[Array], view: Array) -> None:
+        found[:] = function(view + bias)
 
-    def write() -> None:
-        for y, found in zip(ys, compute(x.data + x.bias), strict=True):
-            y.data[...] = found
+    def put(y: Array) -> None:
+        y[...] = found.pop(0)
 
-    samples = compute(np.zeros(x.data.shape, x.data.dtype))
-    found = zip(at, samples, strict=True)
-    ys = [p.value(place, y.shape[1:], kind=y.dtype) for place, y in found]
+    compute(found, np.zeros(view.shape, view.dtype))
+    shapes = [((*y.shape[2:], y.shape[1]), y.dtype) for y in found]
+    ys = [
+        p.value(where, s, kind=kind)
+        for where, (s, kind) in zip(at, shapes, strict=True)
+    ]
     for _ in p.tasks(1):
-        p.call(write)
+        p.call(compute, found, view)
+        for y in ys:
+            p.call(put, np.moveaxis(y.data, -1, 1))
     return ys
