@@ -70,14 +70,17 @@ def _weights(stage: Stage) -> int:
 
 
 def _rows(limit: int, row: int, height: int) -> int:
-    """How many rows of a size stay below a number of elements."""
-    return max(1, min(height, limit // max(1, row)))
+    """How many rows of a size stay below a number of elements, if all parts are alike."""
+    most = max(1, min(height, limit // max(1, row)))
+    return -(-height // -(-height // most))
 
 
 def _gather(op: Conv, stage: Stage) -> Algorithm:
-    (channels, _, _), (_, height, width) = _shapes(stage)
+    (channels, _, _), (filters, height, width) = _shapes(stage)
     seen = prod(op.kernel) * channels
-    rows = _rows(1 << 18, width * seen, height)
+    rows = _rows(max(3 << 16, _weights(stage)), width * seen, height)
+    if height * width <= filters and op.group_count == 1 and op.dilation == (1, 1):
+        rows = height  # filters are divided instead
     patches = width * height * seen
     seconds = stage.layer.macs * MULTIPLY + patches * COPY + _weights(stage) * FETCH
     strip, scratch = _strip(op, stage, rows), _padded(rows * width * seen)
@@ -116,7 +119,7 @@ def _winograd(op: Conv, stage: Stage) -> Algorithm:
     (channels, _, _), (filters, height, width) = _shapes(stage)
     down, across = -(-height // 3), -(-width // 3)
     divided = height * width > filters  # else all rows are computed at once
-    rows = _rows(1 << 15, across * max(channels, filters), down) if divided else down
+    rows = _rows(3 << 12, across * max(channels, filters), down) if divided else down
     tiles = down * across
     products = 25 * channels * filters + 625 * channels + 225 * filters
     packed = 25 * channels * filters

@@ -158,7 +158,7 @@ def test_planned_memory() -> None:
     program = staged(netspec.load("squeezenet1_0"))
     one, two = memory(program, 1), memory(program, 2)
     assert two.arena == one.arena
-    assert two.scratch == 2 * one.scratch
+    assert one.scratch < two.scratch <= 2 * one.scratch
     assert one.total == one.arena + one.scratch + one.weights
     pools = [s for s in program.stages if isinstance(s.op, MaxPool)]
     assert len(pools) == 3

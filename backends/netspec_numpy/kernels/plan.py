@@ -92,16 +92,21 @@ class Plan:
         left = channels > 1 and x.bias.any()  # a depthwise one may pass it on
         return self.value(at, (*sizes, filters), None if left else bias), bias * left
 
-    def tasks(self, size: int, most: int = 2**31) -> Iterator[tuple[int, int]]:
-        """Divide `size` things, at most so many at once, among the threads.
+    def tasks(
+        self, size: int, most: int = 2**31, unit: int = 1
+    ) -> Iterator[tuple[int, int]]:
+        """Divide `size` things among the threads, at most so many units at once.
 
         Yields from where to where each goes, whose calls are then to be added.
         """
         self.steps.append([([], {}, {}) for _ in range(self.threads)])
         ends = [-(-size * i // self.threads) for i in range(self.threads + 1)]
         for self.task, (first, end) in enumerate(pairwise(ends)):
-            for i in range(first, end, max(1, most)):
-                yield i, min(i + max(1, most), end)
+            units = -(-(end - first) // unit)
+            parts = -(-units // max(1, most))
+            some = unit * -(-units // max(1, parts))
+            for i in range(first, end, max(1, some)):
+                yield i, min(i + some, end)
         for thread, (_, spans, needs) in enumerate(self.steps[-1]):
             for other in {*range(self.threads)} - {thread}:
                 step = len(self.steps) - 1
@@ -114,14 +119,16 @@ class Plan:
         """Divide the rows of (1, H, W, C); (1, F) has one."""
         return self.tasks(x.shape[1] if x.ndim == 4 else 1)
 
-    def shares(self, x: Array, most: int = 2**31) -> Iterator[tuple[int, int, slice]]:
+    def shares(
+        self, x: Array, most: int = 2**31, unit: int = 1
+    ) -> Iterator[tuple[int, int, slice]]:
         """Divide the rows, or the channels where they are more than the pixels.
 
         Then a thread fetches only the weights of its own. Yields rows and channels.
         """
         height, channels = x.shape[1] if x.ndim == 4 else 1, x.shape[-1]
         if x[..., 0].size > channels:
-            yield from ((i, j, np.s_[:]) for i, j in self.tasks(height, most))
+            yield from ((i, j, np.s_[:]) for i, j in self.tasks(height, most, unit))
         else:
             yield from ((0, height, np.s_[i:j]) for i, j in self.tasks(channels))
 

@@ -99,7 +99,8 @@ def convolve(
     h, w = windows(x.data.shape[1:3], (kh, kw), stride, pads)
     y, bias = p.layer(at, name, x, h, w)
     u = p.once(name, lambda: weight.transpose(2, 3, 1, 0).reshape(-1, filters))
-    for i, j in p.tasks(h, 2**18 // (w * len(u))):
+    most = max(3 * 2**16, u.size) // (w * len(u))  # few parts where weights are many
+    for i, j, f in p.shares(y.data, most):
         image = strip(p, x, pads, i * stride[0], (j - i - 1) * stride[0] + kh)
         patches = p.room((p.task, 0), (j - i, w, kh, kw * channels))
         a, b, c = image.strides
@@ -110,9 +111,9 @@ def convolve(
         seen = patches.view(piece)
         steps = (a * stride[0], b * stride[1], a, b)
         p.call(np.copyto, seen, as_strided(corner, seen.shape, steps))
-        rows = pixels(y.data, i, j)
-        p.call(np.matmul, patches.reshape(-1, len(u)), u, out=rows)
-        finish(p, rows, bias, y.bias, then)
+        out = pixels(y.data[..., f], i, j)
+        p.call(np.matmul, patches.reshape(-1, len(u)), u[:, f], out=out)
+        finish(p, out, bias[f], y.bias[f], then)
     return y
 
 
@@ -139,7 +140,7 @@ def convolve_grouped(
         return parts.transpose(0, 3, 4, 2, 1).reshape(groups, -1, filters // groups)
 
     u = p.once(name, columns)
-    for i, j in p.tasks(h, 2**18 // (w * groups * u.shape[1])):
+    for i, j in p.tasks(h, max(3 * 2**16, u.size) // (w * groups * u.shape[1])):
         down = (j - i - 1) * stride[0] + tall
         image = strip(p, x, pads, i * stride[0], down)
         patches = p.room((p.task, 0), (groups, j - i, w, kh, kw, channels))
@@ -236,8 +237,8 @@ def winograd(
     u = p.once(name, values)
     across = -(-width // 3)
     pads = (*pads[:3], 3 * across + 2 - x.data.shape[2] - pads[2])
-    most = 3 * max(1, 2**15 // (across * max(channels, filters)))
-    for i, j, f in p.shares(y.data, most):
+    most = 3 * 2**12 // (across * max(channels, filters))
+    for i, j, f in p.shares(y.data, most, 3):
         down = -(-(j - i) // 3)
         n, some = down * across, u[..., f]
         image = strip(p, x, pads, i, 3 * down + 2)
