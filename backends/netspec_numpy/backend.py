@@ -33,7 +33,7 @@ _FROM = {
     "collections.abc": ("Callable", "Iterator", "Sequence"),
     "concurrent.futures": ("ThreadPoolExecutor",),
     "functools": ("cache", "partial"),
-    "itertools": ("count", "pairwise"),
+    "itertools": ("count", "pairwise", "product"),
     "math": ("inf", "prod"),
     "pathlib": ("Path",),
     "typing": ("Any", "NamedTuple"),

@@ -133,7 +133,7 @@ def test_a_plan_has_a_line_for_each_step_with_its_shape() -> None:
 
 
 def test_the_paper_s_net_is_a_short_file() -> None:
-    assert len(emit(netspec.load("squeezenet1_0"), get("numpy")).splitlines()) < 760
+    assert len(emit(netspec.load("squeezenet1_0"), get("numpy")).splitlines()) < 810
 
 
 def test_emitted_files_are_typed(tmp_path: Path) -> None:

@@ -385,6 +385,45 @@ def test_threads_wait_only_where_windows_reach() -> None:
     assert [step[0][2][1] for step in plan.steps[:5]] == [0, 1, 2, 1, 4]
 
 
+def test_one_thread_alone_where_several_are_slower() -> None:
+    numpy, _, _ = model(3)
+    batches = [normal(n, 3, 35, 31, seed=n) for n in (2, 4)]  # fewer than threads, and more
+    together = [numpy(x) for x in batches]
+    engine = numpy.engine
+    for apart, alone in ((a, b) for a in (False, True) for b in (False, True)):
+        engine.seconds[apart, alone] = 0.0 if alone else 1.0
+    engine.calls = 4
+    engine.pool.shutdown()
+    for x, wanted in zip(batches, together, strict=True):
+        np.testing.assert_array_equal(numpy(x), wanted)
+    engine.calls = 49
+    with pytest.raises(RuntimeError, match="shutdown"):
+        numpy(batches[0])  # tries whether several are faster by now
+
+
+def test_the_faster_way_is_found() -> None:
+    numpy, _, _ = model(2)
+    engine = numpy.engine
+    x = normal(1, 3, 35, 31)
+    ways: list[bool] = []
+    choose = engine.choose
+
+    def noted(apart: bool) -> bool:
+        ways.append(choose(apart))
+        return ways[-1]
+
+    engine.choose = noted
+    for _ in range(5):
+        numpy(x)
+    assert set(ways) == {False, True}
+    for slow, quick in ((False, True), (True, False)):
+        engine.seconds = {(False, slow): 9.0, (False, quick): 1e-9}
+        numpy(x)
+        assert ways[-1] == quick
+        # A single slow call changes little: what others did meanwhile may have been the cause.
+        assert engine.seconds[False, quick] == pytest.approx(1.1e-9)
+
+
 def test_new_weights_are_taken() -> None:
     numpy, _, _ = model(2)
     x = normal(2, 3, 35, 31).astype(np.float32)

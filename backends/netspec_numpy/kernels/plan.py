@@ -11,7 +11,7 @@ from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
-from itertools import count, pairwise
+from itertools import count, pairwise, product
 from math import inf, prod
 from typing import Any
 
@@ -177,11 +177,11 @@ class Plan:
         """Take an image, and where its results are wanted."""
         self.given, self.done = given, [0.0] * self.threads
 
-    def run(self, thread: int) -> None:
-        """Do a thread's part of an image."""
+    def run(self, *threads: int) -> None:
+        """Do the parts of some threads, one or all, of an image."""
         spare = np.ones(16384)
         try:
-            for number, step in enumerate(self.steps, 1):
+            for (number, step), thread in product(enumerate(self.steps, 1), threads):
                 calls, _, needs = step[thread]
                 for other, steps in needs.items():
                     for turn in count():
@@ -195,7 +195,8 @@ class Plan:
                     call()
                 self.done[thread] = number
         finally:
-            self.done[thread] = inf  # after a fault, too: others wait for it
+            for thread in threads:
+                self.done[thread] = inf  # after a fault, too: others wait for it
 
 
 def meet(a: dict[int, Any], b: dict[int, Any]) -> bool:
@@ -208,7 +209,8 @@ class Engine:
     """Runs a network on batches of any size, with a thread for each core.
 
     Where there are images for all threads, each has a plan of its own; else they
-    share one.
+    share one. Where other programs keep the processors busy, threads that wait for
+    Python's interpreter lose their turn: then one thread alone does it all.
     """
 
     def __init__(
@@ -219,6 +221,8 @@ class Engine:
         self.lock, self.pool = threading.Lock(), ThreadPoolExecutor(self.threads)
         self.plans: dict[bool, list[Plan]] = {}
         self.planned_for: list[Any] = []
+        self.seconds: dict[tuple[bool, bool], float] = {}
+        self.calls = 0
 
     def run(self, weights: Weights, *data: Any) -> list[Array]:
         """The outputs for inputs (N, C, H, W) or (N, F), in float32 or float64.
@@ -236,6 +240,7 @@ class Engine:
         with self.lock:
             if key != self.planned_for:
                 self.plans.clear()
+                self.seconds.clear()
                 self.made: dict[Any, Array] = {}
                 self.planned_for, self.alive = key, dict(weights)
             get, set_ = openblas() or (int, int)
@@ -271,17 +276,36 @@ class Engine:
                 plans[thread].begin(*image)
                 plans[thread].run(0)
 
+        alone, start = self.choose(apart), time.perf_counter()
         if apart:
-            self.together(own)
+            self.together(own, alone)
         for image in () if apart else images:
             plans[0].begin(*image)
-            self.together(plans[0].run)
+            if alone:
+                plans[0].run(*range(self.threads))
+            else:
+                self.together(plans[0].run)
+        took = (time.perf_counter() - start) / max(size, 1)
+        if size:
+            known = self.seconds.get((apart, alone), inf)
+            self.seconds[apart, alone] = min(took, 1.1 * known)
         for plan in plans:
             plan.begin()  # lets go of the images
         return outputs
 
-    def together(self, work: Callable[[int], None]) -> None:
+    def choose(self, apart: bool) -> bool:
+        """Whether one thread has been faster than all; now and then, try the other."""
+        self.calls += 1
+        trial = not (self.calls & (self.calls - 1) and self.calls % 50)
+        alone = min((False, True), key=lambda a: self.seconds.get((apart, a), 0.0))
+        return alone ^ trial
+
+    def together(self, work: Callable[[int], None], alone: bool = False) -> None:
         """Let each thread do its part: this one too, for to wake one up takes time."""
+        if alone:
+            for i in range(self.threads):
+                work(i)
+            return
         others = [self.pool.submit(work, i) for i in range(1, self.threads)]
         try:
             work(0)
