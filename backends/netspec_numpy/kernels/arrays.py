@@ -21,3 +21,8 @@ class Value(NamedTuple):
 
     data: Array
     bias: Array
+
+    def channels_first(self) -> tuple[Array, Array]:
+        """The data as (1, C, H, W) or (1, F), and the bias in a shape to be added."""
+        x = np.moveaxis(self.data, -1, 1)
+        return x, self.bias.reshape(-1, *[1] * (x.ndim - 2))

@@ -18,7 +18,16 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from netspec_numpy.kernels.arrays import Array, At, Network, Value, Weights
+from netspec_numpy.kernels.arrays import (
+    Array,
+    At,
+    Network,
+    Pads,
+    Pair,
+    Value,
+    Weights,
+)
+from netspec_numpy.kernels.windows import windows
 
 
 class Plan:
@@ -44,6 +53,7 @@ class Plan:
             self.steps: list[list[Any]] = []
             outputs = network(self, *map(self.enter, range(len(inputs)), inputs))
             self.outputs = list(map(self.leave, count(len(inputs)), outputs))
+        self.order()
 
     def room(self, key: Any, shape: Sequence[int], kind: Any = None) -> Array:
         """Memory for a key, large enough for all that is ever wanted there."""
@@ -64,6 +74,10 @@ class Plan:
         bias = np.zeros(shape[-1], kind or self.kind) if bias is None else bias
         return Value(whole[..., first : first + shape[-1]], bias)
 
+    def like(self, at: At, x: Array) -> Value:
+        """A value in a slot for an array (N, C, H, W) or (N, F)."""
+        return self.value(at, (*x.shape[2:], x.shape[1]), kind=x.dtype)
+
     def once(self, key: Any, make: Callable[[], Any]) -> Array:
         """An array that all plans share: weights as they are rearranged."""
         if key not in self.made:
@@ -71,7 +85,15 @@ class Plan:
         made: Array = self.made[key]
         return made
 
-    def layer(self, at: At, name: str, x: Value, *sizes: int) -> tuple[Value, Array]:
+    def layer(
+        self,
+        at: At,
+        name: str,
+        x: Value,
+        stride: Pair = (1, 1),
+        pads: Pads = (0, 0, 0, 0),
+        dilation: Pair = (1, 1),
+    ) -> tuple[Value, Array]:
         """The value of a layer, and what is to be added to it at once.
 
         Its bias is left to the next layer, unless it has been left one itself: else
@@ -90,7 +112,10 @@ class Plan:
 
         bias = self.once((name, "bias"), make)
         left = channels > 1 and x.bias.any()  # a depthwise one may pass it on
-        return self.value(at, (*sizes, filters), None if left else bias), bias * left
+        kh, kw = weight.shape[2:] or (1, 1)
+        kernel = dilation[0] * (kh - 1) + 1, dilation[1] * (kw - 1) + 1
+        shape = (*windows(x.data.shape[1:-1], kernel, stride, pads), filters)
+        return self.value(at, shape, None if left else bias), bias * left
 
     def tasks(
         self, size: int, most: int = 2**31, unit: int = 1
@@ -107,30 +132,21 @@ class Plan:
             some = unit * -(-units // max(1, parts))
             for i in range(first, end, max(1, some)):
                 yield i, min(i + some, end)
-        for thread, (_, spans, needs) in enumerate(self.steps[-1]):
-            for other in {*range(self.threads)} - {thread}:
-                step = len(self.steps) - 1
-                last = max(0, step - 20)  # to wait so far back takes no time
-                while step > last and not meet(self.steps[step - 1][other][1], spans):
-                    step -= 1
-                needs[other] = step
 
-    def rows(self, x: Array) -> Iterator[tuple[int, int]]:
+    def rows(self, x: Array, *parts: int) -> Iterator[tuple[int, int]]:
         """Divide the rows of (1, H, W, C); (1, F) has one."""
-        return self.tasks(x.shape[1] if x.ndim == 4 else 1)
+        return self.tasks(x.shape[1] if x.ndim == 4 else 1, *parts)
 
-    def shares(
-        self, x: Array, most: int = 2**31, unit: int = 1
-    ) -> Iterator[tuple[int, int, slice]]:
+    def shares(self, x: Array, *parts: int) -> Iterator[tuple[int, int, slice]]:
         """Divide the rows, or the channels where they are more than the pixels.
 
         Then a thread fetches only the weights of its own. Yields rows and channels.
         """
-        height, channels = x.shape[1] if x.ndim == 4 else 1, x.shape[-1]
-        if x[..., 0].size > channels:
-            yield from ((i, j, np.s_[:]) for i, j in self.tasks(height, most, unit))
+        if x[..., 0].size > x.shape[-1]:
+            yield from ((i, j, np.s_[:]) for i, j in self.rows(x, *parts))
         else:
-            yield from ((0, height, np.s_[i:j]) for i, j in self.tasks(channels))
+            for i, j in self.tasks(x.shape[-1]):
+                yield 0, x.shape[1], np.s_[i:j]
 
     def call(self, function: Callable[..., Any], *a: Any, **k: Any) -> None:
         """Add a call to the task; it writes to `out`, or else to its first array."""
@@ -148,6 +164,19 @@ class Plan:
                     written |= x is k.get("out", a[0])
                     spans[slot] = min(low, first), max(high, last), written
 
+    def order(self) -> None:
+        """Find out how many steps of the others each thread must wait for."""
+        for number, tasks in enumerate(self.steps):
+            last = max(0, number - 20)  # to wait so far back takes no time
+            for thread, (_, spans, needs) in enumerate(tasks):
+                for other in {*range(self.threads)} - {thread}:
+                    step = number
+                    while step > last and not meet(
+                        self.steps[step - 1][other][1], spans
+                    ):
+                        step -= 1
+                    needs[other] = step
+
     def enter(self, number: int, x: Array) -> Value:
         """The value of an input, whose channels are last from here on."""
 
@@ -156,19 +185,19 @@ class Plan:
             for channel in range(y.shape[-1]):
                 y[..., channel] = data[..., channel]
 
-        y = self.value(number, (*x.shape[2:], x.shape[1]))
+        y = self.like(number, x)
         for i, j in self.tasks(y.data.shape[1]):
             self.call(copy, y.data[0, i:j], i, j)
         return y
 
     def leave(self, number: int, x: Value) -> Array:
         """Add a step that writes an output where it is wanted; returns a sample."""
-        bias = x.bias.reshape(-1, *[1] * (x.data.ndim - 2))
+        whole, bias = x.channels_first()
+        y: Array = whole[0]
 
         def copy(y: Array) -> None:
             np.add(y, bias, out=self.given[number])
 
-        y: Array = np.moveaxis(x.data[0], -1, 0)
         for _ in self.tasks(1):
             self.call(copy, y)
         return y
@@ -271,20 +300,18 @@ class Engine:
         outputs = [np.empty((size, *y.shape), y.dtype) for y in plans[0].outputs]
         images = list(zip(*inputs, *outputs, strict=True))
 
-        def own(thread: int) -> None:
-            for image in images[thread :: self.threads]:
-                plans[thread].begin(*image)
-                plans[thread].run(0)
+        def own(*threads: int) -> None:
+            for thread in threads:
+                for image in images[thread :: self.threads]:
+                    plans[thread].begin(*image)
+                    plans[thread].run(0)
 
         alone, start = self.choose(apart), time.perf_counter()
         if apart:
             self.together(own, alone)
         for image in () if apart else images:
             plans[0].begin(*image)
-            if alone:
-                plans[0].run(*range(self.threads))
-            else:
-                self.together(plans[0].run)
+            self.together(plans[0].run, alone)
         took = (time.perf_counter() - start) / max(size, 1)
         if size:
             known = self.seconds.get((apart, alone), inf)
@@ -300,11 +327,10 @@ class Engine:
         alone = min((False, True), key=lambda a: self.seconds.get((apart, a), 0.0))
         return alone ^ trial
 
-    def together(self, work: Callable[[int], None], alone: bool = False) -> None:
-        """Let each thread do its part: this one too, for to wake one up takes time."""
+    def together(self, work: Callable[..., None], alone: bool) -> None:
+        """Let each thread do its part, this one too, or this one alone all of them."""
         if alone:
-            for i in range(self.threads):
-                work(i)
+            work(*range(self.threads))
             return
         others = [self.pool.submit(work, i) for i in range(1, self.threads)]
         try:

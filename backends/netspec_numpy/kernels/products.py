@@ -13,7 +13,6 @@ from numpy.lib.stride_tricks import as_strided
 
 from netspec_numpy.kernels.arrays import Array, At, Pads, Pair, Then, Value
 from netspec_numpy.kernels.plan import Plan
-from netspec_numpy.kernels.windows import windows
 
 
 def pixels(x: Array, i: int = 0, j: int | None = None) -> Array:
@@ -58,7 +57,7 @@ def finish(p: Plan, x: Array, now: Array, later: Array, then: Then) -> None:
 def pointwise(p: Plan, at: At, x: Value, name: str, then: Then = None) -> Value:
     """A 1x1 convolution or linear layer: one matrix product over all pixels."""
     weight = p.weights[f"{name}.weight"]
-    y, bias = p.layer(at, name, x, *x.data.shape[1:-1])
+    y, bias = p.layer(at, name, x)
     w = p.once(name, lambda: weight.reshape(len(weight), -1).T)
     for i, j, f in p.shares(y.data):
         out = pixels(y.data[..., f], i, j)
@@ -95,9 +94,9 @@ def convolve(
 ) -> Value:
     """A convolution: what the filters see in some rows is gathered, then multiplied."""
     weight = p.weights[f"{name}.weight"]
+    y, bias = p.layer(at, name, x, stride, pads)
     filters, channels, kh, kw = weight.shape
-    h, w = windows(x.data.shape[1:3], (kh, kw), stride, pads)
-    y, bias = p.layer(at, name, x, h, w)
+    w = y.data.shape[2]
     u = p.once(name, lambda: weight.transpose(2, 3, 1, 0).reshape(-1, filters))
     most = max(3 * 2**16, u.size) // (w * len(u))  # few parts where weights are many
     for i, j, f in p.shares(y.data, most):
@@ -130,10 +129,9 @@ def convolve_grouped(
 ) -> Value:
     """A convolution with groups or dilation, like `convolve`."""
     weight = p.weights[f"{name}.weight"]
+    y, bias = p.layer(at, name, x, stride, pads, dilation)
     filters, channels, kh, kw = weight.shape
-    tall, wide = dilation[0] * (kh - 1) + 1, dilation[1] * (kw - 1) + 1
-    h, w = windows(x.data.shape[1:3], (tall, wide), stride, pads)
-    y, bias = p.layer(at, name, x, h, w)
+    h, w = y.data.shape[1:3]
 
     def columns() -> Array:
         parts = weight.reshape(groups, -1, channels, kh, kw)
@@ -141,7 +139,7 @@ def convolve_grouped(
 
     u = p.once(name, columns)
     for i, j in p.tasks(h, max(3 * 2**16, u.size) // (w * groups * u.shape[1])):
-        down = (j - i - 1) * stride[0] + tall
+        down = (j - i - 1) * stride[0] + dilation[0] * (kh - 1) + 1
         image = strip(p, x, pads, i * stride[0], down)
         patches = p.room((p.task, 0), (groups, j - i, w, kh, kw, channels))
         a, b, c = image.strides
@@ -171,10 +169,9 @@ def convolve_depthwise(
     columns, those that lie one step apart are put together first.
     """
     weight = p.weights[f"{name}.weight"]
+    y, bias = p.layer(at, name, x, stride, pads, dilation)
     filters, _, kh, kw = weight.shape
-    tall, wide = dilation[0] * (kh - 1) + 1, dilation[1] * (kw - 1) + 1
-    h, w = windows(x.data.shape[1:3], (tall, wide), stride, pads)
-    y, bias = p.layer(at, name, x, h, w)
+    h, w = y.data.shape[1:3]
 
     def taps() -> Array:
         return np.tile(weight.transpose(2, 3, 1, 0), w)[:, :, 0]
@@ -182,7 +179,7 @@ def convolve_depthwise(
     u = p.once(name, taps)
     apart = stride[1]
     for i, j in p.tasks(h, 2**16 // (w * filters)):
-        down = (j - i - 1) * stride[0] + tall
+        down = (j - i - 1) * stride[0] + dilation[0] * (kh - 1) + 1
         image = strip(p, x, pads, i * stride[0], down)
         dense = apart == 1 and image.strides[1] == filters * image.itemsize
         part = (down * (not dense), -(-image.shape[1] // apart), filters)
@@ -220,9 +217,9 @@ def winograd(
     so that all stays in the cache.
     """
     weight = p.weights[f"{name}.weight"]
+    y, bias = p.layer(at, name, x, (1, 1), pads)
     filters, channels = weight.shape[:2]
-    height, width = windows(x.data.shape[1:3], (3, 3), (1, 1), pads)
-    y, bias = p.layer(at, name, x, height, width)
+    width = y.data.shape[2]
     before = [[2, -1, -2, 1, 0], [0, 2, 1, -1, 0], [0, -2, 3, -1, 0]]
     before += [[0, -1, 0, 1, 0], [0, 2, -1, -2, 1]]
     inner = np.array([[3, 0, 0], [3, 3, 3], [1, -1, 1], [1, 2, 4], [0, 0, 6]]) / 6

@@ -162,16 +162,15 @@ def fold(p: Plan, name: str, after: str, eps: float = 1e-5) -> None:
 
 def plain(p: Plan, at: At, function: Callable[..., Array], *xs: Value) -> Value:
     """What a function makes of arrays (N, C, H, W) or (N, F)."""
-    views = [np.moveaxis(x.data, -1, 1) for x in xs]
-    biases = [x.bias.reshape(-1, *[1] * (x.data.ndim - 2)) for x in xs]
+    views, biases = zip(*(x.channels_first() for x in xs), strict=True)
 
     def compute(y: Array, *views: Array) -> None:
         y[...] = function(*map(np.add, views, biases))
 
     sample = function(*(np.zeros(v.shape, v.dtype) for v in views))
-    y = p.value(at, (*sample.shape[2:], sample.shape[1]), kind=sample.dtype)
+    y = p.like(at, sample)
     for _ in p.tasks(1):
-        p.call(compute, np.moveaxis(y.data, -1, 1), *views)
+        p.call(compute, y.channels_first()[0], *views)
     return y
 
 
@@ -179,9 +178,8 @@ def several(
     p: Plan, at: Sequence[At], function: Callable[..., Sequence[Array]], x: Value
 ) -> list[Value]:
     """What a function makes of an array, where that is several."""
-    view = np.moveaxis(x.data, -1, 1)
+    view, bias = x.channels_first()
     found: list[Array] = []
-    bias = x.bias.reshape(-1, *[1] * (view.ndim - 2))
 
     def compute(found: list[Array], view: Array) -> None:
         found[:] = function(view + bias)
@@ -190,13 +188,9 @@ def several(
         y[...] = found.pop(0)
 
     compute(found, np.zeros(view.shape, view.dtype))
-    shapes = [((*y.shape[2:], y.shape[1]), y.dtype) for y in found]
-    ys = [
-        p.value(where, s, kind=kind)
-        for where, (s, kind) in zip(at, shapes, strict=True)
-    ]
+    ys = [p.like(place, y) for place, y in zip(at, found, strict=True)]
     for _ in p.tasks(1):
         p.call(compute, found, view)
         for y in ys:
-            p.call(put, np.moveaxis(y.data, -1, 1))
+            p.call(put, y.channels_first()[0])
     return ys
