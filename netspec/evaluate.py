@@ -142,16 +142,27 @@ class Evaluator:
 
     # Entry points
 
-    def field(self, e: Expression, kind: Kind, of: str) -> Any:
-        """The value of a field as its kind has it; `of` is how messages call it. Raises Fault."""
+    def field(
+        self,
+        e: Expression,
+        kind: Kind,
+        of: str,
+        familiar: Callable[[str], Sequence[str]] = lambda text: (),
+    ) -> Any:
+        """The value of a field as its kind has it. Raises Fault.
+
+        `of` is how messages call the field, `familiar` the help for a text that other tools know.
+        """
         if isinstance(e, Variable) and kind.words and e.name not in kind.words:
             if self.scope.find(e.name) is None and e.name not in self.lines:
                 message = f"{of} takes {kind}, not `{e.name}`"
-                raise fault("unknown-value", message, e.span, *did_you_mean(e.name, kind.words))
+                help_ = familiar(e.name) or did_you_mean(e.name, kind.words)
+                raise fault("unknown-value", message, e.span, *help_)
         try:
             return kind.convert(self.of_kind(e, kind))
         except KindError as error:
-            raise fault(error.code, f"{of} {error.message}", e.span, error.help) from None
+            help_ = familiar(e.span.text) or (error.help,)
+            raise fault(error.code, f"{of} {error.message}", e.span, *help_) from None
 
     def of_kind(self, e: Expression, kind: Kind) -> Any:
         """A word of the kind, such a word with what stands in its brackets, or a constant."""

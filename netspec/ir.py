@@ -10,7 +10,7 @@ Inside a block, names and values are the block's own: `Instance.inputs[i]` outsi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
@@ -156,6 +156,10 @@ class Block:
     firm: frozenset[Symbol] = frozenset()
     choices: tuple[Choice, ...] = ()
     loops: tuple[Loop, ...] = ()
+
+    def all_choices(self) -> Iterator[Choice]:
+        """The `if`s, each followed by those inside it."""
+        return _nested(self.choices)
 
     @cached_property
     def layer_count(self) -> int:
@@ -471,6 +475,12 @@ class Net:
 
     def _settled(self, tensor: Tensor) -> Tensor:
         return replace(tensor, init=self.init)
+
+
+def _nested(choices: Iterable[Choice]) -> Iterator[Choice]:
+    for choice in choices:
+        yield choice
+        yield from _nested(choice.inner)
 
 
 def _flatten(block: Block, prefix: str, outer: dict[Value, Value]) -> Iterator[FlatLayer]:

@@ -7,7 +7,7 @@ channels from either; or where the condition comes to the same whatever the valu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from netspec.conditions import Combined, Compared, Condition, Constant, Listed, Term, known_symbols
 from netspec.ir import Block, Choice, Instance, Net
@@ -49,7 +49,7 @@ def undecided(net: Net, forks: Callable[[Instance], frozenset[object]]) -> set[S
                 continue
             seen.add(key)
             decided = forks(node)
-            for choice in _all(node.block.choices):
+            for choice in node.block.all_choices():
                 if choice.span not in decided:
                     found.update(_asked(choice, inner))
             visit(node.block, inner)
@@ -65,7 +65,7 @@ def decided(blocks: Sequence[Block]) -> frozenset[object]:
     """
     taken: dict[object, set[int]] = {}
     for block in blocks:
-        for choice in _all(block.choices):
+        for choice in block.all_choices():
             taken.setdefault(choice.span, set()).add(choice.taken)
     results = {
         tuple(_under(expr_of(v.shape[0]), _equalities(block)) for v in block.outputs)
@@ -74,12 +74,6 @@ def decided(blocks: Sequence[Block]) -> frozenset[object]:
     if len(results) > 1:
         return frozenset()
     return frozenset(span for span, arms in taken.items() if len(arms) > 1)
-
-
-def _all(choices: Iterable[Choice]) -> Iterator[Choice]:
-    for choice in choices:
-        yield choice
-        yield from _all(choice.inner)
 
 
 def _inside(node: Instance, env: _Env) -> dict[Symbol, Expr]:
@@ -149,7 +143,7 @@ def _plain(term: Term, env: _Env) -> Expr | None:
 def _equalities(block: Block) -> dict[Symbol, Expr]:
     """What input channels are equal to in the arms that a block took."""
     found: dict[Symbol, Expr] = {}
-    for choice in _all(block.choices):
+    for choice in block.all_choices():
         for i, condition in enumerate(choice.conditions[: choice.taken + 1]):
             if condition is not None:
                 for a, b in _equal(condition, i == choice.taken):

@@ -7,7 +7,7 @@ joined:  conv1 Fork(0: short add, 1: add) relu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -66,7 +66,7 @@ def without_identities(block: Block) -> Block:
 
     One that is all that an arm of an `if` has is kept: it is what the arm chooses.
     """
-    kept = {i for c in _inner(block.choices) for i in _alone(block, c)}
+    kept = {i for c in block.all_choices() for i in _alone(block, c)}
     aliases: dict[Value, Value] = {}
     nodes: list[Node] = []
     places = [0]
@@ -87,12 +87,6 @@ def without_identities(block: Block) -> Block:
         choices=tuple(_moved(c, places) for c in block.choices),
         loops=(),
     )
-
-
-def _inner(choices: Iterable[Choice]) -> Iterator[Choice]:
-    for choice in choices:
-        yield choice
-        yield from _inner(choice.inner)
 
 
 def _alone(block: Block, choice: Choice) -> range:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from netspec.caffe.graph import Constant, Setting
+from netspec.caffe.graph import Constant, Setting, bracketed
 from netspec.caffe.messages import Fields
 from netspec.ops import KAIMING, Init
 from netspec.source import Span
@@ -60,12 +59,11 @@ def constant_node(value: Constant, span: Span) -> Expression:
         return ListLiteral(tuple(Number(v, span) for v in value), span)
     if isinstance(value, Fraction):
         return Number(value, span)
-    called = re.fullmatch(r"(\w+)\((.*)\)", value)
+    called = bracketed(value)
     if called is None:
         return Variable(value, span)
-    word, inner = called.groups()
-    argument = Variable(inner, span) if inner.isidentifier() else Number(Fraction(inner), span)
-    return Function(Name(word, span), (argument,), span)
+    word, inner = called
+    return Function(Name(word, span), (constant_node(inner, span),), span)
 
 
 def shared_init(

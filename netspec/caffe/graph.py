@@ -125,10 +125,19 @@ def as_constant(value: Constant) -> Any:
     """A field's value as a constant of the language."""
     if isinstance(value, tuple):
         return tuple(Num(v) for v in value)
-    if isinstance(value, str) and "(" in value:  # normal(0.01)
-        word, _, inner = value.removesuffix(")").partition("(")
-        return word, inner if inner.isidentifier() else Num(Fraction(inner))
+    called = bracketed(value) if isinstance(value, str) else None
+    if called is not None:
+        word, inner = called
+        return word, Num(inner) if isinstance(inner, Fraction) else inner
     return Num(value) if isinstance(value, Fraction) else value
+
+
+def bracketed(value: str) -> tuple[str, str | Fraction] | None:
+    """`normal(0.01)` as a word and the word or number in its brackets; None without brackets."""
+    word, bracket, inner = value.removesuffix(")").partition("(")
+    if not bracket:
+        return None
+    return word, inner if inner.isidentifier() else Fraction(inner)
 
 
 def moved(setting: Setting, value: Constant) -> Setting:

@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from netspec import render
@@ -14,6 +15,13 @@ from netspec.driver import Setting, check, find
 from netspec.ir import Net
 
 SPEC_HELP = "a path, - for standard input, or the name of a bundled spec"
+
+
+def in_the_way(path: Path, what: str) -> SpecError:
+    """The error of a file that nobody named and that would be replaced."""
+    message = f"{path} is there already, and {what}"
+    help_ = (f"`-o {path}` replaces it all the same",)
+    return SpecError([Diagnostic("unwritable-file", message, help=help_)])
 
 
 def add_spec(parser: argparse.ArgumentParser, several: bool = False) -> None:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from netspec.commands.common import add_spec, load
+from netspec.commands.common import add_spec, in_the_way, load
 from netspec.diagnostics import Diagnostic, SpecError
 
 MARK = "Compiled by netspec from"
@@ -60,17 +60,13 @@ def _target(output: str | None, name: str) -> Path:
     """
     path = Path(output or f"{name}.py")
     if path.suffix == ".net" and path.exists():
-        raise _refused(f"{path} is a spec, which the model would replace", "write to a .py file")
+        message = f"{path} is a spec, which the model would replace"
+        raise SpecError([Diagnostic("unwritable-file", message, help=("write to a .py file",))])
     if output is None and path.is_file():
         try:
             ours = MARK in path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError):
             ours = False
         if not ours:
-            message = f"{path} is there already, and netspec did not write it"
-            raise _refused(message, f"`-o {path}` replaces it all the same")
+            raise in_the_way(path, "netspec did not write it")
     return path
-
-
-def _refused(message: str, help_: str) -> SpecError:
-    return SpecError([Diagnostic("unwritable-file", message, help=(help_,))])

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from netspec.commands.common import add_settings, show
+from netspec.commands.common import add_settings, in_the_way, show
 from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
 from netspec.source import Source
 
@@ -71,9 +71,7 @@ def _target(output: str | None, name: str, text: str) -> Path:
     """
     path = Path(output or f"{name}.net")
     if output is None and path.is_file() and path.read_bytes() != text.encode():
-        message = f"{path} is there already, and is another spec"
-        help_ = (f"`-o {path}` replaces it all the same",)
-        raise SpecError([Diagnostic("unwritable-file", message, help=help_)])
+        raise in_the_way(path, "is another spec")
     return path
 
 

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from netspec.weights import Adapted
 
 
-_COUNTERS = ".num_batches_tracked"
-
-
 def add_partial(parser: argparse.ArgumentParser, help: str) -> None:
     """--partial LAYER, repeatable."""
     parser.add_argument(
@@ -40,6 +37,7 @@ def weights_of(
     """
     from netspec import profiles
     from netspec.weights import adapt, read, read_caffe
+    from netspec.weights.common import COUNTERS
     from netspec.weights.files import KEEP_ORDER
 
     path = Path(file)
@@ -62,7 +60,7 @@ def weights_of(
             by=by,
         )
     except SpecError as error:
-        shapes = sorted(tuple(a.shape) for n, a in arrays.items() if not n.endswith(_COUNTERS))
+        shapes = sorted(tuple(a.shape) for n, a in arrays.items() if not n.endswith(COUNTERS))
         same = shapes == sorted(tuple(t.shape) for t in net.tensors.values())
         if by == "anything" or not same or set(arrays) & set(net.tensors):
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from netspec.blame import shape_fault
@@ -25,7 +26,6 @@ from netspec.ops.base import MAX_ELEMENTS
 from netspec.ops.kinds import Flag, KindError
 from netspec.program import Module
 from netspec.source import Span
-from netspec.suggest import did_you_mean
 from netspec.symbolic import (
     Dim,
     Expr,
@@ -127,20 +127,10 @@ class Calls:
     def _attribute(self, f: Field, kind: Any, keyword: str) -> Any:
         """A field's value as the attribute's kind. Raises Fault."""
         evaluator = self.body.evaluator()
-        if kind.words and isinstance(f.value, Variable) and f.value.name not in kind.words:
-            name = f.value.name
-            if self.body.scope.find(name) is None and name not in self.body.lines:
-                message = f"{f.name.text} of {keyword} takes {kind}, not `{name}`"
-                help_ = value_help(f.name.text, name) or did_you_mean(name, kind.words)
-                raise fault("unknown-value", message, f.value.span, *help_)
         if isinstance(kind, Flag) and isinstance(f.value, Variable):
             self._no_flag(f, f.value, kind, keyword)
-        try:
-            converted = kind.convert(evaluator.of_kind(f.value, kind))
-        except KindError as error:
-            message = f"{f.name.text} of {keyword} {error.message}"
-            help_ = value_help(f.name.text, f.value.span.text) or (error.help,)
-            raise fault(error.code, message, f.value.span, *help_) from None
+        familiar = partial(value_help, f.name.text)
+        converted = evaluator.field(f.value, kind, f"{f.name.text} of {keyword}", familiar)
         self._lost(evaluator.used, converted)
         return converted
 

@@ -12,6 +12,8 @@ from netspec.ops.initial import Init, Initial
 from netspec.ops.kinds import Flag, Groups, Integer, Padding, Pads, Pair
 from netspec.ops.window import Windowed, extent, same_pads, slide
 
+_INIT = "how fresh weights are drawn; by default as the net's `train` block says"
+
 
 class _Grouped(Windowed):
     """What convolutions share."""
@@ -66,11 +68,7 @@ class Conv(_Grouped):
     bias: bool = attr(
         Flag(), "whether a learned number is added to each filter's result", default=True
     )
-    init: Init | None = attr(
-        Initial(),
-        "how fresh weights are drawn; by default as the net's `train` block says",
-        default=None,
-    )
+    init: Init | None = attr(Initial(), _INIT, default=None)
 
     def bind(self, inputs: Sequence[Shape]) -> Self:
         channels, height, width = spatial(inputs[0], "conv")
@@ -137,11 +135,7 @@ class ConvTranspose(_Grouped):
     bias: bool = attr(
         Flag(), "whether a learned number is added to each filter's result", default=True
     )
-    init: Init | None = attr(
-        Initial(),
-        "how fresh weights are drawn; by default as the net's `train` block says",
-        default=None,
-    )
+    init: Init | None = attr(Initial(), _INIT, default=None)
 
     def bind(self, inputs: Sequence[Shape]) -> Self:
         channels, _, _ = spatial(inputs[0], "conv_transpose")
@@ -219,11 +213,7 @@ class Linear(Op):
 
     units: int = attr(Integer(), "length of the output")
     bias: bool = attr(Flag(), "whether a learned number is added to each result", default=True)
-    init: Init | None = attr(
-        Initial(),
-        "how fresh weights are drawn; by default as the net's `train` block says",
-        default=None,
-    )
+    init: Init | None = attr(Initial(), _INIT, default=None)
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         if len(inputs[0]) != 1:

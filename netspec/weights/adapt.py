@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from netspec.diagnostics import Diagnostic, SpecError
 from netspec.ops import Tensor
 from netspec.suggest import did_you_mean
-from netspec.weights.common import Array
+from netspec.weights.common import COUNTERS, Array
 from netspec.weights.match import MOST, check
 
 How = str
@@ -61,8 +61,7 @@ def adapt(
 
     Raises SpecError (weights-mismatch) for what does not fit or is ambiguous.
     """
-    counters = ".num_batches_tracked"
-    arrays = {name: array for name, array in found.items() if not name.endswith(counters)}
+    arrays = {name: array for name, array in found.items() if not name.endswith(COUNTERS)}
     left_out = _left_out(partial, wanted, net)
     rows = _aliased(arrays, wanted, aliases or {})
     if rows is None:

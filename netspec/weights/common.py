@@ -13,6 +13,9 @@ from netspec.diagnostics import Diagnostic, SpecError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+COUNTERS = ".num_batches_tracked"
+"""How PyTorch's names end for what batch norms count, which is no weight."""
+
 
 def bad(message: str, *help: str) -> SpecError:
     """The error of a weight file that can't be used."""

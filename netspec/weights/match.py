@@ -8,7 +8,7 @@ import numpy as np
 
 from netspec.diagnostics import Diagnostic, SpecError
 from netspec.ops import Tensor
-from netspec.weights.common import Array
+from netspec.weights.common import COUNTERS, Array
 
 MOST = 20
 """Most names of a kind that are listed."""
@@ -44,9 +44,7 @@ def check(
                 fitting[name] = np.asarray(array, dtype=np.float32, order="C")
             if not np.isfinite(fitting[name]).all():
                 unusable.append(f"{name} has elements that are not finite in float32")
-    left_over = [
-        name for name in found if name not in wanted and not name.endswith(".num_batches_tracked")
-    ]
+    left_over = [name for name in found if name not in wanted and not name.endswith(COUNTERS)]
     if not (missing or left_over or misshapen or unusable):
         return fitting
     kinds = (
