@@ -163,11 +163,11 @@ def profile(net: Net, rounds: int) -> None:
     model: Any = type(load_model(net, get("numpy")))(threads=1)
     x = np.zeros((1, *(int(d) for d in net.body.inputs[0].shape)), np.float32)
     model(x)
-    ((plan,),) = model.engine.plans.values()
+    ((plan,),) = model.plans.values()
     functions: dict[str, float] = {}
     steps = [0.0] * len(plan.steps)
-    plan.begin(x[0], *plan.outputs)
-    threads, let = model.engine.run.__globals__["openblas"]() or (int, int)
+    plan.given = (x[0], *plan.outputs)
+    threads, let = model.run.__globals__["openblas"]() or (int, int)
     before = threads()
     let(1)
     for _ in range(rounds):

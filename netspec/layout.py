@@ -103,50 +103,50 @@ def _source(s: Source | str) -> Source:
 
 
 def statement(
-    prefix: str, source: Source | str, indent: int, comment: str = "", suffix: str = ""
+    prefix: str, source: Source | str, indent: int, comment: str = "", width: int = WIDTH
 ) -> list[str]:
-    """`prefix source suffix` as lines; the comment is added only where it fits on the line."""
-    lines = _layout(prefix, _source(source), suffix, indent)
-    if comment and len(lines) == 1 and len(lines[0]) + len(comment) + 4 <= WIDTH:
+    """`prefix source` as lines; the comment is added only where it fits on the line."""
+    lines = _layout(prefix, _source(source), "", indent, width)
+    if comment and len(lines) == 1 and len(lines[0]) + len(comment) + 4 <= width:
         lines[0] += f"  # {comment}"
     return lines
 
 
-def _layout(prefix: str, source: Source, suffix: str, indent: int) -> list[str]:
+def _layout(prefix: str, source: Source, suffix: str, indent: int, width: int) -> list[str]:
     margin = " " * indent
     flat = f"{margin}{prefix}{source.flat()}{suffix}"
-    if len(flat) <= WIDTH:
+    if len(flat) <= width:
         return [flat]
     if isinstance(source, Keyword):
-        return _layout(f"{prefix}{source.name}=", source.value, suffix, indent)
+        return _layout(f"{prefix}{source.name}=", source.value, suffix, indent, width)
     if isinstance(source, Lambda):
-        return _layout(prefix + source.head, source.body, suffix, indent)
+        return _layout(prefix + source.head, source.body, suffix, indent, width)
     if isinstance(source, Call) and source.args:
         opening = f"{margin}{prefix}{source.head}{source.brackets[0]}"
         closing = f"{margin}{source.brackets[1]}{source.tail}{suffix}"
-        return [opening, *_inside(source.args, indent + 4, bool(source.head)), closing]
+        return [opening, *_inside(source.args, indent + 4, bool(source.head), width), closing]
     if isinstance(source, Infix):
         inner = f"{margin}    {source.flat()}"
-        if len(inner) <= WIDTH:
+        if len(inner) <= width:
             return [f"{margin}{prefix}(", inner, f"{margin}){suffix}"]
         lines = [f"{margin}{prefix}("]
         for i, operand in enumerate(source.operands):
-            lines += _layout(f"{source.operator} " if i else "", operand, "", indent + 4)
+            lines += _layout(f"{source.operator} " if i else "", operand, "", indent + 4, width)
         return [*lines, f"{margin}){suffix}"]
     return [flat]
 
 
-def _inside(args: Iterable[Source], indent: int, one_line: bool) -> list[str]:
+def _inside(args: Iterable[Source], indent: int, one_line: bool, width: int) -> list[str]:
     """The arguments between brackets: on one line of their own, else one a line."""
     args = tuple(args)
     together = " " * indent + ", ".join(a.flat() for a in args)
-    if len(together) <= WIDTH and one_line:
+    if len(together) <= width and one_line:
         return [together]
     if len(args) == 1 and one_line:
-        return _layout("", args[0], "", indent)
+        return _layout("", args[0], "", indent, width)
     lines: list[str] = []
     for arg in args:
-        lines += _layout("", arg, ",", indent)
+        lines += _layout("", arg, ",", indent, width)
     return lines
 
 

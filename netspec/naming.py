@@ -11,7 +11,8 @@ from collections.abc import Iterable
 _AMBIGUOUS = {"l", "O", "I"}
 _BUILTINS = frozenset(dir(builtins))
 # What emitted files import or define beside their classes.
-_IMPORTED = {"Any", "Array", "Callable", "FILLS", "Path", "SHAPES", "Self", "Tensor", "Weights"}
+_IMPORTED = {"Any", "Array", "Callable", "FILLS", "Model", "Pads", "Pair", "Path", "Plan", "Self"}
+_IMPORTED |= {"Tensor", "Then", "Value", "Weights", "Window"}
 
 
 class Names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from netspec.passes.stages import Stage, staged
 from netspec.picture import picture
 from netspec_numpy.emitters import EMITTERS
 from netspec_numpy.library import kernel_names, reads, with_helpers
-from netspec_numpy.planners import PLANNERS, fold
+from netspec_numpy.planners import PLANNERS, fold, quoted
 
 _FROM = {
     "bisect": ("bisect",),
@@ -50,14 +51,15 @@ _GLOBALS = (
         "Pair",
         "Then",
         "Weights",
-        "SHAPES",
-        "LAYERS",
         "FILLS",
         "network",
         "self",
     ),
     *(name for names in _FROM.values() for name in names),
 )
+_WIDTH = 100
+"""Longest line, as in the kernels."""
+_statement = partial(statement, width=_WIDTH)
 _LOCALS = ("p", "w", "_")
 """Names inside the function of the network."""
 _SIZED = (Crop, MaxUnpool, Upsample)
@@ -100,7 +102,8 @@ class _Step:
 
     def weight(self, layer: Layer, name: str) -> str:
         self.file.has_weights = True
-        return f'w["{self.path}.{name}"]'
+        shape = ", ".join(str(int(d)) for d in layer.tensors[name].shape)
+        return f'w("{self.path}.{name}", {shape})'
 
     def kernel(self, name: str) -> str:
         self.file.kernels.add(name)
@@ -112,7 +115,7 @@ class _File:
         self.net = net
         self.program = staged(net)
         self.arena = place(self.program)
-        self.kernels: set[str] = {"initial", "checked", "read_weights", "Engine"}
+        self.kernels: set[str] = {"Model", "Plan", "Value"}
         self.class_name = class_name(net.name, net.doc)
         self.taken = (*_GLOBALS, *_MODULES, *kernel_names(), self.class_name, *_LOCALS)
         self.variables: dict[Value, str] = {}
@@ -135,11 +138,10 @@ class _File:
         rendered = template.render(
             header="\n".join(docstring(self._header(), 0)),
             imports=_imports(list(kernels.values())),
-            shapes=self._shapes(),
             fills=_fills(self.net),
             name=self.class_name,
             doc="\n".join(docstring(summary(self.net), 4)),
-            engine=self._engine(),
+            made=self._made(),
             call="\n".join(self._call([names.identifier(name) for name in inputs])),
             preprocess=prepared,
             height=height,
@@ -149,31 +151,18 @@ class _File:
         )
         return rendered.rstrip() + "\n"
 
-    def _shapes(self) -> str:
-        """The shapes of all tensors, layer by layer."""
-        layers: dict[str, list[Source]] = {}
-        for name, tensor in self.net.tensors.items():
-            layer, _, own = name.rpartition(".")
-            shape = tuple(int(d) for d in tensor.shape)
-            layers.setdefault(layer, []).append(Text(f'"{own}": {shape}'))
-        lines: list[str] = []
-        for layer, tensors in layers.items():
-            entry = Call("", tuple(tensors), brackets="{}")
-            lines += statement(f'"{layer}": ', entry, 4, suffix=",")
-        return "\n".join(lines)
-
     def _header(self) -> str:
         title = self.net.doc or f"{self.class_name}."
         file = Path(self.net.file).name
         return f"{title}\n\nCompiled by netspec from {file}: change the spec, not this file."
 
-    def _engine(self) -> str:
-        """The statement that makes a model's engine."""
-        sizes = tuple(tuple(int(d) for d in v.shape) for v in self.net.body.inputs)
+    def _made(self) -> str:
+        """The statement that makes a model: its network, for which inputs."""
+        sizes = ", ".join(str(tuple(int(d) for d in v.shape)) for v in self.net.body.inputs)
         fixed = self._fixed()
         why = [f'": {fixed}"'] if fixed else []
-        made = call("Engine", "network", str(sizes), "threads", *why)
-        return "\n".join(statement("self.engine = ", made, 8))
+        made = call("super().__init__", "network", f"[{sizes}]", "seed", "threads", *why)
+        return "\n".join(_statement("", made, 8))
 
     def _call(self, inputs: list[str]) -> list[str]:
         """The method that computes."""
@@ -181,9 +170,9 @@ class _File:
         result = "Array" if single else "tuple[Array, ...]"
         args = ["self", *(f"{name}: Array" for name in inputs)]
         doc = "In float32, or in float64 if inputs are; ValueError for a wrong shape."
-        run = call("self.engine.run", "self.weights", *inputs)
+        run = call("self.run", *inputs)
         source = Call(run.head, run.args, tail="[0]") if single else call("tuple", run)
-        body = statement("return ", source, 8)
+        body = _statement("return ", source, 8)
         return [*_def("__call__", args, result, 4), *docstring(doc, 8), *body]
 
     def _fixed(self) -> str:
@@ -203,14 +192,24 @@ class _File:
         for stage in self.program.stages:
             lines += self._stage(stage)
         outputs: list[Source | str] = [self.variables[v] for v in self.program.outputs]
-        lines += statement("return ", Call("", tuple(map(_text, outputs)), brackets="[]"), 4)
+        lines += _statement("return ", Call("", tuple(map(_text, outputs)), brackets="[]"), 4)
         args = ["p: Plan", *(f"{self.variables[v]}: Value" for v in self.program.inputs)]
         head = _def("network", args, "list[Value]", 0)
         doc = docstring(
             "The steps of the network, each with the slot of its result and its shape.", 4
         )
-        weights = ["    w = p.weights"] if self.has_weights else []
-        return "\n".join([*head, *doc, *weights, *lines])
+        weights = ["    w = p.weight"] if self.has_weights else []
+        return "\n".join([*head, *doc, *weights, *self._idle(), *lines])
+
+    def _idle(self) -> list[str]:
+        """Statements that name the weights of layers that no result depends on."""
+        layers = {layer.path for s in self.program.stages for layer in (s.layer, s.norm) if layer}
+        lines: list[str] = []
+        for name, tensor in self.net.tensors.items():
+            if name.rpartition(".")[0] not in layers:
+                shape = (str(int(d)) for d in tensor.shape)
+                lines += _statement("", call("p.weight", quoted(name), *shape), 4)
+        return lines
 
     def _stage(self, stage: Stage) -> list[str]:
         used = self.program.uses()
@@ -223,7 +222,7 @@ class _File:
         lines: list[str] = []
         folded = fold(stage, step)
         if folded is not None:
-            lines += statement("", folded, 4)
+            lines += _statement("", folded, 4)
         planner = PLANNERS.get(type(stage.op))
         source = planner(stage.op, stage, step) if planner else None
         if source is None:
@@ -235,7 +234,7 @@ class _File:
             targets.append(self.variables.get(value, "_"))
         comment = text(results[0].shape) if len(results) == 1 else ""
         comment = comment if len(results[0].shape) == 3 else ""
-        return lines + statement(f"{', '.join(targets)} = ", source, 4, comment)
+        return lines + _statement(f"{', '.join(targets)} = ", source, 4, comment)
 
     def _variable(self, value: Value) -> str:
         """A name that no value has that is still needed: the last part of its path."""
@@ -281,10 +280,10 @@ def _text(source: Source | str) -> Source:
 def _def(name: str, args: list[str], result: str, indent: int) -> list[str]:
     margin = " " * indent
     line = f"{margin}def {name}({', '.join(args)}) -> {result}:"
-    if len(line) <= 88:
+    if len(line) <= _WIDTH:
         return [line]
     together = f"{margin}    {', '.join(args)}"
-    inner = [together] if len(together) <= 88 else [f"{margin}    {a}," for a in args]
+    inner = [together] if len(together) <= _WIDTH else [f"{margin}    {a}," for a in args]
     return [f"{margin}def {name}(", *inner, f"{margin}) -> {result}:"]
 
 

@@ -20,25 +20,29 @@ SUBJECTS = (
     "products",
     "steps",
     "plan",
-    "pictures",
     "weights",
+    "model",
+    "pictures",
 )
 """The files of kernels, in the order in which emitted files have them."""
 
 
 @cache
 def _functions() -> dict[str, tuple[str, frozenset[str]]]:
-    """The source of each kernel, function or class, and the names that it reads."""
+    """The source of each kernel, function, class or constant, and the names that it reads."""
     functions = {}
     for subject in SUBJECTS:
         text = (FOLDER / f"{subject}.py").read_text(encoding="utf-8")
         lines = text.splitlines()
         for node in ast.parse(text).body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
-                names = _read(node)
+                name = node.name
                 first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-                source = "\n".join(lines[first - 1 : node.end_lineno])
-                functions[node.name] = (source, names)
+            elif isinstance(node, ast.Assign) and subject != "arrays":
+                name, first = ast.unparse(node.targets[0]), node.lineno
+            else:
+                continue
+            functions[name] = ("\n".join(lines[first - 1 : node.end_lineno]), _read(node))
     return functions
 
 

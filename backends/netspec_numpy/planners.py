@@ -66,13 +66,18 @@ def _then(stage: Stage, step: Step) -> Keywords:
     return {"then": step.kernel("relu6" if isinstance(stage.cut, Relu6) else "relu")}
 
 
-def _window(op: Conv | MaxPool | AvgPool) -> Keywords:
+def _window(op: Conv | MaxPool | AvgPool, step: Step) -> Call:
+    """What a filter or pooling sees."""
     keywords: Keywords = {}
+    if op.stride != (1, 1):
+        keywords["stride"] = pair(op.stride)
     if any(op.pads):
         keywords["pads"] = _numbers(op.pads)
     if op.dilation != (1, 1):
         keywords["dilation"] = pair(op.dilation)
-    return keywords
+    if not isinstance(op, Conv) and op.rounding == "ceil":
+        keywords["ceil"] = "True"
+    return call(step.kernel("Window"), pair(op.kernel), **keywords)
 
 
 def pair(numbers: tuple[int, int]) -> str:
@@ -90,44 +95,44 @@ def quoted(text: str) -> str:
 @plans(Conv, Linear)
 def weighted(op: Conv | Linear, stage: Stage, step: Step) -> Source:
     kind = choose(stage).kind
-    args = [step.inputs[0], quoted(stage.layer.path)]
+    filters = str(int(stage.output.shape[0]))
+    inputs = (step.inputs[0], _name(stage, step))
     then = _then(stage, step)
     if isinstance(op, Linear) or kind == "product":
-        return _laid(step, "pointwise", *args, **then)
+        return _laid(step, "convolve", *inputs, filters, **then)
     if kind == "winograd":
         pads: Keywords = {} if tuple(op.pads) == (1, 1, 1, 1) else {"pads": _numbers(op.pads)}
-        return _laid(step, "winograd", *args, **pads, **then)
-    keywords: Keywords = {"stride": pair(op.stride)} if op.stride != (1, 1) else {}
-    keywords |= _window(op)
+        return _laid(step, "winograd", *inputs, filters, **pads, **then)
+    window = _window(op, step)
     if kind == "depthwise":
-        return _laid(step, "convolve_depthwise", *args, **keywords, **then)
+        return _laid(step, "convolve_depthwise", *inputs, window, **then)
     if op.group_count == 1 and op.dilation == (1, 1):
-        return _laid(step, "convolve", *args, **keywords, **then)
-    if op.group_count != 1:
-        keywords["groups"] = str(int(op.group_count))
-    return _laid(step, "convolve_grouped", *args, **keywords, **then)
+        return _laid(step, "convolve", *inputs, filters, window, **then)
+    groups: Keywords = {} if op.group_count == 1 else {"groups": str(int(op.group_count))}
+    return _laid(step, "convolve_grouped", *inputs, filters, window, **groups, **then)
+
+
+def _name(stage: Stage, step: Step) -> Source | str:
+    """A layer's path, and whether it has no bias of its own nor a batch norm's."""
+    path = quoted(stage.layer.path)
+    if stage.norm is not None or "bias" in stage.layer.layer.tensors:
+        return path
+    return call(step.kernel("unbiased"), "p", path)
 
 
 @plans(MaxPool)
 def max_pool(op: MaxPool, stage: Stage, step: Step) -> Source | None:
     if step.at.startswith("[") or op.dilation != (1, 1):
         return None  # its indices are wanted too, or it is a rare one
-    keywords = _window(op)
-    if op.rounding == "ceil":
-        keywords["ceil"] = "True"
-    args = ("np.maximum", pair(op.kernel), pair(op.stride))
-    return _laid(step, "pool", step.inputs[0], *args, **keywords, **_then(stage, step))
+    inputs = (step.inputs[0], "np.maximum", _window(op, step))
+    return _laid(step, "pool", *inputs, **_then(stage, step))
 
 
 @plans(AvgPool)
 def avg_pool(op: AvgPool, stage: Stage, step: Step) -> Source:
-    keywords = _window(op)
-    if op.rounding == "ceil":
-        keywords["ceil"] = "True"
-    if any(op.pads) and not op.count_include_pad:
-        keywords["count_include_pad"] = "False"
-    window = (pair(op.kernel), pair(op.stride))
-    return _laid(step, "avg_pool", step.inputs[0], *window, **keywords)
+    without = any(op.pads) and not op.count_include_pad
+    keywords: Keywords = {"count_include_pad": "False"} if without else {}
+    return _laid(step, "avg_pool", step.inputs[0], _window(op, step), **keywords)
 
 
 @plans(GlobalAvgPool)
@@ -157,7 +162,7 @@ def rectify(op: Op, stage: Stage, step: Step) -> Source:
 @plans(BatchNorm)
 def batch_norm(op: BatchNorm, stage: Stage, step: Step) -> Source:
     name, then = quoted(stage.layer.path), _then(stage, step)
-    return _laid(step, "normalize", step.inputs[0], name, **_eps(op), **then)
+    return _laid(step, "normalize", step.inputs[0], name, **_norm(op), **then)
 
 
 def fold(stage: Stage, step: Step) -> Source | None:
@@ -167,8 +172,12 @@ def fold(stage: Stage, step: Step) -> Source | None:
     op = stage.norm.op
     assert isinstance(op, BatchNorm), "only batch norms are folded"
     names = (quoted(stage.layer.path), quoted(stage.norm.path))
-    return call(step.kernel("fold"), "p", *names, **_eps(op))
+    tensors = stage.layer.layer.tensors
+    shape = (str(int(d)) for d in tensors["weight"].shape)
+    bias: Keywords = {"bias": "True"} if "bias" in tensors else {}
+    return call(step.kernel("fold"), "p", *names, *shape, **_norm(op), **bias)
 
 
-def _eps(op: BatchNorm) -> Keywords:
-    return {} if op.eps == 1e-5 else {"eps": repr(float(op.eps))}
+def _norm(op: BatchNorm) -> Keywords:
+    keywords: Keywords = {} if op.eps == 1e-5 else {"eps": repr(float(op.eps))}
+    return keywords if op.affine else keywords | {"affine": "False"}

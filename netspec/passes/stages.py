@@ -156,20 +156,26 @@ def _only_first(stage: Stage, uses: dict[Value, int]) -> bool:
 
 
 def delay_cuts(program: Program) -> Program:
-    """A relu waits until a max pooling or a concat is done, if all that goes there has one."""
+    """A relu waits until a max pooling or a concat is done, if all that goes there has one.
+
+    A pooling leaves fewer elements to cut off. What a concat joins is cut off at once, if it comes
+    from convolutions; other stages do it as they go.
+    """
     uses, makers = program.uses(), program.makers()
-    cuts: dict[Value, Op | None] = {}
+    cuts = {stage.output: stage.cut for stage in program.stages}
     for stage in program.stages:
         before = [makers.get(v) for v in stage.inputs]
         if stage.cut or not (isinstance(stage.op, MaxPool | Concat) and can_finish(stage)):
             continue
         if not _only_first(stage, uses) or any(uses[v] > 1 for v in stage.inputs):
             continue
-        found = [b for b in before if b is not None and isinstance(b.op, Conv) and b.cut]
-        if len(found) == len(before) and len({type(b.cut) for b in found}) == 1:
+        if isinstance(stage.op, Concat) and not all(b and isinstance(b.op, Conv) for b in before):
+            continue
+        found = [cuts.get(v) for v in stage.inputs]
+        if len({type(cut) for cut in found}) == 1 and found[0]:
             cuts |= dict.fromkeys(stage.inputs)
-            cuts[stage.output] = found[0].cut
-    stages = (replace(s, cut=cuts.get(s.output, s.cut)) for s in program.stages)
+            cuts[stage.output] = found[0]
+    stages = (replace(s, cut=cuts[s.output]) for s in program.stages)
     return replace(program, stages=tuple(stages))
 
 

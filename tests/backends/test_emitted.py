@@ -66,7 +66,8 @@ def test_files_are_tidy(spec: str, backend: str) -> None:
     assert source == emit(net, get(backend)), "emitting twice gives the same bytes"
     check = ruff("check", source=source)
     assert check.returncode == 0, check.stdout
-    form = ruff("format", "--diff", source=source)
+    width = "100" if backend == "numpy" else "88"
+    form = ruff("format", "--diff", "--line-length", width, source=source)
     assert form.returncode == 0, form.stdout
     code = re.sub(r'""".*?"""|\A#.*?\n', "", source, flags=re.DOTALL)
     assert "netspec" not in code
@@ -125,7 +126,7 @@ def test_a_plan_has_a_line_for_each_step_with_its_shape() -> None:
     source = emit(netspec.load("squeezenet1_0"), get("numpy"))
     plan = source.partition("def network(")[2].partition("\n\n\n")[0].splitlines()
     assert len(plan) < 50
-    squeeze = '    squeeze = pointwise(p, 1, x, "fire3.squeeze", then=relu)  # 16x54x54'
+    squeeze = '    squeeze = convolve(p, 1, x, "fire3.squeeze", 16, then=relu)  # 16x54x54'
     assert squeeze in plan
     # Kernels that the net has no use for are not there.
     assert "def convolve_depthwise" not in source
@@ -133,7 +134,7 @@ def test_a_plan_has_a_line_for_each_step_with_its_shape() -> None:
 
 
 def test_the_paper_s_net_is_a_short_file() -> None:
-    assert len(emit(netspec.load("squeezenet1_0"), get("numpy")).splitlines()) < 810
+    assert len(emit(netspec.load("squeezenet1_0"), get("numpy")).splitlines()) < 720
 
 
 def test_emitted_files_are_typed(tmp_path: Path) -> None:

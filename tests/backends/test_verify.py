@@ -51,14 +51,14 @@ class Broken:
     ("right", "wrong", "first"),
     [
         ("ceil=True", "ceil=False", "pool4"),
-        ('"fire2.expand3x3"\\)', '"fire2.expand3x3", (0, 2, 1, 1))', "fire2.expand3x3"),
+        ('"fire2.expand3x3", 64', '"fire2.expand3x3", 64, (0, 2, 1, 1)', "fire2.expand3x3"),
         (
             r"concat\(p, (\d+|\(.*?\)), (\w+), (\w+)(?![\w=])",
             r"concat(p, \1, \3, \2",
             "fire2.concat_1",
         ),
         ("np.maximum, x, -bias", "np.maximum, x, 0.5 - bias", "conv1_relu"),
-        ("1 / size", "2 / size", "pool10"),
+        (r"1 / len\(data\)", "2 / len(data)", "pool10"),
     ],
 )
 def test_the_first_layer_that_diverges_is_named(right: str, wrong: str, first: str) -> None:

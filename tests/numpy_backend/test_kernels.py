@@ -20,10 +20,13 @@ import torch.nn.functional as F
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from netspec_numpy import kernels
+from netspec_numpy.kernels import Window
 from netspec_numpy.library import FOLDER, SUBJECTS, with_helpers
 from PIL import Image
 
 from netspec.ops.window import positions
+
+from .steps import computed
 
 Array = kernels.Array
 Pads = tuple[int, int, int, int]
@@ -55,12 +58,6 @@ def close(found: Array, wanted: Any, dtype: Any = np.float32) -> None:
     np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
 
 
-def computed(step: Callable[..., Any], x: Array, *args: Any, weights: Any = None, **k: Any) -> Any:
-    """What a step of a plan makes of (N, C, H, W) or (N, F)."""
-    network = lambda p, data: [step(p, 1, data, *args, **k)]  # noqa: E731
-    return kernels.Engine(network, [x.shape[1:]], 1).run(weights or {}, x)[0]
-
-
 # --- convolutions --------------------------------------------------------------------------------
 
 
@@ -75,12 +72,12 @@ def conv2d(
 ) -> Any:
     """A convolution as the planner would have it."""
     weights = {"c.weight": weight} | ({} if bias is None else {"c.bias": bias})
+    window = Window((weight.shape[2], weight.shape[3]), stride, pads, dilation)
     if groups == 1 and dilation == (1, 1):
-        return computed(kernels.convolve, x, "c", stride, pads, weights=weights)
-    keys: Any = {"stride": stride, "pads": pads, "dilation": dilation}
+        return computed(kernels.convolve, x, "c", len(weight), window, weights=weights)
     if groups == x.shape[1] == len(weight) and (dilation[1] == 1 or stride[1] == 1):
-        return computed(kernels.convolve_depthwise, x, "c", weights=weights, **keys)
-    return computed(kernels.convolve_grouped, x, "c", weights=weights, groups=groups, **keys)
+        return computed(kernels.convolve_depthwise, x, "c", window, weights=weights)
+    return computed(kernels.convolve_grouped, x, "c", len(weight), window, groups, weights=weights)
 
 
 def conv_agrees(
@@ -227,13 +224,13 @@ def by_loops(
 def max_pool2d(x: Array, kernel: Pair, stride: Pair, pads: Pads, dilation: Pair, ceil: bool) -> Any:
     if dilation != (1, 1):
         return kernels.max_pool2d_with_indices(x, kernel, stride, pads, dilation, ceil)[0]
-    return computed(kernels.pool, x, np.maximum, kernel, stride, pads, ceil)
+    return computed(kernels.pool, x, np.maximum, Window(kernel, stride, pads, ceil=ceil))
 
 
 def avg_pool2d(
     x: Array, kernel: Pair, stride: Pair, pads: Pads, ceil: bool = False, include: bool = True
 ) -> Any:
-    return computed(kernels.avg_pool, x, kernel, stride, pads, ceil, include)
+    return computed(kernels.avg_pool, x, Window(kernel, stride, pads, ceil=ceil), include)
 
 
 def pools_agree(
@@ -349,24 +346,22 @@ def test_small_kernels(dtype: Any) -> None:
 
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("shape", [(2, 4, 3, 5), (3, 4)])
-@pytest.mark.parametrize(("with_weight", "with_bias"), [(0, 0), (0, 1), (1, 0), (1, 1)])
-def test_batch_norm(shape: tuple[int, ...], with_weight: int, with_bias: int, dtype: Any) -> None:
+@pytest.mark.parametrize("affine", [False, True])
+def test_batch_norm(shape: tuple[int, ...], affine: bool, dtype: Any) -> None:
     x = normal(*shape, dtype=dtype)
     mean, weight, bias = (normal(4, seed=s, dtype=dtype) for s in (1, 2, 3))
     variance = np.abs(normal(4, seed=4, dtype=dtype))
-    gamma, beta = weight if with_weight else None, bias if with_bias else None
     wanted = F.batch_norm(
         tensor(x),
         tensor(mean),
         tensor(variance),
-        None if gamma is None else tensor(gamma),
-        None if beta is None else tensor(beta),
+        tensor(weight) if affine else None,
+        tensor(bias) if affine else None,
         eps=1e-3,
     )
     weights = {"b.running_mean": mean, "b.running_var": variance}
-    weights |= {"b.weight": weight} if with_weight else {}
-    weights |= {"b.bias": bias} if with_bias else {}
-    close(computed(kernels.normalize, x, "b", 1e-3, weights=weights), wanted, dtype)
+    weights |= {"b.weight": weight, "b.bias": bias} if affine else {}
+    close(computed(kernels.normalize, x, "b", 1e-3, affine, weights=weights), wanted, dtype)
 
 
 # --- pictures ------------------------------------------------------------------------------------
@@ -685,12 +680,14 @@ def test_functions_can_be_copied(function: ast.FunctionDef) -> None:
     assert not set(locals_of(function)) & set(with_helpers([function.name]))
 
 
-def test_the_modules_hold_functions_and_classes_only() -> None:
-    kinds = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
+def test_the_modules_hold_functions_classes_and_constants_only() -> None:
+    kinds = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Assign)
     for subject, source in SOURCES.items():
         body = ast.parse(source).body[1:]
-        assert all(isinstance(n, kinds) for n in body) or subject == "arrays"
-        assert max(map(len, source.splitlines())) <= 88
+        assert all(isinstance(n, kinds) for n in body)
+        constants = [ast.unparse(n.targets[0]) for n in body if isinstance(n, ast.Assign)]
+        assert all(map(str.isupper, constants)) or subject == "arrays"
+        assert max(map(len, source.splitlines())) <= 100
     assert len({f.name for f in FUNCTIONS}) == len(FUNCTIONS)
 
 

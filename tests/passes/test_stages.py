@@ -38,8 +38,10 @@ def test_squeezenet_has_a_stage_for_each_convolution_pooling_and_concat() -> Non
     # Its relu is put off until there is less to do.
     assert named(program, "conv1").cut is None
     assert isinstance(named(program, "pool1").cut, Relu)
-    joined = next(s for s in program.stages if isinstance(s.op, Concat))
-    assert isinstance(joined.cut, Relu)
+    joined = [s for s in program.stages if isinstance(s.op, Concat)]
+    pooled = {v for s in program.stages if isinstance(s.op, MaxPool) for v in s.inputs}
+    assert [isinstance(s.cut, Relu) for s in joined] == [s.output not in pooled for s in joined]
+    assert isinstance(named(program, "pool8").cut, Relu)
 
 
 def test_a_batch_norm_goes_into_the_weights_before_it() -> None:

@@ -8,6 +8,7 @@ functions of this package.
 from netspec_numpy.kernels.activation import *  # noqa: F403
 from netspec_numpy.kernels.arrays import *  # noqa: F403
 from netspec_numpy.kernels.convolution import *  # noqa: F403
+from netspec_numpy.kernels.model import *  # noqa: F403
 from netspec_numpy.kernels.normalization import *  # noqa: F403
 from netspec_numpy.kernels.pictures import *  # noqa: F403
 from netspec_numpy.kernels.plan import *  # noqa: F403

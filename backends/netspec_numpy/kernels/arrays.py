@@ -17,12 +17,12 @@ Network = Callable[..., list[Any]]
 
 
 class Value(NamedTuple):
-    """Data (1, H, W, C) or (1, F), and what is still to be added to its channels."""
+    """Data (H, W, C) or (F,), and what is still to be added to its channels."""
 
     data: Array
     bias: Array
 
     def channels_first(self) -> tuple[Array, Array]:
         """The data as (1, C, H, W) or (1, F), and the bias in a shape to be added."""
-        x = np.moveaxis(self.data, -1, 1)
+        x: Array = np.moveaxis(self.data[None], -1, 1)
         return x, self.bias.reshape(-1, *[1] * (x.ndim - 2))

@@ -8,17 +8,19 @@ its own. `then` is a relu or relu6, which knows of the bias.
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from netspec_numpy.kernels.arrays import Array, At, Pads, Pair, Then, Value
+from netspec_numpy.kernels.arrays import Array, At, Pads, Then, Value
 from netspec_numpy.kernels.plan import Plan
+from netspec_numpy.kernels.windows import POINT, Window
 
 
 def pixels(x: Array, i: int = 0, j: int | None = None) -> Array:
-    """Rows i to j of (1, H, W, C) as (P, C), (1, F) as it is: a view."""
-    x = x[:, i:j] if x.ndim == 4 else x
-    return as_strided(x, (x[..., 0].size, x.shape[-1]), x.strides[-2:])
+    """Rows i to j of (H, W, C) as (P, C), (F,) as (1, F): a view."""
+    return (x[i:j] if x.ndim == 3 else x).reshape(-1, x.shape[-1])
 
 
 def relu(p: Plan, x: Array, bias: Array) -> None:
@@ -42,7 +44,7 @@ def tiled(p: Plan, x: Array, y: Array) -> tuple[Array, Array]:
     """Pixels (P, C) and (C,) as rows of several pixels: NumPy is fast on long rows."""
     most = max(1, 2048 // len(y)) if x.flags.c_contiguous else 1
     long = max(n for n in range(1, most + 1) if len(x) % n == 0)
-    row = p.once((y.tobytes(), long), lambda: np.tile(y, long))
+    row = p.once((y.tobytes(), long), (len(y) * long,), lambda: np.tile(y, long))
     return x.reshape(-1, len(row)), row
 
 
@@ -54,66 +56,50 @@ def finish(p: Plan, x: Array, now: Array, later: Array, then: Then) -> None:
         then(p, x, later)
 
 
-def pointwise(p: Plan, at: At, x: Value, name: str, then: Then = None) -> Value:
-    """A 1x1 convolution or linear layer: one matrix product over all pixels."""
-    weight = p.weights[f"{name}.weight"]
-    y, bias = p.layer(at, name, x)
-    w = p.once(name, lambda: weight.reshape(len(weight), -1).T)
-    for i, j, f in p.shares(y.data):
-        out = pixels(y.data[..., f], i, j)
-        p.call(np.matmul, pixels(x.data, i, j), w[:, f], out=out)
-        finish(p, out, bias[f], y.bias[f], then)
-    return y
-
-
-def strip(
-    p: Plan, x: Value, pads: Pads, top: int, rows: int, around: float | None = None
-) -> Array:
+def strip(p: Plan, x: Value, pads: Pads, top: int, rows: int, around: float | None = None) -> Array:
     """Some rows of a padded image (H, W, C); around it is what comes to zeros."""
-    _, height, width, channels = x.data.shape
+    height, width, channels = x.data.shape
     if not any(pads) and top + rows <= height:
-        return x.data[0, top : top + rows]
-    whole: Array = p.room((p.task, "rows"), (rows, pads[2] + width + pads[3], channels))
+        return x.data[top : top + rows]
+    whole = p.room((p.task, "rows"), (rows, pads[2] + width + pads[3], channels))
     edge = -x.bias if around is None else np.full(channels, around, p.kind)
     p.call(np.copyto, *tiled(p, pixels(whole), edge))
     a, b = np.clip((pads[0] - top, pads[0] - top + height), 0, rows).tolist()
-    first = a + top - pads[0]
     inside = whole[a:b, pads[2] : pads[2] + width]
-    p.call(np.copyto, inside, x.data[0, first : first + b - a])
+    p.call(np.copyto, inside, x.data[a + top - pads[0] :][: b - a])
     return whole
 
 
 def convolve(
-    p: Plan,
-    at: At,
-    x: Value,
-    name: str,
-    stride: Pair = (1, 1),
-    pads: Pads = (0, 0, 0, 0),
-    then: Then = None,
+    p: Plan, at: At, x: Value, name: str, filters: int, window: Window = POINT, then: Then = None
 ) -> Value:
-    """A convolution: what the filters see in some rows is gathered, then multiplied."""
-    weight = p.weights[f"{name}.weight"]
-    y, bias = p.layer(at, name, x, stride, pads)
-    filters, channels, kh, kw = weight.shape
-    w = y.data.shape[2]
-    u = p.once(name, lambda: weight.transpose(2, 3, 1, 0).reshape(-1, filters))
-    most = max(3 * 2**16, u.size) // (w * len(u))  # few parts where weights are many
-    for i, j, f in p.shares(y.data, most):
-        image = strip(p, x, pads, i * stride[0], (j - i - 1) * stride[0] + kh)
-        patches = p.room((p.task, 0), (j - i, w, kh, kw * channels))
-        a, b, c = image.strides
-        # What lies side by side is moved as one piece: mostly a row of what is seen.
-        run = kw * channels if b == channels * c else channels
-        piece = np.dtype((np.void, run * c))
-        corner = as_strided(image, (1, 1, run)).view(piece)
-        seen = patches.view(piece)
-        steps = (a * stride[0], b * stride[1], a, b)
-        p.call(np.copyto, seen, as_strided(corner, seen.shape, steps))
+    """A convolution or linear layer: what the filters see in some rows, in one product."""
+    y, weight, bias = p.layer(at, x, name, filters, window)
+    shape = (weight[0].size, filters)
+    u = p.once(name, shape, lambda: np.moveaxis(weight, (0, 1), (-1, -2)).reshape(shape))
+    whole = window == POINT  # else some rows at once, more where weights are many
+    most = 2**31 if whole else max(3 * 2**16, u.size) // (y.data.shape[1] * len(u))
+    for i, j, f in p.parts(y.data, most, across=True):
+        seen = pixels(x.data, i, j) if whole else gather(p, x, window, i, j, y.data.shape[1])
         out = pixels(y.data[..., f], i, j)
-        p.call(np.matmul, patches.reshape(-1, len(u)), u[:, f], out=out)
+        p.call(np.matmul, seen, u[:, f], out=out)
         finish(p, out, bias[f], y.bias[f], then)
     return y
+
+
+def gather(p: Plan, x: Value, window: Window, i: int, j: int, width: int) -> Array:
+    """What the filters see in rows i to j of the result, copied: (P, K)."""
+    (kh, kw), (down, right), pads = window[:3]
+    channels = x.data.shape[2]
+    image = strip(p, x, pads, i * down, (j - i - 1) * down + kh)
+    patches = p.room((p.task, 0), (j - i, width, kh, kw * channels))
+    a, b, c = image.strides
+    # What lies side by side is moved as one piece: mostly a row of what is seen.
+    run = kw * channels if b == channels * c else channels
+    piece = np.dtype((np.void, run * c))
+    corner, there = as_strided(image, (1, 1, run)).view(piece), patches.view(piece)
+    p.call(np.copyto, there, as_strided(corner, there.shape, (a * down, b * right, a, b)))
+    return patches.reshape((j - i) * width, -1)
 
 
 def convolve_grouped(
@@ -121,71 +107,61 @@ def convolve_grouped(
     at: At,
     x: Value,
     name: str,
-    stride: Pair = (1, 1),
-    pads: Pads = (0, 0, 0, 0),
-    dilation: Pair = (1, 1),
+    filters: int,
+    window: Window,
     groups: int = 1,
     then: Then = None,
 ) -> Value:
     """A convolution with groups or dilation, like `convolve`."""
-    weight = p.weights[f"{name}.weight"]
-    y, bias = p.layer(at, name, x, stride, pads, dilation)
-    filters, channels, kh, kw = weight.shape
-    h, w = y.data.shape[1:3]
+    y, weight, bias = p.layer(at, x, name, filters, window, groups)
+    (kh, kw), (down, right), pads, dilation = window[:4]
+    channels, w = weight.shape[1], y.data.shape[1]
+    shape = (groups, kh * kw * channels, filters // groups)
 
     def columns() -> Array:
         parts = weight.reshape(groups, -1, channels, kh, kw)
-        return parts.transpose(0, 3, 4, 2, 1).reshape(groups, -1, filters // groups)
+        return parts.transpose(0, 3, 4, 2, 1).reshape(shape)
 
-    u = p.once(name, columns)
-    for i, j in p.tasks(h, max(3 * 2**16, u.size) // (w * groups * u.shape[1])):
-        down = (j - i - 1) * stride[0] + dilation[0] * (kh - 1) + 1
-        image = strip(p, x, pads, i * stride[0], down)
+    u = p.once(name, shape, columns)
+    for i, j, _ in p.parts(y.data, max(3 * 2**16, u.size) // (w * groups * u.shape[1])):
+        rows = (j - i - 1) * down + dilation[0] * (kh - 1) + 1
+        image = strip(p, x, pads, i * down, rows)
         patches = p.room((p.task, 0), (groups, j - i, w, kh, kw, channels))
         a, b, c = image.strides
-        steps = [c * channels, a * stride[0], b * stride[1]]
-        steps += [a * dilation[0], b * dilation[1], c]
+        steps = (c * channels, a * down, b * right, a * dilation[0], b * dilation[1], c)
         p.call(np.copyto, patches, as_strided(image, patches.shape, steps))
-        rows = pixels(y.data, i, j)
-        out = rows.reshape(len(rows), groups, -1).transpose(1, 0, 2)
-        p.call(np.matmul, patches.reshape(groups, len(rows), -1), u, out=out)
-        finish(p, rows, bias, y.bias, then)
+        part = pixels(y.data, i, j)
+        out = part.reshape(len(part), groups, -1).swapaxes(0, 1)
+        p.call(np.matmul, patches.reshape(groups, len(part), -1), u, out=out)
+        finish(p, part, bias, y.bias, then)
     return y
 
 
 def convolve_depthwise(
-    p: Plan,
-    at: At,
-    x: Value,
-    name: str,
-    stride: Pair = (1, 1),
-    pads: Pads = (0, 0, 0, 0),
-    dilation: Pair = (1, 1),
-    then: Then = None,
+    p: Plan, at: At, x: Value, name: str, window: Window, then: Then = None
 ) -> Value:
     """A convolution of each channel with a filter of its own.
 
     A row of pixels is computed like one long pixel. Where windows move on by several
     columns, those that lie one step apart are put together first.
     """
-    weight = p.weights[f"{name}.weight"]
-    y, bias = p.layer(at, name, x, stride, pads, dilation)
-    filters, _, kh, kw = weight.shape
-    h, w = y.data.shape[1:3]
+    filters = x.data.shape[2]
+    y, weight, bias = p.layer(at, x, name, filters, window, filters)
+    (kh, kw), (below, apart), pads, dilation = window[:4]
+    w = y.data.shape[1]
 
     def taps() -> Array:
         return np.tile(weight.transpose(2, 3, 1, 0), w)[:, :, 0]
 
-    u = p.once(name, taps)
-    apart = stride[1]
-    for i, j in p.tasks(h, 2**16 // (w * filters)):
-        down = (j - i - 1) * stride[0] + dilation[0] * (kh - 1) + 1
-        image = strip(p, x, pads, i * stride[0], down)
+    u = p.once(name, (kh, kw, w * filters), taps)
+    for i, j, _ in p.parts(y.data, 2**16 // (w * filters)):
+        down = (j - i - 1) * below + dilation[0] * (kh - 1) + 1
+        image = strip(p, x, pads, i * below, down)
         dense = apart == 1 and image.strides[1] == filters * image.itemsize
         part = (down * (not dense), -(-image.shape[1] // apart), filters)
         planes = p.room((p.task, 0), (apart, *part))
         sums = [p.room((p.task, 1 + k), (j - i, w * filters)) for k in range(apart)]
-        rows = y.data[0, i:j]
+        rows = y.data[i:j]
         if rows.flags.c_contiguous:
             sums[0] = rows.reshape(j - i, -1)
         for k in range(min(apart, kw)):
@@ -196,8 +172,7 @@ def convolve_depthwise(
             a, b, c = plane.strides
             some = u[:, k::apart]
             shape = (kh, some.shape[1], j - i, w * filters)
-            steps = (a * dilation[0], b * dilation[1], a * stride[0], c)
-            view = as_strided(plane, shape, steps)
+            view = as_strided(plane, shape, (a * dilation[0], b * dilation[1], a * below, c))
             p.call(np.einsum, "abij,abj->ij", view, some, out=sums[k])
             if k:
                 p.call(np.add, sums[0], sums[k], out=sums[0])
@@ -208,7 +183,7 @@ def convolve_depthwise(
 
 
 def winograd(
-    p: Plan, at: At, x: Value, name: str, pads: Pads = (1, 1, 1, 1), then: Then = None
+    p: Plan, at: At, x: Value, name: str, filters: int, pads: Pads = (1, 1, 1, 1), then: Then = None
 ) -> Value:
     """A 3x3 convolution by tiles of 3x3 results: 25 products where there would be 81.
 
@@ -216,55 +191,48 @@ def winograd(
     their values at 0, 1, -1, 2 and infinity. Some rows of tiles are computed at once,
     so that all stays in the cache.
     """
-    weight = p.weights[f"{name}.weight"]
-    y, bias = p.layer(at, name, x, (1, 1), pads)
-    filters, channels = weight.shape[:2]
-    width = y.data.shape[2]
+    y, weight, bias = p.layer(at, x, name, filters, Window((3, 3), pads=pads))
+    (_, width, channels), columns = x.data.shape, y.data.shape[1]
     before = [[2, -1, -2, 1, 0], [0, 2, 1, -1, 0], [0, -2, 3, -1, 0]]
     before += [[0, -1, 0, 1, 0], [0, 2, -1, -2, 1]]
     inner = np.array([[3, 0, 0], [3, 3, 3], [1, -1, 1], [1, 2, 4], [0, 0, 6]]) / 6
     after = [[1, 1, 1, 1, 0], [0, 1, -1, 2, 0], [0, 1, 1, 4, 1]]
-    first = p.once((25, 25), lambda: np.kron(before, before))
-    last = p.once((9, 25), lambda: np.kron(after, after))
+    first = p.once(25, (25, 25), lambda: np.kron(before, before))
+    last = p.once(9, (9, 25), lambda: np.kron(after, after))
 
     def values() -> Array:
-        u = np.kron(inner, inner) @ weight.reshape(-1, 9).T
-        return np.asarray(u.reshape(25, filters, channels).swapaxes(1, 2))
+        u: Array = np.kron(inner, inner) @ weight.reshape(-1, 9).T
+        return u.reshape(25, filters, channels).swapaxes(1, 2)
 
-    u = p.once(name, values)
-    across = -(-width // 3)
-    pads = (*pads[:3], 3 * across + 2 - x.data.shape[2] - pads[2])
+    u = p.once(name, (25, channels, filters), values)
+    across = -(-columns // 3)
+    pads = (*pads[:3], 3 * across + 2 - width - pads[2])
     most = 3 * 2**12 // (across * max(channels, filters))
-    for i, j, f in p.shares(y.data, most, 3):
-        down = -(-(j - i) // 3)
-        n, some = down * across, u[..., f]
-        image = strip(p, x, pads, i, 3 * down + 2)
+    for i, j, f in p.parts(y.data, most, 3, across=True):
+        down, some = -(-(j - i) // 3), u[..., f]
+        n, image = down * across, strip(p, x, pads, i, 3 * down + 2)
         d, v = (p.room((p.task, k), (25, n, channels)) for k in (0, 1))
-        m = p.room((p.task, 0), (25, n, some.shape[-1]))
-        out = p.room((p.task, 1), (9, n, some.shape[-1]))
+        m, out = (p.room((p.task, k), (s, n, some.shape[2])) for k, s in enumerate((25, 9)))
         a, b, c = image.strides
-        shape = (5, 5, down, across, channels)
-        seen = as_strided(image, shape, (a, b, 3 * a, 3 * b, c))
-        p.call(np.copyto, d.reshape(shape), seen)
+        tiles = d.reshape(5, 5, down, across, channels)
+        p.call(np.copyto, tiles, as_strided(image, tiles.shape, (a, b, 3 * a, 3 * b, c)))
         by_parts(p, first, d, v)
         p.call(np.matmul, v, some, out=m)
         by_parts(p, last, m, out)
         cells = out.reshape(3, 3, down, across, -1)
-        for rows, tiles, r in thirds(j - i):
-            for columns, others, c in thirds(width):
-                there = y.data[0, i:j][rows, columns, f]
-                there = there.reshape(len(there) // r, r, -1, c, some.shape[-1])
-                found = cells[:r, :c, tiles, others].transpose(2, 0, 3, 1, 4)
-                p.call(np.copyto, there, found)
+        for (r, rows, s), (q, places, t) in product(thirds(j - i), thirds(columns)):
+            there = y.data[i:j][rows, places, f]
+            there = there.reshape(len(there) // r, r, -1, q, some.shape[2])
+            p.call(np.copyto, there, cells[:r, :q, s, t].transpose(2, 0, 3, 1, 4))
         finish(p, pixels(y.data[..., f], i, j), bias[f], y.bias[f], then)
     return y
 
 
-def thirds(size: int) -> list[tuple[slice, slice, int]]:
-    """Where whole tiles of 3 lie, and the rest; which tiles, and how much of each."""
-    full = size // 3
-    parts = [(np.s_[: 3 * full], np.s_[:full], 3 * (full > 0))]
-    return [p for p in (*parts, (np.s_[3 * full :], np.s_[full:], size % 3)) if p[2]]
+def thirds(size: int) -> list[tuple[int, slice, slice]]:
+    """Whole tiles of 3, and the rest: how much of a tile, where it lies, which tiles."""
+    full, rest = divmod(size, 3)
+    parts = [(3, np.s_[: 3 * full], np.s_[:full]), (rest, np.s_[3 * full :], np.s_[full:])]
+    return parts[full == 0 : 1 + (rest > 0)]
 
 
 def by_parts(p: Plan, matrix: Array, x: Array, y: Array) -> None:
@@ -272,5 +240,5 @@ def by_parts(p: Plan, matrix: Array, x: Array, y: Array) -> None:
     _, count, channels = x.shape
     most = max(1, 1_000_000 // (matrix.size * channels))
     size = max(n for n in range(1, min(count, most) + 1) if count % n == 0)
-    a, b = (z.reshape(len(z), -1, size * channels).transpose(1, 0, 2) for z in (x, y))
+    a, b = (z.reshape(len(z), -1, size * channels).swapaxes(0, 1) for z in (x, y))
     p.call(np.matmul, matrix, a, out=b)

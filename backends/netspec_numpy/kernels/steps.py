@@ -10,36 +10,23 @@ from itertools import pairwise
 
 import numpy as np
 
-from netspec_numpy.kernels.arrays import Array, At, Pads, Pair, Then, Value
+from netspec_numpy.kernels.arrays import Array, At, Then, Value
 from netspec_numpy.kernels.plan import Plan
 from netspec_numpy.kernels.products import finish, pixels, strip
-from netspec_numpy.kernels.windows import windows
+from netspec_numpy.kernels.windows import Window
 
 
-def pool(
-    p: Plan,
-    at: At,
-    x: Value,
-    function: np.ufunc,
-    kernel: Pair,
-    stride: Pair,
-    pads: Pads = (0, 0, 0, 0),
-    ceil: bool = False,
-    around: float | None = -np.inf,
-    then: Then = None,
-) -> Value:
+def pool(p: Plan, at: At, x: Value, function: np.ufunc, window: Window, then: Then = None) -> Value:
     """Windows combined by a function: down the columns first, then along the rows."""
-    _, height, width, channels = x.data.shape
-    h, w = windows((height, width), kernel, stride, pads, ceil)
-    y = p.value(at, (h, w, channels), x.bias)
-    for i, j in p.tasks(h):
-        top, end = i * stride[0], (j - 1) * stride[0] + kernel[0]
-        rows = min(end, pads[0] + height + pads[1]) - top
-        image = strip(p, x, pads, top, rows, around)
+    y = p.value(at, (*window.counts(*x.data.shape[:2]), x.data.shape[2]), x.bias)
+    (kh, kw), (down, right), pads = window[:3]
+    around = -np.inf if function is np.maximum else 0
+    for i, j, _ in p.parts(y.data):
+        rows = min((j - i - 1) * down + kh, sum(pads[:2]) + len(x.data) - i * down)
+        image = strip(p, x, pads, i * down, rows, around)
         columns = p.room((p.task, 0), (j - i, *image.shape[1:]))
-        combine(p, function, image, columns, kernel[0], stride[0])
-        a, b = columns.swapaxes(0, 1), y.data[0, i:j].swapaxes(0, 1)
-        combine(p, function, a, b, kernel[1], stride[1])
+        combine(p, function, image, columns, kh, down)
+        combine(p, function, columns.swapaxes(0, 1), y.data[i:j].swapaxes(0, 1), kw, right)
         if then:
             then(p, pixels(y.data, i, j), y.bias)
     return y
@@ -56,50 +43,39 @@ def combine(p: Plan, f: np.ufunc, x: Array, y: Array, size: int, step: int) -> N
         p.call(f, y[: len(other)], other, out=y[: len(other)])
 
 
-def avg_pool(
-    p: Plan,
-    at: At,
-    x: Value,
-    kernel: Pair,
-    stride: Pair,
-    pads: Pads = (0, 0, 0, 0),
-    ceil: bool = False,
-    count_include_pad: bool = True,
-) -> Value:
+def avg_pool(p: Plan, at: At, x: Value, window: Window, count_include_pad: bool = True) -> Value:
     """The mean of each window, without what hangs over the end of the padded input."""
-    around = None if count_include_pad else 0.0
-    y = pool(p, at, x, np.add, kernel, stride, pads, ceil, around)
+    y = pool(p, at, x, np.add, window)
     counts = []
-    for axis, places in enumerate(y.data.shape[1:3]):
-        first = np.arange(places) * stride[axis] - pads[2 * axis]
-        end, size = first + kernel[axis], x.data.shape[1 + axis]
+    for axis, places in enumerate(y.data.shape[:2]):
+        first = np.arange(places) * window.stride[axis] - window.pads[2 * axis]
+        end, size = first + window.kernel[axis], x.data.shape[axis]
         if count_include_pad:
-            end = np.minimum(end, size + pads[2 * axis + 1])
+            end = np.minimum(end, size + window.pads[2 * axis + 1])
         else:
             first, end = np.maximum(first, 0), np.minimum(end, size)
         counts.append(end - first)
     divisor = (counts[0][:, None] * counts[1])[:, :, None].astype(p.kind)
-    for i, j in p.tasks(len(divisor)):
-        p.call(np.divide, y.data[0, i:j], divisor[i:j], out=y.data[0, i:j])
+    for i, j, _ in p.parts(y.data):
+        p.call(np.divide, y.data[i:j], divisor[i:j], out=y.data[i:j])
     return y
 
 
 def global_avg_pool(p: Plan, at: At, x: Value) -> Value:
     """The mean of each channel: (N, C)."""
-    size, channels = x.data[..., 0].size, x.data.shape[-1]
-    y = p.value(at, (channels,), x.bias)
-    share = np.full((1, size), 1 / size, p.kind)
-    for i, j in p.tasks(channels):
-        p.call(np.matmul, share, pixels(x.data)[:, i:j], out=y.data[:, i:j])
+    y, data = p.value(at, x.bias.shape, x.bias), pixels(x.data)
+    share = np.full((1, len(data)), 1 / len(data), p.kind)
+    for _, _, f in p.parts(y.data, across=True):
+        p.call(np.matmul, share, data[:, f], out=pixels(y.data)[:, f])
     return y
 
 
 def concat(p: Plan, at: At, *xs: Value, then: Then = None) -> Value:
     """Channels one behind the other; what lies there already is not copied."""
     bias = np.concatenate([x.bias for x in xs])
-    y = p.value(at, (*xs[0].data.shape[1:-1], len(bias)), bias, xs[0].data.dtype)
+    y = p.value(at, (*xs[0].data.shape[:-1], len(bias)), bias, xs[0].data.dtype)
     ends = np.cumsum([0, *(len(x.bias) for x in xs)]).tolist()
-    for i, j in p.rows(y.data):
+    for i, j, _ in p.parts(y.data):
         for x, (first, last) in zip(xs, pairwise(ends), strict=True):
             there = y.data[..., first:last]
             if there.ctypes.data != x.data.ctypes.data:
@@ -109,15 +85,13 @@ def concat(p: Plan, at: At, *xs: Value, then: Then = None) -> Value:
     return y
 
 
-def arithmetic(
-    p: Plan, at: At, function: np.ufunc, *xs: Value, then: Then = None
-) -> Value:
+def arithmetic(p: Plan, at: At, function: np.ufunc, *xs: Value, then: Then = None) -> Value:
     """Add or subtract, from the first value to the last."""
     bias = xs[0].bias
     for x in xs[1:]:
         bias = function(bias, x.bias)
-    y = p.value(at, xs[0].data.shape[1:], bias, xs[0].data.dtype)
-    for i, j in p.rows(y.data):
+    y = p.value(at, xs[0].data.shape, bias, xs[0].data.dtype)
+    for i, j, _ in p.parts(y.data):
         first, *others = (pixels(x.data, i, j) for x in xs)
         for other in others:
             p.call(function, first, other, out=pixels(y.data, i, j))
@@ -128,36 +102,56 @@ def arithmetic(
 
 
 def normalize(
-    p: Plan, at: At, x: Value, name: str, eps: float = 1e-5, then: Then = None
+    p: Plan, at: At, x: Value, name: str, eps: float = 1e-5, affine: bool = True, then: Then = None
 ) -> Value:
     """Batch norm by running statistics."""
-    factor, shift = norm(p, name, eps)
+    factor, shift = norm(p, name, len(x.bias), eps, affine)
     bias = (x.bias * factor + shift).astype(p.kind)
     left = x.bias.any()
-    y = p.value(at, x.data.shape[1:], None if left else bias)
-    for i, j in p.rows(y.data):
+    y = p.value(at, x.data.shape, None if left else bias)
+    for i, j, _ in p.parts(y.data):
         out = pixels(y.data, i, j)
         p.call(np.multiply, pixels(x.data, i, j), factor.astype(p.kind), out=out)
         finish(p, out, bias * left, y.bias, then)
     return y
 
 
-def norm(p: Plan, name: str, eps: float) -> tuple[Array, Array]:
+def norm(p: Plan, name: str, channels: int, eps: float, affine: bool) -> tuple[Array, Array]:
     """The factor and the shift of each channel that a batch norm comes to."""
-    mean, variance = (p.weights[f"{name}.running_{s}"] for s in ("mean", "var"))
-    factor = np.asarray(1 / np.sqrt(variance.astype(np.float64) + eps))
-    factor *= p.weights.get(f"{name}.weight", 1.0)
-    return factor, p.weights.get(f"{name}.bias", 0.0) - mean * factor
+    weight, bias = (
+        p.weight(f"{name}.{s}", channels) if affine else other
+        for s, other in (("weight", np.ones(1)), ("bias", np.zeros(1)))
+    )
+    mean, variance = (p.weight(f"{name}.running_{s}", channels) for s in ("mean", "var"))
+    factor = weight / np.sqrt(variance.astype(np.float64) + eps)
+    return factor, bias - mean * factor
 
 
-def fold(p: Plan, name: str, after: str, eps: float = 1e-5) -> None:
-    """Multiply a batch norm into the weights of the layer before it."""
-    if name not in p.made:  # else they have been rearranged already
-        weight, (factor, shift) = p.weights[f"{name}.weight"], norm(p, after, eps)
-        bias = p.weights.get(f"{name}.bias", 0.0) * factor + shift
+def fold(
+    p: Plan,
+    name: str,
+    after: str,
+    *shape: int,
+    eps: float = 1e-5,
+    affine: bool = True,
+    bias: bool = False,
+) -> None:
+    """Multiply a batch norm into the weights of the layer that comes next."""
+    factor, shift = norm(p, after, shape[0], eps, affine)
+    weight = p.weight(f"{name}.weight", *shape)
+    if bias:
+        shift = shift + factor * p.weight(f"{name}.bias", shape[0])
+    unbiased(p, name)
+    if not p.sketch and name not in p.made:  # else they have been rearranged already
         factor = factor.reshape(-1, *[1] * (weight.ndim - 1))
         weight = np.multiply(weight, factor, dtype=p.kind)
-        p.weights |= {f"{name}.weight": weight, f"{name}.bias": bias}
+        p.weights |= {f"{name}.weight": weight, f"{name}.bias": shift}
+
+
+def unbiased(p: Plan, name: str) -> str:
+    """Say that a layer has no bias of its own; returns its name."""
+    p.unbiased.add(name)
+    return name
 
 
 def plain(p: Plan, at: At, function: Callable[..., Array], *xs: Value) -> Value:
@@ -167,9 +161,8 @@ def plain(p: Plan, at: At, function: Callable[..., Array], *xs: Value) -> Value:
     def compute(y: Array, *views: Array) -> None:
         y[...] = function(*map(np.add, views, biases))
 
-    sample = function(*(np.zeros(v.shape, v.dtype) for v in views))
-    y = p.like(at, sample)
-    for _ in p.tasks(1):
+    y = p.like(at, function(*(np.zeros(v.shape, v.dtype) for v in views))[0])
+    for _ in p.parts(y.bias):
         p.call(compute, y.channels_first()[0], *views)
     return y
 
@@ -188,8 +181,8 @@ def several(
         y[...] = found.pop(0)
 
     compute(found, np.zeros(view.shape, view.dtype))
-    ys = [p.like(place, y) for place, y in zip(at, found, strict=True)]
-    for _ in p.tasks(1):
+    ys = [p.like(place, y[0]) for place, y in zip(at, found, strict=True)]
+    for _ in p.parts(x.bias):
         p.call(compute, found, view)
         for y in ys:
             p.call(put, y.channels_first()[0])

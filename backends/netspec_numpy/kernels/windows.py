@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from netspec_numpy.kernels.arrays import Array, Pads, Pair
+
+
+class Window(NamedTuple):
+    """What one filter or pooling sees at once, and by how much it moves on."""
+
+    kernel: Pair = (1, 1)
+    stride: Pair = (1, 1)
+    pads: Pads = (0, 0, 0, 0)
+    dilation: Pair = (1, 1)
+    ceil: bool = False
+
+    def counts(self, *sizes: int) -> list[int]:
+        """How many windows there are down and across; with `ceil`, the last may hang over."""
+        counts = []
+        for axis, size in enumerate(sizes):
+            before, after = self.pads[2 * axis : 2 * axis + 2]
+            room = size + before + after - self.dilation[axis] * (self.kernel[axis] - 1) - 1
+            step = self.stride[axis]
+            over = min(-(-room // step), (size + before - 1) // step)  # all begin before `after`
+            counts.append(1 + (over if self.ceil else room // step))
+        return counts
+
+
+POINT = Window()
 
 
 def seen(
@@ -37,22 +61,6 @@ def pad2d(x: Array, pads: tuple[int, int, int, int], value: float = 0.0) -> Arra
     return result
 
 
-def windows(
-    sizes: Sequence[int], kernel: Pair, stride: Pair, pads: Pads, ceil: bool = False
-) -> list[int]:
-    """How many windows there are down and across.
-
-    With `ceil`, the last may hang over, if they start before the second padding.
-    """
-    counts = []
-    for axis, size in enumerate(sizes):
-        before, after = pads[2 * axis : 2 * axis + 2]
-        room, step = size + before + after - kernel[axis], stride[axis]
-        over = min(-(-room // step), (size + before - 1) // step)
-        counts.append(1 + (over if ceil else room // step))
-    return counts
-
-
 def window_view(
     x: Array,
     kernel: tuple[int, int],
@@ -63,10 +71,8 @@ def window_view(
     value: float,
 ) -> tuple[Array, int, int]:
     """The input, padded with `value` as far as the windows reach, and their counts."""
-    (kh, kw), (dh, dw) = kernel, dilation
-    span_h, span_w = dh * (kh - 1) + 1, dw * (kw - 1) + 1
-    height, width = windows(x.shape[2:], (span_h, span_w), stride, pads, ceil)
-    below = (height - 1) * stride[0] + span_h - x.shape[2] - pads[0]
-    right = (width - 1) * stride[1] + span_w - x.shape[3] - pads[2]
+    height, width = Window(kernel, stride, pads, dilation, ceil).counts(*x.shape[2:])
+    below = (height - 1) * stride[0] + dilation[0] * (kernel[0] - 1) + 1 - x.shape[2] - pads[0]
+    right = (width - 1) * stride[1] + dilation[1] * (kernel[1] - 1) + 1 - x.shape[3] - pads[2]
     around = (pads[0], max(below, 0), pads[2], max(right, 0))
     return pad2d(x, around, value), height, width

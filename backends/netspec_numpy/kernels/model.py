@@ -1,0 +1,135 @@
+"""A network with its weights, computed by threads."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netspec_numpy.kernels.arrays import Array, Network
+from netspec_numpy.kernels.plan import Plan
+from netspec_numpy.kernels.weights import checked, initial, read_weights
+
+
+class Model:
+    """A network that takes batches of any size, with a thread for each core.
+
+    Where there are images for all threads, each has a plan of its own; else they share one. Where
+    other programs keep the processors busy, threads that wait for Python's interpreter lose their
+    turn: then one thread alone does it all.
+    """
+
+    def __init__(
+        self, network: Network, sizes: Any, seed: int, threads: int | None, fixed: str = ""
+    ) -> None:
+        self.network, self.sizes, self.fixed = network, sizes, fixed
+        self.threads = threads or (min(os.cpu_count() or 1, 8) if openblas() else 1)
+        self.lock, self.pool = threading.Lock(), ThreadPoolExecutor(self.threads)
+        self.shapes = Plan(
+            network, [np.broadcast_to(np.float32(0), n) for n in sizes], {}, 1
+        ).shapes
+        self.weights = initial(self.shapes, seed)
+        self.planned_for: list[Any] = []
+        self.calls = 0
+
+    def load(self, path: str | Path) -> None:
+        """Take all weights from a .npz or .safetensors file; ValueError if any is amiss."""
+        self.weights = checked(read_weights(path), self.shapes)
+
+    def run(self, *data: Any) -> list[Array]:
+        """The outputs for inputs (N, C, H, W) or (N, F), in float32 or float64.
+
+        Raises ValueError for inputs that the network cannot take.
+        """
+        double = any(np.asarray(x).dtype == np.float64 for x in data)
+        inputs = [np.asarray(x, np.float64 if double else np.float32) for x in data]
+        for x, size in zip(inputs, self.sizes, strict=True):
+            given = x.shape[1:] if self.fixed else x.shape[1:2]
+            fits = x.ndim == len(size) + 1 and given == size[: len(given)]
+            if not fits or len(x) != len(inputs[0]):
+                raise ValueError(f"inputs are N x {size}, not {x.shape}{self.fixed}")
+        key = [double, *(x.shape[1:] for x in inputs), *map(id, self.weights.values())]
+        with self.lock:
+            if key != self.planned_for:
+                self.plans: dict[bool, list[Plan]] = {}
+                self.seconds: dict[tuple[bool, bool], float] = {}
+                self.made: dict[Any, Array] = {}
+                self.planned_for, self.alive = key, dict(self.weights)
+            get, set_ = openblas() or (int, int)
+            before = get()
+            set_(1)
+            try:
+                return self.compute(inputs)
+            finally:
+                if before > 1:  # else another thread of the program sees to it
+                    set_(before)
+
+    def compute(self, inputs: list[Array]) -> list[Array]:
+        """Plan what has not been planned, and let threads work, or one: what has been faster."""
+        apart = len(inputs[0]) >= self.threads
+        if apart not in self.plans:
+            samples = [np.broadcast_to(x.dtype.type(0), x.shape[1:]) for x in inputs]
+            given = self.weights, 1 if apart else self.threads, self.made
+            count = self.threads if apart else 1
+            try:
+                self.plans[apart] = [Plan(self.network, samples, *given) for _ in range(count)]
+            except (ValueError, IndexError, ZeroDivisionError) as error:
+                text = f"no network for inputs of {[x.shape for x in inputs]}: {error}"
+                raise ValueError(text) from error
+        plans = self.plans[apart]
+        outputs = [np.empty((len(inputs[0]), *y.shape), y.dtype) for y in plans[0].outputs]
+        images = list(zip(*inputs, *outputs, strict=True))
+
+        def own(*threads: int) -> None:
+            for thread in threads:
+                for image in images[thread :: self.threads]:
+                    plans[thread].run(image, [0], 0)
+
+        self.calls += 1
+        trial = not (self.calls & (self.calls - 1) and self.calls % 50)  # now and then
+        one, all_ = (self.seconds.get((apart, alone), 0.0) for alone in (True, False))
+        alone, start = trial ^ (one < all_), time.perf_counter()
+        if apart:
+            self.together(own, alone)
+        for image in () if apart else images:
+            self.together(partial(plans[0].run, image, [0] * self.threads), alone)
+        if images:
+            took = (time.perf_counter() - start) / len(images)
+            known = self.seconds.get((apart, alone), inf)
+            self.seconds[apart, alone] = min(took, 1.1 * known)
+        for plan in plans:
+            plan.given = ()  # lets go of the images
+        return outputs
+
+    def together(self, work: Callable[..., None], alone: bool) -> None:
+        """Let each thread do its part, this one too, or this one alone all of them."""
+        if alone:
+            return work(*range(self.threads))
+        others = [self.pool.submit(work, i) for i in range(1, self.threads)]
+        try:
+            work(0)
+        finally:
+            for other in others:
+                other.result()
+
+
+@cache
+def openblas() -> list[Any]:
+    """The functions of OpenBLAS that get and set how many threads it uses, if any."""
+    names = ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath")
+    module = next(sys.modules[name] for name in names if name in sys.modules)
+    library = ctypes.CDLL(module.__file__)
+    for form in [f"{a}openblas_{{}}{b}" for a in ("scipy_", "") for b in ("64_", "")]:
+        if hasattr(library, form.format("set_num_threads")):
+            return [library[form.format(f"{do}_num_threads")] for do in ("get", "set")]
+    return []
