@@ -43,7 +43,7 @@ TOLERANCE = 1e-4
 PAUSE = 0.1
 """Seconds before each turn: threads of OpenBLAS and OpenMP spin on for tens of milliseconds after a
 call, and would take a core from whoever comes next."""
-WARM = 0.05
+WARM = 0.1
 """Seconds of calls that are not measured in each turn: it takes some before the system has spread
 threads that were asleep over the cores."""
 

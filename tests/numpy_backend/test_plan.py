@@ -400,15 +400,15 @@ def test_the_faster_way_is_found() -> None:
         together(work, alone)
 
     numpy.together = noted
-    for _ in range(5):
+    for _ in range(9):
         numpy(x)
-    assert set(ways) == {False, True}
+    assert ways[:8] == [False] * 7 + [True]  # who calls but a few times gets all threads
     for slow, quick in ((False, True), (True, False)):
         numpy.seconds = {(False, slow): 9.0, (False, quick): 1e-9}
         numpy(x)
         assert ways[-1] == quick
         # A single slow call changes little: what others did meanwhile may have been the cause.
-        assert numpy.seconds[False, quick] == pytest.approx(1.1e-9)
+        assert numpy.seconds[False, quick] == pytest.approx(1.02e-9)
 
 
 def test_new_weights_are_taken() -> None:

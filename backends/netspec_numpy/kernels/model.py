@@ -96,8 +96,8 @@ class Model:
                     plans[thread].run(image, [0], 0)
 
         self.calls += 1
-        trial = not (self.calls & (self.calls - 1) and self.calls % 50)  # now and then
-        one, all_ = (self.seconds.get((apart, alone), 0.0) for alone in (True, False))
+        trial = self.calls > 4 and not (self.calls & (self.calls - 1) and self.calls % 50)
+        one, all_ = (self.seconds.get((apart, alone), inf) for alone in (True, False))
         alone, start = trial ^ (one < all_), time.perf_counter()
         if apart:
             self.together(own, alone)
@@ -105,8 +105,7 @@ class Model:
             self.together(partial(plans[0].run, image, [0] * self.threads), alone)
         if images:
             took = (time.perf_counter() - start) / len(images)
-            known = self.seconds.get((apart, alone), inf)
-            self.seconds[apart, alone] = min(took, 1.1 * known)
+            self.seconds[apart, alone] = min(took, 1.02 * (one if alone else all_))
         for plan in plans:
             plan.given = ()  # lets go of the images
         return outputs

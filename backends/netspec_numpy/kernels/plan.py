@@ -182,10 +182,10 @@ class Plan:
                     for turn in count():
                         if done[other] >= steps:
                             break
-                        if turn < 60:  # to fall asleep would take longer
+                        if turn < 6:  # to fall asleep would take longer
                             np.sqrt(spare, out=spare)
                         else:
-                            time.sleep(5e-5)
+                            time.sleep(1e-5)
                 for call in calls:
                     call()
                 done[thread] = number
