@@ -7,6 +7,9 @@ turns, so that whatever else the machine does meets all alike: in each turn a pa
 get going, and one that is measured; the time of each is the median of those. ONNX Runtime's threads
 sleep when there is nothing to do: spinning ones would take time from whoever is measured next.
 `--spin` runs it with spinning threads, on its own.
+
+All compute with the processor's own instructions: OPENBLAS_CORETYPE, which would bind NumPy alone
+to an older processor's, is left out of the environment, unless `--keep-coretype` is given.
 """
 
 from __future__ import annotations
@@ -196,7 +199,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--compile", action="store_true", help="torch.compile too")
     parser.add_argument("--spin", action="store_true", help="let ONNX Runtime's threads spin")
     parser.add_argument("--profile", action="store_true", help="where NumPy's time goes")
+    parser.add_argument(
+        "--keep-coretype", action="store_true", help="let OPENBLAS_CORETYPE bind NumPy, if set"
+    )
     options = parser.parse_args(arguments)
+    if not options.keep_coretype:
+        without_coretype()
     torch.set_num_threads(options.threads)
     print(f"NumPy {np.__version__}, PyTorch {torch.__version__}, ", end="")
     print(f"ONNX Runtime {onnxruntime.__version__}; {options.threads} threads; ", end="")
@@ -211,8 +219,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
             profile(net, options.rounds)
 
 
+def without_coretype() -> None:
+    """Begin anew without OPENBLAS_CORETYPE, if it is set: OpenBLAS has read it already."""
+    coretype = os.environ.pop("OPENBLAS_CORETYPE", None)
+    if coretype is not None:
+        print(f"without OPENBLAS_CORETYPE={coretype} (--keep-coretype)", flush=True)
+        os.execv(sys.executable, [sys.executable, *sys.argv])
+
+
 def kernels_of_blas() -> str:
-    """What processor OpenBLAS computes for: OPENBLAS_CORETYPE can make it an older one."""
+    """What processor OpenBLAS computes for."""
     names = ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath")
     module = next(sys.modules[name] for name in names if name in sys.modules)
     library = ctypes.CDLL(str(module.__file__))

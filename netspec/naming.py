@@ -11,8 +11,11 @@ from collections.abc import Iterable
 _AMBIGUOUS = {"l", "O", "I"}
 _BUILTINS = frozenset(dir(builtins))
 # What emitted files import or define beside their classes.
-_IMPORTED = {"Any", "Array", "Callable", "FILLS", "Model", "Pads", "Pair", "Path", "Plan", "Self"}
-_IMPORTED |= {"Tensor", "Then", "Value", "Weights", "Window"}
+_IMPORTED = {
+    *("Any", "Array", "At", "Callable", "FILLS", "Iterator", "Model", "NamedTuple", "Network"),
+    *("POINT", "Pads", "Pair", "Path", "Plan", "Self", "Sequence", "Tensor", "Then"),
+    *("ThreadPoolExecutor", "Value", "Weights", "Window"),
+}
 
 
 class Names:

@@ -32,14 +32,14 @@ from netspec_numpy.planners import PLANNERS, fold, quoted
 _FROM = {
     "bisect": ("bisect",),
     "collections.abc": ("Callable", "Iterator", "Sequence"),
-    "concurrent.futures": ("ThreadPoolExecutor",),
+    "concurrent.futures": ("ThreadPoolExecutor", "wait"),
     "functools": ("cache", "partial"),
     "itertools": ("count", "pairwise", "product"),
     "math": ("inf", "prod"),
     "pathlib": ("Path",),
     "typing": ("Any", "NamedTuple"),
 }
-_MODULES = ("ctypes", "json", "math", "os", "struct", "sys", "threading", "time")
+_MODULES = ("ctypes", "json", "math", "os", "sys", "threading", "time")
 _GLOBALS = (
     *(
         "np",
@@ -259,8 +259,6 @@ class _File:
 
     def _at(self, value: Value) -> str:
         """Where a value lies in the arena."""
-        if value not in self.arena.places:
-            return "0"
         place = self.arena.places[value]
         if place.channels is None:
             return str(place.slot)

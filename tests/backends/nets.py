@@ -172,7 +172,8 @@ def _poolings() -> dict[str, tuple[str, str]]:
         name = f"{kernel}{stride}_{len(found)}_{rounding}"
         found[f"maxpool_{name}"] = (f"maxpool {{ {fields} }}", "2x8x11")
         for include in ("true", "false"):
-            body = f"avgpool {{ {fields} count_include_pad: {include} }}"
+            # A bias before it: zeros around the image are none of what it is added to.
+            body = f"conv {{ filters: 3 kernel: 1 }} -> avgpool {{ {fields} count_include_pad: {include} }}"
             found[f"avgpool_{name}_{include}"] = (body, "2x8x11")
     return found
 

@@ -133,8 +133,26 @@ def test_a_plan_has_a_line_for_each_step_with_its_shape() -> None:
     assert "def convolve(" in source
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_net_takes_the_name_of_something_else(backend: str) -> None:
+    """What a file imports and defines beside its net's class and its modules'."""
+    net = net_of("net tangle { input data: 3x5x5  prelu  conv { filters: 2 kernel: 3 }  softmax }")
+    names = set()
+    for node in ast.parse(emit(net, get(backend))).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {a.asname or a.name for a in node.names}
+        elif isinstance(node, ast.Assign):
+            names |= {ast.unparse(t) for t in node.targets}
+        elif isinstance(node, ast.ClassDef):
+            names.add(node.name)
+    assert len(names) > 3
+    for name in names - {"Tangle"}:
+        spec = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+        assert {class_name(name, ""), class_name(spec, "")}.isdisjoint(names)
+
+
 def test_the_paper_s_net_is_a_short_file() -> None:
-    assert len(emit(netspec.load("squeezenet1_0"), get("numpy")).splitlines()) < 720
+    assert len(emit(netspec.load("squeezenet1_0"), get("numpy")).splitlines()) < 725
 
 
 def test_emitted_files_are_typed(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -411,6 +412,78 @@ def test_the_faster_way_is_found() -> None:
         assert numpy.seconds[False, quick] == pytest.approx(1.02e-9)
 
 
+def test_values_of_other_sizes_are_not_joined() -> None:
+    for join in ("add", "concat"):
+        text = f"""net n {{ input a: 4x9x9  input b: 4x9x9
+          c: conv(a) {{ filters: 4 kernel: 1 }}  {join}(c, b) }}"""
+        numpy, _, _ = model(2, text)
+        for size in ((1, 4, 4, 9), (1, 4, 1, 9), (1, 4, 1, 1)):
+            for inputs in (
+                (normal(*size), normal(1, 4, 9, 9)),
+                (normal(1, 4, 9, 9), normal(*size)),
+            ):
+                with pytest.raises(ValueError, match="can't be joined"):
+                    numpy(*inputs)
+        with pytest.raises(ValueError, match="there are 1 and 2 images"):
+            numpy(normal(1, 4, 9, 9), normal(2, 4, 9, 9))
+
+
+def test_inputs_that_are_too_small_are_refused() -> None:
+    numpy = load_model(
+        of_layers("conv { filters: 4 kernel: 3 } -> maxpool { kernel: 3 stride: 2 }"), get("numpy")
+    )
+    with pytest.raises(ValueError, match="too few"):
+        numpy(np.zeros((1, 3, 4, 4), np.float32))
+
+
+PLAIN = """net plain { input data: 3x9x9  conv { filters: 8 kernel: 3 } -> prelu
+  conv { filters: 8 kernel: 3 } -> prelu  maxpool { kernel: 2 stride: 2 round: floor } -> prelu }"""
+
+
+@pytest.mark.parametrize("text", [SMALL, PLAIN])
+def test_weights_of_any_type_give_results_of_the_input_s(text: str) -> None:
+    numpy, pytorch, net = model(2, text)
+    numpy.weights = {name: array.astype(np.float64) for name, array in numpy.weights.items()}
+    x = normal(1, *(int(d) for d in net.body.inputs[0].shape))
+    for _ in range(4):
+        close(numpy(x.astype(np.float32)), reference(pytorch, x), False)
+        close(numpy(x), reference(pytorch, x), True)
+
+
+def test_weights_that_are_assigned_are_looked_at() -> None:
+    numpy, pytorch, _ = model(1, SMALL.replace("kernel: 5", "kernel: 3 pad: 1"))
+    x, weights = normal(1, 3, 35, 31), dict(numpy.weights)
+    close(numpy(x), reference(pytorch, x), True)
+    numpy.weights = {**weights, "f.c.weight": weights["f.b.weight"]}
+    with pytest.raises(ValueError, match=r"f.c.weight is \(9, 5, 1, 1\), not \(9, 5, 3, 3\)"):
+        numpy(x)
+    numpy.weights = {n: w for n, w in weights.items() if n != "f.b.bias"}
+    with pytest.raises(ValueError, match=r"f.b.bias is missing"):
+        numpy(x)
+    # What the net knows nothing of changes nothing.
+    numpy.weights = {**weights, "g.bias": np.ones(18)}
+    close(numpy(x), reference(pytorch, x), True)
+
+
+def test_the_same_arrays_under_other_names_are_other_weights() -> None:
+    text = """net two { input data: 3x5x5
+      a: conv { filters: 3 kernel: 1 } -> relu  b: conv { filters: 3 kernel: 1 } }"""
+    numpy, pytorch, _ = model(1, text)
+    x = normal(1, 3, 5, 5)
+    close(numpy(x), reference(pytorch, x), True)
+    names = dict(zip("ab", "ba", strict=True))
+    swapped = {f"{names[n[0]]}{n[1:]}": w for n, w in numpy.weights.items()}
+    assert list(swapped.values()) == list(numpy.weights.values())
+    numpy.weights = swapped
+    get("torch").set_weights(pytorch.float(), swapped)
+    close(numpy(x), reference(pytorch.double(), x), True)
+
+
+def test_making_a_model_warns_of_nothing() -> None:
+    with np.errstate(all="raise"):
+        load_model(of_layers("log -> power { exponent: -1 }"), get("numpy"))
+
+
 def test_new_weights_are_taken() -> None:
     numpy, _, _ = model(2)
     x = normal(2, 3, 35, 31).astype(np.float32)
@@ -435,8 +508,24 @@ def test_a_fault_in_one_thread_ends_the_call() -> None:
     calls[:] = [fail]
     with pytest.raises(MemoryError):
         numpy(x)
+    assert not plan.given, "images are let go"
     calls[:] = before
     close(numpy(x), reference(pytorch, x), True)
+
+
+def test_a_call_ends_when_all_its_threads_have() -> None:
+    numpy, _, _ = model(3)
+    ended: list[int] = []
+
+    def work(thread: int) -> None:
+        if thread < 2:
+            raise MemoryError
+        time.sleep(0.05)
+        ended.append(thread)
+
+    with pytest.raises(MemoryError):
+        numpy.together(work, False)
+    assert ended == [2]
 
 
 def test_blas_gets_its_threads_back() -> None:

@@ -1,8 +1,8 @@
 """The functions that emitted models compute with; a net's are copied into its file.
 
-Arrays are (N, C, H, W) or (N, F); `pads` are (top, bottom, left, right). Results have
-the type of the input. Copied one by one, so each stands on its own but for other
-functions of this package.
+Arrays are (N, C, H, W) or (N, F), in steps of a plan (H, W, C) or (F,); `pads` are (top, bottom,
+left, right). Results have the type of the input. Copied one by one, so each stands on its own but
+for other functions of this package.
 """
 
 from netspec_numpy.kernels.activation import *  # noqa: F403

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, partial
 from math import inf
 from pathlib import Path
@@ -22,7 +22,7 @@ from netspec_numpy.kernels.weights import checked, initial, read_weights
 
 
 class Model:
-    """A network that takes batches of any size, with a thread for each core.
+    """A network that takes batches of any size, with a thread for each core (8 at most).
 
     Where there are images for all threads, each has a plan of its own; else they share one. Where
     other programs keep the processors busy, threads that wait for Python's interpreter lose their
@@ -35,9 +35,7 @@ class Model:
         self.network, self.sizes, self.fixed = network, sizes, fixed
         self.threads = threads or (min(os.cpu_count() or 1, 8) if openblas() else 1)
         self.lock, self.pool = threading.Lock(), ThreadPoolExecutor(self.threads)
-        self.shapes = Plan(
-            network, [np.broadcast_to(np.float32(0), n) for n in sizes], {}, 1
-        ).shapes
+        self.shapes = Plan(network, sizes, np.dtype(np.float32), {}, 1, None).shapes
         self.weights = initial(self.shapes, seed)
         self.planned_for: list[Any] = []
         self.calls = 0
@@ -55,16 +53,18 @@ class Model:
         inputs = [np.asarray(x, np.float64 if double else np.float32) for x in data]
         for x, size in zip(inputs, self.sizes, strict=True):
             given = x.shape[1:] if self.fixed else x.shape[1:2]
-            fits = x.ndim == len(size) + 1 and given == size[: len(given)]
-            if not fits or len(x) != len(inputs[0]):
+            if x.ndim != len(size) + 1 or given != size[: len(given)]:
                 raise ValueError(f"inputs are N x {size}, not {x.shape}{self.fixed}")
-        key = [double, *(x.shape[1:] for x in inputs), *map(id, self.weights.values())]
+            if len(x) != len(inputs[0]):
+                raise ValueError(f"there are {len(inputs[0])} and {len(x)} images")
         with self.lock:
+            weights = dict(self.weights)
+            key = [double, *(x.shape[1:] for x in inputs), {n: id(weights[n]) for n in weights}]
             if key != self.planned_for:
                 self.plans: dict[bool, list[Plan]] = {}
                 self.seconds: dict[tuple[bool, bool], float] = {}
                 self.made: dict[Any, Array] = {}
-                self.planned_for, self.alive = key, dict(self.weights)
+                self.planned_for, self.alive = key, weights
             get, set_ = openblas() or (int, int)
             before = get()
             set_(1)
@@ -78,14 +78,12 @@ class Model:
         """Plan what has not been planned, and let threads work, or one: what has been faster."""
         apart = len(inputs[0]) >= self.threads
         if apart not in self.plans:
-            samples = [np.broadcast_to(x.dtype.type(0), x.shape[1:]) for x in inputs]
-            given = self.weights, 1 if apart else self.threads, self.made
-            count = self.threads if apart else 1
+            sizes, number = [x.shape[1:] for x in inputs], self.threads if apart else 1
+            given = sizes, inputs[0].dtype, self.alive, self.threads // number, self.made
             try:
-                self.plans[apart] = [Plan(self.network, samples, *given) for _ in range(count)]
+                self.plans[apart] = [Plan(self.network, *given) for _ in range(number)]
             except (ValueError, IndexError, ZeroDivisionError) as error:
-                text = f"no network for inputs of {[x.shape for x in inputs]}: {error}"
-                raise ValueError(text) from error
+                raise ValueError(f"no network for inputs of {sizes}: {error}") from error
         plans = self.plans[apart]
         outputs = [np.empty((len(inputs[0]), *y.shape), y.dtype) for y in plans[0].outputs]
         images = list(zip(*inputs, *outputs, strict=True))
@@ -99,15 +97,17 @@ class Model:
         trial = self.calls > 4 and not (self.calls & (self.calls - 1) and self.calls % 50)
         one, all_ = (self.seconds.get((apart, alone), inf) for alone in (True, False))
         alone, start = trial ^ (one < all_), time.perf_counter()
-        if apart:
-            self.together(own, alone)
-        for image in () if apart else images:
-            self.together(partial(plans[0].run, image, [0] * self.threads), alone)
+        try:
+            if apart:
+                self.together(own, alone)
+            for image in () if apart else images:
+                self.together(partial(plans[0].run, image, [0] * self.threads), alone)
+        finally:
+            for plan in plans:
+                plan.given = ()  # lets go of the images
         if images:
             took = (time.perf_counter() - start) / len(images)
             self.seconds[apart, alone] = min(took, 1.02 * (one if alone else all_))
-        for plan in plans:
-            plan.given = ()  # lets go of the images
         return outputs
 
     def together(self, work: Callable[..., None], alone: bool) -> None:
@@ -118,8 +118,9 @@ class Model:
         try:
             work(0)
         finally:
-            for other in others:
-                other.result()
+            wait(others)
+        for other in others:
+            other.result()
 
 
 @cache

@@ -21,35 +21,37 @@ class Plan:
     """The NumPy calls that a network comes to for one image of a certain size.
 
     The network is gone through twice, first to find out its weights' shapes and how much memory
-    its values take. Of each step each thread has some rows: a list of calls, the memory that they
-    touch, and how many steps the others must have done before. So threads wait only where one
-    reads or overwrites what is another's.
+    its values take; if `made`, for weights as they are rearranged, is None, only then. Of each step
+    each thread has some rows: a list of calls, the memory that they touch, and how many steps the
+    others must have done before. So threads wait only where memory is another's, too.
     """
 
     def __init__(
-        self, network: Network, inputs: Any, weights: Weights, threads: int, made: Any = None
+        self, network: Network, sizes: Any, kind: Any, weights: Weights, threads: int, made: Any
     ) -> None:
-        self.kind, self.threads = inputs[0].dtype, threads
+        self.kind, self.threads = kind, threads
         self.made: dict[Any, Array] = {} if made is None else made
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.sizes: dict[Any, int] = {}
         for self.sketch in (True, False)[: 1 + (made is not None)]:
-            self.weights, self.unbiased = dict(weights), set[str]()
+            self.weights, self.biases = dict(weights), dict[str, Array]()
             self.ends = np.cumsum([0, *self.sizes.values()]).tolist()
             self.starts = dict(zip(self.sizes, self.ends, strict=False))
             whole = np.empty(self.ends[-1] + 128, np.uint8)
             self.memory = whole[-whole.ctypes.data % 64 :]
             self.steps: list[list[Any]] = []
-            outputs = network(self, *map(self.enter, range(len(inputs)), inputs))
-            self.outputs = list(map(self.leave, count(len(inputs)), outputs))
+            outputs = network(self, *map(self.enter, count(), sizes))
+            self.outputs = list(map(self.leave, count(len(sizes)), outputs))
         self.order()
 
     def weight(self, name: str, *shape: int) -> Array:
-        """A tensor of the weights; ValueError if its shape is another."""
+        """A tensor of the weights; ValueError if it is missing or its shape another."""
         self.shapes[name] = shape
-        weight = np.broadcast_to(np.float32(0), shape) if self.sketch else self.weights[name]
-        if weight.shape != shape:
-            raise ValueError(f"{name} is {weight.shape}, not {shape}")
+        if self.sketch:
+            return np.broadcast_to(np.float32(0), shape)
+        weight = self.weights.get(name)
+        if weight is None or weight.shape != shape:
+            raise ValueError(f"{name} is {getattr(weight, 'shape', 'missing')}, not {shape}")
         return weight
 
     def once(self, key: Any, shape: tuple[int, ...], make: Callable[[], Any]) -> Array:
@@ -57,7 +59,7 @@ class Plan:
         if self.sketch:
             return np.broadcast_to(self.kind.type(0), shape)
         if key not in self.made:
-            self.made[key] = np.ascontiguousarray(make(), self.kind)
+            self.made[key] = np.ascontiguousarray(make(), self.kind).reshape(shape)
         return self.made[key]
 
     def room(self, key: Any, shape: Sequence[int], kind: Any = None) -> Array:
@@ -80,7 +82,8 @@ class Plan:
 
     def like(self, at: At, x: Array) -> Value:
         """A value in a slot for an array (C, H, W) or (F,)."""
-        return self.value(at, (*x.shape[1:], len(x)), kind=x.dtype)
+        kind = self.kind if x.dtype.kind == "f" else x.dtype
+        return self.value(at, (*x.shape[1:], len(x)), kind=kind)
 
     def layer(
         self, at: At, x: Value, name: str, filters: int, window: Window, groups: int = 1
@@ -93,9 +96,8 @@ class Plan:
         shape = (filters, len(x.bias) // groups, *window.kernel)[: x.data.ndim + 1]
         weight = self.weight(f"{name}.weight", *shape)
         self.weights.pop(f"{name}.weight", None)  # a batch norm may have been folded into a copy
-        own = self.weights.get(f"{name}.bias", np.zeros(1))
-        if name not in self.unbiased:
-            own = self.weight(f"{name}.bias", filters)
+        own = self.biases.get(name)
+        own = self.weight(f"{name}.bias", filters) if own is None else own
 
         def make() -> Array:
             seen = x.bias.astype(np.float64).reshape(groups, -1)
@@ -152,16 +154,16 @@ class Plan:
                     met = (s for s in before if meet(self.steps[s - 1][other][1], spans))
                     needs[other] = next(met, last)
 
-    def enter(self, number: int, x: Array) -> Value:
+    def enter(self, number: int, size: tuple[int, ...]) -> Value:
         """The value of an input, whose channels are last from here on."""
 
         def copy(y: Array, *rows: slice) -> None:
             for channel, plane in enumerate(self.given[number]):
                 y[..., channel] = plane[rows]
 
-        y = self.like(number, x)
+        y = self.value(number, (*size[1:], size[0]))
         for i, j, _ in self.parts(y.data):
-            rows = np.s_[i:j,] if x.ndim == 3 else ()
+            rows = np.s_[i:j,] if len(size) == 3 else ()
             self.call(copy, y.data[rows], *rows)
         return y
 

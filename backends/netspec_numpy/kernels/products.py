@@ -76,7 +76,7 @@ def convolve(
     """A convolution or linear layer: what the filters see in some rows, in one product."""
     y, weight, bias = p.layer(at, x, name, filters, window)
     shape = (weight[0].size, filters)
-    u = p.once(name, shape, lambda: np.moveaxis(weight, (0, 1), (-1, -2)).reshape(shape))
+    u = p.once(name, shape, lambda: np.moveaxis(weight, (0, 1), (-1, -2)))
     whole = window == POINT  # else some rows at once, more where weights are many
     most = 2**31 if whole else max(3 * 2**16, u.size) // (y.data.shape[1] * len(u))
     for i, j, f in p.parts(y.data, most, across=True):
@@ -118,11 +118,8 @@ def convolve_grouped(
     channels, w = weight.shape[1], y.data.shape[1]
     shape = (groups, kh * kw * channels, filters // groups)
 
-    def columns() -> Array:
-        parts = weight.reshape(groups, -1, channels, kh, kw)
-        return parts.transpose(0, 3, 4, 2, 1).reshape(shape)
-
-    u = p.once(name, shape, columns)
+    parts = weight.reshape(groups, -1, channels, kh, kw)
+    u = p.once(name, shape, lambda: parts.transpose(0, 3, 4, 2, 1))
     for i, j, _ in p.parts(y.data, max(3 * 2**16, u.size) // (w * groups * u.shape[1])):
         rows = (j - i - 1) * down + dilation[0] * (kh - 1) + 1
         image = strip(p, x, pads, i * down, rows)
@@ -150,10 +147,8 @@ def convolve_depthwise(
     (kh, kw), (below, apart), pads, dilation = window[:4]
     w = y.data.shape[1]
 
-    def taps() -> Array:
-        return np.tile(weight.transpose(2, 3, 1, 0), w)[:, :, 0]
-
-    u = p.once(name, (kh, kw, w * filters), taps)
+    shape = (kh, kw, w * filters)
+    u = p.once(name, shape, lambda: np.tile(weight.transpose(2, 3, 1, 0), w))
     for i, j, _ in p.parts(y.data, 2**16 // (w * filters)):
         down = (j - i - 1) * below + dilation[0] * (kh - 1) + 1
         image = strip(p, x, pads, i * below, down)
@@ -171,8 +166,8 @@ def convolve_depthwise(
                 plane = planes[k]
             a, b, c = plane.strides
             some = u[:, k::apart]
-            shape = (kh, some.shape[1], j - i, w * filters)
-            view = as_strided(plane, shape, (a * dilation[0], b * dilation[1], a * below, c))
+            size = (kh, some.shape[1], j - i, w * filters)
+            view = as_strided(plane, size, (a * dilation[0], b * dilation[1], a * below, c))
             p.call(np.einsum, "abij,abj->ij", view, some, out=sums[k])
             if k:
                 p.call(np.add, sums[0], sums[k], out=sums[0])
@@ -199,12 +194,8 @@ def winograd(
     after = [[1, 1, 1, 1, 0], [0, 1, -1, 2, 0], [0, 1, 1, 4, 1]]
     first = p.once(25, (25, 25), lambda: np.kron(before, before))
     last = p.once(9, (9, 25), lambda: np.kron(after, after))
-
-    def values() -> Array:
-        u: Array = np.kron(inner, inner) @ weight.reshape(-1, 9).T
-        return u.reshape(25, filters, channels).swapaxes(1, 2)
-
-    u = p.once(name, (25, channels, filters), values)
+    shape, parts = (25, channels, filters), (inner, inner, weight)
+    u = p.once(name, shape, lambda: np.einsum("ai,bj,fcij->abcf", *parts, optimize=True))
     across = -(-columns // 3)
     pads = (*pads[:3], 3 * across + 2 - width - pads[2])
     most = 3 * 2**12 // (across * max(channels, filters))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from math import inf
+from typing import Any
 
 import numpy as np
 
@@ -16,17 +18,21 @@ from netspec_numpy.kernels.products import finish, pixels, strip
 from netspec_numpy.kernels.windows import Window
 
 
-def pool(p: Plan, at: At, x: Value, function: np.ufunc, window: Window, then: Then = None) -> Value:
-    """Windows combined by a function: down the columns first, then along the rows."""
+def pool(
+    p: Plan, at: At, x: Value, f: np.ufunc, window: Window, edge: Any = -inf, then: Then = None
+) -> Value:
+    """Windows combined by a function: down the columns first, then along the rows.
+
+    Around the image is `edge`, or what comes to zeros.
+    """
     y = p.value(at, (*window.counts(*x.data.shape[:2]), x.data.shape[2]), x.bias)
     (kh, kw), (down, right), pads = window[:3]
-    around = -np.inf if function is np.maximum else 0
     for i, j, _ in p.parts(y.data):
         rows = min((j - i - 1) * down + kh, sum(pads[:2]) + len(x.data) - i * down)
-        image = strip(p, x, pads, i * down, rows, around)
+        image = strip(p, x, pads, i * down, rows, edge)
         columns = p.room((p.task, 0), (j - i, *image.shape[1:]))
-        combine(p, function, image, columns, kh, down)
-        combine(p, function, columns.swapaxes(0, 1), y.data[i:j].swapaxes(0, 1), kw, right)
+        combine(p, f, image, columns, kh, down)
+        combine(p, f, columns.swapaxes(0, 1), y.data[i:j].swapaxes(0, 1), kw, right)
         if then:
             then(p, pixels(y.data, i, j), y.bias)
     return y
@@ -45,7 +51,7 @@ def combine(p: Plan, f: np.ufunc, x: Array, y: Array, size: int, step: int) -> N
 
 def avg_pool(p: Plan, at: At, x: Value, window: Window, count_include_pad: bool = True) -> Value:
     """The mean of each window, without what hangs over the end of the padded input."""
-    y = pool(p, at, x, np.add, window)
+    y = pool(p, at, x, np.add, window, None if count_include_pad else 0.0)
     counts = []
     for axis, places in enumerate(y.data.shape[:2]):
         first = np.arange(places) * window.stride[axis] - window.pads[2 * axis]
@@ -62,7 +68,7 @@ def avg_pool(p: Plan, at: At, x: Value, window: Window, count_include_pad: bool 
 
 
 def global_avg_pool(p: Plan, at: At, x: Value) -> Value:
-    """The mean of each channel: (N, C)."""
+    """The mean of each channel: (C,)."""
     y, data = p.value(at, x.bias.shape, x.bias), pixels(x.data)
     share = np.full((1, len(data)), 1 / len(data), p.kind)
     for _, _, f in p.parts(y.data, across=True):
@@ -73,6 +79,8 @@ def global_avg_pool(p: Plan, at: At, x: Value) -> Value:
 def concat(p: Plan, at: At, *xs: Value, then: Then = None) -> Value:
     """Channels one behind the other; what lies there already is not copied."""
     bias = np.concatenate([x.bias for x in xs])
+    if len(sizes := {x.data.shape[:-1] for x in xs}) > 1:
+        raise ValueError(f"values of the sizes {sizes} can't be joined")
     y = p.value(at, (*xs[0].data.shape[:-1], len(bias)), bias, xs[0].data.dtype)
     ends = np.cumsum([0, *(len(x.bias) for x in xs)]).tolist()
     for i, j, _ in p.parts(y.data):
@@ -88,6 +96,8 @@ def concat(p: Plan, at: At, *xs: Value, then: Then = None) -> Value:
 def arithmetic(p: Plan, at: At, function: np.ufunc, *xs: Value, then: Then = None) -> Value:
     """Add or subtract, from the first value to the last."""
     bias = xs[0].bias
+    if len(sizes := {x.data.shape[:-1] for x in xs}) > 1:
+        raise ValueError(f"values of the sizes {sizes} can't be joined")
     for x in xs[1:]:
         bias = function(bias, x.bias)
     y = p.value(at, xs[0].data.shape, bias, xs[0].data.dtype)
@@ -141,16 +151,16 @@ def fold(
     weight = p.weight(f"{name}.weight", *shape)
     if bias:
         shift = shift + factor * p.weight(f"{name}.bias", shape[0])
-    unbiased(p, name)
+    p.biases[name] = shift
     if not p.sketch and name not in p.made:  # else they have been rearranged already
         factor = factor.reshape(-1, *[1] * (weight.ndim - 1))
         weight = np.multiply(weight, factor, dtype=p.kind)
-        p.weights |= {f"{name}.weight": weight, f"{name}.bias": shift}
+        p.weights[f"{name}.weight"] = weight
 
 
 def unbiased(p: Plan, name: str) -> str:
     """Say that a layer has no bias of its own; returns its name."""
-    p.unbiased.add(name)
+    p.biases[name] = np.zeros(1)
     return name
 
 
@@ -161,7 +171,7 @@ def plain(p: Plan, at: At, function: Callable[..., Array], *xs: Value) -> Value:
     def compute(y: Array, *views: Array) -> None:
         y[...] = function(*map(np.add, views, biases))
 
-    y = p.like(at, function(*(np.zeros(v.shape, v.dtype) for v in views))[0])
+    y = p.like(at, function(*(np.ones(v.shape, v.dtype) for v in views))[0])
     for _ in p.parts(y.bias):
         p.call(compute, y.channels_first()[0], *views)
     return y
@@ -180,7 +190,7 @@ def several(
     def put(y: Array) -> None:
         y[...] = found.pop(0)
 
-    compute(found, np.zeros(view.shape, view.dtype))
+    compute(found, np.ones(view.shape, view.dtype))
     ys = [p.like(place, y[0]) for place, y in zip(at, found, strict=True)]
     for _ in p.parts(x.bias):
         p.call(compute, found, view)

@@ -65,7 +65,7 @@ def checked(found: Weights, shapes: dict[str, tuple[int, ...]]) -> Weights:
             amiss.append(f"{name} is missing")
         elif array.shape != shape or array.dtype.kind not in "fiu":
             amiss.append(f"{name} is {array.dtype} of {array.shape}, not {shape}")
-        elif scale.size not in (1, shape[0]) or scale.dtype.kind not in "fiu":
+        elif scale.shape not in ((), (1,), (shape[0],)) or scale.dtype.kind not in "fiu":
             amiss.append(f"{name}.scale is {scale.dtype} of {scale.shape}")
         else:
             factor = scale.reshape(-1, *[1] * (len(shape) - 1))

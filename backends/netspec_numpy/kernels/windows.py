@@ -27,6 +27,8 @@ class Window(NamedTuple):
             step = self.stride[axis]
             over = min(-(-room // step), (size + before - 1) // step)  # all begin before `after`
             counts.append(1 + (over if self.ceil else room // step))
+            if counts[-1] < 1:
+                raise ValueError(f"{size} rows or columns are too few for {self}")
         return counts
 
 
