@@ -28,7 +28,7 @@ class Window(NamedTuple):
             over = min(-(-room // step), (size + before - 1) // step)  # all begin before `after`
             counts.append(1 + (over if self.ceil else room // step))
             if counts[-1] < 1:
-                raise ValueError(f"{size} rows or columns are too few for {self}")
+                raise ValueError(f"a height or width of {size} is too small for {self}")
         return counts
 
 
