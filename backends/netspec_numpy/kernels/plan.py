@@ -20,10 +20,11 @@ from netspec_numpy.kernels.windows import Window
 class Plan:
     """The NumPy calls that a network comes to for one image of a certain size.
 
-    The network is gone through twice, first to find out its weights' shapes and how much memory
-    its values take; if `made`, for weights as they are rearranged, is None, only then. Of each step
-    each thread has some rows: a list of calls, the memory that they touch, and how many steps the
-    others must have done before. So threads wait only where memory is another's, too.
+    The network is gone through twice: to find out its weights' shapes and how much memory its
+    values take (only that, if `made`, where rearranged weights are kept, is None), then to write
+    down the calls. Of each step each thread has some rows: a list of calls, the memory that they
+    touch, and how many steps the others must have done before. So threads wait only where one
+    reads or overwrites what is another's.
     """
 
     def __init__(
