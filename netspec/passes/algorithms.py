@@ -22,6 +22,9 @@ COPY = 1 / 4e9
 FETCH = 4 / 25e9
 """Seconds to fetch an element of weights that are not in the cache."""
 
+CALL = 7e-6
+"""Seconds for a call of NumPy: threads lose most of it waiting for Python's interpreter."""
+
 Kind = Literal["product", "winograd", "depthwise", "gather"]
 
 
@@ -83,6 +86,7 @@ def _gather(op: Conv, stage: Stage) -> Algorithm:
         rows = height  # filters are divided instead
     patches = width * height * seen
     seconds = stage.layer.macs * MULTIPLY + patches * COPY + _weights(stage) * FETCH
+    seconds += 4 * -(-height // rows) * CALL
     strip, scratch = _strip(op, stage, rows), _padded(rows * width * seen)
     return Algorithm("gather", rows, strip, (scratch,), _weights(stage), seconds)
 
@@ -125,6 +129,8 @@ def _winograd(op: Conv, stage: Stage) -> Algorithm:
     packed = 25 * channels * filters
     seconds = tiles * products * MULTIPLY * 1.2 + packed * FETCH
     seconds += tiles * (25 * channels + 9 * filters) * COPY
+    copies = (1 + (height % 3 > 0)) * (1 + (width % 3 > 0))  # whole tiles, and what hangs over
+    seconds += (6 + copies) * -(-down // rows) * CALL
     some = rows * across
     sizes = (25 * some * max(channels, filters), some * max(25 * channels, 9 * filters))
     strip = _padded((3 * rows + 2) * (3 * across + 2) * channels)

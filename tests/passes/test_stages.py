@@ -151,8 +151,10 @@ def test_winograd_where_it_pays() -> None:
                 kinds[f"{name}.{stage.layer.path}"] = choose(stage).kind
     assert kinds["squeezenet1_0.conv1"] == "gather"
     assert kinds["squeezenet1_0.fire2.squeeze"] == "product"
-    for i in range(2, 10):
+    for i in range(2, 9):
         assert kinds[f"squeezenet1_0.fire{i}.expand3x3"] == "winograd"
+    # 13x13 pixels are few for so many more calls, and the tiles hang over.
+    assert kinds["squeezenet1_0.fire9.expand3x3"] == "gather"
     assert "depthwise" in {k for name, k in kinds.items() if name.startswith("mobilenet")}
 
 
