@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from netspec.passes.stages import Stage, staged
 from netspec.picture import picture
 from netspec_numpy.emitters import EMITTERS
 from netspec_numpy.library import kernel_names, reads, with_helpers
-from netspec_numpy.planners import PLANNERS, fold, quoted
+from netspec_numpy.planners import PLANNERS, dimensions, fold, quoted
 
 _FROM = {
     "bisect": ("bisect",),
@@ -44,13 +44,6 @@ _GLOBALS = (
     *(
         "np",
         "as_strided",
-        "Array",
-        "At",
-        "Network",
-        "Pads",
-        "Pair",
-        "Then",
-        "Weights",
         "FILLS",
         "network",
         "self",
@@ -102,8 +95,8 @@ class _Step:
 
     def weight(self, layer: Layer, name: str) -> str:
         self.file.has_weights = True
-        shape = ", ".join(str(int(d)) for d in layer.tensors[name].shape)
-        return f'w("{self.path}.{name}", {shape})'
+        path = quoted(f"{self.path}.{name}")
+        return call("w", path, *dimensions(layer.tensors[name])).flat()
 
     def kernel(self, name: str) -> str:
         self.file.kernels.add(name)
@@ -115,7 +108,7 @@ class _File:
         self.net = net
         self.program = staged(net)
         self.arena = place(self.program)
-        self.kernels: set[str] = {"Model", "Plan", "Value"}
+        self.kernels: set[str] = {"Model"}
         self.class_name = class_name(net.name, net.doc)
         self.taken = (*_GLOBALS, *_MODULES, *kernel_names(), self.class_name, *_LOCALS)
         self.variables: dict[Value, str] = {}
@@ -147,7 +140,7 @@ class _File:
             height=height,
             width=width,
             network=network,
-            kernels=kernels,
+            kernels=_joined(kernels.values()),
         )
         return rendered.rstrip() + "\n"
 
@@ -207,8 +200,7 @@ class _File:
         lines: list[str] = []
         for name, tensor in self.net.tensors.items():
             if name.rpartition(".")[0] not in layers:
-                shape = (str(int(d)) for d in tensor.shape)
-                lines += _statement("", call("p.weight", quoted(name), *shape), 4)
+                lines += _statement("", call("p.weight", quoted(name), *dimensions(tensor)), 4)
         return lines
 
     def _stage(self, stage: Stage) -> list[str]:
@@ -265,6 +257,16 @@ class _File:
         return str((place.slot, place.channels, place.first))
 
 
+def _joined(sources: Iterable[str]) -> str:
+    """Kernels below each other, constants that follow each other without blank lines."""
+    text, before = "", ""
+    for source in sources:
+        constants = "\n" not in before + source
+        text += ("\n" if constants else "\n\n\n") * bool(before) + source
+        before = source
+    return text
+
+
 def _letters(count: int) -> tuple[str, ...]:
     if count <= 8:
         return tuple("abcdefgh"[:count])
@@ -289,7 +291,7 @@ def _imports(sources: list[str]) -> tuple[list[str], list[str]]:
     """Import lines for what the kernels read: of the standard library, and of NumPy."""
     lines = [f"import {m}" for m in sorted(_MODULES) if reads(sources, m)]
     for module, names in _FROM.items():
-        found = [n for n in names if n in ("Any", "Path") or reads(sources, n)]
+        found = [n for n in names if reads(sources, n)]
         if found:
             lines.append(f"from {module} import {', '.join(found)}")
     numpy = ["import numpy as np"]

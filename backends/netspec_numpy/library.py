@@ -38,7 +38,7 @@ def _functions() -> dict[str, tuple[str, frozenset[str]]]:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 name = node.name
                 first = min([node.lineno, *(d.lineno for d in node.decorator_list)])
-            elif isinstance(node, ast.Assign) and subject != "arrays":
+            elif isinstance(node, ast.Assign):
                 name, first = ast.unparse(node.targets[0]), node.lineno
             else:
                 continue

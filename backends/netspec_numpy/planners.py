@@ -24,6 +24,7 @@ from netspec.ops import (
     Relu,
     Relu6,
     Sub,
+    Tensor,
 )
 from netspec.passes.algorithms import choose
 from netspec.passes.stages import Stage, can_finish
@@ -90,6 +91,11 @@ def _numbers(numbers: Iterable[int]) -> str:
 
 def quoted(text: str) -> str:
     return f'"{text}"'
+
+
+def dimensions(tensor: Tensor) -> list[str]:
+    """A tensor's shape, as the arguments of a call."""
+    return [str(int(d)) for d in tensor.shape]
 
 
 @plans(Conv, Linear)
@@ -173,9 +179,10 @@ def fold(stage: Stage, step: Step) -> Source | None:
     assert isinstance(op, BatchNorm), "only batch norms are folded"
     names = (quoted(stage.layer.path), quoted(stage.norm.path))
     tensors = stage.layer.layer.tensors
-    shape = (str(int(d)) for d in tensors["weight"].shape)
     bias: Keywords = {"bias": "True"} if "bias" in tensors else {}
-    return call(step.kernel("fold"), "p", *names, *shape, **_norm(op), **bias)
+    return call(
+        step.kernel("fold"), "p", *names, *dimensions(tensors["weight"]), **_norm(op), **bias
+    )
 
 
 def _norm(op: BatchNorm) -> Keywords:

@@ -78,12 +78,18 @@ def _rows(limit: int, row: int, height: int) -> int:
     return -(-height // -(-height // most))
 
 
+def _by_filters(stage: Stage) -> bool:
+    """Whether threads divide the filters, as they are more than the pixels, and not the rows."""
+    _, (filters, height, width) = _shapes(stage)
+    return height * width <= filters
+
+
 def _gather(op: Conv, stage: Stage) -> Algorithm:
-    (channels, _, _), (filters, height, width) = _shapes(stage)
+    (channels, _, _), (_, height, width) = _shapes(stage)
     seen = prod(op.kernel) * channels
     rows = _rows(max(3 << 16, _weights(stage)), width * seen, height)
-    if height * width <= filters and op.group_count == 1 and op.dilation == (1, 1):
-        rows = height  # filters are divided instead
+    if _by_filters(stage) and op.group_count == 1 and op.dilation == (1, 1):
+        rows = height
     patches = width * height * seen
     seconds = stage.layer.macs * MULTIPLY + patches * COPY + _weights(stage) * FETCH
     seconds += 4 * -(-height // rows) * CALL
@@ -122,8 +128,7 @@ def _winograd(op: Conv, stage: Stage) -> Algorithm:
     """F(3x3, 3x3): 25 products for each tile of 3x3 results."""
     (channels, _, _), (filters, height, width) = _shapes(stage)
     down, across = -(-height // 3), -(-width // 3)
-    divided = height * width > filters  # else all rows are computed at once
-    rows = _rows(3 << 12, across * max(channels, filters), down) if divided else down
+    rows = down if _by_filters(stage) else _rows(3 << 12, across * max(channels, filters), down)
     tiles = down * across
     products = 25 * channels * filters + 625 * channels + 225 * filters
     packed = 25 * channels * filters

@@ -164,11 +164,11 @@ def delay_cuts(program: Program) -> Program:
     uses, makers = program.uses(), program.makers()
     cuts = {stage.output: stage.cut for stage in program.stages}
     for stage in program.stages:
-        before = [makers.get(v) for v in stage.inputs]
         if stage.cut or not (isinstance(stage.op, MaxPool | Concat) and can_finish(stage)):
             continue
         if not _only_first(stage, uses) or any(uses[v] > 1 for v in stage.inputs):
             continue
+        before = [makers.get(v) for v in stage.inputs]
         if isinstance(stage.op, Concat) and not all(b and isinstance(b.op, Conv) for b in before):
             continue
         found = [cuts.get(v) for v in stage.inputs]

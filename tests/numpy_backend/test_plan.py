@@ -163,7 +163,9 @@ def test_products(shape: tuple[int, ...], filters: int) -> None:
 
 def test_a_product_with_weights_for_something_else_is_refused() -> None:
     with pytest.raises(ValueError, match=r"c.weight is \(2, 5\), not \(2, 4\)"):
-        computed(kernels.convolve, normal(1, 4), "c", 2, weights={"c.weight": normal(2, 5)})
+        computed(
+            kernels.convolve, normal(1, 4), "c", 2, threads=2, weights={"c.weight": normal(2, 5)}
+        )
 
 
 @settings(max_examples=60, deadline=None)
@@ -199,7 +201,7 @@ def test_poolings(
 def test_nan_is_the_largest() -> None:
     x = normal(1, 2, 6, 6)
     x[0, 1, 3, 3] = np.nan
-    found = computed(kernels.pool, x, np.maximum, Window((3, 3), (2, 2), ceil=True))
+    found = computed(kernels.pool, x, np.maximum, Window((3, 3), (2, 2), ceil=True), threads=2)
     assert np.isnan(found[0, 1, 1, 1])
     assert np.isfinite(found[0, 0]).all()
 

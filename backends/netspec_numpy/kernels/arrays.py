@@ -11,9 +11,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 At = int | tuple[int, int, int]
 Pads = tuple[int, int, int, int]
 Pair = tuple[int, int]
+Network = Callable[..., list[Any]]
 Then = Callable[..., None] | None
 Weights = dict[str, Array]
-Network = Callable[..., list[Any]]
 
 
 class Value(NamedTuple):

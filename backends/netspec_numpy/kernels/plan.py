@@ -31,7 +31,7 @@ class Plan:
         self, network: Network, sizes: Any, kind: Any, weights: Weights, threads: int, made: Any
     ) -> None:
         self.kind, self.threads = kind, threads
-        self.made: dict[Any, Array] = {} if made is None else made
+        self.made: dict[Any, Array] = made
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.sizes: dict[Any, int] = {}
         for self.sketch in (True, False)[: 1 + (made is not None)]:

@@ -56,14 +56,14 @@ def finish(p: Plan, x: Array, now: Array, later: Array, then: Then) -> None:
         then(p, x, later)
 
 
-def strip(p: Plan, x: Value, pads: Pads, top: int, rows: int, around: float | None = None) -> Array:
-    """Some rows of a padded image (H, W, C); around it is what comes to zeros."""
+def strip(p: Plan, x: Value, pads: Pads, top: int, rows: int, edge: float | None = None) -> Array:
+    """Some rows of a padded image (H, W, C); around it is `edge`, or what comes to zeros."""
     height, width, channels = x.data.shape
     if not any(pads) and top + rows <= height:
         return x.data[top : top + rows]
     whole = p.room((p.task, "rows"), (rows, pads[2] + width + pads[3], channels))
-    edge = -x.bias if around is None else np.full(channels, around, p.kind)
-    p.call(np.copyto, *tiled(p, pixels(whole), edge))
+    around = -x.bias if edge is None else np.full(channels, edge, p.kind)
+    p.call(np.copyto, *tiled(p, pixels(whole), around))
     a, b = np.clip((pads[0] - top, pads[0] - top + height), 0, rows).tolist()
     inside = whole[a:b, pads[2] : pads[2] + width]
     p.call(np.copyto, inside, x.data[a + top - pads[0] :][: b - a])
@@ -117,7 +117,6 @@ def convolve_grouped(
     (kh, kw), (down, right), pads, dilation = window[:4]
     channels, w = weight.shape[1], y.data.shape[1]
     shape = (groups, kh * kw * channels, filters // groups)
-
     parts = weight.reshape(groups, -1, channels, kh, kw)
     u = p.once(name, shape, lambda: parts.transpose(0, 3, 4, 2, 1))
     for i, j, _ in p.parts(y.data, max(3 * 2**16, u.size) // (w * groups * u.shape[1])):

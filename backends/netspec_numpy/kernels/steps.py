@@ -21,10 +21,7 @@ from netspec_numpy.kernels.windows import Window
 def pool(
     p: Plan, at: At, x: Value, f: np.ufunc, window: Window, edge: Any = -inf, then: Then = None
 ) -> Value:
-    """Windows combined by a function: down the columns first, then along the rows.
-
-    Around the image is `edge`, or what comes to zeros.
-    """
+    """Windows combined by a function, with `edge` around: down the columns, then along the rows."""
     y = p.value(at, (*window.counts(*x.data.shape[:2]), x.data.shape[2]), x.bias)
     (kh, kw), (down, right), pads = window[:3]
     for i, j, _ in p.parts(y.data):
@@ -79,9 +76,7 @@ def global_avg_pool(p: Plan, at: At, x: Value) -> Value:
 def concat(p: Plan, at: At, *xs: Value, then: Then = None) -> Value:
     """Channels one behind the other; what lies there already is not copied."""
     bias = np.concatenate([x.bias for x in xs])
-    if len(sizes := {x.data.shape[:-1] for x in xs}) > 1:
-        raise ValueError(f"values of the sizes {sizes} can't be joined")
-    y = p.value(at, (*xs[0].data.shape[:-1], len(bias)), bias, xs[0].data.dtype)
+    y = p.value(at, (*common_size(xs), len(bias)), bias, xs[0].data.dtype)
     ends = np.cumsum([0, *(len(x.bias) for x in xs)]).tolist()
     for i, j, _ in p.parts(y.data):
         for x, (first, last) in zip(xs, pairwise(ends), strict=True):
@@ -96,11 +91,9 @@ def concat(p: Plan, at: At, *xs: Value, then: Then = None) -> Value:
 def arithmetic(p: Plan, at: At, function: np.ufunc, *xs: Value, then: Then = None) -> Value:
     """Add or subtract, from the first value to the last."""
     bias = xs[0].bias
-    if len(sizes := {x.data.shape[:-1] for x in xs}) > 1:
-        raise ValueError(f"values of the sizes {sizes} can't be joined")
     for x in xs[1:]:
         bias = function(bias, x.bias)
-    y = p.value(at, xs[0].data.shape, bias, xs[0].data.dtype)
+    y = p.value(at, (*common_size(xs), len(bias)), bias, xs[0].data.dtype)
     for i, j, _ in p.parts(y.data):
         first, *others = (pixels(x.data, i, j) for x in xs)
         for other in others:
@@ -109,6 +102,15 @@ def arithmetic(p: Plan, at: At, function: np.ufunc, *xs: Value, then: Then = Non
         if then:
             then(p, pixels(y.data, i, j), bias)
     return y
+
+
+def common_size(xs: Sequence[Value]) -> tuple[int, ...]:
+    """The height and width of values; ValueError if they differ."""
+    sizes: set[tuple[int, ...]] = {x.data.shape[:-1] for x in xs}
+    size, *others = sizes
+    if others:
+        raise ValueError(f"values of the sizes {[size, *others]} can't be joined")
+    return size
 
 
 def normalize(
