@@ -33,7 +33,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 import netspec  # noqa: E402
-from netspec.backend import get, load_model  # noqa: E402
+from netspec.codegen.backend import get, load_model  # noqa: E402
 from netspec.ir import Net  # noqa: E402
 from netspec.ops import Conv, Linear  # noqa: E402
 from netspec.weights import fresh  # noqa: E402

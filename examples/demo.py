@@ -22,11 +22,11 @@ def main() -> int:
     out, data = args.out, args.data
     out.mkdir(parents=True, exist_ok=True)
 
-    say("Check a spec that comes with netspec, and one with a fault")
+    say("Check a spec that comes with netspec, and one with an error")
     netspec("check", "squeezenet1_0")
-    faulty = out / "faulty.net"
-    faulty.write_text(FAULTY, encoding="utf-8")
-    netspec("check", faulty, fails=True)
+    wrong = out / "wrong.net"
+    wrong.write_text(WRONG, encoding="utf-8")
+    netspec("check", wrong, fails=True)
 
     say("What does it cost?")
     netspec("table", "squeezenet1_0", "--depth", "1")
@@ -57,7 +57,7 @@ def main() -> int:
     return 0
 
 
-FAULTY = """\
+WRONG = """\
 module fire(s1x1, e1x1, e3x3) {
   input x
   squeeze:   conv { filters: s1x1  kernel: 1x1 } -> relu
@@ -66,7 +66,7 @@ module fire(s1x1, e1x1, e3x3) {
   output concat(expand1x1, expand3x3)
 }
 
-net faulty {
+net wrong {
   input data: 3x224x224
   conv1: conv { filters: 96  kernel: 7x7  stride: 2 } -> relu
   pool1: maxpool { kernel: 3x3  stride: 2  round: ceil }

@@ -2,6 +2,6 @@
 
 import sys
 
-from netspec.cli import main
+from netspec.cli.main import main
 
 sys.exit(main())

@@ -13,9 +13,9 @@ from netspec.driver import check, find
 from netspec.ir import Net as CheckedNet
 
 if TYPE_CHECKING:
-    from netspec.figures.compression import For
-    from netspec.report.columns import View
-    from netspec.report.grid import Grid
+    from netspec.metrics.compression import LayerRule
+    from netspec.report.columns import NetView
+    from netspec.report.table import Grid
 
 MOST_SHOWN = 300
 """Most lines of a net that a notebook shows."""
@@ -43,9 +43,9 @@ class Net(CheckedNet):
         numbers by pattern of layers (`{"fire*.expand3x3": 0.67}`; the last that fits counts).
         Raises SpecError for names that there are not.
         """
-        from netspec.options import column
         from netspec.report.formats import bare
-        from netspec.report.grid import grid
+        from netspec.report.options import column
+        from netspec.report.table import grid
 
         view = _view(self, count, sparsity, bits)
         keys = [column(name) for name in columns] if columns is not None else None
@@ -75,32 +75,32 @@ class Net(CheckedNet):
         return html_table(self._lines())
 
     def _lines(self) -> Grid:
-        from netspec.report.columns import View
-        from netspec.report.grid import grid
+        from netspec.report.columns import NetView
+        from netspec.report.table import grid
 
         few = len(self.body.nodes) <= MOST_SHOWN
-        return grid(View(self), 1 if few else 0)
+        return grid(NetView(self), 1 if few else 0)
 
 
-def _view(net: Net, count: str, sparsity: Rules | None, bits: Rules | None) -> View:
-    from netspec.options import check_patterns, compression, convention
-    from netspec.report.columns import View
+def _view(net: Net, count: str, sparsity: Rules | None, bits: Rules | None) -> NetView:
+    from netspec.report.columns import NetView
+    from netspec.report.options import check_patterns, compression, convention
 
     plan = compression(_rules(sparsity), _rules(bits))
     if plan is not None:
         check_patterns(plan, [net])
-    return View(net, convention(count), plan)
+    return NetView(net, convention(count), plan)
 
 
-def _rules(given: Rules | None) -> list[For]:
-    from netspec.figures.compression import For
+def _rules(given: Rules | None) -> list[LayerRule]:
+    from netspec.metrics.compression import LayerRule
 
     if given is None:
         return []
     if not isinstance(given, Mapping):
         given = {"*": given}
     # What a number reads like, not what its binary digits come to.
-    return [For(pattern, Fraction(str(number))) for pattern, number in given.items()]
+    return [LayerRule(pattern, Fraction(str(number))) for pattern, number in given.items()]
 
 
 def load(spec: str | Path, /, **parameters: Any) -> Net:
@@ -118,14 +118,14 @@ def load(spec: str | Path, /, **parameters: Any) -> Net:
 
 def compile(net: CheckedNet, backend: str = "torch") -> str:
     """The source of a Python module with the net's model. Raises SpecError."""
-    from netspec.backend import emit, get
+    from netspec.codegen.backend import emit, get
 
     return emit(net, get(backend))
 
 
 def format_text(text: str) -> str:
     """The text of a spec in canonical layout, its comments kept. Raises SpecError."""
-    from netspec.formatting import format_text as format_
+    from netspec.syntax.formatter import format_text as format_
 
     return format_(text)
 
@@ -138,7 +138,7 @@ def build(
     `weights` are a `.npz` or `.safetensors` file, or arrays by name; without, the model is freshly
     initialized. Raises SpecError where the weights are not those of the net.
     """
-    from netspec.backend import get, load_model
+    from netspec.codegen.backend import get, load_model
 
     chosen = get(backend)
     model = load_model(net, chosen)

@@ -9,21 +9,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from netspec.budget import TooMuch
 from netspec.diagnostics import Diagnostic, Diagnostics
-from netspec.elaborate import elaborate
-from netspec.evaluate import Evaluator, Fault, Scope
+from netspec.diagnostics.source import Source, plain
+from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Net
-from netspec.passes import PIPELINE
-from netspec.program import Program, load, program_of, read_source
-from netspec.prototxt import may_be_prototxt
-from netspec.resolve import resolve
-from netspec.resources import folder
-from netspec.room import room_to_work
-from netspec.source import Source, plain
-from netspec.suggest import did_you_mean, one_of
-from netspec.symbolic import Num
-from netspec.syntax import Let
+from netspec.semantic.elaborate import elaborate
+from netspec.semantic.evaluator import EvaluationError, Evaluator, Scope
+from netspec.semantic.imports import (
+    Program,
+    load,
+    program_of,
+    read_source,
+)
+from netspec.semantic.limits import LimitExceeded
+from netspec.semantic.resolve import resolve
+from netspec.symbolic.expr import Num
+from netspec.syntax.ast import Let
+from netspec.syntax.protobuf_text.detect import may_be_prototxt
+from netspec.util.recursion import room_to_work
+from netspec.util.resources import folder
 
 Origins = Callable[[Net], Mapping[str, Any]]
 
@@ -93,7 +97,7 @@ def check(
     """The net of a text, checked; None where the text has errors.
 
     `base` is the folder that its imports are relative to. `settings` are values for the net's
-    parameters: Python numbers, bools, strings and lists, or text of the language as `Setting`.
+    parameters: Python numbers, bools, strings and lists, or text of the language as `SettingText`.
     A file of modules only is fine unless `needs_net`; it gives None. The paths at which imports
     were looked for are added to `asked`.
     """
@@ -134,11 +138,7 @@ def build(program: Program, constants: Mapping[str, Any], diagnostics: Diagnosti
     number of times.
     """
     with room_to_work():
-        net = elaborate(program, constants, diagnostics)
-        if net is not None:
-            for apply in PIPELINE:
-                net = apply(net)
-        return net
+        return elaborate(program, constants, diagnostics)
 
 
 def _program(
@@ -155,7 +155,7 @@ def _program(
     origins: Origins | None = None
     if may_be_prototxt(source):
         # Specs of our own should not wait for this.
-        from netspec import caffe
+        from netspec.importers import caffe
 
         reading, given = caffe.reading_of(given, diagnostics)
         converted = caffe.read(source, reading, diagnostics)
@@ -180,7 +180,7 @@ def _refuse(names: Iterable[str], source: Source, diagnostics: Diagnostics) -> N
         diagnostics.add(Diagnostic("bad-option", message, help=(help_,)))
 
 
-class Setting(str):
+class SettingText(str):
     """A value of `--set`, still as text of the language."""
 
 
@@ -189,7 +189,9 @@ def constants(settings: Mapping[str, Any], diagnostics: Diagnostics) -> dict[str
     found = {}
     for name, value in settings.items():
         constant = (
-            parsed(name, value, diagnostics) if isinstance(value, Setting) else constant_of(value)
+            parsed(name, value, diagnostics)
+            if isinstance(value, SettingText)
+            else constant_of(value)
         )
         if constant is not None or value == "none" or value is None:
             found[name] = constant
@@ -217,7 +219,7 @@ def parsed(name: str, text: str, diagnostics: Diagnostics) -> Any:
 
     None, and a diagnostic that names the parameter, for what is none.
     """
-    from netspec.parser import parse
+    from netspec.syntax.parser import parse
 
     source = Source(f"--set {name}", f"module set {{ let value = {text}\n}}")
     found = Diagnostics()
@@ -227,7 +229,7 @@ def parsed(name: str, text: str, diagnostics: Diagnostics) -> Any:
     if len(body) == 1 and isinstance(body[0], Let):
         try:
             return Evaluator(Scope(), {}).constant(body[0].value)
-        except (Fault, TooMuch):
+        except (EvaluationError, LimitExceeded):
             if text.isidentifier():
                 return str(text)
     message = f"--set {name}={text} is no constant of the language"

@@ -8,11 +8,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from netspec import render
-from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.diagnostics import Diagnostic, Diagnostics, render
+from netspec.diagnostics.source import Source
 from netspec.driver import check
 from netspec.ir import Net
-from netspec.source import Source
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 

@@ -1,82 +1,130 @@
-"""The rooms of the house: which may import which (docs/architecture.md)."""
+"""Which package may import which (docs/architecture.md), and other rules of the whole tree."""
 
 from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 FILES = [*ROOT.glob("netspec/**/*.py"), *ROOT.glob("backends/**/*.py")]
-# Of each room, the modules of netspec that it must not know.
+# Lowest first: a package imports only those above it in this list. What stands in one line does
+# not know each other either.
+ORDER = (
+    ("netspec.symbolic", "netspec.diagnostics"),
+    ("netspec.util", "netspec.ops"),
+    ("netspec.syntax", "netspec.ir"),
+    ("netspec.semantic", "netspec.passes", "netspec.metrics", "netspec.codegen"),
+    ("netspec.importers", "netspec.report", "netspec.runtime"),
+    ("netspec.driver",),
+    ("netspec.explore", "netspec.reference", "netspec.editing", "netspec.weights"),
+    ("netspec.diagram", "netspec.training"),
+    ("netspec.api",),
+    ("netspec.cli",),
+)
+LEVEL = {package: level for level, packages in enumerate(ORDER) for package in packages}
+# What a package needs not know, though it stands higher.
 FORBIDDEN = {
-    "netspec/source.py": ".*",
-    "netspec/symbolic.py": ".*",
-    "netspec/conditions.py": r"(?!symbolic).*",
-    "netspec/codes.py": ".*",
-    "netspec/diagnostics.py": r"(?!source|codes).*",
-    "netspec/syntax.py": r"(?!source).*",
-    "netspec/parser/": r"(?!parser|source|diagnostics|syntax|textformat|resources|suggest).*",
-    "netspec/textformat.py": r"(?!source).*",
-    "netspec/unparse.py": r"(?!syntax).*",
-    "netspec/caffe/": r"(driver|cli|commands|api|backend|weights).*",
-    "netspec/formatting/": r"(?!formatting|parser|source|diagnostics|syntax|room).*",
-    "netspec/ops/": r"(?!ops|symbolic).*",
-    "netspec/ir.py": r"(?!conditions|ops|source|symbolic).*",
-    "netspec/passes/": r"(?!passes|ir|ops|symbolic).*",
-    "netspec/cost.py": r"(?!ir|ops).*",
-    "netspec/figures/": r"(?!ir|ops).*",
-    "netspec/report/": r"(?!report|figures|passes|cost|ir|ops).*",
-    "netspec/graph/": r"(?!graph|report|ir|ops|source|diagnostics|room|manual\.ops).*",
-    "netspec/backend.py": r"(elaborate|driver|cli|commands|api|weights|verify).*",
-    "netspec/promises.py": r"(elaborate|lineage|driver|cli|commands|api|backend|passes|weights).*",
-    "netspec/measures.py": r"(elaborate|promises|driver|cli|commands|api|backend|passes|weights).*",
-    "netspec/lineage.py": r"(elaborate|driver|cli|commands|api|backend|passes|weights).*",
-    "netspec/elaborate/": r"(driver|cli|commands|api|backend|passes|weights).*",
-    "netspec/annotate.py": r"(?!report|ir|ops|source).*",
-    "netspec/space.py": r"(cli|commands|api|backend|weights|report).*",
-    "netspec/sweep.py": r"(cli|commands|api|backend|weights|report).*",
-    "netspec/driver.py": r"(cli|commands|api|backend|weights|manual).*",
-    "netspec/manual/": r"(cli|commands|api|backend|weights|verify|classify).*",
-    "backends/": r"(?!conditions|ir|ops|passes|backend|naming|layout|picture|symbolic).*",
+    "netspec.importers": {"netspec.passes", "netspec.metrics", "netspec.codegen"},
+    "netspec.ops": {"netspec.diagnostics"},
+    "netspec.driver": {"netspec.report", "netspec.runtime", "netspec.codegen"},
+}
+BACKENDS_MAY = {
+    "netspec.codegen",
+    "netspec.ir",
+    "netspec.ops",
+    "netspec.passes",
+    "netspec.symbolic",
 }
 FRAMEWORKS = {"torch", "numpy", "PIL", "jinja2", "markupsafe", "safetensors"}
-# The rooms that are entered only by what needs them.
-NEED_FRAMEWORKS = ("netspec/weights/", "netspec/training/")
-NEED_NUMPY = {"netspec/classify.py", "netspec/verify.py"}
+# Packages that are entered only by what needs frameworks.
+NEED_FRAMEWORKS = ("netspec.weights", "netspec.training", "netspec.runtime")
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = parts[1:] if parts[0] == "backends" else parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for path in FILES}
 
 
 def imports(path: Path, top_level: bool = False) -> set[str]:
+    """The modules that a file imports; with `top_level`, only when it is itself imported."""
     tree = ast.parse(path.read_text())
     found = set()
     for node in tree.body if top_level else ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {node.module}
-            if node.module == "netspec":
-                found |= {f"netspec.{alias.name}" for alias in node.names}
+            assert not node.level, f"{path}: imports are absolute"
+            members = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= members & MODULES.keys()
+            if members - MODULES.keys():
+                found.add(node.module)
     return found
+
+
+def package_of(module: str) -> str:
+    """`netspec.ops` for `netspec.ops.base`, `netspec_torch` for `netspec_torch.emitters`."""
+    parts = module.split(".")
+    return ".".join(parts[:2]) if parts[0] == "netspec" else parts[0]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_point_one_way(path: Path) -> None:
-    place = str(path.relative_to(ROOT))
-    for room, pattern in FORBIDDEN.items():
-        if place.startswith(room):
-            for name in imports(path):
-                if name.startswith("netspec.") and not name.startswith("netspec_"):
-                    assert not re.fullmatch(pattern, name.removeprefix("netspec.")), name
-    if place.startswith("netspec/"):
-        assert not {n for n in imports(path) if n.startswith("netspec_")}, (
-            "netspec names no backend"
-        )
-        if not place.startswith(NEED_FRAMEWORKS) and place not in NEED_NUMPY:
-            assert not {n.split(".")[0] for n in imports(path, top_level=True)} & FRAMEWORKS
-    if not place.startswith("netspec/parser/"):
+    package = package_of(module_of(path))
+    others = {package_of(m) for m in imports(path) if m in MODULES} - {package}
+    if package.startswith("netspec_"):
+        assert others <= BACKENDS_MAY
+        return
+    assert not {o for o in others if o.startswith("netspec_")}, "netspec names no backend"
+    if package in ("netspec", "netspec.__main__"):
+        return
+    assert package in LEVEL, "a new package has its place in ORDER"
+    assert not {o for o in others if LEVEL.get(o, len(ORDER)) >= LEVEL[package]}
+    assert not others & FORBIDDEN.get(package, set())
+    if package not in NEED_FRAMEWORKS:
+        assert not {n.split(".")[0] for n in imports(path, top_level=True)} & FRAMEWORKS
+    if not module_of(path).startswith("netspec.syntax.parser"):
         assert not {n for n in imports(path) if n.split(".")[0] == "lark"}
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    graph = {m: imports(path) & MODULES.keys() - {m} for m, path in MODULES.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_nothing_lies_flat() -> None:
+    flat = {p.name for p in ROOT.glob("netspec/*.py")}
+    assert flat == {"__init__.py", "__main__.py", "api.py", "driver.py"}
+
+
+def test_each_package_says_what_goes_in_and_comes_out() -> None:
+    for package in [p for p in FILES if p.name == "__init__.py" and p.parent.name != "netspec"]:
+        doc = ast.get_docstring(ast.parse(package.read_text())) or ""
+        assert doc, package
+        if package.parent.parent.name == "netspec" and package.parent.name != "util":
+            assert re.search(r"^In: ", doc, re.M), package
+            assert re.search(r"^Out: ", doc, re.M), package
+
+
+def test_a_class_name_stands_in_one_place() -> None:
+    names = Counter(
+        node.name
+        for path in FILES
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    )
+    assert not [name for name, count in names.items() if count > 1]
 
 
 def test_files_are_small() -> None:
@@ -89,4 +137,4 @@ def test_no_user_error_is_an_assert() -> None:
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Assert):
-                assert "/commands/" not in str(path) or node.msg is not None
+                assert "/cli/" not in str(path) or node.msg is not None

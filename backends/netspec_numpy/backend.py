@@ -8,26 +8,32 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from netspec.backend import summary
-from netspec.ir import Layer, Net, Value
-from netspec.layout import (
-    Call,
+from netspec.codegen.backend import PlannedMemory, summary
+from netspec.codegen.identifiers import Identifiers, class_name
+from netspec.codegen.preprocess import picture
+from netspec.codegen.python_source import (
+    FunctionCall,
     Lambda,
     Source,
-    Text,
+    Verbatim,
     call,
     docstring,
     statement,
     templates,
 )
-from netspec.naming import Names, class_name
+from netspec.ir import Layer, Net, Value
 from netspec.ops import Crop, MaxUnpool, Op, Upsample, text
-from netspec.passes.arena import place
-from netspec.passes.stages import Stage, staged
-from netspec.picture import picture
+from netspec_numpy.cost_model import memory
 from netspec_numpy.emitters import EMITTERS
-from netspec_numpy.library import kernel_names, reads, with_helpers
-from netspec_numpy.planners import PLANNERS, dimensions, fold, quoted
+from netspec_numpy.fusion import FusedLayer, staged
+from netspec_numpy.kernel_source import kernel_names, reads, with_helpers
+from netspec_numpy.lowering import (
+    PLANNERS,
+    dimensions,
+    fold,
+    quoted,
+)
+from netspec_numpy.memory_plan import place
 
 _FROM = {
     "bisect": ("bisect",),
@@ -70,7 +76,11 @@ class NumpyBackend:
         """Every attribute of every op here can be expressed."""
 
     def emit(self, net: Net) -> str:
-        return _File(net).source()
+        return _NumpyFile(net).source()
+
+    def planned_memory(self, net: Net) -> PlannedMemory:
+        """Bytes that the model needs for one image in float32, with one thread."""
+        return memory(staged(net))
 
     def run(self, model: Any, *inputs: Any) -> tuple[Any, ...]:
         result = model(*inputs)
@@ -84,14 +94,14 @@ class NumpyBackend:
         model.weights = dict(weights)
 
 
-class _Step:
+class _StepScope:
     """The scope of one stage: its inputs, where its results go, its kernels and weights."""
 
-    def __init__(self, file: _File, stage: Stage, at: str) -> None:
+    def __init__(self, file: _NumpyFile, stage: FusedLayer, at: str) -> None:
         self.file = file
         self.path = stage.layer.path
         self.at = at
-        self.inputs: list[Source] = [Text(file.variables[v]) for v in stage.inputs]
+        self.inputs: list[Source] = [Verbatim(file.variables[v]) for v in stage.inputs]
 
     def weight(self, layer: Layer, name: str) -> str:
         self.file.has_weights = True
@@ -103,7 +113,7 @@ class _Step:
         return name
 
 
-class _File:
+class _NumpyFile:
     def __init__(self, net: Net) -> None:
         self.net = net
         self.program = staged(net)
@@ -127,7 +137,7 @@ class _File:
         template = templates(Path(__file__).parent / "templates").get_template("model.py.j2")
         height, width = (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
         inputs = [v.name for v in self.net.body.inputs]
-        names = Names((*_GLOBALS, *_MODULES, *kernel_names(), self.class_name))
+        names = Identifiers((*_GLOBALS, *_MODULES, *kernel_names(), self.class_name))
         rendered = template.render(
             header="\n".join(docstring(self._header(), 0)),
             imports=_imports(list(kernels.values())),
@@ -164,7 +174,7 @@ class _File:
         args = ["self", *(f"{name}: Array" for name in inputs)]
         doc = "In float32, or in float64 if inputs are; ValueError for a wrong shape."
         run = call("self.run", *inputs)
-        source = Call(run.head, run.args, tail="[0]") if single else call("tuple", run)
+        source = FunctionCall(run.head, run.args, tail="[0]") if single else call("tuple", run)
         body = _statement("return ", source, 8)
         return [*_def("__call__", args, result, 4), *docstring(doc, 8), *body]
 
@@ -185,7 +195,9 @@ class _File:
         for stage in self.program.stages:
             lines += self._stage(stage)
         outputs: list[Source | str] = [self.variables[v] for v in self.program.outputs]
-        lines += _statement("return ", Call("", tuple(map(_text, outputs)), brackets="[]"), 4)
+        lines += _statement(
+            "return ", FunctionCall("", tuple(map(_text, outputs)), brackets="[]"), 4
+        )
         args = ["p: Plan", *(f"{self.variables[v]}: Value" for v in self.program.inputs)]
         head = _def("network", args, "list[Value]", 0)
         doc = docstring(
@@ -203,12 +215,12 @@ class _File:
                 lines += _statement("", call("p.weight", quoted(name), *dimensions(tensor)), 4)
         return lines
 
-    def _stage(self, stage: Stage) -> list[str]:
+    def _stage(self, stage: FusedLayer) -> list[str]:
         used = self.program.uses()
         results = [v for v in stage.outputs if v in used]
         several = any(v in used for v in stage.outputs[1:])
         places = [self._at(v) for v in (stage.outputs if several else stage.outputs[:1])]
-        step = _Step(self, stage, f"[{', '.join(places)}]" if several else places[0])
+        step = _StepScope(self, stage, f"[{', '.join(places)}]" if several else places[0])
         for value in stage.inputs:
             self.waiting[value] -= 1
         lines: list[str] = []
@@ -231,21 +243,21 @@ class _File:
     def _variable(self, value: Value) -> str:
         """A name that no value has that is still needed: the last part of its path."""
         living = [name for v, name in self.variables.items() if self.waiting.get(v)]
-        names = Names((*self.taken, *living))
+        names = Identifiers((*self.taken, *living))
         local = value.name.rpartition(".")[2]
         if re.fullmatch(r"[a-z0-9_]+_\d+", local):
             local = "x"  # the spec gives it no name
         free = names.identifier(local)
         return free if free == local else names.identifier(value.name.replace(".", "_"))
 
-    def _plain(self, stage: Stage, step: _Step, several: bool) -> Source:
+    def _plain(self, stage: FusedLayer, step: _StepScope, several: bool) -> Source:
         """A step that computes the expression of the op's emitter."""
         names = ("x",) if len(stage.inputs) == 1 else _letters(len(stage.inputs))
-        inputs: list[Source] = [Text(name) for name in names]
+        inputs: list[Source] = [Verbatim(name) for name in names]
         body = EMITTERS[type(stage.op)](stage.layer.layer, step, inputs, several)
         function: Source = Lambda(names, body)
-        if isinstance(body, Call) and body == call(body.head, *inputs):
-            function = Text(body.head)
+        if isinstance(body, FunctionCall) and body == call(body.head, *inputs):
+            function = Verbatim(body.head)
         kernel = step.kernel("several" if several else "plain")
         return call(kernel, "p", step.at, function, *step.inputs)
 
@@ -274,7 +286,7 @@ def _letters(count: int) -> tuple[str, ...]:
 
 
 def _text(source: Source | str) -> Source:
-    return Text(source) if isinstance(source, str) else source
+    return Verbatim(source) if isinstance(source, str) else source
 
 
 def _def(name: str, args: list[str], result: str, indent: int) -> list[str]:

@@ -6,8 +6,15 @@ import math
 from collections.abc import Callable
 from typing import Protocol
 
+from netspec.codegen.python_source import (
+    FunctionCall,
+    Infix,
+    Source,
+    Verbatim,
+    call,
+    tuple_of,
+)
 from netspec.ir import Layer
-from netspec.layout import Call, Infix, Source, Text, call, tuple_of
 from netspec.ops import (
     Abs,
     AdaptiveAvgPool,
@@ -52,10 +59,10 @@ from netspec.ops import (
     Tanh,
     Upsample,
 )
-from netspec.ops.kinds import Pads
+from netspec.ops.attribute_types import Pads
 
 
-class Scope(Protocol):
+class EmitScope(Protocol):
     """What an emitter needs of the function it writes for."""
 
     def weight(self, layer: Layer, name: str) -> str:
@@ -65,7 +72,7 @@ class Scope(Protocol):
         """The name of a kernel, which is included in the file."""
 
 
-Emitter = Callable[[Layer, Scope, list[Source], bool], Source]
+Emitter = Callable[[Layer, EmitScope, list[Source], bool], Source]
 """Of the layer, its function's scope, its inputs, and whether more than one result is used."""
 
 EMITTERS: dict[type[Op], Emitter] = {}
@@ -75,7 +82,7 @@ def emits(op: type[Op]) -> Callable[[Callable[..., Source]], Callable[..., Sourc
     """Decorator: the emitter of an op."""
 
     def register(emitter: Callable[..., Source]) -> Callable[..., Source]:
-        def with_op(layer: Layer, scope: Scope, inputs: list[Source], several: bool) -> Source:
+        def with_op(layer: Layer, scope: EmitScope, inputs: list[Source], several: bool) -> Source:
             return emitter(layer.op, layer, scope, inputs, several)
 
         EMITTERS[op] = with_op
@@ -97,7 +104,7 @@ def _pair(pair: tuple[int, int]) -> str:
 
 @emits(ConvTranspose)
 def conv_transpose(
-    op: ConvTranspose, layer: Layer, s: Scope, inputs: list[Source], _: bool
+    op: ConvTranspose, layer: Layer, s: EmitScope, inputs: list[Source], _: bool
 ) -> Source:
     args: list[Source | str] = [inputs[0], s.weight(layer, "weight")]
     if op.bias:
@@ -117,7 +124,7 @@ def conv_transpose(
 
 
 @emits(MaxPool)
-def maxpool(op: MaxPool, layer: Layer, s: Scope, inputs: list[Source], several: bool) -> Source:
+def maxpool(op: MaxPool, layer: Layer, s: EmitScope, inputs: list[Source], several: bool) -> Source:
     keywords: Keywords = {}
     if any(op.pads):
         keywords["pads"] = _pads(op.pads)
@@ -127,23 +134,23 @@ def maxpool(op: MaxPool, layer: Layer, s: Scope, inputs: list[Source], several: 
         keywords["ceil"] = "True"
     window = (_pair(op.kernel), _pair(op.stride))
     both = call(s.kernel("max_pool2d_with_indices"), inputs[0], *window, **keywords)
-    return both if several else Call(both.head, both.args, tail="[0]")
+    return both if several else FunctionCall(both.head, both.args, tail="[0]")
 
 
 @emits(AdaptiveAvgPool)
 def adaptive_avgpool(
-    op: AdaptiveAvgPool, layer: Layer, s: Scope, inputs: list[Source], _: bool
+    op: AdaptiveAvgPool, layer: Layer, s: EmitScope, inputs: list[Source], _: bool
 ) -> Source:
     return call(s.kernel("adaptive_avg_pool2d"), inputs[0], _pair(op.size))
 
 
 @emits(MaxUnpool)
-def maxunpool(op: MaxUnpool, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def maxunpool(op: MaxUnpool, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     return call(s.kernel("max_unpool2d"), *inputs, _size(layer))
 
 
 @emits(Upsample)
-def upsample(op: Upsample, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def upsample(op: Upsample, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     if op.mode == "nearest":
         return call(s.kernel("upsample_nearest"), inputs[0], _size(layer))
     corners = str(bool(op.align_corners))
@@ -174,7 +181,7 @@ _PLAIN: dict[type[Op], str] = {
 
 
 def _plain(kernel: str) -> Callable[..., Source]:
-    def emitter(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+    def emitter(op: Op, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
         return call(s.kernel(kernel), *inputs)
 
     return emitter
@@ -185,17 +192,17 @@ for _op, _kernel in _PLAIN.items():
 
 
 @emits(Tanh)
-def tanh(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def tanh(op: Op, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     return call("np.tanh", *inputs)
 
 
 @emits(Abs)
-def abs_(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def abs_(op: Op, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     return call("np.abs", *inputs)
 
 
 @emits(Power)
-def power(op: Power, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def power(op: Power, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     x = _affine(op, inputs[0])
     if op.exponent == 1:
         return x
@@ -205,46 +212,46 @@ def power(op: Power, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> S
 
 
 @emits(Exp)
-def exp(op: Exp, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def exp(op: Exp, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     x = _affine(op, inputs[0])
     return call("np.exp", x) if op.base is None else call("np.power", repr(float(op.base)), x)
 
 
 @emits(Log)
-def log(op: Log, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def log(op: Log, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     result = call("np.log", _affine(op, inputs[0]))
     if op.base is None:
         return result
-    return Infix("/", (result, Text(repr(math.log(op.base)))))
+    return Infix("/", (result, Verbatim(repr(math.log(op.base)))))
 
 
 def _affine(op: Power | Exp | Log, x: Source) -> Source:
     """shift + scale * x."""
     if op.scale != 1:
-        x = Infix("*", (Text(repr(float(op.scale))), x))
+        x = Infix("*", (Verbatim(repr(float(op.scale))), x))
     if op.shift:
-        x = Infix("-" if op.shift < 0 else "+", (x, Text(repr(abs(float(op.shift))))))
+        x = Infix("-" if op.shift < 0 else "+", (x, Verbatim(repr(abs(float(op.shift))))))
     return x
 
 
 @emits(ArgMax)
-def argmax(op: ArgMax, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def argmax(op: ArgMax, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     return call(s.kernel("argmax"), inputs[0])
 
 
 @emits(LeakyRelu)
-def leaky_relu(op: LeakyRelu, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def leaky_relu(op: LeakyRelu, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     return call(s.kernel("leaky_relu"), inputs[0], repr(float(op.slope)))
 
 
 @emits(Elu)
-def elu(op: Elu, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def elu(op: Elu, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     more = [] if op.alpha == 1 else [repr(float(op.alpha))]
     return call(s.kernel("elu"), inputs[0], *more)
 
 
 @emits(PRelu)
-def prelu(op: PRelu, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def prelu(op: PRelu, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     return call(s.kernel("prelu"), inputs[0], s.weight(layer, "weight"))
 
 
@@ -252,20 +259,20 @@ def prelu(op: PRelu, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> S
 
 
 @emits(LayerNorm)
-def layernorm(op: LayerNorm, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def layernorm(op: LayerNorm, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     keywords: Keywords = {} if op.eps == 1e-5 else {"eps": repr(float(op.eps))}
     weights = (s.weight(layer, "weight"), s.weight(layer, "bias"))
     return call(s.kernel("layer_norm"), inputs[0], *weights, **keywords)
 
 
 @emits(Scale)
-def scale(op: Scale, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def scale(op: Scale, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     names = ["weight", "bias"] if op.bias else ["weight"]
     return call(s.kernel("scale_channels"), inputs[0], *(s.weight(layer, n) for n in names))
 
 
 @emits(Normalize)
-def normalize(op: Normalize, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def normalize(op: Normalize, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     every = op.across == "all" and len(layer.inputs[0].shape) == 3
     keywords: Keywords = {"everywhere": "True"} if every else {}
     if op.eps != 1e-10:
@@ -274,12 +281,12 @@ def normalize(op: Normalize, layer: Layer, s: Scope, inputs: list[Source], _: bo
 
 
 @emits(Shift)
-def shift(op: Shift, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def shift(op: Shift, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     return call(s.kernel("shift_channels"), inputs[0], s.weight(layer, "bias"))
 
 
 @emits(Lrn)
-def lrn(op: Lrn, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def lrn(op: Lrn, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     numbers = {"alpha": (op.alpha, 1e-4), "beta": (op.beta, 0.75), "k": (op.k, 1.0)}
     keywords: Keywords = {n: repr(float(v)) for n, (v, default) in numbers.items() if v != default}
     return call(s.kernel("local_response_norm"), inputs[0], str(int(op.size)), **keywords)
@@ -289,22 +296,22 @@ def lrn(op: Lrn, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Sourc
 
 
 @emits(Add)
-def add(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def add(op: Op, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     return Infix("+", tuple(inputs))
 
 
 @emits(Sub)
-def sub(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def sub(op: Op, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     return Infix("-", tuple(inputs))
 
 
 @emits(Mul)
-def mul(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def mul(op: Op, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     return Infix("*", tuple(inputs))
 
 
 @emits(Maximum)
-def maximum(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def maximum(op: Op, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     result = inputs[0]
     for other in inputs[1:]:
         result = call("np.maximum", result, other)
@@ -315,31 +322,31 @@ def maximum(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> So
 
 
 @emits(Dropout)
-def dropout(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def dropout(op: Op, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     return inputs[0]
 
 
 @emits(Identity)
-def identity(op: Op, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def identity(op: Op, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     return inputs[0]
 
 
 @emits(Reshape)
-def reshape(op: Reshape, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def reshape(op: Reshape, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     x = inputs[0].flat()
     return call(f"{x}.reshape", f"{x}.shape[0]", *(str(int(d)) for d in op.shape))
 
 
 @emits(Permute)
-def permute(op: Permute, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def permute(op: Permute, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     return call(f"{inputs[0].flat()}.transpose", "0", *(str(i + 1) for i in op.order))
 
 
 @emits(Split)
-def split(op: Split, layer: Layer, s: Scope, inputs: list[Source], several: bool) -> Source:
+def split(op: Split, layer: Layer, s: EmitScope, inputs: list[Source], several: bool) -> Source:
     x = inputs[0].flat()
     slices = [
-        Text(f"{x}[:, {start or ''}:{start + int(size)}]")
+        Verbatim(f"{x}[:, {start or ''}:{start + int(size)}]")
         for start, size in zip(op.starts, op.sizes, strict=True)
     ]
     return tuple_of(slices) if several else slices[0]
@@ -347,13 +354,13 @@ def split(op: Split, layer: Layer, s: Scope, inputs: list[Source], several: bool
 
 @emits(ChannelShuffle)
 def channel_shuffle(
-    op: ChannelShuffle, layer: Layer, s: Scope, inputs: list[Source], _: bool
+    op: ChannelShuffle, layer: Layer, s: EmitScope, inputs: list[Source], _: bool
 ) -> Source:
     return call(s.kernel("channel_shuffle"), inputs[0], str(int(op.groups)))
 
 
 @emits(Pad)
-def pad(op: Pad, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def pad(op: Pad, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     if any(op.channels):
         top, bottom, left, right = op.pads
         sides = [(0, 0), op.channels, (top, bottom), (left, right)]
@@ -365,7 +372,7 @@ def pad(op: Pad, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Sourc
 
 
 @emits(Crop)
-def crop(op: Crop, layer: Layer, s: Scope, inputs: list[Source], _: bool) -> Source:
+def crop(op: Crop, layer: Layer, s: EmitScope, inputs: list[Source], _: bool) -> Source:
     (top, left), (height, width) = op.offset, op.size
     rows, columns = (f"{int(n) or ''}:{int(n + m)}" for n, m in ((top, height), (left, width)))
-    return Text(f"{inputs[0].flat()}[:, :, {rows}, {columns}]")
+    return Verbatim(f"{inputs[0].flat()}[:, :, {rows}, {columns}]")

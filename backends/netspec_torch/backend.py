@@ -7,20 +7,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from netspec.backend import summary
+from netspec.codegen.backend import summary
+from netspec.codegen.identifiers import Identifiers, class_name
+from netspec.codegen.preprocess import picture
+from netspec.codegen.python_source import (
+    FunctionCall,
+    call,
+    docstring,
+    statement,
+    templates,
+    tuple_of,
+)
 from netspec.ir import Layer, Net
-from netspec.layout import Call, call, docstring, statement, templates, tuple_of
-from netspec.naming import Names, class_name
 from netspec.ops import Op, Shape
-from netspec.picture import picture
-from netspec.symbolic import Parameter, Symbol
+from netspec.symbolic.expr import Parameter, Symbol
 from netspec_torch.classbody import class_body
 from netspec_torch.decided import undecided
 from netspec_torch.emitters import EMITTERS
-from netspec_torch.initial import initialization
+from netspec_torch.init_weights import initialization
 from netspec_torch.support import sources
 from netspec_torch.units import Units, class_text, instances, type_name
-from netspec_torch.writer import Writer
+from netspec_torch.writer import NumberWriter
 
 MOST_OPERATORS = 3
 """Most operators of an expression in terms of the net's parameters: they are written many times."""
@@ -50,10 +57,10 @@ class TorchBackend:
 
     def check(self, layer: Layer, used: Sequence[bool]) -> None:
         """Raises Unsupported for what PyTorch has no like of."""
-        EMITTERS[type(layer.op)](layer, Writer({}, {}, 0), any(used[1:]))
+        EMITTERS[type(layer.op)](layer, NumberWriter({}, {}, 0), any(used[1:]))
 
     def emit(self, net: Net) -> str:
-        return _File(net).source()
+        return _TorchFile(net).source()
 
     def run(self, model: Any, *inputs: Any) -> tuple[Any, ...]:
         import torch
@@ -76,14 +83,14 @@ class TorchBackend:
             raise RuntimeError(f"emitted model and net differ in {', '.join(amiss)}")
 
 
-class _File:
+class _TorchFile:
     def __init__(self, net: Net) -> None:
         self.net = net
         wanted = {
             i.block.module: class_name(i.block.module, i.block.doc) for i in instances(net.body)
         }
         reserved = (*_GLOBALS, *sources())
-        self.net_name = Names(reserved).numbered(class_name(net.name, net.doc))
+        self.net_name = Identifiers(reserved).numbered(class_name(net.name, net.doc))
         reserved = (*reserved, self.net_name)
         self.taken = (*reserved, *wanted.values())
         self.units = Units(net.body, wanted, reserved, (p.name for p in net.parameters))
@@ -123,19 +130,19 @@ class _File:
         free: dict[Symbol, int | float] = {
             Parameter(p.name): p.value
             for p in self.net.parameters
-            if not p.firm and isinstance(p.value, int | float)
+            if not p.always_static and isinstance(p.value, int | float)
             if not isinstance(p.value, bool)
         }
-        if any(p.structural and Parameter(p.name) in free for p in self.net.parameters):
-            firm = undecided(self.net, lambda instance: self.units.of(instance).decided)
-            free = {s: v for s, v in free.items() if s not in firm}
-        names = Names(self.taken)
+        if any(p.static and Parameter(p.name) in free for p in self.net.parameters):
+            always_static = undecided(self.net, lambda instance: self.units.of(instance).decided)
+            free = {s: v for s, v in free.items() if s not in always_static}
+        names = Identifiers(self.taken)
         arguments: dict[Symbol, str] = {
             Parameter(p.name): names.identifier(p.name) for p in self.net.parameters
         }
         block = self.net.body
         while True:
-            writer = Writer(dict(free), arguments, MOST_OPERATORS)
+            writer = NumberWriter(dict(free), arguments, MOST_OPERATORS)
             body = class_body([block], [writer], self.units.construct, self.taken, shapes=True)
             if body is None:
                 raise AssertionError("no class for the net")
@@ -165,7 +172,7 @@ def _check(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> list[str]:
     lines = statement("results = ", run, 4)
     if len(shapes) == 1:
         return [*lines, f"    assert results.shape == {shapes[0].flat()}"]
-    lines += statement("shapes = ", Call("", tuple(shapes), "[]"), 4)
+    lines += statement("shapes = ", FunctionCall("", tuple(shapes), "[]"), 4)
     return [*lines, "    assert [tuple(x.shape) for x in results] == shapes"]
 
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from netspec.conditions import Compared, Constant, negated
+from netspec.codegen.identifiers import is_plain
+from netspec.codegen.python_source import (
+    FunctionCall,
+    Source,
+    Verbatim,
+    call,
+    statement,
+)
 from netspec.ir import Block, Instance, Layer, Node
-from netspec.layout import Call, Source, Text, call, statement
-from netspec.naming import is_plain
 from netspec.ops import (
     AvgPool,
     Conv,
@@ -22,12 +27,21 @@ from netspec.ops import (
     Softmax,
     text,
 )
-from netspec.symbolic import Parameter
-from netspec_torch.emitters import EMITTERS, WRAPS, Use
-from netspec_torch.flow import Branch, Copy, Flow, Line, Statement, flow
+from netspec.symbolic.conditions import Compared, ConstantTerm, negated
+from netspec.symbolic.expr import Parameter
+from netspec_torch.emitters import EMITTERS, WRAPS, Emission
+from netspec_torch.flow import Assignment, Copy, Flow, IfStatement, Statement, flow
 from netspec_torch.reserved import MODULE_ATTRIBUTES
-from netspec_torch.variants import Fork, Item, Join, joins, restated, unify, without_identities
-from netspec_torch.writer import Writer
+from netspec_torch.variants import (
+    Item,
+    MergedBranch,
+    MergedNode,
+    joins,
+    restated,
+    unify,
+    without_identities,
+)
+from netspec_torch.writer import NumberWriter
 
 _OWN_METHODS = {"load", "preprocess"}
 
@@ -44,7 +58,7 @@ class ClassBody:
     inputs: tuple[str, ...]
 
 
-Construct = Callable[[Instance, Writer], Call]
+Construct = Callable[[Instance, NumberWriter], FunctionCall]
 
 
 class Different(Exception):
@@ -53,7 +67,7 @@ class Different(Exception):
 
 def class_body(
     blocks: Sequence[Block],
-    writers: Sequence[Writer],
+    writers: Sequence[NumberWriter],
     construct: Construct,
     taken: Sequence[str],
     shapes: bool = False,
@@ -71,18 +85,18 @@ def class_body(
     if plan is None:
         return None
     try:
-        body = _Body(blocks, writers, construct, items, plan, shapes)
+        body = _ClassBodyWriter(blocks, writers, construct, items, plan, shapes)
         forward = body.forward()
         return ClassBody(body.constructor(), forward, plan.inputs)
     except Different:
         return None
 
 
-class _Body:
+class _ClassBodyWriter:
     def __init__(
         self,
         blocks: Sequence[Block],
-        writers: Sequence[Writer],
+        writers: Sequence[NumberWriter],
         construct: Construct,
         items: tuple[Item, ...],
         plan: Flow,
@@ -98,9 +112,9 @@ class _Body:
         self.read = [{v for n in b.nodes for v in n.inputs} | set(b.outputs) for b in blocks]
         self.uses = {join: self._use(join) for join in joins(items)}
         self.attributes = {_name(j) for j, use in self.uses.items() if use.module is not None}
-        self.tests: dict[Fork, _Test] = {}
+        self.tests: dict[MergedBranch, _Test] = {}
 
-    def _use(self, join: Join) -> Use:
+    def _use(self, join: MergedNode) -> Emission:
         """How the layer is written; the same for all variants, or Different."""
         several = any(
             output in self.read[v] for v, n in join.nodes.items() for output in n.outputs[1:]
@@ -119,11 +133,11 @@ class _Body:
                 return alike[0]
         raise Different
 
-    def _one_use(self, node: Node, writer: Writer, several: bool) -> Use:
+    def _one_use(self, node: Node, writer: NumberWriter, several: bool) -> Emission:
         if isinstance(node, Layer):
             return EMITTERS[type(node.op)](node, writer, several)
         only_first = bool(node.outputs[1:]) and not several
-        return Use(self.construct(node, writer), _first if only_first else _all)
+        return Emission(self.construct(node, writer), _first if only_first else _all)
 
     # --- the constructor -------------------------------------------------------------------------
 
@@ -133,7 +147,7 @@ class _Body:
     def _made(self, items: Sequence[Item], indent: int) -> list[str]:
         lines: list[str] = []
         for item in items:
-            if isinstance(item, Fork):
+            if isinstance(item, MergedBranch):
                 lines += self._decided(item, indent)
                 continue
             module = self.uses[item].module
@@ -141,15 +155,15 @@ class _Body:
                 lines += assigned(_name(item), module, indent)
         return lines
 
-    def _decided(self, fork: Fork, indent: int) -> list[str]:
-        if len(fork.arms) != 2:
+    def _decided(self, fork: MergedBranch, indent: int) -> list[str]:
+        if len(fork.branches) != 2:
             raise Different
-        first, second = fork.arms
+        first, second = fork.branches
         margin = " " * indent
         test = self.tests.get(fork)
-        bodies = {arm: self._made(items, indent + 4) for arm, items in fork.arms.items()}
+        bodies = {branch: self._made(items, indent + 4) for branch, items in fork.branches.items()}
         if test is not None and not test.stored:
-            other = second if test.arm == first else first
+            other = second if test.branch == first else first
             bodies[other].insert(0, f"{margin}    self.{test.name} = None")
         common = _parted(bodies, indent)
         if test is None and not any(bodies.values()):
@@ -167,51 +181,53 @@ class _Body:
             lines += [f"{margin}if {opposite}:", *bodies[second]]
         return [*lines, *common]
 
-    def _condition(self, fork: Fork, arm: int) -> tuple[str, str]:
-        """The condition of an arm as source, and its opposite."""
+    def _condition(self, fork: MergedBranch, branch: int) -> tuple[str, str]:
+        """The condition of a branch as source, and its opposite."""
         for v, taken in fork.taken.items():
-            written = self.writers[v].condition(fork.tests[arm], taken == arm)
+            written = self.writers[v].condition(fork.tests[branch], taken == branch)
             if written is None:
                 raise Different
         writer = self.writers[next(iter(fork.taken))]
-        truth = fork.taken[next(iter(fork.taken))] == arm
-        opposite = writer.condition(negated(fork.tests[arm]), not truth)
+        truth = fork.taken[next(iter(fork.taken))] == branch
+        opposite = writer.condition(negated(fork.tests[branch]), not truth)
         if opposite is None:
             raise Different
         return written or "", opposite
 
-    def _test(self, fork: Fork) -> _Test:
-        """How `forward` sees which arm the constructor took."""
+    def _test(self, fork: MergedBranch) -> _Test:
+        """How `forward` sees which branch the constructor took."""
         own = {
-            arm: [_name(j) for j in items if isinstance(j, Join) and self.uses[j].module]
-            for arm, items in fork.arms.items()
+            branch: [_name(j) for j in items if isinstance(j, MergedNode) and self.uses[j].module]
+            for branch, items in fork.branches.items()
         }
-        first, second = fork.arms
-        everywhere = {arm: {_name(j) for j in joins(items)} for arm, items in fork.arms.items()}
+        first, second = fork.branches
+        everywhere = {
+            branch: {_name(j) for j in joins(items)} for branch, items in fork.branches.items()
+        }
         kept = {
-            arm: {_name(j) for j in joins(items) if self.uses[j].module is not None}
-            for arm, items in fork.arms.items()
+            branch: {_name(j) for j in joins(items) if self.uses[j].module is not None}
+            for branch, items in fork.branches.items()
         }
-        for arm, other in ((first, second), (second, first)):
-            for name in own[arm]:
+        for branch, other in ((first, second), (second, first)):
+            for name in own[branch]:
                 if name not in kept[other] and attribute(name) == f"self.{name}":
-                    return _Test(name, arm, stored=False)
+                    return _Test(name, branch, stored=False)
         name = self._truth(fork, everywhere)
         while name in self.attributes or not is_plain(name) or name in MODULE_ATTRIBUTES:
             name = f"{name}_" if is_plain(f"{name}_") else "has_branch"
         self.attributes.add(name)
         return _Test(name, first, stored=True)
 
-    def _truth(self, fork: Fork, names: Mapping[int, set[str]]) -> str:
-        """What to call the condition of the first arm."""
-        first, second = fork.arms
+    def _truth(self, fork: MergedBranch, names: Mapping[int, set[str]]) -> str:
+        """What to call the condition of the first branch."""
+        first, second = fork.branches
         match fork.tests[first]:
             case Parameter(flag):
                 return flag
-            case Compared(Parameter(), (("==", Constant(str() as word)),)):
+            case Compared(Parameter(), (("==", ConstantTerm(str() as word)),)):
                 return f"is_{word}"
-        own = [j for j in joins(fork.arms[first]) if j.first.name not in names[second]]
-        named = next(joins([*own, *fork.arms[first], *fork.arms[second]]))
+        own = [j for j in joins(fork.branches[first]) if j.first.name not in names[second]]
+        named = next(joins([*own, *fork.branches[first], *fork.branches[second]]))
         node = named.first
         what = node.line or (node.op.keyword if isinstance(node, Layer) else node.name)
         return f"has_{what}" if own or not names[first] else f"first_{what}"
@@ -221,8 +237,8 @@ class _Body:
     def forward(self) -> list[str]:
         lines = self._run(self.plan.statements, 8)
         last = self.plan.statements[-1] if self.plan.statements else None
-        if not (isinstance(last, Line) and last.returns):
-            lines += statement("return ", Text(", ".join(self.plan.outputs)), 8)
+        if not (isinstance(last, Assignment) and last.returns):
+            lines += statement("return ", Verbatim(", ".join(self.plan.outputs)), 8)
         return lines
 
     def _run(self, statements: Sequence[Statement], indent: int) -> list[str]:
@@ -230,18 +246,18 @@ class _Body:
         for item in statements:
             if isinstance(item, Copy):
                 lines.append(f"{' ' * indent}{item.target} = {item.source}")
-            elif isinstance(item, Branch):
+            elif isinstance(item, IfStatement):
                 lines += self._branch(item, indent)
             else:
                 lines += self._line(item, indent)
         return lines
 
-    def _branch(self, branch: Branch, indent: int) -> list[str]:
+    def _branch(self, branch: IfStatement, indent: int) -> list[str]:
         margin = " " * indent
-        if len(branch.fork.arms) != 2:
+        if len(branch.fork.branches) != 2:
             raise Different
-        first, second = branch.fork.arms
-        bodies = {arm: self._run(s, indent + 4) for arm, s in branch.arms.items()}
+        first, second = branch.fork.branches
+        bodies = {i: self._run(s, indent + 4) for i, s in branch.branches.items()}
         common = _parted(bodies, indent)
         if not any(bodies.values()):
             return common
@@ -253,7 +269,7 @@ class _Body:
             lines += [f"{margin}else:", *bodies[second]]
         return [*lines, *common]
 
-    def _line(self, line: Line, indent: int) -> list[str]:
+    def _line(self, line: Assignment, indent: int) -> list[str]:
         source = self._expression(line)
         if line.returns:
             return statement("return ", source, indent)
@@ -262,8 +278,8 @@ class _Body:
             return []
         return statement(f"{targets} = ", source, indent, self._comment(line))
 
-    def _expression(self, line: Line) -> Source:
-        inputs: list[Source] = [Text(name) for name in line.inputs]
+    def _expression(self, line: Assignment) -> Source:
+        inputs: list[Source] = [Verbatim(name) for name in line.inputs]
         fresh = bool(line.makers) and all(self.uses[j].fresh for j in line.makers)
         for join in line.joins:
             use = self.uses[join]
@@ -272,7 +288,7 @@ class _Body:
             fresh = use.fresh
         return inputs[0]
 
-    def _comment(self, line: Line) -> str:
+    def _comment(self, line: Assignment) -> str:
         """The shape that a line assigns, unless it was the last one to be shown."""
         outputs = line.joins[-1].first.outputs
         shapes = [v.shape for v, t in zip(outputs, line.targets, strict=False) if t is not None]
@@ -286,7 +302,7 @@ class _Body:
 
 
 def _parted(bodies: dict[int, list[str]], indent: int) -> list[str]:
-    """Takes the statements that all arms end with out of them, to stand behind the `if`."""
+    """Takes the statements that all branches end with out of them, to stand behind the `if`."""
     margin = " " * (indent + 4)
     first, *others = bodies.values()
     count = 0
@@ -307,16 +323,16 @@ def _parted(bodies: dict[int, list[str]], indent: int) -> list[str]:
 
 @dataclass(frozen=True)
 class _Test:
-    """An attribute that tells arms apart: a stored truth, or one that is None but in `arm`."""
+    """An attribute that tells branches apart: a stored bool, or what is None but in `branch`."""
 
     name: str
-    arm: int
+    branch: int
     stored: bool
 
-    def says(self, arm: int) -> str:
+    def says(self, branch: int) -> str:
         if self.stored:
-            return f"self.{self.name}" if arm == self.arm else f"not self.{self.name}"
-        return f"self.{self.name} is {'not ' if arm == self.arm else ''}None"
+            return f"self.{self.name}" if branch == self.branch else f"not self.{self.name}"
+        return f"self.{self.name} is {'not ' if branch == self.branch else ''}None"
 
 
 def attribute(name: str) -> str:
@@ -327,21 +343,23 @@ def attribute(name: str) -> str:
     return f"self.{name}" if is_plain(name) else f'getattr(self, "{name}")'
 
 
-def assigned(name: str, module: Call, indent: int) -> list[str]:
+def assigned(name: str, module: FunctionCall, indent: int) -> list[str]:
     """The lines that make a layer."""
     place = attribute(name)
     if place.startswith("getattr"):
-        return statement("", Call("self.add_module", (Text(f'"{name}"'), module)), indent)
+        return statement(
+            "", FunctionCall("self.add_module", (Verbatim(f'"{name}"'), module)), indent
+        )
     return statement(f"{place} = ", module, indent)
 
 
-def _name(join: Join) -> str:
+def _name(join: MergedNode) -> str:
     return join.first.name
 
 
-def _text(use: Use, inputs: int) -> tuple[str, str]:
+def _text(use: Emission, inputs: int) -> tuple[str, str]:
     """What an emitter wrote, for comparison."""
-    names: list[Source] = [Text(f"i{i}") for i in range(inputs)]
+    names: list[Source] = [Verbatim(f"i{i}") for i in range(inputs)]
     return use.module.flat() if use.module else "", use.forward("self.m", names).flat()
 
 
@@ -350,7 +368,7 @@ def _all(name: str, inputs: list[Source]) -> Source:
 
 
 def _first(name: str, inputs: list[Source]) -> Source:
-    return Call(name, tuple(inputs), tail="[0]")
+    return FunctionCall(name, tuple(inputs), tail="[0]")
 
 
 def _wraps(before: Node, node: Node) -> bool:

@@ -1,17 +1,25 @@
 """Which parameters of a net its emitted classes decide by themselves, with any value.
 
 A parameter may reach an `if` of a module, as `width` does through `x.channels != filters`. It is
-safe as an argument where the module's class has that `if` too, with both arms and the same result
-channels from either; or where the condition comes to the same whatever the value is.
+safe as an argument where the module's class has that `if` too, with both branches and the same
+result channels from either; or where the condition comes to the same whatever the value is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from netspec.conditions import Combined, Compared, Condition, Constant, Listed, Term, known_symbols
 from netspec.ir import Block, Choice, Instance, Net
-from netspec.symbolic import (
+from netspec.symbolic.conditions import (
+    Combined,
+    Compared,
+    Condition,
+    ConstantTerm,
+    Listed,
+    Term,
+    known_symbols,
+)
+from netspec.symbolic.expr import (
     Apply,
     Channels,
     Expr,
@@ -36,7 +44,7 @@ def undecided(net: Net, forks: Callable[[Instance], frozenset[object]]) -> set[S
 
     `forks` are the places of the `if`s that the class of an instance decides.
     """
-    found: set[Symbol] = {Parameter(p.name) for p in net.parameters if p.firm}
+    found: set[Symbol] = {Parameter(p.name) for p in net.parameters if p.always_static}
     seen: set[tuple[Block, tuple[tuple[Symbol, Expr], ...]]] = set()
 
     def visit(block: Block, env: _Env) -> None:
@@ -59,9 +67,9 @@ def undecided(net: Net, forks: Callable[[Instance], frozenset[object]]) -> set[S
 
 
 def decided(blocks: Sequence[Block]) -> frozenset[object]:
-    """The `if`s of which these blocks, which share a class, have more than one arm.
+    """The `if`s of which these blocks, which share a class, have more than one branch.
 
-    None of them where the channels of the results depend on the arm.
+    None of them where the channels of the results depend on the branch.
     """
     taken: dict[object, set[int]] = {}
     for block in blocks:
@@ -73,7 +81,7 @@ def decided(blocks: Sequence[Block]) -> frozenset[object]:
     }
     if len(results) > 1:
         return frozenset()
-    return frozenset(span for span, arms in taken.items() if len(arms) > 1)
+    return frozenset(span for span, branches in taken.items() if len(branches) > 1)
 
 
 def _inside(node: Instance, env: _Env) -> dict[Symbol, Expr]:
@@ -129,7 +137,7 @@ def _settled(condition: Condition, env: _Env) -> bool | None:
 
 
 def _plain(term: Term, env: _Env) -> Expr | None:
-    if isinstance(term, Constant | Listed) or operators(term) > MOST_OPERATORS:
+    if isinstance(term, ConstantTerm | Listed) or operators(term) > MOST_OPERATORS:
         return None
     if any(s not in env for s in symbols(term)):
         return None
@@ -137,11 +145,11 @@ def _plain(term: Term, env: _Env) -> Expr | None:
     return expr if operators(expr) <= MOST_OPERATORS else None
 
 
-# --- what holds in an arm -------------------------------------------------------------------------
+# --- what holds in a branch ----------------------------------------------------------------------
 
 
 def _equalities(block: Block) -> dict[Symbol, Expr]:
-    """What input channels are equal to in the arms that a block took."""
+    """What input channels are equal to in the branches that a block took."""
     found: dict[Symbol, Expr] = {}
     for choice in block.all_choices():
         for i, condition in enumerate(choice.conditions[: choice.taken + 1]):
@@ -159,8 +167,8 @@ def _equal(condition: Condition, truth: bool) -> Iterator[tuple[Expr, Expr]]:
             for operand in operands:
                 yield from _equal(operand, truth)
         case Compared(first, ((operator, second),)) if operator == ("==" if truth else "!="):
-            if not isinstance(first, Constant | Listed) and not isinstance(
-                second, Constant | Listed
+            if not isinstance(first, ConstantTerm | Listed) and not isinstance(
+                second, ConstantTerm | Listed
             ):
                 yield first, second
 

@@ -7,9 +7,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from netspec.backend import Unsupported
+from netspec.codegen.backend import Unsupported
+from netspec.codegen.python_source import (
+    FunctionCall,
+    Infix,
+    Keyword,
+    Source,
+    Verbatim,
+    call,
+    tuple_of,
+)
 from netspec.ir import Layer, Value
-from netspec.layout import Call, Infix, Keyword, Source, Text, call, tuple_of
 from netspec.ops import (
     Abs,
     AdaptiveAvgPool,
@@ -62,15 +70,15 @@ from netspec.ops import (
     Tanh,
     Upsample,
 )
-from netspec.ops.kinds import Pads
-from netspec.symbolic import expr_of
-from netspec_torch.writer import Writer
+from netspec.ops.attribute_types import Pads
+from netspec.symbolic.expr import expr_of
+from netspec_torch.writer import NumberWriter
 
 Forward = Callable[[str, list[Source]], Source]
 
 
 @dataclass(frozen=True)
-class Use:
+class Emission:
     """What an emitter says of a layer.
 
     `module` is the constructor, None for a layer without state. `forward` builds the call from the
@@ -79,13 +87,13 @@ class Use:
     gradient has no need of: it may be overwritten.
     """
 
-    module: Call | None
+    module: FunctionCall | None
     forward: Forward
     inplace: Forward | None = None
     fresh: bool = False
 
 
-Emitter = Callable[[Layer, Writer, bool], Use]
+Emitter = Callable[[Layer, NumberWriter, bool], Emission]
 """Of the layer, a writer for its numbers, and whether more than its first result is used."""
 
 EMITTERS: dict[type[Op], Emitter] = {}
@@ -95,11 +103,11 @@ WRAPS: set[type[Op]] = set()
 
 def emits(
     op: type[Op], wraps: bool = False, fresh: bool = False
-) -> Callable[[Callable[..., Use]], Callable[..., Use]]:
+) -> Callable[[Callable[..., Emission]], Callable[..., Emission]]:
     """Decorator: the emitter of an op."""
 
-    def register(emitter: Callable[..., Use]) -> Callable[..., Use]:
-        def with_op(layer: Layer, w: Writer, several: bool) -> Use:
+    def register(emitter: Callable[..., Emission]) -> Callable[..., Emission]:
+        def with_op(layer: Layer, w: NumberWriter, several: bool) -> Emission:
             return replace(emitter(layer.op, layer, w, several), fresh=fresh)
 
         EMITTERS[op] = with_op
@@ -140,7 +148,7 @@ def _symmetric(pads: Pads) -> bool:
 
 
 @emits(Conv, fresh=True)
-def conv(op: Conv, layer: Layer, w: Writer, _: bool) -> Use:
+def conv(op: Conv, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     in_channels = layer.inputs[0].shape[0]
     keywords: dict[str, str] = {"kernel_size": w.pair(op.kernel)}
     _put(keywords, "stride", w.pair(op.stride), "1")
@@ -155,11 +163,11 @@ def conv(op: Conv, layer: Layer, w: Writer, _: bool) -> Use:
     if not op.bias:
         keywords["bias"] = "False"
     module = call("nn.Conv2d", w.number(in_channels), w.number(op.filters), **keywords)
-    return Use(module, forward)
+    return Emission(module, forward)
 
 
 @emits(ConvTranspose, fresh=True)
-def conv_transpose(op: ConvTranspose, layer: Layer, w: Writer, _: bool) -> Use:
+def conv_transpose(op: ConvTranspose, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     keywords: dict[str, str] = {"kernel_size": w.pair(op.kernel)}
     _put(keywords, "stride", w.pair(op.stride), "1")
     forward: Forward = _apply
@@ -174,7 +182,7 @@ def conv_transpose(op: ConvTranspose, layer: Layer, w: Writer, _: bool) -> Use:
         keywords["bias"] = "False"
     channels = w.number(layer.inputs[0].shape[0])
     module = call("nn.ConvTranspose2d", channels, w.number(op.filters), **keywords)
-    return Use(module, forward)
+    return Emission(module, forward)
 
 
 def _trimmed(pads: Pads) -> Forward:
@@ -186,18 +194,18 @@ def _trimmed(pads: Pads) -> Forward:
 
 
 def _sliced(x: Source, rows: str, columns: str) -> Source:
-    return Text(f"{x.flat()}[:, :, {rows}, {columns}]")
+    return Verbatim(f"{x.flat()}[:, :, {rows}, {columns}]")
 
 
 @emits(Linear, fresh=True)
-def linear(op: Linear, layer: Layer, w: Writer, _: bool) -> Use:
+def linear(op: Linear, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     keywords = {} if op.bias else {"bias": "False"}
     features = layer.inputs[0].shape[0]
-    return Use(call("nn.Linear", w.number(features), w.number(op.units), **keywords), _apply)
+    return Emission(call("nn.Linear", w.number(features), w.number(op.units), **keywords), _apply)
 
 
 @emits(BatchNorm, wraps=True, fresh=True)
-def batchnorm(op: BatchNorm, layer: Layer, w: Writer, _: bool) -> Use:
+def batchnorm(op: BatchNorm, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     shape = layer.inputs[0].shape
     keywords: dict[str, str] = {}
     _put(keywords, "eps", w.number(op.eps), repr(1e-5))
@@ -205,7 +213,7 @@ def batchnorm(op: BatchNorm, layer: Layer, w: Writer, _: bool) -> Use:
     if not op.affine:
         keywords["affine"] = "False"
     head = "nn.BatchNorm2d" if len(shape) == 3 else "nn.BatchNorm1d"
-    return Use(call(head, w.number(shape[0]), **keywords), _apply)
+    return Emission(call(head, w.number(shape[0]), **keywords), _apply)
 
 
 # --- poolings ------------------------------------------------------------------------------------
@@ -230,14 +238,14 @@ def _exact_pads(op: Any, layer: Layer) -> Pads:
     return pads[0], pads[1], pads[2], pads[3]
 
 
-def _window(op: Any, w: Writer) -> dict[str, str]:
+def _window(op: Any, w: NumberWriter) -> dict[str, str]:
     keywords = {"kernel_size": w.pair(op.kernel)}
     _put(keywords, "stride", w.pair(op.stride), keywords["kernel_size"])
     return keywords
 
 
 @emits(MaxPool)
-def maxpool(op: MaxPool, layer: Layer, w: Writer, several: bool) -> Use:
+def maxpool(op: MaxPool, layer: Layer, w: NumberWriter, several: bool) -> Emission:
     keywords = _window(op, w)
     forward: Forward = _apply
     own_pads = _torch_pads(op)
@@ -256,24 +264,24 @@ def maxpool(op: MaxPool, layer: Layer, w: Writer, several: bool) -> Use:
 
 
 def _stateless(
-    op: Any, w: Writer, names: tuple[str, str], keywords: dict[str, str], forward: Forward
-) -> Use:
+    op: Any, w: NumberWriter, names: tuple[str, str], keywords: dict[str, str], forward: Forward
+) -> Emission:
     """A function, or a module where the constructor's arguments decide about its window."""
     module, function = names
     if not w.literal(*op.kernel, *op.stride, *op.pads, *op.dilation):
-        return Use(call(module, **keywords), forward)
+        return Emission(call(module, **keywords), forward)
 
     def with_keywords(_: str, inputs: list[Source]) -> Source:
         bare = forward(function, inputs)
-        assert isinstance(bare, Call)
-        rest = [Keyword(n, Text(v)) for n, v in keywords.items() if n != "kernel_size"]
-        return Call(bare.head, (*bare.args, Text(keywords["kernel_size"]), *rest))
+        assert isinstance(bare, FunctionCall)
+        rest = [Keyword(n, Verbatim(v)) for n, v in keywords.items() if n != "kernel_size"]
+        return FunctionCall(bare.head, (*bare.args, Verbatim(keywords["kernel_size"]), *rest))
 
-    return Use(None, with_keywords)
+    return Emission(None, with_keywords)
 
 
 @emits(AvgPool)
-def avgpool(op: AvgPool, layer: Layer, w: Writer, _: bool) -> Use:
+def avgpool(op: AvgPool, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     names = ("nn.AvgPool2d", "F.avg_pool2d")
     keywords = _window(op, w)
     if _torch_pads(op):
@@ -297,27 +305,27 @@ def avgpool(op: AvgPool, layer: Layer, w: Writer, _: bool) -> Use:
         parts = (_pad(inputs[0], exact), _pad(ones, rest))
         return Infix("/", tuple(call(name, part) for part in parts))
 
-    return Use(call("nn.AvgPool2d", **keywords), forward)
+    return Emission(call("nn.AvgPool2d", **keywords), forward)
 
 
 @emits(GlobalAvgPool)
-def global_avgpool(op: GlobalAvgPool, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(None, lambda _, inputs: _method(inputs[0], "mean", "dim=(2, 3)"))
+def global_avgpool(op: GlobalAvgPool, layer: Layer, w: NumberWriter, _: bool) -> Emission:
+    return Emission(None, lambda _, inputs: _method(inputs[0], "mean", "dim=(2, 3)"))
 
 
 @emits(GlobalMaxPool)
-def global_maxpool(op: GlobalMaxPool, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(None, lambda _, inputs: _method(inputs[0], "amax", "dim=(2, 3)"))
+def global_maxpool(op: GlobalMaxPool, layer: Layer, w: NumberWriter, _: bool) -> Emission:
+    return Emission(None, lambda _, inputs: _method(inputs[0], "amax", "dim=(2, 3)"))
 
 
 @emits(AdaptiveAvgPool)
-def adaptive_avgpool(op: AdaptiveAvgPool, layer: Layer, w: Writer, _: bool) -> Use:
+def adaptive_avgpool(op: AdaptiveAvgPool, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     size = w.fixed_pair(op.size)
-    return Use(None, lambda _, inputs: call("F.adaptive_avg_pool2d", *inputs, size))
+    return Emission(None, lambda _, inputs: call("F.adaptive_avg_pool2d", *inputs, size))
 
 
 @emits(MaxUnpool)
-def maxunpool(op: MaxUnpool, layer: Layer, w: Writer, several: bool) -> Use:
+def maxunpool(op: MaxUnpool, layer: Layer, w: NumberWriter, several: bool) -> Emission:
     small, large = _plane(layer.inputs[0]), _plane(layer.outputs[0])
     kernel, stride = _unpooling(small, large)
     if min(kernel) < 1:
@@ -326,7 +334,7 @@ def maxunpool(op: MaxUnpool, layer: Layer, w: Writer, several: bool) -> Use:
     keywords: dict[str, str] = {}
     if any((n - 1) * s + k != m for n, m, k, s in zip(small, large, kernel, stride, strict=True)):
         keywords["output_size"] = f"({large[0]}, {large[1]})"
-    return Use(None, lambda _, inputs: call("F.max_unpool2d", *inputs, *args, **keywords))
+    return Emission(None, lambda _, inputs: call("F.max_unpool2d", *inputs, *args, **keywords))
 
 
 def _plane(value: Value) -> tuple[int, int]:
@@ -345,7 +353,7 @@ def _unpooling(
 
 
 @emits(Upsample)
-def upsample(op: Upsample, layer: Layer, w: Writer, several: bool) -> Use:
+def upsample(op: Upsample, layer: Layer, w: NumberWriter, several: bool) -> Emission:
     small, large = _plane(layer.inputs[0]), _plane(layer.outputs[0])
     keywords: dict[str, str] = {}
     if any(m % n for n, m in zip(small, large, strict=True)):
@@ -358,7 +366,7 @@ def upsample(op: Upsample, layer: Layer, w: Writer, several: bool) -> Use:
         keywords["mode"] = '"bilinear"'
         if op.align_corners:
             keywords["align_corners"] = "True"
-    return Use(None, lambda _, inputs: call("F.interpolate", *inputs, **keywords))
+    return Emission(None, lambda _, inputs: call("F.interpolate", *inputs, **keywords))
 
 
 # --- activations ---------------------------------------------------------------------------------
@@ -375,9 +383,9 @@ _FUNCTIONS: dict[type[Op], str] = {
 }
 
 
-def _function(name: str) -> Callable[..., Use]:
-    def emitter(op: Op, layer: Layer, w: Writer, _: bool) -> Use:
-        return Use(None, lambda _, inputs: call(name, *inputs))
+def _function(name: str) -> Callable[..., Emission]:
+    def emitter(op: Op, layer: Layer, w: NumberWriter, _: bool) -> Emission:
+        return Emission(None, lambda _, inputs: call(name, *inputs))
 
     return emitter
 
@@ -386,11 +394,11 @@ for _op, _name in _FUNCTIONS.items():
     emits(_op, wraps=True)(_function(_name))
 
 
-def _overwriting(name: str) -> Callable[..., Use]:
+def _overwriting(name: str) -> Callable[..., Emission]:
     """A function that can overwrite its input, which saves memory and time."""
 
-    def emitter(op: Op, layer: Layer, w: Writer, _: bool) -> Use:
-        return Use(
+    def emitter(op: Op, layer: Layer, w: NumberWriter, _: bool) -> Emission:
+        return Emission(
             None,
             lambda _, inputs: call(name, *inputs),
             lambda _, inputs: call(name, *inputs, inplace="True"),
@@ -404,29 +412,29 @@ emits(Relu6, wraps=True)(_overwriting("F.relu6"))
 
 
 @emits(LeakyRelu, wraps=True)
-def leaky_relu(op: LeakyRelu, layer: Layer, w: Writer, _: bool) -> Use:
+def leaky_relu(op: LeakyRelu, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     slope = w.number(op.slope)
     if not w.literal(op.slope):
-        return Use(call("nn.LeakyReLU", slope), _apply)
-    return Use(None, lambda _, inputs: call("F.leaky_relu", *inputs, slope))
+        return Emission(call("nn.LeakyReLU", slope), _apply)
+    return Emission(None, lambda _, inputs: call("F.leaky_relu", *inputs, slope))
 
 
 @emits(Elu, wraps=True)
-def elu(op: Elu, layer: Layer, w: Writer, _: bool) -> Use:
+def elu(op: Elu, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     more = [w.number(op.alpha)] if op.alpha != 1 or not w.literal(op.alpha) else []
     if not w.literal(op.alpha):
-        return Use(call("nn.ELU", *more), _apply)
-    return Use(None, lambda _, inputs: call("F.elu", *inputs, *more))
+        return Emission(call("nn.ELU", *more), _apply)
+    return Emission(None, lambda _, inputs: call("F.elu", *inputs, *more))
 
 
 @emits(PRelu, wraps=True)
-def prelu(op: PRelu, layer: Layer, w: Writer, _: bool) -> Use:
+def prelu(op: PRelu, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     slopes = [] if op.shared else [w.number(layer.inputs[0].shape[0])]
-    return Use(call("nn.PReLU", *slopes), _apply)
+    return Emission(call("nn.PReLU", *slopes), _apply)
 
 
 @emits(Power)
-def power(op: Power, layer: Layer, w: Writer, _: bool) -> Use:
+def power(op: Power, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     def forward(name: str, inputs: list[Source]) -> Source:
         x = _affine(op, w, inputs[0])
         if op.exponent == 1:
@@ -435,87 +443,89 @@ def power(op: Power, layer: Layer, w: Writer, _: bool) -> Use:
             return call("torch.square", x)
         return call("torch.pow", x, w.fixed(op.exponent))
 
-    return Use(None, forward)
+    return Emission(None, forward)
 
 
 @emits(Exp)
-def exp(op: Exp, layer: Layer, w: Writer, _: bool) -> Use:
+def exp(op: Exp, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     def forward(name: str, inputs: list[Source]) -> Source:
         x = _affine(op, w, inputs[0])
         return call("torch.exp", x) if op.base is None else call("torch.pow", w.fixed(op.base), x)
 
-    return Use(None, forward)
+    return Emission(None, forward)
 
 
 @emits(Log)
-def log(op: Log, layer: Layer, w: Writer, _: bool) -> Use:
+def log(op: Log, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     def forward(name: str, inputs: list[Source]) -> Source:
         result = call("torch.log", _affine(op, w, inputs[0]))
         if op.base is None:
             return result
-        return Infix("/", (result, Text(repr(math.log(float(w.fixed(op.base)))))))
+        return Infix("/", (result, Verbatim(repr(math.log(float(w.fixed(op.base)))))))
 
-    return Use(None, forward)
+    return Emission(None, forward)
 
 
-def _affine(op: Power | Exp | Log, w: Writer, x: Source) -> Source:
+def _affine(op: Power | Exp | Log, w: NumberWriter, x: Source) -> Source:
     """shift + scale * x."""
     if op.scale != 1:
-        x = Infix("*", (Text(w.fixed(op.scale)), x))
+        x = Infix("*", (Verbatim(w.fixed(op.scale)), x))
     if op.shift:
-        x = Infix("-" if op.shift < 0 else "+", (x, Text(w.fixed(op.shift).lstrip("-"))))
+        x = Infix("-" if op.shift < 0 else "+", (x, Verbatim(w.fixed(op.shift).lstrip("-"))))
     return x
 
 
 @emits(ArgMax)
-def argmax(op: ArgMax, layer: Layer, w: Writer, _: bool) -> Use:
+def argmax(op: ArgMax, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     def forward(name: str, inputs: list[Source]) -> Source:
         places = _method(inputs[0], "argmax", "dim=1", "keepdim=True")
         return _method(places, "to", f"{inputs[0].flat()}.dtype")
 
-    return Use(None, forward)
+    return Emission(None, forward)
 
 
 @emits(Softmax)
-def softmax(op: Softmax, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(None, lambda _, inputs: _method(inputs[0], "softmax", "dim=1"))
+def softmax(op: Softmax, layer: Layer, w: NumberWriter, _: bool) -> Emission:
+    return Emission(None, lambda _, inputs: _method(inputs[0], "softmax", "dim=1"))
 
 
 @emits(LogSoftmax)
-def log_softmax(op: LogSoftmax, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(None, lambda _, inputs: _method(inputs[0], "log_softmax", "dim=1"))
+def log_softmax(op: LogSoftmax, layer: Layer, w: NumberWriter, _: bool) -> Emission:
+    return Emission(None, lambda _, inputs: _method(inputs[0], "log_softmax", "dim=1"))
 
 
 @emits(Dropout)
-def dropout(op: Dropout, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(call("nn.Dropout2d" if op.spatial else "nn.Dropout", p=w.number(op.ratio)), _apply)
+def dropout(op: Dropout, layer: Layer, w: NumberWriter, _: bool) -> Emission:
+    return Emission(
+        call("nn.Dropout2d" if op.spatial else "nn.Dropout", p=w.number(op.ratio)), _apply
+    )
 
 
 def _method(value: Source, name: str, *args: str) -> Source:
-    return Call(f"{value.flat()}.{name}", tuple(Text(a) for a in args))
+    return FunctionCall(f"{value.flat()}.{name}", tuple(Verbatim(a) for a in args))
 
 
 # --- normalizations ------------------------------------------------------------------------------
 
 
 @emits(LayerNorm)
-def layernorm(op: LayerNorm, layer: Layer, w: Writer, _: bool) -> Use:
+def layernorm(op: LayerNorm, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     shape = layer.inputs[0].shape
     keywords = {} if op.eps == 1e-5 else {"eps": w.number(op.eps)}
     module = call("nn.LayerNorm", w.number(shape[0]), **keywords)
     if len(shape) == 1:
-        return Use(module, _apply)
+        return Emission(module, _apply)
 
     def forward(name: str, inputs: list[Source]) -> Source:
         # PyTorch normalizes the last dimension.
         last = _method(inputs[0], "permute", "0", "2", "3", "1")
         return _method(call(name, last), "permute", "0", "3", "1", "2")
 
-    return Use(module, forward)
+    return Emission(module, forward)
 
 
 @emits(Normalize)
-def normalize(op: Normalize, layer: Layer, w: Writer, _: bool) -> Use:
+def normalize(op: Normalize, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     every = op.across == "all" and len(layer.inputs[0].shape) == 3
 
     def forward(name: str, inputs: list[Source]) -> Source:
@@ -524,80 +534,80 @@ def normalize(op: Normalize, layer: Layer, w: Writer, _: bool) -> Use:
         length = _method(_method(squares, "add", w.fixed(op.eps)), "sqrt")
         return Infix("/", (inputs[0], length))
 
-    return Use(None, forward)
+    return Emission(None, forward)
 
 
 @emits(Shift, wraps=True)
-def shift(op: Shift, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(call(w.support("ChannelShift"), w.number(layer.inputs[0].shape[0])), _apply)
+def shift(op: Shift, layer: Layer, w: NumberWriter, _: bool) -> Emission:
+    return Emission(call(w.support("ChannelShift"), w.number(layer.inputs[0].shape[0])), _apply)
 
 
 @emits(Lrn, wraps=True)
-def lrn(op: Lrn, layer: Layer, w: Writer, _: bool) -> Use:
+def lrn(op: Lrn, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     numbers = {"alpha": (op.alpha, 1e-4), "beta": (op.beta, 0.75), "k": (op.k, 1.0)}
     keywords = {n: w.number(v) for n, (v, default) in numbers.items() if v != default}
-    return Use(call("nn.LocalResponseNorm", w.number(op.size), **keywords), _apply)
+    return Emission(call("nn.LocalResponseNorm", w.number(op.size), **keywords), _apply)
 
 
 @emits(Scale, wraps=True)
-def scale(op: Scale, layer: Layer, w: Writer, _: bool) -> Use:
+def scale(op: Scale, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     keywords = {} if op.bias else {"bias": "False"}
     channels = w.number(layer.inputs[0].shape[0])
-    return Use(call(w.support("ChannelScale"), channels, **keywords), _apply)
+    return Emission(call(w.support("ChannelScale"), channels, **keywords), _apply)
 
 
 # --- several inputs ------------------------------------------------------------------------------
 
 
 @emits(Concat, fresh=True)
-def concat(op: Concat, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(None, lambda _, inputs: call("torch.cat", tuple_of(inputs), dim="1"))
+def concat(op: Concat, layer: Layer, w: NumberWriter, _: bool) -> Emission:
+    return Emission(None, lambda _, inputs: call("torch.cat", tuple_of(inputs), dim="1"))
 
 
 @emits(Add, fresh=True)
-def add(op: Add, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(None, lambda _, inputs: Infix("+", tuple(inputs)))
+def add(op: Add, layer: Layer, w: NumberWriter, _: bool) -> Emission:
+    return Emission(None, lambda _, inputs: Infix("+", tuple(inputs)))
 
 
 @emits(Sub, fresh=True)
-def sub(op: Sub, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(None, lambda _, inputs: Infix("-", tuple(inputs)))
+def sub(op: Sub, layer: Layer, w: NumberWriter, _: bool) -> Emission:
+    return Emission(None, lambda _, inputs: Infix("-", tuple(inputs)))
 
 
 @emits(Mul)
-def mul(op: Mul, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(None, lambda _, inputs: Infix("*", tuple(inputs)))
+def mul(op: Mul, layer: Layer, w: NumberWriter, _: bool) -> Emission:
+    return Emission(None, lambda _, inputs: Infix("*", tuple(inputs)))
 
 
 @emits(Maximum)
-def maximum(op: Maximum, layer: Layer, w: Writer, _: bool) -> Use:
+def maximum(op: Maximum, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     def forward(name: str, inputs: list[Source]) -> Source:
         result = inputs[0]
         for other in inputs[1:]:
             result = call("torch.maximum", result, other)
         return result
 
-    return Use(None, forward)
+    return Emission(None, forward)
 
 
 # --- rearranging ---------------------------------------------------------------------------------
 
 
 @emits(Identity, wraps=True)
-def identity(op: Identity, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(None, lambda _, inputs: inputs[0])
+def identity(op: Identity, layer: Layer, w: NumberWriter, _: bool) -> Emission:
+    return Emission(None, lambda _, inputs: inputs[0])
 
 
 @emits(Flatten)
-def flatten(op: Flatten, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(None, lambda _, inputs: _method(inputs[0], "flatten", "1"))
+def flatten(op: Flatten, layer: Layer, w: NumberWriter, _: bool) -> Emission:
+    return Emission(None, lambda _, inputs: _method(inputs[0], "flatten", "1"))
 
 
 @emits(Reshape)
-def reshape(op: Reshape, layer: Layer, w: Writer, _: bool) -> Use:
+def reshape(op: Reshape, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     given = layer.inputs[0].shape
     if len(given) == 1 and op.shape == (given[0], 1, 1):
-        return Use(None, lambda _, inputs: Text(f"{inputs[0].flat()}[:, :, None, None]"))
+        return Emission(None, lambda _, inputs: Verbatim(f"{inputs[0].flat()}[:, :, None, None]"))
     # One size can be left open, so that it need not be the same for every setting.
     open_ = [i for i, d in enumerate(op.shape) if not w.literal(d)][:1]
     sizes = ["-1" if i in open_ else w.fixed(d) for i, d in enumerate(op.shape)]
@@ -605,17 +615,17 @@ def reshape(op: Reshape, layer: Layer, w: Writer, _: bool) -> Use:
     def forward(name: str, inputs: list[Source]) -> Source:
         return _method(inputs[0], "reshape", f"{inputs[0].flat()}.shape[0]", *sizes)
 
-    return Use(None, forward)
+    return Emission(None, forward)
 
 
 @emits(Permute)
-def permute(op: Permute, layer: Layer, w: Writer, _: bool) -> Use:
+def permute(op: Permute, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     order = [str(i + 1) for i in op.order]
-    return Use(None, lambda _, inputs: _method(inputs[0], "permute", "0", *order))
+    return Emission(None, lambda _, inputs: _method(inputs[0], "permute", "0", *order))
 
 
 @emits(Split)
-def split(op: Split, layer: Layer, w: Writer, several: bool) -> Use:
+def split(op: Split, layer: Layer, w: NumberWriter, several: bool) -> Emission:
     # Equal for every setting, not just for this one.
     if len({expr_of(s) for s in op.sizes}) == 1:
         name, parts = "chunk", str(len(op.sizes))
@@ -624,30 +634,32 @@ def split(op: Split, layer: Layer, w: Writer, several: bool) -> Use:
     first = "" if several else "[0]"
 
     def forward(_: str, inputs: list[Source]) -> Source:
-        return Call(f"{inputs[0].flat()}.{name}", (Text(parts), Text("dim=1")), tail=first)
+        return FunctionCall(
+            f"{inputs[0].flat()}.{name}", (Verbatim(parts), Verbatim("dim=1")), tail=first
+        )
 
-    return Use(None, forward)
+    return Emission(None, forward)
 
 
 @emits(ChannelShuffle)
-def channel_shuffle(op: ChannelShuffle, layer: Layer, w: Writer, _: bool) -> Use:
-    return Use(call("nn.ChannelShuffle", w.number(op.groups)), _apply)
+def channel_shuffle(op: ChannelShuffle, layer: Layer, w: NumberWriter, _: bool) -> Emission:
+    return Emission(call("nn.ChannelShuffle", w.number(op.groups)), _apply)
 
 
 @emits(Pad)
-def pad(op: Pad, layer: Layer, w: Writer, _: bool) -> Use:
+def pad(op: Pad, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     value = w.fixed(op.value) if op.value else ""
     if any(op.channels):
         top, bottom, left, right = op.pads
         before, after = (w.number(n) for n in op.channels)
         sizes = f"({left}, {right}, {top}, {bottom}, {before}, {after})"
         # Of three dimensions, the first is that of the channels.
-        return Use(call("nn.ConstantPad3d", sizes, value or "0.0"), _apply)
-    return Use(None, lambda _, inputs: _pad(inputs[0], op.pads, value))
+        return Emission(call("nn.ConstantPad3d", sizes, value or "0.0"), _apply)
+    return Emission(None, lambda _, inputs: _pad(inputs[0], op.pads, value))
 
 
 @emits(Crop)
-def crop(op: Crop, layer: Layer, w: Writer, _: bool) -> Use:
+def crop(op: Crop, layer: Layer, w: NumberWriter, _: bool) -> Emission:
     sides = zip(op.offset, op.size, strict=True)
     rows, columns = (f"{w.fixed(n) if n else ''}:{w.fixed(n + m)}" for n, m in sides)
-    return Use(None, lambda _, inputs: _sliced(inputs[0], rows, columns))
+    return Emission(None, lambda _, inputs: _sliced(inputs[0], rows, columns))

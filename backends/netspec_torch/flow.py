@@ -1,8 +1,8 @@
 """The statements of a `forward`: which layers share a line, and what its variables are called.
 
 `x` is the value that flows from line to line, or `out` where an input called x is still needed;
-everything else bears the name that the spec gives it. What different arms of an `if` make for the
-same reader has one variable.
+everything else bears the name that the spec gives it. What different branches of an `if` make for
+the same reader has one variable.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from netspec.codegen.identifiers import Identifiers
 from netspec.ir import Block, Layer, Node, Value
-from netspec.naming import Names
-from netspec_torch.variants import Fork, Item, Join, joins
+from netspec_torch.variants import Item, MergedBranch, MergedNode, joins
 
 FLOW, OTHER_FLOW = "x", "out"
 
 
 @dataclass(frozen=True, eq=False)
-class Slot:
+class MergedValue:
     """A value of the class: result `index` of a join, or input `index` of the block."""
 
-    join: Join | None
+    join: MergedNode | None
     index: int
     name: str
 
 
 @dataclass(frozen=True, eq=False)
-class Line:
+class Assignment:
     """`targets = joins[-1](... joins[0](inputs))`; returns the value at once if `returns`.
 
     `targets` has a variable for each result, None for one that nothing reads; only the first where
@@ -35,19 +35,19 @@ class Line:
     that reads them; else there are none.
     """
 
-    joins: tuple[Join, ...]
+    joins: tuple[MergedNode, ...]
     inputs: tuple[str, ...]
     targets: tuple[str | None, ...]
     returns: bool
-    makers: tuple[Join, ...]
+    makers: tuple[MergedNode, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Branch:
-    """The `if` of a fork; arms without a line are empty."""
+class IfStatement:
+    """The `if` of a fork; branches without a line are empty."""
 
-    fork: Fork
-    arms: Mapping[int, tuple[Statement, ...]]
+    fork: MergedBranch
+    branches: Mapping[int, tuple[Statement, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +58,7 @@ class Copy:
     source: str
 
 
-Statement = Line | Branch | Copy
+Statement = Assignment | IfStatement | Copy
 
 
 @dataclass(frozen=True)
@@ -92,33 +92,33 @@ def flow(
 
 
 @dataclass(eq=False)
-class _Group:
+class _JoinedExpression:
     """Joins in one expression; `reads[p]` is what each variant reads as input p."""
 
-    joins: list[Join]
-    reads: list[dict[int, Slot]] = field(default_factory=list)
+    joins: list[MergedNode]
+    reads: list[dict[int, MergedValue]] = field(default_factory=list)
     place: int = 0
 
 
 @dataclass(eq=False)
 class _Branch:
-    fork: Fork
-    arms: dict[int, list[_Step]]
+    fork: MergedBranch
+    branches: dict[int, list[_Step]]
     first: int = 0
     last: int = 0
-    copies: dict[int, list[tuple[Slot, Slot]]] = field(default_factory=dict)
-    """For each arm the (phi, source) pairs that are copied at its end."""
+    copies: dict[int, list[tuple[MergedValue, MergedValue]]] = field(default_factory=dict)
+    """For each branch the (phi, source) pairs that are copied at its end."""
 
 
-_Step = _Group | _Branch
-_Event = tuple[str, "_Group | tuple[Slot, Slot] | None"]
+_Step = _JoinedExpression | _Branch
+_Event = tuple[str, "_JoinedExpression | tuple[MergedValue, MergedValue] | None"]
 
 
-class _ArmNames:
-    """Variables of one `forward`; values of arms that exclude each other may share a name."""
+class _BranchNames:
+    """Variables of one `forward`; values of branches that exclude each other may share a name."""
 
     def __init__(self, taken: Sequence[str]) -> None:
-        self.names = Names(taken)
+        self.names = Identifiers(taken)
         self.given: dict[str, tuple[str, set[int] | None]] = {}
 
     def name(self, wanted: str, variants: set[int] | None) -> str:
@@ -146,9 +146,9 @@ class _Program:
         self.blocks = blocks
         self.wraps = wraps
         self.flowing_phis = flowing_phis
-        self.slots: list[dict[Value, Slot]] = [{} for _ in blocks]
-        self.parents: dict[Slot, Slot] = {}
-        self.phis: set[Slot] = set()
+        self.slots: list[dict[Value, MergedValue]] = [{} for _ in blocks]
+        self.parents: dict[MergedValue, MergedValue] = {}
+        self.phis: set[MergedValue] = set()
         self._inputs()
         self.live = self._live(list(joins(items)))
         self.users = self._count_uses()
@@ -165,11 +165,11 @@ class _Program:
 
     def _inputs(self) -> None:
         for i, value in enumerate(self.blocks[0].inputs):
-            slot = Slot(None, i, value.name)
+            slot = MergedValue(None, i, value.name)
             for variant, block in enumerate(self.blocks):
                 self.slots[variant][block.inputs[i]] = slot
 
-    def _live(self, every: list[Join]) -> set[Join]:
+    def _live(self, every: list[MergedNode]) -> set[MergedNode]:
         """The joins that outputs depend on, in any variant; the others need not run."""
         needed = [set(b.outputs) for b in self.blocks]
         live = set()
@@ -180,16 +180,16 @@ class _Program:
                     needed[v].update(node.inputs)
         for join in every:
             for i, value in enumerate(join.first.outputs):
-                slot = Slot(join, i, value.name)
+                slot = MergedValue(join, i, value.name)
                 for v, node in join.nodes.items():
                     self.slots[v][node.outputs[i]] = slot
         return live
 
-    def _count_uses(self) -> dict[Slot, int]:
+    def _count_uses(self) -> dict[MergedValue, int]:
         """How often each value is read, in the variant that reads it most."""
-        uses: dict[Slot, int] = {}
+        uses: dict[MergedValue, int] = {}
         for v, block in enumerate(self.blocks):
-            counts: dict[Slot, int] = {}
+            counts: dict[MergedValue, int] = {}
             values = [x for j in self.live if v in j.nodes for x in j.nodes[v].inputs]
             for value in (*values, *block.outputs):
                 slot = self.slots[v][value]
@@ -203,29 +203,29 @@ class _Program:
     def _steps(self, items: Sequence[Item]) -> list[_Step]:
         steps: list[_Step] = []
         for item in items:
-            if isinstance(item, Fork):
+            if isinstance(item, MergedBranch):
                 branch = _Branch(item, {}, first=self.count)
-                branch.arms = {a: self._steps(inner) for a, inner in item.arms.items()}
+                branch.branches = {a: self._steps(inner) for a, inner in item.branches.items()}
                 branch.last = self.count
-                if any(branch.arms.values()):
+                if any(branch.branches.values()):
                     steps.append(branch)
                     self.branches.append(branch)
             elif item in self.live:
                 last = steps[-1] if steps else None
-                if isinstance(last, _Group) and self._wrapped(last, item):
+                if isinstance(last, _JoinedExpression) and self._wrapped(last, item):
                     last.joins.append(item)
                 else:
                     steps.append(self._group(item))
         return steps
 
-    def _group(self, join: Join) -> _Group:
-        group = _Group([join], place=self.count)
+    def _group(self, join: MergedNode) -> _JoinedExpression:
+        group = _JoinedExpression([join], place=self.count)
         self.count += 1
         for p in range(len(join.first.inputs)):
             group.reads.append({v: self.slots[v][n.inputs[p]] for v, n in join.nodes.items()})
         return group
 
-    def _wrapped(self, group: _Group, join: Join) -> bool:
+    def _wrapped(self, group: _JoinedExpression, join: MergedNode) -> bool:
         """Whether a join takes just what the group yields, and nothing else takes that."""
         last = group.joins[-1]
         if not isinstance(join.first, Layer) or not self.wraps(last.first, join.first):
@@ -237,22 +237,22 @@ class _Program:
             and all(n.inputs == (last.nodes[v].outputs[0],) for v, n in join.nodes.items())
         )
 
-    def _made(self, join: Join, index: int) -> Slot:
+    def _made(self, join: MergedNode, index: int) -> MergedValue:
         variant, node = next(iter(join.nodes.items()))
         return self.slots[variant][node.outputs[index]]
 
-    def _returned(self) -> list[dict[int, Slot]]:
+    def _returned(self) -> list[dict[int, MergedValue]]:
         return [
             {v: self.slots[v][b.outputs[i]] for v, b in enumerate(self.blocks)}
             for i in range(len(self.blocks[0].outputs))
         ]
 
-    # Variables that arms share
+    # Variables that branches share
 
     def _resolve(self) -> None:
         reads = [(g.place, r) for g in self._groups(self.steps) for r in g.reads]
         reads += [(self.count, r) for r in self.returned]
-        later: dict[Slot, list[int]] = {}
+        later: dict[MergedValue, list[int]] = {}
         for place, read in reads:
             for slot in set(read.values()):
                 later.setdefault(slot, []).append(place)
@@ -260,22 +260,28 @@ class _Program:
             if len(set(read.values())) > 1:
                 self._merge(place, read, later)
 
-    def _groups(self, steps: Sequence[_Step]) -> Iterator[_Group]:
+    def _groups(self, steps: Sequence[_Step]) -> Iterator[_JoinedExpression]:
         for step in steps:
-            if isinstance(step, _Group):
+            if isinstance(step, _JoinedExpression):
                 yield step
             else:
-                for arm in step.arms.values():
-                    yield from self._groups(arm)
+                for branch in step.branches.values():
+                    yield from self._groups(branch)
 
-    def _merge(self, place: int, read: dict[int, Slot], later: dict[Slot, list[int]]) -> None:
+    def _merge(
+        self, place: int, read: dict[int, MergedValue], later: dict[MergedValue, list[int]]
+    ) -> None:
         """One variable for what the variants read at a place."""
-        branch = self._decider(place, read)
-        phi: Slot | None = None
+        decider = self._decider(place, read)
+        phi: MergedValue | None = None
         copied = []
         for slot in dict.fromkeys(read.values()):
-            before = slot.join is None or (branch is not None and self._place(slot) < branch.first)
-            again = branch is not None and any(p >= branch.last and p != place for p in later[slot])
+            before = slot.join is None or (
+                decider is not None and self._place(slot) < decider.first
+            )
+            again = decider is not None and any(
+                p >= decider.last and p != place for p in later[slot]
+            )
             again = again or later[slot].count(place) > 1
             if before and again:
                 copied.append(slot)
@@ -284,19 +290,19 @@ class _Program:
             else:
                 self._union(phi, slot)
         if phi is None:
-            phi = Slot(None, -1, copied[0].name)
+            phi = MergedValue(None, -1, copied[0].name)
         self.phis.add(phi)
         for slot in copied:
-            assert branch is not None
-            for arm in {branch.fork.taken[v] for v, s in read.items() if s is slot}:
-                known = next((p for p, s in branch.copies.get(arm, []) if s is slot), None)
+            assert decider is not None
+            for branch in {decider.fork.taken[v] for v, s in read.items() if s is slot}:
+                known = next((p for p, s in decider.copies.get(branch, []) if s is slot), None)
                 if known is None:
-                    branch.copies.setdefault(arm, []).append((phi, slot))
+                    decider.copies.setdefault(branch, []).append((phi, slot))
                 else:
                     self._union(known, phi)
 
-    def _decider(self, place: int, read: dict[int, Slot]) -> _Branch | None:
-        """The last `if` before a place whose arms decide what is read there: one that makes it,
+    def _decider(self, place: int, read: dict[int, MergedValue]) -> _Branch | None:
+        """The last `if` before a place whose branches decide what is read there: one that makes it,
         rather than one that happens to part the variants alike.
         """
         found: _Branch | None = None
@@ -309,18 +315,18 @@ class _Program:
                     found = found or branch
         return found
 
-    def _place(self, slot: Slot) -> int:
+    def _place(self, slot: MergedValue) -> int:
         for group in self._groups(self.steps):
             if slot.join in group.joins:
                 return group.place
         return -1
 
-    def _find(self, slot: Slot) -> Slot:
+    def _find(self, slot: MergedValue) -> MergedValue:
         while slot in self.parents:
             slot = self.parents[slot]
         return slot
 
-    def _union(self, a: Slot, b: Slot) -> None:
+    def _union(self, a: MergedValue, b: MergedValue) -> None:
         a, b = self._find(a), self._find(b)
         if a is not b:
             # The variable of an input keeps its name.
@@ -330,20 +336,22 @@ class _Program:
 
     # Names
 
-    def _order(self, steps: Sequence[_Step], v: int) -> Iterator[_Group | tuple[Slot, Slot]]:
+    def _order(
+        self, steps: Sequence[_Step], v: int
+    ) -> Iterator[_JoinedExpression | tuple[MergedValue, MergedValue]]:
         """What a variant runs, in order."""
         for step in steps:
-            if isinstance(step, _Group):
+            if isinstance(step, _JoinedExpression):
                 yield step
             elif v in step.fork.taken:
-                arm = step.fork.taken[v]
-                yield from self._order(step.arms[arm], v)
-                yield from step.copies.get(arm, [])
+                branch = step.fork.taken[v]
+                yield from self._order(step.branches[branch], v)
+                yield from step.copies.get(branch, [])
 
-    def _name(self, taken: Sequence[str]) -> dict[Slot, str]:
+    def _name(self, taken: Sequence[str]) -> dict[MergedValue, str]:
         flowing = self._flowing()
-        names = _ArmNames((*taken, FLOW, OTHER_FLOW))
-        given: dict[Slot, str] = {}
+        names = _BranchNames((*taken, FLOW, OTHER_FLOW))
+        given: dict[MergedValue, str] = {}
         inputs = [self._find(s) for s in self._input_slots()]
         current = FLOW
         for slot in inputs:
@@ -366,19 +374,19 @@ class _Program:
                 given[slot] = current if slot in flowing else names.name(slot.name, None)
         return given
 
-    def _input_slots(self) -> list[Slot]:
+    def _input_slots(self) -> list[MergedValue]:
         return [self.slots[0][v] for v in self.blocks[0].inputs]
 
-    def _read(self, join: Join, index: int) -> bool:
+    def _read(self, join: MergedNode, index: int) -> bool:
         return bool(self.users.get(self._made(join, index)))
 
-    def _flowing(self) -> set[Slot]:
+    def _flowing(self) -> set[MergedValue]:
         """The variables that each variant reads right after they are set, and nothing with them."""
-        steady: set[Slot] = set()
-        unsteady: set[Slot] = set()
+        steady: set[MergedValue] = set()
+        unsteady: set[MergedValue] = set()
         shared = self.shared
         for v, order in enumerate(self.orders):
-            set_at: dict[Slot, int] = {self._find(s): -1 for s in self._input_slots()}
+            set_at: dict[MergedValue, int] = {self._find(s): -1 for s in self._input_slots()}
             for k, step in enumerate(order):
                 if isinstance(step, tuple):
                     unsteady.add(self._find(step[1]))
@@ -432,15 +440,15 @@ class _Program:
                     return False
         return True
 
-    def _variable(self, slot: Slot) -> str:
+    def _variable(self, slot: MergedValue) -> str:
         return self.names[self._find(slot)]
 
-    def _variable_read(self, read: dict[int, Slot]) -> str:
+    def _variable_read(self, read: dict[int, MergedValue]) -> str:
         """The variable at a place where variants may read different values."""
         slots = list(dict.fromkeys(read.values()))
         if len(slots) == 1:
             return self._variable(slots[0])
-        copies = [c for b in self.branches for arm in b.copies.values() for c in arm]
+        copies = [c for b in self.branches for branch in b.copies.values() for c in branch]
         for slot in slots:
             phis = [p for p, s in copies if s is slot]
             if not phis:
@@ -456,17 +464,17 @@ class _Program:
 
     def _statements(self, steps: Sequence[_Step], top: bool) -> Iterator[Statement]:
         for step in steps:
-            if isinstance(step, _Group):
+            if isinstance(step, _JoinedExpression):
                 yield self._line(step, top and step is steps[-1])
                 continue
-            arms = {}
-            for arm, inner in step.arms.items():
-                copied = step.copies.get(arm, [])
+            branches = {}
+            for branch, inner in step.branches.items():
+                copied = step.copies.get(branch, [])
                 copies = [Copy(self._variable(p), self._variable(s)) for p, s in copied]
-                arms[arm] = (*self._statements(inner, top=False), *copies)
-            yield Branch(step.fork, arms)
+                branches[branch] = (*self._statements(inner, top=False), *copies)
+            yield IfStatement(step.fork, branches)
 
-    def _line(self, group: _Group, last: bool) -> Line:
+    def _line(self, group: _JoinedExpression, last: bool) -> Assignment:
         join = group.joins[-1]
         outputs = [self._made(join, i) for i, _ in enumerate(join.first.outputs)]
         returns = last and [set(r.values()) for r in self.returned] == [{s} for s in outputs]
@@ -482,4 +490,4 @@ class _Program:
         makers = [s.join for s in read if s.join is not None and self.users[s] == 1 and not s.index]
         if len(makers) < len(read):
             makers = []
-        return Line(tuple(group.joins), inputs, tuple(targets), returns, tuple(makers))
+        return Assignment(tuple(group.joins), inputs, tuple(targets), returns, tuple(makers))

@@ -5,8 +5,8 @@
     for i in range(layers):
         self.add_module(f"dense{i + 1}", DenseLayer(in_channels + i * growth, growth=growth))
 
-What differs from turn to turn is found from the first two and holds only if, for every use of the
-module and every turn, the numbers and names come to those of the blocks.
+What differs from iteration to iteration is found from the first two and holds only if, for every
+use of the module and every iteration, the numbers and names come to those of the blocks.
 """
 
 from __future__ import annotations
@@ -16,17 +16,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from netspec.codegen.identifiers import is_plain
+from netspec.codegen.python_source import (
+    FunctionCall,
+    Keyword,
+    Source,
+    Verbatim,
+    statement,
+)
 from netspec.ir import Argument, Block, Instance, Layer, Loop, Node
-from netspec.layout import Call, Keyword, Source, Text, statement
-from netspec.naming import is_plain
-from netspec.symbolic import Apply, Dim, Expr, Literally, Real, apply, expr_of, literal
+from netspec.symbolic.expr import Apply, Dim, Expr, Literally, Real, apply, expr_of, literal
 from netspec_torch.emitters import EMITTERS
 from netspec_torch.reserved import MODULE_ATTRIBUTES
 from netspec_torch.variants import combined, restated
-from netspec_torch.writer import TURN, Writer
+from netspec_torch.writer import ITERATION, NumberWriter
 
-MANY_TURNS = 4
-"""From so many turns on, a loop is written as one even where repeated lines would do."""
+MANY_ITERATIONS = 4
+"""From so many iterations on, a loop is written as one even where repeated lines would do."""
 
 _OF_SEQUENTIAL = {"append", "extend", "insert", "pop"}
 _MODULES = {
@@ -48,27 +54,27 @@ _MODULES = {
 
 _BEGUN = "super().__init__"
 
-Construct = Callable[[Instance, Writer], Call]
+Construct = Callable[[Instance, NumberWriter], FunctionCall]
 
 
-class _Unfit(Exception):
+class _NoSequence(Exception):
     """The blocks can't be written so."""
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A node, or the turns of a loop; `count` is how many, None for a node by itself."""
+    """A node, or the iterations of a loop; `count` is how many, None for a node by itself."""
 
-    turns: tuple[tuple[Node, ...], ...]
+    iterations: tuple[tuple[Node, ...], ...]
     count: Expr | None
 
 
 def has_long_loop(block: Block) -> bool:
-    return any(len(loop.turns) > MANY_TURNS for loop in block.loops)
+    return any(len(loop.iterations) > MANY_ITERATIONS for loop in block.loops)
 
 
 def sequence(
-    blocks: Sequence[Block], writers: Sequence[Writer], construct: Construct
+    blocks: Sequence[Block], writers: Sequence[NumberWriter], construct: Construct
 ) -> list[str] | None:
     """The constructor's lines behind `super().__init__()`; None where there is no such class."""
     if any(b.choices or not _is_chain(b) for b in blocks) or not any(b.loops for b in blocks):
@@ -81,12 +87,12 @@ def sequence(
         for row in zip(*parts, strict=True):
             lines += _lines(row, writers, construct)
         return lines
-    except _Unfit:
+    except _NoSequence:
         return None
 
 
 def numbered(
-    blocks: Sequence[Block], writers: Sequence[Writer], construct: Construct
+    blocks: Sequence[Block], writers: Sequence[NumberWriter], construct: Construct
 ) -> list[str] | None:
     """The constructor of a chain whose weights are called by their places in it; None of others.
 
@@ -104,9 +110,9 @@ def numbered(
     try:
         rows = [[_Part((b.nodes,), None) for b in blocks]]
         modules = _modules(rows[0], blocks[0].nodes, writers, construct)
-    except _Unfit:
+    except _NoSequence:
         return None
-    return statement("", Call(_BEGUN, tuple(modules)), 8) if modules else None
+    return statement("", FunctionCall(_BEGUN, tuple(modules)), 8) if modules else None
 
 
 def begins(init: Sequence[str]) -> bool:
@@ -134,37 +140,39 @@ def _parts(block: Block) -> Iterator[_Part]:
         return (_Part(((node,),), None) for node in block.nodes[place:until])
 
     for loop in block.loops:
-        yield from alone(loop.turns[0])
-        yield _Part(_turns(block, loop), loop.count)
-        place = loop.turns[-1]
+        yield from alone(loop.iterations[0])
+        yield _Part(_iterations(block, loop), loop.count)
+        place = loop.iterations[-1]
     yield from alone(len(block.nodes))
 
 
-def _turns(block: Block, loop: Loop) -> tuple[tuple[Node, ...], ...]:
-    starts, ends = loop.turns[:-1], loop.turns[1:]
+def _iterations(block: Block, loop: Loop) -> tuple[tuple[Node, ...], ...]:
+    starts, ends = loop.iterations[:-1], loop.iterations[1:]
     return tuple(block.nodes[s:e] for s, e in zip(starts, ends, strict=True))
 
 
-def _lines(row: Sequence[_Part], writers: Sequence[Writer], construct: Construct) -> list[str]:
-    longest = max(row, key=lambda part: len(part.turns)).turns
+def _lines(
+    row: Sequence[_Part], writers: Sequence[NumberWriter], construct: Construct
+) -> list[str]:
+    longest = max(row, key=lambda part: len(part.iterations)).iterations
     if not longest:
         return []
-    if len({len(turn) for part in row for turn in part.turns}) > 1:
-        raise _Unfit
+    if len({len(iteration) for part in row for iteration in part.iterations}) > 1:
+        raise _NoSequence
     if row[0].count is None:
-        name = _same(part.turns[0][0].name for part in row)
+        name = _same(part.iterations[0][0].name for part in row)
         if not is_plain(name) or name in MODULE_ATTRIBUTES or name in _OF_SEQUENTIAL:
-            raise _Unfit
+            raise _NoSequence
         (module,) = _modules(row, longest[0], writers, construct)
         return statement(f"self.{name} = ", module, 8)
     count = _same(
-        w.number(len(part.turns), part.count) for part, w in zip(row, writers, strict=True)
+        w.number(len(part.iterations), part.count) for part, w in zip(row, writers, strict=True)
     )
-    turn = writers[0].arguments[TURN]
-    lines = [f"        for {turn} in range({count}):"]
+    iteration = writers[0].arguments[ITERATION]
+    lines = [f"        for {iteration} in range({count}):"]
     for k, module in enumerate(_repeated(row, longest, writers, construct)):
-        names = [[turn_[k].name for turn_ in part.turns] for part in row]
-        call = Call("self.add_module", (Text(_numbered(names, turn)), module))
+        names = [[iteration_[k].name for iteration_ in part.iterations] for part in row]
+        call = FunctionCall("self.add_module", (Verbatim(_numbered(names, iteration)), module))
         lines += statement("", call, 12)
     return lines
 
@@ -173,85 +181,87 @@ _Turns = Sequence[tuple[Node, ...]]
 
 
 def _repeated(
-    row: Sequence[_Part], longest: _Turns, writers: Sequence[Writer], construct: Construct
-) -> list[Call]:
-    """The constructor calls of a turn in terms of its number."""
+    row: Sequence[_Part], longest: _Turns, writers: Sequence[NumberWriter], construct: Construct
+) -> list[FunctionCall]:
+    """The constructor calls of a iteration in terms of its number."""
     if len(longest) == 1:
         return _modules(row, longest[0], writers, construct)
     marks = [w.marked() for w in writers]
     try:
         models = tuple(_generic(a, b) for a, b in zip(*longest[:2], strict=True))
         return _modules(row, models, writers, construct)
-    except _Unfit:
+    except _NoSequence:
         for writer, mark in zip(writers, marks, strict=True):
             writer.forget(mark)
-    # Only the first turn may differ: it takes what came before the loop.
-    first = _modules(row, longest[0], writers, construct, turns=range(1))
-    others = _modules(row, longest[1], writers, construct, turns=range(1, len(longest)))
-    number = writers[0].arguments[TURN]
+    # Only the first iteration may differ: it takes what came before the loop.
+    first = _modules(row, longest[0], writers, construct, iterations=range(1))
+    others = _modules(row, longest[1], writers, construct, iterations=range(1, len(longest)))
+    number = writers[0].arguments[ITERATION]
     return [_either(a, b, f"{number} == 0") for a, b in zip(first, others, strict=True)]
 
 
-def _either(call: Call, other: Call, condition: str) -> Call:
+def _either(call: FunctionCall, other: FunctionCall, condition: str) -> FunctionCall:
     """A call whose arguments depend on a condition."""
     if call.head != other.head or len(call.args) != len(other.args):
-        raise _Unfit
+        raise _NoSequence
     args: list[Source] = []
     for a, b in zip(call.args, other.args, strict=True):
         if a.flat() == b.flat():
             args.append(a)
         elif isinstance(a, Keyword) and isinstance(b, Keyword) and a.name == b.name:
             text = f"{a.value.flat()} if {condition} else {b.value.flat()}"
-            args.append(Keyword(a.name, Text(text)))
-        elif isinstance(a, Text) and isinstance(b, Text):
-            args.append(Text(f"{a.flat()} if {condition} else {b.flat()}"))
+            args.append(Keyword(a.name, Verbatim(text)))
+        elif isinstance(a, Verbatim) and isinstance(b, Verbatim):
+            args.append(Verbatim(f"{a.flat()} if {condition} else {b.flat()}"))
         else:
-            raise _Unfit
-    return Call(call.head, tuple(args))
+            raise _NoSequence
+    return FunctionCall(call.head, tuple(args))
 
 
 def _modules(
     row: Sequence[_Part],
     models: Sequence[Node],
-    writers: Sequence[Writer],
+    writers: Sequence[NumberWriter],
     construct: Construct,
-    turns: range | None = None,
-) -> list[Call]:
-    """The constructor calls of these turns, which are the same for every block; of all turns,
+    iterations: range | None = None,
+) -> list[FunctionCall]:
+    """The constructor calls of these iterations, the same for every block; of all iterations,
     unless some are given."""
-    written: list[dict[str, Call]] = [{} for _ in models]
+    written: list[dict[str, FunctionCall]] = [{} for _ in models]
     for part, writer in zip(row, writers, strict=True):
-        for number, turn in enumerate(part.turns):
-            if turns is not None and number not in turns:
+        for number, iteration in enumerate(part.iterations):
+            if iterations is not None and number not in iterations:
                 continue
-            writer.turn = number if part.count is not None else None
+            writer.iteration = number if part.count is not None else None
             fresh = False
-            for k, (node, model) in enumerate(zip(turn, models, strict=True)):
+            for k, (node, model) in enumerate(zip(iteration, models, strict=True)):
                 if not _alike(node, model):
-                    raise _Unfit
+                    raise _NoSequence
                 module, fresh = _module(restated(node, model), writer, construct, fresh)
                 written[k][module.flat()] = module
-        writer.turn = None
+        writer.iteration = None
     if any(len(w) != 1 for w in written):
-        raise _Unfit
+        raise _NoSequence
     return [next(iter(w.values())) for w in written]
 
 
-def _module(node: Node, writer: Writer, construct: Construct, fresh: bool) -> tuple[Call, bool]:
+def _module(
+    node: Node, writer: NumberWriter, construct: Construct, fresh: bool
+) -> tuple[FunctionCall, bool]:
     """The constructor call of a node, and whether its result may be overwritten."""
     if isinstance(node, Instance):
         return construct(node, writer), False
     use = EMITTERS[type(node.op)](node, writer, False)
-    x: list[Source] = [Text("x")]
+    x: list[Source] = [Verbatim("x")]
     forward = use.inplace if fresh and use.inplace is not None else use.forward
     call = forward("self.m", x)
     if use.module is not None:
         if call.flat() != "self.m(x)":
-            raise _Unfit
+            raise _NoSequence
         return use.module, use.fresh
-    if not isinstance(call, Call) or call.head not in _MODULES or call.args[:1] != (x[0],):
-        raise _Unfit
-    return Call(_MODULES[call.head], call.args[1:]), use.fresh
+    if not isinstance(call, FunctionCall) or call.head not in _MODULES or call.args[:1] != (x[0],):
+        raise _NoSequence
+    return FunctionCall(_MODULES[call.head], call.args[1:]), use.fresh
 
 
 def _alike(node: Node, other: Node) -> bool:
@@ -265,31 +275,31 @@ def _alike(node: Node, other: Node) -> bool:
 def _same(texts: Iterator[str]) -> str:
     found = set(texts)
     if len(found) != 1:
-        raise _Unfit
+        raise _NoSequence
     return found.pop()
 
 
-def _numbered(names: Sequence[Sequence[str]], turn: str) -> str:
-    """The names of a node by the turn: `f"dense{i + 1}"`."""
+def _numbered(names: Sequence[Sequence[str]], iteration: str) -> str:
+    """The names of a node by the iteration: `f"dense{i + 1}"`."""
     longest = max(names, key=len)
     for digits in re.finditer(r"\d+", longest[0]):
         before, after = longest[0][: digits.start()], longest[0][digits.end() :]
         first = int(digits.group())
         if all(n == f"{before}{first + i}{after}" for ns in names for i, n in enumerate(ns)):
-            number = f"{turn} + {first}" if first else turn
+            number = f"{iteration} + {first}" if first else iteration
             if not is_plain(f"{before}0{after}") or len(longest) < 2:
                 break
             return f'f"{before}{{{number}}}{after}"'
-    raise _Unfit
+    raise _NoSequence
 
 
-# --- what differs from turn to turn --------------------------------------------------------------
+# --- what differs from iteration to iteration ---
 
 
 def _generic(first: Node, second: Node) -> Node:
-    """The first turn's node with its numbers in terms of the turn, as the second lets guess."""
+    """The first iteration's node, its numbers by iteration, as the second lets guess."""
     if not _alike(first, second) or len(first.inputs) != len(second.inputs):
-        raise _Unfit
+        raise _NoSequence
     return combined(first, second, _number, _argument)
 
 
@@ -315,11 +325,11 @@ def _expr(first: Expr, second: Expr) -> Expr:
         step: Expr | None = literal(second.value - first.value)
     else:
         step = apply("-", second, first)
-    # in_channels in the first turn and filters in all others is no row of numbers.
+    # in_channels in the first iteration and filters in all others is no row of numbers.
     if step is None or (isinstance(step, Apply) and step.operator == "-"):
-        raise _Unfit
-    further = apply("*", TURN, step)
+        raise _NoSequence
+    further = apply("*", ITERATION, step)
     expr = apply("+", first, further) if further is not None else None
     if expr is None:
-        raise _Unfit
+        raise _NoSequence
     return expr

@@ -6,15 +6,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from netspec.codegen.identifiers import Identifiers
+from netspec.codegen.python_source import (
+    WIDTH,
+    FunctionCall,
+    Keyword,
+    Source,
+    Verbatim,
+    docstring,
+)
 from netspec.ir import Block, Instance
-from netspec.layout import WIDTH, Call, Keyword, Source, Text, docstring
-from netspec.naming import Names
 from netspec.ops import REQUIRED
-from netspec.symbolic import Channels, Parameter, Symbol, constant, expr_of, symbols
+from netspec.symbolic.expr import Channels, Parameter, Symbol, constant, expr_of, symbols
 from netspec_torch.classbody import ClassBody, class_body
 from netspec_torch.decided import decided
 from netspec_torch.sequence import begins, has_long_loop, numbered, sequence
-from netspec_torch.writer import TURN, Writer
+from netspec_torch.writer import ITERATION, NumberWriter
 
 MOST_VARIANTS = 12
 """Most different classes of one module that are tried on each other."""
@@ -57,13 +64,14 @@ class _Draft:
     body: str
     arguments: tuple[tuple[Symbol, str], ...]
     defaults: Mapping[Symbol, Any]
-    writers: tuple[Writer, ...]
+    writers: tuple[NumberWriter, ...]
     base: str = "nn.Module"
 
 
 _Used = frozenset[Symbol] | None
 _Form = Callable[
-    [Sequence[Block], Sequence[Writer], Callable[[Instance, Writer], Call]], list[str] | None
+    [Sequence[Block], Sequence[NumberWriter], Callable[[Instance, NumberWriter], FunctionCall]],
+    list[str] | None,
 ]
 
 
@@ -75,7 +83,7 @@ class _Scene:
     uses: Sequence[Instance]
     symbols: tuple[Symbol, ...]
     arguments: Mapping[Symbol, str]
-    writers: list[Writer]
+    writers: list[NumberWriter]
 
 
 class Units:
@@ -100,10 +108,10 @@ class Units:
         # A class called by a number must not be hidden by an argument.
         uses = [use for some in self.instances.values() for use in some.values()]
         arguments = {a.name for use in uses for a in use.arguments} | set(parameters)
-        self.names = Names((*reserved, *(arguments - set(wanted.values()))))
+        self.names = Identifiers((*reserved, *(arguments - set(wanted.values()))))
         self.units: list[Unit] = []
         self.by_block: dict[Block, Unit] = {}
-        self.writers: list[Writer] = []
+        self.writers: list[NumberWriter] = []
 
     def of(self, instance: Instance) -> Unit:
         """The class of an instance's module."""
@@ -121,7 +129,7 @@ class Units:
         drafts = [draft] if draft is not None else self._grouped(blocks)
         for d in drafts:
             name = self.names.numbered(self.wanted[module])
-            fixed = frozenset(s for w in d.writers for s in w.refused if s != TURN)
+            fixed = frozenset(s for w in d.writers for s in w.refused if s != ITERATION)
             unit = Unit(name, d.body, d.arguments, d.defaults, fixed, d.base, decided(d.blocks))
             self.units.append(unit)
             self.writers += d.writers
@@ -191,10 +199,10 @@ class Units:
             c: "in_channels" if len(channels) == 1 else f"{c.input}_channels" for c in channels
         }
         wanted |= {p: p.name for p in declared}
-        wanted[TURN] = "i"
-        names = Names(self.taken)
+        wanted[ITERATION] = "i"
+        names = Identifiers(self.taken)
         arguments = {s: names.identifier(n) for s, n in wanted.items() if not used or s in used}
-        writers = [Writer(_values(u), arguments, MOST_OPERATORS) for u in uses]
+        writers = [NumberWriter(_values(u), arguments, MOST_OPERATORS) for u in uses]
         return _Scene(blocks, uses, (*channels, *declared), arguments, writers)
 
     def _drafted(self, scene: _Scene, body: ClassBody, base: str = "nn.Module") -> _Draft | None:
@@ -215,7 +223,7 @@ class Units:
         pairs = tuple((s, arguments[s]) for s in order)
         return _Draft(scene.blocks, text, pairs, defaults, tuple(writers), base)
 
-    def construct(self, instance: Instance, writer: Writer) -> Call:
+    def construct(self, instance: Instance, writer: NumberWriter) -> FunctionCall:
         """The call that makes an instance, in terms of the block that it stands in."""
         unit = self.of(instance)
         outside = {
@@ -226,7 +234,7 @@ class Units:
         args: list[Source] = []
         for symbol, name in unit.arguments:
             if isinstance(symbol, Channels):
-                args.append(Text(writer.number(outside[symbol])))
+                args.append(Verbatim(writer.number(outside[symbol])))
                 continue
             argument = given[symbol.name]
             if not isinstance(argument.value, int | float) or isinstance(argument.value, bool):
@@ -235,14 +243,14 @@ class Units:
                 expr = argument.expr or expr_of(argument.value)
                 source = writer.number(argument.value, expr)
             if symbol not in unit.defaults or source != constant(unit.defaults[symbol]):
-                args.append(Keyword(name, Text(source)))
+                args.append(Keyword(name, Verbatim(source)))
         for symbol in unit.fixed:
             if isinstance(symbol, Channels):
                 origin = expr_of(outside[symbol])
             else:
                 origin = given[symbol.name].expr or expr_of(0)
-            writer.refused |= set(symbols(origin)) - {TURN}
-        return Call(unit.name, tuple(args))
+            writer.refused |= set(symbols(origin)) - {ITERATION}
+        return FunctionCall(unit.name, tuple(args))
 
 
 def _values(instance: Instance) -> dict[Symbol, Any]:

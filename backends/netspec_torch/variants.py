@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from netspec.conditions import Condition
 from netspec.ir import Argument, Block, Choice, Instance, Layer, Node, Value
 from netspec.ops import Identity, attributes, like
-from netspec.symbolic import Dim, Real
+from netspec.symbolic.conditions import Condition
+from netspec.symbolic.expr import Dim, Real
 
 
 @dataclass(frozen=True, eq=False)
-class Join:
+class MergedNode:
     """A node as each variant that reaches it has it."""
 
     nodes: Mapping[int, Node]
@@ -29,23 +29,23 @@ class Join:
 
 
 @dataclass(frozen=True, eq=False)
-class Fork:
-    """An `if` of which variants take different arms.
+class MergedBranch:
+    """An `if` of which variants take different branches.
 
-    `arms` are those that any takes; the last index stands for `else`. `taken` is the arm of each
-    variant. `tests[i]` is the condition of arm i, for all but the last in `arms`.
+    `branches` are those that any takes; the last index stands for `else`. `taken` is the branch of
+    each variant. `tests[i]` is the condition of branch i, for all but the last in `branches`.
     """
 
-    arms: Mapping[int, tuple[Item, ...]]
+    branches: Mapping[int, tuple[Item, ...]]
     taken: Mapping[int, int]
     tests: Mapping[int, Condition]
 
 
-Item = Join | Fork
+Item = MergedNode | MergedBranch
 
 
 class _Different(Exception):
-    """The blocks differ in more than the arms that they take."""
+    """The blocks differ in more than the branches that they take."""
 
 
 def unify(blocks: Sequence[Block]) -> tuple[Item, ...] | None:
@@ -64,7 +64,7 @@ def unify(blocks: Sequence[Block]) -> tuple[Item, ...] | None:
 def without_identities(block: Block) -> Block:
     """The block, its identities being other names of what they take.
 
-    One that is all that an arm of an `if` has is kept: it is what the arm chooses.
+    One that is all that a branch of an `if` has is kept: it is what the branch chooses.
     """
     kept = {i for c in block.all_choices() for i in _alone(block, c)}
     aliases: dict[Value, Value] = {}
@@ -90,7 +90,7 @@ def without_identities(block: Block) -> Block:
 
 
 def _alone(block: Block, choice: Choice) -> range:
-    """The places of an arm that is made of identities only."""
+    """The places of a branch that is made of identities only."""
     inside = block.nodes[choice.start : choice.end]
     if all(isinstance(n, Layer) and isinstance(n.op, Identity) for n in inside):
         return range(choice.start, choice.end)
@@ -136,7 +136,7 @@ def _unify(traces: Mapping[int, list[_Entry]]) -> Iterator[Item]:
             raise _Different
 
 
-def _join(nodes: dict[int, Node]) -> Join:
+def _join(nodes: dict[int, Node]) -> MergedNode:
     first = next(iter(nodes.values()))
     for node in nodes.values():
         alike = node.name == first.name and node.line == first.line
@@ -150,47 +150,47 @@ def _join(nodes: dict[int, Node]) -> Join:
             alike = False
         if not alike:
             raise _Different
-    return Join(nodes)
+    return MergedNode(nodes)
 
 
 def _fork(ifs: dict[int, _Taken]) -> Iterator[Item]:
     if len({e.choice.span for e in ifs.values()}) > 1:
         raise _Different
     taken = {i: e.choice.taken for i, e in ifs.items()}
-    arms = {
-        arm: tuple(_unify({i: e.inside for i, e in ifs.items() if taken[i] == arm}))
-        for arm in sorted(set(taken.values()))
+    branches = {
+        branch: tuple(_unify({i: e.inside for i, e in ifs.items() if taken[i] == branch}))
+        for branch in sorted(set(taken.values()))
     }
-    if len(arms) == 1:
-        yield from next(iter(arms.values()))
+    if len(branches) == 1:
+        yield from next(iter(branches.values()))
         return
     tests: dict[int, Condition] = {}
-    for arm in list(arms)[:-1]:
-        stated = {e.choice.conditions[arm] for e in ifs.values()}
+    for branch in list(branches)[:-1]:
+        stated = {e.choice.conditions[branch] for e in ifs.values()}
         condition = stated.pop()
         if stated or condition is None:
             raise _Different
-        tests[arm] = condition
-    yield Fork(arms, taken, tests)
+        tests[branch] = condition
+    yield MergedBranch(branches, taken, tests)
 
 
-def joins(items: Sequence[Item]) -> Iterator[Join]:
-    """All joins, those of arms included, in the order of the spec."""
+def joins(items: Sequence[Item]) -> Iterator[MergedNode]:
+    """All joins, those of branches included, in the order of the spec."""
     for item in items:
-        if isinstance(item, Join):
+        if isinstance(item, MergedNode):
             yield item
         else:
-            for arm in item.arms.values():
-                yield from joins(arm)
+            for branch in item.branches.values():
+                yield from joins(branch)
 
 
-def forks(items: Sequence[Item]) -> Iterator[Fork]:
-    """All forks, outer ones before those in their arms."""
+def forks(items: Sequence[Item]) -> Iterator[MergedBranch]:
+    """All forks, outer ones before those in their branches."""
     for item in items:
-        if isinstance(item, Fork):
+        if isinstance(item, MergedBranch):
             yield item
-            for arm in item.arms.values():
-                yield from forks(arm)
+            for branch in item.branches.values():
+                yield from forks(branch)
 
 
 def restated(node: Node, other: Node) -> Node:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netspec.conditions import Condition, holds, known_symbols
-from netspec.conditions import python as python_condition
-from netspec.symbolic import Expr as Expression
-from netspec.symbolic import (
+from netspec.symbolic.conditions import Condition, holds, known_symbols
+from netspec.symbolic.conditions import python as python_condition
+from netspec.symbolic.expr import Expr as Expression
+from netspec.symbolic.expr import (
     Literally,
     Parameter,
     Symbol,
@@ -19,20 +19,20 @@ from netspec.symbolic import (
     unrounded,
     whole,
 )
-from netspec.symbolic import constant as constant_source
-from netspec.symbolic import python as python_source
+from netspec.symbolic.expr import constant as constant_source
+from netspec.symbolic.expr import python as python_source
 
-TURN = Parameter("the turn of a loop, from 0")
+ITERATION = Parameter("the iteration of a loop, from 0")
 """Not the name of any parameter, which has no blanks."""
 
 
-class Writer:
+class NumberWriter:
     """Writes the numbers of one block.
 
     `values` are what the block's parameters and input channels are here, `arguments` what they are
     called; one that is in neither is written as the number it is. `used` collects the symbols that
-    were written, `exact` those of them that stand outside of all rounding. `turn` is set where a
-    loop is written once for all of its turns: to the one whose numbers are at hand.
+    were written, `exact` those of them that stand outside of all rounding. `iteration` is set where
+    a loop is written once for all of its iterations: to the one whose numbers are at hand.
     `most_operators` bounds the expressions; `refused` collects the symbols of those that were not
     written. `supports` collects the support classes that the block needs.
     """
@@ -41,7 +41,7 @@ class Writer:
         self, values: Mapping[Symbol, Any], arguments: Mapping[Symbol, str], most_operators: int
     ) -> None:
         self._values = values
-        self.turn: int | None = None
+        self.iteration: int | None = None
         self.arguments = arguments
         self.most_operators = most_operators
         self.used: set[Symbol] = set()
@@ -52,7 +52,9 @@ class Writer:
 
     @property
     def values(self) -> Mapping[Symbol, Any]:
-        return self._values if self.turn is None else {**self._values, TURN: self.turn}
+        return (
+            self._values if self.iteration is None else {**self._values, ITERATION: self.iteration}
+        )
 
     def marked(self) -> tuple[set[Symbol], ...]:
         """What was collected so far, for `forget`."""

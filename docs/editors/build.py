@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from netspec.manual import words
+from netspec.reference import editor_words
 
 HERE = Path(__file__).parent
 Rule = dict[str, Any]
@@ -57,7 +57,7 @@ def statement(begin: str, end: str, inside: list[Rule], **scopes: str) -> Rule:
 
 def grammar() -> Rule:
     """The TextMate grammar. Its regular expressions mean the same to Oniguruma and to Python."""
-    unit = f"(?:{any_of(u for u in words.UNITS if u != '%')}(?!\\w)|%(?![\\w(\\[.]))?"
+    unit = f"(?:{any_of(u for u in editor_words.UNITS if u != '%')}(?!\\w)|%(?![\\w(\\[.]))?"
     # A statement that is no block ends with its line, or with the block that it stands in.
     end = r"(?=$|[{}])"
     expressions = include(
@@ -86,16 +86,18 @@ def grammar() -> Rule:
             "match": rf"{DIGITS}({unit})(?!\w)",
             "captures": captures(g1="keyword.other.unit"),
         },
-        "constant": word(words.CONSTANTS, "constant.language"),
-        "operator-word": word((*words.OPERATORS, *words.CONTROL), "keyword.operator.word"),
+        "constant": word(editor_words.CONSTANTS, "constant.language"),
+        "operator-word": word(
+            (*editor_words.OPERATORS, *editor_words.CONTROL), "keyword.operator.word"
+        ),
         "function": {
             "name": "support.function.netspec",
-            "match": rf"\b{any_of(words.CALLABLE)}\b(?=\s*\()",
+            "match": rf"\b{any_of(editor_words.CALLABLE)}\b(?=\s*\()",
         },
-        "measure": word(words.MEASURED, "support.variable.measure"),
+        "measure": word(editor_words.MEASURED, "support.variable.measure"),
         "size": {
             "name": "support.variable.property.netspec",
-            "match": rf"(?<=\.){any_of((*words.SIZES, *words.RESULTS))}\b",
+            "match": rf"(?<=\.){any_of((*editor_words.SIZES, *editor_words.RESULTS))}\b",
         },
         "operator": {
             "name": "keyword.operator.netspec",
@@ -103,7 +105,7 @@ def grammar() -> Rule:
         },
         "arrow": {"name": "keyword.operator.arrow.netspec", "match": "->"},
         "variable": {"name": "variable.other.netspec", "match": rf"\b{NAME}\b"},
-        "value-word": word(words.VALUES, "support.constant"),
+        "value-word": word(editor_words.VALUES, "support.constant"),
         "list": enclosed(r"\[", r"\]", expressions, "brackets"),
         "group": enclosed(r"\(", r"\)", expressions, "group"),
         # `conv1:`, `fire[i + 2]:`
@@ -116,14 +118,14 @@ def grammar() -> Rule:
         },
         # An op or module with what belongs to it: whatever follows in brackets or braces.
         "call": {
-            "begin": rf"\b(?:({any_of(words.BUILT_IN)})|({NAME}))\b",
+            "begin": rf"\b(?:({any_of(editor_words.BUILT_IN)})|({NAME}))\b",
             "end": r"(?=[^\s({])",
             "beginCaptures": captures(g1="support.type.op", g2="entity.name.type.module"),
             "patterns": include("arguments", "fields"),
         },
         # One that is written where a value may stand.
         "applied": {
-            "begin": rf"\b(?:({any_of(words.BUILT_IN)})|({NAME}))\b(?=\s*[({{])",
+            "begin": rf"\b(?:({any_of(editor_words.BUILT_IN)})|({NAME}))\b(?=\s*[({{])",
             "end": r"(?=[^\s({])",
             "beginCaptures": captures(g1="support.type.op", g2="entity.name.type.module"),
             "patterns": include("arguments", "fields"),
@@ -139,7 +141,7 @@ def grammar() -> Rule:
             r"\}",
             [
                 {
-                    "match": rf"\b(?:({any_of(words.FIELDS)})|({NAME}))\s*(:)",
+                    "match": rf"\b(?:({any_of(editor_words.FIELDS)})|({NAME}))\s*(:)",
                     "captures": captures(
                         g1="support.type.property-name",
                         g2="variable.parameter",
@@ -189,15 +191,18 @@ def grammar() -> Rule:
             g1="keyword.declaration",
             g2="variable.other.constant",
         ),
-        "promise": statement(
-            rf"\b({any_of(words.PROMISES)})\b", end, expressions, g1="keyword.control.promise"
+        "contract": statement(
+            rf"\b({any_of(editor_words.CONTRACTS)})\b",
+            end,
+            expressions,
+            g1="keyword.control.contract",
         ),
         "control": statement(r"\b(for|if)\b", r"(?=\{)", expressions, g1="keyword.control"),
         "else": word(["else"], "keyword.control"),
         "block": enclosed(r"\{", r"\}", include("statement"), "block"),
         "statement": {
             "patterns": include(
-                *("comment", "string", "label", "input", "train", "output", "let", "promise"),
+                *("comment", "string", "label", "input", "train", "output", "let", "contract"),
                 *("control", "else", "block", "arrow", "call"),
             )
         },
@@ -265,17 +270,17 @@ def manifest() -> Rule:
 
 # Words that can't be names, and words that a layer or field may have as its name.
 VIM_RESERVED = (
-    ("Statement", "netspecDeclaration", words.DECLARATIONS),
-    ("PreProc", "netspecPromise", words.PROMISES),
-    ("Conditional", "netspecControl", words.CONTROL),
-    ("Operator", "netspecOperator", words.OPERATORS),
-    ("Constant", "netspecConstant", words.CONSTANTS),
+    ("Statement", "netspecDeclaration", editor_words.DECLARATIONS),
+    ("PreProc", "netspecPromise", editor_words.CONTRACTS),
+    ("Conditional", "netspecControl", editor_words.CONTROL),
+    ("Operator", "netspecOperator", editor_words.OPERATORS),
+    ("Constant", "netspecConstant", editor_words.CONSTANTS),
 )
 VIM_FREE = (
-    ("Structure", "netspecPart", words.PARTS),
-    ("Constant", "netspecValue", words.VALUES),
-    ("Function", "netspecFunction", (*words.CALLABLE, *words.MEASURED)),
-    ("Type", "netspecOp", words.BUILT_IN),
+    ("Structure", "netspecPart", editor_words.PARTS),
+    ("Constant", "netspecValue", editor_words.VALUES),
+    ("Function", "netspecFunction", (*editor_words.CALLABLE, *editor_words.MEASURED)),
+    ("Type", "netspecOp", editor_words.BUILT_IN),
 )
 
 
@@ -293,7 +298,7 @@ def vim() -> str:
         rf"syn match {group} /\<\({_vim_words(known)}\)\>\(\s*:\)\@!/"
         for _, group, known in VIM_FREE
     ]
-    units = _vim_words(u for u in words.UNITS if u != "%")
+    units = _vim_words(u for u in editor_words.UNITS if u != "%")
     lines += [
         # What stands in front of a colon is a field or a layer's name, whatever the word.
         r"syn match netspecField /\<\h\w*\ze\s*:/",

@@ -27,7 +27,7 @@ from netspec.ops.base import (
     Elementwise,
     IndexShape,
     Op,
-    Reach,
+    ReceptiveField,
     Shape,
     ShapeError,
     Tensor,
@@ -35,12 +35,21 @@ from netspec.ops.base import (
     like,
     text,
 )
-from netspec.ops.combining import Add, Arithmetic, Concat, Maximum, Mul, Sub
 from netspec.ops.convolution import Conv, ConvTranspose, Linear
-from netspec.ops.initial import KAIMING, Init, Initial
+from netspec.ops.initializers import KAIMING, Init, Initial
+from netspec.ops.merging import (
+    Add,
+    Arithmetic,
+    Concat,
+    Maximum,
+    Mul,
+    Sub,
+)
 from netspec.ops.normalization import BatchNorm, LayerNorm, Lrn, Normalize, Scale, Shift
 from netspec.ops.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
-from netspec.ops.rearranging import (
+from netspec.ops.reducing import ArgMax
+from netspec.ops.regularization import Dropout
+from netspec.ops.reshaping import (
     ChannelShuffle,
     Crop,
     Flatten,
@@ -50,8 +59,6 @@ from netspec.ops.rearranging import (
     Reshape,
     Split,
 )
-from netspec.ops.reducing import ArgMax
-from netspec.ops.regularization import Dropout
 from netspec.ops.resizing import MaxUnpool, Upsample
 from netspec.ops.window import Windowed
 
@@ -102,7 +109,7 @@ __all__ = [
     "Pad",
     "Permute",
     "Power",
-    "Reach",
+    "ReceptiveField",
     "Relu",
     "Relu6",
     "Reshape",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Self
 
+from netspec.ops.attribute_types import Flag, RealNumber
 from netspec.ops.base import Elementwise, Shape, ShapeError, Tensor, attr, op
-from netspec.ops.kinds import Flag, Number
 
 
 @op("relu")
@@ -25,7 +25,7 @@ class LeakyRelu(Elementwise):
 
     example: ClassVar[str] = "leaky_relu { slope: 0.1 }"
 
-    slope: float = attr(Number(), "factor below 0", default=0.01)
+    slope: float = attr(RealNumber(), "factor below 0", default=0.01)
 
 
 @op("prelu")
@@ -50,7 +50,9 @@ class Elu(Elementwise):
 
     example: ClassVar[str] = "elu { alpha: 1 }"
 
-    alpha: float = attr(Number(least=0), "the output for very negative x is -alpha", default=1.0)
+    alpha: float = attr(
+        RealNumber(least=0), "the output for very negative x is -alpha", default=1.0
+    )
 
 
 @op("silu")
@@ -106,27 +108,27 @@ class Power(Elementwise):
     No number where what is raised is below 0 and the exponent is not whole.
     """
 
-    exponent: float = attr(Number(), "what is raised to", default=1.0)
-    scale: float = attr(Number(), "factor of x", default=1.0)
-    shift: float = attr(Number(), "added to the product", default=0.0)
+    exponent: float = attr(RealNumber(), "what is raised to", default=1.0)
+    scale: float = attr(RealNumber(), "factor of x", default=1.0)
+    shift: float = attr(RealNumber(), "added to the product", default=0.0)
 
 
 @op("exp")
 class Exp(Elementwise):
     """base ** (shift + scale * x)."""
 
-    base: float | None = attr(Number(positive=True), "e where it is not given", default=None)
-    scale: float = attr(Number(), "factor of x", default=1.0)
-    shift: float = attr(Number(), "added to the product", default=0.0)
+    base: float | None = attr(RealNumber(positive=True), "e where it is not given", default=None)
+    scale: float = attr(RealNumber(), "factor of x", default=1.0)
+    shift: float = attr(RealNumber(), "added to the product", default=0.0)
 
 
 @op("log")
 class Log(Elementwise):
     """The logarithm of shift + scale * x."""
 
-    base: float | None = attr(Number(positive=True), "e where it is not given", default=None)
-    scale: float = attr(Number(), "factor of x", default=1.0)
-    shift: float = attr(Number(), "added to the product", default=0.0)
+    base: float | None = attr(RealNumber(positive=True), "e where it is not given", default=None)
+    scale: float = attr(RealNumber(), "factor of x", default=1.0)
+    shift: float = attr(RealNumber(), "added to the product", default=0.0)
 
     def bind(self, inputs: Sequence[Shape]) -> Self:
         if self.base == 1:

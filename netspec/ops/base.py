@@ -10,8 +10,8 @@ from math import prod
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
-from netspec.ops.initial import Init
-from netspec.ops.kinds import Kind
+from netspec.ops.attribute_types import AttributeType
+from netspec.ops.initializers import Init
 
 Shape = tuple[int, ...]
 """`(channels, height, width)` or `(features,)`; the batch dimension is implied."""
@@ -40,8 +40,8 @@ def like(shape: Shape, dimensions: Shape) -> Shape:
 class ShapeError(Exception):
     """Inputs and attributes do not go together.
 
-    `at` names the attribute at fault, or is the position of the input at fault, or is None where
-    the op as a whole is. `code` is a diagnostic code, `help` the mend where it is known.
+    `at` names the attribute at error, or is the position of the input at error, or is None where
+    the op as a whole is. `code` is a diagnostic code, `help` the fix where it is known.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ Steps = tuple[int | Fraction, int | Fraction]
 
 
 @dataclass(frozen=True)
-class Reach:
+class ReceptiveField:
     """Which places of its input an op's result looks at, along height and width.
 
     Position o of the result looks at the `extent` places from o * stride - before on.
@@ -100,7 +100,7 @@ class _Required:
 REQUIRED: Any = _Required()
 
 
-def attr(kind: Kind, doc: str, default: Any = REQUIRED) -> Any:
+def attr(kind: AttributeType, doc: str, default: Any = REQUIRED) -> Any:
     """An attribute of an op, as a dataclass field: its kind, a line of documentation, its default.
 
     A default that is a string starting with `=` names another attribute to take the value of.
@@ -118,7 +118,7 @@ class Attr:
     """An attribute as the declaration states it."""
 
     name: str
-    kind: Kind
+    kind: AttributeType
     doc: str
     default: Any
 
@@ -183,12 +183,14 @@ class Op:
         """
         return 0
 
-    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+    def receptive_field(
+        self, inputs: Sequence[Shape], outputs: Sequence[Shape]
+    ) -> ReceptiveField | None:
         """What each place of the result looks at; None for the whole height and width.
 
         Called on a bound op. The default is each place its own, and all where height and width end.
         """
-        return None if len(inputs[0]) != len(outputs[0]) else Reach()
+        return None if len(inputs[0]) != len(outputs[0]) else ReceptiveField()
 
 
 NO_TENSORS: Mapping[str, Tensor] = MappingProxyType({})

@@ -7,9 +7,16 @@ from fractions import Fraction
 from math import prod
 from typing import ClassVar, Literal, Self, cast
 
-from netspec.ops.base import Op, Reach, Shape, ShapeError, Tensor, attr, op, spatial, text
-from netspec.ops.initial import Init, Initial
-from netspec.ops.kinds import Flag, Groups, Integer, Padding, Pads, Pair
+from netspec.ops.attribute_types import (
+    Flag,
+    Groups,
+    Integer,
+    Padding,
+    Pads,
+    Pair,
+)
+from netspec.ops.base import Op, ReceptiveField, Shape, ShapeError, Tensor, attr, op, spatial, text
+from netspec.ops.initializers import Init, Initial
 from netspec.ops.window import Windowed, extent, same_pads, slide
 
 _INIT = "how fresh weights are drawn; by default as the net's `train` block says"
@@ -197,12 +204,16 @@ class ConvTranspose(_Grouped):
         per_input = self.filters // self.group_count * prod(self.kernel)
         return prod(inputs[0]) * per_input
 
-    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+    def receptive_field(
+        self, inputs: Sequence[Shape], outputs: Sequence[Shape]
+    ) -> ReceptiveField | None:
         # Inputs lie `stride` apart in the output, so so many at most reach one place of it.
         height, width = (-(-e // s) for e, s in zip(self.extents, self.stride, strict=True))
         vertical, horizontal = (Fraction(1, s) for s in self.stride)
         top, left = self.pads[0] * vertical, self.pads[2] * horizontal
-        return Reach((height, width), (vertical, horizontal), (height - 1 - top, width - 1 - left))
+        return ReceptiveField(
+            (height, width), (vertical, horizontal), (height - 1 - top, width - 1 - left)
+        )
 
 
 @op("linear")

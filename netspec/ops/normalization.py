@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
+from netspec.ops.attribute_types import (
+    Flag,
+    Integer,
+    OneOf,
+    RealNumber,
+)
 from netspec.ops.base import Elementwise, Shape, Tensor, attr, op
-from netspec.ops.kinds import Choice, Flag, Integer, Number
 
 
 @op("batchnorm")
@@ -20,9 +25,9 @@ class BatchNorm(Elementwise):
 
     example: ClassVar[str] = "conv { filters: 64  kernel: 3x3  pad: 1  bias: false } -> batchnorm"
 
-    eps: float = attr(Number(positive=True), "added to the variance", default=1e-5)
+    eps: float = attr(RealNumber(positive=True), "added to the variance", default=1e-5)
     momentum: float = attr(
-        Number(0, 1), "weight of the newest batch in the statistics", default=0.1
+        RealNumber(0, 1), "weight of the newest batch in the statistics", default=0.1
     )
     affine: bool = attr(Flag(), "whether a factor and a shift are learned", default=True)
 
@@ -44,7 +49,7 @@ class LayerNorm(Elementwise):
     (x - mean) / sqrt(variance + eps), times a learned factor plus a learned shift per channel.
     """
 
-    eps: float = attr(Number(positive=True), "added to the variance", default=1e-5)
+    eps: float = attr(RealNumber(positive=True), "added to the variance", default=1e-5)
 
     def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
         channels = (inputs[0][0],)
@@ -62,9 +67,9 @@ class Lrn(Elementwise):
     example: ClassVar[str] = "lrn { size: 5  alpha: 1e-4  beta: 0.75 }"
 
     size: int = attr(Integer(odd=True), "how many channels, the own one in the middle")
-    alpha: float = attr(Number(least=0), "weight of the squares; divided by size", default=1e-4)
-    beta: float = attr(Number(least=0), "exponent", default=0.75)
-    k: float = attr(Number(positive=True), "added to the sum", default=1.0)
+    alpha: float = attr(RealNumber(least=0), "weight of the squares; divided by size", default=1e-4)
+    beta: float = attr(RealNumber(least=0), "exponent", default=0.75)
+    k: float = attr(RealNumber(positive=True), "added to the sum", default=1.0)
 
 
 @op("normalize")
@@ -76,9 +81,9 @@ class Normalize(Elementwise):
     """
 
     across: Literal["channels", "all"] = attr(
-        Choice(("channels", "all")), "what the sum is over", default="channels"
+        OneOf(("channels", "all")), "what the sum is over", default="channels"
     )
-    eps: float = attr(Number(least=0), "added to the sum", default=1e-10)
+    eps: float = attr(RealNumber(least=0), "added to the sum", default=1e-10)
 
 
 @op("shift")

@@ -6,8 +6,14 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import ClassVar, Literal, Self
 
-from netspec.ops.base import IndexShape, Op, Reach, Shape, ShapeError, attr, op, spatial
-from netspec.ops.kinds import Choice, Flag, Padding, Pads, Pair
+from netspec.ops.attribute_types import (
+    Flag,
+    OneOf,
+    Padding,
+    Pads,
+    Pair,
+)
+from netspec.ops.base import IndexShape, Op, ReceptiveField, Shape, ShapeError, attr, op, spatial
 from netspec.ops.window import Rounding, Windowed, extent, same_pads, slide
 
 
@@ -80,7 +86,7 @@ class MaxPool(_Pool):
     stride: tuple[int, int] = attr(Pair(), "step of the window", default="=kernel")
     pad: Pads | Literal["same"] = attr(Padding(), "padding around the input", default=(0, 0, 0, 0))
     dilation: tuple[int, int] = attr(Pair(), "distance of neighbours in the window", default=(1, 1))
-    round: Rounding | None = attr(Choice(("floor", "ceil")), _ROUND_DOC, default=None)
+    round: Rounding | None = attr(OneOf(("floor", "ceil")), _ROUND_DOC, default=None)
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         (shape,) = super().outputs(inputs)
@@ -103,7 +109,7 @@ class AvgPool(_Pool):
     kernel: tuple[int, int] = attr(Pair(), "height and width of the window")
     stride: tuple[int, int] = attr(Pair(), "step of the window", default="=kernel")
     pad: Pads | Literal["same"] = attr(Padding(), "zeros around the input", default=(0, 0, 0, 0))
-    round: Rounding | None = attr(Choice(("floor", "ceil")), _ROUND_DOC, default=None)
+    round: Rounding | None = attr(OneOf(("floor", "ceil")), _ROUND_DOC, default=None)
     count_include_pad: bool | None = attr(
         Flag(),
         "whether padding counts as elements of the mean; needed where there is a pad",
@@ -167,10 +173,12 @@ class AdaptiveAvgPool(Op):
         channels, _, _ = spatial(inputs[0], "adaptive_avgpool")
         return ((channels, *self.size),)
 
-    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+    def receptive_field(
+        self, inputs: Sequence[Shape], outputs: Sequence[Shape]
+    ) -> ReceptiveField | None:
         stride = [Fraction(int(m), n) for m, n in zip(inputs[0][1:], self.size, strict=True)]
         height, width = (
             max(-(-(i + 1) * m // n) - i * m // n for i in range(min(n, m)))
             for m, n in zip(inputs[0][1:], self.size, strict=True)
         )
-        return Reach((height, width), (stride[0], stride[1]))
+        return ReceptiveField((height, width), (stride[0], stride[1]))

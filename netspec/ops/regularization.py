@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from netspec.ops.attribute_types import Flag, RealNumber
 from netspec.ops.base import Elementwise, Shape, attr, op, spatial
-from netspec.ops.kinds import Flag, Number
 
 
 @op("dropout")
@@ -18,7 +18,9 @@ class Dropout(Elementwise):
 
     example: ClassVar[str] = "dropout { ratio: 50% }"
 
-    ratio: float = attr(Number(0, 1, below=True), "share of elements that are zeroed", default=0.5)
+    ratio: float = attr(
+        RealNumber(0, 1, below=True), "share of elements that are zeroed", default=0.5
+    )
     spatial: bool = attr(Flag(), "whether channels are zeroed as a whole", default=False)
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:

@@ -6,8 +6,23 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import ClassVar, Literal, Self
 
-from netspec.ops.base import IndexShape, Op, Reach, Shape, ShapeError, attr, op, spatial, text
-from netspec.ops.kinds import Choice, Flag, Pair, Size
+from netspec.ops.attribute_types import (
+    Flag,
+    OneOf,
+    Pair,
+    Size,
+)
+from netspec.ops.base import (
+    IndexShape,
+    Op,
+    ReceptiveField,
+    Shape,
+    ShapeError,
+    attr,
+    op,
+    spatial,
+    text,
+)
 
 
 @op("upsample")
@@ -24,7 +39,7 @@ class Upsample(Op):
     scale: tuple[int, int] | None = attr(Pair(), "output = scale * input", default=None)
     size: tuple[int, ...] | None = attr(Size(), "height and width of the output", default=None)
     mode: Literal["nearest", "bilinear"] = attr(
-        Choice(("nearest", "bilinear")), "how elements in between are made"
+        OneOf(("nearest", "bilinear")), "how elements in between are made"
     )
     align_corners: bool | None = attr(
         Flag(),
@@ -68,16 +83,18 @@ class Upsample(Op):
         channels, _, _ = spatial(inputs[0], "upsample")
         return ((channels, *(self.size or ())),)
 
-    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+    def receptive_field(
+        self, inputs: Sequence[Shape], outputs: Sequence[Shape]
+    ) -> ReceptiveField | None:
         return _stretch(inputs[0], outputs[0], 2 if self.mode == "bilinear" else 1)
 
 
-def _stretch(before: Shape, after: Shape, taken: int) -> Reach:
+def _stretch(before: Shape, after: Shape, taken: int) -> ReceptiveField:
     """What a place of the result looks at, if it takes so many of the nearest rows and columns."""
     (_, *old), (_, *new) = before, after
     height, width = (taken if n != m else 1 for n, m in zip(new, old, strict=True))
     vertical, horizontal = (Fraction(int(m), int(n)) for n, m in zip(new, old, strict=True))
-    return Reach(
+    return ReceptiveField(
         (height, width), (vertical, horizontal), (Fraction(height - 1, 2), Fraction(width - 1, 2))
     )
 
@@ -146,5 +163,7 @@ class MaxUnpool(Op):
         channels, _, _ = spatial(inputs[0], "maxunpool")
         return ((channels, *(self.size or ())),)
 
-    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
+    def receptive_field(
+        self, inputs: Sequence[Shape], outputs: Sequence[Shape]
+    ) -> ReceptiveField | None:
         return _stretch(inputs[0], outputs[0], 1)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, cast
 
-from netspec.ops.base import Op, Reach, Shape, ShapeError
-from netspec.ops.kinds import Pads
+from netspec.ops.attribute_types import Pads
+from netspec.ops.base import Op, ReceptiveField, Shape, ShapeError
 
 Rounding = Literal["floor", "ceil"]
 
@@ -30,8 +30,10 @@ class Windowed(Op):
         """Height and width of what a window spans, gaps of a dilation included."""
         return extent(self.kernel[0], self.dilation[0]), extent(self.kernel[1], self.dilation[1])
 
-    def reach(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Reach | None:
-        return Reach(self.extents, self.stride, (self.pads[0], self.pads[2]))
+    def receptive_field(
+        self, inputs: Sequence[Shape], outputs: Sequence[Shape]
+    ) -> ReceptiveField | None:
+        return ReceptiveField(self.extents, self.stride, (self.pads[0], self.pads[2]))
 
 
 def extent(kernel: int, dilation: int = 1) -> int:

@@ -1,10 +1,9 @@
-"""Passes: functions from one checked net to the next, one file each."""
+"""Passes: functions from one checked net to another, one file each.
 
-from __future__ import annotations
+In:  a `netspec.ir.Net`.
+Out: a new `netspec.ir.Net`; nets are frozen, and a pass shares what it does not change.
 
-from collections.abc import Callable
-
-from netspec.ir import Net
-
-PIPELINE: tuple[Callable[[Net], Net], ...] = ()
-"""What every net goes through, in order."""
+expose_activations  makes every layer's value an output, for comparing backends
+strip_softmax       takes a final softmax off, for losses that compute it themselves
+rename              gives layers other names and nesting
+"""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from netspec.ir import Argument, Block, Choice, Instance, Layer, Net, Node, Value
 from netspec.ops import Op, Shape, like
-from netspec.symbolic import (
+from netspec.symbolic.expr import (
     Apply,
     Channels,
     Dim,
@@ -29,7 +29,7 @@ from netspec.symbolic import (
 
 
 @dataclass(frozen=True)
-class Names:
+class NameMap:
     """`paths` are new names for layers and instances by their full paths, `modules` new names for
     what stands in a module, by the module's name and the old name there; the former win.
     """
@@ -54,7 +54,7 @@ class Renamed(NamedTuple):
     keys: Mapping[str, str]
 
 
-def rename(net: Net, names: Names) -> Renamed:
+def rename(net: Net, names: NameMap) -> Renamed:
     """Raises CannotRename."""
     work = _Rename(names)
     values: dict[Symbol, Any] = {Parameter(p.name): p.value for p in net.parameters}
@@ -72,7 +72,7 @@ _Values = Mapping[Symbol, Any]
 
 
 class _Rename:
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: NameMap) -> None:
         self.names = names
         self.used: set[tuple[str, str]] = set()
         self.keys: dict[str, str] = {}

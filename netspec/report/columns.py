@@ -11,20 +11,21 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from netspec.cost import activation_bytes, sizes
 from netspec.ir import Block, FlatLayer, Layer, Net, Value
-from netspec.report import units
+from netspec.ir.liveness import peak_activations
+from netspec.metrics.size import activation_bytes, sizes
+from netspec.report import number_format
 from netspec.report.rows import Row, pair
 
 if TYPE_CHECKING:  # at run time only where a column needs them: a plain table starts fast
-    from netspec.figures.compression import Compressed, Compression
-    from netspec.figures.counting import Convention
-    from netspec.figures.reach import Field
+    from netspec.metrics.compression import Compressed, Compression
+    from netspec.metrics.counting import Convention
+    from netspec.metrics.receptive_field import EffectiveField
 
 FLOAT_BYTES = 4
 
 
-class View:
+class NetView:
     """A net, and what is to be known of it beyond its own figures."""
 
     def __init__(
@@ -43,8 +44,8 @@ class View:
         return {layer.path: i for i, layer in enumerate(self.net.layers)}
 
     @cached_property
-    def _fields(self) -> tuple[Field | None, ...]:
-        from netspec.figures.reach import fields
+    def _fields(self) -> tuple[EffectiveField | None, ...]:
+        from netspec.metrics.receptive_field import fields
 
         return fields(self.net)
 
@@ -52,7 +53,7 @@ class View:
     def _counts(self) -> tuple[int, ...]:
         if self.convention is None:
             return tuple(int(layer.macs) for layer in self.net.layers)
-        from netspec.figures.counting import counts
+        from netspec.metrics.counting import counts
 
         return counts(self.net, self.convention)
 
@@ -72,12 +73,12 @@ class View:
     @cached_property
     def compressed(self) -> tuple[Compressed, ...]:
         """Each layer after pruning and quantization."""
-        from netspec.figures.compression import Compression
+        from netspec.metrics.compression import Compression
 
         plan = self.compression or Compression()
         return tuple(plan.of(self.net, layer) for layer in self.net.layers)
 
-    def field(self, row: Row) -> Field | None:
+    def field(self, row: Row) -> EffectiveField | None:
         """The receptive field of the row's first result."""
         source = row.source
         return None if source is None else self._fields[self._place[source.path]]
@@ -96,7 +97,7 @@ class View:
 
     def compressed_size(self, row: Row | None = None) -> int:
         """Bytes of the compressed layers of a row, or of the whole net."""
-        from netspec.figures.compression import size
+        from netspec.metrics.compression import size
 
         return size(self.parts(row))
 
@@ -140,16 +141,16 @@ class Column(NamedTuple):
     key: str
     heading: str
     says: str
-    value: Callable[[View, Row], Any] | None = None
+    value: Callable[[NetView, Row], Any] | None = None
     show: Callable[[Any], str] = str
-    total: Callable[[View], Any] | None = None
+    total: Callable[[NetView], Any] | None = None
     left: bool = False
     zero: bool = False
     """Whether 0 is worth writing."""
     joined: bool = False
     """Whether it says something of the column before, and stays with it."""
 
-    def of(self, view: View, row: Row) -> Any:
+    def of(self, view: NetView, row: Row) -> Any:
         """The row's figure."""
         return None if self.value is None else self.value(view, row)
 
@@ -163,7 +164,7 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _alive(view: View, row: Row) -> int:
+def _alive(view: NetView, row: Row) -> int:
     """Most bytes alive while the row's layers run: the language's `activations(x)`.
 
     The row as a block of its own: it takes what its layers take, and returns what is used.
@@ -177,17 +178,17 @@ def _alive(view: View, row: Row) -> int:
         return FLOAT_BYTES * sum(v.elements for v in (*inputs, *outputs))
     names = ("",) * len(outputs)
     alone = Block("module", row.name, "", inputs, row.nodes, outputs, names)
-    return FLOAT_BYTES * int(alone.activations)
+    return FLOAT_BYTES * int(peak_activations(alone))
 
 
-def _field_size(view: View, row: Row) -> str | None:
+def _field_size(view: NetView, row: Row) -> str | None:
     found = view.field(row)
     if found is None:
         return None
-    return "all" if found.size is None else units.shape(found.size)
+    return "all" if found.size is None else number_format.shape(found.size)
 
 
-def _field_stride(view: View, row: Row) -> str | None:
+def _field_stride(view: NetView, row: Row) -> str | None:
     found = view.field(row)
     return None if found is None or found.stride is None else pair(found.stride)
 
@@ -228,7 +229,7 @@ COLUMNS: Mapping[str, Column] = {
             "input",
             "shape of the first input",
             lambda v, r: r.input,
-            units.shape,
+            number_format.shape,
             left=True,
         ),
         Column(
@@ -236,7 +237,7 @@ COLUMNS: Mapping[str, Column] = {
             "output",
             "shape of the first result",
             lambda v, r: r.output,
-            units.shape,
+            number_format.shape,
             left=True,
         ),
         Column(
@@ -244,7 +245,7 @@ COLUMNS: Mapping[str, Column] = {
             "params",
             "learnable parameters",
             lambda v, r: r.params,
-            units.count,
+            number_format.count,
             lambda v: int(v.net.params),
         ),
         Column(
@@ -252,14 +253,14 @@ COLUMNS: Mapping[str, Column] = {
             "%",
             "params, of the net's",
             lambda v, r: _share(r.params, int(v.net.params)),
-            units.percent,
+            number_format.percent,
         ),
         Column(
             "macs",
             "MACs",
             "multiplications of convolutions and linear layers, batch 1",
             lambda v, r: r.macs,
-            units.millions,
+            number_format.millions,
             lambda v: int(v.net.macs),
         ),
         Column(
@@ -267,14 +268,14 @@ COLUMNS: Mapping[str, Column] = {
             "%",
             "macs, of the net's",
             lambda v, r: _share(r.macs, int(v.net.macs)),
-            units.percent,
+            number_format.percent,
         ),
         Column(
             "count",
             "count",
             "operations as --count says",
             lambda v, r: v.count(r),
-            units.millions,
+            number_format.millions,
             lambda v: v.count(),
         ),
         Column(
@@ -282,14 +283,14 @@ COLUMNS: Mapping[str, Column] = {
             "%",
             "count, of the net's",
             lambda v, r: _share(v.count(r), v.count()),
-            units.percent,
+            number_format.percent,
         ),
         Column(
             "activations",
             "activations",
             "most bytes alive while it runs: inputs and results, float32",
             _alive,
-            units.megabytes,
+            number_format.megabytes,
             lambda v: activation_bytes(v.net),
         ),
         Column(
@@ -297,7 +298,7 @@ COLUMNS: Mapping[str, Column] = {
             "results",
             "bytes of all that its layers make, float32",
             lambda v, r: v.made(r.layers),
-            units.megabytes,
+            number_format.megabytes,
             lambda v: v.made(v.net.layers),
         ),
         Column(
@@ -305,7 +306,7 @@ COLUMNS: Mapping[str, Column] = {
             "size",
             "bytes of parameters, float32",
             lambda v, r: FLOAT_BYTES * r.params,
-            units.megabytes,
+            number_format.megabytes,
             lambda v: sizes(v.net)["float32"],
         ),
         Column(
@@ -347,7 +348,7 @@ COLUMNS: Mapping[str, Column] = {
             "kept",
             "parameters kept after pruning",
             lambda v, r: sum(p.kept for p in v.parts(r)),
-            units.count,
+            number_format.count,
             lambda v: sum(p.kept for p in v.parts()),
         ),
         Column(
@@ -355,7 +356,7 @@ COLUMNS: Mapping[str, Column] = {
             "compressed",
             "bytes after pruning and quantization",
             lambda v, r: v.compressed_size(r),
-            units.megabytes,
+            number_format.megabytes,
             lambda v: v.compressed_size(),
         ),
     )
@@ -363,7 +364,7 @@ COLUMNS: Mapping[str, Column] = {
 """Every column by its key; in CSV and `--columns` they bear these, elsewhere their headings."""
 
 
-def usual(view: View) -> tuple[str, ...]:
+def usual(view: NetView) -> tuple[str, ...]:
     """The columns that a table has if nobody says otherwise."""
     operations = "macs" if view.convention is None else "count"
     shown = ["layer", "op", "kernel", "output", "params", "params_share"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from netspec.cost import FORMATS, sizes
-from netspec.report import units
-from netspec.report.columns import COLUMNS, Column, Shown, View
-from netspec.report.grid import Grid, notes
+from netspec.metrics.size import FORMATS, sizes
+from netspec.report import number_format
+from netspec.report.columns import COLUMNS, Column, NetView, Shown
+from netspec.report.table import Grid, notes
 
 
 class Figure(NamedTuple):
@@ -16,18 +16,20 @@ class Figure(NamedTuple):
 
     key: str
     name: str
-    value: Callable[[View], Any]
+    value: Callable[[NetView], Any]
     show: Callable[[Any], str]
 
 
-def figures(views: Sequence[View]) -> tuple[Figure, ...]:
+def figures(views: Sequence[NetView]) -> tuple[Figure, ...]:
     """The figures that these nets are compared by: the totals of columns, and their sizes."""
-    found = [Figure("layers", "layers", lambda v: len(v.net.layers), units.count)]
+    found = [Figure("layers", "layers", lambda v: len(v.net.layers), number_format.count)]
     found += [_total("params"), _total("macs")]
     convention = next((v.convention for v in views if v.convention), None)
     if convention is not None:
         found.append(_total("count", f"{convention.unit} ({convention.name})"))
-    found += [Figure(name, f"size {name}", _size(name), units.megabytes) for name in FORMATS]
+    found += [
+        Figure(name, f"size {name}", _size(name), number_format.megabytes) for name in FORMATS
+    ]
     if any(v.compression for v in views):
         found += [_total("kept"), _total("compressed")]
     found += [_total("activations"), _total("results"), _total("intensity")]
@@ -40,11 +42,11 @@ def _total(key: str, name: str = "") -> Figure:
     return Figure(key, name or column.heading, column.total, column.show)
 
 
-def _size(name: str) -> Callable[[View], int]:
+def _size(name: str) -> Callable[[NetView], int]:
     return lambda view: sizes(view.net)[name]
 
 
-def compared(views: Sequence[View]) -> Grid:
+def compared(views: Sequence[NetView]) -> Grid:
     """A row for each figure, and for each net a column, with its ratio to the first net."""
     first, *others = views
     columns = [Column("figure", "", "", left=True)]
@@ -78,12 +80,12 @@ def ratio(value: float) -> str:
     return f"{value:,.0f}x" if value >= 100 else f"{value:.3g}x"
 
 
-def _inputs(view: View) -> str:
-    return ", ".join(units.shape(v.shape) for v in view.net.body.inputs)
+def _inputs(view: NetView) -> str:
+    return ", ".join(number_format.shape(v.shape) for v in view.net.body.inputs)
 
 
-def _outputs(view: View) -> str:
-    return ", ".join(units.shape(v.shape) for v in view.net.body.outputs)
+def _outputs(view: NetView) -> str:
+    return ", ".join(number_format.shape(v.shape) for v in view.net.body.outputs)
 
 
 def _spread(texts: Any) -> list[Any]:
@@ -91,7 +93,7 @@ def _spread(texts: Any) -> list[Any]:
     return [first, *(cell for text in others for cell in (text, None))]
 
 
-def data(views: Sequence[View]) -> list[dict[str, Any]]:
+def data(views: Sequence[NetView]) -> list[dict[str, Any]]:
     """The same as data: each net's figures, and its ratios to the first."""
     found = []
     for view in views:

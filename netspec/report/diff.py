@@ -12,10 +12,10 @@ from bisect import bisect_left
 from collections.abc import Callable, Container, Hashable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from netspec.cost import activation_bytes, sizes
 from netspec.ir import FlatLayer, Net, Preprocessing, Value
-from netspec.report import units
-from netspec.report.data import settings
+from netspec.metrics.size import activation_bytes, sizes
+from netspec.report import number_format
+from netspec.report.json_output import settings
 from netspec.report.rows import describe
 
 MAX_CELLS = 4_000_000
@@ -40,7 +40,7 @@ class Change(NamedTuple):
         return self.kind == "changed" and not self.what.keys() - passed_on
 
 
-class Difference(NamedTuple):
+class NetDiff(NamedTuple):
     """Two nets, their layers in pairs, and what else differs: inputs, outputs, preprocessing."""
 
     before: Net
@@ -53,7 +53,7 @@ class Difference(NamedTuple):
         return not self.ends and all(c.kind == "same" for c in self.changes)
 
 
-def difference(before: Net, after: Net) -> Difference:
+def difference(before: Net, after: Net) -> NetDiff:
     """What differs. The nets' names and parameters count as nothing."""
     old, new = before.layers, after.layers
     pairs = align(old, new)
@@ -76,7 +76,7 @@ def difference(before: Net, after: Net) -> Difference:
             what["from"] = _names(layer, sources[0], old), _names(new[k], sources[1], new)
         changes.append(Change("changed" if what else "same", layer, new[k], what))
     changes += [Change("added", None, layer, {}) for layer in new[at:]]
-    return Difference(before, after, tuple(changes), _ends(before, after, sources, partner))
+    return NetDiff(before, after, tuple(changes), _ends(before, after, sources, partner))
 
 
 def align(old: Sequence[FlatLayer], new: Sequence[FlatLayer]) -> Pairs:
@@ -167,8 +167,16 @@ def _compare(before: FlatLayer, after: FlatLayer) -> dict[str, tuple[Any, Any]]:
     for name in dict.fromkeys((*old, *new)):
         note(name, old.get(name), new.get(name))
     for n, (a, b) in enumerate(zip(before.inputs, after.inputs, strict=False)):
-        note("input" if n == 0 else f"input{n + 1}", units.shape(a.shape), units.shape(b.shape))
-    note("output", units.shape(before.outputs[0].shape), units.shape(after.outputs[0].shape))
+        note(
+            "input" if n == 0 else f"input{n + 1}",
+            number_format.shape(a.shape),
+            number_format.shape(b.shape),
+        )
+    note(
+        "output",
+        number_format.shape(before.outputs[0].shape),
+        number_format.shape(after.outputs[0].shape),
+    )
     note("params", int(before.params), int(after.params))
     note("macs", int(before.macs), int(after.macs))
     return what
@@ -239,11 +247,11 @@ def _ends(
 
 
 def _inputs(net: Net) -> str:
-    return ", ".join(f"{v.name} {units.shape(v.shape)}" for v in net.body.inputs)
+    return ", ".join(f"{v.name} {number_format.shape(v.shape)}" for v in net.body.inputs)
 
 
 def _outputs(net: Net) -> str:
-    return ", ".join(units.shape(v.shape) for v in net.body.outputs)
+    return ", ".join(number_format.shape(v.shape) for v in net.body.outputs)
 
 
 def _end_names(net: Net, places: Sequence[Place]) -> str:
@@ -263,15 +271,15 @@ def _steps(p: Preprocessing) -> str:
 def _fields(p: Preprocessing) -> dict[str, str]:
     return {
         "channels": p.channels,
-        "scale": units.number(float(p.scale)),
-        "mean": ", ".join(units.number(float(m)) for m in p.mean),
-        "std": ", ".join(units.number(float(s)) for s in p.std),
+        "scale": number_format.number(float(p.scale)),
+        "mean": ", ".join(number_format.number(float(m)) for m in p.mean),
+        "std": ", ".join(number_format.number(float(s)) for s in p.std),
         "resize": str(p.resize or "none"),
         "crop": str(p.crop or "none"),
     }
 
 
-def _end(found: Difference, name: str) -> str:
+def _end(found: NetDiff, name: str) -> str:
     """What differs at an end of the nets; of preprocessing, the steps that do."""
     pairs = list(zip(found.before.preprocessing, found.after.preprocessing, strict=False))
     if name == "preprocessing" and len(pairs) == 1 and None not in pairs[0]:
@@ -283,7 +291,7 @@ def _end(found: Difference, name: str) -> str:
 # --- how it looks --------------------------------------------------------------------------------
 
 
-def totals(found: Difference) -> list[tuple[str, int, int]]:
+def totals(found: NetDiff) -> list[tuple[str, int, int]]:
     """Figures of the whole nets, before and after."""
     sides = found.before, found.after
     figures: list[tuple[str, Callable[[Net], int]]] = [
@@ -297,7 +305,7 @@ def totals(found: Difference) -> list[tuple[str, int, int]]:
 
 
 def text(
-    found: Difference,
+    found: NetDiff,
     everything: bool = False,
     names: tuple[str, str] | None = None,
     width: int | None = None,
@@ -329,7 +337,7 @@ def _wrapped(lines: Sequence[str], width: int | None) -> Iterator[str]:
             )
 
 
-def listed(found: Difference, everything: bool = False) -> list[str]:
+def listed(found: NetDiff, everything: bool = False) -> list[str]:
     """The lines of `text` for what differs."""
     changes = [c for c in found.changes if c.kind != "same" and (everything or not c.shape_only)]
     width = max((len(_path(c)) for c in changes), default=0)
@@ -354,8 +362,10 @@ def _line(change: Change) -> str:
     if change.kind != "changed":
         layer = change.before or change.after
         assert layer is not None
-        shown = f"{describe(layer.layer)}  {units.shape(layer.outputs[0].shape)}"
-        return f"{shown}  {units.count(int(layer.params))} params" if layer.params else shown
+        shown = f"{describe(layer.layer)}  {number_format.shape(layer.outputs[0].shape)}"
+        return (
+            f"{shown}  {number_format.count(int(layer.params))} params" if layer.params else shown
+        )
     parts = []
     for name, (old, new) in change.what.items():
         if name == "name":
@@ -374,17 +384,17 @@ def _value(value: Any) -> str:
         return ("x" if len(value) < 4 else ",").join(map(_value, value))
     if value is None:
         return "none"
-    return units.number(value) if isinstance(value, float) else str(value)
+    return number_format.number(value) if isinstance(value, float) else str(value)
 
 
 def shown(name: str, total: int) -> str:
     """One of the totals as it is written."""
     if name == "macs":
-        return units.millions(total)
-    return units.megabytes(total) if name in ("size", "activations") else f"{total:,}"
+        return number_format.millions(total)
+    return number_format.megabytes(total) if name in ("size", "activations") else f"{total:,}"
 
 
-def _totals(found: Difference, names: tuple[str, str]) -> list[str]:
+def _totals(found: NetDiff, names: tuple[str, str]) -> list[str]:
     cells = [("", *names, "change")]
     for name, old, new in totals(found):
         share = f"{100 * (new - old) / old:+.1f}%" if old and new != old else ""
@@ -399,7 +409,7 @@ def _totals(found: Difference, names: tuple[str, str]) -> list[str]:
     ]
 
 
-def data(found: Difference) -> dict[str, Any]:
+def data(found: NetDiff) -> dict[str, Any]:
     """The difference for JSON; layers that are the same in both are left out."""
     return {
         "before": found.before.name,

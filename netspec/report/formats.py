@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from netspec.report import units
+from netspec.report import number_format
 from netspec.report.columns import Column, Shown
-from netspec.report.grid import Grid
+from netspec.report.table import Grid
 
 LEAST = {"op": 10, "layer": 14}
 """Columns that may be cut for width, the first one first, and the width that they keep."""
@@ -101,14 +101,14 @@ def _least(key: str, cells: Sequence[str]) -> int:
         names = (len(cell.partition(" ")[0]) for cell in cells)
         return max(least, min(max(names, default=0), MOST_KEPT))
     different = set(cells)
-    while len({units.cut(cell, least) for cell in different}) < len(different):
+    while len({number_format.cut(cell, least) for cell in different}) < len(different):
         least += 1
     return least
 
 
 def _shortened(key: str, cell: str, width: int) -> str:
     if key != "op" or len(cell) <= width:
-        return units.cut(cell, width)
+        return number_format.cut(cell, width)
     head = cell[: max(width - 2, 0)]
     # Whole arguments or none: 12 is not a short 128.
     whole = max(head.rfind(","), head.rfind(" "))
@@ -158,14 +158,14 @@ def _markdown(text: str) -> str:
 def exact(grid: Grid, row: tuple[Any, ...]) -> list[str]:
     """The cells of a row, millions to the unit."""
     return [
-        units.count(v) if c.show is units.millions else c.text(exactly(v))
+        number_format.count(v) if c.show is number_format.millions else c.text(exactly(v))
         for c, v in zip(grid.columns, row, strict=True)
     ]
 
 
 def exactly(value: Any) -> Any:
-    if isinstance(value, Shown) and value.show is units.millions:
-        return Shown(value.value, units.count)
+    if isinstance(value, Shown) and value.show is number_format.millions:
+        return Shown(value.value, number_format.count)
     return value
 
 
@@ -195,7 +195,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Shown):
         return plain(value.value)
     if isinstance(value, tuple):
-        return units.shape(value)
+        return number_format.shape(value)
     if isinstance(value, float):
         return float(f"{value:.6g}")
     return value if isinstance(value, int | str) else float(value)

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from html import escape
 
 from netspec.report.formats import exact
-from netspec.report.grid import Grid
-from netspec.report.rows import Branch
+from netspec.report.rows import TreeRow
+from netspec.report.table import Grid
 
 _STYLE = """
 table.netspec { border-collapse: collapse; font: 13px/1.5 system-ui, sans-serif }
@@ -123,7 +123,7 @@ def _body(grid: Grid) -> Iterator[str]:
         yield f'<tr data-level="{branch.level}"{kind}>{inner}</tr>'
 
 
-def _named(branch: Branch, path: str) -> str:
+def _named(branch: TreeRow, path: str) -> str:
     """The cell with a row's name, moved in; its whole path is said where a pointer rests."""
     name = escape(path.rpartition(".")[2])
     if branch.opens:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from netspec.ir import Block, FlatLayer, Instance, Layer, Net, Node
 from netspec.ops import Shape, text
-from netspec.report import units
+from netspec.report import number_format
 
 LONGEST = 40
 """Characters of a module's arguments that a row shows."""
@@ -86,7 +86,7 @@ def rows(net: Net, depth: int | None = None) -> list[Row]:
     ]
 
 
-class Branch(NamedTuple):
+class TreeRow(NamedTuple):
     """A row of a tree and how deep in it; whether rows of its inside follow, and show at first."""
 
     row: Row
@@ -95,16 +95,16 @@ class Branch(NamedTuple):
     open: bool = False
 
 
-def tree(net: Net, depth: int | None = None) -> list[Branch]:
+def tree(net: Net, depth: int | None = None) -> list[TreeRow]:
     """The rows down to a depth as `rows` has them, modules before their inside, and all below them.
 
     The rows of level 0 have the net's layers, and each that opens has those one level below it.
     """
-    found: list[Branch] = []
+    found: list[TreeRow] = []
 
     def add(name: str, block: Block, nodes: tuple[Node, ...], at: int, level: int) -> None:
         end = at + sum(map(_count, nodes))
-        found.append(Branch(Row(name, block, nodes, net.layers[at:end]), level))
+        found.append(TreeRow(Row(name, block, nodes, net.layers[at:end]), level))
 
     def walk(block: Block, prefix: str, depth: int | None, level: int, at: int) -> None:
         for line in _lines(block):
@@ -196,7 +196,7 @@ def argument(value: Any) -> str:
     if isinstance(value, tuple):
         return "[" + ",".join(argument(v) for v in value) + "]"
     if isinstance(value, float):
-        return units.number(value)
+        return number_format.number(value)
     if isinstance(value, str):
         # Quoted, so that no line break or control character reaches the table.
         return value if value.isidentifier() else repr(value)

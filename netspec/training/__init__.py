@@ -1,8 +1,8 @@
-"""Training: the protocol of a spec, carried out on the emitted PyTorch model.
+"""Training: the recipe of a spec, carried out on the emitted PyTorch model.
 
 The one room of netspec that imports torch; only `netspec train` enters it.
 """
 
-from netspec.training.loop import Options, Result, train
+from netspec.training.trainer import TrainingOptions, TrainingResult, train
 
-__all__ = ["Options", "Result", "train"]
+__all__ = ["TrainingOptions", "TrainingResult", "train"]

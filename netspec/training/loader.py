@@ -10,8 +10,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from netspec.training.data import Samples
-from netspec.training.order import Draw, generator
+from netspec.training.datasets import Samples
+from netspec.training.sampler import Draw, generator
 
 T = TypeVar("T")
 AHEAD = 3
@@ -32,7 +32,7 @@ class Loader:
         self.pool = ThreadPoolExecutor(workers) if workers else None
 
     def training(self, batches: Iterator[Sequence[Draw]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs and labels of each batch, changed at random as the protocol says."""
+        """Inputs and labels of each batch, changed at random as the recipe says."""
 
         def prepare(draws: Sequence[Draw]) -> Tensor:
             rngs = [generator(self.seed, draw) for draw in draws]

@@ -1,20 +1,20 @@
-"""Fields of a protocol set from outside: `--train batch_size=32`."""
+"""Fields of a recipe set from outside: `--train batch_size=32`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from netspec.diagnostics import Diagnostic, Diagnostics
-from netspec.evaluate import Evaluator, Scope
+from netspec.diagnostics.source import Source
 from netspec.ir import Net, Training
-from netspec.parser import parse
-from netspec.protocol import overridden
-from netspec.source import Source
-from netspec.syntax import Definition, Expression, Let
+from netspec.semantic.evaluator import Evaluator, Scope
+from netspec.semantic.train_block import overridden
+from netspec.syntax.ast import Definition, Expression, Let
+from netspec.syntax.parser import parse
 
 
-def protocol(net: Net, settings: Sequence[tuple[str, str]]) -> Training:
-    """The protocol of a net with fields set, or made of these alone. Raises SpecError."""
+def recipe(net: Net, settings: Sequence[tuple[str, str]]) -> Training:
+    """The recipe of a net with fields set, or made of these alone. Raises SpecError."""
     diagnostics = Diagnostics()
     parsed: list[tuple[str, Expression]] = []
     for name, text in settings:
@@ -42,7 +42,7 @@ def protocol(net: Net, settings: Sequence[tuple[str, str]]) -> Training:
         diagnostics = Diagnostics()
         diagnostics.add(Diagnostic("missing-field", message, help=help_))
     diagnostics.raise_if_failed()
-    assert training is not None, "no protocol and no error"
+    assert training is not None, "no recipe and no error"
     return training
 
 

@@ -11,7 +11,7 @@ def iterations(training: Training, samples: int) -> int:
     """How many steps the optimizer makes in all."""
     if training.iterations is not None:
         return training.iterations
-    assert training.epochs is not None, "a checked protocol has iterations or epochs"
+    assert training.epochs is not None, "a checked recipe has iterations or epochs"
     return max(1, ceil(training.epochs * samples / training.batch_size))
 
 

@@ -14,12 +14,12 @@ import numpy as np
 from netspec.diagnostics import Diagnostic, SpecError
 from netspec.ir import Net
 from netspec.ops import Conv, Tensor
-from netspec.weights.caffemodel import Layer, caffemodel, read_layers
+from netspec.weights.caffemodel_file import CaffemodelLayer, caffemodel, read_layers
 from netspec.weights.common import Array, bad
 
 
 class Origin(Protocol):
-    """Where a tensor lies: `netspec.caffe.graph.Blob`."""
+    """Where a tensor lies: `netspec.importers.caffe.graph.Blob`."""
 
     @property
     def layer(self) -> str: ...
@@ -41,7 +41,7 @@ def read_caffe(path: Path, net: Net, without: Sequence[str] = ()) -> dict[str, A
     Raises SpecError (bad-weights, weights-mismatch).
     """
     origins = _origins(net, path)
-    found: dict[str, Layer] = {}
+    found: dict[str, CaffemodelLayer] = {}
     for layer in read_layers(path):
         found.setdefault(layer.name, layer)
     weights: dict[str, Array] = {}
@@ -52,7 +52,7 @@ def read_caffe(path: Path, net: Net, without: Sequence[str] = ()) -> dict[str, A
         origin = origins.get(name)
         try:
             weights[name] = _tensor(name, tensor, origin, found)
-        except _Unfit as error:
+        except _UnfitBlob as error:
             notes.append(str(error))
     if notes:
         more = [f"{len(notes) - 20} more"] if len(notes) > 20 else []
@@ -81,7 +81,7 @@ def turned(weights: Mapping[str, Array], net: Net) -> dict[str, Array]:
     return result
 
 
-class _Unfit(Exception):
+class _UnfitBlob(Exception):
     pass
 
 
@@ -94,16 +94,18 @@ def _origins(net: Net, path: Path) -> Mapping[str, Origin]:
     return net.origins
 
 
-def _tensor(name: str, tensor: Tensor, origin: Origin | None, found: Mapping[str, Layer]) -> Array:
+def _tensor(
+    name: str, tensor: Tensor, origin: Origin | None, found: Mapping[str, CaffemodelLayer]
+) -> Array:
     """Raises _Unfit."""
     if origin is None:
-        raise _Unfit(f"{name} is in no blob of Caffe")
+        raise _UnfitBlob(f"{name} is in no blob of Caffe")
     layer = found.get(origin.layer)
     if layer is None:
-        raise _Unfit(f"{name} is in the layer {origin.layer}, which the file does not have")
+        raise _UnfitBlob(f"{name} is in the layer {origin.layer}, which the file does not have")
     if origin.index >= len(layer.blobs):
         what = f"{len(layer.blobs)} blob{'s' * (len(layer.blobs) != 1)}"
-        raise _Unfit(f"{name} is blob {origin.index} of {origin.layer}, which has {what}")
+        raise _UnfitBlob(f"{name} is blob {origin.index} of {origin.layer}, which has {what}")
     array = layer.blobs[origin.index]
     shape = tuple(int(d) for d in tensor.shape)
     wanted = shape[::-1] if origin.how == "transposed" else shape
@@ -112,7 +114,7 @@ def _tensor(name: str, tensor: Tensor, origin: Origin | None, found: Mapping[str
     row = len(_bare(wanted)) < 2 and array.size == prod(wanted)
     if not row and _bare(array.shape) != _bare(wanted):
         texts = ["x".join(map(str, s)) or "one number" for s in (array.shape, wanted)]
-        raise _Unfit(f"{name} is {texts[0]} in {origin.layer}, the net needs {texts[1]}")
+        raise _UnfitBlob(f"{name} is {texts[0]} in {origin.layer}, the net needs {texts[1]}")
     values: Array = array.reshape(wanted).astype(np.float32)
     if origin.how == "transposed":
         values = np.ascontiguousarray(values.T)
@@ -122,7 +124,7 @@ def _tensor(name: str, tensor: Tensor, origin: Origin | None, found: Mapping[str
         scale = float(factor[0]) if factor.size else 0.0
         values = values / np.float32(scale) if scale else np.zeros_like(values)
     if not np.isfinite(values).all():
-        raise _Unfit(f"{name} has elements that are not finite")
+        raise _UnfitBlob(f"{name} has elements that are not finite")
     return values
 
 
@@ -130,7 +132,7 @@ def _bare(shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(d for d in shape if d != 1)
 
 
-def _alike(net: Net, found: Mapping[str, Layer]) -> tuple[str, ...]:
+def _alike(net: Net, found: Mapping[str, CaffemodelLayer]) -> tuple[str, ...]:
     wanted = {o.layer for o in net.origins.values()}
     if wanted & found.keys():
         return ()
@@ -155,7 +157,7 @@ def write_caffe(path: Path, weights: Mapping[str, Array], net: Net) -> None:
         if origin.factor is not None:
             of_layer[origin.factor] = np.ones(1, np.float32)
     layers = [
-        Layer(name, types[name], tuple(of_layer[i] for i in sorted(of_layer)))
+        CaffemodelLayer(name, types[name], tuple(of_layer[i] for i in sorted(of_layer)))
         for name, of_layer in blobs.items()
     ]
     beside: str | None = None

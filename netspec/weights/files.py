@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from netspec.diagnostics import Diagnostic, SpecError
-from netspec.weights.caffemodel import read_caffemodel
+from netspec.weights.caffemodel_file import read_caffemodel
 from netspec.weights.common import Array, bad
-from netspec.weights.npz import npz_lacks, read_npz, write_npz
-from netspec.weights.tensorfile import read_safetensors, safetensors_lack, write_safetensors
-from netspec.weights.torchfile import read_torch, torch_lacks, write_torch
+from netspec.weights.npz_file import npz_lacks, read_npz, write_npz
+from netspec.weights.safetensors_file import read_safetensors, safetensors_lack, write_safetensors
+from netspec.weights.torch_file import read_torch, torch_lacks, write_torch
 
 READERS = {
     ".npz": read_npz,
@@ -40,7 +40,7 @@ KEEP_ORDER = (".npz", ".pt", ".pth")
 def read(path: Path) -> dict[str, Array]:
     """All arrays of a file by name, of the shapes and types that the file gives them.
 
-    Raises SpecError (bad-weights) for every fault of the file.
+    Raises SpecError (bad-weights) for every error of the file.
     """
     if path.suffix not in READERS:
         raise bad(f"{path} is no .npz, .safetensors, .pt or .pth file, nor a .caffemodel")

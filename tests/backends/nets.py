@@ -8,9 +8,9 @@ from pathlib import Path
 
 import netspec
 from netspec.diagnostics import Diagnostics
+from netspec.diagnostics.source import Source
 from netspec.driver import bundled, check
 from netspec.ir import Net
-from netspec.source import Source
 
 
 def net_of(text: str, **settings: object) -> Net:

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import netspec
-from netspec.backend import get, load_model
+from netspec.codegen.backend import get, load_model
 from netspec.ops import OPS, Split
-from netspec.verify import compare, random_inputs
+from netspec.runtime.verify import compare, random_inputs
 from netspec.weights import fresh
 
 from . import referee

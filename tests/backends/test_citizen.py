@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import netspec
-from netspec.backend import get, load_model
-from netspec.profiles import find, renamed
+from netspec.codegen.backend import get, load_model
 from netspec.weights import fresh
+from netspec.weights.name_maps import find, renamed
 
 from .nets import net_of, smaller
 from .test_agreement import BRANCHES

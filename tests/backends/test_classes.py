@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from netspec_torch.backend import TorchBackend
 
 import netspec
-from netspec.backend import get
-from netspec.verify import compare
+from netspec.codegen.backend import get
+from netspec.runtime.verify import compare
 from netspec.weights import fresh
 
 from .nets import net_of
@@ -66,7 +66,7 @@ net tiny { input data: 4x8x8  block { filters: 4 }  block { filters: 6 }  block 
 """
 
 
-def test_an_arm_with_layers_of_its_own() -> None:
+def test_an_branch_with_layers_of_its_own() -> None:
     source = torch_source(RESIDUAL)
     assert classes(source) == ["Block", "Tiny"]
     assert "if stride != 1 or in_channels != filters:" in source
@@ -75,7 +75,7 @@ def test_an_arm_with_layers_of_its_own() -> None:
     assert "Block(6, filters=6, stride=2)" in source
 
 
-def test_an_arm_without_layers_of_its_own() -> None:
+def test_an_branch_without_layers_of_its_own() -> None:
     source = torch_source(
         """
         module part(filters, wide = false) {
@@ -94,7 +94,7 @@ def test_an_arm_without_layers_of_its_own() -> None:
     assert "        else:\n            out = x\n" in source  # x itself is needed once more
 
 
-def test_arms_that_share_names() -> None:
+def test_branches_that_share_names() -> None:
     source = torch_source(
         """
         module part(kind) {
@@ -120,13 +120,13 @@ def test_arms_that_share_names() -> None:
             "part  part  part  part",
             2,
         ),
-        # Three arms, of which three are taken.
+        # Three branches, of which three are taken.
         (
             "if k == 1 { conv { filters: 4 kernel: 1 } } else if k == 2 { relu } else { tanh }",
             "part { k: 1 } part { k: 2 } part { k: 3 }",
             2,
         ),
-        # Three arms, of which two are taken.
+        # Three branches, of which two are taken.
         (
             "if k == 1 { conv { filters: 4 kernel: 1 } } else if k == 2 { relu } else { tanh }",
             "part { k: 1 } part { k: 3 }",
@@ -208,7 +208,7 @@ def test_blocks_as_an_author_would_write_them() -> None:
     for line in (
         "[:, :, None, None]",
         "self.att = Se(f)",
-        # What both arms end with stands behind them, and forward asks only for what is there.
+        # What both branches end with stands behind them, and forward asks only for what is there.
         "        self.main_batchnorm = nn.BatchNorm2d(f)\n        if use_se:",
         "if self.short is not None:",
         "Block(f, f=f, use_se=use_se)",
@@ -272,7 +272,7 @@ def test_loops_of_chains_are_loops() -> None:
 @pytest.mark.parametrize(
     "inside",
     [
-        # Numbers that are no row: a power of the turn, a list.
+        # Numbers that are no row: a power of the iteration, a list.
         "for i in 1..n { c[i]: conv { filters: 2 ** i  kernel: 1 } }",
         "for i in 1..n { c[i]: conv { filters: [3, 5, 4, 2][i - 1]  kernel: 1 } }",
         # Names that are no row.
@@ -324,7 +324,7 @@ net soft(width = 1.0, classes = 3) {
 def test_parameters_are_arguments_where_classes_decide_by_themselves(
     text: str, width: Fraction
 ) -> None:
-    """With 4/6, c and d have as many channels, and d takes the other arm."""
+    """With 4/6, c and d have as many channels, and d takes the other branch."""
     bundled = "\n" not in text
     source = TorchBackend().emit(netspec.load(text) if bundled else net_of(text))
     space: dict[str, Any] = {}
@@ -337,13 +337,13 @@ def test_parameters_are_arguments_where_classes_decide_by_themselves(
     assert {n: s for n, s in found.items() if not n.endswith("num_batches_tracked")} == wanted
 
 
-def test_parameters_that_an_if_of_one_arm_asks_are_no_arguments() -> None:
-    """No use has the other arm, so that no class could have it."""
+def test_parameters_that_an_if_of_one_branch_asks_are_no_arguments() -> None:
+    """No use has the other branch, so that no class could have it."""
     lines = [line for line in SOFT.splitlines() if not re.match("  [acd]: block", line)]
     source = torch_source("\n".join(lines))
     assert "if stride" not in source
     assert "def __init__(self, classes: int = 3) -> None:" in source
-    # The channels of the result depend on the arm.
+    # The channels of the result depend on the branch.
     source = torch_source(
         """
         module part(wide) {

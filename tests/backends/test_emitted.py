@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 import netspec
-from netspec.backend import emit, get, load_model
-from netspec.layout import docstring
-from netspec.naming import class_name
-from netspec.symbolic import constant
-from netspec.verify import compare
+from netspec.codegen.backend import emit, get, load_model
+from netspec.codegen.identifiers import class_name
+from netspec.codegen.python_source import docstring
+from netspec.runtime.verify import compare
+from netspec.symbolic.expr import constant
 from netspec.weights import fresh, write
 
 from .nets import BODIES, BUNDLED, net_of, of_layers
@@ -209,7 +209,7 @@ net guarded(width = 1, classes = 4) {
 """
 
 
-def test_parameters_that_guard_promises_are_arguments() -> None:
+def test_parameters_that_guard_contracts_are_arguments() -> None:
     assert "def __init__(self, classes: int = 4) -> None:" in emit(net_of(GUARDED), get("torch"))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import netspec
-from netspec.backend import emit, get
+from netspec.codegen.backend import emit, get
 from netspec.ir import Net
 
 from .nets import net_of

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import netspec
-from netspec.backend import get, load_model
+from netspec.codegen.backend import get, load_model
 from netspec.ops import Init
 from netspec.weights import fresh
 

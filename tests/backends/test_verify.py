@@ -11,18 +11,18 @@ import pytest
 from netspec_numpy.backend import NumpyBackend
 
 import netspec
-from netspec import verify
-from netspec.backend import Unsupported, emit, get
+from netspec.codegen.backend import Unsupported, emit, get
 from netspec.diagnostics import SpecError
 from netspec.ir import Layer, Net
 from netspec.ops import MaxPool
+from netspec.runtime import verify
 from netspec.weights import fresh
 
 from .nets import of_layers
 
 
 class Broken:
-    """The NumPy backend with a fault put into its emitted code, by a regular expression."""
+    """The NumPy backend with an error put into its emitted code, by a regular expression."""
 
     def __init__(self, right: str, wrong: str) -> None:
         self.inner: Any = get("numpy")
@@ -68,7 +68,7 @@ def test_the_first_layer_that_diverges_is_named(right: str, wrong: str, first: s
     found = result.diverges()
     assert found is not None
     assert found.path == first
-    (diagnostic,) = verify.fault(net, result, found).diagnostics
+    (diagnostic,) = verify.divergence_error(net, result, found).diagnostics
     assert diagnostic.span is not None
     assert f"differ first at {first} (" in diagnostic.message
 

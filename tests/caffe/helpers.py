@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netspec import render
-from netspec.caffe.convert import convert
-from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.diagnostics import Diagnostic, Diagnostics, render
+from netspec.diagnostics.source import Source
 from netspec.driver import check, constants
+from netspec.importers.caffe.convert import convert
 from netspec.ir import Net
-from netspec.source import Source
 
 INPUT = 'input: "data" input_shape { dim: 2 %s }\n'
 

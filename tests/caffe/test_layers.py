@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netspec.caffe.layers import RULES
+from netspec.importers.caffe.layers import RULES
 
 from .helpers import after, body_of, checked, codes, net_of, shapes
 
@@ -550,11 +550,11 @@ def test_layer_that_caffe_refuses(case: str) -> None:
     dims, layers, code = WRONG[case]
     found = codes(after(dims, *layers))
     assert found[0] == code
-    # What follows from a fault stays silent.
+    # What follows from an error stays silent.
     assert set(found) <= {code, "missing-field"}
 
 
-def test_faults_are_all_found() -> None:
+def test_errors_are_all_found() -> None:
     text = after(
         "3x8x8",
         f"Convolution {CONV} {{ num_output: 2 kernel_size: 9 }}",

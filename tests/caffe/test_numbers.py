@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import netspec
 from netspec.weights import fresh
 from netspec.weights.caffe import read_caffe
-from netspec.weights.caffemodel import Layer, caffemodel
+from netspec.weights.caffemodel_file import CaffemodelLayer, caffemodel
 
 from .helpers import after, checked, net_of
 
@@ -271,7 +271,7 @@ def test_learned_numbers_along_any_axes(type_: str, fields: str, tmp_path: Path)
     net = net_of(after("4x3x5", f"{type_} {params}"))
     blobs = tuple(noise(*shape) + i for i in range(2 if bias else 1))
     path = tmp_path / "x.caffemodel"
-    path.write_bytes(b"".join(caffemodel("x", [Layer("l1", type_, blobs)])))
+    path.write_bytes(b"".join(caffemodel("x", [CaffemodelLayer("l1", type_, blobs)])))
     x = noise(2, *dims)
     found = netspec.build(net, "numpy", read_caffe(path, net))(x)
     spread = [b.reshape([n if i + 1 in axes else 1 for i, n in enumerate(dims)]) for b in blobs]
@@ -303,7 +303,9 @@ def test_inner_products_of_rows(tmp_path: Path) -> None:
     net = net_of(text)
     weight, bias = noise(2, 5), noise(2)
     path = tmp_path / "x.caffemodel"
-    path.write_bytes(b"".join(caffemodel("x", [Layer("l1", "InnerProduct", (weight, bias))])))
+    path.write_bytes(
+        b"".join(caffemodel("x", [CaffemodelLayer("l1", "InnerProduct", (weight, bias))]))
+    )
     x = noise(1, 4, 3, 5)
     found = netspec.build(net, "numpy", read_caffe(path, net))(x)
     np.testing.assert_allclose(found, x @ weight.T + bias, rtol=1e-4, atol=1e-5)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netspec.caffe.convert import convert
 from netspec.diagnostics import Diagnostics
-from netspec.source import Source
+from netspec.diagnostics.source import Source
+from netspec.importers.caffe.convert import convert
 
 from .helpers import net_of
 from .random_nets import Maker, broken

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import netspec
-from netspec.caffe.schema import MESSAGES, V1_TYPES, fields_of
-from netspec.cli import main
-from netspec.prototxt import may_be_prototxt
-from netspec.source import Source
+from netspec.cli.main import main
+from netspec.diagnostics.source import Source
+from netspec.importers.caffe.schema import MESSAGES, V1_TYPES, fields_of
+from netspec.syntax.protobuf_text.detect import may_be_prototxt
 
 from .helpers import after, body_of, checked, codes, messages, net_of, spec_of
 
@@ -79,8 +79,8 @@ def test_phases() -> None:
         "c: conv { filters: classes kernel: 1x1 } -> dropout { ratio: 50% }"
     ]
     assert tuple(net_of(text).body.inputs[0].shape) == (3, 16, 16)
-    remark = "# Left out, since it serves training and measuring: loss (SoftmaxWithLoss), accuracy (Accuracy)."
-    assert remark in " ".join(spec_of(text).split())
+    note = "# Left out, since it serves training and measuring: loss (SoftmaxWithLoss), accuracy (Accuracy)."
+    assert note in " ".join(spec_of(text).split())
 
 
 STAGES = (

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from netspec.caffe.convert import Result, convert
-from netspec.cli import main
+from netspec.cli.main import main
 from netspec.diagnostics import Diagnostics
-from netspec.source import Source
+from netspec.diagnostics.source import Source
+from netspec.importers.caffe.convert import ConvertedSpec, convert
 
 from ..helpers import net_of as net_of_spec
 from .helpers import net_of
@@ -32,7 +32,7 @@ layer { name: "loss" type: "SoftmaxWithLoss" bottom: "c" bottom: "label" top: "l
 )
 
 
-def converted(solver: str, net: str = NET) -> Result:
+def converted(solver: str, net: str = NET) -> ConvertedSpec:
     diagnostics = Diagnostics()
     source = Source("solver.prototxt", solver)
     result = convert(Source("net.prototxt", net), {}, diagnostics, source)
@@ -105,15 +105,15 @@ def test_several_steps() -> None:
 
 def test_what_has_no_counterpart_is_remarked() -> None:
     inv = converted('base_lr: 0.01 lr_policy: "inv" gamma: 0.0001 power: 0.75 max_iter: 9')
-    assert inv.remarks[-1] == (
+    assert inv.notes[-1] == (
         "The solver's lr_policy inv (gamma 0.0001, power 0.75) has no counterpart; it is constant."
     )
-    assert f"# {inv.remarks[-1]}" in inv.text
+    assert f"# {inv.notes[-1]}" in inv.text
     assert block('base_lr: 0.01 type: "RMSProp" max_iter: 9') == {}
     assert block("base_lr: 0.01") == {}
     deploy = NET.replace(DATA, 'input: "data" input_shape { dim: 1 dim: 3 dim: 8 dim: 8 }')
     assert block("base_lr: 0.01 max_iter: 9", deploy) == {}
-    assert "batch size" in converted("base_lr: 0.01 max_iter: 9", deploy).remarks[-1]
+    assert "batch size" in converted("base_lr: 0.01 max_iter: 9", deploy).notes[-1]
 
 
 def test_a_solver_leads_to_its_net(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,7 +131,7 @@ def test_a_solver_leads_to_its_net(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared data is not here")
-def test_squeezenets_protocol() -> None:
+def test_squeezenets_recipe() -> None:
     """What the authors' files say is what the paper does: 512 pictures a step, poly from 0.04."""
     folder = SHARED / "squeezenet_v1.0"
     found = block(

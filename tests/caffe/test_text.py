@@ -1,4 +1,4 @@
-"""Protobuf's text format: what its specification allows, and what is said of faults."""
+"""Protobuf's text format: what its specification allows, and what is said of errors."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from fractions import Fraction
 
 import pytest
 
-from netspec import render
-from netspec.caffe.messages import number_of
-from netspec.diagnostics import Diagnostics
-from netspec.parser.prototxt import parse_prototxt
-from netspec.source import Source
-from netspec.textformat import Message
+from netspec.diagnostics import Diagnostics, render
+from netspec.diagnostics.source import Source
+from netspec.importers.caffe.messages import number_of
+from netspec.syntax.protobuf_text.ast import Message
+from netspec.syntax.protobuf_text.parser import parse_prototxt
 
 
 def tree(text: str) -> object:
@@ -56,7 +55,7 @@ def test_sound(case: str) -> None:
     assert tree(text) == wanted
 
 
-FAULTY = {
+WRONG = {
     "unclosed": ("a {\n b: 1", "2:5: expected `}`, found the end of the file"),
     "layer_inside": ("layer {\n name: 'a'\nlayer { }", "3:1: expected `}`, found `layer`"),
     "unopened": ("a: 1 }", "1:6: this `}` closes nothing"),
@@ -70,9 +69,9 @@ FAULTY = {
 }
 
 
-@pytest.mark.parametrize("case", FAULTY)
-def test_faulty(case: str) -> None:
-    text, wanted = FAULTY[case]
+@pytest.mark.parametrize("case", WRONG)
+def test_wrong(case: str) -> None:
+    text, wanted = WRONG[case]
     diagnostics = Diagnostics()
     assert parse_prototxt(Source("x.prototxt", text), diagnostics) is None
     found = []
@@ -83,7 +82,7 @@ def test_faulty(case: str) -> None:
     assert found == [wanted]
 
 
-def test_each_field_on_top_has_its_own_fault() -> None:
+def test_each_field_on_top_has_its_own_error() -> None:
     text = "layer { a }\nlayer { name: 'x' }\nlayer { b: : }\nname 'y'\n"
     diagnostics = Diagnostics()
     assert parse_prototxt(Source("x.prototxt", text), diagnostics) is None

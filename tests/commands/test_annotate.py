@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import netspec
-from netspec.annotate import annotate, figures, strip
-from netspec.cli import main
+from netspec.cli.main import main
 from netspec.diagnostics import Diagnostics
+from netspec.diagnostics.source import Source
 from netspec.driver import bundled, check
 from netspec.ir import Net
+from netspec.report.annotate import annotate, figures, strip
 from netspec.report.diff import difference
-from netspec.source import Source
 
 from ..helpers import net_of
 
@@ -170,13 +170,13 @@ def test_files_and_streams(tmp_path: Path) -> None:
     assert spec.read_bytes() == original
 
 
-def test_faults(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     spec = tmp_path / "n.net"
     spec.write_text("net n { input data: 1x4x4\n rleu }  #: 1x4x4\n")
     assert main(["annotate", str(spec), "-w"]) == 1
     assert "unknown-op" in capsys.readouterr().err
     assert "#:" in spec.read_text()
-    # Off they come, though the text is faulty.
+    # Off they come, though the text is wrong.
     assert main(["annotate", str(spec), "-w", "--strip"]) == 0
     assert "#:" not in spec.read_text()
     assert main(["annotate", "squeezenet1_0", "--write"]) == 1

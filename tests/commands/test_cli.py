@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 import netspec
-from netspec.cli import main
-from netspec.resources import folder
+from netspec.cli.main import main
+from netspec.util.resources import folder
 from netspec.weights import fresh, write
 
 from ..helpers import SHARED, body
 
 SOUND = body("c: conv { filters: 4 kernel: 1 }\n global_avgpool -> softmax", "3x8x8")
-FAULTY = body("a: conv { filterz: 3 kernel: 1 }\nb: mxpool", "3x8x8")
+WRONG = body("a: conv { filterz: 3 kernel: 1 }\nb: mxpool", "3x8x8")
 
 
 def run(
@@ -55,7 +55,7 @@ def test_check_of_modules_only(tmp_path: Path) -> None:
 
 
 def test_check_json() -> None:
-    done = run("check", "-", "squeezenet1_0", "--format", "json", stdin=FAULTY)
+    done = run("check", "-", "squeezenet1_0", "--format", "json", stdin=WRONG)
     assert done.returncode == 1
     assert done.stderr == ""
     found = json.loads(done.stdout)
@@ -69,7 +69,7 @@ def test_check_json() -> None:
 
 
 def test_check_github() -> None:
-    done = run("check", "-", "--format", "github", stdin=FAULTY)
+    done = run("check", "-", "--format", "github", stdin=WRONG)
     assert done.stdout.startswith("::error file=<stdin>,line=2,col=11,")
 
 
@@ -107,10 +107,10 @@ def test_compile(backend: str, tmp_path: Path) -> None:
     assert run("compile", "-", "--backend", backend, "-o", "-", stdin=SOUND).stdout == source
 
 
-def test_a_faulty_spec_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+def test_a_wrong_spec_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     target = tmp_path / "m.py"
     target.write_text("mine")
-    assert run("compile", "-", "-o", target, stdin=FAULTY).returncode == 1
+    assert run("compile", "-", "-o", target, stdin=WRONG).returncode == 1
     assert run("compile", "-", "-o", target, "--backend", "torhc", stdin=SOUND).returncode == 1
     assert target.read_text() == "mine"
     done = run("compile", "-", "-o", tmp_path / "none" / "m.py", stdin=SOUND)
@@ -309,8 +309,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_command_brings_only_its_own_modules() -> None:
     code = "import sys, netspec.cli; netspec.cli.main(['specs']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = {m for m in done.stdout.split() if m.startswith("netspec.commands.")}
-    assert loaded <= {"netspec.commands.specs", "netspec.commands.common"}
+    loaded = {m for m in done.stdout.split() if m.startswith("netspec.cli.")}
+    assert loaded <= {"netspec.cli.specs", "netspec.cli.common"}
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")

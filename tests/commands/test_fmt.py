@@ -10,18 +10,18 @@ from pathlib import Path
 
 import pytest
 
-from netspec.commands import fmt
-from netspec.resources import folder
+from netspec.cli import fmt
+from netspec.util.resources import folder
 
 from .test_cli import run
 
 UGLY = "net n{input data:3x8x8 # c\nrelu}"
 NICE = "net n {\n  input data: 3x8x8  # c\n  relu\n}\n"
-FAULTY = "net n { relu( }"
+WRONG = "net n { relu( }"
 
 
 def test_files_are_rewritten_in_place(tmp_path: Path) -> None:
-    for name, text in (("a.net", UGLY), ("b.net", NICE), ("c.net", FAULTY), ("d.txt", UGLY)):
+    for name, text in (("a.net", UGLY), ("b.net", NICE), ("c.net", WRONG), ("d.txt", UGLY)):
         (tmp_path / name).write_text(text)
     before = os.stat(tmp_path / "b.net")
     done = run("fmt", "a.net", "b.net", "c.net", "d.txt", "a.net", cwd=tmp_path)
@@ -29,7 +29,7 @@ def test_files_are_rewritten_in_place(tmp_path: Path) -> None:
     assert "error[syntax]" in done.stderr
     assert "c.net:1:" in done.stderr
     found = {path.name: path.read_text() for path in tmp_path.iterdir()}
-    assert found == {"a.net": NICE, "b.net": NICE, "c.net": FAULTY, "d.txt": NICE}
+    assert found == {"a.net": NICE, "b.net": NICE, "c.net": WRONG, "d.txt": NICE}
     after = os.stat(tmp_path / "b.net")
     assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
     assert run("fmt", "a.net", cwd=tmp_path).stdout == ""
@@ -70,7 +70,7 @@ def test_standard_input() -> None:
     done = run("fmt", "-", stdin=UGLY)
     assert (done.returncode, done.stdout, done.stderr) == (0, NICE, "")
     assert run("fmt", "-", stdin=NICE).stdout == NICE
-    done = run("fmt", "-", stdin=FAULTY)
+    done = run("fmt", "-", stdin=WRONG)
     assert (done.returncode, done.stdout) == (1, "")
     assert "<stdin>:1:" in done.stderr
     done = run("fmt", "--check", "-", stdin=UGLY)

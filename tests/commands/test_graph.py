@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from netspec.cli import main
+from netspec.cli.main import main
 
-from .test_cli import FAULTY, SOUND, run
+from .test_cli import SOUND, WRONG, run
 
 
 def test_the_format_is_that_of_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +40,7 @@ def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "error[bad-option]" in done.stderr
     assert ".svg, .png, .dot or .html" in done.stderr
-    done = run("graph", "-", "-o", tmp_path / "net.svg", stdin=FAULTY)
+    done = run("graph", "-", "-o", tmp_path / "net.svg", stdin=WRONG)
     assert done.returncode == 1
     assert "unknown-field" in done.stderr
     assert list(tmp_path.iterdir()) == []

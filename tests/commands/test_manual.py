@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from netspec.cli import main
-from netspec.codes import CODES, GROUPS
+from netspec.cli.main import main
+from netspec.diagnostics.codes import CODES, GROUPS
 from netspec.ops import OPS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -73,7 +73,7 @@ def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     first, _, second = shown.partition("\nunmet-prefer\n")
     assert first.startswith("shape-mismatch\n\n")
-    assert "Faulty:\n\n    net " in first
+    assert "Wrong:\n\n    net " in first
     assert "Mended:\n\n    net " in first
     assert "```" not in shown
     assert second.strip()

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 import netspec
-from netspec.profiles import find, renamed
 from netspec.weights import fresh, read, write
+from netspec.weights.name_maps import find, renamed
 
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:

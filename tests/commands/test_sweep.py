@@ -18,13 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import netspec
-from netspec import sweep
-from netspec.cli import main
+from netspec.cli.main import main
 from netspec.diagnostics import SpecError
-from netspec.formula import Formula
-from netspec.program import Program
-from netspec.report.plot import _linear, svg
-from netspec.space import Point, space
+from netspec.explore import sweep
+from netspec.explore.objective import Formula
+from netspec.explore.search_space import Point, space
+from netspec.ir.liveness import peak_activations
+from netspec.report.chart import _linear, svg
+from netspec.semantic.imports import Program
 
 NET = """
 import "part.net"
@@ -127,7 +128,7 @@ def test_results_are_those_of_single_nets(small: Path) -> None:
         assert result["params"] == net.params
         assert result["macs"] == net.macs
         assert result["size"] == 4 * net.params
-        assert result["activations"] == 4 * net.body.activations
+        assert result["activations"] == 4 * peak_activations(net.body)
 
 
 def test_processes_change_nothing(small: Path) -> None:
@@ -286,7 +287,7 @@ def test_other_readings_of_a_prototxt_are_other_specs(
         assert "is for a prototxt, and squeezenet1_0.net is none" in capsys.readouterr().err
 
 
-def test_faults(capsys: pytest.CaptureFixture[str], small: Path, tmp_path: Path) -> None:
+def test_errors(capsys: pytest.CaptureFixture[str], small: Path, tmp_path: Path) -> None:
     for arguments, said in (
         (("--set", "widht=1,2"), "did you mean `width`?"),
         ((), "nothing to vary"),
@@ -362,7 +363,7 @@ def test_a_picture_that_can_not_be_is_refused_at_once(
 
 
 def test_the_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from netspec.commands.sweep import Progress
+    from netspec.cli.sweep import Progress
 
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     progress = Progress(4)

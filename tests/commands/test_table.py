@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from netspec.cli import main
+from netspec.cli.main import main
 
 from ..helpers import body
 
@@ -159,8 +159,8 @@ def test_a_table_needs_little(capsys: pytest.CaptureFixture[str]) -> None:
     code = (
         "import sys; from netspec.cli import main\n"
         "assert main(['table', 'squeezenet1_0']) == 0\n"
-        "loaded = {'multiprocessing', 'netspec.figures.counting', 'netspec.figures.reach',\n"
-        "  'netspec.figures.compression', 'netspec.report.compare', 'html', 'csv', 'json'}\n"
+        "loaded = {'multiprocessing', 'netspec.metrics.counting', 'netspec.metrics.receptive_field',\n"
+        "  'netspec.metrics.compression', 'netspec.report.compare', 'html', 'csv', 'json'}\n"
         "assert not loaded & set(sys.modules), loaded & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from netspec.cli import main
-from netspec.commands.watch import CLEAR, block, loop
-from netspec.watch import MOST_CHANGES, Report, Watcher
+from netspec.cli.main import main
+from netspec.cli.watch import CLEAR, block, loop
+from netspec.editing.watch import MOST_CHANGES, Watcher, WatchReport
 
 NET = """
 import "part.net"
@@ -35,7 +35,7 @@ def spec(tmp_path: Path) -> Path:
     return tmp_path / "small.net"
 
 
-def settled(watcher: Watcher) -> Report | None:
+def settled(watcher: Watcher) -> WatchReport | None:
     """What two steps report, of which the first only sees that something is going on."""
     assert watcher.step() is None
     return watcher.step()
@@ -63,7 +63,7 @@ def test_totals_and_what_changed(spec: Path) -> None:
     (spec.parent / "part.net").write_text(PART.replace("3x3", "1x1"))
     text = after(watcher)
     assert "~ first.body  kernel 3x3 -> 1x1" in text.replace("[3,3]", "3x3").replace("[1,1]", "1x1")
-    spec.write_text(spec.read_text() + "# a remark\n")
+    spec.write_text(spec.read_text() + "# a note\n")
     assert "no layer has changed" in after(watcher)
 
 
@@ -99,7 +99,7 @@ BREAKS: dict[str, tuple[Callable[[Path], object], str]] = {
     "empty": (lambda p: p.write_text(""), "no-net"),
     "half written": (lambda p: p.write_text(NET[:60]), "syntax"),
     "no text": (lambda p: p.write_bytes(b"\xff\xfe\x00net"), "unreadable-file"),
-    "faulty": (lambda p: p.write_text(NET.replace("filters", "filterz")), "unknown-field"),
+    "wrong": (lambda p: p.write_text(NET.replace("filters", "filterz")), "unknown-field"),
     "an import that is not there": (
         lambda p: p.write_text(NET.replace("part.net", "other.net")),
         "unknown-module",
@@ -108,7 +108,7 @@ BREAKS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("how", BREAKS)
-def test_broken_and_mended(how: str, spec: Path) -> None:
+def test_broken_and_fixed(how: str, spec: Path) -> None:
     watcher = Watcher(str(spec), {})
     watcher.step()
     change, code = BREAKS[how]
@@ -193,9 +193,9 @@ def test_same_size_and_time_but_another_text(spec: Path) -> None:
 
 
 def test_settings_and_bundled_specs() -> None:
-    from netspec.driver import Setting
+    from netspec.driver import SettingText
 
-    report = Watcher("squeezenet1_0", {"classes": Setting("10")}).step()
+    report = Watcher("squeezenet1_0", {"classes": SettingText("10")}).step()
     assert report is not None
     assert report.net is not None
     assert report.net.params == 1_248_424 - 990 * 513

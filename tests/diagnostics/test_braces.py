@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from netspec.diagnostics import Diagnostics
-from netspec.parser import parse, scan
-from netspec.resources import folder
-from netspec.source import Source
+from netspec.diagnostics.source import Source
+from netspec.syntax.parser import parse, scan
+from netspec.util.resources import folder
 
 SPECS = sorted(folder("specs").rglob("*.net"))
 MEND = re.compile(r"put a `}` in front of (?:line (\d+)|the `(.*)`)")
 
 
-def mended(text: str, help_: str, brace: int) -> str:
+def fixed(text: str, help_: str, brace: int) -> str:
     """The text with the brace that the help asks for, behind the place of an open one."""
     found = MEND.fullmatch(help_)
     assert found, help_
@@ -42,16 +42,16 @@ def test_the_brace_that_is_not_closed_is_named(path: Path) -> None:
         lacking = text[: word.start] + text[word.end :]
         diagnostics = Diagnostics()
         assert parse(Source("lacking", lacking), diagnostics) is None
-        (fault,) = diagnostics
-        assert fault.span
-        if fault.message.endswith("the end of the file"):
+        (error,) = diagnostics
+        assert error.span
+        if error.message.endswith("the end of the file"):
             # Nothing follows that could tell where it ends.
-            assert fault.others[0].span.start == brace
+            assert error.others[0].span.start == brace
             assert not lacking[word.start :].strip()
             continue
-        assert fault.span.start == brace or _one_line(text, brace, word.start), fault
-        again = mended(lacking, fault.help[0], fault.span.start)
-        assert parse(Source("mended", again), Diagnostics())
+        assert error.span.start == brace or _one_line(text, brace, word.start), error
+        again = fixed(lacking, error.help[0], error.span.start)
+        assert parse(Source("fixed", again), Diagnostics())
 
 
 def _one_line(text: str, start: int, end: int) -> bool:

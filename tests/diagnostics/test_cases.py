@@ -1,4 +1,4 @@
-"""Each diagnostic code has a file of cases: faulty specs, and the text that they must give.
+"""Each diagnostic code has a file of cases: wrong specs, and the text that they must give.
 
 A case file holds parts, each begun by a line `--- kind`:
 
@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from netspec import render, resources
-from netspec.codes import CODES
-from netspec.diagnostics import Diagnostics
-from netspec.driver import Setting, check
-from netspec.source import Source
+from netspec.diagnostics import Diagnostics, render
+from netspec.diagnostics.codes import CODES
+from netspec.diagnostics.source import Source
+from netspec.driver import SettingText, check
+from netspec.util import resources
 
 FOLDER = Path(__file__).parent / "cases"
 FILES = sorted(FOLDER.glob("*.case"))
@@ -39,7 +39,7 @@ ELSEWHERE = {
 class Case:
     spec: str
     files: dict[str, str] = field(default_factory=dict)
-    settings: dict[str, Setting] = field(default_factory=dict)
+    settings: dict[str, SettingText] = field(default_factory=dict)
     output: str = ""
 
 
@@ -54,7 +54,7 @@ def read(path: Path) -> list[Case]:
             cases[-1].files[argument] = body
         elif kind == "set":
             name, _, value = argument.partition("=")
-            cases[-1].settings[name] = Setting(value)
+            cases[-1].settings[name] = SettingText(value)
         else:
             cases[-1].output = body
     return cases

@@ -17,16 +17,16 @@ from pygments.token import Comment, Error, Keyword, Name, Number, Operator, Stri
 
 from netspec import driver
 from netspec.diagnostics import Diagnostics
-from netspec.manual import words
-from netspec.manual.lexer import NetspecLexer
+from netspec.diagnostics.source import Source
 from netspec.ops import OPS, attributes
-from netspec.parser import parse
-from netspec.parser.words import WORDS
-from netspec.preprocessing import INPUT_FIELDS
-from netspec.protocol import TRAIN_FIELDS
-from netspec.resources import folder
-from netspec.source import Source
-from netspec.syntax import Call, Field, LayerName
+from netspec.reference import editor_words
+from netspec.reference.pygments_lexer import NetspecLexer
+from netspec.semantic.input_block import INPUT_FIELDS
+from netspec.semantic.train_block import TRAIN_FIELDS
+from netspec.syntax.ast import Call, Field, LayerName
+from netspec.syntax.parser import parse
+from netspec.syntax.parser.token_names import WORDS
+from netspec.util.resources import folder
 
 from .markdown import DOCS, blocks
 from .textmate import Grammar
@@ -65,15 +65,15 @@ def test_the_lists_hold_every_word_of_the_grammar() -> None:
     rules = "\n".join(line for line in lark.splitlines() if not line.startswith("//"))
     literal = set(re.findall(r'"([a-z]+)"', rules)) | {"expect", "prefer"}
     listed = {
-        *words.PARTS,
-        *words.DECLARATIONS,
-        *words.PROMISES,
-        *words.CONTROL,
-        *words.OPERATORS,
-        *words.CONSTANTS,
+        *editor_words.PARTS,
+        *editor_words.DECLARATIONS,
+        *editor_words.CONTRACTS,
+        *editor_words.CONTROL,
+        *editor_words.OPERATORS,
+        *editor_words.CONSTANTS,
     }
     assert literal == listed
-    assert set(words.RESERVED) == WORDS == listed - set(words.PARTS)
+    assert set(editor_words.RESERVED) == WORDS == listed - set(editor_words.PARTS)
 
 
 def scopes_of(text: str, wanted: str) -> list[str]:
@@ -109,22 +109,22 @@ def test_every_field_and_value_is_covered() -> None:
 
 
 def test_every_other_word_is_covered() -> None:
-    for name in words.CALLABLE:
+    for name in editor_words.CALLABLE:
         text = in_body(f"let a = {name}(3)")
         assert scopes_of(text, name) == ["support.function.netspec"]
-    for name in words.MEASURED:
+    for name in editor_words.MEASURED:
         assert scopes_of(in_body(f"expect {name} < 3"), name) == [
             "support.variable.measure.netspec"
         ]
-    for name in words.SIZES:
+    for name in editor_words.SIZES:
         assert scopes_of(in_body(f"expect x.{name} == 3"), name) == [
             "support.variable.property.netspec"
         ]
-    for name in words.CONSTANTS:
+    for name in editor_words.CONSTANTS:
         assert scopes_of(in_body(f"let a = {name}"), name) == ["constant.language.netspec"]
-    for name in words.OPERATORS:
+    for name in editor_words.OPERATORS:
         assert scopes_of(in_body(f"let a = 1 {name} 2"), name) == ["keyword.operator.word.netspec"]
-    for unit in words.UNITS:
+    for unit in editor_words.UNITS:
         assert scopes_of(in_body(f"let a = 1.5{unit}"), unit) == ["keyword.other.unit.netspec"]
 
 
@@ -155,7 +155,7 @@ net n(classes = 10%3, share = 50%) {
 EXPECTED = """
 import keyword.control.import | fire entity.name.type.module | # a module comment.line.number-sign
 ## Doc. comment.line.documentation | module storage.type | block entity.name.type
-input keyword.declaration | 64x?x? constant.numeric.shape | prefer keyword.control.promise
+input keyword.declaration | 64x?x? constant.numeric.shape | prefer keyword.control.contract
 \\" constant.character.escape | \\q invalid.illegal.escape | main entity.name.function.layer
 conv support.type.op | kernel support.type.property-name | same support.constant
 -> keyword.operator.arrow | batchnorm support.type.op | if keyword.control | or keyword.operator.word
@@ -164,7 +164,7 @@ output keyword.declaration | indices support.variable.property | n entity.name.t
 % keyword.other.unit | bgr support.constant | crop support.type.property-name
 center support.constant | for keyword.control | .. keyword.operator | s1x1 variable.parameter
 let keyword.declaration | e variable.other.constant | round support.function
-expect keyword.control.promise | params support.variable.measure | 11_920 constant.numeric
+expect keyword.control.contract | params support.variable.measure | 11_920 constant.numeric
 train keyword.declaration | schedule support.type.property-name | poly support.constant
 MiB keyword.other.unit | size support.variable.measure | in keyword.operator.word
 """
@@ -191,7 +191,7 @@ def specs() -> Iterator[tuple[str, str]]:
         yield path.stem, path.read_text(encoding="utf-8")
     for page in (DOCS / "guide.md", DOCS / "coming-from-prototxt.md"):
         for block in blocks(page):
-            if block.kind == "net" and "faulty" not in block.words:
+            if block.kind == "net" and "wrong" not in block.words:
                 yield f"{page.stem}:{block.line}", block.text
     yield "sample", SAMPLE.replace("\\q", "")
 
@@ -286,7 +286,13 @@ def test_vim_has_every_word() -> None:
     listed = {w for line in re.findall(r"syn keyword \w+ (.*)", text) for w in line.split()}
     for line in re.findall(r"syn match \w+ /\\<\\\((\S+)\\\)\\>", text):
         listed |= set(line.split("\\|"))
-    assert listed >= {*words.RESERVED, *words.PARTS, *OPS, *words.CALLABLE, *words.VALUES}
+    assert listed >= {
+        *editor_words.RESERVED,
+        *editor_words.PARTS,
+        *OPS,
+        *editor_words.CALLABLE,
+        *editor_words.VALUES,
+    }
 
 
 def test_the_vscode_folder_holds_together() -> None:

@@ -1,4 +1,4 @@
-"""Every diagnostic code is explained; the faulty example has just this fault, the mended none."""
+"""Every diagnostic code is explained; the wrong example has just this error, the fixed none."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 from PIL import Image
 
 import netspec
-from netspec.codes import CODES, GROUPS
 from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.diagnostics.codes import CODES, GROUPS
+from netspec.diagnostics.source import Source
 from netspec.driver import check
-from netspec.manual.explanations import explanation, path_of, plain
-from netspec.source import Source
+from netspec.reference.explanations import explanation, path_of, plain
 from netspec.weights import write
 
 from .markdown import DOCS, Block, Shell, blocks, rewrite
@@ -51,7 +51,7 @@ def test_form(code: str) -> None:
     text = explanation(code)
     assert text.startswith(f"# {code}\n\n")
     kinds = [b.info for b in blocks(path_of(code)) if b.words[0] != "file"]
-    assert kinds in (["net faulty", "net mended"], ["console faulty", "console mended"])
+    assert kinds in (["net wrong", "net fixed"], ["console wrong", "console fixed"])
     prose = text.split("```")[0].removeprefix(f"# {code}")
     assert len(prose.split()) >= 20
     assert not any(len(line) > 95 for line in prose.splitlines())
@@ -68,9 +68,9 @@ def test_examples_of_specs(code: str, tmp_path: Path) -> None:
     for block in blocks(path_of(code)):
         if block.words[0] == "file":
             (tmp_path / block.words[1]).write_text(block.text)
-        elif block.info == "net faulty":
+        elif block.info == "net wrong":
             assert [d.code for d in diagnose(block.text, tmp_path)] == [code]
-        elif block.info == "net mended":
+        elif block.info == "net fixed":
             assert [d.message for d in diagnose(block.text, tmp_path)] == []
 
 
@@ -106,7 +106,7 @@ def test_examples_of_sessions(code: str, tmp_path: Path, update: bool) -> None:
     for block in found:
         if block.kind == "console":
             output = shell.session(block.text)
-            if block.words == ["faulty"]:
+            if block.words == ["wrong"]:
                 assert f"{CODES[code].severity}[{code}]" in output
                 assert output.count("error[") + output.count("warning[") == 1
             else:
@@ -128,7 +128,7 @@ def index() -> str:
     lines = [
         "# Diagnostics",
         "",
-        "Every code that netspec reports, with an explanation, a faulty example and its mend.",
+        "Every code that netspec reports, with an explanation, a wrong example and its fix.",
         "`netspec explain CODE` shows the same in a terminal. This list is generated.",
     ]
     for group, codes in GROUPS.items():
@@ -151,7 +151,7 @@ def test_plain_text_names_files() -> None:
 
 def test_plain_text() -> None:
     markdown = (
-        "# a-code\n\nSee [the guide](guide.md).\n\n```net faulty\nnet a {\n\n}\n```\n\nEnd `x`.\n"
+        "# a-code\n\nSee [the guide](guide.md).\n\n```net wrong\nnet a {\n\n}\n```\n\nEnd `x`.\n"
     )
     assert plain(markdown) == (
         "a-code\n\nSee the guide.\n\nFaulty:\n\n    net a {\n\n    }\n\nEnd `x`.\n"

@@ -1,6 +1,6 @@
 """The guides: every snippet is compiled, every session run, every line of a table tried.
 
-In a guide, ```net is a sound spec and ```net faulty one with errors; `file NAME` puts a block into
+In a guide, ```net is a sound spec and ```net wrong one with errors; `file NAME` puts a block into
 the folder that the guide's sessions run in. `pytest --update` rewrites what sessions print.
 """
 
@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from netspec.codes import CODES
 from netspec.diagnostics import Diagnostics
+from netspec.diagnostics.codes import CODES
+from netspec.diagnostics.source import Source
 from netspec.driver import check
 from netspec.ops import OPS
-from netspec.source import Source
 
 from ..helpers import checked
 from .markdown import DOCS, Block, Shell, blocks, rewrite
@@ -55,17 +55,17 @@ def test_snippets(guide: Path, tmp_path: Path) -> None:
         diagnostics = Diagnostics()
         check(Source("guide.net", block.text), tmp_path, {}, diagnostics, needs_net=False)
         where = f"{guide.name}:{block.line}"
-        if "faulty" in block.words:
+        if "wrong" in block.words:
             assert diagnostics.failed, where
         else:
             assert not [d.message for d in diagnostics], where
 
 
 @EACH
-def test_what_is_wrong_with_a_faulty_snippet_is_shown(guide: Path) -> None:
+def test_what_is_wrong_with_a_wrong_snippet_is_shown(guide: Path) -> None:
     found = blocks(guide)
     for block, following in zip(found, found[1:] + [found[0]], strict=True):
-        if "faulty" in block.words:
+        if "wrong" in block.words:
             assert following.kind == "console", f"{guide.name}:{block.line}"
             assert following.text.startswith(f"$ netspec check {block.words[-1]}\nerror[")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from netspec.manual import ops as manual
-from netspec.manual import pages
 from netspec.ops import OPS, Op, ShapeError, attributes, like, text
-from netspec.symbolic import Dim, Parameter, operators
+from netspec.reference import ops as manual
+from netspec.reference import pages
+from netspec.symbolic.expr import Dim, Parameter, operators
 
 from ..helpers import checked, net_of
 

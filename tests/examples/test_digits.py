@@ -14,7 +14,7 @@ import pytest
 
 import netspec
 from netspec.weights import check, read
-from netspec.weights.npz import read_npz
+from netspec.weights.npz_file import read_npz
 
 FOLDER = Path(__file__).parent.parent.parent / "examples" / "digits"
 WEIGHTS = FOLDER / "digits.safetensors"
@@ -43,7 +43,7 @@ def test_both_backends_reach_the_same_accuracy_on_what_was_held_out() -> None:
     assert x.shape == (359, 8, 8)
     model = netspec.build(net, "numpy")
     inputs = np.concatenate([model.preprocess(picture) for picture in x])
-    from netspec.backend import get
+    from netspec.codegen.backend import get
 
     hits = []
     for name in ("torch", "numpy"):

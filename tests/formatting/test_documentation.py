@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from netspec.formatting import WIDTH, format_text
-from netspec.formatting.alignment import SPREAD
+from netspec.syntax.formatter import WIDTH, format_text
+from netspec.syntax.formatter.alignment import SPREAD
 
 from ..helpers import net_of
 

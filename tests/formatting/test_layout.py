@@ -6,7 +6,7 @@ import pytest
 
 import netspec
 from netspec import SpecError
-from netspec.formatting import WIDTH, format_text
+from netspec.syntax.formatter import WIDTH, format_text
 
 from .test_properties import check
 
@@ -277,7 +277,7 @@ def test_deep_and_long() -> None:
     check("net n { a: relu # " + "c" * 5000 + "\n}")
 
 
-def test_faults_are_diagnostics() -> None:
+def test_errors_are_diagnostics() -> None:
     with pytest.raises(SpecError) as error:
         netspec.format_text("net n { relu( }")
     assert [d.code for d in error.value.diagnostics] == ["syntax"]

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from netspec.diagnostics import Diagnostics
-from netspec.formatting import WIDTH, format_text
-from netspec.parser import parse, scan
-from netspec.source import Source, Span, plain
-from netspec.syntax import File
+from netspec.diagnostics.source import Source, Span, plain
+from netspec.syntax.ast import File
+from netspec.syntax.formatter import WIDTH, format_text
+from netspec.syntax.parser import parse, scan
 
 from .texts import NAMES, Grammar, Layout
 

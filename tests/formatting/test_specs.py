@@ -10,11 +10,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from netspec.formatting import format_text
-from netspec.parser import scan
-from netspec.resources import folder
-from netspec.source import Source
-from netspec.syntax import Call, Field, For, If, Input, Train
+from netspec.diagnostics.source import Source
+from netspec.syntax.ast import (
+    Call,
+    Field,
+    For,
+    If,
+    Input,
+    Train,
+)
+from netspec.syntax.formatter import format_text
+from netspec.syntax.parser import scan
+from netspec.util.resources import folder
 
 from ..language.test_tree import nodes
 from .test_properties import check, tree_of
@@ -53,7 +60,7 @@ class Variation:
             body[0].span.start
             for n in found
             if isinstance(n, For | If) and "\n" not in n.span.text
-            for body in ([n.body] if isinstance(n, For) else [arm[1] for arm in n.arms])
+            for body in ([n.body] if isinstance(n, For) else [branch[1] for branch in n.branches])
         }
 
     def draw(self, random: Random) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from netspec.diagnostics.source import Source
+from netspec.diagram.draw import draw
+from netspec.diagram.scene import Style
 from netspec.driver import bundled
-from netspec.graph.draw import draw
-from netspec.graph.scene import Style
 from netspec.ir import Net
-from netspec.source import Source
 
 from ..helpers import net_of
 

@@ -7,9 +7,9 @@ import random
 import pytest
 
 import netspec
-from netspec.graph.layers import Plan, arrange
-from netspec.graph.model import OUTSIDE, Sheet, sheet_of
-from netspec.graph.place import _spread
+from netspec.diagram.coordinates import _spread
+from netspec.diagram.layering import Layering, arrange
+from netspec.diagram.model import OUTSIDE, Sheet, sheet_of
 
 from ..helpers import body, net_of
 from .nets import NAMES, branches
@@ -98,7 +98,7 @@ def test_boxes_are_counted_by_depth() -> None:
 # --- rows ----------------------------------------------------------------------------------------
 
 
-def check_plan(sheet: Sheet, plan: Plan) -> None:
+def check_plan(sheet: Sheet, plan: Layering) -> None:
     rows = {item: r for r, row in enumerate(plan.rows) for item in row}
     assert sorted(rows) == list(range(len(rows)))
     for link in plan.links:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import netspec
+from netspec.diagram.draw import scene, view_of
+from netspec.diagram.scene import Style
 from netspec.driver import bundled
-from netspec.graph.draw import scene, view_of
-from netspec.graph.scene import Style
 from netspec.ir import Net
 
 from ..helpers import net_of

@@ -13,12 +13,17 @@ import pytest
 from PIL import Image, ImageChops
 
 import netspec
-from netspec.cli import main
+from netspec.cli.main import main
 from netspec.diagnostics import SpecError
-from netspec.graph import png, style
-from netspec.graph.draw import readable, scene, view_of
-from netspec.graph.model import sheet_of
-from netspec.graph.scene import Placed, Scene, Style, View
+from netspec.diagram import png, style
+from netspec.diagram.draw import readable, scene, view_of
+from netspec.diagram.model import sheet_of
+from netspec.diagram.scene import (
+    DiagramView,
+    Placed,
+    Scene,
+    Style,
+)
 
 from ..helpers import body, net_of
 from .nets import EVIL, NAMES, branches, drawn
@@ -27,7 +32,7 @@ NS = "{http://www.w3.org/2000/svg}"
 DOT = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
 
 
-def placed(net: Any, **asked: Any) -> tuple[View, Scene]:
+def placed(net: Any, **asked: Any) -> tuple[DiagramView, Scene]:
     chosen = Style(**asked)
     view = view_of(net, chosen)
     return view, scene(view, chosen)
@@ -223,7 +228,7 @@ def test_dot_text_is_quoted() -> None:
 @DOT
 @pytest.mark.parametrize("name", ["squeezenet1_0", "segnet", "enet"])
 def test_dot_takes_what_is_written(name: str) -> None:
-    from netspec.graph.dot import run
+    from netspec.diagram.dot import run
 
     text = drawn(netspec.load(name), "dot")
     answer = run(text, "svg")
@@ -236,7 +241,7 @@ def test_dot_takes_what_is_written(name: str) -> None:
 
 @DOT
 def test_dot_draws_no_broad_margin() -> None:
-    from netspec.graph.dot import run
+    from netspec.diagram.dot import run
 
     answer = run(drawn(netspec.load("squeezenet1_0"), "dot"), "png")
     assert answer is not None
@@ -281,8 +286,8 @@ def test_png_needs_something_that_draws(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 def test_png_by_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """The libraries get the picture, and are told how many pixels it has."""
-    from netspec.graph.draw import draw
-    from netspec.source import Source
+    from netspec.diagnostics.source import Source
+    from netspec.diagram.draw import draw
 
     class Cairo:
         @staticmethod
@@ -301,8 +306,8 @@ def test_png(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
     from PIL import Image
 
-    from netspec.graph.draw import draw
-    from netspec.source import Source
+    from netspec.diagnostics.source import Source
+    from netspec.diagram.draw import draw
 
     module = None
     if library != "dot":

@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netspec.cost import activation_bytes
+from netspec.diagnostics.source import Source, Span
 from netspec.ir import Block, Instance, Layer, Net, Value
-from netspec.measures import at_peak
+from netspec.ir.liveness import peak_activations
+from netspec.metrics.size import activation_bytes
 from netspec.ops import OPS
 from netspec.report.rows import rows
-from netspec.source import Source, Span
+from netspec.semantic.contracts.metrics import at_peak
 
 from ..helpers import body, calls, net_of, paths
 
@@ -70,7 +71,7 @@ FEW = "module few { input x  big: conv { filters: 9 kernel: 1 }  small: relu(x) 
 )
 def test_peak(text: str, elements: int) -> None:
     net = net_of(text)
-    assert net.body.activations == peak_of_flat_net(net) == elements
+    assert peak_activations(net.body) == peak_of_flat_net(net) == elements
     assert activation_bytes(net) == 4 * elements
 
 
@@ -130,11 +131,11 @@ def _body(
 @given(nets())
 def test_peak_is_that_of_the_flat_net(text: str) -> None:
     net = net_of(text)
-    assert net.body.activations == peak_of_flat_net(net)
+    assert peak_activations(net.body) == peak_of_flat_net(net)
     if net.layers:
         path, alive = at_peak(net.body)
         assert path in paths(net)
-        assert sum(v.elements for _, v in alive) == net.body.activations
+        assert sum(v.elements for _, v in alive) == peak_activations(net.body)
         known = {"data", "other"}
         for layer in paths(net):
             known |= {layer[:i] for i, c in enumerate(f"{layer}.") if c == "."}
@@ -160,7 +161,7 @@ def doubled(times: int) -> Block:
 
 def test_what_doubles_is_not_worked_out_twice() -> None:
     # 2^41 layers.
-    assert doubled(40).activations == 3 * 16
+    assert peak_activations(doubled(40)) == 3 * 16
 
 
 def test_modules_that_only_hand_on_are_not_walked() -> None:
@@ -170,7 +171,7 @@ def test_modules_that_only_hand_on_are_not_walked() -> None:
     net = net_of(text + body("m49 -> relu", "4x2x2"))
     assert paths(net) == [row.name for row in rows(net)] == ["relu_1"]
     assert net.layers[0].inputs == net.body.inputs
-    assert net.body.activations == 32
+    assert peak_activations(net.body) == 32
 
 
 def test_peak_grows_in_proportion() -> None:
@@ -179,4 +180,6 @@ def test_peak_grows_in_proportion() -> None:
         return net_of(SPIKE + body("\n".join(lines), "8x4x4"))
 
     small, large = spec(500), spec(5_000)
-    assert calls(lambda: large.body.activations) <= 12 * calls(lambda: small.body.activations)
+    assert calls(lambda: peak_activations(large.body)) <= 12 * calls(
+        lambda: peak_activations(small.body)
+    )

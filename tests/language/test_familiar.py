@@ -6,11 +6,18 @@ from fractions import Fraction
 
 import pytest
 
-from netspec.familiar import field_help, field_near, known, op_help, value_help, values
 from netspec.ops import OPS, attributes
-from netspec.ops.kinds import Kind, KindError
-from netspec.protocol import ELSEWHERE, TRAIN_FIELDS
-from netspec.symbolic import Num
+from netspec.ops.attribute_types import AttributeType, AttributeTypeError
+from netspec.semantic.foreign_names import (
+    field_help,
+    field_near,
+    known,
+    op_help,
+    value_help,
+    values,
+)
+from netspec.semantic.train_block import ELSEWHERE, TRAIN_FIELDS
+from netspec.symbolic.expr import Num
 
 
 def test_help_leads_to_what_exists() -> None:
@@ -53,19 +60,19 @@ def test_fields() -> None:
     assert field_help("kernel_size", ["pad"]) == ()
 
 
-@pytest.mark.parametrize(("field", "value", "mend"), values())
-def test_values_lead_to_what_some_op_takes(field: str, value: str, mend: str) -> None:
-    name, _, written = mend.partition(": ")
+@pytest.mark.parametrize(("field", "value", "fix"), values())
+def test_values_lead_to_what_some_op_takes(field: str, value: str, fix: str) -> None:
+    name, _, written = fix.partition(": ")
     takers = [a.kind for op in OPS.values() for a in attributes(op) if a.name == name]
     taken = Num(Fraction(written)) if written.isdigit() else written
-    assert any(_takes(kind, taken) for kind in takers), (field, value, mend)
-    assert value_help(field, value) == (f"write `{mend}`",)
+    assert any(_takes(kind, taken) for kind in takers), (field, value, fix)
+    assert value_help(field, value) == (f"write `{fix}`",)
 
 
-def _takes(kind: Kind, value: object) -> bool:
+def _takes(kind: AttributeType, value: object) -> bool:
     try:
         kind.convert(value)
-    except KindError:
+    except AttributeTypeError:
         return False
     return True
 

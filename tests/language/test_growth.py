@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from netspec.backend import emit, get
+from netspec.codegen.backend import emit, get
 from netspec.diagnostics import Diagnostics
-from netspec.parser import tables
-from netspec.parser.recovery import Run
-from netspec.parser.tokens import tokens_of
-from netspec.resources import folder
-from netspec.source import Source
+from netspec.diagnostics.source import Source
+from netspec.syntax.parser import table_cache
+from netspec.syntax.parser.recovery import RecoveringParser
+from netspec.syntax.parser.tokens import tokens_of
+from netspec.util.resources import folder
 
 from ..helpers import calls, net_of
 
@@ -45,10 +45,10 @@ def test_emitting_grows_in_proportion() -> None:
 
 def test_a_body_is_not_copied_at_each_statement() -> None:
     # What is copied by Lark is no function call.
-    grammar = tables.load(folder("grammars") / "netspec.lark")
+    grammar = table_cache.load(folder("grammars") / "netspec.lark")
     source = Source("t", "net n { input x: 3x8x8 " + "relu " * 20 + "}")
     tokens = tokens_of(grammar, source, [], Diagnostics())
-    run = Run(grammar, source, tokens, [], Diagnostics())
+    run = RecoveringParser(grammar, source, tokens, [], Diagnostics())
     bodies = []
     for token in tokens[:-1]:
         run.state.feed_token(token)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from netspec.driver import Setting
+from netspec.driver import SettingText
 from netspec.ops import Conv
 
 from ..helpers import body, checked, codes, net_of, paths
@@ -167,14 +167,14 @@ def test_settings() -> None:
     text = SETTINGS + "conv { filters: a + round(10 * b) + len(e) kernel: 1 bias: c }\n"
     text += 'expect d == "x" or d == "word" }'
     assert output(text) == (7, 8, 8)
-    given = {"a": Setting("2 * 3"), "b": Setting("10%"), "c": Setting("false")}
-    net = net_of(text, {**given, "d": Setting("word"), "e": Setting("[1, 2]")})
+    given = {"a": SettingText("2 * 3"), "b": SettingText("10%"), "c": SettingText("false")}
+    net = net_of(text, {**given, "d": SettingText("word"), "e": SettingText("[1, 2]")})
     layer = net.layers[0].op
     assert isinstance(layer, Conv)
     assert (layer.filters, layer.bias) == (9, False)
     assert output(text, {"a": 4, "b": 0.2, "e": [3, 4, 5]}) == (9, 8, 8)
     assert codes(text, {"f": 3}) == ["unknown-parameter"]
-    assert codes(text, {"a": Setting("1 }")}) == ["wrong-type"]
+    assert codes(text, {"a": SettingText("1 }")}) == ["wrong-type"]
 
 
 def test_settings_keep_numbers_as_they_read() -> None:
@@ -252,7 +252,7 @@ def test_one_wrong_line_in_a_module_is_one_diagnostic() -> None:
     text += body("for i in 1..8 { a[i]: m(data) { f: i } }", "3x4x4")
     found = checked(text)[1]
     assert [d.code for d in found] == ["window-too-large"]
-    assert [f.instance for f in found[0].trail] == ["a1"]
+    assert [f.instance for f in found[0].backtrace] == ["a1"]
 
 
 def test_no_error_is_a_mere_consequence_of_another() -> None:
@@ -288,7 +288,7 @@ def test_words_that_start_a_file_are_free_as_names() -> None:
     ]
 
 
-def test_what_a_faulty_block_would_have_made_is_not_missed() -> None:
+def test_what_a_wrong_block_would_have_made_is_not_missed() -> None:
     assert codes(body("if data.hight > 3 { a: relu b[1]: relu }\nadd(a, b1, b[2])")) == [
         "unknown-name"
     ]
@@ -296,7 +296,7 @@ def test_what_a_faulty_block_would_have_made_is_not_missed() -> None:
     assert codes('import "none.net"\n' + body("block -> other { a: 3 }")) == ["unknown-module"]
 
 
-def test_promises_of_sound_values_are_checked_beside_faults() -> None:
+def test_contracts_of_sound_values_are_checked_beside_errors() -> None:
     text = body("a: conv { filters: 0 kernel: 1 }\nb: relu(data)\nexpect b: 1x1x1\nexpect a: 3x?x?")
     assert codes(text) == ["out-of-range", "unmet-expect"]
 
@@ -314,11 +314,11 @@ def test_fields_of_an_input_may_be_parameters() -> None:
     assert (net.preprocessing[0].channels, net.preprocessing[0].resize) == ("bgr", 256)
 
 
-def test_warnings_of_use_are_not_given_for_a_faulty_net() -> None:
+def test_warnings_of_use_are_not_given_for_a_wrong_net() -> None:
     assert codes(body("a: relu\nconv { filters: 3 kernel: 99 }")) == ["window-too-large"]
 
 
 def test_a_setting_is_one_expression() -> None:
     text = "net n(a = 1) { input data: 3x8x8\n conv { filters: a kernel: 1 } }"
     for setting in ("1 }\nmodule m {", "1 let b = 2", "", "1 # c\n }", "@", "relu(", "9**9**9"):
-        assert "wrong-type" in codes(text, {"a": Setting(setting)}), setting
+        assert "wrong-type" in codes(text, {"a": SettingText(setting)}), setting

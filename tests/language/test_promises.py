@@ -9,11 +9,10 @@ from hypothesis import given as cases
 from hypothesis import settings as trials
 from hypothesis import strategies as st
 
-from netspec import render
-from netspec.diagnostics import Diagnostic, Diagnostics
-from netspec.driver import Setting, bundled
+from netspec.diagnostics import Diagnostic, Diagnostics, render
+from netspec.driver import SettingText, bundled
 from netspec.ir import Net
-from netspec.program import read_source
+from netspec.semantic.imports import read_source
 
 from ..helpers import body, checked, codes, net_of
 
@@ -31,7 +30,7 @@ NESTED = STAGE + body("s: stage { n: 4 }\nt: stage { n: 6 } -> relu\nloose: relu
 
 def unmet(text: str, **setting: str) -> Diagnostic:
     """The only diagnostic of a text."""
-    (found,) = checked(text, {name: Setting(value) for name, value in setting.items()})[1]
+    (found,) = checked(text, {name: SettingText(value) for name, value in setting.items()})[1]
     assert found.code in ("unmet-expect", "unmet-prefer")
     return found
 
@@ -59,8 +58,8 @@ def below(net: Net, *paths: str) -> tuple[int, int]:
 )
 def test_measures_of_whatever_has_a_path(name: str, paths: list[str]) -> None:
     params, macs = below(net_of(NESTED.replace("@", "")), *paths)
-    promises = f"expect params({name}) == {params} and macs({name}) == {macs}"
-    net_of(NESTED.replace("@", f"{promises}\nexpect size({name}) == {4 * params}"))
+    contracts = f"expect params({name}) == {params} and macs({name}) == {macs}"
+    net_of(NESTED.replace("@", f"{contracts}\nexpect size({name}) == {4 * params}"))
 
 
 def test_shapes_inside_instances() -> None:
@@ -101,7 +100,7 @@ def test_activations_of_a_line_are_those_of_it_alone() -> None:
     )
 
 
-def test_a_promise_is_about_the_finished_block_wherever_it_stands() -> None:
+def test_a_contract_is_about_the_finished_block_wherever_it_stands() -> None:
     net_of(
         """
         module m(f) { expect params == 4 * f and macs(c) == 48 * f  expect c.channels == e
@@ -126,7 +125,7 @@ def test_names_of_measures() -> None:
             "3x3x3",
         )
     )
-    # As a constant's it is not, but outside of promises there are no measures.
+    # As a constant's it is not, but outside of contracts there are no measures.
     net_of(
         "net n(size = 3) { input data: 3x3x3 conv { filters: size kernel: 1 }\nexpect size() > 3 }"
     )
@@ -140,8 +139,8 @@ def test_names_of_measures() -> None:
 
 
 def test_differences_and_ratios() -> None:
-    def said(promise: str) -> str:
-        return unmet(body(f"a: conv {{ filters: 10 kernel: 1 }}\nexpect {promise}", "9x4x4")).label
+    def said(contract: str) -> str:
+        return unmet(body(f"a: conv {{ filters: 10 kernel: 1 }}\nexpect {contract}", "9x4x4")).label
 
     assert said("params == 50") == "params is 100, not 50 (50 too many, 2.0x)"
     assert said("50 == params(a)") == "params(a) is 100, not 50 (50 too many, 2.0x)"
@@ -188,20 +187,20 @@ def test_the_largest_is_looked_for_inside() -> None:
     )
 
 
-def test_settings_that_break_a_promise_are_named_and_the_guard_mends_it() -> None:
+def test_settings_that_break_a_contract_are_named_and_the_guard_fixes_it() -> None:
     """Taking the help at its word gives a spec that is sound with and without the setting."""
     source = read_source(bundled()["squeezenet1_0"], Diagnostics())
     assert source is not None
     text = source.text.replace("if classes == 1000 {", "if true {")
-    ten = {"classes": Setting("10")}
+    ten = {"classes": SettingText("10")}
     net, found = checked(text, ten)
     assert net is None
     assert len(found) == 3
     for d in found:
         assert d.notes[-1] == "it holds with the default; classes is set to 10 (default 1,000)"
-        ((guarded, promise),) = re.findall(r"`(if classes == 1000 \{ (.*) \})`", d.help[0])
-        text = text.replace(promise, guarded)
-    for settings in ({}, ten, {"classes": Setting("1000")}):
+        ((guarded, contract),) = re.findall(r"`(if classes == 1000 \{ (.*) \})`", d.help[0])
+        text = text.replace(contract, guarded)
+    for settings in ({}, ten, {"classes": SettingText("1000")}):
         assert checked(text, settings)[0] is not None
 
 
@@ -219,7 +218,7 @@ def test_settings_that_have_no_part_in_it_are_not_named() -> None:
     assert not any("set to" in n for n in unmet(text.replace("@", "1"), a="3").notes)
     (note,) = (n for n in unmet(text.replace("@", "1"), a="4").notes if "set to" in n)
     assert note.endswith("without that, params(x) is 12, not 1 (11 too many, 12x)")
-    assert checked(twelve, {"b": Setting("9")})[0] is not None
+    assert checked(twelve, {"b": SettingText("9")})[0] is not None
 
 
 SIZES = st.lists(
@@ -231,48 +230,48 @@ SIZES = st.lists(
 
 @trials(max_examples=60, deadline=None)
 @cases(SIZES, st.integers(1, 30))
-def test_a_mend_of_a_shape_mends_it(layers: list[tuple[int, int, str]], wanted: int) -> None:
+def test_a_fix_of_a_shape_fixes_it(layers: list[tuple[int, int, str]], wanted: int) -> None:
     lines = [
         f"p{i}: maxpool {{ kernel: {k}  stride: {s}  round: {r}  pad: 0 }}"
         for i, (k, s, r) in enumerate(layers)
     ]
-    promise = f"expect p{len(layers) - 1}: ?x{wanted}x{wanted}"
-    net, found = checked(body("\n".join([*lines, promise]), "1x30x30"))
+    contract = f"expect p{len(layers) - 1}: ?x{wanted}x{wanted}"
+    net, found = checked(body("\n".join([*lines, contract]), "1x30x30"))
     if net is not None or found[0].code != "unmet-expect" or not found[0].help:
         return
-    (mend,) = found[0].help
-    match = re.fullmatch(r"`(\w+): (\w+|\[.*\])` at p(\d) \(line \d+\) would make it 1x.*", mend)
-    assert match is not None, mend
+    (fix,) = found[0].help
+    match = re.fullmatch(r"`(\w+): (\w+|\[.*\])` at p(\d) \(line \d+\) would make it 1x.*", fix)
+    assert match is not None, fix
     field, value, i = match.groups()
     changed, count = re.subn(rf"\b{field}: \w+", f"{field}: {value}", lines[int(i)])
     assert count == 1
     lines[int(i)] = changed
-    net_of(body("\n".join([*lines, promise]), "1x30x30"))
+    net_of(body("\n".join([*lines, contract]), "1x30x30"))
 
 
-def test_promises_of_any_form_are_met_or_reported() -> None:
+def test_contracts_of_any_form_are_met_or_reported() -> None:
     """A false condition is never passed over, however it is put together."""
     false = ["a.height == 9", "params < 1", "not true", "macs(s.fire1) in [1]", "1 > size(s)"]
     true = ["a.height == 32", "params > 1", "true", "macs(s.fire1) not in [1]", "1 < size(s)"]
     for f in false:
         for t in true:
-            for promise in (
+            for contract in (
                 *(f, f"not ({t})", f"{f} and {t}", f"{t} and {f}", f"({t} and {f}) or {f}"),
                 *(f"{f} or ({t} and {f})", f"{f} if {t} else {t}", f"not ({t} or {f})"),
             ):
-                text = NESTED.replace("@", f"a: relu(data)\noutput t, a, loose\nexpect {promise}")
-                assert codes(text) == ["unmet-expect"], promise
-                held = text.replace(f"expect {promise}", f"expect not ({promise})")
-                assert codes(held) == [], promise
+                text = NESTED.replace("@", f"a: relu(data)\noutput t, a, loose\nexpect {contract}")
+                assert codes(text) == ["unmet-expect"], contract
+                held = text.replace(f"expect {contract}", f"expect not ({contract})")
+                assert codes(held) == [], contract
 
 
 def test_what_is_not_evaluated_is_not_missed() -> None:
     assert codes(body("relu\nexpect (params(nope) if false else params) == 1")) == ["unmet-expect"]
-    faulty = body("conv { filters: 0 kernel: 1 }\nexpect (params if false else 1) == 2")
-    assert codes(faulty) == ["out-of-range", "unmet-expect"]
+    wrong = body("conv { filters: 0 kernel: 1 }\nexpect (params if false else 1) == 2")
+    assert codes(wrong) == ["out-of-range", "unmet-expect"]
 
 
-# --- where faults recur --------------------------------------------------------------------------
+# --- where errors recur --------------------------------------------------------------------------
 
 
 @trials(max_examples=60, deadline=None)
@@ -298,7 +297,7 @@ def test_uses_are_counted_as_in_the_flat_net(stages: list[list[int]], least: int
         else:
             assert words.startswith(f"in {narrow} of {len(widths)} uses of leaf")
         first = next(i for i, fs in enumerate(stages) if any(f + 1 <= least for f in fs))
-        assert [f.instance for f in d.trail] == [
+        assert [f.instance for f in d.backtrace] == [
             f"stage_{first + 1}",
             f"leaf_{next(j for j, f in enumerate(stages[first]) if f + 1 <= least) + 1}",
         ]
@@ -329,7 +328,7 @@ def test_uses_that_double_are_counted_without_being_walked() -> None:
     assert len(shown.splitlines()) < 20
 
 
-def test_uses_of_a_module_whose_promise_fails_are_all_looked_at() -> None:
+def test_uses_of_a_module_whose_contract_fails_are_all_looked_at() -> None:
     text = "module m { input x conv { filters: x.channels * 2 kernel: 1 } expect x.channels < 4 }\n"
     (found,) = checked(text + body("a: m -> m -> m -> m", "1x2x2"))[1]
     assert found.also == ("in 2 of 4 uses of m: a_m_2 and a_m_3",)

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from netspec import render
-from netspec.diagnostics import Diagnostics
+from netspec.diagnostics import Diagnostics, render
 from netspec.driver import bundled
-from netspec.program import read_source
+from netspec.semantic.imports import read_source
 
 from ..helpers import body, checked
 
@@ -85,10 +84,12 @@ ATTACKS = {
         + "\n"
         + "\n".join(f"x{i}: relu(abcdeg{i}z)" for i in range(3000))
     ),
-    "unmet promises": body(
+    "unmet contracts": body(
         "\n".join(f"a{i}: relu" for i in range(3000)) + "\nexpect params == 1" * 3000
     ),
-    "promises of a long chain": body("a: relu" + " -> relu" * 3000 + "\nexpect macs(a) < 0" * 3000),
+    "contracts of a long chain": body(
+        "a: relu" + " -> relu" * 3000 + "\nexpect macs(a) < 0" * 3000
+    ),
     "long name": body("for i in 0..20000 { " + "a" * MANY + "[i]: relu }"),
     "wide concat": body(
         "\n".join(f"a{i}: conv(data) {{ filters: 3 kernel: {i % 4 + 1} }}" for i in range(1000))

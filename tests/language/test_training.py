@@ -11,7 +11,7 @@ import pytest
 import netspec
 from netspec.ir import Training
 from netspec.ops import Init
-from netspec.protocol import TRAIN_FIELDS
+from netspec.semantic.train_block import TRAIN_FIELDS
 
 from ..helpers import body, codes, net_of, paths
 
@@ -57,7 +57,7 @@ def test_values_are_expressions_over_parameters_constants_and_shapes() -> None:
     assert found == Training(learning_rate=0.2, batch_size=7, epochs=5.0)
     assert type(found.batch_size) is int  # without the expression that it came from
     # What only says how a net is trained is no argument of its class, and decides nothing about it.
-    assert not any(p.structural for p in net_of(text).parameters)
+    assert not any(p.static for p in net_of(text).parameters)
     assert "e: int" not in netspec.compile(net_of(text), "torch")
 
 
@@ -78,7 +78,7 @@ def test_the_word_stays_free_as_a_name() -> None:
     assert codes(module + body("train { }")) == ["missing-field"]
 
 
-def test_a_faulty_block_is_all_that_is_reported() -> None:
+def test_a_wrong_block_is_all_that_is_reported() -> None:
     assert codes(body("relu\n train { learning_rate: none batch_size: relu }")) == [
         *("wrong-type", "unknown-name"),
     ]
@@ -88,7 +88,7 @@ def test_a_faulty_block_is_all_that_is_reported() -> None:
 
 
 @pytest.mark.parametrize("spec", ["squeezenet1_0", "squeezenet1_1", "squeezenet1_0_caffe"])
-def test_the_protocol_of_the_paper(spec: str) -> None:
+def test_the_recipe_of_the_paper(spec: str) -> None:
     """solver.prototxt of github.com/DeepScale/SqueezeNet; the rate is also section 3.3's."""
     assert netspec.load(spec).training == Training(
         learning_rate=0.04,

@@ -9,10 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netspec.diagnostics import Diagnostics
+from netspec.diagnostics.source import Source, Span
 from netspec.driver import bundled
-from netspec.parser import parse
-from netspec.source import Source, Span
-from netspec.syntax import Definition, Field, Layer, Name, Require
+from netspec.syntax.ast import (
+    Definition,
+    Field,
+    LayerStatement,
+    Name,
+    Require,
+)
+from netspec.syntax.parser import parse
 
 TEXT = """import fire  # comment
 ## Doc.
@@ -90,7 +96,7 @@ def test_white_space_does_not_matter() -> None:
         file = parse(Source("t", text), Diagnostics())
         assert file is not None
         (net,) = (i for i in file.items if isinstance(i, Definition))
-        return [s.chain.calls[0].op.text for s in net.body if isinstance(s, Layer)]
+        return [s.chain.calls[0].op.text for s in net.body if isinstance(s, LayerStatement)]
 
     text = "net n { input a: 3x4x4 b: conv { filters: 3 kernel: 1 } relu c: relu(b) }"
     assert shape(text) == shape(text.replace(" ", "\n\t ")) == ["conv", "relu", "relu"]
@@ -99,8 +105,8 @@ def test_white_space_does_not_matter() -> None:
 def test_a_condition_is_no_message() -> None:
     file = parse(Source("t", 'net n { expect "a"\nprefer "b" "c" }'), Diagnostics())
     assert file is not None
-    promises = [n for n in nodes(file) if isinstance(n, Require)]
-    assert sorted(p.message.value if p.message else "" for p in promises) == ["", "c"]
+    contracts = [n for n in nodes(file) if isinstance(n, Require)]
+    assert sorted(p.message.value if p.message else "" for p in contracts) == ["", "c"]
 
 
 def test_documentation_is_about_what_stands_below_it() -> None:

@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from netspec_numpy import kernels
+from netspec_numpy.kernel_source import FOLDER, SUBJECTS, with_helpers
 from netspec_numpy.kernels import Window
-from netspec_numpy.library import FOLDER, SUBJECTS, with_helpers
 from PIL import Image
 
 from netspec.ops.window import positions

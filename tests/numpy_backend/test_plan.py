@@ -17,12 +17,12 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from netspec_numpy import kernels
+from netspec_numpy.cost_model import memory
+from netspec_numpy.fusion import staged
 from netspec_numpy.kernels import Window
 
 import netspec
-from netspec.backend import get, load_model
-from netspec.passes.algorithms import memory
-from netspec.passes.stages import staged
+from netspec.codegen.backend import get, load_model
 from netspec.weights import fresh, write
 from tests.backends.nets import net_of, of_layers
 
@@ -308,7 +308,7 @@ def test_one_model_in_several_threads_and_several_models() -> None:
     models = [model(2, seed=seed) for seed in (3, 4)]
     inputs = [normal(n, 3, 35, 31, seed=n).astype(np.float32) for n in (1, 2, 3)]
     wanted = [[reference(pytorch, x) for x in inputs] for _, pytorch, _ in models]
-    faults: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def work(which: int) -> None:
         try:
@@ -316,14 +316,14 @@ def test_one_model_in_several_threads_and_several_models() -> None:
                 i = (turn + which) % len(inputs)
                 close(models[which % 2][0](inputs[i]), wanted[which % 2][i], False)
         except BaseException as error:
-            faults.append(error)
+            errors.append(error)
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert not faults
+    assert not errors
 
 
 def in_turns(plan: Any, needs: bool, seed: int) -> None:
@@ -496,7 +496,7 @@ def test_new_weights_are_taken() -> None:
     assert np.abs(numpy(x) - before).max() > 1e-3
 
 
-def test_a_fault_in_one_thread_ends_the_call() -> None:
+def test_a_error_in_one_thread_ends_the_call() -> None:
     numpy, pytorch, _ = model(2)
     x = normal(1, 3, 35, 31)
     numpy(x)

@@ -34,8 +34,16 @@ from netspec.ops import (
     Sub,
     Upsample,
 )
-from netspec.ops.kinds import Dimensions, Integer, Kind, KindError, Order, Parts, Size
-from netspec.symbolic import Num
+from netspec.ops.attribute_types import (
+    AttributeType,
+    AttributeTypeError,
+    DimensionOrder,
+    Dimensions,
+    Integer,
+    Parts,
+    Size,
+)
+from netspec.symbolic.expr import Num
 
 SIZES = st.integers(1, 9)
 SMALL = st.integers(1, 4)
@@ -250,12 +258,16 @@ def num(*numbers: int) -> tuple[Num, ...]:
             {num(-1, 2, 3): (-1, 2, 3)},
             [num(1, 2), num(-1, -1, 2), num(0, 1, 2), num(-2)],
         ),
-        (Order(), {num(2, 0, 1): (2, 0, 1)}, [num(0, 1), num(1, 2, 3), num(0, 0, 1), Num.of(0)]),
+        (
+            DimensionOrder(),
+            {num(2, 0, 1): (2, 0, 1)},
+            [num(0, 1), num(1, 2, 3), num(0, 0, 1), Num.of(0)],
+        ),
     ],
 )
-def test_kinds(kind: Kind, good: dict[Any, Any], bad: list[Any]) -> None:
+def test_kinds(kind: AttributeType, good: dict[Any, Any], bad: list[Any]) -> None:
     for value, converted in good.items():
         assert kind.convert(value) == converted
     for value in [*bad, "word", None]:
-        with pytest.raises(KindError):
+        with pytest.raises(AttributeTypeError):
             kind.convert(value)

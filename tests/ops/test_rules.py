@@ -27,7 +27,7 @@ from netspec.ops import (
     attributes,
 )
 from netspec.ops.window import positions, same_pads
-from netspec.symbolic import Apply, Dim, Parameter, evaluate, literal, python, whole
+from netspec.symbolic.expr import Apply, Dim, Parameter, evaluate, literal, python, whole
 
 SIZES = st.integers(1, 14)
 SMALL = st.integers(1, 4)
@@ -125,7 +125,7 @@ def test_conv_is_torchs(
 def test_poolings_are_torchs(
     height: int, width: int, kernel: int, stride: int, pad: int, up: bool
 ) -> None:
-    # A window that exceeds its padded input is a fault here; torch rounds it up to one.
+    # A window that exceeds its padded input is an error here; torch rounds it up to one.
     assume(pad <= kernel // 2 and kernel <= min(height, width) + 2 * pad)
     shape = (2, height, width)
     size = {"kernel": (kernel, kernel), "stride": (stride, stride), "pad": (pad,) * 4}

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import netspec
-from netspec.backend import get, load_model
+from netspec.codegen.backend import get, load_model
 from netspec.diagnostics import SpecError
 from netspec.ir import Instance, Net
-from netspec.passes.rename import CannotRename, Names, Renamed, rename
-from netspec.profiles import aliases, find, renamed
-from netspec.verify import random_inputs
+from netspec.passes.rename import CannotRename, NameMap, Renamed, rename
+from netspec.runtime.verify import random_inputs
 from netspec.weights import fresh
+from netspec.weights.name_maps import aliases, find, renamed
 
 from ..helpers import net_of
 
@@ -90,7 +90,7 @@ def owners(net: Net) -> list[str]:
 )
 def test_the_function_stays(paths: dict[str, str], modules: dict[str, dict[str, str]]) -> None:
     net = net_of(TANGLE)
-    result = rename(net, Names(paths, modules))
+    result = rename(net, NameMap(paths, modules))
     same_function(net, result)
     for old, new in paths.items():
         for key, other in result.keys.items():
@@ -104,7 +104,7 @@ def test_the_function_stays(paths: dict[str, str], modules: dict[str, dict[str, 
 def test_arguments_of_the_class_stay() -> None:
     """`classes` and `width` still reach the layers that they set, through the new blocks."""
     net = net_of(TANGLE)
-    names = Names(
+    names = NameMap(
         {"stem": "f.0", "one": "f.1", "head": "c.1"}, {"branch": {"b": "s.0", "c": "s.1"}}
     )
     source = netspec.compile(rename(net, names).net, "torch")
@@ -121,7 +121,7 @@ def test_arguments_of_the_class_stay() -> None:
 
 def test_uses_of_a_module_still_share_one_block() -> None:
     net = net_of(TANGLE)
-    names = Names({"one": "b.0", "two": "b.1"}, {"branch": {"a": "x.0"}})
+    names = NameMap({"one": "b.0", "two": "b.1"}, {"branch": {"a": "x.0"}})
     found = {}
     stack = list(rename(net, names).net.body.nodes)
     while stack:
@@ -156,7 +156,7 @@ def test_names_that_do_not_fit(
     paths: dict[str, str], modules: dict[str, dict[str, str]], match: str, rule: tuple[str, str]
 ) -> None:
     with pytest.raises(CannotRename, match=match) as error:
-        rename(net_of(TANGLE), Names(paths, modules))
+        rename(net_of(TANGLE), NameMap(paths, modules))
     assert error.value.rule == rule
 
 
@@ -188,7 +188,7 @@ def test_torchvision_names_all_weights_of_the_bundled_nets(name: str) -> None:
     assert {n: "x".join(map(str, t.shape)) or "-" for n, t in state.items()} == wanted
 
 
-def test_a_profile_that_computes_the_same() -> None:
+def test_a_name_map_that_computes_the_same() -> None:
     net = netspec.load("squeezenet1_1", classes=7)
     same_function(net, renamed(net, find("squeezenet1_1", "torchvision")))
 

@@ -6,22 +6,28 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
+from netspec_numpy.cost_model import choose, memory
+from netspec_numpy.fusion import (
+    FusedLayer,
+    FusedNet,
+    flat,
+    staged,
+)
+from netspec_numpy.memory_plan import Arena, place
 
 import netspec
 from netspec.ir import Net, Value
+from netspec.ir.liveness import peak_activations
 from netspec.ops import Concat, Conv, MaxPool, Relu, Relu6
-from netspec.passes.algorithms import choose, memory
-from netspec.passes.arena import Arena, place
-from netspec.passes.stages import Program, Stage, flat, staged
 from tests.backends.nets import BODIES, net_of, of_layers
 from tests.backends.test_agreement import BRANCHES
 
 
-def named(program: Program, name: str) -> Stage:
+def named(program: FusedNet, name: str) -> FusedLayer:
     return next(s for s in program.stages if s.layer.path == name)
 
 
-def keywords(program: Program) -> list[str]:
+def keywords(program: FusedNet) -> list[str]:
     return [stage.op.keyword for stage in program.stages]
 
 
@@ -140,7 +146,7 @@ def test_slots_are_shared() -> None:
     arena = place(staged(net))
     values = {v for s in staged(net).stages for v in s.outputs}
     assert len(arena.sizes) < 5 < len(values)
-    assert arena.bytes <= 1.2 * 4 * net.body.activations
+    assert arena.bytes <= 1.2 * 4 * peak_activations(net.body)
 
 
 def test_winograd_where_it_pays() -> None:

@@ -13,20 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import netspec
-from netspec.cli import main
-from netspec.report.diff import Change, Difference, _ascending, data, difference, text
-from netspec.report.units import number
+from netspec.cli.main import main
+from netspec.report.diff import Change, NetDiff, _ascending, data, difference, text
+from netspec.report.number_format import number
 
 from ..helpers import body, net_of
 
 Runs = Callable[..., tuple[int, str]]
 
 
-def changed(before: str, after: str, shape: str = "3x32x32") -> Difference:
+def changed(before: str, after: str, shape: str = "3x32x32") -> NetDiff:
     return difference(net_of(body(before, shape)), net_of(body(after, shape)))
 
 
-def brief(found: Difference) -> list[str]:
+def brief(found: NetDiff) -> list[str]:
     """The layers that differ, as `~old->new`."""
 
     def side(change: Change) -> str:

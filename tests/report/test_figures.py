@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 import netspec
-from netspec.figures.compression import Compression, For, size
-from netspec.figures.counting import CONVENTIONS, counts
-from netspec.figures.reach import Field, fields
 from netspec.ir import Net
-from netspec.report.columns import COLUMNS, View
+from netspec.metrics.compression import Compression, LayerRule, size
+from netspec.metrics.counting import CONVENTIONS, counts
+from netspec.metrics.receptive_field import EffectiveField, fields
+from netspec.report.columns import COLUMNS, NetView
 from netspec.report.rows import rows
 
 from ..helpers import body, net_of
@@ -107,15 +107,15 @@ def test_only_the_last_softmax_is_free() -> None:
 def test_counts_of_rows_sum_up() -> None:
     net = netspec.load("squeezenet1_0")
     for convention in (None, *CONVENTIONS.values()):
-        view = View(net, convention)
+        view = NetView(net, convention)
         assert sum(view.count(row) for row in rows(net, 1)) == view.count()
-    assert View(net).count() == net.macs
+    assert NetView(net).count() == net.macs
 
 
 # --- receptive fields ----------------------------------------------------------------------------
 
 
-def field_of(net: Net, path: str) -> Field:
+def field_of(net: Net, path: str) -> EffectiveField:
     found = dict(zip((f.path for f in net.layers), fields(net), strict=True))[path]
     assert found is not None
     return found
@@ -135,7 +135,7 @@ def test_published_receptive_fields() -> None:
             "3x224x224",
         )
     )
-    assert field_of(alexnet, "pool5") == Field((195, 195), (32, 32))
+    assert field_of(alexnet, "pool5") == EffectiveField((195, 195), (32, 32))
     vgg16 = net_of(
         body(
             """
@@ -146,14 +146,14 @@ def test_published_receptive_fields() -> None:
             "3x224x224",
         )
     )
-    assert field_of(vgg16, "pool5") == Field((212, 212), (32, 32))
+    assert field_of(vgg16, "pool5") == EffectiveField((212, 212), (32, 32))
 
 
 def test_fields_of_squeezenet() -> None:
     net = netspec.load("squeezenet1_0")
-    assert field_of(net, "conv1") == Field((7, 7), (2, 2))
-    assert field_of(net, "fire9.concat_1") == Field((155, 155), (16, 16))
-    assert field_of(net, "pool10") == Field(None, None)
+    assert field_of(net, "conv1") == EffectiveField((7, 7), (2, 2))
+    assert field_of(net, "fire9.concat_1") == EffectiveField((155, 155), (16, 16))
+    assert field_of(net, "pool10") == EffectiveField(None, None)
 
 
 def test_fields_that_end_or_grow() -> None:
@@ -170,11 +170,11 @@ def test_fields_that_end_or_grow() -> None:
         c: crop(t) { size: 4x4 offset: 2 }
         output u, f, c }
     """)
-    assert field_of(net, "u") == Field((3, 3), (Fraction(1, 2), Fraction(1, 2)))
-    assert field_of(net, "t") == Field((3, 3), (1, 1))
+    assert field_of(net, "u") == EffectiveField((3, 3), (Fraction(1, 2), Fraction(1, 2)))
+    assert field_of(net, "t") == EffectiveField((3, 3), (1, 1))
     # Everything, but neighbours still lie two apart.
-    assert field_of(net, "s.mul_1") == Field(None, (2, 2))
-    assert field_of(net, "f") == Field(None, None)
+    assert field_of(net, "s.mul_1") == EffectiveField(None, (2, 2))
+    assert field_of(net, "f") == EffectiveField(None, None)
     assert field_of(net, "c").size == (3, 3)
     assert fields(net_of(body("linear { units: 3 }", "5"))) == (None,)
 
@@ -238,7 +238,7 @@ def test_huge_strides_end_as_the_whole() -> None:
     statements = "\n".join(
         "conv { filters: 1 kernel: 1 stride: 1000 pad: 1000 }" for _ in range(40)
     )
-    assert fields(net_of(body(statements, "1x4x4")))[-1] == Field(None, None)
+    assert fields(net_of(body(statements, "1x4x4")))[-1] == EffectiveField(None, None)
 
 
 # --- pruning and quantization --------------------------------------------------------------------
@@ -246,7 +246,7 @@ def test_huge_strides_end_as_the_whole() -> None:
 # Table 1 of the paper: the share that pruning leaves out, and what is left, by module.
 TABLE_1 = Compression(
     sparsity=tuple(
-        For(pattern, Fraction(share))
+        LayerRule(pattern, Fraction(share))
         for pattern, share in (
             ("*.expand3x3", "0.67"),
             ("fire[89].expand3x3", "0.70"),
@@ -257,7 +257,7 @@ TABLE_1 = Compression(
             ("conv10", "0.8"),
         )
     ),
-    bits=(For("*", Fraction(6)),),
+    bits=(LayerRule("*", Fraction(6)),),
 )
 KEPT = {
     "conv1": 14_208,
@@ -275,7 +275,7 @@ KEPT = {
 
 def test_table_1_after_pruning() -> None:
     net = netspec.load("squeezenet1_0")
-    view = View(net, compression=TABLE_1)
+    view = NetView(net, compression=TABLE_1)
     kept = {r.name: COLUMNS["kept"].of(view, r) for r in rows(net, 1)}
     assert {name: n for name, n in kept.items() if n} == KEPT
     assert sum(kept.values()) == 421_098
@@ -284,7 +284,7 @@ def test_table_1_after_pruning() -> None:
 def test_the_size_that_the_paper_reports_at_6_bits() -> None:
     """0.47 MB, in its MB of 2^20 bytes."""
     net = netspec.load("squeezenet1_0")
-    view = View(net, compression=TABLE_1)
+    view = NetView(net, compression=TABLE_1)
     assert view.compressed_size() / 2**20 == pytest.approx(0.47, abs=0.005)
 
 
@@ -298,7 +298,7 @@ def test_the_file_of_deep_compression() -> None:
     entries = 422_083
     weights = sum(prod(f.layer.tensors["weight"].shape) for f in convs)
     sparsity = 1 - Fraction(entries, weights)
-    rules = Compression((For("*", sparsity),), (For("*", Fraction(8)),))
+    rules = Compression((LayerRule("*", sparsity),), (LayerRule("*", Fraction(8)),))
     # The same share everywhere keeps as many entries in all, but for rounding up in each layer.
     plan = [rules.of(net, f) for f in net.layers]
     assert 0 <= sum(p.kept_weights for p in plan) - entries <= len(convs)
@@ -309,7 +309,7 @@ def test_the_file_of_deep_compression() -> None:
 @given(st.fractions(0, 1), st.integers(1, 32), st.integers(0, 8))
 def test_compression_by_hand(sparsity: Fraction, bits: int, index: int) -> None:
     net = net_of(body("c: conv { filters: 5 kernel: 3 } -> batchnorm", "3x8x8"))
-    rules = Compression((For("c", sparsity),), (For("c", Fraction(bits)),), index)
+    rules = Compression((LayerRule("c", sparsity),), (LayerRule("c", Fraction(bits)),), index)
     weights, others = 5 * 3 * 9, 5 + 10
     kept = next(k for k in range(weights + 1) if k >= (1 - sparsity) * weights)
     codebook = 2**bits * 32 if bits <= 8 else 0
@@ -326,10 +326,10 @@ def test_nothing_asked_for_changes_nothing() -> None:
 
 def test_patterns() -> None:
     net = netspec.load("squeezenet1_1")
-    rule = For("squeezenet1_1:fire*.squeeze", Fraction(1))
+    rule = LayerRule("squeezenet1_1:fire*.squeeze", Fraction(1))
     assert rule.matches("squeezenet1_1", "fire2.squeeze")
     assert not rule.matches("squeezenet1_0", "fire2.squeeze")
-    rules = Compression((rule, For("fier*", Fraction(1)), For("pool1", Fraction(1))))
+    rules = Compression((rule, LayerRule("fier*", Fraction(1)), LayerRule("pool1", Fraction(1))))
     assert rules.unmatched([net]) == ("fier*", "pool1")
 
 
@@ -350,7 +350,7 @@ def test_what_is_shown_is_what_comes_out(
     file: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Line by line; `...` stands for lines left out."""
-    from netspec.cli import main
+    from netspec.cli.main import main
 
     monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets one
     text = (ROOT / file).read_text()
@@ -369,7 +369,7 @@ def test_what_is_shown_is_what_comes_out(
 def test_commands_in_documents_work(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     import shlex
 
-    from netspec.cli import main
+    from netspec.cli.main import main
 
     text = (ROOT / "docs" / "exploring.md").read_text()
     commands = re.findall(r"\n    netspec (.*)\n", text)

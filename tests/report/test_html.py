@@ -15,11 +15,11 @@ import pytest
 
 import netspec
 from netspec.ir import Net
-from netspec.report.columns import View
+from netspec.report.columns import NetView
 from netspec.report.compare import compared
-from netspec.report.grid import grid
 from netspec.report.html import html_page, html_table
 from netspec.report.rows import rows, tree
+from netspec.report.table import grid
 
 from ..helpers import net_of
 
@@ -41,7 +41,7 @@ net nested {
 
 
 def page(net: Net, depth: int | None = None) -> str:
-    return html_page(net.name, [grid(View(net), depth, folding=True)])
+    return html_page(net.name, [grid(NetView(net), depth, folding=True)])
 
 
 @pytest.mark.parametrize("depth", [None, 1, 2, 3])
@@ -77,9 +77,9 @@ def test_no_tree_of_nothing() -> None:
     assert tree(NET, 0) == []
     assert "<script>" not in page(NET, 0)
     flat = (
-        grid(View(NET), None, ["params"], folding=True),
-        grid(View(NET), None, None, "params", folding=True),
-        compared([View(NET), View(NET)]),
+        grid(NetView(NET), None, ["params"], folding=True),
+        grid(NetView(NET), None, None, "params", folding=True),
+        compared([NetView(NET), NetView(NET)]),
     )
     for found in flat:
         assert "<script>" not in html_page("x", [found])
@@ -108,7 +108,7 @@ net n { input data: 3x8x8
 
 
 def test_words_of_the_spec_are_no_markup() -> None:
-    for found in (page(net_of(HOSTILE), 1), html_table(grid(View(net_of(HOSTILE))))):
+    for found in (page(net_of(HOSTILE), 1), html_table(grid(NetView(net_of(HOSTILE))))):
         assert found.count("<script") <= 1
         assert "<img" not in found
         assert "<!--" not in found

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import netspec
-from netspec.cli import main
+from netspec.cli.main import main
 from netspec.report.columns import COLUMNS
 
 from ..helpers import body

@@ -14,20 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import netspec
-from netspec.cost import activation_bytes, size, sizes
 from netspec.ir import Instance
+from netspec.ir.liveness import peak_activations
+from netspec.metrics.size import activation_bytes, size, sizes
 from netspec.report import formats, rows
-from netspec.report.columns import COLUMNS, View
+from netspec.report.columns import COLUMNS, NetView
 from netspec.report.compare import compared
 from netspec.report.compare import data as compared_data
-from netspec.report.data import data
-from netspec.report.grid import Grid, grid
 from netspec.report.html import html_page, html_table
+from netspec.report.json_output import data
+from netspec.report.table import Grid, grid
 
 from ..helpers import body, net_of
 
 NET = netspec.load("squeezenet1_0_complex_bypass")
-VIEW = View(NET)
+VIEW = NetView(NET)
 CHAIN = """
 module block(mode, n) {
   input x
@@ -39,10 +40,10 @@ net chained {
   b: block { mode: "a|b\\nc"  n: 4 } -> relu
 }
 """
-CHAINED = View(net_of(CHAIN))
+CHAINED = NetView(net_of(CHAIN))
 
 
-def text(view: View, depth: int | None = None, width: int | None = None) -> str:
+def text(view: NetView, depth: int | None = None, width: int | None = None) -> str:
     return formats.text(grid(view, depth), width)
 
 
@@ -110,7 +111,7 @@ def test_the_source_of_a_row_is_the_layer_whose_value_comes_out() -> None:
         add(conv(e) { filters: 4 kernel: 3 }, f)
         g: relu(f.c) }
     """)
-    view = View(net)
+    view = NetView(net)
     found = {r.name: r for r in rows.rows(net, 1)}
     source = found["e"].source
     assert source is not None
@@ -123,7 +124,7 @@ def test_the_source_of_a_row_is_the_layer_whose_value_comes_out() -> None:
 
 def test_a_long_argument_is_cut() -> None:
     net = net_of(CHAIN.replace('"a|b', '"' + "a" * 500))
-    assert max(map(len, text(View(net), 1).splitlines())) < 120
+    assert max(map(len, text(NetView(net), 1).splitlines())) < 120
 
 
 def test_sizes() -> None:
@@ -146,7 +147,7 @@ def test_json() -> None:
     assert list(found["total"])[:4] == ["params", "macs", "size", "activations"]
     keys = ["name", "op", "inputs", "output", "params", "macs"]
     assert all(list(row)[:6] == keys for row in found["layers"])
-    assert found["total"]["activations"] == activation_bytes(NET) == 4 * NET.body.activations
+    assert found["total"]["activations"] == activation_bytes(NET) == 4 * peak_activations(NET.body)
     assert json.loads(json.dumps(found)) == found
     add = next(row for row in found["layers"] if row["name"] == "bypass2")
     assert add["inputs"] == [[128, 54, 54]] * 2
@@ -204,10 +205,10 @@ def test_peak_of_activations_is_found_by_brute_force() -> None:
         made = [v for f in layers[: i + 1] for v in f.outputs] + list(net.body.inputs)
         live = {v for v in made if last.get(v, -1) >= i} | set(layer.outputs)
         peak = max(peak, sum(v.elements for v in live))
-    assert net.body.activations == peak
+    assert peak_activations(net.body) == peak
 
 
-def test_rows_say_what_promises_say() -> None:
+def test_rows_say_what_contracts_say() -> None:
     """Each line's figures are those of `params(x)`, `macs(x)` and `activations(x)`."""
     text = """
       module block(f) { input x
@@ -222,22 +223,22 @@ def test_rows_say_what_promises_say() -> None:
         u: maxunpool(q, q.indices)
         t: flatten(s) -> linear { units: 5 }
         output t, u
-        PROMISES }"""
-    view = View(net_of(text.replace("PROMISES", "")))
+        CONTRACTS }"""
+    view = NetView(net_of(text.replace("CONTRACTS", "")))
     found = {r.name: r for r in rows.rows(view.net, 1)}
-    promises = [
+    contracts = [
         f"expect {key}({name}) == {COLUMNS[key].of(view, row)}"
         for name, row in found.items()
         for key in ("params", "macs", "size", "activations")
     ]
-    assert len(promises) == 4 * 7
-    net_of(text.replace("PROMISES", "\n".join(promises)))
+    assert len(contracts) == 4 * 7
+    net_of(text.replace("CONTRACTS", "\n".join(contracts)))
 
 
 def test_results_that_nothing_uses_are_not_made() -> None:
     with_indices = "p: maxpool { kernel: 2 }\n output p, p.indices"
     plain, both = (
-        View(net_of(body(statements, "1x4x4")))
+        NetView(net_of(body(statements, "1x4x4")))
         for statements in ("maxpool { kernel: 2 }", with_indices)
     )
     assert COLUMNS["results"].total is not None
@@ -284,11 +285,11 @@ def test_latex_has_as_many_cells_in_each_row_and_no_bare_specials() -> None:
     inside = source.split("\\toprule")[1].split("\\bottomrule")[0]
     table = [line for line in inside.splitlines() if line.endswith("\\\\")]
     assert {len(re.findall(r"(?<!\\)&", line)) for line in table} == {8}
-    assert "\na\\_b & relu &" in formats.latex(grid(View(net_of(body("a_b: relu", "1x1x1")))))
+    assert "\na\\_b & relu &" in formats.latex(grid(NetView(net_of(body("a_b: relu", "1x1x1")))))
 
 
 def test_latex_reads_as_in_a_paper() -> None:
-    source = formats.latex(grid(View(netspec.load("squeezenet1_0")), None, ["layer", "output"]))
+    source = formats.latex(grid(NetView(netspec.load("squeezenet1_0")), None, ["layer", "output"]))
     assert "fire2.expand1x1 & 64$\\times$54$\\times$54 \\\\" in source
     table, under = source.split("\\end{tabular}")
     assert "\nMB: 10\\textsuperscript{6} bytes \\\\\nMACs: " in under
@@ -334,7 +335,7 @@ def test_text_names_units_and_rule() -> None:
 
 
 def test_a_small_net_is_not_rounded_away() -> None:
-    table = text(View(net_of(body("linear { units: 3 }", "5"))))
+    table = text(NetView(net_of(body("linear { units: 3 }", "5"))))
     assert re.search(r"^total +18 +15 +32 bytes$", table, re.M)
     assert "72 bytes float32   36 bytes float16   18 bytes int8" in table
 
@@ -360,18 +361,18 @@ def test_text_fits_its_width_or_is_as_narrow_as_it_gets(width: int, depth: int |
 def test_cut_rows_can_be_told_apart(name: str, width: int) -> None:
     net = netspec.load(name)
     for depth in (None, 1):
-        table = text(View(net), depth, width).split("\n\n")[1].splitlines()
+        table = text(NetView(net), depth, width).split("\n\n")[1].splitlines()
         names = [line.split()[0] for line in table[1:-1]]
         assert len(set(names)) == len(rows.rows(net, depth))
 
 
 def test_arguments_are_cut_whole() -> None:
-    table = text(View(netspec.load("googlenet")), 1, 80)
+    table = text(NetView(netspec.load("googlenet")), 1, 80)
     assert re.search(r"^inception_3b +inception 128,?\.\. ", table, re.M)
     assert re.search(r"^pool5 +global_avgpool ", table, re.M)
     assert "kernel/stride" not in table
     assert " kernel " in table
-    narrow = text(View(netspec.load("squeezenet1_0")), 1, 80)
+    narrow = text(NetView(netspec.load("squeezenet1_0")), 1, 80)
     assert "fire 64,256,256" in narrow
 
 
@@ -394,7 +395,7 @@ def test_columns_left_out_for_width_are_named() -> None:
 
 
 def test_cut() -> None:
-    from netspec.report.units import cut
+    from netspec.report.number_format import cut
 
     assert cut("fire2.expand1x1", 15) == "fire2.expand1x1"
     assert cut("fire2.expand1x1", 10) == "fire..d1x1"
@@ -423,7 +424,7 @@ def test_sorting() -> None:
 
 def test_compared_figures_and_ratios() -> None:
     nets = [netspec.load("squeezenet1_0"), netspec.load("squeezenet1_1"), NET]
-    views = [View(net) for net in nets]
+    views = [NetView(net) for net in nets]
     found = compared_data(views)
     assert [entry["net"] for entry in found] == [net.name for net in nets]
     for entry, net in zip(found, nets, strict=True):
@@ -446,7 +447,7 @@ def test_compared_figures_and_ratios() -> None:
 def test_compared_nets_fit_the_width(width: int) -> None:
     names = ["squeezenet1_0", "squeezenet1_1", "alexnet", "resnet50", "mobilenet_v2"]
     nets = [netspec.load(name) for name in names]
-    lines = formats.text(compared([View(net) for net in nets]), width).splitlines()
+    lines = formats.text(compared([NetView(net) for net in nets]), width).splitlines()
     table = lines[2 : lines.index("MB: 10^6 bytes")]
     headings = [line.split() for line in table if any(name in line.split() for name in names)]
     assert [word for line in headings for word in line if word in names] == names
@@ -460,7 +461,7 @@ def test_compared_nets_fit_the_width(width: int) -> None:
 
 def test_nothing_to_divide_by() -> None:
     bare, other = (
-        View(net_of(body(s, "1x2x2"))) for s in ("relu", "conv { filters: 1 kernel: 1 }")
+        NetView(net_of(body(s, "1x2x2"))) for s in ("relu", "conv { filters: 1 kernel: 1 }")
     )
     assert compared_data([bare, other])[1]["ratios"]["params"] is None
     assert "params" in formats.text(compared([bare, other]))

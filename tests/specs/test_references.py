@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import netspec
-from netspec.backend import get, load_model
-from netspec.verify import random_inputs
+from netspec.codegen.backend import get, load_model
+from netspec.runtime.verify import random_inputs
 from netspec.weights import fresh
 
 Weights = Mapping[str, Tensor]

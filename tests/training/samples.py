@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from netspec.ir import Net, Training
-from netspec.training import Options, Result, train
+from netspec.training import TrainingOptions, TrainingResult, train
 
 from ..helpers import net_of
 
@@ -24,7 +24,7 @@ def tiny(fields: str = FIELDS, layers: str = LAYERS) -> Net:
     return net_of(f"net tiny {{ {layers}\n train {{ {fields} }} }}")
 
 
-def protocol(net: Net) -> Training:
+def recipe(net: Net) -> Training:
     assert net.training is not None
     return net.training
 
@@ -45,10 +45,10 @@ def saved(path: Path, count: int = 40) -> Path:
     return path
 
 
-def trained(net: Net, folder: Path, **options: Any) -> Result:
+def trained(net: Net, folder: Path, **options: Any) -> TrainingResult:
     """Train on `folder/data.npz`, which is made, into `folder/out`."""
     data = folder / "data.npz"
     if not data.exists():
         saved(data)
     given: dict[str, Any] = {"data": data, "out": folder / "out", "quiet": True, **options}
-    return train(net, protocol(net), Options(**given))
+    return train(net, recipe(net), TrainingOptions(**given))

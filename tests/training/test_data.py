@@ -12,11 +12,11 @@ from PIL import Image
 
 from netspec.diagnostics import SpecError
 from netspec.ir import Net
-from netspec.training.data import Data, read
-from netspec.training.prepare import Preparation
+from netspec.training.datasets import TrainingData, read
+from netspec.training.transforms import Preparation
 
 from ..helpers import net_of
-from .samples import protocol
+from .samples import recipe
 
 GRAY = "1x4x5"
 
@@ -28,9 +28,9 @@ def net(shape: str = GRAY, classes: int = 3) -> Net:
     )
 
 
-def data(path: Path, of: Net | None = None, held_out: float = 0.0) -> Data:
+def data(path: Path, of: Net | None = None, held_out: float = 0.0) -> TrainingData:
     of = of or net()
-    return read(path, of, Preparation(of, protocol(of)), held_out)
+    return read(path, of, Preparation(of, recipe(of)), held_out)
 
 
 def refused(match: str, path: Path, of: Net | None = None) -> tuple[str, ...]:

@@ -23,18 +23,18 @@ import torch.nn.functional as F
 import netspec
 from netspec.diagnostics import SpecError
 from netspec.ir import Net, Training
-from netspec.passes.logits import scores
-from netspec.training import Options, train
+from netspec.passes.strip_softmax import scores
+from netspec.training import TrainingOptions, train
 from netspec.training.curve import curve
-from netspec.training.loop import optimizer, summary
-from netspec.training.order import Order
-from netspec.training.overrides import protocol as overridden
+from netspec.training.overrides import recipe as overridden
 from netspec.training.progress import Progress, duration
+from netspec.training.sampler import Sampler
 from netspec.training.schedule import rate
+from netspec.training.trainer import optimizer, summary
 from netspec.weights import fresh, read
 
 from ..helpers import net_of
-from .samples import FIELDS, LAYERS, pictures, protocol, saved, tiny, trained
+from .samples import FIELDS, LAYERS, pictures, recipe, saved, tiny, trained
 
 SPEC = f"net tiny {{ {LAYERS}\n train {{ {FIELDS} }} }}"
 
@@ -102,7 +102,7 @@ def test_it_learns_and_tells_what_it_learnt(tmp_path: Path) -> None:
 def test_as_plain_pytorch_does(fields: str, tmp_path: Path) -> None:
     """The same steps, written by hand."""
     net = tiny(f"learning_rate: 0.1  batch_size: 8  iterations: 10  {fields}")
-    training = protocol(net)
+    training = recipe(net)
     start = fresh(net.tensors, 5)
     trained(net, tmp_path, weights=start, held_out=0.0)
 
@@ -111,7 +111,7 @@ def test_as_plain_pytorch_does(fields: str, tmp_path: Path) -> None:
     decay, beta = training.weight_decay, training.momentum
     state: dict[str, Any] = dict.fromkeys(w)
     for i in range(10):
-        chosen = [d.sample for d in Order(40, 8, 0).draws(i)]
+        chosen = [d.sample for d in Sampler(40, 8, 0).draws(i)]
         h = F.relu(F.conv2d(x[chosen, None] / 255.0, w["c.weight"], w["c.bias"]))
         out = F.conv2d(h, w["last.weight"], w["last.bias"]).mean((2, 3))
         target = (
@@ -376,7 +376,7 @@ def test_two_processes_are_one_with_the_doubled_batch(tmp_path: Path) -> None:
         assert a["accuracy"] == pytest.approx(b["accuracy"])
 
 
-# --- faults and settings -------------------------------------------------------------------------
+# --- errors and settings -------------------------------------------------------------------------
 
 
 def test_what_diverges_ends(tmp_path: Path) -> None:
@@ -391,7 +391,7 @@ def test_nets_that_tell_no_classes_apart(tmp_path: Path) -> None:
             train(
                 net_of(text),
                 Training(0.1, 2, 1),
-                Options(saved(tmp_path / "d.npz"), tmp_path / "o"),
+                TrainingOptions(saved(tmp_path / "d.npz"), tmp_path / "o"),
             )
 
     refused("net n { input data: 1x6x6\n relu }", "no weights")
@@ -409,7 +409,7 @@ def test_devices(tmp_path: Path) -> None:
 
 def test_fields_from_outside() -> None:
     net = tiny()
-    base = protocol(net)
+    base = recipe(net)
     assert overridden(net, []) == base
     found = overridden(net, [("batch_size", "4 * 4"), ("epochs", "3"), ("momentum", "50%")])
     assert found == replace(base, batch_size=16, iterations=None, epochs=3.0, momentum=0.5)

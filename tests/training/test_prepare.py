@@ -11,8 +11,8 @@ import torch
 
 import netspec
 from netspec.ir import Training
-from netspec.training.order import Draw, generator
-from netspec.training.prepare import Preparation
+from netspec.training.sampler import Draw, generator
+from netspec.training.transforms import Preparation
 
 from ..helpers import net_of
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netspec.ir import Training
-from netspec.training.order import Draw, Order, generator
+from netspec.training.sampler import Draw, Sampler, generator
 from netspec.training.schedule import iterations, rate
 
 BASE = Training(learning_rate=0.04, batch_size=8, iterations=100)
@@ -91,7 +91,7 @@ def test_iterations() -> None:
 
 @given(st.integers(1, 40), st.integers(1, 60), st.integers(0, 5))
 def test_every_sample_once_an_epoch(samples: int, batch: int, seed: int) -> None:
-    order = Order(samples, batch, seed)
+    order = Sampler(samples, batch, seed)
     count = -(-3 * samples // batch)
     drawn = [d for i in range(count) for d in order.draws(i)]
     assert len(drawn) == count * batch
@@ -100,12 +100,12 @@ def test_every_sample_once_an_epoch(samples: int, batch: int, seed: int) -> None
         assert {d.epoch for d in part} == {epoch}
         assert sorted(d.sample for d in part) == list(range(samples))
     # Any iteration can be asked for at any time.
-    assert Order(samples, batch, seed).draws(count - 1) == drawn[-batch:]
+    assert Sampler(samples, batch, seed).draws(count - 1) == drawn[-batch:]
 
 
 def test_order_changes_with_epoch_and_seed() -> None:
     epochs = {
-        tuple(d.sample for d in Order(20, 20, seed).draws(i)) for seed in (0, 1) for i in (0, 1)
+        tuple(d.sample for d in Sampler(20, 20, seed).draws(i)) for seed in (0, 1) for i in (0, 1)
     }
     assert len(epochs) == 4
 

@@ -1,4 +1,4 @@
-"""A little net's tensors, and what a fault looks like."""
+"""A little net's tensors, and what an error looks like."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_a_file_without_order_is_paired_by_shapes_that_occur_once() -> None:
 
 
 def test_position_against_names_is_ambiguous() -> None:
-    """The kind of fault that shapes don't show: two convolutions of one shape, swapped."""
+    """The kind of error that shapes don't show: two convolutions of one shape, swapped."""
     refused(
         "by position x.b is m.a, by its name it is rather m.b",
         other(("g", "x.b", "x.n", "x.a", "h")),
@@ -145,7 +145,7 @@ def test_all_but_the_named_layers(names: tuple[str, ...]) -> None:
     # A file that has nothing for them will do as well.
     bare = {n: a for n, a in found.items() if n.rpartition(".")[0] != names[-1]}
     assert adapted(bare, partial=["last"]).arrays.keys() == result.arrays.keys()
-    # Without --partial it is a fault.
+    # Without --partial it is an error.
     with pytest.raises(SpecError):
         adapted(found)
     # An instance stands for all that is in it.

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import netspec
-from netspec.cli import main
+from netspec.cli.main import main
 from netspec.diagnostics import SpecError
 from netspec.ir import Net
 from netspec.weights import fresh, read, read_caffe, turned, write_caffe
-from netspec.weights.caffemodel import Layer, caffemodel, read_layers
+from netspec.weights.caffemodel_file import CaffemodelLayer, caffemodel, read_layers
 
 from .samples import only
 
@@ -110,8 +110,8 @@ def test_layers_without_weights_and_other_fields_are_passed_over(tmp_path: Path)
     assert list(read(path)) == ["conv1.0", "conv1.1"]
 
 
-def layers_or_fault(path: Path) -> list[str]:
-    """The names of the layers, or the codes of the faults."""
+def layers_or_error(path: Path) -> list[str]:
+    """The names of the layers, or the codes of the errors."""
     try:
         return [x.name for x in read_layers(path)]
     except SpecError as error:
@@ -159,7 +159,7 @@ SOUND = message(1, b"net") + b"".join(
 def test_truncated(end: int, tmp_path: Path) -> None:
     """Cut off anywhere: an error, or the layers that are whole."""
     path = write(tmp_path / "a.caffemodel", SOUND[:end])
-    assert layers_or_fault(path) in (["conv1"], ["bad-weights"])
+    assert layers_or_error(path) in (["conv1"], ["bad-weights"])
 
 
 @settings(max_examples=300, deadline=None)
@@ -172,7 +172,7 @@ def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
         content[place] = data.draw(st.integers(0, 255))
     path = write(tmp_path_factory.mktemp("f") / "a.caffemodel", bytes(content))
     tracemalloc.start()
-    layers_or_fault(path)
+    layers_or_error(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2**20
@@ -227,7 +227,7 @@ def weights_of_caffe() -> dict[str, list[Array]]:
 def test_the_net_computes_what_caffe_computes(net: Net, tmp_path: Path) -> None:
     """Caffe's own arithmetic, in loops, on the blobs as they lie in the file."""
     w = weights_of_caffe()
-    layers = [Layer(name, "", tuple(blobs)) for name, blobs in w.items()]
+    layers = [CaffemodelLayer(name, "", tuple(blobs)) for name, blobs in w.items()]
     path = write(tmp_path / "a.caffemodel", *caffemodel("small", layers))
     x = noise(1, 3, 6, 7)
     v = np.zeros((4, 4, 5))
@@ -273,7 +273,7 @@ def test_factor_of_zero(net: Net, tmp_path: Path) -> None:
     """Statistics of a layer that never saw anything are 0."""
     w = weights_of_caffe()
     w["bn1"][2][:] = 0
-    layers = [Layer(name, "", tuple(blobs)) for name, blobs in w.items()]
+    layers = [CaffemodelLayer(name, "", tuple(blobs)) for name, blobs in w.items()]
     found = read_caffe(write(tmp_path / "a.caffemodel", *caffemodel("", layers)), net)
     assert not found["conv1_batchnorm.running_var"].any()
 
@@ -283,7 +283,7 @@ def test_legacy_blobs_fit(net: Net, tmp_path: Path) -> None:
     w["conv1"][1] = w["conv1"][1].reshape(1, 1, 1, 4)
     w["ip1"][0] = w["ip1"][0].reshape(1, 1, 5, 160)
     w["scale1"][0] = w["scale1"][0].reshape(1, 4, 1, 1)
-    layers = [Layer(name, "", tuple(blobs)) for name, blobs in w.items()]
+    layers = [CaffemodelLayer(name, "", tuple(blobs)) for name, blobs in w.items()]
     found = read_caffe(write(tmp_path / "a.caffemodel", *caffemodel("", layers)), net)
     np.testing.assert_array_equal(found["ip1.weight"], w["ip1"][0].reshape(5, 160))
 
@@ -293,7 +293,7 @@ def test_what_does_not_fit_is_listed(net: Net, tmp_path: Path) -> None:
     del w["up"]
     w["conv1"] = [w["conv1"][0].reshape(3, 4, 3, 3)]
     w["ip2"][0][0, 0] = np.nan
-    layers = [Layer(name, "", tuple(blobs)) for name, blobs in w.items()]
+    layers = [CaffemodelLayer(name, "", tuple(blobs)) for name, blobs in w.items()]
     path = write(tmp_path / "a.caffemodel", *caffemodel("", layers))
     with pytest.raises(SpecError) as error:
         read_caffe(path, net)
@@ -353,7 +353,7 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared data is not here")
 def test_published_classes(tmp_path: Path) -> None:
     """The authors' prototxt and weights, through a caffemodel, name the cat and the cup."""
-    from netspec.classify import guesses, read_picture
+    from netspec.runtime.classify import guesses, read_picture
     from netspec.weights import read_deep_compression
 
     folder = SHARED / "squeezenet_v1.0"

@@ -19,9 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netspec.diagnostics import SpecError
-from netspec.weights import check, fresh, npz, read, write
+from netspec.weights import check, fresh, npz_file, read, write
 from netspec.weights.common import Array
-from netspec.weights.tensorfile import write_safetensors
+from netspec.weights.safetensors_file import write_safetensors
 
 from .samples import WANTED, only
 
@@ -45,7 +45,7 @@ def header(descr: str, shape: str) -> str:
 
 def make_npz(path: Path, *members: tuple[str, bytes], how: int = zipfile.ZIP_STORED) -> Path:
     with warnings.catch_warnings(), zipfile.ZipFile(path, "w", how) as archive:
-        warnings.simplefilter("ignore")  # zipfile remarks on names given twice
+        warnings.simplefilter("ignore")  # zipfile notes on names given twice
         for name, data in members:
             archive.writestr(name, data)
     return path
@@ -283,7 +283,7 @@ def test_members_are_arrays_that_numpy_wrote(tmp_path: Path) -> None:
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(npz, "MODEST_BYTES", 2**16)
+    monkeypatch.setattr(npz_file, "MODEST_BYTES", 2**16)
     path = tmp_path / "w.npz"
     zeros = npy(np.zeros(2**16, np.float32))
     members = (("a.npy", zeros), ("b.npy", zeros))
@@ -291,7 +291,7 @@ def test_a_zip_bomb_is_refused_before_it_is_unpacked(
     assert set(read(path)) == {"a", "b"}
     make_npz(path, *members, how=zipfile.ZIP_DEFLATED)
     refused(path, "claims to unpack to 524,544")
-    monkeypatch.setattr(npz, "MAX_BYTES", 2**18)
+    monkeypatch.setattr(npz_file, "MAX_BYTES", 2**18)
     make_npz(path, *members)
     refused(path, "claims to unpack to 524,544")
 

@@ -1,0 +1,90 @@
+"""The end of a net's constructor: how its weights begin."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from netspec.codegen.identifiers import is_plain
+from netspec.codegen.python_source import FunctionCall, Verbatim, statement
+from netspec.ir import Net
+from netspec.ops import Conv, ConvTranspose, Init, Linear
+from netspec_torch.reserved import MODULE_ATTRIBUTES
+
+_TYPES = {Conv: "nn.Conv2d", ConvTranspose: "nn.ConvTranspose2d", Linear: "nn.Linear"}
+_MARGIN = 8
+
+
+@dataclass(frozen=True)
+class _Weighted:
+    """A layer with weights: its path, its class in PyTorch, how it begins, if it has a bias."""
+
+    path: str
+    type: str
+    init: Init
+    bias: bool
+
+
+def initialization(net: Net) -> list[str]:
+    """A loop over all layers by their class, then the layers that begin otherwise."""
+    layers = list(_weighted(net))
+    types = list(dict.fromkeys(x.type for x in layers))
+    usual = {t: Counter(x.init for x in layers if x.type == t).most_common(1)[0][0] for t in types}
+    alike: dict[Init, list[str]] = {}
+    for t in types:
+        alike.setdefault(usual[t], []).append(t)
+    margin = " " * _MARGIN
+    lines = [f"{margin}for m in self.modules():"] if layers else []
+    for init, some in alike.items():
+        test = f"{'if' if init == usual[types[0]] else 'elif'} isinstance(m, {' | '.join(some)}):"
+        # PyTorch has no name of its own for it.
+        note = f"  # {init}" if init.law == "xavier" and init.fan else ""
+        lines += [f"{margin}    {test}{note}", f"{margin}        {_draw('m', init)}"]
+        if any(x.bias for x in layers if x.type in some):
+            lines.append(f"{margin}        if m.bias is not None:")
+            lines.append(f"{margin}            nn.init.zeros_(m.bias)")
+    others = [x for x in layers if x.init != usual[x.type]]
+    for init in dict.fromkeys(x.init for x in others):
+        places = [_place(x.path) for x in others if x.init == init]
+        if len(places) <= 2:
+            lines += [f"{margin}{_draw(place, init)}" for place in places]
+        else:
+            lines += _loop(places, init)
+    return lines
+
+
+def _weighted(net: Net) -> Iterator[_Weighted]:
+    for layer in net.layers:
+        op = layer.op
+        if isinstance(op, Conv | ConvTranspose | Linear):
+            yield _Weighted(layer.path, _TYPES[type(op)], op.init or net.init, op.bias)
+
+
+def _draw(layer: str, init: Init) -> str:
+    weight = f"{layer}.weight"
+    if init.std is not None:
+        return f"nn.init.normal_({weight}, std={init.std!r})"
+    if init.law == "xavier" and init.fan is None:
+        return f"nn.init.xavier_uniform_({weight})"
+    mode = ', mode="fan_out"' if init.fan == "fan_out" else ""
+    if init.law == "xavier":
+        # Uniform, and of variance 1 / fan.
+        return f'nn.init.kaiming_uniform_({weight}{mode}, nonlinearity="linear")'
+    return f"nn.init.kaiming_normal_({weight}{mode})"
+
+
+def _loop(places: Sequence[str], init: Init) -> list[str]:
+    layers = FunctionCall("", tuple(map(Verbatim, places)), "()")
+    first = statement("for m in ", layers, _MARGIN)
+    first[-1] += ":"
+    return [*first, f"{' ' * _MARGIN}    {_draw('m', init)}"]
+
+
+def _place(path: str) -> str:
+    """How a layer is reached from `self`."""
+    if all(is_plain(p) and p not in MODULE_ATTRIBUTES for p in path.split(".")):
+        return f"self.{path}"
+    if any(p in MODULE_ATTRIBUTES for p in path.split(".")):
+        return f'dict(self.named_modules())["{path}"]'  # an attribute of that name is no layer
+    return f'self.get_submodule("{path}")'

@@ -1,0 +1,63 @@
+"""netspec annotate: a spec with the shape, parameters and MACs of each line behind it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from netspec.cli.common import SPEC_HELP, add_settings, show
+from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
+from netspec.diagnostics.source import Source
+from netspec.driver import bundled, check, find
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", metavar="SPEC", help=SPEC_HELP)
+    add_settings(parser)
+    parser.add_argument("--strip", action="store_true", help="take the comments off again")
+    parser.add_argument("-w", "--write", action="store_true", help="change the file itself")
+
+
+def execute(args: argparse.Namespace) -> int:
+    from netspec.report.annotate import annotate, strip
+
+    if args.write and (args.spec == "-" or args.spec in bundled()):
+        message = "--write changes a file, and this is none of yours"
+        raise SpecError([Diagnostic("bad-option", message)])
+    text, source, base = _read(args.spec)
+    if args.strip:
+        result = strip(text)
+    else:
+        diagnostics = Diagnostics()
+        net = check(source, base, dict(args.settings), diagnostics)
+        diagnostics.raise_if_failed()
+        assert net is not None, "no net and no error"
+        show(diagnostics.sorted())
+        result = annotate(text, net, source)
+    if not args.write:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(result.encode("utf-8"))
+    elif result != text:
+        from netspec.util.atomic_write import write_text
+
+        write_text(Path(args.spec), result)
+    return 0
+
+
+def _read(spec: str) -> tuple[str, Source, Path]:
+    """A text as it is to the byte, the same as a source, and the folder of its imports."""
+    diagnostics = Diagnostics()
+    if spec == "-":
+        try:
+            text = sys.stdin.buffer.read().decode("utf-8")
+        except ValueError:
+            message = "standard input is not UTF-8 text"
+            raise SpecError([Diagnostic("unreadable-file", message)]) from None
+        plain = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+        return text, Source("<stdin>", plain), Path()
+    found = find(spec, diagnostics)
+    diagnostics.raise_if_failed()
+    assert found is not None, "no text and no error"
+    path = bundled().get(spec, Path(spec))
+    return path.read_bytes().decode("utf-8"), *found

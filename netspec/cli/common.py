@@ -1,0 +1,139 @@
+"""What the commands share: the SPEC and `--set` arguments, and how diagnostics are shown."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from netspec.diagnostics import Diagnostic, Diagnostics, SpecError, render
+from netspec.driver import SettingText, check, find
+from netspec.ir import Net
+
+SPEC_HELP = "a path, - for standard input, or the name of a bundled spec"
+
+
+def in_the_way(path: Path, what: str) -> SpecError:
+    """The error of a file that nobody named and that would be replaced."""
+    message = f"{path} is there already, and {what}"
+    help_ = (f"`-o {path}` replaces it all the same",)
+    return SpecError([Diagnostic("unwritable-file", message, help=help_)])
+
+
+def add_spec(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """SPEC, or SPEC..., and --set."""
+    if several:
+        parser.add_argument("specs", nargs="+", metavar="SPEC", help=SPEC_HELP)
+    else:
+        parser.add_argument("spec", metavar="SPEC", help=SPEC_HELP)
+    add_settings(parser)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=setting,
+        metavar="NAME=VALUE",
+        dest="settings",
+        help="set a parameter of the net (repeatable)",
+    )
+    add_reading(parser, "settings")
+
+
+def add_reading(parser: argparse.ArgumentParser, dest: str) -> None:
+    """What says how to read a prototxt."""
+    group = parser.add_argument_group("for a prototxt")
+    for option, metavar, reads, help_ in _CAFFE:
+        group.add_argument(
+            option,
+            action="append",
+            default=[],
+            type=reads,
+            metavar=metavar,
+            dest=dest,
+            help=help_,
+        )
+
+
+def _phase(text: str) -> tuple[str, SettingText]:
+    if text.upper() not in ("TRAIN", "TEST"):
+        raise argparse.ArgumentTypeError("give TRAIN or TEST")
+    return "phase", SettingText(text.upper())
+
+
+def _stage(text: str) -> tuple[str, SettingText]:
+    return f"stage:{text}", SettingText("true")
+
+
+def _until(text: str) -> tuple[str, SettingText]:
+    return f"until:{text}", SettingText("true")
+
+
+def _input(text: str) -> tuple[str, SettingText]:
+    name, _, shape = text.rpartition("=")
+    if not all(d.isdigit() and len(d) < 10 for d in shape.split("x")):
+        raise argparse.ArgumentTypeError("give a shape like 3x227x227, or NAME=SHAPE")
+    return f"input:{name}", SettingText(shape)
+
+
+_CAFFE: tuple[tuple[str, str, Callable[[str], tuple[str, SettingText]], str], ...] = (
+    ("--phase", "PHASE", _phase, "TRAIN or TEST (TEST)"),
+    ("--stage", "NAME", _stage, "a stage that layers may ask for (repeatable)"),
+    ("--input", "[NAME=]SHAPE", _input, "the shape of an input, such as 3x227x227 (repeatable)"),
+    ("--until", "BLOB", _until, "end at this blob, and leave out what comes behind (repeatable)"),
+)
+
+
+def setting(text: str) -> tuple[str, SettingText]:
+    """NAME=VALUE as a parameter and its value."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip().isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name.strip(), SettingText(value.strip())
+
+
+def load(spec: str, settings: Iterable[tuple[str, SettingText]]) -> Net:
+    """A checked net; its warnings are shown. Raises SpecError."""
+    diagnostics = Diagnostics()
+    found = find(spec, diagnostics)
+    net = check(*found, dict(settings), diagnostics) if found else None
+    diagnostics.raise_if_failed()
+    assert net is not None, "no net and no error"
+    show(diagnostics.sorted())
+    return net
+
+
+def show(diagnostics: Iterable[Diagnostic], more: bool = False) -> None:
+    """Print diagnostics to standard error; `more` adds the command that explains their codes."""
+    color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    codes: dict[str, None] = {}
+    for diagnostic in diagnostics:
+        print(render.text(diagnostic, color), file=sys.stderr, end="\n\n")
+        codes[diagnostic.code] = None
+    if more and codes:
+        print(f"For more: netspec explain {' '.join(codes)}", file=sys.stderr)
+
+
+def every(
+    specs: Iterable[str], settings: Iterable[tuple[str, SettingText]]
+) -> tuple[list[Net], int]:
+    """The nets of all specs that are sound, and the exit status; diagnostics are shown."""
+    nets, status = [], 0
+    for spec in specs:
+        try:
+            nets.append(load(spec, settings))
+        except SpecError as error:
+            show(error.diagnostics, more=True)
+            status = 1
+    return nets, status
+
+
+def print_json(data: Any) -> None:
+    import json
+
+    print(json.dumps(data, indent=2))

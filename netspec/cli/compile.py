@@ -1,0 +1,72 @@
+"""netspec compile: write the model as Python source."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from netspec.cli.common import add_spec, in_the_way, load
+from netspec.diagnostics import Diagnostic, SpecError
+
+MARK = "Compiled by netspec from"
+"""Emitted files have it at their top."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_spec(parser)
+    parser.add_argument("--backend", default="torch", metavar="NAME", help="torch or numpy")
+    parser.add_argument(
+        "--names",
+        metavar="NAMES",
+        help="name the weights otherwise: as torchvision does, or as FILE.names says",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="where to write, - for standard output (default: NET.py here)",
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    from netspec.codegen.backend import emit, get
+    from netspec.util.atomic_write import write_text
+
+    backend = get(args.backend)
+    net = load(args.spec, args.settings)
+    keys: Mapping[str, str] = {}
+    if args.names:
+        from netspec.weights.name_maps import find, renamed
+
+        net, keys = renamed(net, find(args.spec, args.names))
+    source = emit(net, backend)
+    if args.output == "-":
+        sys.stdout.write(source)
+    else:
+        write_text(_target(args.output, net.name), source)
+    # Where the source goes to standard output, the names must not.
+    width = max((len(old) for old in keys), default=0)
+    for old, new in keys.items():
+        print(f"{old:<{width}}  {new}", file=sys.stderr if args.output == "-" else sys.stdout)
+    return 0
+
+
+def _target(output: str | None, name: str) -> Path:
+    """Where to write. Raises SpecError where that would destroy what a person wrote.
+
+    A net can be called `setup`, and nobody means to replace a spec by its model.
+    """
+    path = Path(output or f"{name}.py")
+    if path.suffix == ".net" and path.exists():
+        message = f"{path} is a spec, which the model would replace"
+        raise SpecError([Diagnostic("unwritable-file", message, help=("write to a .py file",))])
+    if output is None and path.is_file():
+        try:
+            ours = MARK in path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            ours = False
+        if not ours:
+            raise in_the_way(path, "netspec did not write it")
+    return path

@@ -1,0 +1,100 @@
+"""netspec convert: a prototxt of Caffe as a spec."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from netspec.cli.common import add_settings, in_the_way, show
+from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
+from netspec.diagnostics.source import Source
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "spec",
+        metavar="PROTOTXT",
+        help="a net of Caffe, or a solver that names one; - for standard input",
+    )
+    parser.add_argument(
+        "--solver", metavar="FILE", help="a solver of Caffe, for the spec's train block"
+    )
+    add_settings(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="where to write, - for standard output (default: NET.net here)",
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    from netspec.driver import constants, find
+    from netspec.importers.caffe.convert import convert
+    from netspec.importers.caffe.solver import is_solver
+    from netspec.semantic.imports import read_source
+    from netspec.syntax.protobuf_text.detect import may_be_prototxt
+    from netspec.util.atomic_write import write_text
+
+    diagnostics = Diagnostics()
+    found = find(args.spec, diagnostics)
+    if found is not None and not may_be_prototxt(found[0]):
+        message = f"{found[0].name} is no prototxt"
+        diagnostics.add(Diagnostic("unreadable-file", message))
+    diagnostics.raise_if_failed()
+    assert found is not None, "no text and no error"
+    source, folder = found
+    solver = read_source(Path(args.solver), diagnostics) if args.solver else None
+    if is_solver(source):
+        solver, source = source, _net_of(source, folder, diagnostics)
+    diagnostics.raise_if_failed()
+    given = constants(dict(args.settings), diagnostics)
+    result = convert(source, given, diagnostics, solver)
+    diagnostics.raise_if_failed()
+    if result is None:
+        raise SpecError(diagnostics.sorted())
+    show(diagnostics.sorted())
+    for note in result.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if args.output == "-":
+        sys.stdout.write(result.text)
+    else:
+        write_text(_target(args.output, result.name, result.text), result.text)
+    return 0
+
+
+def _target(output: str | None, name: str, text: str) -> Path:
+    """Where to write. Raises SpecError where nobody named a file that would be lost.
+
+    A converted spec is there to be worked on, and has no sign of where it is from.
+    """
+    path = Path(output or f"{name}.net")
+    if output is None and path.is_file() and path.read_bytes() != text.encode():
+        raise in_the_way(path, "is another spec")
+    return path
+
+
+def _net_of(solver: Source, folder: Path, diagnostics: Diagnostics) -> Source:
+    """The net that a solver names, beside it or where its path leads from there.
+
+    Raises SpecError. Caffe takes the path from the folder that it runs in.
+    """
+    from netspec.importers.caffe.solver import read_solver
+    from netspec.semantic.imports import read_source
+
+    read = read_solver(solver, diagnostics)
+    diagnostics.raise_if_failed()
+    assert read is not None, "no solver and no error"
+    name = read.net
+    written = Path(name)
+    for path in (folder / written, folder / written.name):
+        sound = written.suffix == ".prototxt" and not written.is_absolute() and "\0" not in name
+        if sound and path.is_file():
+            source = read_source(path, diagnostics)
+            diagnostics.raise_if_failed()
+            assert source is not None, "no text and no error"
+            return source
+    message = f"{solver.name} is a solver, and its net {name or '(none)'} is not beside it"
+    help_ = (f"name both: `netspec convert NET --solver {solver.name}`",)
+    raise SpecError([Diagnostic("unreadable-file", message, help=help_)])

@@ -1,0 +1,152 @@
+"""netspec fmt: canonical layout, comments kept."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from netspec.cli.common import show
+from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
+from netspec.diagnostics.source import Source
+from netspec.driver import STDIN, find, read_stdin
+from netspec.semantic.imports import read_text
+from netspec.syntax.protobuf_text.detect import may_be_prototxt
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "specs",
+        nargs="+",
+        metavar="SPEC",
+        help="a path, a folder to search for .net files, - for standard input, "
+        "or with --check or --diff the name of a bundled spec",
+    )
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; list the files that would change, and exit with 1 if there are any",
+    )
+    parser.add_argument("--diff", action="store_true", help="write nothing; show what would change")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Files that change are listed on standard output; standard input goes there formatted."""
+    from netspec.syntax.formatter import format_text
+
+    status = 0
+    done: set[str] = set()
+    for spec in args.specs:
+        for name in _names(spec):
+            try:
+                text = _read(name, done)
+                if text is None:
+                    continue
+                formatted = format_text(text.content, text.name)
+                changes = formatted != text.content
+                if args.diff:
+                    _put(_diff(text, formatted))
+                elif args.check:
+                    _put(f"{text.name}\n" if changes else "")
+                else:
+                    _write(text, formatted)
+                status |= args.check and changes
+            except SpecError as error:
+                show(error.diagnostics)
+                status = 1
+    return int(status)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A text to format; `path` is the file that it came from, if it is no bundled one."""
+
+    name: str
+    content: str
+    path: Path | None = None
+
+
+def _names(spec: str) -> Iterator[str]:
+    """The .net files of a folder, those in hidden folders left out; anything else is itself."""
+    if spec == "-" or not os.path.isdir(spec):
+        yield spec
+        return
+    found = False
+    for folder, inner, files in os.walk(spec):
+        inner[:] = sorted(name for name in inner if not name.startswith("."))
+        for name in sorted(files):
+            path = Path(folder, name)
+            if path.suffix == ".net" and path.is_file():
+                found = True
+                yield str(path)
+    if not found:
+        yield spec
+
+
+def _read(name: str, done: set[str]) -> _Text | None:
+    """A text, or None if it was read before. Raises SpecError."""
+    diagnostics = Diagnostics()
+    path = Path(name)
+    result = None
+    key = name if name == "-" else os.path.realpath(name)
+    if key in done:
+        return None
+    done.add(key)
+    if name == "-":
+        content = read_stdin(diagnostics)
+        result = None if content is None else _Text(STDIN, content)
+    elif os.path.isdir(name):
+        diagnostics.add(Diagnostic("unreadable-file", f"there is no .net file in {name}"))
+    elif os.path.exists(name):
+        content = read_text(path, diagnostics)
+        result = None if content is None else _Text(name, content, path)
+    elif found := find(name, diagnostics):
+        source, _ = found
+        result = _Text(source.name, source.text)
+    diagnostics.raise_if_failed()
+    assert result is not None, "no text and no error"
+    if may_be_prototxt(Source(result.name, result.content)):
+        message = f"{result.name} is a prototxt of Caffe, which keeps its layout"
+        help_ = (f"`netspec convert {name}` makes a spec of it",)
+        raise SpecError([Diagnostic("unreadable-file", message, help=help_)])
+    return result
+
+
+def _write(text: _Text, formatted: str) -> None:
+    """Put a text back where it came from. Raises SpecError."""
+    from netspec.util.atomic_write import write_text
+
+    if text.name == STDIN:
+        _put(formatted)
+    elif text.path is None:
+        message = f"{text.name} comes with netspec and is not rewritten"
+        help_ = ("`--check` and `--diff` show how it would change",)
+        raise SpecError([Diagnostic("unwritable-file", message, help=help_)])
+    elif formatted != text.content:
+        write_text(text.path, formatted)
+        _put(f"{text.name}\n")
+
+
+def _diff(text: _Text, formatted: str) -> str:
+    import difflib
+
+    lines = difflib.unified_diff(
+        _lines(text.content), _lines(formatted), text.name, text.name, lineterm="\n"
+    )
+    return "".join(lines)
+
+
+def _lines(text: str) -> list[str]:
+    """Lines as `patch` knows them: only a line feed ends one."""
+    *lines, last = text.split("\n")
+    end = [f"{last}\n\\ No newline at end of file\n"] if last else []
+    return [line + "\n" for line in lines] + end
+
+
+def _put(text: str) -> None:
+    """Print a text as it is, line breaks included, in any locale."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))

@@ -1,0 +1,96 @@
+"""netspec graph: a picture of a net."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from netspec.cli.common import SPEC_HELP, add_settings, show
+from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
+from netspec.driver import check, find
+
+FORMATS = ("svg", "png", "dot", "html")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("spec", metavar="SPEC", help=SPEC_HELP)
+    add_settings(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="where to write: a .svg, .png, .dot or .html, or - for standard output "
+        "(default: NET.svg here)",
+    )
+    parser.add_argument("--format", choices=FORMATS, help="what to write (by the name of FILE)")
+    parser.add_argument(
+        "--depth",
+        type=_depth,
+        metavar="N",
+        help="open modules down to this level: 0 is a box for the net, 1 its lines "
+        "(as many as stay readable)",
+    )
+    parser.add_argument(
+        "--direction", choices=("down", "right"), default="down", help="which way data flows"
+    )
+    parser.add_argument(
+        "--cost",
+        choices=("macs", "params"),
+        default="macs",
+        help="what makes boxes wide (macs)",
+    )
+    parser.add_argument(
+        "--layout",
+        choices=("own", "dot"),
+        default="own",
+        help="who says where boxes stand: netspec (own) or, in a .svg or .png, "
+        "Graphviz's dot, if it is installed",
+    )
+
+
+def _depth(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)
+
+
+def execute(args: argparse.Namespace) -> int:
+    from netspec.diagram.draw import draw
+    from netspec.diagram.scene import Style
+    from netspec.util.atomic_write import write_bytes
+
+    form = _format(args.format, args.output)
+    if args.layout == "dot" and form not in ("svg", "png"):
+        message = f"--layout dot is for a .svg or .png; a .{form} has no places of Graphviz's"
+        raise SpecError([Diagnostic("bad-option", message)])
+    diagnostics = Diagnostics()
+    found = find(args.spec, diagnostics)
+    net = check(*found, dict(args.settings), diagnostics) if found else None
+    diagnostics.raise_if_failed()
+    assert net is not None, "no net and no error"
+    assert found is not None, "no text and no error"
+    show(diagnostics.sorted())
+    style = Style(args.depth, args.direction, args.cost, args.layout)
+    content = draw(net, found[0], form, style)
+    if args.output == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+    else:
+        write_bytes(Path(args.output or f"{net.name}.{form}"), content)
+    return 0
+
+
+def _format(asked: str | None, output: str | None) -> str:
+    if asked is not None:
+        return asked
+    if output is None or output == "-":
+        return "svg"
+    suffix = Path(output).suffix.lower().removeprefix(".")
+    if suffix == "gv":
+        return "dot"
+    if suffix not in FORMATS:
+        message = f"--output {output} does not end as a picture does"
+        help_ = ("end it with .svg, .png, .dot or .html, or say --format",)
+        raise SpecError([Diagnostic("bad-option", message, help=help_)])
+    return suffix

@@ -1,0 +1,93 @@
+"""The command line.
+
+Exit status: 0 fine, 1 the spec or another input is wrong, 2 wrong usage. Results go to standard
+output, diagnostics to standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from netspec.diagnostics import SpecError
+
+COMMANDS = {
+    "check": "report everything that is wrong with a spec",
+    "table": "show parameters, multiplications and sizes",
+    "diff": "show what changed between two specs, or two settings of one",
+    "sweep": "tabulate every combination of parameter values",
+    "search": "find the best combination of parameter values",
+    "graph": "draw a net as svg, png, dot or html",
+    "watch": "check a spec on every save, and say what changed",
+    "annotate": "write shapes, parameters and MACs behind each line of a spec",
+    "compile": "write the model as Python source",
+    "convert": "turn a prototxt of Caffe into a spec",
+    "run": "classify pictures",
+    "train": "train a net on pictures or arrays",
+    "verify": "compare the backends on the same weights and inputs",
+    "weights": "show and convert weight files",
+    "fmt": "bring specs into canonical layout",
+    "specs": "list the bundled specs",
+    "ops": "show the reference of the language's ops",
+    "explain": "say what a diagnostic means, with an example of the error and its fix",
+}
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: object, **more: object) -> None:
+        from importlib.metadata import version
+
+        print(f"netspec {version('netspec-compiler')}")
+        parser.exit()
+
+
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The parser of all commands, or with the options of one: each brings modules of its own."""
+    result = argparse.ArgumentParser(
+        prog="netspec",
+        description="Say what a convolutional network is, check it, compile it to a model.",
+    )
+    result.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, help_ in COMMANDS.items():
+        sub = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
+        if only in (None, name):
+            import_module(f"netspec.cli.{name}").configure(sub)
+    return result
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    command_name = next((a for a in argv if not a.startswith("-")), "")
+    args = parser(command_name).parse_args(argv)
+    command = import_module(f"netspec.cli.{args.command}")
+    try:
+        status: int = command.execute(args)
+        sys.stdout.flush()
+        return status
+    except SpecError as error:
+        from netspec.cli.common import show
+
+        show(error.diagnostics, more=True)
+        return 1
+    except BrokenPipeError:
+        # The reader of our output has seen enough (`netspec table x | head`).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        print(f"netspec: the output can't be written: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

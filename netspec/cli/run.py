@@ -1,0 +1,76 @@
+"""netspec run: classify pictures."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from netspec.cli.common import add_spec, load, print_json
+from netspec.cli.weight_options import weights_of
+from netspec.diagnostics import Diagnostic, SpecError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_spec(parser)
+    parser.add_argument("images", nargs="+", metavar="IMAGE")
+    parser.add_argument(
+        "--weights", required=True, metavar="FILE", help=".npz, .safetensors or .pt"
+    )
+    parser.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
+    parser.add_argument("--backend", default="numpy", metavar="NAME", help="numpy or torch")
+    parser.add_argument("--top", type=_count, default=5, metavar="N", help="classes to name (5)")
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError("give a whole number from 1")
+    return int(text)
+
+
+def execute(args: argparse.Namespace) -> int:
+    import numpy as np
+
+    from netspec.cli.common import show
+    from netspec.codegen.backend import get, load_model
+    from netspec.runtime.classify import (
+        class_count,
+        guesses,
+        read_labels,
+        read_picture,
+    )
+
+    backend = get(args.backend)
+    net = load(args.spec, args.settings)
+    classes = class_count(net)
+    labels = read_labels(Path(args.labels), classes) if args.labels else None
+    weights = weights_of(net, args.spec, args.weights).arrays
+    model = load_model(net, backend)
+    backend.set_weights(model, weights)
+    if not hasattr(model, "preprocess"):
+        message = f"{net.name} does not take one picture"
+        raise SpecError([Diagnostic("bad-image", message)])
+    gray = net.body.inputs[0].shape[0] == 1
+    status, results = 0, []
+    for path in args.images:
+        try:
+            picture = read_picture(Path(path), gray)
+        except SpecError as error:
+            show(error.diagnostics)
+            status = 1
+            continue
+        prepared = np.asarray(model.preprocess(picture))
+        found = guesses(backend.run(model, prepared)[0], args.top, labels)
+        results.append(
+            {
+                "image": path,
+                "classes": [{"class": g.index, "score": g.score, "label": g.label} for g in found],
+            }
+        )
+        if args.format == "text":
+            print(path)
+            for g in found:
+                print(f"  {g.score:8.4f}  {g.index:4}  {g.label or ''}".rstrip())
+    if args.format == "json":
+        print_json(results)
+    return status

@@ -1,0 +1,80 @@
+"""netspec specs: what is bundled."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+
+from netspec.cli.common import print_json
+from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
+from netspec.driver import alike, bundled, bundled_modules
+from netspec.semantic.imports import read_source
+from netspec.syntax.ast import Definition
+from netspec.syntax.parser import parse
+from netspec.syntax.unparse import signature
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="print the text of a net or module (default: list)"
+    )
+    parser.add_argument(
+        "--modules", action="store_true", help="list the modules, for `import`, with parameters"
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def execute(args: argparse.Namespace) -> int:
+    nets, modules = bundled(), bundled_modules()
+    if args.name is not None:
+        return _print(args.name, nets, modules, args.format)
+    kind, paths = ("module", modules) if args.modules else ("net", nets)
+    found = [(name, path, _definition(path, kind)) for name, path in paths.items()]
+    if args.format == "json":
+        print_json([_row(*entry) for entry in found])
+        return 0
+    rows = [(name, _headline(item)) for name, _, item in found]
+    if args.modules:
+        # Their first lines go on behind a colon, over as many lines as they need.
+        rows = [(signature(i), _headline(i).partition(": ")[0]) for _, _, i in found if i]
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, doc in rows:
+        print(f"{name:<{width}}  {doc}".rstrip())
+    return 0
+
+
+def _print(name: str, nets: Mapping[str, Path], modules: Mapping[str, Path], form: str) -> int:
+    """Print a text, or with JSON its name, documentation, file and text. Raises SpecError."""
+    path = nets.get(name) or modules.get(name)
+    if path is None:
+        message = f"no bundled net or module is called {name}"
+        raise SpecError([Diagnostic("bad-option", message, help=alike(name, [*nets, *modules]))])
+    diagnostics = Diagnostics()
+    source = read_source(path, diagnostics)
+    diagnostics.raise_if_failed()
+    assert source is not None, "no text and no error"
+    if form == "json":
+        item = _definition(path, "net" if name in nets else "module")
+        print_json({**_row(name, path, item), "text": source.text})
+    else:
+        print(source.text, end="")
+    return 0
+
+
+def _definition(path: Path, kind: str) -> Definition | None:
+    """The net of a file, or the module that is called as the file is, else the first one."""
+    diagnostics = Diagnostics()
+    source = read_source(path, diagnostics)
+    file = parse(source, diagnostics) if source else None
+    found = [i for i in file.items if isinstance(i, Definition)] if file else []
+    found = [i for i in found if i.kind == kind]
+    return next((i for i in found if i.name.text == path.stem), found[0] if found else None)
+
+
+def _row(name: str, path: Path, item: Definition | None) -> dict[str, str]:
+    return {"name": name, "doc": _headline(item), "file": str(path)}
+
+
+def _headline(item: Definition | None) -> str:
+    return item.doc.split("\n")[0] if item else ""

@@ -1,0 +1,207 @@
+"""netspec sweep: the figures of every combination of parameters."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netspec.cli.common import SPEC_HELP, add_reading
+from netspec.cli.table import add_width, line_width
+
+if TYPE_CHECKING:
+    from netspec.explore.search_space import Point, Space
+    from netspec.explore.sweep import Result
+    from netspec.report.table import Grid
+
+FORMATS = ("text", "jsonl", "markdown", "csv", "latex", "html")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_space(parser)
+    parser.add_argument("--plot", metavar="FILE.svg", help="draw sizes and the Pareto front")
+    parser.add_argument("--sort", metavar="FIGURE", help="params, macs, size or activations")
+
+
+def add_space(parser: argparse.ArgumentParser) -> None:
+    """SPEC, the ranges of its parameters, and how results are made and shown."""
+    parser.add_argument("spec", metavar="SPEC", help=SPEC_HELP)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=_values,
+        metavar="NAME=VALUES",
+        dest="settings",
+        help="values of a parameter: a list `1,2,4`, a range `1..9` or `0.1..1:0.1` (repeatable)",
+    )
+    add_reading(parser, "reading")
+    parser.add_argument("--sample", type=count, metavar="N", help="N combinations at random")
+    parser.add_argument("--seed", type=int, default=0, help="of --sample (0)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="keep results in a file, a JSON line each, and take from it what is there already",
+    )
+    parser.add_argument("--jobs", type=count, metavar="N", help="processes (one a processor)")
+    parser.add_argument("--format", choices=FORMATS, default="text")
+    add_width(parser)
+
+
+def _values(text: str) -> tuple[str, str]:
+    name, equals, values = text.partition("=")
+    if not equals or not name.strip().isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUES")
+    return name.strip(), values.strip()
+
+
+def count(text: str) -> int:
+    """A whole number from 1, for options."""
+    if not text.isascii() or not text.isdigit() or not 0 < len(text) < 10 or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
+    return int(text)
+
+
+def execute(args: argparse.Namespace) -> int:
+    from netspec.explore.sweep import front
+    from netspec.report.sweep_table import FIGURES, table
+
+    if args.sort is not None and args.sort not in FIGURES:
+        raise bad_option(f"--sort takes one of {', '.join(FIGURES)}, not {args.sort}")
+    if args.plot:
+        _check_plot(Path(args.plot))
+    room, found = explore(args)
+    if args.plot:
+        from netspec.report.chart import svg
+        from netspec.util.atomic_write import write_text
+
+        axes = [(axis.name, axis.values) for axis in room.varied]
+        write_text(Path(args.plot), svg(_title(found), found, axes, front(found)))
+    if args.format != "jsonl":
+        shown = list(found)
+        if args.sort:
+            shown.sort(key=lambda r: r.get(args.sort, -1), reverse=True)
+        show(table(shown, [a.name for a in room.axes], front(found)), args)
+    return 1 if found and all("error" in r for r in found) else 0
+
+
+def _check_plot(path: Path) -> None:
+    """Whether a picture can be put there shows before anything is computed. Raises SpecError."""
+    from netspec.diagnostics import Diagnostic, SpecError
+
+    if path.suffix.lower() != ".svg":
+        raise bad_option(f"--plot draws an SVG: {path} should end with .svg")
+    if not path.parent.is_dir():
+        message = f"{path} can't be written: there is no folder {path.parent}"
+        raise SpecError([Diagnostic("unwritable-file", message)])
+
+
+def _title(found: Sequence[Result]) -> str:
+    return f"{found[0]['net']}, {len(found):,} points" if found else ""
+
+
+def explore(
+    args: argparse.Namespace, look: Callable[[Point], None] = lambda _: None
+) -> tuple[Space, list[Result]]:
+    """The space that was asked for, and the results of its points. Raises SpecError.
+
+    `look` sees one of the points before any is computed, and may object.
+    """
+    from netspec.explore import sweep
+    from netspec.explore.search_space import MAX_POINTS, space
+
+    spec = sweep.spec(args.spec, dict(args.reading))
+    room = space(args.settings)
+    if not room.axes:
+        raise bad_option("nothing to vary: give values, as in --set SR=0.125,0.25,0.5")
+    if args.sample is None and room.size > MAX_POINTS:
+        raise bad_option(
+            f"these are {room.size:,} combinations; at most {MAX_POINTS:,} are computed",
+            f"take some of them at random: `--sample {MAX_POINTS}`",
+        )
+    points: Sequence[Point]
+    points = room.sample(min(args.sample, MAX_POINTS), args.seed) if args.sample else list(room)
+    sweep.check(spec, points[0])
+    look(points[0])
+    store = sweep.Store(Path(args.output), spec) if args.output else None
+    progress = Progress(len(points))
+
+    def each(result: Any) -> None:
+        if args.format == "jsonl":
+            sys.stdout.write(sweep.line(result))
+            sys.stdout.flush()
+        progress.step()
+
+    try:
+        found = sweep.run(spec, points, store, args.jobs, each)
+    except KeyboardInterrupt:
+        progress.end()
+        kept = f"{args.output} has them, and continues" if args.output else "`-o FILE` keeps them"
+        print(
+            f"stopped after {progress.done:,} of {len(points):,} results; {kept}", file=sys.stderr
+        )
+        raise SystemExit(130) from None
+    finally:
+        progress.end()
+    return room, found
+
+
+def bad_option(message: str, *help_: str) -> Exception:
+    from netspec.diagnostics import Diagnostic, SpecError
+
+    return SpecError([Diagnostic("bad-option", message, help=help_)])
+
+
+def show(grid: Grid, args: argparse.Namespace) -> None:
+    """Print a table in the format that was asked for."""
+    from netspec.report import formats
+
+    if args.format == "text":
+        sys.stdout.write(formats.text(grid, line_width(args.width)))
+    elif args.format == "html":
+        from netspec.report.html import html_page
+
+        sys.stdout.write(html_page(grid.title, [grid]))
+    else:
+        sys.stdout.write(formats.WRITERS[args.format](grid))
+
+
+class Progress:
+    """A bar on standard error while results come; nothing where that is no terminal."""
+
+    WIDTH = 30
+    EVERY = 0.1
+    """Seconds between two pictures."""
+
+    def __init__(self, total: int) -> None:
+        from time import monotonic
+
+        self.total = total
+        self.done = 0
+        self._shown = sys.stderr.isatty()
+        self._now = monotonic
+        self._start = self._last = monotonic()
+
+    def step(self) -> None:
+        self.done += 1
+        now = self._now()
+        if not self._shown or (now - self._last < self.EVERY and self.done < self.total):
+            return
+        self._last = now
+        rate = self.done / max(now - self._start, 1e-6)
+        full = self.WIDTH * self.done // self.total
+        bar = "#" * full + "-" * (self.WIDTH - full)
+        left = (self.total - self.done) / rate
+        sys.stderr.write(
+            f"\r[{bar}] {self.done:,}/{self.total:,}  {rate:,.0f}/s  {left:,.0f} s left  "
+        )
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        """Take the bar off again."""
+        if self._shown:
+            sys.stderr.write("\r" + " " * (self.WIDTH + 50) + "\r")
+            sys.stderr.flush()

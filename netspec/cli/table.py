@@ -1,0 +1,214 @@
+"""netspec table: parameters, multiplications and sizes of every layer."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from netspec.cli.common import add_spec, every, print_json
+
+if TYPE_CHECKING:
+    from netspec.report.columns import NetView
+    from netspec.report.table import Grid
+
+FORMATS = ("text", "markdown", "csv", "json", "latex", "html")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_spec(parser, several=True)
+    parser.add_argument("--format", choices=FORMATS, default="text")
+    parser.add_argument(
+        "--depth",
+        type=_number,
+        default=None,
+        metavar="N",
+        help="fold modules below this level: 0 is the total, 1 the lines of the net "
+        "(in HTML they open again)",
+    )
+    parser.add_argument(
+        "--columns", type=_columns, metavar="A,B", help="which columns (see --list)"
+    )
+    parser.add_argument("--sort", metavar="COLUMN", help="rows with the largest figure first")
+    parser.add_argument("--ascending", action="store_true", help="the smallest first")
+    add_width(parser)
+    parser.add_argument(
+        "--list",
+        action=_ListAction,
+        nargs=0,
+        help="list the columns and counting conventions, and exit",
+    )
+    parser.add_argument("--compare", action="store_true", help="nets side by side, with ratios")
+    add_figures(parser)
+
+
+def add_width(parser: argparse.ArgumentParser) -> None:
+    """--width, which `line_width` understands."""
+    parser.add_argument(
+        "--width",
+        type=_number,
+        metavar="N",
+        help="characters a line (the terminal's); 0 for as many as it takes",
+    )
+
+
+class _ListAction(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from netspec.report.options import listing
+
+        print(listing())
+        parser.exit()
+
+
+def add_figures(parser: argparse.ArgumentParser) -> None:
+    """--count and what compression is made of."""
+    group = parser.add_argument_group("figures")
+    group.add_argument(
+        "--count",
+        metavar="TOOL",
+        help="count operations as another tool does (see --list)",
+    )
+    group.add_argument(
+        "--sparsity",
+        action="append",
+        default=[],
+        metavar="[LAYERS=]SHARE",
+        help="share of weights that pruning leaves out, of all layers or those whose paths match "
+        "a pattern, as in 'fire*.expand3x3=67%%' (repeatable, comma-separated; the last wins)",
+    )
+    group.add_argument(
+        "--bits",
+        action="append",
+        default=[],
+        metavar="[LAYERS=]N",
+        help="bits of a weight after quantization, as --sparsity",
+    )
+    group.add_argument(
+        "--index-bits",
+        type=_number,
+        default=4,
+        metavar="N",
+        help="bits for the place of a weight in a pruned layer (4)",
+    )
+
+
+def _number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
+    return int(text)
+
+
+def _columns(text: str) -> list[str]:
+    found = [word.strip() for word in text.split(",") if word.strip()]
+    if not found:
+        raise argparse.ArgumentTypeError("names no column (see --list)")
+    return found
+
+
+def execute(args: argparse.Namespace) -> int:
+    from netspec.report.table import grid
+
+    _refuse(args)
+    columns = sort = None
+    if args.columns or args.sort:
+        from netspec.report.options import column
+
+        columns = [column(name) for name in args.columns] if args.columns else None
+        sort = column(args.sort) if args.sort else None
+    views, status = views_of(args)
+    if args.compare:
+        from netspec.report.compare import compared
+        from netspec.report.compare import data as compared_data
+
+        if args.format == "json":
+            print_json(compared_data(views))
+        elif views:
+            _write([compared(views)], args)
+        return status
+    if args.format == "json":
+        from netspec.report.json_output import data
+
+        found = [data(view) for view in views]
+        if len(args.specs) > 1:
+            print_json(found)
+        elif found:
+            print_json(found[0])
+        return status
+    folding = args.format == "html"
+    _write(
+        [grid(v, args.depth, columns, sort, args.ascending, folding=folding) for v in views], args
+    )
+    return status
+
+
+def _refuse(args: argparse.Namespace) -> None:
+    """Options that would do nothing are a mistake. Raises SpecError."""
+    from netspec.diagnostics import Diagnostic, SpecError
+
+    options = (
+        ("--columns", args.columns is not None),
+        ("--sort", args.sort is not None),
+        ("--depth", args.depth is not None),
+    )
+    given = [option for option, is_given in options if is_given]
+    if args.compare and given:
+        message = f"--compare has figures of whole nets: it takes no {given[0]}"
+        raise SpecError([Diagnostic("bad-option", message)])
+    if args.ascending and not args.sort:
+        message = "--ascending needs a figure to sort by: --sort params"
+        raise SpecError([Diagnostic("bad-option", message)])
+
+
+def views_of(args: argparse.Namespace) -> tuple[list[NetView], int]:
+    """The nets that are sound with the figures that were asked for, and the exit status."""
+    from netspec.report.columns import NetView
+
+    if not (args.count or args.sparsity or args.bits):
+        nets, status = every(args.specs, args.settings)
+        return [NetView(net) for net in nets], status
+    from netspec.report.options import (
+        check_patterns,
+        compression,
+        convention,
+        rules,
+    )
+
+    counted = convention(args.count) if args.count else None
+    plan = compression(
+        rules(args.sparsity, "--sparsity"), rules(args.bits, "--bits"), args.index_bits
+    )
+    nets, status = every(args.specs, args.settings)
+    if plan is not None and not status:
+        check_patterns(plan, nets)
+    return [NetView(net, counted, plan) for net in nets], status
+
+
+def _write(grids: Sequence[Grid], args: argparse.Namespace) -> None:
+    from netspec.report import formats
+
+    if not grids:
+        return
+    if args.format == "csv":
+        sys.stdout.write(formats.csvs(grids))
+    elif args.format == "html":
+        from netspec.report.html import html_page
+
+        sys.stdout.write(html_page(", ".join(g.name or g.title for g in grids), grids))
+    elif args.format == "text":
+        width = line_width(args.width)
+        print("\n\n".join(formats.text(grid, width).rstrip("\n") for grid in grids))
+    else:
+        write = formats.WRITERS[args.format]
+        print("\n\n".join(write(grid).rstrip("\n") for grid in grids))
+
+
+def line_width(asked: int | None) -> int | None:
+    """Characters a line: those asked for, or the terminal's, or no limit."""
+    if asked is not None:
+        return asked or None
+    if sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit():
+        return max(shutil.get_terminal_size().columns, 20)
+    return None

@@ -1,0 +1,134 @@
+"""netspec train: train a net on pictures or arrays."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from netspec.cli.common import add_spec, load
+from netspec.cli.weight_options import add_partial, weights_of
+from netspec.diagnostics import Diagnostic, SpecError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Train a net as its train block says. The same command goes on where it was killed. "
+        "With several processes: torchrun --nproc-per-node 2 -m netspec train SPEC ..."
+    )
+    add_spec(parser)
+    add = parser.add_argument
+    add(
+        "--data",
+        required=True,
+        metavar="DATA",
+        help="a folder with a folder of pictures for each class (or train and val with these in "
+        "them), or a .npz file with x and y (or x_train, y_train, x_test, y_test)",
+    )
+    add("--out", metavar="FOLDER", help="for weights, metrics and checkpoints (NET-training)")
+    add("--weights", metavar="FILE", help="start from these instead of fresh weights")
+    add_partial(parser, "leave these layers fresh, whatever --weights has for them")
+    add(
+        "--train",
+        action="append",
+        default=[],
+        type=_field,
+        metavar="FIELD=VALUE",
+        dest="fields",
+        help="set a field of the train block, such as batch_size=32 (repeatable)",
+    )
+    add("--seed", type=_number, default=0, help="of weights, order, changes and dropout (0)")
+    add(
+        "--held-out",
+        type=_share,
+        default=0.1,
+        metavar="SHARE",
+        help="share of each class to test on, where the data has no part for it (10%%)",
+    )
+    add("--every", type=_count, metavar="N", help="iterations between evaluations (an epoch)")
+    add("--accumulate", type=_count, default=1, metavar="N", help="divide each batch into N parts")
+    add("--workers", type=_number, metavar="N", help="threads that read pictures")
+    add("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto: cuda where there is one)")
+    add(
+        "--precision",
+        choices=("auto", "float32", "bfloat16", "float16"),
+        default="auto",
+        help="of the forward pass (auto: mixed on CUDA, else float32)",
+    )
+    add("--restart", action="store_true", help="begin anew, although there is a checkpoint")
+    add("--quiet", action="store_true", help="no progress")
+
+
+def _field(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip().isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=VALUE")
+    return name.strip(), value.strip()
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,12}", text):
+        raise argparse.ArgumentTypeError("give a whole number from 0")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if _number(text) < 1:
+        raise argparse.ArgumentTypeError("give a whole number from 1")
+    return int(text)
+
+
+def _share(text: str) -> float:
+    match = re.fullmatch(r"([0-9]*\.?[0-9]+)(%?)", text)
+    share = float(match[1]) / (100 if match[2] else 1) if match else 1.0
+    if share >= 1:
+        raise argparse.ArgumentTypeError("give a share from 0 to below 1, such as 10%")
+    return share
+
+
+def execute(args: argparse.Namespace) -> int:
+    net = load(args.spec, args.settings)
+    if args.partial and not args.weights:
+        message = "--partial says which layers take nothing from --weights, which is not given"
+        raise SpecError([Diagnostic("bad-weights", message)])
+    try:
+        from netspec.training import TrainingOptions, train
+        from netspec.training.overrides import recipe
+        from netspec.training.trainer import summary
+    except ImportError as error:
+        package = error.name or "a package"
+        message = f"training needs {package}, which is not installed"
+        help_ = (f"pip install {package}",)
+        raise SpecError([Diagnostic("missing-package", message, help=help_)]) from None
+    training = recipe(net, args.fields)
+    leads = os.environ.get("RANK", "0") == "0"  # of several processes of torchrun one speaks
+    weights: dict[str, Any] = {}
+    if args.weights:
+        found = weights_of(net, args.spec, args.weights, args.partial)
+        weights = found.arrays
+        for name in found.fresh if leads else ():
+            print(f"fresh: {name}")
+    options = TrainingOptions(
+        data=Path(args.data),
+        out=Path(args.out or f"{net.name}-training"),
+        seed=args.seed,
+        weights=weights,
+        every=args.every,
+        accumulate=args.accumulate,
+        held_out=args.held_out,
+        workers=args.workers,
+        device=args.device,
+        precision=args.precision,
+        restart=args.restart,
+        quiet=args.quiet,
+    )
+    try:
+        result = train(net, training, options)
+    except KeyboardInterrupt:
+        print("\nstopped; the same command goes on from the last checkpoint")
+        return 130
+    if leads:
+        print(summary(result))
+    return 0

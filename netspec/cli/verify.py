@@ -1,0 +1,69 @@
+"""netspec verify: the backends side by side."""
+
+from __future__ import annotations
+
+import argparse
+
+from netspec.cli.common import add_spec, load, print_json
+from netspec.cli.weight_options import weights_of
+from netspec.diagnostics import Diagnostic, SpecError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_spec(parser)
+    parser.add_argument("--weights", metavar="FILE", help="weights to use (default: random ones)")
+    parser.add_argument("--seed", type=int, default=0, help="of random weights and inputs (0)")
+    parser.add_argument(
+        "--backend",
+        action="append",
+        dest="backends",
+        metavar="NAME",
+        help="a backend to compare, the first with each other one (repeatable; torch and numpy)",
+    )
+    parser.add_argument("--format", choices=("text", "json"), default="text")
+
+
+def execute(args: argparse.Namespace) -> int:
+    from netspec.codegen.backend import get
+    from netspec.runtime import verify
+    from netspec.weights import fresh
+
+    first, *others = [get(name) for name in args.backends or ("torch", "numpy")]
+    if not others:
+        message = f"--backend {first.name} alone leaves nothing to compare"
+        help_ = "name another one, as in `--backend torch --backend numpy`"
+        raise SpecError([Diagnostic("bad-option", message, help=(help_,))])
+    net = load(args.spec, args.settings)
+    if args.weights:
+        weights = weights_of(net, args.spec, args.weights).arrays
+    else:
+        weights = fresh(net.tensors, abs(args.seed), varied=True)
+    seed = abs(args.seed)
+    results = []
+    for other in others:
+        result = verify.compare(net, first, other, weights, seed=seed)
+        where = ""
+        different = result.diverges()
+        if different is not None:
+            precise = verify.rounding_alone(net, first, other, weights, seed)
+            if precise is None:
+                raise verify.divergence_error(net, result, different)
+            result = precise
+            where = f" in float64 (in float32, rounding alone parts them at {different.path})"
+        results.append(result)
+        if args.format == "text":
+            worst = result.worst
+            print(
+                f"{net.name}: {result.first} and {result.second} agree in all "
+                f"{len(result.layers)} layers{where}; largest difference {worst.absolute:.2g} "
+                f"absolute, {worst.relative:.2g} relative, at {worst.path}"
+            )
+    if args.format == "json":
+        print_json([_data(result) for result in results])
+    return 0
+
+
+def _data(result: object) -> object:
+    from dataclasses import asdict
+
+    return asdict(result)  # type: ignore[call-overload]

@@ -1,0 +1,86 @@
+"""netspec watch: check a spec on every save, and say what changed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
+
+from netspec.cli.common import SPEC_HELP, add_settings
+from netspec.diagnostics import Diagnostic, SpecError, render
+
+if TYPE_CHECKING:
+    from netspec.editing.watch import Watcher, WatchReport
+
+CLEAR = "\x1b[2J\x1b[3J\x1b[H"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "spec", metavar="SPEC", help=SPEC_HELP.replace("- for standard input, ", "")
+    )
+    add_settings(parser)
+    parser.add_argument(
+        "--interval",
+        type=_seconds,
+        default=0.2,
+        metavar="SECONDS",
+        help="how often to look at the files (0.2)",
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0.01 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.01 to 3600")
+    return seconds
+
+
+def execute(args: argparse.Namespace) -> int:
+    from netspec.editing.watch import Watcher
+
+    if args.spec == "-":
+        message = "watch needs a file, and - is standard input"
+        raise SpecError([Diagnostic("bad-option", message)])
+    watcher = Watcher(args.spec, dict(args.settings))
+    try:
+        loop(watcher, args.interval, sys.stdout, time.sleep, time.localtime)
+    except KeyboardInterrupt:
+        if sys.stdout.isatty():
+            print()
+    return 0
+
+
+def loop(
+    watcher: Watcher,
+    interval: float,
+    out: TextIO,
+    sleep: Callable[[float], None],
+    clock: Callable[[], time.struct_time],
+) -> None:
+    """Write a block for each change, for ever. A terminal is cleared before each."""
+    terminal = out.isatty()
+    color = terminal and "NO_COLOR" not in os.environ
+    while True:
+        report = watcher.step()
+        if report is not None:
+            stamp = time.strftime("%H:%M:%S", clock())
+            out.write((CLEAR if terminal else "") + block(report, watcher.spec, stamp, color))
+            out.flush()
+        sleep(interval)
+
+
+def block(report: WatchReport, spec: str, stamp: str, color: bool = False) -> str:
+    """A report as text: when and what, errors and warnings, then totals and changes."""
+    from netspec.editing.watch import summary
+
+    parts = [f"{stamp}  {spec}"]
+    parts += [render.text(d, color).rstrip("\n") for d in report.diagnostics]
+    parts.append("\n".join(summary(report)))
+    return "\n\n".join(parts) + "\n\n"

@@ -1,0 +1,153 @@
+"""netspec weights: show and convert weight files."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from netspec.cli.common import SPEC_HELP, add_settings, load
+from netspec.cli.weight_options import add_partial, weights_of
+from netspec.diagnostics import Diagnostic, SpecError
+from netspec.ir import Net
+
+if TYPE_CHECKING:
+    from netspec.weights.matching import MatchedArray
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="show|convert")
+    show = actions.add_parser("show", help="names, shapes and types of a weight file")
+    show.add_argument("file", metavar="FILE")
+    convert = actions.add_parser(
+        "convert",
+        help="between formats and names, and from a Deep Compression .bin",
+        description="Convert a weight file to another format, and with --spec to the names of a "
+        "net: by name where names agree, by a file of names beside the spec (torchvision's, for "
+        "bundled nets that it has), else by position with all shapes checked.",
+    )
+    convert.add_argument("file", metavar="FILE")
+    convert.add_argument(
+        "output", metavar="OUT", help=".npz, .safetensors, .pt or .pth; .caffemodel for a prototxt"
+    )
+    for sub in (show, convert):
+        sub.add_argument("--spec", metavar="SPEC", help=f"the net of the weights: {SPEC_HELP}")
+        add_settings(sub)
+    convert.add_argument(
+        "--from", dest="source", metavar="NAMES", help="FILE has the names of NAMES (or FILE.names)"
+    )
+    convert.add_argument(
+        "--names", metavar="NAMES", help="OUT gets the names of torchvision, or of FILE.names"
+    )
+    add_partial(convert, "fresh weights for these layers, whatever FILE has for them")
+    convert.add_argument(
+        "--rgb",
+        action="store_true",
+        help="turn the filters on the input from BGR to RGB, or back",
+    )
+    convert.add_argument(
+        "--dry-run", action="store_true", help="write nothing, show what would become what"
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    if args.action == "show":
+        _show(_read(args))
+        return 0
+    if not args.spec and (args.rgb or Path(args.output).suffix == ".caffemodel"):
+        message = "where a net begins, and what its layers are in Caffe, stands in its spec"
+        help_ = ("add `--spec SPEC`, for example `--spec deploy.prototxt`",)
+        raise SpecError([Diagnostic("bad-weights", message, help=help_)])
+    needs = args.source or args.names or args.partial
+    if needs and not args.spec:
+        message = "other names, and layers, are those of a net: say of which"
+        help_ = ("add `--spec SPEC`, for example `--spec squeezenet1_0`",)
+        raise SpecError([Diagnostic("bad-weights", message, help=help_)])
+    return _convert(args)
+
+
+def _convert(args: argparse.Namespace) -> int:
+    from netspec.weights import fresh, turned, write, write_caffe
+    from netspec.weights.matching import MatchedArray
+
+    net = load(args.spec, args.settings) if args.spec else None
+    stale: tuple[str, ...] = ()
+    if net is None or Path(args.file).suffix == ".bin":
+        arrays = dict(_read(args, net))
+        rows = [MatchedArray(name, name, array.shape, "name") for name, array in arrays.items()]
+    else:
+        found = weights_of(net, args.spec, args.file, args.partial, "anything", args.source)
+        rows, stale = list(found.rows), found.fresh
+        made = fresh({name: net.tensors[name] for name in stale})
+        arrays = {name: {**made, **found.arrays}[name] for name in net.tensors}
+    if args.rgb and net is not None:
+        arrays = turned(arrays, net)
+    if args.names and net is not None:
+        from netspec.weights.name_maps import find, renamed
+
+        keys = renamed(net, find(args.spec, args.names)).keys
+        arrays = {keys[name]: array for name, array in arrays.items()}
+        rows = [row._replace(ours=keys[row.ours]) for row in rows]
+        stale = tuple(keys[name] for name in stale)
+    if args.dry_run:
+        _table(rows, stale)
+        return 0
+    output = Path(args.output)
+    if output.suffix == ".caffemodel" and net is not None:
+        write_caffe(output, arrays, net)
+    else:
+        write(output, arrays)
+    if stale or any(row.how != "name" for row in rows):
+        how = [row.how for row in rows]
+        counts = [f"{how.count(h)} by {_spoken(h)}" for h in dict.fromkeys(how)]
+        counts += [f"{len(stale)} fresh"] * bool(stale)
+        print(f"{len(arrays)} tensors: {', '.join(counts)}")
+        for name in stale:
+            print(f"fresh: {name}")
+    return 0
+
+
+def _spoken(how: str) -> str:
+    return how if how in ("name", "position", "shape") else f"names of {how}"
+
+
+def _table(rows: Iterable[MatchedArray], stale: Iterable[str]) -> None:
+    """What becomes what."""
+    lines = [(r.theirs, r.ours, _shape(r.shape), _spoken(r.how)) for r in rows]
+    lines += [("-", name, "", "fresh") for name in stale]
+    widths = [max((len(line[i]) for line in lines), default=0) for i in range(3)]
+    for a, b, shape, how in lines:
+        print(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {shape:>{widths[2]}}  {how}")
+
+
+def _read(args: argparse.Namespace, net: Net | None = None) -> Mapping[str, Any]:
+    """The arrays of the file, checked against the spec where one is given."""
+    from netspec.weights import check, read, read_caffe, read_deep_compression
+
+    path = Path(args.file)
+    if net is None and args.spec:
+        net = load(args.spec, args.settings)
+    if path.suffix == ".bin":
+        if net is None:
+            message = f"{path} holds no names: say whose weights they are"
+            help_ = ("add `--spec SPEC`, for example `--spec squeezenet1_0_caffe`",)
+            raise SpecError([Diagnostic("bad-weights", message, help=help_)])
+        return read_deep_compression(path, net.tensors)
+    if path.suffix == ".caffemodel" and net is not None and net.origins:
+        return read_caffe(path, net)
+    arrays = read(path)
+    return check(arrays, net.tensors, args.file, net.name) if net else arrays
+
+
+def _show(weights: Mapping[str, Any]) -> None:
+    width = max((len(name) for name in weights), default=0)
+    total = 0
+    for name, array in weights.items():
+        total += array.size
+        print(f"{name:<{width}}  {_shape(array.shape):>16}  {array.dtype}  {array.size:>12,}")
+    print(f"{'total':<{width}}  {'':>16}  {'':7}  {total:>12,}")
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "scalar"

@@ -1,0 +1,227 @@
+"""Python source that is laid out the way `ruff format` would.
+
+A `Verbatim` stays as it is; a `FunctionCall` and an `Infix` break over lines where they don't fit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import jinja2
+
+WIDTH = 88
+"""Longest line, the default of ruff and black."""
+WIDOW = 12
+"""A last line of a paragraph that is shorter is avoided."""
+
+
+@dataclass(frozen=True)
+class Verbatim:
+    """Source that does not break."""
+
+    text: str
+
+    def flat(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class FunctionCall:
+    """`head(args)tail`; brackets other than round ones are given as `brackets`."""
+
+    head: str
+    args: tuple[Source, ...]
+    brackets: str = "()"
+    tail: str = ""
+
+    def flat(self) -> str:
+        inner = ", ".join(a.flat() for a in self.args)
+        if self.brackets == "()" and not self.head and len(self.args) == 1:
+            inner += ","  # a tuple of one
+        return f"{self.head}{self.brackets[0]}{inner}{self.brackets[1]}{self.tail}"
+
+
+@dataclass(frozen=True)
+class Infix:
+    """Operands joined by one operator."""
+
+    operator: str
+    operands: tuple[Source, ...]
+
+    def flat(self) -> str:
+        return f" {self.operator} ".join(o.flat() for o in self.operands)
+
+
+@dataclass(frozen=True)
+class Keyword:
+    """`name=value`."""
+
+    name: str
+    value: Source
+
+    def flat(self) -> str:
+        return f"{self.name}={self.value.flat()}"
+
+
+@dataclass(frozen=True)
+class Lambda:
+    """`lambda parameters: body`."""
+
+    parameters: tuple[str, ...]
+    body: Source
+
+    @property
+    def head(self) -> str:
+        return f"lambda {', '.join(self.parameters)}: "
+
+    def flat(self) -> str:
+        return self.head + self.body.flat()
+
+
+Source = Verbatim | FunctionCall | Infix | Keyword | Lambda
+
+
+def call(head: str, *args: Source | str, **keywords: Source | str) -> FunctionCall:
+    """A call with positional and keyword arguments; strings are source as it stands."""
+    sources: list[Source] = [_source(a) for a in args]
+    sources += [Keyword(k, _source(v)) for k, v in keywords.items()]
+    return FunctionCall(head, tuple(sources))
+
+
+def tuple_of(items: Sequence[Source | str]) -> FunctionCall:
+    return FunctionCall("", tuple(_source(i) for i in items))
+
+
+def _source(s: Source | str) -> Source:
+    return Verbatim(s) if isinstance(s, str) else s
+
+
+def statement(
+    prefix: str, source: Source | str, indent: int, comment: str = "", width: int = WIDTH
+) -> list[str]:
+    """`prefix source` as lines; the comment is added only where it fits on the line."""
+    lines = _layout(prefix, _source(source), "", indent, width)
+    if comment and len(lines) == 1 and len(lines[0]) + len(comment) + 4 <= width:
+        lines[0] += f"  # {comment}"
+    return lines
+
+
+def _layout(prefix: str, source: Source, suffix: str, indent: int, width: int) -> list[str]:
+    margin = " " * indent
+    flat = f"{margin}{prefix}{source.flat()}{suffix}"
+    if len(flat) <= width:
+        return [flat]
+    if isinstance(source, Keyword):
+        return _layout(f"{prefix}{source.name}=", source.value, suffix, indent, width)
+    if isinstance(source, Lambda):
+        return _layout(prefix + source.head, source.body, suffix, indent, width)
+    if isinstance(source, FunctionCall) and source.args:
+        opening = f"{margin}{prefix}{source.head}{source.brackets[0]}"
+        closing = f"{margin}{source.brackets[1]}{source.tail}{suffix}"
+        return [opening, *_inside(source.args, indent + 4, bool(source.head), width), closing]
+    if isinstance(source, Infix):
+        inner = f"{margin}    {source.flat()}"
+        if len(inner) <= width:
+            return [f"{margin}{prefix}(", inner, f"{margin}){suffix}"]
+        lines = [f"{margin}{prefix}("]
+        for i, operand in enumerate(source.operands):
+            lines += _layout(f"{source.operator} " if i else "", operand, "", indent + 4, width)
+        return [*lines, f"{margin}){suffix}"]
+    return [flat]
+
+
+def _inside(args: Iterable[Source], indent: int, one_line: bool, width: int) -> list[str]:
+    """The arguments between brackets: on one line of their own, else one a line."""
+    args = tuple(args)
+    together = " " * indent + ", ".join(a.flat() for a in args)
+    if len(together) <= width and one_line:
+        return [together]
+    if len(args) == 1 and one_line:
+        return _layout("", args[0], "", indent, width)
+    lines: list[str] = []
+    for arg in args:
+        lines += _layout("", arg, ",", indent, width)
+    return lines
+
+
+def docstring(text: str, indent: int) -> list[str]:
+    """A docstring that holds the text, whatever that is made of.
+
+    Lines are broken at `WIDTH` where they have blanks; a paragraph of which one is, is filled anew.
+    """
+    margin = " " * indent
+    lines: list[str] = []
+    for paragraph in _paragraphs(_harmless(text).strip().split("\n"), WIDTH - indent):
+        lines += _filled(paragraph, WIDTH - indent) or [""]
+    if re.search(r'(?<!\\)(\\\\)*"\Z', lines[-1]):  # a quote with no backslash of its own
+        lines[-1] = lines[-1][:-1] + '\\"'
+    if lines[0].startswith('"'):
+        lines[0] = f" {lines[0]}"
+    if len(lines) == 1 and len(margin + lines[0]) + 6 <= WIDTH:
+        return [f'{margin}"""{lines[0]}"""']
+    if len(lines) == 1 and len(margin + lines[0]) + 3 > WIDTH:
+        lines = _filled(lines[0], WIDTH - indent - 3) or [""]
+    return [
+        (margin + ('"""' if i == 0 else "") + line).rstrip() for i, line in enumerate(lines)
+    ] + [f'{margin}"""']
+
+
+_BLANK = "\u00a0"
+"""A blank at which no line is broken."""
+_SHAPE = re.compile(r"\((?:N|\d+)(?:, \d+)+\)")
+
+
+def _filled(paragraph: str, width: int) -> list[str]:
+    """A paragraph in lines; no shape is broken, and the last line is no single short word."""
+    from textwrap import wrap
+
+    text = _SHAPE.sub(lambda m: m.group().replace(" ", _BLANK), paragraph)
+    lines = wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    if len(lines) > 1 and len(lines[-1]) < WIDOW:
+        for narrower in range(width - 1, width - 2 * WIDOW, -1):
+            other = wrap(text, narrower, break_long_words=False, break_on_hyphens=False)
+            if len(other) > len(lines):
+                break
+            if len(other[-1]) >= WIDOW:
+                lines = other
+                break
+    return [line.replace(_BLANK, " ") for line in lines]
+
+
+def _paragraphs(lines: Sequence[str], width: int) -> list[str]:
+    """Lines, joined with their neighbours to one where a paragraph of plain text is too wide."""
+    result: list[str] = []
+    for filled, group in groupby(lines, key=lambda line: bool(line.strip())):
+        paragraph = list(group)
+        # What is indented is laid out by hand.
+        plain = filled and not any(line[0].isspace() for line in paragraph)
+        if plain and any(len(line) > width for line in paragraph):
+            paragraph = [" ".join(paragraph)]
+        result += paragraph
+    return result
+
+
+def _harmless(text: str) -> str:
+    """Text that can neither end a docstring nor mean anything but itself in one."""
+    text = "".join(c if c.isprintable() or c == "\n" else " " for c in text)
+    return text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+
+
+def templates(folder: Path) -> jinja2.Environment:
+    """The templates in a folder, for source code: nothing is escaped, no name may be missing."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )

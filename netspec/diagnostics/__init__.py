@@ -1,0 +1,22 @@
+"""What is wrong with an input, as plain data, and how it is shown.
+
+In:  a `Source` (the text of a file) and `Span`s of it, from every part that reads input.
+Out: `Diagnostic`s with a code, a message, a place and help; text, JSON or GitHub annotations.
+
+source      texts, lines and places in them
+diagnostic  diagnostics, collections of them, and the one exception that carries them
+codes       every code with its severity and a line of explanation
+render      diagnostics as text, JSON and GitHub annotations
+suggest     "did you mean"
+"""
+
+from netspec.diagnostics.diagnostic import (
+    Diagnostic,
+    Diagnostics,
+    Frame,
+    Label,
+    SpecError,
+    also_in_lines,
+)
+
+__all__ = ["Diagnostic", "Diagnostics", "Frame", "Label", "SpecError", "also_in_lines"]

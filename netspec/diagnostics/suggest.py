@@ -1,0 +1,25 @@
+"""Did you mean ...?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> tuple[str, ...]:
+    """A line of help that offers the known word nearest to this one, if there is a near one."""
+    from difflib import get_close_matches  # costs 10 ms that a spec without errors need not spend
+
+    if len(word) > 60:
+        return ()
+    # Comparing is slow, and there may be thousands of names.
+    apart = max(2, len(word) // 3)
+    alike = [k for k in known if abs(len(k) - len(word)) <= apart]
+    choices = {k.lower(): k for k in alike[-300:]}
+    near = get_close_matches(word.lower(), list(choices), 1, 0.6)
+    return (f"did you mean `{choices[near[0]]}`?",) if near else ()
+
+
+def one_of(known: Iterable[str], most: int = 12) -> str:
+    """The known words as a list for a message."""
+    words = [f"`{k}`" for k in known]
+    return ", ".join(words[:most]) + (", ..." if len(words) > most else "")

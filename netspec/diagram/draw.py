@@ -1,0 +1,74 @@
+"""A net as the bytes of a picture: the way from what is asked for to a format."""
+
+from __future__ import annotations
+
+from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics.source import Source
+from netspec.diagram.model import Sheet, sheet_of, whole
+from netspec.diagram.scene import DiagramView, Scene, Style
+from netspec.ir import Net
+from netspec.util.recursion import room_to_work
+
+READABLE = 60
+"""Most boxes that a picture has if nobody says how deep to go, unless the net itself has more."""
+MOST = 20_000
+"""Most boxes that are drawn where somebody does."""
+
+
+def draw(net: Net, source: Source, form: str, style: Style) -> bytes:
+    """A net in a format: svg, png, dot or html. `source` is the text of its spec.
+
+    Raises SpecError where the depth asked for has too many boxes, or a program is missing.
+    """
+    with room_to_work():
+        view = view_of(net, style)
+        if form == "dot":
+            from netspec.diagram.dot import text
+
+            return text(net.name, view).encode()
+        if form == "html":
+            from netspec.diagram.html import page
+
+            return page(net, source, view).encode()
+        from netspec.diagram.svg import svg
+
+        if form == "svg":
+            return svg(net.name, view, scene(view, style)).encode()
+        from netspec.diagram.png import png
+
+        return png(svg(net.name, view, scene(view, style)), net.name, view)
+
+
+def view_of(net: Net, style: Style) -> DiagramView:
+    """What is drawn: down to the depth asked for, or as deep as stays readable."""
+    sheet = sheet_of(net)
+    if style.depth == 0:
+        return DiagramView(whole(net), 1, style.direction, style.cost)
+    if style.depth is None:
+        return DiagramView(sheet, readable(sheet), style.direction, style.cost)
+    depth = min(style.depth, sheet.levels)
+    boxes = sheet.count(depth)
+    if boxes > MOST and depth > 1:
+        message = f"--depth {style.depth} draws {boxes:,} boxes; at most {MOST:,} are drawn"
+        help_ = ("the .html opens modules one by one",)
+        raise SpecError([Diagnostic("bad-option", message, help=help_)])
+    return DiagramView(sheet, depth, style.direction, style.cost)
+
+
+def readable(sheet: Sheet) -> int:
+    """The greatest depth with few enough boxes, at least 1."""
+    depth = 1
+    while depth < sheet.levels and sheet.count(depth + 1) <= READABLE:
+        depth += 1
+    return depth
+
+
+def scene(view: DiagramView, style: Style) -> Scene:
+    """Where everything stands, by netspec's own layout or by Graphviz."""
+    if style.layout == "dot":
+        from netspec.diagram.dot import layout
+
+        return layout(view)
+    from netspec.diagram.coordinates import place
+
+    return place(view)

@@ -1,0 +1,101 @@
+"""Conditions and figures of merit on results of a sweep, in the language's own expressions.
+
+`params <= 1.25M and SR < 0.5`, `macs + 10 * params`: what `expect` knows of a whole net, and the
+parameters that were set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
+from netspec.diagnostics.source import Source, Span
+from netspec.diagnostics.suggest import one_of
+from netspec.driver import constant_of
+from netspec.semantic.evaluator import (
+    MEASURES,
+    EvaluationError,
+    Evaluator,
+    Known,
+    LayerReference,
+    Scope,
+)
+from netspec.semantic.limits import LimitExceeded
+from netspec.symbolic.expr import Num
+from netspec.syntax.ast import Definition, Expression, Require
+from netspec.syntax.parser import parse
+
+
+class Formula:
+    """An expression that is evaluated on results."""
+
+    def __init__(self, option: str, text: str) -> None:
+        """Raises SpecError for what is no expression."""
+        diagnostics = Diagnostics()
+        file = parse(Source(option, f"module formula {{ expect (\n{text}\n) }}"), diagnostics)
+        items = file.items if file else ()
+        body = items[0].body if len(items) == 1 and isinstance(items[0], Definition) else ()
+        if len(body) != 1 or not isinstance(body[0], Require) or body[0].pattern or body[0].message:
+            message = f"{option} {text!r} is no expression of the language"
+            help_ = "for example `params <= 1.25M and macs < 500M`"
+            raise SpecError([Diagnostic("bad-option", message, help=(help_,))])
+        self.text = text
+        self.option = option
+        self.expression: Expression = body[0].subject
+
+    def holds(self, figures: Mapping[str, int], settings: Mapping[str, Any]) -> bool:
+        """Whether a condition does. Raises SpecError where that can't be said."""
+        return bool(self._evaluate(figures, settings, condition=True))
+
+    def value(self, figures: Mapping[str, int], settings: Mapping[str, Any]) -> Fraction:
+        """The number that comes out. Raises SpecError where none does."""
+        found = self._evaluate(figures, settings, condition=False)
+        if not isinstance(found, Num):
+            message = f"{self.option} {self.text!r} is no number"
+            raise SpecError([Diagnostic("bad-option", message)])
+        return found.value
+
+    def _evaluate(
+        self, figures: Mapping[str, int], settings: Mapping[str, Any], condition: bool
+    ) -> Any:
+        span = self.expression.span
+        scope = Scope()
+        for name, value in settings.items():
+            scope.names[name] = Known(constant_of(value), frozenset()), Span(span.source, 0, 0)
+        evaluator = Evaluator(scope, {}, _Known(figures))
+        try:
+            if condition:
+                return evaluator.truth(self.expression)
+            return evaluator.constant(self.expression)
+        except (EvaluationError, LimitExceeded) as error:
+            raise SpecError([self._error(error.diagnostic, settings)]) from None
+
+    def _error(self, found: Diagnostic | None, settings: Mapping[str, Any]) -> Diagnostic:
+        """An error without its place: the text in which it was found is not what was written."""
+        said = f": {found.message}" if found else " can't be computed"
+        help_ = found.help if found else ()
+        if found is not None and found.code == "unknown-name":
+            help_ = (*help_, f"it may speak of {one_of((*MEASURES, *settings))}")
+        return Diagnostic("bad-option", f"{self.option} {self.text!r}{said}", help=help_)
+
+
+class _Known:
+    """The figures of a whole net; nothing is known of its parts."""
+
+    def __init__(self, figures: Mapping[str, int]) -> None:
+        self.figures = figures
+
+    def __call__(self, name: str, line: LayerReference | None) -> int:
+        assert line is None, "a formula has no lines"
+        return self.figures[name]
+
+    def inside(self, line: LayerReference, name: str) -> LayerReference | None:
+        return None
+
+    def names_inside(self, line: LayerReference) -> list[str]:
+        return []
+
+    def note(self, name: str, line: LayerReference | None) -> str:
+        return ""

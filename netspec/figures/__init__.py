@@ -1,1 +1,0 @@
-"""Figures of a net beyond parameters, MACs and bytes; docs/figures.md defines each."""

@@ -1,0 +1,62 @@
+"""The attributes of a node as constants of the language, defaults filled in, in one form each."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+from netspec.importers.caffe.graph import Constant, Node
+from netspec.ops import OPS, attributes
+from netspec.ops.attribute_types import Padding, Pair
+
+SAID = {("dropout", "ratio"), ("leaky_relu", "slope")}
+"""Fields that are written even where they have their default."""
+COUNTS = {"filters", "units"}
+"""Fields that count channels of the output."""
+
+
+def values(node: Node) -> dict[str, Constant]:
+    """Every attribute that has a value; pairs are two numbers, pads two or four."""
+    found: dict[str, Constant] = {}
+    for attribute in attributes(OPS[node.op]):
+        name = attribute.name
+        if name in node.settings:
+            found[name] = _form(attribute.kind, node.settings[name].value)
+        else:
+            default = _defaults(node.op)[name]
+            if default is not None:
+                found[name] = default
+    return found
+
+
+def is_default(op: str, name: str, value: Constant) -> bool:
+    """Whether a field need not be written."""
+    default = _defaults(op).get(name)
+    same = type(default) is type(value) and default == value
+    return same and (op, name) not in SAID
+
+
+@cache
+def _defaults(op: str) -> dict[str, Constant | None]:
+    return {a.name: None if a.required else _python(a.kind, a.default) for a in attributes(OPS[op])}
+
+
+def _python(kind: Any, value: Any) -> Constant | None:
+    """A default as the op declares it."""
+    if value is None or (isinstance(value, str) and value.startswith("=")):
+        return None
+    if isinstance(value, bool | str):
+        return value
+    if isinstance(value, tuple):
+        numbers = tuple(Fraction(v) for v in value)
+        if len(numbers) == 4 and numbers[0] == numbers[1] and numbers[2] == numbers[3]:
+            numbers = (numbers[0], numbers[2])
+        return numbers
+    return _form(kind, Fraction(repr(value)))
+
+
+def _form(kind: Any, value: Constant) -> Constant:
+    if isinstance(kind, Pair | Padding) and isinstance(value, Fraction):
+        return (value, value)
+    return value

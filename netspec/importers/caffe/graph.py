@@ -1,0 +1,147 @@
+"""A net as a flat list of nodes: ops of the language with their fields, inputs and origin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any, Literal
+
+from netspec.diagnostics.source import Span
+from netspec.ops import OPS, Op, Shape, attributes
+from netspec.symbolic.expr import Num
+
+Constant = Fraction | bool | str | tuple[Fraction, ...]
+"""A field's value: a number, `true` or `false`, a bare word, or several numbers."""
+
+
+@dataclass(frozen=True)
+class FieldValue:
+    """The value of a field, and where the prototxt says so."""
+
+    value: Constant
+    span: Span
+
+
+@dataclass(frozen=True)
+class Blob:
+    """Where the numbers of a tensor lie in a caffemodel, and how they become the tensor's.
+
+    `as_is` and `transposed` are plain; statistics (`mean`, `variance`) are divided by the first
+    number of blob `factor`.
+    """
+
+    layer: str
+    type: str
+    index: int
+    how: Literal["as_is", "transposed", "statistic"] = "as_is"
+    factor: int | None = None
+
+
+@dataclass(eq=False)
+class GraphValue:
+    """What a node or an input yields. `result` is its name where it is not the first."""
+
+    node: Node | None
+    shape: Shape
+    result: str = ""
+
+
+@dataclass(eq=False)
+class Node:
+    """One use of an op, for the layer called `name` in the prototxt.
+
+    A layer that becomes several nodes calls them `name` where they hold its weights or its final
+    value; `part` says that the node is only a step on the way.
+    """
+
+    op: str
+    inputs: list[GraphValue]
+    settings: dict[str, FieldValue]
+    name: str
+    span: Span
+    places: list[Span]
+    """Of each input, where the prototxt names it."""
+    in_place: bool = False
+    part: bool = False
+    whole: bool = False
+    """Whether it pools over all of its input, whatever its size."""
+    blobs: dict[str, Blob] = field(default_factory=dict)
+    """Of each tensor that the caffemodel holds."""
+    outputs: list[GraphValue] = field(default_factory=list)
+
+    @property
+    def value(self) -> GraphValue:
+        """The first result."""
+        return self.outputs[0]
+
+    def bound(self) -> Op:
+        """The op for its inputs' shapes. Raises KindError and ShapeError."""
+        declared = {a.name: a.kind for a in attributes(OPS[self.op])}
+        values = {n: declared[n].convert(as_constant(s.value)) for n, s in self.settings.items()}
+        return OPS[self.op](**values).bind([v.shape for v in self.inputs])
+
+
+@dataclass
+class DataInput:
+    """A data input: its value, its name in the prototxt, and its fields."""
+
+    value: GraphValue
+    name: str
+    span: Span
+    settings: dict[str, FieldValue]
+
+
+@dataclass
+class Graph:
+    """`nodes` in order; a node takes only what earlier ones yield."""
+
+    inputs: list[DataInput]
+    nodes: list[Node]
+    outputs: list[GraphValue]
+
+    def uses(self) -> dict[GraphValue, list[Node]]:
+        """The nodes that take each value."""
+        found: dict[GraphValue, list[Node]] = {}
+        for node in self.nodes:
+            for value in dict.fromkeys(node.inputs):
+                found.setdefault(value, []).append(node)
+        return found
+
+    def replace_value(
+        self, old: GraphValue, new: GraphValue, uses: dict[GraphValue, list[Node]]
+    ) -> None:
+        """Let everything that takes `old` take `new`; `uses` are those of now, and kept so."""
+        for node in uses.pop(old, []):
+            node.inputs = [new if v is old else v for v in node.inputs]
+            uses.setdefault(new, []).append(node)
+        self.outputs = [new if v is old else v for v in self.outputs]
+
+    def without(self, nodes: Iterable[Node]) -> None:
+        """Drop nodes that nothing uses any more."""
+        gone = set(map(id, nodes))
+        self.nodes = [n for n in self.nodes if id(n) not in gone]
+
+
+def as_constant(value: Constant) -> Any:
+    """A field's value as a constant of the language."""
+    if isinstance(value, tuple):
+        return tuple(Num(v) for v in value)
+    called = bracketed(value) if isinstance(value, str) else None
+    if called is not None:
+        word, inner = called
+        return word, Num(inner) if isinstance(inner, Fraction) else inner
+    return Num(value) if isinstance(value, Fraction) else value
+
+
+def bracketed(value: str) -> tuple[str, str | Fraction] | None:
+    """`normal(0.01)` as a word and the word or number in its brackets; None without brackets."""
+    word, bracket, inner = value.removesuffix(")").partition("(")
+    if not bracket:
+        return None
+    return word, inner if inner.isidentifier() else Fraction(inner)
+
+
+def moved(setting: FieldValue, value: Constant) -> FieldValue:
+    """The same place, another value."""
+    return replace(setting, value=value)

@@ -1,0 +1,146 @@
+"""Convolution, its transpose, and InnerProduct."""
+
+from __future__ import annotations
+
+from math import prod
+
+from netspec.diagnostics.source import Span
+from netspec.importers.caffe.fillers import init_of
+from netspec.importers.caffe.layers.base import (
+    Folded,
+    Pair,
+    Tops,
+    layer,
+    pair,
+)
+from netspec.importers.caffe.messages import MessageFields
+from netspec.importers.caffe.translate import LayerTranslation, UnsupportedLayer
+
+
+@layer(
+    *("Convolution", "ConvolutionDepthwise", "DepthwiseConvolution", "ConvolutionDepthWise"),
+    *("DepthwiseConv", "CuDNNConvolution", "ConvolutionData"),
+    bottoms=(1, None),
+    tops=None,
+)
+def convolution(use: LayerTranslation) -> Tops:
+    """floor((input + 2 * pad - dilation * (kernel - 1) - 1) / stride) + 1, as ours."""
+    return _convolution(use, "conv")
+
+
+@layer("Deconvolution", "DeconvolutionDepthwise", bottoms=(1, None), tops=None)
+def deconvolution(use: LayerTranslation) -> Tops:
+    """Weights are input channels x filters of a group x height x width, as ours."""
+    return _convolution(use, "conv_transpose")
+
+
+def _convolution(use: LayerTranslation, op: str) -> Tops:
+    p = use.params("convolution_param")
+    _one_bottom(use)
+    axis = p.integer("axis")
+    channels, _, _ = use.spatial()
+    if axis not in (1, -3):
+        raise UnsupportedLayer(
+            "a convolution along other axes than height and width", p.place("axis")
+        )
+    filters = needed(use, p, "num_output")
+    kernel, kernel_place = _kernel(use, p)
+    stride, stride_place = pair(p, "stride", "stride_h", "stride_w", 1)
+    pad, pad_place = pair(p, "pad", "pad_h", "pad_w", 0)
+    dilation, dilation_place = _dilation(p)
+    groups: int | str = p.integer("group")
+    groups_place = p.place("group")
+    if "epthwise" in use.layer.type and "group" not in p:
+        groups = channels
+    if groups == channels and channels > 1:
+        groups = "depthwise"
+    blobs = {"weight": use.blob(0)}
+    bias = p.flag("bias_term")
+    if bias:
+        blobs["bias"] = use.blob(1)
+    value = use.emit(
+        op,
+        blobs=blobs,
+        filters=(filters, p.place("num_output")),
+        kernel=(kernel, kernel_place),
+        stride=(stride, stride_place),
+        pad=(pad, pad_place),
+        dilation=(dilation, dilation_place),
+        groups=(groups, groups_place),
+        bias=(bias, p.place("bias_term")),
+        init=init_of(p),
+    )
+    return [use.data(value, tuple(value.shape))]
+
+
+def _one_bottom(use: LayerTranslation) -> None:
+    if len(use.bottoms) > 1:
+        raise UnsupportedLayer(
+            f"one {use.layer.type} over several bottoms shares its weights, which a spec can't say",
+            use.layer.bottoms[1].span,
+        )
+
+
+def needed(use: LayerTranslation, p: MessageFields, name: str) -> int:
+    """A number that must be given. Raises Wrong."""
+    value = p.maybe_integer(name)
+    if value is None:
+        raise use.wrong("missing-field", f"{use.layer.type} needs the field {name}")
+    return value
+
+
+def _kernel(use: LayerTranslation, p: MessageFields) -> tuple[Pair, Span]:
+    if "kernel_size" not in p and not ("kernel_h" in p and "kernel_w" in p):
+        raise use.wrong(
+            "missing-field", f"{use.layer.type} needs kernel_size, or kernel_h and kernel_w"
+        )
+    if len(p.integers("kernel_size")) > 2:
+        message = f"{use.layer.type} over more than height and width"
+        raise UnsupportedLayer(message, p.place("kernel_size"))
+    return pair(p, "kernel_size", "kernel_h", "kernel_w", 1)
+
+
+def _dilation(p: MessageFields) -> tuple[Pair, Span]:
+    """DeepLab's first Caffe called it `hole`."""
+    if "hole" in p or "hole_h" in p or "hole_w" in p:
+        return pair(p, "hole", "hole_h", "hole_w", 1)
+    return pair(p, "dilation", "", "", 1)
+
+
+@layer("InnerProduct", bottoms=(1, None), tops=None)
+def inner_product(use: LayerTranslation) -> Tops:
+    """Everything from `axis` on is one vector, channels outermost, as flatten lays it."""
+    p = use.params("inner_product_param")
+    _one_bottom(use)
+    axis = use.axis(p.integer("axis"), p.place("axis"))
+    lead, rest = use.x.dims[: axis - 1], use.x.dims[axis - 1 :]
+    units = needed(use, p, "num_output")
+    bias = p.flag("bias_term")
+    transposed = p.flag("transpose")
+    blobs = {"weight": use.blob(0, "transposed" if transposed else "as_is")}
+    if bias:
+        blobs["bias"] = use.blob(1)
+    dims = (*lead, units)
+    if prod(lead) != 1:
+        # The same weights for every place: a convolution whose channels are what is multiplied.
+        folded = Folded(use, use.x, axis - 1, len(use.x.dims))
+        value = use.emit(
+            "conv",
+            folded.value,
+            part=True,
+            blobs=blobs,
+            filters=(units, p.place("num_output")),
+            kernel=(1, 1),
+            bias=(bias, p.place("bias_term")),
+        )
+        return [use.data(folded.unfolded(value, (units,), dims), dims)]
+    flat = use.reshaped(use.x.value, (prod(rest),))
+    value = use.emit(
+        "linear",
+        flat,
+        blobs=blobs,
+        units=(units, p.place("num_output")),
+        bias=(bias, p.place("bias_term")),
+        init=init_of(p),
+    )
+    return [use.data(use.value_of(use.data(value, (units,)), dims), dims)]

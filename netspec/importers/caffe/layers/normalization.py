@@ -1,0 +1,211 @@
+"""Normalizations, and learned factors and shifts."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import prod
+from typing import Any
+
+from netspec.importers.caffe.graph import Blob, GraphValue
+from netspec.importers.caffe.layers.base import Folded, Tops, layer
+from netspec.importers.caffe.messages import MessageFields
+from netspec.importers.caffe.translate import LayerTranslation, UnsupportedLayer, language_shape
+
+
+@layer("BatchNorm", "CuDNNBatchNorm", "SyncBatchNorm")
+def batchnorm(use: LayerTranslation) -> Tops:
+    """Without factor and shift, which a Scale layer learns; statistics are sums with a divisor."""
+    p = use.params("batch_norm_param")
+    blobs = {
+        "running_mean": use.blob(0, "statistic", 2),
+        "running_var": use.blob(1, "statistic", 2),
+    }
+    affine = p.flag("scale_bias") or "scale_filler" in p or "bias_filler" in p
+    if affine:
+        # NVIDIA's Caffe keeps them in the same layer.
+        blobs = {"weight": use.blob(3), "bias": use.blob(4), **blobs}
+    fraction = (1 - p.number("moving_average_fraction"), p.place("moving_average_fraction"))
+    value = use.emit(
+        "batchnorm",
+        blobs=blobs,
+        eps=(p.number("eps"), p.place("eps")),
+        momentum=fraction if "moving_average_fraction" in p else None,
+        affine=affine,
+    )
+    return use.same(value)
+
+
+@layer("BN", "BNData")
+def bn(use: LayerTranslation) -> Tops:
+    """Two forks have a BN of their own; both keep factor and shift first.
+
+    SegNet's, with `bn_mode: INFERENCE`, has the statistics in factor and shift; PSPNet's keeps the
+    statistics behind them.
+    """
+    p = use.params("bn_param")
+    blobs = {"weight": use.blob(0), "bias": use.blob(1)}
+    if p.word("bn_mode") == "INFERENCE":
+        return use.same(use.emit("scale", blobs=blobs))
+    of_segnet = {"bn_mode", "shift_filler", "scale_filler", "var_eps"} & _names(p)
+    if not of_segnet or p.flag("moving_average"):
+        blobs |= {"running_mean": use.blob(2), "running_var": use.blob(3)}
+    eps = None
+    for name in ("eps", "var_eps"):
+        if name in p:
+            eps = (p.number(name), p.place(name))
+    return use.same(use.emit("batchnorm", blobs=blobs, eps=eps))
+
+
+def _names(p: MessageFields) -> set[str]:
+    return {field.name for field in p.all()}
+
+
+@layer("Scale", bottoms=(1, 2))
+def scale(use: LayerTranslation) -> Tops:
+    """A learned factor per channel, or the product with a second bottom."""
+    p = use.params("scale_param")
+    if len(use.bottoms) == 2:
+        if p.flag("bias_term"):
+            raise UnsupportedLayer(
+                "a product of two bottoms with a learned shift", p.place("bias_term")
+            )
+        return use.same(_spread(use, p, "Scale", "mul"))
+    bias = p.flag("bias_term")
+    blobs = {"weight": use.blob(0), **({"bias": use.blob(1)} if bias else {})}
+    return use.same(_learned(use, p, "Scale", "scale", blobs, bias=(bias, p.place("bias_term"))))
+
+
+@layer("Bias", bottoms=(1, 2))
+def bias(use: LayerTranslation) -> Tops:
+    """A learned shift per channel, or the sum with a second bottom."""
+    p = use.params("bias_param")
+    if len(use.bottoms) == 2:
+        return use.same(_spread(use, p, "Bias", "add"))
+    return use.same(_learned(use, p, "Bias", "shift", {"bias": use.blob(0)}))
+
+
+def _learned(
+    use: LayerTranslation,
+    p: MessageFields,
+    type_: str,
+    op: str,
+    blobs: dict[str, Blob],
+    **settings: Any,
+) -> GraphValue:
+    """Learned numbers, one for each place along `num_axes` dimensions from `axis` on.
+
+    Raises Unsupported where the batch is one of them.
+    """
+    axis = use.axis(p.integer("axis"), p.place("axis"), least=0)
+    count, dims = p.integer("num_axes"), use.x.dims
+    end = len(dims) + 1 if count == -1 else axis + count
+    if not axis <= end <= len(dims) + 1:
+        message = f"{use.layer.bottoms[0].name} has no {count} axes from axis {axis} on"
+        raise use.wrong("out-of-range", message, p.place("num_axes" if "num_axes" in p else "axis"))
+    if axis == 0 and count != 0:
+        raise UnsupportedLayer(
+            f"a {type_} along axis 0 mixes the inputs of a batch", p.place("axis")
+        )
+    # Dimensions of 1 behind the channels change nothing.
+    if axis == 1 and end > 1 and all(d == 1 for d in dims[1 : end - 1]):
+        return use.emit(op, blobs=blobs, **settings)
+    first = max(axis - 1, 0)
+    last = max(end - 1, first)
+    folded = Folded(use, use.x, first, last)
+    value = use.emit(op, folded.value, part=True, blobs=blobs, **settings)
+    return folded.unfolded(value, dims[first:last], dims)
+
+
+def _spread(use: LayerTranslation, p: MessageFields, type_: str, op: str) -> GraphValue:
+    """An op of both bottoms, of which the second spreads over the first.
+
+    Caffe lays its dimensions, the batch included, on those of the first from `axis` on. Raises
+    Wrong, and Unsupported where the batch would lie on something else.
+    """
+    a, b = use.bottoms
+    axis = use.axis(p.integer("axis"), p.place("axis"), least=0)
+    if b.dims == a.dims:
+        return use.emit(op, [a.value, b.value])
+    per_channel = b.dims in (a.dims[:1], (a.dims[0], 1, 1)) and len(a.dims) == 3
+    if per_channel and (axis == 0 or len(b.dims) == 3):
+        return use.emit(op, [a.value, use.value_of(b, (a.dims[0], 1, 1))])
+    names = [r.name for r in use.layer.bottoms]
+    if axis == 0 and b.dims == a.dims[: len(b.dims)]:
+        folded = Folded(use, a, 0, len(b.dims))
+        factor = use.reshaped(b.value, (folded.count, 1, 1))
+        return folded.unfolded(use.emit(op, [folded.value, factor], part=True), b.dims, a.dims)
+    if axis == 0:
+        shapes = " and ".join("x".join(map(str, d.dims)) or "1" for d in (a, b))
+        message = f"{type_} can't lay {names[1]} on {names[0]} from axis {axis} on: {shapes}"
+        raise use.wrong("shape-mismatch", message, use.layer.bottoms[1].span)
+    raise UnsupportedLayer(
+        f"a {type_} that lays the batch of {names[1]} on axis {axis}", use.layer.bottoms[1].span
+    )
+
+
+@layer("LRN")
+def lrn(use: LayerTranslation) -> Tops:
+    """Across channels, or over a window of each channel."""
+    p = use.params("lrn_param")
+    use.spatial()
+    size = p.integer("local_size")
+    alpha, beta = (p.number("alpha"), p.place("alpha")), (p.number("beta"), p.place("beta"))
+    if p.word("norm_region") == "ACROSS_CHANNELS":
+        k = (p.number("k"), p.place("k"))
+        given = (size, p.place("local_size"))
+        return use.same(use.emit("lrn", size=given, alpha=alpha, beta=beta, k=k))
+    if size % 2 == 0:
+        message = "the local_size of an LRN is odd"
+        raise use.wrong("out-of-range", message, p.place("local_size"))
+    # As Caffe does: a mean of squares, padding counted, and k is 1 whatever the file says.
+    squares = use.emit("power", part=True, exponent=2)
+    means = use.emit(
+        "avgpool",
+        squares,
+        part=True,
+        kernel=((size, size), p.place("local_size")),
+        stride=1,
+        pad=size // 2 if size > 1 else None,
+        count_include_pad=True if size > 1 else None,
+    )
+    factor = use.emit("power", means, part=True, exponent=-beta[0], scale=alpha, shift=1)
+    return use.same(use.emit("mul", [use.x.value, factor]))
+
+
+@layer("Normalize")
+def normalize(use: LayerTranslation) -> Tops:
+    """x / sqrt(sum of squares + eps), times a learned factor (SSD)."""
+    p = use.params("norm_param")
+    normal = use.emit(
+        "normalize",
+        across=("all", p.place("across_spatial")) if p.flag("across_spatial") else None,
+        eps=(p.number("eps"), p.place("eps")),
+    )
+    blobs = {"weight": use.blob(0)}
+    if not p.flag("channel_shared"):
+        return use.same(use.emit("scale", normal, blobs=blobs, bias=False))
+    dims = use.x.dims
+    folded = Folded(use, use.data(normal, dims), 0, 0)
+    value = use.emit("scale", folded.value, part=True, blobs=blobs, bias=False)
+    return use.same(folded.unfolded(value, (), dims))
+
+
+@layer("MVN")
+def mvn(use: LayerTranslation) -> Tops:
+    """(x - mean) / (sqrt(variance) + eps), of each channel or of all of them."""
+    p = use.params("mvn_param")
+    dims = use.x.dims
+    together = p.flag("across_channels")
+    shape = (1, prod(dims[:2]), prod(dims[2:])) if together else (*dims, 1, 1)[:3]
+    x = use.reshaped(use.x.value, shape)
+    mean = use.emit("adaptive_avgpool", x, part=True, size=1)
+    varies = p.flag("normalize_variance")
+    result = use.emit("sub", [x, mean], part=varies or together)
+    if varies:
+        squares = use.emit("power", result, part=True, exponent=2)
+        variance = use.emit("adaptive_avgpool", squares, part=True, size=1)
+        deviation = use.emit("power", variance, part=True, exponent=Fraction(1, 2))
+        eps = (p.number("eps"), p.place("eps"))
+        factor = use.emit("power", deviation, part=True, exponent=-1, shift=eps)
+        result = use.emit("mul", [result, factor], part=together)
+    return use.same(use.reshaped(result, language_shape(dims), part=False))

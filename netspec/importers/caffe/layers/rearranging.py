@@ -1,0 +1,233 @@
+"""Layers that only move elements, or cut some out."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from math import prod
+
+from netspec.diagnostics.source import Span
+from netspec.importers.caffe.graph import GraphValue
+from netspec.importers.caffe.layers.base import Tops, layer
+from netspec.importers.caffe.translate import (
+    BlobValue,
+    Dims,
+    LayerTranslation,
+    UnsupportedLayer,
+    Wrong,
+    language_shape,
+)
+
+
+@layer("Flatten")
+def flatten(use: LayerTranslation) -> Tops:
+    p = use.params("flatten_param")
+    first = use.axis(p.integer("axis"), p.place("axis"))
+    last = use.axis(p.integer("end_axis"), p.place("end_axis"))
+    if last < first:
+        message = "the end_axis of a Flatten comes behind its axis"
+        raise use.wrong("out-of-range", message, p.place("end_axis"))
+    dims = use.x.dims
+    merged = prod(dims[first - 1 : last])
+    return [_as(use, (*dims[: first - 1], merged, *dims[last:]))]
+
+
+def _as(use: LayerTranslation, dims: Dims) -> BlobValue:
+    """The first bottom in other dimensions. Raises Unsupported for too many."""
+    if len(dims) > 3:
+        shape = "x".join(map(str, dims))
+        raise UnsupportedLayer(f"{shape} behind the batch is more dimensions than a value has")
+    return use.data(use.reshaped(use.x.value, language_shape(dims), part=False), dims)
+
+
+@layer("Reshape")
+def reshape(use: LayerTranslation) -> Tops:
+    """0 copies a dimension, -1 takes what is left; `axis` and `num_axes` say which are replaced."""
+    p = use.params("reshape_param")
+    wanted = p.message("shape").integers("dim")
+    place = p.place("shape")
+    batch = use.x.batch
+    # The batch stands for itself: 0 where its size is not known.
+    full = [0 if batch is None else batch, *use.x.dims]
+    rank = len(full)
+    start = p.integer("axis")
+    start = start + rank + 1 if start < 0 else start
+    count = p.integer("num_axes")
+    end = rank if count == -1 else start + count
+    if not 0 <= start <= end <= rank or any(d < -1 for d in wanted) or wanted.count(-1) > 1:
+        raise use.wrong("out-of-range", "this Reshape replaces axes that do not exist", place)
+    copied = [full[start + i] if d == 0 and start + i < rank else d for i, d in enumerate(wanted)]
+    if any(d == 0 and start + i >= rank for i, d in enumerate(wanted)):
+        raise use.wrong("out-of-range", "this Reshape copies an axis that does not exist", place)
+    shape = full[:start] + copied + full[end:]
+    if start > 0:
+        lead, rest = True, shape[1:]
+    else:
+        lead, rest = _keeps_batch(wanted, shape, batch, use.x.dims), shape[1:]
+    if not lead:
+        raise UnsupportedLayer("a Reshape that mixes the inputs of a batch", place)
+    known = prod(d for d in rest if d != -1)
+    elements = prod(use.x.dims)
+    if -1 in rest:
+        if known == 0 or elements % known:
+            raise _misfit(use, elements, rest, place)
+        rest = [elements // known if d == -1 else d for d in rest]
+    if prod(rest) != elements:
+        raise _misfit(use, elements, rest, place)
+    return [_as(use, tuple(rest))]
+
+
+def _keeps_batch(wanted: list[int], shape: list[int], batch: int | None, dims: Dims) -> bool:
+    """Whether the first dimension stays the batch."""
+    if not wanted:
+        return False
+    if wanted[0] == 0:
+        return True
+    rest = shape[1:]
+    if wanted[0] == -1:
+        return prod(rest) == prod(dims)
+    if -1 in rest:
+        return wanted[0] == (batch or 1)
+    # A number that fits any batch of one input, or that is the batch of the file.
+    return prod(rest) == prod(dims) and wanted[0] in (1, batch)
+
+
+def _misfit(use: LayerTranslation, elements: int, rest: list[int], place: Span) -> Wrong:
+    shape = "x".join(map(str, rest)) or "1"
+    message = f"Reshape can't make {shape} of {elements:,} elements"
+    return use.wrong("shape-mismatch", message, place)
+
+
+@layer("Permute")
+def permute(use: LayerTranslation) -> Tops:
+    p = use.params("permute_param")
+    order = p.integers("order")
+    rank = len(use.x.dims) + 1
+    if len(set(order)) != len(order) or any(not 0 <= i < rank for i in order):
+        message = "the order of a Permute names each axis once"
+        raise use.wrong("out-of-range", message, p.place("order"))
+    order += [i for i in range(rank) if i not in order]
+    if order[0] != 0:
+        raise UnsupportedLayer("a Permute that moves the batch", p.place("order"))
+    inner = [i - 1 for i in order[1:]]
+    dims = tuple(use.x.dims[i] for i in inner)
+    inner += range(len(inner), 3)
+    if len(dims) == 1:
+        return use.same(use.emit("identity"))
+    value = use.permuted(use.x.value, inner, part=False)
+    return [use.data(value, dims)]
+
+
+@layer("Slice", tops=None)
+def slice_(use: LayerTranslation) -> Tops:
+    p = use.params("slice_param")
+    name = "slice_dim" if "slice_dim" in p else "axis"
+    axis = use.axis(p.integer(name), p.place(name))
+    tops = len(use.layer.tops)
+    length = use.x.dims[axis - 1]
+    points = p.integers("slice_point")
+    if points:
+        if len(points) != tops - 1:
+            message = f"a Slice with {tops} tops has {tops - 1} slice points, not {len(points)}"
+            raise use.wrong("wrong-arity", message, p.place("slice_point"))
+        bounds = [0, *points, length]
+    elif length % tops:
+        message = f"a Slice can't make {tops} equal parts of {length}"
+        raise use.wrong("groups-mismatch", message)
+    else:
+        bounds = [i * (length // tops) for i in range(tops + 1)]
+    sizes = [b - a for a, b in pairwise(bounds)]
+    if min(sizes) < 1:
+        message = f"the slice points cut an empty part out of {length}"
+        raise use.wrong("out-of-range", message, p.place("slice_point"))
+    values = _parts(use, axis, bounds, sizes)
+    tops_found = []
+    for value, size in zip(values, sizes, strict=True):
+        dims = list(use.x.dims)
+        dims[axis - 1] = size
+        tops_found.append(use.data(value, tuple(dims)))
+    return tops_found
+
+
+def _parts(
+    use: LayerTranslation, axis: int, bounds: list[int], sizes: list[int]
+) -> list[GraphValue]:
+    if len(sizes) == 1:
+        return [use.x.value]
+    if axis == 1:
+        equal = len(set(sizes)) == 1
+        first = use.emit("split", parts=len(sizes) if equal else tuple(sizes))
+        assert first.node is not None
+        return first.node.outputs
+    values = []
+    for start, size in zip(bounds, sizes, strict=False):
+        extent, offset = list(use.x.value.shape[1:]), [0, 0]
+        extent[axis - 2], offset[axis - 2] = size, start
+        values.append(use.emit("crop", size=tuple(extent), offset=tuple(offset)))
+    return values
+
+
+@layer("Crop", bottoms=(2, 2))
+def crop(use: LayerTranslation) -> Tops:
+    """The first bottom, cut to the size of the second from `axis` on."""
+    p = use.params("crop_param")
+    a, b = use.bottoms
+    axis = use.axis(p.integer("axis"), p.place("axis"))
+    if len(a.dims) != len(b.dims):
+        names = [r.name for r in use.layer.bottoms]
+        message = f"Crop needs two bottoms of equal rank, but {names[0]} and {names[1]} differ"
+        raise use.wrong("wrong-rank", message)
+    rank = len(a.dims) + 1
+    offsets = p.integers("offset") or [0]
+    if len(offsets) == 1:
+        offsets *= rank - axis
+    if len(offsets) != rank - axis:
+        message = f"a Crop from axis {axis} on has 1 or {rank - axis} offsets"
+        raise use.wrong("wrong-arity", message, p.place("offset"))
+    use.t.silenced.add(b.value)  # only its size is of use
+    dims = (*a.dims[: axis - 1], *b.dims[axis - 1 :])
+    starts = [0] * (axis - 1) + offsets
+    for size, start, whole in zip(dims, starts, a.dims, strict=True):
+        if start < 0 or start + size > whole:
+            message = f"Crop can't cut {size} from {start} on out of {whole}"
+            raise use.wrong("out-of-range", message, p.place("offset"))
+    value = a.value
+    if dims[0] != a.dims[0]:
+        first, size = starts[0], dims[0]
+        parts = [first, size, a.dims[0] - first - size]
+        cut = use.emit("split", part=True, parts=tuple(n for n in parts if n))
+        assert cut.node is not None
+        value = cut.node.outputs[1 if first else 0]
+    if len(dims) == 1:
+        return [use.data(value, dims)]
+    height, width = language_shape(dims)[1:]
+    top, left = [*starts[1:], 0][:2]
+    place = p.place("offset")
+    value = use.emit("crop", value, size=(height, width), offset=((top, left), place))
+    return [use.data(value, dims)]
+
+
+@layer("ShuffleChannel", "ChannelShuffle")
+def shuffle(use: LayerTranslation) -> Tops:
+    p = use.params("shuffle_channel_param")
+    return use.same(use.emit("channel_shuffle", groups=(p.integer("group"), p.place("group"))))
+
+
+@layer("Reduction")
+def reduction(use: LayerTranslation) -> Tops:
+    """The sum, the sum of sizes or squares, or the mean of all axes from `axis` on."""
+    p = use.params("reduction_param")
+    axis = use.axis(p.integer("axis"), p.place("axis"))
+    lead, tail = use.x.dims[: axis - 1], use.x.dims[axis - 1 :]
+    operation = p.word("operation")
+    value = use.x.value
+    if operation == "ASUM":
+        value = use.emit("abs", value, part=True)
+    elif operation == "SUMSQ":
+        value = use.emit("power", value, part=True, exponent=2)
+    if axis != 2 or len(use.x.dims) != 3:
+        value = use.reshaped(value, (prod(lead), prod(tail), 1))
+    factor = p.number("coeff") * (1 if operation == "MEAN" else prod(tail))
+    value = use.emit("global_avgpool", value, part=factor != 1)
+    if factor != 1:
+        value = use.emit("power", value, scale=(factor, p.place("coeff")))
+    return [use.data(use.reshaped(value, language_shape(lead), part=False), lead)]

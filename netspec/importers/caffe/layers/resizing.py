@@ -1,0 +1,80 @@
+"""Layers that change height and width by interpolation or unpooling."""
+
+from __future__ import annotations
+
+from netspec.importers.caffe.layers.base import Tops, layer
+from netspec.importers.caffe.translate import LayerTranslation, UnsupportedLayer
+from netspec.ops import IndexShape
+
+
+@layer("Interp", bottoms=(1, 2))
+def interp(use: LayerTranslation) -> Tops:
+    """Bilinear, corners on corners (DeepLab); negative pads cut rows and columns off first."""
+    p = use.params("interp_param")
+    _, *size = use.spatial()
+    before, after = p.integer("pad_beg"), p.integer("pad_end")
+    if before > 0 or after > 0:
+        message = "the pads of an Interp cut off, so they are at most 0"
+        raise use.wrong("out-of-range", message, p.place("pad_beg"))
+    value = use.x.value
+    if before or after:
+        size = [n + before + after for n in size]
+        if min(size) < 1:
+            message = "the pads of this Interp leave nothing"
+            raise use.wrong("pad-too-large", message, p.place("pad_beg"))
+        offset = ((-before, -before), p.place("pad_beg"))
+        value = use.emit("crop", part=True, size=(size[0], size[1]), offset=offset)
+    place = use.layer.type_span
+    shrink, zoom = p.integer("shrink_factor"), p.integer("zoom_factor")
+    if shrink < 1 or zoom < 1:
+        raise use.wrong("out-of-range", "the factors of an Interp are at least 1", p.span)
+    if len(use.bottoms) == 2:
+        wanted = list(use.bottoms[1].dims[-2:])
+        use.t.silenced.add(use.bottoms[1].value)  # only its size is of use
+        place = use.layer.bottoms[1].span
+    elif "shrink_factor" in p or "zoom_factor" in p:
+        wanted = [(n - 1) // shrink + 1 for n in size]
+        wanted = [n + (n - 1) * (zoom - 1) for n in wanted]
+        place = p.place("zoom_factor" if "zoom_factor" in p else "shrink_factor")
+    elif p.integer("height") > 0 and p.integer("width") > 0:
+        wanted = [p.integer("height"), p.integer("width")]
+        place = p.place("height")
+    else:
+        raise use.wrong("missing-field", "Interp needs a factor, or height and width")
+    if len(wanted) != 2:
+        raise use.wrong("wrong-rank", "Interp takes its size from a blob with height and width")
+    value = use.emit(
+        "upsample", value, size=((wanted[0], wanted[1]), place), mode="bilinear", align_corners=True
+    )
+    return [use.data(value, tuple(value.shape))]
+
+
+@layer("Upsample", bottoms=(1, 2))
+def upsample(use: LayerTranslation) -> Tops:
+    """With the places of a pooling, its inverse (SegNet); else each element repeated."""
+    p = use.params("upsample_param")
+    _, height, width = use.spatial()
+    if len(use.bottoms) == 1:
+        name = "stride" if "stride" in p else "scale"
+        factor = p.maybe_integer(name) or 2
+        value = use.emit("upsample", scale=(factor, p.place(name)), mode="nearest")
+        return [use.data(value, tuple(value.shape))]
+    mask = use.bottoms[1].value
+    if not isinstance(mask.shape, IndexShape):
+        raise UnsupportedLayer(
+            "an Upsample by places that no pooling found", use.layer.bottoms[1].span
+        )
+    scale = p.integer("scale")
+    high, wide = (
+        p.maybe_integer(f"upsample_{side}")
+        or n * (p.maybe_integer(f"scale_{side}") or scale) - p.flag(f"pad_out_{side}")
+        for side, n in (("h", height), ("w", width))
+    )
+    plane = mask.shape.plane
+    if (high, wide) != tuple(plane):
+        raise UnsupportedLayer(
+            f"its places are in {plane[0]}x{plane[1]}, but it puts them into {high}x{wide}",
+            use.layer.bottoms[1].span,
+        )
+    value = use.emit("maxunpool", [use.x.value, mask])
+    return [use.data(value, tuple(value.shape))]

@@ -1,0 +1,109 @@
+"""Nodes to lines: what in-place layers, activations and norms follow is one chain."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from netspec.importers.caffe.graph import Graph, GraphValue, Node
+from netspec.importers.caffe.names import behind
+
+_ACTIVATIONS = {
+    *("relu", "relu6", "leaky_relu", "prelu", "elu", "silu", "hardswish", "hardsigmoid", "sigmoid"),
+    *("tanh", "softplus"),
+}
+_NORMS = {"batchnorm", "scale", "shift"}
+_WEIGHTED = {"conv", "conv_transpose", "linear"}
+
+
+@dataclass(eq=False)
+class NodeChain:
+    """Nodes of which each takes just what the one before yields. Its name is that of the first."""
+
+    nodes: list[Node]
+
+    @property
+    def head(self) -> Node:
+        return self.nodes[0]
+
+    @property
+    def inputs(self) -> list[GraphValue]:
+        return self.head.inputs
+
+    @property
+    def outputs(self) -> list[GraphValue]:
+        return self.nodes[-1].outputs
+
+    @property
+    def value(self) -> GraphValue:
+        return self.outputs[0]
+
+
+def lines_of(graph: Graph) -> list[NodeChain]:
+    """The lines of a graph, in order of their first nodes' inputs being there."""
+    uses = graph.uses()
+    kept = set(graph.outputs)
+    lines: list[NodeChain] = []
+    by_value: dict[GraphValue, NodeChain] = {}
+    for node in graph.nodes:
+        line = by_value.get(node.inputs[0]) if len(node.inputs) == 1 else None
+        alone = line is not None and uses[line.value] == [node] and line.value not in kept
+        if line is not None and alone and _plain(line, uses) and _joins(line, node):
+            del by_value[line.value]
+            line.nodes.append(node)
+        else:
+            line = NodeChain([node])
+            lines.append(line)
+        by_value[line.value] = line
+    return _in_order(lines)
+
+
+def _plain(line: NodeChain, uses: dict[GraphValue, list[Node]]) -> bool:
+    """Whether only the first result of a line's last node is used, so that it may go on."""
+    return not any(v in uses for v in line.outputs[1:])
+
+
+def _joins(line: NodeChain, node: Node) -> bool:
+    """Whether a node goes on with the line rather than begin one of its own."""
+    last, head = line.nodes[-1], line.head
+    if node.name == last.name and node.span == last.span and last.op != "flatten":
+        return True  # both are of one layer
+    if node.op in _ACTIVATIONS:
+        return last.op != "flatten" or node.in_place
+    if node.op in _NORMS:
+        if last.op in _WEIGHTED:
+            return node.in_place or _digits(last.name) == _digits(node.name)
+        return (node.op != "batchnorm" and last.op in _NORMS) or node.in_place
+    if node.op in ("permute", "flatten"):
+        # The heads of detectors: `x_mbox_loc`, `x_mbox_loc_perm`, `x_mbox_loc_flat`.
+        return head.op == "conv" and behind(node.name, head.name) != node.name
+    return node.op == "dropout" and node.in_place and head.op in _WEIGHTED
+
+
+def _digits(name: str) -> list[str]:
+    """The numbers in a name: a norm of another number is that of the next layer."""
+    return re.findall(r"\d+", name)
+
+
+def _in_order(lines: list[NodeChain]) -> list[NodeChain]:
+    """Lines such that each comes behind those that it takes values of, else as they were.
+
+    A chain takes in nodes that stood further down, and its value may be needed in between only by
+    what comes behind them.
+    """
+    made = {v: line for line in lines for n in line.nodes for v in n.outputs}
+    done: set[int] = set()
+    result: list[NodeChain] = []
+    for first in lines:
+        stack = [first]
+        while stack:
+            line = stack[-1]
+            waits = [made[v] for v in line.inputs if v in made and id(made[v]) not in done]
+            if waits:
+                stack.append(waits[0])
+                continue
+            stack.pop()
+            if id(line) not in done:
+                done.add(id(line))
+                result.append(line)
+    return result

@@ -1,0 +1,138 @@
+"""Names of Caffe's layers as names of the language."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from netspec.syntax.parser.token_names import WORDS
+
+MAX_LENGTH = 80
+
+_PREFIXES = {
+    "conv": "conv",
+    "conv_transpose": "deconv",
+    "linear": "fc",
+    "maxpool": "pool",
+    "avgpool": "pool",
+    "global_avgpool": "pool",
+    "adaptive_avgpool": "pool",
+    "batchnorm": "bn",
+    "lrn": "norm",
+}
+
+
+def identifier(text: str, op: str) -> str:
+    """A name that the language allows: `conv1/7x7_s2` is conv1_7x7_s2, `1x1` of a conv is conv1x1.
+
+    Empty where nothing of the text can be kept.
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    name = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_")[:MAX_LENGTH].rstrip("_")
+    if name[:1].isdigit():
+        name = f"{_PREFIXES.get(op, op)}{name}"
+    return f"{name}_" if name in WORDS else name
+
+
+def short_name(op: str) -> str:
+    """What layers of an op are called: pool for maxpool, bn for batchnorm."""
+    return _PREFIXES.get(op, op)
+
+
+class UniqueNames:
+    """The names of one net or module; each is given once."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self.taken = set(taken)
+
+    def free(self, wanted: str) -> str:
+        """`wanted`, or with `_2`, `_3`, ... behind it."""
+        name, count = wanted, 1
+        while name in self.taken:
+            count += 1
+            name = f"{wanted}_{count}"
+        self.taken.add(name)
+        return name
+
+
+def parts(name: str) -> list[str]:
+    """The pieces of a name between slashes."""
+    return [p for p in re.split(r"[/\\|:]+", name) if p]
+
+
+def tokens(name: str) -> list[str]:
+    """The words of a name: `res2a_branch2a` is res2a, branch2a."""
+    return [t for t in re.split(r"[^A-Za-z0-9]+", name) if t]
+
+
+def common(names: Sequence[str]) -> str:
+    """The words that all names begin with, as they stand in the first; at most all but one of them.
+
+    Names that are the prefix themselves do not make it shorter: `res2a` and `res2a_branch1` have
+    res2a in common.
+    """
+    if not names:
+        return ""
+    split = [tokens(n) for n in names]
+    count = min(len(s) for s in split)
+    shared = 0
+    while shared < count and len({s[shared] for s in split}) == 1:
+        shared += 1
+    if shared == 0:
+        return ""
+    return _first_words(names[0], shared).lstrip("_/-. ")
+
+
+def common_end(names: Sequence[str]) -> str:
+    """The words that all names end with: stage2_L1 of `Mconv1_stage2_L1` and `Mconv2_stage2_L1`."""
+    split = [tokens(n)[::-1] for n in names]
+    count = min((len(s) for s in split), default=0)
+    shared = 0
+    while shared < count - 1 and len({s[shared] for s in split}) == 1:
+        shared += 1
+    return "_".join(reversed(split[0][:shared])) if shared else ""
+
+
+def behind(name: str, label: str) -> str:
+    """What of a name stands behind a label of whole words, or in front of it at the end.
+
+    The name itself where it has none.
+    """
+    words, known = tokens(name), tokens(label)
+    if words[: len(known)] == known:
+        return name[len(_first_words(name, len(known))) :].lstrip("_/-. ")
+    if known and words[-len(known) :] == known:
+        return _first_words(name, len(words) - len(known))
+    return name
+
+
+def _first_words(name: str, count: int) -> str:
+    """The beginning of a name up to the end of so many words."""
+    ends = [m.end() for m in re.finditer(r"[A-Za-z0-9]+", name)]
+    return name[: ends[count - 1]] if count else ""
+
+
+def long_stem(names: Sequence[str]) -> str:
+    """All that names have in common but numbers at the end: inception_a1, inception_a2 are
+    inception_a."""
+    first, last = min(names), max(names)
+    shared = 0
+    while shared < min(len(first), len(last)) and first[shared] == last[shared]:
+        shared += 1
+    return identifier(first[:shared].rstrip("0123456789_/-. "), "").lower()[:40]
+
+
+def stem(names: Sequence[str]) -> str:
+    """What instances have in their names without numbers: fire2, fire3 are fire."""
+    found = []
+    for name in names:
+        words = [re.sub(r"\d.*$", "", t) for t in tokens(name)]
+        kept: list[str] = []
+        for word in words:
+            if len(word) < 2:
+                break
+            kept.append(word.lower())
+        found.append("_".join(kept))
+    best = max(set(found), key=lambda s: (found.count(s), len(s)), default="")
+    return best[:40]

@@ -1,0 +1,236 @@
+"""A prototxt as a list of layers: both forms of layer, phases and stages, inputs of any kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.diagnostics.source import Source, Span
+from netspec.diagnostics.suggest import did_you_mean
+from netspec.importers.caffe.messages import MessageFields
+from netspec.importers.caffe.schema import (
+    FORK_V1_TYPES,
+    V1_NUMBERS,
+    V1_TYPES,
+    message_of,
+)
+from netspec.syntax.protobuf_text.ast import Message, Scalar
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is said from outside of how to read a prototxt.
+
+    What is None is taken from the file, else from Caffe's defaults. `shapes` are of inputs whose
+    data the file does not describe, without the batch; the name "" is for any input.
+    `preprocessing` are fields of the input as the language has them. `until` are the blobs at which
+    the net ends, where these are not what no layer takes.
+    """
+
+    phase: str | None = None
+    stages: tuple[str, ...] | None = None
+    level: int | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    preprocessing: Mapping[str, object] = field(default_factory=dict)
+    until: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The name of a blob, where a layer or an input gives it."""
+
+    name: str
+    span: Span
+
+
+@dataclass(frozen=True)
+class InputDeclaration:
+    """A data input of the older form: its name, and its dimensions, the batch included."""
+
+    blob: Reference
+    dims: tuple[int, ...] | None
+    span: Span
+
+
+@dataclass(frozen=True)
+class CaffeLayer:
+    """One layer. `place` is that of its name, `type_span` that of its type."""
+
+    name: str
+    type: str
+    bottoms: tuple[Reference, ...]
+    tops: tuple[Reference, ...]
+    fields: MessageFields
+    place: Span
+    type_span: Span
+
+    def params(self, name: str) -> MessageFields:
+        """The message `name`, such as `convolution_param`; empty where it is not given."""
+        return self.fields.inner(name, message_of(name) or name)
+
+
+@dataclass(frozen=True)
+class CaffeNet:
+    """The layers that belong to the phase and stages in question, in order."""
+
+    name: str
+    source: Source
+    inputs: tuple[InputDeclaration, ...]
+    layers: tuple[CaffeLayer, ...]
+    left_out: tuple[CaffeLayer, ...]
+    """Those that belong to others only."""
+
+
+def net_of(tree: Message, source: Source, reading: Reading, diagnostics: Diagnostics) -> CaffeNet:
+    """The net of a file, with a diagnostic for each value of a wrong type."""
+    fields = MessageFields("NetParameter", (tree,), tree.span, diagnostics)
+    if "layer" in fields or "layers" in fields:
+        fields.check()
+    inputs = _inputs(fields, diagnostics)
+    state = _state(fields, reading)
+    layers: list[CaffeLayer] = []
+    left_out: list[CaffeLayer] = []
+    old = False
+    # Both forms in one file: each in its place.
+    for f in sorted(fields.given("layer") + fields.given("layers"), key=lambda f: f.span.start):
+        if not isinstance(f.value, Message):
+            message = f"{f.name} takes a message, not {f.value.text}"
+            diagnostics.add(Diagnostic("wrong-type", message, f.value.span))
+            continue
+        kind = "LayerParameter" if f.name == "layer" else "V1LayerParameter"
+        given = MessageFields(kind, (f.value,), f.name_span, diagnostics)
+        if "layer" in given and "type" not in given:
+            # One report is enough: all layers of such a file are of this form.
+            if not old:
+                diagnostics.add(_too_old(given.span))
+            old = True
+            continue
+        layer = _layer(given, diagnostics)
+        if layer is None:
+            continue
+        (layers if _belongs(layer.fields, state, diagnostics) else left_out).append(layer)
+    return CaffeNet(fields.text("name"), source, tuple(inputs), tuple(layers), tuple(left_out))
+
+
+def _inputs(fields: MessageFields, diagnostics: Diagnostics) -> list[InputDeclaration]:
+    names = fields.texts("input")
+    shapes = [shape.integers("dim") for shape in fields.messages("input_shape")]
+    dims = fields.integers("input_dim")
+    if not shapes and dims:
+        shapes = [dims[i : i + 4] for i in range(0, len(dims), 4)]
+    result = []
+    for i, (name, span) in enumerate(names):
+        shape = tuple(shapes[i]) if i < len(shapes) else None
+        result.append(InputDeclaration(Reference(name, span), shape, span))
+    if len(shapes) > len(names):
+        given = fields.given("input_shape") or fields.given("input_dim")
+        message = f"there are {len(shapes)} shapes for {len(names)} inputs"
+        diagnostics.add(Diagnostic("wrong-type", message, given[-1].span))
+    return result
+
+
+# --- layers --------------------------------------------------------------------------------------
+
+
+def _layer(fields: MessageFields, diagnostics: Diagnostics) -> CaffeLayer | None:
+    type_, type_span = _type(fields, diagnostics)
+    names = fields.texts("name")
+    name, place = names[-1] if names else ("", type_span)
+    if not type_:
+        return None
+    bottoms = tuple(Reference(*b) for b in fields.texts("bottom"))
+    tops = tuple(Reference(*t) for t in fields.texts("top"))
+    return CaffeLayer(name, type_, bottoms, tops, fields, place, type_span)
+
+
+def _too_old(span: Span) -> Diagnostic:
+    message = "layers of this form (a `layer` inside of `layers`) are too old to be read"
+    help_ = ("Caffe's tool upgrade_net_proto_text brings them up to date",)
+    return Diagnostic("missing-field", message, span, help=help_)
+
+
+def _type(fields: MessageFields, diagnostics: Diagnostics) -> tuple[str, Span]:
+    """The layer's type in the words of today, and its place; empty where it has none."""
+    given = fields.given("type")
+    if not given:
+        message = "this layer has no type"
+        diagnostics.add(Diagnostic("missing-field", message, fields.span))
+        return "", fields.span
+    value = given[-1].value
+    if isinstance(value, Message):
+        diagnostics.add(Diagnostic("wrong-type", "type takes no message", value.span))
+        return "", value.span
+    text = value.text
+    if fields.kind == "LayerParameter" and value.kind == "string":
+        return text, value.span
+    if value.kind == "number" and text.isdigit() and len(text) < 9:
+        known = V1_NUMBERS.get(int(text), "")
+    else:
+        known = V1_TYPES[text][1] if text in V1_TYPES else FORK_V1_TYPES.get(text, "")
+    if known:
+        return known, value.span
+    if value.kind == "string":
+        return text, value.span
+    message = f"there is no layer type {text}"
+    help_ = did_you_mean(text, V1_TYPES)
+    if fields.kind == "LayerParameter":
+        help_ = (f'write `type: "{text}"`',)
+    diagnostics.add(Diagnostic("unknown-op", message, value.span, help=help_))
+    return "", value.span
+
+
+# --- phases --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _State:
+    phase: str
+    level: int
+    stages: frozenset[str]
+
+
+def _state(fields: MessageFields, reading: Reading) -> _State:
+    stated_state = fields.message("state")
+    phase = reading.phase or stated_state.word("phase")
+    level = stated_state.integer("level") if reading.level is None else reading.level
+    stages = reading.stages
+    if stages is None:
+        stated = tuple(text for text, _ in stated_state.texts("stage"))
+        # Files for all purposes (those of DIGITS) have the net to be used under this stage.
+        stages = stated or (("deploy",) if _knows_deploy(fields) else ())
+    return _State(phase, level, frozenset(stages))
+
+
+def _knows_deploy(fields: MessageFields) -> bool:
+    for f in fields.given("layer") + fields.given("layers"):
+        if isinstance(f.value, Message):
+            for rule in f.value.fields:
+                if rule.name in ("include", "exclude") and isinstance(rule.value, Message):
+                    for part in rule.value.fields:
+                        if part.name == "stage" and isinstance(part.value, Scalar):
+                            if part.value.text == "deploy":
+                                return True
+    return False
+
+
+def _belongs(fields: MessageFields, state: _State, diagnostics: Diagnostics) -> bool:
+    """Whether a layer is part of the net in this state (Caffe's Net::FilterNet)."""
+    include, exclude = fields.messages("include"), fields.messages("exclude")
+    if include and exclude:
+        message = "a layer has either include rules or exclude rules"
+        diagnostics.add(Diagnostic("conflicting-fields", message, exclude[0].span))
+    if include:
+        return any(_meets(rule, state) for rule in include)
+    return not any(_meets(rule, state) for rule in exclude)
+
+
+def _meets(rule: MessageFields, state: _State) -> bool:
+    if "phase" in rule and rule.word("phase") != state.phase:
+        return False
+    least, most = rule.maybe_integer("min_level"), rule.maybe_integer("max_level")
+    if (least is not None and state.level < least) or (most is not None and state.level > most):
+        return False
+    stages = {text for text, _ in rule.texts("stage")}
+    banned = {text for text, _ in rule.texts("not_stage")}
+    return stages <= state.stages and banned.isdisjoint(state.stages)

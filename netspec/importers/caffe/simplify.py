@@ -1,0 +1,146 @@
+"""A graph said more simply: the same network with fewer nodes.
+
+Each step keeps what every layer computes, its parameters, and which of Caffe's layers they are of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from netspec.importers.caffe.graph import Graph, GraphValue, Node
+
+ANY_SHAPE = {
+    *("relu", "relu6", "leaky_relu", "prelu", "elu", "silu", "hardswish", "hardsigmoid", "sigmoid"),
+    *("tanh", "softplus", "abs", "exp", "log", "power", "softmax", "dropout", "identity", "scale"),
+    *("shift", "batchnorm", "add", "sub", "mul", "maximum", "concat", "split", "argmax"),
+}
+"""Ops that do on a vector what they do on a map of 1 x 1."""
+
+
+def simplify(graph: Graph) -> None:
+    """All steps, in order."""
+    for step in STEPS:
+        step(graph)
+
+
+def _without_identities(graph: Graph) -> None:
+    """Layers that pass on what they get, and reshapings that change nothing."""
+    gone = []
+    uses = graph.uses()
+    for node in graph.nodes:
+        same = node.op in ("flatten", "reshape") and node.value.shape == node.inputs[0].shape
+        if node.op == "identity" or same:
+            graph.replace_value(node.value, node.inputs[0], uses)
+            gone.append(node)
+    graph.without(gone)
+
+
+def _fused_batchnorms(graph: Graph) -> None:
+    """A batch norm that only normalizes, and the factor and shift behind it, are one layer."""
+    uses = graph.uses()
+    gone = []
+    for node in graph.nodes:
+        if node.op != "scale" or _flag(node, "bias") is False:
+            continue
+        norm = node.inputs[0].node
+        if norm is None or norm.op != "batchnorm" or _flag(norm, "affine") is not False:
+            continue
+        if uses[norm.value] != [node] or norm.value in graph.outputs:
+            continue
+        del norm.settings["affine"]
+        norm.blobs = {**node.blobs, **norm.blobs}
+        graph.replace_value(node.value, norm.value, uses)
+        gone.append(node)
+    graph.without(gone)
+
+
+def _flag(node: Node, name: str) -> bool | None:
+    setting = node.settings.get(name)
+    return bool(setting.value) if setting is not None else None
+
+
+def _vectors(graph: Graph) -> None:
+    """Maps of 1 x 1 that a pooling over everything makes are vectors, where all users allow it."""
+    uses = graph.uses()
+    chosen: set[GraphValue] = set()
+    for node in graph.nodes:
+        value = node.value
+        if len(value.shape) != 3 or tuple(value.shape[1:]) != (1, 1):
+            continue
+        if node.whole and not any(v in uses for v in node.outputs[1:]):
+            chosen.add(value)
+        elif node.op in ANY_SHAPE and all(v in chosen for v in node.inputs):
+            chosen.update(node.outputs)
+    changed = True
+    while changed:
+        changed = False
+        for value in list(chosen):
+            if value in chosen and not _may_be_vector(value, uses, chosen):
+                chosen.remove(value)
+                changed = True
+    gone = []
+    for node in graph.nodes:
+        if node.op in ("flatten", "reshape") and node.inputs[0] in chosen:
+            if len(node.value.shape) == 1:
+                graph.replace_value(node.value, node.inputs[0], uses)
+                gone.append(node)
+        if node.whole and node.value in chosen:
+            node.op = "global_avgpool" if node.op == "adaptive_avgpool" else "global_maxpool"
+            node.settings = {}
+            node.outputs = node.outputs[:1]
+    for value in chosen:
+        value.shape = value.shape[:1]
+    graph.without(gone)
+
+
+def _may_be_vector(
+    value: GraphValue, uses: dict[GraphValue, list[Node]], chosen: set[GraphValue]
+) -> bool:
+    node = value.node
+    if node is not None and not node.whole and not all(v in chosen for v in node.inputs):
+        return False
+    if node is not None and any(v not in chosen for v in node.outputs) and not node.whole:
+        return False
+    for user in uses.get(value, []):
+        flattens = user.op in ("flatten", "reshape") and len(user.value.shape) == 1
+        if not flattens and not (user.op in ANY_SHAPE and user.value in chosen):
+            return False
+    return True
+
+
+def _shared_flattens(graph: Graph) -> None:
+    """Several layers that flatten one value share one flatten."""
+    first: dict[GraphValue, Node] = {}
+    uses = graph.uses()
+    gone = []
+    for node in graph.nodes:
+        if node.op != "flatten":
+            continue
+        earlier = first.setdefault(node.inputs[0], node)
+        if earlier is not node:
+            graph.replace_value(node.value, earlier.value, uses)
+            gone.append(node)
+    graph.without(gone)
+
+
+def _without_unused(graph: Graph) -> None:
+    """What neither an output nor a later node needs (branches that Silence ends)."""
+    needed = set(graph.outputs)
+    kept = []
+    for node in reversed(graph.nodes):
+        if not needed.isdisjoint(node.outputs):
+            kept.append(node)
+            needed.update(node.inputs)
+    graph.nodes = kept[::-1]
+    used = [given for given in graph.inputs if given.value in needed]
+    graph.inputs = used or graph.inputs
+
+
+STEPS: tuple[Callable[[Graph], None], ...] = (
+    _without_unused,
+    _without_identities,
+    _fused_batchnorms,
+    _vectors,
+    _without_identities,
+    _shared_flattens,
+)

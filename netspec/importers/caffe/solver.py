@@ -1,0 +1,174 @@
+"""A solver's file as a `train` block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.diagnostics.source import Source, Span
+from netspec.importers.caffe.graph import Constant, FieldValue
+from netspec.importers.caffe.messages import MessageFields
+from netspec.importers.caffe.proto import CaffeLayer, CaffeNet
+from netspec.syntax.protobuf_text.parser import parse_prototxt
+
+_OPTIMIZERS = {"SGD": "sgd", "Nesterov": "nesterov", "Adam": "adam"}
+_OLD = {"SGD": "SGD", "NESTEROV": "Nesterov", "ADAM": "Adam", "ADAGRAD": "AdaGrad"}
+_OLD |= {"RMSPROP": "RMSProp", "ADADELTA": "AdaDelta"}
+
+
+@dataclass(frozen=True)
+class Solver:
+    """The fields of a solver's file."""
+
+    source: Source
+    fields: MessageFields
+
+    @property
+    def net(self) -> str:
+        """The path of the file of its net, empty where it names none."""
+        return self.fields.text("net") or self.fields.text("train_net")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The fields of a `train` block, and what of the solver it does not say, in sentences.
+
+    `settings` is empty where there can be no block.
+    """
+
+    settings: dict[str, FieldValue]
+    notes: list[str]
+
+
+def read_solver(source: Source, diagnostics: Diagnostics) -> Solver | None:
+    """The solver of a text; None, and diagnostics, where it is none."""
+    tree = parse_prototxt(source, diagnostics)
+    if tree is None:
+        return None
+    fields = MessageFields("SolverParameter", (tree,), tree.span, diagnostics)
+    if "base_lr" not in fields:
+        message = f"{source.name} is no solver: it has no base_lr"
+        diagnostics.add(Diagnostic("missing-field", message))
+        return None
+    fields.check()
+    return Solver(source, fields)
+
+
+def is_solver(source: Source) -> bool:
+    """Whether a prototxt, which need not be sound, is a solver and no net."""
+    tree = parse_prototxt(source, Diagnostics())
+    names = {f.name for f in tree.fields} if tree is not None else set()
+    return "base_lr" in names and not names & {"layer", "layers"}
+
+
+def recipe(solver: Solver, net: CaffeNet) -> Recipe:
+    """How the solver trains its net, in the words of the language."""
+    p = solver.fields
+    notes: list[str] = []
+    settings: dict[str, FieldValue] = {}
+
+    def say(name: str, value: Constant | int, place: Span) -> None:
+        exact = Fraction(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        settings[name] = FieldValue(exact, place)
+
+    kind = p.text("type") or _OLD.get(p.word("solver_type"), "SGD")
+    if kind not in _OPTIMIZERS:
+        return Recipe({}, [f"The solver's optimizer {kind} has no counterpart."])
+    batch = _batch_size(net)
+    if batch is None or not p.integer("max_iter"):
+        what = "the batch size of training" if batch is None else "max_iter"
+        return Recipe({}, [f"There is no train block, since the files do not say {what}."])
+    if kind != "SGD":
+        say("optimizer", _OPTIMIZERS[kind], p.place("type"))
+    say("learning_rate", p.number("base_lr"), p.place("base_lr"))
+    notes += _schedule(p, say)
+    say("momentum", p.number("momentum"), p.place("momentum"))
+    if kind == "Adam":
+        beta = p.maybe_number("momentum2")
+        say("beta2", Fraction(999, 1000) if beta is None else beta, p.place("momentum2"))
+    if p.number("weight_decay"):
+        say("weight_decay", p.number("weight_decay"), p.place("weight_decay"))
+        if p.text("regularization_type") == "L1":
+            notes.append("The solver's weight_decay is of L1; here it is of L2.")
+        if _biases_are_spared(net):
+            say("decay_all", False, p.place("weight_decay"))
+    if p.number("clip_gradients") > 0:
+        say("clip_norm", p.number("clip_gradients"), p.place("clip_gradients"))
+    say("batch_size", batch * max(p.integer("iter_size"), 1), p.place("iter_size"))
+    say("iterations", p.integer("max_iter"), p.place("max_iter"))
+    data = _training_data(net)
+    if data is not None:
+        transform = data.params("transform_param")
+        if transform.maybe_flag("mirror"):
+            say("mirror", True, transform.place("mirror"))
+        if "crop_size" in transform and transform.integer("crop_size"):
+            say("random_crop", True, transform.place("crop_size"))
+    return Recipe(settings, notes)
+
+
+def _schedule(p: MessageFields, say: object) -> list[str]:
+    """The fields of the learning rate's policy; a note where there is none like it."""
+    assert callable(say)
+    policy, place = p.text("lr_policy") or "fixed", p.place("lr_policy")
+    gamma, power = p.number("gamma"), p.number("power")
+    if policy == "poly":
+        say("schedule", "poly", place)
+        if power > 0:
+            say("power", power, p.place("power"))
+    elif policy in ("step", "multistep") and 0 <= gamma <= 1:
+        say("schedule", "step", place)
+        if policy == "step":
+            say("steps", p.integer("stepsize"), p.place("stepsize"))
+        else:
+            values = tuple(Fraction(v) for v in p.integers("stepvalue"))
+            say("steps", values if len(values) != 1 else (values[0],), p.place("stepvalue"))
+        say("gamma", gamma, p.place("gamma"))
+    elif policy != "fixed":
+        numbers = f"gamma {float(gamma):g}, power {float(power):g}"
+        return [f"The solver's lr_policy {policy} ({numbers}) has no counterpart; it is constant."]
+    return []
+
+
+def _training_data(net: CaffeNet) -> CaffeLayer | None:
+    """The data layer of training, whatever phase was read."""
+    layers = [*net.layers, *net.left_out]
+    sources = [x for x in layers if not x.bottoms and _batch_of(x) is not None]
+    for layer in sources:
+        if any(rule.word("phase") == "TRAIN" for rule in layer.fields.messages("include")):
+            return layer
+    tested = [
+        x
+        for x in sources
+        if any(rule.word("phase") == "TEST" for rule in x.fields.messages("include"))
+    ]
+    return next((x for x in sources if x not in tested), None)
+
+
+def _batch_size(net: CaffeNet) -> int | None:
+    data = _training_data(net)
+    return None if data is None else _batch_of(data)
+
+
+def _batch_of(layer: CaffeLayer) -> int | None:
+    for field in layer.fields.all():
+        if field.name.endswith("data_param"):
+            params = layer.params(field.name)
+            if "batch_size" in params:
+                return params.maybe_integer("batch_size")
+    return None
+
+
+def _biases_are_spared(net: CaffeNet) -> bool:
+    """Whether the second blob of layers, the bias, has no decay."""
+    spared = []
+    for layer in net.layers:
+        if layer.type not in ("Convolution", "InnerProduct"):
+            continue
+        if layer.fields.kind == "LayerParameter":
+            decays = [p.number("decay_mult") for p in layer.fields.messages("param")]
+        else:
+            decays = layer.fields.numbers("weight_decay")
+        if len(decays) > 1:
+            spared.append(decays[1] == 0)
+    return bool(spared) and all(spared)

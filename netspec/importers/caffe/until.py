@@ -1,0 +1,32 @@
+"""The part of a net that ends at blobs which are named: a detector in front of its boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.diagnostics.suggest import did_you_mean
+from netspec.importers.caffe.proto import CaffeLayer, CaffeNet
+
+
+def until(net: CaffeNet, blobs: Sequence[str], diagnostics: Diagnostics) -> CaffeNet:
+    """The layers that `blobs` need; all of them where none is named."""
+    if not blobs:
+        return net
+    made = {top.name for layer in net.layers for top in layer.tops}
+    for name in blobs:
+        if name not in made:
+            message = f"no layer of {net.source.name} makes a blob {name} to end at"
+            help_ = did_you_mean(name, made)
+            diagnostics.add(Diagnostic("unknown-name", message, help=help_))
+    wanted = set(blobs)
+    kept: list[CaffeLayer] = []
+    for layer in reversed(net.layers):
+        tops = {top.name for top in layer.tops}
+        if tops & wanted:
+            kept.append(layer)
+            # What an in-place layer takes is made further up, under the same name.
+            wanted = (wanted - tops) | {bottom.name for bottom in layer.bottoms}
+    inputs = tuple(given for given in net.inputs if given.blob.name in wanted)
+    return replace(net, layers=tuple(reversed(kept)), inputs=inputs)

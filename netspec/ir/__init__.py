@@ -1,0 +1,40 @@
+"""The intermediate representation: a checked network, as every part after elaboration sees it.
+
+In:  what `netspec.semantic.elaborate` builds from a syntax tree.
+Out: a `Net` whose `body` is a `Block` of `Layer`s and `Instance`s of modules, every value with its
+     shape. Passes, metrics, reports, diagrams and backends read it.
+
+nodes     values, layers, instances, blocks, the net and its flat view
+config    parameters of a net, preprocessing of its inputs, its training
+liveness  which values are alive at once; imported by what asks for it
+"""
+
+from netspec.ir.config import NetParameter, Preprocessing, Training
+from netspec.ir.nodes import (
+    Argument,
+    Block,
+    Choice,
+    FlatLayer,
+    Instance,
+    Layer,
+    Loop,
+    Net,
+    Node,
+    Value,
+)
+
+__all__ = [
+    "Argument",
+    "Block",
+    "Choice",
+    "FlatLayer",
+    "Instance",
+    "Layer",
+    "Loop",
+    "Net",
+    "NetParameter",
+    "Node",
+    "Preprocessing",
+    "Training",
+    "Value",
+]

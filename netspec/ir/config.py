@@ -1,0 +1,72 @@
+"""What a net says beside its layers: parameters, preprocessing of inputs, how it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from netspec.ops import KAIMING, Init
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a picture (values 0 to 255) becomes an input: (pixel * scale - mean) / std.
+
+    `resize` is the length of the shorter side or (height, width); `crop` takes the centre.
+    `mean` and `std` have one number, or one per channel in the order of `channels`.
+    """
+
+    channels: Literal["rgb", "bgr", "gray"] = "rgb"
+    scale: float = 1.0
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+    resize: int | tuple[int, int] | None = None
+    crop: Literal["center"] | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a net is trained, as its `train` block says (semantic/train_block.py has the fields).
+
+    Rates are per iteration, an iteration is one step of the optimizer on `batch_size` samples.
+    Just one of `iterations` and `epochs` is given. `steps` are the iterations at which the rate
+    falls by `gamma`; with one number, all multiples of it. `init` is how weights without a
+    distribution of their own are drawn.
+    """
+
+    learning_rate: float
+    batch_size: int
+    iterations: int | None = None
+    epochs: float | None = None
+    optimizer: Literal["sgd", "nesterov", "adam", "adamw"] = "sgd"
+    schedule: Literal["constant", "poly", "step", "cosine"] = "constant"
+    power: float = 1.0
+    steps: tuple[int, ...] = ()
+    gamma: float = 0.1
+    final_rate: float = 0.0
+    warmup: int = 0
+    momentum: float = 0.9
+    beta2: float = 0.999
+    weight_decay: float = 0.0
+    decay_all: bool = True
+    clip_norm: float | None = None
+    init: Init = KAIMING
+    label_smoothing: float = 0.0
+    mirror: bool = False
+    random_crop: bool = False
+    shift: int = 0
+
+
+@dataclass(frozen=True)
+class NetParameter:
+    """A parameter of the net: its value, and whether it only sets numbers of layers.
+
+    A `static` one decides what the network is made of (through `if`, `for`, names or input
+    shapes). An `always_static` one does so otherwise than through `if`s that stand in modules, so
+    that emitted code, which may decide those itself, can't offer it.
+    """
+
+    name: str
+    value: Any
+    static: bool
+    always_static: bool = False

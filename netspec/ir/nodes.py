@@ -1,0 +1,325 @@
+"""The intermediate representation: a network as blocks of layers and module instances.
+
+The hierarchy of the spec is kept: an `Instance` says which module it is a use of and with which
+arguments, and holds the block that these arguments gave. Equal uses of a module (same arguments,
+same input shapes) share one `Block` object, so a deep net costs what its different parts cost.
+
+Inside a block, names and values are the block's own: `Instance.inputs[i]` outside is
+`Block.inputs[i]` inside. `layers()` gives the flat view with full paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import prod
+from typing import Any, Literal
+
+from netspec.diagnostics.source import Span
+from netspec.ir.config import NetParameter, Preprocessing, Training
+from netspec.ops import KAIMING, REQUIRED, Init, Op, Shape, Tensor
+from netspec.symbolic.conditions import Condition
+from netspec.symbolic.expr import Expr, Symbol
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """What a layer, an instance or an input yields. Two values are equal if they are one object.
+
+    `name` is what the spec calls it: the name of its line, or of the layer inside a chain, with the
+    name of the result behind it where there are several (`pool1.indices`).
+    """
+
+    name: str
+    shape: Shape
+
+    @property
+    def elements(self) -> int:
+        return prod(map(int, self.shape))  # a plain number, not one with its expression
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One use of an op. `line` is the name of the chain that it stands in, if that has one."""
+
+    name: str
+    line: str | None
+    op: Op
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    span: Span
+
+    @cached_property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """The tensors that the layer owns, by local name (`weight`)."""
+        return self.op.tensors([v.shape for v in self.inputs])
+
+    @cached_property
+    def params(self) -> int:
+        """The number of learnable parameters."""
+        return sum(t.size for t in self.tensors.values() if t.learnable)
+
+    @cached_property
+    def macs(self) -> int:
+        """Multiplications of convolutions and linear layers, for batch 1."""
+        inputs, outputs = ([v.shape for v in values] for values in (self.inputs, self.outputs))
+        return int(self.op.macs(inputs, outputs))
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A module's parameter in one use: its value there, and the expression that gave it.
+
+    `value` is an int, float, str, bool, None or a tuple of these; `expr` is in terms of the
+    parameters of the block in which the instance stands; for what is no number, the parameter that
+    is handed on, or None. `default`
+    is what the module has for it, `REQUIRED` if nothing or nothing that always is the same.
+    """
+
+    name: str
+    value: Any
+    expr: Expr | None
+    default: Any = REQUIRED
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """One use of a module."""
+
+    name: str
+    line: str | None
+    block: Block
+    arguments: tuple[Argument, ...]
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    span: Span
+
+    @property
+    def params(self) -> int:
+        return self.block.params
+
+    @property
+    def macs(self) -> int:
+        return self.block.macs
+
+
+Node = Layer | Instance
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """An `if` of a module as one block has it: `nodes[start:end]` stand in the branch it took.
+
+    `conditions` are those of the branches, None for what a block of other arguments could not
+    decide by; `taken` is the index of the branch, for `else` the number of conditions. `inner` are
+    the choices inside the branch.
+    """
+
+    span: Span
+    conditions: tuple[Condition | None, ...]
+    taken: int
+    start: int
+    end: int
+    inner: tuple[Choice, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Loop:
+    """A `for` over a range as one block of a module has it, unless it stands in another.
+
+    Iteration t is `nodes[iterations[t]:iterations[t + 1]]`; `count` is how many iterations there
+    are.
+    """
+
+    count: Expr
+    iterations: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """The body of the net, or of a module for certain arguments and input shapes.
+
+    `outputs` are in order; the first is what the instance's bare name stands for. `output_names`
+    are the names of several results, or empty. `static` are the parameters and input channels that
+    decided what the block is made of, rather than only set numbers of its layers; `always_static`
+    are those of them that did so otherwise than through the `choices` of modules. `choices` are a
+    module's `if`s around layers, in order, and `loops` its outermost loops over ranges.
+    """
+
+    kind: Literal["net", "module"]
+    module: str
+    doc: str
+    inputs: tuple[Value, ...]
+    nodes: tuple[Node, ...]
+    outputs: tuple[Value, ...]
+    output_names: tuple[str, ...]
+    static: frozenset[Symbol] = frozenset()
+    always_static: frozenset[Symbol] = frozenset()
+    choices: tuple[Choice, ...] = ()
+    loops: tuple[Loop, ...] = ()
+
+    def all_choices(self) -> Iterator[Choice]:
+        """The `if`s, each followed by those inside it."""
+        return _nested(self.choices)
+
+    @cached_property
+    def layer_count(self) -> int:
+        return sum(n.block.layer_count if isinstance(n, Instance) else 1 for n in self.nodes)
+
+    @cached_property
+    def params(self) -> int:
+        return sum(n.params for n in self.nodes)
+
+    @cached_property
+    def macs(self) -> int:
+        return sum(n.macs for n in self.nodes)
+
+    @cached_property
+    def forwarding(self) -> Forwarding:
+        """Which inputs the layers of this block take, and which outputs are inputs handed on."""
+        return Forwarding(self)
+
+
+class Forwarding:
+    """Which inputs some layer of a block takes, and what its outputs are.
+
+    `reads` are the positions of the inputs that some layer takes. `sources` says of each output
+    what it is: (True, the first output that is the same value), or (False, the input that it is).
+    """
+
+    def __init__(self, block: Block) -> None:
+        self._origins: dict[Value, Value] = {}
+        read: set[Value] = set()
+        for node in block.nodes:
+            if isinstance(node, Layer):
+                read.update(map(self.origin, node.inputs))
+                continue
+            inner = node.block.forwarding
+            for i, value in enumerate(node.inputs):
+                if i in inner.reads:
+                    read.add(self.origin(value))
+            for value, (made, i) in zip(node.outputs, inner.sources, strict=True):
+                origin = node.outputs[i] if made else self.origin(node.inputs[i])
+                if origin is not value:
+                    self._origins[value] = origin
+        self.reads: frozenset[int] = frozenset(i for i, v in enumerate(block.inputs) if v in read)
+        positions = {v: (False, i) for i, v in enumerate(block.inputs)}
+        self.sources: tuple[tuple[bool, int], ...] = tuple(
+            positions.setdefault(self.origin(v), (True, i)) for i, v in enumerate(block.outputs)
+        )
+
+    def origin(self, value: Value) -> Value:
+        """The value that an instance's output is, where the instance only hands it on."""
+        return self._origins.get(value, value)
+
+
+@dataclass(frozen=True)
+class FlatLayer:
+    """A layer with its full path (`fire2.squeeze`) and the values of the flat net."""
+
+    path: str
+    layer: Layer
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+
+    @property
+    def op(self) -> Op:
+        return self.layer.op
+
+    @property
+    def params(self) -> int:
+        return self.layer.params
+
+    @property
+    def macs(self) -> int:
+        return self.layer.macs
+
+
+@dataclass(frozen=True)
+class Net:
+    """A checked network. `body` is the block of the net; its inputs are the data inputs."""
+
+    name: str
+    file: str
+    parameters: tuple[NetParameter, ...]
+    preprocessing: tuple[Preprocessing | None, ...]
+    body: Block
+    warnings: tuple[Any, ...] = field(default=(), compare=False)
+    training: Training | None = None
+    origins: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """Of a net that was read from a prototxt: where each tensor lies in a caffemodel."""
+
+    @property
+    def doc(self) -> str:
+        return self.body.doc
+
+    @property
+    def params(self) -> int:
+        """Learnable parameters."""
+        return self.body.params
+
+    @property
+    def macs(self) -> int:
+        """Multiplications of convolutions and linear layers, for batch 1."""
+        return self.body.macs
+
+    @cached_property
+    def _flat(self) -> tuple[tuple[FlatLayer, ...], tuple[Value, ...]]:
+        values = {v: v for v in self.body.inputs}
+        layers = tuple(_flatten(self.body, "", values))
+        return layers, tuple(values[v] for v in self.body.outputs)
+
+    @property
+    def layers(self) -> tuple[FlatLayer, ...]:
+        """Every layer, in order of execution."""
+        return self._flat[0]
+
+    @property
+    def flat_outputs(self) -> tuple[Value, ...]:
+        """The net's outputs among the values of `layers`."""
+        return self._flat[1]
+
+    @cached_property
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor of the net by its name in weight files (`fire2.squeeze.weight`).
+
+        Each says how a fresh model fills it.
+        """
+        return {
+            f"{layer.path}.{name}": tensor if tensor.init is not None else self._settled(tensor)
+            for layer in self.layers
+            for name, tensor in layer.layer.tensors.items()
+        }
+
+    @property
+    def init(self) -> Init:
+        """How the weights of layers that do not say it are drawn."""
+        return self.training.init if self.training is not None else KAIMING
+
+    def _settled(self, tensor: Tensor) -> Tensor:
+        return replace(tensor, init=self.init)
+
+
+def _nested(choices: Iterable[Choice]) -> Iterator[Choice]:
+    for choice in choices:
+        yield choice
+        yield from _nested(choice.inner)
+
+
+def _flatten(block: Block, prefix: str, outer: dict[Value, Value]) -> Iterator[FlatLayer]:
+    """`outer` maps the values of this block to those of the flat net, and is completed."""
+    for node in block.nodes:
+        inputs = tuple(outer[v] for v in node.inputs)
+        if isinstance(node, Layer):
+            # A block may be shared by instances; each use yields values of its own.
+            outputs = tuple(Value(prefix + v.name, v.shape) for v in node.outputs)
+            yield FlatLayer(prefix + node.name, node, inputs, outputs)
+        elif not node.block.layer_count:
+            # Such blocks may be inside each other by the million.
+            outputs = tuple(inputs[i] for _, i in node.block.forwarding.sources)
+        else:
+            inner = dict(zip(node.block.inputs, inputs, strict=True))
+            yield from _flatten(node.block, f"{prefix}{node.name}.", inner)
+            outputs = tuple(inner[v] for v in node.block.outputs)
+        outer.update(zip(node.outputs, outputs, strict=True))

@@ -1,0 +1,10 @@
+"""Numbers about a checked net.
+
+In:  a `netspec.ir.Net`.
+Out: bytes, counts under other tools' conventions, receptive fields, sizes after compression.
+
+size             bytes of parameters and activations; how MACs are counted
+counting         parameters and operations as other tools count them
+receptive_field  which places of the input each layer looks at
+compression      sizes after pruning and quantization
+"""

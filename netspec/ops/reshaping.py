@@ -1,0 +1,225 @@
+"""Ops that only move elements: other shapes, orders and parts of the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from math import prod
+from typing import ClassVar, Self, cast
+
+from netspec.ops.attribute_types import (
+    DimensionOrder,
+    Dimensions,
+    Integer,
+    Padding,
+    Pads,
+    Pair,
+    Parts,
+    RealNumber,
+    Size,
+)
+from netspec.ops.base import (
+    Elementwise,
+    Op,
+    ReceptiveField,
+    Shape,
+    ShapeError,
+    attr,
+    op,
+    spatial,
+    text,
+)
+
+
+@op("identity")
+class Identity(Elementwise):
+    """Passes x on."""
+
+
+@op("flatten")
+class Flatten(Op):
+    """All elements as a plain vector: channels outermost, then rows."""
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        return ((prod(inputs[0]),),)
+
+
+@op("reshape")
+class Reshape(Op):
+    """The same elements in another shape: channels outermost, then rows."""
+
+    example: ClassVar[str] = "reshape { shape: [128, -1, 28] }"
+
+    shape: tuple[int, ...] = attr(
+        Dimensions(), "the new shape; one number may be -1, for what is left"
+    )
+
+    def bind(self, inputs: Sequence[Shape]) -> Self:
+        elements = prod(inputs[0])
+        known = prod(d for d in self.shape if d != -1)
+        if elements % known if -1 in self.shape else elements != known:
+            raise ShapeError(
+                "shape-mismatch",
+                f"reshape can't make {text(self.shape)} ({known:,} elements) of "
+                f"{text(inputs[0])} ({elements:,})",
+                "shape",
+            )
+        rest = elements // known
+        return self.with_attributes(shape=tuple(rest if d == -1 else d for d in self.shape))
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        return (self.shape,)
+
+    def receptive_field(
+        self, inputs: Sequence[Shape], outputs: Sequence[Shape]
+    ) -> ReceptiveField | None:
+        return None
+
+
+@op("permute")
+class Permute(Op):
+    """The dimensions in another order."""
+
+    example: ClassVar[str] = "permute { order: [1, 2, 0] }"
+
+    order: tuple[int, int, int] = attr(
+        DimensionOrder(), "which dimension of the input each of the output is"
+    )
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        shape = spatial(inputs[0], "permute")
+        return (tuple(shape[i] for i in self.order),)
+
+    def receptive_field(
+        self, inputs: Sequence[Shape], outputs: Sequence[Shape]
+    ) -> ReceptiveField | None:
+        return ReceptiveField() if self.order == (0, 1, 2) else None
+
+
+@op("split")
+class Split(Op):
+    """The channels in several parts, in order: part1, part2, ..."""
+
+    example: ClassVar[str] = "half: split { parts: 2 }\nadd(half.part1, half.part2)"
+
+    parts: int | tuple[int, ...] = attr(
+        Parts(), "how many equal parts, or the channels of each in a list"
+    )
+
+    def bind(self, inputs: Sequence[Shape]) -> Self:
+        channels = inputs[0][0]
+        if isinstance(self.parts, int):
+            if channels % self.parts:
+                raise ShapeError(
+                    "groups-mismatch",
+                    f"split can't make {self.parts} equal parts of {channels} channels",
+                    "parts",
+                )
+            return self.with_attributes(parts=(channels // self.parts,) * self.parts)
+        total = sum(self.parts)
+        if total != channels:
+            raise ShapeError(
+                "groups-mismatch",
+                f"the parts of split have {total} channels together, its input has {channels}",
+                "parts",
+            )
+        return self
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The channels of each part, on a bound op."""
+        return cast(tuple[int, ...], self.parts)
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        """The first channel of each part, on a bound op."""
+        return (0, *accumulate(int(s) for s in self.sizes[:-1]))
+
+    @property
+    def result_names(self) -> tuple[str, ...]:
+        return tuple(f"part{i + 1}" for i in range(len(self.sizes)))
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        return tuple((size, *inputs[0][1:]) for size in self.sizes)
+
+
+@op("channel_shuffle")
+class ChannelShuffle(Elementwise):
+    """Channels dealt out anew: the first of every group, then the second of every group, ...
+
+    Zhang et al. 2017 (arXiv:1707.01083, section 3.1).
+    """
+
+    example: ClassVar[str] = "channel_shuffle { groups: 2 }"
+
+    groups: int = attr(Integer(), "how many groups the channels come in")
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        channels, _, _ = spatial(inputs[0], "channel_shuffle")
+        if channels % self.groups:
+            raise ShapeError(
+                "groups-mismatch",
+                f"{self.groups} groups do not divide the {channels} channels of channel_shuffle",
+                "groups",
+            )
+        return (inputs[0],)
+
+
+@op("pad")
+class Pad(Op):
+    """Elements of one value around height and width, and before and after the channels."""
+
+    example: ClassVar[str] = "pad { pads: [0, 1, 0, 1] }"
+
+    pads: Pads = attr(
+        Padding(words=()), "how many at the top, bottom, left and right", default=(0, 0, 0, 0)
+    )
+    channels: tuple[int, int] = attr(
+        Pair(0, sides=("before", "after")),
+        "how many channels before and after; one number is for both",
+        default=(0, 0),
+    )
+    value: float = attr(RealNumber(), "what they are", default=0.0)
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        channels, height, width = spatial(inputs[0], "pad")
+        top, bottom, left, right = self.pads
+        before, after = self.channels
+        return ((before + channels + after, top + height + bottom, left + width + right),)
+
+    def receptive_field(
+        self, inputs: Sequence[Shape], outputs: Sequence[Shape]
+    ) -> ReceptiveField | None:
+        return ReceptiveField(before=(self.pads[0], self.pads[2]))
+
+
+@op("crop")
+class Crop(Op):
+    """A part of height and width."""
+
+    example: ClassVar[str] = "crop { size: 48x48  offset: 4 }"
+
+    size: tuple[int, ...] = attr(Size(), "height and width of the part")
+    offset: tuple[int, int] = attr(
+        Pair(0), "how many rows above it and columns on its left are cut off", default=(0, 0)
+    )
+
+    def bind(self, inputs: Sequence[Shape]) -> Self:
+        return self.with_attributes(size=self.size[-2:])
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        channels, *whole = spatial(inputs[0], "crop")
+        for size, offset, n in zip(self.size, self.offset, whole, strict=True):
+            if offset + size > n:
+                where = f" from {text(self.offset)} on" if any(self.offset) else ""
+                raise ShapeError(
+                    "out-of-range",
+                    f"crop can't cut {text(self.size)}{where} out of {text(inputs[0])}",
+                    "size",
+                )
+        return ((channels, *self.size),)
+
+    def receptive_field(
+        self, inputs: Sequence[Shape], outputs: Sequence[Shape]
+    ) -> ReceptiveField | None:
+        return ReceptiveField(before=(-self.offset[0], -self.offset[1]))

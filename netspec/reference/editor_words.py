@@ -1,0 +1,49 @@
+"""The words of the language by what they are, for editors: from the lists netspec itself uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netspec.ops import OPS, attributes
+from netspec.semantic.evaluator import FUNCTIONS, MEASURES, SHAPE_ATTRIBUTES
+from netspec.semantic.input_block import INPUT_FIELDS
+from netspec.semantic.train_block import TRAIN_FIELDS
+from netspec.syntax.parser.ast_builder import UNITS as FACTORS
+from netspec.syntax.parser.token_names import WORDS
+
+
+def _unique(words: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(words))
+
+
+PARTS = ("import", "net", "module", "train")
+"""What begins a part of a file, or says how a net is trained; free as names inside a body."""
+DECLARATIONS = ("input", "output", "let")
+CONTRACTS = ("expect", "prefer")
+CONTROL = ("for", "if", "else", "in")
+OPERATORS = ("and", "or", "not")
+CONSTANTS = ("true", "false", "none")
+RESERVED = _unique(sorted(WORDS))
+"""The words that can't be names: all of the above but PARTS."""
+
+BUILT_IN = tuple(OPS)
+FIELDS = _unique(
+    [a.name for op in OPS.values() for a in attributes(op)] + [*INPUT_FIELDS, *TRAIN_FIELDS]
+)
+VALUES = _unique(
+    [
+        word
+        for kind in (
+            *(a.kind for op in OPS.values() for a in attributes(op)),
+            *(f.kind for f in INPUT_FIELDS.values()),
+            *(f.kind for f in TRAIN_FIELDS.values()),
+        )
+        for word in kind.words
+    ]
+)
+"""The words that enumerated fields take."""
+CALLABLE = tuple(FUNCTIONS)
+MEASURED = tuple(MEASURES)
+SIZES = tuple(SHAPE_ATTRIBUTES)
+RESULTS = _unique(r for op in OPS.values() for r in op.results if len(op.results) > 1)
+UNITS = tuple(u for u in FACTORS if u)

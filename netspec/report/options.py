@@ -1,0 +1,107 @@
+"""What options mean that ask for figures: columns, counting conventions, compression."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from fractions import Fraction
+
+from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics.suggest import did_you_mean, one_of
+from netspec.ir import Net
+from netspec.metrics.compression import FLOAT, Compression, LayerRule
+from netspec.metrics.counting import CONVENTIONS, Convention
+from netspec.metrics.size import RULE
+from netspec.report.columns import COLUMNS
+
+_NUMBER = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(%?)")
+ALIASES = {"type": "op", "name": "layer", "%": "params_share"}
+
+
+def convention(name: str) -> Convention | None:
+    """A counting convention by its name; None for our own. Raises SpecError."""
+    if name == "netspec":
+        return None
+    if name not in CONVENTIONS:
+        raise _wrong(
+            f"no counting convention is called {name}",
+            *did_you_mean(name, CONVENTIONS),
+            f"there are {one_of(('netspec', *CONVENTIONS))}",
+        )
+    return CONVENTIONS[name]
+
+
+def compression(
+    sparsity: Sequence[LayerRule], bits: Sequence[LayerRule], index_bits: int = 4
+) -> Compression | None:
+    """What is asked for, if anything is. Raises SpecError for what can't be."""
+    for rule in sparsity:
+        if not 0 <= rule.number <= 1:
+            raise _wrong(
+                f"a sparsity lies between 0 and 1 (or 0% and 100%), {_said(rule)} does not"
+            )
+    for rule in bits:
+        if rule.number.denominator != 1 or not 1 <= rule.number <= FLOAT:
+            raise _wrong(f"a weight has 1 to {FLOAT} bits, not {_said(rule)}")
+    if not 0 <= index_bits <= FLOAT:
+        raise _wrong(f"--index-bits is at most {FLOAT}")
+    if not sparsity and not bits:
+        return None
+    return Compression(tuple(sparsity), tuple(bits), index_bits)
+
+
+def _said(rule: LayerRule) -> str:
+    number = f"{float(rule.number):g}"
+    return number if rule.pattern == "*" else f"{rule.pattern}={number}"
+
+
+def rules(texts: Sequence[str], option: str) -> list[LayerRule]:
+    """`NUMBER`, `LAYERS=NUMBER`, `NET:LAYERS=NUMBER`, also several apart by commas."""
+    found = []
+    for text in ",".join(texts).split(","):
+        pattern, equals, number = text.strip().rpartition("=")
+        if not equals:  # a number for all layers, or for all of one net
+            net, colon, number = number.rpartition(":")
+            pattern = f"{net}{colon}*"
+        if not text.strip():
+            continue
+        read = _NUMBER.fullmatch(number.strip())
+        if read is None:
+            raise _wrong(f"{option} {text} has no number: give NUMBER or LAYERS=NUMBER")
+        found.append(LayerRule(pattern, Fraction(read[1]) / (100 if read[2] else 1)))
+    return found
+
+
+def check_patterns(compression: Compression, nets: Sequence[Net]) -> None:
+    """Raises SpecError where a pattern matches no layer with weights."""
+    for pattern in compression.unmatched(nets) if nets else ():
+        name = pattern.rpartition(":")[2]
+        paths = [f.path for net in nets for f in net.layers if f.params]
+        raise _wrong(
+            f"no layer with weights has a path that matches {pattern}", *did_you_mean(name, paths)
+        )
+
+
+def column(name: str) -> str:
+    """The key of a column. Raises SpecError."""
+    key = ALIASES.get(name, name)
+    if key not in COLUMNS:
+        raise _wrong(
+            f"there is no column {name}",
+            *did_you_mean(name, COLUMNS),
+            f"there are {one_of(COLUMNS, 40)}",
+        )
+    return key
+
+
+def listing() -> str:
+    """What --columns and --count can be."""
+    width = max(map(len, (*COLUMNS, *CONVENTIONS)))
+    lines = ["columns", *(f"  {c.key:<{width}}  {c.says}" for c in COLUMNS.values())]
+    lines += ["", "counts", f"  {'netspec':<{width}}  {RULE}"]
+    lines += [f"  {c.name:<{width}}  {c.unit}: {c.says}" for c in CONVENTIONS.values()]
+    return "\n".join(lines)
+
+
+def _wrong(message: str, *help_: str) -> SpecError:
+    return SpecError([Diagnostic("bad-option", message, help=help_)])

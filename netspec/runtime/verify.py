@@ -1,0 +1,143 @@
+"""Backends side by side: the same weights, the same input, every layer's value compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from netspec.codegen.backend import Backend, load_model
+from netspec.diagnostics import Diagnostic, SpecError
+from netspec.ir import Net
+from netspec.passes.expose_activations import expose
+
+TOLERANCE = 1e-4
+"""Largest relative difference that passes for rounding."""
+PRECISE = 1e-9
+"""The same in float64."""
+
+
+@dataclass(frozen=True)
+class LayerDifference:
+    """How far two backends are apart in one layer's value.
+
+    `relative` is the largest absolute difference over the largest magnitude of the value.
+    """
+
+    path: str
+    absolute: float
+    relative: float
+
+
+@dataclass(frozen=True)
+class BackendComparison:
+    """All layers in order of execution, and the models' outputs as they are compiled for use."""
+
+    first: str
+    second: str
+    layers: tuple[LayerDifference, ...]
+    outputs: tuple[LayerDifference, ...]
+
+    @property
+    def worst(self) -> LayerDifference:
+        return max((*self.layers, *self.outputs), key=lambda d: d.relative)
+
+    def diverges(self, tolerance: float = TOLERANCE) -> LayerDifference | None:
+        """The first layer whose difference exceeds the tolerance."""
+        for difference in (*self.layers, *self.outputs):
+            if not difference.relative <= tolerance:
+                return difference
+        return None
+
+
+def compare(
+    net: Net,
+    first: Backend,
+    second: Backend,
+    weights: Mapping[str, Any],
+    inputs: Sequence[Any] | None = None,
+    seed: int = 0,
+    precise: bool = False,
+) -> BackendComparison:
+    """Run a net on two backends.
+
+    `weights` are float32 arrays by name; `inputs` have a batch dimension, float32, and are random
+    where not given. `precise` computes in float64. Raises SpecError where a backend can't run the
+    net.
+    """
+    if inputs is None:
+        inputs = random_inputs(net, seed)
+    if precise:
+        inputs = [x.astype(np.float64) for x in inputs]
+    exposed = expose(net)
+    every = [_run(exposed.net, b, weights, inputs) for b in (first, second)]
+    own = [_run(net, b, weights, inputs) for b in (first, second)]
+    layers = [
+        _difference(path, a, b)
+        for path, a, b in zip(exposed.paths, *every, strict=True)
+        if path is not None
+    ]
+    outputs = [
+        _difference(f"output {value.name}", a, b)
+        for value, a, b in zip(net.body.outputs, *own, strict=True)
+    ]
+    return BackendComparison(first.name, second.name, tuple(layers), tuple(outputs))
+
+
+def rounding_alone(
+    net: Net, first: Backend, second: Backend, weights: Mapping[str, Any], seed: int
+) -> BackendComparison | None:
+    """The comparison in float64, if two backends that differ in float32 agree there.
+
+    A max-pooling's indices jump where two elements are equal but for rounding, and max-unpooling
+    then puts a value elsewhere: a difference that no tolerance covers, and no error.
+    """
+    result = compare(net, first, second, weights, seed=seed, precise=True)
+    return None if result.diverges(PRECISE) else result
+
+
+def random_inputs(net: Net, seed: int = 0, batch: int = 2) -> list[Any]:
+    """Normally distributed float32 inputs."""
+    rng = np.random.default_rng(seed)
+    return [
+        rng.standard_normal((batch, *(int(d) for d in v.shape)), dtype=np.float32)
+        for v in net.body.inputs
+    ]
+
+
+def _run(
+    net: Net, backend: Backend, weights: Mapping[str, Any], inputs: Sequence[Any]
+) -> tuple[Any, ...]:
+    model = load_model(net, backend)
+    backend.set_weights(model, weights)
+    return backend.run(model, *inputs)
+
+
+def _difference(path: str, a: Any, b: Any) -> LayerDifference:
+    if a.shape != b.shape:
+        return LayerDifference(path, float("inf"), float("inf"))
+    if not a.size:
+        return LayerDifference(path, 0.0, 0.0)
+    absolute = float(np.max(np.abs(a.astype(np.float64) - b)))
+    scale = max(float(np.max(np.abs(a))), float(np.max(np.abs(b))), 1e-30)
+    return LayerDifference(path, absolute, absolute / scale)
+
+
+def divergence_error(
+    net: Net, comparison: BackendComparison, difference: LayerDifference
+) -> SpecError:
+    """The error that says where two backends part."""
+    layer = next((f for f in net.layers if f.path == difference.path), None)
+    what = f"{difference.path} ({layer.op.keyword})" if layer else difference.path
+    return SpecError(
+        [
+            Diagnostic(
+                "backends-differ",
+                f"{comparison.first} and {comparison.second} differ first at {what}: by "
+                f"{difference.absolute:.3g}, {difference.relative:.3g} of the largest value",
+                layer.layer.span if layer else None,
+            )
+        ]
+    )

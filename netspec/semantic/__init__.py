@@ -1,0 +1,14 @@
+"""What a syntax tree means: from names and expressions to a checked net.
+
+In:  a `netspec.syntax.ast.File` and values for the net's parameters.
+Out: a `netspec.ir.Net`, or diagnostics.
+
+imports                         files and what they import: the program
+resolve, unknown_names,         names of ops, modules and fields, looked up before anything runs;
+foreign_names                   what was meant by one that is unknown
+evaluator, limits               expressions to exact constants; bounds on what one spec may cost
+input_block, train_block        the fields of an input and of a `train` block
+shape_patterns, shape_errors    shapes with `?`; why shapes do not fit
+elaborate/                      runs statements and builds the blocks of the net
+contracts/                      `expect` and `prefer`
+"""

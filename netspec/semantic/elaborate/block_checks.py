@@ -1,0 +1,83 @@
+"""What is said of a block when all its statements have run: contracts, and what is unused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from netspec.diagnostics import Diagnostic
+from netspec.diagnostics.source import Span
+from netspec.ir import Block
+from netspec.semantic.contracts.check import Verdict, check_contract
+from netspec.semantic.contracts.metrics import Measures
+from netspec.semantic.contracts.provenance import Provenance
+from netspec.semantic.elaborate.repeated_errors import listed
+from netspec.semantic.evaluator import EvaluationError, Evaluator
+
+if TYPE_CHECKING:
+    from netspec.semantic.elaborate.block_builder import Body
+
+MAX_NOTES = 3
+"""Most figures of a contract whose origin is noted."""
+MAX_UNUSED = 8
+"""Most layers of one line that a warning names."""
+
+
+def check_contracts(body: Body, block: Block | None) -> None:
+    """Report the contracts that do not hold; the block is sound all the same.
+
+    In a block with errors (None), those are checked that speak of sound values alone.
+    """
+    measures = Measures(block, body.lines, body.nodes, body.run.lines)
+    provenance = Provenance(body.nodes, body.makers, body.places)
+    unmet: list[tuple[Verdict, tuple[str, ...]]] = []
+    for statement, scope, loops in body.contracts:
+        try:
+            verdict = check_contract(statement, Evaluator(scope, body.lines, measures))
+        except EvaluationError as f:
+            if f.diagnostic is None:
+                continue  # it speaks of what failed elsewhere
+            verdict = Verdict(f.diagnostic)
+        body.run.judged(statement, verdict.diagnostic)
+        if verdict.holds is not None:
+            provenance.kept.add(verdict.holds.value)
+        if verdict.diagnostic is not None:
+            unmet.append((verdict, loops))
+            provenance.note(verdict.shapes, statement.span)
+    for verdict, loops in unmet:
+        diagnostic = verdict.diagnostic
+        assert diagnostic is not None
+        if body.run.is_new(diagnostic):
+            notes = dict.fromkeys(measures.note(*figure) for figure in verdict.figures)
+            told = tuple(note for note in notes if note)[:MAX_NOTES]
+            diagnostic = replace(diagnostic, notes=diagnostic.notes + told)
+            for wanted in verdict.shapes:
+                if body.run.may_explain():
+                    diagnostic = provenance.explain(diagnostic, wanted)
+        body.note(diagnostic, loops)
+
+
+def warn_of_unused(body: Body, block: Block) -> None:
+    """Warn of layers and inputs that no output depends on."""
+    needed = set(block.outputs)
+    unused = []
+    for node in reversed(block.nodes):
+        if needed.isdisjoint(node.outputs):
+            unused.append(node)
+        else:
+            needed.update(node.inputs)
+    places: dict[str, Span] = {}
+    for node in reversed(unused):
+        # A chain is one line, whose name is that of its first layer.
+        places.setdefault(node.line or node.name, node.span)
+    lines: dict[Span, list[str]] = {}
+    for name, span in places.items():
+        lines.setdefault(span, []).append(name)
+    for span, names in lines.items():
+        them = listed(names[:MAX_UNUSED], len(names))
+        message = f"nothing that comes out depends on {them}"
+        body.note(Diagnostic("unused-layer", message, span))
+    for value in block.inputs:
+        if value not in needed:
+            message = f"nothing that comes out depends on the input {value.name}"
+            body.note(Diagnostic("unused-input", message, body.places[value]))

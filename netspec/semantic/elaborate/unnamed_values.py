@@ -1,0 +1,47 @@
+"""Names that are not in sight, but nearly: layers without a name, and those made further down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from netspec.diagnostics import Diagnostic, Label
+from netspec.diagnostics.source import Span
+from netspec.semantic.resolve import statements_in
+from netspec.syntax.ast import Definition, LayerStatement, Let
+
+
+def explained(
+    diagnostic: Diagnostic, span: Span, automatic: Mapping[str, Span], definition: Definition
+) -> Diagnostic:
+    """An unknown name with where it nearly is. `automatic` are the layers named for want of one."""
+    place = automatic.get(span.text)
+    if place is not None:
+        # Who refers to `conv_1` has to give that layer a name first.
+        label = Label(place, f"called {span.text} in tables, for want of a name of its own")
+        help_ = (f"write `{span.text}: ` in front of the layer to name it",)
+        return replace(diagnostic, others=(label,), help=help_)
+    later = _made_below(span, definition)
+    if later is not None:
+        label = Label(later, "it is made here, further down")
+        return replace(diagnostic, others=(label,), help=("a name is known from its line on",))
+    if (
+        not diagnostic.help
+        and "//" in span.source.line(span.line)[: span.source.position(span.start)[1]]
+    ):
+        return replace(diagnostic, help=("`//` divides; a comment begins with `#`",))
+    return diagnostic
+
+
+def _made_below(span: Span, definition: Definition) -> Span | None:
+    for s in statements_in(definition.body):
+        if isinstance(s, LayerStatement) and s.name is not None and not s.name.indices:
+            name = s.name.base
+        elif isinstance(s, Let):
+            name = s.name
+        else:
+            continue
+        if name.text == span.text and name.span.source is span.source:
+            if name.span.start > span.start:
+                return name.span
+    return None

@@ -1,0 +1,316 @@
+"""Files and their imports: which modules a definition can see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from netspec.diagnostics import Diagnostic, Diagnostics, Label
+from netspec.diagnostics.source import Source, Span, plain
+from netspec.diagnostics.suggest import did_you_mean
+from netspec.ops import OPS
+from netspec.syntax.ast import (
+    Definition,
+    File,
+    Import,
+    Name,
+    String,
+)
+from netspec.syntax.parser import parse
+from netspec.util.resources import folder
+
+MAX_BYTES = 2**25
+"""Most bytes of a file that are read; a device has no end."""
+MAX_CHAIN = 40
+"""Most files of which each imports the next."""
+MAX_WRONG = 200
+"""Imports that fail, after which no more are looked for."""
+MAX_FILES = 200
+"""Most files that one spec may import, directly or not."""
+
+
+@dataclass(frozen=True, eq=False)
+class ModuleDefinition:
+    """A definition and the modules that its body may use."""
+
+    definition: Definition
+    scope: ModuleScope
+    position: int
+    """How many names its scope had when it was defined; later ones are out of its sight."""
+
+    def find(self, name: str) -> ModuleDefinition | None:
+        """The module of this name that the body may use; itself, where it would recurse."""
+        own = self.definition.kind == "module"
+        return self.scope.find(name, self.position + own)
+
+    def visible(self) -> list[str]:
+        return self.scope.names(self.position)
+
+
+class ModuleScope:
+    """The modules of a file, imported ones included, in order of appearance."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        """What imports of the file are relative to."""
+        self.nets: dict[str, str] = {}
+        """The names of imported files' nets, which nothing can use, and those files."""
+        self._modules: dict[str, tuple[int, ModuleDefinition, Span]] = {}
+        self.incomplete = False
+        """Whether an import failed, so that names may be missing."""
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def find(self, name: str, before: int) -> ModuleDefinition | None:
+        entry = self._modules.get(name)
+        return entry[1] if entry and entry[0] < before else None
+
+    def modules(self) -> list[ModuleDefinition]:
+        return [module for _, module, _ in self._modules.values()]
+
+    def names(self, before: int) -> list[str]:
+        return [name for name, (i, _, _) in self._modules.items() if i < before]
+
+    def declare(
+        self, name: str, module: ModuleDefinition, place: Span, diagnostics: Diagnostics
+    ) -> None:
+        if name in OPS:
+            message = f"a module can't be called {name}: that is an op"
+            diagnostics.add(Diagnostic("duplicate-name", message, place))
+            return
+        known = self._modules.get(name)
+        if known is None:
+            self._modules[name] = (len(self._modules), module, place)
+        elif known[1].definition is not module.definition:
+            diagnostics.add(
+                Diagnostic(
+                    "duplicate-name",
+                    f"there are two modules called {name}",
+                    place,
+                    others=(Label(known[2], "the other one"),),
+                )
+            )
+
+
+@dataclass(frozen=True)
+class Program:
+    """A file, parsed, with all that it imports. `net` is None in a file of modules only."""
+
+    source: Source
+    net: ModuleDefinition | None
+    modules: tuple[ModuleDefinition, ...]
+    """The modules that the file itself defines."""
+
+    def texts(self) -> tuple[Source, ...]:
+        """Every text that the net may use: its own, and those of all modules in reach."""
+        found = {id(self.source): self.source}
+        seen: set[int] = set()
+        waiting = [m for m in (self.net, *self.modules) if m is not None]
+        while waiting:
+            module = waiting.pop()
+            if id(module) not in seen:
+                seen.add(id(module))
+                source = module.definition.span.source
+                found.setdefault(id(source), source)
+                waiting += module.scope.modules()
+        return tuple(found.values())
+
+
+def load(
+    source: Source, base: Path | None, diagnostics: Diagnostics, asked: set[Path] | None = None
+) -> Program | None:
+    """Parse a text and its imports; relative ones are looked for in the folder `base`.
+
+    The paths at which imports were looked for are added to `asked`, found or not.
+    """
+    return _Loader(diagnostics, asked).program(source, base)
+
+
+def program_of(file: File, base: Path | None, diagnostics: Diagnostics) -> Program:
+    """A tree with the imports of its file."""
+    return _Loader(diagnostics).program_of(file, base)
+
+
+class _Loader:
+    def __init__(self, diagnostics: Diagnostics, asked: set[Path] | None = None) -> None:
+        self.diagnostics = diagnostics
+        self.asked: set[Path] = set() if asked is None else asked
+        self.loaded: dict[Path, tuple[ModuleDefinition, ...]] = {}
+        self.nets: dict[Path, dict[str, str]] = {}
+        self.open: list[Path] = []
+        self.bundled: dict[str, Path] = {}
+        """Where the bundled files are that were asked for."""
+        self.errors = 0
+
+    def program(self, source: Source, base: Path | None) -> Program | None:
+        file = parse(source, self.diagnostics)
+        return self.program_of(file, base) if file else None
+
+    def program_of(self, file: File, base: Path | None) -> Program:
+        scope = ModuleScope(base)
+        modules: list[ModuleDefinition] = []
+        nets: list[ModuleDefinition] = []
+        for item in file.items:
+            if isinstance(item, Import):
+                imported = self._import(item, base, scope)
+                scope.incomplete |= not imported
+                for module in imported:
+                    name = module.definition.name.text
+                    scope.declare(name, module, item.target.span, self.diagnostics)
+                continue
+            module = ModuleDefinition(item, scope, len(scope))
+            if item.kind == "net":
+                nets.append(module)
+            else:
+                modules.append(module)
+                scope.declare(item.name.text, module, item.name.span, self.diagnostics)
+        if len(nets) > 1:
+            first, second = (n.definition.name for n in nets[:2])
+            self.diagnostics.add(
+                Diagnostic(
+                    "no-net",
+                    f"a file describes one net, but here are {first.text} and {second.text}",
+                    second.span,
+                    others=(Label(first.span, "the first one"),),
+                    help=("give each a file of its own, and share modules with `import`",),
+                )
+            )
+        return Program(file.source, nets[0] if nets else None, tuple(modules))
+
+    def _import(
+        self, item: Import, base: Path | None, scope: ModuleScope
+    ) -> tuple[ModuleDefinition, ...]:
+        target = item.target
+        if self.errors >= MAX_WRONG:
+            return ()  # looking for files takes time
+        path = self._locate(item, base)
+        if path is None:
+            return ()
+        if path in self.loaded:
+            scope.nets.update(self.nets.get(path, {}))
+            return self.loaded[path]
+        if path in self.open:
+            circle = [p.name for p in self.open[self.open.index(path) :]] + [path.name]
+            self._error("import-cycle", f"files import each other: {' -> '.join(circle)}", target)
+            return ()
+        if len(self.loaded) + len(self.open) >= MAX_FILES:
+            self._error("too-large", f"at most {MAX_FILES} files may be imported", target)
+            return ()
+        if len(self.open) >= MAX_CHAIN:
+            message = f"files that import each other are at most {MAX_CHAIN} deep"
+            self._error("too-deep", message, target)
+            return ()
+        source = read_source(path, self.diagnostics, target.span)
+        if source is None:
+            return ()
+        self.open.append(path)
+        program = self.program(source, path.parent)
+        self.open.pop()
+        self.loaded[path] = program.modules if program else ()
+        if program and program.net:
+            self.nets[path] = {program.net.definition.name.text: path.name}
+            scope.nets.update(self.nets[path])
+        if program and not program.modules:
+            help_ = ("a net can't be used in another: write a module of what both need",)
+            message = f"{path.name} defines no module"
+            self._error("unknown-module", message, target, help_ if program.net else ())
+        return self.loaded[path]
+
+    def _locate(self, item: Import, base: Path | None) -> Path | None:
+        target = item.target
+        help_: tuple[str, ...]
+        if isinstance(target, Name):
+            path = folder("specs") / "modules" / f"{target.text}.net"
+            if target.text not in self.bundled and path.is_file():
+                self.bundled[target.text] = path.resolve()
+            if target.text in self.bundled:
+                return self.bundled[target.text]
+            bundled = sorted(p.stem for p in path.parent.glob("*.net"))
+            help_ = did_you_mean(target.text, bundled)
+            help_ += (f'for a file of yours, write `import "{target.text}.net"`',)
+            self._error(
+                "unknown-module", f"no module {target.text} comes with netspec", target, help_
+            )
+            return None
+        written = Path(target.value)
+        if written.suffix != ".net" or written.is_absolute() or "\0" in target.value:
+            message = "an import names a .net file by its path relative to this one"
+            help_ = ()
+            if _is_bundled(target.value):
+                help_ = (f"for the module of netspec, write `import {target.value}`",)
+            elif not (written.suffix or written.is_absolute()) and written.name:
+                help_ = (f'write `import "{target.value}.net"`',)
+            self._error("unknown-module", message, target, help_)
+            return None
+        path = (base or Path()) / written
+        self.asked.add(path)
+        try:
+            if path.is_file():
+                return path.resolve()
+        except OSError:
+            pass
+        message = f"there is no file {target.value} to import"
+        self._error("unknown-module", message, target, _near_file(path, written))
+        return None
+
+    def _error(
+        self, code: str, message: str, at: Name | String, help_: tuple[str, ...] = ()
+    ) -> None:
+        self.errors += 1
+        self.diagnostics.add(Diagnostic(code, message, at.span, help=help_))
+
+
+def _is_bundled(name: str) -> bool:
+    return name.isidentifier() and (folder("specs") / "modules" / f"{name}.net").is_file()
+
+
+def _near_file(path: Path, written: Path) -> tuple[str, ...]:
+    """What was meant by the path of a file that is not there, as it was written."""
+    try:
+        beside = [p.name for p in islice(path.parent.glob("*.net"), MAX_FILES)]
+    except OSError:
+        beside = []
+    help_ = did_you_mean(path.name, beside)
+    if help_ or not _is_bundled(written.stem):
+        return help_
+    return (f"for the module of netspec, write `import {written.stem}`",)
+
+
+def read_source(path: Path, diagnostics: Diagnostics, at: Span | None = None) -> Source | None:
+    """A file as a source; None, and a diagnostic, where it can't be read."""
+    text = read_text(path, diagnostics, at)
+    return None if text is None else Source(str(path), plain(text))
+
+
+def read_text(path: Path, diagnostics: Diagnostics, at: Span | None = None) -> str | None:
+    """The text of a file as it is; None, and a diagnostic, where it can't be read."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            message = f"{path} is too large for a spec"
+            diagnostics.add(Diagnostic("unreadable-file", message, at))
+            return None
+        return _decoded(content, path)
+    except OSError as error:
+        message = f"{path} can't be read: {error.strerror or error}"
+        diagnostics.add(Diagnostic("unreadable-file", message, at))
+        return None
+    except ValueError:
+        diagnostics.add(Diagnostic("unreadable-file", f"{path} is not UTF-8 text", at))
+        return None
+
+
+def _decoded(content: bytes, path: Path) -> str:
+    """The text of a file. Raises ValueError.
+
+    Comments of old prototxt files are in whatever encoding their author had.
+    """
+    try:
+        return content.decode("utf-8")
+    except ValueError:
+        if path.suffix == ".prototxt" and b"\0" not in content:
+            return content.decode("latin-1")
+        raise

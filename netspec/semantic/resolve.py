@@ -1,0 +1,324 @@
+"""Names of ops, modules, fields and parameters: what can be said of a definition before it runs.
+
+Looks at every definition of a file, also at modules that nothing uses and branches not taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from netspec.diagnostics import Diagnostic, Diagnostics, Label
+from netspec.diagnostics.source import Span
+from netspec.diagnostics.suggest import did_you_mean, one_of
+from netspec.ops import OPS, attributes
+from netspec.semantic.foreign_names import field_help, field_near, op_like
+from netspec.semantic.imports import ModuleDefinition, Program
+from netspec.semantic.unknown_names import Unknown
+from netspec.syntax.ast import (
+    Attribute,
+    Binary,
+    Call,
+    Chain,
+    Comparison,
+    Conditional,
+    Definition,
+    Expression,
+    For,
+    Function,
+    If,
+    Index,
+    Input,
+    LayerStatement,
+    Let,
+    ListLiteral,
+    Logic,
+    Output,
+    Reference,
+    Require,
+    Statement,
+    Train,
+    Unary,
+    Variable,
+)
+
+MAX_ERRORS = 200
+"""Errors after which looking for more is no help."""
+
+
+def resolve(program: Program, diagnostics: Diagnostics) -> None:
+    """Check all names of calls and fields in the file, and that parameters are used."""
+    seen: set[ModuleDefinition] = set()
+    unknown = Unknown()
+    for module in (*program.modules, *([program.net] if program.net else ())):
+        _resolve(module, diagnostics, seen, unknown)
+    for diagnostic in unknown.diagnostics():
+        diagnostics.add(diagnostic)
+
+
+def _resolve(
+    module: ModuleDefinition,
+    diagnostics: Diagnostics,
+    seen: set[ModuleDefinition],
+    unknown: Unknown,
+) -> None:
+    if module in seen:
+        return
+    seen.add(module)
+    definition = module.definition
+    _parameters(definition, diagnostics)
+    for call in _calls(definition.body):
+        if len(diagnostics) + len(unknown) >= MAX_ERRORS:
+            return
+        used = module.find(call.op.text)
+        if used is module:
+            message = f"{definition.kind} {call.op.text} uses itself"
+            diagnostics.add(
+                Diagnostic(
+                    "recursion",
+                    message,
+                    call.op.span,
+                    others=(Label(definition.name.span, "inside this definition"),),
+                )
+            )
+        elif used is not None:
+            names = [p.name.text for p in used.definition.params]
+            required = [p.name.text for p in used.definition.params if p.default is None]
+            _fields(call, names, required, "module", diagnostics)
+            if used.definition.span.source is not definition.span.source:
+                _resolve(used, diagnostics, seen, unknown)
+        elif call.op.text in OPS:
+            declared = attributes(OPS[call.op.text])
+            names = [a.name for a in declared]
+            required = [a.name for a in declared if a.required]
+            _fields(call, names, required, "op", diagnostics)
+        else:
+            unknown.add(call, module)
+            like = op_like(call.op.text)
+            if like in OPS:
+                # Its fields may be wrong as well, in the same way.
+                _fields(call, [a.name for a in attributes(OPS[like])], [], "op", diagnostics, like)
+    _on_top(definition.body, diagnostics)
+    _train_of_a_net(definition, diagnostics)
+
+
+def _fields(
+    call: Call,
+    names: list[str],
+    required: list[str],
+    what: str,
+    diagnostics: Diagnostics,
+    op: str = "",
+) -> None:
+    op = op or call.op.text
+    given: dict[str, Span] = {}
+    known = set(names)
+    for f in call.fields:
+        name = f.name.text
+        if len(diagnostics) >= MAX_ERRORS:
+            return
+        if name in given:
+            diagnostics.add(
+                Diagnostic(
+                    "duplicate-field",
+                    f"the field {name} is given twice",
+                    f.name.span,
+                    others=(Label(given[name], "the first one"),),
+                )
+            )
+        elif name not in known:
+            free = [n for n in names if n not in given]
+            help_ = field_help(name, free, f.value.span.text) if what == "op" else ()
+            help_ = help_ or did_you_mean(name, free)
+            if not help_:
+                twice = did_you_mean(name, names)
+                help_ = tuple(f"{h} It is given already" for h in twice)
+            if not help_ and what == "op":
+                help_ = field_near(name, free)
+            if not help_:
+                help_ = (f"it has {one_of(names)}" if names else "it has none",)
+            diagnostics.add(
+                Diagnostic(
+                    "unknown-field",
+                    f"the {what} {op} has no field {name}",
+                    f.name.span,
+                    help=help_,
+                )
+            )
+        given.setdefault(name, f.name.span)
+    missing = [n for n in required if n not in given]
+    # A misspelt field is one error, not two.
+    if missing and given.keys() <= known:
+        diagnostics.add(
+            Diagnostic(
+                "missing-field",
+                f"{call.op.text} needs the field{'s' * (len(missing) > 1)} "
+                + " and ".join(missing),
+                call.op.span,
+            )
+        )
+
+
+def _parameters(definition: Definition, diagnostics: Diagnostics) -> None:
+    seen: dict[str, Span] = {}
+    for param in definition.params:
+        name = param.name.text
+        if name in seen:
+            diagnostics.add(
+                Diagnostic(
+                    "duplicate-name",
+                    f"the name {name} is given twice",
+                    param.name.span,
+                    others=(Label(seen[name], "the first one"),),
+                )
+            )
+        seen.setdefault(name, param.name.span)
+    used = {v.name for v in _variables(definition.body)}
+    used |= {v.name for p in definition.params if p.default for v in _walk(p.default)}
+    for param in definition.params:
+        if param.name.text not in used and not param.name.text.startswith("_"):
+            diagnostics.add(
+                Diagnostic(
+                    "unused-parameter",
+                    f"{definition.kind} {definition.name.text} never uses its parameter "
+                    f"{param.name.text}",
+                    param.name.span,
+                )
+            )
+
+
+def _on_top(body: Iterable[Statement], diagnostics: Diagnostics) -> None:
+    """What a module takes must not depend on its parameters, nor whether a net can be trained."""
+    for statement in statements_in(body):
+        inner: Iterable[Statement] = ()
+        if isinstance(statement, If):
+            inner = [s for _, b in statement.branches for s in b] + list(statement.otherwise)
+        elif isinstance(statement, For):
+            inner = statement.body
+        for s in inner:
+            if isinstance(s, Input | Train):
+                what = "an `input`" if isinstance(s, Input) else "a `train` block"
+                diagnostics.add(
+                    Diagnostic(
+                        "syntax",
+                        f"{what} can't stand inside `if` or `for`",
+                        s.span if isinstance(s, Input) else s.word,
+                        help=("put it at the top of the net or module",)
+                        if isinstance(s, Input)
+                        else ("its fields may be `... if ... else ...`",),
+                    )
+                )
+
+
+def _train_of_a_net(definition: Definition, diagnostics: Diagnostics) -> None:
+    """A net may say once how it is trained, a module never."""
+    found = [s for s in definition.body if isinstance(s, Train)]
+    for s in found if definition.kind == "module" else found[1:]:
+        others: tuple[Label, ...] = ()
+        if definition.kind == "module":
+            message = "a module has no `train` block; the net that uses it may have one"
+        else:
+            message = f"how {definition.name.text} is trained is said already"
+            others = (Label(found[0].word, "here"),)
+        diagnostics.add(Diagnostic("syntax", message, s.word, others=others))
+
+
+# --- walks ---------------------------------------------------------------------------------------
+
+
+def statements_in(body: Iterable[Statement]) -> Iterator[Statement]:
+    """All statements, those of inner blocks included."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, If):
+            for _, inner in statement.branches:
+                yield from statements_in(inner)
+            yield from statements_in(statement.otherwise)
+        elif isinstance(statement, For):
+            yield from statements_in(statement.body)
+
+
+def _calls(body: Iterable[Statement]) -> Iterator[Call]:
+    for statement in statements_in(body):
+        if isinstance(statement, LayerStatement):
+            yield from _calls_in(statement.chain)
+        elif isinstance(statement, Output):
+            for value in statement.values:
+                yield from _calls_in(value)
+
+
+def _calls_in(value: Chain | Reference) -> Iterator[Call]:
+    if isinstance(value, Chain):
+        for call in value.calls:
+            yield call
+            for argument in call.arguments or ():
+                yield from _calls_in(argument)
+
+
+def _variables(body: Iterable[Statement]) -> Iterator[Variable]:
+    """Every name that an expression or argument reads."""
+    for statement in statements_in(body):
+        match statement:
+            case LayerStatement():
+                for index in statement.name.indices if statement.name else ():
+                    yield from _walk(index)
+            case Input():
+                if statement.pattern is not None:
+                    yield from _walk(statement.pattern)
+                for f in statement.fields:
+                    yield from _walk(f.value)
+            case Train():
+                for f in statement.fields:
+                    yield from _walk(f.value)
+            case Let():
+                yield from _walk(statement.value)
+            case Require():
+                yield from _walk(statement.subject)
+                if statement.pattern is not None:
+                    yield from _walk(statement.pattern)
+            case For():
+                yield from _walk(statement.first)
+                if statement.last is not None:
+                    yield from _walk(statement.last)
+            case If():
+                for condition, _ in statement.branches:
+                    yield from _walk(condition)
+            case Output():
+                for value in statement.values:
+                    if not isinstance(value, Chain):
+                        yield from _walk(value)
+    for call in _calls(body):
+        for f in call.fields:
+            yield from _walk(f.value)
+        for argument in call.arguments or ():
+            if not isinstance(argument, Chain):
+                yield from _walk(argument)
+
+
+def _walk(e: Expression) -> Iterator[Variable]:
+    stack = [e]
+    while stack:
+        e = stack.pop()
+        match e:
+            case Variable():
+                yield e
+            case Index():
+                stack += [e.base, e.index]
+            case Attribute():
+                stack.append(e.base)
+            case Function():
+                stack += e.arguments
+            case Unary():
+                stack.append(e.operand)
+            case Binary():
+                stack += [e.left, e.right]
+            case Comparison():
+                stack += [e.first, *(operand for _, operand in e.rest)]
+            case Logic():
+                stack += e.operands
+            case Conditional():
+                stack += [x for case in e.cases for x in case]
+                stack.append(e.otherwise)
+            case ListLiteral():
+                stack += e.items
+            case _:
+                pass

@@ -1,0 +1,250 @@
+"""Why shapes don't fit: how each side came about, and the change that would fix it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from netspec.diagnostics import Diagnostic, Label
+from netspec.diagnostics.source import Span
+from netspec.ir import Instance, Layer, Node, Value
+from netspec.ops import Op, Shape, ShapeError, Windowed, attributes, text
+from netspec.ops.window import extent
+from netspec.syntax.ast import Call
+
+MAX_FOLLOWED = 10_000
+"""Most layers that are looked at to see whether one depends on another."""
+
+Operand = tuple[Value, Span, bool]
+"""A value, its place, and whether it was named there (and did not just flow in)."""
+
+
+def shape_error(
+    error: ShapeError,
+    call: Call,
+    operands: Sequence[Operand],
+    op: type[Op],
+    attrs: Mapping[str, Any],
+    makers: Mapping[Value, Node],
+    places: Mapping[Value, Span],
+) -> Diagnostic:
+    """The diagnostic of a shape error: its place, and where the inputs were made."""
+    span = call.op.span
+    label = ""
+    if isinstance(error.at, str):
+        at = next((f for f in call.fields if f.name.text == error.at), None)
+        span = at.span if at else span
+    elif isinstance(error.at, int):
+        value, place, given = operands[error.at]
+        span = place if given else span
+        label = text(value.shape)
+    help_ = [error.help] if error.help else []
+    message = error.message
+    values = [v for v, _, _ in operands]
+    if error.code == "shape-mismatch" and isinstance(error.at, int):
+        values = _sides(error, call.op.text, values)
+        message = _compare(call.op.text, values) or message
+        help_ += _fixes(call.op.text, values, makers)
+    elif error.code == "window-too-large":
+        help_ += _smaller_window(op, attrs, operands[0][0].shape)
+    return Diagnostic(
+        error.code,
+        message,
+        span,
+        label,
+        others=_origins(values, makers, places, span) + _sizes(values, makers),
+        help=tuple(help_),
+    )
+
+
+def _sides(error: ShapeError, keyword: str, values: Sequence[Value]) -> list[Value]:
+    """The input that does not fit and the one that it has to fit to, in order."""
+    odd = values[error.at] if isinstance(error.at, int) else values[-1]
+    other = values[0]
+    if keyword != "concat":
+        rest = [v for v in values if v is not odd] or [odd]
+        other = max(rest, key=lambda v: (len(v.shape), v.elements))
+    return [v for v in dict.fromkeys(values) if v in (other, odd)]
+
+
+def _compare(keyword: str, values: Sequence[Value]) -> str:
+    """Name the two sides of a mismatch."""
+    if len(values) < 2:
+        return ""
+    equal = "equal shapes" if keyword != "concat" else "equal height and width"
+    if len({len(v.shape) for v in values}) > 1:
+        equal = "inputs of equally many dimensions"
+    first, second = (f"{v.name} is {text(v.shape)}" for v in values)
+    return f"{keyword} needs {equal}, but {first} and {second}"
+
+
+def _origins(
+    values: Sequence[Value],
+    makers: Mapping[Value, Node],
+    places: Mapping[Value, Span],
+    primary: Span,
+) -> tuple[Label, ...]:
+    """Where each input got its shape, and from which attributes."""
+    labels = []
+    for value in dict.fromkeys(values):
+        node = made_by(value, makers)
+        place = node.span if node else places.get(value)
+        if place is None or place == primary:
+            continue
+        how = settings_of(node)
+        label = f"{value.name} is {text(value.shape)} from here"
+        labels.append(Label(place, label + (f": {how}" if how else "")))
+    return tuple(labels)
+
+
+def _sizes(values: Sequence[Value], makers: Mapping[Value, Node]) -> tuple[Label, ...]:
+    """Where heights and widths that differ were made, if that is further up."""
+    if len(values) != 2 or any(len(v.shape) != 3 for v in values):
+        return ()
+    if values[0].shape[1:] == values[1].shape[1:]:
+        return ()
+    labels = []
+    for value in values:
+        node = _sizer(value, makers)
+        if node is not None and node is not made_by(value, makers):
+            before, size = text(node.inputs[0].shape), text(value.shape[1:])
+            label = f"the {size} of {value.name} is from here: {settings_of(node)}, on {before}"
+            labels.append(Label(node.span, label))
+    return tuple(labels)
+
+
+def _sizer(value: Value, makers: Mapping[Value, Node]) -> Layer | None:
+    """The layer that gave a value its height and width; None where that is the input itself."""
+    node = makers.get(value)
+    while isinstance(node, Layer) and len(node.inputs) == 1:
+        before = node.inputs[0]
+        if before.shape[1:] != value.shape[1:]:
+            return node if isinstance(node.op, Windowed) else None
+        if getattr(node.op, "stride", (1, 1)) != (1, 1):
+            return None
+        node = makers.get(before)
+    return None
+
+
+def made_by(value: Value, makers: Mapping[Value, Node]) -> Node | None:
+    """The layer that gave a value its shape: those that only pass it on are skipped."""
+    node = makers.get(value)
+    while isinstance(node, Layer) and len(node.inputs) == 1:
+        if node.inputs[0].shape != value.shape or isinstance(node.op, Windowed):
+            break
+        before = makers.get(node.inputs[0])
+        if before is None:
+            break
+        node = before
+    return node
+
+
+def settings_of(node: Node | None) -> str:
+    """The attributes of a layer that shape its output, as a person would say them."""
+    if isinstance(node, Instance):
+        return f"an instance of {node.block.module}"
+    if node is None or not isinstance(node.op, Windowed):
+        return ""
+    op = node.op
+    parts = [f"kernel {text(op.kernel)}"]
+    if op.stride != (1, 1):
+        parts.append(f"stride {_pair(op.stride)}")
+    top, bottom, left, right = op.pads
+    equal = top == bottom == left == right
+    parts.append(f"pad {top}" if equal else f"pad {top}, {bottom}, {left}, {right}")
+    if op.dilation != (1, 1):
+        parts.append(f"dilation {_pair(op.dilation)}")
+    return ", ".join(parts)
+
+
+def _pair(pair: tuple[int, int]) -> str:
+    return str(pair[0]) if pair[0] == pair[1] else text(pair)
+
+
+# --- fixes ---------------------------------------------------------------------------------------
+
+
+def _fixes(keyword: str, values: Sequence[Value], makers: Mapping[Value, Node]) -> list[str]:
+    """A field of one layer that would make the shapes equal, if there is one."""
+    last: list[str] = []
+    for value in reversed(values):
+        targets = {v.shape for v in values if v.shape != value.shape}
+        if len(targets) != 1:
+            continue
+        target = targets.pop()
+        node = made_by(value, makers)
+        if value.shape[1:] != target[1:]:
+            node = _sizer(value, makers) or node
+        if not isinstance(node, Layer) or len(value.shape) != 3 or len(target) != 3:
+            continue
+        if any(_feeds(node, v, makers) for v in values if v.shape == target):
+            continue  # the other side would change as well
+        fix = _fix(keyword, node, value.shape, target)
+        if fix:
+            place = f" at {node.line or node.name} (line {node.span.line})"
+            if fix.startswith("`pad"):
+                return [f"{fix}{place} makes them equal"]
+            last = last or [f"{fix}{place} makes them equal"]
+    return last
+
+
+def _feeds(node: Node, value: Value, makers: Mapping[Value, Node]) -> bool:
+    """Whether a value depends on a node, or on too many for it to be known."""
+    seen: set[Node] = set()
+    waiting = [value]
+    while waiting:
+        maker = makers.get(waiting.pop())
+        if maker is node or len(seen) > MAX_FOLLOWED:
+            return True
+        if maker is not None and maker not in seen:
+            seen.add(maker)
+            waiting += maker.inputs
+    return False
+
+
+def _fix(keyword: str, node: Layer, shape: Shape, target: Shape) -> str:
+    channels_matter = keyword != "concat"
+    if shape[1:] != target[1:]:
+        if channels_matter and shape[0] != target[0]:
+            return ""
+        for name, candidate, written in variants(node.op):
+            try:
+                inputs = [v.shape for v in node.inputs]
+                if candidate.bind(inputs).outputs(inputs)[0][1:] == target[1:]:
+                    return f"`{name}: {written}`"
+            except ShapeError:
+                continue
+        return ""
+    if channels_matter and any(a.name == "filters" for a in attributes(type(node.op))):
+        return f"`filters: {target[0]}`"
+    return ""
+
+
+def variants(op: Op) -> list[tuple[str, Op, str]]:
+    """The op with another pad or stride, the likeliest first."""
+    if not isinstance(op, Windowed):
+        return []
+    variants: list[tuple[str, Op, str]] = []
+    largest = min(max(op.kernel), 16)
+    for pad in range(largest):
+        variants.append(("pad", op.with_attributes(pad=(pad,) * 4), str(pad)))
+    height, width = (k // 2 for k in op.kernel)
+    pads = (height, height, width, width)
+    variants.append(("pad", op.with_attributes(pad=pads), f"[{height}, {width}]"))
+    for stride in (1, 2, 4):
+        variants.append(("stride", op.with_attributes(stride=(stride, stride)), str(stride)))
+    return variants
+
+
+def _smaller_window(op: type[Op], attrs: Mapping[str, Any], shape: Shape) -> list[str]:
+    """The least pad with which a convolution fits, or the largest kernel."""
+    kernel, dilation = attrs["kernel"], attrs.get("dilation", (1, 1))
+    spans = [extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
+    pad = max(-(-(span - size) // 2) for span, size in zip(spans, shape[1:], strict=True))
+    # A pooling gains nothing from windows that are mostly padding.
+    if "filters" in attrs and 2 * pad < min(spans):
+        return [f"`pad: {pad}` makes room for it"]
+    if dilation == (1, 1):
+        fitting = [min(k, size) for k, size in zip(kernel, shape[1:], strict=True)]
+        return [f"the largest kernel that fits without padding is {fitting[0]}x{fitting[1]}"]
+    return []

@@ -1,0 +1,259 @@
+"""The fields of a net's `train` block, in the manner of Caffe's solver: how it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from netspec.diagnostics import Diagnostic, Label
+from netspec.diagnostics.source import Span
+from netspec.diagnostics.suggest import did_you_mean, one_of
+from netspec.ir import Training
+from netspec.ops import Init, Initial
+from netspec.ops.attribute_types import (
+    AttributeType,
+    Flag,
+    Integer,
+    OneOf,
+    Places,
+    RealNumber,
+)
+from netspec.semantic.evaluator import EvaluationError, Evaluator, evaluation_error
+from netspec.syntax.ast import Expression, Field, Train
+
+
+class TrainField(NamedTuple):
+    """`of` names a field and the words of it that this field goes with; None: with all."""
+
+    kind: AttributeType
+    doc: str
+    of: tuple[str, tuple[str, ...]] | None = None
+
+
+_SGD = ("optimizer", ("sgd", "nesterov"))
+_ADAM = ("optimizer", ("adam", "adamw"))
+
+TRAIN_FIELDS: dict[str, TrainField] = {
+    "optimizer": TrainField(
+        OneOf(("sgd", "nesterov", "adam", "adamw")),
+        "sgd with momentum, that of Nesterov, Adam, or Adam with decoupled weight decay (sgd)",
+    ),
+    "learning_rate": TrainField(RealNumber(positive=True), "the base learning rate"),
+    "schedule": TrainField(
+        OneOf(("constant", "poly", "step", "cosine")),
+        "how the rate falls from there (constant)",
+    ),
+    "power": TrainField(
+        RealNumber(positive=True),
+        "poly: the rate is proportional to (1 - done / all iterations) ** power (1)",
+        ("schedule", ("poly",)),
+    ),
+    "steps": TrainField(
+        Places(),
+        "step: at which iterations the rate falls; one number: every so many",
+        ("schedule", ("step",)),
+    ),
+    "gamma": TrainField(
+        RealNumber(0, 1), "step: the factor by which it falls (0.1)", ("schedule", ("step",))
+    ),
+    "final_rate": TrainField(
+        RealNumber(0), "poly and cosine: the rate at the end (0)", ("schedule", ("poly", "cosine"))
+    ),
+    "warmup": TrainField(Integer(0), "iterations in which the rate first rises linearly (0)"),
+    "momentum": TrainField(RealNumber(0, 1, below=True), "of sgd; the first beta of Adam (0.9)"),
+    "beta2": TrainField(RealNumber(0, 1, below=True), "the second beta of Adam (0.999)", _ADAM),
+    "weight_decay": TrainField(RealNumber(0), "the factor of the L2 penalty's gradient (0)"),
+    "decay_all": TrainField(
+        Flag(), "whether biases, and factors of normalizations, decay as well (true)"
+    ),
+    "clip_norm": TrainField(RealNumber(positive=True), "largest norm of all gradients (no limit)"),
+    "batch_size": TrainField(Integer(), "samples of one step, those of all processes together"),
+    "iterations": TrainField(Integer(), "steps in all"),
+    "epochs": TrainField(
+        RealNumber(positive=True), "instead: how often each sample is seen; may be a fraction"
+    ),
+    "init": TrainField(
+        Initial(), "how the weights of layers without an `init` of their own are drawn (kaiming)"
+    ),
+    "label_smoothing": TrainField(
+        RealNumber(0, 1, below=True), "share of a label that is spread over all classes (0)"
+    ),
+    "mirror": TrainField(Flag(), "flip every other picture from left to right (false)"),
+    "random_crop": TrainField(Flag(), "crop anywhere instead of at the centre (false)"),
+    "shift": TrainField(Integer(0), "move pictures by up to so many pixels, zeros coming in (0)"),
+}
+REQUIRED = ("learning_rate", "batch_size")
+
+Report = Callable[[Diagnostic | None], None]
+
+
+def training(statement: Train, evaluator: Evaluator, report: Report) -> Training | None:
+    """What a `train` block says; None, and everything that is wrong with it reported, where it
+    has no meaning.
+    """
+    values: dict[str, Any] = {}
+    given: dict[str, Field] = {}
+    sound = True
+    for f in statement.fields:
+        try:
+            if f.name.text in given:
+                raise _twice(f, given[f.name.text])
+            given[f.name.text] = f
+            values[f.name.text] = _value(f.name.text, f.value, f.name.span, evaluator)
+        except EvaluationError as error:
+            report(error.diagnostic)
+            sound = False
+    if not sound:
+        return None
+    places = {name: f.name.span for name, f in given.items()}
+    for diagnostic in _amiss(values, places, statement.word):
+        report(diagnostic)
+        sound = False
+    return Training(**values) if sound else None
+
+
+def overridden(
+    base: Training | None,
+    settings: Sequence[tuple[str, Expression]],
+    evaluator: Evaluator,
+    report: Report,
+) -> Training | None:
+    """A recipe with fields set from outside; None, and reported, where that has no meaning.
+
+    Giving `iterations` takes away `epochs` and the other way round; a new `schedule` or
+    `optimizer` takes away the fields that go with another.
+    """
+    values: dict[str, Any] = {}
+    given: dict[str, Span] = {}
+    sound = True
+    for name, value in settings:
+        try:
+            values[name] = _value(name, value, value.span, evaluator)
+            given[name] = value.span
+        except EvaluationError as error:
+            report(error.diagnostic)
+            sound = False
+    if not sound:
+        return None
+    if base is not None:
+        stated = {n: getattr(base, n) for n in TRAIN_FIELDS if getattr(base, n) != _default(n)}
+        if "iterations" in values or "epochs" in values:
+            stated.pop("iterations", None)
+            stated.pop("epochs", None)
+        merged = {**stated, **values}
+        values = {n: v for n, v in merged.items() if n in given or _goes(n, merged)}
+    for diagnostic in _amiss(values, given, None):
+        report(diagnostic)
+        sound = False
+    return Training(**values) if sound else None
+
+
+def _default(name: str) -> Any:
+    return Training.__dataclass_fields__[name].default
+
+
+_EXAMPLES = {
+    "learning_rate": "learning_rate=0.01",
+    "batch_size": "batch_size=32",
+    "iterations or epochs": "epochs=10",
+}
+
+
+def _goes(name: str, values: Mapping[str, Any]) -> bool:
+    """Whether a field has a meaning beside the others."""
+    of = TRAIN_FIELDS[name].of
+    return of is None or values.get(of[0], _default(of[0])) in of[1]
+
+
+def _amiss(
+    values: Mapping[str, Any], given: Mapping[str, Span], place: Span | None
+) -> Iterable[Diagnostic]:
+    """What is wrong with the fields together."""
+    missing = [name for name in REQUIRED if name not in values]
+    if "iterations" not in values and "epochs" not in values:
+        missing.append("iterations or epochs")
+    if missing:
+        message = f"a train block needs {' and '.join(missing)}"
+        # Without a block all fields are from options.
+        options = [f"--train {_EXAMPLES[name]}" for name in missing] if place is None else []
+        help_ = (f"for example `{' '.join(options)}`",) if options else ()
+        yield Diagnostic("missing-field", message, place, help=help_)
+    if "iterations" in values and "epochs" in values:
+        message = "training ends after so many iterations or so many epochs, not both"
+        yield Diagnostic("conflicting-fields", message, given.get("epochs", place))
+    for name in values:
+        of = TRAIN_FIELDS[name].of
+        if of is not None and not _goes(name, values):
+            words = " or ".join(f"`{of[0]}: {w}`" for w in of[1])
+            message = f"{name} goes with {words} only"
+            yield Diagnostic("conflicting-fields", message, given.get(name, place))
+    if values.get("schedule") == "step" and "steps" not in values:
+        help_ = ("for example `steps: 100_000`, or `steps: [60_000, 90_000]`",)
+        message = "`schedule: step` needs the field steps"
+        yield Diagnostic("missing-field", message, given.get("schedule", place), help=help_)
+    iterations, warmup = values.get("iterations"), values.get("warmup", 0)
+    if iterations is not None and warmup >= iterations:
+        message = f"a warm-up of {warmup:,} leaves nothing of {iterations:,} iterations"
+        yield Diagnostic("out-of-range", message, given.get("warmup", place))
+    if values.get("final_rate", 0) > values.get("learning_rate", float("inf")):
+        message = "final_rate is where the rate falls to, but it exceeds learning_rate"
+        yield Diagnostic("out-of-range", message, given.get("final_rate", place))
+
+
+def _twice(f: Field, first: Field) -> EvaluationError:
+    message = f"the field {f.name.text} is given twice"
+    others = (Label(first.name.span, "the first one"),)
+    return EvaluationError(Diagnostic("duplicate-field", message, f.name.span, others=others))
+
+
+def _value(name: str, value: Expression, place: Span, evaluator: Evaluator) -> Any:
+    """A field's value as a plain Python value. Raises Fault."""
+    if name not in TRAIN_FIELDS:
+        known = ELSEWHERE.get(name)
+        if known:
+            help_: tuple[str, ...] = (f"what other tools call {name} is `{known}` here",)
+        else:
+            help_ = did_you_mean(name, TRAIN_FIELDS)
+            help_ = help_ or (f"it has {one_of(TRAIN_FIELDS, len(TRAIN_FIELDS))}",)
+        raise evaluation_error("unknown-field", f"a train block has no field {name}", place, *help_)
+    kind = TRAIN_FIELDS[name].kind
+    return _plain(evaluator.field(value, kind, f"{name} of a train block"))
+
+
+def _plain(value: Any) -> Any:
+    """Without the expression that a number came from, which only layers have a use for."""
+    if isinstance(value, tuple):
+        return tuple(_plain(v) for v in value)
+    if isinstance(value, bool | str | Init):
+        return value
+    return int(value) if isinstance(value, int) else float(value)
+
+
+ELSEWHERE = {
+    "base_lr": "learning_rate",
+    "lr": "learning_rate",
+    "initial_lr": "learning_rate",
+    "lr_policy": "schedule",
+    "lr_scheduler": "schedule",
+    "max_iter": "iterations",
+    "max_steps": "iterations",
+    "num_epochs": "epochs",
+    "max_epochs": "epochs",
+    "iter_size": "batch_size",
+    "batch": "batch_size",
+    "stepsize": "steps",
+    "stepvalue": "steps",
+    "step_size": "steps",
+    "milestones": "steps",
+    "type": "optimizer",
+    "optim": "optimizer",
+    "solver": "optimizer",
+    "decay": "weight_decay",
+    "wd": "weight_decay",
+    "momentum2": "beta2",
+    "warmup_steps": "warmup",
+    "clip_gradients": "clip_norm",
+    "clip_grad_norm": "clip_norm",
+    "flip": "mirror",
+}
+"""What Caffe's solver and PyTorch's optimizers and schedulers call a field, and what it is here."""

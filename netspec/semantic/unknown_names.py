@@ -1,0 +1,133 @@
+"""Ops and modules that are not in sight: what was meant, and where it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from netspec.diagnostics import Diagnostic, Label, also_in_lines
+from netspec.diagnostics.source import Span
+from netspec.diagnostics.suggest import did_you_mean
+from netspec.ops import OPS
+from netspec.semantic.foreign_names import STATEMENTS, op_help
+from netspec.semantic.imports import ModuleDefinition
+from netspec.syntax.ast import (
+    Call,
+    Definition,
+    For,
+    If,
+    Input,
+    LayerStatement,
+    Statement,
+)
+from netspec.util.resources import folder
+
+MAX_READ = 2**20
+"""Longest file that is looked into for a module."""
+
+
+@dataclass
+class _Uses:
+    first: Diagnostic
+    lines: list[int] = field(default_factory=list)
+    """Those of the further uses."""
+
+
+class Unknown:
+    """Collects uses of names that stand for nothing: a name is one error, however often used."""
+
+    def __init__(self) -> None:
+        self._found: dict[object, _Uses] = {}
+        self._said: dict[int, Span] = {}
+        self._values: dict[int, set[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, call: Call, module: ModuleDefinition) -> None:
+        source = call.span.source
+        said = self._said.get(id(source))
+        if said is not None and said.line == call.span.line and said.end < call.span.start:
+            return  # `return x`: what stands behind such a word is no op
+        if call.op.text in STATEMENTS:
+            self._said[id(source)] = call.op.span
+        key = (id(source), call.op.text)
+        if key in self._found:
+            self._found[key].lines.append(call.op.span.line)
+            return
+        diagnostic = self._diagnostic(call, module)
+        if diagnostic is not None:
+            self._found[key] = _Uses(diagnostic)
+
+    def diagnostics(self) -> Iterator[Diagnostic]:
+        for uses in self._found.values():
+            yield replace(uses.first, also=also_in_lines(uses.lines))
+
+    def _diagnostic(self, call: Call, module: ModuleDefinition) -> Diagnostic | None:
+        name = call.op.text
+        scope = module.scope
+        message = f"there is no op or module {name}"
+        others: tuple[Label, ...] = ()
+        later = scope.find(name, len(scope))
+        if later is not None:
+            others = (Label(later.definition.name.span, "it is defined here"),)
+            help_: tuple[str, ...] = ("move its definition above this one",)
+        elif name == module.definition.name.text:
+            help_ = ("a net can't be used as a module",)
+        elif name in scope.nets:
+            message = f"a net can't be used in another, and {name} of {scope.nets[name]} is a net"
+            help_ = ("write a module of what both need",)
+        elif name in self._names_of_values(module.definition):
+            message = f"{name} is a value, and no op or module"
+            help_ = (f"a value goes into round brackets: `relu({name})`",)
+        else:
+            help_ = _imported(name, module) or op_help(name)
+            help_ = help_ or did_you_mean(name, [*OPS, *module.visible()])
+            if not call.fields and call.arguments is None:
+                text = call.span.source.text[call.span.end : call.span.end + 80]
+                word = next(iter(re.findall(r"\A\s*(\w+)", text)), "")
+                if word in OPS or module.find(word):
+                    help_ = (f"did you mean `{name}: {word}`?",)
+        if not others and scope.incomplete:
+            return None  # it may be one of those that a failed import would have brought
+        return Diagnostic("unknown-op", message, call.op.span, others=others, help=help_)
+
+    def _names_of_values(self, definition: Definition) -> set[str]:
+        if id(definition) not in self._values:
+            self._values[id(definition)] = set(_names(definition.body))
+        return self._values[id(definition)]
+
+
+def _names(body: tuple[Statement, ...]) -> Iterator[str]:
+    for statement in body:
+        match statement:
+            case Input():
+                yield statement.name.text
+            case LayerStatement() if statement.name is not None and not statement.name.indices:
+                yield statement.name.base.text
+            case For():
+                yield from _names(statement.body)
+            case If():
+                for inner in (*(b for _, b in statement.branches), statement.otherwise):
+                    yield from _names(inner)
+            case _:
+                pass
+
+
+def _imported(name: str, module: ModuleDefinition) -> tuple[str, ...]:
+    """The import that would bring a module of this name, as a line of help."""
+    if (folder("specs") / "modules" / f"{name}.net").is_file():
+        return (f"write `import {name}` at the top of the file",)
+    base = module.scope.folder
+    if base is None:
+        return ()
+    for written in (f"{name}.net", f"modules/{name}.net"):
+        try:
+            with (base / written).open(encoding="utf-8") as file:
+                text = file.read(MAX_READ)
+        except (OSError, ValueError):
+            continue
+        if re.search(rf"^\s*module\s+{re.escape(name)}\b", text, re.MULTILINE):
+            return (f'write `import "{written}"` at the top of the file',)
+    return ()

@@ -1,0 +1,11 @@
+"""Text to syntax tree and back.
+
+In:  a `netspec.diagnostics.source.Source`.
+Out: a frozen `ast.File` with the place of every part, or diagnostics; canonical text.
+
+ast             the nodes of the tree
+parser/         text to tree, with recovery after syntax errors; the only user of Lark
+formatter/      the canonical layout of a text, its comments kept
+unparse         the text of a tree that a program made
+protobuf_text/  protobuf's text format (prototxt): its tree, its parser, telling it from a spec
+"""

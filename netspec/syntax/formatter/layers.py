@@ -1,0 +1,189 @@
+"""Layers: chains, inputs in round brackets, fields in braces.
+
+`row` takes a layer apart into pieces, `layer` makes a document of them once they are lined up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netspec.syntax.ast import (
+    Attribute,
+    Call,
+    Chain,
+    Field,
+    Index,
+    LayerName,
+    LayerStatement,
+    Variable,
+)
+from netspec.syntax.formatter.alignment import pads
+from netspec.syntax.formatter.document import (
+    SPACE,
+    Doc,
+    DocConcat,
+    DocGroup,
+    DocLine,
+    DocText,
+    Either,
+    IfBroken,
+    Indent,
+    concat,
+)
+from netspec.syntax.formatter.expressions import (
+    LITERALS,
+    expression,
+    index,
+    listing,
+)
+from netspec.syntax.formatter.pieces import (
+    ChainLink,
+    FieldItem,
+    FieldPieces,
+    LayerPieces,
+)
+from netspec.syntax.formatter.reader import Reader
+
+Value = Chain | Variable | Index | Attribute
+
+MAX_HANG = 40
+"""Most columns that the later lines of a chain stand in from its first, below the op there."""
+
+
+# From the tree to pieces.
+
+
+def row(reader: Reader, node: LayerStatement) -> LayerPieces:
+    name = None
+    if node.name is not None:
+        name = DocConcat((_layer_name(reader, node.name), reader.clinging()))
+    return LayerPieces(name, links(reader, node.chain))
+
+
+def _layer_name(reader: Reader, name: LayerName) -> Doc:
+    base = reader.word()
+    return DocConcat([base, *(index(reader, i) for i in name.indices)])
+
+
+def links(reader: Reader, chain: Chain) -> list[ChainLink]:
+    return [_link(reader, call, first=i == 0) for i, call in enumerate(chain.calls)]
+
+
+def _link(reader: Reader, call: Call, first: bool) -> ChainLink:
+    comments = reader.comments()
+    head = [] if first else [reader.word(), SPACE]
+    head.append(reader.word())
+    if call.arguments is not None:
+        head.append(listing(reader, reader.clinging(), call.arguments, value))
+    given = fields(reader, call.fields)
+    bare = call.arguments is None and given is None
+    return ChainLink(comments, DocConcat(head), call.op.text, bare, given)
+
+
+def fields(reader: Reader, nodes: Sequence[Field]) -> FieldPieces | None:
+    """Fields in braces; None where there are no braces."""
+    if not reader.at("{"):
+        return None
+    opener = reader.clinging()
+    comments = reader.comments()
+    items: list[FieldItem] = []
+    for position, node in enumerate(nodes):
+        before = nodes[position - 1].span.end if position else node.span.start
+        starts_row = "\n" in reader.source.text[before : node.span.start]
+        name = DocConcat((reader.word(), reader.clinging()))
+        given = expression(reader, node.value)
+        reader.drop(",", ";")
+        literal = isinstance(node.value, LITERALS)
+        comments_behind = reader.comments()
+        items.append(FieldItem(node.name.text, name, given, literal, starts_row, comments_behind))
+    return FieldPieces(opener, comments, items, reader.clinging())
+
+
+def value(reader: Reader, node: Value) -> Doc:
+    """An input of a layer, or an output."""
+    if isinstance(node, Chain):
+        return DocGroup(chain(links(reader, node), 2))
+    return expression(reader, node)
+
+
+# From pieces to a document.
+
+
+def layer(pieces: LayerPieces) -> Doc:
+    if pieces.name is None:
+        return DocGroup(chain(pieces.links, 2))
+    hangs = not pieces.name.hard and pieces.lead <= MAX_HANG
+    lines = chain(pieces.links, pieces.lead if hangs else 4)
+    if pieces.links[0].comments.hard:
+        return DocGroup(pieces.name, Indent(4, lines))
+    return DocGroup(pieces.name, DocText(" " * (pieces.pad + 1)), lines)
+
+
+def chain(pieces: Sequence[ChainLink], hang: int) -> Doc:
+    """A chain. An op goes to a line of its own together with the bare ones behind it."""
+    first, *others = pieces
+    units: list[list[ChainLink]] = [[first]]
+    for link in others:
+        if not link.bare or link.comments.hard:
+            units.append([])
+        units[-1].append(link)
+    parts = [*_behind(units[0]), *(_unit(unit) for unit in units[1:])]
+    return DocConcat((first.comments, _call(first), Indent(hang, *parts)))
+
+
+def _unit(links: Sequence[ChainLink]) -> Doc:
+    line = DocConcat((links[0].comments, DocLine()))
+    return DocGroup(line, _call(links[0]), *_behind(links))
+
+
+def _behind(links: Sequence[ChainLink]) -> list[Doc]:
+    """The bare ops behind the first: together behind one with fields, else as many as fit."""
+    first, *bare = links
+    if first.bare or not bare:
+        return [_unit([link]) for link in bare]
+    return [_unit(bare)]
+
+
+def _call(link: ChainLink) -> Doc:
+    return DocConcat((link.head, SPACE, braces(link.fields))) if link.fields else link.head
+
+
+def braces(pieces: FieldPieces) -> Doc:
+    """Fields on one line; or in the rows in which they were written; or each on its own line."""
+    if not pieces.items and not pieces.hard:
+        return concat(pieces.opener, SPACE, pieces.closer)
+    rows: list[list[FieldItem]] = []
+    for item in pieces.items:
+        if not rows or item.starts_row or rows[-1][-1].comments.hard:
+            rows.append([])
+        rows[-1].append(item)
+    content = _column(pieces.items)
+    wide = [row for row in rows if len(row) > 1]
+    # A comment between a name and its value leaves no room for a neighbour.
+    if len(rows) > 1 and wide and not any(i.name.hard or i.value.hard for row in wide for i in row):
+        room = max(sum(item.width + 2 for item in row) - 2 for row in wide)
+        content = Either(_rows(rows), content, room)
+    return DocGroup(pieces.opener, Indent(2, pieces.comments, content), DocLine(), pieces.closer)
+
+
+def _column(items: Sequence[FieldItem]) -> Doc:
+    """One field a line where it is broken, their values below each other."""
+    parts: list[Doc] = []
+    names = pads([item.name.width for item in items])
+    for position, (item, pad) in enumerate(zip(items, names, strict=True)):
+        parts += (_separator(items, position), item.name, SPACE)
+        parts += (IfBroken(" " * pad), item.value, item.comments)
+    return DocConcat(parts)
+
+
+def _rows(rows: Sequence[Sequence[FieldItem]]) -> Doc:
+    parts: list[Doc] = []
+    for row in rows:
+        for position, item in enumerate(row):
+            parts.append(DocText("  ") if position else DocLine())
+            parts += (item.name, SPACE, item.value, item.comments)
+    return DocConcat(parts)
+
+
+def _separator(items: Sequence[FieldItem], position: int) -> Doc:
+    return DocLine("  " + " " * items[position - 1].pad) if position else DocLine()

@@ -1,0 +1,129 @@
+"""The words of a text in their order, each with the comments in front of it.
+
+The tree says what the words mean; here is how its author spelled them. A word and a comment never
+change places, but for words that cling to the one before (`,`, `:`, opening brackets): comments in
+front of these come behind them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import replace
+from typing import NamedTuple
+
+from netspec.diagnostics.source import Span
+from netspec.syntax.ast import Comment, File
+from netspec.syntax.formatter.document import (
+    NOTHING,
+    Doc,
+    DocConcat,
+    DocLine,
+    DocText,
+    TrailingComment,
+)
+
+
+class Reader:
+    """Hands out the words of a file, and notes which of them."""
+
+    def __init__(self, file: File, words: list[Span]) -> None:
+        self.source = file.source
+        self.taken: list[str] = []
+        """The words handed out; the rest were separators that nothing needs."""
+        self._words = words
+        self._next = 0
+        self._comments = file.comments
+        self._starts = [comment.span.start for comment in file.comments]
+        self._comment = 0
+        self._end = 0
+        """Where the last word or comment ended."""
+
+    @property
+    def start(self) -> int:
+        """The offset of the next word; at the end of the text, its length."""
+        if self._next < len(self._words):
+            return self._words[self._next].start
+        return len(self.source.text)
+
+    @property
+    def on_new_line(self) -> bool:
+        """Whether there is a line break between the last word and the next."""
+        before = self._words[self._next - 1].end if self._next else 0
+        return "\n" in self.source.text[before : self.start]
+
+    def at(self, *words: str) -> bool:
+        """Whether the next word is one of these."""
+        return self._next < len(self._words) and self._words[self._next].text in words
+
+    def has_comment(self, span: Span) -> bool:
+        """Whether there is a comment inside a place."""
+        position = bisect_left(self._starts, span.start)
+        return position < len(self._starts) and self._starts[position] < span.end
+
+    def word(self) -> Doc:
+        """The next word, behind the comments in front of it."""
+        comments = self.comments()
+        word = self.clinging()
+        return word if comments is NOTHING else DocConcat((comments, word))
+
+    def clinging(self) -> DocText:
+        """The next word; the comments in front of it come behind."""
+        word = self._words[self._next]
+        self._next += 1
+        self._end = max(self._end, word.end)
+        text = word.text
+        self.taken.append(text)
+        return DocText(text)
+
+    def drop(self, *words: str) -> None:
+        """Leave out the next word if it is one of these."""
+        if self.at(*words):
+            self._end = max(self._end, self._words[self._next].end)
+            self._next += 1
+
+    def comments(self) -> Doc:
+        """The comments in front of the next word."""
+        notes = [TrailingComment(c.text, c.alone) for c in self._pending()]
+        return DocConcat(notes) if notes else NOTHING
+
+    def line(self, flat: str = " ") -> Doc:
+        """A place to break in front of the next word, behind the comments that are there."""
+        comments = self.comments()
+        return DocLine(flat) if comments is NOTHING else DocConcat((comments, DocLine(flat)))
+
+    def gap(self) -> Gap:
+        """What stands between the last statement and the next: comments and empty lines."""
+        notes = []
+        for comment in self._pending():
+            notes.append(
+                (TrailingComment(comment.text, comment.alone), self._is_blank(comment.span))
+            )
+            self._end = max(self._end, comment.span.end)
+        after = Span(self.source, self.start, self.start)
+        return Gap(tuple(notes), self._is_blank(after))
+
+    def _is_blank(self, before: Span) -> bool:
+        return self.source.text.count("\n", self._end, before.start) > 1
+
+    def _pending(self) -> list[Comment]:
+        pending: list[Comment] = []
+        start = self.start
+        while self._comment < len(self._comments):
+            comment = self._comments[self._comment]
+            if comment.span.start > start:
+                break
+            if pending:
+                # Whatever it stood behind, it now stands below another comment.
+                comment = replace(comment, alone=True)
+            pending.append(comment)
+            self._comment += 1
+        return pending
+
+
+class Gap(NamedTuple):
+    """What stands in front of a statement."""
+
+    notes: tuple[tuple[TrailingComment, bool], ...]
+    """Comments, each with whether an empty line stands before it."""
+    blank: bool
+    """Whether an empty line stands right before the statement."""

@@ -1,0 +1,193 @@
+"""Text to tokens, ahead of the parser, with the comments set aside."""
+
+from __future__ import annotations
+
+import re
+
+from lark import Lark, Token
+from lark.exceptions import UnexpectedCharacters
+
+from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.diagnostics.source import Source, Span
+from netspec.syntax.ast import Comment
+
+MAX_SIZE = 8 * 2**20
+"""Longest text that is read, in characters."""
+MAX_TOKENS = 300_000
+"""Most words and signs of a text."""
+MAX_STRAY = 20
+"""Most characters out of place that are spoken of."""
+MAX_NAME = 200
+"""Longest name, in characters."""
+MAX_NESTING = 60
+"""Most brackets that may be open at once."""
+MAX_REPEATED_SIGNS = 60
+"""Most signs or `not`s in front of one operand."""
+MAX_OPERATORS = 1_000
+"""Most operators of an expression, those of the expressions around it counted."""
+
+OPENERS = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+CLOSERS = {"RPAR", "RSQB", "RBRACE"}
+
+
+def span_of(source: Source, token: Token) -> Span:
+    start = token.start_pos or 0
+    return Span(source, start, start + len(token))
+
+
+def tokens_of(
+    lark: Lark, source: Source, comments: list[Comment], diagnostics: Diagnostics
+) -> list[Token]:
+    """All tokens; behind a character that has no place in the language it goes on."""
+
+    def comment(token: Token) -> Token:
+        span = span_of(source, token)
+        line = source.text.rfind("\n", 0, span.start) + 1
+        alone = not source.text[line : span.start].strip()
+        comments.append(Comment(str(token).rstrip(), alone, span))
+        return token
+
+    lark.lexer_conf.callbacks["COMMENT"] = comment
+    text = source.text
+    tokens: list[Token] = []
+    # Each stray character costs a walk over the text, which may be long.
+    for _ in range(MAX_STRAY if len(text) < 2**18 else 2):
+        tokens = []
+        comments.clear()
+        try:
+            # Lark's own lexer of these callbacks; the text is lexed once, ahead of the parser.
+            for token in lark.lex(text, dont_ignore=False):
+                tokens.append(token)
+                if len(tokens) > MAX_TOKENS:
+                    message = f"{source.name} has more than {MAX_TOKENS:,} words and signs"
+                    diagnostics.add(Diagnostic("too-large", message, span_of(source, token)))
+                    break
+        except UnexpectedCharacters as error:
+            text = _without_stray(source, text, error.pos_in_stream or 0, diagnostics)
+            continue
+        break
+    return tokens
+
+
+def _without_stray(source: Source, text: str, offset: int, diagnostics: Diagnostics) -> str:
+    """Report a character that begins no token, and give the text with something in its place."""
+    char = text[offset]
+    end = offset + 1
+    message, fix = f"{_spelled(char)} has no place in the language", ""
+    if char == '"':
+        message = "this string has no end on its line"
+        fix = 'close it with `"`; write `\\n` for a line break'
+        stop = text.find("\n", offset)
+        end = len(text) if stop < 0 else stop
+    elif (slashes := _comment(text, offset)) is not None:
+        offset, end = slashes
+        message, fix = "`//` begins no comment", "a comment begins with `#`"
+        diagnostics.add(
+            Diagnostic("syntax", message, Span(source, offset, offset + 2), help=(fix,))
+        )
+        return text[:offset] + " " * (end - offset) + text[end:]
+    elif char in _QUOTES and (closing := _closing_quote(text, offset)) is not None:
+        end = closing + 1
+        inner = text[offset + 1 : closing]
+        message = "a string stands between double quotes"
+        fix = f'write `"{inner}"`' if len(inner) < 60 and '"' not in inner else ""
+    elif text[offset : offset + 2] in ("&&", "||"):
+        end = offset + 2
+        message = f"`{text[offset:end]}` has no place in the language"
+        fix = f"did you mean `{_LOOKALIKES[char]}`?"
+    elif char == "|" and text[:offset].rstrip().endswith("}"):
+        fix = "did you mean `->`?"
+    elif char.isalpha():
+        end = offset + len(_WORD.match(text, offset)[0])  # type: ignore[index]
+        fix = "a name has the letters a to z, digits and `_` alone"
+    elif char in _LOOKALIKES:
+        fix = f"did you mean `{_LOOKALIKES[char]}`?"
+    help_ = (fix,) if fix else ()
+    diagnostics.add(Diagnostic("syntax", message, Span(source, offset, end), help=help_))
+    # A string stays one, so that what is around it is not taken for an error.
+    quoted = char == '"' or char in _QUOTES
+    filler = '"' + "_" * (end - offset - 2) + '"' if quoted and end - offset > 1 else ""
+    if char.isalpha():
+        filler = "_" * (end - offset)  # a name stays one
+    filler = filler or " " * (end - offset)
+    return text[:offset] + filler + text[end:]
+
+
+def _comment(text: str, offset: int) -> tuple[int, int] | None:
+    """Where a comment of slashes begins and ends that a character stands in."""
+    line = text.rfind("\n", 0, offset) + 1
+    start = text.find("//", line, offset + 2)
+    if start < 0 or (start > line and not text[start - 1].isspace()):
+        return None
+    stop = text.find("\n", offset)
+    return start, len(text) if stop < 0 else stop
+
+
+def _closing_quote(text: str, offset: int) -> int | None:
+    """Where a string in other quotes ends, on its line."""
+    stop = text.find("\n", offset)
+    end = text.find(_QUOTES[text[offset]], offset + 1, len(text) if stop < 0 else stop)
+    return end if end >= 0 else None
+
+
+_WORD = re.compile(r"\w+")
+_QUOTES = {"'": "'", "“": "”", "‘": "’"}
+_LOOKALIKES = {
+    "’": '"',
+    "“": '"',
+    "”": '"',
+    "'": '"',
+    "–": "-",
+    "−": "-",
+    "→": "->",
+    "×": "x",
+    "|": "or",
+    "&": "and",
+    "!": "not",
+}
+
+
+def _spelled(char: str) -> str:
+    return f"`{char}`" if char.isprintable() and not char.isspace() else repr(char).strip("'")
+
+
+def nesting_is_bounded(source: Source, tokens: list[Token], diagnostics: Diagnostics) -> bool:
+    """Whether a recursive walk over the tree is safe. The only rules that nest have brackets."""
+    depth = signs = operators = 0
+    outer: list[int] = []
+    for token in tokens:
+        kind = token.type
+        signs = signs + 1 if kind in ("ADD", "NOT") else 0
+        what = ""
+        around = outer[-1] if outer else 0
+        if kind in OPENERS:
+            depth += 1
+            outer.append(around if kind == "LBRACE" else operators)
+        elif kind in CLOSERS:
+            depth -= 1
+            operators = outer.pop() if outer else 0
+        elif kind in _OPERATORS:
+            operators += 1
+            if operators > MAX_OPERATORS:
+                what = f"an expression has at most {MAX_OPERATORS:,} operators"
+        elif kind not in _INSIDE:
+            # Another expression begins, with the operators of those around it alone.
+            operators = around
+        if depth > MAX_NESTING:
+            what = f"at most {MAX_NESTING} brackets may be open at once"
+        if signs > MAX_REPEATED_SIGNS:
+            what = f"at most {MAX_REPEATED_SIGNS} signs may stand before a value"
+        if what:
+            diagnostics.add(
+                Diagnostic("too-deep", f"this is nested too deeply: {what}", span_of(source, token))
+            )
+            return False
+    return True
+
+
+_OPERATORS = {"ADD", "MULTIPLY", "POWER", "NOT"}
+# What may stand between the operators of one expression.
+_INSIDE = {
+    *("NAME", "NUMBER", "STRING", "SHAPE", "TRUE", "FALSE", "NONE", "DOT", "COMPARE", "AND", "OR"),
+    *("IF", "ELSE", "IN", "IMPORT", "NET", "MODULE", "TRAIN"),
+}

@@ -1,0 +1,24 @@
+"""Whether a text is a prototxt."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePath
+
+from netspec.diagnostics.source import Source
+
+SUFFIXES = (".prototxt", ".pbtxt", ".prototext")
+
+_BEGINNING = re.compile(
+    r"(?:\s|#[^\n]*\n)*"
+    r"(?:(?:name|input|input_dim|input_shape|layer|layers|state|force_backward|debug_info)\s*[:{]"
+    r"|(?:net|train_net|test_net|test_iter|base_lr|item)\s*[:{]\s*[\"'\d{])"
+)
+
+
+def may_be_prototxt(source: Source) -> bool:
+    """By the name; for names that say nothing (standard input, `deploy.txt`), by how it begins."""
+    suffix = PurePath(source.name).suffix
+    if suffix in SUFFIXES:
+        return True
+    return suffix != ".net" and _BEGINNING.match(source.text) is not None

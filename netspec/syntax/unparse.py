@@ -1,0 +1,263 @@
+"""The text of a tree that a program made. `formatting` gives it its layout.
+
+Brackets are put around operators inside operators; beyond that nothing is optional.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from netspec.syntax.ast import (
+    Attribute,
+    Binary,
+    Call,
+    Chain,
+    Comparison,
+    Conditional,
+    Constant,
+    Definition,
+    Expression,
+    Field,
+    For,
+    Function,
+    If,
+    Import,
+    Index,
+    Input,
+    LayerName,
+    LayerStatement,
+    Let,
+    ListLiteral,
+    Logic,
+    Name,
+    Number,
+    Output,
+    Param,
+    Require,
+    ShapeLiteral,
+    Statement,
+    String,
+    Train,
+    Unary,
+    Variable,
+    Wildcard,
+)
+
+_SHARES = {"ratio"}
+"""Fields that read best as percentages."""
+
+
+def unparse(items: Iterable[Import | Definition], notes: Sequence[str] = ()) -> str:
+    """The text of a file; `notes` become comments at the top of its net."""
+    return "\n".join(_item(item, notes) for item in items)
+
+
+def _item(item: Import | Definition, notes: Sequence[str]) -> str:
+    if isinstance(item, Import):
+        target = item.target
+        return f"import {target.text if isinstance(target, Name) else _string(target.value)}\n"
+    lines = [f"## {one_line(line)}".rstrip() for line in item.doc.splitlines()]
+    params = f"({', '.join(map(_param, item.params))})" if item.params else ""
+    lines.append(f"{item.kind} {item.name.text}{params} {{")
+    if item.kind == "net":
+        lines += [f"  # {one_line(note)}" for note in notes]
+    lines += _block(item.body, blank=item.kind == "net")
+    return "\n".join([*lines, "}", ""])
+
+
+def signature(item: Definition) -> str:
+    """How a net or module is used: `block(filters, stride = 1)`."""
+    return item.name.text + (f"({', '.join(map(_param, item.params))})" if item.params else "")
+
+
+def one_line(text: str) -> str:
+    """A text without anything that ends a line."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _param(param: Param) -> str:
+    return param.name.text + (f" = {expression(param.default)}" if param.default else "")
+
+
+def _block(body: Sequence[Statement], blank: bool = False) -> list[str]:
+    lines: list[str] = []
+    for i, statement in enumerate(body):
+        before = body[i - 1] if i else None
+        ends = isinstance(before, Input | Train) != isinstance(statement, Input)
+        begins = isinstance(statement, If | Require) and not isinstance(before, If | Require)
+        if blank and before is not None and (ends or begins):
+            lines.append("")
+        lines += [f"  {line}" for line in _statement(statement)]
+    return lines
+
+
+def _statement(s: Statement) -> list[str]:
+    match s:
+        case LayerStatement():
+            return [(f"{_layer_name(s.name)}: " if s.name else "") + _chain(s.chain)]
+        case Input():
+            pattern = f": {expression(s.pattern)}" if s.pattern is not None else ""
+            return [f"input {s.name.text}{pattern}{_fields(s.fields)}"]
+        case Output():
+            return [f"output {', '.join(_value(v) for v in s.values)}"]
+        case Train():
+            return [f"train{_fields(s.fields)}"]
+        case Let():
+            return [f"let {s.name.text} = {expression(s.value)}"]
+        case Require():
+            pattern = f": {expression(s.pattern)}" if s.pattern is not None else ""
+            message = f" {expression(s.message)}" if s.message is not None else ""
+            return [f"{s.kind} {expression(s.subject)}{pattern}{message}"]
+        case For():
+            last = f"..{expression(s.last)}" if s.last is not None else ""
+            head = f"for {s.variable.text} in {expression(s.first)}{last} {{"
+            if len(s.body) == 1:
+                return [f"{head} {_statement(s.body[0])[0]} }}"]
+            return [head, *_block(s.body), "}"]
+        case If():
+            lines = []
+            for i, (condition, body) in enumerate(s.branches):
+                lines.append(f"{'} else ' if i else ''}if {expression(condition)} {{")
+                lines += _block(body)
+            if s.otherwise:
+                lines += ["} else {", *_block(s.otherwise)]
+            return [*lines, "}"]
+
+
+def _layer_name(name: LayerName) -> str:
+    return name.base.text + "".join(f"[{expression(i)}]" for i in name.indices)
+
+
+def _chain(chain: Chain) -> str:
+    return " -> ".join(_call(call) for call in chain.calls)
+
+
+def _call(call: Call) -> str:
+    given = call.arguments
+    arguments = "" if given is None else f"({', '.join(_value(a) for a in given)})"
+    return f"{call.op.text}{arguments}{_fields(call.fields)}"
+
+
+def _value(value: Chain | Expression) -> str:
+    return _chain(value) if isinstance(value, Chain) else expression(value)
+
+
+def _fields(fields: Sequence[Field]) -> str:
+    if not fields:
+        return ""
+    return f" {{ {'  '.join(f'{f.name.text}: {_field_value(f)}' for f in fields)} }}"
+
+
+def _field_value(field: Field) -> str:
+    if field.name.text in _SHARES and isinstance(field.value, Number):
+        share = field.value.value * 100
+        if share.denominator in (1, 2, 5, 10):
+            return f"{number(share)}%"
+    return expression(field.value)
+
+
+# --- expressions ---------------------------------------------------------------------------------
+
+
+def expression(e: Expression) -> str:
+    """An expression."""
+    match e:
+        case Number():
+            return number(e.value)
+        case ShapeLiteral():
+            return "x".join("?" if d is None else str(d) for d in e.dims)
+        case String():
+            return _string(e.value)
+        case Constant():
+            return {True: "true", False: "false", None: "none"}[e.value]
+        case Wildcard():
+            return "?"
+        case ListLiteral():
+            return f"[{', '.join(map(expression, e.items))}]"
+        case Variable():
+            return e.name
+        case Index():
+            return f"{_inner(e.base)}[{expression(e.index)}]"
+        case Attribute():
+            return f"{_inner(e.base)}.{e.name.text}"
+        case Function():
+            return f"{e.name.text}({', '.join(map(expression, e.arguments))})"
+        case Unary():
+            inner = _inner(e.operand, 4 if e.operator == "not" else 8)
+            return f"{e.operator}{' ' * e.operator.isalpha()}{inner}"
+        case Binary():
+            numbers = isinstance(e.left, Number) and isinstance(e.right, Number)
+            space = "" if e.operator == "/" and numbers else " "
+            rank = _rank(e)
+            # What has the same rank goes from left to right, but powers do not.
+            left, right = (rank + 1, rank) if e.operator == "**" else (rank, rank + 1)
+            return f"{_inner(e.left, left)}{space}{e.operator}{space}{_inner(e.right, right)}"
+        case Comparison():
+            rest = "".join(f" {operator} {_inner(operand, 6)}" for operator, operand in e.rest)
+            return f"{_inner(e.first, 6)}{rest}"
+        case Logic():
+            return f" {e.operator} ".join(_inner(o, _rank(e) + 1) for o in e.operands)
+        case Conditional():
+            cases = "".join(f"{_inner(v, 2)} if {_inner(c, 2)} else " for v, c in e.cases)
+            return f"{cases}{_inner(e.otherwise, 2)}"
+
+
+_RANKS = {"or": 2, "and": 3, "not": 4, "+": 6, "-": 6, "**": 9}
+
+
+def _rank(e: Expression) -> int:
+    """How tightly an expression holds together; what stands inside another needs brackets below."""
+    match e:
+        case Conditional():
+            return 1
+        case Comparison():
+            return 5
+        case Unary():
+            return 4 if e.operator == "not" else 8
+        case Binary():
+            return _RANKS.get(e.operator, 7)
+        case Logic():
+            return _RANKS[e.operator]
+        case _:
+            return 10
+
+
+def _inner(e: Expression, least: int = 10) -> str:
+    text = expression(e)
+    return text if _rank(e) >= least else f"({text})"
+
+
+def number(value: Fraction) -> str:
+    """A number of 0 or more that ends as a decimal: `1_248_424`, `0.0001`, `1e-5`."""
+    if value.denominator == 1:
+        whole = value.numerator
+        if whole >= 10**15 and whole % 10**12 == 0:
+            return f"{_decimal(value)}"
+        return f"{whole:_}" if whole >= 10_000 else str(whole)
+    return _decimal(value)
+
+
+def _decimal(value: Fraction) -> str:
+    places = 0
+    while (value * 10**places).denominator != 1:
+        places += 1
+    digits = str((value * 10**places).numerator)
+    stripped = digits.rstrip("0")
+    exponent = len(digits) - len(stripped) - places
+    if -exponent > 5 + len(stripped) or exponent > 3:
+        return _scientific(stripped, exponent)
+    if value < Fraction(1, 10_000) and len(stripped) < 4:
+        return _scientific(stripped, exponent)
+    return f"{digits[:-places] or '0'}.{digits[-places:].rjust(places, '0')}"
+
+
+def _scientific(digits: str, exponent: int) -> str:
+    exponent += len(digits) - 1
+    rest = f".{digits[1:]}" if len(digits) > 1 else ""
+    return f"{digits[0]}{rest}e{exponent}"
+
+
+def _string(text: str) -> str:
+    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
+    return '"' + "".join(escapes.get(c, c) for c in text) + '"'

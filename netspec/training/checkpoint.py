@@ -1,0 +1,152 @@
+"""The files of a run: checkpoints, weights, metrics, all written beside and renamed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from netspec.diagnostics import Diagnostic, SpecError
+from netspec.util.atomic_write import write_text
+from netspec.weights import write
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where a run keeps its files."""
+
+    path: Path
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.path / "checkpoint.pt"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def curve(self) -> Path:
+        return self.path / "curve.svg"
+
+    @property
+    def labels(self) -> Path:
+        return self.path / "labels.txt"
+
+    @property
+    def best(self) -> Path:
+        return self.path / "best.safetensors"
+
+    @property
+    def last(self) -> Path:
+        return self.path / "last.safetensors"
+
+    def make(self) -> None:
+        """Raises SpecError."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> SpecError:
+    message = f"{path} can't be written: {error.strerror or error}"
+    return SpecError([Diagnostic("unwritable-file", message)])
+
+
+def write_weights(path: Path, model: torch.nn.Module, names: Iterable[str]) -> None:
+    """The tensors of a net, by its names."""
+    state = model.state_dict()
+    write(path, {name: state[name].detach().float().cpu().numpy() for name in names})
+
+
+def write_checkpoint(path: Path, state: Mapping[str, Any], run: Mapping[str, Any]) -> None:
+    """Whole or not at all, and on the disk before the one before goes. `run` says what run it is
+    of, in plain data. Raises SpecError.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        with open(beside, "wb") as file:
+            torch.save({"format": FORMAT, "run": dict(run), "state": dict(state)}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except (OSError, RuntimeError) as error:
+        beside.unlink(missing_ok=True)
+        raise _unwritable(path, error if isinstance(error, OSError) else OSError(error)) from None
+
+
+def read_checkpoint(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:
+    """The state that a checkpoint holds, only tensors and plain data unpickled.
+
+    Raises SpecError (bad-checkpoint) for one that is not sound, or of another run.
+    """
+    help_ = ("`--restart` begins anew; another `--out FOLDER` keeps both",)
+    try:
+        data = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
+        state, found = data["state"], data["run"]
+        sound = data["format"] == FORMAT and isinstance(state, dict) and isinstance(found, dict)
+    except OSError as error:
+        message = f"{path} can't be read: {error.strerror or error}"
+        raise SpecError([Diagnostic("bad-checkpoint", message)]) from None
+    except Exception:
+        sound = False
+    if not sound:
+        message = f"{path} is no sound checkpoint"
+        raise SpecError([Diagnostic("bad-checkpoint", message, help=help_)])
+    notes = tuple(
+        f"{name} was {found.get(name)}, and is {run.get(name)}"
+        for name in dict.fromkeys((*found, *run))
+        if found.get(name) != run.get(name)
+    )
+    if notes:
+        message = f"{path} is a checkpoint of another run"
+        raise SpecError([Diagnostic("bad-checkpoint", message, notes=notes, help=help_)])
+    return dict(state)
+
+
+class Metrics:
+    """Lines of JSON, one a measurement; `rows` are those so far."""
+
+    def __init__(self, path: Path, until: int) -> None:
+        """Keeps what an earlier part of the run wrote up to iteration `until`, and goes on there.
+
+        Raises SpecError.
+        """
+        self.path = path
+        self.rows: list[dict[str, Any]] = []
+        if until:
+            self.rows = [row for row in _rows(path) if row["iteration"] <= until]
+        write_text(path, "".join(f"{json.dumps(row)}\n" for row in self.rows))
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Raises SpecError."""
+        self.rows.append(row)
+        try:
+            with open(self.path, "a", encoding="utf-8", newline="\n") as file:
+                file.write(f"{json.dumps(row)}\n")
+        except OSError as error:
+            raise _unwritable(self.path, error) from None
+
+
+def _rows(path: Path) -> Iterable[dict[str, Any]]:
+    """The whole lines of a file of metrics; a kill may have cut the last one off."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and isinstance(row.get("iteration"), int):
+            yield row

@@ -1,0 +1,288 @@
+"""What a net is trained on: pictures in folders, or arrays of a `.npz` file. No pickle is read."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from netspec.diagnostics import Diagnostic, SpecError
+from netspec.ir import Net
+from netspec.runtime.classify import class_count, read_picture
+from netspec.training.transforms import Preparation
+from netspec.weights.npz_file import read_npz
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Rngs = Sequence[np.random.Generator]
+
+PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
+TRAIN = "train"
+HELD_OUT = ("val", "valid", "validation", "test")
+"""Names of the parts of a data set, as folders and behind `x_` in a `.npz` file."""
+
+
+class Samples(Protocol):
+    """Samples with their classes. `parallel`: whether preparing them is worth threads."""
+
+    labels: Array
+    parallel: bool
+
+    def inputs(self, indices: Sequence[int], rngs: Rngs | None) -> Tensor:
+        """Float32 inputs of shape (N, ...); changed at random where generators are given."""
+        ...
+
+    def digest(self) -> str:
+        """Tells this data from other data."""
+        ...
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """`held_out` is None where all samples are trained on. `classes` are names, where known."""
+
+    train: Samples
+    held_out: Samples | None
+    classes: tuple[str, ...]
+
+
+class Pictures:
+    """Files, read when they are needed."""
+
+    parallel = True
+
+    def __init__(self, files: Sequence[Path], labels: Array, preparation: Preparation) -> None:
+        self.files = files
+        self.labels = labels
+        self.preparation = preparation
+
+    def inputs(self, indices: Sequence[int], rngs: Rngs | None) -> Tensor:
+        gray = self.preparation.shape[0] == 1
+        made = []
+        for position, index in enumerate(indices):
+            raw = _planes(read_picture(self.files[index], gray)[None])
+            own = None if rngs is None else rngs[position : position + 1]
+            made.append(self.preparation.pictures(raw, own))
+        return torch.cat(made)
+
+    def digest(self) -> str:
+        names = [f"{f.parent.name}/{f.name}" for f in self.files]
+        return _digest("\n".join(names).encode(), self.labels.tobytes())
+
+
+class Arrays:
+    """Arrays in memory. `raw` ones are pictures (N, H, W) or (N, H, W, C), values 0 to 255."""
+
+    parallel = False
+
+    def __init__(self, x: Array, labels: Array, raw: bool, preparation: Preparation) -> None:
+        self.x = x
+        self.labels = labels
+        self.raw = raw
+        self.preparation = preparation
+
+    def inputs(self, indices: Sequence[int], rngs: Rngs | None) -> Tensor:
+        chosen = self.x[np.asarray(indices, dtype=np.int64)]
+        if self.raw:
+            return self.preparation.pictures(_planes(chosen), rngs)
+        x = torch.from_numpy(np.ascontiguousarray(chosen, dtype=np.float32))
+        return self.preparation.inputs(x, rngs)
+
+    def digest(self) -> str:
+        return _digest(np.ascontiguousarray(self.x).tobytes(), self.labels.tobytes())
+
+
+class Subset:
+    """Some of the samples."""
+
+    def __init__(self, whole: Samples, indices: Array) -> None:
+        self.whole = whole
+        self.indices = indices
+        self.labels = whole.labels[indices]
+        self.parallel = whole.parallel
+
+    def inputs(self, indices: Sequence[int], rngs: Rngs | None) -> Tensor:
+        return self.whole.inputs([int(self.indices[i]) for i in indices], rngs)
+
+    def digest(self) -> str:
+        return _digest(self.whole.digest().encode(), self.indices.tobytes())
+
+
+def _planes(pictures: Array) -> Tensor:
+    """(N, H, W) or (N, H, W, C) as (N, C, H, W)."""
+    x = torch.from_numpy(np.array(pictures, dtype=np.float32))
+    return x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2)
+
+
+def _digest(*parts: bytes) -> str:
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(hashlib.sha256(part).digest())
+    return found.hexdigest()[:16]
+
+
+def digest_of(arrays: Mapping[str, Array]) -> str:
+    """Tells arrays by name from others."""
+    parts = [part for n, a in arrays.items() for part in (n.encode(), a.tobytes())]
+    return _digest(*parts) if parts else "fresh"
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+def bad(message: str, *help: str) -> SpecError:
+    return SpecError([Diagnostic("bad-data", message, help=help)])
+
+
+def read(path: Path, net: Net, preparation: Preparation, held_out: float) -> TrainingData:
+    """The data of a folder or a `.npz` file; `held_out` is the share that is not trained on where
+    the data does not say which samples those are.
+
+    Raises SpecError (bad-data) for data that is not there, not sound, or not for this net.
+    """
+    if path.is_dir():
+        data = _folder(path, preparation)
+    elif path.suffix == ".npz":
+        data = _npz(path, preparation)
+    elif not path.exists():
+        raise bad(f"there is no folder or .npz file {path}")
+    else:
+        raise bad(f"{path} is neither a folder of pictures nor a .npz file of arrays")
+    _check_classes(path, data, net)
+    if data.held_out is None and held_out:
+        data = _divided(data, held_out)
+    if not len(data.train.labels):
+        raise bad(f"{path} leaves no sample to train on")
+    return data
+
+
+def _folder(path: Path, preparation: Preparation) -> TrainingData:
+    """`path/class/picture`, or `path/train/class/picture` and `path/val/class/picture`."""
+    if len(preparation.shape) != 3:
+        raise bad("a net whose input is a plain vector can't be trained on pictures")
+    inside = {p.name: p for p in path.iterdir() if p.is_dir()}
+    parts = [inside[name] for name in (TRAIN, *HELD_OUT) if name in inside]
+    if TRAIN not in inside or len(parts) < 2:
+        parts = [path]
+    classes = _classes(parts[0])
+    if not classes:
+        raise bad(
+            f"{parts[0]} has no folders of pictures",
+            "a folder for each class, pictures in it: `DATA/cat/1.png`, `DATA/dog/2.png`",
+        )
+    found = []
+    for part in parts[:2]:
+        files, labels = [], []
+        for unknown in sorted(set(_classes(part)) - set(classes)):
+            raise bad(f"{part} has a class {unknown}, which {parts[0]} does not have")
+        for label, name in enumerate(classes):
+            own = sorted(p for p in (part / name).glob("*") if p.suffix.lower() in PICTURES)
+            if not own and part is parts[0]:
+                known = " ".join(sorted(PICTURES))
+                raise bad(f"{part / name} has no pictures", f"pictures are files of {known}")
+            files += own
+            labels += [label] * len(own)
+        found.append(Pictures(files, np.array(labels, dtype=np.int64), preparation))
+    return TrainingData(found[0], found[1] if len(found) > 1 else None, tuple(classes))
+
+
+def _classes(path: Path) -> list[str]:
+    """The folders in a folder, numbers in them counted: 2 before 10."""
+
+    def key(name: str) -> list[tuple[bool, int, str]]:
+        parts = re.split(r"(\d+)", name)
+        return [(p.isdigit(), int(p) if p.isdigit() else 0, p) for p in parts]
+
+    found = [p.name for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    return sorted(found, key=key)
+
+
+def _npz(path: Path, preparation: Preparation) -> TrainingData:
+    """`x` and `y`, or `x_train` and `y_train` with perhaps `x_test` and `y_test`."""
+    try:
+        arrays = read_npz(path)
+    except SpecError as error:
+        raise bad(error.diagnostics[0].message.replace("weight file", "file")) from None
+    parts = [f"_{name}" for name in (TRAIN, *HELD_OUT) if f"x_{name}" in arrays]
+    if "_train" not in parts:
+        parts = [""]
+    found: list[Samples] = []
+    for part in parts[:2]:
+        x, y = arrays.get(f"x{part}"), arrays.get(f"y{part}")
+        if x is None or y is None:
+            names = ", ".join(sorted(arrays)[:8]) or "nothing"
+            raise bad(
+                f"{path} has no arrays x{part} and y{part}, but {names}",
+                "inputs are called x and labels y, or x_train, y_train, x_test and y_test",
+            )
+        found.append(_arrays(f"{path}: x{part}", x, y, preparation))
+    return TrainingData(found[0], found[1] if len(found) > 1 else None, ())
+
+
+def _arrays(what: str, x: Array, y: Array, preparation: Preparation) -> Arrays:
+    shape = preparation.shape
+    if x.dtype.kind not in "fiu":
+        raise bad(f"{what} holds no real numbers, but {x.dtype}")
+    if y.ndim != 1 or y.dtype.kind not in "iu" or len(x) != len(y):
+        raise bad(
+            f"{what} has the shape {_text(x.shape)}, and its labels are {_text(y.shape)} {y.dtype}",
+            "labels are whole numbers from 0, one for each sample",
+        )
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise bad(f"{what} has elements that are not finite")
+    channels = 1 if x.ndim == 3 else x.shape[-1]
+    prepared = x.shape[1:] == shape and (x.dtype.kind == "f" or len(shape) == 1)
+    if not prepared and (len(shape) != 3 or x.ndim not in (3, 4) or channels != shape[0]):
+        pictures = f", or pictures of (N, H, W{f', {shape[0]}' if shape[0] > 1 else ''})"
+        raise bad(
+            f"{what} has the shape {_text(x.shape)} and holds {x.dtype}, which is no input of "
+            f"{_text(shape)}",
+            f"give floats of (N, {', '.join(map(str, shape))})"
+            + (f"{pictures} with values 0 to 255" if len(shape) == 3 else ""),
+        )
+    return Arrays(x, y.astype(np.int64), not prepared, preparation)
+
+
+def _check_classes(path: Path, data: TrainingData, net: Net) -> None:
+    count = class_count(net)
+    labels = [data.train.labels] + ([data.held_out.labels] if data.held_out is not None else [])
+    highest = max((int(part.max()) for part in labels if len(part)), default=-1)
+    lowest = min((int(part.min()) for part in labels if len(part)), default=0)
+    found = len(data.classes) or highest + 1
+    if lowest < 0:
+        raise bad(f"{path} has the label {lowest}; labels count from 0")
+    if found > count or (data.classes and found != count):
+        help_ = (f"`--set classes={found}`",) if _has_classes(net) else ()
+        message = f"{path} has {found:,} classes, but {net.name} tells {count:,} apart"
+        raise bad(message, *help_)
+
+
+def _has_classes(net: Net) -> bool:
+    return any(p.name == "classes" for p in net.parameters)
+
+
+def _divided(data: TrainingData, share: float) -> TrainingData:
+    """A share of each class held out, the same whatever the seed of the training is."""
+    labels = data.train.labels
+    rng = np.random.default_rng(0)
+    held = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        own = rng.permutation(np.flatnonzero(labels == label))
+        held[own[: round(share * len(own))]] = True
+    if not held.any():
+        return data
+    return TrainingData(
+        Subset(data.train, np.flatnonzero(~held)),
+        Subset(data.train, np.flatnonzero(held)),
+        data.classes,
+    )
+
+
+def _text(shape: Sequence[int]) -> str:
+    return "x".join(str(int(d)) for d in shape) or "a single number"

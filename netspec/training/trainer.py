@@ -1,0 +1,443 @@
+"""The loop: the emitted model, its optimizer, and all that is kept of the run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from netspec.codegen.backend import get, load_model
+from netspec.diagnostics import Diagnostic, SpecError
+from netspec.ir import Net, Training
+from netspec.passes.strip_softmax import scores
+from netspec.training import schedule
+from netspec.training.checkpoint import (
+    Folder,
+    Metrics,
+    read_checkpoint,
+    write_checkpoint,
+    write_weights,
+)
+from netspec.training.curve import curve
+from netspec.training.datasets import TrainingData, digest_of, read
+from netspec.training.distributed import Processes, device, processes
+from netspec.training.loader import Loader
+from netspec.training.progress import Progress, duration
+from netspec.training.sampler import Draw, Sampler
+from netspec.training.transforms import Preparation
+from netspec.util.atomic_write import write_text
+from netspec.weights import fresh
+
+WINDOWS = 200
+"""About how many measurements of the training itself a run writes down."""
+MOST_BETWEEN = 1000
+"""Most iterations between evaluations where `every` is not given."""
+SMALL = 200_000_000
+"""Below so many multiplications a step, threads wait for each other longer than they work."""
+TINY = 1e-30
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How to carry out a recipe.
+
+    `every` is the number of iterations between evaluations, each with a checkpoint; by default an
+    epoch, at most 1000. `accumulate` divides a batch into so many parts, one after the other.
+    `held_out` is the share of the data that is not trained on where the data does not say.
+    `weights` are arrays by name that the model starts from; what they lack starts fresh.
+    """
+
+    data: Path
+    out: Path
+    seed: int = 0
+    weights: Mapping[str, Any] = field(default_factory=dict)
+    every: int | None = None
+    accumulate: int = 1
+    held_out: float = 0.1
+    workers: int | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    restart: bool = False
+    quiet: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a run ended; accuracies are None where nothing is held out."""
+
+    iterations: int
+    seconds: float
+    accuracy: float | None
+    best_accuracy: float | None
+    best_iteration: int | None
+    folder: Folder
+
+
+def train(net: Net, training: Training, options: TrainingOptions) -> TrainingResult:
+    """Carry out a recipe, or the rest of it where a checkpoint is there.
+
+    The same seed, data and number of processes give the same weights on the same machine, also
+    where the run was killed in between. Raises SpecError.
+    """
+    _check(net)
+    wanted = options.device
+    cuda = wanted.startswith("cuda") or (wanted == "auto" and torch.cuda.is_available())
+    with processes(cuda) as group:
+        return _Run(net, training, options, group).run()
+
+
+def _check(net: Net) -> None:
+    """Raises SpecError for a net that is no classifier of one input."""
+    reason = ""
+    if len(net.body.inputs) != 1:
+        reason = f"it has {len(net.body.inputs)} inputs"
+    elif len(net.body.outputs) != 1:
+        reason = f"it has {len(net.body.outputs)} outputs"
+    elif not any(t.learnable for t in net.tensors.values()):
+        reason = "it has no weights"
+    if reason:
+        message = f"{net.name} can't be trained to tell classes apart: {reason}"
+        raise SpecError([Diagnostic("bad-data", message)])
+
+
+class _Window:
+    """Sums since the last line of metrics; those of losses and hits stay on the device."""
+
+    def __init__(self) -> None:
+        self.loss: Any = 0.0
+        self.correct: Any = 0.0
+        self.samples = 0
+
+
+class _Run:
+    def __init__(
+        self, net: Net, training: Training, options: TrainingOptions, group: Processes
+    ) -> None:
+        self.net = replace(net, training=training)
+        self.training = training
+        self.options = options
+        self.group = group
+        self.device = device(options.device, group.local)
+        self.precision = _precision(options.precision, self.device)
+        preparation = Preparation(net, training)
+        self.data: TrainingData = read(options.data, net, preparation, options.held_out)
+        self.samples = len(self.data.train.labels)
+        self.total = schedule.iterations(training, self.samples)
+        epoch = -(-self.samples // training.batch_size)
+        self.every = options.every or max(1, min(epoch, MOST_BETWEEN, self.total))
+        self.window_size = max(1, min(self.every, self.total // WINDOWS))
+        parts = group.count * options.accumulate
+        if training.batch_size % parts:
+            message = f"a batch of {training.batch_size:,} can't be divided evenly into {parts}"
+            help_ = (f"`--train batch_size={max(1, training.batch_size // parts) * parts}`",)
+            raise SpecError([Diagnostic("bad-data", message, help=help_)])
+        self.folder = Folder(options.out)
+        self.order = Sampler(self.samples, training.batch_size, options.seed)
+        workers = options.workers
+        if workers is None:
+            cores = os.cpu_count() or 1
+            workers = min(cores, 8) if self.data.train.parallel else 0
+        self.loader = Loader(self.data.train, options.seed, workers)
+        self.done = 0
+        self.best: dict[str, Any] | None = None
+        self.last_accuracy: float | None = None
+        self.window = _Window()
+
+    # --- what is trained -------------------------------------------------------------------------
+
+    def _prepare(self) -> None:
+        if self.net.macs * self.training.batch_size < SMALL:
+            torch.set_num_threads(1)
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS varies without
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False
+        torch.manual_seed(self.options.seed)
+        found = scores(self.net)
+        self.probabilities = found.probabilities
+        model: nn.Module = load_model(found.net, get("torch"))
+        start = {**fresh(self.net.tensors, self.options.seed), **self.options.weights}
+        start = {name: torch.from_numpy(array.copy()) for name, array in start.items()}
+        model.load_state_dict(start, strict=False)  # without the counters of batch norms
+        model.to(self.device)
+        if self.device.type == "cuda" and len(self.net.body.inputs[0].shape) == 3:
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model = model
+        self.optimizer = optimizer(model, self.training)
+        halves = self.precision == torch.float16
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=halves)
+        self.parallel: nn.Module = model
+        if self.group.count > 1:
+            live = {v for f in self.net.layers for v in f.inputs} | set(self.net.flat_outputs)
+            unused = any(live.isdisjoint(f.outputs) for f in self.net.layers if f.layer.tensors)
+            devices = [self.device] if self.device.type == "cuda" else None
+            self.parallel = nn.parallel.DistributedDataParallel(
+                model, device_ids=devices, find_unused_parameters=unused
+            )
+
+    def _identity(self) -> dict[str, Any]:
+        """What must be the same for a checkpoint to be of this run."""
+        shapes = ",".join(f"{n}:{tuple(map(int, t.shape))}" for n, t in self.net.tensors.items())
+        identity: dict[str, Any] = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in vars(self.training).items()
+        }
+        identity["init"] = str(self.training.init)
+        return identity | {
+            "net": self.net.name,
+            "tensors": shapes,
+            "data": self.data.train.digest(),
+            "held-out data": self.data.held_out.digest() if self.data.held_out else "none",
+            "first weights": digest_of(self.options.weights),
+            "seed": self.options.seed,
+            "every": self.every,
+            "accumulate": self.options.accumulate,
+            "processes": self.group.count,
+            "precision": str(self.precision).removeprefix("torch."),
+        }
+
+    # --- the run ---------------------------------------------------------------------------------
+
+    def run(self) -> TrainingResult:
+        begun = time.monotonic()
+        if self.group.leads:
+            self.folder.make()
+        self.group.wait()
+        self._prepare()
+        self.identity = self._identity()
+        resumed = not self.options.restart and self.folder.checkpoint.exists()
+        if resumed:
+            self._restore(read_checkpoint(self.folder.checkpoint, self.identity))
+        self.group.wait()
+        quiet = self.options.quiet or not self.group.leads
+        batch = self.training.batch_size
+        self.progress = Progress(self.total, self.done, batch, quiet=quiet)
+        if self.group.leads:
+            self.metrics = Metrics(self.folder.metrics, self.done)
+            if self.data.classes:
+                write_text(self.folder.labels, "".join(f"{c}\n" for c in self.data.classes))
+        if resumed and self.done < self.total:
+            self.progress.note(f"continues after iteration {self.done:,}")
+        try:
+            self._iterate()
+        finally:
+            self.progress.close()
+            self.loader.close()
+        best = self.best or {}
+        return TrainingResult(
+            self.total,
+            time.monotonic() - begun,
+            self.last_accuracy,
+            best.get("accuracy"),
+            best.get("iteration"),
+            self.folder,
+        )
+
+    def _iterate(self) -> None:
+        batches = self.loader.training(self._batches())
+        self.parallel.train()
+        while self.done < self.total:
+            self._step(batches)
+            self.done += 1
+            if self.done % self.window_size == 0 or self.done == self.total:
+                self._measure()
+            if self.done % self.every == 0 or self.done == self.total:
+                start = time.monotonic()
+                self._evaluate()
+                self.progress.pause(time.monotonic() - start)
+                self.parallel.train()
+
+    def _batches(self) -> Iterator[Sequence[Draw]]:
+        """This process's part of every batch, in as many parts as are accumulated."""
+        parts = self.options.accumulate
+        size = self.training.batch_size // self.group.count // parts
+        for iteration in range(self.done, self.total):
+            draws = self.order.draws(iteration)
+            own = draws[self.group.rank * size * parts :][: size * parts]
+            for i in range(parts):
+                yield own[i * size : (i + 1) * size]
+
+    def _step(self, batches: Iterator[tuple[Tensor, Tensor]]) -> None:
+        """One step of the optimizer."""
+        rate = schedule.rate(self.training, self.done, self.total)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        # Dropout depends on the iteration alone, so a run can be taken up anywhere.
+        torch.manual_seed((self.options.seed * 1_000_003 + self.done) * 4_099 + self.group.rank)
+        parts = self.options.accumulate
+        self.optimizer.zero_grad(set_to_none=True)
+        for i in range(parts):
+            x, y = next(batches)
+            last = i == parts - 1
+            waits = isinstance(self.parallel, nn.parallel.DistributedDataParallel) and not last
+            with self.parallel.no_sync() if waits else nullcontext():  # type: ignore[operator]
+                outputs, y = self._forward(self.parallel, x, y)
+                loss = F.cross_entropy(outputs, y, label_smoothing=self.training.label_smoothing)
+                self.scaler.scale(loss / parts).backward()  # type: ignore[no-untyped-call]
+            with torch.no_grad():
+                correct = (outputs.argmax(1) == y).sum()
+            self.window.loss += loss.detach().double() * len(y)
+            self.window.correct += correct.double()
+            self.window.samples += len(y)
+        if self.training.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+    def _forward(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores of shape (N, classes) in float32, and the labels."""
+        cuda = self.device.type == "cuda"
+        x = x.to(self.device, non_blocking=cuda)
+        if cuda and x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        enabled = self.precision != torch.float32
+        with torch.autocast(self.device.type, self.precision, enabled=enabled):
+            result = model(x)
+        result = result.float().flatten(1)
+        if self.probabilities:
+            result = result.clamp_min(TINY).log()
+        return result, y.to(self.device, non_blocking=cuda)
+
+    # --- what is kept ----------------------------------------------------------------------------
+
+    def _measure(self) -> None:
+        """A line of metrics about the training since the last one. Raises SpecError at nonsense."""
+        window, self.window = self.window, _Window()
+        found = [float(window.loss), float(window.correct), float(window.samples)]
+        sums = torch.tensor(found, dtype=torch.float64)
+        loss, correct, samples = self.group.total(sums.to(self.device)).tolist()
+        loss, accuracy = loss / samples, correct / samples
+        if not isfinite(loss):
+            message = f"the training has diverged: the loss is {loss} at iteration {self.done:,}"
+            help_ = ("a smaller `learning_rate`, a `warmup` or a `clip_norm` may help",)
+            raise SpecError([Diagnostic("diverged", message, help=help_)])
+        self.progress.update(self.done, loss, accuracy)
+        if self.group.leads:
+            self.metrics.add(
+                {
+                    "kind": "train",
+                    "iteration": self.done,
+                    "epoch": round(self.done * self.training.batch_size / self.samples, 4),
+                    "learning_rate": schedule.rate(self.training, self.done - 1, self.total),
+                    "loss": loss,
+                    "accuracy": accuracy,
+                    "images_per_second": round(self.progress.speed(self.done), 1),
+                }
+            )
+
+    def _evaluate(self) -> None:
+        """The held-out samples, the files of weights, the curve, and then the checkpoint."""
+        row = self._held_out()
+        if row is not None:
+            better = self.best is None or (row["accuracy"], -row["loss"]) > (
+                self.best["accuracy"],
+                -self.best["loss"],
+            )
+            self.last_accuracy = row["accuracy"]
+            if better:
+                self.best = {k: row[k] for k in ("iteration", "accuracy", "loss")}
+            self.progress.note(
+                f"iteration {self.done:,} of {self.total:,}: held-out loss {row['loss']:.4f}, "
+                f"accuracy {row['accuracy']:.2%}{', the best so far' if better else ''}"
+            )
+            if self.group.leads:
+                self.metrics.add(row)
+                if better:
+                    write_weights(self.folder.best, self.model, self.net.tensors)
+        if self.group.leads:
+            write_weights(self.folder.last, self.model, self.net.tensors)
+            write_text(self.folder.curve, curve(self.net.name, self.metrics.rows, self.total))
+            write_checkpoint(self.folder.checkpoint, self._state(), self.identity)
+
+    def _held_out(self) -> dict[str, Any] | None:
+        """Loss and accuracy on what is held out, each process seeing a part of it."""
+        samples = self.data.held_out
+        if samples is None:
+            return None
+        count, size = len(samples.labels), max(1, self.training.batch_size // self.group.count)
+        own = range(self.group.rank, count, self.group.count)
+        batches = iter([own[i : i + size] for i in range(0, len(own), size)])
+        loader = Loader(samples, self.options.seed, 0)
+        loader.pool = self.loader.pool
+        sums = torch.zeros(2, dtype=torch.float64)
+        self.model.eval()
+        with torch.no_grad():
+            for x, y in loader.plain(batches):
+                outputs, y = self._forward(self.model, x, y)
+                sums[0] += F.cross_entropy(outputs, y, reduction="sum").double().cpu()
+                sums[1] += (outputs.argmax(1) == y).sum().cpu()
+        loss, correct = self.group.total(sums.to(self.device)).tolist()
+        return {
+            "kind": "held-out",
+            "iteration": self.done,
+            "epoch": round(self.done * self.training.batch_size / self.samples, 4),
+            "loss": loss / count,
+            "accuracy": correct / count,
+        }
+
+    def _state(self) -> dict[str, Any]:
+        window = self.window
+        return {
+            "iteration": self.done,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "best": self.best,
+            "accuracy": self.last_accuracy,
+            "window": [float(window.loss), float(window.correct), window.samples],
+        }
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.done = state["iteration"]
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        self.best, self.last_accuracy = state["best"], state["accuracy"]
+        self.window.loss, self.window.correct, self.window.samples = state["window"]
+
+
+def optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
+    """The optimizer of a recipe for a model's parameters."""
+    named = [p for p in model.parameters() if p.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in named if training.decay_all or p.ndim > 1]},
+        {"params": [p for p in named if not training.decay_all and p.ndim <= 1], "weight_decay": 0},
+    ]
+    groups = [group for group in groups if group["params"]]
+    rate, decay = training.learning_rate, training.weight_decay
+    if training.optimizer in ("sgd", "nesterov"):
+        nesterov = training.optimizer == "nesterov" and training.momentum > 0
+        return torch.optim.SGD(
+            groups, rate, momentum=training.momentum, weight_decay=decay, nesterov=nesterov
+        )
+    made = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW
+    return made(groups, rate, betas=(training.momentum, training.beta2), weight_decay=decay)
+
+
+def _precision(wanted: str, place: torch.device) -> torch.dtype:
+    """`auto` is mixed on CUDA: bfloat16 where the device has it, else float16; else float32."""
+    if wanted == "auto":
+        if place.type != "cuda":
+            return torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    found: torch.dtype = getattr(torch, wanted)
+    return found
+
+
+def summary(result: TrainingResult) -> str:
+    """What a finished run came to, in a line."""
+    text = f"{result.iterations:,} iterations in {duration(result.seconds)}"
+    if result.accuracy is not None:
+        text += f"; held-out accuracy {result.accuracy:.2%}"
+    if result.best_accuracy is not None and result.best_iteration is not None:
+        text += f", at best {result.best_accuracy:.2%} after iteration {result.best_iteration:,}"
+    return f"{text}; files in {result.folder.path}"

@@ -1,0 +1,6 @@
+"""Small helpers that know nothing of networks.
+
+atomic_write  files that are written whole or not at all
+resources     where the files are that come with netspec
+recursion     Python's settings for a walk over a large or deep tree
+"""

@@ -1,0 +1,225 @@
+"""Weights under other names: which array of a file is which tensor of a net."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics.suggest import did_you_mean
+from netspec.ops import Tensor
+from netspec.weights.common import COUNTERS, Array
+from netspec.weights.validate import MOST, check
+
+How = str
+"""`name`, `position`, `shape`, or whose names a file of names says they are."""
+
+
+class MatchedArray(NamedTuple):
+    """One array of a file that a net takes: the names there and here, and what tells that."""
+
+    theirs: str
+    ours: str
+    shape: tuple[int, ...]
+    how: How
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """The arrays by the net's names, how they were found, and the tensors that stay fresh."""
+
+    arrays: dict[str, Array]
+    rows: tuple[MatchedArray, ...]
+    fresh: tuple[str, ...]
+
+
+class _Layer(NamedTuple):
+    """What one layer owns: shapes by local name."""
+
+    owner: str
+    shapes: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+def adapt(
+    found: Mapping[str, Array],
+    wanted: Mapping[str, Tensor],
+    source: str,
+    net: str,
+    *,
+    ordered: bool = False,
+    aliases: Mapping[str, Mapping[str, str]] | None = None,
+    partial: Sequence[str] = (),
+    by: Literal["names", "anything"] = "anything",
+) -> Adapted:
+    """The arrays that a net wants, from arrays under its own or other names.
+
+    `aliases` are the names in other libraries, by the library's name: theirs by ours. `ordered`
+    says whether `found` is in the order in which its layers were defined. `partial` are layers or
+    instances, by their paths, that take nothing. What no name tells is paired by position, layer
+    by layer with all shapes equal, or by shapes that occur once; unless `by` is `names`.
+
+    Raises SpecError (weights-mismatch) for what does not fit or is ambiguous.
+    """
+    arrays = {name: array for name, array in found.items() if not name.endswith(COUNTERS)}
+    left_out = _left_out(partial, wanted, net)
+    rows = _aliased(arrays, wanted, aliases or {})
+    if rows is None:
+        rows = [
+            MatchedArray(name, name, array.shape, "name")
+            for name, array in arrays.items()
+            if name in wanted
+        ]
+        if by == "anything":
+            rows += _unnamed(arrays, wanted, {r.ours for r in rows}, left_out, ordered, source, net)
+    used = {row.theirs: row.ours for row in rows}
+    # What is not in `used` keeps its name, for `check` to say that it is left over.
+    named = {used.get(name, name): array for name, array in arrays.items()}
+    kept = {name: tensor for name, tensor in wanted.items() if name not in left_out}
+    fitting = check({n: a for n, a in named.items() if n not in left_out}, kept, source, net)
+    order = {name: i for i, name in enumerate(wanted)}
+    rows = sorted((r for r in rows if r.ours in kept), key=lambda r: order[r.ours])
+    return Adapted(fitting, tuple(rows), tuple(n for n in wanted if n in left_out))
+
+
+def _left_out(partial: Iterable[str], wanted: Mapping[str, Tensor], net: str) -> set[str]:
+    """The tensors of the named layers. Raises SpecError where there is no such layer."""
+    result: set[str] = set()
+    errors = []
+    for layer in partial:
+        inside = {name for name in wanted if name.startswith(f"{layer}.")}
+        if not inside:
+            owners = {name.rpartition(".")[0] for name in wanted}
+            known = [*owners, *(o.split(".")[0] for o in owners)]
+            message = f"{net} has no layer {layer} with weights"
+            errors.append(Diagnostic("weights-mismatch", message, help=did_you_mean(layer, known)))
+        result |= inside
+    if errors:
+        raise SpecError(errors)
+    return result
+
+
+def _aliased(
+    found: Mapping[str, Array],
+    wanted: Mapping[str, Tensor],
+    aliases: Mapping[str, Mapping[str, str]],
+) -> list[MatchedArray] | None:
+    """The rows where the names are those of one library, all of them (but for what is left out)."""
+    if found.keys() <= wanted.keys():
+        return None
+    for library, theirs in aliases.items():
+        if found.keys() <= set(theirs.values()):
+            return [
+                MatchedArray(name, ours, found[name].shape, library)
+                for ours, name in theirs.items()
+                if name in found
+            ]
+    return None
+
+
+def _unnamed(
+    found: Mapping[str, Array],
+    wanted: Mapping[str, Tensor],
+    named: set[str],
+    left_out: set[str],
+    ordered: bool,
+    source: str,
+    net: str,
+) -> list[MatchedArray]:
+    """Pairs of what no name tells; none where nothing fits together, and `check` shall say so."""
+    theirs = _layers({n: a.shape for n, a in found.items() if n not in named})
+    ours = _layers({n: tuple(map(int, t.shape)) for n, t in wanted.items() if n not in named})
+    free = {layer.owner for layer in ours if f"{layer.owner}.{layer.shapes[0][0]}" in left_out}
+    if len(theirs) != len(ours):
+        ours = [layer for layer in ours if layer.owner not in free]
+    if not theirs or len(theirs) != len(ours):
+        return []
+    pairs = list(zip(theirs, ours, strict=True))
+    how = "position"
+    amiss = [(a, b) for a, b in pairs if a.shapes != b.shapes and b.owner not in free]
+    if not ordered or amiss:
+        by_shape = _by_shape(theirs, [layer for layer in ours if layer.owner not in free])
+        if by_shape is None:
+            raise _ambiguous(ordered, amiss, source, net)
+        pairs, how = by_shape, "shape"
+    else:
+        _contradicted(pairs, source)
+    return [
+        MatchedArray(f"{a.owner}.{name}", f"{b.owner}.{name}", shape, how)
+        for a, b in pairs
+        if a.shapes == b.shapes
+        for name, shape in a.shapes
+    ] + [
+        MatchedArray(f"{a.owner}.{name}", f"{b.owner}.{other}", shape, how)
+        for a, b in pairs
+        if a.shapes != b.shapes
+        for (name, shape), (other, _) in zip(a.shapes, b.shapes, strict=False)
+    ]
+
+
+def _layers(shapes: Mapping[str, tuple[int, ...]]) -> list[_Layer]:
+    """Tensors by the layer that owns them, layers in the order of their first tensors."""
+    owned: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
+    for name, shape in shapes.items():
+        owner, _, local = name.rpartition(".")
+        owned.setdefault(owner, []).append((local, shape))
+    return [_Layer(owner, tuple(sorted(tensors))) for owner, tensors in owned.items()]
+
+
+def _by_shape(
+    theirs: Sequence[_Layer], ours: Sequence[_Layer]
+) -> list[tuple[_Layer, _Layer]] | None:
+    """Pairs of layers of equal shapes; None where shapes repeat or have no counterpart."""
+    by_shape = {layer.shapes: layer for layer in theirs}
+    if len(by_shape) != len(theirs) or len({layer.shapes for layer in ours}) != len(ours):
+        return None
+    if not all(layer.shapes in by_shape for layer in ours):
+        return None
+    return [(by_shape[layer.shapes], layer) for layer in ours]
+
+
+def _contradicted(pairs: Sequence[tuple[_Layer, _Layer]], source: str) -> None:
+    """Raises SpecError where position pairs what names tell apart: expand1x1 with expand3x3."""
+    alike: dict[object, list[tuple[_Layer, _Layer]]] = {}
+    for a, b in pairs:
+        alike.setdefault(a.shapes, []).append((a, b))
+    for same in alike.values():
+        ends = {_end(b.owner): b.owner for _, b in reversed(same)}
+        for a, b in same:
+            end = _end(a.owner)
+            if not end.isdigit() and end != _end(b.owner) and end in ends:
+                message = (
+                    f"{source} is ambiguous: by position {a.owner} is {b.owner}, by its name it is "
+                    f"rather {ends[end]}"
+                )
+                raise _refused(message)
+
+
+def _end(owner: str) -> str:
+    return owner.rpartition(".")[2]
+
+
+def _ambiguous(
+    ordered: bool, amiss: Sequence[tuple[_Layer, _Layer]], source: str, net: str
+) -> SpecError:
+    notes = [f"{_text(a)} stands where the net has {_text(b)}" for a, b in amiss[:MOST]]
+    if len(amiss) > MOST:
+        notes.append(f"and {len(amiss) - MOST} more")
+    if ordered:
+        message = f"{source} does not fit {net}, neither by names nor by position"
+        return _refused(message, *notes)
+    message = (
+        f"{source} is ambiguous: its names are not those of {net}, layers of equal shapes repeat, "
+        "and a .safetensors file has no order"
+    )
+    return _refused(message)
+
+
+def _text(layer: _Layer) -> str:
+    shapes = ", ".join(f"{n} {'x'.join(map(str, s)) or 'a number'}" for n, s in layer.shapes)
+    return f"{layer.owner} ({shapes})"
+
+
+def _refused(message: str, *notes: str) -> SpecError:
+    help_ = ("a file of names tells which is which: `--from FILE.names`",)
+    return SpecError([Diagnostic("weights-mismatch", message, notes=notes, help=help_)])

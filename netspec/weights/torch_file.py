@@ -1,0 +1,118 @@
+"""`.pt` and `.pth` files: the state dict of a PyTorch model. Only torch reads and writes them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netspec.diagnostics import Diagnostic, SpecError
+from netspec.weights.common import Array, bad, file_size, unreadable
+from netspec.weights.safetensors_file import TYPES
+
+WRAPPERS = ("module.", "_orig_mod.")
+"""What DataParallel and torch.compile put in front of all names."""
+
+
+def read_torch(path: Path) -> dict[str, Array]:
+    """All tensors of a file by name, in the order of the file, bfloat16 as float32.
+
+    A checkpoint that holds one dict of tensors beside other things is read as that dict. Only
+    tensors and plain data are unpickled (`weights_only`), so a file can't run code. Raises
+    SpecError (bad-weights, or missing-package without torch).
+    """
+    torch = _torch(path)
+    file_size(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about formats of old
+            data = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except MemoryError:
+        raise bad(f"{path} does not fit into memory") from None
+    except Exception as error:
+        # The unpickler lets through whatever a broken file brings about: KeyError, IndexError, ...
+        first = str(error).strip().split("\n")[0].split(". ")[0][:200]
+        raise bad(
+            f"{path} is no sound PyTorch file of weights: {first or type(error).__name__}",
+            "only tensors are read, no Python objects: save `model.state_dict()`",
+        ) from None
+    state = _state_dict(path, data, torch)
+    for wrapper in WRAPPERS:
+        if state and all(name.startswith(wrapper) for name in state):
+            state = {name.removeprefix(wrapper): tensor for name, tensor in state.items()}
+    return {name: _array(path, name, tensor, torch) for name, tensor in state.items()}
+
+
+def _torch(path: Path) -> Any:
+    try:
+        import torch
+    except ImportError:
+        message = f"{path} is a PyTorch file, and needs torch, which is not installed"
+        raise SpecError(
+            [Diagnostic("missing-package", message, help=("pip install torch",))]
+        ) from None
+    return torch
+
+
+def _state_dict(path: Path, data: Any, torch: Any) -> dict[str, Any]:
+    """The one dict of tensors in what a file holds."""
+
+    def is_state(value: Any) -> bool:
+        return (
+            isinstance(value, Mapping)
+            and bool(value)
+            and all(isinstance(n, str) and isinstance(t, torch.Tensor) for n, t in value.items())
+        )
+
+    if is_state(data) or (isinstance(data, Mapping) and not data):
+        return dict(data)
+    inner = [name for name, value in data.items() if is_state(value)] if _is_dict(data) else []
+    if len(inner) == 1:
+        return dict(data[inner[0]])
+    if inner:
+        names = ", ".join(map(repr, inner[:8]))
+        raise bad(f"{path} holds several dicts of tensors, and none is the one: {names}")
+    raise bad(f"{path} holds no dict of tensors by name", "save `model.state_dict()`")
+
+
+def _is_dict(data: Any) -> bool:
+    return isinstance(data, Mapping) and all(isinstance(name, str) for name in data)
+
+
+def _array(path: Path, name: str, tensor: Any, torch: Any) -> Array:
+    if tensor.layout != torch.strided or tensor.is_quantized:
+        raise bad(f"{path} holds {name!r} as a sparse or quantized tensor, which is not read")
+    tensor = tensor.detach()
+    if tensor.dtype == torch.bfloat16:
+        tensor = tensor.float()
+    try:
+        array: Array = tensor.contiguous().numpy()
+    except (TypeError, RuntimeError):
+        raise bad(
+            f"{path} holds {name!r} as {str(tensor.dtype).removeprefix('torch.')}, which netspec "
+            "does not read"
+        ) from None
+    return array.copy()  # tensors may share memory
+
+
+def write_torch(path: str, arrays: Mapping[str, Array]) -> None:
+    """Arrays that `torch_lacks` nothing of; the same arrays give the same bytes. Raises OSError."""
+    torch = _torch(Path(path))
+    state = {name: torch.from_numpy(np.array(array, order="C")) for name, array in arrays.items()}
+    try:
+        with open(path, "wb") as file:  # given a path, torch.save would write its name as well
+            torch.save(state, file)
+    except RuntimeError as error:  # so the library calls a full disk
+        raise OSError(str(error)) from None
+
+
+def torch_lacks(name: str, array: Array) -> str:
+    """Why a file can't hold this array under this name; empty where it can."""
+    if array.dtype.name not in TYPES.values():
+        return f"which is of type {array.dtype}"
+    return ""
