@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
+from netspec.diagnostics import Diagnostics, SpecError, spec_error
 from netspec.driver import check, find
 from netspec.ir import Net as CheckedNet
 
@@ -59,7 +59,7 @@ class Net(CheckedNet):
             import pandas  # type: ignore[import-untyped,import-not-found,unused-ignore]
         except ImportError:
             message = "to_pandas needs the package pandas"
-            raise SpecError([Diagnostic("missing-package", message)]) from None
+            raise spec_error("missing-package", message) from None
         return pandas.DataFrame(self.table(*args, **options))
 
     def __str__(self) -> str:

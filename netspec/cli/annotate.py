@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from netspec.cli.common import SPEC_HELP, add_settings, show
-from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
+from netspec.diagnostics import Diagnostics, spec_error
 from netspec.diagnostics.source import Source
 from netspec.driver import bundled, check, find
 
@@ -24,7 +24,7 @@ def execute(args: argparse.Namespace) -> int:
 
     if args.write and (args.spec == "-" or args.spec in bundled()):
         message = "--write changes a file, and this is none of yours"
-        raise SpecError([Diagnostic("bad-option", message)])
+        raise spec_error("bad-option", message)
     text, source, base = _read(args.spec)
     if args.strip:
         result = strip(text)
@@ -53,7 +53,7 @@ def _read(spec: str) -> tuple[str, Source, Path]:
             text = sys.stdin.buffer.read().decode("utf-8")
         except ValueError:
             message = "standard input is not UTF-8 text"
-            raise SpecError([Diagnostic("unreadable-file", message)]) from None
+            raise spec_error("unreadable-file", message) from None
         plain = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
         return text, Source("<stdin>", plain), Path()
     found = find(spec, diagnostics)

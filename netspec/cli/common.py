@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from netspec.diagnostics import Diagnostic, Diagnostics, SpecError, render
+from netspec.diagnostics import Diagnostic, Diagnostics, SpecError, render, spec_error
 from netspec.driver import SettingText, check, find
 from netspec.ir import Net
 
@@ -20,7 +20,7 @@ def in_the_way(path: Path, what: str) -> SpecError:
     """The error of a file that nobody named and that would be replaced."""
     message = f"{path} is there already, and {what}"
     help_ = (f"`-o {path}` replaces it all the same",)
-    return SpecError([Diagnostic("unwritable-file", message, help=help_)])
+    return spec_error("unwritable-file", message, help=help_)
 
 
 def add_spec(parser: argparse.ArgumentParser, several: bool = False) -> None:

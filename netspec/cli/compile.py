@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from netspec.cli.common import add_spec, in_the_way, load
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import spec_error
 
 MARK = "Compiled by netspec from"
 """Emitted files have it at their top."""
@@ -61,7 +61,7 @@ def _target(output: str | None, name: str) -> Path:
     path = Path(output or f"{name}.py")
     if path.suffix == ".net" and path.exists():
         message = f"{path} is a spec, which the model would replace"
-        raise SpecError([Diagnostic("unwritable-file", message, help=("write to a .py file",))])
+        raise spec_error("unwritable-file", message, help=("write to a .py file",))
     if output is None and path.is_file():
         try:
             ours = MARK in path.read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from netspec.cli.common import add_settings, in_the_way, show
-from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
+from netspec.diagnostics import Diagnostic, Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source
 
 
@@ -97,4 +97,4 @@ def _net_of(solver: Source, folder: Path, diagnostics: Diagnostics) -> Source:
             return source
     message = f"{solver.name} is a solver, and its net {name or '(none)'} is not beside it"
     help_ = (f"name both: `netspec convert NET --solver {solver.name}`",)
-    raise SpecError([Diagnostic("unreadable-file", message, help=help_)])
+    raise spec_error("unreadable-file", message, help=help_)

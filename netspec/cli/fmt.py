@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netspec.cli.common import show
-from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
+from netspec.diagnostics import Diagnostic, Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source
 from netspec.driver import STDIN, find, read_stdin
 from netspec.semantic.imports import read_text
@@ -111,7 +111,7 @@ def _read(name: str, done: set[str]) -> _Text | None:
     if may_be_prototxt(Source(result.name, result.content)):
         message = f"{result.name} is a prototxt of Caffe, which keeps its layout"
         help_ = (f"`netspec convert {name}` makes a spec of it",)
-        raise SpecError([Diagnostic("unreadable-file", message, help=help_)])
+        raise spec_error("unreadable-file", message, help=help_)
     return result
 
 
@@ -124,7 +124,7 @@ def _write(text: _Text, formatted: str) -> None:
     elif text.path is None:
         message = f"{text.name} comes with netspec and is not rewritten"
         help_ = ("`--check` and `--diff` show how it would change",)
-        raise SpecError([Diagnostic("unwritable-file", message, help=help_)])
+        raise spec_error("unwritable-file", message, help=help_)
     elif formatted != text.content:
         write_text(text.path, formatted)
         _put(f"{text.name}\n")

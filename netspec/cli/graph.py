@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from netspec.cli.common import SPEC_HELP, add_settings, show
-from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
+from netspec.diagnostics import Diagnostics, spec_error
 from netspec.driver import check, find
 
 FORMATS = ("svg", "png", "dot", "html")
@@ -63,7 +63,7 @@ def execute(args: argparse.Namespace) -> int:
     form = _format(args.format, args.output)
     if args.layout == "dot" and form not in ("svg", "png"):
         message = f"--layout dot is for a .svg or .png; a .{form} has no places of Graphviz's"
-        raise SpecError([Diagnostic("bad-option", message)])
+        raise spec_error("bad-option", message)
     diagnostics = Diagnostics()
     found = find(args.spec, diagnostics)
     net = check(*found, dict(args.settings), diagnostics) if found else None
@@ -92,5 +92,5 @@ def _format(asked: str | None, output: str | None) -> str:
     if suffix not in FORMATS:
         message = f"--output {output} does not end as a picture does"
         help_ = ("end it with .svg, .png, .dot or .html, or say --format",)
-        raise SpecError([Diagnostic("bad-option", message, help=help_)])
+        raise spec_error("bad-option", message, help=help_)
     return suffix

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from netspec.cli.common import add_spec, load, print_json
 from netspec.cli.weight_options import weights_of
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import SpecError, spec_error
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +49,7 @@ def execute(args: argparse.Namespace) -> int:
     backend.set_weights(model, weights)
     if not hasattr(model, "preprocess"):
         message = f"{net.name} does not take one picture"
-        raise SpecError([Diagnostic("bad-image", message)])
+        raise spec_error("bad-image", message)
     gray = net.body.inputs[0].shape[0] == 1
     status, results = 0, []
     for path in args.images:

@@ -90,13 +90,13 @@ def execute(args: argparse.Namespace) -> int:
 
 def _check_plot(path: Path) -> None:
     """Whether a picture can be put there shows before anything is computed. Raises SpecError."""
-    from netspec.diagnostics import Diagnostic, SpecError
+    from netspec.diagnostics import spec_error
 
     if path.suffix.lower() != ".svg":
         raise bad_option(f"--plot draws an SVG: {path} should end with .svg")
     if not path.parent.is_dir():
         message = f"{path} can't be written: there is no folder {path.parent}"
-        raise SpecError([Diagnostic("unwritable-file", message)])
+        raise spec_error("unwritable-file", message)
 
 
 def _title(found: Sequence[Result]) -> str:
@@ -150,9 +150,9 @@ def explore(
 
 
 def bad_option(message: str, *help_: str) -> Exception:
-    from netspec.diagnostics import Diagnostic, SpecError
+    from netspec.diagnostics import spec_error
 
-    return SpecError([Diagnostic("bad-option", message, help=help_)])
+    return spec_error("bad-option", message, help=help_)
 
 
 def show(grid: Grid, args: argparse.Namespace) -> None:

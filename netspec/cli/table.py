@@ -146,7 +146,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _refuse(args: argparse.Namespace) -> None:
     """Options that would do nothing are a mistake. Raises SpecError."""
-    from netspec.diagnostics import Diagnostic, SpecError
+    from netspec.diagnostics import spec_error
 
     options = (
         ("--columns", args.columns is not None),
@@ -156,10 +156,10 @@ def _refuse(args: argparse.Namespace) -> None:
     given = [option for option, is_given in options if is_given]
     if args.compare and given:
         message = f"--compare has figures of whole nets: it takes no {given[0]}"
-        raise SpecError([Diagnostic("bad-option", message)])
+        raise spec_error("bad-option", message)
     if args.ascending and not args.sort:
         message = "--ascending needs a figure to sort by: --sort params"
-        raise SpecError([Diagnostic("bad-option", message)])
+        raise spec_error("bad-option", message)
 
 
 def views_of(args: argparse.Namespace) -> tuple[list[NetView], int]:

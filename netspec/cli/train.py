@@ -10,7 +10,7 @@ from typing import Any
 
 from netspec.cli.common import add_spec, load
 from netspec.cli.weight_options import add_partial, weights_of
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import spec_error
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +92,7 @@ def execute(args: argparse.Namespace) -> int:
     net = load(args.spec, args.settings)
     if args.partial and not args.weights:
         message = "--partial says which layers take nothing from --weights, which is not given"
-        raise SpecError([Diagnostic("bad-weights", message)])
+        raise spec_error("bad-weights", message)
     try:
         from netspec.training import TrainingOptions, train
         from netspec.training.overrides import recipe
@@ -101,7 +101,7 @@ def execute(args: argparse.Namespace) -> int:
         package = error.name or "a package"
         message = f"training needs {package}, which is not installed"
         help_ = (f"pip install {package}",)
-        raise SpecError([Diagnostic("missing-package", message, help=help_)]) from None
+        raise spec_error("missing-package", message, help=help_) from None
     training = recipe(net, args.fields)
     leads = os.environ.get("RANK", "0") == "0"  # of several processes of torchrun one speaks
     weights: dict[str, Any] = {}

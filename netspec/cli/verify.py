@@ -6,7 +6,7 @@ import argparse
 
 from netspec.cli.common import add_spec, load, print_json
 from netspec.cli.weight_options import weights_of
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import spec_error
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +32,7 @@ def execute(args: argparse.Namespace) -> int:
     if not others:
         message = f"--backend {first.name} alone leaves nothing to compare"
         help_ = "name another one, as in `--backend torch --backend numpy`"
-        raise SpecError([Diagnostic("bad-option", message, help=(help_,))])
+        raise spec_error("bad-option", message, help=(help_,))
     net = load(args.spec, args.settings)
     if args.weights:
         weights = weights_of(net, args.spec, args.weights).arrays

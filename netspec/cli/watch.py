@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
 
 from netspec.cli.common import SPEC_HELP, add_settings
-from netspec.diagnostics import Diagnostic, SpecError, render
+from netspec.diagnostics import render, spec_error
 
 if TYPE_CHECKING:
     from netspec.editing.watch import Watcher, WatchReport
@@ -47,7 +47,7 @@ def execute(args: argparse.Namespace) -> int:
 
     if args.spec == "-":
         message = "watch needs a file, and - is standard input"
-        raise SpecError([Diagnostic("bad-option", message)])
+        raise spec_error("bad-option", message)
     watcher = Watcher(args.spec, dict(args.settings))
     try:
         loop(watcher, args.interval, sys.stdout, time.sleep, time.localtime)

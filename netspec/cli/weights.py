@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.cli.common import SPEC_HELP, add_settings, load
 from netspec.cli.weight_options import add_partial, weights_of
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import spec_error
 from netspec.ir import Net
 
 if TYPE_CHECKING:
@@ -58,12 +58,12 @@ def execute(args: argparse.Namespace) -> int:
     if not args.spec and (args.rgb or Path(args.output).suffix == ".caffemodel"):
         message = "where a net begins, and what its layers are in Caffe, stands in its spec"
         help_ = ("add `--spec SPEC`, for example `--spec deploy.prototxt`",)
-        raise SpecError([Diagnostic("bad-weights", message, help=help_)])
+        raise spec_error("bad-weights", message, help=help_)
     needs = args.source or args.names or args.partial
     if needs and not args.spec:
         message = "other names, and layers, are those of a net: say of which"
         help_ = ("add `--spec SPEC`, for example `--spec squeezenet1_0`",)
-        raise SpecError([Diagnostic("bad-weights", message, help=help_)])
+        raise spec_error("bad-weights", message, help=help_)
     return _convert(args)
 
 
@@ -132,7 +132,7 @@ def _read(args: argparse.Namespace, net: Net | None = None) -> Mapping[str, Any]
         if net is None:
             message = f"{path} holds no names: say whose weights they are"
             help_ = ("add `--spec SPEC`, for example `--spec squeezenet1_0_caffe`",)
-            raise SpecError([Diagnostic("bad-weights", message, help=help_)])
+            raise spec_error("bad-weights", message, help=help_)
         return read_deep_compression(path, net.tensors)
     if path.suffix == ".caffemodel" and net is not None and net.origins:
         return read_caffe(path, net)

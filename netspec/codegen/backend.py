@@ -15,7 +15,7 @@ from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, Protocol
 
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import Diagnostic, SpecError, spec_error
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Layer, Net
 from netspec.ops import Op
@@ -97,7 +97,7 @@ def get(name: str) -> Backend:
     if entry is None:
         help_ = did_you_mean(name, backends()) or (f"installed are {one_of(backends())}",)
         message = f"there is no backend {name}"
-        raise SpecError([Diagnostic("unknown-backend", message, help=help_)])
+        raise spec_error("unknown-backend", message, help=help_)
     backend: Backend = entry.load()()
     return backend
 
@@ -147,7 +147,7 @@ def load_model(net: Net, backend: Backend) -> Any:
         package = error.name or "a package"
         message = f"the {backend.name} backend needs {package}, which is not installed"
         help_ = (f"pip install {package}",)
-        raise SpecError([Diagnostic("missing-package", message, help=help_)]) from None
+        raise spec_error("missing-package", message, help=help_) from None
     # Whatever the file defines before, the net's own class comes last.
     classes = [v for v in vars(module).values() if isinstance(v, type)]
     return [c for c in classes if c.__module__ == module.__name__][-1]()

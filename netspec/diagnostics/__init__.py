@@ -17,6 +17,15 @@ from netspec.diagnostics.diagnostic import (
     Label,
     SpecError,
     also_in_lines,
+    spec_error,
 )
 
-__all__ = ["Diagnostic", "Diagnostics", "Frame", "Label", "SpecError", "also_in_lines"]
+__all__ = [
+    "Diagnostic",
+    "Diagnostics",
+    "Frame",
+    "Label",
+    "SpecError",
+    "also_in_lines",
+    "spec_error",
+]

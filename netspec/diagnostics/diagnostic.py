@@ -101,6 +101,18 @@ class SpecError(Exception):
         super().__init__("\n".join(d.message for d in self.diagnostics if d.severity == "error"))
 
 
+def spec_error(
+    code: str,
+    message: str,
+    span: Span | None = None,
+    *,
+    help: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> SpecError:
+    """The error of one diagnostic, to be raised: `raise spec_error("bad-option", "...")`."""
+    return SpecError([Diagnostic(code, message, span, help=help, notes=notes)])
+
+
 MAX_KEPT = 1_000
 """Most diagnostics that are kept of one run."""
 

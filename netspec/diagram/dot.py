@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import spec_error
 from netspec.diagram import style
 from netspec.diagram.coordinates import title
 from netspec.diagram.model import OUTSIDE, Box, Sheet
@@ -198,7 +198,7 @@ def layout(view: DiagramView) -> Scene:
         if shutil.which("dot") is None:
             message = "--layout dot needs Graphviz, which is not installed"
             help_ = f"install graphviz, or {help_}"
-        raise SpecError([Diagnostic("missing-package", message, help=(help_,))])
+        raise spec_error("missing-package", message, help=(help_,))
     return _scene(json.loads(answer), flat, view)
 
 

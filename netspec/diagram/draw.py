@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import spec_error
 from netspec.diagnostics.source import Source
 from netspec.diagram.model import Sheet, sheet_of, whole
 from netspec.diagram.scene import DiagramView, Scene, Style
@@ -51,7 +51,7 @@ def view_of(net: Net, style: Style) -> DiagramView:
     if boxes > MOST and depth > 1:
         message = f"--depth {style.depth} draws {boxes:,} boxes; at most {MOST:,} are drawn"
         help_ = ("the .html opens modules one by one",)
-        raise SpecError([Diagnostic("bad-option", message, help=help_)])
+        raise spec_error("bad-option", message, help=help_)
     return DiagramView(sheet, depth, style.direction, style.cost)
 
 

@@ -6,7 +6,7 @@ import re
 from importlib import import_module
 from typing import Any
 
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import spec_error
 from netspec.diagram.scene import DiagramView
 
 SCALE = 2.0
@@ -32,7 +32,7 @@ def png(svg: str, name: str, view: DiagramView) -> bytes:
     if drawn is None:
         message = "a PNG needs resvg-py, CairoSVG or Graphviz, none of which is installed"
         help_ = ("pip install resvg-py", "or write an .svg, which needs nothing")
-        raise SpecError([Diagnostic("missing-package", message, help=help_)])
+        raise spec_error("missing-package", message, help=help_)
     return drawn
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
+from netspec.diagnostics import Diagnostic, Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source, Span
 from netspec.diagnostics.suggest import one_of
 from netspec.driver import constant_of
@@ -40,7 +40,7 @@ class Formula:
         if len(body) != 1 or not isinstance(body[0], Require) or body[0].pattern or body[0].message:
             message = f"{option} {text!r} is no expression of the language"
             help_ = "for example `params <= 1.25M and macs < 500M`"
-            raise SpecError([Diagnostic("bad-option", message, help=(help_,))])
+            raise spec_error("bad-option", message, help=(help_,))
         self.text = text
         self.option = option
         self.expression: Expression = body[0].subject
@@ -54,7 +54,7 @@ class Formula:
         found = self._evaluate(figures, settings, condition=False)
         if not isinstance(found, Num):
             message = f"{self.option} {self.text!r} is no number"
-            raise SpecError([Diagnostic("bad-option", message)])
+            raise spec_error("bad-option", message)
         return found.value
 
     def _evaluate(

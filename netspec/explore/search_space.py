@@ -9,7 +9,7 @@ from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
-from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
+from netspec.diagnostics import Diagnostic, Diagnostics, spec_error
 from netspec.driver import parsed
 from netspec.semantic.elaborate.outer_expressions import public
 from netspec.symbolic.expr import Num
@@ -119,7 +119,7 @@ def _constants(name: str, text: str, diagnostics: Diagnostics) -> list[Any]:
             found += _range(name, part, [e for e in ends.groups() if e is not None], diagnostics)
         if len(found) > MAX_VALUES:
             message = f"--set {name} has more than {MAX_VALUES:,} values"
-            raise SpecError([Diagnostic("bad-option", message)])
+            raise spec_error("bad-option", message)
     if not found and not diagnostics.failed:
         diagnostics.add(Diagnostic("bad-option", f"--set {name} has no value"))
     return found

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from netspec.diagnostics import Diagnostic, Diagnostics, SpecError
+from netspec.diagnostics import Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source
 from netspec.driver import build, find, prepare
 from netspec.explore.search_space import Point
@@ -53,7 +53,7 @@ def spec(name: str, reading: Mapping[str, Any] | None = None) -> Spec:
     diagnostics.raise_if_failed()
     assert found is not None, "no text and no error"
     if program is None or program.net is None:
-        raise SpecError([Diagnostic("no-net", f"{found[0].name} has no net")])
+        raise spec_error("no-net", f"{found[0].name} has no net")
     return Spec(*found, program, _fingerprint(program, reading), reading)
 
 
@@ -205,12 +205,12 @@ class Store:
                     yield found
         except OSError as error:
             message = f"{self.path} can't be written: {error.strerror or error}"
-            raise SpecError([Diagnostic("unwritable-file", message)]) from None
+            raise spec_error("unwritable-file", message) from None
 
 
 def _unusable(path: Path, why: str) -> SpecError:
     help_ = "name another file with `-o`, or remove this one"
-    return SpecError([Diagnostic("bad-option", f"{path} can't be continued: {why}", help=(help_,))])
+    return spec_error("bad-option", f"{path} can't be continued: {why}", help=(help_,))
 
 
 def line(found: Result) -> str:

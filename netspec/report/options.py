@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import SpecError, spec_error
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Net
 from netspec.metrics.compression import FLOAT, Compression, LayerRule
@@ -104,4 +104,4 @@ def listing() -> str:
 
 
 def _wrong(message: str, *help_: str) -> SpecError:
-    return SpecError([Diagnostic("bad-option", message, help=help_)])
+    return spec_error("bad-option", message, help=help_)

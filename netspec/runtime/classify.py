@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import spec_error
 from netspec.ir import Net
 
 MAX_PIXELS = 2**27
@@ -34,9 +34,7 @@ def read_picture(path: Path, gray: bool) -> Any:
         from PIL import Image, ImageOps
     except ImportError:
         message = "reading pictures needs Pillow, which is not installed"
-        raise SpecError(
-            [Diagnostic("missing-package", message, help=("pip install pillow",))]
-        ) from None
+        raise spec_error("missing-package", message, help=("pip install pillow",)) from None
     try:
         with Image.open(path) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -46,7 +44,7 @@ def read_picture(path: Path, gray: bool) -> Any:
         message = f"there is no picture {path}"
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         message = f"{path} can't be read as a picture: {error}"
-    raise SpecError([Diagnostic("bad-image", message)])
+    raise spec_error("bad-image", message)
 
 
 def read_labels(path: Path, classes: int) -> list[str]:
@@ -56,10 +54,10 @@ def read_labels(path: Path, classes: int) -> list[str]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         message = f"the labels {path} can't be read: {reason}"
-        raise SpecError([Diagnostic("bad-labels", message)]) from None
+        raise spec_error("bad-labels", message) from None
     if len(labels) < classes:
         message = f"{path} has {len(labels)} labels, but the net tells {classes} classes apart"
-        raise SpecError([Diagnostic("bad-labels", message)])
+        raise spec_error("bad-labels", message)
     return labels
 
 
@@ -70,7 +68,7 @@ def class_count(net: Net) -> int:
         from netspec.ops import text
 
         message = f"{net.name} puts out {text(shape)}, not one score a class"
-        raise SpecError([Diagnostic("wrong-rank", message)])
+        raise spec_error("wrong-rank", message)
     return int(shape[0])
 
 

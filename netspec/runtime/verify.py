@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from netspec.codegen.backend import Backend, load_model
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import SpecError, spec_error
 from netspec.ir import Net
 from netspec.passes.expose_activations import expose
 
@@ -131,13 +131,9 @@ def divergence_error(
     """The error that says where two backends part."""
     layer = next((f for f in net.layers if f.path == difference.path), None)
     what = f"{difference.path} ({layer.op.keyword})" if layer else difference.path
-    return SpecError(
-        [
-            Diagnostic(
-                "backends-differ",
-                f"{comparison.first} and {comparison.second} differ first at {what}: by "
-                f"{difference.absolute:.3g}, {difference.relative:.3g} of the largest value",
-                layer.layer.span if layer else None,
-            )
-        ]
+    return spec_error(
+        "backends-differ",
+        f"{comparison.first} and {comparison.second} differ first at {what}: by "
+        f"{difference.absolute:.3g}, {difference.relative:.3g} of the largest value",
+        layer.layer.span if layer else None,
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import SpecError, spec_error
 from netspec.util.atomic_write import write_text
 from netspec.weights import write
 
@@ -59,7 +59,7 @@ class Folder:
 
 def _unwritable(path: Path, error: OSError) -> SpecError:
     message = f"{path} can't be written: {error.strerror or error}"
-    return SpecError([Diagnostic("unwritable-file", message)])
+    return spec_error("unwritable-file", message)
 
 
 def write_weights(path: Path, model: torch.nn.Module, names: Iterable[str]) -> None:
@@ -96,12 +96,12 @@ def read_checkpoint(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:
         sound = data["format"] == FORMAT and isinstance(state, dict) and isinstance(found, dict)
     except OSError as error:
         message = f"{path} can't be read: {error.strerror or error}"
-        raise SpecError([Diagnostic("bad-checkpoint", message)]) from None
+        raise spec_error("bad-checkpoint", message) from None
     except Exception:
         sound = False
     if not sound:
         message = f"{path} is no sound checkpoint"
-        raise SpecError([Diagnostic("bad-checkpoint", message, help=help_)])
+        raise spec_error("bad-checkpoint", message, help=help_)
     notes = tuple(
         f"{name} was {found.get(name)}, and is {run.get(name)}"
         for name in dict.fromkeys((*found, *run))
@@ -109,7 +109,7 @@ def read_checkpoint(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:
     )
     if notes:
         message = f"{path} is a checkpoint of another run"
-        raise SpecError([Diagnostic("bad-checkpoint", message, notes=notes, help=help_)])
+        raise spec_error("bad-checkpoint", message, notes=notes, help=help_)
     return dict(state)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import SpecError, spec_error
 from netspec.ir import Net
 from netspec.runtime.classify import class_count, read_picture
 from netspec.training.transforms import Preparation
@@ -137,7 +137,7 @@ def digest_of(arrays: Mapping[str, Array]) -> str:
 
 
 def bad(message: str, *help: str) -> SpecError:
-    return SpecError([Diagnostic("bad-data", message, help=help)])
+    return spec_error("bad-data", message, help=help)
 
 
 def read(path: Path, net: Net, preparation: Preparation, held_out: float) -> TrainingData:

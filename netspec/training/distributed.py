@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import SpecError, spec_error
 
 
 @dataclass(frozen=True)
@@ -73,4 +73,4 @@ def device(wanted: str, local: int) -> torch.device:
 
 
 def _no_device(message: str) -> SpecError:
-    return SpecError([Diagnostic("bad-device", message)])
+    return spec_error("bad-device", message)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netspec.codegen.backend import get, load_model
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import spec_error
 from netspec.ir import Net, Training
 from netspec.passes.strip_softmax import scores
 from netspec.training import schedule
@@ -106,7 +106,7 @@ def _check(net: Net) -> None:
         reason = "it has no weights"
     if reason:
         message = f"{net.name} can't be trained to tell classes apart: {reason}"
-        raise SpecError([Diagnostic("bad-data", message)])
+        raise spec_error("bad-data", message)
 
 
 class _Window:
@@ -139,7 +139,7 @@ class _Run:
         if training.batch_size % parts:
             message = f"a batch of {training.batch_size:,} can't be divided evenly into {parts}"
             help_ = (f"`--train batch_size={max(1, training.batch_size // parts) * parts}`",)
-            raise SpecError([Diagnostic("bad-data", message, help=help_)])
+            raise spec_error("bad-data", message, help=help_)
         self.folder = Folder(options.out)
         self.order = Sampler(self.samples, training.batch_size, options.seed)
         workers = options.workers
@@ -319,7 +319,7 @@ class _Run:
         if not isfinite(loss):
             message = f"the training has diverged: the loss is {loss} at iteration {self.done:,}"
             help_ = ("a smaller `learning_rate`, a `warmup` or a `clip_norm` may help",)
-            raise SpecError([Diagnostic("diverged", message, help=help_)])
+            raise spec_error("diverged", message, help=help_)
         self.progress.update(self.done, loss, accuracy)
         if self.group.leads:
             self.metrics.add(

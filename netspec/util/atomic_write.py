@@ -8,7 +8,7 @@ import stat
 import tempfile
 from pathlib import Path
 
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import spec_error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -35,7 +35,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         if beside is not None and os.path.exists(beside):
             os.unlink(beside)
         message = f"{path} can't be written: {error.strerror or error}"
-        raise SpecError([Diagnostic("unwritable-file", message)]) from None
+        raise spec_error("unwritable-file", message) from None
 
 
 def _mode(path: Path) -> int:

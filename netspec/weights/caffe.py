@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import Diagnostic, SpecError, spec_error
 from netspec.ir import Net
 from netspec.ops import Conv, Tensor
 from netspec.weights.caffemodel_file import CaffemodelLayer, caffemodel, read_layers
@@ -172,7 +172,7 @@ def write_caffe(path: Path, weights: Mapping[str, Array], net: Net) -> None:
         os.replace(beside, path)
     except OSError as error:
         message = f"{path} can't be written: {error.strerror or error}"
-        raise SpecError([Diagnostic("unwritable-file", message)]) from None
+        raise spec_error("unwritable-file", message) from None
     finally:
         if beside is not None and os.path.exists(beside):
             os.unlink(beside)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import SpecError, spec_error
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -19,7 +19,7 @@ COUNTERS = ".num_batches_tracked"
 
 def bad(message: str, *help: str) -> SpecError:
     """The error of a weight file that can't be used."""
-    return SpecError([Diagnostic("bad-weights", message, help=help)])
+    return spec_error("bad-weights", message, help=help)
 
 
 def file_size(path: Path) -> int:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import SpecError, spec_error
 from netspec.weights.caffemodel_file import read_caffemodel
 from netspec.weights.common import Array, bad
 from netspec.weights.npz_file import npz_lacks, read_npz, write_npz
@@ -81,7 +81,7 @@ def write(path: Path, arrays: Mapping[str, Array]) -> None:
 
 
 def _unwritable(path: Path, reason: str) -> SpecError:
-    return SpecError([Diagnostic("unwritable-file", f"{path} can't be written: {reason}")])
+    return spec_error("unwritable-file", f"{path} can't be written: {reason}")
 
 
 def _no_text(name: str) -> str:

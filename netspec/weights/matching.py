@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import Diagnostic, SpecError, spec_error
 from netspec.diagnostics.suggest import did_you_mean
 from netspec.ops import Tensor
 from netspec.weights.common import COUNTERS, Array
@@ -222,4 +222,4 @@ def _text(layer: _Layer) -> str:
 
 def _refused(message: str, *notes: str) -> SpecError:
     help_ = ("a file of names tells which is which: `--from FILE.names`",)
-    return SpecError([Diagnostic("weights-mismatch", message, notes=notes, help=help_)])
+    return spec_error("weights-mismatch", message, notes=notes, help=help_)

@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from netspec.diagnostics import Diagnostic, Diagnostics, Label, SpecError
+from netspec.diagnostics import Diagnostic, Diagnostics, Label, SpecError, spec_error
 from netspec.diagnostics.source import Source, Span
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.driver import bundled
@@ -50,7 +50,7 @@ def find(spec: str, names: str) -> Path:
         rest = f"; there is one for {one_of(others)}" if others and spec in named else ""
         help_ = (f"write them into {stem}.{names}.names beside the spec{rest}",)
     message = f"{stem} has no file of the names that {names} uses"
-    raise SpecError([Diagnostic("bad-names", message, help=help_)])
+    raise spec_error("bad-names", message, help=help_)
 
 
 def aliases(spec: str, net: Net) -> dict[str, Mapping[str, str]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import spec_error
 from netspec.weights.common import Array, bad, file_size, unreadable
 from netspec.weights.safetensors_file import TYPES
 
@@ -53,9 +53,7 @@ def _torch(path: Path) -> Any:
         import torch
     except ImportError:
         message = f"{path} is a PyTorch file, and needs torch, which is not installed"
-        raise SpecError(
-            [Diagnostic("missing-package", message, help=("pip install torch",))]
-        ) from None
+        raise spec_error("missing-package", message, help=("pip install torch",)) from None
     return torch
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from netspec.diagnostics import Diagnostic, SpecError
+from netspec.diagnostics import spec_error
 from netspec.ops import Tensor
 from netspec.weights.common import COUNTERS, Array
 
@@ -57,7 +57,7 @@ def check(
     notes = tuple(line for kind, lines in kinds for line in _listed(lines, kind))
     message = f"{source} does not fit {net}: {summary}"
     help_ = _renamed(missing, left_over, found, wanted)
-    raise SpecError([Diagnostic("weights-mismatch", message, notes=notes, help=help_)])
+    raise spec_error("weights-mismatch", message, notes=notes, help=help_)
 
 
 def _renamed(
