@@ -118,9 +118,11 @@ def test_each_package_says_what_goes_in_and_comes_out() -> None:
 
 
 def test_a_class_name_stands_in_one_place() -> None:
+    """But for the NumPy kernels, which become parts of emitted files and know nothing of netspec."""
     names = Counter(
         node.name
         for path in FILES
+        if path.parent.name != "kernels"
         for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.ClassDef)
     )

@@ -28,8 +28,8 @@ COLORS = {
     "pooling": ("#d5f0e6", "#009e73"),
     "activation": ("#fdeccb", "#e69f00"),
     "normalization": ("#f6e3ee", "#b8588f"),
-    "combining": ("#fbe0d0", "#d55e00"),
-    "rearranging": ("#ebebeb", "#666666"),
+    "merging": ("#fbe0d0", "#d55e00"),
+    "reshaping": ("#ebebeb", "#666666"),
     "regularization": ("#f7f5c6", "#a89b00"),
     "resizing": ("#e4ddf3", "#6a3d9a"),
 }

@@ -1,4 +1,15 @@
-"""The ops of the language, one family a file; each is declared once, here."""
+"""The ops of the language, each declared once.
+
+In:  nothing but numbers: shapes of inputs and values of attributes.
+Out: op classes: attributes with their types and documentation, rules for shapes, tensors,
+     multiplications and receptive fields.
+
+base             what an op is; `Op`, `attr`, `op`, `ShapeError`
+attribute_types  types of attributes: which constants of the language they take
+initializers     distributions that weights are drawn from
+window           what convolutions and poolings share
+Every other file is a family of ops.
+"""
 
 from netspec.ops.activation import (
     Abs,

@@ -1,6 +1,21 @@
-"""Training: the recipe of a spec, carried out on the emitted PyTorch model.
+"""Training the emitted PyTorch model as the spec's `train` block says.
 
-The one room of netspec that imports torch; only `netspec train` enters it.
+In:  a `netspec.ir.Net` with its recipe, a folder of pictures or an .npz file.
+Out: weights, a checkpoint that a later run goes on from, lines of metrics, a chart of them.
+
+trainer       the training loop
+datasets      samples from folders and .npz files
+transforms    preprocessing and random changes of a sample
+sampler       which samples an iteration sees
+loader        batches, prepared in threads
+schedule      the learning rate of each iteration
+checkpoint    files of a run: state, weights, metrics
+distributed   several processes and devices
+curve         learning curves as a chart
+progress      the progress bar
+overrides     fields of the recipe set from outside (`--train lr=0.01`)
+
+Imports torch; entered only by `netspec train`.
 """
 
 from netspec.training.trainer import TrainingOptions, TrainingResult, train

@@ -1,4 +1,17 @@
-"""Weight files: reading, fitting to a net, writing. Of pickle only tensors are read, by torch."""
+"""Weight files: reading, matching to a net, writing.
+
+In:  a file (.npz, .safetensors, .pt, .caffemodel, Deep Compression), the tensors of a net.
+Out: NumPy arrays by the net's names; files. Of pickle only tensors are read, by torch.
+
+files                                     reads and writes by suffix
+npz_file, safetensors_file, torch_file,   one format each
+caffemodel_file, deep_compression
+matching, validate                        arrays to the tensors of a net; what does not fit
+name_maps                                 what other libraries call the layers of a net
+caffe                                     from and to the layers of a caffemodel
+initialize                                fresh weights
+common                                    what these share
+"""
 
 from netspec.weights.caffe import read_caffe, turned, write_caffe
 from netspec.weights.deep_compression import read as read_deep_compression

@@ -154,5 +154,5 @@ def test_plain_text() -> None:
         "# a-code\n\nSee [the guide](guide.md).\n\n```net wrong\nnet a {\n\n}\n```\n\nEnd `x`.\n"
     )
     assert plain(markdown) == (
-        "a-code\n\nSee the guide.\n\nFaulty:\n\n    net a {\n\n    }\n\nEnd `x`.\n"
+        "a-code\n\nSee the guide.\n\nWrong:\n\n    net a {\n\n    }\n\nEnd `x`.\n"
     )

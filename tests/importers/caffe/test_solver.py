@@ -11,10 +11,10 @@ from netspec.diagnostics import Diagnostics
 from netspec.diagnostics.source import Source
 from netspec.importers.caffe.convert import ConvertedSpec, convert
 
-from ..helpers import net_of as net_of_spec
+from ...helpers import net_of as net_of_spec
 from .helpers import net_of
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+SHARED = Path(__file__).parents[4] / "shared" / "data"
 DATA = """
 layer { name: "d" type: "Data" top: "data" top: "label" include { phase: TRAIN }
   transform_param { crop_size: 24 mirror: true } data_param { source: "x" batch_size: 32 } }

@@ -327,4 +327,4 @@ def test_the_picture_in_the_readme_is_what_the_command_draws(tmp_path: Path, upd
     assert main(["graph", "squeezenet_digits", "--direction", "right", "-o", str(drawn)]) == 0
     if update:
         shutil.copyfile(drawn, kept)
-    assert kept.read_bytes() == drawn.read_bytes(), "run `pytest tests/graph --update`"
+    assert kept.read_bytes() == drawn.read_bytes(), "run `pytest tests/diagram --update`"

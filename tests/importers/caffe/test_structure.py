@@ -13,7 +13,7 @@ from netspec.ir import Net
 from . import nets
 from .helpers import after, body_of, net_of, spec_of
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+SHARED = Path(__file__).parents[4] / "shared" / "data"
 GOLDEN = Path(__file__).parent / "specs"
 
 # Parameters and MACs: those that Caffe's files have, and for the last three the papers' figures as

@@ -57,7 +57,7 @@ def test_pictures_need_neither_frameworks_nor_templates(tmp_path: Path) -> None:
     import sys
 
     script = (
-        "import sys\nfrom netspec.cli import main\n"
+        "import sys\nfrom netspec.cli.main import main\n"
         f"assert main(['graph', 'squeezenet1_1', '-o', {str(tmp_path / 'a.svg')!r}]) == 0\n"
         "print([m for m in ('torch', 'numpy', 'jinja2') if m in sys.modules])"
     )

@@ -214,7 +214,7 @@ def test_verify(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["check", "table"])
 def test_check_and_table_import_no_framework(command: str) -> None:
     code = (
-        "import sys; from netspec.cli import main\n"
+        "import sys; from netspec.cli.main import main\n"
         f"assert main(['{command}', 'squeezenet1_0']) == 0\n"
         "loaded = {'torch', 'numpy', 'jinja2', 'safetensors'} & set(sys.modules)\n"
         "assert not loaded, loaded"
@@ -307,10 +307,10 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_command_brings_only_its_own_modules() -> None:
-    code = "import sys, netspec.cli; netspec.cli.main(['specs']); print(*sys.modules)"
+    code = "import sys; from netspec.cli.main import main; main(['specs']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {m for m in done.stdout.split() if m.startswith("netspec.cli.")}
-    assert loaded <= {"netspec.cli.specs", "netspec.cli.common"}
+    assert loaded <= {"netspec.cli.main", "netspec.cli.specs", "netspec.cli.common"}
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
