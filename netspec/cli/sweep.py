@@ -112,6 +112,7 @@ def explore(
     """
     from netspec.explore import sweep
     from netspec.explore.search_space import MAX_POINTS, space
+    from netspec.util.progress import ProgressBar
 
     spec = sweep.spec(args.spec, dict(args.reading))
     room = space(args.settings)
@@ -127,25 +128,26 @@ def explore(
     sweep.check(spec, points[0])
     look(points[0])
     store = sweep.Store(Path(args.output), spec) if args.output else None
-    progress = Progress(len(points))
+    progress = ProgressBar(len(points))
 
     def each(result: Any) -> None:
         if args.format == "jsonl":
             sys.stdout.write(sweep.line(result))
             sys.stdout.flush()
-        progress.step()
+        done = progress.done + 1
+        progress.update(done, f"{progress.rate(done):,.0f}/s")
 
     try:
         found = sweep.run(spec, points, store, args.jobs, each)
     except KeyboardInterrupt:
-        progress.end()
+        progress.close()
         kept = f"{args.output} has them, and continues" if args.output else "`-o FILE` keeps them"
         print(
             f"stopped after {progress.done:,} of {len(points):,} results; {kept}", file=sys.stderr
         )
         raise SystemExit(130) from None
     finally:
-        progress.end()
+        progress.close()
     return room, found
 
 
@@ -167,41 +169,3 @@ def show(grid: Grid, args: argparse.Namespace) -> None:
         sys.stdout.write(html_page(grid.title, [grid]))
     else:
         sys.stdout.write(formats.WRITERS[args.format](grid))
-
-
-class Progress:
-    """A bar on standard error while results come; nothing where that is no terminal."""
-
-    WIDTH = 30
-    EVERY = 0.1
-    """Seconds between two pictures."""
-
-    def __init__(self, total: int) -> None:
-        from time import monotonic
-
-        self.total = total
-        self.done = 0
-        self._shown = sys.stderr.isatty()
-        self._now = monotonic
-        self._start = self._last = monotonic()
-
-    def step(self) -> None:
-        self.done += 1
-        now = self._now()
-        if not self._shown or (now - self._last < self.EVERY and self.done < self.total):
-            return
-        self._last = now
-        rate = self.done / max(now - self._start, 1e-6)
-        full = self.WIDTH * self.done // self.total
-        bar = "#" * full + "-" * (self.WIDTH - full)
-        left = (self.total - self.done) / rate
-        sys.stderr.write(
-            f"\r[{bar}] {self.done:,}/{self.total:,}  {rate:,.0f}/s  {left:,.0f} s left  "
-        )
-        sys.stderr.flush()
-
-    def end(self) -> None:
-        """Take the bar off again."""
-        if self._shown:
-            sys.stderr.write("\r" + " " * (self.WIDTH + 50) + "\r")
-            sys.stderr.flush()

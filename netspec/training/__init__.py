@@ -12,7 +12,6 @@ schedule      the learning rate of each iteration
 checkpoint    files of a run: state, weights, metrics
 distributed   several processes and devices
 curve         learning curves as a chart
-progress      the progress bar
 overrides     fields of the recipe set from outside (`--train lr=0.01`)
 
 Imports torch; entered only by `netspec train`.

@@ -31,10 +31,10 @@ from netspec.training.curve import curve
 from netspec.training.datasets import TrainingData, digest_of, read
 from netspec.training.distributed import Processes, device, processes
 from netspec.training.loader import Loader
-from netspec.training.progress import Progress, duration
 from netspec.training.sampler import Draw, Sampler
 from netspec.training.transforms import Preparation
 from netspec.util.atomic_write import write_text
+from netspec.util.progress import ProgressBar, duration
 from netspec.weights import fresh
 
 WINDOWS = 200
@@ -218,8 +218,7 @@ class _Run:
             self._restore(read_checkpoint(self.folder.checkpoint, self.identity))
         self.group.wait()
         quiet = self.options.quiet or not self.group.leads
-        batch = self.training.batch_size
-        self.progress = Progress(self.total, self.done, batch, quiet=quiet)
+        self.progress = ProgressBar(self.total, self.done, quiet=quiet)
         if self.group.leads:
             self.metrics = Metrics(self.folder.metrics, self.done)
             if self.data.classes:
@@ -320,7 +319,10 @@ class _Run:
             message = f"the training has diverged: the loss is {loss} at iteration {self.done:,}"
             help_ = ("a smaller `learning_rate`, a `warmup` or a `clip_norm` may help",)
             raise spec_error("diverged", message, help=help_)
-        self.progress.update(self.done, loss, accuracy)
+        speed = self.progress.rate(self.done) * self.training.batch_size
+        self.progress.update(
+            self.done, f"loss {loss:.4f}  accuracy {accuracy:.1%}  {speed:,.0f} images/s"
+        )
         if self.group.leads:
             self.metrics.add(
                 {
@@ -330,7 +332,7 @@ class _Run:
                     "learning_rate": schedule.rate(self.training, self.done - 1, self.total),
                     "loss": loss,
                     "accuracy": accuracy,
-                    "images_per_second": round(self.progress.speed(self.done), 1),
+                    "images_per_second": round(speed, 1),
                 }
             )
 

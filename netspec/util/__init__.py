@@ -3,4 +3,5 @@
 atomic_write  files that are written whole or not at all
 resources     where the files are that come with netspec
 recursion     Python's settings for a walk over a large or deep tree
+progress      a progress bar
 """

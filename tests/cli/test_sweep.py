@@ -362,19 +362,6 @@ def test_a_picture_that_can_not_be_is_refused_at_once(
         assert not kept.exists()
 
 
-def test_the_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    from netspec.cli.sweep import Progress
-
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    progress = Progress(4)
-    for _ in range(4):
-        progress.step()
-    progress.end()
-    shown = capsys.readouterr().err
-    assert "[##############################] 4/4" in shown
-    assert shown.endswith("\r")
-
-
 # --- the Pareto front and the picture ------------------------------------------------------------
 
 FIGURES = st.integers(0, 12)

@@ -27,7 +27,6 @@ from netspec.passes.strip_softmax import scores
 from netspec.training import TrainingOptions, train
 from netspec.training.curve import curve
 from netspec.training.overrides import recipe as overridden
-from netspec.training.progress import Progress, duration
 from netspec.training.sampler import Sampler
 from netspec.training.schedule import rate
 from netspec.training.trainer import optimizer, summary
@@ -446,17 +445,6 @@ def test_decay_of_all_or_of_filters_only() -> None:
         (0.3, 1),
         (0, 3),
     ]
-
-
-def test_the_bar() -> None:
-    progress = Progress(200, 50, 8, quiet=True)
-    progress.start -= 15
-    line = progress.line(100, 1.5, 0.25, progress.start + 15)
-    assert line.startswith(
-        "100/200 [##########----------] loss 1.5000  accuracy 25.0%  27 images/s"
-    )
-    assert line.endswith("0:30 left")
-    assert [duration(s) for s in (0, 61.4, 3600, 90_061)] == ["0:00", "1:01", "1:00:00", "25:01:01"]
 
 
 # --- the command ---------------------------------------------------------------------------------
