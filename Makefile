@@ -1,18 +1,28 @@
-# make demo: the main job, end to end.  make test: the tests.  Both set up everything they need.
+# make demo: the main job, end to end.  make check: lint and the quick tests, while you work.
+# make test: all tests.  Each sets up everything that it needs.
 
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 DATA   ?= ../shared/data
 READY   = $(VENV)/.ready
+PIP     = $(BIN)/pip install --quiet --disable-pip-version-check
+# Of PyTorch this version, and before anything else: any newer one would bring gigabytes of CUDA along.
+TORCH  ?= torch==2.13.0
 
-.PHONY: demo test lint format clean
+.PHONY: demo check test coverage lint format docs wheel-smoke clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py --data $(DATA)
 
+check: lint
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
 test: $(READY)
 	$(BIN)/python -m pytest -n 2
+
+coverage: $(READY)
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -23,12 +33,21 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict --quiet
+
+wheel-smoke:
+	PYTHON="$(PYTHON)" .ci/wheel-smoke
+
 clean:
 	rm -rf $(VENV) build
 
-# torch comes first and by its version: any newer one would bring gigabytes of CUDA along.
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".[torch,images,dev]"
+	$(PIP) $(TORCH)
+	$(PIP) --editable ".[torch,images,pictures,examples,dev]"
 	touch $(READY)
+
+$(VENV)/.docs: $(READY)
+	$(PIP) --editable ".[docs]"
+	touch $@

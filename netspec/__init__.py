@@ -11,4 +11,9 @@ text = netspec.format_text(text)
 from netspec.api import Net, build, compile, format_text, load
 from netspec.diagnostics import Diagnostic, SpecError
 
-__all__ = ["Diagnostic", "Net", "SpecError", "build", "compile", "format_text", "load"]
+__all__ = ["LANGUAGE", "Diagnostic", "Net", "SpecError", "build", "compile", "format_text", "load"]
+
+__version__ = "0.2.0"
+"""The version of the package."""
+LANGUAGE = "1.0"
+"""The version of the language of specs; docs/versions.md says what may change when."""

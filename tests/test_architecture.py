@@ -24,6 +24,7 @@ ORDER = (
     ("netspec.explore", "netspec.reference", "netspec.editing", "netspec.weights"),
     ("netspec.diagram", "netspec.training"),
     ("netspec.api",),
+    ("netspec",),
     ("netspec.cli",),
 )
 LEVEL = {package: level for level, packages in enumerate(ORDER) for package in packages}

@@ -38,12 +38,12 @@ COMMANDS = {
 
 
 class _Version(argparse.Action):
-    """Looks the version up only when it is asked for."""
+    """Prints the version of the package, and that of the language."""
 
     def __call__(self, parser: argparse.ArgumentParser, *args: object, **more: object) -> None:
-        from importlib.metadata import version
+        from netspec import LANGUAGE, __version__
 
-        print(f"netspec {version('netspec-compiler')}")
+        print(f"netspec {__version__}\nlanguage {LANGUAGE}")
         parser.exit()
 
 
@@ -53,7 +53,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
         prog="netspec",
         description="Say what a convolutional network is, check it, compile it to a model.",
     )
-    result.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    result.add_argument("--version", action=_Version, nargs=0, help="show the versions and exit")
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, help_ in COMMANDS.items():
         sub = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")

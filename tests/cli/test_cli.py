@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -298,12 +299,14 @@ def test_python_api(tmp_path: Path) -> None:
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    from importlib.metadata import version
-
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 0
-    assert capsys.readouterr().out == f"netspec {version('netspec-compiler')}\n"
+    assert (
+        capsys.readouterr().out == f"netspec {netspec.__version__}\nlanguage {netspec.LANGUAGE}\n"
+    )
+    assert re.fullmatch(r"\d+\.\d+\.\d+", netspec.__version__)
+    assert re.fullmatch(r"\d+\.\d+", netspec.LANGUAGE)
 
 
 def test_a_command_brings_only_its_own_modules() -> None:
