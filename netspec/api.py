@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.diagnostics import Diagnostics, SpecError, spec_error
+from netspec.diagnostics import SpecError, spec_error
 from netspec.driver import check, find
 from netspec.ir import Net as CheckedNet
 
@@ -108,11 +108,7 @@ def load(spec: str | Path, /, **parameters: Any) -> Net:
 
     Keyword arguments set the net's parameters. Raises SpecError with all that is wrong.
     """
-    diagnostics = Diagnostics()
-    found = find(str(spec), diagnostics)
-    net = check(*found, parameters, diagnostics) if found else None
-    diagnostics.raise_if_failed()
-    assert net is not None, "no net and no error"
+    net = check(*find(str(spec)), parameters).sound()
     return Net(**{field.name: getattr(net, field.name) for field in fields(net)})
 
 

@@ -1,4 +1,8 @@
-"""The whole way from a spec to a checked net, in one function."""
+"""The whole way from a spec to a checked net.
+
+`find` finds the text of a spec, `check` makes a checked net of it. A spec that is built for many
+values of its parameters is `prepare`d once, and `build` makes each net.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.diagnostics import Diagnostic, Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source, plain
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Net
@@ -46,36 +50,49 @@ STDIN = "<stdin>"
 """What diagnostics call standard input."""
 
 
-def read_stdin(diagnostics: Diagnostics) -> str | None:
-    """Standard input as it is; None, and a diagnostic, where it is no text."""
+class Text(NamedTuple):
+    """The text of a spec, and the folder that its imports are relative to."""
+
+    source: Source
+    folder: Path
+
+
+def read_stdin() -> str:
+    """Standard input as it is. Raises SpecError where it is no text."""
     try:
         return sys.stdin.buffer.read().decode("utf-8")
     except ValueError:
-        diagnostics.add(Diagnostic("unreadable-file", "standard input is not UTF-8 text"))
-        return None
+        raise spec_error("unreadable-file", "standard input is not UTF-8 text") from None
 
 
-def find(spec: str, diagnostics: Diagnostics) -> tuple[Source, Path] | None:
-    """The text of a spec and the folder of its imports: `-`, a path, or a bundled name."""
+def find(spec: str) -> Text:
+    """The text of a spec: `-` for standard input, a path, or the name of a bundled one.
+
+    Raises SpecError where there is none, or it can't be read.
+    """
     if spec == "-":
-        text = read_stdin(diagnostics)
-        return None if text is None else (Source(STDIN, plain(text)), Path())
+        return Text(Source(STDIN, plain(read_stdin())), Path())
     path = Path(spec)
     named = bundled()
     if spec in named:
-        source = read_source(named[spec], diagnostics)
-        return (Source(f"{spec}.net", source.text), named[spec].parent) if source else None
+        return Text(Source(f"{spec}.net", _read(named[spec]).text), named[spec].parent)
     if not path.suffix and not path.exists():
         message = f"there is no file {spec}, and no bundled spec of this name"
-        diagnostics.add(Diagnostic("unreadable-file", message, help=alike(spec, named)))
-        return None
+        raise spec_error("unreadable-file", message, help=alike(spec, named))
     if path.name == spec and path.stem in named and not path.exists():
         message = f"there is no file {spec}"
         help_ = (f"the bundled spec is called `{path.stem}`, without a suffix",)
-        diagnostics.add(Diagnostic("unreadable-file", message, help=help_))
-        return None
+        raise spec_error("unreadable-file", message, help=help_)
+    return Text(_read(path), path.parent)
+
+
+def _read(path: Path) -> Source:
+    """A file as a source. Raises SpecError."""
+    diagnostics = Diagnostics()
     source = read_source(path, diagnostics)
-    return (source, path.parent) if source else None
+    if source is None:
+        raise SpecError(diagnostics)
+    return source
 
 
 def alike(name: str, known: Iterable[str]) -> tuple[str, ...]:
@@ -86,67 +103,84 @@ def alike(name: str, known: Iterable[str]) -> tuple[str, ...]:
     return did_you_mean(name, known) or ("`netspec specs` lists those that are bundled",)
 
 
+class Checked(NamedTuple):
+    """What came of checking a spec.
+
+    `net` is None where the spec has errors, or no net and none was needed. `asked` are the paths
+    at which its imports were looked for, found or not.
+    """
+
+    net: Net | None
+    diagnostics: tuple[Diagnostic, ...]
+    asked: frozenset[Path] = frozenset()
+
+    @property
+    def failed(self) -> bool:
+        """Whether there are errors, and not only warnings."""
+        return any(d.severity == "error" for d in self.diagnostics)
+
+    def sound(self) -> Net:
+        """The net. Raises SpecError with all diagnostics where there is none."""
+        if self.net is None:
+            raise SpecError(self.diagnostics)
+        return self.net
+
+
 def check(
-    source: Source,
-    base: Path | None,
-    settings: Mapping[str, Any],
-    diagnostics: Diagnostics,
-    needs_net: bool = True,
-    asked: set[Path] | None = None,
-) -> Net | None:
-    """The net of a text, checked; None where the text has errors.
+    source: Source, base: Path | None, settings: Mapping[str, Any], *, needs_net: bool = True
+) -> Checked:
+    """The net of a text, checked, and all that was found wrong with it.
 
     `base` is the folder that its imports are relative to. `settings` are values for the net's
     parameters: Python numbers, bools, strings and lists, or text of the language as `SettingText`.
-    A file of modules only is fine unless `needs_net`; it gives None. The paths at which imports
-    were looked for are added to `asked`.
+    A file of modules only is fine unless `needs_net`; it gives no net.
     """
+    diagnostics = Diagnostics()
     given = constants(settings, diagnostics)
     with room_to_work():
-        program, given, origins = _program(source, base, given, diagnostics, asked)
-    if program is None:
-        return None
-    if program.net is None:
-        if needs_net:
+        program, given, origins = _program(source, base, given, diagnostics)
+        if program is None:
+            return Checked(None, diagnostics.sorted())
+        net = None
+        if program.net is not None:
+            net = elaborate(program, given, diagnostics)
+        elif needs_net:
             diagnostics.add(Diagnostic("no-net", f"{source.name} has no net"))
-        return None
-    net = build(program, given, diagnostics)
-    return replace(net, origins=origins(net)) if net is not None and origins is not None else net
+    if net is not None and origins is not None:
+        net = replace(net, origins=origins(net))
+    return Checked(net, diagnostics.sorted(), program.asked)
 
 
-def prepare(
-    source: Source,
-    base: Path | None,
-    diagnostics: Diagnostics,
-    reading: Mapping[str, Any] | None = None,
-) -> Program | None:
-    """A text and its imports, parsed, their names looked up; None where the text has errors.
+def prepare(source: Source, base: Path | None, reading: Mapping[str, Any] | None = None) -> Program:
+    """A text and its imports, parsed, their names looked up; `build` makes nets of it.
 
-    `reading` are the settings that say how to read a prototxt.
+    `base` is as for `check`; `reading` are the settings that say how to read a prototxt. Raises
+    SpecError where the text has errors.
     """
+    diagnostics = Diagnostics()
     given = constants(reading or {}, diagnostics)
     with room_to_work():
         program, left, _ = _program(source, base, given, diagnostics)
     _refuse(left, source, diagnostics)
-    return None if left else program
+    diagnostics.raise_if_failed()
+    assert program is not None, "no program and no error"
+    return program
 
 
-def build(program: Program, constants: Mapping[str, Any], diagnostics: Diagnostics) -> Net | None:
-    """The net of a program for some values of its parameters; None where it has errors.
+def build(program: Program, constants: Mapping[str, Any]) -> Checked:
+    """The net of a program for some values of its parameters.
 
     `constants` are constants of the language, as `parsed` gives them. A program can be built any
     number of times.
     """
+    diagnostics = Diagnostics()
     with room_to_work():
-        return elaborate(program, constants, diagnostics)
+        net = elaborate(program, constants, diagnostics)
+    return Checked(net, diagnostics.sorted(), program.asked)
 
 
 def _program(
-    source: Source,
-    base: Path | None,
-    given: dict[str, Any],
-    diagnostics: Diagnostics,
-    asked: set[Path] | None = None,
+    source: Source, base: Path | None, given: dict[str, Any], diagnostics: Diagnostics
 ) -> tuple[Program | None, dict[str, Any], Origins | None]:
     """The program of a text, the constants that are left for its net's parameters, and origins.
 
@@ -165,7 +199,7 @@ def _program(
         origins = partial(caffe.origins, converted)
     else:
         _refuse([name for name in given if ":" in name], source, diagnostics)
-        program = load(source, base, diagnostics, asked)
+        program = load(source, base, diagnostics)
     if program is not None:
         resolve(program, diagnostics)
     return program, given, origins

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from netspec.diagnostics import Diagnostic, Diagnostics, render
+from netspec.diagnostics import Diagnostic, render
 from netspec.diagnostics.source import Source
 from netspec.driver import check
 from netspec.ir import Net
@@ -20,9 +20,8 @@ def checked(
     text: str, settings: Mapping[str, Any] | None = None, base: Path | None = None
 ) -> tuple[Net | None, tuple[Diagnostic, ...]]:
     """The net of a text, if it is sound, and all diagnostics."""
-    diagnostics = Diagnostics()
-    net = check(Source("test.net", text), base, settings or {}, diagnostics)
-    return net, diagnostics.sorted()
+    net, diagnostics, _ = check(Source("test.net", text), base, settings or {})
+    return net, diagnostics
 
 
 def net_of(text: str, settings: Mapping[str, Any] | None = None, base: Path | None = None) -> Net:

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from netspec.cli.common import SPEC_HELP, add_settings, show
-from netspec.diagnostics import Diagnostics, spec_error
-from netspec.diagnostics.source import Source
-from netspec.driver import bundled, check, find
+from netspec.diagnostics import spec_error
+from netspec.diagnostics.source import Source, plain
+from netspec.driver import STDIN, bundled, check, find, read_stdin
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,11 +29,9 @@ def execute(args: argparse.Namespace) -> int:
     if args.strip:
         result = strip(text)
     else:
-        diagnostics = Diagnostics()
-        net = check(source, base, dict(args.settings), diagnostics)
-        diagnostics.raise_if_failed()
-        assert net is not None, "no net and no error"
-        show(diagnostics.sorted())
+        checked = check(source, base, dict(args.settings))
+        net = checked.sound()
+        show(checked.diagnostics)
         result = annotate(text, net, source)
     if not args.write:
         sys.stdout.flush()
@@ -47,17 +45,9 @@ def execute(args: argparse.Namespace) -> int:
 
 def _read(spec: str) -> tuple[str, Source, Path]:
     """A text as it is to the byte, the same as a source, and the folder of its imports."""
-    diagnostics = Diagnostics()
     if spec == "-":
-        try:
-            text = sys.stdin.buffer.read().decode("utf-8")
-        except ValueError:
-            message = "standard input is not UTF-8 text"
-            raise spec_error("unreadable-file", message) from None
-        plain = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-        return text, Source("<stdin>", plain), Path()
-    found = find(spec, diagnostics)
-    diagnostics.raise_if_failed()
-    assert found is not None, "no text and no error"
+        text = read_stdin()
+        return text, Source(STDIN, plain(text)), Path()
+    found = find(spec)
     path = bundled().get(spec, Path(spec))
     return path.read_bytes().decode("utf-8"), *found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from netspec.cli.common import add_spec, print_json, show
-from netspec.diagnostics import Diagnostic, Diagnostics, render
+from netspec.diagnostics import Diagnostic, SpecError, render
 from netspec.driver import check, find
 
 
@@ -17,11 +17,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     found: list[Diagnostic] = []
     for spec in args.specs:
-        diagnostics = Diagnostics()
-        source = find(spec, diagnostics)
-        if source is not None:
-            check(*source, dict(args.settings), diagnostics, needs_net=False)
-        found += diagnostics.sorted()
+        try:
+            found += check(*find(spec), dict(args.settings), needs_net=False).diagnostics
+        except SpecError as error:
+            found += error.diagnostics
     if args.format == "json":
         print_json(render.as_json(found))
     elif args.format == "github":

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from netspec.diagnostics import Diagnostic, Diagnostics, SpecError, render, spec_error
+from netspec.diagnostics import Diagnostic, SpecError, render, spec_error
 from netspec.driver import SettingText, check, find
 from netspec.ir import Net
 
@@ -99,12 +99,9 @@ def setting(text: str) -> tuple[str, SettingText]:
 
 def load(spec: str, settings: Iterable[tuple[str, SettingText]]) -> Net:
     """A checked net; its warnings are shown. Raises SpecError."""
-    diagnostics = Diagnostics()
-    found = find(spec, diagnostics)
-    net = check(*found, dict(settings), diagnostics) if found else None
-    diagnostics.raise_if_failed()
-    assert net is not None, "no net and no error"
-    show(diagnostics.sorted())
+    checked = check(*find(spec), dict(settings))
+    net = checked.sound()
+    show(checked.diagnostics)
     return net
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from netspec.cli.common import add_settings, in_the_way, show
-from netspec.diagnostics import Diagnostic, Diagnostics, SpecError, spec_error
+from netspec.diagnostics import Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source
 
 
@@ -38,13 +38,9 @@ def execute(args: argparse.Namespace) -> int:
     from netspec.util.atomic_write import write_text
 
     diagnostics = Diagnostics()
-    found = find(args.spec, diagnostics)
-    if found is not None and not may_be_prototxt(found[0]):
-        message = f"{found[0].name} is no prototxt"
-        diagnostics.add(Diagnostic("unreadable-file", message))
-    diagnostics.raise_if_failed()
-    assert found is not None, "no text and no error"
-    source, folder = found
+    source, folder = find(args.spec)
+    if not may_be_prototxt(source):
+        raise spec_error("unreadable-file", f"{source.name} is no prototxt")
     solver = read_source(Path(args.solver), diagnostics) if args.solver else None
     if is_solver(source):
         solver, source = source, _net_of(source, folder, diagnostics)

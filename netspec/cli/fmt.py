@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from netspec.cli.common import show
-from netspec.diagnostics import Diagnostic, Diagnostics, SpecError, spec_error
+from netspec.diagnostics import Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source
 from netspec.driver import STDIN, find, read_stdin
 from netspec.semantic.imports import read_text
@@ -88,26 +88,23 @@ def _names(spec: str) -> Iterator[str]:
 
 def _read(name: str, done: set[str]) -> _Text | None:
     """A text, or None if it was read before. Raises SpecError."""
-    diagnostics = Diagnostics()
-    path = Path(name)
-    result = None
     key = name if name == "-" else os.path.realpath(name)
     if key in done:
         return None
     done.add(key)
     if name == "-":
-        content = read_stdin(diagnostics)
-        result = None if content is None else _Text(STDIN, content)
+        result = _Text(STDIN, read_stdin())
     elif os.path.isdir(name):
-        diagnostics.add(Diagnostic("unreadable-file", f"there is no .net file in {name}"))
+        raise spec_error("unreadable-file", f"there is no .net file in {name}")
     elif os.path.exists(name):
-        content = read_text(path, diagnostics)
-        result = None if content is None else _Text(name, content, path)
-    elif found := find(name, diagnostics):
-        source, _ = found
+        diagnostics = Diagnostics()
+        content = read_text(Path(name), diagnostics)
+        if content is None:
+            raise SpecError(diagnostics)
+        result = _Text(name, content, Path(name))
+    else:
+        source = find(name).source
         result = _Text(source.name, source.text)
-    diagnostics.raise_if_failed()
-    assert result is not None, "no text and no error"
     if may_be_prototxt(Source(result.name, result.content)):
         message = f"{result.name} is a prototxt of Caffe, which keeps its layout"
         help_ = (f"`netspec convert {name}` makes a spec of it",)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from netspec.cli.common import SPEC_HELP, add_settings, show
-from netspec.diagnostics import Diagnostics, spec_error
+from netspec.diagnostics import spec_error
 from netspec.driver import check, find
 
 FORMATS = ("svg", "png", "dot", "html")
@@ -64,15 +64,12 @@ def execute(args: argparse.Namespace) -> int:
     if args.layout == "dot" and form not in ("svg", "png"):
         message = f"--layout dot is for a .svg or .png; a .{form} has no places of Graphviz's"
         raise spec_error("bad-option", message)
-    diagnostics = Diagnostics()
-    found = find(args.spec, diagnostics)
-    net = check(*found, dict(args.settings), diagnostics) if found else None
-    diagnostics.raise_if_failed()
-    assert net is not None, "no net and no error"
-    assert found is not None, "no text and no error"
-    show(diagnostics.sorted())
+    text = find(args.spec)
+    checked = check(*text, dict(args.settings))
+    net = checked.sound()
+    show(checked.diagnostics)
     style = Style(args.depth, args.direction, args.cost, args.layout)
-    content = draw(net, found[0], form, style)
+    content = draw(net, text.source, form, style)
     if args.output == "-":
         sys.stdout.flush()
         sys.stdout.buffer.write(content)

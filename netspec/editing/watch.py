@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from netspec.diagnostics import Diagnostic, Diagnostics
-from netspec.driver import bundled, check, find
+from netspec.diagnostics import Diagnostic, SpecError
+from netspec.driver import Checked, bundled, check, find
 from netspec.ir import Net
 from netspec.semantic.imports import MAX_BYTES
 
@@ -65,23 +65,20 @@ class Watcher:
 
     def _check(self) -> WatchReport:
         before = self._state()
-        diagnostics = Diagnostics()
-        asked: set[Path] = set()
-        found = find(self.spec, diagnostics)
-        net = None
-        if found is not None:
-            net = check(*found, self.settings, diagnostics, asked=asked)
-        if diagnostics.failed:
-            net = None
+        try:
+            checked = check(*find(self.spec), self.settings)
+        except SpecError as error:
+            checked = Checked(None, error.diagnostics)
+        if checked.failed:
             # The imports behind an error may not have been looked for: go on watching all.
-            self._files |= asked
+            self._files |= checked.asked
         else:
-            self._files = {bundled().get(self.spec, Path(self.spec)), *asked}
+            self._files = {bundled().get(self.spec, Path(self.spec)), *checked.asked}
         # What changed while the check ran counts as changed since.
         self._checked = {path: before.get(path, self._digest(path)) for path in self._files}
         self._pending = None
-        report = WatchReport(net, diagnostics.sorted(), self.good)
-        self.good = net or self.good
+        report = WatchReport(checked.net, checked.diagnostics, self.good)
+        self.good = checked.net or self.good
         return report
 
     def _state(self) -> State:

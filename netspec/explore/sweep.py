@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from netspec.diagnostics import Diagnostics, SpecError, spec_error
+from netspec.diagnostics import SpecError, spec_error
 from netspec.diagnostics.source import Source
 from netspec.driver import build, find, prepare
 from netspec.explore.search_space import Point
@@ -47,14 +47,11 @@ def spec(name: str, reading: Mapping[str, Any] | None = None) -> Spec:
     `reading` are the settings that say how to read a prototxt.
     """
     reading = reading or {}
-    diagnostics = Diagnostics()
-    found = find(name, diagnostics)
-    program = prepare(*found, diagnostics, reading) if found else None
-    diagnostics.raise_if_failed()
-    assert found is not None, "no text and no error"
-    if program is None or program.net is None:
-        raise spec_error("no-net", f"{found[0].name} has no net")
-    return Spec(*found, program, _fingerprint(program, reading), reading)
+    text = find(name)
+    program = prepare(*text, reading)
+    if program.net is None:
+        raise spec_error("no-net", f"{text.source.name} has no net")
+    return Spec(*text, program, _fingerprint(program, reading), reading)
 
 
 def _fingerprint(program: Program, reading: Mapping[str, Any]) -> str:
@@ -68,9 +65,8 @@ def _fingerprint(program: Program, reading: Mapping[str, Any]) -> str:
 
 def check(spec: Spec, point: Point) -> None:
     """Raises SpecError where the net has no parameters of these names."""
-    diagnostics = Diagnostics()
-    build(spec.program, point.constants, diagnostics)
-    wrong = [d for d in diagnostics.sorted() if d.code == "unknown-parameter"]
+    found = build(spec.program, point.constants)
+    wrong = [d for d in found.diagnostics if d.code == "unknown-parameter"]
     if wrong:
         raise SpecError(wrong)
 
@@ -78,15 +74,14 @@ def check(spec: Spec, point: Point) -> None:
 def result(program: Program, fingerprint: str, point: Point) -> Result:
     """The figures of one point, or why there is no such net."""
     assert program.net is not None
-    diagnostics = Diagnostics()
     found: Result = {
         "net": program.net.definition.name.text,
         "spec": fingerprint,
         "settings": dict(point.settings),
     }
-    net = build(program, point.constants, diagnostics)
+    net, diagnostics, _ = build(program, point.constants)
     if net is None:
-        error = next(d for d in diagnostics.sorted() if d.severity == "error")
+        error = next(d for d in diagnostics if d.severity == "error")
         found["error"] = {"code": error.code, "message": error.message}
     else:
         found |= {
@@ -136,9 +131,7 @@ def _start(source: Source, base: Path, reading: Mapping[str, Any]) -> None:
     # Whoever started it says when to stop, be it by its death.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
-    program = prepare(source, base, Diagnostics(), reading)
-    assert program is not None, "the same text had no errors before"
-    _program[:] = [program]
+    _program[:] = [prepare(source, base, reading)]
 
 
 def _end_with_parent() -> None:

@@ -163,11 +163,9 @@ def _run(op: type[Op]) -> tuple[Example, Op, list[Shape]]:
     from netspec.syntax.parser import parse
 
     source = Source(f"example of {op.keyword}", spec_of(op))
-    diagnostics = Diagnostics()
-    net = check(source, None, {}, diagnostics)
-    file = parse(source, diagnostics)
-    if net is None or file is None:
-        raise ValueError(f"example of {op.keyword}: {[d.message for d in diagnostics]}")
+    net = check(source, None, {}).sound()
+    file = parse(source, Diagnostics())
+    assert file is not None, "a text with a net has a tree"
     flat = next(f for f in reversed(net.layers) if type(f.op) is op)
     inputs = [v.shape for v in flat.inputs]
     outputs = tuple(v.shape for v in flat.outputs)

@@ -102,6 +102,8 @@ class Program:
     net: ModuleDefinition | None
     modules: tuple[ModuleDefinition, ...]
     """The modules that the file itself defines."""
+    asked: frozenset[Path]
+    """The paths at which imports were looked for, found or not."""
 
     def texts(self) -> tuple[Source, ...]:
         """Every text that the net may use: its own, and those of all modules in reach."""
@@ -118,14 +120,9 @@ class Program:
         return tuple(found.values())
 
 
-def load(
-    source: Source, base: Path | None, diagnostics: Diagnostics, asked: set[Path] | None = None
-) -> Program | None:
-    """Parse a text and its imports; relative ones are looked for in the folder `base`.
-
-    The paths at which imports were looked for are added to `asked`, found or not.
-    """
-    return _Loader(diagnostics, asked).program(source, base)
+def load(source: Source, base: Path | None, diagnostics: Diagnostics) -> Program | None:
+    """Parse a text and its imports; relative ones are looked for in the folder `base`."""
+    return _Loader(diagnostics).program(source, base)
 
 
 def program_of(file: File, base: Path | None, diagnostics: Diagnostics) -> Program:
@@ -134,9 +131,9 @@ def program_of(file: File, base: Path | None, diagnostics: Diagnostics) -> Progr
 
 
 class _Loader:
-    def __init__(self, diagnostics: Diagnostics, asked: set[Path] | None = None) -> None:
+    def __init__(self, diagnostics: Diagnostics) -> None:
         self.diagnostics = diagnostics
-        self.asked: set[Path] = set() if asked is None else asked
+        self.asked: set[Path] = set()
         self.loaded: dict[Path, tuple[ModuleDefinition, ...]] = {}
         self.nets: dict[Path, dict[str, str]] = {}
         self.open: list[Path] = []
@@ -177,7 +174,8 @@ class _Loader:
                     help=("give each a file of its own, and share modules with `import`",),
                 )
             )
-        return Program(file.source, nets[0] if nets else None, tuple(modules))
+        net = nets[0] if nets else None
+        return Program(file.source, net, tuple(modules), frozenset(self.asked))
 
     def _import(
         self, item: Import, base: Path | None, scope: ModuleScope

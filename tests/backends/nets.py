@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import netspec
-from netspec.diagnostics import Diagnostics
 from netspec.diagnostics.source import Source
 from netspec.driver import bundled, check
 from netspec.ir import Net
@@ -15,10 +14,7 @@ from netspec.ir import Net
 
 def net_of(text: str, **settings: object) -> Net:
     """The net of a text; fails with all its diagnostics."""
-    diagnostics = Diagnostics()
-    net = check(Source("test.net", text), Path(), settings, diagnostics)
-    assert net is not None, "\n".join(d.message for d in diagnostics)
-    return net
+    return check(Source("test.net", text), Path(), settings).sound()
 
 
 def of_layers(layers: str, shape: str = "3x13x11") -> Net:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 import netspec
 from netspec.cli.main import main
-from netspec.diagnostics import Diagnostics
 from netspec.diagnostics.source import Source
 from netspec.driver import bundled, check
 from netspec.ir import Net
@@ -25,10 +24,8 @@ from ..helpers import net_of
 
 def read(text: str) -> tuple[Net, Source]:
     plain = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
-    source, diagnostics = Source("test.net", plain), Diagnostics()
-    net = check(source, None, {}, diagnostics)
-    assert net is not None, list(diagnostics)
-    return net, source
+    source = Source("test.net", plain)
+    return check(source, None, {}).sound(), source
 
 
 def annotated(text: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from netspec.diagnostics import Diagnostics, render
+from netspec.diagnostics import render
 from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.source import Source
 from netspec.driver import SettingText, check
@@ -75,9 +75,7 @@ def shown(case: Case, folder: Path) -> tuple[str, set[str]]:
     for name, text in case.files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    diagnostics = Diagnostics()
-    check(Source("spec.net", case.spec), folder, case.settings, diagnostics)
-    found = diagnostics.sorted()
+    found = check(Source("spec.net", case.spec), folder, case.settings).diagnostics
     specs = resources.folder("specs").resolve()
     text = "".join(f"{render.text(d)}\n\n" for d in found)
     text = text.replace(f"{specs}{os.sep}", "<specs>/")

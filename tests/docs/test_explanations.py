@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import netspec
-from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.diagnostics import Diagnostic
 from netspec.diagnostics.codes import CODES, GROUPS
 from netspec.diagnostics.source import Source
 from netspec.driver import check
@@ -58,9 +58,7 @@ def test_form(code: str) -> None:
 
 
 def diagnose(spec: str, folder: Path) -> tuple[Diagnostic, ...]:
-    diagnostics = Diagnostics()
-    check(Source("spec.net", spec), folder, {}, diagnostics)
-    return diagnostics.sorted()
+    return check(Source("spec.net", spec), folder, {}).diagnostics
 
 
 @pytest.mark.parametrize("code", CODES)

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from netspec.diagnostics import Diagnostics
 from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.source import Source
 from netspec.driver import check
@@ -52,13 +51,12 @@ def test_snippets(guide: Path, tmp_path: Path) -> None:
     for block in found:
         if block.kind != "net":
             continue
-        diagnostics = Diagnostics()
-        check(Source("guide.net", block.text), tmp_path, {}, diagnostics, needs_net=False)
+        checked = check(Source("guide.net", block.text), tmp_path, {}, needs_net=False)
         where = f"{guide.name}:{block.line}"
         if "wrong" in block.words:
-            assert diagnostics.failed, where
+            assert checked.failed, where
         else:
-            assert not [d.message for d in diagnostics], where
+            assert not [d.message for d in checked.diagnostics], where
 
 
 @EACH

@@ -16,9 +16,8 @@ INPUT = 'input: "data" input_shape { dim: 2 %s }\n'
 
 def checked(text: str, **settings: Any) -> tuple[Net | None, tuple[Diagnostic, ...]]:
     """The net of a prototxt, if it is sound, and all diagnostics."""
-    diagnostics = Diagnostics()
-    net = check(Source("test.prototxt", text), None, settings, diagnostics)
-    return net, diagnostics.sorted()
+    net, diagnostics, _ = check(Source("test.prototxt", text), None, settings)
+    return net, diagnostics
 
 
 def net_of(text: str, **settings: Any) -> Net:
