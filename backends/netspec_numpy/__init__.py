@@ -1,1 +1,16 @@
-"""The NumPy backend of netspec."""
+"""The NumPy backend: a file that needs NumPy and nothing else.
+
+In:  a checked `netspec.ir.Net`.
+Out: the source of a module with one model class, callable with batches of NumPy arrays.
+
+backend        the file as a whole; its entry point is `NumpyBackend`
+fusion         layers that are computed together
+memory_plan    the memory slot of each value
+cost_model     how convolutions are computed, and the memory that they need
+lowering       ops that have a step of their own in the plan
+emitters       all other ops, as expressions
+kernel_source  the source of the kernels that a file needs
+kernels/       the functions that emitted files compute with
+
+README.md says how a net becomes a plan, and what each optimization gave.
+"""

@@ -1,4 +1,11 @@
-"""From IR to NumPy: a function for each module, the kernels it needs beside it."""
+"""Writes a net as a NumPy file: its kernels, the function that lays out its plan, its class.
+
+In the function, `network`, each fused layer is one statement, which names the memory slot of its
+result and is followed by its shape:
+
+    conv1 = convolve(p, 1, data, "conv1", 96, Window((7, 7), stride=(2, 2)))  # 96x109x109
+    pool1 = pool(p, 2, conv1, np.maximum, Window((3, 3), stride=(2, 2), ceil=True), then=relu)
+"""
 
 from __future__ import annotations
 
@@ -23,17 +30,17 @@ from netspec.codegen.python_source import (
 )
 from netspec.ir import Layer, Net, Value
 from netspec.ops import Crop, MaxUnpool, Op, Upsample, text
-from netspec_numpy.cost_model import memory
+from netspec_numpy.cost_model import planned_memory
 from netspec_numpy.emitters import EMITTERS
-from netspec_numpy.fusion import FusedLayer, staged
+from netspec_numpy.fusion import FusedLayer, fuse
 from netspec_numpy.kernel_source import kernel_names, reads, with_helpers
 from netspec_numpy.lowering import (
     PLANNERS,
     dimensions,
-    fold,
+    folded_batch_norm,
     quoted,
 )
-from netspec_numpy.memory_plan import place
+from netspec_numpy.memory_plan import plan_memory
 
 _FROM = {
     "bisect": ("bisect",),
@@ -47,22 +54,17 @@ _FROM = {
 }
 _MODULES = ("ctypes", "json", "math", "os", "sys", "threading", "time")
 _GLOBALS = (
-    *(
-        "np",
-        "as_strided",
-        "FILLS",
-        "network",
-        "self",
-    ),
+    *("np", "as_strided", "FILLS", "network", "self"),
     *(name for names in _FROM.values() for name in names),
 )
+"""Names of the file that no variable may have. `_FROM` and `_MODULES` are what it may import."""
 _WIDTH = 100
 """Longest line, as in the kernels."""
 _statement = partial(statement, width=_WIDTH)
 _LOCALS = ("p", "w", "_")
 """Names inside the function of the network."""
 _SIZED = (Crop, MaxUnpool, Upsample)
-"""Ops that were written for one size of their input."""
+"""Ops whose step holds the size of its result: such a model takes no other height and width."""
 
 
 class NumpyBackend:
@@ -73,20 +75,23 @@ class NumpyBackend:
     packages: Sequence[str] = ("numpy",)
 
     def check(self, layer: Layer, used: Sequence[bool]) -> None:
-        """Every attribute of every op here can be expressed."""
+        """Do nothing: every attribute of every op can be expressed."""
 
     def emit(self, net: Net) -> str:
+        """The source of the net's file."""
         return _NumpyFile(net).source()
 
     def planned_memory(self, net: Net) -> PlannedMemory:
         """Bytes that the model needs for one image in float32, with one thread."""
-        return memory(staged(net))
+        return planned_memory(fuse(net))
 
     def run(self, model: Any, *inputs: Any) -> tuple[Any, ...]:
+        """The outputs of a model for a batch of each input."""
         result = model(*inputs)
         return result if isinstance(result, tuple) else (result,)
 
     def set_weights(self, model: Any, weights: Mapping[str, Any]) -> None:
+        """Replace a model's weights; RuntimeError where names or shapes differ."""
         wanted = {name: array.shape for name, array in model.weights.items()}
         found = {name: array.shape for name, array in weights.items()}
         if wanted != found:
@@ -95,37 +100,49 @@ class NumpyBackend:
 
 
 class _StepScope:
-    """The scope of one stage: its inputs, where its results go, its kernels and weights."""
+    """What a planner or emitter needs to write the step of one fused layer.
 
-    def __init__(self, file: _NumpyFile, stage: FusedLayer, at: str) -> None:
+    `inputs` are the variables of its inputs, `at` the memory slots of its results, as source.
+    """
+
+    def __init__(self, file: _NumpyFile, layer: FusedLayer, at: str) -> None:
         self.file = file
-        self.path = stage.layer.path
+        self.path = layer.layer.path
         self.at = at
-        self.inputs: list[Source] = [Verbatim(file.variables[v]) for v in stage.inputs]
+        self.inputs: list[Source] = [Verbatim(file.variables[v]) for v in layer.inputs]
 
     def weight(self, layer: Layer, name: str) -> str:
+        """Source of one of the layer's tensors."""
         self.file.has_weights = True
         path = quoted(f"{self.path}.{name}")
         return call("w", path, *dimensions(layer.tensors[name])).flat()
 
     def kernel(self, name: str) -> str:
+        """The name of a kernel, which is included in the file."""
         self.file.kernels.add(name)
         return name
 
 
 class _NumpyFile:
+    """The file of one net, while it is written.
+
+    `variables` are the names of values inside `network`; `remaining_uses` says how many steps still
+    read a value, as a name is free again after the last one.
+    """
+
     def __init__(self, net: Net) -> None:
         self.net = net
-        self.program = staged(net)
-        self.arena = place(self.program)
+        self.fused = fuse(net)
+        self.arena = plan_memory(self.fused)
         self.kernels: set[str] = {"Model"}
         self.class_name = class_name(net.name, net.doc)
         self.taken = (*_GLOBALS, *_MODULES, *kernel_names(), self.class_name, *_LOCALS)
         self.variables: dict[Value, str] = {}
-        self.waiting = self.program.uses()
+        self.remaining_uses = self.fused.uses()
         self.has_weights = False
 
     def source(self) -> str:
+        """The whole file."""
         network = self._network()
         x = self.net.body.inputs[0].shape
         prepared = picture(self.net, _vector)
@@ -144,7 +161,7 @@ class _NumpyFile:
             fills=_fills(self.net),
             name=self.class_name,
             doc="\n".join(docstring(summary(self.net), 4)),
-            made=self._made(),
+            constructor=self._constructor(),
             call="\n".join(self._call([names.identifier(name) for name in inputs])),
             preprocess=prepared,
             height=height,
@@ -159,16 +176,16 @@ class _NumpyFile:
         file = Path(self.net.file).name
         return f"{title}\n\nCompiled by netspec from {file}: change the spec, not this file."
 
-    def _made(self) -> str:
-        """The statement that makes a model: its network, for which inputs."""
+    def _constructor(self) -> str:
+        """The statement that sets up a model: its network, and the shapes of its inputs."""
         sizes = ", ".join(str(tuple(int(d) for d in v.shape)) for v in self.net.body.inputs)
-        fixed = self._fixed()
+        fixed = self._fixed_size()
         why = [f'": {fixed}"'] if fixed else []
-        made = call("super().__init__", "network", f"[{sizes}]", "seed", "threads", *why)
-        return "\n".join(_statement("", made, 8))
+        source = call("super().__init__", "network", f"[{sizes}]", "seed", "threads", *why)
+        return "\n".join(_statement("", source, 8))
 
     def _call(self, inputs: list[str]) -> list[str]:
-        """The method that computes."""
+        """The method `__call__`."""
         single = len(self.net.body.outputs) == 1
         result = "Array" if single else "tuple[Array, ...]"
         args = ["self", *(f"{name}: Array" for name in inputs)]
@@ -178,11 +195,11 @@ class _NumpyFile:
         body = _statement("return ", source, 8)
         return [*_def("__call__", args, result, 4), *docstring(doc, 8), *body]
 
-    def _fixed(self) -> str:
-        """Why inputs of other heights and widths are refused, or nothing."""
-        for stage in self.program.stages:
-            if isinstance(stage.op, _SIZED):
-                return f"{stage.layer.path} is made for this size"
+    def _fixed_size(self) -> str:
+        """Why inputs of other heights and widths are refused; empty where they are not."""
+        for layer in self.fused.layers:
+            if isinstance(layer.op, _SIZED):
+                return f"{layer.layer.path} is made for this size"
         return ""
 
     # --- the plan --------------------------------------------------------------------------------
@@ -190,49 +207,53 @@ class _NumpyFile:
     def _network(self) -> str:
         """The function that writes the network's calls into a plan."""
         lines: list[str] = []
-        for value in self.program.inputs:
+        for value in self.fused.inputs:
             self.variables[value] = self._variable(value)
-        for stage in self.program.stages:
-            lines += self._stage(stage)
-        outputs: list[Source | str] = [self.variables[v] for v in self.program.outputs]
+        for layer in self.fused.layers:
+            lines += self._step(layer)
+        outputs: list[Source | str] = [self.variables[v] for v in self.fused.outputs]
         lines += _statement(
             "return ", FunctionCall("", tuple(map(_text, outputs)), brackets="[]"), 4
         )
-        args = ["p: Plan", *(f"{self.variables[v]}: Value" for v in self.program.inputs)]
+        args = ["p: Plan", *(f"{self.variables[v]}: Value" for v in self.fused.inputs)]
         head = _def("network", args, "list[Value]", 0)
         doc = docstring(
             "The steps of the network, each with the slot of its result and its shape.", 4
         )
         weights = ["    w = p.weight"] if self.has_weights else []
-        return "\n".join([*head, *doc, *weights, *self._idle(), *lines])
+        return "\n".join([*head, *doc, *weights, *self._unused_weights(), *lines])
 
-    def _idle(self) -> list[str]:
-        """Statements that name the weights of layers that no result depends on."""
-        layers = {layer.path for s in self.program.stages for layer in (s.layer, s.norm) if layer}
+    def _unused_weights(self) -> list[str]:
+        """Statements that name the weights of layers that no result depends on.
+
+        Weight files hold them too, so the model has to know their shapes.
+        """
+        layers = {flat.path for x in self.fused.layers for flat in (x.layer, x.batch_norm) if flat}
         lines: list[str] = []
         for name, tensor in self.net.tensors.items():
             if name.rpartition(".")[0] not in layers:
                 lines += _statement("", call("p.weight", quoted(name), *dimensions(tensor)), 4)
         return lines
 
-    def _stage(self, stage: FusedLayer) -> list[str]:
-        used = self.program.uses()
-        results = [v for v in stage.outputs if v in used]
-        several = any(v in used for v in stage.outputs[1:])
-        places = [self._at(v) for v in (stage.outputs if several else stage.outputs[:1])]
-        step = _StepScope(self, stage, f"[{', '.join(places)}]" if several else places[0])
-        for value in stage.inputs:
-            self.waiting[value] -= 1
+    def _step(self, layer: FusedLayer) -> list[str]:
+        """The statement that lays out the step of a fused layer."""
+        used = self.fused.uses()
+        results = [v for v in layer.outputs if v in used]
+        several = any(v in used for v in layer.outputs[1:])
+        slots = [self._at(v) for v in (layer.outputs if several else layer.outputs[:1])]
+        step = _StepScope(self, layer, f"[{', '.join(slots)}]" if several else slots[0])
+        for value in layer.inputs:
+            self.remaining_uses[value] -= 1
         lines: list[str] = []
-        folded = fold(stage, step)
+        folded = folded_batch_norm(layer, step)
         if folded is not None:
             lines += _statement("", folded, 4)
-        planner = PLANNERS.get(type(stage.op))
-        source = planner(stage.op, stage, step) if planner else None
+        planner = PLANNERS.get(type(layer.op))
+        source = planner(layer.op, layer, step) if planner else None
         if source is None:
-            source = self._plain(stage, step, several)
+            source = self._plain(layer, step, several)
         targets = []
-        for value in stage.outputs if several else stage.outputs[:1]:
+        for value in layer.outputs if several else layer.outputs[:1]:
             if value in used:
                 self.variables[value] = self._variable(value)
             targets.append(self.variables.get(value, "_"))
@@ -241,20 +262,20 @@ class _NumpyFile:
         return lines + _statement(f"{', '.join(targets)} = ", source, 4, comment)
 
     def _variable(self, value: Value) -> str:
-        """A name that no value has that is still needed: the last part of its path."""
-        living = [name for v, name in self.variables.items() if self.waiting.get(v)]
-        names = Identifiers((*self.taken, *living))
+        """A name for a value, its path's last part, that no value has which is still needed."""
+        live = [name for v, name in self.variables.items() if self.remaining_uses.get(v)]
+        names = Identifiers((*self.taken, *live))
         local = value.name.rpartition(".")[2]
         if re.fullmatch(r"[a-z0-9_]+_\d+", local):
             local = "x"  # the spec gives it no name
         free = names.identifier(local)
         return free if free == local else names.identifier(value.name.replace(".", "_"))
 
-    def _plain(self, stage: FusedLayer, step: _StepScope, several: bool) -> Source:
+    def _plain(self, layer: FusedLayer, step: _StepScope, several: bool) -> Source:
         """A step that computes the expression of the op's emitter."""
-        names = ("x",) if len(stage.inputs) == 1 else _letters(len(stage.inputs))
+        names = ("x",) if len(layer.inputs) == 1 else _letters(len(layer.inputs))
         inputs: list[Source] = [Verbatim(name) for name in names]
-        body = EMITTERS[type(stage.op)](stage.layer.layer, step, inputs, several)
+        body = EMITTERS[type(layer.op)](layer.layer.layer, step, inputs, several)
         function: Source = Lambda(names, body)
         if isinstance(body, FunctionCall) and body == call(body.head, *inputs):
             function = Verbatim(body.head)
@@ -262,15 +283,15 @@ class _NumpyFile:
         return call(kernel, "p", step.at, function, *step.inputs)
 
     def _at(self, value: Value) -> str:
-        """Where a value lies in the arena."""
-        place = self.arena.places[value]
-        if place.channels is None:
-            return str(place.slot)
-        return str((place.slot, place.channels, place.first))
+        """The memory slot of a value as source, as `Plan.value` takes it."""
+        slot = self.arena.slots[value]
+        if slot.channels is None:
+            return str(slot.number)
+        return str((slot.number, slot.channels, slot.first))
 
 
 def _joined(sources: Iterable[str]) -> str:
-    """Kernels below each other, constants that follow each other without blank lines."""
+    """The kernels, two blank lines between them, none between constants."""
     text, before = "", ""
     for source in sources:
         constants = "\n" not in before + source
@@ -280,16 +301,19 @@ def _joined(sources: Iterable[str]) -> str:
 
 
 def _letters(count: int) -> tuple[str, ...]:
+    """So many names of parameters."""
     if count <= 8:
         return tuple("abcdefgh"[:count])
     return tuple(f"x{i}" for i in range(count))
 
 
 def _text(source: Source | str) -> Source:
+    """Source as it stands where it is a string."""
     return Verbatim(source) if isinstance(source, str) else source
 
 
 def _def(name: str, args: list[str], result: str, indent: int) -> list[str]:
+    """The head of a function: on one line, else its parameters on one, else one on each."""
     margin = " " * indent
     line = f"{margin}def {name}({', '.join(args)}) -> {result}:"
     if len(line) <= _WIDTH:
@@ -313,7 +337,7 @@ def _imports(sources: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _fills(net: Net) -> dict[str, float]:
-    """What tensors begin with that the kernel `initial` does not see in their names."""
+    """Initial values that the kernel `initial` can't tell from the names of tensors."""
     return {
         name: float(tensor.init)
         for name, tensor in net.tensors.items()
@@ -322,4 +346,5 @@ def _fills(net: Net) -> dict[str, float]:
 
 
 def _vector(numbers: tuple[float, ...]) -> str:
+    """An array of numbers, one for each channel, as source; channels are last in pictures."""
     return f"np.array({[float(n) for n in numbers]}, dtype=np.float32)"

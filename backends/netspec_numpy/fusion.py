@@ -1,10 +1,12 @@
-"""A net as stages: layers in order, each with what it takes on of its neighbours' work.
+"""Merges layers that are computed together.
 
-    before: conv1 -> batchnorm -> relu -> maxpool, concat(a -> relu, b -> relu)
-    after:  conv1 (batch norm in its weights), maxpool (cuts off below 0), a, b, concat (cuts off)
+    conv -> batchnorm -> relu    conv, with the batch norm in its weights, ends with relu
+    conv -> relu -> maxpool      conv, maxpool ends with relu
+    concat(a -> relu, b -> relu) a, b, concat ends with relu
 
-For backends that compute layer by layer. Nothing changes in what comes out: cutting off commutes
-with taking the largest, and with putting channels together.
+The result is a `FusedNet`: fused layers in the order in which they are computed. What the net
+computes stays the same: relu gives the same before and after the largest element of a window is
+taken, and before and after channels are joined.
 """
 
 from __future__ import annotations
@@ -31,155 +33,170 @@ from netspec.ops import (
 
 @dataclass(frozen=True)
 class FusedLayer:
-    """One layer at work.
+    """A layer and those that are computed with it.
 
-    `norm` is a batch norm that is multiplied into the weights, `cut` the relu or relu6 that
-    comes last.
+    `batch_norm` is multiplied into the layer's weights, `activation` (a relu or relu6) is applied
+    last. `inputs` are those of the first, `outputs` those of the last of them.
     """
 
     layer: FlatLayer
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
-    norm: FlatLayer | None = None
-    cut: Op | None = None
+    batch_norm: FlatLayer | None = None
+    activation: Op | None = None
 
     @property
     def op(self) -> Op:
+        """The op of the layer that the others were merged into."""
         return self.layer.op
 
     @property
     def output(self) -> Value:
+        """The first output."""
         return self.outputs[0]
 
 
 @dataclass(frozen=True)
 class FusedNet:
-    """The stages of a net in order. `outputs` may be inputs, or the same value twice."""
+    """A net's fused layers in order. `outputs` may be inputs, or hold the same value twice."""
 
     inputs: tuple[Value, ...]
-    stages: tuple[FusedLayer, ...]
+    layers: tuple[FusedLayer, ...]
     outputs: tuple[Value, ...]
 
     def uses(self) -> dict[Value, int]:
-        """How often each value is an input of a stage or an output of the program."""
+        """How often each value is an input of a layer or an output of the net."""
         counts: dict[Value, int] = {}
-        for value in (*self.outputs, *(v for stage in self.stages for v in stage.inputs)):
+        for value in (*self.outputs, *(v for layer in self.layers for v in layer.inputs)):
             counts[value] = counts.get(value, 0) + 1
         return counts
 
-    def makers(self) -> dict[Value, FusedLayer]:
-        """The stage that yields each value."""
-        return {v: stage for stage in self.stages for v in stage.outputs}
+    def producers(self) -> dict[Value, FusedLayer]:
+        """The layer that yields each value; inputs of the net have none."""
+        return {v: layer for layer in self.layers for v in layer.outputs}
 
 
-def staged(net: Net) -> FusedNet:
-    """The stages of a net, all passes applied."""
-    program = flat(net)
+def fuse(net: Net) -> FusedNet:
+    """The fused layers of a net, after all passes."""
+    fused = unfused(net)
     for step in PASSES:
-        program = step(program)
-    return program
+        fused = step(fused)
+    return fused
 
 
-def flat(net: Net) -> FusedNet:
-    """A stage for each layer that outputs depend on; what changes nothing is left out."""
+def unfused(net: Net) -> FusedNet:
+    """The layers that outputs depend on, each on its own.
+
+    Layers that change nothing at inference (dropout, identity) are left out.
+    """
     same: dict[Value, Value] = {}
-    stages = []
+    layers = []
     for layer in net.layers:
         inputs = tuple(same.get(v, v) for v in layer.inputs)
         if isinstance(layer.op, Dropout | Identity):
             same[layer.outputs[0]] = inputs[0]
             continue
-        stages.append(FusedLayer(layer, inputs, layer.outputs))
+        layers.append(FusedLayer(layer, inputs, layer.outputs))
     outputs = tuple(same.get(v, v) for v in net.flat_outputs)
     needed = set(outputs)
     live = []
-    for stage in reversed(stages):
-        if not needed.isdisjoint(stage.outputs):
-            live.append(stage)
-            needed.update(stage.inputs)
+    for fused in reversed(layers):
+        if not needed.isdisjoint(fused.outputs):
+            live.append(fused)
+            needed.update(fused.inputs)
     return FusedNet(net.body.inputs, tuple(live[::-1]), outputs)
 
 
-def fold_norms(program: FusedNet) -> FusedNet:
-    """Batch norms go into the weights of the convolution or linear layer before them."""
-    return _merged(program, _norm)
+def fold_batch_norms(net: FusedNet) -> FusedNet:
+    """Multiply batch norms into the weights of the convolution or linear layer before them."""
+    return _merged(net, _with_batch_norm)
 
 
-def fuse_cuts(program: FusedNet) -> FusedNet:
-    """A relu or relu6 becomes the end of the stage before it."""
-    return _merged(program, _cut)
+def fuse_activations(net: FusedNet) -> FusedNet:
+    """Let the layer before a relu or relu6 end with it."""
+    return _merged(net, _with_activation)
 
 
-def _norm(before: FusedLayer, stage: FusedLayer) -> FusedLayer | None:
-    free = before.norm is None and before.cut is None
-    if isinstance(stage.op, BatchNorm) and isinstance(before.op, Conv | Linear) and free:
-        return replace(before, norm=stage.layer)
+def _with_batch_norm(before: FusedLayer, layer: FusedLayer) -> FusedLayer | None:
+    free = before.batch_norm is None and before.activation is None
+    if isinstance(layer.op, BatchNorm) and isinstance(before.op, Conv | Linear) and free:
+        return replace(before, batch_norm=layer.layer)
     return None
 
 
-def _cut(before: FusedLayer, stage: FusedLayer) -> FusedLayer | None:
-    if isinstance(stage.op, Relu | Relu6) and before.cut is None and can_finish(before):
-        return replace(before, cut=stage.op)
+def _with_activation(before: FusedLayer, layer: FusedLayer) -> FusedLayer | None:
+    free = before.activation is None and can_end_with_activation(before)
+    if isinstance(layer.op, Relu | Relu6) and free:
+        return replace(before, activation=layer.op)
     return None
 
 
-def can_finish(stage: FusedLayer) -> bool:
-    """Whether a stage may end with a cut."""
-    if isinstance(stage.op, Add | Sub):
-        return len({v.shape for v in stage.inputs}) == 1
-    if isinstance(stage.op, MaxPool):
-        return stage.op.dilation == (1, 1)
-    return isinstance(stage.op, Conv | Linear | BatchNorm | Concat)
+def can_end_with_activation(layer: FusedLayer) -> bool:
+    """Whether the kernel that computes a layer can apply an activation to its result."""
+    if isinstance(layer.op, Add | Sub):
+        return len({v.shape for v in layer.inputs}) == 1
+    if isinstance(layer.op, MaxPool):
+        return layer.op.dilation == (1, 1)
+    return isinstance(layer.op, Conv | Linear | BatchNorm | Concat)
 
 
 def _merged(
-    program: FusedNet, merge: Callable[[FusedLayer, FusedLayer], FusedLayer | None]
+    net: FusedNet, merge: Callable[[FusedLayer, FusedLayer], FusedLayer | None]
 ) -> FusedNet:
-    """Put a stage into the one that makes its only input, where nothing else takes that."""
-    uses = program.uses()
-    done: dict[Value, int] = {}
-    stages: list[FusedLayer] = []
-    for stage in program.stages:
-        place = done.get(stage.inputs[0]) if len(stage.inputs) == 1 else None
-        if place is not None and uses[stage.inputs[0]] == 1:
-            before = stages[place]
-            merged = merge(before, stage) if _only_first(before, uses) else None
-            if merged is not None:
-                stages[place] = replace(merged, outputs=stage.outputs)
-                done[stage.output] = place
-                continue
-        done[stage.output] = len(stages)
-        stages.append(stage)
-    return replace(program, stages=tuple(stages))
+    """Merge layers into the one that yields their only input, where nothing else uses that.
 
-
-def _only_first(stage: FusedLayer, uses: dict[Value, int]) -> bool:
-    return not any(v in uses for v in stage.outputs[1:])
-
-
-def delay_cuts(program: FusedNet) -> FusedNet:
-    """A relu waits until a max pooling or a concat is done, if all that goes there has one.
-
-    A pooling leaves fewer elements to cut off. What a concat joins is cut off at once, if it comes
-    from convolutions; other stages do it as they go.
+    `merge` returns both as one layer, or None for two that stay apart.
     """
-    uses, makers = program.uses(), program.makers()
-    cuts = {stage.output: stage.cut for stage in program.stages}
-    for stage in program.stages:
-        if stage.cut or not (isinstance(stage.op, MaxPool | Concat) and can_finish(stage)):
-            continue
-        if not _only_first(stage, uses) or any(uses[v] > 1 for v in stage.inputs):
-            continue
-        before = [makers.get(v) for v in stage.inputs]
-        if isinstance(stage.op, Concat) and not all(b and isinstance(b.op, Conv) for b in before):
-            continue
-        found = [cuts.get(v) for v in stage.inputs]
-        if len({type(cut) for cut in found}) == 1 and found[0]:
-            cuts |= dict.fromkeys(stage.inputs)
-            cuts[stage.output] = found[0]
-    stages = (replace(s, cut=cuts[s.output]) for s in program.stages)
-    return replace(program, stages=tuple(stages))
+    uses = net.uses()
+    index_of: dict[Value, int] = {}
+    layers: list[FusedLayer] = []
+    for layer in net.layers:
+        index = index_of.get(layer.inputs[0]) if len(layer.inputs) == 1 else None
+        if index is not None and uses[layer.inputs[0]] == 1:
+            before = layers[index]
+            merged = merge(before, layer) if _only_first_used(before, uses) else None
+            if merged is not None:
+                layers[index] = replace(merged, outputs=layer.outputs)
+                index_of[layer.output] = index
+                continue
+        index_of[layer.output] = len(layers)
+        layers.append(layer)
+    return replace(net, layers=tuple(layers))
 
 
-PASSES: tuple[Callable[[FusedNet], FusedNet], ...] = (fold_norms, fuse_cuts, delay_cuts)
-"""What every program goes through, in order."""
+def _only_first_used(layer: FusedLayer, uses: dict[Value, int]) -> bool:
+    return not any(v in uses for v in layer.outputs[1:])
+
+
+def delay_activations(net: FusedNet) -> FusedNet:
+    """Move the activations of all inputs of a max pooling or concat behind it.
+
+    A pooling leaves fewer elements to apply it to. Behind a concat one call does what one for each
+    input did; this pays where the inputs come from convolutions, other layers apply an activation
+    as they go.
+    """
+    uses, producers = net.uses(), net.producers()
+    activations = {layer.output: layer.activation for layer in net.layers}
+    for layer in net.layers:
+        free = not layer.activation and can_end_with_activation(layer)
+        if not (free and isinstance(layer.op, MaxPool | Concat)):
+            continue
+        if not _only_first_used(layer, uses) or any(uses[v] > 1 for v in layer.inputs):
+            continue
+        before = [producers.get(v) for v in layer.inputs]
+        if isinstance(layer.op, Concat) and not all(b and isinstance(b.op, Conv) for b in before):
+            continue
+        found = [activations.get(v) for v in layer.inputs]
+        if len({type(activation) for activation in found}) == 1 and found[0]:
+            activations |= dict.fromkeys(layer.inputs)
+            activations[layer.output] = found[0]
+    layers = (replace(layer, activation=activations[layer.output]) for layer in net.layers)
+    return replace(net, layers=tuple(layers))
+
+
+PASSES: tuple[Callable[[FusedNet], FusedNet], ...] = (
+    fold_batch_norms,
+    fuse_activations,
+    delay_activations,
+)
+"""What `fuse` applies, in order."""

@@ -1,4 +1,8 @@
-"""The kernels' source, function by function, with what each needs."""
+"""The source of the kernels, to be copied into emitted files: function by function.
+
+A file gets the kernels that its steps name and all that these call, found in the kernels' syntax
+trees. So the kernels are ordinary typed modules with tests of their own.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +33,7 @@ SUBJECTS = (
 
 @cache
 def _functions() -> dict[str, tuple[str, frozenset[str]]]:
-    """The source of each kernel, function, class or constant, and the names that it reads."""
+    """The source of each function, class and constant of the kernels, and the names it reads."""
     functions = {}
     for subject in SUBJECTS:
         text = (FOLDER / f"{subject}.py").read_text(encoding="utf-8")
@@ -47,7 +51,7 @@ def _functions() -> dict[str, tuple[str, frozenset[str]]]:
 
 
 def _read(node: ast.AST) -> frozenset[str]:
-    """The names that source reads without having set them itself."""
+    """The names that a definition reads and does not itself assign."""
     names = [n for n in ast.walk(node) if isinstance(n, ast.Name)]
     own = {n.id for n in names if isinstance(n.ctx, ast.Store)}
     own |= {a.arg for a in ast.walk(node) if isinstance(a, ast.arg)}
@@ -63,17 +67,17 @@ def with_helpers(names: Iterable[str]) -> dict[str, str]:
     """The source of these kernels and of all that they call, in the order of `SUBJECTS`."""
     functions = _functions()
     needed: set[str] = set()
-    waiting = list(names)
-    while waiting:
-        name = waiting.pop()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
         if name not in needed:
             needed.add(name)
-            waiting += [n for n in functions[name][1] if n in functions]
+            pending += [n for n in functions[name][1] if n in functions]
     return {name: source for name, (source, _) in functions.items() if name in needed}
 
 
 def reads(sources: Iterable[str], name: str) -> bool:
-    """Whether any of the sources uses a name."""
+    """Whether any of the sources reads or assigns a name."""
     return any(
         isinstance(n, ast.Name) and n.id == name
         for source in sources

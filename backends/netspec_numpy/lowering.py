@@ -1,7 +1,10 @@
-"""How stages are written as steps of a plan (`kernels/steps.py`).
+"""Writes fused layers as steps of the emitted plan: calls of kernels that work in the arena.
 
-Ops without a planner, and uses of ops that theirs leaves out, are written as the plain expression
-of `emitters.py`, in a step that hands its result on.
+    squeeze = convolve(p, 1, pool1, "fire2.squeeze", 16, then=relu)
+
+`p` is the plan and 1 the memory slot of the result; the kernels are in `kernels/products.py` and
+`kernels/steps.py`. An op has such a step where a planner here writes one. All others are written as
+the expression of their emitter (`emitters.py`), in a step that copies its result to its slot.
 """
 
 from __future__ import annotations
@@ -26,12 +29,16 @@ from netspec.ops import (
     Sub,
     Tensor,
 )
-from netspec_numpy.cost_model import choose
-from netspec_numpy.fusion import FusedLayer, can_finish
+from netspec_numpy.cost_model import choose_algorithm
+from netspec_numpy.fusion import FusedLayer, can_end_with_activation
 
 
 class Step(Protocol):
-    """What a planner needs of the step it writes."""
+    """What a planner needs of the step it writes.
+
+    `at` is the memory slot of the result as source: `1`, `(0, 128, 64)`, or a list of several.
+    `inputs` are the values that the step reads.
+    """
 
     at: str
     inputs: list[Source]
@@ -47,7 +54,10 @@ PLANNERS: dict[type[Op], Planner] = {}
 
 
 def plans(*ops: type[Op]) -> Callable[[Planner], Planner]:
-    """Decorator: the planner of some ops. It returns None for what only the emitter can do."""
+    """Decorator: register the planner of some ops.
+
+    It returns None for uses of the op that only the emitter can write.
+    """
 
     def register(planner: Planner) -> Planner:
         PLANNERS.update(dict.fromkeys(ops, planner))
@@ -56,19 +66,21 @@ def plans(*ops: type[Op]) -> Callable[[Planner], Planner]:
     return register
 
 
-def _laid(step: Step, kernel: str, *args: Source | str, **keywords: Source | str) -> FunctionCall:
+def _kernel_call(
+    step: Step, kernel: str, *args: Source | str, **keywords: Source | str
+) -> FunctionCall:
     return call(step.kernel(kernel), "p", step.at, *args, **keywords)
 
 
-def _then(stage: FusedLayer, step: Step) -> Keywords:
-    """The keyword for what comes at the end of a step."""
-    if stage.cut is None:
+def _then(layer: FusedLayer, step: Step) -> Keywords:
+    """The keyword for a fused activation, which the kernel applies last."""
+    if layer.activation is None:
         return {}
-    return {"then": step.kernel("relu6" if isinstance(stage.cut, Relu6) else "relu")}
+    return {"then": step.kernel("relu6" if isinstance(layer.activation, Relu6) else "relu")}
 
 
 def _window(op: Conv | MaxPool | AvgPool, step: Step) -> FunctionCall:
-    """What a filter or pooling sees."""
+    """The window of a convolution or pooling: kernel, stride, pads, dilation, rounding."""
     keywords: Keywords = {}
     if op.stride != (1, 1):
         keywords["stride"] = pair(op.stride)
@@ -82,6 +94,7 @@ def _window(op: Conv | MaxPool | AvgPool, step: Step) -> FunctionCall:
 
 
 def pair(numbers: tuple[int, int]) -> str:
+    """Two numbers as source, without the expressions that they came from."""
     return str((int(numbers[0]), int(numbers[1])))
 
 
@@ -90,6 +103,7 @@ def _numbers(numbers: Iterable[int]) -> str:
 
 
 def quoted(text: str) -> str:
+    """A layer's path as a string literal."""
     return f'"{text}"'
 
 
@@ -99,92 +113,92 @@ def dimensions(tensor: Tensor) -> list[str]:
 
 
 @plans(Conv, Linear)
-def weighted(op: Conv | Linear, stage: FusedLayer, step: Step) -> Source:
-    kind = choose(stage).kind
-    filters = str(int(stage.output.shape[0]))
-    inputs = (step.inputs[0], _name(stage, step))
-    then = _then(stage, step)
-    if isinstance(op, Linear) or kind == "product":
-        return _laid(step, "convolve", *inputs, filters, **then)
+def weighted(op: Conv | Linear, layer: FusedLayer, step: Step) -> Source:
+    kind = choose_algorithm(layer).kind
+    filters = str(int(layer.output.shape[0]))
+    inputs = (step.inputs[0], _name(layer, step))
+    then = _then(layer, step)
+    if isinstance(op, Linear) or kind == "matmul":
+        return _kernel_call(step, "convolve", *inputs, filters, **then)
     if kind == "winograd":
         pads: Keywords = {} if tuple(op.pads) == (1, 1, 1, 1) else {"pads": _numbers(op.pads)}
-        return _laid(step, "winograd", *inputs, filters, **pads, **then)
+        return _kernel_call(step, "winograd", *inputs, filters, **pads, **then)
     window = _window(op, step)
     if kind == "depthwise":
-        return _laid(step, "convolve_depthwise", *inputs, window, **then)
+        return _kernel_call(step, "convolve_depthwise", *inputs, window, **then)
     if op.group_count == 1 and op.dilation == (1, 1):
-        return _laid(step, "convolve", *inputs, filters, window, **then)
+        return _kernel_call(step, "convolve", *inputs, filters, window, **then)
     groups: Keywords = {} if op.group_count == 1 else {"groups": str(int(op.group_count))}
-    return _laid(step, "convolve_grouped", *inputs, filters, window, **groups, **then)
+    return _kernel_call(step, "convolve_grouped", *inputs, filters, window, **groups, **then)
 
 
-def _name(stage: FusedLayer, step: Step) -> Source | str:
-    """A layer's path, and whether it has no bias of its own nor a batch norm's."""
-    path = quoted(stage.layer.path)
-    if stage.norm is not None or "bias" in stage.layer.layer.tensors:
+def _name(layer: FusedLayer, step: Step) -> Source | str:
+    """A layer's path, in a call that says so where neither it nor a batch norm has a bias."""
+    path = quoted(layer.layer.path)
+    if layer.batch_norm is not None or "bias" in layer.layer.layer.tensors:
         return path
     return call(step.kernel("unbiased"), "p", path)
 
 
 @plans(MaxPool)
-def max_pool(op: MaxPool, stage: FusedLayer, step: Step) -> Source | None:
+def max_pool(op: MaxPool, layer: FusedLayer, step: Step) -> Source | None:
     if step.at.startswith("[") or op.dilation != (1, 1):
-        return None  # its indices are wanted too, or it is a rare one
+        return None  # its indices are used too, or no step has a dilation
     inputs = (step.inputs[0], "np.maximum", _window(op, step))
-    return _laid(step, "pool", *inputs, **_then(stage, step))
+    return _kernel_call(step, "pool", *inputs, **_then(layer, step))
 
 
 @plans(AvgPool)
-def avg_pool(op: AvgPool, stage: FusedLayer, step: Step) -> Source:
+def avg_pool(op: AvgPool, layer: FusedLayer, step: Step) -> Source:
     without = any(op.pads) and not op.count_include_pad
     keywords: Keywords = {"count_include_pad": "False"} if without else {}
-    return _laid(step, "avg_pool", step.inputs[0], _window(op, step), **keywords)
+    return _kernel_call(step, "avg_pool", step.inputs[0], _window(op, step), **keywords)
 
 
 @plans(GlobalAvgPool)
-def global_avg_pool(op: Op, stage: FusedLayer, step: Step) -> Source:
-    return _laid(step, "global_avg_pool", *step.inputs)
+def global_avg_pool(op: Op, layer: FusedLayer, step: Step) -> Source:
+    return _kernel_call(step, "global_avg_pool", *step.inputs)
 
 
 @plans(Concat)
-def concat(op: Op, stage: FusedLayer, step: Step) -> Source:
-    return _laid(step, "concat", *step.inputs, **_then(stage, step))
+def concat(op: Op, layer: FusedLayer, step: Step) -> Source:
+    return _kernel_call(step, "concat", *step.inputs, **_then(layer, step))
 
 
 @plans(Add, Sub)
-def arithmetic(op: Arithmetic, stage: FusedLayer, step: Step) -> Source | None:
-    if not can_finish(stage):
-        return None  # some inputs spread over the others
+def arithmetic(op: Arithmetic, layer: FusedLayer, step: Step) -> Source | None:
+    if not can_end_with_activation(layer):
+        return None  # some inputs are broadcast over the others
     function = "np.add" if isinstance(op, Add) else "np.subtract"
-    return _laid(step, "arithmetic", function, *step.inputs, **_then(stage, step))
+    return _kernel_call(step, "arithmetic", function, *step.inputs, **_then(layer, step))
 
 
 @plans(Relu, Relu6)
-def rectify(op: Op, stage: FusedLayer, step: Step) -> Source:
+def rectify(op: Op, layer: FusedLayer, step: Step) -> Source:
     then = step.kernel("relu6" if isinstance(op, Relu6) else "relu")
-    return _laid(step, "concat", step.inputs[0], then=then)
+    return _kernel_call(step, "concat", step.inputs[0], then=then)
 
 
 @plans(BatchNorm)
-def batch_norm(op: BatchNorm, stage: FusedLayer, step: Step) -> Source:
-    name, then = quoted(stage.layer.path), _then(stage, step)
-    return _laid(step, "normalize", step.inputs[0], name, **_norm(op), **then)
+def batch_norm(op: BatchNorm, layer: FusedLayer, step: Step) -> Source:
+    name, then = quoted(layer.layer.path), _then(layer, step)
+    return _kernel_call(step, "normalize", step.inputs[0], name, **_batch_norm_keywords(op), **then)
 
 
-def fold(stage: FusedLayer, step: Step) -> Source | None:
-    """The call that multiplies a batch norm into the weights before they are used."""
-    if stage.norm is None:
+def folded_batch_norm(layer: FusedLayer, step: Step) -> Source | None:
+    """The call that multiplies a batch norm into the weights before they are used, if any is."""
+    if layer.batch_norm is None:
         return None
-    op = stage.norm.op
+    op = layer.batch_norm.op
     assert isinstance(op, BatchNorm), "only batch norms are folded"
-    names = (quoted(stage.layer.path), quoted(stage.norm.path))
-    tensors = stage.layer.layer.tensors
+    names = (quoted(layer.layer.path), quoted(layer.batch_norm.path))
+    tensors = layer.layer.layer.tensors
     bias: Keywords = {"bias": "True"} if "bias" in tensors else {}
-    return call(
-        step.kernel("fold"), "p", *names, *dimensions(tensors["weight"]), **_norm(op), **bias
-    )
+    shape = dimensions(tensors["weight"])
+    keywords = _batch_norm_keywords(op) | bias
+    return call(step.kernel("fold"), "p", *names, *shape, **keywords)
 
 
-def _norm(op: BatchNorm) -> Keywords:
+def _batch_norm_keywords(op: BatchNorm) -> Keywords:
     keywords: Keywords = {} if op.eps == 1e-5 else {"eps": repr(float(op.eps))}
     return keywords if op.affine else keywords | {"affine": "False"}

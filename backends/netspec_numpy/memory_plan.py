@@ -1,7 +1,13 @@
-"""Where the values of a program lie while it runs: slots of one piece of memory.
+"""Plans where the values of a net lie in memory: one allocation (the arena), divided into slots.
 
-Values that are alive at different times share a slot. The parts of a concat are written where the
-concat's value lies, and what works element by element may write over its input.
+    x = conv(...)    slot 1
+    a = conv(x)      slot 2, channels 0 to 63 of 128
+    b = conv(x)      slot 2, channels 64 to 127 of 128
+    y = concat(a, b) slot 2: nothing is copied
+    z = conv(y)      slot 1, as x is no longer needed
+
+Values that are live at different times share a slot. The parts of a concat are written where its
+result lies, and layers that work element by element may write over their input.
 """
 
 from __future__ import annotations
@@ -10,7 +16,7 @@ from dataclasses import dataclass
 
 from netspec.ir import Value
 from netspec.ops import Arithmetic, BatchNorm, Concat, IndexShape, Relu, Relu6
-from netspec_numpy.fusion import FusedLayer, FusedNet, can_finish
+from netspec_numpy.fusion import FusedLayer, FusedNet, can_end_with_activation
 
 ALIGNMENT = 64
 """Bytes; the size of a cache line."""
@@ -18,108 +24,115 @@ ALIGNMENT = 64
 
 @dataclass(frozen=True)
 class MemorySlot:
-    """A value's slot, and where it is part of a concat: the concat's channels, its first one."""
+    """Where a value lies: the number of its slot.
 
-    slot: int
+    A part of a concat lies in the concat's value, which has so many `channels`, from the channel
+    `first` on; for other values `channels` is None.
+    """
+
+    number: int
     channels: int | None = None
     first: int = 0
 
 
 @dataclass(frozen=True)
 class Arena:
-    """`sizes` are the bytes of each slot, for one image and float32."""
+    """The slot of each value, and the size of each slot in bytes, for one image in float32."""
 
-    places: dict[Value, MemorySlot]
+    slots: dict[Value, MemorySlot]
     sizes: tuple[int, ...]
 
     @property
     def bytes(self) -> int:
+        """The size of all slots together."""
         return sum(self.sizes)
 
 
-def place(program: FusedNet) -> Arena:
-    """Give each value its slot. The program's inputs have slots 0, 1, ..."""
-    homes = _homes(program)
-    spans = _spans(program, homes)
+def plan_memory(net: FusedNet) -> Arena:
+    """Give each value its slot. The net's inputs have slots 0, 1, ...
+
+    Large values first; each takes the first slot whose values are all live at other times.
+    """
+    owners = _owners(net)
+    ranges = _live_ranges(net, owners)
     slots: list[list[Value]] = []
     sizes: list[int] = []
     number: dict[Value, int] = {}
-    fixed = {v: i for i, v in enumerate(program.inputs)}
-    for root in sorted(spans, key=lambda v: (fixed.get(v, len(fixed)), -_bytes(v), spans[v])):
+    fixed = {v: i for i, v in enumerate(net.inputs)}
+    for owner in sorted(ranges, key=lambda v: (fixed.get(v, len(fixed)), -_bytes(v), ranges[v])):
         free = (
             slot
             for slot, others in enumerate(slots)
-            if root not in fixed and not any(_meet(spans[root], spans[v]) for v in others)
+            if owner not in fixed and not any(_overlap(ranges[owner], ranges[v]) for v in others)
         )
         slot = next(free, len(slots))
         if slot == len(slots):
             slots.append([])
             sizes.append(0)
-        slots[slot].append(root)
-        sizes[slot] = max(sizes[slot], _bytes(root))
-        number[root] = slot
-    places = {}
-    for value, (root, first) in homes.items():
-        part = root is not value and value.shape != root.shape
-        places[value] = MemorySlot(number[root], int(root.shape[0]) if part else None, first)
-    return Arena(places, tuple(sizes))
+        slots[slot].append(owner)
+        sizes[slot] = max(sizes[slot], _bytes(owner))
+        number[owner] = slot
+    found = {}
+    for value, (owner, first) in owners.items():
+        part = owner is not value and value.shape != owner.shape
+        found[value] = MemorySlot(number[owner], int(owner.shape[0]) if part else None, first)
+    return Arena(found, tuple(sizes))
 
 
-_Homes = dict[Value, tuple[Value, int]]
+_Owners = dict[Value, tuple[Value, int]]
+"""For each value the value in whose memory it lies, often itself, and from which channel on."""
 
 
-def _homes(program: FusedNet) -> _Homes:
-    """For each value the one whose memory it lies in, and from which channel on."""
-    uses = program.uses()
-    homes: _Homes = {v: (v, 0) for v in program.inputs}
-    made = {v for stage in program.stages for v in stage.outputs}
-    for stage in reversed(program.stages):
-        for value in stage.outputs:
-            homes.setdefault(value, (value, 0))
-        if isinstance(stage.op, Concat):
-            root, first = homes[stage.output]
-            for value in stage.inputs:
+def _owners(net: FusedNet) -> _Owners:
+    uses = net.uses()
+    owners: _Owners = {v: (v, 0) for v in net.inputs}
+    made = {v for layer in net.layers for v in layer.outputs}
+    for layer in reversed(net.layers):
+        for value in layer.outputs:
+            owners.setdefault(value, (value, 0))
+        if isinstance(layer.op, Concat):
+            owner, first = owners[layer.output]
+            for value in layer.inputs:
                 if value in made and uses[value] == 1:
-                    homes[value] = (root, first)
+                    owners[value] = (owner, first)
                 first += int(value.shape[0])
-    for stage in program.stages:
-        value = stage.inputs[0]
-        own = homes[value][0], homes[stage.output][0]
-        if _in_place(stage) and uses[value] == 1 and own == (value, stage.output):
-            for other, (root, first) in homes.items():
-                if root is stage.output:
-                    homes[other] = (value, first)
-    return homes
+    for layer in net.layers:
+        value = layer.inputs[0]
+        both = owners[value][0], owners[layer.output][0]
+        if _can_overwrite(layer) and uses[value] == 1 and both == (value, layer.output):
+            for other, (owner, first) in owners.items():
+                if owner is layer.output:
+                    owners[other] = (value, first)
+    return owners
 
 
-def _in_place(stage: FusedLayer) -> bool:
-    """Whether a stage may write its value over its first input."""
-    if isinstance(stage.op, Arithmetic):
-        return can_finish(stage)
-    return isinstance(stage.op, Relu | Relu6 | BatchNorm)
+def _can_overwrite(layer: FusedLayer) -> bool:
+    """Whether a layer may write its result over its first input."""
+    if isinstance(layer.op, Arithmetic):
+        return can_end_with_activation(layer)
+    return isinstance(layer.op, Relu | Relu6 | BatchNorm)
 
 
-def _spans(program: FusedNet, homes: _Homes) -> dict[Value, tuple[int, int]]:
-    """For each piece of memory the first and the last stage at which it is needed."""
-    ends = len(program.stages)
-    spans: dict[Value, tuple[int, int]] = {}
+def _live_ranges(net: FusedNet, owners: _Owners) -> dict[Value, tuple[int, int]]:
+    """For each owner the first and the last layer at which its memory is needed."""
+    ranges: dict[Value, tuple[int, int]] = {}
 
     def needed(value: Value, at: int) -> None:
-        root = homes[value][0]
-        first, last = spans.get(root, (at, at))
-        spans[root] = (min(first, at), max(last, at))
+        owner = owners[value][0]
+        first, last = ranges.get(owner, (at, at))
+        ranges[owner] = (min(first, at), max(last, at))
 
-    for value in program.inputs:
+    for value in net.inputs:
         needed(value, -1)
-    for i, stage in enumerate(program.stages):
-        for value in (*stage.inputs, *stage.outputs):
+    for i, layer in enumerate(net.layers):
+        for value in (*layer.inputs, *layer.outputs):
             needed(value, i)
-    for value in program.outputs:
-        needed(value, ends)
-    return spans
+    for value in net.outputs:
+        needed(value, len(net.layers))
+    return ranges
 
 
-def _meet(a: tuple[int, int], b: tuple[int, int]) -> bool:
+def _overlap(a: tuple[int, int], b: tuple[int, int]) -> bool:
     return a[0] <= b[1] and b[0] <= a[1]
 
 

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from netspec_numpy import kernels
-from netspec_numpy.cost_model import memory
-from netspec_numpy.fusion import staged
+from netspec_numpy.cost_model import planned_memory
+from netspec_numpy.fusion import fuse
 from netspec_numpy.kernels import Window
 
 import netspec
@@ -546,7 +546,7 @@ def test_memory_is_as_planned(spec: str) -> None:
     numpy: Any = load_model(net, get("numpy"))
     numpy = type(numpy)(threads=1)
     x = np.zeros((1, *(int(d) for d in net.body.inputs[0].shape)), np.float32)
-    planned = memory(staged(net))
+    planned = planned_memory(fuse(net))
     gc.collect()
     tracemalloc.start()
     numpy(x)

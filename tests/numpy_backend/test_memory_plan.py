@@ -1,0 +1,90 @@
+"""Memory slots: no value is overwritten while it is needed, and memory is shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+from netspec_numpy.cost_model import planned_memory
+from netspec_numpy.fusion import fuse
+from netspec_numpy.memory_plan import Arena, plan_memory
+
+import netspec
+from netspec.ir import Net, Value
+from netspec.ir.liveness import peak_activations
+from netspec.ops import Concat
+from tests.backends.nets import BODIES, net_of, of_layers
+from tests.backends.test_agreement import BRANCHES
+
+NETS: dict[str, Callable[[], Net]] = {
+    "squeezenet1_0": lambda: netspec.load("squeezenet1_0"),
+    "complex_bypass": lambda: netspec.load("squeezenet1_0_complex_bypass"),
+    "densenet121": lambda: netspec.load("densenet121"),
+    "branches": lambda: net_of(BRANCHES),
+    **{k: partial(of_layers, *BODIES[k]) for k in ("concat", "add", "split", "unpool_up")},
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_no_value_is_overwritten_while_it_is_needed(name: str) -> None:
+    """Every layer finds its inputs where they were written, channel by channel."""
+    net = fuse(NETS[name]())
+    arena = plan_memory(net)
+    content: dict[tuple[int, int], Value] = {}
+
+    def write(value: Value) -> None:
+        slot = arena.slots[value]
+        if slot.channels is None:
+            for key in [k for k in content if k[0] == slot.number]:
+                del content[key]
+        for channel in range(int(value.shape[0])):
+            content[slot.number, slot.first + channel] = value
+
+    def intact(value: Value, parts: dict[Value, list[Value]]) -> bool:
+        slot = arena.slots[value]
+        whole = {value, *parts.get(value, [])}
+        channels = range(slot.first, slot.first + int(value.shape[0]))
+        return all(content.get((slot.number, c)) in whole for c in channels)
+
+    parts: dict[Value, list[Value]] = {}
+    for value in net.inputs:
+        write(value)
+    for layer in net.layers:
+        for value in layer.inputs:
+            assert intact(value, parts), (layer.layer.path, value.name)
+        if isinstance(layer.op, Concat):
+            inside = [v for v in layer.inputs if _inside(arena, v, layer.output)]
+            parts[layer.output] = [w for v in inside for w in (v, *parts.get(v, []))]
+            for value in inside:
+                assert intact(value, parts)
+        else:
+            for value in layer.outputs:
+                if value in arena.slots:
+                    write(value)
+            continue
+        write(layer.output)
+    for value in net.outputs:
+        assert intact(value, parts)
+
+
+def _inside(arena: Arena, part: Value, whole: Value) -> bool:
+    a, b = arena.slots[part], arena.slots[whole]
+    return a.number == b.number and a.channels is not None
+
+
+def test_slots_are_shared() -> None:
+    net = netspec.load("squeezenet1_0")
+    fused = fuse(net)
+    arena = plan_memory(fused)
+    values = {v for layer in fused.layers for v in layer.outputs}
+    assert len(arena.sizes) < 5 < len(values)
+    assert arena.bytes <= 1.2 * 4 * peak_activations(net.body)
+
+
+def test_planned_memory() -> None:
+    net = fuse(netspec.load("squeezenet1_0"))
+    one, two = planned_memory(net, 1), planned_memory(net, 2)
+    assert one.arena == two.arena == plan_memory(net).bytes
+    assert one.scratch < two.scratch <= 2 * one.scratch
+    assert one.total == one.arena + one.scratch + one.weights
