@@ -210,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"ONNX Runtime {onnxruntime.__version__}; {options.threads} threads; ", end="")
     print(f"BLAS kernels: {kernels_of_blas()}; load {os.getloadavg()[0]:.1f}")
     for spec in options.specs:
-        net = netspec.load(spec)
+        net = netspec.load(spec).ir
         print(f"{spec}: {net.macs / 1e6:,.0f} million MACs, {net.params:,} parameters")
         for batch in options.batch:
             runs = runners(net, batch, options.threads, options.compile, options.spin)

@@ -8,7 +8,8 @@ model = netspec.build(net, backend="numpy", weights="weights.npz")
 text = netspec.format_text(text)
 """
 
-from netspec.api import Net, build, compile, format_text, load
+from netspec.api import LoadedNet as Net
+from netspec.api import build, compile, format_text, load
 from netspec.diagnostics import Diagnostic, SpecError
 
 __all__ = ["LANGUAGE", "Diagnostic", "Net", "SpecError", "build", "compile", "format_text", "load"]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netspec.diagnostics import SpecError, spec_error
 from netspec.driver import check, find
-from netspec.ir import Net as CheckedNet
+from netspec.ir import FlatLayer, Net
+from netspec.ops import Tensor
 
 if TYPE_CHECKING:
     from netspec.metrics.compression import LayerRule
@@ -23,8 +24,45 @@ Rules = float | Mapping[str, float]
 """A number for all layers, or numbers by pattern of their paths."""
 
 
-class Net(CheckedNet):
-    """A checked network, with its tables. Printed or in a notebook, it shows itself as one."""
+@dataclass(frozen=True, repr=False)
+class LoadedNet:
+    """A checked network with its tables, called `netspec.Net`.
+
+    It prints itself, and shows itself in a notebook, as a table of its lines. `ir` is the network
+    as passes and backends take it.
+    """
+
+    ir: Net
+
+    @property
+    def name(self) -> str:
+        """The name that the spec gives the net."""
+        return self.ir.name
+
+    @property
+    def doc(self) -> str:
+        """The comment above the net, without its `#`."""
+        return self.ir.doc
+
+    @property
+    def params(self) -> int:
+        """Learnable parameters."""
+        return int(self.ir.params)
+
+    @property
+    def macs(self) -> int:
+        """Multiplications of convolutions and linear layers, for batch 1."""
+        return int(self.ir.macs)
+
+    @property
+    def layers(self) -> tuple[FlatLayer, ...]:
+        """Every layer, in order of execution."""
+        return self.ir.layers
+
+    @property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Every tensor, weights and statistics, by its name in weight files."""
+        return self.ir.tensors
 
     def table(
         self,
@@ -36,7 +74,7 @@ class Net(CheckedNet):
         sparsity: Rules | None = None,
         bits: Rules | None = None,
     ) -> list[dict[str, Any]]:
-        """A row for each layer: a dict of its figures, as docs/figures.md defines them.
+        """A row for each layer: a dict of its metrics, as docs/figures.md defines them.
 
         `depth` folds modules (1: the lines of the net), `columns` and `sort` are names of columns,
         `count` another tool's counting. `sparsity` and `bits` are a number for all weights, or
@@ -47,7 +85,7 @@ class Net(CheckedNet):
         from netspec.report.options import column
         from netspec.report.table import grid
 
-        view = _view(self, count, sparsity, bits)
+        view = _view(self.ir, count, sparsity, bits)
         keys = [column(name) for name in columns] if columns is not None else None
         found = grid(view, depth, keys, column(sort) if sort else None)
         names = [c.key for c in found.columns]
@@ -61,6 +99,12 @@ class Net(CheckedNet):
             message = "to_pandas needs the package pandas"
             raise spec_error("missing-package", message) from None
         return pandas.DataFrame(self.table(*args, **options))
+
+    def __repr__(self) -> str:
+        """The net in a line: its name, shapes and parameters."""
+        from netspec.report.table import shapes
+
+        return f"<netspec.Net {self.name}: {shapes(self.ir)}, {self.params:,} parameters>"
 
     def __str__(self) -> str:
         """The table of the net's lines, as `print(net)` shows it."""
@@ -78,8 +122,8 @@ class Net(CheckedNet):
         from netspec.report.columns import NetView
         from netspec.report.table import grid
 
-        few = len(self.body.nodes) <= MOST_SHOWN
-        return grid(NetView(self), 1 if few else 0)
+        few = len(self.ir.body.nodes) <= MOST_SHOWN
+        return grid(NetView(self.ir), 1 if few else 0)
 
 
 def _view(net: Net, count: str, sparsity: Rules | None, bits: Rules | None) -> NetView:
@@ -103,20 +147,23 @@ def _rules(given: Rules | None) -> list[LayerRule]:
     return [LayerRule(pattern, Fraction(str(number))) for pattern, number in given.items()]
 
 
-def load(spec: str | Path, /, **parameters: Any) -> Net:
+def load(spec: str | Path, /, **parameters: Any) -> LoadedNet:
     """A checked net, from a path, `-` for standard input, or the name of a bundled spec.
 
     Keyword arguments set the net's parameters. Raises SpecError with all that is wrong.
     """
-    net = check(*find(str(spec)), parameters).sound()
-    return Net(**{field.name: getattr(net, field.name) for field in fields(net)})
+    return LoadedNet(check(*find(str(spec)), parameters).sound())
 
 
-def compile(net: CheckedNet, backend: str = "torch") -> str:
+def _ir(net: LoadedNet | Net) -> Net:
+    return net.ir if isinstance(net, LoadedNet) else net
+
+
+def compile(net: LoadedNet | Net, backend: str = "torch") -> str:
     """The source of a Python module with the net's model. Raises SpecError."""
     from netspec.codegen.backend import emit, get
 
-    return emit(net, get(backend))
+    return emit(_ir(net), get(backend))
 
 
 def format_text(text: str) -> str:
@@ -127,7 +174,9 @@ def format_text(text: str) -> str:
 
 
 def build(
-    net: CheckedNet, backend: str = "numpy", weights: str | Path | Mapping[str, Any] | None = None
+    net: LoadedNet | Net,
+    backend: str = "numpy",
+    weights: str | Path | Mapping[str, Any] | None = None,
 ) -> Any:
     """The net's model, ready to call on float32 inputs of shape (N, C, H, W).
 
@@ -136,7 +185,7 @@ def build(
     """
     from netspec.codegen.backend import get, load_model
 
-    chosen = get(backend)
+    net, chosen = _ir(net), get(backend)
     model = load_model(net, chosen)
     if weights is not None:
         from netspec.weights import check as check_weights
@@ -151,4 +200,4 @@ def build(
     return model
 
 
-__all__ = ["Net", "SpecError", "build", "compile", "format_text", "load"]
+__all__ = ["LoadedNet", "SpecError", "build", "compile", "format_text", "load"]

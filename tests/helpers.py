@@ -8,6 +8,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import netspec
 from netspec.diagnostics import Diagnostic, render
 from netspec.diagnostics.source import Source
 from netspec.driver import check
@@ -29,6 +30,11 @@ def net_of(text: str, settings: Mapping[str, Any] | None = None, base: Path | No
     net, found = checked(text, settings, base)
     assert net is not None, "\n".join(render.text(d) for d in found)
     return net
+
+
+def loaded(spec: str | Path, **parameters: Any) -> Net:
+    """The net of a path or bundled spec as passes and backends take it."""
+    return netspec.load(spec, **parameters).ir
 
 
 def body(statements: str, shape: str = "3x32x32") -> str:

@@ -116,7 +116,6 @@ def _read(path: Path) -> str | None:
 
 def summary(report: WatchReport) -> list[str]:
     """The net's totals, or that it has none, and what changed since it was sound before."""
-    from netspec.report.columns import NetView
     from netspec.report.table import title
 
     if report.net is None:
@@ -125,7 +124,7 @@ def summary(report: WatchReport) -> list[str]:
         if report.before is not None:
             line += f"; when it was sound: {_in_short(report.before)}"
         return [line]
-    lines = [title(NetView(report.net)), ""]
+    lines = [title(report.net), ""]
     if report.before is None:
         return lines + _table(_totals(report.net, report.net))
     from netspec.report.diff import difference, listed

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from netspec.codegen.backend import planned_memory
+from netspec.ir import Net
 from netspec.metrics.size import (
     RULE,
     UNIT,
@@ -77,7 +78,7 @@ def grid(
         found = _sorted(view, found, COLUMNS[sort], ascending)
     return Grid(
         view.net.name,
-        title(view),
+        title(view.net),
         tuple(_heading(c, view) for c in chosen),
         tuple(tuple(c.of(view, row) for c in chosen) for row in found),
         tuple(c.total(view) if c.total else None for c in chosen),
@@ -106,11 +107,16 @@ def _heading(column: Column, view: NetView) -> Column:
     return column
 
 
-def title(view: NetView) -> str:
-    net = view.net
+def title(net: Net) -> str:
+    """The name of a net and its shapes: `alexnet   3x224x224 -> 1000`."""
+    return f"{net.name}   {shapes(net)}"
+
+
+def shapes(net: Net) -> str:
+    """The shapes of a net's inputs and outputs: `3x224x224 -> 1000`."""
     inputs = ", ".join(number_format.shape(v.shape) for v in net.body.inputs)
     outputs = ", ".join(number_format.shape(v.shape) for v in net.body.outputs)
-    return f"{net.name}   {inputs} -> {outputs}"
+    return f"{inputs} -> {outputs}"
 
 
 def summary(view: NetView) -> tuple[tuple[str, str], ...]:

@@ -11,6 +11,8 @@ from netspec.diagnostics.source import Source
 from netspec.driver import bundled, check
 from netspec.ir import Net
 
+from ..helpers import loaded
+
 
 def net_of(text: str, **settings: object) -> Net:
     """The net of a text; fails with all its diagnostics."""
@@ -202,7 +204,7 @@ _SMALLER: dict[str, tuple[tuple[str, str], ...]] = {
 def smaller(spec: str) -> Net:
     """A bundled net, or its like of fewer numbers."""
     if spec not in _SMALLER:
-        return netspec.load(spec)
+        return loaded(spec)
     text = bundled()[spec].read_text(encoding="utf-8")
     for whole, part in _SMALLER[spec]:
         assert whole in text

@@ -12,11 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from netspec_torch.backend import TorchBackend
 
-import netspec
 from netspec.codegen.backend import get
 from netspec.runtime.verify import compare
 from netspec.weights import fresh
 
+from ..helpers import loaded
 from .nets import net_of
 
 
@@ -44,12 +44,12 @@ def classes(source: str) -> list[str]:
     ],
 )
 def test_bundled_nets_have_one_class_a_module(spec: str, expected: list[str]) -> None:
-    source = TorchBackend().emit(netspec.load(spec))
+    source = TorchBackend().emit(loaded(spec))
     assert classes(source) == expected
 
 
 def test_the_paper_s_net_is_short() -> None:
-    assert len(TorchBackend().emit(netspec.load("squeezenet1_0")).splitlines()) <= 90
+    assert len(TorchBackend().emit(loaded("squeezenet1_0")).splitlines()) <= 90
 
 
 RESIDUAL = """
@@ -326,13 +326,13 @@ def test_parameters_are_arguments_where_classes_decide_by_themselves(
 ) -> None:
     """With 4/6, c and d have as many channels, and d takes the other branch."""
     bundled = "\n" not in text
-    source = TorchBackend().emit(netspec.load(text) if bundled else net_of(text))
+    source = TorchBackend().emit(loaded(text) if bundled else net_of(text))
     space: dict[str, Any] = {}
     exec(source, space)
     value = int(width) if width.denominator == 1 else float(width)
     model = space[classes(source)[-1]](width=value)
     found = {n: tuple(t.shape) for n, t in model.state_dict().items()}
-    other = netspec.load(text, width=width) if bundled else net_of(text, width=width)
+    other = loaded(text, width=width) if bundled else net_of(text, width=width)
     wanted = {n: tuple(map(int, t.shape)) for n, t in other.tensors.items()}
     assert {n: s for n, s in found.items() if not n.endswith("num_batches_tracked")} == wanted
 

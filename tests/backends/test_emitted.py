@@ -26,6 +26,7 @@ from netspec.runtime.verify import compare
 from netspec.symbolic.expr import constant
 from netspec.weights import fresh, write
 
+from ..helpers import loaded
 from .nets import BODIES, BUNDLED, net_of, of_layers
 from .test_agreement import BRANCHES
 
@@ -61,7 +62,7 @@ def ruff(*arguments: str, source: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("spec", [*BUNDLED, "branches", "names"])
 def test_files_are_tidy(spec: str, backend: str) -> None:
     texts = {"branches": BRANCHES, "names": HOSTILE}
-    net = net_of(texts[spec]) if spec in texts else netspec.load(spec)
+    net = net_of(texts[spec]) if spec in texts else loaded(spec)
     source = emit(net, get(backend))
     assert source == emit(net, get(backend)), "emitting twice gives the same bytes"
     check = ruff("check", source=source)
@@ -115,7 +116,7 @@ def test_docstrings_are_filled_anew_where_a_line_is_too_wide() -> None:
 
 
 def test_one_class_for_one_module() -> None:
-    source = emit(netspec.load("squeezenet1_0"), get("torch"))
+    source = emit(loaded("squeezenet1_0"), get("torch"))
     assert source.count("class Fire") == 1
     resnet = emit(net_of(BRANCHES), get("torch"))
     # Its constructor decides which way the `if` goes.
@@ -123,7 +124,7 @@ def test_one_class_for_one_module() -> None:
 
 
 def test_a_plan_has_a_line_for_each_step_with_its_shape() -> None:
-    source = emit(netspec.load("squeezenet1_0"), get("numpy"))
+    source = emit(loaded("squeezenet1_0"), get("numpy"))
     plan = source.partition("def network(")[2].partition("\n\n\n")[0].splitlines()
     assert len(plan) < 50
     squeeze = '    squeeze = convolve(p, 1, x, "fire3.squeeze", 16, then=relu)  # 16x54x54'
@@ -152,13 +153,13 @@ def test_no_net_takes_the_name_of_something_else(backend: str) -> None:
 
 
 def test_the_paper_s_net_is_a_short_file() -> None:
-    assert len(emit(netspec.load("squeezenet1_0"), get("numpy")).splitlines()) < 730
+    assert len(emit(loaded("squeezenet1_0"), get("numpy")).splitlines()) < 730
 
 
 def test_emitted_files_are_typed(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     for name, net in (
-        ("squeezenet", netspec.load("squeezenet1_0")),
+        ("squeezenet", loaded("squeezenet1_0")),
         ("branches", net_of(BRANCHES)),
     ):
         (tmp_path / f"{name}.py").write_text(emit(net, get("numpy")), encoding="utf-8")
@@ -177,14 +178,14 @@ def test_emitted_files_are_typed(tmp_path: Path) -> None:
 
 
 def test_bodies_use_the_parameters_of_the_module() -> None:
-    source = emit(netspec.load("squeezenet1_0"), get("torch"))
+    source = emit(loaded("squeezenet1_0"), get("torch"))
     assert "nn.Conv2d(in_channels, s1x1, kernel_size=1)" in source
     assert "Fire(96, s1x1=16, e1x1=64, e3x3=64)" in source
     assert "def __init__(self, classes: int = 1000)" in source
 
 
 def test_net_parameters_are_arguments(tmp_path: Path) -> None:
-    module = module_of(emit(netspec.load("squeezenet1_0"), get("torch")), tmp_path)
+    module = module_of(emit(loaded("squeezenet1_0"), get("torch")), tmp_path)
     model = module.SqueezeNet1_0(classes=10).eval()
     assert model(torch.zeros(1, 3, 224, 224)).shape == (1, 10)
 
@@ -376,9 +377,7 @@ def test_any_names_and_docs(names: list[str], doc: str, backend: str) -> None:
 @pytest.mark.parametrize("spec", ["squeezenet1_0", "squeezenet1_0_caffe"])
 def test_both_backends_prepare_pictures_alike(spec: str) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
-    torch_model, numpy_model = (
-        netspec.build(netspec.load(spec), backend=b) for b in ("torch", "numpy")
-    )
+    torch_model, numpy_model = (netspec.build(loaded(spec), backend=b) for b in ("torch", "numpy"))
     a, b = torch_model.preprocess(picture).numpy(), numpy_model.preprocess(picture)
     assert a.shape == b.shape
     np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3 * np.abs(a).max())

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import pytest
 
-import netspec
 from netspec.codegen.backend import emit, get
 from netspec.ir import Net
 
+from ..helpers import loaded
 from .nets import net_of
 from .test_agreement import BRANCHES
 
 FOLDER = Path(__file__).parent / "golden"
 NETS: dict[str, Callable[[], Net]] = {
-    "squeezenet1_0": lambda: netspec.load("squeezenet1_0"),
+    "squeezenet1_0": lambda: loaded("squeezenet1_0"),
     "branches": lambda: net_of(BRANCHES),
 }
 
@@ -38,4 +38,4 @@ def test_the_readme_shows_what_is_emitted() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
     shown = readme[readme.index("    class Fire") :].split("\n\nAn `if`")[0]
     lines = [line.removeprefix("    ") for line in shown.splitlines()]
-    assert "\n".join(lines) in emit(netspec.load("squeezenet1_0"), get("torch"))
+    assert "\n".join(lines) in emit(loaded("squeezenet1_0"), get("torch"))

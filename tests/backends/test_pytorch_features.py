@@ -19,6 +19,7 @@ from netspec.codegen.backend import get, load_model
 from netspec.weights import fresh
 from netspec.weights.name_maps import find, renamed
 
+from ..helpers import loaded
 from .nets import net_of, smaller
 from .test_agreement import BRANCHES
 from .test_classes import SENET
@@ -148,7 +149,7 @@ def test_any_batch(case: Case) -> None:
 
 def test_other_input_sizes() -> None:
     """Any size that the layers allow, without compiling anew."""
-    model = netspec.build(netspec.load("squeezenet1_1"), backend="torch").eval()
+    model = netspec.build(loaded("squeezenet1_1"), backend="torch").eval()
     with torch.no_grad():
         assert model(torch.zeros(1, 3, 150, 190)).shape == (1, 1000)
 
@@ -246,7 +247,7 @@ def test_other_names_are_no_hindrance(spec: str) -> None:
 
 
 def test_weights_called_by_their_places_make_a_sequential() -> None:
-    net, _ = renamed(netspec.load("vgg16"), find("vgg16", "torchvision"))
+    net, _ = renamed(loaded("vgg16"), find("vgg16", "torchvision"))
     source = get("torch").emit(net)
     assert "class Features(nn.Sequential):" in source
     assert "getattr" not in source

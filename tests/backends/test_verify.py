@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from netspec_numpy.backend import NumpyBackend
 
-import netspec
 from netspec.codegen.backend import Unsupported, emit, get
 from netspec.diagnostics import SpecError
 from netspec.ir import Layer, Net
@@ -18,6 +17,7 @@ from netspec.ops import MaxPool
 from netspec.runtime import verify
 from netspec.weights import fresh
 
+from ..helpers import loaded
 from .nets import of_layers
 
 
@@ -62,7 +62,7 @@ class Broken:
     ],
 )
 def test_the_first_layer_that_diverges_is_named(right: str, wrong: str, first: str) -> None:
-    net = netspec.load("squeezenet1_0")
+    net = loaded("squeezenet1_0")
     weights = fresh(net.tensors, varied=True)
     result = verify.compare(net, get("torch"), Broken(right, wrong), weights)
     found = result.diverges()

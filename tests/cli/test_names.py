@@ -15,13 +15,15 @@ import netspec
 from netspec.weights import fresh, read, write
 from netspec.weights.name_maps import find, renamed
 
+from ..helpers import loaded
+
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "netspec", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-NET = netspec.load("squeezenet1_1", classes=3)
+NET = loaded("squeezenet1_1", classes=3)
 SPEC = ("squeezenet1_1", "--set", "classes=3")
 KEYS = renamed(NET, find("squeezenet1_1", "torchvision")).keys
 WEIGHTS = fresh(NET.tensors, 1, varied=True)
@@ -123,7 +125,7 @@ def test_a_file_of_names_settles_it(tmp_path: Path) -> None:
         "net mine { input data: 3x4x4\n a: conv { filters: 3 kernel: 1 }\n"
         " b: conv { filters: 3 kernel: 1 } }"
     )
-    weights = fresh(netspec.load(spec).tensors, 1, varied=True)
+    weights = fresh(loaded(spec).tensors, 1, varied=True)
     swapped = {{"a": "two", "b": "one"}[n[0]] + n[1:]: a for n, a in weights.items()}
     write(tmp_path / "w.safetensors", swapped)
     convert = ("weights", "convert", tmp_path / "w.safetensors", tmp_path / "o.npz", "--spec", spec)

@@ -17,7 +17,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import netspec
 from netspec.cli.main import main
 from netspec.diagnostics import SpecError
 from netspec.explore import sweep
@@ -26,6 +25,8 @@ from netspec.explore.search_space import Point, space
 from netspec.ir.liveness import peak_activations
 from netspec.report.chart import _linear, svg
 from netspec.semantic.imports import Program
+
+from ..helpers import loaded
 
 NET = """
 import "part.net"
@@ -124,7 +125,7 @@ def test_results_are_those_of_single_nets(small: Path) -> None:
     spec = sweep.spec(str(small))
     found = sweep.run(spec, list(room), jobs=1)
     for result in found:
-        net = netspec.load(small, **result["settings"])
+        net = loaded(small, **result["settings"])
         assert result["params"] == net.params
         assert result["macs"] == net.macs
         assert result["size"] == 4 * net.params

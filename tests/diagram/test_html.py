@@ -12,13 +12,12 @@ from typing import Any
 
 import pytest
 
-import netspec
 from netspec.diagram.draw import scene, view_of
 from netspec.diagram.scene import Style
 from netspec.driver import bundled
 from netspec.ir import Net
 
-from ..helpers import net_of
+from ..helpers import loaded, net_of
 from .nets import BRANCHES, EVIL, branches, drawn
 
 CHROMIUM = (
@@ -75,7 +74,7 @@ def tried(html: str, script: str, folder: Path) -> dict[str, Any]:
 
 
 def page(name: str, **style: Any) -> str:
-    return drawn(netspec.load(name), "html", bundled()[name].read_text(), **style)
+    return drawn(loaded(name), "html", bundled()[name].read_text(), **style)
 
 
 @BROWSER
@@ -94,7 +93,7 @@ def page(name: str, **style: Any) -> str:
     ],
 )
 def test_places_are_those_of_the_svg(net: str, style: dict[str, Any], tmp_path: Path) -> None:
-    checked: Net = netspec.load(net) if net else branches()
+    checked: Net = loaded(net) if net else branches()
     chosen = Style(**style)
     expected = scene(view_of(checked, chosen), chosen)
     script = """
@@ -149,7 +148,7 @@ def test_fold_hover_choose_zoom(tmp_path: Path) -> None:
     result.outside = performance.getEntriesByType("resource").length;
     """
     found = tried(page("squeezenet1_0"), script, tmp_path)
-    layers = len(netspec.load("squeezenet1_0").layers)
+    layers = len(loaded("squeezenet1_0").layers)
     assert found["rows"] == layers + 8  # the modules have rows of their own
     assert found["chosen"] == ["  squeeze:   conv { filters: s1x1  kernel: 1x1 } -> relu"]
     assert found["row"][0:2] == ["squeeze", "conv 1x1"]
@@ -189,7 +188,7 @@ def test_the_table_by_keyboard(tmp_path: Path) -> None:
     result.stops = $("tbody tr[tabindex='0']").length;
     """
     found = tried(page("squeezenet1_0"), script, tmp_path)
-    layers = len(netspec.load("squeezenet1_0").layers) + 8
+    layers = len(loaded("squeezenet1_0").layers) + 8
     assert found["at"] == [
         ["conv1", layers, [], []],
         # A convolution and its relu are one box.

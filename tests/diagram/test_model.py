@@ -6,12 +6,11 @@ import random
 
 import pytest
 
-import netspec
 from netspec.diagram.coordinates import _spread
 from netspec.diagram.layering import Layering, arrange
 from netspec.diagram.model import OUTSIDE, Sheet, sheet_of
 
-from ..helpers import body, net_of
+from ..helpers import body, loaded, net_of
 from .nets import NAMES, branches
 
 
@@ -55,7 +54,7 @@ def test_a_layer_that_others_use_ends_its_stack() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_layer_and_every_value_is_drawn(name: str) -> None:
-    net = netspec.load(name)
+    net = loaded(name)
 
     def layers(sheet: Sheet, prefix: str) -> list[str]:
         found = []
@@ -89,7 +88,7 @@ def test_indices_are_told_apart() -> None:
 
 
 def test_boxes_are_counted_by_depth() -> None:
-    sheet = sheet_of(netspec.load("squeezenet1_0"))
+    sheet = sheet_of(loaded("squeezenet1_0"))
     assert sheet.levels == 2
     assert sheet.count(1) == 18
     assert sheet.count(2) == sheet.count(9) == 18 + 8 * 3
@@ -125,7 +124,7 @@ def check_plan(sheet: Sheet, plan: Layering) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_links_are_the_wires(name: str) -> None:
-    for sheet in sheets(sheet_of(netspec.load(name))):
+    for sheet in sheets(sheet_of(loaded(name))):
         check_plan(sheet, arrange(sheet))
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from PIL import Image, ImageChops
 
-import netspec
 from netspec.cli.main import main
 from netspec.diagnostics import SpecError
 from netspec.diagram import png, style
@@ -25,7 +24,7 @@ from netspec.diagram.scene import (
     Style,
 )
 
-from ..helpers import body, net_of
+from ..helpers import body, loaded, net_of
 from .nets import EVIL, NAMES, branches, drawn
 
 NS = "{http://www.w3.org/2000/svg}"
@@ -70,7 +69,7 @@ def check_scene(found: Scene) -> None:
 @pytest.mark.parametrize("direction", ["down", "right"])
 @pytest.mark.parametrize("name", ["googlenet", "enet", "segnet", "shufflenet_v2", "resnet50"])
 def test_nothing_overlaps(name: str, direction: str) -> None:
-    check_scene(placed(netspec.load(name), depth=2, direction=direction)[1])
+    check_scene(placed(loaded(name), depth=2, direction=direction)[1])
 
 
 @pytest.mark.parametrize("layout", ["own", pytest.param("dot", marks=DOT)])
@@ -98,7 +97,7 @@ def segments(points: tuple[tuple[float, float], ...]) -> list[tuple[float, float
 
 @pytest.mark.parametrize("name", ["googlenet", "resnet18", "enet", "segnet"])
 def test_wires_go_around_boxes(name: str) -> None:
-    _, found = placed(netspec.load(name), depth=2)
+    _, found = placed(loaded(name), depth=2)
     for curve in found.curves:
         for x, y in segments(curve.points):
             for box in found.boxes:
@@ -115,7 +114,7 @@ def test_wires_go_around_boxes(name: str) -> None:
 )
 def test_labels_can_be_read(name: str, direction: str) -> None:
     """No wire passes through the shape of another one or of its own, and none covers a box."""
-    _, found = placed(netspec.load(name), depth=2, direction=direction)
+    _, found = placed(loaded(name), depth=2, direction=direction)
     places = [(k.x, k.y - 4, k.x + style.width(k.text, style.WORDS), k.y + 4) for k in found.labels]
     crossed = 0
     for curve in found.curves:
@@ -136,14 +135,14 @@ def test_labels_can_be_read(name: str, direction: str) -> None:
 
 
 def test_modules_fold_where_there_are_many() -> None:
-    depths = {name: readable(sheet_of(netspec.load(name))) for name in NAMES}
+    depths = {name: readable(sheet_of(loaded(name))) for name in NAMES}
     assert depths["squeezenet1_0"] == 2
     assert depths["googlenet"] == depths["densenet121"] == 1
 
 
 @pytest.mark.parametrize("cost", ["macs", "params"])
 def test_width_is_cost(cost: str) -> None:
-    view, found = placed(netspec.load("alexnet"), cost=cost)
+    view, found = placed(loaded("alexnet"), cost=cost)
     boxes = [b for b in found.boxes if not b.box.end]
     base = min(b.width for b in boxes)
     most = max(getattr(b.box, cost) for b in boxes)
@@ -152,28 +151,28 @@ def test_width_is_cost(cost: str) -> None:
         assert b.width == pytest.approx(base + style.GROWTH * getattr(b.box, cost) / most, abs=0.51)
     assert view.most() == most
     legend = {"macs": "the more MACs", "params": "the more parameters"}[cost]
-    assert legend in drawn(netspec.load("alexnet"), cost=cost)
+    assert legend in drawn(loaded("alexnet"), cost=cost)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_svg_of_every_bundled_net(name: str) -> None:
-    net = netspec.load(name)
+    net = loaded(name)
     text = drawn(net)
     root = ET.fromstring(text)
     shown = [t.text for t in root.iter(f"{NS}text")]
     assert {"data", "convolution"} <= set(shown)
     assert "x".join(map(str, net.body.inputs[0].shape)) in shown
-    assert text == drawn(netspec.load(name))
+    assert text == drawn(loaded(name))
     assert len(text) < 300_000
 
 
 def test_svg_says_what_a_layer_costs() -> None:
-    text = drawn(netspec.load("squeezenet1_0"))
+    text = drawn(loaded("squeezenet1_0"))
     assert "fire2.squeeze: conv 1x1, 96x54x54 -&gt; 16x54x54, 1,552 params, 4.5 M MACs" in text
 
 
 def test_depth() -> None:
-    net = netspec.load("squeezenet1_0")
+    net = loaded("squeezenet1_0")
     for depth, count in ((0, 3), (1, 18), (2, 42), (9, 42)):
         assert len(placed(net, depth=depth)[1].boxes) == count
 
@@ -230,12 +229,12 @@ def test_dot_text_is_quoted() -> None:
 def test_dot_takes_what_is_written(name: str) -> None:
     from netspec.diagram.dot import run
 
-    text = drawn(netspec.load(name), "dot")
+    text = drawn(loaded(name), "dot")
     answer = run(text, "svg")
     assert answer is not None
     root = ET.fromstring(answer)
     nodes = [g for g in root.iter(f"{NS}g") if g.get("class") == "node"]
-    assert len(nodes) == len(placed(netspec.load(name))[1].boxes)
+    assert len(nodes) == len(placed(loaded(name))[1].boxes)
     assert run(drawn(net_of(EVIL), "dot"), "svg") is not None
 
 
@@ -243,7 +242,7 @@ def test_dot_takes_what_is_written(name: str) -> None:
 def test_dot_draws_no_broad_margin() -> None:
     from netspec.diagram.dot import run
 
-    answer = run(drawn(netspec.load("squeezenet1_0"), "dot"), "png")
+    answer = run(drawn(loaded("squeezenet1_0"), "dot"), "png")
     assert answer is not None
     picture = Image.open(io.BytesIO(answer)).convert("RGB")
     drawn_part = ImageChops.invert(picture).getbbox()
@@ -297,7 +296,7 @@ def test_png_by_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(png, "_module", lambda name: Cairo if name == "cairosvg" else None)
     assert draw(branches(), Source("t", ""), "png", Style()) == b"2.0"
-    assert float(draw(netspec.load("vgg16"), Source("t", ""), "png", Style())) == 2.0
+    assert float(draw(loaded("vgg16"), Source("t", ""), "png", Style())) == 2.0
 
 
 @pytest.mark.parametrize("library", ["resvg_py", "cairosvg", "dot"])

@@ -6,13 +6,14 @@ import pytest
 from netspec_numpy.cost_model import choose_algorithm
 from netspec_numpy.fusion import fuse
 
-import netspec
 from netspec.ops import Conv
+
+from ..helpers import loaded
 
 
 def algorithms(spec: str) -> dict[str, str]:
     """The kind of algorithm of each convolution, by its path."""
-    layers = fuse(netspec.load(spec)).layers
+    layers = fuse(loaded(spec)).layers
     return {x.layer.path: choose_algorithm(x).kind for x in layers if isinstance(x.op, Conv)}
 
 
@@ -28,7 +29,7 @@ def test_winograd_where_it_pays() -> None:
 
 @pytest.mark.parametrize("spec", ["mobilenet_v1", "mobilenet_v2"])
 def test_depthwise_convolutions_have_an_algorithm_of_their_own(spec: str) -> None:
-    net = netspec.load(spec)
+    net = loaded(spec)
     depthwise = {
         layer.path
         for layer in net.layers

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from netspec_numpy.fusion import FusedLayer, FusedNet, fuse, unfused
 
-import netspec
 from netspec.ops import Concat, MaxPool, Relu, Relu6
 from tests.backends.nets import of_layers
+
+from ..helpers import loaded
 
 
 def named(net: FusedNet, name: str) -> FusedLayer:
@@ -15,7 +16,7 @@ def named(net: FusedNet, name: str) -> FusedLayer:
 
 
 def test_squeezenet_has_a_fused_layer_for_each_convolution_pooling_and_concat() -> None:
-    net = fuse(netspec.load("squeezenet1_0"))
+    net = fuse(loaded("squeezenet1_0"))
     found = [layer.op.keyword for layer in net.layers]
     assert {k: found.count(k) for k in set(found)} == {
         "conv": 26,

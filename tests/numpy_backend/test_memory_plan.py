@@ -10,17 +10,18 @@ from netspec_numpy.cost_model import planned_memory
 from netspec_numpy.fusion import fuse
 from netspec_numpy.memory_plan import Arena, plan_memory
 
-import netspec
 from netspec.ir import Net, Value
 from netspec.ir.liveness import peak_activations
 from netspec.ops import Concat
 from tests.backends.nets import BODIES, net_of, of_layers
 from tests.backends.test_agreement import BRANCHES
 
+from ..helpers import loaded
+
 NETS: dict[str, Callable[[], Net]] = {
-    "squeezenet1_0": lambda: netspec.load("squeezenet1_0"),
-    "complex_bypass": lambda: netspec.load("squeezenet1_0_complex_bypass"),
-    "densenet121": lambda: netspec.load("densenet121"),
+    "squeezenet1_0": lambda: loaded("squeezenet1_0"),
+    "complex_bypass": lambda: loaded("squeezenet1_0_complex_bypass"),
+    "densenet121": lambda: loaded("densenet121"),
     "branches": lambda: net_of(BRANCHES),
     **{k: partial(of_layers, *BODIES[k]) for k in ("concat", "add", "split", "unpool_up")},
 }
@@ -74,7 +75,7 @@ def _inside(arena: Arena, part: Value, whole: Value) -> bool:
 
 
 def test_slots_are_shared() -> None:
-    net = netspec.load("squeezenet1_0")
+    net = loaded("squeezenet1_0")
     fused = fuse(net)
     arena = plan_memory(fused)
     values = {v for layer in fused.layers for v in layer.outputs}
@@ -83,7 +84,7 @@ def test_slots_are_shared() -> None:
 
 
 def test_planned_memory() -> None:
-    net = fuse(netspec.load("squeezenet1_0"))
+    net = fuse(loaded("squeezenet1_0"))
     one, two = planned_memory(net, 1), planned_memory(net, 2)
     assert one.arena == two.arena == plan_memory(net).bytes
     assert one.scratch < two.scratch <= 2 * one.scratch

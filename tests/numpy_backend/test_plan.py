@@ -21,11 +21,11 @@ from netspec_numpy.cost_model import planned_memory
 from netspec_numpy.fusion import fuse
 from netspec_numpy.kernels import Window
 
-import netspec
 from netspec.codegen.backend import get, load_model
 from netspec.weights import fresh, write
 from tests.backends.nets import net_of, of_layers
 
+from ..helpers import loaded
 from .steps import computed
 
 Array = kernels.Array
@@ -542,7 +542,7 @@ def test_blas_gets_its_threads_back() -> None:
 
 @pytest.mark.parametrize("spec", ["squeezenet1_0", "squeezenet1_1", "mobilenet_v2"])
 def test_memory_is_as_planned(spec: str) -> None:
-    net = netspec.load(spec)
+    net = loaded(spec)
     numpy: Any = load_model(net, get("numpy"))
     numpy = type(numpy)(threads=1)
     x = np.zeros((1, *(int(d) for d in net.body.inputs[0].shape)), np.float32)

@@ -16,7 +16,7 @@ from netspec.runtime.verify import random_inputs
 from netspec.weights import fresh
 from netspec.weights.name_maps import aliases, find, renamed
 
-from ..helpers import net_of
+from ..helpers import loaded, net_of
 
 TANGLE = """
 module branch(f) {
@@ -169,7 +169,7 @@ PRESENT = [n for n in BUNDLED if (Path(netspec.__file__).parent.parent / f"specs
 
 @pytest.mark.parametrize("name", PRESENT)
 def test_torchvision_names_all_weights_of_the_bundled_nets(name: str) -> None:
-    net = netspec.load(name)
+    net = loaded(name)
     found = renamed(net, find(name, "torchvision"))
     wanted = dict(line.split() for line in (KEYS / f"{name}.txt").read_text().splitlines())
     counters = {key for key in wanted if key.endswith(".num_batches_tracked")}
@@ -189,14 +189,14 @@ def test_torchvision_names_all_weights_of_the_bundled_nets(name: str) -> None:
 
 
 def test_a_name_map_that_computes_the_same() -> None:
-    net = netspec.load("squeezenet1_1", classes=7)
+    net = loaded("squeezenet1_1", classes=7)
     same_function(net, renamed(net, find("squeezenet1_1", "torchvision")))
 
 
 def test_files_of_names(tmp_path: Path) -> None:
     spec = tmp_path / "mine.net"
     spec.write_text(TANGLE)
-    net = netspec.load(spec)
+    net = loaded(spec)
     file = tmp_path / "mine.theirs.names"
     file.write_text("# theirs\n\nstem -> f.0  # the first\n one->f.1\n[branch]\na -> x.0\n")
     assert find(str(spec), "theirs") == file

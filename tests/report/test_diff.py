@@ -12,12 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import netspec
 from netspec.cli.main import main
 from netspec.report.diff import Change, NetDiff, _ascending, data, difference, text
 from netspec.report.number_format import number
 
-from ..helpers import body, net_of
+from ..helpers import body, loaded, net_of
 
 Runs = Callable[..., tuple[int, str]]
 
@@ -42,11 +41,11 @@ def brief(found: NetDiff) -> list[str]:
 
 def test_a_net_is_no_different_from_itself() -> None:
     for spec in ("squeezenet1_0", "squeezenet1_0_complex_bypass"):
-        found = difference(netspec.load(spec), netspec.load(spec))
+        found = difference(loaded(spec), loaded(spec))
         assert found.empty
         assert text(found).endswith("\n\nno difference\n")
     # Another spec of the same net, with other names of parameters.
-    assert difference(netspec.load("squeezenet1_0"), netspec.load("squeezenet_micro")).empty
+    assert difference(loaded("squeezenet1_0"), loaded("squeezenet_micro")).empty
 
 
 def test_one_attribute() -> None:
@@ -249,9 +248,9 @@ def test_between_versions(runs: Runs) -> None:
     marks = [line.split()[:2] for line in lines if line.startswith(("+", "-"))]
     assert marks == [["+", "pool3"], ["-", "pool4"], ["+", "pool5"], ["-", "pool8"]]
     assert "params           1,248,424      1,235,496   -1.0%" in lines
-    assert kinds(
-        data(difference(netspec.load("squeezenet1_0"), netspec.load("squeezenet1_1")))
-    ) <= {*(dict, list, str, int, float, bool, type(None))}
+    assert kinds(data(difference(loaded("squeezenet1_0"), loaded("squeezenet1_1")))) <= {
+        *(dict, list, str, int, float, bool, type(None))
+    }
 
 
 def kinds(value: Any) -> set[type]:

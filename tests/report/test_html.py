@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-import netspec
 from netspec.ir import Net
 from netspec.report.columns import NetView
 from netspec.report.compare import compared
@@ -21,11 +20,11 @@ from netspec.report.html import html_page, html_table
 from netspec.report.rows import rows, tree
 from netspec.report.table import grid
 
-from ..helpers import net_of
+from ..helpers import loaded, net_of
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 BROWSER = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")
-NET = netspec.load("squeezenet1_0")
+NET = loaded("squeezenet1_0")
 NESTED = """
 module inner(n) { input x
   conv(x) { filters: n  kernel: 1 } -> relu }
@@ -47,7 +46,7 @@ def page(net: Net, depth: int | None = None) -> str:
 @pytest.mark.parametrize("depth", [None, 1, 2, 3])
 @pytest.mark.parametrize("name", ["squeezenet1_0", "densenet121", "nested"])
 def test_a_tree_has_the_rows_of_its_depth_and_all_below(name: str, depth: int | None) -> None:
-    net = net_of(NESTED) if name == "nested" else netspec.load(name)
+    net = net_of(NESTED) if name == "nested" else loaded(name)
     found = tree(net, depth)
     assert [f for b in found if b.level == 0 for f in b.row.layers] == list(net.layers)
     for i, branch in enumerate(found):

@@ -21,7 +21,7 @@ from netspec.metrics.receptive_field import EffectiveField, fields
 from netspec.report.columns import COLUMNS, NetView
 from netspec.report.rows import rows
 
-from ..helpers import body, net_of
+from ..helpers import body, loaded, net_of
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -78,9 +78,9 @@ MEASURED_OURS = {
 
 @pytest.mark.parametrize("name", CONVENTIONS)
 def test_conventions_give_what_the_tools_gave(name: str) -> None:
-    found = [sum(counts(netspec.load(spec), CONVENTIONS[name])) for spec in THEIRS]
+    found = [sum(counts(loaded(spec), CONVENTIONS[name])) for spec in THEIRS]
     assert tuple(found) == MEASURED[name]
-    nets = [net_of(ODD), *map(netspec.load, OURS)]
+    nets = [net_of(ODD), *map(loaded, OURS)]
     assert tuple(sum(counts(net, CONVENTIONS[name])) for net in nets) == MEASURED_OURS[name]
 
 
@@ -89,7 +89,7 @@ def test_the_odd_net_is_counted_differently_by_all() -> None:
 
 
 def test_flop_counter_mode_itself() -> None:
-    net = netspec.load("squeezenet1_1")
+    net = loaded("squeezenet1_1")
     model = netspec.build(net, backend="torch")
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(torch.zeros(1, 3, 224, 224))
@@ -105,7 +105,7 @@ def test_only_the_last_softmax_is_free() -> None:
 
 
 def test_counts_of_rows_sum_up() -> None:
-    net = netspec.load("squeezenet1_0")
+    net = loaded("squeezenet1_0")
     for convention in (None, *CONVENTIONS.values()):
         view = NetView(net, convention)
         assert sum(view.count(row) for row in rows(net, 1)) == view.count()
@@ -150,7 +150,7 @@ def test_published_receptive_fields() -> None:
 
 
 def test_fields_of_squeezenet() -> None:
-    net = netspec.load("squeezenet1_0")
+    net = loaded("squeezenet1_0")
     assert field_of(net, "conv1") == EffectiveField((7, 7), (2, 2))
     assert field_of(net, "fire9.concat_1") == EffectiveField((155, 155), (16, 16))
     assert field_of(net, "pool10") == EffectiveField(None, None)
@@ -274,7 +274,7 @@ KEPT = {
 
 
 def test_table_1_after_pruning() -> None:
-    net = netspec.load("squeezenet1_0")
+    net = loaded("squeezenet1_0")
     view = NetView(net, compression=TABLE_1)
     kept = {r.name: COLUMNS["kept"].of(view, r) for r in rows(net, 1)}
     assert {name: n for name, n in kept.items() if n} == KEPT
@@ -283,14 +283,14 @@ def test_table_1_after_pruning() -> None:
 
 def test_the_size_that_the_paper_reports_at_6_bits() -> None:
     """0.47 MB, in its MB of 2^20 bytes."""
-    net = netspec.load("squeezenet1_0")
+    net = loaded("squeezenet1_0")
     view = NetView(net, compression=TABLE_1)
     assert view.compressed_size() / 2**20 == pytest.approx(0.47, abs=0.005)
 
 
 def test_the_file_of_deep_compression() -> None:
     """Its bytes follow from its 422,083 entries: 8 bits and 4 of gap each, a codebook a layer."""
-    net = netspec.load("squeezenet1_0")
+    net = loaded("squeezenet1_0")
     convs = [f for f in net.layers if f.params]
     codebooks = 256 * 4 * len(convs)
     biases = 4 * sum(f.layer.tensors["bias"].size for f in convs)
@@ -320,12 +320,12 @@ def test_compression_by_hand(sparsity: Fraction, bits: int, index: int) -> None:
 
 
 def test_nothing_asked_for_changes_nothing() -> None:
-    net = netspec.load("squeezenet1_1")
+    net = loaded("squeezenet1_1")
     assert size([Compression().of(net, f) for f in net.layers]) == 4 * net.params
 
 
 def test_patterns() -> None:
-    net = netspec.load("squeezenet1_1")
+    net = loaded("squeezenet1_1")
     rule = LayerRule("squeezenet1_1:fire*.squeeze", Fraction(1))
     assert rule.matches("squeezenet1_1", "fire2.squeeze")
     assert not rule.matches("squeezenet1_0", "fire2.squeeze")

@@ -51,6 +51,11 @@ def test_it_prints_itself_as_a_table(capsys: pytest.CaptureFixture[str]) -> None
     assert f"{NET}\n" == capsys.readouterr().out
 
 
+def test_it_is_a_line_among_other_values() -> None:
+    shown = repr([NET])
+    assert shown == "[<netspec.Net squeezenet1_0: 3x224x224 -> 1000, 1,248,424 parameters>]"
+
+
 def test_it_shows_itself_in_a_notebook(tmp_path: Any) -> None:
     page = NET._repr_html_()
     table = ET.fromstring(page[page.index("<table") :])

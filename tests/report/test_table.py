@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import netspec
 from netspec.ir import Instance
 from netspec.ir.liveness import peak_activations
 from netspec.metrics.size import activation_bytes, size, sizes
@@ -25,9 +24,9 @@ from netspec.report.html import html_page, html_table
 from netspec.report.json_output import data
 from netspec.report.table import Grid, grid
 
-from ..helpers import body, net_of
+from ..helpers import body, loaded, net_of
 
-NET = netspec.load("squeezenet1_0_complex_bypass")
+NET = loaded("squeezenet1_0_complex_bypass")
 VIEW = NetView(NET)
 CHAIN = """
 module block(mode, n) {
@@ -58,7 +57,7 @@ def test_rows_hold_the_layers_of_the_net_at_every_depth() -> None:
 def test_depths() -> None:
     assert rows.rows(NET, 0) == []
     assert len(rows.rows(NET)) == len(NET.layers)
-    names = [r.name for r in rows.rows(netspec.load("squeezenet1_0"), 1)]
+    names = [r.name for r in rows.rows(loaded("squeezenet1_0"), 1)]
     fires = [f"fire{i}" for i in range(2, 10)]
     assert names == ["conv1", "pool1", *fires[:3], "pool4", *fires[3:7], "pool8", fires[7]] + [
         *("drop9", "conv10", "pool10", "prob")
@@ -197,7 +196,7 @@ def test_json_of_numbers() -> None:
 
 
 def test_peak_of_activations_is_found_by_brute_force() -> None:
-    net = netspec.load("squeezenet1_0")
+    net = loaded("squeezenet1_0")
     layers = net.layers
     last = {v: i for i, f in enumerate(layers) for v in f.inputs}
     peak = 0
@@ -289,7 +288,7 @@ def test_latex_has_as_many_cells_in_each_row_and_no_bare_specials() -> None:
 
 
 def test_latex_reads_as_in_a_paper() -> None:
-    source = formats.latex(grid(NetView(netspec.load("squeezenet1_0")), None, ["layer", "output"]))
+    source = formats.latex(grid(NetView(loaded("squeezenet1_0")), None, ["layer", "output"]))
     assert "fire2.expand1x1 & 64$\\times$54$\\times$54 \\\\" in source
     table, under = source.split("\\end{tabular}")
     assert "\nMB: 10\\textsuperscript{6} bytes \\\\\nMACs: " in under
@@ -359,7 +358,7 @@ def test_text_fits_its_width_or_is_as_narrow_as_it_gets(width: int, depth: int |
 @pytest.mark.parametrize("width", [60, 80, 100])
 @pytest.mark.parametrize("name", ["densenet121", "enet", "googlenet", "squeezenet1_0"])
 def test_cut_rows_can_be_told_apart(name: str, width: int) -> None:
-    net = netspec.load(name)
+    net = loaded(name)
     for depth in (None, 1):
         table = text(NetView(net), depth, width).split("\n\n")[1].splitlines()
         names = [line.split()[0] for line in table[1:-1]]
@@ -367,12 +366,12 @@ def test_cut_rows_can_be_told_apart(name: str, width: int) -> None:
 
 
 def test_arguments_are_cut_whole() -> None:
-    table = text(NetView(netspec.load("googlenet")), 1, 80)
+    table = text(NetView(loaded("googlenet")), 1, 80)
     assert re.search(r"^inception_3b +inception 128,?\.\. ", table, re.M)
     assert re.search(r"^pool5 +global_avgpool ", table, re.M)
     assert "kernel/stride" not in table
     assert " kernel " in table
-    narrow = text(NetView(netspec.load("squeezenet1_0")), 1, 80)
+    narrow = text(NetView(loaded("squeezenet1_0")), 1, 80)
     assert "fire 64,256,256" in narrow
 
 
@@ -423,7 +422,7 @@ def test_sorting() -> None:
 
 
 def test_compared_figures_and_ratios() -> None:
-    nets = [netspec.load("squeezenet1_0"), netspec.load("squeezenet1_1"), NET]
+    nets = [loaded("squeezenet1_0"), loaded("squeezenet1_1"), NET]
     views = [NetView(net) for net in nets]
     found = compared_data(views)
     assert [entry["net"] for entry in found] == [net.name for net in nets]
@@ -446,7 +445,7 @@ def test_compared_figures_and_ratios() -> None:
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 def test_compared_nets_fit_the_width(width: int) -> None:
     names = ["squeezenet1_0", "squeezenet1_1", "alexnet", "resnet50", "mobilenet_v2"]
-    nets = [netspec.load(name) for name in names]
+    nets = [loaded(name) for name in names]
     lines = formats.text(compared([NetView(net) for net in nets]), width).splitlines()
     table = lines[2 : lines.index("MB: 10^6 bytes")]
     headings = [line.split() for line in table if any(name in line.split() for name in names)]

@@ -13,7 +13,7 @@ from netspec.ir import Training
 from netspec.ops import Init
 from netspec.semantic.train_block import TRAIN_FIELDS
 
-from ..helpers import body, codes, net_of, paths
+from ..helpers import body, codes, loaded, net_of, paths
 
 LEAST = "learning_rate: 0.1  batch_size: 8  epochs: 3"
 
@@ -90,7 +90,7 @@ def test_a_wrong_block_is_all_that_is_reported() -> None:
 @pytest.mark.parametrize("spec", ["squeezenet1_0", "squeezenet1_1", "squeezenet1_0_caffe"])
 def test_the_recipe_of_the_paper(spec: str) -> None:
     """solver.prototxt of github.com/DeepScale/SqueezeNet; the rate is also section 3.3's."""
-    assert netspec.load(spec).training == Training(
+    assert loaded(spec).training == Training(
         learning_rate=0.04,
         schedule="poly",
         power=1.0,

@@ -6,10 +6,9 @@ import re
 
 import pytest
 
-import netspec
 from netspec.driver import bundled
 
-from ..helpers import SHARED
+from ..helpers import SHARED, loaded
 
 TABLE_1 = {
     "conv1": 14_208,
@@ -42,7 +41,7 @@ TABLE_1 = {
     ],
 )
 def test_totals(spec: str, params: int, macs: int) -> None:
-    net = netspec.load(spec)
+    net = loaded(spec)
     assert net.params == params
     assert net.macs == macs
     assert not net.warnings
@@ -54,14 +53,12 @@ def test_totals(spec: str, params: int, macs: int) -> None:
     ["squeezenet1_0", "squeezenet1_0_caffe", "squeezenet1_0_simple_bypass", "squeezenet_micro"],
 )
 def test_table_1_of_the_paper(spec: str) -> None:
-    params = {node.name: node.params for node in netspec.load(spec).body.nodes if node.params}
+    params = {node.name: node.params for node in loaded(spec).body.nodes if node.params}
     assert params == TABLE_1
 
 
 def test_the_authors_net_has_the_maps_of_table_1() -> None:
-    maps = {
-        node.name: node.outputs[0].shape for node in netspec.load("squeezenet1_0_caffe").body.nodes
-    }
+    maps = {node.name: node.outputs[0].shape for node in loaded("squeezenet1_0_caffe").body.nodes}
     for layers, size in {
         "conv1": 111,
         "pool1 fire2 fire3 fire4": 55,
@@ -72,13 +69,13 @@ def test_the_authors_net_has_the_maps_of_table_1() -> None:
 
 
 def test_raw_pictures() -> None:
-    (ours,) = netspec.load("squeezenet1_0").preprocessing
+    (ours,) = loaded("squeezenet1_0").preprocessing
     assert ours is not None
     assert (ours.channels, ours.resize, ours.crop) == ("rgb", 256, "center")
     assert ours.scale == pytest.approx(1 / 255)
     assert ours.mean == pytest.approx((0.485, 0.456, 0.406))
     assert ours.std == pytest.approx((0.229, 0.224, 0.225))
-    (theirs,) = netspec.load("squeezenet1_0_caffe").preprocessing
+    (theirs,) = loaded("squeezenet1_0_caffe").preprocessing
     assert theirs is not None
     assert (theirs.channels, theirs.resize, theirs.crop) == ("bgr", 256, "center")
     assert (theirs.scale, theirs.mean, set(theirs.std)) == (1, (104, 117, 123), {1})
@@ -89,9 +86,9 @@ SQUEEZENETS = [s for s in bundled() if re.match(r"squeezenet(1|_micro)", s)]
 
 @pytest.mark.parametrize("spec", SQUEEZENETS)
 def test_fewer_classes_shrink_the_last_convolution(spec: str) -> None:
-    net = netspec.load(spec)
+    net = loaded(spec)
     assert "SqueezeNet" in net.doc
-    small = netspec.load(spec, classes=10)
+    small = loaded(spec, classes=10)
     assert small.body.outputs[0].shape == (10,)
     assert net.params - small.params == 990 * 513
 
@@ -111,7 +108,7 @@ def test_fewer_classes_shrink_the_last_convolution(spec: str) -> None:
     ],
 )
 def test_figure_3_of_the_paper(settings: dict[str, float], megabytes: float) -> None:
-    size = 4 * netspec.load("squeezenet_micro", **settings).params / 2**20
+    size = 4 * loaded("squeezenet_micro", **settings).params / 2**20
     assert abs(size / megabytes - 1) < 0.04
 
 
@@ -123,7 +120,7 @@ def test_figure_3_of_the_paper(settings: dict[str, float], megabytes: float) -> 
     ],
 )
 def test_bypass_adds_around_the_modules(spec: str, modules: list[int]) -> None:
-    nodes = {node.name: node for node in netspec.load(spec).body.nodes}
+    nodes = {node.name: node for node in loaded(spec).body.nodes}
     assert [name for name in nodes if "bypass" in name] == [f"bypass{i}" for i in modules]
     for i in modules:
         past, through = nodes[f"bypass{i}"].inputs
@@ -140,7 +137,7 @@ def test_the_caffe_spec_is_the_authors_net() -> None:
     if not prototxt.is_file():
         pytest.skip("the authors' files are not there")
     outputs = [int(n) for n in re.findall(r"num_output: (\d+)", prototxt.read_text())]
-    layers = [f for f in netspec.load("squeezenet1_0_caffe").layers if f.op.keyword == "conv"]
+    layers = [f for f in loaded("squeezenet1_0_caffe").layers if f.op.keyword == "conv"]
     assert [f.outputs[0].shape[0] for f in layers] == outputs
     # The order in which Deep Compression stores them.
     fires = [

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-import netspec
 from netspec.driver import bundled
+
+from ..helpers import loaded
 
 
 class Published(NamedTuple):
@@ -52,7 +53,7 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("spec", PUBLISHED)
 def test_totals(spec: str) -> None:
-    net = netspec.load(spec)
+    net = loaded(spec)
     assert not net.warnings
     (value,) = net.body.inputs
     (output,) = net.body.outputs
@@ -75,7 +76,7 @@ def test_totals(spec: str) -> None:
     ],
 )
 def test_other_widths(spec: str, settings: dict[str, Any], params: int, macs: int) -> None:
-    net = netspec.load(spec, **settings)
+    net = loaded(spec, **settings)
     assert (net.params, net.macs) == (params, macs)
 
 
@@ -95,7 +96,7 @@ def test_other_widths(spec: str, settings: dict[str, Any], params: int, macs: in
 def test_mobilenets_of_the_paper(
     settings: dict[str, Any], mega_macs: int, mega_params: float
 ) -> None:
-    net = netspec.load("mobilenet_v1", **settings)
+    net = loaded("mobilenet_v1", **settings)
     # The paper prints 290.75 as 290.
     assert abs(net.macs / 1e6 - mega_macs) < 1
     assert abs(net.params / 1e6 - mega_params) < 0.05
@@ -105,17 +106,17 @@ def test_strides_of_the_paper_make_resnet50_cheaper() -> None:
     """Strides in the first 1x1 convolution: 3.8 * 10^9 (He et al. 2015, Table 1)."""
     saved = 0
     for name in ("layer2_1", "layer3_1", "layer4_1"):
-        layers = {f.path: f for f in netspec.load("resnet50").layers}
+        layers = {f.path: f for f in loaded("resnet50").layers}
         first, second = layers[f"{name}.conv1"], layers[f"{name}.conv2"]
         assert second.op.stride == (2, 2)  # type: ignore[attr-defined]
         saved += first.macs - first.macs // 4
-    assert round((netspec.load("resnet50").macs - saved) / 1e9, 2) == 3.86
+    assert round((loaded("resnet50").macs - saved) / 1e9, 2) == 3.86
 
 
 def test_auxiliary_classifiers_are_what_googlenet_lacks() -> None:
     """Caffe's train_val.prototxt: average of 4x4, a 1x1 convolution, two linear layers each."""
-    layers = {f.path: f for f in netspec.load("googlenet").layers}
-    whole = netspec.load("googlenet").params
+    layers = {f.path: f for f in loaded("googlenet").layers}
+    whole = loaded("googlenet").params
     for tapped in ("inception_4a.concat_1", "inception_4d.concat_1"):
         channels = int(layers[tapped].outputs[0].shape[0])
         whole += (channels + 1) * 128 + (128 * 4 * 4 + 1) * 1024 + (1024 + 1) * 1000
@@ -128,7 +129,7 @@ def test_a_port_of_enet_differs_by_what_it_does_otherwise() -> None:
     A 1x1 convolution with a batch norm widens the pooled maps, and transposed convolutions that
     go with unpooling are 2x2.
     """
-    net = netspec.load("enet")
+    net = loaded("enet")
     widened = sum(a * b + 2 * b for a, b in ((16, 64), (64, 128)))
     transposed = [
         f for f in net.layers if f.op.keyword == "conv_transpose" and f.path != "fullconv"
@@ -146,19 +147,19 @@ def fire(channels: int, s1x1: int, e1x1: int, e3x3: int) -> int:
 
 def test_nets_for_small_pictures_are_made_of_fire_modules() -> None:
     digits = (9 + 1) * 16 + fire(16, 8, 16, 16) + fire(32, 16, 32, 32) + (64 + 1) * 10
-    assert netspec.load("squeezenet_digits").params == digits
+    assert loaded("squeezenet_digits").params == digits
     cifar = (27 + 1) * 64 + (384 + 1) * 10
     channels = 64
     for squeeze in (16, 16, 32, 32, 48, 48):
         cifar += fire(channels, squeeze, 4 * squeeze, 4 * squeeze)
         channels = 8 * squeeze
-    assert netspec.load("squeezenet_cifar").params == cifar
+    assert loaded("squeezenet_cifar").params == cifar
 
 
 @pytest.mark.parametrize("spec", bundled())
 def test_every_spec_has_its_source_and_its_figures(spec: str) -> None:
     assert spec in PUBLISHED or spec.startswith("squeezenet")
-    net = netspec.load(spec)
+    net = loaded(spec)
     assert re.search(r"[A-Z]\w+( et al\.| and [A-Z]\w+), \d{4}, ", " ".join(net.doc.split()))
     assert re.search(r"arXiv:\d{4}\.\d{4,5}|NIPS", net.doc)
     text = bundled()[spec].read_text(encoding="utf-8")
@@ -168,7 +169,7 @@ def test_every_spec_has_its_source_and_its_figures(spec: str) -> None:
 
 @pytest.mark.parametrize("spec", bundled())
 def test_classes_can_be_set(spec: str) -> None:
-    net, small = netspec.load(spec), netspec.load(spec, classes=2)
+    net, small = loaded(spec), loaded(spec, classes=2)
     assert not small.warnings
     (before,), (after,) = net.body.outputs, small.body.outputs
     assert after.shape[0] == (2 if spec != "squeezedet" else 9 * (4 + 1 + 2))

@@ -15,10 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-import netspec
 from netspec.codegen.backend import get, load_model
 from netspec.runtime.verify import random_inputs
 from netspec.weights import fresh
+
+from ..helpers import loaded
 
 Weights = Mapping[str, Tensor]
 
@@ -260,7 +261,7 @@ LAST = ("fc", "classifier")
 
 @pytest.mark.parametrize("spec", REFERENCES)
 def test_emitted_model_is_the_net_of_the_paper(spec: str) -> None:
-    net = netspec.load(spec, **SMALLER.get(spec, {}))
+    net = loaded(spec, **SMALLER.get(spec, {}))
     weights = fresh(net.tensors, 5, varied=True)
     w = {name: torch.from_numpy(array) for name, array in weights.items()}
     (x,) = random_inputs(net, 6)

@@ -19,6 +19,7 @@ from netspec.ir import Net
 from netspec.weights import fresh, read, read_caffe, turned, write_caffe
 from netspec.weights.caffemodel_file import CaffemodelLayer, caffemodel, read_layers
 
+from ..helpers import loaded
 from .samples import only
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -209,7 +210,7 @@ def prod_of(dims: tuple[int, ...]) -> int:
 def net(tmp_path: Path) -> Net:
     path = tmp_path / "deploy.prototxt"
     path.write_text(DEPLOY)
-    return netspec.load(path)
+    return loaded(path)
 
 
 def weights_of_caffe() -> dict[str, list[Array]]:
@@ -319,7 +320,7 @@ def test_rgb(net: Net) -> None:
 def test_a_spec_of_ours_knows_no_blobs(tmp_path: Path) -> None:
     path = write(tmp_path / "a.caffemodel", SOUND)
     with pytest.raises(SpecError) as error:
-        read_caffe(path, netspec.load("squeezenet1_0"))
+        read_caffe(path, loaded("squeezenet1_0"))
     assert only(error, "bad-weights").help == ("give the prototxt: `--spec deploy.prototxt`",)
 
 
@@ -329,8 +330,8 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = tmp_path / "a.caffemodel"
     write_caffe(
         model,
-        fresh(netspec.load(tmp_path / "d.prototxt").tensors, 1),
-        netspec.load(tmp_path / "d.prototxt"),
+        fresh(loaded(tmp_path / "d.prototxt").tensors, 1),
+        loaded(tmp_path / "d.prototxt"),
     )
     assert main(["weights", "show", str(model)]) == 0
     assert "conv1.0" in capsys.readouterr().out
@@ -357,7 +358,7 @@ def test_published_classes(tmp_path: Path) -> None:
     from netspec.weights import read_deep_compression
 
     folder = SHARED / "squeezenet_v1.0"
-    net = netspec.load(
+    net = loaded(
         folder / "deep_compression_deploy.prototxt",
         mean=[104, 117, 123],
         resize=256,

@@ -10,6 +10,7 @@ import pytest
 import netspec
 from netspec.ir import Net
 
+from ...helpers import loaded
 from . import nets
 from .helpers import after, body_of, net_of, spec_of
 
@@ -51,7 +52,7 @@ def test_spec(name: str, update: bool) -> None:
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
 @pytest.mark.parametrize("file", ["deploy", "train_val"])
 def test_squeezenets_files(version: str, file: str) -> None:
-    net = netspec.load(SHARED / f"squeezenet_v{version}" / f"{file}.prototxt")
+    net = loaded(SHARED / f"squeezenet_v{version}" / f"{file}.prototxt")
     figures = {"1.0": (1_248_424, 861_339_936), "1.1": (1_235_496, 387_747_520)}
     assert (net.params, net.macs) == figures[version]
 
@@ -60,7 +61,7 @@ def test_squeezenets_files(version: str, file: str) -> None:
 def test_squeezenets_spec_is_as_short_as_ours() -> None:
     """The same network as the bundled spec, in no more lines than that and its module."""
     text = spec_of((SHARED / "squeezenet_v1.0" / "deploy.prototxt").read_text())
-    ours = netspec.load("squeezenet1_0_caffe")
+    ours = loaded("squeezenet1_0_caffe")
     theirs = net_of((SHARED / "squeezenet_v1.0" / "deploy.prototxt").read_text())
     assert _layers(theirs) == _layers(ours)
     paths = [layer.path for layer in theirs.layers]
