@@ -128,8 +128,7 @@ class MessageFields:
             return text
         known = ", ".join(declared.words)
         message = f"{field.name} is one of {known}, not {_shown(field)}"
-        help_ = did_you_mean(text, declared.words)
-        self.diagnostics.add(Diagnostic("unknown-value", message, field.value.span, help=help_))
+        self._report("unknown-value", message, field.value.span, did_you_mean(text, declared.words))
         return ""
 
     def text(self, name: str) -> str:
@@ -192,13 +191,12 @@ class MessageFields:
 
     def _unknown(self, field: MessageField, declared: dict[str, FieldType]) -> None:
         message = f"{self.kind} has no field {field.name} in Caffe; it is ignored"
-        help_ = did_you_mean(field.name, declared)
-        self.diagnostics.add(Diagnostic("ignored-field", message, field.name_span, help=help_))
+        self._report("ignored-field", message, field.name_span, did_you_mean(field.name, declared))
 
     def _contradiction(self, fields: list[MessageField]) -> None:
         message = f"{fields[-1].name} is given twice; the last value counts"
         others = (Label(fields[0].span, "another value"),)
-        self.diagnostics.add(Diagnostic("ignored-field", message, fields[-1].span, others=others))
+        self._report("ignored-field", message, fields[-1].span, others=others)
 
     def _declared(self, name: str) -> FieldType:
         return fields_of(self.kind)[name]
@@ -216,8 +214,18 @@ class MessageFields:
 
     def _wrong(self, field: MessageField, wanted: str, help_: str = "") -> None:
         message = f"{field.name} takes {wanted}, not {_shown(field)}"
-        help_lines = (help_,) if help_ else ()
-        self.diagnostics.add(Diagnostic("wrong-type", message, field.value.span, help=help_lines))
+        self._report("wrong-type", message, field.value.span, (help_,) if help_ else ())
+
+    def _report(
+        self,
+        code: str,
+        message: str,
+        span: Span,
+        help: tuple[str, ...] = (),
+        others: tuple[Label, ...] = (),
+    ) -> None:
+        """Report an error or a warning; reading goes on as if the value were absent."""
+        self.diagnostics.add(Diagnostic(code, message, span, help=help, others=others))
 
 
 def _shown(field: MessageField) -> str:

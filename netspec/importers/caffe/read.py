@@ -137,7 +137,7 @@ def origins(converted: Converted, net: Net) -> dict[str, Blob]:
 def _converted(source: Source, tree: Tree, net: CaffeNet, translation: Translation) -> Converted:
     file = File(source, tuple(tree.items), ())
     dropped = tuple(translation.dropped)
-    means = tuple(dict.fromkeys(translation.means))
+    means = tuple(dict.fromkeys(translation.mean_files))
     return Converted(file, tuple(tree.nodes), translation.graph, net, dropped, means)
 
 

@@ -1,4 +1,17 @@
-"""Caffe's layer types, one family a file; each is declared once, here."""
+"""Caffe's layer types, one family a file: each type has one rule, which adds the layer's nodes.
+
+activation           functions of each element, softmax and argmax
+combining            layers of several bottoms, and those that copy
+convolution          convolutions and InnerProduct
+data                 sources of data
+normalization        normalizations, learned factors and shifts
+pooling              poolings
+rearranging          layers that only move elements
+resizing             interpolation and unpooling
+without_counterpart  types without a rule, and why
+registry             the table of rules, and the decorator that fills it
+folded, window_fields  what several families need
+"""
 
 from netspec.importers.caffe.layers import (
     activation,
@@ -10,9 +23,11 @@ from netspec.importers.caffe.layers import (
     rearranging,
     resizing,
 )
-from netspec.importers.caffe.layers.base import RULES, Rule
+from netspec.importers.caffe.layers.registry import RULES, Rule
+from netspec.importers.caffe.layers.without_counterpart import REASONS, only_measures
 
 __all__ = [
+    "REASONS",
     "RULES",
     "Rule",
     "activation",
@@ -20,6 +35,7 @@ __all__ = [
     "convolution",
     "data",
     "normalization",
+    "only_measures",
     "pooling",
     "rearranging",
     "resizing",

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from fractions import Fraction
 from math import prod
 
-from netspec.diagnostics import Diagnostic
 from netspec.diagnostics.source import Span
+from netspec.importers.caffe.blob_values import language_shape
 from netspec.importers.caffe.graph import GraphValue
-from netspec.importers.caffe.layers.base import Tops, layer
-from netspec.importers.caffe.translate import LayerTranslation, UnsupportedLayer, language_shape
+from netspec.importers.caffe.layer_error import LayerError
+from netspec.importers.caffe.layer_translation import LayerTranslation
+from netspec.importers.caffe.layers.registry import Tops, layer
 
 
 def _plain(op: str) -> Callable[[LayerTranslation], Tops]:
@@ -44,7 +45,7 @@ def relu(use: LayerTranslation) -> Tops:
 def relu6(use: LayerTranslation) -> Tops:
     p = use.params("relu6_param")
     if p.number("negative_slope") != 0:
-        raise UnsupportedLayer("a ReLU6 with a slope", p.place("negative_slope"))
+        raise LayerError.unsupported("a ReLU6 with a slope", p.place("negative_slope"))
     return use.same(_clipped(use, Fraction(0), p.number("threshold"), p.place("threshold")))
 
 
@@ -53,14 +54,14 @@ def clip(use: LayerTranslation) -> Tops:
     p = use.params("clip_param")
     low, high = p.maybe_number("min"), p.maybe_number("max")
     if low is None or high is None:
-        raise use.wrong("missing-field", "Clip needs min and max")
+        raise LayerError.invalid("missing-field", "Clip needs min and max")
     return use.same(_clipped(use, low, high, p.place("min" if low > high else "max")))
 
 
 def _clipped(use: LayerTranslation, low: Fraction, high: Fraction, place: Span) -> GraphValue:
     """min(max(x, low), high): high - relu((high - low) - relu(x - low))."""
     if low > high:
-        raise use.wrong("out-of-range", f"there is nothing from {low} to {high}", place)
+        raise LayerError.invalid("out-of-range", f"there is nothing from {low} to {high}", place)
     if low == 0 and high == 6:
         return use.emit("relu6")
     value = use.x.value
@@ -123,7 +124,7 @@ def _with_base(use: LayerTranslation, op: str, params: str) -> Tops:
     p = use.params(params)
     base = p.number("base")
     if base != -1 and base <= 0:
-        raise use.wrong("out-of-range", "a base is above 0, or -1 for e", p.place("base"))
+        raise LayerError.invalid("out-of-range", "a base is above 0, or -1 for e", p.place("base"))
     value = use.emit(
         op,
         base=(base, p.place("base")) if base != -1 else None,
@@ -143,11 +144,11 @@ def dropout(use: LayerTranslation) -> Tops:
 @layer("SpatialDropout")
 def spatial_dropout(use: LayerTranslation) -> Tops:
     """ENet's: whole channels at once while training, and nothing else."""
-    message = (
+    use.warn(
+        "ignored-field",
         f"{use.layer.name} drops whole channels while training; here each element is dropped by "
-        "itself"
+        "itself",
     )
-    use.t.diagnostics.add(Diagnostic("ignored-field", message, use.layer.type_span))
     return dropout(use)
 
 
@@ -172,9 +173,11 @@ def _along(use: LayerTranslation, axis: int, op: str) -> GraphValue:
 def argmax(use: LayerTranslation) -> Tops:
     p = use.params("argmax_param")
     if p.integer("top_k") != 1:
-        raise UnsupportedLayer("an ArgMax of several places", p.place("top_k"))
+        raise LayerError.unsupported("an ArgMax of several places", p.place("top_k"))
     if p.flag("out_max_val"):
-        raise UnsupportedLayer("an ArgMax that gives the largest value too", p.place("out_max_val"))
+        raise LayerError.unsupported(
+            "an ArgMax that gives the largest value too", p.place("out_max_val")
+        )
     place: Span = p.place("axis")
     if p.maybe_integer("axis") is None:
         flat = use.reshaped(use.x.value, (prod(use.x.dims),))

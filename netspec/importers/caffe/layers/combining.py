@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 
-from netspec.diagnostics import Diagnostic, Label
+from netspec.diagnostics import Label
+from netspec.importers.caffe.blob_values import BlobValue, dims_text
 from netspec.importers.caffe.graph import GraphValue
-from netspec.importers.caffe.layers.base import Tops, layer
-from netspec.importers.caffe.translate import BlobValue, LayerTranslation, UnsupportedLayer
+from netspec.importers.caffe.layer_error import LayerError
+from netspec.importers.caffe.layer_translation import LayerTranslation
+from netspec.importers.caffe.layers.registry import Tops, layer
 
 
 @layer("Concat", bottoms=(1, None))
@@ -16,20 +18,20 @@ def concat(use: LayerTranslation) -> Tops:
     p = use.params("concat_param")
     name = "concat_dim" if "concat_dim" in p else "axis"
     axis = use.axis(p.integer(name), p.place(name))
-    first = use.x
-    for data, reference in zip(use.bottoms, use.layer.bottoms, strict=True):
-        others = [d for i, d in enumerate(data.dims) if i != axis - 1]
-        if others != [d for i, d in enumerate(first.dims) if i != axis - 1]:
-            raise mismatch(use, "Concat", data, reference.span, f" but for axis {axis}")
-    dims = list(first.dims)
+
+    def without_axis(data: BlobValue) -> object:
+        return [d for i, d in enumerate(data.dims) if i != axis - 1]
+
+    _require_equal(use, "Concat", without_axis, f" but for axis {axis}")
+    dims = list(use.x.dims)
     dims[axis - 1] = sum(d.dims[axis - 1] for d in use.bottoms)
     if len(use.bottoms) == 1:
-        return [use.data(first.value, first.dims)]
-    return [use.data(joined(use, [d.value for d in use.bottoms], axis), tuple(dims))]
+        return [use.data(use.x.value, use.x.dims)]
+    return [use.data(concatenated(use, [d.value for d in use.bottoms], axis), tuple(dims))]
 
 
-def joined(use: LayerTranslation, values: Sequence[GraphValue], axis: int) -> GraphValue:
-    """Values one after the other along an axis."""
+def concatenated(use: LayerTranslation, values: Sequence[GraphValue], axis: int) -> GraphValue:
+    """The values concatenated along an axis of the first bottom."""
     if axis == 1:
         return use.emit("concat", values)
     order = [0, 1, 2]
@@ -38,37 +40,32 @@ def joined(use: LayerTranslation, values: Sequence[GraphValue], axis: int) -> Gr
     return use.permuted(use.emit("concat", turned, part=True), order, part=False)
 
 
-def mismatch(
-    use: LayerTranslation, type_: str, data: BlobValue, place: object, besides: str = ""
-) -> Exception:
-    """Bottoms that should be of one shape."""
-    from netspec.importers.caffe.translate import Wrong
-
-    shapes = list(dict.fromkeys("x".join(map(str, d.dims)) or "1" for d in use.bottoms))
-    message = f"{type_} needs equal shapes{besides}, but they are {' and '.join(shapes)}"
-    span = next(r.span for r, d in zip(use.layer.bottoms, use.bottoms, strict=True) if d is data)
-    first = use.bottoms[0]
-    text = "x".join(map(str, first.dims))
-    others = (Label(first.place, f"{text} from here"),)
-    return Wrong(Diagnostic("shape-mismatch", message, span, others=others))
+def _require_equal(
+    use: LayerTranslation, type_: str, dims: Callable[[BlobValue], object], except_for: str = ""
+) -> None:
+    """Raise LayerError at the first bottom of which `dims` differs from that of the first one."""
+    for data, reference in zip(use.bottoms, use.layer.bottoms, strict=True):
+        if dims(data) != dims(use.x):
+            shapes = list(dict.fromkeys(dims_text(d.dims) for d in use.bottoms))
+            message = f"{type_} needs equal shapes{except_for}, but they are {' and '.join(shapes)}"
+            others = (Label(use.x.place, f"{dims_text(use.x.dims)} from here"),)
+            raise LayerError.invalid("shape-mismatch", message, reference.span, others=others)
 
 
 @layer("Eltwise", bottoms=(2, None))
 def eltwise(use: LayerTranslation) -> Tops:
     p = use.params("eltwise_param")
-    for data, reference in zip(use.bottoms, use.layer.bottoms, strict=True):
-        if data.dims != use.x.dims:
-            raise mismatch(use, "Eltwise", data, reference.span)
+    _require_equal(use, "Eltwise", lambda data: data.dims)
     coefficients = p.numbers("coeff")
     operation = p.word("operation")
     if coefficients and len(coefficients) != len(use.bottoms):
         message = f"{len(coefficients)} coefficients for {len(use.bottoms)} bottoms"
-        raise use.wrong("wrong-arity", message, p.place("coeff"))
+        raise LayerError.invalid("wrong-arity", message, p.place("coeff"))
     values = [d.value for d in use.bottoms]
     if operation != "SUM":
         if coefficients and any(c != 1 for c in coefficients):
             message = "coefficients go with `operation: SUM` only"
-            raise use.wrong("conflicting-fields", message, p.place("coeff"))
+            raise LayerError.invalid("conflicting-fields", message, p.place("coeff"))
         return use.same(use.emit("mul" if operation == "PROD" else "maximum", values))
     if coefficients and coefficients == [1] + [Fraction(-1)] * (len(values) - 1):
         return use.same(use.emit("sub", values))
@@ -83,8 +80,10 @@ def axpy(use: LayerTranslation) -> Tops:
     """The first bottom, one number per channel, times the second, plus the third (SENet)."""
     a, x, y = use.bottoms
     if x.dims != y.dims or a.dims not in (x.dims[:1], (*x.dims[:1], 1, 1)) or len(x.dims) != 3:
-        shapes = ", ".join("x".join(map(str, d.dims)) for d in use.bottoms)
-        raise use.wrong("shape-mismatch", f"Axpy needs C, CxHxW and CxHxW, but gets {shapes}")
+        shapes = ", ".join(dims_text(d.dims) for d in use.bottoms)
+        raise LayerError.invalid(
+            "shape-mismatch", f"Axpy needs C, CxHxW and CxHxW, but gets {shapes}"
+        )
     gate = use.value_of(a, (x.dims[0], 1, 1))
     product = use.emit("mul", [x.value, gate], part=True)
     return [use.data(use.emit("add", [product, y.value]), x.dims)]
@@ -102,7 +101,9 @@ def tile(use: LayerTranslation) -> Tops:
     axis = use.axis(p.integer("axis"), p.place("axis"))
     tiles = p.maybe_integer("tiles") or 0
     if tiles < 1:
-        raise use.wrong("out-of-range", "a Tile has `tiles` of at least 1", p.place("tiles"))
+        raise LayerError.invalid(
+            "out-of-range", "a Tile has `tiles` of at least 1", p.place("tiles")
+        )
     dims = list(use.x.dims)
     dims[axis - 1] *= tiles
     if tiles == 1:
@@ -112,7 +113,7 @@ def tile(use: LayerTranslation) -> Tops:
         shape[axis - 1] = tiles
         value = use.emit("upsample", size=(shape[1], shape[2]), mode="nearest")
     elif tiles > 64:
-        raise UnsupportedLayer(f"a Tile of {tiles} copies", p.place("tiles"))
+        raise LayerError.unsupported(f"a Tile of {tiles} copies", p.place("tiles"))
     else:
-        value = joined(use, [use.x.value] * tiles, axis)
+        value = concatenated(use, [use.x.value] * tiles, axis)
     return [use.data(value, tuple(dims))]

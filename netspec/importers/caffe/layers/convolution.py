@@ -6,15 +6,12 @@ from math import prod
 
 from netspec.diagnostics.source import Span
 from netspec.importers.caffe.fillers import init_of
-from netspec.importers.caffe.layers.base import (
-    Folded,
-    Pair,
-    Tops,
-    layer,
-    pair,
-)
+from netspec.importers.caffe.layer_error import LayerError
+from netspec.importers.caffe.layer_translation import LayerTranslation
+from netspec.importers.caffe.layers.folded import Folded
+from netspec.importers.caffe.layers.registry import Tops, layer
+from netspec.importers.caffe.layers.window_fields import HeightWidth, pair
 from netspec.importers.caffe.messages import MessageFields
-from netspec.importers.caffe.translate import LayerTranslation, UnsupportedLayer
 
 
 @layer(
@@ -40,7 +37,7 @@ def _convolution(use: LayerTranslation, op: str) -> Tops:
     axis = p.integer("axis")
     channels, _, _ = use.spatial()
     if axis not in (1, -3):
-        raise UnsupportedLayer(
+        raise LayerError.unsupported(
             "a convolution along other axes than height and width", p.place("axis")
         )
     filters = needed(use, p, "num_output")
@@ -75,32 +72,32 @@ def _convolution(use: LayerTranslation, op: str) -> Tops:
 
 def _one_bottom(use: LayerTranslation) -> None:
     if len(use.bottoms) > 1:
-        raise UnsupportedLayer(
+        raise LayerError.unsupported(
             f"one {use.layer.type} over several bottoms shares its weights, which a spec can't say",
             use.layer.bottoms[1].span,
         )
 
 
 def needed(use: LayerTranslation, p: MessageFields, name: str) -> int:
-    """A number that must be given. Raises Wrong."""
+    """A number that must be given. Raises LayerError."""
     value = p.maybe_integer(name)
     if value is None:
-        raise use.wrong("missing-field", f"{use.layer.type} needs the field {name}")
+        raise LayerError.invalid("missing-field", f"{use.layer.type} needs the field {name}")
     return value
 
 
-def _kernel(use: LayerTranslation, p: MessageFields) -> tuple[Pair, Span]:
+def _kernel(use: LayerTranslation, p: MessageFields) -> tuple[HeightWidth, Span]:
     if "kernel_size" not in p and not ("kernel_h" in p and "kernel_w" in p):
-        raise use.wrong(
+        raise LayerError.invalid(
             "missing-field", f"{use.layer.type} needs kernel_size, or kernel_h and kernel_w"
         )
     if len(p.integers("kernel_size")) > 2:
         message = f"{use.layer.type} over more than height and width"
-        raise UnsupportedLayer(message, p.place("kernel_size"))
+        raise LayerError.unsupported(message, p.place("kernel_size"))
     return pair(p, "kernel_size", "kernel_h", "kernel_w", 1)
 
 
-def _dilation(p: MessageFields) -> tuple[Pair, Span]:
+def _dilation(p: MessageFields) -> tuple[HeightWidth, Span]:
     """DeepLab's first Caffe called it `hole`."""
     if "hole" in p or "hole_h" in p or "hole_w" in p:
         return pair(p, "hole", "hole_h", "hole_w", 1)

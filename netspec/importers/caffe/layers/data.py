@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
+from netspec.importers.caffe.blob_values import BlobValue, Dims, NoValue
 from netspec.importers.caffe.graph import FieldValue
-from netspec.importers.caffe.layers.base import Tops, layer
+from netspec.importers.caffe.layer_translation import LayerTranslation
+from netspec.importers.caffe.layers.registry import Tops, layer
 from netspec.importers.caffe.messages import MessageFields
-from netspec.importers.caffe.translate import (
-    BlobValue,
-    Dims,
-    LayerTranslation,
-    Nothing,
-)
 
 _LABELS = ("label", "gt", "seg", "target", "mask", "clip", "sim", "weight")
 
@@ -18,7 +14,7 @@ _LABELS = ("label", "gt", "seg", "target", "mask", "clip", "sim", "weight")
 @layer("Input", bottoms=(0, 0), tops=None)
 def input_(use: LayerTranslation) -> Tops:
     shapes = [shape.integers("dim") for shape in use.params("input_param").messages("shape")]
-    tops: list[BlobValue | Nothing] = []
+    tops: list[BlobValue | NoValue] = []
     for i in range(len(use.layer.tops)):
         # One shape is for all.
         dims = shapes[0] if len(shapes) == 1 else shapes[i] if i < len(shapes) else None
@@ -36,11 +32,11 @@ def dummy(use: LayerTranslation) -> Tops:
         count = max(map(len, sides))
         if all(sides):
             shapes = [[s[min(i, len(s) - 1)] for s in sides] for i in range(count)]
-    tops: list[BlobValue | Nothing] = []
+    tops: list[BlobValue | NoValue] = []
     for i, top in enumerate(use.layer.tops):
         dims = shapes[min(i, len(shapes) - 1)] if shapes else None
         if _is_label(top.name):
-            tops.append(Nothing(False, top.span))
+            tops.append(NoValue(False, top.span))
         else:
             known = tuple(dims[1:]) if dims else None
             tops.append(_input(use, i, known, dims[0] if dims else None, {}))
@@ -66,13 +62,13 @@ def pictures(use: LayerTranslation) -> Tops:
     transform = use.layer.params("transform_param")
     for fields in (transform, p):
         if fields.text("mean_file") if "mean_file" in fields else "":
-            use.t.result.means.append(fields.text("mean_file"))
-    tops: list[BlobValue | Nothing] = []
+            use.net.mean_files.append(fields.text("mean_file"))
+    tops: list[BlobValue | NoValue] = []
     for i, top in enumerate(use.layer.tops):
         if i > 0 or _is_label(top.name):
-            known = use.t.reading.shapes.get(top.name)
+            known = use.net.reading.shapes.get(top.name)
             if known is None:
-                tops.append(Nothing(False, top.span))
+                tops.append(NoValue(False, top.span))
                 continue
         dims = _dims(use, p, transform)
         tops.append(_input(use, i, dims, None, _preprocessing(p, transform)))
@@ -138,18 +134,11 @@ def _input(
     settings: dict[str, FieldValue],
 ) -> BlobValue:
     top = use.layer.tops[index]
-    stated = use.t.shape_from_outside(top.name)
+    stated = use.net.stated_shape(top.name)
     dims = stated or dims
-    if dims is None:
-        raise use.wrong(
-            "missing-shape",
-            f"the file does not say what shape the input {top.name} has",
-            top.span,
-            "say it with `--input`, for example `--input 3x224x224`",
-        )
-    if stated is None and "mean" in settings and isinstance(settings["mean"].value, tuple):
+    mean = settings.get("mean")
+    if stated is None and dims is not None and mean is not None and isinstance(mean.value, tuple):
         # As many means as channels, where nothing else tells them.
-        count = len(settings["mean"].value)
-        if count != dims[0] and len(dims) == 3:
+        if len(mean.value) != dims[0] and len(dims) == 3:
             settings = {n: s for n, s in settings.items() if n != "mean"}
-    return use.t.add_input(top, dims, batch, settings)
+    return use.net.add_input(top, dims, batch, settings)

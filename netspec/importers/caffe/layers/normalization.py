@@ -6,10 +6,13 @@ from fractions import Fraction
 from math import prod
 from typing import Any
 
+from netspec.importers.caffe.blob_values import dims_text, language_shape
 from netspec.importers.caffe.graph import Blob, GraphValue
-from netspec.importers.caffe.layers.base import Folded, Tops, layer
+from netspec.importers.caffe.layer_error import LayerError
+from netspec.importers.caffe.layer_translation import LayerTranslation
+from netspec.importers.caffe.layers.folded import Folded
+from netspec.importers.caffe.layers.registry import Tops, layer
 from netspec.importers.caffe.messages import MessageFields
-from netspec.importers.caffe.translate import LayerTranslation, UnsupportedLayer, language_shape
 
 
 @layer("BatchNorm", "CuDNNBatchNorm", "SyncBatchNorm")
@@ -66,7 +69,7 @@ def scale(use: LayerTranslation) -> Tops:
     p = use.params("scale_param")
     if len(use.bottoms) == 2:
         if p.flag("bias_term"):
-            raise UnsupportedLayer(
+            raise LayerError.unsupported(
                 "a product of two bottoms with a learned shift", p.place("bias_term")
             )
         return use.same(_spread(use, p, "Scale", "mul"))
@@ -94,16 +97,18 @@ def _learned(
 ) -> GraphValue:
     """Learned numbers, one for each place along `num_axes` dimensions from `axis` on.
 
-    Raises Unsupported where the batch is one of them.
+    Raises LayerError where the batch is one of them.
     """
     axis = use.axis(p.integer("axis"), p.place("axis"), least=0)
     count, dims = p.integer("num_axes"), use.x.dims
     end = len(dims) + 1 if count == -1 else axis + count
     if not axis <= end <= len(dims) + 1:
         message = f"{use.layer.bottoms[0].name} has no {count} axes from axis {axis} on"
-        raise use.wrong("out-of-range", message, p.place("num_axes" if "num_axes" in p else "axis"))
+        raise LayerError.invalid(
+            "out-of-range", message, p.place("num_axes" if "num_axes" in p else "axis")
+        )
     if axis == 0 and count != 0:
-        raise UnsupportedLayer(
+        raise LayerError.unsupported(
             f"a {type_} along axis 0 mixes the inputs of a batch", p.place("axis")
         )
     # Dimensions of 1 behind the channels change nothing.
@@ -117,10 +122,10 @@ def _learned(
 
 
 def _spread(use: LayerTranslation, p: MessageFields, type_: str, op: str) -> GraphValue:
-    """An op of both bottoms, of which the second spreads over the first.
+    """An op of both bottoms, of which the second is broadcast to the first.
 
-    Caffe lays its dimensions, the batch included, on those of the first from `axis` on. Raises
-    Wrong, and Unsupported where the batch would lie on something else.
+    Caffe aligns its dimensions, the batch included, with those of the first from `axis` on. Raises
+    LayerError where they do not fit, or where the batch would be aligned with another dimension.
     """
     a, b = use.bottoms
     axis = use.axis(p.integer("axis"), p.place("axis"), least=0)
@@ -135,10 +140,10 @@ def _spread(use: LayerTranslation, p: MessageFields, type_: str, op: str) -> Gra
         factor = use.reshaped(b.value, (folded.count, 1, 1))
         return folded.unfolded(use.emit(op, [folded.value, factor], part=True), b.dims, a.dims)
     if axis == 0:
-        shapes = " and ".join("x".join(map(str, d.dims)) or "1" for d in (a, b))
+        shapes = " and ".join(dims_text(d.dims) for d in (a, b))
         message = f"{type_} can't lay {names[1]} on {names[0]} from axis {axis} on: {shapes}"
-        raise use.wrong("shape-mismatch", message, use.layer.bottoms[1].span)
-    raise UnsupportedLayer(
+        raise LayerError.invalid("shape-mismatch", message, use.layer.bottoms[1].span)
+    raise LayerError.unsupported(
         f"a {type_} that lays the batch of {names[1]} on axis {axis}", use.layer.bottoms[1].span
     )
 
@@ -156,7 +161,7 @@ def lrn(use: LayerTranslation) -> Tops:
         return use.same(use.emit("lrn", size=given, alpha=alpha, beta=beta, k=k))
     if size % 2 == 0:
         message = "the local_size of an LRN is odd"
-        raise use.wrong("out-of-range", message, p.place("local_size"))
+        raise LayerError.invalid("out-of-range", message, p.place("local_size"))
     # As Caffe does: a mean of squares, padding counted, and k is 1 whatever the file says.
     squares = use.emit("power", part=True, exponent=2)
     means = use.emit(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from netspec.importers.caffe.layers.base import Tops, layer, pair
+from netspec.importers.caffe.blob_values import BlobValue
+from netspec.importers.caffe.graph import Node
+from netspec.importers.caffe.layer_error import LayerError
+from netspec.importers.caffe.layer_translation import LayerTranslation
+from netspec.importers.caffe.layers.registry import Tops, layer
+from netspec.importers.caffe.layers.window_fields import pair
 from netspec.importers.caffe.messages import MessageFields
-from netspec.importers.caffe.translate import BlobValue, LayerTranslation, UnsupportedLayer
 
 
 @layer("Pooling", tops=2)
@@ -17,26 +21,28 @@ def pooling(use: LayerTranslation) -> Tops:
     p = use.params("pooling_param")
     kind = p.word("pool")
     if kind == "STOCHASTIC":
-        raise UnsupportedLayer("stochastic pooling draws at random", p.place("pool"))
+        raise LayerError.unsupported("stochastic pooling draws at random", p.place("pool"))
     channels, *size = use.spatial()
     op = "maxpool" if kind == "MAX" else "avgpool"
     if p.flag("global_pooling"):
         return _whole(use, p, op, channels)
     if "kernel_size" not in p and not ("kernel_h" in p and "kernel_w" in p):
-        raise use.wrong("missing-field", "Pooling needs kernel_size, or kernel_h and kernel_w")
+        raise LayerError.invalid(
+            "missing-field", "Pooling needs kernel_size, or kernel_h and kernel_w"
+        )
     kernel, kernel_place = pair(p, "kernel_size", "kernel_h", "kernel_w", 1)
     stride, stride_place = pair(p, "stride", "stride_h", "stride_w", 1)
     pad, pad_place = pair(p, "pad", "pad_h", "pad_w", 0)
     down = p.word("round_mode") == "FLOOR" or not p.flag("ceil_mode") or p.flag("torch_pooling")
     if min(stride) < 1 or min(kernel) < 1 or min(pad) < 0:
-        raise use.wrong("out-of-range", "kernel and stride of a Pooling are at least 1")
+        raise LayerError.invalid("out-of-range", "kernel and stride of a Pooling are at least 1")
     spans = []
     for n, k, s, before in zip(size, kernel, stride, pad, strict=True):
-        count, k = _windows(use, n, k, s, before, any(pad), down)
+        count = _windows(n, k, s, before, any(pad), down)
         # One window that exceeds the input holds all of it.
         spans.append(min(k, n + 2 * before) if count == 1 else k)
     several = max(stride) > 1
-    value = use.emit(
+    node = use.emit_node(
         op,
         kernel=((spans[0], spans[1]), kernel_place),
         stride=(stride, stride_place),
@@ -44,29 +50,28 @@ def pooling(use: LayerTranslation) -> Tops:
         round=("floor" if down else "ceil") if several else None,
         count_include_pad=True if any(pad) and op == "avgpool" else None,
     )
-    return _tops(use, value)
+    return _tops(use, node)
 
 
-def _windows(
-    use: LayerTranslation, n: int, kernel: int, stride: int, pad: int, clips: bool, down: bool
-) -> tuple[int, int]:
-    """How many windows Caffe takes along a direction. Raises Wrong and Unsupported."""
-    room = n + 2 * pad - kernel
-    count = (room // stride if down else -(-room // stride)) + 1
+def _windows(n: int, kernel: int, stride: int, pad: int, clips: bool, down: bool) -> int:
+    """How many windows Caffe takes along a direction. Raises LayerError."""
+    free = n + 2 * pad - kernel
+    count = (free // stride if down else -(-free // stride)) + 1
     if count < 1:
         message = f"the window of {kernel} exceeds the input of {n}" + (
             f" (padded to {n + 2 * pad})" if pad else ""
         )
-        raise use.wrong("window-too-large", message)
+        raise LayerError.invalid("window-too-large", message)
     if clips and (count - 1) * stride >= n + pad:
         count -= 1
     if not clips and (count - 1) * stride >= n:
-        raise UnsupportedLayer(
+        raise LayerError.unsupported(
             f"its last window begins behind the input ({count} windows of {kernel} every {stride} "
             f"on {n}), and Caffe fills it with no value of the input",
-            help="give it `round_mode: FLOOR`, or a stride of at most the kernel",
+            None,
+            "give it `round_mode: FLOOR`, or a stride of at most the kernel",
         )
-    return count, kernel
+    return count
 
 
 def _whole(use: LayerTranslation, p: MessageFields, op: str, channels: int) -> Tops:
@@ -75,23 +80,21 @@ def _whole(use: LayerTranslation, p: MessageFields, op: str, channels: int) -> T
     stride, place = pair(p, "stride", "stride_h", "stride_w", 1)
     if any(pad) or stride != (1, 1):
         message = "global_pooling goes with neither pad nor stride"
-        raise use.wrong("conflicting-fields", message, place)
+        raise LayerError.invalid("conflicting-fields", message, place)
     if op == "avgpool":
-        value = use.emit("adaptive_avgpool", size=(1, p.place("global_pooling")))
+        node = use.emit_node("adaptive_avgpool", size=(1, p.place("global_pooling")))
     else:
         _, height, width = use.spatial()
-        value = use.emit("maxpool", kernel=((height, width), p.place("global_pooling")))
-    if value.node is not None:
-        value.node.whole = True
-    return _tops(use, value)
+        node = use.emit_node("maxpool", kernel=((height, width), p.place("global_pooling")))
+    node.whole = True
+    return _tops(use, node)
 
 
-def _tops(use: LayerTranslation, value: object) -> Tops:
-    node = use.t.nodes[-1]
+def _tops(use: LayerTranslation, node: Node) -> Tops:
     tops = [use.data(node.value, tuple(node.value.shape))]
     if len(use.layer.tops) > 1:
         if node.op != "maxpool":
-            raise use.wrong(
+            raise LayerError.invalid(
                 "wrong-arity",
                 "only a MAX pooling has a second top, for the places of its values",
                 use.layer.tops[1].span,

@@ -6,16 +6,11 @@ from itertools import pairwise
 from math import prod
 
 from netspec.diagnostics.source import Span
+from netspec.importers.caffe.blob_values import BlobValue, Dims, dims_text, language_shape
 from netspec.importers.caffe.graph import GraphValue
-from netspec.importers.caffe.layers.base import Tops, layer
-from netspec.importers.caffe.translate import (
-    BlobValue,
-    Dims,
-    LayerTranslation,
-    UnsupportedLayer,
-    Wrong,
-    language_shape,
-)
+from netspec.importers.caffe.layer_error import LayerError
+from netspec.importers.caffe.layer_translation import LayerTranslation
+from netspec.importers.caffe.layers.registry import Tops, layer
 
 
 @layer("Flatten")
@@ -25,17 +20,19 @@ def flatten(use: LayerTranslation) -> Tops:
     last = use.axis(p.integer("end_axis"), p.place("end_axis"))
     if last < first:
         message = "the end_axis of a Flatten comes behind its axis"
-        raise use.wrong("out-of-range", message, p.place("end_axis"))
+        raise LayerError.invalid("out-of-range", message, p.place("end_axis"))
     dims = use.x.dims
     merged = prod(dims[first - 1 : last])
     return [_as(use, (*dims[: first - 1], merged, *dims[last:]))]
 
 
 def _as(use: LayerTranslation, dims: Dims) -> BlobValue:
-    """The first bottom in other dimensions. Raises Unsupported for too many."""
+    """The first bottom in other dimensions. Raises LayerError for more than three."""
     if len(dims) > 3:
-        shape = "x".join(map(str, dims))
-        raise UnsupportedLayer(f"{shape} behind the batch is more dimensions than a value has")
+        shape = dims_text(dims)
+        raise LayerError.unsupported(
+            f"{shape} behind the batch is more dimensions than a value has"
+        )
     return use.data(use.reshaped(use.x.value, language_shape(dims), part=False), dims)
 
 
@@ -54,25 +51,29 @@ def reshape(use: LayerTranslation) -> Tops:
     count = p.integer("num_axes")
     end = rank if count == -1 else start + count
     if not 0 <= start <= end <= rank or any(d < -1 for d in wanted) or wanted.count(-1) > 1:
-        raise use.wrong("out-of-range", "this Reshape replaces axes that do not exist", place)
+        raise LayerError.invalid(
+            "out-of-range", "this Reshape replaces axes that do not exist", place
+        )
     copied = [full[start + i] if d == 0 and start + i < rank else d for i, d in enumerate(wanted)]
     if any(d == 0 and start + i >= rank for i, d in enumerate(wanted)):
-        raise use.wrong("out-of-range", "this Reshape copies an axis that does not exist", place)
+        raise LayerError.invalid(
+            "out-of-range", "this Reshape copies an axis that does not exist", place
+        )
     shape = full[:start] + copied + full[end:]
     if start > 0:
         lead, rest = True, shape[1:]
     else:
         lead, rest = _keeps_batch(wanted, shape, batch, use.x.dims), shape[1:]
     if not lead:
-        raise UnsupportedLayer("a Reshape that mixes the inputs of a batch", place)
+        raise LayerError.unsupported("a Reshape that mixes the inputs of a batch", place)
     known = prod(d for d in rest if d != -1)
     elements = prod(use.x.dims)
     if -1 in rest:
         if known == 0 or elements % known:
-            raise _misfit(use, elements, rest, place)
+            raise _wrong_size(elements, rest, place)
         rest = [elements // known if d == -1 else d for d in rest]
     if prod(rest) != elements:
-        raise _misfit(use, elements, rest, place)
+        raise _wrong_size(elements, rest, place)
     return [_as(use, tuple(rest))]
 
 
@@ -91,10 +92,9 @@ def _keeps_batch(wanted: list[int], shape: list[int], batch: int | None, dims: D
     return prod(rest) == prod(dims) and wanted[0] in (1, batch)
 
 
-def _misfit(use: LayerTranslation, elements: int, rest: list[int], place: Span) -> Wrong:
-    shape = "x".join(map(str, rest)) or "1"
-    message = f"Reshape can't make {shape} of {elements:,} elements"
-    return use.wrong("shape-mismatch", message, place)
+def _wrong_size(elements: int, rest: list[int], place: Span) -> LayerError:
+    message = f"Reshape can't make {dims_text(rest)} of {elements:,} elements"
+    return LayerError.invalid("shape-mismatch", message, place)
 
 
 @layer("Permute")
@@ -104,10 +104,10 @@ def permute(use: LayerTranslation) -> Tops:
     rank = len(use.x.dims) + 1
     if len(set(order)) != len(order) or any(not 0 <= i < rank for i in order):
         message = "the order of a Permute names each axis once"
-        raise use.wrong("out-of-range", message, p.place("order"))
+        raise LayerError.invalid("out-of-range", message, p.place("order"))
     order += [i for i in range(rank) if i not in order]
     if order[0] != 0:
-        raise UnsupportedLayer("a Permute that moves the batch", p.place("order"))
+        raise LayerError.unsupported("a Permute that moves the batch", p.place("order"))
     inner = [i - 1 for i in order[1:]]
     dims = tuple(use.x.dims[i] for i in inner)
     inner += range(len(inner), 3)
@@ -128,17 +128,17 @@ def slice_(use: LayerTranslation) -> Tops:
     if points:
         if len(points) != tops - 1:
             message = f"a Slice with {tops} tops has {tops - 1} slice points, not {len(points)}"
-            raise use.wrong("wrong-arity", message, p.place("slice_point"))
+            raise LayerError.invalid("wrong-arity", message, p.place("slice_point"))
         bounds = [0, *points, length]
     elif length % tops:
         message = f"a Slice can't make {tops} equal parts of {length}"
-        raise use.wrong("groups-mismatch", message)
+        raise LayerError.invalid("groups-mismatch", message)
     else:
         bounds = [i * (length // tops) for i in range(tops + 1)]
     sizes = [b - a for a, b in pairwise(bounds)]
     if min(sizes) < 1:
         message = f"the slice points cut an empty part out of {length}"
-        raise use.wrong("out-of-range", message, p.place("slice_point"))
+        raise LayerError.invalid("out-of-range", message, p.place("slice_point"))
     values = _parts(use, axis, bounds, sizes)
     tops_found = []
     for value, size in zip(values, sizes, strict=True):
@@ -155,9 +155,7 @@ def _parts(
         return [use.x.value]
     if axis == 1:
         equal = len(set(sizes)) == 1
-        first = use.emit("split", parts=len(sizes) if equal else tuple(sizes))
-        assert first.node is not None
-        return first.node.outputs
+        return use.emit_node("split", parts=len(sizes) if equal else tuple(sizes)).outputs
     values = []
     for start, size in zip(bounds, sizes, strict=False):
         extent, offset = list(use.x.value.shape[1:]), [0, 0]
@@ -175,28 +173,27 @@ def crop(use: LayerTranslation) -> Tops:
     if len(a.dims) != len(b.dims):
         names = [r.name for r in use.layer.bottoms]
         message = f"Crop needs two bottoms of equal rank, but {names[0]} and {names[1]} differ"
-        raise use.wrong("wrong-rank", message)
+        raise LayerError.invalid("wrong-rank", message)
     rank = len(a.dims) + 1
     offsets = p.integers("offset") or [0]
     if len(offsets) == 1:
         offsets *= rank - axis
     if len(offsets) != rank - axis:
         message = f"a Crop from axis {axis} on has 1 or {rank - axis} offsets"
-        raise use.wrong("wrong-arity", message, p.place("offset"))
-    use.t.silenced.add(b.value)  # only its size is of use
+        raise LayerError.invalid("wrong-arity", message, p.place("offset"))
+    use.net.unneeded.add(b.value)  # only its size is of use
     dims = (*a.dims[: axis - 1], *b.dims[axis - 1 :])
     starts = [0] * (axis - 1) + offsets
     for size, start, whole in zip(dims, starts, a.dims, strict=True):
         if start < 0 or start + size > whole:
             message = f"Crop can't cut {size} from {start} on out of {whole}"
-            raise use.wrong("out-of-range", message, p.place("offset"))
+            raise LayerError.invalid("out-of-range", message, p.place("offset"))
     value = a.value
     if dims[0] != a.dims[0]:
         first, size = starts[0], dims[0]
         parts = [first, size, a.dims[0] - first - size]
-        cut = use.emit("split", part=True, parts=tuple(n for n in parts if n))
-        assert cut.node is not None
-        value = cut.node.outputs[1 if first else 0]
+        split = use.emit_node("split", part=True, parts=tuple(n for n in parts if n))
+        value = split.outputs[1 if first else 0]
     if len(dims) == 1:
         return [use.data(value, dims)]
     height, width = language_shape(dims)[1:]

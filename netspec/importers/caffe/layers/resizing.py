@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from netspec.importers.caffe.layers.base import Tops, layer
-from netspec.importers.caffe.translate import LayerTranslation, UnsupportedLayer
+from netspec.importers.caffe.layer_error import LayerError
+from netspec.importers.caffe.layer_translation import LayerTranslation
+from netspec.importers.caffe.layers.registry import Tops, layer
 from netspec.ops import IndexShape
 
 
@@ -15,22 +16,22 @@ def interp(use: LayerTranslation) -> Tops:
     before, after = p.integer("pad_beg"), p.integer("pad_end")
     if before > 0 or after > 0:
         message = "the pads of an Interp cut off, so they are at most 0"
-        raise use.wrong("out-of-range", message, p.place("pad_beg"))
+        raise LayerError.invalid("out-of-range", message, p.place("pad_beg"))
     value = use.x.value
     if before or after:
         size = [n + before + after for n in size]
         if min(size) < 1:
             message = "the pads of this Interp leave nothing"
-            raise use.wrong("pad-too-large", message, p.place("pad_beg"))
+            raise LayerError.invalid("pad-too-large", message, p.place("pad_beg"))
         offset = ((-before, -before), p.place("pad_beg"))
         value = use.emit("crop", part=True, size=(size[0], size[1]), offset=offset)
     place = use.layer.type_span
     shrink, zoom = p.integer("shrink_factor"), p.integer("zoom_factor")
     if shrink < 1 or zoom < 1:
-        raise use.wrong("out-of-range", "the factors of an Interp are at least 1", p.span)
+        raise LayerError.invalid("out-of-range", "the factors of an Interp are at least 1", p.span)
     if len(use.bottoms) == 2:
         wanted = list(use.bottoms[1].dims[-2:])
-        use.t.silenced.add(use.bottoms[1].value)  # only its size is of use
+        use.net.unneeded.add(use.bottoms[1].value)  # only its size is of use
         place = use.layer.bottoms[1].span
     elif "shrink_factor" in p or "zoom_factor" in p:
         wanted = [(n - 1) // shrink + 1 for n in size]
@@ -40,9 +41,11 @@ def interp(use: LayerTranslation) -> Tops:
         wanted = [p.integer("height"), p.integer("width")]
         place = p.place("height")
     else:
-        raise use.wrong("missing-field", "Interp needs a factor, or height and width")
+        raise LayerError.invalid("missing-field", "Interp needs a factor, or height and width")
     if len(wanted) != 2:
-        raise use.wrong("wrong-rank", "Interp takes its size from a blob with height and width")
+        raise LayerError.invalid(
+            "wrong-rank", "Interp takes its size from a blob with height and width"
+        )
     value = use.emit(
         "upsample", value, size=((wanted[0], wanted[1]), place), mode="bilinear", align_corners=True
     )
@@ -61,7 +64,7 @@ def upsample(use: LayerTranslation) -> Tops:
         return [use.data(value, tuple(value.shape))]
     mask = use.bottoms[1].value
     if not isinstance(mask.shape, IndexShape):
-        raise UnsupportedLayer(
+        raise LayerError.unsupported(
             "an Upsample by places that no pooling found", use.layer.bottoms[1].span
         )
     scale = p.integer("scale")
@@ -72,7 +75,7 @@ def upsample(use: LayerTranslation) -> Tops:
     )
     plane = mask.shape.plane
     if (high, wide) != tuple(plane):
-        raise UnsupportedLayer(
+        raise LayerError.unsupported(
             f"its places are in {plane[0]}x{plane[1]}, but it puts them into {high}x{wide}",
             use.layer.bottoms[1].span,
         )

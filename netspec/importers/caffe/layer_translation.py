@@ -1,0 +1,161 @@
+"""What the rule of a layer type works with: one layer while it is translated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from netspec.diagnostics import Diagnostic
+from netspec.diagnostics.source import Span
+from netspec.importers.caffe.blob_values import BlobValue, Dims, dims_text, language_shape
+from netspec.importers.caffe.graph import Blob, Constant, FieldValue, GraphValue, Node
+from netspec.importers.caffe.layer_error import LayerError
+from netspec.importers.caffe.messages import MessageFields
+from netspec.importers.caffe.net_translation import NetTranslation
+from netspec.importers.caffe.proto import CaffeLayer
+
+
+class LayerTranslation:
+    """A layer with the values of its bottoms; rules of `layers/` add its nodes with `emit`."""
+
+    def __init__(
+        self, net: NetTranslation, layer: CaffeLayer, bottoms: Sequence[BlobValue]
+    ) -> None:
+        self.net = net
+        self.layer = layer
+        self.bottoms = list(bottoms)
+        self.in_place = [any(t.name == b.name for b in layer.bottoms) for t in layer.tops]
+
+    @property
+    def name(self) -> str:
+        return self.layer.name
+
+    @property
+    def x(self) -> BlobValue:
+        """The first bottom."""
+        return self.bottoms[0]
+
+    def params(self, name: str) -> MessageFields:
+        """The layer's own message, its fields checked."""
+        fields = self.layer.params(name)
+        fields.check()
+        return fields
+
+    def emit(self, op: str, *args: Any, **settings: Any) -> GraphValue:
+        """Add a node as `emit_node` does, and return its first value."""
+        return self.emit_node(op, *args, **settings).value
+
+    def emit_node(
+        self,
+        op: str,
+        inputs: Sequence[GraphValue] | GraphValue | None = None,
+        part: bool = False,
+        blobs: dict[str, Blob] | None = None,
+        **settings: Any,
+    ) -> Node:
+        """Add a node and return it. It takes `inputs`, else the first bottom.
+
+        `settings` are values, or pairs of value and place; those that are None are left out.
+        `part` is for a node that is only a step towards the layer's value. Raises LayerError where
+        the shapes do not fit.
+        """
+        values = [self.x.value] if inputs is None else inputs
+        if isinstance(values, GraphValue):
+            values = [values]
+        places = {
+            id(d.value): r.span for d, r in zip(self.bottoms, self.layer.bottoms, strict=False)
+        }
+        node = Node(
+            op,
+            list(values),
+            {n: self._setting(v) for n, v in settings.items() if v is not None},
+            self.layer.name,
+            self.layer.type_span,
+            [places.get(id(v), self.layer.type_span) for v in values],
+            in_place=bool(self.in_place and self.in_place[0]),
+            part=part,
+            blobs=blobs or {},
+        )
+        return self.net.add(node)
+
+    def _setting(self, value: Any) -> FieldValue:
+        span = self.layer.type_span
+        if isinstance(value, FieldValue):
+            return value
+        if isinstance(value, tuple) and len(value) == 2 and isinstance(value[1], Span):
+            value, span = value
+        return FieldValue(constant(value), span)
+
+    def blob(self, index: int, how: Any = "as_is", factor: int | None = None) -> Blob:
+        """Where the layer's weight number `index` lies in a caffemodel."""
+        return Blob(self.layer.name, self.layer.type, index, how, factor)
+
+    def data(self, value: GraphValue, dims: Dims) -> BlobValue:
+        """A top of this layer, with the batch of the first bottom."""
+        return BlobValue(value, dims, self.x.batch if self.bottoms else None, self.layer.place)
+
+    def same(self, value: GraphValue) -> list[BlobValue]:
+        """The only top, with the dimensions of the first bottom."""
+        return [self.data(value, self.x.dims)]
+
+    def spatial(self) -> tuple[int, int, int]:
+        """The first bottom's channels, height and width. Raises LayerError for another rank."""
+        if len(self.x.dims) != 3:
+            raise LayerError.invalid(
+                "wrong-rank",
+                f"{self.layer.type} needs channels x height x width, but "
+                f"{self.layer.bottoms[0].name} is {dims_text(self.x.dims)}",
+                self.layer.bottoms[0].span,
+            )
+        return self.x.dims[0], self.x.dims[1], self.x.dims[2]
+
+    def axis(self, number: int, span: Span, least: int = 1) -> int:
+        """An axis of the first bottom, negative ones counted from the end.
+
+        Raises LayerError for one that does not exist, or is less than `least` (0 is the batch).
+        """
+        rank = len(self.x.dims) + 1
+        axis = number + rank if number < 0 else number
+        if not 0 <= axis < rank:
+            raise LayerError.invalid(
+                "out-of-range", f"{self.layer.bottoms[0].name} has no axis {number}", span
+            )
+        if axis < least:
+            raise LayerError.unsupported(
+                f"{self.layer.type} along axis {axis} mixes the inputs of a batch", span
+            )
+        return axis
+
+    def value_of(self, data: BlobValue, dims: Dims) -> GraphValue:
+        """A blob's value reshaped to `dims`, which hold as many elements."""
+        shape = language_shape(dims)
+        if tuple(data.value.shape) == shape:
+            return data.value
+        return self.reshaped(data.value, shape)
+
+    def reshaped(self, value: GraphValue, shape: Dims, part: bool = True) -> GraphValue:
+        if tuple(value.shape) == shape:
+            return value
+        if len(shape) == 1:
+            return self.emit("flatten", value, part=part)
+        return self.emit("reshape", value, part=part, shape=tuple(Fraction(d) for d in shape))
+
+    def permuted(self, value: GraphValue, order: Sequence[int], part: bool = True) -> GraphValue:
+        """The dimensions in another order; nothing where that is the one they have."""
+        if list(order) == [0, 1, 2]:
+            return value
+        return self.emit("permute", value, part=part, order=tuple(Fraction(i) for i in order))
+
+    def warn(self, code: str, message: str) -> None:
+        """Report a warning at the layer's type."""
+        self.net.diagnostics.add(Diagnostic(code, message, self.layer.type_span))
+
+
+def constant(value: Any) -> Constant:
+    """A Python value as a constant of the language."""
+    if isinstance(value, bool | str | Fraction):
+        return value
+    if isinstance(value, tuple | list):
+        return tuple(Fraction(v) for v in value)
+    return Fraction(value)

@@ -1,0 +1,78 @@
+"""The graph of a net while its layers are translated."""
+
+from __future__ import annotations
+
+from math import prod
+
+from netspec.diagnostics import Diagnostics
+from netspec.importers.caffe.blob_values import BlobValue, Dims, dims_text, language_shape
+from netspec.importers.caffe.graph import DataInput, FieldValue, GraphValue, Node
+from netspec.importers.caffe.layer_error import LayerError
+from netspec.importers.caffe.proto import Reading, Reference
+from netspec.ops import IndexShape, ShapeError
+from netspec.ops.attribute_types import AttributeTypeError
+from netspec.ops.base import MAX_ELEMENTS
+
+
+class NetTranslation:
+    """The inputs and nodes so far, and what the rules of layers note for the whole net."""
+
+    def __init__(self, reading: Reading, diagnostics: Diagnostics) -> None:
+        self.reading = reading
+        self.diagnostics = diagnostics
+        self.inputs: list[DataInput] = []
+        self.nodes: list[Node] = []
+        self.unneeded: set[GraphValue] = set()
+        """Values that are no result of the net though no node takes them."""
+        self.mean_files: list[str] = []
+        """Files of means that Caffe would subtract from the input."""
+
+    def add_input(
+        self,
+        blob: Reference,
+        dims: Dims | None,
+        batch: int | None,
+        settings: dict[str, FieldValue],
+    ) -> BlobValue:
+        """Add a data input. Raises LayerError without a shape, or for one no value can have."""
+        if dims is None:
+            raise LayerError.invalid(
+                "missing-shape",
+                f"the file does not say what shape the input {blob.name} has",
+                blob.span,
+                "say it with `--input`, for example `--input 3x224x224`",
+            )
+        if not all(0 < d < 2**31 for d in dims) or len(dims) > 3:
+            shape = dims_text(dims, "nothing")
+            raise LayerError.unsupported(
+                f"the input {blob.name} is {shape} behind its batch, which no value can be",
+                blob.span,
+            )
+        value = GraphValue(None, language_shape(dims))
+        self.inputs.append(DataInput(value, blob.name, blob.span, settings))
+        return BlobValue(value, dims, batch, blob.span)
+
+    def stated_shape(self, name: str) -> Dims | None:
+        """The shape that `--input` gives for the input `name`."""
+        return self.reading.shapes.get(name) or self.reading.shapes.get("")
+
+    def add(self, node: Node) -> Node:
+        """Add a node and compute its shapes. Raises LayerError where they fail or are too large."""
+        self.nodes.append(node)
+        try:
+            op = node.bound()
+            shapes = op.outputs([v.shape for v in node.inputs])
+        except (AttributeTypeError, ShapeError):
+            node.outputs = [GraphValue(node, (1,))]
+            raise LayerError from None
+        plain = [s if isinstance(s, IndexShape) else tuple(int(d) for d in s) for s in shapes]
+        several = len(shapes) > 1
+        node.outputs = [
+            GraphValue(node, shape, result if several and i else "")
+            for i, (shape, result) in enumerate(zip(plain, op.result_names, strict=True))
+        ]
+        if max(prod(s) for s in plain) > MAX_ELEMENTS:
+            shape = dims_text(max(plain, key=prod))
+            message = f"{node.name or node.op} gives {shape}, which is more than netspec handles"
+            raise LayerError.invalid("too-large", message, node.span)
+        return node
