@@ -5,10 +5,9 @@ from __future__ import annotations
 from netspec.codegen.backend import emit, get
 from netspec.diagnostics import Diagnostics
 from netspec.diagnostics.source import Source
-from netspec.syntax.parser import table_cache
+from netspec.syntax import table_store
 from netspec.syntax.parser.recovery import RecoveringParser
 from netspec.syntax.parser.tokens import tokens_of
-from netspec.util.resources import folder
 
 from ..helpers import calls, net_of
 
@@ -44,14 +43,14 @@ def test_emitting_grows_in_proportion() -> None:
 
 
 def test_a_body_is_not_copied_at_each_statement() -> None:
-    # What is copied by Lark is no function call.
-    grammar = table_cache.load(folder("grammars") / "netspec.lark")
+    # A copied list is no function call.
+    grammar = table_store.grammar("netspec")
     source = Source("t", "net n { input x: 3x8x8 " + "relu " * 20 + "}")
     tokens = tokens_of(grammar, source, [], Diagnostics())
     run = RecoveringParser(grammar, source, tokens, [], Diagnostics())
     bodies = []
     for token in tokens[:-1]:
-        run.state.feed_token(token)
-        bodies += [v.children for v in run.state.value_stack if len(getattr(v, "children", ())) > 1]
+        run.stack.feed(token)
+        bodies += [v for v in run.stack.values if isinstance(v, list) and len(v) > 1]
     assert len(bodies[-1]) > 15
     assert len({id(b) for b in bodies}) == 1

@@ -1,15 +1,19 @@
-"""Text to syntax tree: the only user of Lark."""
+"""Text to syntax tree, with recovery after syntax errors.
+
+tokens          text to tokens, and the limits on both
+missing_braces  braces that were left open
+ast_builder     the nodes, one method a rule of the grammar
+recovery        one run of the parser
+hints           what to write instead
+token_names     kinds of token in words
+"""
 
 from __future__ import annotations
 
-from functools import cache
-
-from lark import Lark
-
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source, Span
-from netspec.syntax.ast import Comment, File
-from netspec.syntax.parser import table_cache
+from netspec.syntax import table_store
+from netspec.syntax.ast import Comment, Expression, File
 from netspec.syntax.parser.missing_braces import close_left_open
 from netspec.syntax.parser.recovery import RecoveringParser
 from netspec.syntax.parser.tokens import (
@@ -19,7 +23,6 @@ from netspec.syntax.parser.tokens import (
     span_of,
     tokens_of,
 )
-from netspec.util.resources import folder
 
 
 def parse(source: Source, diagnostics: Diagnostics) -> File | None:
@@ -34,7 +37,8 @@ def parse(source: Source, diagnostics: Diagnostics) -> File | None:
         return None
     before = len(diagnostics)
     comments: list[Comment] = []
-    tokens = tokens_of(_grammar(), source, comments, diagnostics)
+    grammar = table_store.grammar("netspec")
+    tokens = tokens_of(grammar, source, comments, diagnostics)
     # What stands beside a character without a place may be wrong only because of it.
     stray = {d.span.line for d in diagnostics if d.span and d.span.source is source}
     if len(tokens) > MAX_TOKENS or not nesting_is_bounded(source, tokens, diagnostics):
@@ -43,7 +47,7 @@ def parse(source: Source, diagnostics: Diagnostics) -> File | None:
     tokens, left_open = close_left_open(source, tokens)
     for diagnostic in left_open:
         found.add(diagnostic)
-    items = RecoveringParser(_grammar(), source, tokens, comments, found).parse()
+    items = RecoveringParser(grammar, source, tokens, comments, found).parse()
     for diagnostic in found:
         if diagnostic.span is None or diagnostic.span.line not in stray:
             diagnostics.add(diagnostic)
@@ -52,13 +56,26 @@ def parse(source: Source, diagnostics: Diagnostics) -> File | None:
     return File(source, items, tuple(comments))
 
 
+def parse_expression(source: Source, diagnostics: Diagnostics, start: int = 0) -> Expression | None:
+    """The expression that stands in a short text from an offset on, such as `lr=0.1` from 3 on.
+
+    None, and diagnostics, where there is none, or something else behind it.
+    """
+    before = len(diagnostics)
+    grammar = table_store.grammar("netspec", "expr")
+    tokens = tokens_of(grammar, source, [], diagnostics, start)
+    if len(tokens) > MAX_TOKENS or not nesting_is_bounded(source, tokens, diagnostics):
+        return None
+    if len(diagnostics) > before:
+        return None
+    end = "the end of the text"
+    parser = RecoveringParser(grammar, source, tokens, [], diagnostics, end)
+    expression = parser.parse_expression()
+    return expression if len(diagnostics) == before else None
+
+
 def scan(source: Source) -> tuple[list[Span], list[Comment]]:
     """The words and signs of a text that parses, and its comments, each in their order."""
     comments: list[Comment] = []
-    tokens = tokens_of(_grammar(), source, comments, Diagnostics())
+    tokens = tokens_of(table_store.grammar("netspec"), source, comments, Diagnostics())
     return [span_of(source, token) for token in tokens], comments
-
-
-@cache
-def _grammar() -> Lark:
-    return table_cache.load(folder("grammars") / "netspec.lark")

@@ -9,8 +9,6 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Literal, cast
 
-from lark import Token, Transformer
-
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source, Span
 from netspec.syntax.ast import (
@@ -51,6 +49,7 @@ from netspec.syntax.ast import (
     Variable,
     Wildcard,
 )
+from netspec.syntax.lalr import Token
 from netspec.syntax.parser.tokens import MAX_NAME, MAX_NESTING, span_of
 
 UNITS = {
@@ -73,11 +72,10 @@ def _nodes(children: Iterable[Child]) -> list[Any]:
     return [c for c in children if not isinstance(c, Token)]
 
 
-class Builder(Transformer[Token, Any]):
-    """Called as the parser reduces a rule; children are nodes and, for punctuation, tokens."""
+class Builder:
+    """Called when a rule is complete; children are nodes and, for punctuation, tokens."""
 
     def __init__(self, source: Source, comments: list[Comment], diagnostics: Diagnostics) -> None:
-        super().__init__()
         self.source = source
         self.diagnostics = diagnostics
         self.docs = {c.span.line: c for c in comments if c.alone and c.text.startswith("##")}
@@ -87,8 +85,8 @@ class Builder(Transformer[Token, Any]):
 
     def _span(self, children: Children) -> Span:
         first, last = children[0], children[-1]
-        start = (first.start_pos or 0) if isinstance(first, Token) else first.span.start
-        end = (last.start_pos or 0) + len(last) if isinstance(last, Token) else last.span.end
+        start = first.start if isinstance(first, Token) else first.span.start
+        end = last.end if isinstance(last, Token) else last.span.end
         return Span(self.source, start, end)
 
     # files
@@ -157,7 +155,7 @@ class Builder(Transformer[Token, Any]):
         pattern: Pattern | None = None
         message: String | None = None
         for before, child in pairwise(c[1:]):
-            if isinstance(before, Token) and before.type == "COLON":
+            if isinstance(before, Token) and before.kind == "COLON":
                 pattern = child
             elif isinstance(child, String):
                 message = child
@@ -247,7 +245,7 @@ class Builder(Transformer[Token, Any]):
             self._too_deep("this name has too many parts", c)
             return base
         for before, child in pairwise(c):
-            if isinstance(child, Token) and child.type == "RSQB":
+            if isinstance(child, Token) and child.kind == "RSQB":
                 base = Index(base, before, self._span([c[0], child]))
             elif isinstance(child, Name):
                 base = Attribute(base, child, self._span([c[0], child]))

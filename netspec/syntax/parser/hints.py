@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lark import Token
-
 from netspec.diagnostics.suggest import did_you_mean
+from netspec.syntax.lalr import Token
 from netspec.syntax.parser.token_names import KEYWORDS, STATEMENTS, WORDS
 
 
@@ -73,9 +72,9 @@ def advice(
     help_ = _general(tokens, position, acceptable)
     if not help_ and "LET" in acceptable:
         help_ = _in_block(tokens, position)
-    if not help_ and opener is not None and opener.type == "LPAR":
+    if not help_ and opener is not None and opener.kind == "LPAR":
         help_ = _in_round_brackets(tokens, position, opener)
-    if not help_ and opener is not None and opener.type == "LBRACE" and "LET" not in acceptable:
+    if not help_ and opener is not None and opener.kind == "LBRACE" and "LET" not in acceptable:
         help_ = _in_fields(tokens, position, acceptable)
     return Advice(help_)
 
@@ -85,11 +84,11 @@ def _at_top(tokens: Sequence[Token], position: int) -> tuple[str, ...]:
     text = str(token)
     if text == "//":
         return ("a comment begins with `#`",)
-    if any(t.type == "IMPORT" and t.line == token.line for t in tokens[max(position - 4, 0) :][:4]):
+    if any(t.kind == "IMPORT" and t.line == token.line for t in tokens[max(position - 4, 0) :][:4]):
         return (_IMPORT,)
     if text.lower() in _TOP_WORDS:
         return (_TOP_WORDS[text.lower()],)
-    if token.type in STATEMENTS or text == "{" or token.type == "TRAIN":
+    if token.kind in STATEMENTS or text == "{" or token.kind == "TRAIN":
         return ("layers and what is said of them stand inside a net: `net name { ... }`",)
     return did_you_mean(text, ("net", "module", "import")) or (_NET,)
 
@@ -98,9 +97,9 @@ def _foreign_word(tokens: Sequence[Token], position: int) -> Token | None:
     """A word in front of the token, on its line, that begins a statement elsewhere."""
     token = tokens[position]
     for before in reversed(tokens[max(position - 12, 0) : position]):
-        if before.line != token.line or before.type == "COLON":
+        if before.line != token.line or before.kind == "COLON":
             break
-        if before.type == "NAME" and str(before) in _BLOCK_WORDS:
+        if before.kind == "NAME" and str(before) in _BLOCK_WORDS:
             return before
     return None
 
@@ -115,54 +114,54 @@ def _general(tokens: Sequence[Token], position: int, acceptable: set[str]) -> tu
         return ("a comment begins with `#`",)
     if text == "/" and follower is not None and str(follower) in ("*", "**"):
         return ("a comment begins with `#`, on each of its lines",)
-    if token.type == "DOT" and previous is not None and previous.type == "RANGE":
+    if token.kind == "DOT" and previous is not None and previous.kind == "RANGE":
         return ("a range is written `1..8`, both ends included",)
-    if token.type == "DOT" and follower is not None and follower.type == "NUMBER":
+    if token.kind == "DOT" and follower is not None and follower.kind == "NUMBER":
         if "NUMBER" in acceptable and _touch(token, follower):
             return (f"write `0.{follower}`",)
-    if token.type == "QMARK" and {"ADD", "IF"} & acceptable:
+    if token.kind == "QMARK" and {"ADD", "IF"} & acceptable:
         return ("a choice is written `a if condition else b`",)
     if previous is None:
         return ()
     slashes = [t for t in tokens[max(position - 12, 0) : position] if t.line == token.line]
     if any(str(t) == "//" for t in slashes):
         return ("`//` divides; a comment begins with `#`",)
-    if token.type in ("SHAPE", "NUMBER") and previous.type == "INPUT":
+    if token.kind in ("SHAPE", "NUMBER") and previous.kind == "INPUT":
         return (f"an input has a name: `input x: {_shown(token)}`",)
-    if token.type in ("SHAPE", "NUMBER") and _is(tokens, position - 2, "INPUT"):
+    if token.kind in ("SHAPE", "NUMBER") and _is(tokens, position - 2, "INPUT"):
         return (f"the shape of an input is written `input {previous}: {_shown(token)}`",)
-    if token.type == "LPAR" and previous.type == "OUTPUT":
+    if token.kind == "LPAR" and previous.kind == "OUTPUT":
         return ("the results are written without brackets: `output a, b`",)
-    if text == "=" and previous.type == "COLON" and "NAME" in acceptable:
+    if text == "=" and previous.kind == "COLON" and "NAME" in acceptable:
         return ("a constant is written `let k = 3`, a layer `name: op`",)
-    if token.type in KEYWORDS and "NAME" in acceptable and "LET" not in acceptable:
+    if token.kind in KEYWORDS and "NAME" in acceptable and "LET" not in acceptable:
         if "LBRACE" not in acceptable:
             return (f"`{token}` is a word of the language and can't be a name",)
-    if token.type == "COLON" and str(previous) in WORDS:
+    if token.kind == "COLON" and str(previous) in WORDS:
         return (f"`{previous}` is a word of the language and can't be a name",)
-    if "COLON" in acceptable and token.type == "NUMBER" and _spaced_shape(tokens, position):
+    if "COLON" in acceptable and token.kind == "NUMBER" and _spaced_shape(tokens, position):
         return (f"a shape is written without spaces: `{tokens[position - 2]}x{token}`",)
-    if token.type == "LPAR" and {"SHAPE", "NUMBER"} <= acceptable:
+    if token.kind == "LPAR" and {"SHAPE", "NUMBER"} <= acceptable:
         return (f"{_SHAPE} or `[3, 224, 224]`",)
     if text == "-" and _joined(tokens, position):
         name = "_".join((str(previous), str(follower)))
         return (f"{_NAME}: `{name}`",)
-    if previous.type == "NAME" and _is(tokens, position - 2, "LET") and token.type == "COLON":
+    if previous.kind == "NAME" and _is(tokens, position - 2, "LET") and token.kind == "COLON":
         return (f"a constant is written `let {previous} = ...`",)
     if "LBRACE" in acceptable and "LET" not in acceptable and _begins_block(tokens, position):
-        if token.type == "COMMA":
+        if token.kind == "COMMA":
             return ("a list stands in square brackets: `[1, 2, 3]`",)
-        if token.type in ("COLON", "NAME") or token.line != previous.line:
+        if token.kind in ("COLON", "NAME") or token.line != previous.line:
             return ("a block stands in braces: `{ ... }`",)
     if text == "=" and "COMPARE" in acceptable:
         return ("to compare, write `==`",)
-    if previous.type == "FOR" and token.type in ("LPAR", "LSQB"):
-        if token.type == "LSQB" or _is(tokens, position + 2, "COMMA"):
+    if previous.kind == "FOR" and token.kind in ("LPAR", "LSQB"):
+        if token.kind == "LSQB" or _is(tokens, position + 2, "COMMA"):
             return (_UNPACKED,)
         return ("a loop is written `for i in 1..8 { ... }`",)
-    if token.type == "COMMA" and _is(tokens, position - 2, "FOR"):
+    if token.kind == "COMMA" and _is(tokens, position - 2, "FOR"):
         return (_UNPACKED,)
-    if {"SHAPE", "LSQB"} <= acceptable and token.type == "NAME" and previous.type == "COLON":
+    if {"SHAPE", "LSQB"} <= acceptable and token.kind == "NAME" and previous.kind == "COLON":
         if _is(tokens, position - 3, "REQUIRE"):
             other = tokens[position - 2]
             return (f"two shapes are compared by `{other}.shape == {_shown(token)}.shape`",)
@@ -174,7 +173,7 @@ def _in_block(tokens: Sequence[Token], position: int) -> tuple[str, ...]:
     token, previous = tokens[position], tokens[position - 1]
     follower = tokens[position + 1] if position + 1 < len(tokens) else None
     text = str(token)
-    if token.type == "ELSE":
+    if token.kind == "ELSE":
         return ("an `else` stands right behind the block of its `if`",)
     after = str(follower) if follower is not None and _touch(token, follower) else ""
     if text == "-" and previous.line != token.line:
@@ -185,35 +184,35 @@ def _in_block(tokens: Sequence[Token], position: int) -> tuple[str, ...]:
     if text == "=" and _is(tokens, position - 2, "INPUT"):
         return (f"the shape of an input is written `input {previous}: 3x224x224`",)
     if text == "=":
-        if follower is not None and follower.type in ("NUMBER", "SHAPE", "LSQB", "STRING"):
+        if follower is not None and follower.kind in ("NUMBER", "SHAPE", "LSQB", "STRING"):
             return (f"a constant is written `let {previous} = {_shown(follower)}`",)
         return ("a layer is written `name: op`",)
     if text in _SUMS:
         return (f"values go into an op: `{_SUMS[text]}(a, b)`",)
-    if token.type == "COMMA" and previous.type == "NUMBER" and _is(tokens, position + 1, "NUMBER"):
+    if token.kind == "COMMA" and previous.kind == "NUMBER" and _is(tokens, position + 1, "NUMBER"):
         return (_SHAPE,)
-    if token.type == "DOT" and previous.type in ("RBRACE", "RPAR"):
+    if token.kind == "DOT" and previous.kind in ("RBRACE", "RPAR"):
         return ("layers are put in a chain by `->`",)
-    if token.type == "DOT" and previous.type == "NAME":
+    if token.kind == "DOT" and previous.kind == "NAME":
         if str(previous) == "self":
             return ("a layer is written `name: op`",)
         if str(previous) in _PREFIXES:
             return ("ops have nothing in front of them: `relu`",)
         return (_NAME,) if after else ()
-    if token.type == "COLON" and previous.type == "RBRACE" and _is(tokens, position - 3, "LBRACE"):
+    if token.kind == "COLON" and previous.kind == "RBRACE" and _is(tokens, position - 3, "LBRACE"):
         return ("a name is joined with a number by `name[i]: op`",)
-    if token.type == "STRING":
+    if token.kind == "STRING":
         if str(previous) == "f" or _is(tokens, position + 1, "COLON"):
             return ("a name stands without quotes, joined with a number by `name[i]: op`",)
         return ("a comment begins with `#`",)
-    if token.type in ("NUMBER", "SHAPE"):
-        if previous.type == "COLON" and str(tokens[position - 3]).lower() in WORDS:
+    if token.kind in ("NUMBER", "SHAPE"):
+        if previous.kind == "COLON" and str(tokens[position - 3]).lower() in WORDS:
             return did_you_mean(str(tokens[position - 3]), WORDS)
         if _is(tokens, position + 1, "COLON"):
             return ("a name begins with a letter or `_`",)
-        if previous.type in ("NAME", "NUMBER", "SHAPE"):
+        if previous.kind in ("NAME", "NUMBER", "SHAPE"):
             return (_IN_BRACES,)
-    if token.type == "LBRACE" and any(t.type == "LET" for t in tokens[max(position - 8, 0) :][:8]):
+    if token.kind == "LBRACE" and any(t.kind == "LET" for t in tokens[max(position - 8, 0) :][:8]):
         return ("`let` is for numbers; a layer is written `name: op(x) { ... }`",)
     return ()
 
@@ -222,37 +221,37 @@ def _in_fields(tokens: Sequence[Token], position: int, acceptable: set[str]) -> 
     token, previous = tokens[position], tokens[position - 1]
     if str(token) == "=" and "COLON" in acceptable:
         return ("a field is written `name: value`",)
-    if token.type in ("NUMBER", "SHAPE"):
-        if previous.type == "COMMA" and _is(tokens, position - 2, "NUMBER"):
+    if token.kind in ("NUMBER", "SHAPE"):
+        if previous.kind == "COMMA" and _is(tokens, position - 2, "NUMBER"):
             return ("a pair is written `3x3` or `[3, 3]`",)
-        if previous.type == "NAME":
+        if previous.kind == "NAME":
             return (f"a field is written `{previous}: {_shown(token)}`",)
         return ("a field is written `name: value`",)
-    if "COLON" in acceptable and previous.type == "NAME":
-        if token.type == "RBRACE" and _is(tokens, position + 1, "COLON"):
+    if "COLON" in acceptable and previous.kind == "NAME":
+        if token.kind == "RBRACE" and _is(tokens, position + 1, "COLON"):
             return (f"a name is joined with a number by `name[{previous}]: op`",)
-        if token.type in ("LBRACE", "NAME", "RBRACE", "ARROW", "LPAR"):
+        if token.kind in ("LBRACE", "NAME", "RBRACE", "ARROW", "LPAR"):
             return ("in a layer's braces stand fields, `name: value`, and no layers",)
-    if token.type == "NUMBER" or (token.type == "ADD" and previous.type == "COLON"):
+    if token.kind == "NUMBER" or (token.kind == "ADD" and previous.kind == "COLON"):
         return ()
     return ()
 
 
 def _in_round_brackets(tokens: Sequence[Token], position: int, opener: Token) -> tuple[str, ...]:
     start = _place_of(tokens, position, opener)
-    before = tokens[start - 1].type if start else ""
+    before = tokens[start - 1].kind if start else ""
     token = tokens[position]
     if _in_params(tokens, position, opener):
-        if token.type == "COLON":
+        if token.kind == "COLON":
             return (f"a default is written `{tokens[position - 1]} = ...`",)
-        if token.type == "NAME" and tokens[position - 1].type == "NAME":
+        if token.kind == "NAME" and tokens[position - 1].kind == "NAME":
             return (f"a parameter is a name alone: `{token}`",)
         return ()
-    if before == "NAME" and (token.type in ("NUMBER", "SHAPE", "STRING") or str(token) in "=:"):
+    if before == "NAME" and (token.kind in ("NUMBER", "SHAPE", "STRING") or str(token) in "=:"):
         return (_FIELDS,)
-    if before == "NAME" and token.type == "LSQB":
+    if before == "NAME" and token.kind == "LSQB":
         return ("inputs stand side by side: `add(a, b)`",)
-    if before == "COLON" and token.type == "COMMA":
+    if before == "COLON" and token.kind == "COMMA":
         return ("a pair is written `3x3` or `[3, 3]`",)
     return ()
 
@@ -263,32 +262,32 @@ def _place_of(tokens: Sequence[Token], position: int, opener: Token) -> int:
 
 def _in_params(tokens: Sequence[Token], position: int, opener: Token | None) -> bool:
     """Whether the token stands among the parameters of a net or module."""
-    if opener is None or opener.type != "LPAR":
+    if opener is None or opener.kind != "LPAR":
         return False
     start = _place_of(tokens, position, opener)
-    return start > 1 and tokens[start - 2].type in ("NET", "MODULE")
+    return start > 1 and tokens[start - 2].kind in ("NET", "MODULE")
 
 
 def _spaced_shape(tokens: Sequence[Token], position: int) -> bool:
     """Whether a number is the end of `3 x 3`."""
     before = tokens[max(position - 2, 0) : position]
-    return [t.type for t in before] == ["NUMBER", "NAME"] and str(before[1]) == "x"
+    return [t.kind for t in before] == ["NUMBER", "NAME"] and str(before[1]) == "x"
 
 
 def _is(tokens: Sequence[Token], position: int, kind: str) -> bool:
-    return 0 <= position < len(tokens) and tokens[position].type == kind
+    return 0 <= position < len(tokens) and tokens[position].kind == kind
 
 
 def _touch(first: Token, second: Token) -> bool:
-    return (first.start_pos or 0) + len(first) == second.start_pos
+    return first.start + len(first) == second.start
 
 
 def _begins_block(tokens: Sequence[Token], position: int) -> bool:
     """Whether the braces of a net, module, `for` or `if` are what is to come."""
     for token in reversed(tokens[max(position - 30, 0) : position]):
-        if token.type in ("NET", "MODULE", "FOR", "IF", "ELSE"):
+        if token.kind in ("NET", "MODULE", "FOR", "IF", "ELSE"):
             return True
-        if token.type in ("LBRACE", "RBRACE", "COLON"):
+        if token.kind in ("LBRACE", "RBRACE", "COLON"):
             break
     return False
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from lark import Token
-
 from netspec.diagnostics import Diagnostic, Label
 from netspec.diagnostics.source import Source
+from netspec.syntax.lalr import Token
 from netspec.syntax.parser.tokens import span_of
 
 
@@ -34,7 +33,7 @@ def close_left_open(source: Source, tokens: list[Token]) -> tuple[list[Token], l
     Nothing is added, and nothing said, where the braces match, or where the indentation does not
     account for every one that is missing.
     """
-    kinds = [t.type for t in tokens]
+    kinds = [t.kind for t in tokens]
     missing = kinds.count("LBRACE") - kinds.count("RBRACE")
     if missing <= 0:
         return tokens, []
@@ -45,33 +44,33 @@ def close_left_open(source: Source, tokens: list[Token]) -> tuple[list[Token], l
     word = ""
     closed: _Open | None = None
     for i, token in enumerate(tokens):
-        column = token.column or 0
+        column = token.column
         if token.line != last:
             indent = column
             while open_ and _is_behind(open_[-1], token):
-                if token.type == "RBRACE" and open_[-1].indent == column:
+                if token.kind == "RBRACE" and open_[-1].indent == column:
                     break  # its own
                 closed = open_.pop()
                 found.append(_left_open(source, tokens, closed.brace, token))
                 repaired.append(_closing(token))
-        last = token.end_line or 0
+        last = token.end_line
         if open_ and _cuts_off(open_[-1], closed, tokens, i):
             closed = open_.pop()
             found.append(_left_open(source, tokens, closed.brace, token))
             repaired.append(_closing(token))
-        if token.type == "ELSE" and closed is not None and closed.word == "IF":
+        if token.kind == "ELSE" and closed is not None and closed.word == "IF":
             indent = closed.indent  # one statement, wherever the `else` stands
-        if token.type in _BLOCKS:
-            word = token.type
-        elif token.type in ("COLON", "RBRACE"):
+        if token.kind in _BLOCKS:
+            word = token.kind
+        elif token.kind in ("COLON", "RBRACE"):
             word = ""
         closed = None
-        if token.type == "LBRACE":
+        if token.kind == "LBRACE":
             follower = tokens[i + 1] if i + 1 < len(tokens) else token
             inline = follower.line == token.line
-            open_.append(_Open(token, indent, inline, follower.column or 0, word))
+            open_.append(_Open(token, indent, inline, follower.column, word))
             word = ""
-        elif token.type == "RBRACE" and open_:
+        elif token.kind == "RBRACE" and open_:
             closed = open_.pop()
         repaired.append(token)
     return (repaired, found) if len(found) == missing else (tokens, [])
@@ -79,9 +78,9 @@ def close_left_open(source: Source, tokens: list[Token]) -> tuple[list[Token], l
 
 def _is_behind(block: _Open, token: Token) -> bool:
     """Whether a token that begins a line stands, by its indentation, behind a block."""
-    if token.type == "ARROW" or (not block.inline and block.inner <= block.indent):
+    if token.kind == "ARROW" or (not block.inline and block.inner <= block.indent):
         return False  # a chain that goes on; a text without indentation
-    return (token.column or 0) <= block.indent
+    return token.column <= block.indent
 
 
 def _cuts_off(block: _Open, closed: _Open | None, tokens: list[Token], position: int) -> bool:
@@ -90,23 +89,23 @@ def _cuts_off(block: _Open, closed: _Open | None, tokens: list[Token], position:
     `closed` is what ended right in front of it.
     """
     token = tokens[position]
-    if token.type == "ARROW":
+    if token.kind == "ARROW":
         return not block.word
     # `else {` and `else if` are no part of an expression.
-    if token.type != "ELSE" or block.word != "IF" or (closed and closed.word == "IF"):
+    if token.kind != "ELSE" or block.word != "IF" or (closed and closed.word == "IF"):
         return False
-    return position + 1 < len(tokens) and tokens[position + 1].type in ("LBRACE", "IF")
+    return position + 1 < len(tokens) and tokens[position + 1].kind in ("LBRACE", "IF")
 
 
 def _left_open(source: Source, tokens: list[Token], brace: Token, behind: Token) -> Diagnostic:
     what = _owner(tokens, brace)
     why = f"not part of {what}, by its indentation"
-    if behind.type in ("ARROW", "ELSE"):
+    if behind.kind in ("ARROW", "ELSE"):
         label = Label(span_of(source, behind), "this comes behind a `}` only")
         help_ = (f"put a `}}` in front of the `{behind}`",)
         message = f"the `{{` of {what} is not closed"
         return Diagnostic("syntax", message, span_of(source, brace), others=(label,), help=help_)
-    if behind.type == "RBRACE":
+    if behind.kind == "RBRACE":
         why = "by its indentation, this closes a block further out"
     return Diagnostic(
         "syntax",
@@ -122,33 +121,24 @@ def _owner(tokens: list[Token], brace: Token) -> str:
     position = next(i for i, t in enumerate(tokens) if t is brace)
     depth = 0
     for token in reversed(tokens[max(0, position - 200) : position]):
-        if token.type in ("RPAR", "RSQB"):
+        if token.kind in ("RPAR", "RSQB"):
             depth += 1
-        elif token.type in ("LPAR", "LSQB"):
+        elif token.kind in ("LPAR", "LSQB"):
             depth -= 1
-        elif depth == 0 and token.type in ("FOR", "IF", "ELSE"):
+        elif depth == 0 and token.kind in ("FOR", "IF", "ELSE"):
             return f"`{token}`"
-        elif (depth == 0 and token.type in ("LBRACE", "RBRACE")) or (
+        elif (depth == 0 and token.kind in ("LBRACE", "RBRACE")) or (
             depth == 0 and token.line != brace.line
         ):
             break
     before = [t for t in tokens[max(0, position - 200) : position] if t.line == brace.line]
     for word, name in pairwise(before):
-        if word.type in ("NET", "MODULE") and name.type == "NAME":
+        if word.kind in ("NET", "MODULE") and name.kind == "NAME":
             return f"{word} {name}"
-    named = [t for t in before if t.type == "NAME" or t.type == "TRAIN"]
-    return f"`{named[-1]}`" if named and tokens[position - 1].type in ("NAME", "TRAIN") else "this"
+    named = [t for t in before if t.kind == "NAME" or t.kind == "TRAIN"]
+    return f"`{named[-1]}`" if named and tokens[position - 1].kind in ("NAME", "TRAIN") else "this"
 
 
 def _closing(token: Token) -> Token:
-    """A brace at the place of a token, as wide as nothing."""
-    return Token(
-        "RBRACE",
-        "}",
-        start_pos=token.start_pos,
-        line=token.line,
-        column=token.column,
-        end_line=token.line,
-        end_column=token.column,
-        end_pos=token.start_pos,
-    )
+    """A brace that is put in front of a token."""
+    return Token.of("RBRACE", "}", token.start, token.line, token.column)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, cast
-
-from lark import Lark, Token
-from lark.exceptions import UnexpectedToken
+from typing import cast
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label, also_in_lines
 from netspec.diagnostics.source import Source, Span
-from netspec.syntax.ast import Comment, Definition, Import
+from netspec.syntax.ast import Comment, Definition, Expression, Import
+from netspec.syntax.lalr import END, Grammar, Stack, Token
 from netspec.syntax.parser.ast_builder import Builder
 from netspec.syntax.parser.hints import advice
 from netspec.syntax.parser.token_names import STATEMENTS, describe, expected
@@ -21,19 +19,23 @@ MAX_ERRORS = 20
 
 
 class RecoveringParser:
+    """One run over the tokens of a text; `end` is what messages call the end of the text."""
+
     def __init__(
         self,
-        lark: Lark,
+        grammar: Grammar,
         source: Source,
         tokens: list[Token],
         comments: list[Comment],
         diagnostics: Diagnostics,
+        end: str = "the end of the file",
     ) -> None:
         self.source = source
         self.tokens = tokens
         self.diagnostics = diagnostics
         self.builder = Builder(source, comments, diagnostics)
-        self.state: Any = _parser_state(lark, self.builder)
+        self.stack = Stack(grammar, self.builder)
+        self.end = end
         self.starts_line = self._line_starts()
         self.habits: dict[str, tuple[Diagnostic, list[int]]] = {}
 
@@ -42,7 +44,7 @@ class RecoveringParser:
         starts = []
         for token in self.tokens:
             starts.append(token.line != last)
-            last = token.end_line or 0
+            last = token.end_line
         return starts
 
     def parse(self) -> tuple[Import | Definition, ...] | None:
@@ -51,46 +53,56 @@ class RecoveringParser:
         self._report_habits()
         return items
 
+    def parse_expression(self) -> Expression | None:
+        """The expression that the text is; None, and one error reported, where it is none."""
+        for position, token in enumerate(self.tokens):
+            if not self.stack.feed(token):
+                self._report(token, position)
+                return None
+        return cast("Expression", self.stack.values[0]) if self._finish() else None
+
     def _items(self) -> tuple[Import | Definition, ...] | None:
         position = errors = 0
         while position < len(self.tokens):
             token = self.tokens[position]
-            try:
-                self.state.feed_token(token)
+            if self.stack.feed(token):
                 position += 1
-            except UnexpectedToken:
-                passed = self._pass_over(token, position)
-                if passed is not None:
-                    errors = max(errors, 1)
-                    position = passed
-                    continue
-                self._report(token, position)
-                errors += 1
-                if errors >= MAX_ERRORS:
-                    return None
-                position = self._recover(position)
-        end = Token("$END", "", start_pos=len(self.source.text.rstrip()))
-        if errors:
+                continue
+            passed = self._pass_over(token, position)
+            if passed is not None:
+                errors = max(errors, 1)
+                position = passed
+                continue
+            self._report(token, position)
+            errors += 1
+            if errors >= MAX_ERRORS:
+                return None
+            position = self._recover(position)
+        if errors or not self._finish():
             return None
-        try:
-            return cast("tuple[Import | Definition, ...]", self.state.feed_token(end, is_end=True))
-        except UnexpectedToken:
-            self._report(end, position)
-            return None
+        return cast("tuple[Import | Definition, ...]", self.stack.values[0])
+
+    def _finish(self) -> bool:
+        """Whether the text may end behind its last token; reported where it may not."""
+        end = Token.of(END, "", len(self.source.text.rstrip()))
+        if self.stack.finish(end):
+            return True
+        self._report(end, len(self.tokens))
+        return False
 
     # Habits of other languages that can be passed over: said once, with all their lines.
 
     def _pass_over(self, token: Token, position: int) -> int | None:
         """Where to go on behind a sign that means nothing here; None where it is no habit."""
-        acceptable = self._acceptable()
+        acceptable = self.stack.acceptable()
         if "LET" not in acceptable and ("NET" not in acceptable or "NAME" in acceptable):
             return None
         follower = self.tokens[position + 1] if position + 1 < len(self.tokens) else None
-        if token.type in ("COMMA", "SEMICOLON"):
-            if follower is not None and follower.type in ("NUMBER", "SHAPE"):
+        if token.kind in ("COMMA", "SEMICOLON"):
+            if follower is not None and follower.kind in ("NUMBER", "SHAPE"):
                 return None
-            imports = position > 1 and self.tokens[position - 2].type == "IMPORT"
-            if imports and token.type == "COMMA":
+            imports = position > 1 and self.tokens[position - 2].kind == "IMPORT"
+            if imports and token.kind == "COMMA":
                 return None  # `import a, b`
             message = f"statements need no `{token}` between them"
             self._habit(message, token, "leave it out")
@@ -107,7 +119,7 @@ class RecoveringParser:
             span = span_of(self.source, token)
             self.habits[message] = Diagnostic("syntax", message, span, help=(help_,)), []
         else:
-            self.habits[message][1].append(token.line or 0)
+            self.habits[message][1].append(token.line)
 
     def _report_habits(self) -> None:
         for diagnostic, lines in self.habits.values():
@@ -117,11 +129,12 @@ class RecoveringParser:
 
     def _report(self, token: Token, position: int) -> None:
         span = span_of(self.source, token)
-        wanted = expected(self._acceptable())
+        acceptable = self.stack.acceptable()
+        wanted = expected(acceptable)
         others: tuple[Label, ...] = ()
-        if token.type == "$END":
-            found = "the end of the file"
-            if "RBRACE" in self._acceptable():
+        if token.kind == END:
+            found = self.end
+            if "RBRACE" in acceptable:
                 wanted = "`}`"
             start = max(span.start - 1, 0)
             span = Span(self.source, start, span.start) if self.source.text else span
@@ -129,14 +142,14 @@ class RecoveringParser:
             found = describe(token)
         opener = self._innermost_opener()
         if opener is not None:
-            closer = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}[opener.type]
-            if self._misses(OPENERS[opener.type], closer, opener, token):
+            closer = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}[opener.kind]
+            if self._misses(OPENERS[opener.kind], closer, opener, token):
                 others = (Label(span_of(self.source, opener), f"this `{opener}` is still open"),)
-        told = advice(self.tokens, position, self._acceptable(), opener)
-        if told.at is not None:
-            span = span_of(self.source, told.at)
-        message = told.message or f"expected {wanted}, found {found}"
-        help_ = told.help
+        hint = advice(self.tokens, position, acceptable, opener)
+        if hint.at is not None:
+            span = span_of(self.source, hint.at)
+        message = hint.message or f"expected {wanted}, found {found}"
+        help_ = hint.help
         if opener is None and self._ends_early(position):
             last = span_of(self.source, self.tokens[position - 1])
             others = (Label(last, "what stands in front ends with this `}`"),)
@@ -147,55 +160,26 @@ class RecoveringParser:
         """Whether a brace too many seems to end a net or module in front of this token."""
         if position == 0 or position >= len(self.tokens):
             return False
-        kinds = [t.type for t in self.tokens]
+        kinds = [t.kind for t in self.tokens]
         more = kinds.count("RBRACE") > kinds.count("LBRACE")
-        return more and kinds[position - 1] == "RBRACE" and "NET" in self._acceptable()
+        return more and kinds[position - 1] == "RBRACE" and "NET" in self.stack.acceptable()
 
     def _misses(self, kind: str, closer: str, opener: Token, found: Token) -> bool:
         """Whether it is likely that the bracket should have been closed before this token."""
-        if found.type == "$END" or (found.type in CLOSERS and str(found) != closer):
+        if found.kind == END or (found.kind in CLOSERS and str(found) != closer):
             return True
-        acceptable = self._acceptable()
+        acceptable = self.stack.acceptable()
         if kind not in acceptable or "LET" in acceptable:  # a block goes over many lines
             return False
-        return found.line != opener.line or found.type in ("LBRACE", "ARROW")
-
-    def _acceptable(self) -> set[str]:
-        """The kinds of token that could come next."""
-        state = self.state
-        return {
-            kind
-            for kind in state.parse_conf.parse_table.states[state.position]
-            if kind.isupper() or kind == "$END"
-            if self._would_accept(kind)
-        }
-
-    def _would_accept(self, kind: str) -> bool:
-        """Follow the reductions that a token would bring about, without carrying them out."""
-        table = self.state.parse_conf.parse_table
-        stack = list(self.state.state_stack)
-        while True:
-            entry = table.states[stack[-1]].get(kind)
-            if entry is None:
-                return False
-            action, argument = entry
-            if action.name == "Shift":
-                return True
-            size = len(argument.expansion)
-            if size:
-                del stack[-size:]
-            target = table.states[stack[-1]].get(argument.origin.name)
-            if target is None:
-                return kind == "$END"
-            stack.append(target[1])
+        return found.line != opener.line or found.kind in ("LBRACE", "ARROW")
 
     def _innermost_opener(self) -> Token | None:
         open_: list[Token] = []
-        for value in self.state.value_stack:
+        for value in self.stack.values:
             if isinstance(value, Token):
-                if value.type in OPENERS:
+                if value.kind in OPENERS:
                     open_.append(value)
-                elif value.type in CLOSERS and open_:
+                elif value.kind in CLOSERS and open_:
                     open_.pop()
         return open_[-1] if open_ else None
 
@@ -205,32 +189,30 @@ class RecoveringParser:
         """Unwind to the enclosing block and return the position of the token to go on with."""
         dropped: list[Token] = []
         self._unwind("LET", dropped)
-        in_block = len(self.state.state_stack) > 1
+        in_block = len(self.stack.states) > 1
         first = dropped[-1] if dropped else self.tokens[min(position, len(self.tokens) - 1)]
-        indent = next(
-            (t.column or 0 for t in self.tokens if t.line == first.line), first.column or 0
-        )
+        indent = next((t.column for t in self.tokens if t.line == first.line), first.column)
         depth = sum(
-            (t.type in OPENERS) - (t.type in CLOSERS) for t in dropped if isinstance(t, Token)
+            (t.kind in OPENERS) - (t.kind in CLOSERS) for t in dropped if isinstance(t, Token)
         )
         while position < len(self.tokens):
             token = self.tokens[position]
             starts_line = self.starts_line[position]
             follower = self.tokens[position + 1] if position + 1 < len(self.tokens) else None
-            if starts_line and token.type in ("NET", "MODULE", "IMPORT") and follower:
-                if follower.type in ("NAME", "STRING") and (token.column or 0) <= 1:
+            if starts_line and token.kind in ("NET", "MODULE", "IMPORT") and follower:
+                if follower.kind in ("NAME", "STRING") and token.column <= 1:
                     self._unwind("NET", [])
                     return position
             if in_block and starts_line and token is not first:
-                outdented = (token.column or 0) <= indent
-                begins = token.type in STATEMENTS or token.type == "NAME"
+                outdented = token.column <= indent
+                begins = token.kind in STATEMENTS or token.kind == "NAME"
                 if begins and (depth <= 0 or outdented):
                     return position
-            if token.type in OPENERS:
+            if token.kind in OPENERS:
                 depth += 1
-            elif token.type in CLOSERS:
+            elif token.kind in CLOSERS:
                 depth -= 1
-                if depth < 0 and token.type == "RBRACE" and in_block:
+                if depth < 0 and token.kind == "RBRACE" and in_block:
                     return position
                 depth = max(depth, 0)
             position += 1
@@ -238,39 +220,17 @@ class RecoveringParser:
 
     def _unwind(self, kind: str, dropped: list[Token]) -> None:
         """Drop states until a token of this kind could be shifted: a block, or the file."""
-        state = self.state
-        states = state.parse_conf.parse_table.states
-        while len(state.state_stack) > 1:
-            entry = states[state.state_stack[-1]].get(kind)
-            if entry is not None and entry[0].name == "Shift":
+        states, values = self.stack.states, self.stack.values
+        table = self.stack.grammar.states
+        while len(states) > 1:
+            actions = table[states[-1]]
+            if actions.get(kind, -1) >= 0:
                 # NET, MODULE and IMPORT are names inside a block; LET is shifted in blocks only.
                 if kind == "LET" or (
-                    "IMPORT" in states[state.state_stack[-1]]
-                    and (
-                        "LET" not in states[state.state_stack[-1]]
-                        and "COLON" not in states[state.state_stack[-1]]
-                        and "NAME" not in states[state.state_stack[-1]]
-                    )
+                    "IMPORT" in actions and not actions.keys() & {"LET", "COLON", "NAME"}
                 ):
                     return
-            state.state_stack.pop()
-            value = state.value_stack.pop()
+            states.pop()
+            value = values.pop()
             if isinstance(value, Token):
                 dropped.append(value)
-            elif isinstance(value, list):
-                dropped.extend(v for v in reversed(value) if isinstance(v, Token))
-
-
-def _parser_state(lark: Lark, builder: Builder) -> Any:
-    """A fresh LALR stack whose reductions build our tree."""
-    from lark.parse_tree_builder import ParseTreeBuilder
-    from lark.parsers.lalr_parser_state import ParseConf, ParserState
-
-    frontend: Any = lark.parser
-    # Bind the callbacks to this run's builder; the parse table is shared by all runs.
-    # (Lark has no types for these.) Not `ambiguous`, with which a list of n statements would be
-    # copied n times.
-    tree_builder: Any = cast(Any, ParseTreeBuilder)(lark.rules, list, False, False, False)
-    callbacks = tree_builder.create_callback(builder)
-    table = frontend.parser._parse_table
-    return ParserState(ParseConf(table, callbacks, "start"), cast(Any, None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lark import Token
+from netspec.syntax.lalr import Token
 
 STATEMENTS = {"INPUT", "OUTPUT", "LET", "REQUIRE", "FOR", "IF"}
 KEYWORDS = STATEMENTS | {"ELSE", "IN", "AND", "OR", "NOT", "TRUE", "FALSE", "NONE"}
@@ -40,13 +40,13 @@ _TOKENS = {
     "AND": "`and`",
     "OR": "`or`",
     "NOT": "`not`",
-    "$END": "the end of the file",
     "STRING": "a string",
     "NUMBER": "a number",
 }
 
 
 def expected(kinds: set[str]) -> str:
+    """What could come next, in words."""
     words = []
     left = set(kinds)
     if left >= {"NET", "MODULE", "IMPORT", "NAME"}:
@@ -74,7 +74,8 @@ def expected(kinds: set[str]) -> str:
 
 
 def describe(token: Token) -> str:
+    """A token in a message, shortened where it is long."""
     text = str(token)
     if len(text) > 30:
         text = text[:27] + "..."
-    return text if token.type == "STRING" else f"`{text}`"
+    return text if token.kind == "STRING" else f"`{text}`"

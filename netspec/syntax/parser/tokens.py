@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 
-from lark import Lark, Token
-from lark.exceptions import UnexpectedCharacters
-
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source, Span
 from netspec.syntax.ast import Comment
+from netspec.syntax.lalr import Grammar, Token, UnexpectedCharacter
 
 MAX_SIZE = 8 * 2**20
 """Longest text that is read, in characters."""
@@ -31,42 +29,43 @@ CLOSERS = {"RPAR", "RSQB", "RBRACE"}
 
 
 def span_of(source: Source, token: Token) -> Span:
-    start = token.start_pos or 0
-    return Span(source, start, start + len(token))
+    return Span(source, token.start, token.end)
 
 
 def tokens_of(
-    lark: Lark, source: Source, comments: list[Comment], diagnostics: Diagnostics
+    grammar: Grammar,
+    source: Source,
+    comments: list[Comment],
+    diagnostics: Diagnostics,
+    start: int = 0,
 ) -> list[Token]:
-    """All tokens; behind a character that has no place in the language it goes on."""
-
-    def comment(token: Token) -> Token:
-        span = span_of(source, token)
-        line = source.text.rfind("\n", 0, span.start) + 1
-        alone = not source.text[line : span.start].strip()
-        comments.append(Comment(str(token).rstrip(), alone, span))
-        return token
-
-    lark.lexer_conf.callbacks["COMMENT"] = comment
+    """All tokens from an offset on; a character that has no place in the language is reported."""
     text = source.text
     tokens: list[Token] = []
+    found: list[Token] = []
     # Each stray character costs a walk over the text, which may be long.
     for _ in range(MAX_STRAY if len(text) < 2**18 else 2):
         tokens = []
-        comments.clear()
+        found.clear()
         try:
-            # Lark's own lexer of these callbacks; the text is lexed once, ahead of the parser.
-            for token in lark.lex(text, dont_ignore=False):
+            for token in grammar.tokens(text, start, found):
                 tokens.append(token)
                 if len(tokens) > MAX_TOKENS:
                     message = f"{source.name} has more than {MAX_TOKENS:,} words and signs"
                     diagnostics.add(Diagnostic("too-large", message, span_of(source, token)))
                     break
-        except UnexpectedCharacters as error:
-            text = _without_stray(source, text, error.pos_in_stream or 0, diagnostics)
+        except UnexpectedCharacter as error:
+            text = _without_stray(source, text, error.offset, diagnostics)
             continue
         break
+    comments += [_comment(source, token) for token in found]
     return tokens
+
+
+def _comment(source: Source, token: Token) -> Comment:
+    line = source.text.rfind("\n", 0, token.start) + 1
+    alone = not source.text[line : token.start].strip()
+    return Comment(token.rstrip(), alone, span_of(source, token))
 
 
 def _without_stray(source: Source, text: str, offset: int, diagnostics: Diagnostics) -> str:
@@ -79,7 +78,7 @@ def _without_stray(source: Source, text: str, offset: int, diagnostics: Diagnost
         fix = 'close it with `"`; write `\\n` for a line break'
         stop = text.find("\n", offset)
         end = len(text) if stop < 0 else stop
-    elif (slashes := _comment(text, offset)) is not None:
+    elif (slashes := _slashes(text, offset)) is not None:
         offset, end = slashes
         message, fix = "`//` begins no comment", "a comment begins with `#`"
         diagnostics.add(
@@ -113,7 +112,7 @@ def _without_stray(source: Source, text: str, offset: int, diagnostics: Diagnost
     return text[:offset] + filler + text[end:]
 
 
-def _comment(text: str, offset: int) -> tuple[int, int] | None:
+def _slashes(text: str, offset: int) -> tuple[int, int] | None:
     """Where a comment of slashes begins and ends that a character stands in."""
     line = text.rfind("\n", 0, offset) + 1
     start = text.find("//", line, offset + 2)
@@ -156,7 +155,7 @@ def nesting_is_bounded(source: Source, tokens: list[Token], diagnostics: Diagnos
     depth = signs = operators = 0
     outer: list[int] = []
     for token in tokens:
-        kind = token.type
+        kind = token.kind
         signs = signs + 1 if kind in ("ADD", "NOT") else 0
         what = ""
         around = outer[-1] if outer else 0

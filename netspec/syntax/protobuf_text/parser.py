@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
 from typing import Any, cast
-
-from lark import Lark, Token, Transformer
-from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.diagnostics.source import Source, Span
-from netspec.syntax.parser import table_cache
+from netspec.syntax import table_store
+from netspec.syntax.lalr import END, Stack, Token, UnexpectedCharacter
 from netspec.syntax.parser.tokens import span_of
 from netspec.syntax.protobuf_text.ast import Message, MessageField, Scalar
-from netspec.util.resources import folder
 
 MAX_TOKENS = 1_000_000
 """Most words and signs of a text."""
@@ -36,9 +32,9 @@ def parse_prototxt(source: Source, diagnostics: Diagnostics) -> Message | None:
         return None
     fields: list[MessageField] = []
     before, errors = len(diagnostics), 0
-    conf = _configuration(_Builder(source, diagnostics))
+    builder = _Builder(source)
     for part in _parts(tokens, source, diagnostics):
-        parsed = _parse(part, conf, source, diagnostics)
+        parsed = _parse(part, builder, source, diagnostics)
         if parsed is None:
             errors += 1
             if errors >= MAX_ERRORS:
@@ -50,22 +46,17 @@ def parse_prototxt(source: Source, diagnostics: Diagnostics) -> Message | None:
     return Message(tuple(fields), Span(source, 0, len(source.text)))
 
 
-@cache
-def _grammar() -> Lark:
-    return table_cache.load(folder("grammars") / "prototxt.lark")
-
-
 def _tokens(source: Source, diagnostics: Diagnostics) -> list[Token] | None:
     tokens: list[Token] = []
     try:
-        for token in _grammar().lex(source.text, dont_ignore=False):
+        for token in table_store.grammar("prototxt").tokens(source.text):
             tokens.append(token)
             if len(tokens) > MAX_TOKENS:
                 message = f"{source.name} has more than {MAX_TOKENS:,} words and signs"
                 diagnostics.add(Diagnostic("too-large", message, span_of(source, token)))
                 return None
-    except UnexpectedCharacters as error:
-        diagnostics.add(_stray(source, error.pos_in_stream or 0))
+    except UnexpectedCharacter as error:
+        diagnostics.add(_stray(source, error.offset))
         return None
     return tokens
 
@@ -104,25 +95,25 @@ def _parts(tokens: list[Token], source: Source, diagnostics: Diagnostics) -> Ite
             diagnostics.add(_unclosed(source, open_[-1], token))
             part, open_, sound = [], [], True
         part.append(token)
-        if token.type in _OPENERS:
+        if token.kind in _OPENERS:
             open_.append(token)
             if len(open_) > MAX_NESTING:
                 message = f"this is nested too deeply: at most {MAX_NESTING} brackets may be open"
                 diagnostics.add(Diagnostic("too-deep", message, span_of(source, token)))
                 return
-        elif token.type in _CLOSERS:
-            if not open_ or _OPENERS[open_[-1].type] != token.type:
+        elif token.kind in _CLOSERS:
+            if not open_ or _OPENERS[open_[-1].kind] != token.kind:
                 if sound:
                     diagnostics.add(_unopened(source, open_, token))
                 sound = not open_
             if open_:
                 open_.pop()
-            follower = tokens[i + 1].type if i + 1 < len(tokens) else ""
+            follower = tokens[i + 1].kind if i + 1 < len(tokens) else ""
             if not open_ and follower not in ("COMMA", "SEMICOLON", "COLON", "LBRACE", "LESSTHAN"):
                 if sound and part[0] is not token:
                     yield part
                 part, sound = [], True
-        elif token.type in ("COMMA", "SEMICOLON") and not open_:
+        elif token.kind in ("COMMA", "SEMICOLON") and not open_:
             yield part
             part = []
     if open_:
@@ -132,7 +123,7 @@ def _parts(tokens: list[Token], source: Source, diagnostics: Diagnostics) -> Ite
 
 
 def _unclosed(source: Source, opener: Token, found: Token | None) -> Diagnostic:
-    sign = _SIGNS[_OPENERS[opener.type]]
+    sign = _SIGNS[_OPENERS[opener.kind]]
     end = len(source.text.rstrip())
     span = span_of(source, found) if found else Span(source, max(end - 1, 0), end)
     what = f"`{found}`" if found else "the end of the file"
@@ -148,44 +139,38 @@ def _unopened(source: Source, open_: list[Token], token: Token) -> Diagnostic:
     others: tuple[Label, ...] = ()
     message = f"this `{token}` closes nothing"
     if open_:
-        sign = _SIGNS[_OPENERS[open_[-1].type]]
+        sign = _SIGNS[_OPENERS[open_[-1].kind]]
         message = f"expected `{sign}`, found `{token}`"
         others = (Label(span_of(source, open_[-1]), f"this `{open_[-1]}` is still open"),)
     return Diagnostic("syntax", message, span_of(source, token), others=others)
 
 
 def _parse(
-    tokens: list[Token], conf: Any, source: Source, diagnostics: Diagnostics
+    tokens: list[Token], builder: _Builder, source: Source, diagnostics: Diagnostics
 ) -> list[MessageField] | None:
-    from lark.parsers.lalr_parser_state import ParserState
-
-    state: Any = ParserState(conf, cast(Any, None))
+    stack = Stack(table_store.grammar("prototxt"), builder)
     previous: Token | None = None
     for token in tokens:
-        try:
-            state.feed_token(token)
-        except UnexpectedToken as error:
-            diagnostics.add(_unexpected(source, token, previous, error.accepts or error.expected))
+        if not stack.feed(token):
+            diagnostics.add(_unexpected(source, token, previous, stack.kinds()))
             return None
         previous = token
     last = tokens[-1]
-    end = Token("$END", "", start_pos=last.end_pos or 0)
-    try:
-        return cast("list[MessageField]", state.feed_token(end, is_end=True))
-    except UnexpectedToken as error:
-        message = f"expected {_expected(error.expected)} behind `{last}`"
+    if not stack.finish(Token.of(END, "", last.end)):
+        message = f"expected {_expected(stack.kinds())} behind `{last}`"
         diagnostics.add(Diagnostic("syntax", message, span_of(source, last)))
         return None
+    return cast("list[MessageField]", stack.values[0])
 
 
 def _unexpected(
     source: Source, token: Token, previous: Token | None, expected: set[str]
 ) -> Diagnostic:
     text = str(token) if len(token) <= 30 else f"{token[:27]}..."
-    found = text if token.type == "STRING" else f"`{text}`"
+    found = text if token.kind == "STRING" else f"`{text}`"
     message = f"expected {_expected(expected)}, found {found}"
     help_: tuple[str, ...] = ()
-    if token.type in ("STRING", "NUMBER") and "COLON" in expected and previous is not None:
+    if token.kind in ("STRING", "NUMBER") and "COLON" in expected and previous is not None:
         help_ = (f"a field is written `{previous}: {text}`",)
     return Diagnostic("syntax", message, span_of(source, token), help=help_)
 
@@ -208,19 +193,6 @@ def _expected(kinds: set[str]) -> str:
     return " or ".join(known[:3]) or "the end of the file"
 
 
-def _configuration(builder: _Builder) -> Any:
-    """What LALR stacks share whose reductions build our tree."""
-    from lark.parse_tree_builder import ParseTreeBuilder
-    from lark.parsers.lalr_parser_state import ParseConf
-
-    lark = _grammar()
-    # (Lark has no types for these.)
-    tree_builder: Any = cast(Any, ParseTreeBuilder)(lark.rules, list, False, False, False)
-    callbacks = tree_builder.create_callback(builder)
-    frontend: Any = lark.parser
-    return ParseConf(frontend.parser._parse_table, callbacks, "start")
-
-
 _ESCAPES = {
     "n": "\n",
     "t": "\t",
@@ -237,17 +209,15 @@ _ESCAPES = {
 _ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
 
 
-class _Builder(Transformer[Token, Any]):
-    """Called as the parser reduces a rule; children are nodes and tokens."""
+class _Builder:
+    """Called when a rule is complete; children are nodes and tokens."""
 
-    def __init__(self, source: Source, diagnostics: Diagnostics) -> None:
-        super().__init__()
+    def __init__(self, source: Source) -> None:
         self.source = source
-        self.diagnostics = diagnostics
 
     def _span(self, first: Any, last: Any) -> Span:
-        start = first.start_pos or 0 if isinstance(first, Token) else first.span.start
-        end = last.end_pos or 0 if isinstance(last, Token) else last.span.end
+        start = first.start if isinstance(first, Token) else first.span.start
+        end = last.end if isinstance(last, Token) else last.span.end
         return Span(self.source, start, end)
 
     def start(self, c: list[list[MessageField]]) -> list[MessageField]:
