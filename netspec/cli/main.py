@@ -25,6 +25,7 @@ COMMANDS = {
     "watch": "check a spec on every save, and say what changed",
     "annotate": "write shapes, parameters and MACs behind each line of a spec",
     "compile": "write the model as Python source",
+    "ir": "print the intermediate representation of a net",
     "convert": "turn a prototxt of Caffe into a spec",
     "run": "classify pictures",
     "train": "train a net on pictures or arrays",

@@ -19,9 +19,9 @@ from netspec.ops import OPS
 from ..helpers import checked
 from .markdown import DOCS, Block, Shell, blocks, rewrite
 
-GUIDES = [DOCS / "guide.md", DOCS / "coming-from-prototxt.md", DOCS / "caffe.md"]
+GUIDES = [DOCS / "guide.md", DOCS / "coming-from-prototxt.md", DOCS / "caffe.md", DOCS / "ir.md"]
 EACH = pytest.mark.parametrize("guide", GUIDES, ids=lambda p: p.stem)
-KINDS = {"net", "console", "python", "text", "prototxt"}
+KINDS = {"net", "console", "python", "text", "prototxt", "lark"}
 # What the lines of tables find: values of 64x56x56, a pooling, and x flowing.
 CONTEXT = """net row {{
   input x: 64x56x56

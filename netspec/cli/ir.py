@@ -1,0 +1,56 @@
+"""netspec ir: the net as netspec sees it, after elaboration or after a pass."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from netspec.cli.common import add_spec, load
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    add_spec(parser)
+    parser.add_argument(
+        "--after",
+        metavar="PASS",
+        help="print the net after a pass: rename, strip_softmax or expose_activations",
+    )
+    parser.add_argument(
+        "--names", metavar="NAMES", help="the names for rename: torchvision, or FILE.names"
+    )
+
+
+def execute(args: argparse.Namespace) -> int:
+    from netspec.ir.printer import text
+
+    if args.after is not None or args.names is not None:
+        _check_options(args)
+    net = load(args.spec, args.settings)
+    if args.after == "rename":
+        from netspec.weights.name_maps import find, renamed
+
+        net = renamed(net, find(args.spec, args.names)).net
+    elif args.after is not None:
+        from netspec.passes.registry import PASSES
+        from netspec.passes.rename import NameMap
+
+        net = PASSES[args.after](net, NameMap({}))
+    sys.stdout.write(text(net))
+    return 0
+
+
+def _check_options(args: argparse.Namespace) -> None:
+    """Raises SpecError for a pass that there is not, and for names without `rename`."""
+    from netspec.diagnostics import spec_error
+    from netspec.diagnostics.suggest import did_you_mean, one_of
+    from netspec.passes.registry import PASSES
+
+    if args.after is not None and args.after not in PASSES:
+        help_ = (*did_you_mean(args.after, PASSES), f"there are {one_of(PASSES)}")
+        raise spec_error("bad-option", f"there is no pass {args.after}", help=help_)
+    if args.after == "rename" and args.names is None:
+        help_ = ("for example `--after rename --names torchvision`",)
+        raise spec_error("bad-option", "the pass rename needs --names", help=help_)
+    if args.names is not None and args.after != "rename":
+        help_ = ("give `--after rename` as well",)
+        raise spec_error("bad-option", "--names is for the pass rename", help=help_)

@@ -1,0 +1,371 @@
+"""The text of a net, block by block; docs/ir.md has its grammar.
+
+    block fire#1(squeeze = 16, expand = 64) {
+      input x: 96<x.channels>x54x54
+      squeeze: 16<squeeze>x54x54 = conv(x) { filters: 16<squeeze>, kernel: 1x1 }
+      ...
+
+Each block stands once, before the blocks that use it, so that a text is as long as the net's parts
+differ. A net that is not well-formed (ir/verify.py) is printed as well, as far as it goes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from netspec.diagnostics.source import Span
+from netspec.ir.config import Preprocessing
+from netspec.ir.nodes import Argument, Block, Choice, Instance, Layer, Loop, Net, Node, Value
+from netspec.ops import Init, Op, Shape
+from netspec.ops.attribute_types import Dimensions, Pair, Size
+from netspec.ops.base import Attr, IndexShape, attributes
+from netspec.symbolic import conditions
+from netspec.symbolic.conditions import Condition
+from netspec.symbolic.expr import Channels, Dim, Expr, Literally, Real, Symbol, constant, python
+
+INDENT = "  "
+
+
+def text(net: Net) -> str:
+    """The net's blocks, those of modules first; ends with a line break."""
+    labels = _labels(net.body)
+    uses = _first_uses(labels)
+    sections = []
+    for block, label in labels.items():
+        if block is net.body:
+            header = f"net {net.name}{_parameters((p.name, p.value) for p in net.parameters)}"
+        else:
+            use = uses.get(block, ())
+            header = f"block {label}{_parameters((a.name, a.value) for a in use)}"
+        sections.append("\n".join([f"{header} {{", *_BlockText(net, block, labels).lines(), "}"]))
+    return "\n\n".join(sections) + "\n"
+
+
+def blocks_of(body: Block) -> list[Block]:
+    """A block and those that it uses, each once and behind all that it uses itself."""
+    found: dict[Block, None] = {}
+    open_: set[Block] = set()
+    stack: list[tuple[Block, bool]] = [(body, False)]
+    while stack:
+        block, complete = stack.pop()
+        if complete:
+            found[block] = None
+        elif block not in open_:
+            open_.add(block)
+            stack.append((block, True))
+            inner = [n.block for n in block.nodes if isinstance(n, Instance)]
+            stack += ((b, False) for b in reversed(inner))
+    return list(found)
+
+
+def value_labels(block: Block) -> dict[Value, str]:
+    """What the text calls each value of a block.
+
+    That is the name of the input or node, for further results of a node with a dot and their name
+    or position behind it. A prime follows what is taken already, as by an input of this name.
+    """
+    labels: dict[Value, str] = {}
+    taken: set[str] = set()
+
+    def add(value: Value, label: str) -> None:
+        while label in taken:
+            label += "'"
+        taken.add(label)
+        labels.setdefault(value, label)
+
+    for value in block.inputs:
+        add(value, value.name)
+    for node in block.nodes:
+        names = node.op.result_names if isinstance(node, Layer) else node.block.output_names
+        for i, value in enumerate(node.outputs):
+            name = names[i] if i < len(names) and names[i] else str(i)
+            add(value, f"{node.name}.{name}" if i else node.name)
+    return labels
+
+
+def _labels(body: Block) -> dict[Block, str]:
+    """The name of each block, its module's with a number, in the order of the text."""
+    counts: dict[str, int] = {}
+    labels = {}
+    for block in blocks_of(body):
+        counts[block.module] = counts.get(block.module, 0) + 1
+        labels[block] = f"{block.module}#{counts[block.module]}"
+    return labels
+
+
+def _first_uses(blocks: Iterable[Block]) -> dict[Block, tuple[Argument, ...]]:
+    """The arguments with which each block is used; their values are the same in all uses."""
+    found: dict[Block, tuple[Argument, ...]] = {}
+    for block in blocks:
+        for node in block.nodes:
+            if isinstance(node, Instance):
+                found.setdefault(node.block, node.arguments)
+    return found
+
+
+def _parameters(named: Iterable[tuple[str, Any]]) -> str:
+    inner = ", ".join(f"{name} = {_constant(value)}" for name, value in named)
+    return f"({inner})" if inner else ""
+
+
+# --- what stands in a block ----------------------------------------------------------------------
+
+
+class _BlockText:
+    """The lines of one block."""
+
+    def __init__(self, net: Net, block: Block, labels: Mapping[Block, str]) -> None:
+        self.net, self.block, self.labels = net, block, labels
+        self.values = value_labels(block)
+
+    def lines(self) -> Iterator[str]:
+        """Everything between the braces of the block."""
+        block = self.block
+        always = block.always_static
+        if static := _symbols(block.static - always):
+            yield f"{INDENT}static {static}"
+        if always:
+            yield f"{INDENT}always static {_symbols(always)}"
+        is_net = block is self.net.body
+        preparations = self.net.preprocessing if is_net else ()
+        for i, value in enumerate(block.inputs):
+            prepared = preparations[i] if i < len(preparations) else None
+            fields = _settings(prepared) if prepared is not None else ""
+            yield f"{INDENT}input {self._made(value)}{fields}"
+        if is_net and self.net.training is not None:
+            yield f"{INDENT}train{_settings(self.net.training)}"
+        yield from self._nodes(0, len(block.nodes), _regions(block.choices, block.loops), INDENT)
+        yield f"{INDENT}output {', '.join(self._outputs())}"
+
+    def _outputs(self) -> Iterator[str]:
+        names = self.block.output_names
+        for i, value in enumerate(self.block.outputs):
+            label = self._taken(value)
+            name = names[i] if i < len(names) else ""
+            yield f"{name} = {label}" if name and name != label else label
+
+    def _nodes(self, start: int, end: int, regions: list[_Region], indent: str) -> Iterator[str]:
+        """The lines of nodes[start:end], some of which stand in the regions."""
+        for region in regions:
+            for node in self.block.nodes[start : region.start]:
+                yield indent + self._node(node)
+            yield f"{indent}{region.header} {{"
+            left = list(region.inner)
+            for i, (first, last) in enumerate(pairwise(region.parts)):
+                if i:
+                    yield f"{indent}{INDENT}next"
+                inner = _taken_from(left, last)
+                yield from self._nodes(first, last, inner, indent + INDENT)
+            yield f"{indent}}}"
+            start = region.end
+        for node in self.block.nodes[start:end]:
+            yield indent + self._node(node)
+
+    def _node(self, node: Node) -> str:
+        made = ", ".join(map(self._made, node.outputs))
+        taken = ", ".join(map(self._taken, node.inputs))
+        if isinstance(node, Layer):
+            what, fields = node.op.keyword, _attributes(node.op)
+        else:
+            what, fields = self.labels[node.block], _arguments(node)
+        line = f" of {node.line}" if node.line is not None and node.line != node.name else ""
+        return f"{made} = {what}({taken}){fields}{line}"
+
+    def _made(self, value: Value) -> str:
+        return f"{self.values[value]}: {shape_text(value.shape)}"
+
+    def _taken(self, value: Value) -> str:
+        """The label of a value that is used; one that the block has not made is marked with ?."""
+        return self.values.get(value, f"?{value.name}")
+
+
+@dataclass(frozen=True, eq=False)
+class _Region:
+    """A choice or loop: the nodes between neighbouring `parts`, and the regions among them."""
+
+    header: str
+    span: Span | None
+    parts: tuple[int, ...]
+    inner: list[_Region]
+
+    @property
+    def start(self) -> int:
+        return self.parts[0]
+
+    @property
+    def end(self) -> int:
+        return self.parts[-1]
+
+
+def _regions(choices: Iterable[Choice], loops: Iterable[Loop]) -> list[_Region]:
+    """The regions of a block, or of the branch of a choice, as they stand in each other."""
+    left = [loop for loop in loops if loop.iterations]
+    choices = list(choices)
+    runs = Counter(choice.span for choice in choices)
+    found: list[_Region] = []
+    for choice in choices:
+        within = [
+            loop
+            for loop in left
+            if choice.start <= loop.iterations[0]
+            and loop.iterations[-1] <= choice.end
+            and choice.start < choice.end
+        ]
+        left = [loop for loop in left if loop not in within]
+        parts = (choice.start, choice.end)
+        inner = _regions(choice.inner, within)
+        found.append(_Region(_branch(choice), choice.span, parts, inner))
+    for loop in left:
+        first, last = loop.iterations[0], loop.iterations[-1]
+        # Of choices without nodes at an end of the loop, those stand in it that ran repeatedly.
+        inside = [
+            r
+            for r in found
+            if first <= r.start
+            and r.end <= last
+            and ((first < r.end and r.start < last) or (r.span and runs[r.span] > 1))
+        ]
+        header = f"loop {_number(len(loop.iterations) - 1, loop.count)}"
+        found = [r for r in found if r not in inside]
+        found.append(_Region(header, None, loop.iterations, inside))
+    return sorted(found, key=lambda r: (r.start, r.end))
+
+
+def _taken_from(regions: list[_Region], last: int) -> list[_Region]:
+    """Takes the regions of an iteration that ends at `last` from the front of those of a loop.
+
+    An `if` without nodes at the end of the iteration that ran before in it is one of the next.
+    """
+    taken: list[_Region] = []
+    while regions and regions[0].end <= last:
+        if regions[0].start == last and any(r.span == regions[0].span for r in taken):
+            break
+        taken.append(regions.pop(0))
+    return taken
+
+
+def _branch(choice: Choice) -> str:
+    taken = str(choice.taken) if choice.taken < len(choice.conditions) else "else"
+    asked = " ".join(f"({_condition(c)})" for c in choice.conditions)
+    return f"branch {taken} of {asked}"
+
+
+def _attributes(op: Op) -> str:
+    """The attributes of an op that have not their default."""
+    shown = []
+    for a in attributes(type(op)):
+        value, default = getattr(op, a.name), a.default
+        if isinstance(default, str) and default.startswith("="):
+            default = getattr(op, default[1:])
+        if a.required or value != default or _expressions(value):
+            shown.append((a.name, _attribute(a, value)))
+    return _fields(shown)
+
+
+def _attribute(a: Attr, value: Any) -> str:
+    if isinstance(value, tuple) and isinstance(a.kind, Pair | Size | Dimensions):
+        return "x".join(map(_constant, value))
+    return _bare(value)
+
+
+def _arguments(instance: Instance) -> str:
+    """The arguments of an instance that are anything else than the parameter's default."""
+    return _fields(
+        (a.name, _number(a.value, a.expr))
+        for a in instance.arguments
+        if a.value != a.default or not (a.expr is None or isinstance(a.expr, Literally))
+    )
+
+
+def _settings(settings: Any) -> str:
+    """The fields of a preprocessing or training that have not their default."""
+    fields = dataclasses.fields(settings)
+    always = isinstance(settings, Preprocessing)  # an input without preprocessing has no braces
+    shown = [
+        (f.name, _bare(value))
+        for f in fields
+        if (value := getattr(settings, f.name)) != f.default or (always and f.name == "channels")
+    ]
+    return _fields(shown)
+
+
+def _fields(named: Iterable[tuple[str, str]]) -> str:
+    inner = ", ".join(f"{name}: {value}" for name, value in named)
+    return f" {{ {inner} }}" if inner else ""
+
+
+# --- numbers, shapes, expressions ----------------------------------------------------------------
+
+
+def shape_text(shape: Shape) -> str:
+    """`16<squeeze>x54x54`; indices of a pooling say the plane that they are places in."""
+    dimensions = "x".join(map(_constant, shape))
+    if isinstance(shape, IndexShape):
+        return f"index {dimensions} of {'x'.join(str(int(d)) for d in shape.plane)}"
+    return dimensions
+
+
+def _constant(value: Any) -> str:
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "true" if value else "false"
+        case Dim():
+            return _number(int(value), value.expr)
+        case Real():
+            return _number(float(value), value.expr)
+        case int() | float():
+            return repr(value)
+        case str():
+            return constant(value)
+        case tuple():
+            return f"[{', '.join(map(_constant, value))}]"
+        case Init():
+            return str(value)
+        case _:
+            return repr(value)
+
+
+def _bare(value: Any) -> str:
+    return value if isinstance(value, str) else _constant(value)
+
+
+def _number(value: Any, expr: Expr | None) -> str:
+    """A constant, with the expression that it came from if that is more than the constant."""
+    if expr is None or isinstance(expr, Literally):
+        return _constant(value)
+    return f"{_constant(value)}<{expression_text(expr)}>"
+
+
+def _expressions(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return any(map(_expressions, value))
+    return isinstance(value, Dim | Real)
+
+
+def expression_text(expr: Expr) -> str:
+    """An expression as the language writes it: `round(width * 64)`, `x.channels`."""
+    return _MATH.sub(r"\1(", python(expr, symbol_text))
+
+
+_MATH = re.compile(r"\bmath\.(\w+)\(")
+
+
+def _condition(condition: Condition | None) -> str:
+    return "?" if condition is None else conditions.python(condition, symbol_text)
+
+
+def symbol_text(symbol: Symbol) -> str:
+    """`width`, or `x.channels` for the channels of an input."""
+    return f"{symbol.input}.channels" if isinstance(symbol, Channels) else symbol.name
+
+
+def _symbols(symbols: Iterable[Symbol]) -> str:
+    return ", ".join(sorted(map(symbol_text, symbols)))

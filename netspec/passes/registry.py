@@ -1,0 +1,17 @@
+"""The passes by name, for `netspec ir --after` and for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from netspec.ir import Net
+from netspec.passes.expose_activations import expose
+from netspec.passes.rename import NameMap, rename
+from netspec.passes.strip_softmax import scores
+
+PASSES: Mapping[str, Callable[[Net, NameMap], Net]] = {
+    "rename": lambda net, names: rename(net, names).net,
+    "strip_softmax": lambda net, _: scores(net).net,
+    "expose_activations": lambda net, _: expose(net).net,
+}
+"""What each pass makes of a net, by the name of its file; `rename` alone takes names."""

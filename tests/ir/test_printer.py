@@ -1,0 +1,149 @@
+"""The text of nets: what it says, and that it follows the grammar of docs/ir.md."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lark import Lark
+
+from netspec.driver import bundled
+from netspec.ir import Block, Instance, Net
+from netspec.ir.printer import blocks_of, text
+from netspec.passes.registry import PASSES
+from netspec.passes.rename import NameMap
+
+from ..backends.nets import BODIES, of_layers
+from ..docs.markdown import DOCS, blocks
+from ..helpers import loaded, net_of
+
+GRAMMAR = next(b.text for b in blocks(DOCS / "ir.md") if b.kind == "lark")
+PARSER = Lark(GRAMMAR, parser="lalr")
+EVERYTHING = """
+module part(kind, n, slope = 0.5, wide = false) {
+  input places
+  input x
+  for i in 1..n { c[i]: conv { filters: 4  kernel: 1  bias: false } -> leaky_relu { slope: slope } }
+  if kind == "a (b)" and not wide {
+    if slope > 0 { add(c[n], x) }
+  } else if wide { relu } else { tanh }
+  if x.height > 3 { maxunpool(x, places) }
+  output c[n], x
+}
+module twice(n) { input x  conv { filters: n  kernel: 1 }  next: conv { filters: n  kernel: 1 } }
+net all(n = 2, slope = 1 / 4, sizes = [4, 2], name = "a (b)", other = none) {
+  input data: 4x6x6
+  input input_2: 3x4x4 { channels: bgr  mean: [1, 2.5, 0] }
+  train { learning_rate: 0.1  batch_size: 4  epochs: 2  init: normal(0.01) }
+  first: conv(data) { filters: sizes[0]  kernel: 1  groups: 2  init: xavier(fan_in) }
+  next: maxpool { kernel: 2 }
+  p: part(next.indices, next) { kind: name  n: n  slope: slope * 2 }
+  q: part(next.indices, p) { kind: "b"  n: 1  wide: true }
+  static: twice { n: round(n * 1.5) }
+  loop: pad(q) { pads: [1, 0, 0, 1]  value: slope }
+  s: split { parts: [1, 3] }
+  output s.part2, q.x, input_2, static
+}
+"""
+
+
+def every_net() -> Iterator[Net]:
+    yield from map(loaded, bundled())
+    yield from (of_layers(*body) for body in BODIES.values())
+    for net in (net_of(EVERYTHING), loaded("shufflenet_v2")):
+        yield from (net, *(run(net, NameMap({})) for run in PASSES.values()))
+
+
+def test_the_text_of_everything(update: bool) -> None:
+    file = Path(__file__).parent / "everything.ir"
+    found = text(net_of(EVERYTHING))
+    if update:
+        file.write_text(found, encoding="utf-8")
+    assert found == file.read_text(encoding="utf-8")
+
+
+def test_texts_follow_the_documented_grammar() -> None:
+    for net in every_net():
+        tree = PARSER.parse(text(net))
+        found = blocks_of(net.body)
+        layers = sum(1 for _ in tree.find_data("layer"))
+        assert layers == sum(len(block.nodes) for block in found), net.name
+        assert sum(1 for _ in tree.find_data("block")) == len(found) - 1
+
+
+def test_a_text_names_every_value_once() -> None:
+    """Also where a pass calls a layer as an input of its block, and where values share a name."""
+    net = net_of(
+        "net n { input x: 3x4x4  a: conv { filters: 3  kernel: 1 } -> relu\n"
+        "relu(x)  add(a, relu(x)) }"
+    )
+    renamed = PASSES["rename"](net, NameMap({"a": "x"}))
+    lines = text(renamed).splitlines()
+    assert lines[1:-1] == [
+        "  input x: 3x4x4",
+        "  x': 3x4x4 = conv(x) { filters: 3, kernel: 1x1 } of a",
+        "  a_relu: 3x4x4 = relu(x') of a",
+        "  relu_1: 3x4x4 = relu(x)",
+        "  relu_2: 3x4x4 = relu(x)",
+        "  add_1: 3x4x4 = add(a_relu, relu_2)",
+        "  output add_1",
+    ]
+
+
+def test_blocks_stand_before_their_uses_and_once() -> None:
+    net = loaded("shufflenet_v2")
+    blocks_ = blocks_of(net.body)
+    assert len(set(blocks_)) == len(blocks_)
+    seen: set[Block] = set()
+    for block in blocks_:
+        assert {n.block for n in block.nodes if isinstance(n, Instance)} <= seen
+        seen.add(block)
+    assert blocks_[-1] is net.body
+
+
+def test_a_module_that_doubles_itself_is_a_short_text() -> None:
+    levels = "\n".join(f"module m{i}() {{ input x  m{i - 1}  m{i - 1} }}" for i in range(1, 15))
+    net = net_of(f"module m0() {{ input x  relu }}\n{levels}\nnet n {{ input x: 3  m14 }}")
+    assert text(net).count("\n") < 120
+
+
+REGIONS = """
+module part(n, wide) {{
+  input x
+  {}
+  tanh
+}}
+net n {{ input x: 4x4x4  part {{ n: 2  wide: true }} }}
+"""
+
+
+@pytest.mark.parametrize(
+    ("statements", "lines"),
+    [
+        # An `if` behind a loop, before one, and in one.
+        ("for i in 1..n { relu }  if not wide { relu }", "loop relu next relu } branch }"),
+        ("if not wide { relu }  for i in 1..n { relu }", "branch } loop relu next relu }"),
+        ("for i in 1..n { relu  if wide { tanh } }", "loop relu branch tanh } next relu branch tanh } }"),
+        ("for i in 1..n { relu  if not wide { tanh } }", "loop relu branch } next relu branch } }"),
+        ("for i in 1..n { if not wide { tanh } relu }", "loop branch } relu next branch } relu }"),
+        ("for i in 1..n { if not wide { tanh } }", "loop branch } next branch } }"),
+        # A loop in an `if`, and loops in a loop, of which only the outer is kept.
+        ("if wide { for i in 1..n { relu } }", "branch loop relu next relu } }"),
+        (
+            "for i in 1..n { for j in 1..n { relu  if wide { tanh } } }",
+            "loop relu branch tanh } relu branch tanh } next relu branch tanh } relu branch tanh } }",
+        ),
+        ("if wide { if not wide { relu } }", "branch branch } }"),
+    ],
+)  # fmt: skip
+def test_regions_stand_in_each_other_as_in_the_spec(statements: str, lines: str) -> None:
+    printed = text(net_of(REGIONS.format(statements)))
+    words = []
+    region = printed.split("input x: 4<x.channels>x4x4\n")[1].split("\n  tanh_")[0]
+    for line in region.splitlines():
+        found = re.search(r"= (\w+)|(branch|loop|next|\})", line)
+        assert found, line
+        words.append(found[1] or found[2])
+    assert " ".join(words) == lines
