@@ -5,7 +5,7 @@ Looks at every definition of a file, also at modules that nothing uses and branc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.diagnostics.source import Span
@@ -14,32 +14,8 @@ from netspec.ops import OPS, attributes
 from netspec.semantic.foreign_names import field_help, field_near, op_like
 from netspec.semantic.imports import ModuleDefinition, Program
 from netspec.semantic.unknown_names import Unknown
-from netspec.syntax.ast import (
-    Attribute,
-    Binary,
-    Call,
-    Chain,
-    Comparison,
-    Conditional,
-    Definition,
-    Expression,
-    For,
-    Function,
-    If,
-    Index,
-    Input,
-    LayerStatement,
-    Let,
-    ListLiteral,
-    Logic,
-    Output,
-    Reference,
-    Require,
-    Statement,
-    Train,
-    Unary,
-    Variable,
-)
+from netspec.syntax.ast import Call, Definition, Input, Statement, Train, Variable
+from netspec.syntax.visitor import statements, walk
 
 MAX_ERRORS = 200
 """Errors after which looking for more is no help."""
@@ -66,7 +42,7 @@ def _resolve(
     seen.add(module)
     definition = module.definition
     _parameters(definition, diagnostics)
-    for call in _calls(definition.body):
+    for call in (node for node in walk(*definition.body) if isinstance(node, Call)):
         if len(diagnostics) + len(unknown) >= MAX_ERRORS:
             return
         used = module.find(call.op.text)
@@ -172,8 +148,7 @@ def _parameters(definition: Definition, diagnostics: Diagnostics) -> None:
                 )
             )
         seen.setdefault(name, param.name.span)
-    used = {v.name for v in _variables(definition.body)}
-    used |= {v.name for p in definition.params if p.default for v in _walk(p.default)}
+    used = {node.name for node in walk(definition) if isinstance(node, Variable)}
     for param in definition.params:
         if param.name.text not in used and not param.name.text.startswith("_"):
             diagnostics.add(
@@ -188,25 +163,17 @@ def _parameters(definition: Definition, diagnostics: Diagnostics) -> None:
 
 def _on_top(body: Iterable[Statement], diagnostics: Diagnostics) -> None:
     """What a module takes must not depend on its parameters, nor whether a net can be trained."""
-    for statement in statements_in(body):
-        inner: Iterable[Statement] = ()
-        if isinstance(statement, If):
-            inner = [s for _, b in statement.branches for s in b] + list(statement.otherwise)
-        elif isinstance(statement, For):
-            inner = statement.body
-        for s in inner:
-            if isinstance(s, Input | Train):
-                what = "an `input`" if isinstance(s, Input) else "a `train` block"
-                diagnostics.add(
-                    Diagnostic(
-                        "syntax",
-                        f"{what} can't stand inside `if` or `for`",
-                        s.span if isinstance(s, Input) else s.word,
-                        help=("put it at the top of the net or module",)
-                        if isinstance(s, Input)
-                        else ("its fields may be `... if ... else ...`",),
-                    )
-                )
+    for outer in body:
+        for s in statements([outer]):
+            if s is outer or not isinstance(s, Input | Train):
+                continue
+            if isinstance(s, Input):
+                what, place, help_ = "an `input`", s.span, "put it at the top of the net or module"
+            else:
+                what, place = "a `train` block", s.word
+                help_ = "its fields may be `... if ... else ...`"
+            message = f"{what} can't stand inside `if` or `for`"
+            diagnostics.add(Diagnostic("syntax", message, place, help=(help_,)))
 
 
 def _train_of_a_net(definition: Definition, diagnostics: Diagnostics) -> None:
@@ -220,105 +187,3 @@ def _train_of_a_net(definition: Definition, diagnostics: Diagnostics) -> None:
             message = f"how {definition.name.text} is trained is said already"
             others = (Label(found[0].word, "here"),)
         diagnostics.add(Diagnostic("syntax", message, s.word, others=others))
-
-
-# --- walks ---------------------------------------------------------------------------------------
-
-
-def statements_in(body: Iterable[Statement]) -> Iterator[Statement]:
-    """All statements, those of inner blocks included."""
-    for statement in body:
-        yield statement
-        if isinstance(statement, If):
-            for _, inner in statement.branches:
-                yield from statements_in(inner)
-            yield from statements_in(statement.otherwise)
-        elif isinstance(statement, For):
-            yield from statements_in(statement.body)
-
-
-def _calls(body: Iterable[Statement]) -> Iterator[Call]:
-    for statement in statements_in(body):
-        if isinstance(statement, LayerStatement):
-            yield from _calls_in(statement.chain)
-        elif isinstance(statement, Output):
-            for value in statement.values:
-                yield from _calls_in(value)
-
-
-def _calls_in(value: Chain | Reference) -> Iterator[Call]:
-    if isinstance(value, Chain):
-        for call in value.calls:
-            yield call
-            for argument in call.arguments or ():
-                yield from _calls_in(argument)
-
-
-def _variables(body: Iterable[Statement]) -> Iterator[Variable]:
-    """Every name that an expression or argument reads."""
-    for statement in statements_in(body):
-        match statement:
-            case LayerStatement():
-                for index in statement.name.indices if statement.name else ():
-                    yield from _walk(index)
-            case Input():
-                if statement.pattern is not None:
-                    yield from _walk(statement.pattern)
-                for f in statement.fields:
-                    yield from _walk(f.value)
-            case Train():
-                for f in statement.fields:
-                    yield from _walk(f.value)
-            case Let():
-                yield from _walk(statement.value)
-            case Require():
-                yield from _walk(statement.subject)
-                if statement.pattern is not None:
-                    yield from _walk(statement.pattern)
-            case For():
-                yield from _walk(statement.first)
-                if statement.last is not None:
-                    yield from _walk(statement.last)
-            case If():
-                for condition, _ in statement.branches:
-                    yield from _walk(condition)
-            case Output():
-                for value in statement.values:
-                    if not isinstance(value, Chain):
-                        yield from _walk(value)
-    for call in _calls(body):
-        for f in call.fields:
-            yield from _walk(f.value)
-        for argument in call.arguments or ():
-            if not isinstance(argument, Chain):
-                yield from _walk(argument)
-
-
-def _walk(e: Expression) -> Iterator[Variable]:
-    stack = [e]
-    while stack:
-        e = stack.pop()
-        match e:
-            case Variable():
-                yield e
-            case Index():
-                stack += [e.base, e.index]
-            case Attribute():
-                stack.append(e.base)
-            case Function():
-                stack += e.arguments
-            case Unary():
-                stack.append(e.operand)
-            case Binary():
-                stack += [e.left, e.right]
-            case Comparison():
-                stack += [e.first, *(operand for _, operand in e.rest)]
-            case Logic():
-                stack += e.operands
-            case Conditional():
-                stack += [x for case in e.cases for x in case]
-                stack.append(e.otherwise)
-            case ListLiteral():
-                stack += e.items
-            case _:
-                pass

@@ -12,15 +12,8 @@ from netspec.diagnostics.suggest import did_you_mean
 from netspec.ops import OPS
 from netspec.semantic.foreign_names import STATEMENTS, op_help
 from netspec.semantic.imports import ModuleDefinition
-from netspec.syntax.ast import (
-    Call,
-    Definition,
-    For,
-    If,
-    Input,
-    LayerStatement,
-    Statement,
-)
+from netspec.syntax.ast import Call, Definition, Input, LayerStatement, Statement
+from netspec.syntax.visitor import statements
 from netspec.util.resources import folder
 
 MAX_READ = 2**20
@@ -100,19 +93,13 @@ class Unknown:
 
 
 def _names(body: tuple[Statement, ...]) -> Iterator[str]:
-    for statement in body:
-        match statement:
-            case Input():
-                yield statement.name.text
-            case LayerStatement() if statement.name is not None and not statement.name.indices:
+    """The names of inputs and layers that need no index to be known."""
+    for statement in statements(body):
+        if isinstance(statement, Input):
+            yield statement.name.text
+        elif isinstance(statement, LayerStatement) and statement.name is not None:
+            if not statement.name.indices:
                 yield statement.name.base.text
-            case For():
-                yield from _names(statement.body)
-            case If():
-                for inner in (*(b for _, b in statement.branches), statement.otherwise):
-                    yield from _names(inner)
-            case _:
-                pass
 
 
 def _imported(name: str, module: ModuleDefinition) -> tuple[str, ...]:

@@ -13,22 +13,18 @@ from netspec.importers.caffe.messages import MessageFields
 from netspec.ops import KAIMING, Init
 from netspec.syntax.ast import (
     Call,
-    Chain,
     Definition,
     Expression,
     Field,
-    For,
     Function,
-    If,
-    LayerStatement,
     ListLiteral,
     Name,
     Number,
-    Statement,
     Variable,
 )
 from netspec.syntax.ast import Constant as ConstantNode
 from netspec.syntax.unparse import expression
+from netspec.syntax.visitor import Node, rewrite, walk
 
 _FANS = {"FAN_IN": "fan_in", "FAN_OUT": "fan_out"}
 
@@ -84,64 +80,20 @@ def shared_init(
 
 def inits_of(definitions: Iterable[Definition]) -> Iterator[Field]:
     """Every field `init` of a layer."""
-    for d in definitions:
-        yield from _inits(d.body)
+    for node in walk(*definitions):
+        if isinstance(node, Call):
+            yield from (f for f in node.fields if f.name.text == "init")
 
 
 def without_init(definitions: Iterable[Definition], init: str | None = None) -> list[Definition]:
     """The definitions without the fields `init`, those of this value or all."""
-    return [replace(d, body=tuple(_without(d.body, init))) for d in definitions]
 
+    def change(node: Node) -> Node:
+        if not isinstance(node, Call):
+            return node
+        return replace(node, fields=tuple(f for f in node.fields if not leaves(f)))
 
-def _inits(body: Iterable[Statement]) -> Iterator[Field]:
-    for statement in body:
-        match statement:
-            case LayerStatement():
-                for call in _calls(statement.chain):
-                    yield from (f for f in call.fields if f.name.text == "init")
-            case For():
-                yield from _inits(statement.body)
-            case If():
-                for _, branch in statement.branches:
-                    yield from _inits(branch)
-                yield from _inits(statement.otherwise)
+    def leaves(f: Field) -> bool:
+        return f.name.text == "init" and init in (None, expression(f.value))
 
-
-def _calls(chain: Chain) -> Iterator[Call]:
-    for call in chain.calls:
-        yield call
-        for argument in call.arguments or ():
-            if isinstance(argument, Chain):
-                yield from _calls(argument)
-
-
-def _without(body: Iterable[Statement], init: str | None) -> Iterator[Statement]:
-    for statement in body:
-        match statement:
-            case LayerStatement():
-                yield replace(statement, chain=_bare(statement.chain, init))
-            case For():
-                yield replace(statement, body=tuple(_without(statement.body, init)))
-            case If():
-                branches = tuple(
-                    (c, tuple(_without(branch, init))) for c, branch in statement.branches
-                )
-                rest = tuple(_without(statement.otherwise, init))
-                yield replace(statement, branches=branches, otherwise=rest)
-            case _:
-                yield statement
-
-
-def _bare(chain: Chain, init: str | None) -> Chain:
-    calls = []
-    for call in chain.calls:
-        kept = tuple(
-            f
-            for f in call.fields
-            if f.name.text != "init" or init not in (None, expression(f.value))
-        )
-        given = call.arguments
-        if given is not None:
-            given = tuple(_bare(a, init) if isinstance(a, Chain) else a for a in given)
-        calls.append(replace(call, fields=kept, arguments=given))
-    return replace(chain, calls=tuple(calls))
+    return [rewrite(d, change) for d in definitions]

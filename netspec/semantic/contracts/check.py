@@ -31,7 +31,6 @@ from netspec.syntax.ast import (
     Constant,
     Expression,
     Function,
-    Index,
     ListLiteral,
     Logic,
     Number,
@@ -41,6 +40,7 @@ from netspec.syntax.ast import (
     Unary,
     Variable,
 )
+from netspec.syntax.visitor import Node, children
 
 MAX_QUOTED = 80
 """Longest expression that a message repeats."""
@@ -208,42 +208,19 @@ def _source(e: Expression) -> str:
 # --- what figures are made of --------------------------------------------------------------------
 
 
-def _parts(e: Expression) -> Iterator[Expression]:
-    """An expression and those in it, from left to right."""
-    stack = [e]
-    while stack:
-        e = stack.pop()
-        yield e
-        inner: list[Expression] = []
-        match e:
-            case Unary():
-                inner = [e.operand]
-            case Binary():
-                inner = [e.left, e.right]
-            case Comparison():
-                inner = [e.first, *(operand for _, operand in e.rest)]
-            case Logic():
-                inner = list(e.operands)
-            case Conditional():
-                inner = [*(value for value, _ in e.cases), e.otherwise]
-            case ListLiteral():
-                inner = list(e.items)
-            case Index():
-                inner = [e.base, e.index]
-            case Function() if e.name.text not in MEASURES:
-                inner = list(e.arguments)
-            case _:
-                pass
-        stack += reversed(inner)
-
-
-def _measured(e: Expression) -> Iterator[tuple[str, Expression | None]]:
+def _measured(e: Node) -> Iterator[tuple[str, Expression | None]]:
     """The measures that an expression has; of the whole block where the second is None."""
-    for part in _parts(e):
-        if isinstance(part, Variable) and part.name in MEASURES:
-            yield part.name, None
-        elif isinstance(part, Function) and part.name.text in MEASURES:
-            yield part.name.text, part.arguments[0] if part.arguments else None
+    if isinstance(e, Variable) and e.name in MEASURES:
+        yield e.name, None
+    elif isinstance(e, Function) and e.name.text in MEASURES:
+        yield e.name.text, e.arguments[0] if e.arguments else None
+    elif isinstance(e, Conditional):
+        # What is compared is a value; its condition only says which.
+        for value in (*(value for value, _ in e.cases), e.otherwise):
+            yield from _measured(value)
+    elif not isinstance(e, Attribute):
+        for part in children(e):
+            yield from _measured(part)
 
 
 def _measures(e: Expression, evaluator: Evaluator) -> Iterator[tuple[str, LayerReference | None]]:

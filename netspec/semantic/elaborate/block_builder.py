@@ -33,7 +33,6 @@ from netspec.semantic.evaluator import (
 from netspec.semantic.imports import ModuleDefinition
 from netspec.semantic.input_block import preprocessing
 from netspec.semantic.limits import MAX_STEPS, LimitExceeded
-from netspec.semantic.resolve import statements_in
 from netspec.semantic.shape_patterns import matches, pattern_text, shape_pattern
 from netspec.semantic.train_block import training
 from netspec.symbolic.expr import (
@@ -63,6 +62,7 @@ from netspec.syntax.ast import (
     Train,
     Variable,
 )
+from netspec.syntax.visitor import statements
 
 
 class Body:
@@ -423,7 +423,7 @@ class Body:
 
     def poison(self, bodies: Iterable[Iterable[Statement]]) -> None:
         """Whatever these statements would have named or made is unknown, without a word."""
-        for statement in statements_in(s for body in bodies for s in body):
+        for statement in statements(s for body in bodies for s in body):
             if not isinstance(statement, LayerStatement):
                 continue
             self.current, self.current_failed = None, True
@@ -685,7 +685,7 @@ class Body:
 
 def _contracts_only(statement: If | For) -> bool:
     """Which contracts hold for which settings says nothing about the network itself."""
-    return all(isinstance(s, Require | Let | If | For) for s in statements_in([statement]))
+    return all(isinstance(s, Require | Let | If | For) for s in statements([statement]))
 
 
 def _batch(pattern: tuple[int | None, ...]) -> str:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from netspec.diagnostics import Diagnostic, Label
 from netspec.diagnostics.source import Span
-from netspec.semantic.resolve import statements_in
 from netspec.syntax.ast import Definition, LayerStatement, Let
+from netspec.syntax.visitor import statements
 
 
 def explained(
@@ -34,7 +34,7 @@ def explained(
 
 
 def _made_below(span: Span, definition: Definition) -> Span | None:
-    for s in statements_in(definition.body):
+    for s in statements(definition.body):
         if isinstance(s, LayerStatement) and s.name is not None and not s.name.indices:
             name = s.name.base
         elif isinstance(s, Let):
