@@ -75,11 +75,11 @@ def execute(args: argparse.Namespace) -> int:
         _check_plot(Path(args.plot))
     room, found = explore(args)
     if args.plot:
-        from netspec.report.chart import svg
+        from netspec.report.sweep_chart import sweep_chart
         from netspec.util.atomic_write import write_text
 
         axes = [(axis.name, axis.values) for axis in room.varied]
-        write_text(Path(args.plot), svg(_title(found), found, axes, front(found)))
+        write_text(Path(args.plot), sweep_chart(_title(found), found, axes, front(found)))
     if args.format != "jsonl":
         shown = list(found)
         if args.sort:

@@ -3,16 +3,16 @@
 In:  a `netspec.ir.Net` with its recipe, a folder of pictures or an .npz file.
 Out: weights, a checkpoint that a later run goes on from, lines of metrics, a chart of them.
 
-trainer       the training loop
-datasets      samples from folders and .npz files
-transforms    preprocessing and random changes of a sample
-sampler       which samples an iteration sees
-loader        batches, prepared in threads
-schedule      the learning rate of each iteration
-checkpoint    files of a run: state, weights, metrics
-distributed   several processes and devices
-curve         learning curves as a chart
-overrides     fields of the recipe set from outside (`--train lr=0.01`)
+trainer         the training loop
+datasets        samples from folders and .npz files
+transforms      preprocessing and random changes of a sample
+sampler         which samples an iteration sees
+loader          batches, prepared in threads
+schedule        the learning rate of each iteration
+checkpoint      files of a run: state, weights, metrics
+distributed     several processes and devices
+learning_curve  the chart of loss and accuracy
+overrides       fields of the recipe set from outside (`--train lr=0.01`)
 
 Imports torch; entered only by `netspec train`.
 """

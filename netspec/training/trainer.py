@@ -27,9 +27,9 @@ from netspec.training.checkpoint import (
     write_checkpoint,
     write_weights,
 )
-from netspec.training.curve import curve
 from netspec.training.datasets import TrainingData, digest_of, read
 from netspec.training.distributed import Processes, device, processes
+from netspec.training.learning_curve import learning_curve
 from netspec.training.loader import Loader
 from netspec.training.sampler import Draw, Sampler
 from netspec.training.transforms import Preparation
@@ -357,7 +357,8 @@ class _Run:
                     write_weights(self.folder.best, self.model, self.net.tensors)
         if self.group.leads:
             write_weights(self.folder.last, self.model, self.net.tensors)
-            write_text(self.folder.curve, curve(self.net.name, self.metrics.rows, self.total))
+            curve = learning_curve(self.net.name, self.metrics.rows, self.total)
+            write_text(self.folder.curve, curve)
             write_checkpoint(self.folder.checkpoint, self._state(), self.identity)
 
     def _held_out(self) -> dict[str, Any] | None:

@@ -23,7 +23,6 @@ from netspec.explore import sweep
 from netspec.explore.objective import Formula
 from netspec.explore.search_space import Point, space
 from netspec.ir.liveness import peak_activations
-from netspec.report.chart import _linear, svg
 from netspec.semantic.imports import Program
 
 from ..helpers import loaded
@@ -363,7 +362,7 @@ def test_a_picture_that_can_not_be_is_refused_at_once(
         assert not kept.exists()
 
 
-# --- the Pareto front and the picture ------------------------------------------------------------
+# --- the Pareto front ------------------------------------------------------------
 
 FIGURES = st.integers(0, 12)
 
@@ -376,52 +375,6 @@ def test_the_front_by_its_definition(pairs: list[tuple[int, int]]) -> None:
         a for a in pairs if not any(b != a and b[0] <= a[0] and b[1] <= a[1] for b in pairs)
     }
     assert sorted(best) == sorted(undominated)
-
-
-@given(st.lists(st.floats(-1e9, 1e9).map(lambda v: round(v, 3)), min_size=1, max_size=9))
-def test_an_axis_holds_its_values(values: list[float]) -> None:
-    scale = _linear(values, 0, 100, zero=False)
-    slack = (scale.high - scale.low) * 1e-6
-    assert scale.low - slack <= min(values)
-    assert max(values) <= scale.high + slack
-    assert 2 <= len(scale.ticks) <= 9
-    assert all(-0.1 <= scale(v) <= 100.1 for v in values)
-
-
-def test_a_picture_is_well_formed_whatever_it_holds() -> None:
-    hostile = '<script>"&'
-    settings = [{"a": v, hostile: w} for v in (True, "x<y") for w in ([1, 2], hostile)]
-    found: list[dict[str, Any]] = [
-        {"settings": s, "params": i, "macs": 10 - i, "size": 4 * i} for i, s in enumerate(settings)
-    ]
-    found.append({"settings": settings[0], "error": {"code": "x", "message": "y"}})
-    axes: list[tuple[str, list[Any]]] = [("a", [True, "x<y"]), (hostile, [[1, 2], hostile])]
-    picture = ET.fromstring(svg(hostile, found, axes, sweep.front(found)))
-    text = "".join(picture.itertext())
-    assert hostile in text
-    assert "Pareto front" in text
-    assert ET.fromstring(svg("nothing", [], [], [])) is not None
-
-
-@pytest.mark.parametrize("count", [1, 2, 5, 8, 9])
-def test_legends_stand_below_the_points(count: int) -> None:
-    values = [f"a name of {n} and some" for n in range(count)]
-    found: list[dict[str, Any]] = [
-        {"settings": {"a": a, "b": b}, "params": 5, "macs": 3, "size": 4_000_000}
-        for a in (1, 2)
-        for b in values
-    ]
-    picture = ET.fromstring(svg("t", found, [("a", [1, 2]), ("b", values)], sweep.front(found)))
-    (panel, *_) = (g for g in picture if g.tag.endswith("}g"))
-    lowest = (
-        max(float(c.get("cy", 0)) for c in panel.iter() if c.tag.endswith("circle"))
-        if count < 9
-        else 0
-    )
-    words = {str(t.text): float(t.get("y", 0)) for t in panel.iter() if t.tag.endswith("}text")}
-    legend = [y for text, y in words.items() if text.startswith("b 'a name") or "lines" in text]
-    assert len(legend) == (0 if count == 1 else 1 if count > 8 else count)
-    assert all(lowest < y < float(picture.get("height", 0)) - 30 for y in legend)
 
 
 # --- search --------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ from netspec.diagnostics import SpecError
 from netspec.ir import Net, Training
 from netspec.passes.strip_softmax import scores
 from netspec.training import TrainingOptions, train
-from netspec.training.curve import curve
+from netspec.training.learning_curve import learning_curve
 from netspec.training.overrides import recipe as overridden
 from netspec.training.sampler import Sampler
 from netspec.training.schedule import rate
@@ -228,7 +228,9 @@ def test_metrics_and_curve(tmp_path: Path) -> None:
     net = tiny()
     model: Any = netspec.build(net, "numpy", tmp_path / "out" / "best.safetensors")
     assert model is not None
-    assert (tmp_path / "out" / "curve.svg").read_text() == curve("tiny", rows(tmp_path), 24)
+    assert (tmp_path / "out" / "curve.svg").read_text() == learning_curve(
+        "tiny", rows(tmp_path), 24
+    )
     assert best["loss"] == min(r["loss"] for r in held if r["accuracy"] == best["accuracy"])
 
 
@@ -237,19 +239,26 @@ def test_the_curve_shows_every_row() -> None:
         {"kind": "train", "iteration": i, "loss": 100.0 / i, "accuracy": i / 100}
         for i in range(1, 101)
     ] + [{"kind": "held-out", "iteration": 50, "loss": 3.0, "accuracy": 0.4}]
-    tree = ElementTree.fromstring(curve("a <net> & more", made, 100))
+    tree = ElementTree.fromstring(learning_curve("a <net> & more", made, 100))
     space = "{http://www.w3.org/2000/svg}"
-    lines = tree.findall(f"{space}polyline")
+    lines = list(tree.iter(f"{space}polyline"))
     assert len(lines) == 2
     points = [p.split(",") for p in lines[0].attrib["points"].split()]
     assert len(points) == 100
     heights = [float(y) for _, y in points]
     assert heights == sorted(heights)  # the loss falls, so y, which counts downwards, rises
-    assert len(tree.findall(f"{space}circle")) == 2
-    assert tree.findall(f"{space}text")[0].text == "a <net> & more"
-    assert ElementTree.fromstring(curve("empty", [], 100)) is not None
-    one = ElementTree.fromstring(curve("one", made[:1] * 5000, 10**6))
-    assert len(one.findall(f"{space}polyline")[0].attrib["points"].split()) <= 600
+    dots = list(tree.iter(f"{space}circle"))
+    assert len(dots) == 2, "a lone point is no line"
+    assert float(dots[0].attrib["cx"]) == pytest.approx(float(points[49][0]), abs=0.2)
+    words = [text.text for text in tree.iter(f"{space}text")]
+    assert words[0] == "a <net> & more"
+    assert [words.count(w) for w in ("train", "held-out", "iterations")] == [2, 2, 2]
+    assert {"loss", "accuracy, %"} <= set(words)
+    empty = ElementTree.fromstring(learning_curve("empty", [], 100))
+    assert "train" not in [text.text for text in empty.iter(f"{space}text")]
+    one = ElementTree.fromstring(learning_curve("one", made[:1] * 5000, 10**6))
+    line = next(one.iter(f"{space}polyline"))
+    assert 500 <= len(line.attrib["points"].split()) <= 600
 
 
 def test_going_on_after_a_kill_changes_nothing(tmp_path: Path) -> None:
