@@ -72,7 +72,6 @@ class NumpyBackend:
 
     name = "numpy"
     emitters: Mapping[type[Op], Any] = {**EMITTERS, **PLANNERS}
-    packages: Sequence[str] = ("numpy",)
 
     def check(self, layer: Layer, used: Sequence[bool]) -> None:
         """Do nothing: every attribute of every op can be expressed."""

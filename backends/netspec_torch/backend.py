@@ -53,7 +53,6 @@ class TorchBackend:
 
     name = "torch"
     emitters: Mapping[type[Op], Any] = EMITTERS
-    packages: Sequence[str] = ("torch", "numpy", "safetensors")
 
     def check(self, layer: Layer, used: Sequence[bool]) -> None:
         """Raises Unsupported for what PyTorch has no like of."""

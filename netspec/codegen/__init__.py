@@ -1,10 +1,10 @@
-"""What all backends share that write Python.
+"""What the backends that write Python share.
 
 In:  a checked `netspec.ir.Net`.
 Out: the source of a Python module, or a model made from it.
 
 backend        the protocol of a backend; finding the installed ones; emitting and loading a model
 identifiers    legal, unique Python names for the names of a spec
-python_source  source that is broken over lines like `ruff format` does
-preprocess     what emitted code needs to make an input of a picture
+python_source  source that is broken over lines as `ruff format` does it; docstrings; templates
+preprocess     how emitted code makes an input of a picture
 """

@@ -1,7 +1,8 @@
-"""What a backend is, and how installed ones are found.
+"""The protocol of a backend, finding the installed ones, and emitting and loading a model.
 
-A backend turns a checked net into the source of a Python module. It is a class without arguments
-behind an entry point of the group `netspec.backends`; netspec's own are no exception.
+A backend writes a checked net as the source of a Python module. It is a class whose constructor
+takes no arguments, behind an entry point of the group `netspec.backends`; netspec's own backends
+are found the same way. docs/backends.md shows a complete one.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from netspec.diagnostics import Diagnostic, SpecError, spec_error
 from netspec.diagnostics.suggest import did_you_mean, one_of
@@ -21,44 +22,75 @@ from netspec.ir import Layer, Net
 from netspec.ops import Op
 
 GROUP = "netspec.backends"
+"""The group of entry points; the name of an entry point is what `--backend` takes."""
 
 
 class Unsupported(Exception):
-    """A layer that the backend can't express; the message says why."""
+    """Raised by `Backend.check` for a layer that the backend can't express; says why.
+
+    The message follows "the NAME backend can't express LAYER: ".
+    """
 
 
 class Backend(Protocol):
-    """A code generator.
+    """What netspec asks of a code generator.
 
-    `emitters` has one entry per op class. `check` is called with each layer before anything is
-    emitted, and with which of its results are used, and raises Unsupported for what the backend
-    can't express. `emit` returns the source of a module with one model class, called
-    `netspec.naming.class_name(net.name, net.doc)`; the same net gives the same text. `packages`
-    are what emitted code imports.
+    `name` is the name of its entry point, as messages have it. `emitters` has an entry for each op
+    class that the backend can write; only its keys are read here, what they map to is the
+    backend's own. Whether each layer has one is checked before `check` and `emit` are called.
     """
 
     name: str
     emitters: Mapping[type[Op], Any]
-    packages: Sequence[str]
 
-    def check(self, layer: Layer, used: Sequence[bool]) -> None: ...
+    def check(self, layer: Layer, used: Sequence[bool]) -> None:
+        """Raise Unsupported if the backend can't express a layer whose op it knows.
 
-    def emit(self, net: Net) -> str: ...
+        `used` says for each result of the layer whether anything reads it. Called for each line of
+        the spec before anything is emitted, so that all errors are reported together.
+        """
+        ...
+
+    def emit(self, net: Net) -> str:
+        """The source of a module whose last class is the model; the same net gives the same text.
+
+        The class can be made without arguments, with fresh weights, and is called
+        `class_name(net.name, net.doc)` (codegen/identifiers.py) where that name is free.
+        """
+        ...
 
     def run(self, model: Any, *inputs: Any) -> tuple[Any, ...]:
-        """Call a model with NumPy arrays in inference mode; NumPy arrays come back."""
+        """The outputs of a model in inference mode, in the order of the net's outputs.
+
+        Inputs and outputs are NumPy arrays with a batch dimension, all float32 or all float64;
+        outputs have the type of the inputs, except for indices, which are integers.
+        """
         ...
 
     def set_weights(self, model: Any, weights: Mapping[str, Any]) -> None:
-        """Give a model all its tensors, NumPy arrays by their name in weight files."""
+        """Give a model all tensors of the net, float32 arrays by their names in weight files.
+
+        The arrays have been checked against `net.tensors`, so where names or shapes differ from the
+        model's, the emitted code is wrong: RuntimeError.
+        """
+        ...
+
+
+@runtime_checkable
+class PlansMemory(Protocol):
+    """A backend whose models' memory is known before they run; `netspec table` prints it."""
+
+    def planned_memory(self, net: Net) -> PlannedMemory:
+        """Bytes that the net's model needs for one image in float32."""
         ...
 
 
 @dataclass(frozen=True)
 class PlannedMemory:
-    """Bytes that a backend's model needs for one image in float32, as planned before it runs.
+    """Bytes that a model needs for one image in float32, as planned before it runs.
 
-    `arena` holds the values, `scratch` is what kernels work with, `weights` are as rearranged.
+    `arena` are the values of the net, `scratch` the intermediate results inside layers, `weights`
+    the weights in the form in which the model keeps them.
     """
 
     arena: int
@@ -67,22 +99,20 @@ class PlannedMemory:
 
     @property
     def total(self) -> int:
+        """All of them together, in bytes."""
         return self.arena + self.scratch + self.weights
 
 
 def planned_memory(net: Net, name: str) -> PlannedMemory | None:
-    """What the model of a backend needs; None where that is not installed or does not plan it.
-
-    A backend that plans its memory has a method `planned_memory(net) -> PlannedMemory`.
-    """
+    """What the model of a backend needs; None where it is not installed or is no `PlansMemory`."""
     if name not in _installed():
         return None
-    plan = getattr(get(name), "planned_memory", None)
-    return plan(net) if plan is not None else None
+    backend = get(name)
+    return backend.planned_memory(net) if isinstance(backend, PlansMemory) else None
 
 
 @cache
-def _installed() -> dict[str, Any]:
+def _installed() -> dict[str, EntryPoint]:
     return {e.name: e for e in entry_points(group=GROUP)}
 
 
@@ -92,7 +122,7 @@ def backends() -> list[str]:
 
 
 def get(name: str) -> Backend:
-    """The backend of a name. Raises SpecError where there is none."""
+    """The backend of a name. Raises SpecError where none of that name is installed."""
     entry = _installed().get(name)
     if entry is None:
         help_ = did_you_mean(name, backends()) or (f"installed are {one_of(backends())}",)
@@ -106,7 +136,7 @@ def emit(net: Net, backend: Backend) -> str:
     """The source of a net's model.
 
     Raises SpecError, before anything is emitted, where the backend lacks an op or can't express
-    a layer: one diagnostic each.
+    a layer: one diagnostic for each line of the spec.
     """
     errors: dict[tuple[Any, int, int], Diagnostic] = {}
     read = {v for flat in net.layers for v in flat.inputs} | set(net.flat_outputs)
@@ -130,9 +160,9 @@ def emit(net: Net, backend: Backend) -> str:
 
 
 def load_model(net: Net, backend: Backend) -> Any:
-    """A model of the net: the emitted class, executed and instantiated.
+    """A model of the net with fresh weights: the emitted module is executed, its class called.
 
-    Raises SpecError where the net can't be emitted or a package it needs is missing.
+    Raises SpecError where the net can't be emitted or a package that it imports is missing.
     """
     source = emit(net, backend)
     name = f"<{net.name} emitted by netspec for {backend.name}>"
@@ -148,13 +178,13 @@ def load_model(net: Net, backend: Backend) -> Any:
         message = f"the {backend.name} backend needs {package}, which is not installed"
         help_ = (f"pip install {package}",)
         raise spec_error("missing-package", message, help=help_) from None
-    # Whatever the file defines before, the net's own class comes last.
+    # The net's own class comes last, whatever else the file defines.
     classes = [v for v in vars(module).values() if isinstance(v, type)]
     return [c for c in classes if c.__module__ == module.__name__][-1]()
 
 
 def summary(net: Net) -> str:
-    """What an emitted class says of itself: the shapes of a batch in and out, its parameters."""
+    """The docstring of an emitted class: the shapes of its inputs and outputs, its parameters."""
     ins, outs = (
         ", ".join(f"(N, {', '.join(str(int(d)) for d in v.shape)})" for v in values)
         for values in (net.body.inputs, net.body.outputs)

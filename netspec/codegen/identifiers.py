@@ -1,4 +1,4 @@
-"""Legal, unique identifiers for the names of a spec."""
+"""Legal, unique Python names for the names of a spec."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 # Names that linters refuse because they look like digits.
 _AMBIGUOUS = {"l", "O", "I"}
 _BUILTINS = frozenset(dir(builtins))
-# What emitted files import or define beside their classes.
+# What emitted files import or define, of the names that a class could have.
 _IMPORTED = {
     *("Any", "Array", "At", "Callable", "FILLS", "Iterator", "Model", "NamedTuple", "Network"),
     *("POINT", "Pads", "Pair", "Path", "Plan", "Self", "Sequence", "Tensor", "Then"),
@@ -19,13 +19,13 @@ _IMPORTED = {
 
 
 class Identifiers:
-    """Hands out identifiers, each once. `taken` are those that are in use already."""
+    """Gives out identifiers, each only once. Those that are in use already are `taken`."""
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self._taken = set(taken)
 
     def identifier(self, wanted: str) -> str:
-        """`wanted` itself where it is free and legal, else with `_`, then a number, behind it."""
+        """`wanted` where it is free and legal; else `wanted_`, `wanted_2`, `wanted_3`, ..."""
         name = wanted
         if not is_variable(name) or name in _BUILTINS or name in self._taken:
             name = f"{wanted.lstrip('_') or 'value'}_"
@@ -37,7 +37,7 @@ class Identifiers:
         return name
 
     def numbered(self, wanted: str) -> str:
-        """`wanted` where it is free, else with 2, 3, ... behind it."""
+        """`wanted` where it is free; else `wanted2`, `wanted3`, ... (`wanted1_2` after a digit)."""
         name, count = wanted, 2
         while name in self._taken:
             name = f"{wanted}{'_' if wanted[-1].isdigit() else ''}{count}"
@@ -50,7 +50,7 @@ def is_plain(name: str) -> bool:
     """Whether a name can stand in Python code as it is, inside a class too."""
     if not (name.isascii() and name.isidentifier()) or keyword.iskeyword(name):
         return False
-    # Leading double underscores are mangled inside classes.
+    # Python renames attributes with two leading underscores inside classes.
     return not name.startswith("__")
 
 
@@ -60,10 +60,10 @@ def is_variable(name: str) -> bool:
 
 
 def class_name(name: str, doc: str = "") -> str:
-    """A spec's name in CapWords: `basic_block` is BasicBlock, `squeezenet1_0` SqueezeNet1_0.
+    """A class name: BasicBlock for the spec `basic_block`, SqueezeNet1_0 for `squeezenet1_0`.
 
-    Capitals inside a word come from the doc comment, if that mentions the word ("ResNet-18"), and
-    `net` at the end of a word is Net.
+    A word that the doc comment spells with capitals inside ("ResNet-18") is spelled so; otherwise
+    `net` at the end of a word becomes Net. Names that Python or emitted files use get `Net` added.
     """
     words = {w.lower(): w for w in reversed(re.findall(r"[A-Za-z]+", doc)) if _mixed(w)}
     result = ""
@@ -87,4 +87,5 @@ def class_name(name: str, doc: str = "") -> str:
 
 
 def _mixed(word: str) -> bool:
+    """Whether a word begins with a capital and has further ones, but not only capitals."""
     return word[0].isupper() and any(c.isupper() for c in word[1:]) and not word.isupper()

@@ -1,4 +1,4 @@
-"""What emitted code needs to know to make an input of a picture."""
+"""How emitted code makes an input of a picture, for the templates of the backends."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from netspec.ir import Net, Preprocessing
 
 
 @dataclass(frozen=True)
-class Picture:
-    """The preprocessing of a net's input, settled.
+class PictureInput:
+    """The preprocessing of a net's input in the terms of a template, defaults filled in.
 
-    `shorter` is the length that the shorter side is scaled to, or None where the picture is scaled
-    to `size`; `crops` whether the centre is cut out then. `constants` are lines of Python that
-    `normalized` reads.
+    The shorter side is scaled to `shorter` or, where that is None, the whole to `size` (height,
+    width); `crops` says whether the centre is then cropped to the input's size. `constants` are
+    lines of Python that must come before `normalized`; `form` is that expression, with `{x}`.
     """
 
     doc: str
@@ -27,15 +27,15 @@ class Picture:
     form: str
 
     def normalized(self, x: str) -> str:
-        """The input as an expression of the cropped picture's."""
+        """The expression for the input, `x` being the one for the cropped picture."""
         return self.form.format(x=x)
 
 
-def picture(net: Net, vector: Callable[[tuple[float, ...]], str]) -> Picture | None:
-    """The preprocessing of a net with one picture as input, else None.
+def picture(net: Net, vector: Callable[[tuple[float, ...]], str]) -> PictureInput | None:
+    """The preprocessing of a net whose only input is a picture; None for other nets.
 
-    Without stated preprocessing a picture is scaled to the input's size, values 0 to 255.
-    `vector` writes numbers, one per channel, such that they spread over height and width.
+    Where the spec states none, a picture is scaled to the input's size, values 0 to 255.
+    `vector` writes numbers, one per channel, as an array that is broadcast over height and width.
     """
     if len(net.body.inputs) != 1:
         return None
@@ -48,7 +48,7 @@ def picture(net: Net, vector: Callable[[tuple[float, ...]], str]) -> Picture | N
     size = p.resize if isinstance(p.resize, tuple) else (height, width)
     constants, form = _arithmetic(p, vector)
     kind = "A grey picture (H x W)" if channels == 1 else "An RGB picture (H x W x 3)"
-    return Picture(
+    return PictureInput(
         doc=f"{kind}, values 0 to 255, as input of the net.",
         gray=channels == 1,
         bgr=p.channels == "bgr",
@@ -63,6 +63,7 @@ def picture(net: Net, vector: Callable[[tuple[float, ...]], str]) -> Picture | N
 def _arithmetic(
     p: Preprocessing, vector: Callable[[tuple[float, ...]], str]
 ) -> tuple[list[str], str]:
+    """Constants and expression that scale a picture `{x}`, subtract the mean, divide by std."""
     constants: list[str] = []
     x = "{x}"
     if p.scale != 1:

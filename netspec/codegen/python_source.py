@@ -1,6 +1,9 @@
-"""Python source that is laid out the way `ruff format` would.
+"""Python source, broken over lines as `ruff format` does it.
 
-A `Verbatim` stays as it is; a `FunctionCall` and an `Infix` break over lines where they don't fit.
+Source is a small tree: `Verbatim` text is never broken, a `FunctionCall` and an `Infix` are where
+they don't fit on a line. `flat()` gives all on one line, `statement` as lines.
+
+    statement("x = ", call("f", "a", call("g", "b")), indent=4)    ["    x = f(a, g(b))"]
 """
 
 from __future__ import annotations
@@ -18,12 +21,12 @@ if TYPE_CHECKING:
 WIDTH = 88
 """Longest line, the default of ruff and black."""
 WIDOW = 12
-"""A last line of a paragraph that is shorter is avoided."""
+"""Length that the last line of a paragraph should have at least."""
 
 
 @dataclass(frozen=True)
 class Verbatim:
-    """Source that does not break."""
+    """Source that is never broken."""
 
     text: str
 
@@ -33,7 +36,7 @@ class Verbatim:
 
 @dataclass(frozen=True)
 class FunctionCall:
-    """`head(args)tail`; brackets other than round ones are given as `brackets`."""
+    """`head(args)tail`, or with other `brackets`; without a head a tuple or list."""
 
     head: str
     args: tuple[Source, ...]
@@ -95,6 +98,7 @@ def call(head: str, *args: Source | str, **keywords: Source | str) -> FunctionCa
 
 
 def tuple_of(items: Sequence[Source | str]) -> FunctionCall:
+    """A tuple of source."""
     return FunctionCall("", tuple(_source(i) for i in items))
 
 
@@ -105,7 +109,7 @@ def _source(s: Source | str) -> Source:
 def statement(
     prefix: str, source: Source | str, indent: int, comment: str = "", width: int = WIDTH
 ) -> list[str]:
-    """`prefix source` as lines; the comment is added only where it fits on the line."""
+    """The lines of `prefix source`, with a comment behind it if all of that fits on one line."""
     lines = _layout(prefix, _source(source), "", indent, width)
     if comment and len(lines) == 1 and len(lines[0]) + len(comment) + 4 <= width:
         lines[0] += f"  # {comment}"
@@ -137,7 +141,7 @@ def _layout(prefix: str, source: Source, suffix: str, indent: int, width: int) -
 
 
 def _inside(args: Iterable[Source], indent: int, one_line: bool, width: int) -> list[str]:
-    """The arguments between brackets: on one line of their own, else one a line."""
+    """The lines between brackets: all arguments on one line, or else each on its own."""
     args = tuple(args)
     together = " " * indent + ", ".join(a.flat() for a in args)
     if len(together) <= width and one_line:
@@ -151,13 +155,13 @@ def _inside(args: Iterable[Source], indent: int, one_line: bool, width: int) -> 
 
 
 def docstring(text: str, indent: int) -> list[str]:
-    """A docstring that holds the text, whatever that is made of.
+    """The lines of a docstring with this text, which may hold quotes and backslashes.
 
-    Lines are broken at `WIDTH` where they have blanks; a paragraph of which one is, is filled anew.
+    A paragraph with a line longer than `WIDTH` is rewrapped; indented lines are kept.
     """
     margin = " " * indent
     lines: list[str] = []
-    for paragraph in _paragraphs(_harmless(text).strip().split("\n"), WIDTH - indent):
+    for paragraph in _paragraphs(_escaped(text).strip().split("\n"), WIDTH - indent):
         lines += _filled(paragraph, WIDTH - indent) or [""]
     if re.search(r'(?<!\\)(\\\\)*"\Z', lines[-1]):  # a quote with no backslash of its own
         lines[-1] = lines[-1][:-1] + '\\"'
@@ -173,12 +177,12 @@ def docstring(text: str, indent: int) -> list[str]:
 
 
 _BLANK = "\u00a0"
-"""A blank at which no line is broken."""
+"""Stands for a blank at which no line may be broken."""
 _SHAPE = re.compile(r"\((?:N|\d+)(?:, \d+)+\)")
 
 
 def _filled(paragraph: str, width: int) -> list[str]:
-    """A paragraph in lines; no shape is broken, and the last line is no single short word."""
+    """A paragraph as lines; shapes are not broken, and a short last line is avoided."""
     from textwrap import wrap
 
     text = _SHAPE.sub(lambda m: m.group().replace(" ", _BLANK), paragraph)
@@ -195,11 +199,11 @@ def _filled(paragraph: str, width: int) -> list[str]:
 
 
 def _paragraphs(lines: Sequence[str], width: int) -> list[str]:
-    """Lines, joined with their neighbours to one where a paragraph of plain text is too wide."""
+    """The lines, but each paragraph of plain text that is too wide as one line."""
     result: list[str] = []
     for filled, group in groupby(lines, key=lambda line: bool(line.strip())):
         paragraph = list(group)
-        # What is indented is laid out by hand.
+        # Indented lines, such as examples, are kept as they are.
         plain = filled and not any(line[0].isspace() for line in paragraph)
         if plain and any(len(line) > width for line in paragraph):
             paragraph = [" ".join(paragraph)]
@@ -207,14 +211,17 @@ def _paragraphs(lines: Sequence[str], width: int) -> list[str]:
     return result
 
 
-def _harmless(text: str) -> str:
-    """Text that can neither end a docstring nor mean anything but itself in one."""
+def _escaped(text: str) -> str:
+    """Text with quotes and backslashes escaped, and blanks for what can't be printed."""
     text = "".join(c if c.isprintable() or c == "\n" else " " for c in text)
     return text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
 
 
 def templates(folder: Path) -> jinja2.Environment:
-    """The templates in a folder, for source code: nothing is escaped, no name may be missing."""
+    """The templates in a folder, set up for source code: nothing is escaped.
+
+    A name that a template uses and is not given is an error.
+    """
     import jinja2
 
     return jinja2.Environment(

@@ -29,7 +29,6 @@ class Broken:
         self.name = "broken"
         self.right, self.wrong = right, wrong
         self.emitters = self.inner.emitters
-        self.packages = self.inner.packages
 
     def check(self, layer: Layer, used: Sequence[bool]) -> None:
         self.inner.check(layer, used)

@@ -58,6 +58,8 @@ class Shell:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         tools.mkdir(parents=True, exist_ok=True)
+        self.packages = tools / "packages"
+        self.packages.mkdir()
         masks = tools / "masks"
         masks.mkdir()
         for package in hidden:
@@ -66,13 +68,24 @@ class Shell:
         _script(tools / "netspec", f'exec "{sys.executable}" -m netspec "$@"')
         _script(tools / "python", f'exec "{sys.executable}" "$@"')
         _script(tools / "pip", f'rm -f "{masks}"/*.py')
-        path = [str(masks), str(ROOT), str(ROOT / "backends"), os.environ.get("PYTHONPATH", "")]
+        folders = (masks, self.packages, ROOT, ROOT / "backends")
+        path = [*map(str, folders), os.environ.get("PYTHONPATH", "")]
         self.environment = os.environ | {
             "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": os.pathsep.join(p for p in path if p),
             "PYTHONDONTWRITEBYTECODE": "1",
             "COLUMNS": "110",
         }
+
+    def install(self, name: str, entry_points: str, **modules: str) -> None:
+        """Make a package look installed: its modules by name, and its entry points."""
+        for module, text in modules.items():
+            (self.packages / f"{module}.py").write_text(text)
+        information = self.packages / f"{name}-1.dist-info"
+        information.mkdir()
+        (information / "entry_points.txt").write_text(entry_points)
+        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n"
+        (information / "METADATA").write_text(metadata)
 
     def session(self, text: str) -> str:
         """The session with the output that its commands really give."""

@@ -88,14 +88,8 @@ def supply(folder: Path) -> None:
 def test_examples_of_sessions(code: str, tmp_path: Path, update: bool) -> None:
     path = path_of(code)
     found = blocks(path)
-    tools = tmp_path / "tools"
-    shell = Shell(tmp_path / "work", tools, HIDDEN.get(code, []))
-    (tools / "masks" / "plugins.py").write_text(PLUGINS)
-    (tools / "masks" / "plugins-1.dist-info").mkdir()
-    (tools / "masks" / "plugins-1.dist-info" / "entry_points.txt").write_text(ENTRY_POINTS)
-    (tools / "masks" / "plugins-1.dist-info" / "METADATA").write_text(
-        "Metadata-Version: 2.1\nName: plugins\nVersion: 1\n"
-    )
+    shell = Shell(tmp_path / "work", tmp_path / "tools", HIDDEN.get(code, []))
+    shell.install("plugins", ENTRY_POINTS, plugins=PLUGINS)
     small = next((b.text for b in found if b.info == "net file small.net"), None)
     default = (FOLDER / "bad-image.md").read_text().split("```net file small.net\n")[1]
     (shell.folder / "small.net").write_text(small or default.split("```")[0])
