@@ -28,7 +28,6 @@ from netspec.semantic.imports import (
 from netspec.semantic.limits import LimitExceeded
 from netspec.semantic.resolve import resolve
 from netspec.symbolic.expr import Num
-from netspec.syntax.ast import Let
 from netspec.syntax.protobuf_text.detect import may_be_prototxt
 from netspec.util.recursion import room_to_work
 from netspec.util.resources import folder
@@ -253,19 +252,15 @@ def parsed(name: str, text: str, diagnostics: Diagnostics) -> Any:
 
     None, and a diagnostic that names the parameter, for what is none.
     """
-    from netspec.syntax.parser import parse
+    from netspec.syntax.parser.options import no_constant, parse_option
 
-    source = Source(f"--set {name}", f"module set {{ let value = {text}\n}}")
-    found = Diagnostics()
-    file = parse(source, found)
-    alone = file is not None and len(file.items) == 1
-    body = file.items[0].body if file and alone and hasattr(file.items[0], "body") else ()
-    if len(body) == 1 and isinstance(body[0], Let):
-        try:
-            return Evaluator(Scope(), {}).constant(body[0].value)
-        except (EvaluationError, LimitExceeded):
-            if text.isidentifier():
-                return str(text)
-    message = f"--set {name}={text} is no constant of the language"
-    diagnostics.add(Diagnostic("wrong-type", message))
-    return None
+    field = parse_option("--set", name, text, diagnostics)
+    if field is None:
+        return None
+    try:
+        return Evaluator(Scope(), {}).constant(field.value)
+    except (EvaluationError, LimitExceeded) as error:
+        if text.isidentifier():
+            return str(text)
+        diagnostics.add(no_constant("--set", name, text, error.diagnostic))
+        return None

@@ -7,6 +7,7 @@ parameters that were set.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -24,8 +25,7 @@ from netspec.semantic.evaluator import (
 )
 from netspec.semantic.limits import LimitExceeded
 from netspec.symbolic.expr import Num
-from netspec.syntax.ast import Definition, Expression, Require
-from netspec.syntax.parser import parse
+from netspec.syntax.parser import parse_expression
 
 
 class Formula:
@@ -34,16 +34,16 @@ class Formula:
     def __init__(self, option: str, text: str) -> None:
         """Raises SpecError for what is no expression."""
         diagnostics = Diagnostics()
-        file = parse(Source(option, f"module formula {{ expect (\n{text}\n) }}"), diagnostics)
-        items = file.items if file else ()
-        body = items[0].body if len(items) == 1 and isinstance(items[0], Definition) else ()
-        if len(body) != 1 or not isinstance(body[0], Require) or body[0].pattern or body[0].message:
+        expression = parse_expression(Source(option, text), diagnostics)
+        if expression is None:
             message = f"{option} {text!r} is no expression of the language"
             help_ = "for example `params <= 1.25M and macs < 500M`"
-            raise spec_error("bad-option", message, help=(help_,))
+            why = diagnostics.sorted()[0]
+            error = replace(why, code="bad-option", message=message, label=why.message)
+            raise SpecError([replace(error, help=(*why.help, help_))])
         self.text = text
         self.option = option
-        self.expression: Expression = body[0].subject
+        self.expression = expression
 
     def holds(self, figures: Mapping[str, int], settings: Mapping[str, Any]) -> bool:
         """Whether a condition does. Raises SpecError where that can't be said."""
@@ -72,13 +72,14 @@ class Formula:
         except (EvaluationError, LimitExceeded) as error:
             raise SpecError([self._error(error.diagnostic, settings)]) from None
 
-    def _error(self, found: Diagnostic | None, settings: Mapping[str, Any]) -> Diagnostic:
-        """An error without its place: the text in which it was found is not what was written."""
-        said = f": {found.message}" if found else " can't be computed"
-        help_ = found.help if found else ()
-        if found is not None and found.code == "unknown-name":
+    def _error(self, why: Diagnostic | None, settings: Mapping[str, Any]) -> Diagnostic:
+        what = f"{self.option} {self.text!r}"
+        if why is None:
+            return Diagnostic("bad-option", f"{what} can't be computed")
+        help_ = why.help
+        if why.code == "unknown-name":
             help_ = (*help_, f"it may speak of {one_of((*MEASURES, *settings))}")
-        return Diagnostic("bad-option", f"{self.option} {self.text!r}{said}", help=help_)
+        return replace(why, code="bad-option", message=f"{what}: {why.message}", help=help_)
 
 
 class _Known:

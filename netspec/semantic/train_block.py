@@ -114,7 +114,7 @@ def training(statement: Train, evaluator: Evaluator, report: Report) -> Training
 
 def overridden(
     base: Training | None,
-    settings: Sequence[tuple[str, Expression]],
+    settings: Sequence[Field],
     evaluator: Evaluator,
     report: Report,
 ) -> Training | None:
@@ -126,10 +126,10 @@ def overridden(
     values: dict[str, Any] = {}
     given: dict[str, Span] = {}
     sound = True
-    for name, value in settings:
+    for f in settings:
         try:
-            values[name] = _value(name, value, value.span, evaluator)
-            given[name] = value.span
+            values[f.name.text] = _value(f.name.text, f.value, f.name.span, evaluator)
+            given[f.name.text] = f.name.span
         except EvaluationError as error:
             report(error.diagnostic)
             sound = False

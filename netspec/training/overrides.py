@@ -5,26 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netspec.diagnostics import Diagnostic, Diagnostics
-from netspec.diagnostics.source import Source
 from netspec.ir import Net, Training
 from netspec.semantic.evaluator import Evaluator, Scope
 from netspec.semantic.train_block import overridden
-from netspec.syntax.ast import Definition, Expression, Let
-from netspec.syntax.parser import parse
+from netspec.syntax.parser.options import parse_option
 
 
 def recipe(net: Net, settings: Sequence[tuple[str, str]]) -> Training:
     """The recipe of a net with fields set, or made of these alone. Raises SpecError."""
     diagnostics = Diagnostics()
-    parsed: list[tuple[str, Expression]] = []
-    for name, text in settings:
-        value = _expression(name, text)
-        if value is None:
-            message = f"--train {name}={text} is no constant of the language"
-            diagnostics.add(Diagnostic("wrong-type", message))
-        else:
-            parsed.append((name, value))
+    fields = [parse_option("--train", name, text, diagnostics) for name, text in settings]
     diagnostics.raise_if_failed()
+    given = [field for field in fields if field is not None]
     training = net.training
     if settings or training is None:
 
@@ -32,7 +24,7 @@ def recipe(net: Net, settings: Sequence[tuple[str, str]]) -> Training:
             if diagnostic is not None:
                 diagnostics.add(diagnostic)
 
-        training = overridden(net.training, parsed, Evaluator(Scope(), {}), report)
+        training = overridden(net.training, given, Evaluator(Scope(), {}), report)
     if net.training is None and diagnostics.failed and not settings:
         message = f"{net.name} does not say how it is trained"
         help_ = (
@@ -44,12 +36,3 @@ def recipe(net: Net, settings: Sequence[tuple[str, str]]) -> Training:
     diagnostics.raise_if_failed()
     assert training is not None, "no recipe and no error"
     return training
-
-
-def _expression(name: str, text: str) -> Expression | None:
-    source = Source(f"--train {name}", f"module set {{ let value = {text}\n}}")
-    file = parse(source, Diagnostics())
-    if file is None or len(file.items) != 1 or not isinstance(file.items[0], Definition):
-        return None
-    body = file.items[0].body
-    return body[0].value if len(body) == 1 and isinstance(body[0], Let) else None

@@ -447,7 +447,7 @@ def test_wrong_conditions(
     assert main(["search", str(small), "--set", "width=1..3", *arguments]) == 1
     captured = capsys.readouterr()
     assert said in captured.err
-    assert "module formula" not in captured.err
+    assert f" --> {arguments[-2]}:1:" in captured.err or "-->" not in captured.err
     assert captured.out == ""
 
 

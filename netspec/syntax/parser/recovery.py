@@ -130,7 +130,7 @@ class RecoveringParser:
     def _report(self, token: Token, position: int) -> None:
         span = span_of(self.source, token)
         acceptable = self.stack.acceptable()
-        wanted = expected(acceptable)
+        wanted = expected(acceptable) if acceptable else self.end
         others: tuple[Label, ...] = ()
         if token.kind == END:
             found = self.end
