@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT))
 import netspec  # noqa: E402
 from netspec.codegen.backend import get, load_model  # noqa: E402
 from netspec.ir import Net  # noqa: E402
-from netspec.ops import Conv, Linear  # noqa: E402
+from netspec.ops.convolution import Conv, Linear  # noqa: E402
 from netspec.weights import fresh  # noqa: E402
 from tests.backends import referee  # noqa: E402
 

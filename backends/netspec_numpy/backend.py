@@ -29,7 +29,9 @@ from netspec.codegen.python_source import (
     templates,
 )
 from netspec.ir import Layer, Net, Value
-from netspec.ops import Crop, MaxUnpool, Op, Upsample, text
+from netspec.ops import Op, text
+from netspec.ops.reshaping import Crop
+from netspec.ops.resizing import MaxUnpool, Upsample
 from netspec_numpy.cost_model import planned_memory
 from netspec_numpy.emitters import EMITTERS
 from netspec_numpy.fusion import FusedLayer, fuse

@@ -18,7 +18,8 @@ from math import prod
 from typing import Literal
 
 from netspec.codegen.backend import PlannedMemory
-from netspec.ops import AvgPool, Conv, Linear, MaxPool
+from netspec.ops.convolution import Conv, Linear
+from netspec.ops.pooling import AvgPool, MaxPool
 from netspec_numpy.fusion import FusedLayer, FusedNet
 from netspec_numpy.memory_plan import plan_memory
 

@@ -15,51 +15,43 @@ from netspec.codegen.python_source import (
     tuple_of,
 )
 from netspec.ir import Layer
-from netspec.ops import (
+from netspec.ops import Op
+from netspec.ops.activation import (
     Abs,
-    AdaptiveAvgPool,
-    Add,
-    ArgMax,
-    ChannelShuffle,
-    ConvTranspose,
-    Crop,
-    Dropout,
     Elu,
     Exp,
-    Flatten,
     Gelu,
-    GlobalMaxPool,
     HardSigmoid,
     HardSwish,
-    Identity,
-    LayerNorm,
     LeakyRelu,
     Log,
     LogSoftmax,
-    Lrn,
-    Maximum,
-    MaxPool,
-    MaxUnpool,
-    Mul,
-    Normalize,
-    Op,
-    Pad,
-    Permute,
     Power,
     PRelu,
-    Reshape,
-    Scale,
-    Shift,
     Sigmoid,
     Silu,
     Softmax,
     Softplus,
-    Split,
-    Sub,
     Tanh,
-    Upsample,
 )
 from netspec.ops.attribute_types import Pads
+from netspec.ops.convolution import ConvTranspose
+from netspec.ops.merging import Add, Maximum, Mul, Sub
+from netspec.ops.normalization import LayerNorm, Lrn, Normalize, Scale, Shift
+from netspec.ops.pooling import AdaptiveAvgPool, GlobalMaxPool, MaxPool
+from netspec.ops.reducing import ArgMax
+from netspec.ops.regularization import Dropout
+from netspec.ops.reshaping import (
+    ChannelShuffle,
+    Crop,
+    Flatten,
+    Identity,
+    Pad,
+    Permute,
+    Reshape,
+    Split,
+)
+from netspec.ops.resizing import MaxUnpool, Upsample
 
 
 class EmitScope(Protocol):

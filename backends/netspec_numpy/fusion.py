@@ -13,29 +13,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import inf
 
 from netspec.ir import FlatLayer, Net, Value
-from netspec.ops import (
-    Add,
-    BatchNorm,
-    Concat,
-    Conv,
-    Dropout,
-    Identity,
-    Linear,
-    MaxPool,
-    Op,
-    Relu,
-    Relu6,
-    Sub,
-)
+from netspec.ops import Op
+from netspec.ops.convolution import Conv, Linear
+from netspec.ops.merging import Add, Concat, Sub
+from netspec.ops.normalization import BatchNorm
+from netspec.ops.pooling import MaxPool
+
+CLIPS: dict[tuple[float, float] | None, str] = {(0, inf): "relu", (0, 6): "relu6"}
+"""The kernels that apply an activation to what others compute, by the bounds of its result."""
 
 
 @dataclass(frozen=True)
 class FusedLayer:
     """A layer and those that are computed with it.
 
-    `batch_norm` is multiplied into the layer's weights, `activation` (a relu or relu6) is applied
+    `batch_norm` is multiplied into the layer's weights, `activation` (one of CLIPS) is applied
     last. `inputs` are those of the first, `outputs` those of the last of them.
     """
 
@@ -93,7 +88,7 @@ def unfused(net: Net) -> FusedNet:
     layers = []
     for layer in net.layers:
         inputs = tuple(same.get(v, v) for v in layer.inputs)
-        if isinstance(layer.op, Dropout | Identity):
+        if layer.op.training_only or layer.op.passes_input_on:
             same[layer.outputs[0]] = inputs[0]
             continue
         layers.append(FusedLayer(layer, inputs, layer.outputs))
@@ -126,7 +121,7 @@ def _with_batch_norm(before: FusedLayer, layer: FusedLayer) -> FusedLayer | None
 
 def _with_activation(before: FusedLayer, layer: FusedLayer) -> FusedLayer | None:
     free = before.activation is None and can_end_with_activation(before)
-    if isinstance(layer.op, Relu | Relu6) and free:
+    if layer.op.clip in CLIPS and free:
         return replace(before, activation=layer.op)
     return None
 
@@ -187,9 +182,10 @@ def delay_activations(net: FusedNet) -> FusedNet:
         if isinstance(layer.op, Concat) and not all(b and isinstance(b.op, Conv) for b in before):
             continue
         found = [activations.get(v) for v in layer.inputs]
-        if len({type(activation) for activation in found}) == 1 and found[0]:
+        first = found[0]
+        if first and first.monotone and all(a and a.clip == first.clip for a in found):
             activations |= dict.fromkeys(layer.inputs)
-            activations[layer.output] = found[0]
+            activations[layer.output] = first
     layers = (replace(layer, activation=activations[layer.output]) for layer in net.layers)
     return replace(net, layers=tuple(layers))
 

@@ -13,24 +13,14 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from netspec.codegen.python_source import FunctionCall, Source, call
-from netspec.ops import (
-    Add,
-    Arithmetic,
-    AvgPool,
-    BatchNorm,
-    Concat,
-    Conv,
-    GlobalAvgPool,
-    Linear,
-    MaxPool,
-    Op,
-    Relu,
-    Relu6,
-    Sub,
-    Tensor,
-)
+from netspec.ops import Op, Tensor
+from netspec.ops.activation import Relu, Relu6
+from netspec.ops.convolution import Conv, Linear
+from netspec.ops.merging import Add, Arithmetic, Concat, Sub
+from netspec.ops.normalization import BatchNorm
+from netspec.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
 from netspec_numpy.cost_model import choose_algorithm
-from netspec_numpy.fusion import FusedLayer, can_end_with_activation
+from netspec_numpy.fusion import CLIPS, FusedLayer, can_end_with_activation
 
 
 class Step(Protocol):
@@ -76,7 +66,7 @@ def _then(layer: FusedLayer, step: Step) -> Keywords:
     """The keyword for a fused activation, which the kernel applies last."""
     if layer.activation is None:
         return {}
-    return {"then": step.kernel("relu6" if isinstance(layer.activation, Relu6) else "relu")}
+    return {"then": step.kernel(CLIPS[layer.activation.clip])}
 
 
 def _window(op: Conv | MaxPool | AvgPool, step: Step) -> FunctionCall:

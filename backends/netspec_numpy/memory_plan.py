@@ -15,8 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from netspec.ir import Value
-from netspec.ops import Arithmetic, BatchNorm, Concat, IndexShape, Relu, Relu6
-from netspec_numpy.fusion import FusedLayer, FusedNet, can_end_with_activation
+from netspec.ops import IndexShape
+from netspec.ops.merging import Concat
+from netspec_numpy.fusion import CLIPS, FusedLayer, FusedNet, can_end_with_activation
 
 ALIGNMENT = 64
 """Bytes; the size of a cache line."""
@@ -108,9 +109,7 @@ def _owners(net: FusedNet) -> _Owners:
 
 def _can_overwrite(layer: FusedLayer) -> bool:
     """Whether a layer may write its result over its first input."""
-    if isinstance(layer.op, Arithmetic):
-        return can_end_with_activation(layer)
-    return isinstance(layer.op, Relu | Relu6 | BatchNorm)
+    return layer.op.elementwise and (can_end_with_activation(layer) or layer.op.clip in CLIPS)
 
 
 def _live_ranges(net: FusedNet, owners: _Owners) -> dict[Value, tuple[int, int]]:

@@ -14,19 +14,10 @@ from netspec.codegen.python_source import (
     statement,
 )
 from netspec.ir import Block, Instance, Layer, Node
-from netspec.ops import (
-    AvgPool,
-    Conv,
-    ConvTranspose,
-    Dropout,
-    GlobalAvgPool,
-    Linear,
-    LogSoftmax,
-    MaxPool,
-    Shape,
-    Softmax,
-    text,
-)
+from netspec.ops import Shape, Weighted, Windowed, text
+from netspec.ops.activation import LogSoftmax, Softmax
+from netspec.ops.convolution import Conv, Linear
+from netspec.ops.pooling import GlobalAvgPool
 from netspec.symbolic.conditions import Compared, ConstantTerm, negated
 from netspec.symbolic.expr import Parameter
 from netspec_torch.emitters import EMITTERS, WRAPS, Emission
@@ -375,10 +366,11 @@ def _wraps(before: Node, node: Node) -> bool:
     """Whether a careful author would write two steps as one expression."""
     if not isinstance(node, Layer):
         return False
-    if isinstance(before, Instance) and isinstance(node.op, MaxPool | AvgPool):
+    weighted = isinstance(node.op, Weighted)
+    if isinstance(before, Instance) and isinstance(node.op, Windowed) and not weighted:
         return True
     if isinstance(before, Layer):
-        if isinstance(before.op, Dropout) and isinstance(node.op, Conv | ConvTranspose | Linear):
+        if before.op.training_only and weighted:
             return True
         if isinstance(before.op, GlobalAvgPool | Linear):
             if isinstance(node.op, Softmax | LogSoftmax):

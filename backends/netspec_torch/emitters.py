@@ -18,59 +18,45 @@ from netspec.codegen.python_source import (
     tuple_of,
 )
 from netspec.ir import Layer, Value
-from netspec.ops import (
+from netspec.ops import Op
+from netspec.ops.activation import (
     Abs,
-    AdaptiveAvgPool,
-    Add,
-    ArgMax,
-    AvgPool,
-    BatchNorm,
-    ChannelShuffle,
-    Concat,
-    Conv,
-    ConvTranspose,
-    Crop,
-    Dropout,
     Elu,
     Exp,
-    Flatten,
     Gelu,
-    GlobalAvgPool,
-    GlobalMaxPool,
     HardSigmoid,
     HardSwish,
-    Identity,
-    LayerNorm,
     LeakyRelu,
-    Linear,
     Log,
     LogSoftmax,
-    Lrn,
-    Maximum,
-    MaxPool,
-    MaxUnpool,
-    Mul,
-    Normalize,
-    Op,
-    Pad,
-    Permute,
     Power,
     PRelu,
     Relu,
     Relu6,
-    Reshape,
-    Scale,
-    Shift,
     Sigmoid,
     Silu,
     Softmax,
     Softplus,
-    Split,
-    Sub,
     Tanh,
-    Upsample,
 )
 from netspec.ops.attribute_types import Pads
+from netspec.ops.convolution import Conv, ConvTranspose, Linear
+from netspec.ops.merging import Add, Concat, Maximum, Mul, Sub
+from netspec.ops.normalization import BatchNorm, LayerNorm, Lrn, Normalize, Scale, Shift
+from netspec.ops.pooling import AdaptiveAvgPool, AvgPool, GlobalAvgPool, GlobalMaxPool, MaxPool
+from netspec.ops.reducing import ArgMax
+from netspec.ops.regularization import Dropout
+from netspec.ops.reshaping import (
+    ChannelShuffle,
+    Crop,
+    Flatten,
+    Identity,
+    Pad,
+    Permute,
+    Reshape,
+    Split,
+)
+from netspec.ops.resizing import MaxUnpool, Upsample
 from netspec.symbolic.expr import expr_of
 from netspec_torch.writer import NumberWriter
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from netspec.codegen.identifiers import is_plain
 from netspec.codegen.python_source import FunctionCall, Verbatim, statement
 from netspec.ir import Net
-from netspec.ops import Conv, ConvTranspose, Init, Linear
+from netspec.ops import Init, Weighted
+from netspec_torch.emitters import EMITTERS
 from netspec_torch.reserved import MODULE_ATTRIBUTES
+from netspec_torch.writer import NumberWriter
 
-_TYPES = {Conv: "nn.Conv2d", ConvTranspose: "nn.ConvTranspose2d", Linear: "nn.Linear"}
 _MARGIN = 8
 
 
@@ -57,8 +58,10 @@ def initialization(net: Net) -> list[str]:
 def _weighted(net: Net) -> Iterator[_Weighted]:
     for layer in net.layers:
         op = layer.op
-        if isinstance(op, Conv | ConvTranspose | Linear):
-            yield _Weighted(layer.path, _TYPES[type(op)], op.init or net.init, op.bias)
+        if isinstance(op, Weighted):
+            module = EMITTERS[type(op)](layer.layer, NumberWriter({}, {}, 0), False).module
+            assert module is not None, "weights are an attribute of a module"
+            yield _Weighted(layer.path, module.head, op.init or net.init, op.bias)
 
 
 def _draw(layer: str, init: Init) -> str:

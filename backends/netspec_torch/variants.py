@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from netspec.ir import Argument, Block, Choice, Instance, Layer, Node, Value
-from netspec.ops import Identity, attributes, like
+from netspec.ops import attributes, like
 from netspec.symbolic.conditions import Condition
 from netspec.symbolic.expr import Dim, Real
 
@@ -71,7 +71,7 @@ def without_identities(block: Block) -> Block:
     nodes: list[Node] = []
     places = [0]
     for i, node in enumerate(block.nodes):
-        if isinstance(node, Layer) and isinstance(node.op, Identity) and i not in kept:
+        if isinstance(node, Layer) and node.op.passes_input_on and i not in kept:
             (value,) = node.inputs
             aliases[node.outputs[0]] = aliases.get(value, value)
         else:
@@ -92,7 +92,7 @@ def without_identities(block: Block) -> Block:
 def _alone(block: Block, choice: Choice) -> range:
     """The places of a branch that is made of identities only."""
     inside = block.nodes[choice.start : choice.end]
-    if all(isinstance(n, Layer) and isinstance(n.op, Identity) for n in inside):
+    if all(isinstance(n, Layer) and n.op.passes_input_on for n in inside):
         return range(choice.start, choice.end)
     return range(0)
 

@@ -16,17 +16,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from netspec.ops import OPS
+    from netspec.ops import all_ops, find_op, load_problems, op_names
     from netspec.reference import pages
 
-    if args.op is not None and args.op not in OPS:
-        near = op_help(args.op) or did_you_mean(args.op, OPS) or ("`netspec ops` lists them",)
+    if args.op is None:
+        ops = list(all_ops().values())
+        if args.format == "json":
+            print_json([pages.data(op) for op in ops])
+        else:
+            print(pages.page(ops) if args.format == "markdown" else pages.overview(ops), end="")
+        for problem in load_problems():
+            print(f"warning: {problem}", file=sys.stderr)
+        return 0
+    op = find_op(args.op)
+    if op is None:
+        near = tuple(load_problems(args.op)) or op_help(args.op)
+        near = near or did_you_mean(args.op, op_names()) or ("`netspec ops` lists them",)
         print(f"there is no op {args.op}; {near[0]}", file=sys.stderr)
         return 2
     if args.format == "json":
-        print_json(pages.data(OPS[args.op]) if args.op else [pages.data(o) for o in OPS.values()])
-    elif args.format == "markdown":
-        print(f"{pages.page_markdown(OPS[args.op])}\n" if args.op else pages.page(), end="")
+        print_json(pages.data(op))
     else:
-        print(pages.page_text(OPS[args.op]) if args.op else pages.overview(), end="")
+        text = f"{pages.page_markdown(op)}\n" if args.format == "markdown" else pages.page_text(op)
+        print(text, end="")
     return 0

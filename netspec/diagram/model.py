@@ -15,10 +15,7 @@ from typing import Literal
 
 from netspec.ir import Block, Instance, Layer, Net, Node, Value
 from netspec.ops import IndexShape
-from netspec.reference.ops import family
 
-FOLLOWERS = ("activation", "normalization", "regularization")
-"""Families of ops that stand below another in a stack."""
 TALLEST = 6
 """Most layers of a stack."""
 
@@ -197,7 +194,7 @@ def _continues(last: Box, line: str | None, layer: Layer, uses: Mapping[Value, i
     """Whether a layer is the next of a stack: alone in taking its value, whose shape it keeps."""
     if not last.layers or line != layer.line or len(layer.inputs) != 1:
         return False
-    if len(last.layers) >= TALLEST or family(type(layer.op)) not in FOLLOWERS:
+    if len(last.layers) >= TALLEST or not layer.op.family.follows:
         return False
     (value,) = layer.inputs
     made = last.layers[-1].outputs[0]

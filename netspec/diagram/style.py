@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from netspec.diagram.model import Box
 from netspec.ir import Layer
-from netspec.reference.ops import family
 from netspec.report import number_format
 from netspec.report.rows import describe
 
@@ -82,7 +81,7 @@ def parts(box: Box) -> tuple[BoxPart, ...]:
     """The layers of a box, or the one part of a module; none for an input or output."""
     if box.instance is not None:
         return (BoxPart(describe(box.instance), "module"),)
-    return tuple(BoxPart(describe(layer), family(type(layer.op))) for layer in box.layers)
+    return tuple(BoxPart(describe(layer), layer.op.family.name) for layer in box.layers)
 
 
 def families(boxes: Iterable[Box]) -> list[str]:

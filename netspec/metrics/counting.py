@@ -223,7 +223,8 @@ def counts(net: Net, convention: Convention) -> tuple[int, ...]:
     found = []
     for layer in net.layers:
         rule = convention.rules.get(layer.op.keyword)
-        if rule is None or (layer.op.keyword == "softmax" and not ends.isdisjoint(layer.outputs)):
+        at_end = layer.op.yields_probabilities and not ends.isdisjoint(layer.outputs)
+        if rule is None or at_end:
             found.append(0)
         else:
             found.append(int(rule(Sizes(layer))))

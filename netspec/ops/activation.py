@@ -3,33 +3,69 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Self
+from math import inf
+from typing import Self
 
 from netspec.ops.attribute_types import Flag, RealNumber
-from netspec.ops.base import Elementwise, Shape, ShapeError, Tensor, attr, op
+from netspec.ops.base import (
+    Elementwise,
+    Family,
+    KeepsShape,
+    Shape,
+    ShapeError,
+    Tensor,
+    attr,
+    op,
+)
+
+ACTIVATION = Family(
+    "activation",
+    "Activations: functions of each element, and the two over channels.",
+    follows=True,
+)
 
 
-@op("relu")
-class Relu(Elementwise):
+class Activation(Elementwise):
+    """What layers with weights usually end with."""
+
+    activation = True
+
+
+@op("relu", ACTIVATION)
+class Relu(Activation):
     """max(x, 0)."""
 
+    monotone = True
 
-@op("relu6")
-class Relu6(Elementwise):
+    @property
+    def clip(self) -> tuple[float, float] | None:
+        return 0, inf
+
+
+@op("relu6", ACTIVATION)
+class Relu6(Activation):
     """min(max(x, 0), 6)."""
 
+    monotone = True
 
-@op("leaky_relu")
-class LeakyRelu(Elementwise):
+    @property
+    def clip(self) -> tuple[float, float] | None:
+        return 0, 6
+
+
+@op("leaky_relu", ACTIVATION)
+class LeakyRelu(Activation):
     """x where x > 0, else slope * x."""
 
-    example: ClassVar[str] = "leaky_relu { slope: 0.1 }"
+    foreign_names = ("LReLU",)
+
+    example = "leaky_relu { slope: 0.1 }"
 
     slope: float = attr(RealNumber(), "factor below 0", default=0.01)
 
 
-@op("prelu")
-class PRelu(Elementwise):
+@op("prelu", ACTIVATION)
+class PRelu(Activation):
     """x where x > 0, else a learned slope of its channel times x.
 
     He et al. 2015 (arXiv:1502.01852, section 2.1). Slopes begin at 0.25.
@@ -41,67 +77,81 @@ class PRelu(Elementwise):
         return {"weight": Tensor((1 if self.shared else inputs[0][0],), init=0.25)}
 
 
-@op("elu")
-class Elu(Elementwise):
+@op("elu", ACTIVATION)
+class Elu(Activation):
     """x where x > 0, else alpha * (exp(x) - 1).
 
     Clevert et al. 2015 (arXiv:1511.07289).
     """
 
-    example: ClassVar[str] = "elu { alpha: 1 }"
+    monotone = True
+
+    example = "elu { alpha: 1 }"
 
     alpha: float = attr(
         RealNumber(least=0), "the output for very negative x is -alpha", default=1.0
     )
 
 
-@op("silu")
-class Silu(Elementwise):
+@op("silu", ACTIVATION)
+class Silu(Activation):
     """x * sigmoid(x), also called swish."""
 
+    foreign_names = ("Swish",)
 
-@op("gelu")
-class Gelu(Elementwise):
+
+@op("gelu", ACTIVATION)
+class Gelu(Activation):
     """x * (1 + erf(x / sqrt(2))) / 2.
 
     Hendrycks and Gimpel 2016 (arXiv:1606.08415), the exact form.
     """
 
 
-@op("hardswish")
-class HardSwish(Elementwise):
+@op("hardswish", ACTIVATION)
+class HardSwish(Activation):
     """x * min(max(x + 3, 0), 6) / 6.
 
     Howard et al. 2019 (arXiv:1905.02244, section 5.2).
     """
 
+    foreign_names = ("HSwish",)
 
-@op("sigmoid")
-class Sigmoid(Elementwise):
+
+@op("sigmoid", ACTIVATION)
+class Sigmoid(Activation):
     """1 / (1 + exp(-x))."""
 
+    monotone = True
 
-@op("hardsigmoid")
-class HardSigmoid(Elementwise):
+
+@op("hardsigmoid", ACTIVATION)
+class HardSigmoid(Activation):
     """min(max(x + 3, 0), 6) / 6."""
 
+    monotone = True
 
-@op("tanh")
-class Tanh(Elementwise):
+
+@op("tanh", ACTIVATION)
+class Tanh(Activation):
     """The hyperbolic tangent of x."""
 
+    monotone = True
 
-@op("softplus")
-class Softplus(Elementwise):
+
+@op("softplus", ACTIVATION)
+class Softplus(Activation):
     """log(1 + exp(x))."""
 
+    monotone = True
 
-@op("abs")
+
+@op("abs", ACTIVATION)
 class Abs(Elementwise):
     """x without its sign."""
 
 
-@op("power")
+@op("power", ACTIVATION)
 class Power(Elementwise):
     """(shift + scale * x) ** exponent, with three fixed numbers.
 
@@ -113,7 +163,7 @@ class Power(Elementwise):
     shift: float = attr(RealNumber(), "added to the product", default=0.0)
 
 
-@op("exp")
+@op("exp", ACTIVATION)
 class Exp(Elementwise):
     """base ** (shift + scale * x)."""
 
@@ -122,7 +172,7 @@ class Exp(Elementwise):
     shift: float = attr(RealNumber(), "added to the product", default=0.0)
 
 
-@op("log")
+@op("log", ACTIVATION)
 class Log(Elementwise):
     """The logarithm of shift + scale * x."""
 
@@ -136,11 +186,16 @@ class Log(Elementwise):
         return self
 
 
-@op("softmax")
-class Softmax(Elementwise):
+@op("softmax", ACTIVATION)
+class Softmax(KeepsShape):
     """exp(x), divided by its sum over the channels."""
 
+    same_on_vectors = True
+    yields_probabilities = True
 
-@op("log_softmax")
-class LogSoftmax(Elementwise):
+
+@op("log_softmax", ACTIVATION)
+class LogSoftmax(KeepsShape):
     """The logarithm of softmax."""
+
+    same_on_vectors = True

@@ -1,4 +1,4 @@
-"""What an op is: attributes with their documentation, a shape rule, parameters, MACs."""
+"""What an op is: its attributes, its rules for shapes, tensors and costs, and its traits."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 from types import MappingProxyType
-from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Literal, Self, TypeVar, dataclass_transform
 
 from netspec.ops.attribute_types import AttributeType
 from netspec.ops.initializers import Init
@@ -128,22 +128,72 @@ class Attr:
 
 
 @dataclass(frozen=True)
+class Family:
+    """A group of ops in the reference and in diagrams.
+
+    `about` is a line for readers. Ops of a family that `follows` are drawn in the box of the layer
+    whose only result they take.
+    """
+
+    name: str
+    about: str
+    follows: bool = False
+
+
+@dataclass(frozen=True)
 class Op:
     """A layer's operation with its attributes.
 
     The subclass docstring documents the op: a paragraph that says what it is, then what else needs
-    saying. `keyword` is its name in the language. `arity` is the least and the greatest number of
-    inputs (None: no limit), `results` the names of the results where they do not depend on
-    attributes. `index_inputs` are the positions of inputs that must be indices of a pooling; no
-    other input may be. `example` are lines of a spec that use the op, on an input x of 64x56x56
-    unless they begin with an `input` of their own; without, the bare keyword is the example.
+    saying. `keyword` is its name in the language, `foreign_names` are those in Caffe, PyTorch,
+    Keras and ONNX where they differ by more than capitals, underscores and a final `2d`.
+
+    `arity` is the least and the greatest number of inputs (None: no limit), `results` the names of
+    the results where they do not depend on attributes. `index_inputs` are the positions of inputs
+    that must be indices of a pooling; no other input may be. `equal_inputs` says what inputs must
+    have in common, for messages. `example` are lines of a spec that use the op, on an input x of
+    64x56x56 unless they begin with an `input` of their own; without, the bare keyword is the
+    example.
+
+    All else are traits: what passes, importers and backends need to know of an op. They say what
+    holds for all values of its attributes; False promises nothing.
     """
 
     keyword: ClassVar[str]
+    family: ClassVar[Family]
+    foreign_names: ClassVar[tuple[str, ...]] = ()
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     results: ClassVar[tuple[str, ...]] = ("value",)
     index_inputs: ClassVar[tuple[int, ...]] = ()
+    equal_inputs: ClassVar[Literal["shape", "height and width"]] = "shape"
     example: ClassVar[str] = ""
+
+    elementwise: ClassVar[bool] = False
+    """At inference, each element of the result comes from the elements at its place in the inputs
+    and learned numbers, so that it may be written over an input of the same shape."""
+    monotone: ClassVar[bool] = False
+    """Elementwise and of one input, and never falls where that grows: it may be computed before a
+    max pooling as well as after."""
+    activation: ClassVar[bool] = False
+    """An elementwise function that a layer with weights usually ends with."""
+    same_on_vectors: ClassVar[bool] = False
+    """Does to a plain vector what it does to a map of height and width 1."""
+    channel_affine: ClassVar[bool] = False
+    """At inference, multiplies each channel by a number or adds one to it, or both."""
+    passes_input_on: ClassVar[bool] = False
+    """The result is the input."""
+    training_only: ClassVar[bool] = False
+    """At inference, the result is the input."""
+    yields_probabilities: ClassVar[bool] = False
+    """The channels are probabilities made of scores, which losses take in their place."""
+
+    @property
+    def clip(self) -> tuple[float, float] | None:
+        """The bounds, for an op that limits its input to what is between two numbers.
+
+        Backends that compute a layer in parts limit each part as it is made.
+        """
+        return None
 
     def __post_init__(self) -> None:
         for a in attributes(type(self)):
@@ -196,11 +246,26 @@ class Op:
 NO_TENSORS: Mapping[str, Tensor] = MappingProxyType({})
 
 
-class Elementwise(Op):
-    """An op that keeps the shape."""
+class KeepsShape(Op):
+    """An op whose result has the shape of its first input."""
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         return (inputs[0],)
+
+
+class Elementwise(KeepsShape):
+    """An op of one input that computes each element by itself."""
+
+    elementwise: ClassVar[bool] = True
+    same_on_vectors: ClassVar[bool] = True
+
+
+class Weighted(Op):
+    """An op that multiplies its input by a learned `weight`: a convolution or linear layer."""
+
+    # Declared by the subclasses, each in its own order:
+    bias: bool
+    init: Init | None
 
 
 def attributes(op: type[Op]) -> tuple[Attr, ...]:
@@ -218,24 +283,35 @@ _ATTRIBUTES: dict[type[Op], tuple[Attr, ...]] = {}
 
 T = TypeVar("T", bound=Op)
 
-OPS: dict[str, type[Op]] = {}
-"""Every op by its keyword, in the order of declaration."""
+DECLARED: dict[str, type[Op]] = {}
+"""Every op declared so far by its keyword, also those of other packages, in order."""
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(attr,))
-def op(keyword: str) -> Callable[[type[T]], type[T]]:
-    """Class decorator: declares an op under its keyword in the language."""
+def op(keyword: str, family: Family) -> Callable[[type[T]], type[T]]:
+    """Class decorator: declares an op of a family under its keyword in the language.
+
+    Raises ValueError where another class has the keyword already.
+    """
 
     def declare(cls: type[T]) -> type[T]:
+        other = DECLARED.get(keyword)
+        if other is not None and _place(other) != _place(cls):
+            raise ValueError(f"{_place(cls)} can't be the op {keyword}: {_place(other)} is")
         declared = cls
         # To make a dataclass takes time at every start, and one without fields is one already.
         if any(isinstance(v, dataclasses.Field) for v in vars(cls).values()):
             declared = dataclass(frozen=True, kw_only=True)(cls)
         declared.keyword = keyword
-        OPS[keyword] = declared
+        declared.family = family
+        DECLARED[keyword] = declared
         return declared
 
     return declare
+
+
+def _place(op: type[Op]) -> str:
+    return f"{op.__module__}.{op.__qualname__}"
 
 
 def text(shape: Shape) -> str:

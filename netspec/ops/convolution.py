@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import prod
-from typing import ClassVar, Literal, Self, cast
+from typing import Literal, Self, cast
 
 from netspec.ops.attribute_types import (
     Flag,
@@ -15,14 +15,30 @@ from netspec.ops.attribute_types import (
     Pads,
     Pair,
 )
-from netspec.ops.base import Op, ReceptiveField, Shape, ShapeError, Tensor, attr, op, spatial, text
+from netspec.ops.base import (
+    Family,
+    ReceptiveField,
+    Shape,
+    ShapeError,
+    Tensor,
+    Weighted,
+    attr,
+    op,
+    spatial,
+    text,
+)
 from netspec.ops.initializers import Init, Initial
 from netspec.ops.window import Windowed, extent, same_pads, slide
+
+CONVOLUTION = Family(
+    "convolution",
+    "Layers that multiply by learned weights: convolutions and linear layers.",
+)
 
 _INIT = "how fresh weights are drawn; by default as the net's `train` block says"
 
 
-class _Grouped(Windowed):
+class _Grouped(Windowed, Weighted):
     """What convolutions share."""
 
     filters: int
@@ -48,7 +64,7 @@ class _Grouped(Windowed):
         return groups
 
 
-@op("conv")
+@op("conv", CONVOLUTION)
 class Conv(_Grouped):
     """A 2-D convolution (cross-correlation) with a bias per filter.
 
@@ -56,7 +72,9 @@ class Conv(_Grouped):
     floor((input + pads - dilation * (kernel - 1) - 1) / stride) + 1.
     """
 
-    example: ClassVar[str] = "conv1: conv { filters: 128  kernel: 3x3  pad: 1 }"
+    foreign_names = ("Convolution",)
+
+    example = "conv1: conv { filters: 128  kernel: 3x3  pad: 1 }"
 
     filters: int = attr(Integer(), "channels of the output")
     kernel: tuple[int, int] = attr(Pair(), "height and width of a filter")
@@ -111,7 +129,7 @@ def _nearest_divisor(groups: int, *counts: int) -> str:
     return f"`groups: {best}` divides both {' and '.join(str(int(c)) for c in counts)}"
 
 
-@op("conv_transpose")
+@op("conv_transpose", CONVOLUTION)
 class ConvTranspose(_Grouped):
     """A transposed 2-D convolution: each input element adds its weighted filter to the output.
 
@@ -120,7 +138,14 @@ class ConvTranspose(_Grouped):
     Dumoulin and Visin 2016 (arXiv:1603.07285), chapter 4.
     """
 
-    example: ClassVar[str] = "conv_transpose { filters: 32  kernel: 4x4  stride: 2  pad: 1 }"
+    foreign_names = (
+        "ConvTranspose2d",
+        "ConvolutionTranspose",
+        "Deconvolution",
+        "Deconv",
+    )
+
+    example = "conv_transpose { filters: 32  kernel: 4x4  stride: 2  pad: 1 }"
 
     filters: int = attr(Integer(), "channels of the output")
     kernel: tuple[int, int] = attr(Pair(), "height and width of a filter")
@@ -216,11 +241,19 @@ class ConvTranspose(_Grouped):
         )
 
 
-@op("linear")
-class Linear(Op):
+@op("linear", CONVOLUTION)
+class Linear(Weighted):
     """A fully connected layer: units weighted sums of all inputs, with a bias each."""
 
-    example: ClassVar[str] = "flatten -> linear { units: 10 }"
+    foreign_names = (
+        "InnerProduct",
+        "FullyConnected",
+        "FC",
+        "Dense",
+        "Gemm",
+    )
+
+    example = "flatten -> linear { units: 10 }"
 
     units: int = attr(Integer(), "length of the output")
     bias: bool = attr(Flag(), "whether a learned number is added to each result", default=True)

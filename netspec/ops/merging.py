@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
-from typing import ClassVar
 
-from netspec.ops.base import Op, Shape, ShapeError, op, text
+from netspec.ops.base import Family, Op, Shape, ShapeError, op, text
+
+MERGING = Family("merging", "Ops of several inputs.")
 
 
-@op("concat")
+@op("concat", MERGING)
 class Concat(Op):
     """The channels of all inputs, one after the other; heights and widths must be equal."""
 
-    example: ClassVar[str] = (
+    foreign_names = ("Cat", "Concatenate", "Concatenation")
+    same_on_vectors = True
+    equal_inputs = "height and width"
+
+    example = (
         "left: conv(x) { filters: 16  kernel: 1x1 }\n"
         "right: conv(x) { filters: 48  kernel: 3x3  pad: 1 }\n"
         "concat(left, right)"
     )
 
-    arity: ClassVar[tuple[int, int | None]] = (1, None)
+    arity = (1, None)
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         first = inputs[0]
@@ -41,7 +46,10 @@ class Concat(Op):
 class Arithmetic(Op):
     """Element by element on equal shapes; a Cx1x1 input spreads over height and width."""
 
-    arity: ClassVar[tuple[int, int | None]] = (2, None)
+    elementwise = True
+    same_on_vectors = True
+
+    arity = (2, None)
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         result = max(inputs, key=lambda s: (len(s), prod(s)))
@@ -61,21 +69,25 @@ def _distinct(inputs: Sequence[Shape]) -> list[str]:
     return list(dict.fromkeys(text(shape) for shape in inputs))
 
 
-@op("add")
+@op("add", MERGING)
 class Add(Arithmetic):
     """The sum of all inputs, element by element; a Cx1x1 input spreads over height and width."""
 
-    example: ClassVar[str] = "left: conv(x) { filters: 64  kernel: 3x3  pad: 1 }\nadd(left, x)"
+    foreign_names = ("Sum",)
+
+    example = "left: conv(x) { filters: 64  kernel: 3x3  pad: 1 }\nadd(left, x)"
 
 
-@op("sub")
+@op("sub", MERGING)
 class Sub(Arithmetic):
     """The first input minus all others, element by element; a Cx1x1 input spreads."""
 
-    example: ClassVar[str] = "left: conv(x) { filters: 64  kernel: 3x3  pad: 1 }\nsub(left, x)"
+    foreign_names = ("Subtract",)
+
+    example = "left: conv(x) { filters: 64  kernel: 3x3  pad: 1 }\nsub(left, x)"
 
 
-@op("mul")
+@op("mul", MERGING)
 class Mul(Arithmetic):
     """The product of all inputs, element by element; a Cx1x1 input spreads over height and width.
 
@@ -83,11 +95,15 @@ class Mul(Arithmetic):
     arXiv:1709.01507).
     """
 
-    example: ClassVar[str] = "gate: conv(x) { filters: 64  kernel: 56x56 } -> sigmoid\nmul(x, gate)"
+    foreign_names = ("Multiply", "Prod")
+
+    example = "gate: conv(x) { filters: 64  kernel: 56x56 } -> sigmoid\nmul(x, gate)"
 
 
-@op("maximum")
+@op("maximum", MERGING)
 class Maximum(Arithmetic):
     """The largest of all inputs, element by element; a Cx1x1 input spreads."""
 
-    example: ClassVar[str] = "left: conv(x) { filters: 64  kernel: 3x3  pad: 1 }\nmaximum(left, x)"
+    foreign_names = ("Max",)
+
+    example = "left: conv(x) { filters: 64  kernel: 3x3  pad: 1 }\nmaximum(left, x)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, Literal
+from typing import Literal
 
 from netspec.ops.attribute_types import (
     Flag,
@@ -11,10 +11,16 @@ from netspec.ops.attribute_types import (
     OneOf,
     RealNumber,
 )
-from netspec.ops.base import Elementwise, Shape, Tensor, attr, op
+from netspec.ops.base import Elementwise, Family, KeepsShape, Shape, Tensor, attr, op
+
+NORMALIZATION = Family(
+    "normalization",
+    "Normalizations, and the learned factor and shift that they share.",
+    follows=True,
+)
 
 
-@op("batchnorm")
+@op("batchnorm", NORMALIZATION)
 class BatchNorm(Elementwise):
     """Batch normalization over each channel (Ioffe and Szegedy 2015, arXiv:1502.03167).
 
@@ -23,7 +29,10 @@ class BatchNorm(Elementwise):
     of PyTorch: new = (1 - momentum) * old + momentum * batch.
     """
 
-    example: ClassVar[str] = "conv { filters: 64  kernel: 3x3  pad: 1  bias: false } -> batchnorm"
+    foreign_names = ("BatchNormalization", "BN")
+    channel_affine = True
+
+    example = "conv { filters: 64  kernel: 3x3  pad: 1  bias: false } -> batchnorm"
 
     eps: float = attr(RealNumber(positive=True), "added to the variance", default=1e-5)
     momentum: float = attr(
@@ -42,12 +51,14 @@ class BatchNorm(Elementwise):
         return tensors
 
 
-@op("layernorm")
-class LayerNorm(Elementwise):
+@op("layernorm", NORMALIZATION)
+class LayerNorm(KeepsShape):
     """Layer normalization over the channels of each place (Ba et al. 2016, arXiv:1607.06450).
 
     (x - mean) / sqrt(variance + eps), times a learned factor plus a learned shift per channel.
     """
+
+    foreign_names = ("LayerNormalization",)
 
     eps: float = attr(RealNumber(positive=True), "added to the variance", default=1e-5)
 
@@ -56,15 +67,17 @@ class LayerNorm(Elementwise):
         return {"weight": Tensor(channels, init=1), "bias": Tensor(channels, init=0)}
 
 
-@op("lrn")
-class Lrn(Elementwise):
+@op("lrn", NORMALIZATION)
+class Lrn(KeepsShape):
     """Local response normalization across channels (Krizhevsky et al. 2012, section 3.3).
 
     x / (k + alpha / size * sum of squares of the `size` channels around it) ** beta. The paper does
     not divide alpha by size; Caffe, PyTorch and ONNX do.
     """
 
-    example: ClassVar[str] = "lrn { size: 5  alpha: 1e-4  beta: 0.75 }"
+    foreign_names = ("LocalResponseNorm",)
+
+    example = "lrn { size: 5  alpha: 1e-4  beta: 0.75 }"
 
     size: int = attr(Integer(odd=True), "how many channels, the own one in the middle")
     alpha: float = attr(RealNumber(least=0), "weight of the squares; divided by size", default=1e-4)
@@ -72,8 +85,8 @@ class Lrn(Elementwise):
     k: float = attr(RealNumber(positive=True), "added to the sum", default=1.0)
 
 
-@op("normalize")
-class Normalize(Elementwise):
+@op("normalize", NORMALIZATION)
+class Normalize(KeepsShape):
     """Divides by the length of the vector of all channels at each place, or of all elements.
 
     x / sqrt(sum of squares + eps): Liu et al. 2015 (ParseNet, arXiv:1506.04579, section 3.3), whose
@@ -86,17 +99,21 @@ class Normalize(Elementwise):
     eps: float = attr(RealNumber(least=0), "added to the sum", default=1e-10)
 
 
-@op("shift")
+@op("shift", NORMALIZATION)
 class Shift(Elementwise):
     """A learned number per channel, added."""
+
+    channel_affine = True
 
     def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
         return {"bias": Tensor((inputs[0][0],), init=0)}
 
 
-@op("scale")
+@op("scale", NORMALIZATION)
 class Scale(Elementwise):
     """A learned factor per channel, and a learned shift."""
+
+    channel_affine = True
 
     bias: bool = attr(Flag(), "whether a shift is learned", default=True)
 

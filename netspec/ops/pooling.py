@@ -13,8 +13,20 @@ from netspec.ops.attribute_types import (
     Pads,
     Pair,
 )
-from netspec.ops.base import IndexShape, Op, ReceptiveField, Shape, ShapeError, attr, op, spatial
+from netspec.ops.base import (
+    Family,
+    IndexShape,
+    Op,
+    ReceptiveField,
+    Shape,
+    ShapeError,
+    attr,
+    op,
+    spatial,
+)
 from netspec.ops.window import Rounding, Windowed, extent, same_pads, slide
+
+POOLING = Family("pooling", "Poolings: windows that keep the largest value or the mean.")
 
 
 class _Pool(Windowed):
@@ -70,7 +82,7 @@ class _Pool(Windowed):
 _ROUND_DOC = "how a last, partial window counts; needed only where it changes the result"
 
 
-@op("maxpool")
+@op("maxpool", POOLING)
 class MaxPool(_Pool):
     """The largest value of each window; `indices` says where in the input it stood.
 
@@ -78,9 +90,11 @@ class MaxPool(_Pool):
     would start behind the input and its first padding. Padding never wins.
     """
 
-    example: ClassVar[str] = "maxpool { kernel: 3x3  stride: 2  round: ceil }"
+    foreign_names = ("MaxPooling",)
 
-    results: ClassVar[tuple[str, ...]] = ("value", "indices")
+    example = "maxpool { kernel: 3x3  stride: 2  round: ceil }"
+
+    results = ("value", "indices")
 
     kernel: tuple[int, int] = attr(Pair(), "height and width of the window")
     stride: tuple[int, int] = attr(Pair(), "step of the window", default="=kernel")
@@ -94,7 +108,7 @@ class MaxPool(_Pool):
         return shape, IndexShape.of(shape, (height, width))
 
 
-@op("avgpool")
+@op("avgpool", POOLING)
 class AvgPool(_Pool):
     """The mean of each window.
 
@@ -102,7 +116,9 @@ class AvgPool(_Pool):
     it holds; `count_include_pad` says whether padding is part of that.
     """
 
-    example: ClassVar[str] = "avgpool { kernel: 2x2 }"
+    foreign_names = ("AvgPooling", "AveragePool", "AveragePooling")
+
+    example = "avgpool { kernel: 2x2 }"
 
     dilation: ClassVar[tuple[int, int]] = (1, 1)  # type: ignore[misc]
 
@@ -139,25 +155,29 @@ class AvgPool(_Pool):
         return False
 
 
-@op("global_avgpool")
+@op("global_avgpool", POOLING)
 class GlobalAvgPool(Op):
     """The mean over height and width: a plain vector of one number per channel."""
+
+    foreign_names = ("GlobalAveragePool", "GlobalAveragePooling", "GAP")
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         channels, _, _ = spatial(inputs[0], "global_avgpool")
         return ((channels,),)
 
 
-@op("global_maxpool")
+@op("global_maxpool", POOLING)
 class GlobalMaxPool(Op):
     """The largest value over height and width: a plain vector of one number per channel."""
+
+    foreign_names = ("GlobalMaxPooling",)
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         channels, _, _ = spatial(inputs[0], "global_maxpool")
         return ((channels,),)
 
 
-@op("adaptive_avgpool")
+@op("adaptive_avgpool", POOLING)
 class AdaptiveAvgPool(Op):
     """The mean of each of height x width nearly equal parts of the input.
 
@@ -165,7 +185,7 @@ class AdaptiveAvgPool(Op):
     share an element where n does not divide m (the rule of PyTorch).
     """
 
-    example: ClassVar[str] = "adaptive_avgpool { size: 7x7 }"
+    example = "adaptive_avgpool { size: 7x7 }"
 
     size: tuple[int, int] = attr(Pair(), "height and width of the output")
 

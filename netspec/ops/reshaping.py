@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 from math import prod
-from typing import ClassVar, Self, cast
+from typing import Self, cast
 
 from netspec.ops.attribute_types import (
     DimensionOrder,
@@ -20,6 +20,8 @@ from netspec.ops.attribute_types import (
 )
 from netspec.ops.base import (
     Elementwise,
+    Family,
+    KeepsShape,
     Op,
     ReceptiveField,
     Shape,
@@ -30,13 +32,21 @@ from netspec.ops.base import (
     text,
 )
 
+RESHAPING = Family(
+    "reshaping",
+    "Ops that only move elements: other shapes, orders and parts of the same numbers.",
+)
 
-@op("identity")
+
+@op("identity", RESHAPING)
 class Identity(Elementwise):
     """Passes x on."""
 
+    monotone = True
+    passes_input_on = True
 
-@op("flatten")
+
+@op("flatten", RESHAPING)
 class Flatten(Op):
     """All elements as a plain vector: channels outermost, then rows."""
 
@@ -44,11 +54,13 @@ class Flatten(Op):
         return ((prod(inputs[0]),),)
 
 
-@op("reshape")
+@op("reshape", RESHAPING)
 class Reshape(Op):
     """The same elements in another shape: channels outermost, then rows."""
 
-    example: ClassVar[str] = "reshape { shape: [128, -1, 28] }"
+    foreign_names = ("View",)
+
+    example = "reshape { shape: [128, -1, 28] }"
 
     shape: tuple[int, ...] = attr(
         Dimensions(), "the new shape; one number may be -1, for what is left"
@@ -76,11 +88,13 @@ class Reshape(Op):
         return None
 
 
-@op("permute")
+@op("permute", RESHAPING)
 class Permute(Op):
     """The dimensions in another order."""
 
-    example: ClassVar[str] = "permute { order: [1, 2, 0] }"
+    foreign_names = ("Transpose",)
+
+    example = "permute { order: [1, 2, 0] }"
 
     order: tuple[int, int, int] = attr(
         DimensionOrder(), "which dimension of the input each of the output is"
@@ -96,11 +110,14 @@ class Permute(Op):
         return ReceptiveField() if self.order == (0, 1, 2) else None
 
 
-@op("split")
+@op("split", RESHAPING)
 class Split(Op):
     """The channels in several parts, in order: part1, part2, ..."""
 
-    example: ClassVar[str] = "half: split { parts: 2 }\nadd(half.part1, half.part2)"
+    foreign_names = ("Slice", "Chunk")
+    same_on_vectors = True
+
+    example = "half: split { parts: 2 }\nadd(half.part1, half.part2)"
 
     parts: int | tuple[int, ...] = attr(
         Parts(), "how many equal parts, or the channels of each in a list"
@@ -143,14 +160,16 @@ class Split(Op):
         return tuple((size, *inputs[0][1:]) for size in self.sizes)
 
 
-@op("channel_shuffle")
-class ChannelShuffle(Elementwise):
+@op("channel_shuffle", RESHAPING)
+class ChannelShuffle(KeepsShape):
     """Channels dealt out anew: the first of every group, then the second of every group, ...
 
     Zhang et al. 2017 (arXiv:1707.01083, section 3.1).
     """
 
-    example: ClassVar[str] = "channel_shuffle { groups: 2 }"
+    foreign_names = ("ShuffleChannel",)
+
+    example = "channel_shuffle { groups: 2 }"
 
     groups: int = attr(Integer(), "how many groups the channels come in")
 
@@ -165,11 +184,13 @@ class ChannelShuffle(Elementwise):
         return (inputs[0],)
 
 
-@op("pad")
+@op("pad", RESHAPING)
 class Pad(Op):
     """Elements of one value around height and width, and before and after the channels."""
 
-    example: ClassVar[str] = "pad { pads: [0, 1, 0, 1] }"
+    foreign_names = ("ZeroPad2d", "ZeroPadding")
+
+    example = "pad { pads: [0, 1, 0, 1] }"
 
     pads: Pads = attr(
         Padding(words=()), "how many at the top, bottom, left and right", default=(0, 0, 0, 0)
@@ -193,11 +214,13 @@ class Pad(Op):
         return ReceptiveField(before=(self.pads[0], self.pads[2]))
 
 
-@op("crop")
+@op("crop", RESHAPING)
 class Crop(Op):
     """A part of height and width."""
 
-    example: ClassVar[str] = "crop { size: 48x48  offset: 4 }"
+    foreign_names = ("Cropping",)
+
+    example = "crop { size: 48x48  offset: 4 }"
 
     size: tuple[int, ...] = attr(Size(), "height and width of the part")
     offset: tuple[int, int] = attr(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import ClassVar, Literal, Self
+from typing import Literal, Self
 
 from netspec.ops.attribute_types import (
     Flag,
@@ -13,6 +13,7 @@ from netspec.ops.attribute_types import (
     Size,
 )
 from netspec.ops.base import (
+    Family,
     IndexShape,
     Op,
     ReceptiveField,
@@ -24,8 +25,10 @@ from netspec.ops.base import (
     text,
 )
 
+RESIZING = Family("resizing", "Ops that give height and width back: upsampling and max-unpooling.")
 
-@op("upsample")
+
+@op("upsample", RESIZING)
 class Upsample(Op):
     """The input stretched to another height and width.
 
@@ -34,7 +37,16 @@ class Upsample(Op):
     corners of both lie on each other, else around (i + 0.5) * m / n - 0.5, where their edges do.
     """
 
-    example: ClassVar[str] = "upsample { scale: 2  mode: nearest }"
+    foreign_names = (
+        "Interpolate",
+        "Interp",
+        "Resize",
+        "Upsampling",
+        "UpsamplingNearest2d",
+        "UpsamplingBilinear2d",
+    )
+
+    example = "upsample { scale: 2  mode: nearest }"
 
     scale: tuple[int, int] | None = attr(Pair(), "output = scale * input", default=None)
     size: tuple[int, ...] | None = attr(Size(), "height and width of the output", default=None)
@@ -105,7 +117,7 @@ def _alignment_matters(length: int, wanted: int) -> bool:
     return length != wanted and length > 1 and (length, wanted) != (2, 3)
 
 
-@op("maxunpool")
+@op("maxunpool", RESIZING)
 class MaxUnpool(Op):
     """Puts each element back where a max-pooling found it, and 0 everywhere else.
 
@@ -115,10 +127,12 @@ class MaxUnpool(Op):
     twice, the later value stays.
     """
 
-    example: ClassVar[str] = "pool1: maxpool { kernel: 2x2 }\nmaxunpool(pool1, pool1.indices)"
+    foreign_names = ("MaxUnpooling",)
 
-    arity: ClassVar[tuple[int, int | None]] = (2, 2)
-    index_inputs: ClassVar[tuple[int, ...]] = (1,)
+    example = "pool1: maxpool { kernel: 2x2 }\nmaxunpool(pool1, pool1.indices)"
+
+    arity = (2, 2)
+    index_inputs = (1,)
 
     kernel: tuple[int, int] | None = attr(
         Pair(), "height and width of the pooling's window", default=None

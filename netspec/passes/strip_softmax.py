@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from netspec.ir import Layer, Net
-from netspec.ops import Softmax
 
 
 @dataclass(frozen=True)
@@ -26,10 +25,10 @@ def scores(net: Net) -> Scores:
     """The net with scores before their softmax as its first output."""
     first, *others = net.body.outputs
     last = next((n for n in net.body.nodes if first in n.outputs), None)
-    if isinstance(last, Layer) and isinstance(last.op, Softmax):
+    if isinstance(last, Layer) and last.op.yields_probabilities:
         elsewhere = any(first in n.inputs for n in net.body.nodes) or first in others
         nodes = tuple(n for n in net.body.nodes if n is not last or elsewhere)
         body = replace(net.body, nodes=nodes, outputs=(last.inputs[0], *others))
         return Scores(replace(net, body=body), False)
     made = next((f for f in net.layers if net.flat_outputs[0] in f.outputs), None)
-    return Scores(net, made is not None and isinstance(made.op, Softmax))
+    return Scores(net, made is not None and made.op.yields_probabilities)

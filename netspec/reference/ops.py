@@ -6,12 +6,11 @@ on the op's example with a symbol for every number.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netspec.ops import OPS, Op, Shape, ShapeError, attributes, like
+from netspec.ops import Op, Shape, ShapeError, attributes, like
 from netspec.ops.attribute_types import (
     Integer,
     Padding,
@@ -96,20 +95,6 @@ class Entry:
         return self.shape is not None and self.shape == _DIMENSIONS[len(self.shape)]
 
 
-def family(op: type[Op]) -> str:
-    """The family of an op: the name of the file that declares it."""
-    return op.__module__.rpartition(".")[2]
-
-
-def families() -> dict[str, str]:
-    """The families in order of declaration, each with a line about it."""
-    found = {}
-    for op in OPS.values():
-        doc = sys.modules[op.__module__].__doc__ or ""
-        found[family(op)] = doc.split("\n")[0].strip()
-    return found
-
-
 def paragraphs(op: type[Op]) -> tuple[str, ...]:
     """The paragraphs of an op's documentation, each on one line."""
     doc = op.__doc__ or ""
@@ -117,6 +102,7 @@ def paragraphs(op: type[Op]) -> tuple[str, ...]:
 
 
 def summary(op: type[Op]) -> str:
+    """The first paragraph of an op's documentation."""
     return paragraphs(op)[0]
 
 
@@ -128,7 +114,7 @@ def entry(op: type[Op]) -> Entry:
     shape, where = symbolic.shape()
     return Entry(
         keyword=op.keyword,
-        family=family(op),
+        family=op.family.name,
         summary=about,
         details=tuple(details),
         arity=op.arity,

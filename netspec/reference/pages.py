@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from netspec.ops import OPS, Op, text
+from netspec.ops import Family, Op, text
 from netspec.reference.ops import (
     Entry,
     Example,
     FieldEntry,
     TensorEntry,
     entry,
-    families,
-    family,
 )
 from netspec.reference.ops import summary as summary_of
 from netspec.semantic.input_block import INPUT_FIELDS
@@ -24,18 +22,22 @@ from netspec.semantic.input_block import INPUT_FIELDS
 WIDTH = 88
 
 
-def overview() -> str:
-    """All ops by family, a line each."""
-    width = max(map(len, OPS))
+def overview(ops: Collection[type[Op]]) -> str:
+    """Ops by family, a line each."""
+    width = max(len(op.keyword) for op in ops)
     parts = []
-    for name, about in families().items():
-        rows = [(op.keyword.ljust(width), summary_of(op)) for op in _members(name)]
-        parts.append(f"{name}: {about}\n{_aligned(rows)}")
+    for family, members in by_family(ops).items():
+        rows = [(op.keyword.ljust(width), summary_of(op)) for op in members]
+        parts.append(f"{family.name}: {family.about}\n{_aligned(rows)}")
     return "\n\n".join(parts) + "\n"
 
 
-def _members(name: str) -> list[type[Op]]:
-    return [op for op in OPS.values() if family(op) == name]
+def by_family(ops: Iterable[type[Op]]) -> dict[Family, list[type[Op]]]:
+    """Ops in their families, both in order of declaration."""
+    members: dict[Family, list[type[Op]]] = {}
+    for op in ops:
+        members.setdefault(op.family, []).append(op)
+    return members
 
 
 # --- what both forms say -------------------------------------------------------------------------
@@ -153,8 +155,8 @@ def _indented(lines: Iterable[str]) -> str:
 # --- Markdown ------------------------------------------------------------------------------------
 
 
-def page() -> str:
-    """The whole reference page."""
+def page(ops: Collection[type[Op]]) -> str:
+    """The whole reference page of some ops."""
     parts = [
         "# Ops",
         "Every op with its fields, shapes and costs. This page is written by `netspec ops --format "
@@ -164,11 +166,11 @@ def page() -> str:
         "Of a pair, `_h` and `_w` are its two numbers; of pads, `_top`, `_bottom`, `_left` and "
         "`_right`. `//` divides and rounds down. Examples run on `input x: 64x56x56`, unless they "
         "state an input. MACs are counted for batch 1.",
-        _contents(),
+        _contents(ops),
     ]
-    for name, about in families().items():
-        parts += [f"## {about.rstrip('.')}"]
-        parts += [page_markdown(op) for op in _members(name)]
+    for family, members in by_family(ops).items():
+        parts += [f"## {family.about.rstrip('.')}"]
+        parts += [page_markdown(op) for op in members]
     parts += ["## Fields of an input", _INPUT_FIELDS, _input_fields()]
     return "\n\n".join(parts) + "\n"
 
@@ -179,10 +181,10 @@ _INPUT_FIELDS = (
 )
 
 
-def _contents() -> str:
+def _contents(ops: Iterable[type[Op]]) -> str:
     lines = [
-        f"- {name}: " + ", ".join(f"[{op.keyword}](#{op.keyword})" for op in _members(name))
-        for name in families()
+        f"- {family.name}: " + ", ".join(f"[{op.keyword}](#{op.keyword})" for op in members)
+        for family, members in by_family(ops).items()
     ]
     return "\n".join(lines)
 

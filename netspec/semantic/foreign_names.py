@@ -1,64 +1,20 @@
-"""What Caffe, PyTorch, Keras and ONNX call things, for people who come from there."""
+"""What Caffe, PyTorch, Keras and ONNX call things, for people who come from there.
+
+What they call an op stands at its declaration (`Op.foreign_names`); here is all else.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
+
+from netspec.ops import OPS
 
 # Written without capitals, underscores and the 2d behind them.
-_OPS: dict[str, str] = {
-    "convolution": "conv",
-    "convtranspose": "conv_transpose",
-    "convolutiontranspose": "conv_transpose",
-    "deconvolution": "conv_transpose",
-    "deconv": "conv_transpose",
-    "innerproduct": "linear",
-    "fullyconnected": "linear",
-    "fc": "linear",
-    "dense": "linear",
-    "gemm": "linear",
-    "maxpooling": "maxpool",
-    "avgpooling": "avgpool",
-    "averagepool": "avgpool",
-    "averagepooling": "avgpool",
-    "globalaveragepool": "global_avgpool",
-    "globalaveragepooling": "global_avgpool",
-    "gap": "global_avgpool",
-    "globalmaxpooling": "global_maxpool",
-    "maxunpooling": "maxunpool",
-    "batchnormalization": "batchnorm",
-    "bn": "batchnorm",
-    "layernormalization": "layernorm",
-    "localresponsenorm": "lrn",
-    "swish": "silu",
-    "hswish": "hardswish",
-    "lrelu": "leaky_relu",
-    "cat": "concat",
-    "concatenate": "concat",
-    "concatenation": "concat",
-    "slice": "split",
-    "chunk": "split",
-    "sum": "add",
-    "multiply": "mul",
-    "prod": "mul",
-    "subtract": "sub",
-    "max": "maximum",
-    "interpolate": "upsample",
-    "interp": "upsample",
-    "resize": "upsample",
-    "upsampling": "upsample",
-    "upsamplingnearest": "upsample",
-    "upsamplingbilinear": "upsample",
-    "zeropad": "pad",
-    "zeropadding": "pad",
-    "cropping": "crop",
-    "transpose": "permute",
-    "view": "reshape",
-    "shufflechannel": "channel_shuffle",
-}
 _SEVERAL: dict[str, str] = {
     "pooling": "poolings are `maxpool`, `avgpool`, `global_avgpool` and `global_maxpool`",
     "pool": "poolings are `maxpool`, `avgpool`, `global_avgpool` and `global_maxpool`",
-    "eltwise": "element by element there are `add`, `sub`, `mul` and `maximum`",
+    "eltwise": "element by element there are `add`, `sub`, `mul`, `maximum` and `minimum`",
     "depthwiseconv": "write `conv { filters: x.channels  groups: depthwise ... }`",
     "convolutiondepthwise": "write `conv { filters: x.channels  groups: depthwise ... }`",
     "separableconv": "write two: a `conv` with `groups: depthwise`, and one with `kernel: 1x1`",
@@ -123,9 +79,9 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "initializer": ("init",),
     "kernelinitializer": ("init",),
 }
-# Said by other means here, or not at all.
+# Fields that the language has no like of.
 _LEAVE_OUT = "leave it out"
-_ELSEWHERE: dict[str, str] = {
+_LEFT_OUT: dict[str, str] = {
     **dict.fromkeys(
         ("inchannels", "infeatures", "numfeatures", "inputchannels", "numchannels"),
         f"{_LEAVE_OUT}: the input knows its channels",
@@ -147,7 +103,6 @@ _ELSEWHERE: dict[str, str] = {
     "transb": _LEAVE_OUT,
     "transa": _LEAVE_OUT,
 }
-_ACTIVATIONS = ("relu", "sigmoid", "tanh", "softmax", "silu", "gelu", "elu", "relu6")
 # What a value of a field of another tool is here, a field with its value.
 _VALUES: dict[tuple[str, str], tuple[str, str]] = {
     ("ceilmode", "true"): ("round", "ceil"),
@@ -179,7 +134,13 @@ def _plain(name: str) -> str:
 
 
 STATEMENTS = {"return", "print", "assert", "pass", "def", "class"}
-"""Words that begin a statement elsewhere; what stands behind them is no layer."""
+"""Words that begin a statement in other languages; what stands behind them is no layer."""
+
+
+@cache
+def _ops() -> dict[str, str]:
+    """The keyword of each op by the names that other tools have for it."""
+    return {_plain(name): op.keyword for op in OPS.values() for name in op.foreign_names}
 
 
 def op_help(name: str) -> tuple[str, ...]:
@@ -187,7 +148,8 @@ def op_help(name: str) -> tuple[str, ...]:
     plain = _plain(name)
     if plain in _SEVERAL:
         return (_SEVERAL[plain],)
-    return (f"did you mean `{_OPS[plain]}`?",) if plain in _OPS else ()
+    op = _ops().get(plain)
+    return (f"did you mean `{op}`?",) if op else ()
 
 
 def field_help(name: str, free: Collection[str], value: str = "") -> tuple[str, ...]:
@@ -202,10 +164,11 @@ def field_help(name: str, free: Collection[str], value: str = "") -> tuple[str, 
     if plain == "autopad" and "pad" in free:
         return value_help(name, value)
     if plain == "activation":
-        word = _bare(value)
-        return (f"put `-> {word if word in _ACTIVATIONS else 'relu'}` behind the layer",)
-    if plain in _ELSEWHERE:
-        return (_ELSEWHERE[plain],)
+        word = op_like(_bare(value))
+        known = word in OPS and OPS[word].family is OPS["relu"].family
+        return (f"put `-> {word if known else 'relu'}` behind the layer",)
+    if plain in _LEFT_OUT:
+        return (_LEFT_OUT[plain],)
     if name in ("kernel_h", "kernel_w", "stride_h", "stride_w", "pad_h", "pad_w"):
         here = name.split("_")[0]
         return (f"write `{here}: 1x3`, height first",) if here in free else ()
@@ -224,7 +187,7 @@ def _bare(value: str) -> str:
 
 def field_near(name: str, free: Collection[str]) -> tuple[str, ...]:
     """For a misspelt field of another tool: what it is here."""
-    from difflib import get_close_matches  # as netspec/suggest.py
+    from difflib import get_close_matches  # as diagnostics/suggest.py
 
     near = get_close_matches(_plain(name), _FIELDS, 1, 0.8)
     return field_help(near[0], free) if near else ()
@@ -233,7 +196,7 @@ def field_near(name: str, free: Collection[str]) -> tuple[str, ...]:
 def op_like(name: str) -> str:
     """The op that this name of another tool stands for; the bare name where it is not known."""
     plain = _plain(name)
-    return _OPS.get(plain, plain)
+    return _ops().get(plain, plain)
 
 
 def values() -> list[tuple[str, str, str]]:
@@ -241,6 +204,6 @@ def values() -> list[tuple[str, str, str]]:
     return [(f, v, ": ".join(here)) for (f, v), here in _VALUES.items()]
 
 
-def known() -> dict[str, tuple[str, ...]]:
-    """Every op and field that help leads to, for tests."""
-    return {"ops": tuple(_OPS.values()), "fields": tuple(f for fs in _FIELDS.values() for f in fs)}
+def field_names() -> set[str]:
+    """Every field that help leads to, for tests."""
+    return {field for fields in _FIELDS.values() for field in fields}

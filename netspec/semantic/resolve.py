@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean, one_of
-from netspec.ops import OPS, attributes
+from netspec.ops import OPS, attributes, find_op
 from netspec.semantic.foreign_names import field_help, field_near, op_like
 from netspec.semantic.imports import ModuleDefinition, Program
 from netspec.semantic.unknown_names import Unknown
@@ -62,8 +62,8 @@ def _resolve(
             _fields(call, names, required, "module", diagnostics)
             if used.definition.span.source is not definition.span.source:
                 _resolve(used, diagnostics, seen, unknown)
-        elif call.op.text in OPS:
-            declared = attributes(OPS[call.op.text])
+        elif (op := find_op(call.op.text)) is not None:
+            declared = attributes(op)
             names = [a.name for a in declared]
             required = [a.name for a in declared if a.required]
             _fields(call, names, required, "op", diagnostics)

@@ -42,9 +42,9 @@ def shape_error(
     message = error.message
     values = [v for v, _, _ in operands]
     if error.code == "shape-mismatch" and isinstance(error.at, int):
-        values = _sides(error, call.op.text, values)
-        message = _compare(call.op.text, values) or message
-        help_ += _fixes(call.op.text, values, makers)
+        values = _sides(error, op, values)
+        message = _compare(op, values) or message
+        help_ += _fixes(op, values, makers)
     elif error.code == "window-too-large":
         help_ += _smaller_window(op, attrs, operands[0][0].shape)
     return Diagnostic(
@@ -57,25 +57,25 @@ def shape_error(
     )
 
 
-def _sides(error: ShapeError, keyword: str, values: Sequence[Value]) -> list[Value]:
+def _sides(error: ShapeError, op: type[Op], values: Sequence[Value]) -> list[Value]:
     """The input that does not fit and the one that it has to fit to, in order."""
     odd = values[error.at] if isinstance(error.at, int) else values[-1]
     other = values[0]
-    if keyword != "concat":
+    if op.equal_inputs == "shape":
         rest = [v for v in values if v is not odd] or [odd]
         other = max(rest, key=lambda v: (len(v.shape), v.elements))
     return [v for v in dict.fromkeys(values) if v in (other, odd)]
 
 
-def _compare(keyword: str, values: Sequence[Value]) -> str:
+def _compare(op: type[Op], values: Sequence[Value]) -> str:
     """Name the two sides of a mismatch."""
     if len(values) < 2:
         return ""
-    equal = "equal shapes" if keyword != "concat" else "equal height and width"
+    equal = "equal shapes" if op.equal_inputs == "shape" else f"equal {op.equal_inputs}"
     if len({len(v.shape) for v in values}) > 1:
         equal = "inputs of equally many dimensions"
     first, second = (f"{v.name} is {text(v.shape)}" for v in values)
-    return f"{keyword} needs {equal}, but {first} and {second}"
+    return f"{op.keyword} needs {equal}, but {first} and {second}"
 
 
 def _origins(
@@ -164,7 +164,7 @@ def _pair(pair: tuple[int, int]) -> str:
 # --- fixes ---------------------------------------------------------------------------------------
 
 
-def _fixes(keyword: str, values: Sequence[Value], makers: Mapping[Value, Node]) -> list[str]:
+def _fixes(op: type[Op], values: Sequence[Value], makers: Mapping[Value, Node]) -> list[str]:
     """A field of one layer that would make the shapes equal, if there is one."""
     last: list[str] = []
     for value in reversed(values):
@@ -179,7 +179,7 @@ def _fixes(keyword: str, values: Sequence[Value], makers: Mapping[Value, Node]) 
             continue
         if any(_feeds(node, v, makers) for v in values if v.shape == target):
             continue  # the other side would change as well
-        fix = _fix(keyword, node, value.shape, target)
+        fix = _fix(op, node, value.shape, target)
         if fix:
             place = f" at {node.line or node.name} (line {node.span.line})"
             if fix.startswith("`pad"):
@@ -202,8 +202,8 @@ def _feeds(node: Node, value: Value, makers: Mapping[Value, Node]) -> bool:
     return False
 
 
-def _fix(keyword: str, node: Layer, shape: Shape, target: Shape) -> str:
-    channels_matter = keyword != "concat"
+def _fix(op: type[Op], node: Layer, shape: Shape, target: Shape) -> str:
+    channels_matter = op.equal_inputs == "shape"
     if shape[1:] != target[1:]:
         if channels_matter and shape[0] != target[0]:
             return ""

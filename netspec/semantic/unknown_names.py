@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from netspec.diagnostics import Diagnostic, Label, also_in_lines
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean
-from netspec.ops import OPS
+from netspec.ops import OPS, load_problems, op_names
 from netspec.semantic.foreign_names import STATEMENTS, op_help
 from netspec.semantic.imports import ModuleDefinition
 from netspec.syntax.ast import Call, Definition, Input, LayerStatement, Statement
@@ -75,8 +75,8 @@ class Unknown:
             message = f"{name} is a value, and no op or module"
             help_ = (f"a value goes into round brackets: `relu({name})`",)
         else:
-            help_ = _imported(name, module) or op_help(name)
-            help_ = help_ or did_you_mean(name, [*OPS, *module.visible()])
+            help_ = tuple(load_problems(name)) or _imported(name, module) or op_help(name)
+            help_ = help_ or did_you_mean(name, [*op_names(), *module.visible()])
             if not call.fields and call.arguments is None:
                 text = call.span.source.text[call.span.end : call.span.end + 80]
                 word = next(iter(re.findall(r"\A\s*(\w+)", text)), "")

@@ -13,7 +13,8 @@ import numpy as np
 
 from netspec.diagnostics import Diagnostic, SpecError, spec_error
 from netspec.ir import Net
-from netspec.ops import Conv, Tensor
+from netspec.ops import Tensor
+from netspec.ops.convolution import Conv
 from netspec.weights.caffemodel_file import CaffemodelLayer, caffemodel, read_layers
 from netspec.weights.common import Array, bad
 

@@ -13,8 +13,10 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from netspec import ops
 from netspec.ir import FlatLayer, Net, Value
+from netspec.ops import IndexShape
+from netspec.ops.pooling import MaxPool
+from netspec.ops.reshaping import Split
 
 OPSET, IR_VERSION = 20, 9
 
@@ -59,12 +61,12 @@ class Graph:
 
 Rule = Callable[[Graph, Any, FlatLayer, list[str]], str]
 
-RULES: dict[type[ops.Op], Rule] = {}
+RULES: dict[str, Rule] = {}
 
 
-def rule(op: type[ops.Op]) -> Callable[[Rule], Rule]:
+def rule(keyword: str) -> Callable[[Rule], Rule]:
     def register(function: Rule) -> Rule:
-        RULES[op] = function
+        RULES[keyword] = function
         return function
 
     return register
@@ -75,33 +77,33 @@ def _simple(kind: str, **attributes: Any) -> Rule:
 
 
 RULES |= {
-    ops.Relu: _simple("Relu"),
-    ops.Sigmoid: _simple("Sigmoid"),
-    ops.HardSigmoid: _simple("HardSigmoid", alpha=1 / 6, beta=0.5),
-    ops.HardSwish: _simple("HardSwish"),
-    ops.Tanh: _simple("Tanh"),
-    ops.Abs: _simple("Abs"),
-    ops.Softplus: _simple("Softplus"),
-    ops.Gelu: _simple("Gelu"),
-    ops.Softmax: _simple("Softmax", axis=1),
-    ops.LogSoftmax: _simple("LogSoftmax", axis=1),
-    ops.Dropout: _simple("Identity"),
-    ops.Identity: _simple("Identity"),
-    ops.Concat: _simple("Concat", axis=1),
-    ops.Add: _simple("Sum"),
-    ops.Maximum: _simple("Max"),
-    ops.Flatten: _simple("Flatten", axis=1),
-    ops.LeakyRelu: lambda g, op, layer, x: g.node("LeakyRelu", *x, alpha=op.slope),
-    ops.Elu: lambda g, op, layer, x: g.node("Elu", *x, alpha=op.alpha),
-    ops.Silu: lambda g, op, layer, x: g.node("Mul", *x, g.node("Sigmoid", *x)),
-    ops.Relu6: lambda g, op, layer, x: g.node("Clip", *x, g.constant(0), g.constant(6)),
-    ops.Sub: lambda g, op, layer, x: _chain(g, "Sub", x),
-    ops.Mul: lambda g, op, layer, x: _chain(g, "Mul", x),
-    ops.Reshape: lambda g, op, layer, x: g.node("Reshape", *x, g.shape(layer.outputs[0])),
-    ops.Lrn: lambda g, op, layer, x: g.node(
+    "relu": _simple("Relu"),
+    "sigmoid": _simple("Sigmoid"),
+    "hardsigmoid": _simple("HardSigmoid", alpha=1 / 6, beta=0.5),
+    "hardswish": _simple("HardSwish"),
+    "tanh": _simple("Tanh"),
+    "abs": _simple("Abs"),
+    "softplus": _simple("Softplus"),
+    "gelu": _simple("Gelu"),
+    "softmax": _simple("Softmax", axis=1),
+    "log_softmax": _simple("LogSoftmax", axis=1),
+    "dropout": _simple("Identity"),
+    "identity": _simple("Identity"),
+    "concat": _simple("Concat", axis=1),
+    "add": _simple("Sum"),
+    "maximum": _simple("Max"),
+    "flatten": _simple("Flatten", axis=1),
+    "leaky_relu": lambda g, op, layer, x: g.node("LeakyRelu", *x, alpha=op.slope),
+    "elu": lambda g, op, layer, x: g.node("Elu", *x, alpha=op.alpha),
+    "silu": lambda g, op, layer, x: g.node("Mul", *x, g.node("Sigmoid", *x)),
+    "relu6": lambda g, op, layer, x: g.node("Clip", *x, g.constant(0), g.constant(6)),
+    "sub": lambda g, op, layer, x: _chain(g, "Sub", x),
+    "mul": lambda g, op, layer, x: _chain(g, "Mul", x),
+    "reshape": lambda g, op, layer, x: g.node("Reshape", *x, g.shape(layer.outputs[0])),
+    "lrn": lambda g, op, layer, x: g.node(
         "LRN", *x, size=int(op.size), alpha=op.alpha, beta=op.beta, bias=op.k
     ),
-    ops.Permute: lambda g, op, layer, x: g.node(
+    "permute": lambda g, op, layer, x: g.node(
         "Transpose", *x, perm=[0, *(i + 1 for i in op.order)]
     ),
 }
@@ -128,13 +130,13 @@ def _window(op: Any) -> dict[str, Any]:
     }
 
 
-@rule(ops.Conv)
-def conv(g: Graph, op: ops.Conv, layer: FlatLayer, x: list[str]) -> str:
+@rule("conv")
+def conv(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node("Conv", *x, *g.owned(layer), **_window(op), group=int(op.group_count))
 
 
-@rule(ops.ConvTranspose)
-def conv_transpose(g: Graph, op: ops.ConvTranspose, layer: FlatLayer, x: list[str]) -> str:
+@rule("conv_transpose")
+def conv_transpose(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node(
         "ConvTranspose",
         *x,
@@ -145,39 +147,39 @@ def conv_transpose(g: Graph, op: ops.ConvTranspose, layer: FlatLayer, x: list[st
     )
 
 
-@rule(ops.Linear)
-def linear(g: Graph, op: ops.Linear, layer: FlatLayer, x: list[str]) -> str:
+@rule("linear")
+def linear(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node("Gemm", *x, *g.owned(layer), transB=1)
 
 
-@rule(ops.MaxPool)
-def maxpool(g: Graph, op: ops.MaxPool, layer: FlatLayer, x: list[str]) -> str:
+@rule("maxpool")
+def maxpool(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return _maxpool(g, op, x)[0]
 
 
-def _maxpool(g: Graph, op: ops.MaxPool, x: list[str]) -> list[str]:
+def _maxpool(g: Graph, op: Any, x: list[str]) -> list[str]:
     return g.several("MaxPool", 2, *x, **_window(op), ceil_mode=int(op.rounding == "ceil"))
 
 
-@rule(ops.AvgPool)
-def avgpool(g: Graph, op: ops.AvgPool, layer: FlatLayer, x: list[str]) -> str:
+@rule("avgpool")
+def avgpool(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     include = int(bool(op.count_include_pad))
     up = int(op.rounding == "ceil")
     return g.node("AveragePool", *x, **_window(op), ceil_mode=up, count_include_pad=include)
 
 
-@rule(ops.GlobalAvgPool)
-def global_avgpool(g: Graph, op: ops.Op, layer: FlatLayer, x: list[str]) -> str:
+@rule("global_avgpool")
+def global_avgpool(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node("Flatten", g.node("GlobalAveragePool", *x), axis=1)
 
 
-@rule(ops.GlobalMaxPool)
-def global_maxpool(g: Graph, op: ops.Op, layer: FlatLayer, x: list[str]) -> str:
+@rule("global_maxpool")
+def global_maxpool(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node("Flatten", g.node("GlobalMaxPool", *x), axis=1)
 
 
-@rule(ops.AdaptiveAvgPool)
-def adaptive_avgpool(g: Graph, op: ops.AdaptiveAvgPool, layer: FlatLayer, x: list[str]) -> str:
+@rule("adaptive_avgpool")
+def adaptive_avgpool(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     """ONNX has none: a product with a matrix of shares along either direction."""
     _, height, width = layer.inputs[0].shape
     rows = g.constant(_shares(height, op.size[0]))
@@ -193,8 +195,8 @@ def _shares(length: int, parts: int) -> Any:
     return shares
 
 
-@rule(ops.MaxUnpool)
-def maxunpool(g: Graph, op: ops.MaxUnpool, layer: FlatLayer, x: list[str]) -> str:
+@rule("maxunpool")
+def maxunpool(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     # ONNX counts places through the whole tensor, so the pooling's own are taken as they come.
     batch = g.node("Shape", x[0], start=0, end=1)
     rest = g.constant([int(d) for d in layer.outputs[0].shape], np.int64)
@@ -202,8 +204,8 @@ def maxunpool(g: Graph, op: ops.MaxUnpool, layer: FlatLayer, x: list[str]) -> st
     return g.node("MaxUnpool", *x, size, kernel_shape=[1, 1], strides=[1, 1])
 
 
-@rule(ops.Upsample)
-def upsample(g: Graph, op: ops.Upsample, layer: FlatLayer, x: list[str]) -> str:
+@rule("upsample")
+def upsample(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     batch = g.node("Shape", x[0], start=0, end=1)
     rest = g.constant([int(d) for d in layer.outputs[0].shape], np.int64)
     size = g.node("Concat", batch, rest, axis=0)
@@ -216,20 +218,20 @@ def upsample(g: Graph, op: ops.Upsample, layer: FlatLayer, x: list[str]) -> str:
     return g.node("Resize", *x, "", "", size, **how)
 
 
-@rule(ops.Power)
-def power(g: Graph, op: ops.Power, layer: FlatLayer, x: list[str]) -> str:
+@rule("power")
+def power(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node("Pow", _affine(g, op, x), g.constant(op.exponent))
 
 
-@rule(ops.Exp)
-def exp(g: Graph, op: ops.Exp, layer: FlatLayer, x: list[str]) -> str:
+@rule("exp")
+def exp(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     if op.base is None:
         return g.node("Exp", _affine(g, op, x))
     return g.node("Pow", g.constant(op.base), _affine(g, op, x))
 
 
-@rule(ops.Log)
-def log(g: Graph, op: ops.Log, layer: FlatLayer, x: list[str]) -> str:
+@rule("log")
+def log(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     result = g.node("Log", _affine(g, op, x))
     if op.base is None:
         return result
@@ -240,26 +242,26 @@ def _affine(g: Graph, op: Any, x: list[str]) -> str:
     return g.node("Add", g.node("Mul", *x, g.constant(op.scale)), g.constant(op.shift))
 
 
-@rule(ops.ArgMax)
-def argmax(g: Graph, op: ops.ArgMax, layer: FlatLayer, x: list[str]) -> str:
+@rule("argmax")
+def argmax(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node("Cast", g.node("ArgMax", *x, axis=1, keepdims=1), to=TensorProto.FLOAT)
 
 
-@rule(ops.Normalize)
-def normalize(g: Graph, op: ops.Normalize, layer: FlatLayer, x: list[str]) -> str:
+@rule("normalize")
+def normalize(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     rank = len(layer.inputs[0].shape)
     axes = list(range(1, rank + 1)) if op.across == "all" else [1]
     squares = g.node("ReduceSumSquare", *x, g.constant(axes, np.int64), keepdims=1)
     return g.node("Div", *x, g.node("Sqrt", g.node("Add", squares, g.constant(op.eps))))
 
 
-@rule(ops.Shift)
-def shift(g: Graph, op: ops.Shift, layer: FlatLayer, x: list[str]) -> str:
+@rule("shift")
+def shift(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node("Add", *x, _per_channel(g, layer, "bias"))
 
 
-@rule(ops.PRelu)
-def prelu(g: Graph, op: ops.PRelu, layer: FlatLayer, x: list[str]) -> str:
+@rule("prelu")
+def prelu(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node("PRelu", *x, _per_channel(g, layer, "weight"))
 
 
@@ -267,14 +269,14 @@ def _per_channel(g: Graph, layer: FlatLayer, name: str) -> str:
     return g.weight(layer, name, (-1, *(1 for _ in layer.inputs[0].shape[1:])))
 
 
-@rule(ops.Scale)
-def scale(g: Graph, op: ops.Scale, layer: FlatLayer, x: list[str]) -> str:
+@rule("scale")
+def scale(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     result = g.node("Mul", *x, _per_channel(g, layer, "weight"))
     return g.node("Add", result, _per_channel(g, layer, "bias")) if op.bias else result
 
 
-@rule(ops.BatchNorm)
-def batchnorm(g: Graph, op: ops.BatchNorm, layer: FlatLayer, x: list[str]) -> str:
+@rule("batchnorm")
+def batchnorm(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     channels = int(layer.inputs[0].shape[0])
     if op.affine:
         names = [g.weight(layer, "weight"), g.weight(layer, "bias")]
@@ -284,8 +286,8 @@ def batchnorm(g: Graph, op: ops.BatchNorm, layer: FlatLayer, x: list[str]) -> st
     return g.node("BatchNormalization", *x, *names, epsilon=op.eps)
 
 
-@rule(ops.LayerNorm)
-def layernorm(g: Graph, op: ops.LayerNorm, layer: FlatLayer, x: list[str]) -> str:
+@rule("layernorm")
+def layernorm(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     if len(layer.inputs[0].shape) == 1:
         return g.node("LayerNormalization", *x, *g.owned(layer), axis=-1, epsilon=op.eps)
     last = g.node("Transpose", *x, perm=[0, 2, 3, 1])
@@ -293,8 +295,8 @@ def layernorm(g: Graph, op: ops.LayerNorm, layer: FlatLayer, x: list[str]) -> st
     return g.node("Transpose", normal, perm=[0, 3, 1, 2])
 
 
-@rule(ops.ChannelShuffle)
-def channel_shuffle(g: Graph, op: ops.ChannelShuffle, layer: FlatLayer, x: list[str]) -> str:
+@rule("channel_shuffle")
+def channel_shuffle(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     channels, height, width = (int(d) for d in layer.inputs[0].shape)
     parts = [-1, int(op.groups), channels // int(op.groups), height, width]
     split = g.node("Reshape", *x, g.constant(parts, np.int64))
@@ -302,16 +304,16 @@ def channel_shuffle(g: Graph, op: ops.ChannelShuffle, layer: FlatLayer, x: list[
     return g.node("Reshape", swapped, g.shape(layer.outputs[0]))
 
 
-@rule(ops.Pad)
-def pad(g: Graph, op: ops.Pad, layer: FlatLayer, x: list[str]) -> str:
+@rule("pad")
+def pad(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     top, bottom, left, right = op.pads
     before, after = op.channels
     pads = g.constant([0, before, top, left, 0, after, bottom, right], np.int64)
     return g.node("Pad", *x, pads, g.constant(op.value), mode="constant")
 
 
-@rule(ops.Crop)
-def crop(g: Graph, op: ops.Crop, layer: FlatLayer, x: list[str]) -> str:
+@rule("crop")
+def crop(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     first = g.constant(op.offset, np.int64)
     end = g.constant([o + s for o, s in zip(op.offset, op.size, strict=True)], np.int64)
     return g.node("Slice", *x, first, end, g.constant([2, 3], np.int64))
@@ -326,13 +328,13 @@ def export(net: Net, weights: Mapping[str, Any], batch: int) -> onnx.ModelProto:
         inputs = [names[v] for v in layer.inputs]
         op = layer.op
         results: list[str]
-        if isinstance(op, ops.Split):
+        if isinstance(op, Split):
             sizes = graph.constant([int(s) for s in op.sizes], np.int64)
             results = graph.several("Split", len(op.sizes), *inputs, sizes, axis=1)
-        elif isinstance(op, ops.MaxPool) and layer.outputs[1] in used:
+        elif isinstance(op, MaxPool) and layer.outputs[1] in used:
             results = _maxpool(graph, op, inputs)
         else:
-            results = [RULES[type(op)](graph, op, layer, inputs)]
+            results = [RULES[op.keyword](graph, op, layer, inputs)]
         names.update(zip(layer.outputs, results, strict=False))
     # A value may be several outputs, or an input: each needs a name of its own.
     outputs = [graph.node("Identity", names[v]) for v in net.flat_outputs]
@@ -352,7 +354,7 @@ def export(net: Net, weights: Mapping[str, Any], batch: int) -> onnx.ModelProto:
 
 
 def _info(name: str, value: Value, batch: int) -> Any:
-    integer = isinstance(value.shape, ops.IndexShape)
+    integer = isinstance(value.shape, IndexShape)
     kind = TensorProto.INT64 if integer else TensorProto.FLOAT
     return helper.make_tensor_value_info(name, kind, [batch, *(int(d) for d in value.shape)])
 

@@ -10,7 +10,8 @@ import torch
 
 import netspec
 from netspec.codegen.backend import get, load_model
-from netspec.ops import OPS, Split
+from netspec.ops import OPS
+from netspec.ops.reshaping import Split
 from netspec.runtime.verify import compare, random_inputs
 from netspec.weights import fresh
 

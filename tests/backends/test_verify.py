@@ -13,7 +13,7 @@ from netspec_numpy.backend import NumpyBackend
 from netspec.codegen.backend import Unsupported, emit, get
 from netspec.diagnostics import SpecError
 from netspec.ir import Layer, Net
-from netspec.ops import MaxPool
+from netspec.ops.pooling import MaxPool
 from netspec.runtime import verify
 from netspec.weights import fresh
 

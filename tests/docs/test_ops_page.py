@@ -18,7 +18,7 @@ EVERY = pytest.mark.parametrize("op", OPS.values(), ids=OPS)
 
 
 def test_the_page_is_what_the_declarations_give(update: bool) -> None:
-    page = pages.page()
+    page = pages.page(OPS.values())
     if update:
         PAGE.write_text(page, encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == page, "run `pytest tests/docs --update`"

@@ -6,7 +6,7 @@ import pytest
 from netspec_numpy.cost_model import choose_algorithm
 from netspec_numpy.fusion import fuse
 
-from netspec.ops import Conv
+from netspec.ops.convolution import Conv
 
 from ..helpers import loaded
 

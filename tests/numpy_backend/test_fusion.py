@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from netspec_numpy.fusion import FusedLayer, FusedNet, fuse, unfused
 
-from netspec.ops import Concat, MaxPool, Relu, Relu6
+from netspec.ops.activation import Relu, Relu6
+from netspec.ops.merging import Concat
+from netspec.ops.pooling import MaxPool
 from tests.backends.nets import of_layers
 
 from ..helpers import loaded

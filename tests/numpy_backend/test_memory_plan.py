@@ -12,7 +12,7 @@ from netspec_numpy.memory_plan import Arena, plan_memory
 
 from netspec.ir import Net, Value
 from netspec.ir.liveness import peak_activations
-from netspec.ops import Concat
+from netspec.ops.merging import Concat
 from tests.backends.nets import BODIES, net_of, of_layers
 from tests.backends.test_agreement import BRANCHES
 

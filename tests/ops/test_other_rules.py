@@ -12,28 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from netspec.ops import (
-    AdaptiveAvgPool,
-    ChannelShuffle,
-    ConvTranspose,
-    Crop,
-    IndexShape,
-    LayerNorm,
-    Maximum,
-    MaxPool,
-    MaxUnpool,
-    Mul,
-    Op,
-    Pad,
-    Permute,
-    PRelu,
-    Reshape,
-    Scale,
-    ShapeError,
-    Split,
-    Sub,
-    Upsample,
-)
+from netspec.ops import IndexShape, Op, ShapeError
+from netspec.ops.activation import PRelu
 from netspec.ops.attribute_types import (
     AttributeType,
     AttributeTypeError,
@@ -43,6 +23,12 @@ from netspec.ops.attribute_types import (
     Parts,
     Size,
 )
+from netspec.ops.convolution import ConvTranspose
+from netspec.ops.merging import Maximum, Mul, Sub
+from netspec.ops.normalization import LayerNorm, Scale
+from netspec.ops.pooling import AdaptiveAvgPool, MaxPool
+from netspec.ops.reshaping import ChannelShuffle, Crop, Pad, Permute, Reshape, Split
+from netspec.ops.resizing import MaxUnpool, Upsample
 from netspec.symbolic.expr import Num
 
 SIZES = st.integers(1, 9)

@@ -12,20 +12,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import nn
 
-from netspec.ops import (
-    OPS,
-    Add,
-    AvgPool,
-    BatchNorm,
-    Concat,
-    Conv,
-    Flatten,
-    Linear,
-    MaxPool,
-    Op,
-    ShapeError,
-    attributes,
-)
+from netspec.ops import OPS, Op, ShapeError, attributes
+from netspec.ops.convolution import Conv, Linear
+from netspec.ops.merging import Add, Concat
+from netspec.ops.normalization import BatchNorm
+from netspec.ops.pooling import AvgPool, MaxPool
+from netspec.ops.reshaping import Flatten
 from netspec.ops.window import positions, same_pads
 from netspec.symbolic.expr import Apply, Dim, Parameter, evaluate, literal, python, whole
 

@@ -6,12 +6,12 @@ from fractions import Fraction
 
 import pytest
 
-from netspec.ops import OPS, attributes
+from netspec.ops import OPS, Op, attributes
 from netspec.ops.attribute_types import AttributeType, AttributeTypeError
 from netspec.semantic.foreign_names import (
     field_help,
+    field_names,
     field_near,
-    known,
     op_help,
     value_help,
     values,
@@ -21,9 +21,13 @@ from netspec.symbolic.expr import Num
 
 
 def test_help_leads_to_what_exists() -> None:
-    assert set(known()["ops"]) <= set(OPS)
-    fields = {a.name for op in OPS.values() for a in attributes(op)}
-    assert set(known()["fields"]) <= fields
+    assert field_names() <= {a.name for op in OPS.values() for a in attributes(op)}
+
+
+@pytest.mark.parametrize("op", OPS.values(), ids=OPS)
+def test_foreign_names_lead_to_the_op_that_states_them(op: type[Op]) -> None:
+    for name in op.foreign_names:
+        assert op_help(name) == (f"did you mean `{op.keyword}`?",)
 
 
 def test_names_of_train_fields() -> None:

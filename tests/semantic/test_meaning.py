@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from netspec.driver import SettingText
-from netspec.ops import Conv
+from netspec.ops.convolution import Conv
 
 from ..helpers import body, checked, codes, net_of, paths
 

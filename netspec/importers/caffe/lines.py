@@ -7,13 +7,7 @@ from dataclasses import dataclass
 
 from netspec.importers.caffe.graph import Graph, GraphValue, Node
 from netspec.importers.caffe.names import behind
-
-_ACTIVATIONS = {
-    *("relu", "relu6", "leaky_relu", "prelu", "elu", "silu", "hardswish", "hardsigmoid", "sigmoid"),
-    *("tanh", "softplus"),
-}
-_NORMS = {"batchnorm", "scale", "shift"}
-_WEIGHTED = {"conv", "conv_transpose", "linear"}
+from netspec.ops import OPS, Weighted
 
 
 @dataclass(eq=False)
@@ -66,18 +60,19 @@ def _plain(line: NodeChain, uses: dict[GraphValue, list[Node]]) -> bool:
 def _joins(line: NodeChain, node: Node) -> bool:
     """Whether a node goes on with the line rather than begin one of its own."""
     last, head = line.nodes[-1], line.head
+    op = OPS[node.op]
     if node.name == last.name and node.span == last.span and last.op != "flatten":
         return True  # both are of one layer
-    if node.op in _ACTIVATIONS:
+    if op.activation:
         return last.op != "flatten" or node.in_place
-    if node.op in _NORMS:
-        if last.op in _WEIGHTED:
+    if op.channel_affine:
+        if issubclass(OPS[last.op], Weighted):
             return node.in_place or _digits(last.name) == _digits(node.name)
-        return (node.op != "batchnorm" and last.op in _NORMS) or node.in_place
+        return (node.op != "batchnorm" and OPS[last.op].channel_affine) or node.in_place
     if node.op in ("permute", "flatten"):
         # The heads of detectors: `x_mbox_loc`, `x_mbox_loc_perm`, `x_mbox_loc_flat`.
         return head.op == "conv" and behind(node.name, head.name) != node.name
-    return node.op == "dropout" and node.in_place and head.op in _WEIGHTED
+    return op.training_only and node.in_place and issubclass(OPS[head.op], Weighted)
 
 
 def _digits(name: str) -> list[str]:

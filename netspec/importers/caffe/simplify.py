@@ -8,13 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from netspec.importers.caffe.graph import Graph, GraphValue, Node
-
-ANY_SHAPE = {
-    *("relu", "relu6", "leaky_relu", "prelu", "elu", "silu", "hardswish", "hardsigmoid", "sigmoid"),
-    *("tanh", "softplus", "abs", "exp", "log", "power", "softmax", "dropout", "identity", "scale"),
-    *("shift", "batchnorm", "add", "sub", "mul", "maximum", "concat", "split", "argmax"),
-}
-"""Ops that do on a vector what they do on a map of 1 x 1."""
+from netspec.ops import OPS
 
 
 def simplify(graph: Graph) -> None:
@@ -69,7 +63,7 @@ def _vectors(graph: Graph) -> None:
             continue
         if node.whole and not any(v in uses for v in node.outputs[1:]):
             chosen.add(value)
-        elif node.op in ANY_SHAPE and all(v in chosen for v in node.inputs):
+        elif OPS[node.op].same_on_vectors and all(v in chosen for v in node.inputs):
             chosen.update(node.outputs)
     changed = True
     while changed:
@@ -103,7 +97,7 @@ def _may_be_vector(
         return False
     for user in uses.get(value, []):
         flattens = user.op in ("flatten", "reshape") and len(user.value.shape) == 1
-        if not flattens and not (user.op in ANY_SHAPE and user.value in chosen):
+        if not flattens and not (OPS[user.op].same_on_vectors and user.value in chosen):
             return False
     return True
 

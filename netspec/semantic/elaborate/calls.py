@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from netspec.diagnostics import Diagnostic
 from netspec.diagnostics.source import Span
 from netspec.ir import Argument, Block, Instance, Layer, Node, Value
-from netspec.ops import OPS, REQUIRED, IndexShape, Op, Shape, ShapeError, attributes, like, text
+from netspec.ops import REQUIRED, IndexShape, Op, Shape, ShapeError, attributes, find_op, like, text
 from netspec.ops.attribute_types import AttributeTypeError, Flag
 from netspec.ops.base import MAX_ELEMENTS
 from netspec.semantic.elaborate.context import (
@@ -62,10 +62,10 @@ class Calls:
 
     def call(self, call: Call, names: CallNames, operands: list[Operand | None]) -> Node | None:
         keyword = call.op.text
-        op = OPS.get(keyword)
+        module = self.body.module.find(keyword)
+        op = find_op(keyword) if module is None else None
         if op is not None:
             return self._op(call, op, names, operands)
-        module = self.body.module.find(keyword)
         if module is None or module is self.body.module:
             self.body.failed = True  # said by netspec.resolve
             return None
