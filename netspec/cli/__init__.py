@@ -4,8 +4,7 @@ In:  arguments, files, standard input.
 Out: results on standard output, diagnostics on standard error, an exit status (0 fine, 1 an input
      is wrong, 2 wrong usage).
 
-main            finds the command, turns errors into an exit status
-common          arguments that commands share: SPEC, `--set`; showing diagnostics
-weight_options  arguments of the commands that read weights
+main    finds the command, turns errors into an exit status
+common  arguments that commands share: SPEC, `--set`, `--partial`; showing diagnostics
 Every other file is one command: `configure` adds its arguments, `execute` runs it.
 """

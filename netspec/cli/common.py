@@ -45,6 +45,13 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     add_reading(parser, "settings")
 
 
+def add_partial(parser: argparse.ArgumentParser, help: str) -> None:
+    """--partial LAYER, repeatable."""
+    parser.add_argument(
+        "--partial", action="append", default=[], metavar="LAYER", help=f"{help} (repeatable)"
+    )
+
+
 def add_reading(parser: argparse.ArgumentParser, dest: str) -> None:
     """What says how to read a prototxt."""
     group = parser.add_argument_group("for a prototxt")

@@ -38,9 +38,9 @@ def execute(args: argparse.Namespace) -> int:
     net = load(args.spec, args.settings)
     keys: Mapping[str, str] = {}
     if args.names:
-        from netspec.weights.name_maps import find, renamed
+        from netspec.weights import NameMaps
 
-        net, keys = renamed(net, find(args.spec, args.names))
+        net, keys = NameMaps(net, args.spec).renamed(args.names)
     source = emit(net, backend)
     if args.output == "-":
         sys.stdout.write(source)

@@ -27,9 +27,9 @@ def execute(args: argparse.Namespace) -> int:
         _check_options(args)
     net = load(args.spec, args.settings)
     if args.after == "rename":
-        from netspec.weights.name_maps import find, renamed
+        from netspec.weights import NameMaps
 
-        net = renamed(net, find(args.spec, args.names)).net
+        net = NameMaps(net, args.spec).renamed(args.names).net
     elif args.after is not None:
         from netspec.passes.registry import PASSES
         from netspec.passes.rename import NameMap

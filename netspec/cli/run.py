@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from netspec.cli.common import add_spec, load, print_json
-from netspec.cli.weight_options import weights_of
 from netspec.diagnostics import SpecError, spec_error
 
 
@@ -39,12 +38,13 @@ def execute(args: argparse.Namespace) -> int:
         read_labels,
         read_picture,
     )
+    from netspec.weights import weights_for
 
     backend = get(args.backend)
     net = load(args.spec, args.settings)
     classes = class_count(net)
     labels = read_labels(Path(args.labels), classes) if args.labels else None
-    weights = weights_of(net, args.spec, args.weights).arrays
+    weights = weights_for(net, args.spec, args.weights).arrays
     model = load_model(net, backend)
     backend.set_weights(model, weights)
     if not hasattr(model, "preprocess"):

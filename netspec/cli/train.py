@@ -8,8 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from netspec.cli.common import add_spec, load
-from netspec.cli.weight_options import add_partial, weights_of
+from netspec.cli.common import add_partial, add_spec, load
 from netspec.diagnostics import spec_error
 
 
@@ -97,6 +96,7 @@ def execute(args: argparse.Namespace) -> int:
         from netspec.training import TrainingOptions, train
         from netspec.training.overrides import recipe
         from netspec.training.trainer import summary
+        from netspec.weights import weights_for
     except ImportError as error:
         package = error.name or "a package"
         message = f"training needs {package}, which is not installed"
@@ -106,7 +106,7 @@ def execute(args: argparse.Namespace) -> int:
     leads = os.environ.get("RANK", "0") == "0"  # of several processes of torchrun one speaks
     weights: dict[str, Any] = {}
     if args.weights:
-        found = weights_of(net, args.spec, args.weights, args.partial)
+        found = weights_for(net, args.spec, args.weights, partial=args.partial)
         weights = found.arrays
         for name in found.fresh if leads else ():
             print(f"fresh: {name}")

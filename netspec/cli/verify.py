@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from netspec.cli.common import add_spec, load, print_json
-from netspec.cli.weight_options import weights_of
 from netspec.diagnostics import spec_error
 
 
@@ -26,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     from netspec.codegen.backend import get
     from netspec.runtime import verify
-    from netspec.weights import fresh
+    from netspec.weights import fresh, weights_for
 
     first, *others = [get(name) for name in args.backends or ("torch", "numpy")]
     if not others:
@@ -35,7 +34,7 @@ def execute(args: argparse.Namespace) -> int:
         raise spec_error("bad-option", message, help=(help_,))
     net = load(args.spec, args.settings)
     if args.weights:
-        weights = weights_of(net, args.spec, args.weights).arrays
+        weights = weights_for(net, args.spec, args.weights).arrays
     else:
         weights = fresh(net.tensors, abs(args.seed), varied=True)
     seed = abs(args.seed)

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.cli.common import SPEC_HELP, add_settings, load
-from netspec.cli.weight_options import add_partial, weights_of
+from netspec.cli.common import SPEC_HELP, add_partial, add_settings, load
 from netspec.diagnostics import spec_error
 from netspec.ir import Net
 
@@ -68,7 +67,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _convert(args: argparse.Namespace) -> int:
-    from netspec.weights import fresh, turned, write, write_caffe
+    from netspec.weights import NameMaps, fresh, turned, weights_for, write, write_caffe
     from netspec.weights.matching import MatchedArray
 
     net = load(args.spec, args.settings) if args.spec else None
@@ -77,16 +76,16 @@ def _convert(args: argparse.Namespace) -> int:
         arrays = dict(_read(args, net))
         rows = [MatchedArray(name, name, array.shape, "name") for name, array in arrays.items()]
     else:
-        found = weights_of(net, args.spec, args.file, args.partial, "anything", args.source)
+        found = weights_for(
+            *(net, args.spec, args.file), partial=args.partial, by="anything", names=args.source
+        )
         rows, stale = list(found.rows), found.fresh
         made = fresh({name: net.tensors[name] for name in stale})
         arrays = {name: {**made, **found.arrays}[name] for name in net.tensors}
     if args.rgb and net is not None:
         arrays = turned(arrays, net)
     if args.names and net is not None:
-        from netspec.weights.name_maps import find, renamed
-
-        keys = renamed(net, find(args.spec, args.names)).keys
+        keys = NameMaps(net, args.spec).renamed(args.names).keys
         arrays = {keys[name]: array for name, array in arrays.items()}
         rows = [row._replace(ours=keys[row.ours]) for row in rows]
         stale = tuple(keys[name] for name in stale)
@@ -123,7 +122,7 @@ def _table(rows: Iterable[MatchedArray], stale: Iterable[str]) -> None:
 
 def _read(args: argparse.Namespace, net: Net | None = None) -> Mapping[str, Any]:
     """The arrays of the file, checked against the spec where one is given."""
-    from netspec.weights import check, read, read_caffe, read_deep_compression
+    from netspec.weights import check, read, read_deep_compression, read_for
 
     path = Path(args.file)
     if net is None and args.spec:
@@ -134,10 +133,9 @@ def _read(args: argparse.Namespace, net: Net | None = None) -> Mapping[str, Any]
             help_ = ("add `--spec SPEC`, for example `--spec squeezenet1_0_caffe`",)
             raise spec_error("bad-weights", message, help=help_)
         return read_deep_compression(path, net.tensors)
-    if path.suffix == ".caffemodel" and net is not None and net.origins:
-        return read_caffe(path, net)
-    arrays = read(path)
-    return check(arrays, net.tensors, args.file, net.name) if net else arrays
+    if net is None:
+        return read(path)
+    return check(read_for(path, net), net.tensors, args.file, net.name)
 
 
 def _show(weights: Mapping[str, Any]) -> None:

@@ -15,8 +15,8 @@ from netspec.diagnostics import Diagnostic, SpecError, spec_error
 from netspec.ir import Net
 from netspec.ops import Tensor
 from netspec.ops.convolution import Conv
+from netspec.weights.array import Array
 from netspec.weights.caffemodel_file import CaffemodelLayer, caffemodel, read_layers
-from netspec.weights.common import Array, bad
 
 
 class Origin(Protocol):
@@ -73,12 +73,18 @@ def turned(weights: Mapping[str, Array], net: Net) -> dict[str, Array]:
         if not pictures.isdisjoint(layer.inputs):
             if not isinstance(layer.op, Conv) or layer.op.group_count != 1:
                 message = f"the colours can't be turned around: {layer.path} looks at the input"
-                raise bad(message, "only a convolution without groups can be turned around")
+                raise spec_error(
+                    "bad-weights",
+                    message,
+                    help=("only a convolution without groups can be turned around",),
+                )
             name = f"{layer.path}.weight"
             result[name] = np.ascontiguousarray(result[name][:, ::-1])
             count += 1
     if not count:
-        raise bad("the colours can't be turned around: no layer looks at a colour picture")
+        raise spec_error(
+            "bad-weights", "the colours can't be turned around: no layer looks at a colour picture"
+        )
     return result
 
 
@@ -88,9 +94,10 @@ class _UnfitBlob(Exception):
 
 def _origins(net: Net, path: Path) -> Mapping[str, Origin]:
     if net.tensors and not net.origins:
-        raise bad(
+        raise spec_error(
+            "bad-weights",
             f"{path} names its weights after Caffe's layers, which {net.name} does not know",
-            "give the prototxt: `--spec deploy.prototxt`",
+            help=("give the prototxt: `--spec deploy.prototxt`",),
         )
     return net.origins
 

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from netspec.weights.common import Array, bad, file_size, unreadable
+from netspec.diagnostics import spec_error
+from netspec.weights.array import Array
+from netspec.weights.file_checks import file_size, unreadable
 
 MAX_LAYERS = 100_000
 MAX_BLOBS = 100
@@ -57,16 +59,16 @@ def read_caffemodel(path: Path) -> dict[str, Array]:
 def read_layers(path: Path) -> list[CaffemodelLayer]:
     """The layers with weights, in order. Raises SpecError (bad-weights)."""
     if file_size(path) == 0:
-        raise bad(f"{path} is empty")
+        raise spec_error("bad-weights", f"{path} is empty")
     try:
         data = path.read_bytes()
         return _net(memoryview(data))
     except OSError as error:
         raise unreadable(path, error) from None
     except _Broken as error:
-        raise bad(f"{path} is no sound .caffemodel file: {error}") from None
+        raise spec_error("bad-weights", f"{path} is no sound .caffemodel file: {error}") from None
     except MemoryError:
-        raise bad(f"{path} does not fit into memory") from None
+        raise spec_error("bad-weights", f"{path} does not fit into memory") from None
 
 
 def _net(data: memoryview) -> list[CaffemodelLayer]:

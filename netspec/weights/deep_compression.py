@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from netspec.diagnostics import spec_error
 from netspec.ops import Tensor
-from netspec.weights.common import Array, bad, file_size, unreadable
+from netspec.weights.array import Array
+from netspec.weights.file_checks import file_size, unreadable
 
 CODEBOOK = 256
 
@@ -30,7 +32,9 @@ def read(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Array]:
     size = file_size(path)
     most = sum(4 + _most_bytes(tensors[f"{n}.weight"], tensors[f"{n}.bias"]) for n in layers)
     if size > most:
-        raise bad(f"{path} has {size:,} bytes, and the net's layers take at most {most:,}")
+        raise spec_error(
+            "bad-weights", f"{path} has {size:,} bytes, and the net's layers take at most {most:,}"
+        )
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -44,7 +48,10 @@ def read(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Array]:
             reader, name, int(count), tensors[weight], tensors[bias]
         )
     if reader.place != len(data):
-        raise bad(f"{path} has {len(data) - reader.place:,} bytes more than the net's layers take")
+        raise spec_error(
+            "bad-weights",
+            f"{path} has {len(data) - reader.place:,} bytes more than the net's layers take",
+        )
     return {name: weights[name] for name in tensors}
 
 
@@ -53,10 +60,15 @@ def _layers(path: Path, tensors: Mapping[str, Tensor]) -> list[str]:
     for name in tensors:
         owner, _, kind = name.rpartition(".")
         if kind not in ("weight", "bias"):
-            raise bad(f"{path} holds weights and biases only, but the net also has {name}")
+            raise spec_error(
+                "bad-weights", f"{path} holds weights and biases only, but the net also has {name}"
+            )
         partner = f"{owner}.{'bias' if kind == 'weight' else 'weight'}"
         if partner not in tensors:
-            raise bad(f"{path} pairs weights and biases, but the net has {name} and no {partner}")
+            raise spec_error(
+                "bad-weights",
+                f"{path} pairs weights and biases, but the net has {name} and no {partner}",
+            )
     return [name.removesuffix(".weight") for name in tensors if name.endswith(".weight")]
 
 
@@ -78,7 +90,9 @@ class _Reader:
         dtype = np.dtype(kind)
         end = self.place + count * dtype.itemsize
         if end > len(self.data):
-            raise bad(f"{self.path} ends before {what}: it is cut off, or of another net")
+            raise spec_error(
+                "bad-weights", f"{self.path} ends before {what}: it is cut off, or of another net"
+            )
         array = np.frombuffer(self.data, dtype, count, self.place)
         self.place = end
         return array
@@ -92,7 +106,10 @@ def _layer(
     bias_shape = tuple(int(d) for d in bias.shape)
     size = prod(shape)
     if not 0 < count <= size:
-        raise bad(f"{reader.path} has {count:,} entries for {name}, which has {size:,} weights")
+        raise spec_error(
+            "bad-weights",
+            f"{reader.path} has {count:,} entries for {name}, which has {size:,} weights",
+        )
     codebook = reader.take(f"the end of the codebook of {name}", "<f4", CODEBOOK)
     biases = reader.take(f"the end of the bias of {name}", "<f4", prod(bias_shape))
     codes = reader.take(f"the end of the codes of {name}", "u1", count)
@@ -100,7 +117,7 @@ def _layer(
     gaps = np.stack((packed & 15, packed >> 4), axis=1).reshape(-1)[:count]
     places = np.cumsum(gaps, dtype=np.int64) + np.arange(count)
     if places[-1] >= size:
-        raise bad(f"{reader.path} has entries behind the end of {name}")
+        raise spec_error("bad-weights", f"{reader.path} has entries behind the end of {name}")
     flat = np.full(size, codebook[0], dtype=np.float32)
     flat[places] = codebook[codes]
     return flat.reshape(shape), biases.astype(np.float32).reshape(bias_shape)

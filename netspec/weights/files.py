@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from netspec.diagnostics import SpecError, spec_error
+from netspec.weights.array import Array
 from netspec.weights.caffemodel_file import read_caffemodel
-from netspec.weights.common import Array, bad
 from netspec.weights.npz_file import npz_lacks, read_npz, write_npz
 from netspec.weights.safetensors_file import read_safetensors, safetensors_lack, write_safetensors
 from netspec.weights.torch_file import read_torch, torch_lacks, write_torch
@@ -43,7 +43,9 @@ def read(path: Path) -> dict[str, Array]:
     Raises SpecError (bad-weights) for every error of the file.
     """
     if path.suffix not in READERS:
-        raise bad(f"{path} is no .npz, .safetensors, .pt or .pth file, nor a .caffemodel")
+        raise spec_error(
+            "bad-weights", f"{path} is no .npz, .safetensors, .pt or .pth file, nor a .caffemodel"
+        )
     return READERS[path.suffix](path)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from netspec.ops import KAIMING, Init, Tensor
-from netspec.weights.common import Array
+from netspec.weights.array import Array
 
 
 def fresh(wanted: Mapping[str, Tensor], seed: int = 0, varied: bool = False) -> dict[str, Array]:

@@ -9,11 +9,11 @@ from typing import Literal, NamedTuple
 from netspec.diagnostics import Diagnostic, SpecError, spec_error
 from netspec.diagnostics.suggest import did_you_mean
 from netspec.ops import Tensor
-from netspec.weights.common import COUNTERS, Array
+from netspec.weights.array import COUNTERS, Array
 from netspec.weights.validate import MOST, check
 
 How = str
-"""`name`, `position`, `shape`, or whose names a file of names says they are."""
+"""`name`, `position`, `shape`, or the library whose name map has the names."""
 
 
 class MatchedArray(NamedTuple):
@@ -48,13 +48,13 @@ def adapt(
     net: str,
     *,
     ordered: bool = False,
-    aliases: Mapping[str, Mapping[str, str]] | None = None,
+    libraries: Mapping[str, Mapping[str, str]] | None = None,
     partial: Sequence[str] = (),
     by: Literal["names", "anything"] = "anything",
 ) -> Adapted:
     """The arrays that a net wants, from arrays under its own or other names.
 
-    `aliases` are the names in other libraries, by the library's name: theirs by ours. `ordered`
+    `libraries` are the names that other libraries use: theirs by ours, by the library. `ordered`
     says whether `found` is in the order in which its layers were defined. `partial` are layers or
     instances, by their paths, that take nothing. What no name tells is paired by position, layer
     by layer with all shapes equal, or by shapes that occur once; unless `by` is `names`.
@@ -63,7 +63,7 @@ def adapt(
     """
     arrays = {name: array for name, array in found.items() if not name.endswith(COUNTERS)}
     left_out = _left_out(partial, wanted, net)
-    rows = _aliased(arrays, wanted, aliases or {})
+    rows = _by_library(arrays, wanted, libraries or {})
     if rows is None:
         rows = [
             MatchedArray(name, name, array.shape, "name")
@@ -99,15 +99,15 @@ def _left_out(partial: Iterable[str], wanted: Mapping[str, Tensor], net: str) ->
     return result
 
 
-def _aliased(
+def _by_library(
     found: Mapping[str, Array],
     wanted: Mapping[str, Tensor],
-    aliases: Mapping[str, Mapping[str, str]],
+    libraries: Mapping[str, Mapping[str, str]],
 ) -> list[MatchedArray] | None:
     """The rows where the names are those of one library, all of them (but for what is left out)."""
     if found.keys() <= wanted.keys():
         return None
-    for library, theirs in aliases.items():
+    for library, theirs in libraries.items():
         if found.keys() <= set(theirs.values()):
             return [
                 MatchedArray(name, ours, found[name].shape, library)

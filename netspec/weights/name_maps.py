@@ -1,4 +1,4 @@
-"""Files of names: what another library calls a net's layers.
+"""Name maps: files that say what another library calls the layers of a net.
 
 # comment
 conv1 -> features.0            a layer or instance of the net, by its path
@@ -28,50 +28,67 @@ _SECTION = re.compile(r"\s*\[\s*([A-Za-z_][A-Za-z0-9_]*)\s*\]\s*\Z")
 MAX_RULES = 100_000
 
 
-def find(spec: str, names: str) -> Path:
-    """The file of names of a spec: a path, or the word of a file beside the spec.
+class NameMaps:
+    """What other libraries call the layers and tensors of a net: the name maps beside its spec.
 
-    For `torchvision` that is `resnet18.torchvision.names` beside `resnet18.net`. Raises SpecError.
+    `resnet18.torchvision.names` beside `resnet18.net` has the names that torchvision uses. `spec`
+    is a path or the name of a bundled spec.
     """
-    if names.endswith(".names"):
-        return Path(names)
-    named = bundled()
-    place = named[spec] if spec in named else Path(spec)
-    folder, stem = place.parent, place.stem
-    file = folder / f"{stem}.{names}.names"
-    if re.fullmatch(r"\w+", names) and file.is_file():
-        return file
-    known = sorted(p.name.split(".")[-2] for p in folder.glob(f"{glob.escape(stem)}.*.names"))
-    help_ = did_you_mean(names, known)
-    if known:
-        help_ = help_ or (f"known are {one_of(known)}",)
-    else:
-        others = sorted(p.name.split(".")[0] for p in folder.glob(f"*.{glob.escape(names)}.names"))
-        rest = f"; there is one for {one_of(others)}" if others and spec in named else ""
-        help_ = (f"write them into {stem}.{names}.names beside the spec{rest}",)
-    message = f"{stem} has no file of the names that {names} uses"
-    raise spec_error("bad-names", message, help=help_)
 
+    def __init__(self, net: Net, spec: str) -> None:
+        self.net = net
+        named = bundled()
+        place = named.get(spec, Path(spec))
+        self.folder, self.stem = place.parent, place.stem
+        self.is_bundled = spec in named
 
-def aliases(spec: str, net: Net) -> dict[str, Mapping[str, str]]:
-    """What other libraries call the tensors of a net, as the files of names beside its spec say.
+    def renamed(self, names: str) -> Renamed:
+        """The net and its tensors under the names of a library, or of a file `FILE.names`.
 
-    Theirs by ours, by the library's name. A file that does not fit the net, as it is with these
-    parameters, is passed over.
-    """
-    named = bundled()
-    place = named[spec] if spec in named else Path(spec)
-    found: dict[str, Mapping[str, str]] = {}
-    for file in sorted(place.parent.glob(f"{glob.escape(place.stem)}.*.names")):
-        try:
-            found[file.name.split(".")[-2]] = renamed(net, file).keys
-        except SpecError:
-            continue
-    return found
+        Raises SpecError (bad-names) where there is no such file, or it does not fit the net.
+        """
+        return renamed(self.net, self.file(names))
+
+    def fitting(self) -> dict[str, Mapping[str, str]]:
+        """The names of all tensors by ours, by the library.
+
+        A name map that does not fit the net, as it is with these parameters, is left out.
+        """
+        found: dict[str, Mapping[str, str]] = {}
+        for file in self._files(self.stem, "*"):
+            try:
+                found[file.name.split(".")[-2]] = renamed(self.net, file).keys
+            except SpecError:
+                continue
+        return found
+
+    def file(self, names: str) -> Path:
+        """The path of the name map of a library, or of `FILE.names`. Raises SpecError."""
+        if names.endswith(".names"):
+            return Path(names)
+        file = self.folder / f"{self.stem}.{names}.names"
+        if re.fullmatch(r"\w+", names) and file.is_file():
+            return file
+        known = sorted(p.name.split(".")[-2] for p in self._files(self.stem, "*"))
+        help_ = did_you_mean(names, known)
+        if known:
+            help_ = help_ or (f"known are {one_of(known)}",)
+        else:
+            others = sorted(p.name.split(".")[0] for p in self._files("*", names))
+            some = others and self.is_bundled
+            rest = f"; there is one for {one_of(others)}" if some else ""
+            help_ = (f"write them into {self.stem}.{names}.names beside the spec{rest}",)
+        message = f"{self.stem} has no file of the names that {names} uses"
+        raise spec_error("bad-names", message, help=help_)
+
+    def _files(self, stem: str, names: str) -> list[Path]:
+        """The name maps of a spec and a library, `*` for all of them."""
+        parts = (part if part == "*" else glob.escape(part) for part in (stem, names))
+        return sorted(self.folder.glob("{}.{}.names".format(*parts)))
 
 
 def renamed(net: Net, file: Path) -> Renamed:
-    """The net under the names of a file. Raises SpecError."""
+    """The net under the names of a file. Raises SpecError (bad-names, unreadable-file)."""
     diagnostics = Diagnostics()
     source = read_source(file, diagnostics)
     diagnostics.raise_if_failed()
@@ -93,6 +110,7 @@ def renamed(net: Net, file: Path) -> Renamed:
 
 
 def _of_module(net: Net, module: str) -> list[str]:
+    """The names of the layers and instances in all blocks of a module."""
     blocks, seen = [net.body], set()
     found = []
     while blocks:
@@ -107,6 +125,7 @@ def _of_module(net: Net, module: str) -> list[str]:
 
 
 def _read(source: Source, diagnostics: Diagnostics) -> tuple[NameMap, dict[tuple[str, str], Span]]:
+    """The name map of a text, and the place of each rule by its module and old name."""
     paths: dict[str, str] = {}
     modules: dict[str, dict[str, str]] = {}
     places: dict[tuple[str, str], Span] = {}

@@ -11,7 +11,9 @@ from typing import IO, Any
 
 import numpy as np
 
-from netspec.weights.common import Array, bad, file_size, unreadable
+from netspec.diagnostics import spec_error
+from netspec.weights.array import Array
+from netspec.weights.file_checks import file_size, unreadable
 
 MAX_BYTES = 2**34
 """Most bytes that a file may unpack to."""
@@ -54,9 +56,9 @@ def read_npz(path: Path) -> dict[str, Array]:
         NotImplementedError,  # an unknown flag or version of zip
         RuntimeError,  # an encrypted member
     ) as error:
-        raise bad(f"{path} is no sound .npz file: {error}") from None
+        raise spec_error("bad-weights", f"{path} is no sound .npz file: {error}") from None
     except MemoryError:
-        raise bad(f"{path} does not fit into memory") from None
+        raise spec_error("bad-weights", f"{path} does not fit into memory") from None
     return arrays
 
 
@@ -65,22 +67,29 @@ def _check_members(path: Path, size: int, members: list[zipfile.ZipInfo]) -> Non
     seen = set()
     for member in members:
         if not member.filename.endswith(".npy"):
-            raise bad(f"{path} holds {member.filename!r}, which is no array")
+            raise spec_error("bad-weights", f"{path} holds {member.filename!r}, which is no array")
         if member.filename in seen:
-            raise bad(f"{path} holds {member.filename!r} twice")
+            raise spec_error("bad-weights", f"{path} holds {member.filename!r} twice")
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise bad(f"{path} is compressed in another way than .npz files are")
+            raise spec_error(
+                "bad-weights", f"{path} is compressed in another way than .npz files are"
+            )
         seen.add(member.filename)
     total = sum(member.file_size for member in members)
     if total > min(MAX_BYTES, max(MODEST_BYTES, MAX_RATIO * size)):
-        raise bad(f"{path} has {size:,} bytes and claims to unpack to {total:,}, which is refused")
+        raise spec_error(
+            "bad-weights",
+            f"{path} has {size:,} bytes and claims to unpack to {total:,}, which is refused",
+        )
 
 
 def _read_npy(path: Path, name: str, stream: IO[bytes], size: int) -> Array:
     """One member of `size` bytes, its header checked before what it says is believed."""
     shape, fortran, dtype = _read_header(name, stream)
     if dtype.hasobject:
-        raise bad(f"{path} holds Python objects under {name!r}, which are not read")
+        raise spec_error(
+            "bad-weights", f"{path} holds Python objects under {name!r}, which are not read"
+        )
     length = prod(shape) * dtype.itemsize
     if length > size:
         raise ValueError(f"{name!r} is cut off, or its shape is wrong")

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from netspec.weights.common import Array, bad, file_size, unreadable
+from netspec.diagnostics import spec_error
+from netspec.weights.array import Array
+from netspec.weights.file_checks import file_size, unreadable
 
 TYPES = {
     "BOOL": "bool",
@@ -40,17 +42,18 @@ def read_safetensors(path: Path) -> dict[str, Array]:
             for name in tensors.keys():  # noqa: SIM118 (it is no mapping)
                 kind = str(tensors.get_slice(name).get_dtype())
                 if kind not in TYPES:
-                    raise bad(
+                    raise spec_error(
+                        "bad-weights",
                         f"{path} holds {name!r} as {kind}, which netspec does not read",
-                        "save the weights as float32, or as float16",
+                        help=("save the weights as float32, or as float16",),
                     )
                 arrays[name] = tensors.get_tensor(name)
     except OSError as error:
         raise unreadable(path, error) from None
     except (SafetensorError, ValueError, OverflowError) as error:
-        raise bad(f"{path} is no sound .safetensors file: {error}") from None
+        raise spec_error("bad-weights", f"{path} is no sound .safetensors file: {error}") from None
     except MemoryError:
-        raise bad(f"{path} does not fit into memory") from None
+        raise spec_error("bad-weights", f"{path} does not fit into memory") from None
     return arrays
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from netspec.diagnostics import spec_error
-from netspec.weights.common import Array, bad, file_size, unreadable
+from netspec.weights.array import Array
+from netspec.weights.file_checks import file_size, unreadable
 from netspec.weights.safetensors_file import TYPES
 
 WRAPPERS = ("module.", "_orig_mod.")
@@ -33,13 +34,14 @@ def read_torch(path: Path) -> dict[str, Array]:
     except OSError as error:
         raise unreadable(path, error) from None
     except MemoryError:
-        raise bad(f"{path} does not fit into memory") from None
+        raise spec_error("bad-weights", f"{path} does not fit into memory") from None
     except Exception as error:
         # The unpickler lets through whatever a broken file brings about: KeyError, IndexError, ...
         first = str(error).strip().split("\n")[0].split(". ")[0][:200]
-        raise bad(
+        raise spec_error(
+            "bad-weights",
             f"{path} is no sound PyTorch file of weights: {first or type(error).__name__}",
-            "only tensors are read, no Python objects: save `model.state_dict()`",
+            help=("only tensors are read, no Python objects: save `model.state_dict()`",),
         ) from None
     state = _state_dict(path, data, torch)
     for wrapper in WRAPPERS:
@@ -74,8 +76,14 @@ def _state_dict(path: Path, data: Any, torch: Any) -> dict[str, Any]:
         return dict(data[inner[0]])
     if inner:
         names = ", ".join(map(repr, inner[:8]))
-        raise bad(f"{path} holds several dicts of tensors, and none is the one: {names}")
-    raise bad(f"{path} holds no dict of tensors by name", "save `model.state_dict()`")
+        raise spec_error(
+            "bad-weights", f"{path} holds several dicts of tensors, and none is the one: {names}"
+        )
+    raise spec_error(
+        "bad-weights",
+        f"{path} holds no dict of tensors by name",
+        help=("save `model.state_dict()`",),
+    )
 
 
 def _is_dict(data: Any) -> bool:
@@ -84,16 +92,20 @@ def _is_dict(data: Any) -> bool:
 
 def _array(path: Path, name: str, tensor: Any, torch: Any) -> Array:
     if tensor.layout != torch.strided or tensor.is_quantized:
-        raise bad(f"{path} holds {name!r} as a sparse or quantized tensor, which is not read")
+        raise spec_error(
+            "bad-weights",
+            f"{path} holds {name!r} as a sparse or quantized tensor, which is not read",
+        )
     tensor = tensor.detach()
     if tensor.dtype == torch.bfloat16:
         tensor = tensor.float()
     try:
         array: Array = tensor.contiguous().numpy()
     except (TypeError, RuntimeError):
-        raise bad(
+        raise spec_error(
+            "bad-weights",
             f"{path} holds {name!r} as {str(tensor.dtype).removeprefix('torch.')}, which netspec "
-            "does not read"
+            "does not read",
         ) from None
     return array.copy()  # tensors may share memory
 

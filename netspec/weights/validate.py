@@ -8,7 +8,7 @@ import numpy as np
 
 from netspec.diagnostics import spec_error
 from netspec.ops import Tensor
-from netspec.weights.common import COUNTERS, Array
+from netspec.weights.array import COUNTERS, Array
 
 MOST = 20
 """Most names of a kind that are listed."""

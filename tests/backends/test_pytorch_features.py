@@ -16,8 +16,7 @@ from torch import Tensor
 
 import netspec
 from netspec.codegen.backend import get, load_model
-from netspec.weights import fresh
-from netspec.weights.name_maps import find, renamed
+from netspec.weights import NameMaps, fresh
 
 from ..helpers import loaded
 from .nets import net_of, smaller
@@ -230,7 +229,7 @@ def test_a_model_shows_its_source_in_tracebacks() -> None:
 def test_other_names_are_no_hindrance(spec: str) -> None:
     """Layers called `0` come out as layers of an `nn.Sequential`, or by getattr."""
     net = smaller(spec)
-    net, keys = renamed(net, find(spec, "torchvision"))
+    net, keys = NameMaps(net, spec).renamed("torchvision")
     backend = get("torch")
     model: Any = load_model(net, backend)
     backend.set_weights(model, fresh(net.tensors, 3, varied=True))
@@ -247,7 +246,7 @@ def test_other_names_are_no_hindrance(spec: str) -> None:
 
 
 def test_weights_called_by_their_places_make_a_sequential() -> None:
-    net, _ = renamed(loaded("vgg16"), find("vgg16", "torchvision"))
+    net, _ = NameMaps(loaded("vgg16"), "vgg16").renamed("torchvision")
     source = get("torch").emit(net)
     assert "class Features(nn.Sequential):" in source
     assert "getattr" not in source

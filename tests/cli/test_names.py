@@ -12,8 +12,7 @@ import pytest
 import torch
 
 import netspec
-from netspec.weights import fresh, read, write
-from netspec.weights.name_maps import find, renamed
+from netspec.weights import NameMaps, fresh, read, write
 
 from ..helpers import loaded
 
@@ -25,7 +24,7 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 NET = loaded("squeezenet1_1", classes=3)
 SPEC = ("squeezenet1_1", "--set", "classes=3")
-KEYS = renamed(NET, find("squeezenet1_1", "torchvision")).keys
+KEYS = NameMaps(NET, "squeezenet1_1").renamed("torchvision").keys
 WEIGHTS = fresh(NET.tensors, 1, varied=True)
 
 

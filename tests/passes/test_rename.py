@@ -14,7 +14,7 @@ from netspec.ir import Instance, Net
 from netspec.passes.rename import CannotRename, NameMap, Renamed, rename
 from netspec.runtime.verify import random_inputs
 from netspec.weights import fresh
-from netspec.weights.name_maps import aliases, find, renamed
+from netspec.weights.name_maps import NameMaps, renamed
 
 from ..helpers import loaded, net_of
 
@@ -170,12 +170,12 @@ PRESENT = [n for n in BUNDLED if (Path(netspec.__file__).parent.parent / f"specs
 @pytest.mark.parametrize("name", PRESENT)
 def test_torchvision_names_all_weights_of_the_bundled_nets(name: str) -> None:
     net = loaded(name)
-    found = renamed(net, find(name, "torchvision"))
+    found = NameMaps(net, name).renamed("torchvision")
     wanted = dict(line.split() for line in (KEYS / f"{name}.txt").read_text().splitlines())
     counters = {key for key in wanted if key.endswith(".num_batches_tracked")}
     have = {n: "x".join(map(str, t.shape)) for n, t in found.net.tensors.items()}
     assert have == {key: shape for key, shape in wanted.items() if key not in counters}
-    assert aliases(name, net)["torchvision"] == found.keys
+    assert NameMaps(net, name).fitting()["torchvision"] == found.keys
     # The class has just the official keys, so load_state_dict takes the official file as it is.
     source = netspec.compile(found.net, "torch")
     namespace: dict[str, object] = {"__name__": "emitted"}
@@ -190,7 +190,7 @@ def test_torchvision_names_all_weights_of_the_bundled_nets(name: str) -> None:
 
 def test_a_name_map_that_computes_the_same() -> None:
     net = loaded("squeezenet1_1", classes=7)
-    same_function(net, renamed(net, find("squeezenet1_1", "torchvision")))
+    same_function(net, NameMaps(net, "squeezenet1_1").renamed("torchvision"))
 
 
 def test_files_of_names(tmp_path: Path) -> None:
@@ -199,20 +199,21 @@ def test_files_of_names(tmp_path: Path) -> None:
     net = loaded(spec)
     file = tmp_path / "mine.theirs.names"
     file.write_text("# theirs\n\nstem -> f.0  # the first\n one->f.1\n[branch]\na -> x.0\n")
-    assert find(str(spec), "theirs") == file
-    assert find(str(spec), str(file)) == file
+    maps = NameMaps(net, str(spec))
+    assert maps.file("theirs") == file
+    assert maps.file(str(file)) == file
     found = renamed(net, file)
     assert found.keys["stem.bias"] == "f.0.bias"
     assert found.keys["one.a.bias"] == "f.1.x.0.bias"
     assert found.keys["one.b.bias"] == "f.1.b.bias"
-    assert list(aliases(str(spec), net)) == ["theirs"]
+    assert list(maps.fitting()) == ["theirs"]
     file.write_text("nothing -> x\n")
-    assert aliases(str(spec), net) == {}
+    assert maps.fitting() == {}
     with pytest.raises(SpecError, match="no file of the names that other uses") as error:
-        find(str(spec), "other")
+        maps.file("other")
     assert error.value.diagnostics[0].help == ("did you mean `theirs`?",)
     with pytest.raises(SpecError, match="no file of the names"):
-        find("squeezenet1_0", "../../etc/passwd")
+        NameMaps(net, "squeezenet1_0").file("../../etc/passwd")
     for text, match, line in (
         ("stem -> f.0\nstem -> f.1", "given two names", 2),
         ("stem => f.0", "a line of names is", 1),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from netspec.diagnostics import SpecError
 from netspec.ops import Tensor
 from netspec.weights import check, fresh, read_deep_compression
-from netspec.weights.common import Array
+from netspec.weights.array import Array
 
 from ..helpers import SHARED
 from .samples import WANTED, only

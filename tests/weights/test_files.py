@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from netspec.diagnostics import SpecError
 from netspec.weights import check, fresh, npz_file, read, write
-from netspec.weights.common import Array
+from netspec.weights.array import Array
 from netspec.weights.safetensors_file import write_safetensors
 
 from .samples import WANTED, only

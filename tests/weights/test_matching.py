@@ -11,7 +11,7 @@ import pytest
 from netspec.diagnostics import SpecError
 from netspec.ir import Net
 from netspec.weights import Adapted, adapt, fresh
-from netspec.weights.common import Array
+from netspec.weights.array import Array
 
 from ..helpers import net_of
 
@@ -116,10 +116,10 @@ def test_position_against_names_is_ambiguous() -> None:
 def test_by_the_names_of_a_library() -> None:
     alias = dict(zip(WEIGHTS, other(NUMBERS), strict=True))
     found = dict(sorted(other(NUMBERS).items()))
-    whole(adapted(found, aliases={"lib": alias}, ordered=False, by="names"), {"lib"})
+    whole(adapted(found, libraries={"lib": alias}, ordered=False, by="names"), {"lib"})
     del found["c.1.bias"]
-    assert "last.bias is missing" in refused("1 missing", found, aliases={"lib": alias})
-    assert "last.bias" not in adapted(found, aliases={"lib": alias}, partial=["last"]).arrays
+    assert "last.bias is missing" in refused("1 missing", found, libraries={"lib": alias})
+    assert "last.bias" not in adapted(found, libraries={"lib": alias}, partial=["last"]).arrays
 
 
 def test_by_names_only() -> None:

@@ -10,7 +10,7 @@ import pytest
 from netspec.diagnostics import Diagnostic, SpecError
 from netspec.ops import Tensor
 from netspec.weights import check, fresh
-from netspec.weights.common import Array
+from netspec.weights.array import Array
 
 from .samples import WANTED, only
 

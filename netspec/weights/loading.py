@@ -1,0 +1,64 @@
+"""The weights of a net from a file, whoever wrote it and whatever it calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+from netspec.diagnostics import SpecError
+from netspec.ir import Net
+from netspec.weights.array import COUNTERS, Array
+from netspec.weights.caffe import read_caffe
+from netspec.weights.files import KEEP_ORDER, read
+from netspec.weights.matching import Adapted, adapt
+from netspec.weights.name_maps import NameMaps
+
+
+def read_for(path: Path, net: Net, without: Sequence[str] = ()) -> dict[str, Array]:
+    """All arrays of a file; of a caffemodel, for a net from a prototxt, by the net's names.
+
+    `without` are layers and instances whose weights are not looked for there. Raises SpecError.
+    """
+    if path.suffix == ".caffemodel" and net.origins:
+        return read_caffe(path, net, without)
+    return read(path)
+
+
+def weights_for(
+    net: Net,
+    spec: str,
+    file: str,
+    *,
+    partial: Sequence[str] = (),
+    by: Literal["names", "anything"] = "names",
+    names: str | None = None,
+) -> Adapted:
+    """The weights of a net from a file, under its own names or those of another library.
+
+    The libraries are those that the spec has name maps for; with `names`, only the one of that
+    word or file. `partial` and `by` as for `adapt`. Raises SpecError.
+    """
+    path = Path(file)
+    arrays = read_for(path, net, partial)
+    maps = NameMaps(net, spec)
+    known = {names: maps.renamed(names).keys} if names else maps.fitting()
+    ordered = path.suffix in KEEP_ORDER
+    try:
+        return adapt(
+            *(arrays, net.tensors, file, net.name),
+            ordered=ordered,
+            libraries=known,
+            partial=partial,
+            by=by,
+        )
+    except SpecError as error:
+        shapes = sorted(tuple(a.shape) for n, a in arrays.items() if not n.endswith(COUNTERS))
+        same = shapes == sorted(tuple(t.shape) for t in net.tensors.values())
+        if by == "anything" or not same or set(arrays) & set(net.tensors):
+            raise
+        first, *others = error.diagnostics
+        command = f"netspec weights convert {file} OUT.safetensors --spec {spec}"
+        help_ = f"all its names are others: `{command}` finds out which is which"
+        raise SpecError([replace(first, notes=(), help=(help_,)), *others]) from None
