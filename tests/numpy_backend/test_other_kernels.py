@@ -1,4 +1,4 @@
-"""The kernels of the further ops against torch, plain loops and exact arithmetic."""
+"""Other kernels than convolutions and poolings: against torch, plain loops and exact arithmetic."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from netspec_numpy import kernels
+from PIL import Image
 
-from .test_kernels import TYPES, Array, close, normal, tensor
+from .helpers import TYPES, Array, Pair, close, computed, normal, tensor
 
 EDGES = np.array(
     [0.0, -0.0, 1e-30, -1e-30, 3, -3, 6, -6, 90, -90, 1e30, -1e30, np.inf, -np.inf, np.nan]
@@ -82,45 +83,6 @@ def test_bilinear(height: int, width: int, rows: int, columns: int, corners: boo
         close(found, wanted, dtype)
 
 
-@given(
-    *(st.integers(1, 5) for _ in range(2)),
-    *(st.tuples(st.integers(1, 3), st.integers(1, 3)) for _ in range(3)),
-    st.tuples(*(st.integers(0, 2) for _ in range(4))),
-    st.integers(1, 2),
-    st.booleans(),
-)
-def test_transposed_convolution(
-    height: int,
-    width: int,
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    dilation: tuple[int, int],
-    pads: tuple[int, int, int, int],
-    groups: int,
-    bias: bool,
-) -> None:
-    extra = (max(stride[0], dilation[0]) - 1, 0)
-    x = normal(2, 2 * groups, height, width)
-    weight = normal(2 * groups, 3, *kernel, seed=1)
-    shift = normal(3 * groups, seed=2) if bias else None
-    whole = F.conv_transpose2d(
-        tensor(x),
-        tensor(weight),
-        None if shift is None else tensor(shift),
-        stride,
-        0,
-        extra,
-        groups,
-        dilation,
-    )
-    top, bottom, left, right = pads
-    wanted = whole[:, :, top : whole.shape[2] - bottom, left : whole.shape[3] - right]
-    if 0 in wanted.shape:
-        return
-    found = kernels.conv_transpose2d(x, weight, shift, stride, pads, extra, dilation, groups)
-    close(found, wanted)
-
-
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("channels", [1, 2, 5, 9])
 @pytest.mark.parametrize("size", [1, 3, 5, 11])
@@ -146,24 +108,6 @@ def test_layer_norm(shape: tuple[int, ...], dtype: Any) -> None:
     close(found, wanted, dtype)
 
 
-@given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 9), st.integers(1, 9))
-def test_adaptive_pooling(height: int, width: int, rows: int, columns: int) -> None:
-    x = normal(2, 3, height, width)
-    found = kernels.adaptive_avg_pool2d(x, (rows, columns))
-    close(found, F.adaptive_avg_pool2d(tensor(x), (rows, columns)))
-
-
-@given(st.integers(2, 9), st.integers(2, 9), st.integers(1, 2), st.integers(1, 2))
-def test_unpooling(height: int, width: int, kernel: int, stride: int) -> None:
-    x = np.random.default_rng(0).permutation(2 * 3 * height * width).astype(np.float32)
-    x = x.reshape(2, 3, height, width) + 1
-    values, places = kernels.max_pool2d_with_indices(x, (kernel, kernel), (stride, stride))
-    found = kernels.max_unpool2d(values, places, (height, width))
-    # What won a window stands where it stood, and nothing else does.
-    winners = np.isin(x, values)
-    close(found, np.where(winners, x, 0))
-
-
 def test_channel_shuffle() -> None:
     x: Array = np.arange(12, dtype=np.float32).reshape(1, 12, 1, 1)
     assert kernels.channel_shuffle(x, 3).ravel().tolist() == [0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11]
@@ -171,9 +115,77 @@ def test_channel_shuffle() -> None:
     close(kernels.channel_shuffle(y, 2), F.channel_shuffle(tensor(y), 2))
 
 
-def test_initial_fills() -> None:
-    shapes: dict[str, tuple[int, ...]] = {"a.weight": (3,), "p.weight": (4,), "a.bias": (3,)}
-    weights = kernels.filled(kernels.initial(shapes, 0), {"p.weight": 0.25})
-    assert weights["p.weight"].tolist() == [0.25] * 4
-    assert weights["a.weight"].tolist() == [1] * 3
-    assert weights["a.bias"].tolist() == [0] * 3
+@pytest.mark.parametrize("dtype", TYPES)
+def test_small_kernels(dtype: Any) -> None:
+    x, flat = normal(2, 3, 4, 5, dtype=dtype), normal(2, 7, seed=1, dtype=dtype)
+    close(computed(kernels.concat, x, then=kernels.relu), F.relu(tensor(x)), dtype)
+    close(computed(kernels.concat, 9 * x, then=kernels.relu6), F.relu6(tensor(9 * x)), dtype)
+    close(computed(kernels.global_avg_pool, x), tensor(x).mean((2, 3)), dtype)
+    close(kernels.flatten(x), tensor(x).flatten(1), dtype)
+    for array in (x, flat, flat * 1000, flat - 1e30):
+        close(kernels.softmax(array), F.softmax(tensor(array), 1), dtype)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("shape", [(2, 4, 3, 5), (3, 4)])
+@pytest.mark.parametrize("affine", [False, True])
+def test_batch_norm(shape: tuple[int, ...], affine: bool, dtype: Any) -> None:
+    x = normal(*shape, dtype=dtype)
+    mean, weight, bias = (normal(4, seed=s, dtype=dtype) for s in (1, 2, 3))
+    variance = np.abs(normal(4, seed=4, dtype=dtype))
+    wanted = F.batch_norm(
+        tensor(x),
+        tensor(mean),
+        tensor(variance),
+        tensor(weight) if affine else None,
+        tensor(bias) if affine else None,
+        eps=1e-3,
+    )
+    weights = {"b.running_mean": mean, "b.running_var": variance}
+    weights |= {"b.weight": weight, "b.bias": bias} if affine else {}
+    close(computed(kernels.normalize, x, "b", 1e-3, affine, weights=weights), wanted, dtype)
+
+
+def torch_resize(image: Array, height: int, width: int) -> Array:
+    x = tensor(image).permute(2, 0, 1)[None]
+    x = F.interpolate(x, (height, width), mode="bilinear", antialias=True, align_corners=False)
+    result: Array = x[0].permute(1, 2, 0).numpy()
+    return result
+
+
+def pillow_resize(image: Array, height: int, width: int) -> Array:
+    channels = [Image.fromarray(c) for c in image.astype(np.float32).transpose(2, 0, 1)]
+    resized = [c.resize((width, height), Image.Resampling.BILINEAR) for c in channels]
+    return np.stack([np.asarray(c) for c in resized], axis=-1)
+
+
+@given(
+    size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    wanted=st.tuples(st.integers(1, 60), st.integers(1, 60)),
+    channels=st.sampled_from([1, 3]),
+    dtype=st.sampled_from(TYPES),
+)
+@example((500, 375), (341, 256), 3, np.float32)
+@example((17, 900), (256, 255), 3, np.float32)
+@example((2, 1), (3, 1), 1, np.float32)
+@settings(max_examples=150, deadline=None)
+def test_resize(size: Pair, wanted: Pair, channels: int, dtype: Any) -> None:
+    rng = np.random.default_rng(size[0])
+    image = rng.integers(0, 256, (*size, channels)).astype(dtype)
+    found = kernels.resize(image, *wanted)
+    assert found.dtype == dtype
+    assert found.shape == (*wanted, channels)
+    np.testing.assert_allclose(found, pillow_resize(image, *wanted), rtol=1e-4, atol=1e-3)
+    if wanted[1] > 1:  # torch 2.13 repeats the first row where a result is one pixel wide
+        np.testing.assert_allclose(found, torch_resize(image, *wanted), rtol=1e-4, atol=1e-3)
+
+
+def test_resize_to_the_same_size_changes_nothing() -> None:
+    image = normal(9, 7, 3)
+    np.testing.assert_array_equal(kernels.resize(image, 9, 7), image)
+
+
+def test_resize_of_bytes() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.uint8)
+    found = kernels.resize(image, 4, 9)
+    np.testing.assert_array_equal(found, kernels.resize(image.astype(np.float32), 4, 9))
