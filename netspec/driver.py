@@ -190,8 +190,8 @@ def _program(
         # Specs of our own should not wait for this.
         from netspec.importers import caffe
 
-        reading, given = caffe.reading_of(given, diagnostics)
-        converted = caffe.read(source, reading, diagnostics)
+        options, given = caffe.read_options(given, diagnostics)
+        converted = caffe.read(source, options, diagnostics)
         if converted is None:
             return None, given, None
         program: Program | None = program_of(converted.file, base, diagnostics)

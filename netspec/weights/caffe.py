@@ -20,7 +20,7 @@ from netspec.weights.caffemodel_file import CaffemodelLayer, caffemodel, read_la
 
 
 class Origin(Protocol):
-    """Where a tensor lies: `netspec.importers.caffe.graph.Blob`."""
+    """Where a tensor lies: `netspec.importers.structure.graph.Blob`."""
 
     @property
     def layer(self) -> str: ...

@@ -1,21 +1,32 @@
 """Caffe's network files: read as specs, without Caffe.
 
-In:  a prototxt (a network or a solver), what `--phase`, `--input`, `--until` say.
+In:  a prototxt (a network or a solver), and the options that say how to read it.
 Out: a syntax tree with places in the prototxt, where its tensors lie in a caffemodel, notes on
      what is left out.
 
-A text becomes messages (`syntax.protobuf_text`), those a list of layers (`proto`), the layers a
-flat graph of our ops (`translate`, `layers/`), the graph a simpler one with modules (`simplify`,
-`structure`, `parameters`), and that a tree of the language with places in the prototxt (`tree`).
+read_options       `--phase`, `--input`, `--until` and the like
+read_prototxt      from a prototxt to a tree: all steps below, and `importers/structure`
+caffe_net          a prototxt as a list of layers, in both forms that layers have
+phases             which layers belong to a phase and stage
+schema             the messages and fields that caffe.proto declares, as data
+message_fields     fields of a message by their declared types
+truncate           the part of a net in front of the blobs that `--until` names
+translate          the layers as a graph, one after the other; the one place that handles errors
+layers/            a rule for each layer type
+layer_translation  what a rule works with
+net_translation    the graph so far
+blob_values        the data between layers
+layer_error        how a layer fails
+weight_blob        where a tensor lies in a caffemodel
+fillers            how weights begin
+convert            a prototxt as the text of a spec
+solver             a solver's file as a `train` block
+shared_init        how weights begin, said once in the `train` block
 """
 
 from __future__ import annotations
 
-from netspec.importers.caffe.read import (
-    Converted,
-    origins,
-    read,
-    reading_of,
-)
+from netspec.importers.caffe.read_options import read_options
+from netspec.importers.caffe.read_prototxt import ImportedNet, origins, read
 
-__all__ = ["Converted", "origins", "read", "reading_of"]
+__all__ = ["ImportedNet", "origins", "read", "read_options"]

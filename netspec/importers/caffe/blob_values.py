@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from netspec.diagnostics.source import Span
-from netspec.importers.caffe.graph import GraphValue
+from netspec.importers.structure.graph import GraphValue
 
 Dims = tuple[int, ...]
 """Caffe's dimensions of a blob, without the batch."""

@@ -9,15 +9,12 @@ from typing import Any
 
 from netspec.diagnostics import Diagnostics
 from netspec.diagnostics.source import Source, Span
-from netspec.importers.caffe.fillers import (
-    constant_node,
-    inits_of,
-    shared_init,
-    without_init,
-)
-from netspec.importers.caffe.graph import FieldValue
-from netspec.importers.caffe.read import Converted, read, reading_of
+from netspec.importers.caffe.read_options import read_options
+from netspec.importers.caffe.read_prototxt import ImportedNet, read
+from netspec.importers.caffe.shared_init import inits_of, shared_init, without_init
 from netspec.importers.caffe.solver import Recipe, read_solver, recipe
+from netspec.importers.spec_tree.expressions import constant_node
+from netspec.importers.structure.graph import FieldValue
 from netspec.ir import Net
 from netspec.ops import Init
 from netspec.semantic.elaborate import elaborate
@@ -59,12 +56,12 @@ def convert(
 ) -> ConvertedSpec | None:
     """The spec of a prototxt; None, and diagnostics, where it can't be expressed.
 
-    `settings` are constants of the language: how to read the file (`reading_of`), and new defaults
-    of the net's parameters. With a solver's file, the spec says how the net is trained.
+    `settings` are constants of the language: how to read the file (`read_options`), and new
+    defaults of the net's parameters. With a solver's file, the spec says how the net is trained.
     """
     with room_to_work():
-        reading, left = reading_of(settings, diagnostics)
-        converted = read(source, reading, diagnostics)
+        options, left = read_options(settings, diagnostics)
+        converted = read(source, options, diagnostics)
         if converted is None:
             return None
         net = _net(program_of(converted.file, None, diagnostics), left, diagnostics)
@@ -100,7 +97,7 @@ def _net(program: Program | None, settings: Mapping[str, Any], found: Diagnostic
     return elaborate(program, settings, found)
 
 
-def notes_on(converted: Converted) -> list[str]:
+def notes_on(converted: ImportedNet) -> list[str]:
     """What the spec leaves out, in sentences."""
     notes = []
     if converted.dropped:
@@ -108,7 +105,7 @@ def notes_on(converted: Converted) -> list[str]:
         more = len(converted.dropped) - len(named)
         listed = ", ".join(named) + (f" and {more} more" if more else "")
         notes.append(f"Left out, since it serves training and measuring: {listed}.")
-    for mean in converted.means:
+    for mean in converted.mean_files:
         notes.append(f"Caffe subtracts the mean picture {mean} from the input.")
     return notes
 

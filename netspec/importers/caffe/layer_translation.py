@@ -9,11 +9,12 @@ from typing import Any
 from netspec.diagnostics import Diagnostic
 from netspec.diagnostics.source import Span
 from netspec.importers.caffe.blob_values import BlobValue, Dims, dims_text, language_shape
-from netspec.importers.caffe.graph import Blob, Constant, FieldValue, GraphValue, Node
+from netspec.importers.caffe.caffe_net import CaffeLayer
 from netspec.importers.caffe.layer_error import LayerError
-from netspec.importers.caffe.messages import MessageFields
+from netspec.importers.caffe.message_fields import MessageFields
 from netspec.importers.caffe.net_translation import NetTranslation
-from netspec.importers.caffe.proto import CaffeLayer
+from netspec.importers.caffe.weight_blob import WeightBlob
+from netspec.importers.structure.graph import ConstantValue, FieldValue, GraphValue, Node
 
 
 class LayerTranslation:
@@ -50,14 +51,14 @@ class LayerTranslation:
         self,
         op: str,
         inputs: Sequence[GraphValue] | GraphValue | None = None,
-        part: bool = False,
-        blobs: dict[str, Blob] | None = None,
+        step: bool = False,
+        blobs: dict[str, WeightBlob] | None = None,
         **settings: Any,
     ) -> Node:
         """Add a node and return it. It takes `inputs`, else the first bottom.
 
         `settings` are values, or pairs of value and place; those that are None are left out.
-        `part` is for a node that is only a step towards the layer's value. Raises LayerError where
+        `step` is for a node that is only a step towards the layer's value. Raises LayerError where
         the shapes do not fit.
         """
         values = [self.x.value] if inputs is None else inputs
@@ -74,8 +75,8 @@ class LayerTranslation:
             self.layer.type_span,
             [places.get(id(v), self.layer.type_span) for v in values],
             in_place=bool(self.in_place and self.in_place[0]),
-            part=part,
-            blobs=blobs or {},
+            is_step=step,
+            origins=dict(blobs or {}),
         )
         return self.net.add(node)
 
@@ -87,9 +88,9 @@ class LayerTranslation:
             value, span = value
         return FieldValue(constant(value), span)
 
-    def blob(self, index: int, how: Any = "as_is", factor: int | None = None) -> Blob:
+    def blob(self, index: int, how: Any = "as_is", factor: int | None = None) -> WeightBlob:
         """Where the layer's weight number `index` lies in a caffemodel."""
-        return Blob(self.layer.name, self.layer.type, index, how, factor)
+        return WeightBlob(self.layer.name, self.layer.type, index, how, factor)
 
     def data(self, value: GraphValue, dims: Dims) -> BlobValue:
         """A top of this layer, with the batch of the first bottom."""
@@ -134,25 +135,25 @@ class LayerTranslation:
             return data.value
         return self.reshaped(data.value, shape)
 
-    def reshaped(self, value: GraphValue, shape: Dims, part: bool = True) -> GraphValue:
+    def reshaped(self, value: GraphValue, shape: Dims, step: bool = True) -> GraphValue:
         if tuple(value.shape) == shape:
             return value
         if len(shape) == 1:
-            return self.emit("flatten", value, part=part)
-        return self.emit("reshape", value, part=part, shape=tuple(Fraction(d) for d in shape))
+            return self.emit("flatten", value, step=step)
+        return self.emit("reshape", value, step=step, shape=tuple(Fraction(d) for d in shape))
 
-    def permuted(self, value: GraphValue, order: Sequence[int], part: bool = True) -> GraphValue:
+    def permuted(self, value: GraphValue, order: Sequence[int], step: bool = True) -> GraphValue:
         """The dimensions in another order; nothing where that is the one they have."""
         if list(order) == [0, 1, 2]:
             return value
-        return self.emit("permute", value, part=part, order=tuple(Fraction(i) for i in order))
+        return self.emit("permute", value, step=step, order=tuple(Fraction(i) for i in order))
 
     def warn(self, code: str, message: str) -> None:
         """Report a warning at the layer's type."""
         self.net.diagnostics.add(Diagnostic(code, message, self.layer.type_span))
 
 
-def constant(value: Any) -> Constant:
+def constant(value: Any) -> ConstantValue:
     """A Python value as a constant of the language."""
     if isinstance(value, bool | str | Fraction):
         return value

@@ -6,9 +6,10 @@ from math import prod
 
 from netspec.diagnostics import Diagnostics
 from netspec.importers.caffe.blob_values import BlobValue, Dims, dims_text, language_shape
-from netspec.importers.caffe.graph import DataInput, FieldValue, GraphValue, Node
+from netspec.importers.caffe.caffe_net import BlobName
 from netspec.importers.caffe.layer_error import LayerError
-from netspec.importers.caffe.proto import Reading, Reference
+from netspec.importers.caffe.read_options import ReadOptions
+from netspec.importers.structure.graph import DataInput, FieldValue, GraphValue, Node
 from netspec.ops import IndexShape, ShapeError
 from netspec.ops.attribute_types import AttributeTypeError
 from netspec.ops.base import MAX_ELEMENTS
@@ -17,8 +18,8 @@ from netspec.ops.base import MAX_ELEMENTS
 class NetTranslation:
     """The inputs and nodes so far, and what the rules of layers note for the whole net."""
 
-    def __init__(self, reading: Reading, diagnostics: Diagnostics) -> None:
-        self.reading = reading
+    def __init__(self, options: ReadOptions, diagnostics: Diagnostics) -> None:
+        self.options = options
         self.diagnostics = diagnostics
         self.inputs: list[DataInput] = []
         self.nodes: list[Node] = []
@@ -29,7 +30,7 @@ class NetTranslation:
 
     def add_input(
         self,
-        blob: Reference,
+        blob: BlobName,
         dims: Dims | None,
         batch: int | None,
         settings: dict[str, FieldValue],
@@ -54,7 +55,7 @@ class NetTranslation:
 
     def stated_shape(self, name: str) -> Dims | None:
         """The shape that `--input` gives for the input `name`."""
-        return self.reading.shapes.get(name) or self.reading.shapes.get("")
+        return self.options.shapes.get(name) or self.options.shapes.get("")
 
     def add(self, node: Node) -> Node:
         """Add a node and compute its shapes. Raises LayerError where they fail or are too large."""

@@ -7,9 +7,9 @@ from fractions import Fraction
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source, Span
-from netspec.importers.caffe.graph import Constant, FieldValue
-from netspec.importers.caffe.messages import MessageFields
-from netspec.importers.caffe.proto import CaffeLayer, CaffeNet
+from netspec.importers.caffe.caffe_net import CaffeLayer, CaffeNet
+from netspec.importers.caffe.message_fields import MessageFields
+from netspec.importers.structure.graph import ConstantValue, FieldValue
 from netspec.syntax.protobuf_text.parser import parse_prototxt
 
 _OPTIMIZERS = {"SGD": "sgd", "Nesterov": "nesterov", "Adam": "adam"}
@@ -68,7 +68,7 @@ def recipe(solver: Solver, net: CaffeNet) -> Recipe:
     notes: list[str] = []
     settings: dict[str, FieldValue] = {}
 
-    def say(name: str, value: Constant | int, place: Span) -> None:
+    def say(name: str, value: ConstantValue | int, place: Span) -> None:
         exact = Fraction(value) if isinstance(value, int) and not isinstance(value, bool) else value
         settings[name] = FieldValue(exact, place)
 

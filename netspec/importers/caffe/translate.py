@@ -12,18 +12,18 @@ from dataclasses import dataclass, replace
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.diagnostics.suggest import did_you_mean
 from netspec.importers.caffe.blob_values import BlobValue, NoValue
-from netspec.importers.caffe.graph import Graph, GraphValue
+from netspec.importers.caffe.caffe_net import (
+    BlobName,
+    CaffeLayer,
+    CaffeNet,
+    InputDeclaration,
+)
 from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers import REASONS, RULES, Rule, only_measures
 from netspec.importers.caffe.net_translation import NetTranslation
-from netspec.importers.caffe.proto import (
-    CaffeLayer,
-    CaffeNet,
-    InputDeclaration,
-    Reading,
-    Reference,
-)
+from netspec.importers.caffe.read_options import ReadOptions
+from netspec.importers.structure.graph import Graph, GraphValue
 from netspec.ops import IndexShape
 
 
@@ -46,9 +46,9 @@ class Translation:
     """The blobs that are results of what can be expressed."""
 
 
-def translate(net: CaffeNet, reading: Reading, diagnostics: Diagnostics) -> Translation:
+def translate(net: CaffeNet, options: ReadOptions, diagnostics: Diagnostics) -> Translation:
     """The graph of a net. Errors are reported, but for layers that can't be expressed."""
-    translator = _Translator(net, reading, diagnostics)
+    translator = _Translator(net, options, diagnostics)
     for given in net.inputs:
         translator.declared_input(given)
     for layer in net.layers:
@@ -59,9 +59,9 @@ def translate(net: CaffeNet, reading: Reading, diagnostics: Diagnostics) -> Tran
 class _Translator:
     """The blobs and errors so far; the nodes so far are in `state`."""
 
-    def __init__(self, net: CaffeNet, reading: Reading, diagnostics: Diagnostics) -> None:
+    def __init__(self, net: CaffeNet, options: ReadOptions, diagnostics: Diagnostics) -> None:
         self.net = net
-        self.state = NetTranslation(reading, diagnostics)
+        self.state = NetTranslation(options, diagnostics)
         self.diagnostics = diagnostics
         self.blobs: dict[str, BlobValue | NoValue] = {}
         self.tops: list[GraphValue] = []
@@ -87,7 +87,7 @@ class _Translator:
 
     def _outputs(self) -> list[GraphValue]:
         """The blobs that `--until` names, else what no layer takes, in the order of the file."""
-        until = self.state.reading.until
+        until = self.state.options.until
         if until:
             ends = [self.blobs.get(name) for name in until]
             return list(dict.fromkeys(d.value for d in ends if isinstance(d, BlobValue)))
@@ -170,7 +170,7 @@ class _Translator:
         if diagnostic is not None:
             self.diagnostics.add(diagnostic)
 
-    def _bottom(self, layer: CaffeLayer, reference: Reference) -> BlobValue | NoValue:
+    def _bottom(self, layer: CaffeLayer, reference: BlobName) -> BlobValue | NoValue:
         """The blob that a layer takes; one that does not exist is reported."""
         found = self.blobs.get(reference.name) or self._of_another_phase(reference.name)
         if found is not None:

@@ -8,7 +8,7 @@ import pytest
 
 from netspec.diagnostics import Diagnostics, render
 from netspec.diagnostics.source import Source
-from netspec.importers.caffe.messages import number_of
+from netspec.importers.caffe.message_fields import number_of
 from netspec.syntax.protobuf_text.ast import Message
 from netspec.syntax.protobuf_text.parser import parse_prototxt
 

@@ -8,10 +8,10 @@ from math import prod
 
 from netspec.diagnostics.source import Span
 from netspec.importers.caffe.blob_values import language_shape
-from netspec.importers.caffe.graph import GraphValue
 from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.registry import Tops, layer
+from netspec.importers.structure.graph import GraphValue
 
 
 def _plain(op: str) -> Callable[[LayerTranslation], Tops]:
@@ -66,10 +66,10 @@ def _clipped(use: LayerTranslation, low: Fraction, high: Fraction, place: Span) 
         return use.emit("relu6")
     value = use.x.value
     if low:
-        value = use.emit("power", value, part=True, shift=-low)
-    value = use.emit("relu", value, part=True)
-    value = use.emit("power", value, part=True, scale=-1, shift=high - low)
-    value = use.emit("relu", value, part=True)
+        value = use.emit("power", value, step=True, shift=-low)
+    value = use.emit("relu", value, step=True)
+    value = use.emit("power", value, step=True, scale=-1, shift=high - low)
+    value = use.emit("relu", value, step=True)
     return use.emit("power", value, scale=-1, shift=(high, place))
 
 
@@ -79,8 +79,8 @@ def swish(use: LayerTranslation) -> Tops:
     beta = p.number("beta")
     if beta == 1:
         return use.same(use.emit("silu"))
-    gate = use.emit("power", part=True, scale=(beta, p.place("beta")))
-    gate = use.emit("sigmoid", gate, part=True)
+    gate = use.emit("power", step=True, scale=(beta, p.place("beta")))
+    gate = use.emit("sigmoid", gate, step=True)
     return use.same(use.emit("mul", [use.x.value, gate]))
 
 
@@ -166,7 +166,7 @@ def _along(use: LayerTranslation, axis: int, op: str) -> GraphValue:
     order = [0, 1, 2]
     order[0], order[axis - 1] = order[axis - 1], order[0]
     turned = use.permuted(use.x.value, order)
-    return use.permuted(use.emit(op, turned, part=True), order, part=False)
+    return use.permuted(use.emit(op, turned, step=True), order, step=False)
 
 
 @layer("ArgMax")
@@ -183,7 +183,7 @@ def argmax(use: LayerTranslation) -> Tops:
         flat = use.reshaped(use.x.value, (prod(use.x.dims),))
         value = use.emit("argmax", flat)
         # Caffe's shape is N x 1 x 1.
-        return [use.data(use.reshaped(value, (1, 1, 1), part=False), (1, 1))]
+        return [use.data(use.reshaped(value, (1, 1, 1), step=False), (1, 1))]
     axis = use.axis(p.integer("axis"), place)
     dims = list(use.x.dims)
     dims[axis - 1] = 1
@@ -196,8 +196,8 @@ def threshold(use: LayerTranslation) -> Tops:
     p = use.params("threshold_param")
     dims = use.x.dims
     x = use.reshaped(use.x.value, (1, prod(dims[:2]), prod(dims[2:])))
-    above = use.emit("power", x, part=True, shift=(-p.number("threshold"), p.place("threshold")))
-    zero = use.emit("power", x, part=True, scale=0)
-    both = use.emit("concat", [zero, above], part=True)
-    value = use.emit("argmax", both, part=dims[:1] != (1,) or len(dims) != 3)
-    return use.same(use.reshaped(value, language_shape(dims), part=False))
+    above = use.emit("power", x, step=True, shift=(-p.number("threshold"), p.place("threshold")))
+    zero = use.emit("power", x, step=True, scale=0)
+    both = use.emit("concat", [zero, above], step=True)
+    value = use.emit("argmax", both, step=dims[:1] != (1,) or len(dims) != 3)
+    return use.same(use.reshaped(value, language_shape(dims), step=False))

@@ -7,10 +7,10 @@ from fractions import Fraction
 
 from netspec.diagnostics import Label
 from netspec.importers.caffe.blob_values import BlobValue, dims_text
-from netspec.importers.caffe.graph import GraphValue
 from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.registry import Tops, layer
+from netspec.importers.structure.graph import GraphValue
 
 
 @layer("Concat", bottoms=(1, None))
@@ -37,7 +37,7 @@ def concatenated(use: LayerTranslation, values: Sequence[GraphValue], axis: int)
     order = [0, 1, 2]
     order[0], order[axis - 1] = order[axis - 1], order[0]
     turned = [use.permuted(v, order) for v in values]
-    return use.permuted(use.emit("concat", turned, part=True), order, part=False)
+    return use.permuted(use.emit("concat", turned, step=True), order, step=False)
 
 
 def _require_equal(
@@ -71,7 +71,7 @@ def eltwise(use: LayerTranslation) -> Tops:
         return use.same(use.emit("sub", values))
     for i, c in enumerate(coefficients):
         if c != 1:
-            values[i] = use.emit("power", values[i], part=True, scale=(c, p.place("coeff")))
+            values[i] = use.emit("power", values[i], step=True, scale=(c, p.place("coeff")))
     return use.same(use.emit("add", values))
 
 
@@ -85,7 +85,7 @@ def axpy(use: LayerTranslation) -> Tops:
             "shape-mismatch", f"Axpy needs C, CxHxW and CxHxW, but gets {shapes}"
         )
     gate = use.value_of(a, (x.dims[0], 1, 1))
-    product = use.emit("mul", [x.value, gate], part=True)
+    product = use.emit("mul", [x.value, gate], step=True)
     return [use.data(use.emit("add", [product, y.value]), x.dims)]
 
 

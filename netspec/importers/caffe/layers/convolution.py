@@ -10,8 +10,8 @@ from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.folded import Folded
 from netspec.importers.caffe.layers.registry import Tops, layer
-from netspec.importers.caffe.layers.window_fields import HeightWidth, pair
-from netspec.importers.caffe.messages import MessageFields
+from netspec.importers.caffe.layers.window_fields import HeightWidth, height_width
+from netspec.importers.caffe.message_fields import MessageFields
 
 
 @layer(
@@ -42,8 +42,8 @@ def _convolution(use: LayerTranslation, op: str) -> Tops:
         )
     filters = needed(use, p, "num_output")
     kernel, kernel_place = _kernel(use, p)
-    stride, stride_place = pair(p, "stride", "stride_h", "stride_w", 1)
-    pad, pad_place = pair(p, "pad", "pad_h", "pad_w", 0)
+    stride, stride_place = height_width(p, "stride", "stride_h", "stride_w", 1)
+    pad, pad_place = height_width(p, "pad", "pad_h", "pad_w", 0)
     dilation, dilation_place = _dilation(p)
     groups: int | str = p.integer("group")
     groups_place = p.place("group")
@@ -94,14 +94,14 @@ def _kernel(use: LayerTranslation, p: MessageFields) -> tuple[HeightWidth, Span]
     if len(p.integers("kernel_size")) > 2:
         message = f"{use.layer.type} over more than height and width"
         raise LayerError.unsupported(message, p.place("kernel_size"))
-    return pair(p, "kernel_size", "kernel_h", "kernel_w", 1)
+    return height_width(p, "kernel_size", "kernel_h", "kernel_w", 1)
 
 
 def _dilation(p: MessageFields) -> tuple[HeightWidth, Span]:
     """DeepLab's first Caffe called it `hole`."""
     if "hole" in p or "hole_h" in p or "hole_w" in p:
-        return pair(p, "hole", "hole_h", "hole_w", 1)
-    return pair(p, "dilation", "", "", 1)
+        return height_width(p, "hole", "hole_h", "hole_w", 1)
+    return height_width(p, "dilation", "", "", 1)
 
 
 @layer("InnerProduct", bottoms=(1, None), tops=None)
@@ -124,7 +124,7 @@ def inner_product(use: LayerTranslation) -> Tops:
         value = use.emit(
             "conv",
             folded.value,
-            part=True,
+            step=True,
             blobs=blobs,
             filters=(units, p.place("num_output")),
             kernel=(1, 1),

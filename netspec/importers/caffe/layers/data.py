@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from netspec.importers.caffe.blob_values import BlobValue, Dims, NoValue
-from netspec.importers.caffe.graph import FieldValue
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.registry import Tops, layer
-from netspec.importers.caffe.messages import MessageFields
+from netspec.importers.caffe.message_fields import MessageFields
+from netspec.importers.structure.graph import FieldValue
 
 _LABELS = ("label", "gt", "seg", "target", "mask", "clip", "sim", "weight")
 
@@ -66,7 +66,7 @@ def pictures(use: LayerTranslation) -> Tops:
     tops: list[BlobValue | NoValue] = []
     for i, top in enumerate(use.layer.tops):
         if i > 0 or _is_label(top.name):
-            known = use.net.reading.shapes.get(top.name)
+            known = use.net.options.shapes.get(top.name)
             if known is None:
                 tops.append(NoValue(False, top.span))
                 continue

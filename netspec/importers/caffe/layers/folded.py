@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 
 from netspec.importers.caffe.blob_values import BlobValue, Dims, language_shape
-from netspec.importers.caffe.graph import GraphValue
 from netspec.importers.caffe.layer_translation import LayerTranslation
+from netspec.importers.structure.graph import GraphValue
 
 
 class Folded:
@@ -32,4 +32,4 @@ class Folded:
         if self.lead != 1:
             apart = (prod(channels), self.lead, self.rest)
             value = self.use.permuted(self.use.reshaped(value, apart), [1, 0, 2])
-        return self.use.reshaped(value, language_shape(dims), part=False)
+        return self.use.reshaped(value, language_shape(dims), step=False)

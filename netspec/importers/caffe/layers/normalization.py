@@ -7,12 +7,13 @@ from math import prod
 from typing import Any
 
 from netspec.importers.caffe.blob_values import dims_text, language_shape
-from netspec.importers.caffe.graph import Blob, GraphValue
 from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.folded import Folded
 from netspec.importers.caffe.layers.registry import Tops, layer
-from netspec.importers.caffe.messages import MessageFields
+from netspec.importers.caffe.message_fields import MessageFields
+from netspec.importers.caffe.weight_blob import WeightBlob
+from netspec.importers.structure.graph import GraphValue
 
 
 @layer("BatchNorm", "CuDNNBatchNorm", "SyncBatchNorm")
@@ -92,7 +93,7 @@ def _learned(
     p: MessageFields,
     type_: str,
     op: str,
-    blobs: dict[str, Blob],
+    blobs: dict[str, WeightBlob],
     **settings: Any,
 ) -> GraphValue:
     """Learned numbers, one for each place along `num_axes` dimensions from `axis` on.
@@ -117,7 +118,7 @@ def _learned(
     first = max(axis - 1, 0)
     last = max(end - 1, first)
     folded = Folded(use, use.x, first, last)
-    value = use.emit(op, folded.value, part=True, blobs=blobs, **settings)
+    value = use.emit(op, folded.value, step=True, blobs=blobs, **settings)
     return folded.unfolded(value, dims[first:last], dims)
 
 
@@ -138,7 +139,7 @@ def _spread(use: LayerTranslation, p: MessageFields, type_: str, op: str) -> Gra
     if axis == 0 and b.dims == a.dims[: len(b.dims)]:
         folded = Folded(use, a, 0, len(b.dims))
         factor = use.reshaped(b.value, (folded.count, 1, 1))
-        return folded.unfolded(use.emit(op, [folded.value, factor], part=True), b.dims, a.dims)
+        return folded.unfolded(use.emit(op, [folded.value, factor], step=True), b.dims, a.dims)
     if axis == 0:
         shapes = " and ".join(dims_text(d.dims) for d in (a, b))
         message = f"{type_} can't lay {names[1]} on {names[0]} from axis {axis} on: {shapes}"
@@ -163,17 +164,17 @@ def lrn(use: LayerTranslation) -> Tops:
         message = "the local_size of an LRN is odd"
         raise LayerError.invalid("out-of-range", message, p.place("local_size"))
     # As Caffe does: a mean of squares, padding counted, and k is 1 whatever the file says.
-    squares = use.emit("power", part=True, exponent=2)
+    squares = use.emit("power", step=True, exponent=2)
     means = use.emit(
         "avgpool",
         squares,
-        part=True,
+        step=True,
         kernel=((size, size), p.place("local_size")),
         stride=1,
         pad=size // 2 if size > 1 else None,
         count_include_pad=True if size > 1 else None,
     )
-    factor = use.emit("power", means, part=True, exponent=-beta[0], scale=alpha, shift=1)
+    factor = use.emit("power", means, step=True, exponent=-beta[0], scale=alpha, shift=1)
     return use.same(use.emit("mul", [use.x.value, factor]))
 
 
@@ -191,7 +192,7 @@ def normalize(use: LayerTranslation) -> Tops:
         return use.same(use.emit("scale", normal, blobs=blobs, bias=False))
     dims = use.x.dims
     folded = Folded(use, use.data(normal, dims), 0, 0)
-    value = use.emit("scale", folded.value, part=True, blobs=blobs, bias=False)
+    value = use.emit("scale", folded.value, step=True, blobs=blobs, bias=False)
     return use.same(folded.unfolded(value, (), dims))
 
 
@@ -203,14 +204,14 @@ def mvn(use: LayerTranslation) -> Tops:
     together = p.flag("across_channels")
     shape = (1, prod(dims[:2]), prod(dims[2:])) if together else (*dims, 1, 1)[:3]
     x = use.reshaped(use.x.value, shape)
-    mean = use.emit("adaptive_avgpool", x, part=True, size=1)
+    mean = use.emit("adaptive_avgpool", x, step=True, size=1)
     varies = p.flag("normalize_variance")
-    result = use.emit("sub", [x, mean], part=varies or together)
+    result = use.emit("sub", [x, mean], step=varies or together)
     if varies:
-        squares = use.emit("power", result, part=True, exponent=2)
-        variance = use.emit("adaptive_avgpool", squares, part=True, size=1)
-        deviation = use.emit("power", variance, part=True, exponent=Fraction(1, 2))
+        squares = use.emit("power", result, step=True, exponent=2)
+        variance = use.emit("adaptive_avgpool", squares, step=True, size=1)
+        deviation = use.emit("power", variance, step=True, exponent=Fraction(1, 2))
         eps = (p.number("eps"), p.place("eps"))
-        factor = use.emit("power", deviation, part=True, exponent=-1, shift=eps)
-        result = use.emit("mul", [result, factor], part=together)
-    return use.same(use.reshaped(result, language_shape(dims), part=False))
+        factor = use.emit("power", deviation, step=True, exponent=-1, shift=eps)
+        result = use.emit("mul", [result, factor], step=together)
+    return use.same(use.reshaped(result, language_shape(dims), step=False))

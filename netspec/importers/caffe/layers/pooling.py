@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from netspec.importers.caffe.blob_values import BlobValue
-from netspec.importers.caffe.graph import Node
 from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.registry import Tops, layer
-from netspec.importers.caffe.layers.window_fields import pair
-from netspec.importers.caffe.messages import MessageFields
+from netspec.importers.caffe.layers.window_fields import height_width
+from netspec.importers.caffe.message_fields import MessageFields
+from netspec.importers.structure.graph import Node
 
 
 @layer("Pooling", tops=2)
@@ -30,9 +30,9 @@ def pooling(use: LayerTranslation) -> Tops:
         raise LayerError.invalid(
             "missing-field", "Pooling needs kernel_size, or kernel_h and kernel_w"
         )
-    kernel, kernel_place = pair(p, "kernel_size", "kernel_h", "kernel_w", 1)
-    stride, stride_place = pair(p, "stride", "stride_h", "stride_w", 1)
-    pad, pad_place = pair(p, "pad", "pad_h", "pad_w", 0)
+    kernel, kernel_place = height_width(p, "kernel_size", "kernel_h", "kernel_w", 1)
+    stride, stride_place = height_width(p, "stride", "stride_h", "stride_w", 1)
+    pad, pad_place = height_width(p, "pad", "pad_h", "pad_w", 0)
     down = p.word("round_mode") == "FLOOR" or not p.flag("ceil_mode") or p.flag("torch_pooling")
     if min(stride) < 1 or min(kernel) < 1 or min(pad) < 0:
         raise LayerError.invalid("out-of-range", "kernel and stride of a Pooling are at least 1")
@@ -76,8 +76,8 @@ def _windows(n: int, kernel: int, stride: int, pad: int, clips: bool, down: bool
 
 def _whole(use: LayerTranslation, p: MessageFields, op: str, channels: int) -> Tops:
     """One window over everything; kept as Cx1x1, which is Caffe's shape of it."""
-    pad, _ = pair(p, "pad", "pad_h", "pad_w", 0)
-    stride, place = pair(p, "stride", "stride_h", "stride_w", 1)
+    pad, _ = height_width(p, "pad", "pad_h", "pad_w", 0)
+    stride, place = height_width(p, "stride", "stride_h", "stride_w", 1)
     if any(pad) or stride != (1, 1):
         message = "global_pooling goes with neither pad nor stride"
         raise LayerError.invalid("conflicting-fields", message, place)
@@ -86,7 +86,7 @@ def _whole(use: LayerTranslation, p: MessageFields, op: str, channels: int) -> T
     else:
         _, height, width = use.spatial()
         node = use.emit_node("maxpool", kernel=((height, width), p.place("global_pooling")))
-    node.whole = True
+    node.pools_all = True
     return _tops(use, node)
 
 

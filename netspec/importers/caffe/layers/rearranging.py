@@ -7,10 +7,10 @@ from math import prod
 
 from netspec.diagnostics.source import Span
 from netspec.importers.caffe.blob_values import BlobValue, Dims, dims_text, language_shape
-from netspec.importers.caffe.graph import GraphValue
 from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.registry import Tops, layer
+from netspec.importers.structure.graph import GraphValue
 
 
 @layer("Flatten")
@@ -33,7 +33,7 @@ def _as(use: LayerTranslation, dims: Dims) -> BlobValue:
         raise LayerError.unsupported(
             f"{shape} behind the batch is more dimensions than a value has"
         )
-    return use.data(use.reshaped(use.x.value, language_shape(dims), part=False), dims)
+    return use.data(use.reshaped(use.x.value, language_shape(dims), step=False), dims)
 
 
 @layer("Reshape")
@@ -113,7 +113,7 @@ def permute(use: LayerTranslation) -> Tops:
     inner += range(len(inner), 3)
     if len(dims) == 1:
         return use.same(use.emit("identity"))
-    value = use.permuted(use.x.value, inner, part=False)
+    value = use.permuted(use.x.value, inner, step=False)
     return [use.data(value, dims)]
 
 
@@ -192,7 +192,7 @@ def crop(use: LayerTranslation) -> Tops:
     if dims[0] != a.dims[0]:
         first, size = starts[0], dims[0]
         parts = [first, size, a.dims[0] - first - size]
-        split = use.emit_node("split", part=True, parts=tuple(n for n in parts if n))
+        split = use.emit_node("split", step=True, parts=tuple(n for n in parts if n))
         value = split.outputs[1 if first else 0]
     if len(dims) == 1:
         return [use.data(value, dims)]
@@ -218,13 +218,13 @@ def reduction(use: LayerTranslation) -> Tops:
     operation = p.word("operation")
     value = use.x.value
     if operation == "ASUM":
-        value = use.emit("abs", value, part=True)
+        value = use.emit("abs", value, step=True)
     elif operation == "SUMSQ":
-        value = use.emit("power", value, part=True, exponent=2)
+        value = use.emit("power", value, step=True, exponent=2)
     if axis != 2 or len(use.x.dims) != 3:
         value = use.reshaped(value, (prod(lead), prod(tail), 1))
     factor = p.number("coeff") * (1 if operation == "MEAN" else prod(tail))
-    value = use.emit("global_avgpool", value, part=factor != 1)
+    value = use.emit("global_avgpool", value, step=factor != 1)
     if factor != 1:
         value = use.emit("power", value, scale=(factor, p.place("coeff")))
-    return [use.data(use.reshaped(value, language_shape(lead), part=False), lead)]
+    return [use.data(use.reshaped(value, language_shape(lead), step=False), lead)]

@@ -24,7 +24,7 @@ def interp(use: LayerTranslation) -> Tops:
             message = "the pads of this Interp leave nothing"
             raise LayerError.invalid("pad-too-large", message, p.place("pad_beg"))
         offset = ((-before, -before), p.place("pad_beg"))
-        value = use.emit("crop", part=True, size=(size[0], size[1]), offset=offset)
+        value = use.emit("crop", step=True, size=(size[0], size[1]), offset=offset)
     place = use.layer.type_span
     shrink, zoom = p.integer("shrink_factor"), p.integer("zoom_factor")
     if shrink < 1 or zoom < 1:

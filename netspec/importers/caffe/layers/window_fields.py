@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from netspec.diagnostics.source import Span
-from netspec.importers.caffe.messages import MessageFields
+from netspec.importers.caffe.message_fields import MessageFields
 
 HeightWidth = tuple[int, int]
 
 
-def pair(
+def height_width(
     p: MessageFields, name: str, high: str, wide: str, default: int
 ) -> tuple[HeightWidth, Span]:
     """A field of one or two numbers, or its `_h` and `_w` forms, height first, and its place.

@@ -1,12 +1,12 @@
-"""Nodes to lines: what in-place layers, activations and norms follow is one chain."""
+"""Nodes to chains: what in-place layers, activations and norms follow is one chain."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-from netspec.importers.caffe.graph import Graph, GraphValue, Node
-from netspec.importers.caffe.names import behind
+from netspec.importers.structure.graph import Graph, GraphValue, Node
+from netspec.importers.structure.names import without_label
 from netspec.ops import OPS, Weighted
 
 
@@ -32,34 +32,39 @@ class NodeChain:
     def value(self) -> GraphValue:
         return self.outputs[0]
 
+    @property
+    def only_steps(self) -> bool:
+        """Whether it is only on the way to a layer's value, such as the flatten of a linear."""
+        return all(n.is_step and not n.origins for n in self.nodes)
 
-def lines_of(graph: Graph) -> list[NodeChain]:
-    """The lines of a graph, in order of their first nodes' inputs being there."""
+
+def chains_of(graph: Graph) -> list[NodeChain]:
+    """The chains of a graph, in order of their first nodes' inputs being there."""
     uses = graph.uses()
     kept = set(graph.outputs)
-    lines: list[NodeChain] = []
+    chains: list[NodeChain] = []
     by_value: dict[GraphValue, NodeChain] = {}
     for node in graph.nodes:
-        line = by_value.get(node.inputs[0]) if len(node.inputs) == 1 else None
-        alone = line is not None and uses[line.value] == [node] and line.value not in kept
-        if line is not None and alone and _plain(line, uses) and _joins(line, node):
-            del by_value[line.value]
-            line.nodes.append(node)
+        chain = by_value.get(node.inputs[0]) if len(node.inputs) == 1 else None
+        alone = chain is not None and uses[chain.value] == [node] and chain.value not in kept
+        if chain is not None and alone and _may_continue(chain, uses) and _continues(chain, node):
+            del by_value[chain.value]
+            chain.nodes.append(node)
         else:
-            line = NodeChain([node])
-            lines.append(line)
-        by_value[line.value] = line
-    return _in_order(lines)
+            chain = NodeChain([node])
+            chains.append(chain)
+        by_value[chain.value] = chain
+    return _in_order(chains)
 
 
-def _plain(line: NodeChain, uses: dict[GraphValue, list[Node]]) -> bool:
+def _may_continue(chain: NodeChain, uses: dict[GraphValue, list[Node]]) -> bool:
     """Whether only the first result of a line's last node is used, so that it may go on."""
-    return not any(v in uses for v in line.outputs[1:])
+    return not any(v in uses for v in chain.outputs[1:])
 
 
-def _joins(line: NodeChain, node: Node) -> bool:
-    """Whether a node goes on with the line rather than begin one of its own."""
-    last, head = line.nodes[-1], line.head
+def _continues(chain: NodeChain, node: Node) -> bool:
+    """Whether a node goes on with the chain rather than begin one of its own."""
+    last, head = chain.nodes[-1], chain.head
     op = OPS[node.op]
     if node.name == last.name and node.span == last.span and last.op != "flatten":
         return True  # both are of one layer
@@ -71,7 +76,7 @@ def _joins(line: NodeChain, node: Node) -> bool:
         return (node.op != "batchnorm" and OPS[last.op].channel_affine) or node.in_place
     if node.op in ("permute", "flatten"):
         # The heads of detectors: `x_mbox_loc`, `x_mbox_loc_perm`, `x_mbox_loc_flat`.
-        return head.op == "conv" and behind(node.name, head.name) != node.name
+        return head.op == "conv" and without_label(node.name, head.name) != node.name
     return op.training_only and node.in_place and issubclass(OPS[head.op], Weighted)
 
 
@@ -80,25 +85,25 @@ def _digits(name: str) -> list[str]:
     return re.findall(r"\d+", name)
 
 
-def _in_order(lines: list[NodeChain]) -> list[NodeChain]:
+def _in_order(chains: list[NodeChain]) -> list[NodeChain]:
     """Lines such that each comes behind those that it takes values of, else as they were.
 
     A chain takes in nodes that stood further down, and its value may be needed in between only by
     what comes behind them.
     """
-    made = {v: line for line in lines for n in line.nodes for v in n.outputs}
+    made = {v: chain for chain in chains for n in chain.nodes for v in n.outputs}
     done: set[int] = set()
     result: list[NodeChain] = []
-    for first in lines:
+    for first in chains:
         stack = [first]
         while stack:
-            line = stack[-1]
-            waits = [made[v] for v in line.inputs if v in made and id(made[v]) not in done]
+            chain = stack[-1]
+            waits = [made[v] for v in chain.inputs if v in made and id(made[v]) not in done]
             if waits:
                 stack.append(waits[0])
                 continue
             stack.pop()
-            if id(line) not in done:
-                done.add(id(line))
-                result.append(line)
+            if id(chain) not in done:
+                done.add(id(chain))
+                result.append(chain)
     return result

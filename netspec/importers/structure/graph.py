@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any
 
 from netspec.diagnostics.source import Span
 from netspec.ops import OPS, Op, Shape, attributes
 from netspec.symbolic.expr import Num
 
-Constant = Fraction | bool | str | tuple[Fraction, ...]
+ConstantValue = Fraction | bool | str | tuple[Fraction, ...]
 """A field's value: a number, `true` or `false`, a bare word, or several numbers."""
 
 
 @dataclass(frozen=True)
 class FieldValue:
-    """The value of a field, and where the prototxt says so."""
+    """The value of a field, and where the imported file says so."""
 
-    value: Constant
+    value: ConstantValue
     span: Span
-
-
-@dataclass(frozen=True)
-class Blob:
-    """Where the numbers of a tensor lie in a caffemodel, and how they become the tensor's.
-
-    `as_is` and `transposed` are plain; statistics (`mean`, `variance`) are divided by the first
-    number of blob `factor`.
-    """
-
-    layer: str
-    type: str
-    index: int
-    how: Literal["as_is", "transposed", "statistic"] = "as_is"
-    factor: int | None = None
 
 
 @dataclass(eq=False)
@@ -49,10 +34,10 @@ class GraphValue:
 
 @dataclass(eq=False)
 class Node:
-    """One use of an op, for the layer called `name` in the prototxt.
+    """One use of an op, for the layer called `name` in the imported file.
 
     A layer that becomes several nodes calls them `name` where they hold its weights or its final
-    value; `part` says that the node is only a step on the way.
+    value; `is_step` says that the node is only a step on the way.
     """
 
     op: str
@@ -61,13 +46,13 @@ class Node:
     name: str
     span: Span
     places: list[Span]
-    """Of each input, where the prototxt names it."""
+    """Of each input, where the imported file names it."""
     in_place: bool = False
-    part: bool = False
-    whole: bool = False
+    is_step: bool = False
+    pools_all: bool = False
     """Whether it pools over all of its input, whatever its size."""
-    blobs: dict[str, Blob] = field(default_factory=dict)
-    """Of each tensor that the caffemodel holds."""
+    origins: dict[str, Any] = field(default_factory=dict)
+    """Where the numbers of each tensor lie, in the importer's own terms."""
     outputs: list[GraphValue] = field(default_factory=list)
 
     @property
@@ -76,7 +61,7 @@ class Node:
         return self.outputs[0]
 
     def bound(self) -> Op:
-        """The op for its inputs' shapes. Raises KindError and ShapeError."""
+        """The op for its inputs' shapes. Raises AttributeTypeError and ShapeError."""
         declared = {a.name: a.kind for a in attributes(OPS[self.op])}
         values = {n: declared[n].convert(as_constant(s.value)) for n, s in self.settings.items()}
         return OPS[self.op](**values).bind([v.shape for v in self.inputs])
@@ -84,7 +69,7 @@ class Node:
 
 @dataclass
 class DataInput:
-    """A data input: its value, its name in the prototxt, and its fields."""
+    """A data input: its value, its name in the imported file, and its fields."""
 
     value: GraphValue
     name: str
@@ -123,7 +108,7 @@ class Graph:
         self.nodes = [n for n in self.nodes if id(n) not in gone]
 
 
-def as_constant(value: Constant) -> Any:
+def as_constant(value: ConstantValue) -> Any:
     """A field's value as a constant of the language."""
     if isinstance(value, tuple):
         return tuple(Num(v) for v in value)
@@ -140,8 +125,3 @@ def bracketed(value: str) -> tuple[str, str | Fraction] | None:
     if not bracket:
         return None
     return word, inner if inner.isidentifier() else Fraction(inner)
-
-
-def moved(setting: FieldValue, value: Constant) -> FieldValue:
-    """The same place, another value."""
-    return replace(setting, value=value)

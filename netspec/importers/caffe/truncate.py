@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.suggest import did_you_mean
-from netspec.importers.caffe.proto import CaffeLayer, CaffeNet
+from netspec.importers.caffe.caffe_net import CaffeLayer, CaffeNet
 
 
-def until(net: CaffeNet, blobs: Sequence[str], diagnostics: Diagnostics) -> CaffeNet:
+def truncate(net: CaffeNet, blobs: Sequence[str], diagnostics: Diagnostics) -> CaffeNet:
     """The layers that `blobs` need; all of them where none is named."""
     if not blobs:
         return net

@@ -6,19 +6,19 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from netspec.importers.caffe.graph import Constant, Node
+from netspec.importers.structure.graph import ConstantValue, Node
 from netspec.ops import OPS, attributes
 from netspec.ops.attribute_types import Padding, Pair
 
-SAID = {("dropout", "ratio"), ("leaky_relu", "slope")}
+ALWAYS_WRITTEN = {("dropout", "ratio"), ("leaky_relu", "slope")}
 """Fields that are written even where they have their default."""
 COUNTS = {"filters", "units"}
 """Fields that count channels of the output."""
 
 
-def values(node: Node) -> dict[str, Constant]:
+def values(node: Node) -> dict[str, ConstantValue]:
     """Every attribute that has a value; pairs are two numbers, pads two or four."""
-    found: dict[str, Constant] = {}
+    found: dict[str, ConstantValue] = {}
     for attribute in attributes(OPS[node.op]):
         name = attribute.name
         if name in node.settings:
@@ -30,19 +30,19 @@ def values(node: Node) -> dict[str, Constant]:
     return found
 
 
-def is_default(op: str, name: str, value: Constant) -> bool:
+def is_default(op: str, name: str, value: ConstantValue) -> bool:
     """Whether a field need not be written."""
     default = _defaults(op).get(name)
     same = type(default) is type(value) and default == value
-    return same and (op, name) not in SAID
+    return same and (op, name) not in ALWAYS_WRITTEN
 
 
 @cache
-def _defaults(op: str) -> dict[str, Constant | None]:
+def _defaults(op: str) -> dict[str, ConstantValue | None]:
     return {a.name: None if a.required else _python(a.kind, a.default) for a in attributes(OPS[op])}
 
 
-def _python(kind: Any, value: Any) -> Constant | None:
+def _python(kind: Any, value: Any) -> ConstantValue | None:
     """A default as the op declares it."""
     if value is None or (isinstance(value, str) and value.startswith("=")):
         return None
@@ -56,7 +56,7 @@ def _python(kind: Any, value: Any) -> Constant | None:
     return _form(kind, Fraction(repr(value)))
 
 
-def _form(kind: Any, value: Constant) -> Constant:
+def _form(kind: Any, value: ConstantValue) -> ConstantValue:
     if isinstance(kind, Pair | Padding) and isinstance(value, Fraction):
         return (value, value)
     return value

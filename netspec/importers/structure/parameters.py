@@ -7,18 +7,18 @@ written as such. A depthwise convolution takes its filters from its input.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from netspec.importers.caffe.attributes import COUNTS, values
-from netspec.importers.caffe.graph import Constant, GraphValue
-from netspec.importers.caffe.lines import NodeChain
-from netspec.importers.caffe.names import UniqueNames
-from netspec.importers.caffe.structure import ModuleInstance
+from netspec.importers.structure.attributes import COUNTS, values
+from netspec.importers.structure.chains import NodeChain
+from netspec.importers.structure.graph import ConstantValue, GraphValue
+from netspec.importers.structure.instances import ModuleInstance
+from netspec.importers.structure.names import UniqueNames
 
 Place = tuple[int, str]
-"""A field: of which node of a line, and its name."""
+"""A field: of which node of a chain, and its name."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Scaled:
     """A whole number or one over it, or the name of a parameter."""
 
 
-Formula = Constant | Scaled
+Formula = ConstantValue | Scaled
 Formulas = dict[Place, Formula]
 
 
@@ -46,15 +46,15 @@ class ModuleParameter:
     """`given` is its value in each instance; `default` is None where it must be given."""
 
     name: str
-    given: list[Constant]
-    default: Constant | None
+    given: list[ConstantValue]
+    default: ConstantValue | None
 
 
 @dataclass
 class ModulePlan:
-    """How a module is written: the formula of each field of each line, and the parameters."""
+    """How a module is written: the formula of each field of each chain, and the parameters."""
 
-    lines: list[Formulas] = field(default_factory=list)
+    chains: list[Formulas] = field(default_factory=list)
     parameters: list[ModuleParameter] = field(default_factory=list)
 
     def find(self, name: str) -> ModuleParameter | None:
@@ -63,40 +63,42 @@ class ModulePlan:
 
 @dataclass(frozen=True)
 class _Varying:
-    line: int
+    chain: int
     node: int
     name: str
-    vector: list[Constant]
+    vector: list[ConstantValue]
     source: GraphValue | None = None
     """Of a depthwise convolution: the value that has as many channels."""
 
 
 def plan_of(
-    parts: Sequence[ModuleInstance],
+    instances: Sequence[ModuleInstance],
     bodies: Sequence[Sequence[NodeChain]],
-    line_names: Sequence[str],
+    chain_names: Sequence[str],
 ) -> ModulePlan:
-    """The plan of a module whose instances have these bodies, line for line.
+    """The plan of a module whose instances have these bodies, chain for chain.
 
-    `line_names` are those of all of its lines, which no parameter may have.
+    `chain_names` are those of all of its chains, which no parameter may have.
     """
     plan = ModulePlan([{} for _ in bodies[0]])
     varying: list[_Varying] = []
-    for i, line in enumerate(bodies[0]):
-        for j, node in enumerate(line.nodes):
+    for i, chain in enumerate(bodies[0]):
+        for j, node in enumerate(chain.nodes):
             for name in values(node):
                 vector = [values(body[i].nodes[j])[name] for body in bodies]
                 if all(v == vector[0] for v in vector):
-                    plan.lines[i][j, name] = vector[0]
+                    plan.chains[i][j, name] = vector[0]
                 else:
                     depthwise = _takes_from_input(i, j, name, bodies)
                     source = node.inputs[0] if depthwise else None
                     varying.append(_Varying(i, j, name, vector, source))
-    large = {i for i, line in enumerate(bodies[0]) if _is_large(values(line.head).get("kernel"))}
-    planner = _Planner(plan, parts, UniqueNames([*line_names, "x"]), line_names, varying, large)
+    large = {i for i, chain in enumerate(bodies[0]) if _is_large(values(chain.head).get("kernel"))}
+    planner = _Planner(
+        plan, instances, UniqueNames([*chain_names, "x"]), chain_names, varying, large
+    )
     # What is a multiple of other filters comes behind them.
     for v in varying:
-        plan.lines[v.line][v.node, v.name] = planner.formula(v)
+        plan.chains[v.chain][v.node, v.name] = planner.formula(v)
     plan.parameters.sort(key=lambda p: p.default is not None)
     return plan
 
@@ -105,21 +107,21 @@ class _Planner:
     def __init__(
         self,
         plan: ModulePlan,
-        parts: Sequence[ModuleInstance],
+        instances: Sequence[ModuleInstance],
         names: UniqueNames,
-        line_names: Sequence[str],
+        chain_names: Sequence[str],
         varying: list[_Varying],
         large: set[int],
     ) -> None:
         self.large = large
-        """The lines with windows of more than one place."""
+        """The chains with windows of more than one place."""
         self.plan = plan
-        self.parts = parts
+        self.instances = instances
         self.names = names
-        self.line_names = line_names
+        self.chain_names = chain_names
         self.varying = varying
-        self.channels: list[Constant] = [Fraction(p.inputs[0].shape[0]) for p in parts]
-        self.x = ChannelsOf(parts[0].inputs[0])
+        self.channels: list[ConstantValue] = [Fraction(p.inputs[0].shape[0]) for p in instances]
+        self.x = ChannelsOf(instances[0].inputs[0])
 
     def formula(self, v: _Varying) -> Formula:
         known = self._known(v)
@@ -128,7 +130,7 @@ class _Planner:
         if v.source is not None:
             return Scaled(ChannelsOf(v.source))
         if v.name in COUNTS:
-            factor = _factor(v.vector, self.channels)
+            factor = factor_of(v.vector, self.channels)
             if factor:
                 return Scaled(self.x, factor)
             base = self._base(v)
@@ -145,8 +147,8 @@ class _Planner:
             if parameter.given == v.vector:
                 return Scaled(parameter.name)
             if v.name in COUNTS and parameter.name in self._count_names():
-                factor = _factor(v.vector, parameter.given)
-                share = _factor(parameter.given, v.vector)
+                factor = factor_of(v.vector, parameter.given)
+                share = factor_of(parameter.given, v.vector)
                 if factor or share:
                     return Scaled(parameter.name, factor or 1 / share)
         return None
@@ -160,13 +162,13 @@ class _Planner:
             o
             for o in self.varying
             if o.name in COUNTS and o.source is None
-            if _factor(v.vector, o.vector) and o.line in self.large
+            if factor_of(v.vector, o.vector) and o.chain in self.large
         ]
-        return max(counts, key=lambda o: _factor(v.vector, o.vector), default=v)
+        return max(counts, key=lambda o: factor_of(v.vector, o.vector), default=v)
 
     def _expansion(self, v: _Varying) -> Formula | None:
         """A whole multiple of the input's channels that takes fewer values than the filters."""
-        ratios: list[Constant] = []
+        ratios: list[ConstantValue] = []
         for value, channels in zip(v.vector, self.channels, strict=True):
             assert isinstance(value, Fraction)
             assert isinstance(channels, Fraction)
@@ -189,27 +191,27 @@ class _Planner:
         return Scaled(parameter.name)
 
     def _wanted(self, v: _Varying) -> str:
-        """Its field, with the line where others of the same field vary in another way."""
+        """Its field, with the chain where others of the same field vary in another way."""
         alike = [o for o in self.varying if o.name == v.name and o.source is None]
         if all(self._together(o, v) for o in alike):
             return v.name
-        line = self.line_names[v.line]
+        chain = self.chain_names[v.chain]
         if v.name in COUNTS:
-            return _count_name(line, self.line_names)
-        return f"{line}_{v.name}" if line else v.name
+            return _count_name(chain, self.chain_names)
+        return f"{chain}_{v.name}" if chain else v.name
 
     def _together(self, a: _Varying, b: _Varying) -> bool:
         if a.vector == b.vector:
             return True
         if a.name not in COUNTS:
             return False
-        related = _factor(a.vector, b.vector) or _factor(b.vector, a.vector)
-        return bool(related or _factor(a.vector, self.channels) or self._expands(a))
+        related = factor_of(a.vector, b.vector) or factor_of(b.vector, a.vector)
+        return bool(related or factor_of(a.vector, self.channels) or self._expands(a))
 
     def _expands(self, v: _Varying) -> bool:
         return any(
             isinstance(f, Scaled) and isinstance(f.factor, str)
-            for f in [self.plan.lines[v.line].get((v.node, v.name))]
+            for f in [self.plan.chains[v.chain].get((v.node, v.name))]
         )
 
 
@@ -222,11 +224,11 @@ def _takes_from_input(i: int, j: int, name: str, bodies: Sequence[Sequence[NodeC
     )
 
 
-def _is_large(kernel: Constant | None) -> bool:
+def _is_large(kernel: ConstantValue | None) -> bool:
     return isinstance(kernel, tuple) and max(kernel) > 1
 
 
-def _factor(vector: Sequence[Constant], base: Sequence[Constant]) -> Fraction:
+def factor_of(vector: Sequence[ConstantValue], base: Sequence[ConstantValue]) -> Fraction:
     """The whole number from 2 that makes `vector` of `base` everywhere; 0 where there is none."""
     factors = {
         v / b if isinstance(v, Fraction) and isinstance(b, Fraction) and b else Fraction(0)
@@ -236,117 +238,28 @@ def _factor(vector: Sequence[Constant], base: Sequence[Constant]) -> Fraction:
     return factor if not factors and factor.denominator == 1 and factor > 1 else Fraction(0)
 
 
-def _default(name: str, vector: list[Constant]) -> Constant | None:
+def _default(name: str, vector: list[ConstantValue]) -> ConstantValue | None:
     """What most instances have, unless it is a number of filters."""
     if name in COUNTS:
         return None
     best = max(vector, key=vector.count)
-    if name == "stride" and _one(best) is False and any(_one(v) for v in vector):
-        return next(v for v in vector if _one(v))
+    if name == "stride" and is_one(best) is False and any(is_one(v) for v in vector):
+        return next(v for v in vector if is_one(v))
     return best if vector.count(best) * 2 > len(vector) else None
 
 
-def _one(value: Constant) -> bool:
+def is_one(value: ConstantValue) -> bool:
     return value == 1 or value == (1, 1)
 
 
-def _count_name(line: str, lines: Sequence[str]) -> str:
+def _count_name(chain: str, chains: Sequence[str]) -> str:
     """Filters in short: n1x1 for conv1x1, r3x3 for conv3x3_reduce, s1x1 for squeeze1x1."""
-    bare = re.sub(r"^(conv|fc|deconv)_?(?=\d)", "", line)
+    bare = re.sub(r"^(conv|fc|deconv)_?(?=\d)", "", chain)
     match = re.fullmatch(r"([A-Za-z]*)_?(\d+x\d+)(?:_([A-Za-z]+))?", bare)
     if match:
         letter = (match[1] or match[3] or "n")[0].lower()
         return f"{letter}{match[2]}"
     last = bare.rpartition("_")[2]
-    if "_" in bare and len(last) > 2 and last.isalpha() and last not in lines:
+    if "_" in bare and len(last) > 2 and last.isalpha() and last not in chains:
         return last
     return f"n{'_' * bare[:1].isalpha()}{bare}" if bare else "filters"
-
-
-# --- shortcuts -----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Condition:
-    """When a branch of a module is taken: a parameter is, or shapes and stride say it.
-
-    `stride` is the parameter of the stride, `channels` what the input's channels are compared with.
-    """
-
-    flag: str = ""
-    stride: str = ""
-    channels: Formula | None = None
-
-
-def fitted(
-    plan: ModulePlan, line: NodeChain, others: Sequence[NodeChain], which: Sequence[int]
-) -> Formulas | None:
-    """The formulas of a line that only the instances `which` have, in terms of the plan.
-
-    `others` are the lines of those instances. None where the parameters do not say it.
-    """
-    formulas: Formulas = {}
-    for j, node in enumerate(line.nodes):
-        for name in values(node):
-            vector = [values(other.nodes[j])[name] for other in others]
-            f = _fit(plan, name, vector, which)
-            if f is None:
-                return None
-            formulas[j, name] = f
-    return formulas
-
-
-def _fit(
-    plan: ModulePlan, name: str, vector: list[Constant], which: Sequence[int]
-) -> Formula | None:
-    if all(v == vector[0] for v in vector) and name not in COUNTS and name != "stride":
-        return vector[0]
-    for parameter in plan.parameters:
-        given = [parameter.given[i] for i in which]
-        if given == vector:
-            return Scaled(parameter.name)
-    if name in COUNTS:
-        for parameter in plan.parameters:
-            factor = _factor(vector, [parameter.given[i] for i in which])
-            if factor and parameter.default is None:
-                return Scaled(parameter.name, factor)
-    return vector[0] if all(v == vector[0] for v in vector) else None
-
-
-def condition(
-    plan: ModulePlan,
-    parts: Sequence[ModuleInstance],
-    changed: Sequence[bool],
-    filters: Formula | None,
-    flag: str,
-    raised: bool,
-    taken: Iterable[str] = (),
-) -> Condition:
-    """What tells the instances that change their input (`changed`) from those that keep it.
-
-    The author's way where it works: the stride is not 1, or the channels are others; else a flag,
-    which is added to the parameters and is `raised` for those that change it. `taken` are names
-    that it can't have.
-    """
-    stride = plan.find("stride")
-    if filters is not None:
-        changes = []
-        for i, part in enumerate(parts):
-            count = _evaluate(filters, plan, i)
-            strides = stride is not None and not _one(stride.given[i])
-            changes.append(strides or count != part.inputs[0].shape[0])
-        if changes == list(changed):
-            return Condition(stride=stride.name if stride else "", channels=filters)
-    flag = UniqueNames(["x", *taken, *(p.name for p in plan.parameters)]).free(flag)
-    given: list[Constant] = [bool(c) == raised for c in changed]
-    plan.parameters.append(ModuleParameter(flag, given, False))
-    return Condition(flag=flag)
-
-
-def _evaluate(f: Formula, plan: ModulePlan, instance: int) -> Constant:
-    if not isinstance(f, Scaled):
-        return f
-    parameter = plan.find(f.base) if isinstance(f.base, str) else None
-    value = parameter.given[instance] if parameter else Fraction(0)
-    assert isinstance(value, Fraction)
-    return value if isinstance(f.factor, str) else value * f.factor

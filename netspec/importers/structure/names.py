@@ -56,17 +56,17 @@ class UniqueNames:
         return name
 
 
-def parts(name: str) -> list[str]:
+def path_parts(name: str) -> list[str]:
     """The pieces of a name between slashes."""
     return [p for p in re.split(r"[/\\|:]+", name) if p]
 
 
-def tokens(name: str) -> list[str]:
+def words_of(name: str) -> list[str]:
     """The words of a name: `res2a_branch2a` is res2a, branch2a."""
     return [t for t in re.split(r"[^A-Za-z0-9]+", name) if t]
 
 
-def common(names: Sequence[str]) -> str:
+def common_prefix(names: Sequence[str]) -> str:
     """The words that all names begin with, as they stand in the first; at most all but one of them.
 
     Names that are the prefix themselves do not make it shorter: `res2a` and `res2a_branch1` have
@@ -74,7 +74,7 @@ def common(names: Sequence[str]) -> str:
     """
     if not names:
         return ""
-    split = [tokens(n) for n in names]
+    split = [words_of(n) for n in names]
     count = min(len(s) for s in split)
     shared = 0
     while shared < count and len({s[shared] for s in split}) == 1:
@@ -84,9 +84,9 @@ def common(names: Sequence[str]) -> str:
     return _first_words(names[0], shared).lstrip("_/-. ")
 
 
-def common_end(names: Sequence[str]) -> str:
+def common_suffix(names: Sequence[str]) -> str:
     """The words that all names end with: stage2_L1 of `Mconv1_stage2_L1` and `Mconv2_stage2_L1`."""
-    split = [tokens(n)[::-1] for n in names]
+    split = [words_of(n)[::-1] for n in names]
     count = min((len(s) for s in split), default=0)
     shared = 0
     while shared < count - 1 and len({s[shared] for s in split}) == 1:
@@ -94,12 +94,12 @@ def common_end(names: Sequence[str]) -> str:
     return "_".join(reversed(split[0][:shared])) if shared else ""
 
 
-def behind(name: str, label: str) -> str:
+def without_label(name: str, label: str) -> str:
     """What of a name stands behind a label of whole words, or in front of it at the end.
 
     The name itself where it has none.
     """
-    words, known = tokens(name), tokens(label)
+    words, known = words_of(name), words_of(label)
     if words[: len(known)] == known:
         return name[len(_first_words(name, len(known))) :].lstrip("_/-. ")
     if known and words[-len(known) :] == known:
@@ -127,12 +127,12 @@ def stem(names: Sequence[str]) -> str:
     """What instances have in their names without numbers: fire2, fire3 are fire."""
     found = []
     for name in names:
-        words = [re.sub(r"\d.*$", "", t) for t in tokens(name)]
+        words = [re.sub(r"\d.*$", "", t) for t in words_of(name)]
         kept: list[str] = []
         for word in words:
             if len(word) < 2:
                 break
             kept.append(word.lower())
         found.append("_".join(kept))
-    best = max(set(found), key=lambda s: (found.count(s), len(s)), default="")
+    best = max(dict.fromkeys(found), key=lambda s: (found.count(s), len(s)), default="")
     return best[:40]

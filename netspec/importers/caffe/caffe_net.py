@@ -2,42 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source, Span
 from netspec.diagnostics.suggest import did_you_mean
-from netspec.importers.caffe.messages import MessageFields
+from netspec.importers.caffe.message_fields import MessageFields
+from netspec.importers.caffe.phases import belongs, state_of
+from netspec.importers.caffe.read_options import ReadOptions
 from netspec.importers.caffe.schema import (
     FORK_V1_TYPES,
     V1_NUMBERS,
     V1_TYPES,
     message_of,
 )
-from netspec.syntax.protobuf_text.ast import Message, Scalar
+from netspec.syntax.protobuf_text.ast import Message
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What is said from outside of how to read a prototxt.
-
-    What is None is taken from the file, else from Caffe's defaults. `shapes` are of inputs whose
-    data the file does not describe, without the batch; the name "" is for any input.
-    `preprocessing` are fields of the input as the language has them. `until` are the blobs at which
-    the net ends, where these are not what no layer takes.
-    """
-
-    phase: str | None = None
-    stages: tuple[str, ...] | None = None
-    level: int | None = None
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    preprocessing: Mapping[str, object] = field(default_factory=dict)
-    until: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Reference:
+class BlobName:
     """The name of a blob, where a layer or an input gives it."""
 
     name: str
@@ -48,7 +31,7 @@ class Reference:
 class InputDeclaration:
     """A data input of the older form: its name, and its dimensions, the batch included."""
 
-    blob: Reference
+    blob: BlobName
     dims: tuple[int, ...] | None
     span: Span
 
@@ -59,8 +42,8 @@ class CaffeLayer:
 
     name: str
     type: str
-    bottoms: tuple[Reference, ...]
-    tops: tuple[Reference, ...]
+    bottoms: tuple[BlobName, ...]
+    tops: tuple[BlobName, ...]
     fields: MessageFields
     place: Span
     type_span: Span
@@ -82,13 +65,15 @@ class CaffeNet:
     """Those that belong to others only."""
 
 
-def net_of(tree: Message, source: Source, reading: Reading, diagnostics: Diagnostics) -> CaffeNet:
+def net_of(
+    tree: Message, source: Source, options: ReadOptions, diagnostics: Diagnostics
+) -> CaffeNet:
     """The net of a file, with a diagnostic for each value of a wrong type."""
     fields = MessageFields("NetParameter", (tree,), tree.span, diagnostics)
     if "layer" in fields or "layers" in fields:
         fields.check()
     inputs = _inputs(fields, diagnostics)
-    state = _state(fields, reading)
+    state = state_of(fields, options)
     layers: list[CaffeLayer] = []
     left_out: list[CaffeLayer] = []
     old = False
@@ -109,7 +94,7 @@ def net_of(tree: Message, source: Source, reading: Reading, diagnostics: Diagnos
         layer = _layer(given, diagnostics)
         if layer is None:
             continue
-        (layers if _belongs(layer.fields, state, diagnostics) else left_out).append(layer)
+        (layers if belongs(layer.fields, state, diagnostics) else left_out).append(layer)
     return CaffeNet(fields.text("name"), source, tuple(inputs), tuple(layers), tuple(left_out))
 
 
@@ -122,7 +107,7 @@ def _inputs(fields: MessageFields, diagnostics: Diagnostics) -> list[InputDeclar
     result = []
     for i, (name, span) in enumerate(names):
         shape = tuple(shapes[i]) if i < len(shapes) else None
-        result.append(InputDeclaration(Reference(name, span), shape, span))
+        result.append(InputDeclaration(BlobName(name, span), shape, span))
     if len(shapes) > len(names):
         given = fields.given("input_shape") or fields.given("input_dim")
         message = f"there are {len(shapes)} shapes for {len(names)} inputs"
@@ -139,8 +124,8 @@ def _layer(fields: MessageFields, diagnostics: Diagnostics) -> CaffeLayer | None
     name, place = names[-1] if names else ("", type_span)
     if not type_:
         return None
-    bottoms = tuple(Reference(*b) for b in fields.texts("bottom"))
-    tops = tuple(Reference(*t) for t in fields.texts("top"))
+    bottoms = tuple(BlobName(*b) for b in fields.texts("bottom"))
+    tops = tuple(BlobName(*t) for t in fields.texts("top"))
     return CaffeLayer(name, type_, bottoms, tops, fields, place, type_span)
 
 
@@ -178,59 +163,3 @@ def _type(fields: MessageFields, diagnostics: Diagnostics) -> tuple[str, Span]:
         help_ = (f'write `type: "{text}"`',)
     diagnostics.add(Diagnostic("unknown-op", message, value.span, help=help_))
     return "", value.span
-
-
-# --- phases --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _State:
-    phase: str
-    level: int
-    stages: frozenset[str]
-
-
-def _state(fields: MessageFields, reading: Reading) -> _State:
-    stated_state = fields.message("state")
-    phase = reading.phase or stated_state.word("phase")
-    level = stated_state.integer("level") if reading.level is None else reading.level
-    stages = reading.stages
-    if stages is None:
-        stated = tuple(text for text, _ in stated_state.texts("stage"))
-        # Files for all purposes (those of DIGITS) have the net to be used under this stage.
-        stages = stated or (("deploy",) if _knows_deploy(fields) else ())
-    return _State(phase, level, frozenset(stages))
-
-
-def _knows_deploy(fields: MessageFields) -> bool:
-    for f in fields.given("layer") + fields.given("layers"):
-        if isinstance(f.value, Message):
-            for rule in f.value.fields:
-                if rule.name in ("include", "exclude") and isinstance(rule.value, Message):
-                    for part in rule.value.fields:
-                        if part.name == "stage" and isinstance(part.value, Scalar):
-                            if part.value.text == "deploy":
-                                return True
-    return False
-
-
-def _belongs(fields: MessageFields, state: _State, diagnostics: Diagnostics) -> bool:
-    """Whether a layer is part of the net in this state (Caffe's Net::FilterNet)."""
-    include, exclude = fields.messages("include"), fields.messages("exclude")
-    if include and exclude:
-        message = "a layer has either include rules or exclude rules"
-        diagnostics.add(Diagnostic("conflicting-fields", message, exclude[0].span))
-    if include:
-        return any(_meets(rule, state) for rule in include)
-    return not any(_meets(rule, state) for rule in exclude)
-
-
-def _meets(rule: MessageFields, state: _State) -> bool:
-    if "phase" in rule and rule.word("phase") != state.phase:
-        return False
-    least, most = rule.maybe_integer("min_level"), rule.maybe_integer("max_level")
-    if (least is not None and state.level < least) or (most is not None and state.level > most):
-        return False
-    stages = {text for text, _ in rule.texts("stage")}
-    banned = {text for text, _ in rule.texts("not_stage")}
-    return stages <= state.stages and banned.isdisjoint(state.stages)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from netspec.importers.caffe.graph import Graph, GraphValue, Node
+from netspec.importers.structure.graph import Graph, GraphValue, Node
 from netspec.ops import OPS
 
 
@@ -42,7 +42,7 @@ def _fused_batchnorms(graph: Graph) -> None:
         if uses[norm.value] != [node] or norm.value in graph.outputs:
             continue
         del norm.settings["affine"]
-        norm.blobs = {**node.blobs, **norm.blobs}
+        norm.origins = {**node.origins, **norm.origins}
         graph.replace_value(node.value, norm.value, uses)
         gone.append(node)
     graph.without(gone)
@@ -61,7 +61,7 @@ def _vectors(graph: Graph) -> None:
         value = node.value
         if len(value.shape) != 3 or tuple(value.shape[1:]) != (1, 1):
             continue
-        if node.whole and not any(v in uses for v in node.outputs[1:]):
+        if node.pools_all and not any(v in uses for v in node.outputs[1:]):
             chosen.add(value)
         elif OPS[node.op].same_on_vectors and all(v in chosen for v in node.inputs):
             chosen.update(node.outputs)
@@ -78,7 +78,7 @@ def _vectors(graph: Graph) -> None:
             if len(node.value.shape) == 1:
                 graph.replace_value(node.value, node.inputs[0], uses)
                 gone.append(node)
-        if node.whole and node.value in chosen:
+        if node.pools_all and node.value in chosen:
             node.op = "global_avgpool" if node.op == "adaptive_avgpool" else "global_maxpool"
             node.settings = {}
             node.outputs = node.outputs[:1]
@@ -91,9 +91,9 @@ def _may_be_vector(
     value: GraphValue, uses: dict[GraphValue, list[Node]], chosen: set[GraphValue]
 ) -> bool:
     node = value.node
-    if node is not None and not node.whole and not all(v in chosen for v in node.inputs):
+    if node is not None and not node.pools_all and not all(v in chosen for v in node.inputs):
         return False
-    if node is not None and any(v not in chosen for v in node.outputs) and not node.whole:
+    if node is not None and any(v not in chosen for v in node.outputs) and not node.pools_all:
         return False
     for user in uses.get(value, []):
         flattens = user.op in ("flatten", "reshape") and len(user.value.shape) == 1

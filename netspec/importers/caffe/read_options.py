@@ -1,0 +1,97 @@
+"""How to read a prototxt: what the options of commands say that the file does not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.semantic.input_block import INPUT_FIELDS
+from netspec.symbolic.expr import Num
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What is said from outside of how to read a prototxt.
+
+    What is None is taken from the file, else from Caffe's defaults. `shapes` are of inputs whose
+    data the file does not describe, without the batch; the name "" is for any input.
+    `preprocessing` are fields of the input as the language has them. `until` are the blobs at which
+    the net ends, where these are not what no layer takes.
+    """
+
+    phase: str | None = None
+    stages: tuple[str, ...] | None = None
+    level: int | None = None
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    until: tuple[str, ...] = ()
+
+
+def read_options(
+    settings: Mapping[str, Any], diagnostics: Diagnostics
+) -> tuple[ReadOptions, dict[str, Any]]:
+    """What the settings say of how to read a prototxt, and those that are left for the net.
+
+    `phase`, `stage` (or several `stage:NAME`), `level`, `input` (or `input:NAME` for one of
+    several), `until` (or several `until:BLOB`), and the fields of an input (`mean`, `scale`, ...).
+    """
+    left: dict[str, Any] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
+    stages: list[str] = []
+    blobs: list[str] = []
+    phase: str | None = None
+    level: int | None = None
+    preprocessing: dict[str, Any] = {}
+
+    def wrong(message: str) -> None:
+        diagnostics.add(Diagnostic("wrong-type", message))
+
+    for name, value in settings.items():
+        kind, _, which = name.partition(":")
+        if kind == "phase":
+            phase = str(value).upper()
+            if phase not in ("TRAIN", "TEST"):
+                wrong(f"a phase is TRAIN or TEST, not {value}")
+        elif kind == "stage":
+            stages += [which] if which else [s for s in str(value).split(",") if s]
+        elif kind == "until":
+            blobs += [which] if which else [s for s in str(value).split(",") if s]
+        elif kind == "level":
+            if isinstance(value, Num) and value.value.denominator == 1:
+                level = int(value.value)
+            else:
+                wrong("a level is a whole number")
+        elif kind == "input":
+            shape = _shape(value)
+            if shape is None:
+                wrong(f"an input's shape is written like 3x227x227, not {value}")
+            else:
+                shapes[which] = shape
+        elif name in INPUT_FIELDS:
+            preprocessing[name] = _plain(value)
+        else:
+            left[name] = value
+    stated = tuple(stages) if stages else None
+    return ReadOptions(phase, stated, level, shapes, preprocessing, tuple(blobs)), left
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    if isinstance(value, str):
+        parts = value.split("x")
+        if not all(p.isdigit() and len(p) < 10 for p in parts):
+            return None
+        return tuple(int(p) for p in parts)
+    items = value if isinstance(value, tuple) else (value,)
+    if all(isinstance(v, Num) and v.value.denominator == 1 and v.value > 0 for v in items):
+        return tuple(int(v.value) for v in items)
+    return None
+
+
+def _plain(value: Any) -> Any:
+    """A constant of the language as a field's value."""
+    if isinstance(value, tuple):
+        return tuple(v.value if isinstance(v, Num) else Fraction(0) for v in value)
+    return value.value if isinstance(value, Num) else value

@@ -1,0 +1,178 @@
+"""From a prototxt to a tree of the language."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.diagnostics.source import Source
+from netspec.importers.caffe.caffe_net import CaffeLayer, CaffeNet, net_of
+from netspec.importers.caffe.read_options import ReadOptions
+from netspec.importers.caffe.translate import Translation, translate
+from netspec.importers.caffe.truncate import truncate
+from netspec.importers.caffe.weight_blob import WeightBlob
+from netspec.importers.spec_tree.tree import NetHeading, SpecTree, plain_tree, structured_tree
+from netspec.importers.structure.graph import DataInput, FieldValue, Graph, Node
+from netspec.importers.structure.names import identifier
+from netspec.importers.structure.simplify import simplify
+from netspec.ir import Net
+from netspec.ops import ShapeError
+from netspec.ops.attribute_types import AttributeTypeError
+from netspec.semantic.input_block import INPUT_FIELDS
+from netspec.syntax.ast import File
+from netspec.syntax.protobuf_text.parser import parse_prototxt
+
+MAX_ENDS = 8
+"""Most blobs that are named as ends of what can be expressed."""
+
+
+@dataclass(frozen=True)
+class ImportedNet:
+    """A prototxt as a tree of the language.
+
+    `nodes` come in the order of the layers of the spec. `dropped` are layers that only train and
+    measure; `mean_files` are files of means that the net's input lacks.
+    """
+
+    file: File
+    nodes: tuple[Node, ...]
+    net: CaffeNet
+    dropped: tuple[CaffeLayer, ...]
+    mean_files: tuple[str, ...]
+
+
+def read(source: Source, options: ReadOptions, diagnostics: Diagnostics) -> ImportedNet | None:
+    """The tree of a prototxt; None, and diagnostics, where there is none.
+
+    Layers whose shapes do not fit are in the tree, without modules: checking it reports them.
+    """
+    message = parse_prototxt(source, diagnostics)
+    if message is None:
+        return None
+    net = net_of(message, source, options, diagnostics)
+    if not net.layers:
+        if not diagnostics.failed:
+            diagnostics.add(_no_layers(net, {f.name for f in message.fields}))
+        return None
+    net = truncate(net, options.until, diagnostics)
+    translation = translate(net, options, diagnostics)
+    _report_unsupported(translation, source, diagnostics)
+    graph = translation.graph
+    for given in graph.inputs:
+        given.settings = _input_settings(given, options)
+    heading = _heading(net)
+    if translation.failed or diagnostics.failed:
+        if not graph.nodes or not graph.inputs or not _has_errors(graph):
+            return None
+        graph.outputs = []
+        return _imported(plain_tree(graph, heading), net, translation)
+    if not graph.outputs or not graph.inputs:
+        diagnostics.add(Diagnostic("missing-value", f"{source.name} has no input or no result"))
+        return None
+    simplify(graph)
+    if not graph.nodes:
+        diagnostics.add(Diagnostic("missing-value", f"{source.name} computes nothing"))
+        return None
+    classifies = any(d.type in ("SoftmaxWithLoss", "Accuracy") for d in translation.dropped)
+    return _imported(structured_tree(graph, heading, classifies), net, translation)
+
+
+def origins(imported: ImportedNet, net: Net) -> dict[str, WeightBlob]:
+    """Where each tensor of the checked net lies in a caffemodel."""
+    found: dict[str, WeightBlob] = {}
+    for node, layer in zip(imported.nodes, net.layers, strict=True):
+        assert node.op == layer.op.keyword, "layers come in the order in which they were written"
+        for name in layer.layer.tensors:
+            if name in node.origins:
+                found[f"{layer.path}.{name}"] = node.origins[name]
+    return found
+
+
+def _imported(tree: SpecTree, net: CaffeNet, translation: Translation) -> ImportedNet:
+    mean_files = tuple(dict.fromkeys(translation.mean_files))
+    return ImportedNet(tree.file, tree.nodes, net, tuple(translation.dropped), mean_files)
+
+
+# --- the net's name ------------------------------------------------------------------------------
+
+
+def _heading(net: CaffeNet) -> NetHeading:
+    path = PurePath(net.source.name)
+    name = identifier(net.name, "net") or _name_by_file(path) or "net_"
+    doc = f"{net.name}, from {path.name}." if net.name else f"From {path.name}."
+    return NetHeading(name, doc, net.source)
+
+
+_WHAT_FOR = re.compile(
+    r"(deploy|train|test|val|trainval|train_val|train_test|solver|net|model|inference|merged|pose)"
+    r"([_-]?(deploy|train|test|val|net|model|\d+))*"
+)
+"""Names of files that say what they are for, and not which net they hold."""
+
+
+def _name_by_file(path: PurePath) -> str:
+    """The name of a net without one: its file's; where that is `deploy`, the name of its folder."""
+    folder = identifier(path.parent.name, "net")
+    if folder and _WHAT_FOR.fullmatch(path.stem.lower()):
+        return folder
+    return identifier(path.stem, "net") or folder
+
+
+# --- inputs --------------------------------------------------------------------------------------
+
+
+def _input_settings(given: DataInput, options: ReadOptions) -> dict[str, FieldValue]:
+    """The fields of an input: those of the options, else the file's. Caffe's pictures are BGR."""
+    shape = given.value.shape
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        return {}
+    stated = {"channels": FieldValue("bgr", given.span)} if shape[0] == 3 else {}
+    stated |= given.settings
+    for name, value in options.preprocessing.items():
+        stated[name] = FieldValue(value, given.span)
+    return {name: stated[name] for name in INPUT_FIELDS if name in stated}
+
+
+# --- errors --------------------------------------------------------------------------------------
+
+
+def _has_errors(graph: Graph) -> bool:
+    """Whether a node's shapes fail, so that checking the tree will report it."""
+    for node in graph.nodes:
+        try:
+            node.bound().outputs([v.shape for v in node.inputs])
+        except (AttributeTypeError, ShapeError):
+            return True
+    return False
+
+
+def _no_layers(net: CaffeNet, names: set[str]) -> Diagnostic:
+    if names & {"base_lr", "lr_policy", "max_iter", "train_net"}:
+        message = f"{net.source.name} is a solver: it says how to train, and names the net's file"
+    else:
+        message = f"{net.source.name} has no layers" + (
+            " in this phase and stage" if net.left_out else ""
+        )
+    return Diagnostic("no-net", message)
+
+
+def _report_unsupported(t: Translation, source: Source, diagnostics: Diagnostics) -> None:
+    """Report each layer that can't be expressed; the last report counts them."""
+    if not t.unsupported:
+        return
+    *others, (_, last) = t.unsupported
+    sound = not diagnostics.failed
+    for _, diagnostic in others:
+        diagnostics.add(diagnostic)
+    types = Counter(layer.type for layer, _ in t.unsupported).most_common()
+    listed = ", ".join(f"{type_} ({count})" if count > 1 else type_ for type_, count in types)
+    what = f"{len(t.unsupported)} of the {t.count} layers of {source.name}"
+    note = f"{what} can't be expressed: {listed}"
+    help_ = last.help
+    if 0 < len(t.ends) <= MAX_ENDS and sound:
+        ends = " ".join(f"--until {name}" for name in t.ends)
+        help_ = (*help_, f"what comes before them is a net: `{ends}`")
+    diagnostics.add(replace(last, notes=(*last.notes, note), help=help_))

@@ -1,0 +1,145 @@
+"""The statements of a net."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from netspec.diagnostics.source import Span
+from netspec.importers.spec_tree.body_writer import BodyWriter
+from netspec.importers.spec_tree.expressions import field_value, number
+from netspec.importers.spec_tree.loops import with_loops
+from netspec.importers.structure.attributes import COUNTS, values
+from netspec.importers.structure.chains import NodeChain
+from netspec.importers.structure.graph import DataInput, FieldValue, Graph, GraphValue, Node
+from netspec.importers.structure.instances import ModuleInstance, label
+from netspec.importers.structure.names import identifier
+from netspec.importers.structure.parameters import Formula, Scaled
+from netspec.importers.structure.planned_modules import PlannedModule
+from netspec.syntax.ast import (
+    Call,
+    Chain,
+    Expression,
+    Field,
+    Input,
+    LayerName,
+    LayerStatement,
+    ListLiteral,
+    Name,
+    Number,
+    Output,
+    ShapeLiteral,
+    Statement,
+)
+
+
+class NetWriter(BodyWriter):
+    """Writes a net: its inputs, its chains, and instances of its modules.
+
+    `classes` is the node whose filters or units are the net's parameter `classes`, if there is one.
+    """
+
+    def __init__(
+        self, graph: Graph, modules: Sequence[PlannedModule], classes: Node | None, file: Span
+    ) -> None:
+        super().__init__()
+        self.graph = graph
+        self.classes = classes
+        self.file = file
+        self.instances = {i.first: (m, i) for m in modules for i in m.instances}
+        """By the index of its first chain."""
+
+    def net(self, chains: Sequence[NodeChain]) -> list[Statement]:
+        """The statements of the net that consists of these chains."""
+        for given in self.graph.inputs:
+            self._input(given)
+        needed = self._needed_names(chains)
+        if self.classes is not None:
+            self.names.taken.add("classes")
+        i = 0
+        while i < len(chains):
+            if i in self.instances:
+                module, instance = self.instances[i]
+                self._instance(module, instance)
+                i = instance.end
+                continue
+            chain = chains[i]
+            name = "" if chain.only_steps else identifier(chain.head.name, chain.head.op)
+            formulas = [self._formulas(node) for node in chain.nodes]
+            self.chain(chain, name, chain.value in needed, formulas)
+            i += 1
+        if self.graph.outputs != [self.current]:
+            outputs = tuple(self.reference(v, self.file) for v in self.graph.outputs)
+            self.statements.append(Output(outputs, self.file))
+        return with_loops(self.statements)
+
+    def _formulas(self, node: Node) -> Mapping[str, Formula]:
+        found = values(node)
+        if node is not self.classes:
+            return found
+        return {name: Scaled("classes") if name in COUNTS else v for name, v in found.items()}
+
+    def _needed_names(self, chains: Sequence[NodeChain]) -> set[GraphValue]:
+        """The values that are referred to by name, since they do not just flow into the next."""
+        graph = self.graph
+        needed: set[GraphValue] = set()
+        current = graph.inputs[-1].value if graph.inputs else None
+        i = 0
+        while i < len(chains):
+            if i in self.instances:
+                _, instance = self.instances[i]
+                inputs, output, i = instance.inputs, instance.output, instance.end
+            else:
+                inputs, output, i = chains[i].inputs, chains[i].value, i + 1
+            if inputs != [current]:
+                needed.update(inputs)
+            current = output
+        if graph.outputs != [current]:
+            needed.update(graph.outputs)
+        # A result beside the first is reached through the name of the first.
+        return needed | {v.node.value for v in needed if v.node is not None}
+
+    def _input(self, given: DataInput) -> None:
+        name = self.names.free(identifier(given.name, "data") or "data")
+        self.called[given.value] = name
+        self.current = given.value
+        dims = tuple(given.value.shape)
+        pattern = (
+            ShapeLiteral(dims, given.span)
+            if len(dims) > 1
+            else Number(Fraction(dims[0]), given.span)
+        )
+        fields = tuple(
+            Field(Name(n, s.span), _input_value(s), s.span) for n, s in given.settings.items()
+        )
+        self.statements.append(Input(Name(name, given.span), pattern, fields, given.span))
+
+    def _instance(self, module: PlannedModule, instance: ModuleInstance) -> None:
+        span = instance.chains[0].head.span
+        name = self.free_name(identifier(label(instance), "block") or module.name)
+        arguments = None
+        if instance.inputs != [self.current]:
+            arguments = tuple(self.reference(v, span) for v in instance.inputs)
+        index = module.instances.index(instance)
+        fields = tuple(
+            Field(Name(p.name, span), field_value(p.given[index], p.name, span), span)
+            for p in module.plan.parameters
+            if p.default is None or p.given[index] != p.default
+        )
+        call = Call(Name(module.name, span), arguments, fields, span)
+        layer_name = LayerName(Name(name, instance.chains[0].head.span), (), span)
+        self.statements.append(LayerStatement(layer_name, Chain((call,), span), span))
+        self.called[instance.output] = name
+        self.current = instance.output
+        order = instance.chains
+        if module.branch is not None:
+            extra = [chain for chain in (instance.shortcut, instance.merge) if chain is not None]
+            order = [*instance.body, *extra]
+        self.nodes += [n for chain in order for n in chain.nodes]
+
+
+def _input_value(setting: FieldValue) -> Expression:
+    if isinstance(setting.value, tuple):
+        items = tuple(number(v, setting.span) for v in setting.value)
+        return ListLiteral(items, setting.span)
+    return field_value(setting.value, "", setting.span)
