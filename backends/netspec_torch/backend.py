@@ -1,4 +1,7 @@
-"""From IR to PyTorch: a class for each module, an attribute for each layer with state."""
+"""Writes a net as a PyTorch file: a class for each module, an attribute for each layer with state.
+
+The template holds what all files share: imports, `load`, `preprocess`, the check as a script.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ from netspec_torch.units import Units, class_text, instances, type_name
 from netspec_torch.writer import NumberWriter
 
 MOST_OPERATORS = 3
-"""Most operators of an expression in terms of the net's parameters: they are written many times."""
+"""Most operators of an expression of the net's parameters: each is written many times."""
 
 _GLOBALS = (
     "torch",
@@ -55,13 +58,15 @@ class TorchBackend:
     emitters: Mapping[type[Op], Any] = EMITTERS
 
     def check(self, layer: Layer, used: Sequence[bool]) -> None:
-        """Raises Unsupported for what PyTorch has no like of."""
+        """Raise Unsupported for layers that PyTorch can't express."""
         EMITTERS[type(layer.op)](layer, NumberWriter({}, {}, 0), any(used[1:]))
 
     def emit(self, net: Net) -> str:
+        """The source of the net's file."""
         return _TorchFile(net).source()
 
     def run(self, model: Any, *inputs: Any) -> tuple[Any, ...]:
+        """The outputs of a model in inference mode; float64 inputs make it a float64 model."""
         import torch
 
         model.eval()
@@ -73,16 +78,19 @@ class TorchBackend:
         return tuple(r.numpy() for r in results)
 
     def set_weights(self, model: Any, weights: Mapping[str, Any]) -> None:
+        """Load a model's parameters and buffers; RuntimeError where the names differ."""
         import torch
 
         state = {name: torch.tensor(array) for name, array in weights.items()}
         missing, unexpected = model.load_state_dict(state, strict=False)
-        amiss = [n for n in missing if not n.endswith(".num_batches_tracked")] + unexpected
-        if amiss:
-            raise RuntimeError(f"emitted model and net differ in {', '.join(amiss)}")
+        wrong = [n for n in missing if not n.endswith(".num_batches_tracked")] + unexpected
+        if wrong:
+            raise RuntimeError(f"emitted model and net differ in {', '.join(wrong)}")
 
 
 class _TorchFile:
+    """The file of one net, while it is written. `taken` are names that no variable may have."""
+
     def __init__(self, net: Net) -> None:
         self.net = net
         wanted = {
@@ -95,6 +103,7 @@ class _TorchFile:
         self.units = Units(net.body, wanted, reserved, (p.name for p in net.parameters))
 
     def source(self) -> str:
+        """The whole file."""
         body = self._net_body()
         block = self.net.body
         writers = [*self.units.writers, self.writer]
@@ -125,7 +134,10 @@ class _TorchFile:
         return rendered.rstrip() + "\n"
 
     def _net_body(self) -> str:
-        """The net's class. Its parameters are arguments where every use of them can be written."""
+        """The net's class. Its parameters are arguments where every use of them can be written.
+
+        It is written with all of them first, then without those of which a use could not be.
+        """
         free: dict[Symbol, int | float] = {
             Parameter(p.name): p.value
             for p in self.net.parameters
@@ -176,4 +188,5 @@ def _check(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> list[str]:
 
 
 def _vector(numbers: tuple[float, ...]) -> str:
+    """A tensor of numbers, one for each channel, as source."""
     return f"torch.tensor({[float(n) for n in numbers]}).view(-1, 1, 1)"

@@ -42,7 +42,7 @@ _Env = Mapping[Symbol, Expr]
 def undecided(net: Net, forks: Callable[[Instance], frozenset[object]]) -> set[Symbol]:
     """The parameters of the net that must keep their values.
 
-    `forks` are the places of the `if`s that the class of an instance decides.
+    `forks` gives the spans of the `if`s that the class of an instance decides.
     """
     found: set[Symbol] = {Parameter(p.name) for p in net.parameters if p.always_static}
     seen: set[tuple[Block, tuple[tuple[Symbol, Expr], ...]]] = set()

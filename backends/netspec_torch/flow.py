@@ -1,8 +1,8 @@
 """The statements of a `forward`: which layers share a line, and what its variables are called.
 
 `x` is the value that flows from line to line, or `out` where an input called x is still needed;
-everything else bears the name that the spec gives it. What different branches of an `if` make for
-the same reader has one variable.
+everything else has its name from the spec. Values that different branches of an `if` yield for the
+same reader share one variable.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FLOW, OTHER_FLOW = "x", "out"
 
 @dataclass(frozen=True, eq=False)
 class MergedValue:
-    """A value of the class: result `index` of a join, or input `index` of the block."""
+    """A value of the class: result `index` of a merged node, or input `index` of the block."""
 
     join: MergedNode | None
     index: int

@@ -1,4 +1,13 @@
-"""The end of a net's constructor: how its weights begin."""
+"""Writes the end of a net's constructor: how its weights begin.
+
+A loop fills the weights of all layers by their class, as most of that class begin. The layers that
+begin otherwise follow by name:
+
+    for m in self.modules():
+        if isinstance(m, nn.Conv2d):
+            nn.init.kaiming_normal_(m.weight)
+    nn.init.normal_(self.conv10.weight, std=0.01)
+"""
 
 from __future__ import annotations
 
@@ -19,7 +28,7 @@ _MARGIN = 8
 
 @dataclass(frozen=True)
 class _Weighted:
-    """A layer with weights: its path, its class in PyTorch, how it begins, if it has a bias."""
+    """A layer with weights: its path, its class in PyTorch, how its weights begin."""
 
     path: str
     type: str
@@ -28,7 +37,7 @@ class _Weighted:
 
 
 def initialization(net: Net) -> list[str]:
-    """A loop over all layers by their class, then the layers that begin otherwise."""
+    """A loop over all layers with the usual law of each class, then the layers with another."""
     layers = list(_weighted(net))
     types = list(dict.fromkeys(x.type for x in layers))
     usual = {t: Counter(x.init for x in layers if x.type == t).most_common(1)[0][0] for t in types}
@@ -39,7 +48,7 @@ def initialization(net: Net) -> list[str]:
     lines = [f"{margin}for m in self.modules():"] if layers else []
     for init, some in alike.items():
         test = f"{'if' if init == usual[types[0]] else 'elif'} isinstance(m, {' | '.join(some)}):"
-        # PyTorch has no name of its own for it.
+        # It is written as a call of another name, so the law is added.
         note = f"  # {init}" if init.law == "xavier" and init.fan else ""
         lines += [f"{margin}    {test}{note}", f"{margin}        {_draw('m', init)}"]
         if any(x.bias for x in layers if x.type in some):
@@ -47,11 +56,11 @@ def initialization(net: Net) -> list[str]:
             lines.append(f"{margin}            nn.init.zeros_(m.bias)")
     others = [x for x in layers if x.init != usual[x.type]]
     for init in dict.fromkeys(x.init for x in others):
-        places = [_place(x.path) for x in others if x.init == init]
-        if len(places) <= 2:
-            lines += [f"{margin}{_draw(place, init)}" for place in places]
+        same = [_attribute(x.path) for x in others if x.init == init]
+        if len(same) <= 2:
+            lines += [f"{margin}{_draw(layer, init)}" for layer in same]
         else:
-            lines += _loop(places, init)
+            lines += _loop(same, init)
     return lines
 
 
@@ -65,6 +74,7 @@ def _weighted(net: Net) -> Iterator[_Weighted]:
 
 
 def _draw(layer: str, init: Init) -> str:
+    """The call that fills a layer's weight."""
     weight = f"{layer}.weight"
     if init.std is not None:
         return f"nn.init.normal_({weight}, std={init.std!r})"
@@ -77,17 +87,17 @@ def _draw(layer: str, init: Init) -> str:
     return f"nn.init.kaiming_normal_({weight}{mode})"
 
 
-def _loop(places: Sequence[str], init: Init) -> list[str]:
-    layers = FunctionCall("", tuple(map(Verbatim, places)), "()")
-    first = statement("for m in ", layers, _MARGIN)
+def _loop(layers: Sequence[str], init: Init) -> list[str]:
+    """A loop that fills the weights of these layers."""
+    first = statement("for m in ", FunctionCall("", tuple(map(Verbatim, layers)), "()"), _MARGIN)
     first[-1] += ":"
     return [*first, f"{' ' * _MARGIN}    {_draw('m', init)}"]
 
 
-def _place(path: str) -> str:
-    """How a layer is reached from `self`."""
+def _attribute(path: str) -> str:
+    """The expression that reaches a layer from `self`."""
     if all(is_plain(p) and p not in MODULE_ATTRIBUTES for p in path.split(".")):
         return f"self.{path}"
     if any(p in MODULE_ATTRIBUTES for p in path.split(".")):
-        return f'dict(self.named_modules())["{path}"]'  # an attribute of that name is no layer
+        return f'dict(self.named_modules())["{path}"]'  # self.NAME is not the layer
     return f'self.get_submodule("{path}")'

@@ -1,4 +1,4 @@
-"""Attributes that every nn.Module has, so that no layer can be one.
+"""The attributes that every nn.Module has: a layer of such a name can't be an attribute.
 
 A copy, since compiling must not import torch; a test compares it with torch's own.
 """

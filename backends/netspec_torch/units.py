@@ -1,4 +1,4 @@
-"""The classes of modules: one for all uses, or for as many as one can stand for."""
+"""The classes of modules: one for all uses of a module where that is possible, else several."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Unit:
 
     `defaults` are those of arguments that have one. `fixed` are the symbols whose values went into
     the class as plain numbers. `base` is the class that it is derived from. `decided` are the
-    places of the `if`s that the constructor decides.
+    spans of the `if`s that the constructor decides.
     """
 
     name: str
@@ -282,17 +282,17 @@ def type_name(value: Any) -> str:
 def instances(block: Block) -> list[Instance]:
     """An instance for each block that a block is made of, itself not counted."""
     found: dict[Block, Instance] = {}
-    waiting = [block]
-    while waiting:
-        for node in waiting.pop().nodes:
+    pending = [block]
+    while pending:
+        for node in pending.pop().nodes:
             if isinstance(node, Instance) and node.block not in found:
                 found[node.block] = node
-                waiting.append(node.block)
+                pending.append(node.block)
     return list(found.values())
 
 
 def class_text(block: Block, doc: list[str], signature: Sequence[str], body: ClassBody) -> str:
-    """What stands below a class's first line."""
+    """The lines of a class below its first."""
     lines = list(doc) if doc and doc[0].strip('" ') else []
     if body.init:
         if lines:

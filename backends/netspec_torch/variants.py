@@ -1,8 +1,8 @@
-"""The blocks that a module's uses gave, laid on each other: one class with the `if`s of the spec.
+"""Merges the blocks that a module's uses gave, for one class with the `if`s of the spec.
 
 blocks:  conv1 short add relu        (stride 2)
          conv1 add relu              (stride 1)
-joined:  conv1 Fork(0: short add, 1: add) relu
+merged:  conv1 MergedBranch(0: short add, 1: add) relu
 """
 
 from __future__ import annotations

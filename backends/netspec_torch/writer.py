@@ -1,4 +1,7 @@
-"""Numbers of a block as source: by the names of the class's arguments where they came from them."""
+"""Writes the numbers of a block as source, in terms of the arguments of its class.
+
+A `conv { filters: 2 * width }` becomes `nn.Conv2d(in_channels, 2 * width, 1)`.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +26,20 @@ from netspec.symbolic.expr import constant as constant_source
 from netspec.symbolic.expr import python as python_source
 
 ITERATION = Parameter("the iteration of a loop, from 0")
-"""Not the name of any parameter, which has no blanks."""
+"""Stands for the variable of a loop; no parameter has a name with blanks."""
 
 
 class NumberWriter:
     """Writes the numbers of one block.
 
-    `values` are what the block's parameters and input channels are here, `arguments` what they are
-    called; one that is in neither is written as the number it is. `used` collects the symbols that
-    were written, `exact` those of them that stand outside of all rounding. `iteration` is set where
-    a loop is written once for all of its iterations: to the one whose numbers are at hand.
-    `most_operators` bounds the expressions; `refused` collects the symbols of those that were not
-    written. `supports` collects the support classes that the block needs.
+    `values` are the values of the block's parameters and input channels, `arguments` their names in
+    the constructor; a number that depends on other symbols, or by more than `most_operators`
+    operators, is written as the number it is. `iteration` is set while a loop is written once for
+    all its iterations, to the one that is checked.
+
+    Collected: `used`, the symbols that were written; `exact`, those of them that were written
+    outside of all rounding; `refused`, those of expressions that were not written; `supports`, the
+    support classes that the block needs.
     """
 
     def __init__(
@@ -57,11 +62,11 @@ class NumberWriter:
         )
 
     def marked(self) -> tuple[set[Symbol], ...]:
-        """What was collected so far, for `forget`."""
+        """What was collected up to now, for `forget`."""
         return set(self.used), set(self.refused), set(self.exact)
 
     def forget(self, mark: tuple[set[Symbol], ...]) -> None:
-        """Take back what was collected for text that is not used."""
+        """Restore what was collected before a text that is not used was written."""
         self.used, self.refused, self.exact = map(set, mark)
 
     def _name(self, symbol: Symbol) -> str:
@@ -69,7 +74,7 @@ class NumberWriter:
         return self.arguments[symbol]
 
     def number(self, number: int | float, expr: Expression | None = None) -> str:
-        """Source that has this value in the constructor."""
+        """Source that has this value in the constructor, in terms of its arguments if it can be."""
         plain = repr(float(number)) if isinstance(number, float) else repr(int(number))
         expr = expr_of(number) if expr is None else expr
         if isinstance(expr, Literally):
@@ -78,7 +83,7 @@ class NumberWriter:
         if operators(expr) > self.most_operators or not known <= set(self.values):
             self.refused |= known
             return plain
-        # The language computes exactly, Python with floats: write only what comes to the same.
+        # The language computes exactly, Python with floats: write only what gives the same value.
         if evaluate(expr, self.values.__getitem__) != number:
             self.refused |= known
             return plain
@@ -90,7 +95,7 @@ class NumberWriter:
         return source
 
     def constant(self, value: Any, expr: Expression | None) -> str:
-        """Source of what is no number: the parameter that it is, if any."""
+        """Source of a text, truth value or None: the argument that it came from, if any."""
         if isinstance(expr, Parameter) and expr in self.values:
             known = self.values[expr]
             if type(known) is type(value) and known == value:
@@ -103,11 +108,11 @@ class NumberWriter:
         return height if height == width else f"({height}, {width})"
 
     def literal(self, *numbers: int | float) -> bool:
-        """Whether these numbers are the same for all settings."""
+        """Whether these numbers depend on no parameter."""
         return all(isinstance(expr_of(n), Literally) for n in numbers)
 
     def condition(self, condition: Condition, truth: bool) -> str | None:
-        """A condition as source; None where it would not come to this truth here."""
+        """A condition as source; None where it can't be written or is not of this truth here."""
         known = set(known_symbols(condition))
         if not known <= set(self.values):
             return None
@@ -118,16 +123,16 @@ class NumberWriter:
         return source
 
     def fixed(self, number: int | float) -> str:
-        """A number where the constructor's arguments are out of reach, as in `forward`."""
+        """A number as it is, for `forward`, where the constructor's arguments can't be used."""
         self.refused |= set(symbols(expr_of(number)))
         return repr(float(number)) if isinstance(number, float) else repr(int(number))
 
     def fixed_pair(self, pair: tuple[int, int]) -> str:
-        """`3` for equal numbers, else `(1, 3)`, out of reach of the arguments."""
+        """`3` for equal numbers, else `(1, 3)`, as `fixed` writes them."""
         height, width = self.fixed(pair[0]), self.fixed(pair[1])
         return height if height == width else f"({height}, {width})"
 
     def support(self, name: str) -> str:
-        """A class that is copied into the file."""
+        """The name of a support class, which is then copied into the file."""
         self.supports.add(name)
         return name

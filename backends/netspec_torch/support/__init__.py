@@ -1,4 +1,4 @@
-"""Modules that PyTorch lacks, a file each; a net's are copied into its file."""
+"""Modules that PyTorch lacks, a file each; emitted files get copies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @cache
 def sources() -> dict[str, str]:
-    """Each class's source by its name. Read as text: nothing of torch is imported."""
+    """The source of each class, by its name, read as text: torch is not imported."""
     found = {}
     for path in sorted(Path(__file__).parent.glob("*.py")):
         text = path.read_text(encoding="utf-8")

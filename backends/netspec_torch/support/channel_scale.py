@@ -1,4 +1,4 @@
-"""A factor and shift per channel."""
+"""A factor and a shift for each channel, as Caffe's Scale layer."""
 
 from __future__ import annotations
 

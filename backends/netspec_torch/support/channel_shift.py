@@ -1,4 +1,4 @@
-"""A shift per channel."""
+"""A shift for each channel, as Caffe's Bias layer."""
 
 from __future__ import annotations
 
