@@ -10,7 +10,6 @@ from netspec.codegen.python_source import (
     FunctionCall,
     Source,
     Verbatim,
-    call,
     statement,
 )
 from netspec.ir import Block, Instance, Layer, Node
@@ -20,7 +19,8 @@ from netspec.ops.convolution import Conv, Linear
 from netspec.ops.pooling import GlobalAvgPool
 from netspec.symbolic.conditions import Compared, ConstantTerm, negated
 from netspec.symbolic.expr import Parameter
-from netspec_torch.emitters import EMITTERS, WRAPS, Emission
+from netspec_torch.emission import Emission, apply
+from netspec_torch.emitters import EMITTERS, WRAPS
 from netspec_torch.flow import Assignment, Copy, Flow, IfStatement, Statement, flow
 from netspec_torch.reserved import MODULE_ATTRIBUTES
 from netspec_torch.variants import (
@@ -102,7 +102,7 @@ class _ClassBodyWriter:
         self.shapes = shapes
         self.read = [{v for n in b.nodes for v in n.inputs} | set(b.outputs) for b in blocks]
         self.uses = {join: self._use(join) for join in joins(items)}
-        self.attributes = {_name(j) for j, use in self.uses.items() if use.module is not None}
+        self.attributes = {_name(j) for j, use in self.uses.items() if use.constructor is not None}
         self.tests: dict[MergedBranch, _Test] = {}
 
     def _use(self, join: MergedNode) -> Emission:
@@ -128,7 +128,7 @@ class _ClassBodyWriter:
         if isinstance(node, Layer):
             return EMITTERS[type(node.op)](node, writer, several)
         only_first = bool(node.outputs[1:]) and not several
-        return Emission(self.construct(node, writer), _first if only_first else _all)
+        return Emission(_first if only_first else apply, self.construct(node, writer))
 
     # --- the constructor -------------------------------------------------------------------------
 
@@ -141,9 +141,9 @@ class _ClassBodyWriter:
             if isinstance(item, MergedBranch):
                 lines += self._decided(item, indent)
                 continue
-            module = self.uses[item].module
-            if module is not None:
-                lines += assigned(_name(item), module, indent)
+            constructor = self.uses[item].constructor
+            if constructor is not None:
+                lines += assigned(_name(item), constructor, indent)
         return lines
 
     def _decided(self, fork: MergedBranch, indent: int) -> list[str]:
@@ -188,7 +188,9 @@ class _ClassBodyWriter:
     def _test(self, fork: MergedBranch) -> _Test:
         """How `forward` sees which branch the constructor took."""
         own = {
-            branch: [_name(j) for j in items if isinstance(j, MergedNode) and self.uses[j].module]
+            branch: [
+                _name(j) for j in items if isinstance(j, MergedNode) and self.uses[j].constructor
+            ]
             for branch, items in fork.branches.items()
         }
         first, second = fork.branches
@@ -196,7 +198,7 @@ class _ClassBodyWriter:
             branch: {_name(j) for j in joins(items)} for branch, items in fork.branches.items()
         }
         kept = {
-            branch: {_name(j) for j in joins(items) if self.uses[j].module is not None}
+            branch: {_name(j) for j in joins(items) if self.uses[j].constructor is not None}
             for branch, items in fork.branches.items()
         }
         for branch, other in ((first, second), (second, first)):
@@ -274,8 +276,7 @@ class _ClassBodyWriter:
         fresh = bool(line.makers) and all(self.uses[j].fresh for j in line.makers)
         for join in line.joins:
             use = self.uses[join]
-            forward = use.inplace if fresh and use.inplace is not None else use.forward
-            inputs = [forward(attribute(_name(join)), inputs)]
+            inputs = [use.call(attribute(_name(join)), inputs, overwrite=fresh)]
             fresh = use.fresh
         return inputs[0]
 
@@ -351,11 +352,7 @@ def _name(join: MergedNode) -> str:
 def _text(use: Emission, inputs: int) -> tuple[str, str]:
     """What an emitter wrote, for comparison."""
     names: list[Source] = [Verbatim(f"i{i}") for i in range(inputs)]
-    return use.module.flat() if use.module else "", use.forward("self.m", names).flat()
-
-
-def _all(name: str, inputs: list[Source]) -> Source:
-    return call(name, *inputs)
+    return use.constructor.flat() if use.constructor else "", use.forward("self.m", names).flat()
 
 
 def _first(name: str, inputs: list[Source]) -> Source:

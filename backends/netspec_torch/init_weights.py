@@ -68,9 +68,9 @@ def _weighted(net: Net) -> Iterator[_Weighted]:
     for layer in net.layers:
         op = layer.op
         if isinstance(op, Weighted):
-            module = EMITTERS[type(op)](layer.layer, NumberWriter({}, {}, 0), False).module
-            assert module is not None, "weights are an attribute of a module"
-            yield _Weighted(layer.path, module.head, op.init or net.init, op.bias)
+            emission = EMITTERS[type(op)](layer.layer, NumberWriter({}, {}, 0), False)
+            assert emission.constructor is not None, "a module holds the weights"
+            yield _Weighted(layer.path, emission.constructor.head, op.init or net.init, op.bias)
 
 
 def _draw(layer: str, init: Init) -> str:

@@ -35,22 +35,6 @@ MANY_ITERATIONS = 4
 """From so many iterations on, a loop is written as one even where repeated lines would do."""
 
 _OF_SEQUENTIAL = {"append", "extend", "insert", "pop"}
-_MODULES = {
-    "F.relu": "nn.ReLU",
-    "F.relu6": "nn.ReLU6",
-    "F.leaky_relu": "nn.LeakyReLU",
-    "F.elu": "nn.ELU",
-    "F.silu": "nn.SiLU",
-    "F.gelu": "nn.GELU",
-    "F.hardswish": "nn.Hardswish",
-    "F.hardsigmoid": "nn.Hardsigmoid",
-    "F.softplus": "nn.Softplus",
-    "torch.sigmoid": "nn.Sigmoid",
-    "torch.tanh": "nn.Tanh",
-    "F.max_pool2d": "nn.MaxPool2d",
-    "F.avg_pool2d": "nn.AvgPool2d",
-}
-"""Functions of one input, as the modules that do the same."""
 
 _BEGUN = "super().__init__"
 
@@ -251,17 +235,11 @@ def _module(
     """The constructor call of a node, and whether its result may be overwritten."""
     if isinstance(node, Instance):
         return construct(node, writer), False
-    use = EMITTERS[type(node.op)](node, writer, False)
-    x: list[Source] = [Verbatim("x")]
-    forward = use.inplace if fresh and use.inplace is not None else use.forward
-    call = forward("self.m", x)
-    if use.module is not None:
-        if call.flat() != "self.m(x)":
-            raise _NoSequence
-        return use.module, use.fresh
-    if not isinstance(call, FunctionCall) or call.head not in _MODULES or call.args[:1] != (x[0],):
+    emission = EMITTERS[type(node.op)](node, writer, False)
+    module = emission.in_sequence(overwrite=fresh)
+    if module is None:
         raise _NoSequence
-    return FunctionCall(_MODULES[call.head], call.args[1:]), use.fresh
+    return module, emission.fresh
 
 
 def _alike(node: Node, other: Node) -> bool:
