@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from netspec.diagnostics.source import Span
 from netspec.importers.spec_tree.expressions import field_value
-from netspec.importers.structure.attributes import is_default, values
+from netspec.importers.structure.attributes import attribute_values, is_default
 from netspec.importers.structure.chains import NodeChain
 from netspec.importers.structure.graph import GraphValue, Node
 from netspec.importers.structure.names import UniqueNames, identifier
@@ -38,7 +38,7 @@ class BodyWriter:
         self.nodes: list[Node] = []
         """The nodes in the order in which the spec's layers come."""
         self.names = UniqueNames()
-        self.called: dict[GraphValue, str] = {}
+        self.name_of: dict[GraphValue, str] = {}
         """The name by which a value is referred to."""
         self.current: GraphValue | None = None
 
@@ -75,9 +75,9 @@ class BodyWriter:
         self.current = chain.value
         self.nodes += chain.nodes
         if name:
-            self.called[chain.value] = name
+            self.name_of[chain.value] = name
             for value in chain.outputs[1:]:
-                self.called[value] = f"{name}.{value.result}"
+                self.name_of[value] = f"{name}.{value.result}"
             # What the chain calls its further layers.
             self.names.taken |= {f"{name}_{node.op}" for node in chain.nodes[1:]}
 
@@ -101,7 +101,7 @@ class BodyWriter:
     def fields(self, node: Node, formulas: Mapping[str, Formula]) -> tuple[Field, ...]:
         """The fields of a node that need to be written, in the order of the op's declaration."""
         written = []
-        for name in values(node):
+        for name in attribute_values(node):
             f = formulas[name]
             if not isinstance(f, Scaled) and is_default(node.op, name, f):
                 continue
@@ -119,7 +119,7 @@ class BodyWriter:
 
     def reference(self, value: GraphValue, span: Span) -> Reference:
         """The name of a value, or of one of several results."""
-        base, _, result = self.called[value].partition(".")
+        base, _, result = self.name_of[value].partition(".")
         if not result:
             return Variable(base, span)
         return Attribute(Variable(base, span), Name(result, span), span)

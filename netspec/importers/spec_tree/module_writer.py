@@ -8,8 +8,8 @@ from netspec.diagnostics.source import Span
 from netspec.importers.spec_tree.body_writer import BodyWriter
 from netspec.importers.spec_tree.expressions import field_value
 from netspec.importers.spec_tree.loops import with_loops
-from netspec.importers.structure.attributes import values
-from netspec.importers.structure.branch_conditions import Condition
+from netspec.importers.structure.attributes import attribute_values
+from netspec.importers.structure.branch_conditions import BranchCondition
 from netspec.importers.structure.chains import NodeChain
 from netspec.importers.structure.graph import GraphValue
 from netspec.importers.structure.names import identifier
@@ -62,7 +62,7 @@ class ModuleWriter(BodyWriter):
         self.names.taken |= {p.name for p in module.plan.parameters}
         for i, value in enumerate(instance.inputs):
             name = self.names.free("x" if len(instance.inputs) == 1 else "xyz"[i])
-            self.called[value] = name
+            self.name_of[value] = name
             self.statements.append(Input(Name(name, span), None, (), span))
             self.current = value
         needed = _needed_names(module)
@@ -81,11 +81,11 @@ class ModuleWriter(BodyWriter):
             self.statements.append(Output((self.reference(instance.output, span),), span))
         return with_loops(self.statements)
 
-    def _branches(self, branch: Condition, merge: NodeChain) -> None:
+    def _branches(self, branch: BranchCondition, merge: NodeChain) -> None:
         """Write the `if` around a shortcut, or around adding one at all."""
         module, instance = self.module, self.instance
         span, x = merge.head.span, instance.inputs[0]
-        main = next(v for v in merge.inputs if v in self.called and v is not x)
+        main = next(v for v in merge.inputs if v in self.name_of and v is not x)
         outer = self.statements
         branches: list[tuple[Statement, ...]] = []
         for short in (instance.shortcut, None):
@@ -107,13 +107,13 @@ class ModuleWriter(BodyWriter):
         self.statements.append(If(((condition, branches[0]),), otherwise, span))
         if len(merge.nodes) > 1:
             calls = tuple(
-                Call(Name(n.op, n.span), None, self.fields(n, values(n)), n.span)
+                Call(Name(n.op, n.span), None, self.fields(n, attribute_values(n)), n.span)
                 for n in merge.nodes[1:]
             )
             self.statements.append(LayerStatement(None, Chain(calls, span), span))
         self.current = merge.value
 
-    def _condition(self, branch: Condition, span: Span) -> Expression:
+    def _condition(self, branch: BranchCondition, span: Span) -> Expression:
         if branch.flag:
             return Variable(branch.flag, span)
         x = self.module.instances[0].inputs[0]
@@ -131,7 +131,9 @@ class ModuleWriter(BodyWriter):
 
 
 def _by_node(formulas: Formulas, chain: NodeChain) -> list[dict[str, Formula]]:
-    return [{name: formulas[j, name] for name in values(n)} for j, n in enumerate(chain.nodes)]
+    return [
+        {name: formulas[j, name] for name in attribute_values(n)} for j, n in enumerate(chain.nodes)
+    ]
 
 
 def _needed_names(module: PlannedModule) -> set[GraphValue]:

@@ -9,10 +9,10 @@ from netspec.diagnostics.source import Span
 from netspec.importers.spec_tree.body_writer import BodyWriter
 from netspec.importers.spec_tree.expressions import field_value, number
 from netspec.importers.spec_tree.loops import with_loops
-from netspec.importers.structure.attributes import COUNTS, values
+from netspec.importers.structure.attributes import COUNTS, attribute_values
 from netspec.importers.structure.chains import NodeChain
 from netspec.importers.structure.graph import DataInput, FieldValue, Graph, GraphValue, Node
-from netspec.importers.structure.instances import ModuleInstance, label
+from netspec.importers.structure.instances import ModuleInstance
 from netspec.importers.structure.names import identifier
 from netspec.importers.structure.parameters import Formula, Scaled
 from netspec.importers.structure.planned_modules import PlannedModule
@@ -74,7 +74,7 @@ class NetWriter(BodyWriter):
         return with_loops(self.statements)
 
     def _formulas(self, node: Node) -> Mapping[str, Formula]:
-        found = values(node)
+        found = attribute_values(node)
         if node is not self.classes:
             return found
         return {name: Scaled("classes") if name in COUNTS else v for name, v in found.items()}
@@ -101,7 +101,7 @@ class NetWriter(BodyWriter):
 
     def _input(self, given: DataInput) -> None:
         name = self.names.free(identifier(given.name, "data") or "data")
-        self.called[given.value] = name
+        self.name_of[given.value] = name
         self.current = given.value
         dims = tuple(given.value.shape)
         pattern = (
@@ -116,7 +116,7 @@ class NetWriter(BodyWriter):
 
     def _instance(self, module: PlannedModule, instance: ModuleInstance) -> None:
         span = instance.chains[0].head.span
-        name = self.free_name(identifier(label(instance), "block") or module.name)
+        name = self.free_name(identifier(instance.label, "block") or module.name)
         arguments = None
         if instance.inputs != [self.current]:
             arguments = tuple(self.reference(v, span) for v in instance.inputs)
@@ -129,7 +129,7 @@ class NetWriter(BodyWriter):
         call = Call(Name(module.name, span), arguments, fields, span)
         layer_name = LayerName(Name(name, instance.chains[0].head.span), (), span)
         self.statements.append(LayerStatement(layer_name, Chain((call,), span), span))
-        self.called[instance.output] = name
+        self.name_of[instance.output] = name
         self.current = instance.output
         order = instance.chains
         if module.branch is not None:

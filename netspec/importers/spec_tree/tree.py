@@ -8,7 +8,7 @@ from netspec.diagnostics.source import Source, Span
 from netspec.importers.spec_tree.expressions import field_value
 from netspec.importers.spec_tree.module_writer import ModuleWriter
 from netspec.importers.spec_tree.net_writer import NetWriter
-from netspec.importers.structure.attributes import COUNTS, values
+from netspec.importers.structure.attributes import COUNTS, attribute_values
 from netspec.importers.structure.chains import NodeChain, chains_of
 from netspec.importers.structure.classifier import classifier_of
 from netspec.importers.structure.graph import Graph, Node
@@ -67,7 +67,9 @@ def _tree(
     statements = writer.net(chains)
     params: tuple[Param, ...] = ()
     if classifier is not None:
-        count = next((name, v) for name, v in values(classifier).items() if name in COUNTS)
+        count = next(
+            (name, v) for name, v in attribute_values(classifier).items() if name in COUNTS
+        )
         span = classifier.span
         params = (Param(Name("classes", span), field_value(count[1], count[0], span), span),)
     net = Definition("net", Name(heading.name, file), params, tuple(statements), heading.doc, file)

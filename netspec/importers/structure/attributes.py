@@ -16,13 +16,13 @@ COUNTS = {"filters", "units"}
 """Fields that count channels of the output."""
 
 
-def values(node: Node) -> dict[str, ConstantValue]:
+def attribute_values(node: Node) -> dict[str, ConstantValue]:
     """Every attribute that has a value; pairs are two numbers, pads two or four."""
     found: dict[str, ConstantValue] = {}
     for attribute in attributes(OPS[node.op]):
         name = attribute.name
         if name in node.settings:
-            found[name] = _form(attribute.kind, node.settings[name].value)
+            found[name] = _normalized(attribute.kind, node.settings[name].value)
         else:
             default = _defaults(node.op)[name]
             if default is not None:
@@ -39,10 +39,12 @@ def is_default(op: str, name: str, value: ConstantValue) -> bool:
 
 @cache
 def _defaults(op: str) -> dict[str, ConstantValue | None]:
-    return {a.name: None if a.required else _python(a.kind, a.default) for a in attributes(OPS[op])}
+    return {
+        a.name: None if a.required else _declared(a.kind, a.default) for a in attributes(OPS[op])
+    }
 
 
-def _python(kind: Any, value: Any) -> ConstantValue | None:
+def _declared(kind: Any, value: Any) -> ConstantValue | None:
     """A default as the op declares it."""
     if value is None or (isinstance(value, str) and value.startswith("=")):
         return None
@@ -53,10 +55,10 @@ def _python(kind: Any, value: Any) -> ConstantValue | None:
         if len(numbers) == 4 and numbers[0] == numbers[1] and numbers[2] == numbers[3]:
             numbers = (numbers[0], numbers[2])
         return numbers
-    return _form(kind, Fraction(repr(value)))
+    return _normalized(kind, Fraction(repr(value)))
 
 
-def _form(kind: Any, value: ConstantValue) -> ConstantValue:
+def _normalized(kind: Any, value: ConstantValue) -> ConstantValue:
     if isinstance(kind, Pair | Padding) and isinstance(value, Fraction):
         return (value, value)
     return value

@@ -1,4 +1,4 @@
-"""When a module adds a shortcut, or which: a condition in terms of the module's parameters."""
+"""When an instance has a shortcut, or which, in terms of the module's parameters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from netspec.importers.structure.attributes import COUNTS, values
+from netspec.importers.structure.attributes import COUNTS, attribute_values
 from netspec.importers.structure.chains import NodeChain
 from netspec.importers.structure.graph import ConstantValue
 from netspec.importers.structure.instances import ModuleInstance
@@ -23,36 +23,36 @@ from netspec.importers.structure.parameters import (
 
 
 @dataclass(frozen=True)
-class Condition:
-    """When a branch of a module is taken: a parameter is, or shapes and stride say it.
-
-    `stride` is the parameter of the stride, `channels` what the input's channels are compared with.
-    """
+class BranchCondition:
+    """When a branch of a module is taken: by a parameter, or by stride and channels."""
 
     flag: str = ""
+    """The parameter that says it; empty where stride and channels do."""
     stride: str = ""
+    """The parameter of the stride; empty without one."""
     channels: Formula | None = None
+    """What the input's channels are compared with."""
 
 
-def fitted(
+def shortcut_formulas(
     plan: ModulePlan, chain: NodeChain, others: Sequence[NodeChain], which: Sequence[int]
 ) -> Formulas | None:
-    """The formulas of a chain that only the instances `which` have, in terms of the plan.
+    """The formulas of a chain that only the instances `which` (indices) have.
 
-    `others` are the chains of those instances. None where the parameters do not say it.
+    `others` are their chains. None where the plan's parameters do not suffice.
     """
     formulas: Formulas = {}
     for j, node in enumerate(chain.nodes):
-        for name in values(node):
-            vector = [values(other.nodes[j])[name] for other in others]
-            f = _fit(plan, name, vector, which)
+        for name in attribute_values(node):
+            vector = [attribute_values(other.nodes[j])[name] for other in others]
+            f = _formula_for(plan, name, vector, which)
             if f is None:
                 return None
             formulas[j, name] = f
     return formulas
 
 
-def _fit(
+def _formula_for(
     plan: ModulePlan, name: str, vector: list[ConstantValue], which: Sequence[int]
 ) -> Formula | None:
     if all(v == vector[0] for v in vector) and name not in COUNTS and name != "stride":
@@ -69,37 +69,37 @@ def _fit(
     return vector[0] if all(v == vector[0] for v in vector) else None
 
 
-def condition(
+def branch_condition(
     plan: ModulePlan,
     instances: Sequence[ModuleInstance],
     changed: Sequence[bool],
     filters: Formula | None,
     flag: str,
-    raised: bool,
+    flag_value: bool,
     taken: Iterable[str] = (),
-) -> Condition:
+) -> BranchCondition:
     """What tells the instances that change their input (`changed`) from those that keep it.
 
-    The author's way where it works: the stride is not 1, or the channels are others; else a flag,
-    which is added to the parameters and is `raised` for those that change it. `taken` are names
-    that it can't have.
+    As authors of networks do: the stride is not 1, or the channels differ. Where that is wrong for
+    an instance, a parameter called `flag` is added to the plan, whose value is `flag_value` where
+    the input is changed. `taken` are names that it can't have.
     """
     stride = plan.find("stride")
     if filters is not None:
         changes = []
         for i, instance in enumerate(instances):
-            count = _evaluate(filters, plan, i)
+            count = _value_in(filters, plan, i)
             strides = stride is not None and not is_one(stride.given[i])
             changes.append(strides or count != instance.inputs[0].shape[0])
         if changes == list(changed):
-            return Condition(stride=stride.name if stride else "", channels=filters)
+            return BranchCondition(stride=stride.name if stride else "", channels=filters)
     flag = UniqueNames(["x", *taken, *(p.name for p in plan.parameters)]).free(flag)
-    given: list[ConstantValue] = [bool(c) == raised for c in changed]
+    given: list[ConstantValue] = [bool(c) == flag_value for c in changed]
     plan.parameters.append(ModuleParameter(flag, given, False))
-    return Condition(flag=flag)
+    return BranchCondition(flag=flag)
 
 
-def _evaluate(f: Formula, plan: ModulePlan, instance: int) -> ConstantValue:
+def _value_in(f: Formula, plan: ModulePlan, instance: int) -> ConstantValue:
     if not isinstance(f, Scaled):
         return f
     parameter = plan.find(f.base) if isinstance(f.base, str) else None

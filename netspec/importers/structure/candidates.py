@@ -4,33 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from netspec.importers.structure.attributes import values
+from netspec.importers.structure.attributes import attribute_values
 from netspec.importers.structure.chains import NodeChain
 from netspec.importers.structure.graph import GraphValue
 from netspec.importers.structure.instances import ModuleInstance
 from netspec.importers.structure.names import common_prefix, common_suffix, path_parts
 
 MAX_LENGTH = 60
-"""Most chains of a instance."""
+"""Most chains of an instance."""
 MAX_INPUTS = 3
-"""Most values that a instance may take."""
+"""Most values that an instance may take as its inputs."""
 MAX_DEPTH = 4
-"""Most pieces of names between slashes that are looked at."""
+"""Most parts of a name between slashes that are compared."""
 MAX_FRONT = 3
-"""Most chains in front of a branching that may belong to it."""
+"""Most chains in front of branches that may belong to the same instance."""
 MIN_RUN = 3
-"""Fewest chains of a run without branches that is an instance by what its names share."""
+"""Fewest chains of an instance without branches."""
 
 
 class CandidateFinder:
-    """Where each value is made and used."""
+    """Finds candidates by where each value is made and used (indices of chains)."""
 
     def __init__(self, chains: Sequence[NodeChain], outputs: Iterable[GraphValue]) -> None:
         self.chains = chains
         self.made: dict[GraphValue, int] = {}
         self.last: dict[GraphValue, int] = {}
-        """The last chain that uses a value."""
+        """The last chain that takes a value; the number of chains for a result of the net."""
         self.users: dict[GraphValue, int] = {}
+        """How many chains take a value."""
         for i, chain in enumerate(chains):
             for value in chain.outputs:
                 self.made[value] = i
@@ -41,6 +42,7 @@ class CandidateFinder:
             self.last[value] = len(chains)
 
     def candidates(self) -> Iterator[ModuleInstance]:
+        """All candidates, which may overlap, and may come more than once."""
         yield from self._by_names()
         for end in range(len(self.chains)):
             if len(set(self.chains[end].inputs)) > 1:
@@ -50,7 +52,7 @@ class CandidateFinder:
         yield from self._runs()
 
     def _runs(self) -> Iterator[ModuleInstance]:
-        """Lines one after the other between two places where the net branches or comes together."""
+        """Runs of chains without branches, whose names have a beginning or an end in common."""
         first = 0
         while first < len(self.chains):
             end = first + 1
@@ -68,17 +70,17 @@ class CandidateFinder:
             first = end
 
     def _follows(self, i: int) -> bool:
-        """Whether a chain takes just what the one before it gives, which nothing else takes."""
+        """Whether a chain takes only the value of the one before, which nothing else takes."""
         before, chain = self.chains[i - 1], self.chains[i]
         alone = self.users.get(before.value, 0) == 1 and self.last[before.value] == i
         return chain.inputs == [before.value] and alone
 
     def _is_depthwise(self, i: int) -> bool:
         head = self.chains[i].head
-        return head.op == "conv" and values(head)["groups"] == "depthwise"
+        return head.op == "conv" and attribute_values(head)["groups"] == "depthwise"
 
     def _around_depthwise(self, i: int) -> Iterator[ModuleInstance]:
-        """A depthwise convolution with the convolution behind it, and the one in front of it."""
+        """A depthwise convolution with the convolution behind it, also with the one before it."""
         for first, end in ((i, i + 2), (i - 1, i + 2)):
             inside = self.chains[max(first, 0) : end]
             if first >= 0 and len(inside) == end - first:
@@ -88,7 +90,7 @@ class CandidateFinder:
                         yield instance
 
     def instance(self, first: int, end: int, most: int, by_name: bool) -> ModuleInstance | None:
-        """The chains as a instance, where they give one value and take at most `most`."""
+        """These chains as a candidate; None unless they take 1 to `most` values and give one."""
         chains = list(self.chains[first:end])
         given = [v for chain in chains for v in chain.outputs if self.last.get(v, -1) >= end]
         if len(given) != 1 or given[0] not in [chain.value for chain in chains]:
@@ -103,7 +105,7 @@ class CandidateFinder:
         return instance
 
     def _by_names(self) -> Iterator[ModuleInstance]:
-        """Runs of chains whose names have the same pieces in front of a slash."""
+        """Runs of chains whose names have the same parts in front of a slash."""
         for depth in range(1, MAX_DEPTH + 1):
             first = 0
             while first < len(self.chains):
@@ -144,7 +146,7 @@ class CandidateFinder:
 
 
 def _prefix(chains: Sequence[NodeChain]) -> str:
-    """What the names of the chains have in common; those without weights need not."""
+    """What the names of all chains begin with, else those of the chains with weights."""
     names = [chain.head.name for chain in chains]
     together = common_prefix(names)
     if together or len(chains) < 3:
@@ -155,7 +157,7 @@ def _prefix(chains: Sequence[NodeChain]) -> str:
 
 
 def _find_merge(instance: ModuleInstance) -> None:
-    """See whether the last chain adds a shortcut to what the others make of the input."""
+    """Set `merge` and `shortcut` where the last chain adds a shortcut to the others' result."""
     last, (x, *more) = instance.chains[-1], instance.inputs
     if more or last.head.op != "add" or len(set(last.inputs)) != 2 or len(last.inputs) != 2:
         return

@@ -1,4 +1,4 @@
-"""Nodes to chains: what in-place layers, activations and norms follow is one chain."""
+"""Chains of nodes: a layer with the in-place layers, activations and norms behind it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netspec.ops import OPS, Weighted
 
 @dataclass(eq=False)
 class NodeChain:
-    """Nodes of which each takes just what the one before yields. Its name is that of the first."""
+    """Nodes of which each takes only the result of the one before: one statement of a spec."""
 
     nodes: list[Node]
 
@@ -39,7 +39,7 @@ class NodeChain:
 
 
 def chains_of(graph: Graph) -> list[NodeChain]:
-    """The chains of a graph, in order of their first nodes' inputs being there."""
+    """The chains of a graph, in an order in which each takes only results of earlier ones."""
     uses = graph.uses()
     kept = set(graph.outputs)
     chains: list[NodeChain] = []
@@ -58,12 +58,12 @@ def chains_of(graph: Graph) -> list[NodeChain]:
 
 
 def _may_continue(chain: NodeChain, uses: dict[GraphValue, list[Node]]) -> bool:
-    """Whether only the first result of a line's last node is used, so that it may go on."""
+    """Whether nothing uses further results of a chain's last node."""
     return not any(v in uses for v in chain.outputs[1:])
 
 
 def _continues(chain: NodeChain, node: Node) -> bool:
-    """Whether a node goes on with the chain rather than begin one of its own."""
+    """Whether a node that takes a chain's value belongs to the chain."""
     last, head = chain.nodes[-1], chain.head
     op = OPS[node.op]
     if node.name == last.name and node.span == last.span and last.op != "flatten":
@@ -86,10 +86,9 @@ def _digits(name: str) -> list[str]:
 
 
 def _in_order(chains: list[NodeChain]) -> list[NodeChain]:
-    """Lines such that each comes behind those that it takes values of, else as they were.
+    """Sort chains so that each comes behind those whose values it takes, else as they were.
 
-    A chain takes in nodes that stood further down, and its value may be needed in between only by
-    what comes behind them.
+    The order can be wrong because a chain has nodes from further down.
     """
     made = {v: chain for chain in chains for n in chain.nodes for v in n.outputs}
     done: set[int] = set()

@@ -1,4 +1,4 @@
-"""A net as a flat list of nodes: ops of the language with their fields, inputs and origin."""
+"""A net as a flat list of nodes: ops of the language with their fields, inputs and places."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ class FieldValue:
 
 @dataclass(eq=False)
 class GraphValue:
-    """What a node or an input yields. `result` is its name where it is not the first."""
+    """A result of a node, or a data input (`node` is None).
+
+    `result` is the result's name where it is not the node's first.
+    """
 
     node: Node | None
     shape: Shape
@@ -36,8 +39,8 @@ class GraphValue:
 class Node:
     """One use of an op, for the layer called `name` in the imported file.
 
-    A layer that becomes several nodes calls them `name` where they hold its weights or its final
-    value; `is_step` says that the node is only a step on the way.
+    One layer may become several nodes; `is_step` is set for those that are only a step towards its
+    result.
     """
 
     op: str
@@ -46,11 +49,12 @@ class Node:
     name: str
     span: Span
     places: list[Span]
-    """Of each input, where the imported file names it."""
+    """Where the imported file names each input."""
     in_place: bool = False
+    """Whether its layer overwrites its input in the imported file."""
     is_step: bool = False
     pools_all: bool = False
-    """Whether it pools over all of its input, whatever its size."""
+    """Whether it pools over its whole input, whatever the size."""
     origins: dict[str, Any] = field(default_factory=dict)
     """Where the numbers of each tensor lie, in the importer's own terms."""
     outputs: list[GraphValue] = field(default_factory=list)
@@ -79,7 +83,7 @@ class DataInput:
 
 @dataclass
 class Graph:
-    """`nodes` in order; a node takes only what earlier ones yield."""
+    """A net. Nodes are in order: each takes only inputs and results of earlier nodes."""
 
     inputs: list[DataInput]
     nodes: list[Node]
@@ -96,14 +100,14 @@ class Graph:
     def replace_value(
         self, old: GraphValue, new: GraphValue, uses: dict[GraphValue, list[Node]]
     ) -> None:
-        """Let everything that takes `old` take `new`; `uses` are those of now, and kept so."""
+        """Replace a value wherever it is taken, and keep `uses` (of `self.uses()`) up to date."""
         for node in uses.pop(old, []):
             node.inputs = [new if v is old else v for v in node.inputs]
             uses.setdefault(new, []).append(node)
         self.outputs = [new if v is old else v for v in self.outputs]
 
     def without(self, nodes: Iterable[Node]) -> None:
-        """Drop nodes that nothing uses any more."""
+        """Remove nodes that nothing uses any more."""
         gone = set(map(id, nodes))
         self.nodes = [n for n in self.nodes if id(n) not in gone]
 

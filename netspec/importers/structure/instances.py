@@ -1,4 +1,4 @@
-"""Instances of a net that may be instances of one module, and when two are alike."""
+"""Runs of chains as instances of modules, and when two of them are alike."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from netspec.importers.structure.attributes import values
+from netspec.importers.structure.attributes import attribute_values
 from netspec.importers.structure.chains import NodeChain
 from netspec.importers.structure.graph import ConstantValue, GraphValue
 from netspec.importers.structure.names import words_of
@@ -15,25 +15,34 @@ from netspec.importers.structure.names import words_of
 
 @dataclass(eq=False)
 class ModuleInstance:
-    """A run of chains that is an instance of a module."""
+    """A run of chains that is, or may be, an instance of a module."""
 
     first: int
+    """The index of its first chain in the net."""
     chains: list[NodeChain]
     inputs: list[GraphValue]
-    """The values that it takes, in the order in which it first does."""
+    """The values that it takes, in the order of their first use."""
     output: GraphValue
     prefix: str
-    """What its names begin with, or end with, empty for nothing."""
+    """What the names of its layers begin with, or end with; empty where they share nothing."""
     by_name: bool
-    """Whether its names set it apart from what is around it."""
+    """Whether its layers are exactly those with this prefix."""
     merge: NodeChain | None = None
-    """The chain that adds a shortcut, if it is the last one and adds two values."""
+    """The last chain, if it adds a shortcut to the body's result."""
     shortcut: NodeChain | None = None
-    """The chain between input and merge; without one, the merge takes the input itself."""
+    """The chain from the input to `merge`; without one, `merge` takes the input itself."""
 
     @property
     def end(self) -> int:
+        """The index behind its last chain."""
         return self.first + len(self.chains)
+
+    @property
+    def label(self) -> str:
+        """Its own name: what the names of its layers share, else the name of its last layer."""
+        if self.prefix:
+            return self.prefix
+        return self.chains[-1].head.name or (words_of(self.chains[0].head.name) or [""])[0]
 
     @property
     def body(self) -> list[NodeChain]:
@@ -47,8 +56,8 @@ class ModuleInstance:
 class RepeatedModule:
     """The instances of one module.
 
-    Of a `projecting` one, some have a shortcut with a chain on it and others an input that is added
-    as it is; of an `adding` one, some add their input at the end and others do not.
+    `equal`: all are alike. `projecting`: some have a chain on their shortcut, others add their
+    input as it is. `adding`: some add their input to their result, others do not.
     """
 
     instances: list[ModuleInstance]
@@ -56,24 +65,29 @@ class RepeatedModule:
 
 
 def signature(instance: ModuleInstance, chains: Sequence[NodeChain], output: GraphValue) -> object:
-    """Equal for runs of chains that are the same but for numbers."""
+    """An object that is equal for runs of chains with the same ops, wired alike.
+
+    Numbers may differ, but not the sizes of kernels of convolutions.
+    """
     places: dict[GraphValue, object] = {v: ("input", i) for i, v in enumerate(instance.inputs)}
     result: list[object] = []
     for i, chain in enumerate(chains):
         wiring = tuple(places[v] for v in chain.inputs)
-        result.append((wiring, tuple(_kind(node.op, values(node)) for node in chain.nodes)))
+        result.append(
+            (wiring, tuple(_kind(node.op, attribute_values(node)) for node in chain.nodes))
+        )
         for j, value in enumerate(chain.outputs):
             places[value] = (i, j)
     return (tuple(result), places[output], len(instance.inputs))
 
 
 def chain_signature(chain: NodeChain) -> object:
-    """Equal for chains of the same ops but for numbers."""
-    return tuple(_kind(node.op, values(node)) for node in chain.nodes)
+    """An object that is equal for chains with the same ops, whatever their numbers."""
+    return tuple(_kind(node.op, attribute_values(node)) for node in chain.nodes)
 
 
 def _kind(op: str, given: Mapping[str, ConstantValue]) -> object:
-    """An op with all of its fields but numbers; a filter of another size is another design."""
+    """An op with its fields, without numbers; but a kernel of another size is another design."""
     fields: list[tuple[str, object]] = []
     for name, value in sorted(given.items()):
         if name == "kernel" and "filters" in given:
@@ -85,10 +99,3 @@ def _kind(op: str, given: Mapping[str, ConstantValue]) -> object:
         else:
             fields.append((name, value))
     return (op, tuple(fields))
-
-
-def label(instance: ModuleInstance) -> str:
-    """What an instance is called: what its names have in common, or the name of its last chain."""
-    if instance.prefix:
-        return instance.prefix
-    return instance.chains[-1].head.name or (words_of(instance.chains[0].head.name) or [""])[0]

@@ -1,7 +1,7 @@
-"""What the instances of a module differ in, as its parameters.
+"""Parameters of a module: fields in which its instances differ.
 
 Numbers that vary together become one parameter; filters that are a multiple of others are
-written as such. A depthwise convolution takes its filters from its input.
+written as such. A depthwise convolution has as many filters as its input has channels.
 """
 
 from __future__ import annotations
@@ -11,39 +11,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from netspec.importers.structure.attributes import COUNTS, values
+from netspec.importers.structure.attributes import COUNTS, attribute_values
 from netspec.importers.structure.chains import NodeChain
 from netspec.importers.structure.graph import ConstantValue, GraphValue
 from netspec.importers.structure.instances import ModuleInstance
 from netspec.importers.structure.names import UniqueNames
 
 Place = tuple[int, str]
-"""A field: of which node of a chain, and its name."""
+"""A field: the index of its node in the chain, and its name."""
 
 
 @dataclass(frozen=True)
 class ChannelsOf:
-    """`x.channels` of a value of the first instance."""
+    """The expression `x.channels`, of a value of the first instance."""
 
     value: GraphValue
 
 
 @dataclass(frozen=True)
 class Scaled:
-    """`factor * base`: of a parameter by its name, or of channels."""
+    """The expression `factor * base`. A string is the name of a parameter."""
 
     base: str | ChannelsOf
     factor: Fraction | str = Fraction(1)
-    """A whole number or one over it, or the name of a parameter."""
+    """A whole number, or one over it."""
 
 
 Formula = ConstantValue | Scaled
+"""How a field is written."""
 Formulas = dict[Place, Formula]
 
 
 @dataclass
 class ModuleParameter:
-    """`given` is its value in each instance; `default` is None where it must be given."""
+    """A parameter with its value in each instance; without a default it must be given."""
 
     name: str
     given: list[ConstantValue]
@@ -52,7 +53,7 @@ class ModuleParameter:
 
 @dataclass
 class ModulePlan:
-    """How a module is written: the formula of each field of each chain, and the parameters."""
+    """The formula of each field, chain by chain, and the parameters that they use."""
 
     chains: list[Formulas] = field(default_factory=list)
     parameters: list[ModuleParameter] = field(default_factory=list)
@@ -62,13 +63,15 @@ class ModulePlan:
 
 
 @dataclass(frozen=True)
-class _Varying:
+class _VaryingField:
+    """A field that differs between instances: its chain and node by index, its values."""
+
     chain: int
     node: int
     name: str
-    vector: list[ConstantValue]
+    given: list[ConstantValue]
     source: GraphValue | None = None
-    """Of a depthwise convolution: the value that has as many channels."""
+    """Of a depthwise convolution: its input, which has as many channels."""
 
 
 def plan_of(
@@ -81,22 +84,25 @@ def plan_of(
     `chain_names` are those of all of its chains, which no parameter may have.
     """
     plan = ModulePlan([{} for _ in bodies[0]])
-    varying: list[_Varying] = []
+    varying: list[_VaryingField] = []
     for i, chain in enumerate(bodies[0]):
         for j, node in enumerate(chain.nodes):
-            for name in values(node):
-                vector = [values(body[i].nodes[j])[name] for body in bodies]
+            for name in attribute_values(node):
+                vector = [attribute_values(body[i].nodes[j])[name] for body in bodies]
                 if all(v == vector[0] for v in vector):
                     plan.chains[i][j, name] = vector[0]
                 else:
                     depthwise = _takes_from_input(i, j, name, bodies)
                     source = node.inputs[0] if depthwise else None
-                    varying.append(_Varying(i, j, name, vector, source))
-    large = {i for i, chain in enumerate(bodies[0]) if _is_large(values(chain.head).get("kernel"))}
+                    varying.append(_VaryingField(i, j, name, vector, source))
+    large = {
+        i
+        for i, chain in enumerate(bodies[0])
+        if _is_large(attribute_values(chain.head).get("kernel"))
+    }
     planner = _Planner(
         plan, instances, UniqueNames([*chain_names, "x"]), chain_names, varying, large
     )
-    # What is a multiple of other filters comes behind them.
     for v in varying:
         plan.chains[v.chain][v.node, v.name] = planner.formula(v)
     plan.parameters.sort(key=lambda p: p.default is not None)
@@ -104,17 +110,19 @@ def plan_of(
 
 
 class _Planner:
+    """Finds formulas for varying fields, and adds parameters to the plan where it needs them."""
+
     def __init__(
         self,
         plan: ModulePlan,
         instances: Sequence[ModuleInstance],
         names: UniqueNames,
         chain_names: Sequence[str],
-        varying: list[_Varying],
+        varying: list[_VaryingField],
         large: set[int],
     ) -> None:
         self.large = large
-        """The chains with windows of more than one place."""
+        """The chains with kernels larger than 1x1."""
         self.plan = plan
         self.instances = instances
         self.names = names
@@ -123,14 +131,15 @@ class _Planner:
         self.channels: list[ConstantValue] = [Fraction(p.inputs[0].shape[0]) for p in instances]
         self.x = ChannelsOf(instances[0].inputs[0])
 
-    def formula(self, v: _Varying) -> Formula:
+    def formula(self, v: _VaryingField) -> Formula:
+        """The formula of a field, in terms of channels and parameters where that is possible."""
         known = self._known(v)
         if known is not None:
             return known
         if v.source is not None:
             return Scaled(ChannelsOf(v.source))
         if v.name in COUNTS:
-            factor = factor_of(v.vector, self.channels)
+            factor = factor_of(v.given, self.channels)
             if factor:
                 return Scaled(self.x, factor)
             base = self._base(v)
@@ -142,13 +151,14 @@ class _Planner:
                 return expanded
         return self._new(v)
 
-    def _known(self, v: _Varying) -> Formula | None:
+    def _known(self, v: _VaryingField) -> Formula | None:
+        """The formula of a field in terms of the parameters so far."""
         for parameter in self.plan.parameters:
-            if parameter.given == v.vector:
+            if parameter.given == v.given:
                 return Scaled(parameter.name)
             if v.name in COUNTS and parameter.name in self._count_names():
-                factor = factor_of(v.vector, parameter.given)
-                share = factor_of(parameter.given, v.vector)
+                factor = factor_of(v.given, parameter.given)
+                share = factor_of(parameter.given, v.given)
                 if factor or share:
                     return Scaled(parameter.name, factor or 1 / share)
         return None
@@ -156,25 +166,25 @@ class _Planner:
     def _count_names(self) -> set[str]:
         return {p.name for p in self.plan.parameters if p.default is None}
 
-    def _base(self, v: _Varying) -> _Varying:
-        """The filters of a larger window that these are a multiple of; itself for none."""
+    def _base(self, v: _VaryingField) -> _VaryingField:
+        """The filters of a larger kernel that these are a multiple of, if any, else itself."""
         counts = [
             o
             for o in self.varying
             if o.name in COUNTS and o.source is None
-            if factor_of(v.vector, o.vector) and o.chain in self.large
+            if factor_of(v.given, o.given) and o.chain in self.large
         ]
-        return max(counts, key=lambda o: factor_of(v.vector, o.vector), default=v)
+        return max(counts, key=lambda o: factor_of(v.given, o.given), default=v)
 
-    def _expansion(self, v: _Varying) -> Formula | None:
-        """A whole multiple of the input's channels that takes fewer values than the filters."""
+    def _expansion(self, v: _VaryingField) -> Formula | None:
+        """Filters as a multiple of the input's channels, where the multiple hardly ever differs."""
         ratios: list[ConstantValue] = []
-        for value, channels in zip(v.vector, self.channels, strict=True):
+        for value, channels in zip(v.given, self.channels, strict=True):
             assert isinstance(value, Fraction)
             assert isinstance(channels, Fraction)
             ratios.append(value / channels)
         whole = all(isinstance(r, Fraction) and r.denominator == 1 for r in ratios)
-        if not whole or len(set(ratios)) > 2 or len(set(v.vector)) < 4:
+        if not whole or len(set(ratios)) > 2 or len(set(v.given)) < 4:
             return None
         default = _default("", ratios)
         if default is None or ratios.count(default) < len(ratios) - 2:
@@ -183,15 +193,15 @@ class _Planner:
         self.plan.parameters.append(ModuleParameter(name, ratios, default))
         return Scaled(self.x, name)
 
-    def _new(self, v: _Varying) -> Formula:
+    def _new(self, v: _VaryingField) -> Formula:
         parameter = ModuleParameter(
-            self.names.free(self._wanted(v)), v.vector, _default(v.name, v.vector)
+            self.names.free(self._wanted(v)), v.given, _default(v.name, v.given)
         )
         self.plan.parameters.append(parameter)
         return Scaled(parameter.name)
 
-    def _wanted(self, v: _Varying) -> str:
-        """Its field, with the chain where others of the same field vary in another way."""
+    def _wanted(self, v: _VaryingField) -> str:
+        """The name of a parameter: the field's, with the chain's where that would be ambiguous."""
         alike = [o for o in self.varying if o.name == v.name and o.source is None]
         if all(self._together(o, v) for o in alike):
             return v.name
@@ -200,15 +210,15 @@ class _Planner:
             return _count_name(chain, self.chain_names)
         return f"{chain}_{v.name}" if chain else v.name
 
-    def _together(self, a: _Varying, b: _Varying) -> bool:
-        if a.vector == b.vector:
+    def _together(self, a: _VaryingField, b: _VaryingField) -> bool:
+        if a.given == b.given:
             return True
         if a.name not in COUNTS:
             return False
-        related = factor_of(a.vector, b.vector) or factor_of(b.vector, a.vector)
-        return bool(related or factor_of(a.vector, self.channels) or self._expands(a))
+        related = factor_of(a.given, b.given) or factor_of(b.given, a.given)
+        return bool(related or factor_of(a.given, self.channels) or self._expands(a))
 
-    def _expands(self, v: _Varying) -> bool:
+    def _expands(self, v: _VaryingField) -> bool:
         return any(
             isinstance(f, Scaled) and isinstance(f.factor, str)
             for f in [self.plan.chains[v.chain].get((v.node, v.name))]
@@ -216,10 +226,11 @@ class _Planner:
 
 
 def _takes_from_input(i: int, j: int, name: str, bodies: Sequence[Sequence[NodeChain]]) -> bool:
-    """Whether it is the filters of a depthwise convolution, as many as channels come in."""
+    """Whether these are the filters of a depthwise convolution, as many as its input's channels."""
     nodes = [body[i].nodes[j] for body in bodies]
     return name == "filters" and all(
-        values(n).get("groups") == "depthwise" and values(n)["filters"] == n.inputs[0].shape[0]
+        attribute_values(n).get("groups") == "depthwise"
+        and attribute_values(n)["filters"] == n.inputs[0].shape[0]
         for n in nodes
     )
 
@@ -229,7 +240,7 @@ def _is_large(kernel: ConstantValue | None) -> bool:
 
 
 def factor_of(vector: Sequence[ConstantValue], base: Sequence[ConstantValue]) -> Fraction:
-    """The whole number from 2 that makes `vector` of `base` everywhere; 0 where there is none."""
+    """The whole number of at least 2 by which `vector` is a multiple of `base`; 0 without one."""
     factors = {
         v / b if isinstance(v, Fraction) and isinstance(b, Fraction) and b else Fraction(0)
         for v, b in zip(vector, base, strict=True)
@@ -239,7 +250,7 @@ def factor_of(vector: Sequence[ConstantValue], base: Sequence[ConstantValue]) ->
 
 
 def _default(name: str, vector: list[ConstantValue]) -> ConstantValue | None:
-    """What most instances have, unless it is a number of filters."""
+    """The value of most instances; None for filters, and where no value has a majority."""
     if name in COUNTS:
         return None
     best = max(vector, key=vector.count)
@@ -249,11 +260,12 @@ def _default(name: str, vector: list[ConstantValue]) -> ConstantValue | None:
 
 
 def is_one(value: ConstantValue) -> bool:
+    """Whether a stride is 1, or 1 in both directions."""
     return value == 1 or value == (1, 1)
 
 
 def _count_name(chain: str, chains: Sequence[str]) -> str:
-    """Filters in short: n1x1 for conv1x1, r3x3 for conv3x3_reduce, s1x1 for squeeze1x1."""
+    """A short name for filters: n1x1 for conv1x1, r3x3 for conv3x3_reduce, s1x1 for squeeze1x1."""
     bare = re.sub(r"^(conv|fc|deconv)_?(?=\d)", "", chain)
     match = re.fullmatch(r"([A-Za-z]*)_?(\d+x\d+)(?:_([A-Za-z]+))?", bare)
     if match:

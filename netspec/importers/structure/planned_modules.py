@@ -6,14 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netspec.importers.structure.attributes import values
-from netspec.importers.structure.branch_conditions import Condition, condition, fitted
+from netspec.importers.structure.attributes import attribute_values
+from netspec.importers.structure.branch_conditions import (
+    BranchCondition,
+    branch_condition,
+    shortcut_formulas,
+)
 from netspec.importers.structure.chains import NodeChain
 from netspec.importers.structure.instances import (
     ModuleInstance,
     RepeatedModule,
     chain_signature,
-    label,
     signature,
 )
 from netspec.importers.structure.names import (
@@ -45,16 +48,16 @@ class PlannedModule:
     plan: ModulePlan
     names: dict[NodeChain, str]
     shortcut: Formulas | None = None
-    branch: Condition | None = None
+    branch: BranchCondition | None = None
 
 
 def planned_modules(repeated: Sequence[RepeatedModule], net: str) -> list[PlannedModule]:
     """The plans of modules, each with a name of its own that is not that of the net."""
     names = UniqueNames([*OPS, "net", "module", "import", net])
     modules = []
-    stems = Counter(stem([label(i) for i in r.instances]) for r in repeated)
+    stems = Counter(stem([i.label for i in r.instances]) for r in repeated)
     for one in sorted(repeated, key=lambda r: -len(r.instances)):
-        labels = [label(i) for i in one.instances]
+        labels = [i.label for i in one.instances]
         wanted = stem(labels)
         if stems[wanted] > 1:
             longer = long_stem(labels)
@@ -92,7 +95,7 @@ def _planned(name: str, repeated: RepeatedModule) -> PlannedModule:
     names = _chain_names(instances, bodies)
     if full.shortcut is not None and repeated.kind == "projecting":
         called = [
-            without_label(p.shortcut.head.name, label(p))
+            without_label(p.shortcut.head.name, p.label)
             for p in instances
             if p.shortcut is not None
         ]
@@ -105,19 +108,19 @@ def _planned(name: str, repeated: RepeatedModule) -> PlannedModule:
         which = [i for i, p in enumerate(instances) if p.shortcut is not None]
         shortcuts = [s for p in instances if (s := p.shortcut) is not None]
         assert full.shortcut is not None, "the fullest instance has the shortcut"
-        module.shortcut = fitted(plan, full.shortcut, shortcuts, which)
+        module.shortcut = shortcut_formulas(plan, full.shortcut, shortcuts, which)
         filters = next(
             (f for (j, n), f in (module.shortcut or {}).items() if j == 0 and n == "filters"), None
         )
         changed = [p.shortcut is not None for p in instances]
-        module.branch = condition(
+        module.branch = branch_condition(
             plan, instances, changed, filters, "project", True, names.values()
         )
     elif repeated.kind == "adding":
         weighted = [i for i, chain in enumerate(bodies[0]) if chain.head.op == "conv"]
         filters = plan.chains[weighted[-1]][0, "filters"] if weighted else None
         changed = [p.merge is None for p in instances]
-        module.branch = condition(
+        module.branch = branch_condition(
             plan, instances, changed, filters, "residual", False, names.values()
         )
     return module
@@ -139,7 +142,7 @@ def _chain_names(
     wanted: list[str] = []
     for i, chain in enumerate(bodies[0]):
         heads = [body[i].head.name for body in bodies]
-        choices = [without_label(h, label(p)) for h, p in zip(heads, instances, strict=True)]
+        choices = [without_label(h, p.label) for h, p in zip(heads, instances, strict=True)]
         best = max(choices, key=choices.count)
         agreed = choices.count(best) * 2 > len(choices) and not chain.only_steps
         wanted.append(identifier(best, chain.head.op) if agreed else "")
@@ -159,7 +162,7 @@ def _kind_of_block(instance: ModuleInstance) -> str:
     """What an instance without a name of its own is, by its convolutions and its last merge."""
     convolutions = [chain.head for chain in instance.chains if chain.head.op == "conv"]
     merges = [chain for chain in instance.chains if len(chain.inputs) > 1]
-    depthwise = any(values(n).get("groups") == "depthwise" for n in convolutions)
+    depthwise = any(attribute_values(n).get("groups") == "depthwise" for n in convolutions)
     if depthwise and len(convolutions) == 2:
         return "separable"
     if depthwise and len(convolutions) == 3:

@@ -27,7 +27,7 @@ NAMED = 1.5
 def repeated_modules(
     chains: Sequence[NodeChain], outputs: Iterable[GraphValue]
 ) -> list[RepeatedModule]:
-    """The instances that are worth a module, those of one module together."""
+    """The modules that are worthwhile, none overlapping another, best ones first."""
     finder = CandidateFinder(chains, outputs)
     by_shape: dict[object, list[ModuleInstance]] = defaultdict(list)
     seen: set[tuple[int, int]] = set()
@@ -42,8 +42,8 @@ def repeated_modules(
     taken = [False] * len(chains)
     chosen: list[RepeatedModule] = []
     while waiting:
-        waiting = [_apart(instances, taken) for instances in waiting]
-        waiting = [instances for instances in waiting if _worth(instances)]
+        waiting = [_without_overlaps(instances, taken) for instances in waiting]
+        waiting = [instances for instances in waiting if _is_worthwhile(instances)]
         if not waiting:
             break
         best = max(waiting, key=_score)
@@ -56,10 +56,10 @@ def repeated_modules(
 
 
 def _keys(instance: ModuleInstance) -> Iterator[object]:
-    """Instances that have a key in common may be instances of one module.
+    """Keys of which candidates for one module have one in common, one for each kind of module.
 
-    The same wiring is one; so is the same body with an input that is added directly, or through
-    one more chain; and the same body whose result the input is added to, or not.
+    `equal`: the same wiring. `projecting`: the same body, and an input that is added directly or
+    through one more chain. `adding`: the same body, to whose result the input is added or not.
     """
     yield ("equal", signature(instance, instance.chains, instance.output))
     if instance.merge is not None:
@@ -82,8 +82,8 @@ def _kind_of(instances: Sequence[ModuleInstance]) -> Literal["equal", "projectin
     return "equal"
 
 
-def _apart(candidates: list[ModuleInstance], taken: list[bool]) -> list[ModuleInstance]:
-    """Those instances, from the front, that overlap neither each other nor what is taken."""
+def _without_overlaps(candidates: list[ModuleInstance], taken: list[bool]) -> list[ModuleInstance]:
+    """Those candidates, first ones first, that overlap neither each other nor taken chains."""
     kept: list[ModuleInstance] = []
     end = 0
     for instance in candidates:
@@ -93,8 +93,8 @@ def _apart(candidates: list[ModuleInstance], taken: list[bool]) -> list[ModuleIn
     return kept
 
 
-def _worth(candidates: list[ModuleInstance]) -> bool:
-    """Whether a module makes the spec shorter, or its author's names ask for one."""
+def _is_worthwhile(candidates: list[ModuleInstance]) -> bool:
+    """Whether a module makes the spec shorter, or the names of its layers ask for one."""
     count = len(candidates)
     if count < 2:
         return False
@@ -105,7 +105,8 @@ def _worth(candidates: list[ModuleInstance]) -> bool:
 
 
 def _score(candidates: list[ModuleInstance]) -> float:
+    """How many chains the module saves, more where names or equality speak for it."""
     weight = NAMED if all(p.prefix for p in candidates) else 1.0
     size = sum(len(p.chains) for p in candidates) - max(len(p.chains) for p in candidates)
-    # What is all of one kind reads more easily.
+    # Instances that are all alike read more easily.
     return size * weight * (1.0 if _kind_of(candidates) == "equal" else 0.95)
