@@ -18,10 +18,9 @@ net_translation    the graph so far
 blob_values        the data between layers
 layer_error        how a layer fails
 weight_blob        where a tensor lies in a caffemodel
-fillers            how weights begin
+fillers            initial weights
 convert            a prototxt as the text of a spec
 solver             a solver's file as a `train` block
-shared_init        how weights begin, said once in the `train` block
 """
 
 from __future__ import annotations

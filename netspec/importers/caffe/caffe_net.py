@@ -1,4 +1,4 @@
-"""A prototxt as a list of layers: both forms of layer, phases and stages, inputs of any kind."""
+"""A prototxt as a list of layers, in both forms that layers have, and its inputs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from netspec.syntax.protobuf_text.ast import Message
 
 @dataclass(frozen=True)
 class BlobName:
-    """The name of a blob, where a layer or an input gives it."""
+    """The name of a blob, and where a layer or an input has it."""
 
     name: str
     span: Span
@@ -29,7 +29,7 @@ class BlobName:
 
 @dataclass(frozen=True)
 class InputDeclaration:
-    """A data input of the older form: its name, and its dimensions, the batch included."""
+    """A data input outside of layers: its name, and its dimensions, batch first."""
 
     blob: BlobName
     dims: tuple[int, ...] | None
@@ -38,7 +38,7 @@ class InputDeclaration:
 
 @dataclass(frozen=True)
 class CaffeLayer:
-    """One layer. `place` is that of its name, `type_span` that of its type."""
+    """One layer; `place` is the place of its name, `type_span` that of its type."""
 
     name: str
     type: str
@@ -49,26 +49,26 @@ class CaffeLayer:
     type_span: Span
 
     def params(self, name: str) -> MessageFields:
-        """The message `name`, such as `convolution_param`; empty where it is not given."""
+        """The message in the field `name`, such as `convolution_param`; empty if absent."""
         return self.fields.inner(name, message_of(name) or name)
 
 
 @dataclass(frozen=True)
 class CaffeNet:
-    """The layers that belong to the phase and stages in question, in order."""
+    """The layers that belong to the phase and stages that are read, in order."""
 
     name: str
     source: Source
     inputs: tuple[InputDeclaration, ...]
     layers: tuple[CaffeLayer, ...]
     left_out: tuple[CaffeLayer, ...]
-    """Those that belong to others only."""
+    """The layers that belong to other phases and stages only."""
 
 
 def net_of(
     tree: Message, source: Source, options: ReadOptions, diagnostics: Diagnostics
 ) -> CaffeNet:
-    """The net of a file, with a diagnostic for each value of a wrong type."""
+    """The net of a file. Values of wrong types are reported, and left out."""
     fields = MessageFields("NetParameter", (tree,), tree.span, diagnostics)
     if "layer" in fields or "layers" in fields:
         fields.check()
@@ -77,7 +77,7 @@ def net_of(
     layers: list[CaffeLayer] = []
     left_out: list[CaffeLayer] = []
     old = False
-    # Both forms in one file: each in its place.
+    # A file may mix both forms; the order is that of the text.
     for f in sorted(fields.given("layer") + fields.given("layers"), key=lambda f: f.span.start):
         if not isinstance(f.value, Message):
             message = f"{f.name} takes a message, not {f.value.text}"
@@ -86,7 +86,7 @@ def net_of(
         kind = "LayerParameter" if f.name == "layer" else "V1LayerParameter"
         given = MessageFields(kind, (f.value,), f.name_span, diagnostics)
         if "layer" in given and "type" not in given:
-            # One report is enough: all layers of such a file are of this form.
+            # Reported once: all layers of such a file are of this form.
             if not old:
                 diagnostics.add(_too_old(given.span))
             old = True
@@ -136,7 +136,7 @@ def _too_old(span: Span) -> Diagnostic:
 
 
 def _type(fields: MessageFields, diagnostics: Diagnostics) -> tuple[str, Span]:
-    """The layer's type in the words of today, and its place; empty where it has none."""
+    """The layer's type, by its current name, and its place; empty where it has none."""
     given = fields.given("type")
     if not given:
         message = "this layer has no type"

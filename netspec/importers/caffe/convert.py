@@ -1,47 +1,23 @@
-"""A prototxt as the text of a spec, which is checked to be the same network."""
+"""netspec convert: a prototxt, with a solver or without, as the text of a spec."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import dataclass
 from typing import Any
 
 from netspec.diagnostics import Diagnostics
-from netspec.diagnostics.source import Source, Span
+from netspec.diagnostics.source import Source
 from netspec.importers.caffe.read_options import read_options
 from netspec.importers.caffe.read_prototxt import ImportedNet, read
-from netspec.importers.caffe.shared_init import inits_of, shared_init, without_init
-from netspec.importers.caffe.solver import Recipe, read_solver, recipe
-from netspec.importers.spec_tree.expressions import constant_node
-from netspec.importers.structure.graph import FieldValue
-from netspec.ir import Net
-from netspec.ops import Init
-from netspec.semantic.elaborate import elaborate
-from netspec.semantic.imports import Program, load, program_of
-from netspec.semantic.resolve import resolve
-from netspec.symbolic.expr import Num
-from netspec.syntax.ast import (
-    Comparison,
-    Definition,
-    Field,
-    If,
-    Input,
-    Name,
-    Number,
-    Require,
-    Statement,
-    Train,
-    Variable,
-)
-from netspec.syntax.formatter import format_text
-from netspec.syntax.unparse import unparse
+from netspec.importers.caffe.solver import SolverRecipe, read_solver, recipe_of
+from netspec.importers.spec_tree.spec_text import net_of_tree, spec_text
 from netspec.util.recursion import room_to_work
 
 
 @dataclass(frozen=True)
 class ConvertedSpec:
-    """The text of a spec, the name of its net, and what the prototxt says that it does not."""
+    """The text of a spec, the name of its net, and notes on what the spec leaves out."""
 
     text: str
     name: str
@@ -61,127 +37,31 @@ def convert(
     """
     with room_to_work():
         options, left = read_options(settings, diagnostics)
-        converted = read(source, options, diagnostics)
-        if converted is None:
+        imported = read(source, options, diagnostics)
+        if imported is None:
             return None
-        net = _net(program_of(converted.file, None, diagnostics), left, diagnostics)
+        net = net_of_tree(imported.file, left, diagnostics)
         if net is None or diagnostics.failed:
             return None
-        notes = notes_on(converted)
-        training: Recipe | None = None
+        recipe = SolverRecipe({}, [])
         if solver is not None:
             found = read_solver(solver, diagnostics)
             if found is None or diagnostics.failed:
                 return None
-            training = recipe(found, converted.net)
-            notes += training.notes
-        definitions = [item for item in converted.file.items if isinstance(item, Definition)]
-        fields = training.settings if training else {}
-        if fields:
-            definitions, fields = shared_init(definitions, fields)
-        elif any(inits_of(definitions)):
-            # They would stand in every line, for a training that the spec does not tell.
-            definitions = without_init(definitions)
-        items = [_completed(item, net, left, fields) for item in definitions]
-        text = format_text(unparse(items, notes))
-        _compare(text, net, bool(fields))
+            recipe = recipe_of(found, imported.net)
+        notes = [*_notes_on(imported), *recipe.notes]
+        text = spec_text(imported.file, net, left, recipe.settings, notes)
         return ConvertedSpec(text, net.name, tuple(notes))
 
 
-def _net(program: Program | None, settings: Mapping[str, Any], found: Diagnostics) -> Net | None:
-    if program is None:
-        return None
-    resolve(program, found)
-    if program.net is None or found.failed:
-        return None
-    return elaborate(program, settings, found)
-
-
-def notes_on(converted: ImportedNet) -> list[str]:
-    """What the spec leaves out, in sentences."""
+def _notes_on(imported: ImportedNet) -> list[str]:
+    """Notes on what the spec leaves out."""
     notes = []
-    if converted.dropped:
-        named = [f"{layer.name} ({layer.type})" for layer in converted.dropped[:8]]
-        more = len(converted.dropped) - len(named)
+    if imported.dropped:
+        named = [f"{layer.name} ({layer.type})" for layer in imported.dropped[:8]]
+        more = len(imported.dropped) - len(named)
         listed = ", ".join(named) + (f" and {more} more" if more else "")
         notes.append(f"Left out, since it serves training and measuring: {listed}.")
-    for mean in converted.mean_files:
+    for mean in imported.mean_files:
         notes.append(f"Caffe subtracts the mean picture {mean} from the input.")
     return notes
-
-
-def _completed(
-    item: Definition, net: Net, settings: Mapping[str, Any], training: Mapping[str, FieldValue]
-) -> Definition:
-    """The net with contracts of its parameters and multiplications, and how it is trained."""
-    if item.kind != "net":
-        return item
-    span = item.span
-    params = tuple(
-        replace(p, default=Number(Fraction(settings[p.name.text].value), span))
-        if isinstance(settings.get(p.name.text), Num)
-        else p
-        for p in item.params
-    )
-    body = item.body
-    if training:
-        after = max(i for i, s in enumerate(body) if isinstance(s, Input)) + 1
-        fields = tuple(
-            Field(Name(n, span), constant_node(s.value, span), span) for n, s in training.items()
-        )
-        body = (*body[:after], Train(span, fields, span), *body[after:])
-    contracts: tuple[Statement, ...] = tuple(
-        Require("expect", _equal(name, count, span), None, None, span)
-        for name, count in (("params", net.params), ("macs", net.macs))
-        if count
-    )
-    classes = next((p for p in net.parameters if p.name == "classes"), None)
-    if classes is not None and contracts:
-        condition = _equal("classes", int(classes.value), span)
-        contracts = (If(((condition, contracts),), (), span),)
-    return replace(item, params=params, body=body + contracts)
-
-
-def _equal(name: str, count: int, span: Span) -> Comparison:
-    return Comparison(Variable(name, span), (("==", Number(Fraction(count), span)),), span)
-
-
-def _compare(text: str, net: Net, trained: bool) -> None:
-    """See to it that the text says the network that was read, and how its weights begin if it says
-    how it is trained.
-    """
-    found = Diagnostics()
-    again = _net(load(Source("converted.net", text), None, found), {}, found)
-    same = again is not None and _essence(again) == _essence(net)
-    if same and trained and again is not None:
-        # What a layer does not say may have become what most of them say.
-        now, before = _inits(again), {n: i for n, i in _stated(net).items() if i is not None}
-        same = before.items() <= now.items()
-    if not same:
-        reasons = "; ".join(d.message for d in found)
-        raise RuntimeError(f"the converted spec of {net.name} is another network. {reasons}")
-
-
-def _essence(net: Net) -> object:
-    layers = [
-        (
-            layer.path,
-            repr(layer.op.with_attributes(init=None) if "init" in vars(layer.op) else layer.op),
-            [tuple(v.shape) for v in layer.inputs],
-            [tuple(v.shape) for v in layer.outputs],
-        )
-        for layer in net.layers
-    ]
-    tensors = {name: tuple(tensor.shape) for name, tensor in net.tensors.items()}
-    return layers, tensors, [tuple(v.shape) for v in net.flat_outputs], net.preprocessing
-
-
-def _stated(net: Net) -> dict[str, Init | None]:
-    return {layer.path: getattr(layer.op, "init", None) for layer in net.layers}
-
-
-def _inits(net: Net) -> dict[str, Init]:
-    return {path: init or net.init for path, init in _stated(net).items()}
-
-
-__all__ = ["ConvertedSpec", "convert", "notes_on"]

@@ -10,7 +10,7 @@ _FANS = {"FAN_IN": "fan_in", "FAN_OUT": "fan_out"}
 
 
 def init_of(p: MessageFields) -> tuple[str, Span] | None:
-    """The distribution of a layer's `weight_filler`; None where there is none, or none like it.
+    """The `init` for a layer's `weight_filler`; None without a filler, or for one of another kind.
 
     Caffe's xavier is of variance 1 / fan_in unless `variance_norm` says otherwise.
     """

@@ -1,4 +1,4 @@
-"""Fields of a message by their declared types, with a diagnostic where a value is of another."""
+"""Fields of a message by their declared types; a value of another type is reported."""
 
 from __future__ import annotations
 
@@ -41,26 +41,27 @@ class MessageFields:
         return name in self._fields
 
     def given(self, name: str) -> list[MessageField]:
-        """The fields of this name as they stand in the text."""
+        """The fields of this name as they are in the text."""
         return self._fields.get(name, [])
 
     def all(self) -> list[MessageField]:
-        """Every field, those of one name together."""
+        """All fields; those of one name follow each other."""
         return [field for fields in self._fields.values() for field in fields]
 
     def place(self, name: str) -> Span:
-        """Where a value is given; the whole message where it is not."""
+        """The place of a value; that of the whole message where it is not given."""
         given = self.given(name)
         return given[-1].value.span if given else self.span
 
     # --- values ----------------------------------------------------------------------------------
 
     def integer(self, name: str) -> int:
-        """The value of an `int` that is given or has a default (0 stands for neither)."""
+        """The value of an `int`, else its default, else 0."""
         value = self.maybe_integer(name)
         return 0 if value is None else value
 
     def maybe_integer(self, name: str) -> int | None:
+        """The value of an `int`, else its default, else None."""
         values = self._numbers(name)
         default = self._declared(name).default
         return values[-1] if values else int(default) if default is not None else None
@@ -82,11 +83,12 @@ class MessageFields:
         return found
 
     def number(self, name: str) -> Fraction:
-        """The value of a `float`, exactly as it is written."""
+        """The value of a `float`, exactly as it is written, else its default, else 0."""
         values = self.numbers(name)
         return values[-1] if values else Fraction(self._declared(name).default or 0)
 
     def maybe_number(self, name: str) -> Fraction | None:
+        """The value of a `float`, exactly as it is written, else its default, else None."""
         values = self.numbers(name)
         default = self._declared(name).default
         return values[-1] if values else Fraction(default) if default is not None else None
@@ -97,11 +99,11 @@ class MessageFields:
         return [number for number in found if number is not None]
 
     def flag(self, name: str) -> bool:
-        """The value of a `bool`."""
-        value = self.maybe_flag(name)
-        return bool(value)
+        """The value of a `bool`, else its default, else False."""
+        return bool(self.maybe_flag(name))
 
     def maybe_flag(self, name: str) -> bool | None:
+        """The value of a `bool`, else its default, else None."""
         default = self._declared(name).default
         result = None if default is None else default == "true"
         for field in self.given(name):
@@ -113,7 +115,7 @@ class MessageFields:
         return result
 
     def word(self, name: str) -> str:
-        """The value of an enum by its word; empty without value and default."""
+        """The word of an enum's value, else of its default, else an empty string."""
         declared = self._declared(name)
         result = declared.default or ""
         for field in self.given(name):
@@ -132,7 +134,7 @@ class MessageFields:
         return ""
 
     def text(self, name: str) -> str:
-        """The value of a `string`; empty without one."""
+        """The value of a `string`, else an empty string."""
         values = self.texts(name)
         return values[-1][0] if values else ""
 
@@ -151,18 +153,18 @@ class MessageFields:
         return found
 
     def message(self, name: str) -> MessageFields:
-        """An inner message, merged of all that are given; empty without any."""
+        """An inner message, all that are given merged into one; empty without any."""
         kind = self._declared(name).kind if name in fields_of(self.kind) else name
         return self.inner(name, kind)
 
     def inner(self, name: str, kind: str) -> MessageFields:
-        """An inner message of a kind that the declaration does not tell."""
+        """An inner message of a kind that the declaration does not say."""
         messages = tuple(f.value for f in self._messages(name) if isinstance(f.value, Message))
         span = messages[-1].span if messages else self.span
         return MessageFields(kind, messages, span, self.diagnostics)
 
     def messages(self, name: str) -> list[MessageFields]:
-        """Each of a repeated message."""
+        """All messages of a repeated field."""
         kind = self._declared(name).kind
         return [
             MessageFields(kind, (f.value,), f.span, self.diagnostics)
@@ -179,7 +181,7 @@ class MessageFields:
     # --- checks ----------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """Warn of fields that the message does not have, and of values that contradict."""
+        """Warn of fields that the message does not have, and of contradicting values."""
         declared = fields_of(self.kind)
         for name, fields in self._fields.items():
             if name not in declared:
@@ -236,7 +238,7 @@ def _shown(field: MessageField) -> str:
 
 
 def number_of(text: str) -> Fraction | None:
-    """A number as the text format writes it; None where it is too long to be meant."""
+    """The number that a text means; None where it is none, or has too many digits."""
     sign = -1 if text.startswith("-") else 1
     digits = text.removeprefix("-")
     if re.fullmatch(r"0[xX][0-9A-Fa-f]+", digits):

@@ -12,12 +12,15 @@ from netspec.syntax.protobuf_text.ast import Message, Scalar
 
 @dataclass(frozen=True)
 class NetState:
+    """The phase, level and stages that are read."""
+
     phase: str
     level: int
     stages: frozenset[str]
 
 
 def state_of(fields: MessageFields, options: ReadOptions) -> NetState:
+    """The state from the options, else the file, else Caffe\'s default."""
     stated_state = fields.message("state")
     phase = options.phase or stated_state.word("phase")
     level = stated_state.integer("level") if options.level is None else options.level
@@ -30,6 +33,7 @@ def state_of(fields: MessageFields, options: ReadOptions) -> NetState:
 
 
 def _knows_deploy(fields: MessageFields) -> bool:
+    """Whether a layer has the stage `deploy` in its rules."""
     for f in fields.given("layer") + fields.given("layers"):
         if isinstance(f.value, Message):
             for rule in f.value.fields:
@@ -48,11 +52,11 @@ def belongs(fields: MessageFields, state: NetState, diagnostics: Diagnostics) ->
         message = "a layer has either include rules or exclude rules"
         diagnostics.add(Diagnostic("conflicting-fields", message, exclude[0].span))
     if include:
-        return any(_meets(rule, state) for rule in include)
-    return not any(_meets(rule, state) for rule in exclude)
+        return any(_matches(rule, state) for rule in include)
+    return not any(_matches(rule, state) for rule in exclude)
 
 
-def _meets(rule: MessageFields, state: NetState) -> bool:
+def _matches(rule: MessageFields, state: NetState) -> bool:
     if "phase" in rule and rule.word("phase") != state.phase:
         return False
     least, most = rule.maybe_integer("min_level"), rule.maybe_integer("max_level")

@@ -14,26 +14,23 @@ from netspec.symbolic.expr import Num
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What is said from outside of how to read a prototxt.
-
-    What is None is taken from the file, else from Caffe's defaults. `shapes` are of inputs whose
-    data the file does not describe, without the batch; the name "" is for any input.
-    `preprocessing` are fields of the input as the language has them. `until` are the blobs at which
-    the net ends, where these are not what no layer takes.
-    """
+    """How to read a prototxt. What is None is taken from the file, else from Caffe's defaults."""
 
     phase: str | None = None
     stages: tuple[str, ...] | None = None
     level: int | None = None
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Shapes of inputs by name, without the batch; the name "" is for any input."""
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of the input, as the language has them."""
     until: tuple[str, ...] = ()
+    """The blobs at which the net ends; empty for the blobs that no layer takes."""
 
 
 def read_options(
     settings: Mapping[str, Any], diagnostics: Diagnostics
 ) -> tuple[ReadOptions, dict[str, Any]]:
-    """What the settings say of how to read a prototxt, and those that are left for the net.
+    """The options in the settings, and the settings that are left for the net's parameters.
 
     `phase`, `stage` (or several `stage:NAME`), `level`, `input` (or `input:NAME` for one of
     several), `until` (or several `until:BLOB`), and the fields of an input (`mean`, `scale`, ...).
@@ -46,7 +43,7 @@ def read_options(
     level: int | None = None
     preprocessing: dict[str, Any] = {}
 
-    def wrong(message: str) -> None:
+    def report(message: str) -> None:
         diagnostics.add(Diagnostic("wrong-type", message))
 
     for name, value in settings.items():
@@ -54,7 +51,7 @@ def read_options(
         if kind == "phase":
             phase = str(value).upper()
             if phase not in ("TRAIN", "TEST"):
-                wrong(f"a phase is TRAIN or TEST, not {value}")
+                report(f"a phase is TRAIN or TEST, not {value}")
         elif kind == "stage":
             stages += [which] if which else [s for s in str(value).split(",") if s]
         elif kind == "until":
@@ -63,11 +60,11 @@ def read_options(
             if isinstance(value, Num) and value.value.denominator == 1:
                 level = int(value.value)
             else:
-                wrong("a level is a whole number")
+                report("a level is a whole number")
         elif kind == "input":
             shape = _shape(value)
             if shape is None:
-                wrong(f"an input's shape is written like 3x227x227, not {value}")
+                report(f"an input's shape is written like 3x227x227, not {value}")
             else:
                 shapes[which] = shape
         elif name in INPUT_FIELDS:
@@ -79,6 +76,7 @@ def read_options(
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:
+    """The shape that `3x224x224`, or a list of numbers, is; None for anything else."""
     if isinstance(value, str):
         parts = value.split("x")
         if not all(p.isdigit() and len(p) < 10 for p in parts):
@@ -91,7 +89,7 @@ def _shape(value: Any) -> tuple[int, ...] | None:
 
 
 def _plain(value: Any) -> Any:
-    """A constant of the language as a field's value."""
+    """A constant of the language as the value of a field of the input."""
     if isinstance(value, tuple):
         return tuple(v.value if isinstance(v, Num) else Fraction(0) for v in value)
     return value.value if isinstance(value, Num) else value

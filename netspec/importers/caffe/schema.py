@@ -1,4 +1,4 @@
-"""What caffe.proto says of messages, as data: their fields with types and defaults, and its enums.
+"""The messages that caffe.proto declares, as data: fields with types and defaults, enums.
 
 One line a field: `name: type`, `= default`, and `*` behind the type of a repeated field. Types are
 `int`, `float`, `bool`, `string`, `A|B|C` for an enum numbered from 0, the name of a message, or

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -17,6 +18,9 @@ _OLD = {"SGD": "SGD", "NESTEROV": "Nesterov", "ADAM": "Adam", "ADAGRAD": "AdaGra
 _OLD |= {"RMSPROP": "RMSProp", "ADADELTA": "AdaDelta"}
 
 
+_State = Callable[[str, "ConstantValue | int", Span], None]
+
+
 @dataclass(frozen=True)
 class Solver:
     """The fields of a solver's file."""
@@ -26,13 +30,13 @@ class Solver:
 
     @property
     def net(self) -> str:
-        """The path of the file of its net, empty where it names none."""
+        """The path of its net's file; empty where it names none."""
         return self.fields.text("net") or self.fields.text("train_net")
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """The fields of a `train` block, and what of the solver it does not say, in sentences.
+class SolverRecipe:
+    """The fields of a `train` block, and notes on what the block does not say.
 
     `settings` is empty where there can be no block.
     """
@@ -42,7 +46,7 @@ class Recipe:
 
 
 def read_solver(source: Source, diagnostics: Diagnostics) -> Solver | None:
-    """The solver of a text; None, and diagnostics, where it is none."""
+    """The solver in a file; None, and diagnostics, where the file is none."""
     tree = parse_prototxt(source, diagnostics)
     if tree is None:
         return None
@@ -56,74 +60,73 @@ def read_solver(source: Source, diagnostics: Diagnostics) -> Solver | None:
 
 
 def is_solver(source: Source) -> bool:
-    """Whether a prototxt, which need not be sound, is a solver and no net."""
+    """Whether a prototxt, which may have errors, is a solver and no net."""
     tree = parse_prototxt(source, Diagnostics())
     names = {f.name for f in tree.fields} if tree is not None else set()
     return "base_lr" in names and not names & {"layer", "layers"}
 
 
-def recipe(solver: Solver, net: CaffeNet) -> Recipe:
-    """How the solver trains its net, in the words of the language."""
+def recipe_of(solver: Solver, net: CaffeNet) -> SolverRecipe:
+    """How a solver trains its net, as fields of the language's `train` block."""
     p = solver.fields
     notes: list[str] = []
     settings: dict[str, FieldValue] = {}
 
-    def say(name: str, value: ConstantValue | int, place: Span) -> None:
+    def state(name: str, value: ConstantValue | int, place: Span) -> None:
         exact = Fraction(value) if isinstance(value, int) and not isinstance(value, bool) else value
         settings[name] = FieldValue(exact, place)
 
     kind = p.text("type") or _OLD.get(p.word("solver_type"), "SGD")
     if kind not in _OPTIMIZERS:
-        return Recipe({}, [f"The solver's optimizer {kind} has no counterpart."])
+        return SolverRecipe({}, [f"The solver's optimizer {kind} has no counterpart."])
     batch = _batch_size(net)
     if batch is None or not p.integer("max_iter"):
         what = "the batch size of training" if batch is None else "max_iter"
-        return Recipe({}, [f"There is no train block, since the files do not say {what}."])
+        return SolverRecipe({}, [f"There is no train block, since the files do not say {what}."])
     if kind != "SGD":
-        say("optimizer", _OPTIMIZERS[kind], p.place("type"))
-    say("learning_rate", p.number("base_lr"), p.place("base_lr"))
-    notes += _schedule(p, say)
-    say("momentum", p.number("momentum"), p.place("momentum"))
+        state("optimizer", _OPTIMIZERS[kind], p.place("type"))
+    state("learning_rate", p.number("base_lr"), p.place("base_lr"))
+    notes += _schedule(p, state)
+    state("momentum", p.number("momentum"), p.place("momentum"))
     if kind == "Adam":
         beta = p.maybe_number("momentum2")
-        say("beta2", Fraction(999, 1000) if beta is None else beta, p.place("momentum2"))
+        state("beta2", Fraction(999, 1000) if beta is None else beta, p.place("momentum2"))
     if p.number("weight_decay"):
-        say("weight_decay", p.number("weight_decay"), p.place("weight_decay"))
+        state("weight_decay", p.number("weight_decay"), p.place("weight_decay"))
         if p.text("regularization_type") == "L1":
             notes.append("The solver's weight_decay is of L1; here it is of L2.")
-        if _biases_are_spared(net):
-            say("decay_all", False, p.place("weight_decay"))
+        if _no_decay_of_biases(net):
+            state("decay_all", False, p.place("weight_decay"))
     if p.number("clip_gradients") > 0:
-        say("clip_norm", p.number("clip_gradients"), p.place("clip_gradients"))
-    say("batch_size", batch * max(p.integer("iter_size"), 1), p.place("iter_size"))
-    say("iterations", p.integer("max_iter"), p.place("max_iter"))
+        state("clip_norm", p.number("clip_gradients"), p.place("clip_gradients"))
+    state("batch_size", batch * max(p.integer("iter_size"), 1), p.place("iter_size"))
+    state("iterations", p.integer("max_iter"), p.place("max_iter"))
     data = _training_data(net)
     if data is not None:
         transform = data.params("transform_param")
         if transform.maybe_flag("mirror"):
-            say("mirror", True, transform.place("mirror"))
+            state("mirror", True, transform.place("mirror"))
         if "crop_size" in transform and transform.integer("crop_size"):
-            say("random_crop", True, transform.place("crop_size"))
-    return Recipe(settings, notes)
+            state("random_crop", True, transform.place("crop_size"))
+    return SolverRecipe(settings, notes)
 
 
-def _schedule(p: MessageFields, say: object) -> list[str]:
-    """The fields of the learning rate's policy; a note where there is none like it."""
-    assert callable(say)
+def _schedule(p: MessageFields, state: _State) -> list[str]:
+    """State the fields of the learning rate's schedule; notes where there is none like it."""
     policy, place = p.text("lr_policy") or "fixed", p.place("lr_policy")
     gamma, power = p.number("gamma"), p.number("power")
     if policy == "poly":
-        say("schedule", "poly", place)
+        state("schedule", "poly", place)
         if power > 0:
-            say("power", power, p.place("power"))
+            state("power", power, p.place("power"))
     elif policy in ("step", "multistep") and 0 <= gamma <= 1:
-        say("schedule", "step", place)
+        state("schedule", "step", place)
         if policy == "step":
-            say("steps", p.integer("stepsize"), p.place("stepsize"))
+            state("steps", p.integer("stepsize"), p.place("stepsize"))
         else:
             values = tuple(Fraction(v) for v in p.integers("stepvalue"))
-            say("steps", values if len(values) != 1 else (values[0],), p.place("stepvalue"))
-        say("gamma", gamma, p.place("gamma"))
+            state("steps", values if len(values) != 1 else (values[0],), p.place("stepvalue"))
+        state("gamma", gamma, p.place("gamma"))
     elif policy != "fixed":
         numbers = f"gamma {float(gamma):g}, power {float(power):g}"
         return [f"The solver's lr_policy {policy} ({numbers}) has no counterpart; it is constant."]
@@ -131,7 +134,7 @@ def _schedule(p: MessageFields, say: object) -> list[str]:
 
 
 def _training_data(net: CaffeNet) -> CaffeLayer | None:
-    """The data layer of training, whatever phase was read."""
+    """The data layer for training, whatever phase was read."""
     layers = [*net.layers, *net.left_out]
     sources = [x for x in layers if not x.bottoms and _batch_of(x) is not None]
     for layer in sources:
@@ -159,9 +162,9 @@ def _batch_of(layer: CaffeLayer) -> int | None:
     return None
 
 
-def _biases_are_spared(net: CaffeNet) -> bool:
-    """Whether the second blob of layers, the bias, has no decay."""
-    spared = []
+def _no_decay_of_biases(net: CaffeNet) -> bool:
+    """Whether the weight decay leaves out biases, the second blob of each layer."""
+    without_decay = []
     for layer in net.layers:
         if layer.type not in ("Convolution", "InnerProduct"):
             continue
@@ -170,5 +173,5 @@ def _biases_are_spared(net: CaffeNet) -> bool:
         else:
             decays = layer.fields.numbers("weight_decay")
         if len(decays) > 1:
-            spared.append(decays[1] == 0)
-    return bool(spared) and all(spared)
+            without_decay.append(decays[1] == 0)
+    return bool(without_decay) and all(without_decay)

@@ -1,4 +1,4 @@
-"""The part of a net that ends at blobs which are named: a detector in front of its boxes."""
+"""The part of a net in front of the blobs at which it is to end, such as a detector's features."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netspec.importers.caffe.caffe_net import CaffeLayer, CaffeNet
 
 
 def truncate(net: CaffeNet, blobs: Sequence[str], diagnostics: Diagnostics) -> CaffeNet:
-    """The layers that `blobs` need; all of them where none is named."""
+    """The net with only those layers that `blobs` need; the whole net for no blobs."""
     if not blobs:
         return net
     made = {top.name for layer in net.layers for top in layer.tops}
@@ -26,7 +26,7 @@ def truncate(net: CaffeNet, blobs: Sequence[str], diagnostics: Diagnostics) -> C
         tops = {top.name for top in layer.tops}
         if tops & wanted:
             kept.append(layer)
-            # What an in-place layer takes is made further up, under the same name.
+            # The input of an in-place layer comes from an earlier layer, under the same name.
             wanted = (wanted - tops) | {bottom.name for bottom in layer.bottoms}
     inputs = tuple(given for given in net.inputs if given.blob.name in wanted)
     return replace(net, layers=tuple(reversed(kept)), inputs=inputs)

@@ -2,7 +2,7 @@
 
 In:  a `Graph` (`importers/structure`), and how its net is called.
 Out: a `SpecTree`: definitions with their places in the imported file, and the nodes in the order of
-     the spec's layers.
+     the spec's layers; its text.
 
 tree           the whole file: modules and the net
 net_writer     the statements of the net
@@ -10,4 +10,6 @@ module_writer  the statements of a module
 body_writer    what both share: chains, fields, references to values
 expressions    constants as expressions
 loops          layers that are equal but for a number, as loops
+spec_text      the text of a tree, which is checked to be the same network
+shared_init    initial weights, stated once in the `train` block
 """

@@ -53,7 +53,7 @@ def field_value(value: ConstantValue, name: str, span: Span) -> Expression:
 
 
 def number(value: Fraction, span: Span) -> Expression:
-    """A number; one that has no end as a decimal is a fraction."""
+    """A number; one that is no finite decimal is written as a fraction."""
     if value < 0:
         return Unary("-", number(-value, span), span)
     rest = value.denominator

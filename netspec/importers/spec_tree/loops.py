@@ -29,7 +29,7 @@ MIN_ITERATIONS = 4
 
 
 def with_loops(statements: list[Statement]) -> list[Statement]:
-    """Runs of equal instances with names that count up become loops."""
+    """The statements, with loops for runs of equal layers whose names count up."""
     result: list[Statement] = []
     i = 0
     while i < len(statements):
@@ -52,7 +52,7 @@ def with_loops(statements: list[Statement]) -> list[Statement]:
 
 
 def _counted(statement: Statement) -> tuple[str, int] | None:
-    """The name of an instance without its last number, and that number."""
+    """The name of a layer without its last number, and that number; None without one."""
     if not isinstance(statement, LayerStatement) or statement.name is None:
         return None
     call = statement.chain.calls[0]
@@ -65,29 +65,29 @@ def _counted(statement: Statement) -> tuple[str, int] | None:
 def _equal(a: Statement, b: Statement) -> bool:
     if not (isinstance(a, LayerStatement) and isinstance(b, LayerStatement)):
         return False
-    return list(map(_plain, a.chain.calls)) == list(map(_plain, b.chain.calls))
+    return list(map(_comparable, a.chain.calls)) == list(map(_comparable, b.chain.calls))
 
 
-def _plain(call: Call) -> object:
-    return call.op.text, [(f.name.text, _value(f.value)) for f in call.fields]
+def _comparable(call: Call) -> object:
+    return call.op.text, [(f.name.text, _comparable_value(f.value)) for f in call.fields]
 
 
-def _value(e: Expression) -> object:
+def _comparable_value(e: Expression) -> object:
     match e:
         case Number() | Constant() | String():
             return e.value
         case ShapeLiteral():
             return e.dims
         case ListLiteral():
-            return tuple(_value(item) for item in e.items)
+            return tuple(_comparable_value(item) for item in e.items)
         case Unary():
-            return (e.operator, _value(e.operand))
+            return (e.operator, _comparable_value(e.operand))
         case Binary():
-            return (e.operator, _value(e.left), _value(e.right))
+            return (e.operator, _comparable_value(e.left), _comparable_value(e.right))
         case Variable():
             return e.name
         case Function():
-            return (e.name.text, *map(_value, e.arguments))
+            return (e.name.text, *map(_comparable_value, e.arguments))
         case _:
             return id(e)
 

@@ -82,7 +82,7 @@ class ModuleWriter(BodyWriter):
         return with_loops(self.statements)
 
     def _branches(self, branch: BranchCondition, merge: NodeChain) -> None:
-        """Write the `if` around a shortcut, or around adding one at all."""
+        """Write the `if` that chooses a shortcut, or whether there is one."""
         module, instance = self.module, self.instance
         span, x = merge.head.span, instance.inputs[0]
         main = next(v for v in merge.inputs if v in self.name_of and v is not x)
@@ -137,7 +137,7 @@ def _by_node(formulas: Formulas, chain: NodeChain) -> list[dict[str, Formula]]:
 
 
 def _needed_names(module: PlannedModule) -> set[GraphValue]:
-    """The values of the written instance that do not just flow into the next chain."""
+    """The values that need a name, since not only the next statement takes them."""
     instance = module.instances[0]
     needed: set[GraphValue] = set()
     current = instance.inputs[-1]

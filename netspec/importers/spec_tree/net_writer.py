@@ -80,7 +80,7 @@ class NetWriter(BodyWriter):
         return {name: Scaled("classes") if name in COUNTS else v for name, v in found.items()}
 
     def _needed_names(self, chains: Sequence[NodeChain]) -> set[GraphValue]:
-        """The values that are referred to by name, since they do not just flow into the next."""
+        """The values that need a name, since not only the next statement takes them."""
         graph = self.graph
         needed: set[GraphValue] = set()
         current = graph.inputs[-1].value if graph.inputs else None

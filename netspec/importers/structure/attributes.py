@@ -1,4 +1,4 @@
-"""The attributes of a node as constants of the language, defaults filled in, in one form each."""
+"""The attributes of a node, with defaults filled in, in one form each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COUNTS = {"filters", "units"}
 
 
 def attribute_values(node: Node) -> dict[str, ConstantValue]:
-    """Every attribute that has a value; pairs are two numbers, pads two or four."""
+    """The attributes that have a value. Pairs are two numbers, pads two or four."""
     found: dict[str, ConstantValue] = {}
     for attribute in attributes(OPS[node.op]):
         name = attribute.name
@@ -31,7 +31,7 @@ def attribute_values(node: Node) -> dict[str, ConstantValue]:
 
 
 def is_default(op: str, name: str, value: ConstantValue) -> bool:
-    """Whether a field need not be written."""
+    """Whether a field has its default, so that it need not be written."""
     default = _defaults(op).get(name)
     same = type(default) is type(value) and default == value
     return same and (op, name) not in ALWAYS_WRITTEN
@@ -45,7 +45,7 @@ def _defaults(op: str) -> dict[str, ConstantValue | None]:
 
 
 def _declared(kind: Any, value: Any) -> ConstantValue | None:
-    """A default as the op declares it."""
+    """A default of an op's declaration as a constant; None for one that depends on others."""
     if value is None or (isinstance(value, str) and value.startswith("=")):
         return None
     if isinstance(value, bool | str):

@@ -1,4 +1,4 @@
-"""Names of Caffe's layers as names of the language."""
+"""Names of an imported file as names of the language, and what several names share."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def identifier(text: str, op: str) -> str:
 
 
 def short_name(op: str) -> str:
-    """What layers of an op are called: pool for maxpool, bn for batchnorm."""
+    """A name for layers of an op: pool for maxpool, bn for batchnorm."""
     return _PREFIXES.get(op, op)
 
 
 class UniqueNames:
-    """The names of one net or module; each is given once."""
+    """The names in one net or module, each of which is given once."""
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self.taken = set(taken)
@@ -57,20 +57,19 @@ class UniqueNames:
 
 
 def path_parts(name: str) -> list[str]:
-    """The pieces of a name between slashes."""
+    """The parts of a name between slashes."""
     return [p for p in re.split(r"[/\\|:]+", name) if p]
 
 
 def words_of(name: str) -> list[str]:
-    """The words of a name: `res2a_branch2a` is res2a, branch2a."""
+    """The words of a name: res2a and branch2a of `res2a_branch2a`."""
     return [t for t in re.split(r"[^A-Za-z0-9]+", name) if t]
 
 
 def common_prefix(names: Sequence[str]) -> str:
-    """The words that all names begin with, as they stand in the first; at most all but one of them.
+    """The words that all names begin with, as they are written in the first name.
 
-    Names that are the prefix themselves do not make it shorter: `res2a` and `res2a_branch1` have
-    res2a in common.
+    It may be a whole name: `res2a` and `res2a_branch1` have res2a in common.
     """
     if not names:
         return ""
@@ -95,9 +94,9 @@ def common_suffix(names: Sequence[str]) -> str:
 
 
 def without_label(name: str, label: str) -> str:
-    """What of a name stands behind a label of whole words, or in front of it at the end.
+    """A name without the words of a label at its beginning, or at its end.
 
-    The name itself where it has none.
+    The name itself where it has no such words.
     """
     words, known = words_of(name), words_of(label)
     if words[: len(known)] == known:
@@ -114,8 +113,7 @@ def _first_words(name: str, count: int) -> str:
 
 
 def long_stem(names: Sequence[str]) -> str:
-    """All that names have in common but numbers at the end: inception_a1, inception_a2 are
-    inception_a."""
+    """The characters that all names begin with: inception_a of inception_a1 and inception_a2."""
     first, last = min(names), max(names)
     shared = 0
     while shared < min(len(first), len(last)) and first[shared] == last[shared]:
@@ -124,7 +122,7 @@ def long_stem(names: Sequence[str]) -> str:
 
 
 def stem(names: Sequence[str]) -> str:
-    """What instances have in their names without numbers: fire2, fire3 are fire."""
+    """The most frequent of the names without numbers: fire of fire2 and fire3."""
     found = []
     for name in names:
         words = [re.sub(r"\d.*$", "", t) for t in words_of(name)]

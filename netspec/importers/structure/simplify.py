@@ -1,6 +1,6 @@
-"""A graph said more simply: the same network with fewer nodes.
+"""Simplifications of a graph: the same network with fewer nodes.
 
-Each step keeps what every layer computes, its parameters, and which of Caffe's layers they are of.
+Each step keeps what every layer computes, its parameters, and which layers they come from.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from netspec.ops import OPS
 
 
 def simplify(graph: Graph) -> None:
-    """All steps, in order."""
+    """Simplify a graph in place, by all steps in order."""
     for step in STEPS:
         step(graph)
 
 
 def _without_identities(graph: Graph) -> None:
-    """Layers that pass on what they get, and reshapings that change nothing."""
+    """Remove identities, and reshapings that change nothing."""
     gone = []
     uses = graph.uses()
     for node in graph.nodes:
@@ -30,7 +30,7 @@ def _without_identities(graph: Graph) -> None:
 
 
 def _fused_batchnorms(graph: Graph) -> None:
-    """A batch norm that only normalizes, and the factor and shift behind it, are one layer."""
+    """Make one layer of a batch norm that only normalizes and the scale behind it."""
     uses = graph.uses()
     gone = []
     for node in graph.nodes:
@@ -54,7 +54,7 @@ def _flag(node: Node, name: str) -> bool | None:
 
 
 def _vectors(graph: Graph) -> None:
-    """Maps of 1 x 1 that a pooling over everything makes are vectors, where all users allow it."""
+    """Make vectors of the 1x1 maps of global poolings, where all that takes them allows it."""
     uses = graph.uses()
     chosen: set[GraphValue] = set()
     for node in graph.nodes:
@@ -103,7 +103,7 @@ def _may_be_vector(
 
 
 def _shared_flattens(graph: Graph) -> None:
-    """Several layers that flatten one value share one flatten."""
+    """Keep one flatten of several that take the same value."""
     first: dict[GraphValue, Node] = {}
     uses = graph.uses()
     gone = []
@@ -118,7 +118,7 @@ def _shared_flattens(graph: Graph) -> None:
 
 
 def _without_unused(graph: Graph) -> None:
-    """What neither an output nor a later node needs (branches that Silence ends)."""
+    """Remove nodes and inputs that no output needs."""
     needed = set(graph.outputs)
     kept = []
     for node in reversed(graph.nodes):

@@ -1,4 +1,4 @@
-"""How weights begin, said once in the `train` block instead of in each layer."""
+"""The initial weights of layers, stated once in the `train` block."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from netspec.syntax.visitor import Node, rewrite, walk
 def shared_init(
     definitions: Sequence[Definition], training: Mapping[str, FieldValue]
 ) -> tuple[list[Definition], dict[str, FieldValue]]:
-    """What most layers say of their weights, said once in the `train` block."""
+    """The definitions and the `train` block, with the most frequent `init` moved to the latter."""
     inits = list(inits_of(definitions))
     counts = Counter(expression(f.value) for f in inits)
     most = max(counts, key=lambda text: counts[text], default=None)
@@ -30,14 +30,14 @@ def shared_init(
 
 
 def inits_of(definitions: Iterable[Definition]) -> Iterator[Field]:
-    """Every field `init` of a layer."""
+    """All fields `init` of layers."""
     for node in walk(*definitions):
         if isinstance(node, Call):
             yield from (f for f in node.fields if f.name.text == "init")
 
 
 def without_init(definitions: Iterable[Definition], init: str | None = None) -> list[Definition]:
-    """The definitions without the fields `init`, those of this value or all."""
+    """The definitions without the fields `init`: those of this value, or all."""
 
     def change(node: Node) -> Node:
         if not isinstance(node, Call):
