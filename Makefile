@@ -34,7 +34,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.docs
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 wheel-smoke:
 	PYTHON="$(PYTHON)" .ci/wheel-smoke

@@ -1,8 +1,15 @@
-"""`--update` rewrites the expectations that are kept in files."""
+"""Options and rules of all tests.
+
+`--update` rewrites the expectations that are kept in files. Where the environment has `CI=true`, a
+skipped test fails unless `tests/allowed_skips.txt` names it.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -13,9 +20,17 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("random", deadline=None)
 settings.load_profile("same")
 
+pytest_plugins = ["pytester"]
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Each worker has a processor to itself: threads of PyTorch would wait for each other.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+ALLOWED_SKIPS = [
+    line.partition("  ")[0]
+    for line in (Path(__file__).parent / "allowed_skips.txt").read_text().splitlines()
+    if line and not line.startswith("#")
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,3 +40,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def update(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update"))
+
+
+def no_skip_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
+    """In CI, turns a skip that is not allowed into a failure."""
+    if report.outcome != "skipped" or os.environ.get("CI") != "true" or hasattr(report, "wasxfail"):
+        return
+    if not any(fnmatch(report.nodeid, pattern) for pattern in ALLOWED_SKIPS):
+        report.outcome = "failed"
+        report.longrepr = (
+            f"{report.nodeid} is skipped, and tests/allowed_skips.txt does not name it: "
+            f"{report.longrepr}"
+        )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    report: pytest.TestReport = yield
+    no_skip_in_ci(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    report: pytest.CollectReport = yield
+    no_skip_in_ci(report)
+    return report
