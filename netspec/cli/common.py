@@ -16,8 +16,8 @@ from netspec.ir import Net
 SPEC_HELP = "a path, - for standard input, or the name of a bundled spec"
 
 
-def in_the_way(path: Path, what: str) -> SpecError:
-    """The error of a file that nobody named and that would be replaced."""
+def overwrite_error(path: Path, what: str) -> SpecError:
+    """The error of a file that would be replaced though `-o` does not name it, to be raised."""
     message = f"{path} is there already, and {what}"
     help_ = (f"`-o {path}` replaces it all the same",)
     return spec_error("unwritable-file", message, help=help_)

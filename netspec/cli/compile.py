@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from netspec.cli.common import add_spec, in_the_way, load
+from netspec.cli.common import add_spec, load, overwrite_error
 from netspec.diagnostics import spec_error
 
 MARK = "Compiled by netspec from"
@@ -68,5 +68,5 @@ def _target(output: str | None, name: str) -> Path:
         except (OSError, UnicodeDecodeError):
             ours = False
         if not ours:
-            raise in_the_way(path, "netspec did not write it")
+            raise overwrite_error(path, "netspec did not write it")
     return path

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from netspec.cli.common import add_settings, in_the_way, show
+from netspec.cli.common import add_settings, overwrite_error, show
 from netspec.diagnostics import Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source
 
@@ -67,7 +67,7 @@ def _target(output: str | None, name: str, text: str) -> Path:
     """
     path = Path(output or f"{name}.net")
     if output is None and path.is_file() and path.read_bytes() != text.encode():
-        raise in_the_way(path, "is another spec")
+        raise overwrite_error(path, "is another spec")
     return path
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from netspec.cli.sweep import (
     add_space,
-    bad_option,
     count,
     explore,
     show,
 )
+from netspec.diagnostics import spec_error
 
 if TYPE_CHECKING:
     from netspec.explore.objective import Formula
@@ -65,8 +65,10 @@ def execute(args: argparse.Namespace) -> int:
     ]
     if not found:
         what = " and ".join(c.text for c in conditions) or "the spec"
-        raise bad_option(
-            f"none of {len(results):,} combinations meets {what}", *_nearest(sound, conditions)
+        raise spec_error(
+            "bad-option",
+            f"none of {len(results):,} combinations meets {what}",
+            help=tuple(_nearest(sound, conditions)),
         )
     found.sort(key=lambda pair: pair[0], reverse=bool(args.maximize))
     best = [r for _, r in found[: args.top]]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.cli.common import SPEC_HELP, add_reading
 from netspec.cli.table import add_width, line_width
+from netspec.diagnostics import spec_error
 
 if TYPE_CHECKING:
     from netspec.explore.search_space import Point, Space
@@ -70,7 +71,7 @@ def execute(args: argparse.Namespace) -> int:
     from netspec.report.sweep_table import FIGURES, table
 
     if args.sort is not None and args.sort not in FIGURES:
-        raise bad_option(f"--sort takes one of {', '.join(FIGURES)}, not {args.sort}")
+        raise spec_error("bad-option", f"--sort takes one of {', '.join(FIGURES)}, not {args.sort}")
     if args.plot:
         _check_plot(Path(args.plot))
     room, found = explore(args)
@@ -90,13 +91,12 @@ def execute(args: argparse.Namespace) -> int:
 
 def _check_plot(path: Path) -> None:
     """Whether a picture can be put there shows before anything is computed. Raises SpecError."""
-    from netspec.diagnostics import spec_error
+    from netspec.util.atomic_write import unwritable
 
     if path.suffix.lower() != ".svg":
-        raise bad_option(f"--plot draws an SVG: {path} should end with .svg")
+        raise spec_error("bad-option", f"--plot draws an SVG: {path} should end with .svg")
     if not path.parent.is_dir():
-        message = f"{path} can't be written: there is no folder {path.parent}"
-        raise spec_error("unwritable-file", message)
+        raise unwritable(path, f"there is no folder {path.parent}")
 
 
 def _title(found: Sequence[Result]) -> str:
@@ -117,11 +117,14 @@ def explore(
     spec = sweep.spec(args.spec, dict(args.reading))
     room = space(args.settings)
     if not room.axes:
-        raise bad_option("nothing to vary: give values, as in --set SR=0.125,0.25,0.5")
+        raise spec_error(
+            "bad-option", "nothing to vary: give values, as in --set SR=0.125,0.25,0.5"
+        )
     if args.sample is None and room.size > MAX_POINTS:
-        raise bad_option(
+        raise spec_error(
+            "bad-option",
             f"these are {room.size:,} combinations; at most {MAX_POINTS:,} are computed",
-            f"take some of them at random: `--sample {MAX_POINTS}`",
+            help=(f"take some of them at random: `--sample {MAX_POINTS}`",),
         )
     points: Sequence[Point]
     points = room.sample(min(args.sample, MAX_POINTS), args.seed) if args.sample else list(room)
@@ -149,12 +152,6 @@ def explore(
     finally:
         progress.close()
     return room, found
-
-
-def bad_option(message: str, *help_: str) -> Exception:
-    from netspec.diagnostics import spec_error
-
-    return spec_error("bad-option", message, help=help_)
 
 
 def show(grid: Grid, args: argparse.Namespace) -> None:

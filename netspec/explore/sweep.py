@@ -18,6 +18,7 @@ from netspec.driver import build, find, prepare
 from netspec.explore.search_space import Point
 from netspec.metrics.size import activation_bytes, size
 from netspec.semantic.imports import Program
+from netspec.util.atomic_write import unwritable, write_text
 
 FIGURES = ("params", "macs", "size", "activations")
 """What is known of each point; size and activations in bytes, as float32."""
@@ -184,8 +185,6 @@ class Store:
                 raise _unusable(path, "it holds results of another spec, or of an earlier text")
             self.known[key(known[0])] = found
         if not whole:
-            from netspec.util.atomic_write import write_text
-
             write_text(path, "".join(line(found) for found in self.known.values()))
 
     def add(self, results: Iterable[Result]) -> Iterator[Result]:
@@ -197,8 +196,7 @@ class Store:
                     file.flush()
                     yield found
         except OSError as error:
-            message = f"{self.path} can't be written: {error.strerror or error}"
-            raise spec_error("unwritable-file", message) from None
+            raise unwritable(self.path, error) from None
 
 
 def _unusable(path: Path, why: str) -> SpecError:

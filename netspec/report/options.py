@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from netspec.diagnostics import SpecError, spec_error
+from netspec.diagnostics import spec_error
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Net
 from netspec.metrics.compression import FLOAT, Compression, LayerRule
@@ -23,10 +23,13 @@ def convention(name: str) -> Convention | None:
     if name == "netspec":
         return None
     if name not in CONVENTIONS:
-        raise _wrong(
+        raise spec_error(
+            "bad-option",
             f"no counting convention is called {name}",
-            *did_you_mean(name, CONVENTIONS),
-            f"there are {one_of(('netspec', *CONVENTIONS))}",
+            help=(
+                *did_you_mean(name, CONVENTIONS),
+                f"there are {one_of(('netspec', *CONVENTIONS))}",
+            ),
         )
     return CONVENTIONS[name]
 
@@ -37,20 +40,22 @@ def compression(
     """What is asked for, if anything is. Raises SpecError for what can't be."""
     for rule in sparsity:
         if not 0 <= rule.number <= 1:
-            raise _wrong(
-                f"a sparsity lies between 0 and 1 (or 0% and 100%), {_said(rule)} does not"
+            raise spec_error(
+                "bad-option",
+                f"a sparsity lies between 0 and 1 (or 0% and 100%), {_written(rule)} does not",
             )
     for rule in bits:
         if rule.number.denominator != 1 or not 1 <= rule.number <= FLOAT:
-            raise _wrong(f"a weight has 1 to {FLOAT} bits, not {_said(rule)}")
+            raise spec_error("bad-option", f"a weight has 1 to {FLOAT} bits, not {_written(rule)}")
     if not 0 <= index_bits <= FLOAT:
-        raise _wrong(f"--index-bits is at most {FLOAT}")
+        raise spec_error("bad-option", f"--index-bits is at most {FLOAT}")
     if not sparsity and not bits:
         return None
     return Compression(tuple(sparsity), tuple(bits), index_bits)
 
 
-def _said(rule: LayerRule) -> str:
+def _written(rule: LayerRule) -> str:
+    """A rule as an option has it."""
     number = f"{float(rule.number):g}"
     return number if rule.pattern == "*" else f"{rule.pattern}={number}"
 
@@ -67,7 +72,9 @@ def rules(texts: Sequence[str], option: str) -> list[LayerRule]:
             continue
         read = _NUMBER.fullmatch(number.strip())
         if read is None:
-            raise _wrong(f"{option} {text} has no number: give NUMBER or LAYERS=NUMBER")
+            raise spec_error(
+                "bad-option", f"{option} {text} has no number: give NUMBER or LAYERS=NUMBER"
+            )
         found.append(LayerRule(pattern, Fraction(read[1]) / (100 if read[2] else 1)))
     return found
 
@@ -77,8 +84,10 @@ def check_patterns(compression: Compression, nets: Sequence[Net]) -> None:
     for pattern in compression.unmatched(nets) if nets else ():
         name = pattern.rpartition(":")[2]
         paths = [f.path for net in nets for f in net.layers if f.params]
-        raise _wrong(
-            f"no layer with weights has a path that matches {pattern}", *did_you_mean(name, paths)
+        raise spec_error(
+            "bad-option",
+            f"no layer with weights has a path that matches {pattern}",
+            help=did_you_mean(name, paths),
         )
 
 
@@ -86,10 +95,13 @@ def column(name: str) -> str:
     """The key of a column. Raises SpecError."""
     key = ALIASES.get(name, name)
     if key not in COLUMNS:
-        raise _wrong(
+        raise spec_error(
+            "bad-option",
             f"there is no column {name}",
-            *did_you_mean(name, COLUMNS),
-            f"there are {one_of(COLUMNS, 40)}",
+            help=(
+                *did_you_mean(name, COLUMNS),
+                f"there are {one_of(COLUMNS, 40)}",
+            ),
         )
     return key
 
@@ -101,7 +113,3 @@ def listing() -> str:
     lines += ["", "counts", f"  {'netspec':<{width}}  {RULE}"]
     lines += [f"  {c.name:<{width}}  {c.unit}: {c.says}" for c in CONVENTIONS.values()]
     return "\n".join(lines)
-
-
-def _wrong(message: str, *help_: str) -> SpecError:
-    return spec_error("bad-option", message, help=help_)

@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from netspec.diagnostics import SpecError, spec_error
-from netspec.util.atomic_write import write_text
+from netspec.diagnostics import spec_error
+from netspec.util.atomic_write import unwritable, write_text
 from netspec.weights import write
 
 FORMAT = 1
@@ -54,12 +54,7 @@ class Folder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _unwritable(self.path, error) from None
-
-
-def _unwritable(path: Path, error: OSError) -> SpecError:
-    message = f"{path} can't be written: {error.strerror or error}"
-    return spec_error("unwritable-file", message)
+            raise unwritable(self.path, error) from None
 
 
 def write_weights(path: Path, model: torch.nn.Module, names: Iterable[str]) -> None:
@@ -81,7 +76,7 @@ def write_checkpoint(path: Path, state: Mapping[str, Any], run: Mapping[str, Any
         os.replace(beside, path)
     except (OSError, RuntimeError) as error:
         beside.unlink(missing_ok=True)
-        raise _unwritable(path, error if isinstance(error, OSError) else OSError(error)) from None
+        raise unwritable(path, error if isinstance(error, OSError) else OSError(error)) from None
 
 
 def read_checkpoint(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +129,7 @@ class Metrics:
             with open(self.path, "a", encoding="utf-8", newline="\n") as file:
                 file.write(f"{json.dumps(row)}\n")
         except OSError as error:
-            raise _unwritable(self.path, error) from None
+            raise unwritable(self.path, error) from None
 
 
 def _rows(path: Path) -> Iterable[dict[str, Any]]:

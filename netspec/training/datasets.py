@@ -136,10 +136,6 @@ def digest_of(arrays: Mapping[str, Array]) -> str:
 # --- reading -------------------------------------------------------------------------------------
 
 
-def bad(message: str, *help: str) -> SpecError:
-    return spec_error("bad-data", message, help=help)
-
-
 def read(path: Path, net: Net, preparation: Preparation, held_out: float) -> TrainingData:
     """The data of a folder or a `.npz` file; `held_out` is the share that is not trained on where
     the data does not say which samples those are.
@@ -151,41 +147,52 @@ def read(path: Path, net: Net, preparation: Preparation, held_out: float) -> Tra
     elif path.suffix == ".npz":
         data = _npz(path, preparation)
     elif not path.exists():
-        raise bad(f"there is no folder or .npz file {path}")
+        raise spec_error("bad-data", f"there is no folder or .npz file {path}")
     else:
-        raise bad(f"{path} is neither a folder of pictures nor a .npz file of arrays")
+        raise spec_error(
+            "bad-data", f"{path} is neither a folder of pictures nor a .npz file of arrays"
+        )
     _check_classes(path, data, net)
     if data.held_out is None and held_out:
         data = _divided(data, held_out)
     if not len(data.train.labels):
-        raise bad(f"{path} leaves no sample to train on")
+        raise spec_error("bad-data", f"{path} leaves no sample to train on")
     return data
 
 
 def _folder(path: Path, preparation: Preparation) -> TrainingData:
     """`path/class/picture`, or `path/train/class/picture` and `path/val/class/picture`."""
     if len(preparation.shape) != 3:
-        raise bad("a net whose input is a plain vector can't be trained on pictures")
+        raise spec_error(
+            "bad-data", "a net whose input is a plain vector can't be trained on pictures"
+        )
     inside = {p.name: p for p in path.iterdir() if p.is_dir()}
     parts = [inside[name] for name in (TRAIN, *HELD_OUT) if name in inside]
     if TRAIN not in inside or len(parts) < 2:
         parts = [path]
     classes = _classes(parts[0])
     if not classes:
-        raise bad(
+        raise spec_error(
+            "bad-data",
             f"{parts[0]} has no folders of pictures",
-            "a folder for each class, pictures in it: `DATA/cat/1.png`, `DATA/dog/2.png`",
+            help=("a folder for each class, pictures in it: `DATA/cat/1.png`, `DATA/dog/2.png`",),
         )
     found = []
     for part in parts[:2]:
         files, labels = [], []
         for unknown in sorted(set(_classes(part)) - set(classes)):
-            raise bad(f"{part} has a class {unknown}, which {parts[0]} does not have")
+            raise spec_error(
+                "bad-data", f"{part} has a class {unknown}, which {parts[0]} does not have"
+            )
         for label, name in enumerate(classes):
             own = sorted(p for p in (part / name).glob("*") if p.suffix.lower() in PICTURES)
             if not own and part is parts[0]:
                 known = " ".join(sorted(PICTURES))
-                raise bad(f"{part / name} has no pictures", f"pictures are files of {known}")
+                raise spec_error(
+                    "bad-data",
+                    f"{part / name} has no pictures",
+                    help=(f"pictures are files of {known}",),
+                )
             files += own
             labels += [label] * len(own)
         found.append(Pictures(files, np.array(labels, dtype=np.int64), preparation))
@@ -208,7 +215,9 @@ def _npz(path: Path, preparation: Preparation) -> TrainingData:
     try:
         arrays = read_npz(path)
     except SpecError as error:
-        raise bad(error.diagnostics[0].message.replace("weight file", "file")) from None
+        raise spec_error(
+            "bad-data", error.diagnostics[0].message.replace("weight file", "file")
+        ) from None
     parts = [f"_{name}" for name in (TRAIN, *HELD_OUT) if f"x_{name}" in arrays]
     if "_train" not in parts:
         parts = [""]
@@ -217,9 +226,10 @@ def _npz(path: Path, preparation: Preparation) -> TrainingData:
         x, y = arrays.get(f"x{part}"), arrays.get(f"y{part}")
         if x is None or y is None:
             names = ", ".join(sorted(arrays)[:8]) or "nothing"
-            raise bad(
+            raise spec_error(
+                "bad-data",
                 f"{path} has no arrays x{part} and y{part}, but {names}",
-                "inputs are called x and labels y, or x_train, y_train, x_test and y_test",
+                help=("inputs are called x and labels y, or x_train, y_train, x_test and y_test",),
             )
         found.append(_arrays(f"{path}: x{part}", x, y, preparation))
     return TrainingData(found[0], found[1] if len(found) > 1 else None, ())
@@ -228,23 +238,27 @@ def _npz(path: Path, preparation: Preparation) -> TrainingData:
 def _arrays(what: str, x: Array, y: Array, preparation: Preparation) -> Arrays:
     shape = preparation.shape
     if x.dtype.kind not in "fiu":
-        raise bad(f"{what} holds no real numbers, but {x.dtype}")
+        raise spec_error("bad-data", f"{what} holds no real numbers, but {x.dtype}")
     if y.ndim != 1 or y.dtype.kind not in "iu" or len(x) != len(y):
-        raise bad(
+        raise spec_error(
+            "bad-data",
             f"{what} has the shape {_text(x.shape)}, and its labels are {_text(y.shape)} {y.dtype}",
-            "labels are whole numbers from 0, one for each sample",
+            help=("labels are whole numbers from 0, one for each sample",),
         )
     if x.dtype.kind == "f" and not np.isfinite(x).all():
-        raise bad(f"{what} has elements that are not finite")
+        raise spec_error("bad-data", f"{what} has elements that are not finite")
     channels = 1 if x.ndim == 3 else x.shape[-1]
     prepared = x.shape[1:] == shape and (x.dtype.kind == "f" or len(shape) == 1)
     if not prepared and (len(shape) != 3 or x.ndim not in (3, 4) or channels != shape[0]):
         pictures = f", or pictures of (N, H, W{f', {shape[0]}' if shape[0] > 1 else ''})"
-        raise bad(
+        raise spec_error(
+            "bad-data",
             f"{what} has the shape {_text(x.shape)} and holds {x.dtype}, which is no input of "
             f"{_text(shape)}",
-            f"give floats of (N, {', '.join(map(str, shape))})"
-            + (f"{pictures} with values 0 to 255" if len(shape) == 3 else ""),
+            help=(
+                f"give floats of (N, {', '.join(map(str, shape))})"
+                + (f"{pictures} with values 0 to 255" if len(shape) == 3 else ""),
+            ),
         )
     return Arrays(x, y.astype(np.int64), not prepared, preparation)
 
@@ -256,11 +270,11 @@ def _check_classes(path: Path, data: TrainingData, net: Net) -> None:
     lowest = min((int(part.min()) for part in labels if len(part)), default=0)
     found = len(data.classes) or highest + 1
     if lowest < 0:
-        raise bad(f"{path} has the label {lowest}; labels count from 0")
+        raise spec_error("bad-data", f"{path} has the label {lowest}; labels count from 0")
     if found > count or (data.classes and found != count):
         help_ = (f"`--set classes={found}`",) if _has_classes(net) else ()
         message = f"{path} has {found:,} classes, but {net.name} tells {count:,} apart"
-        raise bad(message, *help_)
+        raise spec_error("bad-data", message, help=help_)
 
 
 def _has_classes(net: Net) -> bool:

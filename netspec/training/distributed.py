@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 import torch.distributed as dist
 
-from netspec.diagnostics import SpecError, spec_error
+from netspec.diagnostics import spec_error
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,13 @@ def device(wanted: str, local: int) -> torch.device:
     except RuntimeError:
         found = torch.device("meta")
     if found.type not in ("cpu", "cuda"):
-        raise _no_device(f"there is no device {wanted}: it is cpu, cuda, cuda:0, ... or auto")
+        raise spec_error(
+            "bad-device", f"there is no device {wanted}: it is cpu, cuda, cuda:0, ... or auto"
+        )
     if found.type == "cuda":
         index = local if found.index is None else found.index
         if not torch.cuda.is_available() or index >= torch.cuda.device_count():
-            raise _no_device(f"there is no device {wanted} that PyTorch can use here")
+            raise spec_error("bad-device", f"there is no device {wanted} that PyTorch can use here")
         torch.cuda.set_device(index)
         return torch.device("cuda", index)
     return found
-
-
-def _no_device(message: str) -> SpecError:
-    return spec_error("bad-device", message)

@@ -6,9 +6,18 @@ import errno
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from netspec.diagnostics import spec_error
+from netspec.diagnostics import SpecError, spec_error
+
+
+def unwritable(path: Path, reason: OSError | str) -> SpecError:
+    """The error of a file that can't be written, to be raised."""
+    if isinstance(reason, OSError):
+        reason = reason.strerror or str(reason)
+    return spec_error("unwritable-file", f"{path} can't be written: {reason}")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -17,25 +26,34 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file beside its place, then move it there. Raises SpecError where that fails.
+    """Write a file as `replacing` does. Raises SpecError (unwritable-file)."""
+    with replacing(path) as beside:
+        beside.write_bytes(content)
 
-    A file that is there keeps its mode, and is left alone if it may not be written; a link keeps
-    pointing where it does.
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """An empty file beside `path`, which takes its place at the end of the block.
+
+    A file that is there keeps its mode, and is left alone if it may not be written or the block
+    fails; a link keeps pointing where it does. Raises SpecError (unwritable-file), also for an
+    OSError of the block.
     """
     beside = None
     try:
         target = Path(os.path.realpath(path))
         mode = _mode(target)
         handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with open(handle, "wb") as out:
-            out.write(content)
+        os.close(handle)
+        yield Path(beside)
         os.chmod(beside, mode)  # mkstemp makes files that only their owner can read
         os.replace(beside, target)
+        beside = None
     except OSError as error:
+        raise unwritable(path, error) from None
+    finally:
         if beside is not None and os.path.exists(beside):
             os.unlink(beside)
-        message = f"{path} can't be written: {error.strerror or error}"
-        raise spec_error("unwritable-file", message) from None
 
 
 def _mode(path: Path) -> int:

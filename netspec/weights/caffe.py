@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from math import prod
 from pathlib import Path
@@ -15,6 +13,7 @@ from netspec.diagnostics import Diagnostic, SpecError, spec_error
 from netspec.ir import Net
 from netspec.ops import Tensor
 from netspec.ops.convolution import Conv
+from netspec.util.atomic_write import replacing
 from netspec.weights.array import Array
 from netspec.weights.caffemodel_file import CaffemodelLayer, caffemodel, read_layers
 
@@ -168,19 +167,6 @@ def write_caffe(path: Path, weights: Mapping[str, Array], net: Net) -> None:
         CaffemodelLayer(name, types[name], tuple(of_layer[i] for i in sorted(of_layer)))
         for name, of_layer in blobs.items()
     ]
-    beside: str | None = None
-    try:
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".netspec-")
-        with open(handle, "wb") as out:
-            for piece in caffemodel(net.name, layers):
-                out.write(piece)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(beside, 0o666 & ~umask)  # mkstemp makes files that only their owner can read
-        os.replace(beside, path)
-    except OSError as error:
-        message = f"{path} can't be written: {error.strerror or error}"
-        raise spec_error("unwritable-file", message) from None
-    finally:
-        if beside is not None and os.path.exists(beside):
-            os.unlink(beside)
+    with replacing(path) as beside, beside.open("wb") as out:
+        for piece in caffemodel(net.name, layers):
+            out.write(piece)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from netspec.diagnostics import SpecError, spec_error
+from netspec.diagnostics import spec_error
+from netspec.util.atomic_write import replacing, unwritable
 from netspec.weights.array import Array
 from netspec.weights.caffemodel_file import read_caffemodel
 from netspec.weights.npz_file import npz_lacks, read_npz, write_npz
@@ -57,33 +56,16 @@ def write(path: Path, arrays: Mapping[str, Array]) -> None:
     """
     if path.suffix not in WRITERS:
         kind = path.suffix or "a file without suffix"
-        raise _unwritable(
-            path, f"weights are written as .npz, .safetensors, .pt or .pth, not as {kind}"
-        )
+        formats = ".npz, .safetensors, .pt or .pth"
+        raise unwritable(path, f"weights are written as {formats}, not as {kind}")
     if "\0" in str(path):
-        raise _unwritable(path, "no file can have this name")
+        raise unwritable(path, "no file can have this name")
     for name, array in arrays.items():
         reason = _no_text(name) or LACKS[path.suffix](name, array)
         if reason:
-            raise _unwritable(path, f"it can't hold {_shortened(name)}, {reason}")
-    beside: str | None = None
-    try:
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=".netspec-")
-        os.close(handle)
-        WRITERS[path.suffix](beside, arrays)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(beside, 0o666 & ~umask)  # mkstemp makes files that only their owner can read
-        os.replace(beside, path)
-    except OSError as error:
-        raise _unwritable(path, error.strerror or str(error)) from None
-    finally:
-        if beside is not None and os.path.exists(beside):
-            os.unlink(beside)
-
-
-def _unwritable(path: Path, reason: str) -> SpecError:
-    return spec_error("unwritable-file", f"{path} can't be written: {reason}")
+            raise unwritable(path, f"it can't hold {_shortened(name)}, {reason}")
+    with replacing(path) as beside:
+        WRITERS[path.suffix](str(beside), arrays)
 
 
 def _no_text(name: str) -> str:
