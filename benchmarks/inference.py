@@ -1,15 +1,15 @@
-"""How fast the emitted NumPy model is, beside PyTorch and ONNX Runtime.
+"""Measures the emitted NumPy model beside PyTorch and ONNX Runtime.
 
     python benchmarks/inference.py [--threads 2] [--batch 1 16] [--compile] [--profile] [SPEC ...]
 
-All compute the same network with the same weights, and their results are compared first. They take
-turns, so that whatever else the machine does meets all alike: in each turn a pause, some calls to
-get going, and one that is measured; the time of each is the median of those. ONNX Runtime's threads
-sleep when there is nothing to do: spinning ones would take time from whoever is measured next.
-`--spin` runs it with spinning threads, on its own.
+All compute the same network with the same weights, and their results are compared first. They are
+measured in rounds, each once a round, so that other load on the machine affects all of them: a
+pause, some calls to warm up, and one that is measured. The time of each is the median over the
+rounds. ONNX Runtime's threads sleep when they have nothing to do: spinning ones would take time
+from what is measured next. `--spin` lets them spin.
 
 All compute with the processor's own instructions: OPENBLAS_CORETYPE, which would bind NumPy alone
-to an older processor's, is left out of the environment, unless `--keep-coretype` is given.
+to an older processor's, is removed from the environment, unless `--keep-coretype` is given.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ TOLERANCE = 1e-4
 """Largest difference of results, relative to the largest value of ONNX Runtime's."""
 
 PAUSE = 0.1
-"""Seconds before each turn: threads of OpenBLAS and OpenMP spin on for tens of milliseconds after a
-call, and would take a core from whoever comes next."""
+"""Seconds before each measurement: threads of OpenBLAS and OpenMP spin on for tens of milliseconds
+after a call, and would take a core from what is measured next."""
 WARM = 0.1
-"""Seconds of calls that are not measured in each turn: it takes some before the system has spread
-threads that were asleep over the cores."""
+"""Seconds of calls before each measurement: it takes some before the system has spread threads that
+were asleep over the cores."""
 
 Run = Callable[[], Any]
 
 
 def session(net: Net, weights: Any, x: Any, threads: int, spin: bool) -> Run:
-    """ONNX Runtime, all its optimizations on."""
+    """A call of ONNX Runtime on `x`, with all its optimizations."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -63,7 +63,7 @@ def session(net: Net, weights: Any, x: Any, threads: int, spin: bool) -> Run:
     graph = exported.graph
     used = {n for node in graph.node for n in node.input} | {v.name for v in graph.output}
     for node in graph.node:
-        # A max pooling that is asked for indices too is a slow one.
+        # A max pooling is slow if it has to give indices too.
         while len(node.output) > 1 and node.output[-1] not in used:
             node.output.pop()
     model = onnxruntime.InferenceSession(
@@ -76,7 +76,7 @@ def session(net: Net, weights: Any, x: Any, threads: int, spin: bool) -> Run:
 
 
 def runners(net: Net, batch: int, threads: int, compiled: bool, spin: bool) -> dict[str, Run]:
-    """What is measured, by name."""
+    """The calls that are measured, by name."""
     weights = fresh(net.tensors, 1, varied=True)
     shape = (batch, *(int(d) for d in net.body.inputs[0].shape))
     x = np.random.default_rng(0).standard_normal(shape, dtype=np.float32)
@@ -88,12 +88,12 @@ def runners(net: Net, batch: int, threads: int, compiled: bool, spin: bool) -> d
     eager.eval()
     last = copy.deepcopy(eager).to(memory_format=torch.channels_last)
     data = torch.from_numpy(x)
-    turned = data.to(memory_format=torch.channels_last)
+    channels_last_data = data.to(memory_format=torch.channels_last)
     runs: dict[str, Run] = {
         "netspec NumPy": lambda: ours(x),
         "ONNX Runtime": session(net, weights, x, threads, spin),
         "PyTorch eager": lambda: eager(data).numpy(),
-        "PyTorch channels_last": lambda: last(turned).numpy(),
+        "PyTorch channels_last": lambda: last(channels_last_data).numpy(),
     }
     if compiled:
         fast: Any = torch.compile(eager)
@@ -103,7 +103,7 @@ def runners(net: Net, batch: int, threads: int, compiled: bool, spin: bool) -> d
 
 
 def products(net: Net, batch: int) -> Run:
-    """The matrix products that the convolutions come to as they are stated, and nothing else."""
+    """Only the matrix products of all convolutions and linear layers, by im2col."""
     calls = []
     for layer in net.layers:
         if isinstance(layer.op, Conv | Linear):
@@ -124,18 +124,20 @@ def products(net: Net, batch: int) -> Run:
 
 
 def check(runs: dict[str, Run]) -> None:
-    """Exit where results differ."""
+    """Compare the results of all; exit where one differs from ONNX Runtime's."""
     wanted = runs["ONNX Runtime"]()
     for name, run in runs.items():
         found = run()
         if found is not None:
-            off = float(np.abs(found - wanted).max() / np.abs(wanted).max())
-            if not off <= TOLERANCE:
-                sys.exit(f"{name} differs from ONNX Runtime by {off:.2g} of the largest value")
+            difference = float(np.abs(found - wanted).max() / np.abs(wanted).max())
+            if not difference <= TOLERANCE:
+                sys.exit(
+                    f"{name} differs from ONNX Runtime by {difference:.2g} of the largest value"
+                )
 
 
 def measure(runs: dict[str, Run], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each call that follows others, with its caches warm and its threads awake."""
+    """Seconds of one call of each in each round, with caches and threads warm from calls before."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     with torch.inference_mode():
         check(runs)
@@ -162,7 +164,7 @@ def table(times: dict[str, list[float]], batch: int) -> None:
 
 
 def profile(net: Net, rounds: int) -> None:
-    """Where the NumPy model's time goes on one thread: by function, and by step."""
+    """Print the time of the NumPy model on one thread: by function, and by step."""
     model: Any = type(load_model(net, get("numpy")))(threads=1)
     x = np.zeros((1, *(int(d) for d in net.body.inputs[0].shape)), np.float32)
     model(x)
@@ -170,9 +172,9 @@ def profile(net: Net, rounds: int) -> None:
     functions: dict[str, float] = {}
     steps = [0.0] * len(plan.steps)
     plan.given = (x[0], *plan.outputs)
-    threads, let = model.run.__globals__["openblas"]() or (int, int)
+    threads, set_threads = model.run.__globals__["openblas"]() or (int, int)
     before = threads()
-    let(1)
+    set_threads(1)
     for _ in range(rounds):
         for i, ((calls, _, _),) in enumerate(plan.steps):
             for call in calls:
@@ -182,7 +184,7 @@ def profile(net: Net, rounds: int) -> None:
                 name = getattr(call.func, "__name__", "other")
                 functions[name] = functions.get(name, 0.0) + seconds
                 steps[i] += seconds
-    let(before)
+    set_threads(before)
     total = sum(steps)
     print(f"  one thread, {total * 1e3:.2f} ms in {len(plan.steps)} steps:")
     for name, seconds in sorted(functions.items(), key=lambda item: -item[1]):
@@ -220,7 +222,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def without_coretype() -> None:
-    """Begin anew without OPENBLAS_CORETYPE, if it is set: OpenBLAS has read it already."""
+    """Run this script again without OPENBLAS_CORETYPE, if it is set: OpenBLAS has read it."""
     coretype = os.environ.pop("OPENBLAS_CORETYPE", None)
     if coretype is not None:
         print(f"without OPENBLAS_CORETYPE={coretype} (--keep-coretype)", flush=True)
@@ -228,7 +230,7 @@ def without_coretype() -> None:
 
 
 def kernels_of_blas() -> str:
-    """What processor OpenBLAS computes for."""
+    """The processor type whose instructions OpenBLAS uses."""
     names = ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath")
     module = next(sys.modules[name] for name in names if name in sys.modules)
     library = ctypes.CDLL(str(module.__file__))

@@ -1,10 +1,10 @@
-"""How fast emitted PyTorch models are, beside the same networks written the way torchvision does.
+"""Measures emitted PyTorch models beside the same networks written the way torchvision does.
 
     python benchmarks/pytorch.py [--threads 2] [--batch 1 16] [--calls 20]
 
-All have the same weights, and their results are compared first. They take turns, one call each, so
-that whatever else the machine does meets all alike; a ratio is that of the medians. `forward` is
-without gradients; `step` is forward, backward and an update by SGD.
+All have the same weights, and their results are compared first. Calls alternate, so that other load
+on the machine affects all of them; a ratio is that of the medians. `forward` is without gradients;
+`step` is forward, backward and an update by SGD.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class SqueezeNet(nn.Module):
         return torch.flatten(x, 1).softmax(1)
 
 
-def take_turns(runs: dict[str, Run], calls: int) -> dict[str, float]:
-    """The median time of each, in seconds."""
+def alternate(runs: dict[str, Run], calls: int) -> dict[str, float]:
+    """The median time of each, in seconds, over so many rounds of one call each."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for i in range(calls + 2):
         for name, run in runs.items():
@@ -99,13 +99,13 @@ def forwards(models: dict[str, nn.Module], x: Tensor) -> dict[str, Run]:
     with torch.inference_mode():
         for name, model in models.items():
             runs[name] = lambda m=model: m(x)  # type: ignore[misc]
-        turned = x.to(memory_format=torch.channels_last)
+        channels_last_x = x.to(memory_format=torch.channels_last)
         last: Any = copy.deepcopy(models["netspec"])
         last = last.to(memory_format=torch.channels_last)  # which PyTorch's stubs don't know
-        runs["netspec channels_last"] = lambda: last(turned)
+        runs["netspec channels_last"] = lambda: last(channels_last_x)
         jit: Any = torch.jit
-        frozen = jit.freeze(jit.trace(last, turned))
-        runs["netspec channels_last, frozen"] = lambda: frozen(turned)
+        frozen = jit.freeze(jit.trace(last, channels_last_x))
+        runs["netspec channels_last, frozen"] = lambda: frozen(channels_last_x)
     return {n: torch.inference_mode()(r) for n, r in runs.items()}
 
 
@@ -155,9 +155,9 @@ def main() -> None:
             wanted = runs["as torchvision"]()
             for name, run in runs.items():
                 torch.testing.assert_close(run(), wanted, rtol=1e-3, atol=1e-5, msg=name)
-            show(f"{spec}, batch {batch}, forward", take_turns(runs, args.calls))
+            show(f"{spec}, batch {batch}, forward", alternate(runs, args.calls))
             calls = max(args.calls // (4 if batch > 1 else 1), 5)
-            show(f"{spec}, batch {batch}, step", take_turns(steps(models, x), calls))
+            show(f"{spec}, batch {batch}, step", alternate(steps(models, x), calls))
 
 
 if __name__ == "__main__":

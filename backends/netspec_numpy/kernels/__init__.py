@@ -1,8 +1,20 @@
-"""The functions that emitted models compute with; a net's are copied into its file.
+"""The functions that emitted models compute with; an emitted file gets copies of those it uses.
 
-Arrays are (N, C, H, W) or (N, F), in steps of a plan (H, W, C) or (F,); `pads` are (top, bottom,
-left, right). Results have the type of the input. Copied one by one, so each stands on its own but
-for other functions of this package.
+In:  arrays (N, C, H, W) or (N, F); in steps of a plan, values (H, W, C) or (F,).
+Out: arrays of the type of the input. `pads` are (top, bottom, left, right).
+
+arrays         types, and `Value`: an array with a bias that is still to be added
+plan           `Plan`: the calls of a network, divided among threads
+products       steps: convolutions and linear layers
+steps          steps: poolings, concat, arithmetic, batch norm, and `plain` for all other ops
+windows        the window of a convolution or pooling, padding
+activation, convolution, normalization, pooling, rearranging, resizing
+               functions of arrays, for ops without a step
+weights        initial weights, weight files
+pictures       scaling pictures
+model          `Model`: the base class of emitted models
+
+They are copied one by one, so a kernel may use only NumPy, the standard library and other kernels.
 """
 
 from netspec_numpy.kernels.activation import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""Activations: functions of each element, and the two over channels."""
+"""Activations of arrays: functions of each element, softmax and log-softmax, and argmax."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The types that kernels speak of."""
+"""The types of arguments and results of kernels, and `Value`, an array with a bias to be added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transposed convolutions."""
+"""Transposed convolutions of arrays; other convolutions are steps of a plan (`products.py`)."""
 
 from __future__ import annotations
 

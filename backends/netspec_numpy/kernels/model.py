@@ -1,4 +1,4 @@
-"""A network with its weights, computed by threads."""
+"""The base class of emitted models: weights, threads, and plans for the inputs that come."""
 
 from __future__ import annotations
 

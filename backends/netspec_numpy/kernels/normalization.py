@@ -1,4 +1,4 @@
-"""Normalizations, and what else acts on channels as a whole."""
+"""Normalizations of arrays, and factors and shifts of channels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a picture to an input."""
+"""Scaling pictures to another size, for the `preprocess` of emitted models."""
 
 from __future__ import annotations
 

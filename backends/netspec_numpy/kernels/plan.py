@@ -1,4 +1,4 @@
-"""A network as NumPy calls on one piece of memory, divided among threads."""
+"""Plans: the NumPy calls of a network in one allocation of memory, divided among threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Poolings."""
+"""Poolings of arrays, for those without a step: with indices, global max, adaptive, unpooling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Other shapes, orders and parts of the same numbers."""
+"""Reshaping and reordering arrays."""
 
 from __future__ import annotations
 

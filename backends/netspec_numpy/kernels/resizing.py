@@ -1,4 +1,4 @@
-"""Stretching to another height and width."""
+"""Upsampling of arrays: nearest and bilinear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fresh weights, and those of files."""
+"""Making initial weights, and reading and checking those of files."""
 
 from __future__ import annotations
 

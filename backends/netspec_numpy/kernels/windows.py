@@ -1,4 +1,4 @@
-"""What convolutions and poolings share: padding, and what a moving window sees."""
+"""What convolutions and poolings share: the window, how often it fits, and padding."""
 
 from __future__ import annotations
 
