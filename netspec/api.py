@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from netspec.diagnostics import SpecError, spec_error
 from netspec.driver import check, find
 from netspec.ir import FlatLayer, Net
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Tensor
 
 if TYPE_CHECKING:

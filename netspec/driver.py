@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from netspec.diagnostics import Diagnostic, Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source, plain
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Net
+from netspec.lazy_dataclasses import replace
 from netspec.semantic.elaborate import elaborate
 from netspec.semantic.evaluator import EvaluationError, Evaluator, Scope
 from netspec.semantic.imports import (

@@ -15,6 +15,7 @@ FILES = [*ROOT.glob("netspec/**/*.py"), *ROOT.glob("backends/**/*.py")]
 # Lowest first: a package imports only those above it in this list. What stands in one line does
 # not know each other either.
 ORDER = (
+    ("netspec.lazy_dataclasses",),
     ("netspec.symbolic", "netspec.diagnostics"),
     ("netspec.util", "netspec.ops"),
     ("netspec.syntax", "netspec.ir"),
@@ -37,6 +38,7 @@ FORBIDDEN = {
 BACKENDS_MAY = {
     "netspec.codegen",
     "netspec.ir",
+    "netspec.lazy_dataclasses",
     "netspec.ops",
     "netspec.passes",
     "netspec.symbolic",
@@ -102,6 +104,16 @@ def test_no_file_imports_itself_by_way_of_others() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_dataclasses_are_the_lazy_ones() -> None:
+    """Those of the standard library take their time at every start; `asdict` works with both."""
+    for path in set(FILES) - set((ROOT / "netspec/lazy_dataclasses").iterdir()):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module == "dataclasses":
+                assert {alias.name for alias in node.names} == {"asdict"}, path
+            elif isinstance(node, ast.Import):
+                assert "dataclasses" not in {alias.name for alias in node.names}, path
 
 
 def test_nothing_lies_flat() -> None:

@@ -12,12 +12,12 @@ ratios matter, and those differ little between processors.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from math import prod
 from typing import Literal
 
 from netspec.codegen.backend import PlannedMemory
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops.convolution import Conv, Linear
 from netspec.ops.pooling import AvgPool, MaxPool
 from netspec_numpy.fusion import FusedLayer, FusedNet

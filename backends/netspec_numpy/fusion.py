@@ -12,10 +12,10 @@ taken, and before and after channels are joined.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from math import inf
 
 from netspec.ir import FlatLayer, Net, Value
+from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import Op
 from netspec.ops.convolution import Conv, Linear
 from netspec.ops.merging import Add, Concat, Sub

@@ -12,9 +12,8 @@ result lies, and layers that work element by element may write over their input.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from netspec.ir import Value
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops import IndexShape
 from netspec.ops.merging import Concat
 from netspec_numpy.fusion import CLIPS, FusedLayer, FusedNet, can_end_with_activation

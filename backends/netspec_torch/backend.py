@@ -6,7 +6,6 @@ The template holds what all files share: imports, `load`, `preprocess`, the chec
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from netspec.codegen.python_source import (
     tuple_of,
 )
 from netspec.ir import Layer, Net
+from netspec.lazy_dataclasses import replace
 from netspec.ops import Op, Shape
 from netspec.symbolic.expr import Parameter, Symbol
 from netspec_torch.classbody import class_body

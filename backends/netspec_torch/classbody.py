@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from netspec.codegen.identifiers import is_plain
 from netspec.codegen.python_source import (
@@ -13,6 +12,7 @@ from netspec.codegen.python_source import (
     statement,
 )
 from netspec.ir import Block, Instance, Layer, Node
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Shape, Weighted, Windowed, text
 from netspec.ops.activation import LogSoftmax, Softmax
 from netspec.ops.convolution import Conv, Linear

@@ -11,11 +11,11 @@ netspec's own ops are in `emitters.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 from netspec.codegen.emitters import Emitters
 from netspec.codegen.python_source import FunctionCall, Keyword, Source, Verbatim, call
 from netspec.ir import Layer
+from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import Op
 from netspec_torch.writer import NumberWriter
 

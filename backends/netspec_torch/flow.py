@@ -8,10 +8,10 @@ same reader share one variable.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from netspec.codegen.identifiers import Identifiers
 from netspec.ir import Block, Layer, Node, Value
+from netspec.lazy_dataclasses import dataclass, field
 from netspec_torch.variants import Item, MergedBranch, MergedNode, joins
 
 FLOW, OTHER_FLOW = "x", "out"

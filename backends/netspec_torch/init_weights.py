@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from netspec.codegen.identifiers import is_plain
 from netspec.codegen.python_source import FunctionCall, Verbatim, statement
 from netspec.ir import Net
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Init, Weighted
 from netspec_torch.emitters import EMITTERS
 from netspec_torch.reserved import MODULE_ATTRIBUTES

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from netspec.codegen.identifiers import is_plain
@@ -25,6 +24,7 @@ from netspec.codegen.python_source import (
     statement,
 )
 from netspec.ir import Argument, Block, Instance, Layer, Loop, Node
+from netspec.lazy_dataclasses import dataclass, replace
 from netspec.symbolic.expr import Apply, Dim, Expr, Literally, Real, apply, expr_of, literal
 from netspec_torch.emitters import EMITTERS
 from netspec_torch.reserved import MODULE_ATTRIBUTES

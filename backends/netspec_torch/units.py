@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from netspec.codegen.identifiers import Identifiers
@@ -16,6 +15,7 @@ from netspec.codegen.python_source import (
     docstring,
 )
 from netspec.ir import Block, Instance
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops import REQUIRED
 from netspec.symbolic.expr import Channels, Parameter, Symbol, constant, expr_of, symbols
 from netspec_torch.classbody import ClassBody, class_body

@@ -8,10 +8,10 @@ merged:  conv1 MergedBranch(0: short add, 1: add) relu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from netspec.ir import Argument, Block, Choice, Instance, Layer, Node, Value
+from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import attributes, like
 from netspec.symbolic.conditions import Condition
 from netspec.symbolic.expr import Dim, Real

@@ -6,13 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from netspec.cli.common import show
 from netspec.diagnostics import Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source
 from netspec.driver import STDIN, find, read_stdin
+from netspec.lazy_dataclasses import dataclass
 from netspec.semantic.imports import read_text
 from netspec.syntax.protobuf_text.detect import may_be_prototxt
 

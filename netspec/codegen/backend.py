@@ -10,7 +10,6 @@ from __future__ import annotations
 import linecache
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
@@ -19,6 +18,7 @@ from typing import Any, Protocol, runtime_checkable
 from netspec.diagnostics import Diagnostic, SpecError, spec_error
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Layer, Net
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Op
 
 GROUP = "netspec.backends"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from netspec.ir import Net, Preprocessing
+from netspec.lazy_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

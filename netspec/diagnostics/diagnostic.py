@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.source import Span
+from netspec.lazy_dataclasses import dataclass
 
 Severity = Literal["error", "warning"]
 

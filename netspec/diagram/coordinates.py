@@ -10,7 +10,6 @@ close; a test compares the two.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 from netspec.diagram import style
@@ -25,6 +24,7 @@ from netspec.diagram.scene import (
     Scene,
     WireLabel,
 )
+from netspec.lazy_dataclasses import dataclass, field
 from netspec.report import number_format
 
 APART, BEND_APART = 22, 12

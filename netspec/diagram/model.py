@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 from netspec.ir import Block, Instance, Layer, Net, Node, Value
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops import IndexShape
 
 TALLEST = 6

@@ -7,7 +7,6 @@ parameters that were set.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -15,6 +14,7 @@ from netspec.diagnostics import Diagnostic, Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source, Span
 from netspec.diagnostics.suggest import one_of
 from netspec.driver import constant_of
+from netspec.lazy_dataclasses import replace
 from netspec.semantic.evaluator import (
     MEASURES,
     EvaluationError,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops import KAIMING, Init
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from weakref import WeakKeyDictionary
 
 from netspec.ir.nodes import Block, Instance, Layer, Node, Value
+from netspec.lazy_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

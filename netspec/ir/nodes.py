@@ -11,13 +11,13 @@ Inside a block, names and values are the block's own: `Instance.inputs[i]` outsi
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from typing import Any, Literal
 
 from netspec.diagnostics.source import Span
 from netspec.ir.config import NetParameter, Preprocessing, Training
+from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.ops import KAIMING, REQUIRED, Init, Op, Shape, Tensor
 from netspec.symbolic.conditions import Condition
 from netspec.symbolic.expr import Expr, Symbol

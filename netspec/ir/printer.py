@@ -11,17 +11,16 @@ differ. A net that is not well-formed (ir/verify.py) is printed as well, as far 
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from netspec.diagnostics.source import Span
 from netspec.ir.config import Preprocessing
 from netspec.ir.nodes import Argument, Block, Choice, Instance, Layer, Loop, Net, Node, Value
+from netspec.lazy_dataclasses import dataclass, fields
 from netspec.ops import Init, Op, Shape
 from netspec.ops.attribute_types import Dimensions, Pair, Size
 from netspec.ops.base import Attr, IndexShape, attributes
@@ -285,11 +284,11 @@ def _arguments(instance: Instance) -> str:
 
 def _settings(settings: Any) -> str:
     """The fields of a preprocessing or training that have not their default."""
-    fields = dataclasses.fields(settings)
+    declared = fields(settings)
     always = isinstance(settings, Preprocessing)  # an input without preprocessing has no braces
     shown = [
         (f.name, _bare(value))
-        for f in fields
+        for f in declared
         if (value := getattr(settings, f.name)) != f.default or (always and f.name == "channels")
     ]
     return _fields(shown)

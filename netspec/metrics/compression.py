@@ -8,11 +8,11 @@ weights of 8 bits or less are places in a codebook of float32 values that the la
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
 
 from netspec.ir import FlatLayer, Net
+from netspec.lazy_dataclasses import dataclass
 
 FLOAT = 32
 """Bits of a number that is not quantized."""

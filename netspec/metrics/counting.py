@@ -9,10 +9,10 @@ named in CONVENTIONS, op by op and on whole nets.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from math import prod
 
 from netspec.ir import FlatLayer, Net
+from netspec.lazy_dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)

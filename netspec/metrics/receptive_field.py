@@ -10,11 +10,11 @@ Receptive Fields of Convolutional Neural Networks, Distill).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
 from netspec.ir import Net, Value
+from netspec.lazy_dataclasses import dataclass
 
 Number = int | Fraction
 MAX_STEP = 2**40

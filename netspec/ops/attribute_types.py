@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Literal, Protocol
 
+from netspec.lazy_dataclasses import dataclass
 from netspec.symbolic.expr import Num
 
 Code = Literal["wrong-type", "not-integral", "out-of-range", "unknown-value"]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self, TypeVar, dataclass_transform
 
+from netspec.lazy_dataclasses import dataclass, field, fields, replace
 from netspec.ops.attribute_types import AttributeType
 from netspec.ops.initializers import Init
 
@@ -107,10 +106,10 @@ def attr(kind: AttributeType, doc: str, default: Any = REQUIRED) -> Any:
     """
     metadata = {"kind": kind, "doc": doc, "default": default}
     if default is REQUIRED:
-        return dataclasses.field(metadata=metadata)
+        return field(metadata=metadata)
     if isinstance(default, str) and default.startswith("="):
-        return dataclasses.field(default=None, metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+        return field(default=None, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -211,7 +210,7 @@ class Op:
 
     def with_attributes(self, **values: Any) -> Self:
         """This op with other values for some attributes."""
-        return dataclasses.replace(self, **values)
+        return replace(self, **values)
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """The shape of each result. Called on a bound op. Raises ShapeError."""
@@ -273,7 +272,7 @@ def attributes(op: type[Op]) -> tuple[Attr, ...]:
     if op not in _ATTRIBUTES:
         _ATTRIBUTES[op] = tuple(
             Attr(f.name, f.metadata["kind"], f.metadata["doc"], f.metadata["default"])
-            for f in dataclasses.fields(op)
+            for f in fields(op)
         )
     return _ATTRIBUTES[op]
 
@@ -298,10 +297,7 @@ def op(keyword: str, family: Family) -> Callable[[type[T]], type[T]]:
         other = DECLARED.get(keyword)
         if other is not None and _place(other) != _place(cls):
             raise ValueError(f"{_place(cls)} can't be the op {keyword}: {_place(other)} is")
-        declared = cls
-        # To make a dataclass takes time at every start, and one without fields is one already.
-        if any(isinstance(v, dataclasses.Field) for v in vars(cls).values()):
-            declared = dataclass(frozen=True, kw_only=True)(cls)
+        declared = dataclass(frozen=True, kw_only=True)(cls)
         declared.keyword = keyword
         declared.family = family
         DECLARED[keyword] = declared

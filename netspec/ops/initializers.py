@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
 
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops.attribute_types import AttributeTypeError, RealNumber, describe
 
 

@@ -8,9 +8,8 @@ For comparing backends layer by layer: the emitted code stays as it is but for w
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from netspec.ir import Block, Instance, Net, Node, Value
+from netspec.lazy_dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)

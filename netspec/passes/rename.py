@@ -10,10 +10,10 @@ the emitted code constructs and calls like a module; so weights bear the new nam
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from netspec.ir import Argument, Block, Choice, Instance, Layer, Net, Node, Value
+from netspec.lazy_dataclasses import dataclass, field, fields, replace
 from netspec.ops import Op, Shape, like
 from netspec.symbolic.expr import (
     Apply,

@@ -8,9 +8,8 @@ A softmax has no weights, so their names stay.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from netspec.ir import Layer, Net
+from netspec.lazy_dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)

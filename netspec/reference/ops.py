@@ -7,9 +7,9 @@ on the op's example with a symbol for every number.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Op, Shape, ShapeError, attributes, like
 from netspec.ops.attribute_types import (
     Integer,

@@ -7,9 +7,10 @@ takes SVG reads one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from math import floor, log10
+
+from netspec.lazy_dataclasses import dataclass
 
 LEFT, RIGHT, TOP, BOTTOM = 62, 18, 40, 48
 """Margins of a panel in pixels; the axes are inside them."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from netspec.diagnostics import spec_error
 from netspec.ir import Net
+from netspec.lazy_dataclasses import dataclass
 
 MAX_PIXELS = 2**27
 """Largest picture that is read."""

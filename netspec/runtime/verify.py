@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from netspec.codegen.backend import Backend, load_model
 from netspec.diagnostics import SpecError, spec_error
 from netspec.ir import Net
+from netspec.lazy_dataclasses import dataclass
 from netspec.passes.expose_activations import expose
 
 TOLERANCE = 1e-4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil, floor
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from netspec.diagnostics import Diagnostic, Label
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean
 from netspec.ir import Block, Instance, Node, Value
+from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import OPS, text
 from netspec.ops.attribute_types import AttributeType, AttributeTypeError, describe
 from netspec.semantic.limits import Budget

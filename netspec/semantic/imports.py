@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.diagnostics.source import Source, Span, plain
 from netspec.diagnostics.suggest import did_you_mean
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops import OPS
 from netspec.syntax.ast import (
     Definition,

@@ -9,6 +9,7 @@ from netspec.diagnostics import Diagnostic, Label
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Training
+from netspec.lazy_dataclasses import fields
 from netspec.ops import Init, Initial
 from netspec.ops.attribute_types import (
     AttributeType,
@@ -149,7 +150,7 @@ def overridden(
 
 
 def _default(name: str) -> Any:
-    return Training.__dataclass_fields__[name].default
+    return next(f.default for f in fields(Training) if f.name == name)
 
 
 _EXAMPLES = {

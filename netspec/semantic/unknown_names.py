@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 
 from netspec.diagnostics import Diagnostic, Label, also_in_lines
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean
+from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.ops import OPS, load_problems, op_names
 from netspec.semantic.foreign_names import STATEMENTS, op_help
 from netspec.semantic.imports import ModuleDefinition

@@ -7,9 +7,9 @@ came to.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from netspec.lazy_dataclasses import dataclass
 from netspec.symbolic.expr import (
     Apply,
     Channels,

@@ -8,9 +8,10 @@ where the reader wants it, without a second set of shape rules.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
+
+from netspec.lazy_dataclasses import dataclass
 
 Operator = Literal[
     "+", "-", "*", "/", "//", "%", "**", "min", "max", "round", "floor", "ceil", "abs", "int"

@@ -5,11 +5,11 @@ Frozen and without meaning: names are not looked up, numbers not computed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
 from netspec.diagnostics.source import Source, Span
+from netspec.lazy_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ A new kind of node needs nothing here: its fields say what stands in it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import Any, TypeVar, get_args
 
+from netspec.lazy_dataclasses import replace
 from netspec.syntax.ast import (
     Call,
     Chain,

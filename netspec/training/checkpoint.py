@@ -6,13 +6,13 @@ import io
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from netspec.diagnostics import spec_error
+from netspec.lazy_dataclasses import dataclass
 from netspec.util.atomic_write import unwritable, write_text
 from netspec.weights import write
 

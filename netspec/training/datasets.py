@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from netspec.diagnostics import SpecError, spec_error
 from netspec.ir import Net
+from netspec.lazy_dataclasses import dataclass
 from netspec.runtime.classify import class_count, read_picture
 from netspec.training.transforms import Preparation
 from netspec.weights.npz_file import read_npz

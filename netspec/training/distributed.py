@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import torch
 import torch.distributed as dist
 
 from netspec.diagnostics import spec_error
+from netspec.lazy_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

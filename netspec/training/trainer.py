@@ -6,7 +6,6 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from netspec.codegen.backend import get, load_model
 from netspec.diagnostics import spec_error
 from netspec.ir import Net, Training
+from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.passes.strip_softmax import scores
 from netspec.training import schedule
 from netspec.training.checkpoint import (

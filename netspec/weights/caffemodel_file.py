@@ -8,13 +8,13 @@ has bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from netspec.diagnostics import spec_error
+from netspec.lazy_dataclasses import dataclass
 from netspec.weights.array import Array
 from netspec.weights.file_checks import file_size, unreadable
 

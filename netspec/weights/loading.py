@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from netspec.diagnostics import SpecError
 from netspec.ir import Net
+from netspec.lazy_dataclasses import replace
 from netspec.weights.array import COUNTERS, Array
 from netspec.weights.caffe import read_caffe
 from netspec.weights.files import KEEP_ORDER, read

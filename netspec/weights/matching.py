@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from netspec.diagnostics import Diagnostic, SpecError, spec_error
 from netspec.diagnostics.suggest import did_you_mean
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Tensor
 from netspec.weights.array import COUNTERS, Array
 from netspec.weights.validate import MOST, check

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from netspec.diagnostics.source import Span
 from netspec.importers.structure.graph import GraphValue
+from netspec.lazy_dataclasses import dataclass
 
 Dims = tuple[int, ...]
 """Caffe's dimensions of a blob, without the batch."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source, Span
 from netspec.diagnostics.suggest import did_you_mean
@@ -16,6 +14,7 @@ from netspec.importers.caffe.schema import (
     V1_TYPES,
     message_of,
 )
+from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.protobuf_text.ast import Message
 
 

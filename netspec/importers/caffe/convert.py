@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from netspec.diagnostics import Diagnostics
@@ -12,6 +11,7 @@ from netspec.importers.caffe.read_options import read_options
 from netspec.importers.caffe.read_prototxt import ImportedNet, read
 from netspec.importers.caffe.solver import SolverRecipe, read_solver, recipe_of
 from netspec.importers.spec_tree.spec_text import net_of_tree, spec_text
+from netspec.lazy_dataclasses import dataclass
 from netspec.util.recursion import room_to_work
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.importers.caffe.message_fields import MessageFields
 from netspec.importers.caffe.read_options import ReadOptions
+from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.protobuf_text.ast import Message, Scalar
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.lazy_dataclasses import dataclass, field
 from netspec.semantic.input_block import INPUT_FIELDS
 from netspec.symbolic.expr import Num
 

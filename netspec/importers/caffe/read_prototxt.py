@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from netspec.diagnostics import Diagnostic, Diagnostics
@@ -19,6 +18,7 @@ from netspec.importers.structure.graph import DataInput, FieldValue, Graph, Node
 from netspec.importers.structure.names import identifier
 from netspec.importers.structure.simplify import simplify
 from netspec.ir import Net
+from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import ShapeError
 from netspec.ops.attribute_types import AttributeTypeError
 from netspec.semantic.input_block import INPUT_FIELDS

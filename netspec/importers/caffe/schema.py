@@ -8,8 +8,9 @@ forks stand beside Caffe's own; where a fork's field means something, the layer'
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
+
+from netspec.lazy_dataclasses import dataclass
 
 PHASES = "TRAIN|TEST"
 

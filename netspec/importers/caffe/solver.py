@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 
 from netspec.diagnostics import Diagnostic, Diagnostics
@@ -11,6 +10,7 @@ from netspec.diagnostics.source import Source, Span
 from netspec.importers.caffe.caffe_net import CaffeLayer, CaffeNet
 from netspec.importers.caffe.message_fields import MessageFields
 from netspec.importers.structure.graph import ConstantValue, FieldValue
+from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.protobuf_text.parser import parse_prototxt
 
 _OPTIMIZERS = {"SGD": "sgd", "Nesterov": "nesterov", "Adam": "adam"}

@@ -7,7 +7,6 @@ the graph, so that checking the spec reports it; what depends on it is left out 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.diagnostics.suggest import did_you_mean
@@ -24,6 +23,7 @@ from netspec.importers.caffe.layers import REASONS, RULES, Rule, only_measures
 from netspec.importers.caffe.net_translation import NetTranslation
 from netspec.importers.caffe.read_options import ReadOptions
 from netspec.importers.structure.graph import Graph, GraphValue
+from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import IndexShape
 
 

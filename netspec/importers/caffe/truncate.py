@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.suggest import did_you_mean
 from netspec.importers.caffe.caffe_net import CaffeLayer, CaffeNet
+from netspec.lazy_dataclasses import replace
 
 
 def truncate(net: CaffeNet, blobs: Sequence[str], diagnostics: Diagnostics) -> CaffeNet:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from netspec.importers.structure.graph import FieldValue
+from netspec.lazy_dataclasses import replace
 from netspec.ops import KAIMING
 from netspec.syntax.ast import Call, Definition, Field
 from netspec.syntax.unparse import expression

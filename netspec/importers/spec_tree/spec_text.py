@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -13,6 +12,7 @@ from netspec.importers.spec_tree.expressions import constant_node
 from netspec.importers.spec_tree.shared_init import inits_of, shared_init, without_init
 from netspec.importers.structure.graph import FieldValue
 from netspec.ir import Net
+from netspec.lazy_dataclasses import replace
 from netspec.ops import Init
 from netspec.semantic.elaborate import elaborate
 from netspec.semantic.imports import Program, load, program_of

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from netspec.diagnostics.source import Source, Span
 from netspec.importers.spec_tree.expressions import field_value
 from netspec.importers.spec_tree.module_writer import ModuleWriter
@@ -15,6 +13,7 @@ from netspec.importers.structure.graph import Graph, Node
 from netspec.importers.structure.names import identifier
 from netspec.importers.structure.planned_modules import PlannedModule, planned_modules
 from netspec.importers.structure.repeated_modules import repeated_modules
+from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.ast import Definition, File, Name, Param
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 from netspec.importers.structure.attributes import COUNTS, attribute_values
@@ -20,6 +19,7 @@ from netspec.importers.structure.parameters import (
     factor_of,
     is_one,
 )
+from netspec.lazy_dataclasses import dataclass
 
 
 @dataclass(frozen=True)

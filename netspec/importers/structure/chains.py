@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from netspec.importers.structure.graph import Graph, GraphValue, Node
 from netspec.importers.structure.names import without_label
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops import OPS, Weighted
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
 from netspec.diagnostics.source import Span
+from netspec.lazy_dataclasses import dataclass, field
 from netspec.ops import OPS, Op, Shape, attributes
 from netspec.symbolic.expr import Num
 

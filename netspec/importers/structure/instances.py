@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
@@ -11,6 +10,7 @@ from netspec.importers.structure.attributes import attribute_values
 from netspec.importers.structure.chains import NodeChain
 from netspec.importers.structure.graph import ConstantValue, GraphValue
 from netspec.importers.structure.names import words_of
+from netspec.lazy_dataclasses import dataclass
 
 
 @dataclass(eq=False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 
 from netspec.importers.structure.attributes import COUNTS, attribute_values
@@ -16,6 +15,7 @@ from netspec.importers.structure.chains import NodeChain
 from netspec.importers.structure.graph import ConstantValue, GraphValue
 from netspec.importers.structure.instances import ModuleInstance
 from netspec.importers.structure.names import UniqueNames
+from netspec.lazy_dataclasses import dataclass, field
 
 Place = tuple[int, str]
 """A field: the index of its node in the chain, and its name."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from netspec.importers.structure.attributes import attribute_values
 from netspec.importers.structure.branch_conditions import (
@@ -28,6 +27,7 @@ from netspec.importers.structure.names import (
     without_label,
 )
 from netspec.importers.structure.parameters import Formulas, ModulePlan, plan_of
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops import OPS
 
 

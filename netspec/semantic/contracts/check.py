@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 
 from netspec.diagnostics import Diagnostic
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Shape, text
 from netspec.ops.attribute_types import decimal, describe
 from netspec.semantic.evaluator import (

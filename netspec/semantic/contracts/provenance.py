@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from netspec.diagnostics import Diagnostic, Label
 from netspec.diagnostics.source import Span
 from netspec.ir import Layer, Node, Value
+from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.ops import Op, Shape, ShapeError, attributes, text
 from netspec.semantic.contracts.check import Wanted
 from netspec.semantic.shape_errors import made_by, settings_of, variants

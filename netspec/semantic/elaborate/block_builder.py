@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any, cast
 
@@ -11,6 +10,7 @@ from netspec.diagnostics import Diagnostic, Frame, Label
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Block, Choice, Layer, Loop, Node, Training, Value
+from netspec.lazy_dataclasses import replace
 from netspec.ops import OPS, Shape, like, text
 from netspec.ops.attribute_types import describe
 from netspec.ops.base import MAX_ELEMENTS

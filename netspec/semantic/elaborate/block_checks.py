@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netspec.diagnostics import Diagnostic
 from netspec.diagnostics.source import Span
 from netspec.ir import Block
+from netspec.lazy_dataclasses import replace
 from netspec.semantic.contracts.check import Verdict, check_contract
 from netspec.semantic.contracts.metrics import Measures
 from netspec.semantic.contracts.provenance import Provenance

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Span
 from netspec.ir import Block, Node, Value
+from netspec.lazy_dataclasses import dataclass
 from netspec.semantic.elaborate.repeated_errors import (
     Key,
     RepeatedDiagnostic,

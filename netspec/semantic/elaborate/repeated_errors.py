@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from netspec.diagnostics import Diagnostic
+from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.semantic.imports import ModuleDefinition
 
 MAX_LISTED = 4

@@ -8,10 +8,10 @@ the defaults, and without each setting by itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from netspec.diagnostics import Diagnostic
+from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops.attribute_types import describe
 from netspec.semantic.elaborate.calls import key_of
 from netspec.semantic.elaborate.context import ElaborationContext

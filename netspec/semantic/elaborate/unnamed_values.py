@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from netspec.diagnostics import Diagnostic, Label
 from netspec.diagnostics.source import Span
+from netspec.lazy_dataclasses import replace
 from netspec.syntax.ast import Definition, LayerStatement, Let
 from netspec.syntax.visitor import statements
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.formatter.document import Doc
 
 

@@ -8,10 +8,10 @@ front of these come behind them.
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import replace
 from typing import NamedTuple
 
 from netspec.diagnostics.source import Span
+from netspec.lazy_dataclasses import replace
 from netspec.syntax.ast import Comment, File
 from netspec.syntax.formatter.document import (
     NOTHING,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.ast import (
     Definition,
     For,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any, Literal, cast
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source, Span
+from netspec.lazy_dataclasses import replace
 from netspec.syntax.ast import (
     Attribute,
     Binary,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from netspec.diagnostics.suggest import did_you_mean
+from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.lalr import Token
 from netspec.syntax.parser.token_names import KEYWORDS, STATEMENTS, WORDS
 

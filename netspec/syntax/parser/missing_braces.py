@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 from netspec.diagnostics import Diagnostic, Label
 from netspec.diagnostics.source import Source
+from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.lalr import Token
 from netspec.syntax.parser.tokens import span_of
 

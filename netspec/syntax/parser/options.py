@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source, Span
+from netspec.lazy_dataclasses import replace
 from netspec.syntax.ast import Field, Name
 from netspec.syntax.parser import parse_expression
 

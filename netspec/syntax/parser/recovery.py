@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import cast
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label, also_in_lines
 from netspec.diagnostics.source import Source, Span
+from netspec.lazy_dataclasses import replace
 from netspec.syntax.ast import Comment, Definition, Expression, Import
 from netspec.syntax.lalr import END, Grammar, Stack, Token
 from netspec.syntax.parser.ast_builder import Builder

@@ -5,10 +5,10 @@ Without meaning: which fields a message has, and of what type, is known to the s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from netspec.diagnostics.source import Span
+from netspec.lazy_dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

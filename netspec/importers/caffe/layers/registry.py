@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from netspec.importers.caffe.blob_values import BlobValue, NoValue
 from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
+from netspec.lazy_dataclasses import dataclass
 
 Tops = Sequence[BlobValue | NoValue]
 Run = Callable[[LayerTranslation], Tops]
