@@ -10,9 +10,13 @@ import os
 from collections.abc import Generator
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from netspec.ir import Block, Net
+from netspec.ir.verify import verify
 
 # The same examples at every run, so that a change is what makes a test fail. For others:
 # `pytest --hypothesis-profile random`.
@@ -31,6 +35,19 @@ ALLOWED_SKIPS = [
     for line in (Path(__file__).parent / "allowed_skips.txt").read_text().splitlines()
     if line and not line.startswith("#")
 ]
+
+# Net's `__init__` is made at its first call.
+Net("none", "", (), (), Block("net", "none", "", (), (), (), ()))
+_create = Net.__init__
+
+
+def _create_and_verify(net: Net, *args: Any, **fields: Any) -> None:
+    """Whatever makes a net in a test, elaboration or a pass, makes one that is well-formed."""
+    _create(net, *args, **fields)
+    verify(net)
+
+
+Net.__init__ = _create_and_verify  # type: ignore[assignment, method-assign]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,6 +8,7 @@ nodes     values, layers, instances, blocks, the net and its flat view
 config    parameters of a net, preprocessing of its inputs, its training
 liveness  which values are alive at once; imported by what asks for it
 printer   the text of a net, as `netspec ir` prints it; likewise
+verify    the invariants of a net, which the tests check of every net; likewise
 """
 
 from netspec.ir.config import NetParameter, Preprocessing, Training

@@ -33,7 +33,7 @@ INDENT = "  "
 
 def text(net: Net) -> str:
     """The net's blocks, those of modules first; ends with a line break."""
-    labels = _labels(net.body)
+    labels = block_labels(net.body)
     uses = _first_uses(labels)
     sections = []
     for block, label in labels.items():
@@ -88,7 +88,7 @@ def value_labels(block: Block) -> dict[Value, str]:
     return labels
 
 
-def _labels(body: Block) -> dict[Block, str]:
+def block_labels(body: Block) -> dict[Block, str]:
     """The name of each block, its module's with a number, in the order of the text."""
     counts: dict[str, int] = {}
     labels = {}

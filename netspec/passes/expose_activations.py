@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from netspec.ir import Block, Instance, Net, Node, Value
 from netspec.lazy_dataclasses import dataclass, replace
+from netspec.ops import Shape, like
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ def expose(net: Net) -> Exposed:
     return Exposed(replace(net, body=block), (*own, *paths))
 
 
+def _numbers(shape: Shape) -> Shape:
+    """A shape without the expressions that it came from, which only the inner block knows."""
+    return like(shape, tuple(map(int, shape)))
+
+
 _Done = dict[Block, tuple[Block, tuple[str, ...]]]
 
 
@@ -42,7 +48,7 @@ def _block(block: Block, done: _Done) -> tuple[Block, tuple[str, ...]]:
             inner, inner_paths = _block(node.block, done)
             further = inner.outputs[len(node.outputs) :]
             values = tuple(
-                Value(f"{node.name}_{path.replace('.', '_')}", v.shape)
+                Value(f"{node.name}_{path.replace('.', '_')}", _numbers(v.shape))
                 for path, v in zip(inner_paths, further, strict=True)
             )
             nodes.append(replace(node, block=inner, outputs=(*node.outputs, *values)))

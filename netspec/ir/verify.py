@@ -1,0 +1,314 @@
+"""The invariants of a net, for tests of what makes nets: elaboration and passes.
+
+A net that breaks one is a bug of netspec, whatever the spec says. docs/architecture.md says where
+this runs; `problems` lists what is wrong, `verify` raises it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+from math import isclose
+from typing import Any
+from weakref import WeakSet
+
+from netspec.ir.nodes import Block, Choice, Instance, Layer, Net, Node, Value
+from netspec.ir.printer import block_labels, expression_text, shape_text, symbol_text, value_labels
+from netspec.lazy_dataclasses import fields
+from netspec.ops import Shape
+from netspec.ops.base import IndexShape, ShapeError
+from netspec.symbolic.conditions import holds, known_symbols
+from netspec.symbolic.expr import (
+    Channels,
+    Dim,
+    Expr,
+    Parameter,
+    Real,
+    Symbol,
+    evaluate,
+    symbols,
+)
+
+
+class MalformedNet(Exception):
+    """A net that breaks invariants; `problems` has a line for each."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+def verify(net: Net) -> None:
+    """Raises MalformedNet if the net breaks an invariant."""
+    found = problems(net)
+    if found:
+        raise MalformedNet(found)
+
+
+_SOUND: WeakSet[Block] = WeakSet()
+"""Blocks in which nothing was wrong; passes share what they do not change."""
+
+
+def problems(net: Net) -> list[str]:
+    """What is wrong with a net, each with the block and the value or node that it is about."""
+    labels = block_labels(net.body)
+    done: set[Block] = set()
+    for block, label in labels.items():
+        done.add(block)
+        for node in block.nodes:
+            if isinstance(node, Instance) and node.block not in done - {block}:
+                # Nothing below is safe to ask of such a net.
+                return [f"{label}: {node.name} is an instance of a block that contains this one"]
+    arguments: dict[Block, Mapping[str, Any]] = {
+        net.body: {p.name: p.value for p in net.parameters}
+    }
+    found = [f"{net.name}: {problem}" for problem in _of_net(net)]
+    for block, label in reversed(labels.items()):
+        for node in block.nodes:
+            if isinstance(node, Instance):
+                given = {a.name: a.value for a in node.arguments}
+                if arguments.setdefault(node.block, given) != given:
+                    inner = labels[node.block]
+                    found.append(f"{label}: {node.name} has other arguments than {inner} elsewhere")
+        if block not in _SOUND:
+            wrong = list(_Block(block, arguments.get(block, {})).problems())
+            found += (f"{label}: {problem}" for problem in wrong)
+            if not wrong:
+                _SOUND.add(block)
+    return found
+
+
+def _of_net(net: Net) -> Iterator[str]:
+    body = net.body
+    if body.kind != "net":
+        yield f"its body is the block of a {body.kind}"
+    if len(net.preprocessing) != len(body.inputs):
+        count = len(net.preprocessing)
+        yield f"{len(body.inputs)} inputs, but {count} are given a preprocessing or None"
+    yield from _repeated("parameter", (p.name for p in net.parameters))
+    for p in net.parameters:
+        symbol = Parameter(p.name)
+        for word, said, is_ in (
+            ("static", p.static, symbol in body.static),
+            ("always static", p.always_static, symbol in body.always_static),
+        ):
+            if said != is_:
+                where = "net" if said else "block"
+                yield f"whether {p.name} is {word}: only the {where} says so"
+
+
+def _repeated(what: str, names: Iterable[str]) -> Iterator[str]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield f"{count} {what}s are called {name or '(nothing)'}"
+
+
+class _Block:
+    """Looks at one block, whose parameters have these values."""
+
+    def __init__(self, block: Block, parameters: Mapping[str, Any]) -> None:
+        self.block = block
+        self.labels = value_labels(block)
+        self.values: dict[Symbol, Any] = {Parameter(n): v for n, v in parameters.items()}
+        self.values |= {Channels(v.name): int(v.shape[0]) for v in block.inputs if v.shape}
+
+    def problems(self) -> Iterator[str]:
+        block = self.block
+        yield from self._names()
+        yield from self._uses()
+        for value in block.inputs:
+            yield from self._shape(value)
+        for node in block.nodes:
+            for value in node.outputs:
+                yield from self._shape(value)
+            yield from self._layer(node) if isinstance(node, Layer) else self._instance(node)
+        yield from self._regions()
+        for symbol in sorted(block.static | block.always_static, key=symbol_text):
+            if symbol not in self.values:
+                yield f"static: {symbol_text(symbol)} is no parameter or input of this block"
+            elif symbol not in block.static:
+                yield f"static: {symbol_text(symbol)} is always static, but not static"
+
+    def _label(self, value: Value) -> str:
+        return self.labels.get(value, value.name)
+
+    # --- names and values ------------------------------------------------------------------------
+
+    def _names(self) -> Iterator[str]:
+        block = self.block
+        yield from _repeated("input", (v.name for v in block.inputs))
+        yield from _repeated("node", (n.name for n in block.nodes))
+        yield from _repeated("output", filter(None, block.output_names))
+        for name in (*(v.name for v in block.inputs), *(n.name for n in block.nodes)):
+            if not name or "." in name:
+                yield f"{name!r} is no name"
+        if len(block.output_names) != len(block.outputs):
+            yield f"{len(block.outputs)} outputs, but {len(block.output_names)} names of outputs"
+        if not block.outputs:
+            yield "no output"
+
+    def _uses(self) -> Iterator[str]:
+        """Values are made once, and before they are used."""
+        block = self.block
+        made = Counter([*block.inputs, *(v for n in block.nodes for v in n.outputs)])
+        for value, count in made.items():
+            if count > 1:
+                yield f"{self._label(value)} is made {count} times"
+        known = set(block.inputs)
+        for node in block.nodes:
+            for value in node.inputs:
+                yield from self._known(
+                    f"{node.name} takes {self._label(value)}", value, known, made
+                )
+            if not node.outputs:
+                yield f"{node.name} makes nothing"
+            known.update(node.outputs)
+        for value in block.outputs:
+            yield from self._known(f"{self._label(value)} is an output", value, known, made)
+
+    def _known(
+        self, what: str, value: Value, known: set[Value], made: Mapping[Value, int]
+    ) -> Iterator[str]:
+        if value not in known:
+            how = "is made later" if value in made else "no node or input of this block makes"
+            yield f"{what}, which {how}"
+
+    # --- shapes ----------------------------------------------------------------------------------
+
+    def _shape(self, value: Value) -> Iterator[str]:
+        shape = value.shape
+        name = self._label(value)
+        if len(shape) not in (1, 3) or any(int(d) < 1 for d in shape):
+            yield f"{name} has the shape {shape_text(shape)}"
+        yield from self._numbers(name, tuple(shape))
+
+    def _layer(self, layer: Layer) -> Iterator[str]:
+        op, shapes = layer.op, [v.shape for v in layer.inputs]
+        least, most = op.arity
+        if len(shapes) < least or (most is not None and len(shapes) > most):
+            yield f"{layer.name}: {op.keyword} takes no {len(shapes)} inputs"
+            return
+        for i, value in enumerate(layer.inputs):
+            if isinstance(value.shape, IndexShape) != (i in op.index_inputs):
+                has = "holds values" if i in op.index_inputs else "holds indices"
+                yield f"{layer.name}: {op.keyword} can't take {self._label(value)}, which {has}"
+        for f in fields(op):
+            yield from self._numbers(f"{f.name} of {layer.name}", getattr(op, f.name))
+        try:
+            wanted = op.outputs(shapes)
+        except ShapeError as error:
+            yield f"{layer.name}: {error.message}"
+            return
+        yield from self._agree(layer, wanted, f"the rule of {op.keyword}")
+
+    def _instance(self, instance: Instance) -> Iterator[str]:
+        inner = instance.block
+        if inner.kind != "module":
+            yield f"{instance.name} is an instance of a {inner.kind}"
+        yield from _repeated(f"argument of {instance.name}", (a.name for a in instance.arguments))
+        for a in instance.arguments:
+            if a.expr is not None:
+                yield from self._number(f"{a.name} of {instance.name}", a.value, a.expr)
+        if len(instance.inputs) != len(inner.inputs):
+            count = len(instance.inputs)
+            yield f"{instance.name} takes {count} inputs, its block {len(inner.inputs)}"
+        for value, wanted in zip(instance.inputs, inner.inputs, strict=False):
+            if not _same(value.shape, wanted.shape):
+                yield (
+                    f"{instance.name} takes {self._label(value)} of {shape_text(value.shape)}, "
+                    f"its block {wanted.name} of {shape_text(wanted.shape)}"
+                )
+        yield from self._agree(instance, [v.shape for v in inner.outputs], "its block")
+
+    def _agree(self, node: Node, wanted: Iterable[Shape], source: str) -> Iterator[str]:
+        """What a node makes has the shapes that its op or block gives."""
+        shapes = list(wanted)
+        if len(shapes) != len(node.outputs):
+            yield f"{node.name} has {len(node.outputs)} outputs, {source} gives {len(shapes)}"
+        for value, shape in zip(node.outputs, shapes, strict=False):
+            if not _same(value.shape, shape):
+                has = shape_text(value.shape)
+                yield f"{self._label(value)} is {has}, {source} gives {shape_text(shape)}"
+
+    # --- numbers with expressions ----------------------------------------------------------------
+
+    def _numbers(self, what: str, value: Any) -> Iterator[str]:
+        if isinstance(value, tuple):
+            for item in value:
+                yield from self._numbers(what, item)
+        elif isinstance(value, Dim | Real):
+            yield from self._number(what, value, value.expr)
+
+    def _number(self, what: str, number: Any, expr: Expr) -> Iterator[str]:
+        """A number is what its expression comes to, in terms of this block."""
+        unknown = [s for s in symbols(expr) if s not in self.values]
+        if unknown:
+            name = symbol_text(unknown[0])
+            yield f"{what}: {name} is no parameter or input of this block"
+            return
+        value = self.values[expr] if isinstance(expr, Parameter) else self._evaluated(expr)
+        text = expression_text(expr)
+        if isinstance(number, int | float) and isinstance(value, int | float):
+            if not isclose(number, value, rel_tol=1e-9):
+                yield f"{what} is {number}, but {text} is {value}"
+        elif number != value:
+            yield f"{what} is {number!r}, but {text} is {value!r}"
+
+    def _evaluated(self, expr: Expr) -> int | float | None:
+        return evaluate(expr, self.values.__getitem__)
+
+    # --- choices and loops -----------------------------------------------------------------------
+
+    def _regions(self) -> Iterator[str]:
+        block = self.block
+        if block.kind == "net" and (block.choices or block.loops):
+            yield "choices and loops are those of modules"
+        yield from self._choices(block.choices, 0, len(block.nodes))
+        end = 0
+        for i, loop in enumerate(block.loops):
+            name, parts = f"loop {i + 1}", loop.iterations
+            if not parts or any(a > b for a, b in pairwise((end, *parts, len(block.nodes)))):
+                yield f"{name}: {parts} are no iterations in nodes {end} to {len(block.nodes)}"
+                return
+            end = parts[-1]
+            yield from self._number(f"the count of {name}", len(parts) - 1, loop.count)
+            for choice in block.all_choices():
+                if _cross((choice.start, choice.end), (parts[0], parts[-1])):
+                    yield f"{name} and a choice of nodes {choice.start} to {choice.end} cross"
+
+    def _choices(self, choices: Iterable[Choice], start: int, end: int) -> Iterator[str]:
+        for choice in choices:
+            name = f"the choice of nodes {choice.start} to {choice.end}"
+            if not start <= choice.start <= choice.end <= end:
+                yield f"{name} leaves nodes {start} to {end}, or they are not in order"
+                continue
+            if not 0 <= choice.taken <= len(choice.conditions) or not choice.conditions:
+                yield f"{name}: branch {choice.taken} of {len(choice.conditions)} conditions"
+                continue
+            yield from self._conditions(name, choice)
+            yield from self._choices(choice.inner, choice.start, choice.end)
+            start = choice.end
+
+    def _conditions(self, name: str, choice: Choice) -> Iterator[str]:
+        """The first condition that holds is that of the branch taken."""
+        for i, condition in enumerate(choice.conditions[: choice.taken + 1]):
+            if condition is None:
+                continue
+            unknown = [s for s in known_symbols(condition) if s not in self.values]
+            if unknown:
+                name_ = symbol_text(unknown[0])
+                yield f"{name}: {name_} is no parameter or input of this block"
+            elif holds(condition, self.values.__getitem__) is (i != choice.taken):
+                yield f"{name}: branch {choice.taken} is taken, which its conditions do not say"
+
+
+def _same(a: Shape, b: Shape) -> bool:
+    plane = getattr(a, "plane", None) == getattr(b, "plane", None)
+    return plane and tuple(map(int, a)) == tuple(map(int, b))
+
+
+def _cross(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    """Whether two ranges overlap without one being in the other."""
+    (first, last), (start, end) = sorted((a, b), key=lambda r: (r[0], -r[1]))
+    return first < start < last < end
