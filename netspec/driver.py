@@ -17,8 +17,9 @@ from netspec.diagnostics.source import Source, plain
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
+from netspec.semantic.constants import constant_of
 from netspec.semantic.elaborate import elaborate
-from netspec.semantic.evaluator import EvaluationError, Evaluator, Scope
+from netspec.semantic.evaluator import Evaluator
 from netspec.semantic.imports import (
     Program,
     load,
@@ -27,7 +28,7 @@ from netspec.semantic.imports import (
 )
 from netspec.semantic.limits import LimitExceeded
 from netspec.semantic.resolve import resolve
-from netspec.symbolic.expr import Num
+from netspec.semantic.scope import EvaluationError, Scope
 from netspec.syntax.protobuf_text.detect import may_be_prototxt
 from netspec.util.recursion import room_to_work
 from netspec.util.resources import folder
@@ -231,22 +232,6 @@ def constants(settings: Mapping[str, Any], diagnostics: Diagnostics) -> dict[str
     return found
 
 
-def constant_of(value: Any) -> Any:
-    """A Python value as a constant of the language. Raises TypeError."""
-    from fractions import Fraction
-
-    if value is None or isinstance(value, bool | str):
-        return value
-    if isinstance(value, int | Fraction):
-        return Num(Fraction(value))
-    if isinstance(value, float):
-        # What the number reads like, not what its binary digits come to.
-        return Num(Fraction(repr(value)))
-    if isinstance(value, list | tuple):
-        return tuple(constant_of(v) for v in value)
-    raise TypeError(f"a parameter can't be set to {value!r}")
-
-
 def parsed(name: str, text: str, diagnostics: Diagnostics) -> Any:
     """`10`, `50%`, `3x3`, `true` or a bare word as a constant of the language.
 
@@ -258,7 +243,7 @@ def parsed(name: str, text: str, diagnostics: Diagnostics) -> Any:
     if field is None:
         return None
     try:
-        return Evaluator(Scope(), {}).constant(field.value)
+        return Evaluator(Scope()).constant(field.value)
     except (EvaluationError, LimitExceeded) as error:
         if text.isidentifier():
             return str(text)

@@ -13,17 +13,11 @@ from typing import Any
 from netspec.diagnostics import Diagnostic, Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source, Span
 from netspec.diagnostics.suggest import one_of
-from netspec.driver import constant_of
 from netspec.lazy_dataclasses import replace
-from netspec.semantic.evaluator import (
-    MEASURES,
-    EvaluationError,
-    Evaluator,
-    Known,
-    LayerReference,
-    Scope,
-)
+from netspec.semantic.constants import constant_of
+from netspec.semantic.evaluator import METRICS, Evaluator
 from netspec.semantic.limits import LimitExceeded
+from netspec.semantic.scope import EvaluationError, Known, LayerReference, Scope
 from netspec.symbolic.expr import Num
 from netspec.syntax.parser import parse_expression
 
@@ -64,7 +58,7 @@ class Formula:
         scope = Scope()
         for name, value in settings.items():
             scope.names[name] = Known(constant_of(value), frozenset()), Span(span.source, 0, 0)
-        evaluator = Evaluator(scope, {}, _Known(figures))
+        evaluator = Evaluator(scope, metrics=_Known(figures))
         try:
             if condition:
                 return evaluator.truth(self.expression)
@@ -78,7 +72,7 @@ class Formula:
             return Diagnostic("bad-option", f"{what} can't be computed")
         help_ = why.help
         if why.code == "unknown-name":
-            help_ = (*help_, f"it may speak of {one_of((*MEASURES, *settings))}")
+            help_ = (*help_, f"it may speak of {one_of((*METRICS, *settings))}")
         return replace(why, code="bad-option", message=f"{what}: {why.message}", help=help_)
 
 

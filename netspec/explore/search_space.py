@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from netspec.diagnostics import Diagnostic, Diagnostics, spec_error
 from netspec.driver import parsed
-from netspec.semantic.elaborate.outer_expressions import public
+from netspec.semantic.constants import python_value
 from netspec.symbolic.expr import Num
 
 MAX_VALUES = 10_000
@@ -102,7 +102,7 @@ def space(settings: Sequence[tuple[str, str]]) -> Space:
 
 
 def _plain(constant: Any) -> Any:
-    value = public(constant)
+    value = python_value(constant)
     return list(value) if isinstance(value, tuple) else value
 
 

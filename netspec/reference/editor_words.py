@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netspec.ops import OPS, attributes
-from netspec.semantic.evaluator import FUNCTIONS, MEASURES, SHAPE_ATTRIBUTES
+from netspec.semantic.constants import FUNCTIONS
+from netspec.semantic.evaluator import METRICS, SHAPE_ATTRIBUTES
 from netspec.semantic.input_block import INPUT_FIELDS
 from netspec.semantic.train_block import TRAIN_FIELDS
 from netspec.syntax.parser.ast_builder import UNITS as FACTORS
@@ -43,7 +44,7 @@ VALUES = _unique(
 )
 """The words that enumerated fields take."""
 CALLABLE = tuple(FUNCTIONS)
-MEASURED = tuple(MEASURES)
+MEASURED = tuple(METRICS)
 SIZES = tuple(SHAPE_ATTRIBUTES)
 RESULTS = _unique(r for op in OPS.values() for r in op.results if len(op.results) > 1)
 UNITS = tuple(u for u in FACTORS if u)

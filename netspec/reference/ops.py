@@ -166,13 +166,14 @@ def _run(op: type[Op]) -> tuple[Example, Op, list[Shape]]:
 
 def _declared(op: type[Op], call: Call) -> Op:
     """The op as an example states it, before anything is settled by its inputs."""
-    from netspec.semantic.evaluator import Evaluator, Scope
+    from netspec.semantic.evaluator import Evaluator
+    from netspec.semantic.scope import Scope
 
     kinds = {a.name: a.kind for a in attributes(op)}
     values = {}
     for field in call.fields:
         name = field.name.text
-        values[name] = Evaluator(Scope(), {}).field(field.value, kinds[name], name)
+        values[name] = Evaluator(Scope()).field(field.value, kinds[name], name)
     return op(**values)
 
 

@@ -6,7 +6,9 @@ Out: a `netspec.ir.Net`, or diagnostics.
 imports                         files and what they import: the program
 resolve, unknown_names,         names of ops, modules and fields, looked up before anything runs;
 foreign_names                   what was meant by one that is unknown
-evaluator, limits               expressions to exact constants; bounds on what one spec may cost
+scope                           what names stand for; poison, for what failed
+constants, evaluator            numbers, strings and lists; expressions to these
+limits                          bounds on what one spec may cost
 input_block, train_block        the fields of an input and of a `train` block
 shape_patterns, shape_errors    shapes with `?`; why shapes do not fit
 elaborate/                      runs statements and builds the blocks of the net

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from math import ceil, floor
-from typing import Any, Protocol
+from typing import Any
 
 from netspec.diagnostics import Diagnostic, Label
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean
-from netspec.ir import Block, Instance, Node, Value
-from netspec.lazy_dataclasses import dataclass, replace
+from netspec.ir import Instance
+from netspec.lazy_dataclasses import replace
 from netspec.ops import OPS, text
 from netspec.ops.attribute_types import AttributeType, AttributeTypeError, describe
-from netspec.semantic.limits import Budget
+from netspec.semantic.constants import (
+    ARITHMETIC,
+    FUNCTIONS,
+    MAX_BITS,
+    MAX_ITEMS,
+    OF_ONE_NUMBER,
+    check_size,
+    compare,
+    count_items,
+)
+from netspec.semantic.scope import (
+    EvaluationError,
+    LayerReference,
+    MetricSource,
+    Names,
+    Poison,
+    Poisoned,
+    Scope,
+    evaluation_error,
+)
 from netspec.symbolic.expr import Num, Operator, Symbol, apply, expr_of, symbols
 from netspec.syntax.ast import (
     Attribute,
@@ -37,133 +54,53 @@ from netspec.syntax.ast import (
     Wildcard,
 )
 
-MAX_BITS = 512
-"""Most binary digits of a numerator or denominator."""
-MAX_ITEMS = 10_000
-"""Most items of a list, those of lists in it counted."""
-
 SHAPE_ATTRIBUTES = ("channels", "height", "width", "shape")
-MEASURES = ("params", "macs", "size", "activations")
+METRICS = ("params", "macs", "size", "activations")
 _CURRENT = ("_", "x", "input", "prev", "previous", "last", "it", "self")
 """What people write for the value that flows from line to line."""
-
-
-class EvaluationError(Exception):
-    """An expression or statement has no meaning; None: because of an error reported elsewhere."""
-
-    def __init__(self, diagnostic: Diagnostic | None) -> None:
-        super().__init__()
-        self.diagnostic = diagnostic
-
-
-def any_index(base: str) -> str:
-    """The key in `Evaluator.lines` that says: the making of some `base[i]` failed."""
-    return f"{base}[]"
-
-
-def evaluation_error(
-    code: str, message: str, span: Span, *help: str, label: str = ""
-) -> EvaluationError:
-    return EvaluationError(Diagnostic(code, message, span, label, help=tuple(h for h in help if h)))
-
-
-@dataclass(frozen=True, eq=False)
-class LayerReference:
-    """What a name of a layer stands for: the value of its line and the nodes that make it.
-
-    `name` is a path for what stands inside an instance. `head` is the node that bears the name,
-    None for an input. `nodes` are in order, those in round brackets included. `within` is the
-    block where the line stands if that is not the one at hand.
-    """
-
-    name: str
-    results: dict[str, Value]
-    value: Value
-    nodes: tuple[Node, ...]
-    span: Span
-    head: Node | None = None
-    within: Block | None = None
-
-
-@dataclass(frozen=True)
-class Known:
-    """A constant in sight, and which parameters and input channels of the block it came from."""
-
-    value: Any
-    depends: frozenset[Symbol] = frozenset()
-
-
-class Scope:
-    """The constants in sight; a block of `for` or `if` opens one of its own."""
-
-    def __init__(self, outer: Scope | None = None, budget: Budget | None = None) -> None:
-        self.outer = outer
-        self.budget: Budget = outer.budget if outer else budget or Budget()
-        self.names: dict[str, tuple[Known | None, Span]] = {}
-
-    def find(self, name: str) -> tuple[Known | None, Span] | None:
-        """A constant and where it was given; the constant is None where giving it failed."""
-        scope: Scope | None = self
-        while scope is not None:
-            if name in scope.names:
-                return scope.names[name]
-            scope = scope.outer
-        return None
-
-    def all(self) -> list[str]:
-        return list(self.names) + (self.outer.all() if self.outer else [])
-
-
-class Measure(Protocol):
-    """What `expect` and `prefer` know beyond constants and shapes."""
-
-    def __call__(self, name: str, line: LayerReference | None) -> int:
-        """`params` and the like of a line, or of the block. Raises Fault for a wrong block."""
-
-    def inside(self, line: LayerReference, name: str) -> LayerReference | None:
-        """What bears this name inside the instance that a line is; None if there is none."""
-
-    def names_inside(self, line: LayerReference) -> list[str]: ...
 
 
 class Evaluator:
     """Evaluates in one scope of one block.
 
-    `lines` are the values in sight by name (None: its making failed). `measure` gives `params` and
-    the like of a line or of the block, in `expect` and `prefer` only. `used` collects the
-    parameters and input channels of the block that the results depend on.
+    `names` are the inputs and layers in sight. `metrics` gives `params` and the like of a line or
+    of the block, in `expect` and `prefer` only. `used` collects the parameters and input channels
+    of the block that the results depend on.
     """
 
     def __init__(
-        self, scope: Scope, lines: dict[str, LayerReference | None], measure: Measure | None = None
+        self,
+        scope: Scope,
+        names: Names | None = None,
+        metrics: MetricSource | None = None,
     ) -> None:
         self.scope = scope
-        self.lines = lines
-        self.measure = measure
+        self.names = names if names is not None else Names()
+        self.metrics = metrics
         self.used: set[Symbol] = set()
 
-    # Entry points
+    # --- entry points ----------------------------------------------------------------------------
 
     def field(
         self,
         e: Expression,
         kind: AttributeType,
         of: str,
-        familiar: Callable[[str], Sequence[str]] = lambda text: (),
+        foreign: Callable[[str], Sequence[str]] = lambda text: (),
     ) -> Any:
-        """The value of a field as its kind has it. Raises Fault.
+        """The value of a field as its kind has it. Raises EvaluationError.
 
-        `of` is how messages call the field, `familiar` the help for a text that other tools know.
+        `of` is how messages call the field, `foreign` the help for a text that other tools know.
         """
         if isinstance(e, Variable) and kind.words and e.name not in kind.words:
-            if self.scope.find(e.name) is None and e.name not in self.lines:
+            if self.scope.find(e.name) is None and e.name not in self.names:
                 message = f"{of} takes {kind}, not `{e.name}`"
-                help_ = familiar(e.name) or did_you_mean(e.name, kind.words)
+                help_ = foreign(e.name) or did_you_mean(e.name, kind.words)
                 raise evaluation_error("unknown-value", message, e.span, *help_)
         try:
             return kind.convert(self.of_kind(e, kind))
         except AttributeTypeError as error:
-            help_ = familiar(e.span.text) or (error.help,)
+            help_ = foreign(e.span.text) or (error.help,)
             raise evaluation_error(error.code, f"{of} {error.message}", e.span, *help_) from None
 
     def of_kind(self, e: Expression, kind: AttributeType) -> Any:
@@ -175,12 +112,12 @@ class Evaluator:
         return self.constant(e)
 
     def constant(self, e: Expression) -> Any:
-        """A number, bool, string, None or tuple of these. Raises Fault."""
+        """A number, bool, string, None or tuple of these. Raises EvaluationError."""
         result = self._evaluate(e)
-        if isinstance(result, LayerReference) and isinstance(e, Variable) and e.name in MEASURES:
-            # A value of the network is no number, so that the measure is meant.
-            if self.measure is not None:
-                return Num(Fraction(self.measure(e.name, None)))
+        if isinstance(result, LayerReference) and isinstance(e, Variable) and e.name in METRICS:
+            # A value of the network is no number, so that the metric is meant.
+            if self.metrics is not None:
+                return Num(Fraction(self.metrics(e.name, None)))
         if isinstance(result, LayerReference):
             raise evaluation_error(
                 "wrong-type",
@@ -190,7 +127,7 @@ class Evaluator:
             )
         if isinstance(result, tuple):
             # Whatever is done with a list takes time in proportion to its length.
-            self.scope.budget.spend(_parts(result, MAX_ITEMS), e.span)
+            self.scope.budget.spend(count_items(result, MAX_ITEMS), e.span)
         return result
 
     def truth(self, e: Expression) -> bool:
@@ -214,8 +151,11 @@ class Evaluator:
             )
         return int(result.value)
 
-    def line(self, e: Expression) -> LayerReference:
-        """The line that a reference names; for `enc.skip`, narrowed to that result."""
+    def reference(self, e: Expression) -> LayerReference:
+        """The layer that an expression names; for `enc.skip`, narrowed to that result.
+
+        Raises EvaluationError where it names none.
+        """
         result = self._evaluate(e)
         if not isinstance(result, LayerReference):
             raise evaluation_error(
@@ -225,7 +165,7 @@ class Evaluator:
             )
         return result
 
-    # The walk
+    # --- kinds of expressions --------------------------------------------------------------------
 
     def _evaluate(self, e: Expression) -> Any:
         self.scope.budget.spend(1, e.span)
@@ -259,48 +199,48 @@ class Evaluator:
 
     def _bounded_list(self, items: tuple[Any, ...], span: Span) -> tuple[Any, ...]:
         """Lists may share their parts, so a few lines could make one of any size."""
-        if _parts(items, MAX_ITEMS) > MAX_ITEMS:
+        if count_items(items, MAX_ITEMS) > MAX_ITEMS:
             raise evaluation_error("too-large", f"a list has at most {MAX_ITEMS:,} items", span)
         return items
 
     def _variable(self, e: Variable) -> Any:
         known = self.scope.find(e.name)
         if known is not None:
-            if known[0] is None:
-                raise EvaluationError(None)
-            self.used |= known[0].depends
-            if self.measure is not None and e.name in MEASURES:
+            constant, place = known
+            if isinstance(constant, Poison):
+                raise Poisoned
+            self.used |= constant.depends
+            if self.metrics is not None and e.name in METRICS:
                 message = f"`{e.name}` may mean the constant of this name or the measure"
                 raise EvaluationError(
                     Diagnostic(
                         "ambiguous-name",
                         message,
                         e.span,
-                        others=(Label(known[1], "the constant"),),
+                        others=(Label(place, "the constant"),),
                         help=(
                             f"for the measure, write `{e.name}()`",
                             f"for the constant, give it another name: `let value = {e.name}`",
                         ),
                     )
                 )
-            return known[0].value
-        if e.name in self.lines:
-            line = self.lines[e.name]
-            if line is None:
-                raise EvaluationError(None)
+            return constant.value
+        line = self.names.find(e.name)
+        if isinstance(line, Poison):
+            raise Poisoned
+        if line is not None:
             return line
-        if e.name in MEASURES:
-            if self.measure is not None:
-                return Num(Fraction(self.measure(e.name, None)))
+        if e.name in METRICS:
+            if self.metrics is not None:
+                return Num(Fraction(self.metrics(e.name, None)))
             message = f"`{e.name}` is known only in expect and prefer"
             raise evaluation_error("unknown-name", message, e.span)
         raise self._unknown(e.name, e.span)
 
     def _unknown(self, name: str, span: Span) -> EvaluationError:
-        if any_index(name.rstrip("0123456789_")) in self.lines:
-            return EvaluationError(None)  # it may be one of those whose making failed
-        lines = [n for n in self.lines if not n.endswith("]")]
-        names = [*self.scope.all(), *lines, *(MEASURES if self.measure else ())]
+        if self.names.has_poisoned_indices(name.rstrip("0123456789_")):
+            return Poisoned()
+        names = [*self.scope.all(), *self.names, *(METRICS if self.metrics else ())]
         if name in ("True", "False", "None"):
             names = [name.lower()]
         near = did_you_mean(name, names)
@@ -322,18 +262,18 @@ class Evaluator:
         if self.scope.find(root.name):
             return self._item(root, steps)
         name = self.indexed_name(e)
-        if name not in self.lines:
-            if any_index(root.name) in self.lines:
-                raise EvaluationError(None)
+        line = self.names.find(name)
+        if line is None:
+            if self.names.has_poisoned_indices(root.name):
+                raise Poisoned
             unknown = self._unknown(name, e.span)
-            if root.name in self.lines and unknown.diagnostic:
+            if root.name in self.names and unknown.diagnostic:
                 sizes = ", ".join(f"`{root.name}.{a}`" for a in SHAPE_ATTRIBUTES)
                 help_ = f"the sizes of {root.name} are {sizes}; `[...]` makes another name of it"
                 raise EvaluationError(replace(unknown.diagnostic, help=(help_,)))
             raise unknown
-        line = self.lines[name]
-        if line is None:
-            raise EvaluationError(None)
+        if isinstance(line, Poison):
+            raise Poisoned
         return line
 
     def _item(self, root: Expression, steps: Sequence[Index]) -> Any:
@@ -358,7 +298,7 @@ class Evaluator:
         while isinstance(base, Index):
             indices.append(base.index)
             base = base.base
-        if self.measure is None or not isinstance(base, Attribute):
+        if self.metrics is None or not isinstance(base, Attribute):
             return None
         if base.name.text in SHAPE_ATTRIBUTES:
             return None
@@ -416,7 +356,7 @@ class Evaluator:
 
     def _part(self, base: LayerReference, name: Name) -> LayerReference:
         """`enc.skip`: a result, or in a contract whatever stands inside an instance."""
-        inside = self.measure.inside(base, name.text) if self.measure else None
+        inside = self.metrics.inside(base, name.text) if self.metrics else None
         value = base.results.get(name.text)
         if value is not None:
             # The layers are those that make it, as far as they bear its name.
@@ -430,8 +370,8 @@ class Evaluator:
             return inside
         known = [*SHAPE_ATTRIBUTES, *base.results]
         help_: tuple[str, ...] = ()
-        if self.measure is not None:
-            known += self.measure.names_inside(base)
+        if self.metrics is not None:
+            known += self.metrics.names_inside(base)
         elif isinstance(base.head, Instance) and any(
             n.line == name.text for n in base.head.block.nodes
         ):
@@ -481,8 +421,8 @@ class Evaluator:
         if e.operator == "**":
             value = self._power(e, a, b)
         else:
-            value = Fraction(_ARITHMETIC[e.operator](a, b))
-        bounded(value, e.span)
+            value = Fraction(ARITHMETIC[e.operator](a, b))
+        check_size(value, e.span)
         expr = apply(e.operator, left.known, right.known)  # type: ignore[arg-type]
         return Num(value, expr)
 
@@ -529,15 +469,15 @@ class Evaluator:
 
     def _function(self, e: Function) -> Any:
         name = e.name.text
-        if name in MEASURES and self.measure is not None:
+        if name in METRICS and self.metrics is not None:
             if len(e.arguments) > 1:
                 message = f"{name}(...) takes the name of one value, or none for the whole block"
                 parts = " + ".join(f"{name}({a.span.text})" for a in e.arguments[:3])
                 raise evaluation_error("wrong-arity", message, e.span, f"a sum is `{parts}`")
-            line = self.line(e.arguments[0]) if e.arguments else None
-            return Num(Fraction(self.measure(name, line)))
+            line = self.reference(e.arguments[0]) if e.arguments else None
+            return Num(Fraction(self.metrics(name, line)))
         if name not in FUNCTIONS:
-            help_ = did_you_mean(name, [*FUNCTIONS, *MEASURES])
+            help_ = did_you_mean(name, [*FUNCTIONS, *METRICS])
             if name == "range":
                 help_ = ("a range is written `0..2`, both ends included",)
             elif name in OPS:
@@ -556,12 +496,12 @@ class Evaluator:
             if not isinstance(number, Num):
                 message = f"{name}(...) takes numbers, not {describe(number)}"
                 raise evaluation_error("wrong-type", message, e.span)
-        if (not numbers and name != "sum") or (len(numbers) > 1 and name in _OF_ONE):
-            needs = "one number" if name in _OF_ONE else "numbers"
+        if (not numbers and name != "sum") or (len(numbers) > 1 and name in OF_ONE_NUMBER):
+            needs = "one number" if name in OF_ONE_NUMBER else "numbers"
             raise evaluation_error("wrong-arity", f"{name}(...) takes {needs}", e.span)
         if name == "sum":
             total = sum((n.value for n in numbers), Fraction(0))
-            bounded(total, e.span)
+            check_size(total, e.span)
             return Num(total, _sum_expr(numbers))
         result = Fraction(FUNCTIONS[name](*(n.value for n in numbers)))
         symbol: Operator = name  # type: ignore[assignment]
@@ -602,80 +542,3 @@ def _sum_expr(numbers: list[Num]) -> Any:
             return None
         expr = apply("+", expr, number.known)
     return expr
-
-
-def _parts(items: tuple[Any, ...], most: int) -> int:
-    """How many items a list has in all; counting stops behind `most`."""
-    count = len(items)
-    for item in items:
-        if count > most:
-            break
-        if isinstance(item, tuple):
-            count += _parts(item, most - count)
-    return count
-
-
-def bounded(value: Fraction, span: Span) -> None:
-    """Raises Fault for a number with too many digits."""
-    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
-        raise evaluation_error("too-large", "this number is too large", span)
-
-
-_ARITHMETIC: dict[str, Callable[[Fraction, Fraction], Any]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-    "//": operator.floordiv,
-    "%": operator.mod,
-}
-_OF_ONE = ("abs", "round", "floor", "ceil")
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "min": min,
-    "max": max,
-    "abs": abs,
-    "round": round,
-    "floor": floor,
-    "ceil": ceil,
-    "sum": sum,
-    "len": len,
-}
-_ORDER: dict[str, Callable[[Fraction, Fraction], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-
-
-def plain(value: Any) -> Any:
-    """A constant without the expressions that its numbers came from."""
-    if isinstance(value, Num):
-        return value.value
-    if isinstance(value, tuple):
-        return tuple(plain(v) for v in value)
-    return value
-
-
-def compare(op: str, left: Any, right: Any, at: Expression, operand: Expression) -> bool:
-    """One comparison of a chain. Raises Fault where the two can't be compared."""
-    if op in ("in", "not in"):
-        if not isinstance(right, tuple):
-            raise evaluation_error(
-                "wrong-type", f"`{op}` needs a list, not {describe(right)}", operand.span
-            )
-        found = any(_equal(plain(left), plain(item)) for item in right)
-        return found == (op == "in")
-    if op in ("==", "!="):
-        return _equal(plain(left), plain(right)) == (op == "==")
-    for value, side in ((left, at), (right, operand)):
-        if not isinstance(value, Num):
-            raise evaluation_error(
-                "wrong-type", f"`{op}` needs numbers, not {describe(value)}", side.span
-            )
-    return _ORDER[op](left.value, right.value)
-
-
-def _equal(a: Any, b: Any) -> bool:
-    # In Python, True == 1; in the language it is not.
-    return isinstance(a, bool) == isinstance(b, bool) and bool(a == b)

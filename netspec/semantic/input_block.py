@@ -16,7 +16,8 @@ from netspec.ops.attribute_types import (
     Pair,
     RealNumber,
 )
-from netspec.semantic.evaluator import EvaluationError, Evaluator, evaluation_error
+from netspec.semantic.evaluator import Evaluator
+from netspec.semantic.scope import EvaluationError, evaluation_error
 from netspec.syntax.ast import Field, ListLiteral, ShapeLiteral
 
 
@@ -37,7 +38,8 @@ INPUT_FIELDS: dict[str, InputField] = {
 }
 
 
-Report = Callable[[Diagnostic | None], None]
+Report = Callable[[EvaluationError], None]
+"""What becomes of an error; the rest is looked at all the same."""
 
 
 def preprocessing(
@@ -60,7 +62,7 @@ def preprocessing(
             _check(f, value, shape)
             values[f.name.text] = value
         except EvaluationError as error:
-            report(error.diagnostic)
+            report(error)
     if "resize" in values and not _is_pair(given["resize"]):
         values["resize"] = values["resize"][0]
     if "channels" not in values and shape[0] == 1:
@@ -75,7 +77,7 @@ def _twice(f: Field, first: Field) -> EvaluationError:
 
 
 def _value(f: Field, evaluator: Evaluator) -> Any:
-    """Raises Fault."""
+    """Raises EvaluationError."""
     name = f.name.text
     if name not in INPUT_FIELDS:
         help_ = did_you_mean(name, INPUT_FIELDS) or (f"it has {one_of(INPUT_FIELDS)}",)
@@ -91,7 +93,7 @@ def _is_pair(f: Field) -> bool:
 
 
 def _check(f: Field, value: Any, shape: Shape) -> None:
-    """What only holds together with the input's shape. Raises Fault."""
+    """What only holds together with the input's shape. Raises EvaluationError."""
     name = f.name.text
     if name in ("resize", "crop") and len(shape) != 3:
         message = f"a plain vector is no picture, and has no use for {name}"

@@ -1,4 +1,4 @@
-"""Bounds on what one spec may cost, so that any text is done with in seconds."""
+"""Bounds on what one spec may cost, so that any text is checked in seconds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_WORK = 2_000_000
 
 
 class LimitExceeded(Exception):
-    """The whole elaboration ends; None: because the errors found already are enough."""
+    """The whole elaboration ends; no diagnostic where the errors found already are enough."""
 
     def __init__(self, diagnostic: Diagnostic | None = None) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Budget:
         self.work = MAX_WORK
 
     def step(self, span: Span) -> None:
-        """Count a statement. Raises TooMuch."""
+        """Count a statement. Raises LimitExceeded."""
         self.steps -= 1
         if self.steps < 0:
             raise LimitExceeded(
@@ -35,7 +35,7 @@ class Budget:
             )
 
     def spend(self, amount: int, span: Span) -> None:
-        """Count parts of an expression. Raises TooMuch."""
+        """Count parts of an expression. Raises LimitExceeded."""
         self.work -= amount
         if self.work < 0:
             message = f"the expressions of this spec take more than {MAX_WORK:,} steps to evaluate"

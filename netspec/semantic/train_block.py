@@ -19,7 +19,8 @@ from netspec.ops.attribute_types import (
     Places,
     RealNumber,
 )
-from netspec.semantic.evaluator import EvaluationError, Evaluator, evaluation_error
+from netspec.semantic.evaluator import Evaluator
+from netspec.semantic.scope import EvaluationError, evaluation_error
 from netspec.syntax.ast import Expression, Field, Train
 
 
@@ -85,7 +86,8 @@ TRAIN_FIELDS: dict[str, TrainField] = {
 }
 REQUIRED = ("learning_rate", "batch_size")
 
-Report = Callable[[Diagnostic | None], None]
+Report = Callable[[EvaluationError], None]
+"""What becomes of an error; the rest is looked at all the same."""
 
 
 def training(statement: Train, evaluator: Evaluator, report: Report) -> Training | None:
@@ -102,13 +104,13 @@ def training(statement: Train, evaluator: Evaluator, report: Report) -> Training
             given[f.name.text] = f
             values[f.name.text] = _value(f.name.text, f.value, f.name.span, evaluator)
         except EvaluationError as error:
-            report(error.diagnostic)
+            report(error)
             sound = False
     if not sound:
         return None
     places = {name: f.name.span for name, f in given.items()}
-    for diagnostic in _amiss(values, places, statement.word):
-        report(diagnostic)
+    for diagnostic in _wrong_together(values, places, statement.word):
+        report(EvaluationError(diagnostic))
         sound = False
     return Training(**values) if sound else None
 
@@ -132,7 +134,7 @@ def overridden(
             values[f.name.text] = _value(f.name.text, f.value, f.name.span, evaluator)
             given[f.name.text] = f.name.span
         except EvaluationError as error:
-            report(error.diagnostic)
+            report(error)
             sound = False
     if not sound:
         return None
@@ -142,9 +144,9 @@ def overridden(
             stated.pop("iterations", None)
             stated.pop("epochs", None)
         merged = {**stated, **values}
-        values = {n: v for n, v in merged.items() if n in given or _goes(n, merged)}
-    for diagnostic in _amiss(values, given, None):
-        report(diagnostic)
+        values = {n: v for n, v in merged.items() if n in given or _applies(n, merged)}
+    for diagnostic in _wrong_together(values, given, None):
+        report(EvaluationError(diagnostic))
         sound = False
     return Training(**values) if sound else None
 
@@ -160,13 +162,13 @@ _EXAMPLES = {
 }
 
 
-def _goes(name: str, values: Mapping[str, Any]) -> bool:
+def _applies(name: str, values: Mapping[str, Any]) -> bool:
     """Whether a field has a meaning beside the others."""
     of = TRAIN_FIELDS[name].of
     return of is None or values.get(of[0], _default(of[0])) in of[1]
 
 
-def _amiss(
+def _wrong_together(
     values: Mapping[str, Any], given: Mapping[str, Span], place: Span | None
 ) -> Iterable[Diagnostic]:
     """What is wrong with the fields together."""
@@ -184,7 +186,7 @@ def _amiss(
         yield Diagnostic("conflicting-fields", message, given.get("epochs", place))
     for name in values:
         of = TRAIN_FIELDS[name].of
-        if of is not None and not _goes(name, values):
+        if of is not None and not _applies(name, values):
             words = " or ".join(f"`{of[0]}: {w}`" for w in of[1])
             message = f"{name} goes with {words} only"
             yield Diagnostic("conflicting-fields", message, given.get(name, place))
@@ -208,9 +210,9 @@ def _twice(f: Field, first: Field) -> EvaluationError:
 
 
 def _value(name: str, value: Expression, place: Span, evaluator: Evaluator) -> Any:
-    """A field's value as a plain Python value. Raises Fault."""
+    """A field's value as a plain Python value. Raises EvaluationError."""
     if name not in TRAIN_FIELDS:
-        known = ELSEWHERE.get(name)
+        known = FOREIGN_FIELDS.get(name)
         if known:
             help_: tuple[str, ...] = (f"what other tools call {name} is `{known}` here",)
         else:
@@ -230,7 +232,7 @@ def _plain(value: Any) -> Any:
     return int(value) if isinstance(value, int) else float(value)
 
 
-ELSEWHERE = {
+FOREIGN_FIELDS = {
     "base_lr": "learning_rate",
     "lr": "learning_rate",
     "initial_lr": "learning_rate",

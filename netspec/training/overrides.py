@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.ir import Net, Training
-from netspec.semantic.evaluator import Evaluator, Scope
+from netspec.semantic.evaluator import Evaluator
+from netspec.semantic.scope import EvaluationError, Scope
 from netspec.semantic.train_block import overridden
 from netspec.syntax.parser.options import parse_option
 
@@ -20,11 +21,11 @@ def recipe(net: Net, settings: Sequence[tuple[str, str]]) -> Training:
     training = net.training
     if settings or training is None:
 
-        def report(diagnostic: Diagnostic | None) -> None:
-            if diagnostic is not None:
-                diagnostics.add(diagnostic)
+        def report(error: EvaluationError) -> None:
+            if error.diagnostic is not None:
+                diagnostics.add(error.diagnostic)
 
-        training = overridden(net.training, given, Evaluator(Scope(), {}), report)
+        training = overridden(net.training, given, Evaluator(Scope()), report)
     if net.training is None and diagnostics.failed and not settings:
         message = f"{net.name} does not say how it is trained"
         help_ = (

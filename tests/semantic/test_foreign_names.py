@@ -16,7 +16,7 @@ from netspec.semantic.foreign_names import (
     value_help,
     values,
 )
-from netspec.semantic.train_block import ELSEWHERE, TRAIN_FIELDS
+from netspec.semantic.train_block import FOREIGN_FIELDS, TRAIN_FIELDS
 from netspec.symbolic.expr import Num
 
 
@@ -31,8 +31,8 @@ def test_foreign_names_lead_to_the_op_that_states_them(op: type[Op]) -> None:
 
 
 def test_names_of_train_fields() -> None:
-    assert set(ELSEWHERE.values()) <= set(TRAIN_FIELDS)
-    assert not set(ELSEWHERE) & set(TRAIN_FIELDS)
+    assert set(FOREIGN_FIELDS.values()) <= set(TRAIN_FIELDS)
+    assert not set(FOREIGN_FIELDS) & set(TRAIN_FIELDS)
 
 
 @pytest.mark.parametrize("name", OPS)

@@ -9,13 +9,9 @@ from netspec.diagnostics import Diagnostic
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Shape, text
 from netspec.ops.attribute_types import decimal, describe
-from netspec.semantic.evaluator import (
-    MEASURES,
-    EvaluationError,
-    Evaluator,
-    LayerReference,
-    compare,
-)
+from netspec.semantic.constants import compare
+from netspec.semantic.evaluator import METRICS, Evaluator
+from netspec.semantic.scope import EvaluationError, LayerReference, Poisoned
 from netspec.semantic.shape_patterns import (
     Pattern,
     matches,
@@ -58,25 +54,25 @@ class Wanted:
 class Verdict:
     """What came of a contract: a diagnostic if it does not hold, and what that speaks of.
 
-    `figures` are measures, each with the line that it is of, or None for the whole block.
+    `metrics` are names of metrics, each with the line that it is of, or None for the whole block.
     """
 
     diagnostic: Diagnostic | None
     shapes: tuple[Wanted, ...] = ()
-    figures: tuple[tuple[str, LayerReference | None], ...] = ()
+    metrics: tuple[tuple[str, LayerReference | None], ...] = ()
     holds: LayerReference | None = None
     """The value whose shape is as expected."""
 
 
 def check_contract(statement: Require, evaluator: Evaluator) -> Verdict:
-    """Whether a contract holds. Raises Fault where it has no meaning.
+    """Whether a contract holds. Raises EvaluationError where it has no meaning.
 
-    The evaluator has `Measures` to measure by.
+    The evaluator has `BlockMetrics`.
     """
     code = "unmet-expect" if statement.kind == "expect" else "unmet-prefer"
     subject = statement.subject
     if statement.pattern is not None:
-        line = evaluator.line(subject)
+        line = evaluator.reference(subject)
         pattern = shape_pattern(statement.pattern, evaluator)
         if matches(line.value.shape, pattern):
             return Verdict(None, holds=line)
@@ -96,23 +92,23 @@ def check_contract(statement: Require, evaluator: Evaluator) -> Verdict:
     reasons = list(dict.fromkeys(_reasons(subject, evaluator)))
     found = (", and " if any(", " in r for r in reasons) else " and ").join(reasons)
     diagnostic = Diagnostic(code, _message(statement, found), subject.span, label=found)
-    figures = tuple(_measures(subject, evaluator))
-    return Verdict(diagnostic, tuple(_shapes(subject, evaluator)), figures)
+    metrics = tuple(_metrics_of(subject, evaluator))
+    return Verdict(diagnostic, tuple(_shapes(subject, evaluator)), metrics)
 
 
 def _message(statement: Require, found: str) -> str:
     what = f"this {statement.kind} does not hold: {found}"
     if statement.message is not None and statement.message.value.strip():
-        said = " ".join(statement.message.value.split())
-        return f"{said} ({found})" if len(said) < 400 else what
+        own = " ".join(statement.message.value.split())
+        return f"{own} ({found})" if len(own) < 400 else what
     return what
 
 
-# --- figures -------------------------------------------------------------------------------------
+# --- why a condition is false --------------------------------------------------------------------
 
 
 def _reasons(e: Expression, evaluator: Evaluator) -> list[str]:
-    """The figures that make a condition false."""
+    """What makes a condition false, a clause for each part."""
     if isinstance(e, Logic):
         return [r for o in e.operands if not evaluator.truth(o) for r in _reasons(o, evaluator)]
     if isinstance(e, Unary):
@@ -120,7 +116,7 @@ def _reasons(e: Expression, evaluator: Evaluator) -> list[str]:
     if not isinstance(e, Comparison):
         return [f"{_source(e)} is false"]
     op, left, right, at, operand = _failing(e, evaluator)
-    return _figures(op, left, right, at, operand)
+    return _compared(op, left, right, at, operand)
 
 
 def _failing(
@@ -133,13 +129,13 @@ def _failing(
         if not compare(op, left, right, at, operand):
             return op, left, right, at, operand
         left, at = right, operand
-    raise EvaluationError(None)  # it holds, which the caller has excluded
+    raise Poisoned  # it holds, which the caller has excluded
 
 
 _SWAPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
-def _figures(
+def _compared(
     op: str, left: object, right: object, at: Expression, operand: Expression
 ) -> list[str]:
     """The sides of a comparison that are not written out already, and how far they are apart."""
@@ -156,8 +152,8 @@ def _figures(
     text = f"{_source(at)} is {describe(left)}, not {'' if op == '==' else f'{op} '}{wanted}"
     if not other_written:
         text += f", which is {describe(right)}"
-    telling = op == "==" or any(_measured(at)) or any(_measured(operand))
-    if op != "in" and telling and isinstance(left, Num) and isinstance(right, Num):
+    show_gap = op == "==" or any(_metrics_in(at)) or any(_metrics_in(operand))
+    if op != "in" and show_gap and isinstance(left, Num) and isinstance(right, Num):
         text += f" ({_gap(left.value, right.value, at)})"
     return [text]
 
@@ -171,7 +167,7 @@ def _is_written_out(e: Expression) -> bool:
 def _gap(found: Fraction, wanted: Fraction, e: Expression) -> str:
     """`1,235,496 too many, 2.0x`."""
     apart = abs(found - wanted)
-    names = {name for name, _ in _measured(e)}
+    names = {name for name, _ in _metrics_in(e)}
     unit, words = "", ("too large", "too small")
     if names & {"size", "activations"} and not isinstance(_ratio_of(e), Binary):
         unit, words = " bytes", ("too many", "too few")
@@ -181,12 +177,12 @@ def _gap(found: Fraction, wanted: Fraction, e: Expression) -> str:
         amount = decimal(apart)
     else:
         amount, unit, words = f"{float(apart):.3g}", "", ("too large", "too small")
-    figure = f"{amount}{unit} {words[found < wanted]}" if apart else "neither more nor less"
+    gap = f"{amount}{unit} {words[found < wanted]}" if apart else "neither more nor less"
     if names and found > 0 and wanted > 0:
         ratio = f"{_ratio(float(found / wanted))}x"
         if ratio not in ("1.00x", "1x"):
-            figure += f", {ratio}"
-    return figure
+            gap += f", {ratio}"
+    return gap
 
 
 def _ratio_of(e: Expression) -> Expression:
@@ -205,29 +201,29 @@ def _source(e: Expression) -> str:
     return text if len(text) <= MAX_QUOTED else text[: MAX_QUOTED - 3] + "..."
 
 
-# --- what figures are made of --------------------------------------------------------------------
+# --- what a condition is about -------------------------------------------------------------------
 
 
-def _measured(e: Node) -> Iterator[tuple[str, Expression | None]]:
-    """The measures that an expression has; of the whole block where the second is None."""
-    if isinstance(e, Variable) and e.name in MEASURES:
+def _metrics_in(e: Node) -> Iterator[tuple[str, Expression | None]]:
+    """The metrics in an expression, each with what it is of: None for the whole block."""
+    if isinstance(e, Variable) and e.name in METRICS:
         yield e.name, None
-    elif isinstance(e, Function) and e.name.text in MEASURES:
+    elif isinstance(e, Function) and e.name.text in METRICS:
         yield e.name.text, e.arguments[0] if e.arguments else None
     elif isinstance(e, Conditional):
         # What is compared is a value; its condition only says which.
         for value in (*(value for value, _ in e.cases), e.otherwise):
-            yield from _measured(value)
+            yield from _metrics_in(value)
     elif not isinstance(e, Attribute):
         for part in children(e):
-            yield from _measured(part)
+            yield from _metrics_in(part)
 
 
-def _measures(e: Expression, evaluator: Evaluator) -> Iterator[tuple[str, LayerReference | None]]:
-    """The measures in a failed condition, and what they are of."""
-    for name, of in _measured(e):
+def _metrics_of(e: Expression, evaluator: Evaluator) -> Iterator[tuple[str, LayerReference | None]]:
+    """The metrics in a failed condition, each with the line that it is of."""
+    for name, of in _metrics_in(e):
         try:
-            yield name, evaluator.line(of) if of is not None else None
+            yield name, evaluator.reference(of) if of is not None else None
         except EvaluationError:
             continue  # it stands where nothing was evaluated
 
@@ -247,7 +243,7 @@ def _shapes(e: Expression, evaluator: Evaluator) -> Iterator[Wanted]:
     for side, value in ((at, right), (operand, left)):
         if not isinstance(side, Attribute) or side.name.text not in _DIMS:
             continue
-        line = evaluator.line(side.base)
+        line = evaluator.reference(side.base)
         pattern = _pattern(line.value.shape, side.name.text, value)
         if pattern is not None:
             yield Wanted(line, pattern)

@@ -7,56 +7,48 @@ from collections.abc import Mapping, Sequence
 from netspec.ir import Block, Instance, Layer, Node, Value
 from netspec.ir.liveness import liveness, peak_activations
 from netspec.ops import text
-from netspec.semantic.evaluator import EvaluationError, LayerReference
-
-Lines = Mapping[str, LayerReference | None]
+from netspec.semantic.scope import LayerReference, Names, Poison, Poisoned
 
 MOST_SHOWN = 3
-"""Most layers, or values, that a note on a figure names."""
+"""Most layers, or values, that a note on a metric names."""
 
 
-class Measures:
-    """The figures of one block (None: it has errors) and of its lines.
+class BlockMetrics:
+    """The metrics of one block (poison: it has errors) and of its lines.
 
     `nodes` are all that the block has, `inner` the names inside each block that it uses. Each
-    figure is computed once, however many contracts speak of it.
+    metric is computed once, however many contracts are about it.
     """
 
     def __init__(
-        self,
-        block: Block | None,
-        lines: Lines,
-        nodes: Sequence[Node],
-        inner: Mapping[Block, Lines],
+        self, block: Block | Poison, nodes: Sequence[Node], inner: Mapping[Block, Names]
     ) -> None:
-        self.block = block
-        self.lines = lines
+        self.block = None if isinstance(block, Poison) else block
         self.nodes = nodes
         self.inner = inner
-        self._figures: dict[tuple[str, str | None], int] = {}
+        self._values: dict[tuple[str, str | None], int] = {}
         self._notes: dict[tuple[str, str | None], str] = {}
         self._blocks: dict[str, Block] = {}
         self._users: dict[Block | None, Mapping[Value, list[Node | None]]] = {}
 
-    # --- figures ---------------------------------------------------------------------------------
+    # --- values ----------------------------------------------------------------------------------
 
     def __call__(self, name: str, line: LayerReference | None) -> int:
-        """Raises Fault for a block with errors."""
+        """The value of a metric. Raises Poisoned for a block with errors."""
         key = (name, line.name if line else None)
-        if key not in self._figures:
-            self._figures[key] = self._measure(name, line)
-        return self._figures[key]
+        if key not in self._values:
+            self._values[key] = self._compute(name, line)
+        return self._values[key]
 
-    def _measure(self, name: str, line: LayerReference | None) -> int:
+    def _compute(self, name: str, line: LayerReference | None) -> int:
         if line is None and self.block is None:
-            raise EvaluationError(None)
+            raise Poisoned
         if name == "activations":
             block = self._alone(line)
             # What is only taken is there, though no layer runs.
             held = line.value.elements if line is not None and not line.nodes else 0
             return 4 * max(peak_activations(block), held)
-        figures = (_figure(name, node) for node in self._nodes(line))
-        return sum(figures)
+        return sum(_value(name, node) for node in self._nodes(line))
 
     def _nodes(self, line: LayerReference | None) -> Sequence[Node]:
         if line is not None:
@@ -102,8 +94,9 @@ class Measures:
         if not isinstance(line.head, Instance):
             return None
         block = line.head.block
-        found = self.inner.get(block, {}).get(name)
-        if found is None:
+        names = self.inner.get(block)
+        found = names.find(name) if names is not None else None
+        if found is None or isinstance(found, Poison):
             return None
         path = f"{line.name}.{name}"
         return LayerReference(
@@ -111,13 +104,13 @@ class Measures:
         )
 
     def names_inside(self, line: LayerReference) -> list[str]:
-        block = line.head.block if isinstance(line.head, Instance) else None
-        return list(self.inner.get(block, {})) if block is not None else []
+        """The names that `inside` knows for a line."""
+        return list(self.inner.get(line.head.block, ())) if isinstance(line.head, Instance) else []
 
-    # --- what a figure is made of ----------------------------------------------------------------
+    # --- what a metric is made of ----------------------------------------------------------------
 
     def note(self, name: str, line: LayerReference | None) -> str:
-        """Where most of a figure comes from; empty where there is nothing to say."""
+        """Where most of a metric comes from; empty where there is nothing to say."""
         if line is None and self.block is None:
             return ""
         key = (name, line.name if line else None)
@@ -137,7 +130,7 @@ class Measures:
         if len(parts) == 1:
             path, _, node = parts[0]
             return _of_layer(name, path, node) if isinstance(node, Layer) else ""
-        shown = [f"{path} {figure:,} ({_share(figure, total)})" for path, figure, _ in parts]
+        shown = [f"{path} {value:,} ({_share(value, total)})" for path, value, _ in parts]
         return f"most of {subject}: " + ", ".join(shown[:MOST_SHOWN])
 
     def _at_peak(self, subject: str, line: LayerReference | None) -> str:
@@ -151,8 +144,8 @@ class Measures:
         return f"{subject} peaks in {path}, with {', '.join(shown[:MOST_SHOWN])}{rest} alive"
 
 
-def _figure(name: str, node: Node) -> int:
-    """Plain: without the expression that a number came from."""
+def _value(name: str, node: Node) -> int:
+    """A metric of one node, as a plain int without the expression that it came from."""
     if name == "macs":
         return int(node.macs)
     return int(node.params) * (4 if name == "size" else 1)
@@ -161,13 +154,13 @@ def _figure(name: str, node: Node) -> int:
 def largest(
     name: str, nodes: Sequence[Node], prefix: str = ""
 ) -> list[tuple[str, int, Node | None]]:
-    """The lines with most of a figure, the largest first, with their paths.
+    """The lines with most of a metric, the largest first, with their paths.
 
     A line is one entry while it is less than half of the whole, else its parts stand for it: the
     layers of its chain, and what is inside an instance. The node is None for a line of several.
     """
     parts = _lines(name, nodes, f"{prefix}." if prefix else "")
-    total = sum(figure for _, figure, _ in parts)
+    total = sum(value for _, value, _ in parts)
     found: list[tuple[str, int, Node | None]] = []
     while True:
         found += [(p, f, ns[0] if len(ns) == 1 else None) for p, f, ns in parts]
@@ -180,7 +173,7 @@ def largest(
         if len(inner) > 1:
             before = path.rpartition(".")[0]
             before = f"{before}." if before else ""
-            parts = [(before + n.name, _figure(name, n), [n]) for n in inner]
+            parts = [(before + n.name, _value(name, n), [n]) for n in inner]
         else:
             node = inner[0]
             assert isinstance(node, Instance)
@@ -193,20 +186,24 @@ def _opens(nodes: Sequence[Node]) -> bool:
 
 
 def _lines(name: str, nodes: Sequence[Node], prefix: str) -> list[tuple[str, int, list[Node]]]:
-    """The lines of a block that have a share in a figure; a chain without a name is its layers."""
+    """The lines of a block that have a share in a metric; a chain without a name is its layers."""
     lines: dict[str, list[Node]] = {}
     for node in nodes:
-        if _figure(name, node):
+        if _value(name, node):
             lines.setdefault(node.line or node.name, []).append(node)
     return [
         # A line of one node is called as that node is in weight files.
-        (prefix + (own[0].name if len(own) == 1 else line), sum(_figure(name, n) for n in own), own)
+        (
+            prefix + (own[0].name if len(own) == 1 else line),
+            sum(_value(name, n) for n in own),
+            own,
+        )
         for line, own in lines.items()
     ]
 
 
 def _of_layer(name: str, path: str, layer: Layer) -> str:
-    """How the figure of a single layer comes about."""
+    """How the metric of a single layer comes about."""
     if name == "macs":
         elements = layer.outputs[0].elements
         if not elements or layer.macs % elements:

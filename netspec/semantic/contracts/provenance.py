@@ -63,27 +63,27 @@ class Provenance:
 
     def note(self, wanted: Iterable[Wanted], place: Span) -> None:
         """Keep that the contract at this place is not met."""
-        for one in wanted:
-            if _misses_size(one):
-                self.broken.setdefault(one.line.value, place)
+        for shape in wanted:
+            if _misses_size(shape):
+                self.broken.setdefault(shape.line.value, place)
 
     def explain(self, diagnostic: Diagnostic, wanted: Wanted) -> Diagnostic:
         """The diagnostic of an unmet contract, with how the shape came about."""
         value, within = wanted.line.value, wanted.line.within
-        home = self
+        block = self
         if within is not None and value not in self.makers:
             makers = {v: n for n in within.nodes for v in n.outputs}
             prefix, dot, _ = wanted.line.name.rpartition(".")
-            home = replace(self, nodes=within.nodes, makers=makers, places={}, prefix=prefix + dot)
-        told = home._size(wanted) if _misses_size(wanted) else home._elsewhere(wanted)
+            block = replace(self, nodes=within.nodes, makers=makers, places={}, prefix=prefix + dot)
+        found = block._size(wanted) if _misses_size(wanted) else block._other(wanted)
         return replace(
             diagnostic,
-            others=diagnostic.others + tuple(o for o in told.others if o.span != diagnostic.span),
-            notes=diagnostic.notes + told.notes,
-            help=diagnostic.help + told.help,
+            others=diagnostic.others + tuple(o for o in found.others if o.span != diagnostic.span),
+            notes=diagnostic.notes + found.notes,
+            help=diagnostic.help + found.help,
         )
 
-    def _elsewhere(self, wanted: Wanted) -> _Explained:
+    def _other(self, wanted: Wanted) -> _Explained:
         """For channels, the length of a vector, or another number of dimensions."""
         value, pattern, name = wanted.line.value, wanted.pattern, wanted.line.name
         node = made_by(value, self.makers)
@@ -124,7 +124,7 @@ class Provenance:
         start = self._walk(value, self.makers, self.prefix, True, steps)
         changes = [step for step in steps if step.resizes]
         if not changes:
-            return self._elsewhere(wanted)
+            return self._other(wanted)
         notes: list[str] = []
         if len(changes) > 1:
             way = [f"{s.prefix}{s.made.name} {text(s.made.shape[1:])}" for s in changes[::-1]]

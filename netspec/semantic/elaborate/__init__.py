@@ -1,7 +1,27 @@
 """Syntax tree to IR: runs the statements of the net and of the modules that it uses.
 
+In:  a `Program` whose names are looked up, and constants for parameters of its net.
+Out: a `netspec.ir.Net`, or diagnostics.
+
 Shapes are computed on the way, since `if` may ask for them. What fails is reported once; what
-depends on it stays silent.
+depends on it is poisoned, and is not reported. The files, each using only those above it:
+
+repeated_errors     where the same error recurs: which uses of a module, which iterations
+unknown_values      what was meant by the unknown name of a value
+context             what all blocks of one elaboration share
+block_builder       what is known of one block while its statements run
+branch_conditions   the condition of an `if` in terms of the block's parameters
+caller_expressions  a module's numbers in terms of the block that uses it
+call_inputs         the inputs of a call, and how many there may be
+op_calls            calls of ops: a layer
+module_calls        calls of modules: an instance
+chains              chains of calls
+inputs_outputs      `input` and `output`
+statements          all statements, loops and branches
+parameters          the parameters of a net or module
+block_checks        what is checked when all statements have run: contracts, what is unused
+bodies              a whole body, from its parameters to its checks
+setting_effects     what settings from outside have to do with errors
 """
 
 from __future__ import annotations
@@ -12,12 +32,14 @@ from typing import Any
 
 from netspec.diagnostics import Diagnostics
 from netspec.ir import Block, Net, NetParameter
-from netspec.semantic.elaborate.block_builder import Body
+from netspec.semantic.constants import python_value
+from netspec.semantic.elaborate.block_builder import BlockBuilder
+from netspec.semantic.elaborate.bodies import run_module, run_net
 from netspec.semantic.elaborate.context import ElaborationContext
-from netspec.semantic.elaborate.outer_expressions import public
-from netspec.semantic.elaborate.setting_effects import Trial, blame_settings
+from netspec.semantic.elaborate.setting_effects import Trial, note_setting_effects
 from netspec.semantic.imports import ModuleDefinition, Program
 from netspec.semantic.limits import LimitExceeded
+from netspec.semantic.scope import POISON, Known, Poison
 from netspec.symbolic.expr import Parameter
 
 
@@ -29,48 +51,47 @@ def elaborate(
     `settings` are constants for parameters of the net, by name.
     """
     assert program.net is not None
-    run, body, block, complete = _run(program.net, settings, diagnostics)
-    blame_settings(program.net.definition, settings, run, partial(_trial, program.net))
-    run.finish(complete)
-    if block is None or diagnostics.failed:
-        return None
+    builder, block, complete = _run(program.net, settings, diagnostics)
+    context = builder.context
     definition = program.net.definition
+    note_setting_effects(definition, settings, context, partial(_trial, program.net))
+    context.finish(complete)
+    if isinstance(block, Poison) or diagnostics.failed:
+        return None
     parameters = tuple(
         NetParameter(
             name,
-            public(known.value),
-            Parameter(name) in body.static,
-            Parameter(name) in body.always_static,
+            python_value(known.value),
+            Parameter(name) in builder.static,
+            Parameter(name) in builder.always_static,
         )
-        for name, (known, _) in body.scope.names.items()
-        if known is not None
+        for name, (known, _) in builder.scope.names.items()
+        if isinstance(known, Known)
     )
     return Net(
         definition.name.text,
         definition.span.source.name,
         parameters,
-        tuple(body.preprocessing),
+        tuple(builder.preprocessing),
         block,
         diagnostics.sorted(),
-        body.training,
+        builder.training,
     )
 
 
 def _run(
     net: ModuleDefinition, settings: Mapping[str, Any], diagnostics: Diagnostics
-) -> tuple[ElaborationContext, Body, Block | None, bool]:
+) -> tuple[BlockBuilder, Block | Poison, bool]:
     """Run the body of a net; whether to the end is the last of the results."""
-    run = ElaborationContext(diagnostics)
-    body = Body(run, net, (), None)
+    builder = BlockBuilder(ElaborationContext(diagnostics), net, run_module)
     try:
-        body.net_parameters(settings)
-        return run, body, body.run_block([]), True
+        return builder, run_net(builder, settings), True
     except LimitExceeded:
-        return run, body, None, False  # said already
+        return builder, POISON, False
 
 
 def _trial(net: ModuleDefinition, settings: Mapping[str, Any]) -> Trial:
-    run, body, _, _ = _run(net, settings, Diagnostics())
-    names = body.scope.names
-    values = {n: known.value for n, (known, _) in names.items() if known}
-    return Trial(values, run.verdicts, run.errors)
+    builder, _, _ = _run(net, settings, Diagnostics())
+    names = builder.scope.names
+    values = {n: known.value for n, (known, _) in names.items() if isinstance(known, Known)}
+    return Trial(values, builder.context.verdicts, builder.context.errors)

@@ -1,44 +1,41 @@
-"""What is said of a block when all its statements have run: contracts, and what is unused."""
+"""What is checked of a block when all its statements have run: contracts, and what is unused."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from netspec.diagnostics import Diagnostic
 from netspec.diagnostics.source import Span
 from netspec.ir import Block
 from netspec.lazy_dataclasses import replace
 from netspec.semantic.contracts.check import Verdict, check_contract
-from netspec.semantic.contracts.metrics import Measures
+from netspec.semantic.contracts.metrics import BlockMetrics
 from netspec.semantic.contracts.provenance import Provenance
+from netspec.semantic.elaborate.block_builder import BlockBuilder
 from netspec.semantic.elaborate.repeated_errors import listed
-from netspec.semantic.evaluator import EvaluationError, Evaluator
-
-if TYPE_CHECKING:
-    from netspec.semantic.elaborate.block_builder import Body
+from netspec.semantic.evaluator import Evaluator
+from netspec.semantic.scope import EvaluationError, Poison
 
 MAX_NOTES = 3
-"""Most figures of a contract whose origin is noted."""
+"""Most metrics of a contract whose origin is noted."""
 MAX_UNUSED = 8
 """Most layers of one line that a warning names."""
 
 
-def check_contracts(body: Body, block: Block | None) -> None:
+def check_contracts(b: BlockBuilder, block: Block | Poison) -> None:
     """Report the contracts that do not hold; the block is sound all the same.
 
-    In a block with errors (None), those are checked that speak of sound values alone.
+    In a block with errors (poison), those are checked that speak of sound values alone.
     """
-    measures = Measures(block, body.lines, body.nodes, body.run.lines)
-    provenance = Provenance(body.nodes, body.makers, body.places)
+    metrics = BlockMetrics(block, b.nodes, b.context.names)
+    provenance = Provenance(b.nodes, b.makers, b.places)
     unmet: list[tuple[Verdict, tuple[str, ...]]] = []
-    for statement, scope, loops in body.contracts:
+    for statement, scope, loops in b.contracts:
         try:
-            verdict = check_contract(statement, Evaluator(scope, body.lines, measures))
+            verdict = check_contract(statement, Evaluator(scope, b.names, metrics))
         except EvaluationError as f:
             if f.diagnostic is None:
-                continue  # it speaks of what failed elsewhere
+                continue  # it is about something that is poisoned
             verdict = Verdict(f.diagnostic)
-        body.run.judged(statement, verdict.diagnostic)
+        b.context.record_verdict(statement, verdict.diagnostic)
         if verdict.holds is not None:
             provenance.kept.add(verdict.holds.value)
         if verdict.diagnostic is not None:
@@ -47,17 +44,17 @@ def check_contracts(body: Body, block: Block | None) -> None:
     for verdict, loops in unmet:
         diagnostic = verdict.diagnostic
         assert diagnostic is not None
-        if body.run.is_new(diagnostic):
-            notes = dict.fromkeys(measures.note(*figure) for figure in verdict.figures)
-            told = tuple(note for note in notes if note)[:MAX_NOTES]
-            diagnostic = replace(diagnostic, notes=diagnostic.notes + told)
+        if b.context.is_new(diagnostic):
+            notes = dict.fromkeys(metrics.note(*metric) for metric in verdict.metrics)
+            some = tuple(note for note in notes if note)[:MAX_NOTES]
+            diagnostic = replace(diagnostic, notes=diagnostic.notes + some)
             for wanted in verdict.shapes:
-                if body.run.may_explain():
+                if b.context.may_explain():
                     diagnostic = provenance.explain(diagnostic, wanted)
-        body.note(diagnostic, loops)
+        b.note(diagnostic, loops)
 
 
-def warn_of_unused(body: Body, block: Block) -> None:
+def warn_of_unused(b: BlockBuilder, block: Block) -> None:
     """Warn of layers and inputs that no output depends on."""
     needed = set(block.outputs)
     unused = []
@@ -76,8 +73,8 @@ def warn_of_unused(body: Body, block: Block) -> None:
     for span, names in lines.items():
         them = listed(names[:MAX_UNUSED], len(names))
         message = f"nothing that comes out depends on {them}"
-        body.note(Diagnostic("unused-layer", message, span))
+        b.note(Diagnostic("unused-layer", message, span))
     for value in block.inputs:
         if value not in needed:
             message = f"nothing that comes out depends on the input {value.name}"
-            body.note(Diagnostic("unused-input", message, body.places[value]))
+            b.note(Diagnostic("unused-input", message, b.places[value]))

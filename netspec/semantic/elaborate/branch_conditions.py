@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from netspec.semantic.evaluator import EvaluationError, Evaluator
+from netspec.semantic.evaluator import Evaluator
+from netspec.semantic.scope import EvaluationError
 from netspec.symbolic.conditions import (
     Combined,
     Compared,
@@ -53,7 +54,7 @@ def _condition(e: Expression, evaluator: Evaluator) -> Condition:
 
 
 def _term(e: Expression, evaluator: Evaluator) -> Term:
-    own = Evaluator(evaluator.scope, evaluator.lines)
+    own = Evaluator(evaluator.scope, evaluator.names)
     value = own.constant(e)
     if isinstance(value, Num):
         if not own.used <= set(symbols(value.known)):

@@ -1,23 +1,20 @@
-"""What all blocks of one elaboration share, and the limits that bound it."""
+"""What all blocks of one elaboration share: results, reports, and the limits that bound it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from netspec.diagnostics import Diagnostic, Diagnostics
-from netspec.diagnostics.source import Span
-from netspec.ir import Block, Node, Value
-from netspec.lazy_dataclasses import dataclass
+from netspec.ir import Block
 from netspec.semantic.elaborate.repeated_errors import (
     Key,
     RepeatedDiagnostic,
     Uses,
     finished,
 )
-from netspec.semantic.evaluator import LayerReference
 from netspec.semantic.limits import Budget, LimitExceeded
 from netspec.semantic.resolve import MAX_ERRORS
+from netspec.semantic.scope import Names, Poison
 from netspec.syntax.ast import Require
 
 MAX_LAYERS = 100_000
@@ -33,23 +30,24 @@ class ElaborationContext:
 
     def __init__(self, diagnostics: Diagnostics) -> None:
         self.diagnostics = diagnostics
-        self.blocks: dict[Key, Block | None] = {}
-        self.lines: dict[Block, Mapping[str, LayerReference | None]] = {}
+        self.blocks: dict[Key, Block | Poison] = {}
+        """The blocks of modules, by module, arguments and input shapes."""
+        self.names: dict[Block, Names] = {}
         """The names inside each block."""
         self.uses = Uses()
         self.defaults: dict[int, dict[str, Any]] = {}
-        """Of each module: its parameters' defaults."""
+        """The defaults of each module's parameters, by the identity of the module."""
         self.budget = Budget()
         self.errors: dict[object, RepeatedDiagnostic] = {}
         self.warnings: dict[object, RepeatedDiagnostic] = {}
         self.verdicts: dict[int, Diagnostic | None] = {}
-        """Of each contract that was looked at, by its identity: how it first failed, if it did."""
+        """How each contract first failed, None where it did not; by the contract's identity."""
         self.contracts: dict[object, Require] = {}
         """The contracts that do not hold, by the identity of the diagnostic."""
         self._explained = 0
 
-    def judged(self, contract: Require, diagnostic: Diagnostic | None) -> None:
-        """Keep what came of a contract, in one run of its block."""
+    def record_verdict(self, contract: Require, diagnostic: Diagnostic | None) -> None:
+        """Keep what came of a contract in one run of its block."""
         self.verdicts[id(contract)] = self.verdicts.get(id(contract)) or diagnostic
         if diagnostic is not None:
             self.contracts[diagnostic.identity] = contract
@@ -67,7 +65,10 @@ class ElaborationContext:
         return self._explained <= MAX_EXPLAINED
 
     def report(self, diagnostic: Diagnostic, key: Key) -> None:
-        """Keep a diagnostic of the run `key`. Raises TooMuch where this was one error too many."""
+        """Keep a diagnostic of the run `key`.
+
+        Raises LimitExceeded where this was one error too many.
+        """
         error = diagnostic.severity == "error"
         kept = self.errors if error else self.warnings
         report = kept.setdefault(diagnostic.identity, RepeatedDiagnostic(diagnostic, key))
@@ -84,17 +85,3 @@ class ElaborationContext:
             # What a wrong spec does not use may well be used once it is fixed.
             if report.diagnostic.code == "unmet-prefer" or not self.diagnostics.failed:
                 self.diagnostics.add(finished(report, uses))
-
-
-@dataclass(frozen=True)
-class Operand:
-    value: Value
-    span: Span
-    given: bool
-    """Whether it stands in round brackets, and did not just flow in."""
-    nodes: tuple[Node, ...] = ()
-    """The nodes that make it there."""
-
-
-CallNames = tuple[str, str | None, str]
-"""Of a call: its node's name, the name of its line if it has one, and its value's name."""

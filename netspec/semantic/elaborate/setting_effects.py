@@ -13,7 +13,7 @@ from typing import Any
 from netspec.diagnostics import Diagnostic
 from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops.attribute_types import describe
-from netspec.semantic.elaborate.calls import key_of
+from netspec.semantic.constants import key_of
 from netspec.semantic.elaborate.context import ElaborationContext
 from netspec.semantic.elaborate.repeated_errors import RepeatedDiagnostic
 from netspec.symbolic.expr import Num
@@ -38,14 +38,14 @@ class Trial:
     errors: Container[object]
 
 
-def blame_settings(
+def note_setting_effects(
     definition: Definition,
     settings: Mapping[str, Any],
-    run: ElaborationContext,
+    context: ElaborationContext,
     elaborate: Callable[[Mapping[str, Any]], Trial],
 ) -> None:
     """Add to the reports of unmet contracts and of errors which settings broke them."""
-    reports = [r for r in run.reports() if _may_be_set(r.diagnostic)]
+    reports = [r for r in context.reports() if _may_be_set(r.diagnostic)]
     known = [p.name.text for p in definition.params if p.default is not None]
     given = [n for n in known if n in settings]
     if not reports or not given:
@@ -63,11 +63,11 @@ def blame_settings(
                 what = _set(names, settings, base)
                 _note(report, f"it does not occur with the default{'s' * (len(names) > 1)}; {what}")
             continue
-        contract = run.contracts[identity]
+        contract = context.contracts[identity]
         if id(contract) in base.verdicts and given:
-            now = _figures(run.verdicts, contract)
-            deciding = [n for n in given if _figures(without[n].verdicts, contract) != now]
-            _blame(report, contract, deciding or given, settings, base)
+            now = _failure(context.verdicts, contract)
+            deciding = [n for n in given if _failure(without[n].verdicts, contract) != now]
+            _note_contract(report, contract, deciding or given, settings, base)
 
 
 def _may_be_set(diagnostic: Diagnostic) -> bool:
@@ -76,23 +76,23 @@ def _may_be_set(diagnostic: Diagnostic) -> bool:
 
 def _set(names: Sequence[str], settings: Mapping[str, Any], base: Trial) -> str:
     """What the parameters are set to, and what they are without that."""
-    said = [
+    parts = [
         f"{n} is set to {describe(settings[n])} (default {describe(base.values[n])})" for n in names
     ]
-    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
 def _note(report: RepeatedDiagnostic, text: str) -> None:
     report.diagnostic = replace(report.diagnostic, notes=(*report.diagnostic.notes, text))
 
 
-def _figures(verdicts: Mapping[int, Diagnostic | None], contract: Require) -> str | None:
-    """What is said of a contract; None where it holds."""
+def _failure(verdicts: Mapping[int, Diagnostic | None], contract: Require) -> str | None:
+    """How a contract failed; None where it holds."""
     verdict = verdicts.get(id(contract))
     return verdict.label if verdict else None
 
 
-def _blame(
+def _note_contract(
     report: RepeatedDiagnostic,
     contract: Require,
     names: Sequence[str],

@@ -1,4 +1,4 @@
-"""Names that are not in sight, but nearly: layers without a name, and those made further down."""
+"""What an unknown name of a value may mean: a layer without a name, or one made further down."""
 
 from __future__ import annotations
 

@@ -1,0 +1,144 @@
+"""Constants of the language: exact numbers, strings, truth values, `none`, and tuples of these."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from fractions import Fraction
+from math import ceil, floor
+from typing import Any
+
+from netspec.diagnostics.source import Span
+from netspec.ops.attribute_types import describe
+from netspec.semantic.scope import evaluation_error
+from netspec.symbolic.expr import Num, Parameter
+from netspec.syntax.ast import Expression
+
+MAX_BITS = 512
+"""Most binary digits of a numerator or denominator."""
+MAX_ITEMS = 10_000
+"""Most items of a list, those of lists in it counted."""
+
+# --- to and from Python --------------------------------------------------------------------------
+
+
+def constant_of(value: Any) -> Any:
+    """A Python value as a constant of the language. Raises TypeError."""
+    if value is None or isinstance(value, bool | str):
+        return value
+    if isinstance(value, int | Fraction):
+        return Num(Fraction(value))
+    if isinstance(value, float):
+        # What the number reads like, not what its binary digits come to.
+        return Num(Fraction(repr(value)))
+    if isinstance(value, list | tuple):
+        return tuple(constant_of(v) for v in value)
+    raise TypeError(f"a parameter can't be set to {value!r}")
+
+
+def python_value(value: Any) -> Any:
+    """A constant as backends and Python callers see it: numbers as int or float."""
+    if isinstance(value, Num):
+        return int(value.value) if value.value.denominator == 1 else float(value.value)
+    if isinstance(value, tuple):
+        return tuple(python_value(v) for v in value)
+    return value
+
+
+def exact(value: Any) -> Any:
+    """A constant without the expressions that its numbers came from: numbers as Fraction."""
+    if isinstance(value, Num):
+        return value.value
+    if isinstance(value, tuple):
+        return tuple(exact(v) for v in value)
+    return value
+
+
+def key_of(value: Any) -> object:
+    """Equal for equal constants, and for no others."""
+    # Numbers and truth values are equal in Python, and not in the language.
+    if isinstance(value, tuple):
+        return tuple(key_of(v) for v in value)
+    return (type(value).__name__, exact(value))
+
+
+def as_parameter(name: str, value: Any) -> Any:
+    """A parameter's value inside its block, where its name is the expression for it."""
+    return Num(value.value, Parameter(name)) if isinstance(value, Num) else value
+
+
+# --- sizes ---------------------------------------------------------------------------------------
+
+
+def count_items(items: tuple[Any, ...], most: int) -> int:
+    """How many items a list has, those of lists in it counted; counting stops behind `most`."""
+    count = len(items)
+    for item in items:
+        if count > most:
+            break
+        if isinstance(item, tuple):
+            count += count_items(item, most - count)
+    return count
+
+
+def check_size(value: Fraction, span: Span) -> None:
+    """Raises EvaluationError for a number with too many digits."""
+    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
+        raise evaluation_error("too-large", "this number is too large", span)
+
+
+# --- operators and functions ---------------------------------------------------------------------
+
+ARITHMETIC: dict[str, Callable[[Fraction, Fraction], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "//": operator.floordiv,
+    "%": operator.mod,
+}
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "min": min,
+    "max": max,
+    "abs": abs,
+    "round": round,
+    "floor": floor,
+    "ceil": ceil,
+    "sum": sum,
+    "len": len,
+}
+OF_ONE_NUMBER = ("abs", "round", "floor", "ceil")
+"""Functions that take one number."""
+_ORDER: dict[str, Callable[[Fraction, Fraction], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def compare(op: str, left: Any, right: Any, at: Expression, operand: Expression) -> bool:
+    """One comparison of a chain, of which the sides stand at two expressions.
+
+    Raises EvaluationError where they can't be compared.
+    """
+    if op in ("in", "not in"):
+        if not isinstance(right, tuple):
+            raise evaluation_error(
+                "wrong-type", f"`{op}` needs a list, not {describe(right)}", operand.span
+            )
+        found = any(_equal(exact(left), exact(item)) for item in right)
+        return found == (op == "in")
+    if op in ("==", "!="):
+        return _equal(exact(left), exact(right)) == (op == "==")
+    for value, side in ((left, at), (right, operand)):
+        if not isinstance(value, Num):
+            raise evaluation_error(
+                "wrong-type", f"`{op}` needs numbers, not {describe(value)}", side.span
+            )
+    return _ORDER[op](left.value, right.value)
+
+
+def _equal(a: Any, b: Any) -> bool:
+    # In Python, True == 1; in the language it is not.
+    return isinstance(a, bool) == isinstance(b, bool) and bool(a == b)

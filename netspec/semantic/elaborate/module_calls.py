@@ -1,0 +1,205 @@
+"""Calls of modules: arguments and input shapes to a block, an instance of it in the IR."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from netspec.diagnostics import Diagnostic
+from netspec.ir import Argument, Block, Instance, Value
+from netspec.ops import REQUIRED
+from netspec.semantic.constants import key_of, python_value
+from netspec.semantic.elaborate.block_builder import BlockBuilder
+from netspec.semantic.elaborate.call_inputs import CallNames, Operand, check_arity
+from netspec.semantic.elaborate.caller_expressions import caller_shape, symbols_of_caller
+from netspec.semantic.elaborate.context import MAX_DEPTH, ElaborationContext
+from netspec.semantic.evaluator import Evaluator
+from netspec.semantic.imports import ModuleDefinition
+from netspec.semantic.scope import (
+    POISON,
+    EvaluationError,
+    Known,
+    Poison,
+    Scope,
+    all_sound,
+    evaluation_error,
+)
+from netspec.symbolic.expr import Expr, Num, Parameter, literal, symbols
+from netspec.syntax.ast import Call, Field, Input, Param, Variable
+
+
+def module_instance(
+    b: BlockBuilder,
+    call: Call,
+    module: ModuleDefinition,
+    names: CallNames,
+    operands: Sequence[Operand | Poison],
+) -> Instance | Poison:
+    """The instance that a call of a module makes; poison, and the errors, where it makes none.
+
+    Raises EvaluationError where modules are nested too deep.
+    """
+    arguments = _arguments(b, call, module)
+    # Resolving has seen to it that no `input` is inside an `if`.
+    wanted = sum(isinstance(s, Input) for s in module.definition.body)
+    if not check_arity(b, call, len(operands), wanted, wanted):
+        return POISON
+    given = all_sound(operands)
+    if isinstance(arguments, Poison) or isinstance(given, Poison):
+        b.failed = True
+        b.context.uses.unreached(module, b.key, names.node)
+        return POISON
+    inputs = tuple(o.value for o in given)
+    block = _block(b, call, module, names.node, arguments, inputs)
+    if isinstance(block, Poison):
+        b.failed = True
+        return POISON
+    listed = _listed_arguments(b, call, module, arguments)
+    of_caller = symbols_of_caller(listed, block, inputs)
+    outputs = tuple(
+        Value(
+            f"{names.value}.{result}" if result and i else names.value,
+            caller_shape(value.shape, of_caller),
+        )
+        for i, (value, result) in enumerate(zip(block.outputs, block.output_names, strict=True))
+    )
+    for symbol in block.static:
+        b.static.update(symbols(of_caller.get(symbol, literal(0))))
+    for symbol in block.always_static:
+        b.always_static.update(symbols(of_caller.get(symbol, literal(0))))
+    instance = Instance(names.node, names.line, block, listed, inputs, outputs, call.op.span)
+    b.add(instance, block.layer_count, call.span)
+    return instance
+
+
+def _block(
+    b: BlockBuilder,
+    call: Call,
+    module: ModuleDefinition,
+    name: str,
+    arguments: Mapping[str, Any],
+    inputs: Sequence[Value],
+) -> Block | Poison:
+    """The block of a module, which equal uses share. Raises EvaluationError."""
+    if len(b.backtrace) >= MAX_DEPTH:
+        message = f"modules are nested more than {MAX_DEPTH} deep"
+        raise evaluation_error("too-deep", message, call.op.span)
+    shapes = [value.shape for value in inputs]
+    key = (
+        id(module),
+        tuple(sorted((k, key_of(v)) for k, v in arguments.items())),
+        tuple((tuple(int(d) for d in s), getattr(s, "plane", None)) for s in shapes),
+    )
+    b.context.uses.add(module, key, b.key, name)
+    blocks = b.context.blocks
+    if key not in blocks:
+        inner = b.inner(module, name, call.op.span, key)
+        blocks[key] = b.run_module(inner, arguments, shapes)
+    return blocks[key]
+
+
+def _arguments(b: BlockBuilder, call: Call, module: ModuleDefinition) -> dict[str, Any] | Poison:
+    """The values of the fields that are given; poison also where one is missing."""
+    params = {p.name.text: p for p in module.definition.params}
+    found: dict[str, Any] = {}
+    sound = True
+    for f in call.fields:
+        if f.name.text not in params:
+            sound = False  # netspec.semantic.resolve has reported it
+            continue
+        value = b.attempt(_argument, b, f)
+        if isinstance(value, Poison):
+            sound = False
+        else:
+            found[f.name.text] = value
+    missing = any(p.default is None and name not in found for name, p in params.items())
+    return found if sound and not missing else POISON
+
+
+def _argument(b: BlockBuilder, f: Field) -> Any:
+    """A field's value as a constant. Raises EvaluationError."""
+    evaluator = b.evaluator()
+    try:
+        value = evaluator.constant(f.value)
+    except EvaluationError as error:
+        raise _with_quotes(error, f) from None
+    if isinstance(value, Num):
+        b.mark_untraced(evaluator.used, value.real())
+    else:
+        b.mark_static(evaluator.used)
+    return value
+
+
+def _with_quotes(error: EvaluationError, f: Field) -> EvaluationError:
+    """For an unknown bare word as a module's argument: how to pass a word."""
+    d = error.diagnostic
+    if d is None or d.code != "unknown-name" or d.help or not isinstance(f.value, Variable):
+        return error
+    help_ = (f'to pass a word on to a module, write it as a string: `"{f.value.name}"`',)
+    return EvaluationError(Diagnostic(d.code, d.message, d.span, help=help_))
+
+
+# --- arguments as the IR lists them --------------------------------------------------------------
+
+
+def _listed_arguments(
+    b: BlockBuilder, call: Call, module: ModuleDefinition, arguments: Mapping[str, Any]
+) -> tuple[Argument, ...]:
+    """The value of every parameter of a module in one use, with its expression and its default."""
+    defaults = _defaults(b.context, module)
+    passed = _passed_on(b, call)
+    return tuple(
+        Argument(
+            name,
+            python_value(value),
+            value.known if isinstance(value, Num) else passed.get(name),
+            defaults[name],
+        )
+        for name, value in _with_defaults(b.context, module, arguments).items()
+    )
+
+
+def _passed_on(b: BlockBuilder, call: Call) -> dict[str, Expr]:
+    """The arguments that are parameters of the block at hand, as they are."""
+    found: dict[str, Expr] = {}
+    for f in call.fields:
+        if isinstance(f.value, Variable):
+            parameter = Parameter(f.value.name)
+            known = b.scope.find(f.value.name)
+            if known and isinstance(known[0], Known) and known[0].depends == {parameter}:
+                found[f.name.text] = parameter
+    return found
+
+
+def _with_defaults(
+    context: ElaborationContext, module: ModuleDefinition, arguments: Mapping[str, Any]
+) -> dict[str, Any]:
+    """All arguments with the defaults of those that are not given."""
+    values: dict[str, Any] = {}
+    scope = Scope(budget=context.budget)
+    for param in module.definition.params:
+        name = param.name.text
+        if name in arguments:
+            values[name] = arguments[name]
+        elif param.default is not None:
+            values[name] = Evaluator(scope).constant(param.default)
+        # A later default may use it; what it was computed from outside does not matter then.
+        scope.names[name] = (Known(values.get(name)), param.span)
+    return values
+
+
+def _defaults(context: ElaborationContext, module: ModuleDefinition) -> dict[str, Any]:
+    """The defaults of a module's parameters, REQUIRED where they depend on others."""
+    known = context.defaults
+    if id(module) not in known:
+        known[id(module)] = {p.name.text: _default(context, p) for p in module.definition.params}
+    return known[id(module)]
+
+
+def _default(context: ElaborationContext, param: Param) -> Any:
+    if param.default is None:
+        return REQUIRED
+    try:
+        return python_value(Evaluator(Scope(budget=context.budget)).constant(param.default))
+    except EvaluationError:
+        return REQUIRED

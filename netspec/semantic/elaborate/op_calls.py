@@ -1,0 +1,124 @@
+"""Calls of ops: fields to attributes, input shapes to output shapes, a layer of the IR."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from netspec.ir import Layer, Value
+from netspec.ops import IndexShape, Op, ShapeError, attributes
+from netspec.ops.attribute_types import AttributeType, AttributeTypeError, Flag
+from netspec.semantic.elaborate.block_builder import BlockBuilder
+from netspec.semantic.elaborate.call_inputs import CallNames, Operand, check_arity
+from netspec.semantic.foreign_names import value_help
+from netspec.semantic.scope import POISON, Poison, all_sound, evaluation_error
+from netspec.semantic.shape_errors import shape_error
+from netspec.syntax.ast import Call, Field, Variable
+
+
+def op_layer(
+    b: BlockBuilder,
+    call: Call,
+    op: type[Op],
+    names: CallNames,
+    operands: Sequence[Operand | Poison],
+) -> Layer | Poison:
+    """The layer that a call of an op makes; poison, and the errors, where it makes none.
+
+    Raises EvaluationError for a value that is too large.
+    """
+    attrs = _attributes(b, call, op)
+    if isinstance(attrs, Poison):
+        b.failed = True
+        return POISON
+    if not check_arity(b, call, len(operands), *op.arity):
+        return POISON
+    given = all_sound(operands)
+    if isinstance(given, Poison):
+        b.failed = True
+        return POISON
+    shapes = [o.value.shape for o in given]
+    try:
+        _check_indices(op, given)
+        bound = op(**attrs).bind(shapes)
+        outputs = bound.outputs(shapes)
+    except ShapeError as error:
+        sides = [(o.value, o.span, o.given) for o in given]
+        b.report(shape_error(error, call, sides, op, attrs, b.makers, b.places))
+        return POISON
+    several = len(outputs) > 1
+    values = tuple(
+        Value(
+            f"{names.value}.{result}" if several and i else names.value,
+            b.output_shape(shape, call.op.span),
+        )
+        for i, (shape, result) in enumerate(zip(outputs, bound.result_names, strict=True))
+    )
+    inputs = tuple(o.value for o in given)
+    layer = Layer(names.node, names.line, bound, inputs, values, call.op.span)
+    b.add(layer, 1, call.span)
+    return layer
+
+
+def _attributes(b: BlockBuilder, call: Call, op: type[Op]) -> dict[str, Any] | Poison:
+    """The attributes that a call's fields give; every field is looked at."""
+    declared = {a.name: a for a in attributes(op)}
+    found: dict[str, Any] = {}
+    sound = True
+    for f in call.fields:
+        a = declared.get(f.name.text)
+        if a is None:
+            sound = False  # netspec.semantic.resolve has reported it
+            continue
+        value = b.attempt(_attribute, b, f, a.kind, call.op.text)
+        if isinstance(value, Poison):
+            sound = False
+        else:
+            found[f.name.text] = value
+    if not sound or any(a.required and a.name not in found for a in declared.values()):
+        return POISON
+    return found
+
+
+def _attribute(b: BlockBuilder, f: Field, kind: AttributeType, keyword: str) -> Any:
+    """A field's value as the attribute's kind. Raises EvaluationError."""
+    evaluator = b.evaluator()
+    if isinstance(kind, Flag) and isinstance(f.value, Variable):
+        _check_truth_word(b, f, f.value, kind, keyword)
+    foreign = partial(value_help, f.name.text)
+    converted = evaluator.field(f.value, kind, f"{f.name.text} of {keyword}", foreign)
+    b.mark_untraced(evaluator.used, converted)
+    return converted
+
+
+def _check_truth_word(b: BlockBuilder, f: Field, word: Variable, kind: Flag, keyword: str) -> None:
+    """Raises EvaluationError for a word that means true or false in other languages: `bias: no`."""
+    if word.name in ("True", "False"):
+        return  # the evaluator knows them
+    if b.scope.find(word.name) is None and word.name not in b.names:
+        try:
+            kind.convert(word.name)
+        except AttributeTypeError as error:
+            if error.help:
+                message = f"{f.name.text} of {keyword} takes {kind}, not `{word.name}`"
+                raise evaluation_error("unknown-value", message, word.span, error.help) from None
+
+
+def _check_indices(op: type[Op], given: Iterable[Operand]) -> None:
+    """Indices of a pooling go where indices belong, and nothing else does. Raises ShapeError."""
+    for i, operand in enumerate(given):
+        value = operand.value
+        if i in op.index_inputs and not isinstance(value.shape, IndexShape):
+            raise ShapeError(
+                "wrong-indices",
+                f"{op.keyword} needs the indices of a pooling here, but {value.name} holds values",
+                i,
+                "for example `pool1.indices`, of `pool1: maxpool { ... }`",
+            )
+        if i not in op.index_inputs and isinstance(value.shape, IndexShape):
+            raise ShapeError(
+                "wrong-indices",
+                f"{op.keyword} computes with values, but {value.name} holds the places of values",
+                i,
+            )

@@ -1,0 +1,259 @@
+"""Statements, run one after the other: layers, constants, loops, branches and contracts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from typing import Any
+
+from netspec.ir import Choice, Loop
+from netspec.ops import Shape
+from netspec.ops.attribute_types import describe
+from netspec.semantic.elaborate.block_builder import BlockBuilder
+from netspec.semantic.elaborate.branch_conditions import condition_of
+from netspec.semantic.elaborate.chains import run_chain
+from netspec.semantic.elaborate.inputs_outputs import run_input, run_output
+from netspec.semantic.evaluator import Evaluator
+from netspec.semantic.limits import MAX_STEPS
+from netspec.semantic.scope import (
+    POISON,
+    EvaluationError,
+    Known,
+    Poison,
+    Scope,
+    evaluation_error,
+)
+from netspec.semantic.train_block import training
+from netspec.symbolic.expr import Expr, Num, apply, literal
+from netspec.syntax.ast import (
+    For,
+    If,
+    Input,
+    LayerName,
+    LayerStatement,
+    Let,
+    Name,
+    Output,
+    Require,
+    Statement,
+    Train,
+)
+from netspec.syntax.visitor import statements
+
+MAX_FAILED_ITERATIONS = 20
+"""Iterations with errors after which a loop ends: the same few lines have no more to show."""
+
+
+class StatementRunner:
+    """Runs the statements of one block.
+
+    `shapes` are those of the actual inputs of a module; a net's stand in its `input`s.
+    """
+
+    def __init__(self, builder: BlockBuilder, shapes: Sequence[Shape]) -> None:
+        self.builder = builder
+        self.shapes = shapes
+
+    def run(self, body: Iterable[Statement]) -> None:
+        """Run statements in order; after one with an error, go on with the next."""
+        b = self.builder
+        for statement in body:
+            b.context.budget.step(statement.span)
+            try:
+                self._statement(statement)
+            except EvaluationError as error:
+                b.fail(error)
+
+    def _statement(self, statement: Statement) -> None:
+        b = self.builder
+        match statement:
+            case LayerStatement():
+                _layer(b, statement)
+            case Input():
+                i = len(b.inputs)
+                run_input(b, statement, self.shapes[i] if i < len(self.shapes) else None)
+            case Output():
+                run_output(b, statement)
+            case Let():
+                _let(b, statement)
+            case Require():
+                b.contracts.append((statement, b.scope, b.loops))
+            case For():
+                self._for(statement)
+            case If():
+                self._if(statement)
+            case Train():
+                b.training = training(statement, b.evaluator(), b.fail)
+
+    def _inner(self, body: Iterable[Statement], constant: tuple[Name, Known] | None = None) -> None:
+        """Run the body of `for` or `if` in a scope of its own, a loop's with its variable."""
+        b = self.builder
+        outer = b.scope
+        b.scope = Scope(outer)
+        try:
+            if constant is not None:
+                b.declare_constant(*constant)
+            self.run(body)
+        finally:
+            b.scope = outer
+
+    # --- loops -----------------------------------------------------------------------------------
+
+    def _for(self, statement: For) -> None:
+        b = self.builder
+        evaluator = b.evaluator()
+        found = b.attempt(_values, statement, evaluator)
+        if isinstance(found, Poison):
+            _poison(b, statement.body)
+            return
+        values, count = found
+        if not _only_contracts(statement):
+            b.mark_static(evaluator.used)
+        failed, failures, outer = b.failed, 0, b.loops
+        starts = [len(b.nodes)]
+        for value in values:
+            b.context.budget.step(statement.span)
+            known = Known(value, frozenset(evaluator.used))
+            b.failed = False
+            b.loops = (*outer, f"{statement.variable.text} = {describe(value)}")
+            self._inner(statement.body, (statement.variable, known))
+            b.loops = outer
+            starts.append(len(b.nodes))
+            failures += b.failed
+            failed = failed or b.failed
+            if failures > MAX_FAILED_ITERATIONS:
+                _poison(b, statement.body)
+                break
+        b.failed = failed
+        if not b.loops and count is not None and b.definition.kind == "module":
+            b.ranges.append(Loop(count, tuple(starts)))
+
+    # --- branches --------------------------------------------------------------------------------
+
+    def _if(self, statement: If) -> None:
+        b = self.builder
+        bodies = [*(body for _, body in statement.branches), statement.otherwise]
+        evaluator = b.evaluator()
+        taken = b.attempt(_branch, statement, evaluator)
+        if isinstance(taken, Poison):
+            _poison(b, [s for body in bodies for s in body])
+            return
+        if _only_contracts(statement):
+            self._inner(bodies[taken])
+        elif b.definition.kind == "net":
+            self._inner(bodies[taken])
+            b.mark_static(evaluator.used)
+        else:
+            choice = self._choice(statement, taken, bodies[taken])
+            b.choices.append(choice)
+            if None in choice.conditions:
+                b.mark_static(evaluator.used)
+            else:
+                b.static |= evaluator.used
+
+    def _choice(self, statement: If, taken: int, body: Sequence[Statement]) -> Choice:
+        """Run the branch that is taken; what a class needs to know to decide as well."""
+        b = self.builder
+        conditions = tuple(condition_of(c, b.evaluator()) for c, _ in statement.branches)
+        outer, b.choices = b.choices, []
+        start = len(b.nodes)
+        self._inner(body)
+        inner, b.choices = tuple(b.choices), outer
+        return Choice(statement.span, conditions, taken, start, len(b.nodes), inner)
+
+
+# --- single statements ---------------------------------------------------------------------------
+
+
+def _layer(b: BlockBuilder, statement: LayerStatement) -> None:
+    name: str | None = None
+    span = None
+    free = False
+    if statement.name is not None:
+        found = b.attempt(_layer_name, b, statement.name)
+        if isinstance(found, Poison):
+            b.current = POISON
+            return
+        name, span = found, statement.name.span
+        free = b.declare_name(name, span)
+    line = b.attempt(run_chain, b, statement.chain, name, span)
+    if name is not None and free:
+        b.names.set(name, line)
+    if isinstance(line, Poison):
+        b.failed = True
+        b.current = POISON
+    else:
+        b.current = line.value
+
+
+def _layer_name(b: BlockBuilder, name: LayerName) -> str:
+    """`fire[i]` as the name that it makes. Raises EvaluationError."""
+    if not name.indices:
+        return name.base.text
+    evaluator = b.evaluator()
+    result = evaluator.joined_name(name.base, name.indices)
+    b.mark_static(evaluator.used)
+    return result
+
+
+def _let(b: BlockBuilder, statement: Let) -> None:
+    evaluator = b.evaluator()
+    value = b.attempt(evaluator.constant, statement.value)
+    known = POISON if isinstance(value, Poison) else Known(value, frozenset(evaluator.used))
+    b.declare_constant(statement.name, known)
+
+
+def _values(statement: For, evaluator: Evaluator) -> tuple[Iterable[Any], Expr | None]:
+    """What a loop runs over, and for a range how often. Raises EvaluationError."""
+    if statement.last is None:
+        values: Any = evaluator.constant(statement.first)
+        if not isinstance(values, tuple):
+            raise evaluation_error(
+                "wrong-type",
+                f"`for` runs over a range or a list, not over {describe(values)}",
+                statement.first.span,
+                "a range is written `1..8`, both ends included",
+            )
+        return values, None
+    first = evaluator.integer(statement.first, "the start of a range")
+    last = evaluator.integer(statement.last, "the end of a range")
+    if last - first >= MAX_STEPS:
+        raise evaluation_error(
+            "too-large",
+            f"this loop runs {last - first + 1:,} times; at most {MAX_STEPS:,} is possible",
+            statement.first.span.to(statement.last.span),
+        )
+    before, end = (evaluator.constant(e).known for e in (statement.first, statement.last))
+    further = apply("-", end, before) or literal(last - first)
+    count = apply("+", further, literal(1)) or literal(last - first + 1)
+    return (Num(Fraction(i)) for i in range(first, last + 1)), count
+
+
+def _branch(statement: If, evaluator: Evaluator) -> int:
+    """The index of the branch that is taken, for `else` the number of conditions.
+
+    Raises EvaluationError.
+    """
+    for i, (condition, _) in enumerate(statement.branches):
+        if evaluator.truth(condition):
+            return i
+    return len(statement.branches)
+
+
+def _only_contracts(statement: If | For) -> bool:
+    """Which contracts hold for which settings says nothing about the network itself."""
+    return all(isinstance(s, Require | Let | If | For) for s in statements([statement]))
+
+
+def _poison(b: BlockBuilder, body: Iterable[Statement]) -> None:
+    """Poison what these statements would have named or made."""
+    for statement in statements(body):
+        if not isinstance(statement, LayerStatement):
+            continue
+        b.current = POISON
+        if statement.name is not None:
+            base = statement.name.base.text
+            if statement.name.indices:
+                b.names.poison_indices(base)
+            else:
+                b.names.poison(base)
