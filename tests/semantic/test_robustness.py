@@ -100,6 +100,11 @@ ATTACKS = {
     "many words": "a " * 300_100,
     # A repetition must not be copied as it grows.
     "many branches": body("if false { } " + "else if false { } " * 10_000 + "relu"),
+    "long defaults": "net n(a = ["
+    + "1, " * 9_999
+    + "], b = ["
+    + "len(a), " * 300
+    + "]) {\n input x: 3x8x8\n relu }",
     "many outputs": body(
         "\n".join(f"a{i}: relu" for i in range(MANY))
         + "\noutput "

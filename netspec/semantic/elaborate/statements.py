@@ -172,6 +172,7 @@ def _layer(b: BlockBuilder, statement: LayerStatement) -> None:
     if statement.name is not None:
         found = b.attempt(_layer_name, b, statement.name)
         if isinstance(found, Poison):
+            b.names.poison_indices(statement.name.base.text)
             b.current = POISON
             return
         name, span = found, statement.name.span
