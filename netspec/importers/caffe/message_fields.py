@@ -114,6 +114,18 @@ class MessageFields:
                 self._wrong(field, "true or false")
         return result
 
+    def placed_integer(self, name: str) -> tuple[int, Span]:
+        """The value of an `int` as `integer` gives it, and its place."""
+        return self.integer(name), self.place(name)
+
+    def placed_number(self, name: str) -> tuple[Fraction, Span]:
+        """The value of a `float` as `number` gives it, and its place."""
+        return self.number(name), self.place(name)
+
+    def placed_flag(self, name: str) -> tuple[bool, Span]:
+        """The value of a `bool` as `flag` gives it, and its place."""
+        return self.flag(name), self.place(name)
+
     def word(self, name: str) -> str:
         """The word of an enum's value, else of its default, else an empty string."""
         declared = self._declared(name)

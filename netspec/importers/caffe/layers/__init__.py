@@ -6,7 +6,7 @@ convolution          convolutions and InnerProduct
 data                 sources of data
 normalization        normalizations, learned factors and shifts
 pooling              poolings
-rearranging          layers that only move elements
+rearranging          layers that move or select elements, Reduction
 resizing             interpolation and unpooling
 without_counterpart  types without a rule, and why
 registry             the table of rules, and the decorator that fills it

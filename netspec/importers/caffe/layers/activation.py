@@ -1,4 +1,4 @@
-"""Functions of each element, and the two over an axis."""
+"""Functions of each element, softmax and argmax."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from netspec.importers.caffe.layers.registry import Tops, layer
 from netspec.importers.structure.graph import GraphValue
 
 
-def _plain(op: str) -> Callable[[LayerTranslation], Tops]:
+def _without_fields(op: str) -> Callable[[LayerTranslation], Tops]:
+    """The rule of a layer type that is one op without fields."""
     return lambda use: use.same(use.emit(op))
 
 
@@ -27,7 +28,7 @@ for _type, _op in {
     "HSwish": "hardswish",
     "HSigmoid": "hardsigmoid",
 }.items():
-    layer(_type)(_plain(_op))
+    layer(_type)(_without_fields(_op))
 
 
 @layer("ReLU")
@@ -46,7 +47,7 @@ def relu6(use: LayerTranslation) -> Tops:
     p = use.params("relu6_param")
     if p.number("negative_slope") != 0:
         raise LayerError.unsupported("a ReLU6 with a slope", p.place("negative_slope"))
-    return use.same(_clipped(use, Fraction(0), p.number("threshold"), p.place("threshold")))
+    return use.same(_clipped(use, Fraction(0), *p.placed_number("threshold")))
 
 
 @layer("Clip")
@@ -87,22 +88,22 @@ def swish(use: LayerTranslation) -> Tops:
 @layer("PReLU")
 def prelu(use: LayerTranslation) -> Tops:
     p = use.params("prelu_param")
-    shared = (p.flag("channel_shared"), p.place("channel_shared"))
+    shared = p.placed_flag("channel_shared")
     return use.same(use.emit("prelu", blobs={"weight": use.blob(0)}, shared=shared))
 
 
 @layer("ELU")
 def elu(use: LayerTranslation) -> Tops:
     p = use.params("elu_param")
-    return use.same(use.emit("elu", alpha=(p.number("alpha"), p.place("alpha"))))
+    return use.same(use.emit("elu", alpha=p.placed_number("alpha")))
 
 
 @layer("Power")
 def power(use: LayerTranslation) -> Tops:
     """(shift + scale * x) ** power."""
     p = use.params("power_param")
-    exponent = (p.number("power"), p.place("power"))
-    scale, shift = (p.number("scale"), p.place("scale")), (p.number("shift"), p.place("shift"))
+    exponent = p.placed_number("power")
+    scale, shift = p.placed_number("scale"), p.placed_number("shift")
     if exponent[0] == 1 and scale[0] == 1 and shift[0] == 0:
         return use.same(use.emit("identity"))
     return use.same(use.emit("power", exponent=exponent, scale=scale, shift=shift))
@@ -128,8 +129,8 @@ def _with_base(use: LayerTranslation, op: str, params: str) -> Tops:
     value = use.emit(
         op,
         base=(base, p.place("base")) if base != -1 else None,
-        scale=(p.number("scale"), p.place("scale")),
-        shift=(p.number("shift"), p.place("shift")),
+        scale=p.placed_number("scale"),
+        shift=p.placed_number("shift"),
     )
     return use.same(value)
 
@@ -137,13 +138,13 @@ def _with_base(use: LayerTranslation, op: str, params: str) -> Tops:
 @layer("Dropout")
 def dropout(use: LayerTranslation) -> Tops:
     p = use.params("dropout_param")
-    ratio = (p.number("dropout_ratio"), p.place("dropout_ratio"))
+    ratio = p.placed_number("dropout_ratio")
     return use.same(use.emit("dropout", ratio=ratio))
 
 
 @layer("SpatialDropout")
 def spatial_dropout(use: LayerTranslation) -> Tops:
-    """ENet's: whole channels at once while training, and nothing else."""
+    """Drops whole channels while training (ENet)."""
     use.warn(
         "ignored-field",
         f"{use.layer.name} drops whole channels while training; here each element is dropped by "
@@ -155,18 +156,18 @@ def spatial_dropout(use: LayerTranslation) -> Tops:
 @layer("Softmax", "CuDNNSoftmax")
 def softmax(use: LayerTranslation) -> Tops:
     p = use.params("softmax_param")
-    axis = use.axis(p.integer("axis"), p.place("axis"))
+    axis = use.axis(*p.placed_integer("axis"))
     return use.same(_along(use, axis, "softmax"))
 
 
 def _along(use: LayerTranslation, axis: int, op: str) -> GraphValue:
-    """An op over channels, applied along another axis."""
+    """The value of an op over channels, applied along another axis."""
     if axis == 1:
         return use.emit(op)
     order = [0, 1, 2]
     order[0], order[axis - 1] = order[axis - 1], order[0]
-    turned = use.permuted(use.x.value, order)
-    return use.permuted(use.emit(op, turned, step=True), order, step=False)
+    permuted = use.permuted(use.x.value, order)
+    return use.permuted(use.emit(op, permuted, step=True), order, step=False)
 
 
 @layer("ArgMax")
@@ -178,13 +179,12 @@ def argmax(use: LayerTranslation) -> Tops:
         raise LayerError.unsupported(
             "an ArgMax that gives the largest value too", p.place("out_max_val")
         )
-    place: Span = p.place("axis")
     if p.maybe_integer("axis") is None:
         flat = use.reshaped(use.x.value, (prod(use.x.dims),))
         value = use.emit("argmax", flat)
         # Caffe's shape is N x 1 x 1.
         return [use.data(use.reshaped(value, (1, 1, 1), step=False), (1, 1))]
-    axis = use.axis(p.integer("axis"), place)
+    axis = use.axis(*p.placed_integer("axis"))
     dims = list(use.x.dims)
     dims[axis - 1] = 1
     return [use.data(_along(use, axis, "argmax"), tuple(dims))]

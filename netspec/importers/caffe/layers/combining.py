@@ -17,7 +17,7 @@ from netspec.importers.structure.graph import GraphValue
 def concat(use: LayerTranslation) -> Tops:
     p = use.params("concat_param")
     name = "concat_dim" if "concat_dim" in p else "axis"
-    axis = use.axis(p.integer(name), p.place(name))
+    axis = use.axis(*p.placed_integer(name))
 
     def without_axis(data: BlobValue) -> object:
         return [d for i, d in enumerate(data.dims) if i != axis - 1]
@@ -36,8 +36,8 @@ def concatenated(use: LayerTranslation, values: Sequence[GraphValue], axis: int)
         return use.emit("concat", values)
     order = [0, 1, 2]
     order[0], order[axis - 1] = order[axis - 1], order[0]
-    turned = [use.permuted(v, order) for v in values]
-    return use.permuted(use.emit("concat", turned, step=True), order, step=False)
+    permuted = [use.permuted(v, order) for v in values]
+    return use.permuted(use.emit("concat", permuted, step=True), order, step=False)
 
 
 def _require_equal(
@@ -98,7 +98,7 @@ def split(use: LayerTranslation) -> Tops:
 @layer("Tile")
 def tile(use: LayerTranslation) -> Tops:
     p = use.params("tile_param")
-    axis = use.axis(p.integer("axis"), p.place("axis"))
+    axis = use.axis(*p.placed_integer("axis"))
     tiles = p.maybe_integer("tiles") or 0
     if tiles < 1:
         raise LayerError.invalid(

@@ -10,7 +10,7 @@ from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.folded import Folded
 from netspec.importers.caffe.layers.registry import Tops, layer
-from netspec.importers.caffe.layers.window_fields import HeightWidth, height_width
+from netspec.importers.caffe.layers.window_fields import HeightWidth, height_width, kernel_size
 from netspec.importers.caffe.message_fields import MessageFields
 
 
@@ -40,7 +40,7 @@ def _convolution(use: LayerTranslation, op: str) -> Tops:
         raise LayerError.unsupported(
             "a convolution along other axes than height and width", p.place("axis")
         )
-    filters = needed(use, p, "num_output")
+    filters = _required(use, p, "num_output")
     kernel, kernel_place = _kernel(use, p)
     stride, stride_place = height_width(p, "stride", "stride_h", "stride_w", 1)
     pad, pad_place = height_width(p, "pad", "pad_h", "pad_w", 0)
@@ -71,6 +71,7 @@ def _convolution(use: LayerTranslation, op: str) -> Tops:
 
 
 def _one_bottom(use: LayerTranslation) -> None:
+    """Raise LayerError for a second bottom."""
     if len(use.bottoms) > 1:
         raise LayerError.unsupported(
             f"one {use.layer.type} over several bottoms shares its weights, which a spec can't say",
@@ -78,7 +79,7 @@ def _one_bottom(use: LayerTranslation) -> None:
         )
 
 
-def needed(use: LayerTranslation, p: MessageFields, name: str) -> int:
+def _required(use: LayerTranslation, p: MessageFields, name: str) -> int:
     """A number that must be given. Raises LayerError."""
     value = p.maybe_integer(name)
     if value is None:
@@ -87,18 +88,15 @@ def needed(use: LayerTranslation, p: MessageFields, name: str) -> int:
 
 
 def _kernel(use: LayerTranslation, p: MessageFields) -> tuple[HeightWidth, Span]:
-    if "kernel_size" not in p and not ("kernel_h" in p and "kernel_w" in p):
-        raise LayerError.invalid(
-            "missing-field", f"{use.layer.type} needs kernel_size, or kernel_h and kernel_w"
-        )
+    found = kernel_size(use, p)
     if len(p.integers("kernel_size")) > 2:
         message = f"{use.layer.type} over more than height and width"
         raise LayerError.unsupported(message, p.place("kernel_size"))
-    return height_width(p, "kernel_size", "kernel_h", "kernel_w", 1)
+    return found
 
 
 def _dilation(p: MessageFields) -> tuple[HeightWidth, Span]:
-    """DeepLab's first Caffe called it `hole`."""
+    """The dilation, which DeepLab's first Caffe calls `hole`, and its place."""
     if "hole" in p or "hole_h" in p or "hole_w" in p:
         return height_width(p, "hole", "hole_h", "hole_w", 1)
     return height_width(p, "dilation", "", "", 1)
@@ -109,9 +107,9 @@ def inner_product(use: LayerTranslation) -> Tops:
     """Everything from `axis` on is one vector, channels outermost, as flatten lays it."""
     p = use.params("inner_product_param")
     _one_bottom(use)
-    axis = use.axis(p.integer("axis"), p.place("axis"))
+    axis = use.axis(*p.placed_integer("axis"))
     lead, rest = use.x.dims[: axis - 1], use.x.dims[axis - 1 :]
-    units = needed(use, p, "num_output")
+    units = _required(use, p, "num_output")
     bias = p.flag("bias_term")
     transposed = p.flag("transpose")
     blobs = {"weight": use.blob(0, "transposed" if transposed else "as_is")}

@@ -1,4 +1,4 @@
-"""Layers that bring data in. Labels serve training and become nothing."""
+"""Sources of data. Labels serve training only, and have no value."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from netspec.importers.caffe.message_fields import MessageFields
 from netspec.importers.structure.graph import FieldValue
 
 _LABELS = ("label", "gt", "seg", "target", "mask", "clip", "sim", "weight")
+"""Parts of names of tops that are no inputs of the net."""
 
 
 @layer("Input", bottoms=(0, 0), tops=None)
@@ -80,7 +81,7 @@ def _is_label(name: str) -> bool:
 
 
 def _dims(use: LayerTranslation, p: MessageFields, transform: MessageFields) -> Dims | None:
-    """What the layer itself says of the shape of its pictures."""
+    """The shape of the pictures that the layer states itself; None without one."""
     if p.kind == "MemoryDataParameter":
         sizes = tuple(p.maybe_integer(n) or 0 for n in ("channels", "height", "width"))
         return sizes if all(sizes) else None
@@ -108,7 +109,10 @@ def _dims(use: LayerTranslation, p: MessageFields, transform: MessageFields) -> 
 
 
 def _preprocessing(p: MessageFields, transform: MessageFields) -> dict[str, FieldValue]:
-    """Caffe computes (x - mean) * scale, the language (x * scale - mean) / std."""
+    """The preprocessing as fields of an input.
+
+    Caffe computes (x - mean) * scale, the language (x * scale - mean) / std.
+    """
     settings: dict[str, FieldValue] = {}
     means = transform.numbers("mean_value")
     for fields in (p, transform):
@@ -133,6 +137,7 @@ def _input(
     batch: int | None,
     settings: dict[str, FieldValue],
 ) -> BlobValue:
+    """Add a data input for a top; `dims` are without the batch. Raises LayerError."""
     top = use.layer.tops[index]
     stated = use.net.stated_shape(top.name)
     dims = stated or dims

@@ -10,10 +10,10 @@ from netspec.importers.structure.graph import GraphValue
 
 
 class Folded:
-    """A blob whose dimensions from `first` up to `end` are laid out as the channels of a value.
+    """A blob reshaped so that its dimensions from `first` up to `end` are the channels of `value`.
 
-    What acts on channels acts on those dimensions then: a factor of each row, or of each element;
-    an empty range is one channel that holds everything.
+    An op on channels then acts on those dimensions: a factor of each row, or of each element. An
+    empty range is one channel that holds all elements.
     """
 
     def __init__(self, use: LayerTranslation, data: BlobValue, first: int, end: int) -> None:
@@ -28,7 +28,7 @@ class Folded:
             self.value = use.permuted(apart, [1, 0, 2])
 
     def unfolded(self, value: GraphValue, channels: Dims, dims: Dims) -> GraphValue:
-        """`value` laid out as `dims`, which have `channels` where the folded dimensions were."""
+        """`value` reshaped to `dims`, which have `channels` in place of the folded dimensions."""
         if self.lead != 1:
             apart = (prod(channels), self.lead, self.rest)
             value = self.use.permuted(self.use.reshaped(value, apart), [1, 0, 2])

@@ -18,7 +18,10 @@ from netspec.importers.structure.graph import GraphValue
 
 @layer("BatchNorm", "CuDNNBatchNorm", "SyncBatchNorm")
 def batchnorm(use: LayerTranslation) -> Tops:
-    """Without factor and shift, which a Scale layer learns; statistics are sums with a divisor."""
+    """(x - mean) / sqrt(variance + eps); a Scale layer behind it has factor and shift.
+
+    Statistics are stored as sums, with the number to divide them by as third blob.
+    """
     p = use.params("batch_norm_param")
     blobs = {
         "running_mean": use.blob(0, "statistic", 2),
@@ -32,7 +35,7 @@ def batchnorm(use: LayerTranslation) -> Tops:
     value = use.emit(
         "batchnorm",
         blobs=blobs,
-        eps=(p.number("eps"), p.place("eps")),
+        eps=p.placed_number("eps"),
         momentum=fraction if "moving_average_fraction" in p else None,
         affine=affine,
     )
@@ -41,10 +44,10 @@ def batchnorm(use: LayerTranslation) -> Tops:
 
 @layer("BN", "BNData")
 def bn(use: LayerTranslation) -> Tops:
-    """Two forks have a BN of their own; both keep factor and shift first.
+    """Batch norm with factor and shift as first blobs, as two forks have it.
 
-    SegNet's, with `bn_mode: INFERENCE`, has the statistics in factor and shift; PSPNet's keeps the
-    statistics behind them.
+    SegNet's with `bn_mode: INFERENCE` has the statistics merged into them; PSPNet's has the
+    statistics as further blobs.
     """
     p = use.params("bn_param")
     blobs = {"weight": use.blob(0), "bias": use.blob(1)}
@@ -96,11 +99,11 @@ def _learned(
     blobs: dict[str, WeightBlob],
     **settings: Any,
 ) -> GraphValue:
-    """Learned numbers, one for each place along `num_axes` dimensions from `axis` on.
+    """An op with learned numbers, one for each index of `num_axes` dimensions from `axis` on.
 
     Raises LayerError where the batch is one of them.
     """
-    axis = use.axis(p.integer("axis"), p.place("axis"), least=0)
+    axis = use.axis(*p.placed_integer("axis"), least=0)
     count, dims = p.integer("num_axes"), use.x.dims
     end = len(dims) + 1 if count == -1 else axis + count
     if not axis <= end <= len(dims) + 1:
@@ -129,7 +132,7 @@ def _spread(use: LayerTranslation, p: MessageFields, type_: str, op: str) -> Gra
     LayerError where they do not fit, or where the batch would be aligned with another dimension.
     """
     a, b = use.bottoms
-    axis = use.axis(p.integer("axis"), p.place("axis"), least=0)
+    axis = use.axis(*p.placed_integer("axis"), least=0)
     if b.dims == a.dims:
         return use.emit(op, [a.value, b.value])
     per_channel = b.dims in (a.dims[:1], (a.dims[0], 1, 1)) and len(a.dims) == 3
@@ -151,13 +154,13 @@ def _spread(use: LayerTranslation, p: MessageFields, type_: str, op: str) -> Gra
 
 @layer("LRN")
 def lrn(use: LayerTranslation) -> Tops:
-    """Across channels, or over a window of each channel."""
+    """Local response normalization across channels, or over a window of each channel."""
     p = use.params("lrn_param")
     use.spatial()
     size = p.integer("local_size")
-    alpha, beta = (p.number("alpha"), p.place("alpha")), (p.number("beta"), p.place("beta"))
+    alpha, beta = p.placed_number("alpha"), p.placed_number("beta")
     if p.word("norm_region") == "ACROSS_CHANNELS":
-        k = (p.number("k"), p.place("k"))
+        k = p.placed_number("k")
         given = (size, p.place("local_size"))
         return use.same(use.emit("lrn", size=given, alpha=alpha, beta=beta, k=k))
     if size % 2 == 0:
@@ -185,7 +188,7 @@ def normalize(use: LayerTranslation) -> Tops:
     normal = use.emit(
         "normalize",
         across=("all", p.place("across_spatial")) if p.flag("across_spatial") else None,
-        eps=(p.number("eps"), p.place("eps")),
+        eps=p.placed_number("eps"),
     )
     blobs = {"weight": use.blob(0)}
     if not p.flag("channel_shared"):
@@ -211,7 +214,7 @@ def mvn(use: LayerTranslation) -> Tops:
         squares = use.emit("power", result, step=True, exponent=2)
         variance = use.emit("adaptive_avgpool", squares, step=True, size=1)
         deviation = use.emit("power", variance, step=True, exponent=Fraction(1, 2))
-        eps = (p.number("eps"), p.place("eps"))
+        eps = p.placed_number("eps")
         factor = use.emit("power", deviation, step=True, exponent=-1, shift=eps)
         result = use.emit("mul", [result, factor], step=together)
     return use.same(use.reshaped(result, language_shape(dims), step=False))

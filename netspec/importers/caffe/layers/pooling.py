@@ -6,31 +6,27 @@ from netspec.importers.caffe.blob_values import BlobValue
 from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.registry import Tops, layer
-from netspec.importers.caffe.layers.window_fields import height_width
+from netspec.importers.caffe.layers.window_fields import height_width, kernel_size
 from netspec.importers.caffe.message_fields import MessageFields
 from netspec.importers.structure.graph import Node
 
 
 @layer("Pooling", tops=2)
 def pooling(use: LayerTranslation) -> Tops:
-    """ceil((input + 2 * pad - kernel) / stride) + 1 windows.
+    """ceil((input + 2 * pad - kernel) / stride) + 1 windows along each direction.
 
     With any pad, a last window that starts behind the input and its first padding is dropped.
-    A window that hangs over the end is cut off there, and an average divides by what is left.
+    A window that exceeds the padded input is clipped, and an average divides by what remains.
     """
     p = use.params("pooling_param")
     kind = p.word("pool")
     if kind == "STOCHASTIC":
         raise LayerError.unsupported("stochastic pooling draws at random", p.place("pool"))
-    channels, *size = use.spatial()
+    _, *size = use.spatial()
     op = "maxpool" if kind == "MAX" else "avgpool"
     if p.flag("global_pooling"):
-        return _whole(use, p, op, channels)
-    if "kernel_size" not in p and not ("kernel_h" in p and "kernel_w" in p):
-        raise LayerError.invalid(
-            "missing-field", "Pooling needs kernel_size, or kernel_h and kernel_w"
-        )
-    kernel, kernel_place = height_width(p, "kernel_size", "kernel_h", "kernel_w", 1)
+        return _global_pooling(use, p, op)
+    kernel, kernel_place = kernel_size(use, p)
     stride, stride_place = height_width(p, "stride", "stride_h", "stride_w", 1)
     pad, pad_place = height_width(p, "pad", "pad_h", "pad_w", 0)
     down = p.word("round_mode") == "FLOOR" or not p.flag("ceil_mode") or p.flag("torch_pooling")
@@ -54,7 +50,10 @@ def pooling(use: LayerTranslation) -> Tops:
 
 
 def _windows(n: int, kernel: int, stride: int, pad: int, clips: bool, down: bool) -> int:
-    """How many windows Caffe takes along a direction. Raises LayerError."""
+    """The number of windows that Caffe takes along a direction of `n` places.
+
+    `clips` drops a last window behind the input, `down` rounds down. Raises LayerError.
+    """
     free = n + 2 * pad - kernel
     count = (free // stride if down else -(-free // stride)) + 1
     if count < 1:
@@ -74,8 +73,8 @@ def _windows(n: int, kernel: int, stride: int, pad: int, clips: bool, down: bool
     return count
 
 
-def _whole(use: LayerTranslation, p: MessageFields, op: str, channels: int) -> Tops:
-    """One window over everything; kept as Cx1x1, which is Caffe's shape of it."""
+def _global_pooling(use: LayerTranslation, p: MessageFields, op: str) -> Tops:
+    """One window over the whole input. The result is Cx1x1, as in Caffe."""
     pad, _ = height_width(p, "pad", "pad_h", "pad_w", 0)
     stride, place = height_width(p, "stride", "stride_h", "stride_w", 1)
     if any(pad) or stride != (1, 1):

@@ -1,4 +1,4 @@
-"""Layers that only move elements, or cut some out."""
+"""Layers that move elements, select some of them, or reduce axes."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from netspec.importers.structure.graph import GraphValue
 @layer("Flatten")
 def flatten(use: LayerTranslation) -> Tops:
     p = use.params("flatten_param")
-    first = use.axis(p.integer("axis"), p.place("axis"))
-    last = use.axis(p.integer("end_axis"), p.place("end_axis"))
+    first = use.axis(*p.placed_integer("axis"))
+    last = use.axis(*p.placed_integer("end_axis"))
     if last < first:
         message = "the end_axis of a Flatten comes behind its axis"
         raise LayerError.invalid("out-of-range", message, p.place("end_axis"))
@@ -38,7 +38,10 @@ def _as(use: LayerTranslation, dims: Dims) -> BlobValue:
 
 @layer("Reshape")
 def reshape(use: LayerTranslation) -> Tops:
-    """0 copies a dimension, -1 takes what is left; `axis` and `num_axes` say which are replaced."""
+    """Another shape for the dimensions that `axis` and `num_axes` name.
+
+    0 copies a dimension, -1 stands for the remaining elements.
+    """
     p = use.params("reshape_param")
     wanted = p.message("shape").integers("dim")
     place = p.place("shape")
@@ -121,7 +124,7 @@ def permute(use: LayerTranslation) -> Tops:
 def slice_(use: LayerTranslation) -> Tops:
     p = use.params("slice_param")
     name = "slice_dim" if "slice_dim" in p else "axis"
-    axis = use.axis(p.integer(name), p.place(name))
+    axis = use.axis(*p.placed_integer(name))
     tops = len(use.layer.tops)
     length = use.x.dims[axis - 1]
     points = p.integers("slice_point")
@@ -166,10 +169,10 @@ def _parts(
 
 @layer("Crop", bottoms=(2, 2))
 def crop(use: LayerTranslation) -> Tops:
-    """The first bottom, cut to the size of the second from `axis` on."""
+    """The first bottom, cropped to the size of the second from `axis` on."""
     p = use.params("crop_param")
     a, b = use.bottoms
-    axis = use.axis(p.integer("axis"), p.place("axis"))
+    axis = use.axis(*p.placed_integer("axis"))
     if len(a.dims) != len(b.dims):
         names = [r.name for r in use.layer.bottoms]
         message = f"Crop needs two bottoms of equal rank, but {names[0]} and {names[1]} differ"
@@ -206,14 +209,14 @@ def crop(use: LayerTranslation) -> Tops:
 @layer("ShuffleChannel", "ChannelShuffle")
 def shuffle(use: LayerTranslation) -> Tops:
     p = use.params("shuffle_channel_param")
-    return use.same(use.emit("channel_shuffle", groups=(p.integer("group"), p.place("group"))))
+    return use.same(use.emit("channel_shuffle", groups=p.placed_integer("group")))
 
 
 @layer("Reduction")
 def reduction(use: LayerTranslation) -> Tops:
-    """The sum, the sum of sizes or squares, or the mean of all axes from `axis` on."""
+    """The sum, the sum of magnitudes or squares, or the mean over all axes from `axis` on."""
     p = use.params("reduction_param")
-    axis = use.axis(p.integer("axis"), p.place("axis"))
+    axis = use.axis(*p.placed_integer("axis"))
     lead, tail = use.x.dims[: axis - 1], use.x.dims[axis - 1 :]
     operation = p.word("operation")
     value = use.x.value

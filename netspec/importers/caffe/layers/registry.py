@@ -15,12 +15,15 @@ Run = Callable[[LayerTranslation], Tops]
 
 @dataclass(frozen=True)
 class Rule:
-    """How a layer type becomes nodes. `least` and `most` are how many bottoms it takes."""
+    """The rule of a layer type: `run` adds its nodes and returns its tops."""
 
     run: Run
     least: int
+    """Fewest bottoms."""
     most: int | None
+    """Most bottoms; None for any number."""
     tops: int | None
+    """Most tops; None for any number."""
 
     def check(self, use: LayerTranslation) -> None:
         """Raise LayerError for a number of bottoms or tops that Caffe refuses."""
@@ -46,7 +49,10 @@ RULES: dict[str, Rule] = {}
 def layer(
     *types: str, bottoms: tuple[int, int | None] = (1, 1), tops: int | None = 1
 ) -> Callable[[Run], Run]:
-    """Decorator: the rule of these layer types, with how many bottoms and tops they have."""
+    """Decorator that registers the rule of layer types, with how many bottoms and tops they have.
+
+    The docstring of a rule says what Caffe computes.
+    """
 
     def register(run: Run) -> Run:
         for type_ in types:

@@ -10,7 +10,7 @@ from netspec.ops import IndexShape
 
 @layer("Interp", bottoms=(1, 2))
 def interp(use: LayerTranslation) -> Tops:
-    """Bilinear, corners on corners (DeepLab); negative pads cut rows and columns off first."""
+    """Bilinear interpolation with aligned corners (DeepLab); negative pads crop before it."""
     p = use.params("interp_param")
     _, *size = use.spatial()
     before, after = p.integer("pad_beg"), p.integer("pad_end")
@@ -54,7 +54,7 @@ def interp(use: LayerTranslation) -> Tops:
 
 @layer("Upsample", bottoms=(1, 2))
 def upsample(use: LayerTranslation) -> Tops:
-    """With the places of a pooling, its inverse (SegNet); else each element repeated."""
+    """The inverse of a pooling by its places (SegNet); without places each element repeated."""
     p = use.params("upsample_param")
     _, height, width = use.spatial()
     if len(use.bottoms) == 1:

@@ -1,8 +1,10 @@
-"""Fields of height and width: `stride`, or `stride_h` and `stride_w`."""
+"""Fields of height and width: `stride`, or `stride_h` and `stride_w`; kernels."""
 
 from __future__ import annotations
 
 from netspec.diagnostics.source import Span
+from netspec.importers.caffe.layer_error import LayerError
+from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.message_fields import MessageFields
 
 HeightWidth = tuple[int, int]
@@ -11,9 +13,9 @@ HeightWidth = tuple[int, int]
 def height_width(
     p: MessageFields, name: str, high: str, wide: str, default: int
 ) -> tuple[HeightWidth, Span]:
-    """A field of one or two numbers, or its `_h` and `_w` forms, height first, and its place.
+    """Height and width of a field of one or two numbers, or of its `_h` and `_w` forms; its place.
 
-    Raises nothing: what is missing or too much is `default`, or the first two.
+    What is missing is `default`; numbers beyond two are ignored.
     """
     if high in p or wide in p:
         first = p.maybe_integer(high)
@@ -24,3 +26,12 @@ def height_width(
     if not values:
         return (default, default), p.span
     return (values[0], values[-1 if len(values) == 1 else 1]), p.place(name)
+
+
+def kernel_size(use: LayerTranslation, p: MessageFields) -> tuple[HeightWidth, Span]:
+    """Height and width of a kernel, and its place. Raises LayerError without a kernel."""
+    if "kernel_size" not in p and not ("kernel_h" in p and "kernel_w" in p):
+        raise LayerError.invalid(
+            "missing-field", f"{use.layer.type} needs kernel_size, or kernel_h and kernel_w"
+        )
+    return height_width(p, "kernel_size", "kernel_h", "kernel_w", 1)
