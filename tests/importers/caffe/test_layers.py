@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from netspec.importers.caffe.layers import RULES
+from netspec.importers.caffe.layers import REASONS, RULES, only_measures
+from netspec.importers.caffe.schema import V1_TYPES
 
-from .helpers import after, body_of, checked, codes, net_of, shapes
+from .helpers import after, body_of, checked, codes, messages, net_of, shapes
 
 CONV = "convolution_param"
 POOL = "pooling_param"
@@ -452,6 +453,34 @@ def test_layer_without_counterpart(case: str) -> None:
     assert found.code == "unsupported-layer"
     assert reason in found.message
     assert found.notes[0].startswith("1 of the 1 layers of test.prototxt can't be expressed: ")
+
+
+def test_the_layer_without_counterpart_is_named() -> None:
+    """Unknown types and fields alike, with or without a name of the layer."""
+    silly = after("3x8x8", "Silly")
+    pooling = after("3x8x8", f"Pooling {POOL} {{ pool: STOCHASTIC kernel_size: 2 }}")
+    for text in (silly, pooling):
+        (named,) = messages(text)
+        (without,) = messages(text.replace('name: "l1"', ""))
+        assert named.startswith("layer l1: ")
+        assert without == named.replace("layer l1: ", "layer (without a name): ")
+
+
+def test_an_error_leaves_nothing_of_a_layer_but_its_report() -> None:
+    """Layers that depend on it are not reported, and those beside it are read all the same."""
+    text = after(
+        "3x8x8", "Silly", "ReLU", 'Pooling bottom: "data"', 'Eltwise bottom: "l2" bottom: "l3"'
+    )
+    assert codes(text) == ["unsupported-layer", "missing-field"]
+
+
+def test_a_type_has_a_rule_or_a_reason() -> None:
+    assert not RULES.keys() & REASONS.keys()
+    assert not [t for t in RULES if only_measures(t)]
+    # Im2col gets the general reason; the empty word stands for no type.
+    types = {today for _, today in V1_TYPES.values()}
+    unknown = {t for t in types if t not in RULES and t not in REASONS and not only_measures(t)}
+    assert unknown == {"", "Im2col"}
 
 
 def test_what_remains_is_counted() -> None:

@@ -1,0 +1,37 @@
+"""Graphs of no tool in particular, built by hand."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+from netspec.diagnostics.source import Source, Span
+from netspec.importers.structure.graph import DataInput, FieldValue, Graph, GraphValue, Node
+
+SOURCE = Source("model.bin", "")
+NOWHERE = Span(SOURCE, 0, 0)
+
+
+class GraphMaker:
+    """Adds nodes with the shapes that their ops compute."""
+
+    def __init__(self, *shape: int) -> None:
+        self.x = GraphValue(None, shape)
+        self.graph = Graph([DataInput(self.x, "data", NOWHERE, {})], [], [])
+
+    def add(self, op: str, name: str, *inputs: GraphValue, **fields: Any) -> GraphValue:
+        settings = {
+            n: FieldValue(Fraction(v) if isinstance(v, int) else v, NOWHERE)
+            for n, v in fields.items()
+        }
+        node = Node(op, list(inputs), settings, name, NOWHERE, [NOWHERE for _ in inputs])
+        shapes = node.bound().outputs([v.shape for v in inputs])
+        node.outputs = [GraphValue(node, tuple(map(int, shape))) for shape in shapes]
+        if op == "conv":
+            node.origins = {"weight": name}
+        self.graph.nodes.append(node)
+        return node.value
+
+    def done(self, *outputs: GraphValue) -> Graph:
+        self.graph.outputs = list(outputs)
+        return self.graph
