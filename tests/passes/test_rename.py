@@ -10,7 +10,7 @@ import pytest
 import netspec
 from netspec.codegen.backend import get, load_model
 from netspec.diagnostics import SpecError
-from netspec.ir import Instance, Net
+from netspec.ir import Net
 from netspec.passes.rename import CannotRename, NameMap, Renamed, rename
 from netspec.runtime.verify import random_inputs
 from netspec.weights import fresh
@@ -117,20 +117,6 @@ def test_arguments_of_the_class_stay() -> None:
         model = namespace["Tangle"](classes=classes)  # type: ignore[operator]
         have = {n: tuple(t.shape) for n, t in model.state_dict().items() if "batches" not in n}
         assert have == {n: tuple(t.shape) for n, t in want.items()}
-
-
-def test_uses_of_a_module_still_share_one_block() -> None:
-    net = net_of(TANGLE)
-    names = NameMap({"one": "b.0", "two": "b.1"}, {"branch": {"a": "x.0"}})
-    found = {}
-    stack = list(rename(net, names).net.body.nodes)
-    while stack:
-        node = stack.pop()
-        if isinstance(node, Instance):
-            found[node.name] = node.block
-            stack += node.block.nodes
-    assert found["0"] is found["1"]
-    assert found["0"] is not found["three"]
 
 
 @pytest.mark.parametrize(
