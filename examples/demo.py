@@ -1,4 +1,4 @@
-"""The main job, end to end: check, tabulate, compile, run, compare, classify.
+"""The whole way of a net: check, tabulate, compile, run, compare, classify.
 
 Every step is the command that a person would type; it is shown before it runs.
 """

@@ -13,12 +13,12 @@ from netspec.syntax.parser import parse, scan
 from netspec.util.resources import folder
 
 SPECS = sorted(folder("specs").rglob("*.net"))
-MEND = re.compile(r"put a `}` in front of (?:line (\d+)|the `(.*)`)")
+FIX = re.compile(r"put a `}` in front of (?:line (\d+)|the `(.*)`)")
 
 
 def fixed(text: str, help_: str, brace: int) -> str:
     """The text with the brace that the help asks for, behind the place of an open one."""
-    found = MEND.fullmatch(help_)
+    found = FIX.fullmatch(help_)
     assert found, help_
     if found[1]:
         lines = text.split("\n")

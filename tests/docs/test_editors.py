@@ -26,6 +26,7 @@ from netspec.semantic.train_block import TRAIN_FIELDS
 from netspec.syntax.ast import Call, Field, LayerName
 from netspec.syntax.parser import parse
 from netspec.syntax.parser.token_names import WORDS
+from netspec.syntax.visitor import walk
 from netspec.util.resources import folder
 
 from .markdown import DOCS, blocks
@@ -199,22 +200,12 @@ def specs() -> Iterator[tuple[str, str]]:
 SPECS = dict(specs())
 
 
-def walk(node: object) -> Iterator[object]:
-    if isinstance(node, tuple):
-        for item in node:
-            yield from walk(item)
-    elif hasattr(node, "__slots__") and hasattr(node, "span"):
-        yield node
-        for name in node.__slots__:
-            yield from walk(getattr(node, name))
-
-
-def told(text: str) -> Iterator[tuple[int, str, str]]:
-    """Places of a text and what the parser takes them for."""
+def parsed_kinds(text: str) -> Iterator[tuple[int, str, str]]:
+    """Start, text and kind of each word of a spec, as the parser reads it."""
     diagnostics = Diagnostics()
     file = parse(Source("s.net", text), diagnostics)
     assert file is not None, [d.message for d in diagnostics]
-    for node in walk(file.items):
+    for node in walk(*file.items):
         if isinstance(node, Call):
             kind = "op" if node.op.text in OPS else "module"
             yield node.op.span.start, node.op.text, kind
@@ -239,7 +230,7 @@ def test_the_textmate_grammar_reads_as_the_parser_does(name: str) -> None:
         "layer": ("entity.name.function.layer.netspec",),
         "comment": ("comment.line.number-sign.netspec", "comment.line.documentation.netspec"),
     }
-    found = list(told(text))
+    found = list(parsed_kinds(text))
     assert found
     for start, word, kind in found:
         token = scopes[start]
@@ -261,7 +252,7 @@ def test_pygments_reads_as_the_parser_does(name: str) -> None:
         "layer": (Name.Label, Name.Attribute),
         "comment": (Comment.Single, Comment.Special),
     }
-    for start, word, kind in told(text):
+    for start, word, kind in parsed_kinds(text):
         found, value = tokens[start]
         assert value.rstrip() == word
         assert found in meant[kind], (word, kind, found)

@@ -76,7 +76,7 @@ SESSIONS = [c for c in CODES if path_of(c).exists() and "```console" in path_of(
 
 
 def supply(folder: Path) -> None:
-    """What sessions find in their folder: weights of the net small, a picture and labels."""
+    """Writes what sessions find in their folder: weights of the net small, a picture and labels."""
     net = netspec.load(folder / "small.net")
     weights = {n: np.zeros(t.shape, dtype=np.float32) for n, t in net.tensors.items()}
     write(folder / "small.npz", weights)
