@@ -26,12 +26,15 @@ class Identifiers:
 
     def identifier(self, wanted: str) -> str:
         """`wanted` where it is free and legal; else `wanted_`, `wanted_2`, `wanted_3`, ..."""
-        name = wanted
-        if not is_variable(name) or name in _BUILTINS or name in self._taken:
-            name = f"{wanted.lstrip('_') or 'value'}_"
+        base = wanted.lstrip("_") or "value"
+        if not base.isidentifier():
+            base = re.sub(r"\W", "_", f"value_{base}")
+        name = wanted if is_variable(wanted) and wanted not in _BUILTINS else f"{base}_"
+        if name in self._taken:
+            name = f"{base}_"
         count = 2
         while name in self._taken:
-            name = f"{wanted.lstrip('_') or 'value'}_{count}"
+            name = f"{base}_{count}"
             count += 1
         self._taken.add(name)
         return name

@@ -1,7 +1,8 @@
 """Python source, broken over lines as `ruff format` does it.
 
 Source is a small tree: `Verbatim` text is never broken, a `FunctionCall` and an `Infix` are where
-they don't fit on a line. `flat()` gives all on one line, `statement` as lines.
+they don't fit on a line. `flat()` gives all on one line, `statement` as lines. Only an `Infix` that
+is broken inside a call differs from ruff's: it is put in brackets.
 
     statement("x = ", call("f", "a", call("g", "b")), indent=4)    ["    x = f(a, g(b))"]
 """
