@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         goal.add_argument(
             f"--{name}",
             metavar="EXPR",
-            help="a figure (params, macs, size, activations) or an expression of them",
+            help="a metric (params, macs, size, activations) or an expression of them",
         )
     parser.add_argument(
         "--where",
@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     from netspec.explore.objective import Formula
-    from netspec.explore.sweep import FIGURES, front, line
+    from netspec.explore.sweep import METRICS, front, line
     from netspec.report.sweep_table import table
 
     goal = Formula("--minimize" if args.minimize else "--maximize", args.minimize or args.maximize)
@@ -50,18 +50,18 @@ def execute(args: argparse.Namespace) -> int:
 
     def look(point: Point) -> None:
         """Errors of expressions show at once, not when everything is computed."""
-        figures = dict.fromkeys(FIGURES, 1)
-        goal.value(figures, point.settings)
+        metrics = dict.fromkeys(METRICS, 1)
+        goal.value(metrics, point.settings)
         for condition in conditions:
-            condition.holds(figures, point.settings)
+            condition.holds(metrics, point.settings)
 
-    room, results = explore(args, look)
+    space, results = explore(args, look)
     args.format = wanted
-    sound = [(r, {key: r[key] for key in FIGURES}) for r in results if "error" not in r]
+    sound = [(r, {key: r[key] for key in METRICS}) for r in results if "error" not in r]
     found = [
-        (goal.value(figures, r["settings"]), r)
-        for r, figures in sound
-        if all(c.holds(figures, r["settings"]) for c in conditions)
+        (goal.value(metrics, r["settings"]), r)
+        for r, metrics in sound
+        if all(c.holds(metrics, r["settings"]) for c in conditions)
     ]
     if not found:
         what = " and ".join(c.text for c in conditions) or "the spec"
@@ -75,16 +75,16 @@ def execute(args: argparse.Namespace) -> int:
     if args.format == "jsonl":
         sys.stdout.writelines(map(line, best))
         return 0
-    grid = table(best, [axis.name for axis in room.axes], front([r for _, r in found]))
-    said = f"best of {len(found):,} that meet every condition, of {len(results):,}"
-    show(grid._replace(title=f"{grid.title.split('   ')[0]}   {said}"), args)
+    grid = table(best, [axis.name for axis in space.axes], front([r for _, r in found]))
+    counts = f"best of {len(found):,} that meet every condition, of {len(results):,}"
+    show(grid._replace(title=f"{grid.title.split('   ')[0]}   {counts}"), args)
     return 0
 
 
 def _nearest(
     sound: Sequence[tuple[object, Mapping[str, int]]], conditions: Sequence[Formula]
 ) -> list[str]:
-    """What values there are of the figures that the conditions speak of."""
+    """The ranges of the metrics that are in the conditions."""
     words = " ".join(c.text for c in conditions)
     return [
         f"{key} go from {min(f[key] for _, f in sound):,} to {max(f[key] for _, f in sound):,}"

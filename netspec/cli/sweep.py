@@ -1,4 +1,4 @@
-"""netspec sweep: the figures of every combination of parameters."""
+"""netspec sweep: the metrics of every combination of parameters."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FORMATS = ("text", "jsonl", "markdown", "csv", "latex", "html")
 def configure(parser: argparse.ArgumentParser) -> None:
     add_space(parser)
     parser.add_argument("--plot", metavar="FILE.svg", help="draw sizes and the Pareto front")
-    parser.add_argument("--sort", metavar="FIGURE", help="params, macs, size or activations")
+    parser.add_argument("--sort", metavar="METRIC", help="params, macs, size or activations")
 
 
 def add_space(parser: argparse.ArgumentParser) -> None:
@@ -68,24 +68,24 @@ def count(text: str) -> int:
 
 def execute(args: argparse.Namespace) -> int:
     from netspec.explore.sweep import front
-    from netspec.report.sweep_table import FIGURES, table
+    from netspec.report.sweep_table import METRICS, table
 
-    if args.sort is not None and args.sort not in FIGURES:
-        raise spec_error("bad-option", f"--sort takes one of {', '.join(FIGURES)}, not {args.sort}")
+    if args.sort is not None and args.sort not in METRICS:
+        raise spec_error("bad-option", f"--sort takes one of {', '.join(METRICS)}, not {args.sort}")
     if args.plot:
         _check_plot(Path(args.plot))
-    room, found = explore(args)
+    space, found = explore(args)
     if args.plot:
         from netspec.report.sweep_chart import sweep_chart
         from netspec.util.atomic_write import write_text
 
-        axes = [(axis.name, axis.values) for axis in room.varied]
+        axes = [(axis.name, axis.values) for axis in space.varied]
         write_text(Path(args.plot), sweep_chart(_title(found), found, axes, front(found)))
     if args.format != "jsonl":
         shown = list(found)
         if args.sort:
             shown.sort(key=lambda r: r.get(args.sort, -1), reverse=True)
-        show(table(shown, [a.name for a in room.axes], front(found)), args)
+        show(table(shown, [a.name for a in space.axes], front(found)), args)
     return 1 if found and all("error" in r for r in found) else 0
 
 
@@ -111,23 +111,23 @@ def explore(
     `look` sees one of the points before any is computed, and may object.
     """
     from netspec.explore import sweep
-    from netspec.explore.search_space import MAX_POINTS, space
+    from netspec.explore.search_space import MAX_POINTS, parse_space
     from netspec.util.progress import ProgressBar
 
     spec = sweep.spec(args.spec, dict(args.reading))
-    room = space(args.settings)
-    if not room.axes:
+    space = parse_space(args.settings)
+    if not space.axes:
         raise spec_error(
             "bad-option", "nothing to vary: give values, as in --set SR=0.125,0.25,0.5"
         )
-    if args.sample is None and room.size > MAX_POINTS:
+    if args.sample is None and space.size > MAX_POINTS:
         raise spec_error(
             "bad-option",
-            f"these are {room.size:,} combinations; at most {MAX_POINTS:,} are computed",
+            f"these are {space.size:,} combinations; at most {MAX_POINTS:,} are computed",
             help=(f"take some of them at random: `--sample {MAX_POINTS}`",),
         )
     points: Sequence[Point]
-    points = room.sample(min(args.sample, MAX_POINTS), args.seed) if args.sample else list(room)
+    points = space.sample(min(args.sample, MAX_POINTS), args.seed) if args.sample else list(space)
     sweep.check(spec, points[0])
     look(points[0])
     store = sweep.Store(Path(args.output), spec) if args.output else None
@@ -151,7 +151,7 @@ def explore(
         raise SystemExit(130) from None
     finally:
         progress.close()
-    return room, found
+    return space, found
 
 
 def show(grid: Grid, args: argparse.Namespace) -> None:

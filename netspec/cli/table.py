@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--columns", type=_columns, metavar="A,B", help="which columns (see --list)"
     )
-    parser.add_argument("--sort", metavar="COLUMN", help="rows with the largest figure first")
+    parser.add_argument("--sort", metavar="COLUMN", help="rows with the largest value first")
     parser.add_argument("--ascending", action="store_true", help="the smallest first")
     add_width(parser)
     parser.add_argument(
@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="list the columns and counting conventions, and exit",
     )
     parser.add_argument("--compare", action="store_true", help="nets side by side, with ratios")
-    add_figures(parser)
+    add_metrics(parser)
 
 
 def add_width(parser: argparse.ArgumentParser) -> None:
@@ -63,9 +63,9 @@ class _ListAction(argparse.Action):
         parser.exit()
 
 
-def add_figures(parser: argparse.ArgumentParser) -> None:
+def add_metrics(parser: argparse.ArgumentParser) -> None:
     """--count and what compression is made of."""
-    group = parser.add_argument_group("figures")
+    group = parser.add_argument_group("metrics")
     group.add_argument(
         "--count",
         metavar="TOOL",
@@ -155,15 +155,15 @@ def _refuse(args: argparse.Namespace) -> None:
     )
     given = [option for option, is_given in options if is_given]
     if args.compare and given:
-        message = f"--compare has figures of whole nets: it takes no {given[0]}"
+        message = f"--compare has metrics of whole nets: it takes no {given[0]}"
         raise spec_error("bad-option", message)
     if args.ascending and not args.sort:
-        message = "--ascending needs a figure to sort by: --sort params"
+        message = "--ascending needs a column to sort by: --sort params"
         raise spec_error("bad-option", message)
 
 
 def views_of(args: argparse.Namespace) -> tuple[list[NetView], int]:
-    """The nets that are sound with the figures that were asked for, and the exit status."""
+    """The nets that are sound with the metrics that were asked for, and the exit status."""
     from netspec.report.columns import NetView
 
     if not (args.count or args.sparsity or args.bits):

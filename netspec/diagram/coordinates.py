@@ -1,4 +1,4 @@
-"""netspec's own layout: where the items of arranged rows stand, modules inside each other.
+"""netspec's own layout: the coordinates of the items of arranged rows, modules inside each other.
 
 An open module is laid out by itself, then takes part in its surroundings as one box whose ports
 are where its wires enter and leave. `page.js` does the same in the browser, where modules open and
@@ -28,9 +28,9 @@ from netspec.lazy_dataclasses import dataclass, field
 from netspec.report import number_format
 
 APART, BEND_APART = 22, 12
-"""Least room between neighbours of a row, and between them and a wire that passes."""
+"""Least space between neighbours of a row, and between them and a wire that passes."""
 GAP, BARE_GAP = 26, 14
-"""Room between rows, for a label of one line, and where there is none."""
+"""Space between rows, for a label of one line, and where there is none."""
 STUB, STUB_END = 13, 8
 """How far wires go straight where one would cross the label beside it: downwards, and to the right
 beyond the label's own length."""
@@ -41,7 +41,7 @@ TITLE, PAD = 22, 12
 BORDER = 16
 """Around the whole."""
 ROUNDS = 14
-"""How often places are improved."""
+"""Iterations that improve the coordinates."""
 
 
 @dataclass
@@ -70,7 +70,7 @@ class _Drawing:
     items: list[_Item]
     bands: list[tuple[float, float]] = field(default_factory=list)
     stubs: list[float] = field(default_factory=list)
-    turned: list[bool] = field(default_factory=list)
+    flipped: list[bool] = field(default_factory=list)
     across: float = 0.0
     along: float = 0.0
     inputs: list[float] = field(default_factory=list)
@@ -120,20 +120,20 @@ class _Layout:
         return _Item(width, height) if self.down else _Item(height, width)
 
     def _along(self, drawing: _Drawing, offsets: Sequence[tuple[float, float]]) -> None:
-        """Put rows behind each other, with room for labels and for wires that go far across."""
+        """Put rows behind each other, with space for labels and for wires that go far across."""
         plan, items = drawing.plan, drawing.items
         row_of = {item: r for r, row in enumerate(plan.rows) for item in row}
         gaps = [float(BARE_GAP)] * len(plan.rows)
-        drawing.turned = self._turned(drawing, offsets, row_of)
+        drawing.flipped = self._flipped(drawing, offsets, row_of)
         drawing.stubs = self._stubs(drawing, offsets, row_of)
         for link, (at, to) in zip(plan.links, offsets, strict=True):
             r = row_of[link.source]
             far = abs(items[link.source].center + at - items[link.target].center - to)
-            room = (GAP if link.label is not None else BARE_GAP) + min(far * 0.08, 40.0)
+            space = (GAP if link.label is not None else BARE_GAP) + min(far * 0.08, 40.0)
             straight = drawing.stubs[r]
             if link.label is not None and not self.down:
                 straight = max(straight, _length(link))
-            gaps[r] = max(gaps[r], room + straight)
+            gaps[r] = max(gaps[r], space + straight)
         at_ = 0.0
         for r, row in enumerate(plan.rows):
             size = max((items[i].along for i in row), default=0.0)
@@ -143,13 +143,13 @@ class _Layout:
             at_ += size + (gaps[r] if r + 1 < len(plan.rows) else 0.0)
         drawing.along = at_
 
-    def _beside(self, a: float, link: WireSegment, turned: bool) -> tuple[float, float]:
+    def _beside(self, a: float, link: WireSegment, flipped: bool) -> tuple[float, float]:
         """What the label of a wire that leaves at `a` takes up of the row's length: to the right of
-        it or above, or turned to the other side."""
+        it or above, or flipped to the other side."""
         near, far = (4.0, 6 + _length(link)) if self.down else (2.0, 13.0)
-        return (a - far, a - near) if turned == self.down else (a + near, a + far)
+        return (a - far, a - near) if flipped == self.down else (a + near, a + far)
 
-    def _turned(
+    def _flipped(
         self, drawing: _Drawing, offsets: Sequence[tuple[float, float]], row_of: Mapping[int, int]
     ) -> list[bool]:
         """Whether each label stands on the other side of its wire: another leaves beside it."""
@@ -159,8 +159,8 @@ class _Layout:
             places.append(drawing.items[link.source].center + at)
             starts[row_of[link.source]].append(places[-1])
 
-        def taken(link: WireSegment, a: float, turned: bool) -> bool:
-            low, high = self._beside(a, link, turned)
+        def taken(link: WireSegment, a: float, flipped: bool) -> bool:
+            low, high = self._beside(a, link, flipped)
             others = starts[row_of[link.source]]
             return any(low < b < high for b in others[:MANY] if abs(b - a) > 1)
 
@@ -176,27 +176,29 @@ class _Layout:
         items, rows = drawing.items, drawing.plan.rows
         labels: list[list[tuple[float, float, float]]] = [[] for _ in rows]
         wires: list[list[tuple[float, float]]] = [[] for _ in rows]
-        for link, (at, to), turned in zip(drawing.plan.links, offsets, drawing.turned, strict=True):
+        for link, (at, to), flipped in zip(
+            drawing.plan.links, offsets, drawing.flipped, strict=True
+        ):
             r, a = row_of[link.source], items[link.source].center + at
             b = items[link.target].center + to
             if abs(b - a) > 1:
                 wires[r].append((min(a, b), max(a, b)))
             if link.label is not None:
                 stub = STUB if self.down else _length(link) + STUB_END
-                labels[r].append((*self._beside(a, link, turned), stub))
+                labels[r].append((*self._beside(a, link, flipped), stub))
         return [
             max((stub for low, high, stub in row if _crossed(low, high, passing)), default=0.0)
             for row, passing in zip(labels, wires, strict=True)
         ]
 
     def _frame(self, drawing: _Drawing, frame: Box | None) -> None:
-        """Move everything to positive places, with room for the frame around."""
+        """Move everything to positive places, with space for the frame around."""
         plan, items = drawing.plan, drawing.items
         low = min((i.center - i.across / 2 for i in items), default=0.0)
         if self.down:
             offsets = _offsets(drawing)
-            for link, (at, _), turned in zip(plan.links, offsets, drawing.turned, strict=True):
-                if turned:
+            for link, (at, _), flipped in zip(plan.links, offsets, drawing.flipped, strict=True):
+                if flipped:
                     low = min(low, self._beside(items[link.source].center + at, link, True)[0])
         high = max((i.center + i.across / 2 for i in items), default=0.0)
         before, after, along, along_after = map(float, (BORDER,) * 4)
@@ -238,7 +240,7 @@ def _length(link: WireSegment) -> float:
 
 
 def title(box: Box) -> str:
-    """What a frame says: the name of the instance, and of the module with its arguments."""
+    """The title of a frame: the name of the instance, and of the module with its arguments."""
     (part,) = style.parts(box)
     return f"{box.name}: {part.words}"
 
@@ -263,7 +265,7 @@ def _offsets(drawing: _Drawing) -> list[tuple[float, float]]:
 def _across(drawing: _Drawing, offsets: Sequence[tuple[float, float]]) -> None:
     """Bring each item to the middle of what it is linked with, as far as its row permits.
 
-    From above and from below by turns, at last from both. A row's places are those of the least
+    From above and from below alternately, at last from both. A row's places are those of the least
     squares under its order and distances.
     """
     plan, items = drawing.plan, drawing.items
@@ -280,22 +282,22 @@ def _across(drawing: _Drawing, offsets: Sequence[tuple[float, float]]) -> None:
         ]
         for row in plan.rows
     ]
-    for turn in range(ROUNDS):
-        last = turn >= ROUNDS - 2
+    for iteration in range(ROUNDS):
+        last = iteration >= ROUNDS - 2
         rows = list(zip(plan.rows, apart, strict=True))
-        for row, room in rows if turn % 2 == 0 else rows[::-1]:
+        for row, space in rows if iteration % 2 == 0 else rows[::-1]:
             wanted, weights = [], []
             for i in row:
                 near = [*above[i], *below[i]]
                 if not last:
-                    near = (below[i] if turn % 2 else above[i]) or near
+                    near = (below[i] if iteration % 2 else above[i]) or near
                 total = float(sum(w for _, _, w in near))
                 if total:
                     wanted.append(sum((items[k].center + d) * w for k, d, w in near) / total)
                 else:
                     wanted.append(items[i].center)
                 weights.append(max(total, 0.1))
-            for i, center in zip(row, _spread(wanted, weights, room), strict=True):
+            for i, center in zip(row, _spread(wanted, weights, space), strict=True):
                 items[i].center = center
     for _ in range(2):
         _straighten(drawing, offsets, apart)
@@ -307,7 +309,7 @@ def _across(drawing: _Drawing, offsets: Sequence[tuple[float, float]]) -> None:
 def _straighten(
     drawing: _Drawing, offsets: Sequence[tuple[float, float]], apart: Sequence[Sequence[float]]
 ) -> None:
-    """Put each chain of items onto one line if the neighbours leave room for it.
+    """Put each chain of items onto one line if the neighbours leave space for it.
 
     A chain goes on where a link weighs more than all others at both of its ends.
     """
@@ -324,10 +326,10 @@ def _straighten(
             elif link.weight == most[item]:
                 best[item] = -1
     limits = [(-1, 0.0, -1, 0.0)] * len(items)
-    for row, room in zip(plan.rows, apart, strict=True):
+    for row, space in zip(plan.rows, apart, strict=True):
         for i, item in enumerate(row):
-            left = (row[i - 1], room[i - 1]) if i else (-1, 0.0)
-            right = (row[i + 1], room[i]) if i + 1 < len(row) else (-1, 0.0)
+            left = (row[i - 1], space[i - 1]) if i else (-1, 0.0)
+            right = (row[i + 1], space[i]) if i + 1 < len(row) else (-1, 0.0)
             limits[item] = *left, *right
     for row in plan.rows:
         for start in row:
@@ -339,11 +341,11 @@ def _straighten(
                 chain.append((plan.links[n].target, chain[-1][1] + at - to))
             low, high, total = float("-inf"), float("inf"), 0.0
             for item, offset in chain:
-                before, room_before, after, room_after = limits[item]
+                before, space_before, after, space_after = limits[item]
                 if before >= 0:
-                    low = max(low, items[before].center + room_before - offset)
+                    low = max(low, items[before].center + space_before - offset)
                 if after >= 0:
-                    high = min(high, items[after].center - room_after - offset)
+                    high = min(high, items[after].center - space_after - offset)
                 total += items[item].center - offset
             if len(chain) > 1 and low <= high:
                 line = min(max(total / len(chain), low), high)
@@ -352,15 +354,15 @@ def _straighten(
 
 
 def _spread(
-    wanted: Sequence[float], weights: Sequence[float], room: Sequence[float]
+    wanted: Sequence[float], weights: Sequence[float], space: Sequence[float]
 ) -> list[float]:
-    """Places as near as can be to those wanted, each at least `room` from the next.
+    """Places as near as can be to those wanted, each at least `space` from the next.
 
     Without the distances this is isotonic regression; neighbours that collide are pooled.
     """
     pools: list[tuple[float, float, int]] = []
     ahead = [0.0]
-    for r in room:
+    for r in space:
         ahead.append(ahead[-1] + r)
     for want, weight, far in zip(wanted, weights, ahead, strict=True):
         pool = ((want - far) * weight, weight, 1)
@@ -386,9 +388,9 @@ class _Painter:
     def scene(self, drawing: _Drawing) -> Scene:
         self._paint(drawing, 0.0, 0.0, "", 0)
         width, height = self._point(drawing.across, drawing.along)
-        reach = max((k.x + style.width(k.text, style.WORDS) for k in self.labels), default=0.0)
+        right = max((k.x + style.width(k.text, style.WORDS) for k in self.labels), default=0.0)
         return Scene(
-            round(max(width, reach + BORDER), 1),
+            round(max(width, right + BORDER), 1),
             round(height, 1),
             tuple(self.frames),
             tuple(self.boxes),
@@ -416,8 +418,8 @@ class _Painter:
                 self._paint(item.inside, *corner, f"{prefix}{box.name}.", level + 1)
         plan = drawing.plan
         row_of = {item: r for r, row in enumerate(plan.rows) for item in row}
-        for link, (at, to), turned in zip(
-            plan.links, _offsets(drawing), drawing.turned, strict=True
+        for link, (at, to), flipped in zip(
+            plan.links, _offsets(drawing), drawing.flipped, strict=True
         ):
             source, target = drawing.items[link.source], drawing.items[link.target]
             r = row_of[link.source]
@@ -441,10 +443,10 @@ class _Painter:
                 text = number_format.shape(link.label.shape)
                 x, y = self._point(a, begin)
                 if self.down:
-                    x += -5 - _length(link) if turned else 5
+                    x += -5 - _length(link) if flipped else 5
                     self.labels.append(WireLabel(round(x, 1), y + 9, text))
                 else:
-                    self.labels.append(WireLabel(x + 6, y + (7 if turned else -7), text))
+                    self.labels.append(WireLabel(x + 6, y + (7 if flipped else -7), text))
 
 
 def _curve(

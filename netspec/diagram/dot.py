@@ -1,4 +1,4 @@
-"""Graphviz: a view in the language DOT, and the places that the program `dot` gives it.
+"""Graphviz: a view in the language DOT, and the coordinates that the program `dot` gives it.
 
 The picture is drawn by netspec either way; `dot` only says where. Modules are clusters there, and
 wires go from layer to layer through their borders.
@@ -149,8 +149,8 @@ def _text(name: str, view: DiagramView, flat: _Flat) -> str:
 
 
 def _words(box: Box, width: float) -> list[str]:
-    room = width - 2 * style.MARGIN + 6
-    return [style.fitted(w, style.WORDS, room) for w in style.words(box)]
+    space = width - 2 * style.MARGIN + 6
+    return [style.fitted(w, style.WORDS, space) for w in style.words(box)]
 
 
 def _colors(box: Box) -> tuple[str, str]:

@@ -64,7 +64,7 @@ def readable(sheet: Sheet) -> int:
 
 
 def scene(view: DiagramView, style: Style) -> Scene:
-    """Where everything stands, by netspec's own layout or by Graphviz."""
+    """The coordinates of everything, by netspec's own layout or by Graphviz."""
     if style.layout == "dot":
         from netspec.diagram.dot import layout
 

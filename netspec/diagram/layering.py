@@ -175,7 +175,7 @@ _Near = Mapping[int, Sequence[tuple[int, float]]]
 
 
 def _ordered(rows: list[list[int]], links: Sequence[WireSegment], items: int) -> list[list[int]]:
-    """Each row in an order with few crossings, by turns from above and below (barycentres)."""
+    """Each row in an order with few crossings, alternately from above and below (barycentres)."""
     above: dict[int, list[tuple[int, float]]] = {}
     below: dict[int, list[tuple[int, float]]] = {}
     row_of = {item: r for r, row in enumerate(rows) for item in row}

@@ -1,5 +1,5 @@
 "use strict";
-// The picture in the browser. The layout is that of netspec/graph/place.py, step by step, because
+// The picture in the browser. The layout is that of netspec/diagram/coordinates.py, step by step, because
 // modules open and close here; what it starts from (rows, links) was arranged there. Nothing from
 // the spec becomes markup: texts go through textContent, all attributes are numbers or our own.
 (() => {
@@ -21,10 +21,10 @@
     return Math.round(sum * size * (bold ? 1.07 : 1) / 10) / 100;
   }
 
-  function fitted(text, size, room, bold) {
+  function fitted(text, size, space, bold) {
     const all = [...text];
     let found = text, length = all.length;
-    while (width(found, size, bold) > room && length > 5) {
+    while (width(found, size, bold) > space && length > 5) {
       length -= 1;
       const tail = Math.floor((length - 2) / 2);
       found = all.slice(0, length - 2 - tail).join("") + ".." + all.slice(all.length - tail).join("");
@@ -89,14 +89,14 @@
     placeAcross(drawing, firstInput, firstOutput, firstBend);
 
     const gaps = sheet.rows.map(() => M.BARE_GAP);
-    turn(drawing);
+    flip(drawing);
     drawing.stubs = stubs(drawing);
     for (const link of links) {
       const far = Math.abs(items[link.source].center + link.at - items[link.target].center - link.to);
-      const room = (link.label ? M.GAP : M.BARE_GAP) + Math.min(far * 0.08, 40);
+      const space = (link.label ? M.GAP : M.BARE_GAP) + Math.min(far * 0.08, 40);
       const r = rowOf.get(link.source);
       const label = link.label && !net.down ? width(link.label, M.WORDS) : 0;
-      gaps[r] = Math.max(gaps[r], room + Math.max(drawing.stubs[r], label));
+      gaps[r] = Math.max(gaps[r], space + Math.max(drawing.stubs[r], label));
     }
     let at = 0;
     sheet.rows.forEach((row, r) => {
@@ -113,8 +113,8 @@
     }
     if (!items.length) low = high = 0;
     if (net.down)
-      for (const {source, at, label, turned} of links)
-        if (turned) low = Math.min(low, beside(items[source].center + at, label, true)[0]);
+      for (const {source, at, label, flipped} of links)
+        if (flipped) low = Math.min(low, beside(items[source].center + at, label, true)[0]);
     let before = M.BORDER, after = M.BORDER, along = M.BORDER, alongAfter = M.BORDER;
     if (frame) {
       [before, after] = net.down ? [M.PAD, M.PAD] : [M.TITLE, M.PAD];
@@ -139,30 +139,30 @@
     return drawing;
   }
 
-  function beside(a, label, turned) {
+  function beside(a, label, flipped) {
     const [near, far] = net.down ? [4, 6 + width(label, M.WORDS)] : [2, 13];
-    return turned === net.down ? [a - far, a - near] : [a + near, a + far];
+    return flipped === net.down ? [a - far, a - near] : [a + near, a + far];
   }
 
-  function turn({sheet, items, links, rowOf}) {
+  function flip({sheet, items, links, rowOf}) {
     const starts = sheet.rows.map(() => []), start = (link) => items[link.source].center + link.at;
     for (const link of links) starts[rowOf.get(link.source)].push(start(link));
-    const taken = (link, a, turned) => {
-      const [low, high] = beside(a, link.label, turned);
+    const taken = (link, a, flipped) => {
+      const [low, high] = beside(a, link.label, flipped);
       return starts[rowOf.get(link.source)].slice(0, M.MANY)
         .some((b) => Math.abs(b - a) > 1 && low < b && b < high);
     };
     for (const link of links)
-      link.turned = Boolean(link.label) && taken(link, start(link), false) && !taken(link, start(link), true);
+      link.flipped = Boolean(link.label) && taken(link, start(link), false) && !taken(link, start(link), true);
   }
 
   function stubs({sheet, items, links, rowOf}) {
     const labels = sheet.rows.map(() => []), wires = sheet.rows.map(() => []);
-    for (const {source, at, target, to, label, turned} of links) {
+    for (const {source, at, target, to, label, flipped} of links) {
       const r = rowOf.get(source), a = items[source].center + at, b = items[target].center + to;
       if (Math.abs(b - a) > 1) wires[r].push([Math.min(a, b), Math.max(a, b)]);
       if (label)
-        labels[r].push([...beside(a, label, turned), net.down ? M.STUB : width(label, M.WORDS) + M.STUB_END]);
+        labels[r].push([...beside(a, label, flipped), net.down ? M.STUB : width(label, M.WORDS) + M.STUB_END]);
     }
     return labels.map((row, r) => row.reduce((most, [low, high, stub]) =>
       wires[r].length > M.MANY || wires[r].some(([a, b]) => a < high && b > low)
@@ -179,14 +179,14 @@
       (items[row[k]].across + items[b].across) / 2
       + (row[k] >= firstBend || b >= firstBend ? M.BEND_APART : M.APART)));
     const order = sheet.rows.map((_, r) => r);
-    for (let turn = 0; turn < M.ROUNDS; turn++) {
-      const last = turn >= M.ROUNDS - 2;
-      for (const r of turn % 2 ? [...order].reverse() : order) {
+    for (let iteration = 0; iteration < M.ROUNDS; iteration++) {
+      const last = iteration >= M.ROUNDS - 2;
+      for (const r of iteration % 2 ? [...order].reverse() : order) {
         const row = sheet.rows[r], wanted = [], weights = [];
         for (const i of row) {
           let near = above[i].concat(below[i]);
           if (!last) {
-            const side = turn % 2 ? below[i] : above[i];
+            const side = iteration % 2 ? below[i] : above[i];
             if (side.length) near = side;
           }
           let total = 0, sum = 0;
@@ -202,9 +202,9 @@
       items[firstOutput].center = items[firstInput].center;
   }
 
-  function spread(wanted, weights, room) {
+  function spread(wanted, weights, space) {
     const pools = [], ahead = [0];
-    for (const r of room) ahead.push(ahead[ahead.length - 1] + r);
+    for (const r of space) ahead.push(ahead[ahead.length - 1] + r);
     wanted.forEach((want, i) => {
       let pool = [(want - ahead[i]) * weights[i], weights[i], 1];
       while (pools.length) {
@@ -312,8 +312,8 @@
       if (link.target < firstInput && !target.inside) path.setAttribute("marker-end", "url(#head)");
       if (link.label) {
         const [x, y] = point(a, begin);
-        const [right, below] = net.down ? [link.turned ? -5 - width(link.label, M.WORDS) : 5, 12.5]
-          : [6, link.turned ? 10.5 : -3.5];
+        const [right, below] = net.down ? [link.flipped ? -5 - width(link.label, M.WORDS) : 5, 12.5]
+          : [6, link.flipped ? 10.5 : -3.5];
         element("text", {x: n1(x + right), y: n1(y + below)}, layers.labels, link.label);
       }
     }
@@ -327,7 +327,7 @@
     group.addEventListener("keydown", (event) => {
       if (event.key === "Enter" || event.key === " ") { event.preventDefault(); act(box, path); }
     });
-    group.addEventListener("pointermove", (event) => tip(event, said(box, path)));
+    group.addEventListener("pointermove", (event) => tip(event, tooltip(box, path)));
     group.addEventListener("pointerleave", () => { byId("tip").hidden = true; });
   }
 
@@ -336,7 +336,7 @@
     if (box.sheet >= 0) toggle(path);
   }
 
-  function said(box, path) {
+  function tooltip(box, path) {
     if (box.end) return `${box.end} ${box.name}: ${box.shape}`;
     const prefix = path.slice(0, path.length - box.name.length);
     return box.nodes.map((node) => {
@@ -354,9 +354,9 @@
     shown.textContent = text;
     shown.hidden = false;
     const left = Math.min(event.clientX + 14, innerWidth - shown.offsetWidth - 6);
-    const below = event.clientY + 16, room = innerHeight - shown.offsetHeight - 6;
+    const below = event.clientY + 16, space = innerHeight - shown.offsetHeight - 6;
     shown.style.left = `${Math.max(left, 4)}px`;
-    shown.style.top = `${below > room ? Math.max(event.clientY - shown.offsetHeight - 10, 4) : below}px`;
+    shown.style.top = `${below > space ? Math.max(event.clientY - shown.offsetHeight - 10, 4) : below}px`;
   }
 
   function paintFrame(box, prefix, x, y, w, h, level) {
@@ -372,9 +372,9 @@
   function paintBox(box, prefix, x, y, w, h) {
     const group = element("g", {class: "box"}, layers.boxes), path = pathOf(prefix, box);
     const [fill, stroke] = box.end ? net.ends : colors(box.families[0]);
-    const middle = n1(x + w / 2), room = w - 2 * M.MARGIN + 6;
+    const middle = n1(x + w / 2), space = w - 2 * M.MARGIN + 6;
     const write = (text, at, size, bold) => element("text", {x: middle, y: n1(at), "font-size": size,
-      "text-anchor": "middle", "font-weight": bold ? 600 : 400}, group, fitted(text, size, room, bold));
+      "text-anchor": "middle", "font-weight": bold ? 600 : 400}, group, fitted(text, size, space, bold));
     element("rect", {x, y, width: w, height: h, rx: box.end ? h / 2 : 4, fill, stroke}, group);
     if (box.end) {
       write(box.name, y + h / 2 + 4, M.NAME);

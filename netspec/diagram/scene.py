@@ -1,4 +1,4 @@
-"""A drawing with all its places, ready for any format. Lengths are in px, y goes down."""
+"""A drawing with all coordinates, ready for any format. Lengths are in px, y goes down."""
 
 from __future__ import annotations
 

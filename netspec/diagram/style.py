@@ -21,7 +21,8 @@ GROWTH = 140
 MARGIN = 10
 """Between words and the border."""
 
-# Fill, and border and bar. The hues are those of Okabe and Ito 2008, told apart by all eyes.
+# Fill, and border and bar. Hues of Okabe and Ito 2008: people with any kind of colour vision can
+# tell them apart.
 COLORS = {
     "convolution": ("#d7e8f6", "#0072b2"),
     "pooling": ("#d5f0e6", "#009e73"),
@@ -36,7 +37,7 @@ OTHER = ("#ffffff", "#555555")
 MODULE = ("#eef0f3", "#556070")
 ENDS = ("#ffffff", "#222222")
 FRAMES = ("#f8f9fb", "#f1f3f6")
-"""Ground of open modules, by turns so that one inside another is seen."""
+"""Ground of open modules, alternating, so that one inside another is seen."""
 
 # Widths of printable ASCII in Helvetica, in thousandths of the size of letters.
 WIDTHS = (
@@ -57,10 +58,10 @@ def width(text: str, size: float, bold: bool = False) -> float:
     return round(thousandths * size * (1.07 if bold else 1) / 1000, 2)
 
 
-def fitted(text: str, size: float, room: float, bold: bool = False) -> str:
-    """The text, with its middle left out where there is not enough room."""
+def fitted(text: str, size: float, space: float, bold: bool = False) -> str:
+    """The text, with its middle left out where there is not enough space."""
     found, length = text, len(text)
-    while width(found, size, bold) > room and length > 5:
+    while width(found, size, bold) > space and length > 5:
         length -= 1
         found = number_format.cut(text, length)
     return found
@@ -113,15 +114,15 @@ def height(box: Box) -> float:
     return PILL if box.end else HEAD + TAIL * (len(parts(box)) - 1)
 
 
-def said(box: Box, path: str) -> str:
-    """What a pointer on a box shows: each layer with its shapes and figures."""
+def tooltip(box: Box, path: str) -> str:
+    """The text that a browser shows at a box: each layer with its shapes and metrics."""
     if box.end:
         shapes = [number_format.shape(v.shape) for v in (*box.inputs, *box.results)]
         return f"{box.end} {box.name}: {', '.join(shapes)}"
-    return "\n".join(_said(node, path) for node in box.nodes)
+    return "\n".join(_node_tooltip(node, path) for node in box.nodes)
 
 
-def _said(node: object, prefix: str) -> str:
+def _node_tooltip(node: object, prefix: str) -> str:
     from netspec.ir import Instance
 
     assert isinstance(node, Layer | Instance)
@@ -132,6 +133,6 @@ def _said(node: object, prefix: str) -> str:
             node.outputs if isinstance(node, Instance) else node.outputs[:1],
         )
     )
-    figures = [f"{int(node.params):,} params"] if node.params else []
-    figures += [f"{number_format.millions(int(node.macs))} MACs"] if node.macs else []
-    return ", ".join([f"{prefix}{node.name}: {describe(node)}", f"{taken} -> {made}", *figures])
+    metrics = [f"{int(node.params):,} params"] if node.params else []
+    metrics += [f"{number_format.millions(int(node.macs))} MACs"] if node.macs else []
+    return ", ".join([f"{prefix}{node.name}: {describe(node)}", f"{taken} -> {made}", *metrics])

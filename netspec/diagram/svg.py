@@ -80,8 +80,8 @@ def _curve(curve: Curve) -> str:
     return f'<path d="M{_n(first[0])},{_n(first[1])}{steps}"{dashes}{head}/>'
 
 
-def _said(placed: Placed) -> str:
-    return f"<title>{escape(_clean(style.said(placed.box, placed.prefix)))}</title>"
+def _tooltip(placed: Placed) -> str:
+    return f"<title>{escape(_clean(style.tooltip(placed.box, placed.prefix)))}</title>"
 
 
 def _frame(placed: Placed) -> str:
@@ -89,13 +89,13 @@ def _frame(placed: Placed) -> str:
     return (
         f'<rect x="{_n(placed.x)}" y="{_n(placed.y)}" width="{_n(placed.width)}" '
         f'height="{_n(placed.height)}" rx="6" fill="{ground}" stroke="#b9c0c9">'
-        f"{_said(placed)}</rect>"
+        f"{_tooltip(placed)}</rect>"
     )
 
 
 def _title(placed: Placed) -> str:
-    room = placed.width - 2 * style.MARGIN
-    text = style.fitted(title(placed.box), style.WORDS, room, bold=True)
+    space = placed.width - 2 * style.MARGIN
+    text = style.fitted(title(placed.box), style.WORDS, space, bold=True)
     return (
         f'<text x="{_n(placed.x + 8)}" y="{_n(placed.y + 14)}" font-weight="600" fill="{SOFT}" '
         f'stroke="{style.FRAMES[placed.level % 2]}" stroke-width="6" paint-order="stroke">'
@@ -106,16 +106,16 @@ def _title(placed: Placed) -> str:
 def _box(placed: Placed) -> str:
     box, x, y, width, height = placed.box, placed.x, placed.y, placed.width, placed.height
     middle = _n(x + width / 2)
-    room = width - 2 * style.MARGIN + 6
+    space = width - 2 * style.MARGIN + 6
     if box.end:
         fill, stroke = style.ENDS
         return (
-            f"<g>{_said(placed)}{_rect(x, y, width, height, fill, stroke, height / 2)}"
+            f"<g>{_tooltip(placed)}{_rect(x, y, width, height, fill, stroke, height / 2)}"
             f'<text x="{middle}" y="{_n(y + height / 2 + 4)}" text-anchor="middle" '
-            f'font-size="{style.NAME}">{_cut(box.name, style.NAME, room)}</text></g>'
+            f'font-size="{style.NAME}">{_cut(box.name, style.NAME, space)}</text></g>'
         )
     shown = style.parts(box)
-    found = [_said(placed)]
+    found = [_tooltip(placed)]
     top = y + height - style.TAIL * (len(shown) - 1)
     fill, stroke = shown[0].colors
     found.append(_rect(x, y, width, height, fill, stroke, 4))
@@ -124,26 +124,26 @@ def _box(placed: Placed) -> str:
         fill_, stroke_ = part.colors
         at = top + style.TAIL * i
         last = i == len(shown) - 2
-        found.append(_strip(x, at, width, style.TAIL, fill_, stroke_, last))
+        found.append(_segment(x, at, width, style.TAIL, fill_, stroke_, last))
         found.append(
             f'<text x="{middle}" y="{_n(at + 11)}" text-anchor="middle" fill="{SOFT}">'
-            f"{_cut(part.words, style.WORDS, room)}</text>"
+            f"{_cut(part.words, style.WORDS, space)}</text>"
         )
     if box.instance is not None:
         found.append(_rect(x + 2.5, y + 2.5, width - 5, height - 5, "none", stroke, 2.5))
     found.append(
         f'<text x="{middle}" y="{_n(y + 15)}" text-anchor="middle" font-weight="600" '
-        f'font-size="{style.NAME}">{_cut(box.name, style.NAME, room, True)}</text>'
+        f'font-size="{style.NAME}">{_cut(box.name, style.NAME, space, True)}</text>'
     )
     found.append(
         f'<text x="{middle}" y="{_n(y + 29)}" text-anchor="middle">'
-        f"{_cut(shown[0].words, style.WORDS, room)}</text>"
+        f"{_cut(shown[0].words, style.WORDS, space)}</text>"
     )
     return f"<g>{''.join(found)}</g>"
 
 
-def _cut(text: str, size: float, room: float, bold: bool = False) -> str:
-    return escape(_clean(style.fitted(text, size, room, bold)))
+def _cut(text: str, size: float, space: float, bold: bool = False) -> str:
+    return escape(_clean(style.fitted(text, size, space, bold)))
 
 
 def _rect(
@@ -155,7 +155,7 @@ def _rect(
     )
 
 
-def _strip(
+def _segment(
     x: float, y: float, width: float, height: float, fill: str, stroke: str, last: bool
 ) -> str:
     r = 4 if last else 0

@@ -22,7 +22,7 @@ MOST_CHANGES = 12
 
 
 class WatchReport(NamedTuple):
-    """What a change led to: the net, if it is sound, and what is to be said about it."""
+    """What a change led to: the net, if it is sound, and its diagnostics."""
 
     net: Net | None
     diagnostics: tuple[Diagnostic, ...]
@@ -111,7 +111,7 @@ def _read(path: Path) -> str | None:
         return None
 
 
-# --- what is said --------------------------------------------------------------------------------
+# --- reports as text ----------------------------------------------------------------------------
 
 
 def summary(report: WatchReport) -> list[str]:
@@ -147,7 +147,7 @@ def _in_short(net: Net) -> str:
 
 
 def _totals(before: Net, after: Net) -> Iterable[tuple[str, str, str]]:
-    """Each figure by name, as it is written, with its change."""
+    """Each metric by name, as it is written, with its change."""
     from netspec.report.diff import NetDiff, shown, totals
 
     for name, old, new in totals(NetDiff(before, after, (), {})):

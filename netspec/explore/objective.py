@@ -1,4 +1,4 @@
-"""Conditions and figures of merit on results of a sweep, in the language's own expressions.
+"""Conditions and objectives on results of a sweep, in the language's own expressions.
 
 `params <= 1.25M and SR < 0.5`, `macs + 10 * params`: what `expect` knows of a whole net, and the
 parameters that were set.
@@ -39,26 +39,26 @@ class Formula:
         self.option = option
         self.expression = expression
 
-    def holds(self, figures: Mapping[str, int], settings: Mapping[str, Any]) -> bool:
-        """Whether a condition does. Raises SpecError where that can't be said."""
-        return bool(self._evaluate(figures, settings, condition=True))
+    def holds(self, metrics: Mapping[str, int], settings: Mapping[str, Any]) -> bool:
+        """Whether a condition does. Raises SpecError where it can't be computed."""
+        return bool(self._evaluate(metrics, settings, condition=True))
 
-    def value(self, figures: Mapping[str, int], settings: Mapping[str, Any]) -> Fraction:
+    def value(self, metrics: Mapping[str, int], settings: Mapping[str, Any]) -> Fraction:
         """The number that comes out. Raises SpecError where none does."""
-        found = self._evaluate(figures, settings, condition=False)
+        found = self._evaluate(metrics, settings, condition=False)
         if not isinstance(found, Num):
             message = f"{self.option} {self.text!r} is no number"
             raise spec_error("bad-option", message)
         return found.value
 
     def _evaluate(
-        self, figures: Mapping[str, int], settings: Mapping[str, Any], condition: bool
+        self, metrics: Mapping[str, int], settings: Mapping[str, Any], condition: bool
     ) -> Any:
         span = self.expression.span
         scope = Scope()
         for name, value in settings.items():
             scope.names[name] = Known(constant_of(value), frozenset()), Span(span.source, 0, 0)
-        evaluator = Evaluator(scope, metrics=_Known(figures))
+        evaluator = Evaluator(scope, metrics=_NetMetrics(metrics))
         try:
             if condition:
                 return evaluator.truth(self.expression)
@@ -72,19 +72,19 @@ class Formula:
             return Diagnostic("bad-option", f"{what} can't be computed")
         help_ = why.help
         if why.code == "unknown-name":
-            help_ = (*help_, f"it may speak of {one_of((*METRICS, *settings))}")
+            help_ = (*help_, f"it may use {one_of((*METRICS, *settings))}")
         return replace(why, code="bad-option", message=f"{what}: {why.message}", help=help_)
 
 
-class _Known:
-    """The figures of a whole net; nothing is known of its parts."""
+class _NetMetrics:
+    """The metrics of a whole net; nothing is known of its parts."""
 
-    def __init__(self, figures: Mapping[str, int]) -> None:
-        self.figures = figures
+    def __init__(self, metrics: Mapping[str, int]) -> None:
+        self.metrics = metrics
 
     def __call__(self, name: str, line: LayerReference | None) -> int:
         assert line is None, "a formula has no lines"
-        return self.figures[name]
+        return self.metrics[name]
 
     def inside(self, line: LayerReference, name: str) -> LayerReference | None:
         return None

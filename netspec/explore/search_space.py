@@ -83,7 +83,7 @@ class Space:
         return found
 
 
-def space(settings: Sequence[tuple[str, str]]) -> Space:
+def parse_space(settings: Sequence[tuple[str, str]]) -> Space:
     """The space of `name=values` texts: lists `1,2,3`, ranges `1..9` and `0.1..1:0.1`, or both.
 
     A name that is given again has the later values. Raises SpecError.

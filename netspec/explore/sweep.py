@@ -1,4 +1,4 @@
-"""The figures of every point of a design space, over several processes.
+"""The metrics of every point of a design space, over several processes.
 
 A spec is parsed once in each process and built once for each point. Results come as they are
 ready; a file of earlier ones spares their points.
@@ -20,7 +20,7 @@ from netspec.metrics.size import activation_bytes, size
 from netspec.semantic.imports import Program
 from netspec.util.atomic_write import unwritable, write_text
 
-FIGURES = ("params", "macs", "size", "activations")
+METRICS = ("params", "macs", "size", "activations")
 """What is known of each point; size and activations in bytes, as float32."""
 FEW = 12
 """Points that are not worth a second process."""
@@ -28,7 +28,7 @@ CHUNK = 8
 """Points that a process is given at a time."""
 
 Result = dict[str, Any]
-"""`net`, `spec`, `settings`, and either the FIGURES or `error` (`code`, `message`)."""
+"""`net`, `spec`, `settings`, and either the METRICS or `error` (`code`, `message`)."""
 
 
 class Spec(NamedTuple):
@@ -56,7 +56,7 @@ def spec(name: str, reading: Mapping[str, Any] | None = None) -> Spec:
 
 
 def _fingerprint(program: Program, reading: Mapping[str, Any]) -> str:
-    """Tells this spec from any other, and from itself with another import, line or reading."""
+    """A hash of the texts of a spec and its imports, and of how a prototxt was read."""
     from hashlib import sha256
 
     texts = sorted(source.text for source in program.texts())
@@ -73,7 +73,7 @@ def check(spec: Spec, point: Point) -> None:
 
 
 def result(program: Program, fingerprint: str, point: Point) -> Result:
-    """The figures of one point, or why there is no such net."""
+    """The metrics of one point, or why there is no such net."""
     assert program.net is not None
     found: Result = {
         "net": program.net.definition.name.text,
@@ -153,7 +153,7 @@ def _work(fingerprint: str, points: Iterable[Point]) -> list[Result]:
 
 
 def key(settings: Mapping[str, Any]) -> str:
-    """What tells one point of a space from another."""
+    """A text that is different for each point of a space."""
     return json.dumps(settings, sort_keys=True)
 
 
@@ -234,9 +234,9 @@ def run(
     return [found[key(point.settings)] for point in points]
 
 
-def front(found: Sequence[Result], figures: tuple[str, str] = ("params", "macs")) -> list[Result]:
-    """The Pareto front: results that no other one undercuts in both figures, by the first."""
-    first, second = figures
+def front(found: Sequence[Result], metrics: tuple[str, str] = ("params", "macs")) -> list[Result]:
+    """The Pareto front: results that no other one undercuts in both metrics, by the first."""
+    first, second = metrics
     sound = sorted((r for r in found if "error" not in r), key=lambda r: (r[first], r[second]))
     best: list[Result] = []
     for r in sound:

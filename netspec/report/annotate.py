@@ -33,7 +33,7 @@ def annotate(text: str, net: Net, source: Source) -> str:
     `source` is what the net was read from: the same text, but for its line breaks. Comments of an
     earlier time are replaced. White space at the end of a line stays at its end.
     """
-    comments = _aligned(figures(net, source))
+    comments = _aligned(line_metrics(net, source))
     lines = list(_lines(strip(text)))
     code = {n: lines[n - 1][0].rstrip() for n in comments if n <= len(lines)}
     widths = [len(c.expandtabs()) for c in code.values()]
@@ -60,7 +60,7 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
             yield found[1], found[2]
 
 
-class Figures:
+class LineMetrics:
     """What the layers of one line come to, over all its uses."""
 
     def __init__(self) -> None:
@@ -70,22 +70,22 @@ class Figures:
         self.macs = 0
 
 
-def figures(net: Net, source: Source) -> dict[int, Figures]:
-    """The figures of each line of a text that makes layers, by its number."""
-    found: dict[int, Figures] = {}
+def line_metrics(net: Net, source: Source) -> dict[int, LineMetrics]:
+    """The metrics of each line of a text that makes layers, by its number."""
+    found: dict[int, LineMetrics] = {}
     for block, uses in _uses(net.body).items():
         ends: dict[int, Node] = {}
         here = [(node.span.line, node) for node in block.nodes if node.span.source is source]
         for line, node in here:
             ends[line] = node  # what the line comes to is what it makes last
         for line, node in here:
-            figures = found.setdefault(line, Figures())
-            figures.params += uses * int(node.params)
-            figures.macs += uses * int(node.macs)
+            metrics = found.setdefault(line, LineMetrics())
+            metrics.params += uses * int(node.params)
+            metrics.macs += uses * int(node.macs)
             if node.span == ends[line].span:
                 # A loop makes the same line several times.
-                figures.uses += uses
-                figures.shapes.append(node.outputs[0].shape)
+                metrics.uses += uses
+                metrics.shapes.append(node.outputs[0].shape)
     return found
 
 
@@ -112,8 +112,8 @@ def _uses(body: Block) -> Mapping[Block, int]:
     return uses
 
 
-def _aligned(found: Mapping[int, Figures]) -> dict[int, str]:
-    """The comments, their figures below each other."""
+def _aligned(found: Mapping[int, LineMetrics]) -> dict[int, str]:
+    """The comments by line, their metrics in columns."""
     cells = {line: _cells(f) for line, f in found.items()}
     widths = [max(map(len, column)) for column in zip(*cells.values(), strict=True)]
     return {line: _comment(row, widths) for line, row in cells.items()}
@@ -126,7 +126,7 @@ def _comment(row: Sequence[str], widths: Sequence[int]) -> str:
     return f"#: {'  '.join(parts)}".rstrip()
 
 
-def _cells(f: Figures) -> tuple[str, str, str]:
+def _cells(f: LineMetrics) -> tuple[str, str, str]:
     shapes = list(dict.fromkeys(number_format.shape(s) for s in f.shapes))
     shape = shapes[0] if len(shapes) == 1 else f"{shapes[0]} .. {shapes[-1]}"
     return (

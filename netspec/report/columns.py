@@ -1,7 +1,6 @@
 """The columns of a table: what each shows of a row, and of the whole net.
 
-A figure is written down once, here or where it says it comes from; every format takes it from
-here. docs/figures.md says what the figures mean.
+Each metric is defined here once, for every format; docs/figures.md says what they mean.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ FLOAT_BYTES = 4
 
 
 class NetView:
-    """A net, and what is to be known of it beyond its own figures."""
+    """A net with the metrics that are computed when a column asks for them."""
 
     def __init__(
         self,
@@ -132,7 +131,7 @@ class Shown(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One figure of rows: its heading, how to get it, how to write it.
+    """One metric of rows: its heading, how to get it, how to write it.
 
     `value` gives None where a row has none of it; `total` is the same for the net. A column that
     the net can't be summed up in has no total; one whose cells do not come from rows, no value.
@@ -140,7 +139,7 @@ class Column(NamedTuple):
 
     key: str
     heading: str
-    says: str
+    description: str
     value: Callable[[NetView, Row], Any] | None = None
     show: Callable[[Any], str] = str
     total: Callable[[NetView], Any] | None = None
@@ -148,10 +147,10 @@ class Column(NamedTuple):
     zero: bool = False
     """Whether 0 is worth writing."""
     joined: bool = False
-    """Whether it says something of the column before, and stays with it."""
+    """Whether it belongs to the column before, and is not separated from it."""
 
     def of(self, view: NetView, row: Row) -> Any:
-        """The row's figure."""
+        """The metric of a row."""
         return None if self.value is None else self.value(view, row)
 
     def text(self, value: Any) -> str:
@@ -361,11 +360,11 @@ COLUMNS: Mapping[str, Column] = {
         ),
     )
 }
-"""Every column by its key; in CSV and `--columns` they bear these, elsewhere their headings."""
+"""Every column by its key; in CSV and `--columns` these are their names, else their headings."""
 
 
 def usual(view: NetView) -> tuple[str, ...]:
-    """The columns that a table has if nobody says otherwise."""
+    """The columns that a table has by default."""
     operations = "macs" if view.convention is None else "count"
     shown = ["layer", "op", "kernel", "output", "params", "params_share"]
     shown += [operations, f"{operations}_share", "activations"]

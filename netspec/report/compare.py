@@ -1,4 +1,4 @@
-"""Nets side by side: each figure, and how many times the first net's it is."""
+"""Nets side by side: each metric, and its ratio to that of the first net."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from netspec.report.columns import COLUMNS, Column, NetView, Shown
 from netspec.report.table import Grid, notes
 
 
-class Figure(NamedTuple):
-    """One figure of a whole net."""
+class Metric(NamedTuple):
+    """One metric of a whole net."""
 
     key: str
     name: str
@@ -20,15 +20,15 @@ class Figure(NamedTuple):
     show: Callable[[Any], str]
 
 
-def figures(views: Sequence[NetView]) -> tuple[Figure, ...]:
-    """The figures that these nets are compared by: the totals of columns, and their sizes."""
-    found = [Figure("layers", "layers", lambda v: len(v.net.layers), number_format.count)]
+def metrics(views: Sequence[NetView]) -> tuple[Metric, ...]:
+    """The metrics that these nets are compared by: the totals of columns, and their sizes."""
+    found = [Metric("layers", "layers", lambda v: len(v.net.layers), number_format.count)]
     found += [_total("params"), _total("macs")]
     convention = next((v.convention for v in views if v.convention), None)
     if convention is not None:
         found.append(_total("count", f"{convention.unit} ({convention.name})"))
     found += [
-        Figure(name, f"size {name}", _size(name), number_format.megabytes) for name in FORMATS
+        Metric(name, f"size {name}", _size(name), number_format.megabytes) for name in FORMATS
     ]
     if any(v.compression for v in views):
         found += [_total("kept"), _total("compressed")]
@@ -36,10 +36,10 @@ def figures(views: Sequence[NetView]) -> tuple[Figure, ...]:
     return tuple(found)
 
 
-def _total(key: str, name: str = "") -> Figure:
+def _total(key: str, name: str = "") -> Metric:
     column = COLUMNS[key]
     assert column.total is not None, "a column without total"
-    return Figure(key, name or column.heading, column.total, column.show)
+    return Metric(key, name or column.heading, column.total, column.show)
 
 
 def _size(name: str) -> Callable[[NetView], int]:
@@ -47,7 +47,7 @@ def _size(name: str) -> Callable[[NetView], int]:
 
 
 def compared(views: Sequence[NetView]) -> Grid:
-    """A row for each figure, and for each net a column, with its ratio to the first net."""
+    """A row for each metric, and for each net a column, with its ratio to the first net."""
     first, *others = views
     columns = [Column("figure", "", "", left=True)]
     for i, view in enumerate(views):
@@ -56,20 +56,20 @@ def compared(views: Sequence[NetView]) -> Grid:
             columns.append(Column(f"{view.net.name} ratio", "ratio", "", show=ratio, joined=True))
     cells: list[tuple[Any, ...]] = [("input", *_spread(map(_inputs, views)))]
     cells.append(("output", *_spread(map(_outputs, views))))
-    for figure in figures(views):
-        base = figure.value(first)
-        row: list[Any] = [figure.name, Shown(base, figure.show)]
+    for metric in metrics(views):
+        base = metric.value(first)
+        row: list[Any] = [metric.name, Shown(base, metric.show)]
         for view in others:
-            value = figure.value(view)
-            row += [Shown(value, figure.show), value / base if base else None]
+            value = metric.value(view)
+            row += [Shown(value, metric.show), value / base if base else None]
         cells.append(tuple(row))
-    said = (f"ratio: how many times the figure of {first.net.name}",) if others else ()
+    explained = (f"ratio: how many times the figure of {first.net.name}",) if others else ()
     return Grid(
         "",
         " / ".join(view.net.name for view in views),
         tuple(columns),
         tuple(cells),
-        notes=(*notes(first), *said),
+        notes=(*notes(first), *explained),
         chosen=True,
         pinned=1,
     )
@@ -94,10 +94,10 @@ def _spread(texts: Any) -> list[Any]:
 
 
 def data(views: Sequence[NetView]) -> list[dict[str, Any]]:
-    """The same as data: each net's figures, and its ratios to the first."""
+    """The same as data: each net's metrics, and its ratios to the first."""
     found = []
     for view in views:
-        values = {f.key: (f.value(view), f.value(views[0])) for f in figures(views)}
+        values = {f.key: (f.value(view), f.value(views[0])) for f in metrics(views)}
         found.append(
             {
                 "net": view.net.name,

@@ -26,7 +26,10 @@ Pairs = list[tuple[int, int]]
 
 
 class Change(NamedTuple):
-    """A layer of both nets, or of one. `what` are the figures that differ, before and after."""
+    """A layer of both nets, or of one.
+
+    `what` are the attributes and metrics that differ, before and after.
+    """
 
     kind: Kind
     before: FlatLayer | None
@@ -81,11 +84,11 @@ def difference(before: Net, after: Net) -> NetDiff:
 
 def align(old: Sequence[FlatLayer], new: Sequence[FlatLayer]) -> Pairs:
     """Which layer of one net is which of the other: pairs of positions, both ascending."""
-    places = {layer.path: k for k, layer in enumerate(new) if not _numbered(layer)}
+    positions = {layer.path: k for k, layer in enumerate(new) if not _numbered(layer)}
     named = [
-        (i, places[layer.path])
+        (i, positions[layer.path])
         for i, layer in enumerate(old)
-        if layer.path in places and not _numbered(layer)
+        if layer.path in positions and not _numbered(layer)
     ]
     pairs = _ascending(named)
     for key in (_alike, _by_op):
@@ -141,8 +144,8 @@ def _filled(
         left, right = old[i:end_i], new[k:end_k]
         if len(left) * len(right) > MAX_CELLS:
             # Too many to try: by name, numbered or not.
-            places = {f.path: n for n, f in enumerate(right)}
-            same = [(n, places[f.path]) for n, f in enumerate(left) if f.path in places]
+            positions = {f.path: n for n, f in enumerate(right)}
+            same = [(n, positions[f.path]) for n, f in enumerate(left) if f.path in positions]
             found += [(i + n, k + m) for n, m in _ascending(same)]
         elif left and right:
             keys = [key(f) for f in left], [key(f) for f in right]
@@ -184,13 +187,13 @@ def _compare(before: FlatLayer, after: FlatLayer) -> dict[str, tuple[Any, Any]]:
 
 # --- wiring --------------------------------------------------------------------------------------
 
-Place = tuple[int, int]
+Position = tuple[int, int]
 """A layer's position and which of its results; -1 stands for the inputs of the net."""
-Sources = Mapping[Value, Place]
+Sources = Mapping[Value, Position]
 
 
 def _sources(net: Net) -> Sources:
-    found: dict[Value, Place] = {v: (-1, n) for n, v in enumerate(net.body.inputs)}
+    found: dict[Value, Position] = {v: (-1, n) for n, v in enumerate(net.body.inputs)}
     for i, layer in enumerate(net.layers):
         found.update((v, (i, n)) for n, v in enumerate(layer.outputs))
     return found
@@ -203,9 +206,9 @@ def _same_wiring(
     partner: Mapping[int, int],
     paired: Container[int],
 ) -> bool:
-    """Whether inputs come from the same places, as far as these are in both nets.
+    """Whether inputs come from the same positions, as far as these are in both nets.
 
-    A layer that was put in or taken out says so itself; those behind it have not changed.
+    A layer that was added or removed is reported itself; those after it have not changed.
     """
     if len(before.inputs) != len(after.inputs):
         return False
@@ -218,9 +221,10 @@ def _same_wiring(
 
 
 def _names(layer: FlatLayer, sources: Sources, layers: Sequence[FlatLayer]) -> str:
-    places = [sources[v] for v in layer.inputs]
+    positions = [sources[v] for v in layer.inputs]
     return ", ".join(
-        v.name if i < 0 else layers[i].path for v, (i, _) in zip(layer.inputs, places, strict=True)
+        v.name if i < 0 else layers[i].path
+        for v, (i, _) in zip(layer.inputs, positions, strict=True)
     )
 
 
@@ -254,8 +258,8 @@ def _outputs(net: Net) -> str:
     return ", ".join(number_format.shape(v.shape) for v in net.body.outputs)
 
 
-def _end_names(net: Net, places: Sequence[Place]) -> str:
-    return ", ".join(net.body.inputs[n].name if i < 0 else net.layers[i].path for i, n in places)
+def _end_names(net: Net, positions: Sequence[Position]) -> str:
+    return ", ".join(net.body.inputs[n].name if i < 0 else net.layers[i].path for i, n in positions)
 
 
 def _preprocessing(net: Net) -> str:
@@ -292,16 +296,16 @@ def _end(found: NetDiff, name: str) -> str:
 
 
 def totals(found: NetDiff) -> list[tuple[str, int, int]]:
-    """Figures of the whole nets, before and after."""
+    """Metrics of the whole nets, before and after."""
     sides = found.before, found.after
-    figures: list[tuple[str, Callable[[Net], int]]] = [
+    metrics: list[tuple[str, Callable[[Net], int]]] = [
         ("layers", lambda n: len(n.layers)),
         ("params", lambda n: int(n.params)),
         ("macs", lambda n: int(n.macs)),
         ("size", lambda n: sizes(n)["float32"]),
         ("activations", activation_bytes),
     ]
-    return [(name, *(figure(net) for net in sides)) for name, figure in figures]  # type: ignore[misc]
+    return [(name, *(metric(net) for net in sides)) for name, metric in metrics]  # type: ignore[misc]
 
 
 def text(

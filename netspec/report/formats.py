@@ -16,7 +16,7 @@ LEAST = {"op": 10, "layer": 14}
 MOST_KEPT = 16
 """Longest name of an op or module that is kept whole where its arguments are cut."""
 SHORTER = {"kernel": "kernel"}
-"""Headings where there is little room."""
+"""Headings where columns are narrow."""
 DISPENSABLE = ("activations", "params_share", "macs_share", "count_share", "kernel", "output")
 """Columns that are left out where the text does not fit, the first one first."""
 
@@ -27,8 +27,8 @@ Written = tuple[Column, list[str]]
 def text(grid: Grid, width: int | None = None) -> str:
     """In columns, for a terminal of so many characters a line.
 
-    Long names are cut, and if that is not enough, columns are left out; what was done is said at
-    the end. Columns that must not go are put below each other, the pinned ones with each block.
+    Long names are cut, and if that is not enough, columns are left out; a note at the end lists
+    them. Columns that must not go are put below each other, the pinned ones with each block.
     """
     fitted, omitted = _fit(grid, width)
     lines = [grid.title]
@@ -134,7 +134,7 @@ def _blocks(columns: list[Written], pinned: int, width: int | None) -> list[list
 
 
 def markdown(grid: Grid) -> str:
-    """A GitHub table, with exact figures."""
+    """A GitHub table, with exact numbers."""
     lines = [f"**{_markdown(grid.title)}**", ""]
     lines.append(_bars(map(_markdown, grid.headings)))
     lines.append(_bars("---" if c.left else "---:" for c in grid.columns))
@@ -175,7 +175,7 @@ def csv(grid: Grid) -> str:
 
 
 def csvs(grids: Sequence[Grid]) -> str:
-    """Several grids of the same columns in one table, told apart by their first column."""
+    """Several grids of the same columns in one table; the first column has the net."""
     from csv import writer
 
     out = io.StringIO()
@@ -226,10 +226,10 @@ def latex(grid: Grid) -> str:
     if grid.total and len(rows) > 1:
         rows[-1:] = ["\\midrule", rows[-1]]
     lines += [*rows, "\\bottomrule", "\\end{tabular}"]
-    said = [*(f"{name}: {value}" for name, value in grid.summary), *grid.notes]
-    if said:
+    notes = [*(f"{name}: {value}" for name, value in grid.summary), *grid.notes]
+    if notes:
         # In a paragraph of its own, since a row of the tabular would not break.
-        under = (_latex(" ".join(line.replace("   ", ", ").split())) for line in said)
+        under = (_latex(" ".join(line.replace("   ", ", ").split())) for line in notes)
         lines += [
             "",
             "\\smallskip",

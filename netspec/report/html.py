@@ -88,7 +88,7 @@ for (const table of document.querySelectorAll("table.netspec")) {
 
 
 def html_table(grid: Grid) -> str:
-    """A `<table>` with its style, to be put into a page. Exact figures."""
+    """A `<table>` with its style, to be put into a page. Exact numbers."""
     lines = [f"{name}: {value}" for name, value in grid.summary]
     under = "<br/>".join(escape(line) for line in (*lines, *grid.notes))
     total = _row(grid, exact(grid, grid.total)) if grid.total else ""
@@ -124,7 +124,7 @@ def _body(grid: Grid) -> Iterator[str]:
 
 
 def _named(branch: TreeRow, path: str) -> str:
-    """The cell with a row's name, moved in; its whole path is said where a pointer rests."""
+    """The cell with a row's name, indented; its path is shown as a tooltip."""
     name = escape(path.rpartition(".")[2])
     if branch.opens:
         name = f'<button aria-expanded="{str(branch.open).lower()}">{name}</button>'

@@ -1,4 +1,4 @@
-"""What options mean that ask for figures: columns, counting conventions, compression."""
+"""What options mean that ask for metrics: columns, counting conventions, compression."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def column(name: str) -> str:
 def listing() -> str:
     """What --columns and --count can be."""
     width = max(map(len, (*COLUMNS, *CONVENTIONS)))
-    lines = ["columns", *(f"  {c.key:<{width}}  {c.says}" for c in COLUMNS.values())]
+    lines = ["columns", *(f"  {c.key:<{width}}  {c.description}" for c in COLUMNS.values())]
     lines += ["", "counts", f"  {'netspec':<{width}}  {RULE}"]
     lines += [f"  {c.name:<{width}}  {c.unit}: {c.says}" for c in CONVENTIONS.values()]
     return "\n".join(lines)

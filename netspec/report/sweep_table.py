@@ -12,8 +12,8 @@ from netspec.report.rows import argument
 from netspec.report.table import Grid
 
 MAX_ERRORS = 10
-"""Most combinations that are no nets whose error is told under the table."""
-FIGURES: Mapping[str, Column] = {
+"""Most combinations that are no nets whose error is listed under the table."""
+METRICS: Mapping[str, Column] = {
     c.key: c
     for c in (
         Column("params", "params", "", show=number_format.count),
@@ -26,18 +26,18 @@ Result = Mapping[str, Any]
 
 
 def table(found: Sequence[Result], names: Sequence[str], front: Sequence[Result]) -> Grid:
-    """Settings and figures of each result; a star marks those on the Pareto front."""
+    """Settings and metrics of each result; a star marks those on the Pareto front."""
     best = {id(r) for r in front}
     columns = [Column(name, name, "", show=_setting, zero=True) for name in names]
     failed = [r for r in found if "error" in r]
-    columns += FIGURES.values()
+    columns += METRICS.values()
     columns.append(Column("front", "", "", left=True))
     if failed:
         columns.append(Column("error", "", "", left=True))
     rows = []
     for r in found:
         row = [_cell(r["settings"].get(name)) for name in names]
-        row += [r.get(key) for key in FIGURES]
+        row += [r.get(key) for key in METRICS]
         row.append("*" if id(r) in best else None)
         if failed:
             row.append(r["error"]["code"] if "error" in r else None)

@@ -1,4 +1,4 @@
-"""A table before it has a format: columns, cells, totals and what is said under them."""
+"""A table before it has a format: columns, cells, totals and notes under it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from netspec.report.rows import TreeRow, rows, tree
 class Grid(NamedTuple):
     """Cells are plain values; `columns` say how they are written.
 
-    `name` is the net's, empty where the columns are of several. `summary` are named figures and
+    `name` is the net's, empty where the columns are of several. `summary` are named metrics and
     `notes` sentences, both for under the table. `chosen` says that a person asked for these
     columns, so that none may be left out. `pinned` of
     them say what a row is. `branches` say of each row how deep in a tree it stands;
@@ -67,7 +67,7 @@ def grid(
     """The table of a net.
 
     `depth` as for `rows`; `columns` and `sort` are keys of COLUMNS. Sorting puts the largest
-    first, and names in their order; `ascending` turns that round. With `folding`, the rows are a
+    first, and names in their order; `ascending` reverses that. With `folding`, the rows are a
     tree, unless they are sorted or have no names.
     """
     chosen = tuple(COLUMNS[key] for key in columns or usual(view))
@@ -91,7 +91,7 @@ def grid(
 
 
 def _sorted(view: NetView, found: list[Any], by: Column, ascending: bool) -> list[Any]:
-    """Rows without the figure come last, either way."""
+    """Rows without the metric come last, either way."""
     keyed = [(by.of(view, row), row) for row in found]
     some = [pair for pair in keyed if pair[0] is not None]
     none = [row for value, row in keyed if value is None]
@@ -120,7 +120,7 @@ def shapes(net: Net) -> str:
 
 
 def summary(view: NetView) -> tuple[tuple[str, str], ...]:
-    """Figures of the whole net that are no sums of rows."""
+    """Metrics of the whole net that are no sums of rows."""
     net = view.net
     listed = "   ".join(f"{number_format.megabytes(n)} {name}" for name, n in sizes(net).items())
     found = [("size", listed)]
@@ -144,7 +144,7 @@ def summary(view: NetView) -> tuple[tuple[str, str], ...]:
 
 
 def notes(view: NetView) -> tuple[str, ...]:
-    """The rules that figures follow."""
+    """How metrics are counted, in sentences."""
     lines = [UNIT]
     if view.convention is None:
         lines.append(RULE)

@@ -16,7 +16,7 @@ from netspec.cli.main import main
 from netspec.diagnostics.source import Source
 from netspec.driver import bundled, check
 from netspec.ir import Net
-from netspec.report.annotate import annotate, figures, strip
+from netspec.report.annotate import annotate, line_metrics, strip
 from netspec.report.diff import difference
 
 from ..helpers import net_of
@@ -69,8 +69,8 @@ def test_shared_blocks_are_counted_as_often_as_they_are_used() -> None:
     doubling = "".join(f"module m{i} {{ input x\n m{i - 1}(m{i - 1}(x)) }}\n" for i in range(1, 12))
     text = f"module m0 {{ input x\n conv(x) {{ filters: 1 kernel: 1 }} }}\n{doubling}"
     net, source = read(text + "net n { input data: 1x2x2\n m11 }")
-    assert figures(net, source)[2].uses == 2**11
-    assert figures(net, source)[2].params == net.params == 2 * 2**11
+    assert line_metrics(net, source)[2].uses == 2**11
+    assert line_metrics(net, source)[2].params == net.params == 2 * 2**11
 
 
 @pytest.mark.parametrize("spec", bundled())
@@ -81,8 +81,8 @@ def test_bundled_specs(spec: str) -> None:
     assert strip(found) == text
     assert annotate(found, *read(found)) == found
     assert difference(read(found)[0], net).empty
-    assert sum(f.params for f in figures(net, source).values()) == net.params
-    assert sum(f.macs for f in figures(net, source).values()) == net.macs
+    assert sum(f.params for f in line_metrics(net, source).values()) == net.params
+    assert sum(f.macs for f in line_metrics(net, source).values()) == net.macs
 
 
 BREAKS = st.sampled_from(["\n", "\r\n", "\r"])

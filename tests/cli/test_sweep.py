@@ -21,7 +21,7 @@ from netspec.cli.main import main
 from netspec.diagnostics import SpecError
 from netspec.explore import sweep
 from netspec.explore.objective import Formula
-from netspec.explore.search_space import Point, space
+from netspec.explore.search_space import Point, parse_space
 from netspec.ir.liveness import peak_activations
 from netspec.semantic.imports import Program
 
@@ -79,7 +79,7 @@ def lines(text: str) -> list[dict[str, Any]]:
     ],
 )
 def test_values_of_a_parameter(text: str, values: list[Any]) -> None:
-    (axis,) = space([("p", text)]).axes
+    (axis,) = parse_space([("p", text)]).axes
     assert list(axis.values) == values
     assert [type(v) for v in axis.values] == [type(v) for v in values]
 
@@ -89,19 +89,19 @@ def test_values_of_a_parameter(text: str, values: list[Any]) -> None:
 )
 def test_what_is_no_values(text: str) -> None:
     with pytest.raises(SpecError):
-        space([("p", text)])
+        parse_space([("p", text)])
 
 
 @given(st.fractions(-5, 5, max_denominator=40), st.fractions(1, 6, max_denominator=40))
 def test_a_range_holds_both_ends_exactly(first: Fraction, step: Fraction) -> None:
     last = first + 4 * step
     text = f"({first})..({last}):({step})"
-    (axis,) = space([("p", text)]).axes
+    (axis,) = parse_space([("p", text)]).axes
     assert [c.value for c in axis.constants] == [first + i * step for i in range(5)]
 
 
 def test_points_and_samples() -> None:
-    room = space([("a", "1..4"), ("b", "x,y"), ("c", "7")])
+    room = parse_space([("a", "1..4"), ("b", "x,y"), ("c", "7")])
     assert room.size == 8
     points = [p.settings for p in room]
     assert points[:2] == [{"a": 1, "b": "x", "c": 7}, {"a": 1, "b": "y", "c": 7}]
@@ -112,7 +112,7 @@ def test_points_and_samples() -> None:
     assert [p.settings for p in room.sample(5, seed=2)] != some
     assert [p.settings for p in room.sample(100, seed=1)] == points
     assert [p.settings for p in room.sample(7, seed=1)][:1] in (points[:1], points[1:2])
-    vast = space([(f"p{i}", "1..9999") for i in range(20)])
+    vast = parse_space([(f"p{i}", "1..9999") for i in range(20)])
     assert len(vast.sample(10, seed=3)) == 10
 
 
@@ -120,7 +120,7 @@ def test_points_and_samples() -> None:
 
 
 def test_results_are_those_of_single_nets(small: Path) -> None:
-    room = space([("width", "2,4"), ("layers", "0..1"), ("big", "true,false")])
+    room = parse_space([("width", "2,4"), ("layers", "0..1"), ("big", "true,false")])
     spec = sweep.spec(str(small))
     found = sweep.run(spec, list(room), jobs=1)
     for result in found:
@@ -132,7 +132,7 @@ def test_results_are_those_of_single_nets(small: Path) -> None:
 
 
 def test_processes_change_nothing(small: Path) -> None:
-    room = space([("width", "1..20"), ("big", "true,false")])
+    room = parse_space([("width", "1..20"), ("big", "true,false")])
     spec = sweep.spec(str(small))
     assert sweep.run(spec, list(room), jobs=2) == sweep.run(spec, list(room), jobs=1)
 
@@ -364,10 +364,10 @@ def test_a_picture_that_can_not_be_is_refused_at_once(
 
 # --- the Pareto front ------------------------------------------------------------
 
-FIGURES = st.integers(0, 12)
+NUMBERS = st.integers(0, 12)
 
 
-@given(st.lists(st.tuples(FIGURES, FIGURES), max_size=12))
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), max_size=12))
 def test_the_front_by_its_definition(pairs: list[tuple[int, int]]) -> None:
     found = [{"params": p, "macs": m} for p, m in pairs]
     best = [(r["params"], r["macs"]) for r in sweep.front(found)]
@@ -433,7 +433,7 @@ def test_search_in_the_papers_space(capsys: pytest.CaptureFixture[str]) -> None:
         (("--minimize", "params(x)"), "x"),
         (
             ("--minimize", "flops"),
-            "it may speak of `params`, `macs`, `size`, `activations`, `width`",
+            "it may use `params`, `macs`, `size`, `activations`, `width`",
         ),
         (
             ("--minimize", "macs / (width - width)"),

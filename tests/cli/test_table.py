@@ -133,9 +133,9 @@ def test_the_width_of_the_terminal() -> None:
 
 def test_options_that_would_do_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, said in (
-        (("--compare", "--depth", "1"), "--compare has figures of whole nets: it takes no --depth"),
+        (("--compare", "--depth", "1"), "--compare has metrics of whole nets: it takes no --depth"),
         (("--compare", "--columns", "params"), "it takes no --columns"),
-        (("--ascending",), "--ascending needs a figure to sort by"),
+        (("--ascending",), "--ascending needs a column to sort by"),
         (("--bits", "33"), "a weight has 1 to 32 bits, not 33"),
         (("--sparsity", "conv1=2"), "conv1=2 does not"),
     ):
