@@ -43,7 +43,7 @@ def execute(args: argparse.Namespace) -> int:
         raise spec_error("unreadable-file", f"{source.name} is no prototxt")
     solver = read_source(Path(args.solver), diagnostics) if args.solver else None
     if is_solver(source):
-        solver, source = source, _net_of(source, folder, diagnostics)
+        solver, source = source, _net_of_solver(source, folder, diagnostics)
     diagnostics.raise_if_failed()
     given = constants(dict(args.settings), diagnostics)
     result = convert(source, given, diagnostics, solver)
@@ -56,14 +56,14 @@ def execute(args: argparse.Namespace) -> int:
     if args.output == "-":
         sys.stdout.write(result.text)
     else:
-        write_text(_target(args.output, result.name, result.text), result.text)
+        write_text(_output_path(args.output, result.name, result.text), result.text)
     return 0
 
 
-def _target(output: str | None, name: str, text: str) -> Path:
-    """Where to write. Raises SpecError where nobody named a file that would be lost.
+def _output_path(output: str | None, name: str, text: str) -> Path:
+    """The path to write to: `output`, else that of the net's name.
 
-    A converted spec is there to be worked on, and has no sign of where it is from.
+    Raises SpecError where the latter is a file with another content, which may be somebody's work.
     """
     path = Path(output or f"{name}.net")
     if output is None and path.is_file() and path.read_bytes() != text.encode():
@@ -71,10 +71,10 @@ def _target(output: str | None, name: str, text: str) -> Path:
     return path
 
 
-def _net_of(solver: Source, folder: Path, diagnostics: Diagnostics) -> Source:
-    """The net that a solver names, beside it or where its path leads from there.
+def _net_of_solver(solver: Source, folder: Path, diagnostics: Diagnostics) -> Source:
+    """The prototxt that a solver names: by its path from the solver's folder, or in that folder.
 
-    Raises SpecError. Caffe takes the path from the folder that it runs in.
+    Caffe takes the path from the folder that it runs in. Raises SpecError.
     """
     from netspec.importers.caffe.solver import read_solver
     from netspec.semantic.imports import read_source
@@ -82,15 +82,14 @@ def _net_of(solver: Source, folder: Path, diagnostics: Diagnostics) -> Source:
     read = read_solver(solver, diagnostics)
     diagnostics.raise_if_failed()
     assert read is not None, "no solver and no error"
-    name = read.net
-    written = Path(name)
-    for path in (folder / written, folder / written.name):
-        sound = written.suffix == ".prototxt" and not written.is_absolute() and "\0" not in name
-        if sound and path.is_file():
-            source = read_source(path, diagnostics)
-            diagnostics.raise_if_failed()
-            assert source is not None, "no text and no error"
-            return source
-    message = f"{solver.name} is a solver, and its net {name or '(none)'} is not beside it"
+    name = Path(read.net)
+    if name.suffix == ".prototxt" and not name.is_absolute() and "\0" not in read.net:
+        for path in (folder / name, folder / name.name):
+            if path.is_file():
+                source = read_source(path, diagnostics)
+                diagnostics.raise_if_failed()
+                assert source is not None, "no text and no error"
+                return source
+    message = f"{solver.name} is a solver, and its net {read.net or '(none)'} is not beside it"
     help_ = (f"name both: `netspec convert NET --solver {solver.name}`",)
     raise spec_error("unreadable-file", message, help=help_)

@@ -19,7 +19,7 @@ from netspec.weights.caffemodel_file import CaffemodelLayer, caffemodel, read_la
 
 
 class Origin(Protocol):
-    """Where a tensor lies: `netspec.importers.structure.graph.Blob`."""
+    """Where a tensor lies: `netspec.importers.caffe.weight_blob.WeightBlob`."""
 
     @property
     def layer(self) -> str: ...

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 class Prototxt:
-    """Writes layers; each takes what the one before it made, unless it is told otherwise."""
+    """Writes layers; each takes what the one before it made, unless `bottoms` say otherwise."""
 
     def __init__(self, name: str, *dims: int, batch: int = 1) -> None:
         sizes = " ".join(f"dim: {d}" for d in (batch, *dims))

@@ -610,7 +610,7 @@ def test_every_rule_is_tried() -> None:
 
 
 def test_spatial_dropout() -> None:
-    """The same where nothing is trained; that it differs else is said."""
+    """The same for inference; a warning says that training differs."""
     text = after("3x8x8", "SpatialDropout dropout_param { dropout_ratio: 0.1 }")
     assert body_of(text) == ["l1: dropout { ratio: 10% }"]
     assert codes(text) == ["ignored-field"]

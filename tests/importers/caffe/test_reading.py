@@ -1,4 +1,4 @@
-"""Inputs, phases, both forms of layers, labels and losses, and what a file says in its own words."""
+"""Inputs, phases, both forms of layers, labels and losses, and diagnostics that point into the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Published networks: their figures, and the spec that a good author would have written."""
+"""Published networks: their parameters and MACs, and the converted specs."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def stages() -> str:
 
 
 def test_branches_with_a_common_end_of_their_names_become_a_module() -> None:
-    """Runs of layers are told by the words that their names end with; equal layers are a loop."""
+    """Runs of layers are found by the words that their names end with; equal layers are a loop."""
     text = " ".join(spec_of(stages()).split())
     assert "module stage(filters) { input x for i in 1..4 { Mconv[i]: conv {" in text
     for line in ("stage2_L1: stage { filters: 4 }", "stage3_L2: stage(concat_stage3) {"):

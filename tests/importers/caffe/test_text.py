@@ -1,4 +1,4 @@
-"""Protobuf's text format: what its specification allows, and what is said of errors."""
+"""Protobuf's text format: what its specification allows, and reports of errors."""
 
 from __future__ import annotations
 
