@@ -49,7 +49,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _names(args: argparse.Namespace, before: str, after: str) -> tuple[str, str]:
-    """What tells the two apart: the nets' names, else what is set, else the texts."""
+    """Names for the two that are different: the nets' names, else what is set, else the texts."""
     if before != after:
         return before, after
     if args.left or args.right:

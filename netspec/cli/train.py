@@ -103,12 +103,12 @@ def execute(args: argparse.Namespace) -> int:
         help_ = (f"pip install {package}",)
         raise spec_error("missing-package", message, help=help_) from None
     training = recipe(net, args.fields)
-    leads = os.environ.get("RANK", "0") == "0"  # of several processes of torchrun one speaks
+    is_main = os.environ.get("RANK", "0") == "0"  # of several processes of torchrun one prints
     weights: dict[str, Any] = {}
     if args.weights:
         found = weights_for(net, args.spec, args.weights, partial=args.partial)
         weights = found.arrays
-        for name in found.fresh if leads else ():
+        for name in found.fresh if is_main else ():
             print(f"fresh: {name}")
     options = TrainingOptions(
         data=Path(args.data),
@@ -129,6 +129,6 @@ def execute(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the last checkpoint")
         return 130
-    if leads:
+    if is_main:
         print(summary(result))
     return 0

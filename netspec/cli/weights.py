@@ -67,11 +67,11 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _convert(args: argparse.Namespace) -> int:
-    from netspec.weights import NameMaps, fresh, turned, weights_for, write, write_caffe
+    from netspec.weights import NameMaps, fresh, reverse_channels, weights_for, write, write_caffe
     from netspec.weights.matching import MatchedArray
 
     net = load(args.spec, args.settings) if args.spec else None
-    stale: tuple[str, ...] = ()
+    fresh_names: tuple[str, ...] = ()
     if net is None or Path(args.file).suffix == ".bin":
         arrays = dict(_read(args, net))
         rows = [MatchedArray(name, name, array.shape, "name") for name, array in arrays.items()]
@@ -79,42 +79,42 @@ def _convert(args: argparse.Namespace) -> int:
         found = weights_for(
             *(net, args.spec, args.file), partial=args.partial, by="anything", names=args.source
         )
-        rows, stale = list(found.rows), found.fresh
-        made = fresh({name: net.tensors[name] for name in stale})
+        rows, fresh_names = list(found.rows), found.fresh
+        made = fresh({name: net.tensors[name] for name in fresh_names})
         arrays = {name: {**made, **found.arrays}[name] for name in net.tensors}
     if args.rgb and net is not None:
-        arrays = turned(arrays, net)
+        arrays = reverse_channels(arrays, net)
     if args.names and net is not None:
         keys = NameMaps(net, args.spec).renamed(args.names).keys
         arrays = {keys[name]: array for name, array in arrays.items()}
         rows = [row._replace(ours=keys[row.ours]) for row in rows]
-        stale = tuple(keys[name] for name in stale)
+        fresh_names = tuple(keys[name] for name in fresh_names)
     if args.dry_run:
-        _table(rows, stale)
+        _table(rows, fresh_names)
         return 0
     output = Path(args.output)
     if output.suffix == ".caffemodel" and net is not None:
         write_caffe(output, arrays, net)
     else:
         write(output, arrays)
-    if stale or any(row.how != "name" for row in rows):
+    if fresh_names or any(row.how != "name" for row in rows):
         how = [row.how for row in rows]
-        counts = [f"{how.count(h)} by {_spoken(h)}" for h in dict.fromkeys(how)]
-        counts += [f"{len(stale)} fresh"] * bool(stale)
+        counts = [f"{how.count(h)} by {_how_text(h)}" for h in dict.fromkeys(how)]
+        counts += [f"{len(fresh_names)} fresh"] * bool(fresh_names)
         print(f"{len(arrays)} tensors: {', '.join(counts)}")
-        for name in stale:
+        for name in fresh_names:
             print(f"fresh: {name}")
     return 0
 
 
-def _spoken(how: str) -> str:
+def _how_text(how: str) -> str:
     return how if how in ("name", "position", "shape") else f"names of {how}"
 
 
-def _table(rows: Iterable[MatchedArray], stale: Iterable[str]) -> None:
+def _table(rows: Iterable[MatchedArray], fresh_names: Iterable[str]) -> None:
     """What becomes what."""
-    lines = [(r.theirs, r.ours, _shape(r.shape), _spoken(r.how)) for r in rows]
-    lines += [("-", name, "", "fresh") for name in stale]
+    lines = [(r.theirs, r.ours, _shape(r.shape), _how_text(r.how)) for r in rows]
+    lines += [("-", name, "", "fresh") for name in fresh_names]
     widths = [max((len(line[i]) for line in lines), default=0) for i in range(3)]
     for a, b, shape, how in lines:
         print(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {shape:>{widths[2]}}  {how}")

@@ -128,7 +128,7 @@ def _difference(path: str, a: Any, b: Any) -> LayerDifference:
 def divergence_error(
     net: Net, comparison: BackendComparison, difference: LayerDifference
 ) -> SpecError:
-    """The error that says where two backends part."""
+    """The error of two backends that differ, at the first layer that does."""
     layer = next((f for f in net.layers if f.path == difference.path), None)
     what = f"{difference.path} ({layer.op.keyword})" if layer else difference.path
     return spec_error(

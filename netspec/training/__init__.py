@@ -12,7 +12,7 @@ schedule        the learning rate of each iteration
 checkpoint      files of a run: state, weights, metrics
 distributed     several processes and devices
 learning_curve  the chart of loss and accuracy
-overrides       fields of the recipe set from outside (`--train lr=0.01`)
+overrides       fields of the recipe set by options (`--train lr=0.01`)
 
 Imports torch; entered only by `netspec train`.
 """

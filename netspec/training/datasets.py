@@ -39,7 +39,7 @@ class Samples(Protocol):
         ...
 
     def digest(self) -> str:
-        """Tells this data from other data."""
+        """A hash of the data, different for other data."""
         ...
 
 
@@ -128,7 +128,7 @@ def _digest(*parts: bytes) -> str:
 
 
 def digest_of(arrays: Mapping[str, Array]) -> str:
-    """Tells arrays by name from others."""
+    """A hash of arrays by name."""
     parts = [part for n, a in arrays.items() for part in (n.encode(), a.tobytes())]
     return _digest(*parts) if parts else "fresh"
 
@@ -154,7 +154,7 @@ def read(path: Path, net: Net, preparation: Preparation, held_out: float) -> Tra
         )
     _check_classes(path, data, net)
     if data.held_out is None and held_out:
-        data = _divided(data, held_out)
+        data = _split(data, held_out)
     if not len(data.train.labels):
         raise spec_error("bad-data", f"{path} leaves no sample to train on")
     return data
@@ -281,7 +281,7 @@ def _has_classes(net: Net) -> bool:
     return any(p.name == "classes" for p in net.parameters)
 
 
-def _divided(data: TrainingData, share: float) -> TrainingData:
+def _split(data: TrainingData, share: float) -> TrainingData:
     """A share of each class held out, the same whatever the seed of the training is."""
     labels = data.train.labels
     rng = np.random.default_rng(0)

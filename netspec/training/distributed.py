@@ -22,8 +22,8 @@ class Processes:
     local: int = 0
 
     @property
-    def leads(self) -> bool:
-        """Whether this is the one process that writes and speaks."""
+    def is_main(self) -> bool:
+        """Whether this is the process that writes files and prints."""
         return self.rank == 0
 
     def total(self, values: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Fields of a recipe set from outside: `--train batch_size=32`."""
+"""Fields of a recipe set by options: `--train batch_size=32`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Which samples an iteration sees: a function of the seed and the iteration alone.
 
-So a run can be taken up anywhere, and processes need not tell each other.
+So a run can go on from any iteration, and processes need not exchange it.
 """
 
 from __future__ import annotations

@@ -208,7 +208,7 @@ class _Run:
 
     def run(self) -> TrainingResult:
         begun = time.monotonic()
-        if self.group.leads:
+        if self.group.is_main:
             self.folder.make()
         self.group.wait()
         self._prepare()
@@ -217,9 +217,9 @@ class _Run:
         if resumed:
             self._restore(read_checkpoint(self.folder.checkpoint, self.identity))
         self.group.wait()
-        quiet = self.options.quiet or not self.group.leads
+        quiet = self.options.quiet or not self.group.is_main
         self.progress = ProgressBar(self.total, self.done, quiet=quiet)
-        if self.group.leads:
+        if self.group.is_main:
             self.metrics = Metrics(self.folder.metrics, self.done)
             if self.data.classes:
                 write_text(self.folder.labels, "".join(f"{c}\n" for c in self.data.classes))
@@ -269,7 +269,7 @@ class _Run:
         rate = schedule.rate(self.training, self.done, self.total)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        # Dropout depends on the iteration alone, so a run can be taken up anywhere.
+        # Dropout depends on the iteration alone, so a run can go on from any.
         torch.manual_seed((self.options.seed * 1_000_003 + self.done) * 4_099 + self.group.rank)
         parts = self.options.accumulate
         self.optimizer.zero_grad(set_to_none=True)
@@ -323,7 +323,7 @@ class _Run:
         self.progress.update(
             self.done, f"loss {loss:.4f}  accuracy {accuracy:.1%}  {speed:,.0f} images/s"
         )
-        if self.group.leads:
+        if self.group.is_main:
             self.metrics.add(
                 {
                     "kind": "train",
@@ -351,11 +351,11 @@ class _Run:
                 f"iteration {self.done:,} of {self.total:,}: held-out loss {row['loss']:.4f}, "
                 f"accuracy {row['accuracy']:.2%}{', the best so far' if better else ''}"
             )
-            if self.group.leads:
+            if self.group.is_main:
                 self.metrics.add(row)
                 if better:
                     write_weights(self.folder.best, self.model, self.net.tensors)
-        if self.group.leads:
+        if self.group.is_main:
             write_weights(self.folder.last, self.model, self.net.tensors)
             curve = learning_curve(self.net.name, self.metrics.rows, self.total)
             write_text(self.folder.curve, curve)

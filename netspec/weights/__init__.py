@@ -14,7 +14,7 @@ initialize                                fresh weights
 array, file_checks                        the type of weights; whether a file can be read
 """
 
-from netspec.weights.caffe import read_caffe, turned, write_caffe
+from netspec.weights.caffe import read_caffe, reverse_channels, write_caffe
 from netspec.weights.deep_compression import read as read_deep_compression
 from netspec.weights.files import read, write
 from netspec.weights.initialize import fresh
@@ -33,7 +33,7 @@ __all__ = [
     "read_caffe",
     "read_deep_compression",
     "read_for",
-    "turned",
+    "reverse_channels",
     "weights_for",
     "write",
     "write_caffe",

@@ -63,8 +63,8 @@ def read_caffe(path: Path, net: Net, without: Sequence[str] = ()) -> dict[str, A
     return weights
 
 
-def turned(weights: Mapping[str, Array], net: Net) -> dict[str, Array]:
-    """Weights for the channels of the input in the other order. Raises SpecError."""
+def reverse_channels(weights: Mapping[str, Array], net: Net) -> dict[str, Array]:
+    """Weights for an input with its channels in reverse order, BGR for RGB. Raises SpecError."""
     result = dict(weights)
     pictures = {v for v in net.body.inputs if len(v.shape) == 3 and v.shape[0] == 3}
     count = 0

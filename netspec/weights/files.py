@@ -1,39 +1,46 @@
-"""Weight files by their suffix: `.npz`, `.safetensors`, and `.pt` or `.pth`."""
+"""Weight files of all formats, chosen by their suffix."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from netspec.diagnostics import spec_error
 from netspec.util.atomic_write import replacing, unwritable
 from netspec.weights.array import Array
 from netspec.weights.caffemodel_file import read_caffemodel
-from netspec.weights.npz_file import npz_lacks, read_npz, write_npz
-from netspec.weights.safetensors_file import read_safetensors, safetensors_lack, write_safetensors
-from netspec.weights.torch_file import read_torch, torch_lacks, write_torch
+from netspec.weights.npz_file import npz_unsupported, read_npz, write_npz
+from netspec.weights.safetensors_file import (
+    read_safetensors,
+    safetensors_unsupported,
+    write_safetensors,
+)
+from netspec.weights.torch_file import read_torch, torch_unsupported, write_torch
 
-READERS = {
-    ".npz": read_npz,
-    ".safetensors": read_safetensors,
-    ".caffemodel": read_caffemodel,
-    ".pt": read_torch,
-    ".pth": read_torch,
+
+class WeightFormat(NamedTuple):
+    """How one format is read and written; `write` is None where it is only read.
+
+    `unsupported` gives the reason why a file can't hold an array under a name, empty where it can.
+    `ordered` says whether files list arrays in the order in which they were written.
+    """
+
+    read: Callable[[Path], dict[str, Array]]
+    write: Callable[[str, Mapping[str, Array]], None] | None = None
+    unsupported: Callable[[str, Array], str] = lambda name, array: ""
+    ordered: bool = False
+
+
+_TORCH = WeightFormat(read_torch, write_torch, torch_unsupported, ordered=True)
+FORMATS = {
+    ".npz": WeightFormat(read_npz, write_npz, npz_unsupported, ordered=True),
+    ".safetensors": WeightFormat(read_safetensors, write_safetensors, safetensors_unsupported),
+    ".caffemodel": WeightFormat(read_caffemodel),
+    ".pt": _TORCH,
+    ".pth": _TORCH,
 }
-WRITERS = {
-    ".npz": write_npz,
-    ".safetensors": write_safetensors,
-    ".pt": write_torch,
-    ".pth": write_torch,
-}
-LACKS = {
-    ".npz": npz_lacks,
-    ".safetensors": safetensors_lack,
-    ".pt": torch_lacks,
-    ".pth": torch_lacks,
-}
-KEEP_ORDER = (".npz", ".pt", ".pth")
-"""Formats whose files list arrays in the order in which they were written."""
+"""The formats by the suffix of their files."""
 
 
 def read(path: Path) -> dict[str, Array]:
@@ -41,31 +48,32 @@ def read(path: Path) -> dict[str, Array]:
 
     Raises SpecError (bad-weights) for every error of the file.
     """
-    if path.suffix not in READERS:
+    if path.suffix not in FORMATS:
         raise spec_error(
             "bad-weights", f"{path} is no .npz, .safetensors, .pt or .pth file, nor a .caffemodel"
         )
-    return READERS[path.suffix](path)
+    return FORMATS[path.suffix].read(path)
 
 
 def write(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write a file, whole or not at all; the same arrays give the same bytes.
 
     All but `.safetensors` keep the order of the arrays. Raises SpecError (unwritable-file) where
-    the place can't be written to, or the format can't hold what it shall.
+    the file can't be written, or the format can't hold an array.
     """
-    if path.suffix not in WRITERS:
+    form = FORMATS.get(path.suffix)
+    if form is None or form.write is None:
         kind = path.suffix or "a file without suffix"
         formats = ".npz, .safetensors, .pt or .pth"
         raise unwritable(path, f"weights are written as {formats}, not as {kind}")
     if "\0" in str(path):
         raise unwritable(path, "no file can have this name")
     for name, array in arrays.items():
-        reason = _no_text(name) or LACKS[path.suffix](name, array)
+        reason = _no_text(name) or form.unsupported(name, array)
         if reason:
             raise unwritable(path, f"it can't hold {_shortened(name)}, {reason}")
     with replacing(path) as beside:
-        WRITERS[path.suffix](str(beside), arrays)
+        form.write(str(beside), arrays)
 
 
 def _no_text(name: str) -> str:

@@ -11,7 +11,7 @@ from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
 from netspec.weights.array import COUNTERS, Array
 from netspec.weights.caffe import read_caffe
-from netspec.weights.files import KEEP_ORDER, read
+from netspec.weights.files import FORMATS, read
 from netspec.weights.matching import Adapted, adapt
 from netspec.weights.name_maps import NameMaps
 
@@ -44,11 +44,10 @@ def weights_for(
     arrays = read_for(path, net, partial)
     maps = NameMaps(net, spec)
     known = {names: maps.renamed(names).keys} if names else maps.fitting()
-    ordered = path.suffix in KEEP_ORDER
     try:
         return adapt(
             *(arrays, net.tensors, file, net.name),
-            ordered=ordered,
+            ordered=FORMATS[path.suffix].ordered,
             libraries=known,
             partial=partial,
             by=by,

@@ -17,7 +17,7 @@ How = str
 
 
 class MatchedArray(NamedTuple):
-    """One array of a file that a net takes: the names there and here, and what tells that."""
+    """One array of a file that a net takes: the names there and here, and how they were matched."""
 
     theirs: str
     ours: str
@@ -56,7 +56,7 @@ def adapt(
 
     `libraries` are the names that other libraries use: theirs by ours, by the library. `ordered`
     says whether `found` is in the order in which its layers were defined. `partial` are layers or
-    instances, by their paths, that take nothing. What no name tells is paired by position, layer
+    instances, by their paths, that take nothing. What no name decides is paired by position, layer
     by layer with all shapes equal, or by shapes that occur once; unless `by` is `names`.
 
     Raises SpecError (weights-mismatch) for what does not fit or is ambiguous.
@@ -71,7 +71,9 @@ def adapt(
             if name in wanted
         ]
         if by == "anything":
-            rows += _unnamed(arrays, wanted, {r.ours for r in rows}, left_out, ordered, source, net)
+            rows += _by_position_or_shape(
+                arrays, wanted, {r.ours for r in rows}, left_out, ordered, source, net
+            )
     used = {row.theirs: row.ours for row in rows}
     # What is not in `used` keeps its name, for `check` to say that it is left over.
     named = {used.get(name, name): array for name, array in arrays.items()}
@@ -117,7 +119,7 @@ def _by_library(
     return None
 
 
-def _unnamed(
+def _by_position_or_shape(
     found: Mapping[str, Array],
     wanted: Mapping[str, Tensor],
     named: set[str],
@@ -126,7 +128,7 @@ def _unnamed(
     source: str,
     net: str,
 ) -> list[MatchedArray]:
-    """Pairs of what no name tells; none where nothing fits together, and `check` shall say so."""
+    """Pairs of what no name decides; none where nothing fits together, which `check` reports."""
     theirs = _layers({n: a.shape for n, a in found.items() if n not in named})
     ours = _layers({n: tuple(map(int, t.shape)) for n, t in wanted.items() if n not in named})
     free = {layer.owner for layer in ours if f"{layer.owner}.{layer.shapes[0][0]}" in left_out}
@@ -136,14 +138,14 @@ def _unnamed(
         return []
     pairs = list(zip(theirs, ours, strict=True))
     how = "position"
-    amiss = [(a, b) for a, b in pairs if a.shapes != b.shapes and b.owner not in free]
-    if not ordered or amiss:
+    misfits = [(a, b) for a, b in pairs if a.shapes != b.shapes and b.owner not in free]
+    if not ordered or misfits:
         by_shape = _by_shape(theirs, [layer for layer in ours if layer.owner not in free])
         if by_shape is None:
-            raise _ambiguous(ordered, amiss, source, net)
+            raise _ambiguous(ordered, misfits, source, net)
         pairs, how = by_shape, "shape"
     else:
-        _contradicted(pairs, source)
+        _check_names(pairs, source)
     return [
         MatchedArray(f"{a.owner}.{name}", f"{b.owner}.{name}", shape, how)
         for a, b in pairs
@@ -178,41 +180,41 @@ def _by_shape(
     return [(by_shape[layer.shapes], layer) for layer in ours]
 
 
-def _contradicted(pairs: Sequence[tuple[_Layer, _Layer]], source: str) -> None:
-    """Raises SpecError where position pairs what names tell apart: expand1x1 with expand3x3."""
+def _check_names(pairs: Sequence[tuple[_Layer, _Layer]], source: str) -> None:
+    """Raises SpecError where position pairs what names distinguish: expand1x1 with expand3x3."""
     alike: dict[object, list[tuple[_Layer, _Layer]]] = {}
     for a, b in pairs:
         alike.setdefault(a.shapes, []).append((a, b))
     for same in alike.values():
-        ends = {_end(b.owner): b.owner for _, b in reversed(same)}
+        ends = {_last_name(b.owner): b.owner for _, b in reversed(same)}
         for a, b in same:
-            end = _end(a.owner)
-            if not end.isdigit() and end != _end(b.owner) and end in ends:
+            end = _last_name(a.owner)
+            if not end.isdigit() and end != _last_name(b.owner) and end in ends:
                 message = (
                     f"{source} is ambiguous: by position {a.owner} is {b.owner}, by its name it is "
                     f"rather {ends[end]}"
                 )
-                raise _refused(message)
+                raise _mismatch(message)
 
 
-def _end(owner: str) -> str:
+def _last_name(owner: str) -> str:
     return owner.rpartition(".")[2]
 
 
 def _ambiguous(
-    ordered: bool, amiss: Sequence[tuple[_Layer, _Layer]], source: str, net: str
+    ordered: bool, misfits: Sequence[tuple[_Layer, _Layer]], source: str, net: str
 ) -> SpecError:
-    notes = [f"{_text(a)} stands where the net has {_text(b)}" for a, b in amiss[:MOST]]
-    if len(amiss) > MOST:
-        notes.append(f"and {len(amiss) - MOST} more")
+    notes = [f"{_text(a)} stands where the net has {_text(b)}" for a, b in misfits[:MOST]]
+    if len(misfits) > MOST:
+        notes.append(f"and {len(misfits) - MOST} more")
     if ordered:
         message = f"{source} does not fit {net}, neither by names nor by position"
-        return _refused(message, *notes)
+        return _mismatch(message, *notes)
     message = (
         f"{source} is ambiguous: its names are not those of {net}, layers of equal shapes repeat, "
         "and a .safetensors file has no order"
     )
-    return _refused(message)
+    return _mismatch(message)
 
 
 def _text(layer: _Layer) -> str:
@@ -220,6 +222,6 @@ def _text(layer: _Layer) -> str:
     return f"{layer.owner} ({shapes})"
 
 
-def _refused(message: str, *notes: str) -> SpecError:
+def _mismatch(message: str, *notes: str) -> SpecError:
     help_ = ("a file of names tells which is which: `--from FILE.names`",)
     return spec_error("weights-mismatch", message, notes=notes, help=help_)

@@ -84,7 +84,7 @@ def _check_members(path: Path, size: int, members: list[zipfile.ZipInfo]) -> Non
 
 
 def _read_npy(path: Path, name: str, stream: IO[bytes], size: int) -> Array:
-    """One member of `size` bytes, its header checked before what it says is believed."""
+    """One member of `size` bytes, its header checked before it is used."""
     shape, fortran, dtype = _read_header(name, stream)
     if dtype.hasobject:
         raise spec_error(
@@ -126,12 +126,12 @@ def write_npz(path: str, arrays: Mapping[str, Array]) -> None:
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))
             member.compress_type = zipfile.ZIP_DEFLATED
-            member.create_system = 3  # else it tells Windows from the others
+            member.create_system = 3  # else it is different on Windows
             with archive.open(member, "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, np.asarray(array, order="C"), allow_pickle=False)
 
 
-def npz_lacks(name: str, array: Array) -> str:
+def npz_unsupported(name: str, array: Array) -> str:
     """Why a file can't hold this array under this name; empty where it can."""
     if "\0" in name or len(name.encode(errors="replace")) > MAX_NAME_BYTES:
         return "which is no name that a member of a zip archive can have"

@@ -58,7 +58,7 @@ def read_safetensors(path: Path) -> dict[str, Array]:
 
 
 def write_safetensors(path: str, arrays: Mapping[str, Array]) -> None:
-    """Arrays that `safetensors_lack` nothing of. Raises OSError."""
+    """Write arrays for which `safetensors_unsupported` is empty. Raises OSError."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
@@ -68,7 +68,7 @@ def write_safetensors(path: str, arrays: Mapping[str, Array]) -> None:
         raise OSError(str(error)) from None
 
 
-def safetensors_lack(name: str, array: Array) -> str:
+def safetensors_unsupported(name: str, array: Array) -> str:
     """Why a file can't hold this array under this name; empty where it can."""
     if name == "__metadata__":
         return "a name that the format needs for itself"

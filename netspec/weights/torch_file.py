@@ -111,7 +111,10 @@ def _array(path: Path, name: str, tensor: Any, torch: Any) -> Array:
 
 
 def write_torch(path: str, arrays: Mapping[str, Array]) -> None:
-    """Arrays that `torch_lacks` nothing of; the same arrays give the same bytes. Raises OSError."""
+    """Write arrays for which `torch_unsupported` is empty; equal arrays give equal bytes.
+
+    Raises OSError.
+    """
     torch = _torch(Path(path))
     state = {name: torch.from_numpy(np.array(array, order="C")) for name, array in arrays.items()}
     try:
@@ -121,7 +124,7 @@ def write_torch(path: str, arrays: Mapping[str, Array]) -> None:
         raise OSError(str(error)) from None
 
 
-def torch_lacks(name: str, array: Array) -> str:
+def torch_unsupported(name: str, array: Array) -> str:
     """Why a file can't hold this array under this name; empty where it can."""
     if array.dtype.name not in TYPES.values():
         return f"which is of type {array.dtype}"

@@ -16,7 +16,7 @@ import netspec
 from netspec.cli.main import main
 from netspec.diagnostics import SpecError
 from netspec.ir import Net
-from netspec.weights import fresh, read, read_caffe, turned, write_caffe
+from netspec.weights import fresh, read, read_caffe, reverse_channels, write_caffe
 from netspec.weights.caffemodel_file import CaffemodelLayer, caffemodel, read_layers
 
 from ..helpers import loaded
@@ -308,7 +308,7 @@ def test_what_does_not_fit_is_listed(net: Net, tmp_path: Path) -> None:
 
 def test_rgb(net: Net) -> None:
     weights = fresh(net.tensors, 5)
-    found = turned(weights, net)
+    found = reverse_channels(weights, net)
     np.testing.assert_array_equal(found["conv1.weight"], weights["conv1.weight"][:, ::-1])
     assert all(found[n] is weights[n] for n in weights if n != "conv1.weight")
     x = noise(1, 3, 6, 7)
