@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any, Protocol, runtime_checkable
 
@@ -20,6 +20,7 @@ from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Layer, Net
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Op
+from netspec.ops.registry import PluginError, load_entry
 
 GROUP = "netspec.backends"
 """The group of entry points; the name of an entry point is what `--backend` takes."""
@@ -105,31 +106,33 @@ class PlannedMemory:
 
 def planned_memory(net: Net, name: str) -> PlannedMemory | None:
     """What the model of a backend needs; None where it is not installed or is no `PlansMemory`."""
-    if name not in _installed():
-        return None
-    backend = get(name)
+    found = _class(name)
+    backend = found() if found is not None else None
     return backend.planned_memory(net) if isinstance(backend, PlansMemory) else None
-
-
-@cache
-def _installed() -> dict[str, EntryPoint]:
-    return {e.name: e for e in entry_points(group=GROUP)}
 
 
 def backends() -> list[str]:
     """The names of the installed backends."""
-    return sorted(_installed())
+    return sorted({e.name for e in entry_points(group=GROUP)})
 
 
 def get(name: str) -> Backend:
-    """The backend of a name. Raises SpecError where none of that name is installed."""
-    entry = _installed().get(name)
-    if entry is None:
+    """The backend of a name. Raises SpecError where none is installed, or it can't be loaded."""
+    found = _class(name)
+    if found is None:
         help_ = did_you_mean(name, backends()) or (f"installed are {one_of(backends())}",)
         message = f"there is no backend {name}"
         raise spec_error("unknown-backend", message, help=help_)
-    backend: Backend = entry.load()()
-    return backend
+    return found()
+
+
+@cache
+def _class(name: str) -> Callable[[], Backend] | None:
+    try:
+        found: Callable[[], Backend] | None = load_entry(GROUP, name)
+    except PluginError as error:
+        raise spec_error("unknown-backend", f"the backend {name} can't be used: {error}") from None
+    return found
 
 
 def emit(net: Net, backend: Backend) -> str:

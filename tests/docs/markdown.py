@@ -81,7 +81,7 @@ class Shell:
         """Make a package look installed: its modules by name, and its entry points."""
         for module, text in modules.items():
             (self.packages / f"{module}.py").write_text(text)
-        information = self.packages / f"{name}-1.dist-info"
+        information = self.packages / f"{name.replace('-', '_')}-1.dist-info"
         information.mkdir()
         (information / "entry_points.txt").write_text(entry_points)
         metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n"
