@@ -10,6 +10,7 @@ result and is followed by its shape:
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,16 +31,15 @@ from netspec.codegen.python_source import (
 )
 from netspec.ir import Layer, Net, Value
 from netspec.ops import Op, text
-from netspec.ops.reshaping import Crop
-from netspec.ops.resizing import MaxUnpool, Upsample
 from netspec_numpy.cost_model import planned_memory
-from netspec_numpy.emitters import EMITTERS
+from netspec_numpy.emitters import EMITTERS, ONE_SIZE
 from netspec_numpy.fusion import FusedLayer, fuse
 from netspec_numpy.kernel_source import kernel_names, reads, with_helpers
 from netspec_numpy.lowering import (
     PLANNERS,
     dimensions,
     folded_batch_norm,
+    planner_of,
     quoted,
 )
 from netspec_numpy.memory_plan import plan_memory
@@ -65,15 +65,13 @@ _WIDTH = 100
 _statement = partial(statement, width=_WIDTH)
 _LOCALS = ("p", "w", "_")
 """Names inside the function of the network."""
-_SIZED = (Crop, MaxUnpool, Upsample)
-"""Ops whose step holds the size of its result: such a model takes no other height and width."""
 
 
 class NumpyBackend:
     """Emits a module that needs NumPy and nothing else."""
 
     name = "numpy"
-    emitters: Mapping[type[Op], Any] = {**EMITTERS, **PLANNERS}
+    emitters: Mapping[type[Op], Any] = ChainMap[type[Op], Any](PLANNERS, EMITTERS)
 
     def check(self, layer: Layer, used: Sequence[bool]) -> None:
         """Do nothing: every attribute of every op can be expressed."""
@@ -199,7 +197,7 @@ class _NumpyFile:
     def _fixed_size(self) -> str:
         """Why inputs of other heights and widths are refused; empty where they are not."""
         for layer in self.fused.layers:
-            if isinstance(layer.op, _SIZED):
+            if type(layer.op) in ONE_SIZE:
                 return f"{layer.layer.path} is made for this size"
         return ""
 
@@ -249,7 +247,7 @@ class _NumpyFile:
         folded = folded_batch_norm(layer, step)
         if folded is not None:
             lines += _statement("", folded, 4)
-        planner = PLANNERS.get(type(layer.op))
+        planner = planner_of(layer.op)
         source = planner(layer.op, layer, step) if planner else None
         if source is None:
             source = self._plain(layer, step, several)

@@ -56,6 +56,11 @@ def plans(*ops: type[Op]) -> Callable[[Planner], Planner]:
     return register
 
 
+def planner_of(op: Op) -> Planner | None:
+    """The planner of an op; any op may have the bounds of a relu or relu6."""
+    return clip if op.clip in CLIPS else PLANNERS.get(type(op))
+
+
 def _kernel_call(
     step: Step, kernel: str, *args: Source | str, **keywords: Source | str
 ) -> FunctionCall:
@@ -164,9 +169,8 @@ def arithmetic(op: Arithmetic, layer: FusedLayer, step: Step) -> Source | None:
 
 
 @plans(Relu, Relu6)
-def rectify(op: Op, layer: FusedLayer, step: Step) -> Source:
-    then = step.kernel("relu6" if isinstance(op, Relu6) else "relu")
-    return _kernel_call(step, "concat", step.inputs[0], then=then)
+def clip(op: Op, layer: FusedLayer, step: Step) -> Source:
+    return _kernel_call(step, "concat", step.inputs[0], then=step.kernel(CLIPS[op.clip]))
 
 
 @plans(BatchNorm)
