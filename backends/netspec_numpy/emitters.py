@@ -36,6 +36,10 @@ __all__ = ["EMITTERS", "ONE_SIZE"]
 Keywords = dict[str, Source | str]
 
 
+def _real(number: float) -> str:
+    return repr(float(number))
+
+
 def _pads(pads: Pads) -> str:
     return str(tuple(int(p) for p in pads))
 
@@ -143,6 +147,70 @@ _emits_kernel(reshaping.Flatten, "flatten")
 _emits_ufunc(activation.Tanh, "np.tanh")
 _emits_ufunc(activation.Abs, "np.abs")
 _emits_ufunc(merging.Maximum, "np.maximum")
+_emits_ufunc(merging.Minimum, "np.minimum")
+
+
+@emits(activation.HardTanh)
+def hardtanh(op: activation.HardTanh, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    return call("np.clip", inputs[0], _real(op.min), _real(op.max))
+
+
+@emits(activation.Threshold)
+def threshold(op: activation.Threshold, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    x = inputs[0].flat()
+    return call("np.where", f"{x} <= {_real(op.threshold)}", _real(op.value), x)
+
+
+@emits(activation.HardShrink)
+def hardshrink(
+    op: activation.HardShrink, layer: Layer, s: EmitScope, inputs: list[Source]
+) -> Source:
+    x = inputs[0].flat()
+    return call("np.where", f"np.abs({x}) <= {_real(op.threshold)}", "0.0", x)
+
+
+@emits(activation.SoftShrink)
+def softshrink(
+    op: activation.SoftShrink, layer: Layer, s: EmitScope, inputs: list[Source]
+) -> Source:
+    x, bound = inputs[0], _real(op.threshold)
+    return Infix("-", (x, call("np.clip", x, f"-{bound}", bound)))
+
+
+@emits(activation.TanhShrink)
+def tanhshrink(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    return Infix("-", (inputs[0], call("np.tanh", inputs[0])))
+
+
+@emits(activation.SoftSign)
+def softsign(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    return Verbatim(f"{inputs[0].flat()} / (1 + np.abs({inputs[0].flat()}))")
+
+
+@emits(activation.LogSigmoid)
+def logsigmoid(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    return Verbatim(f"-{s.kernel('softplus')}(-{inputs[0].flat()})")
+
+
+@emits(activation.Mish)
+def mish(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    x = inputs[0]
+    return Infix("*", (x, call("np.tanh", call(s.kernel("softplus"), x))))
+
+
+@emits(activation.Selu)
+def selu(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    alpha, scale = "1.6732632423543772", "1.0507009873554805"
+    return Infix("*", (Verbatim(scale), call(s.kernel("elu"), inputs[0], alpha)))
+
+
+@emits(activation.Celu)
+def celu(op: activation.Celu, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    if op.alpha == 1:
+        return call(s.kernel("elu"), inputs[0])
+    x, alpha = inputs[0].flat(), _real(op.alpha)
+    below = f"{alpha} * np.expm1(np.minimum({x}, 0) / {alpha})"
+    return call("np.where", f"{x} > 0", x, below)
 
 
 @emits(activation.Power)
@@ -152,13 +220,13 @@ def power(op: activation.Power, layer: Layer, s: EmitScope, inputs: list[Source]
         return x
     if op.exponent == 2:
         return call("np.square", x)
-    return call("np.power", x, repr(float(op.exponent)))
+    return call("np.power", x, _real(op.exponent))
 
 
 @emits(activation.Exp)
 def exp(op: activation.Exp, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
     x = _affine(op, inputs[0])
-    return call("np.exp", x) if op.base is None else call("np.power", repr(float(op.base)), x)
+    return call("np.exp", x) if op.base is None else call("np.power", _real(op.base), x)
 
 
 @emits(activation.Log)
@@ -172,7 +240,7 @@ def log(op: activation.Log, layer: Layer, s: EmitScope, inputs: list[Source]) ->
 def _affine(op: activation.Power | activation.Exp | activation.Log, x: Source) -> Source:
     """shift + scale * x."""
     if op.scale != 1:
-        x = Infix("*", (Verbatim(repr(float(op.scale))), x))
+        x = Infix("*", (Verbatim(_real(op.scale)), x))
     if op.shift:
         x = Infix("-" if op.shift < 0 else "+", (x, Verbatim(repr(abs(float(op.shift))))))
     return x
@@ -182,12 +250,12 @@ def _affine(op: activation.Power | activation.Exp | activation.Log, x: Source) -
 def leaky_relu(
     op: activation.LeakyRelu, layer: Layer, s: EmitScope, inputs: list[Source]
 ) -> Source:
-    return call(s.kernel("leaky_relu"), inputs[0], repr(float(op.slope)))
+    return call(s.kernel("leaky_relu"), inputs[0], _real(op.slope))
 
 
 @emits(activation.Elu)
 def elu(op: activation.Elu, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
-    more = [] if op.alpha == 1 else [repr(float(op.alpha))]
+    more = [] if op.alpha == 1 else [_real(op.alpha)]
     return call(s.kernel("elu"), inputs[0], *more)
 
 
@@ -203,7 +271,7 @@ def prelu(op: activation.PRelu, layer: Layer, s: EmitScope, inputs: list[Source]
 def layernorm(
     op: normalization.LayerNorm, layer: Layer, s: EmitScope, inputs: list[Source]
 ) -> Source:
-    keywords: Keywords = {} if op.eps == 1e-5 else {"eps": repr(float(op.eps))}
+    keywords: Keywords = {} if op.eps == 1e-5 else {"eps": _real(op.eps)}
     weights = (s.weight(layer, "weight"), s.weight(layer, "bias"))
     return call(s.kernel("layer_norm"), inputs[0], *weights, **keywords)
 
@@ -221,7 +289,7 @@ def normalize(
     every = op.across == "all" and len(layer.inputs[0].shape) == 3
     keywords: Keywords = {"everywhere": "True"} if every else {}
     if op.eps != 1e-10:
-        keywords["eps"] = repr(float(op.eps))
+        keywords["eps"] = _real(op.eps)
     return call(s.kernel("unit_length"), inputs[0], **keywords)
 
 
@@ -233,7 +301,7 @@ def shift(op: normalization.Shift, layer: Layer, s: EmitScope, inputs: list[Sour
 @emits(normalization.Lrn)
 def lrn(op: normalization.Lrn, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
     numbers = {"alpha": (op.alpha, 1e-4), "beta": (op.beta, 0.75), "k": (op.k, 1.0)}
-    keywords: Keywords = {n: repr(float(v)) for n, (v, default) in numbers.items() if v != default}
+    keywords: Keywords = {n: _real(v) for n, (v, default) in numbers.items() if v != default}
     return call(s.kernel("local_response_norm"), inputs[0], str(int(op.size)), **keywords)
 
 
@@ -304,9 +372,9 @@ def pad(op: reshaping.Pad, layer: Layer, s: EmitScope, inputs: list[Source]) -> 
         top, bottom, left, right = op.pads
         sides = [(0, 0), op.channels, (top, bottom), (left, right)]
         sizes = tuple_of([tuple_of([str(int(n)) for n in side]) for side in sides])
-        keywords = {"constant_values": repr(float(op.value))} if op.value else {}
+        keywords = {"constant_values": _real(op.value)} if op.value else {}
         return call("np.pad", inputs[0], sizes, **keywords)
-    value = [repr(float(op.value))] if op.value else []
+    value = [_real(op.value)] if op.value else []
     return call(s.kernel("pad2d"), inputs[0], _pads(op.pads), *value)
 
 

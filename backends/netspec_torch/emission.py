@@ -112,14 +112,21 @@ def function(head: str, *args: str, module: str = "", inplace: bool = False) -> 
 
 
 def function_of_numbers(
-    w: NumberWriter, head: str, module: str, *numbers: float, inplace: bool = False
+    w: NumberWriter,
+    head: str,
+    module: str,
+    *numbers: float,
+    defaults: tuple[float, ...] = (),
+    inplace: bool = False,
 ) -> Emission:
     """A function where its numbers are the same for all settings, else the module.
 
-    The numbers of a module can depend on the arguments of the class's constructor.
+    The numbers of a module can depend on the arguments of the class's constructor. Numbers that are
+    the `defaults` of both are left out.
     """
     args = [w.number(n) for n in numbers]
     if w.literal(*numbers):
+        args = [] if numbers == defaults else args
         return function(head, *args, module=module, inplace=inplace)
     return Emission(apply, call(module, *args))
 

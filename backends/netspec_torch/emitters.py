@@ -313,7 +313,39 @@ _emits_function(activation.Sigmoid, "torch.sigmoid", "nn.Sigmoid")
 _emits_function(activation.HardSigmoid, "F.hardsigmoid", "nn.Hardsigmoid")
 _emits_function(activation.Tanh, "torch.tanh", "nn.Tanh")
 _emits_function(activation.Softplus, "F.softplus", "nn.Softplus")
+_emits_function(activation.Selu, "F.selu", "nn.SELU")
+_emits_function(activation.Mish, "F.mish", "nn.Mish")
+_emits_function(activation.LogSigmoid, "F.logsigmoid", "nn.LogSigmoid")
+_emits_function(activation.SoftSign, "F.softsign", "nn.Softsign")
+_emits_function(activation.TanhShrink, "F.tanhshrink", "nn.Tanhshrink")
 _emits_function(activation.Abs, "torch.abs")
+
+
+@emits(activation.HardTanh, wraps=True)
+def hardtanh(op: activation.HardTanh, layer: Layer, w: NumberWriter) -> Emission:
+    return function_of_numbers(
+        w, "F.hardtanh", "nn.Hardtanh", op.min, op.max, defaults=(-1, 1), inplace=True
+    )
+
+
+@emits(activation.Threshold, wraps=True)
+def threshold(op: activation.Threshold, layer: Layer, w: NumberWriter) -> Emission:
+    return function_of_numbers(w, "F.threshold", "nn.Threshold", op.threshold, op.value)
+
+
+@emits(activation.HardShrink, wraps=True)
+def hardshrink(op: activation.HardShrink, layer: Layer, w: NumberWriter) -> Emission:
+    return function_of_numbers(w, "F.hardshrink", "nn.Hardshrink", op.threshold, defaults=(0.5,))
+
+
+@emits(activation.SoftShrink, wraps=True)
+def softshrink(op: activation.SoftShrink, layer: Layer, w: NumberWriter) -> Emission:
+    return function_of_numbers(w, "F.softshrink", "nn.Softshrink", op.threshold, defaults=(0.5,))
+
+
+@emits(activation.Celu, wraps=True)
+def celu(op: activation.Celu, layer: Layer, w: NumberWriter) -> Emission:
+    return function_of_numbers(w, "F.celu", "nn.CELU", op.alpha, defaults=(1,))
 
 
 @emits(activation.LeakyRelu, wraps=True)
@@ -323,8 +355,7 @@ def leaky_relu(op: activation.LeakyRelu, layer: Layer, w: NumberWriter) -> Emiss
 
 @emits(activation.Elu, wraps=True)
 def elu(op: activation.Elu, layer: Layer, w: NumberWriter) -> Emission:
-    numbers = [] if w.literal(op.alpha) and op.alpha == 1 else [op.alpha]
-    return function_of_numbers(w, "F.elu", "nn.ELU", *numbers)
+    return function_of_numbers(w, "F.elu", "nn.ELU", op.alpha, defaults=(1,))
 
 
 @emits(activation.PRelu, wraps=True)
@@ -476,15 +507,20 @@ def mul(op: merging.Mul, layer: Layer, w: NumberWriter) -> Emission:
     return Emission(lambda _, inputs: Infix("*", tuple(inputs)))
 
 
-@emits(merging.Maximum)
-def maximum(op: merging.Maximum, layer: Layer, w: NumberWriter) -> Emission:
-    def forward(name: str, inputs: list[Source]) -> Source:
+def _emits_chain(op: type[Op], head: str) -> None:
+    """An op of several inputs that is a function of two, from the first input to the last."""
+
+    def forward(_: str, inputs: list[Source]) -> Source:
         result = inputs[0]
         for other in inputs[1:]:
-            result = call("torch.maximum", result, other)
+            result = call(head, result, other)
         return result
 
-    return Emission(forward)
+    emits(op)(lambda op, layer, w: Emission(forward))
+
+
+_emits_chain(merging.Maximum, "torch.maximum")
+_emits_chain(merging.Minimum, "torch.minimum")
 
 
 # --- rearranging ---------------------------------------------------------------------------------

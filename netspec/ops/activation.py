@@ -53,6 +53,40 @@ class Relu6(Activation):
         return 0, 6
 
 
+@op("hardtanh", ACTIVATION)
+class HardTanh(Activation):
+    """min(max(x, min), max)."""
+
+    foreign_names = ("Clip", "Clamp")
+    monotone = True
+
+    example = "hardtanh { min: -2  max: 2 }"
+
+    min: float = attr(RealNumber(), "the least result", default=-1.0)
+    max: float = attr(RealNumber(), "the greatest result", default=1.0)
+
+    def bind(self, inputs: Sequence[Shape]) -> Self:
+        if self.min >= self.max:
+            raise ShapeError("out-of-range", "the min of hardtanh must be below its max", "min")
+        return self
+
+    @property
+    def clip(self) -> tuple[float, float] | None:
+        return self.min, self.max
+
+
+@op("threshold", ACTIVATION)
+class Threshold(Activation):
+    """x where x > threshold, else value."""
+
+    foreign_names = ("ThresholdedReLU",)
+
+    example = "threshold { threshold: 0.1  value: 0 }"
+
+    threshold: float = attr(RealNumber(), "x is kept above it")
+    value: float = attr(RealNumber(), "the result where x is not kept", default=0.0)
+
+
 @op("leaky_relu", ACTIVATION)
 class LeakyRelu(Activation):
     """x where x > 0, else slope * x."""
@@ -93,11 +127,46 @@ class Elu(Activation):
     )
 
 
+@op("celu", ACTIVATION)
+class Celu(Activation):
+    """x where x > 0, else alpha * (exp(x / alpha) - 1).
+
+    Barron 2017 (arXiv:1704.07483): an elu whose slope is the same on both sides of 0.
+    """
+
+    monotone = True
+
+    example = "celu { alpha: 0.5 }"
+
+    alpha: float = attr(
+        RealNumber(positive=True), "the output for very negative x is -alpha", default=1.0
+    )
+
+
+@op("selu", ACTIVATION)
+class Selu(Activation):
+    """scale * x where x > 0, else scale * alpha * (exp(x) - 1), with two fixed numbers.
+
+    alpha is 1.6732632423543772 and scale 1.0507009873554805: with them, means near 0 and variances
+    near 1 are kept from layer to layer (Klambauer et al. 2017, arXiv:1706.02515).
+    """
+
+    monotone = True
+
+
 @op("silu", ACTIVATION)
 class Silu(Activation):
     """x * sigmoid(x), also called swish."""
 
     foreign_names = ("Swish",)
+
+
+@op("mish", ACTIVATION)
+class Mish(Activation):
+    """x * tanh(softplus(x)).
+
+    Misra 2019 (arXiv:1908.08681).
+    """
 
 
 @op("gelu", ACTIVATION)
@@ -144,6 +213,45 @@ class Softplus(Activation):
     """log(1 + exp(x))."""
 
     monotone = True
+
+
+@op("logsigmoid", ACTIVATION)
+class LogSigmoid(Activation):
+    """The logarithm of sigmoid(x)."""
+
+    monotone = True
+
+
+@op("softsign", ACTIVATION)
+class SoftSign(Activation):
+    """x / (1 + abs(x))."""
+
+    monotone = True
+
+
+@op("tanhshrink", ACTIVATION)
+class TanhShrink(Activation):
+    """x - tanh(x)."""
+
+    monotone = True
+
+
+@op("hardshrink", ACTIVATION)
+class HardShrink(Activation):
+    """x, but 0 from -threshold to threshold."""
+
+    monotone = True
+
+    threshold: float = attr(RealNumber(least=0), "x is kept beyond it", default=0.5)
+
+
+@op("softshrink", ACTIVATION)
+class SoftShrink(Activation):
+    """x moved towards 0 by threshold, and 0 where it would pass that."""
+
+    monotone = True
+
+    threshold: float = attr(RealNumber(least=0), "how far x is moved", default=0.5)
 
 
 @op("abs", ACTIVATION)

@@ -107,3 +107,12 @@ class Maximum(Arithmetic):
     foreign_names = ("Max",)
 
     example = "left: conv(x) { filters: 64  kernel: 3x3  pad: 1 }\nmaximum(left, x)"
+
+
+@op("minimum", MERGING)
+class Minimum(Arithmetic):
+    """The smallest of all inputs, element by element; a Cx1x1 input spreads."""
+
+    foreign_names = ("Min",)
+
+    example = "left: conv(x) { filters: 64  kernel: 3x3  pad: 1 }\nminimum(left, x)"

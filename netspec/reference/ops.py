@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from netspec.diagnostics.source import Source
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Op, Shape, ShapeError, attributes, like
 from netspec.ops.attribute_types import (
@@ -132,23 +133,22 @@ def entry(op: type[Op]) -> Entry:
     )
 
 
-def spec_of(op: type[Op]) -> str:
+def example_source(op: type[Op]) -> Source:
     """The op's example as a whole spec."""
     lines = op.example.strip().splitlines() or [op.keyword]
     if not lines[0].startswith("input"):
         lines.insert(0, f"input x: {INPUT}")
     body = "".join(f"  {line.rstrip()}\n" for line in lines)
-    return f"net example {{\n{body}}}\n"
+    return Source(f"example of {op.keyword}", f"net example {{\n{body}}}\n")
 
 
 def _run(op: type[Op]) -> tuple[Example, Op, list[Shape]]:
     """The example checked: what comes of it, its op as stated, and the shapes that flow in."""
     from netspec.diagnostics import Diagnostics
-    from netspec.diagnostics.source import Source
     from netspec.driver import check
     from netspec.syntax.parser import parse
 
-    source = Source(f"example of {op.keyword}", spec_of(op))
+    source = example_source(op)
     net = check(source, None, {}).sound()
     file = parse(source, Diagnostics())
     assert file is not None, "a text with a net has a tree"

@@ -92,6 +92,21 @@ RULES |= {
     "concat": _simple("Concat", axis=1),
     "add": _simple("Sum"),
     "maximum": _simple("Max"),
+    "minimum": _simple("Min"),
+    "hardtanh": lambda g, op, layer, x: g.node("Clip", *x, g.constant(op.min), g.constant(op.max)),
+    "threshold": lambda g, op, layer, x: g.node(
+        "Where", g.node("Greater", *x, g.constant(op.threshold)), *x, g.constant(op.value)
+    ),
+    "celu": lambda g, op, layer, x: g.node("Celu", *x, alpha=op.alpha),
+    "selu": _simple("Selu"),
+    "mish": _simple("Mish"),
+    "softsign": _simple("Softsign"),
+    "logsigmoid": lambda g, op, layer, x: g.node("Log", g.node("Sigmoid", *x)),
+    "tanhshrink": lambda g, op, layer, x: g.node("Sub", *x, g.node("Tanh", *x)),
+    "hardshrink": lambda g, op, layer, x: g.node("Shrink", *x, lambd=op.threshold, bias=0.0),
+    "softshrink": lambda g, op, layer, x: g.node(
+        "Shrink", *x, lambd=op.threshold, bias=op.threshold
+    ),
     "flatten": _simple("Flatten", axis=1),
     "leaky_relu": lambda g, op, layer, x: g.node("LeakyRelu", *x, alpha=op.slope),
     "elu": lambda g, op, layer, x: g.node("Elu", *x, alpha=op.alpha),

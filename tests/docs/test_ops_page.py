@@ -26,7 +26,7 @@ def test_the_page_is_what_the_declarations_give(update: bool) -> None:
 
 @EVERY
 def test_every_op_has_an_example_that_is_sound(op: type[Op]) -> None:
-    net, found = checked(manual.spec_of(op))
+    net, found = checked(manual.example_source(op).text)
     assert net is not None, f"{op.__name__} needs an `example`: {[d.message for d in found]}"
     assert not found
     assert op in {type(layer.op) for layer in net.layers}
@@ -50,7 +50,7 @@ def test_every_op_is_documented(op: type[Op]) -> None:
 @EVERY
 def test_the_example_has_the_layers_own_counts(op: type[Op]) -> None:
     e = manual.entry(op)
-    net = net_of(manual.spec_of(op))
+    net = net_of(manual.example_source(op).text)
     layer = next(f for f in reversed(net.layers) if type(f.op) is op)
     assert (e.example.params, e.example.macs) == (layer.params, layer.macs)
     assert text(layer.outputs[0].shape) in pages.outcome(e.example)

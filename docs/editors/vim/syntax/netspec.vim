@@ -11,7 +11,7 @@ syn keyword netspecConstant true false none
 syn match netspecPart /\<\(import\|module\|train\|net\)\>\(\s*:\)\@!/
 syn match netspecValue /\<\(depthwise\|bilinear\|channels\|constant\|nesterov\|fan_out\|kaiming\|nearest\|center\|cosine\|fan_in\|normal\|xavier\|adamw\|floor\|adam\|ceil\|gray\|poly\|same\|step\|all\|bgr\|rgb\|sgd\)\>\(\s*:\)\@!/
 syn match netspecFunction /\<\(activations\|params\|floor\|round\|ceil\|macs\|size\|abs\|len\|max\|min\|sum\)\>\(\s*:\)\@!/
-syn match netspecOp /\<\(adaptive_avgpool\|channel_shuffle\|conv_transpose\|global_avgpool\|global_maxpool\|hardsigmoid\|log_softmax\|leaky_relu\|batchnorm\|hardswish\|layernorm\|maxunpool\|normalize\|identity\|softplus\|upsample\|avgpool\|dropout\|flatten\|maximum\|maxpool\|permute\|reshape\|sigmoid\|softmax\|argmax\|concat\|linear\|power\|prelu\|relu6\|scale\|shift\|split\|conv\|crop\|gelu\|relu\|silu\|tanh\|abs\|add\|elu\|exp\|log\|lrn\|mul\|pad\|sub\)\>\(\s*:\)\@!/
+syn match netspecOp /\<\(adaptive_avgpool\|channel_shuffle\|conv_transpose\|global_avgpool\|global_maxpool\|hardsigmoid\|log_softmax\|hardshrink\|leaky_relu\|logsigmoid\|softshrink\|tanhshrink\|batchnorm\|hardswish\|layernorm\|maxunpool\|normalize\|threshold\|hardtanh\|identity\|softplus\|softsign\|upsample\|avgpool\|dropout\|flatten\|maximum\|maxpool\|minimum\|permute\|reshape\|sigmoid\|softmax\|argmax\|concat\|linear\|power\|prelu\|relu6\|scale\|shift\|split\|celu\|conv\|crop\|gelu\|mish\|relu\|selu\|silu\|tanh\|abs\|add\|elu\|exp\|log\|lrn\|mul\|pad\|sub\)\>\(\s*:\)\@!/
 syn match netspecField /\<\h\w*\ze\s*:/
 syn match netspecLayer /^\s*\zs\h\w*\ze\s*\(\[[^]]*\]\s*\)*:/
 syn match netspecNumber /\<\d[0-9_]*\(\.\d[0-9_]*\)\=\([eE][+-]\=\d\+\)\=\(GiB\|KiB\|MiB\|TiB\|GB\|KB\|MB\|TB\|B\|G\|K\|M\|T\|%\)\=/
