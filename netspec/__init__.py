@@ -8,9 +8,12 @@ model = netspec.build(net, backend="numpy", weights="weights.npz")
 text = netspec.format_text(text)
 """
 
-from netspec.api import LoadedNet as Net
-from netspec.api import build, compile, format_text, load
-from netspec.diagnostics import Diagnostic, SpecError
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from netspec.api import LoadedNet as Net
+    from netspec.api import build, compile, format_text, load
+    from netspec.diagnostics import Diagnostic, SpecError
 
 __all__ = ["LANGUAGE", "Diagnostic", "Net", "SpecError", "build", "compile", "format_text", "load"]
 
@@ -18,3 +21,28 @@ __version__ = "0.2.0"
 """The version of the package."""
 LANGUAGE = "1.0"
 """The version of the language of specs; docs/versions.md says what may change when."""
+
+_PLACES = {
+    "Diagnostic": ("netspec.diagnostics", "Diagnostic"),
+    "Net": ("netspec.api", "LoadedNet"),
+    "SpecError": ("netspec.diagnostics", "SpecError"),
+    "build": ("netspec.api", "build"),
+    "compile": ("netspec.api", "compile"),
+    "format_text": ("netspec.api", "format_text"),
+    "load": ("netspec.api", "load"),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load what is exported when it is asked for: the commands need little of it."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    module, attribute = _PLACES[name]
+    globals()[name] = value = getattr(import_module(module), attribute)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

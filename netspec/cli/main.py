@@ -48,8 +48,8 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def parser(only: str | None = None) -> argparse.ArgumentParser:
-    """The parser of all commands, or with the options of one: each brings modules of its own."""
+def overview() -> argparse.ArgumentParser:
+    """The parser of `netspec --help` and `netspec --version`; it has no options of commands."""
     result = argparse.ArgumentParser(
         prog="netspec",
         description="Say what a convolutional network is, check it, compile it to a model.",
@@ -57,18 +57,29 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     result.add_argument("--version", action=_Version, nargs=0, help="show the versions and exit")
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, help_ in COMMANDS.items():
-        sub = commands.add_parser(name, help=help_, description=f"{help_[0].upper()}{help_[1:]}.")
-        if only in (None, name):
-            import_module(f"netspec.cli.{name}").configure(sub)
+        commands.add_parser(name, help=help_, add_help=False)
+    return result
+
+
+def parser(command: str) -> argparse.ArgumentParser:
+    """The parser of one command."""
+    help_ = COMMANDS[command]
+    result = argparse.ArgumentParser(
+        prog=f"netspec {command}", description=f"{help_[0].upper()}{help_[1:]}."
+    )
+    import_module(f"netspec.cli.{command}").configure(result)
     return result
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     argv = sys.argv[1:] if argv is None else argv
-    command_name = next((a for a in argv if not a.startswith("-")), "")
-    args = parser(command_name).parse_args(argv)
-    command = import_module(f"netspec.cli.{args.command}")
+    if not argv or argv[0] not in COMMANDS:
+        overview().parse_args(argv)
+        overview().error("the command comes first")
+    # Parsers of the other commands would take as long to make as a check takes.
+    args = parser(argv[0]).parse_args(argv[1:])
+    command = import_module(f"netspec.cli.{argv[0]}")
     try:
         status: int = command.execute(args)
         sys.stdout.flush()

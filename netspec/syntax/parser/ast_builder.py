@@ -390,6 +390,8 @@ class Builder:
     def number(self, c: Children) -> Number:
         text = str(c[0])
         span = self._token(c[0])
+        if len(text) < 60 and text.isascii() and text.isdigit():
+            return Number(Fraction(int(text)), span)
         match = re.fullmatch(r"([\d_]+(?:\.[\d_]+)?(?:[eE][+-]?\d+)?)(.*)", text)
         assert match, "the lexer's NUMBER is of this form"
         digits, unit = match[1].replace("_", ""), match[2]

@@ -97,7 +97,7 @@ def _without_stray(source: Source, text: str, offset: int, diagnostics: Diagnost
     elif char == "|" and text[:offset].rstrip().endswith("}"):
         fix = "did you mean `->`?"
     elif char.isalpha():
-        end = offset + len(_WORD.match(text, offset)[0])  # type: ignore[index]
+        end = offset + len(re.compile(r"\w+").match(text, offset)[0])  # type: ignore[index]
         fix = "a name has the letters a to z, digits and `_` alone"
     elif char in _LOOKALIKES:
         fix = f"did you mean `{_LOOKALIKES[char]}`?"
@@ -129,7 +129,6 @@ def _closing_quote(text: str, offset: int) -> int | None:
     return end if end >= 0 else None
 
 
-_WORD = re.compile(r"\w+")
 _QUOTES = {"'": "'", "“": "”", "‘": "’"}
 _LOOKALIKES = {
     "’": '"',

@@ -9,7 +9,7 @@ from netspec.diagnostics.source import Source
 
 SUFFIXES = (".prototxt", ".pbtxt", ".prototext")
 
-_BEGINNING = re.compile(
+_BEGINNING = (
     r"(?:\s|#[^\n]*\n)*"
     r"(?:(?:name|input|input_dim|input_shape|layer|layers|state|force_backward|debug_info)\s*[:{]"
     r"|(?:net|train_net|test_net|test_iter|base_lr|item)\s*[:{]\s*[\"'\d{])"
@@ -21,4 +21,4 @@ def may_be_prototxt(source: Source) -> bool:
     suffix = PurePath(source.name).suffix
     if suffix in SUFFIXES:
         return True
-    return suffix != ".net" and _BEGINNING.match(source.text) is not None
+    return suffix != ".net" and re.match(_BEGINNING, source.text) is not None
