@@ -48,11 +48,29 @@ class _Version(argparse.Action):
         parser.exit()
 
 
+class _Formatter(argparse.HelpFormatter):
+    """Finds the width of the terminal as argparse does, but without loading shutil for it."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns) > 0:
+        return int(columns)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OSError):  # closed, or no terminal
+        return 80
+
+
 def overview() -> argparse.ArgumentParser:
     """The parser of `netspec --help` and `netspec --version`; it has no options of commands."""
     result = argparse.ArgumentParser(
         prog="netspec",
         description="Say what a convolutional network is, check it, compile it to a model.",
+        formatter_class=_Formatter,
     )
     result.add_argument("--version", action=_Version, nargs=0, help="show the versions and exit")
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -65,7 +83,9 @@ def parser(command: str) -> argparse.ArgumentParser:
     """The parser of one command."""
     help_ = COMMANDS[command]
     result = argparse.ArgumentParser(
-        prog=f"netspec {command}", description=f"{help_[0].upper()}{help_[1:]}."
+        prog=f"netspec {command}",
+        description=f"{help_[0].upper()}{help_[1:]}.",
+        formatter_class=_Formatter,
     )
     import_module(f"netspec.cli.{command}").configure(result)
     return result

@@ -15,6 +15,8 @@ from typing import Any, cast
 from netspec.syntax.lalr import Grammar, Tables
 from netspec.util.resources import folder
 
+GRAMMARS = (("netspec", "start"), ("netspec", "expr"), ("prototxt", "start"))
+"""What is parsed: the names of grammars and their rules for a whole text."""
 FORMAT = 1
 """Stands in every file; goes up when `Tables` changes."""
 _MARSHAL = 4

@@ -224,6 +224,25 @@ def test_check_and_table_import_no_framework(command: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def test_check_loads_nothing_that_it_can_do_without() -> None:
+    """What costs milliseconds at every start, and is for other commands, for errors, for builds."""
+    code = (
+        "import sys; from netspec.cli.main import main\n"
+        "assert main(['check', 'squeezenet1_0']) == 0\n"
+        "print(*sys.modules)"
+    )
+    command = [sys.executable, "-c", code]
+    subprocess.run(command, check=True, capture_output=True)  # parse tables are there afterwards
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    without = {
+        *("lark", "dataclasses", "inspect", "ast", "shutil", "tempfile", "hashlib", "logging"),
+        *("pickle", "json", "asyncio", "multiprocessing", "subprocess", "importlib.metadata"),
+        *("netspec.api", "netspec.report", "netspec.importers", "netspec.codegen"),
+        *("netspec.syntax.lark_adapter", "netspec.syntax.protobuf_text.parser", "netspec.weights"),
+    }
+    assert not without & set(done.stdout.split())
+
+
 # --- pictures and weights ------------------------------------------------------------------------
 
 
