@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netspec.ops import OPS, attributes
-from netspec.semantic.constants import FUNCTIONS
 from netspec.semantic.evaluator import METRICS, SHAPE_ATTRIBUTES
 from netspec.semantic.input_block import INPUT_FIELDS
+from netspec.semantic.operations import FUNCTIONS
 from netspec.semantic.train_block import TRAIN_FIELDS
 from netspec.syntax.parser.ast_builder import UNITS as FACTORS
 from netspec.syntax.parser.token_names import WORDS

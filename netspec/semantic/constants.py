@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
 from fractions import Fraction
-from math import ceil, floor
 from typing import Any
 
-from netspec.diagnostics.source import Span
-from netspec.ops.attribute_types import describe
-from netspec.semantic.scope import evaluation_error
 from netspec.symbolic.expr import Num, Parameter
-from netspec.syntax.ast import Expression
 
 MAX_BITS = 512
 """Most binary digits of a numerator or denominator."""
@@ -79,66 +72,3 @@ def count_items(items: tuple[Any, ...], most: int) -> int:
         if isinstance(item, tuple):
             count += count_items(item, most - count)
     return count
-
-
-def check_size(value: Fraction, span: Span) -> None:
-    """Raises EvaluationError for a number with too many digits."""
-    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
-        raise evaluation_error("too-large", "this number is too large", span)
-
-
-# --- operators and functions ---------------------------------------------------------------------
-
-ARITHMETIC: dict[str, Callable[[Fraction, Fraction], Any]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-    "//": operator.floordiv,
-    "%": operator.mod,
-}
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "min": min,
-    "max": max,
-    "abs": abs,
-    "round": round,
-    "floor": floor,
-    "ceil": ceil,
-    "sum": sum,
-    "len": len,
-}
-OF_ONE_NUMBER = ("abs", "round", "floor", "ceil")
-"""Functions that take one number."""
-_ORDER: dict[str, Callable[[Fraction, Fraction], bool]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-
-
-def compare(op: str, left: Any, right: Any, at: Expression, operand: Expression) -> bool:
-    """One comparison of a chain, of which the sides stand at two expressions.
-
-    Raises EvaluationError where they can't be compared.
-    """
-    if op in ("in", "not in"):
-        if not isinstance(right, tuple):
-            raise evaluation_error(
-                "wrong-type", f"`{op}` needs a list, not {describe(right)}", operand.span
-            )
-        found = any(_equal(exact(left), exact(item)) for item in right)
-        return found == (op == "in")
-    if op in ("==", "!="):
-        return _equal(exact(left), exact(right)) == (op == "==")
-    for value, side in ((left, at), (right, operand)):
-        if not isinstance(value, Num):
-            raise evaluation_error(
-                "wrong-type", f"`{op}` needs numbers, not {describe(value)}", side.span
-            )
-    return _ORDER[op](left.value, right.value)
-
-
-def _equal(a: Any, b: Any) -> bool:
-    # In Python, True == 1; in the language it is not.
-    return isinstance(a, bool) == isinstance(b, bool) and bool(a == b)

@@ -13,16 +13,8 @@ from netspec.ir import Instance
 from netspec.lazy_dataclasses import replace
 from netspec.ops import OPS, text
 from netspec.ops.attribute_types import AttributeType, AttributeTypeError, describe
-from netspec.semantic.constants import (
-    ARITHMETIC,
-    FUNCTIONS,
-    MAX_BITS,
-    MAX_ITEMS,
-    OF_ONE_NUMBER,
-    check_size,
-    compare,
-    count_items,
-)
+from netspec.semantic.constants import MAX_ITEMS, count_items
+from netspec.semantic.operations import FUNCTIONS, arithmetic, call_function, compare
 from netspec.semantic.scope import (
     EvaluationError,
     LayerReference,
@@ -33,7 +25,7 @@ from netspec.semantic.scope import (
     Scope,
     evaluation_error,
 )
-from netspec.symbolic.expr import Num, Operator, Symbol, apply, expr_of, symbols
+from netspec.symbolic.expr import Num, Symbol, apply, expr_of, symbols
 from netspec.syntax.ast import (
     Attribute,
     Binary,
@@ -412,34 +404,7 @@ class Evaluator:
             if not isinstance(value, Num):
                 message = f"`{e.operator}` needs numbers, not {describe(value)}"
                 raise evaluation_error("wrong-type", message, side.span)
-        return self._arithmetic(e, left, right)
-
-    def _arithmetic(self, e: Binary, left: Num, right: Num) -> Num:
-        a, b = left.value, right.value
-        if e.operator in ("/", "//", "%") and b == 0:
-            raise evaluation_error("bad-arithmetic", "this divides by zero", e.right.span)
-        if e.operator == "**":
-            value = self._power(e, a, b)
-        else:
-            value = Fraction(ARITHMETIC[e.operator](a, b))
-        check_size(value, e.span)
-        expr = apply(e.operator, left.known, right.known)  # type: ignore[arg-type]
-        return Num(value, expr)
-
-    def _power(self, e: Binary, a: Fraction, b: Fraction) -> Fraction:
-        if b.denominator != 1:
-            raise evaluation_error(
-                "not-integral", "an exponent must be a whole number", e.right.span
-            )
-        if a == 0 and b < 0:
-            raise evaluation_error("bad-arithmetic", "this divides by zero", e.span)
-        digits = max(abs(a.numerator), a.denominator).bit_length()
-        if a not in (0, 1, -1) and abs(b) * (digits - 1) > MAX_BITS:
-            raise evaluation_error("too-large", "this number is too large", e.span)
-        exponent = int(b)
-        if a in (0, 1, -1) and exponent:
-            exponent = 2 - exponent % 2  # only its parity counts, and it may be huge
-        return Fraction(a**exponent)
+        return arithmetic(e, left, right)
 
     def _comparison(self, e: Comparison) -> bool:
         left, at = self.constant(e.first), e.first
@@ -484,34 +449,7 @@ class Evaluator:
                 help_ = (f"layers are no constants: write `name: {name}(...)`, without `let`",)
             message = f"there is no function {name} for constants"
             raise evaluation_error("unknown-name", message, e.name.span, *help_)
-        values = [self.constant(a) for a in e.arguments]
-        if name == "len":
-            if len(values) != 1 or not isinstance(values[0], tuple):
-                raise evaluation_error("wrong-type", "len(...) takes one list", e.span)
-            return Num(Fraction(len(values[0])))
-        numbers = values
-        if len(values) == 1 and isinstance(values[0], tuple) and name in ("min", "max", "sum"):
-            numbers = list(values[0])
-        for number in numbers:
-            if not isinstance(number, Num):
-                message = f"{name}(...) takes numbers, not {describe(number)}"
-                raise evaluation_error("wrong-type", message, e.span)
-        if (not numbers and name != "sum") or (len(numbers) > 1 and name in OF_ONE_NUMBER):
-            needs = "one number" if name in OF_ONE_NUMBER else "numbers"
-            raise evaluation_error("wrong-arity", f"{name}(...) takes {needs}", e.span)
-        if name == "sum":
-            total = sum((n.value for n in numbers), Fraction(0))
-            check_size(total, e.span)
-            return Num(total, _sum_expr(numbers))
-        result = Fraction(FUNCTIONS[name](*(n.value for n in numbers)))
-        symbol: Operator = name  # type: ignore[assignment]
-        if len(numbers) == 1 and name in ("min", "max"):
-            return numbers[0]
-        if name in ("round", "floor", "ceil") and numbers[0].value.denominator == 1:
-            # Rounding a whole number is nothing a reader wants to see, but other values of
-            # the parameters may need it.
-            return Num(result, apply(symbol, numbers[0].known))
-        return Num(result, apply(symbol, *(n.known for n in numbers)))
+        return call_function(name, [self.constant(a) for a in e.arguments], e.span)
 
     _HANDLERS: dict[type, Callable[[Evaluator, Any], Any]] = {
         Number: _number,
@@ -530,15 +468,3 @@ class Evaluator:
         Conditional: _conditional,
         Function: _function,
     }
-
-
-def _sum_expr(numbers: list[Num]) -> Any:
-    expr = None
-    for i, number in enumerate(numbers):
-        if i == 0:
-            expr = number.known
-            continue
-        if expr is None:
-            return None
-        expr = apply("+", expr, number.known)
-    return expr

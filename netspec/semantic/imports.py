@@ -21,7 +21,7 @@ from netspec.syntax.parser import parse
 from netspec.util.resources import folder
 
 MAX_BYTES = 2**25
-"""Most bytes of a file that are read; a device has no end."""
+"""Most bytes of a file that are read: a device may never end."""
 MAX_CHAIN = 40
 """Most files of which each imports the next."""
 MAX_WRONG = 200
@@ -37,7 +37,7 @@ class ModuleDefinition:
     definition: Definition
     scope: ModuleScope
     position: int
-    """How many names its scope had when it was defined; later ones are out of its sight."""
+    """How many names its scope had when it was defined; it does not see later ones."""
 
     def find(self, name: str) -> ModuleDefinition | None:
         """The module of this name that the body may use; itself, where it would recurse."""
@@ -106,7 +106,7 @@ class Program:
     """The paths at which imports were looked for, found or not."""
 
     def texts(self) -> tuple[Source, ...]:
-        """Every text that the net may use: its own, and those of all modules in reach."""
+        """Every text that the net may use: its own, and those of all modules that it can see."""
         found = {id(self.source): self.source}
         seen: set[int] = set()
         waiting = [m for m in (self.net, *self.modules) if m is not None]

@@ -1,11 +1,10 @@
-"""The fields of a net's input: how a picture becomes it."""
+"""The fields of a net's input: how a picture is made into it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from netspec.diagnostics import Diagnostic, Label
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Preprocessing
 from netspec.ops import Shape
@@ -17,7 +16,8 @@ from netspec.ops.attribute_types import (
     RealNumber,
 )
 from netspec.semantic.evaluator import Evaluator
-from netspec.semantic.scope import EvaluationError, evaluation_error
+from netspec.semantic.fields import Report, read_fields
+from netspec.semantic.scope import evaluation_error
 from netspec.syntax.ast import Field, ListLiteral, ShapeLiteral
 
 
@@ -38,10 +38,6 @@ INPUT_FIELDS: dict[str, InputField] = {
 }
 
 
-Report = Callable[[EvaluationError], None]
-"""What becomes of an error; the rest is looked at all the same."""
-
-
 def preprocessing(
     fields: Sequence[Field], shape: Shape, evaluator: Evaluator, report: Report
 ) -> Preprocessing | None:
@@ -51,18 +47,13 @@ def preprocessing(
     """
     if not fields:
         return None
-    values: dict[str, Any] = {}
-    given: dict[str, Field] = {}
-    for f in fields:
-        try:
-            if f.name.text in given:
-                raise _twice(f, given[f.name.text])
-            given[f.name.text] = f
-            value = _value(f, evaluator)
-            _check(f, value, shape)
-            values[f.name.text] = value
-        except EvaluationError as error:
-            report(error)
+
+    def checked(f: Field) -> Any:
+        value = _value(f, evaluator)
+        _check(f, value, shape)
+        return value
+
+    values, given = read_fields(fields, checked, report)
     if "resize" in values and not _is_pair(given["resize"]):
         values["resize"] = values["resize"][0]
     if "channels" not in values and shape[0] == 1:
@@ -70,14 +61,8 @@ def preprocessing(
     return Preprocessing(**values)
 
 
-def _twice(f: Field, first: Field) -> EvaluationError:
-    message = f"the field {f.name.text} is given twice"
-    others = (Label(first.name.span, "the first one"),)
-    return EvaluationError(Diagnostic("duplicate-field", message, f.name.span, others=others))
-
-
 def _value(f: Field, evaluator: Evaluator) -> Any:
-    """Raises EvaluationError."""
+    """A field's value. Raises EvaluationError."""
     name = f.name.text
     if name not in INPUT_FIELDS:
         help_ = did_you_mean(name, INPUT_FIELDS) or (f"it has {one_of(INPUT_FIELDS)}",)

@@ -1,4 +1,4 @@
-"""Names of ops, modules, fields and parameters: what can be said of a definition before it runs.
+"""Names of ops, modules, fields and parameters: what can be checked before anything runs.
 
 Looks at every definition of a file, also at modules that nothing uses and branches not taken.
 """
@@ -11,37 +11,39 @@ from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ops import OPS, attributes, find_op
+from netspec.semantic.fields import field_given_twice
 from netspec.semantic.foreign_names import field_help, field_near, op_like
 from netspec.semantic.imports import ModuleDefinition, Program
-from netspec.semantic.unknown_names import Unknown
+from netspec.semantic.unknown_names import UnknownNames
 from netspec.syntax.ast import Call, Definition, Input, Statement, Train, Variable
 from netspec.syntax.visitor import statements, walk
 
 MAX_ERRORS = 200
-"""Errors after which looking for more is no help."""
+"""Most errors that are looked for."""
 
 
 def resolve(program: Program, diagnostics: Diagnostics) -> None:
     """Check all names of calls and fields in the file, and that parameters are used."""
     seen: set[ModuleDefinition] = set()
-    unknown = Unknown()
+    unknown = UnknownNames()
     for module in (*program.modules, *([program.net] if program.net else ())):
-        _resolve(module, diagnostics, seen, unknown)
+        _check_definition(module, diagnostics, seen, unknown)
     for diagnostic in unknown.diagnostics():
         diagnostics.add(diagnostic)
 
 
-def _resolve(
+def _check_definition(
     module: ModuleDefinition,
     diagnostics: Diagnostics,
     seen: set[ModuleDefinition],
-    unknown: Unknown,
+    unknown: UnknownNames,
 ) -> None:
+    """Check a definition and, once each, those of other files that it uses."""
     if module in seen:
         return
     seen.add(module)
     definition = module.definition
-    _parameters(definition, diagnostics)
+    _check_parameters(definition, diagnostics)
     for call in (node for node in walk(*definition.body) if isinstance(node, Call)):
         if len(diagnostics) + len(unknown) >= MAX_ERRORS:
             return
@@ -59,25 +61,27 @@ def _resolve(
         elif used is not None:
             names = [p.name.text for p in used.definition.params]
             required = [p.name.text for p in used.definition.params if p.default is None]
-            _fields(call, names, required, "module", diagnostics)
+            _check_fields(call, names, required, "module", diagnostics)
             if used.definition.span.source is not definition.span.source:
-                _resolve(used, diagnostics, seen, unknown)
+                _check_definition(used, diagnostics, seen, unknown)
         elif (op := find_op(call.op.text)) is not None:
             declared = attributes(op)
             names = [a.name for a in declared]
             required = [a.name for a in declared if a.required]
-            _fields(call, names, required, "op", diagnostics)
+            _check_fields(call, names, required, "op", diagnostics)
         else:
             unknown.add(call, module)
             like = op_like(call.op.text)
             if like in OPS:
                 # Its fields may be wrong as well, in the same way.
-                _fields(call, [a.name for a in attributes(OPS[like])], [], "op", diagnostics, like)
-    _on_top(definition.body, diagnostics)
-    _train_of_a_net(definition, diagnostics)
+                _check_fields(
+                    call, [a.name for a in attributes(OPS[like])], [], "op", diagnostics, like
+                )
+    _check_on_top(definition.body, diagnostics)
+    _check_train_blocks(definition, diagnostics)
 
 
-def _fields(
+def _check_fields(
     call: Call,
     names: list[str],
     required: list[str],
@@ -85,6 +89,10 @@ def _fields(
     diagnostics: Diagnostics,
     op: str = "",
 ) -> None:
+    """Check the names of a call's fields against those that its op or module has.
+
+    `op` is how messages call the op where that is not as the call does.
+    """
     op = op or call.op.text
     given: dict[str, Span] = {}
     known = set(names)
@@ -93,14 +101,7 @@ def _fields(
         if len(diagnostics) >= MAX_ERRORS:
             return
         if name in given:
-            diagnostics.add(
-                Diagnostic(
-                    "duplicate-field",
-                    f"the field {name} is given twice",
-                    f.name.span,
-                    others=(Label(given[name], "the first one"),),
-                )
-            )
+            diagnostics.add(field_given_twice(f, given[name]))
         elif name not in known:
             free = [n for n in names if n not in given]
             help_ = field_help(name, free, f.value.span.text) if what == "op" else ()
@@ -134,7 +135,8 @@ def _fields(
         )
 
 
-def _parameters(definition: Definition, diagnostics: Diagnostics) -> None:
+def _check_parameters(definition: Definition, diagnostics: Diagnostics) -> None:
+    """Each has a name of its own and is used."""
     seen: dict[str, Span] = {}
     for param in definition.params:
         name = param.name.text
@@ -161,8 +163,8 @@ def _parameters(definition: Definition, diagnostics: Diagnostics) -> None:
             )
 
 
-def _on_top(body: Iterable[Statement], diagnostics: Diagnostics) -> None:
-    """What a module takes must not depend on its parameters, nor whether a net can be trained."""
+def _check_on_top(body: Iterable[Statement], diagnostics: Diagnostics) -> None:
+    """`input` and `train` stand outside of `if` and `for`, so that they are always there."""
     for outer in body:
         for s in statements([outer]):
             if s is outer or not isinstance(s, Input | Train):
@@ -176,8 +178,8 @@ def _on_top(body: Iterable[Statement], diagnostics: Diagnostics) -> None:
             diagnostics.add(Diagnostic("syntax", message, place, help=(help_,)))
 
 
-def _train_of_a_net(definition: Definition, diagnostics: Diagnostics) -> None:
-    """A net may say once how it is trained, a module never."""
+def _check_train_blocks(definition: Definition, diagnostics: Diagnostics) -> None:
+    """A net has at most one `train` block, a module none."""
     found = [s for s in definition.body if isinstance(s, Train)]
     for s in found if definition.kind == "module" else found[1:]:
         others: tuple[Label, ...] = ()

@@ -1,4 +1,4 @@
-"""Why shapes don't fit: how each side came about, and the change that would fix it."""
+"""The diagnostic of shapes that don't fit: where each was made, and which change would fix it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from netspec.syntax.ast import Call
 MAX_FOLLOWED = 10_000
 """Most layers that are looked at to see whether one depends on another."""
 
-Operand = tuple[Value, Span, bool]
+Side = tuple[Value, Span, bool]
 """A value, its place, and whether it was named there (and did not just flow in)."""
 
 
 def shape_error(
     error: ShapeError,
     call: Call,
-    operands: Sequence[Operand],
+    operands: Sequence[Side],
     op: type[Op],
     attrs: Mapping[str, Any],
     makers: Mapping[Value, Node],
@@ -105,7 +105,7 @@ def _sizes(values: Sequence[Value], makers: Mapping[Value, Node]) -> tuple[Label
         return ()
     labels = []
     for value in values:
-        node = _sizer(value, makers)
+        node = _resizing_layer(value, makers)
         if node is not None and node is not made_by(value, makers):
             before, size = text(node.inputs[0].shape), text(value.shape[1:])
             label = f"the {size} of {value.name} is from here: {settings_of(node)}, on {before}"
@@ -113,8 +113,8 @@ def _sizes(values: Sequence[Value], makers: Mapping[Value, Node]) -> tuple[Label
     return tuple(labels)
 
 
-def _sizer(value: Value, makers: Mapping[Value, Node]) -> Layer | None:
-    """The layer that gave a value its height and width; None where that is the input itself."""
+def _resizing_layer(value: Value, makers: Mapping[Value, Node]) -> Layer | None:
+    """The layer that gave a value its height and width; None for those of an input."""
     node = makers.get(value)
     while isinstance(node, Layer) and len(node.inputs) == 1:
         before = node.inputs[0]
@@ -127,7 +127,10 @@ def _sizer(value: Value, makers: Mapping[Value, Node]) -> Layer | None:
 
 
 def made_by(value: Value, makers: Mapping[Value, Node]) -> Node | None:
-    """The layer that gave a value its shape: those that only pass it on are skipped."""
+    """The node that gave a value its shape; layers that keep the shape are skipped.
+
+    None for an input's.
+    """
     node = makers.get(value)
     while isinstance(node, Layer) and len(node.inputs) == 1:
         if node.inputs[0].shape != value.shape or isinstance(node.op, Windowed):
@@ -140,7 +143,7 @@ def made_by(value: Value, makers: Mapping[Value, Node]) -> Node | None:
 
 
 def settings_of(node: Node | None) -> str:
-    """The attributes of a layer that shape its output, as a person would say them."""
+    """What decides about the output shape of a node, in words: `kernel 3x3, stride 2, pad 0`."""
     if isinstance(node, Instance):
         return f"an instance of {node.block.module}"
     if node is None or not isinstance(node.op, Windowed):
@@ -174,7 +177,7 @@ def _fixes(op: type[Op], values: Sequence[Value], makers: Mapping[Value, Node]) 
         target = targets.pop()
         node = made_by(value, makers)
         if value.shape[1:] != target[1:]:
-            node = _sizer(value, makers) or node
+            node = _resizing_layer(value, makers) or node
         if not isinstance(node, Layer) or len(value.shape) != 3 or len(target) != 3:
             continue
         if any(_feeds(node, v, makers) for v in values if v.shape == target):
@@ -203,6 +206,10 @@ def _feeds(node: Node, value: Value, makers: Mapping[Value, Node]) -> bool:
 
 
 def _fix(op: type[Op], node: Layer, shape: Shape, target: Shape) -> str:
+    """The field of a layer that would give it the target shape, as text; empty where there is none.
+
+    `op` is the one whose inputs have to be equal.
+    """
     channels_matter = op.equal_inputs == "shape"
     if shape[1:] != target[1:]:
         if channels_matter and shape[0] != target[0]:
@@ -221,7 +228,7 @@ def _fix(op: type[Op], node: Layer, shape: Shape, target: Shape) -> str:
 
 
 def variants(op: Op) -> list[tuple[str, Op, str]]:
-    """The op with another pad or stride, the likeliest first."""
+    """The op with another pad or stride, the likeliest first: field, op and the field's text."""
     if not isinstance(op, Windowed):
         return []
     variants: list[tuple[str, Op, str]] = []

@@ -15,7 +15,7 @@ Pattern = tuple[int | None, ...]
 
 
 def shape_pattern(e: Expression, evaluator: Evaluator) -> Pattern:
-    """The dims of a shape, a list or a number in a pattern; None stands for `?`."""
+    """A shape, a list or a number as a pattern; None stands for `?`. Raises EvaluationError."""
     if isinstance(e, ShapeLiteral):
         return e.dims
     if isinstance(e, ListLiteral):
@@ -27,10 +27,12 @@ def shape_pattern(e: Expression, evaluator: Evaluator) -> Pattern:
 
 
 def matches(shape: Shape, pattern: Pattern) -> bool:
+    """Whether a shape has as many sizes as a pattern, and those that the pattern gives."""
     return len(shape) == len(pattern) and all(
         p is None or p == d for d, p in zip(shape, pattern, strict=True)
     )
 
 
 def pattern_text(pattern: Pattern) -> str:
+    """`3x?x13`."""
     return "x".join("?" if p is None else str(p) for p in pattern)

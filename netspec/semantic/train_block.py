@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
-from netspec.diagnostics import Diagnostic, Label
+from netspec.diagnostics import Diagnostic
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Training
@@ -20,8 +21,9 @@ from netspec.ops.attribute_types import (
     RealNumber,
 )
 from netspec.semantic.evaluator import Evaluator
+from netspec.semantic.fields import Report, read_fields
 from netspec.semantic.scope import EvaluationError, evaluation_error
-from netspec.syntax.ast import Expression, Field, Train
+from netspec.syntax.ast import Field, Train
 
 
 class TrainField(NamedTuple):
@@ -86,28 +88,13 @@ TRAIN_FIELDS: dict[str, TrainField] = {
 }
 REQUIRED = ("learning_rate", "batch_size")
 
-Report = Callable[[EvaluationError], None]
-"""What becomes of an error; the rest is looked at all the same."""
-
 
 def training(statement: Train, evaluator: Evaluator, report: Report) -> Training | None:
-    """What a `train` block says; None, and everything that is wrong with it reported, where it
-    has no meaning.
-    """
-    values: dict[str, Any] = {}
-    given: dict[str, Field] = {}
-    sound = True
-    for f in statement.fields:
-        try:
-            if f.name.text in given:
-                raise _twice(f, given[f.name.text])
-            given[f.name.text] = f
-            values[f.name.text] = _value(f.name.text, f.value, f.name.span, evaluator)
-        except EvaluationError as error:
-            report(error)
-            sound = False
-    if not sound:
+    """The recipe of a `train` block; None where it is wrong, and everything that is is reported."""
+    values, given = read_fields(statement.fields, partial(_value, evaluator), report)
+    if len(values) < len(statement.fields):
         return None
+    sound = True
     places = {name: f.name.span for name, f in given.items()}
     for diagnostic in _wrong_together(values, places, statement.word):
         report(EvaluationError(diagnostic))
@@ -131,7 +118,8 @@ def overridden(
     sound = True
     for f in settings:
         try:
-            values[f.name.text] = _value(f.name.text, f.value, f.name.span, evaluator)
+            # Of an option that is given twice, the last counts.
+            values[f.name.text] = _value(evaluator, f)
             given[f.name.text] = f.name.span
         except EvaluationError as error:
             report(error)
@@ -203,14 +191,9 @@ def _wrong_together(
         yield Diagnostic("out-of-range", message, given.get("final_rate", place))
 
 
-def _twice(f: Field, first: Field) -> EvaluationError:
-    message = f"the field {f.name.text} is given twice"
-    others = (Label(first.name.span, "the first one"),)
-    return EvaluationError(Diagnostic("duplicate-field", message, f.name.span, others=others))
-
-
-def _value(name: str, value: Expression, place: Span, evaluator: Evaluator) -> Any:
+def _value(evaluator: Evaluator, f: Field) -> Any:
     """A field's value as a plain Python value. Raises EvaluationError."""
+    name = f.name.text
     if name not in TRAIN_FIELDS:
         known = FOREIGN_FIELDS.get(name)
         if known:
@@ -218,9 +201,11 @@ def _value(name: str, value: Expression, place: Span, evaluator: Evaluator) -> A
         else:
             help_ = did_you_mean(name, TRAIN_FIELDS)
             help_ = help_ or (f"it has {one_of(TRAIN_FIELDS, len(TRAIN_FIELDS))}",)
-        raise evaluation_error("unknown-field", f"a train block has no field {name}", place, *help_)
+        raise evaluation_error(
+            "unknown-field", f"a train block has no field {name}", f.name.span, *help_
+        )
     kind = TRAIN_FIELDS[name].kind
-    return _plain(evaluator.field(value, kind, f"{name} of a train block"))
+    return _plain(evaluator.field(f.value, kind, f"{name} of a train block"))
 
 
 def _plain(value: Any) -> Any:

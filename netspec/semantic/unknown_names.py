@@ -1,4 +1,4 @@
-"""Ops and modules that are not in sight: what was meant, and where it is."""
+"""Unknown names of ops and modules: what may have been meant, and where it is."""
 
 from __future__ import annotations
 
@@ -21,39 +21,42 @@ MAX_READ = 2**20
 
 
 @dataclass
-class _Uses:
+class _NameUses:
     first: Diagnostic
     lines: list[int] = field(default_factory=list)
-    """Those of the further uses."""
+    """The lines of the further uses."""
 
 
-class Unknown:
-    """Collects uses of names that stand for nothing: a name is one error, however often used."""
+class UnknownNames:
+    """Collects the uses of unknown names; each name is one error, however often it is used."""
 
     def __init__(self) -> None:
-        self._found: dict[object, _Uses] = {}
-        self._said: dict[int, Span] = {}
+        self._found: dict[object, _NameUses] = {}
+        self._last_statement: dict[int, Span] = {}
+        """In each text, the last word that begins a statement in other languages."""
         self._values: dict[int, set[str]] = {}
 
     def __len__(self) -> int:
         return len(self._found)
 
     def add(self, call: Call, module: ModuleDefinition) -> None:
+        """Keep that a definition calls something unknown."""
         source = call.span.source
-        said = self._said.get(id(source))
-        if said is not None and said.line == call.span.line and said.end < call.span.start:
+        word = self._last_statement.get(id(source))
+        if word is not None and word.line == call.span.line and word.end < call.span.start:
             return  # `return x`: what stands behind such a word is no op
         if call.op.text in STATEMENTS:
-            self._said[id(source)] = call.op.span
+            self._last_statement[id(source)] = call.op.span
         key = (id(source), call.op.text)
         if key in self._found:
             self._found[key].lines.append(call.op.span.line)
             return
         diagnostic = self._diagnostic(call, module)
         if diagnostic is not None:
-            self._found[key] = _Uses(diagnostic)
+            self._found[key] = _NameUses(diagnostic)
 
     def diagnostics(self) -> Iterator[Diagnostic]:
+        """One error for each name, at its first use."""
         for uses in self._found.values():
             yield replace(uses.first, also=also_in_lines(uses.lines))
 

@@ -1,4 +1,4 @@
-"""Numbers that remember the expression they came from, and conditions on them.
+"""Numbers with the expression that they came from, and conditions on them.
 
 In:  the parameters and input channels of a module, as symbols with a value.
 Out: `Dim`s and `Num`s that compute like Python's numbers and carry their expression, so that a

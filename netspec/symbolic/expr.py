@@ -1,4 +1,4 @@
-"""Numbers that remember how a module's parameters made them.
+"""Numbers with the expression that made them of a module's parameters.
 
 Shape rules and attributes compute with plain Python numbers. A `Dim` is such a number that also
 carries the expression it came from (`e1x1 + e3x3`), so that a backend can write the expression
@@ -50,8 +50,8 @@ class Apply:
 Symbol = Parameter | Channels
 Expr = Symbol | Literally | Apply
 
-# An expression that grew beyond this is nothing a reader would want to see.
 MAX_OPERATORS = 12
+"""Most operators of an expression: a larger one is not readable, and its value stands for it."""
 
 
 def literal(value: int | float | Fraction) -> Literally:

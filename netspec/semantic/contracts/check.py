@@ -1,4 +1,4 @@
-"""`expect` and `prefer`: whether they hold, and what to say if not."""
+"""Whether an `expect` or `prefer` holds, and its diagnostic if not."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from netspec.diagnostics import Diagnostic
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Shape, text
 from netspec.ops.attribute_types import decimal, describe
-from netspec.semantic.constants import compare
 from netspec.semantic.evaluator import METRICS, Evaluator
+from netspec.semantic.operations import compare
 from netspec.semantic.scope import EvaluationError, LayerReference, Poisoned
 from netspec.semantic.shape_patterns import (
     Pattern,
@@ -52,7 +52,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a contract: a diagnostic if it does not hold, and what that speaks of.
+    """What came of a contract: a diagnostic if it does not hold, and what that is about.
 
     `metrics` are names of metrics, each with the line that it is of, or None for the whole block.
     """
@@ -65,7 +65,7 @@ class Verdict:
 
 
 def check_contract(statement: Require, evaluator: Evaluator) -> Verdict:
-    """Whether a contract holds. Raises EvaluationError where it has no meaning.
+    """What came of a contract. Raises EvaluationError where it can't be evaluated.
 
     The evaluator has `BlockMetrics`.
     """
@@ -81,7 +81,7 @@ def check_contract(statement: Require, evaluator: Evaluator) -> Verdict:
         span = subject.span.to(statement.pattern.span)
         diagnostic = Diagnostic(code, _message(statement, found), span, label=found)
         return Verdict(diagnostic, (Wanted(line, pattern),))
-    # Of several conditions, the first that fails is the one to speak of.
+    # Of several conditions, the first that fails is reported.
     while isinstance(subject, Logic) and subject.operator == "and":
         failed = next((o for o in subject.operands if not evaluator.truth(o)), None)
         if failed is None:

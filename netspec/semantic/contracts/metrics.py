@@ -1,4 +1,4 @@
-"""What `params`, `macs`, `size` and `activations` are in a contract, and what they are made of."""
+"""`params`, `macs`, `size` and `activations` in contracts, and the layers with most of them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class BlockMetrics:
             raise Poisoned
         if name == "activations":
             block = self._alone(line)
-            # What is only taken is there, though no layer runs.
+            # An input is in memory, though no layer runs.
             held = line.value.elements if line is not None and not line.nodes else 0
             return 4 * max(peak_activations(block), held)
         return sum(_value(name, node) for node in self._nodes(line))
@@ -56,7 +56,7 @@ class BlockMetrics:
         return self.block.nodes if self.block is not None else ()
 
     def _alone(self, line: LayerReference | None) -> Block:
-        """A line as a block of its own: it takes what its layers take, and returns what is used."""
+        """A line as a block of its own: inputs are what it takes, outputs those that are used."""
         if line is None:
             assert self.block is not None
             return self.block
@@ -107,10 +107,10 @@ class BlockMetrics:
         """The names that `inside` knows for a line."""
         return list(self.inner.get(line.head.block, ())) if isinstance(line.head, Instance) else []
 
-    # --- what a metric is made of ----------------------------------------------------------------
+    # --- the layers behind a metric --------------------------------------------------------------
 
     def note(self, name: str, line: LayerReference | None) -> str:
-        """Where most of a metric comes from; empty where there is nothing to say."""
+        """A note on where most of a metric comes from; empty where there is none."""
         if line is None and self.block is None:
             return ""
         key = (name, line.name if line else None)

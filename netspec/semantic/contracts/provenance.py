@@ -1,4 +1,4 @@
-"""Where a shape departs from what a contract wants of it, and the change that would fix it."""
+"""Which layers made a shape what it is, and which change would make it what a contract wants."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class _Explained:
 
 @dataclass
 class Provenance:
-    """The layers of one block, and what its contracts say of shapes.
+    """Explains shapes by the layers of one block and by its other contracts.
 
     `kept` are values that are as expected, `broken` those whose height or width is not, with the
     contract's place. `prefix` is the path of the instance that the block is inside of.
@@ -62,13 +62,13 @@ class Provenance:
     prefix: str = ""
 
     def note(self, wanted: Iterable[Wanted], place: Span) -> None:
-        """Keep that the contract at this place is not met."""
+        """Keep that the contract at a place is not met."""
         for shape in wanted:
             if _misses_size(shape):
                 self.broken.setdefault(shape.line.value, place)
 
     def explain(self, diagnostic: Diagnostic, wanted: Wanted) -> Diagnostic:
-        """The diagnostic of an unmet contract, with how the shape came about."""
+        """The diagnostic of an unmet contract, with the layers that made the shape."""
         value, within = wanted.line.value, wanted.line.within
         block = self
         if within is not None and value not in self.makers:

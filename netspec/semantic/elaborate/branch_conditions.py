@@ -1,4 +1,4 @@
-"""What an `if` of the spec decides by: its conditions in terms of the block's parameters."""
+"""The condition of an `if` as an expression of the block's parameters."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from netspec.syntax.ast import (
 
 
 class _Inexpressible(Exception):
-    """Parameters decide here in a way that leaves no trace in an expression."""
+    """Parameters decide here in a way that no expression shows."""
 
 
 def condition_of(e: Expression, evaluator: Evaluator) -> Condition | None:
-    """The condition as later code can decide it; None where it can't be said so."""
+    """The condition as emitted code can decide it; None where it can't be expressed so."""
     try:
         return _condition(e, evaluator)
     except (EvaluationError, _Inexpressible):

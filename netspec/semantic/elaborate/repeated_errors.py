@@ -1,4 +1,4 @@
-"""Where errors recur: a wrong line that runs many times is one diagnostic, which says where."""
+"""Where the same error recurs: one diagnostic, which lists the uses and iterations that have it."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def listed(words: Iterable[str], total: int) -> str:
 
 
 def finished(report: RepeatedDiagnostic, uses: Uses | None) -> Diagnostic:
-    """The diagnostic with all that is known of where it recurs; `uses` where they are complete."""
+    """The diagnostic with where it recurs; `uses` are None where they are not complete."""
     also = []
     if uses is not None:
         also.append(uses.describe(report.keys))

@@ -1,4 +1,4 @@
-"""What settings from outside have to do with contracts that do not hold, and with errors.
+"""Which settings broke a contract or led to an error.
 
 A contract may hold for the defaults of the net's parameters and break under `--set classes=10`, and
 `--set classes=-3` is an error where classes is used. To tell, the net is elaborated once more with
@@ -28,7 +28,7 @@ UNMET = ("unmet-expect", "unmet-prefer")
 
 @dataclass(frozen=True)
 class Trial:
-    """What an elaboration made of the net's parameters and of the contracts (see `context.py`).
+    """What came of an elaboration with other settings: values, verdicts, errors.
 
     `errors` are the identities of the errors that it had.
     """
@@ -44,7 +44,7 @@ def note_setting_effects(
     context: ElaborationContext,
     elaborate: Callable[[Mapping[str, Any]], Trial],
 ) -> None:
-    """Add to the reports of unmet contracts and of errors which settings broke them."""
+    """Add to reports of unmet contracts and of errors a note on the settings that led to them."""
     reports = [r for r in context.reports() if _may_be_set(r.diagnostic)]
     known = [p.name.text for p in definition.params if p.default is not None]
     given = [n for n in known if n in settings]

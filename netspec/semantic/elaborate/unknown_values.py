@@ -14,10 +14,12 @@ from netspec.syntax.visitor import statements
 def explained(
     diagnostic: Diagnostic, span: Span, automatic: Mapping[str, Span], definition: Definition
 ) -> Diagnostic:
-    """An unknown name with where it nearly is. `automatic` are the layers named for want of one."""
+    """The diagnostic of an unknown name, with what it may mean.
+
+    `automatic` are the names of layers that the spec gives none.
+    """
     place = automatic.get(span.text)
     if place is not None:
-        # Who refers to `conv_1` has to give that layer a name first.
         label = Label(place, f"called {span.text} in tables, for want of a name of its own")
         help_ = (f"write `{span.text}: ` in front of the layer to name it",)
         return replace(diagnostic, others=(label,), help=help_)
@@ -34,6 +36,7 @@ def explained(
 
 
 def _made_below(span: Span, definition: Definition) -> Span | None:
+    """The place further down where a name is given; None where there is none."""
     for s in statements(definition.body):
         if isinstance(s, LayerStatement) and s.name is not None and not s.name.indices:
             name = s.name.base
