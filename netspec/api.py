@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from netspec.report.table import Grid
 
 MOST_SHOWN = 300
-"""Most lines of a net that a notebook shows."""
+"""Most lines of a net that `print` and a notebook show."""
 Rules = float | Mapping[str, float]
 """A number for all layers, or numbers by pattern of their paths."""
 
@@ -81,7 +81,7 @@ class LoadedNet:
         numbers by pattern of layers (`{"fire*.expand3x3": 0.67}`; the last that fits counts).
         Raises SpecError for names that there are not.
         """
-        from netspec.report.formats import bare
+        from netspec.report.formats import python_value
         from netspec.report.options import column
         from netspec.report.table import grid
 
@@ -89,7 +89,7 @@ class LoadedNet:
         keys = [column(name) for name in columns] if columns is not None else None
         found = grid(view, depth, keys, column(sort) if sort else None)
         names = [c.key for c in found.columns]
-        return [dict(zip(names, map(bare, row), strict=True)) for row in found.cells]
+        return [dict(zip(names, map(python_value, row), strict=True)) for row in found.cells]
 
     def to_pandas(self, *args: Any, **options: Any) -> Any:
         """The rows of `table` as a pandas.DataFrame. Raises SpecError without pandas."""

@@ -30,7 +30,7 @@ from netspec.semantic.limits import LimitExceeded
 from netspec.semantic.resolve import resolve
 from netspec.semantic.scope import EvaluationError, Scope
 from netspec.syntax.protobuf_text.detect import may_be_prototxt
-from netspec.util.recursion import room_to_work
+from netspec.util.recursion import deep_recursion
 from netspec.util.resources import folder
 
 Origins = Callable[[Net], Mapping[str, Any]]
@@ -137,7 +137,7 @@ def check(
     """
     diagnostics = Diagnostics()
     given = constants(settings, diagnostics)
-    with room_to_work():
+    with deep_recursion():
         program, given, origins = _program(source, base, given, diagnostics)
         if program is None:
             return Checked(None, diagnostics.sorted())
@@ -159,7 +159,7 @@ def prepare(source: Source, base: Path | None, reading: Mapping[str, Any] | None
     """
     diagnostics = Diagnostics()
     given = constants(reading or {}, diagnostics)
-    with room_to_work():
+    with deep_recursion():
         program, left, _ = _program(source, base, given, diagnostics)
     _refuse(left, source, diagnostics)
     diagnostics.raise_if_failed()
@@ -174,7 +174,7 @@ def build(program: Program, constants: Mapping[str, Any]) -> Checked:
     number of times.
     """
     diagnostics = Diagnostics()
-    with room_to_work():
+    with deep_recursion():
         net = elaborate(program, constants, diagnostics)
     return Checked(net, diagnostics.sorted(), program.asked)
 

@@ -20,14 +20,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from netspec.report.annotate import annotate, strip
+    from netspec.report.annotate import annotate, without_comments
 
     if args.write and (args.spec == "-" or args.spec in bundled()):
         message = "--write changes a file, and this is none of yours"
         raise spec_error("bad-option", message)
     text, source, base = _read(args.spec)
     if args.strip:
-        result = strip(text)
+        result = without_comments(text)
     else:
         checked = check(source, base, dict(args.settings))
         net = checked.sound()

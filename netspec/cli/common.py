@@ -24,7 +24,7 @@ def overwrite_error(path: Path, what: str) -> SpecError:
 
 
 def add_spec(parser: argparse.ArgumentParser, several: bool = False) -> None:
-    """SPEC, or SPEC..., and --set."""
+    """Add the arguments SPEC, or SPEC..., and --set."""
     if several:
         parser.add_argument("specs", nargs="+", metavar="SPEC", help=SPEC_HELP)
     else:
@@ -46,14 +46,14 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def add_partial(parser: argparse.ArgumentParser, help: str) -> None:
-    """--partial LAYER, repeatable."""
+    """Add --partial LAYER, repeatable."""
     parser.add_argument(
         "--partial", action="append", default=[], metavar="LAYER", help=f"{help} (repeatable)"
     )
 
 
 def add_reading(parser: argparse.ArgumentParser, dest: str) -> None:
-    """What says how to read a prototxt."""
+    """Add the options that say how to read a prototxt."""
     group = parser.add_argument_group("for a prototxt")
     for option, metavar, reads, help_ in _CAFFE:
         group.add_argument(
@@ -97,7 +97,7 @@ _CAFFE: tuple[tuple[str, str, Callable[[str], tuple[str, SettingText]], str], ..
 
 
 def setting(text: str) -> tuple[str, SettingText]:
-    """NAME=VALUE as a parameter and its value."""
+    """The parameter and the value of a text NAME=VALUE."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip().isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
@@ -126,7 +126,7 @@ def show(diagnostics: Iterable[Diagnostic], more: bool = False) -> None:
 def every(
     specs: Iterable[str], settings: Iterable[tuple[str, SettingText]]
 ) -> tuple[list[Net], int]:
-    """The nets of all specs that are sound, and the exit status; diagnostics are shown."""
+    """The nets of all specs without errors, and the exit status; diagnostics are shown."""
     nets, status = [], 0
     for spec in specs:
         try:

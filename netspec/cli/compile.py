@@ -54,7 +54,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _target(output: str | None, name: str) -> Path:
-    """Where to write. Raises SpecError where that would destroy what a person wrote.
+    """The path to write to. Raises SpecError where that would replace what a person wrote.
 
     A net can be called `setup`, and nobody means to replace a spec by its model.
     """

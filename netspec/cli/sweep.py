@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def add_space(parser: argparse.ArgumentParser) -> None:
-    """SPEC, the ranges of its parameters, and how results are made and shown."""
+    """Add SPEC, the ranges of its parameters, and the options of `explore` and `show`."""
     parser.add_argument("spec", metavar="SPEC", help=SPEC_HELP)
     parser.add_argument(
         "--set",
@@ -60,7 +60,7 @@ def _values(text: str) -> tuple[str, str]:
 
 
 def count(text: str) -> int:
-    """A whole number from 1, for options."""
+    """The whole number from 1 that a text has, for options."""
     if not text.isascii() or not text.isdigit() or not 0 < len(text) < 10 or not int(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
     return int(text)
@@ -90,7 +90,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _check_plot(path: Path) -> None:
-    """Whether a picture can be put there shows before anything is computed. Raises SpecError."""
+    """Raise SpecError where no chart can be written there, before anything is computed."""
     from netspec.util.atomic_write import unwritable
 
     if path.suffix.lower() != ".svg":

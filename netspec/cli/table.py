@@ -46,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def add_width(parser: argparse.ArgumentParser) -> None:
-    """--width, which `line_width` understands."""
+    """Add --width, for `line_width`."""
     parser.add_argument(
         "--width",
         type=_number,
@@ -64,7 +64,7 @@ class _ListAction(argparse.Action):
 
 
 def add_metrics(parser: argparse.ArgumentParser) -> None:
-    """--count and what compression is made of."""
+    """Add --count and the options of compression."""
     group = parser.add_argument_group("metrics")
     group.add_argument(
         "--count",
@@ -120,13 +120,13 @@ def execute(args: argparse.Namespace) -> int:
         sort = column(args.sort) if args.sort else None
     views, status = views_of(args)
     if args.compare:
-        from netspec.report.compare import compared
+        from netspec.report.compare import comparison
         from netspec.report.compare import data as compared_data
 
         if args.format == "json":
             print_json(compared_data(views))
         elif views:
-            _write([compared(views)], args)
+            _write([comparison(views)], args)
         return status
     if args.format == "json":
         from netspec.report.json_output import data
@@ -145,7 +145,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _refuse(args: argparse.Namespace) -> None:
-    """Options that would do nothing are a mistake. Raises SpecError."""
+    """Raise SpecError (bad-option) for options that would do nothing."""
     from netspec.diagnostics import spec_error
 
     options = (
@@ -163,7 +163,7 @@ def _refuse(args: argparse.Namespace) -> None:
 
 
 def views_of(args: argparse.Namespace) -> tuple[list[NetView], int]:
-    """The nets that are sound with the metrics that were asked for, and the exit status."""
+    """The nets without errors, with the metrics that were asked for, and the exit status."""
     from netspec.report.columns import NetView
 
     if not (args.count or args.sparsity or args.bits):

@@ -112,7 +112,7 @@ def _how_text(how: str) -> str:
 
 
 def _table(rows: Iterable[MatchedArray], fresh_names: Iterable[str]) -> None:
-    """What becomes what."""
+    """Print a line for each tensor: its name in the file, its name in the net, how it was found."""
     lines = [(r.theirs, r.ours, _shape(r.shape), _how_text(r.how)) for r in rows]
     lines += [("-", name, "", "fresh") for name in fresh_names]
     widths = [max((len(line[i]) for line in lines), default=0) for i in range(3)]

@@ -1,4 +1,4 @@
-"""Pictures of nets.
+"""Diagrams of nets: boxes for layers and modules, wires for values.
 
 In:  a `netspec.ir.Net`, how deep to open modules, direction, which metric to show.
 Out: SVG, PNG, Graphviz's DOT, or an HTML page in which modules fold.

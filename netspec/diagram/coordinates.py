@@ -46,7 +46,7 @@ ROUNDS = 14
 
 @dataclass
 class _Item:
-    """Its extent across and along, and where on it wires arrive and leave, as parts or lengths."""
+    """A box or bend of a row: its extents, and where on it wires arrive and leave."""
 
     across: float
     along: float
@@ -231,7 +231,7 @@ def _crossed(low: float, high: float, wires: Sequence[tuple[float, float]]) -> b
 
 
 def _length(link: WireSegment) -> float:
-    """Of the label of a link."""
+    """The length of the label of a link; 0 without one."""
     return (
         0.0
         if link.label is None

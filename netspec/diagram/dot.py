@@ -171,7 +171,7 @@ def _quoted(text: str) -> str:
 
 
 def run(source: str, form: str) -> bytes | None:
-    """What `dot` makes of a text; None where it is not there, fails or takes too long."""
+    """The output of `dot` for a text; None where it is not installed, fails or takes too long."""
     program = shutil.which("dot")
     if program is None:
         return None
@@ -267,7 +267,7 @@ def _points(text: str, point: Any) -> tuple[Point, ...]:
 
 
 def _clusters(cluster: _Cluster) -> Sequence[_Cluster]:
-    """In the order in which they are written."""
+    """All clusters inside a cluster, in the order in which they are written."""
     found: list[_Cluster] = []
     for inner in cluster.inner:
         found += [inner, *_clusters(inner)]

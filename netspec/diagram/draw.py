@@ -1,4 +1,4 @@
-"""A net as the bytes of a picture: the way from what is asked for to a format."""
+"""A net as the bytes of a diagram in one of the formats."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from netspec.diagnostics.source import Source
 from netspec.diagram.model import Sheet, sheet_of, whole
 from netspec.diagram.scene import DiagramView, Scene, Style
 from netspec.ir import Net
-from netspec.util.recursion import room_to_work
+from netspec.util.recursion import deep_recursion
 
 READABLE = 60
 """Most boxes that a picture has if nobody says how deep to go, unless the net itself has more."""
@@ -20,7 +20,7 @@ def draw(net: Net, source: Source, form: str, style: Style) -> bytes:
 
     Raises SpecError where the depth asked for has too many boxes, or a program is missing.
     """
-    with room_to_work():
+    with deep_recursion():
         view = view_of(net, style)
         if form == "dot":
             from netspec.diagram.dot import text

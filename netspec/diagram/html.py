@@ -29,7 +29,7 @@ MOST_OPEN = 3000
 
 
 def page(net: Net, source: Source, view: DiagramView) -> str:
-    """The file, with modules open as in the view."""
+    """The text of the HTML file, with modules open as in the view."""
     import jinja2
     from markupsafe import Markup
 
@@ -60,7 +60,7 @@ def _json(found: Any) -> str:
 
 
 def data(net: Net, source: Source, view: DiagramView) -> dict[str, Any]:
-    """What the page knows: every sheet once, the texts, and the measures of the layout."""
+    """The data of the page: every sheet once, the texts, and the measures of the layout."""
     sheets: dict[Sheet, int] = {}
     waiting = [view.sheet]
     while waiting:

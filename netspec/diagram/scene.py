@@ -13,7 +13,7 @@ Point = tuple[float, float]
 
 
 class Style(NamedTuple):
-    """What a person asks of a picture; without a depth, as deep as stays readable."""
+    """Options of a diagram; without a depth, as deep as stays readable."""
 
     depth: int | None = None
     direction: Direction = "down"

@@ -63,12 +63,12 @@ def fitted(text: str, size: float, space: float, bold: bool = False) -> str:
     found, length = text, len(text)
     while width(found, size, bold) > space and length > 5:
         length -= 1
-        found = number_format.cut(text, length)
+        found = number_format.shortened(text, length)
     return found
 
 
 class BoxPart(NamedTuple):
-    """What a box shows of one of its layers: `words`, in the colours of its family."""
+    """A layer of a box: its `words`, in the colours of its family."""
 
     words: str
     family: str
@@ -111,6 +111,7 @@ def base_width(boxes: Iterable[Box]) -> float:
 
 
 def height(box: Box) -> float:
+    """The height of a box."""
     return PILL if box.end else HEAD + TAIL * (len(parts(box)) - 1)
 
 

@@ -22,12 +22,12 @@ MOST_CHANGES = 12
 
 
 class WatchReport(NamedTuple):
-    """What a change led to: the net, if it is sound, and its diagnostics."""
+    """The result of a change: the net, None where the spec has errors, and its diagnostics."""
 
     net: Net | None
     diagnostics: tuple[Diagnostic, ...]
     before: Net | None
-    """The last sound net before, if there was one."""
+    """The last net without errors before, if there was one."""
 
 
 _Mark = tuple[int, ...] | None
@@ -49,7 +49,7 @@ class Watcher:
         self._checked: State | None = None
 
     def step(self) -> WatchReport | None:
-        """Look at the files; a report if they have changed since the last one.
+        """Look at the files; a report if they have changed since the last one, else None.
 
         A change is looked into when the files are the same for two steps, so that a file which is
         just being written is not judged by its first half. The first step reports at once.
@@ -115,7 +115,7 @@ def _read(path: Path) -> str | None:
 
 
 def summary(report: WatchReport) -> list[str]:
-    """The net's totals, or that it has none, and what changed since it was sound before."""
+    """The net's totals or its count of errors, and what changed since the last sound net."""
     from netspec.report.table import title
 
     if report.net is None:

@@ -26,7 +26,7 @@ class Formula:
     """An expression that is evaluated on results."""
 
     def __init__(self, option: str, text: str) -> None:
-        """Raises SpecError for what is no expression."""
+        """Parse an expression given for an option. Raises SpecError (bad-option)."""
         diagnostics = Diagnostics()
         expression = parse_expression(Source(option, text), diagnostics)
         if expression is None:
@@ -40,11 +40,11 @@ class Formula:
         self.expression = expression
 
     def holds(self, metrics: Mapping[str, int], settings: Mapping[str, Any]) -> bool:
-        """Whether a condition does. Raises SpecError where it can't be computed."""
+        """Whether a condition is true of a result. Raises SpecError (bad-option)."""
         return bool(self._evaluate(metrics, settings, condition=True))
 
     def value(self, metrics: Mapping[str, int], settings: Mapping[str, Any]) -> Fraction:
-        """The number that comes out. Raises SpecError where none does."""
+        """The value of an expression of numbers. Raises SpecError (bad-option)."""
         found = self._evaluate(metrics, settings, condition=False)
         if not isinstance(found, Num):
             message = f"{self.option} {self.text!r} is no number"

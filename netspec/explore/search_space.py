@@ -43,7 +43,7 @@ class Space:
 
     @property
     def size(self) -> int:
-        """How many points there are; more than `len` could say, perhaps."""
+        """How many points there are; it may exceed what `len` can return."""
         return prod(len(axis.values) for axis in self.axes)
 
     @property
@@ -52,7 +52,7 @@ class Space:
         return tuple(axis for axis in self.axes if len(axis.values) > 1)
 
     def __iter__(self) -> Iterator[Point]:
-        """The last parameter varies fastest."""
+        """All points; the last parameter varies fastest."""
         return (self.at(choice) for choice in product(*(range(len(a.values)) for a in self.axes)))
 
     def at(self, choice: Sequence[int]) -> Point:
@@ -64,7 +64,7 @@ class Space:
         )
 
     def sample(self, count: int, seed: int) -> list[Point]:
-        """So many points at random, none twice, in their order; all if there are no more."""
+        """`count` different points at random, in their order; all where there are no more."""
         from random import Random
 
         if count >= self.size:
@@ -140,7 +140,7 @@ def _split(text: str) -> Iterator[str]:
 
 
 def _range(name: str, text: str, ends: list[str], diagnostics: Diagnostics) -> list[Num]:
-    """Both ends included, as the language has it."""
+    """The numbers of a range `1..9` or `1..9:2`, both ends included."""
     numbers = [parsed(name, end, diagnostics) for end in ends]
     if diagnostics.failed:
         return []

@@ -32,7 +32,7 @@ Result = dict[str, Any]
 
 
 class Spec(NamedTuple):
-    """A text that is found and sound, ready to be built for many settings."""
+    """A parsed spec without errors, ready to be built for many settings."""
 
     source: Source
     base: Path
@@ -65,7 +65,7 @@ def _fingerprint(program: Program, reading: Mapping[str, Any]) -> str:
 
 
 def check(spec: Spec, point: Point) -> None:
-    """Raises SpecError where the net has no parameters of these names."""
+    """Raise SpecError where the net has no parameters of these names."""
     found = build(spec.program, point.constants)
     wrong = [d for d in found.diagnostics if d.code == "unknown-parameter"]
     if wrong:
@@ -136,7 +136,7 @@ def _start(source: Source, base: Path, reading: Mapping[str, Any]) -> None:
 
 
 def _end_with_parent() -> None:
-    """A pool's worker would wait for ever for one that was killed."""
+    """End this worker with its parent; else it would wait for ever after a kill."""
     from multiprocessing import parent_process
 
     parent = parent_process()
@@ -161,7 +161,7 @@ class Store:
     """A file with a JSON line for each result, added to as they come."""
 
     def __init__(self, path: Path, spec: Spec) -> None:
-        """Reads what is there. Raises SpecError for what is no such file, or of another spec."""
+        """Read earlier results. Raises SpecError (bad-option) for another file or spec."""
         self.path = path
         self.known: dict[str, Result] = {}
         whole = True
@@ -188,7 +188,7 @@ class Store:
             write_text(path, "".join(line(found) for found in self.known.values()))
 
     def add(self, results: Iterable[Result]) -> Iterator[Result]:
-        """The results, each written to the file before it is handed on."""
+        """Yield the results, each after it is written to the file."""
         try:
             with self.path.open("a", encoding="utf-8") as file:
                 for found in results:

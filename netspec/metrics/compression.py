@@ -31,13 +31,14 @@ class LayerRule:
     number: Fraction
 
     def matches(self, net: str, path: str) -> bool:
+        """Whether the rule holds for a layer of this path in a net of this name."""
         name, colon, pattern = self.pattern.rpartition(":")
         return (not colon or fnmatchcase(net, name)) and fnmatchcase(path, pattern)
 
 
 @dataclass(frozen=True)
 class Compression:
-    """What is done to the weights of convolutions and linear layers; a later rule wins.
+    """Pruning and quantization of convolutions and linear layers; a later rule wins.
 
     `sparsity` is the share of a layer's weights that are zero and not stored, `bits` the bits of
     each weight that is. `index_bits` is what a pruned layer spends on the place of a weight.
@@ -58,7 +59,7 @@ class Compression:
         )
 
     def of(self, net: Net, layer: FlatLayer) -> Compressed:
-        """What becomes of a layer."""
+        """A layer after compression."""
         total = weights(layer)
         sparsity, bits = Fraction(0), FLOAT
         if total:

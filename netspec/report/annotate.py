@@ -34,7 +34,7 @@ def annotate(text: str, net: Net, source: Source) -> str:
     earlier time are replaced. White space at the end of a line stays at its end.
     """
     comments = _aligned(line_metrics(net, source))
-    lines = list(_lines(strip(text)))
+    lines = list(_lines(without_comments(text)))
     code = {n: lines[n - 1][0].rstrip() for n in comments if n <= len(lines)}
     widths = [len(c.expandtabs()) for c in code.values()]
     column = max((w for w in widths if w <= FARTHEST), default=0)
@@ -48,7 +48,7 @@ def annotate(text: str, net: Net, source: Source) -> str:
     return "".join(result)
 
 
-def strip(text: str) -> str:
+def without_comments(text: str) -> str:
     """The text without the comments that `annotate` wrote."""
     return "".join(_COMMENT.sub(r"\g<tail>", line) + end for line, end in _lines(text))
 

@@ -34,7 +34,7 @@ XY = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Scale:
+class AxisScale:
     """An axis from `low` to `high`, with the values that are marked and their texts."""
 
     low: float
@@ -46,7 +46,7 @@ class Scale:
         return (value - self.low) / (self.high - self.low)
 
 
-def linear(values: Sequence[float], zero: bool = False, tight: bool = False) -> Scale:
+def linear(values: Sequence[float], zero: bool = False, tight: bool = False) -> AxisScale:
     """A scale that holds all values, from 0 to 1 where there are none, with about five round ticks.
 
     `zero` begins it at 0 or below; `tight` ends it at the values, else at the ticks around them.
@@ -63,15 +63,15 @@ def linear(values: Sequence[float], zero: bool = False, tight: bool = False) -> 
     last = -floor(-high / step + 1e-9)
     ticks = tuple((i * step, f"{i * step:,.10g}") for i in range(first, last + 1))
     if not tight:
-        return Scale(first * step, last * step, ticks)
+        return AxisScale(first * step, last * step, ticks)
     inside = tuple(t for t in ticks if low - step * 1e-9 <= t[0] <= high + step * 1e-9)
-    return Scale(low, high, inside)
+    return AxisScale(low, high, inside)
 
 
-def categories(names: Sequence[str]) -> Scale:
+def categories(names: Sequence[str]) -> AxisScale:
     """A scale with the names at 0, 1, 2, ..."""
     ticks = tuple((float(i), name) for i, name in enumerate(names))
-    return Scale(-0.5, max(len(names), 1) - 0.5, ticks)
+    return AxisScale(-0.5, max(len(names), 1) - 0.5, ticks)
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ class Panel:
     """Series over two axes. `note` is a line of words in the legend."""
 
     series: Sequence[Series]
-    x: Scale
-    y: Scale
+    x: AxisScale
+    y: AxisScale
     x_label: str
     y_label: str
     note: str = ""

@@ -154,6 +154,7 @@ class Column(NamedTuple):
         return None if self.value is None else self.value(view, row)
 
     def text(self, value: Any) -> str:
+        """A cell as it is written; empty for None, and for 0 unless `zero`."""
         if isinstance(value, Shown):
             return value.show(value.value)
         return "" if value is None or (not value and not self.zero) else self.show(value)
@@ -193,7 +194,7 @@ def _field_stride(view: NetView, row: Row) -> str | None:
 
 
 def _one(values: set[Any]) -> Any:
-    """What all have in common, or nothing."""
+    """The only value of a set; None where there are several."""
     return values.pop() if len(values) == 1 else None
 
 

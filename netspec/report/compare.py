@@ -46,7 +46,7 @@ def _size(name: str) -> Callable[[NetView], int]:
     return lambda view: sizes(view.net)[name]
 
 
-def compared(views: Sequence[NetView]) -> Grid:
+def comparison(views: Sequence[NetView]) -> Grid:
     """A row for each metric, and for each net a column, with its ratio to the first net."""
     first, *others = views
     columns = [Column("figure", "", "", left=True)]

@@ -38,7 +38,7 @@ class Change(NamedTuple):
 
     @property
     def shape_only(self) -> bool:
-        """Whether the layer is as it was, and only what flows in has changed."""
+        """Whether only the shapes of its inputs and output have changed, and its MACs."""
         passed_on = {"output", "macs", *(name for name in self.what if name.startswith("input"))}
         return self.kind == "changed" and not self.what.keys() - passed_on
 
@@ -53,11 +53,12 @@ class NetDiff(NamedTuple):
 
     @property
     def empty(self) -> bool:
+        """Whether nothing differs."""
         return not self.ends and all(c.kind == "same" for c in self.changes)
 
 
 def difference(before: Net, after: Net) -> NetDiff:
-    """What differs. The nets' names and parameters count as nothing."""
+    """The differences of two nets; their names and parameters are not compared."""
     old, new = before.layers, after.layers
     pairs = align(old, new)
     partner = dict(pairs)
@@ -83,7 +84,7 @@ def difference(before: Net, after: Net) -> NetDiff:
 
 
 def align(old: Sequence[FlatLayer], new: Sequence[FlatLayer]) -> Pairs:
-    """Which layer of one net is which of the other: pairs of positions, both ascending."""
+    """Corresponding layers of two nets: pairs of positions, both ascending."""
     positions = {layer.path: k for k, layer in enumerate(new) if not _numbered(layer)}
     named = [
         (i, positions[layer.path])

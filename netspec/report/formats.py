@@ -25,7 +25,7 @@ Written = tuple[Column, list[str]]
 
 
 def text(grid: Grid, width: int | None = None) -> str:
-    """In columns, for a terminal of so many characters a line.
+    """The table in columns, for a terminal of `width` characters a line.
 
     Long names are cut, and if that is not enough, columns are left out; a note at the end lists
     them. Columns that must not go are put below each other, the pinned ones with each block.
@@ -101,14 +101,14 @@ def _least(key: str, cells: Sequence[str]) -> int:
         names = (len(cell.partition(" ")[0]) for cell in cells)
         return max(least, min(max(names, default=0), MOST_KEPT))
     different = set(cells)
-    while len({number_format.cut(cell, least) for cell in different}) < len(different):
+    while len({number_format.shortened(cell, least) for cell in different}) < len(different):
         least += 1
     return least
 
 
 def _shortened(key: str, cell: str, width: int) -> str:
     if key != "op" or len(cell) <= width:
-        return number_format.cut(cell, width)
+        return number_format.shortened(cell, width)
     head = cell[: max(width - 2, 0)]
     # Whole arguments or none: 12 is not a short 128.
     whole = max(head.rfind(","), head.rfind(" "))
@@ -134,7 +134,7 @@ def _blocks(columns: list[Written], pinned: int, width: int | None) -> list[list
 
 
 def markdown(grid: Grid) -> str:
-    """A GitHub table, with exact numbers."""
+    """The table as GitHub writes it in Markdown, with exact numbers."""
     lines = [f"**{_markdown(grid.title)}**", ""]
     lines.append(_bars(map(_markdown, grid.headings)))
     lines.append(_bars("---" if c.left else "---:" for c in grid.columns))
@@ -158,19 +158,20 @@ def _markdown(text: str) -> str:
 def exact(grid: Grid, row: tuple[Any, ...]) -> list[str]:
     """The cells of a row, millions to the unit."""
     return [
-        number_format.count(v) if c.show is number_format.millions else c.text(exactly(v))
+        number_format.count(v) if c.show is number_format.millions else c.text(exact_value(v))
         for c, v in zip(grid.columns, row, strict=True)
     ]
 
 
-def exactly(value: Any) -> Any:
+def exact_value(value: Any) -> Any:
+    """A cell, in exact numbers where it would be shown in millions."""
     if isinstance(value, Shown) and value.show is number_format.millions:
         return Shown(value.value, number_format.count)
     return value
 
 
 def csv(grid: Grid) -> str:
-    """Comma-separated, with plain numbers (shares of 1, bytes); the last row is the total."""
+    """The table as CSV, in plain numbers (shares of 1, bytes); the last row is the total."""
     return csvs([grid])
 
 
@@ -184,16 +185,16 @@ def csvs(grids: Sequence[Grid]) -> str:
         if i == 0:
             table.writerow((*(["net"] if grid.name else ()), *(c.key for c in grid.columns)))
         for row in grid.table:
-            table.writerow((*([grid.name] if grid.name else ()), *map(plain, row)))
+            table.writerow((*([grid.name] if grid.name else ()), *map(csv_value, row)))
     return out.getvalue()
 
 
-def plain(value: Any) -> Any:
-    """A value for machines: shapes as the language writes them, fractions as decimals."""
+def csv_value(value: Any) -> Any:
+    """A cell for CSV: shapes as in the language, fractions as decimals, None as an empty text."""
     if value is None:
         return ""
     if isinstance(value, Shown):
-        return plain(value.value)
+        return csv_value(value.value)
     if isinstance(value, tuple):
         return number_format.shape(value)
     if isinstance(value, float):
@@ -201,10 +202,10 @@ def plain(value: Any) -> Any:
     return value if isinstance(value, int | str) else float(value)
 
 
-def bare(value: Any) -> Any:
-    """A value for Python: plain numbers, shapes as tuples of them, None where there is nothing."""
+def python_value(value: Any) -> Any:
+    """A cell for Python: int, float or str, shapes as tuples of int, None for an empty cell."""
     if isinstance(value, tuple):
-        return tuple(bare(v) for v in value)
+        return tuple(python_value(v) for v in value)
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):
@@ -213,7 +214,7 @@ def bare(value: Any) -> Any:
 
 
 def latex(grid: Grid) -> str:
-    """A tabular for the package booktabs, and under it the rules, as wide as the text."""
+    """The table as LaTeX: a tabular for the package booktabs, and the notes under it."""
     lines = [
         "% \\usepackage{booktabs}",
         f"% {' '.join(grid.title.split())}",

@@ -1,4 +1,4 @@
-"""A grid as HTML: a table to be put anywhere, and a page in which its modules fold."""
+"""A table as HTML: an element for any page, or a page of its own in which modules fold."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def _row(grid: Grid, cells: Sequence[str], tag: str = "td") -> str:
 
 
 def html_page(title: str, grids: Sequence[Grid]) -> str:
-    """A page that needs nothing else, and lets no script run but the one that folds."""
+    """A page with tables, in one file; its policy allows no script but the one that folds."""
     digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     parts = [

@@ -71,12 +71,12 @@ def settings(op: Op) -> dict[str, Any]:
     """The attributes of an op as plain values, those settled by its inputs included, those that
     nobody settled left out.
     """
-    found = {a.name: plain(getattr(op, a.name)) for a in attributes(type(op))}
+    found = {a.name: json_value(getattr(op, a.name)) for a in attributes(type(op))}
     return {name: value for name, value in found.items() if value is not None}
 
 
-def plain(value: Any) -> Any:
-    """A constant without the expression that it came from."""
+def json_value(value: Any) -> Any:
+    """A constant of the language as a value that JSON has."""
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, tuple):
@@ -93,7 +93,7 @@ def plain(value: Any) -> Any:
 
 
 def _values(values: tuple[Any, ...]) -> list[Any]:
-    return [plain(v) for v in values]
+    return [json_value(v) for v in values]
 
 
 def _dims(shape: Shape) -> list[int]:

@@ -1,4 +1,4 @@
-"""Numbers and names as tables write them."""
+"""Numbers and names as texts for tables."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ MOST_PARTS = 4096
 
 
 def count(n: int) -> str:
-    """Exactly, thousands apart; nothing for none."""
+    """A count with thousands separated, `1,234`; empty for 0."""
     return f"{n:,}" if n else ""
 
 
 def millions(n: int) -> str:
-    """In millions, or exactly where that would round a small number away."""
+    """A count in millions, `1.2 M`; exactly below 100,000."""
     return f"{n / 1e6:,.1f} M" if n >= 100_000 else f"{n:,}"
 
 
 def megabytes(n: int) -> str:
-    """Bytes in MB of 10^6 bytes, or as they are where that would round a few away."""
+    """Bytes in MB of 10^6 bytes, `4.99 MB`; exactly below 100,000."""
     return f"{n / 1e6:,.2f} MB" if n >= 100_000 else f"{n:,} bytes"
 
 
 def percent(share: float) -> str:
-    """A share of 1 in percent; nothing for none."""
+    """A share of 1 in percent, without the sign; empty for 0."""
     return f"{100 * share:.1f}" if share else ""
 
 
 def number(value: float) -> str:
-    """A number as one would write it: `0.485`, and `1/255` where that is the same and shorter."""
+    """A number as short as it is exact: `0.485`, and `1/255` where that is shorter."""
     if value == int(value) and abs(value) < 1e15:
         return str(int(value))
     written = repr(value)
@@ -44,10 +44,11 @@ def number(value: float) -> str:
 
 
 def shape(value: Shape | None) -> str:
+    """A shape as `3x224x224`; empty for None."""
     return "" if value is None else shape_text(value)
 
 
-def cut(text: str, width: int) -> str:
+def shortened(text: str, width: int) -> str:
     """A text with its middle left out where it is too long."""
     if len(text) <= width:
         return text

@@ -1,4 +1,4 @@
-"""What options mean that ask for metrics: columns, counting conventions, compression."""
+"""Options of tables as values: columns, counting conventions, compression."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALIASES = {"type": "op", "name": "layer", "%": "params_share"}
 
 
 def convention(name: str) -> Convention | None:
-    """A counting convention by its name; None for our own. Raises SpecError."""
+    """A counting convention by its name; None for `netspec`. Raises SpecError (bad-option)."""
     if name == "netspec":
         return None
     if name not in CONVENTIONS:
@@ -37,7 +37,7 @@ def convention(name: str) -> Convention | None:
 def compression(
     sparsity: Sequence[LayerRule], bits: Sequence[LayerRule], index_bits: int = 4
 ) -> Compression | None:
-    """What is asked for, if anything is. Raises SpecError for what can't be."""
+    """A compression from its rules; None without any. Raises SpecError (bad-option)."""
     for rule in sparsity:
         if not 0 <= rule.number <= 1:
             raise spec_error(
@@ -61,7 +61,7 @@ def _written(rule: LayerRule) -> str:
 
 
 def rules(texts: Sequence[str], option: str) -> list[LayerRule]:
-    """`NUMBER`, `LAYERS=NUMBER`, `NET:LAYERS=NUMBER`, also several apart by commas."""
+    """Rules from texts: `NUMBER`, `LAYERS=NUMBER`, `NET:LAYERS=NUMBER`, separated by commas."""
     found = []
     for text in ",".join(texts).split(","):
         pattern, equals, number = text.strip().rpartition("=")
@@ -80,7 +80,7 @@ def rules(texts: Sequence[str], option: str) -> list[LayerRule]:
 
 
 def check_patterns(compression: Compression, nets: Sequence[Net]) -> None:
-    """Raises SpecError where a pattern matches no layer with weights."""
+    """Raise SpecError (bad-option) where a pattern matches no layer with weights."""
     for pattern in compression.unmatched(nets) if nets else ():
         name = pattern.rpartition(":")[2]
         paths = [f.path for net in nets for f in net.layers if f.params]
@@ -92,7 +92,7 @@ def check_patterns(compression: Compression, nets: Sequence[Net]) -> None:
 
 
 def column(name: str) -> str:
-    """The key of a column. Raises SpecError."""
+    """The key of a column from its name in an option. Raises SpecError (bad-option)."""
     key = ALIASES.get(name, name)
     if key not in COLUMNS:
         raise spec_error(
@@ -107,7 +107,7 @@ def column(name: str) -> str:
 
 
 def listing() -> str:
-    """What --columns and --count can be."""
+    """All columns and counting conventions with their meanings, as text."""
     width = max(map(len, (*COLUMNS, *CONVENTIONS)))
     lines = ["columns", *(f"  {c.key:<{width}}  {c.description}" for c in COLUMNS.values())]
     lines += ["", "counts", f"  {'netspec':<{width}}  {RULE}"]

@@ -28,7 +28,7 @@ class Row(NamedTuple):
 
     @property
     def main(self) -> Node:
-        """What a line is there for: not the dropout before its convolution."""
+        """The first node with parameters, or the first: not the dropout before a convolution."""
         return next((node for node in self.nodes if node.params), self.nodes[0])
 
     @property
@@ -61,11 +61,12 @@ class Row(NamedTuple):
 
     @property
     def params(self) -> int:
+        """Learnable parameters."""
         return sum(int(node.params) for node in self.nodes)
 
     @property
     def macs(self) -> int:
-        """For batch 1."""
+        """Multiplications of convolutions and linear layers, for batch 1."""
         return sum(int(node.macs) for node in self.nodes)
 
     @property

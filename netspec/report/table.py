@@ -19,13 +19,12 @@ from netspec.report.rows import TreeRow, rows, tree
 
 
 class Grid(NamedTuple):
-    """Cells are plain values; `columns` say how they are written.
+    """A table: cells are plain values, `columns` say how they are written.
 
     `name` is the net's, empty where the columns are of several. `summary` are named metrics and
-    `notes` sentences, both for under the table. `chosen` says that a person asked for these
-    columns, so that none may be left out. `pinned` of
-    them say what a row is. `branches` say of each row how deep in a tree it stands;
-    without, rows are equals.
+    `notes` sentences, both for under the table. `chosen` says that the columns were asked for,
+    so that none may be left out; the first `pinned` of them identify a row. `branches` are the
+    rows as a tree, empty where they are none.
     """
 
     name: str
@@ -41,6 +40,7 @@ class Grid(NamedTuple):
 
     @property
     def headings(self) -> tuple[str, ...]:
+        """The heading of each column."""
         return tuple(c.heading for c in self.columns)
 
     @property
@@ -101,7 +101,7 @@ def _sorted(view: NetView, found: list[Any], by: Column, ascending: bool) -> lis
 
 
 def _heading(column: Column, view: NetView) -> Column:
-    """A tool's count bears the tool's name."""
+    """The column; that of another tool's count with the tool in its heading."""
     if column.key == "count" and view.convention is not None:
         return column._replace(heading=f"{view.convention.unit} ({view.convention.name})")
     return column

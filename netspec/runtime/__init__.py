@@ -1,4 +1,4 @@
-"""Compiled models at work.
+"""Running compiled models: classification, and comparison of backends.
 
 In:  a checked net, a backend, weights, and pictures or random inputs.
 Out: classes with their probabilities; the first layer at which two backends differ.

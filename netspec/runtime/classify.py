@@ -26,9 +26,9 @@ class Guess:
 
 
 def read_picture(path: Path, gray: bool) -> Any:
-    """A picture file as an array of 0 to 255: (H, W, 3) RGB, or (H, W).
+    """A picture file as uint8 of shape (H, W, 3), RGB, or (H, W) with `gray`.
 
-    Raises SpecError.
+    Raises SpecError (missing-package, bad-image).
     """
     try:
         from PIL import Image, ImageOps
@@ -48,7 +48,7 @@ def read_picture(path: Path, gray: bool) -> Any:
 
 
 def read_labels(path: Path, classes: int) -> list[str]:
-    """One label a line; line k names class k - 1. Raises SpecError."""
+    """The labels of a text file: line k names class k - 1. Raises SpecError (bad-labels)."""
     try:
         labels = path.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError) as error:
@@ -62,7 +62,7 @@ def read_labels(path: Path, classes: int) -> list[str]:
 
 
 def class_count(net: Net) -> int:
-    """How many classes a net scores. Raises SpecError for a net that does something else."""
+    """The number of classes of a classifier. Raises SpecError (wrong-rank) for another net."""
     shape = net.body.outputs[0].shape
     if len(shape) == 3 and shape[1:] != (1, 1):
         from netspec.ops import text
@@ -73,7 +73,7 @@ def class_count(net: Net) -> int:
 
 
 def guesses(scores: Sequence[float], top: int, labels: Sequence[str] | None) -> list[Guess]:
-    """The best classes, best first."""
+    """The `top` classes with the highest scores, the highest first."""
     flat = np.asarray(scores, dtype=np.float64).reshape(-1)
     order = np.argsort(-flat, kind="stable")[:top]
     return [Guess(int(i), float(flat[i]), labels[i] if labels else None) for i in order]

@@ -42,6 +42,7 @@ class BackendComparison:
 
     @property
     def worst(self) -> LayerDifference:
+        """The largest relative difference."""
         return max((*self.layers, *self.outputs), key=lambda d: d.relative)
 
     def diverges(self, tolerance: float = TOLERANCE) -> LayerDifference | None:
@@ -61,7 +62,7 @@ def compare(
     seed: int = 0,
     precise: bool = False,
 ) -> BackendComparison:
-    """Run a net on two backends.
+    """The differences of a net's values on two backends.
 
     `weights` are float32 arrays by name; `inputs` have a batch dimension, float32, and are random
     where not given. `precise` computes in float64. Raises SpecError where a backend can't run the
@@ -99,7 +100,7 @@ def rounding_alone(
 
 
 def random_inputs(net: Net, seed: int = 0, batch: int = 2) -> list[Any]:
-    """Normally distributed float32 inputs."""
+    """Normally distributed float32 inputs of shapes (batch, ...)."""
     rng = np.random.default_rng(seed)
     return [
         rng.standard_normal((batch, *(int(d) for d in v.shape)), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""The files of a run: checkpoints, weights, metrics, all written beside and renamed."""
+"""The files of a run: checkpoints, weights, metrics."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Folder:
-    """Where a run keeps its files."""
+    """The folder of a run and the paths of its files."""
 
     path: Path
 

@@ -8,7 +8,7 @@ from netspec.ir import Training
 
 
 def iterations(training: Training, samples: int) -> int:
-    """How many steps the optimizer makes in all."""
+    """The number of steps of the optimizer in a whole run."""
     if training.iterations is not None:
         return training.iterations
     assert training.epochs is not None, "a checked recipe has iterations or epochs"

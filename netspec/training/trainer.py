@@ -1,4 +1,4 @@
-"""The loop: the emitted model, its optimizer, and all that is kept of the run."""
+"""The training loop: the emitted model, its optimizer, the files of a run."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class TrainingResult:
 
 
 def train(net: Net, training: Training, options: TrainingOptions) -> TrainingResult:
-    """Carry out a recipe, or the rest of it where a checkpoint is there.
+    """Train a net by a recipe, from the last checkpoint where there is one.
 
     The same seed, data and number of processes give the same weights on the same machine, also
     where the run was killed in between. Raises SpecError.
@@ -184,7 +184,7 @@ class _Run:
             )
 
     def _identity(self) -> dict[str, Any]:
-        """What must be the same for a checkpoint to be of this run."""
+        """What a checkpoint of this run has in common with it, as plain data."""
         shapes = ",".join(f"{n}:{tuple(map(int, t.shape))}" for n, t in self.net.tensors.items())
         identity: dict[str, Any] = {
             name: list(value) if isinstance(value, tuple) else value
@@ -309,7 +309,7 @@ class _Run:
     # --- what is kept ----------------------------------------------------------------------------
 
     def _measure(self) -> None:
-        """A line of metrics about the training since the last one. Raises SpecError at nonsense."""
+        """Write metrics since the last line. Raises SpecError where the loss is not finite."""
         window, self.window = self.window, _Window()
         found = [float(window.loss), float(window.correct), float(window.samples)]
         sums = torch.tensor(found, dtype=torch.float64)
@@ -337,7 +337,7 @@ class _Run:
             )
 
     def _evaluate(self) -> None:
-        """The held-out samples, the files of weights, the curve, and then the checkpoint."""
+        """Evaluate held-out samples; write weights, the curve, and at last the checkpoint."""
         row = self._held_out()
         if row is not None:
             better = self.best is None or (row["accuracy"], -row["loss"]) > (
@@ -437,7 +437,7 @@ def _precision(wanted: str, place: torch.device) -> torch.dtype:
 
 
 def summary(result: TrainingResult) -> str:
-    """What a finished run came to, in a line."""
+    """The result of a run in a line."""
     text = f"{result.iterations:,} iterations in {duration(result.seconds)}"
     if result.accuracy is not None:
         text += f"; held-out accuracy {result.accuracy:.2%}"

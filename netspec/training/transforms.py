@@ -16,7 +16,10 @@ from netspec.ir import Net, Preprocessing, Training
 
 
 class Preparation:
-    """For one net. `prepare` takes tensors of shape (N, C, H, W), RGB or grey, values 0 to 255."""
+    """Preprocessing and random changes for a net's input.
+
+    Raw pictures are tensors of shape (N, C, H, W), RGB or grey, values 0 to 255.
+    """
 
     def __init__(self, net: Net, training: Training) -> None:
         shape = tuple(int(d) for d in net.body.inputs[0].shape)
@@ -51,7 +54,7 @@ class Preparation:
         return self.inputs(x, rngs)
 
     def inputs(self, x: Tensor, rngs: Sequence[np.random.Generator] | None) -> Tensor:
-        """What training changes of finished inputs: mirrored, shifted."""
+        """Inputs, with a generator for each mirrored and shifted at random."""
         if rngs is None or x.ndim != 4 or not (self.training.mirror or self.training.shift):
             return x.contiguous()
         changed = []
@@ -68,7 +71,7 @@ class Preparation:
         return torch.stack(changed)
 
     def _size(self, height: int, width: int) -> tuple[int, int]:
-        """What a picture is resized to."""
+        """Height and width that a picture is resized to."""
         resize = self.how.resize
         if resize is None:
             return self.shape[1], self.shape[2]

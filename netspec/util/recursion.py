@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def room_to_work() -> Iterator[None]:
-    """Python's settings for the while of a check or of formatting.
+def deep_recursion() -> Iterator[None]:
+    """Set Python's limits for walks over deep and large trees while the block runs.
 
     Nesting is bounded by the parser, but deeper than Python's careful default allows. Next to
     nothing that these make is cyclic garbage, and looking for it again and again in a growing

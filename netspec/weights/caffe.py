@@ -104,7 +104,7 @@ def _origins(net: Net, path: Path) -> Mapping[str, Origin]:
 def _tensor(
     name: str, tensor: Tensor, origin: Origin | None, found: Mapping[str, CaffemodelLayer]
 ) -> Array:
-    """Raises _Unfit."""
+    """The values of one tensor from its blob. Raises _UnfitBlob."""
     if origin is None:
         raise _UnfitBlob(f"{name} is in no blob of Caffe")
     layer = found.get(origin.layer)

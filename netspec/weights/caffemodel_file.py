@@ -41,7 +41,7 @@ class CaffemodelLayer:
 
 
 class _Broken(Exception):
-    """The file is no sound message."""
+    """The file is no valid message."""
 
 
 def read_caffemodel(path: Path) -> dict[str, Array]:

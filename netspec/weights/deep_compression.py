@@ -79,7 +79,7 @@ def _most_bytes(weight: Tensor, bias: Tensor) -> int:
 
 
 class _Reader:
-    """Takes arrays off the data from front to back, and none that the data does not hold."""
+    """Takes arrays from the data, front to back; refuses those that go beyond its end."""
 
     def __init__(self, path: Path, data: bytes) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""Fresh weights."""
+"""Fresh weights, drawn as the declarations of tensors say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The weights of a net from a file, whoever wrote it and whatever it calls them."""
+"""The weights of a net from a file of any format, under any known names."""
 
 from __future__ import annotations
 

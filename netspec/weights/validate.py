@@ -1,4 +1,4 @@
-"""Whether weights are those of a net."""
+"""A check that arrays are the weights of a net, by name and shape."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from netspec.cli.main import main
 from netspec.diagnostics.source import Source
 from netspec.driver import bundled, check
 from netspec.ir import Net
-from netspec.report.annotate import annotate, line_metrics, strip
+from netspec.report.annotate import annotate, line_metrics, without_comments
 from netspec.report.diff import difference
 
 from ..helpers import net_of
@@ -78,7 +78,7 @@ def test_bundled_specs(spec: str) -> None:
     text = bundled()[spec].read_text()
     net, source = read(text)
     found = annotate(text, net, source)
-    assert strip(found) == text
+    assert without_comments(found) == text
     assert annotate(found, *read(found)) == found
     assert difference(read(found)[0], net).empty
     assert sum(f.params for f in line_metrics(net, source).values()) == net.params
@@ -115,7 +115,7 @@ def test_the_original_bytes_come_back(
     text = ("\ufeff" if mark else "") + "net n { input data: 3x8x8\n" + body + "  relu }"
     text += "\n" if last else ""
     found = annotated(text)
-    assert strip(found) == text
+    assert without_comments(found) == text
     assert annotated(found) == found
     assert found.count("#: ") >= text.count("#: ") + 1
     assert difference(read(found)[0], read(text)[0]).empty
@@ -129,15 +129,15 @@ def test_comments_stand_in_one_column() -> None:
 
 def test_what_others_wrote_stays() -> None:
     text = "net n { input data: 1x1x1 #: 3 things\n relu #: note\n}\n"
-    assert strip(text) == text
-    assert strip(annotated(text)) == text
+    assert without_comments(text) == text
+    assert without_comments(annotated(text)) == text
 
 
 @pytest.mark.parametrize("comment", [" #: 3", " # was #: 64x2x2", " # #: 3", "#: 3", "\t#: 3"])
 def test_a_comment_that_only_looks_alike_stays(comment: str) -> None:
     text = f"net n {{ input data: 1x1x1{comment}\n relu{comment}\n}}\n"
-    assert strip(text) == text
-    assert strip(annotated(text)) == text
+    assert without_comments(text) == text
+    assert without_comments(annotated(text)) == text
     assert annotated(annotated(text)) == annotated(text)
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from netspec.ir import Net
 from netspec.report.columns import NetView
-from netspec.report.compare import compared
+from netspec.report.compare import comparison
 from netspec.report.html import html_page, html_table
 from netspec.report.rows import rows, tree
 from netspec.report.table import grid
@@ -78,7 +78,7 @@ def test_no_tree_of_nothing() -> None:
     flat = (
         grid(NetView(NET), None, ["params"], folding=True),
         grid(NetView(NET), None, None, "params", folding=True),
-        compared([NetView(NET), NetView(NET)]),
+        comparison([NetView(NET), NetView(NET)]),
     )
     for found in flat:
         assert "<script>" not in html_page("x", [found])

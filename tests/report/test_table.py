@@ -18,7 +18,7 @@ from netspec.ir.liveness import peak_activations
 from netspec.metrics.size import activation_bytes, size, sizes
 from netspec.report import formats, rows
 from netspec.report.columns import COLUMNS, NetView
-from netspec.report.compare import compared
+from netspec.report.compare import comparison
 from netspec.report.compare import data as compared_data
 from netspec.report.html import html_page, html_table
 from netspec.report.json_output import data
@@ -394,12 +394,12 @@ def test_columns_left_out_for_width_are_named() -> None:
 
 
 def test_cut() -> None:
-    from netspec.report.number_format import cut
+    from netspec.report.number_format import shortened
 
-    assert cut("fire2.expand1x1", 15) == "fire2.expand1x1"
-    assert cut("fire2.expand1x1", 10) == "fire..d1x1"
+    assert shortened("fire2.expand1x1", 15) == "fire2.expand1x1"
+    assert shortened("fire2.expand1x1", 10) == "fire..d1x1"
     for width in range(1, 20):
-        assert len(cut("a" * 20, width)) == width
+        assert len(shortened("a" * 20, width)) == width
 
 
 def test_sorting() -> None:
@@ -431,22 +431,22 @@ def test_compared_figures_and_ratios() -> None:
         assert entry["figures"]["macs"] == net.macs
         assert entry["ratios"]["macs"] == pytest.approx(net.macs / nets[0].macs, rel=1e-5)
     assert set(found[0]["ratios"].values()) == {1.0}
-    table = formats.text(compared(views))
+    table = formats.text(comparison(views))
     assert re.search(r"^params +1,248,424 +1,235,496 +0\.99x +1,589,672 +1\.27x$", table, re.M)
     assert "ratio: how many times the figure of squeezenet1_0" in table
-    read = list(csv.DictReader(io.StringIO(formats.csv(compared(views)))))
+    read = list(csv.DictReader(io.StringIO(formats.csv(comparison(views)))))
     params = next(row for row in read if row["figure"] == "params")
     assert params["squeezenet1_1"] == "1235496"
     assert float(params["squeezenet1_1 ratio"]) == pytest.approx(0.989645)
     for write in (formats.markdown, formats.latex, html_table):
-        assert "1,235,496" in write(compared(views))
+        assert "1,235,496" in write(comparison(views))
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
 def test_compared_nets_fit_the_width(width: int) -> None:
     names = ["squeezenet1_0", "squeezenet1_1", "alexnet", "resnet50", "mobilenet_v2"]
     nets = [loaded(name) for name in names]
-    lines = formats.text(compared([NetView(net) for net in nets]), width).splitlines()
+    lines = formats.text(comparison([NetView(net) for net in nets]), width).splitlines()
     table = lines[2 : lines.index("MB: 10^6 bytes")]
     headings = [line.split() for line in table if any(name in line.split() for name in names)]
     assert [word for line in headings for word in line if word in names] == names
@@ -463,4 +463,4 @@ def test_nothing_to_divide_by() -> None:
         NetView(net_of(body(s, "1x2x2"))) for s in ("relu", "conv { filters: 1 kernel: 1 }")
     )
     assert compared_data([bare, other])[1]["ratios"]["params"] is None
-    assert "params" in formats.text(compared([bare, other]))
+    assert "params" in formats.text(comparison([bare, other]))

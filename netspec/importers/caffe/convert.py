@@ -12,7 +12,7 @@ from netspec.importers.caffe.read_prototxt import ImportedNet, read
 from netspec.importers.caffe.solver import SolverRecipe, read_solver, recipe_of
 from netspec.importers.spec_tree.spec_text import net_of_tree, spec_text
 from netspec.lazy_dataclasses import dataclass
-from netspec.util.recursion import room_to_work
+from netspec.util.recursion import deep_recursion
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def convert(
     `settings` are constants of the language: how to read the file (`read_options`), and new
     defaults of the net's parameters. With a solver's file, the spec says how the net is trained.
     """
-    with room_to_work():
+    with deep_recursion():
         options, left = read_options(settings, diagnostics)
         imported = read(source, options, diagnostics)
         if imported is None:

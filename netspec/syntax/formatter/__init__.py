@@ -15,7 +15,7 @@ from netspec.syntax.formatter.printer import WIDTH, text_of
 from netspec.syntax.formatter.reader import Reader
 from netspec.syntax.formatter.statements import file as file_document
 from netspec.syntax.parser import parse, scan
-from netspec.util.recursion import room_to_work
+from netspec.util.recursion import deep_recursion
 
 __all__ = ["WIDTH", "format_source", "format_text"]
 
@@ -35,7 +35,7 @@ def format_text(text: str, name: str = "<text>") -> str:
 
 def format_source(source: Source, diagnostics: Diagnostics) -> str | None:
     """The canonical text of a source; None, and diagnostics, where it has syntax errors."""
-    with room_to_work():
+    with deep_recursion():
         tree = parse(source, diagnostics)
         if tree is None:
             return None
