@@ -7,4 +7,7 @@ Out: a syntax tree like that of a spec, its places in the other file, so that ch
 caffe      prototxt files of Caffe: networks and solvers, as a flat graph of ops
 structure  modules, parameters and names found in a flat graph, of whatever tool
 spec_tree  a flat graph with its modules as a syntax tree
+
+An importer makes a `structure.graph.Graph`, calls `simplify`, and gives the graph to
+`spec_tree.tree.structured_tree`; the tree is checked and printed like any other.
 """

@@ -29,12 +29,8 @@ class LayerTranslation:
         self.in_place = [any(t.name == b.name for b in layer.bottoms) for t in layer.tops]
 
     @property
-    def name(self) -> str:
-        return self.layer.name
-
-    @property
     def x(self) -> BlobValue:
-        """The first bottom."""
+        """The first bottom's value and dimensions."""
         return self.bottoms[0]
 
     def params(self, name: str) -> MessageFields:
@@ -136,6 +132,7 @@ class LayerTranslation:
         return self.reshaped(data.value, shape)
 
     def reshaped(self, value: GraphValue, shape: Dims, step: bool = True) -> GraphValue:
+        """A value in another shape of the language; itself where it has that shape."""
         if tuple(value.shape) == shape:
             return value
         if len(shape) == 1:
@@ -143,7 +140,7 @@ class LayerTranslation:
         return self.emit("reshape", value, step=step, shape=tuple(Fraction(d) for d in shape))
 
     def permuted(self, value: GraphValue, order: Sequence[int], step: bool = True) -> GraphValue:
-        """The dimensions in another order; nothing where that is the one they have."""
+        """A value with its three dimensions in another order; itself for the order they have."""
         if list(order) == [0, 1, 2]:
             return value
         return self.emit("permute", value, step=step, order=tuple(Fraction(i) for i in order))

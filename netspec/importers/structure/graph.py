@@ -106,7 +106,7 @@ class Graph:
             uses.setdefault(new, []).append(node)
         self.outputs = [new if v is old else v for v in self.outputs]
 
-    def without(self, nodes: Iterable[Node]) -> None:
+    def remove(self, nodes: Iterable[Node]) -> None:
         """Remove nodes that nothing uses any more."""
         gone = set(map(id, nodes))
         self.nodes = [n for n in self.nodes if id(n) not in gone]

@@ -146,14 +146,14 @@ def _chain_names(
         best = max(choices, key=choices.count)
         agreed = choices.count(best) * 2 > len(choices) and not chain.only_steps
         wanted.append(identifier(best, chain.head.op) if agreed else "")
-    nameless = [short_name(b.head.op) for b, w in zip(bodies[0], wanted, strict=True) if not w]
+    without_name = [short_name(b.head.op) for b, w in zip(bodies[0], wanted, strict=True) if not w]
     given: Counter[str] = Counter()
     found: dict[NodeChain, str] = {}
     for chain, text in zip(bodies[0], wanted, strict=True):
         if not text:
             text = short_name(chain.head.op)
             given[text] += 1
-            text += str(given[text]) if nameless.count(text) > 1 else ""
+            text += str(given[text]) if without_name.count(text) > 1 else ""
         found[chain] = names.free(text)
     return found
 

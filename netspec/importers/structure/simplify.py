@@ -17,7 +17,7 @@ def simplify(graph: Graph) -> None:
         step(graph)
 
 
-def _without_identities(graph: Graph) -> None:
+def _remove_identities(graph: Graph) -> None:
     """Remove identities, and reshapings that change nothing."""
     gone = []
     uses = graph.uses()
@@ -26,10 +26,10 @@ def _without_identities(graph: Graph) -> None:
         if node.op == "identity" or same:
             graph.replace_value(node.value, node.inputs[0], uses)
             gone.append(node)
-    graph.without(gone)
+    graph.remove(gone)
 
 
-def _fused_batchnorms(graph: Graph) -> None:
+def _merge_batchnorms(graph: Graph) -> None:
     """Make one layer of a batch norm that only normalizes and the scale behind it."""
     uses = graph.uses()
     gone = []
@@ -45,7 +45,7 @@ def _fused_batchnorms(graph: Graph) -> None:
         norm.origins = {**node.origins, **norm.origins}
         graph.replace_value(node.value, norm.value, uses)
         gone.append(node)
-    graph.without(gone)
+    graph.remove(gone)
 
 
 def _flag(node: Node, name: str) -> bool | None:
@@ -53,7 +53,7 @@ def _flag(node: Node, name: str) -> bool | None:
     return bool(setting.value) if setting is not None else None
 
 
-def _vectors(graph: Graph) -> None:
+def _make_vectors(graph: Graph) -> None:
     """Make vectors of the 1x1 maps of global poolings, where all that takes them allows it."""
     uses = graph.uses()
     chosen: set[GraphValue] = set()
@@ -84,7 +84,7 @@ def _vectors(graph: Graph) -> None:
             node.outputs = node.outputs[:1]
     for value in chosen:
         value.shape = value.shape[:1]
-    graph.without(gone)
+    graph.remove(gone)
 
 
 def _may_be_vector(
@@ -102,7 +102,7 @@ def _may_be_vector(
     return True
 
 
-def _shared_flattens(graph: Graph) -> None:
+def _share_flattens(graph: Graph) -> None:
     """Keep one flatten of several that take the same value."""
     first: dict[GraphValue, Node] = {}
     uses = graph.uses()
@@ -114,10 +114,10 @@ def _shared_flattens(graph: Graph) -> None:
         if earlier is not node:
             graph.replace_value(node.value, earlier.value, uses)
             gone.append(node)
-    graph.without(gone)
+    graph.remove(gone)
 
 
-def _without_unused(graph: Graph) -> None:
+def _remove_unused(graph: Graph) -> None:
     """Remove nodes and inputs that no output needs."""
     needed = set(graph.outputs)
     kept = []
@@ -131,10 +131,10 @@ def _without_unused(graph: Graph) -> None:
 
 
 STEPS: tuple[Callable[[Graph], None], ...] = (
-    _without_unused,
-    _without_identities,
-    _fused_batchnorms,
-    _vectors,
-    _without_identities,
-    _shared_flattens,
+    _remove_unused,
+    _remove_identities,
+    _merge_batchnorms,
+    _make_vectors,
+    _remove_identities,
+    _share_flattens,
 )

@@ -11,6 +11,8 @@ resizing             interpolation and unpooling
 without_counterpart  types without a rule, and why
 registry             the table of rules, and the decorator that fills it
 folded, window_fields  what several families need
+
+A new layer type is a rule in its family, its fields in `schema`, and a case of test_layers.py.
 """
 
 from netspec.importers.caffe.layers import (

@@ -90,6 +90,7 @@ def _global_pooling(use: LayerTranslation, p: MessageFields, op: str) -> Tops:
 
 
 def _tops(use: LayerTranslation, node: Node) -> Tops:
+    """The pooled blob, and for a second top the places of its values. Raises LayerError."""
     tops = [use.data(node.value, tuple(node.value.shape))]
     if len(use.layer.tops) > 1:
         if node.op != "maxpool":
