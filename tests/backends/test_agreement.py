@@ -16,6 +16,8 @@ from netspec.weights import fresh
 from . import referee
 from .nets import BODIES, BUNDLED, POOLINGS, net_of, of_layers, smaller
 
+pytestmark = pytest.mark.slow
+
 CASES = {**BODIES, **POOLINGS}
 # ONNX counts indices through the whole tensor; see the test below.
 WITHOUT_REFEREE = {"indices", "only_indices"}

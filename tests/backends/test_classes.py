@@ -19,6 +19,8 @@ from netspec.weights import fresh
 from ..helpers import loaded
 from .nets import net_of
 
+pytestmark = pytest.mark.slow
+
 
 def torch_source(text: str) -> str:
     """The PyTorch code of a net, after both backends were seen to agree on it."""

@@ -30,6 +30,8 @@ from ..helpers import loaded
 from .nets import BODIES, BUNDLED, net_of, of_layers
 from .test_agreement import BRANCHES
 
+pytestmark = pytest.mark.slow
+
 BACKENDS = ("torch", "numpy")
 
 

@@ -16,6 +16,8 @@ from netspec.weights import fresh
 from ..helpers import codes
 from .nets import net_of
 
+pytestmark = pytest.mark.slow
+
 LAYERS = """
 module part(filters) {
   input x

@@ -23,6 +23,8 @@ from .nets import net_of, smaller
 from .test_agreement import BRANCHES
 from .test_classes import SENET
 
+pytestmark = pytest.mark.slow
+
 MIXED = """
 module unit(filters, stride = 1) {
   input x

@@ -21,6 +21,8 @@ from netspec.weights import fresh
 from ..helpers import loaded
 from .nets import of_layers
 
+pytestmark = pytest.mark.slow
+
 
 class Broken:
     """The NumPy backend with an error put into its emitted code, by a regular expression."""

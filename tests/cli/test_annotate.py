@@ -100,6 +100,7 @@ LINES = st.sampled_from(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(LINES, TAILS, BREAKS), max_size=6), st.booleans(), st.booleans())
 def test_the_original_bytes_come_back(
     lines: list[tuple[str, str, str]], mark: bool, last: bool

@@ -74,6 +74,7 @@ def test_check_github() -> None:
     assert done.stdout.startswith("::error file=<stdin>,line=2,col=11,")
 
 
+@pytest.mark.slow
 def test_table_of_several_specs() -> None:
     one = json.loads(run("table", "squeezenet1_1", "--format", "json").stdout)
     assert one["total"]["params"] == 1_235_496
@@ -119,6 +120,7 @@ def test_a_wrong_spec_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     assert "unwritable-file" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_model_replaces_nothing_that_a_person_wrote(tmp_path: Path) -> None:
     spec, other = tmp_path / "test.net", tmp_path / "test.py"
     spec.write_text(SOUND)
@@ -141,6 +143,7 @@ def test_specs() -> None:
     assert len(run("specs").stdout.splitlines()) == len(listed)
 
 
+@pytest.mark.slow
 def test_modules_and_texts_that_are_bundled() -> None:
     listed = run("specs", "--modules").stdout.splitlines()
     assert "fire(s1x1, e1x1, e3x3)" in [line.split("  ")[0] for line in listed]
@@ -154,6 +157,7 @@ def test_modules_and_texts_that_are_bundled() -> None:
     assert "did you mean `fire`?" in refused("specs", "fir").stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
@@ -167,12 +171,14 @@ def test_names_that_no_spec_has(spec: str, said: str, tmp_path: Path) -> None:
     assert said in refused("check", spec, cwd=tmp_path).stderr
 
 
+@pytest.mark.slow
 def test_verify_needs_something_to_compare() -> None:
     shown = refused("verify", "squeezenet_digits", "--backend", "numpy")
     assert "leaves nothing to compare" in shown.stderr
     assert shown.stdout == ""
 
 
+@pytest.mark.slow
 def test_convert_keeps_a_spec_that_was_worked_on(tmp_path: Path) -> None:
     (tmp_path / "small.prototxt").write_text(
         'name: "small" input: "x" input_shape { dim: 1 dim: 3 dim: 8 dim: 8 }\n'
@@ -200,6 +206,7 @@ def test_weights_under_other_names_lead_to_convert(tmp_path: Path) -> None:
     assert "weights convert" not in shown.stderr
 
 
+@pytest.mark.slow
 def test_verify(tmp_path: Path) -> None:
     done = run("verify", "-", "--format", "json", stdin=SOUND)
     assert done.returncode == 0, done.stderr
@@ -246,6 +253,7 @@ def test_check_loads_nothing_that_it_can_do_without() -> None:
 # --- pictures and weights ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_run_and_weights(tmp_path: Path) -> None:
     from PIL import Image
 
@@ -280,6 +288,7 @@ def test_run_and_weights(tmp_path: Path) -> None:
     assert run("weights", "convert", tmp_path / "w.bin", tmp_path / "x.npz").returncode == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["numpy", "torch"])
 def test_real_pictures_with_the_published_weights(backend: str, tmp_path: Path) -> None:
     archive = SHARED / "squeezenet_v1.0" / "deep_compression.bin"

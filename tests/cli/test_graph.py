@@ -34,6 +34,7 @@ def test_standard_input_and_output(tmp_path: Path) -> None:
     assert run("graph", "-", "-o", "-", "--format", "dot", stdin=SOUND).stdout.startswith("digraph")
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_said(tmp_path: Path) -> None:
     target = tmp_path / "net.jpeg"
     done = run("graph", "squeezenet1_1", "-o", target)

@@ -16,6 +16,8 @@ from netspec.weights import NameMaps, fresh, read, write
 
 from ..helpers import loaded
 
+pytestmark = pytest.mark.slow
+
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "netspec", *map(str, arguments)]

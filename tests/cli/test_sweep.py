@@ -27,6 +27,8 @@ from netspec.semantic.imports import Program
 
 from ..helpers import loaded
 
+pytestmark = pytest.mark.slow
+
 NET = """
 import "part.net"
 net small(width = 4, layers = 1, big = true, sizes = [1, 3]) {

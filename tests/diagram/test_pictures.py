@@ -191,6 +191,7 @@ def test_more_boxes_than_can_be_drawn() -> None:
     assert "draws 32,770 boxes" in found.message
 
 
+@pytest.mark.slow
 def test_a_long_net_is_drawn() -> None:
     text = body("for i in 1..3000 { conv { filters: 3 kernel: 1x1 } }")
     assert len(placed(net_of(text))[1].boxes) == 3002

@@ -6,6 +6,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from netspec.codegen.backend import GROUP, Backend, PlansMemory
 
 from .markdown import DOCS, Block, Shell, blocks, rewrite
@@ -13,6 +15,7 @@ from .markdown import DOCS, Block, Shell, blocks, rewrite
 PAGE = DOCS / "backends.md"
 
 
+@pytest.mark.slow
 def test_the_example_is_a_backend(tmp_path: Path, update: bool) -> None:
     found = blocks(PAGE)
     files = {b.words[1]: b.text for b in found if b.words[:1] == ["file"]}

@@ -44,6 +44,7 @@ def caffe_average(x: Any, kernel: int, stride: int, pad: int) -> Any:
     return out
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(st.integers(3, 9), st.integers(1, 4), st.integers(1, 4), st.integers(0, 2))
 def test_average_pooling_is_caffes(size: int, kernel: int, stride: int, pad: int) -> None:

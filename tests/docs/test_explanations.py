@@ -84,6 +84,7 @@ def supply(folder: Path) -> None:
     (folder / "labels.txt").write_text("cat\ndog\nowl\nfox\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", SESSIONS)
 def test_examples_of_sessions(code: str, tmp_path: Path, update: bool) -> None:
     path = path_of(code)

@@ -68,6 +68,7 @@ def test_what_is_wrong_with_a_wrong_snippet_is_shown(guide: Path) -> None:
             assert following.text.startswith(f"$ netspec check {block.words[-1]}\nerror[")
 
 
+@pytest.mark.slow
 @EACH
 def test_sessions(guide: Path, tmp_path: Path, update: bool) -> None:
     found = blocks(guide)

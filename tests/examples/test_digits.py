@@ -16,6 +16,8 @@ import netspec
 from netspec.weights import check, read
 from netspec.weights.npz_file import read_npz
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parent.parent.parent / "examples" / "digits"
 WEIGHTS = FOLDER / "digits.safetensors"
 

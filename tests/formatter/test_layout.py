@@ -190,6 +190,7 @@ def test_empty_lines() -> None:
     assert check("import a import b\n\n\nimport c") == "import a\nimport b\n\nimport c\n"
 
 
+@pytest.mark.slow
 def test_comments_everywhere() -> None:
     words = (
         "net n ( a = [ 1 , - 2 ] ) { c [ 1 ] : conv ( x . y ) { f : max ( a , b ) ; k : 1 } -> relu "
@@ -266,6 +267,7 @@ def test_unusual_texts(text: str, formatted: str) -> None:
     assert format_text(formatted) == formatted
 
 
+@pytest.mark.slow
 def test_deep_and_long() -> None:
     for opener, closer in (("(", ")"), ("[", "]"), ("-(", ")"), ("max(1, ", ")")):
         check("net n { let a = " + opener * 57 + "1" + closer * 57 + " }")

@@ -6,6 +6,7 @@ from dataclasses import fields, is_dataclass
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -59,6 +60,7 @@ def check(text: str) -> str:
 
 
 # Without shrinking, which takes minutes on such texts.
+@pytest.mark.slow
 @settings(
     max_examples=60,
     deadline=None,

@@ -127,6 +127,7 @@ def _body(
     return lines, [o.split(".")[-1] for o in outputs] if len(outputs) > 1 else []
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(nets())
 def test_peak_is_that_of_the_flat_net(text: str) -> None:

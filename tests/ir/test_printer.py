@@ -64,6 +64,7 @@ def test_the_text_of_everything(update: bool) -> None:
     assert found == file.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_texts_follow_the_documented_grammar() -> None:
     for net in every_net():
         tree = PARSER.parse(text(net))

@@ -29,6 +29,8 @@ from .helpers import (
     tensor,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def conv2d(
     x: Array,

@@ -24,6 +24,8 @@ from tests.helpers import loaded
 
 from .helpers import Array, close_by_largest, doubles
 
+pytestmark = pytest.mark.slow
+
 SMALL = """
 module fire(s, e) {
   input x

@@ -32,6 +32,8 @@ from .helpers import (
     tensor,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def starts(
     size: int, kernel: int, stride: int, before: int, after: int, dilation: int, ceil: bool

@@ -243,6 +243,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     dtype=st.sampled_from(["F32", "BF16", "U8"]) | json_values,
     shape=st.lists(st.integers(0, 4), max_size=3) | json_values,

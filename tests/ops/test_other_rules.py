@@ -44,6 +44,7 @@ def multiplications(op: ConvTranspose, shape: tuple[int, ...]) -> int:
     return count
 
 
+@pytest.mark.slow
 @given(
     SIZES, SIZES, SMALL, SMALL, SMALL, st.integers(0, 3), st.integers(0, 3), SMALL, st.booleans()
 )
@@ -105,6 +106,7 @@ def test_same_padding_of_a_transposed_conv(
     assert op.bind([shape]).outputs([shape]) == ((2, height * stride, width * 2),)
 
 
+@pytest.mark.slow
 @given(SIZES, SIZES, SIZES, SIZES)
 def test_adaptive_pooling_is_torchs(height: int, width: int, rows: int, columns: int) -> None:
     shape = (3, height, width)

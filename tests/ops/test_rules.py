@@ -76,6 +76,7 @@ def multiplications(op: Conv, shape: tuple[int, ...], out: tuple[int, ...]) -> i
     return count
 
 
+@pytest.mark.slow
 @given(SIZES, SIZES, SMALL, SMALL, SMALL, PADS, SMALL, st.integers(1, 3), st.booleans())
 def test_conv_is_torchs(
     height: int,
@@ -113,6 +114,7 @@ def test_conv_is_torchs(
     assert op.macs([shape], [expected]) == multiplications(op, shape, expected)
 
 
+@pytest.mark.slow
 @given(SIZES, SIZES, st.integers(1, 5), st.integers(1, 6), PADS, st.booleans())
 def test_poolings_are_torchs(
     height: int, width: int, kernel: int, stride: int, pad: int, up: bool

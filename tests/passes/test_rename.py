@@ -18,6 +18,8 @@ from netspec.weights.name_maps import NameMaps, renamed
 
 from ..helpers import loaded, net_of
 
+pytestmark = pytest.mark.slow
+
 TANGLE = """
 module branch(f) {
   input x

@@ -42,6 +42,7 @@ def test_each_line_names_a_test_and_says_why(line: list[str]) -> None:
     assert len(reason.split()) >= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ci", "outcomes"),
     [
@@ -59,6 +60,7 @@ def test_a_skip_fails_in_ci(
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(**outcomes)
 
 
+@pytest.mark.slow
 def test_a_file_that_is_skipped_fails_in_ci(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -173,6 +173,7 @@ def test_every_layer_is_in_one_place(before: list[str], after: list[str]) -> Non
         assert found.empty
 
 
+@pytest.mark.slow
 def test_very_many_layers_without_names() -> None:
     before = body("for i in 1..3000 { conv { filters: 2 kernel: 1 } -> relu }", "2x4x4")
     after = before.replace("1..3000", "1..2999")

@@ -88,6 +88,7 @@ def test_the_odd_net_is_counted_differently_by_all() -> None:
     assert len({figures[0] for figures in MEASURED_OURS.values()}) == len(CONVENTIONS) == 6
 
 
+@pytest.mark.slow
 def test_flop_counter_mode_itself() -> None:
     net = loaded("squeezenet1_1")
     model = netspec.build(net, backend="torch")
@@ -207,6 +208,7 @@ def spatial_nets(draw: st.DrawFn) -> str:
     return "\n".join(lines)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(spatial_nets())
 def test_fields_are_what_gradients_reach(statements: str) -> None:
@@ -366,6 +368,7 @@ def test_what_is_shown_is_what_comes_out(
                 at = lines.index(wanted, at) + 1
 
 
+@pytest.mark.slow
 def test_commands_in_documents_work(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     import shlex
 

@@ -344,6 +344,7 @@ def test_only_the_total_at_depth_0() -> None:
     assert [line.split()[0] for line in lines] == ["layer", "total"]
 
 
+@pytest.mark.slow
 @given(st.integers(20, 140), st.sampled_from([None, 1]))
 def test_text_fits_its_width_or_is_as_narrow_as_it_gets(width: int, depth: int | None) -> None:
     table = text(VIEW, depth, width).split("\n\n")[1].splitlines()

@@ -249,6 +249,7 @@ def test_a_fix_of_a_shape_fixes_it(layers: list[tuple[int, int, str]], wanted: i
     net_of(body("\n".join([*lines, contract]), "1x30x30"))
 
 
+@pytest.mark.slow
 def test_contracts_of_any_form_are_met_or_reported() -> None:
     """A false condition is never passed over, however it is put together."""
     false = ["a.height == 9", "params < 1", "not true", "macs(s.fire1) in [1]", "1 > size(s)"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from netspec.codegen.backend import emit, get
 from netspec.diagnostics import Diagnostics
 from netspec.diagnostics.source import Source
@@ -10,6 +12,8 @@ from netspec.syntax.parser.recovery import RecoveringParser
 from netspec.syntax.parser.tokens import tokens_of
 
 from ..helpers import calls, net_of
+
+pytestmark = pytest.mark.slow
 
 BLOCK = (
     "module block(f) { input x\n a: conv { filters: f kernel: 3 pad: 1 } -> relu\n add(a, x) }\n"

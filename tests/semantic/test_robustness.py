@@ -16,6 +16,8 @@ from netspec.semantic.imports import read_source
 
 from ..helpers import body, checked
 
+pytestmark = pytest.mark.slow
+
 MANY = 10_000
 DOUBLES = "module m0 { input x\n relu }\n" + "".join(
     f"module m{i} {{ input x\n m{i - 1} -> m{i - 1} }}\n" for i in range(1, 51)

@@ -21,6 +21,8 @@ from netspec.weights import fresh
 
 from ..helpers import loaded
 
+pytestmark = pytest.mark.slow
+
 Weights = Mapping[str, Tensor]
 
 

@@ -35,6 +35,8 @@ from netspec.weights import fresh, read
 from ..helpers import net_of
 from .samples import FIELDS, LAYERS, pictures, recipe, saved, tiny, trained
 
+pytestmark = pytest.mark.slow
+
 SPEC = f"net tiny {{ {LAYERS}\n train {{ {FIELDS} }} }}"
 
 

@@ -143,6 +143,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BROKEN)
 def test_broken(kind: str, tmp_path: Path) -> None:
     path = write(tmp_path / "a.caffemodel", BROKEN[kind])

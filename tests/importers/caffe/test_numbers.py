@@ -18,6 +18,8 @@ from netspec.weights.caffemodel_file import CaffemodelLayer, caffemodel
 
 from .helpers import after, checked, net_of
 
+pytestmark = pytest.mark.slow
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
