@@ -1,4 +1,4 @@
-"""The text of a tree that a program made. `formatting` gives it its layout.
+"""The text of a tree that a program made. `formatter` gives it its layout.
 
 Brackets are put around operators inside operators; beyond that nothing is optional.
 """

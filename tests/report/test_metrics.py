@@ -54,7 +54,7 @@ net odd {
   log_softmax
 }
 """
-# Measured with the versions that netspec/figures/counting.py names, on torchvision's own nets.
+# Measured with the versions that netspec/metrics/counting.py names, on torchvision's own nets.
 THEIRS = ("squeezenet1_0", "squeezenet1_1", "resnet18")
 MEASURED = {
     "torchprofile": (818_925_576, 349_152_936, 1_816_557_568),
