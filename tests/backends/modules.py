@@ -1,0 +1,181 @@
+"""Modules with random arguments: what a module takes, uses of it, and random modules.
+
+A `Module` is a name and the text that defines it. `uses(module)` draws arguments and input shapes
+that are sound for it, `host(module, uses)` is the text of a net with these uses side by side, and
+`modules()` draws modules of any wiring. Nothing here knows a backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from hypothesis import reject
+from hypothesis import strategies as st
+
+from netspec.diagnostics import Diagnostics
+from netspec.diagnostics.source import Source
+from netspec.syntax.ast import (
+    Comparison,
+    Constant,
+    Definition,
+    Input,
+    Number,
+    Param,
+    String,
+    Variable,
+)
+from netspec.syntax.parser import parse
+from netspec.syntax.visitor import walk
+
+from ..helpers import checked
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module by its name, and the text that defines it and all that it uses."""
+
+    name: str
+    text: str
+
+    @cached_property
+    def definition(self) -> Definition:
+        file = parse(Source(f"{self.name}.net", self.text), Diagnostics())
+        assert file is not None
+        items = [i for i in file.items if isinstance(i, Definition)]
+        return next(i for i in items if i.name.text == self.name)
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of its inputs, in order."""
+        return tuple(s.name.text for s in self.definition.body if isinstance(s, Input))
+
+
+@dataclass(frozen=True)
+class Use:
+    """Arguments for all parameters of a module, and the shapes of its inputs."""
+
+    arguments: Mapping[str, Any]
+    shapes: tuple[tuple[int, ...], ...]
+
+
+def constant(value: object) -> str:
+    """A Python value as text of the language."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def host(module: Module, uses: Iterable[Use], name: str = "host") -> str:
+    """A net with an input for each input of each use, and the first result of each as an output."""
+    lines, outputs = [], []
+    for i, use in enumerate(uses):
+        inputs = [f"{x}_of_{i}" for x in module.inputs]
+        for x, shape in zip(inputs, use.shapes, strict=True):
+            lines.append(f"input {x}: {'x'.join(map(str, shape))}")
+        fields = "  ".join(f"{n}: {constant(v)}" for n, v in use.arguments.items())
+        lines.append(f"use{i}: {module.name}({', '.join(inputs)}) {{ {fields} }}")
+        outputs.append(f"use{i}")
+    body = "\n  ".join([*lines, f"output {', '.join(outputs)}"])
+    return f"{module.text}\nnet {name} {{\n  {body}\n}}\n"
+
+
+def values(module: Module, param: Param) -> st.SearchStrategy[Any]:
+    """Values for a parameter, by its default and by the words that the module compares it with."""
+    words = {
+        term.value
+        for node in walk(module.definition)
+        if isinstance(node, Comparison)
+        for terms in [(node.first, *(t for _, t in node.rest))]
+        if any(isinstance(t, Variable) and t.name == param.name.text for t in terms)
+        for term in terms
+        if isinstance(term, String)
+    }
+    if isinstance(param.default, String):
+        words |= {param.default.value}
+    if words:
+        return st.sampled_from(sorted(words))
+    match param.default:
+        case Constant(bool()):
+            return st.booleans()
+        case Number(value) if value.denominator != 1:
+            return st.sampled_from([0.25, 0.5, 0.75])
+        case Number(value) if not value:
+            return st.integers(0, 5)
+    return st.sampled_from([1, 2, 3, 4, 8])
+
+
+@st.composite
+def uses(draw: Draw, module: Module) -> Use:
+    """A use of a module that is sound."""
+
+    def one() -> Use:
+        channels = draw(st.sampled_from([4, 2, 8, 3, 1, 16]))
+        sizes = draw(st.sampled_from([(4, 8), (8, 8), (6, 4), (5, 7)]))
+        arguments = {p.name.text: draw(values(module, p)) for p in module.definition.params}
+        return Use(arguments, ((channels, *sizes),) * len(module.inputs))
+
+    for _ in range(20):
+        found = one()
+        if checked(host(module, [found]))[0] is not None:
+            return found
+    reject()
+
+
+# --- random modules ------------------------------------------------------------------------------
+
+CONDITIONS = ("p > 1", "q", "p == 2 or q", "not q", "x.channels > 3", 'kind == "b"', 'kind != "a"')
+NUMBERS = ("p", "2 * p", "p + 1", "x.channels", "x.channels + p", "3")
+
+
+def _statements(draw: Draw, known: list[str], depth: int, counter: list[int]) -> list[str]:
+    """Statements of a module; every value has the shape of x, so that all wiring fits."""
+    lines: list[str] = []
+    known = list(known)
+    for _ in range(draw(st.integers(1, 3))):
+        counter[0] += 1
+        name = f"v{counter[0]}"
+        a, b = (draw(st.sampled_from(known)) for _ in range(2))
+        kind = draw(
+            st.sampled_from(("conv", "two", "add", "op", "if", "for")[: 6 - 2 * (depth > 1)])
+        )
+        if kind == "conv":
+            lines.append(f"{name}: conv({a}) {{ filters: x.channels  kernel: 1 }} -> relu")
+        elif kind == "two":
+            filters = draw(st.sampled_from(NUMBERS))
+            lines.append(
+                f"{name}: conv({a}) {{ filters: {filters}  kernel: 3  pad: 1 }} -> tanh\n"
+                f"    -> conv {{ filters: x.channels  kernel: 1  bias: false }}"
+            )
+        elif kind == "add":
+            lines.append(f"{name}: add({a}, {b})")
+        elif kind == "op":
+            lines.append(f"{name}: {draw(st.sampled_from(('tanh', 'relu', 'identity')))}({a})")
+        elif kind == "if":
+            inner = "  ".join(_statements(draw, known, depth + 1, counter))
+            lines.append(f"if {draw(st.sampled_from(CONDITIONS))} {{ {inner} }}")
+            if draw(st.booleans()):
+                inner = "  ".join(_statements(draw, known, depth + 1, counter))
+                lines[-1] += f" else {{ {inner} }}"
+            continue
+        else:
+            number = draw(st.sampled_from(("i", "2", "x.channels")))
+            lines.append(
+                f"for i in 1..p {{ {name}[i]: conv {{ filters: {number}  kernel: 1 }} -> relu\n"
+                f"    -> conv {{ filters: x.channels  kernel: 1 }} }}"
+            )
+            continue
+        known.append(name)
+    return lines
+
+
+@st.composite
+def modules(draw: Draw) -> Module:
+    """A module with the parameters p (a number), q (a truth value) and kind (a word)."""
+    lines = "\n  ".join(_statements(draw, ["x"], 0, [0]))
+    text = f'module part(p = 1, q = false, kind = "a") {{\n  input x\n  {lines}\n  tanh\n}}'
+    return Module("part", text)
