@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 import netspec
+from netspec.cli.main import COMMANDS
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
@@ -131,3 +132,18 @@ def test_issue_forms(name: str) -> None:
     fields = [f for f in form["body"] if f["type"] != "markdown"]
     assert all(f["attributes"]["label"] and f["validations"]["required"] for f in fields)
     assert any("--version" in str(f["attributes"]) for f in fields)
+
+
+def test_readme_has_every_command() -> None:
+    rows = re.findall(r"^\| (`netspec .*?) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    named = {m for row in rows for m in re.findall(r"`netspec (\w+)", row)}
+    assert named == set(COMMANDS)
+
+
+@pytest.mark.parametrize("what", ["op", "backend", "diagnostic", "command", "importer"])
+def test_contributing_has_a_recipe(what: str) -> None:
+    """By file names: each names at least four that exist."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    recipe = re.split(r"^### Add an? ", text, flags=re.MULTILINE)
+    body = next(part for part in recipe if part.startswith(f"{what}\n"))
+    assert len({p for p in re.findall(r"`([\w./]+)`", body) if (ROOT / p).exists()}) >= 4
