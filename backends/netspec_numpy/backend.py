@@ -26,6 +26,7 @@ from netspec.codegen.python_source import (
     Verbatim,
     call,
     docstring,
+    list_of,
     statement,
     templates,
 )
@@ -210,10 +211,8 @@ class _NumpyFile:
             self.variables[value] = self._variable(value)
         for layer in self.fused.layers:
             lines += self._step(layer)
-        outputs: list[Source | str] = [self.variables[v] for v in self.fused.outputs]
-        lines += _statement(
-            "return ", FunctionCall("", tuple(map(_text, outputs)), brackets="[]"), 4
-        )
+        outputs = list_of([self.variables[v] for v in self.fused.outputs])
+        lines += _statement("return ", outputs, 4)
         args = ["p: Plan", *(f"{self.variables[v]}: Value" for v in self.fused.inputs)]
         head = _def("network", args, "list[Value]", 0)
         doc = docstring(
@@ -304,11 +303,6 @@ def _letters(count: int) -> tuple[str, ...]:
     if count <= 8:
         return tuple("abcdefgh"[:count])
     return tuple(f"x{i}" for i in range(count))
-
-
-def _text(source: Source | str) -> Source:
-    """Source as it stands where it is a string."""
-    return Verbatim(source) if isinstance(source, str) else source
 
 
 def _def(name: str, args: list[str], result: str, indent: int) -> list[str]:

@@ -13,9 +13,9 @@ from netspec.codegen.backend import summary
 from netspec.codegen.identifiers import Identifiers, class_name
 from netspec.codegen.preprocess import picture
 from netspec.codegen.python_source import (
-    FunctionCall,
     call,
     docstring,
+    list_of,
     statement,
     templates,
     tuple_of,
@@ -183,7 +183,7 @@ def _check(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> list[str]:
     lines = statement("results = ", run, 4)
     if len(shapes) == 1:
         return [*lines, f"    assert results.shape == {shapes[0].flat()}"]
-    lines += statement("shapes = ", FunctionCall("", tuple(shapes), "[]"), 4)
+    lines += statement("shapes = ", list_of(shapes), 4)
     return [*lines, "    assert [tuple(x.shape) for x in results] == shapes"]
 
 

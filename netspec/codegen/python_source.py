@@ -104,6 +104,11 @@ def tuple_of(items: Sequence[Source | str]) -> FunctionCall:
     return FunctionCall("", tuple(_source(i) for i in items))
 
 
+def list_of(items: Sequence[Source | str]) -> FunctionCall:
+    """A list of source."""
+    return FunctionCall("", tuple(_source(i) for i in items), brackets="[]")
+
+
 def _source(s: Source | str) -> Source:
     return Verbatim(s) if isinstance(s, str) else s
 
