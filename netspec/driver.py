@@ -17,18 +17,10 @@ from netspec.diagnostics.source import Source, plain
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
-from netspec.semantic.constants import constant_of
 from netspec.semantic.elaborate import elaborate
-from netspec.semantic.evaluator import Evaluator
-from netspec.semantic.imports import (
-    Program,
-    load,
-    program_of,
-    read_source,
-)
-from netspec.semantic.limits import LimitExceeded
+from netspec.semantic.imports import Program, load, program_of, read_source
 from netspec.semantic.resolve import resolve
-from netspec.semantic.scope import EvaluationError, Scope
+from netspec.semantic.settings import constants_of
 from netspec.syntax.protobuf_text.detect import may_be_prototxt
 from netspec.util.recursion import deep_recursion
 from netspec.util.resources import folder
@@ -78,7 +70,7 @@ def find(spec: str) -> Text:
         return Text(Source(f"{spec}.net", _read(named[spec]).text), named[spec].parent)
     if not path.suffix and not path.exists():
         message = f"there is no file {spec}, and no bundled spec of this name"
-        raise spec_error("unreadable-file", message, help=alike(spec, named))
+        raise spec_error("unreadable-file", message, help=help_for_unknown_spec(spec, named))
     if path.name == spec and path.stem in named and not path.exists():
         message = f"there is no file {spec}"
         help_ = (f"the bundled spec is called `{path.stem}`, without a suffix",)
@@ -95,8 +87,8 @@ def _read(path: Path) -> Source:
     return source
 
 
-def alike(name: str, known: Iterable[str]) -> tuple[str, ...]:
-    """Help for a name that no bundled spec has: those that go on where it ends, or a near one."""
+def help_for_unknown_spec(name: str, known: Iterable[str]) -> tuple[str, ...]:
+    """Help for a name that no bundled spec has: those that begin with it, or one like it."""
     longer = [k for k in known if name and k.startswith(name.lower())]
     if longer:
         return (f"there are {one_of(longer)}",) if longer[1:] else (f"did you mean `{longer[0]}`?",)
@@ -136,7 +128,7 @@ def check(
     A file of modules only is fine unless `needs_net`; it gives no net.
     """
     diagnostics = Diagnostics()
-    given = constants(settings, diagnostics)
+    given = constants_of(settings, diagnostics)
     with deep_recursion():
         program, given, origins = _program(source, base, given, diagnostics)
         if program is None:
@@ -158,10 +150,10 @@ def prepare(source: Source, base: Path | None, reading: Mapping[str, Any] | None
     SpecError where the text has errors.
     """
     diagnostics = Diagnostics()
-    given = constants(reading or {}, diagnostics)
+    given = constants_of(reading or {}, diagnostics)
     with deep_recursion():
         program, left, _ = _program(source, base, given, diagnostics)
-    _refuse(left, source, diagnostics)
+    _report_prototxt_options(left, source, diagnostics)
     diagnostics.raise_if_failed()
     assert program is not None, "no program and no error"
     return program
@@ -170,7 +162,7 @@ def prepare(source: Source, base: Path | None, reading: Mapping[str, Any] | None
 def build(program: Program, constants: Mapping[str, Any]) -> Checked:
     """The net of a program for some values of its parameters.
 
-    `constants` are constants of the language, as `parsed` gives them. A program can be built any
+    `constants` are as `netspec.semantic.settings` makes them. A program can be built any
     number of times.
     """
     diagnostics = Diagnostics()
@@ -184,7 +176,7 @@ def _program(
 ) -> tuple[Program | None, dict[str, Any], Origins | None]:
     """The program of a text, the constants that are left for its net's parameters, and origins.
 
-    Those say of a net from a prototxt where its tensors lie in a caffemodel.
+    The origins say where the tensors of a net from a prototxt lie in a caffemodel.
     """
     origins: Origins | None = None
     if may_be_prototxt(source):
@@ -198,54 +190,19 @@ def _program(
         program: Program | None = program_of(converted.file, base, diagnostics)
         origins = partial(caffe.origins, converted)
     else:
-        _refuse([name for name in given if ":" in name], source, diagnostics)
+        _report_prototxt_options([name for name in given if ":" in name], source, diagnostics)
         program = load(source, base, diagnostics)
     if program is not None:
         resolve(program, diagnostics)
     return program, given, origins
 
 
-def _refuse(names: Iterable[str], source: Source, diagnostics: Diagnostics) -> None:
-    """Settings that say how to read a prototxt, given for a text that is none."""
+def _report_prototxt_options(
+    names: Iterable[str], source: Source, diagnostics: Diagnostics
+) -> None:
+    """Report settings that say how to read a prototxt, given for a text that is none."""
     for name in names:
         option = name.partition(":")[0]
         message = f"--{option} is for a prototxt, and {source.name} is none"
         help_ = "a spec says in its text what its inputs are and what it has"
         diagnostics.add(Diagnostic("bad-option", message, help=(help_,)))
-
-
-class SettingText(str):
-    """A value of `--set`, still as text of the language."""
-
-
-def constants(settings: Mapping[str, Any], diagnostics: Diagnostics) -> dict[str, Any]:
-    """Settings as constants of the language; what is none is reported and left out."""
-    found = {}
-    for name, value in settings.items():
-        constant = (
-            parsed(name, value, diagnostics)
-            if isinstance(value, SettingText)
-            else constant_of(value)
-        )
-        if constant is not None or value == "none" or value is None:
-            found[name] = constant
-    return found
-
-
-def parsed(name: str, text: str, diagnostics: Diagnostics) -> Any:
-    """`10`, `50%`, `3x3`, `true` or a bare word as a constant of the language.
-
-    None, and a diagnostic that names the parameter, for what is none.
-    """
-    from netspec.syntax.parser.options import no_constant, parse_option
-
-    field = parse_option("--set", name, text, diagnostics)
-    if field is None:
-        return None
-    try:
-        return Evaluator(Scope()).constant(field.value)
-    except (EvaluationError, LimitExceeded) as error:
-        if text.isidentifier():
-            return str(text)
-        diagnostics.add(no_constant("--set", name, text, error.diagnostic))
-        return None

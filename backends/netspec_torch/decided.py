@@ -15,7 +15,7 @@ from netspec.symbolic.conditions import (
     Compared,
     Condition,
     ConstantTerm,
-    Listed,
+    ListTerm,
     Term,
     known_symbols,
 )
@@ -23,7 +23,7 @@ from netspec.symbolic.expr import (
     Apply,
     Channels,
     Expr,
-    Literally,
+    NumberLiteral,
     Parameter,
     Symbol,
     apply,
@@ -99,7 +99,7 @@ def _inside(node: Instance, env: _Env) -> dict[Symbol, Expr]:
 def _substituted(e: Expr, env: _Env) -> Expr:
     if isinstance(e, Apply):
         return Apply(e.operator, tuple(_substituted(x, env) for x in e.operands))
-    return e if isinstance(e, Literally) else env.get(e, e)
+    return e if isinstance(e, NumberLiteral) else env.get(e, e)
 
 
 def _asked(choice: Choice, env: _Env) -> set[Symbol]:
@@ -131,13 +131,13 @@ def _settled(condition: Condition, env: _Env) -> bool | None:
                 return None
             if a == b:
                 return operator == "=="
-            if isinstance(a, Literally) and isinstance(b, Literally):
+            if isinstance(a, NumberLiteral) and isinstance(b, NumberLiteral):
                 return operator == "!="
     return None
 
 
 def _plain(term: Term, env: _Env) -> Expr | None:
-    if isinstance(term, ConstantTerm | Listed) or operators(term) > MOST_OPERATORS:
+    if isinstance(term, ConstantTerm | ListTerm) or operators(term) > MOST_OPERATORS:
         return None
     if any(s not in env for s in symbols(term)):
         return None
@@ -167,8 +167,8 @@ def _equal(condition: Condition, truth: bool) -> Iterator[tuple[Expr, Expr]]:
             for operand in operands:
                 yield from _equal(operand, truth)
         case Compared(first, ((operator, second),)) if operator == ("==" if truth else "!="):
-            if not isinstance(first, ConstantTerm | Listed) and not isinstance(
-                second, ConstantTerm | Listed
+            if not isinstance(first, ConstantTerm | ListTerm) and not isinstance(
+                second, ConstantTerm | ListTerm
             ):
                 yield first, second
 
@@ -177,4 +177,4 @@ def _under(e: Expr, known: Mapping[Symbol, Expr]) -> Expr:
     if isinstance(e, Apply):
         operands = [_under(x, known) for x in e.operands]
         return apply(e.operator, *operands) or Apply(e.operator, tuple(operands))
-    return e if isinstance(e, Literally) else known.get(e, e)
+    return e if isinstance(e, NumberLiteral) else known.get(e, e)

@@ -25,7 +25,7 @@ from netspec.codegen.python_source import (
 )
 from netspec.ir import Argument, Block, Instance, Layer, Loop, Node
 from netspec.lazy_dataclasses import dataclass, replace
-from netspec.symbolic.expr import Apply, Dim, Expr, Literally, Real, apply, expr_of, literal
+from netspec.symbolic.expr import Apply, Dim, Expr, NumberLiteral, Real, apply, expr_of, literal
 from netspec_torch.emitters import EMITTERS
 from netspec_torch.reserved import MODULE_ATTRIBUTES
 from netspec_torch.variants import combined, restated
@@ -299,7 +299,7 @@ def _expr(first: Expr, second: Expr) -> Expr:
     """`a + i * d` for a and a + d."""
     if first == second:
         return first
-    if isinstance(first, Literally) and isinstance(second, Literally):
+    if isinstance(first, NumberLiteral) and isinstance(second, NumberLiteral):
         step: Expr | None = literal(second.value - first.value)
     else:
         step = apply("-", second, first)

@@ -17,7 +17,7 @@ from netspec.codegen.python_source import (
 from netspec.ir import Block, Instance
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import REQUIRED
-from netspec.symbolic.expr import Channels, Parameter, Symbol, constant, expr_of, symbols
+from netspec.symbolic.expr import Channels, Parameter, Symbol, constant_source, expr_of, symbols
 from netspec_torch.classbody import ClassBody, class_body
 from netspec_torch.decided import decided
 from netspec_torch.sequence import begins, has_long_loop, numbered, sequence
@@ -215,7 +215,7 @@ class Units:
         defaults = _defaults(order, scene.uses[0])
         signature = [
             f"{arguments[s]}: {next(iter(kinds[s]))}"
-            + (f" = {constant(defaults[s])}" if s in defaults else "")
+            + (f" = {constant_source(defaults[s])}" if s in defaults else "")
             for s in order
         ]
         first = scene.blocks[0]
@@ -242,7 +242,7 @@ class Units:
             else:
                 expr = argument.expr or expr_of(argument.value)
                 source = writer.number(argument.value, expr)
-            if symbol not in unit.defaults or source != constant(unit.defaults[symbol]):
+            if symbol not in unit.defaults or source != constant_source(unit.defaults[symbol]):
                 args.append(Keyword(name, Verbatim(source)))
         for symbol in unit.fixed:
             if isinstance(symbol, Channels):

@@ -8,22 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netspec.symbolic.conditions import Condition, holds, known_symbols
-from netspec.symbolic.conditions import python as python_condition
+from netspec.symbolic.conditions import Condition, condition_source, holds, known_symbols
 from netspec.symbolic.expr import Expr as Expression
 from netspec.symbolic.expr import (
-    Literally,
+    NumberLiteral,
     Parameter,
     Symbol,
+    constant_source,
     evaluate,
     expr_of,
+    expression_source,
     operators,
     symbols,
     unrounded,
     whole,
 )
-from netspec.symbolic.expr import constant as constant_source
-from netspec.symbolic.expr import python as python_source
 
 ITERATION = Parameter("the iteration of a loop, from 0")
 """Stands for the variable of a loop; no parameter has a name with blanks."""
@@ -77,7 +76,7 @@ class NumberWriter:
         """Source that has this value in the constructor, in terms of its arguments if it can be."""
         plain = repr(float(number)) if isinstance(number, float) else repr(int(number))
         expr = expr_of(number) if expr is None else expr
-        if isinstance(expr, Literally):
+        if isinstance(expr, NumberLiteral):
             return plain
         known = set(symbols(expr))
         if operators(expr) > self.most_operators or not known <= set(self.values):
@@ -90,7 +89,7 @@ class NumberWriter:
         if isinstance(number, int):
             expr = whole(expr, self.values.__getitem__)
         self.exact |= set(unrounded(expr))
-        source = python_source(expr, self._name)
+        source = expression_source(expr, self._name)
         self.needs_math = self.needs_math or "math." in source
         return source
 
@@ -109,7 +108,7 @@ class NumberWriter:
 
     def literal(self, *numbers: int | float) -> bool:
         """Whether these numbers depend on no parameter."""
-        return all(isinstance(expr_of(n), Literally) for n in numbers)
+        return all(isinstance(expr_of(n), NumberLiteral) for n in numbers)
 
     def condition(self, condition: Condition, truth: bool) -> str | None:
         """A condition as source; None where it can't be written or is not of this truth here."""
@@ -118,7 +117,7 @@ class NumberWriter:
             return None
         if holds(condition, self.values.__getitem__) is not truth:
             return None
-        source = python_condition(condition, self._name)
+        source = condition_source(condition, self._name)
         self.needs_math = self.needs_math or "math." in source
         return source
 

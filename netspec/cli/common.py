@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from netspec.diagnostics import Diagnostic, SpecError, render, spec_error
-from netspec.driver import SettingText, check, find
+from netspec.driver import check, find
 from netspec.ir import Net
+from netspec.semantic.settings import SettingText
 
 SPEC_HELP = "a path, - for standard input, or the name of a bundled spec"
 

@@ -30,10 +30,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from netspec.driver import constants, find
+    from netspec.driver import find
     from netspec.importers.caffe.convert import convert
     from netspec.importers.caffe.solver import is_solver
     from netspec.semantic.imports import read_source
+    from netspec.semantic.settings import constants_of
     from netspec.syntax.protobuf_text.detect import may_be_prototxt
     from netspec.util.atomic_write import write_text
 
@@ -45,7 +46,7 @@ def execute(args: argparse.Namespace) -> int:
     if is_solver(source):
         solver, source = source, _net_of_solver(source, folder, diagnostics)
     diagnostics.raise_if_failed()
-    given = constants(dict(args.settings), diagnostics)
+    given = constants_of(dict(args.settings), diagnostics)
     result = convert(source, given, diagnostics, solver)
     diagnostics.raise_if_failed()
     if result is None:

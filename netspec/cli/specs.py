@@ -8,7 +8,7 @@ from pathlib import Path
 
 from netspec.cli.common import print_json
 from netspec.diagnostics import Diagnostics, spec_error
-from netspec.driver import alike, bundled, bundled_modules
+from netspec.driver import bundled, bundled_modules, help_for_unknown_spec
 from netspec.semantic.imports import read_source
 from netspec.syntax.ast import Definition
 from netspec.syntax.parser import parse
@@ -49,7 +49,7 @@ def _print(name: str, nets: Mapping[str, Path], modules: Mapping[str, Path], for
     path = nets.get(name) or modules.get(name)
     if path is None:
         message = f"no bundled net or module is called {name}"
-        raise spec_error("bad-option", message, help=alike(name, [*nets, *modules]))
+        raise spec_error("bad-option", message, help=help_for_unknown_spec(name, [*nets, *modules]))
     diagnostics = Diagnostics()
     source = read_source(path, diagnostics)
     diagnostics.raise_if_failed()

@@ -10,8 +10,8 @@ from math import prod
 from typing import Any, NamedTuple
 
 from netspec.diagnostics import Diagnostic, Diagnostics, spec_error
-from netspec.driver import parsed
 from netspec.semantic.constants import python_value
+from netspec.semantic.settings import parse_constant
 from netspec.symbolic.expr import Num
 
 MAX_VALUES = 10_000
@@ -111,7 +111,7 @@ def _constants(name: str, text: str, diagnostics: Diagnostics) -> list[Any]:
     for part in _split(text):
         ends = re.fullmatch(r"([^.:\[\]]*(?:\.\d+)?[^.:\[\]]*?)\.\.(.+?)(?::(.+))?", part)
         if ends is None:
-            constant = parsed(name, part, diagnostics)
+            constant = parse_constant(name, part, diagnostics)
             if constant is None and part != "none":
                 continue
             found.append(constant)
@@ -141,7 +141,7 @@ def _split(text: str) -> Iterator[str]:
 
 def _range(name: str, text: str, ends: list[str], diagnostics: Diagnostics) -> list[Num]:
     """The numbers of a range `1..9` or `1..9:2`, both ends included."""
-    numbers = [parsed(name, end, diagnostics) for end in ends]
+    numbers = [parse_constant(name, end, diagnostics) for end in ends]
     if diagnostics.failed:
         return []
     first, last, step = (*numbers, Num(Fraction(1)))[:3]

@@ -26,7 +26,16 @@ from netspec.ops.attribute_types import Dimensions, Pair, Size
 from netspec.ops.base import Attr, IndexShape, attributes
 from netspec.symbolic import conditions
 from netspec.symbolic.conditions import Condition
-from netspec.symbolic.expr import Channels, Dim, Expr, Literally, Real, Symbol, constant, python
+from netspec.symbolic.expr import (
+    Channels,
+    Dim,
+    Expr,
+    NumberLiteral,
+    Real,
+    Symbol,
+    constant_source,
+    expression_source,
+)
 
 INDENT = "  "
 
@@ -278,7 +287,7 @@ def _arguments(instance: Instance) -> str:
     return _fields(
         (a.name, _number(a.value, a.expr))
         for a in instance.arguments
-        if a.value != a.default or not (a.expr is None or isinstance(a.expr, Literally))
+        if a.value != a.default or not (a.expr is None or isinstance(a.expr, NumberLiteral))
     )
 
 
@@ -323,7 +332,7 @@ def _constant(value: Any) -> str:
         case int() | float():
             return repr(value)
         case str():
-            return constant(value)
+            return constant_source(value)
         case tuple():
             return f"[{', '.join(map(_constant, value))}]"
         case Init():
@@ -338,7 +347,7 @@ def _bare(value: Any) -> str:
 
 def _number(value: Any, expr: Expr | None) -> str:
     """A constant, with the expression that it came from if that is more than the constant."""
-    if expr is None or isinstance(expr, Literally):
+    if expr is None or isinstance(expr, NumberLiteral):
         return _constant(value)
     return f"{_constant(value)}<{expression_text(expr)}>"
 
@@ -351,14 +360,14 @@ def _expressions(value: Any) -> bool:
 
 def expression_text(expr: Expr) -> str:
     """An expression as the language writes it: `round(width * 64)`, `x.channels`."""
-    return _MATH.sub(r"\1(", python(expr, symbol_text))
+    return _MATH.sub(r"\1(", expression_source(expr, symbol_text))
 
 
 _MATH = re.compile(r"\bmath\.(\w+)\(")
 
 
 def _condition(condition: Condition | None) -> str:
-    return "?" if condition is None else conditions.python(condition, symbol_text)
+    return "?" if condition is None else conditions.condition_source(condition, symbol_text)
 
 
 def symbol_text(symbol: Symbol) -> str:

@@ -20,7 +20,7 @@ from netspec.symbolic.expr import (
     Channels,
     Dim,
     Expr,
-    Literally,
+    NumberLiteral,
     Parameter,
     Real,
     Symbol,
@@ -372,4 +372,4 @@ def _shape(shape: Shape, inner: Mapping[Symbol, Parameter]) -> Shape:
 def _expr(expr: Expr, inner: Mapping[Symbol, Parameter]) -> Expr:
     if isinstance(expr, Apply):
         return Apply(expr.operator, tuple(_expr(e, inner) for e in expr.operands))
-    return expr if isinstance(expr, Literally) else inner[expr]
+    return expr if isinstance(expr, NumberLiteral) else inner[expr]

@@ -21,12 +21,12 @@ from netspec.ops.attribute_types import (
 from netspec.symbolic.expr import (
     Dim,
     Expr,
-    Literally,
+    NumberLiteral,
     Parameter,
     evaluate,
     expr_of,
+    expression_source,
     operators,
-    python,
 )
 from netspec.syntax.ast import Call, Definition, LayerStatement
 
@@ -263,7 +263,7 @@ class _Symbolic:
     def _holds(self, outputs: Sequence[Shape]) -> bool:
         """Whether the formulas agree with the rule when numbers change, one at a time."""
         exprs = [[expr_of(d) for d in shape] for shape in outputs]
-        if any(isinstance(e, Literally) for shape in exprs for e in shape):
+        if any(isinstance(e, NumberLiteral) for shape in exprs for e in shape):
             return False
         for changed in self.values:
             for step in (1, 2, 3, 5):
@@ -324,7 +324,7 @@ class _Symbolic:
 
 
 def _text(expr: Expr) -> str:
-    return python(expr, _name)
+    return expression_source(expr, _name)
 
 
 def _name(symbol: Any) -> str:

@@ -14,14 +14,14 @@ from netspec.symbolic.expr import (
     Apply,
     Channels,
     Expr,
-    Literally,
+    NumberLiteral,
     Parameter,
     Symbol,
+    constant_source,
     evaluate,
+    expression_source,
     symbols,
 )
-from netspec.symbolic.expr import constant as constant_source
-from netspec.symbolic.expr import python as python_number
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class ConstantTerm:
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListTerm:
     """A list, as the right side of `in`."""
 
     items: tuple[Term, ...]
@@ -54,7 +54,7 @@ class Combined:
     operands: tuple[Condition, ...]
 
 
-Term = Expr | ConstantTerm | Listed
+Term = Expr | ConstantTerm | ListTerm
 Condition = Compared | Combined | ConstantTerm | Parameter
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
@@ -78,7 +78,7 @@ def known_symbols(condition: Condition | Term) -> Iterator[Symbol]:
         case Compared(first, rest):
             for term in (first, *(t for _, t in rest)):
                 yield from known_symbols(term)
-        case Listed(items):
+        case ListTerm(items):
             for item in items:
                 yield from known_symbols(item)
         case ConstantTerm():
@@ -122,7 +122,7 @@ def _term(term: Term, value: Callable[[Symbol], Any]) -> Any:
     match term:
         case ConstantTerm(constant):
             return constant
-        case Listed(items):
+        case ListTerm(items):
             return tuple(_term(item, value) for item in items)
         case Parameter() | Channels():
             return value(term)
@@ -151,13 +151,13 @@ def negated(condition: Condition) -> Condition:
     return Combined("not", (condition,))
 
 
-def python(condition: Condition, name: Callable[[Symbol], str]) -> str:
+def condition_source(condition: Condition, name: Callable[[Symbol], str]) -> str:
     """A condition as Python source; `name` says what its symbols are called there."""
     match condition:
         case Combined("not", (operand,)):
             opposite = negated(operand)
             if opposite != condition:
-                return python(opposite, name)
+                return condition_source(opposite, name)
             return f"not {_inner(operand, name)}"
         case Combined(operator, operands):
             return f" {operator} ".join(_inner(o, name) for o in operands)
@@ -183,7 +183,7 @@ def python(condition: Condition, name: Callable[[Symbol], str]) -> str:
 
 
 def _inner(condition: Condition, name: Callable[[Symbol], str]) -> str:
-    text = python(condition, name)
+    text = condition_source(condition, name)
     joined = isinstance(condition, Combined) and condition.operator != "not"
     return f"({text})" if joined else text
 
@@ -192,8 +192,8 @@ def _source(term: Term, name: Callable[[Symbol], str]) -> str:
     match term:
         case ConstantTerm(constant):
             return constant_source(constant)
-        case Listed(items):
+        case ListTerm(items):
             inner = ", ".join(_source(item, name) for item in items)
             return f"({inner},)" if len(items) == 1 else f"({inner})"
-        case Literally() | Apply() | Parameter() | Channels():
-            return python_number(term, name)
+        case NumberLiteral() | Apply() | Parameter() | Channels():
+            return expression_source(term, name)

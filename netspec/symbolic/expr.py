@@ -33,7 +33,7 @@ class Channels:
 
 
 @dataclass(frozen=True)
-class Literally:
+class NumberLiteral:
     """A number as it stands."""
 
     value: Fraction
@@ -48,14 +48,14 @@ class Apply:
 
 
 Symbol = Parameter | Channels
-Expr = Symbol | Literally | Apply
+Expr = Symbol | NumberLiteral | Apply
 
 MAX_OPERATORS = 12
 """Most operators of an expression: a larger one is not readable, and its value stands for it."""
 
 
-def literal(value: int | float | Fraction) -> Literally:
-    return Literally(Fraction(value))
+def literal(value: int | float | Fraction) -> NumberLiteral:
+    return NumberLiteral(Fraction(value))
 
 
 def operators(expr: Expr) -> int:
@@ -70,7 +70,7 @@ def symbols(expr: Expr) -> Iterator[Symbol]:
     if isinstance(expr, Apply):
         for operand in expr.operands:
             yield from symbols(operand)
-    elif not isinstance(expr, Literally):
+    elif not isinstance(expr, NumberLiteral):
         yield expr
 
 
@@ -80,17 +80,17 @@ def unrounded(expr: Expr) -> Iterator[Symbol]:
         if expr.operator not in ("round", "floor", "ceil", "int"):
             for operand in expr.operands:
                 yield from unrounded(operand)
-    elif not isinstance(expr, Literally):
+    elif not isinstance(expr, NumberLiteral):
         yield expr
 
 
 def apply(operator: Operator, *operands: Expr) -> Expr | None:
     """The expression of an operation; None where nothing symbolic is left or it grew too large."""
-    if all(isinstance(e, Literally) for e in operands):
+    if all(isinstance(e, NumberLiteral) for e in operands):
         return None
     if operator in ("+", "*") and len(operands) == 2:
         left, right = operands
-        neutral = Literally(Fraction(0 if operator == "+" else 1))
+        neutral = NumberLiteral(Fraction(0 if operator == "+" else 1))
         if left == neutral:
             return right
         if right == neutral:
@@ -98,14 +98,14 @@ def apply(operator: Operator, *operands: Expr) -> Expr | None:
     expr: Expr | None = None
     if operator in ("+", "-") and len(operands) == 2:
         expr = _collected(Apply(operator, operands))
-        if isinstance(expr, Literally):
+        if isinstance(expr, NumberLiteral):
             return None
     if expr is None:
         expr = Apply(operator, operands)
     return expr if operators(expr) <= MAX_OPERATORS else None
 
 
-_ONE = Literally(Fraction(1))
+_ONE = NumberLiteral(Fraction(1))
 
 
 def _collected(total: Apply) -> Expr | None:
@@ -122,7 +122,7 @@ def _collected(total: Apply) -> Expr | None:
     # What is subtracted comes last.
     result: Expr | None = None
     for term, count in sorted(counts.items(), key=lambda item: item[1] < 0):
-        size = Literally(abs(count))
+        size = NumberLiteral(abs(count))
         part = size if term == _ONE else term if size == _ONE else Apply("*", (size, term))
         if count and result is None:
             result = part if count > 0 else Apply("-", (part,))
@@ -137,11 +137,11 @@ def _terms(e: Expr, sign: int = 1) -> Iterator[tuple[Expr, Fraction]]:
         case Apply("+" | "-", (left, right)):
             yield from _terms(left, sign)
             yield from _terms(right, sign if e.operator == "+" else -sign)
-        case Apply("*", (Literally(n), term) | (term, Literally(n))) if n.denominator == 1:
+        case Apply("*", (NumberLiteral(n), term) | (term, NumberLiteral(n))) if n.denominator == 1:
             yield term, sign * n
-        case Apply("/", (term, Literally(n))) if n.denominator == 1 and n:
+        case Apply("/", (term, NumberLiteral(n))) if n.denominator == 1 and n:
             yield term, sign / n
-        case Literally(n) if n.denominator == 1:
+        case NumberLiteral(n) if n.denominator == 1:
             yield _ONE, sign * n
         case _:
             yield e, Fraction(sign)
@@ -228,7 +228,7 @@ class Num:
     @property
     def known(self) -> Expr:
         """The expression, or the number itself."""
-        return Literally(self.value) if self.expr is None else self.expr
+        return NumberLiteral(self.value) if self.expr is None else self.expr
 
     @staticmethod
     def of(number: int | float) -> Num:
@@ -248,8 +248,8 @@ _FUNCTIONS: Mapping[str, str] = {
 }
 
 
-def constant(value: object) -> str:
-    """A constant as source, strings in the quotes that `ruff format` would take."""
+def constant_source(value: object) -> str:
+    """A constant as Python source, strings in the quotes that `ruff format` would take."""
     if not isinstance(value, str):
         return repr(value)
     quote = "'" if value.count('"') > value.count("'") else '"'
@@ -262,11 +262,11 @@ def _quoted(character: str, quote: str) -> str:
     return repr(character)[1:-1]
 
 
-def python(expr: Expr, name: Callable[[Symbol], str]) -> str:
+def expression_source(expr: Expr, name: Callable[[Symbol], str]) -> str:
     """An expression as Python source; `name` says what its symbols are called there."""
 
     def walk(e: Expr, outer: int) -> str:
-        if isinstance(e, Literally):
+        if isinstance(e, NumberLiteral):
             value = e.value
             text = repr(int(value)) if value.denominator == 1 else repr(float(value))
             return f"({text})" if value < 0 and outer else text
@@ -290,7 +290,7 @@ def evaluate(expr: Expr, value: Callable[[Symbol], int | float]) -> int | float 
     from math import ceil, floor
 
     def walk(e: Expr) -> int | float:
-        if isinstance(e, Literally):
+        if isinstance(e, NumberLiteral):
             return int(e.value) if e.value.denominator == 1 else float(e.value)
         if not isinstance(e, Apply):
             return value(e)

@@ -23,7 +23,7 @@ from netspec.codegen.backend import emit, get, load_model
 from netspec.codegen.identifiers import class_name
 from netspec.codegen.python_source import docstring
 from netspec.runtime.verify import compare
-from netspec.symbolic.expr import constant
+from netspec.symbolic.expr import constant_source
 from netspec.weights import fresh, write
 
 from ..helpers import loaded
@@ -90,7 +90,7 @@ def test_docstrings_hold_any_text(text: str) -> None:
 
 @given(st.text("\"'\\\\a\n", max_size=12) | st.text(max_size=40))
 def test_constants_read_back(text: str) -> None:
-    assert ast.literal_eval(constant(text)) == text
+    assert ast.literal_eval(constant_source(text)) == text
 
 
 def test_long_signatures_and_strings_are_tidy() -> None:

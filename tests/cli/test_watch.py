@@ -193,7 +193,7 @@ def test_same_size_and_time_but_another_text(spec: Path) -> None:
 
 
 def test_settings_and_bundled_specs() -> None:
-    from netspec.driver import SettingText
+    from netspec.semantic.settings import SettingText
 
     report = Watcher("squeezenet1_0", {"classes": SettingText("10")}).step()
     assert report is not None

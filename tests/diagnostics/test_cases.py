@@ -20,7 +20,8 @@ import pytest
 from netspec.diagnostics import render
 from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.source import Source
-from netspec.driver import SettingText, check
+from netspec.driver import check
+from netspec.semantic.settings import SettingText
 from netspec.util import resources
 
 FOLDER = Path(__file__).parent / "cases"

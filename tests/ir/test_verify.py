@@ -19,7 +19,7 @@ from netspec.ir import verify as verify_module
 from netspec.ir.verify import MalformedNet, problems, verify
 from netspec.ops import IndexShape, Shape
 from netspec.symbolic.conditions import Compared
-from netspec.symbolic.expr import Apply, Channels, Dim, Literally, Parameter
+from netspec.symbolic.expr import Apply, Channels, Dim, NumberLiteral, Parameter
 
 from ..helpers import net_of
 
@@ -221,7 +221,7 @@ BREAKS: dict[str, tuple[Change, str]] = {
     ),
     "an instance of a net": (module(kind="net"), "three is an instance of a net"),
     "other arguments of one block": (
-        node("two", arguments=argument(value=5, expr=Literally(Fraction(5)))),
+        node("two", arguments=argument(value=5, expr=NumberLiteral(Fraction(5)))),
         "three has other arguments than part#2 elsewhere",
     ),
     "a block in itself": (itself, "is an instance of a block that contains this one"),
@@ -281,7 +281,7 @@ BREAKS: dict[str, tuple[Change, str]] = {
         "branch 0 is taken, which its conditions do not say",
     ),
     "a branch behind one that holds": (
-        choice(conditions=(Compared(Parameter("n"), (("==", Literally(Fraction(2))),)),)),
+        choice(conditions=(Compared(Parameter("n"), (("==", NumberLiteral(Fraction(2))),)),)),
         "branch 1 is taken, which its conditions do not say",
     ),
     "a loop outside of the block": (
@@ -304,7 +304,7 @@ BREAKS: dict[str, tuple[Change, str]] = {
         "loop 1 and a choice of nodes 3 to 5 cross",
     ),
     "a loop of the net": (
-        body(loops=(Loop(Literally(Fraction(1)), (0, 1)),)),
+        body(loops=(Loop(NumberLiteral(Fraction(1)), (0, 1)),)),
         "choices and loops are those of modules",
     ),
     # The net.

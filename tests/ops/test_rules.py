@@ -19,7 +19,7 @@ from netspec.ops.normalization import BatchNorm
 from netspec.ops.pooling import AvgPool, MaxPool
 from netspec.ops.reshaping import Flatten
 from netspec.ops.window import positions, same_pads
-from netspec.symbolic.expr import Apply, Dim, Parameter, evaluate, literal, python, whole
+from netspec.symbolic.expr import Apply, Dim, Parameter, evaluate, expression_source, literal, whole
 
 SIZES = st.integers(1, 14)
 SMALL = st.integers(1, 4)
@@ -238,7 +238,7 @@ def test_numbers_remember_how_they_were_made(steps: list[tuple[str, int, bool, b
             value = value % other if operator == "%" else value // other
         if isinstance(value, Dim):
             assert evaluate(value.expr, lambda s: known[s.name]) == int(value)  # type: ignore[union-attr]
-            source = python(value.expr, lambda s: s.name)  # type: ignore[union-attr]
+            source = expression_source(value.expr, lambda s: s.name)  # type: ignore[union-attr]
             assert eval(source, {}, dict(known)) == int(value)
 
 
@@ -257,7 +257,7 @@ def test_numbers_remember_how_they_were_made(steps: list[tuple[str, int, bool, b
 def test_equal_terms_are_counted(compute: Callable[[int, int], int], source: str | None) -> None:
     value = compute(Dim(7, Parameter("a")), Dim(5, Parameter("b")))
     assert value == compute(7, 5)
-    found = python(value.expr, lambda s: s.name) if isinstance(value, Dim) else None  # type: ignore[union-attr]
+    found = expression_source(value.expr, lambda s: s.name) if isinstance(value, Dim) else None  # type: ignore[union-attr]
     assert found == source
 
 
@@ -272,7 +272,7 @@ def test_equal_terms_are_counted(compute: Callable[[int, int], int], source: str
 )
 def test_whole_numbers_stay_ints_in_python(expr: Apply, source: str) -> None:
     found = whole(expr, lambda _: 8)
-    assert python(found, lambda s: s.name) == source  # type: ignore[union-attr]
+    assert expression_source(found, lambda s: s.name) == source  # type: ignore[union-attr]
     value = eval(source, {}, {"n": 8})
     assert isinstance(value, int)
     assert value == evaluate(expr, lambda _: 8)

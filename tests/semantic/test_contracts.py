@@ -10,9 +10,10 @@ from hypothesis import settings as trials
 from hypothesis import strategies as st
 
 from netspec.diagnostics import Diagnostic, Diagnostics, render
-from netspec.driver import SettingText, bundled
+from netspec.driver import bundled
 from netspec.ir import Net
 from netspec.semantic.imports import read_source
+from netspec.semantic.settings import SettingText
 
 from ..helpers import body, checked, codes, net_of
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from netspec.driver import SettingText
 from netspec.ops.convolution import Conv
+from netspec.semantic.settings import SettingText
 
 from ..helpers import body, checked, codes, net_of, paths
 

@@ -9,7 +9,7 @@ from netspec.symbolic.conditions import (
     Compared,
     Condition,
     ConstantTerm,
-    Listed,
+    ListTerm,
     Term,
 )
 from netspec.symbolic.expr import Num, Parameter, symbols
@@ -63,7 +63,7 @@ def _term(e: Expression, evaluator: Evaluator) -> Term:
     if isinstance(e, ListLiteral | ShapeLiteral) and isinstance(value, tuple):
         items = tuple(v.known for v in value if isinstance(v, Num))
         if len(items) == len(value) and own.used <= {s for i in items for s in symbols(i)}:
-            return Listed(items)
+            return ListTerm(items)
     if not isinstance(value, str | bool | None):
         raise _Inexpressible
     if isinstance(e, Variable) and own.used == {Parameter(e.name)}:

@@ -11,7 +11,7 @@ from netspec.symbolic.expr import (
     Channels,
     Dim,
     Expr,
-    Literally,
+    NumberLiteral,
     Parameter,
     Symbol,
     apply,
@@ -52,4 +52,4 @@ def _substitute(e: Expr, given: Mapping[Symbol, Expr]) -> Expr | None:
             operands.append(result)
         # An expression of literals only is worth no more than its value.
         return apply(e.operator, *operands)
-    return e if isinstance(e, Literally) else given.get(e, e)
+    return e if isinstance(e, NumberLiteral) else given.get(e, e)

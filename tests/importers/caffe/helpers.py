@@ -7,9 +7,10 @@ from typing import Any
 
 from netspec.diagnostics import Diagnostic, Diagnostics, render
 from netspec.diagnostics.source import Source
-from netspec.driver import check, constants
+from netspec.driver import check
 from netspec.importers.caffe.convert import convert
 from netspec.ir import Net
+from netspec.semantic.settings import constants_of
 
 INPUT = 'input: "data" input_shape { dim: 2 %s }\n'
 
@@ -38,7 +39,7 @@ def messages(text: str, **settings: Any) -> list[str]:
 def spec_of(text: str, name: str = "test.prototxt", **settings: Any) -> str:
     """The converted spec; fails with its diagnostics."""
     diagnostics = Diagnostics()
-    result = convert(Source(name, text), constants(settings, diagnostics), diagnostics)
+    result = convert(Source(name, text), constants_of(settings, diagnostics), diagnostics)
     assert result is not None, "\n".join(render.text(d) for d in diagnostics)
     return result.text
 
