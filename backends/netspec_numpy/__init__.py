@@ -8,7 +8,8 @@ fusion         layers that are computed together
 memory_plan    the memory slot of each value
 cost_model     how convolutions are computed, and the memory that they need
 lowering       ops that have a step of their own in the plan
-emitters       all other ops, as expressions
+emission       what an emitter is: an op as an expression of its inputs
+emitters       the emitters of netspec's own ops
 kernel_source  the source of the kernels that a file needs
 kernels/       the functions that emitted files compute with
 

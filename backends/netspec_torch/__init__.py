@@ -10,7 +10,8 @@ variants      the blocks of a module's uses, merged to one class with the `if`s 
 flow          which layers share a line of `forward`, and what its variables are called
 sequence      modules that are chains, as `nn.Sequential` with loops
 decided       which `if`s a class decides by its own arguments
-emitters      each op as constructor and call
+emission      what an emitter says: an op as a function and as a module
+emitters      the emitters of netspec's own ops
 writer        numbers in terms of the names of a class's arguments
 init_weights  how the weights of a net begin
 reserved      names that no layer can have as an attribute

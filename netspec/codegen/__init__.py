@@ -4,6 +4,7 @@ In:  a checked `netspec.ir.Net`.
 Out: the source of a Python module, or a model made from it.
 
 backend        the protocol of a backend; finding the installed ones; emitting and loading a model
+emitters       the emitters of a backend, also those of packages that add ops
 identifiers    legal, unique Python names for the names of a spec
 python_source  source that is broken over lines as `ruff format` does it; docstrings; templates
 preprocess     how emitted code makes an input of a picture
