@@ -1,4 +1,4 @@
-"""What tests of several rooms need."""
+"""Helpers for tests of several packages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""netspec annotate: figures behind lines, and the original bytes back."""
+"""netspec annotate: metrics behind lines, and the original bytes back."""
 
 from __future__ import annotations
 

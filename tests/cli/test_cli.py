@@ -159,7 +159,7 @@ def test_modules_and_texts_that_are_bundled() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "message"),
     [
         ("squeezenet", "there are `squeezenet1_0`, "),
         ("goog", "did you mean `googlenet`?"),
@@ -167,8 +167,8 @@ def test_modules_and_texts_that_are_bundled() -> None:
         ("nothing.net", "nothing.net can't be read"),
     ],
 )
-def test_names_that_no_spec_has(spec: str, said: str, tmp_path: Path) -> None:
-    assert said in refused("check", spec, cwd=tmp_path).stderr
+def test_names_that_no_spec_has(spec: str, message: str, tmp_path: Path) -> None:
+    assert message in refused("check", spec, cwd=tmp_path).stderr
 
 
 @pytest.mark.slow

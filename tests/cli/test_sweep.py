@@ -103,17 +103,17 @@ def test_a_range_holds_both_ends_exactly(first: Fraction, step: Fraction) -> Non
 
 
 def test_points_and_samples() -> None:
-    room = parse_space([("a", "1..4"), ("b", "x,y"), ("c", "7")])
-    assert room.size == 8
-    points = [p.settings for p in room]
+    whole = parse_space([("a", "1..4"), ("b", "x,y"), ("c", "7")])
+    assert whole.size == 8
+    points = [p.settings for p in whole]
     assert points[:2] == [{"a": 1, "b": "x", "c": 7}, {"a": 1, "b": "y", "c": 7}]
-    assert [a.name for a in room.varied] == ["a", "b"]
-    some = [p.settings for p in room.sample(5, seed=1)]
+    assert [a.name for a in whole.varied] == ["a", "b"]
+    some = [p.settings for p in whole.sample(5, seed=1)]
     assert some == [p for p in points if p in some]
     assert len(some) == 5
-    assert [p.settings for p in room.sample(5, seed=2)] != some
-    assert [p.settings for p in room.sample(100, seed=1)] == points
-    assert [p.settings for p in room.sample(7, seed=1)][:1] in (points[:1], points[1:2])
+    assert [p.settings for p in whole.sample(5, seed=2)] != some
+    assert [p.settings for p in whole.sample(100, seed=1)] == points
+    assert [p.settings for p in whole.sample(7, seed=1)][:1] in (points[:1], points[1:2])
     vast = parse_space([(f"p{i}", "1..9999") for i in range(20)])
     assert len(vast.sample(10, seed=3)) == 10
 
@@ -122,9 +122,9 @@ def test_points_and_samples() -> None:
 
 
 def test_results_are_those_of_single_nets(small: Path) -> None:
-    room = parse_space([("width", "2,4"), ("layers", "0..1"), ("big", "true,false")])
+    whole = parse_space([("width", "2,4"), ("layers", "0..1"), ("big", "true,false")])
     spec = sweep.spec(str(small))
-    found = sweep.run(spec, list(room), jobs=1)
+    found = sweep.run(spec, list(whole), jobs=1)
     for result in found:
         net = loaded(small, **result["settings"])
         assert result["params"] == net.params
@@ -134,9 +134,9 @@ def test_results_are_those_of_single_nets(small: Path) -> None:
 
 
 def test_processes_change_nothing(small: Path) -> None:
-    room = parse_space([("width", "1..20"), ("big", "true,false")])
+    whole = parse_space([("width", "1..20"), ("big", "true,false")])
     spec = sweep.spec(str(small))
-    assert sweep.run(spec, list(room), jobs=2) == sweep.run(spec, list(room), jobs=1)
+    assert sweep.run(spec, list(whole), jobs=2) == sweep.run(spec, list(whole), jobs=1)
 
 
 FIGURE_3 = {
@@ -290,7 +290,7 @@ def test_other_readings_of_a_prototxt_are_other_specs(
 
 
 def test_errors(capsys: pytest.CaptureFixture[str], small: Path, tmp_path: Path) -> None:
-    for arguments, said in (
+    for arguments, message in (
         (("--set", "widht=1,2"), "did you mean `width`?"),
         ((), "nothing to vary"),
         (("--set", "width=1..2000", "--set", "layers=1..2000"), "--sample 100000"),
@@ -298,7 +298,7 @@ def test_errors(capsys: pytest.CaptureFixture[str], small: Path, tmp_path: Path)
         (("--set", "width=1", "-o", tmp_path / "no" / "x"), "unwritable-file"),
     ):
         assert main(["sweep", str(small), *map(str, arguments)]) == 1
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     small.write_text("net n { input data: 1x1x1\n rleu }")
     assert main(["sweep", str(small), "--set", "width=1,2"]) == 1
     assert "unknown-op" in capsys.readouterr().err
@@ -357,10 +357,13 @@ def test_a_picture_that_can_not_be_is_refused_at_once(
     capsys: pytest.CaptureFixture[str], small: Path, tmp_path: Path
 ) -> None:
     kept = tmp_path / "kept.jsonl"
-    for plot, said in (("out.png", "should end with .svg"), ("no/out.svg", "there is no folder")):
+    for plot, message in (
+        ("out.png", "should end with .svg"),
+        ("no/out.svg", "there is no folder"),
+    ):
         command = ["sweep", str(small), "--set", "width=1,2", "-o", str(kept)]
         assert main([*command, "--plot", str(tmp_path / plot)]) == 1
-        assert said in capsys.readouterr().err
+        assert message in capsys.readouterr().err
         assert not kept.exists()
 
 
@@ -424,7 +427,7 @@ def test_search_in_the_papers_space(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--minimize", "mcas"), "did you mean `macs`?"),
         (("--minimize", "macs +"), "is no expression"),
@@ -444,11 +447,11 @@ def test_search_in_the_papers_space(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_wrong_conditions(
-    capsys: pytest.CaptureFixture[str], small: Path, arguments: tuple[str, ...], said: str
+    capsys: pytest.CaptureFixture[str], small: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     assert main(["search", str(small), "--set", "width=1..3", *arguments]) == 1
     captured = capsys.readouterr()
-    assert said in captured.err
+    assert message in captured.err
     assert f" --> {arguments[-2]}:1:" in captured.err or "-->" not in captured.err
     assert captured.out == ""
 

@@ -82,7 +82,7 @@ def test_several_nets_in_one_csv(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--columns", "parms"), "did you mean `params`?"),
         (("--sort", "nothing"), "there is no column nothing"),
@@ -97,11 +97,11 @@ def test_several_nets_in_one_csv(capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_wrong_options(
-    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], said: str
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
 ) -> None:
     assert main(["table", "squeezenet1_0", *arguments]) == 1
     captured = capsys.readouterr()
-    assert said in captured.err
+    assert message in captured.err
     assert "error[bad-option]" in captured.err
     assert captured.out == ""
 
@@ -132,7 +132,7 @@ def test_the_width_of_the_terminal() -> None:
 
 
 def test_options_that_would_do_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments, said in (
+    for arguments, message in (
         (("--compare", "--depth", "1"), "--compare has metrics of whole nets: it takes no --depth"),
         (("--compare", "--columns", "params"), "it takes no --columns"),
         (("--ascending",), "--ascending needs a column to sort by"),
@@ -141,7 +141,7 @@ def test_options_that_would_do_nothing(capsys: pytest.CaptureFixture[str]) -> No
     ):
         assert main(["table", "squeezenet1_0", *arguments]) == 1
         captured = capsys.readouterr()
-        assert said in captured.err
+        assert message in captured.err
         assert not captured.out
     with pytest.raises(SystemExit):
         main(["table", "squeezenet1_0", "--columns", ","])

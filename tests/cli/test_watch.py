@@ -215,14 +215,14 @@ def test_blocks_and_the_screen(
     out: io.StringIO, spec: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    turns = iter(range(8))
+    steps = iter(range(8))
 
     def sleep(seconds: float) -> None:
         assert seconds == 0.5
-        turn = next(turns, None)
-        if turn is None:
+        step = next(steps, None)
+        if step is None:
             raise Enough
-        if turn == 3:
+        if step == 3:
             spec.write_text("net")
 
     watcher = Watcher(str(spec), {})

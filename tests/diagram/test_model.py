@@ -160,17 +160,17 @@ def test_spread_is_the_least_squares() -> None:
         n = dice.randint(1, 6)
         wanted = [dice.uniform(-50, 50) for _ in range(n)]
         weights = [dice.choice([0.5, 1.0, 8.0]) for _ in range(n)]
-        room = [dice.uniform(1, 30) for _ in range(n - 1)]
-        found = _spread(wanted, weights, room)
+        apart = [dice.uniform(1, 30) for _ in range(n - 1)]
+        found = _spread(wanted, weights, apart)
 
         def cost(places: list[float], wanted: list[float], weights: list[float]) -> float:
             return sum(w * (p - d) ** 2 for p, d, w in zip(places, wanted, weights, strict=True))
 
-        for i, r in enumerate(room):
+        for i, r in enumerate(apart):
             assert found[i + 1] - found[i] >= r - 1e-9
         for _ in range(60):
             i, k = sorted((dice.randrange(n), dice.randrange(n)))
             step = dice.choice([-0.1, 0.1])
             other = [p + step * (i <= j <= k) for j, p in enumerate(found)]
-            if all(other[j + 1] - other[j] >= r - 1e-9 for j, r in enumerate(room)):
+            if all(other[j + 1] - other[j] >= r - 1e-9 for j, r in enumerate(apart)):
                 assert cost(other, wanted, weights) >= cost(found, wanted, weights) - 1e-6

@@ -285,7 +285,7 @@ def test_png_needs_something_that_draws(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_png_by_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The libraries get the picture, and are told how many pixels it has."""
+    """The libraries get the picture with the number of its pixels."""
     from netspec.diagnostics.source import Source
     from netspec.diagram.draw import draw
 

@@ -1,4 +1,4 @@
-"""What changed between two nets: pairs of layers, figures, wiring."""
+"""What changed between two nets: pairs of layers, metrics, wiring."""
 
 from __future__ import annotations
 

@@ -335,7 +335,7 @@ def test_patterns() -> None:
     assert rules.unmatched([net]) == ("fier*", "pool1")
 
 
-# --- what is said about figures ------------------------------------------------------------------
+# --- what the documentation has of metrics ---------------------------------------------------------
 
 
 def test_every_figure_is_documented() -> None:

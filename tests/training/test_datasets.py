@@ -1,4 +1,4 @@
-"""Folders of pictures and `.npz` files: what is read, and what is said of those that do not fit."""
+"""Folders of pictures and `.npz` files: what is read, and the errors of those that do not fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether weights are those of a net, and what is said where they are not."""
+"""Whether weights are those of a net, and what the error lists where they are not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netspec.weights.array import Array
 from .samples import WANTED, only
 
 
-def amiss(found: dict[str, Array], wanted: dict[str, Tensor] = WANTED) -> Diagnostic:
+def mismatch(found: dict[str, Array], wanted: dict[str, Tensor] = WANTED) -> Diagnostic:
     with pytest.raises(SpecError) as error:
         check(found, wanted, "w.npz", "net")
     return only(error, "weights-mismatch")
@@ -42,17 +42,17 @@ def test_all_real_numbers_will_do(kind: str) -> None:
 
 def test_a_net_without_weights() -> None:
     assert check({}, {}, "w.npz", "net") == {}
-    assert amiss({"a": np.ones(1)}, {}).notes == ("a is left over",)
+    assert mismatch({"a": np.ones(1)}, {}).notes == ("a is left over",)
 
 
-def test_everything_amiss_is_listed_at_once() -> None:
+def test_every_mismatch_is_listed_at_once() -> None:
     found = fresh(WANTED)
     found["c.weight"] = found.pop("b.weight")
     found["a.weight"] = found["a.weight"][:, :, :1]
     found["a.bias"] = np.array(3)
     found["b.bias"] = np.array([1, np.nan], dtype=np.float32)
     found["x.num_batches_tracked"] = np.array(3)
-    diagnostic = amiss(found)
+    diagnostic = mismatch(found)
     assert diagnostic.message == (
         "w.npz does not fit net: 1 missing, 1 left over, 2 misshapen, 1 unusable"
     )
@@ -85,14 +85,14 @@ def test_everything_amiss_is_listed_at_once() -> None:
 def test_what_is_no_finite_number_is_refused(array: Array) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert "1 unusable" in amiss({"a": array}, {"a": Tensor((1,))}).message
+        assert "1 unusable" in mismatch({"a": array}, {"a": Tensor((1,))}).message
 
 
 def test_long_lists_are_cut() -> None:
     wanted = {f"layer{i}.weight": Tensor((i + 1,)) for i in range(50)}
     found = {f"other{i}.scale": np.ones(2 * i + 100) for i in range(21)}
     found |= {f"layer{i}.weight": np.ones(1) for i in range(25, 47)}
-    diagnostic = amiss(found, wanted)
+    diagnostic = mismatch(found, wanted)
     assert "28 missing, 21 left over, 22 misshapen" in diagnostic.message
     assert len(diagnostic.notes) == 63
     assert diagnostic.notes[20] == "8 more are missing"
@@ -104,10 +104,10 @@ def test_long_lists_are_cut() -> None:
 def test_hints_take_each_name_once_and_mind_the_shape() -> None:
     wanted = {"conv1.weight": Tensor((3,)), "conv2.weight": Tensor((3,)), "fc.bias": Tensor((5,))}
     found = {"conv_1.weight": np.ones(3), "conv_2.weight": np.ones(3), "fc_bias": np.ones(4)}
-    assert amiss(found, wanted).help == (
+    assert mismatch(found, wanted).help == (
         "is `conv_1.weight` what the net calls `conv1.weight`?",
         "is `conv_2.weight` what the net calls `conv2.weight`?",
     )
     wanted = {f"a{i}.weight": Tensor((3,)) for i in range(30)}
     found = {f"b{i}.weight": np.ones(3) for i in range(30)}
-    assert len(amiss(found, wanted).help) == 5
+    assert len(mismatch(found, wanted).help) == 5
