@@ -57,7 +57,7 @@ def _depth(text: str) -> int:
 
 def execute(args: argparse.Namespace) -> int:
     from netspec.diagram.draw import draw
-    from netspec.diagram.scene import Style
+    from netspec.diagram.scene import DiagramOptions
     from netspec.util.atomic_write import write_bytes
 
     form = _format(args.format, args.output)
@@ -68,8 +68,8 @@ def execute(args: argparse.Namespace) -> int:
     checked = check(*text, dict(args.settings))
     net = checked.sound()
     show(checked.diagnostics)
-    style = Style(args.depth, args.direction, args.cost, args.layout)
-    content = draw(net, text.source, form, style)
+    options = DiagramOptions(args.depth, args.direction, args.cost, args.layout)
+    content = draw(net, text.source, form, options)
     if args.output == "-":
         sys.stdout.flush()
         sys.stdout.buffer.write(content)

@@ -3,7 +3,7 @@
 In:  a `netspec.ir.Net`, how deep to open modules, direction, which metric to show.
 Out: SVG, PNG, Graphviz's DOT, or an HTML page in which modules fold.
 
-model         boxes and wires of each block
+boxes         boxes and wires of each block
 layering      boxes in rows, with few crossings
 coordinates   places of boxes and wires
 scene         everything that is drawn, with its place

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 from netspec.diagram import style
+from netspec.diagram.boxes import Box, Sheet
 from netspec.diagram.layering import Layering, WireSegment, arrange
-from netspec.diagram.model import Box, Sheet
 from netspec.diagram.scene import (
     Curve,
     DiagramView,

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from netspec.diagnostics import spec_error
 from netspec.diagram import style
+from netspec.diagram.boxes import OUTSIDE, Box, Sheet
 from netspec.diagram.coordinates import title
-from netspec.diagram.model import OUTSIDE, Box, Sheet
 from netspec.diagram.scene import (
     Curve,
     DiagramView,
@@ -55,7 +55,7 @@ class _Cluster(NamedTuple):
     inner: list[_Cluster]
 
 
-class _Flat:
+class _FlatGraph:
     """The boxes that are drawn and the wires between them, through the borders of modules."""
 
     def __init__(self, view: DiagramView) -> None:
@@ -100,10 +100,10 @@ class _Flat:
 
 def text(name: str, view: DiagramView) -> str:
     """The view in DOT. What comes from the spec stands in quoted strings alone."""
-    return _text(name, view, _Flat(view))
+    return _text(name, view, _FlatGraph(view))
 
 
-def _text(name: str, view: DiagramView, flat: _Flat) -> str:
+def _text(name: str, view: DiagramView, flat: _FlatGraph) -> str:
     size = view.size()
     lines = [
         f"digraph {_quoted(name)} {{",
@@ -190,7 +190,7 @@ def run(source: str, form: str) -> bytes | None:
 
 def layout(view: DiagramView) -> Scene:
     """The scene as `dot` lays it out. Raises SpecError where it can't."""
-    flat = _Flat(view)
+    flat = _FlatGraph(view)
     answer = run(_text("net", view, flat), "json0")
     if answer is None:
         message = f"--layout dot: Graphviz gave no layout within {SECONDS} seconds"
@@ -202,7 +202,7 @@ def layout(view: DiagramView) -> Scene:
     return _scene(json.loads(answer), flat, view)
 
 
-def _scene(answer: Mapping[str, Any], flat: _Flat, view: DiagramView) -> Scene:
+def _scene(answer: Mapping[str, Any], flat: _FlatGraph, view: DiagramView) -> Scene:
     """Places in the answer are in points, y from below, boxes by their middle."""
     left, bottom, right, top = map(float, answer["bb"].split(","))
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from netspec.diagnostics import spec_error
 from netspec.diagnostics.source import Source
-from netspec.diagram.model import Sheet, sheet_of, whole
-from netspec.diagram.scene import DiagramView, Scene, Style
+from netspec.diagram.boxes import Sheet, sheet_of, whole
+from netspec.diagram.scene import DiagramOptions, DiagramView, Scene
 from netspec.ir import Net
 from netspec.util.recursion import deep_recursion
 
@@ -15,13 +15,13 @@ MOST = 20_000
 """Most boxes that are drawn where somebody does."""
 
 
-def draw(net: Net, source: Source, form: str, style: Style) -> bytes:
+def draw(net: Net, source: Source, form: str, options: DiagramOptions) -> bytes:
     """A net in a format: svg, png, dot or html. `source` is the text of its spec.
 
     Raises SpecError where the depth asked for has too many boxes, or a program is missing.
     """
     with deep_recursion():
-        view = view_of(net, style)
+        view = view_of(net, options)
         if form == "dot":
             from netspec.diagram.dot import text
 
@@ -33,26 +33,26 @@ def draw(net: Net, source: Source, form: str, style: Style) -> bytes:
         from netspec.diagram.svg import svg
 
         if form == "svg":
-            return svg(net.name, view, scene(view, style)).encode()
+            return svg(net.name, view, scene(view, options)).encode()
         from netspec.diagram.png import png
 
-        return png(svg(net.name, view, scene(view, style)), net.name, view)
+        return png(svg(net.name, view, scene(view, options)), net.name, view)
 
 
-def view_of(net: Net, style: Style) -> DiagramView:
+def view_of(net: Net, options: DiagramOptions) -> DiagramView:
     """What is drawn: down to the depth asked for, or as deep as stays readable."""
     sheet = sheet_of(net)
-    if style.depth == 0:
-        return DiagramView(whole(net), 1, style.direction, style.cost)
-    if style.depth is None:
-        return DiagramView(sheet, readable(sheet), style.direction, style.cost)
-    depth = min(style.depth, sheet.levels)
+    if options.depth == 0:
+        return DiagramView(whole(net), 1, options.direction, options.cost)
+    if options.depth is None:
+        return DiagramView(sheet, readable(sheet), options.direction, options.cost)
+    depth = min(options.depth, sheet.levels)
     boxes = sheet.count(depth)
     if boxes > MOST and depth > 1:
-        message = f"--depth {style.depth} draws {boxes:,} boxes; at most {MOST:,} are drawn"
+        message = f"--depth {options.depth} draws {boxes:,} boxes; at most {MOST:,} are drawn"
         help_ = ("the .html opens modules one by one",)
         raise spec_error("bad-option", message, help=help_)
-    return DiagramView(sheet, depth, style.direction, style.cost)
+    return DiagramView(sheet, depth, options.direction, options.cost)
 
 
 def readable(sheet: Sheet) -> int:
@@ -63,9 +63,9 @@ def readable(sheet: Sheet) -> int:
     return depth
 
 
-def scene(view: DiagramView, style: Style) -> Scene:
+def scene(view: DiagramView, options: DiagramOptions) -> Scene:
     """The coordinates of everything, by netspec's own layout or by Graphviz."""
-    if style.layout == "dot":
+    if options.layout == "dot":
         from netspec.diagram.dot import layout
 
         return layout(view)

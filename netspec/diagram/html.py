@@ -16,7 +16,7 @@ from typing import Any
 
 from netspec.diagnostics.source import Source, Span
 from netspec.diagram import coordinates, layering, style
-from netspec.diagram.model import Box, Sheet
+from netspec.diagram.boxes import Box, Sheet
 from netspec.diagram.scene import DiagramView
 from netspec.ir import Layer, Net, Node
 from netspec.ops import attributes

@@ -12,7 +12,7 @@ from bisect import bisect_right, insort
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from netspec.diagram.model import (
+from netspec.diagram.boxes import (
     OUTSIDE,
     Box,
     End,

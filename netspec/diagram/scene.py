@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from netspec.diagram.model import Box, Sheet
+from netspec.diagram.boxes import Box, Sheet
 
 Direction = Literal["down", "right"]
 Cost = Literal["macs", "params"]
 Point = tuple[float, float]
 
 
-class Style(NamedTuple):
+class DiagramOptions(NamedTuple):
     """Options of a diagram; without a depth, as deep as stays readable."""
 
     depth: int | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from netspec.diagram.model import Box
+from netspec.diagram.boxes import Box
 from netspec.ir import Layer
 from netspec.report import number_format
 from netspec.report.rows import describe

@@ -103,17 +103,17 @@ def test_a_range_holds_both_ends_exactly(first: Fraction, step: Fraction) -> Non
 
 
 def test_points_and_samples() -> None:
-    whole = parse_space([("a", "1..4"), ("b", "x,y"), ("c", "7")])
-    assert whole.size == 8
-    points = [p.settings for p in whole]
+    space = parse_space([("a", "1..4"), ("b", "x,y"), ("c", "7")])
+    assert space.size == 8
+    points = [p.settings for p in space]
     assert points[:2] == [{"a": 1, "b": "x", "c": 7}, {"a": 1, "b": "y", "c": 7}]
-    assert [a.name for a in whole.varied] == ["a", "b"]
-    some = [p.settings for p in whole.sample(5, seed=1)]
+    assert [a.name for a in space.varied] == ["a", "b"]
+    some = [p.settings for p in space.sample(5, seed=1)]
     assert some == [p for p in points if p in some]
     assert len(some) == 5
-    assert [p.settings for p in whole.sample(5, seed=2)] != some
-    assert [p.settings for p in whole.sample(100, seed=1)] == points
-    assert [p.settings for p in whole.sample(7, seed=1)][:1] in (points[:1], points[1:2])
+    assert [p.settings for p in space.sample(5, seed=2)] != some
+    assert [p.settings for p in space.sample(100, seed=1)] == points
+    assert [p.settings for p in space.sample(7, seed=1)][:1] in (points[:1], points[1:2])
     vast = parse_space([(f"p{i}", "1..9999") for i in range(20)])
     assert len(vast.sample(10, seed=3)) == 10
 
@@ -122,9 +122,9 @@ def test_points_and_samples() -> None:
 
 
 def test_results_are_those_of_single_nets(small: Path) -> None:
-    whole = parse_space([("width", "2,4"), ("layers", "0..1"), ("big", "true,false")])
+    space = parse_space([("width", "2,4"), ("layers", "0..1"), ("big", "true,false")])
     spec = sweep.spec(str(small))
-    found = sweep.run(spec, list(whole), jobs=1)
+    found = sweep.run(spec, list(space), jobs=1)
     for result in found:
         net = loaded(small, **result["settings"])
         assert result["params"] == net.params
@@ -134,9 +134,9 @@ def test_results_are_those_of_single_nets(small: Path) -> None:
 
 
 def test_processes_change_nothing(small: Path) -> None:
-    whole = parse_space([("width", "1..20"), ("big", "true,false")])
+    space = parse_space([("width", "1..20"), ("big", "true,false")])
     spec = sweep.spec(str(small))
-    assert sweep.run(spec, list(whole), jobs=2) == sweep.run(spec, list(whole), jobs=1)
+    assert sweep.run(spec, list(space), jobs=2) == sweep.run(spec, list(space), jobs=1)
 
 
 FIGURE_3 = {
@@ -342,15 +342,15 @@ def test_a_killed_sweep_leaves_no_process_and_goes_on_where_it_was(
     while any(alive(int(pid)) for pid in children) and time.monotonic() < end:
         time.sleep(0.05)
     assert not any(alive(int(pid)) for pid in children)
-    whole = kept.read_text().rpartition("\n")[0]
-    before = len(whole.splitlines())
+    space = kept.read_text().rpartition("\n")[0]
+    before = len(space.splitlines())
     assert 0 < before < 1600
-    kept.write_text(whole + '\n{"net": "small", "sett')
+    kept.write_text(space + '\n{"net": "small", "sett')
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert len(done.stdout.splitlines()) == 1601
     found = lines(kept.read_text())
     assert len(found) == len({sweep.key(r["settings"]) for r in found}) == 1600
-    assert kept.read_text().startswith(whole)
+    assert kept.read_text().startswith(space)
 
 
 def test_a_picture_that_can_not_be_is_refused_at_once(

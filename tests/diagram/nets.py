@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netspec.diagnostics.source import Source
 from netspec.diagram.draw import draw
-from netspec.diagram.scene import Style
+from netspec.diagram.scene import DiagramOptions
 from netspec.driver import bundled
 from netspec.ir import Net
 
@@ -61,7 +61,7 @@ def branches() -> Net:
 
 def drawn(net: Net, form: str = "svg", text: str = "", **style: object) -> str:
     """A picture as text."""
-    return draw(net, Source("test.net", text), form, Style(**style)).decode()  # type: ignore[arg-type]
+    return draw(net, Source("test.net", text), form, DiagramOptions(**style)).decode()  # type: ignore[arg-type]
 
 
 NAMES = sorted(bundled())

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from netspec.diagram.draw import scene, view_of
-from netspec.diagram.scene import Style
+from netspec.diagram.scene import DiagramOptions
 from netspec.driver import bundled
 from netspec.ir import Net
 
@@ -94,7 +94,7 @@ def page(name: str, **style: Any) -> str:
 )
 def test_places_are_those_of_the_svg(net: str, style: dict[str, Any], tmp_path: Path) -> None:
     checked: Net = loaded(net) if net else branches()
-    chosen = Style(**style)
+    chosen = DiagramOptions(**style)
     expected = scene(view_of(checked, chosen), chosen)
     script = """
     const rect = (g) => ["x", "y", "width", "height"].map((k) => +g.querySelector("rect").getAttribute(k));

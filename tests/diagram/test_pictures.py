@@ -15,13 +15,13 @@ from PIL import Image, ImageChops
 from netspec.cli.main import main
 from netspec.diagnostics import SpecError
 from netspec.diagram import png, style
+from netspec.diagram.boxes import sheet_of
 from netspec.diagram.draw import readable, scene, view_of
-from netspec.diagram.model import sheet_of
 from netspec.diagram.scene import (
+    DiagramOptions,
     DiagramView,
     Placed,
     Scene,
-    Style,
 )
 
 from ..helpers import body, loaded, net_of
@@ -32,7 +32,7 @@ DOT = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not in
 
 
 def placed(net: Any, **asked: Any) -> tuple[DiagramView, Scene]:
-    chosen = Style(**asked)
+    chosen = DiagramOptions(**asked)
     view = view_of(net, chosen)
     return view, scene(view, chosen)
 
@@ -296,8 +296,8 @@ def test_png_by_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
             return f"{scale}".encode()
 
     monkeypatch.setattr(png, "_module", lambda name: Cairo if name == "cairosvg" else None)
-    assert draw(branches(), Source("t", ""), "png", Style()) == b"2.0"
-    assert float(draw(loaded("vgg16"), Source("t", ""), "png", Style())) == 2.0
+    assert draw(branches(), Source("t", ""), "png", DiagramOptions()) == b"2.0"
+    assert float(draw(loaded("vgg16"), Source("t", ""), "png", DiagramOptions())) == 2.0
 
 
 @pytest.mark.parametrize("library", ["resvg_py", "cairosvg", "dot"])
@@ -315,7 +315,7 @@ def test_png(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     elif shutil.which("dot") is None:
         pytest.skip("Graphviz is not installed")
     monkeypatch.setattr(png, "_module", lambda name: module if name == library else None)
-    picture = Image.open(io.BytesIO(draw(branches(), Source("t", ""), "png", Style())))
+    picture = Image.open(io.BytesIO(draw(branches(), Source("t", ""), "png", DiagramOptions())))
     assert min(picture.size) > 200
     colors = {color for _, color in picture.convert("RGB").getcolors(1 << 24) or ()}
     assert {(0xD5, 0xF0, 0xE6), (0xFB, 0xE0, 0xD0)} <= colors  # pooling, combining

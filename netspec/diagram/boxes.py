@@ -118,7 +118,7 @@ class Sheet:
 
 def sheet_of(net: Net) -> Sheet:
     """The sheet of the net itself."""
-    return _Drafter({}).sheet(net.body)
+    return _SheetBuilder({}).sheet(net.body)
 
 
 def whole(net: Net) -> Sheet:
@@ -136,7 +136,7 @@ def whole(net: Net) -> Sheet:
     return Sheet(tuple(boxes), tuple(wires), 0, 0)
 
 
-class _Drafter:
+class _SheetBuilder:
     def __init__(self, known: dict[Block, Sheet]) -> None:
         self.known = known
 

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
+from netspec.diagram.boxes import OUTSIDE, Sheet, sheet_of
 from netspec.diagram.coordinates import _spread
 from netspec.diagram.layering import Layering, arrange
-from netspec.diagram.model import OUTSIDE, Sheet, sheet_of
 
 from ..helpers import body, loaded, net_of
 from .nets import NAMES, branches
