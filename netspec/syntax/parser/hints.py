@@ -1,17 +1,99 @@
-"""What to write instead, where the wrong token tells what was meant."""
+"""What to write instead, where the wrong token tells what was meant.
+
+Tables of rules, by where the error is. The first rule that applies gives the help; a test parses
+each rule's example.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from netspec.diagnostics.suggest import did_you_mean
-from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.lalr import Token
 from netspec.syntax.parser.token_names import KEYWORDS, STATEMENTS, WORDS
 
+NOTHING = Token.of("", "", -1)
+"""Stands where there is no token."""
 
-@dataclass(frozen=True)
-class Advice:
+
+class SyntaxProblem:
+    """A token that has no place where it stands, and what is around it."""
+
+    def __init__(
+        self,
+        tokens: Sequence[Token],
+        position: int,
+        acceptable: set[str],
+        opener: Token | None,
+    ) -> None:
+        """`acceptable` are the kinds that could have come, `opener` the innermost open bracket."""
+        self.tokens = tokens
+        self.position = position
+        self.acceptable = acceptable
+        self.opener = opener
+        self.token = tokens[position]
+        self.text = str(self.token)
+        self.kind = self.token.kind
+        self.previous = self.at(-1)
+        self.next = self.at(1)
+
+    def at(self, offset: int) -> Token:
+        """The token so far behind the wrong one, or in front of it; NOTHING where there is none."""
+        place = self.position + offset
+        return self.tokens[place] if 0 <= place < len(self.tokens) else NOTHING
+
+    def before(self, count: int) -> Sequence[Token]:
+        """Up to so many tokens in front of the wrong one."""
+        return self.tokens[max(self.position - count, 0) : self.position]
+
+    def could_be(self, *kinds: str) -> bool:
+        """Whether a token of each of these kinds could have come."""
+        return self.acceptable.issuperset(kinds)
+
+    @property
+    def bracket(self) -> int:
+        """The position of the innermost open bracket; -1 where none is open."""
+        places = range(self.position - 1, -1, -1)
+        return next((i for i in places if self.tokens[i] is self.opener), -1)
+
+    @property
+    def before_bracket(self) -> str:
+        """The kind of the token in front of the innermost open bracket."""
+        return self.tokens[self.bracket - 1].kind if self.bracket > 0 else ""
+
+    @property
+    def in_parameters(self) -> bool:
+        """Whether it is among the parameters of a net or module."""
+        if self.opener is None or self.opener.kind != "LPAR" or self.bracket < 2:
+            return False
+        return self.tokens[self.bracket - 2].kind in ("NET", "MODULE")
+
+    @property
+    def begins_block(self) -> bool:
+        """Whether the braces of a net, module, `for` or `if` are what is to come."""
+        if not self.could_be("LBRACE") or self.could_be("LET"):
+            return False
+        for token in reversed(self.before(30)):
+            if token.kind in ("NET", "MODULE", "FOR", "IF", "ELSE"):
+                return True
+            if token.kind in ("LBRACE", "RBRACE", "COLON"):
+                break
+        return False
+
+
+class Rule(NamedTuple):
+    """Help for one kind of error. An example that is no whole text is a line of a net."""
+
+    applies: Callable[[SyntaxProblem], bool]
+    help: str | Callable[[SyntaxProblem], str]
+    example: str
+
+    def text(self, problem: SyntaxProblem) -> str:
+        return self.help if isinstance(self.help, str) else self.help(problem)
+
+
+class Hint(NamedTuple):
     """Help for a syntax error; and another place and message where those say more."""
 
     help: tuple[str, ...] = ()
@@ -19,286 +101,414 @@ class Advice:
     message: str = ""
 
 
+def hint_for(problem: SyntaxProblem) -> Hint:
+    """What to write instead; an empty hint where nothing is known."""
+    at_top = problem.could_be("NET", "MODULE") and not problem.could_be("NAME")
+    word = NOTHING if at_top or problem.in_parameters else foreign_word(problem)
+    if word is not NOTHING:
+        message = f"there is no `{word}` in the language"
+        return Hint((FOREIGN_WORDS[word],), word, message)
+    rule = rule_for(problem)
+    text = rule.text(problem) if rule is not None else ""
+    return Hint((text,) if text else ())
+
+
+def rule_for(problem: SyntaxProblem) -> Rule | None:
+    """The first rule that applies, in the tables for the place of the problem."""
+    if problem.could_be("NET", "MODULE") and not problem.could_be("NAME"):
+        tables = [AT_TOP]
+    else:
+        tables = [ANYWHERE]
+        opener = problem.opener.kind if problem.opener is not None else ""
+        if problem.could_be("LET"):
+            tables.append(IN_BLOCK)
+        if opener == "LPAR":
+            tables.append(IN_PARAMETERS if problem.in_parameters else IN_ROUND_BRACKETS)
+        elif opener == "LBRACE" and not problem.could_be("LET"):
+            tables.append(IN_FIELDS)
+    return next((rule for table in tables for rule in table if rule.applies(problem)), None)
+
+
 # What begins a statement in other languages.
-_BLOCK_WORDS = {
-    "elif": "write `else if`",
-    "elseif": "write `else if`",
-    "elsif": "write `else if`",
+FOREIGN_WORDS = {
+    **dict.fromkeys(("elif", "elseif", "elsif"), "write `else if`"),
     "return": "what comes out is said by `output x`",
     "assert": "what must hold is said by `expect ...`",
     "def": "a reusable block is a `module name(parameters) { ... }` above the net",
     "while": "a loop is written `for i in 1..8 { ... }`",
-    "var": "a constant is written `let k = 3`",
-    "const": "a constant is written `let k = 3`",
-    "int": "a constant is written `let k = 3`",
+    **dict.fromkeys(("var", "const", "int"), "a constant is written `let k = 3`"),
 }
+
+
+def foreign_word(problem: SyntaxProblem) -> Token:
+    """A word in front of the token, on its line, that begins a statement elsewhere."""
+    for token in reversed(problem.before(12)):
+        if token.line != problem.token.line or token.kind == "COLON":
+            break
+        if token.kind == "NAME" and token in FOREIGN_WORDS:
+            return token
+    return NOTHING
+
+
+_COMMENT = "a comment begins with `#`"
 _NET = "a network is written `net name { ... }`"
+_NET_OR_MODULE = f"{_NET}, a reusable block `module name(parameters) {{ ... }}`"
 _IMPORT = '`import name` brings a module of netspec, `import "file.net"` a file of yours'
 _TOP_WORDS = {
     **dict.fromkeys(("network", "model", "class", "graph", "name", "layer", "layers"), _NET),
-    "def": f"{_NET}, a reusable block `module name(parameters) {{ ... }}`",
-    "function": f"{_NET}, a reusable block `module name(parameters) {{ ... }}`",
-    "from": _IMPORT,
-    "include": _IMPORT,
-    "use": _IMPORT,
+    **dict.fromkeys(("def", "function"), _NET_OR_MODULE),
+    **dict.fromkeys(("from", "include", "use"), _IMPORT),
 }
 _PREFIXES = ("nn", "F", "torch", "tf", "keras", "layers", "L")
-_FIELDS = "data goes into round brackets, fields into braces: `conv(x) { filters: 8 }`"
-_SHAPE = "a shape is written `3x224x224`"
-_IN_BRACES = "fields go into braces: `conv { filters: 8  kernel: 3x3 }`"
+_SUMS = {"+": "add", "-": "sub", "*": "mul"}
+_CHAIN = "layers are put in a chain by `->`"
+_LAYER = "a layer is written `name: op`"
+_LOOP = "a loop is written `for i in 1..8 { ... }`"
 _NAME = "a name has letters, digits and `_` alone"
+_PAIR = "a pair is written `3x3` or `[3, 3]`"
+_SHAPE = "a shape is written `3x224x224`"
 _UNPACKED = (
     "a loop has one name: `for e in [[8, 1], [16, 2]] { ... }`, with `e[0]` and `e[1]` in it"
 )
-_SUMS = {"+": "add", "-": "sub", "*": "mul"}
-
-
-def advice(
-    tokens: Sequence[Token], position: int, acceptable: set[str], opener: Token | None
-) -> Advice:
-    """Help for a syntax error at a token; `tokens[position]` may lie behind the end.
-
-    `acceptable` are the kinds that could have come, `opener` is the innermost open bracket.
-    """
-    if position >= len(tokens):
-        return Advice()
-    if {"NET", "MODULE"} <= acceptable and "NAME" not in acceptable:
-        return Advice(_at_top(tokens, position))
-    in_params = _in_params(tokens, position, opener)
-    word = None if in_params else _foreign_word(tokens, position)
-    if word is not None:
-        message = f"there is no `{word}` in the language"
-        return Advice((_BLOCK_WORDS[str(word)],), word, message)
-    help_ = _general(tokens, position, acceptable)
-    if not help_ and "LET" in acceptable:
-        help_ = _in_block(tokens, position)
-    if not help_ and opener is not None and opener.kind == "LPAR":
-        help_ = _in_round_brackets(tokens, position, opener)
-    if not help_ and opener is not None and opener.kind == "LBRACE" and "LET" not in acceptable:
-        help_ = _in_fields(tokens, position, acceptable)
-    return Advice(help_)
-
-
-def _at_top(tokens: Sequence[Token], position: int) -> tuple[str, ...]:
-    token = tokens[position]
-    text = str(token)
-    if text == "//":
-        return ("a comment begins with `#`",)
-    if any(t.kind == "IMPORT" and t.line == token.line for t in tokens[max(position - 4, 0) :][:4]):
-        return (_IMPORT,)
-    if text.lower() in _TOP_WORDS:
-        return (_TOP_WORDS[text.lower()],)
-    if token.kind in STATEMENTS or text == "{" or token.kind == "TRAIN":
-        return ("layers and what is said of them stand inside a net: `net name { ... }`",)
-    return did_you_mean(text, ("net", "module", "import")) or (_NET,)
-
-
-def _foreign_word(tokens: Sequence[Token], position: int) -> Token | None:
-    """A word in front of the token, on its line, that begins a statement elsewhere."""
-    token = tokens[position]
-    for before in reversed(tokens[max(position - 12, 0) : position]):
-        if before.line != token.line or before.kind == "COLON":
-            break
-        if before.kind == "NAME" and str(before) in _BLOCK_WORDS:
-            return before
-    return None
-
-
-def _general(tokens: Sequence[Token], position: int, acceptable: set[str]) -> tuple[str, ...]:
-    """What is the same in all places."""
-    token = tokens[position]
-    text = str(token)
-    previous = tokens[position - 1] if position else None
-    follower = tokens[position + 1] if position + 1 < len(tokens) else None
-    if text == "//" and "MULTIPLY" not in acceptable:
-        return ("a comment begins with `#`",)
-    if text == "/" and follower is not None and str(follower) in ("*", "**"):
-        return ("a comment begins with `#`, on each of its lines",)
-    if token.kind == "DOT" and previous is not None and previous.kind == "RANGE":
-        return ("a range is written `1..8`, both ends included",)
-    if token.kind == "DOT" and follower is not None and follower.kind == "NUMBER":
-        if "NUMBER" in acceptable and _touch(token, follower):
-            return (f"write `0.{follower}`",)
-    if token.kind == "QMARK" and {"ADD", "IF"} & acceptable:
-        return ("a choice is written `a if condition else b`",)
-    if previous is None:
-        return ()
-    slashes = [t for t in tokens[max(position - 12, 0) : position] if t.line == token.line]
-    if any(str(t) == "//" for t in slashes):
-        return ("`//` divides; a comment begins with `#`",)
-    if token.kind in ("SHAPE", "NUMBER") and previous.kind == "INPUT":
-        return (f"an input has a name: `input x: {_shown(token)}`",)
-    if token.kind in ("SHAPE", "NUMBER") and _is(tokens, position - 2, "INPUT"):
-        return (f"the shape of an input is written `input {previous}: {_shown(token)}`",)
-    if token.kind == "LPAR" and previous.kind == "OUTPUT":
-        return ("the results are written without brackets: `output a, b`",)
-    if text == "=" and previous.kind == "COLON" and "NAME" in acceptable:
-        return ("a constant is written `let k = 3`, a layer `name: op`",)
-    if token.kind in KEYWORDS and "NAME" in acceptable and "LET" not in acceptable:
-        if "LBRACE" not in acceptable:
-            return (f"`{token}` is a word of the language and can't be a name",)
-    if token.kind == "COLON" and str(previous) in WORDS:
-        return (f"`{previous}` is a word of the language and can't be a name",)
-    if "COLON" in acceptable and token.kind == "NUMBER" and _spaced_shape(tokens, position):
-        return (f"a shape is written without spaces: `{tokens[position - 2]}x{token}`",)
-    if token.kind == "LPAR" and {"SHAPE", "NUMBER"} <= acceptable:
-        return (f"{_SHAPE} or `[3, 224, 224]`",)
-    if text == "-" and _joined(tokens, position):
-        name = "_".join((str(previous), str(follower)))
-        return (f"{_NAME}: `{name}`",)
-    if previous.kind == "NAME" and _is(tokens, position - 2, "LET") and token.kind == "COLON":
-        return (f"a constant is written `let {previous} = ...`",)
-    if "LBRACE" in acceptable and "LET" not in acceptable and _begins_block(tokens, position):
-        if token.kind == "COMMA":
-            return ("a list stands in square brackets: `[1, 2, 3]`",)
-        if token.kind in ("COLON", "NAME") or token.line != previous.line:
-            return ("a block stands in braces: `{ ... }`",)
-    if text == "=" and "COMPARE" in acceptable:
-        return ("to compare, write `==`",)
-    if previous.kind == "FOR" and token.kind in ("LPAR", "LSQB"):
-        if token.kind == "LSQB" or _is(tokens, position + 2, "COMMA"):
-            return (_UNPACKED,)
-        return ("a loop is written `for i in 1..8 { ... }`",)
-    if token.kind == "COMMA" and _is(tokens, position - 2, "FOR"):
-        return (_UNPACKED,)
-    if {"SHAPE", "LSQB"} <= acceptable and token.kind == "NAME" and previous.kind == "COLON":
-        if _is(tokens, position - 3, "REQUIRE"):
-            other = tokens[position - 2]
-            return (f"two shapes are compared by `{other}.shape == {_shown(token)}.shape`",)
-    return ()
-
-
-def _in_block(tokens: Sequence[Token], position: int) -> tuple[str, ...]:
-    """Where a statement could begin."""
-    token, previous = tokens[position], tokens[position - 1]
-    follower = tokens[position + 1] if position + 1 < len(tokens) else None
-    text = str(token)
-    if token.kind == "ELSE":
-        return ("an `else` stands right behind the block of its `if`",)
-    after = str(follower) if follower is not None and _touch(token, follower) else ""
-    if text == "-" and previous.line != token.line:
-        return ("layers stand below each other, with nothing in front of them",)
-    spaced = text == "-" and follower is not None and str(follower) == ">"
-    if spaced or (text in ("=", ">") and after == ">"):
-        return ("layers are put in a chain by `->`",)
-    if text == "=" and _is(tokens, position - 2, "INPUT"):
-        return (f"the shape of an input is written `input {previous}: 3x224x224`",)
-    if text == "=":
-        if follower is not None and follower.kind in ("NUMBER", "SHAPE", "LSQB", "STRING"):
-            return (f"a constant is written `let {previous} = {_shown(follower)}`",)
-        return ("a layer is written `name: op`",)
-    if text in _SUMS:
-        return (f"values go into an op: `{_SUMS[text]}(a, b)`",)
-    if token.kind == "COMMA" and previous.kind == "NUMBER" and _is(tokens, position + 1, "NUMBER"):
-        return (_SHAPE,)
-    if token.kind == "DOT" and previous.kind in ("RBRACE", "RPAR"):
-        return ("layers are put in a chain by `->`",)
-    if token.kind == "DOT" and previous.kind == "NAME":
-        if str(previous) == "self":
-            return ("a layer is written `name: op`",)
-        if str(previous) in _PREFIXES:
-            return ("ops have nothing in front of them: `relu`",)
-        return (_NAME,) if after else ()
-    if token.kind == "COLON" and previous.kind == "RBRACE" and _is(tokens, position - 3, "LBRACE"):
-        return ("a name is joined with a number by `name[i]: op`",)
-    if token.kind == "STRING":
-        if str(previous) == "f" or _is(tokens, position + 1, "COLON"):
-            return ("a name stands without quotes, joined with a number by `name[i]: op`",)
-        return ("a comment begins with `#`",)
-    if token.kind in ("NUMBER", "SHAPE"):
-        if previous.kind == "COLON" and str(tokens[position - 3]).lower() in WORDS:
-            return did_you_mean(str(tokens[position - 3]), WORDS)
-        if _is(tokens, position + 1, "COLON"):
-            return ("a name begins with a letter or `_`",)
-        if previous.kind in ("NAME", "NUMBER", "SHAPE"):
-            return (_IN_BRACES,)
-    if token.kind == "LBRACE" and any(t.kind == "LET" for t in tokens[max(position - 8, 0) :][:8]):
-        return ("`let` is for numbers; a layer is written `name: op(x) { ... }`",)
-    return ()
-
-
-def _in_fields(tokens: Sequence[Token], position: int, acceptable: set[str]) -> tuple[str, ...]:
-    token, previous = tokens[position], tokens[position - 1]
-    if str(token) == "=" and "COLON" in acceptable:
-        return ("a field is written `name: value`",)
-    if token.kind in ("NUMBER", "SHAPE"):
-        if previous.kind == "COMMA" and _is(tokens, position - 2, "NUMBER"):
-            return ("a pair is written `3x3` or `[3, 3]`",)
-        if previous.kind == "NAME":
-            return (f"a field is written `{previous}: {_shown(token)}`",)
-        return ("a field is written `name: value`",)
-    if "COLON" in acceptable and previous.kind == "NAME":
-        if token.kind == "RBRACE" and _is(tokens, position + 1, "COLON"):
-            return (f"a name is joined with a number by `name[{previous}]: op`",)
-        if token.kind in ("LBRACE", "NAME", "RBRACE", "ARROW", "LPAR"):
-            return ("in a layer's braces stand fields, `name: value`, and no layers",)
-    if token.kind == "NUMBER" or (token.kind == "ADD" and previous.kind == "COLON"):
-        return ()
-    return ()
-
-
-def _in_round_brackets(tokens: Sequence[Token], position: int, opener: Token) -> tuple[str, ...]:
-    start = _place_of(tokens, position, opener)
-    before = tokens[start - 1].kind if start else ""
-    token = tokens[position]
-    if _in_params(tokens, position, opener):
-        if token.kind == "COLON":
-            return (f"a default is written `{tokens[position - 1]} = ...`",)
-        if token.kind == "NAME" and tokens[position - 1].kind == "NAME":
-            return (f"a parameter is a name alone: `{token}`",)
-        return ()
-    if before == "NAME" and (token.kind in ("NUMBER", "SHAPE", "STRING") or str(token) in "=:"):
-        return (_FIELDS,)
-    if before == "NAME" and token.kind == "LSQB":
-        return ("inputs stand side by side: `add(a, b)`",)
-    if before == "COLON" and token.kind == "COMMA":
-        return ("a pair is written `3x3` or `[3, 3]`",)
-    return ()
-
-
-def _place_of(tokens: Sequence[Token], position: int, opener: Token) -> int:
-    return next(i for i in reversed(range(position)) if tokens[i] is opener)
-
-
-def _in_params(tokens: Sequence[Token], position: int, opener: Token | None) -> bool:
-    """Whether the token stands among the parameters of a net or module."""
-    if opener is None or opener.kind != "LPAR":
-        return False
-    start = _place_of(tokens, position, opener)
-    return start > 1 and tokens[start - 2].kind in ("NET", "MODULE")
-
-
-def _spaced_shape(tokens: Sequence[Token], position: int) -> bool:
-    """Whether a number is the end of `3 x 3`."""
-    before = tokens[max(position - 2, 0) : position]
-    return [t.kind for t in before] == ["NUMBER", "NAME"] and str(before[1]) == "x"
-
-
-def _is(tokens: Sequence[Token], position: int, kind: str) -> bool:
-    return 0 <= position < len(tokens) and tokens[position].kind == kind
-
-
-def _touch(first: Token, second: Token) -> bool:
-    return first.start + len(first) == second.start
-
-
-def _begins_block(tokens: Sequence[Token], position: int) -> bool:
-    """Whether the braces of a net, module, `for` or `if` are what is to come."""
-    for token in reversed(tokens[max(position - 30, 0) : position]):
-        if token.kind in ("NET", "MODULE", "FOR", "IF", "ELSE"):
-            return True
-        if token.kind in ("LBRACE", "RBRACE", "COLON"):
-            break
-    return False
-
-
-def _joined(tokens: Sequence[Token], position: int) -> bool:
-    """Whether a sign touches names on both sides: `res-1`."""
-    if not _is(tokens, position - 1, "NAME") or position + 1 >= len(tokens):
-        return False
-    before, sign, after = tokens[position - 1 : position + 2]
-    return str(after).isalnum() and _touch(before, sign) and _touch(sign, after)
+_NUMBERS = ("NUMBER", "SHAPE")
 
 
 def _shown(token: Token) -> str:
     return str(token) if len(token) < 30 else "..."
+
+
+def _touch(first: Token, second: Token) -> bool:
+    return first.end == second.start
+
+
+def _spaced_shape(p: SyntaxProblem) -> bool:
+    """Whether a number is the end of `3 x 3`."""
+    return p.kind == "NUMBER" and p.previous == "x" and p.at(-2).kind == "NUMBER"
+
+
+def _hyphened(p: SyntaxProblem) -> bool:
+    """Whether a sign touches names on both sides: `res-1`."""
+    touches = _touch(p.previous, p.token) and _touch(p.token, p.next)
+    return p.text == "-" and p.previous.kind == "NAME" and p.next.isalnum() and touches
+
+
+AT_TOP: tuple[Rule, ...] = (
+    Rule(
+        lambda p: any(t.kind == "IMPORT" and t.line == p.token.line for t in p.before(4)),
+        _IMPORT,
+        "import a, b",
+    ),
+    Rule(
+        lambda p: p.text.lower() in _TOP_WORDS,
+        lambda p: _TOP_WORDS[p.text.lower()],
+        "network n { }",
+    ),
+    Rule(
+        lambda p: p.kind in STATEMENTS or p.text == "{" or p.kind == "TRAIN",
+        "layers and what is said of them stand inside a net: `net name { ... }`",
+        "input x: 3x8x8",
+    ),
+    Rule(
+        lambda p: True, lambda p: _near_or(p.text, ("net", "module", "import"), _NET), "nett n {}"
+    ),
+)
+
+
+def _near_or(text: str, words: Sequence[str], otherwise: str) -> str:
+    """The question whether a near word was meant, where one is near."""
+    return next(iter(did_you_mean(text, words)), otherwise)
+
+
+ANYWHERE: tuple[Rule, ...] = (
+    Rule(
+        lambda p: p.text == "//" and not p.could_be("MULTIPLY"),
+        _COMMENT,
+        "conv { // eight\n filters: 8 }",
+    ),
+    Rule(
+        lambda p: p.text == "/" and p.next in ("*", "**"),
+        "a comment begins with `#`, on each of its lines",
+        "/* old */ relu",
+    ),
+    Rule(
+        lambda p: p.kind == "DOT" and p.previous.kind == "RANGE",
+        "a range is written `1..8`, both ends included",
+        "for i in 1...8 { relu }",
+    ),
+    Rule(
+        lambda p: (
+            p.kind == "DOT"
+            and p.next.kind == "NUMBER"
+            and p.could_be("NUMBER")
+            and _touch(p.token, p.next)
+        ),
+        lambda p: f"write `0.{p.next}`",
+        "dropout { p: .5 }",
+    ),
+    Rule(
+        lambda p: p.kind == "QMARK" and (p.could_be("ADD") or p.could_be("IF")),
+        "a choice is written `a if condition else b`",
+        "let a = b ? 1 : 2",
+    ),
+    Rule(
+        lambda p: any(t == "//" and t.line == p.token.line for t in p.before(12)),
+        "`//` divides; a comment begins with `#`",
+        "let k = 8 // filters: 8",
+    ),
+    Rule(
+        lambda p: p.kind in _NUMBERS and p.previous.kind == "INPUT",
+        lambda p: f"an input has a name: `input x: {_shown(p.token)}`",
+        "input 3x8x8",
+    ),
+    Rule(
+        lambda p: p.kind in _NUMBERS and p.at(-2).kind == "INPUT",
+        lambda p: f"the shape of an input is written `input {p.previous}: {_shown(p.token)}`",
+        "input y 3x8x8",
+    ),
+    Rule(
+        lambda p: p.kind == "LPAR" and p.previous.kind == "OUTPUT",
+        "the results are written without brackets: `output a, b`",
+        "output (a, b)",
+    ),
+    Rule(
+        lambda p: p.text == "=" and p.previous.kind == "COLON" and p.could_be("NAME"),
+        "a constant is written `let k = 3`, a layer `name: op`",
+        "k := 3",
+    ),
+    Rule(
+        lambda p: (
+            p.kind in KEYWORDS and p.could_be("NAME") and not (p.acceptable & {"LET", "LBRACE"})
+        ),
+        lambda p: f"`{p.token}` is a word of the language and can't be a name",
+        "let for = 3",
+    ),
+    Rule(
+        lambda p: p.kind == "COLON" and p.previous in WORDS,
+        lambda p: f"`{p.previous}` is a word of the language and can't be a name",
+        "if: relu",
+    ),
+    Rule(
+        lambda p: p.could_be("COLON") and _spaced_shape(p),
+        lambda p: f"a shape is written without spaces: `{p.at(-2)}x{p.token}`",
+        "conv { kernel: 3 x 3 }",
+    ),
+    Rule(
+        lambda p: p.kind == "LPAR" and p.could_be(*_NUMBERS),
+        f"{_SHAPE} or `[3, 224, 224]`",
+        "input y: (3, 8, 8)",
+    ),
+    Rule(_hyphened, lambda p: f"{_NAME}: `{p.previous}_{p.next}`", "res-1: relu"),
+    Rule(
+        lambda p: p.kind == "COLON" and p.previous.kind == "NAME" and p.at(-2).kind == "LET",
+        lambda p: f"a constant is written `let {p.previous} = ...`",
+        "let k: 3",
+    ),
+    Rule(
+        lambda p: p.begins_block and p.kind == "COMMA",
+        "a list stands in square brackets: `[1, 2, 3]`",
+        "for i in 1, 2, 3 { relu }",
+    ),
+    Rule(
+        lambda p: (
+            p.begins_block and (p.kind in ("COLON", "NAME") or p.token.line != p.previous.line)
+        ),
+        "a block stands in braces: `{ ... }`",
+        "for i in 1..3: relu",
+    ),
+    Rule(
+        lambda p: p.text == "=" and p.could_be("COMPARE"),
+        "to compare, write `==`",
+        "if 1 = 2 { relu }",
+    ),
+    Rule(
+        lambda p: (
+            p.previous.kind == "FOR"
+            and (p.kind == "LSQB" or (p.kind == "LPAR" and p.at(2).kind == "COMMA"))
+        ),
+        _UNPACKED,
+        "for (a, b) in [[1, 2]] { relu }",
+    ),
+    Rule(
+        lambda p: p.previous.kind == "FOR" and p.kind == "LPAR",
+        _LOOP,
+        "for (int i = 0; i < 8; i++) { relu }",
+    ),
+    Rule(
+        lambda p: p.kind == "COMMA" and p.at(-2).kind == "FOR",
+        _UNPACKED,
+        "for a, b in [[1, 2]] { relu }",
+    ),
+    Rule(
+        lambda p: (
+            p.could_be("SHAPE", "LSQB")
+            and p.kind == "NAME"
+            and p.previous.kind == "COLON"
+            and p.at(-3).kind == "REQUIRE"
+        ),
+        lambda p: f"two shapes are compared by `{p.at(-2)}.shape == {_shown(p.token)}.shape`",
+        "expect a: b",
+    ),
+    Rule(
+        lambda p: p.kind in _NUMBERS and p.previous.kind == "COLON" and p.at(-3).lower() in WORDS,
+        lambda p: _near_or(p.at(-3), tuple(WORDS), ""),
+        "Input y: 3x8x8",
+    ),
+)
+
+IN_BLOCK: tuple[Rule, ...] = (
+    Rule(
+        lambda p: p.kind == "ELSE",
+        "an `else` stands right behind the block of its `if`",
+        "else { }",
+    ),
+    Rule(
+        lambda p: p.text == "-" and p.previous.line != p.token.line,
+        "layers stand below each other, with nothing in front of them",
+        "- relu",
+    ),
+    Rule(
+        lambda p: (
+            (p.text == "-" and p.next == ">")
+            or (p.text in ("=", ">") and p.next == ">" and _touch(p.token, p.next))
+        ),
+        _CHAIN,
+        "relu => relu",
+    ),
+    Rule(
+        lambda p: p.text == "=" and p.at(-2).kind == "INPUT",
+        lambda p: f"the shape of an input is written `input {p.previous}: 3x224x224`",
+        "input y = 3x8x8",
+    ),
+    Rule(
+        lambda p: p.text == "=" and p.next.kind in (*_NUMBERS, "LSQB", "STRING"),
+        lambda p: f"a constant is written `let {p.previous} = {_shown(p.next)}`",
+        "k = 3",
+    ),
+    Rule(lambda p: p.text == "=", _LAYER, "a = relu"),
+    Rule(
+        lambda p: p.text in _SUMS,
+        lambda p: f"values go into an op: `{_SUMS[p.text]}(a, b)`",
+        "a + b",
+    ),
+    Rule(
+        lambda p: p.kind == "COMMA" and p.previous.kind == p.next.kind == "NUMBER",
+        _SHAPE,
+        "input y: 3, 8, 8",
+    ),
+    Rule(
+        lambda p: p.kind == "DOT" and p.previous.kind in ("RBRACE", "RPAR"),
+        _CHAIN,
+        "conv { filters: 8 }.relu",
+    ),
+    Rule(
+        lambda p: p.kind == "DOT" and p.previous == "self",
+        _LAYER,
+        "self.c = conv { filters: 8 }",
+    ),
+    Rule(
+        lambda p: p.kind == "DOT" and p.previous in _PREFIXES,
+        "ops have nothing in front of them: `relu`",
+        "nn.relu",
+    ),
+    Rule(
+        lambda p: p.kind == "DOT" and p.previous.kind == "NAME" and _touch(p.token, p.next),
+        _NAME,
+        "conv1.a: relu",
+    ),
+    Rule(
+        lambda p: p.kind == "STRING" and (p.previous == "f" or p.next.kind == "COLON"),
+        "a name stands without quotes, joined with a number by `name[i]: op`",
+        '"a": relu',
+    ),
+    Rule(lambda p: p.kind == "STRING", _COMMENT, 'relu "a comment"'),
+    Rule(
+        lambda p: p.kind in _NUMBERS and p.next.kind == "COLON",
+        "a name begins with a letter or `_`",
+        "1: relu",
+    ),
+    Rule(
+        lambda p: p.kind in _NUMBERS and p.previous.kind in ("NAME", *_NUMBERS),
+        "fields go into braces: `conv { filters: 8  kernel: 3x3 }`",
+        "conv 8 3x3",
+    ),
+    Rule(
+        lambda p: p.kind == "LBRACE" and any(t.kind == "LET" for t in p.before(8)),
+        "`let` is for numbers; a layer is written `name: op(x) { ... }`",
+        "let c = conv { filters: 8 }",
+    ),
+)
+
+IN_FIELDS: tuple[Rule, ...] = (
+    Rule(
+        lambda p: p.text == "=" and p.could_be("COLON"),
+        "a field is written `name: value`",
+        "conv { filters = 8 }",
+    ),
+    Rule(
+        lambda p: p.kind in _NUMBERS and p.previous.kind == "COMMA" and p.at(-2).kind == "NUMBER",
+        _PAIR,
+        "conv { filters: 8 kernel: 3, 3 }",
+    ),
+    Rule(
+        lambda p: p.kind in _NUMBERS and p.previous.kind == "NAME",
+        lambda p: f"a field is written `{p.previous}: {_shown(p.token)}`",
+        "conv { filters 8 }",
+    ),
+    Rule(
+        lambda p: p.kind in _NUMBERS,
+        "a field is written `name: value`",
+        "conv { 8 }",
+    ),
+    Rule(
+        lambda p: (
+            p.could_be("COLON")
+            and p.previous.kind == "NAME"
+            and p.kind == "RBRACE"
+            and p.next.kind == "COLON"
+        ),
+        lambda p: f"a name is joined with a number by `name[{p.previous}]: op`",
+        "a{i}: relu",
+    ),
+    Rule(
+        lambda p: (
+            p.could_be("COLON")
+            and p.previous.kind == "NAME"
+            and p.kind in ("LBRACE", "NAME", "RBRACE", "ARROW", "LPAR")
+        ),
+        "in a layer's braces stand fields, `name: value`, and no layers",
+        "branch { conv { filters: 8 } }",
+    ),
+)
+
+IN_PARAMETERS: tuple[Rule, ...] = (
+    Rule(
+        lambda p: p.kind == "COLON",
+        lambda p: f"a default is written `{p.previous} = ...`",
+        "module m(a: 3) { relu }",
+    ),
+    Rule(
+        lambda p: p.kind == "NAME" and p.previous.kind == "NAME",
+        lambda p: f"a parameter is a name alone: `{p.token}`",
+        "module m(int a) { relu }",
+    ),
+)
+
+IN_ROUND_BRACKETS: tuple[Rule, ...] = (
+    Rule(
+        lambda p: (
+            p.before_bracket == "NAME" and (p.kind in (*_NUMBERS, "STRING") or p.text in "=:")
+        ),
+        "data goes into round brackets, fields into braces: `conv(x) { filters: 8 }`",
+        "conv(x, filters=8)",
+    ),
+    Rule(
+        lambda p: p.before_bracket == "NAME" and p.kind == "LSQB",
+        "inputs stand side by side: `add(a, b)`",
+        "add([a, b])",
+    ),
+    Rule(
+        lambda p: p.before_bracket == "COLON" and p.kind == "COMMA",
+        _PAIR,
+        "conv { kernel: (3, 3) }",
+    ),
+)

@@ -10,7 +10,6 @@ from netspec.lazy_dataclasses import replace
 from netspec.syntax.ast import Comment, Definition, Expression, Import
 from netspec.syntax.lalr import END, Grammar, Stack, Token
 from netspec.syntax.parser.ast_builder import Builder
-from netspec.syntax.parser.hints import advice
 from netspec.syntax.parser.token_names import STATEMENTS, describe, expected
 from netspec.syntax.parser.tokens import CLOSERS, OPENERS, span_of
 
@@ -145,11 +144,16 @@ class RecoveringParser:
             closer = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}[opener.kind]
             if self._misses(OPENERS[opener.kind], closer, opener, token):
                 others = (Label(span_of(self.source, opener), f"this `{opener}` is still open"),)
-        hint = advice(self.tokens, position, acceptable, opener)
-        if hint.at is not None:
-            span = span_of(self.source, hint.at)
-        message = hint.message or f"expected {wanted}, found {found}"
-        help_ = hint.help
+        message = f"expected {wanted}, found {found}"
+        help_: tuple[str, ...] = ()
+        if token.kind != END:
+            from netspec.syntax.parser.hints import SyntaxProblem, hint_for
+
+            hint = hint_for(SyntaxProblem(self.tokens, position, acceptable, opener))
+            help_ = hint.help
+            message = hint.message or message
+            if hint.at is not None:
+                span = span_of(self.source, hint.at)
         if opener is None and self._ends_early(position):
             last = span_of(self.source, self.tokens[position - 1])
             others = (Label(last, "what stands in front ends with this `}`"),)
