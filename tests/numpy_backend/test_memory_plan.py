@@ -10,6 +10,7 @@ from netspec_numpy.cost_model import planned_memory
 from netspec_numpy.fusion import fuse
 from netspec_numpy.memory_plan import Arena, plan_memory
 
+from netspec.driver import bundled
 from netspec.ir import Net, Value
 from netspec.ir.liveness import peak_activations
 from netspec.ops.merging import Concat
@@ -19,9 +20,7 @@ from tests.backends.test_agreement import BRANCHES
 from ..helpers import loaded
 
 NETS: dict[str, Callable[[], Net]] = {
-    "squeezenet1_0": lambda: loaded("squeezenet1_0"),
-    "complex_bypass": lambda: loaded("squeezenet1_0_complex_bypass"),
-    "densenet121": lambda: loaded("densenet121"),
+    **{name: partial(loaded, name) for name in bundled()},
     "branches": lambda: net_of(BRANCHES),
     **{k: partial(of_layers, *BODIES[k]) for k in ("concat", "add", "split", "unpool_up")},
 }
