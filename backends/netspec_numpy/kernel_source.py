@@ -31,12 +31,25 @@ SUBJECTS = (
 """The files of kernels, in the order in which emitted files have them."""
 
 
+_added: list[Path] = []
+
+
+def add_kernels(file: Path) -> None:
+    """Let the emitters of another package use the functions of a file.
+
+    They may read `np`, `math`, `Array` and each other. Of functions of one name, the last is
+    taken.
+    """
+    _added.append(file)
+    _functions.cache_clear()
+
+
 @cache
 def _functions() -> dict[str, tuple[str, frozenset[str]]]:
     """The source of each function, class and constant of the kernels, and the names it reads."""
     functions = {}
-    for subject in SUBJECTS:
-        text = (FOLDER / f"{subject}.py").read_text(encoding="utf-8")
+    for path in [*(FOLDER / f"{subject}.py" for subject in SUBJECTS), *_added]:
+        text = path.read_text(encoding="utf-8")
         lines = text.splitlines()
         for node in ast.parse(text).body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):

@@ -19,8 +19,7 @@ from netspec.diagnostics import Diagnostic, SpecError, spec_error
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Layer, Net
 from netspec.lazy_dataclasses import dataclass
-from netspec.ops import Op
-from netspec.ops.registry import PluginError, load_entry
+from netspec.ops import Op, PluginError, load_entry
 
 GROUP = "netspec.backends"
 """The group of entry points; the name of an entry point is what `--backend` takes."""
@@ -148,14 +147,15 @@ def emit(net: Net, backend: Backend) -> str:
         key = (layer.span.source, layer.span.start, layer.span.end)
         if key in errors:
             continue
-        if type(layer.op) not in backend.emitters:
-            why = f"the {backend.name} backend has no {layer.op.keyword}"
-        else:
-            try:
+        why = f"the {backend.name} backend has no {layer.op.keyword}"
+        try:
+            if type(layer.op) in backend.emitters:
                 backend.check(layer, [v in read for v in flat.outputs])
                 continue
-            except Unsupported as error:
-                why = f"the {backend.name} backend can't express {flat.path}: {error}"
+        except PluginError as error:
+            why += f": {error}"
+        except Unsupported as error:
+            why = f"the {backend.name} backend can't express {flat.path}: {error}"
         errors[key] = Diagnostic("unsupported-op", why, layer.span)
     if errors:
         raise SpecError(errors.values())

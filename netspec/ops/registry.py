@@ -12,6 +12,7 @@ Entry points are looked up only where a keyword is none of netspec's own, or all
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
@@ -56,11 +57,12 @@ def find_op(keyword: str) -> type[Op] | None:
 
     None where there is none, or where it can't be loaded: `load_problems` says why.
     """
-    if keyword not in DECLARED:
-        try:
-            load_entry(GROUP, keyword)
-        except PluginError:
-            return None
+    if keyword in OPS:
+        return OPS[keyword]
+    try:
+        load_entry(GROUP, keyword)
+    except PluginError:
+        return None
     return DECLARED.get(keyword)
 
 
@@ -87,39 +89,43 @@ def load_problems(keyword: str | None = None) -> list[str]:
     return problems
 
 
-def load_entry(group: str, keyword: str) -> Any:
-    """What the entry point for an op names in a group; None where there is none.
+def load_entry(group: str, name: str) -> Any:
+    """What the entry point of a name in a group stands for; None where there is none.
 
     Raises PluginError where it can't be loaded, or where packages contradict each other.
     """
-    entries = _entries(group, keyword)
+    entries = _entries(group, name)
     if not entries:
         return None
     packages = [e.dist.name if e.dist else e.value for e in entries]
-    if group == GROUP and keyword in OPS:
+    if group == GROUP and name in OPS:
         raise PluginError(
-            f"{packages[0]} offers an op {keyword}, but netspec has one of that name: "
+            f"{packages[0]} offers an op {name}, but netspec has one of that name: "
             "netspec's own is used"
         )
     if len(entries) > 1:
-        raise PluginError(f"{' and '.join(packages)} both offer {keyword}: uninstall one of them")
+        raise PluginError(f"{' and '.join(packages)} both offer {name}: uninstall one of them")
     try:
         found = entries[0].load()
     except Exception as error:  # whatever a stranger's module raises
         raise PluginError(
-            f"{packages[0]} offers {keyword}, but {entries[0].value} can't be loaded: "
+            f"{packages[0]} offers {name}, but {entries[0].value} can't be loaded: "
             f"{type(error).__name__}: {error}"
         ) from error
-    if group == GROUP and DECLARED.get(keyword) is not found:
+    if group == GROUP and DECLARED.get(name) is not found:
         raise PluginError(
-            f"{packages[0]} offers an op {keyword}, but {entries[0].value} is not declared "
-            f'with `@op("{keyword}", ...)`'
+            f"{packages[0]} offers an op {name}, but {entries[0].value} is not declared "
+            f'with `@op("{name}", ...)`'
         )
     return found
 
 
 def _entries(group: str, name: str | None = None) -> list[Any]:
+    return [e for e in _group(group) if name is None or e.name == name]
+
+
+@cache
+def _group(group: str) -> tuple[Any, ...]:
     from importlib.metadata import entry_points  # it takes 20 ms, and most specs need none
 
-    found = entry_points(group=group)
-    return [e for e in found if name is None or e.name == name]
+    return tuple(entry_points(group=group))

@@ -1,0 +1,53 @@
+"""docs/own-op.md: its package is the one in tests/plugin, its sessions are run, all is listed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tomllib
+from pathlib import Path
+from typing import get_type_hints
+
+from netspec.ops import Op
+
+from .markdown import DOCS, ROOT, Block, Shell, blocks, rewrite
+
+PAGE = DOCS / "own-op.md"
+PACKAGE = ROOT / "tests/plugin/package"
+
+
+def test_the_example_is_the_package_that_tests_use(tmp_path: Path, update: bool) -> None:
+    shell = Shell(tmp_path / "work", tmp_path / "tools")
+    project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
+    lines = []
+    for group, points in project["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {target}" for name, target in points.items())]
+    shell.install(project["name"], "\n".join(lines) + "\n")
+    shutil.copytree(PACKAGE / "netspec_squareplus", shell.packages / "netspec_squareplus")
+    results = []
+    for block in blocks(PAGE):
+        text = block.text
+        if block.words[:1] == ["file"]:
+            path = PACKAGE / block.words[1]
+            text = path.read_text(encoding="utf-8") if path.exists() else text
+            if not path.exists():
+                (shell.folder / block.words[1]).write_text(text)
+        elif block.kind == "console":
+            text = shell.session(text)
+        results.append(Block(block.info, text, block.line))
+    if update:
+        rewrite(PAGE, results)
+    assert [b.text for b in results] == [b.text for b in blocks(PAGE)]
+    shown = {b.words[1] for b in results if b.words[:1] == ["file"]}
+    files = {str(p.relative_to(PACKAGE)) for p in PACKAGE.rglob("*.*") if p.suffix != ".pyc"}
+    assert files - shown == {"netspec_squareplus/__init__.py"}
+    output = "".join(b.text for b in results if b.kind == "console")
+    assert "Traceback" not in output
+    assert "torch and numpy agree" in output
+
+
+def test_every_trait_and_method_is_explained() -> None:
+    rows = set(re.findall(r"^\| `(\w+)", PAGE.read_text(encoding="utf-8"), re.M))
+    given = {"keyword", "family", "result_names", "with_attributes"}
+    own = {name for name in vars(Op) if not name.startswith("_")} - given
+    assert rows == own | (get_type_hints(Op).keys() - given)

@@ -1,0 +1,1 @@
+"""Two activations for netspec: squareplus and snake."""
