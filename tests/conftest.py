@@ -60,7 +60,7 @@ def update(request: pytest.FixtureRequest) -> bool:
 
 
 def no_skip_in_ci(report: pytest.TestReport | pytest.CollectReport) -> None:
-    """In CI, turns a skip that is not allowed into a failure."""
+    """Makes a failure of a skip that is not allowed, in CI."""
     if report.outcome != "skipped" or os.environ.get("CI") != "true" or hasattr(report, "wasxfail"):
         return
     if not any(fnmatch(report.nodeid, pattern) for pattern in ALLOWED_SKIPS):

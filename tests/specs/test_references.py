@@ -123,7 +123,7 @@ def shufflenet_v2(w: Weights, x: Tensor) -> Tensor:
             right = conv_norm_relu(w, right, f"{name}.right.conv1")
             right = conv_norm(w, right, f"{name}.right.conv2", stride)
             right = conv_norm_relu(w, right, f"{name}.right.conv3")
-            # Channels of the left and of the right in turn.
+            # Channels of the left and of the right alternate.
             x = torch.stack((left, right), 2).flatten(1, 2)
     return conv_norm_relu(w, x, "conv5").mean((2, 3))
 
