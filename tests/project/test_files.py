@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import importlib
 import re
 import tomllib
 from pathlib import Path
@@ -147,3 +148,15 @@ def test_contributing_has_a_recipe(what: str) -> None:
     recipe = re.split(r"^### Add an? ", text, flags=re.MULTILINE)
     body = next(part for part in recipe if part.startswith(f"{what}\n"))
     assert len({p for p in re.findall(r"`([\w./]+)`", body) if (ROOT / p).exists()}) >= 4
+
+
+def test_the_api_page_has_everything_public() -> None:
+    """What the page refers to is there, and is what `import netspec` gives."""
+    page = (DOCS / "api.md").read_text()
+    shown = []
+    for path in re.findall(r"^::: (\S+)$", page, re.MULTILINE):
+        module, _, name = path.rpartition(".")
+        shown.append(getattr(importlib.import_module(module), name))
+    for name in netspec.__all__:
+        value = getattr(netspec, name)
+        assert value in shown or f"`netspec.{name}`" in page, name
