@@ -14,18 +14,18 @@ from netspec.ops import Shape, like
 
 
 @dataclass(frozen=True)
-class Exposed:
-    """`paths[i]` is the layer whose value is the net's output i; None for the net's own outputs."""
+class ExposedNet:
+    """A net, and the path of the layer that makes each output; None for outputs it had before."""
 
     net: Net
     paths: tuple[str | None, ...]
 
 
-def expose(net: Net) -> Exposed:
+def expose_activations(net: Net) -> ExposedNet:
     """The net with all values as outputs, the original ones first, then in order of execution."""
     block, paths = _block(net.body, {})
     own: list[str | None] = [None] * len(net.body.outputs)
-    return Exposed(replace(net, body=block), (*own, *paths))
+    return ExposedNet(replace(net, body=block), (*own, *paths))
 
 
 def _numbers(shape: Shape) -> Shape:

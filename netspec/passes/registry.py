@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from netspec.ir import Net
-from netspec.passes.expose_activations import expose
+from netspec.passes.expose_activations import expose_activations
 from netspec.passes.rename import NameMap, rename
-from netspec.passes.strip_softmax import scores
+from netspec.passes.strip_softmax import strip_softmax
 
 PASSES: Mapping[str, Callable[[Net, NameMap], Net]] = {
     "rename": lambda net, names: rename(net, names).net,
-    "strip_softmax": lambda net, _: scores(net).net,
-    "expose_activations": lambda net, _: expose(net).net,
+    "strip_softmax": lambda net, _: strip_softmax(net).net,
+    "expose_activations": lambda net, _: expose_activations(net).net,
 }
 """What each pass makes of a net, by the name of its file; `rename` alone takes names."""

@@ -47,15 +47,15 @@ class CannotRename(Exception):
         self.rule = rule
 
 
-class Renamed(NamedTuple):
+class RenamedNet(NamedTuple):
     """The net with its new names; `keys` are the new names of all tensors by the old ones."""
 
     net: Net
     keys: Mapping[str, str]
 
 
-def rename(net: Net, names: NameMap) -> Renamed:
-    """Raises CannotRename."""
+def rename(net: Net, names: NameMap) -> RenamedNet:
+    """The net under these names. Raises CannotRename for names that do not fit it."""
     work = _Rename(names)
     values: dict[Symbol, Any] = {Parameter(p.name): p.value for p in net.parameters}
     body = work.block(net.body, "", "", values)
@@ -65,7 +65,7 @@ def rename(net: Net, names: NameMap) -> Renamed:
             where = f"the module {module}" if module else net.name
             message = f"{where} has no layer {name} with weights"
             raise CannotRename(message, rule)
-    return Renamed(replace(net, body=body), work.keys)
+    return RenamedNet(replace(net, body=body), work.keys)
 
 
 _Values = Mapping[Symbol, Any]
@@ -103,16 +103,16 @@ class _Rename:
             named.append(_Entry(parts, replace(node, block=body), (i,)))
         entries = _nest(named, block.outputs, values, block.module, self._rule_of(block, old))
         nodes = tuple(entry.node for entry in entries)
-        settled = [entry.places for entry in entries] == [(i,) for i in range(len(block.nodes))]
+        in_order = [entry.positions for entry in entries] == [(i,) for i in range(len(block.nodes))]
         return replace(
             block,
             nodes=nodes,
             choices=_choices(block.choices, entries),
-            loops=block.loops if settled else (),
+            loops=block.loops if in_order else (),
         )
 
     def _shared(self, node: Instance, old: str, new: str, values: _Values) -> Block:
-        """Instances share the new block as they shared the old one, unless rules part them."""
+        """Instances share the new block as they shared the old one, unless their rules differ."""
         paths = self.names.paths.items()
         own = tuple((path[len(old) :], name) for path, name in paths if path.startswith(old))
         before = len(self.keys)
@@ -156,11 +156,11 @@ def _has_tensors(node: Node) -> bool:
 
 
 class _Entry(NamedTuple):
-    """A node, the parts of its new name (none, where it keeps its own), and its old places."""
+    """A node, the parts of its new name (none, where it keeps its own), and its old positions."""
 
     parts: tuple[str, ...]
     node: Node
-    places: tuple[int, ...]
+    positions: tuple[int, ...]
 
 
 _Named = list[_Entry]
@@ -179,17 +179,17 @@ def _nest(
         if group is None:
             break
         members = [e.parts[:1] == (group,) for e in named]
-        alone = next((e.node for e in named if e.parts == (group,)), None)
+        namesake = next((e.node for e in named if e.parts == (group,)), None)
         first = next(e.node for e in named if e.parts[:1] == (group,))
-        if alone is not None:
-            message = f"{group} can't be the name of {alone.name} and contain others as well"
-            raise CannotRename(message, rules.get(alone.name, ("", alone.name)))
+        if namesake is not None:
+            message = f"{group} can't be the name of {namesake.name} and contain others as well"
+            raise CannotRename(message, rules.get(namesake.name, ("", namesake.name)))
         before, inside, after = _divide(named, members, group, rules)
         body = [e._replace(parts=e.parts[1:]) for e in inside]
         used = {v for e in (*before, *after) for v in e.node.inputs} | set(outputs)
         instance = _container(group, first, body, used, values, owner, rules)
-        places = tuple(i for e in inside for i in e.places)
-        named = [*before, _Entry((group,), instance, places), *after]
+        positions = tuple(i for e in inside for i in e.positions)
+        named = [*before, _Entry((group,), instance, positions), *after]
     taken: set[str] = set()
     for parts, node, _ in named:
         if parts and parts[0] in taken:
@@ -212,10 +212,10 @@ def _choices(choices: Iterable[Choice], named: _Named) -> tuple[Choice, ...]:
     result = []
     for choice in choices:
         old = range(choice.start, choice.end)
-        inside = [i for i, e in enumerate(named) if any(place in old for place in e.places)]
-        if not all(place in old for i in inside for place in named[i].places):
+        inside = [i for i, e in enumerate(named) if any(i in old for i in e.positions)]
+        if not all(place in old for i in inside for place in named[i].positions):
             return ()
-        start = inside[0] if inside else sum(e.places[-1] < choice.start for e in named)
+        start = inside[0] if inside else sum(e.positions[-1] < choice.start for e in named)
         if inside != list(range(start, start + len(inside))):
             return ()
         inner = _choices(choice.inner, named)
@@ -294,7 +294,9 @@ def _container(
             inner[symbol] = Parameter(wanted)
         else:
             inner[symbol] = symbol
-    inside = {v: Value(v.name, _shape(v.shape, inner)) for v in (*taken, *made)}
+    # An input is called as the value that it takes: `one.a` would be no name.
+    names = {v: v.name.replace(".", "_") for v in taken}
+    inside = {v: Value(names.get(v, v.name), _shape(v.shape, inner)) for v in (*taken, *made)}
     moved = [e._replace(node=_moved(e.node, inside, inner)) for e in named]
     results = tuple(inside[v] for v in given)
     environment: dict[Symbol, Any] = {inner[s]: values.get(s) for s in found}

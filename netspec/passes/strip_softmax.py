@@ -13,21 +13,24 @@ from netspec.lazy_dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
-class Scores:
-    """`probabilities`: whether the first output is still that of a softmax, one inside a module."""
+class StrippedNet:
+    """A net, and whether its first output is still that of a softmax, one inside a module."""
 
     net: Net
     probabilities: bool
 
 
-def scores(net: Net) -> Scores:
-    """The net with scores before their softmax as its first output."""
+def strip_softmax(net: Net) -> StrippedNet:
+    """The net with the scores before a final softmax as its first output.
+
+    A softmax that something else takes stays, and one inside a module, whose block others share.
+    """
     first, *others = net.body.outputs
     last = next((n for n in net.body.nodes if first in n.outputs), None)
     if isinstance(last, Layer) and last.op.yields_probabilities:
-        elsewhere = any(first in n.inputs for n in net.body.nodes) or first in others
-        nodes = tuple(n for n in net.body.nodes if n is not last or elsewhere)
+        has_other_uses = any(first in n.inputs for n in net.body.nodes) or first in others
+        nodes = tuple(n for n in net.body.nodes if n is not last or has_other_uses)
         body = replace(net.body, nodes=nodes, outputs=(last.inputs[0], *others))
-        return Scores(replace(net, body=body), False)
-    made = next((f for f in net.layers if net.flat_outputs[0] in f.outputs), None)
-    return Scores(net, made is not None and made.op.yields_probabilities)
+        return StrippedNet(replace(net, body=body), False)
+    maker = next((f for f in net.layers if net.flat_outputs[0] in f.outputs), None)
+    return StrippedNet(net, maker is not None and maker.op.yields_probabilities)

@@ -11,7 +11,7 @@ from netspec.codegen.backend import Backend, load_model
 from netspec.diagnostics import SpecError, spec_error
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
-from netspec.passes.expose_activations import expose
+from netspec.passes.expose_activations import expose_activations
 
 TOLERANCE = 1e-4
 """Largest relative difference that passes for rounding."""
@@ -72,7 +72,7 @@ def compare(
         inputs = random_inputs(net, seed)
     if precise:
         inputs = [x.astype(np.float64) for x in inputs]
-    exposed = expose(net)
+    exposed = expose_activations(net)
     every = [_run(exposed.net, b, weights, inputs) for b in (first, second)]
     own = [_run(net, b, weights, inputs) for b in (first, second)]
     layers = [

@@ -18,7 +18,7 @@ from netspec.codegen.backend import get, load_model
 from netspec.diagnostics import spec_error
 from netspec.ir import Net, Training
 from netspec.lazy_dataclasses import dataclass, field, replace
-from netspec.passes.strip_softmax import scores
+from netspec.passes.strip_softmax import strip_softmax
 from netspec.training import schedule
 from netspec.training.checkpoint import (
     Folder,
@@ -161,7 +161,7 @@ class _Run:
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.benchmark = False
         torch.manual_seed(self.options.seed)
-        found = scores(self.net)
+        found = strip_softmax(self.net)
         self.probabilities = found.probabilities
         model: nn.Module = load_model(found.net, get("torch"))
         start = {**fresh(self.net.tensors, self.options.seed), **self.options.weights}

@@ -19,7 +19,7 @@ from netspec.diagnostics.source import Source, Span
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.driver import bundled
 from netspec.ir import Net
-from netspec.passes.rename import CannotRename, NameMap, Renamed, rename
+from netspec.passes.rename import CannotRename, NameMap, RenamedNet, rename
 from netspec.semantic.imports import read_source
 
 _PATH = r"[A-Za-z0-9_]{1,200}(?:\.[A-Za-z0-9_]{1,200}){0,20}"
@@ -42,7 +42,7 @@ class NameMaps:
         self.folder, self.stem = place.parent, place.stem
         self.is_bundled = spec in named
 
-    def renamed(self, names: str) -> Renamed:
+    def renamed(self, names: str) -> RenamedNet:
         """The net and its tensors under the names of a library, or of a file `FILE.names`.
 
         Raises SpecError (bad-names) where there is no such file, or it does not fit the net.
@@ -87,7 +87,7 @@ class NameMaps:
         return sorted(self.folder.glob("{}.{}.names".format(*parts)))
 
 
-def renamed(net: Net, file: Path) -> Renamed:
+def renamed(net: Net, file: Path) -> RenamedNet:
     """The net under the names of a file. Raises SpecError (bad-names, unreadable-file)."""
     diagnostics = Diagnostics()
     source = read_source(file, diagnostics)

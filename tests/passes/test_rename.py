@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import netspec
 from netspec.codegen.backend import get, load_model
 from netspec.diagnostics import SpecError
 from netspec.ir import Net
-from netspec.passes.rename import CannotRename, NameMap, Renamed, rename
+from netspec.passes.rename import CannotRename, NameMap, RenamedNet, rename
 from netspec.runtime.verify import random_inputs
 from netspec.weights import fresh
 from netspec.weights.name_maps import NameMaps, renamed
@@ -42,7 +44,7 @@ net tangle(classes = 5, width = 4) {
 """
 
 
-def same_function(net: Net, result: Renamed) -> None:
+def same_function(net: Net, result: RenamedNet) -> None:
     """Both nets compute the same of the same weights, in both backends; keys are the new names."""
     assert set(result.keys) == set(net.tensors)
     assert set(result.keys.values()) == set(result.net.tensors)
@@ -218,3 +220,44 @@ def test_files_of_names(tmp_path: Path) -> None:
         assert diagnostic.span is not None
         assert diagnostic.span.line == line
     assert diagnostic.help == ("did you mean `stem`?",)
+
+
+# --- any names -----------------------------------------------------------------------------------
+
+# In front of a number that is another for each, most names fit; some words clash.
+NEW_NAMES = st.sampled_from(["{}", "f.{}", "f.{}", "g.{}", "f.h.{}", "data", "x.{}", "one.{}"])
+
+
+def named(old: list[str]) -> st.SearchStrategy[dict[str, str]]:
+    """New names for some of these."""
+    rules = st.lists(st.tuples(st.sampled_from(old), NEW_NAMES), unique_by=lambda rule: rule[0])
+    return rules.map(lambda some: {name: new.format(i) for i, (name, new) in enumerate(some)})
+
+
+PATHS = named(["stem", "one", "two", "three", "side", "head", "one.a", "two.c"])
+MODULES = named(["a", "a_batchnorm", "b", "c"])
+
+
+def test_any_names_fit_or_are_refused() -> None:
+    """What comes out is well-formed (conftest.py sees to that), and has the tensors of the net."""
+    net = net_of(TANGLE)
+    accepted = 0
+
+    @settings(max_examples=100)
+    @given(PATHS, MODULES)
+    def check(paths: dict[str, str], rules: dict[str, str]) -> None:
+        nonlocal accepted
+        try:
+            result = rename(net, NameMap(paths, {"branch": rules}))
+        except CannotRename:
+            return
+        accepted += len(paths) > 1
+        assert list(result.keys) == list(net.tensors)
+        shapes = {n: t.shape for n, t in result.net.tensors.items()}
+        assert shapes == {result.keys[n]: t.shape for n, t in net.tensors.items()}
+        for old, new in paths.items():
+            if f"{old}.weight" in result.keys:
+                assert result.keys[f"{old}.weight"] == f"{new}.weight"
+
+    check()
+    assert accepted > 20
