@@ -1,6 +1,6 @@
-"""The syntax tree: what a text says, each part with its place.
+"""The nodes of the syntax tree, each with its place in the text.
 
-Frozen and without meaning: names are not looked up, numbers not computed.
+Frozen and without meaning: names are not looked up, expressions not computed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from netspec.lazy_dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Name:
+    """A name in the text."""
+
     text: str
     span: Span
 
@@ -23,6 +25,8 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Number:
+    """`3`, `1.5K`, `50%`: its value, the unit applied."""
+
     value: Fraction
     span: Span
 
@@ -37,35 +41,47 @@ class ShapeLiteral:
 
 @dataclass(frozen=True, slots=True)
 class String:
+    """`"text"`, with its escapes replaced."""
+
     value: str
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class Constant:
+    """`true`, `false` or `none`."""
+
     value: bool | None
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class Wildcard:
+    """`?` in a list of dimensions."""
+
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class ListLiteral:
+    """`[a, b]`."""
+
     items: tuple[Expression, ...]
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
+    """The name of a value, constant or parameter."""
+
     name: str
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
+    """`base[index]`."""
+
     base: Expression
     index: Expression
     span: Span
@@ -73,6 +89,8 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
+    """`base.name`."""
+
     base: Expression
     name: Name
     span: Span
@@ -80,6 +98,8 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Function:
+    """`name(arguments)` in an expression."""
+
     name: Name
     arguments: tuple[Expression, ...]
     span: Span
@@ -87,6 +107,8 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Unary:
+    """`-operand`, `+operand` or `not operand`."""
+
     operator: str
     operand: Expression
     span: Span
@@ -94,6 +116,8 @@ class Unary:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
+    """`left operator right` of arithmetic."""
+
     operator: str
     left: Expression
     right: Expression
@@ -111,6 +135,8 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Logic:
+    """Two or more operands joined by `and` or by `or`."""
+
     operator: Literal["and", "or"]
     operands: tuple[Expression, ...]
     span: Span
@@ -150,6 +176,8 @@ Reference = Variable | Index | Attribute
 
 @dataclass(frozen=True, slots=True)
 class Field:
+    """`name: value` in braces."""
+
     name: Name
     value: Expression
     span: Span
@@ -167,12 +195,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
+    """`call -> call -> ...`."""
+
     calls: tuple[Call, ...]
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class LayerName:
+    """`base[index][index]` in front of a layer."""
+
     base: Name
     indices: tuple[Expression, ...]
     span: Span
@@ -183,6 +215,8 @@ class LayerName:
 
 @dataclass(frozen=True, slots=True)
 class LayerStatement:
+    """`name: chain`, or a chain alone."""
+
     name: LayerName | None
     chain: Chain
     span: Span
@@ -190,6 +224,8 @@ class LayerStatement:
 
 @dataclass(frozen=True, slots=True)
 class Input:
+    """`input name: pattern { fields }`."""
+
     name: Name
     pattern: Pattern | None
     fields: tuple[Field, ...]
@@ -198,12 +234,16 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Output:
+    """`output value, ...`."""
+
     values: tuple[Chain | Reference, ...]
     span: Span
 
 
 @dataclass(frozen=True, slots=True)
 class Let:
+    """`let name = value`."""
+
     name: Name
     value: Expression
     span: Span
@@ -233,6 +273,8 @@ class For:
 
 @dataclass(frozen=True, slots=True)
 class If:
+    """`if` and `else if` with their blocks, and the block of `else`."""
+
     branches: tuple[tuple[Expression, tuple[Statement, ...]], ...]
     otherwise: tuple[Statement, ...]
     span: Span
@@ -254,6 +296,8 @@ Statement = LayerStatement | Input | Output | Let | Require | For | If | Train
 
 @dataclass(frozen=True, slots=True)
 class Param:
+    """A parameter of a net or module; `default` is None where it must be given."""
+
     name: Name
     default: Expression | None
     span: Span
@@ -290,6 +334,8 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class File:
+    """The imports and definitions of a text, and its comments."""
+
     source: Source
     items: tuple[Import | Definition, ...]
     comments: tuple[Comment, ...]

@@ -1,4 +1,4 @@
-"""The text of a tree that a program made. `formatter` gives it its layout.
+"""The text of a tree that was not parsed from text. `formatter` gives it its layout.
 
 Brackets are put around operators inside operators; beyond that nothing is optional.
 """
@@ -161,7 +161,7 @@ def _field_value(field: Field) -> str:
 
 
 def expression(e: Expression) -> str:
-    """An expression."""
+    """The text of an expression."""
     match e:
         case Number():
             return number(e.value)
@@ -207,7 +207,7 @@ _RANKS = {"or": 2, "and": 3, "not": 4, "+": 6, "-": 6, "**": 9}
 
 
 def _rank(e: Expression) -> int:
-    """How tightly an expression holds together; what stands inside another needs brackets below."""
+    """The precedence of an expression; inside one of higher precedence it needs brackets."""
     match e:
         case Conditional():
             return 1
@@ -229,7 +229,7 @@ def _inner(e: Expression, least: int = 10) -> str:
 
 
 def number(value: Fraction) -> str:
-    """A number of 0 or more that ends as a decimal: `1_248_424`, `0.0001`, `1e-5`."""
+    """The text of a number of 0 or more with a finite decimal: `1_248_424`, `0.0001`, `1e-5`."""
     if value.denominator == 1:
         whole = value.numerator
         if whole >= 10**15 and whole % 10**12 == 0:

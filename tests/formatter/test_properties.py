@@ -44,10 +44,10 @@ def check(text: str) -> str:
     assert meaning(after.items) == meaning(before.items)
     assert [c.text for c in after.comments] == [c.text for c in before.comments]
     separators = {",", ";"}
-    said = [
+    words = [
         [w.text for w in scan(f.source)[0] if w.text not in separators] for f in (before, after)
     ]
-    assert said[0] == said[1], "literals and brackets are as their author wrote them"
+    assert words[0] == words[1], "literals and brackets are as their author wrote them"
     assert format_text(formatted) == formatted
     assert "\n\n\n" not in formatted
     assert not formatted.startswith("\n")

@@ -1,4 +1,13 @@
-"""Canonical layout: the tree back to text, with its comments and its author's spelling.
+"""The canonical layout of a text: its tree printed again, with its own words and comments.
+
+reader       the words and comments of the text, in order
+statements   statements, blocks and definitions as documents
+layers       chains, arguments and fields as documents
+expressions  expressions as documents
+pieces       the parts of a layer that may be aligned with those of others
+alignment    columns in consecutive lines
+document     documents: text with optional line breaks (Wadler)
+printer      a document as lines
 
 White space means nothing in the language, so a formatted text has the same tree. docs/formatting.md
 says how it looks.
@@ -46,8 +55,8 @@ def format_source(source: Source, diagnostics: Diagnostics) -> str | None:
 
 
 def _compare(result: Source, taken: list[str], tree: File) -> None:
-    """See to it that a text which is about to replace another still says the same."""
+    """Raise RuntimeError unless the result has the words and comments of the text."""
     words, comments = scan(result)
-    said = [word.text for word in words], [comment.text for comment in comments]
-    if said != (taken, [comment.text for comment in tree.comments]):
-        raise RuntimeError(f"formatting would change what {result.name} says")
+    kept = [word.text for word in words] == taken
+    if not kept or [c.text for c in comments] != [c.text for c in tree.comments]:
+        raise RuntimeError(f"formatting would change the words or comments of {result.name}")

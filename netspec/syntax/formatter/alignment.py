@@ -1,4 +1,4 @@
-"""Columns: what stands below each other in lines that follow each other."""
+"""Columns in consecutive lines: how many spaces to add behind each part."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from netspec.syntax.formatter.pieces import FieldPieces, LayerPieces
 from netspec.syntax.formatter.printer import WIDTH
 
 SPREAD = 16
-"""Most columns by which what lines up may differ in width; a wider gap would tear lines apart."""
+"""Most columns by which aligned parts may differ in width; wider gaps would be hard to read."""
 
 
 def pads(widths: Sequence[int]) -> list[int]:
-    """The spaces behind each, for what follows to begin in one column as far as SPREAD permits."""
+    """The spaces to add behind parts of these widths, so that what follows them is aligned.
+
+    Parts are taken together as long as their widths differ by at most SPREAD.
+    """
     result: list[int] = []
     start = 0
     while start < len(widths):
@@ -31,16 +34,16 @@ def pads(widths: Sequence[int]) -> list[int]:
 
 
 def align(rows: Sequence[LayerPieces], indent: int) -> None:
-    """Line up layers that follow each other, all with names or all without.
+    """Align consecutive layers, all with names or all without, by setting their `pad`.
 
-    Ops stand below each other, and so do the fields of calls of one op that begin in the same
-    column, as far as they have the same names and literal values. Layers that take several lines
-    line up by their names only.
+    Ops begin in one column, and so do the fields of calls of one op that begin in the same column,
+    as far as they have the same names and literal values. Layers that take several lines are
+    aligned by their names only.
     """
     for row, pad in zip(rows, pads([row.lead for row in rows]), strict=True):
         row.pad = pad
     single = [row for row in rows if not row.hard and indent + row.width <= WIDTH]
-    # Where the link at hand begins, for each row.
+    # The column at which the current link begins, for each row.
     columns = [row.lead for row in single]
     depth = 0
     while single:
@@ -61,7 +64,7 @@ def align(rows: Sequence[LayerPieces], indent: int) -> None:
 
 
 def _align_fields(group: Sequence[tuple[LayerPieces, FieldPieces]], indent: int) -> None:
-    """Pad what stands in front of fields of one name, behind fields of the same names."""
+    """Align fields of one name that come behind fields of the same names."""
     position = 0
     # Calls whose fields agree so far, in name and place.
     groups = [list(group)]

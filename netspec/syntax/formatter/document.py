@@ -1,4 +1,4 @@
-"""Documents: text with places where it may be broken into lines.
+"""Documents: text with places where lines may be broken.
 
 After Wadler's "A prettier printer" (2003): a group stays on one line where it fits, and else breaks
 at all of its own lines. Comments break what holds them, since nothing can follow one on its line.
@@ -22,7 +22,7 @@ class Doc:
 
 
 class DocText(Doc):
-    """Characters without a line break."""
+    """Text without a line break."""
 
     __slots__ = ("text",)
 
@@ -67,7 +67,7 @@ class TrailingComment(Doc):
 
 
 class IfBroken(Doc):
-    """Characters that are there only where the group around them is broken."""
+    """Text that is printed only where the group around it is broken."""
 
     __slots__ = ("text",)
 
@@ -78,7 +78,7 @@ class IfBroken(Doc):
 
 
 class DocConcat(Doc):
-    """Pieces one behind the other."""
+    """Documents one after the other."""
 
     __slots__ = ("parts",)
 
@@ -89,7 +89,7 @@ class DocConcat(Doc):
 
 
 class DocGroup(Doc):
-    """Its own lines are broken all or none."""
+    """A document whose own lines are all broken, or none of them."""
 
     __slots__ = ("content",)
 
@@ -125,6 +125,7 @@ class Either(Doc):
 
 
 def concat(*parts: Doc) -> Doc:
+    """The parts as one document."""
     return parts[0] if len(parts) == 1 else DocConcat(parts)
 
 

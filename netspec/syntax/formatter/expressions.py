@@ -50,7 +50,7 @@ _SIMPLE = (Number, ShapeLiteral, String, Constant, Wildcard, Variable, Attribute
 
 
 def expression(reader: Reader, node: Expression) -> Doc:
-    """An expression with the brackets that its author put around it."""
+    """An expression as a document, with the brackets of the text."""
     comments = reader.comments()
     if comments.hard:
         # They break what is around, not the expression itself.
@@ -62,7 +62,7 @@ def expression(reader: Reader, node: Expression) -> Doc:
     line = reader.line("")
     content = expression(reader, node)
     comments = reader.comments()
-    return DocGroup(opener, Indent(2, line, content, comments), DocLine(""), reader.clinging())
+    return DocGroup(opener, Indent(2, line, content, comments), DocLine(""), reader.attached())
 
 
 def _inner_start(node: Expression) -> int | None:
@@ -94,13 +94,13 @@ def _plain(reader: Reader, node: Expression) -> Doc:
             return listing(reader, reader.word(), node.items, expression)
         case Function():
             name = reader.word()
-            return DocConcat((name, listing(reader, reader.clinging(), node.arguments, expression)))
+            return DocConcat((name, listing(reader, reader.attached(), node.arguments, expression)))
         case Index():
             base = expression(reader, node.base)
-            return DocConcat((base, apart(reader), index(reader, node.index)))
+            return DocConcat((base, separator(reader), index(reader, node.index)))
         case Attribute():
             base = expression(reader, node.base)
-            return DocConcat((base, apart(reader), reader.clinging(), reader.clinging()))
+            return DocConcat((base, separator(reader), reader.attached(), reader.attached()))
         case Unary():
             operator = reader.word()
             space = SPACE if node.operator == "not" else NOTHING
@@ -132,7 +132,7 @@ def _plain(reader: Reader, node: Expression) -> Doc:
 
 
 def _binary(reader: Reader, node: Binary) -> Doc:
-    """Operators of one rank that follow each other are broken together."""
+    """Consecutive operators of one rank: their lines are broken together."""
     if _is_fraction(node):
         left = expression(reader, node.left)
         return DocConcat((left, reader.word(), expression(reader, node.right)))
@@ -151,7 +151,7 @@ def _binary(reader: Reader, node: Binary) -> Doc:
 
 
 def _is_fraction(node: Binary) -> bool:
-    """`1/255`: two numbers, one above the other."""
+    """Whether it is a fraction of two numbers, such as `1/255`."""
     top = node.left
     if isinstance(top, Unary) and not _has_brackets(top):
         top = top.operand
@@ -163,27 +163,27 @@ def _is_fraction(node: Binary) -> bool:
 
 def index(reader: Reader, node: Expression) -> Doc:
     """`[expression]` behind a name."""
-    opener = reader.clinging()
+    opener = reader.attached()
     line = reader.line("")
     content = expression(reader, node)
     comments = reader.comments()
-    return DocGroup(opener, Indent(2, line, content, comments), DocLine(""), reader.clinging())
+    return DocGroup(opener, Indent(2, line, content, comments), DocLine(""), reader.attached())
 
 
-def apart(reader: Reader) -> Doc:
-    """A space where a sign right behind the last word would be read with it: `50% [0]`."""
+def separator(reader: Reader) -> Doc:
+    """A space where the next sign would be read as part of the last word: `50% [0]`."""
     return SPACE if reader.taken[-1].endswith("%") else NOTHING
 
 
 def listing(
     reader: Reader, opener: Doc, items: Sequence[Node], write: Callable[[Reader, Node], Doc]
 ) -> Doc:
-    """What stands in brackets with commas between, up to the closing one.
+    """The items between brackets, with commas, and the closing bracket.
 
     If it doesn't fit on a line, names and numbers fill lines; anything else has a line each.
     """
     if matrix := _matrix(reader, items):
-        return DocGroup(opener, Indent(2, *matrix), DocLine(""), reader.clinging())
+        return DocGroup(opener, Indent(2, *matrix), DocLine(""), reader.attached())
     fill = all(isinstance(item, _SIMPLE) for item in items)
     parts: list[Doc] = []
     for position, item in enumerate(items):
@@ -191,16 +191,16 @@ def listing(
         doc = write(reader, item)
         parts.append(DocGroup(line, doc) if fill and position else DocConcat((line, doc)))
         if position < len(items) - 1:
-            parts.append(reader.clinging())
+            parts.append(reader.attached())
         else:
             reader.drop(",")
     comments = reader.comments()
     end = DocLine("") if items else NOTHING
-    return DocGroup(opener, Indent(2, *parts, comments), end, reader.clinging())
+    return DocGroup(opener, Indent(2, *parts, comments), end, reader.attached())
 
 
 def _matrix(reader: Reader, items: Sequence[Node]) -> list[Doc]:
-    """Lists of as many words each, whose columns stand below each other; nothing, if it is none."""
+    """Lists of equal length as rows with aligned columns; empty where the items are not that."""
     rows = [item for item in items if isinstance(item, ListLiteral)]
     if len(rows) < max(len(items), 2) or len({len(row.items) for row in rows}) > 1:
         return []
@@ -217,19 +217,19 @@ def _matrix(reader: Reader, items: Sequence[Node]) -> list[Doc]:
         for position in range(len(row.items)):
             if position:
                 pad = columns[position - 1][number]
-                parts += (reader.clinging(), IfBroken(" " * pad), SPACE)
+                parts += (reader.attached(), IfBroken(" " * pad), SPACE)
             parts.append(reader.word())
         reader.drop(",")
-        parts.append(reader.clinging())
+        parts.append(reader.attached())
         if number < len(rows) - 1:
-            parts.append(reader.clinging())
+            parts.append(reader.attached())
         else:
             reader.drop(",")
     return [*parts, reader.comments()]
 
 
 def hanging(reader: Reader, node: Expression) -> Doc:
-    """An expression whose further lines stand in, but for what is in brackets as a whole."""
+    """An expression with a hanging indent, unless it is in brackets as a whole."""
     comments = reader.comments()
     brackets = isinstance(node, ListLiteral | Function) or (reader.at("(") and _has_brackets(node))
     doc = expression(reader, node)

@@ -1,6 +1,6 @@
 """Layers: chains, inputs in round brackets, fields in braces.
 
-`row` takes a layer apart into pieces, `layer` makes a document of them once they are lined up.
+`row` splits a layer into pieces, `layer` makes a document of them once they are aligned.
 """
 
 from __future__ import annotations
@@ -47,16 +47,17 @@ from netspec.syntax.formatter.reader import Reader
 Value = Chain | Variable | Index | Attribute
 
 MAX_HANG = 40
-"""Most columns that the later lines of a chain stand in from its first, below the op there."""
+"""Most columns by which the later lines of a chain are indented, to be below its first op."""
 
 
 # From the tree to pieces.
 
 
 def row(reader: Reader, node: LayerStatement) -> LayerPieces:
+    """The pieces of a layer."""
     name = None
     if node.name is not None:
-        name = DocConcat((_layer_name(reader, node.name), reader.clinging()))
+        name = DocConcat((_layer_name(reader, node.name), reader.attached()))
     return LayerPieces(name, links(reader, node.chain))
 
 
@@ -66,6 +67,7 @@ def _layer_name(reader: Reader, name: LayerName) -> Doc:
 
 
 def links(reader: Reader, chain: Chain) -> list[ChainLink]:
+    """The pieces of a chain, one for each call."""
     return [_link(reader, call, first=i == 0) for i, call in enumerate(chain.calls)]
 
 
@@ -74,7 +76,7 @@ def _link(reader: Reader, call: Call, first: bool) -> ChainLink:
     head = [] if first else [reader.word(), SPACE]
     head.append(reader.word())
     if call.arguments is not None:
-        head.append(listing(reader, reader.clinging(), call.arguments, value))
+        head.append(listing(reader, reader.attached(), call.arguments, value))
     given = fields(reader, call.fields)
     bare = call.arguments is None and given is None
     return ChainLink(comments, DocConcat(head), call.op.text, bare, given)
@@ -84,23 +86,23 @@ def fields(reader: Reader, nodes: Sequence[Field]) -> FieldPieces | None:
     """Fields in braces; None where there are no braces."""
     if not reader.at("{"):
         return None
-    opener = reader.clinging()
+    opener = reader.attached()
     comments = reader.comments()
     items: list[FieldItem] = []
     for position, node in enumerate(nodes):
         before = nodes[position - 1].span.end if position else node.span.start
         starts_row = "\n" in reader.source.text[before : node.span.start]
-        name = DocConcat((reader.word(), reader.clinging()))
+        name = DocConcat((reader.word(), reader.attached()))
         given = expression(reader, node.value)
         reader.drop(",", ";")
         literal = isinstance(node.value, LITERALS)
         comments_behind = reader.comments()
         items.append(FieldItem(node.name.text, name, given, literal, starts_row, comments_behind))
-    return FieldPieces(opener, comments, items, reader.clinging())
+    return FieldPieces(opener, comments, items, reader.attached())
 
 
 def value(reader: Reader, node: Value) -> Doc:
-    """An input of a layer, or an output."""
+    """An input of a layer, or an output of a net, as a document."""
     if isinstance(node, Chain):
         return DocGroup(chain(links(reader, node), 2))
     return expression(reader, node)
@@ -110,6 +112,7 @@ def value(reader: Reader, node: Value) -> Doc:
 
 
 def layer(pieces: LayerPieces) -> Doc:
+    """A layer as a document."""
     if pieces.name is None:
         return DocGroup(chain(pieces.links, 2))
     hangs = not pieces.name.hard and pieces.lead <= MAX_HANG
@@ -120,7 +123,7 @@ def layer(pieces: LayerPieces) -> Doc:
 
 
 def chain(pieces: Sequence[ChainLink], hang: int) -> Doc:
-    """A chain. An op goes to a line of its own together with the bare ones behind it."""
+    """A chain as a document. Bare ops stay on the line of the op in front of them."""
     first, *others = pieces
     units: list[list[ChainLink]] = [[first]]
     for link in others:
@@ -137,7 +140,7 @@ def _unit(links: Sequence[ChainLink]) -> Doc:
 
 
 def _behind(links: Sequence[ChainLink]) -> list[Doc]:
-    """The bare ops behind the first: together behind one with fields, else as many as fit."""
+    """The bare ops behind the first call: on one line if that has fields, else filling lines."""
     first, *bare = links
     if first.bare or not bare:
         return [_unit([link]) for link in bare]
@@ -149,7 +152,7 @@ def _call(link: ChainLink) -> Doc:
 
 
 def braces(pieces: FieldPieces) -> Doc:
-    """Fields on one line; or in the rows in which they were written; or each on its own line."""
+    """Fields in braces: on one line, or in the rows of the text, or each on its own line."""
     if not pieces.items and not pieces.hard:
         return concat(pieces.opener, SPACE, pieces.closer)
     rows: list[list[FieldItem]] = []
@@ -167,7 +170,7 @@ def braces(pieces: FieldPieces) -> Doc:
 
 
 def _column(items: Sequence[FieldItem]) -> Doc:
-    """One field a line where it is broken, their values below each other."""
+    """Fields one below the other where the group is broken, with aligned values."""
     parts: list[Doc] = []
     names = pads([item.name.width for item in items])
     for position, (item, pad) in enumerate(zip(items, names, strict=True)):

@@ -1,4 +1,4 @@
-"""A layer taken apart into the pieces that may line up with those of the layers around it."""
+"""The parts of a layer that may be aligned with those of the layers around it."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class FieldItem:
     literal: bool
     """Whether the value is a number or another literal; only these make columns."""
     starts_row: bool
-    """Whether its author put it on a line below the field before it."""
+    """Whether the text has it on another line than the field before it."""
     comments: Doc
-    """What stands behind it."""
+    """The comments behind it."""
     pad: int = 0
-    """Spaces behind it, so that the next field stands below that of another layer."""
+    """Spaces to add behind it, so that the next field is aligned with that of another layer."""
 
     @property
     def width(self) -> int:
@@ -38,7 +38,7 @@ class FieldPieces:
 
     opener: Doc
     comments: Doc
-    """What stands right behind the opening brace."""
+    """The comments right behind the opening brace."""
     items: list[FieldItem]
     closer: Doc
 
@@ -57,12 +57,12 @@ class ChainLink:
     """One call of a chain."""
 
     comments: Doc
-    """What stands in front of it, and of its arrow where there is one."""
+    """The comments in front of it, and of its arrow where there is one."""
     head: Doc
     """The arrow, where there is one, the op and its inputs."""
     op: str
     bare: bool
-    """Whether it is nothing but its op."""
+    """Whether it is an op without inputs and fields."""
     fields: FieldPieces | None
 
     @property
@@ -82,11 +82,11 @@ class LayerPieces:
     name: Doc | None
     links: list[ChainLink]
     pad: int = 0
-    """Spaces behind the name, so that the op stands below that of another layer."""
+    """Spaces to add behind the name, so that the op is aligned with that of another layer."""
 
     @property
     def lead(self) -> int:
-        """How many columns stand in front of the chain."""
+        """The columns in front of the chain."""
         return self.name.width + 1 + self.pad if self.name else 0
 
     @property

@@ -1,4 +1,4 @@
-"""A document as text: where lines break, and where comments behind them begin."""
+"""A document as lines of text."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ WIDTH = 104
 """Most columns of a line: the widest that the examples of the language have."""
 
 Item = tuple[int, bool, Doc]
-"""A document with its indentation, and whether the group around it is broken."""
+"""Its indentation, whether the group around it is broken, and a document."""
 
 
 @dataclass(slots=True)
 class PrintedLine:
-    """A line of the result, the comment behind its text still apart."""
+    """A line of the result; `note` is the comment behind its text."""
 
     indent: int
     text: str
@@ -124,7 +124,7 @@ class _Printer:
 
 
 def _fits(group: DocGroup, rest: list[Item], room: int) -> bool:
-    """Whether a group fits on the line with all that follows it up to the next possible break."""
+    """Whether a group fits on the line, with what follows it up to the next possible break."""
     room -= group.width
     if group.hard or room < 0:
         return False
@@ -157,12 +157,12 @@ def _fits(group: DocGroup, rest: list[Item], room: int) -> bool:
 
 
 def _align_notes(rows: list[PrintedLine]) -> None:
-    """Comments behind lines that follow each other begin in the same column."""
+    """Align the comments behind consecutive lines."""
     start = 0
     while start < len(rows):
         end = start + 1
         if rows[start].note:
-            while end < len(rows) and _goes_on(rows[start], rows[end]):
+            while end < len(rows) and _continues_column(rows[start], rows[end]):
                 end += 1
             run = rows[start:end]
             column = max(row.width for row in run)
@@ -176,6 +176,6 @@ def _align_notes(rows: list[PrintedLine]) -> None:
         start = end
 
 
-def _goes_on(first: PrintedLine, row: PrintedLine) -> bool:
+def _continues_column(first: PrintedLine, row: PrintedLine) -> bool:
     closes = row.text.startswith((")", "]", "}"))
     return bool(row.note) and not row.blank and not closes and row.indent == first.indent

@@ -1,8 +1,8 @@
-"""The words of a text in their order, each with the comments in front of it.
+"""The words and comments of a text, in order.
 
-The tree says what the words mean; here is how its author spelled them. A word and a comment never
-change places, but for words that cling to the one before (`,`, `:`, opening brackets): comments in
-front of these come behind them.
+The formatter takes the structure from the tree and the spelling from here. Words and comments keep
+their order, except that comments in front of an attached word (`,`, `:`, opening brackets) come
+behind it.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from netspec.syntax.formatter.document import (
 
 
 class Reader:
-    """Hands out the words of a file, and notes which of them."""
+    """Goes through the words of a file, and keeps a list of those that were taken."""
 
     def __init__(self, file: File, words: list[Span]) -> None:
         self.source = file.source
         self.taken: list[str] = []
-        """The words handed out; the rest were separators that nothing needs."""
+        """The words taken so far; those left out are separators that are not needed."""
         self._words = words
         self._next = 0
         self._comments = file.comments
@@ -61,13 +61,13 @@ class Reader:
         return position < len(self._starts) and self._starts[position] < span.end
 
     def word(self) -> Doc:
-        """The next word, behind the comments in front of it."""
+        """The next word, with the comments in front of it."""
         comments = self.comments()
-        word = self.clinging()
+        word = self.attached()
         return word if comments is NOTHING else DocConcat((comments, word))
 
-    def clinging(self) -> DocText:
-        """The next word; the comments in front of it come behind."""
+    def attached(self) -> DocText:
+        """The next word, right behind the last; the comments in front of it come behind it."""
         word = self._words[self._next]
         self._next += 1
         self._end = max(self._end, word.end)
@@ -87,12 +87,12 @@ class Reader:
         return DocConcat(notes) if notes else NOTHING
 
     def line(self, flat: str = " ") -> Doc:
-        """A place to break in front of the next word, behind the comments that are there."""
+        """The comments in front of the next word, and a line behind them."""
         comments = self.comments()
         return DocLine(flat) if comments is NOTHING else DocConcat((comments, DocLine(flat)))
 
     def gap(self) -> Gap:
-        """What stands between the last statement and the next: comments and empty lines."""
+        """The comments and empty lines between the last statement and the next."""
         notes = []
         for comment in self._pending():
             notes.append(
@@ -113,7 +113,7 @@ class Reader:
             if comment.span.start > start:
                 break
             if pending:
-                # Whatever it stood behind, it now stands below another comment.
+                # It comes behind another comment, which ends its line.
                 comment = replace(comment, alone=True)
             pending.append(comment)
             self._comment += 1
@@ -121,7 +121,7 @@ class Reader:
 
 
 class Gap(NamedTuple):
-    """What stands in front of a statement."""
+    """The comments and empty lines in front of a statement."""
 
     notes: tuple[tuple[TrailingComment, bool], ...]
     """Comments, each with whether an empty line stands before it."""

@@ -32,34 +32,36 @@ from netspec.syntax.formatter.document import (
     Indent,
 )
 from netspec.syntax.formatter.expressions import (
-    apart,
     expression,
     hanging,
     listing,
+    separator,
 )
 from netspec.syntax.formatter.pieces import LayerPieces
 from netspec.syntax.formatter.reader import Gap, Reader
 
 STEP = 2
-"""Columns by which what is inside a block stands further right."""
+"""Columns by which the content of a block is indented."""
 
 
 def file(reader: Reader, items: Sequence[Import | Definition]) -> Doc:
-    """A whole file: an empty line around each definition."""
+    """A file as a document, with an empty line around each definition."""
     parts: list[Doc] = []
     before: Import | Definition | None = None
     for item in items:
-        apart = isinstance(item, Definition) or isinstance(before, Definition)
-        parts += _between(reader.gap(), first=before is None, apart=apart and before is not None)
+        separated = isinstance(item, Definition) or isinstance(before, Definition)
+        parts += _between(
+            reader.gap(), first=before is None, separated=separated and before is not None
+        )
         parts.append(_import(reader) if isinstance(item, Import) else _definition(reader, item))
         before = item
     parts += _between(reader.gap(), first=before is None, last=True)
     return DocConcat(parts)
 
 
-def _between(gap: Gap, first: bool, last: bool = False, apart: bool = False) -> Iterator[Doc]:
-    """What stands between statements. Blocks neither begin nor end with an empty line."""
-    missing = apart and not gap.blank and not any(blank for _, blank in gap.notes)
+def _between(gap: Gap, first: bool, last: bool = False, separated: bool = False) -> Iterator[Doc]:
+    """Comments and empty lines between statements; none at the start and the end of a block."""
+    missing = separated and not gap.blank and not any(blank for _, blank in gap.notes)
     for note, blank in gap.notes:
         if note.alone:
             yield HardLine((blank or missing) and not first)
@@ -76,7 +78,7 @@ def _import(reader: Reader) -> Doc:
 def _definition(reader: Reader, node: Definition) -> Doc:
     head = [reader.word(), SPACE, reader.word()]
     if reader.at("("):
-        head.append(listing(reader, reader.clinging(), node.params, _param))
+        head.append(listing(reader, reader.attached(), node.params, _param))
     return _with_blocks([(DocConcat(head), _block(reader, node.body, 1))])
 
 
@@ -100,11 +102,11 @@ class StatementBlock:
     empty: bool
     """Whether it has neither statements nor comments."""
     short: bool
-    """Whether it may be on one line: a single statement that its author put there."""
+    """Whether it may be on one line: a single statement that is on one line in the text."""
 
 
 def _block(reader: Reader, statements: Sequence[Statement], depth: int) -> StatementBlock:
-    opener = reader.clinging()
+    opener = reader.attached()
     on_line = not reader.on_new_line
     gaps: list[Gap] = []
     items: list[LayerPieces | _Let | Doc] = []
@@ -123,11 +125,11 @@ def _block(reader: Reader, statements: Sequence[Statement], depth: int) -> State
     if short:
         parts = parts[1:]
     parts += _between(end, first=not items, last=True)
-    return StatementBlock(opener, DocConcat(parts), reader.clinging(), bare and not items, short)
+    return StatementBlock(opener, DocConcat(parts), reader.attached(), bare and not items, short)
 
 
 def _line_up(items: Sequence[LayerPieces | _Let | Doc], gaps: Sequence[Gap], indent: int) -> None:
-    """Align what follows each other without an empty line between: layers, and constants."""
+    """Align consecutive layers, and consecutive constants."""
     runs: list[list[LayerPieces | _Let | Doc]] = []
     for item, gap in zip(items, gaps, strict=True):
         blank = gap.blank or any(blank for _, blank in gap.notes)
@@ -146,7 +148,7 @@ def _kind(item: LayerPieces | _Let | Doc) -> object:
 
 
 def _with_blocks(branches: Sequence[tuple[Doc, StatementBlock]]) -> Doc:
-    """Heads with their blocks: all on one line, where they were written so and fit, or none."""
+    """Heads with their blocks: all on one line, if the text has them so and they fit, or none."""
     on_line = any(b.short for _, b in branches) and all(b.short or b.empty for _, b in branches)
     parts: list[Doc] = []
     for head, block in branches:
@@ -166,7 +168,7 @@ def _with_blocks(branches: Sequence[tuple[Doc, StatementBlock]]) -> Doc:
 
 @dataclass(slots=True)
 class _Let:
-    """`let name = value`, the name with its `let`."""
+    """The parts of `let name = value`; `name` includes the `let`."""
 
     name: Doc
     equals: Doc
@@ -208,7 +210,7 @@ def _document(item: LayerPieces | _Let | Doc) -> Doc:
 def _input(reader: Reader, node: Input) -> Doc:
     parts: list[Doc] = [reader.word(), SPACE, reader.word()]
     if node.pattern is not None:
-        parts += (reader.clinging(), SPACE, expression(reader, node.pattern))
+        parts += (reader.attached(), SPACE, expression(reader, node.pattern))
     given = layers.fields(reader, node.fields)
     if given is not None:
         parts += (SPACE, layers.braces(given))
@@ -225,7 +227,7 @@ def _train(reader: Reader, node: Train) -> Doc:
 def _output(reader: Reader, node: Output) -> Doc:
     parts: list[Doc] = [reader.word(), SPACE, layers.value(reader, node.values[0])]
     for value in node.values[1:]:
-        parts.append(reader.clinging())
+        parts.append(reader.attached())
         parts.append(DocGroup(reader.line(), layers.value(reader, value)))
     return Indent(2 * STEP, *parts)
 
@@ -233,7 +235,7 @@ def _output(reader: Reader, node: Output) -> Doc:
 def _require(reader: Reader, node: Require) -> Doc:
     parts: list[Doc] = [reader.word(), SPACE, expression(reader, node.subject)]
     if node.pattern is not None:
-        parts += (reader.clinging(), SPACE, expression(reader, node.pattern))
+        parts += (reader.attached(), SPACE, expression(reader, node.pattern))
     if node.message is not None:
         parts += (reader.line("  "), reader.word())
     return Indent(2 * STEP, DocGroup(*parts))
@@ -245,7 +247,7 @@ def _for_head(reader: Reader, node: For) -> Doc:
     if node.last is None:
         return DocConcat((Indent(2 * STEP, *parts), first))
     return Indent(
-        2 * STEP, *parts, first, apart(reader), reader.clinging(), expression(reader, node.last)
+        2 * STEP, *parts, first, separator(reader), reader.attached(), expression(reader, node.last)
     )
 
 

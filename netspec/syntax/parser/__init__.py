@@ -14,7 +14,7 @@ from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source, Span
 from netspec.syntax import table_store
 from netspec.syntax.ast import Comment, Expression, File
-from netspec.syntax.parser.missing_braces import close_left_open
+from netspec.syntax.parser.missing_braces import with_missing_braces
 from netspec.syntax.parser.recovery import RecoveringParser
 from netspec.syntax.parser.tokens import (
     MAX_SIZE,
@@ -44,7 +44,7 @@ def parse(source: Source, diagnostics: Diagnostics) -> File | None:
     if len(tokens) > MAX_TOKENS or not nesting_is_bounded(source, tokens, diagnostics):
         return None
     found = Diagnostics()
-    tokens, left_open = close_left_open(source, tokens)
+    tokens, left_open = with_missing_braces(source, tokens)
     for diagnostic in left_open:
         found.add(diagnostic)
     items = RecoveringParser(grammar, source, tokens, comments, found).parse()

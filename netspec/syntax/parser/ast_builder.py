@@ -1,4 +1,4 @@
-"""The tree, built while the parser reduces: one method a rule of the grammar."""
+"""The nodes of the tree, one method for each rule of the grammar."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ UNITS = {
     **{u: Fraction(1000) ** p for p, u in enumerate(("KB", "MB", "GB", "TB"), 1)},
     **{u: Fraction(1024) ** p for p, u in enumerate(("KiB", "MiB", "GiB", "TiB"), 1)},
 }
-"""What a unit behind a number multiplies it by."""
+"""The factor of each unit of a number."""
 _ESCAPES = {"n": "\n", "t": "\t", '"': '"', "\\": "\\"}
 
 
@@ -450,7 +450,7 @@ class Builder:
 
 
 class _BracketedList:
-    """A bracketed list on its way into the node that holds it."""
+    """The items of a bracketed list, until the node that holds it is made."""
 
     __slots__ = ("items", "kind", "span")
 

@@ -1,4 +1,7 @@
-"""Braces that were left open, found by the indentation of what stands behind them."""
+"""Braces that are missing, found by indentation, and put in before parsing.
+
+So that nothing else looks wrong because of them.
+"""
 
 from __future__ import annotations
 
@@ -15,23 +18,25 @@ from netspec.syntax.parser.tokens import span_of
 class _Open:
     brace: Token
     indent: int
-    """The column at which the line of the brace begins."""
+    """The column at which the line with the brace begins."""
     inline: bool
     """Whether its content begins on its own line."""
     inner: int
     """The column of the first line of its content."""
     word: str
-    """The kind of the word that its block belongs to; empty where fields stand in it."""
+    """The kind of the word that its block belongs to; empty for fields."""
 
 
 _BLOCKS = ("NET", "MODULE", "FOR", "IF", "ELSE")
 
 
-def close_left_open(source: Source, tokens: list[Token]) -> tuple[list[Token], list[Diagnostic]]:
-    """The tokens with the braces that their author forgot, and a diagnostic for each of those.
+def with_missing_braces(
+    source: Source, tokens: list[Token]
+) -> tuple[list[Token], list[Diagnostic]]:
+    """The tokens with the missing closing braces, and a diagnostic for each of those.
 
-    Nothing is added, and nothing said, where the braces match, or where the indentation does not
-    account for every one that is missing.
+    The tokens are returned unchanged where braces match, or where the indentation does not account
+    for every missing one.
     """
     kinds = [t.kind for t in tokens]
     missing = kinds.count("LBRACE") - kinds.count("RBRACE")
@@ -77,16 +82,16 @@ def close_left_open(source: Source, tokens: list[Token]) -> tuple[list[Token], l
 
 
 def _is_behind(block: _Open, token: Token) -> bool:
-    """Whether a token that begins a line stands, by its indentation, behind a block."""
+    """Whether the first token of a line is, by its indentation, no longer in a block."""
     if token.kind == "ARROW" or (not block.inline and block.inner <= block.indent):
         return False  # a chain that goes on; a text without indentation
     return token.column <= block.indent
 
 
 def _cuts_off(block: _Open, closed: _Open | None, tokens: list[Token], position: int) -> bool:
-    """Whether a token has no place within a block, wherever it stands.
+    """Whether a token can't be part of a block, whatever its indentation.
 
-    `closed` is what ended right in front of it.
+    `closed` is the block that ended right in front of it.
     """
     token = tokens[position]
     if token.kind == "ARROW":
@@ -117,7 +122,7 @@ def _left_open(source: Source, tokens: list[Token], brace: Token, behind: Token)
 
 
 def _owner(tokens: list[Token], brace: Token) -> str:
-    """What a brace belongs to, as a person calls it: `for`, `net d`, `conv`."""
+    """What a brace belongs to, in words: `for`, `net d`, `conv`."""
     position = next(i for i, t in enumerate(tokens) if t is brace)
     depth = 0
     for token in reversed(tokens[max(0, position - 200) : position]):

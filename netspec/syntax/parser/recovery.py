@@ -1,4 +1,4 @@
-"""One run of the LALR parser. After a syntax error it goes on at the next statement."""
+"""A run of the parser that goes on at the next statement after a syntax error."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RecoveringParser:
         self.stack = Stack(grammar, self.builder)
         self.end = end
         self.starts_line = self._line_starts()
-        self.habits: dict[str, tuple[Diagnostic, list[int]]] = {}
+        self.skipped: dict[str, tuple[Diagnostic, list[int]]] = {}
 
     def _line_starts(self) -> list[bool]:
         last = 0
@@ -49,7 +49,7 @@ class RecoveringParser:
     def parse(self) -> tuple[Import | Definition, ...] | None:
         """The items of the file; None where there are syntax errors, which are reported."""
         items = self._items()
-        self._report_habits()
+        self._report_skipped()
         return items
 
     def parse_expression(self) -> Expression | None:
@@ -67,7 +67,7 @@ class RecoveringParser:
             if self.stack.feed(token):
                 position += 1
                 continue
-            passed = self._pass_over(token, position)
+            passed = self._skip(token, position)
             if passed is not None:
                 errors = max(errors, 1)
                 position = passed
@@ -89,10 +89,10 @@ class RecoveringParser:
         self._report(end, len(self.tokens))
         return False
 
-    # Habits of other languages that can be passed over: said once, with all their lines.
+    # Signs of other languages that can be skipped: reported once, with all their lines.
 
-    def _pass_over(self, token: Token, position: int) -> int | None:
-        """Where to go on behind a sign that means nothing here; None where it is no habit."""
+    def _skip(self, token: Token, position: int) -> int | None:
+        """The position behind a sign of other languages; None where the token is none of these."""
         acceptable = self.stack.acceptable()
         if "LET" not in acceptable and ("NET" not in acceptable or "NAME" in acceptable):
             return None
@@ -104,27 +104,27 @@ class RecoveringParser:
             if imports and token.kind == "COMMA":
                 return None  # `import a, b`
             message = f"statements need no `{token}` between them"
-            self._habit(message, token, "leave it out")
+            self._skipped(message, token, "leave it out")
             return position + 1
         if str(token) == "//":
-            self._habit("`//` begins no comment", token, "a comment begins with `#`")
+            self._skipped("`//` begins no comment", token, "a comment begins with `#`")
             while position < len(self.tokens) and self.tokens[position].line == token.line:
                 position += 1
             return position
         return None
 
-    def _habit(self, message: str, token: Token, help_: str) -> None:
-        if message not in self.habits:
+    def _skipped(self, message: str, token: Token, help_: str) -> None:
+        if message not in self.skipped:
             span = span_of(self.source, token)
-            self.habits[message] = Diagnostic("syntax", message, span, help=(help_,)), []
+            self.skipped[message] = Diagnostic("syntax", message, span, help=(help_,)), []
         else:
-            self.habits[message][1].append(token.line)
+            self.skipped[message][1].append(token.line)
 
-    def _report_habits(self) -> None:
-        for diagnostic, lines in self.habits.values():
+    def _report_skipped(self) -> None:
+        for diagnostic, lines in self.skipped.values():
             self.diagnostics.add(replace(diagnostic, also=also_in_lines(lines)))
 
-    # A syntax error: what was found, what was expected, in words.
+    # The diagnostic of a syntax error.
 
     def _report(self, token: Token, position: int) -> None:
         span = span_of(self.source, token)
@@ -187,10 +187,10 @@ class RecoveringParser:
                     open_.pop()
         return open_[-1] if open_ else None
 
-    # Recovery: give up the statement at hand, go on with the next one.
+    # Recovery: give up this statement, go on with the next one.
 
     def _recover(self, position: int) -> int:
-        """Unwind to the enclosing block and return the position of the token to go on with."""
+        """Unwind the stack to the enclosing block; return the position to go on at."""
         dropped: list[Token] = []
         self._unwind("LET", dropped)
         in_block = len(self.stack.states) > 1

@@ -1,4 +1,4 @@
-"""Kinds of token by the names that people have for them."""
+"""Kinds of token, and their names in messages."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ WORDS = {
     *("and", "or", "not", "true", "false", "none"),
 }
 
-# Kinds of token by what a person calls them, in the order in which they are listed.
-_SPOKEN: tuple[tuple[str, frozenset[str]], ...] = (
+# Names for kinds of token together, in the order in which messages list them.
+_GROUPS: tuple[tuple[str, frozenset[str]], ...] = (
     ("a net, a module or an import", frozenset({"NET", "MODULE", "IMPORT"})),
     ("a statement", frozenset({"LET", "FOR", "IF", "INPUT", "OUTPUT", "REQUIRE", "NAME"})),
     ("a value", frozenset({"NUMBER", "STRING", "NAME", "TRUE", "LSQB", "LPAR"})),
@@ -46,18 +46,18 @@ _TOKENS = {
 
 
 def expected(kinds: set[str]) -> str:
-    """What could come next, in words."""
+    """The tokens that could come next, in words: `a name or `)``."""
     words = []
     left = set(kinds)
     if left >= {"NET", "MODULE", "IMPORT", "NAME"}:
         left -= {"NET", "MODULE", "IMPORT"}
-    for spoken, members in _SPOKEN:
+    for words_of, members in _GROUPS:
         if members <= left:
-            words.append(spoken)
+            words.append(words_of)
             left -= members
-            if spoken in ("a value", "a statement"):
+            if words_of in ("a value", "a statement"):
                 left -= {"SHAPE", "FALSE", "NONE", "ADD", "NOT", "QMARK", "STRING", "NUMBER"}
-            if spoken == "an operator":
+            if words_of == "an operator":
                 left -= {"IN", "NOT", "AND", "OR", "IF", "LSQB", "DOT"}
     # Where a value or a statement could begin, what else could come only distracts.
     others: frozenset[str] = frozenset(_TOKENS)

@@ -1,4 +1,4 @@
-"""Text to tokens, ahead of the parser, with the comments set aside."""
+"""Text to tokens and comments, and the limits on their number and nesting."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from netspec.syntax.ast import Comment
 from netspec.syntax.lalr import Grammar, Token, UnexpectedCharacter
 
 MAX_SIZE = 8 * 2**20
-"""Longest text that is read, in characters."""
+"""Longest text, in characters."""
 MAX_TOKENS = 300_000
-"""Most words and signs of a text."""
+"""Most tokens of a text."""
 MAX_STRAY = 20
-"""Most characters out of place that are spoken of."""
+"""Most characters out of place that are reported."""
 MAX_NAME = 200
 """Longest name, in characters."""
 MAX_NESTING = 60
@@ -29,6 +29,7 @@ CLOSERS = {"RPAR", "RSQB", "RBRACE"}
 
 
 def span_of(source: Source, token: Token) -> Span:
+    """The place of a token."""
     return Span(source, token.start, token.end)
 
 
@@ -39,7 +40,7 @@ def tokens_of(
     diagnostics: Diagnostics,
     start: int = 0,
 ) -> list[Token]:
-    """All tokens from an offset on; a character that has no place in the language is reported."""
+    """The tokens of a text from an offset on; stray characters are reported and skipped."""
     text = source.text
     tokens: list[Token] = []
     found: list[Token] = []
@@ -69,7 +70,7 @@ def _comment(source: Source, token: Token) -> Comment:
 
 
 def _without_stray(source: Source, text: str, offset: int, diagnostics: Diagnostics) -> str:
-    """Report a character that begins no token, and give the text with something in its place."""
+    """The text with a placeholder for a character that begins no token, which is reported."""
     char = text[offset]
     end = offset + 1
     message, fix = f"{_spelled(char)} has no place in the language", ""
@@ -113,7 +114,7 @@ def _without_stray(source: Source, text: str, offset: int, diagnostics: Diagnost
 
 
 def _slashes(text: str, offset: int) -> tuple[int, int] | None:
-    """Where a comment of slashes begins and ends that a character stands in."""
+    """Start and end of the `//` comment that an offset is in; None where it is in none."""
     line = text.rfind("\n", 0, offset) + 1
     start = text.find("//", line, offset + 2)
     if start < 0 or (start > line and not text[start - 1].isspace()):
@@ -123,7 +124,7 @@ def _slashes(text: str, offset: int) -> tuple[int, int] | None:
 
 
 def _closing_quote(text: str, offset: int) -> int | None:
-    """Where a string in other quotes ends, on its line."""
+    """The offset of the quote that closes a string in other quotes, on its line."""
     stop = text.find("\n", offset)
     end = text.find(_QUOTES[text[offset]], offset + 1, len(text) if stop < 0 else stop)
     return end if end >= 0 else None
@@ -150,7 +151,10 @@ def _spelled(char: str) -> str:
 
 
 def nesting_is_bounded(source: Source, tokens: list[Token], diagnostics: Diagnostics) -> bool:
-    """Whether a recursive walk over the tree is safe. The only rules that nest have brackets."""
+    """Whether a recursive walk over the tree is safe; reported where it is not.
+
+    The only rules of the grammar that nest have brackets, signs or operators.
+    """
     depth = signs = operators = 0
     outer: list[int] = []
     for token in tokens:

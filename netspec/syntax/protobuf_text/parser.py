@@ -1,4 +1,7 @@
-"""Protobuf's text format to its tree. After a syntax error it goes on at the next field on top."""
+"""The tree of a text in protobuf's text format.
+
+After a syntax error the parser goes on at the next field of the outermost message.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,11 @@ from netspec.syntax.parser.tokens import span_of
 from netspec.syntax.protobuf_text.ast import Message, MessageField, Scalar
 
 MAX_TOKENS = 1_000_000
-"""Most words and signs of a text."""
+"""Most tokens of a text."""
 MAX_NESTING = 60
-"""Most messages that may be inside each other."""
+"""Most brackets that may be open at once."""
 MAX_ERRORS = 20
-"""Syntax errors after which reading gives up."""
+"""Syntax errors after which parsing gives up."""
 
 _OPENERS = {"LBRACE": "RBRACE", "LESSTHAN": "MORETHAN", "LSQB": "RSQB"}
 _CLOSERS = {closer: opener for opener, closer in _OPENERS.items()}
@@ -62,7 +65,7 @@ def _tokens(source: Source, diagnostics: Diagnostics) -> list[Token] | None:
 
 
 def _stray(source: Source, offset: int) -> Diagnostic:
-    """What begins no token."""
+    """The error of a character that begins no token."""
     text = source.text
     char = text[offset]
     help_: tuple[str, ...] = ()
@@ -82,9 +85,9 @@ def _stray(source: Source, offset: int) -> Diagnostic:
 
 
 def _parts(tokens: list[Token], source: Source, diagnostics: Diagnostics) -> Iterator[list[Token]]:
-    """The tokens of each field on top, so that an error in one does not hide those of others.
+    """The tokens of each outermost field, so that an error in one does not hide those of others.
 
-    Checks on the way that brackets match and are not too many inside each other.
+    Checks that brackets match and are not nested too deeply.
     """
     part: list[Token] = []
     open_: list[Token] = []
@@ -264,7 +267,7 @@ class _ListValue:
 
 
 def _unquoted(token: Token) -> str:
-    """What a string stands for: escapes are bytes, and bytes are UTF-8."""
+    """The value of a string literal: escapes are bytes, and bytes are UTF-8."""
     raw = token[1:-1]
     if "\\" not in raw:
         return raw
