@@ -121,7 +121,7 @@ class Checked(NamedTuple):
 def check(
     source: Source, base: Path | None, settings: Mapping[str, Any], *, needs_net: bool = True
 ) -> Checked:
-    """The net of a text, checked, and all that was found wrong with it.
+    """The net of a text, and all that is wrong with it.
 
     `base` is the folder that its imports are relative to. `settings` are values for the net's
     parameters: Python numbers, bools, strings and lists, or text of the language as `SettingText`.
@@ -204,5 +204,5 @@ def _report_prototxt_options(
     for name in names:
         option = name.partition(":")[0]
         message = f"--{option} is for a prototxt, and {source.name} is none"
-        help_ = "a spec says in its text what its inputs are and what it has"
+        help_ = "the inputs and layers of a spec are those in its text"
         diagnostics.add(Diagnostic("bad-option", message, help=(help_,)))

@@ -203,7 +203,7 @@ class Evaluator:
                 raise Poisoned
             self.used |= constant.depends
             if self.metrics is not None and e.name in METRICS:
-                message = f"`{e.name}` may mean the constant of this name or the measure"
+                message = f"`{e.name}` may mean the constant of this name or the metric"
                 raise EvaluationError(
                     Diagnostic(
                         "ambiguous-name",
@@ -211,7 +211,7 @@ class Evaluator:
                         e.span,
                         others=(Label(place, "the constant"),),
                         help=(
-                            f"for the measure, write `{e.name}()`",
+                            f"for the metric, write `{e.name}()`",
                             f"for the constant, give it another name: `let value = {e.name}`",
                         ),
                     )
@@ -370,7 +370,7 @@ class Evaluator:
             module = base.head.block.module
             help_ = (
                 f"only expect and prefer look inside {base.name}; "
-                f"for use here, let {module} hand it out: `output ..., {name.text}`",
+                f"for use here, let {module} return it: `output ..., {name.text}`",
             )
         message = f"{base.name} has no part called {name.text}"
         help_ = help_ or did_you_mean(name.text, known)

@@ -164,7 +164,7 @@ def _check_parameters(definition: Definition, diagnostics: Diagnostics) -> None:
 
 
 def _check_on_top(body: Iterable[Statement], diagnostics: Diagnostics) -> None:
-    """`input` and `train` stand outside of `if` and `for`, so that they are always there."""
+    """No `input` or `train` depends on an `if` or `for`."""
     for outer in body:
         for s in statements([outer]):
             if s is outer or not isinstance(s, Input | Train):
@@ -186,6 +186,6 @@ def _check_train_blocks(definition: Definition, diagnostics: Diagnostics) -> Non
         if definition.kind == "module":
             message = "a module has no `train` block; the net that uses it may have one"
         else:
-            message = f"how {definition.name.text} is trained is said already"
-            others = (Label(found[0].word, "here"),)
+            message = f"{definition.name.text} has more than one `train` block"
+            others = (Label(found[0].word, "the first one"),)
         diagnostics.add(Diagnostic("syntax", message, s.word, others=others))

@@ -1,6 +1,6 @@
 """What names stand for inside a net or module, and what stands in for what failed.
 
-An expression that has no meaning raises `EvaluationError`. Where a statement would have given a
+An expression that can't be evaluated raises `EvaluationError`. Where a statement would have given a
 name to its result, the name is then bound to `POISON`; whatever uses that raises `Poisoned`, which
 nobody reports again.
 """
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class EvaluationError(Exception):
-    """An expression or statement has no meaning; `diagnostic` says why."""
+    """An expression or statement can't be evaluated; `diagnostic` says why."""
 
     def __init__(self, diagnostic: Diagnostic | None) -> None:
         super().__init__()

@@ -108,7 +108,7 @@ def overridden(
     evaluator: Evaluator,
     report: Report,
 ) -> Training | None:
-    """A recipe with fields set from outside; None, and reported, where that has no meaning.
+    """A recipe with some fields replaced; None where it is wrong, and that is reported.
 
     Giving `iterations` takes away `epochs` and the other way round; a new `schedule` or
     `optimizer` takes away the fields that go with another.
@@ -209,7 +209,7 @@ def _value(evaluator: Evaluator, f: Field) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Without the expression that a number came from, which only layers have a use for."""
+    """A value without the expression that a number came from, which only layers need."""
     if isinstance(value, tuple):
         return tuple(_plain(v) for v in value)
     if isinstance(value, bool | str | Init):

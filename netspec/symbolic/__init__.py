@@ -5,5 +5,5 @@ Out: `Dim`s and `Num`s that compute like Python's numbers and carry their expres
      backend can write `e1x1 + e3x3` where a shape rule added two channel counts.
 
 expr        expressions and the numbers that carry them
-conditions  what an `if` asks, in terms of those expressions
+conditions  the conditions of `if`s, in terms of those expressions
 """

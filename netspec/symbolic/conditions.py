@@ -88,7 +88,7 @@ def known_symbols(condition: Condition | Term) -> Iterator[Symbol]:
 
 
 def holds(condition: Condition, value: Callable[[Symbol], Any]) -> bool | None:
-    """What Python makes of a condition; None where it fails."""
+    """Whether a condition holds in Python's arithmetic; None where that fails."""
     try:
         match condition:
             case Combined("not", (operand,)):
@@ -138,7 +138,7 @@ _OPPOSITE |= {b: a for a, b in _OPPOSITE.items()}
 
 
 def negated(condition: Condition) -> Condition:
-    """The opposite, without a `not` where it can be said so."""
+    """The opposite, without a `not` where there is another way to write it."""
     match condition:
         case Compared(first, ((operator, term),)):
             return Compared(first, ((_OPPOSITE[operator], term),))
@@ -152,7 +152,7 @@ def negated(condition: Condition) -> Condition:
 
 
 def condition_source(condition: Condition, name: Callable[[Symbol], str]) -> str:
-    """A condition as Python source; `name` says what its symbols are called there."""
+    """A condition as Python source; `name` gives the source of a symbol."""
     match condition:
         case Combined("not", (operand,)):
             opposite = negated(operand)

@@ -263,7 +263,7 @@ def _quoted(character: str, quote: str) -> str:
 
 
 def expression_source(expr: Expr, name: Callable[[Symbol], str]) -> str:
-    """An expression as Python source; `name` says what its symbols are called there."""
+    """An expression as Python source; `name` gives the source of a symbol."""
 
     def walk(e: Expr, outer: int) -> str:
         if isinstance(e, NumberLiteral):
@@ -286,7 +286,7 @@ def expression_source(expr: Expr, name: Callable[[Symbol], str]) -> str:
 
 
 def evaluate(expr: Expr, value: Callable[[Symbol], int | float]) -> int | float | None:
-    """What Python's own arithmetic makes of an expression; None where it fails."""
+    """The value of an expression in Python's own arithmetic; None where that fails."""
     from math import ceil, floor
 
     def walk(e: Expr) -> int | float:

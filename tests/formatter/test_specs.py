@@ -23,7 +23,7 @@ from netspec.syntax.formatter import format_text
 from netspec.syntax.parser import scan
 from netspec.util.resources import folder
 
-from ..semantic.test_tree import nodes
+from ..syntax.test_tree import nodes
 from .test_properties import check, tree_of
 from .texts import LOOSE
 

@@ -1,4 +1,4 @@
-"""What `expect` and `prefer` measure, and what is said of those that do not hold."""
+"""The metrics in `expect` and `prefer`, and the diagnostics of those that do not hold."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def below(net: Net, *paths: str) -> tuple[int, int]:
         ("t.pool", ["t.pool"]),
     ],
 )
-def test_measures_of_whatever_has_a_path(name: str, paths: list[str]) -> None:
+def test_metrics_of_whatever_has_a_path(name: str, paths: list[str]) -> None:
     params, macs = below(net_of(NESTED.replace("@", "")), *paths)
     contracts = f"expect params({name}) == {params} and macs({name}) == {macs}"
     net_of(NESTED.replace("@", f"{contracts}\nexpect size({name}) == {4 * params}"))
@@ -116,7 +116,7 @@ def test_a_contract_is_about_the_finished_block_wherever_it_stands() -> None:
     )
 
 
-def test_names_of_measures() -> None:
+def test_names_of_metrics() -> None:
     # As a value's name it is clear what is meant.
     net_of(
         body(
@@ -126,7 +126,7 @@ def test_names_of_measures() -> None:
             "3x3x3",
         )
     )
-    # As a constant's it is not, but outside of contracts there are no measures.
+    # As a constant's it is not, but outside of contracts there are no metrics.
     net_of(
         "net n(size = 3) { input data: 3x3x3 conv { filters: size kernel: 1 }\nexpect size() > 3 }"
     )
@@ -305,7 +305,7 @@ def test_uses_are_counted_as_in_the_flat_net(stages: list[list[int]], least: int
         ]
 
 
-def test_json_tells_the_way() -> None:
+def test_json_has_the_backtrace() -> None:
     text = "module m(f) { input x for j in 1..2 { let a = 1 // (f - j) } relu }\n"
     text += body("for i in 1..3 { m[i]: m { f: i } }")
     (found,) = render.as_json(checked(text)[1])

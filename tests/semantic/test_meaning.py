@@ -218,7 +218,7 @@ def test_imports_are_relative_to_their_file(tmp_path: Path) -> None:
     assert [d.code for d in checked(text, base=tmp_path)[1]] == ["unknown-op"]
 
 
-def test_measures() -> None:
+def test_metrics() -> None:
     net = net_of(
         "module m { input x\n conv { filters: 2 kernel: 1 }\n relu\n expect params == 8 and macs == 96 }\n"
         + body(

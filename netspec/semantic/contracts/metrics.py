@@ -74,7 +74,10 @@ class BlockMetrics:
         return self._blocks[line.name]
 
     def _users_in(self, block: Block | None) -> Mapping[Value, list[Node | None]]:
-        """What uses each value in a block (None: the one at hand), None for its being returned."""
+        """The nodes that use each value in a block, with None where the block returns it.
+
+        `block` is None for the block whose contracts are checked.
+        """
         if block not in self._users:
             nodes = self.nodes if block is None else block.nodes
             users: dict[Value, list[Node | None]] = {}

@@ -21,7 +21,7 @@ statements          all statements, loops and branches
 parameters          the parameters of a net or module
 block_checks        what is checked when all statements have run: contracts, what is unused
 bodies              a whole body, from its parameters to its checks
-setting_effects     what settings from outside have to do with errors
+setting_effects     which settings led to an error
 """
 
 from __future__ import annotations

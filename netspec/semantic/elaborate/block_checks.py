@@ -23,7 +23,7 @@ MAX_UNUSED = 8
 def check_contracts(b: BlockBuilder, block: Block | Poison) -> None:
     """Report the contracts that do not hold; the block is sound all the same.
 
-    In a block with errors (poison), those are checked that speak of sound values alone.
+    In a block with errors (poison), only those about sound values are checked.
     """
     metrics = BlockMetrics(block, b.nodes, b.context.names)
     provenance = Provenance(b.nodes, b.makers, b.places)

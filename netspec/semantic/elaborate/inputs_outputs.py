@@ -88,7 +88,7 @@ def _module_input(b: BlockBuilder, statement: Input, actual: Shape | None) -> Sh
     if statement.fields:
         raise evaluation_error(
             "unknown-field",
-            "how pictures become an input is said at the input of a net, not of a module",
+            "only the input of a net has fields, which say how pictures are prepared",
             statement.fields[0].name.span,
         )
     if actual is None:
@@ -180,4 +180,4 @@ def _first_layer(b: BlockBuilder) -> str:
         shape = ": 3x224x224" if b.definition.kind == "net" else ""
         return f"begin with `input x{shape}`, and put layers behind it"
     name = b.inputs[-1].name
-    return f"put a layer behind the input; to pass it on as it is, say `output {name}`"
+    return f"put a layer behind the input; to pass it on as it is, write `output {name}`"

@@ -183,7 +183,7 @@ def _with_defaults(
             values[name] = arguments[name]
         elif param.default is not None:
             values[name] = Evaluator(scope).constant(param.default)
-        # A later default may use it; what it was computed from outside does not matter then.
+        # A later default may use it; what its value came from in the caller does not matter then.
         scope.names[name] = (Known(values.get(name)), param.span)
     return values
 

@@ -242,7 +242,7 @@ def _branch(statement: If, evaluator: Evaluator) -> int:
 
 
 def _only_contracts(statement: If | For) -> bool:
-    """Which contracts hold for which settings says nothing about the network itself."""
+    """Whether a statement only decides which contracts there are, and not what the net is."""
     return all(isinstance(s, Require | Let | If | For) for s in statements([statement]))
 
 
