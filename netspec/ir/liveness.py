@@ -11,7 +11,7 @@ from netspec.lazy_dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class BlockUse:
     """What a use of a block makes of its inputs and outputs, by position.
 
     `same[i]` is the first input that is the same value as input i. `kept` are inputs, of equal
@@ -35,18 +35,18 @@ class Liveness:
         self.inputs, self.nodes, self.outputs = block.inputs, block.nodes, block.outputs
         self.forwarding = block.forwarding
         self.origin = self.forwarding.origin
-        self.alone = Surroundings(
+        self.alone = BlockUse(
             tuple(range(len(block.inputs))), frozenset(), frozenset(range(len(block.outputs)))
         )
-        self._peaks: dict[Surroundings, int] = {}
+        self._peaks: dict[BlockUse, int] = {}
 
-    def peak(self, use: Surroundings) -> int:
+    def peak(self, use: BlockUse) -> int:
         """Most elements alive at once, of the values that this block knows of."""
         if use not in self._peaks:
             self._peaks[use] = max((m.alive for m in self.moments(use)), default=0)
         return self._peaks[use]
 
-    def moments(self, use: Surroundings) -> Iterator[Moment]:
+    def moments(self, use: BlockUse) -> Iterator[Moment]:
         """What is alive while each of the nodes runs that have layers."""
         last, end = self._last_uses(use)
         live = {v: None for v in self.inputs if v in last}
@@ -69,7 +69,7 @@ class Liveness:
                     del live[value]
                     total -= value.elements
 
-    def seen(self, value: Value, use: Surroundings) -> Value:
+    def seen(self, value: Value, use: BlockUse) -> Value:
         """Of values that are equal in a use, the one that stands for them."""
         value = self.origin(value)
         place = self._places.get(value)
@@ -79,7 +79,7 @@ class Liveness:
     def _places(self) -> dict[Value, int]:
         return {v: i for i, v in enumerate(self.inputs)}
 
-    def _last_uses(self, use: Surroundings) -> tuple[dict[Value, int], dict[int, list[Value]]]:
+    def _last_uses(self, use: BlockUse) -> tuple[dict[Value, int], dict[int, list[Value]]]:
         """The position of each value's last use, and the values that each position is last to."""
         last: dict[Value, int] = {}
         for i, node in enumerate(self.nodes):
@@ -95,9 +95,7 @@ class Liveness:
             end.setdefault(i, []).append(value)
         return last, end
 
-    def _inside(
-        self, node: Instance, use: Surroundings, last: Mapping[Value, int], i: int
-    ) -> Surroundings:
+    def _inside(self, node: Instance, use: BlockUse, last: Mapping[Value, int], i: int) -> BlockUse:
         """How an instance at position i uses its block."""
         seen = [self.seen(v, use) for v in node.inputs]
         first: dict[Value, int] = {}
@@ -106,7 +104,7 @@ class Liveness:
         wanted = frozenset(
             k for k, v in enumerate(node.outputs) if self.origin(v) is v and last.get(v, -1) > i
         )
-        return Surroundings(same, kept, wanted)
+        return BlockUse(same, kept, wanted)
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ class Moment:
     alive: int
     live: Mapping[Value, None]
     passed: frozenset[Value]
-    inside: Surroundings | None
+    inside: BlockUse | None
 
 
 _KNOWN: WeakKeyDictionary[Block, Liveness] = WeakKeyDictionary()

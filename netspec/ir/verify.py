@@ -1,7 +1,7 @@
 """The invariants of a net, for tests of what makes nets: elaboration and passes.
 
-A net that breaks one is a bug of netspec, whatever the spec says. docs/architecture.md says where
-this runs; `problems` lists what is wrong, `verify` raises it.
+A net that breaks one is a bug of netspec, whatever the spec says. tests/conftest.py verifies every
+net that a test makes; `problems` lists what is wrong, `verify` raises it.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def problems(net: Net) -> list[str]:
                 given = {a.name: a.value for a in node.arguments}
                 if arguments.setdefault(node.block, given) != given:
                     inner = labels[node.block]
-                    found.append(f"{label}: {node.name} has other arguments than {inner} elsewhere")
+                    found.append(f"{label}: {node.name} has other arguments than {inner} before")
         if block not in _SOUND:
             wrong = list(_Block(block, arguments.get(block, {})).problems())
             found += (f"{label}: {problem}" for problem in wrong)
@@ -86,22 +86,22 @@ def _of_net(net: Net) -> Iterator[str]:
     if len(net.preprocessing) != len(body.inputs):
         count = len(net.preprocessing)
         yield f"{len(body.inputs)} inputs, but {count} are given a preprocessing or None"
-    yield from _repeated("parameter", (p.name for p in net.parameters))
+    yield from _repeated("parameters", (p.name for p in net.parameters))
     for p in net.parameters:
         symbol = Parameter(p.name)
-        for word, said, is_ in (
+        for word, of_net, of_block in (
             ("static", p.static, symbol in body.static),
             ("always static", p.always_static, symbol in body.always_static),
         ):
-            if said != is_:
-                where = "net" if said else "block"
+            if of_net != of_block:
+                where = "net" if of_net else "block"
                 yield f"whether {p.name} is {word}: only the {where} says so"
 
 
 def _repeated(what: str, names: Iterable[str]) -> Iterator[str]:
     for name, count in Counter(names).items():
         if count > 1:
-            yield f"{count} {what}s are called {name or '(nothing)'}"
+            yield f"{count} {what} are called {name or '(nothing)'}"
 
 
 class _Block:
@@ -137,9 +137,9 @@ class _Block:
 
     def _names(self) -> Iterator[str]:
         block = self.block
-        yield from _repeated("input", (v.name for v in block.inputs))
-        yield from _repeated("node", (n.name for n in block.nodes))
-        yield from _repeated("output", filter(None, block.output_names))
+        yield from _repeated("inputs", (v.name for v in block.inputs))
+        yield from _repeated("nodes", (n.name for n in block.nodes))
+        yield from _repeated("outputs", filter(None, block.output_names))
         for name in (*(v.name for v in block.inputs), *(n.name for n in block.nodes)):
             if not name or "." in name:
                 yield f"{name!r} is no name"
@@ -206,7 +206,7 @@ class _Block:
         inner = instance.block
         if inner.kind != "module":
             yield f"{instance.name} is an instance of a {inner.kind}"
-        yield from _repeated(f"argument of {instance.name}", (a.name for a in instance.arguments))
+        yield from _repeated(f"arguments of {instance.name}", (a.name for a in instance.arguments))
         for a in instance.arguments:
             if a.expr is not None:
                 yield from self._number(f"{a.name} of {instance.name}", a.value, a.expr)

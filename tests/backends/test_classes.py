@@ -68,7 +68,7 @@ net tiny { input data: 4x8x8  block { filters: 4 }  block { filters: 6 }  block 
 """
 
 
-def test_an_branch_with_layers_of_its_own() -> None:
+def test_a_branch_with_layers_of_its_own() -> None:
     source = torch_source(RESIDUAL)
     assert classes(source) == ["Block", "Tiny"]
     assert "if stride != 1 or in_channels != filters:" in source
@@ -77,7 +77,7 @@ def test_an_branch_with_layers_of_its_own() -> None:
     assert "Block(6, filters=6, stride=2)" in source
 
 
-def test_an_branch_without_layers_of_its_own() -> None:
+def test_a_branch_without_layers_of_its_own() -> None:
     source = torch_source(
         """
         module part(filters, wide = false) {

@@ -140,7 +140,7 @@ BREAKS: dict[str, tuple[Change, str]] = {
     "names of outputs": (module(output_names=("t",)), "2 outputs, but 1 names of outputs"),
     "two arguments of a name": (
         node("three", arguments=lambda i: (*i.arguments, i.arguments[0])),
-        "2 argument of threes are called width",
+        "2 arguments of three are called width",
     ),
     "two parameters of a name": (
         lambda n: replace(n, parameters=n.parameters * 2),
@@ -222,7 +222,7 @@ BREAKS: dict[str, tuple[Change, str]] = {
     "an instance of a net": (module(kind="net"), "three is an instance of a net"),
     "other arguments of one block": (
         node("two", arguments=argument(value=5, expr=NumberLiteral(Fraction(5)))),
-        "three has other arguments than part#2 elsewhere",
+        "three has other arguments than part#2 before",
     ),
     "a block in itself": (itself, "is an instance of a block that contains this one"),
     # Numbers with expressions.

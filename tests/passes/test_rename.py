@@ -260,4 +260,4 @@ def test_any_names_fit_or_are_refused() -> None:
                 assert result.keys[f"{old}.weight"] == f"{new}.weight"
 
     check()
-    assert accepted > 20
+    assert accepted > 5
