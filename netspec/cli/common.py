@@ -105,6 +105,17 @@ def setting(text: str) -> tuple[str, SettingText]:
     return name.strip(), SettingText(value.strip())
 
 
+def whole_number(least: int, digits: int = 9) -> Callable[[str], int]:
+    """The reader of an option's whole number, `least` or greater, of at most so many digits."""
+
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or len(text) > digits or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least}")
+        return int(text)
+
+    return read
+
+
 def load(spec: str, settings: Iterable[tuple[str, SettingText]]) -> Net:
     """A checked net; its warnings are shown. Raises SpecError."""
     checked = check(*find(spec), dict(settings))

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from netspec.cli.common import SPEC_HELP, add_settings, show
+from netspec.cli.common import SPEC_HELP, add_settings, show, whole_number
 from netspec.diagnostics import spec_error
 from netspec.driver import check, find
 
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, help="what to write (by the name of FILE)")
     parser.add_argument(
         "--depth",
-        type=_depth,
+        type=whole_number(0),
         metavar="N",
         help="open modules down to this level: 0 is a box for the net, 1 its lines "
         "(as many as stay readable)",
@@ -47,12 +47,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="who says where boxes stand: netspec (own) or, in a .svg or .png, "
         "Graphviz's dot, if it is installed",
     )
-
-
-def _depth(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
-    return int(text)
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from netspec.cli.common import add_spec, load, print_json
+from netspec.cli.common import add_spec, load, print_json, show, whole_number
 from netspec.diagnostics import SpecError, spec_error
 
 
@@ -17,20 +17,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
     parser.add_argument("--backend", default="numpy", metavar="NAME", help="numpy or torch")
-    parser.add_argument("--top", type=_count, default=5, metavar="N", help="classes to name (5)")
+    parser.add_argument(
+        "--top", type=whole_number(1), default=5, metavar="N", help="classes to name (5)"
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text")
-
-
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError("give a whole number from 1")
-    return int(text)
 
 
 def execute(args: argparse.Namespace) -> int:
     import numpy as np
 
-    from netspec.cli.common import show
     from netspec.codegen.backend import get, load_model
     from netspec.runtime.classify import (
         class_count,

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from netspec.cli.common import whole_number
 from netspec.cli.sweep import (
     add_space,
-    count,
     explore,
     show,
 )
@@ -36,7 +36,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="COND",
         help="what must hold, as in 'params <= 1.25M' (repeatable)",
     )
-    parser.add_argument("--top", type=count, default=5, metavar="N", help="how many to show (5)")
+    parser.add_argument(
+        "--top", type=whole_number(1), default=5, metavar="N", help="how many to show (5)"
+    )
 
 
 def execute(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.cli.common import SPEC_HELP, add_reading
+from netspec.cli.common import SPEC_HELP, add_reading, whole_number
 from netspec.cli.table import add_width, line_width
 from netspec.diagnostics import spec_error
 
@@ -39,7 +39,9 @@ def add_space(parser: argparse.ArgumentParser) -> None:
         help="values of a parameter: a list `1,2,4`, a range `1..9` or `0.1..1:0.1` (repeatable)",
     )
     add_reading(parser, "reading")
-    parser.add_argument("--sample", type=count, metavar="N", help="N combinations at random")
+    parser.add_argument(
+        "--sample", type=whole_number(1), metavar="N", help="N combinations at random"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of --sample (0)")
     parser.add_argument(
         "-o",
@@ -47,7 +49,9 @@ def add_space(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="keep results in a file, a JSON line each, and take from it what is there already",
     )
-    parser.add_argument("--jobs", type=count, metavar="N", help="processes (one a processor)")
+    parser.add_argument(
+        "--jobs", type=whole_number(1), metavar="N", help="processes (one a processor)"
+    )
     parser.add_argument("--format", choices=FORMATS, default="text")
     add_width(parser)
 
@@ -57,13 +61,6 @@ def _values(text: str) -> tuple[str, str]:
     if not equals or not name.strip().isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUES")
     return name.strip(), values.strip()
-
-
-def count(text: str) -> int:
-    """The whole number from 1 that a text has, for options."""
-    if not text.isascii() or not text.isdigit() or not 0 < len(text) < 10 or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
-    return int(text)
 
 
 def execute(args: argparse.Namespace) -> int:

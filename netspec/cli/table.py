@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from netspec.cli.common import add_spec, every, print_json
+from netspec.cli.common import add_spec, every, print_json, whole_number
 
 if TYPE_CHECKING:
     from netspec.report.columns import NetView
@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="text")
     parser.add_argument(
         "--depth",
-        type=_number,
+        type=whole_number(0),
         default=None,
         metavar="N",
         help="fold modules below this level: 0 is the total, 1 the lines of the net "
@@ -49,7 +49,7 @@ def add_width(parser: argparse.ArgumentParser) -> None:
     """Add --width, for `line_width`."""
     parser.add_argument(
         "--width",
-        type=_number,
+        type=whole_number(0),
         metavar="N",
         help="characters a line (the terminal's); 0 for as many as it takes",
     )
@@ -88,17 +88,11 @@ def add_metrics(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--index-bits",
-        type=_number,
+        type=whole_number(0),
         default=4,
         metavar="N",
         help="bits for the place of a weight in a pruned layer (4)",
     )
-
-
-def _number(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0")
-    return int(text)
 
 
 def _columns(text: str) -> list[str]:

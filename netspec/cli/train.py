@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from netspec.cli.common import add_partial, add_spec, load
+from netspec.cli.common import add_partial, add_spec, load, whole_number
 from netspec.diagnostics import spec_error
 
 
@@ -38,7 +38,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         dest="fields",
         help="set a field of the train block, such as batch_size=32 (repeatable)",
     )
-    add("--seed", type=_number, default=0, help="of weights, order, changes and dropout (0)")
+    add(
+        "--seed",
+        type=whole_number(0, digits=12),
+        default=0,
+        help="of weights, order, changes and dropout (0)",
+    )
     add(
         "--held-out",
         type=_share,
@@ -46,9 +51,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="share of each class to test on, where the data has no part for it (10%%)",
     )
-    add("--every", type=_count, metavar="N", help="iterations between evaluations (an epoch)")
-    add("--accumulate", type=_count, default=1, metavar="N", help="divide each batch into N parts")
-    add("--workers", type=_number, metavar="N", help="threads that read pictures")
+    count = whole_number(1)
+    add("--every", type=count, metavar="N", help="iterations between evaluations (an epoch)")
+    add("--accumulate", type=count, default=1, metavar="N", help="divide each batch into N parts")
+    add("--workers", type=whole_number(0), metavar="N", help="threads that read pictures")
     add("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto: cuda where there is one)")
     add(
         "--precision",
@@ -65,18 +71,6 @@ def _field(text: str) -> tuple[str, str]:
     if not equals or not name.strip().isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=VALUE")
     return name.strip(), value.strip()
-
-
-def _number(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,12}", text):
-        raise argparse.ArgumentTypeError("give a whole number from 0")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if _number(text) < 1:
-        raise argparse.ArgumentTypeError("give a whole number from 1")
-    return int(text)
 
 
 def _share(text: str) -> float:
