@@ -25,7 +25,7 @@ MAX_TRIED = 20_000
 class _ShapeStep:
     """A layer on the way to a value: what it makes, what it takes, and the path it is inside of.
 
-    `own` says that it stands in the block at hand, and not inside an instance.
+    `own` says that it stands in the block whose contract it is, and not inside an instance.
     """
 
     node: Layer
@@ -41,6 +41,8 @@ class _ShapeStep:
 
 @dataclass(frozen=True)
 class _Explained:
+    """What is added to a diagnostic."""
+
     others: tuple[Label, ...] = ()
     notes: tuple[str, ...] = ()
     help: tuple[str, ...] = ()
@@ -75,7 +77,9 @@ class Provenance:
             makers = {v: n for n in within.nodes for v in n.outputs}
             prefix, dot, _ = wanted.line.name.rpartition(".")
             block = replace(self, nodes=within.nodes, makers=makers, places={}, prefix=prefix + dot)
-        found = block._size(wanted) if _misses_size(wanted) else block._other(wanted)
+        found = (
+            block._explain_size(wanted) if _misses_size(wanted) else block._explain_other(wanted)
+        )
         return replace(
             diagnostic,
             others=diagnostic.others + tuple(o for o in found.others if o.span != diagnostic.span),
@@ -83,8 +87,8 @@ class Provenance:
             help=diagnostic.help + found.help,
         )
 
-    def _other(self, wanted: Wanted) -> _Explained:
-        """For channels, the length of a vector, or another number of dimensions."""
+    def _explain_other(self, wanted: Wanted) -> _Explained:
+        """The same for channels, the length of a vector, or the number of dimensions."""
         value, pattern, name = wanted.line.value, wanted.pattern, wanted.line.name
         node = made_by(value, self.makers)
         what = f"{name} is {text(value.shape)}"
@@ -102,7 +106,10 @@ class Provenance:
         return _Explained((Label(place, label),), (), help_)
 
     def _source(self, value: Value) -> tuple[Layer | None, str]:
-        """The layer that says how many channels a value has, and the field by which it does."""
+        """The layer that decides how many channels a value has, and the name of its field for that.
+
+        None where that is an input, or a layer without such a field.
+        """
         node = self.makers.get(value)
         while isinstance(node, Layer):
             own = {a.name for a in attributes(type(node.op))}
@@ -117,14 +124,14 @@ class Provenance:
     def _at(self, node: Node) -> str:
         return f"at {self.prefix}{node.line or node.name} (line {node.span.line})"
 
-    def _size(self, wanted: Wanted) -> _Explained:
-        """For height and width: the layers on the way that change them."""
+    def _explain_size(self, wanted: Wanted) -> _Explained:
+        """Labels, notes and a fix for a height or width: the layers on the way that change it."""
         value, name = wanted.line.value, wanted.line.name
         steps: list[_ShapeStep] = []
         start = self._walk(value, self.makers, self.prefix, True, steps)
         changes = [step for step in steps if step.resizes]
         if not changes:
-            return self._other(wanted)
+            return self._explain_other(wanted)
         notes: list[str] = []
         if len(changes) > 1:
             way = [f"{s.prefix}{s.made.name} {text(s.made.shape[1:])}" for s in changes[::-1]]

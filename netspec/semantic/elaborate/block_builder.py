@@ -54,7 +54,7 @@ class BlockBuilder:
         self.run_module = run_module
         self.backtrace = backtrace
         self.key = key
-        # What is in sight where the statements have got to.
+        # What the next statement can see.
         self.loops: tuple[str, ...] = ()
         """The variables of the loops that are running, as messages show them."""
         self.scope = Scope(budget=context.budget)
@@ -72,7 +72,9 @@ class BlockBuilder:
         self.inputs: list[Value] = []
         self.outputs: list[tuple[str, Value]] | None = None
         self.makers: dict[Value, Node] = {}
+        """The node that each value is an output of."""
         self.places: dict[Value, Span] = {}
+        """The places in the text of what makes each value, inputs included."""
         self.choices: list[Choice] = []
         self.ranges: list[Loop] = []
         self.preprocessing: list[Preprocessing | None] = []
@@ -81,7 +83,9 @@ class BlockBuilder:
         """Each `expect` and `prefer` with its scope and the loops around it."""
         # What decides about the structure.
         self.static: set[Symbol] = set()
+        """Parameters and input channels that decide what the block is made of."""
         self.always_static: set[Symbol] = set()
+        """Those of them that do so otherwise than through an `if`."""
         self.failed = False
         """Whether there was an error, so that no block comes of it."""
 

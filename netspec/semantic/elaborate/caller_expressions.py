@@ -23,7 +23,7 @@ from netspec.symbolic.expr import (
 def symbols_of_caller(
     arguments: tuple[Argument, ...], block: Block, inputs: tuple[Value, ...]
 ) -> dict[Symbol, Expr]:
-    """What the symbols of a module are in terms of the block that uses it."""
+    """The expression of each symbol of a module in terms of the block that uses it."""
     found: dict[Symbol, Expr] = {Parameter(a.name): a.expr for a in arguments if a.expr is not None}
     for inner, outer in zip(block.inputs, inputs, strict=True):
         found[Channels(inner.name)] = expr_of(outer.shape[0])
