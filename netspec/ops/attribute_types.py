@@ -36,7 +36,7 @@ class AttributeType(Protocol):
     def __str__(self) -> str: ...
 
     def convert(self, value: Any) -> Any:
-        """The attribute's Python value. Raises KindError."""
+        """The attribute's Python value. Raises AttributeTypeError."""
 
 
 def describe(value: Any) -> str:

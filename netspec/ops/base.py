@@ -39,8 +39,8 @@ def like(shape: Shape, dimensions: Shape) -> Shape:
 class ShapeError(Exception):
     """Inputs and attributes do not go together.
 
-    `at` names the attribute at error, or is the position of the input at error, or is None where
-    the op as a whole is. `code` is a diagnostic code, `help` the fix where it is known.
+    `at` is the name of the attribute that is wrong, or the position of the input, or None where it
+    is neither alone. `code` is a diagnostic code, `help` the fix where it is known.
     """
 
     def __init__(
@@ -146,6 +146,7 @@ class Op:
     The subclass docstring documents the op: a paragraph that says what it is, then what else needs
     saying. `keyword` is its name in the language, `foreign_names` are those in Caffe, PyTorch,
     Keras and ONNX where they differ by more than capitals, underscores and a final `2d`.
+    `short_name` is what people call a layer that has it, where that is not the keyword.
 
     `arity` is the least and the greatest number of inputs (None: no limit), `results` the names of
     the results where they do not depend on attributes. `index_inputs` are the positions of inputs
@@ -161,6 +162,7 @@ class Op:
     keyword: ClassVar[str]
     family: ClassVar[Family]
     foreign_names: ClassVar[tuple[str, ...]] = ()
+    short_name: ClassVar[str] = ""
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     results: ClassVar[tuple[str, ...]] = ("value",)
     index_inputs: ClassVar[tuple[int, ...]] = ()

@@ -144,6 +144,7 @@ class ConvTranspose(_Grouped):
         "Deconvolution",
         "Deconv",
     )
+    short_name = "deconv"
 
     example = "conv_transpose { filters: 32  kernel: 4x4  stride: 2  pad: 1 }"
 
@@ -185,7 +186,7 @@ class ConvTranspose(_Grouped):
         return self.with_attributes(groups=self._groups(channels), pad=pad)
 
     def _same(self) -> Pads:
-        """The cut after which output = input * stride; an odd element goes from the end."""
+        """The padding after which output = input * stride; an odd element goes from the end."""
         pads: list[int] = []
         for k, s, d, extra in zip(
             self.kernel, self.stride, self.dilation, self.output_pad, strict=True
@@ -252,6 +253,7 @@ class Linear(Weighted):
         "Dense",
         "Gemm",
     )
+    short_name = "fc"
 
     example = "flatten -> linear { units: 10 }"
 

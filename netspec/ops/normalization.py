@@ -30,6 +30,7 @@ class BatchNorm(Elementwise):
     """
 
     foreign_names = ("BatchNormalization", "BN")
+    short_name = "bn"
     channel_affine = True
 
     example = "conv { filters: 64  kernel: 3x3  pad: 1  bias: false } -> batchnorm"
@@ -76,6 +77,7 @@ class Lrn(KeepsShape):
     """
 
     foreign_names = ("LocalResponseNorm",)
+    short_name = "norm"
 
     example = "lrn { size: 5  alpha: 1e-4  beta: 0.75 }"
 

@@ -91,6 +91,7 @@ class MaxPool(_Pool):
     """
 
     foreign_names = ("MaxPooling",)
+    short_name = "pool"
 
     example = "maxpool { kernel: 3x3  stride: 2  round: ceil }"
 
@@ -117,6 +118,7 @@ class AvgPool(_Pool):
     """
 
     foreign_names = ("AvgPooling", "AveragePool", "AveragePooling")
+    short_name = "pool"
 
     example = "avgpool { kernel: 2x2 }"
 
@@ -160,6 +162,7 @@ class GlobalAvgPool(Op):
     """The mean over height and width: a plain vector of one number per channel."""
 
     foreign_names = ("GlobalAveragePool", "GlobalAveragePooling", "GAP")
+    short_name = "pool"
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         channels, _, _ = spatial(inputs[0], "global_avgpool")
@@ -185,6 +188,7 @@ class AdaptiveAvgPool(Op):
     share an element where n does not divide m (the rule of PyTorch).
     """
 
+    short_name = "pool"
     example = "adaptive_avgpool { size: 7x7 }"
 
     size: tuple[int, int] = attr(Pair(), "height and width of the output")

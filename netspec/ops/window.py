@@ -49,12 +49,12 @@ def positions(
     `ceil` lets a last window hang over the end, but drops it where it would start behind the input
     and its first padding, as PyTorch does. Less than 1 where the window is too large.
     """
-    room = size + before + after - extent(kernel, dilation)
-    if room < 0:
+    free = size + before + after - extent(kernel, dilation)
+    if free < 0:
         return 0
     if rounding == "floor":
-        return room // stride + 1
-    count = -(-room // stride) + 1
+        return free // stride + 1
+    count = -(-free // stride) + 1
     if (count - 1) * stride >= size + before:
         count -= 1
     return count
@@ -107,7 +107,9 @@ def _too_large(
     if dilation != (1, 1):
         spans = [extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
         window += f" (spanning {spans[0]}x{spans[1]} with its dilation)"
-    room = f"input of {size[0]}x{size[1]}"
+    padded = f"input of {size[0]}x{size[1]}"
     if any(pad):
-        room += f" (padded to {size[0] + pad[0] + pad[1]}x{size[1] + pad[2] + pad[3]})"
-    return ShapeError("window-too-large", f"the {window} of {keyword} exceeds its {room}", "kernel")
+        padded += f" (padded to {size[0] + pad[0] + pad[1]}x{size[1] + pad[2] + pad[3]})"
+    return ShapeError(
+        "window-too-large", f"the {window} of {keyword} exceeds its {padded}", "kernel"
+    )

@@ -14,7 +14,6 @@ from netspec.ops import OPS
 _SEVERAL: dict[str, str] = {
     "pooling": "poolings are `maxpool`, `avgpool`, `global_avgpool` and `global_maxpool`",
     "pool": "poolings are `maxpool`, `avgpool`, `global_avgpool` and `global_maxpool`",
-    "eltwise": "element by element there are `add`, `sub`, `mul`, `maximum` and `minimum`",
     "depthwiseconv": "write `conv { filters: x.channels  groups: depthwise ... }`",
     "convolutiondepthwise": "write `conv { filters: x.channels  groups: depthwise ... }`",
     "separableconv": "write two: a `conv` with `groups: depthwise`, and one with `kernel: 1x1`",
@@ -26,9 +25,9 @@ _SEVERAL: dict[str, str] = {
     "activation": "activations are ops of their own: `relu`, `sigmoid`, `tanh`, ...",
     "convrelu": "write `conv { ... } -> relu`",
     "convbnrelu": "write `conv { ... } -> batchnorm -> relu`",
-    "return": "what comes out is said by `output x`; without it, the last value does",
+    "return": "outputs are declared by `output x`; without it, the last value is the output",
     "print": "nothing is printed here; `netspec table` shows shapes and figures",
-    "assert": "what must hold is said by `expect ...`",
+    "assert": "what must hold is stated by `expect ...`",
     "pass": "an empty block is written `{ }`",
     "data": "data comes in by a statement: `input data: 3x224x224`",
     "imagedata": "data comes in by a statement: `input data: 3x224x224`",
@@ -96,7 +95,7 @@ _LEFT_OUT: dict[str, str] = {
     **dict.fromkeys(("biasfiller", "biasinitializer"), f"{_LEAVE_OUT}: biases begin as 0"),
     **dict.fromkeys(
         ("param", "kernelregularizer", "lrmult", "decaymult"),
-        f"{_LEAVE_OUT}: how a net is trained is said in its `train {{ ... }}`",
+        f"{_LEAVE_OUT}: how a net is trained is stated in its `train {{ ... }}`",
     ),
     **dict.fromkeys(
         ("inplace", "dataformat", "device", "dtype", "engine", "type"), f"{_LEAVE_OUT}"
@@ -151,6 +150,9 @@ def op_help(name: str) -> tuple[str, ...]:
     plain = _plain(name)
     if plain in _SEVERAL:
         return (_SEVERAL[plain],)
+    if plain == "eltwise":
+        *most, last = (f"`{o.keyword}`" for o in OPS.values() if o.elementwise and not o.arity[1])
+        return (f"element by element there are {', '.join(most)} and {last}",)
     op = _ops().get(plain)
     return (f"did you mean `{op}`?",) if op else ()
 

@@ -50,11 +50,11 @@ def test_no_op_lacks_anything() -> None:
     assert not lacks, "ops that lack something:\n" + "\n".join(lacks)
 
 
-def test_what_an_op_lacks_is_told() -> None:
+def test_all_that_an_op_lacks_is_listed() -> None:
     class Nothing(Op):
         keyword = "nothing"
         family = OPS["relu"].family
 
-    told = "\n".join(missing(Nothing, set()))
+    listed = "\n".join(missing(Nothing, set()))
     for what in ("documentation", "example", "netspec_torch/", "netspec_numpy/", "ops.md", "ONNX"):
-        assert what in told, what
+        assert what in listed, what

@@ -6,21 +6,10 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from netspec.ops import OPS
 from netspec.syntax.parser.token_names import WORDS
 
 MAX_LENGTH = 80
-
-_PREFIXES = {
-    "conv": "conv",
-    "conv_transpose": "deconv",
-    "linear": "fc",
-    "maxpool": "pool",
-    "avgpool": "pool",
-    "global_avgpool": "pool",
-    "adaptive_avgpool": "pool",
-    "batchnorm": "bn",
-    "lrn": "norm",
-}
 
 
 def identifier(text: str, op: str) -> str:
@@ -31,13 +20,13 @@ def identifier(text: str, op: str) -> str:
     plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     name = re.sub(r"[^A-Za-z0-9]+", "_", plain).strip("_")[:MAX_LENGTH].rstrip("_")
     if name[:1].isdigit():
-        name = f"{_PREFIXES.get(op, op)}{name}"
+        name = f"{short_name(op)}{name}"
     return f"{name}_" if name in WORDS else name
 
 
 def short_name(op: str) -> str:
     """A name for layers of an op: pool for maxpool, bn for batchnorm."""
-    return _PREFIXES.get(op, op)
+    return OPS[op].short_name or op
 
 
 class UniqueNames:

@@ -132,8 +132,8 @@ def rule_for(problem: SyntaxProblem) -> Rule | None:
 # What begins a statement in other languages.
 FOREIGN_WORDS = {
     **dict.fromkeys(("elif", "elseif", "elsif"), "write `else if`"),
-    "return": "what comes out is said by `output x`",
-    "assert": "what must hold is said by `expect ...`",
+    "return": "outputs are declared by `output x`",
+    "assert": "what must hold is stated by `expect ...`",
     "def": "a reusable block is a `module name(parameters) { ... }` above the net",
     "while": "a loop is written `for i in 1..8 { ... }`",
     **dict.fromkeys(("var", "const", "int"), "a constant is written `let k = 3`"),
