@@ -19,7 +19,7 @@ class _Missing:
 MISSING: Any = _Missing()
 
 
-class Field:
+class DeclaredField:
     """A field as it was declared."""
 
     __slots__ = (
@@ -59,7 +59,7 @@ def field(
     metadata: Mapping[Any, Any] | None = None,
 ) -> Any:
     """The default of a field, and what else is to be said of it."""
-    return Field(default, default_factory, repr, compare, metadata)
+    return DeclaredField(default, default_factory, repr, compare, metadata)
 
 
 def dataclass(
@@ -80,9 +80,9 @@ def dataclass(
     return make if cls is None else make(cls)
 
 
-def fields(of: Any) -> tuple[Field, ...]:
+def fields(of: Any) -> tuple[DeclaredField, ...]:
     """The fields of a dataclass or of an instance, in order."""
-    found: tuple[Field, ...] = of.__lazy_fields__
+    found: tuple[DeclaredField, ...] = of.__lazy_fields__
     return found
 
 
@@ -98,7 +98,7 @@ def _dataclass(
     cls: Class, frozen: bool, slots: bool, eq: bool, shown: bool, kw_only: bool
 ) -> Class:
     own = _own_fields(cls, kw_only)
-    found: dict[str, Field] = {}
+    found: dict[str, DeclaredField] = {}
     for base in reversed(cls.__mro__[1:]):
         found |= {f.name: f for f in base.__dict__.get("__lazy_fields__", ())}
     found |= {f.name: f for f in own}
@@ -128,7 +128,7 @@ def _dataclass(
     return cls
 
 
-def _own_fields(cls: Class, kw_only: bool) -> list[Field]:
+def _own_fields(cls: Class, kw_only: bool) -> list[DeclaredField]:
     """The fields that the class itself declares; its attributes become their defaults."""
     result = []
     for name, annotation in cls.__annotations__.items():
@@ -136,11 +136,15 @@ def _own_fields(cls: Class, kw_only: bool) -> list[Field]:
         if written.startswith(("ClassVar", "typing.ClassVar")):
             continue
         default = cls.__dict__.get(name, MISSING)
-        f = default if isinstance(default, Field) else Field(default, MISSING, True, True, None)
+        f = (
+            default
+            if isinstance(default, DeclaredField)
+            else DeclaredField(default, MISSING, True, True, None)
+        )
         f.name = name
         f.type = annotation
         f.kw_only = kw_only
-        if isinstance(default, Field):
+        if isinstance(default, DeclaredField):
             if f.default is MISSING:
                 delattr(cls, name)
             else:
@@ -165,7 +169,7 @@ def _with_slots(cls: Class, names: list[str]) -> Class:
     return made
 
 
-def _first_init(cls: Class, of: tuple[Field, ...], frozen: bool) -> Function:
+def _first_init(cls: Class, of: tuple[DeclaredField, ...], frozen: bool) -> Function:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         made = _init(cls, of, frozen)
         cls.__init__ = made
@@ -174,7 +178,7 @@ def _first_init(cls: Class, of: tuple[Field, ...], frozen: bool) -> Function:
     return __init__
 
 
-def _init(cls: Class, of: tuple[Field, ...], frozen: bool) -> Function:
+def _init(cls: Class, of: tuple[DeclaredField, ...], frozen: bool) -> Function:
     names: dict[str, Any] = {"_set": object.__setattr__, "_MISSING": MISSING}
     parameters, body = [], []
     for f in sorted(of, key=lambda f: f.kw_only):
@@ -200,7 +204,7 @@ def _init(cls: Class, of: tuple[Field, ...], frozen: bool) -> Function:
     return made
 
 
-def _comparing(of: tuple[Field, ...], frozen: bool) -> dict[str, Any]:
+def _comparing(of: tuple[DeclaredField, ...], frozen: bool) -> dict[str, Any]:
     """`__eq__` and `__hash__`."""
     names = [f.name for f in of if f.compare]
     values: Callable[[Any], Any]

@@ -7,7 +7,7 @@ import pytest
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source
 from netspec.syntax.parser import hints, parse
-from netspec.syntax.parser.hints import Rule, SyntaxProblem
+from netspec.syntax.parser.hints import HintRule, SyntaxProblem
 
 TABLES = {
     "at top": hints.AT_TOP,
@@ -28,12 +28,12 @@ def problems(text: str) -> list[Diagnostic]:
 
 @pytest.mark.parametrize(("table", "rule"), RULES, ids=[rule.example for _, rule in RULES])
 def test_the_example_brings_up_its_rule(
-    monkeypatch: pytest.MonkeyPatch, table: str, rule: Rule
+    monkeypatch: pytest.MonkeyPatch, table: str, rule: HintRule
 ) -> None:
-    applied: list[tuple[Rule | None, SyntaxProblem]] = []
+    applied: list[tuple[HintRule | None, SyntaxProblem]] = []
     original = hints.rule_for
 
-    def recorded(problem: SyntaxProblem) -> Rule | None:
+    def recorded(problem: SyntaxProblem) -> HintRule | None:
         applied.append((original(problem), problem))
         return applied[-1][0]
 

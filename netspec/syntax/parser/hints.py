@@ -82,7 +82,7 @@ class SyntaxProblem:
         return False
 
 
-class Rule(NamedTuple):
+class HintRule(NamedTuple):
     """Help for one kind of error. An example that is no whole text is a line of a net."""
 
     applies: Callable[[SyntaxProblem], bool]
@@ -113,7 +113,7 @@ def hint_for(problem: SyntaxProblem) -> Hint:
     return Hint((text,) if text else ())
 
 
-def rule_for(problem: SyntaxProblem) -> Rule | None:
+def rule_for(problem: SyntaxProblem) -> HintRule | None:
     """The first rule that applies, in the tables for the place of the problem."""
     if problem.could_be("NET", "MODULE") and not problem.could_be("NAME"):
         tables = [AT_TOP]
@@ -192,23 +192,23 @@ def _hyphened(p: SyntaxProblem) -> bool:
     return p.text == "-" and p.previous.kind == "NAME" and p.next.isalnum() and touches
 
 
-AT_TOP: tuple[Rule, ...] = (
-    Rule(
+AT_TOP: tuple[HintRule, ...] = (
+    HintRule(
         lambda p: any(t.kind == "IMPORT" and t.line == p.token.line for t in p.before(4)),
         _IMPORT,
         "import a, b",
     ),
-    Rule(
+    HintRule(
         lambda p: p.text.lower() in _TOP_WORDS,
         lambda p: _TOP_WORDS[p.text.lower()],
         "network n { }",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind in STATEMENTS or p.text == "{" or p.kind == "TRAIN",
         "layers and what is said of them stand inside a net: `net name { ... }`",
         "input x: 3x8x8",
     ),
-    Rule(
+    HintRule(
         lambda p: True, lambda p: _near_or(p.text, ("net", "module", "import"), _NET), "nett n {}"
     ),
 )
@@ -219,23 +219,23 @@ def _near_or(text: str, words: Sequence[str], otherwise: str) -> str:
     return next(iter(did_you_mean(text, words)), otherwise)
 
 
-ANYWHERE: tuple[Rule, ...] = (
-    Rule(
+ANYWHERE: tuple[HintRule, ...] = (
+    HintRule(
         lambda p: p.text == "//" and not p.could_be("MULTIPLY"),
         _COMMENT,
         "conv { // eight\n filters: 8 }",
     ),
-    Rule(
+    HintRule(
         lambda p: p.text == "/" and p.next in ("*", "**"),
         "a comment begins with `#`, on each of its lines",
         "/* old */ relu",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind == "DOT" and p.previous.kind == "RANGE",
         "a range is written `1..8`, both ends included",
         "for i in 1...8 { relu }",
     ),
-    Rule(
+    HintRule(
         lambda p: (
             p.kind == "DOT"
             and p.next.kind == "NUMBER"
@@ -245,82 +245,82 @@ ANYWHERE: tuple[Rule, ...] = (
         lambda p: f"write `0.{p.next}`",
         "dropout { p: .5 }",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind == "QMARK" and (p.could_be("ADD") or p.could_be("IF")),
         "a choice is written `a if condition else b`",
         "let a = b ? 1 : 2",
     ),
-    Rule(
+    HintRule(
         lambda p: any(t == "//" and t.line == p.token.line for t in p.before(12)),
         "`//` divides; a comment begins with `#`",
         "let k = 8 // filters: 8",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind in _NUMBERS and p.previous.kind == "INPUT",
         lambda p: f"an input has a name: `input x: {_shown(p.token)}`",
         "input 3x8x8",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind in _NUMBERS and p.at(-2).kind == "INPUT",
         lambda p: f"the shape of an input is written `input {p.previous}: {_shown(p.token)}`",
         "input y 3x8x8",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind == "LPAR" and p.previous.kind == "OUTPUT",
         "the results are written without brackets: `output a, b`",
         "output (a, b)",
     ),
-    Rule(
+    HintRule(
         lambda p: p.text == "=" and p.previous.kind == "COLON" and p.could_be("NAME"),
         "a constant is written `let k = 3`, a layer `name: op`",
         "k := 3",
     ),
-    Rule(
+    HintRule(
         lambda p: (
             p.kind in KEYWORDS and p.could_be("NAME") and not (p.acceptable & {"LET", "LBRACE"})
         ),
         lambda p: f"`{p.token}` is a word of the language and can't be a name",
         "let for = 3",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind == "COLON" and p.previous in WORDS,
         lambda p: f"`{p.previous}` is a word of the language and can't be a name",
         "if: relu",
     ),
-    Rule(
+    HintRule(
         lambda p: p.could_be("COLON") and _spaced_shape(p),
         lambda p: f"a shape is written without spaces: `{p.at(-2)}x{p.token}`",
         "conv { kernel: 3 x 3 }",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind == "LPAR" and p.could_be(*_NUMBERS),
         f"{_SHAPE} or `[3, 224, 224]`",
         "input y: (3, 8, 8)",
     ),
-    Rule(_hyphened, lambda p: f"{_NAME}: `{p.previous}_{p.next}`", "res-1: relu"),
-    Rule(
+    HintRule(_hyphened, lambda p: f"{_NAME}: `{p.previous}_{p.next}`", "res-1: relu"),
+    HintRule(
         lambda p: p.kind == "COLON" and p.previous.kind == "NAME" and p.at(-2).kind == "LET",
         lambda p: f"a constant is written `let {p.previous} = ...`",
         "let k: 3",
     ),
-    Rule(
+    HintRule(
         lambda p: p.begins_block and p.kind == "COMMA",
         "a list stands in square brackets: `[1, 2, 3]`",
         "for i in 1, 2, 3 { relu }",
     ),
-    Rule(
+    HintRule(
         lambda p: (
             p.begins_block and (p.kind in ("COLON", "NAME") or p.token.line != p.previous.line)
         ),
         "a block stands in braces: `{ ... }`",
         "for i in 1..3: relu",
     ),
-    Rule(
+    HintRule(
         lambda p: p.text == "=" and p.could_be("COMPARE"),
         "to compare, write `==`",
         "if 1 = 2 { relu }",
     ),
-    Rule(
+    HintRule(
         lambda p: (
             p.previous.kind == "FOR"
             and (p.kind == "LSQB" or (p.kind == "LPAR" and p.at(2).kind == "COMMA"))
@@ -328,17 +328,17 @@ ANYWHERE: tuple[Rule, ...] = (
         _UNPACKED,
         "for (a, b) in [[1, 2]] { relu }",
     ),
-    Rule(
+    HintRule(
         lambda p: p.previous.kind == "FOR" and p.kind == "LPAR",
         _LOOP,
         "for (int i = 0; i < 8; i++) { relu }",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind == "COMMA" and p.at(-2).kind == "FOR",
         _UNPACKED,
         "for a, b in [[1, 2]] { relu }",
     ),
-    Rule(
+    HintRule(
         lambda p: (
             p.could_be("SHAPE", "LSQB")
             and p.kind == "NAME"
@@ -348,25 +348,25 @@ ANYWHERE: tuple[Rule, ...] = (
         lambda p: f"two shapes are compared by `{p.at(-2)}.shape == {_shown(p.token)}.shape`",
         "expect a: b",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind in _NUMBERS and p.previous.kind == "COLON" and p.at(-3).lower() in WORDS,
         lambda p: _near_or(p.at(-3), tuple(WORDS), ""),
         "Input y: 3x8x8",
     ),
 )
 
-IN_BLOCK: tuple[Rule, ...] = (
-    Rule(
+IN_BLOCK: tuple[HintRule, ...] = (
+    HintRule(
         lambda p: p.kind == "ELSE",
         "an `else` stands right behind the block of its `if`",
         "else { }",
     ),
-    Rule(
+    HintRule(
         lambda p: p.text == "-" and p.previous.line != p.token.line,
         "layers stand below each other, with nothing in front of them",
         "- relu",
     ),
-    Rule(
+    HintRule(
         lambda p: (
             (p.text == "-" and p.next == ">")
             or (p.text in ("=", ">") and p.next == ">" and _touch(p.token, p.next))
@@ -374,92 +374,92 @@ IN_BLOCK: tuple[Rule, ...] = (
         _CHAIN,
         "relu => relu",
     ),
-    Rule(
+    HintRule(
         lambda p: p.text == "=" and p.at(-2).kind == "INPUT",
         lambda p: f"the shape of an input is written `input {p.previous}: 3x224x224`",
         "input y = 3x8x8",
     ),
-    Rule(
+    HintRule(
         lambda p: p.text == "=" and p.next.kind in (*_NUMBERS, "LSQB", "STRING"),
         lambda p: f"a constant is written `let {p.previous} = {_shown(p.next)}`",
         "k = 3",
     ),
-    Rule(lambda p: p.text == "=", _LAYER, "a = relu"),
-    Rule(
+    HintRule(lambda p: p.text == "=", _LAYER, "a = relu"),
+    HintRule(
         lambda p: p.text in _SUMS,
         lambda p: f"values go into an op: `{_SUMS[p.text]}(a, b)`",
         "a + b",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind == "COMMA" and p.previous.kind == p.next.kind == "NUMBER",
         _SHAPE,
         "input y: 3, 8, 8",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind == "DOT" and p.previous.kind in ("RBRACE", "RPAR"),
         _CHAIN,
         "conv { filters: 8 }.relu",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind == "DOT" and p.previous == "self",
         _LAYER,
         "self.c = conv { filters: 8 }",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind == "DOT" and p.previous in _PREFIXES,
         "ops have nothing in front of them: `relu`",
         "nn.relu",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind == "DOT" and p.previous.kind == "NAME" and _touch(p.token, p.next),
         _NAME,
         "conv1.a: relu",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind == "STRING" and (p.previous == "f" or p.next.kind == "COLON"),
         "a name stands without quotes, joined with a number by `name[i]: op`",
         '"a": relu',
     ),
-    Rule(lambda p: p.kind == "STRING", _COMMENT, 'relu "a comment"'),
-    Rule(
+    HintRule(lambda p: p.kind == "STRING", _COMMENT, 'relu "a comment"'),
+    HintRule(
         lambda p: p.kind in _NUMBERS and p.next.kind == "COLON",
         "a name begins with a letter or `_`",
         "1: relu",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind in _NUMBERS and p.previous.kind in ("NAME", *_NUMBERS),
         "fields go into braces: `conv { filters: 8  kernel: 3x3 }`",
         "conv 8 3x3",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind == "LBRACE" and any(t.kind == "LET" for t in p.before(8)),
         "`let` is for numbers; a layer is written `name: op(x) { ... }`",
         "let c = conv { filters: 8 }",
     ),
 )
 
-IN_FIELDS: tuple[Rule, ...] = (
-    Rule(
+IN_FIELDS: tuple[HintRule, ...] = (
+    HintRule(
         lambda p: p.text == "=" and p.could_be("COLON"),
         "a field is written `name: value`",
         "conv { filters = 8 }",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind in _NUMBERS and p.previous.kind == "COMMA" and p.at(-2).kind == "NUMBER",
         _PAIR,
         "conv { filters: 8 kernel: 3, 3 }",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind in _NUMBERS and p.previous.kind == "NAME",
         lambda p: f"a field is written `{p.previous}: {_shown(p.token)}`",
         "conv { filters 8 }",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind in _NUMBERS,
         "a field is written `name: value`",
         "conv { 8 }",
     ),
-    Rule(
+    HintRule(
         lambda p: (
             p.could_be("COLON")
             and p.previous.kind == "NAME"
@@ -469,7 +469,7 @@ IN_FIELDS: tuple[Rule, ...] = (
         lambda p: f"a name is joined with a number by `name[{p.previous}]: op`",
         "a{i}: relu",
     ),
-    Rule(
+    HintRule(
         lambda p: (
             p.could_be("COLON")
             and p.previous.kind == "NAME"
@@ -480,33 +480,33 @@ IN_FIELDS: tuple[Rule, ...] = (
     ),
 )
 
-IN_PARAMETERS: tuple[Rule, ...] = (
-    Rule(
+IN_PARAMETERS: tuple[HintRule, ...] = (
+    HintRule(
         lambda p: p.kind == "COLON",
         lambda p: f"a default is written `{p.previous} = ...`",
         "module m(a: 3) { relu }",
     ),
-    Rule(
+    HintRule(
         lambda p: p.kind == "NAME" and p.previous.kind == "NAME",
         lambda p: f"a parameter is a name alone: `{p.token}`",
         "module m(int a) { relu }",
     ),
 )
 
-IN_ROUND_BRACKETS: tuple[Rule, ...] = (
-    Rule(
+IN_ROUND_BRACKETS: tuple[HintRule, ...] = (
+    HintRule(
         lambda p: (
             p.before_bracket == "NAME" and (p.kind in (*_NUMBERS, "STRING") or p.text in "=:")
         ),
         "data goes into round brackets, fields into braces: `conv(x) { filters: 8 }`",
         "conv(x, filters=8)",
     ),
-    Rule(
+    HintRule(
         lambda p: p.before_bracket == "NAME" and p.kind == "LSQB",
         "inputs stand side by side: `add(a, b)`",
         "add([a, b])",
     ),
-    Rule(
+    HintRule(
         lambda p: p.before_bracket == "COLON" and p.kind == "COMMA",
         _PAIR,
         "conv { kernel: (3, 3) }",
