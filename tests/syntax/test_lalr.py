@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netspec.driver import bundled, bundled_modules
-from netspec.syntax import table_store
+from netspec.syntax import lark_adapter, table_store
 from netspec.syntax.lalr import END, Stack, Token, UnexpectedCharacter
 from netspec.util.resources import folder
 
@@ -139,3 +139,24 @@ def test_tables_of_another_grammar_are_not_used(
         file.write_bytes(damaged)
         assert table_store.grammar.__wrapped__("netspec").states == made.states
         assert marshal.loads(file.read_bytes()) == marshal.loads(kept)
+
+
+def test_tables_beside_the_grammar_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a wheel brings them: neither Lark nor a cache folder is needed."""
+    monkeypatch.setattr(table_store, "folder", lambda name: tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    for name, start in table_store.GRAMMARS:
+        text = (folder("grammars") / f"{name}.lark").read_text()
+        (tmp_path / f"{name}.lark").write_text(text)
+        made = table_store.content(text, lark_adapter.tables_of(text, start))
+        (tmp_path / table_store.file_name(name, start)).write_bytes(made)
+
+    def refuse(grammar: str, start: str) -> None:
+        pytest.fail("the tables were made anew")
+
+    monkeypatch.setattr(lark_adapter, "tables_of", refuse)
+    for name, start in table_store.GRAMMARS:
+        found = table_store.grammar.__wrapped__(name, start)
+        assert found.states == table_store.grammar(name, start).states
