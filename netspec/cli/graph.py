@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--layout",
         choices=("own", "dot"),
         default="own",
-        help="who says where boxes stand: netspec (own) or, in a .svg or .png, "
+        help="what lays out the boxes: netspec (own) or, in a .svg or .png, "
         "Graphviz's dot, if it is installed",
     )
 

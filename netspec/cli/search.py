@@ -59,10 +59,10 @@ def execute(args: argparse.Namespace) -> int:
 
     space, results = explore(args, look)
     args.format = wanted
-    sound = [(r, {key: r[key] for key in METRICS}) for r in results if "error" not in r]
+    valid = [(r, {key: r[key] for key in METRICS}) for r in results if "error" not in r]
     found = [
         (goal.value(metrics, r["settings"]), r)
-        for r, metrics in sound
+        for r, metrics in valid
         if all(c.holds(metrics, r["settings"]) for c in conditions)
     ]
     if not found:
@@ -70,7 +70,7 @@ def execute(args: argparse.Namespace) -> int:
         raise spec_error(
             "bad-option",
             f"none of {len(results):,} combinations meets {what}",
-            help=tuple(_nearest(sound, conditions)),
+            help=tuple(_nearest(valid, conditions)),
         )
     found.sort(key=lambda pair: pair[0], reverse=bool(args.maximize))
     best = [r for _, r in found[: args.top]]
@@ -84,12 +84,12 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _nearest(
-    sound: Sequence[tuple[object, Mapping[str, int]]], conditions: Sequence[Formula]
+    valid: Sequence[tuple[object, Mapping[str, int]]], conditions: Sequence[Formula]
 ) -> list[str]:
     """The ranges of the metrics that are in the conditions."""
     words = " ".join(c.text for c in conditions)
     return [
-        f"{key} go from {min(f[key] for _, f in sound):,} to {max(f[key] for _, f in sound):,}"
-        for key in (sound[0][1] if sound else ())
+        f"{key} go from {min(f[key] for _, f in valid):,} to {max(f[key] for _, f in valid):,}"
+        for key in (valid[0][1] if valid else ())
         if key in words
     ]

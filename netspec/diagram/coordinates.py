@@ -152,7 +152,7 @@ class _Layout:
     def _flipped(
         self, drawing: _Drawing, offsets: Sequence[tuple[float, float]], row_of: Mapping[int, int]
     ) -> list[bool]:
-        """Whether each label stands on the other side of its wire: another leaves beside it."""
+        """Whether each label is on the other side of its wire, because another leaves beside it."""
         starts: list[list[float]] = [[] for _ in drawing.plan.rows]
         places = []
         for link, (at, _) in zip(drawing.plan.links, offsets, strict=True):
@@ -302,7 +302,7 @@ def _across(drawing: _Drawing, offsets: Sequence[tuple[float, float]]) -> None:
     for _ in range(2):
         _straighten(drawing, offsets, apart)
     if drawing.sheet.inputs == drawing.sheet.outputs == 1:
-        # So that modules in a row stand below each other, each leaves where it is entered.
+        # The output is put below the input, so that modules in sequence are in one line.
         items[plan.first_output].center = items[plan.first_input].center
 
 

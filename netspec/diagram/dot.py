@@ -99,7 +99,7 @@ class _FlatGraph:
 
 
 def text(name: str, view: DiagramView) -> str:
-    """The view in DOT. What comes from the spec stands in quoted strings alone."""
+    """The view in DOT. Text of the spec is in quoted strings only."""
     return _text(name, view, _FlatGraph(view))
 
 

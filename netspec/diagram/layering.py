@@ -2,7 +2,7 @@
 
 Neither depends on sizes, so that each sheet is arranged once, whatever of it is open. Everything
 follows the direction of flow: each wire goes from a row to a later one, and where it passes rows,
-a bend stands in each. All wires of one result share their bends, so that a value that is used
+it has a bend in each. All wires of one result share their bends, so that a value that is used
 again and again (DenseNet) is one line with branches.
 """
 
@@ -144,7 +144,7 @@ def _once_labelled(links: Sequence[WireSegment]) -> list[WireSegment]:
 def _ranks(sheet: Sheet) -> list[int]:
     """The row of each box, input and output: as early as wires permit.
 
-    What takes nothing stands right before its first use. Outputs of a module are in the last row.
+    A box without inputs is in the row before its first use, outputs of a module in the last row.
     """
     count = len(sheet.boxes)
     ranks = [0] * count

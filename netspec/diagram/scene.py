@@ -22,7 +22,7 @@ class DiagramOptions(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """A box, or the frame of an open module, with the path of what it stands in (`fire2.`)."""
+    """A box, or the frame of an open module, with the path of the module around it (`fire2.`)."""
 
     box: Box
     prefix: str
@@ -31,7 +31,7 @@ class Placed(NamedTuple):
     width: float
     height: float
     level: int
-    """How many frames it stands in."""
+    """How many frames are around it."""
 
 
 class Curve(NamedTuple):

@@ -94,7 +94,7 @@ def families(boxes: Iterable[Box]) -> list[str]:
 
 
 def words(box: Box) -> list[str]:
-    """All that stands in a box: its name, then a line for each layer."""
+    """The lines of text in a box: its name, then one for each layer."""
     return [box.name, *(part.words for part in parts(box))]
 
 

@@ -1,6 +1,6 @@
 """A scene as SVG, with attributes of elements and no style sheet, so that every program reads it.
 
-What comes from the spec stands in the text of elements alone, escaped.
+Text of the spec is only in the text of elements, escaped.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def _segment(
 
 
 def _legend(view: DiagramView) -> tuple[list[str], float, float]:
-    """What colours and widths mean; its height and width."""
+    """The legend of colours and widths; its height and width."""
     parts: list[str] = []
     x = 16.0
     boxes = view.boxes()
@@ -190,7 +190,7 @@ def _legend(view: DiagramView) -> tuple[list[str], float, float]:
 
 
 def sentences(view: DiagramView) -> Iterator[str]:
-    """What the widths of boxes stand for."""
+    """Sentences that explain the widths of boxes."""
     most = view.most()
     if most:
         unit = "MACs" if view.cost == "macs" else "parameters"

@@ -115,7 +115,7 @@ def _read(path: Path) -> str | None:
 
 
 def summary(report: WatchReport) -> list[str]:
-    """The net's totals or its count of errors, and what changed since the last sound net."""
+    """The net's totals or its number of errors, and the changes since the last valid net."""
     from netspec.report.table import title
 
     if report.net is None:

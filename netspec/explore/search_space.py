@@ -126,7 +126,7 @@ def _constants(name: str, text: str, diagnostics: Diagnostics) -> list[Any]:
 
 
 def _split(text: str) -> Iterator[str]:
-    """The parts between commas that stand in no bracket or string."""
+    """The parts between commas, except those inside brackets and strings."""
     depth, quoted, start = 0, False, 0
     for i, char in enumerate(text):
         if char == '"' and text[i - 1 : i] != "\\":

@@ -237,9 +237,9 @@ def run(
 def front(found: Sequence[Result], metrics: tuple[str, str] = ("params", "macs")) -> list[Result]:
     """The Pareto front: results that no other one undercuts in both metrics, by the first."""
     first, second = metrics
-    sound = sorted((r for r in found if "error" not in r), key=lambda r: (r[first], r[second]))
+    valid = sorted((r for r in found if "error" not in r), key=lambda r: (r[first], r[second]))
     best: list[Result] = []
-    for r in sound:
+    for r in valid:
         if not best or r[second] < best[-1][second]:
             best.append(r)
     return best

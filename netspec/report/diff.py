@@ -189,7 +189,7 @@ def _compare(before: FlatLayer, after: FlatLayer) -> dict[str, tuple[Any, Any]]:
 # --- wiring --------------------------------------------------------------------------------------
 
 Position = tuple[int, int]
-"""A layer's position and which of its results; -1 stands for the inputs of the net."""
+"""A layer's position and which of its results; -1 for the inputs of the net."""
 Sources = Mapping[Value, Position]
 
 

@@ -31,11 +31,11 @@ def sweep_chart(
     `axes` are the parameters that vary, with their values; `front` are the results on the Pareto
     front.
     """
-    sound = [r for r in results if "error" not in r]
+    valid = [r for r in results if "error" not in r]
     panels = []
-    if sound:
-        panels = [_size_panel(sound, name, values, axes) for name, values in axes[:MAX_PANELS]]
-        panels.append(_front_panel(sound, front, [name for name, _ in axes]))
+    if valid:
+        panels = [_size_panel(valid, name, values, axes) for name, values in axes[:MAX_PANELS]]
+        panels.append(_front_panel(valid, front, [name for name, _ in axes]))
     return chart(title, panels, columns=len(panels))
 
 

@@ -82,19 +82,19 @@ def write_checkpoint(path: Path, state: Mapping[str, Any], run: Mapping[str, Any
 def read_checkpoint(path: Path, run: Mapping[str, Any]) -> dict[str, Any]:
     """The state that a checkpoint holds, only tensors and plain data unpickled.
 
-    Raises SpecError (bad-checkpoint) for one that is not sound, or of another run.
+    Raises SpecError (bad-checkpoint) for one that is not valid, or of another run.
     """
     help_ = ("`--restart` begins anew; another `--out FOLDER` keeps both",)
     try:
         data = torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
         state, found = data["state"], data["run"]
-        sound = data["format"] == FORMAT and isinstance(state, dict) and isinstance(found, dict)
+        valid = data["format"] == FORMAT and isinstance(state, dict) and isinstance(found, dict)
     except OSError as error:
         message = f"{path} can't be read: {error.strerror or error}"
         raise spec_error("bad-checkpoint", message) from None
     except Exception:
-        sound = False
-    if not sound:
+        valid = False
+    if not valid:
         message = f"{path} is no sound checkpoint"
         raise spec_error("bad-checkpoint", message, help=help_)
     notes = tuple(

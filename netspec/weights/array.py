@@ -1,4 +1,4 @@
-"""The type of weights, and which names of a file stand for none."""
+"""The type of weights, and the names in files that are no weights."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Little endian. First `uint32` n for each layer, its number of stored entries. Then, layer by layer:
 `float32[256]` codebook, `float32[out]` bias, `uint8[n]` codes, `uint8[(n - 1) // 2 + 1]` gaps, two
-to a byte, the low four bits first. Entry k stands at place gap_0 + ... + gap_k + k of the weight
+to a byte, the low four bits first. Entry k is at place gap_0 + ... + gap_k + k of the weight
 and has the value codebook[code_k]; all other places have codebook[0].
 """
 
