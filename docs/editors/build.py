@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import netspec
 from netspec.reference import editor_words
 
 HERE = Path(__file__).parent
@@ -243,7 +244,7 @@ def manifest() -> Rule:
         "name": "netspec",
         "displayName": "netspec",
         "description": "Highlights .net files: declarative specs of convolutional networks",
-        "version": "0.1.0",
+        "version": netspec.__version__,
         "publisher": "netspec",
         "license": "Apache-2.0",
         "engines": {"vscode": "^1.75.0"},
