@@ -178,7 +178,7 @@ class Op:
     activation: ClassVar[bool] = False
     """An elementwise function that a layer with weights usually ends with."""
     same_on_vectors: ClassVar[bool] = False
-    """Does to a plain vector what it does to a map of height and width 1."""
+    """Does to a plain vector, if it takes one, what it does to a map of height and width 1."""
     channel_affine: ClassVar[bool] = False
     """At inference, multiplies each channel by a number or adds one to it, or both."""
     passes_input_on: ClassVar[bool] = False

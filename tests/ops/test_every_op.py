@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from netspec.reference.ops import example_source
 from tests.backends import referee
 from tests.backends.nets import BODIES, POOLINGS, of_layers
 
-PAGE = (Path(__file__).parent.parent.parent / "docs/ops.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parent.parent.parent / "docs"
+PAGE = (DOCS / "ops.md").read_text(encoding="utf-8")
+TABLE = (DOCS / "language.md").read_text(encoding="utf-8").split("\n## Ops and their fields\n")[1]
 # The referee writes it where all results are used (tests/backends/referee.py).
 SEVERAL_RESULTS = {"split"}
 
@@ -38,6 +41,8 @@ def missing(op: type[Op], tried: set[type[Op]]) -> Iterator[str]:
         yield "a rule for ONNX Runtime to compare with (tests/backends/referee.py)"
     if f"\n### {op.keyword}\n" not in PAGE:
         yield "a section of docs/ops.md (pytest tests/docs --update writes it)"
+    if not re.search(rf"^\| [^|]*\b{op.keyword}\b", TABLE, re.MULTILINE):
+        yield "a place in the table of ops of docs/language.md"
 
 
 def test_no_op_lacks_anything() -> None:
@@ -56,5 +61,13 @@ def test_all_that_an_op_lacks_is_listed() -> None:
         family = OPS["relu"].family
 
     listed = "\n".join(missing(Nothing, set()))
-    for what in ("documentation", "example", "netspec_torch/", "netspec_numpy/", "ops.md", "ONNX"):
+    for what in (
+        "documentation",
+        "example",
+        "netspec_torch/",
+        "netspec_numpy/",
+        "ops.md",
+        "language.md",
+        "ONNX",
+    ):
         assert what in listed, what
