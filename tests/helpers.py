@@ -42,6 +42,24 @@ def body(statements: str, shape: str = "3x32x32") -> str:
     return f"net test {{ input data: {shape}\n{statements}\n}}"
 
 
+def install_package(
+    folder: Path,
+    name: str,
+    entry_points: Mapping[str, Mapping[str, str]],
+    modules: Mapping[str, str] | None = None,
+) -> None:
+    """Make a package look installed in a folder of the path: its entry points, its modules."""
+    lines = []
+    for group, points in entry_points.items():
+        lines += [f"[{group}]", *(f"{point} = {target}" for point, target in points.items())]
+    information = folder / f"{name.replace('-', '_')}-1.dist-info"
+    information.mkdir()
+    (information / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+    for module, text in (modules or {}).items():
+        (folder / f"{module}.py").write_text(text)
+
+
 def codes(text: str, settings: Mapping[str, Any] | None = None) -> list[str]:
     return [d.code for d in checked(text, settings)[1]]
 

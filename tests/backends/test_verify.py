@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -73,26 +72,6 @@ def test_the_first_layer_that_diverges_is_named(right: str, wrong: str, first: s
     (diagnostic,) = verify.divergence_error(net, result, found).diagnostics
     assert diagnostic.span is not None
     assert f"differ first at {first} (" in diagnostic.message
-
-
-def offer(folder: Path, package: str, backend: str, target: str) -> None:
-    """Make a package look installed that offers a backend."""
-    information = folder / f"{package.replace('-', '_')}-1.dist-info"
-    information.mkdir()
-    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n")
-    (information / "entry_points.txt").write_text(f"[netspec.backends]\n{backend} = {target}\n")
-
-
-def test_a_backend_that_cannot_be_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    offer(tmp_path, "netspec-lame", "lame", "no_such_module:Lame")
-    offer(tmp_path, "netspec-twin", "twin", "json:loads")
-    offer(tmp_path, "netspec-other-twin", "twin", "json:dumps")
-    monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(SpecError, match="the backend lame can't be used: netspec-lame offers lame"):
-        get("lame")
-    with pytest.raises(SpecError, match="both offer twin: uninstall one of them"):
-        get("twin")
-    assert get("numpy").name == "numpy"
 
 
 def test_unknown_backend() -> None:

@@ -77,16 +77,6 @@ class Shell:
             "COLUMNS": "110",
         }
 
-    def install(self, name: str, entry_points: str, **modules: str) -> None:
-        """Make a package look installed: its modules by name, and its entry points."""
-        for module, text in modules.items():
-            (self.packages / f"{module}.py").write_text(text)
-        information = self.packages / f"{name.replace('-', '_')}-1.dist-info"
-        information.mkdir()
-        (information / "entry_points.txt").write_text(entry_points)
-        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n"
-        (information / "METADATA").write_text(metadata)
-
     def session(self, text: str) -> str:
         """The session with the output that its commands really give."""
         parts = []

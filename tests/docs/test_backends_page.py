@@ -10,6 +10,7 @@ import pytest
 
 from netspec.codegen.backend import GROUP, Backend, PlansMemory
 
+from ..helpers import install_package
 from .markdown import DOCS, Block, Shell, blocks, rewrite
 
 PAGE = DOCS / "backends.md"
@@ -22,10 +23,8 @@ def test_the_example_is_a_backend(tmp_path: Path, update: bool) -> None:
     shell = Shell(tmp_path / "work", tmp_path / "tools")
     points = tomllib.loads(files["pyproject.toml"])["project"]["entry-points"]
     assert list(points) == [GROUP]
-    lines = [f"{name} = {target}\n" for name, target in points[GROUP].items()]
-    shell.install(
-        "netspec-plain", f"[{GROUP}]\n{''.join(lines)}", netspec_plain=files["netspec_plain.py"]
-    )
+    modules = {"netspec_plain": files["netspec_plain.py"]}
+    install_package(shell.packages, "netspec-plain", points, modules)
     (shell.folder / "digits.net").write_text(files["digits.net"])
     results = [
         Block(b.info, shell.session(b.text), b.line) if b.kind == "console" else b for b in found

@@ -16,6 +16,7 @@ from netspec.driver import check
 from netspec.reference.explanations import explanation, path_of, plain
 from netspec.weights import write
 
+from ..helpers import install_package
 from .markdown import DOCS, Block, Shell, blocks, rewrite
 
 FOLDER = DOCS / "diagnostics"
@@ -37,7 +38,7 @@ class Shaky(NumpyBackend):
         assert "then=relu" in source
         return source.replace(", then=relu", "")
 """
-ENTRY_POINTS = "[netspec.backends]\ntiny = plugins:Tiny\nshaky = plugins:Shaky\n"
+ENTRY_POINTS = {"netspec.backends": {"tiny": "plugins:Tiny", "shaky": "plugins:Shaky"}}
 
 
 def test_every_code_has_an_explanation_and_no_other() -> None:
@@ -90,7 +91,7 @@ def test_examples_of_sessions(code: str, tmp_path: Path, update: bool) -> None:
     path = path_of(code)
     found = blocks(path)
     shell = Shell(tmp_path / "work", tmp_path / "tools", HIDDEN.get(code, []))
-    shell.install("plugins", ENTRY_POINTS, plugins=PLUGINS)
+    install_package(shell.packages, "plugins", ENTRY_POINTS, {"plugins": PLUGINS})
     small = next((b.text for b in found if b.info == "net file small.net"), None)
     default = (FOLDER / "bad-image.md").read_text().split("```net file small.net\n")[1]
     (shell.folder / "small.net").write_text(small or default.split("```")[0])

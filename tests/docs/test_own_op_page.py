@@ -10,6 +10,7 @@ from typing import get_type_hints
 
 from netspec.ops import Op
 
+from ..helpers import install_package
 from .markdown import DOCS, ROOT, Block, Shell, blocks, rewrite
 
 PAGE = DOCS / "own-op.md"
@@ -19,10 +20,7 @@ PACKAGE = ROOT / "tests/plugin/package"
 def test_the_example_is_the_package_that_tests_use(tmp_path: Path, update: bool) -> None:
     shell = Shell(tmp_path / "work", tmp_path / "tools")
     project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
-    lines = []
-    for group, points in project["entry-points"].items():
-        lines += [f"[{group}]", *(f"{name} = {target}" for name, target in points.items())]
-    shell.install(project["name"], "\n".join(lines) + "\n")
+    install_package(shell.packages, project["name"], project["entry-points"])
     shutil.copytree(PACKAGE / "netspec_squareplus", shell.packages / "netspec_squareplus")
     results = []
     for block in blocks(PAGE):

@@ -9,6 +9,8 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..helpers import install_package
+
 PACKAGE = Path(__file__).parent / "package"
 ROOT = Path(__file__).parent.parent.parent
 
@@ -35,15 +37,7 @@ class Installed:
         modules: Mapping[str, str] | None = None,
     ) -> None:
         """A package with entry points by group and the texts of its modules."""
-        lines = []
-        for group, points in entry_points.items():
-            lines += [f"[{group}]", *(f"{point} = {target}" for point, target in points.items())]
-        information = self.packages / f"{name.replace('-', '_')}-1.dist-info"
-        information.mkdir()
-        (information / "entry_points.txt").write_text("\n".join(lines) + "\n")
-        (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
-        for module, text in (modules or {}).items():
-            (self.packages / f"{module}.py").write_text(text)
+        install_package(self.packages, name, entry_points, modules)
 
     def python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run Python; standard output and error together."""

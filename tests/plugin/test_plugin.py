@@ -193,3 +193,16 @@ def test_an_emitter_that_can_not_be_loaded(other: Installed) -> None:
     text = " ".join(done.stdout.split())
     assert "the numpy backend has no squareplus: netspec-squareplus offers squareplus, but" in text
     assert "No module named 'netspec_squareplus.in_nowhere'" in text
+
+
+def test_backends_that_cannot_be_used_are_reported(other: Installed) -> None:
+    other.add("netspec-lame", {"netspec.backends": {"lame": "no_such_module:Lame"}})
+    other.add("netspec-twin", {"netspec.backends": {"twin": "json:loads"}})
+    other.add("netspec-second", {"netspec.backends": {"twin": "json:dumps"}})
+    reasons = {"lame": "netspec-lame offers lame, but", "twin": "both offer twin: uninstall one"}
+    for backend, reason in reasons.items():
+        done = other.netspec("compile", "plain.net", "--backend", backend)
+        assert done.returncode == 1
+        assert f"error[unknown-backend]: the backend {backend} can't be used" in done.stdout
+        assert reason in done.stdout
+    assert other.netspec("compile", "plain.net", "--backend", "numpy", "-o", "-").returncode == 0
