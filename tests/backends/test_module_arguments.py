@@ -23,6 +23,8 @@ from netspec.weights import fresh
 from .modules import Module, Use, host, modules, uses
 from .nets import net_of
 
+pytestmark = pytest.mark.slow
+
 
 def emitted_class(module: Module, hosted: list[Use]) -> Any:
     """The class of a module as a net with these uses has it."""

@@ -8,6 +8,8 @@ import tomllib
 from pathlib import Path
 from typing import get_type_hints
 
+import pytest
+
 from netspec.ops import Op
 
 from ..helpers import install_package
@@ -17,6 +19,7 @@ PAGE = DOCS / "own-op.md"
 PACKAGE = ROOT / "tests/plugin/package"
 
 
+@pytest.mark.slow
 def test_the_example_is_the_package_that_tests_use(tmp_path: Path, update: bool) -> None:
     shell = Shell(tmp_path / "work", tmp_path / "tools")
     project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]

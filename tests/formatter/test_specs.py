@@ -94,6 +94,7 @@ class Variation:
 VARIATIONS = [Variation(path.read_text(encoding="utf-8")) for path in PATHS]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.sampled_from(VARIATIONS), st.randoms(use_true_random=False))
 def test_any_layout_leads_to_the_same(variation: Variation, random: Random) -> None:

@@ -175,6 +175,7 @@ def test_modules_that_only_hand_on_are_not_walked() -> None:
     assert peak_activations(net.body) == 32
 
 
+@pytest.mark.slow
 def test_peak_grows_in_proportion() -> None:
     def spec(layers: int) -> Net:
         lines = [f"b{i}: m\nc{i}: add(b{i}, data)" for i in range(layers // 2)]

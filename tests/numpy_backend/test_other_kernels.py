@@ -159,6 +159,7 @@ def pillow_resize(image: Array, height: int, width: int) -> Array:
     return np.stack([np.asarray(c) for c in resized], axis=-1)
 
 
+@pytest.mark.slow
 @given(
     size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
     wanted=st.tuples(st.integers(1, 60), st.integers(1, 60)),

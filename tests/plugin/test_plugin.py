@@ -9,6 +9,8 @@ import pytest
 
 from .installed import ROOT, Installed
 
+pytestmark = pytest.mark.slow
+
 SPEC = """net smooth(width = 6) {
   input data: 3x8x8
   conv { filters: width  kernel: 3 } -> squareplus -> maxpool { kernel: 2 }

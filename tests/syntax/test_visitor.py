@@ -32,6 +32,7 @@ trees = st.randoms(use_true_random=False).map(
 MANY = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
 
+@pytest.mark.slow
 @MANY
 @given(trees)
 def test_walk_reaches_every_node_once(tree: File) -> None:

@@ -89,6 +89,7 @@ def test_each_field_on_top_has_its_own_error() -> None:
     assert [d.span.line for d in diagnostics if d.span] == [1, 3, 4]
 
 
+@pytest.mark.slow
 def test_nesting_is_bounded() -> None:
     diagnostics = Diagnostics()
     text = "a {" * 100_000 + "}" * 100_000
