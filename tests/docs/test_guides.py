@@ -19,7 +19,9 @@ from netspec.ops import OPS
 from ..helpers import checked
 from .markdown import DOCS, Block, Shell, blocks, rewrite
 
-GUIDES = [DOCS / "guide.md", DOCS / "coming-from-prototxt.md", DOCS / "caffe.md", DOCS / "ir.md"]
+GUIDES = [
+    DOCS / f"{name}.md" for name in ("guide", "coming-from-prototxt", "caffe", "ir", "architecture")
+]
 EACH = pytest.mark.parametrize("guide", GUIDES, ids=lambda p: p.stem)
 KINDS = {"net", "console", "python", "text", "prototxt", "lark"}
 # What the lines of tables find: values of 64x56x56, a pooling, and x flowing.
@@ -189,3 +191,17 @@ def test_codes_and_ops_that_are_named_exist(guide: Path) -> None:
     text = guide.read_text(encoding="utf-8")
     assert set(re.findall(r"netspec explain ([a-z-]+)", text)) <= set(CODES)
     assert set(re.findall(r"netspec ops ([a-z_]+)", text)) <= set(OPS)
+
+
+def test_the_guide_to_the_house_names_files_that_exist() -> None:
+    """Paths in docs/architecture.md, from the root or from a package that holds packages."""
+    text = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)
+    named = re.findall(r"`((?:[\w.*-]+/)+[\w.*-]*|[\w-]+/[\w./-]+\.\w+)`", text)
+    assert len(named) > 60
+    root = DOCS.parent
+    inner = [f"netspec/{p}" for p in ("syntax", "semantic", "importers")]
+    bases = ["", "netspec", "backends", *inner]
+    for name in named:
+        found = [p for base in bases for p in (root / base).glob(name)]
+        assert found, name
