@@ -25,8 +25,8 @@ def identifier(text: str, op: str) -> str:
 
 
 def short_name(op: str) -> str:
-    """A name for layers of an op: pool for maxpool, bn for batchnorm."""
-    return OPS[op].short_name or op
+    """A name for layers of an op: pool for maxpool, bn for batchnorm. Another word is its own."""
+    return (OPS[op].short_name if op in OPS else "") or op
 
 
 class UniqueNames:
