@@ -21,7 +21,7 @@ from netspec.ops.reshaping import Split
 OPSET, IR_VERSION = 20, 9
 
 
-class Graph:
+class OnnxGraph:
     """Nodes and constants of a graph in the making."""
 
     def __init__(self, weights: Mapping[str, Any]) -> None:
@@ -59,7 +59,7 @@ class Graph:
         return [self.weight(layer, n) for n in layer.layer.tensors]
 
 
-Rule = Callable[[Graph, Any, FlatLayer, list[str]], str]
+Rule = Callable[[OnnxGraph, Any, FlatLayer, list[str]], str]
 
 RULES: dict[str, Rule] = {}
 
@@ -124,7 +124,7 @@ RULES |= {
 }
 
 
-def _chain(g: Graph, kind: str, x: list[str]) -> str:
+def _chain(g: OnnxGraph, kind: str, x: list[str]) -> str:
     result = x[0]
     for other in x[1:]:
         result = g.node(kind, result, other)
@@ -146,12 +146,12 @@ def _window(op: Any) -> dict[str, Any]:
 
 
 @rule("conv")
-def conv(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def conv(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node("Conv", *x, *g.owned(layer), **_window(op), group=int(op.group_count))
 
 
 @rule("conv_transpose")
-def conv_transpose(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def conv_transpose(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node(
         "ConvTranspose",
         *x,
@@ -163,38 +163,38 @@ def conv_transpose(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
 
 
 @rule("linear")
-def linear(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def linear(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node("Gemm", *x, *g.owned(layer), transB=1)
 
 
 @rule("maxpool")
-def maxpool(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def maxpool(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return _maxpool(g, op, x)[0]
 
 
-def _maxpool(g: Graph, op: Any, x: list[str]) -> list[str]:
+def _maxpool(g: OnnxGraph, op: Any, x: list[str]) -> list[str]:
     return g.several("MaxPool", 2, *x, **_window(op), ceil_mode=int(op.rounding == "ceil"))
 
 
 @rule("avgpool")
-def avgpool(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def avgpool(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     include = int(bool(op.count_include_pad))
     up = int(op.rounding == "ceil")
     return g.node("AveragePool", *x, **_window(op), ceil_mode=up, count_include_pad=include)
 
 
 @rule("global_avgpool")
-def global_avgpool(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def global_avgpool(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node("Flatten", g.node("GlobalAveragePool", *x), axis=1)
 
 
 @rule("global_maxpool")
-def global_maxpool(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def global_maxpool(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node("Flatten", g.node("GlobalMaxPool", *x), axis=1)
 
 
 @rule("adaptive_avgpool")
-def adaptive_avgpool(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def adaptive_avgpool(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     """ONNX has none: a product with a matrix of shares along either direction."""
     _, height, width = layer.inputs[0].shape
     rows = g.constant(_shares(height, op.size[0]))
@@ -211,7 +211,7 @@ def _shares(length: int, parts: int) -> Any:
 
 
 @rule("maxunpool")
-def maxunpool(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def maxunpool(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     # ONNX counts places through the whole tensor, so the pooling's own are taken as they come.
     batch = g.node("Shape", x[0], start=0, end=1)
     rest = g.constant([int(d) for d in layer.outputs[0].shape], np.int64)
@@ -220,7 +220,7 @@ def maxunpool(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
 
 
 @rule("upsample")
-def upsample(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def upsample(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     batch = g.node("Shape", x[0], start=0, end=1)
     rest = g.constant([int(d) for d in layer.outputs[0].shape], np.int64)
     size = g.node("Concat", batch, rest, axis=0)
@@ -234,36 +234,36 @@ def upsample(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
 
 
 @rule("power")
-def power(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def power(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node("Pow", _affine(g, op, x), g.constant(op.exponent))
 
 
 @rule("exp")
-def exp(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def exp(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     if op.base is None:
         return g.node("Exp", _affine(g, op, x))
     return g.node("Pow", g.constant(op.base), _affine(g, op, x))
 
 
 @rule("log")
-def log(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def log(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     result = g.node("Log", _affine(g, op, x))
     if op.base is None:
         return result
     return g.node("Div", result, g.node("Log", g.constant(op.base)))
 
 
-def _affine(g: Graph, op: Any, x: list[str]) -> str:
+def _affine(g: OnnxGraph, op: Any, x: list[str]) -> str:
     return g.node("Add", g.node("Mul", *x, g.constant(op.scale)), g.constant(op.shift))
 
 
 @rule("argmax")
-def argmax(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def argmax(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node("Cast", g.node("ArgMax", *x, axis=1, keepdims=1), to=TensorProto.FLOAT)
 
 
 @rule("normalize")
-def normalize(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def normalize(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     rank = len(layer.inputs[0].shape)
     axes = list(range(1, rank + 1)) if op.across == "all" else [1]
     squares = g.node("ReduceSumSquare", *x, g.constant(axes, np.int64), keepdims=1)
@@ -271,27 +271,27 @@ def normalize(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
 
 
 @rule("shift")
-def shift(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def shift(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node("Add", *x, _per_channel(g, layer, "bias"))
 
 
 @rule("prelu")
-def prelu(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def prelu(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     return g.node("PRelu", *x, _per_channel(g, layer, "weight"))
 
 
-def _per_channel(g: Graph, layer: FlatLayer, name: str) -> str:
+def _per_channel(g: OnnxGraph, layer: FlatLayer, name: str) -> str:
     return g.weight(layer, name, (-1, *(1 for _ in layer.inputs[0].shape[1:])))
 
 
 @rule("scale")
-def scale(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def scale(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     result = g.node("Mul", *x, _per_channel(g, layer, "weight"))
     return g.node("Add", result, _per_channel(g, layer, "bias")) if op.bias else result
 
 
 @rule("batchnorm")
-def batchnorm(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def batchnorm(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     channels = int(layer.inputs[0].shape[0])
     if op.affine:
         names = [g.weight(layer, "weight"), g.weight(layer, "bias")]
@@ -302,7 +302,7 @@ def batchnorm(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
 
 
 @rule("layernorm")
-def layernorm(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def layernorm(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     if len(layer.inputs[0].shape) == 1:
         return g.node("LayerNormalization", *x, *g.owned(layer), axis=-1, epsilon=op.eps)
     last = g.node("Transpose", *x, perm=[0, 2, 3, 1])
@@ -311,7 +311,7 @@ def layernorm(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
 
 
 @rule("channel_shuffle")
-def channel_shuffle(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def channel_shuffle(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     channels, height, width = (int(d) for d in layer.inputs[0].shape)
     parts = [-1, int(op.groups), channels // int(op.groups), height, width]
     split = g.node("Reshape", *x, g.constant(parts, np.int64))
@@ -320,7 +320,7 @@ def channel_shuffle(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
 
 
 @rule("pad")
-def pad(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def pad(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     top, bottom, left, right = op.pads
     before, after = op.channels
     pads = g.constant([0, before, top, left, 0, after, bottom, right], np.int64)
@@ -328,7 +328,7 @@ def pad(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
 
 
 @rule("crop")
-def crop(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+def crop(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     first = g.constant(op.offset, np.int64)
     end = g.constant([o + s for o, s in zip(op.offset, op.size, strict=True)], np.int64)
     return g.node("Slice", *x, first, end, g.constant([2, 3], np.int64))
@@ -336,7 +336,7 @@ def crop(g: Graph, op: Any, layer: FlatLayer, x: list[str]) -> str:
 
 def export(net: Net, weights: Mapping[str, Any], batch: int) -> onnx.ModelProto:
     """The net as an ONNX model whose results are the net's outputs."""
-    graph = Graph(weights)
+    graph = OnnxGraph(weights)
     names: dict[Value, str] = {v: f"in{i}" for i, v in enumerate(net.body.inputs)}
     used = {v for layer in net.layers for v in layer.inputs} | set(net.flat_outputs)
     for layer in net.layers:

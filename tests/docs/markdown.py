@@ -18,7 +18,7 @@ _BLOCK = re.compile(r"^```([^\n`]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass
-class Block:
+class FencedBlock:
     """A fenced block: its info string, its text, and the line of the file that it begins at."""
 
     info: str
@@ -34,12 +34,14 @@ class Block:
         return self.info.split(" ")[1:]
 
 
-def blocks(path: Path) -> list[Block]:
+def blocks(path: Path) -> list[FencedBlock]:
     text = path.read_text(encoding="utf-8")
-    return [Block(m[1], m[2], text.count("\n", 0, m.start()) + 1) for m in _BLOCK.finditer(text)]
+    return [
+        FencedBlock(m[1], m[2], text.count("\n", 0, m.start()) + 1) for m in _BLOCK.finditer(text)
+    ]
 
 
-def rewrite(path: Path, found: Iterable[Block]) -> None:
+def rewrite(path: Path, found: Iterable[FencedBlock]) -> None:
     """Put other texts into the blocks of a file."""
     texts = iter(found)
     text = path.read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ import pytest
 from netspec.codegen.backend import GROUP, Backend, PlansMemory
 
 from ..helpers import install_package
-from .markdown import DOCS, Block, Shell, blocks, rewrite
+from .markdown import DOCS, FencedBlock, Shell, blocks, rewrite
 
 PAGE = DOCS / "backends.md"
 
@@ -27,7 +27,8 @@ def test_the_example_is_a_backend(tmp_path: Path, update: bool) -> None:
     install_package(shell.packages, "netspec-plain", points, modules)
     (shell.folder / "digits.net").write_text(files["digits.net"])
     results = [
-        Block(b.info, shell.session(b.text), b.line) if b.kind == "console" else b for b in found
+        FencedBlock(b.info, shell.session(b.text), b.line) if b.kind == "console" else b
+        for b in found
     ]
     if update:
         rewrite(PAGE, results)

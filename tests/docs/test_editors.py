@@ -30,7 +30,7 @@ from netspec.syntax.visitor import walk
 from netspec.util.resources import folder
 
 from .markdown import DOCS, blocks
-from .textmate import Grammar
+from .textmate import TextMateGrammar
 
 FOLDER = DOCS / "editors"
 GRAMMAR = FOLDER / "vscode" / "syntaxes" / "netspec.tmLanguage.json"
@@ -54,8 +54,8 @@ def test_what_is_checked_in_is_what_the_lists_give(update: bool) -> None:
 
 
 @cache
-def grammar() -> Grammar:
-    return Grammar(json.loads(GRAMMAR.read_text()))
+def grammar() -> TextMateGrammar:
+    return TextMateGrammar(json.loads(GRAMMAR.read_text()))
 
 
 # --- words ---------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from netspec.reference.explanations import explanation, path_of, plain
 from netspec.weights import write
 
 from ..helpers import install_package
-from .markdown import DOCS, Block, Shell, blocks, rewrite
+from .markdown import DOCS, FencedBlock, Shell, blocks, rewrite
 
 FOLDER = DOCS / "diagnostics"
 INDEX = FOLDER / "README.md"
@@ -107,7 +107,7 @@ def test_examples_of_sessions(code: str, tmp_path: Path, update: bool) -> None:
                 assert "error[" not in output
                 assert "warning[" not in output
                 assert "Traceback" not in output
-            results.append(Block(block.info, output, block.line))
+            results.append(FencedBlock(block.info, output, block.line))
         else:
             if block.words[0] == "file":
                 (shell.folder / block.words[1]).write_text(block.text)

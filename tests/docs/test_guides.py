@@ -17,7 +17,7 @@ from netspec.driver import check
 from netspec.ops import OPS
 
 from ..helpers import checked
-from .markdown import DOCS, Block, Shell, blocks, rewrite
+from .markdown import DOCS, FencedBlock, Shell, blocks, rewrite
 
 GUIDES = [
     DOCS / f"{name}.md" for name in ("guide", "coming-from-prototxt", "caffe", "ir", "architecture")
@@ -37,7 +37,7 @@ CONTEXT = """net row {{
 """
 
 
-def write_files(found: list[Block], folder: Path) -> None:
+def write_files(found: list[FencedBlock], folder: Path) -> None:
     for block in found:
         if "file" in block.words:
             path = folder / block.words[block.words.index("file") + 1]
@@ -77,7 +77,8 @@ def test_sessions(guide: Path, tmp_path: Path, update: bool) -> None:
     shell = Shell(tmp_path / "work", tmp_path / "tools")
     write_files(found, shell.folder)
     results = [
-        Block(b.info, shell.session(b.text), b.line) if b.kind == "console" else b for b in found
+        FencedBlock(b.info, shell.session(b.text), b.line) if b.kind == "console" else b
+        for b in found
     ]
     if update:
         rewrite(guide, results)

@@ -13,7 +13,7 @@ import pytest
 from netspec.ops import Op
 
 from ..helpers import install_package
-from .markdown import DOCS, ROOT, Block, Shell, blocks, rewrite
+from .markdown import DOCS, ROOT, FencedBlock, Shell, blocks, rewrite
 
 PAGE = DOCS / "own-op.md"
 PACKAGE = ROOT / "tests/plugin/package"
@@ -35,7 +35,7 @@ def test_the_example_is_the_package_that_tests_use(tmp_path: Path, update: bool)
                 (shell.folder / block.words[1]).write_text(text)
         elif block.kind == "console":
             text = shell.session(text)
-        results.append(Block(block.info, text, block.line))
+        results.append(FencedBlock(block.info, text, block.line))
     if update:
         rewrite(PAGE, results)
     assert [b.text for b in results] == [b.text for b in blocks(PAGE)]

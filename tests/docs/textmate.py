@@ -14,7 +14,7 @@ Rule = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Token:
+class ScopedToken:
     """A piece of text with its scopes, outermost first; `start` is its place in the whole text."""
 
     start: int
@@ -22,7 +22,7 @@ class Token:
     scopes: tuple[str, ...]
 
 
-class Grammar:
+class TextMateGrammar:
     def __init__(self, data: Rule) -> None:
         self.data = data
         self.compiled: dict[str, re.Pattern[str]] = {}
@@ -43,9 +43,9 @@ class Grammar:
                 found.append(rule)
         return found
 
-    def tokens(self, text: str) -> tuple[list[Token], int]:
+    def tokens(self, text: str) -> tuple[list[ScopedToken], int]:
         """The tokens, and how many rules are open at the end."""
-        found: list[Token] = []
+        found: list[ScopedToken] = []
         stack: list[Rule] = []
         start = 0
         for line in text.splitlines():
@@ -53,7 +53,7 @@ class Grammar:
             start += len(line) + 1
         return found, len(stack)
 
-    def _line(self, line: str, start: int, stack: list[Rule], found: list[Token]) -> None:
+    def _line(self, line: str, start: int, stack: list[Rule], found: list[ScopedToken]) -> None:
         place = 0
         steps = 0
         while place <= len(line):
@@ -91,7 +91,7 @@ class Grammar:
 
     def _captured(
         self,
-        found: list[Token],
+        found: list[ScopedToken],
         start: int,
         m: re.Match[str],
         stack: list[Rule],
@@ -111,7 +111,7 @@ class Grammar:
 
     @staticmethod
     def _add(
-        found: list[Token],
+        found: list[ScopedToken],
         start: int,
         text: str,
         place: int,
@@ -120,4 +120,4 @@ class Grammar:
     ) -> None:
         if text:
             outer = tuple(r["name"] for r in stack if "name" in r)
-            found.append(Token(start + place, text, (*outer, *scope)))
+            found.append(ScopedToken(start + place, text, (*outer, *scope)))

@@ -16,7 +16,7 @@ from netspec.syntax.ast import File
 from netspec.syntax.formatter import WIDTH, format_text
 from netspec.syntax.parser import parse, scan
 
-from .texts import NAMES, Grammar, Layout
+from .texts import NAMES, Layout, RandomText
 
 
 def tree_of(text: str) -> File:
@@ -69,7 +69,7 @@ def check(text: str) -> str:
 )
 @given(st.randoms(use_true_random=False), st.sampled_from([0, 2, 10]))
 def test_any_text_keeps_its_tree_and_comments(random: Random, comments: int) -> None:
-    formatted = check(Layout(random, comments).text(Grammar(random).file()))
+    formatted = check(Layout(random, comments).text(RandomText(random).file()))
     for line in plain(formatted).split("\n"):
         if "#" not in line:
             # Deep inside, a name may find no place to be broken in front of it.

@@ -76,7 +76,7 @@ LOOSE = {*"{}()[]:;,.", "==", "!=", "<", "<=", "+", "*", "/", "//", "**", "->", 
 Words = list[str]
 
 
-class Grammar:
+class RandomText:
     """Draws the words of a text, one method a rule."""
 
     def __init__(self, random: Random) -> None:

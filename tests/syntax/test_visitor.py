@@ -16,7 +16,7 @@ from netspec.syntax.parser import parse
 from netspec.syntax.visitor import children, rewrite, statements, walk
 
 from ..formatter.test_properties import meaning
-from ..formatter.texts import Grammar, Layout
+from ..formatter.texts import Layout, RandomText
 from .test_tree import TEXT, nodes
 
 
@@ -27,7 +27,7 @@ def parsed(text: str) -> File:
 
 
 trees = st.randoms(use_true_random=False).map(
-    lambda random: parsed(Layout(random, 2).text(Grammar(random).file()))
+    lambda random: parsed(Layout(random, 2).text(RandomText(random).file()))
 )
 MANY = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 
