@@ -5,6 +5,6 @@ Out: bytes, counts under other tools' conventions, receptive fields, sizes after
 
 size             bytes of parameters and activations; how MACs are counted
 counting         parameters and operations as other tools count them
-receptive_field  which places of the input each layer looks at
+receptive_field  which part of the input each layer's result depends on
 compression      sizes after pruning and quantization
 """

@@ -1,5 +1,8 @@
 """The canonical layout of a text: its tree printed again, with its own words and comments.
 
+In:  a text, or a `netspec.diagnostics.source.Source`.
+Out: its canonical text, or diagnostics.
+
 reader       the words and comments of the text, in order
 statements   statements, blocks and definitions as documents
 layers       chains, arguments and fields as documents

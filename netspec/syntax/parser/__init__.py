@@ -1,11 +1,15 @@
 """Text to syntax tree, with recovery after syntax errors.
 
+In:  a `netspec.diagnostics.source.Source`.
+Out: the tree of `netspec.syntax.ast`, or diagnostics.
+
 tokens          text to tokens, and the limits on both
 missing_braces  braces that were left open
 ast_builder     the nodes, one method a rule of the grammar
 recovery        one run of the parser
 hints           what to write instead
 token_names     kinds of token in words
+options         values of options (`--set filters=2*8`) as expressions
 """
 
 from __future__ import annotations
