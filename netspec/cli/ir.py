@@ -40,7 +40,7 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _check_options(args: argparse.Namespace) -> None:
-    """Raises SpecError for a pass that there is not, and for names without `rename`."""
+    """Raise SpecError for an unknown pass, and for names without `rename`."""
     from netspec.diagnostics import spec_error
     from netspec.diagnostics.suggest import did_you_mean, one_of
     from netspec.passes.registry import PASSES

@@ -70,8 +70,8 @@ class Diagnostic:
         return self.code, place
 
     @property
-    def way(self) -> tuple[str, ...]:
-        """How the place was reached, a line for each step, from the inside out."""
+    def context(self) -> tuple[str, ...]:
+        """Iterations and instances that led to the place, innermost first, and further places."""
         iterations = (f"where {', '.join(self.loops)}",) if self.loops else ()
         return (*iterations, *map(str, reversed(self.backtrace)), *self.also)
 

@@ -11,8 +11,8 @@ from netspec.diagnostics.source import Source, Span
 
 MAX_LINE = 160
 """Longer lines of a source are cut to this around the place."""
-MAX_WAY = 6
-"""Longer ways into modules are cut in the middle."""
+MAX_CONTEXT = 6
+"""Most lines that say how a place was reached; more are left out in the middle."""
 
 
 class _Style:
@@ -50,15 +50,17 @@ def text(diagnostic: Diagnostic, color: bool = False) -> str:
             lines.append(f"{margin} {style('|', 34)}")
             lines += _snippet(marks, d.span, margin, style, tone)
     notes = [("note", n) for n in d.notes] + [("help", h) for h in d.help]
-    way = [printable(step) for step in d.way]
-    if len(way) > MAX_WAY:
+    context = [printable(step) for step in d.context]
+    if len(context) > MAX_CONTEXT:
         # What matters is the place itself, and where the net comes in.
-        way[MAX_WAY - 2 : 2 - MAX_WAY] = [f"... {len(way) - 2 * MAX_WAY + 4:,} more ..."]
-    if (notes or way) and d.span is not None:
+        context[MAX_CONTEXT - 2 : 2 - MAX_CONTEXT] = [
+            f"... {len(context) - 2 * MAX_CONTEXT + 4:,} more ..."
+        ]
+    if (notes or context) and d.span is not None:
         lines.append(f"{margin} {style('|', 34)}")
     for kind, note in notes:
         lines.append(f"{margin} {style('=', 34)} {style(kind, 1)}: {printable(note)}")
-    lines += [f"{margin} {style('=', 34)} {step}" for step in way]
+    lines += [f"{margin} {style('=', 34)} {step}" for step in context]
     return "\n".join(lines)
 
 
@@ -122,7 +124,7 @@ def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
             }
         notes = [_placed(label) for label in d.others]
         notes += [*d.notes, *(f"help: {h}" for h in d.help)]
-        notes += d.way
+        notes += d.context
         found.append(
             {"code": d.code, "severity": d.severity, "message": d.message, **place, "notes": notes}
         )
@@ -141,7 +143,7 @@ def github(d: Diagnostic) -> str:
         end_line, end_column = d.span.source.position(d.span.end)
         name = _property(d.span.source.name)
         where = f"file={name},line={line},col={column},endLine={end_line},endColumn={end_column},"
-    message = "\n".join([d.message, *d.notes, *(f"help: {h}" for h in d.help), *d.way])
+    message = "\n".join([d.message, *d.notes, *(f"help: {h}" for h in d.help), *d.context])
     return f"::{d.severity} {where}title={d.code}::{_escaped(message)}"
 
 

@@ -58,7 +58,7 @@ def svg(name: str, view: DiagramView, scene: Scene) -> str:
 
 
 def _clean(text: str) -> str:
-    """Without what XML does not allow."""
+    """The text without the characters that XML does not allow."""
     return "".join(
         c if c >= " " or c in "\n\t" else "?" for c in text if not 0xD7FF < ord(c) < 0xE000
     )

@@ -246,7 +246,7 @@ def _regions(choices: Iterable[Choice], loops: Iterable[Loop]) -> list[_Region]:
 
 
 def _taken_from(regions: list[_Region], last: int) -> list[_Region]:
-    """Takes the regions of an iteration that ends at `last` from the front of those of a loop.
+    """Remove the regions of an iteration that ends at `last` from those of a loop; return them.
 
     An `if` without nodes at the end of the iteration that ran before in it is one of the next.
     """

@@ -40,7 +40,7 @@ class MalformedNet(Exception):
 
 
 def verify(net: Net) -> None:
-    """Raises MalformedNet if the net breaks an invariant."""
+    """Raise MalformedNet if the net breaks an invariant."""
     found = problems(net)
     if found:
         raise MalformedNet(found)
@@ -105,7 +105,7 @@ def _repeated(what: str, names: Iterable[str]) -> Iterator[str]:
 
 
 class _Block:
-    """Looks at one block, whose parameters have these values."""
+    """Checks one block, whose parameters have these values."""
 
     def __init__(self, block: Block, parameters: Mapping[str, Any]) -> None:
         self.block = block

@@ -58,7 +58,7 @@ def field(
     compare: bool = True,
     metadata: Mapping[Any, Any] | None = None,
 ) -> Any:
-    """The default of a field, and what else is to be said of it."""
+    """The default of a field, and its other properties."""
     return DeclaredField(default, default_factory, repr, compare, metadata)
 
 

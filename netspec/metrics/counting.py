@@ -218,7 +218,7 @@ CONVENTIONS: Mapping[str, Convention] = {
 
 
 def counts(net: Net, convention: Convention) -> tuple[int, ...]:
-    """What each of `net.layers` counts."""
+    """The count of each of `net.layers` under the convention."""
     ends = set(net.flat_outputs)
     found = []
     for layer in net.layers:

@@ -1,7 +1,7 @@
-"""Receptive fields: how much of the input each layer's result looks at, and how far apart.
+"""Receptive fields: how much of the input each layer's result depends on, and how far apart.
 
-Every value carries, for height and width, an interval of the input: place o of the value looks at
-the input from o * step + low to o * step + high. Ops say what a place of theirs looks at
+Every value carries, for height and width, an interval of the input: place o of the value depends
+on the input from o * step + low to o * step + high. Ops say what a place of theirs depends on
 (`Op.receptive_field`), so the intervals of a layer follow from those of its inputs; those of
 several inputs are united. Padding counts as part of the input, as in Araujo et al. 2019 (Computing
 Receptive Fields of Convolutional Neural Networks, Distill).

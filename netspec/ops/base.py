@@ -76,9 +76,9 @@ Steps = tuple[int | Fraction, int | Fraction]
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """Which places of its input an op's result looks at, along height and width.
+    """Which places of its input an op's result depends on, along height and width.
 
-    Position o of the result looks at the `extent` places from o * stride - before on.
+    Place o of the result depends on the `extent` places from o * stride - before on.
     """
 
     extent: tuple[int, int] = (1, 1)
@@ -156,7 +156,7 @@ class Op:
     example.
 
     All else are traits: what passes, importers and backends need to know of an op. They say what
-    holds for all values of its attributes; False promises nothing.
+    holds for all values of its attributes; False states nothing.
     """
 
     keyword: ClassVar[str]
@@ -237,7 +237,7 @@ class Op:
     def receptive_field(
         self, inputs: Sequence[Shape], outputs: Sequence[Shape]
     ) -> ReceptiveField | None:
-        """What each place of the result looks at; None for the whole height and width.
+        """The places that each place of the result depends on; None for all of them.
 
         Called on a bound op. The default is each place its own, and all where height and width end.
         """

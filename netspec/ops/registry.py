@@ -107,7 +107,7 @@ def load_entry(group: str, name: str) -> Any:
         raise PluginError(f"{' and '.join(packages)} both offer {name}: uninstall one of them")
     try:
         found = entries[0].load()
-    except Exception as error:  # whatever a stranger's module raises
+    except Exception as error:  # whatever the package's module raises
         raise PluginError(
             f"{packages[0]} offers {name}, but {entries[0].value} can't be loaded: "
             f"{type(error).__name__}: {error}"

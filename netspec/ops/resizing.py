@@ -102,7 +102,7 @@ class Upsample(Op):
 
 
 def _stretch(before: Shape, after: Shape, taken: int) -> ReceptiveField:
-    """What a place of the result looks at, if it takes so many of the nearest rows and columns."""
+    """The receptive field of a result that takes so many of the nearest rows and columns."""
     (_, *old), (_, *new) = before, after
     height, width = (taken if n != m else 1 for n, m in zip(new, old, strict=True))
     vertical, horizontal = (Fraction(int(m), int(n)) for n, m in zip(new, old, strict=True))

@@ -21,9 +21,9 @@ def explanation(code: str) -> str:
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
 _HEADINGS = {
     "net wrong": "Wrong:",
-    "net fixed": "Mended:",
+    "net fixed": "Fixed:",
     "console wrong": "Wrong:",
-    "console fixed": "Mended:",
+    "console fixed": "Fixed:",
 }
 
 

@@ -203,7 +203,7 @@ def _fill(series: Series) -> str:
 
 
 def _labels(series: Series, places: Sequence[XY], width: int, height: int) -> list[str]:
-    """Words beside points, on the side where there is more room."""
+    """Words beside points, on the side where there is more space."""
     parts = []
     for (x, y), label in zip(places, series.labels, strict=False):
         if label:

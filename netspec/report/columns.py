@@ -320,7 +320,7 @@ COLUMNS: Mapping[str, Column] = {
         Column(
             "field",
             "field",
-            "receptive field: what of the net's input a place of the result looks at",
+            "receptive field: the part of the net's input that a place of the result depends on",
             _field_size,
         ),
         Column(

@@ -59,7 +59,7 @@ def _power(e: Binary, a: Fraction, b: Fraction) -> Fraction:
 
 
 def _check_digits(value: Fraction, span: Span) -> None:
-    """Raises EvaluationError for a number with too many digits."""
+    """Raise EvaluationError for a number with too many digits."""
     if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
         raise evaluation_error("too-large", "this number is too large", span)
 

@@ -50,7 +50,7 @@ class Folder:
         return self.path / "last.safetensors"
 
     def make(self) -> None:
-        """Raises SpecError."""
+        """Make the folder where it is not there. Raises SpecError."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -58,14 +58,15 @@ class Folder:
 
 
 def write_weights(path: Path, model: torch.nn.Module, names: Iterable[str]) -> None:
-    """The tensors of a net, by its names."""
+    """Write the tensors of a net, by its names. Raises SpecError."""
     state = model.state_dict()
     write(path, {name: state[name].detach().float().cpu().numpy() for name in names})
 
 
 def write_checkpoint(path: Path, state: Mapping[str, Any], run: Mapping[str, Any]) -> None:
-    """Whole or not at all, and on the disk before the one before goes. `run` says what run it is
-    of, in plain data. Raises SpecError.
+    """Write a checkpoint, whole or not at all; it replaces the previous one when it is on the disk.
+
+    `run` says what run it is of, in plain data. Raises SpecError.
     """
     beside = path.with_name(f".{path.name}.new")
     try:
@@ -112,7 +113,7 @@ class Metrics:
     """Lines of JSON, one a measurement; `rows` are those so far."""
 
     def __init__(self, path: Path, until: int) -> None:
-        """Keeps what an earlier part of the run wrote up to iteration `until`, and goes on there.
+        """Keep what an earlier part of the run wrote up to iteration `until`, and continue it.
 
         Raises SpecError.
         """
@@ -123,7 +124,7 @@ class Metrics:
         write_text(path, "".join(f"{json.dumps(row)}\n" for row in self.rows))
 
     def add(self, row: dict[str, Any]) -> None:
-        """Raises SpecError."""
+        """Append a line to the file. Raises SpecError."""
         self.rows.append(row)
         try:
             with open(self.path, "a", encoding="utf-8", newline="\n") as file:

@@ -33,14 +33,14 @@ class Processes:
         return values
 
     def wait(self) -> None:
-        """Until all processes are here."""
+        """Wait until all processes have come here."""
         if self.count > 1:
             dist.barrier()
 
 
 @contextmanager
 def processes(cuda: bool) -> Iterator[Processes]:
-    """Those of torchrun where it started this one (it sets WORLD_SIZE), else this one alone."""
+    """The processes that torchrun started (it sets WORLD_SIZE), or this one alone."""
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
         yield Processes()
@@ -54,7 +54,7 @@ def processes(cuda: bool) -> Iterator[Processes]:
 
 
 def device(wanted: str, local: int) -> torch.device:
-    """`auto`, `cpu`, `cuda` or `cuda:1`. Raises SpecError for one that is not there."""
+    """The device `auto`, `cpu`, `cuda` or `cuda:1`. Raises SpecError for one that is not there."""
     if wanted == "auto":
         wanted = "cuda" if torch.cuda.is_available() else "cpu"
     try:

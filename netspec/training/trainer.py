@@ -96,7 +96,7 @@ def train(net: Net, training: Training, options: TrainingOptions) -> TrainingRes
 
 
 def _check(net: Net) -> None:
-    """Raises SpecError for a net that is no classifier of one input."""
+    """Raise SpecError for a net that is no classifier of one input."""
     reason = ""
     if len(net.body.inputs) != 1:
         reason = f"it has {len(net.body.inputs)} inputs"
@@ -427,7 +427,7 @@ def optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
 
 
 def _precision(wanted: str, place: torch.device) -> torch.dtype:
-    """`auto` is mixed on CUDA: bfloat16 where the device has it, else float16; else float32."""
+    """The type to compute in: for `auto` bfloat16 or float16 on CUDA, else float32."""
     if wanted == "auto":
         if place.type != "cuda":
             return torch.float32

@@ -20,7 +20,7 @@ def duration(seconds: float) -> str:
 
 
 class ProgressBar:
-    """A bar on a terminal, one line that is drawn again and again; elsewhere only the notes.
+    """A bar on a terminal, one line that is redrawn; without a terminal only the notes are printed.
 
     `done` of `total` steps are done at the start. With `quiet` nothing is printed.
     """

@@ -71,18 +71,18 @@ def reverse_channels(weights: Mapping[str, Array], net: Net) -> dict[str, Array]
     for layer in net.layers:
         if not pictures.isdisjoint(layer.inputs):
             if not isinstance(layer.op, Conv) or layer.op.group_count != 1:
-                message = f"the colours can't be turned around: {layer.path} looks at the input"
+                message = f"the colours can't be reversed: {layer.path} takes the input"
                 raise spec_error(
                     "bad-weights",
                     message,
-                    help=("only a convolution without groups can be turned around",),
+                    help=("only the channels of a convolution without groups can be reversed",),
                 )
             name = f"{layer.path}.weight"
             result[name] = np.ascontiguousarray(result[name][:, ::-1])
             count += 1
     if not count:
         raise spec_error(
-            "bad-weights", "the colours can't be turned around: no layer looks at a colour picture"
+            "bad-weights", "the colours can't be reversed: no layer takes a colour picture"
         )
     return result
 

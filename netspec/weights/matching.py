@@ -181,7 +181,7 @@ def _by_shape(
 
 
 def _check_names(pairs: Sequence[tuple[_Layer, _Layer]], source: str) -> None:
-    """Raises SpecError where position pairs what names distinguish: expand1x1 with expand3x3."""
+    """Raise SpecError where position pairs what names distinguish: expand1x1 with expand3x3."""
     alike: dict[object, list[tuple[_Layer, _Layer]]] = {}
     for a, b in pairs:
         alike.setdefault(a.shapes, []).append((a, b))

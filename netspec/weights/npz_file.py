@@ -63,7 +63,7 @@ def read_npz(path: Path) -> dict[str, Array]:
 
 
 def _check_members(path: Path, size: int, members: list[zipfile.ZipInfo]) -> None:
-    """Raises SpecError where the directory of the archive is not one of arrays."""
+    """Raise SpecError where the directory of the archive is not one of arrays."""
     seen = set()
     for member in members:
         if not member.filename.endswith(".npy"):
@@ -121,7 +121,7 @@ def _read_header(name: str, stream: IO[bytes]) -> tuple[tuple[int, ...], bool, n
 
 
 def write_npz(path: str, arrays: Mapping[str, Array]) -> None:
-    """As numpy.savez_compressed does, but the same arrays give the same bytes. Raises OSError."""
+    """Write as numpy.savez_compressed does, but equal arrays give equal bytes. Raises OSError."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():
             member = zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0))

@@ -345,7 +345,7 @@ def test_a_command_brings_only_its_own_modules() -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
-def test_a_full_disk_is_told() -> None:
+def test_a_full_disk_is_reported() -> None:
     command = [sys.executable, "-m", "netspec", "table", "squeezenet1_0"]
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)

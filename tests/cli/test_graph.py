@@ -35,7 +35,7 @@ def test_standard_input_and_output(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_wrong_is_said(tmp_path: Path) -> None:
+def test_what_is_wrong_is_reported(tmp_path: Path) -> None:
     target = tmp_path / "net.jpeg"
     done = run("graph", "squeezenet1_1", "-o", target)
     assert done.returncode == 1

@@ -74,7 +74,7 @@ def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
     first, _, second = shown.partition("\nunmet-prefer\n")
     assert first.startswith("shape-mismatch\n\n")
     assert "Wrong:\n\n    net " in first
-    assert "Mended:\n\n    net " in first
+    assert "Fixed:\n\n    net " in first
     assert "```" not in shown
     assert second.strip()
 

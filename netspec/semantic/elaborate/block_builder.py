@@ -172,12 +172,12 @@ class BlockBuilder:
     # --- what decides about the structure --------------------------------------------------------
 
     def mark_static(self, symbols: Iterable[Symbol]) -> None:
-        """These decide what the block is made of, and not through its `if`s."""
+        """Mark symbols as static that decide what the block is made of other than by its `if`s."""
         self.static.update(symbols)
         self.always_static.update(symbols)
 
     def mark_untraced(self, used: set[Symbol], value: Any) -> None:
-        """Of what was used for a value, that decides the structure which its expression lacks."""
+        """Mark as static what was used for a value and does not occur in the value's expression."""
         traced: set[Symbol] = set()
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, Dim | Real):
@@ -236,7 +236,7 @@ RunModule = Callable[[BlockBuilder, Mapping[str, Any], Sequence[Shape]], Block |
 
 
 def check_elements(shape: Shape, span: Span) -> None:
-    """Raises EvaluationError for a value of too many numbers."""
+    """Raise EvaluationError for a value of too many numbers."""
     elements = 1
     for d in shape:
         elements *= int(d)

@@ -93,7 +93,7 @@ def _attribute(b: BlockBuilder, f: Field, kind: AttributeType, keyword: str) -> 
 
 
 def _check_truth_word(b: BlockBuilder, f: Field, word: Variable, kind: Flag, keyword: str) -> None:
-    """Raises EvaluationError for a word that means true or false in other languages: `bias: no`."""
+    """Raise EvaluationError for a word that means true or false in other languages: `bias: no`."""
     if word.name in ("True", "False"):
         return  # the evaluator has help for them
     if b.scope.find(word.name) is None and word.name not in b.names:

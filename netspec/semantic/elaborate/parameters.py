@@ -45,7 +45,7 @@ def declare_module_parameters(b: BlockBuilder, arguments: Mapping[str, Any]) -> 
 
 
 def _net_value(b: BlockBuilder, param: Param, settings: Mapping[str, Any]) -> Any:
-    """Raises EvaluationError."""
+    """The value of a net's parameter: as it is set, or its default. Raises EvaluationError."""
     name = param.name.text
     if name in settings:
         return settings[name]

@@ -43,13 +43,13 @@ class Uses:
         self._unreached: set[_Unreached] = set()
 
     def add(self, module: ModuleDefinition, key: Key, outer: Key, name: str) -> None:
-        """The run `outer` has an instance of this name, whose body is the run `key`."""
+        """Record that the run `outer` has an instance of this name, whose body is the run `key`."""
         self._outer.setdefault(key, []).append((outer, name))
         self._keys.setdefault(module, {})[key] = None
         self._module[key] = module
 
     def unreached(self, module: ModuleDefinition, outer: Key, name: str) -> None:
-        """The run `outer` would use a module here, but what it takes is unknown."""
+        """Record that the run `outer` uses a module that is not run, as its inputs are unknown."""
         key = _Unreached(module)
         self._unreached.add(key)
         self.add(module, key, outer, name)

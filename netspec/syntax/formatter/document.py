@@ -112,14 +112,14 @@ class Indent(Doc):
 
 
 class Either(Doc):
-    """`wide` where the group around it is broken and there are `room` columns; else `tall`."""
+    """`wide` where the group around it is broken and there are so many `columns`; else `tall`."""
 
-    __slots__ = ("room", "tall", "wide")
+    __slots__ = ("columns", "tall", "wide")
 
-    def __init__(self, wide: Doc, tall: Doc, room: int) -> None:
+    def __init__(self, wide: Doc, tall: Doc, columns: int) -> None:
         self.wide = wide
         self.tall = tall
-        self.room = room
+        self.columns = columns
         self.width = tall.width
         self.hard = tall.hard
 

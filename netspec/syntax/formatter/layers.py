@@ -162,10 +162,10 @@ def braces(pieces: FieldPieces) -> Doc:
         rows[-1].append(item)
     content = _column(pieces.items)
     wide = [row for row in rows if len(row) > 1]
-    # A comment between a name and its value leaves no room for a neighbour.
+    # A comment between a name and its value leaves no space for a neighbour.
     if len(rows) > 1 and wide and not any(i.name.hard or i.value.hard for row in wide for i in row):
-        room = max(sum(item.width + 2 for item in row) - 2 for row in wide)
-        content = Either(_rows(rows), content, room)
+        columns = max(sum(item.width + 2 for item in row) - 2 for row in wide)
+        content = Either(_rows(rows), content, columns)
     return DocGroup(pieces.opener, Indent(2, pieces.comments, content), DocLine(), pieces.closer)
 
 

@@ -76,8 +76,8 @@ class _Printer:
             elif isinstance(doc, DocGroup):
                 # What is inside an unbroken group fits with it.
                 if broken:
-                    room = WIDTH - (self.indent if self.fresh else self.column)
-                    broken = not _fits(doc, stack, room)
+                    space = WIDTH - (self.indent if self.fresh else self.column)
+                    broken = not _fits(doc, stack, space)
                 stack.append((indent, broken, doc.content))
             elif isinstance(doc, Indent):
                 stack.append((indent + doc.columns, broken, doc.content))
@@ -85,7 +85,7 @@ class _Printer:
                 if broken:
                     self._write(doc.text)
             elif isinstance(doc, Either):
-                wide = broken and indent + doc.room <= WIDTH
+                wide = broken and indent + doc.columns <= WIDTH
                 stack.append((indent, broken, doc.wide if wide else doc.tall))
             elif isinstance(doc, HardLine):
                 self._break(indent)
@@ -123,10 +123,10 @@ class _Printer:
             self._break(indent, note.text)
 
 
-def _fits(group: DocGroup, rest: list[Item], room: int) -> bool:
+def _fits(group: DocGroup, rest: list[Item], space: int) -> bool:
     """Whether a group fits on the line, with what follows it up to the next possible break."""
-    room -= group.width
-    if group.hard or room < 0:
+    space -= group.width
+    if group.hard or space < 0:
         return False
     position = len(rest)
     stack: list[tuple[bool, Doc]] = []
@@ -139,15 +139,15 @@ def _fits(group: DocGroup, rest: list[Item], room: int) -> bool:
         else:
             broken, doc = stack.pop()
         if isinstance(doc, DocText):
-            room -= doc.width
-            if room < 0:
+            space -= doc.width
+            if space < 0:
                 return False
         elif isinstance(doc, DocConcat):
             stack.extend((broken, part) for part in reversed(doc.parts))
         elif isinstance(doc, DocLine):
             if broken:
                 return True
-            room -= doc.width
+            space -= doc.width
         elif isinstance(doc, Either):
             stack.append((broken, doc.tall))
         elif isinstance(doc, DocGroup | Indent):

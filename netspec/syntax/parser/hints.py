@@ -141,7 +141,7 @@ FOREIGN_WORDS = {
 
 
 def foreign_word(problem: SyntaxProblem) -> Token:
-    """A word in front of the token, on its line, that begins a statement elsewhere."""
+    """A word in front of the token, on its line, that begins a statement in other languages."""
     for token in reversed(problem.before(12)):
         if token.line != problem.token.line or token.kind == "COLON":
             break

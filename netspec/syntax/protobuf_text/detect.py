@@ -17,7 +17,7 @@ _BEGINNING = (
 
 
 def may_be_prototxt(source: Source) -> bool:
-    """By the name; for names that say nothing (standard input, `deploy.txt`), by how it begins."""
+    """Whether a text is one, by its name, or how it begins (standard input, `deploy.txt`)."""
     suffix = PurePath(source.name).suffix
     if suffix in SUFFIXES:
         return True
