@@ -96,7 +96,7 @@ def help_for_unknown_spec(name: str, known: Iterable[str]) -> tuple[str, ...]:
 
 
 class Checked(NamedTuple):
-    """What came of checking a spec.
+    """The result of checking a spec.
 
     `net` is None where the spec has errors, or no net and none was needed. `asked` are the paths
     at which its imports were looked for, found or not.

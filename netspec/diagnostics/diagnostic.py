@@ -1,4 +1,4 @@
-"""What is wrong with an input, as plain data; `render.py` gives it its looks."""
+"""What is wrong with an input, as plain data; `render.py` makes text of it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from netspec.lazy_dataclasses import replace
 from netspec.semantic.constants import constant_of
 from netspec.semantic.evaluator import METRICS, Evaluator
 from netspec.semantic.limits import LimitExceeded
-from netspec.semantic.scope import EvaluationError, Known, LayerReference, Scope
+from netspec.semantic.scope import EvaluationError, LayerReference, Scope, TracedConstant
 from netspec.symbolic.expr import Num
 from netspec.syntax.parser import parse_expression
 
@@ -57,7 +57,10 @@ class Formula:
         span = self.expression.span
         scope = Scope()
         for name, value in settings.items():
-            scope.names[name] = Known(constant_of(value), frozenset()), Span(span.source, 0, 0)
+            scope.names[name] = (
+                TracedConstant(constant_of(value), frozenset()),
+                Span(span.source, 0, 0),
+            )
         evaluator = Evaluator(scope, metrics=_NetMetrics(metrics))
         try:
             if condition:

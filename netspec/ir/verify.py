@@ -241,7 +241,7 @@ class _Block:
             yield from self._number(what, value, value.expr)
 
     def _number(self, what: str, number: Any, expr: Expr) -> Iterator[str]:
-        """A number is what its expression comes to, in terms of this block."""
+        """A number is the value of its expression, in terms of this block."""
         unknown = [s for s in symbols(expr) if s not in self.values]
         if unknown:
             name = symbol_text(unknown[0])

@@ -59,7 +59,7 @@ class TensorEntry:
 
 @dataclass(frozen=True)
 class Example:
-    """Lines of a spec, and what comes of them in the layer that uses the op."""
+    """Lines of a spec, and the shapes and counts of the layer in them that uses the op."""
 
     text: str
     inputs: tuple[Shape, ...]
@@ -70,7 +70,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Entry:
-    """All that there is to say of an op.
+    """The reference of an op.
 
     `shape` is the shape of the first result, dimension by dimension, None where no formula holds
     for all values of the fields; `where` are the formulas of the names that occur in it. `macs` is
@@ -143,7 +143,7 @@ def example_source(op: type[Op]) -> Source:
 
 
 def _run(op: type[Op]) -> tuple[Example, Op, list[Shape]]:
-    """The example checked: what comes of it, its op as stated, and the shapes that flow in."""
+    """The example checked: its shapes and counts, its op as stated, and the shapes that flow in."""
     from netspec.diagnostics import Diagnostics
     from netspec.driver import check
     from netspec.syntax.parser import parse

@@ -98,7 +98,7 @@ def _tensor_note(tensor: TensorEntry, code: str = "") -> str:
 
 
 def outcome(example: Example) -> str:
-    """What comes of an example: `64x56x56 -> 128x56x56, 73,856 parameters`."""
+    """The shapes and counts of an example: `64x56x56 -> 128x56x56, 73,856 parameters`."""
     into = ", ".join(map(text, example.inputs))
     found = [f"{into} -> {text(example.outputs[0])}"]
     found += [f"{example.params:,} parameters"] if example.params else []

@@ -1,4 +1,4 @@
-"""A spec with what each line comes to, as a comment behind it; and the way back.
+"""A spec with the metrics of each line as a comment behind it, and without these comments.
 
     conv1:  conv { filters: 96  kernel: 7x7  stride: 2 } -> relu   #: 96x109x109  14,208 params ...
 
@@ -61,7 +61,7 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
 
 
 class LineMetrics:
-    """What the layers of one line come to, over all its uses."""
+    """The metrics of the layers of one line, summed over all its uses."""
 
     def __init__(self) -> None:
         self.shapes: list[Shape] = []

@@ -123,7 +123,7 @@ class NetView:
         return sum(int(layer.macs) for layer in layers) / moved if moved else 0.0
 
 
-class Shown(NamedTuple):
+class FormattedCell(NamedTuple):
     """A cell that is written in another way than its column."""
 
     value: Any
@@ -155,7 +155,7 @@ class Column(NamedTuple):
 
     def text(self, value: Any) -> str:
         """A cell as it is written; empty for None, and for 0 unless `zero`."""
-        if isinstance(value, Shown):
+        if isinstance(value, FormattedCell):
             return value.show(value.value)
         return "" if value is None or (not value and not self.zero) else self.show(value)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from netspec.metrics.size import FORMATS, sizes
 from netspec.report import number_format
-from netspec.report.columns import COLUMNS, Column, NetView, Shown
+from netspec.report.columns import COLUMNS, Column, FormattedCell, NetView
 from netspec.report.table import Grid, notes
 
 
@@ -58,10 +58,10 @@ def comparison(views: Sequence[NetView]) -> Grid:
     cells.append(("output", *_spread(map(_outputs, views))))
     for metric in metrics(views):
         base = metric.value(first)
-        row: list[Any] = [metric.name, Shown(base, metric.show)]
+        row: list[Any] = [metric.name, FormattedCell(base, metric.show)]
         for view in others:
             value = metric.value(view)
-            row += [Shown(value, metric.show), value / base if base else None]
+            row += [FormattedCell(value, metric.show), value / base if base else None]
         cells.append(tuple(row))
     explained = (f"ratio: how many times the figure of {first.net.name}",) if others else ()
     return Grid(

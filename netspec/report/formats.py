@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from netspec.report import number_format
-from netspec.report.columns import Column, Shown
+from netspec.report.columns import Column, FormattedCell
 from netspec.report.table import Grid
 
 LEAST = {"op": 10, "layer": 14}
@@ -165,8 +165,8 @@ def exact(grid: Grid, row: tuple[Any, ...]) -> list[str]:
 
 def exact_value(value: Any) -> Any:
     """A cell, in exact numbers where it would be shown in millions."""
-    if isinstance(value, Shown) and value.show is number_format.millions:
-        return Shown(value.value, number_format.count)
+    if isinstance(value, FormattedCell) and value.show is number_format.millions:
+        return FormattedCell(value.value, number_format.count)
     return value
 
 
@@ -193,7 +193,7 @@ def csv_value(value: Any) -> Any:
     """A cell for CSV: shapes as in the language, fractions as decimals, None as an empty text."""
     if value is None:
         return ""
-    if isinstance(value, Shown):
+    if isinstance(value, FormattedCell):
         return csv_value(value.value)
     if isinstance(value, tuple):
         return number_format.shape(value)

@@ -114,7 +114,7 @@ class Names:
 
 
 @dataclass(frozen=True)
-class Known:
+class TracedConstant:
     """A constant, and which parameters and input channels of the block it came from."""
 
     value: Any
@@ -127,9 +127,9 @@ class Scope:
     def __init__(self, outer: Scope | None = None, budget: Budget | None = None) -> None:
         self.outer = outer
         self.budget: Budget = outer.budget if outer else budget or Budget()
-        self.names: dict[str, tuple[Known | Poison, Span]] = {}
+        self.names: dict[str, tuple[TracedConstant | Poison, Span]] = {}
 
-    def find(self, name: str) -> tuple[Known | Poison, Span] | None:
+    def find(self, name: str) -> tuple[TracedConstant | Poison, Span] | None:
         """A constant and where it was given; None where there is none of this name."""
         scope: Scope | None = self
         while scope is not None:

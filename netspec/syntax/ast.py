@@ -250,7 +250,7 @@ class Let:
 
 
 @dataclass(frozen=True, slots=True)
-class Require:
+class ContractStatement:
     """`expect` or `prefer`: `subject` holds, or has the shape `pattern`."""
 
     kind: Literal["expect", "prefer"]
@@ -289,7 +289,7 @@ class Train:
     span: Span
 
 
-Statement = LayerStatement | Input | Output | Let | Require | For | If | Train
+Statement = LayerStatement | Input | Output | Let | ContractStatement | For | If | Train
 
 # --- files ---------------------------------------------------------------------------------------
 

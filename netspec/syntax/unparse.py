@@ -1,4 +1,4 @@
-"""The text of a tree that was not parsed from text. `formatter` gives it its layout.
+"""The text of a tree that was not parsed from text. `formatter` lays it out.
 
 Brackets are put around operators inside operators; beyond that nothing is optional.
 """
@@ -16,6 +16,7 @@ from netspec.syntax.ast import (
     Comparison,
     Conditional,
     Constant,
+    ContractStatement,
     Definition,
     Expression,
     Field,
@@ -34,7 +35,6 @@ from netspec.syntax.ast import (
     Number,
     Output,
     Param,
-    Require,
     ShapeLiteral,
     Statement,
     String,
@@ -85,7 +85,9 @@ def _block(body: Sequence[Statement], blank: bool = False) -> list[str]:
     for i, statement in enumerate(body):
         before = body[i - 1] if i else None
         ends = isinstance(before, Input | Train) != isinstance(statement, Input)
-        begins = isinstance(statement, If | Require) and not isinstance(before, If | Require)
+        begins = isinstance(statement, If | ContractStatement) and not isinstance(
+            before, If | ContractStatement
+        )
         if blank and before is not None and (ends or begins):
             lines.append("")
         lines += [f"  {line}" for line in _statement(statement)]
@@ -105,7 +107,7 @@ def _statement(s: Statement) -> list[str]:
             return [f"train{_fields(s.fields)}"]
         case Let():
             return [f"let {s.name.text} = {expression(s.value)}"]
-        case Require():
+        case ContractStatement():
             pattern = f": {expression(s.pattern)}" if s.pattern is not None else ""
             message = f" {expression(s.message)}" if s.message is not None else ""
             return [f"{s.kind} {expression(s.subject)}{pattern}{message}"]

@@ -1,4 +1,4 @@
-"""Going through a syntax tree, whatever its nodes are: `children`, `walk`, `statements`, `rewrite`.
+"""Walks over a syntax tree of any nodes: `children`, `walk`, `statements`, `rewrite`.
 
 A new kind of node needs nothing here: its fields say what stands in it.
 """

@@ -12,11 +12,11 @@ from netspec.diagnostics import Diagnostics
 from netspec.diagnostics.source import Source, Span
 from netspec.driver import bundled
 from netspec.syntax.ast import (
+    ContractStatement,
     Definition,
     Field,
     LayerStatement,
     Name,
-    Require,
 )
 from netspec.syntax.parser import parse
 
@@ -105,7 +105,7 @@ def test_white_space_does_not_matter() -> None:
 def test_a_condition_is_no_message() -> None:
     file = parse(Source("t", 'net n { expect "a"\nprefer "b" "c" }'), Diagnostics())
     assert file is not None
-    contracts = [n for n in nodes(file) if isinstance(n, Require)]
+    contracts = [n for n in nodes(file) if isinstance(n, ContractStatement)]
     assert sorted(p.message.value if p.message else "" for p in contracts) == ["", "c"]
 
 

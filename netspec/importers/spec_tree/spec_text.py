@@ -20,6 +20,7 @@ from netspec.semantic.resolve import resolve
 from netspec.symbolic.expr import Num
 from netspec.syntax.ast import (
     Comparison,
+    ContractStatement,
     Definition,
     Field,
     File,
@@ -27,7 +28,6 @@ from netspec.syntax.ast import (
     Input,
     Name,
     Number,
-    Require,
     Statement,
     Train,
     Variable,
@@ -95,7 +95,7 @@ def _completed(
         )
         body = (*body[:after], Train(span, fields, span), *body[after:])
     contracts: tuple[Statement, ...] = tuple(
-        Require("expect", _equal(name, count, span), None, None, span)
+        ContractStatement("expect", _equal(name, count, span), None, None, span)
         for name, count in (("params", net.params), ("macs", net.macs))
         if count
     )

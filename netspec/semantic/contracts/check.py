@@ -25,12 +25,12 @@ from netspec.syntax.ast import (
     Comparison,
     Conditional,
     Constant,
+    ContractStatement,
     Expression,
     Function,
     ListLiteral,
     Logic,
     Number,
-    Require,
     ShapeLiteral,
     String,
     Unary,
@@ -52,7 +52,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a contract: a diagnostic if it does not hold, and what that is about.
+    """The result of a contract: a diagnostic if it does not hold, and what that is about.
 
     `metrics` are names of metrics, each with the line that it is of, or None for the whole block.
     """
@@ -64,8 +64,8 @@ class Verdict:
     """The value whose shape is as expected."""
 
 
-def check_contract(statement: Require, evaluator: Evaluator) -> Verdict:
-    """What came of a contract. Raises EvaluationError where it can't be evaluated.
+def check_contract(statement: ContractStatement, evaluator: Evaluator) -> Verdict:
+    """The result of a contract. Raises EvaluationError where it can't be evaluated.
 
     The evaluator has `BlockMetrics`.
     """
@@ -96,7 +96,7 @@ def check_contract(statement: Require, evaluator: Evaluator) -> Verdict:
     return Verdict(diagnostic, tuple(_shapes(subject, evaluator)), metrics)
 
 
-def _message(statement: Require, found: str) -> str:
+def _message(statement: ContractStatement, found: str) -> str:
     what = f"this {statement.kind} does not hold: {found}"
     if statement.message is not None and statement.message.value.strip():
         own = " ".join(statement.message.value.split())

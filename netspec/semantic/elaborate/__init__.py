@@ -39,7 +39,7 @@ from netspec.semantic.elaborate.context import ElaborationContext
 from netspec.semantic.elaborate.setting_effects import Trial, note_setting_effects
 from netspec.semantic.imports import ModuleDefinition, Program
 from netspec.semantic.limits import LimitExceeded
-from netspec.semantic.scope import POISON, Known, Poison
+from netspec.semantic.scope import POISON, Poison, TracedConstant
 from netspec.symbolic.expr import Parameter
 
 
@@ -66,7 +66,7 @@ def elaborate(
             Parameter(name) in builder.always_static,
         )
         for name, (known, _) in builder.scope.names.items()
-        if isinstance(known, Known)
+        if isinstance(known, TracedConstant)
     )
     return Net(
         definition.name.text,
@@ -93,5 +93,7 @@ def _run(
 def _trial(net: ModuleDefinition, settings: Mapping[str, Any]) -> Trial:
     builder, _, _ = _run(net, settings, Diagnostics())
     names = builder.scope.names
-    values = {n: known.value for n, (known, _) in names.items() if isinstance(known, Known)}
+    values = {
+        n: known.value for n, (known, _) in names.items() if isinstance(known, TracedConstant)
+    }
     return Trial(values, builder.context.verdicts, builder.context.errors)

@@ -20,14 +20,14 @@ from netspec.semantic.limits import LimitExceeded
 from netspec.semantic.scope import (
     POISON,
     EvaluationError,
-    Known,
     Names,
     Poison,
     Scope,
+    TracedConstant,
     evaluation_error,
 )
 from netspec.symbolic.expr import Dim, Real, Symbol, symbols
-from netspec.syntax.ast import Name, Require
+from netspec.syntax.ast import ContractStatement, Name
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -79,7 +79,7 @@ class BlockBuilder:
         self.ranges: list[Loop] = []
         self.preprocessing: list[Preprocessing | None] = []
         self.training: Training | None = None
-        self.contracts: list[tuple[Require, Scope, tuple[str, ...]]] = []
+        self.contracts: list[tuple[ContractStatement, Scope, tuple[str, ...]]] = []
         """Each `expect` and `prefer` with its scope and the loops around it."""
         # What decides about the structure.
         self.static: set[Symbol] = set()
@@ -131,7 +131,7 @@ class BlockBuilder:
 
     # --- names -----------------------------------------------------------------------------------
 
-    def declare_constant(self, name: Name, known: Known | Poison) -> None:
+    def declare_constant(self, name: Name, known: TracedConstant | Poison) -> None:
         """Give a constant its name; an error where the name is taken."""
         earlier = self._place_of(name.text)
         if earlier is not None:

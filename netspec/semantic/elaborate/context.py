@@ -15,7 +15,7 @@ from netspec.semantic.elaborate.repeated_errors import (
 from netspec.semantic.limits import Budget, LimitExceeded
 from netspec.semantic.resolve import MAX_ERRORS
 from netspec.semantic.scope import Names, Poison
-from netspec.syntax.ast import Require
+from netspec.syntax.ast import ContractStatement
 
 MAX_LAYERS = 100_000
 """Most layers of a net, those of all its instances counted."""
@@ -42,12 +42,12 @@ class ElaborationContext:
         self.warnings: dict[object, RepeatedDiagnostic] = {}
         self.verdicts: dict[int, Diagnostic | None] = {}
         """How each contract first failed, None where it did not; by the contract's identity."""
-        self.contracts: dict[object, Require] = {}
+        self.contracts: dict[object, ContractStatement] = {}
         """The contracts that do not hold, by the identity of the diagnostic."""
         self._explained = 0
 
-    def record_verdict(self, contract: Require, diagnostic: Diagnostic | None) -> None:
-        """Keep what came of a contract in one run of its block."""
+    def record_verdict(self, contract: ContractStatement, diagnostic: Diagnostic | None) -> None:
+        """Keep the result of a contract in one run of its block."""
         self.verdicts[id(contract)] = self.verdicts.get(id(contract)) or diagnostic
         if diagnostic is not None:
             self.contracts[diagnostic.identity] = contract

@@ -18,9 +18,9 @@ from netspec.semantic.imports import ModuleDefinition
 from netspec.semantic.scope import (
     POISON,
     EvaluationError,
-    Known,
     Poison,
     Scope,
+    TracedConstant,
     all_sound,
     evaluation_error,
 )
@@ -166,7 +166,7 @@ def _passed_on(b: BlockBuilder, call: Call) -> dict[str, Expr]:
         if isinstance(f.value, Variable):
             parameter = Parameter(f.value.name)
             known = b.scope.find(f.value.name)
-            if known and isinstance(known[0], Known) and known[0].depends == {parameter}:
+            if known and isinstance(known[0], TracedConstant) and known[0].depends == {parameter}:
                 found[f.name.text] = parameter
     return found
 
@@ -184,7 +184,7 @@ def _with_defaults(
         elif param.default is not None:
             values[name] = Evaluator(scope).constant(param.default)
         # A later default may use it; what its value came from in the caller does not matter then.
-        scope.names[name] = (Known(values.get(name)), param.span)
+        scope.names[name] = (TracedConstant(values.get(name)), param.span)
     return values
 
 

@@ -9,7 +9,7 @@ from netspec.diagnostics import Diagnostic
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.semantic.constants import as_parameter
 from netspec.semantic.elaborate.block_builder import BlockBuilder
-from netspec.semantic.scope import POISON, Known, Poison, Poisoned, evaluation_error
+from netspec.semantic.scope import POISON, Poison, Poisoned, TracedConstant, evaluation_error
 from netspec.symbolic.expr import Parameter
 from netspec.syntax.ast import Param
 
@@ -60,5 +60,5 @@ def _declare(b: BlockBuilder, param: Param, value: Any) -> None:
         b.declare_constant(param.name, POISON)
         return
     name = param.name.text
-    known = Known(as_parameter(name, value), frozenset({Parameter(name)}))
+    known = TracedConstant(as_parameter(name, value), frozenset({Parameter(name)}))
     b.declare_constant(param.name, known)

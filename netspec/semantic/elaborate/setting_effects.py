@@ -17,7 +17,7 @@ from netspec.semantic.constants import key_of
 from netspec.semantic.elaborate.context import ElaborationContext
 from netspec.semantic.elaborate.repeated_errors import RepeatedDiagnostic
 from netspec.symbolic.expr import Num
-from netspec.syntax.ast import Definition, Require
+from netspec.syntax.ast import ContractStatement, Definition
 
 MAX_SINGLE = 4
 """Most settings that are tried one by one."""
@@ -28,7 +28,7 @@ UNMET = ("unmet-expect", "unmet-prefer")
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of an elaboration with other settings: values, verdicts, errors.
+    """The result of an elaboration with other settings: values, verdicts, errors.
 
     `errors` are the identities of the errors that it had.
     """
@@ -86,7 +86,7 @@ def _note(report: RepeatedDiagnostic, text: str) -> None:
     report.diagnostic = replace(report.diagnostic, notes=(*report.diagnostic.notes, text))
 
 
-def _failure(verdicts: Mapping[int, Diagnostic | None], contract: Require) -> str | None:
+def _failure(verdicts: Mapping[int, Diagnostic | None], contract: ContractStatement) -> str | None:
     """How a contract failed; None where it holds."""
     verdict = verdicts.get(id(contract))
     return verdict.label if verdict else None
@@ -94,7 +94,7 @@ def _failure(verdicts: Mapping[int, Diagnostic | None], contract: Require) -> st
 
 def _note_contract(
     report: RepeatedDiagnostic,
-    contract: Require,
+    contract: ContractStatement,
     names: Sequence[str],
     settings: Mapping[str, Any],
     base: Trial,

@@ -18,14 +18,15 @@ from netspec.semantic.limits import MAX_STEPS
 from netspec.semantic.scope import (
     POISON,
     EvaluationError,
-    Known,
     Poison,
     Scope,
+    TracedConstant,
     evaluation_error,
 )
 from netspec.semantic.train_block import training
 from netspec.symbolic.expr import Expr, Num, apply, literal
 from netspec.syntax.ast import (
+    ContractStatement,
     For,
     If,
     Input,
@@ -34,7 +35,6 @@ from netspec.syntax.ast import (
     Let,
     Name,
     Output,
-    Require,
     Statement,
     Train,
 )
@@ -76,7 +76,7 @@ class StatementRunner:
                 run_output(b, statement)
             case Let():
                 _let(b, statement)
-            case Require():
+            case ContractStatement():
                 b.contracts.append((statement, b.scope, b.loops))
             case For():
                 self._for(statement)
@@ -85,7 +85,9 @@ class StatementRunner:
             case Train():
                 b.training = training(statement, b.evaluator(), b.fail)
 
-    def _inner(self, body: Iterable[Statement], constant: tuple[Name, Known] | None = None) -> None:
+    def _inner(
+        self, body: Iterable[Statement], constant: tuple[Name, TracedConstant] | None = None
+    ) -> None:
         """Run the body of `for` or `if` in a scope of its own, a loop's with its variable."""
         b = self.builder
         outer = b.scope
@@ -113,7 +115,7 @@ class StatementRunner:
         starts = [len(b.nodes)]
         for value in values:
             b.context.budget.step(statement.span)
-            known = Known(value, frozenset(evaluator.used))
+            known = TracedConstant(value, frozenset(evaluator.used))
             b.failed = False
             b.loops = (*outer, f"{statement.variable.text} = {describe(value)}")
             self._inner(statement.body, (statement.variable, known))
@@ -200,7 +202,9 @@ def _layer_name(b: BlockBuilder, name: LayerName) -> str:
 def _let(b: BlockBuilder, statement: Let) -> None:
     evaluator = b.evaluator()
     value = b.attempt(evaluator.constant, statement.value)
-    known = POISON if isinstance(value, Poison) else Known(value, frozenset(evaluator.used))
+    known = (
+        POISON if isinstance(value, Poison) else TracedConstant(value, frozenset(evaluator.used))
+    )
     b.declare_constant(statement.name, known)
 
 
@@ -243,7 +247,7 @@ def _branch(statement: If, evaluator: Evaluator) -> int:
 
 def _only_contracts(statement: If | For) -> bool:
     """Whether a statement only decides which contracts there are, and not what the net is."""
-    return all(isinstance(s, Require | Let | If | For) for s in statements([statement]))
+    return all(isinstance(s, ContractStatement | Let | If | For) for s in statements([statement]))
 
 
 def _poison(b: BlockBuilder, body: Iterable[Statement]) -> None:

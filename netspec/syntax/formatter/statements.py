@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.ast import (
+    ContractStatement,
     Definition,
     For,
     If,
@@ -15,7 +16,6 @@ from netspec.syntax.ast import (
     Let,
     Output,
     Param,
-    Require,
     Statement,
     Train,
 )
@@ -187,7 +187,7 @@ def _statement(reader: Reader, node: Statement, depth: int) -> LayerPieces | _Le
             return _input(reader, node)
         case Output():
             return _output(reader, node)
-        case Require():
+        case ContractStatement():
             return _require(reader, node)
         case For():
             head = _for_head(reader, node)
@@ -232,7 +232,7 @@ def _output(reader: Reader, node: Output) -> Doc:
     return Indent(2 * STEP, *parts)
 
 
-def _require(reader: Reader, node: Require) -> Doc:
+def _require(reader: Reader, node: ContractStatement) -> Doc:
     parts: list[Doc] = [reader.word(), SPACE, expression(reader, node.subject)]
     if node.pattern is not None:
         parts += (reader.attached(), SPACE, expression(reader, node.pattern))

@@ -20,6 +20,7 @@ from netspec.syntax.ast import (
     Comparison,
     Conditional,
     Constant,
+    ContractStatement,
     Definition,
     Expression,
     Field,
@@ -40,7 +41,6 @@ from netspec.syntax.ast import (
     Param,
     Pattern,
     Reference,
-    Require,
     ShapeLiteral,
     Statement,
     String,
@@ -151,7 +151,7 @@ class Builder:
     def let(self, c: Children) -> Let:
         return Let(c[1], c[3], self._span(c))
 
-    def require(self, c: Children) -> Require:
+    def require(self, c: Children) -> ContractStatement:
         pattern: Pattern | None = None
         message: String | None = None
         for before, child in pairwise(c[1:]):
@@ -159,7 +159,7 @@ class Builder:
                 pattern = child
             elif isinstance(child, String):
                 message = child
-        return Require(str(c[0]), c[1], pattern, message, self._span(c))  # type: ignore[arg-type]
+        return ContractStatement(str(c[0]), c[1], pattern, message, self._span(c))  # type: ignore[arg-type]
 
     def for_(self, c: Children) -> For:
         last = c[5] if len(c) > 5 and isinstance(c[4], Token) else None
@@ -202,7 +202,7 @@ class Builder:
         else:
             value = self._conditional(head[1:])
             kind = cast('Literal["expect", "prefer"]', str(head[0]))
-            first = Require(kind, value, None, None, self._span(head))
+            first = ContractStatement(kind, value, None, None, self._span(head))
         second = self._if(condition, block, rest, self._token(if_token))
         return _BracketedList("statements", (first, second), first.span.to(second.span))
 
