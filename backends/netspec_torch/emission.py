@@ -1,7 +1,7 @@
 """What an emitter says of a layer: how it is written in PyTorch, as a function and as a module.
 
     @emits(LeakyRelu)
-    def leaky_relu(op: LeakyRelu, layer: Layer, w: NumberWriter) -> Emission:
+    def leaky_relu(op: LeakyRelu, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
         return function("F.leaky_relu", w.number(op.slope), module="nn.LeakyReLU")
 
 An emitter takes the op, the layer that has it, and what writes the layer's numbers. Emitters of
@@ -10,17 +10,35 @@ netspec's own ops are in `emitters.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from netspec.codegen.emitters import Emitters
 from netspec.codegen.python_source import FunctionCall, Keyword, Source, Verbatim, call
+from netspec.codegen.spelling import ConstructorNumbers
 from netspec.ir import Layer
 from netspec.lazy_dataclasses import dataclass, replace
-from netspec.ops import Op
-from netspec_torch.writer import NumberWriter
+from netspec.ops import Op, Shape
 
 Forward = Callable[[str, list[Source]], Source]
 """Of the layer's attribute (`self.conv1`) and the sources of its inputs, that of its result."""
+
+
+class Shaped(Protocol):
+    """A value: of a net, or of the trace of a template."""
+
+    @property
+    def shape(self) -> Shape: ...
+
+
+@dataclass(frozen=True)
+class WrittenLayer:
+    """A layer as its class is written: its op as settled and as stated, and its values."""
+
+    op: Op
+    stated: Any
+    inputs: tuple[Shaped, ...]
+    outputs: tuple[Shaped, ...]
 
 
 @dataclass(frozen=True)
@@ -61,7 +79,7 @@ def _in_place(source: FunctionCall) -> FunctionCall:
     return replace(source, args=(*source.args, Keyword("inplace", Verbatim("True"))))
 
 
-Emitter = Callable[[Layer, NumberWriter, bool], Emission]
+Emitter = Callable[[WrittenLayer, ConstructorNumbers, bool], Emission]
 """Of a layer, what writes its numbers, and whether more than its first result is used."""
 
 EMITTERS: Emitters[Emitter] = Emitters("torch")
@@ -80,7 +98,7 @@ def emits(
     """
 
     def register(emitter: Callable[..., Emission]) -> Callable[..., Emission]:
-        def of_layer(layer: Layer, w: NumberWriter, more: bool) -> Emission:
+        def of_layer(layer: WrittenLayer, w: ConstructorNumbers, more: bool) -> Emission:
             emission = emitter(layer.op, layer, w, *([more] if several else []))
             return replace(emission, fresh=fresh)
 
@@ -112,7 +130,7 @@ def function(head: str, *args: str, module: str = "", inplace: bool = False) -> 
 
 
 def function_of_numbers(
-    w: NumberWriter,
+    w: ConstructorNumbers,
     head: str,
     module: str,
     *numbers: float,
@@ -134,3 +152,37 @@ def function_of_numbers(
 def method(value: Source, name: str, *args: str) -> FunctionCall:
     """A call of a tensor's method."""
     return FunctionCall(f"{value.flat()}.{name}", tuple(Verbatim(a) for a in args))
+
+
+class _PlainNumbers(ConstructorNumbers):
+    """Writes numbers as they are, for a layer that is only looked at."""
+
+    def __init__(self) -> None:
+        pass
+
+    def number(self, number: int | float, expr: Any = None) -> str:
+        return repr(float(number)) if isinstance(number, float) else repr(int(number))
+
+    fixed = number
+
+    def literal(self, *numbers: int | float) -> bool:
+        return True
+
+    def flag(self, name: str) -> str | None:
+        return None
+
+    def size_of(self, pair: Sequence[int]) -> str | None:
+        return None
+
+    @property
+    def sizes_are_known(self) -> bool:
+        return True
+
+    def support(self, name: str) -> str:
+        return name
+
+
+def emission_of(layer: Layer, several: bool = False) -> Emission:
+    """How a layer is written by itself, with its numbers as they are. Raises Unsupported."""
+    written = WrittenLayer(layer.op, layer.op, layer.inputs, layer.outputs)
+    return EMITTERS[type(layer.op)](written, _PlainNumbers(), several)

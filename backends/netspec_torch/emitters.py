@@ -15,7 +15,8 @@ from netspec.codegen.python_source import (
     call,
     tuple_of,
 )
-from netspec.ir import Layer, Value
+from netspec.codegen.spelling import ConstructorNumbers
+from netspec.codegen.trace_nodes import CannotTrace
 from netspec.ops import (
     Op,
     activation,
@@ -35,6 +36,8 @@ from netspec_torch.emission import (
     WRAPS,
     Emission,
     Forward,
+    Shaped,
+    WrittenLayer,
     apply,
     as_module,
     emits,
@@ -42,7 +45,6 @@ from netspec_torch.emission import (
     function_of_numbers,
     method,
 )
-from netspec_torch.writer import NumberWriter
 
 __all__ = ["EMITTERS", "WRAPS"]
 
@@ -65,57 +67,103 @@ def _pad(x: Source, pads: Pads, value: str = "") -> Source:
     return call("F.pad", x, f"({left}, {right}, {top}, {bottom})", **keywords)
 
 
+def _flag(keywords: dict[str, str], w: ConstructorNumbers, name: str, value: bool) -> None:
+    """Add a truth value that is True in PyTorch unless it is said otherwise."""
+    given = w.flag(name)
+    if given is not None:
+        keywords[name] = given
+    elif not value:
+        keywords[name] = "False"
+
+
 def _symmetric(pads: Pads) -> bool:
-    return pads[0] == pads[1] and pads[2] == pads[3]
+    """Whether both sides have the same padding, whatever the arguments are."""
+    top, bottom, left, right = map(expr_of, pads)
+    return top == bottom and left == right
+
+
+def _same_padded(op: Any, w: ConstructorNumbers, value: str = "") -> Forward:
+    """A call on the input, padded for its size as `pad: same` says."""
+    pairs = {"kernel_size": op.kernel, "stride": op.stride}
+    if getattr(op, "dilation", (1, 1)) != (1, 1):
+        pairs["dilation"] = op.dilation
+
+    def forward(name: str, inputs: list[Source]) -> Source:
+        # What arguments decide is asked of the layer itself.
+        args = [
+            w.fixed_pair(pair) if w.literal(*pair) else f"{name}.{what}"
+            for what, pair in pairs.items()
+        ]
+        keywords = {"value": value} if value else {}
+        return call(name, call(w.support("pad_same"), inputs[0], *args, **keywords))
+
+    return forward
 
 
 # --- layers with weights -------------------------------------------------------------------------
 
 
 @emits(convolution.Conv, fresh=True)
-def conv(op: convolution.Conv, layer: Layer, w: NumberWriter) -> Emission:
+def conv(op: convolution.Conv, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     in_channels = layer.inputs[0].shape[0]
     keywords: dict[str, str] = {"kernel_size": w.pair(op.kernel)}
     _put(keywords, "stride", w.pair(op.stride), "1")
     pads = op.pads
     forward: Forward = apply
-    if _symmetric(pads):
+    if layer.stated.pad == "same":
+        spans = [d * (k - 1) for k, d in zip(op.kernel, op.dilation, strict=True)]
+        steps = w.literal(*op.stride) and op.stride == (1, 1)
+        if steps and not w.literal(*op.kernel, *op.dilation):
+            keywords["padding"] = '"same"'
+        elif steps and not any(s % 2 for s in spans):
+            _put(keywords, "padding", w.pair((spans[0] // 2, spans[1] // 2)), "0")
+        else:
+            forward = _same_padded(op, w)
+    elif _symmetric(pads):
         _put(keywords, "padding", w.pair((pads[0], pads[2])), "0")
     else:
         forward = _padded(pads)
     _put(keywords, "dilation", w.pair(op.dilation), "1")
     _put(keywords, "groups", w.number(op.group_count), "1")
-    if not op.bias:
-        keywords["bias"] = "False"
+    _flag(keywords, w, "bias", op.bias)
     module = call("nn.Conv2d", w.number(in_channels), w.number(op.filters), **keywords)
     return as_module(module, forward)
 
 
 @emits(convolution.ConvTranspose, fresh=True)
-def conv_transpose(op: convolution.ConvTranspose, layer: Layer, w: NumberWriter) -> Emission:
+def conv_transpose(
+    op: convolution.ConvTranspose, layer: WrittenLayer, w: ConstructorNumbers
+) -> Emission:
     keywords: dict[str, str] = {"kernel_size": w.pair(op.kernel)}
     _put(keywords, "stride", w.pair(op.stride), "1")
     forward: Forward = apply
     if _symmetric(op.pads):
         _put(keywords, "padding", w.pair((op.pads[0], op.pads[2])), "0")
     else:
-        forward = _trimmed(op.pads)
+        forward = _trimmed(op.pads, w)
     _put(keywords, "output_padding", w.pair(op.output_pad), "0")
     _put(keywords, "dilation", w.pair(op.dilation), "1")
     _put(keywords, "groups", w.number(op.group_count), "1")
-    if not op.bias:
-        keywords["bias"] = "False"
+    _flag(keywords, w, "bias", op.bias)
     channels = w.number(layer.inputs[0].shape[0])
     module = call("nn.ConvTranspose2d", channels, w.number(op.filters), **keywords)
     return as_module(module, forward)
 
 
-def _trimmed(pads: Pads) -> Forward:
+def _trimmed(pads: Pads, w: ConstructorNumbers) -> Forward:
     """A call whose result is cut off around."""
-    top, bottom, left, right = (int(p) for p in pads)
-    rows = f"{top or ''}:{-bottom or ''}"
-    columns = f"{left or ''}:{-right or ''}"
+    if not w.literal(*pads):
+        # Negative padding cuts off.
+        left, right, top, bottom = (_minus(n, w) for n in (pads[2], pads[3], pads[0], pads[1]))
+        sizes = call("", left, right, top, bottom)
+        return lambda name, inputs: call("F.pad", call(name, *inputs), sizes)
+    rows, columns = (f"{int(a) or ''}:{-int(b) or ''}" for a, b in (pads[:2], pads[2:]))
     return lambda name, inputs: _sliced(call(name, *inputs), rows, columns)
+
+
+def _minus(n: int, w: ConstructorNumbers) -> str:
+    source = w.fixed(n)
+    return f"-({source})" if " " in source else f"-{source}".replace("-0", "0")
 
 
 def _sliced(x: Source, rows: str, columns: str) -> Source:
@@ -123,20 +171,20 @@ def _sliced(x: Source, rows: str, columns: str) -> Source:
 
 
 @emits(convolution.Linear, fresh=True)
-def linear(op: convolution.Linear, layer: Layer, w: NumberWriter) -> Emission:
-    keywords = {} if op.bias else {"bias": "False"}
+def linear(op: convolution.Linear, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    keywords: dict[str, str] = {}
+    _flag(keywords, w, "bias", op.bias)
     features = layer.inputs[0].shape[0]
     return as_module(call("nn.Linear", w.number(features), w.number(op.units), **keywords))
 
 
 @emits(normalization.BatchNorm, wraps=True, fresh=True)
-def batchnorm(op: normalization.BatchNorm, layer: Layer, w: NumberWriter) -> Emission:
+def batchnorm(op: normalization.BatchNorm, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     shape = layer.inputs[0].shape
     keywords: dict[str, str] = {}
     _put(keywords, "eps", w.number(op.eps), repr(1e-5))
     _put(keywords, "momentum", w.number(op.momentum), repr(0.1))
-    if not op.affine:
-        keywords["affine"] = "False"
+    _flag(keywords, w, "affine", op.affine)
     head = "nn.BatchNorm2d" if len(shape) == 3 else "nn.BatchNorm1d"
     return as_module(call(head, w.number(shape[0]), **keywords))
 
@@ -148,39 +196,48 @@ def _torch_pads(op: Any) -> bool:
     """Whether torch's own padding does: equal on both sides, at most half of the window."""
     pads = op.pads
     halves = [k // 2 for k in op.kernel]
-    return _symmetric(pads) and pads[0] <= halves[0] and pads[2] <= halves[1]
+    return _symmetric(pads) and int(pads[0]) <= int(halves[0]) and int(pads[2]) <= int(halves[1])
 
 
-def _exact_pads(op: Any, layer: Layer) -> Pads:
-    """Padding after which rounding down gives the windows that the op has, ceil or not."""
-    _, height, width = layer.inputs[0].shape
-    pads: list[int] = []
-    for i, size in enumerate((height, width)):
-        before = op.pads[2 * i]
-        count = layer.outputs[0].shape[1 + i]
-        spans = op.dilation[i] * (op.kernel[i] - 1) + 1
-        pads += [before, (count - 1) * op.stride[i] + spans - size - before]
-    return pads[0], pads[1], pads[2], pads[3]
+def _extended(op: Any, w: ConstructorNumbers, pads: Pads, value: str = "") -> Forward:
+    """A call on the input with pads, and as much more as a last window hangs over the end."""
+    top, bottom, left, right = (w.fixed(p) for p in pads)
+    args = [f"({left}, {right}, {top}, {bottom})", w.fixed_pair(op.kernel), w.fixed_pair(op.stride)]
+    keywords = {"value": value} if value else {}
+    if op.dilation != (1, 1):
+        keywords["dilation"] = w.fixed_pair(op.dilation)
+    return lambda name, inputs: call(
+        name, call(w.support("pad_ceil"), inputs[0], *args, **keywords)
+    )
 
 
-def _window(op: Any, w: NumberWriter) -> dict[str, str]:
+def _window(op: Any, w: ConstructorNumbers) -> dict[str, str]:
     keywords = {"kernel_size": w.pair(op.kernel)}
     _put(keywords, "stride", w.pair(op.stride), keywords["kernel_size"])
     return keywords
 
 
 @emits(pooling.MaxPool, several=True)
-def maxpool(op: pooling.MaxPool, layer: Layer, w: NumberWriter, several: bool) -> Emission:
+def maxpool(
+    op: pooling.MaxPool, layer: WrittenLayer, w: ConstructorNumbers, several: bool
+) -> Emission:
     keywords = _window(op, w)
     forward: Forward = apply
-    own_pads = _torch_pads(op)
+    same = layer.stated.pad == "same"
+    own_pads = not same and _torch_pads(op)
     if own_pads:
         _put(keywords, "padding", w.pair((op.pads[0], op.pads[2])), "0")
     _put(keywords, "dilation", w.pair(op.dilation), "1")
     if own_pads and op.rounding == "ceil":
         keywords["ceil_mode"] = "True"
     if not own_pads:
-        forward = _padded(_exact_pads(op, layer), 'float("-inf")')
+        lowest = 'float("-inf")'
+        if same:
+            forward = _same_padded(op, w, lowest)
+        elif op.rounding == "ceil":
+            forward = _extended(op, w, op.pads, lowest)
+        else:
+            forward = _padded(op.pads, lowest)
         if several:
             raise Unsupported("indices of a pooling whose pads differ or exceed half of the kernel")
     if several:
@@ -189,11 +246,16 @@ def maxpool(op: pooling.MaxPool, layer: Layer, w: NumberWriter, several: bool) -
 
 
 def _window_function(
-    op: Any, w: NumberWriter, names: tuple[str, str], keywords: dict[str, str], forward: Forward
+    op: Any,
+    w: ConstructorNumbers,
+    names: tuple[str, str],
+    keywords: dict[str, str],
+    forward: Forward,
 ) -> Emission:
     """A function, or a module where the constructor's arguments decide about its window."""
     module, head = names
-    if not w.literal(*op.kernel, *op.stride, *op.pads, *op.dilation):
+    numbers = [*op.kernel, *op.stride, *op.dilation]
+    if not w.literal(*numbers, *(op.pads if "padding" in keywords else ())):
         return as_module(call(module, **keywords), forward)
     kernel = Verbatim(keywords["kernel_size"])
     others = [Keyword(n, Verbatim(v)) for n, v in keywords.items() if n != "kernel_size"]
@@ -208,10 +270,11 @@ def _window_function(
 
 
 @emits(pooling.AvgPool)
-def avgpool(op: pooling.AvgPool, layer: Layer, w: NumberWriter) -> Emission:
+def avgpool(op: pooling.AvgPool, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     names = ("nn.AvgPool2d", "F.avg_pool2d")
     keywords = _window(op, w)
-    if _torch_pads(op):
+    same = layer.stated.pad == "same"
+    if not same and _torch_pads(op):
         _put(keywords, "padding", w.pair((op.pads[0], op.pads[2])), "0")
         if op.rounding == "ceil":
             keywords["ceil_mode"] = "True"
@@ -219,54 +282,71 @@ def avgpool(op: pooling.AvgPool, layer: Layer, w: NumberWriter) -> Emission:
             keywords["count_include_pad"] = "False"
         return _window_function(op, w, names, keywords, apply)
     if op.count_include_pad and op.rounding == "floor":
-        return _window_function(op, w, names, keywords, _padded(op.pads))
-    exact = _exact_pads(op, layer)
+        padded = _same_padded(op, w) if same else _padded(op.pads)
+        return _window_function(op, w, names, keywords, padded)
+    if same:
 
-    def forward(name: str, inputs: list[Source]) -> Source:
-        # The share of a window that counts is the mean of ones there and zeros elsewhere.
-        ones: Source = call("torch.ones_like", inputs[0])
-        rest = exact
-        if op.count_include_pad:
-            ones = _pad(ones, op.pads, "1.0")
-            rest = tuple(e - p for e, p in zip(exact, op.pads, strict=True))  # type: ignore[assignment]
-        parts = (_pad(inputs[0], exact), _pad(ones, rest))
-        return Infix("/", tuple(call(name, part) for part in parts))
+        def forward(name: str, inputs: list[Source]) -> Source:
+            # The share of a window that counts is the mean of ones there and zeros elsewhere.
+            ones: Source = call("torch.ones_like", inputs[0])
+            padded = _same_padded(op, w)
+            return Infix("/", (padded(name, inputs), padded(name, [ones])))
 
-    return as_module(call("nn.AvgPool2d", **keywords), forward)
+        return as_module(call("nn.AvgPool2d", **keywords), forward)
+    top, bottom, left, right = (w.fixed(p) for p in op.pads)
+    args = [f"({left}, {right}, {top}, {bottom})", w.fixed_pair(op.kernel), w.fixed_pair(op.stride)]
+    args += [repr(op.rounding == "ceil"), repr(bool(op.count_include_pad))]
+    return Emission(lambda _, inputs: call(w.support("avg_pool"), inputs[0], *args))
 
 
 @emits(pooling.GlobalAvgPool)
-def global_avgpool(op: pooling.GlobalAvgPool, layer: Layer, w: NumberWriter) -> Emission:
+def global_avgpool(
+    op: pooling.GlobalAvgPool, layer: WrittenLayer, w: ConstructorNumbers
+) -> Emission:
     return Emission(lambda _, inputs: method(inputs[0], "mean", "dim=(2, 3)"))
 
 
 @emits(pooling.GlobalMaxPool)
-def global_maxpool(op: pooling.GlobalMaxPool, layer: Layer, w: NumberWriter) -> Emission:
+def global_maxpool(
+    op: pooling.GlobalMaxPool, layer: WrittenLayer, w: ConstructorNumbers
+) -> Emission:
     return Emission(lambda _, inputs: method(inputs[0], "amax", "dim=(2, 3)"))
 
 
 @emits(pooling.AdaptiveAvgPool)
-def adaptive_avgpool(op: pooling.AdaptiveAvgPool, layer: Layer, w: NumberWriter) -> Emission:
-    size = w.fixed_pair(op.size)
+def adaptive_avgpool(
+    op: pooling.AdaptiveAvgPool, layer: WrittenLayer, w: ConstructorNumbers
+) -> Emission:
+    size = w.size_of(op.size) or w.fixed_pair(op.size)
     return Emission(lambda _, inputs: call("F.adaptive_avg_pool2d", *inputs, size))
 
 
 @emits(resizing.MaxUnpool)
-def maxunpool(op: resizing.MaxUnpool, layer: Layer, w: NumberWriter) -> Emission:
+def maxunpool(op: resizing.MaxUnpool, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    plane = getattr(layer.inputs[1].shape, "plane", ())
+    size = w.size_of(plane)
+    if size is None and layer.stated.size is not None:
+        size = w.size_of(layer.stated.size[-2:])
+    if size is not None:
+        unpool = w.support("max_unpool")
+        return Emission(lambda _, inputs: call(unpool, *inputs, size))
     small, large = _plane(layer.inputs[0]), _plane(layer.outputs[0])
     kernel, stride = _unpooling(small, large)
     if min(kernel) < 1:
         raise Unsupported("max-unpooling to less than its input")
-    args = [w.fixed_pair(kernel)] + ([] if stride == kernel else [w.fixed_pair(stride)])
+    # Its stub wants pairs.
+    args = [f"({w.fixed(a)}, {w.fixed(b)})" for a, b in dict.fromkeys((kernel, stride))]
     keywords: dict[str, str] = {}
     if any((n - 1) * s + k != m for n, m, k, s in zip(small, large, kernel, stride, strict=True)):
+        if not w.sizes_are_known:
+            raise CannotTrace("the size that indices are of, which come from outside")
         keywords["output_size"] = f"({large[0]}, {large[1]})"
     return Emission(lambda _, inputs: call("F.max_unpool2d", *inputs, *args, **keywords))
 
 
-def _plane(value: Value) -> tuple[int, int]:
+def _plane(value: Shaped) -> tuple[int, int]:
     """Height and width."""
-    return value.shape[1], value.shape[2]
+    return int(value.shape[1]), int(value.shape[2])
 
 
 def _unpooling(
@@ -280,10 +360,16 @@ def _unpooling(
 
 
 @emits(resizing.Upsample)
-def upsample(op: resizing.Upsample, layer: Layer, w: NumberWriter) -> Emission:
+def upsample(op: resizing.Upsample, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     small, large = _plane(layer.inputs[0]), _plane(layer.outputs[0])
     keywords: dict[str, str] = {}
-    if any(m % n for n, m in zip(small, large, strict=True)):
+    stated = layer.stated
+    if stated.size is not None and w.size_of(stated.size[-2:]):
+        keywords["size"] = w.size_of(stated.size[-2:]) or ""
+    elif stated.scale is not None:
+        rows, columns = (w.fixed(float(s)) if w.literal(s) else w.fixed(s) for s in stated.scale)
+        keywords["scale_factor"] = rows if rows == columns else f"({rows}, {columns})"
+    elif any(m % n for n, m in zip(small, large, strict=True)):
         keywords["size"] = f"({large[0]}, {large[1]})"
     else:
         # A float, for TorchScript.
@@ -322,55 +408,55 @@ _emits_function(activation.Abs, "torch.abs")
 
 
 @emits(activation.HardTanh, wraps=True)
-def hardtanh(op: activation.HardTanh, layer: Layer, w: NumberWriter) -> Emission:
+def hardtanh(op: activation.HardTanh, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return function_of_numbers(
         w, "F.hardtanh", "nn.Hardtanh", op.min, op.max, defaults=(-1, 1), inplace=True
     )
 
 
 @emits(activation.Threshold, wraps=True)
-def threshold(op: activation.Threshold, layer: Layer, w: NumberWriter) -> Emission:
+def threshold(op: activation.Threshold, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return function_of_numbers(w, "F.threshold", "nn.Threshold", op.threshold, op.value)
 
 
 @emits(activation.HardShrink, wraps=True)
-def hardshrink(op: activation.HardShrink, layer: Layer, w: NumberWriter) -> Emission:
+def hardshrink(op: activation.HardShrink, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return function_of_numbers(w, "F.hardshrink", "nn.Hardshrink", op.threshold, defaults=(0.5,))
 
 
 @emits(activation.SoftShrink, wraps=True)
-def softshrink(op: activation.SoftShrink, layer: Layer, w: NumberWriter) -> Emission:
+def softshrink(op: activation.SoftShrink, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return function_of_numbers(w, "F.softshrink", "nn.Softshrink", op.threshold, defaults=(0.5,))
 
 
 @emits(activation.Celu, wraps=True)
-def celu(op: activation.Celu, layer: Layer, w: NumberWriter) -> Emission:
+def celu(op: activation.Celu, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return function_of_numbers(w, "F.celu", "nn.CELU", op.alpha, defaults=(1,))
 
 
 @emits(activation.LeakyRelu, wraps=True)
-def leaky_relu(op: activation.LeakyRelu, layer: Layer, w: NumberWriter) -> Emission:
+def leaky_relu(op: activation.LeakyRelu, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return function_of_numbers(w, "F.leaky_relu", "nn.LeakyReLU", op.slope)
 
 
 @emits(activation.Elu, wraps=True)
-def elu(op: activation.Elu, layer: Layer, w: NumberWriter) -> Emission:
+def elu(op: activation.Elu, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return function_of_numbers(w, "F.elu", "nn.ELU", op.alpha, defaults=(1,))
 
 
 @emits(activation.PRelu, wraps=True)
-def prelu(op: activation.PRelu, layer: Layer, w: NumberWriter) -> Emission:
+def prelu(op: activation.PRelu, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     slopes = [] if op.shared else [w.number(layer.inputs[0].shape[0])]
     return as_module(call("nn.PReLU", *slopes))
 
 
 @emits(activation.Power)
-def power(op: activation.Power, layer: Layer, w: NumberWriter) -> Emission:
+def power(op: activation.Power, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     def forward(name: str, inputs: list[Source]) -> Source:
         x = _affine(op, w, inputs[0])
-        if op.exponent == 1:
+        if w.always(op.exponent, 1):
             return x
-        if op.exponent == 2:
+        if w.always(op.exponent, 2):
             return call("torch.square", x)
         return call("torch.pow", x, w.fixed(op.exponent))
 
@@ -378,7 +464,7 @@ def power(op: activation.Power, layer: Layer, w: NumberWriter) -> Emission:
 
 
 @emits(activation.Exp)
-def exp(op: activation.Exp, layer: Layer, w: NumberWriter) -> Emission:
+def exp(op: activation.Exp, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     def forward(name: str, inputs: list[Source]) -> Source:
         x = _affine(op, w, inputs[0])
         return call("torch.exp", x) if op.base is None else call("torch.pow", w.fixed(op.base), x)
@@ -387,7 +473,7 @@ def exp(op: activation.Exp, layer: Layer, w: NumberWriter) -> Emission:
 
 
 @emits(activation.Log)
-def log(op: activation.Log, layer: Layer, w: NumberWriter) -> Emission:
+def log(op: activation.Log, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     def forward(name: str, inputs: list[Source]) -> Source:
         result = call("torch.log", _affine(op, w, inputs[0]))
         if op.base is None:
@@ -398,18 +484,18 @@ def log(op: activation.Log, layer: Layer, w: NumberWriter) -> Emission:
 
 
 def _affine(
-    op: activation.Power | activation.Exp | activation.Log, w: NumberWriter, x: Source
+    op: activation.Power | activation.Exp | activation.Log, w: ConstructorNumbers, x: Source
 ) -> Source:
     """shift + scale * x."""
-    if op.scale != 1:
+    if not w.always(op.scale, 1):
         x = Infix("*", (Verbatim(w.fixed(op.scale)), x))
-    if op.shift:
+    if not w.always(op.shift, 0):
         x = Infix("-" if op.shift < 0 else "+", (x, Verbatim(w.fixed(op.shift).lstrip("-"))))
     return x
 
 
 @emits(reducing.ArgMax)
-def argmax(op: reducing.ArgMax, layer: Layer, w: NumberWriter) -> Emission:
+def argmax(op: reducing.ArgMax, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     def forward(name: str, inputs: list[Source]) -> Source:
         places = method(inputs[0], "argmax", "dim=1", "keepdim=True")
         return method(places, "to", f"{inputs[0].flat()}.dtype")
@@ -418,17 +504,17 @@ def argmax(op: reducing.ArgMax, layer: Layer, w: NumberWriter) -> Emission:
 
 
 @emits(activation.Softmax)
-def softmax(op: activation.Softmax, layer: Layer, w: NumberWriter) -> Emission:
-    return Emission(lambda _, inputs: method(inputs[0], "softmax", "dim=1"))
+def softmax(op: activation.Softmax, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    return Emission(lambda _, inputs: call("F.softmax", *inputs, dim="1"))
 
 
 @emits(activation.LogSoftmax)
-def log_softmax(op: activation.LogSoftmax, layer: Layer, w: NumberWriter) -> Emission:
-    return Emission(lambda _, inputs: method(inputs[0], "log_softmax", "dim=1"))
+def log_softmax(op: activation.LogSoftmax, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    return Emission(lambda _, inputs: call("F.log_softmax", *inputs, dim="1"))
 
 
 @emits(regularization.Dropout)
-def dropout(op: regularization.Dropout, layer: Layer, w: NumberWriter) -> Emission:
+def dropout(op: regularization.Dropout, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     head = "nn.Dropout2d" if op.spatial else "nn.Dropout"
     return as_module(call(head, p=w.number(op.ratio)))
 
@@ -437,9 +523,9 @@ def dropout(op: regularization.Dropout, layer: Layer, w: NumberWriter) -> Emissi
 
 
 @emits(normalization.LayerNorm)
-def layernorm(op: normalization.LayerNorm, layer: Layer, w: NumberWriter) -> Emission:
+def layernorm(op: normalization.LayerNorm, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     shape = layer.inputs[0].shape
-    keywords = {} if op.eps == 1e-5 else {"eps": w.number(op.eps)}
+    keywords = {} if w.always(op.eps, 1e-5) else {"eps": w.number(op.eps)}
     module = call("nn.LayerNorm", w.number(shape[0]), **keywords)
     if len(shape) == 1:
         return as_module(module)
@@ -453,7 +539,7 @@ def layernorm(op: normalization.LayerNorm, layer: Layer, w: NumberWriter) -> Emi
 
 
 @emits(normalization.Normalize)
-def normalize(op: normalization.Normalize, layer: Layer, w: NumberWriter) -> Emission:
+def normalize(op: normalization.Normalize, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     every = op.across == "all" and len(layer.inputs[0].shape) == 3
 
     def forward(name: str, inputs: list[Source]) -> Source:
@@ -466,20 +552,29 @@ def normalize(op: normalization.Normalize, layer: Layer, w: NumberWriter) -> Emi
 
 
 @emits(normalization.Shift, wraps=True)
-def shift(op: normalization.Shift, layer: Layer, w: NumberWriter) -> Emission:
+def shift(op: normalization.Shift, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return as_module(call(w.support("ChannelShift"), w.number(layer.inputs[0].shape[0])))
 
 
 @emits(normalization.Lrn, wraps=True)
-def lrn(op: normalization.Lrn, layer: Layer, w: NumberWriter) -> Emission:
+def lrn(op: normalization.Lrn, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     numbers = {"alpha": (op.alpha, 1e-4), "beta": (op.beta, 0.75), "k": (op.k, 1.0)}
-    keywords = {n: w.number(v) for n, (v, default) in numbers.items() if v != default}
-    return as_module(call("nn.LocalResponseNorm", w.number(op.size), **keywords))
+    keywords = {n: w.number(v) for n, (v, default) in numbers.items() if not w.always(v, default)}
+    module = call("nn.LocalResponseNorm", w.number(op.size), **keywords)
+    if len(layer.inputs[0].shape) == 3:
+        return as_module(module)
+
+    def forward(name: str, inputs: list[Source]) -> Source:
+        # PyTorch wants something behind the channels.
+        return method(call(name, Verbatim(f"{inputs[0].flat()}[:, :, None]")), "squeeze", "2")
+
+    return as_module(module, forward)
 
 
 @emits(normalization.Scale, wraps=True)
-def scale(op: normalization.Scale, layer: Layer, w: NumberWriter) -> Emission:
-    keywords = {} if op.bias else {"bias": "False"}
+def scale(op: normalization.Scale, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    keywords: dict[str, str] = {}
+    _flag(keywords, w, "bias", op.bias)
     channels = w.number(layer.inputs[0].shape[0])
     return as_module(call(w.support("ChannelScale"), channels, **keywords))
 
@@ -488,22 +583,22 @@ def scale(op: normalization.Scale, layer: Layer, w: NumberWriter) -> Emission:
 
 
 @emits(merging.Concat, fresh=True)
-def concat(op: merging.Concat, layer: Layer, w: NumberWriter) -> Emission:
+def concat(op: merging.Concat, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return Emission(lambda _, inputs: call("torch.cat", tuple_of(inputs), dim="1"))
 
 
 @emits(merging.Add, fresh=True)
-def add(op: merging.Add, layer: Layer, w: NumberWriter) -> Emission:
+def add(op: merging.Add, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return Emission(lambda _, inputs: Infix("+", tuple(inputs)))
 
 
 @emits(merging.Sub, fresh=True)
-def sub(op: merging.Sub, layer: Layer, w: NumberWriter) -> Emission:
+def sub(op: merging.Sub, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return Emission(lambda _, inputs: Infix("-", tuple(inputs)))
 
 
 @emits(merging.Mul)
-def mul(op: merging.Mul, layer: Layer, w: NumberWriter) -> Emission:
+def mul(op: merging.Mul, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return Emission(lambda _, inputs: Infix("*", tuple(inputs)))
 
 
@@ -527,17 +622,17 @@ _emits_chain(merging.Minimum, "torch.minimum")
 
 
 @emits(reshaping.Identity, wraps=True)
-def identity(op: reshaping.Identity, layer: Layer, w: NumberWriter) -> Emission:
+def identity(op: reshaping.Identity, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return Emission(lambda _, inputs: inputs[0])
 
 
 @emits(reshaping.Flatten)
-def flatten(op: reshaping.Flatten, layer: Layer, w: NumberWriter) -> Emission:
+def flatten(op: reshaping.Flatten, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return Emission(lambda _, inputs: method(inputs[0], "flatten", "1"))
 
 
 @emits(reshaping.Reshape)
-def reshape(op: reshaping.Reshape, layer: Layer, w: NumberWriter) -> Emission:
+def reshape(op: reshaping.Reshape, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     given = layer.inputs[0].shape
     if len(given) == 1 and op.shape == (given[0], 1, 1):
         return Emission(lambda _, inputs: Verbatim(f"{inputs[0].flat()}[:, :, None, None]"))
@@ -552,47 +647,54 @@ def reshape(op: reshaping.Reshape, layer: Layer, w: NumberWriter) -> Emission:
 
 
 @emits(reshaping.Permute)
-def permute(op: reshaping.Permute, layer: Layer, w: NumberWriter) -> Emission:
+def permute(op: reshaping.Permute, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     order = [str(i + 1) for i in op.order]
     return Emission(lambda _, inputs: method(inputs[0], "permute", "0", *order))
 
 
 @emits(reshaping.Split, several=True)
-def split(op: reshaping.Split, layer: Layer, w: NumberWriter, several: bool) -> Emission:
+def split(
+    op: reshaping.Split, layer: WrittenLayer, w: ConstructorNumbers, several: bool
+) -> Emission:
     # Equal for every setting, not just for this one.
-    if len({expr_of(s) for s in op.sizes}) == 1:
+    if isinstance(layer.stated.parts, int):
+        name, parts = "chunk", w.fixed(layer.stated.parts)
+    elif len({expr_of(s) for s in op.sizes}) == 1:
         name, parts = "chunk", str(len(op.sizes))
     else:
         name, parts = "split", f"({', '.join(w.fixed(s) for s in op.sizes)})"
-    first = "" if several else "[0]"
+    tail = "" if several else "[0]"
+    if several and not parts.isdecimal() and name == "chunk":
+        tail = f"[:{len(op.sizes)}]"  # as many as this class names
 
     def forward(_: str, inputs: list[Source]) -> Source:
         return FunctionCall(
-            f"{inputs[0].flat()}.{name}", (Verbatim(parts), Verbatim("dim=1")), tail=first
+            f"{inputs[0].flat()}.{name}", (Verbatim(parts), Verbatim("dim=1")), tail=tail
         )
 
     return Emission(forward)
 
 
 @emits(reshaping.ChannelShuffle)
-def channel_shuffle(op: reshaping.ChannelShuffle, layer: Layer, w: NumberWriter) -> Emission:
+def channel_shuffle(
+    op: reshaping.ChannelShuffle, layer: WrittenLayer, w: ConstructorNumbers
+) -> Emission:
     return as_module(call("nn.ChannelShuffle", w.number(op.groups)))
 
 
 @emits(reshaping.Pad)
-def pad(op: reshaping.Pad, layer: Layer, w: NumberWriter) -> Emission:
-    value = w.fixed(op.value) if op.value else ""
-    if any(op.channels):
-        top, bottom, left, right = op.pads
-        before, after = (w.number(n) for n in op.channels)
+def pad(op: reshaping.Pad, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    value = "" if w.always(op.value, 0) else w.fixed(op.value)
+    if not all(w.always(n, 0) for n in op.channels):
+        top, bottom, left, right, before, after = (w.fixed(n) for n in (*op.pads, *op.channels))
         sizes = f"({left}, {right}, {top}, {bottom}, {before}, {after})"
-        # Of three dimensions, the first is that of the channels.
-        return as_module(call("nn.ConstantPad3d", sizes, value or "0.0"))
+        keywords: dict[str, Source | str] = {"value": value} if value else {}
+        return Emission(lambda _, inputs: call("F.pad", inputs[0], sizes, **keywords))
     return Emission(lambda _, inputs: _pad(inputs[0], op.pads, value))
 
 
 @emits(reshaping.Crop)
-def crop(op: reshaping.Crop, layer: Layer, w: NumberWriter) -> Emission:
+def crop(op: reshaping.Crop, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     sides = zip(op.offset, op.size, strict=True)
-    rows, columns = (f"{w.fixed(n) if n else ''}:{w.fixed(n + m)}" for n, m in sides)
+    rows, columns = (f"{'' if w.always(n, 0) else w.fixed(n)}:{w.fixed(n + m)}" for n, m in sides)
     return Emission(lambda _, inputs: _sliced(inputs[0], rows, columns))

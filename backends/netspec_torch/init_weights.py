@@ -12,16 +12,16 @@ begin otherwise follow by name:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from netspec.codegen.identifiers import is_plain
 from netspec.codegen.python_source import FunctionCall, Verbatim, statement
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
-from netspec.ops import Init, Weighted
-from netspec_torch.emitters import EMITTERS
+from netspec.ops import Init, Op, Weighted
+from netspec_torch.emission import emission_of
 from netspec_torch.reserved import MODULE_ATTRIBUTES
-from netspec_torch.writer import NumberWriter
+from netspec_torch.support import sources
 
 _MARGIN = 8
 
@@ -36,9 +36,19 @@ class _Weighted:
     bias: bool
 
 
-def initialization(net: Net) -> list[str]:
-    """A loop over all layers with the usual law of each class, then the layers with another."""
+def initialization(net: Net, written: Iterable[tuple[Op, str]]) -> list[str]:
+    """A loop over all layers with the usual law of each class, then the layers with another.
+
+    `written` are ops of all layers that the classes make, for other arguments as well, each with
+    its class in PyTorch.
+    """
     layers = list(_weighted(net))
+    types = list(dict.fromkeys(x.type for x in layers))
+    layers += [
+        _Weighted("", head, op.init or net.init, op.bias)
+        for op, head in written
+        if isinstance(op, Weighted) and head not in types
+    ]
     types = list(dict.fromkeys(x.type for x in layers))
     usual = {t: Counter(x.init for x in layers if x.type == t).most_common(1)[0][0] for t in types}
     alike: dict[Init, list[str]] = {}
@@ -54,21 +64,42 @@ def initialization(net: Net) -> list[str]:
         if any(x.bias for x in layers if x.type in some):
             lines.append(f"{margin}        if m.bias is not None:")
             lines.append(f"{margin}            nn.init.zeros_(m.bias)")
-    others = [x for x in layers if x.init != usual[x.type]]
+    others = [x for x in layers if x.path and x.init != usual[x.type]]
+    stateful = _resettable(net, types)
+    if stateful:
+        test = "elif" if layers else "if"
+        lines = lines or [f"{margin}for m in self.modules():"]
+        lines.append(f"{margin}    {test} isinstance(m, {' | '.join(stateful)}):")
+        lines.append(f"{margin}        m.reset_parameters()")
+    fixed = not any(p.static for p in net.parameters)
     for init in dict.fromkeys(x.init for x in others):
-        same = [_attribute(x.path) for x in others if x.init == init]
-        if len(same) <= 2:
-            lines += [f"{margin}{_draw(layer, init)}" for layer in same]
+        same = [x for x in others if x.init == init]
+        if fixed and len(same) <= 2 and all(_is_attribute(x.path) for x in same):
+            lines += [f"{margin}{_draw(f'self.{x.path}', init)}" for x in same]
         else:
-            lines += _loop(same, init)
+            lines += _by_name(same, init)
     return lines
+
+
+def _resettable(net: Net, types: Sequence[str]) -> list[str]:
+    """The classes of further layers with tensors, which know how theirs begin."""
+    found: dict[str, None] = {}
+    for layer in net.layers:
+        if layer.layer.tensors and not isinstance(layer.op, Weighted):
+            constructor = emission_of(layer.layer).constructor
+            known = constructor is not None and (
+                constructor.head.startswith("nn.") or constructor.head in sources()
+            )
+            if constructor is not None and known:
+                found[constructor.head] = None
+    return [name for name in found if name not in types]
 
 
 def _weighted(net: Net) -> Iterator[_Weighted]:
     for layer in net.layers:
         op = layer.op
         if isinstance(op, Weighted):
-            emission = EMITTERS[type(op)](layer.layer, NumberWriter({}, {}, 0), False)
+            emission = emission_of(layer.layer)
             assert emission.constructor is not None, "a module holds the weights"
             yield _Weighted(layer.path, emission.constructor.head, op.init or net.init, op.bias)
 
@@ -87,17 +118,17 @@ def _draw(layer: str, init: Init) -> str:
     return f"nn.init.kaiming_normal_({weight}{mode})"
 
 
-def _loop(layers: Sequence[str], init: Init) -> list[str]:
-    """A loop that fills the weights of these layers."""
-    first = statement("for m in ", FunctionCall("", tuple(map(Verbatim, layers)), "()"), _MARGIN)
-    first[-1] += ":"
-    return [*first, f"{' ' * _MARGIN}    {_draw('m', init)}"]
+def _by_name(layers: Sequence[_Weighted], init: Init) -> list[str]:
+    """A loop that fills the weights of the layers with these names."""
+    margin = " " * _MARGIN
+    types = " | ".join(dict.fromkeys(x.type for x in layers))
+    names = FunctionCall("", tuple(Verbatim(f'"{x.path}"') for x in layers))
+    lines = [f"{margin}for name, m in self.named_modules():"]
+    test = statement(f"if isinstance(m, {types}) and name in ", names, _MARGIN + 4, width=99)
+    test[-1] += ":"
+    return [*lines, *test, f"{margin}        {_draw('m', init)}"]
 
 
-def _attribute(path: str) -> str:
-    """The expression that reaches a layer from `self`."""
-    if all(is_plain(p) and p not in MODULE_ATTRIBUTES for p in path.split(".")):
-        return f"self.{path}"
-    if any(p in MODULE_ATTRIBUTES for p in path.split(".")):
-        return f'dict(self.named_modules())["{path}"]'  # self.NAME is not the layer
-    return f'self.get_submodule("{path}")'
+def _is_attribute(path: str) -> bool:
+    """Whether `self.PATH` is the layer."""
+    return "." not in path and is_plain(path) and path not in MODULE_ATTRIBUTES

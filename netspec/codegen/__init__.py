@@ -7,5 +7,17 @@ backend        the protocol of a backend; finding the installed ones; emitting a
 emitters       the emitters of a backend, also those of packages that add ops
 identifiers    legal, unique Python names for the names of a spec
 python_source  source that is broken over lines as `ruff format` does it; docstrings; templates
+A class is written of a trace, which is what the text of a module does for any arguments:
+
+terms          numbers and conditions of a class, and their source
+trace_nodes    what a trace is made of
+tracer         traces a template: its branches, loops and names
+template_expressions, trace_layers   its expressions and its layers
+traces         the traces of a net and its modules; blocks for what can't be traced
+spelling       what a backend says of each layer
+class_terms, class_variables, class_forward, class_writer   write one class
+sequential     the classes that are an `nn.Sequential`
+classes        all classes of a net, and the source of each
+
 preprocess     how emitted code makes an input of a picture
 """

@@ -161,23 +161,23 @@ def _inside(args: Iterable[Source], indent: int, one_line: bool, width: int) -> 
     return lines
 
 
-def docstring(text: str, indent: int) -> list[str]:
+def docstring(text: str, indent: int, width: int = WIDTH) -> list[str]:
     """The lines of a docstring with this text, which may hold quotes and backslashes.
 
-    A paragraph with a line longer than `WIDTH` is rewrapped; indented lines are kept.
+    A paragraph with a line longer than `width` is rewrapped; indented lines are kept.
     """
     margin = " " * indent
     lines: list[str] = []
-    for paragraph in _paragraphs(_escaped(text).strip().split("\n"), WIDTH - indent):
-        lines += _filled(paragraph, WIDTH - indent) or [""]
+    for paragraph in _paragraphs(_escaped(text).strip().split("\n"), width - indent):
+        lines += _filled(paragraph, width - indent) or [""]
     if re.search(r'(?<!\\)(\\\\)*"\Z', lines[-1]):  # a quote with no backslash of its own
         lines[-1] = lines[-1][:-1] + '\\"'
     if lines[0].startswith('"'):
         lines[0] = f" {lines[0]}"
-    if len(lines) == 1 and len(margin + lines[0]) + 6 <= WIDTH:
+    if len(lines) == 1 and len(margin + lines[0]) + 6 <= width:
         return [f'{margin}"""{lines[0]}"""']
-    if len(lines) == 1 and len(margin + lines[0]) + 3 > WIDTH:
-        lines = _filled(lines[0], WIDTH - indent - 3) or [""]
+    if len(margin + lines[0]) + 3 > width:
+        lines = [*_filled(lines[0], width - indent - 3), *lines[1:]]
     return [
         (margin + ('"""' if i == 0 else "") + line).rstrip() for i, line in enumerate(lines)
     ] + [f'{margin}"""']

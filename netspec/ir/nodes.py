@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from netspec.diagnostics.source import Span
 from netspec.ir.config import NetParameter, Preprocessing, Training
+from netspec.ir.template import Template
 from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.ops import KAIMING, REQUIRED, Init, Op, Shape, Tensor
 from netspec.symbolic.conditions import Condition
@@ -158,6 +159,8 @@ class Block:
     always_static: frozenset[Symbol] = frozenset()
     choices: tuple[Choice, ...] = ()
     loops: tuple[Loop, ...] = ()
+    template: Template | None = field(default=None, repr=False)
+    """The definition whose body this is; None where a pass made it."""
 
     def all_choices(self) -> Iterator[Choice]:
         """The `if`s, each followed by those inside it."""

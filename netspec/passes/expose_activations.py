@@ -63,6 +63,7 @@ def _block(block: Block, done: _Done) -> tuple[Block, tuple[str, ...]]:
         nodes=tuple(nodes),
         outputs=(*block.outputs, *extra),
         output_names=(*block.output_names, *("" for _ in extra)),
+        template=None,
     )
     done[block] = exposed, tuple(paths)
     return done[block]

@@ -100,15 +100,19 @@ class _Rename:
             inner |= {Channels(v.name): int(v.shape[0]) for v in node.block.inputs}
             body = self._shared(node, f"{old}{node.name}.", f"{path}.", inner)
             parts = tuple(path[len(new) :].split("."))
-            named.append(_Entry(parts, replace(node, block=body), (i,)))
+            same = node if body is node.block else replace(node, block=body)
+            named.append(_Entry(parts, same, (i,)))
         entries = _nest(named, block.outputs, values, block.module, self._rule_of(block, old))
         nodes = tuple(entry.node for entry in entries)
         in_order = [entry.positions for entry in entries] == [(i,) for i in range(len(block.nodes))]
+        if in_order and all(a is b for a, b in zip(nodes, block.nodes, strict=True)):
+            return block
         return replace(
             block,
             nodes=nodes,
             choices=_choices(block.choices, entries),
             loops=block.loops if in_order else (),
+            template=None,
         )
 
     def _shared(self, node: Instance, old: str, new: str, values: _Values) -> Block:

@@ -30,7 +30,7 @@ def strip_softmax(net: Net) -> StrippedNet:
     if isinstance(last, Layer) and last.op.yields_probabilities:
         has_other_uses = any(first in n.inputs for n in net.body.nodes) or first in others
         nodes = tuple(n for n in net.body.nodes if n is not last or has_other_uses)
-        body = replace(net.body, nodes=nodes, outputs=(last.inputs[0], *others))
+        body = replace(net.body, nodes=nodes, outputs=(last.inputs[0], *others), template=None)
         return StrippedNet(replace(net, body=body), False)
     maker = next((f for f in net.layers if net.flat_outputs[0] in f.outputs), None)
     return StrippedNet(net, maker is not None and maker.op.yields_probabilities)

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import netspec
 from netspec.codegen.backend import get, load_model
@@ -84,18 +83,22 @@ net numbers(n = 3, m = 4, slope = 0.3) {
 """
 
 
-def test_numbers_out_of_the_constructors_reach_are_no_arguments() -> None:
-    """What `forward` or a module has as plain numbers can't be set on the emitted class."""
-    net = net_of(SYMBOLIC)
-    source = netspec.compile(net, backend="torch")
-    assert "def __init__(self, slope: float = 0.3)" in source
+@pytest.mark.parametrize(
+    "settings", [{}, {"n": 7}, {"m": 6, "slope": 0.5}, {"n": 4, "m": 3, "slope": 0.25}]
+)
+def test_numbers_of_forward_are_arguments_too(settings: dict[str, Any]) -> None:
+    """A split's parts and a pad's value are in `forward`, and follow the constructor's arguments."""
     namespace: dict[str, Any] = {"__name__": "emitted"}
-    exec(source, namespace)
-    assert namespace["Numbers"](slope=0.1)(torch.zeros(2, 4, 5, 5)).shape == (2, 4, 5, 5)
-    for settings in ({}, {"n": 7}, {"m": 6, "slope": 0.5}):
-        net = net_of(SYMBOLIC, **settings)
-        result = compare(net, get("torch"), get("numpy"), fresh(net.tensors, 1, varied=True))
-        assert result.diverges(1e-5) is None
+    exec(netspec.compile(net_of(SYMBOLIC), backend="torch"), namespace)
+    net = net_of(SYMBOLIC, **settings)
+    weights = fresh(net.tensors, 1, varied=True)
+    assert compare(net, get("torch"), get("numpy"), weights).diverges(1e-5) is None
+    model, reference = namespace["Numbers"](**settings), load_model(net, get("numpy"))
+    get("torch").set_weights(model, weights)
+    get("numpy").set_weights(reference, weights)
+    inputs = random_inputs(net, 3)
+    results = get("torch").run(model, *inputs), get("numpy").run(reference, *inputs)
+    np.testing.assert_allclose(results[0][0], results[1][0], rtol=1e-4, atol=1e-5)
 
 
 SEVERAL = """

@@ -69,9 +69,9 @@ def test_files_are_tidy(spec: str, backend: str) -> None:
     assert source == emit(net, get(backend)), "emitting twice gives the same bytes"
     check = ruff("check", source=source)
     assert check.returncode == 0, check.stdout
-    width = "100" if backend == "numpy" else "88"
-    form = ruff("format", "--diff", "--line-length", width, source=source)
+    form = ruff("format", "--diff", "--line-length", "100", source=source)
     assert form.returncode == 0, form.stdout
+    assert max(map(len, source.splitlines())) <= 100
     code = re.sub(r'""".*?"""|\A#.*?\n', "", source, flags=re.DOTALL)
     assert "netspec" not in code
     if backend == "numpy":
@@ -105,7 +105,7 @@ def test_long_signatures_and_strings_are_tidy() -> None:
         + f"\noutput {outputs} }}"
     )
     source = emit(net, get("torch"))
-    form = ruff("format", "--diff", source=source)
+    form = ruff("format", "--diff", "--line-length", "100", source=source)
     assert form.returncode == 0, form.stdout
     assert """mode == 'say "wide"'""" in source
 
@@ -120,9 +120,9 @@ def test_docstrings_are_filled_anew_where_a_line_is_too_wide() -> None:
 def test_one_class_for_one_module() -> None:
     source = emit(loaded("squeezenet1_0"), get("torch"))
     assert source.count("class Fire") == 1
-    resnet = emit(net_of(BRANCHES), get("torch"))
     # Its constructor decides which way the `if` goes.
-    assert len(re.findall(r"^class Block", resnet, re.MULTILINE)) == 1
+    branches = emit(net_of(BRANCHES), get("torch"))
+    assert re.findall(r"^class (\w+)", branches, re.MULTILINE) == ["Block", "Twice", "Tangle"]
 
 
 def test_a_plan_has_a_line_for_each_step_with_its_shape() -> None:
@@ -158,13 +158,18 @@ def test_the_paper_s_net_is_a_short_file() -> None:
     assert len(emit(loaded("squeezenet1_0"), get("numpy")).splitlines()) < 730
 
 
-def test_emitted_files_are_typed(tmp_path: Path) -> None:
+TYPED = {
+    "torch": ("enet", "mobilenet_v2", "resnet18", "squeezedet", "squeezenet1_0", "branches"),
+    "numpy": ("squeezenet1_0", "branches"),
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_emitted_files_are_typed(backend: str, tmp_path: Path) -> None:
     pytest.importorskip("mypy")
-    for name, net in (
-        ("squeezenet", loaded("squeezenet1_0")),
-        ("branches", net_of(BRANCHES)),
-    ):
-        (tmp_path / f"{name}.py").write_text(emit(net, get("numpy")), encoding="utf-8")
+    for name in TYPED[backend]:
+        net = net_of(BRANCHES) if name == "branches" else loaded(name)
+        (tmp_path / f"{name}.py").write_text(emit(net, get(backend)), encoding="utf-8")
     command = [
         sys.executable,
         "-m",
@@ -173,9 +178,8 @@ def test_emitted_files_are_typed(tmp_path: Path) -> None:
         "--no-incremental",
         "--cache-dir=/dev/null",
     ]
-    result = subprocess.run(
-        [*command, "squeezenet.py", "branches.py"], cwd=tmp_path, capture_output=True, text=True
-    )
+    files = [f"{name}.py" for name in TYPED[backend]]
+    result = subprocess.run([*command, *files], cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout
 
 
@@ -192,12 +196,19 @@ def test_net_parameters_are_arguments(tmp_path: Path) -> None:
     assert model(torch.zeros(1, 3, 224, 224)).shape == (1, 10)
 
 
-def test_parameters_that_decide_the_structure_are_no_arguments() -> None:
-    # `w` decides whether a block gets a shortcut, which the block's class asks itself.
-    source = emit(net_of(BRANCHES), get("torch"))
-    assert "def __init__(self, classes: int = 5, w: int = 4) -> None:" in source
-    source = emit(net_of(BRANCHES.replace("1..2", "1..w - 2")), get("torch"))
-    assert "def __init__(self, classes: int = 5) -> None:" in source
+def test_parameters_that_decide_the_structure_are_arguments(tmp_path: Path) -> None:
+    """Whether a block has a shortcut, and how many blocks there are: as `--set` compiles it."""
+    text = BRANCHES.replace("1..2", "1..w - 2")
+    module = module_of(emit(net_of(text), get("torch")), tmp_path)
+    x = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    for classes, w in ((5, 4), (3, 6), (2, 5)):
+        net = net_of(text, classes=classes, w=w)
+        models = module.Tangle(classes=classes, w=w), load_model(net, get("torch"))
+        for model in models:
+            get("torch").set_weights(model.eval(), fresh(net.tensors, 2, varied=True))
+        found, wanted = (model(x) for model in models)
+        assert [tuple(r.shape[1:]) for r in found] == [v.shape for v in net.body.outputs]
+        assert all(torch.equal(*pair) for pair in zip(found, wanted, strict=True))
 
 
 GUARDED = """
@@ -242,6 +253,9 @@ def test_one_class_serves_whatever_values_its_parameters_have(tmp_path: Path) ->
     )
     part = module_of(source, tmp_path).Part(5, filters=24, stride=3, dilation=2).eval()
     assert part(torch.zeros(1, 5, 10, 10)).shape == (1, 9, 4, 4)
+    for filters in (5, 10):  # 5 / 2 and 1.5 * (10 / 4) are no numbers of channels
+        with pytest.raises(ValueError, match=f"filters is {filters}"):
+            module_of(source, tmp_path).Part(5, filters=filters)
     weights = fresh(net.tensors, 1, varied=True)
     assert compare(net, get("torch"), get("numpy"), weights).diverges(1e-5) is None
 

@@ -1,4 +1,4 @@
-"""How weights begin: in the emitted constructor as in `netspec.weights.fresh`."""
+"""How weights begin: in the emitted `reset_parameters` as in `netspec.weights.fresh`."""
 
 from __future__ import annotations
 
@@ -99,12 +99,78 @@ def test_squeezenet_begins_as_its_authors_train_val_says(spec: str) -> None:
 def test_a_loop_by_class_and_then_the_others() -> None:
     source = netspec.compile(net_of(LAYERS.replace("INIT", "")), "torch")
     assert "isinstance(m, nn.Conv2d | nn.Linear):" in source
-    assert "        for m in (self.p.b, self.q.b):\n" not in source
-    assert "        nn.init.normal_(self.q.b.weight, std=0.02)\n" in source
+    assert "def reset_parameters(self) -> None:" in source
+    assert (
+        'name in ("p.b", "q.b"):\n                nn.init.normal_(m.weight, std=0.02)\n' in source
+    )
     assert 'nn.init.kaiming_normal_(self.out.weight, mode="fan_out")' in source
     bare = net_of("net n { input data: 3x4x4 conv { filters: 2 kernel: 1 bias: false } batchnorm }")
     assert "m.bias" not in netspec.compile(bare, "torch")
     assert "nn.init" not in netspec.compile(net_of("net n { input x: 3x4x4 relu }"), "torch")
+
+
+RESET = """
+module part(filters) {
+  input x
+  if x.channels != filters { a: conv { filters: filters  kernel: 3  pad: 1 } -> batchnorm -> prelu }
+  scale -> shift
+}
+net reset() {
+  input data: 3x9x9
+  for i in 1..2 { p[i]: part { filters: 4 } }
+  batchnorm { affine: false } -> prelu { shared: true } -> layernorm -> scale { bias: false }
+  u: conv_transpose { filters: 2  kernel: 2  init: normal(0.5) }
+  flatten -> batchnorm -> linear { units: 3 }
+}
+"""
+
+
+@pytest.mark.parametrize("text", [RESET, LAYERS.replace("INIT", "")], ids=["reset", "begins"])
+def test_a_model_without_memory_begins_as_any_other(text: str) -> None:
+    """Made on the device `meta`, given memory with anything in it, then `reset_parameters()`."""
+    import torch
+
+    net = net_of(text)
+    usual = load_model(net, get("torch"))
+    with torch.device("meta"):
+        model = load_model(net, get("torch"))
+    assert all(p.is_meta for p in model.parameters())
+    model.to_empty(device="cpu")
+    for tensor in model.state_dict().values():
+        tensor.fill_(float("nan") if tensor.is_floating_point() else 7)
+    for m in (usual, model):
+        torch.manual_seed(3)
+        m.reset_parameters()
+    found = model.state_dict()
+    assert not any(t.isnan().any() for t in found.values())
+    for name, tensor in usual.state_dict().items():
+        assert torch.equal(found[name], tensor), name
+    # What is the same in every fresh model is so already when it is made.
+    made = load_model(net, get("torch")).state_dict()
+    for name, array in fresh(net.tensors, 1).items():
+        if array.std() == 0:
+            np.testing.assert_allclose(made[name], array, err_msg=name)
+            np.testing.assert_allclose(found[name], array, err_msg=name)
+
+
+def test_layers_that_other_arguments_make_begin_as_stated() -> None:
+    import torch
+
+    text = """
+    net n(up = false) {
+      input data: 12x8x8
+      if up { conv_transpose { filters: 90  kernel: 3 } -> batchnorm }
+      else { c: conv { filters: 90  kernel: 3 } }
+    }
+    """
+    net = net_of(text, up=True)
+    model_class = type(load_model(net_of(text), get("torch")))
+    torch.manual_seed(0)
+    state = model_class(up=True).state_dict()
+    assert state["conv_transpose_1.weight"].std().item() == pytest.approx(
+        deviation(Init(), net.tensors["conv_transpose_1.weight"].shape), rel=0.05
+    )
+    assert not state["conv_transpose_1.bias"].any()
 
 
 def test_any_name_is_reached(tmp_path: Any) -> None:

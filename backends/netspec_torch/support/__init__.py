@@ -29,6 +29,6 @@ def sources() -> dict[str, str]:
         text = path.read_text(encoding="utf-8")
         lines = text.splitlines()
         for node in ast.parse(text).body:
-            if isinstance(node, ast.ClassDef):
+            if isinstance(node, ast.ClassDef | ast.FunctionDef):
                 found[node.name] = "\n".join(lines[node.lineno - 1 : node.end_lineno])
     return found

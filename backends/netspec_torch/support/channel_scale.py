@@ -14,6 +14,11 @@ class ChannelScale(nn.Module):
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels)) if bias else None
 
+    def reset_parameters(self) -> None:
+        nn.init.ones_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
+
     def forward(self, x: Tensor) -> Tensor:
         per_channel = [-1] + [1] * (x.dim() - 2)
         x = x * self.weight.view(per_channel)

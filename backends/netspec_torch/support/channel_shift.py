@@ -13,5 +13,8 @@ class ChannelShift(nn.Module):
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(channels))
 
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.bias)
+
     def forward(self, x: Tensor) -> Tensor:
         return x + self.bias.view(-1, *(1 for _ in x.shape[2:]))

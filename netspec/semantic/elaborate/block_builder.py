@@ -26,6 +26,7 @@ from netspec.semantic.scope import (
     TracedConstant,
     evaluation_error,
 )
+from netspec.semantic.templates import template_of
 from netspec.symbolic.expr import Dim, Real, Symbol, symbols
 from netspec.syntax.ast import ContractStatement, Name
 
@@ -228,6 +229,7 @@ class BlockBuilder:
             frozenset(self.always_static),
             tuple(self.choices),
             tuple(self.ranges),
+            template_of(self.module),
         )
 
 

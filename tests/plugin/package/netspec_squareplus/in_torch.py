@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from netspec_torch.emission import Emission, as_module, emits
+from netspec_torch.emission import Emission, WrittenLayer, as_module, emits
 from netspec_torch.support import add_modules
-from netspec_torch.writer import NumberWriter
 
 from netspec.codegen.python_source import Source, Verbatim, call
-from netspec.ir import Layer
+from netspec.codegen.spelling import ConstructorNumbers
 from netspec_squareplus.ops import Snake, SquarePlus
 
 add_modules(Path(__file__).parent / "modules.py")
 
 
 @emits(SquarePlus)
-def squareplus(op: SquarePlus, layer: Layer, w: NumberWriter) -> Emission:
+def squareplus(op: SquarePlus, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     def forward(_: str, inputs: list[Source]) -> Source:
         x = inputs[0].flat()
         return Verbatim(f"({x} + torch.sqrt({x}.square() + {w.fixed(op.b)})) / 2")
@@ -25,5 +24,5 @@ def squareplus(op: SquarePlus, layer: Layer, w: NumberWriter) -> Emission:
 
 
 @emits(Snake, wraps=True)
-def snake(op: Snake, layer: Layer, w: NumberWriter) -> Emission:
+def snake(op: Snake, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return as_module(call(w.support("Snake"), w.number(layer.inputs[0].shape[0])))

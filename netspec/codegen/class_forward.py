@@ -1,0 +1,221 @@
+"""The lines of `forward`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from netspec.codegen.class_variables import VariableWriter
+from netspec.codegen.identifiers import Identifiers
+from netspec.codegen.python_source import Source, statement
+from netspec.codegen.spelling import (
+    WIDTH,
+)
+from netspec.codegen.terms import (
+    Printer,
+)
+from netspec.codegen.trace_nodes import (
+    Call,
+    CannotTrace,
+    ChannelsNode,
+    CheckNode,
+    ForNode,
+    IfNode,
+    LayerPath,
+    LetNode,
+    LineNode,
+    TraceNode,
+    TraceValue,
+    walk,
+)
+from netspec.symbolic.conditions import negated
+from netspec.symbolic.expr import (
+    NumberLiteral,
+)
+
+
+class ForwardWriter(VariableWriter):
+    """Writes `forward`: a line for each line of the template, its branches and its loops."""
+
+    def forward(self, nodes: Sequence[TraceNode], indent: int = 8) -> list[str]:
+        margin = " " * indent
+        lines: list[str] = []
+        for node in nodes:
+            match node:
+                case LineNode():
+                    lines += self.forward_line(node, indent)
+                case IfNode():
+                    lines += self.forward_if(node, indent)
+                case ForNode():
+                    for k in node.carried:
+                        lines += self.copied(k.value, k.before, indent)
+                    body = self.forward(node.body, indent + 4)
+                    for k in node.carried:
+                        body += self.copied(k.value, k.after, indent + 4)
+                    if body:
+                        lines += [f"{margin}{self.loop_head(node, self.forward_printer)}", *body]
+        return lines
+
+    def copied(self, target: TraceValue, source: TraceValue, indent: int) -> list[str]:
+        if target not in self.variables or (
+            target not in self.uses and target not in self.loops_of
+        ):
+            return []
+        a, b = self.variable(target), self.variable(source)
+        return [] if a == b else [f"{' ' * indent}{a} = {b}"]
+
+    def forward_line(self, node: LineNode, indent: int) -> list[str]:
+        if node.value in self.inlined:
+            return []
+        last = node.calls[-1]
+        used = [v for v in last.outputs if v in self.uses or v in self.collected]
+        if not used:
+            return []
+        if (
+            len(self.trace.outputs) == 1
+            and used == [last.outputs[0]] == self.trace.outputs
+            and self.is_last(node)
+        ):
+            source = self.expression(node)
+            if self.is_typed(source):
+                return statement("return ", source, indent, width=WIDTH)
+            name = self.result_name(node)
+            given = statement(f"{name}: Tensor = ", source, indent, width=WIDTH)
+            return [*given, f"{' ' * indent}return {name}"]
+        several = any(v in self.uses or v in self.collected for v in last.outputs[1:])
+        targets = [self.target(v, last) for v in (last.outputs if several else last.outputs[:1])]
+        before = []
+        for v in last.outputs:
+            if v in self.sizes:
+                before.append(
+                    f"{' ' * indent}{self.sizes[v]}[{self.key(last)}]"
+                    f" = {self.variable(last.inputs[0])}.shape[2:]"
+                )
+        source = self.expression(node)
+        if source.flat() == ", ".join(targets):
+            return []
+        lines = statement(
+            f"{', '.join(targets)} = ", source, indent, self.shape_comment(node), width=WIDTH
+        )
+        for v in last.outputs:
+            if v in self.collected and v in self.uses:
+                lines.append(
+                    f"{' ' * indent}{self.collected[v]}[{self.key(last)}] = {self.variables[v]}"
+                )
+        return [*before, *lines]
+
+    def target(self, v: TraceValue, c: Call) -> str:
+        if v in self.uses:
+            return self.variables.get(v, "_")
+        return f"{self.collected[v]}[{self.key(c)}]" if v in self.collected else "_"
+
+    def path_of(self, v: TraceValue) -> LayerPath:
+        for n in walk(self.trace.nodes):
+            if isinstance(n, LineNode):
+                for c in n.calls:
+                    if v in c.outputs and c.name is not None:
+                        return c.name
+        raise CannotTrace("a value without a name is asked for by it")
+
+    def key(self, c: Call) -> str:
+        """What an iteration's value is kept under."""
+        assert c.name is not None
+        return ", ".join(self.in_forward(s.term) for s in c.name.indices)
+
+    def is_typed(self, source: Source) -> bool:
+        """Whether type checkers know that an expression is a Tensor, whatever its inputs are."""
+        text: str = source.flat()
+        return text.startswith(("F.", "torch."))
+
+    def result_name(self, node: LineNode) -> str:
+        """A variable for the result that has no other use."""
+        taken = set(self.variables.values())
+        own = self.plain_variable(node.value.name or "result", Identifiers(self.taken))
+        return next(n for n in (own, "result", "y", "value") if n != "x" and n not in taken)
+
+    def shape_comment(self, node: LineNode) -> str:
+        last = node.calls[-1]
+        if last.name is None or last.name.fixed is None:
+            return ""
+        text = self.comments.get(last.name.fixed, "")
+        if not text or text == getattr(self, "shown", ""):
+            return ""
+        self.shown = text
+        return text
+
+    def is_last(self, node: LineNode) -> bool:
+        found = [
+            n for n in self.trace.nodes if not isinstance(n, LetNode | CheckNode | ChannelsNode)
+        ]
+        return bool(found) and found[-1] is node
+
+    def forward_if(self, node: IfNode, indent: int) -> list[str]:
+        margin = " " * indent
+        bodies = []
+        for n, body in enumerate(node.bodies):
+            lines = self.forward(body, indent + 4)
+            for phi in node.phis:
+                s = phi.sources[n]
+                if s is not None:
+                    lines += self.copied(phi.value, s, indent + 4)
+            bodies.append(lines)
+        if not any(bodies):
+            return []
+        if len(bodies) == 2 and not bodies[0]:
+            return [f"{margin}if {self.test(node, 1)}:", *bodies[1]]
+        result: list[str] = []
+        for i, inside in enumerate(bodies[:-1]):
+            result.append(f"{margin}{'elif' if i else 'if'} {self.test(node, i)}:")
+            result += inside or [f"{margin}    pass"]
+        if bodies[-1]:
+            result += [f"{margin}else:", *bodies[-1]]
+        return result
+
+    def returned(self) -> list[str]:
+        outputs = self.trace.outputs
+        found = [
+            n for n in self.trace.nodes if not isinstance(n, LetNode | CheckNode | ChannelsNode)
+        ]
+        if (
+            len(outputs) == 1
+            and found
+            and isinstance(found[-1], LineNode)
+            and outputs[0] in found[-1].calls[-1].outputs
+        ):
+            if outputs[0] is found[-1].calls[-1].outputs[0] and not any(
+                v in self.uses for v in found[-1].calls[-1].outputs[1:]
+            ):
+                return []
+        sources = [self.variable(v) for v in outputs]
+        return [f"        return {', '.join(sources)}"]
+
+    def test(self, node: IfNode, index: int) -> str:
+        tested = self.attribute_ifs.get(node)
+        if tested is not None:
+            name, first = tested
+            return f"self.{name} is {'not ' if first == (index == 0) else ''}None"
+        condition = node.cases[0][0] if index == len(node.cases) else node.cases[index][0]
+        if index == len(node.cases):
+            condition = negated(condition)
+        return self.in_forward(condition)
+
+    def loop_head(self, node: ForNode, printer: Printer) -> str:
+        name = node.variable.name
+        show = self.in_forward if printer is self.forward_printer else self.printer
+        if node.last is None:
+            return f"for {name} in {show(node.first)}:"
+        end = show(_plus_one(node.last))
+        start = show(node.first)
+        return (
+            f"for {name} in range({end}):"
+            if start == "0"
+            else f"for {name} in range({start}, {end}):"
+        )
+
+
+def _plus_one(term: Any) -> Any:
+    from fractions import Fraction
+
+    from netspec.codegen.terms import folded
+
+    return folded("+", term, NumberLiteral(Fraction(1)))

@@ -1,0 +1,442 @@
+"""The class of a trace: the lines of its constructor and of its `forward`.
+
+In:  a `Trace`, a backend's spelling of ops, the classes of inner modules.
+Out: a `ClassText`: arguments, lines of the constructor, lines of `forward`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from netspec.codegen.class_forward import ForwardWriter
+from netspec.codegen.identifiers import is_plain
+from netspec.codegen.python_source import FunctionCall, Verbatim, call, statement
+from netspec.codegen.sequential import sequential
+from netspec.codegen.spelling import (
+    WIDTH,
+    ClassText,
+    ConstructorNumbers,
+    WrittenCall,
+    WrittenInstance,
+)
+from netspec.codegen.terms import (
+    Choose,
+    FloatParameter,
+    Local,
+    is_whole,
+    leaves,
+)
+from netspec.codegen.trace_nodes import (
+    Call,
+    CannotTrace,
+    ChannelsNode,
+    CheckNode,
+    Extent,
+    ForNode,
+    IfNode,
+    InstanceCall,
+    InstanceChannels,
+    LetNode,
+    LineNode,
+    TraceNode,
+    TraceValue,
+    walk,
+)
+from netspec.symbolic.conditions import ConstantTerm, ListTerm, negated
+from netspec.symbolic.expr import (
+    Apply,
+    Channels,
+    NumberLiteral,
+    Parameter,
+    constant_source,
+)
+
+
+class ClassWriter(ForwardWriter):
+    """Writes the class of one trace."""
+
+    def text(self) -> ClassText:
+        self.number_lines()
+        self.emit_calls(self.trace.nodes)
+        modules = sequential(self.trace, self.emissions)
+        if modules is not None and self.trace not in self.needs_out:
+            init = statement("", FunctionCall("super().__init__", tuple(modules)), 8, width=WIDTH)
+            init = [*self.even(), *init]
+            self.variables = dict.fromkeys(self.trace.inputs, "x")
+            return ClassText("", [], init, [], "", set(), self.supports, "nn.Sequential")
+        self.trace.nodes[:] = self.split_lines(self.trace.nodes)
+        self.number_lines()
+        self.choose_tests(self.trace.nodes)
+        self.variables: dict[TraceValue, str] = {}
+        self.inlined: dict[TraceValue, LineNode] = {}
+        self.allocate()
+        forward = self.forward(self.trace.nodes)
+        returned = self.returned()
+        forward = self.unmarked(forward + returned)
+        kinds = {
+            **dict.fromkeys(self.collected.values(), "Tensor"),
+            **dict.fromkeys(self.sizes.values(), "torch.Size"),
+        }
+        depth = {
+            name: len(self.path_of(v).indices)
+            for some in (self.collected, self.sizes)
+            for v, name in some.items()
+        }
+        key_types = ("int", "tuple[int, ...]")
+        forward = [
+            f"        {name}: dict[{key_types[depth[name] > 1]}, {kind}] = {{}}"
+            for name, kind in kinds.items()
+        ] + forward
+        while True:
+            # What is written at the end may read variables that were left out before.
+            before = set(self.used_locals)
+            lines = self.init(self.trace.nodes, 8, False)
+            if self.trace in self.needs_out:
+                lines.append(f"        self.out_channels = {self.out_channels()}")
+            lines += self.settled_for_forward()
+            settled = self.settled(lines)
+            if self.used_locals == before:
+                break
+        self.check_bound(settled)
+        init = [*self.even(), *settled]
+        stored = [
+            f"        self.{name} = {source}"
+            for name, source in self.stored.items()
+            if source in self.argument_names.values()
+        ]
+        result = ClassText("", [], [*stored, *init], forward, "", set(), self.supports)
+        return result
+
+    def check_bound(self, lines: Sequence[str]) -> None:
+        """Refuse to write a constructor that reads a variable which it does not bind."""
+        for name in self.used_locals:
+            bound = re.compile(rf"\s*(for {name} in |{name} [-+]?= )")
+            if not any(map(bound.match, lines)):
+                raise CannotTrace(f"{name}, which only other arguments decide")
+
+    def settled_for_forward(self) -> list[str]:
+        """The lines that keep what `forward` can't decide in floats."""
+        lines: list[str] = []
+        for term, name in self.settled_terms.items():
+            source = self.whole(term) if is_whole(term) else self.printer(term)
+            lines += statement(f"self.{name} = ", source, 8, width=WIDTH)
+        return lines
+
+    def out_channels(self) -> str:
+        sources = [self.whole(v.channels) for v in self.trace.outputs]
+        return sources[0] if len(sources) == 1 else f"({', '.join(sources)})"
+
+    def assigned(self, name: str, module: FunctionCall, indent: int) -> list[str]:
+        """The lines that make a layer."""
+        place = self.attribute(name)
+        if place.startswith("getattr"):
+            added = FunctionCall("self.add_module", (Verbatim(f'"{name}"'), module))
+            return statement("", added, indent, width=WIDTH)
+        return statement(f"{place} = ", module, indent, width=WIDTH)
+
+    def init(self, nodes: Sequence[TraceNode], indent: int, top: bool = True) -> list[str]:
+        margin = " " * indent
+        lines: list[str] = []
+        for node in nodes:
+            match node:
+                case LineNode():
+                    for c in node.calls:
+                        lines += self.made(c, indent)
+                case LetNode():
+                    lines.append((node, indent))  # type: ignore[arg-type]
+                case ChannelsNode():
+                    lines.append((node, indent))  # type: ignore[arg-type]
+                case CheckNode() if indent == 8:
+                    lines += self.checked(node)
+                case IfNode():
+                    lines += self.init_if(node, indent)
+                case ForNode():
+                    body = self.init(node.body, indent + 4, False)
+                    if self.settled(body):
+                        head = self.loop_head(node, self.printer)
+                        lines += [f"{margin}{head}", *body]
+        return self.settled(lines) if top else lines
+
+    def checked(self, node: CheckNode) -> list[str]:
+        """The lines that refuse arguments for which a contract of the spec does not hold."""
+        names = [
+            x.name for x in leaves(node.condition) if isinstance(x, Parameter | FloatParameter)
+        ]
+        if not names:
+            return []
+        message = node.message
+        if not any(re.search(rf"\b{name}\b", message) for name in names):
+            message = f"{', '.join(dict.fromkeys(names))}: {message}"
+        test = self.printer(negated(node.condition))
+        return [
+            *statement("if ", Verbatim(f"{test}:"), 8, width=WIDTH),
+            *statement("raise ", call("ValueError", constant_source(message)), 12, width=WIDTH),
+        ]
+
+    def even(self) -> list[str]:
+        """The lines that refuse arguments which a division of the spec does not fit."""
+        lines = []
+        for remainder, term in self.divided.items():
+            name = next(leaves(term))
+            said = self.argument_names[name.name if isinstance(name, Parameter) else name]
+            what = self.printer(term).replace('"', "'")
+            message = f'f"{said} is {{{said}}}, but {what} must be a whole number"'
+            lines.append(f"        if {remainder}:")
+            lines += statement("raise ", call("ValueError", Verbatim(message)), 12, width=WIDTH)
+        return lines
+
+    def settled(self, lines: list[Any]) -> list[str]:
+        """Lines of `let` and of channels where something reads them."""
+        # Backwards, so that what only unread lines read is left out too.
+        text: list[str] = []
+        for line in reversed(lines):
+            if isinstance(line, str):
+                text.append(line)
+                continue
+            node, indent = line
+            name = node.local.name
+            if name not in self.used_locals and not (
+                name in self.stored and node.local in self.lets
+            ):
+                continue
+            if isinstance(node, LetNode):
+                exact = node.local.float_
+                source = (
+                    self.printer(node.term, 0, exact)
+                    if exact or not _number(node.term)
+                    else self.whole(node.term)
+                )
+                if isinstance(node.term, ListTerm):
+                    source = f"[{source[1:-1].rstrip(',')}]"
+                kept = name in self.stored and node.local in self.lets
+                number = "float({})" if exact else "{}"
+                if kept and name not in self.used_locals:
+                    source = number.format(source)
+                    text += reversed(self.given(f"self.{name} = ", node.term, source, indent))
+                    continue
+                if kept:
+                    text.append(f"{' ' * indent}self.{name} = {number.format(name)}")
+                text += reversed(self.given(f"{name} = ", node.term, source, indent))
+            else:
+                source = self.whole(node.term)
+                if source != name:
+                    text.append(f"{' ' * indent}{name} = {source}")
+        return text[::-1]
+
+    def given(self, prefix: str, term: Any, source: str, indent: int) -> list[str]:
+        """The lines that give a number its name."""
+        flat = f"{' ' * indent}{prefix}{source}"
+        if len(flat) <= WIDTH or not isinstance(term, Choose):
+            call_ = _as_call(source)
+            return statement(prefix, call_ if call_ is not None else source, indent, width=WIDTH)
+        inner = re.sub(r" (if|else) ", r"\n\1 ", source).split("\n")
+        margin = " " * indent
+        return [f"{margin}{prefix}(", *(f"{margin}    {x}" for x in inner), f"{margin})"]
+
+    def made(self, c: Call, indent: int) -> list[str]:
+        emission = self.emissions[c]
+        if emission.constructor is None:
+            return []
+        if c.name is None:
+            raise CannotTrace("a layer with weights that has no name of its own")
+        fixed = c.name.fixed
+        if fixed is not None:
+            if isinstance(c, InstanceCall):
+                self.instances[c] = self.attribute(fixed)
+            return self.assigned(fixed, emission.constructor, indent)
+        source = self.path_source(c.name, self.printer)
+        margin = " " * indent
+        if isinstance(c, InstanceCall) and any(self.reads_channels(c)):
+            self.instances[c] = "block"
+            lines = statement("block = ", emission.constructor, indent, width=WIDTH)
+            return [*lines, f"{margin}self.add_module({source}, block)"]
+        return statement(
+            "",
+            FunctionCall("self.add_module", (Verbatim(source), emission.constructor)),
+            indent,
+            width=WIDTH,
+        )
+
+    def reads_channels(self, c: InstanceCall) -> Iterator[bool]:
+        for node in walk(self.trace.nodes):
+            if isinstance(node, ChannelsNode):
+                if any(
+                    isinstance(x, InstanceChannels) and x.instance is c for x in leaves(node.term)
+                ):
+                    yield True
+
+    def init_if(self, node: IfNode, indent: int) -> list[str]:
+        margin = " " * indent
+        bodies = [self.init(b, indent + 4, False) for b in node.bodies]
+        lines: list[Any] = []
+        tested = self.attribute_ifs.get(node)
+        if tested is not None:
+            lines.append(f"{margin}self.{tested[0]}: nn.Module | None = None")
+        useful = [
+            any(isinstance(x, str) or x[0].local.name in self.used_locals for x in b)
+            for b in bodies
+        ]
+        if not any(useful):
+            return []
+        word = "if"
+        if len(node.cases) == 1 and not useful[0]:
+            opposite = self.printer(negated(node.cases[0][0]))
+            return [*lines, f"{margin}if {opposite}:", *bodies[1]]
+        for (condition, _), body, use in zip(node.cases, bodies, useful, strict=False):
+            lines.append(f"{margin}{word} {self.printer(condition)}:")
+            lines += body if use else [f"{margin}    pass"]
+            word = "elif"
+        if useful[-1]:
+            lines += [f"{margin}else:", *bodies[-1]]
+        return lines
+
+    def emit_calls(self, nodes: Sequence[TraceNode]) -> None:
+        for node in walk(nodes):
+            if isinstance(node, ForNode):
+                self.loop_variables.add(node.variable)
+        self._lets(nodes, False)
+        for node in walk(nodes):
+            if isinstance(node, LineNode):
+                for c in node.calls:
+                    self.asked = []
+                    if isinstance(c, InstanceCall):
+                        self.emissions[c] = self.construct(c)
+                    else:
+                        several = any(v in self.uses or v in self.collected for v in c.outputs[1:])
+                        self.emissions[c] = self.spelling.emit(
+                            c, ConstructorNumbers(self, c), several
+                        )
+                    self.sized[c] = self.asked
+                    if isinstance(c, InstanceCall) and c.name is not None:
+                        fixed = c.name.fixed
+                        self.instances[c] = self.attribute(fixed) if fixed is not None else "block"
+
+    def split_lines(self, nodes: Sequence[TraceNode]) -> list[TraceNode]:
+        """Nodes in which no call that names its input twice stands around an expression."""
+        result: list[TraceNode] = []
+        for node in nodes:
+            if isinstance(node, ForNode):
+                node.body[:] = self.split_lines(node.body)
+            elif isinstance(node, IfNode):
+                for body in node.bodies:
+                    body[:] = self.split_lines(body)
+            if not isinstance(node, LineNode):
+                result.append(node)
+                continue
+            start = 0
+            for n in range(1, len(node.calls)):
+                if self.repeats_its_input(node.calls[n]):
+                    before = node.calls[start:n]
+                    for c in before:
+                        for v in c.outputs:
+                            self.within.pop(v, None) if c is before[-1] else None
+                    result.append(LineNode(before, before[-1].outputs[0]))
+                    start = n
+            result.append(LineNode(node.calls[start:], node.value) if start else node)
+        return result
+
+    def _lets(self, nodes: Sequence[TraceNode], inside: bool) -> None:
+        for node in nodes:
+            match node:
+                case LetNode():
+                    (self.loop_lets if inside else self.lets)[node.local] = node.term
+                case ForNode():
+                    self._lets(node.body, True)
+                case IfNode():
+                    for b in node.bodies:
+                        self._lets(b, inside)
+
+    def construct(self, c: InstanceCall) -> WrittenCall:
+        unit = self.class_of(c)
+        args: list[str] = []
+        keywords: dict[str, str] = {}
+        complete = dict(c.arguments)
+        for leaf, name, *_ in unit.arguments:
+            if isinstance(leaf, Channels):
+                value = next(
+                    v
+                    for own, v in zip(c.trace.inputs, c.inputs, strict=True)
+                    if own.name == leaf.input
+                )
+                args.append(self.whole(value.channels))
+            elif isinstance(leaf, Extent):
+                value = next(
+                    v for own, v in zip(c.trace.inputs, c.inputs, strict=True) if own is leaf.value
+                )
+                args.append(self.whole(Extent(value, leaf.axis)))
+            elif leaf.name in complete:
+                sym = complete[leaf.name]
+                if isinstance(leaf, FloatParameter) or not _number(sym.term):
+                    keywords[name] = (
+                        self.real(sym.term) if _number(sym.term) else self.printer(sym.term)
+                    )
+                else:
+                    keywords[name] = self.whole(sym.term)
+        module = call(unit.name, *args, **keywords)
+        others = any(v in self.uses or v in self.collected for v in c.outputs[1:])
+        return WrittenInstance(module, len(c.outputs) > 1 and not others)
+
+    def choose_tests(self, nodes: Sequence[TraceNode]) -> None:
+        """Find the `if`s of two branches of which one has an attribute that the other has not."""
+        for node in walk(nodes):
+            if not isinstance(node, IfNode) or len(node.cases) != 1:
+                continue
+            if any(
+                isinstance(n, ForNode) and node in list(walk(n.body))
+                for n in walk(self.trace.nodes)
+            ):
+                continue
+            sets = [self.attributes(b) for b in node.bodies]
+            for i in (0, 1):
+                own = [a for a in sets[i] if a not in sets[1 - i]]
+                if own:
+                    self.attribute_ifs[node] = (own[0], i == 0)
+                    break
+
+    def attributes(self, nodes: Sequence[TraceNode]) -> list[str]:
+        found = []
+        for n in nodes:
+            if isinstance(n, LineNode):
+                for c in n.calls:
+                    if (
+                        self.emissions[c].constructor is not None
+                        and c.name is not None
+                        and c.name.fixed is not None
+                        and is_plain(c.name.fixed)
+                        and self.attribute(c.name.fixed).startswith("self.")
+                    ):
+                        if not self.attribute(c.name.fixed).startswith("self._modules"):
+                            found.append(c.name.fixed)
+        return found
+
+
+def _number(term: Any) -> bool:
+    """Whether a term is a number rather than a word, a truth or a list."""
+    match term:
+        case ConstantTerm() | ListTerm():
+            return False
+        case Choose(_, a, _):
+            return _number(a)
+        case NumberLiteral() | Apply() | Local() | FloatParameter() | Channels() | Parameter():
+            return True
+    return not hasattr(term, "rest") and not hasattr(term, "operands")
+
+
+def _as_call(source: str) -> FunctionCall | None:
+    """Source that ends with a call as one, so that it breaks at the call's arguments."""
+    if not source.endswith(")"):
+        return None
+    depth, ends = 0, []
+    for i in range(len(source) - 1, -1, -1):
+        c = source[i]
+        depth += (c == ")") - (c == "(")
+        if c == "," and depth == 1:
+            ends.append(i)
+        if depth == 0:
+            bounds = [i, *reversed(ends), len(source) - 1]
+            args = [source[a + 1 : b].strip() for a, b in pairwise(bounds)]
+            return FunctionCall(source[:i], tuple(map(Verbatim, args))) if i else None
+    return None

@@ -1,0 +1,225 @@
+"""The classes of a net and its modules, inner ones first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from netspec.codegen.class_writer import ClassWriter
+from netspec.codegen.identifiers import Identifiers
+from netspec.codegen.python_source import docstring
+from netspec.codegen.spelling import (
+    WIDTH,
+    CannotWrite,
+    ClassText,
+    Spelling,
+)
+from netspec.codegen.template_expressions import TermEvaluator
+from netspec.codegen.terms import (
+    FloatParameter,
+    Printer,
+)
+from netspec.codegen.trace_nodes import (
+    CannotTrace,
+    Extent,
+    InstanceCall,
+    LineNode,
+    Trace,
+    walk,
+)
+from netspec.ir.template import Template
+from netspec.lazy_dataclasses import dataclass, field
+from netspec.symbolic.expr import (
+    Channels,
+    Parameter,
+    constant_source,
+)
+from netspec.syntax.ast import Expression
+
+
+@dataclass
+class Classes:
+    """The classes of a net and its modules, inner ones first."""
+
+    spelling: Spelling
+    taken: Sequence[str]
+    class_name: Callable[[str, str], str]
+    texts: list[str] = field(default_factory=list)
+    known: dict[int, ClassText] = field(default_factory=dict)
+    all: list[tuple[ClassText, Trace, ClassWriter]] = field(default_factory=list)
+    needs_out: set[Trace] = field(default_factory=set)
+    refused: Mapping[Template, str] = field(default_factory=dict)
+    """Why the class of a template could not be written."""
+
+    def write(self, trace: Trace, comments: Mapping[str, str]) -> None:
+        """Write all classes, again until each knows what others ask of it."""
+        while True:
+            before = set(self.needs_out)
+            self.known.clear()
+            self.all.clear()
+            self.make(trace, comments)
+            if self.needs_out == before:
+                return
+
+    def of(self, c: InstanceCall) -> ClassText:
+        return self.make(c.trace, {})
+
+    def make(self, trace: Trace, comments: Mapping[str, str]) -> ClassText:
+        """The class of a trace; equal texts of one module are one class."""
+        if id(trace) in self.known:
+            return self.known[id(trace)]
+        template = trace.template
+        for node in walk(trace.nodes):  # inner classes first
+            if isinstance(node, LineNode):
+                for c in node.calls:
+                    if isinstance(c, InstanceCall):
+                        self.of(c)
+        wanted = self.class_name(template.name, template.doc)
+        taken = (*self.taken, *(t.name for t, _, _ in self.all))
+        writer = ClassWriter(
+            trace, self.spelling, self.of, (*taken, wanted), comments, self.needs_out
+        )
+        try:
+            text = writer.text()
+        except CannotTrace as error:
+            raise CannotWrite(trace, str(error)) from None
+        text.arguments = self.arguments(trace, writer)
+        for other, known, _ in self.all:
+            if (
+                known.template.name == template.name
+                and known.block is not None
+                and trace.block is not None
+            ):
+                if (other.arguments, other.init, other.forward) == (
+                    text.arguments,
+                    text.init,
+                    text.forward,
+                ):
+                    self.known[id(trace)] = other
+                    return other
+        text.name = Identifiers(taken).numbered(wanted)
+        self.known[id(trace)] = text
+        self.all.append((text, trace, writer))
+        return text
+
+    def arguments(
+        self, trace: Trace, writer: ClassWriter
+    ) -> list[tuple[Any, str, str, str | None]]:
+        found: list[tuple[Any, str, str, str | None]] = []
+        if trace.template.kind == "module":
+            for v in trace.inputs:
+                if Channels(v.name) in writer.used:
+                    found.append(
+                        (Channels(v.name), writer.argument_names[Channels(v.name)], "int", None)
+                    )
+                for axis in (1, 2):
+                    if Extent(v, axis) in writer.used:
+                        found.append((Extent(v, axis), writer.extent_name(v, axis), "int", None))
+        for p in trace.template.parameters:
+            if p.name not in trace.sample:
+                continue  # it decided what the block is made of
+            value = trace.sample[p.name]
+            for leaf in (Parameter(p.name), FloatParameter(p.name)):
+                if leaf in writer.used:
+                    default = None
+                    if trace.template.kind == "net":
+                        default = _value_source(value, isinstance(leaf, FloatParameter))
+                    elif p.default is not None:
+                        default = _default(p.default, isinstance(leaf, FloatParameter))
+                    kind = "float" if isinstance(leaf, FloatParameter) else _type(value)
+                    found.append((leaf, writer.argument_names[p.name], kind, default))
+        # Python wants those with a default last.
+        return sorted(found, key=lambda a: a[3] is not None)
+
+    def render(self, net_doc: list[str], end: list[str]) -> Iterator[str]:
+        """The source of each class; `net_doc` and `end` are of the net's: docstring, last lines."""
+        for text, trace, writer in self.all:
+            net = trace.template.kind == "net"
+            lines = [f"class {text.name}({text.base}):"]
+            why = self.refused.get(trace.template)
+            if trace.block is not None and why is not None:
+                lines.insert(0, f"# Written for certain arguments only: {one_line(why)}.")
+            doc = (
+                net_doc
+                if net
+                else docstring(trace.template.doc, 4, WIDTH)
+                if trace.template.doc
+                else []
+            )
+            lines += [*doc, ""] if doc else []
+            args = [
+                f"{n}: {t}" + (f" = {d}" if d is not None else "") for _, n, t, d in text.arguments
+            ]
+            lines += defined("__init__", ["self", *args], "None")
+            own = text.base != "nn.Sequential"
+            lines += ["        super().__init__()"] if own else []
+            lines += [
+                f"        exact_{n} = Fraction(str({writer.argument_names[n]}))"
+                for n in sorted(writer.exact)
+            ]
+            lines += [*text.init, *(["        self.reset_parameters()"] if net and end else [])]
+            params = [f"{writer.variables[v]}: Tensor" for v in trace.inputs]
+            results = ["Tensor"] * len(trace.outputs)
+            result = results[0] if len(results) == 1 else f"tuple[{', '.join(results)}]"
+            result = "tuple[Tensor, ...]" if len(results) > 6 else result
+            if own:
+                lines += ["", *defined("forward", ["self", *params], result), *text.forward]
+            if "training" in writer.layer_names():
+                lines += ["", *_TRAIN]
+            if net and end:
+                lines += ["", *defined("reset_parameters", ["self"], "None")]
+                lines += ['        """Draw the weights that a fresh model begins with."""', *end]
+            yield "\n".join(lines)
+
+
+# PyTorch assigns self.training, which it refuses where a layer bears that name.
+_TRAIN = [
+    "    def train(self, mode: bool = True) -> Self:",
+    '        self.__dict__["training"] = mode',
+    "        for child in self.children():",
+    "            child.train(mode)",
+    "        return self",
+]
+
+
+def one_line(text: str) -> str:
+    """A text as it may stand in a comment."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def defined(name: str, args: Sequence[str], result: str) -> list[str]:
+    """The head of a method."""
+    line = f"    def {name}({', '.join(args)}) -> {result}:"
+    if len(line) <= WIDTH:
+        return [line]
+    together = f"        {', '.join(args)}"
+    inner = [together] if len(together) <= WIDTH else [f"        {a}," for a in args]
+    return [f"    def {name}(", *inner, f"    ) -> {result}:"]
+
+
+def _default(e: Expression, real: bool) -> str:
+    """A parameter's default as source."""
+    default = TermEvaluator(lambda e: None).evaluate(e)
+    if real:
+        return repr(float(default.value))
+    return Printer(lambda leaf, exact: leaf.name)(default.term)
+
+
+def _value_source(value: Any, real: bool) -> str:
+    """A parameter's value as source."""
+    if isinstance(value, tuple):
+        inner = ", ".join(_value_source(v, real) for v in value)
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    return constant_source(float(value) if real else value)
+
+
+def _type(value: Any) -> str:
+    if value is None:
+        return "int | None"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, str):
+        return "str"
+    if isinstance(value, tuple):
+        return "tuple[int, ...]"
+    return "int"

@@ -1,0 +1,196 @@
+"""How a backend spells the layers of a class: what it is asked, and what it can ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from netspec.codegen.python_source import FunctionCall, Source
+from netspec.codegen.terms import (
+    Choose,
+)
+from netspec.codegen.trace_nodes import (
+    Extent,
+    ItemExtent,
+    OpCall,
+    Trace,
+    TraceValue,
+)
+from netspec.lazy_dataclasses import dataclass
+from netspec.symbolic.expr import (
+    NumberLiteral,
+    expr_of,
+)
+
+WIDTH = 100
+
+
+class NumberSource(Protocol):
+    """What writes the terms of one class."""
+
+    trace: Trace
+    supports: set[str]
+    sizes: dict[TraceValue, str]
+
+    def whole(self, term: Any) -> str: ...
+
+    def real(self, term: Any) -> str: ...
+
+    def print(self, term: Any) -> str: ...
+
+    def in_forward(self, term: Any) -> str: ...
+
+    def later(self, value: TraceValue) -> str: ...
+
+    def collection(self, v: TraceValue, what: str) -> str: ...
+
+
+class ConstructorNumbers:
+    """Numbers of a layer as source of the constructor; what emitters ask."""
+
+    def __init__(self, writer: NumberSource, call: OpCall) -> None:
+        self.writer = writer
+        self.call = call
+
+    def number(self, number: int | float, expr: Any = None) -> str:
+        term = expr_of(number)
+        if isinstance(term, NumberLiteral):
+            return repr(float(number)) if isinstance(number, float) else repr(int(number))
+        if isinstance(number, float):
+            return self.writer.real(term)
+        return self.writer.whole(term)
+
+    def pair(self, pair: tuple[int, int]) -> str:
+        a, b = map(expr_of, pair)
+        if (
+            isinstance(a, Choose)
+            and isinstance(b, Choose)
+            and a.condition == b.condition
+            and a != b
+        ):
+            both = [
+                f"({self.writer.whole(x)}, {self.writer.whole(y)})"
+                for x, y in ((a.then, b.then), (a.otherwise, b.otherwise))
+            ]
+            return f"{both[0]} if {self.writer.print(a.condition)} else {both[1]}"
+        height, width = self.number(pair[0]), self.number(pair[1])
+        return height if height == width else f"({height}, {width})"
+
+    def literal(self, *numbers: int | float) -> bool:
+        return all(isinstance(expr_of(n), NumberLiteral) for n in numbers)
+
+    def always(self, number: int | float, value: float) -> bool:
+        """Whether a number is this one for all arguments."""
+        return self.literal(number) and float(number) == value
+
+    def flag(self, name: str) -> str | None:
+        """A flag that arguments decide, as source."""
+        term = self.call.terms.get(name)
+        return None if term is None else self.writer.print(term)
+
+    def fixed(self, number: int | float) -> str:
+        term = expr_of(number)
+        if isinstance(term, NumberLiteral):
+            return repr(float(number)) if isinstance(number, float) else repr(int(number))
+        return self.writer.in_forward(term)
+
+    @property
+    def sizes_are_known(self) -> bool:
+        """Whether the layer is written for the heights and widths that its values have."""
+        return self.writer.trace.block is not None
+
+    def size_of(self, pair: Sequence[int]) -> str | None:
+        """Height and width that are those of a value at hand: its `shape[2:]`."""
+        a, b = (expr_of(n) for n in pair)
+        if isinstance(a, ItemExtent) and isinstance(b, ItemExtent) and a.value is b.value:
+            name = self.writer.sizes.setdefault(a.value, self.writer.collection(a.value, "sizes"))
+            return f"{name}[{', '.join(map(str, a.key))}]"
+        if isinstance(a, Extent) and isinstance(b, Extent) and a.value is b.value:
+            if (a.axis, b.axis) == (1, 2):
+                return self.writer.later(a.value) + ".shape[2:]"
+        return None
+
+    def fixed_pair(self, pair: tuple[int, int]) -> str:
+        height, width = self.fixed(pair[0]), self.fixed(pair[1])
+        return height if height == width else f"({height}, {width})"
+
+    def support(self, name: str) -> str:
+        self.writer.supports.add(name)
+        return name
+
+
+class WrittenCall(Protocol):
+    """How one layer is written, as a backend's emitter says it.
+
+    `constructor` makes the module that the class keeps, None for a layer without state. `call` is
+    the source of the result; with `overwrite` it may overwrite its input. `fresh`: the result is a
+    new tensor, which the layer's gradient has no need of: it may be overwritten.
+    """
+
+    @property
+    def constructor(self) -> FunctionCall | None: ...
+
+    @property
+    def fresh(self) -> bool: ...
+
+    def call(self, attribute: str, inputs: list[Source], overwrite: bool = False) -> Source: ...
+
+    def in_sequence(self, overwrite: bool) -> FunctionCall | None:
+        """The constructor of a module that does it all to one input; None where there is none."""
+        ...
+
+
+@dataclass(frozen=True)
+class WrittenInstance:
+    """How an instance of a module is written; `first`: only its first result is used."""
+
+    constructor: FunctionCall
+    first: bool
+    fresh: bool = False
+
+    def call(self, attribute: str, inputs: list[Source], overwrite: bool = False) -> Source:
+        return FunctionCall(attribute, tuple(inputs), tail="[0]" if self.first else "")
+
+    def in_sequence(self, overwrite: bool) -> FunctionCall | None:
+        return self.constructor
+
+
+class CannotWrite(Exception):
+    """A trace that no class can be written of; the message says why."""
+
+    def __init__(self, trace: Trace, why: str) -> None:
+        super().__init__(why)
+        self.trace = trace
+
+
+class Spelling(Protocol):
+    """What a backend says of classes: how its ops are written, and which names its modules keep."""
+
+    reserved: frozenset[str]
+    """Attributes that every module has, so that no layer can be one."""
+
+    def emit(self, call: OpCall, numbers: ConstructorNumbers, several: bool) -> WrittenCall: ...
+
+    def wraps(self, call: OpCall) -> bool:
+        """Whether a layer reads well around the expression of its input."""
+        ...
+
+
+@dataclass
+class ClassText:
+    """One class. `arguments` are name, type and default (None: required) by leaf.
+
+    Where `base` is "nn.Sequential", `init` calls its constructor, and there is no `forward`.
+    """
+
+    name: str
+    arguments: list[tuple[Any, str, str, str | None]]
+    init: list[str]
+    forward: list[str]
+    signature: str
+    needs: set[str]
+    supports: set[str]
+    base: str = "nn.Module"
+
+
+_OWN = frozenset(("forward", "load", "preprocess", "predict", "reset_parameters", "out_channels"))

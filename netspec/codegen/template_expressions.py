@@ -1,0 +1,266 @@
+"""Expressions of a template as terms: what `evaluate` is for values, with the source kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+from netspec.codegen.terms import (
+    Choose,
+    Item,
+    Length,
+    Sym,
+    decided,
+    folded,
+)
+from netspec.codegen.trace_nodes import (
+    CannotTrace,
+    TraceValue,
+)
+from netspec.symbolic.conditions import Combined, Compared, ConstantTerm, ListTerm
+from netspec.symbolic.expr import Num, NumberLiteral, expr_of
+from netspec.syntax import ast
+
+
+class TermScope:
+    """The constants in sight."""
+
+    def __init__(self, outer: TermScope | None = None) -> None:
+        self.outer = outer
+        self.names: dict[str, Sym] = {}
+
+    def find(self, name: str) -> Sym | None:
+        scope: TermScope | None = self
+        while scope is not None:
+            if name in scope.names:
+                return scope.names[name]
+            scope = scope.outer
+        return None
+
+
+class TermEvaluator:
+    """Evaluates in a scope of one template; `value_of` gives the value that an expression names."""
+
+    def __init__(self, value_of: Callable[[ast.Expression], TraceValue | None]) -> None:
+        self.value_of = value_of
+        self.scope = TermScope()
+
+    def evaluate(self, e: ast.Expression) -> Sym:
+        match e:
+            case ast.Number():
+                return Sym(e.value, NumberLiteral(e.value))
+            case ast.String():
+                return Sym(e.value, ConstantTerm(e.value))
+            case ast.Constant():
+                return Sym(e.value, ConstantTerm(e.value))
+            case ast.ShapeLiteral():
+                items = tuple(
+                    Sym(Fraction(d or 0), NumberLiteral(Fraction(d or 0))) for d in e.dims
+                )
+                return Sym(items, ListTerm(tuple(i.term for i in items)))
+            case ast.ListLiteral():
+                items = tuple(self.evaluate(i) for i in e.items)
+                return Sym(items, ListTerm(tuple(i.term for i in items)))
+            case ast.Variable():
+                found = self.scope.find(e.name)
+                if found is None:
+                    raise CannotTrace(f"{e.name} is no constant")
+                return found
+            case ast.Index():
+                return self._item(e)
+            case ast.Attribute():
+                return self._attribute(e)
+            case ast.Unary("not"):
+                inner = self.evaluate(e.operand)
+                return Sym(not inner.value, Combined("not", (inner.term,)))
+            case ast.Unary():
+                inner = self.evaluate(e.operand)
+                if e.operator == "+":
+                    return inner
+                return Sym(-inner.value, folded("-", inner.term))
+            case ast.Binary():
+                return self._binary(e)
+            case ast.Comparison():
+                first = self.evaluate(e.first)
+                rest = [(op, self.evaluate(o)) for op, o in e.rest]
+                truth, left = True, first
+                for op, right in rest:
+                    truth = truth and _compare(op, left, right)
+                    left = right
+                term = Compared(first.term, tuple((op, s.term) for op, s in rest))
+                return Sym(truth, _elementwise(first, rest) or term)
+            case ast.Logic():
+                each = [self.evaluate(o) for o in e.operands]
+                value = (
+                    all(s.value for s in each)
+                    if e.operator == "and"
+                    else any(s.value for s in each)
+                )
+                return Sym(value, Combined(e.operator, tuple(s.term for s in each)))
+            case ast.Conditional():
+                return self._conditional(e)
+            case ast.Function():
+                return self._function(e)
+        raise CannotTrace(f"{type(e).__name__} has no source")
+
+    def _item(self, e: ast.Index) -> Sym:
+        base = self.evaluate(e.base)
+        index = self.evaluate(e.index)
+        if not isinstance(base.value, tuple):
+            raise CannotTrace("an item of what is no list")
+        place = int(index.value)
+        item: Sym = base.value[min(max(place, 0), len(base.value) - 1)]
+        if index.known and item.known:
+            return item
+        if isinstance(base.term, ListTerm) and index.known:
+            return item
+        return Sym(item.value, Item(base.term, index.term))
+
+    def _attribute(self, e: ast.Attribute) -> Sym:
+        value = self.value_of(e.base)
+        if value is None:
+            raise CannotTrace(f"{e.span.text} is not known")
+        name = e.name.text
+        places = {"channels": 0, "height": 1, "width": 2}
+        if name == "shape":
+            items = tuple(Sym(Fraction(int(d)), expr_of(d)) for d in value.shape)
+            return Sym(items, ListTerm(tuple(i.term for i in items)))
+        d = value.shape[places[name]]
+        return Sym(Fraction(int(d)), expr_of(d))
+
+    def _binary(self, e: ast.Binary) -> Sym:
+        a, b = self.evaluate(e.left), self.evaluate(e.right)
+        if isinstance(a.value, tuple):
+            return Sym(a.value + b.value, ListTerm(tuple(i.term for i in (*a.value, *b.value))))
+        from netspec.codegen.terms import _BIN
+
+        try:
+            value = Fraction(_BIN[e.operator](a.value, b.value))
+        except (ZeroDivisionError, TypeError):
+            value = Fraction(1)
+        return Sym(value, folded(e.operator, a.term, b.term))
+
+    def _conditional(self, e: ast.Conditional) -> Sym:
+        result = self.evaluate(e.otherwise)
+        for value, condition in reversed(e.cases):
+            test, chosen = self.evaluate(condition), self.evaluate(value)
+            truth = decided(test.term)
+            if truth is not None:
+                result = chosen if truth else result
+                continue
+            result = _choose(test, chosen, result)
+        return result
+
+    def _function(self, e: ast.Function) -> Sym:
+        name = e.name.text
+        args = [self.evaluate(a) for a in e.arguments]
+        if name == "len":
+            n = Fraction(len(args[0].value))
+            return Sym(
+                n,
+                NumberLiteral(n)
+                if args[0].known or isinstance(args[0].term, ListTerm)
+                else Length(args[0].term),
+            )
+        if len(args) == 1 and isinstance(args[0].value, tuple):
+            args = list(args[0].value)
+        if name == "sum":
+            total = Sym(Fraction(0), NumberLiteral(Fraction(0)))
+            for a in args:
+                total = Sym(total.value + a.value, folded("+", total.term, a.term))
+            return total
+        from netspec.codegen.terms import _BIN
+
+        if name not in _BIN:
+            raise CannotTrace(f"{name} is no function of constants")
+        value = Fraction(_BIN[name](*(a.value for a in args)))
+        if len(args) == 1 and name in ("min", "max"):
+            return args[0]
+        return Sym(value, folded(name, *(a.term for a in args)))
+
+
+def _choose(test: Sym, a: Sym, b: Sym) -> Sym:
+    if isinstance(a.value, tuple) and isinstance(b.value, tuple) and len(a.value) == len(b.value):
+        items = tuple(_choose(test, x, y) for x, y in zip(a.value, b.value, strict=True))
+        return Sym(items, Choose(test.term, a.term, b.term))
+    if a.term == b.term:
+        return a
+    return Sym(a.value if test.value else b.value, Choose(test.term, a.term, b.term))
+
+
+def _compare(op: str, a: Sym, b: Sym) -> bool:
+    from netspec.codegen.terms import _OPS
+
+    left, right = _plain(a.value), _plain(b.value)
+    try:
+        if op in ("in", "not in"):
+            return (left in right) == (op == "in")
+        return _OPS[op](left, right)
+    except TypeError:
+        return False
+
+
+def _plain(value: Any) -> Any:
+    return tuple(_plain(v.value) for v in value) if isinstance(value, tuple) else value
+
+
+def _elementwise(first: Sym, rest: Sequence[tuple[str, Sym]]) -> Any:
+    """`[a, b] == [1, 2]` as comparisons of the items."""
+    if len(rest) != 1 or rest[0][0] != "==" or not isinstance(first.value, tuple):
+        return None
+    other = rest[0][1]
+    if not isinstance(other.value, tuple) or len(other.value) != len(first.value):
+        return None
+    return Combined(
+        "and",
+        tuple(
+            Compared(a.term, (("==", b.term),))
+            for a, b in zip(first.value, other.value, strict=True)
+        ),
+    )
+
+
+def is_float(p: Any, value: Any) -> bool:
+    """Whether a parameter need not be a whole number."""
+    if isinstance(value, bool | str | tuple) or value is None:
+        return False
+    if Fraction(repr(value) if isinstance(value, float) else value).denominator != 1:
+        return True
+    return isinstance(p.default, ast.Number) and not p.default.span.text.replace("_", "").isdigit()
+
+
+def nums(sym: Sym, least: int | None = None) -> Any:
+    """A Sym as attribute types take it; with `least`, a sample that is whole and no smaller."""
+    if isinstance(sym.value, tuple):
+        return tuple(nums(s, least) for s in sym.value)
+    if isinstance(sym.value, Fraction):
+        value = sym.value
+        if least is not None and not sym.known:
+            value = Fraction(max(-(-value // 1), least))
+        return Num(value, None if sym.known else sym.term)
+    return sym.value
+
+
+def sym_of(value: Any, term: Any) -> Sym:
+    """A parameter's Sym, from the value that it has in the sample."""
+    if isinstance(value, tuple):
+        items = tuple(
+            v if isinstance(v, Sym) else sym_of(v, Item(term, NumberLiteral(Fraction(i))))
+            for i, v in enumerate(value)
+        )
+        items = tuple(
+            Sym(v.value, Item(term, NumberLiteral(Fraction(i)))) for i, v in enumerate(items)
+        )
+        return Sym(items, term)
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return Sym(value, term)
+    if isinstance(value, float):
+        return Sym(Fraction(repr(value)), term)
+    return Sym(Fraction(value), term)
+
+
+def whole(sym: Sym) -> bool:
+    from netspec.codegen.terms import is_whole
+
+    return is_whole(sym.term)

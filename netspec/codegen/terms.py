@@ -1,0 +1,424 @@
+"""Constants of the language as Python source: what an expression of a template comes to.
+
+A `Sym` has the value for the arguments at hand (the sample) and the term that gives it for any.
+Terms are those of `netspec.symbolic`, and a few more leaves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+from netspec.lazy_dataclasses import dataclass
+from netspec.symbolic.conditions import Combined, Compared, ConstantTerm, ListTerm
+from netspec.symbolic.expr import Apply, Channels, NumberLiteral, Parameter, constant_source
+
+
+@dataclass(frozen=True)
+class Local:
+    """A local variable of the constructor."""
+
+    name: str
+    float_: bool = False
+    """Whether it is an exact fraction, not a whole number."""
+    version: int = 0
+    """Tells values apart that one variable has at different times."""
+
+
+@dataclass(frozen=True)
+class FloatParameter:
+    """A parameter that need not be a whole number."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Choose:
+    """`then if condition else otherwise`."""
+
+    condition: Any
+    then: Any
+    otherwise: Any
+
+
+@dataclass(frozen=True)
+class Item:
+    """`sequence[index]`."""
+
+    sequence: Any
+    index: Any
+
+
+@dataclass(frozen=True)
+class Length:
+    """`len(sequence)`."""
+
+    sequence: Any
+
+
+@dataclass(frozen=True)
+class Sym:
+    """A constant: its value in the sample (Fraction, str, bool, None, tuple of Syms), its term."""
+
+    value: Any
+    term: Any
+
+    @property
+    def known(self) -> bool:
+        """Whether it is the same for all arguments."""
+        return next(leaves(self.term), None) is None
+
+
+Leaf = Parameter | Channels | Local
+
+
+def leaves(term: Any) -> Iterator[Any]:
+    """The parameters, channels and local variables in a term."""
+    parts: tuple[Any, ...]
+    match term:
+        case Apply(_, operands) | Combined(_, operands):
+            parts = operands
+        case Compared(first, rest):
+            parts = (first, *(t for _, t in rest))
+        case ListTerm(items):
+            parts = items
+        case Choose(condition, then, otherwise):
+            parts = (condition, then, otherwise)
+        case Item(sequence, index):
+            parts = (sequence, index)
+        case Length(sequence):
+            parts = (sequence,)
+        case NumberLiteral() | ConstantTerm():
+            return
+        case _:
+            yield term
+            return
+    for part in parts:
+        yield from leaves(part)
+
+
+def substitute(term: Any, known: Callable[[Any], Any | None]) -> Any:
+    """The term with other terms for its leaves; None where `known` has none for one."""
+
+    def walk(t: Any) -> Any:
+        match t:
+            case Apply(op, operands):
+                new = tuple(walk(o) for o in operands)
+                return None if None in new else folded(op, *new)
+            case Combined(op, operands):
+                new = tuple(walk(o) for o in operands)
+                return None if None in new else Combined(op, new)
+            case Compared(first, rest):
+                a = walk(first)
+                r = tuple((o, walk(x)) for o, x in rest)
+                return None if a is None or any(x is None for _, x in r) else Compared(a, r)
+            case ListTerm(items):
+                new = tuple(walk(o) for o in items)
+                return None if None in new else ListTerm(new)
+            case Choose(a, b, c):
+                new = tuple(walk(o) for o in (a, b, c))
+                if None in new:
+                    return None
+                truth = decided(new[0])
+                return Choose(*new) if truth is None else new[1] if truth else new[2]
+            case Item(a, b):
+                new = (walk(a), walk(b))
+                if isinstance(new[0], ListTerm) and isinstance(new[1], NumberLiteral):
+                    return new[0].items[int(new[1].value)]
+                return None if None in new else Item(*new)
+            case Length(a):
+                n = walk(a)
+                return None if n is None else Length(n)
+            case NumberLiteral() | ConstantTerm():
+                return t
+        return known(t)
+
+    return walk(term)
+
+
+_BIN: dict[str, Callable[..., Any]] = {
+    "+": lambda a, b: a + b,
+    "-": lambda a, b=None: -a if b is None else a - b,
+    "*": lambda a, b: a * b,
+    "/": lambda a, b: a / b,
+    "//": lambda a, b: a // b,
+    "%": lambda a, b: a % b,
+    "**": lambda a, b: a ** int(b),
+    "min": min,
+    "max": max,
+    "abs": abs,
+    "round": round,
+    "floor": lambda a: a.__floor__(),
+    "ceil": lambda a: a.__ceil__(),
+    "int": int,
+}
+
+
+def folded(op: str, *operands: Any) -> Any:
+    """The term of an operation, a literal where all operands are."""
+    if all(isinstance(o, NumberLiteral) for o in operands):
+        try:
+            return NumberLiteral(Fraction(_BIN[op](*(o.value for o in operands))))
+        except ZeroDivisionError:
+            return Apply(op, operands)  # type: ignore[arg-type]
+    from netspec.symbolic.expr import _collected
+
+    zero, one = NumberLiteral(Fraction(0)), NumberLiteral(Fraction(1))
+    if op in ("+", "*") and len(operands) == 2:
+        neutral = zero if op == "+" else one
+        if operands[0] == neutral:
+            return operands[1]
+        if operands[1] == neutral:
+            return operands[0]
+    if op == "-" and len(operands) == 2 and operands[1] == zero:
+        return operands[0]
+    if op == "-" and len(operands) == 1 and isinstance(operands[0], Apply):
+        if operands[0].operator == "-" and len(operands[0].operands) == 1:
+            return operands[0].operands[0]
+    if op in ("/", "//", "**") and operands[1] == one:
+        return operands[0]
+    if op in ("+", "-") and len(operands) == 2:
+        together = _collected(Apply(op, operands))  # type: ignore[arg-type]
+        if together is not None:
+            return together
+    if op in ("round", "floor", "ceil") and is_whole(operands[0]):
+        return operands[0]
+    return Apply(op, operands)  # type: ignore[arg-type]
+
+
+_OPS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "<=": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    ">=": lambda a, b: a >= b,
+}
+
+
+def decided(condition: Any) -> bool | None:
+    """The truth of a condition without leaves; None for another."""
+    match condition:
+        case ConstantTerm(bool() as truth):
+            return truth
+        case Combined("not", (a,)):
+            inner = decided(a)
+            return None if inner is None else not inner
+        case Combined(op, operands):
+            each = [decided(o) for o in operands]
+            if op == "and":
+                return False if False in each else None if None in each else True
+            return True if True in each else None if None in each else False
+        case Compared(first, rest):
+            left = first
+            for sign, right in rest:
+                if not (is_literal(left) and is_literal(right)):
+                    return None
+                a, b = plain(left), plain(right)
+                if sign in ("in", "not in"):
+                    if (a in b) != (sign == "in"):
+                        return False
+                elif not _OPS[sign](a, b):
+                    return False
+                left = right
+            return True
+    return None
+
+
+def is_literal(term: Any) -> bool:
+    return next(leaves(term), None) is None
+
+
+def plain(term: Any) -> Any:
+    match term:
+        case NumberLiteral(v) | ConstantTerm(v):
+            return v
+        case ListTerm(items):
+            return tuple(plain(i) for i in items)
+    raise TypeError(term)
+
+
+def is_whole(term: Any) -> bool:
+    """Whether a term is a whole number for all arguments."""
+    match term:
+        case NumberLiteral(v):
+            return v.denominator == 1
+        case Apply("+" | "-" | "*" | "min" | "max" | "abs" | "%", operands):
+            return all(map(is_whole, operands))
+        case Apply("//", operands):
+            return True
+        case Apply("round" | "floor" | "ceil" | "int"):
+            return True
+        case Apply("**", (a, b)):
+            return is_whole(a) and is_whole(b)
+        case Apply():
+            return False
+        case Choose(_, a, b):
+            return is_whole(a) and is_whole(b)
+        case Item(ListTerm(items), _):
+            return all(map(is_whole, items))
+        case Local(_, float_):
+            return not float_
+        case FloatParameter():
+            return False
+        case Channels():
+            return True
+        case _:
+            return True
+
+
+_PREC = {"+": 1, "-": 1, "*": 2, "/": 2, "//": 2, "%": 2, "**": 4}
+_FUN = {
+    "min": "min",
+    "max": "max",
+    "round": "round",
+    "abs": "abs",
+    "floor": "math.floor",
+    "ceil": "math.ceil",
+    "int": "int",
+}
+
+
+class Printer:
+    """Terms as source. `name` says what leaves are called."""
+
+    def __init__(self, name: Callable[[Any, bool], str]) -> None:
+        self.name = name
+        self.needs: set[str] = set()
+
+    def __call__(self, term: Any, outer: int = 0, exact: bool = False) -> str:
+        match term:
+            case NumberLiteral(v):
+                return self._literal(v, outer, exact)
+            case ConstantTerm(v):
+                return constant_source(v)
+            case Apply(op, operands):
+                return self._apply(op, operands, outer, exact)
+            case Choose(c, a, b):
+                text = f"{self(a, 0, exact)} if {self(c)} else {self(b, 0, exact)}"
+                return f"({text})" if outer else text
+            case Item(a, i):
+                return f"{self(a, 9)}[{self(i)}]"
+            case Length(a):
+                return f"len({self(a)})"
+            case ListTerm(items):
+                inner = ", ".join(self(i, 0, exact) for i in items)
+                return f"({inner},)" if len(items) == 1 else f"({inner})"
+            case Compared() | Combined():
+                text = self._condition(term)
+                return f"({text})" if outer else text
+        return self.name(term, exact)
+
+    def _literal(self, v: Fraction, outer: int, exact: bool) -> str:
+        if v.denominator == 1:
+            text = repr(int(v))
+        elif exact:
+            self.needs.add("Fraction")
+            short = repr(float(v))
+            return (
+                f'Fraction("{short}")'
+                if Fraction(short) == v
+                else f"Fraction({v.numerator}, {v.denominator})"
+            )
+        else:
+            text = repr(float(v))
+        return f"({text})" if v < 0 and outer else text
+
+    def _apply(self, op: str, operands: tuple[Any, ...], outer: int, exact: bool) -> str:
+        if op in _FUN:
+            if (
+                op in ("floor", "ceil")
+                and isinstance(operands[0], Apply)
+                and operands[0].operator == "/"
+                and all(map(is_whole, operands[0].operands))
+            ):
+                a, b = operands[0].operands
+                if op == "floor":
+                    return self._apply("//", (a, b), outer, exact)
+                text = f"-(-{self(a, 3)} // {self(b, 3)})"
+                return f"({text})" if outer > 1 else text
+            if op in ("floor", "ceil"):
+                self.needs.add("math")
+            inner = op in ("round", "floor", "ceil") or exact
+            sources = [self(o, 0, inner) for o in operands]
+            if inner and op in ("min", "max") and not all(map(is_whole, operands)):
+                # Of an int and a Fraction, type checkers know no common type.
+                self.needs.add("Fraction")
+                pairs = zip(sources, operands, strict=True)
+                sources = [f"Fraction({s})" if is_whole(o) else s for s, o in pairs]
+            return f"{_FUN[op]}({', '.join(sources)})"
+        if len(operands) == 1:
+            return (
+                f"(-{self(operands[0], 3, exact)})" if outer else f"-{self(operands[0], 3, exact)}"
+            )
+        level = _PREC[op]
+        a, b = operands
+        if op == "/" and exact and is_whole(a) and is_whole(b):
+            self.needs.add("Fraction")
+            return f"Fraction({self(a)}, {self(b)})"
+        left = self(a, level + (op == "**"), exact)
+        right = self(b, level + (op != "**"), exact)
+        # As formatters have it, powers of simple operands stand together.
+        close = op == "**" and all(re.fullmatch(r"[\w.]+", side) for side in (left, right))
+        text = f"{left}**{right}" if close else f"{left} {op} {right}"
+        return f"({text})" if level < outer or (op == "**" and outer > 3) else text
+
+    def _condition(self, c: Any) -> str:
+        match c:
+            case Combined("not", (a,)):
+                return f"not {self._inner(a)}"
+            case Combined(op, operands):
+                return f" {op} ".join(self._inner(o, op) for o in operands)
+            case Compared(first, ((op, ConstantTerm(bool() | None) as k),)) if op in ("==", "!="):
+                if k.value is None:
+                    return f"{self(first, 3)} is {'not ' if op == '!=' else ''}None"
+                positive = k.value is (op == "==")
+                return f"{'' if positive else 'not '}{self(first, 3)}"
+            case Compared(first, rest):
+                parts = [self(first, 0, not is_whole_or_text(first))]
+                for op, t in rest:
+                    exact = not (is_whole_or_text(first) and is_whole_or_text(t))
+                    parts += [op, self(t, 0, exact)]
+                if any(not is_whole_or_text(t) for t in (first, *(t for _, t in rest))):
+                    parts[0] = self(first, 0, True)
+                return " ".join(parts)
+        return self(c)
+
+    def _inner(self, c: Any, op: str = "not") -> str:
+        text = self._condition(c)
+        nested = isinstance(c, Combined) and c.operator != "not" and c.operator != op
+        return (
+            f"({text})" if nested or (op == "not" and isinstance(c, Combined | Compared)) else text
+        )
+
+
+def is_whole_or_text(t: Any) -> bool:
+    if isinstance(t, ConstantTerm):
+        return True
+    if isinstance(t, ListTerm):
+        return all(map(is_whole_or_text, t.items))
+    return is_whole(t)
+
+
+def numbers_in(term: Any) -> Iterator[Any]:
+    """The numbers that a term compares or rounds, and itself where it is a number."""
+    match term:
+        case Combined(_, conditions):
+            for condition in conditions:
+                yield from numbers_in(condition)
+        case Compared(first, rest):
+            yield from numbers_in(first)
+            for _, other in rest:
+                yield from numbers_in(other)
+        case Choose(condition, a, b):
+            parts: tuple[Any, ...] = (condition, a, b)
+            for part in parts:
+                yield from numbers_in(part)
+        case Apply(_, operands):
+            yield term
+            for o in operands:
+                yield from numbers_in(o)
+        case _:
+            yield term

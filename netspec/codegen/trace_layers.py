@@ -1,0 +1,451 @@
+"""Traces the layers of a template.
+
+Shape rules run on numbers that carry terms. Comparisons of these hold always, so that a branch
+which no use takes is traced as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any
+
+from netspec.codegen.template_expressions import (
+    TermEvaluator,
+    nums,
+    whole,
+)
+from netspec.codegen.terms import (
+    Choose,
+    FloatParameter,
+    Item,
+    Local,
+    Sym,
+    substitute,
+)
+from netspec.codegen.trace_nodes import (
+    AnyDim,
+    Call,
+    CannotTrace,
+    Extent,
+    InstanceCall,
+    InstanceChannels,
+    ItemExtent,
+    LayerPath,
+    LetNode,
+    LineNode,
+    OpCall,
+    StaticDim,
+    TraceNode,
+    TraceValue,
+)
+from netspec.ir.template import (
+    Flowing,
+    LayerLine,
+    Operand,
+    Template,
+    TemplateCall,
+)
+from netspec.ops import IndexShape, Op, ShapeError, attributes, like
+from netspec.ops.attribute_types import AttributeTypeError
+from netspec.symbolic.conditions import Combined, Compared, ListTerm
+from netspec.symbolic.expr import Apply, Channels, NumberLiteral, Parameter, expr_of
+from netspec.syntax import ast
+
+MOST_CALLS = 12
+"""Most calls of a chain that are written in one line."""
+
+
+class LayerTracer:
+    """Traces the layers of one template: their names, inputs, attributes and results."""
+
+    def __init__(
+        self,
+        template: Template,
+        arguments: Mapping[str, Any],
+        shapes: Sequence[tuple[int, ...]],
+        inner: Any,
+    ) -> None:
+        self.template = template
+        self.given = arguments
+        self.shapes = list(shapes)
+        self.inner = inner
+        self.terms = TermEvaluator(self.reference)
+        self.evaluate = self.terms.evaluate
+        self.values: dict[str, TraceValue] = {}
+        self.results: dict[TraceValue, dict[str, TraceValue]] = {}
+        self.families: dict[str, dict[Any, TraceValue]] = {}
+        self.current: TraceValue | None = None
+        self.counts: dict[str, int | None] = {}
+        self.inputs: list[TraceValue] = []
+        self.outputs: list[tuple[str, TraceValue]] | None = None
+        self.nodes: list[TraceNode] = []
+        self.locals: dict[str, int] = {}
+        self.loops: list[Local] = []
+        self.versions = 0
+        self.elements: dict[Any, TraceValue] = {}
+        self.lists: dict[Any, Any] = {}
+        self.collected: dict[str, tuple[TraceValue, tuple[Local, ...]]] = {}
+
+    def settle_sizes(
+        self, op: Op, inputs: Sequence[TraceValue], outputs: Sequence[TraceValue]
+    ) -> None:
+        """Heights and widths of results in terms of the inputs', by the op's own rule."""
+        if any(v.static is None for v in inputs):
+            if all(len(v.shape) == 1 for v in outputs):
+                for v in outputs:
+                    v.static = ()
+            return
+        shapes = []
+        for v in inputs:
+            assert v.static is not None
+            dims = tuple(StaticDim(int(d), t) for d, t in zip(v.shape[1:], v.static, strict=True))
+            shapes.append(like(v.shape, (v.shape[0], *dims)))
+        try:
+            results = op.bind(shapes).outputs(shapes)
+        except (ShapeError, ArithmeticError, TypeError):
+            return
+        for v, shape in zip(outputs, results, strict=True):
+            v.static = tuple(expr_of(d) for d in shape[1:])
+
+    def _word(self, e: ast.Expression, kind: Any) -> Any:
+        if isinstance(e, ast.Variable) and e.name in kind.words:
+            return e.name
+        return nums(self.evaluate(e))
+
+    def named(self, name: str, sym: Sym) -> Local:
+        """A local variable of the constructor that has a number."""
+        local = self.local(name, not whole(sym))
+        self.nodes.append(LetNode(local, sym.term))
+        return local
+
+    def local(self, name: str, fraction: bool = False) -> Local:
+        """A name for a local variable that no other has."""
+        taken = {p.name for p in self.template.parameters}
+        count = self.locals.get(name, name in taken) + 1
+        self.locals[name] = count
+        return Local(name if count == 1 else f"{name}{count}", fraction)
+
+    def instance(
+        self,
+        c: TemplateCall,
+        template: Template,
+        path: LayerPath | None,
+        inputs: tuple[TraceValue, ...],
+    ) -> InstanceCall:
+        arguments = {n: self.evaluate(e) for n, e in c.fields}
+        for n, sym in arguments.items():
+            if isinstance(sym.value, Fraction) and size(sym.term) > 5:
+                arguments[n] = Sym(sym.value, self.named(n, sym))
+        complete = dict(arguments)
+        defaults = TermEvaluator(lambda e: None)
+        for p in template.parameters:
+            if p.name not in complete:
+                assert p.default is not None
+                complete[p.name] = defaults.evaluate(p.default)
+            defaults.scope.names[p.name] = complete[p.name]
+        trace = self.inner(
+            template, {n: s.value for n, s in complete.items()}, [v.shape for v in inputs]
+        )
+        call = InstanceCall(path, template, trace, arguments, inputs)
+        known: dict[Any, Any] = {Parameter(n): s.term for n, s in complete.items()}
+        known |= {FloatParameter(n): s.term for n, s in complete.items()}
+        for own, actual in zip(trace.inputs, inputs, strict=True):
+            known[Channels(own.name)] = actual.channels
+        values = []
+        for i, (name, out) in enumerate(zip(trace.output_names, trace.outputs, strict=True)):
+            term = substitute(out.channels, lambda leaf: known.get(leaf))
+            if term is None or size(term) > 1:
+                term = InstanceChannels(call, i)
+            value = TraceValue(name, out.shape, len(trace.outputs) == 1)
+            dims = [AnyDim(int(out.shape[0]), term)]
+            dims += [
+                AnyDim(
+                    int(d),
+                    expr_of(d) if isinstance(expr_of(d), NumberLiteral) else Extent(value, k + 1),
+                )
+                for k, d in enumerate(out.shape[1:])
+            ]
+            value.shape = like(out.shape, tuple(dims))
+            if isinstance(out.shape, IndexShape):
+                value.shape = IndexShape.of(
+                    value.shape, _plane_outside(out.shape, trace.inputs, inputs, value)
+                )
+            if out.static is not None and all(v.static is not None for v in inputs):
+                sizes: dict[Any, Any] = {
+                    Extent(own, k + 1): t
+                    for own, actual in zip(trace.inputs, inputs, strict=True)
+                    for k, t in enumerate(actual.static or ())
+                }
+                found = tuple(substitute(t, (known | sizes).get) for t in out.static)
+                value.static = None if None in found else found
+            values.append(value)
+        call.outputs = tuple(values)
+        self.results[values[0]] = {
+            n: v for n, v in zip(trace.output_names, values, strict=True) if n
+        }
+        return call
+
+    def operand(self, o: Operand, made: Mapping[int, Call]) -> TraceValue:
+        if isinstance(o, Flowing):
+            assert self.current is not None
+            return self.current
+        if isinstance(o, TemplateCall):
+            return made[id(o)].outputs[0]
+        found = self.reference(o)
+        if found is None:
+            raise CannotTrace(f"{o.span.text} may not be there")
+        return found
+
+    def reference(self, e: ast.Expression) -> TraceValue | None:
+        """The value that an expression names, None where it names none."""
+        match e:
+            case ast.Variable():
+                return self.values.get(e.name) or self.item(e.name)
+            case ast.Attribute():
+                base = self.reference(e.base)
+                return None if base is None else self.results.get(base, {}).get(e.name.text)
+            case ast.Index():
+                indices: list[ast.Expression] = []
+                root: ast.Expression = e
+                while isinstance(root, ast.Index):
+                    indices.append(root.index)
+                    root = root.base
+                if not isinstance(root, ast.Variable):
+                    return None
+                path = LayerPath(root.name, tuple(self.evaluate(i) for i in reversed(indices)))
+                if path.fixed is not None:
+                    found = self.values.get(path.fixed) or self.item(path.fixed)
+                    if found is not None:
+                        return found
+                key = (
+                    path.indices[0].term
+                    if len(path.indices) == 1
+                    else tuple(i.term for i in path.indices)
+                )
+                return self.families.get(root.name, {}).get(key)
+        return None
+
+    def item(self, name: str) -> TraceValue | None:
+        """What one iteration of a loop made, by its name behind the loop (`pool5`)."""
+        for base, (value, variables) in self.collected.items():
+            keys = name.removeprefix(base).split("_")
+            if (
+                name.startswith(base)
+                and len(keys) == len(variables)
+                and all(k.isdigit() for k in keys)
+            ):
+                known = {
+                    v: NumberLiteral(Fraction(int(k))) for v, k in zip(variables, keys, strict=True)
+                }
+                return self._element(value, tuple(map(int, keys)), known)
+        return None
+
+    def _element(
+        self, value: TraceValue, key: tuple[int, ...], known: Mapping[Any, Any]
+    ) -> TraceValue:
+        if (value, key) in self.elements:
+            return self.elements[value, key]
+        term = substitute(self.inline(value.channels), lambda leaf: known.get(leaf, leaf))
+        element = TraceValue(value.name, value.shape)
+        dims = [AnyDim(int(value.shape[0]), term)]
+        dims += [
+            AnyDim(
+                int(d),
+                expr_of(d) if isinstance(expr_of(d), NumberLiteral) else Extent(element, k + 1),
+            )
+            for k, d in enumerate(value.shape[1:])
+        ]
+        element.shape = like(value.shape, tuple(dims))
+        element.item_of = (value, key)
+        if isinstance(value.shape, IndexShape):
+            plane = tuple(
+                AnyDim(int(d), ItemExtent(value, key, k + 1))
+                for k, d in enumerate(value.shape.plane)
+            )
+            element.shape = IndexShape.of(element.shape, plane)  # type: ignore[arg-type]
+        self.elements[value, key] = element
+        if value in self.results:
+            self.results[element] = {
+                n: element if v is value else self._element(v, key, known)
+                for n, v in self.results[value].items()
+            }
+        return element
+
+    def inline(self, term: Any) -> Any:
+        """A term with the lists that `let` gave names to."""
+        return substitute(term, lambda leaf: self.lists.get(leaf, leaf))
+
+    def line(self, s: LayerLine) -> None:
+        calls, value = self.calls(s.calls, s.name)
+        if all(c.inputs == b.outputs[:1] for b, c in pairwise(calls)):
+            # A line of the class ends behind an activation.
+            start = 0
+            for i, c in enumerate(calls[:-1], 1):
+                if i - start >= MOST_CALLS or (isinstance(c, OpCall) and c.bound.activation):
+                    self.nodes.append(LineNode(calls[start:i], c.outputs[0]))
+                    start = i
+            calls = calls[start:]
+        self.nodes.append(LineNode(calls, value))
+        if s.name is not None:
+            value.flows = False
+            self.define(s.name, value)
+        self.current = value
+
+    def define(self, name: ast.LayerName, value: TraceValue) -> None:
+        path = self.path(name)
+        fixed = path.fixed
+        value.name = fixed if fixed is not None else name.base.text
+        if fixed is not None:
+            self.values[fixed] = value
+        else:
+            self.families.setdefault(name.base.text, {})[
+                path.indices[0].term
+                if len(path.indices) == 1
+                else tuple(i.term for i in path.indices)
+            ] = value
+
+    def path(self, name: ast.LayerName) -> LayerPath:
+        return LayerPath(name.base.text, tuple(self.evaluate(i) for i in name.indices))
+
+    def calls(
+        self, calls: Sequence[TemplateCall], name: ast.LayerName | None
+    ) -> tuple[list[Call], TraceValue]:
+        made: dict[int, Call] = {}
+        result: list[Call] = []
+        own = self.path(name) if name is not None else None
+        # The calls of the line itself come after those in its round brackets.
+        chain = _chain(calls)
+        suffixes: dict[str, int] = {}
+        for c in calls:
+            inputs = tuple(self.operand(o, made) for o in c.inputs)
+            path: LayerPath | None
+            if own is not None and id(c) in chain:
+                if c.suffix is None:
+                    path = own
+                else:
+                    n = suffixes[c.suffix] = suffixes.get(c.suffix, 0) + 1
+                    path = LayerPath(
+                        own.base, own.indices, f"_{c.suffix}" + (f"_{n}" if n > 1 else "")
+                    )
+            else:
+                n_ = self.counts.get(c.keyword, 0)
+                self.counts[c.keyword] = None if n_ is None else n_ + 1
+                path = None if n_ is None or self.loops else LayerPath(f"{c.keyword}_{n_ + 1}")
+            call = self.call(c, path, inputs)
+            made[id(c)] = call
+            result.append(call)
+        return result, result[-1].outputs[0]
+
+    def call(self, c: TemplateCall, path: LayerPath | None, inputs: tuple[TraceValue, ...]) -> Call:
+        if isinstance(c.callee, Template):
+            return self.instance(c, c.callee, path, inputs)
+        declared = {a.name: a for a in attributes(c.callee)}
+        attrs: dict[str, Any] = {}
+        terms: dict[str, Any] = {}
+        for n, e in c.fields:
+            kind = declared[n].kind
+            if (
+                isinstance(e, ast.Variable)
+                and e.name in kind.words
+                and self.terms.scope.find(e.name) is None
+            ):
+                attrs[n] = kind.convert(e.name)
+                continue
+            if isinstance(e, ast.Function) and e.name.text in kind.words:
+                attrs[n] = kind.convert((e.name.text, *(self._word(a, kind) for a in e.arguments)))
+                continue
+            sym = self.evaluate(e)
+            if sym.value is None and not sym.known:
+                sym = Sym(Fraction(1), sym.term)  # the sample does not take this branch
+            try:
+                attrs[n] = kind.convert(nums(sym))
+            except AttributeTypeError as error:
+                try:  # the sample need not take this branch
+                    attrs[n] = kind.convert(nums(sym, least=1))
+                except AttributeTypeError:
+                    raise CannotTrace(f"{n} of {c.keyword}: {error.message}") from None
+            if not isinstance(sym.value, Fraction | tuple) and not sym.known:
+                terms[n] = sym.term
+            elif isinstance(sym.value, Fraction) and size(sym.term) > 2:
+                # As long as that, a number has a name.
+                base = path.base if path is not None else c.keyword
+                attrs[n] = AnyDim(int(attrs[n]), self.named(f"{base}_{n}", sym))
+        shapes = [v.shape for v in inputs]
+        try:
+            op = c.callee(**attrs)
+            bound = op.bind(shapes)
+            outputs = bound.outputs(shapes)
+        except ShapeError as error:
+            raise CannotTrace(error.message) from None
+        values: list[TraceValue] = []
+        for shape, result in zip(outputs, bound.result_names, strict=True):
+            value = TraceValue(result, shape, not values)
+            dims = [AnyDim(int(shape[0]), expr_of(shape[0]))]
+            for i, d in enumerate(shape[1:]):
+                e_ = expr_of(d)
+                keeps = isinstance(e_, NumberLiteral | Extent) and not (
+                    isinstance(e_, NumberLiteral) and int(d) != 1
+                )
+                dims.append(AnyDim(int(d), e_ if keeps else Extent(value, i + 1)))
+            value.shape = like(shape, tuple(dims))
+            values.append(value)
+        self.settle_sizes(op, inputs, values)
+        call = OpCall(path, op, bound, terms, inputs, tuple(values))
+        if len(values) > 1:
+            self.results[values[0]] = dict(zip(bound.result_names, values, strict=True))
+        return call
+
+    def shaped(self, value: TraceValue, shape: tuple[int, ...], channels: Any) -> TraceValue:
+        """Give a value the channels of a term, and heights and widths of its own."""
+        dims = [AnyDim(int(shape[0]), channels)]
+        for k, d in enumerate(shape[1:]):
+            e = expr_of(d)
+            dims.append(AnyDim(int(d), e if isinstance(e, NumberLiteral) else Extent(value, k + 1)))
+        value.shape = like(shape, tuple(dims))
+        return value
+
+
+def _plane_outside(
+    shape: IndexShape,
+    own: Sequence[TraceValue],
+    actual: Sequence[TraceValue],
+    value: TraceValue,
+) -> tuple[int, int]:
+    """The plane of a module's indices: that of an input, where it is, or one that has no name."""
+    known: dict[Any, Any] = {
+        Extent(inside, k): expr_of(outside.shape[k])
+        for inside, outside in zip(own, actual, strict=True)
+        for k in range(1, len(outside.shape))
+    }
+    rows, columns = (
+        AnyDim(int(d), known.get(expr_of(d), Extent(value, axis)))
+        for d, axis in zip(shape.plane, (3, 4), strict=True)
+    )
+    return rows, columns
+
+
+def _chain(calls: Sequence[TemplateCall]) -> set[int]:
+    """The calls of a line's own chain."""
+    found = {id(calls[-1])}
+    last = calls[-1]
+    while last.suffix is not None and isinstance(last.inputs[0], TemplateCall):
+        last = last.inputs[0]
+        found.add(id(last))
+    return found
+
+
+def size(term: Any) -> int:
+    match term:
+        case Apply(_, operands) | Combined(_, operands):
+            return 1 + sum(map(size, operands))
+        case Choose(a, b, c):
+            return 2 + size(a) + size(b) + size(c)
+        case Compared(first, rest):
+            return 1 + size(first) + sum(size(t) for _, t in rest)
+        case ListTerm(items):
+            return sum(map(size, items))
+        case Item(_, i):
+            return 1 + size(i)
+    return 0

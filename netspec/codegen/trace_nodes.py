@@ -1,0 +1,295 @@
+"""What a trace is made of: values, calls of ops and modules, branches and loops.
+
+A value's channels are a term of the module's parameters and input channels. Heights and widths are
+those of the value itself (`Extent`), so that `forward` asks the tensors at hand; `static` has them
+in terms of the inputs', for tensors whose size depends on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from netspec.codegen.terms import (
+    Local,
+    Sym,
+    folded,
+)
+from netspec.ir import Block
+from netspec.ir.template import (
+    Template,
+)
+from netspec.lazy_dataclasses import dataclass, field
+from netspec.ops import Op
+from netspec.symbolic.expr import Dim, NumberLiteral, expr_of
+
+
+class CannotTrace(Exception):
+    """A template that no class can stand for; the message says why."""
+
+
+@dataclass(frozen=True)
+class InstanceChannels:
+    """The channels of result `index` of an instance, as its class knows them."""
+
+    instance: InstanceCall
+    index: int
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Height (axis 1) or width (axis 2) of a value."""
+
+    value: TraceValue
+    axis: int
+
+
+@dataclass(frozen=True)
+class ItemExtent:
+    """Height or width of the plane that indices are places of, of one iteration of a loop."""
+
+    value: TraceValue
+    key: tuple[int, ...]
+    axis: int
+
+
+class AnyDim(Dim):
+    """A size with its term, of which every comparison holds that a shape rule asks for."""
+
+    def __new__(cls, value: int, expr: Any) -> AnyDim:
+        if isinstance(expr, NumberLiteral) and expr.value.denominator == 1:
+            value = int(expr.value)
+        return super().__new__(cls, value, expr)  # type: ignore[return-value]
+
+    def _combine(self, operator: Any, other: object, result: int, swapped: bool = False) -> int:
+        if not isinstance(other, int):
+            return NotImplemented  # type: ignore[no-any-return]
+        pair = (expr_of(other), self.expr) if swapped else (self.expr, expr_of(other))
+        return AnyDim(result, folded(operator, *pair))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, int)
+
+    def __ne__(self, other: object) -> bool:
+        return not isinstance(other, int)
+
+    def __lt__(self, other: object) -> bool:
+        return False
+
+    def __gt__(self, other: object) -> bool:
+        return False
+
+    def __mod__(self, other: object) -> int:
+        return 0
+
+    def __neg__(self) -> int:
+        return AnyDim(-int(self), folded("-", self.expr))
+
+    def __hash__(self) -> int:
+        return 0
+
+
+class StaticDim(AnyDim):
+    """A height or width; comparisons hold as they are where both sides are literal."""
+
+    def _honest(self, other: object) -> bool:
+        return (
+            isinstance(self.expr, NumberLiteral)
+            and isinstance(other, int)
+            and isinstance(expr_of(other), NumberLiteral)
+        )
+
+    def _combine(self, operator: Any, other: object, result: int, swapped: bool = False) -> int:
+        if not isinstance(other, int):
+            return NotImplemented  # type: ignore[no-any-return]
+        pair = (expr_of(other), self.expr) if swapped else (self.expr, expr_of(other))
+        return StaticDim(result, folded(operator, *pair))
+
+    def __eq__(self, other: object) -> bool:
+        return int(self) == int(other) if self._honest(other) else True  # type: ignore[call-overload]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __lt__(self, other: object) -> bool:
+        return self._honest(other) and int(self) < int(other)  # type: ignore[call-overload]
+
+    def __gt__(self, other: object) -> bool:
+        return self._honest(other) and int(self) > int(other)  # type: ignore[call-overload]
+
+    def __ge__(self, other: object) -> bool:
+        return self._honest(other) and int(self) >= int(other)  # type: ignore[call-overload]
+
+    def __le__(self, other: object) -> bool:
+        return self._honest(other) and int(self) <= int(other)  # type: ignore[call-overload]
+
+    def __mod__(self, other: object) -> int:
+        return int(self) % int(other) if self._honest(other) else 0  # type: ignore[call-overload]
+
+    def __neg__(self) -> int:
+        return StaticDim(-int(self), folded("-", self.expr))
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@dataclass(eq=False)
+class TraceValue:
+    """A value of a trace. `name` is what the spec calls it, if it does."""
+
+    name: str
+    shape: tuple[int, ...]
+    flows: bool = False
+    """Whether it has no name of its own."""
+    item_of: tuple[TraceValue, tuple[int, ...]] | None = None
+    """The value of a loop that this is from one iteration of, and which."""
+    static: tuple[Any, ...] | None = None
+    """Terms of height and width in terms of the inputs' and of arguments; None: not known."""
+
+    @property
+    def channels(self) -> Any:
+        return expr_of(self.shape[0])
+
+
+@dataclass(frozen=True)
+class LayerPath:
+    """The name of a layer: `base`, and what its indices are."""
+
+    base: str
+    indices: tuple[Sym, ...] = ()
+    suffix: str = ""
+
+    @property
+    def fixed(self) -> str | None:
+        """The name, where the indices are the same for all arguments."""
+        if not all(s.known for s in self.indices):
+            return None
+        parts = (s.value if isinstance(s.value, str) else str(int(s.value)) for s in self.indices)
+        return self.base + "_".join(parts) + self.suffix
+
+
+@dataclass(eq=False)
+class OpCall:
+    """One use of an op. `op` has its attributes as stated, `bound` as settled for the inputs."""
+
+    name: LayerPath | None
+    op: Op
+    bound: Op
+    terms: Mapping[str, Any]
+    """The terms of attributes that are no numbers."""
+    inputs: tuple[TraceValue, ...]
+    outputs: tuple[TraceValue, ...]
+
+
+@dataclass(eq=False)
+class InstanceCall:
+    name: LayerPath | None
+    template: Template
+    trace: Trace
+    arguments: dict[str, Sym]
+    inputs: tuple[TraceValue, ...]
+    outputs: tuple[TraceValue, ...] = ()
+
+
+Call = OpCall | InstanceCall
+
+
+@dataclass(eq=False)
+class LineNode:
+    """Calls in order of execution, and the value of the line."""
+
+    calls: list[Call]
+    value: TraceValue
+
+
+@dataclass(eq=False)
+class LetNode:
+    local: Local
+    term: Any
+
+
+@dataclass(eq=False)
+class CheckNode:
+    condition: Any
+    message: str
+
+
+@dataclass(eq=False)
+class Phi:
+    """A value that is one of several: of the branches (None where one leaves it unset)."""
+
+    value: TraceValue
+    sources: list[TraceValue | None]
+
+
+@dataclass(eq=False)
+class IfNode:
+    cases: list[tuple[Any, list[TraceNode]]]
+    otherwise: list[TraceNode]
+    phis: list[Phi] = field(default_factory=list)
+
+    @property
+    def bodies(self) -> list[list[TraceNode]]:
+        return [b for _, b in self.cases] + [self.otherwise]
+
+
+@dataclass(eq=False)
+class ChannelsNode:
+    """`local = term`, for channels that a loop or branches change."""
+
+    local: Local
+    term: Any
+
+
+@dataclass(eq=False)
+class Carried:
+    """What a loop hands on: the value inside, before the first and behind each iteration."""
+
+    value: TraceValue
+    before: TraceValue
+    after: TraceValue
+
+
+@dataclass(eq=False)
+class ForNode:
+    variable: Local
+    first: Any
+    last: Any
+    """None for a loop over the list `first`."""
+    body: list[TraceNode]
+    carried: list[Carried] = field(default_factory=list)
+
+
+TraceNode = LineNode | LetNode | CheckNode | IfNode | ChannelsNode | ForNode
+
+
+@dataclass(eq=False)
+class Trace:
+    template: Template
+    inputs: list[TraceValue]
+    nodes: list[TraceNode]
+    outputs: list[TraceValue]
+    output_names: list[str]
+    sample: dict[Any, Any]
+    block: Block | None = None
+    """The block that this is a trace of, and of no other; None for that of a template."""
+
+
+def walk(nodes: Sequence[TraceNode]) -> Iterator[TraceNode]:
+    for node in nodes:
+        yield node
+        if isinstance(node, IfNode):
+            for body in node.bodies:
+                yield from walk(body)
+        elif isinstance(node, ForNode):
+            yield from walk(node.body)
+
+
+def regions(nodes: Sequence[TraceNode]) -> Iterator[list[TraceNode]]:
+    yield [n for n in nodes if not isinstance(n, LetNode | CheckNode | ChannelsNode)]
+    for node in nodes:
+        if isinstance(node, IfNode):
+            for body in node.bodies:
+                yield from regions(body)
+        elif isinstance(node, ForNode):
+            yield from regions(node.body)

@@ -1,0 +1,600 @@
+"""A template run once with symbols: what each of its layers is made of, for any arguments.
+
+In:  a `Template`, values of its parameters and shapes of its inputs that some use has (the sample).
+Out: a `Trace`: the statements with their expressions as terms, every call with its op and the
+     channels of its inputs, and where values meet behind branches and loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from functools import partial
+from typing import Any
+
+from netspec.codegen.template_expressions import (
+    TermScope,
+    is_float,
+    sym_of,
+    whole,
+)
+from netspec.codegen.terms import (
+    FloatParameter,
+    Local,
+    Sym,
+    decided,
+    folded,
+    is_whole,
+    leaves,
+    substitute,
+)
+from netspec.codegen.trace_layers import LayerTracer
+from netspec.codegen.trace_nodes import (
+    AnyDim,
+    Call,
+    CannotTrace,
+    Carried,
+    ChannelsNode,
+    CheckNode,
+    Extent,
+    ForNode,
+    IfNode,
+    LayerPath,
+    LetNode,
+    LineNode,
+    OpCall,
+    Phi,
+    Trace,
+    TraceNode,
+    TraceValue,
+)
+from netspec.ir.template import (
+    Binding,
+    Branches,
+    LayerLine,
+    Repetition,
+    Requirement,
+    TemplateInput,
+    TemplateOutput,
+    TemplateStatement,
+)
+from netspec.lazy_dataclasses import dataclass
+from netspec.ops import IndexShape, like
+from netspec.symbolic.conditions import Combined, Compared
+from netspec.symbolic.expr import Apply, Channels, NumberLiteral, Parameter, expr_of
+from netspec.syntax import ast
+from netspec.syntax.visitor import walk as walk_tree
+
+
+@dataclass(frozen=True)
+class CarriedValue:
+    """What a loop may hand on: under a name (`key`: its index inside), or flowing."""
+
+    base: str
+    before: TraceValue
+    key: Any
+
+    def sizes(self) -> list[Any]:
+        """Channels, height and width before the loop, as far as they are known."""
+        return [self.before.channels, *(self.before.static or ())]
+
+
+class Tracer(LayerTracer):
+    """Runs one template. `inner` gives the trace of a module for a use of it."""
+
+    def run(self) -> Trace:
+        for p in self.template.parameters:
+            value = self.given[p.name]
+            leaf = FloatParameter(p.name) if is_float(p, value) else Parameter(p.name)
+            self.terms.scope.names[p.name] = sym_of(value, leaf)
+        self.statements(self.template.body)
+        if self.outputs is None:
+            assert self.current is not None
+            self.outputs = [("", self.current)]
+        return Trace(
+            self.template,
+            self.inputs,
+            self.nodes,
+            [v for _, v in self.outputs],
+            [n for n, _ in self.outputs],
+            dict(self.given),
+        )
+
+    def statements(self, body: Sequence[TemplateStatement]) -> None:
+        for s in body:
+            match s:
+                case TemplateInput():
+                    self.input(s)
+                case Binding():
+                    self.let(s)
+                case LayerLine():
+                    self.line(s)
+                case Branches():
+                    self.branches(s)
+                case Repetition():
+                    self.loop(s)
+                case TemplateOutput():
+                    self.output(s)
+                case Requirement():
+                    self.require(s)
+
+    def input(self, s: TemplateInput) -> None:
+        shape = self.shapes[len(self.inputs)]
+        value = TraceValue(s.name, shape)
+        if self.template.kind == "module":
+            dims = [AnyDim(int(shape[0]), Channels(s.name))]
+        else:
+            dims = [AnyDim(int(shape[0]), NumberLiteral(Fraction(int(shape[0]))))]
+        dims += [AnyDim(int(d), Extent(value, i + 1)) for i, d in enumerate(shape[1:])]
+        value.shape = like(shape, tuple(dims))
+        if isinstance(shape, IndexShape):
+            rows, columns = (
+                AnyDim(int(d), Extent(value, k)) for k, d in zip((3, 4), shape.plane, strict=True)
+            )
+            value.shape = IndexShape.of(value.shape, (rows, columns))
+        if self.template.kind == "module" or s.pattern is None:
+            value.static = tuple(Extent(value, i + 1) for i in range(len(shape) - 1))
+        else:
+            pattern = self.evaluate(s.pattern)
+            dims_ = pattern.value if isinstance(pattern.value, tuple) else (pattern,)
+            value.static = tuple(d.term for d in dims_[1:])
+        self.inputs.append(value)
+        self.values[s.name] = self.current = value
+
+    def let(self, s: Binding) -> None:
+        sym = self.evaluate(s.value)
+        if self.is_divided(s.name, sym):
+            local = self.local(s.name)
+            self.nodes.append(LetNode(local, sym.term))
+            self.terms.scope.names[s.name] = Sym(sym.value, local)
+            return
+        if not sym.known or isinstance(sym.value, tuple):
+            local = self.local(s.name, isinstance(sym.value, Fraction) and not whole(sym))
+            if isinstance(sym.value, tuple) and sym.known:
+                # An item of a list of constants is known where its index is.
+                self.nodes.append(LetNode(local, sym.term))
+                self.lists[local] = sym.term
+                self.terms.scope.names[s.name] = Sym(sym.value, local)
+                return
+            self.nodes.append(LetNode(local, sym.term))
+            sym = Sym(sym.value, local)
+        self.terms.scope.names[s.name] = sym
+
+    def is_divided(self, name: str, sym: Sym) -> bool:
+        """Whether a constant is a division that its uses want to come out even."""
+        even = isinstance(sym.term, Apply) and sym.term.operator == "/"
+        if not even or not all(map(is_whole, sym.term.operands)):
+            return False
+        return not any(
+            isinstance(e, ast.Variable) and e.name == name
+            for outer in _expressions(self.template.body)
+            for e in walk_tree(outer)
+            if e is not outer
+        )
+
+    def size_local(self, before: TraceValue, base: str, k: int) -> Local:
+        """The variable for a size that a loop changes; inner loops take that of the outer one."""
+        self.versions += 1
+        if before.flows and not base:
+            known = before.channels if k == 0 else before.static[k - 1] if before.static else None
+            if isinstance(known, Local):
+                return Local(known.name, False, self.versions)
+        what = ("channels", "height", "width")[k]
+        return Local(self.local(f"{base}_{what}" if base else what).name, False, self.versions)
+
+    def require(self, s: Requirement) -> None:
+        try:
+            sym = self.evaluate(s.condition)
+        except CannotTrace:
+            return
+        used = set(leaves(sym.term))
+        if used and all(isinstance(x, Parameter | Channels | Local) for x in used):
+            self.nodes.append(CheckNode(sym.term, s.message or s.condition.span.text))
+
+    def output(self, s: TemplateOutput) -> None:
+        made: list[Call] = []
+        known: dict[int, Call] = {}
+        for c in s.calls:
+            inputs = tuple(self.operand(o, known) for o in c.inputs)
+            n = self.counts.get(c.keyword, 0)
+            self.counts[c.keyword] = None if n is None else n + 1
+            call = self.call(c, None if n is None else LayerPath(f"{c.keyword}_{n + 1}"), inputs)
+            known[id(c)] = call
+            made.append(call)
+        if made:
+            self.nodes.append(LineNode(made, made[-1].outputs[0]))
+        self.outputs = []
+        for o in s.values:
+            value = self.operand(o, known)
+            name = ""
+            if isinstance(o, ast.Variable):
+                name = o.name
+            elif isinstance(o, ast.Attribute):
+                name = o.name.text
+            self.outputs.append((name, value))
+
+    def branches(self, s: Branches) -> None:
+        cases: list[tuple[Any, Sequence[TemplateStatement]]] = []
+        otherwise: Sequence[TemplateStatement] | None = s.otherwise
+        for condition, body in s.cases:
+            sym = self.evaluate(condition)
+            truth = decided(sym.term)
+            if truth is True:
+                otherwise = body
+                break
+            if truth is None:
+                cases.append((sym.term, body))
+        else:
+            otherwise = s.otherwise
+        if not cases:
+            self.inside(otherwise or ())
+            return
+        before = (
+            dict(self.values),
+            self.current,
+            dict(self.counts),
+            {k: dict(v) for k, v in self.families.items()},
+        )
+        ends: list[Any] = []
+        node = IfNode([], [])
+        equalities: list[list[tuple[Any, Any]]] = []
+        for k in range(len(cases) + 1):
+            pairs = [p for c, _ in cases[:k] for p in _equalities(c, False)]
+            equalities.append([*pairs, *(_equalities(cases[k][0], True) if k < len(cases) else [])])
+        bodies: list[Sequence[TemplateStatement]] = [b for _, b in cases]
+        for branch in (*bodies, otherwise or ()):
+            self.values, self.current, self.counts = dict(before[0]), before[1], dict(before[2])
+            outer, self.nodes = self.nodes, []
+            self.inside(branch)
+            ends.append((self.values, self.current, self.counts, self.nodes, equalities[len(ends)]))
+            self.nodes = outer
+        node.cases = [(c, end[3]) for (c, _), end in zip(cases, ends, strict=False)]
+        node.otherwise = ends[-1][3]
+        self.counts = {
+            k: ends[0][2].get(k, 0) if len({e[2].get(k, 0) for e in ends}) == 1 else None
+            for k in dict.fromkeys(k for e in ends for k in e[2])
+        }
+        self.values = dict(before[0])
+        flows = [e[1] for e in ends]
+        merged: dict[tuple[int, ...], TraceValue] = {}
+        for name in dict.fromkeys(n for e in ends for n in e[0]):
+            sources = [e[0].get(name) for e in ends]
+            if name in before[0] and all(v is before[0][name] for v in sources):
+                continue
+            self.values[name] = self.merge(name, sources, node, merged, ends)
+        if any(v is not flows[0] for v in flows):
+            known = merged.get(tuple(map(id, flows)))
+            if known is None:
+                known = self.merge("", flows, node, merged, ends)
+            self.current = known
+        else:
+            self.current = flows[0]
+        if any(node.bodies):
+            self.nodes.append(node)
+            hoisted = self.hoist(node)
+            if hoisted is not None:
+                self.nodes.append(hoisted)
+
+    def hoist(self, node: IfNode) -> LineNode | None:
+        """The last line of all branches, put behind the `if` where only one input differs."""
+        ends = [[n for n in b if not isinstance(n, ChannelsNode)] for b in node.bodies]
+        if len(node.bodies) != 2 or not all(e and isinstance(e[-1], LineNode) for e in ends):
+            return None
+        lines: list[Any] = [e[-1] for e in ends]
+        if any(len(line.calls) != 1 or not isinstance(line.calls[0], OpCall) for line in lines):
+            return None
+        a, b = (line.calls[0] for line in lines)
+        if (
+            type(a.op) is not type(b.op)
+            or len(a.inputs) != len(b.inputs)
+            or len(a.outputs) != 1
+            or a.terms
+            or b.terms
+        ):
+            return None
+        if [expr_of(x) if isinstance(x, int | float) else x for x in vars(a.op).values()] != [
+            expr_of(x) if isinstance(x, int | float) else x for x in vars(b.op).values()
+        ]:
+            return None
+        differ = [i for i, (v, w) in enumerate(zip(a.inputs, b.inputs, strict=True)) if v is not w]
+        phis = [p for p in node.phis if p.sources == [a.outputs[0], b.outputs[0]]]
+        if (
+            len(differ) != 1
+            or len(phis) != 1
+            or len(node.phis) != 1
+            or a.bound.tensors([v.shape for v in a.inputs])
+        ):
+            return None
+        i = differ[0]
+        phi = phis[0]
+        v, w = a.inputs[i], b.inputs[i]
+        for body, line in zip(node.bodies, lines, strict=True):
+            body.remove(line)
+        if phi.value.channels != a.outputs[0].channels and isinstance(phi.value.channels, Local):
+            pass
+        meets = TraceValue(v.name if not v.flows else w.name, v.shape, v.flows and w.flows)
+        node.phis = [Phi(meets, [v, w])]
+        inputs = tuple(meets if k == i else x for k, x in enumerate(a.inputs))
+        call = OpCall(a.name, a.op, a.bound, a.terms, inputs, (phi.value,))
+        return LineNode([call], phi.value)
+
+    def merge(
+        self,
+        name: str,
+        sources: list[TraceValue | None],
+        node: IfNode,
+        merged: dict[tuple[int, ...], TraceValue],
+        ends: list[Any],
+    ) -> TraceValue:
+        present = [v for v in sources if v is not None]
+        first = present[0]
+        if len({len(v.shape) for v in present}) > 1:
+            raise CannotTrace("branches make values of other ranks")
+        if len(present) == 1:
+            return first
+        value = TraceValue(name, first.shape, not name)
+
+        def one(terms: list[Any], what: str) -> Any:
+            """The term that stands for those of all branches, else a variable that each sets."""
+            given = [t for t, v in zip(terms, sources, strict=True) if v is not None]
+            for term in given:
+                if all(
+                    _equal_under(t, term, end[4])
+                    for t, v, end in zip(terms, sources, ends, strict=True)
+                    if v is not None
+                ):
+                    return term
+            local = self.local(f"{name}_{what}" if name else what)
+            for t, v, end in zip(terms, sources, ends, strict=True):
+                if v is not None:
+                    end[3].append(ChannelsNode(local, t))
+            return local
+
+        self.shaped(value, first.shape, one([v and v.channels for v in sources], "channels"))
+        if all(v.static is not None for v in present):
+            value.static = tuple(
+                one([v and v.static[k] for v in sources], ("height", "width")[k])  # type: ignore[index]
+                for k in range(len(first.shape) - 1)
+            )
+        node.phis.append(Phi(value, sources))
+        merged[tuple(map(id, sources))] = value
+        results = [self.results.get(v, {}) for v in present]
+        common = set(results[0]).intersection(*results[1:])
+        if common:
+            self.results[value] = {}
+            for n in results[0]:
+                if n in common:
+                    inner = [self.results[v][n] if v is not None else None for v in sources]
+                    self.results[value][n] = (
+                        value
+                        if n == next(iter(results[0]))
+                        else self.merge(f"{name}_{n}", inner, node, merged, ends)
+                    )
+        return value
+
+    def inside(self, body: Sequence[TemplateStatement]) -> None:
+        outer, self.terms.scope = self.terms.scope, TermScope(self.terms.scope)
+        self.statements(body)
+        self.terms.scope = outer
+
+    def loop(self, s: Repetition) -> None:
+        first = self.evaluate(s.first)
+        last = self.evaluate(s.last) if s.last is not None else None
+        variable = self.local(s.variable)
+        if last is None:
+            if not isinstance(first.value, tuple) or not first.value:
+                raise CannotTrace("a loop over nothing")
+            sample = Sym(first.value[0].value, variable)
+        else:
+            sample = Sym(first.value, variable)
+        carried = self._carried(s, first, variable)
+        before_loop = self._state()
+        given = [c.sizes() for c in carried]
+        changing = [
+            [self.size_local(c.before, c.base, k) for k in range(len(g))]
+            for c, g in zip(carried, given, strict=True)
+        ]
+        names = dict(self.locals)
+        terms: list[list[Any]] = [list(c) for c in changing]
+        for _ in range(3):
+            self._restore(before_loop)
+            self.locals = dict(names)
+            nodes, pairs = self._iteration(s, variable, sample, carried, terms)
+            # A size that an iteration leaves as it is, or as it was before the loop, is no
+            # variable.
+            settled = [
+                [
+                    g if p is not None and a in (t, g) else t
+                    for a, t, g in zip(_padded(p, ts), ts, gs, strict=True)
+                ]
+                for p, ts, gs in zip(pairs, terms, given, strict=True)
+            ]
+            if settled == terms:
+                break
+            terms = settled
+        else:
+            raise CannotTrace("sizes that change with their own values")
+        node = ForNode(variable, first.term, None if last is None else last.term, nodes)
+        for p, ts, gs in zip(pairs, terms, given, strict=True):
+            if p is None:
+                continue
+            for t, g, a in zip(ts, gs, _padded(p, ts), strict=True):
+                if t != g and a is not None:
+                    self.nodes.append(ChannelsNode(t, g))
+                    nodes.append(ChannelsNode(t, a))
+            node.carried.append(p)
+        self.nodes.append(node)
+        # What the iterations made may be asked for by its number behind the loop.
+        before_families = before_loop[1]
+        self.collected |= {
+            base: (value, (*self.loops, variable))
+            for base, found in self.families.items()
+            if base not in before_families
+            for value in found.values()
+        }
+        self.families = {k: dict(v) for k, v in before_families.items()}
+        before_values = before_loop[0]
+        self.values = {n: v for n, v in self.values.items() if before_values.get(n) is v}
+        # The value behind the loop is the one that its iterations hand on.
+        flow = next((p for c, p in zip(carried, pairs, strict=True) if not c.base), None)
+        if flow is not None:
+            self.current = flow.value
+        for c, p in zip(carried, pairs, strict=True):
+            if c.base and p is not None and last is not None:
+                self.families.setdefault(c.base, {})[last.term] = p.value
+                if last.known:
+                    self.values[f"{c.base}{int(last.value)}"] = p.value
+        self.last_of_loop(s, node, flow)
+
+    def _carried(self, s: Repetition, first: Sym, variable: Local) -> list[CarriedValue]:
+        """What a loop may hand on: what flows, and `cur` of `cur[i]: ...(cur[i - 1])`."""
+        found = [CarriedValue("", self.current, None)] if self.current is not None else []
+        if s.last is None:
+            return found
+        one = NumberLiteral(Fraction(1))
+        key = folded("-", variable, one)
+        for line in s.body:
+            if not isinstance(line, LayerLine) or line.name is None or len(line.name.indices) != 1:
+                continue
+            index = line.name.indices[0]
+            if not isinstance(index, ast.Variable) or index.name != s.variable:
+                continue
+            base = line.name.base.text
+            before = self.families.get(base, {}).get(folded("-", first.term, one))
+            if before is None and first.known:
+                before = self.values.get(f"{base}{int(first.value) - 1}")
+            if before is not None:
+                found.append(CarriedValue(base, before, key))
+        return found
+
+    def _state(self) -> tuple[Any, ...]:
+        families = {k: dict(v) for k, v in self.families.items()}
+        return dict(self.values), families, dict(self.counts), dict(self.results), self.current
+
+    def _restore(self, state: tuple[Any, ...]) -> None:
+        values, families, counts, results, self.current = state
+        self.values, self.counts, self.results = dict(values), dict(counts), dict(results)
+        self.families = {k: dict(v) for k, v in families.items()}
+
+    def _iteration(
+        self,
+        s: Repetition,
+        variable: Local,
+        sample: Sym,
+        carried: Sequence[CarriedValue],
+        terms: Sequence[Sequence[Any]],
+    ) -> tuple[list[TraceNode], list[Carried | None]]:
+        """One iteration for all: its nodes, and what it hands on of each candidate."""
+        inner: list[TraceValue] = []
+        for c, ts in zip(carried, terms, strict=True):
+            value = TraceValue(c.base, c.before.shape, not c.base)
+            self.shaped(value, c.before.shape, ts[0])
+            value.static = tuple(ts[1:]) if len(ts) == len(c.before.shape) else None
+            inner.append(value)
+            if c.key is None:
+                self.current = value
+            else:
+                self.families.setdefault(c.base, {})[c.key] = value
+        outer_nodes, self.nodes = self.nodes, []
+        outer, self.terms.scope = self.terms.scope, TermScope(self.terms.scope)
+        self.terms.scope.names[s.variable] = sample
+        self.loops.append(variable)
+        self.statements(s.body)
+        self.loops.pop()
+        self.terms.scope = outer
+        nodes, self.nodes = self.nodes, outer_nodes
+        pairs: list[Carried | None] = []
+        for c, value in zip(carried, inner, strict=True):
+            after = self.current if c.key is None else self.families[c.base].get(variable)
+            if after is None or after is value:
+                pairs.append(None)
+                continue
+            if len(after.shape) != len(value.shape):
+                raise CannotTrace("a loop changes the rank of a value")
+            pairs.append(Carried(value, c.before, after))
+        return nodes, pairs
+
+    def last_of_loop(self, s: Repetition, node: ForNode, carried: Carried | None) -> None:
+        """Names that only the last iteration gives: `bottleneck3_8` behind the loop."""
+        if carried is None or not s.body or not isinstance(s.body[-1], LayerLine | Repetition):
+            return
+        line: Any = s.body[-1]
+        ends = {s.variable: s.last}
+        while isinstance(line, Repetition):
+            ends[line.variable] = line.last
+            if not line.body:
+                return
+            line = line.body[-1]
+        if not isinstance(line, LayerLine) or line.name is None:
+            return
+        scope, self.terms.scope = self.terms.scope, TermScope(self.terms.scope)
+        for variable, last in ends.items():
+            if last is None:
+                self.terms.scope = scope
+                return
+            self.terms.scope.names[variable] = self.evaluate(last)
+        path = self.path(line.name)
+        self.terms.scope = scope
+        if path.fixed is not None and not self.results.get(carried.after):
+            self.values[path.fixed] = carried.value
+
+
+def _equalities(condition: Any, truth: bool) -> list[tuple[Any, Any]]:
+    """Terms that are equal where a condition has this truth."""
+    match condition:
+        case Compared(a, (("==", b),)) if truth:
+            return [(a, b)]
+        case Compared(a, (("!=", b),)) if not truth:
+            return [(a, b)]
+        case Combined("not", (inner,)):
+            return _equalities(inner, not truth)
+        case Combined("and" | "or" as op, operands) if truth == (op == "and"):
+            return [pair for o in operands for pair in _equalities(o, truth)]
+    return []
+
+
+def _equal_under(a: Any, b: Any, equal: Sequence[tuple[Any, Any]]) -> bool:
+    """Whether two terms are equal where these pairs are."""
+    if a == b:
+        return True
+    for x, y in equal:
+        if (a, b) in ((x, y), (y, x)):
+            return True
+        for old, new in ((x, y), (y, x)):
+            if isinstance(old, Apply | NumberLiteral):
+                continue
+            if substitute(a, partial(_exchanged, old, new)) == b:
+                return True
+    return False
+
+
+def _exchanged(old: Any, new: Any, leaf: Any) -> Any:
+    return new if leaf == old else leaf
+
+
+def _padded(carried: Carried | None, sizes: Sequence[Any]) -> list[Any]:
+    """Channels, height and width that an iteration leaves, None for those that are not known."""
+    known: list[Any] = []
+    if carried is not None:
+        known = [carried.after.channels, *(carried.after.static or ())]
+    return [*known, *[None] * len(sizes)][: len(sizes)]
+
+
+def _expressions(body: Sequence[TemplateStatement]) -> Iterator[ast.Expression]:
+    """The expressions of statements."""
+    for s in body:
+        match s:
+            case Binding():
+                yield s.value
+            case LayerLine():
+                for c in s.calls:
+                    yield from (e for _, e in c.fields)
+            case Branches():
+                for condition, inner in s.cases:
+                    yield from (condition, *_expressions(inner))
+                yield from _expressions(s.otherwise)
+            case Repetition():
+                yield s.first
+                if s.last is not None:
+                    yield s.last
+                yield from _expressions(s.body)

@@ -1,0 +1,129 @@
+"""A definition as its text has it: parameters, constants, layers, branches and loops.
+
+Where a `Block` is what a module came to for certain arguments and input shapes, its `Template` is
+the module itself, with every branch and every loop. Names of ops and modules are looked up;
+expressions are those of the syntax tree.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from netspec.diagnostics.source import Span
+from netspec.lazy_dataclasses import dataclass
+from netspec.ops import Op
+from netspec.syntax.ast import Expression, LayerName, Pattern, Reference
+
+
+@dataclass(frozen=True)
+class TemplateParameter:
+    """A parameter and its default, None where it must be given."""
+
+    name: str
+    default: Expression | None
+
+
+@dataclass(frozen=True, eq=False)
+class Flowing:
+    """The value that flows from statement to statement."""
+
+
+@dataclass(frozen=True, eq=False)
+class TemplateCall:
+    """One use of an op or a module.
+
+    `inputs` are the flowing value, names, or other calls whose first result is taken. `suffix` is
+    what its name has behind that of its line (`relu` for `conv1_relu`), None for the first call.
+    """
+
+    callee: type[Op] | Template
+    inputs: tuple[Operand, ...]
+    fields: tuple[tuple[str, Expression], ...]
+    keyword: str
+    suffix: str | None
+    span: Span
+
+
+Operand = Flowing | Reference | TemplateCall
+
+
+@dataclass(frozen=True, eq=False)
+class LayerLine:
+    """A statement that makes layers: its name, None where it has none, and the last call."""
+
+    name: LayerName | None
+    calls: tuple[TemplateCall, ...]
+    """In order of execution, those in round brackets included."""
+    span: Span
+
+    @property
+    def last(self) -> TemplateCall:
+        return self.calls[-1]
+
+
+@dataclass(frozen=True, eq=False)
+class TemplateInput:
+    name: str
+    pattern: Pattern | None
+
+
+@dataclass(frozen=True, eq=False)
+class TemplateOutput:
+    """The results, and the calls that stand in their place, in order of execution."""
+
+    values: tuple[Operand, ...]
+    calls: tuple[TemplateCall, ...]
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Binding:
+    """`let name = value`."""
+
+    name: str
+    value: Expression
+
+
+@dataclass(frozen=True, eq=False)
+class Branches:
+    """`if`: the conditions with what stands behind them, and what stands behind `else`."""
+
+    cases: tuple[tuple[Expression, tuple[TemplateStatement, ...]], ...]
+    otherwise: tuple[TemplateStatement, ...]
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Repetition:
+    """`for variable in first..last`, or over the list `first` where `last` is None."""
+
+    variable: str
+    first: Expression
+    last: Expression | None
+    body: tuple[TemplateStatement, ...]
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
+class Requirement:
+    """`expect` with a condition."""
+
+    condition: Expression
+    message: str | None
+    span: Span
+
+
+TemplateStatement = (
+    TemplateInput | Binding | LayerLine | Branches | Repetition | TemplateOutput | Requirement
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """A net or module. `body` has its statements in the order of the text."""
+
+    kind: Literal["net", "module"]
+    name: str
+    doc: str
+    parameters: tuple[TemplateParameter, ...]
+    body: tuple[TemplateStatement, ...]

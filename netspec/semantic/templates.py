@@ -1,0 +1,123 @@
+"""Definitions as templates: statements with the names of ops and modules looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from weakref import WeakKeyDictionary
+
+from netspec.ir.template import (
+    Binding,
+    Branches,
+    Flowing,
+    LayerLine,
+    Operand,
+    Repetition,
+    Requirement,
+    Template,
+    TemplateCall,
+    TemplateInput,
+    TemplateOutput,
+    TemplateParameter,
+    TemplateStatement,
+)
+from netspec.ops import OPS, find_op
+from netspec.semantic.imports import ModuleDefinition
+from netspec.syntax.ast import (
+    Chain,
+    ContractStatement,
+    For,
+    If,
+    Input,
+    LayerStatement,
+    Let,
+    Output,
+    Reference,
+    Statement,
+)
+
+_KNOWN: WeakKeyDictionary[ModuleDefinition, Template] = WeakKeyDictionary()
+
+
+def template_of(module: ModuleDefinition) -> Template:
+    """The template of a definition whose names are known to be sound."""
+    if module not in _KNOWN:
+        _KNOWN[module] = _TemplateBuilder(module).template()
+    return _KNOWN[module]
+
+
+def _contracts_only(s: Statement) -> bool:
+    match s:
+        case If():
+            return all(map(_contracts_only, (*(x for _, b in s.branches for x in b), *s.otherwise)))
+        case For():
+            return all(map(_contracts_only, s.body))
+    return isinstance(s, ContractStatement | Let)
+
+
+class _TemplateBuilder:
+    def __init__(self, module: ModuleDefinition) -> None:
+        self.module = module
+
+    def template(self) -> Template:
+        definition = self.module.definition
+        return Template(
+            definition.kind,
+            definition.name.text,
+            definition.doc,
+            tuple(TemplateParameter(p.name.text, p.default) for p in definition.params),
+            tuple(self._statements(definition.body)),
+        )
+
+    def _statements(self, body: Sequence[Statement]) -> Iterator[TemplateStatement]:
+        for s in body:
+            if isinstance(s, If | For) and _contracts_only(s):
+                continue
+            match s:
+                case LayerStatement():
+                    calls: list[TemplateCall] = []
+                    self._chain(s.chain, calls)
+                    yield LayerLine(s.name, tuple(calls), s.span)
+                case Input():
+                    yield TemplateInput(s.name.text, s.pattern)
+                case Output():
+                    inner: list[TemplateCall] = []
+                    values = tuple(self._operand(v, inner) for v in s.values)
+                    yield TemplateOutput(values, tuple(inner), s.span)
+                case Let():
+                    yield Binding(s.name.text, s.value)
+                case ContractStatement():
+                    if s.kind == "expect" and s.pattern is None:
+                        message = s.message.value if s.message else None
+                        yield Requirement(s.subject, message, s.span)
+                case If():
+                    cases = tuple((c, tuple(self._statements(b))) for c, b in s.branches)
+                    yield Branches(cases, tuple(self._statements(s.otherwise)), s.span)
+                case For():
+                    yield Repetition(
+                        s.variable.text, s.first, s.last, tuple(self._statements(s.body)), s.span
+                    )
+
+    def _chain(self, chain: Chain, calls: list[TemplateCall]) -> TemplateCall:
+        before: TemplateCall | None = None
+        for i, c in enumerate(chain.calls):
+            inputs: tuple[Operand, ...]
+            if c.arguments is not None:
+                inputs = tuple(self._operand(a, calls) for a in c.arguments)
+            else:
+                inputs = (before if before is not None else Flowing(),)
+            keyword = c.op.text
+            op = OPS.get(keyword)
+            found = None if op is not None else self.module.find(keyword)
+            if op is None and found is None:
+                op = find_op(keyword)
+            callee = op if op is not None else template_of(found) if found is not None else None
+            assert callee is not None, f"{keyword} is neither op nor module"
+            fields = tuple((f.name.text, f.value) for f in c.fields)
+            suffix = keyword if i else None
+            before = TemplateCall(callee, inputs, fields, keyword, suffix, c.span)
+            calls.append(before)
+        assert before is not None
+        return before
+
+    def _operand(self, argument: Chain | Reference, calls: list[TemplateCall]) -> Operand:
+        return self._chain(argument, calls) if isinstance(argument, Chain) else argument
