@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 from netspec.codegen.class_variables import VariableWriter
@@ -13,6 +14,7 @@ from netspec.codegen.spelling import (
 )
 from netspec.codegen.terms import (
     Printer,
+    folded,
 )
 from netspec.codegen.trace_nodes import (
     Call,
@@ -214,8 +216,4 @@ class ForwardWriter(VariableWriter):
 
 
 def _plus_one(term: Any) -> Any:
-    from fractions import Fraction
-
-    from netspec.codegen.terms import folded
-
     return folded("+", term, NumberLiteral(Fraction(1)))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, count
 from typing import Any
 
 from netspec.codegen.identifiers import Identifiers, is_plain
 from netspec.codegen.spelling import (
-    _OWN,
+    OWN_METHODS,
     ClassText,
     Spelling,
 )
@@ -99,6 +100,8 @@ class TermWriter:
         self.collected: dict[TraceValue, str] = {}
         self.sizes: dict[TraceValue, str] = {}
         self.loops_of: dict[TraceValue, tuple[int, int]] = {}
+        self.whole_locals: set[str] = set()
+        """Local variables with fractions that must come out whole."""
         self.settled_terms: dict[Any, str] = {}
         """Attributes of conditions and counts that the constructor decides for `forward`."""
         self.divided: dict[str, Any] = {}
@@ -175,8 +178,6 @@ class TermWriter:
         return last
 
     def unmarked(self, lines: list[str]) -> list[str]:
-        import re
-
         return [
             re.sub("\x00(\\d+)\x01", lambda m: self.variable(self.marks[int(m[1])]), line)
             for line in lines
@@ -241,6 +242,8 @@ class TermWriter:
             left, right = map(self.whole, term.operands)
             return f"{left} {term.operator} {right}"
         source = self.printer(term, 0, True)
+        if isinstance(term, Local):
+            self.whole_locals.add(term.name)
         if all(isinstance(x, Parameter | FloatParameter | Channels) for x in leaves(term)):
             self.divided.setdefault(f"{self.printer(term, 2, True)} % 1", term)
         return f"int({source})"
@@ -262,7 +265,7 @@ class TermWriter:
 
     def attribute(self, name: str) -> str:
         """How a layer is reached from `self`, such that its weights bear its name."""
-        if name in self.spelling.reserved or name in _OWN or name.startswith("__"):
+        if name in self.spelling.reserved or name in OWN_METHODS or name.startswith("__"):
             return f'self._modules["{name}"]'
         return f"self.{name}" if is_plain(name) else f'getattr(self, "{name}")'
 

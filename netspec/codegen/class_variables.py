@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+import keyword
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
@@ -220,9 +222,6 @@ class VariableWriter(TermWriter):
         return f"{base}_{v.name if v.name not in ('value', base) and what == 'items' else what}"
 
     def plain_variable(self, name: str, identifiers: Identifiers) -> str:
-        import builtins
-        import keyword
-
         if (
             not name.isidentifier()
             or keyword.iskeyword(name)

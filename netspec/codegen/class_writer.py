@@ -183,6 +183,7 @@ class ClassWriter(ForwardWriter):
             name = next(leaves(term))
             said = self.argument_names[name.name if isinstance(name, Parameter) else name]
             what = self.printer(term).replace('"', "'")
+            what = what.replace("{", "{{").replace("}", "}}")  # words of the spec
             message = f'f"{said} is {{{said}}}, but {what} must be a whole number"'
             lines.append(f"        if {remainder}:")
             lines += statement("raise ", call("ValueError", Verbatim(message)), 12, width=WIDTH)
@@ -204,6 +205,12 @@ class ClassWriter(ForwardWriter):
                 continue
             if isinstance(node, LetNode):
                 exact = node.local.float_
+                if name in self.whole_locals:
+                    margin = " " * indent
+                    message = f'f"{name} is {{{name}}}, but must be a whole number"'
+                    raises = call("ValueError", Verbatim(message))
+                    text += reversed(statement("raise ", raises, indent + 4, width=WIDTH))
+                    text.append(f"{margin}if {name} % 1:")
                 source = (
                     self.printer(node.term, 0, exact)
                     if exact or not _number(node.term)

@@ -193,4 +193,6 @@ class ClassText:
     base: str = "nn.Module"
 
 
-_OWN = frozenset(("forward", "load", "preprocess", "predict", "reset_parameters", "out_channels"))
+OWN_METHODS = frozenset(
+    ("forward", "load", "preprocess", "predict", "reset_parameters", "out_channels")
+)

@@ -7,12 +7,15 @@ from fractions import Fraction
 from typing import Any
 
 from netspec.codegen.terms import (
+    COMPARISONS,
+    OPERATIONS,
     Choose,
     Item,
     Length,
     Sym,
     decided,
     folded,
+    is_whole,
 )
 from netspec.codegen.trace_nodes import (
     CannotTrace,
@@ -21,6 +24,9 @@ from netspec.codegen.trace_nodes import (
 from netspec.symbolic.conditions import Combined, Compared, ConstantTerm, ListTerm
 from netspec.symbolic.expr import Num, NumberLiteral, expr_of
 from netspec.syntax import ast
+
+MAX_ITEMS = 10_000
+"""Items of the longest list, as everywhere in the language."""
 
 
 class TermScope:
@@ -110,6 +116,8 @@ class TermEvaluator:
         if not isinstance(base.value, tuple):
             raise CannotTrace("an item of what is no list")
         place = int(index.value)
+        if not base.value:
+            raise CannotTrace("an item of an empty list")
         item: Sym = base.value[min(max(place, 0), len(base.value) - 1)]
         if index.known and item.known:
             return item
@@ -132,12 +140,14 @@ class TermEvaluator:
     def _binary(self, e: ast.Binary) -> Sym:
         a, b = self.evaluate(e.left), self.evaluate(e.right)
         if isinstance(a.value, tuple):
+            if len(a.value) + len(b.value) > MAX_ITEMS:
+                raise CannotTrace(f"a list of more than {MAX_ITEMS:,} items")
             return Sym(a.value + b.value, ListTerm(tuple(i.term for i in (*a.value, *b.value))))
-        from netspec.codegen.terms import _BIN
-
         try:
-            value = Fraction(_BIN[e.operator](a.value, b.value))
-        except (ZeroDivisionError, TypeError):
+            value = Fraction(OPERATIONS[e.operator](a.value, b.value))
+        except (ArithmeticError, TypeError):
+            if a.known and b.known:
+                raise CannotTrace(f"{e.span.text} has no value") from None
             value = Fraction(1)
         return Sym(value, folded(e.operator, a.term, b.term))
 
@@ -170,11 +180,9 @@ class TermEvaluator:
             for a in args:
                 total = Sym(total.value + a.value, folded("+", total.term, a.term))
             return total
-        from netspec.codegen.terms import _BIN
-
-        if name not in _BIN:
+        if name not in OPERATIONS:
             raise CannotTrace(f"{name} is no function of constants")
-        value = Fraction(_BIN[name](*(a.value for a in args)))
+        value = Fraction(OPERATIONS[name](*(a.value for a in args)))
         if len(args) == 1 and name in ("min", "max"):
             return args[0]
         return Sym(value, folded(name, *(a.term for a in args)))
@@ -190,13 +198,11 @@ def _choose(test: Sym, a: Sym, b: Sym) -> Sym:
 
 
 def _compare(op: str, a: Sym, b: Sym) -> bool:
-    from netspec.codegen.terms import _OPS
-
     left, right = _plain(a.value), _plain(b.value)
     try:
         if op in ("in", "not in"):
             return (left in right) == (op == "in")
-        return _OPS[op](left, right)
+        return COMPARISONS[op](left, right)
     except TypeError:
         return False
 
@@ -261,6 +267,4 @@ def sym_of(value: Any, term: Any) -> Sym:
 
 
 def whole(sym: Sym) -> bool:
-    from netspec.codegen.terms import is_whole
-
     return is_whole(sym.term)

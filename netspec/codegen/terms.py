@@ -13,7 +13,14 @@ from typing import Any
 
 from netspec.lazy_dataclasses import dataclass
 from netspec.symbolic.conditions import Combined, Compared, ConstantTerm, ListTerm
-from netspec.symbolic.expr import Apply, Channels, NumberLiteral, Parameter, constant_source
+from netspec.symbolic.expr import (
+    Apply,
+    Channels,
+    NumberLiteral,
+    Parameter,
+    collected,
+    constant_source,
+)
 
 
 @dataclass(frozen=True)
@@ -138,14 +145,34 @@ def substitute(term: Any, known: Callable[[Any], Any | None]) -> Any:
     return walk(term)
 
 
-_BIN: dict[str, Callable[..., Any]] = {
+MAX_BITS = 4096
+"""Bits of the largest number that a trace computes; it also sees branches that no use takes."""
+
+
+def _product(a: Fraction, b: Fraction) -> Fraction:
+    if _bits(a) + _bits(b) > MAX_BITS:
+        raise OverflowError("a number is too large")
+    return a * b
+
+
+def _power(a: Fraction, b: Fraction) -> Fraction:
+    if abs(b) * _bits(a) > MAX_BITS:
+        raise OverflowError("a number is too large")
+    return Fraction(a ** int(b))
+
+
+def _bits(a: Fraction) -> int:
+    return a.numerator.bit_length() + a.denominator.bit_length()
+
+
+OPERATIONS: dict[str, Callable[..., Any]] = {
     "+": lambda a, b: a + b,
     "-": lambda a, b=None: -a if b is None else a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
+    "*": _product,
+    "/": lambda a, b: _product(a, 1 / b),
     "//": lambda a, b: a // b,
     "%": lambda a, b: a % b,
-    "**": lambda a, b: a ** int(b),
+    "**": _power,
     "min": min,
     "max": max,
     "abs": abs,
@@ -160,11 +187,9 @@ def folded(op: str, *operands: Any) -> Any:
     """The term of an operation, a literal where all operands are."""
     if all(isinstance(o, NumberLiteral) for o in operands):
         try:
-            return NumberLiteral(Fraction(_BIN[op](*(o.value for o in operands))))
-        except ZeroDivisionError:
+            return NumberLiteral(Fraction(OPERATIONS[op](*(o.value for o in operands))))
+        except ArithmeticError:
             return Apply(op, operands)  # type: ignore[arg-type]
-    from netspec.symbolic.expr import _collected
-
     zero, one = NumberLiteral(Fraction(0)), NumberLiteral(Fraction(1))
     if op in ("+", "*") and len(operands) == 2:
         neutral = zero if op == "+" else one
@@ -180,7 +205,7 @@ def folded(op: str, *operands: Any) -> Any:
     if op in ("/", "//", "**") and operands[1] == one:
         return operands[0]
     if op in ("+", "-") and len(operands) == 2:
-        together = _collected(Apply(op, operands))  # type: ignore[arg-type]
+        together = collected(Apply(op, operands))  # type: ignore[arg-type]
         if together is not None:
             return together
     if op in ("round", "floor", "ceil") and is_whole(operands[0]):
@@ -188,7 +213,7 @@ def folded(op: str, *operands: Any) -> Any:
     return Apply(op, operands)  # type: ignore[arg-type]
 
 
-_OPS: dict[str, Callable[[Any, Any], bool]] = {
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
     "<": lambda a, b: a < b,
@@ -220,7 +245,7 @@ def decided(condition: Any) -> bool | None:
                 if sign in ("in", "not in"):
                     if (a in b) != (sign == "in"):
                         return False
-                elif not _OPS[sign](a, b):
+                elif not COMPARISONS[sign](a, b):
                     return False
                 left = right
             return True

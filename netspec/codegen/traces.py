@@ -68,7 +68,11 @@ class Traces:
     def _run(
         self, template: Template, arguments: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]
     ) -> Trace:
-        return Tracer(template, arguments, shapes, self._inner).run()
+        try:
+            return Tracer(template, arguments, shapes, self._inner).run()
+        except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
+            # Nobody has checked the values of a branch that no use takes.
+            raise CannotTrace(f"{type(error).__name__} in a branch that no use takes") from None
 
     def _inner(
         self, template: Template, arguments: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]

@@ -97,7 +97,7 @@ def apply(operator: Operator, *operands: Expr) -> Expr | None:
             return left
     expr: Expr | None = None
     if operator in ("+", "-") and len(operands) == 2:
-        expr = _collected(Apply(operator, operands))
+        expr = collected(Apply(operator, operands))
         if isinstance(expr, NumberLiteral):
             return None
     if expr is None:
@@ -108,7 +108,7 @@ def apply(operator: Operator, *operands: Expr) -> Expr | None:
 _ONE = NumberLiteral(Fraction(1))
 
 
-def _collected(total: Apply) -> Expr | None:
+def collected(total: Apply) -> Expr | None:
     """A sum with equal terms counted: `a + 2 * b` for `a + b + b`, `b` for `a + b - a`.
 
     None where no terms are equal.

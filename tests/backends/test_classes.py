@@ -434,3 +434,26 @@ def nets(draw: Draw) -> str:
 @given(nets())
 def test_any_module_is_right_for_every_use(text: str) -> None:
     torch_source(text)
+
+
+def test_what_no_use_takes_can_do_no_harm() -> None:
+    """Branches that no use takes are read as well: they are bounded, and their words no code."""
+    huge = """
+    module part(kind) {
+      input x
+      if kind == "a" { conv { filters: 2  kernel: 1 } } else { conv { filters: 10 ** 10 ** 9  kernel: 1 } }
+    }
+    net t { input data: 4x5x5  part { kind: "a" } }
+    """
+    assert "has no value" in TorchBackend().emit(net_of(huge))
+    words = """
+    module part(kind, n) {
+      input x
+      conv { filters: n / (4 if kind == "{1 / 0}" else 2)  kernel: 1 }
+    }
+    net t { input data: 4x5x5  part { kind: "a"  n: 8 } }
+    """
+    namespace: dict[str, Any] = {"__name__": "emitted"}
+    exec(TorchBackend().emit(net_of(words)), namespace)
+    with pytest.raises(ValueError, match="whole number"):
+        namespace["Part"](4, kind="a", n=7)
