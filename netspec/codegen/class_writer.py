@@ -112,7 +112,7 @@ class ClassWriter(ForwardWriter):
 
     def check_bound(self, lines: Sequence[str]) -> None:
         """Refuse to write a constructor that reads a variable which it does not bind."""
-        for name in self.used_locals:
+        for name in sorted(self.used_locals):
             bound = re.compile(rf"\s*(for {name} in |{name} [-+]?= )")
             if not any(map(bound.match, lines)):
                 raise CannotTrace(f"{name}, which only other arguments decide")
