@@ -26,6 +26,7 @@ from netspec.codegen.python_source import (
     Verbatim,
     call,
     docstring,
+    function_head,
     list_of,
     statement,
     templates,
@@ -193,7 +194,7 @@ class _NumpyFile:
         run = call("self.run", *inputs)
         source = FunctionCall(run.head, run.args, tail="[0]") if single else call("tuple", run)
         body = _statement("return ", source, 8)
-        return [*_def("__call__", args, result, 4), *docstring(doc, 8), *body]
+        return [*function_head("__call__", args, result, 4, _WIDTH), *docstring(doc, 8), *body]
 
     def _fixed_size(self) -> str:
         """Why inputs of other heights and widths are refused; empty where they are not."""
@@ -214,7 +215,7 @@ class _NumpyFile:
         outputs = list_of([self.variables[v] for v in self.fused.outputs])
         lines += _statement("return ", outputs, 4)
         args = ["p: Plan", *(f"{self.variables[v]}: Value" for v in self.fused.inputs)]
-        head = _def("network", args, "list[Value]", 0)
+        head = function_head("network", args, "list[Value]", 0, _WIDTH)
         doc = docstring(
             "The steps of the network, each with the slot of its result and its shape.", 4
         )
@@ -303,17 +304,6 @@ def _letters(count: int) -> tuple[str, ...]:
     if count <= 8:
         return tuple("abcdefgh"[:count])
     return tuple(f"x{i}" for i in range(count))
-
-
-def _def(name: str, args: list[str], result: str, indent: int) -> list[str]:
-    """The head of a function: on one line, else its parameters on one, else one on each."""
-    margin = " " * indent
-    line = f"{margin}def {name}({', '.join(args)}) -> {result}:"
-    if len(line) <= _WIDTH:
-        return [line]
-    together = f"{margin}    {', '.join(args)}"
-    inner = [together] if len(together) <= _WIDTH else [f"{margin}    {a}," for a in args]
-    return [f"{margin}def {name}(", *inner, f"{margin}) -> {result}:"]
 
 
 def _imports(sources: list[str]) -> tuple[list[str], list[str]]:

@@ -160,7 +160,7 @@ class _PlainNumbers(ConstructorNumbers):
     def __init__(self) -> None:
         pass
 
-    def number(self, number: int | float, expr: Any = None) -> str:
+    def number(self, number: int | float) -> str:
         return repr(float(number)) if isinstance(number, float) else repr(int(number))
 
     fixed = number

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Any
 
 from netspec.codegen.class_variables import VariableWriter
-from netspec.codegen.identifiers import Identifiers
 from netspec.codegen.python_source import Source, statement
 from netspec.codegen.spelling import (
     WIDTH,
@@ -19,16 +17,13 @@ from netspec.codegen.terms import (
 from netspec.codegen.trace_nodes import (
     Call,
     CannotTrace,
-    ChannelsNode,
-    CheckNode,
     ForNode,
     IfNode,
     LayerPath,
-    LetNode,
     LineNode,
     TraceNode,
     TraceValue,
-    walk,
+    computing,
 )
 from netspec.symbolic.conditions import negated
 from netspec.symbolic.expr import (
@@ -70,7 +65,7 @@ class ForwardWriter(VariableWriter):
         if node.value in self.inlined:
             return []
         last = node.calls[-1]
-        used = [v for v in last.outputs if v in self.uses or v in self.collected]
+        used = list(filter(self.is_read, last.outputs))
         if not used:
             return []
         if (
@@ -84,8 +79,8 @@ class ForwardWriter(VariableWriter):
             name = self.result_name(node)
             given = statement(f"{name}: Tensor = ", source, indent, width=WIDTH)
             return [*given, f"{' ' * indent}return {name}"]
-        several = any(v in self.uses or v in self.collected for v in last.outputs[1:])
-        targets = [self.target(v, last) for v in (last.outputs if several else last.outputs[:1])]
+        outputs = last.outputs if self.reads_several(last) else last.outputs[:1]
+        targets = [self.target(v, last) for v in outputs]
         before = []
         for v in last.outputs:
             if v in self.sizes:
@@ -112,12 +107,10 @@ class ForwardWriter(VariableWriter):
         return f"{self.collected[v]}[{self.key(c)}]" if v in self.collected else "_"
 
     def path_of(self, v: TraceValue) -> LayerPath:
-        for n in walk(self.trace.nodes):
-            if isinstance(n, LineNode):
-                for c in n.calls:
-                    if v in c.outputs and c.name is not None:
-                        return c.name
-        raise CannotTrace("a value without a name is asked for by it")
+        name = self.call_of(v).name
+        if name is None:
+            raise CannotTrace("a value without a name is asked for by it")
+        return name
 
     def key(self, c: Call) -> str:
         """What an iteration's value is kept under."""
@@ -132,7 +125,7 @@ class ForwardWriter(VariableWriter):
     def result_name(self, node: LineNode) -> str:
         """A variable for the result that has no other use."""
         taken = set(self.variables.values())
-        own = self.plain_variable(node.value.name or "result", Identifiers(self.taken))
+        own = self.plain_variable(node.value.name or "result")
         return next(n for n in (own, "result", "y", "value") if n != "x" and n not in taken)
 
     def shape_comment(self, node: LineNode) -> str:
@@ -140,15 +133,13 @@ class ForwardWriter(VariableWriter):
         if last.name is None or last.name.fixed is None:
             return ""
         text = self.comments.get(last.name.fixed, "")
-        if not text or text == getattr(self, "shown", ""):
+        if not text or text == self.shown:
             return ""
         self.shown = text
         return text
 
     def is_last(self, node: LineNode) -> bool:
-        found = [
-            n for n in self.trace.nodes if not isinstance(n, LetNode | CheckNode | ChannelsNode)
-        ]
+        found = computing(self.trace.nodes)
         return bool(found) and found[-1] is node
 
     def forward_if(self, node: IfNode, indent: int) -> list[str]:
@@ -175,9 +166,7 @@ class ForwardWriter(VariableWriter):
 
     def returned(self) -> list[str]:
         outputs = self.trace.outputs
-        found = [
-            n for n in self.trace.nodes if not isinstance(n, LetNode | CheckNode | ChannelsNode)
-        ]
+        found = computing(self.trace.nodes)
         if (
             len(outputs) == 1
             and found
@@ -206,14 +195,10 @@ class ForwardWriter(VariableWriter):
         show = self.in_forward if printer is self.forward_printer else self.printer
         if node.last is None:
             return f"for {name} in {show(node.first)}:"
-        end = show(_plus_one(node.last))
+        end = show(folded("+", node.last, NumberLiteral(Fraction(1))))
         start = show(node.first)
         return (
             f"for {name} in range({end}):"
             if start == "0"
             else f"for {name} in range({start}, {end}):"
         )
-
-
-def _plus_one(term: Any) -> Any:
-    return folded("+", term, NumberLiteral(Fraction(1)))

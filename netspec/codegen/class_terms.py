@@ -34,6 +34,7 @@ from netspec.codegen.trace_nodes import (
     LineNode,
     Trace,
     TraceValue,
+    calls_in,
     walk,
 )
 from netspec.symbolic.conditions import Combined, Compared
@@ -100,6 +101,8 @@ class TermWriter:
         self.collected: dict[TraceValue, str] = {}
         self.sizes: dict[TraceValue, str] = {}
         self.loops_of: dict[TraceValue, tuple[int, int]] = {}
+        self.shown = ""
+        """The size that a comment of `forward` said last."""
         self.whole_locals: set[str] = set()
         """Local variables with fractions that must come out whole."""
         self.settled_terms: dict[Any, str] = {}
@@ -248,18 +251,11 @@ class TermWriter:
             self.divided.setdefault(f"{self.printer(term, 2, True)} % 1", term)
         return f"int({source})"
 
-    def real(self, term: Any) -> str:
-        if isinstance(term, FloatParameter | Parameter):
-            return self.printer(term)
-        return self.printer(term)
-
     def layer_names(self) -> set[str]:
         """The names of layers that are the same for all arguments."""
         return {
             c.name.fixed
-            for node in walk(self.trace.nodes)
-            if isinstance(node, LineNode)
-            for c in node.calls
+            for c in calls_in(self.trace.nodes)
             if c.name is not None and c.name.fixed is not None
         }
 
@@ -285,6 +281,17 @@ class TermWriter:
                     + "}"
                 )
         return f'f"{path.base}{"_".join(parts)}{path.suffix}"'
+
+    def is_read(self, value: TraceValue) -> bool:
+        return value in self.uses or value in self.collected
+
+    def reads_several(self, c: Call) -> bool:
+        """Whether more than the first result of a call is read."""
+        return any(map(self.is_read, c.outputs[1:]))
+
+    def call_of(self, value: TraceValue) -> Call:
+        """What makes a value."""
+        return next(c for c in calls_in(self.trace.nodes) if value in c.outputs)
 
     def variable(self, v: TraceValue) -> str:
         """The variable of a value in `forward`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import keyword
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import Any
 
 from netspec.codegen.class_terms import TermWriter
@@ -102,7 +102,6 @@ class VariableWriter(TermWriter):
         position += 2
         for v in self.trace.outputs:
             use(v, position, self)
-        self.last = position
 
     def allocate(self) -> None:
         """A variable for each value, shared by values that are not alive together."""
@@ -153,7 +152,7 @@ class VariableWriter(TermWriter):
                 or (rb in inputs and ra in inputs)
             ):
                 continue
-            if any(x < d and c < y for x, y in spans[ra] for c, d in spans[rb]):
+            if _overlap(spans[ra], spans[rb]):
                 continue
             if rb in inputs:
                 ra, rb = rb, ra
@@ -188,20 +187,12 @@ class VariableWriter(TermWriter):
             flow = all(v.flows or self.only_flows(v) for v in members[root])
             options = (["x", "out"] if flow else []) + [named or "x"]
             for option in options:
-                option = self.plain_variable(option, identifiers)
-                taken = names.get(option, [])
-                if not any(x < d and c < y for x, y in spans[root] for c, d in taken):
+                option = self.plain_variable(option)
+                if not _overlap(spans[root], names.get(option, [])):
                     break
             else:
-                n = 2
-                while True:
-                    candidate = f"{option}{n}"
-                    if not any(
-                        x < d and c < y for x, y in spans[root] for c, d in names.get(candidate, [])
-                    ):
-                        option = candidate
-                        break
-                    n += 1
+                numbered = (f"{option}{n}" for n in count(2))
+                option = next(n for n in numbered if not _overlap(spans[root], names.get(n, [])))
             self.variables[root] = option
             names.setdefault(option, []).extend(spans[root])
         for v in values:
@@ -211,17 +202,11 @@ class VariableWriter(TermWriter):
 
     def collection(self, v: TraceValue, what: str) -> str:
         """What the dict is called that holds a value of each iteration."""
-        line = next(
-            c
-            for n in walk(self.trace.nodes)
-            if isinstance(n, LineNode)
-            for c in n.calls
-            if v in c.outputs
-        )
-        base = line.name.base if line.name is not None else "value"
+        made = self.call_of(v)
+        base = made.name.base if made.name is not None else "value"
         return f"{base}_{v.name if v.name not in ('value', base) and what == 'items' else what}"
 
-    def plain_variable(self, name: str, identifiers: Identifiers) -> str:
+    def plain_variable(self, name: str) -> str:
         if (
             not name.isidentifier()
             or keyword.iskeyword(name)
@@ -285,9 +270,7 @@ class VariableWriter(TermWriter):
             return
         if not isinstance(consumer, OpCall) or not self.reads_well(first, second, consumer):
             return
-        if len(first.calls[-1].outputs) > 1 and any(
-            o in self.uses for o in first.calls[-1].outputs[1:]
-        ):
+        if any(o in self.uses for o in first.calls[-1].outputs[1:]):
             return
         length = len(self.expression(first).flat()) + sum(
             len(str(c.name.base if c.name else "")) + 12 for c in second.calls
@@ -333,3 +316,8 @@ class VariableWriter(TermWriter):
         if c.name.fixed is not None:
             return self.attribute(c.name.fixed)
         return f"getattr(self, {self.path_source(c.name, self.forward_printer)})"
+
+
+def _overlap(spans: Sequence[tuple[int, int]], others: Sequence[tuple[int, int]]) -> bool:
+    """Whether two values are ever alive at once; a place where one ends and one begins is none."""
+    return any(a < d and c < b for a, b in spans for c, d in others)

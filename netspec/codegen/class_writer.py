@@ -7,7 +7,7 @@ Out: a `ClassText`: arguments, lines of the constructor, lines of `forward`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -42,7 +42,7 @@ from netspec.codegen.trace_nodes import (
     LetNode,
     LineNode,
     TraceNode,
-    TraceValue,
+    calls_in,
     walk,
 )
 from netspec.symbolic.conditions import ConstantTerm, ListTerm, negated
@@ -66,12 +66,10 @@ class ClassWriter(ForwardWriter):
             init = statement("", FunctionCall("super().__init__", tuple(modules)), 8, width=WIDTH)
             init = [*self.even(), *init]
             self.variables = dict.fromkeys(self.trace.inputs, "x")
-            return ClassText("", [], init, [], "", set(), self.supports, "nn.Sequential")
+            return ClassText("", [], init, [], self.supports, "nn.Sequential")
         self.trace.nodes[:] = self.split_lines(self.trace.nodes)
         self.number_lines()
         self.choose_tests(self.trace.nodes)
-        self.variables: dict[TraceValue, str] = {}
-        self.inlined: dict[TraceValue, LineNode] = {}
         self.allocate()
         forward = self.forward(self.trace.nodes)
         returned = self.returned()
@@ -93,7 +91,7 @@ class ClassWriter(ForwardWriter):
         while True:
             # What is written at the end may read variables that were left out before.
             before = set(self.used_locals)
-            lines = self.init(self.trace.nodes, 8, False)
+            lines = self.init(self.trace.nodes, 8)
             if self.trace in self.needs_out:
                 lines.append(f"        self.out_channels = {self.out_channels()}")
             lines += self.settled_for_forward()
@@ -107,8 +105,7 @@ class ClassWriter(ForwardWriter):
             for name, source in self.stored.items()
             if source in self.argument_names.values()
         ]
-        result = ClassText("", [], [*stored, *init], forward, "", set(), self.supports)
-        return result
+        return ClassText("", [], [*stored, *init], forward, self.supports)
 
     def check_bound(self, lines: Sequence[str]) -> None:
         """Refuse to write a constructor that reads a variable which it does not bind."""
@@ -137,28 +134,26 @@ class ClassWriter(ForwardWriter):
             return statement("", added, indent, width=WIDTH)
         return statement(f"{place} = ", module, indent, width=WIDTH)
 
-    def init(self, nodes: Sequence[TraceNode], indent: int, top: bool = True) -> list[str]:
+    def init(self, nodes: Sequence[TraceNode], indent: int) -> list[Any]:
         margin = " " * indent
-        lines: list[str] = []
+        lines: list[Any] = []
         for node in nodes:
             match node:
                 case LineNode():
                     for c in node.calls:
                         lines += self.made(c, indent)
-                case LetNode():
-                    lines.append((node, indent))  # type: ignore[arg-type]
-                case ChannelsNode():
-                    lines.append((node, indent))  # type: ignore[arg-type]
+                case LetNode() | ChannelsNode():
+                    lines.append((node, indent))
                 case CheckNode() if indent == 8:
                     lines += self.checked(node)
                 case IfNode():
                     lines += self.init_if(node, indent)
                 case ForNode():
-                    body = self.init(node.body, indent + 4, False)
+                    body = self.init(node.body, indent + 4)
                     if self.settled(body):
                         head = self.loop_head(node, self.printer)
                         lines += [f"{margin}{head}", *body]
-        return self.settled(lines) if top else lines
+        return lines
 
     def checked(self, node: CheckNode) -> list[str]:
         """The lines that refuse arguments for which a contract of the spec does not hold."""
@@ -171,10 +166,7 @@ class ClassWriter(ForwardWriter):
         if not any(re.search(rf"\b{name}\b", message) for name in names):
             message = f"{', '.join(dict.fromkeys(names))}: {message}"
         test = self.printer(negated(node.condition))
-        return [
-            *statement("if ", Verbatim(f"{test}:"), 8, width=WIDTH),
-            *statement("raise ", call("ValueError", constant_source(message)), 12, width=WIDTH),
-        ]
+        return _refusal(test, constant_source(message), 8)
 
     def even(self) -> list[str]:
         """The lines that refuse arguments which a division of the spec does not fit."""
@@ -185,8 +177,7 @@ class ClassWriter(ForwardWriter):
             what = self.printer(term).replace('"', "'")
             what = what.replace("{", "{{").replace("}", "}}")  # words of the spec
             message = f'f"{said} is {{{said}}}, but {what} must be a whole number"'
-            lines.append(f"        if {remainder}:")
-            lines += statement("raise ", call("ValueError", Verbatim(message)), 12, width=WIDTH)
+            lines += _refusal(remainder, message, 8)
         return lines
 
     def settled(self, lines: list[Any]) -> list[str]:
@@ -206,11 +197,8 @@ class ClassWriter(ForwardWriter):
             if isinstance(node, LetNode):
                 exact = node.local.float_
                 if name in self.whole_locals:
-                    margin = " " * indent
                     message = f'f"{name} is {{{name}}}, but must be a whole number"'
-                    raises = call("ValueError", Verbatim(message))
-                    text += reversed(statement("raise ", raises, indent + 4, width=WIDTH))
-                    text.append(f"{margin}if {name} % 1:")
+                    text += reversed(_refusal(f"{name} % 1", message, indent))
                 source = (
                     self.printer(node.term, 0, exact)
                     if exact or not _number(node.term)
@@ -256,7 +244,7 @@ class ClassWriter(ForwardWriter):
             return self.assigned(fixed, emission.constructor, indent)
         source = self.path_source(c.name, self.printer)
         margin = " " * indent
-        if isinstance(c, InstanceCall) and any(self.reads_channels(c)):
+        if isinstance(c, InstanceCall) and self.reads_channels(c):
             self.instances[c] = "block"
             lines = statement("block = ", emission.constructor, indent, width=WIDTH)
             return [*lines, f"{margin}self.add_module({source}, block)"]
@@ -267,17 +255,17 @@ class ClassWriter(ForwardWriter):
             width=WIDTH,
         )
 
-    def reads_channels(self, c: InstanceCall) -> Iterator[bool]:
-        for node in walk(self.trace.nodes):
-            if isinstance(node, ChannelsNode):
-                if any(
-                    isinstance(x, InstanceChannels) and x.instance is c for x in leaves(node.term)
-                ):
-                    yield True
+    def reads_channels(self, c: InstanceCall) -> bool:
+        return any(
+            isinstance(x, InstanceChannels) and x.instance is c
+            for node in walk(self.trace.nodes)
+            if isinstance(node, ChannelsNode)
+            for x in leaves(node.term)
+        )
 
     def init_if(self, node: IfNode, indent: int) -> list[str]:
         margin = " " * indent
-        bodies = [self.init(b, indent + 4, False) for b in node.bodies]
+        bodies = [self.init(b, indent + 4) for b in node.bodies]
         lines: list[Any] = []
         tested = self.attribute_ifs.get(node)
         if tested is not None:
@@ -305,21 +293,17 @@ class ClassWriter(ForwardWriter):
             if isinstance(node, ForNode):
                 self.loop_variables.add(node.variable)
         self._lets(nodes, False)
-        for node in walk(nodes):
-            if isinstance(node, LineNode):
-                for c in node.calls:
-                    self.asked = []
-                    if isinstance(c, InstanceCall):
-                        self.emissions[c] = self.construct(c)
-                    else:
-                        several = any(v in self.uses or v in self.collected for v in c.outputs[1:])
-                        self.emissions[c] = self.spelling.emit(
-                            c, ConstructorNumbers(self, c), several
-                        )
-                    self.sized[c] = self.asked
-                    if isinstance(c, InstanceCall) and c.name is not None:
-                        fixed = c.name.fixed
-                        self.instances[c] = self.attribute(fixed) if fixed is not None else "block"
+        for c in calls_in(nodes):
+            self.asked = []
+            if isinstance(c, InstanceCall):
+                self.emissions[c] = self.construct(c)
+                if c.name is not None:
+                    fixed = c.name.fixed
+                    self.instances[c] = self.attribute(fixed) if fixed is not None else "block"
+            else:
+                numbers = ConstructorNumbers(self, c)
+                self.emissions[c] = self.spelling.emit(c, numbers, self.reads_several(c))
+            self.sized[c] = self.asked
 
     def split_lines(self, nodes: Sequence[TraceNode]) -> list[TraceNode]:
         """Nodes in which no call that names its input twice stands around an expression."""
@@ -337,9 +321,8 @@ class ClassWriter(ForwardWriter):
             for n in range(1, len(node.calls)):
                 if self.repeats_its_input(node.calls[n]):
                     before = node.calls[start:n]
-                    for c in before:
-                        for v in c.outputs:
-                            self.within.pop(v, None) if c is before[-1] else None
+                    for v in before[-1].outputs:
+                        self.within.pop(v, None)
                     result.append(LineNode(before, before[-1].outputs[0]))
                     start = n
             result.append(LineNode(node.calls[start:], node.value) if start else node)
@@ -360,7 +343,6 @@ class ClassWriter(ForwardWriter):
         unit = self.class_of(c)
         args: list[str] = []
         keywords: dict[str, str] = {}
-        complete = dict(c.arguments)
         for leaf, name, *_ in unit.arguments:
             if isinstance(leaf, Channels):
                 value = next(
@@ -374,27 +356,18 @@ class ClassWriter(ForwardWriter):
                     v for own, v in zip(c.trace.inputs, c.inputs, strict=True) if own is leaf.value
                 )
                 args.append(self.whole(Extent(value, leaf.axis)))
-            elif leaf.name in complete:
-                sym = complete[leaf.name]
-                if isinstance(leaf, FloatParameter) or not _number(sym.term):
-                    keywords[name] = (
-                        self.real(sym.term) if _number(sym.term) else self.printer(sym.term)
-                    )
-                else:
-                    keywords[name] = self.whole(sym.term)
+            elif leaf.name in c.arguments:
+                sym = c.arguments[leaf.name]
+                exact = isinstance(leaf, FloatParameter) or not _number(sym.term)
+                keywords[name] = self.printer(sym.term) if exact else self.whole(sym.term)
         module = call(unit.name, *args, **keywords)
-        others = any(v in self.uses or v in self.collected for v in c.outputs[1:])
-        return WrittenInstance(module, len(c.outputs) > 1 and not others)
+        return WrittenInstance(module, len(c.outputs) > 1 and not self.reads_several(c))
 
     def choose_tests(self, nodes: Sequence[TraceNode]) -> None:
         """Find the `if`s of two branches of which one has an attribute that the other has not."""
+        repeated = {n for loop in walk(nodes) if isinstance(loop, ForNode) for n in walk(loop.body)}
         for node in walk(nodes):
-            if not isinstance(node, IfNode) or len(node.cases) != 1:
-                continue
-            if any(
-                isinstance(n, ForNode) and node in list(walk(n.body))
-                for n in walk(self.trace.nodes)
-            ):
+            if not isinstance(node, IfNode) or len(node.cases) != 1 or node in repeated:
                 continue
             sets = [self.attributes(b) for b in node.bodies]
             for i in (0, 1):
@@ -418,6 +391,14 @@ class ClassWriter(ForwardWriter):
                         if not self.attribute(c.name.fixed).startswith("self._modules"):
                             found.append(c.name.fixed)
         return found
+
+
+def _refusal(test: str, message: str, indent: int) -> list[str]:
+    """The lines that refuse arguments; `message` is source."""
+    return [
+        *statement("if ", Verbatim(f"{test}:"), indent, width=WIDTH),
+        *statement("raise ", call("ValueError", Verbatim(message)), indent + 4, width=WIDTH),
+    ]
 
 
 def _number(term: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from netspec.codegen.class_writer import ClassWriter
 from netspec.codegen.identifiers import Identifiers
-from netspec.codegen.python_source import docstring
+from netspec.codegen.python_source import docstring, function_head
 from netspec.codegen.spelling import (
     WIDTH,
     CannotWrite,
@@ -23,9 +23,8 @@ from netspec.codegen.trace_nodes import (
     CannotTrace,
     Extent,
     InstanceCall,
-    LineNode,
     Trace,
-    walk,
+    calls_in,
 )
 from netspec.ir.template import Template
 from netspec.lazy_dataclasses import dataclass, field
@@ -44,7 +43,6 @@ class Classes:
     spelling: Spelling
     taken: Sequence[str]
     class_name: Callable[[str, str], str]
-    texts: list[str] = field(default_factory=list)
     known: dict[int, ClassText] = field(default_factory=dict)
     all: list[tuple[ClassText, Trace, ClassWriter]] = field(default_factory=list)
     needs_out: set[Trace] = field(default_factory=set)
@@ -69,11 +67,9 @@ class Classes:
         if id(trace) in self.known:
             return self.known[id(trace)]
         template = trace.template
-        for node in walk(trace.nodes):  # inner classes first
-            if isinstance(node, LineNode):
-                for c in node.calls:
-                    if isinstance(c, InstanceCall):
-                        self.of(c)
+        for c in calls_in(trace.nodes):  # inner classes first
+            if isinstance(c, InstanceCall):
+                self.of(c)
         wanted = self.class_name(template.name, template.doc)
         taken = (*self.taken, *(t.name for t, _, _ in self.all))
         writer = ClassWriter(
@@ -150,7 +146,7 @@ class Classes:
             args = [
                 f"{n}: {t}" + (f" = {d}" if d is not None else "") for _, n, t, d in text.arguments
             ]
-            lines += defined("__init__", ["self", *args], "None")
+            lines += function_head("__init__", ["self", *args], "None", 4, WIDTH)
             own = text.base != "nn.Sequential"
             lines += ["        super().__init__()"] if own else []
             lines += [
@@ -163,11 +159,12 @@ class Classes:
             result = results[0] if len(results) == 1 else f"tuple[{', '.join(results)}]"
             result = "tuple[Tensor, ...]" if len(results) > 6 else result
             if own:
-                lines += ["", *defined("forward", ["self", *params], result), *text.forward]
+                head = function_head("forward", ["self", *params], result, 4, WIDTH)
+                lines += ["", *head, *text.forward]
             if "training" in writer.layer_names():
                 lines += ["", *_TRAIN]
             if net and end:
-                lines += ["", *defined("reset_parameters", ["self"], "None")]
+                lines += ["", *function_head("reset_parameters", ["self"], "None", 4, WIDTH)]
                 lines += ['        """Draw the weights that a fresh model begins with."""', *end]
             yield "\n".join(lines)
 
@@ -185,16 +182,6 @@ _TRAIN = [
 def one_line(text: str) -> str:
     """A text as it may stand in a comment."""
     return "".join(c if c.isprintable() else " " for c in text)
-
-
-def defined(name: str, args: Sequence[str], result: str) -> list[str]:
-    """The head of a method."""
-    line = f"    def {name}({', '.join(args)}) -> {result}:"
-    if len(line) <= WIDTH:
-        return [line]
-    together = f"        {', '.join(args)}"
-    inner = [together] if len(together) <= WIDTH else [f"        {a}," for a in args]
-    return [f"    def {name}(", *inner, f"    ) -> {result}:"]
 
 
 def _default(e: Expression, real: bool) -> str:

@@ -161,6 +161,19 @@ def _inside(args: Iterable[Source], indent: int, one_line: bool, width: int) -> 
     return lines
 
 
+def function_head(
+    name: str, args: Sequence[str], result: str, indent: int, width: int = WIDTH
+) -> list[str]:
+    """The head of a function: on one line, else its parameters on one, else one on each."""
+    margin = " " * indent
+    line = f"{margin}def {name}({', '.join(args)}) -> {result}:"
+    if len(line) <= width:
+        return [line]
+    together = f"{margin}    {', '.join(args)}"
+    inner = [together] if len(together) <= width else [f"{margin}    {a}," for a in args]
+    return [f"{margin}def {name}(", *inner, f"{margin}) -> {result}:"]
+
+
 def docstring(text: str, indent: int, width: int = WIDTH) -> list[str]:
     """The lines of a docstring with this text, which may hold quotes and backslashes.
 

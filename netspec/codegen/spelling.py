@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from netspec.codegen.python_source import FunctionCall, Source
-from netspec.codegen.terms import (
-    Choose,
-)
+from netspec.codegen.terms import Choose, Printer
 from netspec.codegen.trace_nodes import (
     Extent,
     ItemExtent,
@@ -31,10 +29,9 @@ class NumberSource(Protocol):
     trace: Trace
     supports: set[str]
     sizes: dict[TraceValue, str]
+    printer: Printer
 
     def whole(self, term: Any) -> str: ...
-
-    def real(self, term: Any) -> str: ...
 
     def print(self, term: Any) -> str: ...
 
@@ -52,13 +49,11 @@ class ConstructorNumbers:
         self.writer = writer
         self.call = call
 
-    def number(self, number: int | float, expr: Any = None) -> str:
+    def number(self, number: int | float) -> str:
         term = expr_of(number)
         if isinstance(term, NumberLiteral):
             return repr(float(number)) if isinstance(number, float) else repr(int(number))
-        if isinstance(number, float):
-            return self.writer.real(term)
-        return self.writer.whole(term)
+        return self.writer.printer(term) if isinstance(number, float) else self.writer.whole(term)
 
     def pair(self, pair: tuple[int, int]) -> str:
         a, b = map(expr_of, pair)
@@ -187,8 +182,6 @@ class ClassText:
     arguments: list[tuple[Any, str, str, str | None]]
     init: list[str]
     forward: list[str]
-    signature: str
-    needs: set[str]
     supports: set[str]
     base: str = "nn.Module"
 

@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import Any
 
 from netspec.codegen.terms import (
-    COMPARISONS,
     OPERATIONS,
     Choose,
     Item,
@@ -15,18 +14,21 @@ from netspec.codegen.terms import (
     Sym,
     decided,
     folded,
-    is_whole,
 )
 from netspec.codegen.trace_nodes import (
     CannotTrace,
     TraceValue,
 )
-from netspec.symbolic.conditions import Combined, Compared, ConstantTerm, ListTerm
+from netspec.symbolic.conditions import (
+    COMPARISONS,
+    MAX_ITEMS,
+    Combined,
+    Compared,
+    ConstantTerm,
+    ListTerm,
+)
 from netspec.symbolic.expr import Num, NumberLiteral, expr_of
 from netspec.syntax import ast
-
-MAX_ITEMS = 10_000
-"""Items of the longest list, as everywhere in the language."""
 
 
 class TermScope:
@@ -200,8 +202,6 @@ def _choose(test: Sym, a: Sym, b: Sym) -> Sym:
 def _compare(op: str, a: Sym, b: Sym) -> bool:
     left, right = _plain(a.value), _plain(b.value)
     try:
-        if op in ("in", "not in"):
-            return (left in right) == (op == "in")
         return COMPARISONS[op](left, right)
     except TypeError:
         return False
@@ -264,7 +264,3 @@ def sym_of(value: Any, term: Any) -> Sym:
     if isinstance(value, float):
         return Sym(Fraction(repr(value)), term)
     return Sym(Fraction(value), term)
-
-
-def whole(sym: Sym) -> bool:
-    return is_whole(sym.term)

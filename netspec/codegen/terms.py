@@ -12,12 +12,12 @@ from fractions import Fraction
 from typing import Any
 
 from netspec.lazy_dataclasses import dataclass
-from netspec.symbolic.conditions import Combined, Compared, ConstantTerm, ListTerm
+from netspec.symbolic.conditions import COMPARISONS, Combined, Compared, ConstantTerm, ListTerm
 from netspec.symbolic.expr import (
+    PRECEDENCE,
+    PYTHON_FUNCTIONS,
     Apply,
-    Channels,
     NumberLiteral,
-    Parameter,
     collected,
     constant_source,
 )
@@ -75,10 +75,7 @@ class Sym:
     @property
     def known(self) -> bool:
         """Whether it is the same for all arguments."""
-        return next(leaves(self.term), None) is None
-
-
-Leaf = Parameter | Channels | Local
+        return is_literal(self.term)
 
 
 def leaves(term: Any) -> Iterator[Any]:
@@ -213,16 +210,6 @@ def folded(op: str, *operands: Any) -> Any:
     return Apply(op, operands)  # type: ignore[arg-type]
 
 
-COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-}
-
-
 def decided(condition: Any) -> bool | None:
     """The truth of a condition without leaves; None for another."""
     match condition:
@@ -242,10 +229,7 @@ def decided(condition: Any) -> bool | None:
                 if not (is_literal(left) and is_literal(right)):
                     return None
                 a, b = plain(left), plain(right)
-                if sign in ("in", "not in"):
-                    if (a in b) != (sign == "in"):
-                        return False
-                elif not COMPARISONS[sign](a, b):
+                if not COMPARISONS[sign](a, b):
                     return False
                 left = right
             return True
@@ -253,6 +237,7 @@ def decided(condition: Any) -> bool | None:
 
 
 def is_literal(term: Any) -> bool:
+    """Whether a term is the same for all arguments."""
     return next(leaves(term), None) is None
 
 
@@ -288,22 +273,8 @@ def is_whole(term: Any) -> bool:
             return not float_
         case FloatParameter():
             return False
-        case Channels():
-            return True
         case _:
             return True
-
-
-_PREC = {"+": 1, "-": 1, "*": 2, "/": 2, "//": 2, "%": 2, "**": 4}
-_FUN = {
-    "min": "min",
-    "max": "max",
-    "round": "round",
-    "abs": "abs",
-    "floor": "math.floor",
-    "ceil": "math.ceil",
-    "int": "int",
-}
 
 
 class Printer:
@@ -311,7 +282,6 @@ class Printer:
 
     def __init__(self, name: Callable[[Any, bool], str]) -> None:
         self.name = name
-        self.needs: set[str] = set()
 
     def __call__(self, term: Any, outer: int = 0, exact: bool = False) -> str:
         match term:
@@ -340,7 +310,6 @@ class Printer:
         if v.denominator == 1:
             text = repr(int(v))
         elif exact:
-            self.needs.add("Fraction")
             short = repr(float(v))
             return (
                 f'Fraction("{short}")'
@@ -352,7 +321,7 @@ class Printer:
         return f"({text})" if v < 0 and outer else text
 
     def _apply(self, op: str, operands: tuple[Any, ...], outer: int, exact: bool) -> str:
-        if op in _FUN:
+        if op in PYTHON_FUNCTIONS:
             if (
                 op in ("floor", "ceil")
                 and isinstance(operands[0], Apply)
@@ -364,24 +333,20 @@ class Printer:
                     return self._apply("//", (a, b), outer, exact)
                 text = f"-(-{self(a, 3)} // {self(b, 3)})"
                 return f"({text})" if outer > 1 else text
-            if op in ("floor", "ceil"):
-                self.needs.add("math")
             inner = op in ("round", "floor", "ceil") or exact
             sources = [self(o, 0, inner) for o in operands]
             if inner and op in ("min", "max") and not all(map(is_whole, operands)):
                 # Of an int and a Fraction, type checkers know no common type.
-                self.needs.add("Fraction")
                 pairs = zip(sources, operands, strict=True)
                 sources = [f"Fraction({s})" if is_whole(o) else s for s, o in pairs]
-            return f"{_FUN[op]}({', '.join(sources)})"
+            return f"{PYTHON_FUNCTIONS[op]}({', '.join(sources)})"
         if len(operands) == 1:
             return (
                 f"(-{self(operands[0], 3, exact)})" if outer else f"-{self(operands[0], 3, exact)}"
             )
-        level = _PREC[op]
+        level = PRECEDENCE[op]
         a, b = operands
         if op == "/" and exact and is_whole(a) and is_whole(b):
-            self.needs.add("Fraction")
             return f"Fraction({self(a)}, {self(b)})"
         left = self(a, level + (op == "**"), exact)
         right = self(b, level + (op != "**"), exact)

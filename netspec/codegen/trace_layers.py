@@ -14,7 +14,6 @@ from typing import Any
 from netspec.codegen.template_expressions import (
     TermEvaluator,
     nums,
-    whole,
 )
 from netspec.codegen.terms import (
     Choose,
@@ -22,6 +21,7 @@ from netspec.codegen.terms import (
     Item,
     Local,
     Sym,
+    is_whole,
     substitute,
 )
 from netspec.codegen.trace_nodes import (
@@ -116,7 +116,7 @@ class LayerTracer:
 
     def named(self, name: str, sym: Sym) -> Local:
         """A local variable of the constructor that has a number."""
-        local = self.local(name, not whole(sym))
+        local = self.local(name, not is_whole(sym.term))
         self.nodes.append(LetNode(local, sym.term))
         return local
 
@@ -159,15 +159,7 @@ class LayerTracer:
             if term is None or size(term) > 1:
                 term = InstanceChannels(call, i)
             value = TraceValue(name, out.shape, len(trace.outputs) == 1)
-            dims = [AnyDim(int(out.shape[0]), term)]
-            dims += [
-                AnyDim(
-                    int(d),
-                    expr_of(d) if isinstance(expr_of(d), NumberLiteral) else Extent(value, k + 1),
-                )
-                for k, d in enumerate(out.shape[1:])
-            ]
-            value.shape = like(out.shape, tuple(dims))
+            self.shaped(value, out.shape, term)
             if isinstance(out.shape, IndexShape):
                 value.shape = IndexShape.of(
                     value.shape, _plane_outside(out.shape, trace.inputs, inputs, value)
@@ -219,12 +211,7 @@ class LayerTracer:
                     found = self.values.get(path.fixed) or self.item(path.fixed)
                     if found is not None:
                         return found
-                key = (
-                    path.indices[0].term
-                    if len(path.indices) == 1
-                    else tuple(i.term for i in path.indices)
-                )
-                return self.families.get(root.name, {}).get(key)
+                return self.families.get(root.name, {}).get(path.key)
         return None
 
     def item(self, name: str) -> TraceValue | None:
@@ -248,16 +235,7 @@ class LayerTracer:
         if (value, key) in self.elements:
             return self.elements[value, key]
         term = substitute(self.inline(value.channels), lambda leaf: known.get(leaf, leaf))
-        element = TraceValue(value.name, value.shape)
-        dims = [AnyDim(int(value.shape[0]), term)]
-        dims += [
-            AnyDim(
-                int(d),
-                expr_of(d) if isinstance(expr_of(d), NumberLiteral) else Extent(element, k + 1),
-            )
-            for k, d in enumerate(value.shape[1:])
-        ]
-        element.shape = like(value.shape, tuple(dims))
+        element = self.shaped(TraceValue(value.name, value.shape), value.shape, term)
         element.item_of = (value, key)
         if isinstance(value.shape, IndexShape):
             plane = tuple(
@@ -300,11 +278,7 @@ class LayerTracer:
         if fixed is not None:
             self.values[fixed] = value
         else:
-            self.families.setdefault(name.base.text, {})[
-                path.indices[0].term
-                if len(path.indices) == 1
-                else tuple(i.term for i in path.indices)
-            ] = value
+            self.families.setdefault(name.base.text, {})[path.key] = value
 
     def path(self, name: ast.LayerName) -> LayerPath:
         return LayerPath(name.base.text, tuple(self.evaluate(i) for i in name.indices))

@@ -65,7 +65,7 @@ class AnyDim(Dim):
         if not isinstance(other, int):
             return NotImplemented  # type: ignore[no-any-return]
         pair = (expr_of(other), self.expr) if swapped else (self.expr, expr_of(other))
-        return AnyDim(result, folded(operator, *pair))
+        return type(self)(result, folded(operator, *pair))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, int)
@@ -83,7 +83,7 @@ class AnyDim(Dim):
         return 0
 
     def __neg__(self) -> int:
-        return AnyDim(-int(self), folded("-", self.expr))
+        return type(self)(-int(self), folded("-", self.expr))
 
     def __hash__(self) -> int:
         return 0
@@ -98,12 +98,6 @@ class StaticDim(AnyDim):
             and isinstance(other, int)
             and isinstance(expr_of(other), NumberLiteral)
         )
-
-    def _combine(self, operator: Any, other: object, result: int, swapped: bool = False) -> int:
-        if not isinstance(other, int):
-            return NotImplemented  # type: ignore[no-any-return]
-        pair = (expr_of(other), self.expr) if swapped else (self.expr, expr_of(other))
-        return StaticDim(result, folded(operator, *pair))
 
     def __eq__(self, other: object) -> bool:
         return int(self) == int(other) if self._honest(other) else True  # type: ignore[call-overload]
@@ -125,9 +119,6 @@ class StaticDim(AnyDim):
 
     def __mod__(self, other: object) -> int:
         return int(self) % int(other) if self._honest(other) else 0  # type: ignore[call-overload]
-
-    def __neg__(self) -> int:
-        return StaticDim(-int(self), folded("-", self.expr))
 
     def __hash__(self) -> int:
         return 0
@@ -166,6 +157,12 @@ class LayerPath:
             return None
         parts = (s.value if isinstance(s.value, str) else str(int(s.value)) for s in self.indices)
         return self.base + "_".join(parts) + self.suffix
+
+    @property
+    def key(self) -> Any:
+        """What a layer of a loop is known by inside it: the term of its index, or of all."""
+        terms = tuple(s.term for s in self.indices)
+        return terms[0] if len(terms) == 1 else terms
 
 
 @dataclass(eq=False)
@@ -285,8 +282,20 @@ def walk(nodes: Sequence[TraceNode]) -> Iterator[TraceNode]:
             yield from walk(node.body)
 
 
+def calls_in(nodes: Sequence[TraceNode]) -> Iterator[Call]:
+    """The calls of nodes, those of branches and loops as well, in the order of the text."""
+    for node in walk(nodes):
+        if isinstance(node, LineNode):
+            yield from node.calls
+
+
+def computing(nodes: Sequence[TraceNode]) -> list[TraceNode]:
+    """The nodes that `forward` has lines of."""
+    return [n for n in nodes if not isinstance(n, LetNode | CheckNode | ChannelsNode)]
+
+
 def regions(nodes: Sequence[TraceNode]) -> Iterator[list[TraceNode]]:
-    yield [n for n in nodes if not isinstance(n, LetNode | CheckNode | ChannelsNode)]
+    yield computing(nodes)
     for node in nodes:
         if isinstance(node, IfNode):
             for body in node.bodies:

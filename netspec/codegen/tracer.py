@@ -16,7 +16,6 @@ from netspec.codegen.template_expressions import (
     TermScope,
     is_float,
     sym_of,
-    whole,
 )
 from netspec.codegen.terms import (
     FloatParameter,
@@ -149,13 +148,10 @@ class Tracer(LayerTracer):
             self.terms.scope.names[s.name] = Sym(sym.value, local)
             return
         if not sym.known or isinstance(sym.value, tuple):
-            local = self.local(s.name, isinstance(sym.value, Fraction) and not whole(sym))
+            local = self.local(s.name, isinstance(sym.value, Fraction) and not is_whole(sym.term))
             if isinstance(sym.value, tuple) and sym.known:
                 # An item of a list of constants is known where its index is.
-                self.nodes.append(LetNode(local, sym.term))
                 self.lists[local] = sym.term
-                self.terms.scope.names[s.name] = Sym(sym.value, local)
-                return
             self.nodes.append(LetNode(local, sym.term))
             sym = Sym(sym.value, local)
         self.terms.scope.names[s.name] = sym
@@ -229,12 +225,7 @@ class Tracer(LayerTracer):
         if not cases:
             self.inside(otherwise or ())
             return
-        before = (
-            dict(self.values),
-            self.current,
-            dict(self.counts),
-            {k: dict(v) for k, v in self.families.items()},
-        )
+        before = (dict(self.values), self.current, dict(self.counts))
         ends: list[Any] = []
         node = IfNode([], [])
         equalities: list[list[tuple[Any, Any]]] = []
@@ -310,8 +301,6 @@ class Tracer(LayerTracer):
         v, w = a.inputs[i], b.inputs[i]
         for body, line in zip(node.bodies, lines, strict=True):
             body.remove(line)
-        if phi.value.channels != a.outputs[0].channels and isinstance(phi.value.channels, Local):
-            pass
         meets = TraceValue(v.name if not v.flows else w.name, v.shape, v.flows and w.flows)
         node.phis = [Phi(meets, [v, w])]
         inputs = tuple(meets if k == i else x for k, x in enumerate(a.inputs))

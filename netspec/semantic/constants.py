@@ -9,8 +9,6 @@ from netspec.symbolic.expr import Num, Parameter
 
 MAX_BITS = 512
 """Most binary digits of a numerator or denominator."""
-MAX_ITEMS = 10_000
-"""Most items of a list, those of lists in it counted."""
 
 # --- to and from Python --------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from netspec.ir import Instance
 from netspec.lazy_dataclasses import replace
 from netspec.ops import OPS, text
 from netspec.ops.attribute_types import AttributeType, AttributeTypeError, describe
-from netspec.semantic.constants import MAX_ITEMS, count_items
+from netspec.semantic.constants import count_items
 from netspec.semantic.operations import FUNCTIONS, arithmetic, call_function, compare
 from netspec.semantic.scope import (
     EvaluationError,
@@ -25,6 +25,7 @@ from netspec.semantic.scope import (
     Scope,
     evaluation_error,
 )
+from netspec.symbolic.conditions import MAX_ITEMS
 from netspec.symbolic.expr import Num, Symbol, apply, expr_of, symbols
 from netspec.syntax.ast import (
     Attribute,

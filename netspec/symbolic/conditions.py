@@ -54,10 +54,13 @@ class Combined:
     operands: tuple[Condition, ...]
 
 
+MAX_ITEMS = 10_000
+"""Most items of a list, those of lists in it counted."""
+
 Term = Expr | ConstantTerm | ListTerm
 Condition = Compared | Combined | ConstantTerm | Parameter
 
-_OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": lambda a, b: a == b,
     "!=": lambda a, b: a != b,
     "<": lambda a, b: a < b,
@@ -100,7 +103,7 @@ def holds(condition: Condition, value: Callable[[Symbol], Any]) -> bool | None:
                 left = _term(first, value)
                 for sign, term in rest:
                     right = _term(term, value)
-                    if not _OPERATORS[sign](left, right):
+                    if not COMPARISONS[sign](left, right):
                         return False
                     left = right
                 return True

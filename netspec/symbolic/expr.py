@@ -74,16 +74,6 @@ def symbols(expr: Expr) -> Iterator[Symbol]:
         yield expr
 
 
-def unrounded(expr: Expr) -> Iterator[Symbol]:
-    """The symbols of an expression that no rounding makes whole."""
-    if isinstance(expr, Apply):
-        if expr.operator not in ("round", "floor", "ceil", "int"):
-            for operand in expr.operands:
-                yield from unrounded(operand)
-    elif not isinstance(expr, NumberLiteral):
-        yield expr
-
-
 def apply(operator: Operator, *operands: Expr) -> Expr | None:
     """The expression of an operation; None where nothing symbolic is left or it grew too large."""
     if all(isinstance(e, NumberLiteral) for e in operands):
@@ -236,8 +226,8 @@ class Num:
         return Num(Fraction(number), expr)
 
 
-_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "//": 2, "%": 2, "**": 4}
-_FUNCTIONS: Mapping[str, str] = {
+PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "//": 2, "%": 2, "**": 4}
+PYTHON_FUNCTIONS: Mapping[str, str] = {
     "min": "min",
     "max": "max",
     "round": "round",
@@ -272,12 +262,12 @@ def expression_source(expr: Expr, name: Callable[[Symbol], str]) -> str:
             return f"({text})" if value < 0 and outer else text
         if not isinstance(e, Apply):
             return name(e)
-        if e.operator in _FUNCTIONS:
+        if e.operator in PYTHON_FUNCTIONS:
             inner = ", ".join(walk(x, 0) for x in e.operands)
-            return f"{_FUNCTIONS[e.operator]}({inner})"
+            return f"{PYTHON_FUNCTIONS[e.operator]}({inner})"
         if len(e.operands) == 1:
             return f"(-{walk(e.operands[0], 3)})"
-        level = _PRECEDENCE[e.operator]
+        level = PRECEDENCE[e.operator]
         left, right = e.operands
         text = f"{walk(left, level)} {e.operator} {walk(right, level + 1)}"
         return f"({text})" if level < outer or (e.operator == "**" and outer) else text
