@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from itertools import chain, count
 from typing import Any
 
@@ -15,8 +16,12 @@ from netspec.codegen.spelling import (
 )
 from netspec.codegen.terms import (
     FloatParameter,
+    Item,
+    Length,
     Local,
     Printer,
+    bounds,
+    folded,
     is_whole,
     is_whole_or_text,
     leaves,
@@ -37,13 +42,24 @@ from netspec.codegen.trace_nodes import (
     calls_in,
     walk,
 )
-from netspec.symbolic.conditions import Combined, Compared
+from netspec.lazy_dataclasses import dataclass
+from netspec.symbolic.conditions import Combined, Compared, ListTerm
 from netspec.symbolic.expr import (
     Apply,
     Channels,
+    NumberLiteral,
     Parameter,
+    constant_source,
     expr_of,
 )
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A condition that arguments must not meet where it stands, and the source of the message."""
+
+    refused: Any
+    message: str
 
 
 class TermWriter:
@@ -70,9 +86,14 @@ class TermWriter:
         self.loop_lets: dict[Local, Any] = {}
         self.lets: dict[Local, Any] = {}
         self.loop_variables: set[Local] = set()
-        self.printer = Printer(self.leaf)
+        self.ranges: dict[Local, tuple[Any, Any]] = {}
+        """The first and last values of loop variables."""
+        self.printer = Printer(self.leaf, self.check_item)
+        self.pending: list[Guard] = []
+        """What must be checked before the line whose terms are being written."""
         self.forward_printer = Printer(self.forward_leaf)
         self.emissions: dict[Call, Any] = {}
+        self.guards: dict[Call, list[Guard]] = {}
         self.attribute_ifs: dict[IfNode, tuple[str, bool]] = {}
         self.used_locals: set[str] = set()
         self.instances: dict[InstanceCall, str] = {}
@@ -103,12 +124,8 @@ class TermWriter:
         self.loops_of: dict[TraceValue, tuple[int, int]] = {}
         self.shown = ""
         """The size that a comment of `forward` said last."""
-        self.whole_locals: set[str] = set()
-        """Local variables with fractions that must come out whole."""
         self.settled_terms: dict[Any, str] = {}
         """Attributes of conditions and counts that the constructor decides for `forward`."""
-        self.divided: dict[str, Any] = {}
-        """Divisions that must come out even, by the source of their remainder."""
         self.variables: dict[TraceValue, str] = {}
         self.inlined: dict[TraceValue, LineNode] = {}
 
@@ -238,18 +255,80 @@ class TermWriter:
         if is_whole(term):
             return self.printer(term)
         if isinstance(term, Apply) and term.operator == "/" and all(map(is_whole, term.operands)):
-            if all(isinstance(x, Parameter | Channels) for x in leaves(term)):
-                self.divided.setdefault(self.printer(Apply("%", term.operands)), term)
+            self.must_be_whole(term, Apply("%", term.operands))
             return self.printer(Apply("//", term.operands))
         if isinstance(term, Apply) and term.operator in ("+", "-") and len(term.operands) == 2:
-            left, right = map(self.whole, term.operands)
-            return f"{left} {term.operator} {right}"
-        source = self.printer(term, 0, True)
-        if isinstance(term, Local):
-            self.whole_locals.add(term.name)
-        if all(isinstance(x, Parameter | FloatParameter | Channels) for x in leaves(term)):
-            self.divided.setdefault(f"{self.printer(term, 2, True)} % 1", term)
-        return f"int({source})"
+            if any(map(is_whole, term.operands)):
+                left, right = map(self.whole, term.operands)
+                return f"{left} {term.operator} {right}"
+        self.must_be_whole(term, Apply("%", (term, NumberLiteral(Fraction(1)))))
+        return f"int({self.printer(term, 0, True)})"
+
+    def must_be_whole(self, term: Any, remainder: Any) -> None:
+        """Have arguments refused for which a term leaves a remainder."""
+        name = term.name if isinstance(term, Local) else self.printer(term)
+        what = f"{name} must be a whole number"
+        self.refuse(Compared(remainder, (("!=", NumberLiteral(Fraction(0))),)), term, what)
+
+    def check_item(self, item: Item, assumed: Sequence[Any]) -> None:
+        """Have arguments refused for which a list has no such item, where that can be."""
+        sequence = self.lets.get(item.sequence, item.sequence)
+        if isinstance(sequence, ListTerm):
+            length: Any = NumberLiteral(Fraction(len(sequence.items)))
+        else:
+            length = Length(item.sequence)
+        zero = NumberLiteral(Fraction(0))
+        low, high = bounds(item.index, self.ranges) or (None, None)
+        beyond = high is not None and folded("-", length, high)
+        inside = isinstance(beyond, NumberLiteral) and beyond.value > 0
+        if inside and isinstance(low, NumberLiteral) and low.value >= 0:
+            return
+        last = folded("-", length, NumberLiteral(Fraction(1)))
+        if isinstance(low, NumberLiteral) and low.value >= 0 and isinstance(high, NumberLiteral):
+            least = NumberLiteral(high.value + 1)
+            refused: Any = Compared(length, (("<", least),))
+            what = f"must have {self.printer(least)} or more items"
+        else:
+            below, above = (("<", zero),), ((">", last),)
+            refused = Combined("or", (Compared(item.index, below), Compared(item.index, above)))
+            what = f"{self.printer(item.index)} must be from 0 to {self.printer(last)}"
+        condition = Combined("and", (*assumed, refused)) if assumed else refused
+        self.refuse(condition, ListTerm((item.index, item.sequence)), what)
+
+    def refuse(self, condition: Any, term: Any, what: str) -> None:
+        """Have arguments refused for which a condition holds; `what` is said of the first."""
+        said = self.argument_in(term)
+        if what.startswith(f"{said} must "):
+            what = what.removeprefix(f"{said} ")
+        what = what.replace("{", "{{").replace("}", "}}")  # words of the spec
+        message = "f" + constant_source(f"{said} is {{{said}}}, but {what}" if said else what)
+        guard = Guard(condition, message)
+        if guard not in self.pending:
+            self.pending.append(guard)
+
+    def argument_in(self, term: Any) -> str | None:
+        """The first argument, else the first variable that a term depends on."""
+        variable = None
+        for leaf in leaves(term):
+            match leaf:
+                case Parameter(name) | FloatParameter(name):
+                    return self.argument_names[name]
+                case Channels():
+                    return self.argument_names[leaf]
+                case Local(name):
+                    inner = self.lets.get(leaf, self.loop_lets.get(leaf))
+                    found = self.argument_in(inner) if inner is not None else None
+                    if found is not None:
+                        return found
+                    variable = variable or name
+        if variable is not None:
+            self.used_locals.add(variable)
+        return variable
+
+    def taken_guards(self) -> list[Guard]:
+        """What must be checked before a line whose terms were just written."""
+        guards, self.pending = self.pending, []
+        return guards
 
     def layer_names(self) -> set[str]:
         """The names of layers that are the same for all arguments."""

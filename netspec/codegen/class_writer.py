@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from netspec.codegen.class_forward import ForwardWriter
+from netspec.codegen.class_terms import Guard
 from netspec.codegen.identifiers import is_plain
 from netspec.codegen.python_source import FunctionCall, Verbatim, call, statement
 from netspec.codegen.sequential import sequential
@@ -26,6 +27,7 @@ from netspec.codegen.terms import (
     Choose,
     FloatParameter,
     Local,
+    bounds,
     is_whole,
     leaves,
 )
@@ -45,7 +47,7 @@ from netspec.codegen.trace_nodes import (
     calls_in,
     walk,
 )
-from netspec.symbolic.conditions import ConstantTerm, ListTerm, negated
+from netspec.symbolic.conditions import Compared, ConstantTerm, ListTerm, negated
 from netspec.symbolic.expr import (
     Apply,
     Channels,
@@ -64,7 +66,8 @@ class ClassWriter(ForwardWriter):
         modules = sequential(self.trace, self.emissions)
         if modules is not None and self.trace not in self.needs_out:
             init = statement("", FunctionCall("super().__init__", tuple(modules)), 8, width=WIDTH)
-            init = [*self.even(), *init]
+            guards = [(g, 8) for c in self.emissions for g in self.guards[c]]
+            init = [*self.settled(guards), *init]
             self.variables = dict.fromkeys(self.trace.inputs, "x")
             return ClassText("", [], init, [], self.supports, "nn.Sequential")
         self.trace.nodes[:] = self.split_lines(self.trace.nodes)
@@ -93,19 +96,19 @@ class ClassWriter(ForwardWriter):
             before = set(self.used_locals)
             lines = self.init(self.trace.nodes, 8)
             if self.trace in self.needs_out:
-                lines.append(f"        self.out_channels = {self.out_channels()}")
+                source = f"        self.out_channels = {self.out_channels()}"
+                lines += [*self.checks(8), source]
             lines += self.settled_for_forward()
             settled = self.settled(lines)
             if self.used_locals == before:
                 break
         self.check_bound(settled)
-        init = [*self.even(), *settled]
         stored = [
             f"        self.{name} = {source}"
             for name, source in self.stored.items()
             if source in self.argument_names.values()
         ]
-        return ClassText("", [], [*stored, *init], forward, self.supports)
+        return ClassText("", [], [*stored, *settled], forward, self.supports)
 
     def check_bound(self, lines: Sequence[str]) -> None:
         """Refuse to write a constructor that reads a variable which it does not bind."""
@@ -114,11 +117,16 @@ class ClassWriter(ForwardWriter):
             if not any(map(bound.match, lines)):
                 raise CannotTrace(f"{name}, which only other arguments decide")
 
-    def settled_for_forward(self) -> list[str]:
+    def checks(self, indent: int) -> list[tuple[Guard, int]]:
+        """The guards of the terms that were just written, as lines of the constructor."""
+        return [(g, indent) for g in self.taken_guards()]
+
+    def settled_for_forward(self) -> list[Any]:
         """The lines that keep what `forward` can't decide in floats."""
-        lines: list[str] = []
+        lines: list[Any] = []
         for term, name in self.settled_terms.items():
             source = self.whole(term) if is_whole(term) else self.printer(term)
+            lines += self.checks(8)
             lines += statement(f"self.{name} = ", source, 8, width=WIDTH)
         return lines
 
@@ -141,54 +149,48 @@ class ClassWriter(ForwardWriter):
             match node:
                 case LineNode():
                     for c in node.calls:
-                        lines += self.made(c, indent)
+                        made = self.made(c, indent)
+                        lines += [*((g, indent) for g in self.guards[c]), *self.checks(indent)]
+                        lines += made
                 case LetNode() | ChannelsNode():
                     lines.append((node, indent))
-                case CheckNode() if indent == 8:
-                    lines += self.checked(node)
+                case CheckNode():
+                    lines += self.checked(node, indent)
                 case IfNode():
                     lines += self.init_if(node, indent)
                 case ForNode():
                     body = self.init(node.body, indent + 4)
                     if self.settled(body):
                         head = self.loop_head(node, self.printer)
-                        lines += [f"{margin}{head}", *body]
+                        lines += [*self.checks(indent), f"{margin}{head}", *body]
         return lines
 
-    def checked(self, node: CheckNode) -> list[str]:
-        """The lines that refuse arguments for which a contract of the spec does not hold."""
-        names = [
-            x.name for x in leaves(node.condition) if isinstance(x, Parameter | FloatParameter)
-        ]
-        if not names:
+    def checked(self, node: CheckNode, indent: int) -> list[tuple[Guard, int]]:
+        """The line that refuses arguments for which a contract of the spec does not hold."""
+        name = self.argument_in(node.condition)
+        if name is None:
             return []
         message = node.message
-        if not any(re.search(rf"\b{name}\b", message) for name in names):
-            message = f"{', '.join(dict.fromkeys(names))}: {message}"
-        test = self.printer(negated(node.condition))
-        return _refusal(test, constant_source(message), 8)
-
-    def even(self) -> list[str]:
-        """The lines that refuse arguments which a division of the spec does not fit."""
-        lines = []
-        for remainder, term in self.divided.items():
-            name = next(leaves(term))
-            said = self.argument_names[name.name if isinstance(name, Parameter) else name]
-            what = self.printer(term).replace('"', "'")
-            what = what.replace("{", "{{").replace("}", "}}")  # words of the spec
-            message = f'f"{said} is {{{said}}}, but {what} must be a whole number"'
-            lines += _refusal(remainder, message, 8)
-        return lines
+        if not re.search(rf"\b{re.escape(name)}\b", message):
+            message = f"{name}: {message}"
+        self.printer(node.condition)  # what it needs
+        guard = Guard(negated(node.condition), constant_source(message))
+        return [*self.checks(indent), (guard, indent)]
 
     def settled(self, lines: list[Any]) -> list[str]:
         """Lines of `let` and of channels where something reads them."""
         # Backwards, so that what only unread lines read is left out too.
-        text: list[str] = []
+        text: list[str | tuple[Guard, int]] = []
         for line in reversed(lines):
             if isinstance(line, str):
                 text.append(line)
                 continue
             node, indent = line
+            if isinstance(node, Guard):
+                self.printer(node.refused)  # what it needs
+                text.append(line)
+                self.pending.clear()
+                continue
             name = node.local.name
             if name not in self.used_locals and not (
                 name in self.stored and node.local in self.lets
@@ -196,9 +198,6 @@ class ClassWriter(ForwardWriter):
                 continue
             if isinstance(node, LetNode):
                 exact = node.local.float_
-                if name in self.whole_locals:
-                    message = f'f"{name} is {{{name}}}, but must be a whole number"'
-                    text += reversed(_refusal(f"{name} % 1", message, indent))
                 source = (
                     self.printer(node.term, 0, exact)
                     if exact or not _number(node.term)
@@ -211,6 +210,7 @@ class ClassWriter(ForwardWriter):
                 if kept and name not in self.used_locals:
                     source = number.format(source)
                     text += reversed(self.given(f"self.{name} = ", node.term, source, indent))
+                    text += reversed(self.checks(indent))
                     continue
                 if kept:
                     text.append(f"{' ' * indent}self.{name} = {number.format(name)}")
@@ -219,7 +219,35 @@ class ClassWriter(ForwardWriter):
                 source = self.whole(node.term)
                 if source != name:
                     text.append(f"{' ' * indent}{name} = {source}")
-        return text[::-1]
+            text += reversed(self.checks(indent))
+        return self.guarded(text[::-1])
+
+    def guarded(self, text: Sequence[str | tuple[Guard, int]]) -> list[str]:
+        """The lines with each guard once, where the same is not checked before on every way."""
+        lines: list[str] = []
+        known: list[tuple[int, Guard]] = []
+        for line in text:
+            if isinstance(line, str):
+                indent = len(line) - len(line.lstrip())
+                known = [(i, g) for i, g in known if i <= indent]
+                lines.append(line)
+                continue
+            guard, indent = line
+            known = [(i, g) for i, g in known if i <= indent]
+            if any(g == guard for _, g in known):
+                continue
+            known.append((indent, guard))
+            lines += _refusal(self.refused_source(guard), guard.message, indent)
+        self.pending.clear()
+        return lines
+
+    def refused_source(self, guard: Guard) -> str:
+        """The condition of a guard; a remainder is true by itself."""
+        match guard.refused:
+            case Compared(Apply("%") as remainder, (("!=", NumberLiteral()),)):
+                whole = all(map(is_whole, remainder.operands))
+                return self.printer(remainder, 0, not whole)
+        return self.printer(guard.refused)
 
     def given(self, prefix: str, term: Any, source: str, indent: int) -> list[str]:
         """The lines that give a number its name."""
@@ -267,11 +295,19 @@ class ClassWriter(ForwardWriter):
         margin = " " * indent
         bodies = [self.init(b, indent + 4) for b in node.bodies]
         lines: list[Any] = []
+        for guard, _ in [x for x in bodies[0] if isinstance(x, tuple) and isinstance(x[0], Guard)]:
+            # What all branches check is checked before them.
+            arguments_only = not any(isinstance(x, Local) for x in leaves(guard.refused))
+            if arguments_only and all((guard, indent + 4) in b for b in bodies):
+                lines.append((guard, indent))
         tested = self.attribute_ifs.get(node)
         if tested is not None:
             lines.append(f"{margin}self.{tested[0]}: nn.Module | None = None")
         useful = [
-            any(isinstance(x, str) or x[0].local.name in self.used_locals for x in b)
+            any(
+                isinstance(x, str) or isinstance(x[0], Guard) or x[0].local.name in self.used_locals
+                for x in b
+            )
             for b in bodies
         ]
         if not any(useful):
@@ -279,9 +315,11 @@ class ClassWriter(ForwardWriter):
         word = "if"
         if len(node.cases) == 1 and not useful[0]:
             opposite = self.printer(negated(node.cases[0][0]))
-            return [*lines, f"{margin}if {opposite}:", *bodies[1]]
-        for (condition, _), body, use in zip(node.cases, bodies, useful, strict=False):
-            lines.append(f"{margin}{word} {self.printer(condition)}:")
+            return [*lines, *self.checks(indent), f"{margin}if {opposite}:", *bodies[1]]
+        tests = [self.printer(condition) for condition, _ in node.cases]
+        lines += self.checks(indent)
+        for test, body, use in zip(tests, bodies, useful, strict=False):
+            lines.append(f"{margin}{word} {test}:")
             lines += body if use else [f"{margin}    pass"]
             word = "elif"
         if useful[-1]:
@@ -292,6 +330,10 @@ class ClassWriter(ForwardWriter):
         for node in walk(nodes):
             if isinstance(node, ForNode):
                 self.loop_variables.add(node.variable)
+                if node.last is not None:
+                    low, _ = bounds(node.first, self.ranges) or (node.first, None)
+                    _, high = bounds(node.last, self.ranges) or (None, node.last)
+                    self.ranges[node.variable] = low, high
         self._lets(nodes, False)
         for c in calls_in(nodes):
             self.asked = []
@@ -304,6 +346,7 @@ class ClassWriter(ForwardWriter):
                 numbers = ConstructorNumbers(self, c)
                 self.emissions[c] = self.spelling.emit(c, numbers, self.reads_several(c))
             self.sized[c] = self.asked
+            self.guards[c] = self.taken_guards()
 
     def split_lines(self, nodes: Sequence[TraceNode]) -> list[TraceNode]:
         """Nodes in which no call that names its input twice stands around an expression."""

@@ -7,7 +7,7 @@ Terms are those of `netspec.symbolic`, and a few more leaves.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -140,6 +140,28 @@ def substitute(term: Any, known: Callable[[Any], Any | None]) -> Any:
         return known(t)
 
     return walk(term)
+
+
+def bounds(term: Any, variables: Mapping[Any, tuple[Any, Any]]) -> tuple[Any, Any] | None:
+    """Terms of the least and the largest value that a whole number has in a loop.
+
+    `variables` have the first and last values of loop variables. None where it is no sum of these.
+    """
+    match term:
+        case NumberLiteral():
+            return term, term
+        case Choose(_, a, b):
+            x, y = bounds(a, variables), bounds(b, variables)
+            return x if x == y else None
+        case Apply("+" | "-" as op, (a, b)):
+            x, y = bounds(a, variables), bounds(b, variables)
+            if x is None or y is None:
+                return None
+            low, high = (y[0], y[1]) if op == "+" else (y[1], y[0])
+            return folded(op, x[0], low), folded(op, x[1], high)
+        case Apply("%", (_, NumberLiteral(n))) if n > 0:
+            return NumberLiteral(Fraction(0)), NumberLiteral(n - 1)
+    return variables.get(term)
 
 
 MAX_BITS = 4096
@@ -280,8 +302,14 @@ def is_whole(term: Any) -> bool:
 class Printer:
     """Terms as source. `name` says what leaves are called."""
 
-    def __init__(self, name: Callable[[Any, bool], str]) -> None:
+    def __init__(
+        self,
+        name: Callable[[Any, bool], str],
+        item: Callable[[Item, Sequence[Any]], None] | None = None,
+    ) -> None:
         self.name = name
+        self.item = item
+        self.assumed: list[Any] = []
 
     def __call__(self, term: Any, outer: int = 0, exact: bool = False) -> str:
         match term:
@@ -292,9 +320,14 @@ class Printer:
             case Apply(op, operands):
                 return self._apply(op, operands, outer, exact)
             case Choose(c, a, b):
-                text = f"{self(a, 0, exact)} if {self(c)} else {self(b, 0, exact)}"
+                condition = self(c)
+                then = self._assuming([c], a, 0, exact)
+                otherwise = self._assuming([Combined("not", (c,))], b, 0, exact)
+                text = f"{then} if {condition} else {otherwise}"
                 return f"({text})" if outer else text
             case Item(a, i):
+                if self.item is not None:
+                    self.item(term, self.assumed)
                 return f"{self(a, 9)}[{self(i)}]"
             case Length(a):
                 return f"len({self(a)})"
@@ -305,6 +338,13 @@ class Printer:
                 text = self._condition(term)
                 return f"({text})" if outer else text
         return self.name(term, exact)
+
+    def _assuming(self, conditions: Sequence[Any], term: Any, *how: Any) -> str:
+        """The source of a term that is read only where these conditions hold."""
+        self.assumed += conditions
+        text = self(term, *how)
+        del self.assumed[len(self.assumed) - len(conditions) :]
+        return text
 
     def _literal(self, v: Fraction, outer: int, exact: bool) -> str:
         if v.denominator == 1:
@@ -360,7 +400,13 @@ class Printer:
             case Combined("not", (a,)):
                 return f"not {self._inner(a)}"
             case Combined(op, operands):
-                return f" {op} ".join(self._inner(o, op) for o in operands)
+                before = [o if op == "and" else Combined("not", (o,)) for o in operands]
+                parts = []
+                for n, o in enumerate(operands):
+                    self.assumed += before[:n]
+                    parts.append(self._inner(o, op))
+                    del self.assumed[len(self.assumed) - n :]
+                return f" {op} ".join(parts)
             case Compared(first, ((op, ConstantTerm(bool() | None) as k),)) if op in ("==", "!="):
                 if k.value is None:
                     return f"{self(first, 3)} is {'not ' if op == '!=' else ''}None"

@@ -86,6 +86,7 @@ class LayerTracer:
         self.versions = 0
         self.elements: dict[Any, TraceValue] = {}
         self.lists: dict[Any, Any] = {}
+        self.lets: dict[Any, Any] = {}
         self.collected: dict[str, tuple[TraceValue, tuple[Local, ...]]] = {}
 
     def settle_sizes(

@@ -291,7 +291,13 @@ def calls_in(nodes: Sequence[TraceNode]) -> Iterator[Call]:
 
 def computing(nodes: Sequence[TraceNode]) -> list[TraceNode]:
     """The nodes that `forward` has lines of."""
-    return [n for n in nodes if not isinstance(n, LetNode | CheckNode | ChannelsNode)]
+    return [
+        n
+        for n in nodes
+        if isinstance(n, LineNode)
+        or (isinstance(n, IfNode) and n.phis)
+        or (isinstance(n, IfNode | ForNode) and next(calls_in([n]), None) is not None)
+    ]
 
 
 def regions(nodes: Sequence[TraceNode]) -> Iterator[list[TraceNode]]:

@@ -38,6 +38,7 @@ from netspec.codegen.trace_nodes import (
     Extent,
     ForNode,
     IfNode,
+    ItemExtent,
     LayerPath,
     LetNode,
     LineNode,
@@ -145,6 +146,7 @@ class Tracer(LayerTracer):
         if self.is_divided(s.name, sym):
             local = self.local(s.name)
             self.nodes.append(LetNode(local, sym.term))
+            self.lets[local] = sym.term
             self.terms.scope.names[s.name] = Sym(sym.value, local)
             return
         if not sym.known or isinstance(sym.value, tuple):
@@ -152,6 +154,7 @@ class Tracer(LayerTracer):
             if isinstance(sym.value, tuple) and sym.known:
                 # An item of a list of constants is known where its index is.
                 self.lists[local] = sym.term
+            self.lets[local] = sym.term
             self.nodes.append(LetNode(local, sym.term))
             sym = Sym(sym.value, local)
         self.terms.scope.names[s.name] = sym
@@ -184,8 +187,14 @@ class Tracer(LayerTracer):
         except CannotTrace:
             return
         used = set(leaves(sym.term))
-        if used and all(isinstance(x, Parameter | Channels | Local) for x in used):
+        if used and not any(map(self.is_size, used)):
             self.nodes.append(CheckNode(sym.term, s.message or s.condition.span.text))
+
+    def is_size(self, leaf: Any) -> bool:
+        """Whether a height or width decides about a leaf."""
+        if isinstance(leaf, Local):
+            return any(map(self.is_size, leaves(self.lets.get(leaf, NumberLiteral(Fraction(0))))))
+        return isinstance(leaf, Extent | ItemExtent)
 
     def output(self, s: TemplateOutput) -> None:
         made: list[Call] = []
@@ -426,8 +435,7 @@ class Tracer(LayerTracer):
         self.values = {n: v for n, v in self.values.items() if before_values.get(n) is v}
         # The value behind the loop is the one that its iterations hand on.
         flow = next((p for c, p in zip(carried, pairs, strict=True) if not c.base), None)
-        if flow is not None:
-            self.current = flow.value
+        self.current = before_loop[4] if flow is None else flow.value
         for c, p in zip(carried, pairs, strict=True):
             if c.base and p is not None and last is not None:
                 self.families.setdefault(c.base, {})[last.term] = p.value

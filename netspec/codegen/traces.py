@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from netspec.codegen.template_expressions import is_float
 from netspec.codegen.terms import (
     FloatParameter,
     Sym,
@@ -103,6 +104,11 @@ class Traces:
     def _straight(self, block: Block, free: Mapping[str, Any]) -> Trace:
         module = block.kind == "module"
         parameters = tuple(TemplateParameter(name, None) for name in free)
+        fractions = {name for name, value in free.items() if isinstance(value, float)}
+        if block.template is not None:
+            fractions |= {
+                p.name for p in block.template.parameters if is_float(p, free.get(p.name))
+            }
         template = block.template or Template(block.kind, block.module, block.doc, parameters, ())
         values: dict[Value, TraceValue] = {}
 
@@ -120,7 +126,7 @@ class Traces:
             if isinstance(leaf, Parameter):
                 if leaf.name not in free or leaf in block.static:
                     return None
-                return FloatParameter(leaf.name) if isinstance(free[leaf.name], float) else leaf
+                return FloatParameter(leaf.name) if leaf.name in fractions else leaf
             return leaf if module else None
 
         def value_of(v: Value, name: str = "", flows: bool = True) -> TraceValue:

@@ -45,15 +45,6 @@ def template_of(module: ModuleDefinition) -> Template:
     return _KNOWN[module]
 
 
-def _contracts_only(s: Statement) -> bool:
-    match s:
-        case If():
-            return all(map(_contracts_only, (*(x for _, b in s.branches for x in b), *s.otherwise)))
-        case For():
-            return all(map(_contracts_only, s.body))
-    return isinstance(s, ContractStatement | Let)
-
-
 class _TemplateBuilder:
     def __init__(self, module: ModuleDefinition) -> None:
         self.module = module
@@ -70,8 +61,6 @@ class _TemplateBuilder:
 
     def _statements(self, body: Sequence[Statement]) -> Iterator[TemplateStatement]:
         for s in body:
-            if isinstance(s, If | For) and _contracts_only(s):
-                continue
             match s:
                 case LayerStatement():
                     calls: list[TemplateCall] = []

@@ -67,6 +67,8 @@ def constant(value: object) -> str:
     """A Python value as text of the language."""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(constant, value))}]"
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 

@@ -16,6 +16,7 @@ from netspec.codegen.identifiers import class_name
 from netspec.driver import bundled_modules
 from netspec.weights import fresh
 
+from ..helpers import checked
 from .modules import Module, Use, host, modules, uses
 from .nets import net_of
 
@@ -263,6 +264,83 @@ def test_kinds_of_structure(kind: str) -> None:
     parameters, statements, hosted, use = KINDS[kind]
     module = Module("part", f"module part({parameters}) {{\n  input x\n  {statements}\n}}")
     check_class(module, hosted, use)
+
+
+# The body of a module with these parameters, arguments that it takes, others that it does not, and
+# the argument that the message has to name.
+REFUSED: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], str]] = {
+    "an item behind the end": (
+        "n",
+        "conv { filters: [3, 5, 4][n]  kernel: 1 }",
+        {"n": 2},
+        {"n": 3},
+        "n",
+    ),
+    "an item before the beginning": (
+        "n",
+        "conv { filters: [3, 5, 4][n]  kernel: 1 }",
+        {"n": 2},
+        {"n": -1},
+        "n",
+    ),
+    "a list that is too short": (
+        "sizes",
+        "for i in 1..3 { c[i]: conv { filters: sizes[i - 1]  kernel: 1 } }",
+        {"sizes": [2, 3, 4]},
+        {"sizes": [2, 3]},
+        "sizes",
+    ),
+    "a fraction by name": (
+        "w",
+        "let k = 3 * w  conv { filters: 2 * k  kernel: 1 }",
+        {"w": 0.5},
+        {"w": 0.25},
+        "w",
+    ),
+    "a division in a branch": (
+        "n, half",
+        "if half { conv { filters: n / 2  kernel: 1 } } else { conv { filters: n  kernel: 1 } }",
+        {"n": 3, "half": False},
+        {"n": 3, "half": True},
+        "n",
+    ),
+    "a contract before the loop that it guards": (
+        "n",
+        """expect n < 4
+        for i in 1..n { c[i]: conv { filters: [3, 5, 4][i - 1]  kernel: 1 } }""",
+        {"n": 3},
+        {"n": 4},
+        "n",
+    ),
+    "a contract in a loop": (
+        "sizes",
+        "for i in 0..1 { expect sizes[i] > 1  c[i]: conv { filters: sizes[i]  kernel: 1 } }",
+        {"sizes": [2, 3]},
+        {"sizes": [2, 1]},
+        "sizes",
+    ),
+    "a contract about a fraction in a branch": (
+        "w, checked = true",
+        """if checked { expect w <= 0.1 }
+        conv { filters: round(20 * w)  kernel: 1 }""",
+        {"w": 0.1},
+        {"w": 0.125},
+        "w",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_the_spec_refuses_is_refused(kind: str) -> None:
+    """The class raises ValueError where the spec has an error, and names the argument."""
+    parameters, statements, sound, unsound, name = REFUSED[kind]
+    module = Module("part", f"module part({parameters}) {{\n  input x\n  {statements}\n}}")
+    shapes = ((3, 5, 5),)
+    check_class(module, [Use(sound, shapes)], Use(sound, shapes))
+    assert checked(host(module, [Use(unsound, shapes)]))[0] is None
+    of = emitted_class(module, [Use(sound, shapes)])
+    with pytest.raises(ValueError, match=rf"\b{name}\b"):
+        constructed(of, module, Use(unsound, shapes))
 
 
 def test_the_check_itself() -> None:
