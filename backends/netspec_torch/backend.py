@@ -41,6 +41,7 @@ class TorchBackend:
     name = "torch"
     emitters: Mapping[type[Op], Any] = EMITTERS
     packages: Sequence[str] = ("torch", "numpy", "safetensors")
+    notes: Sequence[Any] = ()
 
     def check(self, layer: Layer, used: Sequence[bool]) -> None:
         """Raise Unsupported for layers that PyTorch can't express."""
@@ -48,7 +49,9 @@ class TorchBackend:
 
     def emit(self, net: Net) -> str:
         """The source of the net's file."""
-        return _TorchFile(net).source()
+        file = _TorchFile(net)
+        self.notes = file.classes.notes()
+        return file.source()
 
     def run(self, model: Any, *inputs: Any) -> tuple[Any, ...]:
         """The outputs of a model in inference mode; float64 inputs make it a float64 model."""

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from netspec.cli.common import add_spec, load, overwrite_error
+from netspec.cli.common import add_spec, load, overwrite_error, show
 from netspec.diagnostics import spec_error
 
 MARK = "Compiled by netspec from"
@@ -31,7 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from netspec.codegen.backend import emit, get
+    from netspec.codegen.backend import HasNotes, emit, get
     from netspec.util.atomic_write import write_text
 
     backend = get(args.backend)
@@ -42,6 +42,8 @@ def execute(args: argparse.Namespace) -> int:
 
         net, keys = NameMaps(net, args.spec).renamed(args.names)
     source = emit(net, backend)
+    if isinstance(backend, HasNotes):
+        show(backend.notes)
     if args.output == "-":
         sys.stdout.write(source)
     else:

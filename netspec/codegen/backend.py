@@ -77,6 +77,14 @@ class Backend(Protocol):
 
 
 @runtime_checkable
+class HasNotes(Protocol):
+    """A backend that has something to say of what it emitted; `netspec compile` prints it."""
+
+    notes: Sequence[Diagnostic]
+    """Warnings about the net that was emitted last."""
+
+
+@runtime_checkable
 class PlansMemory(Protocol):
     """A backend whose models' memory is known before they run; `netspec table` prints it."""
 

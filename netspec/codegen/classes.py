@@ -26,6 +26,7 @@ from netspec.codegen.trace_nodes import (
     Trace,
     calls_in,
 )
+from netspec.diagnostics import Diagnostic
 from netspec.ir.template import Template
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.symbolic.expr import (
@@ -126,6 +127,20 @@ class Classes:
                     found.append((leaf, writer.argument_names[p.name], kind, default))
         # Python wants those with a default last.
         return sorted(found, key=lambda a: a[3] is not None)
+
+    def notes(self) -> list[Diagnostic]:
+        """A warning for each module or net whose classes are written for certain arguments."""
+        written = {trace.template for _, trace, _ in self.all if trace.block is not None}
+        return [
+            Diagnostic(
+                "written-out",
+                f"the class of {t.name} is written for the arguments that it has here",
+                t.span,
+                notes=(one_line(why),),
+            )
+            for t, why in self.refused.items()
+            if t in written
+        ]
 
     def render(self, net_doc: list[str], end: list[str]) -> Iterator[str]:
         """The source of each class; `net_doc` and `end` are of the net's: docstring, last lines."""

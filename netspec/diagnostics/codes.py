@@ -95,6 +95,7 @@ _BACKENDS = {
     "unsupported-op": _error("the backend has no emitter for an op"),
     "missing-package": _error("a command needs a package that is not installed"),
     "unwritable-file": _error("a result can't be written"),
+    "written-out": _warning("a class is written for certain arguments of its module only"),
     "backends-differ": _error("two backends compute different results"),
 }
 

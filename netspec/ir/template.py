@@ -127,3 +127,5 @@ class Template:
     doc: str
     parameters: tuple[TemplateParameter, ...]
     body: tuple[TemplateStatement, ...]
+    span: Span | None = None
+    """Where its name stands."""

@@ -57,6 +57,7 @@ class _TemplateBuilder:
             definition.doc,
             tuple(TemplateParameter(p.name.text, p.default) for p in definition.params),
             tuple(self._statements(definition.body)),
+            definition.name.span,
         )
 
     def _statements(self, body: Sequence[Statement]) -> Iterator[TemplateStatement]:
