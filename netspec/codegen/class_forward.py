@@ -192,7 +192,7 @@ class ForwardWriter(VariableWriter):
 
     def loop_head(self, node: ForNode, printer: Printer) -> str:
         name = node.variable.name
-        show = self.in_forward if printer is self.forward_printer else self.printer
+        show = self.in_forward if printer is self.forward_printer else self.print
         if node.last is None:
             return f"for {name} in {show(node.first)}:"
         end = show(folded("+", node.last, NumberLiteral(Fraction(1))))

@@ -29,12 +29,13 @@ from netspec.codegen.terms import (
     substitute,
 )
 from netspec.codegen.trace_nodes import (
+    SIZES,
     Call,
     CannotTrace,
     Extent,
     IfNode,
     InstanceCall,
-    InstanceChannels,
+    InstanceSize,
     LayerPath,
     LineNode,
     Trace,
@@ -72,7 +73,7 @@ class TermWriter:
         class_of: Callable[[InstanceCall], ClassText],
         taken: Sequence[str],
         comments: Mapping[str, str],
-        needs_out: set[Trace],
+        needs_out: set[tuple[Trace, str]],
     ) -> None:
         self.trace = trace
         self.spelling = spelling
@@ -146,13 +147,13 @@ class TermWriter:
             case Local():
                 self.used_locals.add(leaf.name)
                 return leaf.name if not (leaf.float_ and not exact) else f"float({leaf.name})"
-            case InstanceChannels(instance, index):
+            case InstanceSize(instance, index, axis):
                 place = self.instances.get(instance)
                 if place is None:
                     raise CannotTrace("channels of an instance that is not there")
-                self.needs_out.add(instance.trace)
+                self.needs_out.add((instance.trace, SIZES[axis]))
                 several = len(instance.outputs) > 1
-                return f"{place}.out_channels" + (f"[{index}]" if several else "")
+                return f"{place}.out_{SIZES[axis]}" + (f"[{index}]" if several else "")
             case Extent(value, axis) if (
                 value in self.trace.inputs and self.trace.template.kind == "module"
             ):
@@ -220,8 +221,9 @@ class TermWriter:
 
         return substitute(term, known)
 
-    def print(self, term: Any) -> str:
-        return self.printer(self.resolved(term))
+    def print(self, term: Any, outer: int = 0, exact: bool = False) -> str:
+        """A term as source of the constructor."""
+        return self.printer(self.resolved(term), outer, exact)
 
     def in_forward(self, term: Any) -> str:
         term = substitute(term, lambda leaf: self.loop_lets.get(leaf, leaf))

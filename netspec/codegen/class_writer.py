@@ -32,6 +32,7 @@ from netspec.codegen.terms import (
     leaves,
 )
 from netspec.codegen.trace_nodes import (
+    SIZES,
     Call,
     CannotTrace,
     ChannelsNode,
@@ -40,7 +41,7 @@ from netspec.codegen.trace_nodes import (
     ForNode,
     IfNode,
     InstanceCall,
-    InstanceChannels,
+    InstanceSize,
     LetNode,
     LineNode,
     TraceNode,
@@ -64,7 +65,7 @@ class ClassWriter(ForwardWriter):
         self.number_lines()
         self.emit_calls(self.trace.nodes)
         modules = sequential(self.trace, self.emissions)
-        if modules is not None and self.trace not in self.needs_out:
+        if modules is not None and not self.asked_sizes():
             init = statement("", FunctionCall("super().__init__", tuple(modules)), 8, width=WIDTH)
             guards = [(g, 8) for c in self.emissions for g in self.guards[c]]
             init = [*self.settled(guards), *init]
@@ -95,8 +96,8 @@ class ClassWriter(ForwardWriter):
             # What is written at the end may read variables that were left out before.
             before = set(self.used_locals)
             lines = self.init(self.trace.nodes, 8)
-            if self.trace in self.needs_out:
-                source = f"        self.out_channels = {self.out_channels()}"
+            for size in self.asked_sizes():
+                source = f"        self.out_{size} = {self.out_size(size)}"
                 lines += [*self.checks(8), source]
             lines += self.settled_for_forward()
             settled = self.settled(lines)
@@ -130,8 +131,20 @@ class ClassWriter(ForwardWriter):
             lines += statement(f"self.{name} = ", source, 8, width=WIDTH)
         return lines
 
-    def out_channels(self) -> str:
-        sources = [self.whole(v.channels) for v in self.trace.outputs]
+    def asked_sizes(self) -> list[str]:
+        """Which of channels, height and width of the results other classes ask."""
+        return [size for size in SIZES if (self.trace, size) in self.needs_out]
+
+    def out_size(self, size: str) -> str:
+        axis = SIZES.index(size)
+        sources = []
+        for v in self.trace.outputs:
+            if not axis:
+                sources.append(self.whole(v.channels))
+            elif v.static is not None and axis > len(v.static):
+                sources.append("1")  # a vector
+            else:
+                sources.append(self.whole(Extent(v, axis)))
         return sources[0] if len(sources) == 1 else f"({', '.join(sources)})"
 
     def assigned(self, name: str, module: FunctionCall, indent: int) -> list[str]:
@@ -173,7 +186,7 @@ class ClassWriter(ForwardWriter):
         message = node.message
         if not re.search(rf"\b{re.escape(name)}\b", message):
             message = f"{name}: {message}"
-        self.printer(node.condition)  # what it needs
+        self.print(node.condition)  # what it needs
         guard = Guard(negated(node.condition), constant_source(message))
         return [*self.checks(indent), (guard, indent)]
 
@@ -187,7 +200,7 @@ class ClassWriter(ForwardWriter):
                 continue
             node, indent = line
             if isinstance(node, Guard):
-                self.printer(node.refused)  # what it needs
+                self.print(node.refused)  # what it needs
                 text.append(line)
                 self.pending.clear()
                 continue
@@ -199,7 +212,7 @@ class ClassWriter(ForwardWriter):
             if isinstance(node, LetNode):
                 exact = node.local.float_
                 source = (
-                    self.printer(node.term, 0, exact)
+                    self.print(node.term, 0, exact)
                     if exact or not _number(node.term)
                     else self.whole(node.term)
                 )
@@ -246,8 +259,8 @@ class ClassWriter(ForwardWriter):
         match guard.refused:
             case Compared(Apply("%") as remainder, (("!=", NumberLiteral()),)):
                 whole = all(map(is_whole, remainder.operands))
-                return self.printer(remainder, 0, not whole)
-        return self.printer(guard.refused)
+                return self.print(remainder, 0, not whole)
+        return self.print(guard.refused)
 
     def given(self, prefix: str, term: Any, source: str, indent: int) -> list[str]:
         """The lines that give a number its name."""
@@ -285,9 +298,9 @@ class ClassWriter(ForwardWriter):
 
     def reads_channels(self, c: InstanceCall) -> bool:
         return any(
-            isinstance(x, InstanceChannels) and x.instance is c
+            isinstance(x, InstanceSize) and x.instance is c
             for node in walk(self.trace.nodes)
-            if isinstance(node, ChannelsNode)
+            if isinstance(node, ChannelsNode) and node.local.name in self.used_locals
             for x in leaves(node.term)
         )
 
@@ -314,9 +327,9 @@ class ClassWriter(ForwardWriter):
             return []
         word = "if"
         if len(node.cases) == 1 and not useful[0]:
-            opposite = self.printer(negated(node.cases[0][0]))
+            opposite = self.print(negated(node.cases[0][0]))
             return [*lines, *self.checks(indent), f"{margin}if {opposite}:", *bodies[1]]
-        tests = [self.printer(condition) for condition, _ in node.cases]
+        tests = [self.print(condition) for condition, _ in node.cases]
         lines += self.checks(indent)
         for test, body, use in zip(tests, bodies, useful, strict=False):
             lines.append(f"{margin}{word} {test}:")

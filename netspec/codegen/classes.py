@@ -46,7 +46,7 @@ class Classes:
     class_name: Callable[[str, str], str]
     known: dict[int, ClassText] = field(default_factory=dict)
     all: list[tuple[ClassText, Trace, ClassWriter]] = field(default_factory=list)
-    needs_out: set[Trace] = field(default_factory=set)
+    needs_out: set[tuple[Trace, str]] = field(default_factory=set)
     refused: Mapping[Template, str] = field(default_factory=dict)
     """Why the class of a template could not be written."""
 

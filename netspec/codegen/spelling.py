@@ -187,5 +187,14 @@ class ClassText:
 
 
 OWN_METHODS = frozenset(
-    ("forward", "load", "preprocess", "predict", "reset_parameters", "out_channels")
+    (
+        "forward",
+        "load",
+        "preprocess",
+        "predict",
+        "reset_parameters",
+        "out_channels",
+        "out_height",
+        "out_width",
+    )
 )

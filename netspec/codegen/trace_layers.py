@@ -30,7 +30,7 @@ from netspec.codegen.trace_nodes import (
     CannotTrace,
     Extent,
     InstanceCall,
-    InstanceChannels,
+    InstanceSize,
     ItemExtent,
     LayerPath,
     LetNode,
@@ -158,7 +158,7 @@ class LayerTracer:
         for i, (name, out) in enumerate(zip(trace.output_names, trace.outputs, strict=True)):
             term = substitute(out.channels, lambda leaf: known.get(leaf))
             if term is None or size(term) > 1:
-                term = InstanceChannels(call, i)
+                term = InstanceSize(call, i)
             value = TraceValue(name, out.shape, len(trace.outputs) == 1)
             self.shaped(value, out.shape, term)
             if isinstance(out.shape, IndexShape):
@@ -171,8 +171,10 @@ class LayerTracer:
                     for own, actual in zip(trace.inputs, inputs, strict=True)
                     for k, t in enumerate(actual.static or ())
                 }
-                found = tuple(substitute(t, (known | sizes).get) for t in out.static)
-                value.static = None if None in found else found
+                found = [substitute(t, (known | sizes).get) for t in out.static]
+                value.static = tuple(
+                    InstanceSize(call, i, k) if t is None else t for k, t in enumerate(found, 1)
+                )
             values.append(value)
         call.outputs = tuple(values)
         self.results[values[0]] = {

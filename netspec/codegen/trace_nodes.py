@@ -28,12 +28,19 @@ class CannotTrace(Exception):
     """A template that no class can stand for; the message says why."""
 
 
+SIZES = ("channels", "height", "width")
+
+
 @dataclass(frozen=True)
-class InstanceChannels:
-    """The channels of result `index` of an instance, as its class knows them."""
+class InstanceSize:
+    """Channels, height or width (axis 0 to 2) of result `index` of an instance.
+
+    Its class knows them: `block.out_channels`.
+    """
 
     instance: InstanceCall
     index: int
+    axis: int = 0
 
 
 @dataclass(frozen=True)

@@ -266,6 +266,64 @@ def test_kinds_of_structure(kind: str) -> None:
     check_class(module, hosted, use)
 
 
+def check_net(text: str, **arguments: Any) -> None:
+    """The net's class with these arguments is the class of the net that is compiled for them."""
+    net = net_of(text)
+    namespace: dict[str, Any] = {"__name__": "emitted"}
+    exec(emit(net, get("torch")), namespace)
+    model = namespace[class_name(net.name, "")](**arguments)
+    check_model(model, net_of(text, **arguments))
+
+
+def check_model(model: Any, net: Any) -> None:
+    """A model has the keys, shapes and outputs of a net's own class."""
+    reference = load_model(net, get("torch"))
+    get("torch").set_weights(reference, fresh(net.tensors, 1, varied=True))
+    wanted, found = reference.state_dict(), model.state_dict()
+    assert [(k, v.shape) for k, v in found.items()] == [(k, v.shape) for k, v in wanted.items()]
+    model.load_state_dict(wanted)
+    generator = torch.Generator().manual_seed(2)
+    inputs = [torch.randn(2, *map(int, v.shape), generator=generator) for v in net.body.inputs]
+    with torch.no_grad():
+        results = [m.eval()(*inputs) for m in (reference, model)]
+    expected, result = (r if isinstance(r, tuple) else (r,) for r in results)
+    assert len(expected) == len(result)
+    assert all(map(torch.equal, expected, result))
+
+
+NETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "a linear layer behind branches and loops of modules": (
+        """
+        module stage(f, pool = true) {
+          input x
+          conv { filters: f  kernel: 3  pad: 1 } -> relu
+          if pool { maxpool { kernel: 2  round: floor } }
+        }
+        module down(n) {
+          input x
+          for i in 1..n { c[i]: conv { filters: 4  kernel: 3  stride: 2  pad: 1 } }
+        }
+        net t(last = true, n = 1, k = 3) {
+          input data: 3x16x18
+          first: conv { filters: 3  kernel: k }
+          stage { f: 4 }
+          stage { f: 8  pool: last }
+          for j in 1..n { s[j]: stage { f: 3  pool: last } }
+          down { n: n }
+          flatten -> linear { units: 5 }
+        }
+        """,
+        {"last": False, "n": 2, "k": 5},
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NETS)
+def test_arguments_of_nets(kind: str) -> None:
+    text, arguments = NETS[kind]
+    check_net(text, **arguments)
+
+
 # The body of a module with these parameters, arguments that it takes, others that it does not, and
 # the argument that the message has to name.
 REFUSED: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], str]] = {
