@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +61,7 @@ _GLOBALS = (
     *(name for names in _FROM.values() for name in names),
 )
 """Names of the file that no variable may have. `_FROM` and `_MODULES` are what it may import."""
-_WIDTH = 100
 """Longest line, as in the kernels."""
-_statement = partial(statement, width=_WIDTH)
 _LOCALS = ("p", "w", "_")
 """Names inside the function of the network."""
 
@@ -183,7 +180,7 @@ class _NumpyFile:
         fixed = self._fixed_size()
         why = [f'": {fixed}"'] if fixed else []
         source = call("super().__init__", "network", f"[{sizes}]", "seed", "threads", *why)
-        return "\n".join(_statement("", source, 8))
+        return "\n".join(statement("", source, 8))
 
     def _call(self, inputs: list[str]) -> list[str]:
         """The method `__call__`."""
@@ -193,8 +190,8 @@ class _NumpyFile:
         doc = "In float32, or in float64 if inputs are; ValueError for a wrong shape."
         run = call("self.run", *inputs)
         source = FunctionCall(run.head, run.args, tail="[0]") if single else call("tuple", run)
-        body = _statement("return ", source, 8)
-        return [*function_head("__call__", args, result, 4, _WIDTH), *docstring(doc, 8), *body]
+        body = statement("return ", source, 8)
+        return [*function_head("__call__", args, result, 4), *docstring(doc, 8), *body]
 
     def _fixed_size(self) -> str:
         """Why inputs of other heights and widths are refused; empty where they are not."""
@@ -213,9 +210,9 @@ class _NumpyFile:
         for layer in self.fused.layers:
             lines += self._step(layer)
         outputs = list_of([self.variables[v] for v in self.fused.outputs])
-        lines += _statement("return ", outputs, 4)
+        lines += statement("return ", outputs, 4)
         args = ["p: Plan", *(f"{self.variables[v]}: Value" for v in self.fused.inputs)]
-        head = function_head("network", args, "list[Value]", 0, _WIDTH)
+        head = function_head("network", args, "list[Value]", 0)
         doc = docstring(
             "The steps of the network, each with the slot of its result and its shape.", 4
         )
@@ -231,7 +228,7 @@ class _NumpyFile:
         lines: list[str] = []
         for name, tensor in self.net.tensors.items():
             if name.rpartition(".")[0] not in layers:
-                lines += _statement("", call("p.weight", quoted(name), *dimensions(tensor)), 4)
+                lines += statement("", call("p.weight", quoted(name), *dimensions(tensor)), 4)
         return lines
 
     def _step(self, layer: FusedLayer) -> list[str]:
@@ -246,7 +243,7 @@ class _NumpyFile:
         lines: list[str] = []
         folded = folded_batch_norm(layer, step)
         if folded is not None:
-            lines += _statement("", folded, 4)
+            lines += statement("", folded, 4)
         planner = planner_of(layer.op)
         source = planner(layer.op, layer, step) if planner else None
         if source is None:
@@ -258,7 +255,7 @@ class _NumpyFile:
             targets.append(self.variables.get(value, "_"))
         comment = text(results[0].shape) if len(results) == 1 else ""
         comment = comment if len(results[0].shape) == 3 else ""
-        return lines + _statement(f"{', '.join(targets)} = ", source, 4, comment)
+        return lines + statement(f"{', '.join(targets)} = ", source, 4, comment)
 
     def _variable(self, value: Value) -> str:
         """A name for a value, its path's last part, that no value has which is still needed."""

@@ -11,6 +11,7 @@ from netspec.codegen.classes import Classes
 from netspec.codegen.identifiers import class_name
 from netspec.codegen.preprocess import picture
 from netspec.codegen.python_source import (
+    WIDTH,
     call,
     docstring,
     list_of,
@@ -18,7 +19,7 @@ from netspec.codegen.python_source import (
     templates,
     tuple_of,
 )
-from netspec.codegen.spelling import WIDTH, CannotWrite, ConstructorNumbers, WrittenCall
+from netspec.codegen.spelling import CannotWrite, ConstructorNumbers, WrittenCall
 from netspec.codegen.trace_nodes import OpCall
 from netspec.codegen.traces import Traces
 from netspec.ir import Layer, Net
@@ -126,7 +127,7 @@ class _TorchFile:
             if isinstance(c, OpCall) and emission.constructor is not None
         ]
         begin = initialization(self.net, written)
-        rendered = list(self.classes.render(docstring(summary(self.net), 4, WIDTH), begin))
+        rendered = list(self.classes.render(docstring(summary(self.net), 4), begin))
         supports = {name for _, _, w in self.classes.all for name in w.supports}
         if "avg_pool" in supports:
             supports.add("pad_ceil")
@@ -140,7 +141,7 @@ class _TorchFile:
         code = bodies + "".join(copied)
         result: str = template.render(
             file="".join(c if c.isprintable() else " " for c in Path(self.net.file).name),
-            header="\n".join(docstring(self.net.doc or f"{net_class.name}.", 0, WIDTH)),
+            header="\n".join(docstring(self.net.doc or f"{net_class.name}.", 0)),
             supports=copied,
             classes=rendered,
             name=net_class.name,
@@ -165,7 +166,7 @@ def _check(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> list[str]:
     line = f"    assert {run.flat()}.shape == {shapes[0].flat()}"
     if len(shapes) == 1 and len(line) <= WIDTH:
         return [line]
-    lines = statement("results = ", run, 4, width=WIDTH)
+    lines = statement("results = ", run, 4)
     if len(shapes) == 1:
         return [*lines, f"    assert results.shape == {shapes[0].flat()}"]
     lines += statement("shapes = ", list_of(shapes), 4)

@@ -124,7 +124,7 @@ def _by_name(layers: Sequence[_Weighted], init: Init) -> list[str]:
     types = " | ".join(dict.fromkeys(x.type for x in layers))
     names = FunctionCall("", tuple(Verbatim(f'"{x.path}"') for x in layers))
     lines = [f"{margin}for name, m in self.named_modules():"]
-    test = statement(f"if isinstance(m, {types}) and name in ", names, _MARGIN + 4, width=99)
+    test = statement(f"if isinstance(m, {types}) and name in ", names, _MARGIN + 4)
     test[-1] += ":"
     return [*lines, *test, f"{margin}        {_draw('m', init)}"]
 

@@ -7,9 +7,6 @@ from fractions import Fraction
 
 from netspec.codegen.class_variables import VariableWriter
 from netspec.codegen.python_source import Source, statement
-from netspec.codegen.spelling import (
-    WIDTH,
-)
 from netspec.codegen.terms import (
     Printer,
     folded,
@@ -75,9 +72,9 @@ class ForwardWriter(VariableWriter):
         ):
             source = self.expression(node)
             if self.is_typed(source):
-                return statement("return ", source, indent, width=WIDTH)
+                return statement("return ", source, indent)
             name = self.result_name(node)
-            given = statement(f"{name}: Tensor = ", source, indent, width=WIDTH)
+            given = statement(f"{name}: Tensor = ", source, indent)
             return [*given, f"{' ' * indent}return {name}"]
         outputs = last.outputs if self.reads_several(last) else last.outputs[:1]
         targets = [self.target(v, last) for v in outputs]
@@ -91,9 +88,7 @@ class ForwardWriter(VariableWriter):
         source = self.expression(node)
         if source.flat() == ", ".join(targets):
             return []
-        lines = statement(
-            f"{', '.join(targets)} = ", source, indent, self.shape_comment(node), width=WIDTH
-        )
+        lines = statement(f"{', '.join(targets)} = ", source, indent, self.shape_comment(node))
         for v in last.outputs:
             if v in self.collected and v in self.uses:
                 lines.append(

@@ -14,10 +14,9 @@ from typing import Any
 from netspec.codegen.class_forward import ForwardWriter
 from netspec.codegen.class_terms import Guard
 from netspec.codegen.identifiers import is_plain
-from netspec.codegen.python_source import FunctionCall, Verbatim, call, statement
+from netspec.codegen.python_source import WIDTH, FunctionCall, Verbatim, call, statement
 from netspec.codegen.sequential import sequential
 from netspec.codegen.spelling import (
-    WIDTH,
     ClassText,
     ConstructorNumbers,
     WrittenCall,
@@ -66,7 +65,7 @@ class ClassWriter(ForwardWriter):
         self.emit_calls(self.trace.nodes)
         modules = sequential(self.trace, self.emissions)
         if modules is not None and not self.asked_sizes():
-            init = statement("", FunctionCall("super().__init__", tuple(modules)), 8, width=WIDTH)
+            init = statement("", FunctionCall("super().__init__", tuple(modules)), 8)
             guards = [(g, 8) for c in self.emissions for g in self.guards[c]]
             init = [*self.settled(guards), *init]
             self.variables = dict.fromkeys(self.trace.inputs, "x")
@@ -128,7 +127,7 @@ class ClassWriter(ForwardWriter):
         for term, name in self.settled_terms.items():
             source = self.whole(term) if is_whole(term) else self.printer(term)
             lines += self.checks(8)
-            lines += statement(f"self.{name} = ", source, 8, width=WIDTH)
+            lines += statement(f"self.{name} = ", source, 8)
         return lines
 
     def asked_sizes(self) -> list[str]:
@@ -152,8 +151,8 @@ class ClassWriter(ForwardWriter):
         place = self.attribute(name)
         if place.startswith("getattr"):
             added = FunctionCall("self.add_module", (Verbatim(f'"{name}"'), module))
-            return statement("", added, indent, width=WIDTH)
-        return statement(f"{place} = ", module, indent, width=WIDTH)
+            return statement("", added, indent)
+        return statement(f"{place} = ", module, indent)
 
     def init(self, nodes: Sequence[TraceNode], indent: int) -> list[Any]:
         margin = " " * indent
@@ -267,7 +266,7 @@ class ClassWriter(ForwardWriter):
         flat = f"{' ' * indent}{prefix}{source}"
         if len(flat) <= WIDTH or not isinstance(term, Choose):
             call_ = _as_call(source)
-            return statement(prefix, call_ if call_ is not None else source, indent, width=WIDTH)
+            return statement(prefix, call_ if call_ is not None else source, indent)
         inner = re.sub(r" (if|else) ", r"\n\1 ", source).split("\n")
         margin = " " * indent
         return [f"{margin}{prefix}(", *(f"{margin}    {x}" for x in inner), f"{margin})"]
@@ -287,13 +286,12 @@ class ClassWriter(ForwardWriter):
         margin = " " * indent
         if isinstance(c, InstanceCall) and self.reads_channels(c):
             self.instances[c] = "block"
-            lines = statement("block = ", emission.constructor, indent, width=WIDTH)
+            lines = statement("block = ", emission.constructor, indent)
             return [*lines, f"{margin}self.add_module({source}, block)"]
         return statement(
             "",
             FunctionCall("self.add_module", (Verbatim(source), emission.constructor)),
             indent,
-            width=WIDTH,
         )
 
     def reads_channels(self, c: InstanceCall) -> bool:
@@ -452,8 +450,8 @@ class ClassWriter(ForwardWriter):
 def _refusal(test: str, message: str, indent: int) -> list[str]:
     """The lines that refuse arguments; `message` is source."""
     return [
-        *statement("if ", Verbatim(f"{test}:"), indent, width=WIDTH),
-        *statement("raise ", call("ValueError", Verbatim(message)), indent + 4, width=WIDTH),
+        *statement("if ", Verbatim(f"{test}:"), indent),
+        *statement("raise ", call("ValueError", Verbatim(message)), indent + 4),
     ]
 
 

@@ -9,7 +9,6 @@ from netspec.codegen.class_writer import ClassWriter
 from netspec.codegen.identifiers import Identifiers
 from netspec.codegen.python_source import docstring, function_head
 from netspec.codegen.spelling import (
-    WIDTH,
     CannotWrite,
     ClassText,
     Spelling,
@@ -150,18 +149,12 @@ class Classes:
             why = self.refused.get(trace.template)
             if trace.block is not None and why is not None:
                 lines.insert(0, f"# Written for certain arguments only: {one_line(why)}.")
-            doc = (
-                net_doc
-                if net
-                else docstring(trace.template.doc, 4, WIDTH)
-                if trace.template.doc
-                else []
-            )
+            doc = net_doc if net else docstring(trace.template.doc, 4) if trace.template.doc else []
             lines += [*doc, ""] if doc else []
             args = [
                 f"{n}: {t}" + (f" = {d}" if d is not None else "") for _, n, t, d in text.arguments
             ]
-            lines += function_head("__init__", ["self", *args], "None", 4, WIDTH)
+            lines += function_head("__init__", ["self", *args], "None", 4)
             own = text.base != "nn.Sequential"
             lines += ["        super().__init__()"] if own else []
             lines += [
@@ -174,12 +167,12 @@ class Classes:
             result = results[0] if len(results) == 1 else f"tuple[{', '.join(results)}]"
             result = "tuple[Tensor, ...]" if len(results) > 6 else result
             if own:
-                head = function_head("forward", ["self", *params], result, 4, WIDTH)
+                head = function_head("forward", ["self", *params], result, 4)
                 lines += ["", *head, *text.forward]
             if "training" in writer.layer_names():
                 lines += ["", *_TRAIN]
             if net and end:
-                lines += ["", *function_head("reset_parameters", ["self"], "None", 4, WIDTH)]
+                lines += ["", *function_head("reset_parameters", ["self"], "None", 4)]
                 lines += ['        """Draw the weights that a fresh model begins with."""', *end]
             yield "\n".join(lines)
 

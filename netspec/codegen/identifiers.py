@@ -10,6 +10,14 @@ from collections.abc import Iterable
 # Names that linters refuse because they look like digits.
 _AMBIGUOUS = {"l", "O", "I"}
 _BUILTINS = frozenset(dir(builtins))
+# How the names of nets and their parts are written, where a capital in front does not do.
+_WORDS = {
+    w.lower(): w
+    for w in (
+        *("BN", "CNN", "DenseNet", "DLA", "FCN", "FPN", "GAN", "LSTM", "MLP", "MNASNet", "NiN"),
+        *("ResNeXt", "RNN", "SE", "SSD", "VGG", "ViT", "YOLO"),
+    )
+}
 # What emitted files import or define, of the names that a class could have.
 _IMPORTED = {
     *("Any", "Array", "At", "Callable", "FILLS", "Iterator", "Model", "NamedTuple", "Network"),
@@ -65,10 +73,12 @@ def is_variable(name: str) -> bool:
 def class_name(name: str, doc: str = "") -> str:
     """A class name: BasicBlock for the spec `basic_block`, SqueezeNet1_0 for `squeezenet1_0`.
 
-    A word that the doc comment spells with capitals inside ("ResNet-18") is spelled so; otherwise
-    `net` at the end of a word becomes Net. Names that Python or emitted files use get `Net` added.
+    A word that the doc comment spells with capitals inside ("ResNet-18") is spelled so, `vgg` and
+    the like as usual; otherwise `net` at the end of a word becomes Net. Names that Python or
+    emitted files use get `Net` added.
     """
-    words = {w.lower(): w for w in reversed(re.findall(r"[A-Za-z]+", doc)) if _mixed(w)}
+    found = {w.lower(): w for w in reversed(re.findall(r"[A-Za-z]+", doc)) if _mixed(w)}
+    words = _WORDS | found
     result = ""
     for piece in filter(None, name.split("_")):
         match = re.match(r"([A-Za-z]*)(.*)", piece)
@@ -77,8 +87,8 @@ def class_name(name: str, doc: str = "") -> str:
         word = words.get(letters.lower())
         if word is None:
             word = letters[:1].upper() + letters[1:]
-            if re.fullmatch(r"[A-Z][a-z]+net", word):
-                word = f"{word[:-3]}Net"
+            if re.fullmatch(r"[A-Z][a-z]*net", word):
+                word = f"{words.get(letters[:-3].lower(), word[:-3])}Net"
         if result[-1:].isdigit() and not letters:
             result += "_"
         result += word + rest

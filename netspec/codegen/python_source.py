@@ -20,8 +20,8 @@ from netspec.lazy_dataclasses import dataclass
 if TYPE_CHECKING:
     import jinja2
 
-WIDTH = 88
-"""Longest line, the default of ruff and black."""
+WIDTH = 100
+"""Longest line of emitted code."""
 WIDOW = 12
 """Length that the last line of a paragraph should have at least."""
 
@@ -113,87 +113,80 @@ def _source(s: Source | str) -> Source:
     return Verbatim(s) if isinstance(s, str) else s
 
 
-def statement(
-    prefix: str, source: Source | str, indent: int, comment: str = "", width: int = WIDTH
-) -> list[str]:
+def statement(prefix: str, source: Source | str, indent: int, comment: str = "") -> list[str]:
     """The lines of `prefix source`, with a comment behind it if all of that fits on one line."""
-    lines = _layout(prefix, _source(source), "", indent, width)
-    if comment and len(lines) == 1 and len(lines[0]) + len(comment) + 4 <= width:
+    lines = _layout(prefix, _source(source), "", indent)
+    if comment and len(lines) == 1 and len(lines[0]) + len(comment) + 4 <= WIDTH:
         lines[0] += f"  # {comment}"
     return lines
 
 
-def _layout(prefix: str, source: Source, suffix: str, indent: int, width: int) -> list[str]:
+def _layout(prefix: str, source: Source, suffix: str, indent: int) -> list[str]:
     margin = " " * indent
     flat = f"{margin}{prefix}{source.flat()}{suffix}"
-    if len(flat) <= width:
+    if len(flat) <= WIDTH:
         return [flat]
     if isinstance(source, Keyword):
-        return _layout(f"{prefix}{source.name}=", source.value, suffix, indent, width)
+        return _layout(f"{prefix}{source.name}=", source.value, suffix, indent)
     if isinstance(source, Lambda):
-        return _layout(prefix + source.head, source.body, suffix, indent, width)
+        return _layout(prefix + source.head, source.body, suffix, indent)
     if isinstance(source, FunctionCall) and source.args:
         opening = f"{margin}{prefix}{source.head}{source.brackets[0]}"
         closing = f"{margin}{source.brackets[1]}{source.tail}{suffix}"
-        return [opening, *_inside(source.args, indent + 4, bool(source.head), width), closing]
+        return [opening, *_inside(source.args, indent + 4, bool(source.head)), closing]
     if isinstance(source, Infix):
         inner = f"{margin}    {source.flat()}"
-        if len(inner) <= width:
+        if len(inner) <= WIDTH:
             return [f"{margin}{prefix}(", inner, f"{margin}){suffix}"]
         lines = [f"{margin}{prefix}("]
         for i, operand in enumerate(source.operands):
-            lines += _layout(f"{source.operator} " if i else "", operand, "", indent + 4, width)
+            lines += _layout(f"{source.operator} " if i else "", operand, "", indent + 4)
         return [*lines, f"{margin}){suffix}"]
     return [flat]
 
 
-def _inside(args: Iterable[Source], indent: int, one_line: bool, width: int) -> list[str]:
+def _inside(args: Iterable[Source], indent: int, one_line: bool) -> list[str]:
     """The lines between brackets: all arguments on one line, or else each on its own."""
     args = tuple(args)
     together = " " * indent + ", ".join(a.flat() for a in args)
-    if len(together) <= width and one_line:
+    if len(together) <= WIDTH and one_line:
         return [together]
     if len(args) == 1 and one_line:
-        return _layout("", args[0], "", indent, width)
+        return _layout("", args[0], "", indent)
     lines: list[str] = []
     for arg in args:
-        lines += _layout("", arg, ",", indent, width)
+        lines += _layout("", arg, ",", indent)
     return lines
 
 
-def function_head(
-    name: str, args: Sequence[str], result: str, indent: int, width: int = WIDTH
-) -> list[str]:
+def function_head(name: str, args: Sequence[str], result: str, indent: int) -> list[str]:
     """The head of a function: on one line, else its parameters on one, else one on each."""
     margin = " " * indent
     line = f"{margin}def {name}({', '.join(args)}) -> {result}:"
-    if len(line) <= width:
+    if len(line) <= WIDTH:
         return [line]
     together = f"{margin}    {', '.join(args)}"
-    inner = [together] if len(together) <= width else [f"{margin}    {a}," for a in args]
+    inner = [together] if len(together) <= WIDTH else [f"{margin}    {a}," for a in args]
     return [f"{margin}def {name}(", *inner, f"{margin}) -> {result}:"]
 
 
-def docstring(text: str, indent: int, width: int = WIDTH) -> list[str]:
+def docstring(text: str, indent: int) -> list[str]:
     """The lines of a docstring with this text, which may hold quotes and backslashes.
 
-    A paragraph with a line longer than `width` is rewrapped; indented lines are kept.
+    A paragraph with a line that is too long is rewrapped; indented lines are kept.
     """
     margin = " " * indent
+    text = _escaped(text).strip()
+    if text.startswith('"'):
+        text = f" {text}"
+    if re.search(r'(?<!\\)(\\\\)*"\Z', text):  # a quote with no backslash of its own
+        text = text[:-1] + '\\"'
+    if "\n" not in text and len(margin + text) + 6 <= WIDTH:
+        return [f'{margin}"""{text}"""']
     lines: list[str] = []
-    for paragraph in _paragraphs(_escaped(text).strip().split("\n"), width - indent):
-        lines += _filled(paragraph, width - indent) or [""]
-    if re.search(r'(?<!\\)(\\\\)*"\Z', lines[-1]):  # a quote with no backslash of its own
-        lines[-1] = lines[-1][:-1] + '\\"'
-    if lines[0].startswith('"'):
-        lines[0] = f" {lines[0]}"
-    if len(lines) == 1 and len(margin + lines[0]) + 6 <= width:
-        return [f'{margin}"""{lines[0]}"""']
-    if len(margin + lines[0]) + 3 > width:
-        lines = [*_filled(lines[0], width - indent - 3), *lines[1:]]
-    return [
-        (margin + ('"""' if i == 0 else "") + line).rstrip() for i, line in enumerate(lines)
-    ] + [f'{margin}"""']
+    for paragraph in _paragraphs(f'"""{text}'.split("\n"), WIDTH - indent):
+        lines += _filled(paragraph, WIDTH - indent) or [""]
+    return [(margin + line).rstrip() for line in (*lines, '"""')]
 
 
 _BLANK = "\u00a0"

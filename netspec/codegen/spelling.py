@@ -20,8 +20,6 @@ from netspec.symbolic.expr import (
     expr_of,
 )
 
-WIDTH = 100
-
 
 class NumberSource(Protocol):
     """What writes the terms of one class."""

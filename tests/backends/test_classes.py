@@ -209,10 +209,10 @@ net senet(width = 4) {
 
 def test_blocks_as_an_author_would_write_them() -> None:
     source = torch_source(SENET)
-    assert classes(source) == ["Se", "Block", "Stage", "SeNet"]
+    assert classes(source) == ["SE", "Block", "Stage", "SENet"]
     for line in (
         "[:, :, None, None]",
-        "self.att = Se(f)",
+        "self.att = SE(f)",
         # Forward asks for what is there.
         "        self.att: nn.Module | None = None\n        if use_se:",
         "if self.short is not None:",

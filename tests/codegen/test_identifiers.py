@@ -19,7 +19,7 @@ from netspec.codegen.identifiers import Identifiers, class_name
         ("resnet18", "ResNet-18.", "ResNet18"),
         ("resnet18", "", "ResNet18"),
         ("alexnet", "A net of 2012.", "AlexNet"),
-        ("vgg16_bn", "VGG-16 with batch norm", "Vgg16Bn"),
+        ("vgg16_bn", "VGG-16 with batch norm", "VGG16BN"),
         ("a_1_2", "", "A1_2"),
         ("x", "", "XNet"),
         ("tensor", "", "TensorNet"),
