@@ -31,8 +31,8 @@ from netspec_torch.reserved import MODULE_ATTRIBUTES
 from netspec_torch.support import sources
 
 _GLOBALS = (
-    *("torch", "nn", "F", "np", "math", "self", "Tensor", "Path", "Any", "Fraction"),
-    *("load_file", "model"),
+    *("torch", "nn", "F", "math", "self", "Tensor", "Path", "Any", "Fraction"),
+    *("is_zipfile", "model"),
 )
 
 
@@ -150,7 +150,7 @@ class _TorchFile:
             width=width,
             uses_math="math." in code,
             uses_fraction="Fraction(" in code,
-            typing=[n for n in ("Any", "Self") if (prepared and n == "Any") or f"-> {n}:" in code],
+            typing=["Any", *(["Self"] if "-> Self:" in code else [])],
             uses_functional="F." in code or prepared is not None,
             params=f"{self.net.params:_}",
             check=_check([v.shape for v in block.inputs], [v.shape for v in block.outputs]),

@@ -13,16 +13,17 @@ class PictureInput:
     """The preprocessing of a net's input in the terms of a template, defaults filled in.
 
     The shorter side is scaled to `shorter` or, where that is None, the whole to `size` (height,
-    width); `crops` says whether the centre is then cropped to the input's size. `constants` are
-    lines of Python that must come before `normalized`; `form` is that expression, with `{x}`.
+    width); `crops` says whether the centre is then cropped to the input's size. `pixels` are lines
+    that make float32 `pixels` (H x W x C) of `image`. `constants` are lines of Python that must
+    come before `normalized`; `form` is that expression, with `{x}`.
     """
 
     doc: str
-    gray: bool
     bgr: bool
     shorter: int | None
     size: tuple[int, int]
     crops: bool
+    pixels: tuple[str, ...]
     constants: tuple[str, ...]
     form: str
 
@@ -47,16 +48,40 @@ def picture(net: Net, vector: Callable[[tuple[float, ...]], str]) -> PictureInpu
     shorter = p.resize if isinstance(p.resize, int) else None
     size = p.resize if isinstance(p.resize, tuple) else (height, width)
     constants, form = _arithmetic(p, vector)
-    kind = "A grey picture (H x W)" if channels == 1 else "An RGB picture (H x W x 3)"
     return PictureInput(
-        doc=f"{kind}, values 0 to 255, as input of the net.",
-        gray=channels == 1,
+        doc=_DOC.format("grey" if channels == 1 else "RGB"),
         bgr=p.channels == "bgr",
         shorter=shorter,
         size=size,
         crops=shorter is not None or size != (height, width),
+        pixels=_pixels(channels),
         constants=tuple(constants),
         form=form,
+    )
+
+
+_DOC = "A PIL image or an array (H x W, or H x W x C, {}) of 0 to 255 as input of the net."
+
+
+def _pixels(channels: int) -> tuple[str, ...]:
+    """Lines that make float32 `pixels` (H x W x channels) of any `image`.
+
+    Of 16 bits Pillow's `convert` cuts off what is above 255, so they are divided.
+    """
+    if channels == 1:
+        mode, few, many = "L", "3", "pixels @ np.array([[0.299], [0.587], [0.114]], np.float32)"
+    else:
+        mode, few, many = "RGB", "1", "pixels.repeat(3, axis=2)"
+    return (
+        'mode = getattr(image, "mode", None)  # of PIL',
+        'if mode and mode[0] not in "IF":',
+        f'    image = image.convert("{mode}")',
+        "pixels = np.array(image, dtype=np.float32)",
+        'if mode and mode[0] == "I":  # 16 bits',
+        "    pixels /= 257",
+        "pixels = pixels.reshape(*pixels.shape[:2], -1)[..., :3]",
+        f"if pixels.shape[2] == {few}:",
+        f"    pixels = {many}",
     )
 
 

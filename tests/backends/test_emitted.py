@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import pickle
 import re
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch import nn
 
 import netspec
@@ -155,7 +157,7 @@ def test_no_net_takes_the_name_of_something_else(backend: str) -> None:
 
 
 def test_the_paper_s_net_is_a_short_file() -> None:
-    assert len(emit(loaded("squeezenet1_0"), get("numpy")).splitlines()) < 730
+    assert len(emit(loaded("squeezenet1_0"), get("numpy")).splitlines()) < 738
 
 
 TYPED = {
@@ -388,6 +390,93 @@ def test_any_names_and_docs(names: list[str], doc: str, backend: str) -> None:
     weights = fresh(net.tensors, 1)
     chosen.set_weights(model, weights)
     assert chosen.run(model, np.ones((1, 3, 4, 4), dtype=np.float32))[0].shape == (1, 2, 4, 4)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors", ".pt", ".pth"])
+def test_load_says_what_does_not_fit_and_changes_nothing(suffix: str, tmp_path: Path) -> None:
+    net = net_of(BRANCHES)
+    weights = fresh(net.tensors, 5, varied=True)
+    first, *_, last = weights
+    path = tmp_path / f"w{suffix}"
+
+    def save(arrays: dict[str, Any]) -> None:
+        if suffix[:2] == ".p":
+            tensors = {n: torch.from_numpy(a) for n, a in arrays.items()}
+            # Files before PyTorch 1.6 are no archives.
+            torch.save(
+                {"state_dict": tensors} if suffix == ".pth" else tensors,
+                path,
+                _use_new_zipfile_serialization=suffix == ".pt",
+            )
+        else:
+            write(path, arrays)
+
+    model: Any = load_model(net, get("torch"))
+    save(weights)
+    assert model.load(path) == []
+    before = {n: t.clone() for n, t in model.state_dict().items()}
+    for name, array in weights.items():
+        np.testing.assert_array_equal(before[name], array)
+
+    changed = {n: a + 1 for n, a in weights.items() if n != first} | {"other": np.zeros(3)}
+    save(changed)
+    with pytest.raises(
+        RuntimeError, match=f"{re.escape(first)} is only in the model; other is only in"
+    ):
+        model.load(path)
+    save({**weights, last: weights[last][..., None]})
+    with pytest.raises(RuntimeError, match=re.escape(last)):
+        model.load(path, strict=False)
+    assert all(torch.equal(t, before[n]) for n, t in model.state_dict().items())
+
+    save(changed)
+    assert model.load(path, strict=False) == [first, "other"]
+    np.testing.assert_array_equal(model.state_dict()[first], weights[first])
+    np.testing.assert_array_equal(model.state_dict()[last], weights[last] + 1)
+
+
+def test_a_file_that_would_run_code_is_not_loaded(tmp_path: Path) -> None:
+    model: Any = load_model(net_of(BRANCHES), get("torch"))
+    torch.save({"x": Path.unlink}, tmp_path / "evil.pt")
+    with pytest.raises(pickle.UnpicklingError, match="Weights only load failed"):
+        model.load(tmp_path / "evil.pt")
+
+
+def test_emitted_torch_file_needs_torch_alone() -> None:
+    """NumPy and safetensors are imported only where their files are read."""
+    source = emit(loaded("squeezenet1_0"), get("torch"))
+    top = [line for line in source.splitlines() if re.match("import|from", line)]
+    assert not any("numpy" in line or "safetensors" in line for line in top)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_preprocess_takes_pictures_of_every_mode(backend: str, channels: int) -> None:
+    """The same colour in every mode gives the same input."""
+    model: Any = load_model(net_of(f"net n {{ input data: {channels}x4x5  relu }}"), get(backend))
+    gray, color = Image.new("L", (9, 7), 90), Image.new("RGB", (9, 7), (200, 90, 30))
+    luminance = np.asarray(color.convert("L"), dtype=np.float32)
+    wanted = np.full((channels, 4, 5), 90.0)
+    deep = np.full((7, 9), 90 * 257, dtype=np.uint16)
+    pictures: list[Any] = [
+        gray.convert(m) for m in ("L", "LA", "P", "RGB", "RGBA", "CMYK", "F", "YCbCr")
+    ]
+    pictures += [Image.fromarray(deep), Image.fromarray(deep.astype(np.int32))]
+    plain = np.full((7, 9), 90)
+    pictures += [plain, plain[..., None], *(plain[..., None].repeat(n, axis=2) for n in (3, 4))]
+    for picture in pictures:
+        found = np.asarray(model.preprocess(picture))[0]
+        np.testing.assert_allclose(found, wanted, atol=1)
+    np.testing.assert_allclose(model.preprocess(Image.new("1", (9, 7), 1))[0], 255, atol=1e-3)
+    colors = np.array([200.0, 90, 30]) if channels == 3 else luminance[0, :1]
+    for mode in ("RGB", "RGBA", "CMYK"):
+        found = np.asarray(model.preprocess(color.convert(mode)))[0]
+        np.testing.assert_allclose(
+            found, np.broadcast_to(colors[:, None, None], found.shape), atol=1
+        )
+    np.testing.assert_allclose(
+        np.asarray(model.preprocess(np.asarray(color)))[0, :, 0, 0], colors, atol=1
+    )
 
 
 @pytest.mark.parametrize("spec", ["squeezenet1_0", "squeezenet1_0_caffe"])
