@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 
@@ -51,9 +52,7 @@ class ForwardWriter(VariableWriter):
         return lines
 
     def copied(self, target: TraceValue, source: TraceValue, indent: int) -> list[str]:
-        if target not in self.variables or (
-            target not in self.uses and target not in self.loops_of
-        ):
+        if target not in self.variables:
             return []
         a, b = self.variable(target), self.variable(source)
         return [] if a == b else [f"{' ' * indent}{a} = {b}"]
@@ -174,6 +173,17 @@ class ForwardWriter(VariableWriter):
                 return []
         sources = [self.variable(v) for v in outputs]
         return [f"        return {', '.join(sources)}"]
+
+    def typed(self, lines: list[str]) -> list[str]:
+        """The lines of `forward`, with a type for a result that a module gave."""
+        found = re.fullmatch(r" *return (\w+)", lines[-1]) if lines else None
+        if found is None or found[1] in map(self.variable, self.trace.inputs):
+            return lines
+        given = re.compile(rf"( *{found[1]})( = .*)")
+        places = [n for n, line in enumerate(lines) if given.fullmatch(line)]
+        if any(re.match(r" *\w+ = (self\.|getattr)", lines[n]) for n in places):
+            lines[places[0]] = given.sub(r"\1: Tensor\2", lines[places[0]])
+        return lines
 
     def test(self, node: IfNode, index: int) -> str:
         tested = self.attribute_ifs.get(node)

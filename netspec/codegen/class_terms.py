@@ -108,8 +108,8 @@ class TermWriter:
             )
         for p in trace.template.parameters:
             self.argument_names[p.name] = names.identifier(p.name)
-        self.uses: dict[TraceValue, list[tuple[int, Any]]] = {}
-        self.defs: dict[TraceValue, int] = {}
+        self.uses: dict[TraceValue, list[Any]] = {}
+        """What reads each value: calls, what meets behind branches and in loops, the results."""
         self.marks: list[TraceValue] = []
         self.asked: list[TraceValue] = []
         self.sized: dict[Call, list[TraceValue]] = {}
@@ -122,7 +122,6 @@ class TermWriter:
                     self.within |= dict.fromkeys(c.outputs, node)
         self.collected: dict[TraceValue, str] = {}
         self.sizes: dict[TraceValue, str] = {}
-        self.loops_of: dict[TraceValue, tuple[int, int]] = {}
         self.shown = ""
         """The size that a comment of `forward` said last."""
         self.settled_terms: dict[Any, str] = {}

@@ -61,7 +61,7 @@ class ClassWriter(ForwardWriter):
     """Writes the class of one trace."""
 
     def text(self) -> ClassText:
-        self.number_lines()
+        self.find_readers()
         self.emit_calls(self.trace.nodes)
         modules = sequential(self.trace, self.emissions)
         if modules is not None and not self.asked_sizes():
@@ -71,12 +71,10 @@ class ClassWriter(ForwardWriter):
             self.variables = dict.fromkeys(self.trace.inputs, "x")
             return ClassText("", [], init, [], self.supports, "nn.Sequential")
         self.trace.nodes[:] = self.split_lines(self.trace.nodes)
-        self.number_lines()
         self.choose_tests(self.trace.nodes)
         self.allocate()
         forward = self.forward(self.trace.nodes)
-        returned = self.returned()
-        forward = self.unmarked(forward + returned)
+        forward = self.typed(self.unmarked([*forward, *self.returned()]))
         kinds = {
             **dict.fromkeys(self.collected.values(), "Tensor"),
             **dict.fromkeys(self.sizes.values(), "torch.Size"),
@@ -357,6 +355,8 @@ class ClassWriter(ForwardWriter):
                 numbers = ConstructorNumbers(self, c)
                 self.emissions[c] = self.spelling.emit(c, numbers, self.reads_several(c))
             self.sized[c] = self.asked
+            for v in self.asked:
+                self.uses.setdefault(v, []).append(c)
             self.guards[c] = self.taken_guards()
 
     def split_lines(self, nodes: Sequence[TraceNode]) -> list[TraceNode]:

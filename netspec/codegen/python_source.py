@@ -177,10 +177,10 @@ def docstring(text: str, indent: int) -> list[str]:
     """
     margin = " " * indent
     text = _escaped(text).strip()
-    if text.startswith('"'):
-        text = f" {text}"
     if re.search(r'(?<!\\)(\\\\)*"\Z', text):  # a quote with no backslash of its own
         text = text[:-1] + '\\"'
+    if text.startswith('"'):
+        text = f" {text}"
     if "\n" not in text and len(margin + text) + 6 <= WIDTH:
         return [f'{margin}"""{text}"""']
     lines: list[str] = []
