@@ -50,10 +50,6 @@ def test_bundled_nets_have_one_class_a_module(spec: str, expected: list[str]) ->
     assert classes(source) == expected
 
 
-def test_the_paper_s_net_is_short() -> None:
-    assert len(TorchBackend().emit(loaded("squeezenet1_0")).splitlines()) <= 94
-
-
 RESIDUAL = """
 module block(filters, stride = 1) {
   input x
