@@ -32,8 +32,10 @@ from netspec.codegen.python_source import (
 )
 from netspec.ir import Layer, Net, Value
 from netspec.ops import Op, text
+from netspec.ops.reshaping import Crop
+from netspec.ops.resizing import Upsample
 from netspec_numpy.cost_model import planned_memory
-from netspec_numpy.emitters import EMITTERS, ONE_SIZE
+from netspec_numpy.emitters import EMITTERS
 from netspec_numpy.fusion import FusedLayer, fuse
 from netspec_numpy.kernel_source import kernel_names, reads, with_helpers
 from netspec_numpy.lowering import (
@@ -196,7 +198,8 @@ class _NumpyFile:
     def _fixed_size(self) -> str:
         """Why inputs of other heights and widths are refused; empty where they are not."""
         for layer in self.fused.layers:
-            if type(layer.op) in ONE_SIZE:
+            stated = layer.layer.layer.stated
+            if isinstance(layer.op, Crop | Upsample) and not getattr(stated, "scale", None):
                 return f"{layer.layer.path} is made for this size"
         return ""
 

@@ -33,18 +33,15 @@ Emitter = Callable[[Layer, EmitScope, list[Source], bool], Source]
 """Of a layer, its scope, its inputs, and whether more than its first result is used."""
 
 EMITTERS: Emitters[Emitter] = Emitters("numpy")
-ONE_SIZE: set[type[Op]] = set()
-"""Ops whose emitters write the size of the result, so that other inputs would go wrong."""
 
 
 def emits(
-    op: type[Op], *, several: bool = False, one_size: bool = False
+    op: type[Op], *, several: bool = False
 ) -> Callable[[Callable[..., Source]], Callable[..., Source]]:
     """Decorator: register the emitter of an op, `(op, layer, scope, inputs) -> Source`.
 
     With `several`, the emitter takes as a fifth argument whether more than the first result is
-    used: then it returns a tuple of all. With `one_size`, what it writes holds for one height and
-    width of the net's input only.
+    used: then it returns a tuple of all.
     """
 
     def register(emitter: Callable[..., Source]) -> Callable[..., Source]:
@@ -52,8 +49,6 @@ def emits(
             return emitter(layer.op, layer, scope, inputs, *([more] if several else []))
 
         EMITTERS[op] = of_layer
-        if one_size:
-            ONE_SIZE.add(op)
         return emitter
 
     return register

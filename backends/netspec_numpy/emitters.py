@@ -29,9 +29,10 @@ from netspec.ops import (
     resizing,
 )
 from netspec.ops.attribute_types import Pads
-from netspec_numpy.emission import EMITTERS, ONE_SIZE, EmitScope, emits
+from netspec_numpy.emission import EMITTERS, EmitScope, emits
+from netspec_numpy.lowering import pads_follow_size, same_pads
 
-__all__ = ["EMITTERS", "ONE_SIZE"]
+__all__ = ["EMITTERS"]
 
 Keywords = dict[str, Source | str]
 
@@ -74,7 +75,10 @@ def maxpool(
     op: pooling.MaxPool, layer: Layer, s: EmitScope, inputs: list[Source], several: bool
 ) -> Source:
     keywords: Keywords = {}
-    if any(op.pads):
+    if pads_follow_size(layer):
+        size = f"{inputs[0].flat()}.shape[2:]"
+        keywords["pads"] = same_pads(op, size, s.kernel("same_pads"))
+    elif any(op.pads):
         keywords["pads"] = _pads(op.pads)
     if op.dilation != (1, 1):
         keywords["dilation"] = _pair(op.dilation)
@@ -92,24 +96,27 @@ def adaptive_avgpool(
     return call(s.kernel("adaptive_avg_pool2d"), inputs[0], _pair(op.size))
 
 
-@emits(resizing.MaxUnpool, one_size=True)
-def maxunpool(op: resizing.MaxUnpool, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
-    return call(s.kernel("max_unpool2d"), *inputs, _size(layer))
-
-
-@emits(resizing.Upsample, one_size=True)
+@emits(resizing.Upsample)
 def upsample(op: resizing.Upsample, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    size = _size(layer, inputs[0])
     if op.mode == "nearest":
-        return call(s.kernel("upsample_nearest"), inputs[0], _size(layer))
+        return call(s.kernel("upsample_nearest"), inputs[0], size)
     corners = str(bool(op.align_corners))
     kernel = s.kernel("upsample_bilinear")
-    return call(kernel, inputs[0], _size(layer), align_corners=corners)
+    return call(kernel, inputs[0], size, align_corners=corners)
 
 
-def _size(layer: Layer) -> str:
-    """Height and width of the result."""
-    _, height, width = layer.outputs[0].shape
-    return _pair((height, width))
+def _size(layer: Layer, x: Source) -> str:
+    """Height and width of the result of an upsampling."""
+    scale = getattr(layer.stated, "scale", None)
+    if scale is None:
+        _, height, width = layer.outputs[0].shape
+        return _pair((height, width))
+    rows, columns = (
+        f"{x.flat()}.shape[{axis}]" if n == 1 else f"{int(n)} * {x.flat()}.shape[{axis}]"
+        for axis, n in enumerate(scale, 2)
+    )
+    return f"({rows}, {columns})"
 
 
 # --- one call each -------------------------------------------------------------------------------
@@ -378,7 +385,7 @@ def pad(op: reshaping.Pad, layer: Layer, s: EmitScope, inputs: list[Source]) -> 
     return call(s.kernel("pad2d"), inputs[0], _pads(op.pads), *value)
 
 
-@emits(reshaping.Crop, one_size=True)
+@emits(reshaping.Crop)
 def crop(op: reshaping.Crop, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
     (top, left), (height, width) = op.offset, op.size
     rows, columns = (f"{int(n) or ''}:{int(n + m)}" for n, m in ((top, height), (left, width)))

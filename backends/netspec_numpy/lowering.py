@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from netspec.codegen.python_source import FunctionCall, Source, call
+from netspec.ir import Layer
 from netspec.ops import Op, Tensor
 from netspec.ops.activation import Relu, Relu6
 from netspec.ops.convolution import Conv, Linear
 from netspec.ops.merging import Add, Arithmetic, Concat, Sub
 from netspec.ops.normalization import BatchNorm
 from netspec.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
+from netspec.ops.resizing import MaxUnpool
 from netspec_numpy.cost_model import choose_algorithm
 from netspec_numpy.fusion import CLIPS, FusedLayer, can_end_with_activation
 
@@ -74,18 +76,35 @@ def _then(layer: FusedLayer, step: Step) -> Keywords:
     return {"then": step.kernel(CLIPS[layer.activation.clip])}
 
 
-def _window(op: Conv | MaxPool | AvgPool, step: Step) -> FunctionCall:
+def _window(layer: FusedLayer, step: Step) -> FunctionCall:
     """The window of a convolution or pooling: kernel, stride, pads, dilation, rounding."""
+    op = layer.op
+    assert isinstance(op, Conv | MaxPool | AvgPool)
     keywords: Keywords = {}
     if op.stride != (1, 1):
         keywords["stride"] = pair(op.stride)
-    if any(op.pads):
+    if pads_follow_size(layer.layer.layer):
+        size = f"{step.inputs[0].flat()}.data.shape"
+        keywords["pads"] = same_pads(op, size, step.kernel("same_pads"))
+    elif any(op.pads):
         keywords["pads"] = _numbers(op.pads)
     if op.dilation != (1, 1):
         keywords["dilation"] = pair(op.dilation)
     if not isinstance(op, Conv) and op.rounding == "ceil":
         keywords["ceil"] = "True"
     return call(step.kernel("Window"), pair(op.kernel), **keywords)
+
+
+def pads_follow_size(layer: Layer) -> bool:
+    """Whether a window has `pad: same` and a stride: then its pads depend on the input's size."""
+    op: Any = layer.op
+    return getattr(layer.stated, "pad", None) == "same" and tuple(op.stride) != (1, 1)
+
+
+def same_pads(op: Any, size: str, kernel: str) -> FunctionCall:
+    """A call that gives the pads of `pad: same`, of the source of height and width."""
+    dilation = [] if op.dilation == (1, 1) else [pair(op.dilation)]
+    return call(kernel, size, pair(op.kernel), pair(op.stride), *dilation)
 
 
 def pair(numbers: tuple[int, int]) -> str:
@@ -118,7 +137,7 @@ def weighted(op: Conv | Linear, layer: FusedLayer, step: Step) -> Source:
     if kind == "winograd":
         pads: Keywords = {} if tuple(op.pads) == (1, 1, 1, 1) else {"pads": _numbers(op.pads)}
         return _kernel_call(step, "winograd", *inputs, filters, **pads, **then)
-    window = _window(op, step)
+    window = _window(layer, step)
     if kind == "depthwise":
         return _kernel_call(step, "convolve_depthwise", *inputs, window, **then)
     if op.group_count == 1 and op.dilation == (1, 1):
@@ -139,15 +158,20 @@ def _name(layer: FusedLayer, step: Step) -> Source | str:
 def max_pool(op: MaxPool, layer: FusedLayer, step: Step) -> Source | None:
     if step.at.startswith("[") or op.dilation != (1, 1):
         return None  # its indices are used too, or no step has a dilation
-    inputs = (step.inputs[0], "np.maximum", _window(op, step))
+    inputs = (step.inputs[0], "np.maximum", _window(layer, step))
     return _kernel_call(step, "pool", *inputs, **_then(layer, step))
 
 
 @plans(AvgPool)
 def avg_pool(op: AvgPool, layer: FusedLayer, step: Step) -> Source:
-    without = any(op.pads) and not op.count_include_pad
+    without = (any(op.pads) or pads_follow_size(layer.layer.layer)) and not op.count_include_pad
     keywords: Keywords = {"count_include_pad": "False"} if without else {}
-    return _kernel_call(step, "avg_pool", step.inputs[0], _window(op, step), **keywords)
+    return _kernel_call(step, "avg_pool", step.inputs[0], _window(layer, step), **keywords)
+
+
+@plans(MaxUnpool)
+def max_unpool(op: MaxUnpool, layer: FusedLayer, step: Step) -> Source:
+    return _kernel_call(step, "unpool", *step.inputs)
 
 
 @plans(GlobalAvgPool)

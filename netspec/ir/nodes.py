@@ -42,7 +42,11 @@ class Value:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One use of an op. `line` is the name of the chain that it stands in, if that has one."""
+    """One use of an op. `line` is the name of the chain that it stands in, if that has one.
+
+    `stated` is the op as the spec has it, `op` as it is settled for these inputs: what `pad: same`
+    comes to depends on their size.
+    """
 
     name: str
     line: str | None
@@ -50,6 +54,7 @@ class Layer:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     span: Span
+    stated: Op | None = None
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:

@@ -223,12 +223,15 @@ _SMALLER: dict[str, tuple[tuple[str, str], ...]] = {
 
 def smaller(spec: str) -> Net:
     """A bundled net, or its like of fewer numbers."""
-    if spec not in _SMALLER:
-        return loaded(spec)
+    return net_of(smaller_text(spec)) if spec in _SMALLER else loaded(spec)
+
+
+def smaller_text(spec: str) -> str:
+    """The text of `smaller`, without what it expects."""
     text = bundled()[spec].read_text(encoding="utf-8")
-    for whole, part in _SMALLER[spec]:
+    for whole, part in _SMALLER.get(spec, ()):
         assert whole in text
         text = text.replace(whole, part)
     # All of these specs end with what they expect.
-    layers = re.split(r"\n\n(?: *#.*\n)* *expect ", text)[0]
-    return net_of(layers + "\n}\n")
+    layers, *rest = re.split(r"\n\n(?: *#.*\n)* *expect ", text)
+    return layers + "\n}\n" if rest else text

@@ -17,10 +17,14 @@ Weights = dict[str, Array]
 
 
 class Value(NamedTuple):
-    """Data (H, W, C) or (F,), and what is still to be added to its channels."""
+    """Data (H, W, C) or (F,), and what is still to be added to its channels.
+
+    Of indices, `plane` is the height and width of the plane that they are places in.
+    """
 
     data: Array
     bias: Array
+    plane: tuple[int, ...] = ()
 
     def channels_first(self) -> tuple[Array, Array]:
         """The data as (1, C, H, W) or (1, F), and the bias in a shape to be added."""

@@ -83,7 +83,8 @@ class Model:
             try:
                 self.plans[apart] = [Plan(self.network, *given) for _ in range(number)]
             except (ValueError, IndexError, ZeroDivisionError) as error:
-                raise ValueError(f"no network for inputs of {sizes}: {error}") from error
+                found = f"made for inputs of {self.sizes}, got {sizes}: {error}"
+                raise ValueError(found) from error
         plans = self.plans[apart]
         outputs = [np.empty((len(inputs[0]), *y.shape), y.dtype) for y in plans[0].outputs]
         images = list(zip(*inputs, *outputs, strict=True))

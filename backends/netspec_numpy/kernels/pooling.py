@@ -58,7 +58,7 @@ def adaptive_avg_pool2d(x: Array, size: tuple[int, int]) -> Array:
     return x
 
 
-def max_unpool2d(x: Array, indices: Array, size: tuple[int, int]) -> Array:
+def max_unpool2d(x: Array, indices: Array, size: tuple[int, ...]) -> Array:
     """Put each element at its place h * W + w in zeros of (N, C, H, W)."""
     n, channels = x.shape[:2]
     result = np.zeros((n, channels, size[0] * size[1]), dtype=x.dtype)

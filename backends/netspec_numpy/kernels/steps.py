@@ -6,6 +6,7 @@ As in `products.py`, values carry biases that are still to be added.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from math import inf
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 
 from netspec_numpy.kernels.arrays import Array, At, Then, Value
 from netspec_numpy.kernels.plan import Plan
+from netspec_numpy.kernels.pooling import max_unpool2d
 from netspec_numpy.kernels.products import finish, pixels, strip
 from netspec_numpy.kernels.windows import Window
 
@@ -179,6 +181,11 @@ def plain(p: Plan, at: At, function: Callable[..., Array], *xs: Value) -> Value:
     return y
 
 
+def unpool(p: Plan, at: At, x: Value, indices: Value) -> Value:
+    """Each element put back where a pooling found it, in the plane that the pooling had."""
+    return plain(p, at, partial(max_unpool2d, size=indices.plane), x, indices)
+
+
 def several(
     p: Plan, at: Sequence[At], function: Callable[..., Sequence[Array]], x: Value
 ) -> list[Value]:
@@ -193,7 +200,8 @@ def several(
         y[...] = found.pop(0)
 
     compute(found, np.ones(view.shape, view.dtype))
-    ys = [p.like(place, y[0]) for place, y in zip(at, found, strict=True)]
+    plane = x.data.shape[:-1]
+    ys = [p.like(place, y[0])._replace(plane=plane) for place, y in zip(at, found, strict=True)]
     for _ in p.parts(x.bias):
         p.call(compute, found, view)
         for y in ys:

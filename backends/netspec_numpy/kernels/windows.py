@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +34,15 @@ class Window(NamedTuple):
 
 
 POINT = Window()
+
+
+def same_pads(sizes: Sequence[int], kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Pads:
+    """Top, bottom, left and right padding with which there are ceil(size / stride) windows."""
+    pads: list[int] = []
+    for size, k, s, d in zip(sizes, kernel, stride, dilation, strict=False):
+        total = max((-(-size // s) - 1) * s + d * (k - 1) + 1 - size, 0)
+        pads += [total // 2, total - total // 2]
+    return pads[0], pads[1], pads[2], pads[3]
 
 
 def seen(

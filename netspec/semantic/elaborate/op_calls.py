@@ -41,7 +41,8 @@ def op_layer(
     shapes = [o.value.shape for o in given]
     try:
         _check_indices(op, given)
-        bound = op(**attrs).bind(shapes)
+        stated = op(**attrs)
+        bound = stated.bind(shapes)
         outputs = bound.outputs(shapes)
     except ShapeError as error:
         sides = [(o.value, o.span, o.given) for o in given]
@@ -56,7 +57,7 @@ def op_layer(
         for i, (shape, result) in enumerate(zip(outputs, bound.result_names, strict=True))
     )
     inputs = tuple(o.value for o in given)
-    layer = Layer(names.node, names.line, bound, inputs, values, call.op.span)
+    layer = Layer(names.node, names.line, bound, inputs, values, call.op.span, stated)
     b.add(layer, 1, call.span)
     return layer
 

@@ -1,0 +1,147 @@
+"""A model takes every size that its layers allow, and gives what the net of that size gives."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from netspec.codegen.backend import get, load_model
+from netspec.weights import fresh
+
+from .nets import BUNDLED, net_of, smaller_text
+
+pytestmark = pytest.mark.slow
+
+FOR_ONE_SIZE = {"vgg16", "alexnet"}
+"""Bundled nets with a linear layer behind `flatten`."""
+
+
+def at_size(text: str, height: int, width: int) -> str:
+    """The text of a net with another declared input."""
+    channels = r"(input data: )(?:(\d+)x[0-9]+x[0-9]+|\[(\d+), *\w+, *\w+\])"
+    found, count = re.subn(
+        channels, lambda m: f"{m[1]}{m[2] or m[3]}x{height}x{width}", text, count=1
+    )
+    assert count == 1
+    return found
+
+
+def check(
+    text: str, sizes: list[tuple[int, int]], backends: tuple[str, ...] = ("torch", "numpy")
+) -> None:
+    """Compare models of one size, at others, with PyTorch's of those sizes."""
+    whole = net_of(text)
+    weights = fresh(whole.tensors, 3, varied=True)
+    models: dict[str, Any] = {}
+    for name in backends:
+        models[name] = load_model(whole, get(name))
+        get(name).set_weights(models[name], weights)
+    for height, width in sizes:
+        other = net_of(at_size(text, height, width))
+        referee: Any = load_model(other, get("torch"))
+        get("torch").set_weights(referee, weights)
+        shape = tuple(int(d) for d in other.body.inputs[0].shape)
+        x = np.random.default_rng(height).standard_normal((2, *shape))
+        with torch.no_grad():
+            wanted = get("torch").run(referee.double(), x)
+        for name in backends:
+            model = models[name].double() if name == "torch" else models[name]
+            for found, right in zip(get(name).run(model, x), wanted, strict=True):
+                tolerance = 1e-9 * max(1.0, float(np.abs(right).max()))
+                np.testing.assert_allclose(
+                    found, right, rtol=0, atol=tolerance, err_msg=f"{name} {height}x{width}"
+                )
+
+
+ALL = sorted(set(BUNDLED) - FOR_ONE_SIZE)
+QUICK = ("enet", "googlenet", "segnet", "squeezenet1_0", "squeezenet_cifar")
+"""Nets that between them have what follows sizes; NETSPEC_ALL_SIZES=1 takes all of the others."""
+
+
+@pytest.mark.parametrize("spec", ALL if os.environ.get("NETSPEC_ALL_SIZES") else QUICK)
+def test_bundled_nets(spec: str) -> None:
+    text = smaller_text(spec)
+    shape = net_of(text).body.inputs[0].shape
+    draw = random.Random(spec)
+    # These leave it to the size that their poolings need no rounding.
+    exact = spec in ("enet", "squeezedet", "squeezenet_cifar", "squeezenext_23")
+    more = (32, 64) if exact else (1, 3, 5, 8, 19)
+    check(text, [(int(shape[1]) + draw.choice(more), int(shape[2]) + draw.choice(more))])
+
+
+LAYERS = (
+    "conv { filters: 4 kernel: K pad: same stride: S } -> relu",
+    "conv { filters: F kernel: K pad: same stride: S groups: depthwise }",
+    "conv { filters: 4 kernel: K pad: same stride: S dilation: 2 }",
+    "conv { filters: 4 kernel: 3 pad: 1 } -> batchnorm",
+    "conv { filters: 4 kernel: [3, 2] pad: [1, 0, 2, 1] stride: [1, 2] }",
+    "maxpool { kernel: K stride: S round: ceil }",
+    "maxpool { kernel: K stride: S pad: same }",
+    "maxpool { kernel: 2 dilation: 2 stride: 1 pad: same }",
+    "avgpool { kernel: K stride: S pad: same count_include_pad: false }",
+    "avgpool { kernel: K stride: S pad: same count_include_pad: true }",
+    "avgpool { kernel: 3 stride: 2 round: ceil }",
+    "upsample { scale: [1, 2] mode: nearest }",
+    "upsample { scale: S mode: bilinear align_corners: false }",
+    "conv_transpose { filters: 4 kernel: 4 stride: 2 pad: 1 }",
+    "conv_transpose { filters: 4 kernel: 3 stride: 2 pad: same output_pad: 1 }",
+    "pad { pads: [1, 0, 2, 1] }",
+)
+
+
+def generated(seed: int) -> str:
+    """A chain of layers, some around an unpooling."""
+    draw = random.Random(seed)
+    lines = ["first: conv { filters: 4 kernel: 3 pad: 1 }"]
+    for _ in range(draw.randint(1, 4)):
+        layer = draw.choice(LAYERS).replace("F", "4")
+        step = draw.choice((1, 2, 3))
+        lines.append(layer.replace("K", str(draw.randint(1, 4))).replace("S", str(step)))
+    if draw.random() < 0.4:
+        lines.insert(1, "p: maxpool { kernel: 2 round: ceil }\n u: maxunpool(p, p.indices)")
+    tail = draw.choice(("", "adaptive_avgpool { size: 3x2 } -> flatten -> linear { units: 3 }"))
+    return "net chain { input data: 3x24x28\n " + "\n ".join([*lines, tail]) + " }"
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_generated_chains(seed: int) -> None:
+    draw = random.Random(-seed - 1)
+    check(generated(seed), [(draw.randint(20, 40), draw.randint(20, 40)) for _ in range(2)])
+
+
+UNETS = {
+    "crop": """
+      a: conv { filters: 4 kernel: 3 pad: 1 } -> relu
+      d: maxpool(a) { kernel: 2 round: ceil }
+      e: conv(d) { filters: 6 kernel: 3 pad: 1 } -> relu
+      up: conv_transpose(e) { filters: 4 kernel: 2 stride: 2 }
+      c: crop(up) { size: a.shape }
+      concat(a, c) -> conv { filters: 2 kernel: 1 }
+    """,
+    "resize": """
+      a: conv { filters: 4 kernel: 3 stride: 2 pad: same } -> relu
+      b: conv { filters: 6 kernel: 3 stride: 2 pad: 1 } -> relu
+      up: upsample(b) { size: a.shape mode: bilinear align_corners: false }
+      concat(a, up) -> conv { filters: 2 kernel: 3 pad: 1 }
+      upsample { size: data.shape mode: nearest }
+    """,
+}
+
+
+@pytest.mark.parametrize("name", UNETS)
+def test_u_nets(name: str) -> None:
+    text = f"net unet {{ input data: 3x32x32 {UNETS[name]} }}"
+    check(text, [(31, 33), (45, 20), (32, 64)], backends=("torch",))
+
+
+@pytest.mark.parametrize("name", UNETS)
+def test_numpy_says_that_a_size_of_another_value_is_fixed(name: str) -> None:
+    net = net_of(f"net unet {{ input data: 3x32x32 {UNETS[name]} }}")
+    with pytest.raises(ValueError, match="made for this size"):
+        load_model(net, get("numpy"))(np.zeros((1, 3, 31, 33), np.float32))
