@@ -145,3 +145,18 @@ def test_numpy_says_that_a_size_of_another_value_is_fixed(name: str) -> None:
     net = net_of(f"net unet {{ input data: 3x32x32 {UNETS[name]} }}")
     with pytest.raises(ValueError, match="made for this size"):
         load_model(net, get("numpy"))(np.zeros((1, 3, 31, 33), np.float32))
+
+
+@pytest.mark.parametrize("spec", ["segnet", "squeezenet_digits"])
+def test_exports_with_dynamic_sizes(spec: str) -> None:
+    net = net_of(smaller_text(spec))
+    model: Any = load_model(net, get("torch")).eval()
+    get("torch").set_weights(model, fresh(net.tensors, 3, varied=True))
+    channels, height, width = map(int, net.body.inputs[0].shape)
+    free = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
+    x = torch.randn(2, channels, height, width)
+    exported = torch.export.export(model, (x,), dynamic_shapes=(free,)).module()
+    with torch.no_grad():
+        for shape in ((1, channels, height + 3, width + 6), (3, channels, height, width + 1)):
+            x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+            torch.testing.assert_close(exported(x), model(x), rtol=1e-3, atol=1e-4)
