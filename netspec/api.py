@@ -159,11 +159,15 @@ def _ir(net: LoadedNet | Net) -> Net:
     return net.ir if isinstance(net, LoadedNet) else net
 
 
-def compile(net: LoadedNet | Net, backend: str = "torch") -> str:
-    """The source of a Python module with the net's model. Raises SpecError."""
+def compile(net: LoadedNet | Net, backend: str = "torch", *, probabilities: bool = False) -> str:
+    """The source of a Python module with the net's model. Raises SpecError.
+
+    A PyTorch model gives logits when called, and the spec's outputs by `predict`; with
+    `probabilities`, the spec's outputs by both.
+    """
     from netspec.codegen.backend import emit, get
 
-    return emit(_ir(net), get(backend))
+    return emit(_ir(net), get(backend), probabilities)
 
 
 def format_text(text: str) -> str:
@@ -177,16 +181,20 @@ def build(
     net: LoadedNet | Net,
     backend: str = "numpy",
     weights: str | Path | Mapping[str, Any] | None = None,
+    *,
+    probabilities: bool = False,
 ) -> Any:
     """The net's model, ready to call on float32 inputs of shape (N, C, H, W).
 
+    A PyTorch model gives logits when called, and the spec's outputs by `predict`; with
+    `probabilities`, the spec's outputs by both. A NumPy model gives the spec's outputs.
     `weights` are a `.npz` or `.safetensors` file, or arrays by name; without, the model is freshly
     initialized. Raises SpecError where the weights are not those of the net.
     """
     from netspec.codegen.backend import get, load_model
 
     net, chosen = _ir(net), get(backend)
-    model = load_model(net, chosen)
+    model = load_model(net, chosen, probabilities)
     if weights is not None:
         from netspec.weights import check as check_weights
         from netspec.weights import read

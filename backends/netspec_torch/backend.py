@@ -9,6 +9,7 @@ from typing import Any
 from netspec.codegen.backend import summary
 from netspec.codegen.classes import Classes
 from netspec.codegen.identifiers import class_name
+from netspec.codegen.logits import end_in_logits
 from netspec.codegen.preprocess import picture
 from netspec.codegen.python_source import (
     WIDTH,
@@ -20,7 +21,7 @@ from netspec.codegen.python_source import (
     tuple_of,
 )
 from netspec.codegen.spelling import CannotWrite, ConstructorNumbers, WrittenCall
-from netspec.codegen.trace_nodes import OpCall
+from netspec.codegen.trace_nodes import OpCall, Prediction
 from netspec.codegen.traces import Traces
 from netspec.ir import Layer, Net
 from netspec.ops import Op, Shape, text
@@ -34,6 +35,10 @@ _GLOBALS = (
     *("torch", "nn", "F", "math", "self", "Tensor", "Path", "Any", "Fraction"),
     *("is_zipfile", "model"),
 )
+
+
+_MOST_NAMED = 12
+"""Most outputs that a docstring names."""
 
 
 class TorchBackend:
@@ -50,19 +55,30 @@ class TorchBackend:
 
     def emit(self, net: Net) -> str:
         """The source of the net's file."""
-        file = _TorchFile(net)
+        return self._source(net, False)
+
+    def emit_probabilities(self, net: Net) -> str:
+        """The source with a class whose `forward` gives the net's outputs."""
+        return self._source(net, True)
+
+    def ends_in_logits(self, net: Net) -> Sequence[bool]:
+        """Whether `forward` gives logits in place of each output of the net."""
+        return [p is not None for p in _TorchFile(net).predictions]
+
+    def _source(self, net: Net, probabilities: bool) -> str:
+        file = _TorchFile(net, probabilities)
         self.notes = file.classes.notes()
         return file.source()
 
     def run(self, model: Any, *inputs: Any) -> tuple[Any, ...]:
-        """The outputs of a model in inference mode; float64 inputs make it a float64 model."""
+        """What `predict` gives in inference mode; float64 inputs make it a float64 model."""
         import torch
 
         model.eval()
         if any(x.dtype == "float64" for x in inputs):
             model.double()
         with torch.inference_mode():
-            result = model(*(torch.from_numpy(x) for x in inputs))
+            result = model.predict(*(torch.from_numpy(x) for x in inputs))
         results = result if isinstance(result, tuple) else (result,)
         return tuple(r.numpy() for r in results)
 
@@ -93,8 +109,10 @@ class _Spelling:
 class _TorchFile:
     """The file of one net."""
 
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: Net, probabilities: bool = False) -> None:
         self.net = net
+        self.probabilities = probabilities
+        self.predictions: Sequence[Prediction] = ()
         self.classes = self._classes()
 
     def _classes(self) -> Classes:
@@ -108,14 +126,33 @@ class _TorchFile:
             classes = Classes(_Spelling(), (*_GLOBALS, *sources()), class_name)
             classes.refused = traces.refused
             try:
-                classes.write(traces.of_net(), shapes)
+                trace = traces.of_net()
+                end_in_logits(trace, self.probabilities)
+                classes.write(trace, shapes)
             except CannotWrite as error:
                 if error.trace.block is not None:
                     raise
                 traces.refuse(error.trace.template, str(error))
                 continue
             self.refused = traces.refused
+            self.predictions = trace.predictions
             return classes
+
+    def _kinds(self) -> list[str]:
+        """What each result of `forward` is, in a word."""
+        makers = {v: f.op for f in self.net.layers for v in f.outputs}
+        made = [makers.get(v) for v in self.net.flat_outputs]
+        return [
+            "logits" if p is not None else f"of {op.keyword}" if op and op.takes_logits else ""
+            for p, op in zip(self.predictions, made, strict=True)
+        ]
+
+    def _outputs(self) -> str:
+        """What `predict` gives."""
+        names = [f"`{v.name}`" for v in self.net.body.outputs]
+        if len(names) > _MOST_NAMED:
+            return "The spec's outputs, in order."
+        return f"The spec's output{'s' * (len(names) > 1)} {', '.join(names)}."
 
     def source(self) -> str:
         """The whole file."""
@@ -127,7 +164,8 @@ class _TorchFile:
             if isinstance(c, OpCall) and emission.constructor is not None
         ]
         begin = initialization(self.net, written)
-        rendered = list(self.classes.render(docstring(summary(self.net), 4), begin))
+        doc = docstring(summary(self.net, self._kinds()), 4)
+        rendered = list(self.classes.render(doc, docstring(self._outputs(), 8), begin))
         supports = {name for _, _, w in self.classes.all for name in w.supports}
         if "avg_pool" in supports:
             supports.add("pad_ceil")

@@ -23,6 +23,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="name the weights otherwise: as torchvision does, or as FILE.names says",
     )
     parser.add_argument(
+        "--probabilities",
+        action="store_true",
+        help="let forward give the spec's outputs instead of logits (torch)",
+    )
+    parser.add_argument(
         "-o",
         "--output",
         metavar="FILE",
@@ -41,7 +46,7 @@ def execute(args: argparse.Namespace) -> int:
         from netspec.weights import NameMaps
 
         net, keys = NameMaps(net, args.spec).renamed(args.names)
-    source = emit(net, backend)
+    source = emit(net, backend, args.probabilities)
     if isinstance(backend, HasNotes):
         show(backend.notes)
     if args.output == "-":

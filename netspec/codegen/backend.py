@@ -85,6 +85,19 @@ class HasNotes(Protocol):
 
 
 @runtime_checkable
+class EndsInLogits(Protocol):
+    """A backend whose models end in logits when called, and whose `predict` gives the outputs."""
+
+    def emit_probabilities(self, net: Net) -> str:
+        """The source of `emit` with a model that gives the net's outputs when called."""
+        ...
+
+    def ends_in_logits(self, net: Net) -> Sequence[bool]:
+        """Whether the model gives logits in place of each output of the net."""
+        ...
+
+
+@runtime_checkable
 class PlansMemory(Protocol):
     """A backend whose models' memory is known before they run; `netspec table` prints it."""
 
@@ -142,8 +155,8 @@ def _class(name: str) -> Callable[[], Backend] | None:
     return found
 
 
-def emit(net: Net, backend: Backend) -> str:
-    """The source of a net's model.
+def emit(net: Net, backend: Backend, probabilities: bool = False) -> str:
+    """The source of a net's model; with `probabilities`, one that gives these when called.
 
     Raises SpecError, before anything is emitted, where the backend lacks an op or can't express
     a layer: one diagnostic for each line of the spec.
@@ -167,15 +180,17 @@ def emit(net: Net, backend: Backend) -> str:
         errors[key] = Diagnostic("unsupported-op", why, layer.span)
     if errors:
         raise SpecError(errors.values())
+    if probabilities and isinstance(backend, EndsInLogits):
+        return backend.emit_probabilities(net)
     return backend.emit(net)
 
 
-def load_model(net: Net, backend: Backend) -> Any:
+def load_model(net: Net, backend: Backend, probabilities: bool = False) -> Any:
     """A model of the net with fresh weights: the emitted module is executed, its class called.
 
     Raises SpecError where the net can't be emitted or a package that it imports is missing.
     """
-    source = emit(net, backend)
+    source = emit(net, backend, probabilities)
     name = f"<{net.name} emitted by netspec for {backend.name}>"
     module = ModuleType(f"netspec_emitted_{net.name}_{backend.name}")
     module.__file__ = name
@@ -194,10 +209,16 @@ def load_model(net: Net, backend: Backend) -> Any:
     return [c for c in classes if c.__module__ == module.__name__][-1]()
 
 
-def summary(net: Net) -> str:
-    """The docstring of an emitted class: the shapes of its inputs and outputs, its parameters."""
+def summary(net: Net, kinds: Sequence[str] = ()) -> str:
+    """The docstring of an emitted class: the shapes of its inputs and outputs, its parameters.
+
+    `kinds` say of each output what it is, in a word.
+    """
     ins, outs = (
-        ", ".join(f"(N, {', '.join(str(int(d)) for d in v.shape)})" for v in values)
+        [f"(N, {', '.join(str(int(d)) for d in v.shape)})" for v in values]
         for values in (net.body.inputs, net.body.outputs)
     )
-    return f"{ins} to {outs}; {net.params:,} parameters."
+    outs = [
+        f"{out} {kind}".rstrip() for out, kind in zip(outs, kinds or [""] * len(outs), strict=True)
+    ]
+    return f"{', '.join(ins)} to {', '.join(outs)}; {net.params:,} parameters."

@@ -7,9 +7,19 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from netspec.codegen.class_variables import VariableWriter
-from netspec.codegen.python_source import Source, statement
+from netspec.codegen.identifiers import Identifiers
+from netspec.codegen.python_source import (
+    WIDTH,
+    Source,
+    Verbatim,
+    call,
+    statement,
+    tuple_of,
+)
+from netspec.codegen.spelling import ConstructorNumbers
 from netspec.codegen.terms import (
     Printer,
+    decided,
     folded,
 )
 from netspec.codegen.trace_nodes import (
@@ -19,6 +29,9 @@ from netspec.codegen.trace_nodes import (
     IfNode,
     LayerPath,
     LineNode,
+    OpCall,
+    PredictChoice,
+    Prediction,
     TraceNode,
     TraceValue,
     computing,
@@ -184,6 +197,60 @@ class ForwardWriter(VariableWriter):
         if any(re.match(r" *\w+ = (self\.|getattr)", lines[n]) for n in places):
             lines[places[0]] = given.sub(r"\1: Tensor\2", lines[places[0]])
         return lines
+
+    def predict(self) -> list[str]:
+        """The lines of `predict`, which makes the net's outputs of those of `forward`."""
+        predictions = self.trace.predictions
+        model = call("self", *(self.variable(v) for v in self.trace.inputs))
+        names = Identifiers(("self", *map(self.variable, self.trace.inputs)))
+        if len(predictions) == 1:
+            source = self.predicted(predictions[0], model)
+            if isinstance(source, FunctionCall) and self.is_typed(source):
+                return statement("return ", source, 8)
+            name = names.identifier("x")
+            kind, targets = "Tensor", [name]
+        elif not any(predictions):
+            name = names.identifier("results")
+            kind, targets = self.result_type(), [name]
+        else:
+            targets = [
+                names.identifier(self.plain_variable(n or "x")) for n in self.trace.output_names
+            ]
+            kind = ""
+        annotation = f": {kind}" if kind else ""
+        lines = statement(f"{', '.join(targets)}{annotation} = ", model, 8)
+        if len(targets) == 1 and not any(predictions):
+            return [*lines, f"        return {targets[0]}"]
+        sources = [
+            self.predicted(p, Verbatim(n)) for p, n in zip(predictions, targets, strict=True)
+        ]
+        if len(sources) == 1:
+            return [*lines, *statement("return ", sources[0], 8)]
+        flat = f"        return {', '.join(s.flat() for s in sources)}"
+        if len(flat) <= WIDTH:
+            return [*lines, flat]
+        return [*lines, *statement("return ", tuple_of(sources), 8)]
+
+    def predicted(self, p: Prediction, value: Source) -> Source:
+        match p:
+            case OpCall():
+                emission = self.spelling.emit(p, ConstructorNumbers(self, p), False)
+                made = emission.constructor
+                return emission.call(made.flat() if made is not None else "", [value])
+            case PredictChoice(condition, then, otherwise) if decided(condition) is not None:
+                return self.predicted(then if decided(condition) else otherwise, value)
+            case PredictChoice(condition, then, otherwise):
+                a, b = (self.predicted(x, value).flat() for x in (then, otherwise))
+                a = f"({a})" if isinstance(then, PredictChoice) else a
+                return Verbatim(f"{a} if {self.in_forward(condition)} else {b}")
+        return value
+
+    def result_type(self) -> str:
+        """The type of what `forward` returns."""
+        count = len(self.trace.outputs)
+        if count == 1:
+            return "Tensor"
+        return "tuple[Tensor, ...]" if count > 6 else f"tuple[{', '.join(['Tensor'] * count)}]"
 
     def test(self, node: IfNode, index: int) -> str:
         tested = self.attribute_ifs.get(node)

@@ -89,6 +89,7 @@ class ClassWriter(ForwardWriter):
             f"        {name}: dict[{key_types[depth[name] > 1]}, {kind}] = {{}}"
             for name, kind in kinds.items()
         ] + forward
+        predict = self.predict() if self.trace.predictions else []
         while True:
             # What is written at the end may read variables that were left out before.
             before = set(self.used_locals)
@@ -106,7 +107,9 @@ class ClassWriter(ForwardWriter):
             for name, source in self.stored.items()
             if source in self.argument_names.values()
         ]
-        return ClassText("", [], [*stored, *settled], forward, self.supports)
+        text = ClassText("", [], [*stored, *settled], forward, self.supports)
+        text.predict = predict
+        return text
 
     def check_bound(self, lines: Sequence[str]) -> None:
         """Refuse to write a constructor that reads a variable which it does not bind."""

@@ -141,8 +141,12 @@ class Classes:
             if t in written
         ]
 
-    def render(self, net_doc: list[str], end: list[str]) -> Iterator[str]:
-        """The source of each class; `net_doc` and `end` are of the net's: docstring, last lines."""
+    def render(self, net_doc: list[str], predict_doc: list[str], end: list[str]) -> Iterator[str]:
+        """The source of each class.
+
+        Of the net's, `net_doc` and `predict_doc` are docstrings, `end` the lines of
+        `reset_parameters`.
+        """
         for text, trace, writer in self.all:
             net = trace.template.kind == "net"
             lines = [f"class {text.name}({text.base}):"]
@@ -163,12 +167,13 @@ class Classes:
             ]
             lines += [*text.init, *(["        self.reset_parameters()"] if net and end else [])]
             params = [f"{writer.variables[v]}: Tensor" for v in trace.inputs]
-            results = ["Tensor"] * len(trace.outputs)
-            result = results[0] if len(results) == 1 else f"tuple[{', '.join(results)}]"
-            result = "tuple[Tensor, ...]" if len(results) > 6 else result
+            result = writer.result_type()
             if own:
                 head = function_head("forward", ["self", *params], result, 4)
                 lines += ["", *head, *text.forward]
+            if text.predict:
+                head = function_head("predict", ["self", *params], result, 4)
+                lines += ["", *head, *predict_doc, *text.predict]
             if "training" in writer.layer_names():
                 lines += ["", *_TRAIN]
             if net and end:

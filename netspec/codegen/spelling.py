@@ -14,7 +14,7 @@ from netspec.codegen.trace_nodes import (
     Trace,
     TraceValue,
 )
-from netspec.lazy_dataclasses import dataclass
+from netspec.lazy_dataclasses import dataclass, field
 from netspec.symbolic.expr import (
     NumberLiteral,
     expr_of,
@@ -182,6 +182,7 @@ class ClassText:
     forward: list[str]
     supports: set[str]
     base: str = "nn.Module"
+    predict: list[str] = field(default_factory=list)
 
 
 OWN_METHODS = frozenset(

@@ -267,6 +267,19 @@ class ForNode:
 TraceNode = LineNode | LetNode | CheckNode | IfNode | ChannelsNode | ForNode
 
 
+@dataclass(frozen=True, eq=False)
+class PredictChoice:
+    """What `predict` does behind `forward`, where the arguments of the class decide it."""
+
+    condition: Any
+    then: Prediction
+    otherwise: Prediction
+
+
+Prediction = OpCall | PredictChoice | None
+"""What makes an output of the net of that of `forward`; None: they are the same."""
+
+
 @dataclass(eq=False)
 class Trace:
     template: Template
@@ -277,6 +290,8 @@ class Trace:
     sample: dict[Any, Any]
     block: Block | None = None
     """The block that this is a trace of, and of no other; None for that of a template."""
+    predictions: list[Prediction] = field(default_factory=list)
+    """Of a net that ends in logits: what `predict` makes of each result."""
 
 
 def walk(nodes: Sequence[TraceNode]) -> Iterator[TraceNode]:

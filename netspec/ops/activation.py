@@ -192,6 +192,7 @@ class Sigmoid(Activation):
     """1 / (1 + exp(-x))."""
 
     monotone = True
+    takes_logits = True
 
 
 @op("hardsigmoid", ACTIVATION)
@@ -300,6 +301,7 @@ class Softmax(KeepsShape):
 
     same_on_vectors = True
     yields_probabilities = True
+    takes_logits = True
 
 
 @op("log_softmax", ACTIVATION)
@@ -307,3 +309,4 @@ class LogSoftmax(KeepsShape):
     """The logarithm of softmax."""
 
     same_on_vectors = True
+    takes_logits = True

@@ -187,6 +187,8 @@ class Op:
     """At inference, the result is the input."""
     yields_probabilities: ClassVar[bool] = False
     """The channels are probabilities made of scores, which losses take in their place."""
+    takes_logits: ClassVar[bool] = False
+    """Makes probabilities, or their logarithms, of logits, which losses take in their place."""
 
     @property
     def clip(self) -> tuple[float, float] | None:

@@ -14,11 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netspec.codegen.backend import get, load_model
+from netspec.codegen.backend import EndsInLogits, get, load_model
 from netspec.diagnostics import spec_error
 from netspec.ir import Net, Training
 from netspec.lazy_dataclasses import dataclass, field, replace
-from netspec.passes.strip_softmax import strip_softmax
 from netspec.training import schedule
 from netspec.training.checkpoint import (
     Folder,
@@ -161,9 +160,11 @@ class _Run:
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.backends.cudnn.benchmark = False
         torch.manual_seed(self.options.seed)
-        found = strip_softmax(self.net)
-        self.probabilities = found.probabilities
-        model: nn.Module = load_model(found.net, get("torch"))
+        backend = get("torch")
+        made = next(f.op for f in self.net.layers if self.net.flat_outputs[0] in f.outputs)
+        logits = isinstance(backend, EndsInLogits) and backend.ends_in_logits(self.net)[0]
+        self.probabilities = made.yields_probabilities and not logits
+        model: nn.Module = load_model(self.net, backend)
         start = {**fresh(self.net.tensors, self.options.seed), **self.options.weights}
         start = {name: torch.from_numpy(array.copy()) for name, array in start.items()}
         model.load_state_dict(start, strict=False)  # without the counters of batch norms

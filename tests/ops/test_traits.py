@@ -133,6 +133,15 @@ def test_yields_probabilities(op: type[Op]) -> None:
     np.testing.assert_allclose(y.sum(1), 1, rtol=1e-6)
 
 
+@pytest.mark.parametrize("op", of_trait("takes_logits"))
+def test_takes_logits(op: type[Op]) -> None:
+    x = numbers(2, C, H, W)
+    y = Computed(layer_of(op))(x)
+    probabilities = y if (y > 0).all() else np.exp(y)
+    assert ((probabilities > 0) & (probabilities < 1)).all()
+    np.testing.assert_array_equal(np.argsort(y, 1), np.argsort(x, 1))
+
+
 def test_weighted_ops_are_those_that_multiply() -> None:
     counting = {op for op in OPS.values() if op.macs is not Op.macs}
     assert counting == {op for op in OPS.values() if issubclass(op, Weighted)}

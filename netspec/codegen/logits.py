@@ -1,0 +1,248 @@
+"""Takes the ops off a net that make probabilities of logits, for `forward` to end in logits.
+
+    before: ... conv10 -> relu -> global_avgpool -> softmax
+    after:  ... conv10 -> relu -> global_avgpool      and softmax in `predict`
+
+An op is taken off where nothing but an output of the net reads its result. It may stand in a
+branch, which `predict` then chooses by the same condition, and in a module that has no other use.
+What a loop makes stays.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from netspec.codegen.template_expressions import TermEvaluator
+from netspec.codegen.terms import FloatParameter, Local, leaves, substitute
+from netspec.codegen.trace_nodes import (
+    Extent,
+    ForNode,
+    IfNode,
+    InstanceCall,
+    LetNode,
+    LineNode,
+    OpCall,
+    Phi,
+    PredictChoice,
+    Prediction,
+    Trace,
+    TraceNode,
+    TraceValue,
+    calls_in,
+    walk,
+)
+from netspec.ops import attributes
+from netspec.symbolic.expr import Channels, Parameter, expr_of
+
+_KNOWN = (Parameter, FloatParameter, Channels, Local)
+"""What `predict` knows as `forward` does."""
+
+
+def end_in_logits(trace: Trace, probabilities: bool = False) -> None:
+    """Let a net's trace end in logits, and say in `trace.predictions` what makes its outputs.
+
+    With `probabilities`, everything stays.
+    """
+    if probabilities:
+        trace.predictions = [None] * len(trace.outputs)
+        return
+    end = _OutputEnds(trace, _uses(trace))
+    trace.predictions = [end.of(v) for v in trace.outputs]
+    calls = {c for p in trace.predictions for c in _calls(p)}
+    if calls:
+        for t in _traces(trace):
+            _take_off(t, calls)
+
+
+def _traces(trace: Trace, known: dict[int, Trace] | None = None) -> list[Trace]:
+    known = {} if known is None else known
+    if id(trace) not in known:
+        known[id(trace)] = trace
+        for c in calls_in(trace.nodes):
+            if isinstance(c, InstanceCall):
+                _traces(c.trace, known)
+    return list(known.values())
+
+
+def _uses(trace: Trace) -> Counter[int]:
+    """How many calls there are of each trace, by its id."""
+    return Counter(
+        id(c.trace)
+        for t in _traces(trace)
+        for c in calls_in(t.nodes)
+        if isinstance(c, InstanceCall)
+    )
+
+
+def _calls(p: Prediction) -> Iterator[OpCall]:
+    match p:
+        case OpCall():
+            yield p
+        case PredictChoice():
+            yield from _calls(p.then)
+            yield from _calls(p.otherwise)
+
+
+def _terms(node: TraceNode) -> Iterator[Any]:
+    """The terms of a node in which sizes of values may stand."""
+    match node:
+        case LineNode():
+            for c in node.calls:
+                if isinstance(c, OpCall):
+                    yield from map(expr_of, _numbers(vars(c.op).values()))
+                else:
+                    yield from (a.term for a in c.arguments.values())
+        case IfNode():
+            yield from (c for c, _ in node.cases)
+        case ForNode():
+            yield from (node.first, node.last)
+
+
+def _numbers(attribute_values: Iterable[Any]) -> Iterator[int | float]:
+    for value in attribute_values:
+        if isinstance(value, int | float):
+            yield value
+        elif isinstance(value, tuple):
+            yield from _numbers(value)
+
+
+def _take_off(trace: Trace, calls: set[OpCall]) -> None:
+    """Leave calls out; what reads their results reads their inputs."""
+    instead = {c.outputs[0]: c.inputs[0] for c in calls}
+
+    def left(nodes: Sequence[TraceNode]) -> Iterator[TraceNode]:
+        for node in nodes:
+            match node:
+                case LineNode():
+                    node.calls[:] = [c for c in node.calls if c not in calls]
+                    node.value = instead.get(node.value, node.value)
+                    if not node.calls:
+                        continue
+                case ForNode():
+                    node.body[:] = left(node.body)
+                case IfNode():
+                    for body in node.bodies:
+                        body[:] = left(body)
+                    for phi in node.phis:
+                        phi.sources[:] = [instead.get(s, s) if s else None for s in phi.sources]
+                        if len(set(phi.sources)) == 1 and phi.sources[0] is not None:
+                            instead[phi.value] = phi.sources[0]
+                    node.phis[:] = [p for p in node.phis if p.value not in instead]
+            yield node
+
+    trace.nodes[:] = left(trace.nodes)
+    trace.outputs[:] = [instead.get(v, v) for v in trace.outputs]
+
+
+class _OutputEnds:
+    """Finds what makes the outputs of a trace: the calls that may be taken off."""
+
+    def __init__(self, trace: Trace, uses: Counter[int]) -> None:
+        self.trace = trace
+        self.uses = uses
+        self.reads: Counter[TraceValue] = Counter(trace.outputs)
+        self.makers: dict[TraceValue, OpCall | InstanceCall | Phi] = {}
+        self.choices: dict[Phi, IfNode] = {}
+        self.lets: dict[Any, Any] = {}
+        repeated = {n for x in walk(trace.nodes) if isinstance(x, ForNode) for n in walk(x.body)}
+        for node in walk(trace.nodes):
+            self._read(node)
+            if node in repeated:
+                continue
+            match node:
+                case LineNode():
+                    self.makers |= {v: c for c in node.calls for v in c.outputs}
+                case IfNode():
+                    self.makers |= {p.value: p for p in node.phis}
+                    self.choices |= dict.fromkeys(node.phis, node)
+                case LetNode():
+                    self.lets[node.local] = node.term
+
+    def _read(self, node: TraceNode) -> None:
+        values: list[TraceValue | None] = []
+        match node:
+            case LineNode():
+                values = [v for c in node.calls for v in c.inputs]
+            case IfNode():
+                values = [v for p in node.phis for v in p.sources]
+            case ForNode():
+                values = [v for k in node.carried for v in (k.before, k.after)]
+        self.reads.update(v for v in values if v is not None)
+        # A value whose size is asked for must be there.
+        self.reads.update(
+            x.value
+            for term in _terms(node)
+            if term is not None
+            for x in leaves(term)
+            if isinstance(x, Extent) and x.value not in values
+        )
+
+    def of(self, value: TraceValue) -> Prediction:
+        """What makes a value of another that `forward` may end with; None: nothing."""
+        made = self.makers.get(value)
+        if self.reads[value] != 1 or value in self.trace.inputs:
+            return None
+        match made:
+            case OpCall() if made.bound.takes_logits:
+                fits = len(made.inputs) == len(made.outputs) == 1 and not made.bound.tensors(
+                    [v.shape for v in made.inputs]
+                )
+                plain = self.trace.template.kind == "net" or not attributes(type(made.bound))
+                return made if fits and plain else None
+            case InstanceCall() if self.uses[id(made.trace)] == 1:
+                inner = _OutputEnds(made.trace, self.uses)
+                found = inner.of(made.trace.outputs[made.outputs.index(value)])
+                return self._outside(found, made, inner)
+            case Phi():
+                return self._chosen(made)
+        return None
+
+    def _chosen(self, phi: Phi) -> Prediction:
+        node = self.choices[phi]
+        ends: list[Prediction] = []
+        for s in phi.sources:
+            ends.append(self.of(s) if s is not None else None)
+        if not any(ends) or None in phi.sources:
+            return None
+        result = ends[-1]
+        for (condition, _), end in reversed(list(zip(node.cases, ends, strict=False))):
+            if not all(isinstance(x, _KNOWN) for x in leaves(condition)):
+                return None
+            result = PredictChoice(condition, end, result)
+        return result
+
+    def _outside(self, p: Prediction, instance: InstanceCall, inner: _OutputEnds) -> Prediction:
+        """A prediction with the conditions of a module in terms of its use."""
+        if not isinstance(p, PredictChoice):
+            return p
+        channels = {
+            Channels(own.name): v.channels
+            for own, v in zip(instance.trace.inputs, instance.inputs, strict=True)
+        }
+
+        def known(leaf: Any) -> Any:
+            if leaf in inner.lets:
+                return substitute(inner.lets[leaf], known)
+            if isinstance(leaf, Channels):
+                return channels.get(leaf)
+            if isinstance(leaf, Parameter | FloatParameter):
+                given = instance.arguments.get(leaf.name)
+                if given is not None:
+                    return given.term
+                default = next(
+                    q.default for q in instance.template.parameters if q.name == leaf.name
+                )
+                if default is not None:
+                    return substitute(TermEvaluator(lambda e: None).evaluate(default).term, known)
+            return None
+
+        condition = substitute(p.condition, known)
+        if condition is None or not all(isinstance(x, _KNOWN) for x in leaves(condition)):
+            return None
+        return PredictChoice(
+            condition,
+            self._outside(p.then, instance, inner),
+            self._outside(p.otherwise, instance, inner),
+        )
