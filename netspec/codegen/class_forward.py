@@ -10,6 +10,7 @@ from netspec.codegen.class_variables import VariableWriter
 from netspec.codegen.identifiers import Identifiers
 from netspec.codegen.python_source import (
     WIDTH,
+    FunctionCall,
     Source,
     Verbatim,
     call,
