@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netspec.diagnostics import SpecError, spec_error
-from netspec.driver import check, find
+from netspec.driver import check_spec
 from netspec.ir import FlatLayer, Net
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Tensor
@@ -150,9 +150,10 @@ def _rules(given: Rules | None) -> list[LayerRule]:
 def load(spec: str | Path, /, **parameters: Any) -> LoadedNet:
     """A checked net, from a path, `-` for standard input, or the name of a bundled spec.
 
-    Keyword arguments set the net's parameters. Raises SpecError with all that is wrong.
+    `"family.net:resnet34"` is one of the nets of a file. Keyword arguments set the net's
+    parameters. Raises SpecError with all that is wrong.
     """
-    return LoadedNet(check(*find(str(spec)), parameters).sound())
+    return LoadedNet(check_spec(str(spec), parameters).sound())
 
 
 def _ir(net: LoadedNet | Net) -> Net:

@@ -1,11 +1,13 @@
 """The whole way from a spec to a checked net.
 
-`find` finds the text of a spec, `check` makes a checked net of it. A spec that is built for many
-values of its parameters is `prepare`d once, and `build` makes each net.
+`find` finds the text of a spec, `check` makes a checked net of it, `check_each` one of each net of
+a file. A spec that is built for many values of its parameters is `prepare`d once, and `build` makes
+each net.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
@@ -18,7 +20,7 @@ from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
 from netspec.semantic.elaborate import elaborate
-from netspec.semantic.imports import Program, load, program_of, read_source
+from netspec.semantic.imports import ModuleDefinition, Program, load, program_of, read_source
 from netspec.semantic.resolve import resolve
 from netspec.semantic.settings import constants_of
 from netspec.syntax.protobuf_text.detect import may_be_prototxt
@@ -28,9 +30,16 @@ from netspec.util.resources import folder
 Origins = Callable[[Net], Mapping[str, Any]]
 
 
+_NET = re.compile(r"^net (\w+)", re.MULTILINE)
+
+
 def bundled() -> dict[str, Path]:
-    """The specs that come with netspec, by name."""
-    return {path.stem: path for path in sorted(folder("specs").glob("*.net"))}
+    """The nets that come with netspec, by name, each with its file."""
+    return {
+        name: path
+        for path in sorted(folder("specs").glob("*.net"))
+        for name in _NET.findall(path.read_text(encoding="utf-8"))
+    }
 
 
 def bundled_modules() -> dict[str, Path]:
@@ -42,11 +51,39 @@ STDIN = "<stdin>"
 """What diagnostics call standard input."""
 
 
+class Place(NamedTuple):
+    """A file that was asked for, and the net in it, None where none was named."""
+
+    path: Path
+    net: str | None
+    is_bundled: bool = False
+
+
+def place(spec: str) -> Place:
+    """The file and the net of `FILE`, `FILE:NET`, or the name of a bundled net or file."""
+    named = bundled()
+    if spec in named:
+        return Place(named[spec], spec, True)
+    path = Path(spec)
+    front, colon, net = spec.rpartition(":")
+    if colon and net.isidentifier() and not path.exists():
+        found = place(front)
+        return found._replace(net=net) if found.net is None else Place(path, None)
+    family = folder("specs") / f"{spec}.net"
+    if spec.isidentifier() and not path.exists() and family.is_file():
+        return Place(family, None, True)
+    return Place(path, None)
+
+
 class Text(NamedTuple):
-    """The text of a spec, and the folder that its imports are relative to."""
+    """The text of a spec, the folder that its imports are relative to, and the net that is meant.
+
+    `net` is None where none was named.
+    """
 
     source: Source
     folder: Path
+    net: str | None = None
 
 
 def read_stdin() -> str:
@@ -60,14 +97,16 @@ def read_stdin() -> str:
 def find(spec: str) -> Text:
     """The text of a spec: `-` for standard input, a path, or the name of a bundled one.
 
-    Raises SpecError where there is none, or it can't be read.
+    `FILE:NET` names one of a file's nets. Raises SpecError where there is no such file, or it
+    can't be read.
     """
-    if spec == "-":
-        return Text(Source(STDIN, plain(read_stdin())), Path())
-    path = Path(spec)
+    path, net, is_bundled = place(spec)
+    if str(path) == "-":
+        return Text(Source(STDIN, plain(read_stdin())), Path(), net)
+    if is_bundled:
+        return Text(Source(path.name, _read(path).text), path.parent, net)
     named = bundled()
-    if spec in named:
-        return Text(Source(f"{spec}.net", _read(named[spec]).text), named[spec].parent)
+    spec = str(path)
     if not path.suffix and not path.exists():
         message = f"there is no file {spec}, and no bundled spec of this name"
         raise spec_error("unreadable-file", message, help=help_for_unknown_spec(spec, named))
@@ -75,7 +114,7 @@ def find(spec: str) -> Text:
         message = f"there is no file {spec}"
         help_ = (f"the bundled spec is called `{path.stem}`, without a suffix",)
         raise spec_error("unreadable-file", message, help=help_)
-    return Text(_read(path), path.parent)
+    return Text(_read(path), path.parent, net)
 
 
 def _read(path: Path) -> Source:
@@ -119,13 +158,19 @@ class Checked(NamedTuple):
 
 
 def check(
-    source: Source, base: Path | None, settings: Mapping[str, Any], *, needs_net: bool = True
+    source: Source,
+    base: Path | None,
+    settings: Mapping[str, Any],
+    *,
+    net: str | None = None,
+    needs_net: bool = True,
 ) -> Checked:
     """The net of a text, and all that is wrong with it.
 
     `base` is the folder that its imports are relative to. `settings` are values for the net's
     parameters: Python numbers, bools, strings and lists, or text of the language as `SettingText`.
-    A file of modules only is fine unless `needs_net`; it gives no net.
+    `net` names the one that is meant of several. A file of modules only is fine unless
+    `needs_net`; it gives no net.
     """
     diagnostics = Diagnostics()
     given = constants_of(settings, diagnostics)
@@ -133,42 +178,134 @@ def check(
         program, given, origins = _program(source, base, given, diagnostics)
         if program is None:
             return Checked(None, diagnostics.sorted())
-        net = None
-        if program.net is not None:
-            net = elaborate(program, given, diagnostics)
-        elif needs_net:
-            diagnostics.add(Diagnostic("no-net", f"{source.name} has no net"))
-    if net is not None and origins is not None:
-        net = replace(net, origins=origins(net))
-    return Checked(net, diagnostics.sorted(), program.asked)
+        chosen = None
+        if program.nets or net or needs_net:
+            chosen = _choose(program, net, diagnostics)
+        made = elaborate(chosen, given, diagnostics) if chosen is not None else None
+    if made is not None and origins is not None:
+        made = replace(made, origins=origins(made))
+    return Checked(made, diagnostics.sorted(), program.asked)
 
 
-def prepare(source: Source, base: Path | None, reading: Mapping[str, Any] | None = None) -> Program:
+def check_spec(spec: str, settings: Mapping[str, Any]) -> Checked:
+    """The net of a spec as commands take it, such as `FILE:NET`. Raises SpecError."""
+    source, base, net = find(spec)
+    return check(source, base, settings, net=net)
+
+
+class CheckedFile(NamedTuple):
+    """The result of checking all nets of a file: those without errors, and all diagnostics."""
+
+    nets: tuple[Net, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+    def sound(self) -> tuple[Net, ...]:
+        """The nets. Raises SpecError with all diagnostics where one has errors or none is there."""
+        if not self.nets or any(d.severity == "error" for d in self.diagnostics):
+            raise SpecError(self.diagnostics)
+        return self.nets
+
+
+def check_each(spec: str, settings: Mapping[str, Any], *, needs_net: bool = True) -> CheckedFile:
+    """Every net of a spec, or the one that it names; a setting is for the nets that have it.
+
+    Raises SpecError where the text can't be read.
+    """
+    source, base, name = find(spec)
+    shared = Diagnostics()
+    given = constants_of(settings, shared)
+    with deep_recursion():
+        program, given, origins = _program(source, base, given, shared)
+    if program is None:
+        return CheckedFile((), shared.sorted())
+    nets = program.nets
+    if name or (not nets and needs_net):
+        nets = tuple(n for n in (_choose(program, name, shared),) if n)
+    parameters = [{p.name.text for p in net.definition.params} for net in nets]
+    # What none of them has is an error in each.
+    unknown = given.keys() - set().union(*parameters)
+    made: list[Net] = []
+    found = list(shared)
+    for net, own in zip(nets, parameters, strict=True):
+        diagnostics = Diagnostics(shared)
+        with deep_recursion():
+            of_net = {k: v for k, v in given.items() if k in own or k in unknown}
+            result = elaborate(net, of_net, diagnostics)
+        if result is not None:
+            made.append(replace(result, origins=origins(result)) if origins else result)
+        found += diagnostics
+    return CheckedFile(tuple(made), Diagnostics(found).sorted())
+
+
+def _choose(
+    program: Program, name: str | None, diagnostics: Diagnostics
+) -> ModuleDefinition | None:
+    """The net of this name, or the only one; None, and a diagnostic, where that is none."""
+    file = program.source.name
+    names = [n.definition.name.text for n in program.nets]
+    for net in program.nets:
+        if name in (None, net.definition.name.text) and (name or len(names) == 1):
+            return net
+    help_: tuple[str, ...] = ()
+    if not names:
+        message = f"{file} has no net"
+    elif name is None:
+        message = f"{file} has several nets"
+        help_ = (
+            f"name the one that is meant, as in `{file}:{names[0]}`; there are {one_of(names)}",
+        )
+    else:
+        message = f"{file} has no net called {name}"
+        help_ = did_you_mean(name, names) or (f"there are {one_of(names)}",)
+    diagnostics.add(Diagnostic("no-net", message, help=help_))
+    return None
+
+
+class PreparedNet(NamedTuple):
+    """A net whose text is parsed, its names looked up, with the program that it is part of."""
+
+    program: Program
+    net: ModuleDefinition
+
+    @property
+    def name(self) -> str:
+        """The name of the net."""
+        return self.net.definition.name.text
+
+
+def prepare(
+    source: Source,
+    base: Path | None,
+    reading: Mapping[str, Any] | None = None,
+    net: str | None = None,
+) -> PreparedNet:
     """A text and its imports, parsed, their names looked up; `build` makes nets of it.
 
-    `base` is as for `check`; `reading` are the settings that say how to read a prototxt. Raises
-    SpecError where the text has errors.
+    `base` and `net` are as for `check`; `reading` are the settings that say how to read a
+    prototxt. Raises SpecError where the text has errors.
     """
     diagnostics = Diagnostics()
     given = constants_of(reading or {}, diagnostics)
     with deep_recursion():
         program, left, _ = _program(source, base, given, diagnostics)
     _report_prototxt_options(left, source, diagnostics)
+    chosen = _choose(program, net, diagnostics) if program is not None else None
     diagnostics.raise_if_failed()
     assert program is not None, "no program and no error"
-    return program
+    assert chosen is not None, "no net and no error"
+    return PreparedNet(program, chosen)
 
 
-def build(program: Program, constants: Mapping[str, Any]) -> Checked:
-    """The net of a program for some values of its parameters.
+def build(prepared: PreparedNet, constants: Mapping[str, Any]) -> Checked:
+    """The net for some values of its parameters.
 
-    `constants` are as `netspec.semantic.settings` makes them. A program can be built any
-    number of times.
+    `constants` are as `netspec.semantic.settings` makes them. A net can be built any number of
+    times.
     """
     diagnostics = Diagnostics()
     with deep_recursion():
-        net = elaborate(program, constants, diagnostics)
-    return Checked(net, diagnostics.sorted(), program.asked)
+        net = elaborate(prepared.net, constants, diagnostics)
+    return Checked(net, diagnostics.sorted(), prepared.program.asked)
 
 
 def _program(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import netspec
 from netspec.diagnostics import Diagnostic, render
 from netspec.diagnostics.source import Source
-from netspec.driver import check
+from netspec.driver import bundled, check
 from netspec.ir import Net
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
@@ -35,6 +36,15 @@ def net_of(text: str, settings: Mapping[str, Any] | None = None, base: Path | No
 def loaded(spec: str | Path, **parameters: Any) -> Net:
     """The net of a path or bundled spec as passes and backends take it."""
     return netspec.load(spec, **parameters).ir
+
+
+def bundled_text(spec: str) -> str:
+    """The text of a bundled net, of a file of several without the other nets."""
+    text = bundled()[spec].read_text(encoding="utf-8")
+    for other in re.findall(r"^(?:##.*\n)*net (\w+)", text, re.MULTILINE):
+        if other != spec:
+            text = re.sub(rf"(?m)^(##.*\n)*net {other}\b[\s\S]*?^}}\n+", "", text)
+    return text
 
 
 def body(statements: str, shape: str = "3x32x32") -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from netspec.cli.common import SPEC_HELP, add_settings, show
 from netspec.diagnostics import spec_error
 from netspec.diagnostics.source import Source, plain
-from netspec.driver import STDIN, bundled, check, find, read_stdin
+from netspec.driver import STDIN, check, find, place, read_stdin
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,14 +22,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     from netspec.report.annotate import annotate, without_comments
 
-    if args.write and (args.spec == "-" or args.spec in bundled()):
+    if args.write and (args.spec == "-" or place(args.spec).is_bundled):
         message = "--write changes a file, and this is none of yours"
         raise spec_error("bad-option", message)
-    text, source, base = _read(args.spec)
+    text, source, base, name = _read(args.spec)
     if args.strip:
         result = without_comments(text)
     else:
-        checked = check(source, base, dict(args.settings))
+        checked = check(source, base, dict(args.settings), net=name)
         net = checked.sound()
         show(checked.diagnostics)
         result = annotate(text, net, source)
@@ -39,15 +39,14 @@ def execute(args: argparse.Namespace) -> int:
     elif result != text:
         from netspec.util.atomic_write import write_text
 
-        write_text(Path(args.spec), result)
+        write_text(place(args.spec).path, result)
     return 0
 
 
-def _read(spec: str) -> tuple[str, Source, Path]:
-    """A text as it is to the byte, the same as a source, and the folder of its imports."""
+def _read(spec: str) -> tuple[str, Source, Path, str | None]:
+    """A text as it is to the byte, the same as a source, the folder of its imports, and the net."""
     if spec == "-":
         text = read_stdin()
-        return text, Source(STDIN, plain(text)), Path()
+        return text, Source(STDIN, plain(text)), Path(), None
     found = find(spec)
-    path = bundled().get(spec, Path(spec))
-    return path.read_bytes().decode("utf-8"), *found
+    return place(spec).path.read_bytes().decode("utf-8"), *found

@@ -6,7 +6,7 @@ import argparse
 
 from netspec.cli.common import add_spec, print_json, show
 from netspec.diagnostics import Diagnostic, SpecError, render
-from netspec.driver import check, find
+from netspec.driver import check_each
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def execute(args: argparse.Namespace) -> int:
     found: list[Diagnostic] = []
     for spec in args.specs:
         try:
-            found += check(*find(spec), dict(args.settings), needs_net=False).diagnostics
+            found += check_each(spec, dict(args.settings), needs_net=False).diagnostics
         except SpecError as error:
             found += error.diagnostics
     if args.format == "json":

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from netspec.diagnostics import Diagnostic, SpecError, render, spec_error
-from netspec.driver import check, find
+from netspec.driver import check_each, check_spec
 from netspec.ir import Net
 from netspec.semantic.settings import SettingText
 
-SPEC_HELP = "a path, - for standard input, or the name of a bundled spec"
+SPEC_HELP = "a path, - for standard input, or a bundled spec; FILE:NET is one of several nets"
 
 
 def overwrite_error(path: Path, what: str) -> SpecError:
@@ -118,10 +118,18 @@ def whole_number(least: int, digits: int = 9) -> Callable[[str], int]:
 
 def load(spec: str, settings: Iterable[tuple[str, SettingText]]) -> Net:
     """A checked net; its warnings are shown. Raises SpecError."""
-    checked = check(*find(spec), dict(settings))
+    checked = check_spec(spec, dict(settings))
     net = checked.sound()
     show(checked.diagnostics)
     return net
+
+
+def load_each(spec: str, settings: Iterable[tuple[str, SettingText]]) -> tuple[Net, ...]:
+    """All nets of a spec, checked; their warnings are shown. Raises SpecError."""
+    checked = check_each(spec, dict(settings))
+    nets = checked.sound()
+    show(checked.diagnostics)
+    return nets
 
 
 def show(diagnostics: Iterable[Diagnostic], more: bool = False) -> None:
@@ -139,10 +147,11 @@ def every(
     specs: Iterable[str], settings: Iterable[tuple[str, SettingText]]
 ) -> tuple[list[Net], int]:
     """The nets of all specs without errors, and the exit status; diagnostics are shown."""
-    nets, status = [], 0
+    nets: list[Net] = []
+    status = 0
     for spec in specs:
         try:
-            nets.append(load(spec, settings))
+            nets += load_each(spec, settings)
         except SpecError as error:
             show(error.diagnostics, more=True)
             status = 1

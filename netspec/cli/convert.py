@@ -39,7 +39,7 @@ def execute(args: argparse.Namespace) -> int:
     from netspec.util.atomic_write import write_text
 
     diagnostics = Diagnostics()
-    source, folder = find(args.spec)
+    source, folder, _ = find(args.spec)
     if not may_be_prototxt(source):
         raise spec_error("unreadable-file", f"{source.name} is no prototxt")
     solver = read_source(Path(args.solver), diagnostics) if args.solver else None

@@ -58,12 +58,12 @@ def execute(args: argparse.Namespace) -> int:
     if args.layout == "dot" and form not in ("svg", "png"):
         message = f"--layout dot is for a .svg or .png; a .{form} has no places of Graphviz's"
         raise spec_error("bad-option", message)
-    text = find(args.spec)
-    checked = check(*text, dict(args.settings))
+    source, base, name = find(args.spec)
+    checked = check(source, base, dict(args.settings), net=name)
     net = checked.sound()
     show(checked.diagnostics)
     options = DiagramOptions(args.depth, args.direction, args.cost, args.layout)
-    content = draw(net, text.source, form, options)
+    content = draw(net, source, form, options)
     if args.output == "-":
         sys.stdout.flush()
         sys.stdout.buffer.write(content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from netspec.cli.common import add_spec, load
+from netspec.cli.common import add_spec, load_each
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,17 +25,21 @@ def execute(args: argparse.Namespace) -> int:
 
     if args.after is not None or args.names is not None:
         _check_options(args)
-    net = load(args.spec, args.settings)
-    if args.after == "rename":
-        from netspec.weights import NameMaps
+    nets = load_each(args.spec, args.settings)
+    printed = []
+    for net in nets:
+        if args.after == "rename":
+            from netspec.weights import NameMaps
 
-        net = NameMaps(net, args.spec).renamed(args.names).net
-    elif args.after is not None:
-        from netspec.passes.registry import PASSES
-        from netspec.passes.rename import NameMap
+            spec = f"{args.spec}:{net.name}" if nets[1:] else args.spec
+            net = NameMaps(net, spec).renamed(args.names).net
+        elif args.after is not None:
+            from netspec.passes.registry import PASSES
+            from netspec.passes.rename import NameMap
 
-        net = PASSES[args.after](net, NameMap({}))
-    sys.stdout.write(text(net))
+            net = PASSES[args.after](net, NameMap({}))
+        printed.append(text(net))
+    sys.stdout.write("\n".join(printed))
     return 0
 
 

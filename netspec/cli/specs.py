@@ -30,7 +30,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.name is not None:
         return _print(args.name, nets, modules, args.format)
     kind, paths = ("module", modules) if args.modules else ("net", nets)
-    found = [(name, path, _definition(path, kind)) for name, path in paths.items()]
+    found = [(name, path, _definition(path, kind, name)) for name, path in paths.items()]
     if args.format == "json":
         print_json([_row(*entry) for entry in found])
         return 0
@@ -55,21 +55,21 @@ def _print(name: str, nets: Mapping[str, Path], modules: Mapping[str, Path], for
     diagnostics.raise_if_failed()
     assert source is not None, "no text and no error"
     if form == "json":
-        item = _definition(path, "net" if name in nets else "module")
+        item = _definition(path, "net" if name in nets else "module", name)
         print_json({**_row(name, path, item), "text": source.text})
     else:
         print(source.text, end="")
     return 0
 
 
-def _definition(path: Path, kind: str) -> Definition | None:
-    """The net of a file, or the module that is called as the file is, else the first one."""
+def _definition(path: Path, kind: str, name: str) -> Definition | None:
+    """The net or module of this name in a file, else the first one."""
     diagnostics = Diagnostics()
     source = read_source(path, diagnostics)
     file = parse(source, diagnostics) if source else None
     found = [i for i in file.items if isinstance(i, Definition)] if file else []
     found = [i for i in found if i.kind == kind]
-    return next((i for i in found if i.name.text == path.stem), found[0] if found else None)
+    return next((i for i in found if i.name.text == name), found[0] if found else None)
 
 
 def _row(name: str, path: Path, item: Definition | None) -> dict[str, str]:

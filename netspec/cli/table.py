@@ -126,7 +126,7 @@ def execute(args: argparse.Namespace) -> int:
         from netspec.report.json_output import data
 
         found = [data(view) for view in views]
-        if len(args.specs) > 1:
+        if len(args.specs) > 1 or len(found) > 1:
             print_json(found)
         elif found:
             print_json(found[0])

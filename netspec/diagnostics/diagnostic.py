@@ -120,9 +120,11 @@ MAX_KEPT = 1_000
 class Diagnostics:
     """Collects diagnostics; the same error at the same place is kept once."""
 
-    def __init__(self) -> None:
+    def __init__(self, begun: Iterable[Diagnostic] = ()) -> None:
         self._found: dict[object, Diagnostic] = {}
         self.failed = False
+        for diagnostic in begun:
+            self.add(diagnostic)
 
     def add(self, diagnostic: Diagnostic) -> None:
         failed = self.failed

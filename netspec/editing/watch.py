@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from netspec.diagnostics import Diagnostic, SpecError
-from netspec.driver import Checked, bundled, check, find
+from netspec.driver import Checked, check_spec, place
 from netspec.ir import Net
 from netspec.semantic.imports import MAX_BYTES
 
@@ -43,7 +43,7 @@ class Watcher:
         self.spec = spec
         self.settings = settings
         self.good: Net | None = None
-        self._files: set[Path] = {bundled().get(spec, Path(spec))}
+        self._files: set[Path] = {place(spec).path}
         self._seen: dict[Path, tuple[_Mark, str | None]] = {}
         self._pending: State | None = None
         self._checked: State | None = None
@@ -66,14 +66,14 @@ class Watcher:
     def _check(self) -> WatchReport:
         before = self._state()
         try:
-            checked = check(*find(self.spec), self.settings)
+            checked = check_spec(self.spec, self.settings)
         except SpecError as error:
             checked = Checked(None, error.diagnostics)
         if checked.failed:
             # The imports behind an error may not have been looked for: go on watching all.
             self._files |= checked.asked
         else:
-            self._files = {bundled().get(self.spec, Path(self.spec)), *checked.asked}
+            self._files = {place(self.spec).path, *checked.asked}
         # What changed while the check ran counts as changed since.
         self._checked = {path: before.get(path, self._digest(path)) for path in self._files}
         self._pending = None

@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 
 from netspec.diagnostics import SpecError, spec_error
 from netspec.diagnostics.source import Source
-from netspec.driver import build, find, prepare
+from netspec.driver import PreparedNet, build, find, prepare
 from netspec.explore.search_space import Point
 from netspec.metrics.size import activation_bytes, size
-from netspec.semantic.imports import Program
 from netspec.util.atomic_write import unwritable, write_text
 
 METRICS = ("params", "macs", "size", "activations")
@@ -36,7 +35,9 @@ class Spec(NamedTuple):
 
     source: Source
     base: Path
-    program: Program
+    name: str | None
+    """Which of the text's nets is meant."""
+    prepared: PreparedNet
     fingerprint: str
     reading: Mapping[str, Any]
     """How a prototxt was read."""
@@ -49,38 +50,37 @@ def spec(name: str, reading: Mapping[str, Any] | None = None) -> Spec:
     """
     reading = reading or {}
     text = find(name)
-    program = prepare(*text, reading)
-    if program.net is None:
-        raise spec_error("no-net", f"{text.source.name} has no net")
-    return Spec(*text, program, _fingerprint(program, reading), reading)
+    prepared = prepare(text.source, text.folder, reading, text.net)
+    return Spec(*text, prepared, _fingerprint(prepared, reading), reading)
 
 
-def _fingerprint(program: Program, reading: Mapping[str, Any]) -> str:
+def _fingerprint(prepared: PreparedNet, reading: Mapping[str, Any]) -> str:
     """A hash of the texts of a spec and its imports, and of how a prototxt was read."""
     from hashlib import sha256
 
+    program = prepared.program
     texts = sorted(source.text for source in program.texts())
+    texts += [prepared.name] if program.nets[1:] else []
     texts += [f"{name}={value}" for name, value in sorted(reading.items())]
     return sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
 def check(spec: Spec, point: Point) -> None:
     """Raise SpecError where the net has no parameters of these names."""
-    found = build(spec.program, point.constants)
+    found = build(spec.prepared, point.constants)
     wrong = [d for d in found.diagnostics if d.code == "unknown-parameter"]
     if wrong:
         raise SpecError(wrong)
 
 
-def result(program: Program, fingerprint: str, point: Point) -> Result:
+def result(prepared: PreparedNet, fingerprint: str, point: Point) -> Result:
     """The metrics of one point, or why there is no such net."""
-    assert program.net is not None
     found: Result = {
-        "net": program.net.definition.name.text,
+        "net": prepared.name,
         "spec": fingerprint,
         "settings": dict(point.settings),
     }
-    net, diagnostics, _ = build(program, point.constants)
+    net, diagnostics, _ = build(prepared, point.constants)
     if net is None:
         error = next(d for d in diagnostics if d.severity == "error")
         found["error"] = {"code": error.code, "message": error.message}
@@ -99,12 +99,12 @@ def results(spec: Spec, points: Sequence[Point], jobs: int | None = None) -> Ite
     jobs = jobs or processors()
     if jobs < 2 or len(points) <= FEW:
         for point in points:
-            yield result(spec.program, spec.fingerprint, point)
+            yield result(spec.prepared, spec.fingerprint, point)
         return
     from concurrent.futures import ProcessPoolExecutor, as_completed
 
     pool = ProcessPoolExecutor(
-        jobs, initializer=_start, initargs=(spec.source, spec.base, spec.reading)
+        jobs, initializer=_start, initargs=(spec.source, spec.base, spec.reading, spec.name)
     )
     try:
         chunks = [points[i : i + CHUNK] for i in range(0, len(points), CHUNK)]
@@ -121,18 +121,18 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-_program: list[Program] = []
+_prepared: list[PreparedNet] = []
 """In a worker, the spec that it builds."""
 
 
-def _start(source: Source, base: Path, reading: Mapping[str, Any]) -> None:
+def _start(source: Source, base: Path, reading: Mapping[str, Any], net: str | None) -> None:
     import signal
     from threading import Thread
 
     # Whoever started it says when to stop, be it by its death.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
-    _program[:] = [prepare(source, base, reading)]
+    _prepared[:] = [prepare(source, base, reading, net)]
 
 
 def _end_with_parent() -> None:
@@ -146,7 +146,7 @@ def _end_with_parent() -> None:
 
 
 def _work(fingerprint: str, points: Iterable[Point]) -> list[Result]:
-    return [result(_program[0], fingerprint, point) for point in points]
+    return [result(_prepared[0], fingerprint, point) for point in points]
 
 
 # --- results kept in a file ----------------------------------------------------------------------

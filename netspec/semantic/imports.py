@@ -96,20 +96,21 @@ class ModuleScope:
 
 @dataclass(frozen=True)
 class Program:
-    """A file, parsed, with all that it imports. `net` is None in a file of modules only."""
+    """A file, parsed, with all that it imports."""
 
     source: Source
-    net: ModuleDefinition | None
+    nets: tuple[ModuleDefinition, ...]
+    """The nets that the file defines; none in a file of modules only."""
     modules: tuple[ModuleDefinition, ...]
     """The modules that the file itself defines."""
     asked: frozenset[Path]
     """The paths at which imports were looked for, found or not."""
 
     def texts(self) -> tuple[Source, ...]:
-        """Every text that the net may use: its own, and those of all modules that it can see."""
+        """Every text that the nets may use: their own, and those of the modules they can see."""
         found = {id(self.source): self.source}
         seen: set[int] = set()
-        waiting = [m for m in (self.net, *self.modules) if m is not None]
+        waiting = [*self.nets, *self.modules]
         while waiting:
             module = waiting.pop()
             if id(module) not in seen:
@@ -159,23 +160,22 @@ class _Loader:
                 continue
             module = ModuleDefinition(item, scope, len(scope))
             if item.kind == "net":
-                nets.append(module)
+                self._declare_net(module, nets)
             else:
                 modules.append(module)
                 scope.declare(item.name.text, module, item.name.span, self.diagnostics)
-        if len(nets) > 1:
-            first, second = (n.definition.name for n in nets[:2])
-            self.diagnostics.add(
-                Diagnostic(
-                    "no-net",
-                    f"a file describes one net, but here are {first.text} and {second.text}",
-                    second.span,
-                    others=(Label(first.span, "the first one"),),
-                    help=("give each a file of its own, and share modules with `import`",),
+        return Program(file.source, tuple(nets), tuple(modules), frozenset(self.asked))
+
+    def _declare_net(self, net: ModuleDefinition, nets: list[ModuleDefinition]) -> None:
+        name = net.definition.name
+        for other in nets:
+            if other.definition.name.text == name.text:
+                others = (Label(other.definition.name.span, "the other one"),)
+                message = f"there are two nets called {name.text}"
+                self.diagnostics.add(
+                    Diagnostic("duplicate-name", message, name.span, others=others)
                 )
-            )
-        net = nets[0] if nets else None
-        return Program(file.source, net, tuple(modules), frozenset(self.asked))
+        nets.append(net)
 
     def _import(
         self, item: Import, base: Path | None, scope: ModuleScope
@@ -207,13 +207,13 @@ class _Loader:
         program = self.program(source, path.parent)
         self.open.pop()
         self.loaded[path] = program.modules if program else ()
-        if program and program.net:
-            self.nets[path] = {program.net.definition.name.text: path.name}
+        if program and program.nets:
+            self.nets[path] = {n.definition.name.text: path.name for n in program.nets}
             scope.nets.update(self.nets[path])
         if program and not program.modules:
             help_ = ("a net can't be used in another: write a module of what both need",)
             message = f"{path.name} defines no module"
-            self._error("unknown-module", message, target, help_ if program.net else ())
+            self._error("unknown-module", message, target, help_ if program.nets else ())
         return self.loaded[path]
 
     def _locate(self, item: Import, base: Path | None) -> Path | None:

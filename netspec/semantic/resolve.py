@@ -26,7 +26,7 @@ def resolve(program: Program, diagnostics: Diagnostics) -> None:
     """Check all names of calls and fields in the file, and that parameters are used."""
     seen: set[ModuleDefinition] = set()
     unknown = UnknownNames()
-    for module in (*program.modules, *([program.net] if program.net else ())):
+    for module in (*program.modules, *program.nets):
         _check_definition(module, diagnostics, seen, unknown)
     for diagnostic in unknown.diagnostics():
         diagnostics.add(diagnostic)

@@ -17,7 +17,7 @@ from pathlib import Path
 from netspec.diagnostics import Diagnostic, Diagnostics, Label, SpecError, spec_error
 from netspec.diagnostics.source import Source, Span
 from netspec.diagnostics.suggest import did_you_mean, one_of
-from netspec.driver import bundled
+from netspec.driver import place
 from netspec.ir import Net
 from netspec.passes.rename import CannotRename, NameMap, RenamedNet, rename
 from netspec.semantic.imports import read_source
@@ -31,16 +31,16 @@ MAX_RULES = 100_000
 class NameMaps:
     """What other libraries call the layers and tensors of a net: the name maps beside its spec.
 
-    `resnet18.torchvision.names` beside `resnet18.net` has the names that torchvision uses. `spec`
-    is a path or the name of a bundled spec.
+    `nin.torchvision.names` beside `nin.net` has the names that torchvision uses, and
+    `resnet18.torchvision.names` beside `resnet.net` those for `resnet.net:resnet18`. `spec` is
+    what commands take.
     """
 
     def __init__(self, net: Net, spec: str) -> None:
         self.net = net
-        named = bundled()
-        place = named.get(spec, Path(spec))
-        self.folder, self.stem = place.parent, place.stem
-        self.is_bundled = spec in named
+        found = place(spec)
+        self.folder, self.stem = found.path.parent, found.net or found.path.stem
+        self.is_bundled = found.is_bundled
 
     def renamed(self, names: str) -> RenamedNet:
         """The net and its tensors under the names of a library, or of a file `FILE.names`.

@@ -6,12 +6,11 @@ import itertools
 import re
 from pathlib import Path
 
-import netspec
 from netspec.diagnostics.source import Source
 from netspec.driver import bundled, check
 from netspec.ir import Net
 
-from ..helpers import loaded
+from ..helpers import bundled_text, loaded
 
 
 def net_of(text: str, **settings: object) -> Net:
@@ -197,9 +196,8 @@ def _poolings() -> dict[str, tuple[str, str]]:
 
 
 POOLINGS = _poolings()
-BUNDLED = tuple(
-    p.stem for p in sorted((Path(netspec.__file__).parent.parent / "specs").glob("*.net"))
-)
+BUNDLED = tuple(name for name in bundled() if name not in ("resnet34", "resnet101", "resnet152"))
+"""Bundled nets; of a family of the same modules those of different ones."""
 
 
 # What to put for what in a bundled spec, where the whole net would take a test too long: the same
@@ -228,7 +226,7 @@ def smaller(spec: str) -> Net:
 
 def smaller_text(spec: str) -> str:
     """The text of `smaller`, without what it expects."""
-    text = bundled()[spec].read_text(encoding="utf-8")
+    text = bundled_text(spec)
     for whole, part in _SMALLER.get(spec, ()):
         assert whole in text
         text = text.replace(whole, part)

@@ -19,7 +19,7 @@ from netspec.ir import Net
 from netspec.report.annotate import annotate, line_metrics, without_comments
 from netspec.report.diff import difference
 
-from ..helpers import net_of
+from ..helpers import bundled_text, net_of
 
 
 def read(text: str) -> tuple[Net, Source]:
@@ -75,7 +75,7 @@ def test_shared_blocks_are_counted_as_often_as_they_are_used() -> None:
 
 @pytest.mark.parametrize("spec", bundled())
 def test_bundled_specs(spec: str) -> None:
-    text = bundled()[spec].read_text()
+    text = bundled_text(spec)
     net, source = read(text)
     found = annotate(text, net, source)
     assert without_comments(found) == text

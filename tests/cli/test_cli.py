@@ -151,7 +151,7 @@ def test_modules_and_texts_that_are_bundled() -> None:
         name = line.partition("(")[0].strip()
         assert run("specs", name).stdout == (folder("specs") / f"modules/{name}.net").read_text()
     net = run("specs", "resnet18").stdout
-    assert net == (folder("specs") / "resnet18.net").read_text(encoding="utf-8")
+    assert net == (folder("specs") / "resnet.net").read_text(encoding="utf-8")
     whole = json.loads(run("specs", "resnet18", "--format", "json").stdout)
     assert (whole["name"], whole["text"]) == ("resnet18", net)
     assert "did you mean `fire`?" in refused("specs", "fir").stderr
@@ -163,7 +163,7 @@ def test_modules_and_texts_that_are_bundled() -> None:
     [
         ("squeezenet", "there are `squeezenet1_0`, "),
         ("goog", "did you mean `googlenet`?"),
-        ("resnet18.net", "the bundled spec is called `resnet18`"),
+        ("nin.net", "the bundled spec is called `nin`"),
         ("nothing.net", "nothing.net can't be read"),
     ],
 )

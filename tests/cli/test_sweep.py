@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 
 from netspec.cli.main import main
 from netspec.diagnostics import SpecError
+from netspec.driver import PreparedNet
 from netspec.explore import sweep
 from netspec.explore.objective import Formula
 from netspec.explore.search_space import Point, parse_space
 from netspec.ir.liveness import peak_activations
-from netspec.semantic.imports import Program
 
 from ..helpers import loaded
 
@@ -205,7 +205,7 @@ def test_a_file_of_results_is_continued(
     made: list[Any] = []
     original = sweep.result
 
-    def counted(program: Program, fingerprint: str, point: Point) -> sweep.Result:
+    def counted(program: PreparedNet, fingerprint: str, point: Point) -> sweep.Result:
         made.append(point)
         return original(program, fingerprint, point)
 
@@ -509,7 +509,7 @@ def test_a_stopped_sweep_says_what_it_kept(
 ) -> None:
     original = sweep.result
 
-    def stopped(program: Program, fingerprint: str, point: Point) -> sweep.Result:
+    def stopped(program: PreparedNet, fingerprint: str, point: Point) -> sweep.Result:
         if point.settings["width"] == 3:
             raise KeyboardInterrupt
         return original(program, fingerprint, point)

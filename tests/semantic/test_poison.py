@@ -13,9 +13,9 @@ from netspec.syntax.ast import Call, Let
 from netspec.syntax.parser import parse
 from netspec.syntax.visitor import walk
 
-from ..helpers import body, checked, codes
+from ..helpers import body, bundled_text, checked, codes
 
-SPECS = {name: path.read_text() for name, path in bundled().items()}
+SPECS = {name: bundled_text(name) for name in bundled()}
 
 
 def values(text: str) -> list[Span]:

@@ -14,7 +14,7 @@ from netspec.diagnostics import Diagnostics, render
 from netspec.driver import bundled
 from netspec.semantic.imports import read_source
 
-from ..helpers import body, checked
+from ..helpers import body, bundled_text, checked
 
 pytestmark = pytest.mark.slow
 
@@ -208,7 +208,7 @@ def test_any_text(text: str) -> None:
     assert (net is None) == any(d.severity == "error" for d in found)
 
 
-SPECS = [path.read_text() for path in bundled().values()]
+SPECS = [bundled_text(name) for name in bundled()]
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])

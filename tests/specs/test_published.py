@@ -32,7 +32,10 @@ PUBLISHED = {
     # torchvision.models: sums over parameters(), and hooks on Conv2d and Linear.
     "vgg16": Published((3, 224, 224), IMAGENET, 138_357_544, 15_470_264_320),
     "resnet18": Published((3, 224, 224), IMAGENET, 11_689_512, 1_814_073_344),
+    "resnet34": Published((3, 224, 224), IMAGENET, 21_797_672, 3_663_761_408),
     "resnet50": Published((3, 224, 224), IMAGENET, 25_557_032, 4_089_184_256),
+    "resnet101": Published((3, 224, 224), IMAGENET, 44_549_160, 7_801_405_440),
+    "resnet152": Published((3, 224, 224), IMAGENET, 60_192_808, 11_513_626_624),
     "densenet121": Published((3, 224, 224), IMAGENET, 7_978_856, 2_834_161_664),
     "mobilenet_v2": Published((3, 224, 224), IMAGENET, 3_504_872, 300_774_272),
     "shufflenet_v2": Published((3, 224, 224), IMAGENET, 2_278_604, 144_907_992),

@@ -243,7 +243,10 @@ def enet(w: Weights, x: Tensor) -> Tensor:
 
 REFERENCES: dict[str, Callable[[Weights, Tensor], Tensor]] = {
     "resnet18": partial(resnet, (2, 2, 2, 2), 2),
+    "resnet34": partial(resnet, (3, 4, 6, 3), 2),
     "resnet50": partial(resnet, (3, 4, 6, 3), 3),
+    "resnet101": partial(resnet, (3, 4, 23, 3), 3),
+    "resnet152": partial(resnet, (3, 8, 36, 3), 3),
     "densenet121": densenet,
     "mobilenet_v1": mobilenet_v1,
     "mobilenet_v2": mobilenet_v2,

@@ -69,9 +69,9 @@ def _net(program: Program | None, settings: Mapping[str, Any], found: Diagnostic
     if program is None:
         return None
     resolve(program, found)
-    if program.net is None or found.failed:
+    if not program.nets or found.failed:
         return None
-    return elaborate(program, settings, found)
+    return elaborate(program.nets[0], settings, found)
 
 
 def _completed(

@@ -37,24 +37,23 @@ from netspec.semantic.elaborate.block_builder import BlockBuilder
 from netspec.semantic.elaborate.bodies import run_module, run_net
 from netspec.semantic.elaborate.context import ElaborationContext
 from netspec.semantic.elaborate.setting_effects import Trial, note_setting_effects
-from netspec.semantic.imports import ModuleDefinition, Program
+from netspec.semantic.imports import ModuleDefinition
 from netspec.semantic.limits import LimitExceeded
 from netspec.semantic.scope import POISON, Poison, TracedConstant
 from netspec.symbolic.expr import Parameter
 
 
 def elaborate(
-    program: Program, settings: Mapping[str, Any], diagnostics: Diagnostics
+    net: ModuleDefinition, settings: Mapping[str, Any], diagnostics: Diagnostics
 ) -> Net | None:
-    """The IR of the program's net; None where it has errors.
+    """The IR of a net; None where it has errors.
 
     `settings` are constants for parameters of the net, by name.
     """
-    assert program.net is not None
-    builder, block, complete = _run(program.net, settings, diagnostics)
+    builder, block, complete = _run(net, settings, diagnostics)
     context = builder.context
-    definition = program.net.definition
-    note_setting_effects(definition, settings, context, partial(_trial, program.net))
+    definition = net.definition
+    note_setting_effects(definition, settings, context, partial(_trial, net))
     context.finish(complete)
     if isinstance(block, Poison) or diagnostics.failed:
         return None
