@@ -55,16 +55,22 @@ def _put(keywords: dict[str, str], name: str, source: str, default: str) -> None
         keywords[name] = source
 
 
-def _padded(pads: Pads, value: str = "") -> Forward:
+def _padded(pads: Pads, w: ConstructorNumbers, value: str = "") -> Forward:
     """A call on the input with explicit padding."""
-    return lambda name, inputs: call(name, _pad(inputs[0], pads, value))
+    sides = _sides(pads, w)
+    return lambda name, inputs: call(name, _pad(inputs[0], sides, value))
 
 
-def _pad(x: Source, pads: Pads, value: str = "") -> Source:
-    """The input with padding; torch counts from the last dimension."""
-    top, bottom, left, right = pads
+def _sides(pads: Pads, w: ConstructorNumbers) -> str:
+    """Padding as torch takes it, which counts from the last dimension."""
+    top, bottom, left, right = (w.fixed(p) for p in pads)
+    return f"({left}, {right}, {top}, {bottom})"
+
+
+def _pad(x: Source, sides: str, value: str = "") -> Source:
+    """The input with padding."""
     keywords: dict[str, Source | str] = {"value": value} if value else {}
-    return call("F.pad", x, f"({left}, {right}, {top}, {bottom})", **keywords)
+    return call("F.pad", x, sides, **keywords)
 
 
 def _flag(keywords: dict[str, str], w: ConstructorNumbers, name: str, value: bool) -> None:
@@ -122,7 +128,7 @@ def conv(op: convolution.Conv, layer: WrittenLayer, w: ConstructorNumbers) -> Em
     elif _symmetric(pads):
         _put(keywords, "padding", w.pair((pads[0], pads[2])), "0")
     else:
-        forward = _padded(pads)
+        forward = _padded(pads, w)
     _put(keywords, "dilation", w.pair(op.dilation), "1")
     _put(keywords, "groups", w.number(op.group_count), "1")
     _flag(keywords, w, "bias", op.bias)
@@ -237,7 +243,7 @@ def maxpool(
         elif op.rounding == "ceil":
             forward = _extended(op, w, op.pads, lowest)
         else:
-            forward = _padded(op.pads, lowest)
+            forward = _padded(op.pads, w, lowest)
         if several:
             raise Unsupported("indices of a pooling whose pads differ or exceed half of the kernel")
     if several:
@@ -255,7 +261,8 @@ def _window_function(
     """A function, or a module where the constructor's arguments decide about its window."""
     module, head = names
     numbers = [*op.kernel, *op.stride, *op.dilation]
-    if not w.literal(*numbers, *(op.pads if "padding" in keywords else ())):
+    decided = keywords.get("count_include_pad") not in (None, "False")
+    if decided or not w.literal(*numbers, *(op.pads if "padding" in keywords else ())):
         return as_module(call(module, **keywords), forward)
     kernel = Verbatim(keywords["kernel_size"])
     others = [Keyword(n, Verbatim(v)) for n, v in keywords.items() if n != "kernel_size"]
@@ -278,11 +285,11 @@ def avgpool(op: pooling.AvgPool, layer: WrittenLayer, w: ConstructorNumbers) -> 
         _put(keywords, "padding", w.pair((op.pads[0], op.pads[2])), "0")
         if op.rounding == "ceil":
             keywords["ceil_mode"] = "True"
-        if any(op.pads) and not op.count_include_pad:
-            keywords["count_include_pad"] = "False"
+        if any(op.pads):
+            _flag(keywords, w, "count_include_pad", bool(op.count_include_pad))
         return _window_function(op, w, names, keywords, apply)
     if op.count_include_pad and op.rounding == "floor":
-        padded = _same_padded(op, w) if same else _padded(op.pads)
+        padded = _same_padded(op, w) if same else _padded(op.pads, w)
         return _window_function(op, w, names, keywords, padded)
     if same:
 
@@ -690,7 +697,8 @@ def pad(op: reshaping.Pad, layer: WrittenLayer, w: ConstructorNumbers) -> Emissi
         sizes = f"({left}, {right}, {top}, {bottom}, {before}, {after})"
         keywords: dict[str, Source | str] = {"value": value} if value else {}
         return Emission(lambda _, inputs: call("F.pad", inputs[0], sizes, **keywords))
-    return Emission(lambda _, inputs: _pad(inputs[0], op.pads, value))
+    sides = _sides(op.pads, w)
+    return Emission(lambda _, inputs: _pad(inputs[0], sides, value))
 
 
 @emits(reshaping.Crop)

@@ -147,9 +147,13 @@ class TermWriter:
                 self.used_locals.add(leaf.name)
                 return leaf.name if not (leaf.float_ and not exact) else f"float({leaf.name})"
             case InstanceSize(instance, index, axis):
-                place = self.instances.get(instance)
-                if place is None:
+                if instance not in self.instances:
                     raise CannotTrace("channels of an instance that is not there")
+                place = self.instances[instance]
+                if not place:  # in a loop
+                    names = ("block", *(f"block{n}" for n in range(2, 99)))
+                    place = next(n for n in names if n not in self.instances.values())
+                    self.instances[instance] = place
                 self.needs_out.add((instance.trace, SIZES[axis]))
                 several = len(instance.outputs) > 1
                 return f"{place}.out_{SIZES[axis]}" + (f"[{index}]" if several else "")
@@ -211,6 +215,8 @@ class TermWriter:
         """A term with heights and widths in terms of the inputs'."""
 
         def known(leaf: Any) -> Any:
+            if isinstance(leaf, Extent) and not leaf.axis:
+                raise CannotTrace("channels that change from iteration to iteration")
             if isinstance(leaf, Extent):
                 if leaf.value.static is None:
                     raise CannotTrace("a tensor whose size depends on height and width")
@@ -224,8 +230,13 @@ class TermWriter:
         """A term as source of the constructor."""
         return self.printer(self.resolved(term), outer, exact)
 
-    def in_forward(self, term: Any) -> str:
+    def at_run_time(self, term: Any) -> Any:
+        """A term as `forward` knows it: sizes that change are those of the tensors at hand."""
         term = substitute(term, lambda leaf: self.loop_lets.get(leaf, leaf))
+        return substitute(term, lambda leaf: self.trace.holders.get(leaf, leaf))
+
+    def in_forward(self, term: Any) -> str:
+        term = self.at_run_time(term)
         if not self.is_settled_before(term):
             return self.forward_printer(term)
         if term not in self.settled_terms:

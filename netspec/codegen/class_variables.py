@@ -88,7 +88,7 @@ class VariableWriter(TermWriter):
 
     def planes(self, terms: Iterable[Any]) -> list[TraceValue]:
         """The values of whose heights and widths terms are made."""
-        found = (x for t in terms if t is not None for x in leaves(t))
+        found = (x for t in terms if t is not None for x in leaves(self.at_run_time(t)))
         return [self.at_hand(x.value) for x in found if isinstance(x, Extent) and x.axis <= 2]
 
     # --- which values are alive together ---
@@ -319,6 +319,8 @@ class VariableWriter(TermWriter):
             return False
         if any(map(self.is_read, last.outputs[1:])) or self.repeats_its_input(consumer):
             return False
+        if v in self.collected:
+            return False
         if len(consumer.inputs) == 1:
             if self.depth(first) >= 3 or not self.reads_well(first, second, consumer):
                 return False  # more brackets than a reader counts
@@ -387,8 +389,7 @@ class VariableWriter(TermWriter):
     def variable(self, v: TraceValue) -> str:
         if v.item_of is not None:
             value, key = v.item_of
-            index = str(key[0]) if len(key) == 1 else ", ".join(map(str, key))
-            return f"{self.collected[value]}[{index}]"
+            return f"{self.collected[value]}[{', '.join(map(self.in_forward, key))}]"
         return self.variables.get(v, "x")
 
     def reached(self, c: Call) -> str:

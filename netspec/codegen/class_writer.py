@@ -40,7 +40,6 @@ from netspec.codegen.trace_nodes import (
     ForNode,
     IfNode,
     InstanceCall,
-    InstanceSize,
     LetNode,
     LineNode,
     TraceNode,
@@ -92,14 +91,14 @@ class ClassWriter(ForwardWriter):
         predict = self.predict() if self.trace.predictions else []
         while True:
             # What is written at the end may read variables that were left out before.
-            before = set(self.used_locals)
+            before = set(self.used_locals), dict(self.instances)
             lines = self.init(self.trace.nodes, 8)
             for size in self.asked_sizes():
                 source = f"        self.out_{size} = {self.out_size(size)}"
                 lines += [*self.checks(8), source]
             lines += self.settled_for_forward()
             settled = self.settled(lines)
-            if self.used_locals == before:
+            if (self.used_locals, self.instances) == before:
                 break
         self.check_bound(settled)
         stored = [
@@ -285,22 +284,14 @@ class ClassWriter(ForwardWriter):
             return self.assigned(fixed, emission.constructor, indent)
         source = self.path_source(c.name, self.printer)
         margin = " " * indent
-        if isinstance(c, InstanceCall) and self.reads_channels(c):
-            self.instances[c] = "block"
-            lines = statement("block = ", emission.constructor, indent)
-            return [*lines, f"{margin}self.add_module({source}, block)"]
+        place = self.instances[c] if isinstance(c, InstanceCall) else ""
+        if place:  # its sizes are asked
+            lines = statement(f"{place} = ", emission.constructor, indent)
+            return [*lines, f"{margin}self.add_module({source}, {place})"]
         return statement(
             "",
             FunctionCall("self.add_module", (Verbatim(source), emission.constructor)),
             indent,
-        )
-
-    def reads_channels(self, c: InstanceCall) -> bool:
-        return any(
-            isinstance(x, InstanceSize) and x.instance is c
-            for node in walk(self.trace.nodes)
-            if isinstance(node, ChannelsNode) and node.local.name in self.used_locals
-            for x in leaves(node.term)
         )
 
     def init_if(self, node: IfNode, indent: int) -> list[str]:
@@ -353,10 +344,13 @@ class ClassWriter(ForwardWriter):
                 self.emissions[c] = self.construct(c)
                 if c.name is not None:
                     fixed = c.name.fixed
-                    self.instances[c] = self.attribute(fixed) if fixed is not None else "block"
+                    self.instances[c] = self.attribute(fixed) if fixed is not None else ""
             else:
                 numbers = ConstructorNumbers(self, c)
                 self.emissions[c] = self.spelling.emit(c, numbers, self.reads_several(c))
+                for name in c.terms:
+                    if name not in numbers.flags:
+                        raise CannotTrace(f"{name} of {type(c.op).keyword}, which arguments decide")
             self.sized[c] = self.asked
             for v in self.asked:
                 self.uses.setdefault(v, []).append(c)

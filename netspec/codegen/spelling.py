@@ -46,6 +46,8 @@ class ConstructorNumbers:
     def __init__(self, writer: NumberSource, call: OpCall) -> None:
         self.writer = writer
         self.call = call
+        self.flags: set[str] = set()
+        """The flags that were asked for."""
 
     def number(self, number: int | float) -> str:
         term = expr_of(number)
@@ -78,6 +80,7 @@ class ConstructorNumbers:
 
     def flag(self, name: str) -> str | None:
         """A flag that arguments decide, as source."""
+        self.flags.add(name)
         term = self.call.terms.get(name)
         return None if term is None else self.writer.print(term)
 
@@ -97,7 +100,7 @@ class ConstructorNumbers:
         a, b = (expr_of(n) for n in pair)
         if isinstance(a, ItemExtent) and isinstance(b, ItemExtent) and a.value is b.value:
             name = self.writer.sizes.setdefault(a.value, self.writer.collection(a.value, "sizes"))
-            return f"{name}[{', '.join(map(str, a.key))}]"
+            return f"{name}[{', '.join(map(self.writer.in_forward, a.key))}]"
         if isinstance(a, Extent) and isinstance(b, Extent) and a.value is b.value:
             if (a.axis, b.axis) == (1, 2):
                 return self.writer.later(a.value) + ".shape[2:]"

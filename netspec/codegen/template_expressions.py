@@ -27,7 +27,7 @@ from netspec.symbolic.conditions import (
     ConstantTerm,
     ListTerm,
 )
-from netspec.symbolic.expr import Num, NumberLiteral, expr_of
+from netspec.symbolic.expr import Apply, Num, NumberLiteral, expr_of
 from netspec.syntax import ast
 
 
@@ -176,6 +176,11 @@ class TermEvaluator:
                 else Length(args[0].term),
             )
         if len(args) == 1 and isinstance(args[0].value, tuple):
+            if not args[0].known and not isinstance(args[0].term, ListTerm):
+                # A list of any length.
+                numbers = [a.value for a in args[0].value]
+                total = sum(numbers) if name == "sum" else OPERATIONS[name](numbers)
+                return Sym(Fraction(total), Apply(name, (args[0].term,)))  # type: ignore[arg-type]
             args = list(args[0].value)
         if name == "sum":
             total = Sym(Fraction(0), NumberLiteral(Fraction(0)))
@@ -213,10 +218,12 @@ def _plain(value: Any) -> Any:
 
 def _elementwise(first: Sym, rest: Sequence[tuple[str, Sym]]) -> Any:
     """`[a, b] == [1, 2]` as comparisons of the items."""
-    if len(rest) != 1 or rest[0][0] != "==" or not isinstance(first.value, tuple):
+    if len(rest) != 1 or rest[0][0] != "==":
         return None
     other = rest[0][1]
-    if not isinstance(other.value, tuple) or len(other.value) != len(first.value):
+    if not isinstance(first.term, ListTerm) or not isinstance(other.term, ListTerm):
+        return None
+    if len(other.value) != len(first.value):
         return None
     return Combined(
         "and",

@@ -283,6 +283,8 @@ def is_whole(term: Any) -> bool:
             return True
         case Apply("round" | "floor" | "ceil" | "int"):
             return True
+        case Apply("sum", (items,)):
+            return is_whole(items)
         case Apply("**", (a, b)):
             return is_whole(a) and is_whole(b)
         case Apply():

@@ -22,6 +22,7 @@ from netspec.codegen.terms import (
     Local,
     Sym,
     is_whole,
+    leaves,
     substitute,
 )
 from netspec.codegen.trace_nodes import (
@@ -39,6 +40,7 @@ from netspec.codegen.trace_nodes import (
     StaticDim,
     TraceNode,
     TraceValue,
+    lifted,
 )
 from netspec.ir.template import (
     Flowing,
@@ -88,6 +90,11 @@ class LayerTracer:
         self.lists: dict[Any, Any] = {}
         self.lets: dict[Any, Any] = {}
         self.collected: dict[str, tuple[TraceValue, tuple[Local, ...]]] = {}
+        self.ambiguous: set[TraceValue] = set()
+        """Values of loops of which another loop makes more."""
+        self.last_items: dict[TraceValue, tuple[Any, TraceValue]] = {}
+        """The last index of a loop's value, and what the loop hands on of it."""
+        self.holders: dict[Local, Extent] = {}
 
     def settle_sizes(
         self, op: Op, inputs: Sequence[TraceValue], outputs: Sequence[TraceValue]
@@ -214,7 +221,12 @@ class LayerTracer:
                     found = self.values.get(path.fixed) or self.item(path.fixed)
                     if found is not None:
                         return found
-                return self.families.get(root.name, {}).get(path.key)
+                found = self.families.get(root.name, {}).get(path.key)
+                if found is None and root.name in self.collected:
+                    value, variables = self.collected[root.name]
+                    if len(variables) == len(path.indices):
+                        return self.element(value, variables, [s.term for s in path.indices])
+                return found
         return None
 
     def item(self, name: str) -> TraceValue | None:
@@ -226,19 +238,42 @@ class LayerTracer:
                 and len(keys) == len(variables)
                 and all(k.isdigit() for k in keys)
             ):
-                known = {
-                    v: NumberLiteral(Fraction(int(k))) for v, k in zip(variables, keys, strict=True)
-                }
-                return self._element(value, tuple(map(int, keys)), known)
+                terms = [NumberLiteral(Fraction(int(k))) for k in keys]
+                return self.element(value, variables, terms)
         return None
 
+    def element(
+        self, value: TraceValue, variables: Sequence[Local], key: Sequence[Any]
+    ) -> TraceValue:
+        """What the iteration with these terms of loop variables made."""
+        if value in self.ambiguous:
+            raise CannotTrace(f"an item of {value.name}, which several loops make")
+        return self._element(value, tuple(key), dict(zip(variables, key, strict=True)))
+
     def _element(
-        self, value: TraceValue, key: tuple[int, ...], known: Mapping[Any, Any]
+        self, value: TraceValue, key: tuple[Any, ...], known: Mapping[Any, Any]
     ) -> TraceValue:
         if (value, key) in self.elements:
             return self.elements[value, key]
-        term = substitute(self.inline(value.channels), lambda leaf: known.get(leaf, leaf))
-        element = self.shaped(TraceValue(value.name, value.shape), value.shape, term)
+        element = TraceValue(value.name, value.shape)
+        last, behind = self.last_items.get(value, (None, value))
+
+        def of_item(axis: int) -> Any:
+            """The channels, height or width of the item; None where they are not known."""
+            own, others = (
+                (v.channels, *(v.static or (None,) * (len(v.shape) - 1))) for v in (value, behind)
+            )
+            if own[axis] is None:
+                return None
+            term = substitute(self.inline(own[axis]), lambda leaf: known.get(leaf, leaf))
+            if any(isinstance(x, InstanceSize) or x in self.holders for x in leaves(term)):
+                # It changes from item to item; the last one's is known behind the loop.
+                return others[axis] if key == (last,) else None
+            return term
+
+        channels, *sizes = map(of_item, range(len(value.shape)))
+        self.shaped(element, value.shape, Extent(element, 0) if channels is None else channels)
+        element.static = None if None in sizes else tuple(sizes)
         element.item_of = (value, key)
         if isinstance(value.shape, IndexShape):
             plane = tuple(
@@ -337,10 +372,10 @@ class LayerTracer:
             if sym.value is None and not sym.known:
                 sym = Sym(Fraction(1), sym.term)  # the sample does not take this branch
             try:
-                attrs[n] = kind.convert(nums(sym))
+                attrs[n] = lifted(kind.convert(nums(sym)))
             except AttributeTypeError as error:
                 try:  # the sample need not take this branch
-                    attrs[n] = kind.convert(nums(sym, least=1))
+                    attrs[n] = lifted(kind.convert(nums(sym, least=1)))
                 except AttributeTypeError:
                     raise CannotTrace(f"{n} of {c.keyword}: {error.message}") from None
             if not isinstance(sym.value, Fraction | tuple) and not sym.known:

@@ -7,7 +7,7 @@ in terms of the inputs', for tensors whose size depends on them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from netspec.codegen.terms import (
@@ -21,7 +21,7 @@ from netspec.ir.template import (
 )
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.ops import Op
-from netspec.symbolic.expr import Dim, NumberLiteral, expr_of
+from netspec.symbolic.expr import Dim, NumberLiteral, Real, expr_of
 
 
 class CannotTrace(Exception):
@@ -45,7 +45,7 @@ class InstanceSize:
 
 @dataclass(frozen=True)
 class Extent:
-    """Height (axis 1) or width (axis 2) of a value."""
+    """Channels, height or width (axis 0 to 2) of a value."""
 
     value: TraceValue
     axis: int
@@ -56,8 +56,41 @@ class ItemExtent:
     """Height or width of the plane that indices are places of, of one iteration of a loop."""
 
     value: TraceValue
-    key: tuple[int, ...]
+    key: tuple[Any, ...]
     axis: int
+
+
+def _literal(number: Dim | Real, value: int | float) -> str:
+    """A number as it stands. Raises CannotTrace where arguments decide it.
+
+    So an emitter that writes a number as it is, and does not ask for its source, does no harm.
+    """
+    if not isinstance(number.expr, NumberLiteral):
+        raise CannotTrace("a number that arguments decide, which is written as it is")
+    return repr(value)
+
+
+class AnyReal(Real):
+    """A number of an attribute with its term."""
+
+    def __repr__(self) -> str:
+        return _literal(self, float(self))
+
+    __str__ = __repr__
+
+    def __format__(self, how: str) -> str:
+        return format(_literal(self, float(self)), how)
+
+
+def lifted(value: Any, term: Callable[[Any], Any] = expr_of) -> Any:
+    """An attribute with its numbers in the terms of a trace."""
+    if isinstance(value, tuple):
+        return tuple(lifted(v, term) for v in value) if type(value) is tuple else value
+    if isinstance(value, Dim):
+        return AnyDim(int(value), term(value))
+    if isinstance(value, Real):
+        return AnyReal(float(value), term(value))
+    return value
 
 
 class AnyDim(Dim):
@@ -86,8 +119,25 @@ class AnyDim(Dim):
     def __gt__(self, other: object) -> bool:
         return False
 
+    def __le__(self, other: object) -> bool:
+        return False
+
+    def __ge__(self, other: object) -> bool:
+        return False
+
+    def __bool__(self) -> bool:
+        return True
+
     def __mod__(self, other: object) -> int:
         return 0
+
+    def __repr__(self) -> str:
+        return _literal(self, int(self))
+
+    __str__ = __repr__
+
+    def __format__(self, how: str) -> str:
+        return format(_literal(self, int(self)), how)
 
     def __neg__(self) -> int:
         return type(self)(-int(self), folded("-", self.expr))
@@ -139,8 +189,8 @@ class TraceValue:
     shape: tuple[int, ...]
     flows: bool = False
     """Whether it has no name of its own."""
-    item_of: tuple[TraceValue, tuple[int, ...]] | None = None
-    """The value of a loop that this is from one iteration of, and which."""
+    item_of: tuple[TraceValue, tuple[Any, ...]] | None = None
+    """The value of a loop that this is from one iteration of, and terms of which."""
     static: tuple[Any, ...] | None = None
     """Terms of height and width in terms of the inputs' and of arguments; None: not known."""
 
@@ -288,6 +338,8 @@ class Trace:
     outputs: list[TraceValue]
     output_names: list[str]
     sample: dict[Any, Any]
+    holders: Mapping[Local, Extent] = field(default_factory=dict)
+    """The values whose channels, heights and widths local variables are."""
     block: Block | None = None
     """The block that this is a trace of, and of no other; None for that of a template."""
     predictions: list[Prediction] = field(default_factory=list)

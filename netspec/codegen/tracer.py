@@ -29,6 +29,7 @@ from netspec.codegen.terms import (
 )
 from netspec.codegen.trace_layers import LayerTracer
 from netspec.codegen.trace_nodes import (
+    SIZES,
     AnyDim,
     Call,
     CannotTrace,
@@ -85,6 +86,8 @@ class Tracer(LayerTracer):
     def run(self) -> Trace:
         for p in self.template.parameters:
             value = self.given[p.name]
+            if isinstance(value, tuple) and any(isinstance(v, float) and v % 1 for v in value):
+                raise CannotTrace(f"{p.name}, a list of fractions as a parameter")
             leaf = FloatParameter(p.name) if is_float(p, value) else Parameter(p.name)
             self.terms.scope.names[p.name] = sym_of(value, leaf)
         self.statements(self.template.body)
@@ -98,6 +101,7 @@ class Tracer(LayerTracer):
             [v for _, v in self.outputs],
             [n for n, _ in self.outputs],
             dict(self.given),
+            self.holders,
         )
 
     def statements(self, body: Sequence[TemplateStatement]) -> None:
@@ -343,6 +347,7 @@ class Tracer(LayerTracer):
                 ):
                     return term
             local = self.local(f"{name}_{what}" if name else what)
+            self.holders[local] = Extent(value, SIZES.index(what))
             for t, v, end in zip(terms, sources, ends, strict=True):
                 if v is not None:
                     end[3].append(ChannelsNode(local, t))
@@ -386,6 +391,9 @@ class Tracer(LayerTracer):
         else:
             sample = Sym(first.value, variable)
         carried = self._carried(s, first, variable)
+        for base in _indexed_names(s.body):
+            if base in self.collected:
+                self.ambiguous.add(self.collected[base][0])
         before_loop = self._state()
         given = [c.sizes() for c in carried]
         changing = [
@@ -424,12 +432,17 @@ class Tracer(LayerTracer):
         self.nodes.append(node)
         # What the iterations made may be asked for by its number behind the loop.
         before_families = before_loop[1]
-        self.collected |= {
+        made = {
             base: (value, (*self.loops, variable))
             for base, found in self.families.items()
             if base not in before_families
             for value in found.values()
         }
+        for p in pairs:
+            if p is not None and last is not None:
+                self.last_items[p.after] = (last.term, p.value)
+        self.ambiguous |= {value for base, (value, _) in made.items() if base in self.collected}
+        self.collected |= made
         self.families = {k: dict(v) for k, v in before_families.items()}
         before_values = before_loop[0]
         self.values = {n: v for n, v in self.values.items() if before_values.get(n) is v}
@@ -466,10 +479,19 @@ class Tracer(LayerTracer):
 
     def _state(self) -> tuple[Any, ...]:
         families = {k: dict(v) for k, v in self.families.items()}
-        return dict(self.values), families, dict(self.counts), dict(self.results), self.current
+        made = dict(self.collected), set(self.ambiguous)
+        return (
+            dict(self.values),
+            families,
+            dict(self.counts),
+            dict(self.results),
+            self.current,
+            made,
+        )
 
     def _restore(self, state: tuple[Any, ...]) -> None:
-        values, families, counts, results, self.current = state
+        values, families, counts, results, self.current, made = state
+        self.collected, self.ambiguous = dict(made[0]), set(made[1])
         self.values, self.counts, self.results = dict(values), dict(counts), dict(results)
         self.families = {k: dict(v) for k, v in families.items()}
 
@@ -487,6 +509,9 @@ class Tracer(LayerTracer):
             value = TraceValue(c.base, c.before.shape, not c.base)
             self.shaped(value, c.before.shape, ts[0])
             value.static = tuple(ts[1:]) if len(ts) == len(c.before.shape) else None
+            for axis, t in enumerate(ts):
+                if isinstance(t, Local) and t.version:
+                    self.holders[t] = Extent(value, axis)
             inner.append(value)
             if c.key is None:
                 self.current = value
@@ -534,6 +559,20 @@ class Tracer(LayerTracer):
         self.terms.scope = scope
         if path.fixed is not None and not self.results.get(carried.after):
             self.values[path.fixed] = carried.value
+
+
+def _indexed_names(body: Sequence[TemplateStatement]) -> Iterator[str]:
+    """The names of the layers of a loop, without their indices."""
+    for s in body:
+        match s:
+            case LayerLine(ast.LayerName() as name) if name.indices:
+                yield name.base.text
+            case Repetition():
+                yield from _indexed_names(s.body)
+            case Branches():
+                for _, inner in s.cases:
+                    yield from _indexed_names(inner)
+                yield from _indexed_names(s.otherwise)
 
 
 def _equalities(condition: Any, truth: bool) -> list[tuple[Any, Any]]:

@@ -24,6 +24,7 @@ from netspec.codegen.trace_nodes import (
     Trace,
     TraceNode,
     TraceValue,
+    lifted,
 )
 from netspec.codegen.tracer import Tracer
 from netspec.ir import Argument, Block, Instance, Layer, Net, Value
@@ -152,7 +153,7 @@ class Traces:
             )
             if isinstance(node, Layer):
                 attrs = {
-                    a.name: _lifted(getattr(node.op, a.name), term)
+                    a.name: lifted(getattr(node.op, a.name), term)
                     for a in attributes(type(node.op))
                 }
                 op = node.op.with_attributes(**attrs)
@@ -174,7 +175,7 @@ class Traces:
             [values[v] for v in block.outputs],
             list(block.output_names),
             dict(free),
-            block,
+            block=block,
         )
 
     def _instance(
@@ -231,14 +232,3 @@ def _constant(value: Any) -> Sym:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Sym(Fraction(repr(value)), NumberLiteral(Fraction(repr(value))))
     return Sym(value, ConstantTerm(value))
-
-
-def _lifted(value: Any, term: Any) -> Any:
-    """An attribute with its numbers in the terms of a trace."""
-    if isinstance(value, tuple):
-        return type(value)(_lifted(v, term) for v in value) if type(value) is tuple else value
-    if isinstance(value, Dim):
-        return AnyDim(int(value), term(value))
-    if isinstance(value, Real):
-        return Real(float(value), term(value))
-    return value

@@ -7,6 +7,7 @@ from typing import Literal, cast
 
 from netspec.ops.attribute_types import Pads
 from netspec.ops.base import Op, ReceptiveField, Shape, ShapeError
+from netspec.symbolic.expr import least
 
 Rounding = Literal["floor", "ceil"]
 
@@ -55,9 +56,9 @@ def positions(
     if rounding == "floor":
         return free // stride + 1
     count = -(-free // stride) + 1
-    if (count - 1) * stride >= size + before:
-        count -= 1
-    return count
+    if after + stride <= extent(kernel, dilation):
+        return count  # no window starts behind the input
+    return least(count, -(-(size + before) // stride))
 
 
 def same_pads(

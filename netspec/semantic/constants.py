@@ -54,8 +54,19 @@ def key_of(value: Any) -> object:
 
 
 def as_parameter(name: str, value: Any) -> Any:
-    """A parameter's value inside its block, where its name is the expression for it."""
+    """A parameter's value inside its block, where its name is the expression for it.
+
+    Items of lists are plain numbers there: the expressions that they have are the caller's.
+    """
+    if isinstance(value, tuple):
+        return tuple(_plain(v) for v in value)
     return Num(value.value, Parameter(name)) if isinstance(value, Num) else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    return Num(value.value) if isinstance(value, Num) else value
 
 
 # --- sizes ---------------------------------------------------------------------------------------

@@ -188,6 +188,13 @@ class Dim(int):
         return self._combine("%", other, int.__mod__(self, other))
 
 
+def least(a: int, b: int) -> int:
+    """The smaller of two numbers, with the expression that it came from."""
+    if isinstance(a, Dim):
+        return a._combine("min", b, min(int(a), int(b)))
+    return b._combine("min", a, min(int(a), int(b)), True) if isinstance(b, Dim) else min(a, b)
+
+
 class Real(float):
     """A float with the expression it came from."""
 
@@ -235,6 +242,7 @@ PYTHON_FUNCTIONS: Mapping[str, str] = {
     "int": "int",
     "floor": "math.floor",
     "ceil": "math.ceil",
+    "sum": "sum",
 }
 
 

@@ -1,8 +1,8 @@
-"""Modules with random arguments: what a module takes, uses of it, and random modules.
+"""Modules with random arguments: what a module takes, and uses of it.
 
 A `Module` is a name and the text that defines it. `uses(module)` draws arguments and input shapes
-that are sound for it, `host(module, uses)` is the text of a net with these uses side by side, and
-`modules()` draws modules of any wiring. Nothing here knows a backend.
+that are sound for it, and `host(module, uses)` is the text of a net with these uses side by side.
+Nothing here knows a backend.
 """
 
 from __future__ import annotations
@@ -126,58 +126,3 @@ def uses(draw: Draw, module: Module) -> Use:
         if checked(host(module, [found]))[0] is not None:
             return found
     reject()
-
-
-# --- random modules ------------------------------------------------------------------------------
-
-CONDITIONS = ("p > 1", "q", "p == 2 or q", "not q", "x.channels > 3", 'kind == "b"', 'kind != "a"')
-NUMBERS = ("p", "2 * p", "p + 1", "x.channels", "x.channels + p", "3")
-
-
-def _statements(draw: Draw, known: list[str], depth: int, counter: list[int]) -> list[str]:
-    """Statements of a module; every value has the shape of x, so that all wiring fits."""
-    lines: list[str] = []
-    known = list(known)
-    for _ in range(draw(st.integers(1, 3))):
-        counter[0] += 1
-        name = f"v{counter[0]}"
-        a, b = (draw(st.sampled_from(known)) for _ in range(2))
-        kind = draw(
-            st.sampled_from(("conv", "two", "add", "op", "if", "for")[: 6 - 2 * (depth > 1)])
-        )
-        if kind == "conv":
-            lines.append(f"{name}: conv({a}) {{ filters: x.channels  kernel: 1 }} -> relu")
-        elif kind == "two":
-            filters = draw(st.sampled_from(NUMBERS))
-            lines.append(
-                f"{name}: conv({a}) {{ filters: {filters}  kernel: 3  pad: 1 }} -> tanh\n"
-                f"    -> conv {{ filters: x.channels  kernel: 1  bias: false }}"
-            )
-        elif kind == "add":
-            lines.append(f"{name}: add({a}, {b})")
-        elif kind == "op":
-            lines.append(f"{name}: {draw(st.sampled_from(('tanh', 'relu', 'identity')))}({a})")
-        elif kind == "if":
-            inner = "  ".join(_statements(draw, known, depth + 1, counter))
-            lines.append(f"if {draw(st.sampled_from(CONDITIONS))} {{ {inner} }}")
-            if draw(st.booleans()):
-                inner = "  ".join(_statements(draw, known, depth + 1, counter))
-                lines[-1] += f" else {{ {inner} }}"
-            continue
-        else:
-            number = draw(st.sampled_from(("i", "2", "x.channels")))
-            lines.append(
-                f"for i in 1..p {{ {name}[i]: conv {{ filters: {number}  kernel: 1 }} -> relu\n"
-                f"    -> conv {{ filters: x.channels  kernel: 1 }} }}"
-            )
-            continue
-        known.append(name)
-    return lines
-
-
-@st.composite
-def modules(draw: Draw) -> Module:
-    """A module with the parameters p (a number), q (a truth value) and kind (a word)."""
-    lines = "\n  ".join(_statements(draw, ["x"], 0, [0]))
-    text = f'module part(p = 1, q = false, kind = "a") {{\n  input x\n  {lines}\n  tanh\n}}'
-    return Module("part", text)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from netspec_torch.backend import TorchBackend
 
 from netspec.codegen.backend import get
@@ -370,66 +367,6 @@ def test_channels_that_depend_on_the_branch(w: int) -> None:
     exec(torch_source(text), space)
     found = {n: tuple(t.shape) for n, t in space["Tiny"](w=w).state_dict().items()}
     assert found == {n: tuple(map(int, t.shape)) for n, t in net_of(text, w=w).tensors.items()}
-
-
-# --- any module at all ---------------------------------------------------------------------------
-
-Draw = Callable[[st.SearchStrategy[int]], int]
-
-
-def body(draw: Draw, names: list[str], depth: int, counter: list[int]) -> list[str]:
-    """Random statements of a module; every value is 2x3x3, so that all wiring fits."""
-    lines: list[str] = []
-    known = list(names)
-    for _ in range(draw(st.integers(1, 4))):
-        counter[0] += 1
-        kind = draw(st.integers(0, 7 if depth < 2 else 5))
-        name = f"v{counter[0]}"
-        some = known[draw(st.integers(0, len(known) - 1))]
-        other = known[draw(st.integers(0, len(known) - 1))]
-        if kind <= 1:
-            lines.append(f"{name}: conv {{ filters: 2 kernel: 1 }}")
-        elif kind == 2:
-            lines.append(f"{name}: conv({some}) {{ filters: 2 kernel: 1 bias: false }} -> relu")
-        elif kind == 3:
-            lines.append(f"{name}: add({some}, {other})")
-        elif kind == 4:
-            op = ("tanh", "identity")[draw(st.integers(0, 1))]
-            lines.append(f"{name}: {op}({some})" + " -> relu" * draw(st.integers(0, 1)))
-        elif kind == 5:
-            lines.append(("relu", "identity")[draw(st.integers(0, 1))])
-            continue
-        else:
-            condition = ("p > 1", "q", "p == 2 or q", "not q")[draw(st.integers(0, 3))]
-            inner = body(draw, known, depth + 1, counter)
-            lines.append(f"if {condition} {{ {'  '.join(inner)} }}")
-            if draw(st.booleans()):
-                inner = body(draw, known, depth + 1, counter)
-                lines[-1] += f" else {{ {'  '.join(inner)} }}"
-            continue
-        known.append(name)
-    return lines
-
-
-@st.composite
-def nets(draw: Draw) -> str:
-    lines = "\n  ".join(body(draw, ["x"], 0, [0]))
-    uses = "\n".join(
-        f"  part {{ p: {p} q: {q} }}"
-        for p in (1, 2, 3)
-        for q in ("true", "false")
-        if draw(st.integers(0, 2))
-    )
-    return (
-        f"module part(p = 1, q = false) {{\n  input x\n  {lines}\n  tanh\n}}\n"
-        f"net tiny {{\n  input data: 2x3x3\n  tanh\n{uses}\n}}"
-    )
-
-
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(nets())
-def test_any_module_is_right_for_every_use(text: str) -> None:
-    torch_source(text)
 
 
 def test_what_no_use_takes_can_do_no_harm() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
+from netspec_torch.backend import TorchBackend
 
 from netspec.codegen.backend import emit, get, load_model
 from netspec.codegen.identifiers import class_name
@@ -17,8 +19,9 @@ from netspec.driver import bundled_modules
 from netspec.weights import fresh
 
 from ..helpers import checked
-from .modules import Module, Use, host, modules, uses
+from .modules import Module, Use, host, uses
 from .nets import net_of
+from .random_nets import RandomNet
 
 pytestmark = [
     pytest.mark.slow,
@@ -138,14 +141,6 @@ def test_bundled_modules(name: str) -> None:
         made, other = (Use(arguments, ((4, 4, 8),)) for arguments in DECIDING[name])
         check = example([made], other)(check)
     check()
-
-
-@TRIED
-@given(st.data())
-def test_random_modules(data: st.DataObject) -> None:
-    module = data.draw(modules())
-    hosted = data.draw(st.lists(uses(module), min_size=1, max_size=2))
-    check_class(module, hosted, data.draw(uses(module)))
 
 
 # The body of a module with these parameters, uses of it in a net, and one use more.
@@ -315,6 +310,72 @@ NETS: dict[str, tuple[str, dict[str, Any]]] = {
         """,
         {"last": False, "n": 2, "k": 5},
     ),
+    "a list of any length, with a number of the caller": (
+        """
+        module part(sizes, n = 1) {
+          input x
+          conv { filters: sum(sizes) + max(sizes)  kernel: n  pad: same }
+        }
+        net t(n = 2, widths = [1, 2, 4]) {
+          input data: 3x9x8
+          part { sizes: [n, 3]  n: n + 1 }
+          part { sizes: widths }
+        }
+        """,
+        {"n": 3, "widths": [5, 2]},
+    ),
+    "items of loops, also of the outer one's iteration, and by an argument": (
+        """
+        net t(n = 3, last = 2) {
+          input data: 2x5x5
+          for i in 1..n {
+            for k in [1, 3] { m[i][k]: conv(data) { filters: i + 1  kernel: k  pad: same } }
+            q[i]: add(m[i][3], m[i][1])
+          }
+          concat(q[last], q[n], m[1][3])
+        }
+        """,
+        {"n": 4, "last": 1},
+    ),
+    "flags, pads and roundings that arguments decide": (
+        """
+        net t(q = false, s = 1, k = 3, w = 0.5) {
+          input data: 2x9x8
+          avgpool { kernel: 3  pad: 1  stride: 2  round: ceil  count_include_pad: q }
+          pad { pads: s  value: w }
+          maxpool { kernel: k  stride: 3  round: ceil }
+          flatten -> linear { units: 3 }
+        }
+        """,
+        {"q": True, "s": 3, "k": 1, "w": 0.25},
+    ),
+    "channels that forward asks": (
+        """
+        module part(f) {
+          input x
+          a: conv { filters: f  kernel: 1 }
+          if f > 2 { b: conv { filters: 5  kernel: 1 } }
+          y: relu
+          if y.channels > 3 { tanh } else { sigmoid }
+        }
+        net t(f = 4) {
+          input data: 2x5x5
+          for i in 1..3 { p[i]: part { f: f - i } }
+        }
+        """,
+        {"f": 6},
+    ),
+    "sizes of modules that stand in one iteration": (
+        """
+        module grow(n) { input x  for i in 1..2 { pad { channels: [0, n] } } }
+        net t(n = 1) {
+          input data: 2x5x5
+          for i in 1..2 { a[i]: grow { n: n }  b[i]: grow { n: 2 } }
+          conv { filters: 3  kernel: 1 }
+        }
+        """,
+        {"n": 2},
+    ),
 }
 
 
@@ -322,6 +383,42 @@ NETS: dict[str, tuple[str, dict[str, Any]]] = {
 def test_arguments_of_nets(kind: str) -> None:
     text, arguments = NETS[kind]
     check_net(text, **arguments)
+
+
+# So many random nets are tried; a larger number takes about 70 ms a net.
+RANDOM_NETS = int(os.environ.get("NETSPEC_RANDOM_NETS", "120"))
+CHUNKS = 6
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_random_nets(chunk: int) -> None:
+    """Random arguments of random nets: the class is that of the net that is compiled for them."""
+    compared = 0
+    for seed in range(chunk, RANDOM_NETS, CHUNKS):
+        random = RandomNet(seed)
+        net, _ = checked(random.text)
+        if net is None:
+            continue
+        backend = TorchBackend()
+        namespace: dict[str, Any] = {"__name__": "emitted"}
+        exec(backend.emit(net), namespace)
+        of = namespace[class_name(net.name, "")]
+        asked = inspect.signature(of).parameters
+        written_out = any("class of tiny" in note.message for note in backend.notes)
+        for _ in range(2):
+            arguments = random.arguments()
+            other, _ = checked(random.text, arguments)
+            if other is None or (written_out and not arguments.keys() <= asked.keys()):
+                continue
+            # What it does not ask for must not matter.
+            given = {name: value for name, value in arguments.items() if name in asked}
+            try:
+                check_model(of(**given), other)
+            except Exception as error:
+                error.add_note(f"RandomNet({seed}) with {arguments}")
+                raise
+            compared += 1
+    assert compared > RANDOM_NETS // CHUNKS
 
 
 # The body of a module with these parameters, arguments that it takes, others that it does not, and
