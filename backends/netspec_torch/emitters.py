@@ -56,21 +56,10 @@ def _put(keywords: dict[str, str], name: str, source: str, default: str) -> None
 
 
 def _padded(pads: Pads, w: ConstructorNumbers, value: str = "") -> Forward:
-    """A call on the input with explicit padding."""
-    sides = _sides(pads, w)
-    return lambda name, inputs: call(name, _pad(inputs[0], sides, value))
-
-
-def _sides(pads: Pads, w: ConstructorNumbers) -> str:
-    """Padding as torch takes it, which counts from the last dimension."""
+    """A call on the input with padding around it; torch counts from the last dimension."""
     top, bottom, left, right = (w.fixed(p) for p in pads)
-    return f"({left}, {right}, {top}, {bottom})"
-
-
-def _pad(x: Source, sides: str, value: str = "") -> Source:
-    """The input with padding."""
-    keywords: dict[str, Source | str] = {"value": value} if value else {}
-    return call("F.pad", x, sides, **keywords)
+    args = [f"({left}, {right}, {top}, {bottom})", *([f"value={value}"] if value else [])]
+    return lambda name, inputs: call(name, call("F.pad", inputs[0], *args))
 
 
 def _flag(keywords: dict[str, str], w: ConstructorNumbers, name: str, value: bool) -> None:
@@ -261,7 +250,7 @@ def _window_function(
     """A function, or a module where the constructor's arguments decide about its window."""
     module, head = names
     numbers = [*op.kernel, *op.stride, *op.dilation]
-    decided = keywords.get("count_include_pad") not in (None, "False")
+    decided = keywords.get("count_include_pad", "False") != "False"
     if decided or not w.literal(*numbers, *(op.pads if "padding" in keywords else ())):
         return as_module(call(module, **keywords), forward)
     kernel = Verbatim(keywords["kernel_size"])
@@ -289,8 +278,8 @@ def avgpool(op: pooling.AvgPool, layer: WrittenLayer, w: ConstructorNumbers) -> 
             _flag(keywords, w, "count_include_pad", bool(op.count_include_pad))
         return _window_function(op, w, names, keywords, apply)
     if op.count_include_pad and op.rounding == "floor":
-        padded = _same_padded(op, w) if same else _padded(op.pads, w)
-        return _window_function(op, w, names, keywords, padded)
+        around = _same_padded(op, w) if same else _padded(op.pads, w)
+        return _window_function(op, w, names, keywords, around)
     if same:
 
         def forward(name: str, inputs: list[Source]) -> Source:
@@ -691,14 +680,12 @@ def channel_shuffle(
 
 @emits(reshaping.Pad)
 def pad(op: reshaping.Pad, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    value = "" if w.always(op.value, 0) else w.fixed(op.value)
-    if not all(w.always(n, 0) for n in op.channels):
-        top, bottom, left, right, before, after = (w.fixed(n) for n in (*op.pads, *op.channels))
-        sizes = f"({left}, {right}, {top}, {bottom}, {before}, {after})"
-        keywords: dict[str, Source | str] = {"value": value} if value else {}
-        return Emission(lambda _, inputs: call("F.pad", inputs[0], sizes, **keywords))
-    sides = _sides(op.pads, w)
-    return Emission(lambda _, inputs: _pad(inputs[0], sides, value))
+    top, bottom, left, right, before, after = (w.fixed(n) for n in (*op.pads, *op.channels))
+    sides = [left, right, top, bottom]
+    sides += [] if all(w.always(n, 0) for n in op.channels) else [before, after]
+    args = [f"({', '.join(sides)})"]
+    args += [] if w.always(op.value, 0) else [f"value={w.fixed(op.value)}"]
+    return Emission(lambda _, inputs: call("F.pad", inputs[0], *args))
 
 
 @emits(reshaping.Crop)
