@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from netspec.codegen.backend import summary
-from netspec.codegen.classes import Classes
-from netspec.codegen.identifiers import class_name
+from netspec.codegen.classes import Classes, NetText
+from netspec.codegen.identifiers import Identifiers, class_name
 from netspec.codegen.logits import end_in_logits
 from netspec.codegen.preprocess import picture
 from netspec.codegen.python_source import (
@@ -55,18 +55,19 @@ class TorchBackend:
 
     def emit(self, net: Net) -> str:
         """The source of the net's file."""
-        return self._source(net, False)
+        return self.emit_family([net])
 
     def emit_probabilities(self, net: Net) -> str:
         """The source with a class whose `forward` gives the net's outputs."""
-        return self._source(net, True)
+        return self.emit_family([net], probabilities=True)
 
     def ends_in_logits(self, net: Net) -> Sequence[bool]:
         """Whether `forward` gives logits in place of each output of the net."""
-        return [p is not None for p in _TorchFile(net).predictions]
+        return [p is not None for p in _TorchFile([net]).predictions[0]]
 
-    def _source(self, net: Net, probabilities: bool) -> str:
-        file = _TorchFile(net, probabilities)
+    def emit_family(self, nets: Sequence[Net], *, probabilities: bool = False) -> str:
+        """The source of a file with a class for each net."""
+        file = _TorchFile(nets, probabilities)
         self.notes = file.classes.notes()
         return file.source()
 
@@ -107,93 +108,136 @@ class _Spelling:
 
 
 class _TorchFile:
-    """The file of one net."""
+    """The file of one net, or of several that share the classes of their modules."""
 
-    def __init__(self, net: Net, probabilities: bool = False) -> None:
-        self.net = net
+    def __init__(self, nets: Sequence[Net], probabilities: bool = False) -> None:
+        self.nets = nets
         self.probabilities = probabilities
-        self.predictions: Sequence[Prediction] = ()
+        self.predictions: list[Sequence[Prediction]] = []
         self.classes = self._classes()
 
     def _classes(self) -> Classes:
-        traces = Traces(self.net)
-        shapes = {
-            node.name: text(node.outputs[0].shape)
-            for node in self.net.body.nodes
-            if len(node.outputs[0].shape) == 3
-        }
+        traces = Traces()
         while True:
             classes = Classes(_Spelling(), (*_GLOBALS, *sources()), class_name)
-            classes.refused = traces.refused
-            try:
-                trace = traces.of_net()
+            classes.refused = self.refused = traces.refused
+            found = [traces.of_net(net) for net in self.nets]
+            for trace in found:
                 end_in_logits(trace, self.probabilities)
-                classes.write(trace, shapes)
+            try:
+                classes.write(list(zip(found, map(_shapes, self.nets), strict=True)))
             except CannotWrite as error:
                 if error.trace.block is not None:
                     raise
                 traces.refuse(error.trace.template, str(error))
                 continue
-            self.refused = traces.refused
-            self.predictions = trace.predictions
+            self.predictions = [trace.predictions for trace in found]
             return classes
-
-    def _kinds(self) -> list[str]:
-        """What each result of `forward` is, in a word."""
-        makers = {v: f.op for f in self.net.layers for v in f.outputs}
-        made = [makers.get(v) for v in self.net.flat_outputs]
-        return [
-            "logits" if p is not None else f"of {op.keyword}" if op and op.takes_logits else ""
-            for p, op in zip(self.predictions, made, strict=True)
-        ]
-
-    def _outputs(self) -> str:
-        """What `predict` gives."""
-        names = [f"`{v.name}`" for v in self.net.body.outputs]
-        if len(names) > _MOST_NAMED:
-            return "The spec's outputs, in order."
-        return f"The spec's output{'s' * (len(names) > 1)} {', '.join(names)}."
 
     def source(self) -> str:
         """The whole file."""
-        net_class = self.classes.all[-1][0]
-        written = [
-            (c.op, emission.constructor.head)
-            for _, _, writer in self.classes.all
-            for c, emission in writer.emissions.items()
-            if isinstance(c, OpCall) and emission.constructor is not None
-        ]
-        begin = initialization(self.net, written)
-        doc = docstring(summary(self.net, self._kinds()), 4)
-        rendered = list(self.classes.render(doc, docstring(self._outputs(), 8), begin))
+        names = [c.name for c in self.classes.net_classes()]
+        pictures = [picture(net, _vector) for net in self.nets]
+        first = self.nets[0]
+        several = len(self.nets) > 1
+        base = Identifiers((*_GLOBALS, *sources(), *(t.name for t, _, _ in self.classes.all)))
+        shared = base.numbered("Network") if several else ""
+        rendered = list(self.classes.render(self._net_texts(names, shared)))
         supports = {name for _, _, w in self.classes.all for name in w.supports}
         if "avg_pool" in supports:
             supports.add("pad_ceil")
-        bodies = "\n".join(rendered)
-        block = self.net.body
-        x = block.inputs[0].shape if block.inputs else ()
-        prepared = picture(self.net, _vector)
         template = templates(Path(__file__).parent / "templates").get_template("model.py.j2")
-        height, width = (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
         copied = [source for name, source in sources().items() if name in supports]
-        code = bodies + "".join(copied)
+        code = "\n".join((*rendered, *copied))
+        doc = first.doc or f"{names[0]}."
+        if several:
+            doc = f"The nets of {_printable(Path(first.file).name)}: {', '.join(names)}."
+        nets = {
+            name: {
+                "name": name,
+                "preprocess": prepared,
+                "size": _size(net),
+                "params": f"{net.params:_}",
+                "check": _check(
+                    [v.shape for v in net.body.inputs], [v.shape for v in net.body.outputs]
+                ),
+            }
+            for name, net, prepared in zip(names, self.nets, pictures, strict=True)
+        }
+        kinds = [(net["preprocess"], net["size"]) for net in nets.values()]
+        written = [text.name for text, _, _ in self.classes.all]
         result: str = template.render(
-            file="".join(c if c.isprintable() else " " for c in Path(self.net.file).name),
-            header="\n".join(docstring(self.net.doc or f"{net_class.name}.", 0)),
+            file=_printable(Path(first.file).name),
+            header="\n".join(docstring(doc, 0)),
             supports=copied,
-            classes=rendered,
-            name=net_class.name,
-            preprocess=prepared,
-            height=height,
-            width=width,
+            shared=shared,
+            classes=list(zip(rendered, map(nets.get, written), strict=True)),
+            nets=list(nets.values()),
+            one_picture=all(kind == kinds[0] for kind in kinds),
             uses_math="math." in code,
             uses_fraction="Fraction(" in code,
             typing=["Any", *(["Self"] if "-> Self:" in code else [])],
-            uses_functional="F." in code or prepared is not None,
-            params=f"{self.net.params:_}",
-            check=_check([v.shape for v in block.inputs], [v.shape for v in block.outputs]),
+            uses_functional="F." in code or any(pictures),
         )
         return result.rstrip() + "\n"
+
+    def _net_texts(self, names: Sequence[str], base: str) -> dict[str, NetText]:
+        """What the classes of nets hold besides layers; `base` is the class of all, if any."""
+        texts = {}
+        for name, net, predictions in zip(names, self.nets, self.predictions, strict=True):
+            text = next(t for t, _, _ in self.classes.all if t.name == name)
+            written = [
+                (c.op, emission.constructor.head)
+                for c, emission in self.classes.emissions(text)
+                if emission.constructor is not None
+            ]
+            doc = summary(net, _kinds(net, predictions))
+            if base and net.doc:
+                doc = f"{net.doc}\n\n{doc}"
+            texts[name] = NetText(
+                docstring(doc, 4),
+                docstring(_outputs(net), 8),
+                initialization(net, written),
+                base or "nn.Module",
+            )
+        return texts
+
+
+def _shapes(net: Net) -> dict[str, str]:
+    """The shapes of values with height and width, by the name of their layer or module."""
+    return {
+        node.name: text(node.outputs[0].shape)
+        for node in net.body.nodes
+        if len(node.outputs[0].shape) == 3
+    }
+
+
+def _size(net: Net) -> tuple[int, int]:
+    """Height and width of the first input; zeros where it has none."""
+    x = net.body.inputs[0].shape if net.body.inputs else ()
+    return (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _kinds(net: Net, predictions: Sequence[Prediction]) -> list[str]:
+    """What each result of `forward` is, in a word."""
+    makers = {v: f.op for f in net.layers for v in f.outputs}
+    made = [makers.get(v) for v in net.flat_outputs]
+    return [
+        "logits" if p is not None else f"of {op.keyword}" if op and op.takes_logits else ""
+        for p, op in zip(predictions, made, strict=True)
+    ]
+
+
+def _outputs(net: Net) -> str:
+    """What `predict` gives."""
+    names = [f"`{v.name}`" for v in net.body.outputs]
+    if len(names) > _MOST_NAMED:
+        return "The spec's outputs, in order."
+    return f"The spec's output{'s' * (len(names) > 1)} {', '.join(names)}."
 
 
 def _check(inputs: Sequence[Shape], outputs: Sequence[Shape]) -> list[str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
-from netspec.cli.common import add_spec, load, overwrite_error, show
+from netspec.cli.common import add_spec, load_each, overwrite_error, show
 from netspec.diagnostics import spec_error
 
 MARK = "Compiled by netspec from"
@@ -36,23 +35,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from netspec.codegen.backend import HasNotes, emit, get
+    from netspec.codegen.backend import HasNotes, emit_family, get
     from netspec.util.atomic_write import write_text
 
     backend = get(args.backend)
-    net = load(args.spec, args.settings)
-    keys: Mapping[str, str] = {}
+    nets = load_each(args.spec, args.settings)
+    name = nets[0].name if len(nets) == 1 else Path(nets[0].file).stem
+    keys: dict[str, str] = {}
     if args.names:
         from netspec.weights import NameMaps
 
-        net, keys = NameMaps(net, args.spec).renamed(args.names)
-    source = emit(net, backend, args.probabilities)
+        specs = [f"{args.spec}:{n.name}" if nets[1:] else args.spec for n in nets]
+        found = [NameMaps(n, s).renamed(args.names) for n, s in zip(nets, specs, strict=True)]
+        nets = tuple(f.net for f in found)
+        for renamed in found:
+            keys |= renamed.keys
+    source = emit_family(nets, backend, args.probabilities)
     if isinstance(backend, HasNotes):
         show(backend.notes)
     if args.output == "-":
         sys.stdout.write(source)
     else:
-        write_text(_target(args.output, net.name), source)
+        write_text(_target(args.output, name), source)
     # Where the source goes to standard output, the names must not.
     width = max((len(old) for old in keys), default=0)
     for old, new in keys.items():

@@ -98,6 +98,15 @@ class EndsInLogits(Protocol):
 
 
 @runtime_checkable
+class EmitsFamilies(Protocol):
+    """A backend that writes several nets into one file."""
+
+    def emit_family(self, nets: Sequence[Net], *, probabilities: bool = False) -> str:
+        """The source of a module with a class for each net, classes of modules once."""
+        ...
+
+
+@runtime_checkable
 class PlansMemory(Protocol):
     """A backend whose models' memory is known before they run; `netspec table` prints it."""
 
@@ -161,28 +170,46 @@ def emit(net: Net, backend: Backend, probabilities: bool = False) -> str:
     Raises SpecError, before anything is emitted, where the backend lacks an op or can't express
     a layer: one diagnostic for each line of the spec.
     """
-    errors: dict[tuple[Any, int, int], Diagnostic] = {}
-    read = {v for flat in net.layers for v in flat.inputs} | set(net.flat_outputs)
-    for flat in net.layers:
-        layer = flat.layer
-        key = (layer.span.source, layer.span.start, layer.span.end)
-        if key in errors:
-            continue
-        why = f"the {backend.name} backend has no {layer.op.keyword}"
-        try:
-            if type(layer.op) in backend.emitters:
-                backend.check(layer, [v in read for v in flat.outputs])
-                continue
-        except PluginError as error:
-            why += f": {error}"
-        except Unsupported as error:
-            why = f"the {backend.name} backend can't express {flat.path}: {error}"
-        errors[key] = Diagnostic("unsupported-op", why, layer.span)
-    if errors:
-        raise SpecError(errors.values())
+    _check_ops([net], backend)
     if probabilities and isinstance(backend, EndsInLogits):
         return backend.emit_probabilities(net)
     return backend.emit(net)
+
+
+def emit_family(nets: Sequence[Net], backend: Backend, probabilities: bool = False) -> str:
+    """The source of a file with the models of several nets. Raises SpecError as `emit` does."""
+    if len(nets) == 1:
+        return emit(nets[0], backend, probabilities)
+    if not isinstance(backend, EmitsFamilies):
+        message = f"the {backend.name} backend writes one net a file"
+        help_ = (f"name the one that is meant, as in `{nets[0].file}:{nets[0].name}`",)
+        raise spec_error("bad-option", message, help=help_)
+    _check_ops(nets, backend)
+    return backend.emit_family(nets, probabilities=probabilities)
+
+
+def _check_ops(nets: Sequence[Net], backend: Backend) -> None:
+    """Raise SpecError for layers that a backend can't express."""
+    errors: dict[tuple[Any, int, int], Diagnostic] = {}
+    for net in nets:
+        read = {v for flat in net.layers for v in flat.inputs} | set(net.flat_outputs)
+        for flat in net.layers:
+            layer = flat.layer
+            key = (layer.span.source, layer.span.start, layer.span.end)
+            if key in errors:
+                continue
+            why = f"the {backend.name} backend has no {layer.op.keyword}"
+            try:
+                if type(layer.op) in backend.emitters:
+                    backend.check(layer, [v in read for v in flat.outputs])
+                    continue
+            except PluginError as error:
+                why += f": {error}"
+            except Unsupported as error:
+                why = f"the {backend.name} backend can't express {flat.path}: {error}"
+            errors[key] = Diagnostic("unsupported-op", why, layer.span)
+    if errors:
+        raise SpecError(errors.values())
 
 
 def load_model(net: Net, backend: Backend, probabilities: bool = False) -> Any:

@@ -22,6 +22,7 @@ from netspec.codegen.trace_nodes import (
     CannotTrace,
     Extent,
     InstanceCall,
+    OpCall,
     Trace,
     calls_in,
 )
@@ -36,9 +37,23 @@ from netspec.symbolic.expr import (
 from netspec.syntax.ast import Expression
 
 
+@dataclass(frozen=True)
+class NetText:
+    """What the class of a net has besides that of a module.
+
+    `doc` and `predict_doc` are docstrings, `weights` the lines of `reset_parameters`, `base` is
+    the class that it is derived from.
+    """
+
+    doc: Sequence[str]
+    predict_doc: Sequence[str]
+    weights: Sequence[str]
+    base: str = "nn.Module"
+
+
 @dataclass
 class Classes:
-    """The classes of a net and its modules, inner ones first."""
+    """The classes of nets and their modules, inner ones first."""
 
     spelling: Spelling
     taken: Sequence[str]
@@ -49,13 +64,17 @@ class Classes:
     refused: Mapping[Template, str] = field(default_factory=dict)
     """Why the class of a template could not be written."""
 
-    def write(self, trace: Trace, comments: Mapping[str, str]) -> None:
-        """Write all classes, again until each knows what others ask of it."""
+    def write(self, nets: Sequence[tuple[Trace, Mapping[str, str]]]) -> None:
+        """Write all classes, again until each knows what others ask of it.
+
+        `nets` are traces, each with comments for its values.
+        """
         while True:
             before = set(self.needs_out)
             self.known.clear()
             self.all.clear()
-            self.make(trace, comments)
+            for trace, comments in nets:
+                self.make(trace, comments)
             if self.needs_out == before:
                 return
 
@@ -83,8 +102,7 @@ class Classes:
         for other, known, _ in self.all:
             if (
                 known.template.name == template.name
-                and known.block is not None
-                and trace.block is not None
+                and known.template.kind == template.kind == "module"
             ):
                 if (other.arguments, other.init, other.forward) == (
                     text.arguments,
@@ -141,31 +159,54 @@ class Classes:
             if t in written
         ]
 
-    def render(self, net_doc: list[str], predict_doc: list[str], end: list[str]) -> Iterator[str]:
-        """The source of each class.
+    def net_classes(self) -> list[ClassText]:
+        """The classes of nets, in their order."""
+        return [text for text, trace, _ in self.all if trace.template.kind == "net"]
 
-        Of the net's, `net_doc` and `predict_doc` are docstrings, `end` the lines of
-        `reset_parameters`.
-        """
+    def emissions(self, of: ClassText) -> list[tuple[OpCall, Any]]:
+        """The ops that a class and those that it uses make, each with what is written for it."""
+        writers = {id(text): (trace, writer) for text, trace, writer in self.all}
+        found: list[tuple[OpCall, Any]] = []
+        seen: set[int] = set()
+        pending = [of]
+        while pending:
+            text = pending.pop()
+            if id(text) in seen:
+                continue
+            seen.add(id(text))
+            trace, writer = writers[id(text)]
+            found += [(c, e) for c, e in writer.emissions.items() if isinstance(c, OpCall)]
+            pending += [self.of(c) for c in calls_in(trace.nodes) if isinstance(c, InstanceCall)]
+        return found
+
+    def render(self, nets: Mapping[str, NetText]) -> Iterator[str]:
+        """The source of each class. `nets` has what else those of nets hold, by class."""
         for text, trace, writer in self.all:
-            net = trace.template.kind == "net"
-            lines = [f"class {text.name}({text.base}):"]
+            net = nets.get(text.name)
+            own = text.base != "nn.Sequential"
+            base = text.base
+            if net is not None and net.base != "nn.Module":
+                base = net.base if own else f"{net.base}, {text.base}"
+            lines = [f"class {text.name}({base}):"]
             why = self.refused.get(trace.template)
             if trace.block is not None and why is not None:
                 lines.insert(0, f"# Written for certain arguments only: {one_line(why)}.")
-            doc = net_doc if net else docstring(trace.template.doc, 4) if trace.template.doc else []
+            doc = docstring(trace.template.doc, 4) if trace.template.doc else []
+            doc = list(net.doc) if net else doc
             lines += [*doc, ""] if doc else []
             args = [
                 f"{n}: {t}" + (f" = {d}" if d is not None else "") for _, n, t, d in text.arguments
             ]
             lines += function_head("__init__", ["self", *args], "None", 4)
-            own = text.base != "nn.Sequential"
             lines += ["        super().__init__()"] if own else []
             lines += [
                 f"        exact_{n} = Fraction(str({writer.argument_names[n]}))"
                 for n in sorted(writer.exact)
             ]
-            lines += [*text.init, *(["        self.reset_parameters()"] if net and end else [])]
+            lines += [
+                *text.init,
+                *(["        self.reset_parameters()"] if net and net.weights else []),
+            ]
             params = [f"{writer.variables[v]}: Tensor" for v in trace.inputs]
             result = writer.result_type()
             if own:
@@ -173,12 +214,15 @@ class Classes:
                 lines += ["", *head, *text.forward]
             if text.predict:
                 head = function_head("predict", ["self", *params], result, 4)
-                lines += ["", *head, *predict_doc, *text.predict]
+                lines += ["", *head, *(net.predict_doc if net else ()), *text.predict]
             if "training" in writer.layer_names():
                 lines += ["", *_TRAIN]
-            if net and end:
+            if net and net.weights:
                 lines += ["", *function_head("reset_parameters", ["self"], "None", 4)]
-                lines += ['        """Draw the weights that a fresh model begins with."""', *end]
+                lines += [
+                    '        """Draw the weights that a fresh model begins with."""',
+                    *net.weights,
+                ]
             yield "\n".join(lines)
 
 

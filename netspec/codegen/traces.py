@@ -38,14 +38,13 @@ from netspec.symbolic.expr import Dim, NumberLiteral, Parameter, Real, expr_of
 
 
 class Traces:
-    """The traces of a net and of the modules that it uses.
+    """The traces of nets and of the modules that they use.
 
     A module whose template can't be traced, or written (`refuse`), gets a trace for each of its
     blocks instead; and so does whatever uses its template.
     """
 
-    def __init__(self, net: Net) -> None:
-        self.net = net
+    def __init__(self) -> None:
         self.by_template: dict[Any, Trace | CannotTrace] = {}
         self.by_block: dict[Block, Trace] = {}
         self.refused: dict[Template, str] = {}
@@ -56,16 +55,17 @@ class Traces:
         self.by_template.clear()
         self.by_block.clear()
 
-    def of_net(self) -> Trace:
-        template = self.net.body.template
+    def of_net(self, net: Net) -> Trace:
+        """The trace of a net."""
+        template = net.body.template
         if template is not None and template not in self.refused:
-            arguments = {p.name: p.value for p in self.net.parameters}
+            arguments = {p.name: p.value for p in net.parameters}
             try:
-                return self._run(template, arguments, [v.shape for v in self.net.body.inputs])
+                return self._run(template, arguments, [v.shape for v in net.body.inputs])
             except CannotTrace as error:
                 self.refused[template] = str(error)
-        free = {p.name: p.value for p in self.net.parameters if not p.static}
-        return self._block(self.net.body, free)
+        free = {p.name: p.value for p in net.parameters if not p.static}
+        return self._block(net.body, free)
 
     def _run(
         self, template: Template, arguments: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -122,6 +125,43 @@ def test_tables_and_programs_of_all_nets(family: Path, capsys: pytest.CaptureFix
     assert "net small(" in out
     assert "net large(" in out
     assert main(["diff", "family.net:small", "family.net:large"]) in (0, 1)
+
+
+def test_compile_writes_one_file_with_the_classes_of_modules_once(family: Path) -> None:
+    assert main(["compile", "family.net"]) == 0
+    source = (family / "family.py").read_text()
+    assert re.findall(r"^class (\w+)", source, re.MULTILINE) == [
+        "Network",
+        "Head",
+        "Small",
+        "Large",
+    ]
+    ran = subprocess.run([sys.executable, "family.py"], cwd=family, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    check = "import family; print(*(sum(p.numel() for p in m().parameters()) for m in (M)))"
+    for name, count in (("Small", SMALL), ("Large", LARGE)):
+        code = check.replace("(M)", f"[family.{name}]")
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=family, capture_output=True, text=True
+        )
+        assert done.stdout.strip() == str(count), done.stderr
+    assert main(["compile", "family.net:small"]) == 0
+    assert "class Large" not in (family / "small.py").read_text()
+
+
+def test_emitted_families_are_tidy_and_typed(family: Path) -> None:
+    for spec in ("family.net", "resnet"):
+        assert main(["compile", spec, "-o", f"{Path(spec).stem}.py"]) == 0
+    options = ["--isolated", "--line-length", "100", "family.py", "resnet.py"]
+    for command in (
+        ["ruff", "check", "--select", "E,W,F,I,B,UP", *options],
+        ["ruff", "format", "--diff", *options],
+        ["mypy", "--strict", "--no-incremental", "--cache-dir=/dev/null", *options[-2:]],
+    ):
+        ran = subprocess.run(
+            [sys.executable, "-m", *command], cwd=family, capture_output=True, text=True
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def test_two_nets_of_a_name(family: Path, capsys: pytest.CaptureFixture[str]) -> None:
