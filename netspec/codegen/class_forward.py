@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 from netspec.codegen.class_variables import VariableWriter
 from netspec.codegen.identifiers import Identifiers
@@ -35,8 +36,10 @@ from netspec.codegen.trace_nodes import (
     Prediction,
     TraceNode,
     TraceValue,
+    calls_in,
     computing,
 )
+from netspec.ops.merging import Add
 from netspec.symbolic.conditions import negated
 from netspec.symbolic.expr import (
     NumberLiteral,
@@ -162,15 +165,32 @@ class ForwardWriter(VariableWriter):
             bodies.append(lines)
         if not any(bodies):
             return []
+        bodies, after = common_end(bodies, indent + 4)
+        result = self.given_before(node, bodies, indent)
+        if not any(bodies):
+            return [*result, *after]
         if len(bodies) == 2 and not bodies[0]:
-            return [f"{margin}if {self.test(node, 1)}:", *bodies[1]]
-        result: list[str] = []
+            return [*result, f"{margin}if {self.test(node, 1)}:", *bodies[1], *after]
         for i, inside in enumerate(bodies[:-1]):
             result.append(f"{margin}{'elif' if i else 'if'} {self.test(node, i)}:")
             result += inside or [f"{margin}    pass"]
         if bodies[-1]:
             result += [f"{margin}else:", *bodies[-1]]
-        return result
+        return [*result, *after]
+
+    def given_before(self, node: IfNode, bodies: list[list[str]], indent: int) -> list[str]:
+        """Lines `out = x` that are all of a branch: put before the `if`, taken out of it."""
+        for n in (0, 1) if len(bodies) == 2 else (len(bodies) - 1,):
+            values = [(p.value, p.sources[n]) for p in node.phis if p.sources[n] is not None]
+            lines = [x for v, s in values for x in self.copied(v, s, indent + 4)]  # type: ignore[arg-type]
+            others = [v for k, live in enumerate(self.entered[node]) if k != n for v in live]
+            read = {self.variable(v) for v in others}
+            tests = " ".join(self.test(node, k) for k in range(len(node.cases)))
+            free = all(line.split()[0] not in read for line in lines) and "\x00" not in tests
+            if lines and lines == bodies[n] and free:
+                bodies[n] = []
+                return [line[4:] for line in lines]
+        return []
 
     def returned(self) -> list[str]:
         outputs = self.trace.outputs
@@ -261,7 +281,19 @@ class ForwardWriter(VariableWriter):
         condition = node.cases[0][0] if index == len(node.cases) else node.cases[index][0]
         if index == len(node.cases):
             condition = negated(condition)
-        return self.in_forward(condition)
+        return self.in_forward(condition, self.condition_name(node))
+
+    def condition_name(self, node: IfNode) -> str:
+        """What the attribute is called that keeps a condition: by what its branch does."""
+        body = next(filter(None, node.bodies), [])
+        calls = list(calls_in(body))
+        made = {v for c in calls for v in c.outputs}
+        for c in calls:
+            if isinstance(c, OpCall) and isinstance(c.bound, Add) and not made.issuperset(c.inputs):
+                return "use_residual"
+        named = (n.value.name for n in body if isinstance(n, LineNode) and not n.value.flows)
+        name = next(filter(str.isidentifier, named), "")
+        return f"use_{name}" if name else ""
 
     def loop_head(self, node: ForNode, printer: Printer) -> str:
         name = node.variable.name
@@ -275,3 +307,28 @@ class ForwardWriter(VariableWriter):
             if start == "0"
             else f"for {name} in range({start}, {end}):"
         )
+
+
+def common_end(bodies: Sequence[list[Any]], indent: int) -> tuple[list[list[Any]], list[Any]]:
+    """Branches without the statements that all end with, and these as they stand behind them."""
+    parts = [_statements(b, indent) for b in bodies]
+    after: list[Any] = []
+    while all(parts) and all(p[-1] == parts[0][-1] for p in parts):
+        last = parts[0][-1]
+        if not all(isinstance(line, str) for line in last):
+            break
+        for p in parts:
+            p.pop()
+        after = [line[4:] for line in last] + after
+    return [[line for s in p for line in s] for p in parts], after
+
+
+def _statements(lines: Sequence[Any], indent: int) -> list[list[Any]]:
+    """Lines of a body, those of each of its statements together."""
+    found: list[list[Any]] = []
+    for line in lines:
+        if found and isinstance(line, str) and re.match(rf" {{{indent}}}( |[])]|el)", line):
+            found[-1].append(line)
+        else:
+            found.append([line])
+    return found

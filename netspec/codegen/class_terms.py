@@ -143,6 +143,12 @@ class TermWriter:
             case Channels():
                 self.used.add(leaf)
                 return self.argument_names[leaf]
+            case Local(name) if (
+                name in self.stored
+                and name not in self.used_locals
+                and isinstance(self.lets.get(leaf), ListTerm)
+            ):
+                return f"self.{name}"
             case Local():
                 self.used_locals.add(leaf.name)
                 return leaf.name if not (leaf.float_ and not exact) else f"float({leaf.name})"
@@ -235,14 +241,15 @@ class TermWriter:
         term = substitute(term, lambda leaf: self.loop_lets.get(leaf, leaf))
         return substitute(term, lambda leaf: self.trace.holders.get(leaf, leaf))
 
-    def in_forward(self, term: Any) -> str:
+    def in_forward(self, term: Any, name: str = "") -> str:
+        """A term as source of `forward`; `name` is for an attribute that keeps it."""
         term = self.at_run_time(term)
         if not self.is_settled_before(term):
             return self.forward_printer(term)
         if term not in self.settled_terms:
             taken = {*self.settled_terms.values(), *self.argument_names.values()}
             taken |= self.layer_names() | {local.name for local in self.lets}
-            base = "condition" if isinstance(term, Compared | Combined) else "count"
+            base = name or ("condition" if isinstance(term, Compared | Combined) else "count")
             names = chain((base,), (f"{base}_{n}" for n in count(2)))
             self.settled_terms[term] = next(n for n in names if n not in taken)
         return f"self.{self.settled_terms[term]}"
@@ -256,7 +263,9 @@ class TermWriter:
         if isinstance(term, Local) or not (whole or isinstance(term, Compared | Combined)):
             return False
         if all(map(is_whole_or_text, numbers_in(term))):
-            return False
+            known = {x for x in leaves(term) if isinstance(x, Parameter | Channels)}
+            compares = isinstance(term, Compared | Combined)
+            return compares and len(known) > 1 and known.issuperset(leaves(term))
         if any(isinstance(x, Extent) or x in self.loop_variables for x in leaves(term)):
             raise CannotTrace("a condition in exact numbers that the constructor can't decide")
         return True

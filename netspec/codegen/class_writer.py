@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from netspec.codegen.class_forward import ForwardWriter
+from netspec.codegen.class_forward import ForwardWriter, common_end
 from netspec.codegen.class_terms import Guard
 from netspec.codegen.identifiers import is_plain
 from netspec.codegen.python_source import WIDTH, FunctionCall, Verbatim, call, statement
@@ -283,20 +283,22 @@ class ClassWriter(ForwardWriter):
                 self.instances[c] = self.attribute(fixed)
             return self.assigned(fixed, emission.constructor, indent)
         source = self.path_source(c.name, self.printer)
-        margin = " " * indent
+        added = FunctionCall("self.add_module", (Verbatim(source), emission.constructor))
+        lines = statement("", added, indent)
         place = self.instances[c] if isinstance(c, InstanceCall) else ""
-        if place:  # its sizes are asked
-            lines = statement(f"{place} = ", emission.constructor, indent)
-            return [*lines, f"{margin}self.add_module({source}, {place})"]
-        return statement(
-            "",
-            FunctionCall("self.add_module", (Verbatim(source), emission.constructor)),
-            indent,
-        )
+        if len(lines) == 1 and not place:
+            return lines
+        name = place or ("block" if isinstance(c, InstanceCall) else "layer")
+        lines = statement(f"{name} = ", emission.constructor, indent)
+        return [*lines, f"{' ' * indent}self.add_module({source}, {name})"]
 
     def init_if(self, node: IfNode, indent: int) -> list[str]:
         margin = " " * indent
         bodies = [self.init(b, indent + 4) for b in node.bodies]
+        if node.otherwise:
+            bodies, after = common_end(bodies, indent + 4)
+        else:
+            after = []
         lines: list[Any] = []
         for guard, _ in [x for x in bodies[0] if isinstance(x, tuple) and isinstance(x[0], Guard)]:
             # What all branches check is checked before them.
@@ -314,11 +316,11 @@ class ClassWriter(ForwardWriter):
             for b in bodies
         ]
         if not any(useful):
-            return []
+            return [*lines, *after]
         word = "if"
         if len(node.cases) == 1 and not useful[0]:
             opposite = self.print(negated(node.cases[0][0]))
-            return [*lines, *self.checks(indent), f"{margin}if {opposite}:", *bodies[1]]
+            return [*lines, *self.checks(indent), f"{margin}if {opposite}:", *bodies[1], *after]
         tests = [self.print(condition) for condition, _ in node.cases]
         lines += self.checks(indent)
         for test, body, use in zip(tests, bodies, useful, strict=False):
@@ -327,7 +329,7 @@ class ClassWriter(ForwardWriter):
             word = "elif"
         if useful[-1]:
             lines += [f"{margin}else:", *bodies[-1]]
-        return lines
+        return [*lines, *after]
 
     def emit_calls(self, nodes: Sequence[TraceNode]) -> None:
         for node in walk(nodes):

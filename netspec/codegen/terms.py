@@ -223,6 +223,9 @@ def folded(op: str, *operands: Any) -> Any:
             return operands[0].operands[0]
     if op in ("/", "//", "**") and operands[1] == one:
         return operands[0]
+    match op, operands:
+        case "+", (Apply("//", (a, NumberLiteral(n) as step)), NumberLiteral(more)) if n > 0:
+            return folded("//", folded("+", a, NumberLiteral(more * n)), step)
     if op in ("+", "-") and len(operands) == 2:
         together = collected(Apply(op, operands))  # type: ignore[arg-type]
         if together is not None:

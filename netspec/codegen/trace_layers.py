@@ -86,6 +86,8 @@ class LayerTracer:
         self.locals: dict[str, int] = {}
         self.loops: list[Local] = []
         self.versions = 0
+        self.constants: dict[Any, Any] = {}
+        """What each `let` stands for."""
         self.elements: dict[Any, TraceValue] = {}
         self.lists: dict[Any, Any] = {}
         self.lets: dict[Any, Any] = {}

@@ -160,6 +160,7 @@ class Tracer(LayerTracer):
                 self.lists[local] = sym.term
             self.lets[local] = sym.term
             self.nodes.append(LetNode(local, sym.term))
+            self.constants[local] = sym.term
             sym = Sym(sym.value, local)
         self.terms.scope.names[s.name] = sym
 
@@ -342,6 +343,7 @@ class Tracer(LayerTracer):
             for term in given:
                 if all(
                     _equal_under(t, term, end[4])
+                    or _equal_under(self.expanded(t), self.expanded(term), end[4])
                     for t, v, end in zip(terms, sources, ends, strict=True)
                     if v is not None
                 ):
@@ -374,6 +376,10 @@ class Tracer(LayerTracer):
                         else self.merge(f"{name}_{n}", inner, node, merged, ends)
                     )
         return value
+
+    def expanded(self, term: Any) -> Any:
+        """A term with what each constant of the text stands for."""
+        return substitute(term, lambda leaf: self.constants.get(leaf, leaf))
 
     def inside(self, body: Sequence[TemplateStatement]) -> None:
         outer, self.terms.scope = self.terms.scope, TermScope(self.terms.scope)
@@ -599,7 +605,8 @@ def _equal_under(a: Any, b: Any, equal: Sequence[tuple[Any, Any]]) -> bool:
         for old, new in ((x, y), (y, x)):
             if isinstance(old, Apply | NumberLiteral):
                 continue
-            if substitute(a, partial(_exchanged, old, new)) == b:
+            exchanged = partial(_exchanged, old, new)
+            if substitute(a, exchanged) == b or substitute(b, exchanged) == a:
                 return True
     return False
 

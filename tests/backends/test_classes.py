@@ -83,9 +83,10 @@ def test_a_branch_without_layers_of_its_own() -> None:
         """
     )
     assert classes(source) == ["Part", "Tiny"]
-    assert "if not self.wide and self.in_channels == self.filters:" in source
+    assert "self.use_residual = not wide and in_channels == filters" in source
+    assert "        if self.use_residual:" in source
     assert "Part(4, filters=8, wide=True)" in source
-    assert "        else:\n            out = x\n" in source  # x itself is needed once more
+    assert "        out: Tensor = x\n        if self.conv_1" in source  # x is needed once more
 
 
 def test_branches_that_share_names() -> None:
