@@ -136,7 +136,8 @@ class ForwardWriter(VariableWriter):
     def result_name(self, node: LineNode) -> str:
         """A variable for the result that has no other use."""
         taken = set(self.variables.values())
-        own = self.plain_variable(node.value.name or "result")
+        name = "logits" if any(self.trace.predictions) else node.value.name
+        own = self.plain_variable(name or "result")
         return next(n for n in (own, "result", "y", "value") if n != "x" and n not in taken)
 
     def shape_comment(self, node: LineNode) -> str:

@@ -218,11 +218,8 @@ class Classes:
             if "training" in writer.layer_names():
                 lines += ["", *_TRAIN]
             if net and net.weights:
-                lines += ["", *function_head("reset_parameters", ["self"], "None", 4)]
-                lines += [
-                    '        """Draw the weights that a fresh model begins with."""',
-                    *net.weights,
-                ]
+                head = function_head("reset_parameters", ["self"], "None", 4)
+                lines += ["", *head, *net.weights]
             yield "\n".join(lines)
 
 
