@@ -22,6 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     from netspec.ir.printer import text
+    from netspec.ir.program_text import program_text
 
     if args.after is not None or args.names is not None:
         _check_options(args)
@@ -38,7 +39,7 @@ def execute(args: argparse.Namespace) -> int:
             from netspec.passes.rename import NameMap
 
             net = PASSES[args.after](net, NameMap({}))
-        printed.append(text(net))
+        printed.append(program_text(net) + text(net))
     sys.stdout.write("\n".join(printed))
     return 0
 

@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 
 from netspec.cli.main import main
-from netspec.ir.printer import text
+from netspec.ir import Net
+from netspec.ir.printer import text as blocks
+from netspec.ir.program_text import program_text
 from netspec.passes.registry import PASSES
 from netspec.passes.rename import NameMap
 
 from ..helpers import loaded
+
+
+def printed_text(net: Net) -> str:
+    return program_text(net) + blocks(net)
+
 
 SPEC = """
 net tiny(classes = 3) {
@@ -34,7 +41,7 @@ def spec(tmp_path: Path) -> str:
 def test_it_prints_the_net_with_its_settings(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ir", spec, "--set", "classes=5"]) == 0
     printed = capsys.readouterr().out
-    assert printed == text(loaded(spec, classes=5))
+    assert printed == printed_text(loaded(spec, classes=5))
     assert "head: 5<classes> = linear(data) { units: 5<classes> }" in printed
 
 
@@ -46,8 +53,8 @@ def test_it_prints_the_net_after_each_pass(
     assert main(["ir", spec, "--after", name, *names]) == 0
     after = PASSES[name](loaded(spec), NameMap({"head": "a.0"}))
     printed = capsys.readouterr().out
-    assert printed == text(after)
-    assert printed != text(loaded(spec))
+    assert printed == printed_text(after)
+    assert printed != printed_text(loaded(spec))
 
 
 @pytest.mark.parametrize(
