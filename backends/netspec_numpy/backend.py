@@ -1,10 +1,10 @@
 """Writes a net as a NumPy file: its kernels, the function that lays out its plan, its class.
 
-In the function, `network`, each fused layer is one statement, which names the memory slot of its
-result and is followed by its shape:
+In the function, `network`, each fused layer and each use of a module is one statement:
 
-    conv1 = convolve(p, 1, data, "conv1", 96, Window((7, 7), stride=(2, 2)))  # 96x109x109
-    pool1 = pool(p, 2, conv1, np.maximum, Window((3, 3), stride=(2, 2), ceil=True), then=relu)
+    conv1 = convolve(p, data, "conv1", 96, Window((7, 7), stride=(2, 2)))  # 96x109x109
+    pool1 = pool(p, conv1, np.maximum, Window((3, 3), stride=(2, 2), ceil=True), then=relu)
+    fire2 = fire(p, pool1, "fire2", 16, 64, 64)  # 128x54x54
 """
 
 from __future__ import annotations
@@ -43,9 +43,18 @@ from netspec_numpy.lowering import (
     dimensions,
     folded_batch_norm,
     planner_of,
-    quoted,
 )
-from netspec_numpy.memory_plan import plan_memory
+from netspec_numpy.module_functions import (
+    Function,
+    Region,
+    Step,
+    Unifier,
+    Use,
+    call_numbers,
+    group,
+    layer_numbers,
+    regions,
+)
 
 _FROM = {
     "bisect": ("bisect",),
@@ -99,22 +108,28 @@ class NumpyBackend:
         model.weights = dict(weights)
 
 
-class _StepScope:
-    """What a planner or emitter needs to write the step of one fused layer.
+class _Scope:
+    """What a planner or emitter needs to write a step of one function of the file."""
 
-    `inputs` are the variables of its inputs, `at` the memory slots of its results, as source.
-    """
-
-    def __init__(self, file: _NumpyFile, layer: FusedLayer, at: str) -> None:
+    def __init__(self, file: _NumpyFile, region: Region) -> None:
         self.file = file
-        self.path = layer.layer.path
-        self.at = at
-        self.inputs: list[Source] = [Verbatim(file.variables[v]) for v in layer.inputs]
+        self.prefix = region.prefix
+        self.has_weights = False
+        self.path = ""
+        self.inputs: list[Source] = []
+        self.several = False
+
+    def quoted(self, path: str) -> str:
+        """A path as a string literal; in the function of a module, what comes behind its own."""
+        if self.prefix and path.startswith(self.prefix):
+            rest = path[len(self.prefix) :].replace("{", "{{").replace("}", "}}")
+            return f'f"{{name}}.{rest}"'
+        return f'"{path}"'
 
     def weight(self, layer: Layer, name: str) -> str:
         """Source of one of the layer's tensors."""
-        self.file.has_weights = True
-        path = quoted(f"{self.path}.{name}")
+        self.has_weights = True
+        path = self.quoted(f"{self.path}.{name}")
         return call("w", path, *dimensions(layer.tensors[name])).flat()
 
     def kernel(self, name: str) -> str:
@@ -126,20 +141,17 @@ class _StepScope:
 class _NumpyFile:
     """The file of one net, while it is written.
 
-    `variables` are the names of values inside `network`; `remaining_uses` says how many steps still
-    read a value, as a name is free again after the last one.
+    `calls` says for each use of a module which function it calls, and as which of its uses.
     """
 
     def __init__(self, net: Net) -> None:
         self.net = net
         self.fused = fuse(net)
-        self.arena = plan_memory(self.fused)
+        self.used = self.fused.uses()
+        self.calls: dict[Region, tuple[Function, int]] = {}
         self.kernels: set[str] = {"Model"}
         self.class_name = class_name(net.name, net.doc)
         self.taken = (*_GLOBALS, *_MODULES, *kernel_names(), self.class_name, *_LOCALS)
-        self.variables: dict[Value, str] = {}
-        self.remaining_uses = self.fused.uses()
-        self.has_weights = False
 
     def source(self) -> str:
         """The whole file."""
@@ -206,21 +218,93 @@ class _NumpyFile:
     # --- the plan --------------------------------------------------------------------------------
 
     def _network(self) -> str:
-        """The function that writes the network's calls into a plan."""
-        lines: list[str] = []
-        for value in self.fused.inputs:
-            self.variables[value] = self._variable(value)
-        for layer in self.fused.layers:
-            lines += self._step(layer)
-        outputs = list_of([self.variables[v] for v in self.fused.outputs])
-        lines += statement("return ", outputs, 4)
-        args = ["p: Plan", *(f"{self.variables[v]}: Value" for v in self.fused.inputs)]
-        head = function_head("network", args, "list[Value]", 0)
-        doc = docstring(
-            "The steps of the network, each with the slot of its result and its shape.", 4
-        )
-        weights = ["    w = p.weight"] if self.has_weights else []
-        return "\n".join([*head, *doc, *weights, *self._unused_weights(), *lines])
+        """The functions of modules, and the one that writes the network's calls into a plan."""
+        top = regions(self.net, self.fused)
+        functions = self._functions(top)
+        use, weights = self._use(top)
+        lines = [line for step in use.steps for line in _step_lines(step)]
+        lines += statement("return ", list_of(use.result.split(", ")), 4)
+        head = function_head("network", _arguments(use.inputs), "list[Value]", 0)
+        doc = docstring("The steps of the network.", 4)
+        text = "\n".join([*head, *doc, *weights, *self._unused_weights(), *lines])
+        return "\n\n\n".join([*functions, text])
+
+    def _functions(self, top: Region) -> list[str]:
+        """The functions of all modules; those that others call come first."""
+        kinds: dict[tuple[int, str], list[Region]] = {}
+        pending = [top]
+        while pending:
+            region = pending.pop()
+            inner = [c for c in region.children if isinstance(c, Region)]
+            pending += inner[::-1]
+            if region is not top:
+                kinds.setdefault((region.height, region.block.module), []).append(region)
+        names = Identifiers((*self.taken, "name"))
+        kernels, sources = kernel_names(), []
+        for _, found in sorted(kinds.items(), key=lambda item: item[0][0]):
+            uses = [self._use(region) for region in found]
+            base = names.identifier(_snake_case(found[0].block.module))
+            for number, members in enumerate(group([use for use, _ in uses], kernels)):
+                some = [uses[i][0] for i in members]
+                unifier = Unifier(some, kernels, self.taken)
+                steps = unifier.steps()
+                name = names.numbered(base) if number else base
+                function = Function(name, some[0], steps, unifier.parameters())
+                self.taken = (*self.taken, name)
+                self.kernels |= {a.kind for a in function.arguments} & kernels
+                for i, use in enumerate(some):
+                    self.calls[use.region] = (function, i)
+                sources.append(self._function(function, uses[members[0]][1], base * bool(number)))
+        return sources
+
+    def _function(self, function: Function, weights: list[str], other: str) -> str:
+        """The source of a module's function."""
+        use = function.use
+        *first, last = function.steps
+        lines = [line for step in first for line in _step_lines(step)]
+        if last.targets == use.result:
+            lines += statement("return ", last.source, 4)
+        else:
+            lines += [*_step_lines(last), f"    return {use.result}"]
+        args = [*_arguments(use.inputs), "name: str", *(a.declared() for a in function.arguments)]
+        several = len(use.region.outputs) > 1
+        kind = f"tuple[{', '.join(['Value'] * len(use.region.outputs))}]" if several else "Value"
+        head = function_head(function.name, args, kind, 0)
+        module = use.region.block.module
+        doc = use.region.block.doc.partition("\n\n")[0] or f"The steps of a {module}."
+        if other:
+            doc = f"The steps of a {module} that has other layers than `{other}`."
+        return "\n".join([*head, *docstring(doc, 4), *weights, *lines])
+
+    def _use(self, region: Region) -> tuple[Use, list[str]]:
+        """The steps of the net or of one use of a module, and the statement that they need."""
+        names = _Variables(self.taken, region)
+        inputs = [names.add(v, region.input_names.get(v, "x")) for v in region.inputs]
+        scope = _Scope(self, region)
+        steps: list[Step] = []
+        for child in region.children:
+            steps += (
+                self._module_step(child, scope, names)
+                if isinstance(child, Region)
+                else (self._layer_steps(child, scope, names))
+            )
+        result = ", ".join(names.of[v] for v in region.outputs)
+        weights = ["    w = p.weight"] if scope.has_weights else []
+        return Use(region, inputs, steps, result), weights
+
+    def _module_step(self, region: Region, scope: _Scope, names: _Variables) -> list[Step]:
+        """The call of a module's function."""
+        function, index = self.calls[region]
+        inputs = [names.of[v] for v in region.inputs]
+        names.read(region.inputs)
+        source = function.call(index, inputs, scope.quoted(region.prefix[:-1]))
+        assert region.instance is not None, "only the net has none"
+        own = region.instance.name
+        targets = [
+            names.add(v, own if len(region.outputs) == 1 else v.name) for v in region.outputs
+        ]
+        comment = _comment(region.outputs, scope)
+        return [Step(", ".join(targets), source, comment, call_numbers(region.instance))]
 
     def _unused_weights(self) -> list[str]:
         """Statements that name the weights of layers that no result depends on.
@@ -231,46 +315,27 @@ class _NumpyFile:
         lines: list[str] = []
         for name, tensor in self.net.tensors.items():
             if name.rpartition(".")[0] not in layers:
-                lines += statement("", call("p.weight", quoted(name), *dimensions(tensor)), 4)
+                lines += statement("", call("p.weight", f'"{name}"', *dimensions(tensor)), 4)
         return lines
 
-    def _step(self, layer: FusedLayer) -> list[str]:
-        """The statement that lays out the step of a fused layer."""
-        used = self.fused.uses()
-        results = [v for v in layer.outputs if v in used]
-        several = any(v in used for v in layer.outputs[1:])
-        slots = [self._at(v) for v in (layer.outputs if several else layer.outputs[:1])]
-        step = _StepScope(self, layer, f"[{', '.join(slots)}]" if several else slots[0])
-        for value in layer.inputs:
-            self.remaining_uses[value] -= 1
-        lines: list[str] = []
-        folded = folded_batch_norm(layer, step)
-        if folded is not None:
-            lines += statement("", folded, 4)
+    def _layer_steps(self, layer: FusedLayer, scope: _Scope, names: _Variables) -> list[Step]:
+        """The statements that lay out the step of a fused layer."""
+        several = any(v in self.used for v in layer.outputs[1:])
+        results = layer.outputs if several else layer.outputs[:1]
+        scope.path, scope.several = layer.layer.path, several
+        scope.inputs = [Verbatim(names.of[v]) for v in layer.inputs]
+        names.read(layer.inputs)
+        numbers = layer_numbers(layer)
         planner = planner_of(layer.op)
-        source = planner(layer.op, layer, step) if planner else None
+        source = planner(layer.op, layer, scope) if planner else None
         if source is None:
-            source = self._plain(layer, step, several)
-        targets = []
-        for value in layer.outputs if several else layer.outputs[:1]:
-            if value in used:
-                self.variables[value] = self._variable(value)
-            targets.append(self.variables.get(value, "_"))
-        comment = text(results[0].shape) if len(results) == 1 else ""
-        comment = comment if len(results[0].shape) == 3 else ""
-        return lines + statement(f"{', '.join(targets)} = ", source, 4, comment)
+            source = self._plain(layer, scope, several)
+        targets = [names.add(v, v.name) if v in self.used else "_" for v in results]
+        step = Step(", ".join(targets), source, _comment(results, scope), numbers)
+        folded = folded_batch_norm(layer, scope)
+        return [step] if folded is None else [Step("", folded, "", numbers), step]
 
-    def _variable(self, value: Value) -> str:
-        """A name for a value, its path's last part, that no value has which is still needed."""
-        live = [name for v, name in self.variables.items() if self.remaining_uses.get(v)]
-        names = Identifiers((*self.taken, *live))
-        local = value.name.rpartition(".")[2]
-        if re.fullmatch(r"[a-z0-9_]+_\d+", local):
-            local = "x"  # the spec gives it no name
-        free = names.identifier(local)
-        return free if free == local else names.identifier(value.name.replace(".", "_"))
-
-    def _plain(self, layer: FusedLayer, step: _StepScope, several: bool) -> Source:
+    def _plain(self, layer: FusedLayer, step: _Scope, several: bool) -> Source:
         """A step that computes the expression of the op's emitter."""
         names = ("x",) if len(layer.inputs) == 1 else _letters(len(layer.inputs))
         inputs: list[Source] = [Verbatim(name) for name in names]
@@ -279,14 +344,60 @@ class _NumpyFile:
         if isinstance(body, FunctionCall) and body == call(body.head, *inputs):
             function = Verbatim(body.head)
         kernel = step.kernel("several" if several else "plain")
-        return call(kernel, "p", step.at, function, *step.inputs)
+        return call(kernel, "p", function, *step.inputs)
 
-    def _at(self, value: Value) -> str:
-        """The memory slot of a value as source, as `Plan.value` takes it."""
-        slot = self.arena.slots[value]
-        if slot.channels is None:
-            return str(slot.number)
-        return str((slot.number, slot.channels, slot.first))
+
+class _Variables:
+    """The names of values in one function: each has one that no value has which is still needed."""
+
+    def __init__(self, taken: Sequence[str], region: Region) -> None:
+        self.taken = taken
+        self.of: dict[Value, str] = {}
+        self.remaining: dict[Value, int] = dict.fromkeys(region.outputs, 1)
+        for child in region.children:
+            for value in child.inputs:
+                self.remaining[value] = self.remaining.get(value, 0) + 1
+        self.prefix = region.prefix
+        self.live: set[str] = set()
+
+    def read(self, values: Iterable[Value]) -> None:
+        """Note that a step has read some values."""
+        for value in values:
+            self.remaining[value] -= 1
+            if not self.remaining[value]:
+                self.live.discard(self.of[value])
+
+    def add(self, value: Value, name: str) -> str:
+        """Name a value, by the last part of its path or else all of that."""
+        local = name.rpartition(".")[2]
+        if re.fullmatch(r"[a-z0-9_]+_\d+", local):
+            local = "x"  # the spec gives it no name
+        names = Identifiers((*self.taken, *self.live))
+        free = names.identifier(local)
+        if free != local:
+            free = names.identifier(value.name.removeprefix(self.prefix).replace(".", "_"))
+        self.of[value] = free
+        self.live.add(free)
+        return free
+
+
+def _comment(values: Sequence[Value], scope: _Scope) -> str:
+    """The shape of a single result; in modules it is another for each use."""
+    if scope.prefix or len(values) != 1 or len(values[0].shape) != 3:
+        return ""
+    return text(values[0].shape)
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _step_lines(step: Step) -> list[str]:
+    return statement(f"{step.targets} = " if step.targets else "", step.source, 4, step.comment)
+
+
+def _arguments(inputs: Iterable[str]) -> list[str]:
+    return ["p: Plan", *(f"{name}: Value" for name in inputs)]
 
 
 def _joined(sources: Iterable[str]) -> str:

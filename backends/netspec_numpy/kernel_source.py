@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "kernels"
+MEMORY_SLOTS = Path(__file__).parent / "memory_slots.py"
+"""What compiling uses too, without NumPy."""
 SUBJECTS = (
     "arrays",
     "convolution",
@@ -48,7 +50,7 @@ def add_kernels(file: Path) -> None:
 def _functions() -> dict[str, tuple[str, frozenset[str]]]:
     """The source of each function, class and constant of the kernels, and the names it reads."""
     functions = {}
-    for path in [*(FOLDER / f"{subject}.py" for subject in SUBJECTS), *_added]:
+    for path in [*(FOLDER / f"{subject}.py" for subject in SUBJECTS), MEMORY_SLOTS, *_added]:
         text = path.read_text(encoding="utf-8")
         lines = text.splitlines()
         for node in ast.parse(text).body:
@@ -69,6 +71,30 @@ def _read(node: ast.AST) -> frozenset[str]:
     own = {n.id for n in names if isinstance(n.ctx, ast.Store)}
     own |= {a.arg for a in ast.walk(node) if isinstance(a, ast.arg)}
     return frozenset(n.id for n in names) - own
+
+
+@cache
+def signature(name: str) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The names of a kernel's positional parameters, and the defaults of all, as source.
+
+    Nothing is known of what is no kernel, and no positions of those that take any number.
+    """
+    found = _functions().get(name)
+    node = ast.parse(found[0]).body[0] if found else None
+    if not isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return (), {}
+    if isinstance(node, ast.ClassDef):  # a named tuple
+        fields = [n for n in node.body if isinstance(n, ast.AnnAssign)]
+        pairs = [(ast.unparse(n.target), n.value) for n in fields]
+        return tuple(n for n, _ in pairs), {n: ast.unparse(v) for n, v in pairs if v}
+    args = node.args
+    names = [a.arg for a in args.args]
+    some = zip(reversed(names), reversed(args.defaults), strict=False)
+    defaults = dict(some) | {
+        a.arg: v for a, v in zip(args.kwonlyargs, args.kw_defaults, strict=True) if v
+    }
+    positions = () if args.vararg else tuple(names)
+    return positions, {n: ast.unparse(v) for n, v in defaults.items()}
 
 
 def kernel_names() -> frozenset[str]:

@@ -1,8 +1,8 @@
 """Writes fused layers as steps of the emitted plan: calls of kernels that work in the arena.
 
-    squeeze = convolve(p, 1, pool1, "fire2.squeeze", 16, then=relu)
+    squeeze = convolve(p, pool1, "fire2.squeeze", 16, then=relu)
 
-`p` is the plan and 1 the memory slot of the result; the kernels are in `kernels/products.py` and
+`p` is the plan; the kernels are in `kernels/products.py` and
 `kernels/steps.py`. An op has such a step where a planner here writes one. All others are written as
 the expression of their emitter (`emitters.py`), in a step that copies its result to its slot.
 """
@@ -28,12 +28,15 @@ from netspec_numpy.fusion import CLIPS, FusedLayer, can_end_with_activation
 class Step(Protocol):
     """What a planner needs of the step it writes.
 
-    `at` is the memory slot of the result as source: `1`, `(0, 128, 64)`, or a list of several.
-    `inputs` are the values that the step reads.
+    `inputs` are the values that the step reads, `several` says whether more than the first result
+    is used.
     """
 
-    at: str
     inputs: list[Source]
+    several: bool
+
+    def quoted(self, path: str) -> str:
+        """A layer's path as source."""
 
     def kernel(self, name: str) -> str:
         """The name of a kernel, which is included in the file."""
@@ -66,7 +69,7 @@ def planner_of(op: Op) -> Planner | None:
 def _kernel_call(
     step: Step, kernel: str, *args: Source | str, **keywords: Source | str
 ) -> FunctionCall:
-    return call(step.kernel(kernel), "p", step.at, *args, **keywords)
+    return call(step.kernel(kernel), "p", *args, **keywords)
 
 
 def _then(layer: FusedLayer, step: Step) -> Keywords:
@@ -116,11 +119,6 @@ def _numbers(numbers: Iterable[int]) -> str:
     return str(tuple(int(n) for n in numbers))
 
 
-def quoted(text: str) -> str:
-    """A layer's path as a string literal."""
-    return f'"{text}"'
-
-
 def dimensions(tensor: Tensor) -> list[str]:
     """A tensor's shape, as the arguments of a call."""
     return [str(int(d)) for d in tensor.shape]
@@ -135,8 +133,7 @@ def weighted(op: Conv | Linear, layer: FusedLayer, step: Step) -> Source:
     if isinstance(op, Linear) or kind == "matmul":
         return _kernel_call(step, "convolve", *inputs, filters, **then)
     if kind == "winograd":
-        pads: Keywords = {} if tuple(op.pads) == (1, 1, 1, 1) else {"pads": _numbers(op.pads)}
-        return _kernel_call(step, "winograd", *inputs, filters, **pads, **then)
+        return _kernel_call(step, "winograd", *inputs, filters, _window(layer, step), **then)
     window = _window(layer, step)
     if kind == "depthwise":
         return _kernel_call(step, "convolve_depthwise", *inputs, window, **then)
@@ -148,7 +145,7 @@ def weighted(op: Conv | Linear, layer: FusedLayer, step: Step) -> Source:
 
 def _name(layer: FusedLayer, step: Step) -> Source | str:
     """A layer's path, in a call that says so where neither it nor a batch norm has a bias."""
-    path = quoted(layer.layer.path)
+    path = step.quoted(layer.layer.path)
     if layer.batch_norm is not None or "bias" in layer.layer.layer.tensors:
         return path
     return call(step.kernel("unbiased"), "p", path)
@@ -156,7 +153,7 @@ def _name(layer: FusedLayer, step: Step) -> Source | str:
 
 @plans(MaxPool)
 def max_pool(op: MaxPool, layer: FusedLayer, step: Step) -> Source | None:
-    if step.at.startswith("[") or op.dilation != (1, 1):
+    if step.several or op.dilation != (1, 1):
         return None  # its indices are used too, or no step has a dilation
     inputs = (step.inputs[0], "np.maximum", _window(layer, step))
     return _kernel_call(step, "pool", *inputs, **_then(layer, step))
@@ -199,7 +196,7 @@ def clip(op: Op, layer: FusedLayer, step: Step) -> Source:
 
 @plans(BatchNorm)
 def batch_norm(op: BatchNorm, layer: FusedLayer, step: Step) -> Source:
-    name, then = quoted(layer.layer.path), _then(layer, step)
+    name, then = step.quoted(layer.layer.path), _then(layer, step)
     return _kernel_call(step, "normalize", step.inputs[0], name, **_batch_norm_keywords(op), **then)
 
 
@@ -209,12 +206,11 @@ def folded_batch_norm(layer: FusedLayer, step: Step) -> Source | None:
         return None
     op = layer.batch_norm.op
     assert isinstance(op, BatchNorm), "only batch norms are folded"
-    names = (quoted(layer.layer.path), quoted(layer.batch_norm.path))
+    names = (step.quoted(layer.layer.path), step.quoted(layer.batch_norm.path))
     tensors = layer.layer.layer.tensors
     bias: Keywords = {"bias": "True"} if "bias" in tensors else {}
-    shape = dimensions(tensors["weight"])
     keywords = _batch_norm_keywords(op) | bias
-    return call(step.kernel("fold"), "p", *names, *shape, **keywords)
+    return call(step.kernel("fold"), "p", *names, **keywords)
 
 
 def _batch_norm_keywords(op: BatchNorm) -> Keywords:

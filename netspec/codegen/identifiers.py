@@ -20,7 +20,17 @@ _WORDS = {
 }
 # What emitted files import or define, of the names that a class could have.
 _IMPORTED = {
-    *("Any", "Array", "At", "Callable", "FILLS", "Iterator", "Model", "NamedTuple", "Network"),
+    *(
+        "Algorithm",
+        "Any",
+        "Array",
+        "Callable",
+        "FILLS",
+        "Iterator",
+        "Model",
+        "NamedTuple",
+        "Network",
+    ),
     *("POINT", "Pads", "Pair", "Path", "Plan", "Self", "Sequence", "Tensor", "Then"),
     *("ThreadPoolExecutor", "Value", "Weights", "Window"),
 }

@@ -69,7 +69,7 @@ def computed(
         for name in (n.removesuffix(".weight") for n in weights or {}):
             if f"{name}.bias" not in weights:
                 unbiased(p, name)
-        return [step(p, 1, data, *args, **keys)]
+        return [step(p, data, *args, **keys)]
 
     model = Model(network, [x.shape[1:]], 0, threads)
     model.weights = weights or {}

@@ -168,7 +168,7 @@ def test_winograd(
         x.astype(kind),
         "c",
         filters,
-        pads,
+        kernels.Window((3, 3), pads=pads),
         weights=weights,
         threads=threads,
         then=kernels.relu if relu else None,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
-At = int | tuple[int, int, int]
+Algorithm = Callable[..., Any]
 Pads = tuple[int, int, int, int]
 Pair = tuple[int, int]
 Network = Callable[..., list[Any]]
@@ -17,13 +17,14 @@ Weights = dict[str, Array]
 
 
 class Value(NamedTuple):
-    """Data (H, W, C) or (F,), and what is still to be added to its channels.
+    """Data (H, W, C) or (F,), what is still to be added to its channels, and its number.
 
     Of indices, `plane` is the height and width of the plane that they are places in.
     """
 
     data: Array
     bias: Array
+    number: int
     plane: tuple[int, ...] = ()
 
     def channels_first(self) -> tuple[Array, Array]:

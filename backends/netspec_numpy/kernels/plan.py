@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from netspec_numpy.kernels.arrays import Array, At, Network, Value, Weights
+from netspec_numpy.kernels.arrays import Array, Network, Value, Weights
 from netspec_numpy.kernels.windows import Window
+from netspec_numpy.memory_slots import memory_slots
 
 
 class Plan:
@@ -34,8 +35,11 @@ class Plan:
         self.made: dict[Any, Array] = made
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.sizes: dict[Any, int] = {}
+        self.values: list[Any] = []  # what is known of them after the sketch
+        self.channels: list[int] = []
         for self.sketch in (True, False)[: 1 + (made is not None)]:
-            self.weights, self.biases = dict(weights), dict[str, Array]()
+            self.weights, self.numbers = weights, count()
+            self.folded: dict[str, Callable[..., tuple[Array, Array]]] = {}
             self.ends = np.cumsum([0, *self.sizes.values()]).tolist()
             self.starts = dict(zip(self.sizes, self.ends, strict=False))
             whole = np.empty(self.ends[-1] + 128, np.uint8)
@@ -43,6 +47,10 @@ class Plan:
             self.steps: list[list[Any]] = []
             outputs = network(self, *map(self.enter, count(), sizes))
             self.outputs = list(map(self.leave, count(len(sizes)), outputs))
+            if self.sketch:
+                self.places = memory_slots(self.values, [y.number for y in outputs])
+                for slot, owner, _ in self.places:
+                    self.room(slot, [self.values[owner][0]], np.uint8)
         self.order()
 
     def weight(self, name: str, *shape: int) -> Array:
@@ -55,6 +63,10 @@ class Plan:
             raise ValueError(f"{name} is {getattr(weight, 'shape', 'missing')}, not {shape}")
         return weight
 
+    def plain_weights(self, name: str, shape: Sequence[int]) -> tuple[Array, Array]:
+        """The weight and the bias of a layer."""
+        return self.weight(f"{name}.weight", *shape), self.weight(f"{name}.bias", shape[0])
+
     def once(self, key: Any, shape: tuple[int, ...], make: Callable[[], Any]) -> Array:
         """An array that all plans share: weights as they are rearranged."""
         if self.sketch:
@@ -66,28 +78,40 @@ class Plan:
     def room(self, key: Any, shape: Sequence[int], kind: Any = None) -> Array:
         """Memory for a key, large enough for all that is ever wanted there."""
         kind = np.dtype(kind or self.kind)
-        strides = np.cumprod([kind.itemsize, *shape[:0:-1]])[::-1]
         size = -(-prod(shape) * kind.itemsize // 64) * 64
         self.sizes[key] = max(size, self.sizes.get(key, 0))
-        start = self.starts.get(key, 0)  # nothing is read or written the first time
+        return self.view(self.starts.get(key, 0), shape, kind)
+
+    def view(self, start: int, shape: Sequence[int], kind: np.dtype[Any]) -> Array:
+        """The memory from a byte on as an array; nothing is read or written in the sketch."""
+        strides = np.cumprod([kind.itemsize, *shape[:0:-1]])[::-1]
         return as_strided(self.memory[start : start + kind.itemsize].view(kind), shape, strides)
 
     def value(
-        self, at: At, shape: Sequence[int], bias: Array | None = None, kind: Any = None
+        self, xs: Sequence[Value], shape: Any, bias: Any = None, kind: Any = None, inside: int = 0
     ) -> Value:
-        """A value in a slot: its number, or a concat's, its channels and the first."""
-        slot, channels, first = at if isinstance(at, tuple) else (at, shape[-1], 0)
-        whole = self.room(slot, (*shape[:-1], channels), kind)
-        bias = np.zeros(shape[-1], kind or self.kind) if bias is None else bias
-        return Value(whole[..., first : first + shape[-1]], bias)
+        """A value computed from others, of which the first may lie in it, one behind the other."""
+        number, kind, channels = next(self.numbers), np.dtype(kind or self.kind), shape[-1]
+        bias = np.zeros(channels, kind) if bias is None else bias
+        if self.sketch:
+            parts, end = {}, 0
+            for x in xs[:inside]:
+                parts[x.number], end = end, end + len(x.bias)
+            size = -(-prod(shape) * kind.itemsize // 64) * 64
+            self.values.append((size, [x.number for x in xs], parts))
+            self.channels.append(channels)
+            return Value(self.view(0, shape, kind), bias, number)
+        slot, owner, first = self.places[number]
+        whole = self.room(slot, (*shape[:-1], self.channels[owner]), kind)
+        return Value(whole[..., first : first + channels], bias, number)
 
-    def like(self, at: At, x: Array) -> Value:
-        """A value in a slot for an array (C, H, W) or (F,)."""
+    def like(self, reads: Sequence[Value], x: Array) -> Value:
+        """A new value for an array (C, H, W) or (F,)."""
         kind = self.kind if x.dtype.kind == "f" else x.dtype
-        return self.value(at, (*x.shape[1:], len(x)), kind=kind)
+        return self.value(reads, (*x.shape[1:], len(x)), kind=kind)
 
     def layer(
-        self, at: At, x: Value, name: str, filters: int, window: Window, groups: int = 1
+        self, x: Value, name: str, filters: int, window: Window, groups: int = 1
     ) -> tuple[Value, Array, Array]:
         """The value of a layer, its weight, and what is to be added to the value at once.
 
@@ -95,10 +119,8 @@ class Plan:
         pile up.
         """
         shape = (filters, len(x.bias) // groups, *window.kernel)[: x.data.ndim + 1]
-        weight = self.weight(f"{name}.weight", *shape)
-        self.weights.pop(f"{name}.weight", None)  # a batch norm may have been folded into a copy
-        own = self.biases.get(name)
-        own = self.weight(f"{name}.bias", filters) if own is None else own
+        folded = self.folded.pop(name, None)
+        weight, own = folded(*shape) if folded else self.plain_weights(name, shape)
 
         def make() -> Array:
             seen = x.bias.astype(np.float64).reshape(groups, -1)
@@ -108,7 +130,7 @@ class Plan:
         bias = self.once((name, "bias"), (filters,), make)
         left = shape[1] > 1 and x.bias.any()  # a depthwise one may pass it on
         sizes = window.counts(*x.data.shape[:-1])
-        return self.value(at, (*sizes, filters), None if left else bias), weight, bias * left
+        return self.value([x], (*sizes, filters), None if left else bias), weight, bias * left
 
     def parts(
         self, y: Array, most: int = 2**31, unit: int = 1, across: bool = False
@@ -162,7 +184,7 @@ class Plan:
             for channel, plane in enumerate(self.given[number]):
                 y[..., channel] = plane[rows]
 
-        y = self.value(number, (*size[1:], size[0]))
+        y = self.value([], (*size[1:], size[0]))
         for i, j, _ in self.parts(y.data):
             rows = np.s_[i:j,] if len(size) == 3 else ()
             self.call(copy, y.data[rows], *rows)

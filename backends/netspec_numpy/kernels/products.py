@@ -1,6 +1,6 @@
 """Convolutions and linear layers, as calls of a plan.
 
-Each function lays out one step: it makes the value of its result in slot `at`, adds
+Each function lays out one step: it makes the value of its result, adds
 calls that compute it, and returns it. Rows of the result are divided among tasks.
 Biases are not added: a value carries them, and the layer that it goes to has them in
 its own. `then` is a relu or relu6, which knows of the bias.
@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from netspec_numpy.kernels.arrays import Array, At, Pads, Then, Value
+from netspec_numpy.kernels.arrays import Array, Pads, Then, Value
 from netspec_numpy.kernels.plan import Plan
 from netspec_numpy.kernels.windows import POINT, Window
 
@@ -71,10 +71,10 @@ def strip(p: Plan, x: Value, pads: Pads, top: int, rows: int, edge: float | None
 
 
 def convolve(
-    p: Plan, at: At, x: Value, name: str, filters: int, window: Window = POINT, then: Then = None
+    p: Plan, x: Value, name: str, filters: int, window: Window = POINT, then: Then = None
 ) -> Value:
     """A convolution or linear layer: what the filters see in some rows, in one product."""
-    y, weight, bias = p.layer(at, x, name, filters, window)
+    y, weight, bias = p.layer(x, name, filters, window)
     shape = (weight[0].size, filters)
     u = p.once(name, shape, lambda: np.moveaxis(weight, (0, 1), (-1, -2)))
     whole = window == POINT  # else some rows at once, more where weights are many
@@ -104,7 +104,6 @@ def gather(p: Plan, x: Value, window: Window, i: int, j: int, width: int) -> Arr
 
 def convolve_grouped(
     p: Plan,
-    at: At,
     x: Value,
     name: str,
     filters: int,
@@ -113,7 +112,7 @@ def convolve_grouped(
     then: Then = None,
 ) -> Value:
     """A convolution with groups or dilation, like `convolve`."""
-    y, weight, bias = p.layer(at, x, name, filters, window, groups)
+    y, weight, bias = p.layer(x, name, filters, window, groups)
     (kh, kw), (down, right), pads, dilation = window[:4]
     channels, w = weight.shape[1], y.data.shape[1]
     shape = (groups, kh * kw * channels, filters // groups)
@@ -133,16 +132,14 @@ def convolve_grouped(
     return y
 
 
-def convolve_depthwise(
-    p: Plan, at: At, x: Value, name: str, window: Window, then: Then = None
-) -> Value:
+def convolve_depthwise(p: Plan, x: Value, name: str, window: Window, then: Then = None) -> Value:
     """A convolution of each channel with a filter of its own.
 
     A row of pixels is computed like one long pixel. Where windows move on by several
     columns, those that lie one step apart are put together first.
     """
     filters = x.data.shape[2]
-    y, weight, bias = p.layer(at, x, name, filters, window, filters)
+    y, weight, bias = p.layer(x, name, filters, window, filters)
     (kh, kw), (below, apart), pads, dilation = window[:4]
     w = y.data.shape[1]
 
@@ -177,7 +174,7 @@ def convolve_depthwise(
 
 
 def winograd(
-    p: Plan, at: At, x: Value, name: str, filters: int, pads: Pads = (1, 1, 1, 1), then: Then = None
+    p: Plan, x: Value, name: str, filters: int, window: Window, then: Then = None
 ) -> Value:
     """A 3x3 convolution by tiles of 3x3 results: 25 products where there would be 81.
 
@@ -185,7 +182,7 @@ def winograd(
     their values at 0, 1, -1, 2 and infinity. Some rows of tiles are computed at once,
     so that all stays in the cache.
     """
-    y, weight, bias = p.layer(at, x, name, filters, Window((3, 3), pads=pads))
+    y, weight, bias = p.layer(x, name, filters, window)
     (_, width, channels), columns = x.data.shape, y.data.shape[1]
     before = [[2, -1, -2, 1, 0], [0, 2, 1, -1, 0], [0, -2, 3, -1, 0]]
     before += [[0, -1, 0, 1, 0], [0, 2, -1, -2, 1]]
@@ -196,7 +193,7 @@ def winograd(
     shape, parts = (25, channels, filters), (inner, inner, weight)
     u = p.once(name, shape, lambda: np.einsum("ai,bj,fcij->abcf", *parts, optimize=True))
     across = -(-columns // 3)
-    pads = (*pads[:3], 3 * across + 2 - width - pads[2])
+    pads = (*window.pads[:3], 3 * across + 2 - width - window.pads[2])
     most = 3 * 2**12 // (across * max(channels, filters))
     for i, j, f in p.parts(y.data, most, 3, across=True):
         down, some = -(-(j - i) // 3), u[..., f]

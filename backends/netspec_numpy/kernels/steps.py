@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec_numpy.kernels.arrays import Array, At, Then, Value
+from netspec_numpy.kernels.arrays import Array, Then, Value
 from netspec_numpy.kernels.plan import Plan
 from netspec_numpy.kernels.pooling import max_unpool2d
 from netspec_numpy.kernels.products import finish, pixels, strip
@@ -21,10 +21,10 @@ from netspec_numpy.kernels.windows import Window
 
 
 def pool(
-    p: Plan, at: At, x: Value, f: np.ufunc, window: Window, edge: Any = -inf, then: Then = None
+    p: Plan, x: Value, f: np.ufunc, window: Window, edge: Any = -inf, then: Then = None
 ) -> Value:
     """Windows combined by a function, with `edge` around: down the columns, then along the rows."""
-    y = p.value(at, (*window.counts(*x.data.shape[:2]), x.data.shape[2]), x.bias)
+    y = p.value([x], (*window.counts(*x.data.shape[:2]), x.data.shape[2]), x.bias)
     (kh, kw), (down, right), pads = window[:3]
     for i, j, _ in p.parts(y.data):
         rows = min((j - i - 1) * down + kh, sum(pads[:2]) + len(x.data) - i * down)
@@ -48,9 +48,9 @@ def combine(p: Plan, f: np.ufunc, x: Array, y: Array, size: int, step: int) -> N
         p.call(f, y[: len(other)], other, out=y[: len(other)])
 
 
-def avg_pool(p: Plan, at: At, x: Value, window: Window, count_include_pad: bool = True) -> Value:
+def avg_pool(p: Plan, x: Value, window: Window, count_include_pad: bool = True) -> Value:
     """The mean of each window, without what hangs over the end of the padded input."""
-    y = pool(p, at, x, np.add, window, None if count_include_pad else 0.0)
+    y = pool(p, x, np.add, window, None if count_include_pad else 0.0)
     counts = []
     for axis, places in enumerate(y.data.shape[:2]):
         first = np.arange(places) * window.stride[axis] - window.pads[2 * axis]
@@ -66,19 +66,19 @@ def avg_pool(p: Plan, at: At, x: Value, window: Window, count_include_pad: bool 
     return y
 
 
-def global_avg_pool(p: Plan, at: At, x: Value) -> Value:
+def global_avg_pool(p: Plan, x: Value) -> Value:
     """The mean of each channel: (C,)."""
-    y, data = p.value(at, x.bias.shape, x.bias), pixels(x.data)
+    y, data = p.value([x], x.bias.shape, x.bias), pixels(x.data)
     share = np.full((1, len(data)), 1 / len(data), p.kind)
     for _, _, f in p.parts(y.data, across=True):
         p.call(np.matmul, share, data[:, f], out=pixels(y.data)[:, f])
     return y
 
 
-def concat(p: Plan, at: At, *xs: Value, then: Then = None) -> Value:
+def concat(p: Plan, *xs: Value, then: Then = None) -> Value:
     """Channels one behind the other; what lies there already is not copied."""
     bias = np.concatenate([x.bias for x in xs])
-    y = p.value(at, (*common_size(xs), len(bias)), bias, xs[0].data.dtype)
+    y = p.value(xs, (*common_size(xs), len(bias)), bias, xs[0].data.dtype, inside=len(xs))
     ends = np.cumsum([0, *(len(x.bias) for x in xs)]).tolist()
     for i, j, _ in p.parts(y.data):
         for x, (first, last) in zip(xs, pairwise(ends), strict=True):
@@ -90,12 +90,12 @@ def concat(p: Plan, at: At, *xs: Value, then: Then = None) -> Value:
     return y
 
 
-def arithmetic(p: Plan, at: At, function: np.ufunc, *xs: Value, then: Then = None) -> Value:
+def arithmetic(p: Plan, function: np.ufunc, *xs: Value, then: Then = None) -> Value:
     """Add or subtract, from the first value to the last."""
     bias = xs[0].bias
     for x in xs[1:]:
         bias = function(bias, x.bias)
-    y = p.value(at, (*common_size(xs), len(bias)), bias, xs[0].data.dtype)
+    y = p.value(xs, (*common_size(xs), len(bias)), bias, xs[0].data.dtype, inside=1)
     for i, j, _ in p.parts(y.data):
         first, *others = (pixels(x.data, i, j) for x in xs)
         for other in others:
@@ -116,13 +116,13 @@ def common_size(xs: Sequence[Value]) -> tuple[int, ...]:
 
 
 def normalize(
-    p: Plan, at: At, x: Value, name: str, eps: float = 1e-5, affine: bool = True, then: Then = None
+    p: Plan, x: Value, name: str, eps: float = 1e-5, affine: bool = True, then: Then = None
 ) -> Value:
     """Batch norm by running statistics."""
     factor, shift = norm(p, name, len(x.bias), eps, affine)
     bias = (x.bias * factor + shift).astype(p.kind)
     left = x.bias.any()
-    y = p.value(at, x.data.shape, None if left else bias)
+    y = p.value([x], x.data.shape, None if left else bias, inside=1)
     for i, j, _ in p.parts(y.data):
         out = pixels(y.data, i, j)
         p.call(np.multiply, pixels(x.data, i, j), factor.astype(p.kind), out=out)
@@ -142,53 +142,49 @@ def norm(p: Plan, name: str, channels: int, eps: float, affine: bool) -> tuple[A
 
 
 def fold(
-    p: Plan,
-    name: str,
-    after: str,
-    *shape: int,
-    eps: float = 1e-5,
-    affine: bool = True,
-    bias: bool = False,
-) -> None:
-    """Multiply a batch norm into the weights of the layer that comes next."""
-    factor, shift = norm(p, after, shape[0], eps, affine)
-    weight = p.weight(f"{name}.weight", *shape)
-    if bias:
-        shift = shift + factor * p.weight(f"{name}.bias", shape[0])
-    p.biases[name] = shift
-    if not p.sketch and name not in p.made:  # else they have been rearranged already
-        factor = factor.reshape(-1, *[1] * (weight.ndim - 1))
-        weight = np.multiply(weight, factor, dtype=p.kind)
-        p.weights[f"{name}.weight"] = weight
+    p: Plan, name: str, after: str, eps: float = 1e-5, affine: bool = True, bias: bool = False
+) -> str:
+    """Let a layer have the batch norm behind it in its weights; returns the layer's name."""
+
+    def folded(*shape: int) -> tuple[Array, Array]:
+        factor, shift = norm(p, after, shape[0], eps, affine)
+        weight = p.weight(f"{name}.weight", *shape)
+        if bias:
+            shift = shift + factor * p.weight(f"{name}.bias", shape[0])
+        if not p.sketch and name not in p.made:  # else they have been rearranged already
+            factors = factor.reshape(-1, *[1] * (weight.ndim - 1))
+            weight = np.multiply(weight, factors, dtype=p.kind)
+        return weight, shift
+
+    p.folded[name] = folded
+    return name
 
 
 def unbiased(p: Plan, name: str) -> str:
     """Say that a layer has no bias of its own; returns its name."""
-    p.biases[name] = np.zeros(1)
+    p.folded[name] = lambda *shape: (p.weight(f"{name}.weight", *shape), np.zeros(1))
     return name
 
 
-def plain(p: Plan, at: At, function: Callable[..., Array], *xs: Value) -> Value:
+def plain(p: Plan, function: Callable[..., Array], *xs: Value) -> Value:
     """What a function makes of arrays (N, C, H, W) or (N, F)."""
     views, biases = zip(*(x.channels_first() for x in xs), strict=True)
 
     def compute(y: Array, *views: Array) -> None:
         y[...] = function(*map(np.add, views, biases))
 
-    y = p.like(at, function(*(np.ones(v.shape, v.dtype) for v in views))[0])
+    y = p.like(xs, function(*(np.ones(v.shape, v.dtype) for v in views))[0])
     for _ in p.parts(y.bias):
         p.call(compute, y.channels_first()[0], *views)
     return y
 
 
-def unpool(p: Plan, at: At, x: Value, indices: Value) -> Value:
+def unpool(p: Plan, x: Value, indices: Value) -> Value:
     """Each element put back where a pooling found it, in the plane that the pooling had."""
-    return plain(p, at, partial(max_unpool2d, size=indices.plane), x, indices)
+    return plain(p, partial(max_unpool2d, size=indices.plane), x, indices)
 
 
-def several(
-    p: Plan, at: Sequence[At], function: Callable[..., Sequence[Array]], x: Value
-) -> list[Value]:
+def several(p: Plan, function: Callable[..., Sequence[Array]], x: Value) -> list[Value]:
     """What a function makes of an array, where that is several."""
     view, bias = x.channels_first()
     found: list[Array] = []
@@ -200,8 +196,7 @@ def several(
         y[...] = found.pop(0)
 
     compute(found, np.ones(view.shape, view.dtype))
-    plane = x.data.shape[:-1]
-    ys = [p.like(place, y[0])._replace(plane=plane) for place, y in zip(at, found, strict=True)]
+    ys = [p.like([x], y[0])._replace(plane=x.data.shape[:-1]) for y in found]
     for _ in p.parts(x.bias):
         p.call(compute, found, view)
         for y in ys:
