@@ -63,7 +63,7 @@ def model(threads: int, text: str = SMALL, seed: int = 3) -> tuple[Any, Any, Any
 
 def reference(pytorch: Any, x: Array) -> Array:
     with torch.inference_mode():
-        result: Array = pytorch(torch.from_numpy(x.astype(np.float64))).numpy()
+        result: Array = pytorch.predict(torch.from_numpy(x.astype(np.float64))).numpy()
     return result
 
 
