@@ -45,9 +45,9 @@ from netspec_numpy.lowering import (
     planner_of,
 )
 from netspec_numpy.module_functions import (
-    Function,
+    ModuleFunction,
     Region,
-    Step,
+    Statement,
     Unifier,
     Use,
     call_numbers,
@@ -148,7 +148,7 @@ class _NumpyFile:
         self.net = net
         self.fused = fuse(net)
         self.used = self.fused.uses()
-        self.calls: dict[Region, tuple[Function, int]] = {}
+        self.calls: dict[Region, tuple[ModuleFunction, int]] = {}
         self.kernels: set[str] = {"Model"}
         self.class_name = class_name(net.name, net.doc)
         self.taken = (*_GLOBALS, *_MODULES, *kernel_names(), self.class_name, *_LOCALS)
@@ -249,7 +249,7 @@ class _NumpyFile:
                 unifier = Unifier(some, kernels, self.taken)
                 steps = unifier.steps()
                 name = names.numbered(base) if number else base
-                function = Function(name, some[0], steps, unifier.parameters())
+                function = ModuleFunction(name, some[0], steps, unifier.parameters())
                 self.taken = (*self.taken, name)
                 self.kernels |= {a.kind for a in function.arguments} & kernels
                 for i, use in enumerate(some):
@@ -257,7 +257,7 @@ class _NumpyFile:
                 sources.append(self._function(function, uses[members[0]][1], base * bool(number)))
         return sources
 
-    def _function(self, function: Function, weights: list[str], other: str) -> str:
+    def _function(self, function: ModuleFunction, weights: list[str], other: str) -> str:
         """The source of a module's function."""
         use = function.use
         *first, last = function.steps
@@ -281,7 +281,7 @@ class _NumpyFile:
         names = _Variables(self.taken, region)
         inputs = [names.add(v, region.input_names.get(v, "x")) for v in region.inputs]
         scope = _Scope(self, region)
-        steps: list[Step] = []
+        steps: list[Statement] = []
         for child in region.children:
             steps += (
                 self._module_step(child, scope, names)
@@ -292,7 +292,7 @@ class _NumpyFile:
         weights = ["    w = p.weight"] if scope.has_weights else []
         return Use(region, inputs, steps, result), weights
 
-    def _module_step(self, region: Region, scope: _Scope, names: _Variables) -> list[Step]:
+    def _module_step(self, region: Region, scope: _Scope, names: _Variables) -> list[Statement]:
         """The call of a module's function."""
         function, index = self.calls[region]
         inputs = [names.of[v] for v in region.inputs]
@@ -304,7 +304,7 @@ class _NumpyFile:
             names.add(v, own if len(region.outputs) == 1 else v.name) for v in region.outputs
         ]
         comment = _comment(region.outputs, scope)
-        return [Step(", ".join(targets), source, comment, call_numbers(region.instance))]
+        return [Statement(", ".join(targets), source, comment, call_numbers(region.instance))]
 
     def _unused_weights(self) -> list[str]:
         """Statements that name the weights of layers that no result depends on.
@@ -318,7 +318,7 @@ class _NumpyFile:
                 lines += statement("", call("p.weight", f'"{name}"', *dimensions(tensor)), 4)
         return lines
 
-    def _layer_steps(self, layer: FusedLayer, scope: _Scope, names: _Variables) -> list[Step]:
+    def _layer_steps(self, layer: FusedLayer, scope: _Scope, names: _Variables) -> list[Statement]:
         """The statements that lay out the step of a fused layer."""
         several = any(v in self.used for v in layer.outputs[1:])
         results = layer.outputs if several else layer.outputs[:1]
@@ -331,9 +331,9 @@ class _NumpyFile:
         if source is None:
             source = self._plain(layer, scope, several)
         targets = [names.add(v, v.name) if v in self.used else "_" for v in results]
-        step = Step(", ".join(targets), source, _comment(results, scope), numbers)
+        step = Statement(", ".join(targets), source, _comment(results, scope), numbers)
         folded = folded_batch_norm(layer, scope)
-        return [step] if folded is None else [Step("", folded, "", numbers), step]
+        return [step] if folded is None else [Statement("", folded, "", numbers), step]
 
     def _plain(self, layer: FusedLayer, step: _Scope, several: bool) -> Source:
         """A step that computes the expression of the op's emitter."""
@@ -392,7 +392,7 @@ def _snake_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def _step_lines(step: Step) -> list[str]:
+def _step_lines(step: Statement) -> list[str]:
     return statement(f"{step.targets} = " if step.targets else "", step.source, 4, step.comment)
 
 

@@ -125,7 +125,7 @@ def regions(net: Net, fused: FusedNet) -> Region:
 
 
 @dataclass(eq=False)
-class Step:
+class Statement:
     """A statement of a function: what it assigns to, and the numbers that it may hold."""
 
     targets: str
@@ -140,7 +140,7 @@ class Use:
 
     region: Region
     inputs: list[str]
-    steps: list[Step]
+    steps: list[Statement]
     result: str
 
     def arguments(self) -> Mapping[str, int]:
@@ -180,7 +180,7 @@ def call_numbers(instance: Instance) -> list[tuple[int, Expr]]:
 
 
 @dataclass(eq=False)
-class Argument:
+class FunctionParameter:
     """A parameter of an emitted function: its values in the uses, as source."""
 
     name: str
@@ -195,13 +195,13 @@ class Argument:
 
 
 @dataclass(eq=False)
-class Function:
+class ModuleFunction:
     """An emitted function for some uses of a module."""
 
     name: str
     use: Use
-    steps: list[Step]
-    arguments: list[Argument]
+    steps: list[Statement]
+    arguments: list[FunctionParameter]
 
     def call(self, index: int, inputs: Sequence[str], path: str) -> FunctionCall:
         """The call for one of the uses."""
@@ -253,11 +253,11 @@ class Unifier:
         self.names = Identifiers(
             (*kernels, *taken, *first.inputs, *locals_, "p", "w", "name", "np")
         )
-        self.own: dict[str, Argument] = {}
-        self.extras: dict[tuple[str, ...], Argument] = {}
+        self.own: dict[str, FunctionParameter] = {}
+        self.extras: dict[tuple[str, ...], FunctionParameter] = {}
         self._renamed: dict[str, str] = {}
 
-    def steps(self) -> list[Step]:
+    def steps(self) -> list[Statement]:
         """The steps; CannotUnify if they have not the same structure."""
         first = self.uses[0]
         for use in self.uses[1:]:
@@ -265,11 +265,11 @@ class Unifier:
             if not same or [s.targets for s in use.steps] != [s.targets for s in first.steps]:
                 raise CannotUnify
         return [
-            Step(steps[0].targets, self.unify([s.source for s in steps], "n", steps[0]))
+            Statement(steps[0].targets, self.unify([s.source for s in steps], "n", steps[0]))
             for steps in zip(*(use.steps for use in self.uses), strict=True)
         ]
 
-    def parameters(self) -> list[Argument]:
+    def parameters(self) -> list[FunctionParameter]:
         """The module's own parameters in their order, then the others."""
         instance = self.uses[0].region.instance
         order = [a.name for a in instance.arguments] if instance else []
@@ -277,7 +277,7 @@ class Unifier:
         extras = list(self.extras.values())
         return sorted([*own, *extras], key=lambda p: p.default is not None)
 
-    def unify(self, sources: Sequence[Source], context: str, step: Step) -> Source:
+    def unify(self, sources: Sequence[Source], context: str, step: Statement) -> Source:
         """One source for those of all uses."""
         first = sources[0]
         if len({s.flat() for s in sources}) == 1:
@@ -300,7 +300,7 @@ class Unifier:
             return Verbatim(self._texts([s.flat() for s in sources], context, step))
         return Verbatim(self._extra([s.flat() for s in sources], context, ""))
 
-    def _calls(self, calls: Sequence[FunctionCall], context: str, step: Step) -> Source:
+    def _calls(self, calls: Sequence[FunctionCall], context: str, step: Statement) -> Source:
         first = calls[0]
         heads = [c.head for c in calls]
         head, algorithm = first.head, len(set(heads)) > 1
@@ -334,7 +334,7 @@ class Unifier:
             args.append(Keyword(name, self.unify(values, name, step)))
         return FunctionCall(head, tuple(args), first.brackets, first.tail)
 
-    def _texts(self, texts: Sequence[str], context: str, step: Step) -> str:
+    def _texts(self, texts: Sequence[str], context: str, step: Statement) -> str:
         parts = [_NUMBER.split(t) for t in texts]
         if texts[0].startswith(('"', 'f"')) or any(p != parts[0] for p in parts):
             return self._extra(texts, context, "")
@@ -344,7 +344,7 @@ class Unifier:
             result += self._number(values, context, step) + after
         return result
 
-    def _number(self, values: Sequence[str], context: str, step: Step) -> str:
+    def _number(self, values: Sequence[str], context: str, step: Statement) -> str:
         if len(set(values)) == 1:
             return values[0]
         found = sorted(step.numbers, key=lambda n: operators(n[1]))
@@ -378,7 +378,7 @@ class Unifier:
             return values[0]
         if symbol.name not in self.own:
             name = self.names.identifier(symbol.name)
-            parameter = Argument(name, "int", values)
+            parameter = FunctionParameter(name, "int", values)
             instance = self.uses[0].region.instance
             declared = {a.name: a.default for a in instance.arguments} if instance else {}
             default = declared.get(symbol.name, REQUIRED)
@@ -408,7 +408,7 @@ class Unifier:
         if key not in self.extras:
             base = context if re.fullmatch(r"[a-z_]+", context) else "value"
             kind = kind or _kind(texts, base)
-            parameter = Argument(self.names.identifier(base), kind, list(texts))
+            parameter = FunctionParameter(self.names.identifier(base), kind, list(texts))
             most, times = Counter(texts).most_common(1)[0]
             number = kind == "int" and base not in ("kernel", "stride", "pads", "dilation")
             called = re.search(r"\w\(", most)  # no default is the result of a call
