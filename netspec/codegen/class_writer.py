@@ -242,6 +242,9 @@ class ClassWriter(ForwardWriter):
             if isinstance(line, str):
                 indent = len(line) - len(line.lstrip())
                 known = [(i, g) for i, g in known if i <= indent]
+                before = lines[-1] if lines else ""
+                if before.endswith(":") and indent <= len(before) - len(before.lstrip()):
+                    lines.append(f"{before[: -len(before.lstrip())]}    pass")
                 lines.append(line)
                 continue
             guard, indent = line

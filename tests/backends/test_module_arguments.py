@@ -390,6 +390,25 @@ RANDOM_NETS = int(os.environ.get("NETSPEC_RANDOM_NETS", "120"))
 CHUNKS = 6
 
 
+def test_checks_alone_in_a_branch() -> None:
+    """What all branches check stands before them, and a branch of nothing else is still one."""
+    check_net(
+        """
+        net t(n = 2, q = false) {
+          input data: 3x5x5
+          if q { leaky_relu { slope: 1 / n } -> relu } else { relu }
+          if n > 1 {
+            expect n < 5
+          } else {
+            expect n < 5
+            b: conv { filters: 2  kernel: 1 }
+          }
+        }
+        """,
+        n=1,
+    )
+
+
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_random_nets(chunk: int) -> None:
     """Random arguments of random nets: the class is that of the net that is compiled for them."""
