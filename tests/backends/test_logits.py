@@ -14,10 +14,12 @@ from netspec.codegen.backend import get as backend_of
 from netspec.codegen.backend import load_model
 from netspec.driver import bundled
 from netspec.ir import Net
+from netspec.ops.activation import Softmax
+from netspec.runtime.verify import random_inputs
 from netspec.weights import fresh
 
 from ..helpers import loaded
-from .nets import net_of
+from .nets import BUNDLED, net_of, smaller
 
 CONV = "conv { filters: 4  kernel: 3 } -> global_avgpool"
 HEAD = 'module head(kind = "softmax") { input x\n %s }\n'
@@ -164,6 +166,33 @@ def test_bundled_nets(spec: str) -> None:
     assert list(backend_of("torch").ends_in_logits(net)) == ends  # type: ignore[attr-defined]
     assert (" logits; " in source) == any(ends)
     assert "def predict(" in source
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", BUNDLED)
+def test_bundled_nets_predict_what_numpy_gives(spec: str) -> None:
+    """And what `forward` gives, with the op that the spec ends in behind it."""
+    net = smaller(spec)
+    weights = fresh(net.tensors, 2, varied=True)
+    x = random_inputs(net, 0, batch=1)
+    model = of_torch(net, weights)
+    with torch.no_grad():
+        results = several(model(*map(torch.from_numpy, x)))
+        predicted = several(model.predict(*map(torch.from_numpy, x)))
+    wanted = spec_outputs(net, weights, x)
+    assert len(results) == len(predicted) == len(wanted)
+    for value, result, found, right in zip(
+        net.flat_outputs, results, predicted, wanted, strict=True
+    ):
+        np.testing.assert_allclose(found, right, rtol=1e-3, atol=1e-5)
+        end = next(f.op for f in net.layers if value in f.outputs)
+        if not end.takes_logits:
+            assert torch.equal(result, found)
+            continue
+        assert isinstance(end, Softmax)
+        np.testing.assert_allclose(F.softmax(result, dim=1), found, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(found.sum(1), 1, rtol=1e-5)
+        assert not torch.allclose(result, found)
 
 
 def test_cross_entropy_of_forward_trains() -> None:
