@@ -9,8 +9,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from netspec_numpy.kernel_source import kernel_names
 
 from netspec.codegen.backend import emit, get
@@ -52,3 +54,20 @@ def test_the_readme_shows_what_is_emitted() -> None:
     shown = readme[readme.index("    class Fire") :].split("\n\nAn `if`")[0]
     lines = [line.removeprefix("    ") for line in shown.splitlines()]
     assert "\n".join(lines) in emit(loaded("squeezenet1_0"), get("torch"))
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/pytorch.md"])
+def test_the_pages_use_what_is_emitted(page: str) -> None:
+    """Their example of logits and probabilities, run."""
+    text = (Path(__file__).parents[2] / page).read_text(encoding="utf-8")
+    start = text.index("model = SqueezeNet1_0(")
+    shown = [line.strip() for line in text[start:].split("\n\n")[0].splitlines()]
+    images, labels = torch.randn(2, 3, 64, 64), torch.tensor([3, 7])
+    names: dict[str, Any] = {"images": images, "labels": labels}
+    exec(emit(loaded("squeezenet1_0"), get("torch")), names)
+    exec("\n".join(shown), names)
+    logits = names["model"](images)
+    wanted = logits.softmax(dim=1)
+    torch.testing.assert_close(names["probabilities"], wanted)
+    assert names["loss"].requires_grad
+    assert not torch.equal(logits, wanted)
