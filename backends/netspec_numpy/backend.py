@@ -88,7 +88,11 @@ class NumpyBackend:
 
     def emit(self, net: Net) -> str:
         """The source of the net's file."""
-        return _NumpyFile(net).source()
+        return self.emit_family([net])
+
+    def emit_family(self, nets: Sequence[Net], *, probabilities: bool = False) -> str:
+        """The source of a file with a class for each net, which gives the spec's outputs."""
+        return _NumpyFile(nets).source()
 
     def planned_memory(self, net: Net) -> PlannedMemory:
         """Bytes that the model needs for one image in float32, with one thread."""
@@ -138,66 +142,36 @@ class _Scope:
         return name
 
 
-class _NumpyFile:
-    """The file of one net, while it is written.
+class _NetClass:
+    """The class of one net in the file. `network` is the function that lays out its plan."""
 
-    `calls` says for each use of a module which function it calls, and as which of its uses.
-    """
-
-    def __init__(self, net: Net) -> None:
+    def __init__(self, net: Net, name: str, network: str) -> None:
         self.net = net
         self.fused = fuse(net)
-        self.used = self.fused.uses()
-        self.calls: dict[Region, tuple[ModuleFunction, int]] = {}
-        self.kernels: set[str] = {"Model"}
-        self.class_name = class_name(net.name, net.doc)
-        self.taken = (*_GLOBALS, *_MODULES, *kernel_names(), self.class_name, *_LOCALS)
+        self.top = regions(net, self.fused)
+        self.name = name
+        self.network = network
+        self.preprocess = picture(net, _vector)
+        self.fills = _fills(net)
+        x = net.body.inputs[0].shape
+        self.height, self.width = (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
 
-    def source(self) -> str:
-        """The whole file."""
-        network = self._network()
-        x = self.net.body.inputs[0].shape
-        prepared = picture(self.net, _vector)
-        if prepared is not None:
-            self.kernels.add("resize")
-        if _fills(self.net):
-            self.kernels.add("filled")
-        kernels = with_helpers(self.kernels)
-        template = templates(Path(__file__).parent / "templates").get_template("model.py.j2")
-        height, width = (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
-        inputs = [v.name for v in self.net.body.inputs]
-        names = Identifiers((*_GLOBALS, *_MODULES, *kernel_names(), self.class_name))
-        rendered = template.render(
-            header="\n".join(docstring(self._header(), 0)),
-            imports=_imports(list(kernels.values())),
-            fills=_fills(self.net),
-            name=self.class_name,
-            doc="\n".join(docstring(summary(self.net), 4)),
-            constructor=self._constructor(),
-            call="\n".join(self._call([names.identifier(name) for name in inputs])),
-            preprocess=prepared,
-            height=height,
-            width=width,
-            network=network,
-            kernels=_joined(kernels.values()),
-        )
-        return rendered.rstrip() + "\n"
+    def doc(self, several: bool) -> str:
+        """The docstring of the class, in a file of several with the comment of its net."""
+        doc = summary(self.net)
+        return "\n".join(docstring(f"{self.net.doc}\n\n{doc}" if several else doc, 4))
 
-    def _header(self) -> str:
-        title = self.net.doc or f"{self.class_name}."
-        file = Path(self.net.file).name
-        return f"{title}\n\nCompiled by netspec from {file}: change the spec, not this file."
-
-    def _constructor(self) -> str:
+    def constructor(self) -> str:
         """The statement that sets up a model: its network, and the shapes of its inputs."""
         sizes = ", ".join(str(tuple(int(d) for d in v.shape)) for v in self.net.body.inputs)
         fixed = self._fixed_size()
         why = [f'": {fixed}"'] if fixed else []
-        source = call("super().__init__", "network", f"[{sizes}]", "seed", "threads", *why)
+        source = call("super().__init__", self.network, f"[{sizes}]", "seed", "threads", *why)
         return "\n".join(statement("", source, 8))
 
-    def _call(self, inputs: list[str]) -> list[str]:
+    def call(self, names: Identifiers) -> str:
         """The method `__call__`."""
+        inputs = [names.identifier(v.name) for v in self.net.body.inputs]
         single = len(self.net.body.outputs) == 1
         result = "Array" if single else "tuple[Array, ...]"
         args = ["self", *(f"{name}: Array" for name in inputs)]
@@ -205,7 +179,7 @@ class _NumpyFile:
         run = call("self.run", *inputs)
         source = FunctionCall(run.head, run.args, tail="[0]") if single else call("tuple", run)
         body = statement("return ", source, 8)
-        return [*function_head("__call__", args, result, 4), *docstring(doc, 8), *body]
+        return "\n".join([*function_head("__call__", args, result, 4), *docstring(doc, 8), *body])
 
     def _fixed_size(self) -> str:
         """Why inputs of other heights and widths are refused; empty where they are not."""
@@ -215,29 +189,89 @@ class _NumpyFile:
                 return f"{layer.layer.path} is made for this size"
         return ""
 
+
+class _NumpyFile:
+    """The file of one net or several, while it is written.
+
+    `calls` says for each use of a module which function it calls, and as which of its uses.
+    """
+
+    def __init__(self, nets: Sequence[Net]) -> None:
+        names = Identifiers((*_GLOBALS, *_MODULES, *kernel_names()))
+        self.classes: list[_NetClass] = []
+        for net in nets:
+            name = names.numbered(class_name(net.name, net.doc))
+            network = "network" if len(nets) == 1 else names.numbered(f"{net.name}_network")
+            self.classes.append(_NetClass(net, name, network))
+        self.used = {v for c in self.classes for v in c.fused.uses()}
+        self.calls: dict[Region, tuple[ModuleFunction, int]] = {}
+        self.kernels: set[str] = {"Model"}
+        own = [n for c in self.classes for n in (c.name, c.network)]
+        self.taken: tuple[str, ...] = (*_GLOBALS, *_MODULES, *kernel_names(), *own, *_LOCALS)
+
+    def source(self) -> str:
+        """The whole file."""
+        functions = self._functions([c.top for c in self.classes])
+        networks = [self._network(c) for c in self.classes]
+        if any(c.preprocess for c in self.classes):
+            self.kernels.add("resize")
+        if any(c.fills for c in self.classes):
+            self.kernels.add("filled")
+        kernels = with_helpers(self.kernels)
+        template = templates(Path(__file__).parent / "templates").get_template("model.py.j2")
+        own = [c.name for c in self.classes]
+        names = Identifiers((*_GLOBALS, *_MODULES, *kernel_names(), *own))
+        several = len(own) > 1
+        rendered = template.render(
+            header="\n".join(docstring(self._header(), 0)),
+            imports=_imports(list(kernels.values())),
+            classes=[
+                {
+                    "name": c.name,
+                    "fills": c.fills,
+                    "fills_name": f"{_snake_case(c.name).upper()}_FILLS" if several else "FILLS",
+                    "doc": c.doc(several),
+                    "constructor": c.constructor(),
+                    "call": c.call(names),
+                    "preprocess": c.preprocess,
+                    "height": c.height,
+                    "width": c.width,
+                }
+                for c in self.classes
+            ],
+            network="\n\n\n".join([*functions, *networks]),
+            kernels=_joined(kernels.values()),
+        )
+        return rendered.rstrip() + "\n"
+
+    def _header(self) -> str:
+        first = self.classes[0]
+        file = Path(first.net.file).name
+        title = first.net.doc or f"{first.name}."
+        if len(self.classes) > 1:
+            title = f"The nets of {file}: {', '.join(c.name for c in self.classes)}."
+        return f"{title}\n\nCompiled by netspec from {file}: change the spec, not this file."
+
     # --- the plan --------------------------------------------------------------------------------
 
-    def _network(self) -> str:
-        """The functions of modules, and the one that writes the network's calls into a plan."""
-        top = regions(self.net, self.fused)
-        functions = self._functions(top)
-        use, weights = self._use(top)
+    def _network(self, of: _NetClass) -> str:
+        """The function that writes a network's calls into a plan."""
+        use, weights = self._use(of.top)
         lines = [line for step in use.steps for line in _step_lines(step)]
         lines += statement("return ", list_of(use.result.split(", ")), 4)
-        head = function_head("network", _arguments(use.inputs), "list[Value]", 0)
+        head = function_head(of.network, _arguments(use.inputs), "list[Value]", 0)
         doc = docstring("The steps of the network.", 4)
-        text = "\n".join([*head, *doc, *weights, *self._unused_weights(), *lines])
-        return "\n\n\n".join([*functions, text])
+        return "\n".join([*head, *doc, *weights, *_unused_weights(of), *lines])
 
-    def _functions(self, top: Region) -> list[str]:
+    def _functions(self, tops: Sequence[Region]) -> list[str]:
         """The functions of all modules; those that others call come first."""
         kinds: dict[tuple[int, str], list[Region]] = {}
-        pending = [top]
+        pending = list(tops[::-1])
         while pending:
             region = pending.pop()
             inner = [c for c in region.children if isinstance(c, Region)]
             pending += inner[::-1]
-            if region is not top:
+            if region not in tops:
                 kinds.setdefault((region.height, region.block.module), []).append(region)
         names = Identifiers((*self.taken, "name"))
         kernels, sources = kernel_names(), []
@@ -306,18 +340,6 @@ class _NumpyFile:
         comment = _comment(region.outputs, scope)
         return [Statement(", ".join(targets), source, comment, call_numbers(region.instance))]
 
-    def _unused_weights(self) -> list[str]:
-        """Statements that name the weights of layers that no result depends on.
-
-        Weight files hold them too, so the model has to know their shapes.
-        """
-        layers = {flat.path for x in self.fused.layers for flat in (x.layer, x.batch_norm) if flat}
-        lines: list[str] = []
-        for name, tensor in self.net.tensors.items():
-            if name.rpartition(".")[0] not in layers:
-                lines += statement("", call("p.weight", f'"{name}"', *dimensions(tensor)), 4)
-        return lines
-
     def _layer_steps(self, layer: FusedLayer, scope: _Scope, names: _Variables) -> list[Statement]:
         """The statements that lay out the step of a fused layer."""
         several = any(v in self.used for v in layer.outputs[1:])
@@ -345,6 +367,19 @@ class _NumpyFile:
             function = Verbatim(body.head)
         kernel = step.kernel("several" if several else "plain")
         return call(kernel, "p", function, *step.inputs)
+
+
+def _unused_weights(of: _NetClass) -> list[str]:
+    """Statements that name the weights of layers that no result depends on.
+
+    Weight files hold them too, so the model has to know their shapes.
+    """
+    layers = {flat.path for x in of.fused.layers for flat in (x.layer, x.batch_norm) if flat}
+    lines: list[str] = []
+    for name, tensor in of.net.tensors.items():
+        if name.rpartition(".")[0] not in layers:
+            lines += statement("", call("p.weight", f'"{name}"', *dimensions(tensor)), 4)
+    return lines
 
 
 class _Variables:

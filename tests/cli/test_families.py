@@ -149,14 +149,36 @@ def test_compile_writes_one_file_with_the_classes_of_modules_once(family: Path) 
     assert "class Large" not in (family / "small.py").read_text()
 
 
+def test_the_numpy_file_of_a_family(family: Path) -> None:
+    assert main(["compile", "family.net", "--backend", "numpy", "-o", "both.py"]) == 0
+    assert main(["compile", "family.net", "-o", "family_torch.py"]) == 0
+    source = (family / "both.py").read_text()
+    assert len(re.findall(r"^def head\(", source, re.MULTILINE)) == 1
+    for name in ("Small", "Large"):
+        code = (
+            "import numpy as np, both, family_torch, torch\n"
+            f"a, b = both.{name}(seed=1), family_torch.{name}().eval()\n"
+            "b.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in a.weights.items()})\n"
+            "x = np.random.default_rng(0).random((2, 3, 16, 16), dtype=np.float32)\n"
+            "y = b.predict(torch.from_numpy(x)).detach().numpy()\n"
+            "np.testing.assert_allclose(a(x), y, rtol=1e-4, atol=1e-6)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=family, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+
+
 def test_emitted_families_are_tidy_and_typed(family: Path) -> None:
     for spec in ("family.net", "resnet"):
         assert main(["compile", spec, "-o", f"{Path(spec).stem}.py"]) == 0
-    options = ["--isolated", "--line-length", "100", "family.py", "resnet.py"]
+    assert main(["compile", "resnet", "--backend", "numpy", "-o", "numpy_resnet.py"]) == 0
+    files = ["family.py", "resnet.py", "numpy_resnet.py"]
+    options = ["--isolated", "--line-length", "100", *files]
     for command in (
         ["ruff", "check", "--select", "E,W,F,I,B,UP", *options],
         ["ruff", "format", "--diff", *options],
-        ["mypy", "--strict", "--no-incremental", "--cache-dir=/dev/null", *options[-2:]],
+        ["mypy", "--strict", "--no-incremental", "--cache-dir=/dev/null", *files],
     ):
         ran = subprocess.run(
             [sys.executable, "-m", *command], cwd=family, capture_output=True, text=True
