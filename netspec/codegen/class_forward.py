@@ -39,6 +39,7 @@ from netspec.codegen.trace_nodes import (
     calls_in,
     computing,
 )
+from netspec.lazy_dataclasses import replace
 from netspec.ops.merging import Add
 from netspec.symbolic.conditions import negated
 from netspec.symbolic.expr import (
@@ -102,6 +103,11 @@ class ForwardWriter(VariableWriter):
                     f" = {self.variable(last.inputs[0])}.shape[2:]"
                 )
         source = self.expression(node)
+        if isinstance(source, FunctionCall) and source.tail == f"[:{len(targets)}]":
+            # Parts of which there may be fewer: no more than are read.
+            while targets[-1] == "_":
+                targets.pop()
+            source = replace(source, tail=f"[:{len(targets)}]")
         if source.flat() == ", ".join(targets):
             return []
         lines = statement(f"{', '.join(targets)} = ", source, indent, self.shape_comment(node))

@@ -65,6 +65,8 @@ class Traces:
             except CannotTrace as error:
                 self.refused[template] = str(error)
         free = {p.name: p.value for p in net.parameters if not p.static}
+        if template is not None:
+            free = {}  # numbers of a block need not say all that they depend on
         return self._block(net.body, free)
 
     def _run(

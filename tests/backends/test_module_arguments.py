@@ -237,6 +237,12 @@ KINDS: dict[str, tuple[str, str, list[Use], Use]] = {
         [Use({"k": 3, "crop": 1}, ((3, 5, 5),))],
         Use({"k": 6, "crop": 0}, ((3, 5, 5),)),
     ),
+    "fewer parts of a split than the net has": (
+        "n",
+        "s: conv { filters: 2 * n  kernel: 1 } -> split { parts: n }  add(s, s.part2)",
+        [Use({"n": 3}, ((3, 4, 4),))],
+        Use({"n": 2}, ((3, 4, 4),)),
+    ),
     "two parts of a split": (
         "n",
         "s: split { parts: n }  add(s, s.part2)",
