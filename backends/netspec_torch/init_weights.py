@@ -1,11 +1,13 @@
 """Writes the end of a net's constructor: how its weights begin.
 
-A loop fills the weights of all layers by their class, as most of that class begin. The layers that
-begin otherwise follow by name:
+A loop fills the weights of all layers by their class, as most of that class begin. Classes whose
+own beginning is meant draw it themselves. The layers that begin otherwise follow by name:
 
     for m in self.modules():
         if isinstance(m, nn.Conv2d):
             nn.init.kaiming_normal_(m.weight)
+        elif isinstance(m, nn.BatchNorm2d | nn.Linear):
+            m.reset_parameters()
     nn.init.normal_(self.conv10.weight, std=0.01)
 """
 
@@ -18,7 +20,7 @@ from netspec.codegen.identifiers import is_plain
 from netspec.codegen.python_source import FunctionCall, Verbatim, statement
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
-from netspec.ops import Init, Op, Weighted
+from netspec.ops import UNIFORM, Init, Op, Weighted
 from netspec_torch.emission import emission_of
 from netspec_torch.reserved import MODULE_ATTRIBUTES
 from netspec_torch.support import sources
@@ -45,7 +47,7 @@ def initialization(net: Net, written: Iterable[tuple[Op, str]]) -> list[str]:
     layers = list(_weighted(net))
     types = list(dict.fromkeys(x.type for x in layers))
     layers += [
-        _Weighted("", head, op.init or net.init, op.bias)
+        _Weighted("", head, net.init_of(op), op.bias)
         for op, head in written
         if isinstance(op, Weighted) and head not in types
     ]
@@ -54,10 +56,11 @@ def initialization(net: Net, written: Iterable[tuple[Op, str]]) -> list[str]:
     alike: dict[Init, list[str]] = {}
     for t in types:
         alike.setdefault(usual[t], []).append(t)
+    stateful = _resettable(net, types) + alike.pop(UNIFORM, [])
     margin = " " * _MARGIN
-    lines = [f"{margin}for m in self.modules():"] if layers else []
+    lines = [f"{margin}for m in self.modules():"] if layers or stateful else []
     for init, some in alike.items():
-        test = f"{'if' if init == usual[types[0]] else 'elif'} isinstance(m, {' | '.join(some)}):"
+        test = f"{'if' if len(lines) == 1 else 'elif'} isinstance(m, {' | '.join(some)}):"
         # It is written as a call of another name, so the law is added.
         note = f"  # {init}" if init.law == "xavier" and init.fan else ""
         lines += [f"{margin}    {test}{note}", f"{margin}        {_draw('m', init)}"]
@@ -65,19 +68,23 @@ def initialization(net: Net, written: Iterable[tuple[Op, str]]) -> list[str]:
             lines.append(f"{margin}        if m.bias is not None:")
             lines.append(f"{margin}            nn.init.zeros_(m.bias)")
     others = [x for x in layers if x.path and x.init != usual[x.type]]
-    stateful = _resettable(net, types)
     if stateful:
-        test = "elif" if layers else "if"
-        lines = lines or [f"{margin}for m in self.modules():"]
+        test = "elif" if alike else "if"
         lines.append(f"{margin}    {test} isinstance(m, {' | '.join(stateful)}):")
         lines.append(f"{margin}        m.reset_parameters()")
     fixed = not any(p.static for p in net.parameters)
     for init in dict.fromkeys(x.init for x in others):
         same = [x for x in others if x.init == init]
         if fixed and len(same) <= 2 and all(_is_attribute(x.path) for x in same):
-            lines += [f"{margin}{_draw(f'self.{x.path}', init)}" for x in same]
+            for x in same:
+                lines.append(f"{margin}{_draw(f'self.{x.path}', init)}")
+                if x.bias and usual[x.type] == UNIFORM:
+                    lines.append(f"{margin}nn.init.zeros_(self.{x.path}.bias)")
         else:
             lines += _by_name(same, init)
+            if any(x.bias and usual[x.type] == UNIFORM for x in same):
+                lines.append(f"{margin}        if m.bias is not None:")
+                lines.append(f"{margin}            nn.init.zeros_(m.bias)")
     return lines
 
 
@@ -101,11 +108,13 @@ def _weighted(net: Net) -> Iterator[_Weighted]:
         if isinstance(op, Weighted):
             emission = emission_of(layer.layer)
             assert emission.constructor is not None, "a module holds the weights"
-            yield _Weighted(layer.path, emission.constructor.head, op.init or net.init, op.bias)
+            yield _Weighted(layer.path, emission.constructor.head, net.init_of(op), op.bias)
 
 
 def _draw(layer: str, init: Init) -> str:
-    """The call that fills a layer's weight."""
+    """The call that fills a layer's weight; all of its tensors where its class knows how."""
+    if init == UNIFORM:
+        return f"{layer}.reset_parameters()"
     weight = f"{layer}.weight"
     if init.std is not None:
         return f"nn.init.normal_({weight}, std={init.std!r})"

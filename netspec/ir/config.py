@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from netspec.lazy_dataclasses import dataclass
-from netspec.ops import KAIMING, Init
+from netspec.ops import Init
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Training:
     Rates are per iteration, an iteration is one step of the optimizer on `batch_size` samples.
     Just one of `iterations` and `epochs` is given. `steps` are the iterations at which the rate
     falls by `gamma`; with one number, all multiples of it. `init` is how weights without a
-    distribution of their own are drawn.
+    distribution of their own are drawn; None leaves that to their ops.
     """
 
     learning_rate: float
@@ -50,7 +50,7 @@ class Training:
     weight_decay: float = 0.0
     decay_all: bool = True
     clip_norm: float | None = None
-    init: Init = KAIMING
+    init: Init | None = None
     label_smoothing: float = 0.0
     mirror: bool = False
     random_crop: bool = False

@@ -19,7 +19,7 @@ from netspec.diagnostics.source import Span
 from netspec.ir.config import NetParameter, Preprocessing, Training
 from netspec.ir.template import Template
 from netspec.lazy_dataclasses import dataclass, field, replace
-from netspec.ops import KAIMING, REQUIRED, Init, Op, Shape, Tensor
+from netspec.ops import KAIMING, REQUIRED, Init, Op, Shape, Tensor, Weighted
 from netspec.symbolic.conditions import Condition
 from netspec.symbolic.expr import Expr, Symbol
 
@@ -295,18 +295,27 @@ class Net:
         Each says how a fresh model fills it.
         """
         return {
-            f"{layer.path}.{name}": tensor if tensor.init is not None else self._settled(tensor)
+            f"{layer.path}.{name}": tensor
             for layer in self.layers
-            for name, tensor in layer.layer.tensors.items()
+            for name, tensor in self._settled(layer.layer).items()
         }
 
-    @property
-    def init(self) -> Init:
-        """How the weights of layers that do not say it are drawn."""
-        return self.training.init if self.training is not None else KAIMING
+    def init_of(self, op: Op) -> Init:
+        """How the weights of a layer are drawn: as it says, or the net, or its op."""
+        own: Init | None = getattr(op, "init", None)
+        stated = own or (self.training and self.training.init)
+        return stated or (op.default_init if isinstance(op, Weighted) else KAIMING)
 
-    def _settled(self, tensor: Tensor) -> Tensor:
-        return replace(tensor, init=self.init)
+    def _settled(self, layer: Layer) -> Mapping[str, Tensor]:
+        init = self.init_of(layer.op)
+        if init.law != "uniform":
+            return {
+                name: tensor if tensor.init is not None else replace(tensor, init=init)
+                for name, tensor in layer.tensors.items()
+            }
+        # The bias too, which does not know the weight's fan_in.
+        init = replace(init, std=init.deviation(layer.tensors["weight"].shape))
+        return {name: replace(tensor, init=init) for name, tensor in layer.tensors.items()}
 
 
 def _nested(choices: Iterable[Choice]) -> Iterator[Choice]:

@@ -32,7 +32,7 @@ from netspec.ops.base import (
     spatial,
     text,
 )
-from netspec.ops.initializers import KAIMING, Init, Initial
+from netspec.ops.initializers import KAIMING, UNIFORM, Init, Initial
 from netspec.ops.registry import (
     FAMILIES,
     OPS,
@@ -50,6 +50,7 @@ __all__ = [
     "KAIMING",
     "OPS",
     "REQUIRED",
+    "UNIFORM",
     "Attr",
     "Elementwise",
     "Family",

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar, dataclass_transform
 
 from netspec.lazy_dataclasses import dataclass, field, fields, replace
 from netspec.ops.attribute_types import AttributeType
-from netspec.ops.initializers import Init
+from netspec.ops.initializers import KAIMING, Init
 
 Shape = tuple[int, ...]
 """`(channels, height, width)` or `(features,)`; the batch dimension is implied."""
@@ -265,6 +265,9 @@ class Elementwise(KeepsShape):
 
 class Weighted(Op):
     """An op that multiplies its input by a learned `weight`: a convolution or linear layer."""
+
+    default_init: ClassVar[Init] = KAIMING
+    """How its weight begins where neither the layer nor the net says so."""
 
     # Declared by the subclasses, each in its own order:
     bias: bool

@@ -27,7 +27,7 @@ from netspec.ops.base import (
     spatial,
     text,
 )
-from netspec.ops.initializers import Init, Initial
+from netspec.ops.initializers import UNIFORM, Init, Initial
 from netspec.ops.window import Windowed, extent, same_pads, slide
 
 CONVOLUTION = Family(
@@ -254,6 +254,7 @@ class Linear(Weighted):
         "Gemm",
     )
     short_name = "fc"
+    default_init = UNIFORM
 
     example = "flatten -> linear { units: 10 }"
 

@@ -17,9 +17,10 @@ class Init:
     `kaiming`: normal of variance 2 / fan (He et al. 2015, arXiv:1502.01852, section 2.2), by
     default of fan_in. `xavier`: uniform of variance 1 / fan, by default of the mean of both fans
     (Glorot and Bengio 2010, equation 16); Caffe's takes fan_in. `normal`: of deviation `std`.
+    `uniform`: within 1 / sqrt(fan_in), or of deviation `std`; specs can't name it.
     """
 
-    law: Literal["kaiming", "xavier", "normal"] = "kaiming"
+    law: Literal["kaiming", "xavier", "normal", "uniform"] = "kaiming"
     fan: Literal["fan_in", "fan_out"] | None = None
     std: float | None = None
 
@@ -41,11 +42,19 @@ class Init:
         if self.law == "kaiming":
             return float((2 / (fan_out if self.fan == "fan_out" else fan_in)) ** 0.5)
         fans = {"fan_in": fan_in, "fan_out": fan_out}
+        if self.law == "uniform":
+            return float((3 * fan_in) ** -0.5)
         return float((1 / fans.get(self.fan or "", (fan_in + fan_out) / 2)) ** 0.5)
 
 
 KAIMING = Init()
-"""What weights begin with where a net does not say otherwise."""
+"""What weights begin with where neither net nor op say otherwise."""
+
+UNIFORM = Init("uniform")
+"""What `nn.Linear` of PyTorch begins with: the weight, and the bias with the weight's deviation.
+
+A classifier that begins with small weights begins with a loss near ln(classes).
+"""
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ TRAIN_FIELDS: dict[str, TrainField] = {
         RealNumber(positive=True), "instead: how often each sample is seen; may be a fraction"
     ),
     "init": TrainField(
-        Initial(), "how the weights of layers without an `init` of their own are drawn (kaiming)"
+        Initial(), "how the weights of layers without an `init` of their own are drawn"
     ),
     "label_smoothing": TrainField(
         RealNumber(0, 1, below=True), "share of a label that is spread over all classes (0)"

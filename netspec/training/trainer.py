@@ -191,7 +191,7 @@ class _Run:
             name: list(value) if isinstance(value, tuple) else value
             for name, value in vars(self.training).items()
         }
-        identity["init"] = str(self.training.init)
+        identity["init"] = str(self.training.init or "default")
         return identity | {
             "net": self.net.name,
             "tensors": shapes,

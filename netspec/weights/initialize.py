@@ -27,7 +27,7 @@ def fresh(wanted: Mapping[str, Tensor], seed: int = 0, varied: bool = False) -> 
         if tensor.init is None or isinstance(tensor.init, Init):
             init = tensor.init or KAIMING
             deviation = init.deviation(shape)
-            if init.law == "xavier":
+            if init.law in ("xavier", "uniform"):
                 array = rng.uniform(-1, 1, shape) * (deviation * 3**0.5)
             else:
                 array = rng.standard_normal(shape) * deviation

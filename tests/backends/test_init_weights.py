@@ -10,7 +10,7 @@ import pytest
 
 import netspec
 from netspec.codegen.backend import get, load_model
-from netspec.ops import Init
+from netspec.ops import UNIFORM, Init
 from netspec.weights import fresh
 
 from ..helpers import codes
@@ -46,6 +46,8 @@ OWN = {
 def deviation(init: Init, shape: tuple[int, ...]) -> float:
     """By the papers; fans as PyTorch counts them."""
     fan_in, fan_out = prod(shape[1:]), shape[0] * prod(shape[2:])
+    if init == UNIFORM:  # within 1 / sqrt(fan_in)
+        return float((3 * fan_in) ** -0.5)
     if init.std is not None:
         return init.std
     if init.law == "kaiming":
@@ -76,16 +78,20 @@ def test_weights_have_the_stated_distribution(field: str, usual: Init) -> None:
     for weights in (state, fresh(net.tensors, 1)):
         for name, array in weights.items():
             layer, _, kind = name.rpartition(".")
-            if kind == "bias":
+            unsaid = not field and layer == "linear_1"
+            if kind == "bias" and not unsaid:
                 assert not array.any()
                 continue
-            init = OWN.get(layer, usual)
-            wanted = deviation(init, array.shape)
+            init = UNIFORM if unsaid else OWN.get(layer, usual)
+            wanted = deviation(init, weights[f"{layer}.weight"].shape)
             assert array.std() == pytest.approx(wanted, rel=6 / array.size**0.5), name
             assert abs(array.mean()) < 5 * wanted / array.size**0.5
             # A uniform distribution ends at the root of 3 deviations.
             bound = np.abs(array).max() / wanted
-            assert (bound <= 3**0.5 + 1e-5) if init.law == "xavier" else (bound > 2)
+            if init.law in ("xavier", "uniform"):
+                assert 1.6 < bound <= 3**0.5 + 1e-5
+            else:
+                assert bound > 2
 
 
 @pytest.mark.parametrize("spec", ["squeezenet1_0", "squeezenet1_1", "squeezenet1_0_caffe"])
@@ -98,7 +104,9 @@ def test_squeezenet_begins_as_its_authors_train_val_says(spec: str) -> None:
 
 def test_a_loop_by_class_and_then_the_others() -> None:
     source = netspec.compile(net_of(LAYERS.replace("INIT", "")), "torch")
-    assert "isinstance(m, nn.Conv2d | nn.Linear):" in source
+    assert "elif isinstance(m, nn.Linear):\n                m.reset_parameters()\n" in source
+    stated = netspec.compile(net_of(LAYERS.replace("INIT", "init: kaiming")), "torch")
+    assert "isinstance(m, nn.Conv2d | nn.Linear):" in stated
     assert "def reset_parameters(self) -> None:" in source
     assert (
         'name in ("p.b", "q.b"):\n                nn.init.normal_(m.weight, std=0.02)\n' in source
@@ -107,6 +115,48 @@ def test_a_loop_by_class_and_then_the_others() -> None:
     bare = net_of("net n { input data: 3x4x4 conv { filters: 2 kernel: 1 bias: false } batchnorm }")
     assert "m.bias" not in netspec.compile(bare, "torch")
     assert "nn.init" not in netspec.compile(net_of("net n { input x: 3x4x4 relu }"), "torch")
+
+
+def test_a_linear_layer_begins_as_pytorch_draws_it_unless_it_says_kaiming() -> None:
+    import torch
+
+    net = net_of(
+        """
+        net n { input data: 64
+          linear { units: 90 } -> relu
+          said: linear { units: 80  init: kaiming } -> relu
+          linear { units: 70  bias: false } -> relu
+          last: linear { units: 60 } }
+        """
+    )
+    torch.manual_seed(0)
+    state = {n: t.numpy() for n, t in load_model(net, get("torch")).state_dict().items()}
+    for weights in (state, fresh(net.tensors, 1)):
+        for layer, wanted, most in (
+            ("linear_1", UNIFORM, 64**-0.5),
+            ("said", Init(), 1.0),
+            ("linear_2", UNIFORM, 80**-0.5),
+            ("last", UNIFORM, 70**-0.5),
+        ):
+            weight = weights[f"{layer}.weight"]
+            assert weight.std() == pytest.approx(deviation(wanted, weight.shape), rel=0.05)
+            assert np.abs(weight).max() <= most
+        for layer, most in (("linear_1", 64**-0.5), ("last", 70**-0.5)):
+            assert 0.9 * most < np.abs(weights[f"{layer}.bias"]).max() <= most
+        assert not weights["said.bias"].any()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_first_loss_of_a_resnet_is_near_ln_classes(seed: int) -> None:
+    """ln 1000 = 6.9; with ReLU's gain in the last layer it would be 7.8 to 8.9."""
+    import torch
+
+    torch.manual_seed(seed)
+    model = load_model(netspec.load("resnet18").ir, get("torch")).train()
+    loss = torch.nn.functional.cross_entropy(
+        model(torch.randn(16, 3, 64, 64)), torch.randint(1000, (16,))
+    )
+    assert 6.9 < loss.item() < 7.5
 
 
 RESET = """

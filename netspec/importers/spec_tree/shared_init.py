@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from netspec.importers.structure.graph import FieldValue
 from netspec.lazy_dataclasses import replace
-from netspec.ops import KAIMING
 from netspec.syntax.ast import Call, Definition, Field
 from netspec.syntax.unparse import expression
 from netspec.syntax.visitor import Node, rewrite, walk
@@ -24,8 +23,6 @@ def shared_init(
         return list(definitions), dict(training)
     place = next(f.span for f in inits if expression(f.value) == most)
     bare = without_init(definitions, most)
-    if most == str(KAIMING):
-        return bare, dict(training)
     return bare, {**training, "init": FieldValue(most, place)}
 
 

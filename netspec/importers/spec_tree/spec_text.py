@@ -143,4 +143,4 @@ def _stated(net: Net) -> dict[str, Init | None]:
 
 
 def _inits(net: Net) -> dict[str, Init]:
-    return {path: init or net.init for path, init in _stated(net).items()}
+    return {layer.path: net.init_of(layer.op) for layer in net.layers}
