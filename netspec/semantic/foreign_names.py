@@ -92,7 +92,7 @@ _LEFT_OUT: dict[str, str] = {
     **dict.fromkeys(("axis", "dim", "axes"), f"{_LEAVE_OUT}: it is the channels here"),
     **dict.fromkeys(("bottom", "inputs", "x"), "inputs go into round brackets: `op(a, b)`"),
     **dict.fromkeys(("top", "name", "output"), "a name stands in front: `name: op { ... }`"),
-    **dict.fromkeys(("biasfiller", "biasinitializer"), f"{_LEAVE_OUT}: biases have none of their own"),
+    **dict.fromkeys(("biasfiller", "biasinitializer"), f"{_LEAVE_OUT}: biases have no init"),
     **dict.fromkeys(
         ("param", "kernelregularizer", "lrmult", "decaymult"),
         f"{_LEAVE_OUT}: how a net is trained is stated in its `train {{ ... }}`",

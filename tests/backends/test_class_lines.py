@@ -33,8 +33,7 @@ def _lines(source: str, node: ast.AST) -> int:
     ("spec", "most"),
     [
         ("resnet50", 80),
-        # 84 since `predict`; PyTorch's own init of the last linear layer will take lines off.
-        pytest.param("densenet121", 80, marks=pytest.mark.xfail(strict=True)),
+        ("densenet121", 80),
         ("squeezenet1_0", 59),
     ],
 )

@@ -117,12 +117,14 @@ def test_a_loop_by_class_and_then_the_others() -> None:
     assert "nn.init" not in netspec.compile(net_of("net n { input x: 3x4x4 relu }"), "torch")
 
 
-def test_a_linear_layer_begins_as_pytorch_draws_it_unless_it_says_kaiming() -> None:
+@pytest.mark.parametrize("parameters", ["", "(deep = true)"])
+def test_a_linear_layer_begins_as_pytorch_draws_it_unless_it_says_kaiming(parameters: str) -> None:
     import torch
 
     net = net_of(
-        """
-        net n { input data: 64
+        f"net n{parameters} {{ input data: 64\n"
+        + ("if deep { d: linear { units: 64 } }" if parameters else "")
+        + """
           linear { units: 90 } -> relu
           said: linear { units: 80  init: kaiming } -> relu
           linear { units: 70  bias: false } -> relu

@@ -180,6 +180,17 @@ def test_fillers_are_how_weights_begin() -> None:
     }
 
 
+def test_msra_is_said_where_a_linear_layer_would_begin_otherwise() -> None:
+    layers = (DATA + FILLERS.split("\n", 2)[2]).replace(
+        'type: "xavier" }', 'type: "msra" variance_norm: FAN_IN }'
+    )
+    text = converted('base_lr: 1 max_iter: 5 lr_policy: "fixed" momentum: 0.9', layers).text
+    assert " ".join(text.split()).count("init: kaiming ") == 1
+    tensors = net_of_spec(text).tensors
+    assert str(tensors["f.weight"].init) == str(tensors["c.weight"].init) == "kaiming"
+    assert tensors["f.bias"].init == 0
+
+
 def test_what_most_layers_begin_as_is_said_once() -> None:
     text = converted(
         'base_lr: 1 max_iter: 5 lr_policy: "fixed" momentum: 0.9', DATA + FILLERS.split("\n", 2)[2]
