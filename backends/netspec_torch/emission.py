@@ -49,7 +49,8 @@ class Emission:
     that name; without one the layer is a function, and `module` makes the module that does the
     same to one input, if PyTorch has one. `inplace`: both take `inplace=True`, which overwrites the
     input. `fresh`: the result is a new tensor, which the layer's gradient has no need of, so that
-    it may be overwritten.
+    it may be overwritten. `one_size`: the attribute of the module that says how many features it
+    takes, where heights and widths decide that, so that `forward` checks it.
     """
 
     forward: Forward
@@ -57,6 +58,7 @@ class Emission:
     module: FunctionCall | None = None
     inplace: bool = False
     fresh: bool = False
+    one_size: str = ""
 
     def call(self, attribute: str, inputs: list[Source], overwrite: bool = False) -> Source:
         """The source of the result; with `overwrite`, the input may be overwritten."""
@@ -71,7 +73,7 @@ class Emission:
             if self.module is None or not (overwrite and self.inplace):
                 return self.module
             return _in_place(self.module)
-        plain = self.forward("m", [Verbatim("x")]).flat() == "m(x)"
+        plain = not self.one_size and self.forward("m", [Verbatim("x")]).flat() == "m(x)"
         return self.constructor if plain else None
 
 
@@ -173,6 +175,9 @@ class _PlainNumbers(ConstructorNumbers):
 
     def size_of(self, pair: Sequence[int]) -> str | None:
         return None
+
+    def depends_on_sizes(self, number: int) -> bool:
+        return False
 
     @property
     def sizes_are_known(self) -> bool:

@@ -170,7 +170,9 @@ def linear(op: convolution.Linear, layer: WrittenLayer, w: ConstructorNumbers) -
     keywords: dict[str, str] = {}
     _flag(keywords, w, "bias", op.bias)
     features = layer.inputs[0].shape[0]
-    return as_module(call("nn.Linear", w.number(features), w.number(op.units), **keywords))
+    module = call("nn.Linear", w.number(features), w.number(op.units), **keywords)
+    one_size = "in_features" if w.depends_on_sizes(features) else ""
+    return Emission(apply, module, one_size=one_size)
 
 
 @emits(normalization.BatchNorm, wraps=True, fresh=True)

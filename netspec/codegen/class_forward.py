@@ -15,6 +15,7 @@ from netspec.codegen.python_source import (
     Source,
     Verbatim,
     call,
+    refusal,
     statement,
     tuple_of,
 )
@@ -27,6 +28,7 @@ from netspec.codegen.terms import (
 from netspec.codegen.trace_nodes import (
     Call,
     CannotTrace,
+    Extent,
     ForNode,
     IfNode,
     LayerPath,
@@ -56,7 +58,8 @@ class ForwardWriter(VariableWriter):
         for node in nodes:
             match node:
                 case LineNode():
-                    lines += self.forward_line(node, indent)
+                    written = self.forward_line(node, indent)
+                    lines += [*(self.size_checks(node, indent) if written else ()), *written]
                 case IfNode():
                     lines += self.forward_if(node, indent)
                 case ForNode():
@@ -74,6 +77,33 @@ class ForwardWriter(VariableWriter):
             return []
         a, b = self.variable(target), self.variable(source)
         return [] if a == b else [f"{' ' * indent}{a} = {b}"]
+
+    def only_input(self) -> list[TraceValue]:
+        """The input of a net that has one: its size is what an error speaks of."""
+        inputs = self.trace.inputs
+        return inputs if self.trace.template.kind == "net" and len(inputs) == 1 else []
+
+    def size_checks(self, node: LineNode, indent: int) -> list[str]:
+        """The lines that refuse sizes for which a line's layers are not made."""
+        lines: list[str] = []
+        for c in node.calls:
+            for v in c.inputs:
+                if v in self.inlined:
+                    lines += self.size_checks(self.inlined[v], indent)
+            if not self.emissions[c].one_size:
+                continue
+            wanted = f"{self.reached(c)}.{self.emissions[c].one_size}"
+            given = f"{self.variable(c.inputs[0])}.shape[1]"
+            message = f"made for {{{wanted}}} features, got {{{given}}}"
+            for v in self.only_input():
+                sides = [self.resolved(Extent(v, axis)) for axis in (1, 2)]
+                sources = map(self.in_forward, sides)
+                own = "x".join(s if s.isdecimal() else f"{{{s}}}" for s in sources)
+                shape = f"{self.variable(v)}.shape"
+                message = f"made for {own}, got {{{shape}[2]}}x{{{shape}[3]}}"
+            quote = "'" if '"' in message else '"'
+            lines += refusal(f"{given} != {wanted}", f"f{quote}{message}{quote}", indent)
+        return lines
 
     def forward_line(self, node: LineNode, indent: int) -> list[str]:
         if node.value in self.inlined:

@@ -352,7 +352,9 @@ class VariableWriter(TermWriter):
         return len(second.calls) == 1 and self.emissions[consumer].constructor is None
 
     def repeats_its_input(self, c: Call) -> bool:
-        """Whether the source of a call names an input twice, which would be computed twice."""
+        """Whether the code of a call names an input twice, which would be computed twice."""
+        if self.emissions[c].one_size:
+            return True
         marks = [f"\x00{n}\x01" for n in range(len(c.inputs))]
         source = self.emissions[c].call("", [Verbatim(m) for m in marks]).flat()
         return any(source.count(m) > 1 for m in marks)

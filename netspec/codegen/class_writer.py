@@ -14,7 +14,7 @@ from typing import Any
 from netspec.codegen.class_forward import ForwardWriter, common_end
 from netspec.codegen.class_terms import Guard
 from netspec.codegen.identifiers import is_plain
-from netspec.codegen.python_source import WIDTH, FunctionCall, Verbatim, call, statement
+from netspec.codegen.python_source import WIDTH, FunctionCall, Verbatim, call, refusal, statement
 from netspec.codegen.sequential import sequential
 from netspec.codegen.spelling import (
     ClassText,
@@ -252,7 +252,7 @@ class ClassWriter(ForwardWriter):
             if any(g == guard for _, g in known):
                 continue
             known.append((indent, guard))
-            lines += _refusal(self.refused_source(guard), guard.message, indent)
+            lines += refusal(self.refused_source(guard), guard.message, indent)
         self.pending.clear()
         return lines
 
@@ -356,6 +356,8 @@ class ClassWriter(ForwardWriter):
                 for name in c.terms:
                     if name not in numbers.flags:
                         raise CannotTrace(f"{name} of {type(c.op).keyword}, which arguments decide")
+            if self.emissions[c].one_size:
+                self.asked += self.only_input()
             self.sized[c] = self.asked
             for v in self.asked:
                 self.uses.setdefault(v, []).append(c)
@@ -447,14 +449,6 @@ class ClassWriter(ForwardWriter):
                         if not self.attribute(c.name.fixed).startswith("self._modules"):
                             found.append(c.name.fixed)
         return found
-
-
-def _refusal(test: str, message: str, indent: int) -> list[str]:
-    """The lines that refuse arguments; `message` is source."""
-    return [
-        *statement("if ", Verbatim(f"{test}:"), indent),
-        *statement("raise ", call("ValueError", Verbatim(message)), indent + 4),
-    ]
 
 
 def _number(term: Any) -> bool:

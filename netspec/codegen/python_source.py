@@ -245,3 +245,11 @@ def templates(folder: Path) -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
+
+
+def refusal(test: str, message: str, indent: int) -> list[str]:
+    """The lines that refuse arguments; `message` is source."""
+    return [
+        *statement("if ", Verbatim(f"{test}:"), indent),
+        *statement("raise ", call("ValueError", Verbatim(message)), indent + 4),
+    ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from netspec.codegen.python_source import FunctionCall, Source
-from netspec.codegen.terms import Choose, Printer
+from netspec.codegen.terms import Choose, Printer, leaves
 from netspec.codegen.trace_nodes import (
     Extent,
     ItemExtent,
@@ -90,6 +90,10 @@ class ConstructorNumbers:
             return repr(float(number)) if isinstance(number, float) else repr(int(number))
         return self.writer.in_forward(term)
 
+    def depends_on_sizes(self, number: int) -> bool:
+        """Whether a number is made of heights and widths."""
+        return any(isinstance(x, Extent) and x.axis for x in leaves(expr_of(number)))
+
     @property
     def sizes_are_known(self) -> bool:
         """Whether the layer is written for the heights and widths that its values have."""
@@ -120,7 +124,8 @@ class WrittenCall(Protocol):
 
     `constructor` makes the module that the class keeps, None for a layer without state. `call` is
     the source of the result; with `overwrite` it may overwrite its input. `fresh`: the result is a
-    new tensor, which the layer's gradient has no need of: it may be overwritten.
+    new tensor, which the layer's gradient has no need of: it may be overwritten. `one_size`: the
+    attribute of the module with the features of the only input that it takes, else "".
     """
 
     @property
@@ -128,6 +133,9 @@ class WrittenCall(Protocol):
 
     @property
     def fresh(self) -> bool: ...
+
+    @property
+    def one_size(self) -> str: ...
 
     def call(self, attribute: str, inputs: list[Source], overwrite: bool = False) -> Source: ...
 
@@ -143,6 +151,7 @@ class WrittenInstance:
     constructor: FunctionCall
     first: bool
     fresh: bool = False
+    one_size: str = ""
 
     def call(self, attribute: str, inputs: list[Source], overwrite: bool = False) -> Source:
         return FunctionCall(attribute, tuple(inputs), tail="[0]" if self.first else "")

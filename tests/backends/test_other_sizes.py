@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import random
 import re
+import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 
@@ -148,16 +151,87 @@ def test_numpy_says_that_a_size_of_another_value_is_fixed(name: str) -> None:
         load_model(net, get("numpy"))(np.zeros((1, 3, 31, 33), np.float32))
 
 
-@pytest.mark.parametrize("spec", ["segnet", "squeezenet_digits"])
-def test_exports_with_dynamic_sizes(spec: str) -> None:
+HEAD = "conv { filters: 4  kernel: 3  stride: 2 } -> relu -> flatten -> linear { units: 3 }"
+ONE_SIZE = {
+    "net": (f"net t {{ input data: 3x24x28 {HEAD} }}", "24x28", "26x28"),
+    "parameter": (f"net t(size = 24) {{ input x: [3, size, 28] {HEAD} }}", "24x28", "26x28"),
+    # Features of 11x13 places of four channels, and of 12x13.
+    "module": (
+        f"module head {{ input x {HEAD} }} net t {{ input data: 3x24x28 h: head }}",
+        "572 features",
+        "624",
+    ),
+    "two inputs": (
+        "net t { input x: 3x24x28 input y: 4 f: flatten(x) -> linear { units: 4 } add(f, y) }",
+        "2016 features",
+        "2184",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ONE_SIZE)
+def test_an_error_says_what_size_a_model_is_made_for(case: str) -> None:
+    text, made, got = ONE_SIZE[case]
+    net = net_of(text)
+    model: Any = load_model(net, get("torch"))
+    others = [torch.zeros(2, 4)] if case == "two inputs" else []
+    with pytest.raises(ValueError, match=f"made for {made}, got {got}"):
+        model(torch.zeros(2, 3, 26, 28), *others)
+    if case == "net":
+        assert model(torch.zeros(2, 3, 23, 27)).shape == (2, 3)  # comes to as many features
+    inputs = (torch.randn(3, 3, 24, 28), *others)
+    inputs = tuple(x[:2] for x in inputs)
+    free = tuple({0: torch.export.Dim.DYNAMIC} for _ in inputs)
+    exported = torch.export.export(model, inputs, dynamic_shapes=free).module()
+    more = tuple(torch.cat((x, x, x)) for x in inputs)
+    torch.testing.assert_close(exported(*more), model(*more))
+
+
+def dynamic(spec: str) -> tuple[Any, torch.Tensor, dict[int, Any], list[torch.Tensor]]:
+    """A model, an input of it, which sizes are dynamic, and inputs of others."""
     net = net_of(smaller_text(spec))
     model: Any = load_model(net, get("torch")).eval()
     get("torch").set_weights(model, fresh(net.tensors, 3, varied=True))
     channels, height, width = map(int, net.body.inputs[0].shape)
-    free = dict.fromkeys((0, 2, 3), torch.export.Dim.DYNAMIC)
-    x = torch.randn(2, channels, height, width)
+    random_numbers = torch.Generator().manual_seed(1)
+    if spec in FOR_ONE_SIZE:
+        dims, shapes = [0], [(1, channels, height, width), (3, channels, height, width)]
+    else:
+        dims = [0, 2, 3]
+        shapes = [(1, channels, height + 3, width + 6), (3, channels, height, width + 1)]
+    others = [torch.randn(shape, generator=random_numbers) for shape in shapes]
+    x = torch.randn(2, channels, height, width, generator=random_numbers)
+    return model, x, dict.fromkeys(dims, torch.export.Dim.DYNAMIC), others
+
+
+@pytest.mark.parametrize("spec", ["alexnet", "segnet", "squeezenet_digits"])
+def test_exports_with_dynamic_sizes(spec: str) -> None:
+    model, x, free, others = dynamic(spec)
     exported = torch.export.export(model, (x,), dynamic_shapes=(free,)).module()
     with torch.no_grad():
-        for shape in ((1, channels, height + 3, width + 6), (3, channels, height, width + 1)):
-            x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
-            torch.testing.assert_close(exported(x), model(x), rtol=1e-3, atol=1e-4)
+        for other in others:
+            torch.testing.assert_close(exported(other), model(other), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("spec", ["alexnet", "squeezenet_digits"])
+def test_becomes_onnx_with_dynamic_sizes(spec: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    model, x, free, others = dynamic(spec)
+    file = tmp_path / "model.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(model, (x,), file, dynamo=True, dynamic_shapes=(free,), verbose=False)
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    for other in others:
+        (found,) = session.run(None, {session.get_inputs()[0].name: other.numpy()})
+        with torch.no_grad():
+            wanted = model(other).numpy()
+        np.testing.assert_allclose(found, wanted, rtol=1e-2, atol=1e-3)
+
+
+def test_one_compiled_graph_takes_every_size() -> None:
+    model, x, _, others = dynamic("squeezenet_digits")
+    compiled: Any = torch.compile(model, fullgraph=True, dynamic=True, backend="eager")
+    with torch.no_grad():
+        for other in (x, *others):
+            torch.testing.assert_close(compiled(other), model(other))
