@@ -351,13 +351,13 @@ class _NumpyFile:
         planner = planner_of(layer.op)
         source = planner(layer.op, layer, scope) if planner else None
         if source is None:
-            source = self._plain(layer, scope, several)
+            source = self._apply(layer, scope, several)
         targets = [names.add(v, v.name) if v in self.used else "_" for v in results]
         step = Statement(", ".join(targets), source, _comment(results, scope), numbers)
         folded = folded_batch_norm(layer, scope)
         return [step] if folded is None else [Statement("", folded, "", numbers), step]
 
-    def _plain(self, layer: FusedLayer, step: _Scope, several: bool) -> Source:
+    def _apply(self, layer: FusedLayer, step: _Scope, several: bool) -> Source:
         """A step that computes the expression of the op's emitter."""
         names = ("x",) if len(layer.inputs) == 1 else _letters(len(layer.inputs))
         inputs: list[Source] = [Verbatim(name) for name in names]
@@ -365,7 +365,7 @@ class _NumpyFile:
         function: Source = Lambda(names, body)
         if isinstance(body, FunctionCall) and body == call(body.head, *inputs):
             function = Verbatim(body.head)
-        kernel = step.kernel("several" if several else "plain")
+        kernel = step.kernel("apply_multiple" if several else "apply")
         return call(kernel, "p", function, *step.inputs)
 
 

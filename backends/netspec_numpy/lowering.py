@@ -197,7 +197,9 @@ def clip(op: Op, layer: FusedLayer, step: Step) -> Source:
 @plans(BatchNorm)
 def batch_norm(op: BatchNorm, layer: FusedLayer, step: Step) -> Source:
     name, then = step.quoted(layer.layer.path), _then(layer, step)
-    return _kernel_call(step, "normalize", step.inputs[0], name, **_batch_norm_keywords(op), **then)
+    return _kernel_call(
+        step, "batch_norm", step.inputs[0], name, **_batch_norm_keywords(op), **then
+    )
 
 
 def folded_batch_norm(layer: FusedLayer, step: Step) -> Source | None:
@@ -210,7 +212,7 @@ def folded_batch_norm(layer: FusedLayer, step: Step) -> Source | None:
     tensors = layer.layer.layer.tensors
     bias: Keywords = {"bias": "True"} if "bias" in tensors else {}
     keywords = _batch_norm_keywords(op) | bias
-    return call(step.kernel("fold"), "p", *names, **keywords)
+    return call(step.kernel("fold_batch_norm"), "p", *names, **keywords)
 
 
 def _batch_norm_keywords(op: BatchNorm) -> Keywords:

@@ -220,13 +220,13 @@ def test_the_faster_way_is_found() -> None:
     numpy, _, _ = model(2)
     x = doubles(1, 3, 35, 31)
     ways: list[bool] = []
-    together = numpy.together
+    run_threads = numpy.run_threads
 
     def noted(work: Callable[..., None], alone: bool) -> None:
         ways.append(alone)
-        together(work, alone)
+        run_threads(work, alone)
 
-    numpy.together = noted
+    numpy.run_threads = noted
     for _ in range(9):
         numpy(x)
     assert ways[:8] == [False] * 7 + [True]  # who calls but a few times gets all threads
@@ -350,7 +350,7 @@ def test_a_call_ends_when_all_its_threads_have() -> None:
         ended.append(thread)
 
     with pytest.raises(MemoryError):
-        numpy.together(work, False)
+        numpy.run_threads(work, False)
     assert ended == [2]
 
 
@@ -378,7 +378,7 @@ def test_memory_is_as_planned(spec: str) -> None:
     tracemalloc.stop()
     assert peak <= 1.3 * planned.total
     ((plan,),) = numpy.plans.values()
-    used = plan.memory.nbytes + sum(a.nbytes for a in plan.made.values())
+    used = plan.memory.nbytes + sum(a.nbytes for a in plan.cache.values())
     assert planned.total == pytest.approx(used, rel=0.05)
 
 

@@ -6,7 +6,7 @@ Out: arrays of the type of the input. `pads` are (top, bottom, left, right).
 arrays         types, and `Value`: an array with a bias that is still to be added
 plan           `Plan`: the calls of a network, divided among threads
 products       steps: convolutions and linear layers
-steps          steps: poolings, concat, arithmetic, batch norm, and `plain` for all other ops
+steps          steps: poolings, concat, arithmetic, batch norm, and `apply` for all other ops
 windows        the window of a convolution or pooling, padding
 activation, convolution, normalization, pooling, rearranging, resizing
                functions of arrays, for ops without a step

@@ -24,9 +24,8 @@ from netspec_numpy.kernels.weights import checked, initial, read_weights
 class Model:
     """A network that takes batches of any size, with a thread for each core (8 at most).
 
-    Where there are images for all threads, each has a plan of its own; else they share one. Where
-    other programs keep the processors busy, threads that wait for Python's interpreter lose their
-    turn: then one thread alone does it all.
+    Where there are images for all threads, each has a plan of its own; else they share one. One
+    thread does it all where that is faster: other programs may keep the processors busy.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class Model:
             if key != self.planned_for:
                 self.plans: dict[bool, list[Plan]] = {}
                 self.seconds: dict[tuple[bool, bool], float] = {}
-                self.made: dict[Any, Array] = {}
+                self.cache: dict[Any, Array] = {}
                 self.planned_for, self.alive = key, weights
             get, set_ = openblas() or (int, int)
             before = get()
@@ -79,7 +78,7 @@ class Model:
         apart = len(inputs[0]) >= self.threads
         if apart not in self.plans:
             sizes, number = [x.shape[1:] for x in inputs], self.threads if apart else 1
-            given = sizes, inputs[0].dtype, self.alive, self.threads // number, self.made
+            given = sizes, inputs[0].dtype, self.alive, self.threads // number, self.cache
             try:
                 self.plans[apart] = [Plan(self.network, *given) for _ in range(number)]
             except (ValueError, IndexError, ZeroDivisionError) as error:
@@ -89,7 +88,7 @@ class Model:
         outputs = [np.empty((len(inputs[0]), *y.shape), y.dtype) for y in plans[0].outputs]
         images = list(zip(*inputs, *outputs, strict=True))
 
-        def own(*threads: int) -> None:
+        def run_images(*threads: int) -> None:
             for thread in threads:
                 for image in images[thread :: self.threads]:
                     plans[thread].run(image, [0], 0)
@@ -100,9 +99,9 @@ class Model:
         alone, start = trial ^ (one < all_), time.perf_counter()
         try:
             if apart:
-                self.together(own, alone)
+                self.run_threads(run_images, alone)
             for image in () if apart else images:
-                self.together(partial(plans[0].run, image, [0] * self.threads), alone)
+                self.run_threads(partial(plans[0].run, image, [0] * self.threads), alone)
         finally:
             for plan in plans:
                 plan.given = ()  # lets go of the images
@@ -111,7 +110,7 @@ class Model:
             self.seconds[apart, alone] = min(took, 1.02 * (one if alone else all_))
         return outputs
 
-    def together(self, work: Callable[..., None], alone: bool) -> None:
+    def run_threads(self, work: Callable[..., None], alone: bool) -> None:
         """Let each thread do its part, this one too, or this one alone all of them."""
         if alone:
             return work(*range(self.threads))

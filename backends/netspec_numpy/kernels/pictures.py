@@ -9,12 +9,12 @@ from netspec_numpy.kernels.arrays import Array
 
 def resize(image: Array, height: int, width: int) -> Array:
     """Scale a picture (H, W, C) bilinearly, with antialiasing where it shrinks."""
-    kind = np.result_type(image, np.float32)
+    dtype = np.result_type(image, np.float32)
     for size in (height, width):
         scale = len(image) / size
         centers = (np.arange(size)[:, None] + 0.5) * scale
         distance = np.abs(np.arange(len(image)) + 0.5 - centers) / max(scale, 1.0)
         shares = np.maximum(1 - distance, 0)
         shares /= shares.sum(axis=1, keepdims=True)
-        image = np.tensordot(shares.astype(kind), image, axes=1).swapaxes(0, 1)
+        image = np.tensordot(shares.astype(dtype), image, axes=1).swapaxes(0, 1)
     return image

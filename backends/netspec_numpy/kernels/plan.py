@@ -29,15 +29,15 @@ class Plan:
     """
 
     def __init__(
-        self, network: Network, sizes: Any, kind: Any, weights: Weights, threads: int, made: Any
+        self, network: Network, sizes: Any, dtype: Any, weights: Weights, threads: int, cache: Any
     ) -> None:
-        self.kind, self.threads = kind, threads
-        self.made: dict[Any, Array] = made
+        self.dtype, self.threads = dtype, threads
+        self.cache: dict[Any, Array] = cache
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.sizes: dict[Any, int] = {}
-        self.values: list[Any] = []  # what is known of them after the sketch
+        self.values: list[Any] = []  # what is known of them after the dry run
         self.channels: list[int] = []
-        for self.sketch in (True, False)[: 1 + (made is not None)]:
+        for self.dry_run in (True, False)[: 1 + (cache is not None)]:
             self.weights, self.numbers = weights, count()
             self.folded: dict[str, Callable[..., tuple[Array, Array]]] = {}
             self.ends = np.cumsum([0, *self.sizes.values()]).tolist()
@@ -45,70 +45,70 @@ class Plan:
             whole = np.empty(self.ends[-1] + 128, np.uint8)
             self.memory = whole[-whole.ctypes.data % 64 :]
             self.steps: list[list[Any]] = []
-            outputs = network(self, *map(self.enter, count(), sizes))
-            self.outputs = list(map(self.leave, count(len(sizes)), outputs))
-            if self.sketch:
+            outputs = network(self, *map(self.load_input, count(), sizes))
+            self.outputs = list(map(self.store_output, count(len(sizes)), outputs))
+            if self.dry_run:
                 self.places = memory_slots(self.values, [y.number for y in outputs])
                 for slot, owner, _ in self.places:
-                    self.room(slot, [self.values[owner][0]], np.uint8)
-        self.order()
+                    self.buffer(slot, [self.values[owner][0]], np.uint8)
+        self.find_dependencies()
 
     def weight(self, name: str, *shape: int) -> Array:
         """A tensor of the weights; ValueError if it is missing or its shape another."""
         self.shapes[name] = shape
-        if self.sketch:
+        if self.dry_run:
             return np.broadcast_to(np.float32(0), shape)
         weight = self.weights.get(name)
         if weight is None or weight.shape != shape:
             raise ValueError(f"{name} is {getattr(weight, 'shape', 'missing')}, not {shape}")
         return weight
 
-    def plain_weights(self, name: str, shape: Sequence[int]) -> tuple[Array, Array]:
+    def layer_weights(self, name: str, shape: Sequence[int]) -> tuple[Array, Array]:
         """The weight and the bias of a layer."""
         return self.weight(f"{name}.weight", *shape), self.weight(f"{name}.bias", shape[0])
 
-    def once(self, key: Any, shape: tuple[int, ...], make: Callable[[], Any]) -> Array:
+    def cached(self, key: Any, shape: tuple[int, ...], make: Callable[[], Any]) -> Array:
         """An array that all plans share: weights as they are rearranged."""
-        if self.sketch:
-            return np.broadcast_to(self.kind.type(0), shape)
-        if key not in self.made:
-            self.made[key] = np.ascontiguousarray(make(), self.kind).reshape(shape)
-        return self.made[key]
+        if self.dry_run:
+            return np.broadcast_to(self.dtype.type(0), shape)
+        if key not in self.cache:
+            self.cache[key] = np.ascontiguousarray(make(), self.dtype).reshape(shape)
+        return self.cache[key]
 
-    def room(self, key: Any, shape: Sequence[int], kind: Any = None) -> Array:
+    def buffer(self, key: Any, shape: Sequence[int], dtype: Any = None) -> Array:
         """Memory for a key, large enough for all that is ever wanted there."""
-        kind = np.dtype(kind or self.kind)
-        size = -(-prod(shape) * kind.itemsize // 64) * 64
+        dtype = np.dtype(dtype or self.dtype)
+        size = -(-prod(shape) * dtype.itemsize // 64) * 64
         self.sizes[key] = max(size, self.sizes.get(key, 0))
-        return self.view(self.starts.get(key, 0), shape, kind)
+        return self.view(self.starts.get(key, 0), shape, dtype)
 
-    def view(self, start: int, shape: Sequence[int], kind: np.dtype[Any]) -> Array:
-        """The memory from a byte on as an array; nothing is read or written in the sketch."""
-        strides = np.cumprod([kind.itemsize, *shape[:0:-1]])[::-1]
-        return as_strided(self.memory[start : start + kind.itemsize].view(kind), shape, strides)
+    def view(self, start: int, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
+        """The memory from a byte on as an array; nothing is read or written in a dry run."""
+        strides = np.cumprod([dtype.itemsize, *shape[:0:-1]])[::-1]
+        return as_strided(self.memory[start : start + dtype.itemsize].view(dtype), shape, strides)
 
     def value(
-        self, xs: Sequence[Value], shape: Any, bias: Any = None, kind: Any = None, inside: int = 0
+        self, xs: Sequence[Value], shape: Any, bias: Any = None, dtype: Any = None, inside: int = 0
     ) -> Value:
         """A value computed from others, of which the first may lie in it, one behind the other."""
-        number, kind, channels = next(self.numbers), np.dtype(kind or self.kind), shape[-1]
-        bias = np.zeros(channels, kind) if bias is None else bias
-        if self.sketch:
+        number, dtype, channels = next(self.numbers), np.dtype(dtype or self.dtype), shape[-1]
+        bias = np.zeros(channels, dtype) if bias is None else bias
+        if self.dry_run:
             parts, end = {}, 0
             for x in xs[:inside]:
                 parts[x.number], end = end, end + len(x.bias)
-            size = -(-prod(shape) * kind.itemsize // 64) * 64
+            size = -(-prod(shape) * dtype.itemsize // 64) * 64
             self.values.append((size, [x.number for x in xs], parts))
             self.channels.append(channels)
-            return Value(self.view(0, shape, kind), bias, number)
+            return Value(self.view(0, shape, dtype), bias, number)
         slot, owner, first = self.places[number]
-        whole = self.room(slot, (*shape[:-1], self.channels[owner]), kind)
+        whole = self.buffer(slot, (*shape[:-1], self.channels[owner]), dtype)
         return Value(whole[..., first : first + channels], bias, number)
 
     def like(self, reads: Sequence[Value], x: Array) -> Value:
         """A new value for an array (C, H, W) or (F,)."""
-        kind = self.kind if x.dtype.kind == "f" else x.dtype
-        return self.value(reads, (*x.shape[1:], len(x)), kind=kind)
+        dtype = self.dtype if x.dtype.kind == "f" else x.dtype
+        return self.value(reads, (*x.shape[1:], len(x)), dtype=dtype)
 
     def layer(
         self, x: Value, name: str, filters: int, window: Window, groups: int = 1
@@ -120,14 +120,14 @@ class Plan:
         """
         shape = (filters, len(x.bias) // groups, *window.kernel)[: x.data.ndim + 1]
         folded = self.folded.pop(name, None)
-        weight, own = folded(*shape) if folded else self.plain_weights(name, shape)
+        weight, own = folded(*shape) if folded else self.layer_weights(name, shape)
 
         def make() -> Array:
             seen = x.bias.astype(np.float64).reshape(groups, -1)
             parts = weight.reshape(groups, -1, shape[1], weight[0, 0].size)
             return np.asarray(np.einsum("gfck,gc->gf", parts, seen).ravel() + own)
 
-        bias = self.once((name, "bias"), (filters,), make)
+        bias = self.cached((name, "bias"), (filters,), make)
         left = shape[1] > 1 and x.bias.any()  # a depthwise one may pass it on
         sizes = window.counts(*x.data.shape[:-1])
         return self.value([x], (*sizes, filters), None if left else bias), weight, bias * left
@@ -167,17 +167,17 @@ class Plan:
                 written |= x is k.get("out", a[0])
                 spans[slot] = min(low, first), max(high, last), written
 
-    def order(self) -> None:
+    def find_dependencies(self) -> None:
         """Find out how many steps of the others each thread must wait for."""
         for number, tasks in enumerate(self.steps):
             last = max(0, number - 20)  # to wait so far back takes no time
             for thread, (_, spans, needs) in enumerate(tasks):
                 for other in {*range(self.threads)} - {thread}:
                     before = range(number, last, -1)
-                    met = (s for s in before if meet(self.steps[s - 1][other][1], spans))
-                    needs[other] = next(met, last)
+                    found = (s for s in before if conflicts(self.steps[s - 1][other][1], spans))
+                    needs[other] = next(found, last)
 
-    def enter(self, number: int, size: tuple[int, ...]) -> Value:
+    def load_input(self, number: int, size: tuple[int, ...]) -> Value:
         """The value of an input, whose channels are last from here on."""
 
         def copy(y: Array, *rows: slice) -> None:
@@ -190,7 +190,7 @@ class Plan:
             self.call(copy, y.data[rows], *rows)
         return y
 
-    def leave(self, number: int, x: Value) -> Array:
+    def store_output(self, number: int, x: Value) -> Array:
         """Add a step that writes an output where it is wanted; returns a sample."""
         whole, bias = x.channels_first()
         for _ in self.parts(x.bias):
@@ -204,10 +204,10 @@ class Plan:
             for (number, step), thread in product(enumerate(self.steps, 1), threads):
                 calls, _, needs = step[thread]
                 for other, steps in needs.items():
-                    for turn in count():
+                    for iteration in count():
                         if done[other] >= steps:
                             break
-                        if turn < 6:  # to fall asleep would take longer
+                        if iteration < 6:  # to fall asleep would take longer
                             np.sqrt(spare, out=spare)
                         else:
                             time.sleep(1e-5)
@@ -216,10 +216,10 @@ class Plan:
                 done[thread] = number
         finally:
             for thread in threads:
-                done[thread] = inf  # after a fault, too: others wait for it
+                done[thread] = inf  # after an error, too: others wait for it
 
 
-def meet(a: dict[int, Any], b: dict[int, Any]) -> bool:
+def conflicts(a: dict[int, Any], b: dict[int, Any]) -> bool:
     """Whether one touches memory that the other writes."""
     both = [(*a[slot], *b[slot]) for slot in a.keys() & b.keys()]
     return any(c <= h and g <= d and (w or v) for c, d, w, g, h, v in both)

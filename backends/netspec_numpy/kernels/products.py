@@ -36,19 +36,19 @@ def relu6(p: Plan, x: Array, bias: Array) -> None:
 
 def in_place(p: Plan, function: np.ufunc, x: Array, y: Array) -> None:
     """Apply a function of two numbers to each pixel of (P, C) and to (C,)."""
-    x, row = tiled(p, x, y)
+    x, row = broadcast_rows(p, x, y)
     p.call(function, x, row, out=x)
 
 
-def tiled(p: Plan, x: Array, y: Array) -> tuple[Array, Array]:
+def broadcast_rows(p: Plan, x: Array, y: Array) -> tuple[Array, Array]:
     """Pixels (P, C) and (C,) as rows of several pixels: NumPy is fast on long rows."""
     most = max(1, 2048 // len(y)) if x.flags.c_contiguous else 1
     long = max(n for n in range(1, most + 1) if len(x) % n == 0)
-    row = p.once((y.tobytes(), long), (len(y) * long,), lambda: np.tile(y, long))
+    row = p.cached((y.tobytes(), long), (len(y) * long,), lambda: np.tile(y, long))
     return x.reshape(-1, len(row)), row
 
 
-def finish(p: Plan, x: Array, now: Array, later: Array, then: Then) -> None:
+def epilogue(p: Plan, x: Array, now: Array, later: Array, then: Then) -> None:
     """Add a bias to pixels (P, C); cut them off, knowing the bias that comes later."""
     if now.any():
         in_place(p, np.add, x, now)
@@ -56,14 +56,16 @@ def finish(p: Plan, x: Array, now: Array, later: Array, then: Then) -> None:
         then(p, x, later)
 
 
-def strip(p: Plan, x: Value, pads: Pads, top: int, rows: int, edge: float | None = None) -> Array:
+def padded_rows(
+    p: Plan, x: Value, pads: Pads, top: int, rows: int, edge: float | None = None
+) -> Array:
     """Some rows of a padded image (H, W, C); around it is `edge`, or what comes to zeros."""
     height, width, channels = x.data.shape
     if not any(pads) and top + rows <= height:
         return x.data[top : top + rows]
-    whole = p.room((p.task, "rows"), (rows, pads[2] + width + pads[3], channels))
-    around = -x.bias if edge is None else np.full(channels, edge, p.kind)
-    p.call(np.copyto, *tiled(p, pixels(whole), around))
+    whole = p.buffer((p.task, "rows"), (rows, pads[2] + width + pads[3], channels))
+    around = -x.bias if edge is None else np.full(channels, edge, p.dtype)
+    p.call(np.copyto, *broadcast_rows(p, pixels(whole), around))
     a, b = np.clip((pads[0] - top, pads[0] - top + height), 0, rows).tolist()
     inside = whole[a:b, pads[2] : pads[2] + width]
     p.call(np.copyto, inside, x.data[a + top - pads[0] :][: b - a])
@@ -76,23 +78,23 @@ def convolve(
     """A convolution or linear layer: what the filters see in some rows, in one product."""
     y, weight, bias = p.layer(x, name, filters, window)
     shape = (weight[0].size, filters)
-    u = p.once(name, shape, lambda: np.moveaxis(weight, (0, 1), (-1, -2)))
+    u = p.cached(name, shape, lambda: np.moveaxis(weight, (0, 1), (-1, -2)))
     whole = window == POINT  # else some rows at once, more where weights are many
     most = 2**31 if whole else max(3 * 2**16, u.size) // (y.data.shape[1] * len(u))
     for i, j, f in p.parts(y.data, most, across=True):
-        seen = pixels(x.data, i, j) if whole else gather(p, x, window, i, j, y.data.shape[1])
+        seen = pixels(x.data, i, j) if whole else im2col(p, x, window, i, j, y.data.shape[1])
         out = pixels(y.data[..., f], i, j)
         p.call(np.matmul, seen, u[:, f], out=out)
-        finish(p, out, bias[f], y.bias[f], then)
+        epilogue(p, out, bias[f], y.bias[f], then)
     return y
 
 
-def gather(p: Plan, x: Value, window: Window, i: int, j: int, width: int) -> Array:
+def im2col(p: Plan, x: Value, window: Window, i: int, j: int, width: int) -> Array:
     """What the filters see in rows i to j of the result, copied: (P, K)."""
     (kh, kw), (down, right), pads = window[:3]
     channels = x.data.shape[2]
-    image = strip(p, x, pads, i * down, (j - i - 1) * down + kh)
-    patches = p.room((p.task, 0), (j - i, width, kh, kw * channels))
+    image = padded_rows(p, x, pads, i * down, (j - i - 1) * down + kh)
+    patches = p.buffer((p.task, 0), (j - i, width, kh, kw * channels))
     a, b, c = image.strides
     # What lies side by side is moved as one piece: mostly a row of what is seen.
     run = kw * channels if b == channels * c else channels
@@ -117,18 +119,18 @@ def convolve_grouped(
     channels, w = weight.shape[1], y.data.shape[1]
     shape = (groups, kh * kw * channels, filters // groups)
     parts = weight.reshape(groups, -1, channels, kh, kw)
-    u = p.once(name, shape, lambda: parts.transpose(0, 3, 4, 2, 1))
+    u = p.cached(name, shape, lambda: parts.transpose(0, 3, 4, 2, 1))
     for i, j, _ in p.parts(y.data, max(3 * 2**16, u.size) // (w * groups * u.shape[1])):
         rows = (j - i - 1) * down + dilation[0] * (kh - 1) + 1
-        image = strip(p, x, pads, i * down, rows)
-        patches = p.room((p.task, 0), (groups, j - i, w, kh, kw, channels))
+        image = padded_rows(p, x, pads, i * down, rows)
+        patches = p.buffer((p.task, 0), (groups, j - i, w, kh, kw, channels))
         a, b, c = image.strides
         steps = (c * channels, a * down, b * right, a * dilation[0], b * dilation[1], c)
         p.call(np.copyto, patches, as_strided(image, patches.shape, steps))
         part = pixels(y.data, i, j)
         out = part.reshape(len(part), groups, -1).swapaxes(0, 1)
         p.call(np.matmul, patches.reshape(groups, len(part), -1), u, out=out)
-        finish(p, part, bias, y.bias, then)
+        epilogue(p, part, bias, y.bias, then)
     return y
 
 
@@ -144,14 +146,14 @@ def convolve_depthwise(p: Plan, x: Value, name: str, window: Window, then: Then 
     w = y.data.shape[1]
 
     shape = (kh, kw, w * filters)
-    u = p.once(name, shape, lambda: np.tile(weight.transpose(2, 3, 1, 0), w))
+    u = p.cached(name, shape, lambda: np.tile(weight.transpose(2, 3, 1, 0), w))
     for i, j, _ in p.parts(y.data, 2**16 // (w * filters)):
         down = (j - i - 1) * below + dilation[0] * (kh - 1) + 1
-        image = strip(p, x, pads, i * below, down)
+        image = padded_rows(p, x, pads, i * below, down)
         dense = apart == 1 and image.strides[1] == filters * image.itemsize
         part = (down * (not dense), -(-image.shape[1] // apart), filters)
-        planes = p.room((p.task, 0), (apart, *part))
-        sums = [p.room((p.task, 1 + k), (j - i, w * filters)) for k in range(apart)]
+        planes = p.buffer((p.task, 0), (apart, *part))
+        sums = [p.buffer((p.task, 1 + k), (j - i, w * filters)) for k in range(apart)]
         rows = y.data[i:j]
         if rows.flags.c_contiguous:
             sums[0] = rows.reshape(j - i, -1)
@@ -169,7 +171,7 @@ def convolve_depthwise(p: Plan, x: Value, name: str, window: Window, then: Then 
                 p.call(np.add, sums[0], sums[k], out=sums[0])
         if not rows.flags.c_contiguous:
             p.call(np.copyto, rows, sums[0].reshape(rows.shape))
-        finish(p, pixels(y.data, i, j), bias, y.bias, then)
+        epilogue(p, pixels(y.data, i, j), bias, y.bias, then)
     return y
 
 
@@ -188,41 +190,41 @@ def winograd(
     before += [[0, -1, 0, 1, 0], [0, 2, -1, -2, 1]]
     inner = np.array([[3, 0, 0], [3, 3, 3], [1, -1, 1], [1, 2, 4], [0, 0, 6]]) / 6
     after = [[1, 1, 1, 1, 0], [0, 1, -1, 2, 0], [0, 1, 1, 4, 1]]
-    first = p.once(25, (25, 25), lambda: np.kron(before, before))
-    last = p.once(9, (9, 25), lambda: np.kron(after, after))
+    first = p.cached(25, (25, 25), lambda: np.kron(before, before))
+    last = p.cached(9, (9, 25), lambda: np.kron(after, after))
     shape, parts = (25, channels, filters), (inner, inner, weight)
-    u = p.once(name, shape, lambda: np.einsum("ai,bj,fcij->abcf", *parts, optimize=True))
+    u = p.cached(name, shape, lambda: np.einsum("ai,bj,fcij->abcf", *parts, optimize=True))
     across = -(-columns // 3)
     pads = (*window.pads[:3], 3 * across + 2 - width - window.pads[2])
     most = 3 * 2**12 // (across * max(channels, filters))
     for i, j, f in p.parts(y.data, most, 3, across=True):
         down, some = -(-(j - i) // 3), u[..., f]
-        n, image = down * across, strip(p, x, pads, i, 3 * down + 2)
-        d, v = (p.room((p.task, k), (25, n, channels)) for k in (0, 1))
-        m, out = (p.room((p.task, k), (s, n, some.shape[2])) for k, s in enumerate((25, 9)))
+        n, image = down * across, padded_rows(p, x, pads, i, 3 * down + 2)
+        d, v = (p.buffer((p.task, k), (25, n, channels)) for k in (0, 1))
+        m, out = (p.buffer((p.task, k), (s, n, some.shape[2])) for k, s in enumerate((25, 9)))
         a, b, c = image.strides
         tiles = d.reshape(5, 5, down, across, channels)
         p.call(np.copyto, tiles, as_strided(image, tiles.shape, (a, b, 3 * a, 3 * b, c)))
-        by_parts(p, first, d, v)
+        blocked_matmul(p, first, d, v)
         p.call(np.matmul, v, some, out=m)
-        by_parts(p, last, m, out)
+        blocked_matmul(p, last, m, out)
         cells = out.reshape(3, 3, down, across, -1)
-        for (r, rows, s), (q, places, t) in product(thirds(j - i), thirds(columns)):
+        for (r, rows, s), (q, places, t) in product(tile_ranges(j - i), tile_ranges(columns)):
             there = y.data[i:j][rows, places, f]
             there = there.reshape(len(there) // r, r, -1, q, some.shape[2])
             p.call(np.copyto, there, cells[:r, :q, s, t].transpose(2, 0, 3, 1, 4))
-        finish(p, pixels(y.data[..., f], i, j), bias[f], y.bias[f], then)
+        epilogue(p, pixels(y.data[..., f], i, j), bias[f], y.bias[f], then)
     return y
 
 
-def thirds(size: int) -> list[tuple[int, slice, slice]]:
+def tile_ranges(size: int) -> list[tuple[int, slice, slice]]:
     """Whole tiles of 3, and the rest: how much of a tile, where it lies, which tiles."""
     full, rest = divmod(size, 3)
     parts = [(3, np.s_[: 3 * full], np.s_[:full]), (rest, np.s_[3 * full :], np.s_[full:])]
     return parts[full == 0 : 1 + (rest > 0)]
 
 
-def by_parts(p: Plan, matrix: Array, x: Array, y: Array) -> None:
+def blocked_matmul(p: Plan, matrix: Array, x: Array, y: Array) -> None:
     """Multiply a small matrix by (K, tiles, C), by so few tiles that BLAS is fast."""
     _, count, channels = x.shape
     most = max(1, 1_000_000 // (matrix.size * channels))

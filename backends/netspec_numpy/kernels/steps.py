@@ -16,7 +16,7 @@ import numpy as np
 from netspec_numpy.kernels.arrays import Array, Then, Value
 from netspec_numpy.kernels.plan import Plan
 from netspec_numpy.kernels.pooling import max_unpool2d
-from netspec_numpy.kernels.products import finish, pixels, strip
+from netspec_numpy.kernels.products import epilogue, padded_rows, pixels
 from netspec_numpy.kernels.windows import Window
 
 
@@ -28,8 +28,8 @@ def pool(
     (kh, kw), (down, right), pads = window[:3]
     for i, j, _ in p.parts(y.data):
         rows = min((j - i - 1) * down + kh, sum(pads[:2]) + len(x.data) - i * down)
-        image = strip(p, x, pads, i * down, rows, edge)
-        columns = p.room((p.task, 0), (j - i, *image.shape[1:]))
+        image = padded_rows(p, x, pads, i * down, rows, edge)
+        columns = p.buffer((p.task, 0), (j - i, *image.shape[1:]))
         combine(p, f, image, columns, kh, down)
         combine(p, f, columns.swapaxes(0, 1), y.data[i:j].swapaxes(0, 1), kw, right)
         if then:
@@ -60,7 +60,7 @@ def avg_pool(p: Plan, x: Value, window: Window, count_include_pad: bool = True) 
         else:
             first, end = np.maximum(first, 0), np.minimum(end, size)
         counts.append(end - first)
-    divisor = (counts[0][:, None] * counts[1])[:, :, None].astype(p.kind)
+    divisor = (counts[0][:, None] * counts[1])[:, :, None].astype(p.dtype)
     for i, j, _ in p.parts(y.data):
         p.call(np.divide, y.data[i:j], divisor[i:j], out=y.data[i:j])
     return y
@@ -69,7 +69,7 @@ def avg_pool(p: Plan, x: Value, window: Window, count_include_pad: bool = True) 
 def global_avg_pool(p: Plan, x: Value) -> Value:
     """The mean of each channel: (C,)."""
     y, data = p.value([x], x.bias.shape, x.bias), pixels(x.data)
-    share = np.full((1, len(data)), 1 / len(data), p.kind)
+    share = np.full((1, len(data)), 1 / len(data), p.dtype)
     for _, _, f in p.parts(y.data, across=True):
         p.call(np.matmul, share, data[:, f], out=pixels(y.data)[:, f])
     return y
@@ -115,18 +115,18 @@ def common_size(xs: Sequence[Value]) -> tuple[int, ...]:
     return size
 
 
-def normalize(
+def batch_norm(
     p: Plan, x: Value, name: str, eps: float = 1e-5, affine: bool = True, then: Then = None
 ) -> Value:
     """Batch norm by running statistics."""
     factor, shift = norm(p, name, len(x.bias), eps, affine)
-    bias = (x.bias * factor + shift).astype(p.kind)
+    bias = (x.bias * factor + shift).astype(p.dtype)
     left = x.bias.any()
     y = p.value([x], x.data.shape, None if left else bias, inside=1)
     for i, j, _ in p.parts(y.data):
         out = pixels(y.data, i, j)
-        p.call(np.multiply, pixels(x.data, i, j), factor.astype(p.kind), out=out)
-        finish(p, out, bias * left, y.bias, then)
+        p.call(np.multiply, pixels(x.data, i, j), factor.astype(p.dtype), out=out)
+        epilogue(p, out, bias * left, y.bias, then)
     return y
 
 
@@ -141,7 +141,7 @@ def norm(p: Plan, name: str, channels: int, eps: float, affine: bool) -> tuple[A
     return factor, bias - mean * factor
 
 
-def fold(
+def fold_batch_norm(
     p: Plan, name: str, after: str, eps: float = 1e-5, affine: bool = True, bias: bool = False
 ) -> str:
     """Let a layer have the batch norm behind it in its weights; returns the layer's name."""
@@ -151,9 +151,9 @@ def fold(
         weight = p.weight(f"{name}.weight", *shape)
         if bias:
             shift = shift + factor * p.weight(f"{name}.bias", shape[0])
-        if not p.sketch and name not in p.made:  # else they have been rearranged already
+        if not p.dry_run and name not in p.cache:  # else they have been rearranged already
             factors = factor.reshape(-1, *[1] * (weight.ndim - 1))
-            weight = np.multiply(weight, factors, dtype=p.kind)
+            weight = np.multiply(weight, factors, dtype=p.dtype)
         return weight, shift
 
     p.folded[name] = folded
@@ -166,7 +166,7 @@ def unbiased(p: Plan, name: str) -> str:
     return name
 
 
-def plain(p: Plan, function: Callable[..., Array], *xs: Value) -> Value:
+def apply(p: Plan, function: Callable[..., Array], *xs: Value) -> Value:
     """What a function makes of arrays (N, C, H, W) or (N, F)."""
     views, biases = zip(*(x.channels_first() for x in xs), strict=True)
 
@@ -181,10 +181,10 @@ def plain(p: Plan, function: Callable[..., Array], *xs: Value) -> Value:
 
 def unpool(p: Plan, x: Value, indices: Value) -> Value:
     """Each element put back where a pooling found it, in the plane that the pooling had."""
-    return plain(p, partial(max_unpool2d, size=indices.plane), x, indices)
+    return apply(p, partial(max_unpool2d, size=indices.plane), x, indices)
 
 
-def several(p: Plan, function: Callable[..., Sequence[Array]], x: Value) -> list[Value]:
+def apply_multiple(p: Plan, function: Callable[..., Sequence[Array]], x: Value) -> list[Value]:
     """What a function makes of an array, where that is several."""
     view, bias = x.channels_first()
     found: list[Array] = []

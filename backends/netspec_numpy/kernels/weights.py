@@ -41,9 +41,9 @@ def read_weights(path: str | Path) -> Weights:
         start = 8 + int.from_bytes(data[:8], "little")
         for name, entry in json.loads(bytes(data[8:start])).items():
             if name != "__metadata__":
-                (first, end), kind = entry["data_offsets"], entry["dtype"]
-                array = np.frombuffer(data[start:][first:end], types[kind])
-                if kind == "BF16":  # the upper halves of float32
+                (first, end), dtype = entry["data_offsets"], entry["dtype"]
+                array = np.frombuffer(data[start:][first:end], types[dtype])
+                if dtype == "BF16":  # the upper halves of float32
                     array = (array.astype(np.uint32) << 16).view(np.float32)
                 weights[name] = array.reshape(entry["shape"])
         return weights
