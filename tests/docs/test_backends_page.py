@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from netspec.codegen.backend import GROUP, Backend, PlansMemory
+from netspec.codegen.backend import GROUP, Backend, EmitsFamilies, EndsInLogits, PlansMemory
 
 from ..helpers import install_package
 from .markdown import DOCS, FencedBlock, Shell, blocks, rewrite
@@ -40,5 +40,6 @@ def test_the_example_is_a_backend(tmp_path: Path, update: bool) -> None:
 
 def test_every_member_of_the_protocol_is_explained() -> None:
     rows = set(re.findall(r"^\| `(\w+)", PAGE.read_text(encoding="utf-8"), re.M))
-    members = {*Backend.__annotations__, *vars(Backend), *vars(PlansMemory)}
+    optional = {m for p in (PlansMemory, EmitsFamilies, EndsInLogits) for m in vars(p)}
+    members = {*Backend.__annotations__, *vars(Backend), *optional}
     assert rows == {m for m in members if not m.startswith("_")}
