@@ -22,7 +22,7 @@ from netspec.lazy_dataclasses import replace
 from netspec.semantic.elaborate import elaborate
 from netspec.semantic.imports import ModuleDefinition, Program, load, program_of, read_source
 from netspec.semantic.resolve import resolve
-from netspec.semantic.settings import constants_of
+from netspec.semantic.settings import constants_of, texts_of
 from netspec.syntax.protobuf_text.detect import may_be_prototxt
 from netspec.util.recursion import deep_recursion
 from netspec.util.resources import folder
@@ -182,6 +182,8 @@ def check(
         if program.nets or net or needs_net:
             chosen = _choose(program, net, diagnostics)
         made = elaborate(chosen, given, diagnostics) if chosen is not None else None
+    if made is not None:
+        made = replace(made, settings=texts_of(settings))
     if made is not None and origins is not None:
         made = replace(made, origins=origins(made))
     return Checked(made, diagnostics.sorted(), program.asked)
@@ -232,6 +234,9 @@ def check_each(spec: str, settings: Mapping[str, Any], *, needs_net: bool = True
             of_net = {k: v for k, v in given.items() if k in own or k in unknown}
             result = elaborate(net, of_net, diagnostics)
         if result is not None:
+            theirs = given.keys() - of_net.keys()
+            used = {k: v for k, v in settings.items() if k not in theirs}
+            result = replace(result, settings=texts_of(used))
             made.append(replace(result, origins=origins(result)) if origins else result)
         found += diagnostics
     return CheckedFile(tuple(made), Diagnostics(found).sorted())

@@ -44,6 +44,8 @@ BACKENDS_MAY = {
     "netspec.passes",
     "netspec.symbolic",
 }
+# Constants of `netspec/__init__.py`, which anything may say.
+VERSIONS = {"netspec.__version__", "netspec.LANGUAGE"}
 FRAMEWORKS = {"torch", "numpy", "PIL", "jinja2", "markupsafe", "safetensors"}
 # Packages that are entered only by what needs frameworks.
 NEED_FRAMEWORKS = ("netspec.weights", "netspec.training", "netspec.runtime")
@@ -67,7 +69,7 @@ def imports(path: Path, top_level: bool = False) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert not node.level, f"{path}: imports are absolute"
-            members = {f"{node.module}.{alias.name}" for alias in node.names}
+            members = {f"{node.module}.{alias.name}" for alias in node.names} - VERSIONS
             found |= members & MODULES.keys()
             if members - MODULES.keys():
                 found.add(node.module)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from netspec.codegen.backend import PlannedMemory, summary
+from netspec.codegen.header import compiled_from, spec_file
 from netspec.codegen.identifiers import Identifiers, class_name
 from netspec.codegen.preprocess import picture
 from netspec.codegen.python_source import (
@@ -246,11 +247,11 @@ class _NumpyFile:
 
     def _header(self) -> str:
         first = self.classes[0]
-        file = Path(first.net.file).name
         title = first.net.doc or f"{first.name}."
         if len(self.classes) > 1:
-            title = f"The nets of {file}: {', '.join(c.name for c in self.classes)}."
-        return f"{title}\n\nCompiled by netspec from {file}: change the spec, not this file."
+            names = ", ".join(c.name for c in self.classes)
+            title = f"The nets of {spec_file(first.net)}: {names}."
+        return f"{title}\n\n{compiled_from([c.net for c in self.classes])}"
 
     # --- the plan --------------------------------------------------------------------------------
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from netspec.codegen.backend import summary
 from netspec.codegen.classes import Classes, NetText
+from netspec.codegen.header import compiled_from, spec_file
 from netspec.codegen.identifiers import Identifiers, class_name
 from netspec.codegen.logits import end_in_logits
 from netspec.codegen.preprocess import picture
@@ -151,7 +153,7 @@ class _TorchFile:
         code = "\n".join((*rendered, *copied))
         doc = first.doc or f"{names[0]}."
         if several:
-            doc = f"The nets of {_printable(Path(first.file).name)}: {', '.join(names)}."
+            doc = f"The nets of {spec_file(first)}: {', '.join(names)}."
         nets = {
             name: {
                 "name": name,
@@ -167,7 +169,7 @@ class _TorchFile:
         kinds = [(net["preprocess"], net["size"]) for net in nets.values()]
         written = [text.name for text, _, _ in self.classes.all]
         result: str = template.render(
-            file=_printable(Path(first.file).name),
+            origin=wrap(compiled_from(self.nets), WIDTH - 2, break_on_hyphens=False),
             header="\n".join(docstring(doc, 0)),
             supports=copied,
             shared=shared,
@@ -216,10 +218,6 @@ def _size(net: Net) -> tuple[int, int]:
     """Height and width of the first input; zeros where it has none."""
     x = net.body.inputs[0].shape if net.body.inputs else ()
     return (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _kinds(net: Net, predictions: Sequence[Prediction]) -> list[str]:

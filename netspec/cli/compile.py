@@ -9,9 +9,6 @@ from pathlib import Path
 from netspec.cli.common import add_spec, load_each, overwrite_error, show
 from netspec.diagnostics import spec_error
 
-MARK = "Compiled by netspec from"
-"""Emitted files have it at their top."""
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_spec(parser)
@@ -69,13 +66,15 @@ def _target(output: str | None, name: str) -> Path:
 
     A net can be called `setup`, and nobody means to replace a spec by its model.
     """
+    from netspec.codegen.header import EMITTED
+
     path = Path(output or f"{name}.py")
     if path.suffix == ".net" and path.exists():
         message = f"{path} is a spec, which the model would replace"
         raise spec_error("unwritable-file", message, help=("write to a .py file",))
     if output is None and path.is_file():
         try:
-            ours = MARK in path.read_text(encoding="utf-8")
+            ours = EMITTED.search(path.read_text(encoding="utf-8")) is not None
         except (OSError, UnicodeDecodeError):
             ours = False
         if not ours:

@@ -19,5 +19,6 @@ class_terms, class_variables, class_forward, class_writer   write one class
 sequential     the classes that are an `nn.Sequential`
 classes        all classes of a net, and the source of each
 
+header         what an emitted file says at its top
 preprocess     how emitted code makes an input of a picture
 """

@@ -257,6 +257,8 @@ class Net:
     training: Training | None = None
     origins: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """Of a net that was read from a prototxt: where each tensor lies in a caffemodel."""
+    settings: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """What was set from outside when the spec was read, by name, as `--set` takes it."""
 
     @property
     def doc(self) -> str:

@@ -49,3 +49,16 @@ def parse_constant(name: str, text: str, diagnostics: Diagnostics) -> Any:
             return str(text)
         diagnostics.add(no_constant("--set", name, text, error.diagnostic))
         return None
+
+
+def texts_of(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Settings as text, as `--set` takes it: `10`, `true`, `relu`, `[64, 128]`."""
+    return {name: _text(value) for name, value in settings.items()}
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_text, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
