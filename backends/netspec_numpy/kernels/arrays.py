@@ -17,15 +17,12 @@ Weights = dict[str, Array]
 
 
 class Value(NamedTuple):
-    """Data (H, W, C) or (F,), what is still to be added to its channels, and its number.
-
-    Of indices, `plane` is the height and width of the plane that they are places in.
-    """
+    """Data (H, W, C) or (F,), what is still to be added to its channels, and its number."""
 
     data: Array
     bias: Array
     number: int
-    plane: tuple[int, ...] = ()
+    plane: tuple[int, ...] = ()  # of indices: the height and width that they are places in
 
     def channels_first(self) -> tuple[Array, Array]:
         """The data as (1, C, H, W) or (1, F), and the bias in a shape to be added."""

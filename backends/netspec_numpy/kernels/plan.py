@@ -21,11 +21,9 @@ from netspec_numpy.memory_slots import memory_slots
 class Plan:
     """The NumPy calls that a network comes to for one image of a certain size.
 
-    The network is gone through twice: to find out its weights' shapes and how much memory its
-    values take (only that, if `made`, where rearranged weights are kept, is None), then to write
-    down the calls. Of each step each thread has some rows: a list of calls, the memory that they
-    touch, and how many steps the others must have done before. So threads wait only where one
-    reads or overwrites what is another's.
+    A dry run finds out the weights' shapes and the memory that values take. Then, unless `cache`
+    (for rearranged weights) is None, each thread gets calls for some rows of each step, and waits
+    for others only where one reads or overwrites what is another's.
     """
 
     def __init__(
@@ -62,10 +60,6 @@ class Plan:
         if weight is None or weight.shape != shape:
             raise ValueError(f"{name} is {getattr(weight, 'shape', 'missing')}, not {shape}")
         return weight
-
-    def layer_weights(self, name: str, shape: Sequence[int]) -> tuple[Array, Array]:
-        """The weight and the bias of a layer."""
-        return self.weight(f"{name}.weight", *shape), self.weight(f"{name}.bias", shape[0])
 
     def cached(self, key: Any, shape: tuple[int, ...], make: Callable[[], Any]) -> Array:
         """An array that all plans share: weights as they are rearranged."""
@@ -113,14 +107,13 @@ class Plan:
     def layer(
         self, x: Value, name: str, filters: int, window: Window, groups: int = 1
     ) -> tuple[Value, Array, Array]:
-        """The value of a layer, its weight, and what is to be added to the value at once.
-
-        Its bias is left to the next layer, unless it has been left one itself: else they would
-        pile up.
-        """
+        """The value of a layer, its weight, and what is to be added to the value at once."""
         shape = (filters, len(x.bias) // groups, *window.kernel)[: x.data.ndim + 1]
-        folded = self.folded.pop(name, None)
-        weight, own = folded(*shape) if folded else self.layer_weights(name, shape)
+        if folded := self.folded.pop(name, None):
+            weight, own = folded(*shape)
+        else:
+            weight = self.weight(f"{name}.weight", *shape)
+            own = self.weight(f"{name}.bias", filters)
 
         def make() -> Array:
             seen = x.bias.astype(np.float64).reshape(groups, -1)
@@ -128,18 +121,17 @@ class Plan:
             return np.asarray(np.einsum("gfck,gc->gf", parts, seen).ravel() + own)
 
         bias = self.cached((name, "bias"), (filters,), make)
-        left = shape[1] > 1 and x.bias.any()  # a depthwise one may pass it on
+        left = shape[1] > 1 and x.bias.any()  # unless depthwise, biases are passed on once
         sizes = window.counts(*x.data.shape[:-1])
         return self.value([x], (*sizes, filters), None if left else bias), weight, bias * left
 
     def parts(
         self, y: Array, most: int = 2**31, unit: int = 1, across: bool = False
     ) -> Iterator[tuple[int, int, slice]]:
-        """Divide the rows of (H, W, C) among the threads, at most so many units at once.
+        """Divide the rows of (H, W, C) among the threads; yield rows and channels to add calls for.
 
-        (F,) has one row. If channels may be divided and are more than the pixels, they are: then a
-        thread fetches only the weights of its own. Yields which rows, and which channels, whose
-        calls are then to be added.
+        They are at most so many units of rows at once. With `across`, channels are divided if they
+        are more than pixels: then a thread fetches only its own weights.
         """
         self.steps.append([([], {}, {}) for _ in range(self.threads)])
         size = rows = len(y) if y.ndim == 3 else 1

@@ -9,6 +9,7 @@ its own. `then` is a relu or relu6, which knows of the bias.
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -56,9 +57,7 @@ def epilogue(p: Plan, x: Array, now: Array, later: Array, then: Then) -> None:
         then(p, x, later)
 
 
-def padded_rows(
-    p: Plan, x: Value, pads: Pads, top: int, rows: int, edge: float | None = None
-) -> Array:
+def padded_rows(p: Plan, x: Value, pads: Pads, top: int, rows: int, edge: Any = None) -> Array:
     """Some rows of a padded image (H, W, C); around it is `edge`, or what comes to zeros."""
     height, width, channels = x.data.shape
     if not any(pads) and top + rows <= height:
@@ -180,9 +179,7 @@ def winograd(
 ) -> Value:
     """A 3x3 convolution by tiles of 3x3 results: 25 products where there would be 81.
 
-    F(3x3, 3x3) of Lavin and Gray, 2016, arXiv:1509.09308: polynomials are multiplied by
-    their values at 0, 1, -1, 2 and infinity. Some rows of tiles are computed at once,
-    so that all stays in the cache.
+    F(3x3, 3x3) of Lavin and Gray, 2016, arXiv:1509.09308, at 0, 1, -1, 2 and infinity.
     """
     y, weight, bias = p.layer(x, name, filters, window)
     (_, width, channels), columns = x.data.shape, y.data.shape[1]
@@ -196,7 +193,7 @@ def winograd(
     u = p.cached(name, shape, lambda: np.einsum("ai,bj,fcij->abcf", *parts, optimize=True))
     across = -(-columns // 3)
     pads = (*window.pads[:3], 3 * across + 2 - width - window.pads[2])
-    most = 3 * 2**12 // (across * max(channels, filters))
+    most = 3 * 2**12 // (across * max(channels, filters))  # so that all stays in the cache
     for i, j, f in p.parts(y.data, most, 3, across=True):
         down, some = -(-(j - i) // 3), u[..., f]
         n, image = down * across, padded_rows(p, x, pads, i, 3 * down + 2)

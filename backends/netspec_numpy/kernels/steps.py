@@ -109,10 +109,9 @@ def arithmetic(p: Plan, function: np.ufunc, *xs: Value, then: Then = None) -> Va
 def common_size(xs: Sequence[Value]) -> tuple[int, ...]:
     """The height and width of values; ValueError if they differ."""
     sizes: set[tuple[int, ...]] = {x.data.shape[:-1] for x in xs}
-    size, *others = sizes
-    if others:
-        raise ValueError(f"values of the sizes {[size, *others]} can't be joined")
-    return size
+    if len(sizes) > 1:
+        raise ValueError(f"values of the sizes {sorted(sizes)} can't be joined")
+    return sizes.pop()
 
 
 def batch_norm(
