@@ -162,10 +162,10 @@ def test_winograd(
     weights = {"c.weight": doubles(filters, channels, 3, 3, seed=1), "c.bias": doubles(filters)}
     w, b = (torch.from_numpy(a) for a in weights.values())
     wanted = F.conv2d(padded(x, pads), w, b)
-    kind = np.float64 if double else np.float32
+    dtype = np.float64 if double else np.float32
     found = computed(
         kernels.winograd,
-        x.astype(kind),
+        x.astype(dtype),
         "c",
         filters,
         kernels.Window((3, 3), pads=pads),
@@ -221,8 +221,8 @@ def test_convolutions(
             step, args = kernels.convolve, (filters, window)
     elif dilation[1] > 1 < stride[1]:
         return
-    kind = np.float64 if double else np.float32
-    found = computed(step, x.astype(kind), "c", *args, weights=weights, threads=threads)
+    dtype = np.float64 if double else np.float32
+    found = computed(step, x.astype(dtype), "c", *args, weights=weights, threads=threads)
     close_by_largest(found, wanted, double)
 
 
