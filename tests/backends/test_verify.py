@@ -52,10 +52,14 @@ class Broken:
     ("right", "wrong", "first"),
     [
         ("ceil=True", "ceil=False", "pool4"),
-        ('"fire2.expand3x3", 64', '"fire2.expand3x3", 64, (0, 2, 1, 1)', "fire2.expand3x3"),
         (
-            r"concat\(p, (\d+|\(.*?\)), (\w+), (\w+)(?![\w=])",
-            r"concat(p, \1, \3, \2",
+            r'expand3x3", e3x3, Window\(\(3, 3\), pads=\(1, 1, 1, 1\)',
+            'expand3x3", e3x3, Window((3, 3), pads=(0, 2, 1, 1)',
+            "fire2.expand3x3",
+        ),
+        (
+            r"concat\(p, (expand1x1\w*), (expand3x3\w*)\)",
+            r"concat(p, \2, \1)",
             "fire2.concat_1",
         ),
         ("np.maximum, x, -bias", "np.maximum, x, 0.5 - bias", "conv1_relu"),
