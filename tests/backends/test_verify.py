@@ -58,8 +58,8 @@ class Broken:
             "fire2.expand3x3",
         ),
         (
-            r"concat\(p, (expand1x1\w*), (expand3x3\w*)\)",
-            r"concat(p, \2, \1)",
+            r"concat\(p, (expand1x1\w*), (expand3x3\w*)",
+            r"concat(p, \2, \1",
             "fire2.concat_1",
         ),
         ("np.maximum, x, -bias", "np.maximum, x, 0.5 - bias", "conv1_relu"),
