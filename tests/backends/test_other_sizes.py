@@ -25,6 +25,11 @@ FOR_ONE_SIZE = {"vgg16", "alexnet"}
 """Bundled nets with a linear layer behind `flatten`."""
 
 
+with_dynamic_sizes = pytest.mark.skipif(
+    not hasattr(torch.export.Dim, "DYNAMIC"), reason="needs PyTorch 2.6"
+)
+
+
 def at_size(text: str, height: int, width: int) -> str:
     """The text of a net with another declared input."""
     channels = r"(input data: )(?:(\d+)x[0-9]+x[0-9]+|\[(\d+), *\w+, *\w+\])"
@@ -169,6 +174,7 @@ ONE_SIZE = {
 }
 
 
+@with_dynamic_sizes
 @pytest.mark.parametrize("case", ONE_SIZE)
 def test_an_error_says_what_size_a_model_is_made_for(case: str) -> None:
     text, made, got = ONE_SIZE[case]
@@ -189,7 +195,7 @@ def test_an_error_says_what_size_a_model_is_made_for(case: str) -> None:
 
 def dynamic(spec: str) -> tuple[Any, torch.Tensor, dict[int, Any], list[torch.Tensor]]:
     """A model, an input of it, which sizes are dynamic, and inputs of others."""
-    net = net_of(smaller_text(spec))
+    net = net_of(PADDED if spec == "padded" else smaller_text(spec))
     model: Any = load_model(net, get("torch")).eval()
     get("torch").set_weights(model, fresh(net.tensors, 3, varied=True))
     channels, height, width = map(int, net.body.inputs[0].shape)
@@ -204,6 +210,7 @@ def dynamic(spec: str) -> tuple[Any, torch.Tensor, dict[int, Any], list[torch.Te
     return model, x, dict.fromkeys(dims, torch.export.Dim.DYNAMIC), others
 
 
+@with_dynamic_sizes
 @pytest.mark.parametrize("spec", ["alexnet", "segnet", "squeezenet_digits"])
 def test_exports_with_dynamic_sizes(spec: str) -> None:
     model, x, free, others = dynamic(spec)
@@ -213,7 +220,16 @@ def test_exports_with_dynamic_sizes(spec: str) -> None:
             torch.testing.assert_close(exported(other), model(other), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("spec", ["alexnet", "squeezenet_digits"])
+PADDED = """net padded { input data: 3x32x40
+  conv { filters: 4  kernel: 3  stride: 2  pad: same }
+  maxpool { kernel: 3  stride: 2  pad: same }
+  avgpool { kernel: 3  stride: 2  pad: [1, 0, 1, 0]  round: ceil  count_include_pad: false }
+  conv { filters: 2  kernel: 1 }
+}"""
+
+
+@with_dynamic_sizes
+@pytest.mark.parametrize("spec", ["alexnet", "squeezenet_digits", "padded"])
 def test_becomes_onnx_with_dynamic_sizes(spec: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     model, x, free, others = dynamic(spec)
@@ -229,6 +245,7 @@ def test_becomes_onnx_with_dynamic_sizes(spec: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(found, wanted, rtol=1e-2, atol=1e-3)
 
 
+@with_dynamic_sizes
 def test_one_compiled_graph_takes_every_size() -> None:
     model, x, _, others = dynamic("squeezenet_digits")
     compiled: Any = torch.compile(model, fullgraph=True, dynamic=True, backend="eager")

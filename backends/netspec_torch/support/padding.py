@@ -19,7 +19,8 @@ def pad_same(
     for i in (1, 0):
         k, s, d = (n if isinstance(n, int) else n[i] for n in (kernel, stride, dilation))
         size = x.shape[2 + i]
-        total = max((-(-size // s) - 1) * s + d * (k - 1) + 1 - size, 0)
+        # No quotient of a negative number: ONNX would round it up.
+        total = max((size - 1) // s * s + d * (k - 1) + 1 - size, 0)
         pads += [total // 2, total - total // 2]
     return F.pad(x, pads, value=value)
 
@@ -40,8 +41,8 @@ def pad_ceil(
         size = x.shape[2 + i]
         span = d * (k - 1) + 1
         # A window that would start behind the input is none.
-        most = -(-(size + before) // s)
-        count = min(-(-(size + before + after - span) // s) + 1, most)
+        most = (size + before + s - 1) // s
+        count = min((size + before + after - span + s - 1) // s + 1, most)
         result += [before, (count - 1) * s + span - size - before]
     return F.pad(x, result, value=value)
 
