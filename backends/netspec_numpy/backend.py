@@ -230,7 +230,7 @@ class _NumpyFile:
                 {
                     "name": c.name,
                     "fills": c.fills,
-                    "fills_name": f"{_snake_case(c.name).upper()}_FILLS" if several else "FILLS",
+                    "fills_name": f"{_lower_case(c.name).upper()}_FILLS" if several else "FILLS",
                     "doc": c.doc(several),
                     "constructor": c.constructor(),
                     "call": c.call(names),
@@ -278,7 +278,7 @@ class _NumpyFile:
         kernels, sources = kernel_names(), []
         for _, found in sorted(kinds.items(), key=lambda item: item[0][0]):
             uses = [self._use(region) for region in found]
-            base = names.identifier(_snake_case(found[0].block.module))
+            base = names.identifier(_lower_case(found[0].block.module))
             for number, members in enumerate(group([use for use, _ in uses], kernels)):
                 some = [uses[i][0] for i in members]
                 unifier = Unifier(some, kernels, self.taken)
@@ -424,7 +424,7 @@ def _comment(values: Sequence[Value], scope: _Scope) -> str:
     return text(values[0].shape)
 
 
-def _snake_case(name: str) -> str:
+def _lower_case(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 

@@ -154,7 +154,8 @@ class Use:
 
     def text(self) -> str:
         """The steps as text: equal for uses that are the same but for their weights."""
-        return "\n".join([*self.inputs, *(f"{s.targets} = {s.source.flat()}" for s in self.steps)])
+        steps = [f"{s.targets} = {s.source.flat()}" for s in self.steps]
+        return "\n".join([*self.inputs, *steps, self.result])
 
 
 def layer_numbers(layer: FusedLayer) -> list[tuple[int, Expr]]:

@@ -167,20 +167,17 @@ class VariableWriter(TermWriter):
         self.entered: dict[IfNode, list[set[TraceValue]]] = {}
         self.meet(inputs, {*inputs, *self.alive(self.trace.nodes, set(self.trace.outputs))})
         self.grouped = groups = self.groups()
-        names: dict[str, list[set[TraceValue]]] = {}
         identifiers = Identifiers((*self.taken, "self", "block", "layer"))
         for v in inputs:
-            name = identifiers.identifier(v.name)
-            names[name] = [groups[v]]
-            self.variables |= dict.fromkeys(groups[v], name)
+            self.variables |= dict.fromkeys(groups[v], identifiers.identifier(v.name))
         for v in sorted(self.order, key=self.order.__getitem__):
             group = groups.get(v)
             if group is None or v in self.variables:
                 continue
             apart = {w for member in group for w in self.apart.get(member, ())}
+            taken = {self.variables.get(w) for w in apart}
             for name in self.wanted_names(v, group):
-                if all(apart.isdisjoint(other) for other in names.get(name, ())):
-                    names.setdefault(name, []).append(group)
+                if name not in taken:
                     self.variables |= dict.fromkeys(group, name)
                     break
         self.collected = {v: self.collection(v, "items") for v in self.collected}
