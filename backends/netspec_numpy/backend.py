@@ -73,7 +73,6 @@ _GLOBALS = (
     *(name for names in _FROM.values() for name in names),
 )
 """Names of the file that no variable may have. `_FROM` and `_MODULES` are what it may import."""
-"""Longest line, as in the kernels."""
 _LOCALS = ("p", "w", "_")
 """Names inside the function of the network."""
 
