@@ -61,7 +61,8 @@ class Place(NamedTuple):
 
 def place(spec: str) -> Place:
     """The file and the net of `FILE`, `FILE:NET`, or the name of a bundled net or file."""
-    named = bundled()
+    # A scan of all bundled texts, which paths need not wait for.
+    named = bundled() if spec.isidentifier() else {}
     if spec in named:
         return Place(named[spec], spec, True)
     path = Path(spec)
@@ -105,12 +106,14 @@ def find(spec: str) -> Text:
         return Text(Source(STDIN, plain(read_stdin())), Path(), net)
     if is_bundled:
         return Text(Source(path.name, _read(path).text), path.parent, net)
-    named = bundled()
     spec = str(path)
-    if not path.suffix and not path.exists():
+    if path.exists():
+        return Text(_read(path), path.parent, net)
+    named = bundled()
+    if not path.suffix:
         message = f"there is no file {spec}, and no bundled spec of this name"
         raise spec_error("unreadable-file", message, help=help_for_unknown_spec(spec, named))
-    if path.name == spec and path.stem in named and not path.exists():
+    if path.name == spec and path.stem in named:
         message = f"there is no file {spec}"
         help_ = (f"the bundled spec is called `{path.stem}`, without a suffix",)
         raise spec_error("unreadable-file", message, help=help_)

@@ -40,10 +40,9 @@ def execute(args: argparse.Namespace) -> int:
     name = nets[0].name if len(nets) == 1 else Path(nets[0].file).stem
     keys: dict[str, str] = {}
     if args.names:
-        from netspec.weights import NameMaps
+        from netspec.weights import renamed_each
 
-        specs = [f"{args.spec}:{n.name}" if nets[1:] else args.spec for n in nets]
-        found = [NameMaps(n, s).renamed(args.names) for n, s in zip(nets, specs, strict=True)]
+        found = renamed_each(nets, args.spec, args.names)
         nets = tuple(f.net for f in found)
         for renamed in found:
             keys |= renamed.keys

@@ -27,20 +27,16 @@ def execute(args: argparse.Namespace) -> int:
     if args.after is not None or args.names is not None:
         _check_options(args)
     nets = load_each(args.spec, args.settings)
-    printed = []
-    for net in nets:
-        if args.after == "rename":
-            from netspec.weights import NameMaps
+    if args.after == "rename":
+        from netspec.weights import renamed_each
 
-            spec = f"{args.spec}:{net.name}" if nets[1:] else args.spec
-            net = NameMaps(net, spec).renamed(args.names).net
-        elif args.after is not None:
-            from netspec.passes.registry import PASSES
-            from netspec.passes.rename import NameMap
+        nets = tuple(found.net for found in renamed_each(nets, args.spec, args.names))
+    elif args.after is not None:
+        from netspec.passes.registry import PASSES
+        from netspec.passes.rename import NameMap
 
-            net = PASSES[args.after](net, NameMap({}))
-        printed.append(program_text(net) + text(net))
-    sys.stdout.write("\n".join(printed))
+        nets = tuple(PASSES[args.after](net, NameMap({})) for net in nets)
+    sys.stdout.write("\n".join(program_text(net) + text(net) for net in nets))
     return 0
 
 

@@ -20,7 +20,7 @@ from netspec.weights.files import read, write
 from netspec.weights.initialize import fresh
 from netspec.weights.loading import read_for, weights_for
 from netspec.weights.matching import Adapted, adapt
-from netspec.weights.name_maps import NameMaps
+from netspec.weights.name_maps import NameMaps, renamed_each
 from netspec.weights.validate import check
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "read_caffe",
     "read_deep_compression",
     "read_for",
+    "renamed_each",
     "reverse_channels",
     "weights_for",
     "write",

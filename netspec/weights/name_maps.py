@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label, SpecError, spec_error
@@ -85,6 +85,16 @@ class NameMaps:
         """The name maps of a spec and a library, `*` for all of them."""
         parts = (part if part == "*" else glob.escape(part) for part in (stem, names))
         return sorted(self.folder.glob("{}.{}.names".format(*parts)))
+
+
+def renamed_each(nets: Sequence[Net], spec: str, names: str) -> list[RenamedNet]:
+    """The nets of a spec and their tensors under the names of a library, or of `FILE.names`.
+
+    Raises SpecError as `NameMaps.renamed` does.
+    """
+    several = len(nets) > 1
+    specs = [f"{spec}:{net.name}" if several else spec for net in nets]
+    return [NameMaps(n, s).renamed(names) for n, s in zip(nets, specs, strict=True)]
 
 
 def renamed(net: Net, file: Path) -> RenamedNet:
