@@ -186,10 +186,14 @@ def check(
             chosen = _choose(program, net, diagnostics)
         made = elaborate(chosen, given, diagnostics) if chosen is not None else None
     if made is not None:
-        made = replace(made, settings=texts_of(settings))
-    if made is not None and origins is not None:
-        made = replace(made, origins=origins(made))
+        made = _with_settings(made, settings, origins)
     return Checked(made, diagnostics.sorted(), program.asked)
+
+
+def _with_settings(net: Net, settings: Mapping[str, Any], origins: Origins | None) -> Net:
+    """A net that knows what was set, and where its tensors lie in a caffemodel."""
+    net = replace(net, settings=texts_of(settings))
+    return replace(net, origins=origins(net)) if origins is not None else net
 
 
 def check_spec(spec: str, settings: Mapping[str, Any]) -> Checked:
@@ -239,8 +243,7 @@ def check_each(spec: str, settings: Mapping[str, Any], *, needs_net: bool = True
         if result is not None:
             theirs = given.keys() - of_net.keys()
             used = {k: v for k, v in settings.items() if k not in theirs}
-            result = replace(result, settings=texts_of(used))
-            made.append(replace(result, origins=origins(result)) if origins else result)
+            made.append(_with_settings(result, used, origins))
         found += diagnostics
     return CheckedFile(tuple(made), Diagnostics(found).sorted())
 

@@ -27,8 +27,7 @@ from netspec.ir.template import (
     TemplateOutput,
     TemplateStatement,
 )
-from netspec.symbolic.expr import constant_source
-from netspec.syntax.unparse import expression
+from netspec.syntax.unparse import expression, layer_name, string
 
 INDENT = "  "
 
@@ -90,15 +89,12 @@ def _body(body: Sequence[TemplateStatement], margin: str) -> Iterator[str]:
             case Binding():
                 yield f"{margin}let {s.name} = {expression(s.value)}"
             case LayerLine():
-                name = ""
-                if s.name is not None:
-                    indices = "".join(f"[{expression(i)}]" for i in s.name.indices)
-                    name = f"{s.name.base.text}{indices}: "
+                name = f"{layer_name(s.name)}: " if s.name is not None else ""
                 yield f"{margin}{name}{_call(s.last)}"
             case TemplateOutput():
                 yield f"{margin}output {', '.join(map(_operand, s.values))}"
             case Requirement():
-                said = f" {constant_source(s.message)}" if s.message is not None else ""
+                said = f" {string(s.message)}" if s.message is not None else ""
                 yield f"{margin}expect {expression(s.condition)}{said}"
             case Branches():
                 word = f"{margin}if"

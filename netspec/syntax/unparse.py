@@ -56,7 +56,7 @@ def unparse(items: Iterable[Import | Definition], notes: Sequence[str] = ()) -> 
 def _item(item: Import | Definition, notes: Sequence[str]) -> str:
     if isinstance(item, Import):
         target = item.target
-        return f"import {target.text if isinstance(target, Name) else _string(target.value)}\n"
+        return f"import {target.text if isinstance(target, Name) else string(target.value)}\n"
     lines = [f"## {one_line(line)}".rstrip() for line in item.doc.splitlines()]
     params = f"({', '.join(map(_param, item.params))})" if item.params else ""
     lines.append(f"{item.kind} {item.name.text}{params} {{")
@@ -97,7 +97,7 @@ def _block(body: Sequence[Statement], blank: bool = False) -> list[str]:
 def _statement(s: Statement) -> list[str]:
     match s:
         case LayerStatement():
-            return [(f"{_layer_name(s.name)}: " if s.name else "") + _chain(s.chain)]
+            return [(f"{layer_name(s.name)}: " if s.name else "") + _chain(s.chain)]
         case Input():
             pattern = f": {expression(s.pattern)}" if s.pattern is not None else ""
             return [f"input {s.name.text}{pattern}{_fields(s.fields)}"]
@@ -127,7 +127,8 @@ def _statement(s: Statement) -> list[str]:
             return [*lines, "}"]
 
 
-def _layer_name(name: LayerName) -> str:
+def layer_name(name: LayerName) -> str:
+    """A name of a layer with its indices: `block[i][2]`."""
     return name.base.text + "".join(f"[{expression(i)}]" for i in name.indices)
 
 
@@ -170,7 +171,7 @@ def expression(e: Expression) -> str:
         case ShapeLiteral():
             return "x".join("?" if d is None else str(d) for d in e.dims)
         case String():
-            return _string(e.value)
+            return string(e.value)
         case Constant():
             return {True: "true", False: "false", None: "none"}[e.value]
         case Wildcard():
@@ -260,6 +261,7 @@ def _scientific(digits: str, exponent: int) -> str:
     return f"{digits[0]}{rest}e{exponent}"
 
 
-def _string(text: str) -> str:
+def string(text: str) -> str:
+    """A string as the language writes it."""
     escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
     return '"' + "".join(escapes.get(c, c) for c in text) + '"'
