@@ -220,7 +220,7 @@ class _NumpyFile:
         kernels = with_helpers(self.kernels)
         template = templates(Path(__file__).parent / "templates").get_template("model.py.j2")
         own = [c.name for c in self.classes]
-        names = Identifiers((*_GLOBALS, *_MODULES, *kernel_names(), *own))
+        taken = (*_GLOBALS, *_MODULES, *kernel_names(), *own)
         several = len(own) > 1
         rendered = template.render(
             header="\n".join(docstring(self._header(), 0)),
@@ -232,7 +232,7 @@ class _NumpyFile:
                     "fills_name": f"{_lower_case(c.name).upper()}_FILLS" if several else "FILLS",
                     "doc": c.doc(several),
                     "constructor": c.constructor(),
-                    "call": c.call(names),
+                    "call": c.call(Identifiers(taken)),
                     "preprocess": c.preprocess,
                     "height": c.height,
                     "width": c.width,

@@ -154,6 +154,7 @@ def test_the_numpy_file_of_a_family(family: Path) -> None:
     assert main(["compile", "family.net", "-o", "family_torch.py"]) == 0
     source = (family / "both.py").read_text()
     assert len(re.findall(r"^def head\(", source, re.MULTILINE)) == 1
+    assert source.count("def __call__(self, data: Array)") == 2
     for name in ("Small", "Large"):
         code = (
             "import numpy as np, both, family_torch, torch\n"
