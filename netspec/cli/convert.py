@@ -72,10 +72,15 @@ def _output_path(output: str | None, name: str, text: str) -> Path:
     return path
 
 
-def _net_of_solver(solver: Source, folder: Path, diagnostics: Diagnostics) -> Source:
-    """The prototxt that a solver names: by its path from the solver's folder, or in that folder.
+_SUFFIXES = {".prototxt", ".pt", ".pbtxt", ".prototext", ".proto", ".txt", ".cfg", ".conf"}
+"""How the name of a net's file ends. A solver may be anybody's, and other files hold secrets."""
 
-    Caffe takes the path from the folder that it runs in. Raises SpecError.
+
+def _net_of_solver(solver: Source, folder: Path, diagnostics: Diagnostics) -> Source:
+    """The prototxt that a solver names, by its path from the solver's folder, or in that folder.
+
+    Itself where the net is inside. Caffe takes the path from the folder that it runs in. Raises
+    SpecError.
     """
     from netspec.importers.caffe.solver import read_solver
     from netspec.semantic.imports import read_source
@@ -83,8 +88,10 @@ def _net_of_solver(solver: Source, folder: Path, diagnostics: Diagnostics) -> So
     read = read_solver(solver, diagnostics)
     diagnostics.raise_if_failed()
     assert read is not None, "no solver and no error"
+    if read.net_inside is not None:
+        return solver
     name = Path(read.net)
-    if name.suffix == ".prototxt" and not name.is_absolute() and "\0" not in read.net:
+    if name.suffix in _SUFFIXES and not name.is_absolute() and "\0" not in read.net:
         for path in (folder / name, folder / name.name):
             if path.is_file():
                 source = read_source(path, diagnostics)

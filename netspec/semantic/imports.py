@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from itertools import islice
 from pathlib import Path
 
@@ -304,8 +305,11 @@ def read_text(path: Path, diagnostics: Diagnostics, at: Span | None = None) -> s
 def _decoded(content: bytes, path: Path) -> str:
     """The text of a file. Raises ValueError.
 
-    Comments of old prototxt files are in whatever encoding their author had.
+    UTF-16 has a byte order mark, as Windows' editors write it under the name Unicode. Comments of
+    old prototxt files are in whatever encoding their author had.
     """
+    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return content.decode("utf-16")
     try:
         return content.decode("utf-8")
     except ValueError:

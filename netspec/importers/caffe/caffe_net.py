@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source, Span
-from netspec.diagnostics.suggest import did_you_mean
 from netspec.importers.caffe.message_fields import MessageFields
 from netspec.importers.caffe.phases import belongs, state_of
 from netspec.importers.caffe.read_options import ReadOptions
@@ -71,7 +70,6 @@ def net_of(
     fields = MessageFields("NetParameter", (tree,), tree.span, diagnostics)
     if "layer" in fields or "layers" in fields:
         fields.check()
-    inputs = _inputs(fields, diagnostics)
     state = state_of(fields, options)
     layers: list[CaffeLayer] = []
     left_out: list[CaffeLayer] = []
@@ -94,10 +92,13 @@ def net_of(
         if layer is None:
             continue
         (layers if belongs(layer.fields, state, diagnostics) else left_out).append(layer)
+    made = {top.name for layer in layers for top in layer.tops}
+    inputs = [i for i in _inputs(fields, diagnostics) if i.dims or i.blob.name not in made]
     return CaffeNet(fields.text("name"), source, tuple(inputs), tuple(layers), tuple(left_out))
 
 
 def _inputs(fields: MessageFields, diagnostics: Diagnostics) -> list[InputDeclaration]:
+    """The inputs outside of layers. Caffe drops those without a shape, which a layer makes."""
     names = fields.texts("input")
     shapes = [shape.integers("dim") for shape in fields.messages("input_shape")]
     dims = fields.integers("input_dim")
@@ -156,9 +157,9 @@ def _type(fields: MessageFields, diagnostics: Diagnostics) -> tuple[str, Span]:
         return known, value.span
     if value.kind == "string":
         return text, value.span
+    if fields.kind == "V1LayerParameter":
+        return text, value.span  # a word of some fork
     message = f"there is no layer type {text}"
-    help_ = did_you_mean(text, V1_TYPES)
-    if fields.kind == "LayerParameter":
-        help_ = (f'write `type: "{text}"`',)
+    help_ = (f'write `type: "{text}"`',)
     diagnostics.add(Diagnostic("unknown-op", message, value.span, help=help_))
     return "", value.span

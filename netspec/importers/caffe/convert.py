@@ -33,21 +33,23 @@ def convert(
     """The spec of a prototxt; None, and diagnostics, where it can't be expressed.
 
     `settings` are constants of the language: how to read the file (`read_options`), and new
-    defaults of the net's parameters. With a solver's file, the spec says how the net is trained.
+    defaults of the net's parameters. With a solver's file, the spec says how the net is trained;
+    `source` may be that file where it has the net inside.
     """
     with deep_recursion():
         options, left = read_options(settings, diagnostics)
-        imported = read(source, options, diagnostics)
+        found = read_solver(solver, diagnostics) if solver is not None else None
+        if diagnostics.failed:
+            return None
+        inside = found.net_inside if found is not None and solver is source else None
+        imported = read(source, options, diagnostics, inside)
         if imported is None:
             return None
         net = net_of_tree(imported.file, left, diagnostics)
         if net is None or diagnostics.failed:
             return None
         recipe = SolverRecipe({}, [])
-        if solver is not None:
-            found = read_solver(solver, diagnostics)
-            if found is None or diagnostics.failed:
-                return None
+        if found is not None:
             recipe = recipe_of(found, imported.net)
         notes = [*_notes_on(imported), *recipe.notes]
         text = spec_text(imported.file, net, left, recipe.settings, notes)
@@ -64,4 +66,7 @@ def _notes_on(imported: ImportedNet) -> list[str]:
         notes.append(f"Left out, since it serves training and measuring: {listed}.")
     for mean in imported.mean_files:
         notes.append(f"Caffe subtracts the mean picture {mean} from the input.")
+    if imported.cut:
+        layers = ", ".join(f"{layer.name} ({layer.type})" for layer in imported.cut)
+        notes.append(f"The net ends in front of {layers}.")
     return notes

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from netspec.diagnostics import Diagnostic
+from netspec.diagnostics import Diagnostic, Label
 from netspec.diagnostics.source import Span
 from netspec.importers.caffe.blob_values import BlobValue, Dims, dims_text, language_shape
 from netspec.importers.caffe.caffe_net import CaffeLayer
@@ -106,6 +106,25 @@ class LayerTranslation:
                 self.layer.bottoms[0].span,
             )
         return self.x.dims[0], self.x.dims[1], self.x.dims[2]
+
+    def require_size(self, kernel: Sequence[int], pad: Sequence[int]) -> None:
+        """Raise LayerError where a window exceeds the padded input in a file without sizes.
+
+        Programs that state the size of pictures when they run have files that say 1x1.
+        """
+        size = zip(kernel, pad, self.x.dims[1:], strict=True)
+        given = self.net.without_size()
+        if given is None or all(k <= n + 2 * p for k, p, n in size):
+            return
+        shape = dims_text(given.value.shape)
+        raise LayerError.invalid(
+            "missing-shape",
+            f"the file says that the input {given.name} is {shape}, which {self.layer.name} can't "
+            "take",
+            given.span,
+            f"say its size with `--input`, for example `--input {given.value.shape[0]}x368x368`",
+            others=(Label(self.layer.type_span, f"its window is {kernel[0]}x{kernel[1]}"),),
+        )
 
     def axis(self, number: int, span: Span, least: int = 1) -> int:
         """An axis of the first bottom, negative ones counted from the end.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from fractions import Fraction
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
@@ -83,20 +84,20 @@ class MessageFields:
         return found
 
     def number(self, name: str) -> Fraction:
-        """The value of a `float`, exactly as it is written, else its default, else 0."""
+        """The value of a `float`, else its default, else 0."""
         values = self.numbers(name)
         return values[-1] if values else Fraction(self._declared(name).default or 0)
 
     def maybe_number(self, name: str) -> Fraction | None:
-        """The value of a `float`, exactly as it is written, else its default, else None."""
+        """The value of a `float`, else its default, else None."""
         values = self.numbers(name)
         default = self._declared(name).default
         return values[-1] if values else Fraction(default) if default is not None else None
 
     def numbers(self, name: str) -> list[Fraction]:
-        """All values of a repeated `float`."""
-        found = (self._number(field) for field in self.given(name))
-        return [number for number in found if number is not None]
+        """All values of a repeated `float`; those that a program wrote are as it meant them."""
+        found = ((self._number(field), field.value) for field in self.given(name))
+        return [_as_meant(number, value) for number, value in found if number is not None]
 
     def flag(self, name: str) -> bool:
         """The value of a `bool`, else its default, else False."""
@@ -247,6 +248,29 @@ def _shown(field: MessageField) -> str:
         return "a message"
     text = field.value.text if len(field.value.text) <= 40 else f"{field.value.text[:37]}..."
     return f'"{text}"' if field.value.kind == "string" else text
+
+
+def _as_meant(number: Fraction, value: Message | Scalar) -> Fraction:
+    """1e-5 for 9.99999974738e-06: the shortest decimal of the same float32.
+
+    A program writes a float32 with digits that it does not have. Numbers with fewer digits, and
+    those of which no short decimal is the same float32, are as they are written.
+    """
+    text = value.text if isinstance(value, Scalar) else ""
+    digits = re.sub(r"[^0-9]", "", re.split("[eE]", text)[0]).strip("0")
+    if len(digits) < 9:
+        return number
+    try:
+        single = _single(float(number))
+        short = next(s for n in range(1, 8) if _single(float(s := f"{single:.{n}g}")) == single)
+    except (OverflowError, StopIteration):
+        return number
+    return Fraction(short)
+
+
+def _single(number: float) -> float:
+    """The float32 nearest to a number. Raises OverflowError."""
+    return float(struct.unpack("f", struct.pack("f", number))[0])
 
 
 def number_of(text: str) -> Fraction | None:

@@ -10,16 +10,35 @@ from netspec.importers.caffe.caffe_net import BlobName
 from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.read_options import ReadOptions
 from netspec.importers.structure.graph import DataInput, FieldValue, GraphValue, Node
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops import IndexShape, ShapeError
 from netspec.ops.attribute_types import AttributeTypeError
 from netspec.ops.base import MAX_ELEMENTS
 
 
+@dataclass(frozen=True)
+class Labels:
+    """The data that is no input: tops of sources of data, inputs outside of layers."""
+
+    made: frozenset[BlobName]
+    unmade: frozenset[str]
+    """The names of blobs that no layer of the net makes, such as those of another phase."""
+    read: frozenset[str]
+    """The names of blobs that layers take."""
+    inputs: int
+    """How much data there is beside them."""
+
+    def holds(self, top: BlobName) -> bool:
+        """Whether a top of a source of data, in this phase or another, is no input."""
+        return top in self.made or top.name in self.unmade or top.name not in self.read
+
+
 class NetTranslation:
     """The inputs and nodes so far, and what the rules of layers note for the whole net."""
 
-    def __init__(self, options: ReadOptions, diagnostics: Diagnostics) -> None:
+    def __init__(self, options: ReadOptions, labels: Labels, diagnostics: Diagnostics) -> None:
         self.options = options
+        self.labels = labels
         self.diagnostics = diagnostics
         self.inputs: list[DataInput] = []
         self.nodes: list[Node] = []
@@ -37,11 +56,12 @@ class NetTranslation:
     ) -> BlobValue:
         """Add a data input. Raises LayerError without a shape, or for one no value can have."""
         if dims is None:
+            which = f"{blob.name}=" if self.labels.inputs > 1 else ""
             raise LayerError.invalid(
                 "missing-shape",
                 f"the file does not say what shape the input {blob.name} has",
                 blob.span,
-                "say it with `--input`, for example `--input 3x224x224`",
+                f"say it with `--input`, for example `--input {which}3x224x224`",
             )
         if not all(0 < d < 2**31 for d in dims) or len(dims) > 3:
             shape = dims_text(dims, "nothing")
@@ -56,6 +76,18 @@ class NetTranslation:
     def stated_shape(self, name: str) -> Dims | None:
         """The shape that `--input` gives for the input `name`."""
         return self.options.shapes.get(name) or self.options.shapes.get("")
+
+    def without_size(self) -> DataInput | None:
+        """The first picture for which the file says 1x1, and no option anything else."""
+        return next(
+            (
+                given
+                for given in self.inputs
+                if tuple(given.value.shape) in ((1, 1, 1), (3, 1, 1))
+                and self.stated_shape(given.name) is None
+            ),
+            None,
+        )
 
     def add(self, node: Node) -> Node:
         """Add a node and compute its shapes. Raises LayerError where they fail or are too large."""

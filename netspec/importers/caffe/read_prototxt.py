@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from pathlib import PurePath
+from pathlib import Path, PurePath
+from shlex import quote
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source
@@ -23,10 +24,11 @@ from netspec.ops import ShapeError
 from netspec.ops.attribute_types import AttributeTypeError
 from netspec.semantic.input_block import INPUT_FIELDS
 from netspec.syntax.ast import File
+from netspec.syntax.protobuf_text.ast import Message
 from netspec.syntax.protobuf_text.parser import parse_prototxt
 
-MAX_ENDS = 8
-"""Most blobs that are named as ends of what can be expressed."""
+MAX_ENDS = 24
+"""Most blobs that are named as ends of what can be expressed; of more, only the last is."""
 
 
 @dataclass(frozen=True)
@@ -34,22 +36,26 @@ class ImportedNet:
     """A prototxt as a tree of the language.
 
     `nodes` come in the order of the layers of the spec. `dropped` are layers that only train and
-    measure; `mean_files` are files of means that the net's input lacks.
+    measure, `cut` such as can't be expressed behind the net's end; `mean_files` are files of means
+    that the net's input lacks.
     """
 
     file: File
     nodes: tuple[Node, ...]
     net: CaffeNet
     dropped: tuple[CaffeLayer, ...]
+    cut: tuple[CaffeLayer, ...]
     mean_files: tuple[str, ...]
 
 
-def read(source: Source, options: ReadOptions, diagnostics: Diagnostics) -> ImportedNet | None:
-    """The tree of a prototxt; None, and diagnostics, where there is none.
+def read(
+    source: Source, options: ReadOptions, diagnostics: Diagnostics, message: Message | None = None
+) -> ImportedNet | None:
+    """The tree of a prototxt, or of a `message` in it; None, and diagnostics, without one.
 
     Layers whose shapes do not fit are in the tree, without modules: checking it reports them.
     """
-    message = parse_prototxt(source, diagnostics)
+    message = message or parse_prototxt(source, diagnostics)
     if message is None:
         return None
     net = net_of(message, source, options, diagnostics)
@@ -93,7 +99,8 @@ def origins(imported: ImportedNet, net: Net) -> dict[str, WeightBlob]:
 
 def _imported(tree: SpecTree, net: CaffeNet, translation: Translation) -> ImportedNet:
     mean_files = tuple(dict.fromkeys(translation.mean_files))
-    return ImportedNet(tree.file, tree.nodes, net, tuple(translation.dropped), mean_files)
+    dropped, cut = tuple(translation.dropped), tuple(translation.cut)
+    return ImportedNet(tree.file, tree.nodes, net, dropped, cut, mean_files)
 
 
 # --- the net's name ------------------------------------------------------------------------------
@@ -115,7 +122,9 @@ _WHAT_FOR = re.compile(
 
 def _name_by_file(path: PurePath) -> str:
     """The name of a net without one: its file's; where that is `deploy`, the name of its folder."""
-    folder = identifier(path.parent.name, "net")
+    # A file that is named without its folder lies in the folder of the command.
+    inside = not path.parent.name and Path(path).is_file()
+    folder = identifier(Path(path).absolute().parent.name if inside else path.parent.name, "net")
     if folder and _WHAT_FOR.fullmatch(path.stem.lower()):
         return folder
     return identifier(path.stem, "net") or folder
@@ -172,7 +181,8 @@ def _report_unsupported(t: Translation, source: Source, diagnostics: Diagnostics
     what = f"{len(t.unsupported)} of the {t.count} layers of {source.name}"
     note = f"{what} can't be expressed: {listed}"
     help_ = last.help
-    if 0 < len(t.ends) <= MAX_ENDS and sound:
-        ends = " ".join(f"--until {name}" for name in t.ends)
+    if t.ends and sound:
+        named = t.ends if len(t.ends) <= MAX_ENDS else t.ends[-1:]
+        ends = " ".join(f"--until {quote(name)}" for name in named)
         help_ = (*help_, f"what comes before them is a net: `{ends}`")
     diagnostics.add(replace(last, notes=(*last.notes, note), help=help_))

@@ -166,7 +166,8 @@ MESSAGES: dict[str, str] = {
     """,
     # --- solvers
     "SolverParameter": """
-        net: string; net_param: any; train_net: string; test_net: string*; train_net_param: any
+        net: string; net_param: NetParameter; train_net: string; test_net: string*
+        train_net_param: NetParameter
         test_net_param: any*; train_state: any; test_state: any*; eval_type: any; ap_version: any
         test_iter: int*; test_interval: int; test_compute_loss: any; test_initialization: any
         base_lr: float; display: int; average_loss: int; max_iter: int; iter_size: int = 1

@@ -11,6 +11,7 @@ from netspec.importers.caffe.caffe_net import CaffeLayer, CaffeNet
 from netspec.importers.caffe.message_fields import MessageFields
 from netspec.importers.structure.graph import ConstantValue, FieldValue
 from netspec.lazy_dataclasses import dataclass
+from netspec.syntax.protobuf_text.ast import Message
 from netspec.syntax.protobuf_text.parser import parse_prototxt
 
 _OPTIMIZERS = {"SGD": "sgd", "Nesterov": "nesterov", "Adam": "adam"}
@@ -27,6 +28,15 @@ class Solver:
 
     source: Source
     fields: MessageFields
+
+    @property
+    def net_inside(self) -> Message | None:
+        """The net that stands in the solver's own file; None without one."""
+        for name in ("net_param", "train_net_param"):
+            given = self.fields.given(name)
+            if given and isinstance(given[-1].value, Message):
+                return given[-1].value
+        return None
 
     @property
     def net(self) -> str:

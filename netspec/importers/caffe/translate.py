@@ -17,11 +17,13 @@ from netspec.importers.caffe.caffe_net import (
     CaffeNet,
     InputDeclaration,
 )
+from netspec.importers.caffe.labels import labels_of
 from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers import REASONS, RULES, Rule, only_measures
 from netspec.importers.caffe.net_translation import NetTranslation
 from netspec.importers.caffe.read_options import ReadOptions
+from netspec.importers.caffe.schema import V1_TYPES
 from netspec.importers.structure.graph import Graph, GraphValue
 from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import IndexShape
@@ -44,6 +46,8 @@ class Translation:
     """How many layers there are."""
     ends: tuple[str, ...]
     """The blobs that are results of what can be expressed."""
+    cut: list[CaffeLayer]
+    """Layers in place that can't be expressed, of blobs at which the net ends."""
 
 
 def translate(net: CaffeNet, options: ReadOptions, diagnostics: Diagnostics) -> Translation:
@@ -61,7 +65,7 @@ class _Translator:
 
     def __init__(self, net: CaffeNet, options: ReadOptions, diagnostics: Diagnostics) -> None:
         self.net = net
-        self.state = NetTranslation(options, diagnostics)
+        self.state = NetTranslation(options, labels_of(net), diagnostics)
         self.diagnostics = diagnostics
         self.blobs: dict[str, BlobValue | NoValue] = {}
         self.tops: list[GraphValue] = []
@@ -69,12 +73,17 @@ class _Translator:
         self.failed = False
         self.dropped: list[CaffeLayer] = []
         self.unsupported: list[tuple[CaffeLayer, Diagnostic]] = []
+        self.overwritten: dict[GraphValue, str] = {}
+        """The names of values that layers without counterpart overwrite."""
+        self.cut: dict[str, CaffeLayer] = {}
+        """Blobs that end in front of a layer in place which can't be expressed."""
         self.first_with_weights: dict[str, CaffeLayer] = {}
         """The first layer that uses weights by their name."""
 
     def result(self) -> Translation:
         graph = Graph(self.state.inputs, self.state.nodes, self._outputs())
         names = {b.value: name for name, b in self.blobs.items() if isinstance(b, BlobValue)}
+        names = {**self.overwritten, **names}
         return Translation(
             graph,
             self.failed,
@@ -83,6 +92,7 @@ class _Translator:
             self.state.mean_files,
             len(self.net.layers),
             tuple(names[v] for v in graph.outputs if v in names),
+            list(self.cut.values()),
         )
 
     def _outputs(self) -> list[GraphValue]:
@@ -100,6 +110,9 @@ class _Translator:
     def declared_input(self, given: InputDeclaration) -> None:
         """Add an input of the older form, outside of the layers."""
         name = given.blob.name
+        if self.state.labels.holds(given.blob) and name not in self.state.options.shapes:
+            self.blobs[name] = NoValue(False, given.span)
+            return
         dims = self.state.stated_shape(name)
         if dims is None and given.dims is not None:
             dims = given.dims[1:]
@@ -118,8 +131,25 @@ class _Translator:
         if rule is None and only_measures(layer.type):
             tops = self._drop(layer)
         else:
-            tops = self._run(layer, rule)
+            tops = self._without(layer) or self._run(layer, rule)
         self._assign(layer, tops)
+
+    def _without(self, layer: CaffeLayer) -> Sequence[BlobValue | NoValue]:
+        """The value of a blob that ended in front of an earlier layer; empty for others."""
+        if all(b.name in self.cut for b in layer.bottoms) and layer.bottoms:
+            return [self.blobs[b.name] for b in layer.bottoms]
+        return []
+
+    def _may_cut(self, layer: CaffeLayer) -> bool:
+        """Whether the net ends at this layer's blob, which only layers in place change."""
+        names = [b.name for b in layer.bottoms]
+        if len(names) != 1 or names != [t.name for t in layer.tops]:
+            return False
+        later = self.net.layers[self.net.layers.index(layer) + 1 :]
+        takers = [x for x in later if names[0] in (b.name for b in x.bottoms)]
+        return names[0] in self.state.options.until and all(
+            [b.name for b in x.bottoms] == names == [t.name for t in x.tops] for x in takers
+        )
 
     def _drop(self, layer: CaffeLayer) -> Sequence[BlobValue | NoValue]:
         if layer.type == "Silence":
@@ -138,14 +168,14 @@ class _Translator:
             rule = RULES["Data"]  # a source of data of some fork, or written in Python
         before = len(self.state.nodes)
         try:
-            if rule is None:
-                raise _no_rule(layer)
             if len(values) != len(bottoms):
                 if any(isinstance(b, NoValue) and b.failed for b in bottoms):
-                    raise LayerError
+                    raise _no_rule(layer) if rule is None else LayerError()
                 # What takes labels serves training.
                 self.dropped.append(layer)
                 return [NoValue(False, top.span) for top in layer.tops]
+            if rule is None:
+                raise _no_rule(layer)
             use = LayerTranslation(self.state, layer, values)
             rule.check(use)
             self._warn_of_shared_weights(layer)
@@ -153,6 +183,14 @@ class _Translator:
         except LayerError as error:
             if error.is_unsupported:
                 del self.state.nodes[before:]
+                if self._may_cut(layer):
+                    self.cut[layer.tops[0].name] = layer
+                    return values
+                self.overwritten.update(
+                    (b.value, r.name)
+                    for b, r in zip(bottoms, layer.bottoms, strict=True)
+                    if isinstance(b, BlobValue) and r.name in {t.name for t in layer.tops}
+                )
             self._report(error, layer)
         return failed
 
@@ -237,5 +275,6 @@ class _Translator:
 
 def _no_rule(layer: CaffeLayer) -> LayerError:
     reason = REASONS.get(layer.type, f"netspec has no counterpart of Caffe's {layer.type}")
-    alike = did_you_mean(layer.type, RULES) if layer.type not in REASONS else ()
+    types = V1_TYPES if layer.fields.kind == "V1LayerParameter" else RULES
+    alike = did_you_mean(layer.type, types) if layer.type not in REASONS else ()
     return LayerError.unsupported(reason, None, *alike)

@@ -106,9 +106,14 @@ class BodyWriter:
             if not isinstance(f, Scaled) and is_default(node.op, name, f):
                 continue
             span = node.settings[name].span if name in node.settings else node.span
-            value = self.formula(f, name, span)
+            value = self.size_reference(node, span) if name == "size" else None
+            value = value or self.formula(f, name, span)
             written.append(Field(Name(name, span), value, span))
         return tuple(written)
+
+    def size_reference(self, node: Node, span: Span) -> Expression | None:
+        """The expression `x.shape` for a node's size; None where it is written as a number."""
+        return None
 
     def free_name(self, wanted: str) -> str:
         """A free name that no layer without a name gets by itself, such as `relu_1`."""

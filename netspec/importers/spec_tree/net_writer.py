@@ -17,6 +17,7 @@ from netspec.importers.structure.names import identifier
 from netspec.importers.structure.parameters import Formula, Scaled
 from netspec.importers.structure.planned_modules import PlannedModule
 from netspec.syntax.ast import (
+    Attribute,
     Call,
     Chain,
     Expression,
@@ -48,11 +49,14 @@ class NetWriter(BodyWriter):
         self.file = file
         self.instances = {i.first: (m, i) for m in modules for i in m.instances}
         """By the index of its first chain."""
+        self.ends: dict[GraphValue, GraphValue] = {}
+        """The value of the chain that a value is in."""
 
     def net(self, chains: Sequence[NodeChain]) -> list[Statement]:
         """The statements of the net that consists of these chains."""
         for given in self.graph.inputs:
             self._input(given)
+        self.ends = {n.value: chain.value for chain in chains for n in chain.nodes}
         needed = self._needed_names(chains)
         if self.classes is not None:
             self.names.taken.add("classes")
@@ -79,6 +83,18 @@ class NetWriter(BodyWriter):
             return found
         return {name: Scaled("classes") if name in COUNTS else v for name, v in found.items()}
 
+    def size_reference(self, node: Node, span: Span) -> Expression | None:
+        value = self._size_source(node)
+        if value is None or value not in self.name_of or len(value.shape) != 3:
+            return None
+        return Attribute(self.reference(value, span), Name("shape", span), span)
+
+    def _size_source(self, node: Node) -> GraphValue | None:
+        """The value of a chain, or input, that has the size which a node takes from a value."""
+        value = self.graph.current(node.size_of)
+        end = self.ends.get(value) if value is not None else None
+        return end if end is not None and value and end.shape[1:] == value.shape[1:] else value
+
     def _needed_names(self, chains: Sequence[NodeChain]) -> set[GraphValue]:
         """The values that need a name, since not only the next statement takes them."""
         graph = self.graph
@@ -90,6 +106,8 @@ class NetWriter(BodyWriter):
                 _, instance = self.instances[i]
                 inputs, output, i = instance.inputs, instance.output, instance.end
             else:
+                sizes = (self._size_source(n) for n in chains[i].nodes)
+                needed.update(v for v in sizes if v is not None)
                 inputs, output, i = chains[i].inputs, chains[i].value, i + 1
             if inputs != [current]:
                 needed.update(inputs)

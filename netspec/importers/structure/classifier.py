@@ -16,14 +16,19 @@ def classifier_of(graph: Graph, classifies: bool) -> Node | None:
     if len(graph.outputs) != 1:
         return None
     uses = graph.uses()
+    channels: int | None = None
     node = graph.outputs[0].node
     while node is not None and node.op in _BETWEEN:
         classifies = classifies or node.op in ("softmax", "log_softmax", "argmax")
         value: GraphValue = node.inputs[0]
+        if node.op in ("softmax", "log_softmax", "argmax"):
+            channels = value.shape[0]
         if uses[value] != [node]:
             return None
         node = value.node
     if node is None or node.op not in ("conv", "linear") or not classifies:
         return None
+    if channels not in (None, node.value.shape[0]):
+        return None  # such as the scores of 9 boxes, reshaped for a softmax of 2 classes
     groups = node.settings.get("groups")
     return None if groups is not None and groups.value == "depthwise" else node

@@ -58,6 +58,8 @@ class Node:
     origins: dict[str, Any] = field(default_factory=dict)
     """Where the numbers of each tensor lie, in the importer's own terms."""
     outputs: list[GraphValue] = field(default_factory=list)
+    size_of: GraphValue | None = None
+    """The value from which its `size` is taken."""
 
     @property
     def value(self) -> GraphValue:
@@ -88,6 +90,13 @@ class Graph:
     inputs: list[DataInput]
     nodes: list[Node]
     outputs: list[GraphValue]
+    replaced: dict[GraphValue, GraphValue] = field(default_factory=dict)
+
+    def current(self, value: GraphValue | None) -> GraphValue | None:
+        """What a value was replaced by; itself where it was not."""
+        while value in self.replaced:
+            value = self.replaced[value]
+        return value
 
     def uses(self) -> dict[GraphValue, list[Node]]:
         """The nodes that take each value."""
@@ -101,6 +110,7 @@ class Graph:
         self, old: GraphValue, new: GraphValue, uses: dict[GraphValue, list[Node]]
     ) -> None:
         """Replace a value wherever it is taken, and keep `uses` (of `self.uses()`) up to date."""
+        self.replaced[old] = new
         for node in uses.pop(old, []):
             node.inputs = [new if v is old else v for v in node.inputs]
             uses.setdefault(new, []).append(node)

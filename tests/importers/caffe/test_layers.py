@@ -278,8 +278,36 @@ LINES: dict[str, tuple[str, list[str], list[str]]] = {
             f"Convolution {CONV} {{ num_output: 4 kernel_size: 3 }}",
             'Crop bottom: "data" bottom: "l1" crop_param { axis: 2 offset: 2 offset: 1 }',
         ],
-        # The first layer only lends its size.
+        # The first layer only lends its size, so that it is left out.
         ["l2: crop { size: 7x7 offset: 2x1 }"],
+    ),
+    "crop_to": (
+        "4x9x9",
+        [
+            f"Deconvolution {CONV} {{ num_output: 4 kernel_size: 3 }}",
+            'Crop bottom: "l1" bottom: "data" crop_param { axis: 2 offset: 1 }',
+        ],
+        [
+            "l1: conv_transpose { filters: 4 kernel: 3x3 }",
+            "l2: crop { size: data.shape offset: 1 }",
+        ],
+    ),
+    "interp_to": (
+        "4x9x5",
+        [
+            f"Convolution {CONV} {{ num_output: 4 kernel_size: 3 }}",
+            "ReLU",
+            f"Pooling {POOL} {{ kernel_size: 2 stride: 2 }}",
+            'Interp bottom: "l3" bottom: "l1"',
+            'Eltwise bottom: "l4" bottom: "l2"',
+        ],
+        # Of a value inside a chain, the size is that of the chain's value.
+        [
+            "l1: conv { filters: 4 kernel: 3x3 } -> relu",
+            "l3: maxpool { kernel: 2x2 stride: 2 round: ceil }",
+            "l4: upsample { size: l1.shape mode: bilinear align_corners: true }",
+            "l5: add(l4, l1)",
+        ],
     ),
     "interp": (
         "4x9x5",

@@ -16,6 +16,8 @@ from .helpers import after, body_of, checked, codes, messages, net_of, spec_of
 
 CONV = 'layer { name: "c" type: "Convolution" bottom: "data" top: "c" convolution_param { num_output: 2 kernel_size: 1 } }\n'
 INPUTS = {
+    "netscope": 'layer { name: "d" type: "Data" top: "data" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 9 } } }',
+    "beside": 'input: "data" layer { name: "d" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 8 dim: 9 } } }',
     "dims": 'input: "data" input_dim: 10 input_dim: 3 input_dim: 8 input_dim: 9',
     "shape": 'input: "data" input_shape { dim: 1 dim: 3 dim: 8 dim: 9 }',
     "list": "input: 'data' input_shape: { dim: [1, 3, 8, 9] }",
@@ -63,6 +65,21 @@ def test_preprocessing() -> None:
         spec_of(data(transform) + CONV).split()
     )
     assert net_of(after("3x8x8", "ReLU"), mean=[1, 2, 3]).preprocessing[0].mean == (1, 2, 3)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("9.99999974738e-06", "1e-5"),
+        ("0.0010000000474974513", "0.001"),
+        ("0.123456789", "0.123456789"),
+        ("0.3333333", "0.3333333"),
+    ],
+)
+def test_floats_that_programs_wrote(written: str, meant: str) -> None:
+    """A float32 is the number that was meant where another program wrote all its digits."""
+    (line,) = body_of(after("3x8x8", f"Power power_param {{ shift: {written} }}"))
+    assert line == f"l1: power {{ shift: {meant} }}"
 
 
 def test_phases() -> None:
@@ -163,6 +180,31 @@ def test_what_comes_before_an_unsupported_layer_is_named() -> None:
     assert found.help == ("what comes before them is a net: `--until l3`",)
 
 
+def test_a_net_may_end_in_front_of_a_layer_in_place() -> None:
+    """The blob's name is that of both values; the earlier one is what can be expressed."""
+    text = after(
+        "3x8x8",
+        f"Convolution {PARAM} {{ num_output: 2 kernel_size: 1 }}",
+        'Strange bottom: "l1" top: "l1"',
+        'Dropout bottom: "l1" top: "l1"',
+    )
+    (found,) = checked(text)[1]
+    assert found.help[-1] == "what comes before them is a net: `--until l1`"
+    assert body_of(text, until="l1") == ["l1: conv { filters: 2 kernel: 1x1 }"]
+    assert "ends in front of l2 (Strange)" in spec_of(text, until="l1")
+    assert codes(text + 'layer { type: "ReLU" bottom: "l1" top: "r" }', until="l1,r") == [
+        "unsupported-layer"
+    ]
+
+
+def test_many_ends_are_all_named() -> None:
+    text = after("3x8x8", "Sigmoid", *(f'TanH bottom: "l1" top: "t{i}"' for i in range(12)))
+    bottoms = " ".join(f'bottom: "t{i}"' for i in range(12))
+    (found,) = checked(text + f'layer {{ type: "Odd" {bottoms} top: "x" }}')[1]
+    ends = " ".join(f"--until t{i}" for i in range(12))
+    assert found.help == (f"what comes before them is a net: `{ends}`",)
+
+
 def test_rules_of_both_kinds() -> None:
     text = after("3x8x8", "ReLU include { phase: TEST } exclude { phase: TRAIN }")
     assert codes(text) == ["conflicting-fields"]
@@ -177,6 +219,107 @@ def test_labels_and_what_becomes_of_them_serve_training() -> None:
         + 'layer { name: "quiet" type: "Silence" bottom: "l2" }\n'
     )
     assert body_of(text) == ["c: conv { filters: 2 kernel: 1x1 }"]
+
+
+def source_of(*tops: str, type_: str = "HDF5Data") -> str:
+    named = " ".join(f'top: "{top}"' for top in tops)
+    return f'layer {{ name: "d" type: "{type_}" {named} }}\n'
+
+
+def layer_of(type_: str, bottoms: str, top: str = "", fields: str = "") -> str:
+    named = " ".join(f'bottom: "{b}"' for b in bottoms.split())
+    made = f'top: "{top}"' if top else ""
+    return f'layer {{ name: "{top}" type: "{type_}" {named} {made} {fields} }}\n'
+
+
+FILTERS = "convolution_param { num_output: 2 kernel_size: 1 }"
+LOSS = layer_of("EuclideanLoss", "c label", "loss")
+TWO = {"input:rgb": "3x8x8", "input:depth": "1x8x8"}
+
+
+def test_data_that_layers_with_weights_read_is_an_input() -> None:
+    text = (
+        source_of("rgb", "depth", "label")
+        + layer_of("Convolution", "rgb", "a", FILTERS)
+        + layer_of("Convolution", "depth", "b", FILTERS)
+        + layer_of("Eltwise", "a b", "c")
+        + LOSS
+    )
+    found = checked(text)[1]
+    assert [(d.code, d.help) for d in found] == [
+        ("missing-shape", ("say it with `--input`, for example `--input rgb=3x224x224`",)),
+        ("missing-shape", ("say it with `--input`, for example `--input depth=3x224x224`",)),
+    ]
+    assert codes(text, **{"input:rgb": "3x8x8"}) == ["missing-shape"]
+    # Two filters of 3 and of 1, with a bias each.
+    assert net_of(text, **TWO).params == 2 * 3 + 2 + 2 * 1 + 2
+
+
+def test_names_do_not_make_labels() -> None:
+    """A mask that a convolution reads is an input; data that only a loss reads is a label."""
+    text = (
+        source_of("mask", "picture")
+        + layer_of("Convolution", "mask", "c", FILTERS)
+        + layer_of("EuclideanLoss", "c picture", "loss")
+    )
+    assert net_of(text, **{"input:mask": "3x8x8"}).params == 8
+
+
+def test_labels_that_layers_without_weights_prepare_for_a_loss() -> None:
+    text = (
+        source_of("data", "label", "weights")
+        + layer_of("Convolution", "data", "c", FILTERS)
+        + layer_of("Eltwise", "c weights", "weighted")
+        + layer_of("Eltwise", "label weights", "wanted")
+        + layer_of("EuclideanLoss", "weighted wanted", "loss")
+    )
+    assert body_of(text, **{"input:data": "3x8x8"}) == ["c: conv { filters: 2 kernel: 1x1 }"]
+
+
+def test_a_program_that_measures_reads_labels() -> None:
+    text = (
+        source_of("data", "label", type_="Python")
+        + layer_of("Convolution", "data", "c", FILTERS)
+        + layer_of("Python", "c label", "iou")
+    )
+    assert body_of(text, **{"input:data": "3x8x8"}) == ["c: conv { filters: 2 kernel: 1x1 }"]
+
+
+def test_inputs_that_nothing_reads_need_no_shape() -> None:
+    text = 'input: "data" input: "im_info" input_shape { dim: 1 dim: 3 dim: 8 dim: 9 }\n' + CONV
+    assert body_of(text) == ["c: conv { filters: 2 kernel: 1x1 }"]
+    assert len(net_of(text).body.inputs) == 1
+
+
+def test_an_autoencoder_keeps_its_input() -> None:
+    """Nothing but a loss reads the data, beside layers with weights."""
+    text = (
+        source_of("data")
+        + layer_of("InnerProduct", "data", "c", "inner_product_param { num_output: 12 }")
+        + layer_of("EuclideanLoss", "c data", "loss")
+    )
+    assert net_of(text, input="3x2x2").params == 12 * 12 + 12
+    alone = source_of("data", "label") + layer_of("Pooling", "data", "p", POOL)
+    alone += layer_of("EuclideanLoss", "p label", "loss")
+    assert body_of(alone, input="3x2x2") == ["p: maxpool { kernel: 2x2 stride: 1 }"]
+
+
+PARAM = "convolution_param"
+POOL = "pooling_param { kernel_size: 2 }"
+
+
+@pytest.mark.parametrize("kernel", [2, 3])
+def test_a_picture_of_one_pixel_asks_for_its_size(kernel: int) -> None:
+    pool = f"Pooling pooling_param {{ kernel_size: {kernel} stride: 2 }}"
+    text = after("3x1x1", f"Convolution {PARAM} {{ num_output: 2 kernel_size: 3 pad: 1 }}", pool)
+    (found,) = checked(text)[1]
+    assert found.code == "missing-shape"
+    assert found.help[0].endswith("`--input 3x368x368`")
+    assert body_of(text, input="3x16x16")[-1] == (
+        f"l2: maxpool {{ kernel: {kernel}x{kernel} stride: 2 round: ceil }}"
+    )
+    unpadded = after("3x1x1", f"Convolution {PARAM} {{ num_output: 2 kernel_size: {kernel} }}")
+    assert codes(unpadded) == ["missing-shape"]
 
 
 def test_silenced_branches_are_left_out() -> None:
@@ -237,7 +380,7 @@ def test_numbers_of_older_types() -> None:
 def test_words_of_types() -> None:
     text = OLD.replace("CONVOLUTION", "CONVOLUTON")
     found = checked(text)[1]
-    assert found[0].message == "there is no layer type CONVOLUTON"
+    assert found[0].code == "unsupported-layer"
     assert found[0].help == ("did you mean `CONVOLUTION`?",)
     # Today's form with yesterday's word: what is meant is clear.
     assert not codes(OLD.replace("layers", "layer").replace("blobs_lr: 1 blobs_lr: 2", ""))
@@ -313,6 +456,22 @@ def test_other_encodings_in_comments(tmp_path: Path) -> None:
     assert netspec.load(path).name == "a"
     path.write_bytes(b"\xef\xbb\xbf" + after("3x8x8", "ReLU").encode().replace(b"\n", b"\r\n"))
     assert netspec.load(path).name == "a"
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        text = after("3x8x8", "ReLU") + "# 卷积"
+        marked = text if encoding == "utf-16" else "\ufeff" + text
+        path.write_bytes(marked.encode(encoding))
+        assert netspec.load(path).name == "a"
+
+
+def test_a_file_is_called_by_its_folder_from_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "tiny-yolo"
+    folder.mkdir()
+    (folder / "deploy.prototxt").write_text(after("3x8x8", "ReLU"))
+    monkeypatch.chdir(folder)
+    assert netspec.load("deploy.prototxt").name == "tiny_yolo"
+    assert netspec.load(folder / "deploy.prototxt").name == "tiny_yolo"
 
 
 def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from ...helpers import net_of as net_of_spec
 from .helpers import net_of
 
 SHARED = Path(__file__).parents[4] / "shared" / "data"
+LF = "\n"
 DATA = """
 layer { name: "d" type: "Data" top: "data" top: "label" include { phase: TRAIN }
   transform_param { crop_size: 24 mirror: true } data_param { source: "x" batch_size: 32 } }
@@ -125,6 +126,13 @@ def test_a_solver_leads_to_its_net(tmp_path: Path, capsys: pytest.CaptureFixture
     solver.write_text('net: "/etc/passwd" base_lr: 0.1 max_iter: 9')
     assert main(["convert", str(solver), "-o", "-"]) == 1
     assert "is not beside it" in capsys.readouterr().err
+    (tmp_path / "x.pt").write_text(NET)
+    solver.write_text('train_net: "models/x.pt" base_lr: 0.1 max_iter: 9')
+    assert main(["convert", str(solver), "-o", "-"]) == 0
+    assert "train {" in capsys.readouterr().out
+    solver.write_text(f"net_param {{ {NET.replace(LF, LF + '  ')} }} base_lr: 0.1 max_iter: 9")
+    assert main(["convert", str(solver), "-o", "-"]) == 0
+    assert "learning_rate: 0.1" in " ".join(capsys.readouterr().out.split())
     net = tmp_path / "train_val.prototxt"
     assert main(["convert", str(net), "--solver", str(net), "-o", "-"]) == 1
     assert "is no solver" in capsys.readouterr().err

@@ -158,6 +158,18 @@ def stages() -> str:
     return p.text()
 
 
+def test_scores_of_boxes_are_no_classes() -> None:
+    """Of a region proposal net: 9 boxes with 2 scores each, which a Reshape lays side by side."""
+    text = after(
+        "3x8x8",
+        "Convolution convolution_param { num_output: 18 kernel_size: 1 }",
+        "Reshape reshape_param { shape { dim: 0 dim: 2 dim: -1 dim: 8 } }",
+        "Softmax",
+        "Reshape reshape_param { shape { dim: 0 dim: 18 dim: -1 dim: 8 } }",
+    )
+    assert [p.name for p in net_of(text).parameters] == []
+
+
 def test_branches_with_a_common_end_of_their_names_become_a_module() -> None:
     """Runs of layers are found by the words that their names end with; equal layers are a loop."""
     text = " ".join(spec_of(stages()).split())

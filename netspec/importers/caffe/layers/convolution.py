@@ -45,6 +45,9 @@ def _convolution(use: LayerTranslation, op: str) -> Tops:
     stride, stride_place = height_width(p, "stride", "stride_h", "stride_w", 1)
     pad, pad_place = height_width(p, "pad", "pad_h", "pad_w", 0)
     dilation, dilation_place = _dilation(p)
+    if op == "conv":
+        reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+        use.require_size(reach, pad)
     groups: int | str = p.integer("group")
     groups_place = p.place("group")
     if "epthwise" in use.layer.type and "group" not in p:

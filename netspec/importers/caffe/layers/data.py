@@ -1,27 +1,23 @@
-"""Sources of data. Labels serve training only, and have no value."""
+"""Sources of data. Labels, which only losses and measures read, have no value."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from netspec.importers.caffe.blob_values import BlobValue, Dims, NoValue
+from netspec.importers.caffe.caffe_net import BlobName
+from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.registry import Tops, layer
 from netspec.importers.caffe.message_fields import MessageFields
 from netspec.importers.structure.graph import FieldValue
 
-_LABELS = ("label", "gt", "seg", "target", "mask", "clip", "sim", "weight")
-"""Parts of names of tops that are no inputs of the net."""
-
 
 @layer("Input", bottoms=(0, 0), tops=None)
 def input_(use: LayerTranslation) -> Tops:
     shapes = [shape.integers("dim") for shape in use.params("input_param").messages("shape")]
-    tops: list[BlobValue | NoValue] = []
-    for i in range(len(use.layer.tops)):
-        # One shape is for all.
-        dims = shapes[0] if len(shapes) == 1 else shapes[i] if i < len(shapes) else None
-        known, batch = (tuple(dims[1:]), dims[0]) if dims else (None, None)
-        tops.append(_input(use, i, known, batch, {}))
-    return tops
+    # One shape is for all.
+    return _tops(use, [shapes[0] if len(shapes) == 1 else _item(shapes, i) for i in _indices(use)])
 
 
 @layer("DummyData", bottoms=(0, 0), tops=None)
@@ -33,15 +29,15 @@ def dummy(use: LayerTranslation) -> Tops:
         count = max(map(len, sides))
         if all(sides):
             shapes = [[s[min(i, len(s) - 1)] for s in sides] for i in range(count)]
-    tops: list[BlobValue | NoValue] = []
-    for i, top in enumerate(use.layer.tops):
-        dims = shapes[min(i, len(shapes) - 1)] if shapes else None
-        if _is_label(top.name):
-            tops.append(NoValue(False, top.span))
-        else:
-            known = tuple(dims[1:]) if dims else None
-            tops.append(_input(use, i, known, dims[0] if dims else None, {}))
-    return tops
+    return _tops(use, [_item(shapes, min(i, len(shapes) - 1)) for i in _indices(use)])
+
+
+def _indices(use: LayerTranslation) -> range:
+    return range(len(use.layer.tops))
+
+
+def _item(shapes: list[list[int]], i: int) -> list[int] | None:
+    return shapes[i] if i < len(shapes) and shapes[i] else None
 
 
 @layer(
@@ -51,7 +47,10 @@ def dummy(use: LayerTranslation) -> Tops:
     tops=None,
 )
 def pictures(use: LayerTranslation) -> Tops:
-    """The first top is the data, further ones are labels."""
+    """The file may say the shape of the first top; further ones are labels, or other data.
+
+    Netscope's files have the `input_param` of an Input in a layer Data.
+    """
     own = {
         "Data": "data_param",
         "AnnotatedData": "data_param",
@@ -64,23 +63,38 @@ def pictures(use: LayerTranslation) -> Tops:
     for fields in (transform, p):
         if fields.text("mean_file") if "mean_file" in fields else "":
             use.net.mean_files.append(fields.text("mean_file"))
+    stated = [shape.integers("dim") for shape in use.layer.params("input_param").messages("shape")]
+    shapes = [_item(stated, i) for i in _indices(use)]
+    if use.layer.tops and shapes[0] is None:
+        dims = _dims(p, transform)
+        shapes[0] = None if dims is None else [0, *dims]
+    return _tops(use, shapes, _preprocessing(p, transform))
+
+
+def _tops(
+    use: LayerTranslation,
+    shapes: Sequence[Sequence[int] | None],
+    settings: dict[str, FieldValue] | None = None,
+) -> Tops:
+    """The tops with their shapes, batch first (0: not known); the first has the settings."""
     tops: list[BlobValue | NoValue] = []
-    for i, top in enumerate(use.layer.tops):
-        if i > 0 or _is_label(top.name):
-            known = use.net.options.shapes.get(top.name)
-            if known is None:
-                tops.append(NoValue(False, top.span))
-                continue
-        dims = _dims(use, p, transform)
-        tops.append(_input(use, i, dims, None, _preprocessing(p, transform)))
+    for i, (top, shape) in enumerate(zip(use.layer.tops, shapes, strict=True)):
+        if use.net.labels.holds(top) and top.name not in use.net.options.shapes:
+            tops.append(NoValue(False, top.span))
+            continue
+        dims, batch = (tuple(shape[1:]), shape[0] or None) if shape else (None, None)
+        try:
+            tops.append(_input(use, top, dims, batch, (settings or {}) if i == 0 else {}))
+        except LayerError as error:
+            if error.is_unsupported or error.diagnostic is None:
+                raise
+            # Each input without a shape is reported.
+            use.net.diagnostics.add(error.diagnostic)
+            tops.append(NoValue(True, top.span))
     return tops
 
 
-def _is_label(name: str) -> bool:
-    return any(word in name.lower() for word in _LABELS) and "data" not in name.lower()
-
-
-def _dims(use: LayerTranslation, p: MessageFields, transform: MessageFields) -> Dims | None:
+def _dims(p: MessageFields, transform: MessageFields) -> Dims | None:
     """The shape of the pictures that the layer states itself; None without one."""
     if p.kind == "MemoryDataParameter":
         sizes = tuple(p.maybe_integer(n) or 0 for n in ("channels", "height", "width"))
@@ -132,13 +146,12 @@ def _preprocessing(p: MessageFields, transform: MessageFields) -> dict[str, Fiel
 
 def _input(
     use: LayerTranslation,
-    index: int,
+    top: BlobName,
     dims: Dims | None,
     batch: int | None,
     settings: dict[str, FieldValue],
 ) -> BlobValue:
     """Add a data input for a top; `dims` are without the batch. Raises LayerError."""
-    top = use.layer.tops[index]
     stated = use.net.stated_shape(top.name)
     dims = stated or dims
     mean = settings.get("mean")

@@ -32,6 +32,7 @@ def pooling(use: LayerTranslation) -> Tops:
     down = p.word("round_mode") == "FLOOR" or not p.flag("ceil_mode") or p.flag("torch_pooling")
     if min(stride) < 1 or min(kernel) < 1 or min(pad) < 0:
         raise LayerError.invalid("out-of-range", "kernel and stride of a Pooling are at least 1")
+    use.require_size(kernel, pad)
     spans = []
     for n, k, s, before in zip(size, kernel, stride, pad, strict=True):
         count = _windows(n, k, s, before, any(pad), down)

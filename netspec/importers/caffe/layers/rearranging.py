@@ -202,7 +202,10 @@ def crop(use: LayerTranslation) -> Tops:
     height, width = language_shape(dims)[1:]
     top, left = [*starts[1:], 0][:2]
     place = p.place("offset")
-    value = use.emit("crop", value, size=(height, width), offset=((top, left), place))
+    node = use.emit_node("crop", value, size=(height, width), offset=((top, left), place))
+    if axis == 2:
+        node.size_of = b.value
+    value = node.value
     return [use.data(value, dims)]
 
 

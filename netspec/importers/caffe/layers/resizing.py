@@ -46,10 +46,12 @@ def interp(use: LayerTranslation) -> Tops:
         raise LayerError.invalid(
             "wrong-rank", "Interp takes its size from a blob with height and width"
         )
-    value = use.emit(
+    node = use.emit_node(
         "upsample", value, size=((wanted[0], wanted[1]), place), mode="bilinear", align_corners=True
     )
-    return [use.data(value, tuple(value.shape))]
+    if len(use.bottoms) == 2:
+        node.size_of = use.bottoms[1].value
+    return [use.data(node.value, tuple(node.value.shape))]
 
 
 @layer("Upsample", bottoms=(1, 2))
