@@ -34,7 +34,16 @@ from netspec.ir.template import (
 )
 from netspec.ops import REQUIRED, IndexShape, attributes, like
 from netspec.symbolic.conditions import ConstantTerm, ListTerm
-from netspec.symbolic.expr import Dim, NumberLiteral, Parameter, Real, expr_of
+from netspec.symbolic.expr import (
+    Dim,
+    NumberLiteral,
+    Parameter,
+    Real,
+    SizeOf,
+    expr_of,
+    follows_sizes,
+    symbols,
+)
 
 
 class Traces:
@@ -114,6 +123,15 @@ class Traces:
             }
         template = block.template or Template(block.kind, block.module, block.doc, parameters, ())
         values: dict[Value, TraceValue] = {}
+        # What decides a height or width has its number, as these are numbers here.
+        fixed = block.static | {
+            s
+            for n in block.nodes
+            if isinstance(n, Layer)
+            for shape in n.op.outputs([v.shape for v in n.inputs])
+            for d in shape[1:]
+            for s in symbols(expr_of(d))
+        }
 
         def term(number: int | float) -> Any:
             found = substitute(expr_of(number), known)
@@ -127,10 +145,16 @@ class Traces:
 
         def known(leaf: Any) -> Any:
             if isinstance(leaf, Parameter):
-                if leaf.name not in free or leaf in block.static:
+                if leaf.name not in free or leaf in fixed:
                     return None
                 return FloatParameter(leaf.name) if leaf.name in fractions else leaf
+            if isinstance(leaf, SizeOf):
+                return Extent(values[leaf.value], leaf.axis)
             return leaf if module else None
+
+        def argument_term(number: int | float) -> Any:
+            """A term of the constructor, which knows no heights and widths of values."""
+            return term(int(number) if follows_sizes(number) else number)
 
         def value_of(v: Value, name: str = "", flows: bool = True) -> TraceValue:
             made = TraceValue(name, v.shape, flows)
@@ -168,7 +192,7 @@ class Traces:
                         v.shape = IndexShape.of(v.shape, plane)  # type: ignore[arg-type]
                 call: Call = OpCall(path, op, op, {}, given, outputs)
             else:
-                call = self._instance(node, path, given, outputs, term)
+                call = self._instance(node, path, given, outputs, argument_term)
             nodes.append(LineNode([call], outputs[0]))
         return Trace(
             template,

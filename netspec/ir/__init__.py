@@ -7,6 +7,7 @@ Out: a `Net` whose `body` is a `Block` of `Layer`s and `Instance`s of modules, e
 nodes     values, layers, instances, blocks, the net and its flat view
 config    parameters of a net, preprocessing of its inputs, its training
 liveness  which values are alive at once; imported by what asks for it
+sizes     which layers have numbers that follow heights and widths; likewise
 printer   the text of a net, as `netspec ir` prints it; likewise
 verify    the invariants of a net, which the tests check of every net; likewise
 """

@@ -147,10 +147,11 @@ class Block:
     """The body of the net, or of a module for certain arguments and input shapes.
 
     `outputs` are in order; the first is what the instance's bare name stands for. `output_names`
-    are the names of several results, or empty. `static` are the parameters and input channels that
-    decided what the block is made of, rather than only set numbers of its layers; `always_static`
-    are those of them that did so otherwise than through the `choices` of modules. `choices` are a
-    module's `if`s around layers, in order, and `loops` its outermost loops over ranges.
+    are the names of several results, or empty. `static` are the parameters, input channels,
+    and heights and widths of values that decided what the block is made of, rather than only set
+    numbers of its layers; `always_static` are those of them that did so otherwise than through the
+    `choices` of modules. `choices` are a module's `if`s around layers, in order, and `loops` its
+    outermost loops over ranges.
     """
 
     kind: Literal["net", "module"]

@@ -32,6 +32,7 @@ from netspec.symbolic.expr import (
     Expr,
     NumberLiteral,
     Real,
+    SizeOf,
     Symbol,
     constant_source,
     expression_source,
@@ -371,8 +372,13 @@ def _condition(condition: Condition | None) -> str:
 
 
 def symbol_text(symbol: Symbol) -> str:
-    """`width`, or `x.channels` for the channels of an input."""
-    return f"{symbol.input}.channels" if isinstance(symbol, Channels) else symbol.name
+    """`width`, `x.channels` for the channels of an input, `x.height` for that of a value."""
+    match symbol:
+        case Channels(name):
+            return f"{name}.channels"
+        case SizeOf(value, axis):
+            return f"{value.name}.{'height' if axis == 1 else 'width'}"
+    return symbol.name
 
 
 def _symbols(symbols: Iterable[Symbol]) -> str:

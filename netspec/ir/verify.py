@@ -25,6 +25,7 @@ from netspec.symbolic.expr import (
     Expr,
     Parameter,
     Real,
+    SizeOf,
     Symbol,
     evaluate,
     symbols,
@@ -112,6 +113,9 @@ class _Block:
         self.labels = value_labels(block)
         self.values: dict[Symbol, Any] = {Parameter(n): v for n, v in parameters.items()}
         self.values |= {Channels(v.name): int(v.shape[0]) for v in block.inputs if v.shape}
+        for value in (*block.inputs, *(v for node in block.nodes for v in node.outputs)):
+            sizes = enumerate(value.shape[1:], 1)
+            self.values |= {SizeOf(value, axis): int(size) for axis, size in sizes}
 
     def problems(self) -> Iterator[str]:
         block = self.block

@@ -16,14 +16,14 @@ from netspec.ir import Argument, Block, Choice, Instance, Layer, Net, Node, Valu
 from netspec.lazy_dataclasses import dataclass, field, fields, replace
 from netspec.ops import Op, Shape, like
 from netspec.symbolic.expr import (
-    Apply,
     Channels,
     Dim,
     Expr,
-    NumberLiteral,
     Parameter,
     Real,
+    SizeOf,
     Symbol,
+    substituted,
     symbols,
 )
 
@@ -190,7 +190,8 @@ def _nest(
             raise CannotRename(message, rules.get(namesake.name, ("", namesake.name)))
         before, inside, after = _divide(named, members, group, rules)
         body = [e._replace(parts=e.parts[1:]) for e in inside]
-        used = {v for e in (*before, *after) for v in e.node.inputs} | set(outputs)
+        others = [e.node for e in (*before, *after)]
+        used = {v for node in others for v in (*node.inputs, *_sized(node))} | set(outputs)
         instance = _container(group, first, body, used, values, owner, rules)
         positions = tuple(i for e in inside for i in e.positions)
         named = [*before, _Entry((group,), instance, positions), *after]
@@ -288,22 +289,34 @@ def _container(
     found |= dict.fromkeys(s for e in named for s in _symbols(e.node))
     channels = [s for s in found if isinstance(s, Channels)]
     known = {s.name for s in found if isinstance(s, Parameter)}
-    inner: dict[Symbol, Parameter] = {}
+    inner: dict[Symbol, Expr] = {}
     for symbol in found:
-        if isinstance(symbol, Channels):
-            wanted = "in_channels" if len(channels) == 1 else f"{symbol.input}_channels"
-            while wanted in known:
-                wanted += "_"
-            known.add(wanted)
-            inner[symbol] = Parameter(wanted)
-        else:
-            inner[symbol] = symbol
+        match symbol:
+            case Channels(input):
+                wanted = "in_channels" if len(channels) == 1 else f"{input}_channels"
+            case SizeOf(value, axis) if value not in made and value not in taken:
+                wanted = f"{value.name.replace('.', '_')}_{'height' if axis == 1 else 'width'}"
+            case _:
+                inner[symbol] = symbol
+                continue
+        while wanted in known:
+            wanted += "_"
+        known.add(wanted)
+        inner[symbol] = Parameter(wanted)
     # An input is called as the value that it takes: `one.a` would be no name.
     names = {v: v.name.replace(".", "_") for v in taken}
     inside = {v: Value(names.get(v, v.name), _shape(v.shape, inner)) for v in (*taken, *made)}
+    for symbol in found:
+        if isinstance(symbol, SizeOf) and symbol.value in inside:
+            inner[symbol] = SizeOf(inside[symbol.value], symbol.axis)
     moved = [e._replace(node=_moved(e.node, inside, inner)) for e in named]
     results = tuple(inside[v] for v in given)
-    environment: dict[Symbol, Any] = {inner[s]: values.get(s) for s in found}
+    arguments = tuple(
+        Argument(p.name, int(s.value.shape[s.axis]) if isinstance(s, SizeOf) else values.get(s), s)
+        for s, p in inner.items()
+        if isinstance(p, Parameter)
+    )
+    environment: dict[Symbol, Any] = {Parameter(a.name): a.value for a in arguments}
     several = len(results) > 1
     block = Block(
         "module",
@@ -314,7 +327,6 @@ def _container(
         results,
         tuple(v.name.rpartition(".")[2] for v in results) if several else ("",) * len(results),
     )
-    arguments = tuple(Argument(p.name, values.get(s), s) for s, p in inner.items())
     return Instance(name, None, block, arguments, tuple(taken), tuple(given), first.span)
 
 
@@ -323,14 +335,20 @@ def _container(
 
 def _symbols(node: Node) -> Iterable[Symbol]:
     if isinstance(node, Layer):
-        for f in fields(node.op):
-            yield from _of(getattr(node.op, f.name))
+        for op in filter(None, (node.op, node.stated)):
+            for f in fields(op):
+                yield from _of(getattr(op, f.name))
     else:
         for argument in node.arguments:
             if argument.expr is not None:
                 yield from symbols(argument.expr)
     for value in node.outputs:
         yield from _of_shape(value.shape)
+
+
+def _sized(node: Node) -> Iterable[Value]:
+    """The values whose heights and widths a node's numbers follow."""
+    return (s.value for s in _symbols(node) if isinstance(s, SizeOf))
 
 
 def _of(value: Any) -> Iterable[Symbol]:
@@ -345,37 +363,34 @@ def _of_shape(shape: Shape) -> Iterable[Symbol]:
     return _of(tuple(shape))
 
 
-def _moved(node: Node, inside: Mapping[Value, Value], inner: Mapping[Symbol, Parameter]) -> Node:
+def _moved(node: Node, inside: Mapping[Value, Value], inner: Mapping[Symbol, Expr]) -> Node:
     inputs = tuple(inside[v] for v in node.inputs)
     outputs = tuple(inside[v] for v in node.outputs)
     if isinstance(node, Layer):
-        return replace(node, op=_op(node.op, inner), inputs=inputs, outputs=outputs)
+        stated = node.stated and _op(node.stated, inner)
+        op = _op(node.op, inner)
+        return replace(node, op=op, stated=stated, inputs=inputs, outputs=outputs)
     arguments = tuple(
-        replace(a, expr=None if a.expr is None else _expr(a.expr, inner)) for a in node.arguments
+        replace(a, expr=None if a.expr is None else substituted(a.expr, inner.__getitem__))
+        for a in node.arguments
     )
     return replace(node, arguments=arguments, inputs=inputs, outputs=outputs)
 
 
-def _op(op: Op, inner: Mapping[Symbol, Parameter]) -> Op:
+def _op(op: Op, inner: Mapping[Symbol, Expr]) -> Op:
     old = {f.name: getattr(op, f.name) for f in fields(op)}
     return replace(op, **{name: _number(value, inner) for name, value in old.items()})
 
 
-def _number(value: Any, inner: Mapping[Symbol, Parameter]) -> Any:
+def _number(value: Any, inner: Mapping[Symbol, Expr]) -> Any:
     if type(value) is tuple:
         return tuple(_number(v, inner) for v in value)
     if isinstance(value, Dim):
-        return Dim(int(value), _expr(value.expr, inner))
+        return Dim(int(value), substituted(value.expr, inner.__getitem__))
     if isinstance(value, Real):
-        return Real(float(value), _expr(value.expr, inner))
+        return Real(float(value), substituted(value.expr, inner.__getitem__))
     return value
 
 
-def _shape(shape: Shape, inner: Mapping[Symbol, Parameter]) -> Shape:
+def _shape(shape: Shape, inner: Mapping[Symbol, Expr]) -> Shape:
     return like(shape, tuple(_number(d, inner) for d in shape))
-
-
-def _expr(expr: Expr, inner: Mapping[Symbol, Parameter]) -> Expr:
-    if isinstance(expr, Apply):
-        return Apply(expr.operator, tuple(_expr(e, inner) for e in expr.operands))
-    return expr if isinstance(expr, NumberLiteral) else inner[expr]

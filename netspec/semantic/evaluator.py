@@ -9,7 +9,7 @@ from typing import Any
 from netspec.diagnostics import Diagnostic, Label
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean
-from netspec.ir import Instance
+from netspec.ir import Instance, Value
 from netspec.lazy_dataclasses import replace
 from netspec.ops import OPS, text
 from netspec.ops.attribute_types import AttributeType, AttributeTypeError, describe
@@ -26,7 +26,7 @@ from netspec.semantic.scope import (
     evaluation_error,
 )
 from netspec.symbolic.conditions import MAX_ITEMS
-from netspec.symbolic.expr import Num, Symbol, apply, expr_of, symbols
+from netspec.symbolic.expr import Num, SizeOf, Symbol, apply, symbols
 from netspec.syntax.ast import (
     Attribute,
     Binary,
@@ -58,7 +58,7 @@ class Evaluator:
 
     `names` are the inputs and layers in sight. `metrics` gives `params` and the like of a line or
     of the block, in `expect` and `prefer` only. `used` collects the parameters and input channels
-    of the block that the results depend on.
+    of the block, and the heights and widths of values, that the results depend on.
     """
 
     def __init__(
@@ -338,14 +338,12 @@ class Evaluator:
         if name not in SHAPE_ATTRIBUTES or name in base.results:
             return self._part(base, e.name)
         if name == "shape":
-            self._depend(*shape)
-            return tuple(Num.of(d) for d in shape)
+            return tuple(self._size(base.value, axis) for axis in range(len(shape)))
         place = SHAPE_ATTRIBUTES.index(name)
         if place >= len(shape):
             message = f"{base.name} is a plain vector ({text(shape)}) and has no {name}"
             raise evaluation_error("wrong-rank", message, e.name.span)
-        self._depend(shape[place])
-        return Num.of(shape[place])
+        return self._size(base.value, place)
 
     def _part(self, base: LayerReference, name: Name) -> LayerReference:
         """`enc.skip`: a result, or in a contract whatever stands inside an instance."""
@@ -377,9 +375,12 @@ class Evaluator:
         help_ = help_ or did_you_mean(name.text, known)
         raise evaluation_error("unknown-name", message, name.span, *help_)
 
-    def _depend(self, *numbers: int) -> None:
-        for number in numbers:
-            self.used.update(symbols(expr_of(number)))
+    def _size(self, value: Value, axis: int) -> Num:
+        """Channels, height or width of a value, with the expression that it came from."""
+        number = value.shape[axis]
+        size = Num(Fraction(int(number)), SizeOf(value, axis)) if axis else Num.of(number)
+        self.used.update(symbols(size.known))
+        return size
 
     def _unary(self, e: Unary) -> Any:
         if e.operator == "not":

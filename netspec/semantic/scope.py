@@ -115,7 +115,7 @@ class Names:
 
 @dataclass(frozen=True)
 class TracedConstant:
-    """A constant, and which parameters and input channels of the block it came from."""
+    """A constant, and which parameters, input channels and sizes of the block it came from."""
 
     value: Any
     depends: frozenset[Symbol] = frozenset()

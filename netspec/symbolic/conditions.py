@@ -1,7 +1,6 @@
 """Conditions of `if` in terms of a module's parameters, for code that decides when it runs.
 
-A comparison of what is known for good (heights, iterations of loops) is kept as the literals it
-came to.
+A comparison of what is known for good (iterations of loops) is kept as the literals it came to.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from netspec.symbolic.expr import (
     Expr,
     NumberLiteral,
     Parameter,
+    SizeOf,
     Symbol,
     constant_source,
     evaluate,
@@ -198,5 +198,5 @@ def _source(term: Term, name: Callable[[Symbol], str]) -> str:
         case ListTerm(items):
             inner = ", ".join(_source(item, name) for item in items)
             return f"({inner},)" if len(items) == 1 else f"({inner})"
-        case NumberLiteral() | Apply() | Parameter() | Channels():
+        case NumberLiteral() | Apply() | Parameter() | Channels() | SizeOf():
             return expression_source(term, name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 from netspec.lazy_dataclasses import dataclass
 
@@ -33,6 +33,14 @@ class Channels:
 
 
 @dataclass(frozen=True)
+class SizeOf:
+    """The height (axis 1) or width (axis 2) of a value of the block at hand."""
+
+    value: Any
+    axis: int
+
+
+@dataclass(frozen=True)
 class NumberLiteral:
     """A number as it stands."""
 
@@ -47,7 +55,7 @@ class Apply:
     operands: tuple[Expr, ...]
 
 
-Symbol = Parameter | Channels
+Symbol = Parameter | Channels | SizeOf
 Expr = Symbol | NumberLiteral | Apply
 
 MAX_OPERATORS = 12
@@ -66,12 +74,25 @@ def operators(expr: Expr) -> int:
 
 
 def symbols(expr: Expr) -> Iterator[Symbol]:
-    """The parameters and input channels in an expression, from left to right."""
+    """The parameters, input channels and sizes in an expression, from left to right."""
     if isinstance(expr, Apply):
         for operand in expr.operands:
             yield from symbols(operand)
     elif not isinstance(expr, NumberLiteral):
         yield expr
+
+
+def substituted(expr: Expr, known: Callable[[Symbol], Expr]) -> Expr:
+    """The expression with others for its symbols."""
+    if isinstance(expr, Apply):
+        return Apply(expr.operator, tuple(substituted(e, known) for e in expr.operands))
+    return expr if isinstance(expr, NumberLiteral) else known(expr)
+
+
+def follows_sizes(number: object) -> bool:
+    """Whether a number was computed of the height or width of a value."""
+    expr = number.expr if isinstance(number, Dim | Real) else literal(0)
+    return any(isinstance(s, SizeOf) for s in symbols(expr))
 
 
 def apply(operator: Operator, *operands: Expr) -> Expr | None:

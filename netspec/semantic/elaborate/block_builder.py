@@ -27,7 +27,7 @@ from netspec.semantic.scope import (
     evaluation_error,
 )
 from netspec.semantic.templates import template_of
-from netspec.symbolic.expr import Dim, Real, Symbol, symbols
+from netspec.symbolic.expr import Dim, Real, Symbol, follows_sizes, symbols
 from netspec.syntax.ast import ContractStatement, Name
 
 P = ParamSpec("P")
@@ -84,7 +84,7 @@ class BlockBuilder:
         """Each `expect` and `prefer` with its scope and the loops around it."""
         # What decides about the structure.
         self.static: set[Symbol] = set()
-        """Parameters and input channels that decide what the block is made of."""
+        """Parameters, input channels and sizes of values that decide what the block is made of."""
         self.always_static: set[Symbol] = set()
         """Those of them that do so otherwise than through an `if`."""
         self.failed = False
@@ -201,14 +201,19 @@ class BlockBuilder:
     def output_shape(self, shape: Shape, span: Span) -> Shape:
         """A layer's output shape as the block has it. Raises EvaluationError for one too large.
 
-        Only channels keep the expression they came from; a backend fixes heights and widths.
+        Only channels keep the expression they came from.
         """
-        for number in shape[1:]:
-            if isinstance(number, Dim):
-                self.mark_static(symbols(number.expr))
-        shape = like(shape, (shape[0], *(int(d) for d in shape[1:])))
+        shape = self.fixed_channels(like(shape, (shape[0], *(int(d) for d in shape[1:]))))
         check_elements(shape, span)
         return shape
+
+    def fixed_channels(self, shape: Shape) -> Shape:
+        """A shape whose channels follow no heights or widths; such are static if they did."""
+        channels = shape[0]
+        if not isinstance(channels, Dim) or not follows_sizes(channels):
+            return shape
+        self.mark_static(symbols(channels.expr))
+        return like(shape, (int(channels), *shape[1:]))
 
     # --- the block -------------------------------------------------------------------------------
 

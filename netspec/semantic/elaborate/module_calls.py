@@ -59,7 +59,7 @@ def module_instance(
     outputs = tuple(
         Value(
             f"{names.value}.{result}" if result and i else names.value,
-            caller_shape(value.shape, of_caller),
+            b.fixed_channels(caller_shape(value.shape, of_caller)),
         )
         for i, (value, result) in enumerate(zip(block.outputs, block.output_names, strict=True))
     )
