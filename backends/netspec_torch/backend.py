@@ -27,7 +27,7 @@ from netspec.codegen.trace_nodes import OpCall, Prediction
 from netspec.codegen.traces import Traces
 from netspec.ir import Layer, Net
 from netspec.ops import Op, Shape, text
-from netspec_torch.emission import WrittenLayer, emission_of
+from netspec_torch.emission import WrittenLayer, check_layer
 from netspec_torch.emitters import EMITTERS, WRAPS
 from netspec_torch.init_weights import initialization
 from netspec_torch.reserved import MODULE_ATTRIBUTES
@@ -53,7 +53,7 @@ class TorchBackend:
 
     def check(self, layer: Layer, used: Sequence[bool]) -> None:
         """Raise Unsupported for layers that PyTorch can't express."""
-        emission_of(layer, any(used[1:]))
+        check_layer(layer, any(used[1:]))
 
     def emit(self, net: Net) -> str:
         """The source of the net's file."""

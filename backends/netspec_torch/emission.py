@@ -2,7 +2,7 @@
 
     @emits(LeakyRelu)
     def leaky_relu(op: LeakyRelu, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-        return function("F.leaky_relu", w.number(op.slope), module="nn.LeakyReLU")
+        return function("F.leaky_relu", "nn.LeakyReLU", Options(w).numbers((op.slope, 0.01)))
 
 An emitter takes the op, the layer that has it, and what writes the layer's numbers. Emitters of
 netspec's own ops are in `emitters.py`.
@@ -10,8 +10,9 @@ netspec's own ops are in `emitters.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, Protocol, Self
 
 from netspec.codegen.emitters import Emitters
 from netspec.codegen.python_source import FunctionCall, Keyword, Source, Verbatim, call
@@ -112,6 +113,52 @@ def emits(
     return register
 
 
+class Options:
+    """What a layer's module or function takes, without what is PyTorch's default.
+
+    `fixed`: it is the same for all arguments of the class's constructor.
+    """
+
+    def __init__(self, w: ConstructorNumbers) -> None:
+        self.w = w
+        self.args: list[Source] = []
+        self.fixed = True
+
+    def numbers(self, *numbers: tuple[float, float | None]) -> Self:
+        """Numbers by position, each with its default; all are left out where all are that."""
+        if any(d is None or not self.w.always(n, d) for n, d in numbers):
+            for number, _ in numbers:
+                self._add("", self.w.number(number), number)
+        return self
+
+    def number(self, name: str, number: float, default: float | None = None) -> Self:
+        """A number; one that an argument decides is said, whatever it is by default."""
+        if default is None or not self.w.always(number, default):
+            self._add(name, self.w.number(number), number)
+        return self
+
+    def pair(self, name: str, pair: tuple[int, int], default: int | None = None) -> Self:
+        """A number for height and one for width; without a name, by position."""
+        if default is None or not all(self.w.always(n, default) for n in pair):
+            self._add(name, self.w.pair(pair), *pair)
+        return self
+
+    def flag(self, name: str, value: bool) -> Self:
+        """A truth value that is True in PyTorch unless it is said otherwise."""
+        decided = self.w.flag(name)
+        self.fixed &= decided is None
+        return self if value and decided is None else self.source(name, decided or "False")
+
+    def source(self, name: str, source: str) -> Self:
+        """Source as it stands."""
+        self._add(name, source)
+        return self
+
+    def _add(self, name: str, source: str, *numbers: float) -> None:
+        self.fixed &= self.w.literal(*numbers)
+        self.args.append(Keyword(name, Verbatim(source)) if name else Verbatim(source))
+
+
 def apply(attribute: str, inputs: list[Source]) -> Source:
     """Forward: call the module that the attribute holds."""
     return call(attribute, *inputs)
@@ -122,72 +169,43 @@ def as_module(constructor: FunctionCall, forward: Forward = apply) -> Emission:
     return Emission(forward, constructor)
 
 
-def function(head: str, *args: str, module: str = "", inplace: bool = False) -> Emission:
-    """A function of the inputs and further arguments; `module` takes just those."""
-    return Emission(
-        lambda _, inputs: call(head, *inputs, *args),
-        module=call(module, *args) if module else None,
-        inplace=inplace,
-    )
-
-
-def function_of_numbers(
-    w: ConstructorNumbers,
+def function(
     head: str,
-    module: str,
-    *numbers: float,
-    defaults: tuple[float, ...] = (),
+    module: str = "",
+    options: Options | None = None,
+    *,
     inplace: bool = False,
+    forward: Forward = apply,
 ) -> Emission:
-    """A function where its numbers are the same for all settings, else the module.
+    """A function of the inputs and options, or the module, where arguments decide these.
 
-    The numbers of a module can depend on the arguments of the class's constructor. Numbers that are
-    the `defaults` of both are left out.
+    `forward` prepares the inputs, and calls the function or the module.
     """
-    args = [w.number(n) for n in numbers]
-    if w.literal(*numbers):
-        args = [] if numbers == defaults else args
-        return function(head, *args, module=module, inplace=inplace)
-    return Emission(apply, call(module, *args))
+    args = () if options is None else options.args
+    if options is not None and not options.fixed:
+        return as_module(call(module, *args), forward)
+
+    def with_options(_: str, inputs: list[Source]) -> Source:
+        source = forward(head, inputs)
+        assert isinstance(source, FunctionCall)
+        return replace(source, args=(*source.args, *args))
+
+    alone = call(module, *args) if module and forward is apply else None
+    return Emission(with_options, module=alone, inplace=inplace)
 
 
 def method(value: Source, name: str, *args: str) -> FunctionCall:
     """A call of a tensor's method."""
-    return FunctionCall(f"{value.flat()}.{name}", tuple(Verbatim(a) for a in args))
+    return call(f"{value.flat()}.{name}", *args)
 
 
-class _PlainNumbers(ConstructorNumbers):
-    """Writes numbers as they are, for a layer that is only looked at."""
-
-    def __init__(self) -> None:
-        pass
-
-    def number(self, number: int | float) -> str:
-        return repr(float(number)) if isinstance(number, float) else repr(int(number))
-
-    fixed = number
-
-    def literal(self, *numbers: int | float) -> bool:
-        return True
-
-    def flag(self, name: str) -> str | None:
-        return None
-
-    def size_of(self, pair: Sequence[int]) -> str | None:
-        return None
-
-    def depends_on_sizes(self, number: int) -> bool:
-        return False
-
-    @property
-    def sizes_are_known(self) -> bool:
-        return True
-
-    def support(self, name: str) -> str:
-        return name
-
-
-def emission_of(layer: Layer, several: bool = False) -> Emission:
-    """How a layer is written by itself, with its numbers as they are. Raises Unsupported."""
+def check_layer(layer: Layer, several: bool) -> None:
+    """Raise Unsupported for a layer that PyTorch can't express."""
+    nowhere: Any = SimpleNamespace(
+        **dict.fromkeys(("printer", "whole", "print", "in_forward"), lambda term: "0"),
+        supports=set(),
+        trace=SimpleNamespace(block=layer),
+    )
     written = WrittenLayer(layer.op, layer.op, layer.inputs, layer.outputs)
-    return EMITTERS[type(layer.op)](written, _PlainNumbers(), several)
+    numbers = ConstructorNumbers(nowhere, SimpleNamespace(terms={}))  # type: ignore[arg-type]
+    EMITTERS[type(layer.op)](written, numbers, several)

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial, reduce
 from typing import Any
 
 from netspec.codegen.backend import Unsupported
-from netspec.codegen.python_source import (
-    FunctionCall,
-    Infix,
-    Keyword,
-    Source,
-    Verbatim,
-    call,
-    tuple_of,
-)
+from netspec.codegen.python_source import FunctionCall, Infix, Source, Verbatim, call, tuple_of
 from netspec.codegen.spelling import ConstructorNumbers
 from netspec.codegen.trace_nodes import CannotTrace
+from netspec.lazy_dataclasses import replace
 from netspec.ops import (
     Op,
     activation,
@@ -36,39 +31,20 @@ from netspec_torch.emission import (
     WRAPS,
     Emission,
     Forward,
+    Options,
     Shaped,
     WrittenLayer,
     apply,
     as_module,
     emits,
     function,
-    function_of_numbers,
     method,
 )
 
 __all__ = ["EMITTERS", "WRAPS"]
 
 
-def _put(keywords: dict[str, str], name: str, source: str, default: str) -> None:
-    """Add a keyword, unless it is torch's default; a parameter that happens to be that is not."""
-    if source != default:
-        keywords[name] = source
-
-
-def _padded(pads: Pads, w: ConstructorNumbers, value: str = "") -> Forward:
-    """A call on the input with padding around it; torch counts from the last dimension."""
-    top, bottom, left, right = (w.fixed(p) for p in pads)
-    args = [f"({left}, {right}, {top}, {bottom})", *([f"value={value}"] if value else [])]
-    return lambda name, inputs: call(name, call("F.pad", inputs[0], *args))
-
-
-def _flag(keywords: dict[str, str], w: ConstructorNumbers, name: str, value: bool) -> None:
-    """Add a truth value that is True in PyTorch unless it is said otherwise."""
-    given = w.flag(name)
-    if given is not None:
-        keywords[name] = given
-    elif not value:
-        keywords[name] = "False"
+# --- padding -------------------------------------------------------------------------------------
 
 
 def _symmetric(pads: Pads) -> bool:
@@ -77,22 +53,47 @@ def _symmetric(pads: Pads) -> bool:
     return top == bottom and left == right
 
 
-def _same_padded(op: Any, w: ConstructorNumbers, value: str = "") -> Forward:
-    """A call on the input, padded for its size as `pad: same` says."""
-    pairs = {"kernel_size": op.kernel, "stride": op.stride}
-    if getattr(op, "dilation", (1, 1)) != (1, 1):
-        pairs["dilation"] = op.dilation
+def _sides(pads: Pads, w: ConstructorNumbers) -> str:
+    """Torch counts from the last dimension."""
+    top, bottom, left, right = (w.fixed(p) for p in pads)
+    return f"({left}, {right}, {top}, {bottom})"
 
-    def forward(name: str, inputs: list[Source]) -> Source:
-        # What arguments decide is asked of the layer itself.
-        args = [
-            w.fixed_pair(pair) if w.literal(*pair) else f"{name}.{what}"
-            for what, pair in pairs.items()
-        ]
-        keywords = {"value": value} if value else {}
-        return call(name, call(w.support("pad_same"), inputs[0], *args, **keywords))
 
-    return forward
+Around = Callable[[str, Source], Source]
+"""Of a layer's attribute and its input, the input with padding around it."""
+
+
+def _around(op: Any, layer: WrittenLayer, w: ConstructorNumbers, value: str = "") -> Around:
+    """Padding that PyTorch's layer can't do itself; it follows the size of the input."""
+    options = Options(w)
+    if value:
+        options.source("value", value)
+    windows = {"kernel_size": op.kernel, "stride": op.stride, "dilation": op.dilation}
+    if all(w.always(d, 1) for d in op.dilation):
+        del windows["dilation"]
+    if layer.stated.pad == "same":
+        pad_same = w.support("pad_same")
+
+        def padded(name: str, x: Source) -> Source:
+            # What arguments decide is asked of the layer itself.
+            args = [
+                w.fixed_pair(pair) if w.literal(*pair) else f"{name}.{what}"
+                for what, pair in windows.items()
+            ]
+            return call(pad_same, x, *args, *options.args)
+
+        return padded
+    sides = _sides(op.pads, w)
+    if getattr(op, "rounding", "floor") == "floor":
+        return lambda _, x: call("F.pad", x, sides, *options.args)
+    # As much more as a last window hangs over the end.
+    pad_ceil = w.support("pad_ceil")
+    args = [w.fixed_pair(pair) for pair in windows.values()]
+    return lambda _, x: call(pad_ceil, x, sides, *args, *options.args)
+
+
+def _applied(around: Around) -> Forward:
+    return lambda name, inputs: call(name, around(name, inputs[0]))
 
 
 # --- layers with weights -------------------------------------------------------------------------
@@ -100,49 +101,39 @@ def _same_padded(op: Any, w: ConstructorNumbers, value: str = "") -> Forward:
 
 @emits(convolution.Conv, fresh=True)
 def conv(op: convolution.Conv, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    in_channels = layer.inputs[0].shape[0]
-    keywords: dict[str, str] = {"kernel_size": w.pair(op.kernel)}
-    _put(keywords, "stride", w.pair(op.stride), "1")
-    pads = op.pads
+    options = Options(w).pair("kernel_size", op.kernel).pair("stride", op.stride, 1)
     forward: Forward = apply
-    if layer.stated.pad == "same":
-        spans = [d * (k - 1) for k, d in zip(op.kernel, op.dilation, strict=True)]
-        steps = w.literal(*op.stride) and op.stride == (1, 1)
-        if steps and not w.literal(*op.kernel, *op.dilation):
-            keywords["padding"] = '"same"'
-        elif steps and not any(s % 2 for s in spans):
-            _put(keywords, "padding", w.pair((spans[0] // 2, spans[1] // 2)), "0")
-        else:
-            forward = _same_padded(op, w)
-    elif _symmetric(pads):
-        _put(keywords, "padding", w.pair((pads[0], pads[2])), "0")
+    rows, columns = (d * (k - 1) for k, d in zip(op.kernel, op.dilation, strict=True))
+    unmoved = layer.stated.pad == "same" and all(w.always(s, 1) for s in op.stride)
+    if unmoved and not w.literal(*op.kernel, *op.dilation):
+        options.source("padding", '"same"')
+    elif unmoved and not (rows % 2 or columns % 2):
+        options.pair("padding", (rows // 2, columns // 2), 0)
+    elif layer.stated.pad != "same" and _symmetric(op.pads):
+        options.pair("padding", (op.pads[0], op.pads[2]), 0)
     else:
-        forward = _padded(pads, w)
-    _put(keywords, "dilation", w.pair(op.dilation), "1")
-    _put(keywords, "groups", w.number(op.group_count), "1")
-    _flag(keywords, w, "bias", op.bias)
-    module = call("nn.Conv2d", w.number(in_channels), w.number(op.filters), **keywords)
-    return as_module(module, forward)
+        forward = _applied(_around(op, layer, w))
+    options.pair("dilation", op.dilation, 1).number("groups", op.group_count, 1)
+    options.flag("bias", op.bias)
+    channels = w.number(layer.inputs[0].shape[0])
+    return as_module(call("nn.Conv2d", channels, w.number(op.filters), *options.args), forward)
 
 
 @emits(convolution.ConvTranspose, fresh=True)
 def conv_transpose(
     op: convolution.ConvTranspose, layer: WrittenLayer, w: ConstructorNumbers
 ) -> Emission:
-    keywords: dict[str, str] = {"kernel_size": w.pair(op.kernel)}
-    _put(keywords, "stride", w.pair(op.stride), "1")
+    options = Options(w).pair("kernel_size", op.kernel).pair("stride", op.stride, 1)
     forward: Forward = apply
     if _symmetric(op.pads):
-        _put(keywords, "padding", w.pair((op.pads[0], op.pads[2])), "0")
+        options.pair("padding", (op.pads[0], op.pads[2]), 0)
     else:
         forward = _trimmed(op.pads, w)
-    _put(keywords, "output_padding", w.pair(op.output_pad), "0")
-    _put(keywords, "dilation", w.pair(op.dilation), "1")
-    _put(keywords, "groups", w.number(op.group_count), "1")
-    _flag(keywords, w, "bias", op.bias)
-    channels = w.number(layer.inputs[0].shape[0])
-    module = call("nn.ConvTranspose2d", channels, w.number(op.filters), **keywords)
-    return as_module(module, forward)
+    options.pair("output_padding", op.output_pad, 0)
+    options.pair("dilation", op.dilation, 1).number("groups", op.group_count, 1)
+    options.flag("bias", op.bias)
+    args = (w.number(layer.inputs[0].shape[0]), w.number(op.filters), *options.args)
+    return as_module(call("nn.ConvTranspose2d", *args), forward)
 
 
 def _trimmed(pads: Pads, w: ConstructorNumbers) -> Forward:
@@ -167,148 +158,112 @@ def _sliced(x: Source, rows: str, columns: str) -> Source:
 
 @emits(convolution.Linear, fresh=True)
 def linear(op: convolution.Linear, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    keywords: dict[str, str] = {}
-    _flag(keywords, w, "bias", op.bias)
     features = layer.inputs[0].shape[0]
-    module = call("nn.Linear", w.number(features), w.number(op.units), **keywords)
+    options = Options(w).flag("bias", op.bias)
+    module = call("nn.Linear", w.number(features), w.number(op.units), *options.args)
     one_size = "in_features" if w.depends_on_sizes(features) else ""
     return Emission(apply, module, one_size=one_size)
 
 
+def _of_channels(head: str, layer: WrittenLayer, options: Options) -> FunctionCall:
+    """The constructor of a module that has something for each channel."""
+    return call(head, options.w.number(layer.inputs[0].shape[0]), *options.args)
+
+
 @emits(normalization.BatchNorm, wraps=True, fresh=True)
 def batchnorm(op: normalization.BatchNorm, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    shape = layer.inputs[0].shape
-    keywords: dict[str, str] = {}
-    _put(keywords, "eps", w.number(op.eps), repr(1e-5))
-    _put(keywords, "momentum", w.number(op.momentum), repr(0.1))
-    _flag(keywords, w, "affine", op.affine)
-    head = "nn.BatchNorm2d" if len(shape) == 3 else "nn.BatchNorm1d"
-    return as_module(call(head, w.number(shape[0]), **keywords))
+    options = Options(w).number("eps", op.eps, 1e-5).number("momentum", op.momentum, 0.1)
+    head = "nn.BatchNorm2d" if len(layer.inputs[0].shape) == 3 else "nn.BatchNorm1d"
+    return as_module(_of_channels(head, layer, options.flag("affine", op.affine)))
+
+
+@emits(normalization.LayerNorm)
+def layernorm(op: normalization.LayerNorm, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    module = _of_channels("nn.LayerNorm", layer, Options(w).number("eps", op.eps, 1e-5))
+    if len(layer.inputs[0].shape) == 1:
+        return as_module(module)
+
+    def forward(name: str, inputs: list[Source]) -> Source:
+        # PyTorch normalizes the last dimension.
+        last = method(inputs[0], "permute", "0", "2", "3", "1")
+        return method(call(name, last), "permute", "0", "3", "1", "2")
+
+    return as_module(module, forward)
+
+
+@emits(normalization.Scale, wraps=True)
+def scale(op: normalization.Scale, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    options = Options(w).flag("bias", op.bias)
+    return as_module(_of_channels(w.support("ChannelScale"), layer, options))
+
+
+@emits(normalization.Shift, wraps=True)
+def shift(op: normalization.Shift, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    return as_module(_of_channels(w.support("ChannelShift"), layer, Options(w)))
+
+
+@emits(activation.PRelu, wraps=True)
+def prelu(op: activation.PRelu, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    return as_module(call("nn.PReLU") if op.shared else _of_channels("nn.PReLU", layer, Options(w)))
 
 
 # --- poolings ------------------------------------------------------------------------------------
 
 
-def _torch_pads(op: Any) -> bool:
-    """Whether torch's own padding does: equal on both sides, at most half of the window."""
-    pads = op.pads
-    halves = [k // 2 for k in op.kernel]
-    return _symmetric(pads) and int(pads[0]) <= int(halves[0]) and int(pads[2]) <= int(halves[1])
+def _window(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> tuple[Options, bool]:
+    """Kernel and stride, and padding if torch's own does, and whether it does.
 
-
-def _extended(op: Any, w: ConstructorNumbers, pads: Pads, value: str = "") -> Forward:
-    """A call on the input with pads, and as much more as a last window hangs over the end."""
-    top, bottom, left, right = (w.fixed(p) for p in pads)
-    args = [f"({left}, {right}, {top}, {bottom})", w.fixed_pair(op.kernel), w.fixed_pair(op.stride)]
-    keywords = {"value": value} if value else {}
-    if op.dilation != (1, 1):
-        keywords["dilation"] = w.fixed_pair(op.dilation)
-    return lambda name, inputs: call(
-        name, call(w.support("pad_ceil"), inputs[0], *args, **keywords)
-    )
-
-
-def _window(op: Any, w: ConstructorNumbers) -> dict[str, str]:
-    keywords = {"kernel_size": w.pair(op.kernel)}
-    _put(keywords, "stride", w.pair(op.stride), keywords["kernel_size"])
-    return keywords
+    It does where it is equal on both sides and at most half of the window.
+    """
+    options = Options(w).pair("", op.kernel)
+    if w.pair(op.stride) != w.pair(op.kernel):
+        options.pair("stride", op.stride)
+    rows, columns = op.pads[0], op.pads[2]
+    small = int(rows) <= int(op.kernel[0] // 2) and int(columns) <= int(op.kernel[1] // 2)
+    own = layer.stated.pad != "same" and _symmetric(op.pads) and small
+    if own:
+        options.pair("padding", (rows, columns), 0)
+    options.pair("dilation", op.dilation, 1)
+    if own and op.rounding == "ceil":
+        options.source("ceil_mode", "True")
+    return options, own
 
 
 @emits(pooling.MaxPool, several=True)
 def maxpool(
     op: pooling.MaxPool, layer: WrittenLayer, w: ConstructorNumbers, several: bool
 ) -> Emission:
-    keywords = _window(op, w)
-    forward: Forward = apply
-    same = layer.stated.pad == "same"
-    own_pads = not same and _torch_pads(op)
-    if own_pads:
-        _put(keywords, "padding", w.pair((op.pads[0], op.pads[2])), "0")
-    _put(keywords, "dilation", w.pair(op.dilation), "1")
-    if own_pads and op.rounding == "ceil":
-        keywords["ceil_mode"] = "True"
-    if not own_pads:
-        lowest = 'float("-inf")'
-        if same:
-            forward = _same_padded(op, w, lowest)
-        elif op.rounding == "ceil":
-            forward = _extended(op, w, op.pads, lowest)
-        else:
-            forward = _padded(op.pads, w, lowest)
-        if several:
-            raise Unsupported("indices of a pooling whose pads differ or exceed half of the kernel")
+    options, own = _window(op, layer, w)
+    if several and not own:
+        raise Unsupported("indices of a pooling whose pads differ or exceed half of the kernel")
+    forward = apply if own else _applied(_around(op, layer, w, 'float("-inf")'))
     if several:
-        keywords["return_indices"] = "True"
-    return _window_function(op, w, ("nn.MaxPool2d", "F.max_pool2d"), keywords, forward)
-
-
-def _window_function(
-    op: Any,
-    w: ConstructorNumbers,
-    names: tuple[str, str],
-    keywords: dict[str, str],
-    forward: Forward,
-) -> Emission:
-    """A function, or a module where the constructor's arguments decide about its window."""
-    module, head = names
-    numbers = [*op.kernel, *op.stride, *op.dilation]
-    decided = keywords.get("count_include_pad", "False") != "False"
-    if decided or not w.literal(*numbers, *(op.pads if "padding" in keywords else ())):
-        return as_module(call(module, **keywords), forward)
-    kernel = Verbatim(keywords["kernel_size"])
-    others = [Keyword(n, Verbatim(v)) for n, v in keywords.items() if n != "kernel_size"]
-
-    def with_window(_: str, inputs: list[Source]) -> Source:
-        source = forward(head, inputs)
-        assert isinstance(source, FunctionCall)
-        return FunctionCall(source.head, (*source.args, kernel, *others))
-
-    alone = FunctionCall(module, (kernel, *others)) if forward is apply else None
-    return Emission(with_window, module=alone)
+        options.source("return_indices", "True")
+    return function("F.max_pool2d", "nn.MaxPool2d", options, forward=forward)
 
 
 @emits(pooling.AvgPool)
 def avgpool(op: pooling.AvgPool, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    names = ("nn.AvgPool2d", "F.avg_pool2d")
-    keywords = _window(op, w)
-    same = layer.stated.pad == "same"
-    if not same and _torch_pads(op):
-        _put(keywords, "padding", w.pair((op.pads[0], op.pads[2])), "0")
-        if op.rounding == "ceil":
-            keywords["ceil_mode"] = "True"
+    options, own = _window(op, layer, w)
+    if own:
         if any(op.pads):
-            _flag(keywords, w, "count_include_pad", bool(op.count_include_pad))
-        return _window_function(op, w, names, keywords, apply)
+            options.flag("count_include_pad", bool(op.count_include_pad))
+        return function("F.avg_pool2d", "nn.AvgPool2d", options)
     if op.count_include_pad and op.rounding == "floor":
-        around = _same_padded(op, w) if same else _padded(op.pads, w)
-        return _window_function(op, w, names, keywords, around)
-    if same:
+        forward = _applied(_around(op, layer, w))
+        return function("F.avg_pool2d", "nn.AvgPool2d", options, forward=forward)
+    if layer.stated.pad == "same":
+        around = _around(op, layer, w)
 
         def forward(name: str, inputs: list[Source]) -> Source:
             # The share of a window that counts is the mean of ones there and zeros elsewhere.
-            ones: Source = call("torch.ones_like", inputs[0])
-            padded = _same_padded(op, w)
-            return Infix("/", (padded(name, inputs), padded(name, [ones])))
+            means = [around(name, x) for x in (inputs[0], call("torch.ones_like", inputs[0]))]
+            return Infix("/", tuple(call(name, x) for x in means))
 
-        return as_module(call("nn.AvgPool2d", **keywords), forward)
-    top, bottom, left, right = (w.fixed(p) for p in op.pads)
-    args = [f"({left}, {right}, {top}, {bottom})", w.fixed_pair(op.kernel), w.fixed_pair(op.stride)]
+        return as_module(call("nn.AvgPool2d", *options.args), forward)
+    args = [_sides(op.pads, w), w.fixed_pair(op.kernel), w.fixed_pair(op.stride)]
     args += [repr(op.rounding == "ceil"), repr(bool(op.count_include_pad))]
     return Emission(lambda _, inputs: call(w.support("avg_pool"), inputs[0], *args))
-
-
-@emits(pooling.GlobalAvgPool)
-def global_avgpool(
-    op: pooling.GlobalAvgPool, layer: WrittenLayer, w: ConstructorNumbers
-) -> Emission:
-    return Emission(lambda _, inputs: method(inputs[0], "mean", "dim=(2, 3)"))
-
-
-@emits(pooling.GlobalMaxPool)
-def global_maxpool(
-    op: pooling.GlobalMaxPool, layer: WrittenLayer, w: ConstructorNumbers
-) -> Emission:
-    return Emission(lambda _, inputs: method(inputs[0], "amax", "dim=(2, 3)"))
 
 
 @emits(pooling.AdaptiveAvgPool)
@@ -321,25 +276,30 @@ def adaptive_avgpool(
 
 @emits(resizing.MaxUnpool)
 def maxunpool(op: resizing.MaxUnpool, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    plane = getattr(layer.inputs[1].shape, "plane", ())
-    size = w.size_of(plane)
-    if size is None and layer.stated.size is not None:
-        size = w.size_of(layer.stated.size[-2:])
+    max_unpool = w.support("max_unpool")
+    stated = layer.stated.size
+    size = w.size_of(getattr(layer.inputs[1].shape, "plane", ()))
+    size = size or (w.size_of(stated[-2:]) if stated is not None else None)
     if size is not None:
-        unpool = w.support("max_unpool")
-        return Emission(lambda _, inputs: call(unpool, *inputs, size))
+        return Emission(lambda _, inputs: call(max_unpool, *inputs, size))
+    # Indices from outside: a multiple of their size, if that can be.
     small, large = _plane(layer.inputs[0]), _plane(layer.outputs[0])
-    kernel, stride = _unpooling(small, large)
-    if min(kernel) < 1:
-        raise Unsupported("max-unpooling to less than its input")
-    # Its stub wants pairs.
-    args = [f"({w.fixed(a)}, {w.fixed(b)})" for a, b in dict.fromkeys((kernel, stride))]
-    keywords: dict[str, str] = {}
-    if any((n - 1) * s + k != m for n, m, k, s in zip(small, large, kernel, stride, strict=True)):
+    rows, columns = (m // n for n, m in zip(small, large, strict=True))
+    if (small[0] * rows, small[1] * columns) != large:
         if not w.sizes_are_known:
             raise CannotTrace("the size that indices are of, which come from outside")
-        keywords["output_size"] = f"({large[0]}, {large[1]})"
-    return Emission(lambda _, inputs: call("F.max_unpool2d", *inputs, *args, **keywords))
+        return Emission(lambda _, inputs: call(max_unpool, *inputs, f"{large}"))
+
+    def forward(name: str, inputs: list[Source]) -> Source:
+        shape = f"{inputs[1].flat()}.shape"
+        several = f"({rows} * {shape}[2], {columns} * {shape}[3])"
+        return call(
+            max_unpool,
+            *inputs,
+            several if rows != columns else f"[{rows} * n for n in {shape}[2:]]",
+        )
+
+    return Emission(forward)
 
 
 def _plane(value: Shaped) -> tuple[int, int]:
@@ -347,105 +307,69 @@ def _plane(value: Shaped) -> tuple[int, int]:
     return int(value.shape[1]), int(value.shape[2])
 
 
-def _unpooling(
-    small: tuple[int, int], large: tuple[int, int]
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """A kernel and stride with which PyTorch, which knows no places, accepts the sizes."""
-    ratio = [round(m / n) for n, m in zip(small, large, strict=True)]
-    if all(r > 0 and abs(n * r - m) < r for n, m, r in zip(small, large, ratio, strict=True)):
-        return (ratio[0], ratio[1]), (ratio[0], ratio[1])
-    return (large[0] - small[0] + 1, large[1] - small[1] + 1), (1, 1)
-
-
 @emits(resizing.Upsample)
 def upsample(op: resizing.Upsample, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     small, large = _plane(layer.inputs[0]), _plane(layer.outputs[0])
-    keywords: dict[str, str] = {}
-    stated = layer.stated
-    if stated.size is not None and w.size_of(stated.size[-2:]):
-        keywords["size"] = w.size_of(stated.size[-2:]) or ""
-    elif stated.scale is not None:
-        rows, columns = (w.fixed(float(s)) if w.literal(s) else w.fixed(s) for s in stated.scale)
-        keywords["scale_factor"] = rows if rows == columns else f"({rows}, {columns})"
-    elif any(m % n for n, m in zip(small, large, strict=True)):
-        keywords["size"] = f"({large[0]}, {large[1]})"
+    stated, options = layer.stated, Options(w)
+    size = w.size_of(stated.size[-2:]) if stated.size is not None else None
+    scale = stated.scale
+    if scale is None and not any(m % n for n, m in zip(small, large, strict=True)):
+        scale = [m // n for n, m in zip(small, large, strict=True)]
+    if size is not None or scale is None:
+        options.source("size", size or f"{large}")
     else:
-        # A float, for TorchScript.
-        rows, columns = (w.fixed(float(m // n)) for n, m in zip(small, large, strict=True))
-        keywords["scale_factor"] = rows if rows == columns else f"({rows}, {columns})"
+        # PyTorch's stubs want floats.
+        rows, columns = (float(s) if w.literal(s) else s for s in scale)
+        options.source("scale_factor", w.fixed_pair((rows, columns)))
     if op.mode == "bilinear":
-        keywords["mode"] = '"bilinear"'
+        options.source("mode", '"bilinear"')
         if op.align_corners:
-            keywords["align_corners"] = "True"
-    return Emission(lambda _, inputs: call("F.interpolate", *inputs, **keywords))
+            options.source("align_corners", "True")
+    return Emission(lambda _, inputs: call("F.interpolate", *inputs, *options.args))
 
 
 # --- activations ---------------------------------------------------------------------------------
 
 
-def _emits_function(op: type[Op], head: str, module: str = "", inplace: bool = False) -> None:
-    """An op without attributes."""
-    emits(op, wraps=True)(lambda op, layer, w: function(head, module=module, inplace=inplace))
+def _activation(
+    op: type[Op],
+    head: str,
+    module: str,
+    *numbers: tuple[str, float | None],
+    inplace: bool = False,
+) -> None:
+    """A function and its module, with attributes by position; each has its default in PyTorch."""
+
+    @emits(op, wraps=True)
+    def emitter(op: Op, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+        options = Options(w).numbers(*((getattr(op, name), default) for name, default in numbers))
+        return function(head, module, options, inplace=inplace)
 
 
-_emits_function(activation.Relu, "F.relu", "nn.ReLU", inplace=True)
-_emits_function(activation.Relu6, "F.relu6", "nn.ReLU6", inplace=True)
-_emits_function(activation.Silu, "F.silu", "nn.SiLU")
-_emits_function(activation.Gelu, "F.gelu", "nn.GELU")
-_emits_function(activation.HardSwish, "F.hardswish", "nn.Hardswish")
-_emits_function(activation.Sigmoid, "torch.sigmoid", "nn.Sigmoid")
-_emits_function(activation.HardSigmoid, "F.hardsigmoid", "nn.Hardsigmoid")
-_emits_function(activation.Tanh, "torch.tanh", "nn.Tanh")
-_emits_function(activation.Softplus, "F.softplus", "nn.Softplus")
-_emits_function(activation.Selu, "F.selu", "nn.SELU")
-_emits_function(activation.Mish, "F.mish", "nn.Mish")
-_emits_function(activation.LogSigmoid, "F.logsigmoid", "nn.LogSigmoid")
-_emits_function(activation.SoftSign, "F.softsign", "nn.Softsign")
-_emits_function(activation.TanhShrink, "F.tanhshrink", "nn.Tanhshrink")
-_emits_function(activation.Abs, "torch.abs")
-
-
-@emits(activation.HardTanh, wraps=True)
-def hardtanh(op: activation.HardTanh, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    return function_of_numbers(
-        w, "F.hardtanh", "nn.Hardtanh", op.min, op.max, defaults=(-1, 1), inplace=True
-    )
-
-
-@emits(activation.Threshold, wraps=True)
-def threshold(op: activation.Threshold, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    return function_of_numbers(w, "F.threshold", "nn.Threshold", op.threshold, op.value)
-
-
-@emits(activation.HardShrink, wraps=True)
-def hardshrink(op: activation.HardShrink, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    return function_of_numbers(w, "F.hardshrink", "nn.Hardshrink", op.threshold, defaults=(0.5,))
-
-
-@emits(activation.SoftShrink, wraps=True)
-def softshrink(op: activation.SoftShrink, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    return function_of_numbers(w, "F.softshrink", "nn.Softshrink", op.threshold, defaults=(0.5,))
-
-
-@emits(activation.Celu, wraps=True)
-def celu(op: activation.Celu, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    return function_of_numbers(w, "F.celu", "nn.CELU", op.alpha, defaults=(1,))
-
-
-@emits(activation.LeakyRelu, wraps=True)
-def leaky_relu(op: activation.LeakyRelu, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    return function_of_numbers(w, "F.leaky_relu", "nn.LeakyReLU", op.slope)
-
-
-@emits(activation.Elu, wraps=True)
-def elu(op: activation.Elu, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    return function_of_numbers(w, "F.elu", "nn.ELU", op.alpha, defaults=(1,))
-
-
-@emits(activation.PRelu, wraps=True)
-def prelu(op: activation.PRelu, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    slopes = [] if op.shared else [w.number(layer.inputs[0].shape[0])]
-    return as_module(call("nn.PReLU", *slopes))
+_activation(activation.Relu, "F.relu", "nn.ReLU", inplace=True)
+_activation(activation.Relu6, "F.relu6", "nn.ReLU6", inplace=True)
+_activation(activation.Silu, "F.silu", "nn.SiLU")
+_activation(activation.Gelu, "F.gelu", "nn.GELU")
+_activation(activation.HardSwish, "F.hardswish", "nn.Hardswish")
+_activation(activation.Sigmoid, "torch.sigmoid", "nn.Sigmoid")
+_activation(activation.HardSigmoid, "F.hardsigmoid", "nn.Hardsigmoid")
+_activation(activation.Tanh, "torch.tanh", "nn.Tanh")
+_activation(activation.Softplus, "F.softplus", "nn.Softplus")
+_activation(activation.Selu, "F.selu", "nn.SELU")
+_activation(activation.Mish, "F.mish", "nn.Mish")
+_activation(activation.LogSigmoid, "F.logsigmoid", "nn.LogSigmoid")
+_activation(activation.SoftSign, "F.softsign", "nn.Softsign")
+_activation(activation.TanhShrink, "F.tanhshrink", "nn.Tanhshrink")
+_activation(activation.Abs, "torch.abs", "")
+_activation(activation.HardTanh, "F.hardtanh", "nn.Hardtanh", ("min", -1), ("max", 1), inplace=True)
+_activation(
+    activation.Threshold, "F.threshold", "nn.Threshold", ("threshold", None), ("value", None)
+)
+_activation(activation.HardShrink, "F.hardshrink", "nn.Hardshrink", ("threshold", 0.5))
+_activation(activation.SoftShrink, "F.softshrink", "nn.Softshrink", ("threshold", 0.5))
+_activation(activation.Celu, "F.celu", "nn.CELU", ("alpha", 1))
+_activation(activation.Elu, "F.elu", "nn.ELU", ("alpha", 1))
+_activation(activation.LeakyRelu, "F.leaky_relu", "nn.LeakyReLU", ("slope", None))
 
 
 @emits(activation.Power)
@@ -492,48 +416,13 @@ def _affine(
     return x
 
 
-@emits(reducing.ArgMax)
-def argmax(op: reducing.ArgMax, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    def forward(name: str, inputs: list[Source]) -> Source:
-        places = method(inputs[0], "argmax", "dim=1", "keepdim=True")
-        return method(places, "to", f"{inputs[0].flat()}.dtype")
-
-    return Emission(forward)
-
-
-@emits(activation.Softmax)
-def softmax(op: activation.Softmax, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    return Emission(lambda _, inputs: call("F.softmax", *inputs, dim="1"))
-
-
-@emits(activation.LogSoftmax)
-def log_softmax(op: activation.LogSoftmax, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    return Emission(lambda _, inputs: call("F.log_softmax", *inputs, dim="1"))
+# --- others with numbers -------------------------------------------------------------------------
 
 
 @emits(regularization.Dropout)
 def dropout(op: regularization.Dropout, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     head = "nn.Dropout2d" if op.spatial else "nn.Dropout"
     return as_module(call(head, p=w.number(op.ratio)))
-
-
-# --- normalizations ------------------------------------------------------------------------------
-
-
-@emits(normalization.LayerNorm)
-def layernorm(op: normalization.LayerNorm, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    shape = layer.inputs[0].shape
-    keywords = {} if w.always(op.eps, 1e-5) else {"eps": w.number(op.eps)}
-    module = call("nn.LayerNorm", w.number(shape[0]), **keywords)
-    if len(shape) == 1:
-        return as_module(module)
-
-    def forward(name: str, inputs: list[Source]) -> Source:
-        # PyTorch normalizes the last dimension.
-        last = method(inputs[0], "permute", "0", "2", "3", "1")
-        return method(call(name, last), "permute", "0", "3", "1", "2")
-
-    return as_module(module, forward)
 
 
 @emits(normalization.Normalize)
@@ -549,16 +438,11 @@ def normalize(op: normalization.Normalize, layer: WrittenLayer, w: ConstructorNu
     return Emission(forward)
 
 
-@emits(normalization.Shift, wraps=True)
-def shift(op: normalization.Shift, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    return as_module(call(w.support("ChannelShift"), w.number(layer.inputs[0].shape[0])))
-
-
 @emits(normalization.Lrn, wraps=True)
 def lrn(op: normalization.Lrn, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    numbers = {"alpha": (op.alpha, 1e-4), "beta": (op.beta, 0.75), "k": (op.k, 1.0)}
-    keywords = {n: w.number(v) for n, (v, default) in numbers.items() if not w.always(v, default)}
-    module = call("nn.LocalResponseNorm", w.number(op.size), **keywords)
+    options = Options(w).number("", op.size).number("alpha", op.alpha, 1e-4)
+    options.number("beta", op.beta, 0.75).number("k", op.k, 1.0)
+    module = call("nn.LocalResponseNorm", *options.args)
     if len(layer.inputs[0].shape) == 3:
         return as_module(module)
 
@@ -569,64 +453,39 @@ def lrn(op: normalization.Lrn, layer: WrittenLayer, w: ConstructorNumbers) -> Em
     return as_module(module, forward)
 
 
-@emits(normalization.Scale, wraps=True)
-def scale(op: normalization.Scale, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    keywords: dict[str, str] = {}
-    _flag(keywords, w, "bias", op.bias)
-    channels = w.number(layer.inputs[0].shape[0])
-    return as_module(call(w.support("ChannelScale"), channels, **keywords))
+# --- expressions of the inputs -------------------------------------------------------------------
 
 
-# --- several inputs ------------------------------------------------------------------------------
+def _expression(op: type[Op], write: Callable[..., Source], **traits: bool) -> None:
+    """An op without numbers: the source of its result, of those of its inputs."""
+    emits(op, **traits)(lambda op, layer, w: Emission(lambda _, inputs: write(*inputs)))
 
 
-@emits(merging.Concat, fresh=True)
-def concat(op: merging.Concat, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    return Emission(lambda _, inputs: call("torch.cat", tuple_of(inputs), dim="1"))
+def _chain(head: str) -> Callable[..., Source]:
+    """A function of two, from the first input to the last."""
+    return lambda *inputs: reduce(partial(call, head), inputs)
 
 
-@emits(merging.Add, fresh=True)
-def add(op: merging.Add, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    return Emission(lambda _, inputs: Infix("+", tuple(inputs)))
+_expression(merging.Concat, lambda *xs: call("torch.cat", tuple_of(xs), dim="1"), fresh=True)
+_expression(merging.Add, lambda *xs: Infix("+", xs), fresh=True)
+_expression(merging.Sub, lambda *xs: Infix("-", xs), fresh=True)
+_expression(merging.Mul, lambda *xs: Infix("*", xs))
+_expression(merging.Maximum, _chain("torch.maximum"))
+_expression(merging.Minimum, _chain("torch.minimum"))
+_expression(pooling.GlobalAvgPool, lambda x: method(x, "mean", "dim=(2, 3)"))
+_expression(pooling.GlobalMaxPool, lambda x: method(x, "amax", "dim=(2, 3)"))
+_expression(activation.Softmax, lambda x: call("F.softmax", x, dim="1"))
+_expression(activation.LogSoftmax, lambda x: call("F.log_softmax", x, dim="1"))
+_expression(reshaping.Identity, lambda x: x, wraps=True)
+_expression(reshaping.Flatten, lambda x: method(x, "flatten", "1"))
 
 
-@emits(merging.Sub, fresh=True)
-def sub(op: merging.Sub, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    return Emission(lambda _, inputs: Infix("-", tuple(inputs)))
-
-
-@emits(merging.Mul)
-def mul(op: merging.Mul, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    return Emission(lambda _, inputs: Infix("*", tuple(inputs)))
-
-
-def _emits_chain(op: type[Op], head: str) -> None:
-    """An op of several inputs that is a function of two, from the first input to the last."""
-
-    def forward(_: str, inputs: list[Source]) -> Source:
-        result = inputs[0]
-        for other in inputs[1:]:
-            result = call(head, result, other)
-        return result
-
-    emits(op)(lambda op, layer, w: Emission(forward))
-
-
-_emits_chain(merging.Maximum, "torch.maximum")
-_emits_chain(merging.Minimum, "torch.minimum")
+@partial(_expression, reducing.ArgMax)
+def argmax(x: Source) -> Source:
+    return method(method(x, "argmax", "dim=1", "keepdim=True"), "to", f"{x.flat()}.dtype")
 
 
 # --- rearranging ---------------------------------------------------------------------------------
-
-
-@emits(reshaping.Identity, wraps=True)
-def identity(op: reshaping.Identity, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    return Emission(lambda _, inputs: inputs[0])
-
-
-@emits(reshaping.Flatten)
-def flatten(op: reshaping.Flatten, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    return Emission(lambda _, inputs: method(inputs[0], "flatten", "1"))
 
 
 @emits(reshaping.Reshape)
@@ -654,23 +513,21 @@ def permute(op: reshaping.Permute, layer: WrittenLayer, w: ConstructorNumbers) -
 def split(
     op: reshaping.Split, layer: WrittenLayer, w: ConstructorNumbers, several: bool
 ) -> Emission:
-    # Equal for every setting, not just for this one.
-    if isinstance(layer.stated.parts, int):
-        name, parts = "chunk", w.fixed(layer.stated.parts)
-    elif len({expr_of(s) for s in op.sizes}) == 1:
-        name, parts = "chunk", str(len(op.sizes))
-    else:
-        name, parts = "split", f"({', '.join(w.fixed(s) for s in op.sizes)})"
     tail = "" if several else "[0]"
-    if several and not parts.isdecimal() and name == "chunk":
-        tail = f"[:{len(op.sizes)}]"  # as many as this class names
-
-    def forward(_: str, inputs: list[Source]) -> Source:
-        return FunctionCall(
-            f"{inputs[0].flat()}.{name}", (Verbatim(parts), Verbatim("dim=1")), tail=tail
+    stated = layer.stated.parts
+    # Equal for every setting, not just for this one.
+    if not isinstance(stated, int) and len({expr_of(s) for s in op.sizes}) > 1:
+        # The method has no types.
+        sizes = f"[{', '.join(w.fixed(s) for s in op.sizes)}]"
+        return Emission(
+            lambda _, inputs: replace(call("torch.split", *inputs, sizes, dim="1"), tail=tail)
         )
-
-    return Emission(forward)
+    parts = w.fixed(stated) if isinstance(stated, int) else str(len(op.sizes))
+    if several and not parts.isdecimal():
+        tail = f"[:{len(op.sizes)}]"  # as many as this class names
+    return Emission(
+        lambda _, inputs: replace(method(inputs[0], "chunk", parts, "dim=1"), tail=tail)
+    )
 
 
 @emits(reshaping.ChannelShuffle)

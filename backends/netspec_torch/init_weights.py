@@ -1,4 +1,4 @@
-"""Writes the end of a net's constructor: how its weights begin.
+"""Writes `reset_parameters` of a net: how its weights begin.
 
 A loop fills the weights of all layers by their class, as most of that class begin. Classes whose
 own beginning is meant draw it themselves. The layers that begin otherwise follow by name:
@@ -14,14 +14,13 @@ own beginning is meant draw it themselves. The layers that begin otherwise follo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 from netspec.codegen.identifiers import is_plain
-from netspec.codegen.python_source import FunctionCall, Verbatim, statement
+from netspec.codegen.python_source import statement, tuple_of
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import UNIFORM, Init, Op, Weighted
-from netspec_torch.emission import emission_of
 from netspec_torch.reserved import MODULE_ATTRIBUTES
 from netspec_torch.support import sources
 
@@ -38,77 +37,88 @@ class _Weighted:
     bias: bool
 
 
-def initialization(net: Net, written: Iterable[tuple[Op, str]]) -> list[str]:
+def initialization(net: Net, written: Sequence[tuple[Op, str]]) -> list[str]:
     """A loop over all layers with the usual law of each class, then the layers with another.
 
-    `written` are ops of all layers that the classes make, for other arguments as well, each with
-    its class in PyTorch.
+    `written` are the ops of all layers that the classes make, for other arguments as well, each
+    with its class in PyTorch.
     """
-    layers = list(_weighted(net))
-    types = list(dict.fromkeys(x.type for x in layers))
+    types = {type(op): head for op, head in written}
+    layers = [
+        _Weighted(layer.path, types[type(layer.op)], net.init_of(layer.op), layer.op.bias)
+        for layer in net.layers
+        if isinstance(layer.op, Weighted)
+    ]
+    made = {x.type for x in layers}
     layers += [
         _Weighted("", head, net.init_of(op), op.bias)
         for op, head in written
-        if isinstance(op, Weighted) and head not in types
+        if isinstance(op, Weighted) and head not in made
     ]
-    types = list(dict.fromkeys(x.type for x in layers))
-    usual = {t: Counter(x.init for x in layers if x.type == t).most_common(1)[0][0] for t in types}
+    usual = {
+        t: Counter(x.init for x in layers if x.type == t).most_common(1)[0][0]
+        for t in dict.fromkeys(x.type for x in layers)
+    }
     alike: dict[Init, list[str]] = {}
-    for t in types:
-        alike.setdefault(usual[t], []).append(t)
-    stateful = _resettable(net, types) + alike.pop(UNIFORM, [])
+    for t, init in usual.items():
+        alike.setdefault(init, []).append(t)
+    stateful = _resettable(written) + alike.pop(UNIFORM, [])
     margin = " " * _MARGIN
     lines = [f"{margin}for m in self.modules():"] if layers or stateful else []
-    for init, some in alike.items():
-        test = f"{'if' if len(lines) == 1 else 'elif'} isinstance(m, {' | '.join(some)}):"
-        # It is written as a call of another name, so the law is added.
-        note = f"  # {init}" if init.law == "xavier" and init.fan else ""
-        lines += [f"{margin}    {test}{note}", f"{margin}        {_draw('m', init)}"]
-        if any(x.bias for x in layers if x.type in some):
-            lines.append(f"{margin}        if m.bias is not None:")
-            lines.append(f"{margin}            nn.init.zeros_(m.bias)")
-    others = [x for x in layers if x.path and x.init != usual[x.type]]
+    for init, heads in alike.items():
+        bias = any(x.bias for x in layers if x.type in heads)
+        lines += _of_types(heads, len(lines) > 1, _fill("m", init, bias, optional=True), init)
     if stateful:
-        test = "elif" if alike else "if"
-        lines.append(f"{margin}    {test} isinstance(m, {' | '.join(stateful)}):")
-        lines.append(f"{margin}        m.reset_parameters()")
+        lines += _of_types(stateful, len(lines) > 1, ["m.reset_parameters()"])
+    others = [x for x in layers if x.path and x.init != usual[x.type]]
     fixed = not any(p.static for p in net.parameters)
     for init in dict.fromkeys(x.init for x in others):
         same = [x for x in others if x.init == init]
+        # The loop has zeroed the biases of the other types.
+        zeroed = [x.bias and usual[x.type] == UNIFORM for x in same]
         if fixed and len(same) <= 2 and all(_is_attribute(x.path) for x in same):
-            for x in same:
-                lines.append(f"{margin}{_draw(f'self.{x.path}', init)}")
-                if x.bias and usual[x.type] == UNIFORM:
-                    lines.append(f"{margin}nn.init.zeros_(self.{x.path}.bias)")
+            for x, bias in zip(same, zeroed, strict=True):
+                lines += [margin + s for s in _fill(f"self.{x.path}", init, bias)]
         else:
-            lines += _by_name(same, init)
-            if any(x.bias and usual[x.type] == UNIFORM for x in same):
-                lines.append(f"{margin}        if m.bias is not None:")
-                lines.append(f"{margin}            nn.init.zeros_(m.bias)")
+            names = tuple_of([f'"{x.path}"' for x in same])
+            some = " | ".join(dict.fromkeys(x.type for x in same))
+            tests = statement(f"if isinstance(m, {some}) and name in ", names, _MARGIN + 4)
+            fill = _fill("m", init, any(zeroed), optional=True)
+            lines += [f"{margin}for name, m in self.named_modules():", *tests[:-1]]
+            lines += [f"{tests[-1]}:", *(f"{margin}        {s}" for s in fill)]
     return lines
 
 
-def _resettable(net: Net, types: Sequence[str]) -> list[str]:
+def _resettable(written: Sequence[tuple[Op, str]]) -> list[str]:
     """The classes of further layers with tensors, which know how theirs begin."""
-    found: dict[str, None] = {}
-    for layer in net.layers:
-        if layer.layer.tensors and not isinstance(layer.op, Weighted):
-            constructor = emission_of(layer.layer).constructor
-            known = constructor is not None and (
-                constructor.head.startswith("nn.") or constructor.head in sources()
-            )
-            if constructor is not None and known:
-                found[constructor.head] = None
-    return [name for name in found if name not in types]
+    found = [
+        head
+        for op, head in written
+        if type(op).tensors is not Op.tensors and not isinstance(op, Weighted)
+        if head.startswith("nn.") or head in sources()
+    ]
+    return list(dict.fromkeys(found))
 
 
-def _weighted(net: Net) -> Iterator[_Weighted]:
-    for layer in net.layers:
-        op = layer.op
-        if isinstance(op, Weighted):
-            emission = emission_of(layer.layer)
-            assert emission.constructor is not None, "a module holds the weights"
-            yield _Weighted(layer.path, emission.constructor.head, net.init_of(op), op.bias)
+def _of_types(
+    types: Sequence[str], further: bool, body: Sequence[str], init: Init | None = None
+) -> list[str]:
+    """A branch of the loop over all modules."""
+    # Xavier's of one fan is written as a call of another name, so the law is added.
+    note = f"  # {init}" if init is not None and init.law == "xavier" and init.fan else ""
+    margin = " " * (_MARGIN + 4)
+    test = f"{margin}{'elif' if further else 'if'} isinstance(m, {' | '.join(types)}):{note}"
+    return [test, *(f"{margin}    {line}" for line in body)]
+
+
+def _fill(layer: str, init: Init, bias: bool, optional: bool = False) -> list[str]:
+    """Statements that fill a layer's weight, and its bias with zeros, which may be optional."""
+    lines = [_draw(layer, init)]
+    if bias and optional:
+        lines += [f"if {layer}.bias is not None:", f"    nn.init.zeros_({layer}.bias)"]
+    elif bias:
+        lines.append(f"nn.init.zeros_({layer}.bias)")
+    return lines
 
 
 def _draw(layer: str, init: Init) -> str:
@@ -125,17 +135,6 @@ def _draw(layer: str, init: Init) -> str:
         # Uniform, and of variance 1 / fan.
         return f'nn.init.kaiming_uniform_({weight}{mode}, nonlinearity="linear")'
     return f"nn.init.kaiming_normal_({weight}{mode})"
-
-
-def _by_name(layers: Sequence[_Weighted], init: Init) -> list[str]:
-    """A loop that fills the weights of the layers with these names."""
-    margin = " " * _MARGIN
-    types = " | ".join(dict.fromkeys(x.type for x in layers))
-    names = FunctionCall("", tuple(Verbatim(f'"{x.path}"') for x in layers))
-    lines = [f"{margin}for name, m in self.named_modules():"]
-    test = statement(f"if isinstance(m, {types}) and name in ", names, _MARGIN + 4)
-    test[-1] += ":"
-    return [*lines, *test, f"{margin}        {_draw('m', init)}"]
 
 
 def _is_attribute(path: str) -> bool:

@@ -110,7 +110,7 @@ class ConstructorNumbers:
                 return self.writer.later(a.value) + ".shape[2:]"
         return None
 
-    def fixed_pair(self, pair: tuple[int, int]) -> str:
+    def fixed_pair(self, pair: tuple[float, float]) -> str:
         height, width = self.fixed(pair[0]), self.fixed(pair[1])
         return height if height == width else f"({height}, {width})"
 

@@ -161,8 +161,12 @@ def test_the_paper_s_net_is_a_short_file() -> None:
     assert len(emit(loaded("squeezenet1_0"), get("numpy")).splitlines()) <= 729
 
 
+TYPED_TEXTS = {
+    "branches": lambda: net_of(BRANCHES),
+    "split": lambda: of_layers(*BODIES["split_vector"]),
+}
 TYPED = {
-    "torch": ("enet", "mobilenet_v2", "resnet18", "squeezedet", "squeezenet1_0", "branches"),
+    "torch": ("enet", "mobilenet_v2", "resnet18", "squeezedet", "squeezenet1_0", *TYPED_TEXTS),
     "numpy": ("squeezenet1_0", "branches"),
 }
 
@@ -171,7 +175,7 @@ TYPED = {
 def test_emitted_files_are_typed(backend: str, tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     for name in TYPED[backend]:
-        net = net_of(BRANCHES) if name == "branches" else loaded(name)
+        net = TYPED_TEXTS[name]() if name in TYPED_TEXTS else loaded(name)
         (tmp_path / f"{name}.py").write_text(emit(net, get(backend)), encoding="utf-8")
     command = [
         sys.executable,

@@ -38,13 +38,18 @@ module unit(filters, stride = 1) {
   }
   channel_shuffle { groups: 2 }
 }
+module unpool() {
+  input x
+  input indices
+  maxunpool(x, indices)
+}
 net mixed(classes = 6) {
   input data: 4x16x16
   unit { filters: 4 }
   unit { filters: 4  stride: 2 }
   p: maxpool { kernel: 2 }
   c: conv(p) { filters: 4  kernel: 3  pad: same } -> prelu
-  u: maxunpool(c, p.indices)
+  u: unpool(c, p.indices)
   layernorm
   up: upsample { scale: 2  mode: bilinear  align_corners: false } -> scale
   conv_transpose { filters: 6  kernel: 2  stride: 2 } -> silu

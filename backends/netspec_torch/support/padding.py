@@ -70,7 +70,7 @@ def avg_pool(
     return F.avg_pool2d(padded, kernel, stride) / F.avg_pool2d(counted, kernel, stride)
 
 
-def max_unpool(x: Tensor, indices: Tensor, size: torch.Size) -> Tensor:
+def max_unpool(x: Tensor, indices: Tensor, size: tuple[int, ...] | list[int]) -> Tensor:
     """Put each element where a max-pooling of this size found it, 0 elsewhere."""
     flat = x.new_zeros(*x.shape[:2], size[0] * size[1])
     flat = flat.scatter(2, indices.flatten(2), x.flatten(2))
