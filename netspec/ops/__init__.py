@@ -8,6 +8,7 @@ base             what an op is; `Op`, `attr`, `op`, `ShapeError`
 registry         ops by keyword: netspec's own, and those of installed packages
 attribute_types  types of attributes: which constants of the language they take
 initializers     distributions that weights are drawn from
+reads            which places of its input a place of a result depends on
 window           what convolutions and poolings share
 Every other file is a family of ops.
 """
@@ -20,7 +21,6 @@ from netspec.ops.base import (
     IndexShape,
     KeepsShape,
     Op,
-    ReceptiveField,
     Shape,
     ShapeError,
     Tensor,
@@ -33,6 +33,7 @@ from netspec.ops.base import (
     text,
 )
 from netspec.ops.initializers import KAIMING, UNIFORM, Init, Initial
+from netspec.ops.reads import Covering, Range, ReceptiveField, Window
 from netspec.ops.registry import (
     FAMILIES,
     OPS,
@@ -52,6 +53,7 @@ __all__ = [
     "REQUIRED",
     "UNIFORM",
     "Attr",
+    "Covering",
     "Elementwise",
     "Family",
     "IndexShape",
@@ -60,11 +62,13 @@ __all__ = [
     "KeepsShape",
     "Op",
     "PluginError",
+    "Range",
     "ReceptiveField",
     "Shape",
     "ShapeError",
     "Tensor",
     "Weighted",
+    "Window",
     "Windowed",
     "all_ops",
     "attr",

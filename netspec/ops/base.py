@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from math import prod
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self, TypeVar, dataclass_transform
@@ -11,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar, dataclass_transform
 from netspec.lazy_dataclasses import dataclass, field, fields, replace
 from netspec.ops.attribute_types import AttributeType
 from netspec.ops.initializers import KAIMING, Init
+from netspec.ops.reads import ReceptiveField
 
 Shape = tuple[int, ...]
 """`(channels, height, width)` or `(features,)`; the batch dimension is implied."""
@@ -20,20 +20,27 @@ MAX_ELEMENTS = 2**40
 
 
 class IndexShape(tuple[int, ...]):
-    """The shape of indices: each is a place h * W + w in a plane of `plane` = (H, W)."""
+    """The shape of indices: each is a place h * W + w in a plane of `plane` = (H, W).
+
+    `windows` are what the places lie in: the bound pooling that made the indices, if it is known.
+    """
 
     plane: tuple[int, int]
+    windows: Op | None
 
     @staticmethod
-    def of(shape: Shape, plane: tuple[int, int]) -> IndexShape:
+    def of(shape: Shape, plane: tuple[int, int], windows: Op | None = None) -> IndexShape:
         self = IndexShape(shape)
         self.plane = plane
+        self.windows = windows
         return self
 
 
 def like(shape: Shape, dimensions: Shape) -> Shape:
     """Other dimensions for a shape: indices stay indices."""
-    return IndexShape.of(dimensions, shape.plane) if isinstance(shape, IndexShape) else dimensions
+    if not isinstance(shape, IndexShape):
+        return dimensions
+    return IndexShape.of(dimensions, shape.plane, shape.windows)
 
 
 class ShapeError(Exception):
@@ -68,22 +75,6 @@ class Tensor:
     @property
     def size(self) -> int:
         return prod(self.shape)
-
-
-Steps = tuple[int | Fraction, int | Fraction]
-"""Distances along height and width; fractions where an op makes its input larger."""
-
-
-@dataclass(frozen=True)
-class ReceptiveField:
-    """Which places of its input an op's result depends on, along height and width.
-
-    Place o of the result depends on the `extent` places from o * stride - before on.
-    """
-
-    extent: tuple[int, int] = (1, 1)
-    stride: Steps = (1, 1)
-    before: Steps = (0, 0)
 
 
 class _Required:
@@ -239,7 +230,7 @@ class Op:
     def receptive_field(
         self, inputs: Sequence[Shape], outputs: Sequence[Shape]
     ) -> ReceptiveField | None:
-        """The places that each place of the result depends on; None for all of them.
+        """The places of its inputs that each place of the result depends on; None for all of them.
 
         Called on a bound op. The default is each place its own, and all where height and width end.
         """

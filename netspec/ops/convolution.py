@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from math import prod
 from typing import Literal, Self, cast
 
@@ -17,7 +16,6 @@ from netspec.ops.attribute_types import (
 )
 from netspec.ops.base import (
     Family,
-    ReceptiveField,
     Shape,
     ShapeError,
     Tensor,
@@ -28,6 +26,7 @@ from netspec.ops.base import (
     text,
 )
 from netspec.ops.initializers import UNIFORM, Init, Initial
+from netspec.ops.reads import ReceptiveField
 from netspec.ops.window import Windowed, extent, same_pads, slide
 
 CONVOLUTION = Family(
@@ -233,13 +232,7 @@ class ConvTranspose(_Grouped):
     def receptive_field(
         self, inputs: Sequence[Shape], outputs: Sequence[Shape]
     ) -> ReceptiveField | None:
-        # Inputs lie `stride` apart in the output, so so many at most reach one place of it.
-        height, width = (-(-e // s) for e, s in zip(self.extents, self.stride, strict=True))
-        vertical, horizontal = (Fraction(1, s) for s in self.stride)
-        top, left = self.pads[0] * vertical, self.pads[2] * horizontal
-        return ReceptiveField(
-            (height, width), (vertical, horizontal), (height - 1 - top, width - 1 - left)
-        )
+        return self.reached()
 
 
 @op("linear", CONVOLUTION)

@@ -12,6 +12,7 @@ from netspec.ops.attribute_types import (
     RealNumber,
 )
 from netspec.ops.base import Elementwise, Family, KeepsShape, Shape, Tensor, attr, op
+from netspec.ops.reads import ReceptiveField
 
 NORMALIZATION = Family(
     "normalization",
@@ -99,6 +100,11 @@ class Normalize(KeepsShape):
         OneOf(("channels", "all")), "what the sum is over", default="channels"
     )
     eps: float = attr(RealNumber(least=0), "added to the sum", default=1e-10)
+
+    def receptive_field(
+        self, inputs: Sequence[Shape], outputs: Sequence[Shape]
+    ) -> ReceptiveField | None:
+        return None if self.across == "all" else super().receptive_field(inputs, outputs)
 
 
 @op("shift", NORMALIZATION)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import ClassVar, Literal, Self
 
 from netspec.ops.attribute_types import (
@@ -17,13 +16,13 @@ from netspec.ops.base import (
     Family,
     IndexShape,
     Op,
-    ReceptiveField,
     Shape,
     ShapeError,
     attr,
     op,
     spatial,
 )
+from netspec.ops.reads import Range, ReceptiveField
 from netspec.ops.window import Rounding, Windowed, extent, same_pads, slide
 
 POOLING = Family("pooling", "Poolings: windows that keep the largest value or the mean.")
@@ -106,7 +105,7 @@ class MaxPool(_Pool):
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         (shape,) = super().outputs(inputs)
         _, height, width = inputs[0]
-        return shape, IndexShape.of(shape, (height, width))
+        return shape, IndexShape.of(shape, (height, width), self)
 
 
 @op("avgpool", POOLING)
@@ -200,9 +199,8 @@ class AdaptiveAvgPool(Op):
     def receptive_field(
         self, inputs: Sequence[Shape], outputs: Sequence[Shape]
     ) -> ReceptiveField | None:
-        stride = [Fraction(int(m), n) for m, n in zip(inputs[0][1:], self.size, strict=True)]
         height, width = (
-            max(-(-(i + 1) * m // n) - i * m // n for i in range(min(n, m)))
+            None if n == 1 else Range(int(m), 0, int(m) - 1, int(n))
             for m, n in zip(inputs[0][1:], self.size, strict=True)
         )
-        return ReceptiveField((height, width), (stride[0], stride[1]))
+        return ReceptiveField(height, width)

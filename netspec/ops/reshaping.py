@@ -23,7 +23,6 @@ from netspec.ops.base import (
     Family,
     KeepsShape,
     Op,
-    ReceptiveField,
     Shape,
     ShapeError,
     attr,
@@ -31,6 +30,7 @@ from netspec.ops.base import (
     spatial,
     text,
 )
+from netspec.ops.reads import Range, ReceptiveField
 
 RESHAPING = Family(
     "reshaping",
@@ -107,7 +107,7 @@ class Permute(Op):
     def receptive_field(
         self, inputs: Sequence[Shape], outputs: Sequence[Shape]
     ) -> ReceptiveField | None:
-        return ReceptiveField() if self.order == (0, 1, 2) else None
+        return ReceptiveField(order=self.order)
 
 
 @op("split", RESHAPING)
@@ -211,7 +211,7 @@ class Pad(Op):
     def receptive_field(
         self, inputs: Sequence[Shape], outputs: Sequence[Shape]
     ) -> ReceptiveField | None:
-        return ReceptiveField(before=(self.pads[0], self.pads[2]))
+        return ReceptiveField(_moved(-self.pads[0]), _moved(-self.pads[2]))
 
 
 @op("crop", RESHAPING)
@@ -245,4 +245,8 @@ class Crop(Op):
     def receptive_field(
         self, inputs: Sequence[Shape], outputs: Sequence[Shape]
     ) -> ReceptiveField | None:
-        return ReceptiveField(before=(-self.offset[0], -self.offset[1]))
+        return ReceptiveField(_moved(self.offset[0]), _moved(self.offset[1]))
+
+
+def _moved(by: int) -> Range:
+    return Range(first=int(by), last=int(by))

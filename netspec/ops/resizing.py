@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Literal, Self
 
 from netspec.ops.attribute_types import (
@@ -16,7 +15,6 @@ from netspec.ops.base import (
     Family,
     IndexShape,
     Op,
-    ReceptiveField,
     Shape,
     ShapeError,
     attr,
@@ -24,6 +22,8 @@ from netspec.ops.base import (
     spatial,
     text,
 )
+from netspec.ops.reads import Range, ReceptiveField
+from netspec.ops.window import Windowed
 
 RESIZING = Family("resizing", "Ops that give height and width back: upsampling and max-unpooling.")
 
@@ -98,17 +98,18 @@ class Upsample(Op):
     def receptive_field(
         self, inputs: Sequence[Shape], outputs: Sequence[Shape]
     ) -> ReceptiveField | None:
-        return _stretch(inputs[0], outputs[0], 2 if self.mode == "bilinear" else 1)
+        height, width = (
+            self._mixed(int(m), int(n)) for m, n in zip(inputs[0][1:], outputs[0][1:], strict=True)
+        )
+        return ReceptiveField(height, width)
 
-
-def _stretch(before: Shape, after: Shape, taken: int) -> ReceptiveField:
-    """The receptive field of a result that takes so many of the nearest rows and columns."""
-    (_, *old), (_, *new) = before, after
-    height, width = (taken if n != m else 1 for n, m in zip(new, old, strict=True))
-    vertical, horizontal = (Fraction(int(m), int(n)) for n, m in zip(new, old, strict=True))
-    return ReceptiveField(
-        (height, width), (vertical, horizontal), (Fraction(height - 1, 2), Fraction(width - 1, 2))
-    )
+    def _mixed(self, m: int, n: int) -> Range:
+        """Which of m rows a row of n is made of."""
+        if self.mode == "nearest":
+            return Range(m, scale=n)
+        if self.align_corners:  # from floor to ceil of i * (m - 1) / (n - 1)
+            return Range(m - 1, 0, n - 2, n - 1) if n > 1 else Range(0)
+        return Range(2 * m, m - n, m + n - 1, 2 * n)  # of ((2 * i + 1) * m - n) / (2 * n)
 
 
 def _alignment_matters(length: int, wanted: int) -> bool:
@@ -180,4 +181,6 @@ class MaxUnpool(Op):
     def receptive_field(
         self, inputs: Sequence[Shape], outputs: Sequence[Shape]
     ) -> ReceptiveField | None:
-        return _stretch(inputs[0], outputs[0], 1)
+        indices = inputs[1]
+        windows = indices.windows if isinstance(indices, IndexShape) else None
+        return windows.reached() if isinstance(windows, Windowed) else None

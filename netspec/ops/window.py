@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, cast
 
 from netspec.ops.attribute_types import Pads
-from netspec.ops.base import Op, ReceptiveField, Shape, ShapeError
+from netspec.ops.base import Op, Shape, ShapeError
+from netspec.ops.reads import Covering, ReceptiveField, Window
 from netspec.symbolic.expr import least
 
 Rounding = Literal["floor", "ceil"]
@@ -34,7 +35,19 @@ class Windowed(Op):
     def receptive_field(
         self, inputs: Sequence[Shape], outputs: Sequence[Shape]
     ) -> ReceptiveField | None:
-        return ReceptiveField(self.extents, self.stride, (self.pads[0], self.pads[2]))
+        height, width = (Window(*direction) for direction in self._directions)
+        return ReceptiveField(height, width)
+
+    def reached(self) -> ReceptiveField:
+        """Which windows hold a place, for an op that goes from windows to places."""
+        height, width = (Covering(*direction) for direction in self._directions)
+        return ReceptiveField(height, width)
+
+    @property
+    def _directions(self) -> Iterable[tuple[int, int, int, int]]:
+        """Kernel, stride, pad in front and dilation, along height and along width."""
+        numbers = zip(self.kernel, self.stride, self.pads[::2], self.dilation, strict=True)
+        return ((int(k), int(s), int(p), int(d)) for k, s, p, d in numbers)
 
 
 def extent(kernel: int, dilation: int = 1) -> int:

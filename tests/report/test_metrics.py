@@ -9,19 +9,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 import netspec
 from netspec.ir import Net
+from netspec.metrics import receptive_field
 from netspec.metrics.compression import Compression, LayerRule, size
 from netspec.metrics.counting import CONVENTIONS, counts
 from netspec.metrics.receptive_field import EffectiveField, fields
 from netspec.report.columns import COLUMNS, NetView
 from netspec.report.rows import rows
 
-from ..helpers import body, loaded, net_of
+from ..helpers import body, checked, loaded, net_of
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -180,60 +181,204 @@ def test_fields_that_end_or_grow() -> None:
     assert fields(net_of(body("linear { units: 3 }", "5"))) == (None,)
 
 
-# Small enough for the fields in the middle of 96x96 to keep away from all padding.
-WINDOW = st.tuples(st.integers(1, 4), st.integers(1, 2), st.integers(0, 2), st.integers(1, 2))
+def extents(net: Net, size: int) -> tuple[int, int]:
+    """The most rows and columns that a gradient of the last value reaches from one of its places.
+
+    All weights are equal and poolings take means, so that no gradient is 0 by chance.
+    """
+    model = netspec.build(net, backend="torch").double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(0.1)
+    x = torch.ones(1, 1, size, size, dtype=torch.double, requires_grad=True)
+    out = model(x).sum((0, 1))
+    found = []
+    for axis in (0, 1):
+        places = out.sum(1 - axis)
+        (gradients,) = torch.autograd.grad(
+            places, x, torch.eye(len(places)).double(), retain_graph=True, is_grads_batched=True
+        )
+        reached = gradients[:, 0, 0].sum(2 - axis) != 0
+        rows = [row.nonzero() for row in reached if row.any()]
+        found.append(max(int(row.max() - row.min()) + 1 for row in rows))
+    return found[0], found[1]
 
 
-@st.composite
-def spatial_nets(draw: st.DrawFn) -> str:
-    """Chains of windows with a branch that is cut or padded to the size of the other."""
-    lines = []
-    for i in range(draw(st.integers(1, 3))):
-        kernel, stride, pad, dilation = draw(WINDOW)
-        if draw(st.booleans()):
-            lines.append(
-                f"l{i}: conv {{ filters: 1 kernel: [{kernel}, {draw(st.integers(1, 3))}] "
-                f"stride: {stride} pad: {pad} dilation: {dilation} }}"
-            )
-        elif draw(st.booleans()):
-            lines.append(f"l{i}: avgpool {{ kernel: {kernel} stride: {stride} round: floor }}")
-        else:
-            left = draw(st.integers(0, 2))
-            top = draw(st.integers(0, 2))
-            lines += [
-                f"a{i}: conv {{ filters: 1 kernel: 3 pad: [{top}, {2 - top}, {left}, {2 - left}] }}",
-                f"b{i}: conv(a{i}) {{ filters: 1 kernel: {2 * pad + 1} pad: {pad} }}",
-                f"l{i}: add(a{i}, b{i})",
-            ]
-    return "\n".join(lines)
+NUMBER = st.integers(1, 3)
+MODE = st.sampled_from(
+    ["nearest", "bilinear  align_corners: true", "bilinear  align_corners: false"]
+)
+WINDOWS = st.builds(
+    "conv {{ filters: 1  kernel: {}x{}  stride: {}  dilation: {} }}".format,
+    *(st.integers(1, 4), NUMBER, NUMBER, NUMBER),
+)
+POOLS = st.builds(
+    "avgpool {{ kernel: {}  stride: {}  round: {} }}".format,
+    *(st.integers(1, 4), NUMBER, st.sampled_from(["floor", "ceil"])),
+)
+TRANSPOSED = st.builds(
+    "conv_transpose {{ filters: 1  kernel: {}  stride: {}  dilation: {} }}".format,
+    *(st.integers(1, 5), st.integers(1, 4), NUMBER),
+)
+SCALED = st.builds("upsample {{ scale: {}  mode: {} }}".format, st.integers(2, 3), MODE)
+RESIZED = st.builds(
+    "upsample {{ size: {}x{}  mode: {} }}".format, *(st.integers(20, 60),) * 2, MODE
+)
+ADAPTIVE = st.builds("adaptive_avgpool {{ size: {} }}".format, st.integers(5, 20))
+# No padding: near it, a place may have a field that is the largest and lies half outside.
+BRANCHES = st.builds(
+    "x{{0}}: identity\na{{0}}: conv {{{{ filters: 1  kernel: {0}x1 }}}}\n"
+    "b{{0}}: crop(x{{0}}) {{{{ size: a{{0}}.shape  offset: {1}x0 }}}}\nadd(a{{0}}, b{{0}})".format,
+    *(st.integers(3, 5), NUMBER),
+)
+CHAINS = st.lists(
+    WINDOWS | POOLS | TRANSPOSED | SCALED | RESIZED | ADAPTIVE | BRANCHES, min_size=1, max_size=4
+)
 
 
 @pytest.mark.slow
 @settings(deadline=None, max_examples=25)
-@given(spatial_nets())
-def test_fields_are_what_gradients_reach(statements: str) -> None:
-    net = net_of(body(statements, "1x96x96"))
+@given(CHAINS)
+def test_fields_of_chains_are_what_gradients_reach(lines: list[str]) -> None:
+    size = 60
+    text = "\n".join(line.format(i) if "identity" in line else line for i, line in enumerate(lines))
+    net, _ = checked(body(text, f"1x{size}x{size}"))
+    assume(net is not None)
+    assert net is not None
     field = fields(net)[-1]
     assert field is not None
     assert field.size is not None
-    assert field.stride is not None
-    model = netspec.build(net, backend="torch")
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.fill_(1)
-    x = torch.ones(1, 1, 96, 96, requires_grad=True)
-    out = model(x)
-    middle = [n // 2 for n in out.shape[2:]]
-    reached = []
-    for step in (0, 1):
-        (gradient,) = torch.autograd.grad(
-            out[0, 0, middle[0] + step, middle[1] + step], x, retain_graph=True
+    assume(max(field.size) < 0.6 * size)  # else no place sees all of its field
+    assume(max(net.flat_outputs[0].shape) < 150)
+    assert extents(net, size) == field.size
+
+
+def u_net(levels: int, convolutions: int, up: str, size: int) -> Net:
+    twice = "\n".join(["conv { filters: 1  kernel: 3  pad: 1 }"] * convolutions)
+    text = [f"{twice}\ndown{i}: identity\navgpool {{ kernel: 2 }}" for i in range(levels)]
+    text.append(twice)
+    text += [f"up{i}: {up}\nconcat(up{i}, down{i})\n{twice}" for i in reversed(range(levels))]
+    return net_of(body("\n".join(text), f"1x{size}x{size}"))
+
+
+TRANSPOSED_2 = "conv_transpose { filters: 1  kernel: 2  stride: 2 }"
+
+
+@pytest.mark.parametrize(
+    ("levels", "convolutions", "up", "expected"),
+    [  # the sizes are those that autograd gave for inputs of 512 rows and more
+        (2, 1, TRANSPOSED_2, 26),
+        (2, 2, "upsample { scale: 2  mode: bilinear  align_corners: false }", 52),
+        (3, 2, TRANSPOSED_2, 100),
+        (3, 2, "upsample { scale: 2  mode: bilinear  align_corners: false }", 116),
+        (4, 2, TRANSPOSED_2, 204),
+        (5, 3, "upsample { scale: 2  mode: bilinear  align_corners: false }", 666),
+    ],
+)
+def test_fields_of_u_nets(levels: int, convolutions: int, up: str, expected: int) -> None:
+    field = fields(u_net(levels, convolutions, up, 512))[-1]
+    assert field == EffectiveField((expected, expected), (1, 1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("levels", [1, 2])
+@pytest.mark.parametrize("mode", ["nearest", "bilinear  align_corners: true"])
+def test_fields_of_u_nets_are_what_gradients_reach(levels: int, mode: str) -> None:
+    net = u_net(levels, 2, f"upsample {{ scale: 2  mode: {mode} }}", 64)
+    field = fields(net)[-1]
+    assert field is not None
+    assert field.size == extents(net, 64)
+
+
+def test_fields_of_segnet() -> None:
+    """Autograd and intervals by phase gave 404."""
+    assert fields(loaded("segnet"))[-1] == EffectiveField((404, 404), (1, 1))
+
+
+def test_a_place_that_is_unpooled_depends_on_the_windows_around_it() -> None:
+    net = net_of(
+        body(
+            """
+        p: maxpool { kernel: 3  stride: 2  pad: 1  round: floor }
+        u: maxunpool(p, p.indices)
+        t: conv_transpose(p) { filters: 3  kernel: 3  stride: 2  pad: 1 }
+        c: conv(u) { filters: 1  kernel: 2 }
+        output u, t, c""",
+            "3x33x33",
         )
-        seen = gradient[0, 0].nonzero()
-        reached.append((seen.amin(0), seen.amax(0)))
-    (low, high), (next_low, _) = reached
-    assert tuple((high - low + 1).tolist()) == field.size
-    assert tuple((next_low - low).tolist()) == field.stride
+    )
+    # Row 2i + 1 lies in the windows around rows 2i and 2i + 2.
+    assert field_of(net, "p") == EffectiveField((3, 3), (2, 2))
+    assert field_of(net, "u") == field_of(net, "t") == EffectiveField((5, 5), (1, 1))
+    assert field_of(net, "c").size == (5, 5)
+
+
+def test_what_looks_at_everything() -> None:
+    net = net_of(
+        body(
+            """
+        c: conv { filters: 3  kernel: 3  pad: 1 }
+        n: normalize { across: all }
+        p: normalize(c) { across: channels }
+        a: adaptive_avgpool(c) { size: 1 }
+        r: adaptive_avgpool(c) { size: 1x10 }
+        output n, p, a, r"""
+        )
+    )
+    assert field_of(net, "n") == field_of(net, "a") == EffectiveField(None, None)
+    assert field_of(net, "p") == EffectiveField((3, 3), (1, 1))
+    # All 32 rows; 32 columns in 10 parts are 4 or 5 each, and 2 more by the convolution.
+    assert field_of(net, "r").size == (32, 6)
+
+
+def test_exchanged_dimensions() -> None:
+    net = net_of(
+        body(
+            """
+        c: conv { filters: 3  kernel: 3x5  stride: 2x1 }
+        t: permute { order: [0, 2, 1] }
+        d: conv { filters: 3  kernel: 1x2 }
+        k: permute(c) { order: [1, 2, 0] }
+        relu
+        b: permute { order: [2, 0, 1] }
+        conv(k) { filters: 2  kernel: 1x1 }
+        m: permute { order: [2, 0, 1] }
+        output d, b, m"""
+        )
+    )
+    assert field_of(net, "t") == EffectiveField((3, 5), (2, 1))
+    # Two columns of what is turned are two rows of what was there.
+    assert field_of(net, "d") == EffectiveField((5, 5), (2, 1))
+    # Its channels were rows: a place has all of them.
+    assert field_of(net, "k") == EffectiveField((32, 5), None)
+    assert field_of(net, "b") == EffectiveField((3, 5), (2, 1))
+    assert field_of(net, "m").size == (32, 5)
+
+
+def test_a_gate_of_one_place_does_not_move() -> None:
+    net = net_of(
+        body(
+            """
+        gate: conv(data) { filters: 3  kernel: 32 }
+        mul(data, gate)
+        last: conv { filters: 1  kernel: 3 }"""
+        )
+    )
+    assert field_of(net, "last") == EffectiveField((32, 32), (1, 1))
+
+
+def test_fields_that_never_repeat_end_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Corners on corners: both ways drift apart, so that no place has the field of another."""
+    monkeypatch.setattr(receptive_field, "MAX_PLACES", 2000)
+    more = "conv { filters: 1  kernel: 3  pad: 1 }\n" * 10
+    text = f"""
+      avgpool {{ kernel: 2 }}
+      u: upsample {{ scale: 2  mode: bilinear  align_corners: true }}
+      first: add(u, data)
+      {more}"""
+    net = net_of(body(text, "1x512x512"))
+    assert field_of(net, "first").size == (4, 4)
+    assert fields(net)[-1] is None
 
 
 def test_huge_strides_end_as_the_whole() -> None:
