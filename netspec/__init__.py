@@ -8,8 +8,7 @@ model = netspec.build(net, backend="numpy", weights="weights.npz")
 text = netspec.format_text(text)
 """
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # the whole of typing takes longer than all else that is done here
 if TYPE_CHECKING:
     from netspec.api import LoadedNet as Net
     from netspec.api import build, compile, format_text, load

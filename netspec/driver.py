@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
+from io import UnsupportedOperation
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +26,7 @@ from netspec.semantic.imports import ModuleDefinition, Program, load, program_of
 from netspec.semantic.resolve import resolve
 from netspec.semantic.settings import constants_of, texts_of
 from netspec.syntax.protobuf_text.detect import may_be_prototxt
+from netspec.util.inputs import note_input
 from netspec.util.recursion import deep_recursion
 from netspec.util.resources import folder
 
@@ -88,9 +91,14 @@ class Text(NamedTuple):
 
 
 def read_stdin() -> str:
-    """Standard input as it is. Raises SpecError where it is no text."""
+    """Standard input as it is. Raises SpecError where it can't be read, or is no text."""
     try:
+        with suppress(UnsupportedOperation):  # it may be no file
+            note_input(sys.stdin.fileno())
         return sys.stdin.buffer.read().decode("utf-8")
+    except OSError as error:
+        message = f"standard input can't be read: {error.strerror or error}"
+        raise spec_error("unreadable-file", message) from None
     except ValueError:
         raise spec_error("unreadable-file", "standard input is not UTF-8 text") from None
 
@@ -107,6 +115,10 @@ def find(spec: str) -> Text:
     if is_bundled:
         return Text(Source(path.name, _read(path).text), path.parent, net)
     spec = str(path)
+    if path.is_dir():
+        inside = f"{path}/{next((p.name for p in sorted(path.glob('*.net'))), 'FILE.net')}"
+        message = f"{spec} is a folder, and this command takes a file"
+        raise spec_error("unreadable-file", message, help=(f"such as {inside}",))
     if path.exists():
         return Text(_read(path), path.parent, net)
     named = bundled()

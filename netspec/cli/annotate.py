@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from netspec.cli.common import SPEC_HELP, add_settings, show
+from netspec.cli.common import SPEC_HELP, add_output, add_settings, put, show
 from netspec.diagnostics import spec_error
 from netspec.diagnostics.source import Source, plain
 from netspec.driver import STDIN, check, find, place, read_stdin
@@ -17,6 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_settings(parser)
     parser.add_argument("--strip", action="store_true", help="take the comments off again")
     parser.add_argument("-w", "--write", action="store_true", help="change the file itself")
+    add_output(parser, redirect=True)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -25,6 +25,8 @@ def execute(args: argparse.Namespace) -> int:
     if args.write and (args.spec == "-" or place(args.spec).is_bundled):
         message = "--write changes a file, and this is none of yours"
         raise spec_error("bad-option", message)
+    if args.write and args.output is not None:
+        raise spec_error("bad-option", "--write changes the file itself: it takes no --output")
     text, source, base, name = _read(args.spec)
     if args.strip:
         result = without_comments(text)
@@ -34,12 +36,11 @@ def execute(args: argparse.Namespace) -> int:
         show(checked.diagnostics)
         result = annotate(text, net, source)
     if not args.write:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(result.encode("utf-8"))
+        put(result)
     elif result != text:
         from netspec.util.atomic_write import write_text
 
-        write_text(place(args.spec).path, result)
+        write_text(place(args.spec).path, result, own=True)
     return 0
 
 
@@ -48,5 +49,7 @@ def _read(spec: str) -> tuple[str, Source, Path, str | None]:
     if spec == "-":
         text = read_stdin()
         return text, Source(STDIN, plain(text)), Path(), None
-    found = find(spec)
-    return place(spec).path.read_bytes().decode("utf-8"), *found
+    found, path = find(spec), place(spec).path
+    # A pipe has nothing left.
+    text = path.read_bytes().decode("utf-8") if path.is_file() else found.source.text
+    return text, *found

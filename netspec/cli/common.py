@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from netspec.cli.terminal import is_colored, is_quiet
 from netspec.diagnostics import Diagnostic, SpecError, render, spec_error
-from netspec.driver import check_each, check_spec
+from netspec.driver import check_each, check_spec, place
 from netspec.ir import Net
 from netspec.semantic.settings import SettingText
 
@@ -33,7 +34,8 @@ def add_spec(parser: argparse.ArgumentParser, several: bool = False) -> None:
     add_settings(parser)
 
 
-def add_settings(parser: argparse.ArgumentParser) -> None:
+def add_settings(parser: argparse.ArgumentParser, prototxt: bool = False) -> None:
+    """Add --set, and how to read a prototxt, which the help of a `prototxt` command explains."""
     parser.add_argument(
         "--set",
         action="append",
@@ -43,7 +45,14 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         dest="settings",
         help="set a parameter of the net (repeatable)",
     )
-    add_reading(parser, "settings")
+    add_reading(parser, "settings", prototxt)
+
+
+def add_format(
+    parser: argparse.ArgumentParser, *forms: str, help: str = "how to write the result"
+) -> None:
+    """Add --format with the forms that there are, of which the first is the default."""
+    parser.add_argument("--format", choices=forms, default=forms[0], help=help)
 
 
 def add_partial(parser: argparse.ArgumentParser, help: str) -> None:
@@ -53,9 +62,26 @@ def add_partial(parser: argparse.ArgumentParser, help: str) -> None:
     )
 
 
-def add_reading(parser: argparse.ArgumentParser, dest: str) -> None:
-    """Add the options that say how to read a prototxt."""
-    group = parser.add_argument_group("for a prototxt")
+def add_output(
+    parser: argparse.ArgumentParser,
+    help: str = "where to write what is shown (default: standard output)",
+    metavar: str = "FILE",
+    *,
+    redirect: bool = False,
+) -> None:
+    """Add -o, by any of its names; with `redirect` all that the command prints goes there."""
+    parser.add_argument(
+        *("-o", "--output", "--out"),
+        metavar=metavar,
+        dest="output",
+        help=help,
+    )
+    parser.set_defaults(redirect=redirect)
+
+
+def add_reading(parser: argparse.ArgumentParser, dest: str, shown: bool = False) -> None:
+    """Add the options that say how to read a prototxt; help names them where they are `shown`."""
+    group = parser.add_argument_group("for a prototxt") if shown else parser
     for option, metavar, reads, help_ in _CAFFE:
         group.add_argument(
             option,
@@ -64,8 +90,11 @@ def add_reading(parser: argparse.ArgumentParser, dest: str) -> None:
             type=reads,
             metavar=metavar,
             dest=dest,
-            help=help_,
+            help=help_ if shown else argparse.SUPPRESS,
         )
+    if not shown:
+        options = ", ".join(option for option, *_ in _CAFFE)
+        parser.epilog = f"For a prototxt also {options}: see `netspec convert --help`."
 
 
 def _phase(text: str) -> tuple[str, SettingText]:
@@ -133,14 +162,24 @@ def load_each(spec: str, settings: Iterable[tuple[str, SettingText]]) -> tuple[N
 
 
 def show(diagnostics: Iterable[Diagnostic], more: bool = False) -> None:
-    """Print diagnostics to standard error; `more` adds the command that explains their codes."""
-    color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    """Print diagnostics to standard error; `more` adds the command that explains their codes.
+
+    With `--quiet` only errors are shown.
+    """
+    color = is_colored(sys.stderr)
     codes: dict[str, None] = {}
     for diagnostic in diagnostics:
-        print(render.text(diagnostic, color), file=sys.stderr, end="\n\n")
-        codes[diagnostic.code] = None
-    if more and codes:
+        if diagnostic.severity == "error" or not is_quiet():
+            print(render.text(diagnostic, color), file=sys.stderr, end="\n\n")
+            codes[diagnostic.code] = None
+    if more and codes and not is_quiet():
         print(f"For more: netspec explain {' '.join(codes)}", file=sys.stderr)
+
+
+def note(text: str) -> None:
+    """Print a line to standard error that is good to know, unless `--quiet` is given."""
+    if not is_quiet():
+        print(text, file=sys.stderr)
 
 
 def every(
@@ -162,3 +201,30 @@ def print_json(data: Any) -> None:
     import json
 
     print(json.dumps(data, indent=2))
+
+
+def put(content: str | bytes) -> None:
+    """Write the content of a file to standard output as it is: UTF-8 in any locale."""
+    sys.stdout.flush()
+    if isinstance(content, str):
+        content = content.encode("utf-8", "surrogateescape")
+    sys.stdout.buffer.write(content)
+
+
+def spec_files(specs: Iterable[str]) -> Iterator[str]:
+    """For a folder its .net files, those in hidden folders left out; anything else is itself.
+
+    A folder without one is itself as well.
+    """
+    for spec in specs:
+        found = False
+        if spec != "-" and os.path.isdir(spec) and not place(spec).is_bundled:
+            for folder, inner, files in os.walk(spec):
+                inner[:] = sorted(name for name in inner if not name.startswith("."))
+                for name in sorted(files):
+                    path = Path(folder, name)
+                    if path.suffix == ".net" and path.is_file():
+                        found = True
+                        yield str(path)
+        if not found:
+            yield spec

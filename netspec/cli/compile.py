@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from netspec.cli.common import add_spec, load_each, overwrite_error, show
+from netspec.cli.common import add_output, add_spec, load_each, overwrite_error, put, show
 from netspec.diagnostics import spec_error
 
 
@@ -23,12 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let forward give the spec's outputs instead of logits (torch)",
     )
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="where to write, - for standard output (default: NET.py here)",
-    )
+    add_output(parser, "where to write, - for standard output (default: NET.py here)")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -50,7 +45,7 @@ def execute(args: argparse.Namespace) -> int:
     if isinstance(backend, HasNotes):
         show(backend.notes)
     if args.output == "-":
-        sys.stdout.write(source)
+        put(source)
     else:
         write_text(_target(args.output, name), source)
     # Where the source goes to standard output, the names must not.

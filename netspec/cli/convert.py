@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from netspec.cli.common import add_settings, overwrite_error, show
+from netspec.cli.common import add_output, add_settings, note, overwrite_error, put, show
 from netspec.diagnostics import Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source
 
@@ -20,13 +19,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--solver", metavar="FILE", help="a solver of Caffe, for the spec's train block"
     )
-    add_settings(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="where to write, - for standard output (default: NET.net here)",
-    )
+    add_settings(parser, prototxt=True)
+    add_output(parser, "where to write, - for standard output (default: NET.net here)")
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -52,10 +46,10 @@ def execute(args: argparse.Namespace) -> int:
     if result is None:
         raise SpecError(diagnostics.sorted())
     show(diagnostics.sorted())
-    for note in result.notes:
-        print(f"note: {note}", file=sys.stderr)
+    for line in result.notes:
+        note(f"note: {line}")
     if args.output == "-":
-        sys.stdout.write(result.text)
+        put(result.text)
     else:
         write_text(_output_path(args.output, result.name, result.text), result.text)
     return 0

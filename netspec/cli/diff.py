@@ -7,6 +7,8 @@ import sys
 
 from netspec.cli.common import (
     SPEC_HELP,
+    add_format,
+    add_output,
     add_settings,
     load,
     print_json,
@@ -30,8 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument("--all", action="store_true", help="also layers with other shapes only")
     parser.add_argument("--exit-code", action="store_true", help="exit with 1 if anything differs")
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    add_format(parser, "text", "json")
     add_width(parser)
+    add_output(parser, redirect=True)
 
 
 def execute(args: argparse.Namespace) -> int:

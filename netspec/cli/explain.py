@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 
+from netspec.cli.common import add_output
+from netspec.cli.terminal import is_colored
 from netspec.diagnostics.codes import CODES, GROUPS
 from netspec.diagnostics.suggest import did_you_mean, one_of
 
@@ -14,6 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "codes", nargs="*", metavar="CODE", help="such as shape-mismatch; without: lists all"
     )
+    add_output(parser, redirect=True)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -22,9 +24,7 @@ def execute(args: argparse.Namespace) -> int:
         return 0
     from netspec.reference.explanations import explanation, plain
 
-    bold = (
-        ("\x1b[1m", "\x1b[0m") if sys.stdout.isatty() and "NO_COLOR" not in os.environ else ("", "")
-    )
+    bold = ("\x1b[1m", "\x1b[0m") if is_colored(sys.stdout) else ("", "")
     texts, status = [], 0
     for word in dict.fromkeys(args.codes):
         # As it stands in a diagnostic: error[shape-mismatch].

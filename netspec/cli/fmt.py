@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-from netspec.cli.common import show
+from netspec.cli.common import add_output, put, show, spec_files
 from netspec.diagnostics import Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source
 from netspec.driver import STDIN, find, read_stdin
@@ -31,6 +29,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="write nothing; list the files that would change, and exit with 1 if there are any",
     )
     parser.add_argument("--diff", action="store_true", help="write nothing; show what would change")
+    add_output(
+        parser,
+        "where to write the text of the one SPEC, which stays as it is, or with --check or --diff "
+        "what they show",
+        redirect=True,
+    )
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -39,24 +43,33 @@ def execute(args: argparse.Namespace) -> int:
 
     status = 0
     done: set[str] = set()
-    for spec in args.specs:
-        for name in _names(spec):
-            try:
-                text = _read(name, done)
-                if text is None:
-                    continue
-                formatted = format_text(text.content, text.name)
-                changes = formatted != text.content
-                if args.diff:
-                    _put(_diff(text, formatted))
-                elif args.check:
-                    _put(f"{text.name}\n" if changes else "")
-                else:
-                    _write(text, formatted)
-                status |= args.check and changes
-            except SpecError as error:
-                show(error.diagnostics)
-                status = 1
+    elsewhere = args.output is not None and not (args.check or args.diff)
+    if elsewhere and (args.specs[1:] or os.path.isdir(args.specs[0])):
+        raise spec_error("bad-option", "--output takes the text of one SPEC, and these are several")
+
+    def one(name: str) -> bool:
+        """Whether a text that is not in its layout was only looked for."""
+        text = _read(name, done)
+        if text is None:
+            return False
+        formatted = format_text(text.content, text.name)
+        changes = formatted != text.content
+        if args.diff:
+            put(_diff(text, formatted))
+        elif args.check:
+            put(f"{text.name}\n" if changes else "")
+        elif elsewhere:
+            put(formatted)
+        else:
+            _write(text, formatted)
+        return bool(args.check and changes)
+
+    for name in spec_files(args.specs):
+        try:
+            status |= one(name)
+        except SpecError as error:
+            show(error.diagnostics)
+            status = 1
     return int(status)
 
 
@@ -67,23 +80,6 @@ class _Text:
     name: str
     content: str
     path: Path | None = None
-
-
-def _names(spec: str) -> Iterator[str]:
-    """The .net files of a folder, those in hidden folders left out; anything else is itself."""
-    if spec == "-" or not os.path.isdir(spec):
-        yield spec
-        return
-    found = False
-    for folder, inner, files in os.walk(spec):
-        inner[:] = sorted(name for name in inner if not name.startswith("."))
-        for name in sorted(files):
-            path = Path(folder, name)
-            if path.suffix == ".net" and path.is_file():
-                found = True
-                yield str(path)
-    if not found:
-        yield spec
 
 
 def _read(name: str, done: set[str]) -> _Text | None:
@@ -117,14 +113,14 @@ def _write(text: _Text, formatted: str) -> None:
     from netspec.util.atomic_write import write_text
 
     if text.name == STDIN:
-        _put(formatted)
+        put(formatted)
     elif text.path is None:
         message = f"{text.name} comes with netspec and is not rewritten"
         help_ = ("`--check` and `--diff` show how it would change",)
         raise spec_error("unwritable-file", message, help=help_)
     elif formatted != text.content:
-        write_text(text.path, formatted)
-        _put(f"{text.name}\n")
+        write_text(text.path, formatted, own=True)
+        put(f"{text.name}\n")
 
 
 def _diff(text: _Text, formatted: str) -> str:
@@ -141,9 +137,3 @@ def _lines(text: str) -> list[str]:
     *lines, last = text.split("\n")
     end = [f"{last}\n\\ No newline at end of file\n"] if last else []
     return [line + "\n" for line in lines] + end
-
-
-def _put(text: str) -> None:
-    """Print a text as it is, line breaks included, in any locale."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from netspec.cli.common import SPEC_HELP, add_settings, show, whole_number
+from netspec.cli.common import SPEC_HELP, add_output, add_settings, put, show, whole_number
 from netspec.diagnostics import spec_error
 from netspec.driver import check, find
 
@@ -16,20 +15,18 @@ FORMATS = ("svg", "png", "dot", "html")
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("spec", metavar="SPEC", help=SPEC_HELP)
     add_settings(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="where to write: a .svg, .png, .dot or .html, or - for standard output "
+    add_output(
+        parser,
+        "where to write: a .svg, .png, .dot or .html, or - for standard output "
         "(default: NET.svg here)",
     )
-    parser.add_argument("--format", choices=FORMATS, help="what to write (by the name of FILE)")
+    parser.add_argument("--format", choices=FORMATS, help="what to write (default: as FILE says)")
     parser.add_argument(
         "--depth",
         type=whole_number(0),
         metavar="N",
         help="open modules down to this level: 0 is a box for the net, 1 its lines "
-        "(as many as stay readable)",
+        "(default: as many as stay readable)",
     )
     parser.add_argument(
         "--direction", choices=("down", "right"), default="down", help="which way data flows"
@@ -38,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--cost",
         choices=("macs", "params"),
         default="macs",
-        help="what makes boxes wide (macs)",
+        help="what makes boxes wide",
     )
     parser.add_argument(
         "--layout",
@@ -65,8 +62,7 @@ def execute(args: argparse.Namespace) -> int:
     options = DiagramOptions(args.depth, args.direction, args.cost, args.layout)
     content = draw(net, source, form, options)
     if args.output == "-":
-        sys.stdout.flush()
-        sys.stdout.buffer.write(content)
+        put(content)
     else:
         write_bytes(Path(args.output or f"{net.name}.{form}"), content)
     return 0

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from netspec.cli.common import add_spec, load_each
+from netspec.cli.common import add_output, add_spec, load_each
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_spec(parser)
+    add_output(parser, redirect=True)
     parser.add_argument(
         "--after",
         metavar="PASS",

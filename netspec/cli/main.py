@@ -1,7 +1,7 @@
 """The command line.
 
-Exit status: 0 fine, 1 the spec or another input is wrong, 2 wrong usage. Results go to standard
-output, diagnostics to standard error.
+Exit status: 0 fine, 1 the spec or another input is wrong, 2 wrong usage, 130 Ctrl-C. Results go to
+standard output, diagnostics to standard error.
 """
 
 from __future__ import annotations
@@ -10,10 +10,17 @@ import argparse
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
+from netspec.cli import terminal
+from netspec.cli.common import show
+from netspec.cli.streams import discard_output
 from netspec.diagnostics import SpecError
+from netspec.diagnostics.suggest import did_you_mean
+from netspec.util.inputs import protected_inputs
 
 COMMANDS = {
     "check": "report everything that is wrong with a spec",
@@ -35,6 +42,7 @@ COMMANDS = {
     "specs": "list the bundled specs",
     "ops": "show the reference of the language's ops",
     "explain": "say what a diagnostic means, with an example of the error and its fix",
+    "completion": "print a script with which a shell completes commands",
 }
 
 
@@ -49,10 +57,16 @@ class _Version(argparse.Action):
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Finds the width of the terminal as argparse does, but without loading shutil for it."""
+    """Help that says defaults, as wide as the terminal, which shutil is not loaded for."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, width=_columns() - 2)
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        nothing = action.default in (None, False, argparse.SUPPRESS) or action.default == []
+        if nothing or not action.help or "(default:" in action.help:
+            return action.help
+        return f"{action.help} (default: %(default)s)"
 
 
 def _columns() -> int:
@@ -65,61 +79,153 @@ def _columns() -> int:
         return 80
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that offers what was meant by an option, command or choice that there is not."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        found, left = self.parse_known_args(args, namespace)
+        if left:
+            known = [name for name in self._option_string_actions if name.startswith("--")]
+            wrong = [word.partition("=")[0] for word in left if word.startswith("--")]
+            help_ = [line for word in wrong for line in did_you_mean(word, known)]
+            self.error("; ".join([f"unrecognized arguments: {' '.join(left)}", *help_[:1]]))
+        return found
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            help_ = did_you_mean(str(value), map(str, action.choices or ()))
+            error.message = "; ".join([error.message, *help_])
+            raise
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    """Add what every command takes, also ahead of its name."""
+    parser.add_argument(
+        "-q", "--quiet", action="store_true", help="show no warnings, notes and progress"
+    )
+    parser.add_argument(
+        "--color", choices=terminal.WHEN, default="auto", help="whether to colour what is shown"
+    )
+
+
 def overview() -> argparse.ArgumentParser:
     """The parser of `netspec --help` and `netspec --version`; it has no options of commands."""
-    result = argparse.ArgumentParser(
+    return _of_all(lambda parser, command: None)
+
+
+def whole_parser() -> argparse.ArgumentParser:
+    """The parser of everything, for what completes command lines."""
+    return _of_all(_configure)
+
+
+def _of_all(
+    configure: Callable[[argparse.ArgumentParser, str], None],
+) -> argparse.ArgumentParser:
+    result = _Parser(
         prog="netspec",
         description="Say what a convolutional network is, check it, compile it to a model.",
+        epilog="`netspec COMMAND --help` has the options of a command.",
         formatter_class=_Formatter,
     )
-    result.add_argument("--version", action=_Version, nargs=0, help="show the versions and exit")
+    result.add_argument(
+        "-V", "--version", action=_Version, nargs=0, help="show the versions and exit"
+    )
+    _add_common(result)
     commands = result.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, help_ in COMMANDS.items():
-        commands.add_parser(name, help=help_, add_help=False)
+        configure(commands.add_parser(name, help=help_, add_help=False), name)
     return result
 
 
 def parser(command: str) -> argparse.ArgumentParser:
     """The parser of one command."""
     help_ = COMMANDS[command]
-    result = argparse.ArgumentParser(
+    result = _Parser(
         prog=f"netspec {command}",
         description=f"{help_[0].upper()}{help_[1:]}.",
         formatter_class=_Formatter,
     )
-    import_module(f"netspec.cli.{command}").configure(result)
+    _configure(result, command)
     return result
+
+
+def _configure(parser: argparse.ArgumentParser, command: str) -> None:
+    import_module(f"netspec.cli.{command}").configure(parser)
+    _add_common(parser)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    argv = sys.argv[1:] if argv is None else argv
-    if not argv or argv[0] not in COMMANDS:
+    status = 0
+    try:
+        try:
+            status = _run(list(sys.argv[1:] if argv is None else argv))
+        finally:  # help and versions end with SystemExit
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output has seen enough (`netspec table x | head`).
+        discard_output()
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EBADF, errno.EIO):
+            raise
+        print(f"netspec: the output can't be written: {error.strerror}", file=sys.stderr)
+        discard_output()
+        status = 1
+    return status
+
+
+def _run(argv: list[str]) -> int:
+    """Run a command. Raises SystemExit for wrong usage and for help."""
+    if not argv:
+        overview().print_help()
+        return 0
+    first = _common_options(argv)
+    if len(argv) == first or argv[first] not in COMMANDS:
         overview().parse_args(argv)
         overview().error("the command comes first")
     # Parsers of the other commands would take as long to make as a check takes.
-    args = parser(argv[0]).parse_args(argv[1:])
-    command = import_module(f"netspec.cli.{argv[0]}")
+    args = parser(argv[first]).parse_args([*argv[:first], *argv[first + 1 :]])
+    terminal.ask(args.color, args.quiet)
+    command = import_module(f"netspec.cli.{argv[first]}")
     try:
-        status: int = command.execute(args)
-        sys.stdout.flush()
-        return status
+        with protected_inputs():
+            if getattr(args, "redirect", False) and args.output not in (None, "-"):
+                return _redirected(command.execute, args)
+            status: int = command.execute(args)
+            return status
     except SpecError as error:
-        from netspec.cli.common import show
-
         show(error.diagnostics, more=True)
         return 1
-    except BrokenPipeError:
-        # The reader of our output has seen enough (`netspec table x | head`).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise
-        print(f"netspec: the output can't be written: {error.strerror}", file=sys.stderr)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def _common_options(argv: Sequence[str]) -> int:
+    """How many words stand ahead of the command that say what every command takes."""
+    count = 0
+    while argv[count:]:
+        if argv[count] == "--color":
+            count += 2
+        elif argv[count] in ("-q", "--quiet") or argv[count].startswith("--color="):
+            count += 1
+        else:
+            break
+    return count
+
+
+def _redirected(execute: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    """Run a command, and write what it prints to a file, unless it fails and prints nothing."""
+    from io import BytesIO, TextIOWrapper
+
+    from netspec.util.atomic_write import write_bytes
+
+    content, before = BytesIO(), sys.stdout
+    sys.stdout = TextIOWrapper(content, encoding="utf-8", errors="backslashreplace", newline="\n")
+    try:
+        status = execute(args)
+        sys.stdout.flush()
+        if not status or content.getvalue():
+            write_bytes(Path(args.output), content.getvalue())
+    finally:
+        sys.stdout = before
+    return status

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 
-from netspec.cli.common import print_json
+from netspec.cli.common import add_format, add_output, print_json
 from netspec.diagnostics.suggest import did_you_mean
 from netspec.semantic.foreign_names import op_help
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("op", nargs="?", metavar="OP", help="show one op (default: list all)")
-    parser.add_argument("--format", choices=("text", "markdown", "json"), default="text")
+    add_format(parser, "text", "markdown", "json")
+    add_output(parser, redirect=True)
 
 
 def execute(args: argparse.Namespace) -> int:

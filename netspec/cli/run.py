@@ -5,22 +5,34 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from netspec.cli.common import add_spec, load, print_json, show, whole_number
+from netspec.cli.common import (
+    add_format,
+    add_output,
+    add_spec,
+    load,
+    print_json,
+    show,
+    whole_number,
+)
 from netspec.diagnostics import SpecError, spec_error
+from netspec.diagnostics.render import printable
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_spec(parser)
-    parser.add_argument("images", nargs="+", metavar="IMAGE")
+    parser.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="a picture, or a folder of pictures"
+    )
     parser.add_argument(
         "--weights", required=True, metavar="FILE", help=".npz, .safetensors or .pt"
     )
     parser.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
     parser.add_argument("--backend", default="numpy", metavar="NAME", help="numpy or torch")
     parser.add_argument(
-        "--top", type=whole_number(1), default=5, metavar="N", help="classes to name (5)"
+        "--top", type=whole_number(1), default=5, metavar="N", help="classes to name"
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    add_format(parser, "text", "json")
+    add_output(parser, redirect=True)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -30,6 +42,7 @@ def execute(args: argparse.Namespace) -> int:
     from netspec.runtime.classify import (
         class_count,
         guesses,
+        pictures,
         read_labels,
         read_picture,
     )
@@ -47,7 +60,7 @@ def execute(args: argparse.Namespace) -> int:
         raise spec_error("bad-image", message)
     gray = net.body.inputs[0].shape[0] == 1
     status, results = 0, []
-    for path in args.images:
+    for path in pictures(args.images):
         try:
             picture = read_picture(Path(path), gray)
         except SpecError as error:
@@ -63,9 +76,9 @@ def execute(args: argparse.Namespace) -> int:
             }
         )
         if args.format == "text":
-            print(path)
+            print(printable(path))
             for g in found:
-                print(f"  {g.score:8.4f}  {g.index:4}  {g.label or ''}".rstrip())
+                print(f"  {g.score:8.4f}  {g.index:4}  {printable(g.label or '')}".rstrip())
     if args.format == "json":
         print_json(results)
     return status

@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what must hold, as in 'params <= 1.25M' (repeatable)",
     )
     parser.add_argument(
-        "--top", type=whole_number(1), default=5, metavar="N", help="how many to show (5)"
+        "--top", type=whole_number(1), default=5, metavar="N", help="how many to show"
     )
 
 

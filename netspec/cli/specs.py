@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from netspec.cli.common import print_json
+from netspec.cli.common import add_format, add_output, print_json, put
 from netspec.diagnostics import Diagnostics, spec_error
 from netspec.driver import bundled, bundled_modules, help_for_unknown_spec
 from netspec.semantic.imports import read_source
@@ -22,7 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--modules", action="store_true", help="list the modules, for `import`, with parameters"
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    add_format(parser, "text", "json")
+    add_output(parser, redirect=True)
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -58,7 +59,7 @@ def _print(name: str, nets: Mapping[str, Path], modules: Mapping[str, Path], for
         item = _definition(path, "net" if name in nets else "module", name)
         print_json({**_row(name, path, item), "text": source.text})
     else:
-        print(source.text, end="")
+        put(source.text)
     return 0
 
 

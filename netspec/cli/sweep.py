@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.cli.common import SPEC_HELP, add_reading, whole_number
+from netspec.cli.common import SPEC_HELP, add_format, add_output, add_reading, whole_number
 from netspec.cli.table import add_width, line_width
+from netspec.cli.terminal import is_quiet
 from netspec.diagnostics import spec_error
 
 if TYPE_CHECKING:
@@ -42,17 +43,15 @@ def add_space(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--sample", type=whole_number(1), metavar="N", help="N combinations at random"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of --sample (0)")
-    parser.add_argument(
-        "-o",
-        "--output",
-        metavar="FILE",
-        help="keep results in a file, a JSON line each, and take from it what is there already",
+    parser.add_argument("--seed", type=int, default=0, help="of --sample")
+    add_output(
+        parser,
+        "keep results in a file, a JSON line each, and take from it what is there already",
     )
     parser.add_argument(
-        "--jobs", type=whole_number(1), metavar="N", help="processes (one a processor)"
+        "--jobs", type=whole_number(1), metavar="N", help="processes (default: one a processor)"
     )
-    parser.add_argument("--format", choices=FORMATS, default="text")
+    add_format(parser, *FORMATS)
     add_width(parser)
 
 
@@ -109,6 +108,7 @@ def explore(
     """
     from netspec.explore import sweep
     from netspec.explore.search_space import MAX_POINTS, parse_space
+    from netspec.util.interrupt import on_interrupt
     from netspec.util.progress import ProgressBar
 
     spec = sweep.spec(args.spec, dict(args.reading))
@@ -128,7 +128,7 @@ def explore(
     sweep.check(spec, points[0])
     look(points[0])
     store = sweep.Store(Path(args.output), spec) if args.output else None
-    progress = ProgressBar(len(points))
+    progress = ProgressBar(len(points), quiet=is_quiet())
 
     def each(result: Any) -> None:
         if args.format == "jsonl":
@@ -137,15 +137,18 @@ def explore(
         done = progress.done + 1
         progress.update(done, f"{progress.rate(done):,.0f}/s")
 
-    try:
-        found = sweep.run(spec, points, store, args.jobs, each)
-    except KeyboardInterrupt:
+    def stopped() -> None:
         progress.close()
         kept = f"{args.output} has them, and continues" if args.output else "`-o FILE` keeps them"
         print(
-            f"stopped after {progress.done:,} of {len(points):,} results; {kept}", file=sys.stderr
+            f"stopped after {progress.done:,} of {len(points):,} results; {kept}",
+            file=sys.stderr,
+            flush=True,
         )
-        raise SystemExit(130) from None
+
+    try:
+        with on_interrupt(stopped):
+            found = sweep.run(spec, points, store, args.jobs, each)
     finally:
         progress.close()
     return space, found

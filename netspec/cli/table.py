@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from netspec.cli.common import add_spec, every, print_json, whole_number
+from netspec.cli.common import add_format, add_output, add_spec, every, print_json, whole_number
 
 if TYPE_CHECKING:
     from netspec.report.columns import NetView
@@ -20,7 +20,7 @@ FORMATS = ("text", "markdown", "csv", "json", "latex", "html")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_spec(parser, several=True)
-    parser.add_argument("--format", choices=FORMATS, default="text")
+    add_format(parser, *FORMATS)
     parser.add_argument(
         "--depth",
         type=whole_number(0),
@@ -43,6 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--compare", action="store_true", help="nets side by side, with ratios")
     add_metrics(parser)
+    add_output(parser, redirect=True)
 
 
 def add_width(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +52,7 @@ def add_width(parser: argparse.ArgumentParser) -> None:
         "--width",
         type=whole_number(0),
         metavar="N",
-        help="characters a line (the terminal's); 0 for as many as it takes",
+        help="characters a line, 0 for as many as it takes (default: the terminal's)",
     )
 
 
@@ -91,7 +92,7 @@ def add_metrics(parser: argparse.ArgumentParser) -> None:
         type=whole_number(0),
         default=4,
         metavar="N",
-        help="bits for the place of a weight in a pruned layer (4)",
+        help="bits for the place of a weight in a pruned layer",
     )
 
 

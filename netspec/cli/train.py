@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from netspec.cli.common import add_partial, add_spec, load, whole_number
+from netspec.cli.common import add_output, add_partial, add_spec, load, whole_number
 from netspec.diagnostics import spec_error
+from netspec.util.interrupt import on_interrupt
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a folder with a folder of pictures for each class (or train and val with these in "
         "them), or a .npz file with x and y (or x_train, y_train, x_test, y_test)",
     )
-    add("--out", metavar="FOLDER", help="for weights, metrics and checkpoints (NET-training)")
+    add_output(parser, "for weights, metrics and checkpoints (default: NET-training)", "FOLDER")
     add("--weights", metavar="FILE", help="start from these instead of fresh weights")
     add_partial(parser, "leave these layers fresh, whatever --weights has for them")
     add(
@@ -42,28 +43,36 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--seed",
         type=whole_number(0, digits=12),
         default=0,
-        help="of weights, order, changes and dropout (0)",
+        help="of weights, order, changes and dropout",
     )
     add(
         "--held-out",
         type=_share,
         default=0.1,
         metavar="SHARE",
-        help="share of each class to test on, where the data has no part for it (10%%)",
+        help="share of each class to test on, where the data has no part for it",
     )
     count = whole_number(1)
-    add("--every", type=count, metavar="N", help="iterations between evaluations (an epoch)")
+    add(
+        "--every",
+        type=count,
+        metavar="N",
+        help="evaluate after so many iterations (default: an epoch)",
+    )
     add("--accumulate", type=count, default=1, metavar="N", help="divide each batch into N parts")
     add("--workers", type=whole_number(0), metavar="N", help="threads that read pictures")
-    add("--device", default="auto", help="cpu, cuda, cuda:1, ... (auto: cuda where there is one)")
+    add("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto is cuda where there is one")
     add(
         "--precision",
         choices=("auto", "float32", "bfloat16", "float16"),
         default="auto",
-        help="of the forward pass (auto: mixed on CUDA, else float32)",
+        help="of the forward pass; auto is mixed on CUDA, else float32",
     )
     add("--restart", action="store_true", help="begin anew, although there is a checkpoint")
-    add("--quiet", action="store_true", help="no progress")
+
+
+def _stopped() -> None:
+    print("\nstopped; the same command goes on from the last checkpoint", flush=True)
 
 
 def _field(text: str) -> tuple[str, str]:
@@ -106,7 +115,7 @@ def execute(args: argparse.Namespace) -> int:
             print(f"fresh: {name}")
     options = TrainingOptions(
         data=Path(args.data),
-        out=Path(args.out or f"{net.name}-training"),
+        out=Path(args.output or f"{net.name}-training"),
         seed=args.seed,
         weights=weights,
         every=args.every,
@@ -118,11 +127,8 @@ def execute(args: argparse.Namespace) -> int:
         restart=args.restart,
         quiet=args.quiet,
     )
-    try:
+    with on_interrupt(_stopped if is_main else lambda: None):
         result = train(net, training, options)
-    except KeyboardInterrupt:
-        print("\nstopped; the same command goes on from the last checkpoint")
-        return 130
     if is_main:
         print(summary(result))
     return 0

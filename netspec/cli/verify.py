@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import argparse
 
-from netspec.cli.common import add_spec, load, print_json
+from netspec.cli.common import add_format, add_output, add_spec, load, print_json
 from netspec.diagnostics import spec_error
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_spec(parser)
     parser.add_argument("--weights", metavar="FILE", help="weights to use (default: random ones)")
-    parser.add_argument("--seed", type=int, default=0, help="of random weights and inputs (0)")
+    parser.add_argument("--seed", type=int, default=0, help="of random weights and inputs")
     parser.add_argument(
         "--backend",
         action="append",
         dest="backends",
         metavar="NAME",
-        help="a backend to compare, the first with each other one (repeatable; torch and numpy)",
+        help="a backend to compare, the first with each other one (repeatable; "
+        "default: torch and numpy)",
     )
-    parser.add_argument("--format", choices=("text", "json"), default="text")
+    add_format(parser, "text", "json")
+    add_output(parser, redirect=True)
 
 
 def execute(args: argparse.Namespace) -> int:

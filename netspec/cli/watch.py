@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from netspec.cli.common import SPEC_HELP, add_settings
+from netspec.cli.terminal import is_colored, is_terminal
 from netspec.diagnostics import render, spec_error
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=0.2,
         metavar="SECONDS",
-        help="how often to look at the files (0.2)",
+        help="how often to look at the files",
     )
 
 
@@ -42,19 +42,14 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def execute(args: argparse.Namespace) -> int:
+def execute(args: argparse.Namespace) -> NoReturn:
     from netspec.editing.watch import Watcher
 
     if args.spec == "-":
         message = "watch needs a file, and - is standard input"
         raise spec_error("bad-option", message)
     watcher = Watcher(args.spec, dict(args.settings))
-    try:
-        loop(watcher, args.interval, sys.stdout, time.sleep, time.localtime)
-    except KeyboardInterrupt:
-        if sys.stdout.isatty():
-            print()
-    return 0
+    loop(watcher, args.interval, sys.stdout, time.sleep, time.localtime)
 
 
 def loop(
@@ -63,10 +58,9 @@ def loop(
     out: TextIO,
     sleep: Callable[[float], None],
     clock: Callable[[], time.struct_time],
-) -> None:
+) -> NoReturn:
     """Write a block for each change, for ever. A terminal is cleared before each."""
-    terminal = out.isatty()
-    color = terminal and "NO_COLOR" not in os.environ
+    terminal, color = is_terminal(out), is_colored(out)
     while True:
         report = watcher.step()
         if report is not None:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.cli.common import SPEC_HELP, add_partial, add_settings, load
+from netspec.cli.common import SPEC_HELP, add_output, add_partial, add_settings, load
 from netspec.diagnostics import spec_error
+from netspec.diagnostics.render import printable
 from netspec.ir import Net
 
 if TYPE_CHECKING:
@@ -28,8 +29,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     convert.add_argument("file", metavar="FILE")
     convert.add_argument(
-        "output", metavar="OUT", help=".npz, .safetensors, .pt or .pth; .caffemodel for a prototxt"
+        "target",
+        metavar="OUT",
+        nargs="?",
+        help=".npz, .safetensors, .pt or .pth; .caffemodel for a prototxt",
     )
+    add_output(convert, "the same as OUT")
+    add_output(show, redirect=True)
     for sub in (show, convert):
         sub.add_argument("--spec", metavar="SPEC", help=f"the net of the weights: {SPEC_HELP}")
         add_settings(sub)
@@ -54,6 +60,9 @@ def execute(args: argparse.Namespace) -> int:
     if args.action == "show":
         _show(_read(args))
         return 0
+    if (args.target is None) == (args.output is None) and not args.dry_run:
+        raise spec_error("bad-option", "say once where to write, as OUT or with --output")
+    args.output = args.output or args.target or ""
     if not args.spec and (args.rgb or Path(args.output).suffix == ".caffemodel"):
         message = "where a net begins, and what its layers are in Caffe, stands in its spec"
         help_ = ("add `--spec SPEC`, for example `--spec deploy.prototxt`",)
@@ -117,7 +126,7 @@ def _table(rows: Iterable[MatchedArray], fresh_names: Iterable[str]) -> None:
     lines += [("-", name, "", "fresh") for name in fresh_names]
     widths = [max((len(line[i]) for line in lines), default=0) for i in range(3)]
     for a, b, shape, how in lines:
-        print(f"{a:<{widths[0]}}  {b:<{widths[1]}}  {shape:>{widths[2]}}  {how}")
+        print(f"{printable(a):<{widths[0]}}  {b:<{widths[1]}}  {shape:>{widths[2]}}  {how}")
 
 
 def _read(args: argparse.Namespace, net: Net | None = None) -> Mapping[str, Any]:
@@ -143,7 +152,8 @@ def _show(weights: Mapping[str, Any]) -> None:
     total = 0
     for name, array in weights.items():
         total += array.size
-        print(f"{name:<{width}}  {_shape(array.shape):>16}  {array.dtype}  {array.size:>12,}")
+        shown, shape = printable(name), _shape(array.shape)
+        print(f"{shown:<{width}}  {shape:>16}  {array.dtype}  {array.size:>12,}")
     print(f"{'total':<{width}}  {'':>16}  {'':7}  {total:>12,}")
 
 

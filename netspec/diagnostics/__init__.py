@@ -1,12 +1,13 @@
 """What is wrong with an input, as plain data, and how it is shown.
 
 In:  a `Source` (the text of a file) and `Span`s of it, from every part that reads input.
-Out: `Diagnostic`s with a code, a message, a place and help; text, JSON or GitHub annotations.
+Out: `Diagnostic`s with a code, a message, a place and help; text of them, or JSON, GitHub
+     annotations and SARIF.
 
 source      texts, lines and places in them
 diagnostic  diagnostics, collections of them, and the one exception that carries them
 codes       every code with its severity and a line of explanation
-render      diagnostics as text, JSON and GitHub annotations
+render      diagnostics as text, JSON, GitHub annotations and SARIF
 suggest     "did you mean"
 """
 

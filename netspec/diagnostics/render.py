@@ -1,4 +1,4 @@
-"""How diagnostics look: text with the place underlined, JSON, and GitHub annotations."""
+"""How diagnostics look: text with the place underlined, JSON, GitHub annotations, SARIF."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from netspec.diagnostics import Diagnostic, Label
+from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.source import Source, Span
 
 MAX_LINE = 160
@@ -141,10 +142,14 @@ def github(d: Diagnostic) -> str:
     if d.span is not None:
         line, column = d.span.source.position(d.span.start)
         end_line, end_column = d.span.source.position(d.span.end)
-        name = _property(d.span.source.name)
+        name = _property(printable(d.span.source.name))
         where = f"file={name},line={line},col={column},endLine={end_line},endColumn={end_column},"
-    message = "\n".join([d.message, *d.notes, *(f"help: {h}" for h in d.help), *d.context])
+    message = "\n".join(map(printable, _sentences(d)))
     return f"::{d.severity} {where}title={d.code}::{_escaped(message)}"
+
+
+def _sentences(d: Diagnostic) -> list[str]:
+    return [d.message, *d.notes, *(f"help: {h}" for h in d.help), *d.context]
 
 
 def _escaped(text: str) -> str:
@@ -153,3 +158,58 @@ def _escaped(text: str) -> str:
 
 def _property(text: str) -> str:
     return _escaped(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def sarif(diagnostics: Iterable[Diagnostic], version: str) -> dict[str, Any]:
+    """Diagnostics as JSON-ready data of SARIF 2.1.0, as code scanning of GitHub takes it."""
+    found = list(diagnostics)
+    codes = sorted({d.code for d in found})
+    rules = [
+        {
+            "id": code,
+            "shortDescription": {"text": CODES[code].meaning},
+            "defaultConfiguration": {"level": CODES[code].severity},
+        }
+        for code in codes
+    ]
+    results = []
+    for d in found:
+        result: dict[str, Any] = {
+            "ruleId": d.code,
+            "ruleIndex": codes.index(d.code),
+            "level": d.severity,
+            "message": {"text": "\n".join(_sentences(d))},
+        }
+        if d.span is not None:
+            result["locations"] = [_location(d.span)]
+        related = [{**_location(o.span), "message": {"text": o.text}} for o in d.others]
+        if related:
+            result["relatedLocations"] = related
+        results.append(result)
+    driver = {"name": "netspec", "version": version, "rules": rules}
+    run = {"tool": {"driver": driver}, "columnKind": "unicodeCodePoints", "results": results}
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [run],
+    }
+
+
+def _location(span: Span) -> dict[str, Any]:
+    from urllib.parse import quote
+
+    line, column = span.source.position(span.start)
+    end_line, end_column = span.source.position(span.end)
+    name = span.source.name.encode("utf-8", "surrogateescape")
+    scheme = "file://" if name.startswith(b"/") else ""
+    return {
+        "physicalLocation": {
+            "artifactLocation": {"uri": scheme + quote(name)},
+            "region": {
+                "startLine": line,
+                "startColumn": column,
+                "endLine": end_line,
+                "endColumn": end_column,
+            },
+        }
+    }

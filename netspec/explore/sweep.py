@@ -10,14 +10,15 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from netspec.diagnostics import SpecError, spec_error
 from netspec.diagnostics.source import Source
 from netspec.driver import PreparedNet, build, find, prepare
 from netspec.explore.search_space import Point
 from netspec.metrics.size import activation_bytes, size
-from netspec.util.atomic_write import unwritable, write_text
+from netspec.util.atomic_write import refuse_input, unwritable
+from netspec.util.interrupt import for_parent_only, on_interrupt
 
 METRICS = ("params", "macs", "size", "activations")
 """What is known of each point; size and activations in bytes, as float32."""
@@ -108,10 +109,20 @@ def results(spec: Spec, points: Sequence[Point], jobs: int | None = None) -> Ite
     )
     try:
         chunks = [points[i : i + CHUNK] for i in range(0, len(points), CHUNK)]
-        for done in as_completed([pool.submit(_work, spec.fingerprint, c) for c in chunks]):
-            yield from done.result()
+        with for_parent_only():
+            work = [pool.submit(_work, spec.fingerprint, chunk) for chunk in chunks]
+        with on_interrupt(_end_workers):
+            for done in as_completed(work):
+                yield from done.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_workers() -> None:
+    from multiprocessing import active_children
+
+    for worker in active_children():
+        worker.kill()
 
 
 def processors() -> int:
@@ -157,46 +168,95 @@ def key(settings: Mapping[str, Any]) -> str:
     return json.dumps(settings, sort_keys=True)
 
 
+BEGIN = '{"net": '
+"""How each line begins."""
+
+
 class Store:
-    """A file with a JSON line for each result, added to as they come."""
+    """A file with a JSON line for each result, added to as they come; no other sweep adds to it."""
 
     def __init__(self, path: Path, spec: Spec) -> None:
         """Read earlier results. Raises SpecError (bad-option) for another file or spec."""
         self.path = path
         self.known: dict[str, Result] = {}
-        whole = True
+        refuse_input(path)
+        if path.exists() and not path.is_file():
+            raise _unusable(path, "it is no regular file")
         try:
-            text = path.read_text(encoding="utf-8") if path.exists() else ""
+            self.file = path.open("a+b")
+        except OSError as error:
+            raise unwritable(path, error) from None
+        try:
+            _lock(self.file, path)
+            self.file.seek(0)
+            self._read(self.file.read().decode("utf-8"), spec)
         except (OSError, ValueError) as error:
+            self.file.close()
             raise _unusable(path, f"can't be read: {error}") from None
-        lines = text.split("\n")
-        for number, text in enumerate(lines, 1):
-            if not text.strip():
+        except SpecError:
+            self.file.close()
+            raise
+
+    def _read(self, text: str, spec: Spec) -> None:
+        *lines, rest = text.split("\n")
+        for number, line in enumerate([*lines, rest], 1):
+            if not line.strip():
                 continue
-            try:
-                found = json.loads(text)
-                known = found["settings"], found["spec"]
-            except (ValueError, TypeError, KeyError):
-                if number == len(lines):
-                    whole = False  # the last one, cut off when a run was stopped
-                    continue
-                raise _unusable(path, f"line {number} is no result of a sweep") from None
-            if known[1] != spec.fingerprint:
-                raise _unusable(path, "it holds results of another spec, or of an earlier text")
-            self.known[key(known[0])] = found
-        if not whole:
-            write_text(path, "".join(line(found) for found in self.known.values()))
+            found = _result_of(line)
+            if found is None and line is rest and (line[: len(BEGIN)] == BEGIN[: len(line)]):
+                # Cut off when a run was stopped.
+                self.file.truncate(len(text.encode()) - len(rest.encode()))
+                return
+            if found is None:
+                raise _unusable(self.path, f"line {number} is no result of a sweep")
+            if found["spec"] != spec.fingerprint:
+                why = "it holds results of another spec, or of an earlier text"
+                raise _unusable(self.path, why)
+            self.known[key(found["settings"])] = found
+        self.file.write(b"\n" if rest else b"")
 
     def add(self, results: Iterable[Result]) -> Iterator[Result]:
-        """Yield the results, each after it is written to the file."""
+        """Yield the results, each after it is written to the file, which is closed at the end."""
         try:
-            with self.path.open("a", encoding="utf-8") as file:
+            with self.file:
                 for found in results:
-                    file.write(line(found))
-                    file.flush()
+                    self.file.write(line(found).encode())
+                    self.file.flush()
                     yield found
         except OSError as error:
             raise unwritable(self.path, error) from None
+
+
+def _result_of(text: str) -> Result | None:
+    """The result that a line says, None where it says none."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    kinds: dict[str, type] = {"net": str, "spec": str, "settings": dict}
+    if isinstance(found, dict):
+        kinds |= {"error": dict} if "error" in found else dict.fromkeys(METRICS, int)
+        if all(isinstance(found.get(name), kind) for name, kind in kinds.items()):
+            error = found.get("error", {"code": "", "message": ""})
+            if isinstance(error.get("code"), str) and isinstance(error.get("message"), str):
+                return found
+    return None
+
+
+def _lock(file: IO[bytes], path: Path) -> None:
+    """Take a file for this process while it is open. Raises SpecError where another one has it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        message = f"{path} is being written by another sweep"
+        help_ = "wait for it, or name another file with `-o`"
+        raise spec_error("bad-option", message, help=(help_,)) from None
+    except OSError:
+        pass  # some file systems have no locks
 
 
 def _unusable(path: Path, why: str) -> SpecError:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ import numpy as np
 from netspec.diagnostics import spec_error
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
+from netspec.util.inputs import note_input, read_input
 
+PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
+"""The endings of files that are taken for pictures in a folder."""
 MAX_PIXELS = 2**27
 """Largest picture that is read."""
 
@@ -25,6 +29,28 @@ class Guess:
     label: str | None
 
 
+def pictures(paths: Iterable[str]) -> Iterator[str]:
+    """For a folder the pictures in it and below, hidden ones left out; any other path is itself.
+
+    Raises SpecError (bad-image) for a folder without pictures.
+    """
+    for path in paths:
+        if not os.path.isdir(path):
+            yield path
+            continue
+        found = False
+        for folder, inner, files in os.walk(path):
+            inner[:] = sorted(name for name in inner if not name.startswith("."))
+            for name in sorted(files):
+                if not name.startswith(".") and Path(name).suffix.lower() in PICTURES:
+                    found = True
+                    yield os.path.join(folder, name)
+        if not found:
+            endings = " ".join(sorted(PICTURES))
+            message = f"{path} has no pictures"
+            raise spec_error("bad-image", message, help=(f"pictures are files of {endings}",))
+
+
 def read_picture(path: Path, gray: bool) -> Any:
     """A picture file as uint8 of shape (H, W, 3), RGB, or (H, W) with `gray`.
 
@@ -36,7 +62,10 @@ def read_picture(path: Path, gray: bool) -> Any:
         message = "reading pictures needs Pillow, which is not installed"
         raise spec_error("missing-package", message, help=("pip install pillow",)) from None
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is no regular file")
         with Image.open(path) as image:
+            note_input(path)
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError("it is too large")
             return np.asarray(ImageOps.exif_transpose(image).convert("L" if gray else "RGB"))
@@ -50,7 +79,7 @@ def read_picture(path: Path, gray: bool) -> Any:
 def read_labels(path: Path, classes: int) -> list[str]:
     """The labels of a text file: line k names class k - 1. Raises SpecError (bad-labels)."""
     try:
-        labels = path.read_text(encoding="utf-8").splitlines()
+        labels = read_input(path).decode("utf-8").splitlines()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         message = f"the labels {path} can't be read: {reason}"

@@ -19,6 +19,7 @@ from netspec.syntax.ast import (
     String,
 )
 from netspec.syntax.parser import parse
+from netspec.util.inputs import read_input
 from netspec.util.resources import folder
 
 MAX_BYTES = 2**25
@@ -286,8 +287,7 @@ def read_source(path: Path, diagnostics: Diagnostics, at: Span | None = None) ->
 def read_text(path: Path, diagnostics: Diagnostics, at: Span | None = None) -> str | None:
     """The text of a file as it is; None, and a diagnostic, where it can't be read."""
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = read_input(path, MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             message = f"{path} is too large for a spec"
             diagnostics.add(Diagnostic("unreadable-file", message, at))

@@ -13,7 +13,7 @@ import torch
 
 from netspec.diagnostics import spec_error
 from netspec.lazy_dataclasses import dataclass
-from netspec.util.atomic_write import unwritable, write_text
+from netspec.util.atomic_write import refuse_input, unwritable, write_text
 from netspec.weights import write
 
 FORMAT = 1
@@ -50,7 +50,9 @@ class Folder:
         return self.path / "last.safetensors"
 
     def make(self) -> None:
-        """Make the folder where it is not there. Raises SpecError."""
+        """Make the folder where it is not there. Raises SpecError, also for inputs in it."""
+        for path in (self.best, self.last, self.labels, self.metrics, self.curve, self.checkpoint):
+            refuse_input(path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:

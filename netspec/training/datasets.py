@@ -15,14 +15,13 @@ from torch import Tensor
 from netspec.diagnostics import SpecError, spec_error
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
-from netspec.runtime.classify import class_count, read_picture
+from netspec.runtime.classify import PICTURES, class_count, read_picture
 from netspec.training.transforms import Preparation
 from netspec.weights.npz_file import read_npz
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Rngs = Sequence[np.random.Generator]
 
-PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
 TRAIN = "train"
 HELD_OUT = ("val", "valid", "validation", "test")
 """Names of the parts of a data set, as folders and behind `x_` in a `.npz` file."""

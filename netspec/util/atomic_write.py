@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from netspec.diagnostics import SpecError, spec_error
+from netspec.util.inputs import is_input
+from netspec.util.interrupt import on_interrupt
 
 
 def unwritable(path: Path, reason: OSError | str) -> SpecError:
@@ -20,40 +21,51 @@ def unwritable(path: Path, reason: OSError | str) -> SpecError:
     return spec_error("unwritable-file", f"{path} can't be written: {reason}")
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, *, own: bool = False) -> None:
     """Write a text as `write_bytes` does, in UTF-8, its line breaks as they are."""
-    write_bytes(path, text.encode("utf-8"))
+    write_bytes(path, text.encode("utf-8"), own=own)
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, *, own: bool = False) -> None:
     """Write a file as `replacing` does. Raises SpecError (unwritable-file)."""
-    with replacing(path) as beside:
+    with replacing(path, own=own) as beside:
         beside.write_bytes(content)
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, own: bool = False) -> Iterator[Path]:
     """An empty file beside `path`, which takes its place at the end of the block.
 
     A file that is there keeps its mode, and is left alone if it may not be written or the block
     fails; a link keeps pointing where it does. Raises SpecError (unwritable-file), also for an
-    OSError of the block.
+    OSError of the block, and where `path` is an input of the command, unless it is the `own` one
+    that the command is there to change.
     """
-    beside = None
+    if not own:
+        refuse_input(path)
     try:
         target = Path(os.path.realpath(path))
         mode = _mode(target)
-        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        os.close(handle)
-        yield Path(beside)
-        os.chmod(beside, mode)  # mkstemp makes files that only their owner can read
-        os.replace(beside, target)
-        beside = None
+        beside = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
+        with on_interrupt(lambda: beside.unlink(missing_ok=True)):
+            try:
+                # Nobody else should read or have made what is not whole yet.
+                os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+                yield beside
+                os.chmod(beside, mode)
+                os.replace(beside, target)
+            except BaseException:
+                beside.unlink(missing_ok=True)
+                raise
     except OSError as error:
         raise unwritable(path, error) from None
-    finally:
-        if beside is not None and os.path.exists(beside):
-            os.unlink(beside)
+
+
+def refuse_input(path: Path) -> None:
+    """Raise SpecError (unwritable-file) where a path leads to an input of the command."""
+    if is_input(path):
+        message = f"{path} is an input of this command, which its result would replace"
+        raise spec_error("unwritable-file", message, help=("write to another file",))
 
 
 def _mode(path: Path) -> int:

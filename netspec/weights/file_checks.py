@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from netspec.diagnostics import SpecError, spec_error
+from netspec.util.inputs import note_input
 
 
 def file_size(path: Path) -> int:
@@ -24,6 +25,7 @@ def file_size(path: Path) -> int:
         raise spec_error("bad-weights", f"{path} is a folder, not a weight file")
     if not stat.S_ISREG(status.st_mode):
         raise spec_error("bad-weights", f"{path} is a device or a pipe, not a weight file")
+    note_input(path)
     return status.st_size
 
 

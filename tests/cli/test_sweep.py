@@ -5,6 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -501,23 +504,63 @@ def test_conditions_are_exact() -> None:
     assert Formula("--minimize", "params / 3").value(figures, {}) == Fraction(1_250_000, 3)
 
 
-def test_a_stopped_sweep_says_what_it_kept(
-    capsys: pytest.CaptureFixture[str],
-    small: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    original = sweep.result
-
-    def stopped(program: PreparedNet, fingerprint: str, point: Point) -> sweep.Result:
-        if point.settings["width"] == 3:
-            raise KeyboardInterrupt
-        return original(program, fingerprint, point)
-
-    monkeypatch.setattr(sweep, "result", stopped)
+def test_a_stopped_sweep_says_what_it_kept(small: Path, tmp_path: Path) -> None:
+    """With two processes, which end as well."""
     kept = tmp_path / "results.jsonl"
-    with pytest.raises(SystemExit) as stop:
-        main(["sweep", str(small), "--set", "width=1..5", "-o", str(kept)])
-    assert stop.value.code == 130
-    assert "stopped after 2 of 5 results" in capsys.readouterr().err
-    assert [r["settings"]["width"] for r in lines(kept.read_text())] == [1, 2]
+    command = ["sweep", str(small), "--set", "width=1..9999", "--jobs", "2", "-o", str(kept)]
+    with subprocess.Popen(
+        [sys.executable, "-m", "netspec", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # A runner in the background may have it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
+        while not kept.exists() or not kept.read_text().endswith("\n"):
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        out, errors = process.communicate(timeout=60)  # the workers hold its pipes
+    assert (process.returncode, out) == (130, "")
+    found = re.fullmatch(r"stopped after ([\d,]+) of 9,999 results; (.*)\n", errors)
+    assert found
+    assert found[2] == f"{kept} has them, and continues"
+    complete = kept.read_text().count("\n")
+    assert 0 <= complete - int(found[1].replace(",", "")) <= 1
+
+
+@pytest.mark.parametrize("old", ["macs", "error", "settings", "code"])
+def test_results_with_other_keys_are_none(
+    capsys: pytest.CaptureFixture[str], small: Path, tmp_path: Path, old: str
+) -> None:
+    kept = tmp_path / "results.jsonl"
+    command = ["sweep", str(small), "-o", str(kept), "--set", "width=0,1"]  # 0 is an error
+    run(capsys, *command)
+    text = kept.read_text().replace(f'"{old}"', '"other"')
+    kept.write_text(text)
+    assert main(command) == 1
+    assert "is no result of a sweep" in capsys.readouterr().err
+    assert kept.read_text() == text
+
+
+def test_text_without_a_line_break_is_no_result(
+    capsys: pytest.CaptureFixture[str], small: Path, tmp_path: Path
+) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine")
+    assert main(["sweep", str(small), "-o", str(notes), "--set", "width=1,2"]) == 1
+    assert "line 1 is no result of a sweep" in capsys.readouterr().err
+    assert notes.read_text() == "mine"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs locks of POSIX")
+def test_two_sweeps_do_not_write_one_file(
+    capsys: pytest.CaptureFixture[str], small: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "results.jsonl"
+    first = sweep.Store(kept, sweep.spec(str(small)))
+    assert main(["sweep", str(small), "-o", str(kept), "--set", "width=1,2"]) == 1
+    assert "is being written by another sweep" in capsys.readouterr().err
+    list(first.add([]))
+    run(capsys, "sweep", small, "-o", kept, "--set", "width=1,2")
+    assert len(lines(kept.read_text())) == 2

@@ -235,7 +235,7 @@ def test_blocks_and_the_screen(
     assert ("\x1b" in text) == out.isatty()
 
 
-def test_interrupt_ends_with_0(spec: Path) -> None:
+def test_interrupt_ends_it(spec: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "netspec", "watch", str(spec), "--interval", "0.01"],
         stdout=subprocess.PIPE,
@@ -250,7 +250,7 @@ def test_interrupt_ends_with_0(spec: Path) -> None:
             break
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (0, "")
+    assert (process.returncode, errors) == (130, "")
 
 
 def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,8 @@ from ..helpers import checked
 from .markdown import DOCS, FencedBlock, Shell, blocks, rewrite
 
 GUIDES = [
-    DOCS / f"{name}.md" for name in ("guide", "coming-from-prototxt", "caffe", "ir", "architecture")
+    DOCS / f"{name}.md"
+    for name in ("guide", "coming-from-prototxt", "caffe", "ir", "architecture", "commands")
 ]
 EACH = pytest.mark.parametrize("guide", GUIDES, ids=lambda p: p.stem)
 KINDS = {"net", "console", "python", "text", "prototxt", "lark"}
