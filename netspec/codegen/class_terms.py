@@ -16,12 +16,8 @@ from netspec.codegen.spelling import (
 )
 from netspec.codegen.terms import (
     FloatParameter,
-    Item,
-    Length,
     Local,
     Printer,
-    bounds,
-    folded,
     is_whole,
     is_whole_or_text,
     leaves,
@@ -44,7 +40,7 @@ from netspec.codegen.trace_nodes import (
     walk,
 )
 from netspec.lazy_dataclasses import dataclass
-from netspec.symbolic.conditions import Combined, Compared, ListTerm
+from netspec.symbolic.conditions import Combined, Compared, ListTerm, negated
 from netspec.symbolic.expr import (
     Apply,
     Channels,
@@ -53,6 +49,15 @@ from netspec.symbolic.expr import (
     constant_source,
     expr_of,
 )
+
+RELATIONS = {
+    ">=": "be at least",
+    ">": "be above",
+    "<": "be below",
+    "<=": "be at most",
+    "==": "equal",
+    "!=": "not be",
+}
 
 
 @dataclass(frozen=True)
@@ -87,14 +92,9 @@ class TermWriter:
         self.loop_lets: dict[Local, Any] = {}
         self.lets: dict[Local, Any] = {}
         self.loop_variables: set[Local] = set()
-        self.ranges: dict[Local, tuple[Any, Any]] = {}
-        """The first and last values of loop variables."""
-        self.printer = Printer(self.leaf, self.check_item)
-        self.pending: list[Guard] = []
-        """What must be checked before the line whose terms are being written."""
+        self.printer = Printer(self.leaf)
         self.forward_printer = Printer(self.forward_leaf)
         self.emissions: dict[Call, Any] = {}
-        self.guards: dict[Call, list[Guard]] = {}
         self.attribute_ifs: dict[IfNode, tuple[str, bool]] = {}
         self.used_locals: set[str] = set()
         self.instances: dict[InstanceCall, str] = {}
@@ -276,56 +276,36 @@ class TermWriter:
         if is_whole(term):
             return self.printer(term)
         if isinstance(term, Apply) and term.operator == "/" and all(map(is_whole, term.operands)):
-            self.must_be_whole(term, Apply("%", term.operands))
             return self.printer(Apply("//", term.operands))
         if isinstance(term, Apply) and term.operator in ("+", "-") and len(term.operands) == 2:
             if any(map(is_whole, term.operands)):
                 left, right = map(self.whole, term.operands)
                 return f"{left} {term.operator} {right}"
-        self.must_be_whole(term, Apply("%", (term, NumberLiteral(Fraction(1)))))
         return f"int({self.printer(term, 0, True)})"
 
-    def must_be_whole(self, term: Any, remainder: Any) -> None:
-        """Have arguments refused for which a term leaves a remainder."""
-        name = term.name if isinstance(term, Local) else self.printer(term)
-        what = f"{name} must be a whole number"
-        self.refuse(Compared(remainder, (("!=", NumberLiteral(Fraction(0))),)), term, what)
-
-    def check_item(self, item: Item, assumed: Sequence[Any]) -> None:
-        """Have arguments refused for which a list has no such item, where that can be."""
-        sequence = self.lets.get(item.sequence, item.sequence)
-        if isinstance(sequence, ListTerm):
-            length: Any = NumberLiteral(Fraction(len(sequence.items)))
-        else:
-            length = Length(item.sequence)
-        zero = NumberLiteral(Fraction(0))
-        low, high = bounds(item.index, self.ranges) or (None, None)
-        beyond = high is not None and folded("-", length, high)
-        inside = isinstance(beyond, NumberLiteral) and beyond.value > 0
-        if inside and isinstance(low, NumberLiteral) and low.value >= 0:
-            return
-        last = folded("-", length, NumberLiteral(Fraction(1)))
-        if isinstance(low, NumberLiteral) and low.value >= 0 and isinstance(high, NumberLiteral):
-            least = NumberLiteral(high.value + 1)
-            refused: Any = Compared(length, (("<", least),))
-            what = f"must have {self.printer(least)} or more items"
-        else:
-            below, above = (("<", zero),), ((">", last),)
-            refused = Combined("or", (Compared(item.index, below), Compared(item.index, above)))
-            what = f"{self.printer(item.index)} must be from 0 to {self.printer(last)}"
-        condition = Combined("and", (*assumed, refused)) if assumed else refused
-        self.refuse(condition, ListTerm((item.index, item.sequence)), what)
-
-    def refuse(self, condition: Any, term: Any, what: str) -> None:
-        """Have arguments refused for which a condition holds; `what` is said of the first."""
-        said = self.argument_in(term)
-        if what.startswith(f"{said} must "):
-            what = what.removeprefix(f"{said} ")
+    def rule(self, condition: Compared, where: Sequence[Any]) -> Guard:
+        """A guard against arguments for which a comparison does not hold that a rule asks for."""
+        number = condition.first
+        (sign, other), *further = condition.rest
+        what = f"{RELATIONS[sign]} {self.print(other)}"
+        about: Any = ListTerm((number, other)) if sign == "==" else number
+        if further:
+            (high_sign, high), low, number = further[0], number, other
+            what = f"be from {self.print(low)} to {'below ' * (high_sign == '<')}{self.print(high)}"
+            about = ListTerm((number, high))
+        elif isinstance(number, Apply) and number.operator == "%":
+            number, divisor = number.operands
+            is_one = divisor == NumberLiteral(Fraction(1))
+            what = "be a whole number" if is_one else f"be divisible by {self.print(divisor)}"
+            about = ListTerm((divisor, number))
+        said = self.argument_in(about)
+        name = number.name if isinstance(number, Local) else self.print(number)
+        what = f"must {what}" if name == said else f"{name} must {what}"
         what = what.replace("{", "{{").replace("}", "}}")  # words of the spec
-        message = "f" + constant_source(f"{said} is {{{said}}}, but {what}" if said else what)
-        guard = Guard(condition, message)
-        if guard not in self.pending:
-            self.pending.append(guard)
+        refused: Any = Combined("not", (condition,)) if further else negated(condition)
+        if where:
+            refused = Combined("and", (*where, refused))
+        return Guard(refused, "f" + constant_source(f"{said} is {{{said}}}, but {what}"))
 
     def argument_in(self, term: Any) -> str | None:
         """The first argument, else the first variable that a term depends on."""
@@ -345,11 +325,6 @@ class TermWriter:
         if variable is not None:
             self.used_locals.add(variable)
         return variable
-
-    def taken_guards(self) -> list[Guard]:
-        """What must be checked before a line whose terms were just written."""
-        guards, self.pending = self.pending, []
-        return guards
 
     def layer_names(self) -> set[str]:
         """The names of layers that are the same for all arguments."""

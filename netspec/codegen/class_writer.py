@@ -26,7 +26,6 @@ from netspec.codegen.terms import (
     Choose,
     FloatParameter,
     Local,
-    bounds,
     is_whole,
     leaves,
 )
@@ -42,6 +41,7 @@ from netspec.codegen.trace_nodes import (
     InstanceCall,
     LetNode,
     LineNode,
+    PositiveNode,
     TraceNode,
     calls_in,
     walk,
@@ -65,8 +65,8 @@ class ClassWriter(ForwardWriter):
         modules = sequential(self.trace, self.emissions)
         if modules is not None and not self.asked_sizes():
             init = statement("", FunctionCall("super().__init__", tuple(modules)), 8)
-            guards = [(g, 8) for c in self.emissions for g in self.guards[c]]
-            init = [*self.settled(guards), *init]
+            checks = [n for n in self.trace.nodes if not isinstance(n, LineNode)]
+            init = [*self.settled(self.init(checks, 8)), *init]
             self.variables = dict.fromkeys(self.trace.inputs, "x")
             return ClassText("", [], init, [], self.supports, "nn.Sequential")
         self.trace.nodes[:] = self.split_lines(self.trace.nodes)
@@ -94,8 +94,7 @@ class ClassWriter(ForwardWriter):
             before = set(self.used_locals), dict(self.instances)
             lines = self.init(self.trace.nodes, 8)
             for size in self.asked_sizes():
-                source = f"        self.out_{size} = {self.out_size(size)}"
-                lines += [*self.checks(8), source]
+                lines.append(f"        self.out_{size} = {self.out_size(size)}")
             lines += self.settled_for_forward()
             settled = self.settled(lines)
             if (self.used_locals, self.instances) == before:
@@ -117,16 +116,11 @@ class ClassWriter(ForwardWriter):
             if not any(map(bound.match, lines)):
                 raise CannotTrace(f"{name}, which only other arguments decide")
 
-    def checks(self, indent: int) -> list[tuple[Guard, int]]:
-        """The guards of the terms that were just written, as lines of the constructor."""
-        return [(g, indent) for g in self.taken_guards()]
-
     def settled_for_forward(self) -> list[Any]:
         """The lines that keep what `forward` can't decide in floats."""
         lines: list[Any] = []
         for term, name in self.settled_terms.items():
             source = self.whole(term) if is_whole(term) else self.printer(term)
-            lines += self.checks(8)
             lines += statement(f"self.{name} = ", source, 8)
         return lines
 
@@ -161,33 +155,37 @@ class ClassWriter(ForwardWriter):
             match node:
                 case LineNode():
                     for c in node.calls:
-                        made = self.made(c, indent)
-                        lines += [*((g, indent) for g in self.guards[c]), *self.checks(indent)]
-                        lines += made
+                        lines += self.made(c, indent)
                 case LetNode() | ChannelsNode():
                     lines.append((node, indent))
                 case CheckNode():
                     lines += self.checked(node, indent)
+                case PositiveNode():
+                    self.supports.add("check_positive")
+                    self.used |= set(node.arguments)
+                    names = [self.argument_names[a.name] for a in node.arguments]
+                    source = call("check_positive", **{n: n for n in names})
+                    lines += statement("", source, indent)
                 case IfNode():
                     lines += self.init_if(node, indent)
                 case ForNode():
                     body = self.init(node.body, indent + 4)
                     if self.settled(body):
                         head = self.loop_head(node, self.printer)
-                        lines += [*self.checks(indent), f"{margin}{head}", *body]
+                        lines += [f"{margin}{head}", *body]
         return lines
 
     def checked(self, node: CheckNode, indent: int) -> list[tuple[Guard, int]]:
-        """The line that refuses arguments for which a contract of the spec does not hold."""
+        """The line that refuses arguments for which something does not hold."""
         name = self.argument_in(node.condition)
         if name is None:
             return []
+        if node.message is None:
+            return [(self.rule(node.condition, node.where), indent)]
         message = node.message
         if not re.search(rf"\b{re.escape(name)}\b", message):
             message = f"{name}: {message}"
-        self.print(node.condition)  # what it needs
-        guard = Guard(negated(node.condition), constant_source(message))
-        return [*self.checks(indent), (guard, indent)]
+        return [(Guard(negated(node.condition), constant_source(message)), indent)]
 
     def settled(self, lines: list[Any]) -> list[str]:
         """Lines of `let` and of channels where something reads them."""
@@ -201,7 +199,6 @@ class ClassWriter(ForwardWriter):
             if isinstance(node, Guard):
                 self.print(node.refused)  # what it needs
                 text.append(line)
-                self.pending.clear()
                 continue
             name = node.local.name
             if name not in self.used_locals and not (
@@ -215,6 +212,10 @@ class ClassWriter(ForwardWriter):
                     if exact or not _number(node.term)
                     else self.whole(node.term)
                 )
+                argument = self.argument_in(node.term) if node.positive else None
+                if argument:
+                    self.supports.add("positive")
+                    source = f'positive({source}, "{argument}")'
                 if isinstance(node.term, ListTerm):
                     source = f"[{source[1:-1].rstrip(',')}]"
                 kept = name in self.stored and node.local in self.lets
@@ -222,7 +223,6 @@ class ClassWriter(ForwardWriter):
                 if kept and name not in self.used_locals:
                     source = number.format(source)
                     text += reversed(self.given(f"self.{name} = ", node.term, source, indent))
-                    text += reversed(self.checks(indent))
                     continue
                 if kept:
                     text.append(f"{' ' * indent}self.{name} = {number.format(name)}")
@@ -231,7 +231,6 @@ class ClassWriter(ForwardWriter):
                 source = self.whole(node.term)
                 if source != name:
                     text.append(f"{' ' * indent}{name} = {source}")
-            text += reversed(self.checks(indent))
         return self.guarded(text[::-1])
 
     def guarded(self, text: Sequence[str | tuple[Guard, int]]) -> list[str]:
@@ -253,7 +252,6 @@ class ClassWriter(ForwardWriter):
                 continue
             known.append((indent, guard))
             lines += refusal(self.refused_source(guard), guard.message, indent)
-        self.pending.clear()
         return lines
 
     def refused_source(self, guard: Guard) -> str:
@@ -323,9 +321,8 @@ class ClassWriter(ForwardWriter):
         word = "if"
         if len(node.cases) == 1 and not useful[0]:
             opposite = self.print(negated(node.cases[0][0]))
-            return [*lines, *self.checks(indent), f"{margin}if {opposite}:", *bodies[1], *after]
+            return [*lines, f"{margin}if {opposite}:", *bodies[1], *after]
         tests = [self.print(condition) for condition, _ in node.cases]
-        lines += self.checks(indent)
         for test, body, use in zip(tests, bodies, useful, strict=False):
             lines.append(f"{margin}{word} {test}:")
             lines += body if use else [f"{margin}    pass"]
@@ -338,10 +335,6 @@ class ClassWriter(ForwardWriter):
         for node in walk(nodes):
             if isinstance(node, ForNode):
                 self.loop_variables.add(node.variable)
-                if node.last is not None:
-                    low, _ = bounds(node.first, self.ranges) or (node.first, None)
-                    _, high = bounds(node.last, self.ranges) or (None, node.last)
-                    self.ranges[node.variable] = low, high
         self._lets(nodes, False)
         for c in calls_in(nodes):
             self.asked = []
@@ -361,7 +354,6 @@ class ClassWriter(ForwardWriter):
             self.sized[c] = self.asked
             for v in self.asked:
                 self.uses.setdefault(v, []).append(c)
-            self.guards[c] = self.taken_guards()
 
     def split_lines(self, nodes: Sequence[TraceNode]) -> list[TraceNode]:
         """Nodes in which no call that names its input twice stands around an expression."""

@@ -11,7 +11,15 @@ from collections.abc import Mapping
 
 from netspec.codegen.python_source import FunctionCall
 from netspec.codegen.spelling import WrittenCall
-from netspec.codegen.trace_nodes import Call, InstanceCall, LineNode, Trace, TraceNode
+from netspec.codegen.trace_nodes import (
+    Call,
+    CheckNode,
+    InstanceCall,
+    LineNode,
+    PositiveNode,
+    Trace,
+    TraceNode,
+)
 
 
 def sequential(trace: Trace, emissions: Mapping[Call, WrittenCall]) -> list[FunctionCall] | None:
@@ -52,5 +60,7 @@ def _chain(trace: Trace) -> list[Call]:
 def _calls(nodes: list[TraceNode]) -> list[Call | None]:
     found: list[Call | None] = []
     for node in nodes:
+        if isinstance(node, CheckNode | PositiveNode):
+            continue
         found += node.calls if isinstance(node, LineNode) else [None]
     return found

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
+from netspec.codegen.requirements import AnyNum, item_of, whole
 from netspec.codegen.terms import (
     OPERATIONS,
     Choose,
@@ -50,8 +51,21 @@ class TermScope:
 class TermEvaluator:
     """Evaluates in a scope of one template; `value_of` gives the value that an expression names."""
 
-    def __init__(self, value_of: Callable[[ast.Expression], TraceValue | None]) -> None:
+    def __init__(
+        self,
+        value_of: Callable[[ast.Expression], TraceValue | None] = lambda e: None,
+        need: Callable[[Compared, Sequence[Any]], None] = lambda condition, where: None,
+    ) -> None:
         self.value_of = value_of
+        self.need = need
+        self.ranges: dict[Any, tuple[Any, Any]] = {}
+        """The first and last values of loop variables."""
+        self.lists: dict[Any, Any] = {}
+        """The lists of constants that `let` gave names to."""
+        self.lengths: dict[Any, int] = {}
+        """The lengths of lists that loops go over."""
+        self.where: list[Any] = []
+        """The conditions under which what is being evaluated is asked for."""
         self.scope = TermScope()
 
     def evaluate(self, e: ast.Expression) -> Sym:
@@ -99,7 +113,11 @@ class TermEvaluator:
                 term = Compared(first.term, tuple((op, s.term) for op, s in rest))
                 return Sym(truth, _elementwise(first, rest) or term)
             case ast.Logic():
-                each = [self.evaluate(o) for o in e.operands]
+                each: list[Sym] = []
+                for o in e.operands:
+                    before = [s.term for s in each]
+                    holds = before if e.operator == "and" else map(opposite, before)
+                    each.append(self.evaluate_where(holds, o))
                 value = (
                     all(s.value for s in each)
                     if e.operator == "and"
@@ -120,6 +138,11 @@ class TermEvaluator:
         place = int(index.value)
         if not base.value:
             raise CannotTrace("an item of an empty list")
+        if not index.known or not (base.known or isinstance(base.term, ListTerm)):
+            self.need(whole(index.term), self.where)
+            needed = item_of(self.length(base).term, index.term, self.ranges)
+            if needed is not None:
+                self.need(needed, self.where)
         item: Sym = base.value[min(max(place, 0), len(base.value) - 1)]
         if index.known and item.known:
             return item
@@ -145,6 +168,9 @@ class TermEvaluator:
             if len(a.value) + len(b.value) > MAX_ITEMS:
                 raise CannotTrace(f"a list of more than {MAX_ITEMS:,} items")
             return Sym(a.value + b.value, ListTerm(tuple(i.term for i in (*a.value, *b.value))))
+        if e.operator in ("/", "//", "%") and not b.known:
+            zero = NumberLiteral(Fraction(0))
+            self.need(Compared(b.term, (("!=", zero),)), self.where)
         try:
             value = Fraction(OPERATIONS[e.operator](a.value, b.value))
         except (ArithmeticError, TypeError):
@@ -153,10 +179,31 @@ class TermEvaluator:
             value = Fraction(1)
         return Sym(value, folded(e.operator, a.term, b.term))
 
+    def length(self, items: Sym) -> Sym:
+        """The length of a list."""
+        n = Fraction(len(items.value))
+        fixed = items.known or isinstance(self.lists.get(items.term, items.term), ListTerm)
+        return Sym(
+            n, NumberLiteral(n) if fixed or items.term in self.lengths else Length(items.term)
+        )
+
+    def evaluate_where(self, conditions: Iterable[Any], e: ast.Expression) -> Sym:
+        """The value of an expression that is asked for where these conditions hold."""
+        before = self.where
+        self.where = [*before, *conditions]
+        value = self.evaluate(e)
+        self.where = before
+        return value
+
     def _conditional(self, e: ast.Conditional) -> Sym:
-        result = self.evaluate(e.otherwise)
-        for value, condition in reversed(e.cases):
-            test, chosen = self.evaluate(condition), self.evaluate(value)
+        tests: list[Sym] = []
+        choices: list[Sym] = []
+        for value, condition in e.cases:
+            before = [opposite(t.term) for t in tests]
+            tests.append(self.evaluate_where(before, condition))
+            choices.append(self.evaluate_where([*before, tests[-1].term], value))
+        result = self.evaluate_where([opposite(t.term) for t in tests], e.otherwise)
+        for test, chosen in zip(reversed(tests), reversed(choices), strict=True):
             truth = decided(test.term)
             if truth is not None:
                 result = chosen if truth else result
@@ -168,13 +215,7 @@ class TermEvaluator:
         name = e.name.text
         args = [self.evaluate(a) for a in e.arguments]
         if name == "len":
-            n = Fraction(len(args[0].value))
-            return Sym(
-                n,
-                NumberLiteral(n)
-                if args[0].known or isinstance(args[0].term, ListTerm)
-                else Length(args[0].term),
-            )
+            return self.length(args[0])
         if len(args) == 1 and isinstance(args[0].value, tuple):
             if not args[0].known and not isinstance(args[0].term, ListTerm):
                 # A list of any length.
@@ -193,6 +234,10 @@ class TermEvaluator:
         if len(args) == 1 and name in ("min", "max"):
             return args[0]
         return Sym(value, folded(name, *(a.term for a in args)))
+
+
+def opposite(condition: Any) -> Any:
+    return Combined("not", (condition,))
 
 
 def _choose(test: Sym, a: Sym, b: Sym) -> Sym:
@@ -248,10 +293,12 @@ def nums(sym: Sym, least: int | None = None) -> Any:
     if isinstance(sym.value, tuple):
         return tuple(nums(s, least) for s in sym.value)
     if isinstance(sym.value, Fraction):
+        if sym.known:
+            return Num(sym.value)
         value = sym.value
-        if least is not None and not sym.known:
+        if least is not None:
             value = Fraction(max(-(-value // 1), least))
-        return Num(value, None if sym.known else sym.term)
+        return AnyNum(value, sym.term)
     return sym.value
 
 

@@ -7,8 +7,9 @@ Terms are those of `netspec.symbolic`, and a few more leaves.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 from netspec.lazy_dataclasses import dataclass
@@ -142,28 +143,6 @@ def substitute(term: Any, known: Callable[[Any], Any | None]) -> Any:
     return walk(term)
 
 
-def bounds(term: Any, variables: Mapping[Any, tuple[Any, Any]]) -> tuple[Any, Any] | None:
-    """Terms of the least and the largest value that a whole number has in a loop.
-
-    `variables` have the first and last values of loop variables. None where it is no sum of these.
-    """
-    match term:
-        case NumberLiteral():
-            return term, term
-        case Choose(_, a, b):
-            x, y = bounds(a, variables), bounds(b, variables)
-            return x if x == y else None
-        case Apply("+" | "-" as op, (a, b)):
-            x, y = bounds(a, variables), bounds(b, variables)
-            if x is None or y is None:
-                return None
-            low, high = (y[0], y[1]) if op == "+" else (y[1], y[0])
-            return folded(op, x[0], low), folded(op, x[1], high)
-        case Apply("%", (_, NumberLiteral(n))) if n > 0:
-            return NumberLiteral(Fraction(0)), NumberLiteral(n - 1)
-    return variables.get(term)
-
-
 MAX_BITS = 4096
 """Bits of the largest number that a trace computes; it also sees branches that no use takes."""
 
@@ -251,10 +230,11 @@ def decided(condition: Any) -> bool | None:
         case Compared(first, rest):
             left = first
             for sign, right in rest:
-                if not (is_literal(left) and is_literal(right)):
+                try:
+                    holds = COMPARISONS[sign](plain(left), plain(right))
+                except TypeError:
                     return None
-                a, b = plain(left), plain(right)
-                if not COMPARISONS[sign](a, b):
+                if not holds:
                     return False
                 left = right
             return True
@@ -310,11 +290,8 @@ class Printer:
     def __init__(
         self,
         name: Callable[[Any, bool], str],
-        item: Callable[[Item, Sequence[Any]], None] | None = None,
     ) -> None:
         self.name = name
-        self.item = item
-        self.assumed: list[Any] = []
 
     def __call__(self, term: Any, outer: int = 0, exact: bool = False) -> str:
         match term:
@@ -325,14 +302,9 @@ class Printer:
             case Apply(op, operands):
                 return self._apply(op, operands, outer, exact)
             case Choose(c, a, b):
-                condition = self(c)
-                then = self._assuming([c], a, 0, exact)
-                otherwise = self._assuming([Combined("not", (c,))], b, 0, exact)
-                text = f"{then} if {condition} else {otherwise}"
+                text = f"{self(a, 0, exact)} if {self(c)} else {self(b, 0, exact)}"
                 return f"({text})" if outer else text
             case Item(a, i):
-                if self.item is not None:
-                    self.item(term, self.assumed)
                 return f"{self(a, 9)}[{self(i)}]"
             case Length(a):
                 return f"len({self(a)})"
@@ -343,13 +315,6 @@ class Printer:
                 text = self._condition(term)
                 return f"({text})" if outer else text
         return self.name(term, exact)
-
-    def _assuming(self, conditions: Sequence[Any], term: Any, *how: Any) -> str:
-        """The source of a term that is read only where these conditions hold."""
-        self.assumed += conditions
-        text = self(term, *how)
-        del self.assumed[len(self.assumed) - len(conditions) :]
-        return text
 
     def _literal(self, v: Fraction, outer: int, exact: bool) -> str:
         if v.denominator == 1:
@@ -405,26 +370,19 @@ class Printer:
             case Combined("not", (a,)):
                 return f"not {self._inner(a)}"
             case Combined(op, operands):
-                before = [o if op == "and" else Combined("not", (o,)) for o in operands]
-                parts = []
-                for n, o in enumerate(operands):
-                    self.assumed += before[:n]
-                    parts.append(self._inner(o, op))
-                    del self.assumed[len(self.assumed) - n :]
-                return f" {op} ".join(parts)
+                return f" {op} ".join(self._inner(o, op) for o in operands)
             case Compared(first, ((op, ConstantTerm(bool() | None) as k),)) if op in ("==", "!="):
                 if k.value is None:
                     return f"{self(first, 3)} is {'not ' if op == '!=' else ''}None"
                 positive = k.value is (op == "==")
                 return f"{'' if positive else 'not '}{self(first, 3)}"
             case Compared(first, rest):
-                parts = [self(first, 0, not is_whole_or_text(first))]
-                for op, t in rest:
-                    exact = not (is_whole_or_text(first) and is_whole_or_text(t))
-                    parts += [op, self(t, 0, exact)]
-                if any(not is_whole_or_text(t) for t in (first, *(t for _, t in rest))):
-                    parts[0] = self(first, 0, True)
-                return " ".join(parts)
+                terms = (first, *(t for _, t in rest))
+                exact = not (all(map(is_whole_or_text, terms)) or all(map(compares_alike, terms)))
+                parts = [self(t, isinstance(t, Choose), exact) for t in terms]
+                return " ".join(
+                    chain(parts[:1], *zip((op for op, _ in rest), parts[1:], strict=True))
+                )
         return self(c)
 
     def _inner(self, c: Any, op: str = "not") -> str:
@@ -441,6 +399,14 @@ def is_whole_or_text(t: Any) -> bool:
     if isinstance(t, ListTerm):
         return all(map(is_whole_or_text, t.items))
     return is_whole(t)
+
+
+def compares_alike(t: Any) -> bool:
+    """Whether floats compare as the numbers do that they are written for: `width >= 0.1`."""
+    match t:
+        case NumberLiteral(v):
+            return Fraction(repr(float(v))) == v
+    return isinstance(t, FloatParameter) or is_whole_or_text(t)
 
 
 def numbers_in(term: Any) -> Iterator[Any]:

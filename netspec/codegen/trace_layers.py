@@ -11,8 +11,10 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+from netspec.codegen.requirements import facts, reduced, requiring, whole
 from netspec.codegen.template_expressions import (
     TermEvaluator,
+    is_float,
     nums,
 )
 from netspec.codegen.terms import (
@@ -29,6 +31,8 @@ from netspec.codegen.trace_nodes import (
     AnyDim,
     Call,
     CannotTrace,
+    ChannelCount,
+    CheckNode,
     Extent,
     InstanceCall,
     InstanceSize,
@@ -37,7 +41,7 @@ from netspec.codegen.trace_nodes import (
     LetNode,
     LineNode,
     OpCall,
-    StaticDim,
+    PositiveNode,
     TraceNode,
     TraceValue,
     lifted,
@@ -50,10 +54,12 @@ from netspec.ir.template import (
     TemplateCall,
 )
 from netspec.ops import IndexShape, Op, ShapeError, attributes, like
-from netspec.ops.attribute_types import AttributeTypeError
+from netspec.ops.attribute_types import AttributeTypeError, Integer, Padding, Pair
 from netspec.symbolic.conditions import Combined, Compared, ListTerm
 from netspec.symbolic.expr import Apply, Channels, NumberLiteral, Parameter, expr_of
 from netspec.syntax import ast
+
+_ONE = NumberLiteral(Fraction(1))
 
 MOST_CALLS = 12
 """Most calls of a chain that are written in one line."""
@@ -73,7 +79,7 @@ class LayerTracer:
         self.given = arguments
         self.shapes = list(shapes)
         self.inner = inner
-        self.terms = TermEvaluator(self.reference)
+        self.terms = TermEvaluator(self.reference, self.need)
         self.evaluate = self.terms.evaluate
         self.values: dict[str, TraceValue] = {}
         self.results: dict[TraceValue, dict[str, TraceValue]] = {}
@@ -89,11 +95,12 @@ class LayerTracer:
         self.constants: dict[Any, Any] = {}
         """What each `let` stands for."""
         self.elements: dict[Any, TraceValue] = {}
-        self.lists: dict[Any, Any] = {}
         self.lets: dict[Any, Any] = {}
         self.collected: dict[str, tuple[TraceValue, tuple[Local, ...]]] = {}
         self.ambiguous: set[TraceValue] = set()
         """Values of loops of which another loop makes more."""
+        self.known: list[Compared] = []
+        """What holds by the conditions of `if`s, and by what was checked."""
         self.last_items: dict[TraceValue, tuple[Any, TraceValue]] = {}
         """The last index of a loop's value, and what the loop hands on of it."""
         self.holders: dict[Local, Extent] = {}
@@ -110,7 +117,7 @@ class LayerTracer:
         shapes = []
         for v in inputs:
             assert v.static is not None
-            dims = tuple(StaticDim(int(d), t) for d, t in zip(v.shape[1:], v.static, strict=True))
+            dims = tuple(AnyDim(int(d), t) for d, t in zip(v.shape[1:], v.static, strict=True))
             shapes.append(like(v.shape, (v.shape[0], *dims)))
         try:
             results = op.bind(shapes).outputs(shapes)
@@ -118,6 +125,46 @@ class LayerTracer:
             return
         for v, shape in zip(outputs, results, strict=True):
             v.static = tuple(expr_of(d) for d in shape[1:])
+
+    def need(self, condition: Compared, where: Sequence[Any] = ()) -> None:
+        """Have arguments refused for which a rule does not hold.
+
+        What depends on heights and widths is left to `netspec check`, and what the channels of
+        several inputs have in common to the ops, so that no argument is for a check alone.
+        """
+        if any(isinstance(x, InstanceSize) or self.is_size(x) for x in leaves(condition)):
+            return
+        if len(self.inputs) > 1 and any(isinstance(x, Channels) for x in leaves(condition)):
+            return
+        known = [*self.known, *(f for c in where for f in facts(c))]
+        needed = reduced(condition, known)
+        plain = reduced(self.expanded(condition), list(map(self.expanded, known)))
+        if needed is None or plain is None:
+            return
+        if isinstance(plain.first, Parameter):
+            needed = plain
+        if not where:
+            self.known.append(needed)
+            if isinstance(needed.first, Parameter) and needed.rest == ((">=", _ONE),):
+                if not self.nodes or not isinstance(self.nodes[0], PositiveNode):
+                    self.nodes.insert(0, PositiveNode([]))
+                self.nodes[0].arguments.append(needed.first)  # type: ignore[union-attr]
+                return
+            last = self.nodes[-1] if self.nodes else None
+            if isinstance(last, LetNode) and needed == Compared(last.local, ((">=", _ONE),)):  # type: ignore[arg-type]
+                last.positive = True
+                return
+        self.nodes.append(CheckNode(needed, None, tuple(where)))
+
+    def expanded(self, term: Any) -> Any:
+        """A term with what each constant of the text stands for."""
+        return substitute(term, lambda leaf: self.constants.get(leaf, leaf))
+
+    def is_size(self, leaf: Any) -> bool:
+        """Whether a height or width decides about a leaf."""
+        if isinstance(leaf, Local):
+            return any(map(self.is_size, leaves(self.lets.get(leaf, _ONE))))
+        return isinstance(leaf, Extent | ItemExtent)
 
     def _word(self, e: ast.Expression, kind: Any) -> Any:
         if isinstance(e, ast.Variable) and e.name in kind.words:
@@ -128,6 +175,7 @@ class LayerTracer:
         """A local variable of the constructor that has a number."""
         local = self.local(name, not is_whole(sym.term))
         self.nodes.append(LetNode(local, sym.term))
+        self.constants[local] = sym.term
         return local
 
     def local(self, name: str, fraction: bool = False) -> Local:
@@ -158,6 +206,10 @@ class LayerTracer:
         trace = self.inner(
             template, {n: s.value for n, s in complete.items()}, [v.shape for v in inputs]
         )
+        for p in template.parameters:
+            if isinstance(complete[p.name].value, Fraction):
+                if not is_float(p, trace.sample[p.name]):
+                    self.need(whole(complete[p.name].term))
         call = InstanceCall(path, template, trace, arguments, inputs)
         known: dict[Any, Any] = {Parameter(n): s.term for n, s in complete.items()}
         known |= {FloatParameter(n): s.term for n, s in complete.items()}
@@ -293,7 +345,7 @@ class LayerTracer:
 
     def inline(self, term: Any) -> Any:
         """A term with the lists that `let` gave names to."""
-        return substitute(term, lambda leaf: self.lists.get(leaf, leaf))
+        return substitute(term, lambda leaf: self.terms.lists.get(leaf, leaf))
 
     def line(self, s: LayerLine) -> None:
         calls, value = self.calls(s.calls, s.name)
@@ -355,7 +407,17 @@ class LayerTracer:
     def call(self, c: TemplateCall, path: LayerPath | None, inputs: tuple[TraceValue, ...]) -> Call:
         if isinstance(c.callee, Template):
             return self.instance(c, c.callee, path, inputs)
-        declared = {a.name: a for a in attributes(c.callee)}
+        with requiring(self.need):
+            return self.op_call(c, c.callee, path, inputs)
+
+    def op_call(
+        self,
+        c: TemplateCall,
+        of: type[Op],
+        path: LayerPath | None,
+        inputs: tuple[TraceValue, ...],
+    ) -> Call:
+        declared = {a.name: a for a in attributes(of)}
         attrs: dict[str, Any] = {}
         terms: dict[str, Any] = {}
         for n, e in c.fields:
@@ -373,6 +435,11 @@ class LayerTracer:
             sym = self.evaluate(e)
             if sym.value is None and not sym.known:
                 sym = Sym(Fraction(1), sym.term)  # the sample does not take this branch
+            if isinstance(sym.value, Fraction) and is_long(sym.term):
+                base = path.base if path is not None else c.keyword
+                if isinstance(kind, Integer | Pair | Padding):
+                    self.need(whole(sym.term))
+                sym = Sym(sym.value, self.named(f"{base}_{n}", sym))
             try:
                 attrs[n] = lifted(kind.convert(nums(sym)))
             except AttributeTypeError as error:
@@ -382,13 +449,9 @@ class LayerTracer:
                     raise CannotTrace(f"{n} of {c.keyword}: {error.message}") from None
             if not isinstance(sym.value, Fraction | tuple) and not sym.known:
                 terms[n] = sym.term
-            elif isinstance(sym.value, Fraction) and size(sym.term) > 2:
-                # As long as that, a number has a name.
-                base = path.base if path is not None else c.keyword
-                attrs[n] = AnyDim(int(attrs[n]), self.named(f"{base}_{n}", sym))
         shapes = [v.shape for v in inputs]
         try:
-            op = c.callee(**attrs)
+            op = of(**attrs)
             bound = op.bind(shapes)
             outputs = bound.outputs(shapes)
         except ShapeError as error:
@@ -396,7 +459,7 @@ class LayerTracer:
         values: list[TraceValue] = []
         for shape, result in zip(outputs, bound.result_names, strict=True):
             value = TraceValue(result, shape, not values)
-            dims = [AnyDim(int(shape[0]), expr_of(shape[0]))]
+            dims: list[AnyDim] = [ChannelCount(int(shape[0]), expr_of(shape[0]))]
             for i, d in enumerate(shape[1:]):
                 e_ = expr_of(d)
                 keeps = isinstance(e_, NumberLiteral | Extent) and not (
@@ -413,7 +476,7 @@ class LayerTracer:
 
     def shaped(self, value: TraceValue, shape: tuple[int, ...], channels: Any) -> TraceValue:
         """Give a value the channels of a term, and heights and widths of its own."""
-        dims = [AnyDim(int(shape[0]), channels)]
+        dims: list[AnyDim] = [ChannelCount(int(shape[0]), channels)]
         for k, d in enumerate(shape[1:]):
             e = expr_of(d)
             dims.append(AnyDim(int(d), e if isinstance(e, NumberLiteral) else Extent(value, k + 1)))
@@ -448,6 +511,12 @@ def _chain(calls: Sequence[TemplateCall]) -> set[int]:
         last = last.inputs[0]
         found.add(id(last))
     return found
+
+
+def is_long(term: Any) -> bool:
+    """Whether an attribute has a name in the constructor, for its length or its exactness."""
+    rounds = isinstance(term, Apply) and term.operator in ("round", "floor", "ceil")
+    return rounds or size(term) > 2
 
 
 def size(term: Any) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from netspec.codegen.requirements import multiple, require
 from netspec.codegen.terms import (
     Local,
     Sym,
@@ -21,7 +22,8 @@ from netspec.ir.template import (
 )
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.ops import Op
-from netspec.symbolic.expr import Dim, NumberLiteral, Real, expr_of
+from netspec.symbolic.conditions import Compared
+from netspec.symbolic.expr import Dim, NumberLiteral, Parameter, Real, expr_of
 
 
 class CannotTrace(Exception):
@@ -94,7 +96,7 @@ def lifted(value: Any, term: Callable[[Any], Any] = expr_of) -> Any:
 
 
 class AnyDim(Dim):
-    """A size with its term, of which every comparison holds that a shape rule asks for."""
+    """A size with its term. Between terms, comparisons hold as shape rules want them."""
 
     def __new__(cls, value: int, expr: Any) -> AnyDim:
         if isinstance(expr, NumberLiteral) and expr.value.denominator == 1:
@@ -107,28 +109,29 @@ class AnyDim(Dim):
         pair = (expr_of(other), self.expr) if swapped else (self.expr, expr_of(other))
         return type(self)(result, folded(operator, *pair))
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, int)
+    def _literal(self, other: int = 0) -> bool:
+        return all(isinstance(expr_of(n), NumberLiteral) for n in (self, other))
 
-    def __ne__(self, other: object) -> bool:
-        return not isinstance(other, int)
-
-    def __lt__(self, other: object) -> bool:
-        return False
-
-    def __gt__(self, other: object) -> bool:
-        return False
-
-    def __le__(self, other: object) -> bool:
-        return False
-
-    def __ge__(self, other: object) -> bool:
-        return False
+    def compared(self, other: int) -> None:
+        """Called where a rule compares terms."""
 
     def __bool__(self) -> bool:
-        return True
+        return not self._literal() or int(self) != 0
 
-    def __mod__(self, other: object) -> int:
+    def __mod__(self, other: int) -> int:
+        if self._literal(other):
+            return int(self) % int(other)
+        require(multiple(self.expr, expr_of(other)))
+        return 0
+
+    def __rmod__(self, other: int) -> int:
+        require(multiple(expr_of(other), self.expr))
+        return 0
+
+    def __neg__(self) -> int:
+        return type(self)(-int(self), folded("-", self.expr))
+
+    def __hash__(self) -> int:
         return 0
 
     def __repr__(self) -> str:
@@ -139,46 +142,28 @@ class AnyDim(Dim):
     def __format__(self, how: str) -> str:
         return format(_literal(self, int(self)), how)
 
-    def __neg__(self) -> int:
-        return type(self)(-int(self), folded("-", self.expr))
 
-    def __hash__(self) -> int:
-        return 0
+def _comparison(name: str, wanted: bool) -> Any:
+    def compare(self: AnyDim, other: object) -> bool:
+        if not isinstance(other, int):
+            return NotImplemented  # type: ignore[no-any-return]
+        if self._literal(other):
+            return bool(getattr(int, name)(self, int(other)))
+        self.compared(other)
+        return wanted
+
+    return compare
 
 
-class StaticDim(AnyDim):
-    """A height or width; comparisons hold as they are where both sides are literal."""
+for _name in ("eq", "ne", "lt", "gt", "le", "ge"):
+    setattr(AnyDim, f"__{_name}__", _comparison(f"__{_name}__", _name == "eq"))
 
-    def _honest(self, other: object) -> bool:
-        return (
-            isinstance(self.expr, NumberLiteral)
-            and isinstance(other, int)
-            and isinstance(expr_of(other), NumberLiteral)
-        )
 
-    def __eq__(self, other: object) -> bool:
-        return int(self) == int(other) if self._honest(other) else True  # type: ignore[call-overload]
+class ChannelCount(AnyDim):
+    """The channels of a value: where a rule compares them with others, they must be equal."""
 
-    def __ne__(self, other: object) -> bool:
-        return not self == other
-
-    def __lt__(self, other: object) -> bool:
-        return self._honest(other) and int(self) < int(other)  # type: ignore[call-overload]
-
-    def __gt__(self, other: object) -> bool:
-        return self._honest(other) and int(self) > int(other)  # type: ignore[call-overload]
-
-    def __ge__(self, other: object) -> bool:
-        return self._honest(other) and int(self) >= int(other)  # type: ignore[call-overload]
-
-    def __le__(self, other: object) -> bool:
-        return self._honest(other) and int(self) <= int(other)  # type: ignore[call-overload]
-
-    def __mod__(self, other: object) -> int:
-        return int(self) % int(other) if self._honest(other) else 0  # type: ignore[call-overload]
-
-    def __hash__(self) -> int:
-        return 0
+    def compared(self, other: int) -> None:
+        require(Compared(self.expr, (("==", expr_of(other)),)))
 
 
 @dataclass(eq=False)
@@ -260,12 +245,27 @@ class LineNode:
 class LetNode:
     local: Local
     term: Any
+    positive: bool = False
+    """Whether arguments are refused for which it is below 1."""
 
 
 @dataclass(eq=False)
 class CheckNode:
+    """What must hold. `message` is that of a contract, None for a rule of the language or an op.
+
+    `where` are conditions without which it need not.
+    """
+
     condition: Any
-    message: str
+    message: str | None = None
+    where: tuple[Any, ...] = ()
+
+
+@dataclass(eq=False)
+class PositiveNode:
+    """Arguments that must be 1 or more for all that follows."""
+
+    arguments: list[Parameter]
 
 
 @dataclass(eq=False)
@@ -314,7 +314,7 @@ class ForNode:
     carried: list[Carried] = field(default_factory=list)
 
 
-TraceNode = LineNode | LetNode | CheckNode | IfNode | ChannelsNode | ForNode
+TraceNode = LineNode | LetNode | CheckNode | PositiveNode | IfNode | ChannelsNode | ForNode
 
 
 @dataclass(frozen=True, eq=False)

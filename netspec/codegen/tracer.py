@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from functools import partial
 from typing import Any
 
+from netspec.codegen.requirements import bounds, equal, facts, lowest, whole
 from netspec.codegen.template_expressions import (
     TermScope,
     is_float,
@@ -25,7 +25,6 @@ from netspec.codegen.terms import (
     folded,
     is_whole,
     leaves,
-    substitute,
 )
 from netspec.codegen.trace_layers import LayerTracer
 from netspec.codegen.trace_nodes import (
@@ -34,17 +33,18 @@ from netspec.codegen.trace_nodes import (
     Call,
     CannotTrace,
     Carried,
+    ChannelCount,
     ChannelsNode,
     CheckNode,
     Extent,
     ForNode,
     IfNode,
-    ItemExtent,
     LayerPath,
     LetNode,
     LineNode,
     OpCall,
     Phi,
+    PositiveNode,
     Trace,
     TraceNode,
     TraceValue,
@@ -61,7 +61,7 @@ from netspec.ir.template import (
 )
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import IndexShape, like
-from netspec.symbolic.conditions import Combined, Compared
+from netspec.symbolic.conditions import Compared
 from netspec.symbolic.expr import Apply, Channels, NumberLiteral, Parameter, expr_of
 from netspec.syntax import ast
 from netspec.syntax.visitor import walk as walk_tree
@@ -91,6 +91,7 @@ class Tracer(LayerTracer):
             leaf = FloatParameter(p.name) if is_float(p, value) else Parameter(p.name)
             self.terms.scope.names[p.name] = sym_of(value, leaf)
         self.statements(self.template.body)
+        prune(self.nodes)
         if self.outputs is None:
             assert self.current is not None
             self.outputs = [("", self.current)]
@@ -126,9 +127,9 @@ class Tracer(LayerTracer):
         shape = self.shapes[len(self.inputs)]
         value = TraceValue(s.name, shape)
         if self.template.kind == "module":
-            dims = [AnyDim(int(shape[0]), Channels(s.name))]
+            dims: list[AnyDim] = [ChannelCount(int(shape[0]), Channels(s.name))]
         else:
-            dims = [AnyDim(int(shape[0]), NumberLiteral(Fraction(int(shape[0]))))]
+            dims = [ChannelCount(int(shape[0]), NumberLiteral(Fraction(int(shape[0]))))]
         dims += [AnyDim(int(d), Extent(value, i + 1)) for i, d in enumerate(shape[1:])]
         value.shape = like(shape, tuple(dims))
         if isinstance(shape, IndexShape):
@@ -148,6 +149,7 @@ class Tracer(LayerTracer):
     def let(self, s: Binding) -> None:
         sym = self.evaluate(s.value)
         if self.is_divided(s.name, sym):
+            self.need(whole(sym.term))
             local = self.local(s.name)
             self.nodes.append(LetNode(local, sym.term))
             self.lets[local] = sym.term
@@ -157,7 +159,7 @@ class Tracer(LayerTracer):
             local = self.local(s.name, isinstance(sym.value, Fraction) and not is_whole(sym.term))
             if isinstance(sym.value, tuple) and sym.known:
                 # An item of a list of constants is known where its index is.
-                self.lists[local] = sym.term
+                self.terms.lists[local] = sym.term
             self.lets[local] = sym.term
             self.nodes.append(LetNode(local, sym.term))
             self.constants[local] = sym.term
@@ -194,12 +196,7 @@ class Tracer(LayerTracer):
         used = set(leaves(sym.term))
         if used and not any(map(self.is_size, used)):
             self.nodes.append(CheckNode(sym.term, s.message or s.condition.span.text))
-
-    def is_size(self, leaf: Any) -> bool:
-        """Whether a height or width decides about a leaf."""
-        if isinstance(leaf, Local):
-            return any(map(self.is_size, leaves(self.lets.get(leaf, NumberLiteral(Fraction(0))))))
-        return isinstance(leaf, Extent | ItemExtent)
+            self.known += facts(sym.term)
 
     def output(self, s: TemplateOutput) -> None:
         made: list[Call] = []
@@ -242,17 +239,18 @@ class Tracer(LayerTracer):
         before = (dict(self.values), self.current, dict(self.counts))
         ends: list[Any] = []
         node = IfNode([], [])
-        equalities: list[list[tuple[Any, Any]]] = []
-        for k in range(len(cases) + 1):
-            pairs = [p for c, _ in cases[:k] for p in _equalities(c, False)]
-            equalities.append([*pairs, *(_equalities(cases[k][0], True) if k < len(cases) else [])])
+        known = self.known
         bodies: list[Sequence[TemplateStatement]] = [b for _, b in cases]
-        for branch in (*bodies, otherwise or ()):
+        for k, branch in enumerate((*bodies, otherwise or ())):
+            self.known = [*known, *(f for c, _ in cases[:k] for f in facts(c, False))]
+            if k < len(cases):
+                self.known += facts(cases[k][0])
             self.values, self.current, self.counts = dict(before[0]), before[1], dict(before[2])
             outer, self.nodes = self.nodes, []
             self.inside(branch)
-            ends.append((self.values, self.current, self.counts, self.nodes, equalities[len(ends)]))
+            ends.append((self.values, self.current, self.counts, self.nodes, self.known))
             self.nodes = outer
+        self.known = known
         node.cases = [(c, end[3]) for (c, _), end in zip(cases, ends, strict=False)]
         node.otherwise = ends[-1][3]
         self.counts = {
@@ -268,10 +266,10 @@ class Tracer(LayerTracer):
                 continue
             self.values[name] = self.merge(name, sources, node, merged, ends)
         if any(v is not flows[0] for v in flows):
-            known = merged.get(tuple(map(id, flows)))
-            if known is None:
-                known = self.merge("", flows, node, merged, ends)
-            self.current = known
+            meets = merged.get(tuple(map(id, flows)))
+            if meets is None:
+                meets = self.merge("", flows, node, merged, ends)
+            self.current = meets
         else:
             self.current = flows[0]
         if any(node.bodies):
@@ -342,8 +340,7 @@ class Tracer(LayerTracer):
             given = [t for t, v in zip(terms, sources, strict=True) if v is not None]
             for term in given:
                 if all(
-                    _equal_under(t, term, end[4])
-                    or _equal_under(self.expanded(t), self.expanded(term), end[4])
+                    equal(t, term, end[4]) or equal(self.expanded(t), self.expanded(term), end[4])
                     for t, v, end in zip(terms, sources, ends, strict=True)
                     if v is not None
                 ):
@@ -377,10 +374,6 @@ class Tracer(LayerTracer):
                     )
         return value
 
-    def expanded(self, term: Any) -> Any:
-        """A term with what each constant of the text stands for."""
-        return substitute(term, lambda leaf: self.constants.get(leaf, leaf))
-
     def inside(self, body: Sequence[TemplateStatement]) -> None:
         outer, self.terms.scope = self.terms.scope, TermScope(self.terms.scope)
         self.statements(body)
@@ -394,8 +387,18 @@ class Tracer(LayerTracer):
             if not isinstance(first.value, tuple) or not first.value:
                 raise CannotTrace("a loop over nothing")
             sample = Sym(first.value[0].value, variable)
+            lengths = {len(i.value) for i in first.value if isinstance(i.value, tuple)}
+            if first.known and len(lengths) == 1:
+                self.terms.lengths[variable] = lengths.pop()
         else:
             sample = Sym(first.value, variable)
+        if last is not None:
+            self.need(whole(first.term))
+            self.need(whole(last.term))
+            ranges = self.terms.ranges
+            low, _ = bounds(first.term, ranges) or (first.term, None)
+            _, high = bounds(last.term, ranges) or (None, last.term)
+            ranges[variable] = low, high
         carried = self._carried(s, first, variable)
         for base in _indexed_names(s.body):
             if base in self.collected:
@@ -493,10 +496,12 @@ class Tracer(LayerTracer):
             dict(self.results),
             self.current,
             made,
+            list(self.known),
         )
 
     def _restore(self, state: tuple[Any, ...]) -> None:
-        values, families, counts, results, self.current, made = state
+        values, families, counts, results, self.current, made, known = state
+        self.known = list(known)
         self.collected, self.ambiguous = dict(made[0]), set(made[1])
         self.values, self.counts, self.results = dict(values), dict(counts), dict(results)
         self.families = {k: dict(v) for k, v in families.items()}
@@ -527,7 +532,14 @@ class Tracer(LayerTracer):
         outer, self.terms.scope = self.terms.scope, TermScope(self.terms.scope)
         self.terms.scope.names[s.variable] = sample
         self.loops.append(variable)
+        known = self.known
+        self.known = [*known]
+        low, _ = self.terms.ranges.get(variable, (None, None))
+        low = None if low is None else lowest(low, known)
+        if low is not None:
+            self.known.append(Compared(variable, ((">=", NumberLiteral(low)),)))  # type: ignore[arg-type]
         self.statements(s.body)
+        self.known = known
         self.loops.pop()
         self.terms.scope = outer
         nodes, self.nodes = self.nodes, outer_nodes
@@ -581,38 +593,22 @@ def _indexed_names(body: Sequence[TemplateStatement]) -> Iterator[str]:
                 yield from _indexed_names(s.otherwise)
 
 
-def _equalities(condition: Any, truth: bool) -> list[tuple[Any, Any]]:
-    """Terms that are equal where a condition has this truth."""
-    match condition:
-        case Compared(a, (("==", b),)) if truth:
-            return [(a, b)]
-        case Compared(a, (("!=", b),)) if not truth:
-            return [(a, b)]
-        case Combined("not", (inner,)):
-            return _equalities(inner, not truth)
-        case Combined("and" | "or" as op, operands) if truth == (op == "and"):
-            return [pair for o in operands for pair in _equalities(o, truth)]
-    return []
-
-
-def _equal_under(a: Any, b: Any, equal: Sequence[tuple[Any, Any]]) -> bool:
-    """Whether two terms are equal where these pairs are."""
-    if a == b:
-        return True
-    for x, y in equal:
-        if (a, b) in ((x, y), (y, x)):
-            return True
-        for old, new in ((x, y), (y, x)):
-            if isinstance(old, Apply | NumberLiteral):
-                continue
-            exchanged = partial(_exchanged, old, new)
-            if substitute(a, exchanged) == b or substitute(b, exchanged) == a:
-                return True
-    return False
-
-
-def _exchanged(old: Any, new: Any, leaf: Any) -> Any:
-    return new if leaf == old else leaf
+def prune(nodes: list[TraceNode], known: Sequence[Parameter] = ()) -> None:
+    """Leave out checks of arguments that are checked before."""
+    for node in list(nodes):
+        match node:
+            case PositiveNode():
+                node.arguments = [a for a in node.arguments if a not in known]
+                known = [*known, *node.arguments]
+                if not node.arguments:
+                    nodes.remove(node)
+            case CheckNode(Compared(Parameter() as a, ((">=", _),)), None) if a in known:
+                nodes.remove(node)
+            case IfNode():
+                for body in node.bodies:
+                    prune(body, known)
+            case ForNode():
+                prune(node.body, known)
 
 
 def _padded(carried: Carried | None, sizes: Sequence[Any]) -> list[Any]:

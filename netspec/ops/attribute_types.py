@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any, Literal, Protocol
 
 from netspec.lazy_dataclasses import dataclass
+from netspec.symbolic.conditions import COMPARISONS
 from netspec.symbolic.expr import Num
 
 Code = Literal["wrong-type", "not-integral", "out-of-range", "unknown-value"]
@@ -101,7 +102,7 @@ class Integer:
             raise AttributeTypeError("out-of-range", f"must be {bound}, but is {describe(value)}")
         if self.odd and number % 2 == 0:
             raise AttributeTypeError("out-of-range", f"must be odd, but is {describe(value)}")
-        return value.integer()
+        return value.integer([(">=", Fraction(self.least))])
 
 
 def _number_help(value: Any) -> str:
@@ -185,14 +186,20 @@ class RealNumber:
                 "wrong-type", f"takes a {self}, not {describe(value)}", _number_help(value)
             )
         number = value.value
-        low = self.least is not None and number < Fraction(self.least)
-        low = low or (self.positive and number <= 0)
-        high = self.most is not None and number > Fraction(self.most)
-        high = high or (self.below and self.most is not None and number == Fraction(self.most))
-        if low or high:
+        if not all(COMPARISONS[sign](number, limit) for sign, limit in self.limits):
             message = f"takes a {self}, but its value is {describe(value)}"
             raise AttributeTypeError("out-of-range", message, self._percent(number))
-        return value.real()
+        return value.real(self.limits)
+
+    @property
+    def limits(self) -> list[tuple[str, Fraction]]:
+        """What the number is compared with, each with its sign."""
+        found = [] if self.least is None else [(">=", Fraction(self.least))]
+        if self.positive:
+            found.append((">", Fraction(0)))
+        if self.most is not None:
+            found.append(("<" if self.below else "<=", Fraction(self.most)))
+        return found
 
     def _percent(self, number: Fraction) -> str:
         """The fix for a share that is given in percent, without the sign."""

@@ -52,7 +52,7 @@ class Arithmetic(Op):
     arity = (2, None)
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
-        result = max(inputs, key=lambda s: (len(s), prod(s)))
+        result = max(inputs, key=lambda s: (len(s), int(prod(s))))
         for i, shape in enumerate(inputs):
             spreads = len(shape) == len(result) == 3 and shape == (result[0], 1, 1)
             if shape != result and not spreads:

@@ -136,15 +136,15 @@ def _term(term: Term, value: Callable[[Symbol], Any]) -> Any:
             return number
 
 
-_OPPOSITE = {"==": "!=", "<": ">=", "<=": ">", "in": "not in"}
-_OPPOSITE |= {b: a for a, b in _OPPOSITE.items()}
+OPPOSITE = {"==": "!=", "<": ">=", "<=": ">", "in": "not in"}
+OPPOSITE |= {b: a for a, b in OPPOSITE.items()}
 
 
 def negated(condition: Condition) -> Condition:
     """The opposite, without a `not` where there is another way to write it."""
     match condition:
         case Compared(first, ((operator, term),)):
-            return Compared(first, ((_OPPOSITE[operator], term),))
+            return Compared(first, ((OPPOSITE[operator], term),))
         case Combined("not", (operand,)):
             return operand
         case Combined("and" | "or" as operator, operands):

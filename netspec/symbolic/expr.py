@@ -7,7 +7,7 @@ where the reader wants it, without a second set of shape rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -227,6 +227,10 @@ class Real(float):
         return self
 
 
+Limits = Sequence[tuple[str, Fraction]]
+"""What a number is compared with, each with its sign: `>=` and 1."""
+
+
 @dataclass(frozen=True)
 class Num:
     """A number of the language: exact, and with the expression it came from, if it has one."""
@@ -234,12 +238,13 @@ class Num:
     value: Fraction
     expr: Expr | None = None
 
-    def integer(self) -> int:
-        """As an int; the caller has made sure that it is whole."""
+    def integer(self, limits: Limits = ()) -> int:
+        """As an int; the caller has made sure that it is whole, and within the limits."""
         value = int(self.value)
         return value if self.expr is None else Dim(value, self.expr)
 
-    def real(self) -> float:
+    def real(self, limits: Limits = ()) -> float:
+        """As a float; the caller has made sure that it is within the limits."""
         value = float(self.value)
         return value if self.expr is None else Real(value, self.expr)
 

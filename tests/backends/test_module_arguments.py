@@ -249,6 +249,21 @@ KINDS: dict[str, tuple[str, str, list[Use], Use]] = {
         [Use({"n": 2}, ((12, 4, 4),))],
         Use({"n": 3}, ((12, 4, 4),)),
     ),
+    "a division where it has a value": (
+        "n",
+        """let width = 6 / n if n != 0 else 5
+        conv { filters: width  kernel: 1 }
+        if n == 0 or 6 % n == 0 { relu } else { tanh }""",
+        [Use({"n": 2}, ((3, 5, 5),))],
+        Use({"n": 0}, ((3, 5, 5),)),
+    ),
+    "a gate before what it scales": (
+        "f",
+        """g: adaptive_avgpool { size: 1 }
+        mul(g, x) -> conv { filters: f  kernel: 1 } -> flatten -> linear { units: 3 }""",
+        [Use({"f": 2}, ((3, 4, 5),))],
+        Use({"f": 3}, ((3, 5, 5),)),
+    ),
     "the size of a value that is overwritten": (
         "f",
         """a: conv { filters: f  kernel: 3  stride: 2 } -> relu
@@ -484,6 +499,85 @@ REFUSED: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], str]] = {
         {"n": 3, "half": True},
         "n",
     ),
+    "no filters": (
+        "f",
+        "conv { filters: 2 * f  kernel: 1 } -> conv { filters: 3  kernel: 1 }",
+        {"f": 1},
+        {"f": 0},
+        "f",
+    ),
+    "no filters after rounding": (
+        "w",
+        "conv { filters: round(8 * w)  kernel: 1 }",
+        {"w": 0.25},
+        {"w": 0.05},
+        "w",
+    ),
+    "a window of nothing": (
+        "k",
+        "maxpool { kernel: k  pad: k // 2  stride: 1  round: floor }",
+        {"k": 3},
+        {"k": 0},
+        "k",
+    ),
+    "a stride in a branch": (
+        "n, s = 0",
+        "if n > 1 { conv { filters: n  kernel: 1  stride: s } } else { relu }",
+        {"n": 2, "s": 1},
+        {"n": 2, "s": 0},
+        "s",
+    ),
+    "a negative pad": (
+        "n",
+        "conv { filters: 3  kernel: 3  pad: n - 2 }",
+        {"n": 2},
+        {"n": 1},
+        "n",
+    ),
+    "groups of the input": (
+        "g",
+        "conv { filters: 6  kernel: 1  groups: g }",
+        {"g": 3},
+        {"g": 2},
+        "g",
+    ),
+    "groups of the filters": (
+        "f",
+        "conv { filters: f  kernel: 1  groups: 3 }",
+        {"f": 6},
+        {"f": 4},
+        "f",
+    ),
+    "a filter for each channel": (
+        "f",
+        "conv { filters: f  kernel: 1  groups: depthwise }",
+        {"f": 6},
+        {"f": 4},
+        "f",
+    ),
+    "parts of a split": ("n", "split { parts: n }  relu", {"n": 3}, {"n": 2}, "n"),
+    "a division by zero": (
+        "n",
+        "conv { filters: 6 // n  kernel: 1 }",
+        {"n": 2},
+        {"n": 0},
+        "n",
+    ),
+    "a division by zero in forward": (
+        "n",
+        "leaky_relu { slope: 1 / n }",
+        {"n": 2},
+        {"n": 0},
+        "n",
+    ),
+    "channels that PyTorch would spread": (
+        "f",
+        "add(conv(x) { filters: f  kernel: 1 }, x)",
+        {"f": 3},
+        {"f": 1},
+        "f",
+    ),
+    "a share above one": ("p", "dropout { ratio: p }", {"p": 0.5}, {"p": 1.5}, "p"),
     "a contract before the loop that it guards": (
         "n",
         """expect n < 4
