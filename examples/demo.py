@@ -40,12 +40,16 @@ def main() -> int:
     say("Run both on the same weights and the same input")
     netspec("verify", "squeezenet1_0")
 
-    say("Classify pictures with the weights of Deep Compression (Han et al. 2016)")
+    say("Classify handwritten digits with the weights that come with netspec")
+    for backend in ("numpy", "torch"):
+        pictures = sorted((Path(__file__).parent / "digits").glob("*.png"))
+        netspec("run", "squeezenet_digits", "--backend", backend, "--top", "1", *pictures)
+
+    say("Classify photographs with the weights of Deep Compression (Han et al. 2016)")
     archive = data / "squeezenet_v1.0" / "deep_compression.bin"
     images = [data / "images" / name for name in PICTURES]
     if not archive.is_file():
-        print(f"Skipped: {archive} is not there, and the weights and pictures with it.")
-        print("Give their folder with `make demo DATA=folder`.")
+        print(f"Left out: {archive} is not there. `make demo DATA=FOLDER` says where it is.")
         return 0
     weights = out / "squeezenet1_0.npz"
     spec = "squeezenet1_0_caffe"

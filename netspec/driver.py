@@ -90,6 +90,13 @@ class Text(NamedTuple):
     net: str | None = None
 
 
+def bundled_weights(spec: str) -> Path | None:
+    """The weights that come with a bundled spec, None where none do."""
+    found = place(spec)
+    weights = folder("specs") / f"{found.net or found.path.stem}.safetensors"
+    return weights if found.is_bundled and weights.is_file() else None
+
+
 def read_stdin() -> str:
     """Standard input as it is. Raises SpecError where it can't be read, or is no text."""
     try:

@@ -108,10 +108,10 @@ def accuracy(file: Path, weights: Path, data: Path, backend: str) -> float:
 
 
 def ship(weights: Path, data: Path) -> None:
-    """Weights, the held-out pictures, and some of them to look at."""
+    """Weights, which are the bundled spec's, the held-out pictures, and some of them to look at."""
     from PIL import Image
 
-    (HERE / "digits.safetensors").write_bytes(weights.read_bytes())
+    (HERE.parent.parent / "specs" / f"{SPEC}.safetensors").write_bytes(weights.read_bytes())
     held_out = np.load(data)
     x, y = held_out["x_test"], held_out["y_test"]
     np.savez_compressed(HERE / "held_out.npz", x_test=x, y_test=y.astype(np.uint8))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,11 @@ def note(text: str) -> None:
     """Print a line to standard error that is good to know, unless `--quiet` is given."""
     if not is_quiet():
         print(text, file=sys.stderr)
+
+
+def hide_warnings_of_size() -> None:
+    """Keep Pillow from warning of large pictures: what is too large for netspec is an error."""
+    warnings.filterwarnings("ignore", "Image size .* exceeds limit")
 
 
 def every(

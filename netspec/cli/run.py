@@ -16,6 +16,7 @@ from netspec.cli.common import (
 )
 from netspec.diagnostics import SpecError, spec_error
 from netspec.diagnostics.render import printable
+from netspec.driver import bundled_weights
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "images", nargs="+", metavar="IMAGE", help="a picture, or a folder of pictures"
     )
     parser.add_argument(
-        "--weights", required=True, metavar="FILE", help=".npz, .safetensors or .pt"
+        "--weights",
+        metavar="FILE",
+        help=".npz, .safetensors or .pt (default: those that come with squeezenet_digits)",
     )
     parser.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
     parser.add_argument("--backend", default="numpy", metavar="NAME", help="numpy or torch")
@@ -48,11 +51,15 @@ def execute(args: argparse.Namespace) -> int:
     )
     from netspec.weights import weights_for
 
+    file = args.weights or bundled_weights(args.spec)
+    if file is None:
+        help_ = ("name a file: `--weights FILE`",)
+        raise spec_error("bad-option", f"{args.spec} comes without weights", help=help_)
     backend = get(args.backend)
     net = load(args.spec, args.settings)
     classes = class_count(net)
     labels = read_labels(Path(args.labels), classes) if args.labels else None
-    weights = weights_for(net, args.spec, args.weights).arrays
+    weights = weights_for(net, args.spec, str(file)).arrays
     model = load_model(net, backend)
     backend.set_weights(model, weights)
     if not hasattr(model, "preprocess"):

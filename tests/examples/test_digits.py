@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 
 import netspec
+from netspec.util.resources import folder
 from netspec.weights import check, read
 from netspec.weights.npz_file import read_npz
 
 pytestmark = pytest.mark.slow
 
 FOLDER = Path(__file__).parent.parent.parent / "examples" / "digits"
-WEIGHTS = FOLDER / "digits.safetensors"
+WEIGHTS = folder("specs") / "squeezenet_digits.safetensors"
 
 
 def script() -> Any:
@@ -34,7 +35,7 @@ def script() -> Any:
 def test_they_are_small_and_of_the_bundled_net() -> None:
     assert WEIGHTS.stat().st_size < 200_000
     net = netspec.load("squeezenet_digits")
-    assert check(read(WEIGHTS), net.tensors, "digits.safetensors", net.name)
+    assert check(read(WEIGHTS), net.tensors, WEIGHTS.name, net.name)
 
 
 def test_both_backends_reach_the_same_accuracy_on_what_was_held_out() -> None:
@@ -58,7 +59,7 @@ def test_both_backends_reach_the_same_accuracy_on_what_was_held_out() -> None:
 
 @pytest.mark.parametrize("digit", [3, 6, 8])
 def test_run_knows_the_pictures(digit: int) -> None:
-    command = ["run", "squeezenet_digits", "--weights", str(WEIGHTS), "--format", "json"]
+    command = ["run", "squeezenet_digits", "--format", "json"]  # with the weights that come along
     command.append(str(FOLDER / f"{digit}.png"))
     done = subprocess.run(
         [sys.executable, "-m", "netspec", *command], capture_output=True, text=True, check=False
