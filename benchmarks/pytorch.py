@@ -1,10 +1,12 @@
-"""Measures emitted PyTorch models beside the same networks written the way torchvision does.
+"""Measures emitted PyTorch models beside torchvision's, which must be installed.
 
-    python benchmarks/pytorch.py [--threads 2] [--batch 1 16] [--calls 20]
+    python benchmarks/pytorch.py [SPEC...] [--batch 2] [--size 96] [--calls 20] [--compiled]
 
-All have the same weights, and their results are compared first. Calls alternate, so that other load
-on the machine affects all of them; a ratio is that of the medians. `forward` is without gradients;
-`step` is forward, backward and an update by SGD.
+Both have the same weights, and their results are compared first. Calls alternate, so that other
+load on the machine affects both alike, and what is measured is the CPU time of one thread; a ratio
+is the median of those of the pairs. `forward` is inference; `step` is forward, backward and an
+update by SGD. `channels_last` and `frozen` are the recipe of docs/pytorch.md, beside torchvision's
+model as it is.
 """
 
 from __future__ import annotations
@@ -15,149 +17,108 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+import torchvision
 from torch import Tensor, nn
 
 import netspec
+from netspec.weights import NameMaps
 
-Run = Callable[[], Any]
-
-
-class Fire(nn.Module):
-    """As in torchvision/models/squeezenet.py: activations are modules that work in place."""
-
-    def __init__(self, inplanes: int, squeeze: int, expand1x1: int, expand3x3: int) -> None:
-        super().__init__()
-        self.squeeze = nn.Conv2d(inplanes, squeeze, kernel_size=1)
-        self.squeeze_activation = nn.ReLU(inplace=True)
-        self.expand1x1 = nn.Conv2d(squeeze, expand1x1, kernel_size=1)
-        self.expand1x1_activation = nn.ReLU(inplace=True)
-        self.expand3x3 = nn.Conv2d(squeeze, expand3x3, kernel_size=3, padding=1)
-        self.expand3x3_activation = nn.ReLU(inplace=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.squeeze_activation(self.squeeze(x))
-        return torch.cat(
-            [
-                self.expand1x1_activation(self.expand1x1(x)),
-                self.expand3x3_activation(self.expand3x3(x)),
-            ],
-            1,
-        )
+SPECS = ("resnet50", "mobilenet_v2", "squeezenet1_0", "squeezenet1_1")
 
 
-class SqueezeNet(nn.Module):
-    """Versions 1.0 and 1.1, with the softmax that the specs end in."""
-
-    def __init__(self, version: str) -> None:
-        super().__init__()
-        fires = [
-            (16, 64, 64), (16, 64, 64), (32, 128, 128), (32, 128, 128),
-            (48, 192, 192), (48, 192, 192), (64, 256, 256), (64, 256, 256),
-        ]  # fmt: skip
-        pools = {"squeezenet1_0": (2, 6), "squeezenet1_1": (1, 3)}[version]
-        first = nn.Conv2d(3, 96, 7, 2) if version == "squeezenet1_0" else nn.Conv2d(3, 64, 3, 2)
-        layers: list[nn.Module] = [first, nn.ReLU(inplace=True)]
-        layers.append(nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True))
-        channels = first.out_channels
-        for i, (s, a, b) in enumerate(fires):
-            layers.append(Fire(channels, s, a, b))
-            channels = a + b
-            if i in pools:
-                layers.append(nn.MaxPool2d(kernel_size=3, stride=2, ceil_mode=True))
-        self.features = nn.Sequential(*layers)
-        self.classifier = nn.Sequential(
-            nn.Dropout(p=0.5),
-            nn.Conv2d(512, 1000, kernel_size=1),
-            nn.ReLU(inplace=True),
-            nn.AdaptiveAvgPool2d((1, 1)),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.classifier(self.features(x))
-        return torch.flatten(x, 1).softmax(1)
+def models(spec: str) -> tuple[nn.Module, nn.Module]:
+    """The emitted model and torchvision's, with the same weights."""
+    net = netspec.load(spec)
+    ours: Any = netspec.build(net, backend="torch")
+    theirs: Any = getattr(torchvision.models, spec)(weights=None)
+    names = NameMaps(net.ir, spec).fitting()["torchvision"]
+    state = ours.state_dict()
+    missing, unexpected = theirs.load_state_dict(
+        {theirs_: state[name] for name, theirs_ in names.items()}, strict=False
+    )
+    assert not unexpected
+    assert all(name.endswith("num_batches_tracked") for name in missing)
+    return ours, theirs
 
 
-def alternate(runs: dict[str, Run], calls: int) -> dict[str, float]:
-    """The median time of each, in seconds, over so many rounds of one call each."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
+def training_step(model: nn.Module, x: Tensor, labels: Tensor) -> Callable[[], None]:
+    """One update on the same batch."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-4, momentum=0.9)
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss: Any = F.cross_entropy(model(x), labels)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def recipe(model: Any, x: Tensor) -> dict[str, Callable[[], Any]]:
+    """The model as docs/pytorch.md makes it faster, in two steps."""
+    last = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    x = x.to(memory_format=torch.channels_last)
+    jit: Any = torch.jit
+    frozen = jit.freeze(jit.trace(last, x))
+    return {"channels_last": lambda: last(x), "channels_last, frozen": lambda: frozen(x)}
+
+
+def compare(title: str, ours: Callable[[], Any], theirs: Callable[[], Any], calls: int) -> None:
+    """Print the medians of both, and of the ratios of pairs, without the first two of each."""
+    pairs: list[list[float]] = []
     for i in range(calls + 2):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            if i >= 2:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(t) for name, t in times.items()}
-
-
-def forwards(models: dict[str, nn.Module], x: Tensor) -> dict[str, Run]:
-    """Inference: the models as they are, and the recipe of docs/pytorch.md."""
-    runs: dict[str, Run] = {}
-    with torch.inference_mode():
-        for name, model in models.items():
-            runs[name] = lambda m=model: m(x)  # type: ignore[misc]
-        channels_last_x = x.to(memory_format=torch.channels_last)
-        last: Any = copy.deepcopy(models["netspec"])
-        last = last.to(memory_format=torch.channels_last)  # which PyTorch's stubs don't know
-        runs["netspec channels_last"] = lambda: last(channels_last_x)
-        jit: Any = torch.jit
-        frozen = jit.freeze(jit.trace(last, channels_last_x))
-        runs["netspec channels_last, frozen"] = lambda: frozen(channels_last_x)
-    return {n: torch.inference_mode()(r) for n, r in runs.items()}
-
-
-def steps(models: dict[str, nn.Module], x: Tensor) -> dict[str, Run]:
-    """Training: one step on random labels."""
-    labels = torch.randint(0, 1000, (len(x),))
-    runs: dict[str, Run] = {}
-    for name, model in models.items():
-        own = copy.deepcopy(model).train()
-        optimizer = torch.optim.SGD(own.parameters(), lr=1e-4, momentum=0.9)
-
-        def step(own: nn.Module = own, optimizer: Any = optimizer) -> None:
-            optimizer.zero_grad(set_to_none=True)
-            loss: Any = F.nll_loss(torch.log(own(x) + 1e-9), labels)
-            loss.backward()
-            optimizer.step()
-
-        runs[name] = step
-    return runs
-
-
-def show(title: str, times: dict[str, float]) -> None:
-    base = times["as torchvision"]
-    print(title)
-    for name, seconds in times.items():
-        print(f"  {name:32} {1000 * seconds:9.2f} ms {seconds / base:7.3f}")
+        pair = [0.0, 0.0]
+        # Each goes first every other time.
+        for which in (0, 1) if i % 2 else (1, 0):
+            start = time.process_time()
+            (ours, theirs)[which]()
+            pair[which] = time.process_time() - start
+        pairs.append(pair)
+    a, b = zip(*pairs[2:], strict=True)
+    ratio = statistics.median(x / y for x, y in pairs[2:])
+    medians = [1000 * statistics.median(times) for times in (a, b)]
+    print(f"{title:32} {medians[0]:9.2f} ms {medians[1]:9.2f} ms {ratio:7.3f}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--batch", type=int, nargs="+", default=[1, 16])
+    parser.add_argument("spec", nargs="*", default=SPECS)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--size", type=int, default=96)
     parser.add_argument("--calls", type=int, default=20)
+    parser.add_argument("--compiled", action="store_true", help="by torch.compile, too")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
-    torch.set_num_threads(args.threads)
-    for spec in ("squeezenet1_0", "squeezenet1_1"):
-        ours: Any = netspec.build(netspec.load(spec), backend="torch")
-        theirs = SqueezeNet(spec)
-        theirs.load_state_dict(
-            dict(zip(theirs.state_dict(), ours.state_dict().values(), strict=True))
-        )
-        models = {"as torchvision": theirs.eval(), "netspec": ours.eval()}
-        for batch in args.batch:
-            x = torch.randn(batch, 3, 224, 224)
-            runs = forwards(models, x)
-            wanted = runs["as torchvision"]()
-            for name, run in runs.items():
-                torch.testing.assert_close(run(), wanted, rtol=1e-3, atol=1e-5, msg=name)
-            show(f"{spec}, batch {batch}, forward", alternate(runs, args.calls))
-            calls = max(args.calls // (4 if batch > 1 else 1), 5)
-            show(f"{spec}, batch {batch}, step", alternate(steps(models, x), calls))
+    torch.set_num_threads(1)
+    print(f"{'':32} {'emitted':>12} {'torchvision':>12} {'ratio':>7}")
+    x = torch.randn(args.batch, 3, args.size, args.size)
+    labels = torch.randint(0, 1000, (args.batch,))
+    for spec in args.spec:
+        pair = models(spec)
+        for how in ("eager", "compiled") if args.compiled else ("eager",):
+            called: Any = [torch.compile(m) for m in pair] if how == "compiled" else pair
+            with torch.inference_mode():
+                results = [m.eval()(x) for m in called]
+                near = partial(
+                    torch.testing.assert_close,
+                    expected=results[1],
+                    rtol=1e-3,
+                    atol=1e-3 * results[1].abs().max().item(),
+                )
+                near(results[0])
+                a, b = (partial(m, x) for m in called)
+                compare(f"{spec}, {how}, forward", a, b, args.calls)
+                faster = recipe(pair[0], x) if how == "eager" else {}
+                for name, run in faster.items():
+                    near(run())
+                    compare(f"{spec}, {name}", run, b, args.calls)
+            ours, theirs = (training_step(m.train(), x, labels) for m in called)
+            compare(f"{spec}, {how}, step", ours, theirs, args.calls)
 
 
 if __name__ == "__main__":
