@@ -223,6 +223,13 @@ def test_layers_that_other_arguments_make_begin_as_stated() -> None:
         deviation(Init(), net.tensors["conv_transpose_1.weight"].shape), rel=0.05
     )
     assert not state["conv_transpose_1.bias"].any()
+    with torch.device("meta"):
+        model = model_class(up=True)
+    model.to_empty(device="cpu")
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data.fill_(7)
+    model.reset_parameters()
+    assert (model.state_dict()["batchnorm_1.running_var"] == 1).all()
 
 
 def test_any_name_is_reached(tmp_path: Any) -> None:
