@@ -386,33 +386,32 @@ class _Variables:
     """The names of values in one function: each has one that no value has which is still needed."""
 
     def __init__(self, taken: Sequence[str], region: Region) -> None:
-        self.taken = taken
+        self.names = Identifiers(taken)
         self.of: dict[Value, str] = {}
         self.remaining: dict[Value, int] = dict.fromkeys(region.outputs, 1)
         for child in region.children:
             for value in child.inputs:
                 self.remaining[value] = self.remaining.get(value, 0) + 1
         self.prefix = region.prefix
-        self.live: set[str] = set()
 
     def read(self, values: Iterable[Value]) -> None:
         """Note that a step has read some values."""
         for value in values:
             self.remaining[value] -= 1
             if not self.remaining[value]:
-                self.live.discard(self.of[value])
+                self.names.release(self.of[value])
 
     def add(self, value: Value, name: str) -> str:
         """Name a value, by the last part of its path or else all of that."""
         local = name.rpartition(".")[2]
         if re.fullmatch(r"[a-z0-9_]+_\d+", local):
             local = "x"  # the spec gives it no name
-        names = Identifiers((*self.taken, *self.live))
-        free = names.identifier(local)
+        free = self.names.identifier(local)
         if free != local:
-            free = names.identifier(value.name.removeprefix(self.prefix).replace(".", "_"))
+            taken = free
+            free = self.names.identifier(value.name.removeprefix(self.prefix).replace(".", "_"))
+            self.names.release(taken)
         self.of[value] = free
-        self.live.add(free)
         return free
 
 

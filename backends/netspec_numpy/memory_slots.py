@@ -9,10 +9,11 @@ z = conv(y)      slot 1, as x is no longer needed
 
 from __future__ import annotations
 
-from bisect import bisect
 from collections.abc import Sequence
-from math import inf
 from typing import Any
+
+SLOTS = 8192
+"""Slots that are looked for at once: bits of the numbers in the search."""
 
 
 def memory_slots(values: Sequence[Any], outputs: Sequence[int]) -> list[tuple[int, int, int]]:
@@ -33,13 +34,33 @@ def memory_slots(values: Sequence[Any], outputs: Sequence[int]) -> list[tuple[in
         for part, channel in values[value][2].items():
             if uses[part] == 1:
                 owners[part] = (owner, start + channel)
+    waiting = sorted({owner for owner, _ in owners}, key=lambda v: (-values[v][0], v))
     slots: dict[int, int] = {}
-    ranges: list[list[int]] = [[] for _ in values]  # of each slot: first, last, first, ...
-    for value in sorted({owner for owner, _ in owners}, key=lambda v: (-values[v][0], v)):
-        for slot, ends in enumerate(ranges):
-            i = bisect(ends, first[value])
-            after = ends[i] if i < len(ends) else inf
-            if i % 2 == 0 and last[value] < after and ends[i - 1 : i] != [first[value]]:
-                ends[i:i], slots[value] = (first[value], last[value]), slot
-                break
+    half = 1 << len(values).bit_length()
+    while waiting:
+        base, late = max(slots.values(), default=-1) + 1, []
+        # Slots, as bits, that are taken at all the moments of a node of a tree, and at some.
+        whole, some = [0] * 2 * half, [0] * 2 * half
+        for value in waiting:
+            start, end = half + first[value], half + last[value]
+            above = [n >> i for n in (start, end) for i in range(half.bit_length())]
+            inside = []
+            while start <= end:
+                inside += [start] * (start & 1) + [end] * (~end & 1)
+                start, end = (start + 1) // 2, (end - 1) // 2
+            taken = 0
+            for node in inside:
+                taken |= some[node]
+            for node in above:
+                taken |= whole[node]
+            slot = ~taken & (taken + 1)
+            if slot >> SLOTS:  # so that integers stay small
+                late.append(value)
+                continue
+            slots[value] = base + slot.bit_length() - 1
+            for node in inside:
+                whole[node] |= slot
+            for node in (*inside, *above):
+                some[node] |= slot
+        waiting = late
     return [(slots[owner], owner, channel) for owner, channel in owners]

@@ -57,6 +57,10 @@ class Identifiers:
         self._taken.add(name)
         return name
 
+    def release(self, name: str) -> None:
+        """Let a name be given out again."""
+        self._taken.discard(name)
+
     def numbered(self, wanted: str) -> str:
         """`wanted` where it is free; else `wanted2`, `wanted3`, ... (`wanted1_2` after a digit)."""
         name, count = wanted, 2

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from netspec_numpy import memory_slots
 from netspec_numpy.cost_model import planned_memory
 from netspec_numpy.fusion import fuse
 from netspec_numpy.memory_plan import Arena, plan_memory
@@ -80,6 +83,47 @@ def test_slots_are_shared() -> None:
     values = {v for layer in fused.layers for v in layer.outputs}
     assert len(arena.sizes) < 5 < len(values)
     assert arena.bytes <= 1.2 * 4 * peak_activations(net.body)
+
+
+Given = list[tuple[int, list[int], dict[int, int]]]
+
+
+@st.composite
+def values_and_outputs(draw: st.DrawFn) -> tuple[Given, list[int]]:
+    values: Given = []
+    for i in range(draw(st.integers(1, 40))):
+        reads = draw(st.lists(st.integers(0, i - 1), max_size=3)) if i else []
+        parts = {v: k for k, v in enumerate(dict.fromkeys(reads))} if draw(st.booleans()) else {}
+        values.append((draw(st.sampled_from([64, 128])), reads, parts))
+    return values, draw(st.lists(st.integers(0, len(values) - 1), min_size=1, max_size=3))
+
+
+@given(values_and_outputs(), st.sampled_from([1, 3, 8192]))
+def test_each_value_has_the_first_slot_that_is_free(
+    given_: tuple[Given, list[int]], at_once: int
+) -> None:
+    values, outputs = given_
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory_slots, "SLOTS", at_once)
+        places = memory_slots.memory_slots(values, outputs)
+    alive: dict[int, set[int]] = {}
+    for i, (_, owner, _) in enumerate(places):
+        reads = [k for k, (_, r, _) in enumerate([*values, (0, outputs, {})]) if i in r]
+        alive.setdefault(owner, set()).update(range(i, max([i, *reads]) + 1))
+    expected: dict[int, int] = {}
+    spans = {owner: set(range(min(at), max(at) + 1)) for owner, at in alive.items()}
+    for owner in sorted(spans, key=lambda v: (-values[v][0], v)):
+        taken = {slot for other, slot in expected.items() if spans[owner] & spans[other]}
+        expected[owner] = min(set(range(len(taken) + 1)) - taken)
+    assert [slot for slot, _, _ in places] == [expected[owner] for _, owner, _ in places]
+
+
+def test_many_values_alive_at_once() -> None:
+    """Looking at every other slot for each value would take minutes."""
+    count = 30_000
+    values: Given = [(64, [], {})] * count
+    places = memory_slots.memory_slots(values, list(range(count)))
+    assert sorted(slot for slot, _, _ in places) == list(range(count))
 
 
 def test_planned_memory() -> None:
