@@ -142,10 +142,10 @@ class _TorchFile:
         pictures = [picture(net, _vector) for net in self.nets]
         first = self.nets[0]
         several = len(self.nets) > 1
-        base = Identifiers((*_GLOBALS, *sources(), *(t.name for t, _, _ in self.classes.all)))
+        base = Identifiers((*_GLOBALS, *sources(), *(t.name for t in self.classes.all)))
         shared = base.numbered("Network") if several else ""
         rendered = list(self.classes.render(self._net_texts(names, shared)))
-        supports = {name for _, _, w in self.classes.all for name in w.supports}
+        supports = self.classes.supports
         if "avg_pool" in supports:
             supports.add("pad_ceil")
         template = templates(Path(__file__).parent / "templates").get_template("model.py.j2")
@@ -167,7 +167,7 @@ class _TorchFile:
             for name, net, prepared in zip(names, self.nets, pictures, strict=True)
         }
         kinds = [(net["preprocess"], net["size"]) for net in nets.values()]
-        written = [text.name for text, _, _ in self.classes.all]
+        written = [text.name for text in self.classes.all]
         result: str = template.render(
             origin=wrap(compiled_from(self.nets), WIDTH - 2, break_on_hyphens=False),
             header="\n".join(docstring(doc, 0)),
@@ -187,7 +187,7 @@ class _TorchFile:
         """What the classes of nets hold besides layers; `base` is the class of all, if any."""
         texts = {}
         for name, net, predictions in zip(names, self.nets, self.predictions, strict=True):
-            text = next(t for t, _, _ in self.classes.all if t.name == name)
+            text = next(t for t in self.classes.all if t.name == name)
             written = [
                 (c.op, emission.constructor.head)
                 for c, emission in self.classes.emissions(text)

@@ -15,7 +15,8 @@ tracer         traces a template: its branches, loops and names
 template_expressions, trace_layers   its expressions and its layers
 traces         the traces of a net and its modules; blocks for what can't be traced
 spelling       what a backend says of each layer
-class_terms, class_variables, class_forward, class_writer   write one class
+statements     statements as data, written as lines at the end
+class_terms, class_constructor, class_readers, class_forward, class_writer   write one class
 sequential     the classes that are an `nn.Sequential`
 classes        all classes of a net, and the source of each
 

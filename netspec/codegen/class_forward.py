@@ -1,371 +1,639 @@
-"""The lines of `forward`."""
+"""`forward` of a class: a line for each line of the template, its branches and its loops.
+
+Lines are joined where that reads well, and each value gets a variable. A variable is given to a
+value only where nothing reads any more what it holds, so that names are a matter of taste:
+
+    x = F.relu(self.conv1(x), inplace=True)      what flows on is x,
+    out = self.bn2(self.conv2(x))                or out, where x is read once more;
+    squeeze = F.relu(self.squeeze(x))            what several lines read has the spec's name.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from fractions import Fraction
+import builtins
+import keyword
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, count
 from typing import Any
 
-from netspec.codegen.class_variables import VariableWriter
+from netspec.codegen.class_constructor import Emissions, Tests
+from netspec.codegen.class_terms import Asked, Terms
 from netspec.codegen.identifiers import Identifiers
 from netspec.codegen.python_source import (
     WIDTH,
+    Alternatives,
     FunctionCall,
     Source,
     Verbatim,
     call,
-    refusal,
-    statement,
     tuple_of,
 )
-from netspec.codegen.spelling import ConstructorNumbers
-from netspec.codegen.terms import (
-    Printer,
-    decided,
-    folded,
-)
+from netspec.codegen.spelling import Spelling, WrittenCall
+from netspec.codegen.statements import Compound, Line, Refusal, Statement, common_end, walk
+from netspec.codegen.terms import decided
 from netspec.codegen.trace_nodes import (
     Call,
-    CannotTrace,
+    Carried,
     Extent,
     ForNode,
     IfNode,
-    LayerPath,
+    InstanceCall,
     LineNode,
     OpCall,
+    Phi,
     PredictChoice,
     Prediction,
+    Trace,
     TraceNode,
     TraceValue,
     calls_in,
-    computing,
 )
+from netspec.codegen.trace_nodes import walk as walk_nodes
 from netspec.lazy_dataclasses import replace
 from netspec.ops.merging import Add
+from netspec.ops.reshaping import Split
 from netspec.symbolic.conditions import negated
-from netspec.symbolic.expr import (
-    NumberLiteral,
-)
+
+Step = OpCall | InstanceCall | IfNode | ForNode
 
 
-class ForwardWriter(VariableWriter):
-    """Writes `forward`: a line for each line of the template, its branches and its loops."""
+class Readers:
+    """What reads each value. `asked` are values of which calls read more than they take."""
 
-    def forward(self, nodes: Sequence[TraceNode], indent: int = 8) -> list[str]:
-        margin = " " * indent
-        lines: list[str] = []
+    def __init__(
+        self, trace: Trace, terms: Terms, asked: Mapping[Call, Sequence[TraceValue]]
+    ) -> None:
+        self.asked = asked
+        self.calls = terms.makers
+        self.of: dict[TraceValue, list[Any]] = {}
+        """Calls, what meets behind branches and in loops, and None for the results."""
+        self.collected: set[TraceValue] = set()
+        """The values of loops that are asked for by their iteration."""
+        self.written: set[Call | Phi | Carried] = set()
+        """What makes values that are read."""
+        branching = [n for n in walk_nodes(trace.nodes) if isinstance(n, IfNode | ForNode)]
+        self.met = {m.value: m for n in branching for m in n.meets}
+        sizes = [v for n in branching for v in terms.planes(n)]
+        pending: list[tuple[TraceValue, Any]] = [(v, None) for v in (*trace.outputs, *sizes)]
+        while pending:
+            v, by = pending.pop()
+            if v.item_of is None:
+                self.of.setdefault(v, []).append(by)
+            else:
+                v = v.item_of[0]
+                self.collected.add(v)
+            made = self.maker(v)
+            if made is not None and made not in self.written:
+                self.written.add(made)
+                pending += [(s, made) for s in self.before(made)]
+
+    def maker(self, v: TraceValue) -> Call | Phi | Carried | None:
+        return self.met.get(v) or self.calls.get(v)
+
+    def before(self, made: Call | Phi | Carried) -> list[TraceValue]:
+        """The values that a call reads, or one of which a value is."""
+        match made:
+            case Phi():
+                return [s for s in made.sources if s is not None]
+            case Carried():
+                return [made.before, made.after]
+        return [*made.inputs, *self.asked.get(made, ())]
+
+    def several(self, c: Call) -> bool:
+        """Whether more than the first result of a call is read."""
+        return any(v in self.of or v in self.collected for v in c.outputs[1:])
+
+    def alone(self, c: Call, reader: Call) -> bool:
+        """Whether a call's only result has no other reader."""
+        v = c.outputs[0]
+        return self.of.get(v) == [reader] and v not in self.collected and not self.several(c)
+
+    def is_part(self, v: TraceValue) -> bool:
+        """Whether a value is one of several parts of another."""
+        made = self.calls.get(v)
+        return isinstance(made, OpCall) and isinstance(made.op, Split) and self.several(made)
+
+    def name(self, v: TraceValue) -> str:
+        """What the spec calls a value, else what makes it."""
+        made = self.maker(v)
+        if not v.flows and not self.is_part(v):
+            return v.name
+        match made:
+            case OpCall():
+                part = made.bound.result_names[made.outputs.index(v)]
+                return part if self.is_part(v) else type(made.op).keyword
+            case InstanceCall():
+                return made.template.name
+            case Phi() | Carried():
+                return next((s.name for s in self.before(made) if not s.flows), "x")
+        return "x"
+
+    def is_made_of(self, v: TraceValue, w: TraceValue) -> bool:
+        """Whether layers in a row lead to a value from another, or from what that is one of."""
+        ends = {w, *(self.before(self.met[w]) if w in self.met else ())}
+        while (made := self.maker(v)) is not None:
+            before = self.before(made)[:1] if isinstance(made, Carried) else self.before(made)
+            if not ends.isdisjoint(before):
+                return True
+            if isinstance(made, Phi):
+                return any(self.is_made_of(s, w) for s in before)
+            if len(before) != 1:
+                return False
+            (v,) = before
+        return False
+
+
+class Forward:
+    """Writes `forward` and `predict` of one class.
+
+    `emit` writes a layer again, when variables are known. `comments` are texts for layers, by
+    their names, `taken` names that no variable may have.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        terms: Terms,
+        spelling: Spelling,
+        emissions: Emissions,
+        readers: Readers,
+        tests: Tests,
+        emit: Callable[[Call], tuple[WrittenCall, Asked]],
+        comments: Mapping[str, str],
+        taken: Sequence[str],
+    ) -> None:
+        self.trace, self.terms, self.spelling = trace, terms, spelling
+        self.emissions, self.readers, self.tests, self.emit = emissions, readers, tests, emit
+        self.comments = comments
+        self.taken = {*taken, "self", "block", "layer", *(v.name for v in terms.counters)}
+        names = Identifiers(self.taken)
+        self.parameters = [names.identifier(v.name) for v in trace.inputs]
+        self.variables = dict(zip(trace.inputs, self.parameters, strict=True))
+        self.wishes: dict[TraceValue, str] = {}
+        """The variables of what a value becomes behind a branch or an iteration."""
+        self.inlined: dict[TraceValue, Call] = {}
+        """The calls that are written inside of others, by their results."""
+        self.outer: dict[Call, Call] = {}
+        self.steps: dict[int, list[Step]] = {}
+        """What is written of each list of nodes, by its id."""
+        self.dies: dict[Call, set[TraceValue]] = {}
+        """The values that a step is the last to read."""
+        self.entered: dict[Step, list[set[TraceValue]]] = {}
+        """The values that are read in each body of a step, or behind it."""
+        self.behind: dict[Step, set[TraceValue]] = {}
+        self.shown = ""
+        """The size that a comment said last."""
+        terms.variable = self.variable
+        self.find_steps(trace.nodes)
+        self.live(trace.nodes, set(trace.outputs))
+        body = self.body(trace.nodes, set(self.parameters))
+        self.statements = [*self.dicts(), *self.returning(body)]
+
+    # --- lines within lines ---
+
+    def find_steps(self, nodes: Sequence[TraceNode]) -> None:
+        """What is written of nodes: the calls that are not written inside of others."""
+        steps: list[Step] = []
         for node in nodes:
             match node:
-                case LineNode():
-                    written = self.forward_line(node, indent)
-                    lines += [*(self.size_checks(node, indent) if written else ()), *written]
-                case IfNode():
-                    lines += self.forward_if(node, indent)
-                case ForNode():
-                    for k in node.carried:
-                        lines += self.copied(k.value, k.before, indent)
-                    body = self.forward(node.body, indent + 4)
-                    for k in node.carried:
-                        body += self.copied(k.value, k.after, indent + 4)
-                    if body:
-                        lines += [f"{margin}{self.loop_head(node, self.forward_printer)}", *body]
-        return lines
+                case LineNode(calls=calls):
+                    made: list[Call] = []
+                    ends = (n for n, c in enumerate(calls) if n and self.repeats_its_input(c))
+                    first = calls[: next(ends, len(calls))]
+                    for c in filter(self.readers.written.__contains__, calls):
+                        self.join(c, first, made, steps)
+                        made.append(c)
+                    steps += made
+                case IfNode() | ForNode():
+                    for body in node.bodies:
+                        self.find_steps(body)
+                    if any(self.steps[id(body)] for body in node.bodies) or any(
+                        m.value in self.readers.of for m in node.meets
+                    ):
+                        steps.append(node)
+        self.steps[id(nodes)] = steps
 
-    def copied(self, target: TraceValue, source: TraceValue, indent: int) -> list[str]:
-        if target not in self.variables:
-            return []
-        a, b = self.variable(target), self.variable(source)
-        return [] if a == b else [f"{' ' * indent}{a} = {b}"]
+    def join(self, c: Call, line: Sequence[Call], made: list[Call], steps: list[Step]) -> None:
+        """Write steps before a call inside of it: those of its line, others where it reads well."""
+        if self.repeats_its_input(c):
+            return
+        inner: list[Any] = [d for d in made if self.readers.alone(d, c)]
+        made[:] = [d for d in made if d not in inner]
+        while c is line[0] and steps and self.is_joined(steps[-1], line, c):
+            inner.append(steps.pop())
+            if len(c.inputs) == 1:
+                break
+        for d in inner:
+            self.inlined[d.outputs[0]], self.outer[d] = d, c
 
-    def only_input(self) -> list[TraceValue]:
-        """The input of a net that has one: its size is what an error speaks of."""
-        inputs = self.trace.inputs
-        return inputs if self.trace.template.kind == "net" and len(inputs) == 1 else []
+    def is_joined(self, first: Step, line: Sequence[Call], consumer: Call) -> bool:
+        """Whether a step is written inside of the next line."""
+        if not isinstance(first, OpCall | InstanceCall) or not isinstance(consumer, OpCall):
+            return False
+        if not self.readers.alone(first, consumer):
+            return False
+        if len(consumer.inputs) == 1:
+            if self.depth(first) >= 3 or not self.reads_well(first, line, consumer):
+                return False  # more brackets than a reader counts
+        elif not self.is_bare(first):
+            return False
+        length = len(self.expression(first).flat())
+        return length + sum(len(c.name.base if c.name else "") + 12 for c in line) <= 80
 
-    def size_checks(self, node: LineNode, indent: int) -> list[str]:
-        """The lines that refuse sizes for which a line's layers are not made."""
-        lines: list[str] = []
-        for c in node.calls:
-            for v in c.inputs:
-                if v in self.inlined:
-                    lines += self.size_checks(self.inlined[v], indent)
-            if not self.emissions[c].one_size:
+    def is_bare(self, c: Call) -> bool:
+        """Whether a step is the call of a module on variables: `self.conv1(x)`."""
+        plain = c.name is not None and c.name.fixed is not None and bool(self.reached(c))
+        return plain and not any(v in self.inlined for v in c.inputs)
+
+    def reads_well(self, first: Call, line: Sequence[Call], consumer: OpCall) -> bool:
+        """Whether a step is better written inside of the line behind it."""
+        ends = isinstance(first, OpCall) and first.bound.activation
+        if self.spelling.wraps(consumer):
+            return not (ends and len(line) > 1)
+        if len(self.terms.lines[first]) > 1 or ends:
+            return False
+        if isinstance(first, OpCall):
+            if first.bound.training_only or consumer.bound.yields_probabilities:
+                return True
+            if not self.is_bare(first):
+                return False
+        return len(line) == 1 and not self.reached(consumer)
+
+    def repeats_its_input(self, c: Call) -> bool:
+        """Whether the code of a call names an input twice, which would be computed twice."""
+        marks = [f"\x00{n}\x01" for n in range(len(c.inputs))]
+        written = self.emissions[c][0]
+        source = written.call("", [Verbatim(m) for m in marks]).flat()
+        return bool(written.one_size) or any(source.count(m) > 1 for m in marks)
+
+    def depth(self, c: Call) -> int:
+        """How many lines are written inside each other at the beginning of a step."""
+        inner = [self.inlined[v] for v in c.inputs if v in self.inlined]
+        lines = self.terms.lines
+        return max((self.depth(d) + (lines[d] is not lines[c]) for d in inner), default=1)
+
+    def expression(self, c: Call) -> Source:
+        inputs: list[Source] = []
+        fresh = False
+        for v in c.inputs:
+            inner = self.inlined.get(v)
+            inputs.append(Verbatim(self.variable(v)) if inner is None else self.expression(inner))
+            fresh = inner is not None and self.emissions[inner][0].fresh
+        written, asked = self.emissions[c]
+        if asked.sizes:
+            written, _ = self.emit(c)
+        return written.call(self.reached(c), inputs, fresh and len(inputs) == 1)
+
+    def reached(self, c: Call) -> str:
+        """The module of a call; "" where it has none."""
+        if self.emissions[c][0].constructor is None or c.name is None:
+            return ""
+        if c.name.fixed is not None:
+            return self.terms.reached(c.name.fixed)
+        return f"getattr(self, {self.terms.path(c.name, self.terms.in_forward)})"
+
+    # --- which values are read once more ---
+
+    def reads(self, c: Call) -> set[TraceValue]:
+        """The values whose variables a step names."""
+        found: set[TraceValue] = set()
+        for v in self.readers.before(c):
+            found |= self.reads(self.inlined[v]) if v in self.inlined else own([v])
+        return found
+
+    def live(self, nodes: Sequence[TraceNode], live: set[TraceValue]) -> set[TraceValue]:
+        """The values that are read in nodes, or behind them (`live`), and not made in them."""
+        live = set(live)
+        for step in reversed(self.steps[id(nodes)]):
+            if isinstance(step, OpCall | InstanceCall):
+                live -= {*step.outputs}
+                reads = self.reads(step)
+                self.dies[step] = reads - live
+                live |= reads
                 continue
-            wanted = f"{self.reached(c)}.{self.emissions[c].one_size}"
-            given = f"{self.variable(c.inputs[0])}.shape[1]"
-            message = f"made for {{{wanted}}} features, got {{{given}}}"
-            for v in self.only_input():
-                sides = [self.resolved(Extent(v, axis)) for axis in (1, 2)]
-                sources = map(self.in_forward, sides)
-                own = "x".join(s if s.isdecimal() else f"{{{s}}}" for s in sources)
-                shape = f"{self.variable(v)}.shape"
-                message = f"made for {own}, got {{{shape}[2]}}x{{{shape}[3]}}"
-            quote = "'" if '"' in message else '"'
-            lines += refusal(f"{given} != {wanted}", f"f{quote}{message}{quote}", indent)
-        return lines
+            self.behind[step] = set(live)
+            values = {m.value for m in step.meets if m.value in self.readers.of}
+            live -= values
+            planes = set(self.terms.planes(step))
+            if isinstance(step, IfNode):
+                phis = [p for p in step.phis if p.value in values]
+                self.entered[step] = [
+                    self.live(body, live | own(p.sources[n] for p in phis))
+                    for n, body in enumerate(step.bodies)
+                ]
+                live = planes.union(*self.entered[step])
+            else:
+                carried = [k for k in step.carried if k.value in values]
+                for _ in range(2):  # what an iteration reads is read behind the one before
+                    live |= self.live(step.body, live | own(k.after for k in carried)) - values
+                self.entered[step] = [live | values]
+                live |= own(k.before for k in carried) | planes
+        return live
 
-    def forward_line(self, node: LineNode, indent: int) -> list[str]:
-        if node.value in self.inlined:
-            return []
-        last = node.calls[-1]
-        used = list(filter(self.is_read, last.outputs))
-        if not used:
-            return []
-        if (
-            len(self.trace.outputs) == 1
-            and used == [last.outputs[0]] == self.trace.outputs
-            and self.is_last(node)
-        ):
-            source = self.expression(node)
-            if self.is_typed(source):
-                return statement("return ", source, indent)
-            name = self.result_name(node)
-            given = statement(f"{name}: Tensor = ", source, indent)
-            return [*given, f"{' ' * indent}return {name}"]
-        outputs = last.outputs if self.reads_several(last) else last.outputs[:1]
-        targets = [self.target(v, last) for v in outputs]
-        before = []
-        for v in last.outputs:
-            if v in self.sizes:
-                before.append(
-                    f"{' ' * indent}{self.sizes[v]}[{self.key(last)}]"
-                    f" = {self.variable(last.inputs[0])}.shape[2:]"
-                )
-        source = self.expression(node)
+    # --- names ---
+
+    def variable(self, v: TraceValue) -> str:
+        if v.item_of is not None:
+            return self.terms.item(*v.item_of, "items")
+        return self.variables.get(v, "x")
+
+    def names(self, values: Iterable[TraceValue]) -> set[str]:
+        return {self.variables[v] for v in values if v in self.variables}
+
+    def choose(self, v: TraceValue, busy: set[str], *before: TraceValue | None) -> str:
+        """A variable for a value that is not busy, if it can be that of one that it was before."""
+        known = [self.variables.get(s) for s in before if s is not None]
+        wishes = [self.wishes.get(v), *(n for n in known if n in ("x", "out"))]
+        name = next(n for n in chain(wishes, self.wanted(v)) if n and n not in busy)
+        busy.add(name)
+        self.variables[v] = name
+        return name
+
+    def wanted(self, v: TraceValue) -> Iterator[str]:
+        """Names for a variable, the best first: x and out for what flows on, else the spec's."""
+        for _ in range(4):  # a value that only becomes another bears the name of that
+            match self.readers.of.get(v):
+                case [Phi() | Carried() as met]:
+                    v = met.value
+        name = self.plain(self.readers.name(v))
+        if not self.keeps_name(v):
+            before = self.variables.get(self.beginning(v) or v, "")
+            yield from (before, "x", "out") if before in ("x", "out") else ("x", "out")
+        yield name
+        yield from (f"{name}{n}" for n in count(2))
+
+    def keeps_name(self, v: TraceValue) -> bool:
+        """Whether a value reads better under the name that the spec gives it.
+
+        That are those that several lines read, or a line that reads others beside it. It is not so
+        in `x + out`, where one is made of the other.
+        """
+        made = self.readers.calls.get(v)
+        if made is not None and (v is not made.outputs[0] or self.readers.is_part(v)):
+            return True
+        if not v.name or v.flows or v in self.trace.inputs:
+            return False
+        readers = [r for r in self.readers.of.get(v, ()) if isinstance(r, OpCall | InstanceCall)]
+        others = {w for r in readers for w in r.inputs if w.item_of is None}
+        others -= {v, *self.inlined, *self.trace.inputs}
+        of = self.readers.is_made_of
+        apart = [w for w in others if not of(v, w) and not of(w, v)]
+        lines = {self.step_of(r) for r in readers}
+        if len(lines) > 1:
+            return len(lines) > 2 or len(apart) == len(others)
+        return any(w.name for w in apart)
+
+    def beginning(self, v: TraceValue) -> TraceValue | None:
+        """The one value that the step begins with which makes a value."""
+        made = self.readers.calls.get(v)
+        while made is not None and len(made.inputs) == 1:
+            v = made.inputs[0]
+            if v not in self.inlined:
+                return v
+            made = self.inlined[v]
+        return None
+
+    def step_of(self, c: Call) -> Call:
+        """The call that a call is written in."""
+        while c in self.outer:
+            c = self.outer[c]
+        return c
+
+    def plain(self, name: str) -> str:
+        legal = name.isidentifier() and not keyword.iskeyword(name)
+        return name if legal and not hasattr(builtins, name) and name not in self.taken else "x"
+
+    # --- statements ---
+
+    def body(self, nodes: Sequence[TraceNode], busy: set[str]) -> list[Statement]:
+        """The statements of nodes. `busy` are the variables of values that are read once more."""
+        result: list[Statement] = []
+        for step in self.steps[id(nodes)]:
+            if isinstance(step, OpCall | InstanceCall):
+                result += self.line(step, busy)
+            else:
+                result += self.branches(step) if isinstance(step, IfNode) else self.loop(step)
+                busy = self.names(self.behind[step])
+        return result
+
+    def copies(self, pairs: Iterable[tuple[TraceValue, TraceValue | None]]) -> list[Statement]:
+        """The line that gives variables what they are from now on."""
+        names = [(self.variables[v], self.variable(s)) for v, s in pairs if s is not None]
+        names = [(a, b) for a, b in names if a != b]
+        line = Line(Verbatim(", ".join(b for _, b in names)), tuple(a for a, _ in names))
+        return [line] if names else []
+
+    def branches(self, node: IfNode) -> list[Statement]:
+        phis = [p for p in node.phis if p.value in self.readers.of]
+        busy = self.names(self.behind[node])
+        for p in phis:
+            self.choose(p.value, busy, *p.sources)
+        bodies: list[list[Statement]] = []
+        copied: list[list[Statement]] = []
+        for n, inner in enumerate(node.bodies):
+            self.wishes |= {s: self.variables[p.value] for p in phis if (s := p.sources[n])}
+            body = self.body(inner, self.names(self.entered[node][n]))
+            copied.append(self.copies((p.value, p.sources[n]) for p in phis))
+            bodies.append([*body, *copied[-1]])
+        after = common_end(bodies)
+        # Where copies are all of a branch, they may as well stand before the `if`.
+        before: list[Statement] = []
+        for n in (0, 1) if len(bodies) == 2 else (len(bodies) - 1,):
+            others = {v for k, e in enumerate(self.entered[node]) if k != n for v in e}
+            read = self.names(others.union(self.terms.planes(node)))
+            if bodies[n] == copied[n] and not any(
+                t in read for line in copied[n] for t in line.sets
+            ):
+                before, bodies[n] = bodies[n], []
+                break
+        if not any(bodies):
+            return [*before, *after]
+        swapped = len(bodies) == 2 and not bodies[0]
+        heads = [] if swapped else [f"elif {self.test(node, n)}:" for n in range(len(bodies) - 1)]
+        heads = [head[2:] if not n else head for n, head in enumerate(heads)]
+        opposite = f"if {self.test(node, 1)}:" if swapped else ""
+        return [*before, Compound([*heads, "else:"], bodies, opposite), *after]
+
+    def loop(self, node: ForNode) -> list[Statement]:
+        carried = [k for k in node.carried if k.value in self.readers.of]
+        (inside,) = self.entered[node]
+        busy = self.names(inside)
+        for k in carried:
+            self.choose(k.value, busy, k.before)
+            self.wishes[k.after] = self.variables[k.value]
+        before = self.copies((k.value, k.before) for k in carried)
+        head = self.terms.loop(node, self.terms.in_forward)
+        body = self.body(node.body, busy)
+        body += self.copies((k.value, k.after) for k in carried)
+        return [*before, *([Compound([head], [body])] if body else [])]
+
+    def line(self, c: Call, busy: set[str]) -> list[Statement]:
+        source, collected = self.expression(c), self.readers.collected
+        size = [Verbatim(f"{self.variable(v)}.shape[2:]") for v in c.inputs[:1]]
+        sized = [v for v in c.outputs if (v, "sizes") in self.terms.items]
+        lines: list[Statement] = [*self.size_checks(c)]
+        lines += [Line(size[0], (self.item(v, "sizes"),)) for v in sized]
+        busy -= self.names(self.dies[c])
+        outputs = c.outputs if self.readers.several(c) else c.outputs[:1]
+        targets = [
+            self.choose(v, busy)
+            if v in self.readers.of
+            else self.item(v, "items")
+            if v in collected
+            else "_"
+            for v in outputs
+        ]
         if isinstance(source, FunctionCall) and source.tail == f"[:{len(targets)}]":
             # Parts of which there may be fewer: no more than are read.
             while targets[-1] == "_":
                 targets.pop()
             source = replace(source, tail=f"[:{len(targets)}]")
-        if source.flat() == ", ".join(targets):
-            return []
-        lines = statement(f"{', '.join(targets)} = ", source, indent, self.shape_comment(node))
-        for v in last.outputs:
-            if v in self.collected and v in self.uses:
-                lines.append(
-                    f"{' ' * indent}{self.collected[v]}[{self.key(last)}] = {self.variables[v]}"
-                )
-        return [*before, *lines]
+        if source.flat() != ", ".join(targets):
+            lines.append(Line(source, tuple(targets), comment=self.shape_comment(c)))
+        both = [v for v in outputs if v in collected and v in self.readers.of]
+        return lines + [Line(Verbatim(self.variables[v]), (self.item(v, "items"),)) for v in both]
 
-    def target(self, v: TraceValue, c: Call) -> str:
-        if v in self.uses:
-            return self.variables.get(v, "_")
-        return f"{self.collected[v]}[{self.key(c)}]" if v in self.collected else "_"
+    def item(self, v: TraceValue, what: str) -> str:
+        """Where a value of this iteration is kept, or its size."""
+        name = self.readers.calls[v].name
+        return self.terms.item(v, [s.term for s in name.indices] if name else (), what)
 
-    def path_of(self, v: TraceValue) -> LayerPath:
-        name = self.call_of(v).name
-        if name is None:
-            raise CannotTrace("a value without a name is asked for by it")
-        return name
+    def dicts(self) -> Iterator[Statement]:
+        """The dicts that hold values of each iteration."""
+        for (v, what), name in self.terms.items.items():
+            path = self.readers.calls[v].name
+            key = "int" if path and len(path.indices) == 1 else "tuple[int, ...]"
+            kind = "torch.Size" if what == "sizes" else "Tensor"
+            yield Line(Verbatim("{}"), (name,), annotation=f"dict[{key}, {kind}]")
 
-    def key(self, c: Call) -> str:
-        """What an iteration's value is kept under."""
-        assert c.name is not None
-        return ", ".join(self.in_forward(s.term) for s in c.name.indices)
+    def size_checks(self, c: Call) -> Iterator[Statement]:
+        """What refuses sizes for which the layers of a step are not made."""
+        for v in c.inputs:
+            if v in self.inlined:
+                yield from self.size_checks(self.inlined[v])
+        one_size = self.emissions[c][0].one_size
+        if one_size:
+            wanted = f"{self.reached(c)}.{one_size}"
+            given = f"{self.variable(c.inputs[0])}.shape[1]"
+            message = f"made for {{{wanted}}} features, got {{{given}}}"
+            for v in only_input(self.trace):
+                sides = [self.terms.resolved(Extent(v, axis)) for axis in (1, 2)]
+                sources = map(self.terms.in_forward, sides)
+                own_ = "x".join(s if s.isdecimal() else f"{{{s}}}" for s in sources)
+                shape = f"{self.variable(v)}.shape"
+                message = f"made for {own_}, got {{{shape}[2]}}x{{{shape}[3]}}"
+            quote = "'" if '"' in message else '"'
+            yield Refusal(f"{given} != {wanted}", f"f{quote}{message}{quote}")
 
-    def is_typed(self, source: Source) -> bool:
-        """Whether type checkers know that an expression is a Tensor, whatever its inputs are."""
-        text: str = source.flat()
-        return text.startswith(("F.", "torch."))
-
-    def result_name(self, node: LineNode) -> str:
-        """A variable for the result that has no other use."""
-        taken = set(self.variables.values())
-        name = "logits" if any(self.trace.predictions) else node.value.name
-        own = self.plain_variable(name or "result")
-        return next(n for n in (own, "result", "y", "value") if n != "x" and n not in taken)
-
-    def shape_comment(self, node: LineNode) -> str:
-        last = node.calls[-1]
-        if last.name is None or last.name.fixed is None:
-            return ""
-        text = self.comments.get(last.name.fixed, "")
-        if not text or text == self.shown:
-            return ""
-        self.shown = text
-        return text
-
-    def is_last(self, node: LineNode) -> bool:
-        found = computing(self.trace.nodes)
-        return bool(found) and found[-1] is node
-
-    def forward_if(self, node: IfNode, indent: int) -> list[str]:
-        margin = " " * indent
-        bodies = []
-        for n, body in enumerate(node.bodies):
-            lines = self.forward(body, indent + 4)
-            for phi in node.phis:
-                s = phi.sources[n]
-                if s is not None:
-                    lines += self.copied(phi.value, s, indent + 4)
-            bodies.append(lines)
-        if not any(bodies):
-            return []
-        bodies, after = common_end(bodies, indent + 4)
-        result = self.given_before(node, bodies, indent)
-        if not any(bodies):
-            return [*result, *after]
-        if len(bodies) == 2 and not bodies[0]:
-            return [*result, f"{margin}if {self.test(node, 1)}:", *bodies[1], *after]
-        for i, inside in enumerate(bodies[:-1]):
-            result.append(f"{margin}{'elif' if i else 'if'} {self.test(node, i)}:")
-            result += inside or [f"{margin}    pass"]
-        if bodies[-1]:
-            result += [f"{margin}else:", *bodies[-1]]
-        return [*result, *after]
-
-    def given_before(self, node: IfNode, bodies: list[list[str]], indent: int) -> list[str]:
-        """Lines `out = x` that are all of a branch: put before the `if`, taken out of it."""
-        for n in (0, 1) if len(bodies) == 2 else (len(bodies) - 1,):
-            values = [(p.value, p.sources[n]) for p in node.phis if p.sources[n] is not None]
-            lines = [x for v, s in values for x in self.copied(v, s, indent + 4)]  # type: ignore[arg-type]
-            others = [v for k, live in enumerate(self.entered[node]) if k != n for v in live]
-            read = {self.variable(v) for v in others}
-            tests = " ".join(self.test(node, k) for k in range(len(node.cases)))
-            free = all(line.split()[0] not in read for line in lines) and "\x00" not in tests
-            if lines and lines == bodies[n] and free:
-                bodies[n] = []
-                return [line[4:] for line in lines]
-        return []
-
-    def returned(self) -> list[str]:
-        outputs = self.trace.outputs
-        found = computing(self.trace.nodes)
-        if (
-            len(outputs) == 1
-            and found
-            and isinstance(found[-1], LineNode)
-            and outputs[0] in found[-1].calls[-1].outputs
-        ):
-            if outputs[0] is found[-1].calls[-1].outputs[0] and not any(
-                v in self.uses for v in found[-1].calls[-1].outputs[1:]
-            ):
-                return []
-        sources = [self.variable(v) for v in outputs]
-        return [f"        return {', '.join(sources)}"]
-
-    def typed(self, lines: list[str]) -> list[str]:
-        """The lines of `forward`, with a type for a result that a module gave."""
-        found = re.fullmatch(r" *return (\w+)", lines[-1]) if lines else None
-        if found is None or found[1] in map(self.variable, self.trace.inputs):
-            return lines
-        given = re.compile(rf"( *{found[1]})( = .*)")
-        places = [n for n, line in enumerate(lines) if given.fullmatch(line)]
-        if any(re.match(r" *\w+ = (self\.|getattr)", lines[n]) for n in places):
-            lines[places[0]] = given.sub(r"\1: Tensor\2", lines[places[0]])
-        return lines
-
-    def predict(self) -> list[str]:
-        """The lines of `predict`, which makes the net's outputs of those of `forward`."""
-        predictions = self.trace.predictions
-        model = call("self", *(self.variable(v) for v in self.trace.inputs))
-        names = Identifiers(("self", *map(self.variable, self.trace.inputs)))
-        if len(predictions) == 1:
-            source = self.predicted(predictions[0], model)
-            if isinstance(source, FunctionCall) and self.is_typed(source):
-                return statement("return ", source, 8)
-            name = names.identifier("x")
-            kind, targets = "Tensor", [name]
-        elif not any(predictions):
-            name = names.identifier("results")
-            kind, targets = self.result_type(), [name]
-        else:
-            targets = [
-                names.identifier(self.plain_variable(n or "x")) for n in self.trace.output_names
-            ]
-            kind = ""
-        annotation = f": {kind}" if kind else ""
-        lines = statement(f"{', '.join(targets)}{annotation} = ", model, 8)
-        if len(targets) == 1 and not any(predictions):
-            return [*lines, f"        return {targets[0]}"]
-        sources = [
-            self.predicted(p, Verbatim(n)) for p, n in zip(predictions, targets, strict=True)
-        ]
-        if len(sources) == 1:
-            return [*lines, *statement("return ", sources[0], 8)]
-        flat = f"        return {', '.join(s.flat() for s in sources)}"
-        if len(flat) <= WIDTH:
-            return [*lines, flat]
-        return [*lines, *statement("return ", tuple_of(sources), 8)]
-
-    def predicted(self, p: Prediction, value: Source) -> Source:
-        match p:
-            case OpCall():
-                emission = self.spelling.emit(p, ConstructorNumbers(self, p), False)
-                made = emission.constructor
-                return emission.call(made.flat() if made is not None else "", [value])
-            case PredictChoice(condition, then, otherwise) if decided(condition) is not None:
-                return self.predicted(then if decided(condition) else otherwise, value)
-            case PredictChoice(condition, then, otherwise):
-                a, b = (self.predicted(x, value).flat() for x in (then, otherwise))
-                a = f"({a})" if isinstance(then, PredictChoice) else a
-                return Verbatim(f"{a} if {self.in_forward(condition)} else {b}")
-        return value
-
-    def result_type(self) -> str:
-        """The type of what `forward` returns."""
-        count = len(self.trace.outputs)
-        if count == 1:
-            return "Tensor"
-        return "tuple[Tensor, ...]" if count > 6 else f"tuple[{', '.join(['Tensor'] * count)}]"
+    def shape_comment(self, c: Call) -> str:
+        name = c.name.fixed if c.name is not None else None
+        text = self.comments.get(name or "", "")
+        before, self.shown = self.shown, text or self.shown
+        return text if text != before else ""
 
     def test(self, node: IfNode, index: int) -> str:
-        tested = self.attribute_ifs.get(node)
-        if tested is not None:
-            name, first = tested
+        """The condition of a branch; behind the last that has one, that it is not met."""
+        if node in self.tests:
+            name, first = self.tests[node]
             return f"self.{name} is {'not ' if first == (index == 0) else ''}None"
-        condition = node.cases[0][0] if index == len(node.cases) else node.cases[index][0]
-        if index == len(node.cases):
-            condition = negated(condition)
-        return self.in_forward(condition, self.condition_name(node))
+        last = index == len(node.cases)
+        condition = negated(node.cases[0][0]) if last else node.cases[index][0]
+        return self.terms.in_forward(condition, self.condition_name(node))
 
     def condition_name(self, node: IfNode) -> str:
         """What the attribute is called that keeps a condition: by what its branch does."""
         body = next(filter(None, node.bodies), [])
         calls = list(calls_in(body))
         made = {v for c in calls for v in c.outputs}
-        for c in calls:
-            if isinstance(c, OpCall) and isinstance(c.bound, Add) and not made.issuperset(c.inputs):
-                return "use_residual"
+        if any(
+            isinstance(c, OpCall) and isinstance(c.bound, Add) and not made.issuperset(c.inputs)
+            for c in calls
+        ):
+            return "use_residual"
         named = (n.value.name for n in body if isinstance(n, LineNode) and not n.value.flows)
         name = next(filter(str.isidentifier, named), "")
         return f"use_{name}" if name else ""
 
-    def loop_head(self, node: ForNode, printer: Printer) -> str:
-        name = node.variable.name
-        show = self.in_forward if printer is self.forward_printer else self.print
-        if node.last is None:
-            return f"for {name} in {show(node.first)}:"
-        end = show(folded("+", node.last, NumberLiteral(Fraction(1))))
-        start = show(node.first)
-        return (
-            f"for {name} in range({end}):"
-            if start == "0"
-            else f"for {name} in range({start}, {end}):"
-        )
+    # --- results ---
 
+    @property
+    def result_type(self) -> str:
+        """The type of what `forward` returns."""
+        n = len(self.trace.outputs)
+        several = "tuple[Tensor, ...]" if n > 6 else f"tuple[{', '.join(['Tensor'] * n)}]"
+        return "Tensor" if n == 1 else several
 
-def common_end(bodies: Sequence[list[Any]], indent: int) -> tuple[list[list[Any]], list[Any]]:
-    """Branches without the statements that all end with, and these as they stand behind them."""
-    parts = [_statements(b, indent) for b in bodies]
-    after: list[Any] = []
-    while all(parts) and all(p[-1] == parts[0][-1] for p in parts):
-        last = parts[0][-1]
-        if not all(isinstance(line, str) for line in last):
-            break
-        for p in parts:
-            p.pop()
-        after = [line[4:] for line in last] + after
-    return [[line for s in p for line in s] for p in parts], after
-
-
-def _statements(lines: Sequence[Any], indent: int) -> list[list[Any]]:
-    """Lines of a body, those of each of its statements together."""
-    found: list[list[Any]] = []
-    for line in lines:
-        if found and isinstance(line, str) and re.match(rf" {{{indent}}}( |[])]|el)", line):
-            found[-1].append(line)
+    def returning(self, body: list[Statement]) -> list[Statement]:
+        """The statements with a `return` at the end, and a type for what a module gave."""
+        names = [self.variable(v) for v in self.trace.outputs]
+        last = body[-1] if body else None
+        if isinstance(last, Line) and [*last.targets] == names[:1] == names:
+            body.pop()
+            if is_typed(last.source):
+                return [*body, Line(last.source, word="return")]
+            # A name that stands nowhere else, since it is declared here.
+            (output,) = self.trace.outputs
+            own_name = self.plain(output.name or "result")
+            wanted = ("logits" if any(self.trace.predictions) else own_name, "result", "y", "value")
+            taken = {*self.variables.values(), "x"} - ({*names} - {"x"})
+            names = [next(n for n in wanted if n not in taken)]
+            body.append(Line(last.source, (names[0],), annotation="Tensor"))
         else:
-            found.append([line])
-    return found
+            given = [
+                s for s in [*walk(body)][::-1] if isinstance(s, Line) and names[0] in s.targets
+            ]
+            untyped = any(s.source.flat().startswith(("self.", "getattr(")) for s in given)
+            if len(names) == 1 and names[0] not in self.parameters and untyped:
+                if len(given[0].targets) == 1:
+                    given[0].annotation = "Tensor"
+        return [*body, Line(Verbatim(", ".join(names)), word="return")]
+
+    def predict(self) -> list[Statement]:
+        """The statements of `predict`, which makes the net's outputs of those of `forward`."""
+        predictions = self.trace.predictions
+        model = call("self", *self.parameters)
+        names = Identifiers(("self", *self.parameters))
+        if len(predictions) > 1 and any(predictions):
+            targets = [names.identifier(self.plain(n or "x")) for n in self.trace.output_names]
+            pairs = zip(predictions, targets, strict=True)
+            sources = [self.predicted(p, Verbatim(n)) for p, n in pairs]
+            flat = ", ".join(s.flat() for s in sources)
+            result: Source = Verbatim(flat) if len(flat) + 15 <= WIDTH else tuple_of(sources)
+            return [Line(model, tuple(targets)), Line(result, word="return")]
+        result = self.predicted(predictions[0], model)
+        if predictions[0] and isinstance(result, FunctionCall) and is_typed(result):
+            return [Line(result, word="return")]
+        name = names.identifier("x" if len(predictions) == 1 else "results")
+        result = self.predicted(predictions[0], Verbatim(name))
+        first = Line(model, (name,), annotation=self.result_type)
+        return [first, Line(result, word="return")]
+
+    def predicted(self, p: Prediction, value: Source) -> Source:
+        match p:
+            case OpCall():
+                written, asked = self.emit(p)
+                self.terms.supports.update(asked.supports)
+                made = written.constructor
+                return written.call(made.flat() if made is not None else "", [value])
+            case PredictChoice(condition, then, otherwise) if decided(condition) is not None:
+                return self.predicted(then if decided(condition) else otherwise, value)
+            case PredictChoice(condition, then, otherwise):
+                a, b = (self.predicted(x, value).flat() for x in (then, otherwise))
+                a = f"({a})" if isinstance(then, PredictChoice) else a
+                return Alternatives((a, f"if {self.terms.in_forward(condition)}", f"else {b}"))
+        return value
+
+
+def only_input(trace: Trace) -> list[TraceValue]:
+    """The input of a net that has one: its size is what an error speaks of."""
+    return trace.inputs if trace.template.kind == "net" and len(trace.inputs) == 1 else []
+
+
+def own(values: Iterable[TraceValue | None]) -> set[TraceValue]:
+    """Those that have a variable of their own."""
+    return {v for v in values if v is not None and v.item_of is None}
+
+
+def is_typed(source: Source) -> bool:
+    """Whether type checkers know that an expression is a Tensor, whatever its inputs are."""
+    return str(source.flat()).startswith(("F.", "torch."))

@@ -1,23 +1,22 @@
-"""Terms as source of a class: what parameters, channels and variables are called in it."""
+"""Terms as source of a class: in its constructor, and in `forward`."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from fractions import Fraction
 from itertools import chain, count
 from typing import Any
 
 from netspec.codegen.identifiers import Identifiers, is_plain
-from netspec.codegen.spelling import (
-    OWN_METHODS,
-    ClassText,
-    Spelling,
-)
+from netspec.codegen.python_source import Source, Verbatim, call
+from netspec.codegen.statements import Line, Refusal
 from netspec.codegen.terms import (
+    Choose,
     FloatParameter,
     Local,
     Printer,
+    folded,
     is_whole,
     is_whole_or_text,
     leaves,
@@ -26,21 +25,23 @@ from netspec.codegen.terms import (
 )
 from netspec.codegen.trace_nodes import (
     SIZES,
-    Call,
     CannotTrace,
+    CheckNode,
     Extent,
+    ForNode,
     IfNode,
     InstanceCall,
     InstanceSize,
     LayerPath,
+    LetNode,
     LineNode,
     Trace,
+    TraceNode,
     TraceValue,
-    calls_in,
     walk,
 )
-from netspec.lazy_dataclasses import dataclass
-from netspec.symbolic.conditions import Combined, Compared, ListTerm, negated
+from netspec.lazy_dataclasses import dataclass, field
+from netspec.symbolic.conditions import Combined, Compared, ConstantTerm, ListTerm, negated
 from netspec.symbolic.expr import (
     Apply,
     Channels,
@@ -50,6 +51,14 @@ from netspec.symbolic.expr import (
     expr_of,
 )
 
+ONE = NumberLiteral(Fraction(1))
+OWN_METHODS = frozenset(
+    (
+        *("forward", "load", "preprocess", "predict", "reset_parameters"),
+        *("out_channels", "out_height", "out_width"),
+    )
+)
+"""Names that a class may define itself."""
 RELATIONS = {
     ">=": "be at least",
     ">": "be above",
@@ -61,174 +70,145 @@ RELATIONS = {
 
 
 @dataclass(frozen=True)
-class Guard:
-    """A condition that arguments must not meet where it stands, and the source of the message."""
+class Support:
+    """A function of the backend, which a constructor calls."""
 
-    refused: Any
-    message: str
+    name: str
 
 
-class TermWriter:
-    """Writes the terms of one class, in its constructor and in `forward`."""
+@dataclass
+class Asked:
+    """What a piece of source needs of the constructor, and of the values in `forward`.
 
-    def __init__(
-        self,
-        trace: Trace,
-        spelling: Spelling,
-        class_of: Callable[[InstanceCall], ClassText],
-        taken: Sequence[str],
-        comments: Mapping[str, str],
-        needs_out: set[tuple[Trace, str]],
-    ) -> None:
+    It reads arguments, names of local variables and sizes of instances. `kept` are the terms that
+    `forward` reads off the model, `sizes` the values whose height and width it asks for,
+    `supports` functions of the backend that it calls.
+    """
+
+    reads: set[Any] = field(default_factory=set)
+    supports: set[str] = field(default_factory=set)
+    kept: list[Any] = field(default_factory=list)
+    sizes: list[TraceValue] = field(default_factory=list)
+
+
+class Terms:
+    """Writes the terms of one class. `asked` is what those since the last `anew` need."""
+
+    def __init__(self, trace: Trace, taken: Sequence[str], reserved: frozenset[str]) -> None:
         self.trace = trace
-        self.spelling = spelling
-        self.class_of = class_of
-        self.comments = comments
-        self.needs_out = needs_out
-        self.supports: set[str] = set()
-        self.used: set[Any] = set()
-        self.exact: set[str] = set()
-        self.stored: dict[str, str] = {}
-        self.loop_lets: dict[Local, Any] = {}
-        self.lets: dict[Local, Any] = {}
-        self.loop_variables: set[Local] = set()
-        self.printer = Printer(self.leaf)
-        self.forward_printer = Printer(self.forward_leaf)
-        self.emissions: dict[Call, Any] = {}
-        self.attribute_ifs: dict[IfNode, tuple[str, bool]] = {}
-        self.used_locals: set[str] = set()
-        self.instances: dict[InstanceCall, str] = {}
-        self.taken = taken
-        self.argument_names: dict[Any, str] = {}
-        single = len(trace.inputs) == 1
-        names = Identifiers((*taken, "in_channels", "in_height", "in_width"))
+        self.reserved = reserved | OWN_METHODS
+        self.asked = Asked()
+        self.printer = Printer(self._in_constructor)
+        self.forward_printer = Printer(self._in_forward)
+        self.variable: Callable[[TraceValue], str] = lambda value: "x"
+        """The variable of a value in `forward`."""
+        self.arguments: dict[Any, str] = {}
         for v in trace.inputs:
-            self.argument_names[Channels(v.name)] = (
-                "in_channels" if single else f"{v.name}_channels"
-            )
+            side = "in" if len(trace.inputs) == 1 else v.name
+            for k, leaf in enumerate((Channels(v.name), Extent(v, 1), Extent(v, 2))):
+                self.arguments[leaf] = f"{side}_{SIZES[k]}"
+        names = Identifiers((*taken, "in_channels", "in_height", "in_width"))
         for p in trace.template.parameters:
-            self.argument_names[p.name] = names.identifier(p.name)
-        self.uses: dict[TraceValue, list[Any]] = {}
-        """What reads each value: calls, what meets behind branches and in loops, the results."""
-        self.marks: list[TraceValue] = []
-        self.asked: list[TraceValue] = []
-        self.sized: dict[Call, list[TraceValue]] = {}
-        """The values whose heights and widths the code of a layer asks for."""
-        self.within: dict[TraceValue, LineNode] = {}
-        """The line of each value that has no variable, being written inside of another's."""
-        for node in walk(trace.nodes):
-            if isinstance(node, LineNode):
-                for c in node.calls[:-1]:
-                    self.within |= dict.fromkeys(c.outputs, node)
-        self.collected: dict[TraceValue, str] = {}
-        self.sizes: dict[TraceValue, str] = {}
-        self.shown = ""
-        """The size that a comment of `forward` said last."""
-        self.settled_terms: dict[Any, str] = {}
-        """Attributes of conditions and counts that the constructor decides for `forward`."""
-        self.variables: dict[TraceValue, str] = {}
-        self.inlined: dict[TraceValue, LineNode] = {}
+            name = names.identifier(p.name)
+            self.arguments |= {Parameter(p.name): name, FloatParameter(p.name): name}
+        self.lets: dict[Local, Any] = {}
+        self.inner: set[Local] = set()
+        """Those that are set anew in each iteration of a loop."""
+        self.counters: set[Local] = set()
+        """The variables of loops."""
+        self._declare(trace.nodes, False)
+        self.lists = {
+            x
+            for node in walk(trace.nodes)
+            for t in decisive(node)
+            for x in leaves(self.at_run_time(t))
+            if isinstance(self.lets.get(x), ListTerm)
+        }
+        """Lists that `forward` reads for sure; the constructor reads them off the model too."""
+        self.attributes: dict[Any, str] = {}
+        """The names of what the constructor may keep for `forward`, by its term."""
+        self.kept: set[Any] = set()
+        """What it does keep."""
+        self.items: dict[tuple[TraceValue, str], str] = {}
+        """The names of the dicts in which `forward` keeps values of each iteration, or sizes."""
+        self.places: dict[InstanceCall, str] = {}
+        """The variables of instances in loops that are asked for a size."""
+        self.lines = {
+            c: n.calls for n in walk(trace.nodes) if isinstance(n, LineNode) for c in n.calls
+        }
+        """The calls of the line of each call."""
+        self.makers = {v: c for c in self.lines for v in c.outputs}
+        self.layers = {c.name.fixed for c in self.lines if c.name and c.name.fixed is not None}
+        """The names of layers that are the same for all arguments."""
 
-    def leaf(self, leaf: Any, exact: bool) -> str:
+    def _declare(self, nodes: Sequence[TraceNode], inside: bool) -> None:
+        for node in nodes:
+            match node:
+                case LetNode():
+                    self.lets[node.local] = node.term
+                    self.inner |= {node.local} if inside else set()
+                case IfNode() | ForNode():
+                    loop = isinstance(node, ForNode)
+                    self.counters |= {node.variable} if isinstance(node, ForNode) else set()
+                    for body in node.bodies:
+                        self._declare(body, inside or loop)
+
+    @property
+    def supports(self) -> set[str]:
+        return self.asked.supports
+
+    def anew(self) -> Asked:
+        """What is asked from now on."""
+        self.asked = Asked()
+        return self.asked
+
+    # --- the constructor ---
+
+    def _in_constructor(self, leaf: Any, exact: bool) -> str:
         match leaf:
-            case Parameter(name):
-                self.used.add(leaf)
-                return self.argument_names[name]
-            case FloatParameter(name):
-                self.used.add(leaf)
-                if exact:
-                    self.exact.add(name)
-                    return f"exact_{name}"
-                return self.argument_names[name]
-            case Channels():
-                self.used.add(leaf)
-                return self.argument_names[leaf]
-            case Local(name) if (
-                name in self.stored
-                and name not in self.used_locals
-                and isinstance(self.lets.get(leaf), ListTerm)
-            ):
-                return f"self.{name}"
-            case Local():
-                self.used_locals.add(leaf.name)
-                return leaf.name if not (leaf.float_ and not exact) else f"float({leaf.name})"
+            case FloatParameter(name) if exact:
+                self.asked.reads.add(f"exact_{name}")
+                return f"exact_{name}"
+            case Parameter() | FloatParameter() | Channels():
+                self.asked.reads.add(leaf)
+                return self.arguments[leaf]
+            case Local(name) if leaf in self.lists:
+                return f"self.{self.attribute(leaf)}"
+            case Local(name):
+                self.asked.reads.add(name)
+                return f"float({name})" if leaf.float_ and not exact else name
             case InstanceSize(instance, index, axis):
-                if instance not in self.instances:
-                    raise CannotTrace("channels of an instance that is not there")
-                place = self.instances[instance]
-                if not place:  # in a loop
-                    names = ("block", *(f"block{n}" for n in range(2, 99)))
-                    place = next(n for n in names if n not in self.instances.values())
-                    self.instances[instance] = place
-                self.needs_out.add((instance.trace, SIZES[axis]))
-                several = len(instance.outputs) > 1
-                return f"{place}.out_{SIZES[axis]}" + (f"[{index}]" if several else "")
-            case Extent(value, axis) if (
-                value in self.trace.inputs and self.trace.template.kind == "module"
-            ):
-                self.used.add(leaf)
-                return self.extent_name(value, axis)
+                self.asked.reads.add(leaf)
+                several = f"[{index}]" if len(instance.outputs) > 1 else ""
+                return f"{self._place(instance)}.out_{SIZES[axis]}{several}"
+            case Extent() if leaf in self.arguments and self.trace.template.kind == "module":
+                self.asked.reads.add(leaf)
+                return self.arguments[leaf]
             case Extent():
                 raise CannotTrace("a tensor whose size depends on height and width")
         raise CannotTrace(f"{leaf} has no name")
 
-    def forward_leaf(self, leaf: Any, exact: bool) -> str:
-        match leaf:
-            case Parameter(name) | FloatParameter(name):
-                self.stored[self.argument_names[name]] = self.leaf(leaf, False)
-                return f"self.{self.argument_names[name]}"
-            case Channels():
-                self.stored[self.argument_names[leaf]] = self.leaf(leaf, False)
-                return f"self.{self.argument_names[leaf]}"
-            case Local() if leaf in self.loop_variables:
-                return leaf.name
-            case Local() if leaf in self.lets:
-                self.stored[leaf.name] = leaf.name
-                return f"self.{leaf.name}"
-            case Extent(value, axis) if axis <= 2:
-                return f"{self.later(value)}.shape[{axis + 1}]"
-        raise CannotTrace(f"{leaf} is not known in forward")
-
-    def later(self, value: TraceValue) -> str:
-        """A mark for the variable of a value, which is not settled yet."""
-        value = self.at_hand(value)
-        self.asked.append(value)
-        if value not in self.marks:
-            self.marks.append(value)
-        return f"\x00{self.marks.index(value)}\x01"
-
-    def at_hand(self, value: TraceValue) -> TraceValue:
-        """A value of the same height and width that has a variable."""
-        if value not in self.within:
-            return value
-        last = self.within[value].calls[-1].outputs[0]
-        plane: list[Any] = [expr_of(d) for d in last.shape[1:]]
-        if plane != [Extent(value, 1), Extent(value, 2)]:
-            raise CannotTrace("the size of a value that has no variable")
-        return last
-
-    def unmarked(self, lines: list[str]) -> list[str]:
-        return [
-            re.sub("\x00(\\d+)\x01", lambda m: self.variable(self.marks[int(m[1])]), line)
-            for line in lines
-        ]
-
-    def extent_name(self, value: TraceValue, axis: int) -> str:
-        what = ("height", "width")[axis - 1]
-        return f"in_{what}" if len(self.trace.inputs) == 1 else f"{value.name}_{what}"
+    def _place(self, instance: InstanceCall) -> str:
+        """How the constructor reaches an instance."""
+        if instance.name is not None and instance.name.fixed is not None:
+            return self.reached(instance.name.fixed)
+        if instance not in self.places:
+            taken = {*self.places.values(), *self.arguments.values(), *(x.name for x in self.lets)}
+            self.places[instance] = first_free(taken, "block", "")
+        return self.places[instance]
 
     def resolved(self, term: Any) -> Any:
         """A term with heights and widths in terms of the inputs'."""
 
         def known(leaf: Any) -> Any:
-            if isinstance(leaf, Extent) and not leaf.axis:
+            if not isinstance(leaf, Extent):
+                return leaf
+            if not leaf.axis:
                 raise CannotTrace("channels that change from iteration to iteration")
-            if isinstance(leaf, Extent):
-                if leaf.value.static is None:
-                    raise CannotTrace("a tensor whose size depends on height and width")
-                found = leaf.value.static[leaf.axis - 1]
-                return found if found == leaf else substitute(found, known)
-            return leaf
+            if leaf.value.static is None:
+                raise CannotTrace("a tensor whose size depends on height and width")
+            found = leaf.value.static[leaf.axis - 1]
+            return found if found == leaf else substitute(found, known)
 
         return substitute(term, known)
 
@@ -236,138 +216,226 @@ class TermWriter:
         """A term as source of the constructor."""
         return self.printer(self.resolved(term), outer, exact)
 
-    def at_run_time(self, term: Any) -> Any:
-        """A term as `forward` knows it: sizes that change are those of the tensors at hand."""
-        term = substitute(term, lambda leaf: self.loop_lets.get(leaf, leaf))
-        return substitute(term, lambda leaf: self.trace.holders.get(leaf, leaf))
-
-    def in_forward(self, term: Any, name: str = "") -> str:
-        """A term as source of `forward`; `name` is for an attribute that keeps it."""
-        term = self.at_run_time(term)
-        if not self.is_settled_before(term):
-            return self.forward_printer(term)
-        if term not in self.settled_terms:
-            taken = {*self.settled_terms.values(), *self.argument_names.values()}
-            taken |= self.layer_names() | {local.name for local in self.lets}
-            base = name or ("condition" if isinstance(term, Compared | Combined) else "count")
-            names = chain((base,), (f"{base}_{n}" for n in count(2)))
-            self.settled_terms[term] = next(n for n in names if n not in taken)
-        return f"self.{self.settled_terms[term]}"
-
-    def is_settled_before(self, term: Any) -> bool:
-        """Whether the constructor decides a condition or a count, in exact numbers.
-
-        `forward` has floats: 0.1 is no tenth there, and `torch.compile` takes no `Fraction`.
-        """
-        whole = is_whole(term)
-        if isinstance(term, Local) or not (whole or isinstance(term, Compared | Combined)):
-            return False
-        if all(map(is_whole_or_text, numbers_in(term))):
-            known = {x for x in leaves(term) if isinstance(x, Parameter | Channels)}
-            compares = isinstance(term, Compared | Combined)
-            return compares and len(known) > 1 and known.issuperset(leaves(term))
-        if any(isinstance(x, Extent) or x in self.loop_variables for x in leaves(term)):
-            raise CannotTrace("a condition in exact numbers that the constructor can't decide")
-        return True
-
     def whole(self, term: Any) -> str:
-        """A term as an int."""
+        """A term as an int, as source of the constructor."""
+        return self.number(term).flat()
+
+    def number(self, term: Any) -> Source:
+        """A term as an int, as source that can be broken over lines."""
         term = self.resolved(term)
         if is_whole(term):
-            return self.printer(term)
-        if isinstance(term, Apply) and term.operator == "/" and all(map(is_whole, term.operands)):
-            return self.printer(Apply("//", term.operands))
-        if isinstance(term, Apply) and term.operator in ("+", "-") and len(term.operands) == 2:
-            if any(map(is_whole, term.operands)):
-                left, right = map(self.whole, term.operands)
-                return f"{left} {term.operator} {right}"
-        return f"int({self.printer(term, 0, True)})"
+            return self.printer.source(term)
+        match term:
+            case Apply("/", operands) if all(map(is_whole, operands)):
+                return self.printer.source(Apply("//", operands))
+            case Apply("+" | "-" as sign, (a, b)) if is_whole(a) or is_whole(b):
+                return Verbatim(f"{self.whole(a)} {sign} {self.whole(b)}")
+        return call("int", self.printer.source(term, 0, True))
 
-    def rule(self, condition: Compared, where: Sequence[Any]) -> Guard:
-        """A guard against arguments for which a comparison does not hold that a rule asks for."""
+    def said_of(self, term: Any) -> str | None:
+        """The first argument, else the first variable that a term depends on."""
+        pending, variable = list(leaves(term)), None
+        while pending:
+            leaf = pending.pop(0)
+            if isinstance(leaf, Parameter | FloatParameter | Channels):
+                return self._in_constructor(leaf, False)
+            if isinstance(leaf, Local):
+                variable = variable or leaf
+                pending[:0] = leaves(self.lets.get(leaf, ONE))
+        return None if variable is None else self._in_constructor(variable, False)
+
+    def check(self, node: CheckNode) -> list[Refusal]:
+        """What refuses arguments for which something does not hold."""
+        asked, condition = self.anew(), node.condition
+        said = self.said_of(condition)
+        if said is None:
+            return []
+        if node.message is None:
+            return [self._rule(condition, node.where)]
+        message = node.message
+        if not re.search(rf"\b{re.escape(said)}\b", message):
+            message = f"{said}: {message}"
+        return [Refusal(self.print(negated(condition)), constant_source(message), asked.reads)]
+
+    def _rule(self, condition: Compared, where: Sequence[Any]) -> Refusal:
+        """What refuses arguments for which a comparison does not hold that a rule asks for."""
         number = condition.first
         (sign, other), *further = condition.rest
         what = f"{RELATIONS[sign]} {self.print(other)}"
         about: Any = ListTerm((number, other)) if sign == "==" else number
+        refused: Any = negated(condition)
+        exact = False
         if further:
             (high_sign, high), low, number = further[0], number, other
             what = f"be from {self.print(low)} to {'below ' * (high_sign == '<')}{self.print(high)}"
-            about = ListTerm((number, high))
+            about, refused = ListTerm((number, high)), Combined("not", (condition,))
         elif isinstance(number, Apply) and number.operator == "%":
+            refused, exact = number, not all(map(is_whole, number.operands))  # true by itself
             number, divisor = number.operands
-            is_one = divisor == NumberLiteral(Fraction(1))
-            what = "be a whole number" if is_one else f"be divisible by {self.print(divisor)}"
+            what = (
+                "be a whole number" if divisor == ONE else f"be divisible by {self.print(divisor)}"
+            )
             about = ListTerm((divisor, number))
-        said = self.argument_in(about)
+        asked = self.anew()
+        said = self.said_of(about)
         name = number.name if isinstance(number, Local) else self.print(number)
         what = f"must {what}" if name == said else f"{name} must {what}"
         what = what.replace("{", "{{").replace("}", "}}")  # words of the spec
-        refused: Any = Combined("not", (condition,)) if further else negated(condition)
-        if where:
-            refused = Combined("and", (*where, refused))
-        return Guard(refused, "f" + constant_source(f"{said} is {{{said}}}, but {what}"))
+        refused = Combined("and", (*where, refused)) if where else refused
+        test = self.print(refused, 0, exact)
+        message = "f" + constant_source(f"{said} is {{{said}}}, but {what}")
+        return Refusal(test, message, asked.reads)
 
-    def argument_in(self, term: Any) -> str | None:
-        """The first argument, else the first variable that a term depends on."""
-        variable = None
-        for leaf in leaves(term):
-            match leaf:
-                case Parameter(name) | FloatParameter(name):
-                    return self.argument_names[name]
-                case Channels():
-                    return self.argument_names[leaf]
-                case Local(name):
-                    inner = self.lets.get(leaf, self.loop_lets.get(leaf))
-                    found = self.argument_in(inner) if inner is not None else None
-                    if found is not None:
-                        return found
-                    variable = variable or name
-        if variable is not None:
-            self.used_locals.add(variable)
-        return variable
+    def exact(self) -> list[Line]:
+        """The lines that make exact fractions of arguments."""
+        return [
+            Line(
+                call("Fraction", call("str", name)),
+                (f"exact_{leaf.name}",),
+                optional=True,
+                reads={leaf},
+            )
+            for leaf, name in self.arguments.items()
+            if isinstance(leaf, FloatParameter)
+        ]
 
-    def layer_names(self) -> set[str]:
-        """The names of layers that are the same for all arguments."""
-        return {
-            c.name.fixed
-            for c in calls_in(self.trace.nodes)
-            if c.name is not None and c.name.fixed is not None
-        }
+    def keep(self, terms: Iterable[Any]) -> list[Line]:
+        """The lines that keep arguments, and what arguments decide, for `forward`."""
+        lines = []
+        for term in terms:
+            if term in self.kept:
+                asked = self.anew()
+                source = self.number(term) if is_whole(term) else self.printer.source(term)
+                lines.append(Line(source, (f"self.{self.attributes[term]}",), reads=asked.reads))
+        return lines
 
-    def attribute(self, name: str) -> str:
+    # --- forward ---
+
+    def _in_forward(self, leaf: Any, exact: bool) -> str:
+        match leaf:
+            case Local() if leaf in self.counters:
+                return leaf.name
+            case Extent(value, axis) if axis <= 2:
+                return f"{self.later(value)}.shape[{axis + 1}]"
+            case Parameter() | FloatParameter() | Channels() | Local():
+                if leaf in self.lets or leaf in self.arguments:
+                    self.asked.kept.append(leaf)
+                    return f"self.{self.attribute(leaf)}"
+        raise CannotTrace(f"{leaf} is not known in forward")
+
+    def later(self, value: TraceValue) -> str:
+        """The variable of a value whose height and width are asked for."""
+        value = self.at_hand(value)
+        self.asked.sizes.append(value)
+        return self.variable(value)
+
+    def at_hand(self, value: TraceValue) -> TraceValue:
+        """The value of the same line, if it has the same height and width."""
+        made = self.makers.get(value)
+        last = value if made is None else self.lines[made][-1].outputs[0]
+        plane: list[Any] = [expr_of(d) for d in last.shape[1:]]
+        return last if plane == [Extent(value, 1), Extent(value, 2)] else value
+
+    def planes(self, node: TraceNode) -> list[TraceValue]:
+        """The values of whose heights and widths it depends what becomes of a node."""
+        found = (x for t in decisive(node) for x in leaves(self.at_run_time(t)))
+        return [self.at_hand(x.value) for x in found if isinstance(x, Extent) and x.axis <= 2]
+
+    def at_run_time(self, term: Any) -> Any:
+        """A term as `forward` knows it: sizes that change are those of the tensors at hand."""
+
+        def known(leaf: Any) -> Any:
+            if leaf in self.inner:
+                return substitute(self.lets[leaf], known)
+            return self.trace.holders.get(leaf, leaf)
+
+        return substitute(term, known)
+
+    def in_forward(self, term: Any, name: str = "") -> str:
+        """A term as source of `forward`; `name` is for an attribute that keeps it."""
+        term = self.at_run_time(term)
+        if not self._is_settled_before(term):
+            return self.forward_printer(term)
+        self.asked.kept.append(term)
+        return f"self.{self.attribute(term, name)}"
+
+    def attribute(self, term: Any, name: str = "") -> str:
+        """The attribute that keeps a term."""
+        if term not in self.attributes:
+            taken = {*self.attributes.values(), *self.layers, *self.reserved}
+            if term in self.arguments or isinstance(term, Local):
+                name = self.arguments.get(term) or term.name
+            else:
+                name = name or ("condition" if isinstance(term, Compared | Combined) else "count")
+                taken |= {*self.arguments.values(), *(local.name for local in self.lets)}
+            self.attributes[term] = first_free(taken, name)
+        return self.attributes[term]
+
+    def _is_settled_before(self, term: Any) -> bool:
+        """Whether the constructor decides a condition or a count, in exact numbers.
+
+        `forward` has floats: 0.1 is no tenth there, and `torch.compile` takes no `Fraction`.
+        """
+        condition = isinstance(term, Compared | Combined)
+        if isinstance(term, Local) or not (condition or is_whole(term)):
+            return False
+        found = set(leaves(term))
+        if all(map(is_whole_or_text, numbers_in(term))):
+            plain = all(isinstance(x, Parameter | Channels) for x in found)
+            return condition and plain and len(found) > 1
+        if any(isinstance(x, Extent) or x in self.counters for x in found):
+            raise CannotTrace("a condition in exact numbers that the constructor can't decide")
+        return True
+
+    def item(self, value: TraceValue, key: Sequence[Any], what: str) -> str:
+        """What an iteration made (`what`: "items"), or its height and width ("sizes")."""
+        path = self.makers[value].name
+        if path is None:
+            raise CannotTrace("a value without a name is asked for by it")
+        named = what == "items" and value.name not in ("value", path.base)
+        name = self.items.setdefault((value, what), f"{path.base}_{value.name if named else what}")
+        return f"{name}[{', '.join(map(self.in_forward, key))}]"
+
+    # --- both ---
+
+    def reached(self, name: str) -> str:
         """How a layer is reached from `self`, such that its weights bear its name."""
-        if name in self.spelling.reserved or name in OWN_METHODS or name.startswith("__"):
+        if name in self.reserved or name.startswith("__"):
             return f'self._modules["{name}"]'
         return f"self.{name}" if is_plain(name) else f'getattr(self, "{name}")'
 
-    def path_source(self, path: LayerPath, printer: Printer) -> str:
-        parts = []
-        for s in path.indices:
-            if s.known:
-                parts.append(s.value if isinstance(s.value, str) else str(int(s.value)))
-            else:
-                parts.append(
-                    "{"
-                    + (
-                        self.in_forward(s.term)
-                        if printer is self.forward_printer
-                        else printer(s.term)
-                    )
-                    + "}"
-                )
+    def path(self, path: LayerPath, show: Callable[[Any], str]) -> str:
+        """The name of a layer as source."""
+        parts = (str(s.value) if s.known else f"{{{show(s.term)}}}" for s in path.indices)
         return f'f"{path.base}{"_".join(parts)}{path.suffix}"'
 
-    def is_read(self, value: TraceValue) -> bool:
-        return value in self.uses or value in self.collected
+    def loop(self, node: ForNode, show: Callable[[Any], str]) -> str:
+        """The first line of a loop."""
+        over = show(node.first)
+        if node.last is not None:
+            end = show(folded("+", node.last, ONE))
+            over = f"range({end})" if over == "0" else f"range({over}, {end})"
+        return f"for {node.variable.name} in {over}:"
 
-    def reads_several(self, c: Call) -> bool:
-        """Whether more than the first result of a call is read."""
-        return any(map(self.is_read, c.outputs[1:]))
 
-    def call_of(self, value: TraceValue) -> Call:
-        """What makes a value."""
-        return next(c for c in calls_in(self.trace.nodes) if value in c.outputs)
+def decisive(node: TraceNode) -> list[Any]:
+    """The terms that decide what becomes of a node."""
+    match node:
+        case ForNode():
+            return [t for t in (node.first, node.last) if t is not None]
+        case IfNode():
+            return [condition for condition, _ in node.cases]
+    return []
 
-    def variable(self, v: TraceValue) -> str:
-        """The variable of a value in `forward`."""
-        raise NotImplementedError
+
+def is_number(term: Any) -> bool:
+    """Whether a term is a number rather than a word, a truth or a list."""
+    if isinstance(term, Choose):
+        return is_number(term.then)
+    return not isinstance(term, ConstantTerm | ListTerm | Compared | Combined)
+
+
+def first_free(taken: Collection[str], name: str, joint: str = "_") -> str:
+    """`name` where it is not taken, else `name_2`, `name_3`, ..."""
+    names = chain((name,), (f"{name}{joint}{n}" for n in count(2)))
+    return next(n for n in names if n not in taken)

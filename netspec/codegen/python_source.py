@@ -89,7 +89,17 @@ class Lambda:
         return self.head + self.body.flat()
 
 
-Source = Verbatim | FunctionCall | Infix | Keyword | Lambda
+@dataclass(frozen=True)
+class Alternatives:
+    """`a if test else b`, in the parts that have lines of their own."""
+
+    parts: tuple[str, ...]
+
+    def flat(self) -> str:
+        return " ".join(self.parts)
+
+
+Source = Verbatim | FunctionCall | Infix | Keyword | Lambda | Alternatives
 
 
 def call(head: str, *args: Source | str, **keywords: Source | str) -> FunctionCall:
@@ -134,6 +144,12 @@ def _layout(prefix: str, source: Source, suffix: str, indent: int) -> list[str]:
         opening = f"{margin}{prefix}{source.head}{source.brackets[0]}"
         closing = f"{margin}{source.brackets[1]}{source.tail}{suffix}"
         return [opening, *_inside(source.args, indent + 4, bool(source.head)), closing]
+    if isinstance(source, Alternatives):
+        return [
+            f"{margin}{prefix}(",
+            *(f"{margin}    {p}" for p in source.parts),
+            f"{margin}){suffix}",
+        ]
     if isinstance(source, Infix):
         inner = f"{margin}    {source.flat()}"
         if len(inner) <= WIDTH:
@@ -245,11 +261,3 @@ def templates(folder: Path) -> jinja2.Environment:
         keep_trailing_newline=True,
         autoescape=False,
     )
-
-
-def refusal(test: str, message: str, indent: int) -> list[str]:
-    """The lines that refuse arguments; `message` is source."""
-    return [
-        *statement("if ", Verbatim(f"{test}:"), indent),
-        *statement("raise ", call("ValueError", Verbatim(message)), indent + 4),
-    ]

@@ -11,56 +11,28 @@ from collections.abc import Mapping
 
 from netspec.codegen.python_source import FunctionCall
 from netspec.codegen.spelling import WrittenCall
-from netspec.codegen.trace_nodes import (
-    Call,
-    CheckNode,
-    InstanceCall,
-    LineNode,
-    PositiveNode,
-    Trace,
-    TraceNode,
-)
+from netspec.codegen.trace_nodes import Call, CheckNode, InstanceCall, LineNode, PositiveNode, Trace
 
 
-def sequential(trace: Trace, emissions: Mapping[Call, WrittenCall]) -> list[FunctionCall] | None:
-    """The modules of the chain in order; None where the trace is no such chain."""
-    calls = _chain(trace)
-    if not calls or trace.template.kind == "net":
-        return None
+def sequential(trace: Trace, emissions: Mapping[Call, WrittenCall]) -> list[FunctionCall]:
+    """The modules of the chain in order; none where the trace is no such chain."""
+    if trace.template.kind == "net" or len(trace.inputs) != 1:
+        return []
+    if not all(isinstance(n, LineNode | CheckNode | PositiveNode) for n in trace.nodes):
+        return []
+    (value,) = trace.inputs
     modules: list[FunctionCall] = []
     fresh = False
-    for place, c in enumerate(calls):
-        has_weights = isinstance(c, InstanceCall) or c.bound.tensors([v.shape for v in c.inputs])
-        if has_weights and (c.name is None or c.name.fixed != str(place)):
-            return None
-        module = emissions[c].in_sequence(overwrite=fresh)
-        if module is None:
-            return None
-        modules.append(module)
-        fresh = emissions[c].fresh
-    return modules
-
-
-def _chain(trace: Trace) -> list[Call]:
-    """The calls of a trace in which each takes just what the one before it yields, else none."""
-    if len(trace.inputs) != 1:
-        return []
-    value = trace.inputs[0]
-    calls: list[Call] = []
-    for c in _calls(trace.nodes):
-        if c is None or c.inputs != (value,):
+    for place, (c, written) in enumerate(emissions.items()):
+        module = written.in_sequence(overwrite=fresh)
+        if isinstance(c, InstanceCall):
+            has_weights = True
+        else:
+            has_weights = bool(c.bound.tensors([v.shape for v in c.inputs]))
+        named = c.name is not None and c.name.fixed == str(place)
+        several = isinstance(c, InstanceCall) and len(c.outputs) > 1  # a tuple
+        if module is None or c.inputs != (value,) or several or (has_weights and not named):
             return []
-        if isinstance(c, InstanceCall) and len(c.outputs) > 1:
-            return []  # a tuple
-        value = c.outputs[0]
-        calls.append(c)
-    return calls if trace.outputs == [value] else []
-
-
-def _calls(nodes: list[TraceNode]) -> list[Call | None]:
-    found: list[Call | None] = []
-    for node in nodes:
-        if isinstance(node, CheckNode | PositiveNode):
-            continue
-        found += node.calls if isinstance(node, LineNode) else [None]
-    return found
+        modules.append(module)
+        value, fresh = c.outputs[0], written.fresh
+    return modules if trace.outputs == [value] else []

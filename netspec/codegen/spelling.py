@@ -3,47 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from netspec.codegen.python_source import FunctionCall, Source
-from netspec.codegen.terms import Choose, Printer, leaves
+from netspec.codegen.terms import Choose, leaves
 from netspec.codegen.trace_nodes import (
     Extent,
     ItemExtent,
     OpCall,
     Trace,
-    TraceValue,
 )
-from netspec.lazy_dataclasses import dataclass, field
+from netspec.lazy_dataclasses import dataclass
 from netspec.symbolic.expr import (
     NumberLiteral,
     expr_of,
 )
 
-
-class NumberSource(Protocol):
-    """What writes the terms of one class."""
-
-    trace: Trace
-    supports: set[str]
-    sizes: dict[TraceValue, str]
-    printer: Printer
-
-    def whole(self, term: Any) -> str: ...
-
-    def print(self, term: Any) -> str: ...
-
-    def in_forward(self, term: Any) -> str: ...
-
-    def later(self, value: TraceValue) -> str: ...
-
-    def collection(self, v: TraceValue, what: str) -> str: ...
+if TYPE_CHECKING:
+    from netspec.codegen.class_terms import Terms
 
 
 class ConstructorNumbers:
     """Numbers of a layer as source of the constructor; what emitters ask."""
 
-    def __init__(self, writer: NumberSource, call: OpCall) -> None:
+    def __init__(self, writer: Terms, call: OpCall) -> None:
         self.writer = writer
         self.call = call
         self.flags: set[str] = set()
@@ -103,8 +86,7 @@ class ConstructorNumbers:
         """Height and width that are those of a value at hand: its `shape[2:]`."""
         a, b = (expr_of(n) for n in pair)
         if isinstance(a, ItemExtent) and isinstance(b, ItemExtent) and a.value is b.value:
-            name = self.writer.sizes.setdefault(a.value, self.writer.collection(a.value, "sizes"))
-            return f"{name}[{', '.join(map(self.writer.in_forward, a.key))}]"
+            return self.writer.item(a.value, a.key, "sizes")
         if isinstance(a, Extent) and isinstance(b, Extent) and a.value is b.value:
             if (a.axis, b.axis) == (1, 2):
                 return self.writer.later(a.value) + ".shape[2:]"
@@ -181,31 +163,16 @@ class Spelling(Protocol):
         ...
 
 
-@dataclass
-class ClassText:
-    """One class. `arguments` are name, type and default (None: required) by leaf.
+@dataclass(frozen=True)
+class ClassArgument:
+    """An argument of a constructor: what it is in terms, its name, type and default."""
 
-    Where `base` is "nn.Sequential", `init` calls its constructor, and there is no `forward`.
-    """
-
+    leaf: Any
     name: str
-    arguments: list[tuple[Any, str, str, str | None]]
-    init: list[str]
-    forward: list[str]
-    supports: set[str]
-    base: str = "nn.Module"
-    predict: list[str] = field(default_factory=list)
+    type: str
+    default: str | None
 
-
-OWN_METHODS = frozenset(
-    (
-        "forward",
-        "load",
-        "preprocess",
-        "predict",
-        "reset_parameters",
-        "out_channels",
-        "out_height",
-        "out_width",
-    )
-)
+    @property
+    def source(self) -> str:
+        default = "" if self.default is None else f" = {self.default}"
+        return f"{self.name}: {self.type}{default}"

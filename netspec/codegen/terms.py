@@ -12,6 +12,7 @@ from fractions import Fraction
 from itertools import chain
 from typing import Any
 
+from netspec.codegen.python_source import Alternatives, FunctionCall, Source, Verbatim, call
 from netspec.lazy_dataclasses import dataclass
 from netspec.symbolic.conditions import COMPARISONS, Combined, Compared, ConstantTerm, ListTerm
 from netspec.symbolic.expr import (
@@ -294,16 +295,26 @@ class Printer:
         self.name = name
 
     def __call__(self, term: Any, outer: int = 0, exact: bool = False) -> str:
+        return self.source(term, outer, exact).flat()
+
+    def source(self, term: Any, outer: int = 0, exact: bool = False) -> Source:
+        """The source of a term, which can be broken over lines."""
+        match term:
+            case Apply(op, operands):
+                return self._apply(op, operands, outer, exact)
+            case Choose(c, a, b):
+                other = self.source(b, 0, exact)
+                first, *rest = other.parts if isinstance(other, Alternatives) else (other.flat(),)
+                choice = Alternatives((self(a, 0, exact), f"if {self(c)}", f"else {first}", *rest))
+                return Verbatim(f"({choice.flat()})") if outer else choice
+        return Verbatim(self._text(term, outer, exact))
+
+    def _text(self, term: Any, outer: int, exact: bool) -> str:
         match term:
             case NumberLiteral(v):
                 return self._literal(v, outer, exact)
             case ConstantTerm(v):
                 return constant_source(v)
-            case Apply(op, operands):
-                return self._apply(op, operands, outer, exact)
-            case Choose(c, a, b):
-                text = f"{self(a, 0, exact)} if {self(c)} else {self(b, 0, exact)}"
-                return f"({text})" if outer else text
             case Item(a, i):
                 return f"{self(a, 9)}[{self(i)}]"
             case Length(a):
@@ -330,7 +341,7 @@ class Printer:
             text = repr(float(v))
         return f"({text})" if v < 0 and outer else text
 
-    def _apply(self, op: str, operands: tuple[Any, ...], outer: int, exact: bool) -> str:
+    def _apply(self, op: str, operands: tuple[Any, ...], outer: int, exact: bool) -> Source:
         if op in PYTHON_FUNCTIONS:
             if (
                 op in ("floor", "ceil")
@@ -342,28 +353,32 @@ class Printer:
                 if op == "floor":
                     return self._apply("//", (a, b), outer, exact)
                 text = f"-(-{self(a, 3)} // {self(b, 3)})"
-                return f"({text})" if outer > 1 else text
+                return Verbatim(f"({text})" if outer > 1 else text)
             inner = op in ("round", "floor", "ceil") or exact
             sources = [self(o, 0, inner) for o in operands]
             if inner and op in ("min", "max") and not all(map(is_whole, operands)):
                 # Of an int and a Fraction, type checkers know no common type.
                 pairs = zip(sources, operands, strict=True)
                 sources = [f"Fraction({s})" if is_whole(o) else s for s, o in pairs]
-            return f"{PYTHON_FUNCTIONS[op]}({', '.join(sources)})"
+            return call(PYTHON_FUNCTIONS[op], *sources)
         if len(operands) == 1:
-            return (
-                f"(-{self(operands[0], 3, exact)})" if outer else f"-{self(operands[0], 3, exact)}"
-            )
+            text = f"-{self(operands[0], 3, exact)}"
+            return Verbatim(f"({text})" if outer else text)
         level = PRECEDENCE[op]
         a, b = operands
         if op == "/" and exact and is_whole(a) and is_whole(b):
-            return f"Fraction({self(a)}, {self(b)})"
+            return call("Fraction", self(a), self(b))
         left = self(a, level + (op == "**"), exact)
-        right = self(b, level + (op != "**"), exact)
+        last = self.source(b, level + (op != "**"), exact)
+        right = last.flat()
         # As formatters have it, powers of simple operands stand together.
         close = op == "**" and all(re.fullmatch(r"[\w.]+", side) for side in (left, right))
         text = f"{left}**{right}" if close else f"{left} {op} {right}"
-        return f"({text})" if level < outer or (op == "**" and outer > 3) else text
+        if level < outer or (op == "**" and outer > 3):
+            return Verbatim(f"({text})")
+        if isinstance(last, FunctionCall):
+            return FunctionCall(f"{left} {op} {last.head}", last.args)  # broken inside of it
+        return Verbatim(text)
 
     def _condition(self, c: Any) -> str:
         match c:

@@ -309,8 +309,10 @@ class LayerTracer:
     ) -> TraceValue:
         if (value, key) in self.elements:
             return self.elements[value, key]
-        element = TraceValue(value.name, value.shape)
         last, behind = self.last_items.get(value, (None, value))
+        if key == (last,) and isinstance(last, NumberLiteral):
+            return self._known_element(value, key, known, behind)
+        element = TraceValue(value.name, value.shape)
 
         def of_item(axis: int) -> Any:
             """The channels, height or width of the item; None where they are not known."""
@@ -335,6 +337,15 @@ class LayerTracer:
                 for k, d in enumerate(value.shape.plane)
             )
             element.shape = IndexShape.of(element.shape, plane)  # type: ignore[arg-type]
+        return self._known_element(value, key, known, element)
+
+    def _known_element(
+        self,
+        value: TraceValue,
+        key: tuple[Any, ...],
+        known: Mapping[Any, Any],
+        element: TraceValue,
+    ) -> TraceValue:
         self.elements[value, key] = element
         if value in self.results:
             self.results[element] = {

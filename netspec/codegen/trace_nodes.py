@@ -286,6 +286,11 @@ class IfNode:
     def bodies(self) -> list[list[TraceNode]]:
         return [b for _, b in self.cases] + [self.otherwise]
 
+    @property
+    def meets(self) -> Sequence[Phi]:
+        """The values that are one of several behind it."""
+        return self.phis
+
 
 @dataclass(eq=False)
 class ChannelsNode:
@@ -312,6 +317,15 @@ class ForNode:
     """None for a loop over the list `first`."""
     body: list[TraceNode]
     carried: list[Carried] = field(default_factory=list)
+
+    @property
+    def bodies(self) -> list[list[TraceNode]]:
+        return [self.body]
+
+    @property
+    def meets(self) -> Sequence[Carried]:
+        """The values that are one of several in it and behind it."""
+        return self.carried
 
 
 TraceNode = LineNode | LetNode | CheckNode | PositiveNode | IfNode | ChannelsNode | ForNode
@@ -349,11 +363,9 @@ class Trace:
 def walk(nodes: Sequence[TraceNode]) -> Iterator[TraceNode]:
     for node in nodes:
         yield node
-        if isinstance(node, IfNode):
+        if isinstance(node, IfNode | ForNode):
             for body in node.bodies:
                 yield from walk(body)
-        elif isinstance(node, ForNode):
-            yield from walk(node.body)
 
 
 def calls_in(nodes: Sequence[TraceNode]) -> Iterator[Call]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 
 from netspec.codegen.backend import emit, get
 
 from ..helpers import loaded
+from .nets import BUNDLED
 
 
 def lines_of_classes(source: str) -> int:
@@ -33,9 +35,23 @@ def _lines(source: str, node: ast.AST) -> int:
     ("spec", "most"),
     [
         ("resnet50", 80),
+        ("mobilenet_v2", 85),
         ("densenet121", 80),
         ("squeezenet1_0", 59),
     ],
 )
 def test_classes_are_short(spec: str, most: int) -> None:
     assert lines_of_classes(emit(loaded(spec), get("torch"))) <= most
+
+
+@pytest.mark.parametrize("spec", BUNDLED)
+def test_variables_have_names_that_people_write(spec: str) -> None:
+    """No counted x, and no copy of what has a name already."""
+    for node in ast.walk(ast.parse(emit(loaded(spec), get("torch")))):
+        if isinstance(node, ast.FunctionDef) and node.name == "forward":
+            stored = [n for n in ast.walk(node) if isinstance(n, ast.Name)]
+            names = {n.id for n in stored if isinstance(n.ctx, ast.Store)}
+            assert not any(re.fullmatch(r"(x|out)\d+|.*_", name) for name in names), names
+            assigned = [n for n in ast.walk(node) if isinstance(n, ast.Assign)]
+            copied = [n for n in assigned if isinstance(n.value, ast.Name)]
+            assert all(ast.unparse(n) in ("x = data", "out = x") for n in copied)

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
+import torch
 from netspec_torch.backend import TorchBackend
 
 from netspec.codegen.backend import get
@@ -230,6 +231,34 @@ def test_no_argument_hides_a_class() -> None:
     exec(source, space)
     model = space["Tiny"]()
     assert [tuple(p.shape) for p in model.parameters()] == [(4, 4, 1, 1), (4,)]
+
+
+def test_layers_that_nothing_reads_are_there_and_not_run() -> None:
+    """Their weights are in files of the spec; a second result that only they read is not asked."""
+    source = torch_source(
+        """
+        net tiny(n = 2) {
+          input data: 4x6x6
+          p: maxpool { kernel: 2 }
+          dead: maxunpool(p, p.indices) -> conv { filters: 3  kernel: 1 }
+          halves: split(p) { parts: 2 }
+          for i in 1..n { gone[i]: conv(halves.part2) { filters: 2  kernel: 1 } }
+          add(halves.part1, halves.part1)
+        }
+        """
+    )
+    space: dict[str, Any] = {}
+    exec(source, space)
+    model = space["Tiny"]()
+    assert [name for name, _ in model.named_children()] == ["dead_conv", "gone1", "gone2"]
+    run: list[Any] = []
+    for layer in model.children():
+        layer.register_forward_hook(lambda *given: run.append(given))
+    data = torch.arange(144.0).reshape(1, 4, 6, 6)
+    expected = 2 * torch.nn.functional.max_pool2d(data, 2)[:, :2]
+    assert torch.equal(model(data), expected)
+    assert run == []
+    assert "indices" not in source
 
 
 # --- loops and parameters ------------------------------------------------------------------------

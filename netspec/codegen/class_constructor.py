@@ -1,0 +1,170 @@
+"""The constructor of a class: its layers, the numbers that they need, the checks of arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from netspec.codegen.class_terms import Asked, Support, Terms, is_number
+from netspec.codegen.python_source import Verbatim, call
+from netspec.codegen.spelling import WrittenCall
+from netspec.codegen.statements import Compound, Line, Statement
+from netspec.codegen.terms import Local
+from netspec.codegen.trace_nodes import (
+    SIZES,
+    Call,
+    CannotTrace,
+    ChannelsNode,
+    CheckNode,
+    Extent,
+    ForNode,
+    IfNode,
+    InstanceCall,
+    LetNode,
+    LineNode,
+    PositiveNode,
+    TraceNode,
+    walk,
+)
+from netspec.symbolic.conditions import ListTerm, negated
+from netspec.symbolic.expr import Apply
+
+Emissions = Mapping[Call, tuple[WrittenCall, Asked]]
+"""How the layers are written, each with what that needs."""
+Tests = Mapping[IfNode, tuple[str, bool]]
+"""An attribute that only one of an `if`'s two branches has, and whether that is the first."""
+
+
+def constructor(
+    nodes: Sequence[TraceNode], terms: Terms, emissions: Emissions, tests: Tests
+) -> list[Statement]:
+    """The statements that make the layers of nodes, with all that these may need before them."""
+    body: list[Statement] = []
+    for node in nodes:
+        asked = terms.anew()
+        match node:
+            case LineNode():
+                body += [s for c in node.calls for s in _layer(c, terms, *emissions[c])]
+            case LetNode():
+                body += _let(node, terms)
+            case ChannelsNode():
+                body += _changed(node, terms)
+            case CheckNode():
+                body += terms.check(node)
+            case PositiveNode():
+                asked.reads |= {Support("check_positive"), *node.arguments}
+                given = {name: name for name in (terms.arguments[a] for a in node.arguments)}
+                body.append(Line(call("check_positive", **given), reads=asked.reads))
+            case IfNode():
+                if node in tests:
+                    name = f"self.{tests[node][0]}"
+                    body.append(Line(Verbatim("None"), (name,), annotation="nn.Module | None"))
+                heads = [f"elif {terms.print(c)}:" for c, _ in node.cases]
+                heads = [heads[0][2:], *heads[1:], "else:"]
+                opposite = f"if {terms.print(negated(node.cases[0][0]))}:"
+                inner = [constructor(b, terms, emissions, tests) for b in node.bodies]
+                opposite = opposite if len(inner) == 2 else ""
+                body.append(Compound(heads, inner, opposite, reads=asked.reads))
+            case ForNode():
+                head = terms.loop(node, terms.print)
+                inside = constructor(node.body, terms, emissions, tests)
+                body.append(
+                    Compound([head], [inside], sets=[node.variable.name], reads=asked.reads)
+                )
+    return body
+
+
+def _let(node: LetNode, terms: Terms) -> Iterator[Statement]:
+    local, term = node.local, node.term
+    asked = terms.anew()
+    if local.float_ or not is_number(term):
+        source = terms.printer.source(terms.resolved(term), 0, local.float_)
+    else:
+        source = terms.number(term)
+    argument = terms.said_of(term) if node.positive else None
+    if argument:
+        asked.reads.add(Support("positive"))
+        source = call("positive", source, f'"{argument}"')
+    if isinstance(term, ListTerm):
+        source = Verbatim(f"[{source.flat()[1:-1].rstrip(',')}]")
+    if local in terms.lists:
+        yield Line(source, (f"self.{terms.attribute(local)}",), reads=asked.reads)
+        return
+    yield Line(source, (local.name,), optional=True, reads=asked.reads)
+    if local in terms.kept:
+        kept = call("float", local.name) if local.float_ else Verbatim(local.name)
+        yield Line(kept, (f"self.{terms.attribute(local)}",), reads={local.name})
+
+
+def _changed(node: ChannelsNode, terms: Terms) -> Iterator[Statement]:
+    name, asked = node.local.name, terms.anew()
+    match node.term:
+        case Apply("+" | "-" as sign, (a, more)) if isinstance(a, Local) and a.name == name:
+            source, word = terms.number(more), f"{sign}="
+            asked.reads.add(name)
+        case _:
+            source, word = terms.number(node.term), ""
+    if source.flat() != name:
+        yield Line(source, (name,), word, optional=True, reads=asked.reads)
+
+
+def _layer(c: Call, terms: Terms, emission: WrittenCall, asked: Asked) -> Iterator[Statement]:
+    module = emission.constructor
+    if module is None:
+        return
+    if c.name is None:
+        raise CannotTrace("a layer with weights that has no name of its own")
+    if c.name.fixed is not None:
+        name, place = f'"{c.name.fixed}"', terms.reached(c.name.fixed)
+        if not place.startswith("getattr"):
+            yield Line(module, (place,), reads=asked.reads)
+            return
+    else:
+        terms.asked = asked
+        name = terms.path(c.name, terms.print)
+        place = terms.places.get(c, "") if isinstance(c, InstanceCall) else ""
+        if not place and len(name) + len(module.flat()) > 66:
+            place = "block" if isinstance(c, InstanceCall) else "layer"
+        if place:
+            yield Line(module, (place,), reads=asked.reads)
+            yield Line(call("self.add_module", name, place))
+            return
+    yield Line(call("self.add_module", name, module), reads=asked.reads)
+
+
+def out_sizes(terms: Terms, asked_for: Sequence[str]) -> Iterator[Line]:
+    """The lines that keep channels, heights and widths of the results for other classes."""
+    for size in asked_for:
+        axis, asked = SIZES.index(size), terms.anew()
+        sources = [
+            "1"  # a vector
+            if axis and v.static is not None and axis > len(v.static)
+            else terms.whole(Extent(v, axis) if axis else v.channels)
+            for v in terms.trace.outputs
+        ]
+        source = sources[0] if len(sources) == 1 else f"({', '.join(sources)})"
+        yield Line(Verbatim(source), (f"self.out_{size}",), reads=asked.reads)
+
+
+def tests_of_branches(nodes: Sequence[TraceNode], terms: Terms, emissions: Emissions) -> Tests:
+    """The `if`s of two branches, not in loops, that an attribute tells apart."""
+    repeated = {n for loop in walk(nodes) if isinstance(loop, ForNode) for n in walk(loop.body)}
+    found: dict[IfNode, tuple[str, bool]] = {}
+    for node in walk(nodes):
+        if not isinstance(node, IfNode) or len(node.cases) != 1 or node in repeated:
+            continue
+        first, second = (
+            [
+                c.name.fixed
+                for n in body
+                if isinstance(n, LineNode)
+                for c in n.calls
+                if emissions[c][0].constructor is not None and c.name and c.name.fixed
+                if terms.reached(c.name.fixed) == f"self.{c.name.fixed}"
+            ]
+            for body in node.bodies
+        )
+        own = [(a, True) for a in first if a not in second]
+        own += [(a, False) for a in second if a not in first]
+        if own:
+            found[node] = own[0]
+    return found

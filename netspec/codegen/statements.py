@@ -1,0 +1,158 @@
+"""Statements of Python as data: what they read is known, and lines are written at the end.
+
+render([Line(call("f", "x"), ("y",)), Line(Verbatim("y"), word="return")], 4)
+["    y = f(x)", "    return y"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence, Set
+from typing import Any, ClassVar
+
+from netspec.codegen.python_source import Source, Verbatim, call, statement
+from netspec.lazy_dataclasses import dataclass, field, replace
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """`if test: raise ValueError(message)`."""
+
+    test: str
+    message: str
+    reads: Set[Any] = field(default=frozenset(), compare=False)
+    sets: ClassVar[Sequence[str]] = ()
+
+    @property
+    def local(self) -> bool:
+        """Whether it reads variables."""
+        return any(isinstance(x, str) for x in self.reads)
+
+
+@dataclass
+class Line:
+    """`targets: annotation = source`, or `word source`; `word` may also be another assignment.
+
+    `reads` are the variables that it reads, and what else its writer wants to know. One that is
+    `optional` is left out where nothing reads its target.
+    """
+
+    source: Source
+    targets: tuple[str, ...] = ()
+    word: str = ""
+    annotation: str = ""
+    comment: str = ""
+    optional: bool = False
+    reads: Set[Any] = field(default=frozenset(), compare=False)
+
+    @property
+    def sets(self) -> Sequence[str]:
+        """The variables that it sets."""
+        return self.targets
+
+
+@dataclass
+class Compound:
+    """Bodies with the line above each; the last one's may be `else:`, and the body empty.
+
+    `opposite` is the line for the second body where the first is empty. A loop `sets` its variable.
+    """
+
+    heads: Sequence[str]
+    bodies: list[list[Statement]]
+    opposite: str = ""
+    sets: Sequence[str] = ()
+    reads: Set[Any] = field(default=frozenset(), compare=False)
+
+
+Statement = Line | Compound | Refusal
+
+
+def walk(body: Sequence[Statement]) -> Iterator[Statement]:
+    """All statements, those of inner bodies too, the last one first."""
+    for s in reversed(body):
+        for inner in reversed(s.bodies) if isinstance(s, Compound) else ():
+            yield from walk(inner)
+        yield s
+
+
+def read_by(body: Sequence[Statement]) -> set[Any]:
+    """What statements read, but for those that are optional and that nothing reads."""
+    read: set[Any] = set()
+    count = -1
+    while count < len(read):  # a loop's first line may read what its last one sets
+        count = len(read)
+        for s in walk(body):
+            if not _is_left_out(s, read):
+                read |= s.reads
+    return read
+
+
+def _is_left_out(s: Statement, read: Set[Any]) -> bool:
+    match s:
+        case Line(optional=True):
+            return s.targets[0] not in read
+        case Compound():
+            return all(_is_left_out(x, read) for b in s.bodies for x in b)
+    return False
+
+
+def settled(
+    body: Sequence[Statement], read: Set[Any], known: Set[Refusal] = frozenset()
+) -> list[Statement]:
+    """The statements that are read; each check once, where none before it is the same.
+
+    What all branches check is checked before them, and what all end with stands behind them.
+    """
+    result: list[Statement] = []
+    known = set(known)
+    for s in body:
+        if _is_left_out(s, read) or (isinstance(s, Refusal) and s in known):
+            continue
+        after: list[Statement] = []
+        if isinstance(s, Refusal):
+            known.add(s)
+        elif isinstance(s, Compound):
+            bodies = [settled(b, read, known) for b in s.bodies]
+            common = [c for c in bodies[0] if isinstance(c, Refusal) and len(bodies) > 1]
+            common = [c for c in common if all(c in b for b in bodies) and not c.local]
+            known.update(common)
+            bodies = [[x for x in b if x not in common] for b in bodies]
+            after = common_end(bodies)
+            result += common
+            s = replace(s, bodies=bodies)
+        result += [s, *after] if not isinstance(s, Compound) or any(s.bodies) else after
+    return result
+
+
+def common_end(bodies: Sequence[list[Statement]]) -> list[Statement]:
+    """Take off branches the statements that all end with; returns these."""
+    after: list[Statement] = []
+    while len(bodies) > 1 and all(bodies) and all(b[-1] == bodies[0][-1] for b in bodies):
+        after.insert(0, bodies[0][-1])
+        for b in bodies:
+            b.pop()
+    return after
+
+
+def render(body: Sequence[Statement], indent: int) -> list[str]:
+    """The lines of statements."""
+    margin = " " * indent
+    lines: list[str] = []
+    for s in body:
+        match s:
+            case Line():
+                annotation = f": {s.annotation}" if s.annotation else ""
+                head = ", ".join(s.targets) + annotation + " " * bool(s.targets)
+                word = s.word or "=" * bool(s.targets)
+                lines += statement(f"{head}{word} " if word else "", s.source, indent, s.comment)
+            case Refusal():
+                lines += statement("if ", Verbatim(f"{s.test}:"), indent)
+                lines += statement("raise ", call("ValueError", s.message), indent + 4)
+            case Compound(heads, bodies):
+                if s.opposite and not bodies[0]:
+                    heads, bodies = [s.opposite], bodies[1:]
+                for head, inner in zip(heads, bodies, strict=True):
+                    if inner or head != "else:":
+                        lines.append(f"{margin}{head}")
+                        lines += render(inner, indent + 4) or [f"{margin}    pass"]
+    return lines
