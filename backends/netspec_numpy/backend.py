@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from collections import ChainMap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,19 @@ from netspec.codegen.python_source import (
     templates,
 )
 from netspec.ir import Layer, Net, Value
+from netspec.ir.sizes import blocks
 from netspec.ops import Op, text
-from netspec.ops.reshaping import Crop
-from netspec.ops.resizing import Upsample
+from netspec.symbolic.expr import (
+    Dim,
+    Expr,
+    Real,
+    SizeOf,
+    Symbol,
+    expr_of,
+    follows,
+    substituted,
+    symbols,
+)
 from netspec_numpy.cost_model import planned_memory
 from netspec_numpy.emitters import EMITTERS
 from netspec_numpy.fusion import FusedLayer, fuse
@@ -56,11 +67,13 @@ from netspec_numpy.module_functions import (
     layer_numbers,
     regions,
 )
+from netspec_numpy.size_source import size_source
 
 _FROM = {
     "bisect": ("bisect",),
     "collections.abc": ("Callable", "Iterator", "Sequence"),
     "concurrent.futures": ("ThreadPoolExecutor", "wait"),
+    "fractions": ("Fraction",),
     "functools": ("cache", "partial"),
     "itertools": ("count", "pairwise", "product"),
     "math": ("inf", "prod"),
@@ -115,13 +128,48 @@ class NumpyBackend:
 class _Scope:
     """What a planner or emitter needs to write a step of one function of the file."""
 
-    def __init__(self, file: _NumpyFile, region: Region) -> None:
+    def __init__(self, file: _NumpyFile, region: Region, variables: Mapping[Value, str]) -> None:
         self.file = file
         self.prefix = region.prefix
+        self.variables = variables
         self.has_weights = False
         self.path = ""
         self.inputs: list[Source] = []
+        self.sizes: Mapping[Symbol, Expr] = {}
+        self.asked: set[Symbol] = set()
         self.several = False
+
+    def begin(self, layer: FusedLayer, several: bool) -> None:
+        """Begin the step of a layer."""
+        self.path, self.several = layer.layer.path, several
+        self.inputs = [Verbatim(self.variables[v]) for v in layer.inputs]
+        self.sizes, self.asked = layer.sizes, set()
+
+    def number(self, number: float) -> str:
+        """A number of an attribute, which may follow sizes of values."""
+        expr = self._followed(number)
+        if expr is None:
+            return repr(int(number) if isinstance(number, int) else float(number))
+        self.asked.update(symbols(expr_of(number)))
+        source, exact = size_source(expr, lambda symbol: self.variables[symbol.value])
+        if not isinstance(number, int):
+            return f"float({source})"
+        return f"{self.kernel('whole')}({source})" if exact else source
+
+    def differs(self, numbers: tuple[int, ...], default: tuple[int, ...]) -> bool:
+        """Whether numbers of an attribute are, or may be at another size, not the default."""
+        return numbers != default or any(self._followed(n) is not None for n in numbers)
+
+    def _followed(self, number: float) -> Expr | None:
+        """The expression in sizes that a number follows, if it follows any."""
+        if not self.sizes or not isinstance(number, Dim | Real):
+            return None
+        expr = substituted(number.expr, self.sizes.__getitem__)
+        return expr if follows(expr) else None
+
+    def frozen(self) -> bool:
+        """Whether the step has a number that follows sizes, and nobody asked for its source."""
+        return any(follows(e) and s not in self.asked for s, e in self.sizes.items())
 
     def quoted(self, path: str) -> str:
         """A path as a string literal; in the function of a module, what comes behind its own."""
@@ -161,13 +209,26 @@ class _NetClass:
         doc = summary(self.net)
         return "\n".join(docstring(f"{self.net.doc}\n\n{doc}" if several else doc, 4))
 
-    def constructor(self) -> str:
-        """The statement that sets up a model: its network, and the shapes of its inputs."""
+    def constructor(self, frozen: Set[Value]) -> str:
+        """The statement that sets up a model: its network, and the shapes of its inputs.
+
+        `frozen` are results of steps whose numbers would have to follow sizes.
+        """
         sizes = ", ".join(str(tuple(int(d) for d in v.shape)) for v in self.net.body.inputs)
-        fixed = self._fixed_size()
+        fixed = self._fixed_size(frozen)
         why = [f'": {fixed}"'] if fixed else []
         source = call("super().__init__", self.network, f"[{sizes}]", "seed", "threads", *why)
         return "\n".join(statement("", source, 8))
+
+    def _fixed_size(self, frozen: Set[Value]) -> str:
+        """Why inputs of other heights and widths are refused; empty where they are not."""
+        for layer in self.fused.layers:
+            if layer.output in frozen:
+                return f"{layer.layer.path} is made for this size"
+        for block in blocks(self.net.body):
+            if any(isinstance(s, SizeOf) for s in block.static):
+                return f"a height or width decides what {block.module} is made of"
+        return ""
 
     def call(self, names: Identifiers) -> str:
         """The method `__call__`."""
@@ -180,14 +241,6 @@ class _NetClass:
         source = FunctionCall(run.head, run.args, tail="[0]") if single else call("tuple", run)
         body = statement("return ", source, 8)
         return "\n".join([*function_head("__call__", args, result, 4), *docstring(doc, 8), *body])
-
-    def _fixed_size(self) -> str:
-        """Why inputs of other heights and widths are refused; empty where they are not."""
-        for layer in self.fused.layers:
-            stated = layer.layer.layer.stated
-            if isinstance(layer.op, Crop | Upsample) and not getattr(stated, "scale", None):
-                return f"{layer.layer.path} is made for this size"
-        return ""
 
 
 class _NumpyFile:
@@ -206,6 +259,7 @@ class _NumpyFile:
         self.used = {v for c in self.classes for v in c.fused.uses()}
         self.calls: dict[Region, tuple[ModuleFunction, int]] = {}
         self.kernels: set[str] = {"Model"}
+        self.frozen: set[Value] = set()
         own = [n for c in self.classes for n in (c.name, c.network)]
         self.taken: tuple[str, ...] = (*_GLOBALS, *_MODULES, *kernel_names(), *own, *_LOCALS)
 
@@ -224,14 +278,14 @@ class _NumpyFile:
         several = len(own) > 1
         rendered = template.render(
             header="\n".join(docstring(self._header(), 0)),
-            imports=_imports(list(kernels.values())),
+            imports=_imports([*kernels.values(), *functions, *networks]),
             classes=[
                 {
                     "name": c.name,
                     "fills": c.fills,
                     "fills_name": f"{_lower_case(c.name).upper()}_FILLS" if several else "FILLS",
                     "doc": c.doc(several),
-                    "constructor": c.constructor(),
+                    "constructor": c.constructor(self.frozen),
                     "call": c.call(Identifiers(taken)),
                     "preprocess": c.preprocess,
                     "height": c.height,
@@ -314,7 +368,7 @@ class _NumpyFile:
         """The steps of the net or of one use of a module, and the statement that they need."""
         names = _Variables(self.taken, region)
         inputs = [names.add(v, region.input_names.get(v, "x")) for v in region.inputs]
-        scope = _Scope(self, region)
+        scope = _Scope(self, region, names.of)
         steps: list[Statement] = []
         for child in region.children:
             steps += (
@@ -344,14 +398,15 @@ class _NumpyFile:
         """The statements that lay out the step of a fused layer."""
         several = any(v in self.used for v in layer.outputs[1:])
         results = layer.outputs if several else layer.outputs[:1]
-        scope.path, scope.several = layer.layer.path, several
-        scope.inputs = [Verbatim(names.of[v]) for v in layer.inputs]
+        scope.begin(layer, several)
         names.read(layer.inputs)
         numbers = layer_numbers(layer)
         planner = planner_of(layer.op)
         source = planner(layer.op, layer, scope) if planner else None
         if source is None:
             source = self._apply(layer, scope, several)
+        if scope.frozen():
+            self.frozen.add(layer.output)
         targets = [names.add(v, v.name) if v in self.used else "_" for v in results]
         step = Statement(", ".join(targets), source, _comment(results, scope), numbers)
         folded = folded_batch_norm(layer, scope)
@@ -359,7 +414,8 @@ class _NumpyFile:
 
     def _apply(self, layer: FusedLayer, step: _Scope, several: bool) -> Source:
         """A step that computes the expression of the op's emitter."""
-        names = ("x",) if len(layer.inputs) == 1 else _letters(len(layer.inputs))
+        taken = {step.variables[v] for v in layer.sized}
+        names = _parameters(len(layer.inputs), taken)
         inputs: list[Source] = [Verbatim(name) for name in names]
         body = EMITTERS[type(layer.op)](layer.layer.layer, step, inputs, several)
         function: Source = Lambda(names, body)
@@ -392,6 +448,9 @@ class _Variables:
         for child in region.children:
             for value in child.inputs:
                 self.remaining[value] = self.remaining.get(value, 0) + 1
+            if isinstance(child, FusedLayer):  # also asked when the plan runs: never read for good
+                for value in child.sized:
+                    self.remaining[value] = self.remaining.get(value, 0) + 1
         self.prefix = region.prefix
 
     def read(self, values: Iterable[Value]) -> None:
@@ -444,11 +503,11 @@ def _joined(sources: Iterable[str]) -> str:
     return text
 
 
-def _letters(count: int) -> tuple[str, ...]:
-    """So many names of parameters."""
-    if count <= 8:
-        return tuple("abcdefgh"[:count])
-    return tuple(f"x{i}" for i in range(count))
+def _parameters(number: int, taken: Set[str]) -> tuple[str, ...]:
+    """So many names of parameters that are not taken."""
+    short = "x" if number == 1 else "abcdefgh" if number <= 8 else ""
+    free = (name for name in chain(short, (f"x{i}" for i in count())) if name not in taken)
+    return tuple(islice(free, number))
 
 
 def _imports(sources: list[str]) -> tuple[list[str], list[str]]:

@@ -55,7 +55,7 @@ class Algorithm:
 def choose_algorithm(layer: FusedLayer) -> Algorithm:
     """The fastest way to compute a convolution or linear layer."""
     op = layer.op
-    if isinstance(op, Linear) or (isinstance(op, Conv) and _is_pointwise(op)):
+    if isinstance(op, Linear) or (isinstance(op, Conv) and _is_pointwise(op, layer)):
         seconds = layer.layer.macs * MULTIPLY
         return Algorithm("matmul", 0, 0, (), _weights(layer), seconds)
     assert isinstance(op, Conv), "only convolutions and linear layers have algorithms"
@@ -70,9 +70,9 @@ def choose_algorithm(layer: FusedLayer) -> Algorithm:
     return im2col
 
 
-def _is_pointwise(op: Conv) -> bool:
+def _is_pointwise(op: Conv, layer: FusedLayer) -> bool:
     one = op.kernel == (1, 1) and op.stride == (1, 1) and op.group_count == 1
-    return one and not any(op.pads)
+    return one and not any(op.pads) and not layer.sizes
 
 
 def _weights(layer: FusedLayer) -> int:

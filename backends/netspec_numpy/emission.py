@@ -17,16 +17,14 @@ from netspec.codegen.emitters import Emitters
 from netspec.codegen.python_source import Source
 from netspec.ir import Layer
 from netspec.ops import Op
+from netspec_numpy.lowering import Numbers
 
 
-class EmitScope(Protocol):
+class EmitScope(Numbers, Protocol):
     """What an emitter needs of the file that it writes for."""
 
     def weight(self, layer: Layer, name: str) -> str:
         """Source of one of the layer's tensors."""
-
-    def kernel(self, name: str) -> str:
-        """The name of a kernel of `netspec_numpy/kernels`, which is included in the file."""
 
 
 Emitter = Callable[[Layer, EmitScope, list[Source], bool], Source]

@@ -28,9 +28,8 @@ from netspec.ops import (
     reshaping,
     resizing,
 )
-from netspec.ops.attribute_types import Pads
 from netspec_numpy.emission import EMITTERS, EmitScope, emits
-from netspec_numpy.lowering import pads_follow_size, same_pads
+from netspec_numpy.lowering import numbers, pads_follow_size, same_pads
 
 __all__ = ["EMITTERS"]
 
@@ -41,14 +40,6 @@ def _real(number: float) -> str:
     return repr(float(number))
 
 
-def _pads(pads: Pads) -> str:
-    return str(tuple(int(p) for p in pads))
-
-
-def _pair(pair: tuple[int, int]) -> str:
-    return str((int(pair[0]), int(pair[1])))
-
-
 @emits(convolution.ConvTranspose)
 def conv_transpose(
     op: convolution.ConvTranspose, layer: Layer, s: EmitScope, inputs: list[Source]
@@ -57,14 +48,14 @@ def conv_transpose(
     if op.bias:
         args.append(s.weight(layer, "bias"))
     keywords: Keywords = {}
-    if op.stride != (1, 1):
-        keywords["stride"] = _pair(op.stride)
-    if any(op.pads):
-        keywords["pads"] = _pads(op.pads)
-    if op.output_pad != (0, 0):
-        keywords["output_pad"] = _pair(op.output_pad)
-    if op.dilation != (1, 1):
-        keywords["dilation"] = _pair(op.dilation)
+    if s.differs(op.stride, (1, 1)):
+        keywords["stride"] = numbers(s, op.stride)
+    if s.differs(op.pads, (0, 0, 0, 0)):
+        keywords["pads"] = numbers(s, op.pads)
+    if s.differs(op.output_pad, (0, 0)):
+        keywords["output_pad"] = numbers(s, op.output_pad)
+    if s.differs(op.dilation, (1, 1)):
+        keywords["dilation"] = numbers(s, op.dilation)
     if op.group_count != 1:
         keywords["groups"] = str(int(op.group_count))
     return call(s.kernel("conv_transpose2d"), *args, **keywords)
@@ -76,15 +67,14 @@ def maxpool(
 ) -> Source:
     keywords: Keywords = {}
     if pads_follow_size(layer):
-        size = f"{inputs[0].flat()}.shape[2:]"
-        keywords["pads"] = same_pads(op, size, s.kernel("same_pads"))
-    elif any(op.pads):
-        keywords["pads"] = _pads(op.pads)
-    if op.dilation != (1, 1):
-        keywords["dilation"] = _pair(op.dilation)
+        keywords["pads"] = same_pads(s, op, f"{inputs[0].flat()}.shape[2:]")
+    elif s.differs(op.pads, (0, 0, 0, 0)):
+        keywords["pads"] = numbers(s, op.pads)
+    if s.differs(op.dilation, (1, 1)):
+        keywords["dilation"] = numbers(s, op.dilation)
     if op.rounding == "ceil":
         keywords["ceil"] = "True"
-    window = (_pair(op.kernel), _pair(op.stride))
+    window = (numbers(s, op.kernel), numbers(s, op.stride))
     both = call(s.kernel("max_pool2d_with_indices"), inputs[0], *window, **keywords)
     return both if several else FunctionCall(both.head, both.args, tail="[0]")
 
@@ -93,12 +83,12 @@ def maxpool(
 def adaptive_avgpool(
     op: pooling.AdaptiveAvgPool, layer: Layer, s: EmitScope, inputs: list[Source]
 ) -> Source:
-    return call(s.kernel("adaptive_avg_pool2d"), inputs[0], _pair(op.size))
+    return call(s.kernel("adaptive_avg_pool2d"), inputs[0], numbers(s, op.size))
 
 
 @emits(resizing.Upsample)
 def upsample(op: resizing.Upsample, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
-    size = _size(layer, inputs[0])
+    size = _size(op, layer, s, inputs[0])
     if op.mode == "nearest":
         return call(s.kernel("upsample_nearest"), inputs[0], size)
     corners = str(bool(op.align_corners))
@@ -106,17 +96,16 @@ def upsample(op: resizing.Upsample, layer: Layer, s: EmitScope, inputs: list[Sou
     return call(kernel, inputs[0], size, align_corners=corners)
 
 
-def _size(layer: Layer, x: Source) -> str:
+def _size(op: resizing.Upsample, layer: Layer, s: EmitScope, x: Source) -> Source:
     """Height and width of the result of an upsampling."""
     scale = getattr(layer.stated, "scale", None)
     if scale is None:
-        _, height, width = layer.outputs[0].shape
-        return _pair((height, width))
-    rows, columns = (
-        f"{x.flat()}.shape[{axis}]" if n == 1 else f"{int(n)} * {x.flat()}.shape[{axis}]"
-        for axis, n in enumerate(scale, 2)
-    )
-    return f"({rows}, {columns})"
+        assert op.size is not None
+        return numbers(s, op.size)
+    sizes = (f"{x.flat()}.shape[{axis}]" for axis in (2, 3))
+    pairs = zip(map(s.number, scale), sizes, strict=True)
+    rows, columns = (size if n == "1" else f"{n} * {size}" for n, size in pairs)
+    return Verbatim(f"({rows}, {columns})")
 
 
 # --- one call each -------------------------------------------------------------------------------
@@ -346,7 +335,7 @@ def identity(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source
 @emits(reshaping.Reshape)
 def reshape(op: reshaping.Reshape, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
     x = inputs[0].flat()
-    return call(f"{x}.reshape", f"{x}.shape[0]", *(str(int(d)) for d in op.shape))
+    return call(f"{x}.reshape", f"{x}.shape[0]", *map(s.number, op.shape))
 
 
 @emits(reshaping.Permute)
@@ -376,17 +365,15 @@ def channel_shuffle(
 @emits(reshaping.Pad)
 def pad(op: reshaping.Pad, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
     if any(op.channels):
-        top, bottom, left, right = op.pads
-        sides = [(0, 0), op.channels, (top, bottom), (left, right)]
-        sizes = tuple_of([tuple_of([str(int(n)) for n in side]) for side in sides])
+        sides = [(0, 0), op.channels, op.pads[:2], op.pads[2:]]
+        sizes = tuple_of([tuple_of([*map(s.number, side)]) for side in sides])
         keywords = {"constant_values": _real(op.value)} if op.value else {}
         return call("np.pad", inputs[0], sizes, **keywords)
     value = [_real(op.value)] if op.value else []
-    return call(s.kernel("pad2d"), inputs[0], _pads(op.pads), *value)
+    return call(s.kernel("pad2d"), inputs[0], numbers(s, op.pads), *value)
 
 
 @emits(reshaping.Crop)
 def crop(op: reshaping.Crop, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
-    (top, left), (height, width) = op.offset, op.size
-    rows, columns = (f"{int(n) or ''}:{int(n + m)}" for n, m in ((top, height), (left, width)))
-    return Verbatim(f"{inputs[0].flat()}[:, :, {rows}, {columns}]")
+    offset = [numbers(s, op.offset)] if s.differs(op.offset, (0, 0)) else []
+    return call(s.kernel("crop"), inputs[0], numbers(s, op.size), *offset)

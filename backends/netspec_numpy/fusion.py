@@ -11,16 +11,19 @@ taken, and before and after channels are joined.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from math import inf
 
 from netspec.ir import FlatLayer, Net, Value
-from netspec.lazy_dataclasses import dataclass, replace
+from netspec.ir.sizes import followed_sizes
+from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.ops import Op
 from netspec.ops.convolution import Conv, Linear
 from netspec.ops.merging import Add, Concat, Sub
 from netspec.ops.normalization import BatchNorm
 from netspec.ops.pooling import MaxPool
+from netspec.symbolic.expr import Expr, SizeOf, Symbol, substituted, symbols
 
 CLIPS: dict[tuple[float, float] | None, str] = {(0, inf): "relu", (0, 6): "relu6"}
 """The kernels that apply an activation to what others compute, by the bounds of its result."""
@@ -31,7 +34,8 @@ class FusedLayer:
     """A layer and those that are computed with it.
 
     `batch_norm` is multiplied into the layer's weights, `activation` (one of CLIPS) is applied
-    last. `inputs` are those of the first, `outputs` those of the last of them.
+    last. `inputs` are those of the first, `outputs` those of the last of them. `sizes` says what
+    the symbols of the layer's numbers come to if some of these follow sizes of values.
     """
 
     layer: FlatLayer
@@ -39,6 +43,13 @@ class FusedLayer:
     outputs: tuple[Value, ...]
     batch_norm: FlatLayer | None = None
     activation: Op | None = None
+    sizes: Mapping[Symbol, Expr] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def sized(self) -> tuple[Value, ...]:
+        """The values whose height or width some number follows."""
+        found = (s.value for e in self.sizes.values() for s in symbols(e) if isinstance(s, SizeOf))
+        return tuple(dict.fromkeys(found))
 
     @property
     def op(self) -> Op:
@@ -60,9 +71,10 @@ class FusedNet:
     outputs: tuple[Value, ...]
 
     def uses(self) -> dict[Value, int]:
-        """How often each value is an input of a layer or an output of the net."""
+        """How often each value is an input of a layer, gives it a size, or is an output."""
         counts: dict[Value, int] = {}
-        for value in (*self.outputs, *(v for layer in self.layers for v in layer.inputs)):
+        read = (v for layer in self.layers for v in (*layer.inputs, *layer.sized))
+        for value in (*self.outputs, *read):
             counts[value] = counts.get(value, 0) + 1
         return counts
 
@@ -85,20 +97,28 @@ def unfused(net: Net) -> FusedNet:
     Layers that change nothing at inference (dropout, identity) are left out.
     """
     same: dict[Value, Value] = {}
+    sizes = followed_sizes(net)
+
+    def known(symbol: Symbol) -> Expr:
+        if isinstance(symbol, SizeOf) and symbol.value in same:
+            return SizeOf(same[symbol.value], symbol.axis)
+        return symbol
+
     layers = []
     for layer in net.layers:
         inputs = tuple(same.get(v, v) for v in layer.inputs)
         if layer.op.training_only or layer.op.passes_input_on:
             same[layer.outputs[0]] = inputs[0]
             continue
-        layers.append(FusedLayer(layer, inputs, layer.outputs))
+        own = {s: substituted(e, known) for s, e in sizes.get(layer.path, {}).items()}
+        layers.append(FusedLayer(layer, inputs, layer.outputs, sizes=own))
     outputs = tuple(same.get(v, v) for v in net.flat_outputs)
     needed = set(outputs)
     live = []
     for fused in reversed(layers):
         if not needed.isdisjoint(fused.outputs):
             live.append(fused)
-            needed.update(fused.inputs)
+            needed.update((*fused.inputs, *fused.sized))
     return FusedNet(net.body.inputs, tuple(live[::-1]), outputs)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
-from netspec.codegen.python_source import FunctionCall, Source, call
+from netspec.codegen.python_source import FunctionCall, Source, Verbatim, call, tuple_of
 from netspec.ir import Layer
 from netspec.ops import Op, Tensor
 from netspec.ops.activation import Relu, Relu6
@@ -25,7 +25,20 @@ from netspec_numpy.cost_model import choose_algorithm
 from netspec_numpy.fusion import CLIPS, FusedLayer, can_end_with_activation
 
 
-class Step(Protocol):
+class Numbers(Protocol):
+    """What writes the numbers of a layer's attributes."""
+
+    def kernel(self, name: str) -> str:
+        """The name of a kernel, which is included in the file."""
+
+    def number(self, number: float) -> str:
+        """A number of an attribute, which may follow sizes of values."""
+
+    def differs(self, numbers: tuple[int, ...], default: tuple[int, ...]) -> bool:
+        """Whether numbers of an attribute are, or may be at another size, not the default."""
+
+
+class Step(Numbers, Protocol):
     """What a planner needs of the step it writes.
 
     `inputs` are the values that the step reads, `several` says whether more than the first result
@@ -37,9 +50,6 @@ class Step(Protocol):
 
     def quoted(self, path: str) -> str:
         """A layer's path as source."""
-
-    def kernel(self, name: str) -> str:
-        """The name of a kernel, which is included in the file."""
 
 
 Keywords = dict[str, Source | str]
@@ -84,18 +94,17 @@ def _window(layer: FusedLayer, step: Step) -> FunctionCall:
     op = layer.op
     assert isinstance(op, Conv | MaxPool | AvgPool)
     keywords: Keywords = {}
-    if op.stride != (1, 1):
-        keywords["stride"] = pair(op.stride)
+    if step.differs(op.stride, (1, 1)):
+        keywords["stride"] = numbers(step, op.stride)
     if pads_follow_size(layer.layer.layer):
-        size = f"{step.inputs[0].flat()}.data.shape"
-        keywords["pads"] = same_pads(op, size, step.kernel("same_pads"))
-    elif any(op.pads):
-        keywords["pads"] = _numbers(op.pads)
-    if op.dilation != (1, 1):
-        keywords["dilation"] = pair(op.dilation)
+        keywords["pads"] = same_pads(step, op, f"{step.inputs[0].flat()}.data.shape")
+    elif step.differs(op.pads, (0, 0, 0, 0)):
+        keywords["pads"] = numbers(step, op.pads)
+    if step.differs(op.dilation, (1, 1)):
+        keywords["dilation"] = numbers(step, op.dilation)
     if not isinstance(op, Conv) and op.rounding == "ceil":
         keywords["ceil"] = "True"
-    return call(step.kernel("Window"), pair(op.kernel), **keywords)
+    return call(step.kernel("Window"), numbers(step, op.kernel), **keywords)
 
 
 def pads_follow_size(layer: Layer) -> bool:
@@ -104,19 +113,18 @@ def pads_follow_size(layer: Layer) -> bool:
     return getattr(layer.stated, "pad", None) == "same" and tuple(op.stride) != (1, 1)
 
 
-def same_pads(op: Any, size: str, kernel: str) -> FunctionCall:
+def same_pads(step: Numbers, op: Any, size: str) -> FunctionCall:
     """A call that gives the pads of `pad: same`, of the source of height and width."""
-    dilation = [] if op.dilation == (1, 1) else [pair(op.dilation)]
-    return call(kernel, size, pair(op.kernel), pair(op.stride), *dilation)
+    window = [op.kernel, op.stride, *([op.dilation] * step.differs(op.dilation, (1, 1)))]
+    return call(step.kernel("same_pads"), size, *(numbers(step, n) for n in window))
 
 
-def pair(numbers: tuple[int, int]) -> str:
-    """Two numbers as source, without the expressions that they came from."""
-    return str((int(numbers[0]), int(numbers[1])))
-
-
-def _numbers(numbers: Iterable[int]) -> str:
-    return str(tuple(int(n) for n in numbers))
+def numbers(step: Numbers, of: Iterable[int]) -> Source:
+    """Several numbers of an attribute as source of a tuple."""
+    sources = [step.number(n) for n in of]
+    if all(source.isdecimal() for source in sources):
+        return Verbatim(f"({', '.join(sources)})")
+    return tuple_of(sources)
 
 
 def dimensions(tensor: Tensor) -> list[str]:
@@ -161,8 +169,10 @@ def max_pool(op: MaxPool, layer: FusedLayer, step: Step) -> Source | None:
 
 @plans(AvgPool)
 def avg_pool(op: AvgPool, layer: FusedLayer, step: Step) -> Source:
-    without = (any(op.pads) or pads_follow_size(layer.layer.layer)) and not op.count_include_pad
-    keywords: Keywords = {"count_include_pad": "False"} if without else {}
+    padded = step.differs(op.pads, (0, 0, 0, 0)) or pads_follow_size(layer.layer.layer)
+    keywords: Keywords = {}
+    if padded and not op.count_include_pad:
+        keywords["count_include_pad"] = "False"
     return _kernel_call(step, "avg_pool", step.inputs[0], _window(layer, step), **keywords)
 
 

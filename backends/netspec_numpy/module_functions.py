@@ -79,7 +79,7 @@ def regions(net: Net, fused: FusedNet) -> Region:
     position = {v: i for i, layer in enumerate(fused.layers) for v in layer.outputs}
     last = {v: len(fused.layers) for v in fused.outputs}
     for i, layer in reversed(list(enumerate(fused.layers))):
-        for value in layer.inputs:
+        for value in (*layer.inputs, *layer.sized):
             last.setdefault(value, i)
     done = 0
 
@@ -113,8 +113,8 @@ def regions(net: Net, fused: FusedNet) -> Region:
                 _connect(region, fused.layers[start:done], start, done)
 
     def _connect(region: Region, layers: Sequence[FusedLayer], start: int, end: int) -> None:
-        read = [v for layer in layers for v in layer.inputs if position.get(v, -1) < start]
-        region.inputs = list(dict.fromkeys(read))
+        read = [v for layer in layers for v in (*layer.inputs, *layer.sized)]
+        region.inputs = [v for v in dict.fromkeys(read) if position.get(v, -1) < start]
         made = [v for layer in layers for v in layer.outputs if last.get(v, -1) >= end]
         region.outputs = made
 

@@ -309,17 +309,13 @@ def _plane(value: Shaped) -> tuple[int, int]:
 
 @emits(resizing.Upsample)
 def upsample(op: resizing.Upsample, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    small, large = _plane(layer.inputs[0]), _plane(layer.outputs[0])
     stated, options = layer.stated, Options(w)
-    size = w.size_of(stated.size[-2:]) if stated.size is not None else None
-    scale = stated.scale
-    if scale is None and not any(m % n for n, m in zip(small, large, strict=True)):
-        scale = [m // n for n, m in zip(small, large, strict=True)]
-    if size is not None or scale is None:
-        options.source("size", size or f"{large}")
+    if stated.size is not None:
+        size = (stated.size[-2], stated.size[-1])
+        options.source("size", w.size_of(size) or f"({w.fixed(size[0])}, {w.fixed(size[1])})")
     else:
         # PyTorch's stubs want floats.
-        rows, columns = (float(s) if w.literal(s) else s for s in scale)
+        rows, columns = (float(s) if w.literal(s) else s for s in stated.scale)
         options.source("scale_factor", w.fixed_pair((rows, columns)))
     if op.mode == "bilinear":
         options.source("mode", '"bilinear"')

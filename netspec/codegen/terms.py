@@ -204,6 +204,10 @@ def folded(op: str, *operands: Any) -> Any:
     if op in ("/", "//", "**") and operands[1] == one:
         return operands[0]
     match op, operands:
+        case "floor", (Apply("/", (a, b)),) if is_whole(a) and is_whole(b):
+            return folded("//", a, b)
+        case "ceil", (Apply("/", (a, b)),) if is_whole(a) and is_whole(b):
+            return folded("-", folded("//", folded("-", a), b))
         case "+", (Apply("//", (a, NumberLiteral(n) as step)), NumberLiteral(more)) if n > 0:
             return folded("//", folded("+", a, NumberLiteral(more * n)), step)
     if op in ("+", "-") and len(operands) == 2:

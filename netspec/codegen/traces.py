@@ -32,7 +32,7 @@ from netspec.ir.template import (
     Template,
     TemplateParameter,
 )
-from netspec.ops import REQUIRED, IndexShape, attributes, like
+from netspec.ops import REQUIRED, IndexShape, Op, attributes, like
 from netspec.symbolic.conditions import ConstantTerm, ListTerm
 from netspec.symbolic.expr import (
     Dim,
@@ -42,6 +42,7 @@ from netspec.symbolic.expr import (
     SizeOf,
     expr_of,
     follows_sizes,
+    needs_fractions,
     symbols,
 )
 
@@ -135,6 +136,8 @@ class Traces:
 
         def term(number: int | float) -> Any:
             found = substitute(expr_of(number), known)
+            if follows_sizes(number) and needs_fractions(expr_of(number)):
+                found = None  # forward has no exact fractions
             return (
                 NumberLiteral(
                     Fraction(number) if isinstance(number, int) else Fraction(repr(float(number)))
@@ -151,6 +154,10 @@ class Traces:
             if isinstance(leaf, SizeOf):
                 return Extent(values[leaf.value], leaf.axis)
             return leaf if module else None
+
+        def in_terms(op: Op) -> Op:
+            numbers = {a.name: lifted(getattr(op, a.name), term) for a in attributes(type(op))}
+            return op.with_attributes(**numbers)
 
         def argument_term(number: int | float) -> Any:
             """A term of the constructor, which knows no heights and widths of values."""
@@ -178,11 +185,7 @@ class Traces:
                 value_of(v, node.outputs[0].name if named else "", not named) for v in node.outputs
             )
             if isinstance(node, Layer):
-                attrs = {
-                    a.name: lifted(getattr(node.op, a.name), term)
-                    for a in attributes(type(node.op))
-                }
-                op = node.op.with_attributes(**attrs)
+                op, stated = (in_terms(o) for o in (node.op, node.stated or node.op))
                 for v in outputs:
                     if isinstance(v.shape, IndexShape):
                         plane = tuple(
@@ -190,7 +193,7 @@ class Traces:
                             for k, d in enumerate(v.shape.plane)
                         )
                         v.shape = IndexShape.of(v.shape, plane)  # type: ignore[arg-type]
-                call: Call = OpCall(path, op, op, {}, given, outputs)
+                call: Call = OpCall(path, stated, op, {}, given, outputs)
             else:
                 call = self._instance(node, path, given, outputs, argument_term)
             nodes.append(LineNode([call], outputs[0]))

@@ -16,6 +16,7 @@ from netspec.symbolic.expr import (
     Real,
     SizeOf,
     Symbol,
+    follows,
     literal,
     substituted,
     symbols,
@@ -48,7 +49,7 @@ def followed_sizes(net: Net) -> dict[str, Mapping[Symbol, Expr]]:
                 layer = next(flat)
                 outer.update(zip(node.outputs, layer.outputs, strict=True))
                 used = {s: meaning(s) for n in _numbers(node) for s in symbols(n.expr)}
-                if any(map(_follows, used.values())):
+                if any(map(follows, used.values())):
                     found[layer.path] = used
                 continue
             given = [outer[v] for v in node.inputs]
@@ -71,7 +72,7 @@ def _parameters(instance: Instance, meaning: Meaning) -> Meaning:
     known: dict[Symbol, Expr] = {Channels(v.name): literal(int(v.shape[0])) for v in inputs}
     for a in instance.arguments:
         expr = None if a.expr is None else substituted(a.expr, meaning)
-        known[Parameter(a.name)] = expr if expr and _follows(expr) else _value(a.value)
+        known[Parameter(a.name)] = expr if expr and follows(expr) else _value(a.value)
     return known.__getitem__
 
 
@@ -95,13 +96,9 @@ def blocks(block: Block) -> Iterator[Block]:
 def _has_sizes(block: Block) -> bool:
     layers = (n for n in block.nodes if isinstance(n, Layer))
     arguments = (a for n in block.nodes if isinstance(n, Instance) for a in n.arguments)
-    return any(_follows(n.expr) for layer in layers for n in _numbers(layer)) or any(
-        a.expr is not None and _follows(a.expr) for a in arguments
+    return any(follows(n.expr) for layer in layers for n in _numbers(layer)) or any(
+        a.expr is not None and follows(a.expr) for a in arguments
     )
-
-
-def _follows(expr: Expr) -> bool:
-    return any(isinstance(s, SizeOf) for s in symbols(expr))
 
 
 def _numbers(layer: Layer) -> Iterator[Dim | Real]:

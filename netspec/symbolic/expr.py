@@ -89,10 +89,22 @@ def substituted(expr: Expr, known: Callable[[Symbol], Expr]) -> Expr:
     return expr if isinstance(expr, NumberLiteral) else known(expr)
 
 
+def follows(expr: Expr) -> bool:
+    """Whether an expression has the height or width of a value in it."""
+    return any(isinstance(s, SizeOf) for s in symbols(expr))
+
+
+def needs_fractions(expr: Expr) -> bool:
+    """Whether an expression has to be computed in fractions to be exact."""
+    if isinstance(expr, Apply):
+        rounds = expr.operator in ("/", "round", "floor", "ceil")
+        return rounds or any(map(needs_fractions, expr.operands))
+    return isinstance(expr, NumberLiteral) and expr.value.denominator != 1
+
+
 def follows_sizes(number: object) -> bool:
     """Whether a number was computed of the height or width of a value."""
-    expr = number.expr if isinstance(number, Dim | Real) else literal(0)
-    return any(isinstance(s, SizeOf) for s in symbols(expr))
+    return isinstance(number, Dim | Real) and follows(number.expr)
 
 
 def apply(operator: Operator, *operands: Expr) -> Expr | None:

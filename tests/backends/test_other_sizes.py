@@ -114,6 +114,16 @@ def generated(seed: int) -> str:
         lines.append(layer.replace("K", str(draw.randint(1, 4))).replace("S", str(step)))
     if draw.random() < 0.4:
         lines.insert(1, "p: maxpool { kernel: 2 round: ceil }\n u: maxunpool(p, p.indices)")
+    if draw.random() < 0.5:
+        # Back to the size of a value before, and what two values have in common.
+        k = draw.randrange(1, len(lines))
+        lines[k] = lines[k] if lines[k].startswith("p:") else f"skip: {lines[k]}"
+        skip = "p" if lines[k].startswith("p:") else "skip"
+        lines.append(f"wide: upsample {{ size: {skip}.shape mode: nearest }}\n add({skip}, wide)")
+        size = f"[min(first.{{0}}, {skip}.{{0}}), min(first.{{1}}, {skip}.{{1}})]"
+        size = size.replace("{0}", "height", 2).replace("{1}", "width", 2)
+        lines.append(f"one: crop(first) {{ size: {size} }}\n two: crop({skip}) {{ size: {size} }}")
+        lines.append("add(one, two)")
     tail = draw.choice(("", "adaptive_avgpool { size: 3x2 } -> flatten -> linear { units: 3 }"))
     return "net chain { input data: 3x24x28\n " + "\n ".join([*lines, tail]) + " }"
 
@@ -124,7 +134,7 @@ def test_generated_chains(seed: int) -> None:
     check(generated(seed), [(draw.randint(20, 40), draw.randint(20, 40)) for _ in range(2)])
 
 
-UNETS = {
+SIZES = {
     "crop": """
       a: conv { filters: 4 kernel: 3 pad: 1 } -> relu
       d: maxpool(a) { kernel: 2 round: ceil }
@@ -140,20 +150,106 @@ UNETS = {
       concat(a, up) -> conv { filters: 2 kernel: 3 pad: 1 }
       upsample { size: data.shape mode: nearest }
     """,
+    "literal": """
+      conv { filters: 4 kernel: 3 pad: 1 }
+      upsample { size: 64x64 mode: nearest } -> crop { size: 20x18 offset: [1, 2] }
+    """,
+    "centre": """
+      a: conv { filters: 4 kernel: 3 pad: 1 } -> relu
+      maxpool { kernel: 2 round: floor } -> conv { filters: 6 kernel: 3 } -> relu
+      up: upsample { scale: 2 mode: nearest }
+      let above = floor((a.height - up.height) / 2)
+      let left = floor((a.width - up.width) / 2)
+      c: crop(a) { size: up.shape offset: [above, left] }
+      concat(up, c)
+    """,
+    "of what is fused or dead": """
+      a: conv { filters: 4 kernel: 3 }
+      b: batchnorm(a) -> relu -> dropout
+      dead: conv(data) { filters: 2 kernel: 4 stride: 2 }
+      upsample(b) { size: [a.height + 1, b.width] mode: nearest } -> relu
+      upsample { size: dead.shape mode: nearest }
+    """,
+    "pads": """
+      a: conv { filters: 4 kernel: 3 stride: 2 pad: 1 }
+      reshape { shape: [4, a.height * a.width, 1] } -> relu
+      b: pad { pads: [0, data.height - a.height, 0, 0] }
+      conv { filters: 2 kernel: 1 pad: [a.height - 16 + 1, 0, 2, 0] }
+    """,
+    "unnamed values": """
+      conv { filters: 4 kernel: 3 pad: 1 }
+      x: relu
+      maxpool { kernel: 2 round: ceil } -> conv { filters: 4 kernel: 3 pad: 1 }
+      y: upsample { size: x.shape mode: nearest } -> sigmoid
+      mul(x, y)
+    """,
 }
+NUMPY_ONLY = {
+    "pooling": """
+      a: conv { filters: 4 kernel: 3 stride: 2 pad: 1 }
+      b: avgpool { kernel: [a.height, 3] stride: 1 }
+      c: upsample { size: a.shape mode: bilinear align_corners: true }
+      add(a, c)
+      adaptive_avgpool { size: [ceil(data.height / 4), 2 * a.width] }
+    """,
+    "fractions": """
+      a: conv { filters: 4 kernel: 3 pad: 1 }
+      adaptive_avgpool { size: [ceil(0.29 * a.height), round(a.width / 2)] }
+    """,
+    "module": """
+      a: conv { filters: 4 kernel: 3 pad: 1 } -> relu
+      b: maxpool { kernel: 2 round: ceil } -> conv { filters: 6 kernel: 3 pad: 1 } -> relu
+      d: maxpool { kernel: 2 round: ceil } -> conv { filters: 6 kernel: 3 pad: 1 } -> relu
+      up1: up(d, b) { rows: b.height  filters: 5 }
+      up2: up(up1, a) { rows: a.height  filters: 4 }
+    """,
+}
+UP = """module up(rows, filters) {
+  input x  input skip
+  conv_transpose(x) { filters: filters  kernel: 2  stride: 2 }
+  c: crop { size: [rows, skip.width] }
+  concat(c, skip)
+}
+"""
 
 
-@pytest.mark.parametrize("name", UNETS)
-def test_u_nets(name: str) -> None:
-    text = f"net unet {{ input data: 3x32x32 {UNETS[name]} }}"
-    check(text, [(31, 33), (45, 20), (32, 64)], backends=("torch",))
+@pytest.mark.parametrize("name", [*SIZES, *NUMPY_ONLY])
+def test_sizes_of_other_values(name: str) -> None:
+    body = SIZES.get(name) or NUMPY_ONLY[name]
+    both = ("torch", "numpy") if name in SIZES else ("numpy",)
+    text = f"{UP} net unet {{ input data: 3x32x32 {body} }}"
+    check(text, [(33, 37), (45, 41), (32, 64)], backends=both)
 
 
-@pytest.mark.parametrize("name", UNETS)
-def test_numpy_says_that_a_size_of_another_value_is_fixed(name: str) -> None:
-    net = net_of(f"net unet {{ input data: 3x32x32 {UNETS[name]} }}")
-    with pytest.raises(ValueError, match="made for this size"):
-        load_model(net, get("numpy"))(np.zeros((1, 3, 31, 33), np.float32))
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("conv { filters: 4 kernel: 1 }  if data.height > 16 { relu }", "decides what t is made"),
+        ("for i in 1..data.height / 8 { conv { filters: i kernel: 1 } }", "decides what t is made"),
+        ("conv { filters: data.width kernel: 1 }", "conv_1 is made for this size"),
+        ("small: power { scale: 1 / data.height }", "small is made for this size"),
+    ],
+)
+def test_numpy_refuses_sizes_where_a_size_decides_the_layers(body: str, why: str) -> None:
+    model: Any = load_model(net_of(f"net t {{ input data: 3x32x32 {body} }}"), get("numpy"))
+    assert model(np.zeros((1, 3, 32, 32), np.float32)).shape[0] == 1
+    with pytest.raises(ValueError, match=rf"\(3, 32, 32\).*\(1, 3, 31, 33\).*{why}"):
+        model(np.zeros((1, 3, 31, 33), np.float32))
+
+
+def test_numpy_says_both_sizes_where_a_layer_does_not_allow_one() -> None:
+    text = "a: conv { filters: 4 kernel: 3 } c: crop(data) { size: [a.width, a.height] }"
+    model: Any = load_model(net_of(f"net t {{ input data: 3x32x32 {text} }}"), get("numpy"))
+    with pytest.raises(ValueError, match=r"made for inputs of .*32, 32.* got .*20, 40.*can't cut"):
+        model(np.zeros((1, 3, 20, 40), np.float32))
+
+
+@pytest.mark.parametrize("case", ["net", "module", "two inputs"])
+def test_numpy_says_what_size_a_linear_layer_is_made_for(case: str) -> None:
+    model: Any = load_model(net_of(ONE_SIZE[case][0]), get("numpy"))
+    others = [np.zeros((2, 4), np.float32)] if case == "two inputs" else []
+    with pytest.raises(ValueError, match=r"made for inputs of .*24, 28.* got .*26, 28"):
+        model(np.zeros((2, 3, 26, 28), np.float32), *others)
 
 
 HEAD = "conv { filters: 4  kernel: 3  stride: 2 } -> relu -> flatten -> linear { units: 3 }"

@@ -16,6 +16,13 @@ Then = Callable[..., None] | None
 Weights = dict[str, Array]
 
 
+def whole(number: Any) -> int:
+    """A number as int; ValueError where it is none."""
+    if number % 1:
+        raise ValueError(f"a height or width would be {number}")
+    return int(number)
+
+
 class Value(NamedTuple):
     """Data (H, W, C) or (F,), what is still to be added to its channels, and its number."""
 

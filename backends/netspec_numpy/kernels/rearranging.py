@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from netspec_numpy.kernels.arrays import Array
+from netspec_numpy.kernels.arrays import Array, Pair
 
 
 def flatten(x: Array) -> Array:
     """Line up the elements of each picture: (N, C, H, W) to (N, F)."""
     return x.reshape(x.shape[0], -1)
+
+
+def crop(x: Array, size: Pair, offset: Pair = (0, 0)) -> Array:
+    """Cut a part out of height and width; ValueError where it does not fit."""
+    (height, width), (top, left) = size, offset
+    part = x[:, :, top : top + height, left : left + width]
+    if part.shape[2:] != size or min(offset) < 0:
+        raise ValueError(f"can't cut {size} at {offset} out of {x.shape[2:]}")
+    return part
 
 
 def channel_shuffle(x: Array, groups: int) -> Array:
