@@ -10,7 +10,7 @@ In the function, `network`, each fused layer and each use of a module is one sta
 from __future__ import annotations
 
 import re
-from collections import ChainMap
+from collections import ChainMap, Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from itertools import chain, count, islice
 from pathlib import Path
@@ -31,10 +31,11 @@ from netspec.codegen.python_source import (
     list_of,
     statement,
     templates,
+    tuple_of,
 )
 from netspec.ir import Layer, Net, Value
 from netspec.ir.sizes import blocks
-from netspec.ops import Op, text
+from netspec.ops import KAIMING, Init, Op, Tensor, text
 from netspec.symbolic.expr import (
     Dim,
     Expr,
@@ -71,7 +72,7 @@ from netspec_numpy.size_source import size_source
 
 _FROM = {
     "bisect": ("bisect",),
-    "collections.abc": ("Callable", "Iterator", "Sequence"),
+    "collections.abc": ("Callable", "Iterator", "Mapping", "Sequence"),
     "concurrent.futures": ("ThreadPoolExecutor", "wait"),
     "fractions": ("Fraction",),
     "functools": ("cache", "partial"),
@@ -82,7 +83,7 @@ _FROM = {
 }
 _MODULES = ("ctypes", "json", "math", "os", "sys", "threading", "time")
 _GLOBALS = (
-    *("np", "as_strided", "FILLS", "network", "self"),
+    *("np", "as_strided", "network", "self"),
     *(name for names in _FROM.values() for name in names),
 )
 """Names of the file that no variable may have. `_FROM` and `_MODULES` are what it may import."""
@@ -200,7 +201,6 @@ class _NetClass:
         self.name = name
         self.network = network
         self.preprocess = picture(net, _vector)
-        self.fills = _fills(net)
         x = net.body.inputs[0].shape
         self.height, self.width = (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
 
@@ -209,16 +209,22 @@ class _NetClass:
         doc = summary(self.net)
         return "\n".join(docstring(f"{self.net.doc}\n\n{doc}" if several else doc, 4))
 
-    def constructor(self, frozen: Set[Value]) -> str:
-        """The statement that sets up a model: its network, and the shapes of its inputs.
+    def attributes(self, frozen: Set[Value]) -> str:
+        """What the base class asks: the network, the shapes of its inputs, how weights begin.
 
         `frozen` are results of steps whose numbers would have to follow sizes.
         """
-        sizes = ", ".join(str(tuple(int(d) for d in v.shape)) for v in self.net.body.inputs)
-        fixed = self._fixed_size(frozen)
-        why = [f'": {fixed}"'] if fixed else []
-        source = call("super().__init__", self.network, f"[{sizes}]", "seed", "threads", *why)
-        return "\n".join(statement("", source, 8))
+        sizes = [str(tuple(int(d) for d in v.shape)) for v in self.net.body.inputs]
+        lines = statement("layout = ", call("staticmethod", self.network), 4)
+        lines += statement("sizes = ", tuple_of(sizes), 4)
+        if fixed := self._fixed_size(frozen):
+            lines.append(f'    fixed = ": {fixed}"')
+        if laws := _laws(self.net):
+            items = tuple(Verbatim(f'"{name}": {law}') for name, law in laws.items())
+            lines += statement(
+                "laws: Mapping[str, Any] = ", FunctionCall("", items, brackets="{}"), 4
+            )
+        return "\n".join(lines)
 
     def _fixed_size(self, frozen: Set[Value]) -> str:
         """Why inputs of other heights and widths are refused; empty where they are not."""
@@ -269,8 +275,6 @@ class _NumpyFile:
         networks = [self._network(c) for c in self.classes]
         if any(c.preprocess for c in self.classes):
             self.kernels.add("resize")
-        if any(c.fills for c in self.classes):
-            self.kernels.add("filled")
         kernels = with_helpers(self.kernels)
         template = templates(Path(__file__).parent / "templates").get_template("model.py.j2")
         own = [c.name for c in self.classes]
@@ -282,10 +286,8 @@ class _NumpyFile:
             classes=[
                 {
                     "name": c.name,
-                    "fills": c.fills,
-                    "fills_name": f"{_lower_case(c.name).upper()}_FILLS" if several else "FILLS",
                     "doc": c.doc(several),
-                    "constructor": c.constructor(self.frozen),
+                    "attributes": c.attributes(self.frozen),
                     "call": c.call(Identifiers(taken)),
                     "preprocess": c.preprocess,
                     "height": c.height,
@@ -523,13 +525,36 @@ def _imports(sources: list[str]) -> tuple[list[str], list[str]]:
     return lines, numpy
 
 
-def _fills(net: Net) -> dict[str, float]:
-    """Initial values that the kernel `initial` can't tell from the names of tensors."""
-    return {
-        name: float(tensor.init)
-        for name, tensor in net.tensors.items()
-        if isinstance(tensor.init, int | float) and tensor.init not in (0, 1)
-    }
+def _laws(net: Net) -> dict[str, str]:
+    """How weights begin: the law of most filters for `*`, and the others by their names.
+
+    What the kernel `initial` knows without is left out: Kaiming's law, 1 for factors, 0 for shifts.
+    """
+    laws = {name: _law(tensor) for name, tensor in net.tensors.items()}
+    filters = [laws[name] for name, tensor in net.tensors.items() if len(tensor.shape) > 1]
+    usual = Counter(filters).most_common(1)[0][0] if filters else ""
+    found = {} if usual in ("", _law_of(KAIMING)) else {"*": usual}
+    for name, tensor in net.tensors.items():
+        factor = name.endswith((".weight", ".running_var"))
+        known = usual if len(tensor.shape) > 1 else "1.0" if factor else "0.0"
+        if laws[name] != known:
+            found[name] = laws[name]
+    return found
+
+
+def _law(tensor: Tensor) -> str:
+    """How a tensor begins, as the kernel `initial` takes it: a number, or what `drawn` takes."""
+    init = tensor.init
+    return _law_of(init or KAIMING) if isinstance(init, Init | None) else repr(float(init))
+
+
+def _law_of(init: Init) -> str:
+    law, number, fan = init.law, init.std, (init.fan or "").removeprefix("fan_")
+    if number is None:
+        number = {"kaiming": 2**0.5, "xavier": 1.0}.get(law, 3**-0.5)
+        fan = fan or ("mean" if law == "xavier" else "in")
+    kind = "uniform" if law in ("xavier", "uniform") else "normal"
+    return str((kind, float(number), fan) if fan else (kind, float(number))).replace("'", '"')
 
 
 def _vector(numbers: tuple[float, ...]) -> str:

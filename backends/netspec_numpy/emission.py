@@ -17,10 +17,10 @@ from netspec.codegen.emitters import Emitters
 from netspec.codegen.python_source import Source
 from netspec.ir import Layer
 from netspec.ops import Op
-from netspec_numpy.lowering import Numbers
+from netspec_numpy.lowering import AttributeNumbers
 
 
-class EmitScope(Numbers, Protocol):
+class EmitScope(AttributeNumbers, Protocol):
     """What an emitter needs of the file that it writes for."""
 
     def weight(self, layer: Layer, name: str) -> str:

@@ -25,7 +25,7 @@ from netspec_numpy.cost_model import choose_algorithm
 from netspec_numpy.fusion import CLIPS, FusedLayer, can_end_with_activation
 
 
-class Numbers(Protocol):
+class AttributeNumbers(Protocol):
     """What writes the numbers of a layer's attributes."""
 
     def kernel(self, name: str) -> str:
@@ -38,7 +38,7 @@ class Numbers(Protocol):
         """Whether numbers of an attribute are, or may be at another size, not the default."""
 
 
-class Step(Numbers, Protocol):
+class Step(AttributeNumbers, Protocol):
     """What a planner needs of the step it writes.
 
     `inputs` are the values that the step reads, `several` says whether more than the first result
@@ -113,13 +113,13 @@ def pads_follow_size(layer: Layer) -> bool:
     return getattr(layer.stated, "pad", None) == "same" and tuple(op.stride) != (1, 1)
 
 
-def same_pads(step: Numbers, op: Any, size: str) -> FunctionCall:
+def same_pads(step: AttributeNumbers, op: Any, size: str) -> FunctionCall:
     """A call that gives the pads of `pad: same`, of the source of height and width."""
     window = [op.kernel, op.stride, *([op.dilation] * step.differs(op.dilation, (1, 1)))]
     return call(step.kernel("same_pads"), size, *(numbers(step, n) for n in window))
 
 
-def numbers(step: Numbers, of: Iterable[int]) -> Source:
+def numbers(step: AttributeNumbers, of: Iterable[int]) -> Source:
     """Several numbers of an attribute as source of a tuple."""
     sources = [step.number(n) for n in of]
     if all(source.isdecimal() for source in sources):

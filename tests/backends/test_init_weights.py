@@ -75,7 +75,7 @@ def test_weights_have_the_stated_distribution(field: str, usual: Init) -> None:
     net = net_of(LAYERS.replace("INIT", field))
     torch.manual_seed(0)
     state = {n: t.numpy() for n, t in load_model(net, get("torch")).state_dict().items()}
-    for weights in (state, fresh(net.tensors, 1)):
+    for weights in (state, fresh(net.tensors, 1), load_model(net, get("numpy")).weights):
         for name, array in weights.items():
             layer, _, kind = name.rpartition(".")
             unsaid = not field and layer == "linear_1"
@@ -133,7 +133,7 @@ def test_a_linear_layer_begins_as_pytorch_draws_it_unless_it_says_kaiming(parame
     )
     torch.manual_seed(0)
     state = {n: t.numpy() for n, t in load_model(net, get("torch")).state_dict().items()}
-    for weights in (state, fresh(net.tensors, 1)):
+    for weights in (state, fresh(net.tensors, 1), load_model(net, get("numpy")).weights):
         for layer, wanted, most in (
             ("linear_1", UNIFORM, 64**-0.5),
             ("said", Init(), 1.0),

@@ -71,9 +71,12 @@ def computed(
                 unbiased(p, name)
         return [step(p, data, *args, **keys)]
 
-    model = Model(network, [x.shape[1:]], 0, threads)
+    model: Any = type(
+        "Emitted", (Model,), {"layout": staticmethod(network), "sizes": [x.shape[1:]]}
+    )(threads=threads)
     model.weights = weights or {}
-    return model.run(x)[0]
+    result: Array = model.run(x)[0]
+    return result
 
 
 @st.composite

@@ -29,7 +29,7 @@ def test_initial() -> None:
         "bn.running_var": (64,),
         "fc.weight": (500, 200),
     }
-    weights = kernels.initial(shapes, 7)
+    weights = kernels.initial(shapes, 7, {})
     assert {n: w.shape for n, w in weights.items()} == shapes
     assert all(w.dtype == np.float32 for w in weights.values())
     for name, fan_in in (("conv.weight", 32 * 9), ("fc.weight", 200)):
@@ -39,17 +39,23 @@ def test_initial() -> None:
         assert (weights[name] == 1).all()
     for name in ("conv.bias", "bn.running_mean"):
         assert (weights[name] == 0).all()
-    same, other = kernels.initial(shapes, 7), kernels.initial(shapes, 8)
+    same, other = kernels.initial(shapes, 7, {}), kernels.initial(shapes, 8, {})
     np.testing.assert_array_equal(weights["fc.weight"], same["fc.weight"])
     assert (weights["fc.weight"] != other["fc.weight"]).any()
 
 
-def test_initial_fills() -> None:
-    shapes: dict[str, tuple[int, ...]] = {"a.weight": (3,), "p.weight": (4,), "a.bias": (3,)}
-    weights = kernels.filled(kernels.initial(shapes, 0), {"p.weight": 0.25})
+def test_initial_laws() -> None:
+    shapes = {"a.weight": (3,), "p.weight": (4,), "a.bias": (30_000,), "c.weight": (60, 40, 5, 5)}
+    laws: dict[str, Any] = {"p.weight": 0.25, "a.bias": ("normal", 0.5)}
+    weights = kernels.initial(shapes, 0, {"*": ("uniform", 1.0, "mean"), **laws})
     assert weights["p.weight"].tolist() == [0.25] * 4
     assert weights["a.weight"].tolist() == [1] * 3
-    assert weights["a.bias"].tolist() == [0] * 3
+    assert weights["a.bias"].std() == pytest.approx(0.5, rel=0.02)
+    assert np.abs(weights["a.bias"]).max() > 1.5
+    bound = (3 / (50 * 25)) ** 0.5  # of the mean of 40 * 25 and 60 * 25
+    assert 0.99 * bound < np.abs(weights["c.weight"]).max() <= bound
+    assert weights["c.weight"].std() == pytest.approx(bound / 3**0.5, rel=0.02)
+    assert all(w.dtype == np.float32 for w in weights.values())
 
 
 SHAPES = {"a.weight": (2, 3), "a.bias": (2,)}

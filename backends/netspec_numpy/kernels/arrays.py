@@ -11,7 +11,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Algorithm = Callable[..., Any]
 Pads = tuple[int, int, int, int]
 Pair = tuple[int, int]
-Network = Callable[..., list[Any]]
 Then = Callable[..., None] | None
 Weights = dict[str, Array]
 

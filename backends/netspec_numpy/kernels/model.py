@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache, partial
 from math import inf
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec_numpy.kernels.arrays import Array, Network
+from netspec_numpy.kernels.arrays import Array
 from netspec_numpy.kernels.plan import Plan
 from netspec_numpy.kernels.weights import checked, initial, read_weights
 
@@ -28,14 +28,16 @@ class Model:
     thread does it all where that is faster: other programs may keep the processors busy.
     """
 
-    def __init__(
-        self, network: Network, sizes: Any, seed: int, threads: int | None, fixed: str = ""
-    ) -> None:
-        self.network, self.sizes, self.fixed = network, sizes, fixed
+    layout: Callable[..., list[Any]]  # writes the steps of a plan
+    sizes: Sequence[tuple[int, ...]]  # of the inputs
+    fixed = ""  # why these sizes are the only ones
+    laws: Mapping[str, Any] = {}  # of fresh weights
+
+    def __init__(self, seed: int = 0, threads: int | None = None) -> None:
         self.threads = threads or (min(os.cpu_count() or 1, 8) if openblas() else 1)
         self.lock, self.pool = threading.Lock(), ThreadPoolExecutor(self.threads)
-        self.shapes = Plan(network, sizes, np.dtype(np.float32), {}, 1, None).shapes
-        self.weights = initial(self.shapes, seed)
+        self.shapes = Plan(self.layout, self.sizes, np.dtype(np.float32), {}, 1, None).shapes
+        self.weights = initial(self.shapes, seed, self.laws)
         self.planned_for: list[Any] = []
         self.calls = 0
 
@@ -80,7 +82,7 @@ class Model:
             sizes, number = [x.shape[1:] for x in inputs], self.threads if apart else 1
             given = sizes, inputs[0].dtype, self.alive, self.threads // number, self.cache
             try:
-                self.plans[apart] = [Plan(self.network, *given) for _ in range(number)]
+                self.plans[apart] = [Plan(self.layout, *given) for _ in range(number)]
             except (ValueError, IndexError, ZeroDivisionError) as error:
                 found = f"made for inputs of {self.sizes}, got {sizes}: {error}"
                 raise ValueError(found) from error

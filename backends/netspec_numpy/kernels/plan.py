@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from netspec_numpy.kernels.arrays import Array, Network, Value, Weights
+from netspec_numpy.kernels.arrays import Array, Value, Weights
 from netspec_numpy.kernels.windows import Window
 from netspec_numpy.memory_slots import memory_slots
 
@@ -27,7 +27,7 @@ class Plan:
     """
 
     def __init__(
-        self, network: Network, sizes: Any, dtype: Any, weights: Weights, threads: int, cache: Any
+        self, layout: Any, sizes: Any, dtype: Any, weights: Weights, threads: int, cache: Any
     ) -> None:
         self.dtype, self.threads = dtype, threads
         self.cache: dict[Any, Array] = cache
@@ -43,7 +43,7 @@ class Plan:
             whole = np.empty(self.ends[-1] + 128, np.uint8)
             self.memory = whole[-whole.ctypes.data % 64 :]
             self.steps: list[list[Any]] = []
-            outputs = network(self, *map(self.load_input, count(), sizes))
+            outputs = layout(self, *map(self.load_input, count(), sizes))
             self.outputs = list(map(self.store_output, count(len(sizes)), outputs))
             if self.dry_run:
                 self.places = memory_slots(self.values, [y.number for y in outputs])

@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from netspec_numpy.kernels.arrays import Weights
+from netspec_numpy.kernels.arrays import Array, Weights
 
 
-def initial(shapes: dict[str, tuple[int, ...]], seed: int) -> Weights:
-    """Make fresh weights: Kaiming-normal filters, factors of 1, shifts of 0."""
+def initial(shapes: dict[str, tuple[int, ...]], seed: int, laws: Mapping[str, Any]) -> Weights:
+    """Make fresh weights: filters by the law for `*`, factors of 1, shifts of 0, or as named."""
     rng, weights = np.random.default_rng(seed), {}
+    usual = laws.get("*", ("normal", 2**0.5, "in"))  # He et al., 2015, arXiv:1502.01852
     for name, shape in shapes.items():
-        one = name.endswith((".weight", ".running_var"))
-        weights[name] = np.full(shape, one, np.float32)
-        if len(shape) > 1:
-            rng.standard_normal(out=weights[name], dtype=np.float32)
-            weights[name] *= (2 / prod(shape[1:])) ** 0.5
+        one = 1.0 if name.endswith((".weight", ".running_var")) else 0.0
+        law = laws.get(name, usual if len(shape) > 1 else one)
+        number = isinstance(law, float)
+        weights[name] = np.full(shape, law, np.float32) if number else drawn(rng, shape, *law)
     return weights
 
 
-def filled(weights: Weights, fills: dict[str, float]) -> Weights:
-    """Begin some weights with other numbers."""
-    new = {name: np.full_like(weights[name], fills[name]) for name in fills}
-    return {**weights, **new}
+def drawn(rng: Any, shape: tuple[int, ...], law: str, deviation: float, fan: str = "") -> Array:
+    """Numbers of mean 0, `normal` or `uniform`, their deviation divided by the root of a fan."""
+    into, out = prod(shape[1:]), prod(shape[:1] + shape[2:])
+    deviation /= {"": 1, "in": into, "out": out, "mean": (into + out) / 2}[fan] ** 0.5
+    if law == "normal":
+        x: Array = rng.standard_normal(shape, np.float32)
+    else:
+        x = rng.random(shape, np.float32)
+        x -= 0.5
+        x *= 12**0.5
+    x *= deviation
+    return x
 
 
 def read_weights(path: str | Path) -> Weights:
