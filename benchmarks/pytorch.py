@@ -99,8 +99,8 @@ def main() -> None:
     x = torch.randn(args.batch, 3, args.size, args.size)
     labels = torch.randint(0, 1000, (args.batch,))
     for spec in args.spec:
-        pair = models(spec)
         for how in ("eager", "compiled") if args.compiled else ("eager",):
+            pair = models(spec)  # training changes them
             called: Any = [torch.compile(m) for m in pair] if how == "compiled" else pair
             with torch.inference_mode():
                 results = [m.eval()(x) for m in called]
