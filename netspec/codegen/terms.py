@@ -22,6 +22,7 @@ from netspec.symbolic.expr import (
     NumberLiteral,
     collected,
     constant_source,
+    quotient,
 )
 
 
@@ -210,6 +211,10 @@ def folded(op: str, *operands: Any) -> Any:
             return folded("-", folded("//", folded("-", a), b))
         case "+", (Apply("//", (a, NumberLiteral(n) as step)), NumberLiteral(more)) if n > 0:
             return folded("//", folded("+", a, NumberLiteral(more * n)), step)
+        case "//", (a, NumberLiteral(n)) if n > 1 and (exact := quotient(a, n, is_whole)):
+            return exact
+        case "//", (Apply("*", (a, b)), c) if b == c and is_whole(a):
+            return a
     if op in ("+", "-") and len(operands) == 2:
         together = collected(Apply(op, operands))  # type: ignore[arg-type]
         if together is not None:
@@ -343,7 +348,7 @@ class Printer:
             )
         else:
             text = repr(float(v))
-        return f"({text})" if v < 0 and outer else text
+        return f"({text})" if v < 0 and outer > 3 else text
 
     def _apply(self, op: str, operands: tuple[Any, ...], outer: int, exact: bool) -> Source:
         if op in PYTHON_FUNCTIONS:
@@ -357,7 +362,7 @@ class Printer:
                 if op == "floor":
                     return self._apply("//", (a, b), outer, exact)
                 text = f"-(-{self(a, 3)} // {self(b, 3)})"
-                return Verbatim(f"({text})" if outer > 1 else text)
+                return Verbatim(f"({text})" if outer > 3 else text)
             inner = op in ("round", "floor", "ceil") or exact
             sources = [self(o, 0, inner) for o in operands]
             if inner and op in ("min", "max") and not all(map(is_whole, operands)):
@@ -367,9 +372,11 @@ class Printer:
             return call(PYTHON_FUNCTIONS[op], *sources)
         if len(operands) == 1:
             text = f"-{self(operands[0], 3, exact)}"
-            return Verbatim(f"({text})" if outer else text)
+            return Verbatim(f"({text})" if outer > 3 else text)
         level = PRECEDENCE[op]
         a, b = operands
+        if op == "+" and isinstance(b, NumberLiteral) and b.value < 0:
+            op, b = "-", NumberLiteral(-b.value)
         if op == "/" and exact and is_whole(a) and is_whole(b):
             return call("Fraction", self(a), self(b))
         left = self(a, level + (op == "**"), exact)

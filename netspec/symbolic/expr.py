@@ -7,7 +7,7 @@ where the reader wants it, without a second set of shape rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -137,12 +137,31 @@ def collected(total: Apply) -> Expr | None:
     None where no terms are equal.
     """
     terms = list(_terms(total))
+    counts = _counted(terms)
+    if len(counts) == len(terms) or any(c.denominator != 1 for c in counts.values()):
+        return None
+    return _sum(counts)
+
+
+def quotient(total: Expr, divisor: Fraction, is_whole: Callable[[Expr], bool]) -> Expr | None:
+    """The sum `total` divided by a number, where all its terms are whole multiples of that."""
+    counts = {t: c / divisor for t, c in _counted(_terms(total)).items()}
+    if not all(c.denominator == 1 and is_whole(t) for t, c in counts.items()):
+        return None
+    result = _sum(counts)
+    # A term may be a sum itself.
+    return (collected(result) if isinstance(result, Apply) else None) or result
+
+
+def _counted(terms: Iterable[tuple[Expr, Fraction]]) -> dict[Expr, Fraction]:
     counts: dict[Expr, Fraction] = {}
     for term, count in terms:
         counts[term] = counts.get(term, Fraction(0)) + count
-    if len(counts) == len(terms) or any(c.denominator != 1 for c in counts.values()):
-        return None
-    # What is subtracted comes last.
+    return counts
+
+
+def _sum(counts: Mapping[Expr, Fraction]) -> Expr:
+    """The sum of terms, each so many times; what is subtracted comes last."""
     result: Expr | None = None
     for term, count in sorted(counts.items(), key=lambda item: item[1] < 0):
         size = NumberLiteral(abs(count))
