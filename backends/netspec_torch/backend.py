@@ -122,7 +122,6 @@ class _TorchFile:
         traces = Traces()
         while True:
             classes = Classes(_Spelling(), (*_GLOBALS, *sources()), class_name)
-            classes.refused = self.refused = traces.refused
             found = [traces.of_net(net) for net in self.nets]
             for trace in found:
                 end_in_logits(trace, self.probabilities)
@@ -131,7 +130,7 @@ class _TorchFile:
             except CannotWrite as error:
                 if error.trace.block is not None:
                     raise
-                traces.refuse(error.trace.template, str(error))
+                traces.refuse(error.trace, str(error))
                 continue
             self.predictions = [trace.predictions for trace in found]
             return classes

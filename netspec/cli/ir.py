@@ -33,8 +33,8 @@ def execute(args: argparse.Namespace) -> int:
 
         nets = tuple(found.net for found in renamed_each(nets, args.spec, args.names))
     elif args.after is not None:
+        from netspec.ir.names import NameMap
         from netspec.passes.registry import PASSES
-        from netspec.passes.rename import NameMap
 
         nets = tuple(PASSES[args.after](net, NameMap({})) for net in nets)
     sys.stdout.write("\n".join(program_text(net) + text(net) for net in nets))

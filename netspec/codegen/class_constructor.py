@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from netspec.codegen.class_terms import Asked, Support, Terms, is_number
-from netspec.codegen.python_source import Verbatim, call
+from netspec.codegen.python_source import FunctionCall, Source, Verbatim, call
 from netspec.codegen.spelling import WrittenCall
 from netspec.codegen.statements import Compound, Line, Statement
 from netspec.codegen.terms import Local
@@ -13,6 +13,7 @@ from netspec.codegen.trace_nodes import (
     SIZES,
     Call,
     CannotTrace,
+    ChainCall,
     ChannelsNode,
     CheckNode,
     Extent,
@@ -25,6 +26,7 @@ from netspec.codegen.trace_nodes import (
     TraceNode,
     walk,
 )
+from netspec.lazy_dataclasses import replace
 from netspec.symbolic.conditions import ListTerm, negated
 from netspec.symbolic.expr import Apply
 
@@ -35,15 +37,24 @@ Tests = Mapping[IfNode, tuple[str, bool]]
 
 
 def constructor(
-    nodes: Sequence[TraceNode], terms: Terms, emissions: Emissions, tests: Tests
+    nodes: Sequence[TraceNode],
+    terms: Terms,
+    emissions: Emissions,
+    tests: Tests,
+    holders: set[str] | None = None,
 ) -> list[Statement]:
-    """The statements that make the layers of nodes, with all that these may need before them."""
+    """The statements that make the layers of nodes, with all that these may need before them.
+
+    Those for the whole class make `holders` of layers whose names have dots, too.
+    """
     body: list[Statement] = []
     for node in nodes:
+        if holders is not None:
+            body += _holders(node, terms, emissions, holders)
         asked = terms.anew()
         match node:
             case LineNode():
-                body += [s for c in node.calls for s in _layer(c, terms, *emissions[c])]
+                body += [s for c in node.calls for s in _layer(c, terms, emissions)]
             case LetNode():
                 body += _let(node, terms)
             case ChannelsNode():
@@ -107,27 +118,62 @@ def _changed(node: ChannelsNode, terms: Terms) -> Iterator[Statement]:
         yield Line(source, (name,), word, optional=True, reads=asked.reads)
 
 
-def _layer(c: Call, terms: Terms, emission: WrittenCall, asked: Asked) -> Iterator[Statement]:
+def _holders(
+    node: TraceNode, terms: Terms, emissions: Emissions, known: set[str]
+) -> Iterator[Statement]:
+    """What makes the modules that layers of a node are kept in; `known` are those made before."""
+    for line in walk([node]):
+        for c in line.calls if isinstance(line, LineNode) else ():
+            name = c.name.fixed if c.name is not None else None
+            parts = (name or "").split(".") if emissions[c][0].constructor is not None else []
+            for holder in (".".join(parts[:n]) for n in range(1, len(parts))):
+                if holder not in known:
+                    known.add(holder)
+                    yield terms.assigned(holder, call("nn.ModuleDict"))
+
+
+def _chain(
+    c: ChainCall, module: FunctionCall, terms: Terms, emissions: Emissions, before: list[Line]
+) -> FunctionCall:
+    """The module of a chain; `before` gets the lines of parts that are asked for their sizes."""
+    args: list[Source] = []
+    for part, arg in zip(c.calls, module.args, strict=True):
+        if isinstance(part, ChainCall) and isinstance(arg, FunctionCall):
+            arg = _chain(part, arg, terms, emissions, before)
+        elif isinstance(part, InstanceCall) and part in terms.places:
+            before.append(Line(arg, (terms.places[part],), reads=emissions[part][1].reads))
+            arg = Verbatim(terms.places[part])
+        args.append(arg)
+    return replace(module, args=tuple(args))
+
+
+def _layer(c: Call, terms: Terms, emissions: Emissions) -> Iterator[Statement]:
+    emission, asked = emissions[c]
     module = emission.constructor
     if module is None:
         return
     if c.name is None:
         raise CannotTrace("a layer with weights that has no name of its own")
     if c.name.fixed is not None:
-        name, place = f'"{c.name.fixed}"', terms.reached(c.name.fixed)
-        if not place.startswith("getattr"):
-            yield Line(module, (place,), reads=asked.reads)
+        if isinstance(c, ChainCall):
+            before: list[Line] = []
+            module = _chain(c, module, terms, emissions, before)
+            yield from before
+        elif isinstance(c, InstanceCall) and c in terms.places:
+            yield Line(module, (terms.places[c],), reads=asked.reads)
+            yield terms.assigned(c.name.fixed, Verbatim(terms.places[c]))
             return
-    else:
-        terms.asked = asked
-        name = terms.path(c.name, terms.print)
-        place = terms.places.get(c, "") if isinstance(c, InstanceCall) else ""
-        if not place and len(name) + len(module.flat()) > 66:
-            place = "block" if isinstance(c, InstanceCall) else "layer"
-        if place:
-            yield Line(module, (place,), reads=asked.reads)
-            yield Line(call("self.add_module", name, place))
-            return
+        yield terms.assigned(c.name.fixed, module, asked.reads)
+        return
+    terms.asked = asked
+    name = terms.path(c.name, terms.print)
+    place = terms.places.get(c, "") if isinstance(c, InstanceCall) else ""
+    if not place and len(name) + len(module.flat()) > 66:
+        place = "block" if isinstance(c, InstanceCall) else "layer"
+    if place:
+        yield Line(module, (place,), reads=asked.reads)
+        yield Line(call("self.add_module", name, place))
+        return
     yield Line(call("self.add_module", name, module), reads=asked.reads)
 
 

@@ -34,6 +34,7 @@ from netspec.codegen.terms import decided
 from netspec.codegen.trace_nodes import (
     Call,
     Carried,
+    ChainCall,
     Extent,
     ForNode,
     IfNode,
@@ -54,7 +55,7 @@ from netspec.ops.merging import Add
 from netspec.ops.reshaping import Split
 from netspec.symbolic.conditions import negated
 
-Step = OpCall | InstanceCall | IfNode | ForNode
+Step = Call | IfNode | ForNode
 
 
 class Readers:
@@ -228,7 +229,7 @@ class Forward:
 
     def is_joined(self, first: Step, line: Sequence[Call], consumer: Call) -> bool:
         """Whether a step is written inside of the next line."""
-        if not isinstance(first, OpCall | InstanceCall) or not isinstance(consumer, OpCall):
+        if not isinstance(first, Call) or not isinstance(consumer, OpCall):
             return False
         if not self.readers.alone(first, consumer):
             return False
@@ -305,7 +306,7 @@ class Forward:
         """The values that are read in nodes, or behind them (`live`), and not made in them."""
         live = set(live)
         for step in reversed(self.steps[id(nodes)]):
-            if isinstance(step, OpCall | InstanceCall):
+            if isinstance(step, Call):
                 live -= {*step.outputs}
                 reads = self.reads(step)
                 self.dies[step] = reads - live
@@ -373,7 +374,7 @@ class Forward:
             return True
         if not v.name or v.flows or v in self.trace.inputs:
             return False
-        readers = [r for r in self.readers.of.get(v, ()) if isinstance(r, OpCall | InstanceCall)]
+        readers = [r for r in self.readers.of.get(v, ()) if isinstance(r, Call)]
         others = {w for r in readers for w in r.inputs if w.item_of is None}
         others -= {v, *self.inlined, *self.trace.inputs}
         of = self.readers.is_made_of
@@ -409,7 +410,7 @@ class Forward:
         """The statements of nodes. `busy` are the variables of values that are read once more."""
         result: list[Statement] = []
         for step in self.steps[id(nodes)]:
-            if isinstance(step, OpCall | InstanceCall):
+            if isinstance(step, Call):
                 result += self.line(step, busy)
             else:
                 result += self.branches(step) if isinstance(step, IfNode) else self.loop(step)
@@ -513,7 +514,10 @@ class Forward:
                 yield from self.size_checks(self.inlined[v])
         one_size = self.emissions[c][0].one_size
         if one_size:
-            wanted = f"{self.reached(c)}.{one_size}"
+            first, wanted = c, self.reached(c)
+            while isinstance(first, ChainCall):
+                first, wanted = first.calls[0], f"{wanted}[0]"
+            wanted += f".{one_size}"
             given = f"{self.variable(c.inputs[0])}.shape[1]"
             message = f"made for {{{wanted}}} features, got {{{given}}}"
             for v in only_input(self.trace):
@@ -526,6 +530,8 @@ class Forward:
             yield Refusal(f"{given} != {wanted}", f"f{quote}{message}{quote}")
 
     def shape_comment(self, c: Call) -> str:
+        while isinstance(c, ChainCall):
+            c = c.calls[-1]
         name = c.name.fixed if c.name is not None else None
         text = self.comments.get(name or "", "")
         before, self.shown = self.shown, text or self.shown

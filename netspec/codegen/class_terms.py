@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from fractions import Fraction
 from itertools import chain, count
 from typing import Any
@@ -59,6 +59,8 @@ OWN_METHODS = frozenset(
     )
 )
 """Names that a class may define itself."""
+OF_DICTS = frozenset(("clear", "items", "keys", "pop", "update", "values"))
+"""Attributes of `nn.ModuleDict`."""
 RELATIONS = {
     ">=": "be at least",
     ">": "be above",
@@ -138,8 +140,9 @@ class Terms:
         }
         """The calls of the line of each call."""
         self.makers = {v: c for c in self.lines for v in c.outputs}
-        self.layers = {c.name.fixed for c in self.lines if c.name and c.name.fixed is not None}
-        """The names of layers that are the same for all arguments."""
+        names_ = (c.name.fixed for c in self.lines if c.name is not None)
+        self.layers = {name.partition(".")[0] for name in names_ if name is not None}
+        """The attributes of layers that are the same for all arguments."""
 
     def _declare(self, nodes: Sequence[TraceNode], inside: bool) -> None:
         for node in nodes:
@@ -190,8 +193,9 @@ class Terms:
 
     def _place(self, instance: InstanceCall) -> str:
         """How the constructor reaches an instance."""
-        if instance.name is not None and instance.name.fixed is not None:
-            return self.reached(instance.name.fixed)
+        name = instance.name.fixed if instance.name is not None else None
+        if name is not None and "." not in name and instance in self.lines:
+            return self.reached(name)
         if instance not in self.places:
             taken = {*self.places.values(), *self.arguments.values(), *(x.name for x in self.lets)}
             self.places[instance] = first_free(taken, "block", "")
@@ -400,9 +404,29 @@ class Terms:
 
     def reached(self, name: str) -> str:
         """How a layer is reached from `self`, such that its weights bear its name."""
-        if name in self.reserved or name.startswith("__"):
+        first, *inner = name.split(".")
+        if len(inner) > 1 and not any(self.is_reserved(part, True) for part in (first, *inner)):
+            return f'self.get_submodule("{name}")'
+        if inner:
+            return self.reached(first) + "".join(f'["{part}"]' for part in inner)
+        if self.is_reserved(name):
             return f'self._modules["{name}"]'
         return f"self.{name}" if is_plain(name) else f'getattr(self, "{name}")'
+
+    def is_reserved(self, name: str, inside: bool = False) -> bool:
+        """Whether an attribute of the class, or `inside` an `nn.ModuleDict`, can't be a layer."""
+        return name in self.reserved or name.startswith("__") or (inside and name in OF_DICTS)
+
+    def assigned(self, name: str, module: Source, reads: Set[Any] = frozenset()) -> Line:
+        """The statement that makes a layer."""
+        holder, _, last = name.rpartition(".")
+        owner = self.reached(holder) if holder else "self"
+        place = self.reached(name)
+        if holder and self.is_reserved(last, True):
+            place = f'{owner}._modules["{last}"]'
+        elif place.startswith(("getattr(self, ", "self.get_submodule(")) and place.endswith(")"):
+            return Line(call(f"{owner}.add_module", f'"{last}"', module), reads=reads)
+        return Line(module, (place,), reads=reads)
 
     def path(self, path: LayerPath, show: Callable[[Any], str]) -> str:
         """The name of a layer as source."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
+from netspec.codegen.chains import with_chains, written_chain
 from netspec.codegen.class_constructor import constructor, out_sizes, tests_of_branches
 from netspec.codegen.class_forward import Forward, Readers, only_input
 from netspec.codegen.class_terms import Asked, Support, Terms, is_number
@@ -24,12 +25,14 @@ from netspec.codegen.trace_nodes import (
     SIZES,
     Call,
     CannotTrace,
+    ChainCall,
     Extent,
     InstanceCall,
     InstanceSize,
     LineNode,
     OpCall,
     Trace,
+    calls_in,
 )
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.symbolic.expr import Channels, constant_source
@@ -83,6 +86,8 @@ def write_class(
             written = WrittenInstance(
                 _instance(c, class_of(c), terms), len(c.outputs) > 1 and not several
             )
+        elif isinstance(c, ChainCall):
+            written, asked = written_chain(c, emissions)
         else:
             numbers = ConstructorNumbers(terms, c)
             written = spelling.emit(c, numbers, several)
@@ -91,7 +96,9 @@ def write_class(
         terms.asked = before
         return written, asked
 
-    emissions = {c: emit(c) for c in terms.lines}
+    emissions: dict[Call, tuple[WrittenCall, Asked]] = {}
+    for c in calls_in(trace.nodes):
+        emissions[c] = emit(c)
     layers = [(c, written) for c, (written, _) in emissions.items() if isinstance(c, OpCall)]
     modules = [] if sizes else sequential(trace, {c: w for c, (w, _) in emissions.items()})
     if modules:
@@ -104,6 +111,9 @@ def write_class(
         text.supports = {name for _, asked in emissions.values() for name in asked.supports}
         text.supports |= {x.name for x in read if isinstance(x, Support)}
         return text
+    chained = with_chains(trace, emissions, readers)
+    if chained is not None:
+        return write_class(chained, spelling, class_of, taken, comments, sizes)
     again = {
         c: [
             *asked.sizes,
@@ -133,7 +143,7 @@ def write_class(
         body = [
             *terms.exact(),
             *terms.keep(given),
-            *constructor(trace.nodes, terms, emissions, tests),
+            *constructor(trace.nodes, terms, emissions, tests, set()),
             *out_sizes(terms, sizes),
             *terms.keep(decided),
         ]
@@ -176,7 +186,9 @@ def _instance(c: InstanceCall, of: ClassText, terms: Terms) -> FunctionCall:
             case leaf if leaf.name in c.arguments:
                 term = c.arguments[leaf.name].term
                 exact = isinstance(leaf, FloatParameter) or not is_number(term)
-                keywords[a.name] = terms.printer(term) if exact else terms.whole(term)
+                source = terms.printer(term) if exact else terms.whole(term)
+                if source != a.default:
+                    keywords[a.name] = source
     return call(of.name, *args, **keywords)
 
 

@@ -18,7 +18,6 @@ from netspec.codegen.trace_nodes import (
     calls_in,
 )
 from netspec.diagnostics import Diagnostic
-from netspec.ir.template import Template
 from netspec.lazy_dataclasses import dataclass, field
 
 
@@ -45,8 +44,6 @@ class Classes:
     class_name: Callable[[str, str], str]
     known: dict[int, ClassText] = field(default_factory=dict)
     all: list[ClassText] = field(default_factory=list)
-    refused: Mapping[Template, str] = field(default_factory=dict)
-    """Why the class of a template could not be written."""
 
     def write(self, nets: Sequence[tuple[Trace, Mapping[str, str]]]) -> None:
         """Write all classes, again until each knows what others ask of it.
@@ -97,14 +94,15 @@ class Classes:
             ):
                 self.known[id(trace)] = other
                 return other
-        text.name = Identifiers(taken).numbered(wanted)
+        # What is for one use leaves the plain name to the others.
+        text.name = Identifiers((*taken, wanted) if trace.is_single else taken).numbered(wanted)
         self.known[id(trace)] = text
         self.all.append(text)
         return text
 
     def notes(self) -> list[Diagnostic]:
         """A warning for each module or net whose classes are written for certain arguments."""
-        written = {t.trace.template for t in self.all if t.trace.block is not None}
+        written = {t.trace.template: t.trace.restricted for t in self.all}
         return [
             Diagnostic(
                 "written-out",
@@ -112,8 +110,8 @@ class Classes:
                 t.span,
                 notes=(one_line(why),),
             )
-            for t, why in self.refused.items()
-            if t in written
+            for t, why in written.items()
+            if why
         ]
 
     @property
@@ -147,9 +145,9 @@ class Classes:
             if net is not None and net.base != "nn.Module":
                 base = net.base if own else f"{net.base}, {text.base}"
             lines = [f"class {text.name}({base}):"]
-            why = self.refused.get(template)
-            if text.trace.block is not None and why is not None:
-                lines.insert(0, f"# Written for certain arguments only: {one_line(why)}.")
+            if text.trace.restricted:
+                why = one_line(text.trace.restricted)
+                lines.insert(0, f"# Written for certain arguments only: {why}.")
             doc = net.doc if net else docstring(template.doc, 4) if template.doc else ()
             lines += [*doc, ""] if doc else []
             arguments = ["self", *(a.source for a in text.arguments)]

@@ -17,6 +17,7 @@ from typing import Any
 from netspec.codegen.template_expressions import TermEvaluator
 from netspec.codegen.terms import FloatParameter, Local, leaves, substitute
 from netspec.codegen.trace_nodes import (
+    Call,
     Extent,
     ForNode,
     IfNode,
@@ -92,7 +93,7 @@ def _terms(node: TraceNode) -> Iterator[Any]:
             for c in node.calls:
                 if isinstance(c, OpCall):
                     yield from map(expr_of, _numbers(vars(c.op).values()))
-                else:
+                elif isinstance(c, InstanceCall):
                     yield from (a.term for a in c.arguments.values())
         case IfNode():
             yield from (c for c, _ in node.cases)
@@ -143,7 +144,7 @@ class _OutputEnds:
         self.trace = trace
         self.uses = uses
         self.reads: Counter[TraceValue] = Counter(trace.outputs)
-        self.makers: dict[TraceValue, OpCall | InstanceCall | Phi] = {}
+        self.makers: dict[TraceValue, Call | Phi] = {}
         self.choices: dict[Phi, IfNode] = {}
         self.lets: dict[Any, Any] = {}
         repeated = {n for x in walk(trace.nodes) if isinstance(x, ForNode) for n in walk(x.body)}

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from netspec.codegen.python_source import FunctionCall
 from netspec.codegen.spelling import WrittenCall
+from netspec.codegen.trace_names import has_tensors
 from netspec.codegen.trace_nodes import Call, CheckNode, InstanceCall, LineNode, PositiveNode, Trace
 
 
@@ -25,13 +26,9 @@ def sequential(trace: Trace, emissions: Mapping[Call, WrittenCall]) -> list[Func
     fresh = False
     for place, (c, written) in enumerate(emissions.items()):
         module = written.in_sequence(overwrite=fresh)
-        if isinstance(c, InstanceCall):
-            has_weights = True
-        else:
-            has_weights = bool(c.bound.tensors([v.shape for v in c.inputs]))
         named = c.name is not None and c.name.fixed == str(place)
         several = isinstance(c, InstanceCall) and len(c.outputs) > 1  # a tuple
-        if module is None or c.inputs != (value,) or several or (has_weights and not named):
+        if module is None or c.inputs != (value,) or several or (has_tensors(c) and not named):
             return []
         modules.append(module)
         value, fresh = c.outputs[0], written.fresh

@@ -123,7 +123,11 @@ class TermEvaluator:
                     if e.operator == "and"
                     else any(s.value for s in each)
                 )
-                return Sym(value, Combined(e.operator, tuple(s.term for s in each)))
+                neutral = e.operator == "and"
+                terms = tuple(s.term for s in each if decided(s.term) is not neutral)
+                if len(terms) > 1:
+                    return Sym(value, Combined(e.operator, terms))
+                return Sym(value, terms[0] if terms else ConstantTerm(neutral))
             case ast.Conditional():
                 return self._conditional(e)
             case ast.Function():
@@ -318,3 +322,20 @@ def sym_of(value: Any, term: Any) -> Sym:
     if isinstance(value, float):
         return Sym(Fraction(repr(value)), term)
     return Sym(Fraction(value), term)
+
+
+def literal(number: int | float | Fraction) -> NumberLiteral:
+    """The term of a number as it is; of a float, the fraction that it is written as."""
+    if isinstance(number, float):
+        return NumberLiteral(Fraction(repr(float(number))))
+    return NumberLiteral(Fraction(int(number) if isinstance(number, int) else number))
+
+
+def constant(value: Any) -> Sym:
+    """A value of the language that is the same for all arguments."""
+    if isinstance(value, tuple):
+        items = tuple(v if isinstance(v, Sym) else constant(v) for v in value)
+        return Sym(items, ListTerm(tuple(i.term for i in items)))
+    if isinstance(value, int | float | Fraction) and not isinstance(value, bool):
+        return Sym(literal(value).value, literal(value))
+    return Sym(value, ConstantTerm(value))

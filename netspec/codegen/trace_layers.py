@@ -46,6 +46,7 @@ from netspec.codegen.trace_nodes import (
     TraceValue,
     lifted,
 )
+from netspec.ir.names import NameMap
 from netspec.ir.template import (
     Flowing,
     LayerLine,
@@ -74,7 +75,12 @@ class LayerTracer:
         arguments: Mapping[str, Any],
         shapes: Sequence[tuple[int, ...]],
         inner: Any,
+        names: NameMap | None = None,
+        fixed: frozenset[str] = frozenset(),
     ) -> None:
+        self.names = names
+        self.fixed = fixed
+        """Parameters that are constants."""
         self.template = template
         self.given = arguments
         self.shapes = list(shapes)
@@ -92,6 +98,10 @@ class LayerTracer:
         self.locals: dict[str, int] = {}
         self.loops: list[Local] = []
         self.versions = 0
+        self.iterations = 0
+        """How many iterations of loops are written in a row."""
+        self.numbers: dict[Any, Local] = {}
+        """The variables of numbers, by the nodes that they stand among and their terms."""
         self.constants: dict[Any, Any] = {}
         """What each `let` stands for."""
         self.elements: dict[Any, TraceValue] = {}
@@ -173,10 +183,12 @@ class LayerTracer:
 
     def named(self, name: str, sym: Sym) -> Local:
         """A local variable of the constructor that has a number."""
-        local = self.local(name, not is_whole(sym.term))
-        self.nodes.append(LetNode(local, sym.term))
-        self.constants[local] = sym.term
-        return local
+        key = (id(self.nodes), sym.term)
+        if key not in self.numbers:
+            self.numbers[key] = local = self.local(name, not is_whole(sym.term))
+            self.nodes.append(LetNode(local, sym.term))
+            self.constants[local] = sym.term
+        return self.numbers[key]
 
     def local(self, name: str, fraction: bool = False) -> Local:
         """A name for a local variable that no other has."""
@@ -203,9 +215,13 @@ class LayerTracer:
                 assert p.default is not None
                 complete[p.name] = defaults.evaluate(p.default)
             defaults.scope.names[p.name] = complete[p.name]
-        trace = self.inner(
-            template, {n: s.value for n, s in complete.items()}, [v.shape for v in inputs]
-        )
+        names, fixed = None, frozenset[str]()
+        if self.names is not None:
+            names = self.names.inside(path.fixed or "" if path is not None else "", template.name)
+            if names.paths:  # of this use only
+                fixed = frozenset(n for n, s in complete.items() if s.known)
+        values_ = {n: s.value for n, s in complete.items()}
+        trace = self.inner(template, values_, [v.shape for v in inputs], names, fixed)
         for p in template.parameters:
             if isinstance(complete[p.name].value, Fraction):
                 if not is_float(p, trace.sample[p.name]):

@@ -221,6 +221,22 @@ class OpCall:
 
 
 @dataclass(eq=False)
+class ChainCall:
+    """Calls of which each takes what the one before it yields, kept as one `nn.Sequential`."""
+
+    name: LayerPath
+    calls: list[Call]
+
+    @property
+    def inputs(self) -> tuple[TraceValue, ...]:
+        return self.calls[0].inputs
+
+    @property
+    def outputs(self) -> tuple[TraceValue, ...]:
+        return self.calls[-1].outputs
+
+
+@dataclass(eq=False)
 class InstanceCall:
     name: LayerPath | None
     template: Template
@@ -230,7 +246,7 @@ class InstanceCall:
     outputs: tuple[TraceValue, ...] = ()
 
 
-Call = OpCall | InstanceCall
+Call = OpCall | InstanceCall | ChainCall
 
 
 @dataclass(eq=False)
@@ -354,6 +370,12 @@ class Trace:
     sample: dict[Any, Any]
     holders: Mapping[Local, Extent] = field(default_factory=dict)
     """The values whose channels, heights and widths local variables are."""
+    key: Any = None
+    """What `Traces` knows the trace of a template by."""
+    restricted: str = ""
+    """Why it is written for certain arguments only, where it is."""
+    is_single: bool = False
+    """Whether it is of one use of its module, which has names of its own."""
     block: Block | None = None
     """The block that this is a trace of, and of no other; None for that of a template."""
     predictions: list[Prediction] = field(default_factory=list)
@@ -369,10 +391,22 @@ def walk(nodes: Sequence[TraceNode]) -> Iterator[TraceNode]:
 
 
 def calls_in(nodes: Sequence[TraceNode]) -> Iterator[Call]:
-    """The calls of nodes, those of branches and loops as well, in the order of the text."""
+    """The calls of nodes, those of branches and loops as well, in the order of the text.
+
+    Those of a chain come before it.
+    """
     for node in walk(nodes):
         if isinstance(node, LineNode):
-            yield from node.calls
+            for c in node.calls:
+                yield from parts_of(c)
+
+
+def parts_of(c: Call) -> Iterator[Call]:
+    """The calls that a chain is made of, and itself."""
+    if isinstance(c, ChainCall):
+        for part in c.calls:
+            yield from parts_of(part)
+    yield c
 
 
 def computing(nodes: Sequence[TraceNode]) -> list[TraceNode]:

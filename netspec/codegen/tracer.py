@@ -14,6 +14,7 @@ from typing import Any
 from netspec.codegen.requirements import bounds, equal, facts, lowest, whole
 from netspec.codegen.template_expressions import (
     TermScope,
+    constant,
     is_float,
     sym_of,
 )
@@ -27,6 +28,7 @@ from netspec.codegen.terms import (
     leaves,
 )
 from netspec.codegen.trace_layers import LayerTracer
+from netspec.codegen.trace_names import rename_calls
 from netspec.codegen.trace_nodes import (
     SIZES,
     AnyDim,
@@ -66,6 +68,9 @@ from netspec.symbolic.expr import Apply, Channels, NumberLiteral, Parameter, exp
 from netspec.syntax import ast
 from netspec.syntax.visitor import walk as walk_tree
 
+MOST_ITERATIONS = 100_000
+"""Most iterations that are written in a row for the names of their layers."""
+
 
 @dataclass(frozen=True)
 class CarriedValue:
@@ -86,12 +91,17 @@ class Tracer(LayerTracer):
     def run(self) -> Trace:
         for p in self.template.parameters:
             value = self.given[p.name]
+            if p.name in self.fixed:
+                self.terms.scope.names[p.name] = constant(value)
+                continue
             if isinstance(value, tuple) and any(isinstance(v, float) and v % 1 for v in value):
                 raise CannotTrace(f"{p.name}, a list of fractions as a parameter")
             leaf = FloatParameter(p.name) if is_float(p, value) else Parameter(p.name)
             self.terms.scope.names[p.name] = sym_of(value, leaf)
         self.statements(self.template.body)
         prune(self.nodes)
+        if self.names is not None:
+            rename_calls(self.nodes, self.names)
         if self.outputs is None:
             assert self.current is not None
             self.outputs = [("", self.current)]
@@ -382,6 +392,9 @@ class Tracer(LayerTracer):
     def loop(self, s: Repetition) -> None:
         first = self.evaluate(s.first)
         last = self.evaluate(s.last) if s.last is not None else None
+        if self.has_other_names(s) and first.known and (last is None or last.known):
+            self.unrolled(s, first, last)
+            return
         variable = self.local(s.variable)
         if last is None:
             if not isinstance(first.value, tuple) or not first.value:
@@ -464,6 +477,29 @@ class Tracer(LayerTracer):
                 if last.known:
                     self.values[f"{c.base}{int(last.value)}"] = p.value
         self.last_of_loop(s, node, flow)
+
+    def has_other_names(self, s: Repetition) -> bool:
+        """Whether layers of a loop have other names than its index gives them."""
+        bases = tuple(_indexed_names(s.body))
+        return self.names is not None and any(
+            n.startswith(bases) for n in (*self.names.here, *self.names.below)
+        )
+
+    def unrolled(self, s: Repetition, first: Sym, last: Sym | None) -> None:
+        """The iterations of a loop whose number is the same for all arguments, in a row."""
+        if last is None:
+            values = list(first.value)
+        else:
+            numbers = range(int(first.value), int(last.value) + 1)
+            values = [constant(n) for n in numbers[: MOST_ITERATIONS + 1]]
+        self.iterations += len(values)
+        if self.iterations > MOST_ITERATIONS:
+            raise CannotTrace(f"more than {MOST_ITERATIONS:,} iterations of layers by name")
+        for value in values:
+            outer, self.terms.scope = self.terms.scope, TermScope(self.terms.scope)
+            self.terms.scope.names[s.variable] = value
+            self.statements(s.body)
+            self.terms.scope = outer
 
     def _carried(self, s: Repetition, first: Sym, variable: Local) -> list[CarriedValue]:
         """What a loop may hand on: what flows, and `cur` of `cur[i]: ...(cur[i - 1])`."""

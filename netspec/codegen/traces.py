@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
-from netspec.codegen.template_expressions import is_float
-from netspec.codegen.terms import (
-    FloatParameter,
-    Sym,
-    substitute,
-)
+from netspec.codegen.template_expressions import constant, literal
+from netspec.codegen.terms import substitute
 from netspec.codegen.trace_nodes import (
     AnyDim,
     Call,
@@ -27,23 +22,17 @@ from netspec.codegen.trace_nodes import (
     lifted,
 )
 from netspec.codegen.tracer import Tracer
-from netspec.ir import Argument, Block, Instance, Layer, Net, Value
-from netspec.ir.template import (
-    Template,
-    TemplateParameter,
-)
+from netspec.ir import Block, Instance, Layer, Net, Value
+from netspec.ir.names import NameMap
+from netspec.ir.template import Template
 from netspec.ops import REQUIRED, IndexShape, Op, attributes, like
-from netspec.symbolic.conditions import ConstantTerm, ListTerm
 from netspec.symbolic.expr import (
-    Dim,
-    NumberLiteral,
+    Channels,
     Parameter,
-    Real,
     SizeOf,
     expr_of,
     follows_sizes,
     needs_fractions,
-    symbols,
 )
 
 
@@ -51,128 +40,113 @@ class Traces:
     """The traces of nets and of the modules that they use.
 
     A module whose template can't be traced, or written (`refuse`), gets a trace for each of its
-    blocks instead; and so does whatever uses its template.
+    blocks instead, with their numbers; and so does whatever uses its template. Of a net whose
+    layers have other names, the parameters that decide which layers it has are tried as constants
+    before.
     """
 
     def __init__(self) -> None:
-        self.by_template: dict[Any, Trace | CannotTrace] = {}
+        self.by_template: dict[Any, Trace] = {}
         self.by_block: dict[Block, Trace] = {}
-        self.refused: dict[Template, str] = {}
+        self.failed: dict[Any, str] = {}
+        """Why there is no trace, by its key: template, names, constants, kinds of arguments."""
 
-    def refuse(self, template: Template, why: str) -> None:
-        """Do without a template from now on."""
-        self.refused[template] = why
+    def refuse(self, trace: Trace, why: str) -> None:
+        """Do without a trace of a template from now on."""
+        self.failed[trace.key] = why
         self.by_template.clear()
         self.by_block.clear()
 
     def of_net(self, net: Net) -> Trace:
         """The trace of a net."""
-        template = net.body.template
-        if template is not None and template not in self.refused:
+        body = net.body
+        if body.template is not None:
             arguments = {p.name: p.value for p in net.parameters}
-            try:
-                return self._run(template, arguments, [v.shape for v in net.body.inputs])
-            except CannotTrace as error:
-                self.refused[template] = str(error)
-        free = {p.name: p.value for p in net.parameters if not p.static}
-        if template is not None:
-            free = {}  # numbers of a block need not say all that they depend on
-        return self._block(net.body, free)
+            shapes = [v.shape for v in body.inputs]
+            deciding = frozenset(p.name for p in net.parameters if p.static)
+            for fixed in dict.fromkeys((frozenset(), deciding) if body.names else (frozenset(),)):
+                try:
+                    trace = self._of(body.template, arguments, shapes, body.names, fixed)
+                except CannotTrace:
+                    continue
+                trace.restricted = self._why(body) if fixed else ""
+                return trace
+        return self._block(body, {p.name: p.value for p in net.parameters})
 
-    def _run(
-        self, template: Template, arguments: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]
+    def _of(
+        self,
+        template: Template,
+        arguments: Mapping[str, Any],
+        shapes: Sequence[tuple[int, ...]],
+        names: NameMap | None = None,
+        fixed: frozenset[str] = frozenset(),
     ) -> Trace:
-        try:
-            return Tracer(template, arguments, shapes, self._inner).run()
-        except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
-            # Nobody has checked the values of a branch that no use takes.
-            raise CannotTrace(f"{type(error).__name__} in a branch that no use takes") from None
-
-    def _inner(
-        self, template: Template, arguments: Mapping[str, Any], shapes: Sequence[tuple[int, ...]]
-    ) -> Trace:
-        if template in self.refused:
-            raise CannotTrace(f"{template.name}: {self.refused[template]}")
+        """The trace of a template, with the parameters in `fixed` as constants."""
         key = (
-            template,
+            *(template, names, fixed),
             tuple(len(s) for s in shapes),
             tuple(type(v) is tuple for v in arguments.values()),
         )
+        if key in self.failed:
+            raise CannotTrace(f"{template.name}: {self.failed[key]}")
         if key not in self.by_template:
             try:
-                self.by_template[key] = self._run(template, arguments, shapes)
+                tracer = Tracer(template, arguments, shapes, self._of, names, fixed)
+                self.by_template[key] = trace = tracer.run()
             except CannotTrace as error:
-                self.by_template[key] = error
-        found = self.by_template[key]
-        if isinstance(found, CannotTrace):
-            raise CannotTrace(str(found))
-        return found
+                self.failed[key] = str(error)
+                raise
+            except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError) as error:
+                # Nobody has checked the values of a branch that no use takes.
+                why = f"{type(error).__name__} in a branch that no use takes"
+                self.failed[key] = why
+                raise CannotTrace(why) from None
+            trace.key = key
+            if fixed and names is not None and names.module:
+                trace.restricted = "a use of it has names of its own"
+                trace.is_single = True
+        return self.by_template[key]
 
-    def _block(self, block: Block, free: Mapping[str, Any]) -> Trace:
-        """The trace of one block: its nodes in a row. `free` are parameters with their values."""
+    def _why(self, block: Block) -> str:
+        """Why the template of a block has no trace."""
+        wanted = (block.template, block.names)
+        return next((why for key, why in self.failed.items() if key[:2] == wanted), "")
+
+    def _block(self, block: Block, arguments: Mapping[str, Any]) -> Trace:
+        """The trace of one block: its nodes in a row, with their numbers."""
         if block not in self.by_block:
-            self.by_block[block] = self._straight(block, free)
+            self.by_block[block] = self._straight(block, arguments)
         return self.by_block[block]
 
-    def _straight(self, block: Block, free: Mapping[str, Any]) -> Trace:
-        module = block.kind == "module"
-        parameters = tuple(TemplateParameter(name, None) for name in free)
-        fractions = {name for name, value in free.items() if isinstance(value, float)}
-        if block.template is not None:
-            fractions |= {
-                p.name for p in block.template.parameters if is_float(p, free.get(p.name))
-            }
-        template = block.template or Template(block.kind, block.module, block.doc, parameters, ())
+    def _straight(self, block: Block, arguments: Mapping[str, Any]) -> Trace:
         values: dict[Value, TraceValue] = {}
-        # What decides a height or width has its number, as these are numbers here.
-        fixed = block.static | {
-            s
-            for n in block.nodes
-            if isinstance(n, Layer)
-            for shape in n.op.outputs([v.shape for v in n.inputs])
-            for d in shape[1:]
-            for s in symbols(expr_of(d))
-        }
-
-        def term(number: int | float) -> Any:
-            found = substitute(expr_of(number), known)
-            if follows_sizes(number) and needs_fractions(expr_of(number)):
-                found = None  # forward has no exact fractions
-            return (
-                NumberLiteral(
-                    Fraction(number) if isinstance(number, int) else Fraction(repr(float(number)))
-                )
-                if found is None
-                else found
-            )
 
         def known(leaf: Any) -> Any:
-            if isinstance(leaf, Parameter):
-                if leaf.name not in free or leaf in fixed:
-                    return None
-                return FloatParameter(leaf.name) if leaf.name in fractions else leaf
-            if isinstance(leaf, SizeOf):
-                return Extent(values[leaf.value], leaf.axis)
-            return leaf if module else None
+            match leaf:
+                case SizeOf(value, axis):
+                    return Extent(values[value], axis)
+                case Channels(name):
+                    return literal(next(v.shape[0] for v in block.inputs if v.name == name))
+                case Parameter(name):
+                    return literal(arguments[name])
+
+        def term(number: int | float) -> Any:
+            """A number as it is, but where it follows a value's height or width."""
+            # `forward` has no exact fractions.
+            follows = follows_sizes(number) and not needs_fractions(expr_of(number))
+            return substitute(expr_of(number), known) if follows else literal(number)
 
         def in_terms(op: Op) -> Op:
             numbers = {a.name: lifted(getattr(op, a.name), term) for a in attributes(type(op))}
             return op.with_attributes(**numbers)
 
-        def argument_term(number: int | float) -> Any:
-            """A term of the constructor, which knows no heights and widths of values."""
-            return term(int(number) if follows_sizes(number) else number)
-
         def value_of(v: Value, name: str = "", flows: bool = True) -> TraceValue:
-            made = TraceValue(name, v.shape, flows)
-            dims = [AnyDim(int(v.shape[0]), term(v.shape[0]))]
-            dims += [
-                AnyDim(int(d), NumberLiteral(Fraction(1)) if int(d) == 1 else Extent(made, k + 1))
-                for k, d in enumerate(v.shape[1:])
-            ]
+            made = values[v] = TraceValue(name, v.shape, flows)
+            dims = [AnyDim(int(d), literal(d)) for d in v.shape[:1]]
+            for k, d in enumerate(v.shape[1:], 1):
+                dims.append(AnyDim(int(d), literal(d) if int(d) == 1 else Extent(made, k)))
             made.shape = like(v.shape, tuple(dims))
-            made.static = tuple(NumberLiteral(Fraction(int(d))) for d in v.shape[1:])
-            values[v] = made
+            made.static = tuple(map(literal, v.shape[1:]))
             return made
 
         inputs = [value_of(v, v.name, False) for v in block.inputs]
@@ -195,17 +169,13 @@ class Traces:
                         v.shape = IndexShape.of(v.shape, plane)  # type: ignore[arg-type]
                 call: Call = OpCall(path, stated, op, {}, given, outputs)
             else:
-                call = self._instance(node, path, given, outputs, argument_term)
+                call = self._instance(node, path, given, outputs)
             nodes.append(LineNode([call], outputs[0]))
-        return Trace(
-            template,
-            inputs,
-            nodes,
-            [values[v] for v in block.outputs],
-            list(block.output_names),
-            dict(free),
-            block=block,
-        )
+        results = [values[v] for v in block.outputs]
+        template = block.template or Template(block.kind, block.module, block.doc, (), ())
+        trace = Trace(template, inputs, nodes, results, list(block.output_names), {}, block=block)
+        trace.restricted = self._why(block)
+        return trace
 
     def _instance(
         self,
@@ -213,51 +183,22 @@ class Traces:
         path: LayerPath,
         given: tuple[TraceValue, ...],
         outputs: tuple[TraceValue, ...],
-        term: Any,
     ) -> InstanceCall:
-        arguments: dict[str, Sym] = {}
-        for a in node.arguments:
-            value = a.value
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                found = _argument(a, term)
-                arguments[a.name] = Sym(Fraction(repr(value)), found)
-            else:
-                arguments[a.name] = _constant(value)
         block = node.block
-        template = block.template
-        trace: Trace | None = None
-        if template is not None and template not in self.refused:
+        if block.template is not None:
+            values = {a.name: a.value for a in node.arguments}
+            shapes = [v.shape for v in node.inputs]
+            fixed = frozenset(values if block.names and block.names.paths else ())
             try:
-                trace = self._inner(
-                    template,
-                    {a.name: a.value for a in node.arguments},
-                    [v.shape for v in node.inputs],
-                )
-                given_only = {
-                    a.name: arguments[a.name]
+                trace = self._of(block.template, values, shapes, block.names, fixed)
+            except CannotTrace:
+                pass
+            else:
+                arguments = {
+                    a.name: constant(a.value)
                     for a in node.arguments
                     if a.default is REQUIRED or a.default != a.value
                 }
-                return InstanceCall(path, template, trace, given_only, given, outputs)
-            except CannotTrace:
-                pass
+                return InstanceCall(path, block.template, trace, arguments, given, outputs)
         trace = self._block(block, {a.name: a.value for a in node.arguments})
-        return InstanceCall(path, trace.template, trace, arguments, given, outputs)
-
-
-def _argument(a: Argument, term: Any) -> Any:
-    value = Fraction(repr(a.value))
-    if a.expr is None:
-        return NumberLiteral(value)
-    if value.denominator == 1:
-        return term(Dim(int(value), a.expr))
-    return term(Real(float(value), a.expr))
-
-
-def _constant(value: Any) -> Sym:
-    if isinstance(value, tuple):
-        items = tuple(_constant(v) for v in value)
-        return Sym(items, ListTerm(tuple(i.term for i in items)))
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return Sym(Fraction(repr(value)), NumberLiteral(Fraction(repr(value))))
-    return Sym(value, ConstantTerm(value))
+        return InstanceCall(path, trace.template, trace, {}, given, outputs)

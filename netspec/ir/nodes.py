@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from netspec.diagnostics.source import Span
 from netspec.ir.config import NetParameter, Preprocessing, Training
+from netspec.ir.names import NameMap
 from netspec.ir.template import Template
 from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.ops import KAIMING, REQUIRED, Init, Op, Shape, Tensor, Weighted
@@ -167,6 +168,8 @@ class Block:
     loops: tuple[Loop, ...] = ()
     template: Template | None = field(default=None, repr=False)
     """The definition whose body this is; None where a pass made it."""
+    names: NameMap | None = field(default=None, repr=False)
+    """What the layers are called instead of their names in the template."""
 
     def all_choices(self) -> Iterator[Choice]:
         """The `if`s, each followed by those inside it."""

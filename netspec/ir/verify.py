@@ -145,7 +145,7 @@ class _Block:
         yield from _repeated("nodes", (n.name for n in block.nodes))
         yield from _repeated("outputs", filter(None, block.output_names))
         for name in (*(v.name for v in block.inputs), *(n.name for n in block.nodes)):
-            if not name or "." in name:
+            if not all(name.split(".")):
                 yield f"{name!r} is no name"
         if len(block.output_names) != len(block.outputs):
             yield f"{len(block.outputs)} outputs, but {len(block.output_names)} names of outputs"

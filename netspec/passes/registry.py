@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from netspec.ir import Net
+from netspec.ir.names import NameMap
 from netspec.passes.expose_activations import expose_activations
-from netspec.passes.rename import NameMap, rename
+from netspec.passes.rename import rename
 from netspec.passes.strip_softmax import strip_softmax
 
 PASSES: Mapping[str, Callable[[Net, NameMap], Net]] = {

@@ -19,7 +19,8 @@ from netspec.diagnostics.source import Source, Span
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.driver import place
 from netspec.ir import Net
-from netspec.passes.rename import CannotRename, NameMap, RenamedNet, rename
+from netspec.ir.names import NameMap
+from netspec.passes.rename import CannotRename, RenamedNet, rename
 from netspec.semantic.imports import read_source
 
 _PATH = r"[A-Za-z0-9_]{1,200}(?:\.[A-Za-z0-9_]{1,200}){0,20}"

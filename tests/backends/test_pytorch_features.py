@@ -276,7 +276,7 @@ def test_a_model_shows_its_source_in_tracebacks() -> None:
 
 @pytest.mark.parametrize("spec", ["squeezenet1_1", "resnet18", "mobilenet_v2", "shufflenet_v2"])
 def test_other_names_are_no_hindrance(spec: str) -> None:
-    """Layers called `0` come out as layers of an `nn.Sequential`, or by getattr."""
+    """Layers called `features.0` come out as layers of an `nn.Sequential` or `nn.ModuleDict`."""
     net = smaller(spec)
     net, keys = NameMaps(net, spec).renamed("torchvision")
     backend = get("torch")
@@ -295,7 +295,8 @@ def test_other_names_are_no_hindrance(spec: str) -> None:
 def test_weights_called_by_their_places_make_a_sequential() -> None:
     net, _ = NameMaps(loaded("vgg16"), "vgg16").renamed("torchvision")
     source = get("torch").emit(net)
-    assert "class Features(nn.Sequential):" in source
+    assert "self.features = nn.Sequential(" in source
+    assert "self.classifier = nn.Sequential(" in source
     assert "getattr(self" not in source
     assert "_modules" not in source
 

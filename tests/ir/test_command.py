@@ -9,10 +9,10 @@ import pytest
 
 from netspec.cli.main import main
 from netspec.ir import Net
+from netspec.ir.names import NameMap
 from netspec.ir.printer import text as blocks
 from netspec.ir.program_text import program_text
 from netspec.passes.registry import PASSES
-from netspec.passes.rename import NameMap
 
 from ..helpers import loaded
 

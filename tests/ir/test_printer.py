@@ -11,9 +11,9 @@ from lark import Lark
 
 from netspec.driver import bundled
 from netspec.ir import Block, Instance, Net
+from netspec.ir.names import NameMap
 from netspec.ir.printer import blocks_of, text
 from netspec.passes.registry import PASSES
-from netspec.passes.rename import NameMap
 
 from ..backends.nets import BODIES, of_layers
 from ..docs.markdown import DOCS, blocks

@@ -135,7 +135,7 @@ BREAKS: dict[str, tuple[Change, str]] = {
         "2 inputs are called data",
     ),
     "no name": (node("pool", name=""), "'' is no name"),
-    "a path for a name": (node("pool", name="a.b"), "'a.b' is no name"),
+    "a path for a name": (node("pool", name="a..b"), "'a..b' is no name"),
     "two outputs of a name": (module(output_names=("s", "s")), "2 outputs are called s"),
     "names of outputs": (module(output_names=("t",)), "2 outputs, but 1 names of outputs"),
     "two arguments of a name": (

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from netspec.ir.names import NameMap
 from netspec.ir.printer import text
 from netspec.passes.registry import PASSES
-from netspec.passes.rename import NameMap
 
 from ..helpers import net_of
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -13,7 +15,8 @@ import netspec
 from netspec.codegen.backend import get, load_model
 from netspec.diagnostics import SpecError
 from netspec.ir import Net
-from netspec.passes.rename import CannotRename, NameMap, RenamedNet, rename
+from netspec.ir.names import NameMap
+from netspec.passes.rename import CannotRename, RenamedNet, rename
 from netspec.runtime.verify import random_inputs
 from netspec.weights import fresh
 from netspec.weights.name_maps import NameMaps, renamed
@@ -87,7 +90,10 @@ def owners(net: Net) -> list[str]:
         ({}, {"branch": {"a": "x.0", "a_batchnorm": "x.1", "b": "b", "c": "y.z"}}),
         ({"one": "g.0", "two": "g.1"}, {"branch": {"a": "b", "b": "a"}}),
         ({"one": "l.1", "one.c": "l.1.special.0"}, {"branch": {"b": "q.q", "c": "q.r"}}),
-        ({"stem": "class", "head": "forward.training"}, {}),
+        ({"stem": "class", "head": "forward.keys"}, {}),
+        ({"stem": "training", "head": "x.forward", "side": "x.y.items"}, {}),
+        # `one` runs between layers of x
+        ({"stem": "x.0", "head": "x.1", "side": "y"}, {}),
         # pool and relu keep their names, also where those would clash
         ({"stem": "stem_relu", "head": "both"}, {}),
     ],
@@ -132,14 +138,9 @@ def test_arguments_of_the_class_stay() -> None:
         ({}, {"brunch": {"a": "x"}}, "the module brunch has no layer a", ("brunch", "a")),
         ({"stem": "x", "head": "x"}, {}, "both be called x", ("", "head")),
         ({"stem": "x", "head": "x.y"}, {}, "x can't be the name of stem", ("", "stem")),
-        (
-            {"stem": "x.0", "head": "x.1", "side": "y"},
-            {},
-            "one runs between layers of x",
-            ("", "one"),
-        ),
+        ({"stem": "x.training"}, {}, "x.training can't be a layer", ("", "stem")),
         ({"one.a": "two.a"}, {}, "one.a can't become two.a", ("", "one.a")),
-        ({}, {"branch": {"a": "b"}}, "both be called b", ("", "b")),
+        ({}, {"branch": {"a": "b"}}, "both be called b", ("branch", "a")),
     ],
 )
 def test_names_that_do_not_fit(
@@ -170,12 +171,98 @@ def test_torchvision_names_all_weights_of_the_bundled_nets(name: str) -> None:
     source = netspec.compile(found.net, "torch")
     namespace: dict[str, object] = {"__name__": "emitted"}
     exec(compile(source, "emitted", "exec"), namespace)
-    import torch
-
     with torch.device("meta"):
         made = [c for n, c in namespace.items() if isinstance(c, type) and hasattr(c, "load")]
         state = made[-1]().state_dict()
     assert {n: "x".join(map(str, t.shape)) or "-" for n, t in state.items()} == wanted
+
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "resnet18": {"classes": 10},
+    "resnet50": {"classes": 10},
+    "mobilenet_v2": {"width": 0.5, "classes": 10},
+    "densenet121": {"growth": 16, "compression": 0.25},
+    "shufflenet_v2": {"width": 2.0},
+    "squeezenet1_1": {"classes": 10},
+    "vgg16": {"classes": 10},
+}
+# One use of mobilenet_v2's module has names of its own.
+CLASSES = {"mobilenet_v2": 3, "densenet121": 4, "shufflenet_v2": 3, "vgg16": 1}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_arguments_of_renamed_classes_are_those_of_the_spec(name: str) -> None:
+    """There is a class for each module, and arguments give the tensors that `--set` does."""
+    namespace: dict[str, Any] = {"__name__": "emitted"}
+    source = get("torch").emit(NameMaps(loaded(name), name).renamed("torchvision").net)
+    exec(compile(source, "emitted", "exec"), namespace)
+    classes = [c for c in namespace.values() if isinstance(c, type)]
+    made = [c for c in classes if c.__module__ == "emitted"]
+    assert len(made) == CLASSES.get(name, 2)
+    with torch.device("meta"):
+        state = made[-1](**SETTINGS[name]).state_dict()
+    wanted = NameMaps(loaded(name, **SETTINGS[name]), name).renamed("torchvision").net.tensors
+    have = {n: tuple(t.shape) for n, t in state.items() if "num_batches" not in n}
+    assert have == {n: tuple(t.shape) for n, t in wanted.items()}
+
+
+STACK = """
+module unit(filters, wide = false) {
+  input x
+  if wide { a: conv { filters: 2 * filters  kernel: 3  pad: 1 } -> batchnorm }
+  else    { a: conv { filters: filters  kernel: 1 } -> batchnorm }
+  b: conv { filters: x.channels  kernel: 1 }
+  add(x, b)
+}
+net stack(depth = 2, filters = 4, classes = 3) {
+  input data: 4x6x6
+  for i in 1..depth { stage[i]: unit { filters: filters * i  wide: i == 2 } }
+  global_avgpool
+  fc: linear { units: classes }
+}
+"""
+
+
+def test_modules_of_renamed_nets_take_other_arguments() -> None:
+    """A module's class is written from its text; a net's, where a loop has another number."""
+    names = NameMap(
+        {"stage1": "body.0", "stage2": "body.1", "fc": "head"},
+        {"unit": {"a": "f.0", "a_batchnorm": "f.1", "b": "f.3"}},
+    )
+    net = rename(net_of(STACK), names).net
+    backend: Any = get("torch")
+    source = backend.emit(net)
+    namespace: dict[str, Any] = {"__name__": "emitted"}
+    exec(compile(source, "emitted", "exec"), namespace)
+    assert source.count("(nn.Module):") == 2
+    # How many stages there are decides which names there are, so `depth` is no argument.
+    assert "def __init__(self, filters: int = 4, classes: int = 3) -> None:" in source
+    assert "# Written for certain arguments only: layers of a loop have other names" in source
+    assert [n.code for n in backend.notes] == ["written-out"]
+    for arguments in ({}, {"filters": 3, "classes": 7}):
+        other = rename(net_of(STACK, arguments), names).net
+        model = namespace["Stack"](**arguments)
+        weights = fresh(other.tensors, 3, varied=True)
+        backend.set_weights(model, weights)
+        reference = load_model(other, get("numpy"))
+        get("numpy").set_weights(reference, weights)
+        x = random_inputs(other)
+        np.testing.assert_allclose(
+            backend.run(model, *x)[0], get("numpy").run(reference, *x)[0], rtol=1e-4, atol=1e-5
+        )
+    unit = namespace["Unit"](5, filters=3, wide=True)
+    wanted = {"f.0.weight": (6, 5, 3, 3), "f.3.weight": (5, 6, 1, 1), "f.1.bias": (6,)}
+    assert {n: tuple(unit.state_dict()[n].shape) for n in wanted} == wanted
+
+
+def test_layers_of_branches_and_loops_have_other_names() -> None:
+    """Groups that no `nn.Sequential` can hold, named by rules of a path and of a module."""
+    net = net_of(STACK, {"depth": 3})
+    for paths in (
+        {"stage1": "x.0", "stage2": "y.z.0", "stage3": "x.1"},
+        {"stage1.a": "stage1.c", "stage2.b": "stage2.d.0"},
+    ):
+        same_function(net, rename(net, NameMap(paths, {"unit": {"a": "f.0", "b": "f.1"}})))
 
 
 def test_a_name_map_that_computes_the_same() -> None:

@@ -1,0 +1,69 @@
+"""Gives the layers of a trace the names that another library has for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from netspec.codegen.trace_nodes import (
+    Call,
+    CannotTrace,
+    ForNode,
+    IfNode,
+    InstanceCall,
+    LayerPath,
+    LineNode,
+    OpCall,
+    TraceNode,
+    calls_in,
+)
+from netspec.ir.names import NameMap, free_name
+
+
+def rename_calls(nodes: Sequence[TraceNode], names: NameMap) -> None:
+    """Give the calls of a template the names that differ from those of its text."""
+    firsts = {new.partition(".")[0] for new in names.here.values()}
+    for c in calls_in(nodes):
+        if c.name is None:
+            continue
+        old = c.name.fixed
+        if old is None:
+            if any(name.startswith(c.name.base) for name in (*names.here, *names.below)):
+                raise CannotTrace("layers of a loop have other names, whose number arguments give")
+        elif old in names.here:
+            c.name = LayerPath(names.here[old])
+        elif old in firsts and not has_tensors(c):
+            c.name = LayerPath(free_name(old, firsts))
+    check_names(nodes, set(), set())
+
+
+def check_names(nodes: Sequence[TraceNode], taken: set[str], outer: set[str]) -> None:
+    """Raise CannotTrace where two layers have one name, or one's is the beginning of another's.
+
+    `taken` are names of layers, `outer` what they begin with; those of the nodes are added.
+    """
+    for node in nodes:
+        if isinstance(node, IfNode):
+            bodies = [(body, set(taken), set(outer)) for body in node.bodies]
+            for body in bodies:
+                check_names(*body)
+                taken |= body[1]
+                outer |= body[2]
+        elif isinstance(node, ForNode):
+            check_names(node.body, taken, outer)
+        elif isinstance(node, LineNode):
+            for name in (c.name.fixed for c in node.calls if c.name is not None and has_tensors(c)):
+                if name is None:
+                    continue
+                parts = name.split(".")
+                begins = {".".join(parts[:n]) for n in range(1, len(parts))}
+                if name in taken or name in outer or begins & taken:
+                    raise CannotTrace(f"two layers would be called {name}")
+                taken.add(name)
+                outer |= begins
+
+
+def has_tensors(c: Call) -> bool:
+    """Whether a layer has weights, or an instance one that has."""
+    if isinstance(c, OpCall):
+        return bool(c.bound.tensors([v.shape for v in c.inputs]))
+    return isinstance(c, InstanceCall) and any(map(has_tensors, calls_in(c.trace.nodes)))
