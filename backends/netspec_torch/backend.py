@@ -231,7 +231,10 @@ def _kinds(net: Net, predictions: Sequence[Prediction]) -> list[str]:
 
 def _outputs(net: Net) -> str:
     """What `predict` gives."""
-    names = [f"`{v.name}`" for v in net.body.outputs]
+    names = [
+        f"`{name if name and name != v.name.rpartition('.')[2] else v.name}`"
+        for name, v in zip(net.body.output_names, net.body.outputs, strict=True)
+    ]
     if len(names) > _MOST_NAMED:
         return "The spec's outputs, in order."
     return f"The spec's output{'s' * (len(names) > 1)} {', '.join(names)}."

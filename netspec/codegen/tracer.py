@@ -221,12 +221,11 @@ class Tracer(LayerTracer):
         if made:
             self.nodes.append(LineNode(made, made[-1].outputs[0]))
         self.outputs = []
-        for o in s.values:
+        for o, name in zip(s.values, s.names, strict=True):
             value = self.operand(o, known)
-            name = ""
-            if isinstance(o, ast.Variable):
+            if not name and isinstance(o, ast.Variable):
                 name = o.name
-            elif isinstance(o, ast.Attribute):
+            elif not name and isinstance(o, ast.Attribute):
                 name = o.name.text
             self.outputs.append((name, value))
 

@@ -92,7 +92,9 @@ def _body(body: Sequence[TemplateStatement], margin: str) -> Iterator[str]:
                 name = f"{layer_name(s.name)}: " if s.name is not None else ""
                 yield f"{margin}{name}{_call(s.last)}"
             case TemplateOutput():
-                yield f"{margin}output {', '.join(map(_operand, s.values))}"
+                names = [f"{name}: " if name else "" for name in s.names]
+                results = (n + _operand(v) for n, v in zip(names, s.values, strict=True))
+                yield f"{margin}output {', '.join(results)}"
             case Requirement():
                 said = f" {string(s.message)}" if s.message is not None else ""
                 yield f"{margin}expect {expression(s.condition)}{said}"

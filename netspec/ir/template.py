@@ -69,9 +69,11 @@ class TemplateInput:
 
 @dataclass(frozen=True, eq=False)
 class TemplateOutput:
-    """The results, and the calls that stand in their place, in order of execution."""
+    """The results, the names that are given to them (or ""), and the calls that stand in their
+    place, in order of execution."""
 
     values: tuple[Operand, ...]
+    names: tuple[str, ...]
     calls: tuple[TemplateCall, ...]
     span: Span
 

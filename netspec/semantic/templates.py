@@ -71,8 +71,9 @@ class _TemplateBuilder:
                     yield TemplateInput(s.name.text, s.pattern)
                 case Output():
                     inner: list[TemplateCall] = []
-                    values = tuple(self._operand(v, inner) for v in s.values)
-                    yield TemplateOutput(values, tuple(inner), s.span)
+                    values = tuple(self._operand(r.value, inner) for r in s.results)
+                    names = tuple(r.name.text if r.name else "" for r in s.results)
+                    yield TemplateOutput(values, names, tuple(inner), s.span)
                 case Let():
                     yield Binding(s.name.text, s.value)
                 case ContractStatement():

@@ -233,10 +233,19 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
-    """`output value, ...`."""
+class Result:
+    """A value behind `output`, and the name that stands in front of it, if one does."""
 
-    values: tuple[Chain | Reference, ...]
+    name: Name | None
+    value: Chain | Reference
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """`output value, name: value, ...`."""
+
+    results: tuple[Result, ...]
     span: Span
 
 

@@ -102,7 +102,9 @@ def _statement(s: Statement) -> list[str]:
             pattern = f": {expression(s.pattern)}" if s.pattern is not None else ""
             return [f"input {s.name.text}{pattern}{_fields(s.fields)}"]
         case Output():
-            return [f"output {', '.join(_value(v) for v in s.values)}"]
+            names = [f"{r.name.text}: " if r.name else "" for r in s.results]
+            results = (n + _value(r.value) for n, r in zip(names, s.results, strict=True))
+            return [f"output {', '.join(results)}"]
         case Train():
             return [f"train{_fields(s.fields)}"]
         case Let():

@@ -23,6 +23,7 @@ from netspec.syntax.ast import (
     LayerName,
     Name,
     Param,
+    Result,
     Statement,
 )
 
@@ -35,6 +36,7 @@ Node = (
     | Chain
     | LayerName
     | Param
+    | Result
     | Definition
     | Import
     | Comment

@@ -175,10 +175,13 @@ class RandomText:
         return self.random.choice([["3x224x224"], ["?x8x8"], ["12"], ["[", "n", ",", "?", "]"]])
 
     def output(self) -> Words:
-        words = ["output", *self.value(2)]
+        words = ["output", *self.result()]
         while self.chance(40):
-            words += [",", *self.value(2)]
+            words += [",", *self.result()]
         return words
+
+    def result(self) -> Words:
+        return [*((*self.name(), ":") if self.chance(25) else ()), *self.value(2)]
 
     def let(self) -> Words:
         return ["let", *self.name(), "=", *self.expression(3)]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
+import netspec
+from netspec.ir import Instance
 from netspec.ops.convolution import Conv
 from netspec.semantic.settings import SettingText
 
@@ -106,6 +109,50 @@ def test_several_results() -> None:
     assert shapes == [(3, 32, 32), (3, 32, 32), (3, 16, 16), (3, 32, 32)]
     assert net.body.outputs[1] is net.body.outputs[3]
     assert net.body.output_names == ("q", "m", "indices", "p")
+
+
+def test_results_take_the_names_before_them() -> None:
+    modules = """
+      module two { input x
+        a: relu
+        b: softmax(x)
+        output a, b }
+      module both { input x
+        m: two
+        n: two(x)
+        output first: m.a, b: n.a, third: add(m.b, x), x }"""
+    net = net_of(modules + body("m: both\n output other: m.third, m.b, y: m.first, relu(m.x)"))
+    assert net.body.output_names == ("other", "b", "y", "")
+    (both,) = (node for node in net.body.nodes if isinstance(node, Instance))
+    assert both.block.output_names == ("first", "b", "third", "x")
+    third, b, first, _ = net.body.outputs
+    assert (first, b, third) == both.outputs[:3]
+    _, diagnostics = checked(modules + body("m: both\n output y: m.b, y: m.third"))
+    assert [(d.code, d.span and d.span.text) for d in diagnostics] == [("duplicate-name", "y")]
+    # The text that helps.
+    found = checked(modules + body("m: both\n n: both(data)\n output m.b, n.b"))[1][0]
+    assert found.help == ("give it another name: `output other: n.b`",)
+    assert checked(modules + body("m: both\n n: both(data)\n output m.b, other: n.b"))[0]
+
+
+def test_named_results_in_an_emitted_class() -> None:
+    text = """
+      module two { input x
+        a: conv { filters: 3  kernel: 1 }
+        b: conv(x) { filters: 3  kernel: 1 }
+        output RESULTS }
+      net n { input x: 3x4x4
+        m: two
+        OUTPUT }"""
+    named = text.replace("RESULTS", "p: b, a: x, q: relu(a)")
+    named = named.replace("OUTPUT", "output d: m.q, c: m, m.a")
+    plain = text.replace("RESULTS", "b, x, a_relu").replace("b: conv", "a_relu: relu\nb: conv")
+    plain = plain.replace("OUTPUT", "output m.a_relu, m, m.x")
+    models = [netspec.build(net_of(t), backend="torch") for t in (named, plain)]
+    models[1].load_state_dict(models[0].state_dict())
+    x = torch.randn(2, 3, 4, 4)
+    for one, two in zip(*(model(x) for model in models), strict=True):
+        assert torch.equal(one, two)
 
 
 def test_nested_arguments_and_output_chains() -> None:

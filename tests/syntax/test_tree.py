@@ -26,7 +26,7 @@ net n(a = 1, b = [2, 3x4]) {
   input data: 3x8x8 { mean: [1, 2] }
   c[a + 1]: conv(data, fire(x[1].y)) { filters: -a ** 2, kernel: 3x3; } -> relu
   expect c2: 3x?x? "message"
-  if a < 2 <= 3 and not true { let z = max(1, 2) if a in [1] else a.b } else { output q, w -> e }
+  if a < 2 <= 3 and not true { let z = max(1, 2) if a in [1] else a.b } else { output q, last: w -> e }
 }
 """
 
@@ -53,7 +53,17 @@ def test_spans_are_the_text_of_their_nodes() -> None:
     file = parse(Source("t", TEXT), diagnostics)
     assert file is not None, [d.message for d in diagnostics]
     names = [n for n in nodes(file) if isinstance(n, Name)]
-    assert {n.text for n in names} >= {"n", "data", "mean", "c", "conv", "filters", "relu", "max"}
+    assert {n.text for n in names} >= {
+        "n",
+        "data",
+        "mean",
+        "c",
+        "conv",
+        "filters",
+        "relu",
+        "max",
+        "last",
+    }
     for name in names:
         assert name.span.text == name.text
     for f in (n for n in nodes(file) if isinstance(n, Field)):

@@ -30,6 +30,7 @@ from netspec.syntax.ast import (
     Number,
     Output,
     Param,
+    Result,
     Statement,
     Variable,
 )
@@ -78,7 +79,8 @@ class ModuleWriter(BodyWriter):
         if module.kind == "adding" and module.branch is not None and instance.merge is not None:
             self._branches(module.branch, instance.merge)
         if instance.output is not self.current:
-            self.statements.append(Output((self.reference(instance.output, span),), span))
+            result = self.reference(instance.output, span)
+            self.statements.append(Output((Result(None, result, span),), span))
         return with_loops(self.statements)
 
     def _branches(self, branch: BranchCondition, merge: NodeChain) -> None:

@@ -29,6 +29,7 @@ from netspec.syntax.ast import (
     Name,
     Number,
     Output,
+    Result,
     ShapeLiteral,
     Statement,
 )
@@ -73,8 +74,9 @@ class NetWriter(BodyWriter):
             self.chain(chain, name, chain.value in needed, formulas)
             i += 1
         if self.graph.outputs != [self.current]:
-            outputs = tuple(self.reference(v, self.file) for v in self.graph.outputs)
-            self.statements.append(Output(outputs, self.file))
+            outputs = (self.reference(v, self.file) for v in self.graph.outputs)
+            results = tuple(Result(None, value, self.file) for value in outputs)
+            self.statements.append(Output(results, self.file))
         return with_loops(self.statements)
 
     def _formulas(self, node: Node) -> Mapping[str, Formula]:

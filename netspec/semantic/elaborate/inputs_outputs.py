@@ -129,23 +129,24 @@ def run_output(b: BlockBuilder, statement: Output) -> None:
     outputs: list[tuple[str, Value]] = []
     named: dict[str, Span] = {}
     sound = True
-    for item in statement.values:
+    for result in statement.results:
+        item, given = result.value, result.name
         found = operand(b, item)
         if isinstance(found, Poison):
             sound = False
             continue
-        name = "" if isinstance(item, Chain) else _output_name(b, item)
+        name = given.text if given else "" if isinstance(item, Chain) else _output_name(b, item)
         if name and name in named:
             b.report(
                 Diagnostic(
                     "duplicate-name",
                     f"two outputs are called {name}",
-                    item.span,
+                    (given or item).span,
                     others=(Label(named[name], "the first one"),),
-                    help=(f"name it anew: `other: identity({item.span.text})`",),
+                    help=(f"give it another name: `output other: {item.span.text}`",),
                 )
             )
-        named.setdefault(name, item.span)
+        named.setdefault(name, (given or item).span)
         outputs.append((name, found.value))
     if sound:
         b.outputs = outputs

@@ -225,10 +225,13 @@ def _train(reader: Reader, node: Train) -> Doc:
 
 
 def _output(reader: Reader, node: Output) -> Doc:
-    parts: list[Doc] = [reader.word(), SPACE, layers.value(reader, node.values[0])]
-    for value in node.values[1:]:
-        parts.append(reader.attached())
-        parts.append(DocGroup(reader.line(), layers.value(reader, value)))
+    parts: list[Doc] = [reader.word(), SPACE]
+    for i, result in enumerate(node.results):
+        if i:
+            parts.append(reader.attached())
+        before = [reader.line()] if i else []
+        named = [reader.word(), reader.attached(), SPACE] if result.name is not None else []
+        parts.append(DocGroup(*before, *named, layers.value(reader, result.value)))
     return Indent(2 * STEP, *parts)
 
 

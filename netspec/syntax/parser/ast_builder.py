@@ -41,6 +41,7 @@ from netspec.syntax.ast import (
     Param,
     Pattern,
     Reference,
+    Result,
     ShapeLiteral,
     Statement,
     String,
@@ -147,6 +148,9 @@ class Builder:
 
     def output(self, c: Children) -> Output:
         return Output(tuple(_nodes(c)), self._span(c))
+
+    def result(self, c: Children) -> Result:
+        return Result(c[0] if len(c) > 1 else None, c[-1], self._span(c))
 
     def let(self, c: Children) -> Let:
         return Let(c[1], c[3], self._span(c))
