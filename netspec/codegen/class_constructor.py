@@ -66,15 +66,14 @@ def constructor(
                 given = {name: name for name in (terms.arguments[a] for a in node.arguments)}
                 body.append(Line(call("check_positive", **given), reads=asked.reads))
             case IfNode():
-                if node in tests:
-                    name = f"self.{tests[node][0]}"
-                    body.append(Line(Verbatim("None"), (name,), annotation="nn.Module | None"))
+                attribute = tests[node][0] if node in tests else ""
+                declared = f"self.{attribute}: nn.Module | None = None" if attribute else ""
                 heads = [f"elif {terms.print(c)}:" for c, _ in node.cases]
                 heads = [heads[0][2:], *heads[1:], "else:"]
                 opposite = f"if {terms.print(negated(node.cases[0][0]))}:"
                 inner = [constructor(b, terms, emissions, tests) for b in node.bodies]
                 opposite = opposite if len(inner) == 2 else ""
-                body.append(Compound(heads, inner, opposite, reads=asked.reads))
+                body.append(Compound(heads, inner, opposite, declared, reads=asked.reads))
             case ForNode():
                 head = terms.loop(node, terms.print)
                 inside = constructor(node.body, terms, emissions, tests)

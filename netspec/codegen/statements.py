@@ -54,12 +54,14 @@ class Line:
 class Compound:
     """Bodies with the line above each; the last one's may be `else:`, and the body empty.
 
-    `opposite` is the line for the second body where the first is empty. A loop `sets` its variable.
+    `opposite` is the line for the second body where the first is empty, `declared` stands above
+    all. A loop `sets` its variable.
     """
 
     heads: Sequence[str]
     bodies: list[list[Statement]]
     opposite: str = ""
+    declared: str = ""
     sets: Sequence[str] = ()
     reads: Set[Any] = field(default=frozenset(), compare=False)
 
@@ -149,6 +151,7 @@ def render(body: Sequence[Statement], indent: int) -> list[str]:
                 lines += statement("if ", Verbatim(f"{s.test}:"), indent)
                 lines += statement("raise ", call("ValueError", s.message), indent + 4)
             case Compound(heads, bodies):
+                lines += [margin + s.declared] if s.declared else []
                 if s.opposite and not bodies[0]:
                     heads, bodies = [s.opposite], bodies[1:]
                 for head, inner in zip(heads, bodies, strict=True):
