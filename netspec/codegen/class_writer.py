@@ -136,10 +136,7 @@ def write_class(
     terms.kept.update(asked.kept)
     given = [t for t in terms.attributes if t in terms.arguments]
     decided = [t for t in terms.attributes if not isinstance(t, Local) and t not in given]
-    places = dict(terms.places)
-    while True:
-        # Modules of loops have a variable only where something reads their sizes.
-        terms.places = dict(places)
+    for _ in range(2):  # the second time, it is known of which modules in loops sizes are asked
         body = [
             *terms.exact(),
             *terms.keep(given),
@@ -147,13 +144,7 @@ def write_class(
             *out_sizes(terms, sizes),
             *terms.keep(decided),
         ]
-        read = read_by(body)
-        asks = [x for x in read if isinstance(x, InstanceSize)]
-        needed = {x.instance for x in asks}
-        found = {c: place for c, place in terms.places.items() if c in needed}
-        if found == places:
-            break
-        places = found
+    read = read_by(body)
     bound = {t for s in walk(body) for t in s.sets}
     for name in sorted(x for x in read if isinstance(x, str) and x not in bound):
         raise CannotTrace(f"{name}, which only other arguments decide")
@@ -164,7 +155,7 @@ def write_class(
         layers,
         "nn.Module",
         supports=asked.supports | {x.name for x in read if isinstance(x, Support)},
-        asks={(x.instance.trace, SIZES[x.axis]) for x in asks},
+        asks={(x.instance.trace, SIZES[x.axis]) for x in read if isinstance(x, InstanceSize)},
         parameters=[f"{name}: Tensor" for name in forward.parameters],
         result_type=forward.result_type,
         forward=render(forward.statements, 8),
