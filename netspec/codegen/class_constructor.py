@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from netspec.codegen.class_terms import Asked, Support, Terms, is_number
 from netspec.codegen.python_source import FunctionCall, Source, Verbatim, call
 from netspec.codegen.spelling import WrittenCall
 from netspec.codegen.statements import Compound, Line, Statement
-from netspec.codegen.terms import Local
 from netspec.codegen.trace_nodes import (
     SIZES,
     Call,
@@ -107,13 +107,18 @@ def _let(node: LetNode, terms: Terms) -> Iterator[Statement]:
 
 def _changed(node: ChannelsNode, terms: Terms) -> Iterator[Statement]:
     name, asked = node.local.name, terms.anew()
-    match node.term:
-        case Apply("+" | "-" as sign, (a, more)) if isinstance(a, Local) and a.name == name:
-            source, word = terms.number(more), f"{sign}="
-            asked.reads.add(name)
-        case _:
-            source, word = terms.number(node.term), ""
-    if source.flat() != name:
+    if name in terms.same:
+        name = terms.same[name]
+        if node.local.name != next(n for n, same in terms.same.items() if same == name):
+            return  # set by the other
+    term: Any = node.term
+    word = ""
+    if isinstance(term, Apply) and term.operator in ("+", "-", "*", "//"):
+        first, *more = term.operands
+        if more and terms.print(first) == name:
+            term, word = more[0], f"{term.operator}="
+    source = terms.number(term)
+    if word or source.flat() != name:
         yield Line(source, (name,), word, optional=True, reads=asked.reads)
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from fractions import Fraction
+from functools import partial
 from itertools import chain, count
 from typing import Any
 
@@ -26,6 +27,7 @@ from netspec.codegen.terms import (
 from netspec.codegen.trace_nodes import (
     SIZES,
     CannotTrace,
+    ChannelsNode,
     CheckNode,
     Extent,
     ForNode,
@@ -119,6 +121,8 @@ class Terms:
         self.counters: set[Local] = set()
         """The variables of loops."""
         self._declare(trace.nodes, False)
+        self.same = self._same_sizes(trace.nodes)
+        """Names of heights and widths that are one variable, whose name this is."""
         self.lists = {
             x
             for node in walk(trace.nodes)
@@ -156,6 +160,27 @@ class Terms:
                     for body in node.bodies:
                         self._declare(body, inside or loop)
 
+    def _same_sizes(self, nodes: Sequence[TraceNode]) -> dict[str, str]:
+        """The heights and widths that loops and branches set to the same values."""
+        inner = [b for n in walk(nodes) if isinstance(n, IfNode | ForNode) for b in n.bodies]
+        set_to: dict[str, list[Any]] = {}
+        for place, body in enumerate([nodes, *inner]):
+            for n in body:
+                if isinstance(n, ChannelsNode) and not n.local.name.endswith("channels"):
+                    name = n.local.name
+                    own = {x: Local("") for x in leaves(n.term) if getattr(x, "name", "") == name}
+                    term = substitute(n.term, partial(_exchanged, own))
+                    set_to.setdefault(name, []).append((place, term))
+        groups: dict[Any, list[str]] = {}
+        for name, terms in set_to.items():
+            groups.setdefault(tuple(terms), []).append(name)
+        taken = {*set_to, *self.arguments.values(), *(x.name for x in self.lets)}
+        same: dict[str, str] = {}
+        for names in groups.values():
+            if len(names) > 1:
+                same |= dict.fromkeys(names, first_free({*taken, *same.values()}, "size", ""))
+        return same
+
     @property
     def supports(self) -> set[str]:
         return self.asked.supports
@@ -178,6 +203,7 @@ class Terms:
             case Local(name) if leaf in self.lists:
                 return f"self.{self.attribute(leaf)}"
             case Local(name):
+                name = self.same.get(name, name)
                 self.asked.reads.add(name)
                 return f"float({name})" if leaf.float_ and not exact else name
             case InstanceSize(instance, index, axis):
@@ -450,6 +476,10 @@ def decisive(node: TraceNode) -> list[Any]:
         case IfNode():
             return [condition for condition, _ in node.cases]
     return []
+
+
+def _exchanged(known: Mapping[Any, Any], leaf: Any) -> Any:
+    return known.get(leaf, leaf)
 
 
 def is_number(term: Any) -> bool:
