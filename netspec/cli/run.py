@@ -9,6 +9,7 @@ from netspec.cli.common import (
     add_format,
     add_output,
     add_spec,
+    hide_warnings_of_size,
     load,
     print_json,
     show,
@@ -55,6 +56,7 @@ def execute(args: argparse.Namespace) -> int:
     if file is None:
         help_ = ("name a file: `--weights FILE`",)
         raise spec_error("bad-option", f"{args.spec} comes without weights", help=help_)
+    hide_warnings_of_size()
     backend = get(args.backend)
     net = load(args.spec, args.settings)
     classes = class_count(net)

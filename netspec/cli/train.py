@@ -8,7 +8,14 @@ import re
 from pathlib import Path
 from typing import Any
 
-from netspec.cli.common import add_output, add_partial, add_spec, load, whole_number
+from netspec.cli.common import (
+    add_output,
+    add_partial,
+    add_spec,
+    hide_warnings_of_size,
+    load,
+    whole_number,
+)
 from netspec.diagnostics import spec_error
 from netspec.util.interrupt import on_interrupt
 
@@ -127,6 +134,7 @@ def execute(args: argparse.Namespace) -> int:
         restart=args.restart,
         quiet=args.quiet,
     )
+    hide_warnings_of_size()
     with on_interrupt(_stopped if is_main else lambda: None):
         result = train(net, training, options)
     if is_main:

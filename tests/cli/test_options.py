@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -371,3 +372,16 @@ def test_a_folder_of_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) 
     Path("empty").mkdir()
     assert main(["run", "sound.net", "empty", "--weights", "w.npz"]) == 1
     assert "empty has no pictures" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_large_picture_is_an_error_or_nothing(folder: Path) -> None:
+    """Pillow warns of 90 million pixels and more, in Python's way."""
+    size = (10_000).to_bytes(4, "big") + (9_500).to_bytes(4, "big")
+    header = b"IHDR" + size + bytes([1, 0, 0, 0, 0])
+    chunk = b"\0\0\0\x0d" + header + zlib.crc32(header).to_bytes(4, "big")
+    Path("large.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk)
+    command = [sys.executable, "-m", "netspec", "run", "squeezenet_digits", "large.png"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error[bad-image]")
