@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from netspec.diagnostics import SpecError, spec_error
-from netspec.driver import check_spec
+from netspec.diagnostics import Diagnostic, SpecError, spec_error
+from netspec.diagnostics.source import Source
+from netspec.driver import bundled_weights, check_each, find
+from netspec.driver import check as check_source
 from netspec.ir import FlatLayer, Net
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Tensor
 
 if TYPE_CHECKING:
+    from netspec.explore.search_space import Point
+    from netspec.importers.caffe.convert import ConvertedSpec
     from netspec.metrics.compression import LayerRule
     from netspec.report.columns import NetView
+    from netspec.report.diff import NetDiff
     from netspec.report.table import Grid
+    from netspec.runtime.classify import Guess
+    from netspec.runtime.verify import BackendComparison
+    from netspec.training import TrainingResult
 
 MOST_SHOWN = 300
 """Most lines of a net that `print` and a notebook show."""
@@ -29,10 +37,12 @@ class LoadedNet:
     """A checked network with its tables, called `netspec.Net`.
 
     It prints itself, and shows itself in a notebook, as a table of its lines. `ir` is the network
-    as passes and backends take it.
+    as passes and backends take it, `spec` what it was loaded by, `source` its text.
     """
 
     ir: Net
+    spec: str = ""
+    source: Source | None = None
 
     @property
     def name(self) -> str:
@@ -100,6 +110,13 @@ class LoadedNet:
             raise spec_error("missing-package", message) from None
         return pandas.DataFrame(self.table(*args, **options))
 
+    def ir_text(self) -> str:
+        """The program and the blocks of the net, as `netspec ir` prints them."""
+        from netspec.ir.printer import text
+        from netspec.ir.program_text import program_text
+
+        return program_text(self.ir) + text(self.ir)
+
     def __repr__(self) -> str:
         """The net in a line: its name, shapes and parameters."""
         from netspec.report.table import shapes
@@ -153,22 +170,231 @@ def load(spec: str | Path, /, **parameters: Any) -> LoadedNet:
     `"family.net:resnet34"` is one of the nets of a file. Keyword arguments set the net's
     parameters. Raises SpecError with all that is wrong.
     """
-    return LoadedNet(check_spec(str(spec), parameters).sound())
+    source, base, name = find(str(spec))
+    net = check_source(source, base, parameters, net=name).sound()
+    return LoadedNet(net, str(spec), source)
 
 
-def _ir(net: LoadedNet | Net) -> Net:
-    return net.ir if isinstance(net, LoadedNet) else net
+def load_all(spec: str | Path, /, **parameters: Any) -> tuple[LoadedNet, ...]:
+    """All nets of a spec, checked; a parameter is set in those that have it. Raises SpecError."""
+    nets = check_each(str(spec), parameters).sound()
+    several = len(nets) > 1
+    source = find(str(spec)).source if str(spec) != "-" else None
+    return tuple(LoadedNet(n, f"{spec}:{n.name}" if several else str(spec), source) for n in nets)
 
 
-def compile(net: LoadedNet | Net, backend: str = "torch", *, probabilities: bool = False) -> str:
-    """The source of a Python module with the net's model. Raises SpecError.
+def check(spec: str | Path, /, **parameters: Any) -> tuple[Diagnostic, ...]:
+    """Everything that is wrong with a spec, warnings too, as `netspec check` shows it."""
+    try:
+        return check_each(str(spec), parameters, needs_net=False).diagnostics
+    except SpecError as error:
+        return error.diagnostics
+
+
+Spec = LoadedNet | Net | str | Path
+"""What functions take for a net: one that is loaded, or a path or name, as `load` takes it."""
+
+
+def _loaded(net: Spec, parameters: Mapping[str, Any]) -> LoadedNet:
+    if isinstance(net, str | Path):
+        return load(net, **parameters)
+    if parameters:
+        message = f"a net that is loaded takes no parameters: {', '.join(parameters)}"
+        raise TypeError(message)
+    return net if isinstance(net, LoadedNet) else LoadedNet(net)
+
+
+# --- models --------------------------------------------------------------------------------------
+
+
+def compile(
+    net: Spec,
+    backend: str = "torch",
+    *,
+    probabilities: bool = False,
+    names: str | None = None,
+    **parameters: Any,
+) -> str:
+    """The source of a Python module with the net's model.
 
     A PyTorch model gives logits when called, and the spec's outputs by `predict`; with
-    `probabilities`, the spec's outputs by both.
+    `probabilities`, the spec's outputs by both. `names` are those of the weights: `torchvision`'s,
+    or those of a `FILE.names`. A net that is named by path or name takes its parameters as keyword
+    arguments. Raises SpecError.
     """
     from netspec.codegen.backend import emit, get
 
-    return emit(_ir(net), get(backend), probabilities)
+    given = _loaded(net, parameters)
+    compiled = given.ir
+    if names is not None:
+        from netspec.weights import NameMaps
+
+        compiled = NameMaps(compiled, given.spec).renamed(names).net
+    return emit(compiled, get(backend), probabilities)
+
+
+def build(
+    net: Spec,
+    backend: str = "numpy",
+    weights: Weights | None = None,
+    *,
+    probabilities: bool = False,
+    **parameters: Any,
+) -> Any:
+    """The net's model, ready to call on float32 inputs of shape (N, C, H, W).
+
+    A PyTorch model gives logits when called, and the spec's outputs by `predict`; with
+    `probabilities`, the spec's outputs by both. A NumPy model gives the spec's outputs.
+    `weights` are a file under the net's names or those of a library, or arrays by name; without,
+    the model is freshly initialized. Raises SpecError where the weights are not those of the net.
+    """
+    from netspec.codegen.backend import get, load_model
+
+    given, chosen = _loaded(net, parameters), get(backend)
+    model = load_model(given.ir, chosen, probabilities)
+    if weights is not None:
+        chosen.set_weights(model, match_weights(given, weights))
+    return model
+
+
+def classify(
+    net: Spec,
+    images: str | Path | Sequence[str | Path],
+    weights: Weights | None = None,
+    *,
+    labels: Sequence[str] | str | Path | None = None,
+    backend: str = "numpy",
+    top: int = 5,
+    **parameters: Any,
+) -> dict[str, list[Guess]]:
+    """The best guesses for each picture, by its path; folders stand for the pictures in them.
+
+    `labels` are the names of the classes, or a file with one a line. Without `weights`, those that
+    come with a bundled spec. Raises SpecError.
+    """
+    from netspec.codegen.backend import get
+    from netspec.runtime.classify import Classifier, class_count, pictures, read_labels
+
+    given = _loaded(net, parameters)
+    found = weights if weights is not None else bundled_weights(given.spec)
+    if found is None:
+        raise spec_error("bad-weights", f"{given.name} comes without weights")
+    if isinstance(labels, str | Path):
+        labels = read_labels(Path(labels), class_count(given.ir))
+    guess = Classifier(given.ir, get(backend), match_weights(given, found), labels, top)
+    paths = [images] if isinstance(images, str | Path) else images
+    return {path: guess(Path(path)) for path in pictures(map(str, paths))}
+
+
+def verify(
+    net: Spec,
+    weights: Weights | None = None,
+    *,
+    backends: Sequence[str] = ("torch", "numpy"),
+    seed: int = 0,
+    **parameters: Any,
+) -> tuple[BackendComparison, ...]:
+    """The first backend compared with each other one, layer by layer, on the same random inputs.
+
+    Without `weights`, random ones. Raises SpecError where two differ by more than rounding.
+    """
+    from netspec.codegen.backend import get
+    from netspec.runtime.verify import verified
+    from netspec.weights import fresh
+
+    given = _loaded(net, parameters)
+    first, *others = map(get, backends)
+    if weights is None:
+        arrays: Mapping[str, Any] = fresh(given.ir.tensors, seed, varied=True)
+    else:
+        arrays = match_weights(given, weights)
+    return tuple(verified(given.ir, first, o, arrays, seed).comparison for o in others)
+
+
+def train(
+    net: Spec,
+    data: str | Path,
+    out: str | Path,
+    *,
+    recipe: Mapping[str, Any] | None = None,
+    weights: Weights | None = None,
+    partial: Sequence[str] = (),
+    parameters: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> TrainingResult:
+    """Train a net on a folder of pictures or an `.npz` file, and write what `netspec train` does.
+
+    `out` is the folder for weights, metrics and checkpoints; a run that is there is gone on with.
+    `recipe` sets fields of the spec's `train` block (`{"batch_size": 32}`), `weights` are those to
+    begin with, but for the layers in `partial`. `options` are those of `netspec train`: `seed`,
+    `every`, `accumulate`, `held_out`, `workers`, `device`, `precision`, `restart`, `quiet`. Needs
+    torch. Raises SpecError.
+    """
+    from netspec.semantic.settings import texts_of
+    from netspec.training import TrainingOptions
+    from netspec.training import train as run
+    from netspec.training.overrides import recipe as with_fields
+
+    given = _loaded(net, parameters or {})
+    training = with_fields(given.ir, list(texts_of(recipe or {}).items()))
+    first = {} if weights is None else match_weights(given, weights, partial=partial)
+    chosen = TrainingOptions(data=Path(data), out=Path(out), weights=first, **options)
+    return run(given.ir, training, chosen)
+
+
+# --- weights -------------------------------------------------------------------------------------
+
+Weights = str | Path | Mapping[str, Any]
+"""A weight file, or arrays by name."""
+
+
+def read_weights(file: str | Path) -> dict[str, Any]:
+    """The arrays of a `.npz`, `.safetensors`, `.pt` or `.caffemodel` file by the names in it.
+
+    Raises SpecError.
+    """
+    from netspec.weights import read
+
+    return read(Path(file))
+
+
+def write_weights(file: str | Path, arrays: Mapping[str, Any]) -> None:
+    """Write a `.npz`, `.safetensors` or `.pt` file, whole or not at all. Raises SpecError."""
+    from netspec.weights import write
+
+    write(Path(file), arrays)
+
+
+def match_weights(
+    net: Spec,
+    weights: Weights,
+    *,
+    partial: Sequence[str] = (),
+    names: str | None = None,
+    by: Literal["names", "anything"] = "names",
+) -> dict[str, Any]:
+    """The arrays of a net by its names, as float32 of its shapes.
+
+    The weights may have the net's names or those of a library that the spec has a file of names
+    for, or with `names` those of that library or `FILE.names`. With `by="anything"`, what no name
+    decides is matched by position or shape, as `netspec weights convert` does. Layers in `partial`
+    take nothing. Raises SpecError where the weights are not those of the net.
+    """
+    from netspec.weights import adapt, weights_for
+
+    given = _loaded(net, {})
+    if isinstance(weights, Mapping):
+        adapted = adapt(
+            weights, given.ir.tensors, "the given weights", given.name, partial=partial, by=by
+        )
+    else:
+        adapted = weights_for(
+            given.ir, given.spec, str(weights), partial=partial, by=by, names=names
+        )
+    return adapted.arrays
+
+
+# --- texts and pictures --------------------------------------------------------------------------
 
 
 def format_text(text: str) -> str:
@@ -178,35 +404,141 @@ def format_text(text: str) -> str:
     return format_(text)
 
 
-def build(
-    net: LoadedNet | Net,
-    backend: str = "numpy",
-    weights: str | Path | Mapping[str, Any] | None = None,
+def annotate(spec: str | Path, /, **parameters: Any) -> str:
+    """The text of a spec with shapes, parameters and MACs behind each line. Raises SpecError."""
+    from netspec.report.annotate import annotate as annotated
+
+    given = load(spec, **parameters)
+    assert given.source is not None, "a net that is loaded has a text"
+    return annotated(given.source.text, given.ir, given.source)
+
+
+def convert(
+    prototxt: str | Path,
+    solver: str | Path | None = None,
     *,
-    probabilities: bool = False,
-) -> Any:
-    """The net's model, ready to call on float32 inputs of shape (N, C, H, W).
+    phase: str = "TEST",
+    stages: Sequence[str] = (),
+    inputs: Mapping[str, Sequence[int]] | Sequence[int] = (),
+    until: Sequence[str] = (),
+    **parameters: Any,
+) -> ConvertedSpec:
+    """The spec of a prototxt of Caffe, with the recipe of a solver: `text`, `name` and `notes`.
 
-    A PyTorch model gives logits when called, and the spec's outputs by `predict`; with
-    `probabilities`, the spec's outputs by both. A NumPy model gives the spec's outputs.
-    `weights` are a `.npz` or `.safetensors` file, or arrays by name; without, the model is freshly
-    initialized. Raises SpecError where the weights are not those of the net.
+    `inputs` are shapes of inputs by name, or that of the only one; other arguments as for
+    `netspec convert`. Raises SpecError.
     """
-    from netspec.codegen.backend import get, load_model
+    from netspec.driver import convert as converted
+    from netspec.semantic.settings import SettingText
 
-    net, chosen = _ir(net), get(backend)
-    model = load_model(net, chosen, probabilities)
-    if weights is not None:
-        from netspec.weights import check as check_weights
-        from netspec.weights import read
-
-        source = "the given weights"
-        arrays = weights
-        if not isinstance(arrays, Mapping):
-            source = str(arrays)
-            arrays = read(Path(arrays))
-        chosen.set_weights(model, check_weights(arrays, net.tensors, source, net.name))
-    return model
+    shapes = inputs if isinstance(inputs, Mapping) else {"": inputs} if inputs else {}
+    reading = {f"stage:{name}": SettingText("true") for name in stages}
+    reading |= {f"until:{name}": SettingText("true") for name in until}
+    reading |= {f"input:{n}": SettingText("x".join(map(str, s))) for n, s in shapes.items()}
+    settings = {**parameters, **reading, "phase": SettingText(phase)}
+    return converted(str(prototxt), settings, None if solver is None else str(solver))[0]
 
 
-__all__ = ["LoadedNet", "SpecError", "build", "compile", "format_text", "load"]
+def graph(
+    net: Spec,
+    format: Literal["svg", "png", "dot", "html"] = "svg",
+    *,
+    depth: int | None = None,
+    direction: Literal["down", "right"] = "down",
+    cost: Literal["macs", "params"] = "macs",
+    layout: Literal["own", "dot"] = "own",
+    **parameters: Any,
+) -> str | bytes:
+    """A picture of a net, as `netspec graph` draws it: bytes of a png, else text. Raises SpecError.
+
+    `depth` opens modules down to this level, `cost` makes boxes wide.
+    """
+    from netspec.diagram.draw import draw
+    from netspec.diagram.scene import DiagramOptions
+
+    given = _loaded(net, parameters)
+    source = given.source or Source(given.name, "")
+    content = draw(given.ir, source, format, DiagramOptions(depth, direction, cost, layout))
+    return content if format == "png" else content.decode("utf-8")
+
+
+def diff(before: Spec, after: Spec) -> NetDiff:
+    """What changed between two nets, layer by layer. It prints itself; `data()` is plain data.
+
+    Raises SpecError for a spec that has errors.
+    """
+    from netspec.report.diff import difference
+
+    return difference(_loaded(before, {}).ir, _loaded(after, {}).ir)
+
+
+# --- design spaces -------------------------------------------------------------------------------
+
+
+def sweep(
+    spec: str | Path,
+    values: Mapping[str, Sequence[Any]],
+    *,
+    sample: int | None = None,
+    seed: int = 0,
+    jobs: int | None = 1,
+    output: str | Path | None = None,
+) -> list[dict[str, Any]]:
+    """The metrics of every combination of parameter values, or of `sample` of them at random.
+
+    A dict for each: `net`, `settings`, and `params`, `macs`, `size`, `activations` (bytes as
+    float32), or `error`. `jobs` is the number of processes, None one for each processor (in a
+    script, below `if __name__ == "__main__"`). `output` keeps results in a file, and takes from it
+    what is there. Raises SpecError.
+    """
+    return _explored(spec, values, sample, seed, jobs, output, None)
+
+
+def search(
+    spec: str | Path,
+    values: Mapping[str, Sequence[Any]],
+    *,
+    minimize: str | None = None,
+    maximize: str | None = None,
+    where: Sequence[str] = (),
+    top: int | None = None,
+    sample: int | None = None,
+    seed: int = 0,
+    jobs: int | None = 1,
+    output: str | Path | None = None,
+) -> list[dict[str, Any]]:
+    """The combinations that meet all conditions, the best first, as `sweep` gives them.
+
+    `minimize` or `maximize` is an expression of metrics and parameters, such as `"macs"`; `where`
+    are conditions, such as `"params <= 1.25M"`. Raises SpecError where no combination meets them.
+    """
+    from netspec.explore.search import goal
+
+    if (minimize is None) == (maximize is None):
+        raise TypeError("give either minimize or maximize")
+    aim = goal(minimize, maximize, where)
+    return aim.best(_explored(spec, values, sample, seed, jobs, output, aim.look))[:top]
+
+
+def _explored(
+    spec: str | Path,
+    values: Mapping[str, Sequence[Any]],
+    sample: int | None,
+    seed: int,
+    jobs: int | None,
+    output: str | Path | None,
+    look: Callable[[Point], None] | None,
+) -> list[dict[str, Any]]:
+    from netspec.explore import sweep as swept
+    from netspec.explore.search_space import space_of
+
+    prepared = swept.spec(str(spec))
+    space = space_of(values)
+    points = space.sample(sample, seed) if sample is not None else list(space)
+    if not points:
+        return []
+    swept.check(prepared, points[0])
+    if look is not None:
+        look(points[0])
+    store = swept.Store(Path(output), prepared) if output is not None else None
+    return swept.run(prepared, points, store, jobs)

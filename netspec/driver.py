@@ -1,8 +1,8 @@
 """The whole way from a spec to a checked net.
 
 `find` finds the text of a spec, `check` makes a checked net of it, `check_each` one of each net of
-a file. A spec that is built for many values of its parameters is `prepare`d once, and `build` makes
-each net.
+a file, `convert` a spec of a prototxt. A spec that is built for many values of its parameters is
+`prepare`d once, and `build` makes each net.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from io import UnsupportedOperation
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netspec.diagnostics import Diagnostic, Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source, plain
@@ -29,6 +29,9 @@ from netspec.syntax.protobuf_text.detect import may_be_prototxt
 from netspec.util.inputs import note_input
 from netspec.util.recursion import deep_recursion
 from netspec.util.resources import folder
+
+if TYPE_CHECKING:
+    from netspec.importers.caffe.convert import ConvertedSpec
 
 Origins = Callable[[Net], Mapping[str, Any]]
 
@@ -373,3 +376,63 @@ def _report_prototxt_options(
         message = f"--{option} is for a prototxt, and {source.name} is none"
         help_ = "the inputs and layers of a spec are those in its text"
         diagnostics.add(Diagnostic("bad-option", message, help=(help_,)))
+
+
+# --- prototxt to spec ----------------------------------------------------------------------------
+
+
+def convert(
+    spec: str, settings: Mapping[str, Any], solver: str | None = None
+) -> tuple[ConvertedSpec, tuple[Diagnostic, ...]]:
+    """A prototxt as the text of a spec, and warnings.
+
+    `spec` is a path of a net or of a solver that names one, or `-`; `solver` that of a solver.
+    `settings` are values for the net's parameters, and how to read the prototxt. Raises SpecError.
+    """
+    from netspec.importers.caffe import convert as converted
+    from netspec.importers.caffe.solver import is_solver
+
+    diagnostics = Diagnostics()
+    source, base, _ = find(spec)
+    if not may_be_prototxt(source):
+        raise spec_error("unreadable-file", f"{source.name} is no prototxt")
+    recipe = read_source(Path(solver), diagnostics) if solver else None
+    if is_solver(source):
+        recipe, source = source, _net_of_solver(source, base, diagnostics)
+    diagnostics.raise_if_failed()
+    given = constants_of(settings, diagnostics)
+    result = converted.convert(source, given, diagnostics, recipe)
+    diagnostics.raise_if_failed()
+    if result is None:
+        raise SpecError(diagnostics.sorted())
+    return result, diagnostics.sorted()
+
+
+_SUFFIXES = {".prototxt", ".pt", ".pbtxt", ".prototext", ".proto", ".txt", ".cfg", ".conf"}
+"""How the name of a net's file ends. A solver may be anybody's, and other files hold secrets."""
+
+
+def _net_of_solver(solver: Source, folder: Path, diagnostics: Diagnostics) -> Source:
+    """The prototxt that a solver names, by its path from the solver's folder, or in that folder.
+
+    Itself where the net is inside. Caffe takes the path from the folder that it runs in. Raises
+    SpecError.
+    """
+    from netspec.importers.caffe.solver import read_solver
+
+    read = read_solver(solver, diagnostics)
+    diagnostics.raise_if_failed()
+    assert read is not None, "no solver and no error"
+    if read.net_inside is not None:
+        return solver
+    name = Path(read.net)
+    if name.suffix in _SUFFIXES and not name.is_absolute() and "\0" not in read.net:
+        for path in (folder / name, folder / name.name):
+            if path.is_file():
+                source = read_source(path, diagnostics)
+                diagnostics.raise_if_failed()
+                assert source is not None, "no text and no error"
+                return source
+    message = f"{solver.name} is a solver, and its net {read.net or '(none)'} is not beside it"
+    help_ = (f"name both: `netspec convert NET --solver {solver.name}`",)
+    raise spec_error("unreadable-file", message, help=help_)

@@ -40,16 +40,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    import numpy as np
-
-    from netspec.codegen.backend import get, load_model
-    from netspec.runtime.classify import (
-        class_count,
-        guesses,
-        pictures,
-        read_labels,
-        read_picture,
-    )
+    from netspec.codegen.backend import get
+    from netspec.runtime.classify import Classifier, class_count, pictures, read_labels
     from netspec.weights import weights_for
 
     file = args.weights or bundled_weights(args.spec)
@@ -59,25 +51,17 @@ def execute(args: argparse.Namespace) -> int:
     hide_warnings_of_size()
     backend = get(args.backend)
     net = load(args.spec, args.settings)
-    classes = class_count(net)
-    labels = read_labels(Path(args.labels), classes) if args.labels else None
+    labels = read_labels(Path(args.labels), class_count(net)) if args.labels else None
     weights = weights_for(net, args.spec, str(file)).arrays
-    model = load_model(net, backend)
-    backend.set_weights(model, weights)
-    if not hasattr(model, "preprocess"):
-        message = f"{net.name} does not take one picture"
-        raise spec_error("bad-image", message)
-    gray = net.body.inputs[0].shape[0] == 1
+    classify = Classifier(net, backend, weights, labels, args.top)
     status, results = 0, []
     for path in pictures(args.images):
         try:
-            picture = read_picture(Path(path), gray)
+            found = classify(Path(path))
         except SpecError as error:
             show(error.diagnostics)
             status = 1
             continue
-        prepared = np.asarray(model.preprocess(picture))
-        found = guesses(backend.run(model, prepared)[0], args.top, labels)
         results.append(
             {
                 "image": path,

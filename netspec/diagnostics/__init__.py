@@ -5,7 +5,8 @@ Out: `Diagnostic`s with a code, a message, a place and help; text of them, or JS
      annotations and SARIF.
 
 source      texts, lines and places in them
-diagnostic  diagnostics, collections of them, and the one exception that carries them
+diagnostic  one thing that is wrong, and its place
+errors      collections of diagnostics, and the one exception that carries them
 codes       every code with its severity and a line of explanation
 render      diagnostics as text, JSON, GitHub annotations and SARIF
 suggest     "did you mean"
@@ -13,13 +14,11 @@ suggest     "did you mean"
 
 from netspec.diagnostics.diagnostic import (
     Diagnostic,
-    Diagnostics,
     Frame,
     Label,
-    SpecError,
     also_in_lines,
-    spec_error,
 )
+from netspec.diagnostics.errors import Diagnostics, SpecError, spec_error
 
 __all__ = [
     "Diagnostic",

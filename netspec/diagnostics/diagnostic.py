@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Literal
 
 from netspec.diagnostics.codes import CODES
@@ -91,65 +91,3 @@ def also_in_lines(lines: Iterable[int]) -> tuple[str, ...]:
         listed += f" and {len(different) - MAX_LINES:,} more"
     plural = "s" * (len(different) > 1)
     return (f"{len(lines) + 1:,} times in all, also in line{plural} {listed}",)
-
-
-class SpecError(Exception):
-    """An input that can't be used; `diagnostics` says everything that is wrong with it."""
-
-    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
-        self.diagnostics = tuple(diagnostics)
-        super().__init__("\n".join(d.message for d in self.diagnostics if d.severity == "error"))
-
-
-def spec_error(
-    code: str,
-    message: str,
-    span: Span | None = None,
-    *,
-    help: tuple[str, ...] = (),
-    notes: tuple[str, ...] = (),
-) -> SpecError:
-    """The error of one diagnostic, to be raised: `raise spec_error("bad-option", "...")`."""
-    return SpecError([Diagnostic(code, message, span, help=help, notes=notes)])
-
-
-MAX_KEPT = 1_000
-"""Most diagnostics that are kept of one run."""
-
-
-class Diagnostics:
-    """Collects diagnostics; the same error at the same place is kept once."""
-
-    def __init__(self, begun: Iterable[Diagnostic] = ()) -> None:
-        self._found: dict[object, Diagnostic] = {}
-        self.failed = False
-        for diagnostic in begun:
-            self.add(diagnostic)
-
-    def add(self, diagnostic: Diagnostic) -> None:
-        failed = self.failed
-        self.failed = failed or diagnostic.severity == "error"
-        if len(self._found) >= MAX_KEPT and failed == self.failed:
-            return
-        self._found.setdefault(diagnostic.identity, diagnostic)
-
-    def __iter__(self) -> Iterator[Diagnostic]:
-        return iter(self._found.values())
-
-    def __len__(self) -> int:
-        return len(self._found)
-
-    def sorted(self) -> tuple[Diagnostic, ...]:
-        """By file, then by place; what has no place comes first."""
-        names = {d.span.source.name: i for i, d in reversed(list(enumerate(self))) if d.span}
-
-        def key(d: Diagnostic) -> tuple[int, int, int]:
-            if d.span is None:
-                return (-1, 0, 0)
-            return (names[d.span.source.name], d.span.start, d.span.end)
-
-        return tuple(sorted(self, key=key))
-
-    def raise_if_failed(self) -> None:
-        if self.failed:
-            raise SpecError(self.sorted())

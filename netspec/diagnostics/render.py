@@ -6,8 +6,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
-from netspec.diagnostics import Diagnostic, Label
 from netspec.diagnostics.codes import CODES
+from netspec.diagnostics.diagnostic import Diagnostic, Label
 from netspec.diagnostics.source import Source, Span
 
 MAX_LINE = 160

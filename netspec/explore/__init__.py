@@ -6,4 +6,5 @@ Out: the metrics of each combination; the best of them under a condition.
 search_space  which values parameters take, and every combination of them
 sweep         metrics of each combination, computed over several processes
 objective     conditions and objectives on results (`params <= 1.25M`)
+search        the best results under conditions
 """

@@ -10,7 +10,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from netspec.diagnostics import Diagnostic, Diagnostics, spec_error
-from netspec.semantic.constants import python_value
+from netspec.semantic.constants import constant_of, python_value
 from netspec.semantic.settings import parse_constant
 from netspec.symbolic.expr import Num
 
@@ -81,6 +81,24 @@ class Space:
                 choice.append(i)
             found.append(self.at(choice[::-1]))
         return found
+
+
+def space_of(values: Mapping[str, Sequence[Any]]) -> Space:
+    """The space of values in Python: numbers, bools, strings, lists.
+
+    Raises SpecError (bad-option) where a parameter has no value or the space is too large.
+    """
+    axes = []
+    for name, given in values.items():
+        if not given:
+            raise spec_error("bad-option", f"{name} has no value")
+        constants = tuple(map(constant_of, given))
+        axes.append(Axis(name, constants, tuple(map(_plain, constants))))
+    space = Space(axes)
+    if space.size > MAX_POINTS:
+        message = f"these are {space.size:,} combinations; at most {MAX_POINTS:,} are computed"
+        raise spec_error("bad-option", message)
+    return space
 
 
 def parse_space(settings: Sequence[tuple[str, str]]) -> Space:

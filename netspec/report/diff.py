@@ -56,6 +56,14 @@ class NetDiff(NamedTuple):
         """Whether nothing differs."""
         return not self.ends and all(c.kind == "same" for c in self.changes)
 
+    def data(self) -> dict[str, Any]:
+        """The difference as plain data, as `netspec diff --format json` prints it."""
+        return data(self)
+
+    def __str__(self) -> str:
+        """The difference as `netspec diff` prints it."""
+        return text(self).rstrip("\n")
+
 
 def difference(before: Net, after: Net) -> NetDiff:
     """The differences of two nets; their names and parameters are not compared."""

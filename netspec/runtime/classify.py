@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from netspec.codegen.backend import Backend, load_model
 from netspec.diagnostics import spec_error
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
@@ -99,6 +100,34 @@ def class_count(net: Net) -> int:
         message = f"{net.name} puts out {text(shape)}, not one score a class"
         raise spec_error("wrong-rank", message)
     return int(shape[0])
+
+
+class Classifier:
+    """A net with weights that tells what pictures show."""
+
+    def __init__(
+        self,
+        net: Net,
+        backend: Backend,
+        weights: Mapping[str, Any],
+        labels: Sequence[str] | None = None,
+        top: int = 5,
+    ) -> None:
+        """Raises SpecError for a net that is no classifier of one picture."""
+        self.backend = backend
+        self.labels = labels
+        self.top = top
+        class_count(net)
+        self.model = load_model(net, backend)
+        backend.set_weights(self.model, weights)
+        if not hasattr(self.model, "preprocess"):
+            raise spec_error("bad-image", f"{net.name} does not take one picture")
+        self.gray = net.body.inputs[0].shape[0] == 1
+
+    def __call__(self, path: Path) -> list[Guess]:
+        """The best guesses for a picture. Raises SpecError where it can't be read."""
+        prepared = np.asarray(self.model.preprocess(read_picture(path, self.gray)))
+        return guesses(self.backend.run(self.model, prepared)[0], self.top, self.labels)
 
 
 def guesses(scores: Sequence[float], top: int, labels: Sequence[str] | None) -> list[Guess]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -85,6 +85,31 @@ def compare(
         for value, a, b in zip(net.body.outputs, *own, strict=True)
     ]
     return BackendComparison(first.name, second.name, tuple(layers), tuple(outputs))
+
+
+class Verified(NamedTuple):
+    """The comparison of two backends that agree.
+
+    `rounding` is the layer at which they differ in float32 by rounding alone; the comparison is
+    then in float64.
+    """
+
+    comparison: BackendComparison
+    rounding: str | None
+
+
+def verified(
+    net: Net, first: Backend, second: Backend, weights: Mapping[str, Any], seed: int = 0
+) -> Verified:
+    """The comparison of two backends that agree. Raises SpecError (backends-differ) otherwise."""
+    result = compare(net, first, second, weights, seed=seed)
+    different = result.diverges()
+    if different is None:
+        return Verified(result, None)
+    precise = rounding_alone(net, first, second, weights, seed)
+    if precise is None:
+        raise divergence_error(net, result, different)
+    return Verified(precise, different.path)
 
 
 def rounding_alone(
