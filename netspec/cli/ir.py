@@ -14,7 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--after",
         metavar="PASS",
-        help="print the net after a pass: rename, strip_softmax or expose_activations",
+        help="print the net after a pass: rename or expose_activations",
     )
     parser.add_argument(
         "--names", metavar="NAMES", help="the names for rename: torchvision, or FILE.names"

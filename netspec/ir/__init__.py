@@ -16,11 +16,9 @@ from netspec.ir.config import NetParameter, Preprocessing, Training
 from netspec.ir.nodes import (
     Argument,
     Block,
-    Choice,
     FlatLayer,
     Instance,
     Layer,
-    Loop,
     Net,
     Node,
     Value,
@@ -29,11 +27,9 @@ from netspec.ir.nodes import (
 __all__ = [
     "Argument",
     "Block",
-    "Choice",
     "FlatLayer",
     "Instance",
     "Layer",
-    "Loop",
     "Net",
     "NetParameter",
     "Node",

@@ -62,11 +62,9 @@ class NetParameter:
     """A parameter of the net: its value, and whether it only sets numbers of layers.
 
     A `static` one decides what the network is made of (through `if`, `for`, names or input
-    shapes). An `always_static` one does so otherwise than through `if`s that stand in modules, so
-    that emitted code, which may decide those itself, can't offer it.
+    shapes).
     """
 
     name: str
     value: Any
     static: bool
-    always_static: bool = False

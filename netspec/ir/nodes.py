@@ -10,7 +10,7 @@ Inside a block, names and values are the block's own: `Instance.inputs[i]` outsi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from math import prod
 from typing import Any, Literal
@@ -21,7 +21,6 @@ from netspec.ir.names import NameMap
 from netspec.ir.template import Template
 from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.ops import KAIMING, REQUIRED, Init, Op, Shape, Tensor, Weighted
-from netspec.symbolic.conditions import Condition
 from netspec.symbolic.expr import Expr, Symbol
 
 
@@ -115,44 +114,13 @@ Node = Layer | Instance
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
-    """An `if` of a module as one block has it: `nodes[start:end]` stand in the branch it took.
-
-    `conditions` are those of the branches, None for what a block of other arguments could not
-    decide by; `taken` is the index of the branch, for `else` the number of conditions. `inner` are
-    the choices inside the branch.
-    """
-
-    span: Span
-    conditions: tuple[Condition | None, ...]
-    taken: int
-    start: int
-    end: int
-    inner: tuple[Choice, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Loop:
-    """A `for` over a range as one block of a module has it, unless it stands in another.
-
-    Iteration t is `nodes[iterations[t]:iterations[t + 1]]`; `count` is how many iterations there
-    are.
-    """
-
-    count: Expr
-    iterations: tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
 class Block:
     """The body of the net, or of a module for certain arguments and input shapes.
 
     `outputs` are in order; the first is what the instance's bare name stands for. `output_names`
     are the names of several results, or empty. `static` are the parameters, input channels,
     and heights and widths of values that decided what the block is made of, rather than only set
-    numbers of its layers; `always_static` are those of them that did so otherwise than through the
-    `choices` of modules. `choices` are a module's `if`s around layers, in order, and `loops` its
-    outermost loops over ranges.
+    numbers of its layers.
     """
 
     kind: Literal["net", "module"]
@@ -163,17 +131,10 @@ class Block:
     outputs: tuple[Value, ...]
     output_names: tuple[str, ...]
     static: frozenset[Symbol] = frozenset()
-    always_static: frozenset[Symbol] = frozenset()
-    choices: tuple[Choice, ...] = ()
-    loops: tuple[Loop, ...] = ()
     template: Template | None = field(default=None, repr=False)
     """The definition whose body this is; None where a pass made it."""
     names: NameMap | None = field(default=None, repr=False)
     """What the layers are called instead of their names in the template."""
-
-    def all_choices(self) -> Iterator[Choice]:
-        """The `if`s, each followed by those inside it."""
-        return _nested(self.choices)
 
     @cached_property
     def layer_count(self) -> int:
@@ -322,12 +283,6 @@ class Net:
         # The bias too, which does not know the weight's fan_in.
         init = replace(init, std=init.deviation(layer.tensors["weight"].shape))
         return {name: replace(tensor, init=init) for name, tensor in layer.tensors.items()}
-
-
-def _nested(choices: Iterable[Choice]) -> Iterator[Choice]:
-    for choice in choices:
-        yield choice
-        yield from _nested(choice.inner)
 
 
 def _flatten(block: Block, prefix: str, outer: dict[Value, Value]) -> Iterator[FlatLayer]:

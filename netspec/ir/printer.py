@@ -12,20 +12,15 @@ differ. A net that is not well-formed (ir/verify.py) is printed as well, as far 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
 from typing import Any
 
-from netspec.diagnostics.source import Span
 from netspec.ir.config import Preprocessing
-from netspec.ir.nodes import Argument, Block, Choice, Instance, Layer, Loop, Net, Node, Value
-from netspec.lazy_dataclasses import dataclass, fields
+from netspec.ir.nodes import Argument, Block, Instance, Layer, Net, Node, Value
+from netspec.lazy_dataclasses import fields
 from netspec.ops import Init, Op, Shape
 from netspec.ops.attribute_types import Dimensions, Pair, Size
 from netspec.ops.base import Attr, IndexShape, attributes
-from netspec.symbolic import conditions
-from netspec.symbolic.conditions import Condition
 from netspec.symbolic.expr import (
     Channels,
     Dim,
@@ -136,11 +131,8 @@ class _BlockText:
     def lines(self) -> Iterator[str]:
         """Everything between the braces of the block."""
         block = self.block
-        always = block.always_static
-        if static := _symbols(block.static - always):
-            yield f"{INDENT}static {static}"
-        if always:
-            yield f"{INDENT}always static {_symbols(always)}"
+        if block.static:
+            yield f"{INDENT}static {', '.join(sorted(map(symbol_text, block.static)))}"
         is_net = block is self.net.body
         preparations = self.net.preprocessing if is_net else ()
         for i, value in enumerate(block.inputs):
@@ -149,7 +141,7 @@ class _BlockText:
             yield f"{INDENT}input {self._made(value)}{fields}"
         if is_net and self.net.training is not None:
             yield f"{INDENT}train{_settings(self.net.training)}"
-        yield from self._nodes(0, len(block.nodes), _regions(block.choices, block.loops), INDENT)
+        yield from (INDENT + self._node(node) for node in block.nodes)
         yield f"{INDENT}output {', '.join(self._outputs())}"
 
     def _outputs(self) -> Iterator[str]:
@@ -158,23 +150,6 @@ class _BlockText:
             label = self._taken(value)
             name = names[i] if i < len(names) else ""
             yield f"{name} = {label}" if name and name != label else label
-
-    def _nodes(self, start: int, end: int, regions: list[_Region], indent: str) -> Iterator[str]:
-        """The lines of nodes[start:end], some of which stand in the regions."""
-        for region in regions:
-            for node in self.block.nodes[start : region.start]:
-                yield indent + self._node(node)
-            yield f"{indent}{region.header} {{"
-            left = list(region.inner)
-            for i, (first, last) in enumerate(pairwise(region.parts)):
-                if i:
-                    yield f"{indent}{INDENT}next"
-                inner = _taken_from(left, last)
-                yield from self._nodes(first, last, inner, indent + INDENT)
-            yield f"{indent}}}"
-            start = region.end
-        for node in self.block.nodes[start:end]:
-            yield indent + self._node(node)
 
     def _node(self, node: Node) -> str:
         made = ", ".join(map(self._made, node.outputs))
@@ -192,77 +167,6 @@ class _BlockText:
     def _taken(self, value: Value) -> str:
         """The label of a value that is used; one that the block has not made is marked with ?."""
         return self.values.get(value, f"?{value.name}")
-
-
-@dataclass(frozen=True, eq=False)
-class _Region:
-    """A choice or loop: the nodes between neighbouring `parts`, and the regions among them."""
-
-    header: str
-    span: Span | None
-    parts: tuple[int, ...]
-    inner: list[_Region]
-
-    @property
-    def start(self) -> int:
-        return self.parts[0]
-
-    @property
-    def end(self) -> int:
-        return self.parts[-1]
-
-
-def _regions(choices: Iterable[Choice], loops: Iterable[Loop]) -> list[_Region]:
-    """The regions of a block, or of the branch of a choice, as they stand in each other."""
-    left = [loop for loop in loops if loop.iterations]
-    choices = list(choices)
-    runs = Counter(choice.span for choice in choices)
-    found: list[_Region] = []
-    for choice in choices:
-        within = [
-            loop
-            for loop in left
-            if choice.start <= loop.iterations[0]
-            and loop.iterations[-1] <= choice.end
-            and choice.start < choice.end
-        ]
-        left = [loop for loop in left if loop not in within]
-        parts = (choice.start, choice.end)
-        inner = _regions(choice.inner, within)
-        found.append(_Region(_branch(choice), choice.span, parts, inner))
-    for loop in left:
-        first, last = loop.iterations[0], loop.iterations[-1]
-        # Of choices without nodes at an end of the loop, those stand in it that ran repeatedly.
-        inside = [
-            r
-            for r in found
-            if first <= r.start
-            and r.end <= last
-            and ((first < r.end and r.start < last) or (r.span and runs[r.span] > 1))
-        ]
-        header = f"loop {_number(len(loop.iterations) - 1, loop.count)}"
-        found = [r for r in found if r not in inside]
-        found.append(_Region(header, None, loop.iterations, inside))
-    return sorted(found, key=lambda r: (r.start, r.end))
-
-
-def _taken_from(regions: list[_Region], last: int) -> list[_Region]:
-    """Remove the regions of an iteration that ends at `last` from those of a loop; return them.
-
-    An `if` without nodes at the end of the iteration that ran before in it is one of the next.
-    """
-    taken: list[_Region] = []
-    while regions and regions[0].end <= last:
-        if regions[0].start == last and any(r.span == regions[0].span for r in taken):
-            break
-        taken.append(regions.pop(0))
-    return taken
-
-
-def _branch(choice: Choice) -> str:
-    taken = str(choice.taken) if choice.taken < len(choice.conditions) else "else"
-    asked = " ".join(f"({_condition(c)})" for c in choice.conditions)
-    return f"branch {taken} of {asked}"
 
 
 def _attributes(op: Op) -> str:
@@ -367,10 +271,6 @@ def expression_text(expr: Expr) -> str:
 _MATH = re.compile(r"\bmath\.(\w+)\(")
 
 
-def _condition(condition: Condition | None) -> str:
-    return "?" if condition is None else conditions.condition_source(condition, symbol_text)
-
-
 def symbol_text(symbol: Symbol) -> str:
     """`width`, `x.channels` for the channels of an input, `x.height` for that of a value."""
     match symbol:
@@ -379,7 +279,3 @@ def symbol_text(symbol: Symbol) -> str:
         case SizeOf(value, axis):
             return f"{value.name}.{'height' if axis == 1 else 'width'}"
     return symbol.name
-
-
-def _symbols(symbols: Iterable[Symbol]) -> str:
-    return ", ".join(sorted(map(symbol_text, symbols)))

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
 from math import isclose
 from typing import Any
 from weakref import WeakSet
 
-from netspec.ir.nodes import Block, Choice, Instance, Layer, Net, Node, Value
+from netspec.ir.nodes import Block, Instance, Layer, Net, Node, Value
 from netspec.ir.printer import block_labels, expression_text, shape_text, symbol_text, value_labels
 from netspec.lazy_dataclasses import fields
 from netspec.ops import Shape
 from netspec.ops.base import IndexShape, ShapeError
-from netspec.symbolic.conditions import holds, known_symbols
 from netspec.symbolic.expr import (
     Channels,
     Dim,
@@ -89,14 +87,9 @@ def _of_net(net: Net) -> Iterator[str]:
         yield f"{len(body.inputs)} inputs, but {count} are given a preprocessing or None"
     yield from _repeated("parameters", (p.name for p in net.parameters))
     for p in net.parameters:
-        symbol = Parameter(p.name)
-        for word, of_net, of_block in (
-            ("static", p.static, symbol in body.static),
-            ("always static", p.always_static, symbol in body.always_static),
-        ):
-            if of_net != of_block:
-                where = "net" if of_net else "block"
-                yield f"whether {p.name} is {word}: only the {where} says so"
+        if p.static != (Parameter(p.name) in body.static):
+            where = "net" if p.static else "block"
+            yield f"whether {p.name} is static: only the {where} says so"
 
 
 def _repeated(what: str, names: Iterable[str]) -> Iterator[str]:
@@ -127,12 +120,9 @@ class _Block:
             for value in node.outputs:
                 yield from self._shape(value)
             yield from self._layer(node) if isinstance(node, Layer) else self._instance(node)
-        yield from self._regions()
-        for symbol in sorted(block.static | block.always_static, key=symbol_text):
+        for symbol in sorted(block.static, key=symbol_text):
             if symbol not in self.values:
                 yield f"static: {symbol_text(symbol)} is no parameter or input of this block"
-            elif symbol not in block.static:
-                yield f"static: {symbol_text(symbol)} is always static, but not static"
 
     def _label(self, value: Value) -> str:
         return self.labels.get(value, value.name)
@@ -262,57 +252,7 @@ class _Block:
     def _evaluated(self, expr: Expr) -> int | float | None:
         return evaluate(expr, self.values.__getitem__)
 
-    # --- choices and loops -----------------------------------------------------------------------
-
-    def _regions(self) -> Iterator[str]:
-        block = self.block
-        if block.kind == "net" and (block.choices or block.loops):
-            yield "choices and loops are those of modules"
-        yield from self._choices(block.choices, 0, len(block.nodes))
-        end = 0
-        for i, loop in enumerate(block.loops):
-            name, parts = f"loop {i + 1}", loop.iterations
-            if not parts or any(a > b for a, b in pairwise((end, *parts, len(block.nodes)))):
-                yield f"{name}: {parts} are no iterations in nodes {end} to {len(block.nodes)}"
-                return
-            end = parts[-1]
-            yield from self._number(f"the count of {name}", len(parts) - 1, loop.count)
-            for choice in block.all_choices():
-                if _cross((choice.start, choice.end), (parts[0], parts[-1])):
-                    yield f"{name} and a choice of nodes {choice.start} to {choice.end} cross"
-
-    def _choices(self, choices: Iterable[Choice], start: int, end: int) -> Iterator[str]:
-        for choice in choices:
-            name = f"the choice of nodes {choice.start} to {choice.end}"
-            if not start <= choice.start <= choice.end <= end:
-                yield f"{name} leaves nodes {start} to {end}, or they are not in order"
-                continue
-            if not 0 <= choice.taken <= len(choice.conditions) or not choice.conditions:
-                yield f"{name}: branch {choice.taken} of {len(choice.conditions)} conditions"
-                continue
-            yield from self._conditions(name, choice)
-            yield from self._choices(choice.inner, choice.start, choice.end)
-            start = choice.end
-
-    def _conditions(self, name: str, choice: Choice) -> Iterator[str]:
-        """The first condition that holds is that of the branch taken."""
-        for i, condition in enumerate(choice.conditions[: choice.taken + 1]):
-            if condition is None:
-                continue
-            unknown = [s for s in known_symbols(condition) if s not in self.values]
-            if unknown:
-                name_ = symbol_text(unknown[0])
-                yield f"{name}: {name_} is no parameter or input of this block"
-            elif holds(condition, self.values.__getitem__) is (i != choice.taken):
-                yield f"{name}: branch {choice.taken} is taken, which its conditions do not say"
-
 
 def _same(a: Shape, b: Shape) -> bool:
     plane = getattr(a, "plane", None) == getattr(b, "plane", None)
     return plane and tuple(map(int, a)) == tuple(map(int, b))
-
-
-def _cross(a: tuple[int, int], b: tuple[int, int]) -> bool:
-    """Whether two ranges overlap without one being in the other."""
-    (first, last), (start, end) = sorted((a, b), key=lambda r: (r[0], -r[1]))
-    return first < start < last < end

@@ -4,7 +4,6 @@ In:  a `netspec.ir.Net`.
 Out: a new `netspec.ir.Net`; nets are frozen, and a pass shares what it does not change.
 
 expose_activations  makes every layer's value an output, for comparing backends
-strip_softmax       takes a final softmax off, for losses that compute it themselves
 rename              gives layers other names and nesting
 registry            the passes by name
 """

@@ -8,11 +8,9 @@ from netspec.ir import Net
 from netspec.ir.names import NameMap
 from netspec.passes.expose_activations import expose_activations
 from netspec.passes.rename import rename
-from netspec.passes.strip_softmax import strip_softmax
 
 PASSES: Mapping[str, Callable[[Net, NameMap], Net]] = {
     "rename": lambda net, names: rename(net, names).net,
-    "strip_softmax": lambda net, _: strip_softmax(net).net,
     "expose_activations": lambda net, _: expose_activations(net).net,
 }
 """What each pass makes of a net, by the name of its file; `rename` alone takes names."""

@@ -5,22 +5,13 @@ A comparison of what is known for good (iterations of loops) is kept as the lite
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Literal
 
 from netspec.lazy_dataclasses import dataclass
 from netspec.symbolic.expr import (
-    Apply,
-    Channels,
     Expr,
-    NumberLiteral,
     Parameter,
-    SizeOf,
-    Symbol,
-    constant_source,
-    evaluate,
-    expression_source,
-    symbols,
 )
 
 
@@ -72,70 +63,6 @@ COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 
-def known_symbols(condition: Condition | Term) -> Iterator[Symbol]:
-    """The parameters and input channels in a condition, from left to right."""
-    match condition:
-        case Combined(_, operands):
-            for operand in operands:
-                yield from known_symbols(operand)
-        case Compared(first, rest):
-            for term in (first, *(t for _, t in rest)):
-                yield from known_symbols(term)
-        case ListTerm(items):
-            for item in items:
-                yield from known_symbols(item)
-        case ConstantTerm():
-            return
-        case _:
-            yield from symbols(condition)
-
-
-def holds(condition: Condition, value: Callable[[Symbol], Any]) -> bool | None:
-    """Whether a condition holds in Python's arithmetic; None where that fails."""
-    try:
-        match condition:
-            case Combined("not", (operand,)):
-                return not _sure(holds(operand, value))
-            case Combined(operator, operands):
-                each = (_sure(holds(o, value)) for o in operands)
-                return all(each) if operator == "and" else any(each)
-            case Compared(first, rest):
-                left = _term(first, value)
-                for sign, term in rest:
-                    right = _term(term, value)
-                    if not COMPARISONS[sign](left, right):
-                        return False
-                    left = right
-                return True
-            case ConstantTerm(truth):
-                return _sure(truth)
-            case Parameter():
-                return _sure(value(condition))
-    except (KeyError, TypeError, ValueError):
-        return None
-
-
-def _sure(truth: object) -> bool:
-    if not isinstance(truth, bool):
-        raise TypeError("no truth value")
-    return truth
-
-
-def _term(term: Term, value: Callable[[Symbol], Any]) -> Any:
-    match term:
-        case ConstantTerm(constant):
-            return constant
-        case ListTerm(items):
-            return tuple(_term(item, value) for item in items)
-        case Parameter() | Channels():
-            return value(term)
-        case _:
-            number = evaluate(term, value)
-            if number is None:
-                raise ValueError("no result")
-            return number
-
-
 OPPOSITE = {"==": "!=", "<": ">=", "<=": ">", "in": "not in"}
 OPPOSITE |= {b: a for a, b in OPPOSITE.items()}
 
@@ -152,51 +79,3 @@ def negated(condition: Condition) -> Condition:
             if all(isinstance(o, Compared) for o in opposites):
                 return Combined("or" if operator == "and" else "and", opposites)
     return Combined("not", (condition,))
-
-
-def condition_source(condition: Condition, name: Callable[[Symbol], str]) -> str:
-    """A condition as Python source; `name` gives the source of a symbol."""
-    match condition:
-        case Combined("not", (operand,)):
-            opposite = negated(operand)
-            if opposite != condition:
-                return condition_source(opposite, name)
-            return f"not {_inner(operand, name)}"
-        case Combined(operator, operands):
-            return f" {operator} ".join(_inner(o, name) for o in operands)
-        case Compared(first, ((operator, ConstantTerm(bool() | None) as constant),)) if (
-            operator
-            in (
-                "==",
-                "!=",
-            )
-        ):
-            # As linters want it: no `== True`, no `== None`.
-            if constant.value is None:
-                return f"{_source(first, name)} is {'not ' if operator == '!=' else ''}None"
-            positive = constant.value is (operator == "==")
-            return f"{'' if positive else 'not '}{_source(first, name)}"
-        case Compared(first, rest):
-            parts = [_source(first, name)]
-            for operator, term in rest:
-                parts += [operator, _source(term, name)]
-            return " ".join(parts)
-        case _:
-            return _source(condition, name)
-
-
-def _inner(condition: Condition, name: Callable[[Symbol], str]) -> str:
-    text = condition_source(condition, name)
-    joined = isinstance(condition, Combined) and condition.operator != "not"
-    return f"({text})" if joined else text
-
-
-def _source(term: Term, name: Callable[[Symbol], str]) -> str:
-    match term:
-        case ConstantTerm(constant):
-            return constant_source(constant)
-        case ListTerm(items):
-            inner = ", ".join(_source(item, name) for item in items)
-            return f"({inner},)" if len(items) == 1 else f"({inner})"
-        case NumberLiteral() | Apply() | Parameter() | Channels() | SizeOf():
-            return expression_source(term, name)

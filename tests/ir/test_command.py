@@ -61,10 +61,10 @@ def test_it_prints_the_net_after_each_pass(
     ("options", "message"),
     [
         (
-            ["--after", "strip_sofmax"],
-            "there is no pass strip_sofmax.*did you mean `strip_softmax`",
+            ["--after", "expose_activation"],
+            "there is no pass expose_activation.*did you mean `expose_activations`",
         ),
-        (["--after", "x"], "there is no pass x.*there are `rename`, `strip_softmax`, `expose_act"),
+        (["--after", "x"], "there is no pass x.*there are `rename`, `expose_act"),
         (["--after", "rename"], "the pass rename needs --names"),
         (["--names", "other"], "--names is for the pass rename"),
         (["--after", "expose_activations", "--names", "other"], "--names is for the pass rename"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,43 +107,3 @@ def test_a_module_that_doubles_itself_is_a_short_text() -> None:
     levels = "\n".join(f"module m{i}() {{ input x  m{i - 1}  m{i - 1} }}" for i in range(1, 15))
     net = net_of(f"module m0() {{ input x  relu }}\n{levels}\nnet n {{ input x: 3  m14 }}")
     assert text(net).count("\n") < 120
-
-
-REGIONS = """
-module part(n, wide) {{
-  input x
-  {}
-  tanh
-}}
-net n {{ input x: 4x4x4  part {{ n: 2  wide: true }} }}
-"""
-
-
-@pytest.mark.parametrize(
-    ("statements", "lines"),
-    [
-        # An `if` behind a loop, before one, and in one.
-        ("for i in 1..n { relu }  if not wide { relu }", "loop relu next relu } branch }"),
-        ("if not wide { relu }  for i in 1..n { relu }", "branch } loop relu next relu }"),
-        ("for i in 1..n { relu  if wide { tanh } }", "loop relu branch tanh } next relu branch tanh } }"),
-        ("for i in 1..n { relu  if not wide { tanh } }", "loop relu branch } next relu branch } }"),
-        ("for i in 1..n { if not wide { tanh } relu }", "loop branch } relu next branch } relu }"),
-        ("for i in 1..n { if not wide { tanh } }", "loop branch } next branch } }"),
-        # A loop in an `if`, and loops in a loop, of which only the outer is kept.
-        ("if wide { for i in 1..n { relu } }", "branch loop relu next relu } }"),
-        (
-            "for i in 1..n { for j in 1..n { relu  if wide { tanh } } }",
-            "loop relu branch tanh } relu branch tanh } next relu branch tanh } relu branch tanh } }",
-        ),
-        ("if wide { if not wide { relu } }", "branch branch } }"),
-    ],
-)  # fmt: skip
-def test_regions_stand_in_each_other_as_in_the_spec(statements: str, lines: str) -> None:
-    printed = text(net_of(REGIONS.format(statements)))
-    words = []
-    region = printed.split("input x: 4<x.channels>x4x4\n")[1].split("\n  tanh_")[0]
-    for line in region.splitlines():
-        found = re.search(r"= (\w+)|(branch|loop|next|\})", line)
-        assert found, line
-        words.append(found[1] or found[2])
-    assert " ".join(words) == lines

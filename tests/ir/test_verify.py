@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 
-from netspec.ir import Block, Choice, Instance, Layer, Loop, Net, Node, Value
+from netspec.ir import Block, Instance, Layer, Net, Node, Value
 from netspec.ir import verify as verify_module
 from netspec.ir.verify import MalformedNet, problems, verify
 from netspec.ops import IndexShape, Shape
-from netspec.symbolic.conditions import Compared
 from netspec.symbolic.expr import Apply, Channels, Dim, NumberLiteral, Parameter
 
 from ..helpers import net_of
@@ -82,14 +81,6 @@ def module(**changes: Any) -> Change:
     return node("three", block=make)
 
 
-def choice(**changes: Any) -> Change:
-    return module(choices=lambda b: (replace(b.choices[0], **changes),))
-
-
-def loop(**changes: Any) -> Change:
-    return module(loops=lambda b: (replace(b.loops[0], **changes),))
-
-
 def shaped(shape: Shape) -> Callable[[Node], tuple[Value, ...]]:
     """The first output of a node with another shape, which nothing else takes."""
     return lambda old: (Value("other", shape), *old.outputs[1:])
@@ -122,9 +113,6 @@ def with_filters(block: Block, filters: int) -> tuple[Node, ...]:
     first, *others = block.nodes
     assert isinstance(first, Layer)
     return (replace(first, op=first.op.with_attributes(filters=filters)), *others)
-
-
-SPAN = net_of(SPEC).body.nodes[0].span
 
 
 BREAKS: dict[str, tuple[Change, str]] = {
@@ -251,61 +239,6 @@ BREAKS: dict[str, tuple[Change, str]] = {
     "static of another block": (
         module(static=frozenset({Parameter("depth")})),
         "static: depth is no parameter or input of this block",
-    ),
-    "always static, but not static": (
-        module(static=frozenset(), always_static=frozenset({Parameter("n")})),
-        "static: n is always static, but not static",
-    ),
-    # Choices and loops.
-    "a choice outside of the block": (
-        choice(end=99),
-        "the choice of nodes 4 to 99 leaves nodes 0 to",
-    ),
-    "a choice that ends before it starts": (choice(start=5, end=4), "or they are not in order"),
-    "choices out of order": (
-        module(choices=lambda b: (replace(b.choices[0], start=5, end=6), b.choices[0])),
-        "the choice of nodes 4 to 5 leaves nodes 6 to",
-    ),
-    "an inner choice outside": (
-        choice(inner=(Choice(SPAN, (None,), 0, 0, 1, ()),)),
-        "the choice of nodes 0 to 1 leaves nodes 4 to 5",
-    ),
-    "a branch that there is not": (choice(taken=2), "branch 2 of 1 conditions"),
-    "a choice without conditions": (choice(conditions=(), taken=0), "branch 0 of 0 conditions"),
-    "a condition of another block": (
-        choice(conditions=(Parameter("tall"),)),
-        "tall is no parameter or input of this block",
-    ),
-    "a branch that its condition does not take": (
-        choice(taken=0),
-        "branch 0 is taken, which its conditions do not say",
-    ),
-    "a branch behind one that holds": (
-        choice(conditions=(Compared(Parameter("n"), (("==", NumberLiteral(Fraction(2))),)),)),
-        "branch 1 is taken, which its conditions do not say",
-    ),
-    "a loop outside of the block": (
-        loop(iterations=(0, 2, 99)),
-        "are no iterations in nodes 0 to 6",
-    ),
-    "a loop of nothing": (loop(iterations=()), "are no iterations"),
-    "a loop that runs back": (loop(iterations=(0, 3, 2)), "are no iterations"),
-    "loops that overlap": (
-        module(loops=lambda b: (b.loops[0], b.loops[0])),
-        r"loop 2: \(0, 2, 4\) are no iterations in nodes 4 to 6",
-    ),
-    "a count of another block": (
-        loop(count=Parameter("many")),
-        "the count of loop 1: many is no parameter or input of this block",
-    ),
-    "another count": (loop(count=Parameter("width")), "the count of loop 1 is 2, but width is 4"),
-    "a loop across a choice": (
-        choice(start=3),
-        "loop 1 and a choice of nodes 3 to 5 cross",
-    ),
-    "a loop of the net": (
-        body(loops=(Loop(NumberLiteral(Fraction(1)), (0, 1)),)),
-        "choices and loops are those of modules",
     ),
     # The net.
     "a body of a module": (body(kind="module"), "its body is the block of a module"),

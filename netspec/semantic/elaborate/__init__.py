@@ -10,7 +10,6 @@ repeated_errors     where the same error recurs: which uses of a module, which i
 unknown_values      what was meant by the unknown name of a value
 context             what all blocks of one elaboration share
 block_builder       what is known of one block while its statements run
-branch_conditions   the condition of an `if` in terms of the block's parameters
 caller_expressions  a module's numbers in terms of the block that uses it
 call_inputs         the inputs of a call, and how many there may be
 op_calls            calls of ops: a layer
@@ -62,7 +61,6 @@ def elaborate(
             name,
             python_value(known.value),
             Parameter(name) in builder.static,
-            Parameter(name) in builder.always_static,
         )
         for name, (known, _) in builder.scope.names.items()
         if isinstance(known, TracedConstant)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from netspec.diagnostics import Diagnostic, Frame, Label
 from netspec.diagnostics.source import Span
-from netspec.ir import Block, Choice, Loop, Node, Preprocessing, Training, Value
+from netspec.ir import Block, Node, Preprocessing, Training, Value
 from netspec.lazy_dataclasses import replace
 from netspec.ops import Shape, like, text
 from netspec.ops.base import MAX_ELEMENTS
@@ -76,8 +76,6 @@ class BlockBuilder:
         """The node that each value is an output of."""
         self.places: dict[Value, Span] = {}
         """The places in the text of what makes each value, inputs included."""
-        self.choices: list[Choice] = []
-        self.ranges: list[Loop] = []
         self.preprocessing: list[Preprocessing | None] = []
         self.training: Training | None = None
         self.contracts: list[tuple[ContractStatement, Scope, tuple[str, ...]]] = []
@@ -85,8 +83,6 @@ class BlockBuilder:
         # What decides about the structure.
         self.static: set[Symbol] = set()
         """Parameters, input channels and sizes of values that decide what the block is made of."""
-        self.always_static: set[Symbol] = set()
-        """Those of them that do so otherwise than through an `if`."""
         self.failed = False
         """Whether there was an error, so that no block comes of it."""
 
@@ -172,18 +168,13 @@ class BlockBuilder:
 
     # --- what decides about the structure --------------------------------------------------------
 
-    def mark_static(self, symbols: Iterable[Symbol]) -> None:
-        """Mark symbols as static that decide what the block is made of other than by its `if`s."""
-        self.static.update(symbols)
-        self.always_static.update(symbols)
-
     def mark_untraced(self, used: set[Symbol], value: Any) -> None:
         """Mark as static what was used for a value and does not occur in the value's expression."""
         traced: set[Symbol] = set()
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, Dim | Real):
                 traced.update(symbols(number.expr))
-        self.mark_static(used - traced)
+        self.static |= used - traced
 
     # --- nodes -----------------------------------------------------------------------------------
 
@@ -212,7 +203,7 @@ class BlockBuilder:
         channels = shape[0]
         if not isinstance(channels, Dim) or not follows_sizes(channels):
             return shape
-        self.mark_static(symbols(channels.expr))
+        self.static.update(symbols(channels.expr))
         return like(shape, (int(channels), *shape[1:]))
 
     # --- the block -------------------------------------------------------------------------------
@@ -231,9 +222,6 @@ class BlockBuilder:
             tuple(value for _, value in self.outputs),
             tuple(name for name, _ in self.outputs),
             frozenset(self.static),
-            frozenset(self.always_static),
-            tuple(self.choices),
-            tuple(self.ranges),
             template_of(self.module),
         )
 

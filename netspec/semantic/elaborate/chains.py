@@ -72,7 +72,7 @@ def operand(b: BlockBuilder, argument: Chain | Reference) -> Operand | Poison:
     except EvaluationError as error:
         b.fail(_with_call(b, error, argument))
         return POISON
-    b.mark_static(evaluator.used)
+    b.static |= evaluator.used
     return Operand(line.value, argument.span, given=True)
 
 

@@ -60,7 +60,7 @@ def _net_input(b: BlockBuilder, statement: Input) -> Shape:
         )
     evaluator = b.evaluator()
     pattern = shape_pattern(statement.pattern, evaluator)
-    b.mark_static(evaluator.used)
+    b.static |= evaluator.used
     place = statement.pattern.span
     if None in pattern:
         message = f"the input {name} of a net needs a full shape, without `?`"
@@ -71,7 +71,7 @@ def _net_input(b: BlockBuilder, statement: Input) -> Shape:
         raise evaluation_error("out-of-range", message, place, _without_batch(pattern))
     evaluator = b.evaluator()
     b.preprocessing.append(preprocessing(statement.fields, shape, evaluator, b.fail))
-    b.mark_static(evaluator.used)
+    b.static |= evaluator.used
     check_elements(shape, place)
     return shape
 

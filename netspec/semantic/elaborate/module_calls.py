@@ -65,8 +65,6 @@ def module_instance(
     )
     for symbol in block.static:
         b.static.update(symbols(of_caller.get(symbol, literal(0))))
-    for symbol in block.always_static:
-        b.always_static.update(symbols(of_caller.get(symbol, literal(0))))
     instance = Instance(names.node, names.line, block, listed, inputs, outputs, call.op.span)
     b.add(instance, block.layer_count, call.span)
     return instance
@@ -126,7 +124,7 @@ def _argument(b: BlockBuilder, f: Field) -> Any:
     if isinstance(value, Num):
         b.mark_untraced(evaluator.used, value.real())
     else:
-        b.mark_static(evaluator.used)
+        b.static |= evaluator.used
     return value
 
 

@@ -6,11 +6,9 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from netspec.ir import Choice, Loop
 from netspec.ops import Shape
 from netspec.ops.attribute_types import describe
 from netspec.semantic.elaborate.block_builder import BlockBuilder
-from netspec.semantic.elaborate.branch_conditions import condition_of
 from netspec.semantic.elaborate.chains import run_chain
 from netspec.semantic.elaborate.inputs_outputs import run_input, run_output
 from netspec.semantic.evaluator import Evaluator
@@ -24,7 +22,7 @@ from netspec.semantic.scope import (
     evaluation_error,
 )
 from netspec.semantic.train_block import training
-from netspec.symbolic.expr import Expr, Num, apply, literal
+from netspec.symbolic.expr import Num
 from netspec.syntax.ast import (
     ContractStatement,
     For,
@@ -108,27 +106,22 @@ class StatementRunner:
         if isinstance(found, Poison):
             _poison(b, statement.body)
             return
-        values, count = found
         if not _only_contracts(statement):
-            b.mark_static(evaluator.used)
+            b.static |= evaluator.used
         failed, failures, outer = b.failed, 0, b.loops
-        starts = [len(b.nodes)]
-        for value in values:
+        for value in found:
             b.context.budget.step(statement.span)
             known = TracedConstant(value, frozenset(evaluator.used))
             b.failed = False
             b.loops = (*outer, f"{statement.variable.text} = {describe(value)}")
             self._inner(statement.body, (statement.variable, known))
             b.loops = outer
-            starts.append(len(b.nodes))
             failures += b.failed
             failed = failed or b.failed
             if failures > MAX_FAILED_ITERATIONS:
                 _poison(b, statement.body)
                 break
         b.failed = failed
-        if not b.loops and count is not None and b.definition.kind == "module":
-            b.ranges.append(Loop(count, tuple(starts)))
 
     # --- branches --------------------------------------------------------------------------------
 
@@ -140,28 +133,9 @@ class StatementRunner:
         if isinstance(taken, Poison):
             _poison(b, [s for body in bodies for s in body])
             return
-        if _only_contracts(statement):
-            self._inner(bodies[taken])
-        elif b.definition.kind == "net":
-            self._inner(bodies[taken])
-            b.mark_static(evaluator.used)
-        else:
-            choice = self._choice(statement, taken, bodies[taken])
-            b.choices.append(choice)
-            if None in choice.conditions:
-                b.mark_static(evaluator.used)
-            else:
-                b.static |= evaluator.used
-
-    def _choice(self, statement: If, taken: int, body: Sequence[Statement]) -> Choice:
-        """Run the branch that is taken; what a class needs to know to decide as well."""
-        b = self.builder
-        conditions = tuple(condition_of(c, b.evaluator()) for c, _ in statement.branches)
-        outer, b.choices = b.choices, []
-        start = len(b.nodes)
-        self._inner(body)
-        inner, b.choices = tuple(b.choices), outer
-        return Choice(statement.span, conditions, taken, start, len(b.nodes), inner)
+        self._inner(bodies[taken])
+        if not _only_contracts(statement):
+            b.static |= evaluator.used
 
 
 # --- single statements ---------------------------------------------------------------------------
@@ -195,7 +169,7 @@ def _layer_name(b: BlockBuilder, name: LayerName) -> str:
         return name.base.text
     evaluator = b.evaluator()
     result = evaluator.joined_name(name.base, name.indices)
-    b.mark_static(evaluator.used)
+    b.static |= evaluator.used
     return result
 
 
@@ -208,8 +182,8 @@ def _let(b: BlockBuilder, statement: Let) -> None:
     b.declare_constant(statement.name, known)
 
 
-def _values(statement: For, evaluator: Evaluator) -> tuple[Iterable[Any], Expr | None]:
-    """What a loop runs over, and for a range how often. Raises EvaluationError."""
+def _values(statement: For, evaluator: Evaluator) -> Iterable[Any]:
+    """What a loop runs over. Raises EvaluationError."""
     if statement.last is None:
         values: Any = evaluator.constant(statement.first)
         if not isinstance(values, tuple):
@@ -219,7 +193,7 @@ def _values(statement: For, evaluator: Evaluator) -> tuple[Iterable[Any], Expr |
                 statement.first.span,
                 "a range is written `1..8`, both ends included",
             )
-        return values, None
+        return values
     first = evaluator.integer(statement.first, "the start of a range")
     last = evaluator.integer(statement.last, "the end of a range")
     if last - first >= MAX_STEPS:
@@ -228,10 +202,7 @@ def _values(statement: For, evaluator: Evaluator) -> tuple[Iterable[Any], Expr |
             f"this loop runs {last - first + 1:,} times; at most {MAX_STEPS:,} is possible",
             statement.first.span.to(statement.last.span),
         )
-    before, end = (evaluator.constant(e).known for e in (statement.first, statement.last))
-    further = apply("-", end, before) or literal(last - first)
-    count = apply("+", further, literal(1)) or literal(last - first + 1)
-    return (Num(Fraction(i)) for i in range(first, last + 1)), count
+    return (Num(Fraction(i)) for i in range(first, last + 1))
 
 
 def _branch(statement: If, evaluator: Evaluator) -> int:
