@@ -517,7 +517,10 @@ class Forward:
             first, wanted = c, self.reached(c)
             while isinstance(first, ChainCall):
                 first, wanted = first.calls[0], f"{wanted}[0]"
-            wanted += f".{one_size}"
+            if isinstance(first, InstanceCall):
+                wanted = self.terms.features(c.inputs[0])
+            else:
+                wanted += f".{one_size}"
             given = f"{self.variable(c.inputs[0])}.shape[1]"
             message = f"made for {{{wanted}}} features, got {{{given}}}"
             for v in only_input(self.trace):

@@ -18,6 +18,7 @@ from netspec.codegen.terms import (
     Local,
     Printer,
     folded,
+    is_literal,
     is_whole,
     is_whole_or_text,
     leaves,
@@ -261,6 +262,14 @@ class Terms:
             case Apply("+" | "-" as sign, (a, b)) if is_whole(a) or is_whole(b):
                 return Verbatim(f"{self.whole(a)} {sign} {self.whole(b)}")
         return call("int", self.printer.source(term, 0, True))
+
+    def features(self, value: TraceValue) -> str:
+        """How many features a vector has by the constructor, as source of `forward`."""
+        term = self.resolved(value.channels)
+        if isinstance(term, InstanceSize) or is_literal(term):
+            return self.whole(term)
+        self.asked.kept.append(term)
+        return f"self.{self.attribute(term, 'features')}"
 
     def said_of(self, term: Any) -> str | None:
         """The first argument, else the first variable that a term depends on."""

@@ -33,6 +33,7 @@ from netspec.codegen.trace_nodes import (
     OpCall,
     Trace,
     calls_in,
+    made_of_sizes,
 )
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.symbolic.expr import Channels, constant_source
@@ -83,9 +84,10 @@ def write_class(
         several = readers.several(c)
         written: WrittenCall
         if isinstance(c, InstanceCall):
-            written = WrittenInstance(
-                _instance(c, class_of(c), terms), len(c.outputs) > 1 and not several
-            )
+            of = class_of(c)
+            first = len(c.outputs) > 1 and not several
+            one_size = _only_features(c, of)
+            written = WrittenInstance(_instance(c, of, terms), first, one_size=one_size)
         elif isinstance(c, ChainCall):
             written, asked = written_chain(c, emissions)
         else:
@@ -181,6 +183,16 @@ def _instance(c: InstanceCall, of: ClassText, terms: Terms) -> FunctionCall:
                 if source != a.default:
                     keywords[a.name] = source
     return call(of.name, *args, **keywords)
+
+
+def _only_features(c: InstanceCall, of: ClassText) -> str:
+    """The argument of an instance that is how many features it takes, where sizes decide that."""
+    given = c.inputs[0] if c.inputs else None
+    if given is None or c.name is None or c.name.fixed is None or len(given.shape) != 1:
+        return ""
+    leaf = Channels(c.trace.inputs[0].name)
+    asked = next((a.name for a in of.arguments if a.leaf == leaf), "")
+    return asked if made_of_sizes(given.channels) else ""
 
 
 def _arguments(terms: Terms, read: Set[Any]) -> list[ClassArgument]:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from netspec.codegen.python_source import FunctionCall, Source
-from netspec.codegen.terms import Choose, leaves
+from netspec.codegen.terms import Choose
 from netspec.codegen.trace_nodes import (
     Extent,
     ItemExtent,
     OpCall,
     Trace,
+    made_of_sizes,
 )
 from netspec.lazy_dataclasses import dataclass
 from netspec.symbolic.expr import (
@@ -75,7 +76,7 @@ class ConstructorNumbers:
 
     def depends_on_sizes(self, number: int) -> bool:
         """Whether a number is made of heights and widths."""
-        return any(isinstance(x, Extent) and x.axis for x in leaves(expr_of(number)))
+        return made_of_sizes(expr_of(number))
 
     @property
     def sizes_are_known(self) -> bool:

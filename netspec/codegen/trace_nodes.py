@@ -15,6 +15,7 @@ from netspec.codegen.terms import (
     Local,
     Sym,
     folded,
+    leaves,
 )
 from netspec.ir import Block
 from netspec.ir.template import (
@@ -380,6 +381,18 @@ class Trace:
     """The block that this is a trace of, and of no other; None for that of a template."""
     predictions: list[Prediction] = field(default_factory=list)
     """Of a net that ends in logits: what `predict` makes of each result."""
+
+
+def made_of_sizes(term: Any) -> bool:
+    """Whether a number is made of heights and widths of values."""
+    for leaf in leaves(term):
+        match leaf:
+            case Extent(_, axis) if axis:
+                return True
+            case InstanceSize(instance, index, axis):
+                if axis or made_of_sizes(instance.trace.outputs[index].channels):
+                    return True
+    return False
 
 
 def walk(nodes: Sequence[TraceNode]) -> Iterator[TraceNode]:

@@ -253,12 +253,37 @@ def test_numpy_says_what_size_a_linear_layer_is_made_for(case: str) -> None:
 
 
 HEAD = "conv { filters: 4  kernel: 3  stride: 2 } -> relu -> flatten -> linear { units: 3 }"
+FEATURES = "conv { filters: 4  kernel: 3  stride: 2 } -> relu"
+CLASSIFIER = "module classifier { input x  tanh  fc: linear { units: 3 } }"
 ONE_SIZE = {
     "net": (f"net t {{ input data: 3x24x28 {HEAD} }}", "24x28", "26x28"),
     "parameter": (f"net t(size = 24) {{ input x: [3, size, 28] {HEAD} }}", "24x28", "26x28"),
     # Features of 11x13 places of four channels, and of 12x13.
     "module": (
         f"module head {{ input x {HEAD} }} net t {{ input data: 3x24x28 h: head }}",
+        "572 features",
+        "624",
+    ),
+    "flatten, then a module": (
+        f"{CLASSIFIER} net t {{ input data: 3x24x28 {FEATURES} -> flatten  h: classifier }}",
+        "24x28",
+        "26x28",
+    ),
+    "flatten in a module": (
+        f"module features {{ input x {FEATURES} -> flatten }} net t {{ input data: 3x24x28 "
+        "f: features  fc: linear { units: 3 } }",
+        "24x28",
+        "26x28",
+    ),
+    "both in modules": (
+        f"module features {{ input x {FEATURES} -> flatten }} {CLASSIFIER} "
+        "net t { input data: 3x24x28 f: features  h: classifier }",
+        "24x28",
+        "26x28",
+    ),
+    "a module in a module": (
+        f"{CLASSIFIER} module tail {{ input x {FEATURES} -> flatten  h: classifier }} "
+        "net t { input data: 3x24x28 tail: tail }",
         "572 features",
         "624",
     ),
