@@ -21,6 +21,7 @@ from netspec.codegen.header import compiled_from, spec_file
 from netspec.codegen.identifiers import Identifiers, class_name
 from netspec.codegen.preprocess import picture
 from netspec.codegen.python_source import (
+    WIDTH,
     FunctionCall,
     Lambda,
     Source,
@@ -36,6 +37,7 @@ from netspec.codegen.python_source import (
 from netspec.ir import Layer, Net, Value
 from netspec.ir.sizes import blocks
 from netspec.ops import KAIMING, Init, Op, Tensor, text
+from netspec.ops.convolution import Conv
 from netspec.symbolic.expr import (
     Dim,
     Expr,
@@ -47,7 +49,7 @@ from netspec.symbolic.expr import (
     substituted,
     symbols,
 )
-from netspec_numpy.cost_model import planned_memory
+from netspec_numpy.cost_model import choose_algorithm, planned_memory
 from netspec_numpy.emitters import EMITTERS
 from netspec_numpy.fusion import FusedLayer, fuse
 from netspec_numpy.kernel_source import kernel_names, reads, with_helpers
@@ -71,12 +73,13 @@ from netspec_numpy.module_functions import (
 from netspec_numpy.size_source import size_source
 
 _FROM = {
-    "bisect": ("bisect",),
+    "bisect": ("bisect", "bisect_left", "bisect_right"),
+    "collections": ("Counter",),
     "collections.abc": ("Callable", "Iterator", "Mapping", "Sequence"),
     "concurrent.futures": ("ThreadPoolExecutor", "wait"),
     "fractions": ("Fraction",),
     "functools": ("cache", "partial"),
-    "itertools": ("count", "pairwise", "product"),
+    "itertools": ("accumulate", "chain", "count", "pairwise", "product"),
     "math": ("inf", "prod"),
     "pathlib": ("Path",),
     "typing": ("Any", "NamedTuple"),
@@ -139,6 +142,7 @@ class _Scope:
         self.sizes: Mapping[Symbol, Expr] = {}
         self.asked: set[Symbol] = set()
         self.several = False
+        self.winograd = file.winograd
 
     def begin(self, layer: FusedLayer, several: bool) -> None:
         """Begin the step of a layer."""
@@ -266,6 +270,8 @@ class _NumpyFile:
         self.calls: dict[Region, tuple[ModuleFunction, int]] = {}
         self.kernels: set[str] = {"Model"}
         self.frozen: set[Value] = set()
+        convolutions = (x for c in self.classes for x in c.fused.layers if isinstance(x.op, Conv))
+        self.winograd = any(choose_algorithm(x).kind == "winograd" for x in convolutions)
         own = [n for c in self.classes for n in (c.name, c.network)]
         self.taken: tuple[str, ...] = (*_GLOBALS, *_MODULES, *kernel_names(), *own, *_LOCALS)
 
@@ -355,7 +361,9 @@ class _NumpyFile:
         if last.targets == use.result:
             lines += statement("return ", last.source, 4)
         else:
-            lines += [*_step_lines(last), f"    return {use.result}"]
+            short = f"    return {use.result}"
+            wide = statement("return ", tuple_of(use.result.split(", ")), 4)
+            lines += [*_step_lines(last), *([short] if len(short) <= WIDTH else wide)]
         args = [*_arguments(use.inputs), "name: str", *(a.declared() for a in function.arguments)]
         several = len(use.region.outputs) > 1
         kind = f"tuple[{', '.join(['Value'] * len(use.region.outputs))}]" if several else "Value"
@@ -488,7 +496,11 @@ def _lower_case(name: str) -> str:
 
 
 def _step_lines(step: Statement) -> list[str]:
-    return statement(f"{step.targets} = " if step.targets else "", step.source, 4, step.comment)
+    lines = statement(f"{step.targets} = " if step.targets else "", step.source, 4, step.comment)
+    if len(lines[0]) <= WIDTH:
+        return lines
+    targets = statement("", tuple_of(step.targets.split(", ")), 4)
+    return [*targets[:-1], *statement(") = ", step.source, 4)]
 
 
 def _arguments(inputs: Iterable[str]) -> list[str]:

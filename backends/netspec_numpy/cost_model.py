@@ -1,12 +1,9 @@
-"""Chooses how a convolution is computed, by estimates of its time, and says what memory that takes.
+"""Chooses how a convolution is computed, and says what memory that takes.
 
-    1x1, no pads    matmul: one matrix product over all pixels
-    3x3, stride 1   winograd, where its fewer multiplications outweigh its further calls
-    one per channel depthwise: a sum over the elements of the filter
-    others          im2col: what the filters see is gathered, then one matrix product
-
-Times come from a few rates. These were measured with NumPy on one core with AVX-512, but only their
-ratios matter, and those differ little between processors.
+1x1, no pads    matmul: one matrix product over all pixels
+3x3, stride 1   winograd, where its fewer multiplications outweigh its further calls
+one per channel depthwise: a sum over the elements of the filter
+others          im2col: what the filters see is gathered, then one matrix product
 """
 
 from __future__ import annotations
@@ -22,22 +19,14 @@ from netspec.ops.convolution import Conv, Linear
 from netspec.ops.pooling import AvgPool, MaxPool
 from netspec_numpy.fusion import FusedLayer, FusedNet
 from netspec_numpy.memory_plan import plan_memory
-
-MULTIPLY = 1 / 120e9
-"""Seconds for a multiplication and addition inside a matrix product."""
-COPY = 1 / 4e9
-"""Seconds for an element that is gathered or put in place."""
-FETCH = 4 / 25e9
-"""Seconds to fetch an element of weights that are not in the cache."""
-CALL = 7e-6
-"""Seconds for a call of NumPy: threads lose most of it waiting for Python's interpreter."""
+from netspec_numpy.winograd_choice import winograd_pays
 
 AlgorithmKind = Literal["matmul", "winograd", "depthwise", "im2col"]
 
 
 @dataclass(frozen=True)
 class Algorithm:
-    """How a convolution or linear layer is computed, and what it is estimated to cost.
+    """How a convolution or linear layer is computed, and the memory that it takes.
 
     `rows` of the result (of tiles, for Winograd's algorithm) are computed at once. Memory is in
     elements: `padded_rows` for the rows of the padded input that are read at once, `scratch` for
@@ -49,25 +38,28 @@ class Algorithm:
     padded_rows: int
     scratch: tuple[int, ...]
     packed: int
-    seconds: float
 
 
 def choose_algorithm(layer: FusedLayer) -> Algorithm:
     """The fastest way to compute a convolution or linear layer."""
     op = layer.op
     if isinstance(op, Linear) or (isinstance(op, Conv) and _is_pointwise(op, layer)):
-        seconds = layer.layer.macs * MULTIPLY
-        return Algorithm("matmul", 0, 0, (), _weights(layer), seconds)
+        return Algorithm("matmul", 0, 0, (), _weights(layer))
     assert isinstance(op, Conv), "only convolutions and linear layers have algorithms"
     channels = int(layer.inputs[0].shape[0])
     simple = op.stride[1] == 1 or op.dilation[1] == 1
     if op.group_count == channels == op.filters and channels > 1 and simple:
         return _depthwise(op, layer)
-    im2col = _im2col(op, layer)
+    _, (_, height, width) = _shapes(layer)
+    if is_square(op) and winograd_pays(height, width, channels):
+        return _winograd(op, layer)
+    return _im2col(op, layer)
+
+
+def is_square(op: Conv) -> bool:
+    """Whether Winograd's algorithm can compute a convolution."""
     square = op.kernel == (3, 3) and op.stride == (1, 1) and op.dilation == (1, 1)
-    if square and op.group_count == 1:
-        return min(im2col, _winograd(op, layer), key=lambda a: a.seconds)
-    return im2col
+    return square and op.group_count == 1
 
 
 def _is_pointwise(op: Conv, layer: FusedLayer) -> bool:
@@ -97,11 +89,8 @@ def _im2col(op: Conv, layer: FusedLayer) -> Algorithm:
     rows = _rows(max(3 << 16, _weights(layer)), width * window, height)
     if _divides_filters(layer) and op.group_count == 1 and op.dilation == (1, 1):
         rows = height
-    patches = width * height * window
-    seconds = layer.layer.macs * MULTIPLY + patches * COPY + _weights(layer) * FETCH
-    seconds += 4 * -(-height // rows) * CALL
     padded, scratch = _padded_rows(op, layer, rows), _aligned(rows * width * window)
-    return Algorithm("im2col", rows, padded, (scratch,), _weights(layer), seconds)
+    return Algorithm("im2col", rows, padded, (scratch,), _weights(layer))
 
 
 def _depthwise(op: Conv, layer: FusedLayer) -> Algorithm:
@@ -110,9 +99,8 @@ def _depthwise(op: Conv, layer: FusedLayer) -> Algorithm:
     planes = _input_rows(op, rows) * _padded_width(op, layer) * channels if op.stride[1] > 1 else 0
     scratch = (_aligned(planes), *[_aligned(rows * width * channels)] * int(op.stride[1]))
     packed = prod(op.kernel) * channels * width
-    seconds = prod(op.kernel) * height * width * channels * COPY
     padded = _padded_rows(op, layer, rows)
-    return Algorithm("depthwise", rows, padded, scratch, packed, seconds)
+    return Algorithm("depthwise", rows, padded, scratch, packed)
 
 
 def _input_rows(op: Conv | MaxPool | AvgPool, rows: int) -> int:
@@ -139,17 +127,11 @@ def _winograd(op: Conv, layer: FusedLayer) -> Algorithm:
     down, across = -(-height // 3), -(-width // 3)
     fitting = _rows(3 << 12, across * max(channels, filters), down)
     rows = down if _divides_filters(layer) else fitting
-    tiles = down * across
-    products = 25 * channels * filters + 625 * channels + 225 * filters
     packed = 25 * channels * filters
-    seconds = tiles * products * MULTIPLY * 1.2 + packed * FETCH
-    seconds += tiles * (25 * channels + 9 * filters) * COPY
-    copies = (1 + (height % 3 > 0)) * (1 + (width % 3 > 0))  # whole tiles, and what hangs over
-    seconds += (6 + copies) * -(-down // rows) * CALL
     some = rows * across
     sizes = (25 * some * max(channels, filters), some * max(25 * channels, 9 * filters))
     padded = _aligned((3 * rows + 2) * (3 * across + 2) * channels)
-    return Algorithm("winograd", rows, padded, tuple(map(_aligned, sizes)), packed, seconds)
+    return Algorithm("winograd", rows, padded, tuple(map(_aligned, sizes)), packed)
 
 
 def _shapes(layer: FusedLayer) -> tuple[tuple[int, int, int], tuple[int, int, int]]:

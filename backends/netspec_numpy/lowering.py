@@ -21,7 +21,7 @@ from netspec.ops.merging import Add, Arithmetic, Concat, Sub
 from netspec.ops.normalization import BatchNorm
 from netspec.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
 from netspec.ops.resizing import MaxUnpool
-from netspec_numpy.cost_model import choose_algorithm
+from netspec_numpy.cost_model import choose_algorithm, is_square
 from netspec_numpy.fusion import CLIPS, FusedLayer, can_end_with_activation
 
 
@@ -42,11 +42,12 @@ class Step(AttributeNumbers, Protocol):
     """What a planner needs of the step it writes.
 
     `inputs` are the values that the step reads, `several` says whether more than the first result
-    is used.
+    is used, `winograd` whether the file has the kernel of this name, which chooses where it pays.
     """
 
     inputs: list[Source]
     several: bool
+    winograd: bool
 
     def quoted(self, path: str) -> str:
         """A layer's path as source."""
@@ -140,7 +141,7 @@ def weighted(op: Conv | Linear, layer: FusedLayer, step: Step) -> Source:
     then = _then(layer, step)
     if isinstance(op, Linear) or kind == "matmul":
         return _kernel_call(step, "convolve", *inputs, filters, **then)
-    if kind == "winograd":
+    if isinstance(op, Conv) and is_square(op) and step.winograd:
         return _kernel_call(step, "winograd", *inputs, filters, _window(layer, step), **then)
     window = _window(layer, step)
     if kind == "depthwise":

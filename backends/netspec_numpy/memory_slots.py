@@ -1,4 +1,6 @@
-"""Which values share memory: used when a net is compiled, and copied into emitted files.
+"""Which values share memory, found in a time in proportion to the net.
+
+The kernel of this name finds the same in fewer lines.
 
 x = conv(...)    slot 1
 a = conv(x)      slot 2, channels 0 to 63 of 128

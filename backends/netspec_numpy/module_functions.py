@@ -303,12 +303,8 @@ class Unifier:
 
     def _calls(self, calls: Sequence[FunctionCall], context: str, step: Statement) -> Source:
         first = calls[0]
-        heads = [c.head for c in calls]
-        head, algorithm = first.head, len(set(heads)) > 1
-        if algorithm:
-            if not set(heads) <= {"convolve", "winograd"}:
-                return Verbatim(self._extra([c.flat() for c in calls], context, ""))
-            head = self._extra(heads, "algorithm", "Algorithm")
+        if len({c.head for c in calls}) > 1:
+            return Verbatim(self._extra([c.flat() for c in calls], context, ""))
         if len({(c.brackets, c.tail) for c in calls}) > 1:
             raise CannotUnify
         names, defaults = signature(first.head)
@@ -333,7 +329,7 @@ class Unifier:
                 raise CannotUnify
             values = [found.get(name, Verbatim(default or "")) for found in keywords]
             args.append(Keyword(name, self.unify(values, name, step)))
-        return FunctionCall(head, tuple(args), first.brackets, first.tail)
+        return FunctionCall(first.head, tuple(args), first.brackets, first.tail)
 
     def _texts(self, texts: Sequence[str], context: str, step: Statement) -> str:
         parts = [_NUMBER.split(t) for t in texts]

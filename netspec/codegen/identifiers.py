@@ -21,10 +21,10 @@ _WORDS = {
 # What emitted files import or define, of the names that a class could have.
 _IMPORTED = {
     *(
-        "Algorithm",
         "Any",
         "Array",
         "Callable",
+        "Counter",
         "Fraction",
         "Iterator",
         "Mapping",

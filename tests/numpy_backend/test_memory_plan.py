@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from netspec_numpy import memory_slots
+from netspec_numpy import kernels, memory_slots
 from netspec_numpy.cost_model import planned_memory
 from netspec_numpy.fusion import fuse
 from netspec_numpy.memory_plan import Arena, plan_memory
@@ -106,6 +106,7 @@ def test_each_value_has_the_first_slot_that_is_free(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(memory_slots, "SLOTS", at_once)
         places = memory_slots.memory_slots(values, outputs)
+    assert places == kernels.memory_slots(values, outputs)
     alive: dict[int, set[int]] = {}
     for i, (_, owner, _) in enumerate(places):
         reads = [k for k, (_, r, _) in enumerate([*values, (0, outputs, {})]) if i in r]

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Algorithm = Callable[..., Any]
 Pads = tuple[int, int, int, int]
 Pair = tuple[int, int]
 Then = Callable[..., None] | None

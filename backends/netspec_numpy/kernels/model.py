@@ -114,11 +114,9 @@ class Model:
 
     def run_threads(self, work: Callable[..., None], alone: bool) -> None:
         """Let each thread do its part, this one too, or this one alone all of them."""
-        if alone:
-            return work(*range(self.threads))
-        others = [self.pool.submit(work, i) for i in range(1, self.threads)]
+        others = [] if alone else [self.pool.submit(work, i) for i in range(1, self.threads)]
         try:
-            work(0)
+            work(*range(self.threads - len(others)))
         finally:
             wait(others)
         for other in others:

@@ -6,7 +6,7 @@ import time
 from bisect import bisect
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import count, pairwise, product
+from itertools import accumulate, count, pairwise, product
 from math import inf, prod
 from typing import Any
 
@@ -14,8 +14,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from netspec_numpy.kernels.arrays import Array, Value, Weights
+from netspec_numpy.kernels.slots import memory_slots
 from netspec_numpy.kernels.windows import Window
-from netspec_numpy.memory_slots import memory_slots
 
 
 class Plan:
@@ -88,11 +88,10 @@ class Plan:
         number, dtype, channels = next(self.numbers), np.dtype(dtype or self.dtype), shape[-1]
         bias = np.zeros(channels, dtype) if bias is None else bias
         if self.dry_run:
-            parts, end = {}, 0
-            for x in xs[:inside]:
-                parts[x.number], end = end, end + len(x.bias)
+            reads, ends = [x.number for x in xs], accumulate(len(x.bias) for x in xs)
+            parts = dict(zip(reads[:inside], (0, *ends), strict=False))
             size = -(-prod(shape) * dtype.itemsize // 64) * 64
-            self.values.append((size, [x.number for x in xs], parts))
+            self.values.append((size, reads, parts))
             self.channels.append(channels)
             return Value(self.view(0, shape, dtype), bias, number)
         slot, owner, first = self.places[number]

@@ -17,6 +17,7 @@ from numpy.lib.stride_tricks import as_strided
 from netspec_numpy.kernels.arrays import Array, Pads, Then, Value
 from netspec_numpy.kernels.plan import Plan
 from netspec_numpy.kernels.windows import POINT, Window
+from netspec_numpy.winograd_choice import winograd_pays
 
 
 def pixels(x: Array, i: int = 0, j: int | None = None) -> Array:
@@ -181,8 +182,11 @@ def winograd(
 
     F(3x3, 3x3) of Lavin and Gray, 2016, arXiv:1509.09308, at 0, 1, -1, 2 and infinity.
     """
+    _, width, channels = x.data.shape
+    height, columns = window.counts(*x.data.shape[:2])
+    if not winograd_pays(height, columns, channels):
+        return convolve(p, x, name, filters, window, then)
     y, weight, bias = p.layer(x, name, filters, window)
-    (_, width, channels), columns = x.data.shape, y.data.shape[1]
     before = [[2, -1, -2, 1, 0], [0, 2, 1, -1, 0], [0, -2, 3, -1, 0]]
     before += [[0, -1, 0, 1, 0], [0, 2, -1, -2, 1]]
     inner = np.array([[3, 0, 0], [3, 3, 3], [1, -1, 1], [1, 2, 4], [0, 0, 6]]) / 6

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -79,10 +78,9 @@ def concat(p: Plan, *xs: Value, then: Then = None) -> Value:
     """Channels one behind the other; what lies there already is not copied."""
     bias = np.concatenate([x.bias for x in xs])
     y = p.value(xs, (*common_size(xs), len(bias)), bias, xs[0].data.dtype, inside=len(xs))
-    ends = np.cumsum([0, *(len(x.bias) for x in xs)]).tolist()
+    parts = np.split(y.data, np.cumsum([len(x.bias) for x in xs[:-1]]), axis=-1)
     for i, j, _ in p.parts(y.data):
-        for x, (first, last) in zip(xs, pairwise(ends), strict=True):
-            there = y.data[..., first:last]
+        for x, there in zip(xs, parts, strict=True):
             if there.ctypes.data != x.data.ctypes.data:
                 p.call(np.copyto, pixels(there, i, j), pixels(x.data, i, j))
         if then:
