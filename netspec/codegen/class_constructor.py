@@ -8,7 +8,7 @@ from typing import Any
 from netspec.codegen.class_terms import Asked, Support, Terms, is_number
 from netspec.codegen.python_source import FunctionCall, Source, Verbatim, call
 from netspec.codegen.spelling import WrittenCall
-from netspec.codegen.statements import Compound, Line, Statement
+from netspec.codegen.statements import Compound, Line, Statement, if_statement
 from netspec.codegen.trace_nodes import (
     SIZES,
     Call,
@@ -66,14 +66,14 @@ def constructor(
                 given = {name: name for name in (terms.arguments[a] for a in node.arguments)}
                 body.append(Line(call("check_positive", **given), reads=asked.reads))
             case IfNode():
-                attribute = tests[node][0] if node in tests else ""
-                declared = f"self.{attribute}: nn.Module | None = None" if attribute else ""
-                heads = [f"elif {terms.print(c)}:" for c, _ in node.cases]
-                heads = [heads[0][2:], *heads[1:], "else:"]
+                conditions = [terms.print(c) for c, _ in node.cases]
                 opposite = f"if {terms.print(negated(node.cases[0][0]))}:"
                 inner = [constructor(b, terms, emissions, tests) for b in node.bodies]
-                opposite = opposite if len(inner) == 2 else ""
-                body.append(Compound(heads, inner, opposite, declared, reads=asked.reads))
+                made = if_statement(conditions, inner)
+                made.reads, made.opposite = asked.reads, opposite if len(inner) == 2 else ""
+                if node in tests:
+                    made.declared = f"self.{tests[node][0]}: nn.Module | None = None"
+                body.append(made)
             case ForNode():
                 head = terms.loop(node, terms.print)
                 inside = constructor(node.body, terms, emissions, tests)

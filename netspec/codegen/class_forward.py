@@ -29,7 +29,15 @@ from netspec.codegen.python_source import (
     tuple_of,
 )
 from netspec.codegen.spelling import Spelling, WrittenCall
-from netspec.codegen.statements import Compound, Line, Refusal, Statement, common_end, walk
+from netspec.codegen.statements import (
+    Compound,
+    Line,
+    Refusal,
+    Statement,
+    common_end,
+    if_statement,
+    walk,
+)
 from netspec.codegen.terms import decided
 from netspec.codegen.trace_nodes import (
     Call,
@@ -326,8 +334,9 @@ class Forward:
             else:
                 carried = [k for k in step.carried if k.value in values]
                 for _ in range(2):  # what an iteration reads is read behind the one before
-                    live |= self.live(step.body, live | own(k.after for k in carried)) - values
-                self.entered[step] = [live | values]
+                    inside = self.live(step.body, live | own(k.after for k in carried))
+                    live |= inside - values
+                self.entered[step] = [inside | live]
                 live |= own(k.before for k in carried) | planes
         return live
 
@@ -442,18 +451,17 @@ class Forward:
         for n in (0, 1) if len(bodies) == 2 else (len(bodies) - 1,):
             others = {v for k, e in enumerate(self.entered[node]) if k != n for v in e}
             read = self.names(others.union(self.terms.planes(node)))
-            if bodies[n] == copied[n] and not any(
-                t in read for line in copied[n] for t in line.sets
-            ):
+            targets = {t for line in copied[n] for t in line.sets}
+            if bodies[n] == copied[n] and targets.isdisjoint(read):
                 before, bodies[n] = bodies[n], []
                 break
         if not any(bodies):
             return [*before, *after]
-        swapped = len(bodies) == 2 and not bodies[0]
-        heads = [] if swapped else [f"elif {self.test(node, n)}:" for n in range(len(bodies) - 1)]
-        heads = [head[2:] if not n else head for n, head in enumerate(heads)]
-        opposite = f"if {self.test(node, 1)}:" if swapped else ""
-        return [*before, Compound([*heads, "else:"], bodies, opposite), *after]
+        tests = range(len(node.cases))
+        if len(bodies) == 2 and not bodies[0]:
+            bodies, tests = bodies[1:], range(1, 2)
+        branches = if_statement([self.test(node, n) for n in tests], bodies)
+        return [*before, branches, *after]
 
     def loop(self, node: ForNode) -> list[Statement]:
         carried = [k for k in node.carried if k.value in self.readers.of]
@@ -464,7 +472,7 @@ class Forward:
             self.wishes[k.after] = self.variables[k.value]
         before = self.copies((k.value, k.before) for k in carried)
         head = self.terms.loop(node, self.terms.in_forward)
-        body = self.body(node.body, busy)
+        body = self.body(node.body, self.names(inside))
         body += self.copies((k.value, k.after) for k in carried)
         return [*before, *([Compound([head], [body])] if body else [])]
 

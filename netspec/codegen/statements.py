@@ -69,6 +69,12 @@ class Compound:
 Statement = Line | Compound | Refusal
 
 
+def if_statement(tests: Sequence[str], bodies: list[list[Statement]]) -> Compound:
+    """An `if` of these tests; the last of more bodies is for where none of them holds."""
+    heads = [f"{'el' if n else ''}if {test}:" for n, test in enumerate(tests)]
+    return Compound([*heads, "else:"][: len(bodies)], bodies)
+
+
 def walk(body: Sequence[Statement]) -> Iterator[Statement]:
     """All statements, those of inner bodies too, the last one first."""
     for s in reversed(body):
