@@ -620,7 +620,9 @@ class Forward:
         result = self.predicted(predictions[0], model)
         if predictions[0] and isinstance(result, FunctionCall) and is_typed(result):
             return [Line(result, word="return")]
-        name = names.identifier("x" if len(predictions) == 1 else "results")
+        several = len(predictions) > 1
+        name = "results" if several else "out" if "x" in self.parameters else "x"
+        name = names.identifier(name)
         result = self.predicted(predictions[0], Verbatim(name))
         first = Line(model, (name,), annotation=self.result_type)
         return [first, Line(result, word="return")]
