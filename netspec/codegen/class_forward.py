@@ -384,7 +384,10 @@ class Forward:
         if not v.name or v.flows or v in self.trace.inputs:
             return False
         readers = [r for r in self.readers.of.get(v, ()) if isinstance(r, Call)]
+        # A further result, such as indices, comes along with what it is read beside.
+        made_of = self.readers.calls
         others = {w for r in readers for w in r.inputs if w.item_of is None}
+        others -= {w for w in others if w in made_of and w is not made_of[w].outputs[0]}
         others -= {v, *self.inlined, *self.trace.inputs}
         of = self.readers.is_made_of
         apart = [w for w in others if not of(v, w) and not of(w, v)]
