@@ -555,12 +555,26 @@ def _laws(net: Net) -> dict[str, str]:
 
 
 def _law(tensor: Tensor) -> str:
-    """How a tensor begins, as the kernel `initial` takes it: a number, or what `drawn` takes."""
+    """How a tensor begins, as the kernel `initial` takes it: numbers, or what `drawn` takes."""
     init = tensor.init
+    if isinstance(init, Init) and init.law == "bilinear":
+        rows, columns = (_bilinear(int(n)) for n in tensor.shape[-2:])
+        return f"np.outer({rows}, {columns})"
     return _law_of(init or KAIMING) if isinstance(init, Init | None) else repr(float(init))
 
 
+def _bilinear(size: int) -> str:
+    """`netspec.ops.bilinear_row` of a size, as source."""
+    half = (size + 1) // 2
+    return f"1 - abs(np.arange({size}) / {half} - {(2 * half - 1 - half % 2) / (2 * half)!r})"
+
+
 def _law_of(init: Init) -> str:
+    if init.value is not None:
+        return repr(init.value)
+    if init.bounds is not None:
+        low, high = init.bounds
+        return f'("uniform", {(high - low) / 12**0.5!r}, "", {(low + high) / 2!r})'
     law, number, fan = init.law, init.std, (init.fan or "").removeprefix("fan_")
     if number is None:
         number = {"kaiming": 2**0.5, "xavier": 1.0}.get(law, 3**-0.5)

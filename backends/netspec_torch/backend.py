@@ -147,6 +147,8 @@ class _TorchFile:
         supports = self.classes.supports
         if "avg_pool" in supports:
             supports.add("pad_ceil")
+        if any("bilinear_(" in code for code in rendered):
+            supports.add("bilinear_")
         template = templates(Path(__file__).parent / "templates").get_template("model.py.j2")
         copied = [source for name, source in sources().items() if name in supports]
         code = "\n".join((*rendered, *copied))

@@ -9,18 +9,19 @@ own beginning is meant draw it themselves. The layers that begin otherwise follo
         elif isinstance(m, nn.BatchNorm2d | nn.Linear):
             m.reset_parameters()
     nn.init.normal_(self.conv10.weight, std=0.01)
+    self.conv1.requires_grad_(False)
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from netspec.codegen.identifiers import is_plain
 from netspec.codegen.python_source import statement, tuple_of
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
-from netspec.ops import UNIFORM, Init, Op, Weighted
+from netspec.ops import UNIFORM, Init, Learned, LearnedWithBias, Op, Weighted
 from netspec_torch.reserved import MODULE_ATTRIBUTES
 from netspec_torch.support import sources
 
@@ -80,12 +81,35 @@ def initialization(net: Net, written: Sequence[tuple[Op, str]]) -> list[str]:
             for x, bias in zip(same, zeroed, strict=True):
                 lines += [margin + s for s in _fill(f"self.{x.path}", init, bias)]
         else:
-            names = tuple_of([f'"{x.path}"' for x in same])
-            some = " | ".join(dict.fromkeys(x.type for x in same))
-            tests = statement(f"if isinstance(m, {some}) and name in ", names, _MARGIN + 4)
-            fill = _fill("m", init, any(zeroed), optional=True)
-            lines += [f"{margin}for name, m in self.named_modules():", *tests[:-1]]
-            lines += [f"{tests[-1]}:", *(f"{margin}        {s}" for s in fill)]
+            lines += _by_name(same, _fill("m", init, any(zeroed), optional=True))
+    return [*lines, *_stated(net, types, fixed)]
+
+
+def _stated(net: Net, types: Mapping[type[Op], str], fixed: bool) -> list[str]:
+    """What layers say beside the `init` of convolutions and linear layers, by name.
+
+    `types` are the classes of ops in PyTorch; `fixed`: the net has the same layers whatever its
+    arguments.
+    """
+    calls: dict[str, list[_Weighted]] = {}
+    for layer in net.layers:
+        op = layer.op
+        if not isinstance(op, Learned):
+            continue
+        one = _Weighted(layer.path, types[type(op)], UNIFORM, False)
+        for name in layer.layer.tensors:
+            own = op.bias_init if isinstance(op, LearnedWithBias) and name == "bias" else op.init
+            weight = isinstance(op, Weighted) and name == "weight"
+            if own is not None and layer.layer.tensors[name].learnable and not weight:
+                calls.setdefault(_draw("{}", own, name), []).append(one)
+        if op.frozen:
+            calls.setdefault("{}.requires_grad_(False)", []).append(one)
+    lines: list[str] = []
+    for call, layers in calls.items():
+        if fixed and len(layers) <= 2 and all(_is_attribute(x.path) for x in layers):
+            lines += [f"{' ' * _MARGIN}{call.format(f'self.{x.path}')}" for x in layers]
+        else:
+            lines += _by_name(layers, [call.format("m")])
     return lines
 
 
@@ -121,11 +145,17 @@ def _fill(layer: str, init: Init, bias: bool, optional: bool = False) -> list[st
     return lines
 
 
-def _draw(layer: str, init: Init) -> str:
-    """The call that fills a layer's weight; all of its tensors where its class knows how."""
+def _draw(layer: str, init: Init, tensor: str = "weight") -> str:
+    """The call that fills a layer's tensor; all of its tensors where its class knows how."""
     if init == UNIFORM:
         return f"{layer}.reset_parameters()"
-    weight = f"{layer}.weight"
+    weight = f"{layer}.{tensor}"
+    if init.bounds is not None:
+        return f"nn.init.uniform_({weight}, {init.bounds[0]!r}, {init.bounds[1]!r})"
+    if init.value is not None:
+        return f"nn.init.constant_({weight}, {init.value!r})"
+    if init.law == "bilinear":
+        return f"bilinear_({weight})"
     if init.std is not None:
         return f"nn.init.normal_({weight}, std={init.std!r})"
     if init.law == "xavier" and init.fan is None:
@@ -135,6 +165,16 @@ def _draw(layer: str, init: Init) -> str:
         # Uniform, and of variance 1 / fan.
         return f'nn.init.kaiming_uniform_({weight}{mode}, nonlinearity="linear")'
     return f"nn.init.kaiming_normal_({weight}{mode})"
+
+
+def _by_name(layers: Sequence[_Weighted], body: Sequence[str]) -> list[str]:
+    """A loop with statements for each of the layers with these names, as `m`."""
+    margin = " " * _MARGIN
+    names = tuple_of([f'"{x.path}"' for x in layers])
+    types = " | ".join(dict.fromkeys(x.type for x in layers))
+    tests = statement(f"if isinstance(m, {types}) and name in ", names, _MARGIN + 4)
+    start = [f"{margin}for name, m in self.named_modules():", *tests[:-1], f"{tests[-1]}:"]
+    return [*start, *(f"{margin}        {s}" for s in body)]
 
 
 def _is_attribute(path: str) -> bool:

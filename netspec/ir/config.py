@@ -31,15 +31,17 @@ class Training:
     Rates are per iteration, an iteration is one step of the optimizer on `batch_size` samples.
     Just one of `iterations` and `epochs` is given. `steps` are the iterations at which the rate
     falls by `gamma`; with one number, all multiples of it. `init` is how weights without a
-    distribution of their own are drawn; None leaves that to their ops.
+    distribution of their own are drawn; None leaves that to their ops. `lr_mult` are factors of
+    the rate for weights and biases of layers without factors of their own. `rho` and `epsilon` are
+    the optimizer's; None leaves them to PyTorch.
     """
 
     learning_rate: float
     batch_size: int
     iterations: int | None = None
     epochs: float | None = None
-    optimizer: Literal["sgd", "nesterov", "adam", "adamw"] = "sgd"
-    schedule: Literal["constant", "poly", "step", "cosine"] = "constant"
+    optimizer: Literal["sgd", "nesterov", "adam", "adamw", "adagrad", "adadelta", "rmsprop"] = "sgd"
+    schedule: Literal["constant", "poly", "step", "cosine", "inv", "exp", "sigmoid"] = "constant"
     power: float = 1.0
     steps: tuple[int, ...] = ()
     gamma: float = 0.1
@@ -55,6 +57,9 @@ class Training:
     mirror: bool = False
     random_crop: bool = False
     shift: int = 0
+    rho: float | None = None
+    epsilon: float | None = None
+    lr_mult: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

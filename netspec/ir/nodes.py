@@ -20,7 +20,7 @@ from netspec.ir.config import NetParameter, Preprocessing, Training
 from netspec.ir.names import NameMap
 from netspec.ir.template import Template
 from netspec.lazy_dataclasses import dataclass, field, replace
-from netspec.ops import KAIMING, REQUIRED, Init, Op, Shape, Tensor, Weighted
+from netspec.ops import KAIMING, REQUIRED, Init, Learned, Op, Shape, Tensor, Weighted
 from netspec.symbolic.expr import Expr, Symbol
 
 
@@ -269,20 +269,47 @@ class Net:
 
     def init_of(self, op: Op) -> Init:
         """How the weights of a layer are drawn: as it says, or the net, or its op."""
-        own: Init | None = getattr(op, "init", None)
+        own = op.init if isinstance(op, Weighted) else None
         stated = own or (self.training and self.training.init)
         return stated or (op.default_init if isinstance(op, Weighted) else KAIMING)
 
+    @cached_property
+    def multipliers(self) -> dict[str, tuple[float, float]]:
+        """Factors of the learning rate and of the weight decay of each learned tensor, by its name.
+
+        A frozen layer's rate is 0.
+        """
+        found: dict[str, tuple[float, float]] = {}
+        usual = (self.training.lr_mult if self.training else None) or (1.0, 1.0)
+        all_decay = self.training is None or self.training.decay_all
+        for layer in self.layers:
+            op = layer.op
+            for name, tensor in layer.layer.tensors.items():
+                if not tensor.learnable:
+                    continue
+                which = int(name == "bias")
+                rate, decay = usual[which], 1.0 if all_decay or len(tensor.shape) > 1 else 0.0
+                if isinstance(op, Learned):
+                    rate = op.lr_mult[which] if op.lr_mult is not None else rate
+                    rate = 0.0 if op.frozen else rate
+                    decay = op.decay_mult[which] if op.decay_mult is not None else decay
+                found[f"{layer.path}.{name}"] = rate, decay
+        return found
+
     def _settled(self, layer: Layer) -> Mapping[str, Tensor]:
         init = self.init_of(layer.op)
-        if init.law != "uniform":
+        if init.law != "uniform" or init.bounds is not None:
             return {
                 name: tensor if tensor.init is not None else replace(tensor, init=init)
                 for name, tensor in layer.tensors.items()
             }
         # The bias too, which does not know the weight's fan_in.
-        init = replace(init, std=init.deviation(layer.tensors["weight"].shape))
-        return {name: replace(tensor, init=init) for name, tensor in layer.tensors.items()}
+        own = layer.op.bias_init if isinstance(layer.op, Weighted) else None
+        init = Init("uniform", bounds=init.limits(layer.tensors["weight"].shape))
+        return {
+            name: tensor if own is not None and name == "bias" else replace(tensor, init=init)
+            for name, tensor in layer.tensors.items()
+        }
 
 
 def _flatten(block: Block, prefix: str, outer: dict[Value, Value]) -> Iterator[FlatLayer]:

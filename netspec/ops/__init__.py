@@ -20,6 +20,8 @@ from netspec.ops.base import (
     Family,
     IndexShape,
     KeepsShape,
+    Learned,
+    LearnedWithBias,
     Op,
     Shape,
     ShapeError,
@@ -32,7 +34,7 @@ from netspec.ops.base import (
     spatial,
     text,
 )
-from netspec.ops.initializers import KAIMING, UNIFORM, Init, Initial
+from netspec.ops.initializers import KAIMING, UNIFORM, Init, Initial, bilinear_row
 from netspec.ops.reads import Covering, Range, ReceptiveField, Window
 from netspec.ops.registry import (
     FAMILIES,
@@ -60,6 +62,8 @@ __all__ = [
     "Init",
     "Initial",
     "KeepsShape",
+    "Learned",
+    "LearnedWithBias",
     "Op",
     "PluginError",
     "Range",
@@ -73,6 +77,7 @@ __all__ = [
     "all_ops",
     "attr",
     "attributes",
+    "bilinear_row",
     "find_op",
     "like",
     "load_entry",

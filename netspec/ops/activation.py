@@ -11,6 +11,7 @@ from netspec.ops.base import (
     Elementwise,
     Family,
     KeepsShape,
+    Learned,
     Shape,
     ShapeError,
     Tensor,
@@ -99,7 +100,7 @@ class LeakyRelu(Activation):
 
 
 @op("prelu", ACTIVATION)
-class PRelu(Activation):
+class PRelu(Learned, Activation):
     """x where x > 0, else a learned slope of its channel times x.
 
     He et al. 2015 (arXiv:1502.01852, section 2.1). Slopes begin at 0.25.
@@ -108,7 +109,7 @@ class PRelu(Activation):
     shared: bool = attr(Flag(), "whether all channels have one slope", default=False)
 
     def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
-        return {"weight": Tensor((1 if self.shared else inputs[0][0],), init=0.25)}
+        return {"weight": Tensor((1 if self.shared else inputs[0][0],), init=self.begun(0.25))}
 
 
 @op("elu", ACTIVATION)

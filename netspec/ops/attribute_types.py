@@ -281,6 +281,23 @@ class Numbers:
 
 
 @dataclass(frozen=True)
+class Multipliers:
+    """Factors of a layer's weights and of its biases: one number for both, or two."""
+
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "number from 0, or list of two: of weights, of biases"
+
+    def convert(self, value: Any) -> tuple[float, float]:
+        items = value if isinstance(value, tuple) else (value, value)
+        if len(items) != 2:
+            raise AttributeTypeError("wrong-type", f"takes a {self}, not {describe(value)}")
+        weights, biases = (RealNumber(0).convert(v) for v in items)
+        return weights, biases
+
+
+@dataclass(frozen=True)
 class Size:
     """Height and width: one number for both, two, or the shape of a value, whose channels do not
     matter."""

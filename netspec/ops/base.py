@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self, TypeVar, dataclass_transform
 
 from netspec.lazy_dataclasses import dataclass, field, fields, replace
-from netspec.ops.attribute_types import AttributeType
-from netspec.ops.initializers import KAIMING, Init
+from netspec.ops.attribute_types import AttributeType, Flag, Multipliers
+from netspec.ops.initializers import KAIMING, Init, Initial
 from netspec.ops.reads import ReceptiveField
 
 Shape = tuple[int, ...]
@@ -90,12 +90,13 @@ class _Required:
 REQUIRED: Any = _Required()
 
 
-def attr(kind: AttributeType, doc: str, default: Any = REQUIRED) -> Any:
+def attr(kind: AttributeType, doc: str, default: Any = REQUIRED, training: bool = False) -> Any:
     """An attribute of an op, as a dataclass field: its kind, a line of documentation, its default.
 
     A default that is a string starting with `=` names another attribute to take the value of.
+    `training` marks one that only says how the op's tensors begin and are trained.
     """
-    metadata = {"kind": kind, "doc": doc, "default": default}
+    metadata = {"kind": kind, "doc": doc, "default": default, "training": training}
     if default is REQUIRED:
         return field(metadata=metadata)
     if isinstance(default, str) and default.startswith("="):
@@ -111,6 +112,7 @@ class Attr:
     kind: AttributeType
     doc: str
     default: Any
+    training: bool = False
 
     @property
     def required(self) -> bool:
@@ -254,24 +256,74 @@ class Elementwise(KeepsShape):
     same_on_vectors: ClassVar[bool] = True
 
 
-class Weighted(Op):
+@dataclass(frozen=True, kw_only=True)
+class Learned(Op):
+    """An op with learned tensors: a `weight`, and perhaps a `bias`."""
+
+    init: Init | None = attr(
+        Initial(),
+        "how fresh weights are drawn; by default as the net's `train` block says, or the op",
+        default=None,
+        training=True,
+    )
+    frozen: bool = attr(
+        Flag(), "whether training leaves the layer as it is", default=False, training=True
+    )
+    lr_mult: tuple[float, float] | None = attr(
+        Multipliers(),
+        "factor of the learning rate; two: of weights, of biases (1)",
+        default=None,
+        training=True,
+    )
+    decay_mult: tuple[float, float] | None = attr(
+        Multipliers(),
+        "factor of the weight decay; two: of weights, of biases (1, or as `decay_all` says)",
+        default=None,
+        training=True,
+    )
+
+    def begun(self, usual: float) -> Init | float:
+        """How the weight begins, if the layer does not say it with this number."""
+        return usual if self.init is None else self.init
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedWithBias(Learned):
+    """An op whose learned tensors may have a `bias` among them."""
+
+    bias_init: Init | None = attr(
+        Initial(), "how fresh biases are drawn (constant(0))", default=None, training=True
+    )
+
+    @property
+    def begun_bias(self) -> Init | float:
+        """How the bias begins."""
+        return 0 if self.bias_init is None else self.bias_init
+
+
+class Weighted(LearnedWithBias):
     """An op that multiplies its input by a learned `weight`: a convolution or linear layer."""
 
     default_init: ClassVar[Init] = KAIMING
     """How its weight begins where neither the layer nor the net says so."""
 
-    # Declared by the subclasses, each in its own order:
     bias: bool
-    init: Init | None
 
 
 def attributes(op: type[Op]) -> tuple[Attr, ...]:
-    """The declared attributes of an op, in order."""
+    """The declared attributes of an op, in order; those of its training come last."""
     if op not in _ATTRIBUTES:
-        _ATTRIBUTES[op] = tuple(
-            Attr(f.name, f.metadata["kind"], f.metadata["doc"], f.metadata["default"])
+        found = (
+            Attr(
+                f.name,
+                f.metadata["kind"],
+                f.metadata["doc"],
+                f.metadata["default"],
+                f.metadata["training"],
+            )
             for f in fields(op)
         )
+        _ATTRIBUTES[op] = tuple(sorted(found, key=lambda a: a.training))
     return _ATTRIBUTES[op]
 
 

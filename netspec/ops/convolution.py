@@ -25,7 +25,7 @@ from netspec.ops.base import (
     spatial,
     text,
 )
-from netspec.ops.initializers import UNIFORM, Init, Initial
+from netspec.ops.initializers import UNIFORM
 from netspec.ops.reads import ReceptiveField
 from netspec.ops.window import Windowed, extent, same_pads, slide
 
@@ -33,8 +33,6 @@ CONVOLUTION = Family(
     "convolution",
     "Layers that multiply by learned weights: convolutions and linear layers.",
 )
-
-_INIT = "how fresh weights are drawn; by default as the net's `train` block says"
 
 
 class _Grouped(Windowed, Weighted):
@@ -92,7 +90,6 @@ class Conv(_Grouped):
     bias: bool = attr(
         Flag(), "whether a learned number is added to each filter's result", default=True
     )
-    init: Init | None = attr(Initial(), _INIT, default=None)
 
     def bind(self, inputs: Sequence[Shape]) -> Self:
         channels, height, width = spatial(inputs[0], "conv")
@@ -110,7 +107,7 @@ class Conv(_Grouped):
         per_group = inputs[0][0] // self.group_count
         tensors = {"weight": Tensor((self.filters, per_group, *self.kernel), init=self.init)}
         if self.bias:
-            tensors["bias"] = Tensor((self.filters,), init=0)
+            tensors["bias"] = Tensor((self.filters,), init=self.begun_bias)
         return tensors
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
@@ -167,7 +164,6 @@ class ConvTranspose(_Grouped):
     bias: bool = attr(
         Flag(), "whether a learned number is added to each filter's result", default=True
     )
-    init: Init | None = attr(Initial(), _INIT, default=None)
 
     def bind(self, inputs: Sequence[Shape]) -> Self:
         channels, _, _ = spatial(inputs[0], "conv_transpose")
@@ -222,7 +218,7 @@ class ConvTranspose(_Grouped):
         per_group = self.filters // self.group_count
         tensors = {"weight": Tensor((inputs[0][0], per_group, *self.kernel), init=self.init)}
         if self.bias:
-            tensors["bias"] = Tensor((self.filters,), init=0)
+            tensors["bias"] = Tensor((self.filters,), init=self.begun_bias)
         return tensors
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
@@ -253,7 +249,6 @@ class Linear(Weighted):
 
     units: int = attr(Integer(), "length of the output")
     bias: bool = attr(Flag(), "whether a learned number is added to each result", default=True)
-    init: Init | None = attr(Initial(), _INIT, default=None)
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         if len(inputs[0]) != 1:
@@ -268,7 +263,7 @@ class Linear(Weighted):
     def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
         tensors = {"weight": Tensor((self.units, inputs[0][0]), init=self.init)}
         if self.bias:
-            tensors["bias"] = Tensor((self.units,), init=0)
+            tensors["bias"] = Tensor((self.units,), init=self.begun_bias)
         return tensors
 
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:

@@ -11,7 +11,17 @@ from netspec.ops.attribute_types import (
     OneOf,
     RealNumber,
 )
-from netspec.ops.base import Elementwise, Family, KeepsShape, Shape, Tensor, attr, op
+from netspec.ops.base import (
+    Elementwise,
+    Family,
+    KeepsShape,
+    Learned,
+    LearnedWithBias,
+    Shape,
+    Tensor,
+    attr,
+    op,
+)
 from netspec.ops.reads import ReceptiveField
 
 NORMALIZATION = Family(
@@ -22,12 +32,13 @@ NORMALIZATION = Family(
 
 
 @op("batchnorm", NORMALIZATION)
-class BatchNorm(Elementwise):
+class BatchNorm(LearnedWithBias, Elementwise):
     """Batch normalization over each channel (Ioffe and Szegedy 2015, arXiv:1502.03167).
 
     Learns a factor and a shift per channel; keeps a running mean and variance, which are no
     parameters, and uses them when not training. Training updates them by `momentum` in the sense
-    of PyTorch: new = (1 - momentum) * old + momentum * batch.
+    of PyTorch: new = (1 - momentum) * old + momentum * batch. A frozen one uses its statistics in
+    training as well, and keeps them.
     """
 
     foreign_names = ("BatchNormalization", "BN")
@@ -46,15 +57,15 @@ class BatchNorm(Elementwise):
         channels = (inputs[0][0],)
         tensors: dict[str, Tensor] = {}
         if self.affine:
-            tensors["weight"] = Tensor(channels, init=1)
-            tensors["bias"] = Tensor(channels, init=0)
+            tensors["weight"] = Tensor(channels, init=self.begun(1))
+            tensors["bias"] = Tensor(channels, init=self.begun_bias)
         tensors["running_mean"] = Tensor(channels, learnable=False, init=0)
         tensors["running_var"] = Tensor(channels, learnable=False, init=1)
         return tensors
 
 
 @op("layernorm", NORMALIZATION)
-class LayerNorm(KeepsShape):
+class LayerNorm(LearnedWithBias, KeepsShape):
     """Layer normalization over the channels of each place (Ba et al. 2016, arXiv:1607.06450).
 
     (x - mean) / sqrt(variance + eps), times a learned factor plus a learned shift per channel.
@@ -66,7 +77,10 @@ class LayerNorm(KeepsShape):
 
     def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
         channels = (inputs[0][0],)
-        return {"weight": Tensor(channels, init=1), "bias": Tensor(channels, init=0)}
+        return {
+            "weight": Tensor(channels, init=self.begun(1)),
+            "bias": Tensor(channels, init=self.begun_bias),
+        }
 
 
 @op("lrn", NORMALIZATION)
@@ -108,17 +122,17 @@ class Normalize(KeepsShape):
 
 
 @op("shift", NORMALIZATION)
-class Shift(Elementwise):
+class Shift(Learned, Elementwise):
     """A learned number per channel, added."""
 
     channel_affine = True
 
     def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
-        return {"bias": Tensor((inputs[0][0],), init=0)}
+        return {"bias": Tensor((inputs[0][0],), init=self.begun(0))}
 
 
 @op("scale", NORMALIZATION)
-class Scale(Elementwise):
+class Scale(LearnedWithBias, Elementwise):
     """A learned factor per channel, and a learned shift."""
 
     channel_affine = True
@@ -127,7 +141,7 @@ class Scale(Elementwise):
 
     def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
         channels = (inputs[0][0],)
-        tensors = {"weight": Tensor(channels, init=1)}
+        tensors = {"weight": Tensor(channels, init=self.begun(1))}
         if self.bias:
-            tensors["bias"] = Tensor(channels, init=0)
+            tensors["bias"] = Tensor(channels, init=self.begun_bias)
         return tensors

@@ -71,7 +71,11 @@ def settings(op: Op) -> dict[str, Any]:
     """The attributes of an op as plain values, those settled by its inputs included, those that
     nobody settled left out.
     """
-    found = {a.name: json_value(getattr(op, a.name)) for a in attributes(type(op))}
+    found = {
+        a.name: json_value(getattr(op, a.name))
+        for a in attributes(type(op))
+        if not (a.training and getattr(op, a.name) == a.default)
+    }
     return {name: value for name, value in found.items() if value is not None}
 
 

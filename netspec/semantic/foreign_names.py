@@ -80,6 +80,11 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "weightinit": ("init",),
     "initializer": ("init",),
     "kernelinitializer": ("init",),
+    "filler": ("init",),
+    **dict.fromkeys(("biasfiller", "biasinitializer"), ("bias_init",)),
+    **dict.fromkeys(("learningrate", "lr", "blobslr"), ("lr_mult",)),
+    "weightdecay": ("decay_mult",),
+    "trainable": ("frozen",),
 }
 # Fields that the language has no like of.
 _LEAVE_OUT = "leave it out"
@@ -92,9 +97,8 @@ _LEFT_OUT: dict[str, str] = {
     **dict.fromkeys(("axis", "dim", "axes"), f"{_LEAVE_OUT}: it is the channels here"),
     **dict.fromkeys(("bottom", "inputs", "x"), "inputs go into round brackets: `op(a, b)`"),
     **dict.fromkeys(("top", "name", "output"), "a name stands in front: `name: op { ... }`"),
-    **dict.fromkeys(("biasfiller", "biasinitializer"), f"{_LEAVE_OUT}: biases have no init"),
     **dict.fromkeys(
-        ("param", "kernelregularizer", "lrmult", "decaymult"),
+        ("param", "kernelregularizer"),
         f"{_LEAVE_OUT}: how a net is trained is stated in its `train {{ ... }}`",
     ),
     **dict.fromkeys(

@@ -16,6 +16,7 @@ from netspec.ops.attribute_types import (
     AttributeType,
     Flag,
     Integer,
+    Multipliers,
     OneOf,
     Places,
     RealNumber,
@@ -36,35 +37,45 @@ class TrainField(NamedTuple):
 
 _SGD = ("optimizer", ("sgd", "nesterov"))
 _ADAM = ("optimizer", ("adam", "adamw"))
+_MOMENTUM = ("optimizer", ("sgd", "nesterov", "adam", "adamw"))
+_MEANS = ("optimizer", ("adadelta", "rmsprop"))
+_ADAPTIVE = ("optimizer", ("adam", "adamw", "adagrad", "adadelta", "rmsprop"))
 
 TRAIN_FIELDS: dict[str, TrainField] = {
     "optimizer": TrainField(
-        OneOf(("sgd", "nesterov", "adam", "adamw")),
-        "sgd with momentum, that of Nesterov, Adam, or Adam with decoupled weight decay (sgd)",
+        OneOf(("sgd", "nesterov", "adam", "adamw", "adagrad", "adadelta", "rmsprop")),
+        "sgd with momentum, that of Nesterov, Adam, Adam with decoupled weight decay, AdaGrad, "
+        "AdaDelta or RMSProp (sgd)",
     ),
     "learning_rate": TrainField(RealNumber(positive=True), "the base learning rate"),
     "schedule": TrainField(
-        OneOf(("constant", "poly", "step", "cosine")),
+        OneOf(("constant", "poly", "step", "cosine", "inv", "exp", "sigmoid")),
         "how the rate falls from there (constant)",
     ),
     "power": TrainField(
         RealNumber(positive=True),
-        "poly: the rate is proportional to (1 - done / all iterations) ** power (1)",
-        ("schedule", ("poly",)),
+        "poly: the rate is proportional to (1 - done / all iterations) ** power (1); "
+        "inv: to (1 + gamma * done) ** -power",
+        ("schedule", ("poly", "inv")),
     ),
     "steps": TrainField(
         Places(),
-        "step: at which iterations the rate falls; one number: every so many",
-        ("schedule", ("step",)),
+        "step: at which iterations the rate falls; one number: every so many; "
+        "sigmoid: at which it is half",
+        ("schedule", ("step", "sigmoid")),
     ),
     "gamma": TrainField(
-        RealNumber(0, 1), "step: the factor by which it falls (0.1)", ("schedule", ("step",))
+        RealNumber(),
+        "step and exp: the factor by which it falls (0.1); inv and sigmoid: how fast it falls",
+        ("schedule", ("step", "inv", "exp", "sigmoid")),
     ),
     "final_rate": TrainField(
         RealNumber(0), "poly and cosine: the rate at the end (0)", ("schedule", ("poly", "cosine"))
     ),
     "warmup": TrainField(Integer(0), "iterations in which the rate first rises linearly (0)"),
-    "momentum": TrainField(RealNumber(0, 1, below=True), "of sgd; the first beta of Adam (0.9)"),
+    "momentum": TrainField(
+        RealNumber(0, 1, below=True), "of sgd; the first beta of Adam (0.9)", _MOMENTUM
+    ),
     "beta2": TrainField(RealNumber(0, 1, below=True), "the second beta of Adam (0.999)", _ADAM),
     "weight_decay": TrainField(RealNumber(0), "the factor of the L2 penalty's gradient (0)"),
     "decay_all": TrainField(
@@ -85,6 +96,20 @@ TRAIN_FIELDS: dict[str, TrainField] = {
     "mirror": TrainField(Flag(), "flip every other picture from left to right (false)"),
     "random_crop": TrainField(Flag(), "crop anywhere instead of at the centre (false)"),
     "shift": TrainField(Integer(0), "move pictures by up to so many pixels, zeros coming in (0)"),
+    "rho": TrainField(
+        RealNumber(0, 1),
+        "adadelta and rmsprop: the share of the past in the mean of squares (0.9; 0.99)",
+        _MEANS,
+    ),
+    "epsilon": TrainField(
+        RealNumber(0),
+        "of adaptive optimizers: added to what they divide by (1e-8; adagrad 1e-10, adadelta 1e-6)",
+        _ADAPTIVE,
+    ),
+    "lr_mult": TrainField(
+        Multipliers(),
+        "factor of the rate of layers that say none; two: of weights, of biases (1)",
+    ),
 }
 REQUIRED = ("learning_rate", "batch_size")
 
@@ -182,6 +207,7 @@ def _wrong_together(
         help_ = ("for example `steps: 100_000`, or `steps: [60_000, 90_000]`",)
         message = "`schedule: step` needs the field steps"
         yield Diagnostic("missing-field", message, given.get("schedule", place), help=help_)
+    yield from _wrong_gamma(values, given, place)
     iterations, warmup = values.get("iterations"), values.get("warmup", 0)
     if iterations is not None and warmup >= iterations:
         message = f"a warm-up of {warmup:,} leaves nothing of {iterations:,} iterations"
@@ -189,6 +215,29 @@ def _wrong_together(
     if values.get("final_rate", 0) > values.get("learning_rate", float("inf")):
         message = "final_rate is where the rate falls to, but it exceeds learning_rate"
         yield Diagnostic("out-of-range", message, given.get("final_rate", place))
+
+
+def _wrong_gamma(
+    values: Mapping[str, Any], given: Mapping[str, Span], place: Span | None
+) -> Iterable[Diagnostic]:
+    """What is wrong with the numbers of a schedule that has a gamma."""
+    schedule = values.get("schedule")
+    if schedule in ("inv", "sigmoid"):
+        wanted = ("gamma", "power") if schedule == "inv" else ("gamma", "steps")
+        for name in wanted:
+            if name not in values:
+                message = f"`schedule: {schedule}` needs the field {name}"
+                yield Diagnostic("missing-field", message, given.get("schedule", place))
+    if schedule == "sigmoid" and len(values.get("steps", (0,))) != 1:
+        message = "`schedule: sigmoid` takes one number as steps: where the rate is half"
+        yield Diagnostic("wrong-type", message, given.get("steps", place))
+    gamma = values.get("gamma", 0.1)
+    if schedule in ("step", "exp") and not 0 <= gamma <= 1:
+        message = f"gamma takes a number from 0 to 1 with `schedule: {schedule}`, not {gamma:g}"
+        yield Diagnostic("out-of-range", message, given.get("gamma", place))
+    if schedule == "inv" and gamma < 0:
+        message = f"gamma takes a number from 0 with `schedule: inv`, not {gamma:g}"
+        yield Diagnostic("out-of-range", message, given.get("gamma", place))
 
 
 def _value(evaluator: Evaluator, f: Field) -> Any:
@@ -239,6 +288,10 @@ FOREIGN_FIELDS = {
     "decay": "weight_decay",
     "wd": "weight_decay",
     "momentum2": "beta2",
+    "rms_decay": "rho",
+    "alpha": "rho",
+    "delta": "epsilon",
+    "eps": "epsilon",
     "warmup_steps": "warmup",
     "clip_gradients": "clip_norm",
     "clip_grad_norm": "clip_norm",

@@ -18,6 +18,7 @@ from netspec.codegen.backend import EndsInLogits, get, load_model
 from netspec.diagnostics import spec_error
 from netspec.ir import Net, Training
 from netspec.lazy_dataclasses import dataclass, field, replace
+from netspec.ops import Learned
 from netspec.training import schedule
 from netspec.training.checkpoint import (
     Folder,
@@ -172,7 +173,9 @@ class _Run:
         if self.device.type == "cuda" and len(self.net.body.inputs[0].shape) == 3:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model
-        self.optimizer = optimizer(model, self.training)
+        self.optimizer = optimizer(model, self.net)
+        frozen = {f.path for f in self.net.layers if isinstance(f.op, Learned) and f.op.frozen}
+        self.frozen_norms = [m for name, m in model.named_modules() if name in frozen]
         halves = self.precision == torch.float16
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=halves)
         self.parallel: nn.Module = model
@@ -192,6 +195,12 @@ class _Run:
             for name, value in vars(self.training).items()
         }
         identity["init"] = str(self.training.init or "default")
+        for name in ("rho", "epsilon", "lr_mult"):  # checkpoints from before have none of them
+            if identity[name] is None:
+                del identity[name]
+        special = {n: m for n, m in self.net.multipliers.items() if m not in ((1, 1), (1, 0))}
+        if special:
+            identity["multipliers"] = ",".join(f"{n}:{m[0]:g}:{m[1]:g}" for n, m in special.items())
         return identity | {
             "net": self.net.name,
             "tensors": shapes,
@@ -243,7 +252,7 @@ class _Run:
 
     def _iterate(self) -> None:
         batches = self.loader.training(self._batches())
-        self.parallel.train()
+        self._to_training()
         while self.done < self.total:
             self._step(batches)
             self.done += 1
@@ -253,7 +262,13 @@ class _Run:
                 start = time.monotonic()
                 self._evaluate()
                 self.progress.pause(time.monotonic() - start)
-                self.parallel.train()
+                self._to_training()
+
+    def _to_training(self) -> None:
+        """Set the model to training, but for what is frozen."""
+        self.parallel.train()
+        for norm in self.frozen_norms:
+            norm.eval()
 
     def _batches(self) -> Iterator[Sequence[Draw]]:
         """This process's part of every batch, in as many parts as are accumulated."""
@@ -269,7 +284,7 @@ class _Run:
         """One step of the optimizer."""
         rate = schedule.rate(self.training, self.done, self.total)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["lr_mult"]
         # Dropout depends on the iteration alone, so a run can go on from any.
         torch.manual_seed((self.options.seed * 1_000_003 + self.done) * 4_099 + self.group.rank)
         parts = self.options.accumulate
@@ -409,22 +424,47 @@ class _Run:
         self.window.loss, self.window.correct, self.window.samples = state["window"]
 
 
-def optimizer(model: nn.Module, training: Training) -> torch.optim.Optimizer:
-    """The optimizer of a recipe for a model's parameters."""
-    named = [p for p in model.parameters() if p.requires_grad]
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in named if training.decay_all or p.ndim > 1]},
-        {"params": [p for p in named if not training.decay_all and p.ndim <= 1], "weight_decay": 0},
-    ]
-    groups = [group for group in groups if group["params"]]
+def optimizer(model: nn.Module, net: Net) -> torch.optim.Optimizer:
+    """The optimizer of a net's recipe for a model's parameters, which takes no frozen ones.
+
+    Each group of parameters has its factor of the rate as `lr_mult`. Raises SpecError where nothing
+    is left to train.
+    """
+    training = net.training
+    assert training is not None, "a net that is trained has a recipe"
     rate, decay = training.learning_rate, training.weight_decay
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        factors = net.multipliers.get(name, (1.0, 1.0))
+        parameter.requires_grad_(parameter.requires_grad and factors[0] > 0)
+        if parameter.requires_grad:
+            groups.setdefault(factors, []).append(parameter)
+    if not groups:
+        raise spec_error("bad-data", "there is nothing to train: all layers are frozen")
+    given = [
+        {
+            "params": parameters,
+            "lr_mult": factor,
+            "lr": rate * factor,
+            "weight_decay": decay * share,
+        }
+        for (factor, share), parameters in groups.items()
+    ]
+    usual = {"adagrad": 1e-10, "adadelta": 1e-6}.get(training.optimizer, 1e-8)
+    epsilon = usual if training.epsilon is None else training.epsilon
     if training.optimizer in ("sgd", "nesterov"):
         nesterov = training.optimizer == "nesterov" and training.momentum > 0
-        return torch.optim.SGD(
-            groups, rate, momentum=training.momentum, weight_decay=decay, nesterov=nesterov
-        )
+        return torch.optim.SGD(given, rate, momentum=training.momentum, nesterov=nesterov)
+    if training.optimizer == "adagrad":
+        return torch.optim.Adagrad(given, rate, eps=epsilon)
+    if training.optimizer == "adadelta":
+        rho = 0.9 if training.rho is None else training.rho
+        return torch.optim.Adadelta(given, rate, rho=rho, eps=epsilon)
+    if training.optimizer == "rmsprop":
+        alpha = 0.99 if training.rho is None else training.rho
+        return torch.optim.RMSprop(given, rate, alpha=alpha, eps=epsilon)
     made = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW
-    return made(groups, rate, betas=(training.momentum, training.beta2), weight_decay=decay)
+    return made(given, rate, betas=(training.momentum, training.beta2), eps=epsilon)
 
 
 def _precision(wanted: str, place: torch.device) -> torch.dtype:

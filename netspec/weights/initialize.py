@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from netspec.ops import KAIMING, Init, Tensor
+from netspec.ops import KAIMING, Init, Tensor, bilinear_row
 from netspec.weights.array import Array
 
 
@@ -24,19 +24,23 @@ def fresh(wanted: Mapping[str, Tensor], seed: int = 0, varied: bool = False) -> 
     tensors: dict[str, Array] = {}
     for name, tensor in wanted.items():
         shape = tuple(int(d) for d in tensor.shape)
-        if tensor.init is None or isinstance(tensor.init, Init):
-            init = tensor.init or KAIMING
-            deviation = init.deviation(shape)
-            if init.law in ("xavier", "uniform"):
-                array = rng.uniform(-1, 1, shape) * (deviation * 3**0.5)
+        init: Init | float = KAIMING if tensor.init is None else tensor.init
+        if isinstance(init, Init) and init.value is not None:
+            init = init.value
+        if isinstance(init, Init):
+            if init.law == "bilinear" and not varied:
+                rows, columns = (bilinear_row(n) for n in shape[-2:])
+                array = np.broadcast_to(np.outer(rows, columns), shape)
+            elif init.law in ("xavier", "uniform"):
+                array = rng.uniform(*init.limits(shape), shape)
             else:
-                array = rng.standard_normal(shape) * deviation
+                array = rng.standard_normal(shape) * init.deviation(shape)
         elif not varied:
-            array = np.full(shape, float(tensor.init))
-        elif tensor.init and not tensor.learnable:
-            array = rng.uniform(1, 3, shape) * tensor.init
-        elif tensor.init:
-            array = rng.uniform(0.5, 1.5, shape) * tensor.init
+            array = np.full(shape, float(init))
+        elif init and not tensor.learnable:
+            array = rng.uniform(1, 3, shape) * init
+        elif init:
+            array = rng.uniform(0.5, 1.5, shape) * init
         else:
             array = rng.standard_normal(shape) * 0.1
         tensors[name] = array.astype(np.float32)

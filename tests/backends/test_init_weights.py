@@ -260,12 +260,86 @@ def test_any_name_is_reached(tmp_path: Any) -> None:
         ("0.01", "wrong-type"),
         ("none", "wrong-type"),
         ("fan_in", "unknown-value"),
-        ("uniform(1)", "unknown-name"),
+        ("uniform(1)", "wrong-type"),
+        ("uniform(2, 1)", "out-of-range"),
+        ("constant", "wrong-type"),
+        ("constant(a)", "unknown-name"),
+        ("bilinear(2)", "unknown-value"),
     ],
 )
 def test_what_is_no_distribution(init: str, code: str) -> None:
     layer = f"conv {{ filters: 2 kernel: 1 init: {init} }}"
     assert code in codes(f"net n {{ input data: 3x4x4 {layer} }}")
+
+
+STATED = """
+net begins() {
+  input data: 3x9x9
+  train { learning_rate: 1  batch_size: 1  epochs: 1  init: xavier }
+  a: conv { filters: 48  kernel: 3  init: uniform(-0.1, 0.3)  bias_init: constant(0.5) }
+  b: conv { filters: 16  kernel: 3  init: constant(1/8)  bias_init: normal(2) }
+  a_scale: scale { init: constant(20)  bias_init: constant(-1) }
+  norm: batchnorm { init: uniform(1, 2) } -> prelu { init: constant(0.1) } -> shift { init: constant(7) }
+  up: conv_transpose { filters: 16  kernel: 4x3  stride: 2  groups: depthwise  init: bilinear }
+  flatten
+  fc: linear { units: 50  bias_init: constant(3) }
+}
+"""
+
+
+def test_numbers_and_bounds_that_layers_state() -> None:
+    """In a fresh PyTorch model as in `fresh`, biases and other learned numbers included."""
+    import torch
+
+    net = net_of(STATED)
+    torch.manual_seed(0)
+    state = {n: t.numpy() for n, t in load_model(net, get("torch")).state_dict().items()}
+    numpy_model = netspec.build(net, "numpy")
+    constants = {"a.bias": 0.5, "b.weight": 0.125, "a_scale.weight": 20, "a_scale.bias": -1}
+    constants |= {"norm_prelu.weight": 0.1, "norm_shift.bias": 7, "fc.bias": 3, "up.bias": 0}
+    for weights in (state, fresh(net.tensors, 1)):
+        for name, number in constants.items():
+            np.testing.assert_allclose(weights[name], number, err_msg=name)
+        assert -0.1 <= weights["a.weight"].min() < -0.09
+        assert 0.29 < weights["a.weight"].max() <= 0.3
+        assert 1 <= weights["norm.weight"].min() < 1.5 < weights["norm.weight"].max() <= 2
+        assert weights["b.bias"].std() == pytest.approx(2, rel=0.5)
+    for name, number in constants.items():
+        np.testing.assert_allclose(numpy_model.weights[name], number, err_msg=name)
+    # Caffe's BilinearFiller, element by element.
+    wanted = np.zeros((4, 3))
+    for y in range(4):
+        for x in range(3):
+            f, c = 2, (2 * 2 - 1 - 2 % 2) / (2.0 * 2)
+            wanted[y, x] = (1 - abs(x / f - c)) * (1 - abs(y / f - c))
+    for weights in (state, fresh(net.tensors, 1)):
+        assert weights["up.weight"].shape == (16, 1, 4, 3)
+        np.testing.assert_allclose(weights["up.weight"], np.broadcast_to(wanted, (16, 1, 4, 3)))
+
+
+def test_bilinear_filters_interpolate() -> None:
+    """A transposed convolution by two of a ramp is a ramp of half the slope, but for the border."""
+    import torch
+
+    net = net_of(
+        "net n { input x: 1x6x6  up: conv_transpose { filters: 1  kernel: 4  stride: 2  pad: 1"
+        "  bias: false  init: bilinear } }"
+    )
+    model = load_model(net, get("torch"))
+    ramp = torch.arange(6.0).expand(1, 1, 6, 6)
+    inner = model(ramp)[0, 0, 2:-2, 2:-2]
+    assert torch.allclose(inner[:, 1:] - inner[:, :-1], torch.full((8, 7), 0.5))
+
+
+def test_frozen_layers_are_not_to_be_trained() -> None:
+    net = net_of(
+        "module part() { input x  a: conv { filters: 3 kernel: 1 frozen: true } }\n"
+        "net n { input x: 3x4x4  p: part  q: part\n"
+        " k: conv { filters: 3 kernel: 1 frozen: true } -> batchnorm\n l: conv { filters: 2 kernel: 1 } }"
+    )
+    model = load_model(net, get("torch"))
+    learned = {name for name, p in model.named_parameters() if p.requires_grad}
+    assert learned == {"k_batchnorm.weight", "k_batchnorm.bias", "l.weight", "l.bias"}
 
 
 @pytest.mark.parametrize("init", ["kaiming", "kaiming(fan_out)", "xavier", "xavier(fan_in)"])

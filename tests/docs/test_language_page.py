@@ -36,7 +36,13 @@ def test_the_table_has_every_op_and_no_other() -> None:
 @pytest.mark.parametrize("op", OPS.values(), ids=OPS)
 def test_fields_and_defaults(op: type[Op]) -> None:
     text = rows()[op.keyword]
+    (shared,) = re.findall(r"^Layers with learned numbers(?s:.*?)\n\n", PAGE, re.MULTILINE)
+    of_training = [a for a in attributes(op) if a.training]
+    assert bool(re.search(rf"\b{op.keyword}\b", shared)) == bool(of_training)
+    assert all(re.search(rf"\b{a.name}\b", shared) for a in of_training)
     for a in attributes(op):
+        if a.training:
+            continue
         assert re.search(rf"\b{a.name}\b", text), f"{a.name} of {op.keyword}"
         default: Any = a.default
         if default is REQUIRED or default is None or isinstance(default, tuple):

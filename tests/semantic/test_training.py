@@ -41,6 +41,10 @@ def test_every_field() -> None:
         *(0.125, 8, 1000, None, "adamw", "step", 1.0, (10, 20), 0.2, 0.0, 2, 0.8, 0.99, 1.0),
         *(False, 2.0, Init("normal", std=0.125), 0.1, True, True, 1),
     )
+    adaptive = training(f"{LEAST} optimizer: rmsprop rho: 0.9 epsilon: 1e-5 lr_mult: [1, 2]")
+    assert (adaptive.rho, adaptive.epsilon, adaptive.lr_mult) == (0.9, 1e-5, (1, 2))
+    sigmoid = training(f"{LEAST} schedule: sigmoid gamma: -0.1 steps: 30")
+    assert (sigmoid.gamma, sigmoid.steps) == (-0.1, (30,))
     assert training(f"{LEAST} schedule: poly power: 0.5 final_rate: 0.01").power == 0.5
     assert training(f"{LEAST} optimizer: nesterov schedule: cosine").schedule == "cosine"
     assert training(f"{LEAST} schedule: step steps: 30").steps == (30,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -39,6 +40,15 @@ def test_the_paper() -> None:
         (
             replace(BASE, schedule="step", steps=(30, 35, 80), gamma=0.5),
             lambda i: 0.04 * 0.5 ** ((i >= 30) + (i >= 35) + (i >= 80)),
+        ),
+        (
+            replace(BASE, schedule="inv", gamma=0.02, power=0.75),
+            lambda i: 0.04 * (1 + 0.02 * i) ** -0.75,
+        ),
+        (replace(BASE, schedule="exp", gamma=0.9), lambda i: 0.04 * 0.9**i),
+        (
+            replace(BASE, schedule="sigmoid", gamma=-0.3, steps=(40,)),
+            lambda i: 0.04 / (1 + math.exp(0.3 * (i - 40))),
         ),
     ],
 )

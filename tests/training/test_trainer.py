@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 
 import netspec
+from netspec.codegen.backend import get, load_model
 from netspec.diagnostics import SpecError
 from netspec.ir import Net, Training
 from netspec.training import TrainingOptions, train
@@ -445,14 +446,90 @@ def test_fields_from_outside() -> None:
 
 
 def test_decay_of_all_or_of_filters_only() -> None:
-    model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
-    every = optimizer(model, Training(0.1, 1, 1, weight_decay=0.3))
-    assert [g["weight_decay"] for g in every.param_groups] == [0.3]
-    filters = optimizer(model, Training(0.1, 1, 1, weight_decay=0.3, decay_all=False))
+    def groups(decay: str = "") -> Any:
+        net = net_of(
+            "net n { input x: 1x9x9  conv { filters: 2  kernel: 3 } -> batchnorm\n"
+            "train { learning_rate: 0.1  batch_size: 1  iterations: 1  weight_decay: 0.3 "
+            f"{decay} }} }}"
+        )
+        return optimizer(load_model(net, get("torch")), net)
+
+    assert [g["weight_decay"] for g in groups().param_groups] == [0.3]
+    filters = groups("decay_all: false")
     assert [(g["weight_decay"], len(g["params"])) for g in filters.param_groups] == [
         (0.3, 1),
         (0, 3),
     ]
+
+
+RATES = """
+net n {
+  input x: 1x9x9
+  a: conv { filters: 2  kernel: 3  frozen: true } -> batchnorm { frozen: true }
+  b: conv { filters: 2  kernel: 3  lr_mult: 3  decay_mult: [2, 0] } -> batchnorm
+  flatten -> linear { units: 2  lr_mult: [10, 20] }
+  train { learning_rate: 0.1  batch_size: 1  iterations: 1  weight_decay: 0.3  lr_mult: [1, 2]
+          OPTIMIZER }
+}
+"""
+
+
+def test_layers_have_factors_of_the_rate_and_of_the_decay() -> None:
+    net = net_of(RATES.replace("OPTIMIZER", ""))
+    model = load_model(net, get("torch"))
+    groups = optimizer(model, net).param_groups
+    by_parameter = {id(p): (g["lr"], g["weight_decay"]) for g in groups for p in g["params"]}
+    found = {n: by_parameter.get(id(p)) for n, p in model.named_parameters()}
+    wanted = {
+        **dict.fromkeys(["a.weight", "a.bias", "a_batchnorm.weight", "a_batchnorm.bias"]),
+        "b.weight": (0.3, 0.6),
+        "b.bias": (0.3, 0.0),
+        "b_batchnorm.weight": (0.1, 0.3),
+        "b_batchnorm.bias": (0.2, 0.3),
+        "linear_1.weight": (1.0, 0.3),
+        "linear_1.bias": (2.0, 0.3),
+    }
+    assert found == {n: v if v is None else pytest.approx(v) for n, v in wanted.items()}
+
+
+def test_all_frozen_is_nothing_to_train() -> None:
+    net = net_of(f"net n {{ input x: 3  linear {{ units: 2 frozen: true }} train {{ {LEAST} }} }}")
+    with pytest.raises(SpecError, match="nothing to train"):
+        optimizer(load_model(net, get("torch")), net)
+
+
+LEAST = "learning_rate: 0.1  batch_size: 1  iterations: 1"
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "given"),
+    [
+        ("optimizer: adagrad", torch.optim.Adagrad, {"eps": 1e-10}),
+        ("optimizer: adadelta rho: 0.95", torch.optim.Adadelta, {"rho": 0.95, "eps": 1e-6}),
+        ("optimizer: rmsprop epsilon: 1e-5", torch.optim.RMSprop, {"alpha": 0.99, "eps": 1e-5}),
+        ("optimizer: adam epsilon: 1e-4", torch.optim.Adam, {"betas": (0.9, 0.999), "eps": 1e-4}),
+    ],
+)
+def test_optimizers(fields: str, kind: type[torch.optim.Optimizer], given: dict[str, Any]) -> None:
+    net = net_of(RATES.replace("OPTIMIZER", fields))
+    made = optimizer(load_model(net, get("torch")), net)
+    assert type(made) is kind
+    assert {name: made.param_groups[0][name] for name in given} == given
+
+
+def test_what_is_frozen_stays(tmp_path: Path) -> None:
+    """Weights and statistics of frozen layers, while others move."""
+    layers = LAYERS.replace("kernel: 3 } ->", "kernel: 3  frozen: true } -> batchnorm { NORM } ->")
+    frozen = tiny(layers=layers.replace("NORM", "frozen: true"))
+    trained(frozen, tmp_path)
+    after, before = weights(tmp_path), fresh(frozen.tensors, 0)
+    moved = {name for name in before if not np.array_equal(after[name], before[name])}
+    assert moved == {"last.weight", "last.bias"}
+    trained(tiny(layers=layers.replace("NORM", "lr_mult: 0")), tmp_path, restart=True)
+    after = weights(tmp_path)
+    moved = {name for name in before if not np.array_equal(after[name], before[name])}
+    assert moved >= {"c_batchnorm.running_mean", "last.weight"}
+    assert not moved & {"c.weight", "c_batchnorm.weight"}
 
 
 # --- the command ---------------------------------------------------------------------------------

@@ -20,13 +20,15 @@ def initial(shapes: dict[str, tuple[int, ...]], seed: int, laws: Mapping[str, An
     for name, shape in shapes.items():
         one = 1.0 if name.endswith((".weight", ".running_var")) else 0.0
         law = laws.get(name, usual if len(shape) > 1 else one)
-        number = isinstance(law, float)
-        weights[name] = np.full(shape, law, np.float32) if number else drawn(rng, shape, *law)
+        draws = isinstance(law, tuple)
+        weights[name] = drawn(rng, shape, *law) if draws else np.full(shape, law, np.float32)
     return weights
 
 
-def drawn(rng: Any, shape: tuple[int, ...], law: str, deviation: float, fan: str = "") -> Array:
-    """Numbers of mean 0, `normal` or `uniform`, their deviation divided by the root of a fan."""
+def drawn(
+    rng: Any, shape: tuple[int, ...], law: str, deviation: float, fan: str = "", mean: float = 0
+) -> Array:
+    """Numbers, `normal` or `uniform`, their deviation divided by the root of a fan."""
     into, out = prod(shape[1:]), prod(shape[:1] + shape[2:])
     deviation /= {"": 1, "in": into, "out": out, "mean": (into + out) / 2}[fan] ** 0.5
     if law == "normal":
@@ -36,6 +38,7 @@ def drawn(rng: Any, shape: tuple[int, ...], law: str, deviation: float, fan: str
         x -= 0.5
         x *= 12**0.5
     x *= deviation
+    x += mean
     return x
 
 

@@ -18,7 +18,8 @@ net_translation    the graph so far
 blob_values        the data between layers
 layer_error        how a layer fails
 weight_blob        where a tensor lies in a caffemodel
-fillers            initial weights
+training_facts     how a layer's weights begin and are trained
+labels             the data that only losses and measures read
 convert            a prototxt as the text of a spec
 solver             a solver's file as a `train` block
 """

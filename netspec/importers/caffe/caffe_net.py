@@ -61,6 +61,7 @@ class CaffeNet:
     layers: tuple[CaffeLayer, ...]
     left_out: tuple[CaffeLayer, ...]
     """The layers that belong to other phases and stages only."""
+    phase: str
 
 
 def net_of(
@@ -94,7 +95,9 @@ def net_of(
         (layers if belongs(layer.fields, state, diagnostics) else left_out).append(layer)
     made = {top.name for layer in layers for top in layer.tops}
     inputs = [i for i in _inputs(fields, diagnostics) if i.dims or i.blob.name not in made]
-    return CaffeNet(fields.text("name"), source, tuple(inputs), tuple(layers), tuple(left_out))
+    return CaffeNet(
+        fields.text("name"), source, tuple(inputs), tuple(layers), tuple(left_out), state.phase
+    )
 
 
 def _inputs(fields: MessageFields, diagnostics: Diagnostics) -> list[InputDeclaration]:

@@ -37,6 +37,10 @@ class LayerTranslation:
         """The layer's own message, its fields checked."""
         fields = self.layer.params(name)
         fields.check()
+        self.layer.fields.warn_of_lost()
+        if self.layer.fields.kind == "LayerParameter":
+            for spec in self.layer.fields.messages("param"):
+                spec.warn_of_lost()
         return fields
 
     def emit(self, op: str, *args: Any, **settings: Any) -> GraphValue:

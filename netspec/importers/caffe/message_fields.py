@@ -203,6 +203,22 @@ class MessageFields:
                 texts = [f.value.text for f in fields if isinstance(f.value, Scalar)]
                 if len(set(texts)) > 1:
                     self._contradiction(fields)
+        self.warn_of_lost()
+
+    def warn_of_lost(self) -> None:
+        """Warn of fields that mean something which a spec can't say, if not their default."""
+        declared = fields_of(self.kind)
+        for name, fields in self._fields.items():
+            if name in declared and declared[name].lost:
+                usual = (declared[name].default or "").lower()
+                texts = [f.value.text.lower() for f in fields if isinstance(f.value, Scalar)]
+                usual_words = {
+                    usual,
+                    "1" if usual == "true" else "0" if usual == "false" else usual,
+                }
+                if not texts or not set(texts) <= usual_words:
+                    message = f"{name} of {self.kind} can't be said in a spec, and is lost"
+                    self._report("ignored-field", message, fields[0].name_span)
 
     def _unknown(self, field: MessageField, declared: dict[str, FieldType]) -> None:
         message = f"{self.kind} has no field {field.name} in Caffe; it is ignored"

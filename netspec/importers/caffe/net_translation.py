@@ -36,9 +36,19 @@ class Labels:
 class NetTranslation:
     """The inputs and nodes so far, and what the rules of layers note for the whole net."""
 
-    def __init__(self, options: ReadOptions, labels: Labels, diagnostics: Diagnostics) -> None:
+    def __init__(
+        self,
+        options: ReadOptions,
+        labels: Labels,
+        phase: str,
+        states_multipliers: bool,
+        diagnostics: Diagnostics,
+    ) -> None:
         self.options = options
         self.labels = labels
+        self.phase = phase
+        self.states_multipliers = states_multipliers
+        """Whether any layer has factors of its learning rate or decay."""
         self.diagnostics = diagnostics
         self.inputs: list[DataInput] = []
         self.nodes: list[Node] = []

@@ -2,8 +2,10 @@
 
 One line a field: `name: type`, `= default`, and `*` behind the type of a repeated field. Types are
 `int`, `float`, `bool`, `string`, `A|B|C` for an enum numbered from 0, the name of a message, or
-`any` for what netspec has no use for (fillers, engines, sources of data). Fields of widespread
-forks stand beside Caffe's own; where a fork's field means something, the layer's rule knows it.
+`any` for what changes neither what a net computes nor how it is trained (engines, logs, sources of
+data). `!` behind the type marks what changes it and can't be said in a spec: another value than the
+default is a warning. Fields of widespread forks stand beside Caffe's own; where a fork's field
+means something, the layer's rule knows it.
 """
 
 from __future__ import annotations
@@ -22,12 +24,12 @@ _WINDOW = """
 MESSAGES: dict[str, str] = {
     "NetParameter": """
         name: string; input: string*; input_shape: BlobShape*; input_dim: int*
-        force_backward: bool; state: NetState; debug_info: bool; profile_info: any
+        force_backward: any; state: NetState; debug_info: any; profile_info: any
         profile_iter: any; profile_warmup: any; layer: LayerParameter*
         layers: V1LayerParameter*; mem_param: any
         opencl_compile_schedule: any; default_forward_type: any; default_backward_type: any
         default_forward_math: any; default_backward_math: any; global_grad_scale: any
-        quantize: any; compile_net_state: any; engine: any; bn_stats_batch_size: any
+        quantize: any!; compile_net_state: any; engine: any; bn_stats_batch_size: any!
     """,
     "NetState": f"phase: {PHASES} = TEST; level: int = 0; stage: string*",
     "NetStateRule": f"""
@@ -35,36 +37,40 @@ MESSAGES: dict[str, str] = {
     """,
     "BlobShape": "dim: int*",
     "ParamSpec": """
-        name: string; share_mode: any; lr_mult: float = 1; decay_mult: float = 1; fix: any; lr: any
+        name: string; share_mode: any; lr_mult: float = 1; decay_mult: float = 1; fix: any!
+        lr: any!
     """,
-    "LayerParameter": f"""
-        name: string; type: string; bottom: string*; top: string*; phase: {PHASES}
-        loss_weight: float*; param: ParamSpec*; blobs: any*; propagate_down: any*
-        include: NetStateRule*; exclude: NetStateRule*; blobs_lr: any*; weight_decay: any*
+    "LayerParameter": """
+        name: string; type: string; bottom: string*; top: string*; phase: any
+        loss_weight: float*; param: ParamSpec*; blobs: any*!; propagate_down: bool* = true!
+        include: NetStateRule*; exclude: NetStateRule*; blobs_lr: float*; weight_decay: float*
         loss_param: any; accuracy_param: any; engine: any; forward_type: any; backward_type: any
     """,
     "V1LayerParameter": """
         name: string; type: any; bottom: string*; top: string*; loss_weight: float*
-        param: any*; blob_share_mode: any*; blobs: any*; blobs_lr: any*; weight_decay: any*
+        param: string*; blob_share_mode: any*; blobs: any*!; blobs_lr: float*; weight_decay: float*
         include: NetStateRule*; exclude: NetStateRule*; layer: any; loss_param: any
         accuracy_param: any
     """,
     # --- data
     "TransformationParameter": """
         scale: float = 1; mirror: bool; crop_size: int = 0; mean_file: string; mean_value: float*
-        force_color: bool; force_gray: bool; resize_param: ResizeParameter; crop_h: int; crop_w: int
-        noise_param: any; distort_param: any; expand_param: any; emit_constraint: any
-        random_resize_param: any; new_height: int; new_width: int
+        force_color: any; force_gray: bool; resize_param: ResizeParameter; crop_h: int; crop_w: int
+        noise_param: any!; distort_param: any!; expand_param: any!; emit_constraint: any
+        random_resize_param: any!; new_height: int; new_width: int
     """,
-    "ResizeParameter": "prob: any; resize_mode: any; height: int; width: int; interp_mode: any*",
+    "ResizeParameter": """
+        prob: any; resize_mode: WARP|FIT_SMALL_SIZE|FIT_LARGE_SIZE_AND_PAD = WARP!; height: int
+        width: int; interp_mode: any*
+    """,
     "InputParameter": "shape: BlobShape*",
     "DataParameter": """
-        source: string; batch_size: int; rand_skip: any; backend: any; scale: float = 1
+        source: any; batch_size: int; rand_skip: any; backend: any; scale: float = 1
         mean_file: string; crop_size: int = 0; mirror: bool; force_encoded_color: any
         prefetch: any; shuffle: any; threads: any; parser_threads: any; cache: any
     """,
     "ImageDataParameter": """
-        source: string; batch_size: int; rand_skip: any; shuffle: any; new_height: int = 0
+        source: any; batch_size: int; rand_skip: any; shuffle: any; new_height: int = 0
         new_width: int = 0; is_color: bool = true; scale: float = 1; mean_file: string
         crop_size: int = 0; mirror: bool; root_folder: any; label_type: any
     """,
@@ -72,17 +78,18 @@ MESSAGES: dict[str, str] = {
     "DummyDataParameter": """
         data_filler: any*; shape: BlobShape*; num: int*; channels: int*; height: int*; width: int*
     """,
-    "HDF5DataParameter": "source: string; batch_size: int; shuffle: any",
+    "HDF5DataParameter": "source: any; batch_size: int; shuffle: any",
     "WindowDataParameter": """
-        source: string; scale: float = 1; mean_file: string; batch_size: int; crop_size: int = 0
-        mirror: bool; fg_threshold: any; bg_threshold: any; fg_fraction: any; context_pad: any
-        crop_mode: any; cache_images: any; root_folder: any
+        source: any; scale: float = 1; mean_file: string; batch_size: int; crop_size: int = 0
+        mirror: bool; fg_threshold: any; bg_threshold: any; fg_fraction: any; context_pad: any!
+        crop_mode: any!; cache_images: any; root_folder: any
     """,
     # --- layers
     "ConvolutionParameter": f"""
         {_WINDOW}; num_output: int; bias_term: bool = true; dilation: int* = 1; group: int = 1
-        weight_filler: FillerParameter; bias_filler: any; axis: int = 1; force_nd_im2col: any
-        hole: int*; hole_h: int; hole_w: int; bias_type: any; kernel: any; pad_type: int = 0
+        weight_filler: FillerParameter; bias_filler: FillerParameter; axis: int = 1
+        force_nd_im2col: any; hole: int*; hole_h: int; hole_w: int; bias_type: any!; kernel: any!
+        pad_type: int = 0!
     """,
     "PoolingParameter": """
         pool: MAX|AVE|STOCHASTIC = MAX; pad: int* = 0; pad_h: int = 0; pad_w: int = 0
@@ -91,12 +98,13 @@ MESSAGES: dict[str, str] = {
         ceil_mode: bool = true; torch_pooling: bool = false
     """,
     "InnerProductParameter": """
-        num_output: int; bias_term: bool = true; weight_filler: FillerParameter; bias_filler: any
-        axis: int = 1; transpose: bool = false; engine: any; normalize: bool = false
+        num_output: int; bias_term: bool = true; weight_filler: FillerParameter
+        bias_filler: FillerParameter; axis: int = 1; transpose: bool = false; engine: any
+        normalize: bool = false!
     """,
     "ReLUParameter": "negative_slope: float = 0; engine: any; fuse: any; relu6: bool = false",
     "ReLU6Parameter": "threshold: float = 6; negative_slope: float = 0",
-    "PReLUParameter": "filler: any; channel_shared: bool = false",
+    "PReLUParameter": "filler: FillerParameter; channel_shared: bool = false",
     "ELUParameter": "alpha: float = 1",
     "SwishParameter": "beta: float = 1",
     "ClipParameter": "min: float; max: float",
@@ -107,17 +115,19 @@ MESSAGES: dict[str, str] = {
     "LogParameter": "base: float = -1; scale: float = 1; shift: float = 0",
     "BatchNormParameter": """
         use_global_stats: bool; moving_average_fraction: float = 0.999; eps: float = 1e-5
-        engine: any; scale_bias: bool = false; scale_filler: any; bias_filler: any
-        relu: bool = false; debug_info: any; icnet: any
+        engine: any; scale_bias: bool = false; scale_filler: FillerParameter
+        bias_filler: FillerParameter; relu: bool = false; debug_info: any; icnet: any!
     """,
     "ScaleParameter": """
-        axis: int = 1; num_axes: int = 1; filler: any; bias_term: bool = false; bias_filler: any
+        axis: int = 1; num_axes: int = 1; filler: FillerParameter; bias_term: bool = false
+        bias_filler: FillerParameter
     """,
-    "BiasParameter": "axis: int = 1; num_axes: int = 1; filler: any",
+    "BiasParameter": "axis: int = 1; num_axes: int = 1; filler: FillerParameter",
     "BNParameter": """
-        scale_filler: any; shift_filler: any; slope_filler: any; bias_filler: any
+        scale_filler: FillerParameter; shift_filler: FillerParameter
+        slope_filler: FillerParameter; bias_filler: FillerParameter
         bn_mode: LEARN|INFERENCE = LEARN; var_eps: float; eps: float; momentum: float
-        frozen: bool; engine: any; icnet: any; moving_average: bool; decay: float
+        frozen: bool; engine: any; icnet: any!; moving_average: bool; decay: float
         bn_memory_opt: any
     """,
     "LRNParameter": """
@@ -125,7 +135,7 @@ MESSAGES: dict[str, str] = {
         norm_region: ACROSS_CHANNELS|WITHIN_CHANNEL = ACROSS_CHANNELS; k: float = 1; engine: any
     """,
     "DropoutParameter": """
-        dropout_ratio: float = 0.5; sample_weights_test: bool; scale_train: bool = true
+        dropout_ratio: float = 0.5; sample_weights_test: bool = false!; scale_train: bool = true
     """,
     "ConcatParameter": "axis: int = 1; concat_dim: int = 1",
     "SliceParameter": "axis: int = 1; slice_point: int*; slice_dim: int = 1",
@@ -135,7 +145,7 @@ MESSAGES: dict[str, str] = {
     "FlattenParameter": "axis: int = 1; end_axis: int = -1",
     "ReshapeParameter": "shape: BlobShape; axis: int = 0; num_axes: int = -1",
     "PermuteParameter": "order: int*",
-    "SoftmaxParameter": "engine: any; axis: int = 1; hierarchical: any",
+    "SoftmaxParameter": "engine: any; axis: int = 1; hierarchical: any!",
     "ArgMaxParameter": "out_max_val: bool = false; top_k: int = 1; axis: int",
     "CropParameter": "axis: int = 2; offset: int*",
     "InterpParameter": """
@@ -157,24 +167,24 @@ MESSAGES: dict[str, str] = {
     "ShuffleChannelParameter": "group: int = 1",
     "NormalizeParameter": """
         across_spatial: bool = true; scale_filler: FillerParameter; channel_shared: bool = true
-        eps: float = 1e-10; sqrt_a: any
+        eps: float = 1e-10; sqrt_a: any!
     """,
     "FillerParameter": """
-        type: string = constant; value: float = 0; min: any; max: any; mean: float = 0
-        std: float = 1; sparse: any; variance_norm: FAN_IN|FAN_OUT|AVERAGE = FAN_IN
-        diag_val: any; file: any
+        type: string = constant; value: float = 0; min: float = 0; max: float = 1; mean: float = 0
+        std: float = 1; sparse: int = -1!; variance_norm: FAN_IN|FAN_OUT|AVERAGE = FAN_IN
+        diag_val: any!; file: any!
     """,
     # --- solvers
     "SolverParameter": """
-        net: string; net_param: NetParameter; train_net: string; test_net: string*
+        net: string; net_param: NetParameter; train_net: string; test_net: any*
         train_net_param: NetParameter
-        test_net_param: any*; train_state: any; test_state: any*; eval_type: any; ap_version: any
-        test_iter: int*; test_interval: int; test_compute_loss: any; test_initialization: any
-        base_lr: float; display: int; average_loss: int; max_iter: int; iter_size: int = 1
+        test_net_param: any*; train_state: any!; test_state: any*; eval_type: any; ap_version: any
+        test_iter: any*; test_interval: any; test_compute_loss: any; test_initialization: any
+        base_lr: float; display: any; average_loss: any; max_iter: int; iter_size: int = 1
         lr_policy: string; gamma: float; power: float; momentum: float = 0; weight_decay: float = 0
         regularization_type: string; stepsize: int; stepvalue: int*; clip_gradients: float = -1
-        snapshot: int; snapshot_prefix: string; snapshot_diff: any; snapshot_format: any
-        solver_mode: any; device_id: any; random_seed: int = -1; type: string; delta: float
+        snapshot: any; snapshot_prefix: any; snapshot_diff: any; snapshot_format: any
+        solver_mode: any; device_id: any; random_seed: any; type: string; delta: float
         momentum2: float; rms_decay: float; debug_info: any; snapshot_after_train: any
         solver_type: SGD|NESTEROV|ADAGRAD|RMSPROP|ADADELTA|ADAM; layer_wise_reduce: any
         weights: any*
@@ -263,12 +273,16 @@ V1_NUMBERS: dict[int, str] = dict(V1_TYPES.values())
 
 @dataclass(frozen=True)
 class FieldType:
-    """`kind` is int, float, bool, string, any, enum or the name of a message."""
+    """`kind` is int, float, bool, string, any, enum or the name of a message.
+
+    `lost`: it means something that a spec can't say.
+    """
 
     kind: str
     repeated: bool
     default: str | None
     words: tuple[str, ...] = ()
+    lost: bool = False
 
 
 @cache
@@ -279,12 +293,13 @@ def fields_of(message: str) -> dict[str, FieldType]:
         name, colon, rest = line.partition(":")
         if not colon:
             continue
-        kind, _, default = (part.strip() for part in rest.partition("="))
+        lost = rest.endswith("!")
+        kind, _, default = (part.strip() for part in rest.removesuffix("!").partition("="))
         repeated = kind.endswith("*")
         kind = kind.rstrip("*")
         words = tuple(kind.split("|")) if "|" in kind else ()
         fields[name.strip()] = FieldType(
-            "enum" if words else kind, repeated, default or None, words
+            "enum" if words else kind, repeated, default or None, words, lost
         )
     return fields
 

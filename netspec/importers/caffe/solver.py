@@ -9,12 +9,14 @@ from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source, Span
 from netspec.importers.caffe.caffe_net import CaffeLayer, CaffeNet
 from netspec.importers.caffe.message_fields import MessageFields
+from netspec.importers.caffe.training_facts import multipliers
 from netspec.importers.structure.graph import ConstantValue, FieldValue
 from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.protobuf_text.ast import Message
 from netspec.syntax.protobuf_text.parser import parse_prototxt
 
-_OPTIMIZERS = {"SGD": "sgd", "Nesterov": "nesterov", "Adam": "adam"}
+_OPTIMIZERS = {"SGD": "sgd", "Nesterov": "nesterov", "Adam": "adam", "AdaGrad": "adagrad"}
+_OPTIMIZERS |= {"AdaDelta": "adadelta", "RMSProp": "rmsprop"}
 _OLD = {"SGD": "SGD", "NESTEROV": "Nesterov", "ADAM": "Adam", "ADAGRAD": "AdaGrad"}
 _OLD |= {"RMSPROP": "RMSProp", "ADADELTA": "AdaDelta"}
 
@@ -97,7 +99,16 @@ def recipe_of(solver: Solver, net: CaffeNet) -> SolverRecipe:
         state("optimizer", _OPTIMIZERS[kind], p.place("type"))
     state("learning_rate", p.number("base_lr"), p.place("base_lr"))
     notes += _schedule(p, state)
-    state("momentum", p.number("momentum"), p.place("momentum"))
+    if kind in ("SGD", "Nesterov", "Adam"):
+        state("momentum", p.number("momentum"), p.place("momentum"))
+    if kind == "AdaDelta":
+        state("rho", p.number("momentum"), p.place("momentum"))
+    if kind == "RMSProp":
+        rho = p.maybe_number("rms_decay")
+        state("rho", Fraction(99, 100) if rho is None else rho, p.place("rms_decay"))
+    if kind in ("AdaGrad", "AdaDelta") or (kind in ("Adam", "RMSProp") and "delta" in p):
+        epsilon = p.maybe_number("delta")
+        state("epsilon", Fraction("1e-8") if epsilon is None else epsilon, p.place("delta"))
     if kind == "Adam":
         beta = p.maybe_number("momentum2")
         state("beta2", Fraction(999, 1000) if beta is None else beta, p.place("momentum2"))
@@ -105,7 +116,7 @@ def recipe_of(solver: Solver, net: CaffeNet) -> SolverRecipe:
         state("weight_decay", p.number("weight_decay"), p.place("weight_decay"))
         if p.text("regularization_type") == "L1":
             notes.append("The solver's weight_decay is of L1; here it is of L2.")
-        if _no_decay_of_biases(net):
+        if no_decay_of_biases(net):
             state("decay_all", False, p.place("weight_decay"))
     if p.number("clip_gradients") > 0:
         state("clip_norm", p.number("clip_gradients"), p.place("clip_gradients"))
@@ -114,11 +125,38 @@ def recipe_of(solver: Solver, net: CaffeNet) -> SolverRecipe:
     data = _training_data(net)
     if data is not None:
         transform = data.params("transform_param")
-        if transform.maybe_flag("mirror"):
-            state("mirror", True, transform.place("mirror"))
-        if "crop_size" in transform and transform.integer("crop_size"):
-            state("random_crop", True, transform.place("crop_size"))
+        transform.check()
+        for fields in (transform, _source_of(data)):
+            if "mirror" in fields and fields.maybe_flag("mirror"):
+                state("mirror", True, fields.place("mirror"))
+            if "crop_size" in fields and fields.integer("crop_size"):
+                state("random_crop", True, fields.place("crop_size"))
+    if _learns_behind_fixed_norms(net):
+        notes.append(
+            "Batch norms with use_global_stats have a Scale that learns: in Caffe their statistics "
+            "are fixed in training too, here they are those of each batch."
+        )
     return SolverRecipe(settings, notes)
+
+
+def _learns_behind_fixed_norms(net: CaffeNet) -> bool:
+    """Whether a BatchNorm with fixed statistics is followed by a Scale that learns."""
+    fixed: set[str] = set()
+    for layer in net.layers:
+        if layer.type == "BatchNorm":
+            if layer.params("batch_norm_param").maybe_flag("use_global_stats"):
+                fixed.update(top.name for top in layer.tops)
+        elif layer.type == "Scale" and len(layer.bottoms) == 1:
+            rates = [rate for rate, _, _ in multipliers(layer)]
+            if layer.bottoms[0].name in fixed and (not rates or any(rates)):
+                return True
+    return False
+
+
+def _source_of(data: CaffeLayer) -> MessageFields:
+    """The message that says where a data layer has its data from."""
+    names = [f.name for f in data.fields.all() if f.name.endswith("data_param")]
+    return data.params(names[0])
 
 
 def _schedule(p: MessageFields, state: _State) -> list[str]:
@@ -129,6 +167,17 @@ def _schedule(p: MessageFields, state: _State) -> list[str]:
         state("schedule", "poly", place)
         if power > 0:
             state("power", power, p.place("power"))
+    elif policy == "inv" and gamma >= 0 and power > 0:
+        state("schedule", "inv", place)
+        state("gamma", gamma, p.place("gamma"))
+        state("power", power, p.place("power"))
+    elif policy == "exp" and 0 <= gamma <= 1:
+        state("schedule", "exp", place)
+        state("gamma", gamma, p.place("gamma"))
+    elif policy == "sigmoid" and p.integer("stepsize") > 0:
+        state("schedule", "sigmoid", place)
+        state("gamma", gamma, p.place("gamma"))
+        state("steps", p.integer("stepsize"), p.place("stepsize"))
     elif policy in ("step", "multistep") and 0 <= gamma <= 1:
         state("schedule", "step", place)
         if policy == "step":
@@ -172,16 +221,13 @@ def _batch_of(layer: CaffeLayer) -> int | None:
     return None
 
 
-def _no_decay_of_biases(net: CaffeNet) -> bool:
+def no_decay_of_biases(net: CaffeNet) -> bool:
     """Whether the weight decay leaves out biases, the second blob of each layer."""
     without_decay = []
     for layer in net.layers:
         if layer.type not in ("Convolution", "InnerProduct"):
             continue
-        if layer.fields.kind == "LayerParameter":
-            decays = [p.number("decay_mult") for p in layer.fields.messages("param")]
-        else:
-            decays = layer.fields.numbers("weight_decay")
+        decays = [decay for _, decay, _ in multipliers(layer)]
         if len(decays) > 1:
             without_decay.append(decays[1] == 0)
     return bool(without_decay) and all(without_decay)

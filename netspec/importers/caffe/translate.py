@@ -24,6 +24,7 @@ from netspec.importers.caffe.layers import REASONS, RULES, Rule, only_measures
 from netspec.importers.caffe.net_translation import NetTranslation
 from netspec.importers.caffe.read_options import ReadOptions
 from netspec.importers.caffe.schema import V1_TYPES
+from netspec.importers.caffe.training_facts import states_multipliers
 from netspec.importers.structure.graph import Graph, GraphValue
 from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import IndexShape
@@ -65,7 +66,9 @@ class _Translator:
 
     def __init__(self, net: CaffeNet, options: ReadOptions, diagnostics: Diagnostics) -> None:
         self.net = net
-        self.state = NetTranslation(options, labels_of(net), diagnostics)
+        self.state = NetTranslation(
+            options, labels_of(net), net.phase, states_multipliers(net.layers), diagnostics
+        )
         self.diagnostics = diagnostics
         self.blobs: dict[str, BlobValue | NoValue] = {}
         self.tops: list[GraphValue] = []

@@ -11,5 +11,5 @@ body_writer    what both share: chains, fields, references to values
 expressions    constants as expressions
 loops          layers that are equal but for a number, as loops
 spec_text      the text of a tree, which is checked to be the same network
-shared_init    initial weights, stated once in the `train` block
+shared_training  how layers begin and are trained, stated once in the `train` block
 """

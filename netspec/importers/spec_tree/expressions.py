@@ -21,6 +21,8 @@ from netspec.syntax.ast import (
 
 _PAIRS = {"kernel", "size"}
 """Fields that are written as `3x3`."""
+_LISTS = {"parts", "lr_mult", "decay_mult"}
+"""Fields that are written as `[1, 2]`."""
 
 
 def constant_node(value: ConstantValue, span: Span) -> Expression:
@@ -28,14 +30,14 @@ def constant_node(value: ConstantValue, span: Span) -> Expression:
     if isinstance(value, bool):
         return Constant(value, span)
     if isinstance(value, tuple):
-        return ListLiteral(tuple(Number(v, span) for v in value), span)
+        return ListLiteral(tuple(number(v, span) for v in value), span)
     if isinstance(value, Fraction):
-        return Number(value, span)
+        return number(value, span)
     called = bracketed(value)
     if called is None:
         return Variable(value, span)
     word, inner = called
-    return Function(Name(word, span), (constant_node(inner, span),), span)
+    return Function(Name(word, span), tuple(constant_node(i, span) for i in inner), span)
 
 
 def field_value(value: ConstantValue, name: str, span: Span) -> Expression:
@@ -47,7 +49,7 @@ def field_value(value: ConstantValue, name: str, span: Span) -> Expression:
     whole = all(v.denominator == 1 and v >= 0 for v in value)
     if len(value) == 2 and value[0] == value[1] and name not in _PAIRS:
         return number(value[0], span)
-    if len(value) == 2 and whole and max(value) < 10**9 and name != "parts":
+    if len(value) == 2 and whole and max(value) < 10**9 and name not in _LISTS:
         return ShapeLiteral(tuple(int(v) for v in value), span)
     return ListLiteral(tuple(number(v, span) for v in value), span)
 

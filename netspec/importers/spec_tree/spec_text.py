@@ -9,11 +9,15 @@ from typing import Any
 from netspec.diagnostics import Diagnostics
 from netspec.diagnostics.source import Source, Span
 from netspec.importers.spec_tree.expressions import constant_node
-from netspec.importers.spec_tree.shared_init import inits_of, shared_init, without_init
+from netspec.importers.spec_tree.shared_training import (
+    OfTraining,
+    with_shared_training,
+    without_training,
+)
 from netspec.importers.structure.graph import FieldValue
 from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
-from netspec.ops import Init
+from netspec.ops import Init, Learned, Op, Weighted, attributes
 from netspec.semantic.elaborate import elaborate
 from netspec.semantic.imports import Program, load, program_of
 from netspec.semantic.resolve import resolve
@@ -47,21 +51,23 @@ def spec_text(
     settings: Mapping[str, Any],
     training: Mapping[str, FieldValue],
     notes: Sequence[str],
+    of_training: OfTraining,
 ) -> str:
     """The text of a tree, with contracts for the counts of its `net`, and its training if any.
 
-    `settings` are new defaults of the net's parameters, `notes` become comments. Raises
+    `settings` are new defaults of the net's parameters, `notes` become comments. `of_training` are
+    further fields that a net without a training need not say. Raises
     RuntimeError where the text is another network, which is a defect of netspec.
     """
     definitions = [item for item in file.items if isinstance(item, Definition)]
     if training:
-        definitions, training = shared_init(definitions, training)
-    elif any(inits_of(definitions)):
-        # They would stand in every layer, for a training that the spec does not describe.
-        definitions = without_init(definitions)
+        definitions, training = with_shared_training(definitions, training)
+    else:
+        # It would stand in every layer, for a training that the spec does not describe.
+        definitions = without_training(definitions, of_training)
     items = [_completed(item, net, settings, training) for item in definitions]
     text = format_text(unparse(items, notes))
-    _compare(text, net, bool(training))
+    _compare(text, net, bool(training), of_training)
     return text
 
 
@@ -110,25 +116,28 @@ def _equal(name: str, count: int, span: Span) -> Comparison:
     return Comparison(Variable(name, span), (("==", Number(Fraction(count), span)),), span)
 
 
-def _compare(text: str, net: Net, trained: bool) -> None:
-    """Check that the text is the same network, with the same initial weights if it is trained."""
+def _compare(text: str, net: Net, trained: bool, of_training: OfTraining) -> None:
+    """Check that the text is the same network, and begins and is trained alike if `trained`."""
     found = Diagnostics()
+    left: OfTraining = {} if trained else of_training
     again = _net(load(Source("converted.net", text), None, found), {}, found)
-    same = again is not None and _essence(again) == _essence(net)
-    if same and trained and again is not None:
+    same = again is not None and _essence(again, left) == _essence(net, left)
+    if same and trained and again is not None and again.training is not None:
         # What a layer does not say may have become what most of them say.
-        now, before = _inits(again), {n: i for n, i in _stated(net).items() if i is not None}
-        same = before.items() <= now.items()
+        now, before = _beginnings(again), _beginnings(net)
+        same = all(now[n] == i for n, i in before.items() if i is not None)
+        decays = again.training.weight_decay > 0
+        same = same and _rates(again, decays) == _rates(net, decays)
     if not same:
         reasons = "; ".join(d.message for d in found)
         raise RuntimeError(f"the converted spec of {net.name} is another network. {reasons}")
 
 
-def _essence(net: Net) -> object:
+def _essence(net: Net, left: OfTraining) -> object:
     layers = [
         (
             layer.path,
-            repr(layer.op.with_attributes(init=None) if "init" in vars(layer.op) else layer.op),
+            repr(_bare(layer.op, left)),
             [tuple(v.shape) for v in layer.inputs],
             [tuple(v.shape) for v in layer.outputs],
         )
@@ -138,9 +147,34 @@ def _essence(net: Net) -> object:
     return layers, tensors, [tuple(v.shape) for v in net.flat_outputs], net.preprocessing
 
 
-def _stated(net: Net) -> dict[str, Init | None]:
-    return {layer.path: getattr(layer.op, "init", None) for layer in net.layers}
+def _bare(op: Op, of_training: OfTraining) -> Op:
+    """An op without what is said of its training."""
+    left = {
+        a.name: a.default
+        for a in attributes(type(op))
+        if a.training or _is_of_training(op, a.name, of_training)
+    }
+    return op.with_attributes(**left) if left else op
 
 
-def _inits(net: Net) -> dict[str, Init]:
-    return {layer.path: net.init_of(layer.op) for layer in net.layers}
+def _is_of_training(op: Op, name: str, of_training: OfTraining) -> bool:
+    value = of_training.get((op.keyword, name))
+    return value is not None and getattr(op, name) == float(value)
+
+
+def _beginnings(net: Net) -> dict[str, Init | None]:
+    """How each learned tensor begins, as far as the spec says it; `train` blocks included."""
+    found: dict[str, Init | None] = {}
+    for layer in net.layers:
+        op = layer.op
+        if isinstance(op, Learned):
+            own = net.init_of(op) if isinstance(op, Weighted) and net.training else op.init
+            found[layer.path] = own
+            found[f"{layer.path}.bias"] = getattr(op, "bias_init", None)
+    return found
+
+
+def _rates(net: Net, decays: bool) -> dict[str, tuple[float, float]]:
+    """The factors of each tensor that is not frozen, those of the decay if there is one."""
+    found = net.multipliers.items()
+    return {n: (rate, decay if decays and rate else 0) for n, (rate, decay) in found}

@@ -12,6 +12,8 @@ from netspec.ops.attribute_types import Padding, Pair
 
 ALWAYS_WRITTEN = {("dropout", "ratio"), ("leaky_relu", "slope")}
 """Fields that are written even where they have their default."""
+TRAINING_FIELDS = {a.name for op in OPS.values() for a in attributes(op) if a.training}
+"""Fields that only say how a layer begins and is trained."""
 COUNTS = {"filters", "units"}
 """Fields that count channels of the output."""
 

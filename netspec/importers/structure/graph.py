@@ -129,13 +129,13 @@ def as_constant(value: ConstantValue) -> Any:
     called = bracketed(value) if isinstance(value, str) else None
     if called is not None:
         word, inner = called
-        return word, Num(inner) if isinstance(inner, Fraction) else inner
+        return word, *(Num(i) if isinstance(i, Fraction) else i for i in inner)
     return Num(value) if isinstance(value, Fraction) else value
 
 
-def bracketed(value: str) -> tuple[str, str | Fraction] | None:
-    """`normal(0.01)` as a word and the word or number in its brackets; None without brackets."""
-    word, bracket, inner = value.removesuffix(")").partition("(")
+def bracketed(value: str) -> tuple[str, list[str | Fraction]] | None:
+    """`uniform(0, 1)` as a word and what stands in its brackets; None without brackets."""
+    word, bracket, inside = value.removesuffix(")").partition("(")
     if not bracket:
         return None
-    return word, inner if inner.isidentifier() else Fraction(inner)
+    return word, [i if i.isidentifier() else Fraction(i) for i in inside.split(", ")]

@@ -92,6 +92,8 @@ def _kind(op: str, given: Mapping[str, ConstantValue]) -> object:
     for name, value in sorted(given.items()):
         if name == "kernel" and "filters" in given:
             fields.append((name, value))
+        elif name == "frozen":
+            continue
         elif isinstance(value, Fraction):
             fields.append((name, "number"))
         elif isinstance(value, tuple):

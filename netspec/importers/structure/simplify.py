@@ -6,8 +6,10 @@ Each step keeps what every layer computes, its parameters, and which layers they
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 
-from netspec.importers.structure.graph import Graph, GraphValue, Node
+from netspec.importers.structure.attributes import TRAINING_FIELDS
+from netspec.importers.structure.graph import FieldValue, Graph, GraphValue, Node
 from netspec.ops import OPS
 
 
@@ -42,10 +44,23 @@ def _merge_batchnorms(graph: Graph) -> None:
         if uses[norm.value] != [node] or norm.value in graph.outputs:
             continue
         del norm.settings["affine"]
+        _take_training(norm, node)
         norm.origins = {**node.origins, **norm.origins}
         graph.replace_value(node.value, norm.value, uses)
         gone.append(node)
     graph.remove(gone)
+
+
+def _take_training(norm: Node, scale: Node) -> None:
+    """Give a norm what its scale says of its training; it is frozen where both are."""
+    given = {n: s for n, s in scale.settings.items() if n in TRAINING_FIELDS}
+    both = norm.settings.pop("frozen", None) is not None
+    frozen = given.get("frozen")
+    if frozen is not None and not both:
+        # The statistics change, and the factors do not.
+        del given["frozen"]
+        given["lr_mult"] = FieldValue((Fraction(0), Fraction(0)), frozen.span)
+    norm.settings |= given
 
 
 def _flag(node: Node, name: str) -> bool | None:

@@ -141,7 +141,11 @@ LINES: dict[str, tuple[str, list[str], list[str]]] = {
         ["l1: batchnorm { affine: false } -> scale { bias: false }"],
     ),
     "bn_segnet": ("3x8x8", ["BN bn_param { bn_mode: INFERENCE }"], ["l1: scale"]),
-    "bn_pspnet": ("3x8x8", ["BN bn_param { frozen: true momentum: 0.95 }"], ["l1: batchnorm"]),
+    "bn_pspnet": (
+        "3x8x8",
+        ["BN bn_param { frozen: true momentum: 0.95 }"],
+        ["l1: batchnorm { momentum: 0.05 }"],
+    ),
     "scale": ("3x8x8", ["Scale scale_param { bias_term: true }"], ["l1: scale"]),
     "bias": ("3x8x8", ["Bias"], ["l1: shift"]),
     "gate": (
@@ -634,14 +638,25 @@ def test_every_rule_is_tried() -> None:
     aliases = {t for t, rule in RULES.items() if by_run[rule.run] != t}
     inputs = {t for t, rule in RULES.items() if rule.most == 0}
     small = {"SpatialDropout", "ReLU6", "Clip", "Swish", "HardSwish", "HSwish", "HSigmoid"}
+    small |= {"Mish", "SeLu", "SELU"}
     assert set(RULES) - tried - aliases - inputs - small == set()
 
 
-def test_spatial_dropout() -> None:
-    """The same for inference; a warning says that training differs."""
+def test_dropouts_of_forks() -> None:
     text = after("3x8x8", "SpatialDropout dropout_param { dropout_ratio: 0.1 }")
-    assert body_of(text) == ["l1: dropout { ratio: 10% }"]
-    assert codes(text) == ["ignored-field"]
+    assert body_of(text) == ["l1: dropout { ratio: 10% spatial: true }"]
+    assert not codes(text)
+    # Nothing is scaled while training, and all is in tests: the mean is the same.
+    text = after("3x8x8", "Dropout dropout_param { dropout_ratio: 0.2 scale_train: false }")
+    assert body_of(text) == ["l1: dropout { ratio: 20% } -> power { scale: 0.8 }"]
+
+
+def test_statistics_of_each_batch_are_warned_of() -> None:
+    text = after("3x8x8", "BatchNorm batch_norm_param { use_global_stats: false }")
+    (found,) = messages(text)
+    assert "use_global_stats" in found
+    assert not codes(text, phase="TRAIN")
+    assert not codes(text.replace("false", "true"))
 
 
 def test_parts_are_a_list() -> None:
@@ -657,8 +672,14 @@ def test_small_activations() -> None:
         "Swish",
         "HardSwish",
         "HSigmoid",
+        "Mish",
+        "SeLu",
+        "Clip clip_param { min: -2 max: 3 }",
     )
-    assert body_of(text) == ["l1: relu6 -> relu6 -> silu -> hardswish -> hardsigmoid"]
+    assert body_of(text) == [
+        "l1: relu6 -> relu6 -> silu -> hardswish -> hardsigmoid -> mish -> selu"
+        " -> hardtanh { min: -2 max: 3 }"
+    ]
 
 
 def test_vectors_and_maps_of_one() -> None:

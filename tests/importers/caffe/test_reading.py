@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 import netspec
 from netspec.cli.main import main
 from netspec.diagnostics.source import Source
+from netspec.importers import caffe
 from netspec.importers.caffe.schema import MESSAGES, V1_TYPES, fields_of
 from netspec.syntax.protobuf_text.detect import may_be_prototxt
 
@@ -430,6 +433,97 @@ def test_schema_is_sound() -> None:
             assert declared.kind in kinds, (message, name)
             if declared.default is not None and declared.kind == "enum":
                 assert declared.default in declared.words
+
+
+MEANS_NOTHING = {
+    # How and where it is computed.
+    *("engine", "force_nd_im2col", "stable_prod_grad", "force_backward", "mem_param", "fuse"),
+    *("opencl_compile_schedule", "default_forward_type", "default_backward_type"),
+    *("default_forward_math", "default_backward_math", "global_grad_scale", "compile_net_state"),
+    *("forward_type", "backward_type", "bn_memory_opt", "solver_mode", "device_id"),
+    *("layer_wise_reduce", "share_mode", "blob_share_mode", "random_seed", "phase", "layer"),
+    # Logs, tests and snapshots.
+    *("debug_info", "profile_info", "profile_iter", "profile_warmup", "display", "average_loss"),
+    *("test_net", "test_net_param", "test_state", "test_iter", "test_interval", "eval_type"),
+    *("test_compute_loss", "test_initialization", "ap_version", "accuracy_param", "snapshot"),
+    *("snapshot_prefix", "snapshot_diff", "snapshot_format", "snapshot_after_train", "weights"),
+    # Where samples come from, and in which order.
+    *("source", "root_folder", "backend", "rand_skip", "shuffle", "prefetch", "threads", "cache"),
+    *("parser_threads", "cache_images", "data_filler", "label_type", "force_encoded_color"),
+    *("fg_threshold", "bg_threshold", "fg_fraction", "emit_constraint", "prob", "interp_mode"),
+    "force_color",
+}
+"""Fields that change neither what a net computes nor how it is trained."""
+
+
+def test_every_field_of_the_schema_is_represented_warned_of_or_means_nothing() -> None:
+    folder = Path(caffe.__file__).parent
+    code = "".join(p.read_text() for p in folder.rglob("*.py") if p.name != "schema.py")
+    asked = {a or b for a, b in re.findall(r"""f?"(\w+)"|'(\w+)'""", code)}
+    asked |= {f"{n}_{side}" for n in ("scale", "pad_out", "upsample") for side in "hw"}
+    for message in MESSAGES:
+        for name, declared in fields_of(message).items():
+            if declared.kind == "any" and not declared.lost and name not in asked:
+                assert name in MEANS_NOTHING, (message, name)
+            elif not declared.lost:
+                assert name in asked, (message, name)
+
+
+CONV_IN = INPUTS["shape"] + CONV
+LOST: dict[str, Callable[[str], str]] = {
+    "NetParameter": lambda f: f + after("3x8x8", "ReLU"),
+    "ParamSpec": lambda f: after("3x8x8", f"PReLU param {{ {f} }}"),
+    "LayerParameter": lambda f: after("3x8x8", f"ReLU {f}"),
+    "V1LayerParameter": lambda f: OLD.replace('name: "r"', f'name: "r" {f}'),
+    "TransformationParameter": lambda f: data(f"transform_param {{ crop_size: 8 {f} }}") + CONV,
+    "ResizeParameter": lambda f: (
+        data(f"transform_param {{ crop_size: 8 resize_param {{ {f} }} }}") + CONV
+    ),
+    "WindowDataParameter": lambda f: (
+        f'layer {{ type: "WindowData" top: "data" window_data_param {{ crop_size: 8 {f} }} }}'
+        + CONV
+    ),
+    "ConvolutionParameter": lambda f: CONV_IN.replace("kernel_size", f"{f} kernel_size"),
+    "InnerProductParameter": lambda f: after(
+        "3x8x8", f"InnerProduct inner_product_param {{ num_output: 2 {f} }}"
+    ),
+    "BatchNormParameter": lambda f: after("3x8x8", f"BatchNorm batch_norm_param {{ {f} }}"),
+    "BNParameter": lambda f: after("3x8x8", f"BN bn_param {{ {f} }}"),
+    "DropoutParameter": lambda f: after("3x8x8", f"Dropout dropout_param {{ {f} }}"),
+    "SoftmaxParameter": lambda f: after("3x8x8", f"Softmax softmax_param {{ {f} }}"),
+    "NormalizeParameter": lambda f: after("3x8x8", f"Normalize norm_param {{ {f} }}"),
+    "FillerParameter": lambda f: CONV_IN.replace(
+        "kernel_size", f"weight_filler {{ {f} }} kernel_size"
+    ),
+}
+"""A net with a field of a message, given as text."""
+ODD = {"bool": "7", "int": "7", "any": "7", "enum": "2", "float": "7"}
+
+
+@pytest.mark.parametrize("message", [m for m in MESSAGES if m != "SolverParameter"])
+def test_what_is_lost_is_warned_of_by_name(message: str) -> None:
+    for name, declared in fields_of(message).items():
+        if declared.lost:
+            odd = "false" if declared.default == "true" else ODD[declared.kind]
+            (found,) = checked(LOST[message](f"{name}: {odd} "))[1]
+            assert found.code == "ignored-field"
+            assert found.message.startswith(f"{name} of {message}"), found.message
+            if declared.default is not None and declared.kind != "enum":
+                assert not checked(LOST[message](f"{name}: {declared.default} "))[1]
+
+
+@pytest.mark.parametrize(
+    "filler",
+    [
+        'type: "positive_unitball"',
+        'type: "gaussian" mean: 1',
+        'type: "msra" variance_norm: AVERAGE',
+    ],
+)
+def test_fillers_without_counterpart_are_warned_of(filler: str) -> None:
+    for name in ("weight_filler", "bias_filler"):
+        (found,) = messages(CONV_IN.replace("kernel_size", f"{name} {{ {filler} }} kernel_size"))
+        assert found.startswith(f"{name}: nothing begins as")
 
 
 # --- files that are none -------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from netspec.cli.main import main
 from netspec.diagnostics import Diagnostics
 from netspec.diagnostics.source import Source
 from netspec.importers.caffe.convert import ConvertedSpec, convert
+from netspec.ops.normalization import BatchNorm
 
 from ...helpers import net_of as net_of_spec
 from .helpers import net_of
@@ -97,6 +99,127 @@ def test_fields(case: str) -> None:
     assert block(f"{solver} max_iter: 1000") == {**COMMON, **wanted}
 
 
+POLICIES = {
+    'lr_policy: "inv" gamma: 0.0001 power: 0.75': {
+        "schedule": "inv",
+        "gamma": "0.0001",
+        "power": "0.75",
+    },
+    'lr_policy: "exp" gamma: 0.999': {"schedule": "exp", "gamma": "0.999"},
+    'lr_policy: "sigmoid" gamma: -0.01 stepsize: 500': {
+        "schedule": "sigmoid",
+        "gamma": "-0.01",
+        "steps": "500",
+    },
+    'type: "AdaGrad"': {"optimizer": "adagrad", "epsilon": "1e-8", "momentum": ""},
+    'type: "AdaDelta" momentum: 0.95 delta: 1e-6': {
+        "optimizer": "adadelta",
+        "rho": "0.95",
+        "epsilon": "1e-6",
+        "momentum": "",
+    },
+    'type: "RMSProp" rms_decay: 0.98': {"optimizer": "rmsprop", "rho": "0.98", "momentum": ""},
+    "solver_type: RMSPROP": {"optimizer": "rmsprop", "rho": "0.99", "momentum": ""},
+    'type: "Adam" delta: 1e-4': {"optimizer": "adam", "epsilon": "0.0001"},
+}
+
+
+@pytest.mark.parametrize("fields", POLICIES)
+def test_policies_and_optimizers(fields: str) -> None:
+    found = block(f"base_lr: 0.01 max_iter: 1000 {fields}")
+    assert {name: found.get(name, "") for name in POLICIES[fields]} == POLICIES[fields]
+
+
+TUNED = (
+    DATA
+    + """
+layer { name: "kept" type: "Convolution" bottom: "data" top: "kept"
+  param { lr_mult: 0 decay_mult: 0 } param { lr_mult: 0 decay_mult: 0 }
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "uniform" min: -0.05 max: 0.05 }
+    bias_filler { type: "constant" value: 1 } } }
+layer { name: "bn" type: "BatchNorm" bottom: "kept" top: "bn" batch_norm_param { use_global_stats: true } }
+layer { name: "scale" type: "Scale" bottom: "bn" top: "bn" param { lr_mult: 0 } param { lr_mult: 0 }
+  scale_param { bias_term: true filler { value: 2 } bias_filler { value: 0.5 } } }
+layer { name: "c" type: "Convolution" bottom: "bn" top: "c" param { lr_mult: 1 } param { lr_mult: 2 decay_mult: 0 }
+  convolution_param { num_output: 4 kernel_size: 3 bias_filler { value: 0.1 } } }
+layer { name: "bn2" type: "BatchNorm" bottom: "c" top: "bn2" }
+layer { name: "scale2" type: "Scale" bottom: "bn2" top: "bn2" param { lr_mult: 0 } param { lr_mult: 0 }
+  scale_param { bias_term: true } }
+layer { name: "d" type: "Convolution" bottom: "bn2" top: "d" param { lr_mult: 1 } param { lr_mult: 2 decay_mult: 0 }
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "constant" value: 0.25 } } }
+layer { name: "act" type: "PReLU" bottom: "d" top: "act" param { lr_mult: 3 } prelu_param { filler { value: 0.1 } } }
+layer { name: "fresh" type: "InnerProduct" bottom: "act" top: "fresh"
+  param { lr_mult: 10 decay_mult: 1 } param { lr_mult: 20 decay_mult: 0.5 }
+  inner_product_param { num_output: 3 } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fresh" bottom: "label" top: "loss" }
+"""
+)
+
+
+def test_how_single_layers_begin_and_are_trained() -> None:
+    """Each factor and filler of the file, layer by layer, in the spec and in the prototxt."""
+    solver = "base_lr: 0.1 max_iter: 10 momentum: 0.9 weight_decay: 0.01"
+    net = net_of_spec(converted(solver, TUNED).text)
+    frozen = {"kept.weight", "kept.bias", "kept_batchnorm.weight", "kept_batchnorm.bias"}
+    assert {n for n, (rate, _) in net.multipliers.items() if rate == 0} == {
+        *frozen,
+        # Such as keep their factors while their statistics move.
+        *("bn2.weight", "bn2.bias"),
+    }
+    assert {n: m for n, m in net.multipliers.items() if m[0]} == {
+        "c.weight": (1, 1),
+        "c.bias": (2, 0),
+        "d.weight": (1, 1),
+        "d.bias": (2, 0),
+        "d_prelu.weight": (3, 1),
+        "fresh.weight": (10, 1),
+        "fresh.bias": (20, 0.5),
+    }
+    ops = {layer.path: layer.op for layer in net.layers}
+    assert [n for n, op in ops.items() if getattr(op, "frozen", False)] == [
+        "kept",
+        "kept_batchnorm",
+    ]
+    begun = {n: str(t.init) for n, t in net.tensors.items() if t.learnable}
+    assert begun["kept.weight"] == "uniform(-0.05, 0.05)"
+    assert begun["kept_batchnorm.weight"] == "constant(2)"
+    assert begun["kept_batchnorm.bias"] == "constant(0.5)"
+    assert (begun["kept.bias"], begun["c.bias"], begun["d.bias"]) == (
+        *("constant(1)", "constant(0.1)", "0"),
+    )
+    assert (begun["d.weight"], begun["d_prelu.weight"]) == ("constant(0.25)", "constant(0.1)")
+    assert {op.momentum for op in ops.values() if isinstance(op, BatchNorm)} == {0.001}
+    read = net_of(TUNED, input="3x24x24")
+    assert {n: r for n, (r, _) in read.multipliers.items()} == {
+        n: r for n, (r, _) in net.multipliers.items()
+    }
+
+
+def test_rates_are_no_part_of_a_spec_without_a_training() -> None:
+    diagnostics = Diagnostics()
+    result = convert(Source("net.prototxt", TUNED), {}, diagnostics)
+    assert result is not None
+    assert not re.search("mult|frozen|momentum|init", result.text.split("input")[1])
+    assert result.notes[-1] == (
+        "Left out, since no solver says how the net is trained: lr_mult of kept, scale, scale2, "
+        "act, fresh."
+    )
+
+
+@pytest.mark.parametrize("layers", ["param { lr_mult: 1 } param { lr_mult: 2 }", ""])
+def test_the_factors_of_most_layers_are_said_once(layers: str) -> None:
+    conv = (
+        'layer {{ name: "{0}" type: "Convolution" bottom: "{1}" top: "{0}" {2}'
+        " convolution_param {{ num_output: 4 kernel_size: 3 }} }}\n"
+    )
+    net = DATA
+    for name, bottom in zip("abc", ("data", "a", "b"), strict=True):
+        net += conv.format(name, bottom, layers)
+    text = " ".join(converted("base_lr: 0.1 max_iter: 10", net).text.split())
+    assert text.count("lr_mult: [1, 2]") == bool(layers)
+    assert text.count("lr_mult") == bool(layers)
+
+
 def test_several_steps() -> None:
     solver = (
         'base_lr: 0.01 lr_policy: "multistep" gamma: 0.5 stepvalue: 10 stepvalue: 30 max_iter: 9'
@@ -105,12 +228,12 @@ def test_several_steps() -> None:
 
 
 def test_what_has_no_counterpart_is_remarked() -> None:
-    inv = converted('base_lr: 0.01 lr_policy: "inv" gamma: 0.0001 power: 0.75 max_iter: 9')
-    assert inv.notes[-1] == (
-        "The solver's lr_policy inv (gamma 0.0001, power 0.75) has no counterpart; it is constant."
+    odd = converted('base_lr: 0.01 lr_policy: "plateau" gamma: 0.1 max_iter: 9')
+    assert odd.notes[-1] == (
+        "The solver's lr_policy plateau (gamma 0.1, power 0) has no counterpart; it is constant."
     )
-    assert f"# {inv.notes[-1]}" in inv.text
-    assert block('base_lr: 0.01 type: "RMSProp" max_iter: 9') == {}
+    assert f"# {odd.notes[-1]}" in odd.text
+    assert block('base_lr: 0.01 type: "Shampoo" max_iter: 9') == {}
     assert block("base_lr: 0.01") == {}
     deploy = NET.replace(DATA, 'input: "data" input_shape { dim: 1 dim: 3 dim: 8 dim: 8 }')
     assert block("base_lr: 0.01 max_iter: 9", deploy) == {}
@@ -183,7 +306,7 @@ def test_fillers_are_how_weights_begin() -> None:
         "b": "normal(3e-05)",
         "c": "xavier(fan_in)",
         "d": "xavier",
-        "e": "kaiming",
+        "e": "bilinear",
         "f": "xavier(fan_in)",
     }
 

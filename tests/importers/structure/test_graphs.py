@@ -24,7 +24,7 @@ def spec(graph: Graph, classifies: bool = False) -> tuple[str, Net]:
     tree = structured_tree(graph, NetHeading("found", "", SOURCE), classifies)
     net = net_of_tree(tree.file, {}, found)
     assert net is not None, [d.message for d in found]
-    text = spec_text(tree.file, net, {}, {}, [])
+    text = spec_text(tree.file, net, {}, {}, [], {})
     assert [n.op for n in tree.nodes] == [layer.op.keyword for layer in net.layers]
     return "\n".join(" ".join(line.split()) for line in text.splitlines()), net
 

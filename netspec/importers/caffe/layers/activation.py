@@ -11,6 +11,7 @@ from netspec.importers.caffe.blob_values import language_shape
 from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.registry import Tops, layer
+from netspec.importers.caffe.training_facts import trained
 from netspec.importers.structure.graph import GraphValue
 
 
@@ -27,6 +28,9 @@ for _type, _op in {
     "HardSwish": "hardswish",
     "HSwish": "hardswish",
     "HSigmoid": "hardsigmoid",
+    "Mish": "mish",
+    "SeLu": "selu",
+    "SELU": "selu",
 }.items():
     layer(_type)(_without_fields(_op))
 
@@ -60,18 +64,14 @@ def clip(use: LayerTranslation) -> Tops:
 
 
 def _clipped(use: LayerTranslation, low: Fraction, high: Fraction, place: Span) -> GraphValue:
-    """min(max(x, low), high): high - relu((high - low) - relu(x - low))."""
+    """min(max(x, low), high)."""
     if low > high:
         raise LayerError.invalid("out-of-range", f"there is nothing from {low} to {high}", place)
     if low == 0 and high == 6:
         return use.emit("relu6")
-    value = use.x.value
-    if low:
-        value = use.emit("power", value, step=True, shift=-low)
-    value = use.emit("relu", value, step=True)
-    value = use.emit("power", value, step=True, scale=-1, shift=high - low)
-    value = use.emit("relu", value, step=True)
-    return use.emit("power", value, scale=-1, shift=(high, place))
+    if low == high:
+        return use.emit("power", scale=0, shift=(low, place))
+    return use.emit("hardtanh", min=(low, place), max=(high, place))
 
 
 @layer("Swish")
@@ -89,7 +89,8 @@ def swish(use: LayerTranslation) -> Tops:
 def prelu(use: LayerTranslation) -> Tops:
     p = use.params("prelu_param")
     shared = p.placed_flag("channel_shared")
-    return use.same(use.emit("prelu", blobs={"weight": use.blob(0)}, shared=shared))
+    facts = trained(use, p, "filler", None)
+    return use.same(use.emit("prelu", blobs={"weight": use.blob(0)}, shared=shared, **facts))
 
 
 @layer("ELU")
@@ -135,22 +136,17 @@ def _with_base(use: LayerTranslation, op: str, params: str) -> Tops:
     return use.same(value)
 
 
-@layer("Dropout")
+@layer("Dropout", "SpatialDropout")
 def dropout(use: LayerTranslation) -> Tops:
+    """SpatialDropout drops whole channels (ENet)."""
     p = use.params("dropout_param")
     ratio = p.placed_number("dropout_ratio")
-    return use.same(use.emit("dropout", ratio=ratio))
-
-
-@layer("SpatialDropout")
-def spatial_dropout(use: LayerTranslation) -> Tops:
-    """Drops whole channels while training (ENet)."""
-    use.warn(
-        "ignored-field",
-        f"{use.layer.name} drops whole channels while training; here each element is dropped by "
-        "itself",
-    )
-    return dropout(use)
+    spatial = True if use.layer.type == "SpatialDropout" else None
+    if p.flag("scale_train"):
+        return use.same(use.emit("dropout", ratio=ratio, spatial=spatial))
+    # What is kept is not scaled while training, but all is in tests.
+    value = use.emit("dropout", step=True, ratio=ratio, spatial=spatial)
+    return use.same(use.emit("power", value, scale=(1 - ratio[0], p.place("scale_train"))))
 
 
 @layer("Softmax", "CuDNNSoftmax")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from math import prod
 
 from netspec.diagnostics.source import Span
-from netspec.importers.caffe.fillers import init_of
 from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.folded import Folded
 from netspec.importers.caffe.layers.registry import Tops, layer
 from netspec.importers.caffe.layers.window_fields import HeightWidth, height_width, kernel_size
 from netspec.importers.caffe.message_fields import MessageFields
+from netspec.importers.caffe.training_facts import trained
 
 
 @layer(
@@ -68,7 +68,7 @@ def _convolution(use: LayerTranslation, op: str) -> Tops:
         dilation=(dilation, dilation_place),
         groups=(groups, groups_place),
         bias=(bias, p.place("bias_term")),
-        init=init_of(p),
+        **trained(use, p, bias="bias_filler" if bias else None),
     )
     return [use.data(value, tuple(value.shape))]
 
@@ -130,6 +130,7 @@ def inner_product(use: LayerTranslation) -> Tops:
             filters=(units, p.place("num_output")),
             kernel=(1, 1),
             bias=(bias, p.place("bias_term")),
+            **trained(use, p, bias="bias_filler" if bias else None),
         )
         return [use.data(folded.unfolded(value, (units,), dims), dims)]
     flat = use.reshaped(use.x.value, (prod(rest),))
@@ -139,6 +140,6 @@ def inner_product(use: LayerTranslation) -> Tops:
         blobs=blobs,
         units=(units, p.place("num_output")),
         bias=(bias, p.place("bias_term")),
-        init=init_of(p),
+        **trained(use, p, bias="bias_filler" if bias else None),
     )
     return [use.data(use.value_of(use.data(value, (units,)), dims), dims)]

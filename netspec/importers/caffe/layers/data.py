@@ -60,6 +60,8 @@ def pictures(use: LayerTranslation) -> Tops:
     }.get(use.layer.type, "image_data_param")
     p = use.layer.params(own)
     transform = use.layer.params("transform_param")
+    for fields in (transform, p, transform.message("resize_param")):
+        fields.warn_of_lost()
     for fields in (transform, p):
         if fields.text("mean_file") if "mean_file" in fields else "":
             use.net.mean_files.append(fields.text("mean_file"))

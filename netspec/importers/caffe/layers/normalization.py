@@ -12,6 +12,7 @@ from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.folded import Folded
 from netspec.importers.caffe.layers.registry import Tops, layer
 from netspec.importers.caffe.message_fields import MessageFields
+from netspec.importers.caffe.training_facts import trained
 from netspec.importers.caffe.weight_blob import WeightBlob
 from netspec.importers.structure.graph import GraphValue
 
@@ -28,18 +29,31 @@ def batchnorm(use: LayerTranslation) -> Tops:
         "running_var": use.blob(1, "statistic", 2),
     }
     affine = p.flag("scale_bias") or "scale_filler" in p or "bias_filler" in p
+    facts: dict[str, Any] = {}
+    stated = p.maybe_flag("use_global_stats")
     if affine:
         # NVIDIA's Caffe keeps them in the same layer.
         blobs = {"weight": use.blob(3), "bias": use.blob(4), **blobs}
+        facts = trained(use, p, "scale_filler", "bias_filler", 3)
+    if stated is False and use.net.phase == "TEST":
+        use.warn(
+            "ignored-field",
+            f"{use.layer.name} has `use_global_stats: false`, so that Caffe normalizes with the "
+            "statistics of each batch in tests as well; here it uses the running ones",
+        )
+    if stated and not affine:
+        facts["frozen"] = (True, p.place("use_global_stats"))
     fraction = (1 - p.number("moving_average_fraction"), p.place("moving_average_fraction"))
     value = use.emit(
         "batchnorm",
         blobs=blobs,
+        step=p.flag("relu"),
         eps=p.placed_number("eps"),
-        momentum=fraction if "moving_average_fraction" in p else None,
+        momentum=fraction,
         affine=affine,
+        **facts,
     )
-    return use.same(value)
+    return use.same(use.emit("relu", value) if p.flag("relu") else value)
 
 
 @layer("BN", "BNData")
@@ -60,7 +74,16 @@ def bn(use: LayerTranslation) -> Tops:
     for name in ("eps", "var_eps"):
         if name in p:
             eps = (p.number(name), p.place(name))
-    return use.same(use.emit("batchnorm", blobs=blobs, eps=eps))
+    momentum = None
+    for name in ("momentum", "decay"):
+        if name in p:
+            momentum = (1 - p.number(name), p.place(name))
+    scales = "slope_filler" if "slope_filler" in p else "scale_filler"
+    shifts = "bias_filler" if "bias_filler" in p else "shift_filler"
+    facts = trained(use, p, scales, shifts)
+    if p.flag("frozen"):
+        facts["frozen"] = (True, p.place("frozen"))
+    return use.same(use.emit("batchnorm", blobs=blobs, eps=eps, momentum=momentum, **facts))
 
 
 def _names(p: MessageFields) -> set[str]:
@@ -79,7 +102,9 @@ def scale(use: LayerTranslation) -> Tops:
         return use.same(_spread(use, p, "Scale", "mul"))
     bias = p.flag("bias_term")
     blobs = {"weight": use.blob(0), **({"bias": use.blob(1)} if bias else {})}
-    return use.same(_learned(use, p, "Scale", "scale", blobs, bias=(bias, p.place("bias_term"))))
+    facts = trained(use, p, "filler", "bias_filler" if bias else None)
+    given = (bias, p.place("bias_term"))
+    return use.same(_learned(use, p, "Scale", "scale", blobs, bias=given, **facts))
 
 
 @layer("Bias", bottoms=(1, 2))
@@ -88,7 +113,8 @@ def bias(use: LayerTranslation) -> Tops:
     p = use.params("bias_param")
     if len(use.bottoms) == 2:
         return use.same(_spread(use, p, "Bias", "add"))
-    return use.same(_learned(use, p, "Bias", "shift", {"bias": use.blob(0)}))
+    facts = trained(use, p, "filler", None)
+    return use.same(_learned(use, p, "Bias", "shift", {"bias": use.blob(0)}, **facts))
 
 
 def _learned(
@@ -191,11 +217,12 @@ def normalize(use: LayerTranslation) -> Tops:
         eps=p.placed_number("eps"),
     )
     blobs = {"weight": use.blob(0)}
+    facts = trained(use, p, "scale_filler", None)
     if not p.flag("channel_shared"):
-        return use.same(use.emit("scale", normal, blobs=blobs, bias=False))
+        return use.same(use.emit("scale", normal, blobs=blobs, bias=False, **facts))
     dims = use.x.dims
     folded = Folded(use, use.data(normal, dims), 0, 0)
-    value = use.emit("scale", folded.value, step=True, blobs=blobs, bias=False)
+    value = use.emit("scale", folded.value, step=True, blobs=blobs, bias=False, **facts)
     return use.same(folded.unfolded(value, (), dims))
 
 
