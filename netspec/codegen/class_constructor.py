@@ -24,6 +24,7 @@ from netspec.codegen.trace_nodes import (
     LineNode,
     PositiveNode,
     TraceNode,
+    calls_in,
     walk,
 )
 from netspec.lazy_dataclasses import replace
@@ -197,6 +198,8 @@ def out_sizes(terms: Terms, asked_for: Sequence[str]) -> Iterator[Line]:
 
 def tests_of_branches(nodes: Sequence[TraceNode], terms: Terms, emissions: Emissions) -> Tests:
     """The `if`s of two branches, not in loops, that an attribute tells apart."""
+    paths = [c.name for c in calls_in(nodes) if c.name is not None]
+    varying = tuple(p.base for p in paths if p.fixed is None)
     repeated = {n for loop in walk(nodes) if isinstance(loop, ForNode) for n in walk(loop.body)}
     found: dict[IfNode, tuple[str, bool]] = {}
     for node in walk(nodes):
@@ -210,6 +213,7 @@ def tests_of_branches(nodes: Sequence[TraceNode], terms: Terms, emissions: Emiss
                 for c in n.calls
                 if emissions[c][0].constructor is not None and c.name and c.name.fixed
                 if terms.reached(c.name.fixed) == f"self.{c.name.fixed}"
+                if not c.name.fixed.startswith(varying)
             ]
             for body in node.bodies
         )

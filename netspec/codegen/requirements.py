@@ -30,8 +30,8 @@ _listener: ContextVar[Callable[[Compared], None] | None] = ContextVar("listener"
 
 
 @contextmanager
-def requiring(listener: Callable[[Compared], None]) -> Iterator[None]:
-    """Have a function told of each condition that rules ask for."""
+def requiring(listener: Callable[[Compared], None] | None) -> Iterator[None]:
+    """Have a function told of each condition that rules ask for; with None, nobody."""
     token = _listener.set(listener)
     try:
         yield
@@ -199,8 +199,6 @@ def lowest(term: Any, known: Sequence[Compared]) -> Fraction | None:
     match term:
         case NumberLiteral(v):
             return v
-        case Length():
-            return Fraction(0)
         case Apply("abs" | "%", _):
             return Fraction(0)
         case Apply("-", (a, NumberLiteral(n))):
@@ -233,7 +231,7 @@ def lowest(term: Any, known: Sequence[Compared]) -> Fraction | None:
         for (sign, v) in c.rest
         if c.first == term and isinstance(v, NumberLiteral) and sign in (">=", ">", "==")
     ]
-    return max(found, default=None)
+    return max(found, default=Fraction(0) if isinstance(term, Length) else None)
 
 
 def is_multiple(a: Any, b: Any, known: Sequence[Compared]) -> bool:

@@ -110,7 +110,7 @@ class TermEvaluator:
                 for op, right in rest:
                     truth = truth and _compare(op, left, right)
                     left = right
-                term = Compared(first.term, tuple((op, s.term) for op, s in rest))
+                term = Compared(self.items(first), tuple((op, self.items(s)) for op, s in rest))
                 return Sym(truth, _elementwise(first, rest) or term)
             case ast.Logic():
                 each: list[Sym] = []
@@ -171,7 +171,10 @@ class TermEvaluator:
         if isinstance(a.value, tuple):
             if len(a.value) + len(b.value) > MAX_ITEMS:
                 raise CannotTrace(f"a list of more than {MAX_ITEMS:,} items")
-            return Sym(a.value + b.value, ListTerm(tuple(i.term for i in (*a.value, *b.value))))
+            lists = [self.lists.get(s.term, s.term) for s in (a, b)]
+            if all(isinstance(x, ListTerm) for x in lists):
+                return Sym(a.value + b.value, ListTerm(tuple(i for x in lists for i in x.items)))
+            return Sym(a.value + b.value, Apply("joined", (a.term, b.term)))  # type: ignore[arg-type]
         if e.operator in ("/", "//", "%") and not b.known:
             zero = NumberLiteral(Fraction(0))
             self.need(Compared(b.term, (("!=", zero),)), self.where)
@@ -183,13 +186,22 @@ class TermEvaluator:
             value = Fraction(1)
         return Sym(value, folded(e.operator, a.term, b.term))
 
+    def items(self, sym: Sym) -> Any:
+        """A term as it may be compared: a list is a tuple, whichever of both an argument is."""
+        opaque = isinstance(sym.value, tuple) and not isinstance(sym.term, ListTerm)
+        return Apply("tuple", (sym.term,)) if opaque else sym.term  # type: ignore[arg-type]
+
     def length(self, items: Sym) -> Sym:
         """The length of a list."""
         n = Fraction(len(items.value))
-        fixed = items.known or isinstance(self.lists.get(items.term, items.term), ListTerm)
-        return Sym(
-            n, NumberLiteral(n) if fixed or items.term in self.lengths else Length(items.term)
-        )
+        fixed = items.known or self.has_length(items.term)
+        return Sym(n, NumberLiteral(n) if fixed else Length(items.term))
+
+    def has_length(self, items: Any) -> bool:
+        """Whether a list has as many items for all arguments."""
+        if isinstance(items, Choose):
+            return self.has_length(items.then) and self.has_length(items.otherwise)
+        return isinstance(self.lists.get(items, items), ListTerm) or items in self.lengths
 
     def evaluate_where(self, conditions: Iterable[Any], e: ast.Expression) -> Sym:
         """The value of an expression that is asked for where these conditions hold."""

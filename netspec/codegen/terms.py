@@ -274,10 +274,14 @@ def is_whole(term: Any) -> bool:
             return all(map(is_whole, operands))
         case Apply("//", operands):
             return True
-        case Apply("round" | "floor" | "ceil" | "int"):
+        case Apply("round" | "floor" | "ceil" | "int" | "tuple"):
             return True
         case Apply("sum", (items,)):
             return is_whole(items)
+        case Apply("joined", lists):
+            return all(map(is_whole, lists))
+        case ListTerm(items):
+            return all(map(is_whole, items))
         case Apply("**", (a, b)):
             return is_whole(a) and is_whole(b)
         case Apply():
@@ -336,6 +340,12 @@ class Printer:
                 return f"({text})" if outer else text
         return self.name(term, exact)
 
+    def _items(self, items: Any, exact: bool) -> str:
+        """The items of a list in another."""
+        if isinstance(items, ListTerm):
+            return ", ".join(self(i, 0, exact) for i in items.items)
+        return f"*{self(items, 9, exact)}"
+
     def _literal(self, v: Fraction, outer: int, exact: bool) -> str:
         if v.denominator == 1:
             text = repr(int(v))
@@ -351,6 +361,8 @@ class Printer:
         return f"({text})" if v < 0 and outer > 3 else text
 
     def _apply(self, op: str, operands: tuple[Any, ...], outer: int, exact: bool) -> Source:
+        if op == "joined":
+            return Verbatim(f"({', '.join(self._items(o, exact) for o in operands)})")
         if op in PYTHON_FUNCTIONS:
             if (
                 op in ("floor", "ceil")

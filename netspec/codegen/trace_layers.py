@@ -23,6 +23,7 @@ from netspec.codegen.terms import (
     Item,
     Local,
     Sym,
+    folded,
     is_whole,
     leaves,
     substitute,
@@ -42,8 +43,10 @@ from netspec.codegen.trace_nodes import (
     LineNode,
     OpCall,
     PositiveNode,
+    Trace,
     TraceNode,
     TraceValue,
+    calls_in,
     lifted,
 )
 from netspec.ir.names import NameMap
@@ -60,7 +63,7 @@ from netspec.symbolic.conditions import Combined, Compared, ListTerm
 from netspec.symbolic.expr import Apply, Channels, NumberLiteral, Parameter, expr_of
 from netspec.syntax import ast
 
-_ONE = NumberLiteral(Fraction(1))
+_ZERO, _ONE = NumberLiteral(Fraction(0)), NumberLiteral(Fraction(1))
 
 MOST_CALLS = 12
 """Most calls of a chain that are written in one line."""
@@ -91,7 +94,8 @@ class LayerTracer:
         self.results: dict[TraceValue, dict[str, TraceValue]] = {}
         self.families: dict[str, dict[Any, TraceValue]] = {}
         self.current: TraceValue | None = None
-        self.counts: dict[str, int | None] = {}
+        self.counts: dict[str, Any] = {}
+        """How many layers of each keyword have no name of their own, None where none can say."""
         self.inputs: list[TraceValue] = []
         self.outputs: list[tuple[str, TraceValue]] | None = None
         self.nodes: list[TraceNode] = []
@@ -130,7 +134,8 @@ class LayerTracer:
             dims = tuple(AnyDim(int(d), t) for d, t in zip(v.shape[1:], v.static, strict=True))
             shapes.append(like(v.shape, (v.shape[0], *dims)))
         try:
-            results = op.bind(shapes).outputs(shapes)
+            with requiring(None):
+                results = op.bind(shapes).outputs(shapes)
         except (ShapeError, ArithmeticError, TypeError):
             return
         for v, shape in zip(outputs, results, strict=True):
@@ -173,7 +178,9 @@ class LayerTracer:
     def is_size(self, leaf: Any) -> bool:
         """Whether a height or width decides about a leaf."""
         if isinstance(leaf, Local):
-            return any(map(self.is_size, leaves(self.lets.get(leaf, _ONE))))
+            held = self.holders.get(leaf)
+            by_let = any(map(self.is_size, leaves(self.lets.get(leaf, _ONE))))
+            return by_let or (held is not None and held.axis > 0)
         return isinstance(leaf, Extent | ItemExtent)
 
     def _word(self, e: ast.Expression, kind: Any) -> Any:
@@ -181,11 +188,11 @@ class LayerTracer:
             return e.name
         return nums(self.evaluate(e))
 
-    def named(self, name: str, sym: Sym) -> Local:
+    def named(self, name: str, sym: Sym, fraction: bool = False) -> Local:
         """A local variable of the constructor that has a number."""
-        key = (id(self.nodes), sym.term)
+        key = (id(self.nodes), sym.term, fraction)
         if key not in self.numbers:
-            self.numbers[key] = local = self.local(name, not is_whole(sym.term))
+            self.numbers[key] = local = self.local(name, fraction)
             self.nodes.append(LetNode(local, sym.term))
             self.constants[local] = sym.term
         return self.numbers[key]
@@ -207,7 +214,7 @@ class LayerTracer:
         arguments = {n: self.evaluate(e) for n, e in c.fields}
         for n, sym in arguments.items():
             if isinstance(sym.value, Fraction) and size(sym.term) > 5:
-                arguments[n] = Sym(sym.value, self.named(n, sym))
+                arguments[n] = Sym(sym.value, self.named(n, sym, not is_whole(sym.term)))
         complete = dict(arguments)
         defaults = TermEvaluator(lambda e: None)
         for p in template.parameters:
@@ -226,6 +233,10 @@ class LayerTracer:
             if isinstance(complete[p.name].value, Fraction):
                 if not is_float(p, trace.sample[p.name]):
                     self.need(whole(complete[p.name].term))
+        if path is None and not has_weights(trace):
+            self.versions += 1  # any name will do
+            loops = tuple(Sym(_ONE.value, v) for v in self.loops)
+            path = LayerPath(f"{c.keyword}_no{self.versions}" + "_" * bool(loops), loops)
         call = InstanceCall(path, template, trace, arguments, inputs)
         known: dict[Any, Any] = {Parameter(n): s.term for n, s in complete.items()}
         known |= {FloatParameter(n): s.term for n, s in complete.items()}
@@ -423,13 +434,21 @@ class LayerTracer:
                         own.base, own.indices, f"_{c.suffix}" + (f"_{n}" if n > 1 else "")
                     )
             else:
-                n_ = self.counts.get(c.keyword, 0)
-                self.counts[c.keyword] = None if n_ is None else n_ + 1
-                path = None if n_ is None or self.loops else LayerPath(f"{c.keyword}_{n_ + 1}")
+                path = self.numbered(c.keyword)
             call = self.call(c, path, inputs)
             made[id(c)] = call
             result.append(call)
         return result, result[-1].outputs[0]
+
+    def numbered(self, keyword: str) -> LayerPath | None:
+        """The name of the next layer without one of its own; None where nothing can say it."""
+        count = self.counts.get(keyword, _ZERO)
+        if count is None:
+            return None
+        number = self.counts[keyword] = folded("+", count, _ONE)
+        if isinstance(number, NumberLiteral):
+            return LayerPath(f"{keyword}_{number.value}")
+        return LayerPath(f"{keyword}_", (Sym(_ONE.value, number),))
 
     def call(self, c: TemplateCall, path: LayerPath | None, inputs: tuple[TraceValue, ...]) -> Call:
         if isinstance(c.callee, Template):
@@ -463,10 +482,14 @@ class LayerTracer:
             if sym.value is None and not sym.known:
                 sym = Sym(Fraction(1), sym.term)  # the sample does not take this branch
             if isinstance(sym.value, Fraction) and is_long(sym.term):
-                base = path.base if path is not None else c.keyword
-                if isinstance(kind, Integer | Pair | Padding):
+                base = path.base.rstrip("_") if path is not None else c.keyword
+                fraction = not isinstance(kind, Integer | Pair | Padding) and not is_whole(sym.term)
+                if not fraction:
                     self.need(whole(sym.term))
-                sym = Sym(sym.value, self.named(f"{base}_{n}", sym))
+                sym = Sym(sym.value, self.named(f"{base}_{n}", sym, fraction))
+            if isinstance(sym.value, tuple):
+                length = self.terms.length(sym)
+                self.need(Compared(length.term, (("==", NumberLiteral(length.value)),)))
             try:
                 attrs[n] = lifted(kind.convert(nums(sym)))
             except AttributeTypeError as error:
@@ -538,6 +561,16 @@ def _chain(calls: Sequence[TemplateCall]) -> set[int]:
         last = last.inputs[0]
         found.add(id(last))
     return found
+
+
+def has_weights(trace: Trace) -> bool:
+    """Whether a module has tensors of its own or in modules that it uses."""
+    for c in calls_in(trace.nodes):
+        if isinstance(c, InstanceCall) and has_weights(c.trace):
+            return True
+        if isinstance(c, OpCall) and c.bound.tensors([v.shape for v in c.inputs]):
+            return True
+    return False
 
 
 def is_long(term: Any) -> bool:

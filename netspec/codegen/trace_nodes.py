@@ -8,6 +8,7 @@ in terms of the inputs', for tensors whose size depends on them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 from netspec.codegen.requirements import multiple, require
@@ -113,8 +114,13 @@ class AnyDim(Dim):
     def _literal(self, other: int = 0) -> bool:
         return all(isinstance(expr_of(n), NumberLiteral) for n in (self, other))
 
-    def compared(self, other: int) -> None:
-        """Called where a rule compares terms."""
+    def compared(self, name: str, other: Any) -> None:
+        """Called where a rule compares terms.
+
+        What it wants is required, as far as it can't be a comparison of `max` or `min`.
+        """
+        if name == "__lt__" and other == NumberLiteral(Fraction(0)):
+            require(Compared(self.expr, ((">=", other),)))
 
     def __bool__(self) -> bool:
         return not self._literal() or int(self) != 0
@@ -144,27 +150,28 @@ class AnyDim(Dim):
         return format(_literal(self, int(self)), how)
 
 
-def _comparison(name: str, wanted: bool) -> Any:
+def _comparison(name: str) -> Any:
     def compare(self: AnyDim, other: object) -> bool:
         if not isinstance(other, int):
             return NotImplemented  # type: ignore[no-any-return]
         if self._literal(other):
             return bool(getattr(int, name)(self, int(other)))
-        self.compared(other)
-        return wanted
+        self.compared(name, expr_of(other))
+        return name == "__eq__"
 
     return compare
 
 
 for _name in ("eq", "ne", "lt", "gt", "le", "ge"):
-    setattr(AnyDim, f"__{_name}__", _comparison(f"__{_name}__", _name == "eq"))
+    setattr(AnyDim, f"__{_name}__", _comparison(f"__{_name}__"))
 
 
 class ChannelCount(AnyDim):
     """The channels of a value: where a rule compares them with others, they must be equal."""
 
-    def compared(self, other: int) -> None:
-        require(Compared(self.expr, (("==", expr_of(other)),)))
+    def compared(self, name: str, other: Any) -> None:
+        if name in ("__eq__", "__ne__"):
+            require(Compared(self.expr, (("==", other),)))
 
 
 @dataclass(eq=False)
@@ -441,3 +448,22 @@ def regions(nodes: Sequence[TraceNode]) -> Iterator[list[TraceNode]]:
                 yield from regions(body)
         elif isinstance(node, ForNode):
             yield from regions(node.body)
+
+
+def prune(nodes: list[TraceNode], known: Sequence[Parameter] = ()) -> None:
+    """Leave out checks of arguments that are checked before."""
+    for node in list(nodes):
+        match node:
+            case PositiveNode():
+                node.arguments = [a for a in node.arguments if a not in known]
+                known = [*known, *node.arguments]
+                if not node.arguments:
+                    nodes.remove(node)
+            case CheckNode(Compared(Parameter() as a, ((">=", NumberLiteral(n)),)), None):
+                if a in known and n <= 1:
+                    nodes.remove(node)
+            case IfNode():
+                for body in node.bodies:
+                    prune(body, known)
+            case ForNode():
+                prune(node.body, known)

@@ -7,7 +7,7 @@ Out: a `Trace`: the statements with their expressions as terms, every call with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -19,6 +19,7 @@ from netspec.codegen.template_expressions import (
     sym_of,
 )
 from netspec.codegen.terms import (
+    Choose,
     FloatParameter,
     Local,
     Sym,
@@ -41,15 +42,15 @@ from netspec.codegen.trace_nodes import (
     Extent,
     ForNode,
     IfNode,
-    LayerPath,
+    InstanceSize,
     LetNode,
     LineNode,
     OpCall,
     Phi,
-    PositiveNode,
     Trace,
     TraceNode,
     TraceValue,
+    prune,
 )
 from netspec.ir.template import (
     Binding,
@@ -61,6 +62,7 @@ from netspec.ir.template import (
     TemplateOutput,
     TemplateStatement,
 )
+from netspec.ir.template import walk as walk_statements
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import IndexShape, like
 from netspec.symbolic.conditions import Compared
@@ -70,6 +72,7 @@ from netspec.syntax.visitor import walk as walk_tree
 
 MOST_ITERATIONS = 100_000
 """Most iterations that are written in a row for the names of their layers."""
+_ZERO, _ONE = NumberLiteral(Fraction(0)), NumberLiteral(Fraction(1))
 
 
 @dataclass(frozen=True)
@@ -158,21 +161,17 @@ class Tracer(LayerTracer):
 
     def let(self, s: Binding) -> None:
         sym = self.evaluate(s.value)
-        if self.is_divided(s.name, sym):
+        divided = self.is_divided(s.name, sym)
+        if divided:
             self.need(whole(sym.term))
-            local = self.local(s.name)
-            self.nodes.append(LetNode(local, sym.term))
-            self.lets[local] = sym.term
-            self.terms.scope.names[s.name] = Sym(sym.value, local)
-            return
-        if not sym.known or isinstance(sym.value, tuple):
-            local = self.local(s.name, isinstance(sym.value, Fraction) and not is_whole(sym.term))
+        if divided or not sym.known or isinstance(sym.value, tuple):
+            fraction = isinstance(sym.value, Fraction) and not is_whole(sym.term)
+            local = self.local(s.name, fraction and not divided)
             if isinstance(sym.value, tuple) and sym.known:
                 # An item of a list of constants is known where its index is.
                 self.terms.lists[local] = sym.term
-            self.lets[local] = sym.term
+            self.lets[local] = self.constants[local] = sym.term
             self.nodes.append(LetNode(local, sym.term))
-            self.constants[local] = sym.term
             sym = Sym(sym.value, local)
         self.terms.scope.names[s.name] = sym
 
@@ -193,7 +192,7 @@ class Tracer(LayerTracer):
         self.versions += 1
         if before.flows and not base:
             known = before.channels if k == 0 else before.static[k - 1] if before.static else None
-            if isinstance(known, Local):
+            if isinstance(known, Local) and known in self.holders:
                 return Local(known.name, False, self.versions)
         what = ("channels", "height", "width")[k]
         return Local(self.local(f"{base}_{what}" if base else what).name, False, self.versions)
@@ -204,18 +203,19 @@ class Tracer(LayerTracer):
         except CannotTrace:
             return
         used = set(leaves(sym.term))
+        holds = list(facts(sym.term))
+        if holds and all(c in self.known for c in holds):
+            return
         if used and not any(map(self.is_size, used)):
             self.nodes.append(CheckNode(sym.term, s.message or s.condition.span.text))
-            self.known += facts(sym.term)
+            self.known += holds
 
     def output(self, s: TemplateOutput) -> None:
         made: list[Call] = []
         known: dict[int, Call] = {}
         for c in s.calls:
             inputs = tuple(self.operand(o, known) for o in c.inputs)
-            n = self.counts.get(c.keyword, 0)
-            self.counts[c.keyword] = None if n is None else n + 1
-            call = self.call(c, None if n is None else LayerPath(f"{c.keyword}_{n + 1}"), inputs)
+            call = self.call(c, self.numbered(c.keyword), inputs)
             known[id(c)] = call
             made.append(call)
         if made:
@@ -262,10 +262,7 @@ class Tracer(LayerTracer):
         self.known = known
         node.cases = [(c, end[3]) for (c, _), end in zip(cases, ends, strict=False)]
         node.otherwise = ends[-1][3]
-        self.counts = {
-            k: ends[0][2].get(k, 0) if len({e[2].get(k, 0) for e in ends}) == 1 else None
-            for k in dict.fromkeys(k for e in ends for k in e[2])
-        }
+        self.counts = dict(before[2])
         self.values = dict(before[0])
         flows = [e[1] for e in ends]
         merged: dict[tuple[int, ...], TraceValue] = {}
@@ -286,6 +283,22 @@ class Tracer(LayerTracer):
             hoisted = self.hoist(node)
             if hoisted is not None:
                 self.nodes.append(hoisted)
+        conditions = [c for c, _ in cases]
+        for keyword in dict.fromkeys(k for e in ends for k in e[2]):
+            numbers = [e[2].get(keyword, _ZERO) for e in ends]
+            self.counts[keyword] = self.count_behind(keyword, conditions, numbers)
+
+    def count_behind(self, keyword: str, conditions: Sequence[Any], numbers: Sequence[Any]) -> Any:
+        """How many layers without a name there are behind branches, by how many each has."""
+        if all(n == numbers[0] for n in numbers):
+            return numbers[0]
+        used = {x for t in (*conditions, *numbers) if t is not None for x in leaves(t)}
+        if None in numbers or any(isinstance(x, InstanceSize) or self.is_size(x) for x in used):
+            return None
+        *first, count = numbers
+        for condition, number in zip(reversed(conditions), reversed(first), strict=True):
+            count = Choose(condition, number, count)
+        return self.named(f"{keyword}_count", Sym(Fraction(1), count))
 
     def hoist(self, node: IfNode) -> LineNode | None:
         """The last line of all branches, put behind the `if` where only one input differs."""
@@ -412,8 +425,8 @@ class Tracer(LayerTracer):
             _, high = bounds(last.term, ranges) or (None, last.term)
             ranges[variable] = low, high
         carried = self._carried(s, first, variable)
-        for base in _indexed_names(s.body):
-            if base in self.collected:
+        for base, own in _layer_names(s.body):
+            if own and base in self.collected:
                 self.ambiguous.add(self.collected[base][0])
         before_loop = self._state()
         given = [c.sizes() for c in carried]
@@ -422,10 +435,16 @@ class Tracer(LayerTracer):
             for c, g in zip(carried, given, strict=True)
         ]
         names = dict(self.locals)
+        counts, added = self.counts, dict[str, Any]()
         terms: list[list[Any]] = [list(c) for c in changing]
-        for _ in range(3):
+        for _ in range(4):
             self._restore(before_loop)
             self.locals = dict(names)
+            begins = self.counts = {
+                k: self.after(counts.get(k, _ZERO), n, last and folded("-", variable, first.term))
+                for k, n in {**dict.fromkeys(counts, _ZERO), **added}.items()
+            }
+            begins = dict(begins)
             nodes, pairs = self._iteration(s, variable, sample, carried, terms)
             # A size that an iteration leaves as it is, or as it was before the loop, is no
             # variable.
@@ -436,9 +455,10 @@ class Tracer(LayerTracer):
                 ]
                 for p, ts, gs in zip(pairs, terms, given, strict=True)
             ]
-            if settled == terms:
+            more = {k: self.added(begins.get(k, _ZERO), n, names) for k, n in self.counts.items()}
+            if settled == terms and more == added:
                 break
-            terms = settled
+            terms, added = settled, more
         else:
             raise CannotTrace("sizes that change with their own values")
         node = ForNode(variable, first.term, None if last is None else last.term, nodes)
@@ -451,6 +471,12 @@ class Tracer(LayerTracer):
                     nodes.append(ChannelsNode(t, a))
             node.carried.append(p)
         self.nodes.append(node)
+        iterations = (
+            self.terms.length(first).term
+            if last is None
+            else folded("+", folded("-", last.term, first.term), _ONE)
+        )
+        self.counts = {k: self.after(counts.get(k, _ZERO), n, iterations) for k, n in added.items()}
         # What the iterations made may be asked for by its number behind the loop.
         before_families = before_loop[1]
         made = {
@@ -479,7 +505,7 @@ class Tracer(LayerTracer):
 
     def has_other_names(self, s: Repetition) -> bool:
         """Whether layers of a loop have other names than its index gives them."""
-        bases = tuple(_indexed_names(s.body))
+        bases = tuple(base for base, _ in _layer_names(s.body))
         return self.names is not None and any(
             n.startswith(bases) for n in (*self.names.here, *self.names.below)
         )
@@ -499,6 +525,22 @@ class Tracer(LayerTracer):
             self.terms.scope.names[s.variable] = value
             self.statements(s.body)
             self.terms.scope = outer
+
+    def after(self, count: Any, added: Any, iterations: Any) -> Any:
+        """A count after so many iterations, each of which adds to it."""
+        if added == _ZERO:
+            return count
+        if None in (count, added, iterations):
+            return None
+        return folded("+", count, folded("*", added, iterations))
+
+    def added(self, before: Any, after: Any, names: Mapping[str, int]) -> Any:
+        """What an iteration adds to a count; None where that is not the same for all."""
+        if before is None or after is None:
+            return None
+        added = folded("-", after, before)
+        inside = (x for x in leaves(added) if isinstance(x, Local))
+        return None if any(x.name not in names or x in self.loops for x in inside) else added
 
     def _carried(self, s: Repetition, first: Sym, variable: Local) -> list[CarriedValue]:
         """What a loop may hand on: what flows, and `cur` of `cur[i]: ...(cur[i - 1])`."""
@@ -614,36 +656,14 @@ class Tracer(LayerTracer):
             self.values[path.fixed] = carried.value
 
 
-def _indexed_names(body: Sequence[TemplateStatement]) -> Iterator[str]:
-    """The names of the layers of a loop, without their indices."""
-    for s in body:
+def _layer_names(body: Sequence[TemplateStatement]) -> Iterator[tuple[str, bool]]:
+    """The names of a loop's layers without indices and numbers, and whether the spec gives them."""
+    for s in walk_statements(body):
         match s:
             case LayerLine(ast.LayerName() as name) if name.indices:
-                yield name.base.text
-            case Repetition():
-                yield from _indexed_names(s.body)
-            case Branches():
-                for _, inner in s.cases:
-                    yield from _indexed_names(inner)
-                yield from _indexed_names(s.otherwise)
-
-
-def prune(nodes: list[TraceNode], known: Sequence[Parameter] = ()) -> None:
-    """Leave out checks of arguments that are checked before."""
-    for node in list(nodes):
-        match node:
-            case PositiveNode():
-                node.arguments = [a for a in node.arguments if a not in known]
-                known = [*known, *node.arguments]
-                if not node.arguments:
-                    nodes.remove(node)
-            case CheckNode(Compared(Parameter() as a, ((">=", _),)), None) if a in known:
-                nodes.remove(node)
-            case IfNode():
-                for body in node.bodies:
-                    prune(body, known)
-            case ForNode():
-                prune(node.body, known)
+                yield name.base.text, True
+            case LayerLine():
+                yield from ((f"{c.keyword}_", False) for c in s.calls)
 
 
 def _padded(carried: Carried | None, sizes: Sequence[Any]) -> list[Any]:
@@ -656,7 +676,7 @@ def _padded(carried: Carried | None, sizes: Sequence[Any]) -> list[Any]:
 
 def _expressions(body: Sequence[TemplateStatement]) -> Iterator[ast.Expression]:
     """The expressions of statements."""
-    for s in body:
+    for s in walk_statements(body):
         match s:
             case Binding():
                 yield s.value
@@ -664,11 +684,6 @@ def _expressions(body: Sequence[TemplateStatement]) -> Iterator[ast.Expression]:
                 for c in s.calls:
                     yield from (e for _, e in c.fields)
             case Branches():
-                for condition, inner in s.cases:
-                    yield from (condition, *_expressions(inner))
-                yield from _expressions(s.otherwise)
+                yield from (condition for condition, _ in s.cases)
             case Repetition():
-                yield s.first
-                if s.last is not None:
-                    yield s.last
-                yield from _expressions(s.body)
+                yield from (e for e in (s.first, s.last) if e is not None)

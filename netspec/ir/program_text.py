@@ -26,6 +26,7 @@ from netspec.ir.template import (
     TemplateInput,
     TemplateOutput,
     TemplateStatement,
+    walk,
 )
 from netspec.syntax.unparse import expression, layer_name, string
 
@@ -68,16 +69,9 @@ def _templates(top: Template) -> list[Template]:
 
 
 def _calls(body: Sequence[TemplateStatement]) -> Iterator[TemplateCall]:
-    for s in body:
-        match s:
-            case LayerLine() | TemplateOutput():
-                yield from s.calls
-            case Branches():
-                for _, inner in s.cases:
-                    yield from _calls(inner)
-                yield from _calls(s.otherwise)
-            case Repetition():
-                yield from _calls(s.body)
+    for s in walk(body):
+        if isinstance(s, LayerLine | TemplateOutput):
+            yield from s.calls
 
 
 def _body(body: Sequence[TemplateStatement], margin: str) -> Iterator[str]:

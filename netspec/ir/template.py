@@ -7,6 +7,7 @@ expressions are those of the syntax tree.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from netspec.diagnostics.source import Span
@@ -118,6 +119,18 @@ class Requirement:
 TemplateStatement = (
     TemplateInput | Binding | LayerLine | Branches | Repetition | TemplateOutput | Requirement
 )
+
+
+def walk(body: Sequence[TemplateStatement]) -> Iterator[TemplateStatement]:
+    """Statements and those in them, in the order of the text."""
+    for s in body:
+        yield s
+        match s:
+            case Branches():
+                for inner in (*(b for _, b in s.cases), s.otherwise):
+                    yield from walk(inner)
+            case Repetition():
+                yield from walk(s.body)
 
 
 @dataclass(frozen=True, eq=False)

@@ -300,6 +300,7 @@ PYTHON_FUNCTIONS: Mapping[str, str] = {
     "floor": "math.floor",
     "ceil": "math.ceil",
     "sum": "sum",
+    "tuple": "tuple",
 }
 
 

@@ -95,7 +95,7 @@ class _Body:
     def made(self, chain: str, channels: str, plane: str, source: _Value | None = None) -> str:
         """The statement of a chain, with a name or none; what it makes flows on."""
         weights = any(word in chain for word in ("conv", "linear", "batchnorm", "part"))
-        named = self.random.random() < (0.97 if weights else 0.5)
+        named = self.random.random() < (0.8 if weights else 0.5)
         index = "".join(f"[{i}]" for i in self.loops)
         name = self.name() if named else ""
         self.flow = _Value("" if index else name, channels, plane)

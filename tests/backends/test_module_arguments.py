@@ -264,6 +264,40 @@ KINDS: dict[str, tuple[str, str, list[Use], Use]] = {
         [Use({"f": 2}, ((3, 4, 5),))],
         Use({"f": 3}, ((3, 5, 5),)),
     ),
+    "a list that is compared and is part of others": (
+        "sizes, other = [1, 2]",
+        """if sizes == [2, 4] { a: conv { filters: 3  kernel: 1 } } else { relu }
+        if sizes == other { tanh }
+        if sizes in [[1, 2], [2, 5]] or other != [1, 2] { sigmoid }
+        let all = sizes + [3]
+        for w in all { c[w]: conv { filters: w  kernel: 1 } }
+        let few = [sizes[0], 1] + other
+        b: conv { filters: sum(all) + len(all) + sum(few) + few[2]  kernel: 1 }""",
+        [Use({"sizes": [2, 5]}, ((3, 5, 5),)), Use({"sizes": [6]}, ((3, 5, 5),))],
+        Use({"sizes": [2, 4], "other": [2, 4, 1]}, ((3, 5, 5),)),
+    ),
+    "layers without names whose number depends on arguments": (
+        "n, q",
+        """conv { filters: 2  kernel: 1 }
+        if q { conv { filters: 3  kernel: 1 } -> conv { filters: 5  kernel: 1 } } else { relu }
+        for i in 1..n {
+          conv { filters: i  kernel: 1 } -> relu
+          for j in 1..2 { conv { filters: j + 1  kernel: 1 } }
+        }
+        if n > 2 { conv { filters: 3  kernel: 1 } }
+        conv { filters: 4  kernel: 1 }""",
+        [Use({"n": 2, "q": True}, ((3, 5, 5),))],
+        Use({"n": 3, "q": False}, ((3, 5, 5),)),
+    ),
+    "modules without weights in loops": (
+        "n, sizes",
+        """for i in 1..n { gate { k: i } }
+        for w in sizes { gate { k: w } -> gate { k: 1 } }
+        gate { k: n }
+        conv { filters: 2  kernel: 1 }""",
+        [Use({"n": 2, "sizes": [1, 3]}, ((3, 5, 5),))],
+        Use({"n": 4, "sizes": [2]}, ((3, 5, 5),)),
+    ),
     "the size of a value that is overwritten": (
         "f",
         """a: conv { filters: f  kernel: 3  stride: 2 } -> relu
@@ -278,7 +312,8 @@ KINDS: dict[str, tuple[str, str, list[Use], Use]] = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_kinds_of_structure(kind: str) -> None:
     parameters, statements, hosted, use = KINDS[kind]
-    module = Module("part", f"module part({parameters}) {{\n  input x\n  {statements}\n}}")
+    gate = "module gate(k) { input x  if k > 1 { tanh } else { sigmoid } }\n"
+    module = Module("part", f"{gate}module part({parameters}) {{\n  input x\n  {statements}\n}}")
     check_class(module, hosted, use)
 
 
@@ -527,6 +562,13 @@ REFUSED: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], str]] = {
         {"n": 2, "s": 0},
         "s",
     ),
+    "a transposed window that does not span its stride": (
+        "k",
+        "conv_transpose { filters: 3  kernel: k  stride: 2  pad: same }",
+        {"k": 2},
+        {"k": 1},
+        "k",
+    ),
     "a negative pad": (
         "n",
         "conv { filters: 3  kernel: 3  pad: n - 2 }",
@@ -576,6 +618,13 @@ REFUSED: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], str]] = {
         {"f": 3},
         {"f": 1},
         "f",
+    ),
+    "a list of another length": (
+        "pads",
+        "pad { pads: pads }",
+        {"pads": [1, 0, 2, 1]},
+        {"pads": [1, 0, 2]},
+        "pads",
     ),
     "a share above one": ("p", "dropout { ratio: p }", {"p": 0.5}, {"p": 1.5}, "p"),
     "a contract before the loop that it guards": (
