@@ -132,6 +132,10 @@ def find(spec: str) -> Text:
     if path.exists():
         return Text(_read(path), path.parent, net)
     named = bundled()
+    plain_name = re.sub(r"\W", "_", spec)
+    if plain_name in named and plain_name != spec:
+        message = f"there is no file {spec}, and no bundled spec of this name"
+        raise spec_error("unreadable-file", message, help=did_you_mean(plain_name, named))
     if not path.suffix:
         message = f"there is no file {spec}, and no bundled spec of this name"
         raise spec_error("unreadable-file", message, help=help_for_unknown_spec(spec, named))
@@ -204,7 +208,7 @@ def check(
         if program is None:
             return Checked(None, diagnostics.sorted())
         chosen = None
-        if program.nets or net or needs_net:
+        if _is_empty(program) or program.nets or net or needs_net:
             chosen = _choose(program, net, diagnostics)
         made = elaborate(chosen, given, diagnostics) if chosen is not None else None
     if made is not None:
@@ -250,7 +254,7 @@ def check_each(spec: str, settings: Mapping[str, Any], *, needs_net: bool = True
     if program is None:
         return CheckedFile((), shared.sorted())
     nets = program.nets
-    if name or (not nets and needs_net):
+    if name or (not nets and needs_net) or _is_empty(program):
         nets = tuple(n for n in (_choose(program, name, shared),) if n)
     parameters = [{p.name.text for p in net.definition.params} for net in nets]
     # What none of them has is an error in each.
@@ -270,6 +274,11 @@ def check_each(spec: str, settings: Mapping[str, Any], *, needs_net: bool = True
     return CheckedFile(tuple(made), Diagnostics(found).sorted())
 
 
+def _is_empty(program: Program) -> bool:
+    """Whether a file defines nothing, which one of modules alone is not."""
+    return not (program.nets or program.modules)
+
+
 def _choose(
     program: Program, name: str | None, diagnostics: Diagnostics
 ) -> ModuleDefinition | None:
@@ -281,7 +290,7 @@ def _choose(
             return net
     help_: tuple[str, ...] = ()
     if not names:
-        message = f"{file} has no net"
+        message = f"{file} has no net" + (" and no module" if _is_empty(program) else "")
     elif name is None:
         message = f"{file} has several nets"
         help_ = (

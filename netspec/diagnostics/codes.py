@@ -70,6 +70,7 @@ _UNUSED = {
     "unused-parameter": _warning("a module never uses one of its parameters"),
     "unused-layer": _warning("no output depends on a layer"),
     "unused-input": _warning("no output depends on an input of the net"),
+    "doubtful-value": _warning("a number is allowed, but hardly meant"),
 }
 _CAFFE = {
     "unsupported-layer": _error("a layer of a prototxt has no counterpart in the language"),

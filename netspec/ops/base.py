@@ -209,6 +209,10 @@ class Op:
         """This op with other values for some attributes."""
         return replace(self, **values)
 
+    def doubts(self) -> Sequence[tuple[str, str, str]]:
+        """Values that are allowed and hardly meant: the attribute, what is odd, what to write."""
+        return ()
+
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         """The shape of each result. Called on a bound op. Raises ShapeError."""
         raise NotImplementedError

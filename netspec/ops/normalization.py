@@ -53,6 +53,19 @@ class BatchNorm(LearnedWithBias, Elementwise):
     )
     affine: bool = attr(Flag(), "whether a factor and a shift are learned", default=True)
 
+    def doubts(self) -> Sequence[tuple[str, str, str]]:
+        momentum = float(self.momentum)
+        if momentum < 0.5:
+            return ()
+        message = (
+            f"a momentum of {momentum:g} forgets {100 * momentum:g}% of the statistics at every "
+            "iteration: here, as in PyTorch, it is the weight of the newest batch"
+        )
+        fix = f"{1 - momentum:.6g}"
+        return (
+            ("momentum", message, f"what Keras and Caffe call {momentum:g} is `momentum: {fix}`"),
+        )
+
     def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
         channels = (inputs[0][0],)
         tensors: dict[str, Tensor] = {}

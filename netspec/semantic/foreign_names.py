@@ -35,6 +35,31 @@ _SEVERAL: dict[str, str] = {
     "input": "data comes in by a statement: `input data: 3x224x224`",
     "sequential": "layers flow from one to the next by themselves; a part of a net is a `module`",
 }
+_MISSING: dict[str, str] = {
+    **dict.fromkeys(
+        ("pixelshuffle", "depthtospace", "subpixel"),
+        "`upsample { ... }` and `conv_transpose { ... }` make a map larger",
+    ),
+    **dict.fromkeys(("pixelunshuffle", "spacetodepth"), "a `conv` with a stride makes it smaller"),
+    **dict.fromkeys(("attention", "selfattention", "multiheadattention", "transformer"), ""),
+    **dict.fromkeys(("matmul", "bmm", "einsum", "dot"), "`mul` is element by element"),
+    **dict.fromkeys(("lstm", "gru", "rnn", "embedding", "gridsample", "fold", "unfold"), ""),
+    **dict.fromkeys(
+        ("groupnorm", "groupnormalization", "instancenorm", "instancenormalization", "rmsnorm"),
+        "normalizations are `batchnorm`, `layernorm`, `lrn` and `normalize`",
+    ),
+    **dict.fromkeys(
+        ("conv1d", "convtranspose1d", "maxpool1d", "avgpool1d"),
+        "on values of Cx1xL, a `kernel: 1x3` goes along the length alone",
+    ),
+    **dict.fromkeys(("conv3d", "convtranspose3d", "maxpool3d", "avgpool3d"), ""),
+    **dict.fromkeys(("deformconv", "deformableconv", "droppath", "stochasticdepth"), ""),
+    **dict.fromkeys(
+        ("reducemean", "mean", "reducemax"),
+        "over height and width there are `global_avgpool` and `global_maxpool`",
+    ),
+}
+"""What no op does, and what comes near to it."""
 _FIELDS: dict[str, tuple[str, ...]] = {
     "numoutput": ("filters", "units"),
     "numfilters": ("filters",),
@@ -45,6 +70,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "kernelsize": ("kernel",),
     "poolsize": ("kernel",),
     "kernelshape": ("kernel",),
+    "size": ("kernel", "units"),
     "strides": ("stride",),
     "padding": ("pad", "pads"),
     "pads": ("pad",),
@@ -154,6 +180,10 @@ def op_help(name: str) -> tuple[str, ...]:
     plain = _plain(name)
     if plain in _SEVERAL:
         return (_SEVERAL[plain],)
+    if plain in _MISSING:
+        near = _MISSING[plain]
+        listed = "`netspec ops` lists all ops"
+        return (f"there is no such op; {near + '; ' if near else ''}{listed}",)
     if plain == "eltwise":
         *most, last = (f"`{o.keyword}`" for o in OPS.values() if o.elementwise and not o.arity[1])
         return (f"element by element there are {', '.join(most)} and {last}",)

@@ -5,17 +5,28 @@ Looks at every definition of a file, also at modules that nothing uses and branc
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean, one_of
-from netspec.ops import OPS, attributes, find_op
+from netspec.ops import Op, attributes, find_op
+from netspec.ops.attribute_types import Pair
 from netspec.semantic.fields import field_given_twice
-from netspec.semantic.foreign_names import field_help, field_near, op_like
+from netspec.semantic.foreign_names import field_help, field_near
 from netspec.semantic.imports import ModuleDefinition, Program
 from netspec.semantic.unknown_names import UnknownNames
-from netspec.syntax.ast import Call, Definition, Input, Statement, Train, Variable
+from netspec.syntax.ast import (
+    Binary,
+    Call,
+    Definition,
+    Input,
+    Number,
+    Statement,
+    Train,
+    Variable,
+)
 from netspec.syntax.visitor import statements, walk
 
 MAX_ERRORS = 200
@@ -69,14 +80,9 @@ def _check_definition(
             names = [a.name for a in declared]
             required = [a.name for a in declared if a.required]
             _check_fields(call, names, required, "op", diagnostics)
+            _check_products(call, op, diagnostics)
         else:
             unknown.add(call, module)
-            like = op_like(call.op.text)
-            if like in OPS:
-                # Its fields may be wrong as well, in the same way.
-                _check_fields(
-                    call, [a.name for a in attributes(OPS[like])], [], "op", diagnostics, like
-                )
     _check_on_top(definition.body, diagnostics)
     _check_train_blocks(definition, diagnostics)
 
@@ -87,13 +93,8 @@ def _check_fields(
     required: list[str],
     what: str,
     diagnostics: Diagnostics,
-    op: str = "",
 ) -> None:
-    """Check the names of a call's fields against those that its op or module has.
-
-    `op` is how messages call the op where that is not as the call does.
-    """
-    op = op or call.op.text
+    """Check the names of a call's fields against those that its op or module has."""
     given: dict[str, Span] = {}
     known = set(names)
     for f in call.fields:
@@ -116,7 +117,7 @@ def _check_fields(
             diagnostics.add(
                 Diagnostic(
                     "unknown-field",
-                    f"the {what} {op} has no field {name}",
+                    f"the {what} {call.op.text} has no field {name}",
                     f.name.span,
                     help=help_,
                 )
@@ -131,8 +132,32 @@ def _check_fields(
                 f"{call.op.text} needs the field{'s' * (len(missing) > 1)} "
                 + " and ".join(missing),
                 call.op.span,
+                help=_example(call.op.text) if what == "op" else (),
             )
         )
+
+
+def _example(keyword: str) -> tuple[str, ...]:
+    """A use of an op, as help."""
+    op = find_op(keyword)
+    written = re.search(rf"\b{keyword} {{[^}}]*}}", op.example if op is not None else "")
+    return (f"for example `{written[0]}`",) if written else ()
+
+
+def _check_products(call: Call, op: type[Op], diagnostics: Diagnostics) -> None:
+    """Warn of `kernel: 3*3`, which is 9x9."""
+    kinds = {a.name: a.kind for a in attributes(op)}
+    for f in call.fields:
+        product = f.value
+        if not isinstance(kinds.get(f.name.text), Pair) or not isinstance(product, Binary):
+            continue
+        left, right = product.left, product.right
+        if product.operator == "*" and isinstance(left, Number) and isinstance(right, Number):
+            one, two = left.span.text, right.span.text
+            number = left.value * right.value
+            message = f"{f.name.text} is {number}x{number} here, the product of {one} and {two}"
+            help_ = (f"a pair is written `{one}x{two}`",)
+            diagnostics.add(Diagnostic("doubtful-value", message, product.span, help=help_))
 
 
 def _check_parameters(definition: Definition, diagnostics: Diagnostics) -> None:
@@ -151,6 +176,8 @@ def _check_parameters(definition: Definition, diagnostics: Diagnostics) -> None:
             )
         seen.setdefault(name, param.name.span)
     used = {node.name for node in walk(definition) if isinstance(node, Variable)}
+    # A parameter where a layer should be is another error.
+    used |= {node.op.text for node in walk(definition) if isinstance(node, Call)}
     for param in definition.params:
         if param.name.text not in used and not param.name.text.startswith("_"):
             diagnostics.add(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,11 +10,17 @@ from netspec.diagnostics import Diagnostic, Label
 from netspec.diagnostics.source import Span
 from netspec.ir import Instance, Layer, Node, Value
 from netspec.ops import Op, Shape, ShapeError, Windowed, attributes, text
+from netspec.ops.convolution import ConvTranspose, Linear
+from netspec.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
+from netspec.ops.resizing import Upsample
 from netspec.ops.window import extent
 from netspec.syntax.ast import Call
 
 MAX_FOLLOWED = 10_000
 """Most layers that are looked at to see whether one depends on another."""
+
+_REFERENCE = re.compile(r"\w+(\[[^\]\n]*\]|\.\w+)*")
+"""The text of a value that can stand in an expression."""
 
 Side = tuple[Value, Span, bool]
 """A value, its place, and whether it was named there (and did not just flow in)."""
@@ -44,7 +51,10 @@ def shape_error(
     if error.code == "shape-mismatch" and isinstance(error.at, int):
         values = _sides(error, op, values)
         message = _compare(op, values) or message
-        help_ += _fixes(op, values, makers)
+        texts = {v: s.text for v, s, given in operands if given and _REFERENCE.fullmatch(s.text)}
+        help_ += _as_map(op, values) or _fixes(op, values, makers, texts, places)
+    elif error.code == "wrong-rank" and not help_:
+        help_ += _kept_as_map(operands[0][0], makers)
     elif error.code == "window-too-large":
         help_ += _smaller_window(op, attrs, operands[0][0].shape)
     return Diagnostic(
@@ -116,11 +126,12 @@ def _sizes(values: Sequence[Value], makers: Mapping[Value, Node]) -> tuple[Label
 def _resizing_layer(value: Value, makers: Mapping[Value, Node]) -> Layer | None:
     """The layer that gave a value its height and width; None for those of an input."""
     node = makers.get(value)
-    while isinstance(node, Layer) and len(node.inputs) == 1:
+    while node is not None and len(node.inputs) == 1:
         before = node.inputs[0]
         if before.shape[1:] != value.shape[1:]:
-            return node if isinstance(node.op, Windowed) else None
-        if getattr(node.op, "stride", (1, 1)) != (1, 1):
+            resizes = isinstance(node, Layer) and isinstance(node.op, Windowed | Upsample)
+            return node if isinstance(node, Layer) and resizes else None
+        if isinstance(node, Layer) and getattr(node.op, "stride", (1, 1)) != (1, 1):
             return None
         node = makers.get(before)
     return None
@@ -146,7 +157,11 @@ def settings_of(node: Node | None) -> str:
     """What decides about the output shape of a node, in words: `kernel 3x3, stride 2, pad 0`."""
     if isinstance(node, Instance):
         return f"an instance of {node.block.module}"
-    if node is None or not isinstance(node.op, Windowed):
+    if node is None:
+        return ""
+    if isinstance(node.stated, Upsample) and node.stated.scale is not None:
+        return f"scale {_pair(node.stated.scale)}"
+    if not isinstance(node.op, Windowed):
         return ""
     op = node.op
     parts = [f"kernel {text(op.kernel)}"]
@@ -167,9 +182,43 @@ def _pair(pair: tuple[int, int]) -> str:
 # --- fixes ---------------------------------------------------------------------------------------
 
 
-def _fixes(op: type[Op], values: Sequence[Value], makers: Mapping[Value, Node]) -> list[str]:
+def _as_map(op: type[Op], values: Sequence[Value]) -> list[str]:
+    """How a vector of the channels of a map becomes a gate for it."""
+    if op.equal_inputs != "shape" or sorted(len(v.shape) for v in values) != [1, 3]:
+        return []
+    vector, whole = sorted(values, key=lambda v: len(v.shape))
+    if vector.shape[0] != whole.shape[0]:
+        return []
+    shape = f"[{int(vector.shape[0])}, 1, 1]"
+    return [
+        f"`reshape {{ shape: {shape} }}` behind {vector.name} makes it {int(vector.shape[0])}x1x1, "
+        f"which {op.keyword} spreads over height and width; so does "
+        "`adaptive_avgpool { size: 1 }` with 1x1 convolutions behind it"
+    ]
+
+
+def _kept_as_map(value: Value, makers: Mapping[Value, Node]) -> list[str]:
+    """What keeps height and width where an op needs them and a vector comes in."""
+    node = made_by(value, makers)
+    if len(value.shape) != 1 or not isinstance(node, Layer):
+        return []
+    if isinstance(node.op, GlobalAvgPool):
+        place = f"global_avgpool in line {node.span.line}"
+        return [f"`adaptive_avgpool {{ size: 1 }}` in place of {place} keeps height and width"]
+    if isinstance(node.op, Linear):
+        return [f"`reshape {{ shape: [{int(value.shape[0])}, 1, 1] }}` in front makes a map of it"]
+    return []
+
+
+def _fixes(
+    op: type[Op],
+    values: Sequence[Value],
+    makers: Mapping[Value, Node],
+    texts: Mapping[Value, str],
+    places: Mapping[Value, Span],
+) -> list[str]:
     """A field of one layer that would make the shapes equal, if there is one."""
-    last: list[str] = []
+    best: dict[int, str] = {}
     for value in reversed(values):
         targets = {v.shape for v in values if v.shape != value.shape}
         if len(targets) != 1:
@@ -183,12 +232,24 @@ def _fixes(op: type[Op], values: Sequence[Value], makers: Mapping[Value, Node]) 
         if any(_feeds(node, v, makers) for v in values if v.shape == target):
             continue  # the other side would change as well
         fix = _fix(op, node, value.shape, target)
+        place = f" at {node.line or node.name} (line {node.span.line})"
         if fix:
-            place = f" at {node.line or node.name} (line {node.span.line})"
-            if fix.startswith("`pad"):
-                return [f"{fix}{place} makes them equal"]
-            last = last or [f"{fix}{place} makes them equal"]
-    return last
+            # What belongs to the op is likelier than a pad, and that than another stride.
+            rank = 1 if fix.startswith("`pad") else 2 if fix.startswith("`stride") else 0
+            best.setdefault(rank, f"{fix}{place} makes them equal")
+        elif isinstance(node.op, Upsample):
+            other = next((v for v in values if v.shape == target and v in texts), None)
+            if other is not None and _stands_before(other, node, places):
+                size = f"`size: {texts[other]}.shape`"
+                what = "scale" if node.stated and getattr(node.stated, "scale", None) else "size"
+                best.setdefault(0, f"{size} in place of the {what}{place} makes them equal")
+    return [best[min(best)]] if best else []
+
+
+def _stands_before(value: Value, node: Node, places: Mapping[Value, Span]) -> bool:
+    """Whether a value can be named where a node stands."""
+    place = places.get(value)
+    return place is not None and place.start < node.span.start
 
 
 def _feeds(node: Node, value: Value, makers: Mapping[Value, Node]) -> bool:
@@ -214,7 +275,7 @@ def _fix(op: type[Op], node: Layer, shape: Shape, target: Shape) -> str:
     if shape[1:] != target[1:]:
         if channels_matter and shape[0] != target[0]:
             return ""
-        for name, candidate, written in variants(node.op):
+        for name, candidate, written in variants(_as_written(node)):
             try:
                 inputs = [v.shape for v in node.inputs]
                 if candidate.bind(inputs).outputs(inputs)[0][1:] == target[1:]:
@@ -227,11 +288,25 @@ def _fix(op: type[Op], node: Layer, shape: Shape, target: Shape) -> str:
     return ""
 
 
+def _as_written(node: Layer) -> Op:
+    """The op with the fields that a person would change."""
+    return node.stated if isinstance(node.stated, Upsample) else node.op
+
+
 def variants(op: Op) -> list[tuple[str, Op, str]]:
     """The op with another pad or stride, the likeliest first: field, op and the field's text."""
+    variants: list[tuple[str, Op, str]] = []
+    if isinstance(op, Upsample) and op.scale is not None:
+        factors = (op.with_attributes(scale=(k, k)) for k in range(1, 33))
+        return [("scale", candidate, str(k)) for k, candidate in enumerate(factors, 1)]
     if not isinstance(op, Windowed):
         return []
-    variants: list[tuple[str, Op, str]] = []
+    if isinstance(op, ConvTranspose):
+        for extra in range(1, max(*op.stride, *op.dilation)):
+            variants.append(("output_pad", op.with_attributes(output_pad=(extra,) * 2), str(extra)))
+    if isinstance(op, MaxPool | AvgPool):
+        other = "floor" if op.round == "ceil" else "ceil"
+        variants.append(("round", op.with_attributes(round=other), other))
     largest = min(max(op.kernel), 16)
     for pad in range(largest):
         variants.append(("pad", op.with_attributes(pad=(pad,) * 4), str(pad)))

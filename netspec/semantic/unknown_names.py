@@ -45,13 +45,14 @@ class UnknownNames:
         word = self._last_statement.get(id(source))
         if word is not None and word.line == call.span.line and word.end < call.span.start:
             return  # `return x`: what stands behind such a word is no op
-        if call.op.text in STATEMENTS:
+        shape = _shape_with_names(call)
+        if call.op.text in STATEMENTS or shape:
             self._last_statement[id(source)] = call.op.span
         key = (id(source), call.op.text)
         if key in self._found:
             self._found[key].lines.append(call.op.span.line)
             return
-        diagnostic = self._diagnostic(call, module)
+        diagnostic = shape or self._diagnostic(call, module)
         if diagnostic is not None:
             self._found[key] = _NameUses(diagnostic)
 
@@ -82,7 +83,7 @@ class UnknownNames:
             help_ = help_ or did_you_mean(name, [*op_names(), *module.visible()])
             if not call.fields and call.arguments is None:
                 text = call.span.source.text[call.span.end : call.span.end + 80]
-                word = next(iter(re.findall(r"\A\s*(\w+)", text)), "")
+                word = next(iter(re.findall(r"\A[ \t]*(\w+)", text)), "")
                 if word in OPS or module.find(word):
                     help_ = (f"did you mean `{name}: {word}`?",)
         if not others and scope.incomplete:
@@ -93,6 +94,22 @@ class UnknownNames:
         if id(definition) not in self._values:
             self._values[id(definition)] = set(_names(definition.body))
         return self._values[id(definition)]
+
+
+def _shape_with_names(call: Call) -> Diagnostic | None:
+    """The error of `input x: 3 x size x size`, of which the grammar makes layers."""
+    text = call.span.source.text
+    start = text.rfind("\n", 0, call.span.start) + 1
+    end = text.find("\n", start)
+    line = text[start : end if end >= 0 else len(text)]
+    found = re.match(r"\s*input\s+\w+\s*:\s*(\w+(?:\s+x\s+\w+)+)", line)
+    if found is None or not found.start(1) < call.span.start - start < found.end(1):
+        return None
+    fix = ", ".join(re.split(r"\s+x\s+", found[1]))
+    message = f"a shape is written without spaces: {found[1]} is read as layers"
+    help_ = (f"with names in it, it is a list: `[{fix}]`",)
+    place = Span(call.span.source, start + found.start(1), start + found.end(1))
+    return Diagnostic("unknown-op", message, place, help=help_)
 
 
 def _names(body: tuple[Statement, ...]) -> Iterator[str]:

@@ -57,7 +57,29 @@ def check(
     notes = tuple(line for kind, lines in kinds for line in _listed(lines, kind))
     message = f"{source} does not fit {net}: {summary}"
     help_ = _renamed(missing, left_over, found, wanted)
+    if misshapen and not (missing or left_over or unusable):
+        help_ += _other_classes(found, wanted)
     raise spec_error("weights-mismatch", message, notes=notes, help=help_)
+
+
+def _other_classes(found: Mapping[str, Array], wanted: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """How to go on with weights of another number of classes."""
+    owners: dict[str, None] = {}
+    for name, tensor in wanted.items():
+        shape, wants = found[name].shape, tuple(tensor.shape)
+        if shape != wants:
+            if shape[1:] != wants[1:]:
+                return ()
+            owners[name.rpartition(".")[0]] = None
+    last = list(dict.fromkeys(name.rpartition(".")[0] for name in wanted))[-2:]
+    if not owners.keys() <= set(last):
+        return ()
+    options = " ".join(f"--partial {owner}" for owner in owners)
+    them = "this layer" if len(owners) == 1 else "these layers"
+    return (
+        f"for another number of classes, `{options}` of `netspec train` and `netspec weights "
+        f"convert` leaves {them} fresh",
+    )
 
 
 def _renamed(

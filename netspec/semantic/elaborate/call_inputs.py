@@ -45,6 +45,8 @@ def check_arity(b: BlockBuilder, call: Call, count: int, least: int, most: int |
         how_many, help_ = "no input", (f"begin the module {call.op.text} with `input x`",)
     if call.arguments is None and least > 1:
         help_ = (f"name them: `{call.op.text}(a, b)`",)
+    if call.arguments == () and least == 1:
+        help_ = ("leave out the `()`: what stands before flows in by itself",)
     message = f"{call.op.text} takes {how_many}, but {_given(call, count)}"
     b.report(Diagnostic("wrong-arity", message, call.op.span, help=help_))
     return False

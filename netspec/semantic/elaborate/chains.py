@@ -35,7 +35,8 @@ def run_chain(
             operands = [_flowing(b, call)]
         if i and call.arguments is not None:
             message = f"{call.op.text} in a chain takes what flows into it, not inputs in brackets"
-            help_ = ("begin a line of its own with it",)
+            without = "leave out the `()`"
+            help_ = ("begin a line of its own with it" if call.arguments else without,)
             b.report(Diagnostic("wrong-arity", message, call.op.span, help=help_))
             sound = False
         names = _names(b, call, name, first=i == 0, last=i == len(chain.calls) - 1)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
+from netspec.diagnostics import Diagnostic
 from netspec.ir import Layer, Value
 from netspec.ops import IndexShape, Op, ShapeError, attributes
 from netspec.ops.attribute_types import AttributeType, AttributeTypeError, Flag
@@ -48,6 +49,9 @@ def op_layer(
         sides = [(o.value, o.span, o.given) for o in given]
         b.report(shape_error(error, call, sides, op, attrs, b.makers, b.places))
         return POISON
+    for name, message, help_ in stated.doubts():
+        place = next((f.value.span for f in call.fields if f.name.text == name), call.op.span)
+        b.note(Diagnostic("doubtful-value", message, place, help=(help_,)))
     several = len(outputs) > 1
     values = tuple(
         Value(

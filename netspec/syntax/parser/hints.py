@@ -159,6 +159,7 @@ _TOP_WORDS = {
     **dict.fromkeys(("def", "function"), _NET_OR_MODULE),
     **dict.fromkeys(("from", "include", "use"), _IMPORT),
 }
+_PROTOTXT_WORDS = ("name", "layer", "layers", "input", "input_dim", "input_shape", "force_backward")
 _PREFIXES = ("nn", "F", "torch", "tf", "keras", "layers", "L")
 _SUMS = {"+": "add", "-": "sub", "*": "mul"}
 _CHAIN = "layers are put in a chain by `->`"
@@ -192,7 +193,24 @@ def _hyphened(p: SyntaxProblem) -> bool:
     return p.text == "-" and p.previous.kind == "NAME" and p.next.isalnum() and touches
 
 
+def _choice(p: SyntaxProblem) -> str:
+    """`16 if big else 8` for `if big then 16 else 8`."""
+    words = [t for t in map(p.at, range(1, 30)) if t.line == p.token.line]
+    then = next((i for i, t in enumerate(words) if t == "then"), 0)
+    other = next((i for i, t in enumerate(words) if t.kind == "ELSE"), 0)
+    if not 0 < then < other - 1 or other + 1 >= len(words):
+        return "a if condition else b"
+    condition, first = words[:then], words[then + 1 : other]
+    return " ".join([*first, "if", *condition, "else", words[other + 1]])
+
+
 AT_TOP: tuple[HintRule, ...] = (
+    HintRule(
+        lambda p: p.text in _PROTOTXT_WORDS and p.next in (":", "{"),
+        "this looks like a file of Caffe: `netspec convert FILE.prototxt` makes a spec of it, "
+        "once its name ends so",
+        'name: "x" layer { }',
+    ),
     HintRule(
         lambda p: any(t.kind == "IMPORT" and t.line == p.token.line for t in p.before(4)),
         _IMPORT,
@@ -274,6 +292,16 @@ ANYWHERE: tuple[HintRule, ...] = (
         lambda p: p.text == "=" and p.previous.kind == "COLON" and p.could_be("NAME"),
         "a constant is written `let k = 3`, a layer `name: op`",
         "k := 3",
+    ),
+    HintRule(
+        lambda p: p.kind == "COLON" and p.previous.kind == "INPUT",
+        lambda p: f"an input has a name: `input data: {_shown(p.next)}`",
+        "input: 3x8x8",
+    ),
+    HintRule(
+        lambda p: p.kind == "IF" and p.could_be("NUMBER"),
+        lambda p: f"a choice is written `{_choice(p)}`",
+        "let a = if b then 1 else 2",
     ),
     HintRule(
         lambda p: (
