@@ -87,7 +87,9 @@ def constructor(
 def _let(node: LetNode, terms: Terms) -> Iterator[Statement]:
     local, term = node.local, node.term
     asked = terms.anew()
-    if local.float_ or not is_number(term):
+    if (local.float_ and not node.positive) or not is_number(
+        term
+    ):  # else it is checked to be whole
         source = terms.printer.source(terms.resolved(term), 0, local.float_)
     else:
         source = terms.number(term)
