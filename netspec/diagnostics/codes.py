@@ -75,6 +75,7 @@ _UNUSED = {
 _CAFFE = {
     "unsupported-layer": _error("a layer of a prototxt has no counterpart in the language"),
     "ignored-field": _warning("a prototxt says something that has no effect"),
+    "pooled-regions": _warning("the regions that a prototxt pools become an input"),
     "shared-weights": _warning("layers of a prototxt share weights, which a spec can't say"),
 }
 _OPTIONS = {

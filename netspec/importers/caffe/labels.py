@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from netspec.importers.caffe.caffe_net import CaffeLayer, CaffeNet
+from netspec.importers.caffe.layers.pooling import POOLS_REGIONS
 from netspec.importers.caffe.layers.registry import RULES
 from netspec.importers.caffe.layers.without_counterpart import REASONS, only_measures
 from netspec.importers.caffe.net_translation import Labels
@@ -26,23 +27,36 @@ def labels_of(net: CaffeNet) -> Labels:
     They read a blob themselves, or what layers without weights make of it for nothing else.
     """
     versions: dict[str, int] = defaultdict(int)
-    readers: dict[Version, list[int]] = defaultdict(list)
+    readers: dict[Version, list[int]] = {}
+    regions: set[Version] = set()
     tops: list[list[Version]] = []
     for i, layer in enumerate(net.layers):
-        for bottom in layer.bottoms:
-            readers[bottom.name, versions[bottom.name]].append(i)
+        for k, bottom in enumerate(layer.bottoms):
+            blob = bottom.name, versions[bottom.name]
+            if k and layer.type in POOLS_REGIONS:
+                regions.add(blob)
+            else:
+                readers.setdefault(blob, []).append(i)
         for top in layer.tops:
             versions[top.name] += 1
         tops.append([(top.name, versions[top.name]) for top in layer.tops])
     measures: dict[int, bool] = {}
+    proposes: dict[int, bool] = {}
 
     def measured(blob: Version) -> bool:
-        return blob in readers and all(measures[i] for i in readers[blob])
+        known = blob in readers or blob in regions
+        return known and all(measures[i] for i in readers.get(blob, ()))
 
     # Whoever reads a blob comes later.
     for i in reversed(range(len(net.layers))):
-        unread = not any(top in readers for top in tops[i])
-        measures[i] = _measures(net.layers[i], unread, all(map(measured, tops[i])))
+        layer = net.layers[i]
+        proposes[i] = layer.type not in RULES and any(
+            top in regions or any(proposes[k] for k in readers.get(top, ())) for top in tops[i]
+        )
+        read = [top for top in tops[i] if top in readers or top in regions]
+        relevant = read if proposes[i] else tops[i]
+        measures[i] = _measures(layer, not read, all(map(measured, relevant)))
+        proposes[i] = proposes[i] and measures[i]
     data = [
         (top, blob)
         for layer, blobs in zip(net.layers, tops, strict=True)
@@ -55,8 +69,9 @@ def labels_of(net: CaffeNet) -> Labels:
     if len(made) == len(data) and data:
         made.remove(data[0][0])
         unmade.discard(data[0][0].name)
-    read = frozenset(name for name, _ in readers)
-    return Labels(frozenset(made), frozenset(unmade), read, len(data) - len(made))
+    read_names = frozenset(name for name, _ in readers)
+    proposing = frozenset(id(layer) for i, layer in enumerate(net.layers) if proposes[i])
+    return Labels(frozenset(made), frozenset(unmade), read_names, len(data) - len(made), proposing)
 
 
 def _measures(layer: CaffeLayer, unread: bool, measured: bool) -> bool:

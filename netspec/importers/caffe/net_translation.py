@@ -27,6 +27,8 @@ class Labels:
     """The names of blobs that layers take."""
     inputs: int
     """How much data there is beside them."""
+    proposing: frozenset[int]
+    """The identities of layers without counterpart that only make regions to pool over."""
 
     def holds(self, top: BlobName) -> bool:
         """Whether a top of a source of data, in this phase or another, is no input."""
@@ -54,6 +56,8 @@ class NetTranslation:
         self.nodes: list[Node] = []
         self.unneeded: set[GraphValue] = set()
         """Values that are no result of the net though no node takes them."""
+        self.results: list[GraphValue] = []
+        """Values that are results of the net though nodes may take them."""
         self.mean_files: list[str] = []
         """Files of means that Caffe would subtract from the input."""
 

@@ -97,6 +97,16 @@ MESSAGES: dict[str, str] = {
         stride_w: int; engine: any; global_pooling: bool = false; round_mode: CEIL|FLOOR = CEIL
         ceil_mode: bool = true; torch_pooling: bool = false
     """,
+    "RoiPoolingParameter": """
+        pooled_h: int = 0; pooled_w: int = 0; spatial_scale: any; pad_ratio: any
+    """,
+    "RoiAlignParameter": """
+        pooled_h: int = 0; pooled_w: int = 0; spatial_scale: any; pad_ratio: any
+        sampling_ratio: any
+    """,
+    "PsroiPoolingParameter": "spatial_scale: any; output_dim: int = 0; group_size: int = 0",
+    "SppParameter": "pyramid_height: int = 0; pool: MAX|AVE|STOCHASTIC = MAX; engine: any",
+    "TransposeParameter": "dim: int*",
     "InnerProductParameter": """
         num_output: int; bias_term: bool = true; weight_filler: FillerParameter
         bias_filler: FillerParameter; axis: int = 1; transpose: bool = false; engine: any

@@ -21,6 +21,7 @@ from netspec.importers.caffe.labels import labels_of
 from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers import REASONS, RULES, Rule, only_measures
+from netspec.importers.caffe.layers.pooling import POOLS_REGIONS
 from netspec.importers.caffe.net_translation import NetTranslation
 from netspec.importers.caffe.read_options import ReadOptions
 from netspec.importers.caffe.schema import V1_TYPES
@@ -106,7 +107,10 @@ class _Translator:
             return list(dict.fromkeys(d.value for d in ends if isinstance(d, BlobValue)))
         taken = {v for node in self.state.nodes for v in node.inputs} | self.state.unneeded
         inputs = {given.value for given in self.state.inputs}
-        return [v for v in dict.fromkeys(self.tops) if v not in taken and v not in inputs]
+        kept = set(self.state.results)
+        return [
+            v for v in dict.fromkeys(self.tops) if v in kept or (v not in taken and v not in inputs)
+        ]
 
     # --- inputs ----------------------------------------------------------------------------------
 
@@ -131,7 +135,9 @@ class _Translator:
     def layer(self, layer: CaffeLayer) -> None:
         """Translate a layer and assign its tops."""
         rule = RULES.get(layer.type)
-        if rule is None and only_measures(layer.type):
+        if id(layer) in self.state.labels.proposing:
+            tops: Sequence[BlobValue | NoValue] = [NoValue(False, top.span) for top in layer.tops]
+        elif rule is None and only_measures(layer.type):
             tops = self._drop(layer)
         else:
             tops = self._without(layer) or self._run(layer, rule)
@@ -165,7 +171,9 @@ class _Translator:
     def _run(self, layer: CaffeLayer, rule: Rule | None) -> Sequence[BlobValue | NoValue]:
         """The tops of a layer; without values where it fails, which is reported."""
         failed = [NoValue(True, top.span) for top in layer.tops]
-        bottoms = [self._bottom(layer, reference) for reference in layer.bottoms]
+        # The regions of a pooling need no value.
+        read = layer.bottoms[:1] if layer.type in POOLS_REGIONS else layer.bottoms
+        bottoms = [self._bottom(layer, reference) for reference in read]
         values = [b for b in bottoms if isinstance(b, BlobValue)]
         if rule is None and not layer.bottoms and layer.tops and layer.type != "Parameter":
             rule = RULES["Data"]  # a source of data of some fork, or written in Python
@@ -191,7 +199,7 @@ class _Translator:
                     return values
                 self.overwritten.update(
                     (b.value, r.name)
-                    for b, r in zip(bottoms, layer.bottoms, strict=True)
+                    for b, r in zip(bottoms, read, strict=True)
                     if isinstance(b, BlobValue) and r.name in {t.name for t in layer.tops}
                 )
             self._report(error, layer)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from netspec.importers.caffe.layers import REASONS, RULES, only_measures
+from netspec.importers.caffe.layers.pooling import POOLS_REGIONS
 from netspec.importers.caffe.schema import V1_TYPES
 
 from .helpers import after, body_of, checked, codes, messages, net_of, shapes
@@ -263,6 +264,20 @@ LINES: dict[str, tuple[str, list[str], list[str]]] = {
         "4x8x9",
         ["Permute permute_param { order: 0 order: 2 order: 3 order: 1 }"],
         ["l1: permute { order: [1, 2, 0] }"],
+    ),
+    "transpose": (
+        "4x8x9",
+        ["Transpose transpose_param { dim: 0 dim: 2 dim: 3 dim: 1 }"],
+        ["l1: permute { order: [1, 2, 0] }"],
+    ),
+    "pyramid": (
+        "4x8x7",
+        ["SPP spp_param { pyramid_height: 2 pool: MAX }"],
+        [
+            "l1_maxpool: maxpool { kernel: 8x7 } -> flatten",
+            "l1_maxpool_2: maxpool(data) { kernel: 4x4 stride: 4 pad: 0x1 round: ceil } -> flatten",
+            "l1: concat(l1_maxpool, l1_maxpool_2)",
+        ],
     ),
     "softmax": ("4x8x9", ["Softmax"], ["l1: softmax"]),
     "softmax_rows": (
@@ -638,7 +653,7 @@ def test_every_rule_is_tried() -> None:
     aliases = {t for t, rule in RULES.items() if by_run[rule.run] != t}
     inputs = {t for t, rule in RULES.items() if rule.most == 0}
     small = {"SpatialDropout", "ReLU6", "Clip", "Swish", "HardSwish", "HSwish", "HSigmoid"}
-    small |= {"Mish", "SeLu", "SELU"}
+    small |= {"Mish", "SeLu", "SELU", *POOLS_REGIONS}
     assert set(RULES) - tried - aliases - inputs - small == set()
 
 

@@ -102,6 +102,19 @@ def test_pooling(
     )
 
 
+@pytest.mark.parametrize("kind", ["MAX", "AVE"])
+def test_pyramids(kind: str) -> None:
+    """SPPLayer::GetPoolingParam for each level, flattened one behind the other."""
+    x = noise(1, 2, 11, 6)
+    text = after("2x11x6", f"SPP spp_param {{ pyramid_height: 3 pool: {kind} }}")
+    wanted = []
+    for bins in (1, 2, 4):
+        kernel = [math.ceil(n / bins) for n in (11, 6)]
+        pad = [(k * bins - n + 1) // 2 for k, n in zip(kernel, (11, 6), strict=True)]
+        wanted.append(caffe_pool(x, kernel, kernel, pad, kind == "AVE").ravel())
+    np.testing.assert_allclose(computed(text, x).ravel(), np.concatenate(wanted), rtol=1e-5)
+
+
 @pytest.mark.parametrize("size", [1, 3, 5])
 def test_lrn_within_a_channel(size: int) -> None:
     """LRNLayer::WithinChannelForward: a mean of squares, to which padding counts."""

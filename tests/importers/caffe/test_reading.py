@@ -325,6 +325,61 @@ def test_a_picture_of_one_pixel_asks_for_its_size(kernel: int) -> None:
     assert codes(unpadded) == ["missing-shape"]
 
 
+REGIONS = (
+    'input: "data" input: "im_info" input_shape { dim: 1 dim: 3 dim: 16 dim: 16 }\n'
+    + layer_of(
+        "Convolution", "data", "c", "convolution_param { num_output: 8 kernel_size: 3 pad: 1 }"
+    )
+    + layer_of("Convolution", "c", "rpn", "convolution_param { num_output: 18 kernel_size: 1 }")
+    + layer_of("Reshape", "rpn", "two", "reshape_param { shape { dim: 0 dim: 2 dim: -1 dim: 16 } }")
+    + layer_of("Softmax", "two", "prob")
+    + layer_of("Convolution", "c", "boxes", "convolution_param { num_output: 36 kernel_size: 1 }")
+    + layer_of("Python", "prob boxes im_info", "rois", 'top: "scores" python_param { module: "m" }')
+    + layer_of("TYPE", "c rois", "pool", "PARAM")
+    + layer_of("InnerProduct", "pool", "fc", "inner_product_param { num_output: 21 }")
+)
+
+
+@pytest.mark.parametrize(
+    ("type_", "fields", "channels"),
+    [
+        ("ROIPooling", "roi_pooling_param { pooled_h: 2 pooled_w: 3 spatial_scale: 0.5 }", 8),
+        ("ROIAlign", "roi_align_param { pooled_h: 2 pooled_w: 3 sampling_ratio: 2 }", 8),
+    ],
+)
+def test_pooled_regions_become_an_input(type_: str, fields: str, channels: int) -> None:
+    """What is in front runs once for a picture, what is behind once for each region."""
+    text = REGIONS.replace("TYPE", type_).replace("PARAM", fields)
+    net, (found,) = checked(text)
+    assert net is not None
+    assert found.code == "pooled-regions"
+    assert [tuple(v.shape) for v in net.body.inputs] == [(3, 16, 16), (channels, 2, 3)]
+    weights = 8 * 27 + 18 * 8 + 36 * 8
+    assert net.params == weights + (8 + 18 + 36) + 21 * channels * 6 + 21
+    assert net.macs == 256 * weights + 21 * channels * 6
+    # The feature map, what the regions were proposed from, and the scores.
+    assert body_of(text)[-1] == "output c, prob, boxes, fc"
+    assert body_of(text, until="fc") == ["flatten", "fc: linear { units: 21 }"]
+
+
+def test_regions_of_each_position() -> None:
+    fields = "psroi_pooling_param { output_dim: 5 group_size: 3 spatial_scale: 1 }"
+    net = net_of(REGIONS.replace("TYPE", "PSROIPooling").replace("PARAM", fields))
+    assert tuple(net.body.inputs[1].shape) == (5, 3, 3)
+    wrong = REGIONS.replace("TYPE", "ROIPooling").replace("PARAM", "")
+    assert codes(wrong) == ["missing-field"]
+
+
+def test_stated_regions_are_not_needed() -> None:
+    text = (
+        'input: "data" input_shape { dim: 1 dim: 3 dim: 16 dim: 16 }\ninput: "rois"\n'
+        + layer_of("ROIPooling", "data rois", "p", "roi_pooling_param { pooled_h: 2 pooled_w: 2 }")
+        + layer_of("InnerProduct", "p", "fc", "inner_product_param { num_output: 2 }")
+    )
+    assert codes(text) == ["pooled-regions"]
+    assert net_of(text).params == 3 * 4 * 2 + 2
+
+
 def test_silenced_branches_are_left_out() -> None:
     text = after("3x8x8", "ReLU", 'Sigmoid bottom: "data"', 'TanH bottom: "data"')
     assert body_of(text)[-1] == "output l1, l2, l3"
@@ -452,6 +507,8 @@ MEANS_NOTHING = {
     *("parser_threads", "cache_images", "data_filler", "label_type", "force_encoded_color"),
     *("fg_threshold", "bg_threshold", "fg_fraction", "emit_constraint", "prob", "interp_mode"),
     "force_color",
+    # Where regions lie, whose pooled values are an input.
+    *("spatial_scale", "pad_ratio", "sampling_ratio"),
 }
 """Fields that change neither what a net computes nor how it is trained."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netspec.importers.caffe.blob_values import BlobValue
+from netspec.importers.caffe.blob_values import BlobValue, dims_text
 from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.registry import Tops, layer
@@ -48,6 +48,77 @@ def pooling(use: LayerTranslation) -> Tops:
         count_include_pad=True if any(pad) and op == "avgpool" else None,
     )
     return _tops(use, node)
+
+
+POOLS_REGIONS = {"ROIPooling", "ROIAlign", "RoIAlign", "PSROIPooling"}
+"""Types that pool over regions, which are their second bottom."""
+
+
+@layer(*sorted(POOLS_REGIONS))
+def pool_regions(use: LayerTranslation) -> Tops:
+    """A map of fixed size for each region. It becomes an input, and what it pools a result.
+
+    The net in front runs once for a picture, what is behind once for each region.
+    """
+    channels, _, _ = use.spatial()
+    if use.layer.type == "PSROIPooling":
+        p = use.params("psroi_pooling_param")
+        channels, height = p.integer("output_dim"), p.integer("group_size")
+        width = height
+    else:
+        name = "roi_pooling_param" if use.layer.type == "ROIPooling" else "roi_align_param"
+        p = use.params(name)
+        height, width = p.integer("pooled_h"), p.integer("pooled_w")
+    if min(channels, height, width) < 1:
+        raise LayerError.invalid(
+            "missing-field", f"{use.layer.type} needs the size that it makes of a region", p.span
+        )
+    top, source = use.layer.tops[0], use.layer.bottoms[0].name
+    use.warn(
+        "pooled-regions",
+        f"{use.layer.name} pools regions of {source}: its result, {channels}x{height}x{width} for "
+        f"each region, is an input of this net, and {source} one of its results",
+    )
+    use.net.results.append(use.x.value)
+    return [use.net.add_input(top, (channels, height, width), None, {})]
+
+
+@layer("SPP")
+def pyramid(use: LayerTranslation) -> Tops:
+    """Poolings into 1, 2x2, 4x4, ... parts, flattened and side by side (He et al. 2014)."""
+    p = use.params("spp_param")
+    kind = p.word("pool")
+    if kind == "STOCHASTIC":
+        raise LayerError.unsupported("stochastic pooling draws at random", p.place("pool"))
+    op = "maxpool" if kind == "MAX" else "avgpool"
+    _, *size = use.spatial()
+    levels = p.integer("pyramid_height")
+    if not 0 < levels < 10:
+        raise LayerError.invalid(
+            "out-of-range", "an SPP has a pyramid_height of 1 to 9", p.place("pyramid_height")
+        )
+    parts = []
+    for level in range(levels):
+        bins = 2**level
+        kernel = [-(-n // bins) for n in size]
+        pad = [(k * bins - n + 1) // 2 for k, n in zip(kernel, size, strict=True)]
+        if any(p >= k for p, k in zip(pad, kernel, strict=True)):
+            message = f"{bins} parts of {dims_text(size)} would be padding alone"
+            raise LayerError.invalid("out-of-range", message, p.place("pyramid_height"))
+        for n, k, before in zip(size, kernel, pad, strict=True):
+            _windows(n, k, k, before, any(pad), down=False)
+        value = use.emit(
+            op,
+            step=True,
+            kernel=tuple(kernel),
+            stride=tuple(kernel) if level else None,
+            pad=tuple(pad) if any(pad) else None,
+            round="ceil" if level else None,
+            count_include_pad=True if any(pad) and op == "avgpool" else None,
+        )
+        parts.append(use.emit("flatten", value, step=True))
+    value = use.emit("concat", parts) if levels > 1 else parts[0]
+    return [use.data(value, tuple(value.shape))]
 
 
 def _windows(n: int, kernel: int, stride: int, pad: int, clips: bool, down: bool) -> int:

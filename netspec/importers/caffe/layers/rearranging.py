@@ -100,17 +100,19 @@ def _wrong_size(elements: int, rest: list[int], place: Span) -> LayerError:
     return LayerError.invalid("shape-mismatch", message, place)
 
 
-@layer("Permute")
+@layer("Permute", "Transpose")
 def permute(use: LayerTranslation) -> Tops:
-    p = use.params("permute_param")
-    order = p.integers("order")
+    """Other forks call it Transpose, and its order `dim`."""
+    of_fork = use.layer.type == "Transpose"
+    p = use.params("transpose_param" if of_fork else "permute_param")
+    order = p.integers("dim" if of_fork else "order")
     rank = len(use.x.dims) + 1
     if len(set(order)) != len(order) or any(not 0 <= i < rank for i in order):
-        message = "the order of a Permute names each axis once"
-        raise LayerError.invalid("out-of-range", message, p.place("order"))
+        message = f"the order of a {use.layer.type} names each axis once"
+        raise LayerError.invalid("out-of-range", message, p.span)
     order += [i for i in range(rank) if i not in order]
     if order[0] != 0:
-        raise LayerError.unsupported("a Permute that moves the batch", p.place("order"))
+        raise LayerError.unsupported(f"a {use.layer.type} that moves the batch", p.span)
     inner = [i - 1 for i in order[1:]]
     dims = tuple(use.x.dims[i] for i in inner)
     inner += range(len(inner), 3)

@@ -11,8 +11,9 @@ REASONS: dict[str, str] = {
     "PriorBox": "netspec ends in front of the boxes of detectors (PriorBox)",
     "DetectionOutput": "netspec ends in front of the boxes of detectors (DetectionOutput)",
     "Proposal": "netspec ends in front of the boxes of detectors (Proposal)",
-    "ROIPooling": "netspec has no pooling over regions (ROIPooling)",
     "BatchReindex": "BatchReindex mixes the inputs of a batch",
+    "Reverse": "nothing turns the elements of an axis round (Reverse)",
+    "DenseBlock": "a DenseBlock holds many layers, whose weights lie in an order of its fork",
     "Filter": "Filter drops inputs of a batch",
 }
 """Why netspec can't express a layer type. Other types get a general reason."""
