@@ -119,7 +119,7 @@ class _TorchFile:
         self.classes = self._classes()
 
     def _classes(self) -> Classes:
-        traces = Traces()
+        traces = Traces((*_GLOBALS, *sources()))
         while True:
             classes = Classes(_Spelling(), (*_GLOBALS, *sources()), class_name)
             found = [traces.of_net(net) for net in self.nets]

@@ -6,11 +6,12 @@ which no use takes is traced as well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, count, pairwise
 from typing import Any
 
+from netspec.codegen.identifiers import Identifiers, class_name
 from netspec.codegen.requirements import facts, reduced, requiring, whole
 from netspec.codegen.template_expressions import (
     TermEvaluator,
@@ -29,6 +30,7 @@ from netspec.codegen.terms import (
     substitute,
 )
 from netspec.codegen.trace_nodes import (
+    SIZES,
     AnyDim,
     Call,
     CannotTrace,
@@ -56,7 +58,10 @@ from netspec.ir.template import (
     Operand,
     Template,
     TemplateCall,
+    TemplateInput,
+    TemplateOutput,
 )
+from netspec.ir.template import walk as walk_statements
 from netspec.ops import IndexShape, Op, ShapeError, attributes, like
 from netspec.ops.attribute_types import AttributeTypeError, Integer, Padding, Pair
 from netspec.symbolic.conditions import Combined, Compared, ListTerm
@@ -80,6 +85,7 @@ class LayerTracer:
         inner: Any,
         names: NameMap | None = None,
         fixed: frozenset[str] = frozenset(),
+        taken: Iterable[str] = (),
     ) -> None:
         self.names = names
         self.fixed = fixed
@@ -88,6 +94,8 @@ class LayerTracer:
         self.given = arguments
         self.shapes = list(shapes)
         self.inner = inner
+        self.taken = {*taken, *_names_of_classes(template)}
+        """What no local variable may be called."""
         self.terms = TermEvaluator(self.reference, self.need)
         self.evaluate = self.terms.evaluate
         self.values: dict[str, TraceValue] = {}
@@ -99,7 +107,7 @@ class LayerTracer:
         self.inputs: list[TraceValue] = []
         self.outputs: list[tuple[str, TraceValue]] | None = None
         self.nodes: list[TraceNode] = []
-        self.locals: dict[str, int] = {}
+        self.locals: set[str] = set()
         self.loops: list[Local] = []
         self.versions = 0
         self.iterations = 0
@@ -199,10 +207,11 @@ class LayerTracer:
 
     def local(self, name: str, fraction: bool = False) -> Local:
         """A name for a local variable that no other has."""
-        taken = {p.name for p in self.template.parameters}
-        count = self.locals.get(name, name in taken) + 1
-        self.locals[name] = count
-        return Local(name if count == 1 else f"{name}{count}", fraction)
+        base = Identifiers(self.taken).identifier(name)
+        names = chain((base,), (f"{base}{n}" for n in count(2)))
+        free = next(n for n in names if n not in self.locals and n not in self.taken)
+        self.locals.add(free)
+        return Local(free, fraction)
 
     def instance(
         self,
@@ -551,6 +560,20 @@ def _plane_outside(
         for d, axis in zip(shape.plane, (3, 4), strict=True)
     )
     return rows, columns
+
+
+def _names_of_classes(template: Template) -> Iterator[str]:
+    """The names that the class of a template has other things by: arguments and classes."""
+    yield from ("self", "layer", "block", *(f"in_{size}" for size in SIZES))
+    for p in template.parameters:
+        yield from (p.name, f"{p.name}_", f"exact_{p.name}")
+    for s in walk_statements(template.body):
+        if isinstance(s, TemplateInput):
+            yield from (f"{s.name}_{size}" for size in SIZES)
+        if isinstance(s, LayerLine | TemplateOutput):
+            for c in s.calls:
+                if isinstance(c.callee, Template):
+                    yield class_name(c.callee.name, c.callee.doc)
 
 
 def _chain(calls: Sequence[TemplateCall]) -> set[int]:

@@ -7,7 +7,7 @@ Out: a `Trace`: the statements with their expressions as terms, every call with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -434,12 +434,12 @@ class Tracer(LayerTracer):
             [self.size_local(c.before, c.base, k) for k in range(len(g))]
             for c, g in zip(carried, given, strict=True)
         ]
-        names = dict(self.locals)
+        names = set(self.locals)
         counts, added = self.counts, dict[str, Any]()
         terms: list[list[Any]] = [list(c) for c in changing]
         for _ in range(4):
             self._restore(before_loop)
-            self.locals = dict(names)
+            self.locals = set(names)
             begins = self.counts = {
                 k: self.after(counts.get(k, _ZERO), n, last and folded("-", variable, first.term))
                 for k, n in {**dict.fromkeys(counts, _ZERO), **added}.items()
@@ -534,7 +534,7 @@ class Tracer(LayerTracer):
             return None
         return folded("+", count, folded("*", added, iterations))
 
-    def added(self, before: Any, after: Any, names: Mapping[str, int]) -> Any:
+    def added(self, before: Any, after: Any, names: set[str]) -> Any:
         """What an iteration adds to a count; None where that is not the same for all."""
         if before is None or after is None:
             return None

@@ -45,7 +45,9 @@ class Traces:
     before.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, taken: Sequence[str] = ()) -> None:
+        self.taken = taken
+        """Names of the file that no local variable may have."""
         self.by_template: dict[Any, Trace] = {}
         self.by_block: dict[Block, Trace] = {}
         self.failed: dict[Any, str] = {}
@@ -91,7 +93,7 @@ class Traces:
             raise CannotTrace(f"{template.name}: {self.failed[key]}")
         if key not in self.by_template:
             try:
-                tracer = Tracer(template, arguments, shapes, self._of, names, fixed)
+                tracer = Tracer(template, arguments, shapes, self._of, names, fixed, self.taken)
                 self.by_template[key] = trace = tracer.run()
             except CannotTrace as error:
                 self.failed[key] = str(error)

@@ -264,6 +264,19 @@ KINDS: dict[str, tuple[str, str, list[Use], Use]] = {
         [Use({"f": 2}, ((3, 4, 5),))],
         Use({"f": 3}, ((3, 5, 5),)),
     ),
+    "names that Python, PyTorch and the class have other uses of": (
+        "n, k = 2",
+        """let sum = n + 1
+        let round = round(n * 1.5)
+        let class = x.channels + 1
+        let in_channels = 2 * n
+        let layer = k
+        a: conv(x) { filters: in_channels + class  kernel: 1 }
+        for str in 1..sum { c[str]: conv { filters: max(sum, round) + layer  kernel: 1 } }
+        for torch in 1..k { tanh }""",
+        [Use({"n": 2}, ((3, 5, 5),))],
+        Use({"n": 3, "k": 1}, ((4, 5, 5),)),
+    ),
     "a list that is compared and is part of others": (
         "sizes, other = [1, 2]",
         """if sizes == [2, 4] { a: conv { filters: 3  kernel: 1 } } else { relu }
