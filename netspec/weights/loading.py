@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -53,11 +53,35 @@ def weights_for(
             by=by,
         )
     except SpecError as error:
+        error = _with_reasons(error, maps, arrays)
         shapes = sorted(tuple(a.shape) for n, a in arrays.items() if not n.endswith(COUNTERS))
         same = shapes == sorted(tuple(t.shape) for t in net.tensors.values())
         if by == "anything" or not same or set(arrays) & set(net.tensors):
-            raise
+            raise error from None
         first, *others = error.diagnostics
         command = f"netspec weights convert {file} OUT.safetensors --spec {spec}"
         help_ = f"all its names are others: `{command}` finds out which is which"
         raise SpecError([replace(first, notes=(), help=(help_,)), *others]) from None
+
+
+_OTHER_NETS = {
+    "alexnet": (
+        "features.0.weight",
+        "torchvision's AlexNet is another net (one tower, Krizhevsky 2014); this is that of 2012",
+    ),
+    "googlenet": (
+        "inception3a.branch1.conv.weight",
+        "torchvision's GoogLeNet is another net (batch norms, 3x3 for 5x5); this is the paper's",
+    ),
+}
+"""Nets of which torchvision has others: a tensor that is in its weights, and what to say."""
+
+
+def _with_reasons(error: SpecError, maps: NameMaps, arrays: Mapping[str, Array]) -> SpecError:
+    """The error that weights do not fit, with what may be the reason."""
+    first, *others = error.diagnostics
+    notes = tuple(f"{file} was not used: {d.message}" for file, d in maps.unfitting.items())
+    mark, reason = _OTHER_NETS.get(maps.net.name, ("", ""))
+    if maps.is_bundled and mark in arrays:
+        first = replace(first, help=(reason,))
+    return SpecError([replace(first, notes=first.notes + notes), *others])

@@ -42,6 +42,8 @@ class NameMaps:
         found = place(spec)
         self.folder, self.stem = found.path.parent, found.net or found.path.stem
         self.is_bundled = found.is_bundled
+        self.unfitting: dict[str, Diagnostic] = {}
+        """What `fitting` left out: why, by the name of the file."""
 
     def renamed(self, names: str) -> RenamedNet:
         """The net and its tensors under the names of a library, or of a file `FILE.names`.
@@ -53,14 +55,16 @@ class NameMaps:
     def fitting(self) -> dict[str, Mapping[str, str]]:
         """The names of all tensors by ours, by the library.
 
-        A name map that does not fit the net, as it is with these parameters, is left out.
+        A name map that does not fit the net, as it is with these parameters, is left out. Raises
+        SpecError (bad-names, unreadable-file) for one that can't be read.
         """
         found: dict[str, Mapping[str, str]] = {}
         for file in self._files(self.stem, "*"):
+            names, places = read_names(file)
             try:
-                found[file.name.split(".")[-2]] = renamed(self.net, file).keys
-            except SpecError:
-                continue
+                found[file.name.split(".")[-2]] = _renamed(self.net, names, places).keys
+            except SpecError as error:
+                self.unfitting[file.name] = error.diagnostics[0]
         return found
 
     def file(self, names: str) -> Path:
@@ -100,13 +104,25 @@ def renamed_each(nets: Sequence[Net], spec: str, names: str) -> list[RenamedNet]
 
 def renamed(net: Net, file: Path) -> RenamedNet:
     """The net under the names of a file. Raises SpecError (bad-names, unreadable-file)."""
+    return _renamed(net, *read_names(file))
+
+
+def read_names(file: Path) -> tuple[NameMap, dict[tuple[str, str], Span]]:
+    """The name map of a file, and the place of each rule by its module and old name.
+
+    Raises SpecError (bad-names, unreadable-file).
+    """
     diagnostics = Diagnostics()
     source = read_source(file, diagnostics)
     diagnostics.raise_if_failed()
     assert source is not None, "no source and no error"
-    source = Source(file.name, source.text)
-    names, places = _read(source, diagnostics)
+    found = _read(Source(file.name, source.text), diagnostics)
     diagnostics.raise_if_failed()
+    return found
+
+
+def _renamed(net: Net, names: NameMap, places: Mapping[tuple[str, str], Span]) -> RenamedNet:
+    """The net under the names of a map. Raises SpecError (bad-names) where it does not fit."""
     try:
         return rename(net, names)
     except CannotRename as error:

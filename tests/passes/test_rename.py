@@ -286,6 +286,15 @@ def test_files_of_names(tmp_path: Path) -> None:
     assert list(maps.fitting()) == ["theirs"]
     file.write_text("nothing -> x\n")
     assert maps.fitting() == {}
+    assert list(maps.unfitting) == ["mine.theirs.names"]
+    assert "nothing" in maps.unfitting["mine.theirs.names"].message
+    file.write_text("stem -> f.0\nst")
+    with pytest.raises(SpecError, match="a line of names is") as damaged:
+        maps.fitting()
+    place = damaged.value.diagnostics[0].span
+    assert place is not None
+    assert place.line == 2
+    file.write_text("stem -> f.0\n")
     with pytest.raises(SpecError, match="no file of the names that other uses") as error:
         maps.file("other")
     assert error.value.diagnostics[0].help == ("did you mean `theirs`?",)
