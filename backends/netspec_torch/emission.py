@@ -17,6 +17,7 @@ from typing import Any, Protocol, Self
 from netspec.codegen.emitters import Emitters
 from netspec.codegen.python_source import FunctionCall, Keyword, Source, Verbatim, call
 from netspec.codegen.spelling import ConstructorNumbers
+from netspec.codegen.trace_nodes import CannotTrace
 from netspec.ir import Layer
 from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import Op, Shape
@@ -116,13 +117,15 @@ def emits(
 class Options:
     """What a layer's module or function takes, without what is PyTorch's default.
 
-    `fixed`: it is the same for all arguments of the class's constructor.
+    `fixed`: it is the same for all arguments of the class's constructor. `of_sizes`: it follows
+    heights and widths, so that it is said in `forward`.
     """
 
     def __init__(self, w: ConstructorNumbers) -> None:
         self.w = w
         self.args: list[Source] = []
         self.fixed = True
+        self.of_sizes = False
 
     def numbers(self, *numbers: tuple[float, float | None]) -> Self:
         """Numbers by position, each with its default; all are left out where all are that."""
@@ -139,6 +142,9 @@ class Options:
 
     def pair(self, name: str, pair: tuple[int, int], default: int | None = None) -> Self:
         """A number for height and one for width; without a name, by position."""
+        if any(map(self.w.depends_on_sizes, pair)):
+            self.of_sizes = True
+            return self.source(name, self.w.fixed_pair(pair))
         if default is None or not all(self.w.always(n, default) for n in pair):
             self._add(name, self.w.pair(pair), *pair)
         return self
@@ -183,6 +189,8 @@ def function(
     """
     args = () if options is None else options.args
     if options is not None and not options.fixed:
+        if options.of_sizes:
+            raise CannotTrace("numbers of which some follow sizes, and some arguments")
         return as_module(call(module, *args), forward)
 
     def with_options(_: str, inputs: list[Source]) -> Source:
@@ -190,7 +198,8 @@ def function(
         assert isinstance(source, FunctionCall)
         return replace(source, args=(*source.args, *args))
 
-    alone = call(module, *args) if module and forward is apply else None
+    of_sizes = options is not None and options.of_sizes
+    alone = call(module, *args) if module and forward is apply and not of_sizes else None
     return Emission(with_options, module=alone, inplace=inplace)
 
 

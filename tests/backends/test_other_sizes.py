@@ -183,15 +183,17 @@ SIZES = {
       y: upsample { size: x.shape mode: nearest } -> sigmoid
       mul(x, y)
     """,
-}
-NUMPY_ONLY = {
     "pooling": """
       a: conv { filters: 4 kernel: 3 stride: 2 pad: 1 }
       b: avgpool { kernel: [a.height, 3] stride: 1 }
       c: upsample { size: a.shape mode: bilinear align_corners: true }
-      add(a, c)
+      m: maxpool(a) { kernel: [a.height - 1, 3] stride: 1 }
+      e: upsample { size: a.shape mode: nearest }
+      add(a, c, e)
       adaptive_avgpool { size: [ceil(data.height / 4), 2 * a.width] }
     """,
+}
+NUMPY_ONLY = {
     "fractions": """
       a: conv { filters: 4 kernel: 3 pad: 1 }
       adaptive_avgpool { size: [ceil(0.29 * a.height), round(a.width / 2)] }
