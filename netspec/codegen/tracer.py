@@ -188,14 +188,23 @@ class Tracer(LayerTracer):
         )
 
     def size_local(self, before: TraceValue, base: str, k: int) -> Local:
-        """The variable for a size that a loop changes; inner loops take that of the outer one."""
+        """The variable for a size that a loop changes: that of the size before, if it is free."""
         self.versions += 1
         if before.flows and not base:
             known = before.channels if k == 0 else before.static[k - 1] if before.static else None
-            if isinstance(known, Local) and known in self.holders:
+            if known in self.holders and not self.is_read_by_name(known):
                 return Local(known.name, False, self.versions)
         what = ("channels", "height", "width")[k]
         return Local(self.local(f"{base}_{what}" if base else what).name, False, self.versions)
+
+    def is_read_by_name(self, local: Local) -> bool:
+        """Whether a size of a value that has a name, or a constant, depends on a variable."""
+        named = (*self.values.values(), *(v for v, _ in self.collected.values()))
+        parts = (*self.families.values(), *self.results.values())
+        values = (*named, *(v for found in parts for v in found.values()))
+        terms = [t for v in values for t in (v.channels, *(v.static or ()))]
+        terms += [*self.lets.values(), *self.constants.values()]
+        return any(local in leaves(t) for t in terms)
 
     def require(self, s: Requirement) -> None:
         try:

@@ -356,6 +356,37 @@ def check_model(model: Any, net: Any) -> None:
 
 
 NETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "a rounded number that a loop's channels begin with, asked for behind it": (
+        """
+        module m(f) {
+          input x
+          y: conv { filters: f  kernel: 1 }
+          concat(x, y)
+        }
+        net t(width = 1.0) {
+          input data: 3x8x8
+          stem: conv { filters: round(6 * width)  kernel: 3 }
+          relu
+          for i in 1..3 { mix[i]: m { f: round(4 * width) } }
+          last: conv { filters: round(6 * width)  kernel: 1 }
+        }
+        """,
+        {"width": 0.5},
+    ),
+    "channels of a branch that a loop changes, asked for behind it": (
+        """
+        net t(n = 2) {
+          input data: 3x8x8
+          if n > 2 { x1: conv { filters: 3  kernel: 1 } }
+          else { x1: conv { filters: 4  kernel: 1 } }
+          relu
+          for i in 1..n { c[i]: conv { filters: 5  kernel: 1 } }
+          d: conv(x1) { filters: 7  kernel: 1 }
+          concat(x1, d)
+        }
+        """,
+        {"n": 3},
+    ),
     "a linear layer behind branches and loops of modules": (
         """
         module stage(f, pool = true) {
