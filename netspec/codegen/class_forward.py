@@ -596,7 +596,8 @@ class Forward:
             own_name = self.plain(output.name or "result")
             wanted = ("logits" if any(self.trace.predictions) else own_name, "result", "y", "value")
             taken = {*self.variables.values(), "x"} - ({*names} - {"x"})
-            names = [next(n for n in wanted if n not in taken)]
+            numbered = (f"result{n}" for n in count(2))
+            names = [next(n for n in chain(wanted, numbered) if n not in taken)]
             body.append(Line(last.source, (names[0],), annotation="Tensor"))
         else:
             given = [

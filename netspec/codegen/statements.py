@@ -127,9 +127,21 @@ def settled(
             bodies = [[x for x in b if x not in common] for b in bodies]
             after = common_end(bodies)
             result += common
-            s = replace(s, bodies=bodies)
+            s = _plain(replace(s, bodies=bodies))
         result += [s, *after] if not isinstance(s, Compound) or any(s.bodies) else after
     return result
+
+
+def _plain(s: Compound) -> Statement:
+    """An `if` without what is empty; a check alone in one as a check of both conditions."""
+    if s.opposite and not s.bodies[0]:
+        s = replace(s, heads=[s.opposite], bodies=s.bodies[1:], opposite="")
+    match [(h, b) for h, b in zip(s.heads, s.bodies, strict=True) if b or h != "else:"]:
+        case [(head, [Refusal(test, message, reads)])] if head.startswith("if "):
+            tests = (head[3:-1], test)
+            joined = (f"({t})" if " or " in t or " if " in t else t for t in tests)
+            return Refusal(" and ".join(joined), message, reads | s.reads)
+    return s
 
 
 def common_end(bodies: Sequence[list[Statement]]) -> list[Statement]:
@@ -158,8 +170,6 @@ def render(body: Sequence[Statement], indent: int) -> list[str]:
                 lines += statement("raise ", call("ValueError", s.message), indent + 4)
             case Compound(heads, bodies):
                 lines += [margin + s.declared] if s.declared else []
-                if s.opposite and not bodies[0]:
-                    heads, bodies = [s.opposite], bodies[1:]
                 for head, inner in zip(heads, bodies, strict=True):
                     if inner or head != "else:":
                         lines.append(f"{margin}{head}")
