@@ -98,7 +98,7 @@ BREAKS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a loop of links": (make_pipe, "unreadable-file"),
     "empty": (lambda p: p.write_text(""), "no-net"),
     "half written": (lambda p: p.write_text(NET[:60]), "syntax"),
-    "no text": (lambda p: p.write_bytes(b"\xff\xfe\x00net"), "unreadable-file"),
+    "no text": (lambda p: p.write_bytes(b"\x80\xff"), "unreadable-file"),
     "wrong": (lambda p: p.write_text(NET.replace("filters", "filterz")), "unknown-field"),
     "an import that is not there": (
         lambda p: p.write_text(NET.replace("part.net", "other.net")),

@@ -147,7 +147,8 @@ class CandidateFinder:
 
 def _prefix(chains: Sequence[NodeChain]) -> str:
     """What the names of all chains begin with, else those of the chains with weights."""
-    names = [chain.head.name for chain in chains]
+    # Steps have the name of the layer that they lead to.
+    names = [c.head.name for c in chains if not c.only_steps or c is chains[-1]]
     together = common_prefix(names)
     if together or len(chains) < 3:
         return "" if together in names[:-1] else together

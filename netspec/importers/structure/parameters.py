@@ -130,15 +130,23 @@ class _Planner:
         self.varying = varying
         self.channels: list[ConstantValue] = [Fraction(p.inputs[0].shape[0]) for p in instances]
         self.x = ChannelsOf(instances[0].inputs[0])
+        self.found: dict[int, Formula] = {}
 
     def formula(self, v: _VaryingField) -> Formula:
         """The formula of a field, in terms of channels and parameters where that is possible."""
+        if id(v) not in self.found:
+            self.found[id(v)] = self._find(v)
+        return self.found[id(v)]
+
+    def _find(self, v: _VaryingField) -> Formula:
         known = self._known(v)
         if known is not None:
             return known
         if v.source is not None:
             return Scaled(ChannelsOf(v.source))
         if v.name in COUNTS:
+            if v.given == self.channels:
+                return Scaled(self.x)
             factor = factor_of(v.given, self.channels)
             if factor:
                 return Scaled(self.x, factor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -218,3 +219,48 @@ def test_a_step_on_the_way_needs_no_name() -> None:
     p.layer("sum", "Eltwise", bottoms=tops)
     text = " ".join(spec_of(p.text()).split())
     assert "conv { filters: 4 kernel: 1x1 } flatten fc: linear { units: units }" in text
+
+
+def test_residuals_behind_a_prelu_become_a_module_without_parameters() -> None:
+    """Filters that are as many as the channels of the input are written so (SphereFace)."""
+    conv = "Convolution convolution_param { num_output: %d kernel_size: 3 pad: 1 }"
+    layers: list[str] = []
+    for filters in (8, 16):
+        layers += [conv % filters, 'PReLU bottom: "l{0}" top: "l{0}"'.format(len(layers) + 1)]
+        for _ in range(2):
+            x = len(layers) - 1 if layers[-1].startswith("PReLU") else len(layers)
+            for _ in range(2):
+                at = len(layers) + 1
+                bottom = "" if layers[-1].startswith("Elt") else f' bottom: "l{at - 2}"'
+                layers += [f"Convolution{bottom} " + (conv % filters).split(" ", 1)[1]]
+                layers += [f'PReLU bottom: "l{at}" top: "l{at}"']
+            layers += [f'Eltwise bottom: "l{x}" bottom: "l{len(layers) - 1}"']
+    text = spec_of(after("3x8x8", *layers))
+    (module,) = re.findall(r"^module .*?^}", text, re.MULTILINE | re.DOTALL)
+    assert "(" not in module.split("{")[0]
+    assert module.count("filters: x.channels") == 2
+    assert module.count("-> prelu") == 2
+    assert "add(x, " in module
+
+
+def test_gates_with_a_sum_are_one_module() -> None:
+    """SENet's Axpy: a module that ends in the sum, called in a loop."""
+    conv = (
+        'layer {{ name: "{0}" type: "Convolution" bottom: "{1}" top: "{0}"'
+        " convolution_param {{ num_output: 8 kernel_size: 1 }} }}\n"
+    )
+    text = after("3x8x8") + conv.format("conv1", "data")
+    x = "conv1"
+    for i in range(1, 5):
+        b = f"conv2_{i}"
+        text += conv.format(f"{b}/x1", x)
+        text += f'layer {{ name: "{b}/pool" type: "Pooling" bottom: "{b}/x1" top: "{b}/pool" pooling_param {{ pool: AVE global_pooling: true }} }}\n'
+        text += conv.format(f"{b}/up", f"{b}/pool")
+        text += f'layer {{ name: "{b}/prob" type: "Sigmoid" bottom: "{b}/up" top: "{b}/up" }}\n'
+        text += f'layer {{ name: "{b}" type: "Axpy" bottom: "{b}/up" bottom: "{b}/x1" bottom: "{x}" top: "{b}" }}\n'
+        text += f'layer {{ name: "{b}/relu" type: "ReLU" bottom: "{b}" top: "{b}" }}\n'
+        x = b
+    spec = " ".join(spec_of(text).split())
+    assert spec.count("module ") == 1
+    assert "add(mul, x) -> relu }" in spec
+    assert "for i in 1..4 { conv2_[i]: " in spec
