@@ -20,6 +20,8 @@ from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Layer, Net
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Op, PluginError, load_entry
+from netspec.ops.pooling import AvgPool, MaxPool
+from netspec.ops.reshaping import Flatten
 
 GROUP = "netspec.backends"
 """The group of entry points; the name of an entry point is what `--backend` takes."""
@@ -239,6 +241,8 @@ def load_model(net: Net, backend: Backend, probabilities: bool = False) -> Any:
 def summary(net: Net, kinds: Sequence[str] = ()) -> str:
     """The docstring of an emitted class: the shapes of its inputs and outputs, its parameters.
 
+    It says so where other sizes of input meet a rounding that the spec leaves open.
+
     `kinds` say of each output what it is, in a word.
     """
     ins, outs = (
@@ -248,4 +252,23 @@ def summary(net: Net, kinds: Sequence[str] = ()) -> str:
     outs = [
         f"{out} {kind}".rstrip() for out, kind in zip(outs, kinds or [""] * len(outs), strict=True)
     ]
-    return f"{', '.join(ins)} to {', '.join(outs)}; {net.params:,} parameters."
+    shapes = f"{', '.join(ins)} to {', '.join(outs)}; {net.params:,} parameters."
+    return shapes + _ROUNDING if _leaves_rounding_open(net) else shapes
+
+
+_ROUNDING = "\n\nAt other sizes poolings round down, which the spec leaves open."
+
+
+def _leaves_rounding_open(net: Net) -> bool:
+    """Whether a pooling says nothing of rounding, as it makes no difference for the sizes given.
+
+    False where a vector is made of all places, which fixes the sizes.
+    """
+    open_ = False
+    for layer in net.layers:
+        if isinstance(layer.op, Flatten) and layer.inputs[0].shape[1:] not in ((), (1, 1)):
+            return False
+        stated = layer.layer.stated
+        if isinstance(stated, MaxPool | AvgPool) and stated.round is None:
+            open_ = open_ or (stated.stride != (1, 1) and stated.pad != "same")
+    return open_

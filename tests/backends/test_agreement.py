@@ -206,3 +206,13 @@ def test_indices_alone_are_indices() -> None:
         backend = get(name)
         (result,) = backend.run(load_model(net, backend), x)
         assert result.tolist() == [[[[4, 7]]]]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["lrn { size: 3  alpha: 1 }", "layernorm", "normalize", "batchnorm", "softmax", "prelu"],
+)
+def test_normalizations_of_vectors(statement: str) -> None:
+    net = net_of(f"net n {{ input x: 7\n {statement} }}")
+    weights = fresh(net.tensors, 1, varied=True)
+    assert compare(net, get("torch"), get("numpy"), weights).diverges(1e-5) is None
