@@ -44,12 +44,12 @@ from netspec.codegen.trace_nodes import (
     LetNode,
     LineNode,
     OpCall,
-    PositiveNode,
     Trace,
     TraceNode,
     TraceValue,
     calls_in,
     lifted,
+    require_positive,
 )
 from netspec.ir.names import NameMap
 from netspec.ir.template import (
@@ -169,9 +169,7 @@ class LayerTracer:
         if not where:
             self.known.append(needed)
             if isinstance(needed.first, Parameter) and needed.rest == ((">=", _ONE),):
-                if not self.nodes or not isinstance(self.nodes[0], PositiveNode):
-                    self.nodes.insert(0, PositiveNode([]))
-                self.nodes[0].arguments.append(needed.first)  # type: ignore[union-attr]
+                require_positive(self.nodes, [needed.first])
                 return
             last = self.nodes[-1] if self.nodes else None
             if isinstance(last, LetNode) and needed == Compared(last.local, ((">=", _ONE),)):  # type: ignore[arg-type]
@@ -255,7 +253,10 @@ class LayerTracer:
         for i, (name, out) in enumerate(zip(trace.output_names, trace.outputs, strict=True)):
             term = substitute(out.channels, lambda leaf: known.get(leaf))
             if term is None or size(term) > 1:
-                term = InstanceSize(call, i)
+                own = InstanceSize(call, i)
+                if term is not None:
+                    self.constants[own] = term
+                term = own
             value = TraceValue(name, out.shape, len(trace.outputs) == 1)
             self.shaped(value, out.shape, term)
             if isinstance(out.shape, IndexShape):
@@ -357,7 +358,8 @@ class LayerTracer:
             )
             if own[axis] is None:
                 return None
-            term = substitute(self.inline(own[axis]), lambda leaf: known.get(leaf, leaf))
+            term = self.inline(self.expanded(self.expanded(own[axis])))
+            term = substitute(term, lambda leaf: known.get(leaf, leaf))
             if any(isinstance(x, InstanceSize) or x in self.holders for x in leaves(term)):
                 # It changes from item to item; the last one's is known behind the loop.
                 return others[axis] if key == (last,) else None

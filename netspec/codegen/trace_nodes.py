@@ -450,6 +450,18 @@ def regions(nodes: Sequence[TraceNode]) -> Iterator[list[TraceNode]]:
             yield from regions(node.body)
 
 
+def positive_in(nodes: Sequence[TraceNode]) -> list[Parameter]:
+    """The arguments that are checked before all of these nodes."""
+    return nodes[0].arguments if nodes and isinstance(nodes[0], PositiveNode) else []
+
+
+def require_positive(nodes: list[TraceNode], arguments: Sequence[Parameter]) -> None:
+    """Have arguments checked before all of these nodes."""
+    if arguments and not positive_in(nodes):
+        nodes.insert(0, PositiveNode([]))
+    positive_in(nodes).extend(arguments)
+
+
 def prune(nodes: list[TraceNode], known: Sequence[Parameter] = ()) -> None:
     """Leave out checks of arguments that are checked before."""
     for node in list(nodes):
@@ -463,6 +475,12 @@ def prune(nodes: list[TraceNode], known: Sequence[Parameter] = ()) -> None:
                 if a in known and n <= 1:
                     nodes.remove(node)
             case IfNode():
+                for body in node.bodies:
+                    prune(body, known)
+                in_all = [a for a in positive_in(node.bodies[0]) if a not in known]
+                in_all = [a for a in in_all if all(a in positive_in(b) for b in node.bodies)]
+                require_positive(nodes, in_all)
+                known = [*known, *in_all]
                 for body in node.bodies:
                     prune(body, known)
             case ForNode():

@@ -449,6 +449,25 @@ NETS: dict[str, tuple[str, dict[str, Any]]] = {
         """,
         {"q": True, "s": 3, "k": 1, "w": 0.25},
     ),
+    "items of a loop in the opposite order, whose channels differ": (
+        """
+        module double(f) { input x  a: conv { filters: f  kernel: 3  pad: 1 } -> relu }
+        net t(width = 2, depth = 2) {
+          input data: 3x16x16
+          for i in 1..depth {
+            down[i]: double { f: width * 2 ** i }
+            maxpool { kernel: 2  round: floor }
+          }
+          mid: double { f: width }
+          for i in 1..depth {
+            up[i]: conv_transpose { filters: width  kernel: 2  stride: 2 }
+            concat(up[i], down[depth + 1 - i])
+            dec[i]: double { f: width * 2 ** (depth - i) }
+          }
+        }
+        """,
+        {"width": 3, "depth": 3},
+    ),
     "channels that forward asks": (
         """
         module part(f) {
