@@ -21,6 +21,7 @@ from netspec.diagnostics.source import Source, plain
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
+from netspec.semantic.constants import python_value
 from netspec.semantic.elaborate import elaborate
 from netspec.semantic.imports import ModuleDefinition, Program, load, program_of, read_source
 from netspec.semantic.resolve import resolve
@@ -67,16 +68,20 @@ class Place(NamedTuple):
 
 def place(spec: str) -> Place:
     """The file and the net of `FILE`, `FILE:NET`, or the name of a bundled net or file."""
+    front, colon, net = spec.rpartition(":")
+    if not (colon and net.isidentifier()) or Path(spec).exists():
+        return _place_of_file(spec)
+    found = _place_of_file(front)
+    return found._replace(net=net) if found.net is None else Place(Path(spec), None)
+
+
+def _place_of_file(spec: str) -> Place:
+    """The file of a path, or of the name of a bundled net or file."""
     # A scan of all bundled texts, which paths need not wait for.
     named = bundled() if spec.isidentifier() else {}
     if spec in named:
         return Place(named[spec], spec, True)
-    path = Path(spec)
-    front, colon, net = spec.rpartition(":")
-    if colon and net.isidentifier() and not path.exists():
-        found = place(front)
-        return found._replace(net=net) if found.net is None else Place(path, None)
-    family = folder("specs") / f"{spec}.net"
+    path, family = Path(spec), folder("specs") / f"{spec}.net"
     if spec.isidentifier() and not path.exists() and family.is_file():
         return Place(family, None, True)
     return Place(path, None)
@@ -347,6 +352,9 @@ def build(prepared: PreparedNet, constants: Mapping[str, Any]) -> Checked:
     diagnostics = Diagnostics()
     with deep_recursion():
         net = elaborate(prepared.net, constants, diagnostics)
+    if net is not None:
+        settings = {name: python_value(value) for name, value in constants.items()}
+        net = _with_settings(net, settings, None)
     return Checked(net, diagnostics.sorted(), prepared.program.asked)
 
 

@@ -16,8 +16,8 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
-from netspec.codegen.backend import PlannedMemory, summary
-from netspec.codegen.header import compiled_from, spec_file
+from netspec.codegen.backend import PlannedMemory
+from netspec.codegen.header import class_doc, compiled_from, input_size, title
 from netspec.codegen.identifiers import Identifiers, class_name
 from netspec.codegen.preprocess import picture
 from netspec.codegen.python_source import (
@@ -205,13 +205,11 @@ class _NetClass:
         self.name = name
         self.network = network
         self.preprocess = picture(net, _vector)
-        x = net.body.inputs[0].shape
-        self.height, self.width = (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
+        self.height, self.width = input_size(net)
 
     def doc(self, several: bool) -> str:
         """The docstring of the class, in a file of several with the comment of its net."""
-        doc = summary(self.net)
-        return "\n".join(docstring(f"{self.net.doc}\n\n{doc}" if several else doc, 4))
+        return "\n".join(docstring(class_doc(self.net, several), 4))
 
     def attributes(self, frozen: Set[Value]) -> str:
         """What the base class asks: the network, the shapes of its inputs, how weights begin.
@@ -307,12 +305,8 @@ class _NumpyFile:
         return rendered.rstrip() + "\n"
 
     def _header(self) -> str:
-        first = self.classes[0]
-        title = first.net.doc or f"{first.name}."
-        if len(self.classes) > 1:
-            names = ", ".join(c.name for c in self.classes)
-            title = f"The nets of {spec_file(first.net)}: {names}."
-        return f"{title}\n\n{compiled_from([c.net for c in self.classes])}"
+        nets = [c.net for c in self.classes]
+        return f"{title(nets, [c.name for c in self.classes])}\n\n{compiled_from(nets)}"
 
     # --- the plan --------------------------------------------------------------------------------
 

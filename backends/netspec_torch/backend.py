@@ -7,9 +7,8 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
-from netspec.codegen.backend import summary
 from netspec.codegen.classes import Classes, NetText
-from netspec.codegen.header import compiled_from, spec_file
+from netspec.codegen.header import class_doc, compiled_from, input_size, title
 from netspec.codegen.identifiers import Identifiers, class_name
 from netspec.codegen.logits import end_in_logits
 from netspec.codegen.preprocess import picture
@@ -50,6 +49,7 @@ class TorchBackend:
     emitters: Mapping[type[Op], Any] = EMITTERS
     packages: Sequence[str] = ("torch", "numpy", "safetensors")
     notes: Sequence[Any] = ()
+    ends_in_logits: Sequence[bool] = ()
 
     def check(self, layer: Layer, used: Sequence[bool]) -> None:
         """Raise Unsupported for layers that PyTorch can't express."""
@@ -59,18 +59,11 @@ class TorchBackend:
         """The source of the net's file."""
         return self.emit_family([net])
 
-    def emit_probabilities(self, net: Net) -> str:
-        """The source with a class whose `forward` gives the net's outputs."""
-        return self.emit_family([net], probabilities=True)
-
-    def ends_in_logits(self, net: Net) -> Sequence[bool]:
-        """Whether `forward` gives logits in place of each output of the net."""
-        return [p is not None for p in _TorchFile([net]).predictions[0]]
-
     def emit_family(self, nets: Sequence[Net], *, probabilities: bool = False) -> str:
         """The source of a file with a class for each net."""
         file = _TorchFile(nets, probabilities)
         self.notes = file.classes.notes()
+        self.ends_in_logits = [p is not None for p in file.predictions[0]]
         return file.source()
 
     def run(self, model: Any, *inputs: Any) -> tuple[Any, ...]:
@@ -139,7 +132,6 @@ class _TorchFile:
         """The whole file."""
         names = [c.name for c in self.classes.net_classes()]
         pictures = [picture(net, _vector) for net in self.nets]
-        first = self.nets[0]
         several = len(self.nets) > 1
         base = Identifiers((*_GLOBALS, *sources(), *(t.name for t in self.classes.all)))
         shared = base.numbered("Network") if several else ""
@@ -152,14 +144,11 @@ class _TorchFile:
         template = templates(Path(__file__).parent / "templates").get_template("model.py.j2")
         copied = [source for name, source in sources().items() if name in supports]
         code = "\n".join((*rendered, *copied))
-        doc = first.doc or f"{names[0]}."
-        if several:
-            doc = f"The nets of {spec_file(first)}: {', '.join(names)}."
         nets = {
             name: {
                 "name": name,
                 "preprocess": prepared,
-                "size": _size(net),
+                "size": input_size(net),
                 "params": f"{net.params:_}",
                 "check": _check(
                     [v.shape for v in net.body.inputs], [v.shape for v in net.body.outputs]
@@ -171,7 +160,7 @@ class _TorchFile:
         written = [text.name for text in self.classes.all]
         result: str = template.render(
             origin=wrap(compiled_from(self.nets), WIDTH - 2, break_on_hyphens=False),
-            header="\n".join(docstring(doc, 0)),
+            header="\n".join(docstring(title(self.nets, names), 0)),
             supports=copied,
             shared=shared,
             classes=list(zip(rendered, map(nets.get, written), strict=True)),
@@ -194,9 +183,7 @@ class _TorchFile:
                 for c, emission in self.classes.emissions(text)
                 if emission.constructor is not None
             ]
-            doc = summary(net, _kinds(net, predictions))
-            if base and net.doc:
-                doc = f"{net.doc}\n\n{doc}"
+            doc = class_doc(net, bool(base), _kinds(net, predictions))
             texts[name] = NetText(
                 docstring(doc, 4),
                 docstring(_outputs(net), 8),
@@ -213,12 +200,6 @@ def _shapes(net: Net) -> dict[str, str]:
         for node in net.body.nodes
         if len(node.outputs[0].shape) == 3
     }
-
-
-def _size(net: Net) -> tuple[int, int]:
-    """Height and width of the first input; zeros where it has none."""
-    x = net.body.inputs[0].shape if net.body.inputs else ()
-    return (int(x[1]), int(x[2])) if len(x) == 3 else (0, 0)
 
 
 def _kinds(net: Net, predictions: Sequence[Prediction]) -> list[str]:

@@ -90,18 +90,16 @@ class HasNotes(Protocol):
 class EndsInLogits(Protocol):
     """A backend whose models end in logits when called, and whose `predict` gives the outputs."""
 
-    def emit_probabilities(self, net: Net) -> str:
-        """The source of `emit` with a model that gives the net's outputs when called."""
-        ...
-
-    def ends_in_logits(self, net: Net) -> Sequence[bool]:
-        """Whether the model gives logits in place of each output of the net."""
-        ...
+    ends_in_logits: Sequence[bool]
+    """Of the net that was emitted last: whether its model gives logits in place of each output."""
 
 
 @runtime_checkable
 class EmitsFamilies(Protocol):
-    """A backend that writes several nets into one file."""
+    """A backend that writes several nets into one file.
+
+    With `probabilities`, models give the nets' outputs when called.
+    """
 
     def emit_family(self, nets: Sequence[Net], *, probabilities: bool = False) -> str:
         """The source of a module with a class for each net, classes of modules once."""
@@ -173,8 +171,8 @@ def emit(net: Net, backend: Backend, probabilities: bool = False) -> str:
     a layer: one diagnostic for each line of the spec.
     """
     _check_ops([net], backend)
-    if probabilities and isinstance(backend, EndsInLogits):
-        return backend.emit_probabilities(net)
+    if probabilities and isinstance(backend, EmitsFamilies):
+        return backend.emit_family([net], probabilities=True)
     return backend.emit(net)
 
 

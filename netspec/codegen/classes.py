@@ -101,9 +101,26 @@ class Classes:
         return text
 
     def notes(self) -> list[Diagnostic]:
-        """A warning for each module or net whose classes are written for certain arguments."""
+        """What users of the classes should know.
+
+        That is each module or net whose classes are written for certain arguments, and each result
+        whose softmax or sigmoid stays in `forward`.
+        """
         written = {t.trace.template: t.trace.restricted for t in self.all}
-        return [
+        staying = [
+            Diagnostic(
+                "no-logits",
+                f"forward gives {v.name or 'a result'} of {t.trace.template.name} as the spec has "
+                "it, not logits",
+                t.trace.template.span,
+                notes=(why,),
+                help=("give what goes into it as the module's result, and end in it in the net",),
+            )
+            for t in self.net_classes()
+            for v, why in zip(t.trace.outputs, t.trace.staying, strict=False)
+            if why
+        ]
+        return staying + [
             Diagnostic(
                 "written-out",
                 f"the class of {t.name} is written for the arguments that it has here",
@@ -148,7 +165,9 @@ class Classes:
             if text.trace.restricted:
                 why = one_line(text.trace.restricted)
                 lines.insert(0, f"# Written for certain arguments only: {why}.")
-            doc = net.doc if net else docstring(template.doc, 4) if template.doc else ()
+            said = [template.doc, "Ends in logits." if text.trace.ends_in_logits else ""]
+            of_module = "\n\n".join(filter(None, said))
+            doc = net.doc if net else docstring(of_module, 4) if of_module else ()
             lines += [*doc, ""] if doc else []
             arguments = ["self", *(a.source for a in text.arguments)]
             lines += function_head("__init__", arguments, "None", 4)

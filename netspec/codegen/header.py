@@ -1,4 +1,4 @@
-"""What an emitted file says at its top: the version of netspec, the spec, and what was set."""
+"""What an emitted file says of itself and its nets: its origin, docstrings, the size of inputs."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from netspec import __version__
+from netspec.codegen.backend import summary
 from netspec.ir import Net
 
 EMITTED = re.compile(r"Compiled by netspec (?:[\w.+]+ )?from\s")
@@ -26,6 +27,28 @@ def compiled_from(nets: Sequence[Net]) -> str:
     origin = f"Compiled by netspec {__version__} from {spec}"
     # Python takes `coding:` and `coding=` in a comment for the encoding of the file.
     return re.sub(r"coding(?=[:=])", "coding ", f"{origin}: change the spec, not this file.")
+
+
+def title(nets: Sequence[Net], names: Sequence[str]) -> str:
+    """The docstring of the file of these nets, whose classes have these names."""
+    if len(nets) > 1:
+        return f"The nets of {spec_file(nets[0])}: {', '.join(names)}."
+    return nets[0].doc or f"{names[0]}."
+
+
+def class_doc(net: Net, several: bool, kinds: Sequence[str] = ()) -> str:
+    """The docstring of a net's class, in a file of several with the comment of the net.
+
+    `kinds` say of each output what it is, in a word.
+    """
+    said = summary(net, kinds)
+    return f"{net.doc}\n\n{said}" if several and net.doc else said
+
+
+def input_size(net: Net) -> tuple[int, int]:
+    """Height and width of the first input; zeros where it has none."""
+    shape = net.body.inputs[0].shape if net.body.inputs else ()
+    return (int(shape[1]), int(shape[2])) if len(shape) == 3 else (0, 0)
 
 
 def spec_file(net: Net) -> str:

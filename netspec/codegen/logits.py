@@ -39,21 +39,27 @@ from netspec.symbolic.expr import Channels, Parameter, expr_of
 
 _KNOWN = (Parameter, FloatParameter, Channels, Local)
 """What `predict` knows as `forward` does."""
+_UNKNOWN = "it stands in an `if` that asks for more than arguments and channels"
 
 
 def end_in_logits(trace: Trace, probabilities: bool = False) -> None:
     """Let a net's trace end in logits, and say in `trace.predictions` what makes its outputs.
 
-    With `probabilities`, everything stays.
+    `trace.staying` says of each why an op stays that could be taken off by itself. With
+    `probabilities`, everything stays.
     """
     if probabilities:
         trace.predictions = [None] * len(trace.outputs)
         return
     end = _OutputEnds(trace, _uses(trace))
-    trace.predictions = [end.of(v) for v in trace.outputs]
+    for v in trace.outputs:
+        end.stays = ""
+        trace.predictions.append(end.of(v))
+        trace.staying.append(end.stays)
     calls = {c for p in trace.predictions for c in _calls(p)}
     if calls:
         for t in _traces(trace):
+            t.ends_in_logits = not calls.isdisjoint(calls_in(t.nodes))
             _take_off(t, calls)
 
 
@@ -147,10 +153,20 @@ class _OutputEnds:
         self.makers: dict[TraceValue, Call | Phi] = {}
         self.choices: dict[Phi, IfNode] = {}
         self.lets: dict[Any, Any] = {}
+        self.stays = ""
+        """Why the last op that was asked for stays, where it would be logits that it takes."""
+        self.carried: dict[TraceValue, TraceValue] = {}
+        """What is left of a loop's value, by that value."""
+        self.repeated: dict[TraceValue, Call] = {}
+        """The calls of loops, by their results."""
         repeated = {n for x in walk(trace.nodes) if isinstance(x, ForNode) for n in walk(x.body)}
         for node in walk(trace.nodes):
             self._read(node)
+            if isinstance(node, ForNode):
+                self.carried |= {k.value: k.after for k in node.carried}
             if node in repeated:
+                if isinstance(node, LineNode):
+                    self.repeated |= {v: c for c in node.calls for v in c.outputs}
                 continue
             match node:
                 case LineNode():
@@ -183,6 +199,9 @@ class _OutputEnds:
     def of(self, value: TraceValue) -> Prediction:
         """What makes a value of another that `forward` may end with; None: nothing."""
         made = self.makers.get(value)
+        last = self.repeated.get(self.carried.get(value, value))
+        if isinstance(last, OpCall) and last.bound.takes_logits:
+            self.stays = "it is made in a loop"
         if self.reads[value] != 1 or value in self.trace.inputs:
             return None
         match made:
@@ -192,9 +211,15 @@ class _OutputEnds:
                 )
                 plain = self.trace.template.kind == "net" or not attributes(type(made.bound))
                 return made if fits and plain else None
-            case InstanceCall() if self.uses[id(made.trace)] == 1:
+            case InstanceCall():
                 inner = _OutputEnds(made.trace, self.uses)
                 found = inner.of(made.trace.outputs[made.outputs.index(value)])
+                self.stays = inner.stays
+                if found is not None and self.uses[id(made.trace)] > 1:
+                    self.stays = (
+                        f"{made.template.name}, which makes it, is used in other places too"
+                    )
+                    return None
                 return self._outside(found, made, inner)
             case Phi():
                 return self._chosen(made)
@@ -210,6 +235,7 @@ class _OutputEnds:
         result = ends[-1]
         for (condition, _), end in reversed(list(zip(node.cases, ends, strict=False))):
             if not all(isinstance(x, _KNOWN) for x in leaves(condition)):
+                self.stays = _UNKNOWN
                 return None
             result = PredictChoice(condition, end, result)
         return result
@@ -241,6 +267,7 @@ class _OutputEnds:
 
         condition = substitute(p.condition, known)
         if condition is None or not all(isinstance(x, _KNOWN) for x in leaves(condition)):
+            self.stays = _UNKNOWN
             return None
         return PredictChoice(
             condition,

@@ -388,6 +388,10 @@ class Trace:
     """The block that this is a trace of, and of no other; None for that of a template."""
     predictions: list[Prediction] = field(default_factory=list)
     """Of a net that ends in logits: what `predict` makes of each result."""
+    staying: list[str] = field(default_factory=list)
+    """Of a net, why the op that makes each result stays in `forward`, if it could be elsewhere."""
+    ends_in_logits: bool = False
+    """Whether an op was taken off its end."""
 
 
 def made_of_sizes(term: Any) -> bool:

@@ -98,6 +98,7 @@ _BACKENDS = {
     "missing-package": _error("a command needs a package that is not installed"),
     "unwritable-file": _error("a result can't be written"),
     "written-out": _warning("a class is written for certain arguments of its module only"),
+    "no-logits": _warning("a softmax or sigmoid stays in the forward of an emitted class"),
     "backends-differ": _error("two backends compute different results"),
 }
 

@@ -163,9 +163,9 @@ class _Run:
         torch.manual_seed(self.options.seed)
         backend = get("torch")
         made = next(f.op for f in self.net.layers if self.net.flat_outputs[0] in f.outputs)
-        logits = isinstance(backend, EndsInLogits) and backend.ends_in_logits(self.net)[0]
-        self.probabilities = made.yields_probabilities and not logits
         model: nn.Module = load_model(self.net, backend)
+        logits = isinstance(backend, EndsInLogits) and backend.ends_in_logits[0]
+        self.probabilities = made.yields_probabilities and not logits
         start = {**fresh(self.net.tensors, self.options.seed), **self.options.weights}
         start = {name: torch.from_numpy(array.copy()) for name, array in start.items()}
         model.load_state_dict(start, strict=False)  # without the counters of batch norms

@@ -10,7 +10,11 @@ import pytest
 import netspec
 from netspec.cli.main import main
 from netspec.codegen.backend import emit_family, get
-from netspec.driver import check_each
+from netspec.codegen.header import compiled_from
+from netspec.diagnostics import Diagnostics
+from netspec.diagnostics.source import Source
+from netspec.driver import build, check, check_each, prepare
+from netspec.semantic.settings import SettingText, constants_of
 
 SPEC = """
 net first(classes = 10, width = 0.5, kind = "relu", coding = "x") {
@@ -114,3 +118,13 @@ def test_compile_replaces_what_it_wrote(
     file.write_text("# Compiled by hand from some.net\n")
     assert main(command) == 1
     assert file.read_text() == "# Compiled by hand from some.net\n"
+
+
+def test_nets_of_sweeps_say_what_was_set(tmp_path: Path) -> None:
+    """A net that is built for a point of a sweep has the header of one that `--set` gives."""
+    given = {"classes": SettingText("5"), "width": SettingText("0.25"), "kind": SettingText("none")}
+    prepared = prepare(Source("spec.net", SPEC), tmp_path, net="first")
+    swept = build(prepared, constants_of(given, Diagnostics())).sound()
+    wanted = check(Source("spec.net", SPEC), tmp_path, given, net="first").sound()
+    assert compiled_from([swept]) == compiled_from([wanted])
+    assert "with classes=5, width=0.25, kind=none" in compiled_from([swept])

@@ -158,12 +158,32 @@ def test_predict_asks_what_the_spec_asks(text: str, name: str, values: Any) -> N
             assert logits.min() < 0
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (HEAD % "softmax" + "net n { input data: 3\n a: head\n b: head(data) -> relu\n output a, b }", "head"),
+        (CASES["in a loop"][0], "loop"),
+        ("net n { input data: 4x8x8\n x: conv { filters: 4  kernel: 1 }\n"
+         "if x.height > 4 { softmax } else { relu } }", "if"),
+        (HEAD % "softmax" + "net n { input data: 3\n head }", ""),
+        ("net n { input data: 3\n a: softmax\n b: relu(a)\n output a, b }", ""),
+    ],
+)  # fmt: skip
+def test_a_note_says_why_an_op_stays(text: str, why: str) -> None:
+    backend: Any = backend_of("torch")
+    source = backend.emit(net_of(text))
+    assert [n.code for n in backend.notes] == (["no-logits"] if why else [])
+    assert all(why in n.notes[0] for n in backend.notes)
+    assert ('"""Ends in logits."""' in source) == (not why and "head" in text)
+
+
 @pytest.mark.parametrize("spec", bundled())
 def test_bundled_nets(spec: str) -> None:
     net = loaded(spec)
-    source = netspec.compile(net)
+    backend: Any = backend_of("torch")
+    source = backend.emit(net)
     ends = [f.op.takes_logits for v in net.flat_outputs for f in net.layers if v in f.outputs]
-    assert list(backend_of("torch").ends_in_logits(net)) == ends  # type: ignore[attr-defined]
+    assert backend.ends_in_logits == ends
     assert (" logits; " in source) == any(ends)
     assert "def predict(" in source
 

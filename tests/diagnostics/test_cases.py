@@ -32,7 +32,7 @@ NOT_IN_SPECS = {
     *("bad-weights", "weights-mismatch", "bad-image", "bad-labels", "unknown-backend"),
     *("unsupported-layer", "ignored-field", "pooled-regions", "shared-weights"),
     *("bad-names", "bad-data", "bad-checkpoint", "bad-device", "diverged"),
-    "written-out",
+    *("written-out", "no-logits"),
     *("unreadable-file", "unsupported-op", "missing-package", "unwritable-file", "backends-differ"),
 }
 

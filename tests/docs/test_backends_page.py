@@ -40,6 +40,10 @@ def test_the_example_is_a_backend(tmp_path: Path, update: bool) -> None:
 
 def test_every_member_of_the_protocol_is_explained() -> None:
     rows = set(re.findall(r"^\| `(\w+)", PAGE.read_text(encoding="utf-8"), re.M))
-    optional = {m for p in (PlansMemory, EmitsFamilies, EndsInLogits) for m in vars(p)}
+    optional = {
+        m
+        for p in (PlansMemory, EmitsFamilies, EndsInLogits)
+        for m in (*vars(p), *p.__annotations__)
+    }
     members = {*Backend.__annotations__, *vars(Backend), *optional}
     assert rows == {m for m in members if not m.startswith("_")}
