@@ -269,19 +269,31 @@ def classify(
 ) -> dict[str, list[Guess]]:
     """The best guesses for each picture, by its path; folders stand for the pictures in them.
 
-    `labels` are the names of the classes, or a file with one a line. Without `weights`, those that
-    come with a bundled spec. Raises SpecError.
+    `labels` are the names of the classes, or a file with one a line; without, those that the
+    weights were trained on. Without `weights`, those that come with a bundled spec. Raises
+    SpecError.
     """
     from netspec.codegen.backend import get
     from netspec.runtime.classify import Classifier, class_count, pictures, read_labels
+    from netspec.weights.trained import TrainedWeights, as_trained, checked, read_trained
 
-    given = _loaded(net, parameters)
-    found = weights if weights is not None else bundled_weights(given.spec)
+    name = str(net) if isinstance(net, str | Path) else _loaded(net, {}).spec
+    found = weights if weights is not None else bundled_weights(name)
     if found is None:
-        raise spec_error("bad-weights", f"{given.name} comes without weights")
+        raise spec_error("bad-weights", f"{name} comes without weights")
+    trained = TrainedWeights()
+    if isinstance(found, str | Path):
+        trained = read_trained(Path(found))
+        if isinstance(net, str | Path):
+            net, parameters = checked(name, parameters, Path(found)).sound(), {}
+    given = _loaded(net, parameters)
+    ready = as_trained(given.ir, trained)
+    classes = class_count(ready)
     if isinstance(labels, str | Path):
-        labels = read_labels(Path(labels), class_count(given.ir))
-    guess = Classifier(given.ir, get(backend), match_weights(given, found), labels, top)
+        labels = read_labels(Path(labels), classes)
+    elif labels is None and len(trained.classes) == classes:
+        labels = trained.classes
+    guess = Classifier(ready, get(backend), match_weights(ready, found), labels, top)
     paths = [images] if isinstance(images, str | Path) else images
     return {path: guess(Path(path)) for path in pictures(map(str, paths))}
 
@@ -348,14 +360,14 @@ Weights = str | Path | Mapping[str, Any]
 """A weight file, or arrays by name."""
 
 
-def read_weights(file: str | Path) -> dict[str, Any]:
+def read_weights(file: str | Path, key: str | None = None) -> dict[str, Any]:
     """The arrays of a `.npz`, `.safetensors`, `.pt` or `.caffemodel` file by the names in it.
 
-    Raises SpecError.
+    `key` is the dict of tensors that is meant, in a `.pt` file with several. Raises SpecError.
     """
     from netspec.weights import read
 
-    return read(Path(file))
+    return read(Path(file), key)
 
 
 def write_weights(file: str | Path, arrays: Mapping[str, Any]) -> None:

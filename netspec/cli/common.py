@@ -56,6 +56,15 @@ def add_format(
     parser.add_argument("--format", choices=forms, default=forms[0], help=help)
 
 
+def add_key(parser: argparse.ArgumentParser) -> None:
+    """Add --key, which chooses in a PyTorch file."""
+    parser.add_argument(
+        "--key",
+        metavar="KEY",
+        help="the dict of tensors in a .pt file that holds several, such as state_dict_ema",
+    )
+
+
 def add_partial(parser: argparse.ArgumentParser, help: str) -> None:
     """Add --partial LAYER, repeatable."""
     parser.add_argument(

@@ -6,11 +6,13 @@ import argparse
 from pathlib import Path
 
 from netspec.cli.common import (
+    SPEC_HELP,
     add_format,
+    add_key,
     add_output,
-    add_spec,
+    add_settings,
     hide_warnings_of_size,
-    load,
+    note,
     print_json,
     show,
     whole_number,
@@ -21,7 +23,12 @@ from netspec.driver import bundled_weights
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    add_spec(parser)
+    parser.add_argument(
+        "spec",
+        metavar="SPEC",
+        help=f"{SPEC_HELP}; or the .safetensors file of a training, which has its spec",
+    )
+    add_settings(parser)
     parser.add_argument(
         "images", nargs="+", metavar="IMAGE", help="a picture, or a folder of pictures"
     )
@@ -30,7 +37,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=".npz, .safetensors or .pt (default: those that come with squeezenet_digits)",
     )
-    parser.add_argument("--labels", metavar="FILE", help="names of the classes, one a line")
+    add_key(parser)
+    parser.add_argument(
+        "--labels",
+        metavar="FILE",
+        help="names of the classes, one a line (default: those that the weights were trained on)",
+    )
     parser.add_argument("--backend", default="numpy", metavar="NAME", help="numpy or torch")
     parser.add_argument(
         "--top", type=whole_number(1), default=5, metavar="N", help="classes to name"
@@ -39,20 +51,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_output(parser, redirect=True)
 
 
+def _weights_of(spec: str) -> Path | None:
+    """The weights that come with a spec, which may be their file itself."""
+    return Path(spec) if spec.endswith(".safetensors") else bundled_weights(spec)
+
+
 def execute(args: argparse.Namespace) -> int:
     from netspec.codegen.backend import get
     from netspec.runtime.classify import Classifier, class_count, pictures, read_labels
     from netspec.weights import weights_for
+    from netspec.weights.trained import as_trained, checked, read_trained
 
-    file = args.weights or bundled_weights(args.spec)
+    file = Path(args.weights) if args.weights else _weights_of(args.spec)
     if file is None:
         help_ = ("name a file: `--weights FILE`",)
         raise spec_error("bad-option", f"{args.spec} comes without weights", help=help_)
     hide_warnings_of_size()
     backend = get(args.backend)
-    net = load(args.spec, args.settings)
-    labels = read_labels(Path(args.labels), class_count(net)) if args.labels else None
-    weights = weights_for(net, args.spec, str(file)).arrays
+    trained = read_trained(file)
+    made = checked(args.spec, dict(args.settings), file)
+    stated = made.sound()
+    show(made.diagnostics)
+    net = as_trained(stated, trained)
+    if net.preprocessing != stated.preprocessing:
+        note(f"note: pictures are prepared as {file} says, which is not as the spec does")
+    labels = list(trained.classes) if len(trained.classes) == class_count(net) else None
+    if args.labels:
+        labels = read_labels(Path(args.labels), class_count(net))
+    weights = weights_for(net, args.spec, str(file), key=args.key).arrays
     classify = Classifier(net, backend, weights, labels, args.top)
     status, results = 0, []
     for path in pictures(args.images):

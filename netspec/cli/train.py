@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from netspec.cli.common import (
+    add_key,
     add_output,
     add_partial,
     add_spec,
@@ -36,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_output(parser, "for weights, metrics and checkpoints (default: NET-training)", "FOLDER")
     add("--weights", metavar="FILE", help="start from these instead of fresh weights")
+    add_key(parser)
     add_partial(parser, "leave these layers fresh, whatever --weights has for them")
     add(
         "--train",
@@ -116,7 +118,7 @@ def execute(args: argparse.Namespace) -> int:
     is_main = os.environ.get("RANK", "0") == "0"  # of several processes of torchrun one prints
     weights: dict[str, Any] = {}
     if args.weights:
-        found = weights_for(net, args.spec, args.weights, partial=args.partial)
+        found = weights_for(net, args.spec, args.weights, partial=args.partial, key=args.key)
         weights = found.arrays
         for name in found.fresh if is_main else ():
             print(f"fresh: {name}")

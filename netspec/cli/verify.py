@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from netspec.cli.common import add_format, add_output, add_spec, load, print_json
+from netspec.cli.common import add_format, add_key, add_output, add_spec, load, print_json
 from netspec.diagnostics import spec_error
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_spec(parser)
     parser.add_argument("--weights", metavar="FILE", help="weights to use (default: random ones)")
+    add_key(parser)
     parser.add_argument("--seed", type=int, default=0, help="of random weights and inputs")
     parser.add_argument(
         "--backend",
@@ -36,7 +37,7 @@ def execute(args: argparse.Namespace) -> int:
         raise spec_error("bad-option", message, help=(help_,))
     net = load(args.spec, args.settings)
     if args.weights:
-        weights = weights_for(net, args.spec, args.weights).arrays
+        weights = weights_for(net, args.spec, args.weights, key=args.key).arrays
     else:
         weights = fresh(net.tensors, abs(args.seed), varied=True)
     seed = abs(args.seed)

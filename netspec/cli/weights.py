@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.cli.common import SPEC_HELP, add_output, add_partial, add_settings, load
+from netspec.cli.common import SPEC_HELP, add_key, add_output, add_partial, add_settings, load
 from netspec.diagnostics import spec_error
 from netspec.diagnostics.render import printable
 from netspec.ir import Net
@@ -39,6 +39,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for sub in (show, convert):
         sub.add_argument("--spec", metavar="SPEC", help=f"the net of the weights: {SPEC_HELP}")
         add_settings(sub)
+    for sub in (show, convert):
+        add_key(sub)
     convert.add_argument(
         "--from", dest="source", metavar="NAMES", help="FILE has the names of NAMES (or FILE.names)"
     )
@@ -77,6 +79,7 @@ def execute(args: argparse.Namespace) -> int:
 
 def _convert(args: argparse.Namespace) -> int:
     from netspec.weights import NameMaps, fresh, reverse_channels, weights_for, write, write_caffe
+    from netspec.weights.files import read_metadata
     from netspec.weights.matching import MatchedArray
 
     net = load(args.spec, args.settings) if args.spec else None
@@ -86,7 +89,11 @@ def _convert(args: argparse.Namespace) -> int:
         rows = [MatchedArray(name, name, array.shape, "name") for name, array in arrays.items()]
     else:
         found = weights_for(
-            *(net, args.spec, args.file), partial=args.partial, by="anything", names=args.source
+            *(net, args.spec, args.file),
+            partial=args.partial,
+            by="anything",
+            names=args.source,
+            key=args.key,
         )
         rows, fresh_names = list(found.rows), found.fresh
         made = fresh({name: net.tensors[name] for name in fresh_names})
@@ -94,7 +101,7 @@ def _convert(args: argparse.Namespace) -> int:
     if args.rgb and net is not None:
         arrays = reverse_channels(arrays, net)
     if args.names and net is not None:
-        keys = NameMaps(net, args.spec).renamed(args.names).keys
+        keys = NameMaps(net, args.spec).keys(args.names)
         arrays = {keys[name]: array for name, array in arrays.items()}
         rows = [row._replace(ours=keys[row.ours]) for row in rows]
         fresh_names = tuple(keys[name] for name in fresh_names)
@@ -105,7 +112,8 @@ def _convert(args: argparse.Namespace) -> int:
     if output.suffix == ".caffemodel" and net is not None:
         write_caffe(output, arrays, net)
     else:
-        write(output, arrays)
+        keeps = args.names is None and net is None and not args.rgb
+        write(output, arrays, read_metadata(Path(args.file)) if keeps else None)
     if fresh_names or any(row.how != "name" for row in rows):
         how = [row.how for row in rows]
         counts = [f"{how.count(h)} by {_how_text(h)}" for h in dict.fromkeys(how)]
@@ -143,8 +151,8 @@ def _read(args: argparse.Namespace, net: Net | None = None) -> Mapping[str, Any]
             raise spec_error("bad-weights", message, help=help_)
         return read_deep_compression(path, net.tensors)
     if net is None:
-        return read(path)
-    return check(read_for(path, net), net.tensors, args.file, net.name)
+        return read(path, args.key)
+    return check(read_for(path, net, key=args.key), net.tensors, args.file, net.name)
 
 
 def _show(weights: Mapping[str, Any]) -> None:

@@ -59,10 +59,12 @@ class Folder:
             raise unwritable(self.path, error) from None
 
 
-def write_weights(path: Path, model: torch.nn.Module, names: Iterable[str]) -> None:
-    """Write the tensors of a net, by its names. Raises SpecError."""
+def write_weights(
+    path: Path, model: torch.nn.Module, names: Iterable[str], metadata: Mapping[str, str]
+) -> None:
+    """Write the tensors of a net, by its names, and what they are. Raises SpecError."""
     state = model.state_dict()
-    write(path, {name: state[name].detach().float().cpu().numpy() for name in names})
+    write(path, {name: state[name].detach().float().cpu().numpy() for name in names}, metadata)
 
 
 def write_checkpoint(path: Path, state: Mapping[str, Any], run: Mapping[str, Any]) -> None:

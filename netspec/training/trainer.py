@@ -36,6 +36,7 @@ from netspec.training.transforms import Preparation
 from netspec.util.atomic_write import write_text
 from netspec.util.progress import ProgressBar, duration
 from netspec.weights import fresh
+from netspec.weights.trained import metadata
 
 WINDOWS = 200
 """About how many measurements of the training itself a run writes down."""
@@ -355,6 +356,8 @@ class _Run:
     def _evaluate(self) -> None:
         """Evaluate held-out samples; write weights, the curve, and at last the checkpoint."""
         row = self._held_out()
+        accuracy = row["accuracy"] if row is not None else None
+        about = metadata(self.net, self.data.classes, self.done, accuracy)
         if row is not None:
             better = self.best is None or (row["accuracy"], -row["loss"]) > (
                 self.best["accuracy"],
@@ -370,9 +373,9 @@ class _Run:
             if self.group.is_main:
                 self.metrics.add(row)
                 if better:
-                    write_weights(self.folder.best, self.model, self.net.tensors)
+                    write_weights(self.folder.best, self.model, self.net.tensors, about)
         if self.group.is_main:
-            write_weights(self.folder.last, self.model, self.net.tensors)
+            write_weights(self.folder.last, self.model, self.net.tensors, about)
             curve = learning_curve(self.net.name, self.metrics.rows, self.total)
             write_text(self.folder.curve, curve)
             write_checkpoint(self.folder.checkpoint, self._state(), self.identity)

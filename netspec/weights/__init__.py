@@ -9,6 +9,7 @@ npz_file, safetensors_file, torch_file,   one format each
 caffemodel_file, deep_compression
 matching, validate                        arrays to the tensors of a net; what does not fit
 name_maps                                 what other libraries call a net's layers and tensors
+trained                                   what a file of trained weights says of itself
 caffe                                     from and to the layers of a caffemodel
 initialize                                fresh weights
 array, file_checks                        the type of weights; whether a file can be read

@@ -13,6 +13,7 @@ from netspec.weights.caffemodel_file import read_caffemodel
 from netspec.weights.npz_file import npz_unsupported, read_npz, write_npz
 from netspec.weights.safetensors_file import (
     read_safetensors,
+    read_safetensors_metadata,
     safetensors_unsupported,
     write_safetensors,
 )
@@ -43,23 +44,36 @@ FORMATS = {
 """The formats by the suffix of their files."""
 
 
-def read(path: Path) -> dict[str, Array]:
+def read(path: Path, key: str | None = None) -> dict[str, Array]:
     """All arrays of a file by name, of the shapes and types that the file gives them.
 
-    Raises SpecError (bad-weights) for every error of the file.
+    `key` is the dict of tensors that is meant, in a PyTorch file that holds several. Raises
+    SpecError (bad-weights) for every error of the file.
     """
     if path.suffix not in FORMATS:
         raise spec_error(
             "bad-weights", f"{path} is no .npz, .safetensors, .pt or .pth file, nor a .caffemodel"
         )
-    return FORMATS[path.suffix].read(path)
+    if key is None:
+        return FORMATS[path.suffix].read(path)
+    if FORMATS[path.suffix] is not _TORCH:
+        message = f"--key {key} chooses in a .pt or .pth file, and {path} is none"
+        raise spec_error("bad-option", message)
+    return read_torch(path, key)
 
 
-def write(path: Path, arrays: Mapping[str, Array]) -> None:
+def read_metadata(path: Path) -> dict[str, str]:
+    """What a file says of itself beside its arrays; only `.safetensors` can. Raises SpecError."""
+    return read_safetensors_metadata(path) if path.suffix == ".safetensors" else {}
+
+
+def write(
+    path: Path, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None
+) -> None:
     """Write a file, whole or not at all; the same arrays give the same bytes.
 
-    All but `.safetensors` keep the order of the arrays. Raises SpecError (unwritable-file) where
-    the file can't be written, or the format can't hold an array.
+    All but `.safetensors` keep the order of the arrays, and it alone keeps `metadata`. Raises
+    SpecError (unwritable-file) where the file can't be written, or the format can't hold an array.
     """
     form = FORMATS.get(path.suffix)
     if form is None or form.write is None:
@@ -73,7 +87,10 @@ def write(path: Path, arrays: Mapping[str, Array]) -> None:
         if reason:
             raise unwritable(path, f"it can't hold {_shortened(name)}, {reason}")
     with replacing(path) as beside:
-        form.write(str(beside), arrays)
+        if metadata and path.suffix == ".safetensors":
+            write_safetensors(str(beside), arrays, metadata)
+        else:
+            form.write(str(beside), arrays)
 
 
 def _no_text(name: str) -> str:

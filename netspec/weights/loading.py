@@ -16,14 +16,17 @@ from netspec.weights.matching import Adapted, adapt
 from netspec.weights.name_maps import NameMaps
 
 
-def read_for(path: Path, net: Net, without: Sequence[str] = ()) -> dict[str, Array]:
+def read_for(
+    path: Path, net: Net, without: Sequence[str] = (), key: str | None = None
+) -> dict[str, Array]:
     """All arrays of a file; of a caffemodel, for a net from a prototxt, by the net's names.
 
-    `without` are layers and instances whose weights are not looked for there. Raises SpecError.
+    `without` are layers and instances whose weights are not looked for there, `key` is as for
+    `read`. Raises SpecError.
     """
     if path.suffix == ".caffemodel" and net.origins:
         return read_caffe(path, net, without)
-    return read(path)
+    return read(path, key)
 
 
 def weights_for(
@@ -34,16 +37,17 @@ def weights_for(
     partial: Sequence[str] = (),
     by: Literal["names", "anything"] = "names",
     names: str | None = None,
+    key: str | None = None,
 ) -> Adapted:
     """The weights of a net from a file, under its own names or those of another library.
 
     The libraries are those that the spec has name maps for; with `names`, only the one of that
-    word or file. `partial` and `by` as for `adapt`. Raises SpecError.
+    word or file. `partial` and `by` are as for `adapt`, `key` as for `read`. Raises SpecError.
     """
     path = Path(file)
-    arrays = read_for(path, net, partial)
+    arrays = read_for(path, net, partial, key)
     maps = NameMaps(net, spec)
-    known = {names: maps.renamed(names).keys} if names else maps.fitting()
+    known = {names: maps.keys(names)} if names else maps.fitting()
     try:
         return adapt(
             *(arrays, net.tensors, file, net.name),

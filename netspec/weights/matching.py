@@ -10,7 +10,7 @@ from netspec.diagnostics.suggest import did_you_mean
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Tensor
 from netspec.weights.array import COUNTERS, Array
-from netspec.weights.validate import MOST, check
+from netspec.weights.validate import MOST, check, plain_shape
 
 How = str
 """`name`, `position`, `shape`, or the library whose name map has the names."""
@@ -35,9 +35,13 @@ class Adapted:
 
 
 class _Layer(NamedTuple):
-    """What one layer owns: shapes by local name."""
+    """What one layer owns: the names of its tensors, and their shapes by local name.
+
+    A layer of one tensor is known by its shape alone, whatever a library calls it.
+    """
 
     owner: str
+    names: tuple[str, ...]
     shapes: tuple[tuple[str, tuple[int, ...]], ...]
 
 
@@ -131,7 +135,7 @@ def _by_position_or_shape(
     """Pairs of what no name decides; none where nothing fits together, which `check` reports."""
     theirs = _layers({n: a.shape for n, a in found.items() if n not in named})
     ours = _layers({n: tuple(map(int, t.shape)) for n, t in wanted.items() if n not in named})
-    free = {layer.owner for layer in ours if f"{layer.owner}.{layer.shapes[0][0]}" in left_out}
+    free = {layer.owner for layer in ours if layer.names[0] in left_out}
     if len(theirs) != len(ours):
         ours = [layer for layer in ours if layer.owner not in free]
     if not theirs or len(theirs) != len(ours):
@@ -147,25 +151,37 @@ def _by_position_or_shape(
     else:
         _check_names(pairs, source)
     return [
-        MatchedArray(f"{a.owner}.{name}", f"{b.owner}.{name}", shape, how)
+        MatchedArray(theirs, ours, found[theirs].shape, how)
         for a, b in pairs
-        if a.shapes == b.shapes
-        for name, shape in a.shapes
-    ] + [
-        MatchedArray(f"{a.owner}.{name}", f"{b.owner}.{other}", shape, how)
-        for a, b in pairs
-        if a.shapes != b.shapes
-        for (name, shape), (other, _) in zip(a.shapes, b.shapes, strict=False)
+        for theirs, ours in zip(a.names, b.names, strict=False)
     ]
 
 
 def _layers(shapes: Mapping[str, tuple[int, ...]]) -> list[_Layer]:
-    """Tensors by the layer that owns them, layers in the order of their first tensors."""
-    owned: dict[str, list[tuple[str, tuple[int, ...]]]] = {}
-    for name, shape in shapes.items():
+    """Tensors by the layer that owns them, layers in the order of their first tensors.
+
+    A tensor that stands in a block beside layers is a layer of its own.
+    """
+    owners = {name.rpartition(".")[0] for name in shapes}
+    blocks = {owner[:i] for owner in owners for i, c in enumerate(owner) if c == "."}
+    owned: dict[str, list[tuple[str, str]]] = {}
+    for name in shapes:
         owner, _, local = name.rpartition(".")
-        owned.setdefault(owner, []).append((local, shape))
-    return [_Layer(owner, tuple(sorted(tensors))) for owner, tensors in owned.items()]
+        owned.setdefault(name if owner in blocks or not owner else owner, []).append((local, name))
+    found = []
+    for owner, tensors in owned.items():
+        tensors.sort()
+        alone = len(tensors) == 1
+        found.append(
+            _Layer(
+                owner,
+                tuple(name for _, name in tensors),
+                tuple(
+                    ("" if alone else local, plain_shape(shapes[name])) for local, name in tensors
+                ),
+            )
+        )
+    return found
 
 
 def _by_shape(
@@ -218,7 +234,11 @@ def _ambiguous(
 
 
 def _text(layer: _Layer) -> str:
-    shapes = ", ".join(f"{n} {'x'.join(map(str, s)) or 'a number'}" for n, s in layer.shapes)
+    names = (name.rpartition(".")[2] for name in layer.names)
+    shapes = ", ".join(
+        f"{name} {'x'.join(map(str, shape)) or 'a number'}"
+        for name, (_, shape) in zip(names, layer.shapes, strict=True)
+    )
     return f"{layer.owner} ({shapes})"
 
 

@@ -5,26 +5,28 @@ conv1 -> features.0            a layer or instance of the net, by its path
 fire2 -> features.3            what it contains goes along
 [fire]
 squeeze -> reduce              a layer of every use of the module fire
+scale.weight -> gamma          a tensor, which in weight files stands in the block itself
 """
 
 from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label, SpecError, spec_error
 from netspec.diagnostics.source import Source, Span
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.driver import place
-from netspec.ir import Net
+from netspec.ir import Block, Instance, Net
 from netspec.ir.names import NameMap
 from netspec.passes.rename import CannotRename, RenamedNet, rename
 from netspec.semantic.imports import read_source
 
 _PATH = r"[A-Za-z0-9_]{1,200}(?:\.[A-Za-z0-9_]{1,200}){0,20}"
-_RULE = re.compile(rf"\s*({_PATH})\s*->\s*({_PATH})\s*\Z")
+_THEIRS = _PATH.replace("_]", "_-]")
+_RULE = re.compile(rf"\s*({_PATH})\s*->\s*({_THEIRS})\s*\Z")
 _SECTION = re.compile(r"\s*\[\s*([A-Za-z_][A-Za-z0-9_]*)\s*\]\s*\Z")
 MAX_RULES = 100_000
 
@@ -52,6 +54,13 @@ class NameMaps:
         """
         return renamed(self.net, self.file(names))
 
+    def keys(self, names: str) -> Mapping[str, str]:
+        """The names of a library, or of a file `FILE.names`, for all tensors by ours.
+
+        Raises SpecError (bad-names) as `renamed` does, but for names of tensors.
+        """
+        return _keys(self.net, *read_names(self.file(names)))
+
     def fitting(self) -> dict[str, Mapping[str, str]]:
         """The names of all tensors by ours, by the library.
 
@@ -62,7 +71,7 @@ class NameMaps:
         for file in self._files(self.stem, "*"):
             names, places = read_names(file)
             try:
-                found[file.name.split(".")[-2]] = _renamed(self.net, names, places).keys
+                found[file.name.split(".")[-2]] = _keys(self.net, names, places)
             except SpecError as error:
                 self.unfitting[file.name] = error.diagnostics[0]
         return found
@@ -104,7 +113,12 @@ def renamed_each(nets: Sequence[Net], spec: str, names: str) -> list[RenamedNet]
 
 def renamed(net: Net, file: Path) -> RenamedNet:
     """The net under the names of a file. Raises SpecError (bad-names, unreadable-file)."""
-    return _renamed(net, *read_names(file))
+    found, tensors = _renamed(net, *read_names(file))
+    for old, (new, span) in tensors.items():
+        message = f"{old} is a tensor, and a model has {new} in no layer"
+        help_ = ("such names are for weight files alone",)
+        raise spec_error("bad-names", message, span, help=help_)
+    return found
 
 
 def read_names(file: Path) -> tuple[NameMap, dict[tuple[str, str], Span]]:
@@ -121,10 +135,26 @@ def read_names(file: Path) -> tuple[NameMap, dict[tuple[str, str], Span]]:
     return found
 
 
-def _renamed(net: Net, names: NameMap, places: Mapping[tuple[str, str], Span]) -> RenamedNet:
-    """The net under the names of a map. Raises SpecError (bad-names) where it does not fit."""
+def _keys(net: Net, rules: NameMap, places: Mapping[tuple[str, str], Span]) -> Mapping[str, str]:
+    found, tensors = _renamed(net, rules, places)
+    return {**found.keys, **{old: new for old, (new, _) in tensors.items()}}
+
+
+def _renamed(
+    net: Net, rules: NameMap, places: Mapping[tuple[str, str], Span]
+) -> tuple[RenamedNet, dict[str, tuple[str, Span]]]:
+    """The net under the names of a map, and those of single tensors with their places.
+
+    Raises SpecError (bad-names) where the map does not fit the net.
+    """
+    of_tensors = {path for path in rules.paths if path in net.tensors}
+    layers = {path: name for path, name in rules.paths.items() if path not in of_tensors}
+    modules = {
+        module: {old: new for old, new in names.items() if "." not in old}
+        for module, names in rules.modules.items()
+    }
     try:
-        return rename(net, names)
+        found = rename(net, NameMap(layers, {m: names for m, names in modules.items() if names}))
     except CannotRename as error:
         module, name = error.rule
         if module:
@@ -134,6 +164,30 @@ def _renamed(net: Net, names: NameMap, places: Mapping[tuple[str, str], Span]) -
         help_ = did_you_mean(name, known) if name not in known else ()
         diagnostic = Diagnostic("bad-names", error.message, places.get(error.rule), help=help_)
         raise SpecError([diagnostic]) from None
+    tensors = {path: (rules.paths[path], places["", path]) for path in of_tensors}
+    for module, names in rules.modules.items():
+        for old, new in names.items():
+            if "." not in old:
+                continue
+            uses = [f"{path}." for path in _uses(net.body, module, "")]
+            fitting = [use for use in uses if f"{use}{old}" in net.tensors]
+            if not fitting:
+                message = f"the module {module} has no tensor {old}"
+                raise spec_error("bad-names", message, places[module, old])
+            for use in fitting:
+                block = found.keys[f"{use}{old}"].removesuffix(old)
+                tensors[f"{use}{old}"] = (f"{block}{new}", places[module, old])
+    return found, tensors
+
+
+def _uses(block: Block, module: str, path: str) -> Iterator[str]:
+    """The paths of all uses of a module."""
+    for node in block.nodes:
+        if isinstance(node, Instance):
+            here = f"{path}{node.name}"
+            if node.block.module == module:
+                yield here
+            yield from _uses(node.block, module, f"{here}.")
 
 
 def _of_module(net: Net, module: str) -> list[str]:
@@ -173,7 +227,7 @@ def _read(source: Source, diagnostics: Diagnostics) -> tuple[NameMap, dict[tuple
             diagnostics.add(Diagnostic("bad-names", message, span))
             continue
         old, new = rule[1], rule[2]
-        if module and "." in old:
+        if module and old.count(".") > 1:
             message = f"{old} is a path, but the rules of a module are for what stands in it itself"
             diagnostics.add(Diagnostic("bad-names", message, span))
         elif (module, old) in places:

@@ -57,13 +57,33 @@ def read_safetensors(path: Path) -> dict[str, Array]:
     return arrays
 
 
-def write_safetensors(path: str, arrays: Mapping[str, Array]) -> None:
+def read_safetensors_metadata(path: Path) -> dict[str, str]:
+    """What a file says of itself beside its arrays. Raises SpecError (bad-weights)."""
+    from safetensors import SafetensorError, safe_open
+
+    file_size(path)
+    try:
+        with safe_open(str(path), framework="np") as tensors:
+            return dict(tensors.metadata() or {})
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except (SafetensorError, ValueError, OverflowError) as error:
+        raise spec_error("bad-weights", f"{path} is no sound .safetensors file: {error}") from None
+
+
+def write_safetensors(
+    path: str, arrays: Mapping[str, Array], metadata: Mapping[str, str] | None = None
+) -> None:
     """Write arrays for which `safetensors_unsupported` is empty. Raises OSError."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     try:
-        save_file({n: np.asarray(a, order="C") for n, a in arrays.items()}, path)
+        save_file(
+            {n: np.asarray(a, order="C") for n, a in arrays.items()},
+            path,
+            dict(metadata or {}) or None,
+        )
     except SafetensorError as error:  # so the library calls a full disk
         raise OSError(str(error)) from None
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from netspec.diagnostics import spec_error
+from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.weights.array import Array
 from netspec.weights.file_checks import file_size, unreadable
 from netspec.weights.safetensors_file import TYPES
@@ -18,12 +19,13 @@ WRAPPERS = ("module.", "_orig_mod.")
 """What DataParallel and torch.compile put in front of all names."""
 
 
-def read_torch(path: Path) -> dict[str, Array]:
+def read_torch(path: Path, key: str | None = None) -> dict[str, Array]:
     """All tensors of a file by name, in the order of the file, bfloat16 as float32.
 
-    A checkpoint that holds one dict of tensors beside other things is read as that dict. Only
-    tensors and plain data are unpickled (`weights_only`), so a file can't run code. Raises
-    SpecError (bad-weights, or missing-package without torch).
+    A checkpoint that holds one dict of tensors beside other things is read as that dict; of
+    several, `key` is the one that is meant. Only tensors and plain data are unpickled
+    (`weights_only`), so a file can't run code. Raises SpecError (bad-weights, or missing-package
+    without torch).
     """
     torch = _torch(path)
     file_size(path)
@@ -43,7 +45,7 @@ def read_torch(path: Path) -> dict[str, Array]:
             f"{path} is no sound PyTorch file of weights: {first or type(error).__name__}",
             help=("only tensors are read, no Python objects: save `model.state_dict()`",),
         ) from None
-    state = _state_dict(path, data, torch)
+    state = _state_dict(path, data, torch, key)
     for wrapper in WRAPPERS:
         if state and all(name.startswith(wrapper) for name in state):
             state = {name.removeprefix(wrapper): tensor for name, tensor in state.items()}
@@ -59,8 +61,8 @@ def _torch(path: Path) -> Any:
     return torch
 
 
-def _state_dict(path: Path, data: Any, torch: Any) -> dict[str, Any]:
-    """The one dict of tensors in what a file holds."""
+def _state_dict(path: Path, data: Any, torch: Any, key: str | None) -> dict[str, Any]:
+    """The one dict of tensors in what a file holds, or that of a key."""
 
     def is_state(value: Any) -> bool:
         return (
@@ -69,16 +71,21 @@ def _state_dict(path: Path, data: Any, torch: Any) -> dict[str, Any]:
             and all(isinstance(n, str) and isinstance(t, torch.Tensor) for n, t in value.items())
         )
 
-    if is_state(data) or (isinstance(data, Mapping) and not data):
+    if key is None and (is_state(data) or (isinstance(data, Mapping) and not data)):
         return dict(data)
     inner = [name for name, value in data.items() if is_state(value)] if _is_dict(data) else []
+    if key in inner:
+        return dict(data[key])
+    if key is not None:
+        message = f"{path} has no dict of tensors {key}"
+        help_ = did_you_mean(key, inner) or ((f"there are {one_of(inner)}",) if inner else ())
+        raise spec_error("bad-weights", message, help=help_)
     if len(inner) == 1:
         return dict(data[inner[0]])
     if inner:
-        names = ", ".join(map(repr, inner[:8]))
-        raise spec_error(
-            "bad-weights", f"{path} holds several dicts of tensors, and none is the one: {names}"
-        )
+        message = f"{path} holds several dicts of tensors: {one_of(inner)}"
+        help_ = (f"say which: `--key {inner[0]}`",)
+        raise spec_error("bad-weights", message, help=help_)
     raise spec_error(
         "bad-weights",
         f"{path} holds no dict of tensors by name",

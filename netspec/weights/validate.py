@@ -23,9 +23,10 @@ def check(
 ) -> dict[str, Array]:
     """The wanted tensors as C-contiguous float32 of the wanted shapes, in the order of the net.
 
-    They may share memory with `found`. Raises one SpecError (weights-mismatch), which lists all
-    that is missing, left over, misshapen or no finite number, where `found` is not just what is
-    wanted. Counters of PyTorch's batch norms may be left over.
+    They may share memory with `found`. Weights of a linear layer fit a 1x1 convolution, and the
+    other way round. Raises one SpecError (weights-mismatch), which lists all that is
+    missing, left over, misshapen or no finite number, where `found` is not just what is wanted.
+    Counters of PyTorch's batch norms may be left over.
     """
     fitting: dict[str, Array] = {}
     missing, misshapen, unusable = [], [], []
@@ -34,6 +35,8 @@ def check(
             missing.append(name)
             continue
         array = found[name]
+        if plain_shape(array.shape) == plain_shape(tuple(tensor.shape)):
+            array = array.reshape(tuple(tensor.shape))
         if array.shape != tuple(tensor.shape):
             shapes = _text(array.shape), _text(tensor.shape)
             misshapen.append(f"{name} is {shapes[0]}, the net needs {shapes[1]}")
@@ -80,6 +83,12 @@ def _other_classes(found: Mapping[str, Array], wanted: Mapping[str, Tensor]) -> 
         f"for another number of classes, `{options}` of `netspec train` and `netspec weights "
         f"convert` leaves {them} fresh",
     )
+
+
+def plain_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape; that of a linear layer for a 1x1 convolution's weight, which is the same."""
+    shape = tuple(map(int, shape))
+    return shape[:2] if len(shape) == 4 and shape[2:] == (1, 1) else shape
 
 
 def _renamed(

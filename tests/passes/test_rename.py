@@ -303,9 +303,10 @@ def test_files_of_names(tmp_path: Path) -> None:
     for text, match, line in (
         ("stem -> f.0\nstem -> f.1", "given two names", 2),
         ("stem => f.0", "a line of names is", 1),
-        ("stem -> f-0", "a line of names is", 1),
+        ("st-em -> f.0", "a line of names is", 1),
         ("stem -> f.0; import os", "a line of names is", 1),
-        ("\n[branch]\na.b -> c", "is a path", 3),
+        ("\n[branch]\na.b -> c", "has no tensor a.b", 3),
+        ("\n[branch]\na.b.c -> c", "is a path", 3),
         ("\n\nsten -> f.0", "no layer sten", 3),
     ):
         file.write_text(text)

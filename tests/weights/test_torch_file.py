@@ -87,7 +87,7 @@ def test_what_is_no_state_dict(tmp_path: Path) -> None:
     refused(saved(path, [STATE["a.bias"]]), "no dict of tensors")
     refused(saved(path, {"a": 3}), "no dict of tensors")
     refused(saved(path, {3: STATE}), "no dict of tensors")
-    refused(saved(path, {"model": STATE, "ema": STATE}), "several dicts of tensors.*'model', 'ema'")
+    refused(saved(path, {"model": STATE, "ema": STATE}), "several dicts of tensors.*`model`, `ema`")
     refused(saved(path, {"a": torch.ones(2, 2).to_sparse()}), "sparse or quantized")
     refused(saved(path, {"a": torch.ones(2).to(torch.float8_e5m2)}), "as float8_e5m2")
 

@@ -1,0 +1,151 @@
+"""What a file of trained weights says of itself, in the metadata of a `.safetensors` file.
+
+`net` and `spec` are the net's name and the text of its spec, `settings` what was set of it,
+`classes` the names of the classes in order, `preprocessing` how pictures become inputs,
+`iteration` and `accuracy` when the weights were written and how they did on held-out data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from netspec.diagnostics import spec_error
+from netspec.diagnostics.source import Source, plain
+from netspec.driver import Checked, check, find
+from netspec.ir import Net, Preprocessing
+from netspec.lazy_dataclasses import fields, replace
+from netspec.semantic.settings import SettingText
+from netspec.weights.files import read_metadata
+
+KEY = "netspec"
+"""Where in the metadata it stands, as JSON."""
+
+
+class TrainedWeights(NamedTuple):
+    """The metadata of a file of weights, as far as it has them."""
+
+    net: str = ""
+    spec: str = ""
+    settings: Mapping[str, str] = {}
+    classes: tuple[str, ...] = ()
+    preprocessing: Preprocessing | None = None
+    accuracy: float | None = None
+
+
+def metadata(
+    net: Net, classes: Sequence[str], iteration: int, accuracy: float | None
+) -> dict[str, str]:
+    """What a file of weights says of a net that was trained.
+
+    As one text: the library writes several in random order, and equal runs give equal bytes.
+    """
+    found: dict[str, Any] = {"net": net.name, "iteration": iteration}
+    if net.body.nodes:
+        found["spec"] = net.body.nodes[0].span.source.text
+    if net.settings:
+        found["settings"] = dict(net.settings)
+    if classes:
+        found["classes"] = list(classes)
+    if net.preprocessing and net.preprocessing[0] is not None:
+        said = net.preprocessing[0]
+        found["preprocessing"] = {field.name: getattr(said, field.name) for field in fields(said)}
+    if accuracy is not None:
+        found["accuracy"] = round(accuracy, 6)
+    return {KEY: json.dumps(found)}
+
+
+def read_trained(path: Path) -> TrainedWeights:
+    """What a file says of its weights; nothing where it has no metadata, or others'.
+
+    Raises SpecError where the file can't be read.
+    """
+    try:
+        found = json.loads(read_metadata(path).get(KEY, "{}"))
+    except (ValueError, RecursionError):
+        found = {}
+    if not isinstance(found, dict):
+        found = {}
+
+    def one(name: str, right: Callable[[Any], bool], default: Any) -> Any:
+        value = found.get(name)
+        return value if right(value) else default
+
+    return TrainedWeights(
+        one("net", _is_text, ""),
+        one("spec", _is_text, ""),
+        one("settings", lambda v: isinstance(v, dict) and all(map(_is_text, v.values())), {}),
+        tuple(one("classes", lambda v: isinstance(v, list) and all(map(_is_text, v)), [])),
+        _preprocessing(found.get("preprocessing")),
+        one("accuracy", _is_number, None),
+    )
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < 1e30
+
+
+def _preprocessing(data: Any) -> Preprocessing | None:
+    """The preprocessing that JSON says; None where it says none that could be a spec's."""
+    if not isinstance(data, dict) or data.get("channels") not in ("rgb", "bgr", "gray"):
+        return None
+    mean: Any
+    std: Any
+    scale: Any
+    mean, std, scale = data.get("mean"), data.get("std"), data.get("scale")
+    resize: Any
+    resize, crop = data.get("resize"), data.get("crop")
+    pair = isinstance(resize, list) and len(resize) == 2 and all(map(_is_size, resize))
+    if not (_numbers(mean) and _numbers(std) and _numbers([scale]) and crop in (None, "center")):
+        return None
+    if not (resize is None or _is_size(resize) or pair) or 0 in std:
+        return None
+    size: Any = tuple(resize) if isinstance(resize, list) else resize
+    return Preprocessing(data["channels"], float(scale), tuple(mean), tuple(std), size, crop)
+
+
+def _numbers(value: Any) -> bool:
+    return isinstance(value, list) and len(value) in (1, 3) and all(map(_is_number, value))
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 < value <= 1 << 20
+
+
+def checked(spec: str, settings: Mapping[str, Any], weights: Path) -> Checked:
+    """The net of a spec for its weights: what was set at the training is set again.
+
+    `spec` may be the file of the weights itself, which then says what net it is of. Raises
+    SpecError.
+    """
+    found = read_trained(weights)
+    net: str | None
+    if Path(spec) == weights:
+        if not found.spec:
+            message = f"{weights} does not say of which spec its weights are"
+            help_ = (f"name the spec, and the file with `--weights {weights}`",)
+            raise spec_error("bad-weights", message, help=help_)
+        source, base, net = Source(f"{weights}", plain(found.spec)), weights.parent, found.net
+    else:
+        source, base, net = find(spec)
+    made = check(source, base, settings, net=net)
+    if made.net is None or made.net.name != found.net or not found.settings:
+        return made
+    again = {name: SettingText(text) for name, text in found.settings.items()}
+    return check(source, base, {**again, **settings}, net=net)
+
+
+def as_trained(net: Net, found: TrainedWeights) -> Net:
+    """The net with the preprocessing that its weights were trained with."""
+    if found.preprocessing is None or found.net != net.name or len(net.preprocessing) != 1:
+        return net
+    channels = len(found.preprocessing.mean), len(found.preprocessing.std)
+    if any(n not in (1, net.body.inputs[0].shape[0]) for n in channels):
+        return net
+    return replace(net, preprocessing=(found.preprocessing,))
