@@ -352,3 +352,21 @@ def test_a_full_disk_is_reported() -> None:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == "netspec: the output can't be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("text", ["", "# a comment\n\n", "import fire\n"])
+def test_a_file_that_defines_nothing_is_an_error(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may have been cut short; a file of modules alone is fine."""
+    file = tmp_path / "cut.net"
+    file.write_text(text)
+    assert main(["check", str(file)]) == 1
+    assert "cut.net has no net and no module" in capsys.readouterr().err
+    file.write_text("module m { input x\n relu }\n")
+    assert main(["check", str(file)]) == 0
+
+
+def test_a_bundled_name_with_a_dot(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "squeezenet1.0"]) != 0
+    assert "did you mean `squeezenet1_0`?" in capsys.readouterr().err
