@@ -69,6 +69,8 @@ def check(
 
 
 ALL = sorted(set(BUNDLED) - FOR_ONE_SIZE)
+EXACT = ("enet", "squeezedet", "squeezenet_cifar", "squeezenet_digits", "squeezenext_23")
+"""Nets that leave it to the size that their poolings need no rounding."""
 QUICK = ("enet", "googlenet", "segnet", "squeezenet1_0", "squeezenet_cifar")
 """Nets that between them have what follows sizes; NETSPEC_ALL_SIZES=1 takes all of the others."""
 
@@ -78,8 +80,7 @@ def test_bundled_nets(spec: str) -> None:
     text = smaller_text(spec)
     shape = net_of(text).body.inputs[0].shape
     draw = random.Random(spec)
-    # These leave it to the size that their poolings need no rounding.
-    exact = spec in ("enet", "squeezedet", "squeezenet_cifar", "squeezenext_23")
+    exact = spec in EXACT
     more = (32, 64) if exact else (1, 3, 5, 8, 19)
     check(text, [(int(shape[1]) + draw.choice(more), int(shape[2]) + draw.choice(more))])
 
