@@ -53,6 +53,7 @@ from netspec_numpy.cost_model import choose_algorithm, planned_memory
 from netspec_numpy.emitters import EMITTERS
 from netspec_numpy.fusion import FusedLayer, fuse
 from netspec_numpy.kernel_source import kernel_names, reads, with_helpers
+from netspec_numpy.loops import StepLine, with_loops
 from netspec_numpy.lowering import (
     PLANNERS,
     dimensions,
@@ -313,11 +314,23 @@ class _NumpyFile:
     def _network(self, of: _NetClass) -> str:
         """The function that writes a network's calls into a plan."""
         use, weights = self._use(of.top)
-        lines = [line for step in use.steps for line in _step_lines(step)]
+        lines = self._lines(use.steps)
         lines += statement("return ", list_of(use.result.split(", ")), 4)
         head = function_head(of.network, _arguments(use.inputs), "list[Value]", 0)
         doc = docstring("The steps of the network.", 4)
         return "\n".join([*head, *doc, *weights, *_unused_weights(of), *lines])
+
+    def _lines(self, steps: Sequence[Statement]) -> list[str]:
+        """The lines of statements, those that are repeated as loops."""
+        texts = [
+            f"{s.targets} = {s.source.flat()}" if s.targets else s.source.flat() for s in steps
+        ]
+        used = {word for text in texts for word in re.findall(r"\w+", text)}
+        variable = Identifiers((*self.taken, *used)).identifier("i")
+        lines = (
+            StepLine(text, s.comment, _step_lines(s)) for text, s in zip(texts, steps, strict=True)
+        )
+        return list(with_loops(list(lines), variable))
 
     def _functions(self, tops: Sequence[Region]) -> list[str]:
         """The functions of all modules; those that others call come first."""
@@ -351,7 +364,7 @@ class _NumpyFile:
         """The source of a module's function."""
         use = function.use
         *first, last = function.steps
-        lines = [line for step in first for line in _step_lines(step)]
+        lines = self._lines(first)
         if last.targets == use.result:
             lines += statement("return ", last.source, 4)
         else:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
 from netspec.codegen.identifiers import Identifiers
@@ -28,6 +28,7 @@ from netspec.ir import Block, Instance, Layer, Net, Value
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.ops import REQUIRED
 from netspec.symbolic.expr import (
+    Apply,
     Dim,
     Expr,
     NumberLiteral,
@@ -37,7 +38,6 @@ from netspec.symbolic.expr import (
     expression_source,
     operators,
     symbols,
-    whole,
 )
 from netspec_numpy.fusion import FusedLayer, FusedNet
 from netspec_numpy.kernel_source import signature
@@ -413,6 +413,17 @@ class Unifier:
                 parameter.default = most
             self.extras[key] = parameter
         return self.extras[key].name
+
+
+def whole(expr: Expr, value: Callable[[Symbol], int | float]) -> Expr:
+    """An expression of the same whole value that Python computes as an int, not as a float."""
+    if not isinstance(evaluate(expr, value), float):
+        return expr
+    if isinstance(expr, Apply) and expr.operator == "/":
+        quotient = Apply("//", expr.operands)
+        if isinstance(evaluate(quotient, value), int):
+            return quotient
+    return Apply("int", (expr,))
 
 
 def _value(arguments: Mapping[str, int], symbol: Symbol) -> int:

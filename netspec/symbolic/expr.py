@@ -375,14 +375,3 @@ def evaluate(expr: Expr, value: Callable[[Symbol], int | float]) -> int | float 
         return walk(expr)
     except (ArithmeticError, TypeError, ValueError):
         return None
-
-
-def whole(expr: Expr, value: Callable[[Symbol], int | float]) -> Expr:
-    """An expression of the same whole value that Python computes as an int, not as a float."""
-    if not isinstance(evaluate(expr, value), float):
-        return expr
-    if isinstance(expr, Apply) and expr.operator == "/":
-        quotient = Apply("//", expr.operands)
-        if isinstance(evaluate(quotient, value), int):
-            return quotient
-    return Apply("int", (expr,))

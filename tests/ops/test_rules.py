@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from netspec_numpy.module_functions import whole
 from torch import nn
 
 from netspec.ops import OPS, Op, ShapeError, attributes
@@ -19,7 +20,7 @@ from netspec.ops.normalization import BatchNorm
 from netspec.ops.pooling import AvgPool, MaxPool
 from netspec.ops.reshaping import Flatten
 from netspec.ops.window import positions, same_pads
-from netspec.symbolic.expr import Apply, Dim, Parameter, evaluate, expression_source, literal, whole
+from netspec.symbolic.expr import Apply, Dim, Parameter, evaluate, expression_source, literal
 
 SIZES = st.integers(1, 14)
 SMALL = st.integers(1, 4)
