@@ -25,19 +25,17 @@ def initial(shapes: dict[str, tuple[int, ...]], seed: int, laws: Mapping[str, An
     return weights
 
 
-def drawn(
-    rng: Any, shape: tuple[int, ...], law: str, deviation: float, fan: str = "", mean: float = 0
-) -> Array:
-    """Numbers, `normal` or `uniform`, their deviation divided by the root of a fan."""
+def drawn(rng: Any, shape: Any, law: str, std: float, fan: str = "", mean: float = 0) -> Array:
+    """Numbers, `normal` or `uniform`, their standard deviation divided by the root of a fan."""
     into, out = prod(shape[1:]), prod(shape[:1] + shape[2:])
-    deviation /= {"": 1, "in": into, "out": out, "mean": (into + out) / 2}[fan] ** 0.5
+    std /= {"": 1, "in": into, "out": out, "mean": (into + out) / 2}[fan] ** 0.5
     if law == "normal":
         x: Array = rng.standard_normal(shape, np.float32)
     else:
         x = rng.random(shape, np.float32)
         x -= 0.5
         x *= 12**0.5
-    x *= deviation
+    x *= std
     x += mean
     return x
 
