@@ -202,6 +202,11 @@ def docstring(text: str, indent: int) -> list[str]:
     lines: list[str] = []
     for paragraph in _paragraphs(f'"""{text}'.split("\n"), WIDTH - indent):
         lines += _filled(paragraph, WIDTH - indent) or [""]
+    if len(lines) == 1:
+        # Formatters leave the closing quotes of a single line where they are, too far right.
+        lines = _filled(lines[0], len(lines[0]) - 1)
+    if len(lines) == 1:
+        return [f'{margin}{lines[0]}"""']
     return [(margin + line).rstrip() for line in (*lines, '"""')]
 
 

@@ -22,6 +22,7 @@ from netspec.codegen.python_source import (
     Source,
     Verbatim,
     call,
+    docstring,
     statement,
 )
 
@@ -82,3 +83,34 @@ def test_a_comment_stands_behind_what_fits_on_one_line_with_it() -> None:
     assert statement("x = ", short, 4, "8x3x3") == ["    x = y  # 8x3x3"]
     assert statement("x = ", short, 4, "c" * WIDTH) == ["    x = y"]
     assert not any("#" in line for line in statement("x = ", long, 4, "8x3x3"))
+
+
+@pytest.mark.parametrize("end", ["", '"', "\\", "'"])
+@pytest.mark.parametrize("indent", [0, 4])
+def test_docstrings_of_every_length_are_as_ruff_formats_them(
+    end: str, indent: int, tmp_path: Path
+) -> None:
+    """Those of nearly the width, and longer ones."""
+    ruff = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
+    if ruff is None:
+        pytest.skip("ruff is not installed")
+    draw = random.Random(0)
+    for length in range(80, 112):
+        words = "".join(draw.choice("abcd   e") for _ in range(length))
+        text = " ".join(("x" + words).split()).ljust(length, "y")[:length].strip() + end
+        body = "\n".join(docstring(text, indent))
+        head = "class A:\n" if indent else ""
+        path = tmp_path / f"n{length}.py"
+        path.write_text(f"{head}{body}\n", encoding="utf-8")
+        tree = ast.parse(path.read_text())
+        found = ast.get_docstring(tree.body[0] if indent else tree)  # type: ignore[arg-type]
+        assert found is not None
+        assert " ".join(found.split()) == " ".join(text.split())
+    for command in (["format", "--check"], ["check", "--select", "E,W"]):
+        done = subprocess.run(
+            [ruff, *command, "--isolated", "--line-length", "100", str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
