@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
 from typing import Any
@@ -14,6 +14,7 @@ from netspec.codegen.logits import end_in_logits
 from netspec.codegen.preprocess import picture
 from netspec.codegen.python_source import (
     WIDTH,
+    FunctionCall,
     call,
     docstring,
     list_of,
@@ -22,13 +23,15 @@ from netspec.codegen.python_source import (
     tuple_of,
 )
 from netspec.codegen.spelling import CannotWrite, ConstructorNumbers, WrittenCall
-from netspec.codegen.trace_nodes import OpCall, Prediction
+from netspec.codegen.trace_nodes import Call, LineNode, OpCall, Prediction, Trace
 from netspec.codegen.traces import Traces
 from netspec.ir import Layer, Net
-from netspec.ops import Op, Shape, text
+from netspec.lazy_dataclasses import replace
+from netspec.ops import Op, Shape, Weighted, text
+from netspec.symbolic.expr import NumberLiteral, expr_of
 from netspec_torch.emission import WrittenLayer, check_layer
 from netspec_torch.emitters import EMITTERS, WRAPS
-from netspec_torch.init_weights import initialization
+from netspec_torch.init_weights import initialization, own_law, usual_laws
 from netspec_torch.reserved import MODULE_ATTRIBUTES
 from netspec_torch.support import sources
 
@@ -94,9 +97,29 @@ class _Spelling:
 
     reserved = frozenset(MODULE_ATTRIBUTES)
 
+    def __init__(self, nets: Sequence[Net], traces: Sequence[Trace]) -> None:
+        self.usual = [usual_laws(net) for net in nets]
+        self.top = {id(c) for trace in traces for c in _calls_at_top(trace)}
+
     def emit(self, call: OpCall, numbers: ConstructorNumbers, several: bool) -> WrittenCall:
         written = WrittenLayer(call.bound, call.op, call.inputs, call.outputs)
-        return EMITTERS[type(call.bound)](written, numbers, several)
+        emission = EMITTERS[type(call.bound)](written, numbers, several)
+        if emission.constructor is None or not self.draws_its_own(call, numbers):
+            return emission
+        assert isinstance(call.op, Weighted)
+        assert call.op.init is not None
+        law = own_law(call.op.init, numbers)
+        head = numbers.support("drawn")
+        return replace(emission, constructor=FunctionCall(head, (emission.constructor, law)))
+
+    def draws_its_own(self, call: OpCall, numbers: ConstructorNumbers) -> bool:
+        """Whether a layer keeps how its weight begins, as arguments may decide that, or it."""
+        op = call.op
+        if not isinstance(op, Weighted) or op.init is None:
+            return False
+        if not numbers.literal(*op.init.numbers):
+            return True
+        return id(call) not in self.top and any(u.get(type(op)) != op.init for u in self.usual)
 
     def wraps(self, call: OpCall) -> bool:
         return type(call.bound) in WRAPS
@@ -114,10 +137,11 @@ class _TorchFile:
     def _classes(self) -> Classes:
         traces = Traces((*_GLOBALS, *sources()))
         while True:
-            classes = Classes(_Spelling(), (*_GLOBALS, *sources()), class_name)
             found = [traces.of_net(net) for net in self.nets]
             for trace in found:
                 end_in_logits(trace, self.probabilities)
+            spelling = _Spelling(self.nets, found)
+            classes = Classes(spelling, (*_GLOBALS, *sources()), class_name)
             try:
                 classes.write(list(zip(found, map(_shapes, self.nets), strict=True)))
             except CannotWrite as error:
@@ -126,6 +150,9 @@ class _TorchFile:
                 traces.refuse(error.trace, str(error))
                 continue
             self.predictions = [trace.predictions for trace in found]
+            self.here = [
+                {c.name.fixed or "" for c in _calls_at_top(t) if c.name is not None} for t in found
+            ]
             return classes
 
     def source(self) -> str:
@@ -137,6 +164,8 @@ class _TorchFile:
         shared = base.numbered("Network") if several else ""
         rendered = list(self.classes.render(self._net_texts(names, shared)))
         supports = self.classes.supports
+        if "drawn" in supports:
+            supports.add("draw_own")
         if "avg_pool" in supports:
             supports.add("pad_ceil")
         if any("bilinear_(" in code for code in rendered):
@@ -167,6 +196,7 @@ class _TorchFile:
             nets=list(nets.values()),
             one_picture=all(kind == kinds[0] for kind in kinds),
             uses_math="math." in code,
+            uses_partial="partial(" in code,
             uses_fraction="Fraction(" in code,
             typing=["Any", *(["Self"] if "-> Self:" in code else [])],
             uses_functional="F." in code or any(pictures),
@@ -176,21 +206,42 @@ class _TorchFile:
     def _net_texts(self, names: Sequence[str], base: str) -> dict[str, NetText]:
         """What the classes of nets hold besides layers; `base` is the class of all, if any."""
         texts = {}
-        for name, net, predictions in zip(names, self.nets, self.predictions, strict=True):
+        of_nets = zip(names, self.nets, self.predictions, self.here, strict=True)
+        for name, net, predictions, here in of_nets:
             text = next(t for t in self.classes.all if t.name == name)
-            written = [
-                (c.op, emission.constructor.head)
+            made = [
+                (c.op, emission.constructor)
                 for c, emission in self.classes.emissions(text)
                 if emission.constructor is not None
             ]
+            drawn = any(module.head == "drawn" for _, module in made)
+            written = [(op, _unwrapped(module).head) for op, module in made]
             doc = class_doc(net, bool(base), _kinds(net, predictions))
             texts[name] = NetText(
                 docstring(doc, 4),
                 docstring(_outputs(net), 8),
-                initialization(net, written),
+                initialization(net, written, here, drawn),
                 base or "nn.Module",
             )
         return texts
+
+
+def _calls_at_top(trace: Trace) -> Iterator[Call]:
+    """The layers of a net's class that it has whatever its arguments, and begin as they say."""
+    for node in trace.nodes:
+        if isinstance(node, LineNode):
+            for c in node.calls:
+                init = getattr(c.op, "init", None) if isinstance(c, OpCall) else None
+                numbers = init.numbers if init is not None else ()
+                if all(isinstance(expr_of(n), NumberLiteral) for n in numbers):
+                    yield c
+
+
+def _unwrapped(module: FunctionCall) -> FunctionCall:
+    """The constructor of a layer that keeps how it begins."""
+    inner = module.args[0] if module.head == "drawn" else module
+    assert isinstance(inner, FunctionCall)
+    return inner
 
 
 def _shapes(net: Net) -> dict[str, str]:

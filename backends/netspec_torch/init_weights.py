@@ -15,10 +15,11 @@ own beginning is meant draw it themselves. The layers that begin otherwise follo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from netspec.codegen.identifiers import is_plain
-from netspec.codegen.python_source import statement, tuple_of
+from netspec.codegen.python_source import Source, Verbatim, call, statement, tuple_of
+from netspec.codegen.spelling import ConstructorNumbers
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import UNIFORM, Init, Learned, LearnedWithBias, Op, Weighted
@@ -38,11 +39,36 @@ class _Weighted:
     bias: bool
 
 
-def initialization(net: Net, written: Sequence[tuple[Op, str]]) -> list[str]:
+def usual_laws(net: Net) -> dict[type[Op], Init]:
+    """How most weights of each kind of layer begin."""
+    found: dict[type[Op], Counter[Init]] = {}
+    for layer in net.layers:
+        if isinstance(layer.op, Weighted):
+            found.setdefault(type(layer.op), Counter())[net.init_of(layer.op)] += 1
+    return {of: laws.most_common(1)[0][0] for of, laws in found.items()}
+
+
+def own_law(init: Init, numbers: ConstructorNumbers) -> Source:
+    """The function that fills a weight as a layer says, for `drawn`."""
+    given = [numbers.number(n) for n in init.numbers]
+    names = {"uniform": ("a", "b"), "constant": ("val",), "normal": ("std",)}
+    if init.numbers:
+        by_name = dict(zip(names[init.law], given, strict=True))
+        return call("partial", f"nn.init.{init.law}_", **by_name)
+    if init.law == "bilinear":
+        return Verbatim(numbers.support("bilinear_"))
+    head, _, rest = _draw("m", init).partition("(m.weight")
+    return call("partial", head, Verbatim(rest[2:-1])) if rest != ")" else Verbatim(head)
+
+
+def initialization(
+    net: Net, written: Sequence[tuple[Op, str]], here: Container[str], drawn: bool
+) -> list[str]:
     """A loop over all layers with the usual law of each class, then the layers with another.
 
     `written` are the ops of all layers that the classes make, for other arguments as well, each
-    with its class in PyTorch.
+    with its class in PyTorch. `here` are the names of layers that the net's class makes, whatever
+    its arguments. `drawn`: others that say how they begin keep that themselves.
     """
     types = {type(op): head for op, head in written}
     layers = [
@@ -71,7 +97,9 @@ def initialization(net: Net, written: Sequence[tuple[Op, str]]) -> list[str]:
         lines += _of_types(heads, len(lines) > 1, _fill("m", init, bias, optional=True), init)
     if stateful:
         lines += _of_types(stateful, len(lines) > 1, ["m.reset_parameters()"])
+    kept = {x.path for x in net.layers if isinstance(x.op, Weighted) and x.op.init is not None}
     others = [x for x in layers if x.path and x.init != usual[x.type]]
+    others = [x for x in others if x.path in here or x.path not in kept]
     fixed = not any(p.static for p in net.parameters)
     for init in dict.fromkeys(x.init for x in others):
         same = [x for x in others if x.init == init]
@@ -82,6 +110,8 @@ def initialization(net: Net, written: Sequence[tuple[Op, str]]) -> list[str]:
                 lines += [margin + s for s in _fill(f"self.{x.path}", init, bias)]
         else:
             lines += _by_name(same, _fill("m", init, any(zeroed), optional=True))
+    if drawn:
+        lines.append(f"{margin}draw_own(self)")
     return [*lines, *_stated(net, types, fixed)]
 
 
@@ -105,11 +135,11 @@ def _stated(net: Net, types: Mapping[type[Op], str], fixed: bool) -> list[str]:
         if op.frozen:
             calls.setdefault("{}.requires_grad_(False)", []).append(one)
     lines: list[str] = []
-    for call, layers in calls.items():
+    for line, layers in calls.items():
         if fixed and len(layers) <= 2 and all(_is_attribute(x.path) for x in layers):
-            lines += [f"{' ' * _MARGIN}{call.format(f'self.{x.path}')}" for x in layers]
+            lines += [f"{' ' * _MARGIN}{line.format(f'self.{x.path}')}" for x in layers]
         else:
-            lines += _by_name(layers, [call.format("m")])
+            lines += _by_name(layers, [line.format("m")])
     return lines
 
 

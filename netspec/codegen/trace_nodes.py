@@ -22,8 +22,8 @@ from netspec.ir import Block
 from netspec.ir.template import (
     Template,
 )
-from netspec.lazy_dataclasses import dataclass, field
-from netspec.ops import Op
+from netspec.lazy_dataclasses import dataclass, field, replace
+from netspec.ops import Init, Op
 from netspec.symbolic.conditions import Compared
 from netspec.symbolic.expr import Dim, NumberLiteral, Parameter, Real, expr_of
 
@@ -90,6 +90,9 @@ def lifted(value: Any, term: Callable[[Any], Any] = expr_of) -> Any:
     """An attribute with its numbers in the terms of a trace."""
     if isinstance(value, tuple):
         return tuple(lifted(v, term) for v in value) if type(value) is tuple else value
+    if isinstance(value, Init):
+        numbers = {n: lifted(getattr(value, n), term) for n in ("std", "bounds", "value")}
+        return replace(value, **numbers)
     if isinstance(value, Dim):
         return AnyDim(int(value), term(value))
     if isinstance(value, Real):

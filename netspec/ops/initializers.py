@@ -28,6 +28,12 @@ class Init:
     bounds: tuple[float, float] | None = None
     value: float | None = None
 
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """What stands in its brackets."""
+        found = (*(self.bounds or ()), self.std, self.value)
+        return tuple(n for n in found if n is not None)
+
     def __str__(self) -> str:
         inside: Sequence[float | None] = self.bounds or (self.std, self.value)
         numbers = ", ".join(f"{n:.15g}" for n in inside if n is not None)
@@ -128,8 +134,8 @@ _NUMBERS = {
 
 def _of_numbers(law: str, of: Sequence[Any]) -> Init:
     if law == "normal":
-        return Init("normal", std=float(RealNumber(positive=True).convert(of[0])))
-    numbers = [float(RealNumber().convert(n)) for n in of]
+        return Init("normal", std=RealNumber(positive=True).convert(of[0]))
+    numbers = [RealNumber().convert(n) for n in of]
     if law == "constant":
         return Init("constant", value=numbers[0])
     low, high = numbers
