@@ -29,6 +29,7 @@ from netspec.codegen.terms import (
     leaves,
     substitute,
 )
+from netspec.codegen.trace_names import has_tensors
 from netspec.codegen.trace_nodes import (
     SIZES,
     AnyDim,
@@ -44,7 +45,6 @@ from netspec.codegen.trace_nodes import (
     LetNode,
     LineNode,
     OpCall,
-    Trace,
     TraceNode,
     TraceValue,
     calls_in,
@@ -240,7 +240,7 @@ class LayerTracer:
             if isinstance(complete[p.name].value, Fraction):
                 if not is_float(p, trace.sample[p.name]):
                     self.need(whole(complete[p.name].term))
-        if path is None and not has_weights(trace):
+        if path is None and not any(map(has_tensors, calls_in(trace.nodes))):
             self.versions += 1  # any name will do
             loops = tuple(Sym(_ONE.value, v) for v in self.loops)
             path = LayerPath(f"{c.keyword}_no{self.versions}" + "_" * bool(loops), loops)
@@ -586,16 +586,6 @@ def _chain(calls: Sequence[TemplateCall]) -> set[int]:
         last = last.inputs[0]
         found.add(id(last))
     return found
-
-
-def has_weights(trace: Trace) -> bool:
-    """Whether a module has tensors of its own or in modules that it uses."""
-    for c in calls_in(trace.nodes):
-        if isinstance(c, InstanceCall) and has_weights(c.trace):
-            return True
-        if isinstance(c, OpCall) and c.bound.tensors([v.shape for v in c.inputs]):
-            return True
-    return False
 
 
 def is_long(term: Any) -> bool:
