@@ -504,9 +504,9 @@ def _lower_case(name: str) -> str:
 
 def _step_lines(step: Statement) -> list[str]:
     lines = statement(f"{step.targets} = " if step.targets else "", step.source, 4, step.comment)
-    if len(lines[0]) <= WIDTH:
-        return lines
     targets = statement("", tuple_of(step.targets.split(", ")), 4)
+    if len(lines[0]) <= WIDTH or len(targets) == 1:
+        return lines
     return [*targets[:-1], *statement(") = ", step.source, 4)]
 
 

@@ -143,6 +143,9 @@ def _layout(prefix: str, source: Source, suffix: str, indent: int) -> list[str]:
     if isinstance(source, FunctionCall) and source.args:
         opening = f"{margin}{prefix}{source.head}{source.brackets[0]}"
         closing = f"{margin}{source.brackets[1]}{source.tail}{suffix}"
+        if len(opening) > WIDTH and prefix.endswith(" = "):
+            inner_lines = _layout("", source, "", indent + 4)
+            return [f"{margin}{prefix}(", *inner_lines, f"{margin}){suffix}"]
         return [opening, *_inside(source.args, indent + 4, bool(source.head)), closing]
     if isinstance(source, Alternatives):
         return [

@@ -114,3 +114,14 @@ def test_docstrings_of_every_length_are_as_ruff_formats_them(
             check=False,
         )
         assert done.returncode == 0, done.stdout
+
+
+def test_a_call_that_has_no_room_behind_its_target_gets_lines_of_its_own() -> None:
+    target, head = "t" * 60, "f" * 60
+    for arguments in (["x"], ["a" * 50, "b" * 50]):
+        lines = statement(f"{target} = ", call(head, *arguments), indent=4)
+        assert max(map(len, lines)) <= WIDTH
+        text = "def g():\n" + "\n".join(lines)
+        assert ast.dump(ast.parse(text)) == ast.dump(
+            ast.parse(f"def g():\n    {target} = {head}({', '.join(arguments)})")
+        )
