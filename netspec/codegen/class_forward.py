@@ -607,7 +607,9 @@ class Forward:
             if len(names) == 1 and names[0] not in self.parameters and untyped:
                 if len(given[0].targets) == 1:
                     given[0].annotation = "Tensor"
-        return [*body, Line(Verbatim(", ".join(names)), word="return")]
+        flat = ", ".join(names)
+        result: Source = Verbatim(flat) if len(flat) + 15 <= WIDTH else tuple_of(names)
+        return [*body, Line(result, word="return")]
 
     def predict(self) -> list[Statement]:
         """The statements of `predict`, which makes the net's outputs of those of `forward`."""
