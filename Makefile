@@ -45,7 +45,7 @@ clean:
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) $(TORCH)
-	$(PIP) --editable ".[torch,images,pictures,examples,dev]"
+	$(PIP) --editable ".[torch,images,pictures,completion,examples,dev]"
 	touch $(READY)
 
 $(VENV)/.docs: $(READY)
