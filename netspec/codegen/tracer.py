@@ -449,6 +449,7 @@ class Tracer(LayerTracer):
         for _ in range(4):
             self._restore(before_loop)
             self.locals = set(names)
+            self.numbers.clear()  # they are in nodes that are gone
             begins = self.counts = {
                 k: self.after(counts.get(k, _ZERO), n, last and folded("-", variable, first.term))
                 for k, n in {**dict.fromkeys(counts, _ZERO), **added}.items()
