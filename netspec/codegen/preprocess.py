@@ -7,6 +7,9 @@ from collections.abc import Callable
 from netspec.ir import Net, Preprocessing
 from netspec.lazy_dataclasses import dataclass
 
+MOST_ELONGATED = 100
+"""How many times as long as the other a side may be where the shorter one is scaled to a size."""
+
 
 @dataclass(frozen=True)
 class PictureInput:
@@ -54,7 +57,7 @@ def picture(net: Net, vector: Callable[[tuple[float, ...]], str]) -> PictureInpu
         shorter=shorter,
         size=size,
         crops=shorter is not None or size != (height, width),
-        pixels=_pixels(channels),
+        pixels=_pixels(channels, shorter is not None),
         constants=tuple(constants),
         form=form,
     )
@@ -63,25 +66,35 @@ def picture(net: Net, vector: Callable[[tuple[float, ...]], str]) -> PictureInpu
 _DOC = "A PIL image or an array (H x W, or H x W x C, {}) of 0 to 255 as input of the net."
 
 
-def _pixels(channels: int) -> tuple[str, ...]:
-    """Lines that make float32 `pixels` (H x W x channels) of any `image`.
+def _pixels(channels: int, bounded: bool) -> tuple[str, ...]:
+    """Lines that make float32 `pixels` (H x W x channels) of any `image`; where it is `bounded`, a
+    long and narrow one is an error.
 
-    Of 16 bits Pillow's `convert` cuts off what is above 255, so they are divided.
+    Of 16 bits Pillow's `convert` cuts off what is above 255, so they are divided. Floats of a
+    picture may be of 0 to 1, or of no range at all: those are refused, not made black or white.
     """
     if channels == 1:
         mode, few, many = "L", "3", "pixels @ np.array([[0.299], [0.587], [0.114]], np.float32)"
     else:
         mode, few, many = "RGB", "1", "pixels.repeat(3, axis=2)"
+    elongated = (
+        f"if max(pixels.shape[:2]) > {MOST_ELONGATED} * min(pixels.shape[:2]):",
+        f'    raise ValueError("a side is more than {MOST_ELONGATED} times as long as the other")',
+    )
     return (
-        'mode = getattr(image, "mode", None)  # of PIL',
+        'mode = getattr(image, "mode", "")  # of PIL',
         'if mode and mode[0] not in "IF":',
         f'    image = image.convert("{mode}")',
-        "pixels = np.array(image, dtype=np.float32)",
-        'if mode and mode[0] == "I":  # 16 bits',
-        "    pixels /= 257",
+        "pixels = np.array(image)",
+        'deep = mode[:1] == "I" or pixels.dtype.name == "uint16"',
+        "pixels = pixels.astype(np.float32) / (257 if deep else 1)  # 16 bits or 8",
+        "low, high = pixels.min(), pixels.max()",
+        'if (deep or mode == "F") and (not 0 <= low <= high <= 255 or 0 < high <= 1):',
+        '    raise ValueError(f"values from {low:g} to {high:g} are not a picture\'s, 0 to 255")',
         "pixels = pixels.reshape(*pixels.shape[:2], -1)[..., :3]",
         f"if pixels.shape[2] == {few}:",
         f"    pixels = {many}",
+        *(elongated if bounded else ()),
     )
 
 

@@ -53,9 +53,10 @@ def pictures(paths: Iterable[str]) -> Iterator[str]:
 
 
 def read_picture(path: Path, gray: bool) -> Any:
-    """A picture file as uint8 of shape (H, W, 3), RGB, or (H, W) with `gray`.
+    """A picture file of values 0 to 255, of shape (H, W, 3), RGB, or (H, W) with `gray`.
 
-    Raises SpecError (missing-package, bad-image).
+    They are uint8, or float32 where the file has 16 bits or floats. Floats that do not look like
+    0 to 255 are refused. Raises SpecError (missing-package, bad-image).
     """
     try:
         from PIL import Image, ImageOps
@@ -69,12 +70,27 @@ def read_picture(path: Path, gray: bool) -> Any:
             note_input(path)
             if image.width * image.height > MAX_PIXELS:
                 raise ValueError("it is too large")
-            return np.asarray(ImageOps.exif_transpose(image).convert("L" if gray else "RGB"))
+            turned = ImageOps.exif_transpose(image)
+            if turned.mode[0] not in "IF":
+                return np.asarray(turned.convert("L" if gray else "RGB"))
+            pixels = _scaled(np.asarray(turned), 1 if turned.mode == "F" else 257)
+            return pixels if gray else np.repeat(pixels[..., None], 3, axis=2)
     except FileNotFoundError:
         message = f"there is no picture {path}"
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         message = f"{path} can't be read as a picture: {error}"
     raise spec_error("bad-image", message)
+
+
+def _scaled(values: Any, steps: int) -> Any:
+    """Grey values divided by the steps to one of 8 bits. Raises ValueError where they go beyond 0
+    to 255, or where 1 is the highest: the file has another range than its type says."""
+    pixels = values.astype(np.float32) / steps
+    low, high = pixels.min(), pixels.max()
+    if not 0 <= low <= high <= 255 or 0 < high <= 1:
+        found = f"its values go from {values.min()} to {values.max()}"
+        raise ValueError(f"{found}, where 0 to {255 * steps} is expected")
+    return pixels
 
 
 def read_labels(path: Path, classes: int) -> list[str]:
@@ -126,7 +142,12 @@ class Classifier:
 
     def __call__(self, path: Path) -> list[Guess]:
         """The best guesses for a picture. Raises SpecError where it can't be read."""
-        prepared = np.asarray(self.model.preprocess(read_picture(path, self.gray)))
+        picture = read_picture(path, self.gray)
+        try:
+            prepared = np.asarray(self.model.preprocess(picture))
+        except ValueError as error:
+            message = f"{path} can't be made an input: {error}"
+            raise spec_error("bad-image", message) from None
         return guesses(self.backend.run(self.model, prepared)[0], self.top, self.labels)
 
 

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from netspec.codegen.preprocess import MOST_ELONGATED
 from netspec.ir import Net, Preprocessing, Training
 
 
@@ -33,7 +34,7 @@ class Preparation:
         """Inputs of raw pictures of one size; with a generator for each, changed at random."""
         x = x.to(torch.float32)
         height, width = self.shape[1:]
-        size = self._size(x.shape[2], x.shape[3])
+        size = self.size(x.shape[2], x.shape[3])
         if size != tuple(x.shape[2:]):
             x = F.interpolate(x, size, mode="bilinear", antialias=True)
         spare = size[0] - height, size[1] - width
@@ -70,12 +71,17 @@ class Preparation:
             changed.append(picture)
         return torch.stack(changed)
 
-    def _size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width that a picture is resized to."""
+    def size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width that a picture is resized to.
+
+        Raises ValueError for a long and narrow one, which would become too large.
+        """
         resize = self.how.resize
         if resize is None:
             return self.shape[1], self.shape[2]
         if isinstance(resize, tuple):
             return resize
         shorter = min(height, width)
+        if max(height, width) > MOST_ELONGATED * shorter:
+            raise ValueError(f"a side is more than {MOST_ELONGATED} times as long as the other")
         return round(height * resize / shorter), round(width * resize / shorter)

@@ -157,7 +157,7 @@ def test_no_net_takes_the_name_of_something_else(backend: str) -> None:
 
 
 def test_the_paper_s_net_is_a_short_file() -> None:
-    assert len(emit(loaded("squeezenet1_0"), get("numpy")).splitlines()) <= 780
+    assert len(emit(loaded("squeezenet1_0"), get("numpy")).splitlines()) <= 790
 
 
 TYPED_TEXTS = {
@@ -466,6 +466,7 @@ def test_preprocess_takes_pictures_of_every_mode(backend: str, channels: int) ->
         gray.convert(m) for m in ("L", "LA", "P", "RGB", "RGBA", "CMYK", "F", "YCbCr")
     ]
     pictures += [Image.fromarray(deep), Image.fromarray(deep.astype(np.int32))]
+    pictures += [deep, deep.astype(">u2")]
     plain = np.full((7, 9), 90)
     pictures += [plain, plain[..., None], *(plain[..., None].repeat(n, axis=2) for n in (3, 4))]
     for picture in pictures:
@@ -481,6 +482,39 @@ def test_preprocess_takes_pictures_of_every_mode(backend: str, channels: int) ->
     np.testing.assert_allclose(
         np.asarray(model.preprocess(np.asarray(color)))[0, :, 0, 0], colors, atol=1
     )
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_preprocess_refuses_pictures_of_another_range(backend: str) -> None:
+    """They would be black or white, or NaN: `F` of 0 to 1, 32 bits, 8 bits in 16."""
+    model: Any = load_model(net_of("net n { input data: 3x4x5  relu }"), get(backend))
+    for dtype, high in ((np.float32, 1), (np.float32, 300), (np.float32, np.nan)):
+        picture = Image.fromarray(np.full((7, 9), high, dtype=dtype))
+        with pytest.raises(ValueError, match="not a picture's, 0 to 255"):
+            model.preprocess(picture)
+    for values in (np.full((7, 9), 2**17, np.int32), np.full((7, 9), 255, np.uint16)):
+        with pytest.raises(ValueError, match="not a picture's, 0 to 255"):
+            model.preprocess(Image.fromarray(values))
+    black = np.zeros((7, 9), np.uint16)
+    assert not np.asarray(model.preprocess(Image.fromarray(black))).any()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_preprocess_is_bounded_for_narrow_pictures(backend: str) -> None:
+    """A 1x5000 picture would become 256x1280000."""
+    text = "net n {{ input data: 3x4x5{}  relu }}"
+    model: Any = load_model(net_of(text.format(" { resize: 256  crop: center }")), get(backend))
+    for shape in ((1, 5000, 3), (5000, 1, 3), (1, 101)):
+        with pytest.raises(ValueError, match="more than 100 times as long"):
+            model.preprocess(np.full(shape, 7, np.uint8))
+    long = np.full((3, 300, 3), 7, np.uint8)
+    np.testing.assert_allclose(model.preprocess(long), 7, atol=1e-3)
+    whole: Any = load_model(net_of(text.format("")), get(backend))
+    narrow = np.repeat(np.arange(5, dtype=np.uint8), 1000)[None]
+    found = np.asarray(whole.preprocess(narrow))
+    assert found.shape == (1, 3, 4, 5)
+    # A triangle of weights: 3/4 on the own thousand, 1/8 on each neighbour, where there is one.
+    np.testing.assert_allclose(found[0, 0, 0], [1 / 7, 1, 2, 3, 4 - 1 / 7], atol=1e-3)
 
 
 @pytest.mark.parametrize("spec", ["squeezenet1_0", "squeezenet1_0_caffe"])

@@ -319,7 +319,7 @@ def test_an_error_says_what_size_a_model_is_made_for(case: str) -> None:
 
 def dynamic(spec: str) -> tuple[Any, torch.Tensor, dict[int, Any], list[torch.Tensor]]:
     """A model, an input of it, which sizes are dynamic, and inputs of others."""
-    net = net_of(PADDED if spec == "padded" else smaller_text(spec))
+    net = net_of({"padded": PADDED, "unpooled": UNPOOLED}.get(spec) or smaller_text(spec))
     model: Any = load_model(net, get("torch")).eval()
     get("torch").set_weights(model, fresh(net.tensors, 3, varied=True))
     channels, height, width = map(int, net.body.inputs[0].shape)
@@ -352,8 +352,16 @@ PADDED = """net padded { input data: 3x32x40
 }"""
 
 
+UNPOOLED = """net unpooled { input data: 4x16x24
+  conv { filters: 4  kernel: 3  pad: 1 } -> channel_shuffle { groups: 2 }
+  p: maxpool { kernel: 2  stride: 2  round: floor }
+  q: conv(p) { filters: 4  kernel: 1 }
+  maxunpool(q, p.indices)
+}"""
+
+
 @with_dynamic_sizes
-@pytest.mark.parametrize("spec", ["alexnet", "squeezenet_digits", "padded"])
+@pytest.mark.parametrize("spec", ["alexnet", "squeezenet_digits", "padded", "unpooled"])
 def test_becomes_onnx_with_dynamic_sizes(spec: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     model, x, free, others = dynamic(spec)

@@ -111,7 +111,7 @@ def test_traces(case: Case) -> None:
 
 
 def test_becomes_onnx(tmp_path: Path) -> None:
-    """Max-unpooling and shuffling are beyond the exporter; all of the other net is not."""
+    """Max-unpooling and shuffling are beyond the older exporter; all of the other net is not."""
     model, x = model_of("branches")
     file = tmp_path / "model.onnx"
     with warnings.catch_warnings():

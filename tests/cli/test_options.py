@@ -385,3 +385,38 @@ def test_a_large_picture_is_an_error_or_nothing(folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error[bad-image]")
+
+
+@pytest.mark.slow
+def test_grey_pictures_of_16_bits_and_floats(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The digit in 16 bits is that in 8; floats of 0 to 1 and narrow pictures are refused."""
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    eight = rng.integers(0, 256, (28, 28))
+    Image.fromarray(eight.astype(np.uint8)).save("8.png")
+    Image.fromarray((eight * 257).astype(np.uint16)).save("16.png")
+    Image.fromarray(eight.astype(np.float32)).save("float.tif")
+    assert (
+        main(["run", "squeezenet_digits", "8.png", "16.png", "float.tif", "--format", "json"]) == 0
+    )
+    scores = [r["classes"] for r in json.loads(capsys.readouterr().out)]
+    for other in scores[1:]:
+        for a, b in zip(scores[0], other, strict=True):
+            assert a["class"] == b["class"]
+            assert a["score"] == pytest.approx(b["score"], abs=1e-5)
+    Image.fromarray((eight / 255).astype(np.float32)).save("unit.tif")
+    assert main(["run", "squeezenet_digits", "unit.tif"]) == 1
+    error = capsys.readouterr().err
+    assert "error[bad-image]: unit.tif" in error
+    assert "go from 0.0 to 1.0, where 0 to 255 is expected" in error
+    Path("narrow.net").write_text(
+        "net n { input data: 3x8x8 { resize: 256  crop: center }\n"
+        " conv { filters: 2  kernel: 1 } -> global_avgpool }"
+    )
+    write(Path("narrow.npz"), fresh(netspec.load("narrow.net").tensors, 0))
+    Image.fromarray(np.zeros((1, 5000), np.uint8)).save("narrow.png")
+    assert main(["run", "narrow.net", "narrow.png", "--weights", "narrow.npz"]) == 1
+    assert "more than 100 times as long as the other" in capsys.readouterr().err
