@@ -339,8 +339,8 @@ def train(
     `out` is the folder for weights, metrics and checkpoints; a run that is there is gone on with.
     `recipe` sets fields of the spec's `train` block (`{"batch_size": 32}`), `weights` are those to
     begin with, but for the layers in `partial`. `options` are those of `netspec train`: `seed`,
-    `every`, `accumulate`, `held_out`, `workers`, `device`, `precision`, `restart`, `quiet`. Needs
-    torch. Raises SpecError.
+    `every`, `accumulate`, `held_out`, `workers`, `device`, `precision`, `restart`, `quiet`,
+    `on_bad`. Needs torch. Raises SpecError.
     """
     from netspec.semantic.settings import texts_of
     from netspec.training import TrainingOptions

@@ -77,6 +77,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="of the forward pass; auto is mixed on CUDA, else float32",
     )
+    add(
+        "--on-bad",
+        choices=("error", "skip"),
+        default="error",
+        help="what to do about pictures that can't be read",
+    )
     add("--restart", action="store_true", help="begin anew, although there is a checkpoint")
 
 
@@ -135,6 +141,7 @@ def execute(args: argparse.Namespace) -> int:
         precision=args.precision,
         restart=args.restart,
         quiet=args.quiet,
+        on_bad=args.on_bad,
     )
     hide_warnings_of_size()
     with on_interrupt(_stopped if is_main else lambda: None):

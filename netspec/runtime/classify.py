@@ -30,6 +30,11 @@ class Guess:
     label: str | None
 
 
+def is_picture(name: str) -> bool:
+    """Whether a file of a folder is taken for a picture; hidden ones are not."""
+    return not name.startswith(".") and Path(name).suffix.lower() in PICTURES
+
+
 def pictures(paths: Iterable[str]) -> Iterator[str]:
     """For a folder the pictures in it and below, hidden ones left out; any other path is itself.
 
@@ -43,7 +48,7 @@ def pictures(paths: Iterable[str]) -> Iterator[str]:
         for folder, inner, files in os.walk(path):
             inner[:] = sorted(name for name in inner if not name.startswith("."))
             for name in sorted(files):
-                if not name.startswith(".") and Path(name).suffix.lower() in PICTURES:
+                if is_picture(name):
                     found = True
                     yield os.path.join(folder, name)
         if not found:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +17,7 @@ from torch import Tensor
 from netspec.diagnostics import SpecError, spec_error
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
-from netspec.runtime.classify import PICTURES, class_count, read_picture
+from netspec.runtime.classify import PICTURES, class_count, is_picture, pictures, read_picture
 from netspec.training.transforms import Preparation
 from netspec.weights.npz_file import read_npz
 
@@ -25,6 +27,10 @@ Rngs = Sequence[np.random.Generator]
 TRAIN = "train"
 HELD_OUT = ("val", "valid", "validation", "test")
 """Names of the parts of a data set, as folders and behind `x_` in a `.npz` file."""
+MOST_NAMED = 8
+"""How many unusable pictures an error names."""
+Watch = Callable[[int, int], None]
+"""What is told how many of how many pictures have been looked at."""
 
 
 class Samples(Protocol):
@@ -44,20 +50,31 @@ class Samples(Protocol):
 
 @dataclass(frozen=True)
 class TrainingData:
-    """`held_out` is None where all samples are trained on. `classes` are names, where known."""
+    """`held_out` is None where all samples are trained on. `classes` are names, where known.
+
+    `left_out` says what is there and not used, a line each.
+    """
 
     train: Samples
     held_out: Samples | None
     classes: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 class Pictures:
-    """Files, read when they are needed."""
+    """Files, read when they are needed. `hashes` are those of their contents."""
 
     parallel = True
 
-    def __init__(self, files: Sequence[Path], labels: Array, preparation: Preparation) -> None:
+    def __init__(
+        self,
+        files: Sequence[Path],
+        hashes: Sequence[bytes],
+        labels: Array,
+        preparation: Preparation,
+    ) -> None:
         self.files = files
+        self.hashes = hashes
         self.labels = labels
         self.preparation = preparation
 
@@ -71,8 +88,7 @@ class Pictures:
         return torch.cat(made)
 
     def digest(self) -> str:
-        names = [f"{f.parent.name}/{f.name}" for f in self.files]
-        return _digest("\n".join(names).encode(), self.labels.tobytes())
+        return _digest(b"".join(self.hashes), self.labels.tobytes())
 
 
 class Arrays:
@@ -135,14 +151,23 @@ def digest_of(arrays: Mapping[str, Array]) -> str:
 # --- reading -------------------------------------------------------------------------------------
 
 
-def read(path: Path, net: Net, preparation: Preparation, held_out: float) -> TrainingData:
+def read(
+    path: Path,
+    net: Net,
+    preparation: Preparation,
+    held_out: float,
+    skip_bad: bool = False,
+    watch: Watch = lambda done, total: None,
+) -> TrainingData:
     """The data of a folder or a `.npz` file; `held_out` is the share that is not trained on where
     the data does not say which samples those are.
 
-    Raises SpecError (bad-data) for data that is not there, not sound, or not for this net.
+    All pictures are read once, so that none ends a training that has begun: those that can't be
+    used are an error, or left out with `skip_bad`. Raises SpecError (bad-data) for data that is
+    not there, not sound, or not for this net.
     """
     if path.is_dir():
-        data = _folder(path, preparation)
+        data = _folder(path, preparation, skip_bad, watch)
     elif path.suffix == ".npz":
         data = _npz(path, preparation)
     elif not path.exists():
@@ -159,16 +184,13 @@ def read(path: Path, net: Net, preparation: Preparation, held_out: float) -> Tra
     return data
 
 
-def _folder(path: Path, preparation: Preparation) -> TrainingData:
-    """`path/class/picture`, or `path/train/class/picture` and `path/val/class/picture`."""
+def _folder(path: Path, preparation: Preparation, skip_bad: bool, watch: Watch) -> TrainingData:
+    """`path/class/picture`, or `path/train/class/picture` and perhaps `path/val/class/picture`."""
     if len(preparation.shape) != 3:
         raise spec_error(
             "bad-data", "a net whose input is a plain vector can't be trained on pictures"
         )
-    inside = {p.name: p for p in path.iterdir() if p.is_dir()}
-    parts = [inside[name] for name in (TRAIN, *HELD_OUT) if name in inside]
-    if TRAIN not in inside or len(parts) < 2:
-        parts = [path]
+    parts = _parts(path)
     classes = _classes(parts[0])
     if not classes:
         raise spec_error(
@@ -176,26 +198,118 @@ def _folder(path: Path, preparation: Preparation) -> TrainingData:
             f"{parts[0]} has no folders of pictures",
             help=("a folder for each class, pictures in it: `DATA/cat/1.png`, `DATA/dog/2.png`",),
         )
-    found = []
-    for part in parts[:2]:
-        files, labels = [], []
+    left_out = list(_unused(path, parts))
+    files: list[tuple[int, int, Path]] = []  # part, label, file
+    for number, part in enumerate(parts):
         for unknown in sorted(set(_classes(part)) - set(classes)):
             raise spec_error(
                 "bad-data", f"{part} has a class {unknown}, which {parts[0]} does not have"
             )
         for label, name in enumerate(classes):
-            own = sorted(p for p in (part / name).glob("*") if p.suffix.lower() in PICTURES)
-            if not own and part is parts[0]:
+            own = _pictures(part / name)
+            if not own and number == 0:
                 known = " ".join(sorted(PICTURES))
                 raise spec_error(
                     "bad-data",
                     f"{part / name} has no pictures",
                     help=(f"pictures are files of {known}",),
                 )
-            files += own
-            labels += [label] * len(own)
-        found.append(Pictures(files, np.array(labels, dtype=np.int64), preparation))
-    return TrainingData(found[0], found[1] if len(found) > 1 else None, tuple(classes))
+            files += [(number, label, file) for file in own]
+    hashes, bad = _examined([file for *_, file in files], preparation, watch)
+    if bad and not skip_bad:
+        rest = len(bad) - MOST_NAMED
+        notes = (*bad[:MOST_NAMED], *([f"and {rest:,} more"] if rest > 0 else []))
+        count = "a picture" if len(bad) == 1 else f"{len(bad):,} pictures"
+        raise spec_error(
+            "bad-data",
+            f"{path} has {count} that can't be used",
+            notes=notes,
+            help=("mend or remove what is named, or leave it out with `--on-bad skip`",),
+        )
+    left_out += bad
+    found = []
+    for number, part in enumerate(parts):
+        kept = [(f, h, y) for (n, y, f), h in zip(files, hashes, strict=True) if h and n == number]
+        labels = np.array([y for *_, y in kept], dtype=np.int64)
+        if number == 0 and (missing := set(range(len(classes))) - set(labels.tolist())):
+            name = classes[min(missing)]
+            raise spec_error(
+                "bad-data", f"{part / name} has no picture that can be used", notes=tuple(bad)
+            )
+        if not len(labels):
+            raise spec_error(
+                "bad-data", f"{part} has no picture that can be used", notes=tuple(bad)
+            )
+        found.append(Pictures([f for f, *_ in kept], [h for _, h, _ in kept], labels, preparation))
+    held_out = found[1] if len(found) > 1 else None
+    return TrainingData(found[0], held_out, tuple(classes), tuple(left_out))
+
+
+def _parts(path: Path) -> list[Path]:
+    """The folders of what is trained on and, where there is one, of what is held out."""
+    inside = {p.name: p for p in path.iterdir() if p.is_dir()}
+    held_out = [inside[name] for name in HELD_OUT if name in inside]
+    # A class may be called train or test: then there are pictures in it.
+    holds_classes = {name for name, p in inside.items() if _classes(p) and not _loose(p)}
+    if TRAIN in inside and (held_out or TRAIN in holds_classes):
+        return [inside[TRAIN], *held_out[:1]]
+    if held_out and set(_classes(path)) <= set(HELD_OUT) & holds_classes:
+        message = f"{path} has {held_out[0].name}, but no folder {TRAIN} beside it"
+        raise spec_error("bad-data", message)
+    return [path]
+
+
+def _unused(path: Path, parts: Sequence[Path]) -> Iterator[str]:
+    """A line for each folder beside the parts, and for pictures beside the folders of classes."""
+    if parts[0] != path:
+        for name in _classes(path):
+            if path / name not in parts:
+                yield f"{path / name}: neither trained on nor held out"
+    for folder in dict.fromkeys((path, *parts)):
+        if loose := _loose(folder):
+            count = "a picture" if len(loose) == 1 else f"{len(loose):,} pictures"
+            yield f"{folder}: {count} in no folder of a class, such as {loose[0]}"
+
+
+def _loose(folder: Path) -> list[str]:
+    """The names of the pictures that lie in a folder itself."""
+    return sorted(p.name for p in folder.iterdir() if is_picture(p.name) and p.is_file())
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """The pictures in a folder and below, in order; hidden ones left out."""
+    try:
+        return sorted(Path(p) for p in pictures([str(folder)])) if folder.is_dir() else []
+    except SpecError:  # none there
+        return []
+
+
+def _examined(
+    files: Sequence[Path], preparation: Preparation, watch: Watch
+) -> tuple[list[bytes], list[str]]:
+    """The hash of each picture's content, empty for one that can't be used; and why it can't."""
+    gray = preparation.shape[0] == 1
+
+    def examine(file: Path) -> tuple[bytes, str]:
+        try:
+            preparation.size(*read_picture(file, gray).shape[:2])
+            with open(file, "rb") as content:
+                return hashlib.file_digest(content, "sha256").digest(), ""
+        except SpecError as error:
+            if error.diagnostics[0].code != "bad-image":
+                raise  # of Pillow that is not there
+            return b"", error.diagnostics[0].message
+        except (OSError, ValueError) as error:
+            return b"", f"{file}: {error}"
+
+    hashes, bad = [], []
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
+        for done, (found, reason) in enumerate(pool.map(examine, files), 1):
+            hashes.append(found)
+            if reason:
+                bad.append(reason)
+            watch(done, len(files))
+    return hashes, bad
 
 
 def _classes(path: Path) -> list[str]:
@@ -231,7 +345,8 @@ def _npz(path: Path, preparation: Preparation) -> TrainingData:
                 help=("inputs are called x and labels y, or x_train, y_train, x_test and y_test",),
             )
         found.append(_arrays(f"{path}: x{part}", x, y, preparation))
-    return TrainingData(found[0], found[1] if len(found) > 1 else None, ())
+    unused = tuple(f"{path}: x{part} is neither trained on nor held out" for part in parts[2:])
+    return TrainingData(found[0], found[1] if len(found) > 1 else None, (), unused)
 
 
 def _arrays(what: str, x: Array, y: Array, preparation: Preparation) -> Arrays:
@@ -259,7 +374,30 @@ def _arrays(what: str, x: Array, y: Array, preparation: Preparation) -> Arrays:
                 + (f"{pictures} with values 0 to 255" if len(shape) == 3 else ""),
             ),
         )
+    if not prepared:
+        _check_pictures(what, x, preparation)
     return Arrays(x, y.astype(np.int64), not prepared, preparation)
+
+
+def _check_pictures(what: str, x: Array, preparation: Preparation) -> None:
+    """Raise SpecError for arrays of pictures whose values or sizes are not those of pictures."""
+    low, high = (x.min(), x.max()) if x.size else (0, 0)
+    if not 0 <= low <= high <= 255:
+        raise spec_error(
+            "bad-data",
+            f"{what} holds values from {low} to {high}, but those of pictures are 0 to 255",
+            help=("of 16 bits, divide by 257",) if x.dtype.name == "uint16" else (),
+        )
+    if x.dtype.kind == "f" and 0 < high <= 1 and preparation.how.scale < 1:
+        raise spec_error(
+            "bad-data",
+            f"{what} holds values up to {high}, and the spec scales pictures of 0 to 255",
+            help=("multiply by 255",),
+        )
+    try:
+        preparation.size(x.shape[1], x.shape[2])
+    except ValueError as error:
+        raise spec_error("bad-data", f"{what} has pictures of which {error}") from None
 
 
 def _check_classes(path: Path, data: TrainingData, net: Net) -> None:
@@ -294,6 +432,7 @@ def _split(data: TrainingData, share: float) -> TrainingData:
         Subset(data.train, np.flatnonzero(~held)),
         Subset(data.train, np.flatnonzero(held)),
         data.classes,
+        data.left_out,
     )
 
 

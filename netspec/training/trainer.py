@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from netspec.codegen.backend import EndsInLogits, get, load_model
 from netspec.diagnostics import spec_error
+from netspec.diagnostics.render import printable
 from netspec.ir import Net, Training
 from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.ops import Learned
@@ -55,6 +56,7 @@ class TrainingOptions:
     epoch, at most 1000. `accumulate` divides a batch into so many parts, one after the other.
     `held_out` is the share of the data that is not trained on where the data does not say.
     `weights` are arrays by name that the model starts from; what they lack starts fresh.
+    `on_bad` says what becomes of pictures that can't be read: `error` or `skip`.
     """
 
     data: Path
@@ -69,6 +71,7 @@ class TrainingOptions:
     precision: str = "auto"
     restart: bool = False
     quiet: bool = False
+    on_bad: Literal["error", "skip"] = "error"
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,8 @@ class _Run:
         self.device = device(options.device, group.local)
         self.precision = _precision(options.precision, self.device)
         preparation = Preparation(net, training)
-        self.data: TrainingData = read(options.data, net, preparation, options.held_out)
+        self.quiet = options.quiet or not group.is_main
+        self.data = self._read(preparation)
         self.samples = len(self.data.train.labels)
         self.total = schedule.iterations(training, self.samples)
         epoch = -(-self.samples // training.batch_size)
@@ -141,6 +145,14 @@ class _Run:
             message = f"a batch of {training.batch_size:,} can't be divided evenly into {parts}"
             help_ = (f"`--train batch_size={max(1, training.batch_size // parts) * parts}`",)
             raise spec_error("bad-data", message, help=help_)
+        if training.batch_size > self.samples:
+            message = (
+                f"a batch of {training.batch_size:,} is larger than the data: {self.samples:,} "
+                "samples to train on"
+            )
+            fitting = self.samples // parts * parts
+            fix = (f"`--train batch_size={fitting}`",) if fitting else ()
+            raise spec_error("bad-data", message, help=fix)
         self.folder = Folder(options.out)
         self.order = Sampler(self.samples, training.batch_size, options.seed)
         workers = options.workers
@@ -152,6 +164,24 @@ class _Run:
         self.best: dict[str, Any] | None = None
         self.last_accuracy: float | None = None
         self.window = _Window()
+
+    def _read(self, preparation: Preparation) -> TrainingData:
+        """The data; what is left out of it is said."""
+        options = self.options
+        progress = ProgressBar(1, quiet=self.quiet)
+
+        def watch(done: int, total: int) -> None:
+            progress.total = total
+            progress.update(done, "pictures looked at")
+
+        skip = options.on_bad == "skip"
+        try:
+            data = read(options.data, self.net, preparation, options.held_out, skip, watch)
+        finally:
+            progress.close()
+        for line in data.left_out:
+            progress.note(printable(f"left out: {line}"))
+        return data
 
     # --- what is trained -------------------------------------------------------------------------
 
@@ -228,8 +258,7 @@ class _Run:
         if resumed:
             self._restore(read_checkpoint(self.folder.checkpoint, self.identity))
         self.group.wait()
-        quiet = self.options.quiet or not self.group.is_main
-        self.progress = ProgressBar(self.total, self.done, quiet=quiet)
+        self.progress = ProgressBar(self.total, self.done, quiet=self.quiet)
         if self.group.is_main:
             self.metrics = Metrics(self.folder.metrics, self.done)
             if self.data.classes:

@@ -28,9 +28,11 @@ def net(shape: str = GRAY, classes: int = 3) -> Net:
     )
 
 
-def data(path: Path, of: Net | None = None, held_out: float = 0.0) -> TrainingData:
+def data(
+    path: Path, of: Net | None = None, held_out: float = 0.0, skip_bad: bool = False
+) -> TrainingData:
     of = of or net()
-    return read(path, of, Preparation(of, recipe(of)), held_out)
+    return read(path, of, Preparation(of, recipe(of)), held_out, skip_bad)
 
 
 def refused(match: str, path: Path, of: Net | None = None) -> tuple[str, ...]:
@@ -111,13 +113,114 @@ def test_folders_that_will_not_do(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 5), dtype=np.uint8)).save(tmp_path / "a" / "0.PNG")
     assert refused("has 4 classes, but n tells 3 apart", tmp_path) == ("`--set classes=4`",)
     refused("plain vector can't be trained on pictures", tmp_path, net("20", 4))
-    (tmp_path / "b" / "0.png").write_bytes(b"no picture")
-    broken = data(tmp_path, net(classes=4))
-    with pytest.raises(SpecError, match="can't be read as a picture"):
-        broken.train.inputs([1], None)
     fill(tmp_path / "parts/train", {"a": 1, "b": 1, "c": 1})
     fill(tmp_path / "parts/val", {"a": 1, "x": 1})
     refused("has a class x", tmp_path / "parts")
+
+
+def shape_of(found: TrainingData) -> list[list[int] | None]:
+    parts = (found.train, found.held_out)
+    return [None if part is None else np.bincount(part.labels).tolist() for part in parts]
+
+
+def test_pictures_that_can_t_be_used_are_found_first(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 3, "b": 2, "c": 2})
+    whole = (tmp_path / "a/0.png").read_bytes()
+    (tmp_path / "a/._0.png").write_bytes(b"what macOS leaves")
+    assert shape_of(data(tmp_path)) == [[3, 2, 2], None]
+    (tmp_path / "a/1.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "b/1.png").write_bytes(b"")
+    Image.fromarray(np.full((4, 5), 0.5, np.float32)).save(tmp_path / "c/1.tif")
+    with pytest.raises(SpecError, match="has 3 pictures that can't be used") as error:
+        data(tmp_path)
+    (diagnostic,) = error.value.diagnostics
+    assert diagnostic.code == "bad-data"
+    assert "--on-bad skip" in diagnostic.help[0]
+    for note, name in zip(diagnostic.notes, ("a/1.png", "b/1.png", "c/1.tif"), strict=True):
+        assert str(tmp_path / name) in note
+    found = data(tmp_path, skip_bad=True)
+    assert shape_of(found) == [[2, 1, 2], None]
+    assert found.left_out == diagnostic.notes
+    x = found.train.inputs([1], None)[0, 0].numpy()
+    np.testing.assert_array_equal(x, np.asarray(Image.open(tmp_path / "a/2.png")))
+    (tmp_path / "b/0.png").write_bytes(b"")
+    with pytest.raises(SpecError, match="b has no picture that can be used"):
+        data(tmp_path, skip_bad=True)
+
+
+def test_overlong_pictures_are_found_first(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 1, "b": 1, "c": 1})
+    Image.fromarray(np.zeros((1, 5000), np.uint8)).save(tmp_path / "c/long.png")
+    assert shape_of(data(tmp_path)) == [[1, 1, 2], None]  # scaled to 4x5
+    resized = net(f"{GRAY} {{ resize: 6  crop: center }}")
+    with pytest.raises(SpecError, match="has a picture that can't be used") as error:
+        data(tmp_path, resized)
+    assert "100 times" in error.value.diagnostics[0].notes[0]
+    x = np.zeros((3, 1, 5000), np.uint8)
+    refused("100 times", arrays(tmp_path / "d.npz", x=x, y=np.arange(3)), resized)
+
+
+def test_16_bits_are_scaled(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 1, "b": 1, "c": 1})
+    eight = np.asarray(Image.open(tmp_path / "b/0.png"))
+    Image.fromarray(eight.astype(np.uint16) * 257).save(tmp_path / "b/0.png")
+    x = data(tmp_path).train.inputs([1], None)[0, 0]
+    np.testing.assert_allclose(x.numpy(), eight, rtol=1e-6)
+    x16 = np.full((3, 4, 5), 65535, np.uint16)
+    help_ = refused("values from 65535 to 65535", arrays(tmp_path / "d.npz", x=x16, y=np.arange(3)))
+    assert help_ == ("of 16 bits, divide by 257",)
+    scaled = net(f"{GRAY} {{ scale: 1/255 }}")
+    unit = arrays(tmp_path / "d.npz", x=np.ones((3, 4, 5), np.float32), y=np.arange(3))
+    assert refused("holds values up to 1.0", unit, scaled) == ("multiply by 255",)
+    assert shape_of(data(unit)) == [[1, 1, 1], None]
+
+
+def test_replaced_pictures_are_other_data(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 2, "b": 1, "c": 1})
+    before = data(tmp_path).train.digest()
+    (tmp_path / "a/0.png").rename(tmp_path / "a/00.png")
+    assert data(tmp_path).train.digest() == before  # the order is the same
+    Image.fromarray(np.full((4, 5), 7, np.uint8)).save(tmp_path / "a/00.png")
+    assert data(tmp_path).train.digest() != before
+
+
+def test_a_folder_train_alone(tmp_path: Path) -> None:
+    fill(tmp_path / "train", {"a": 10, "b": 10, "c": 20})
+    found = data(tmp_path, held_out=0.1)
+    assert found.classes == ("a", "b", "c")
+    assert shape_of(found) == [[9, 9, 18], [1, 1, 2]]
+    (tmp_path / "train").rename(tmp_path / "val")
+    refused("has val, but no folder train beside it", tmp_path)
+    fill(tmp_path / "train", {"a": 1, "b": 1, "c": 1})
+    for name in ("a", "b", "c"):
+        for file in (tmp_path / "val" / name).iterdir():
+            file.unlink()
+    refused("val has no picture that can be used", tmp_path)
+
+
+def test_pictures_below_the_folder_of_a_class(tmp_path: Path) -> None:
+    fill(tmp_path, {"a": 1, "b/old": 2, "b/new/red": 1, "b/.thumbnails": 4, "c": 1})
+    found = data(tmp_path)
+    assert found.classes == ("a", "b", "c")
+    assert shape_of(found) == [[1, 3, 1], None]
+    x = found.train.inputs([1], None)[0, 0].numpy()
+    np.testing.assert_array_equal(x, np.asarray(Image.open(tmp_path / "b/new/red/0.png")))
+
+
+def test_what_is_not_used_is_said(tmp_path: Path) -> None:
+    classes = {"a": 1, "b": 1, "c": 1}
+    for part in ("train", "val", "test"):
+        fill(tmp_path / part, classes)
+    (tmp_path / "train/a/0.png").rename(tmp_path / "train/lost.png")
+    fill(tmp_path / "train", {"a/new": 1})
+    assert data(tmp_path).left_out == (
+        f"{tmp_path / 'test'}: neither trained on nor held out",
+        f"{tmp_path / 'train'}: a picture in no folder of a class, such as lost.png",
+    )
+    x, y = np.zeros((3, 4, 5), np.uint8), np.arange(3)
+    given = {f"{n}_{part}": a for part in ("train", "val", "test") for n, a in (("x", x), ("y", y))}
+    found = data(arrays(tmp_path / "d.npz", **given))
+    assert found.left_out == (f"{tmp_path / 'd.npz'}: x_test is neither trained on nor held out",)
 
 
 # --- arrays --------------------------------------------------------------------------------------

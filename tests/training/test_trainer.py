@@ -335,6 +335,35 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
         trained(tiny(), tmp_path)
 
 
+def test_replaced_pictures_are_another_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from PIL import Image
+
+    x, y = pictures(20)
+    for i, (picture, label) in enumerate(zip(x, y, strict=True)):
+        folder = tmp_path / "data" / ("dark", "light")[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(folder / f"{i}.png")
+    (folder / "bad.png").write_bytes(b"no picture")
+    net = tiny("learning_rate: 0.1  batch_size: 6  iterations: 2")
+    with pytest.raises(SpecError, match="has a picture that can't be used"):
+        trained(net, tmp_path, data=tmp_path / "data")
+    assert not (tmp_path / "out").exists()
+    trained(net, tmp_path, data=tmp_path / "data", on_bad="skip", quiet=False)
+    assert f"left out: {folder / 'bad.png'} can't be read" in capsys.readouterr().err
+    Image.fromarray(x[0] // 2).save(next(folder.glob("*[0-9].png")))
+    with pytest.raises(SpecError, match="another run") as error:
+        trained(net, tmp_path, data=tmp_path / "data", on_bad="skip")
+    assert any("data was" in note for note in error.value.diagnostics[0].notes)
+
+
+def test_a_batch_larger_than_the_data(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="larger than the data: 36 samples to train on") as error:
+        trained(tiny(FIELDS.replace("8", "40")), tmp_path, accumulate=8)
+    assert error.value.diagnostics[0].help == ("`--train batch_size=32`",)
+
+
 # --- divided work --------------------------------------------------------------------------------
 
 
