@@ -428,9 +428,10 @@ class Terms:
 
     def item(self, value: TraceValue, key: Sequence[Any], what: str) -> str:
         """What an iteration made (`what`: "items"), or its height and width ("sizes")."""
-        path = self.makers[value].name
+        made = self.makers.get(value)
+        path = made.name if made is not None else None
         if path is None:
-            raise CannotTrace("a value without a name is asked for by it")
+            raise CannotTrace("an item of a loop that has no layer of its own")
         named = what == "items" and value.name not in ("value", path.base)
         name = self.items.setdefault((value, what), f"{path.base}_{value.name if named else what}")
         return f"{name}[{', '.join(map(self.in_forward, key))}]"

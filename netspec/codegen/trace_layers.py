@@ -12,7 +12,7 @@ from itertools import chain, count, pairwise
 from typing import Any
 
 from netspec.codegen.identifiers import Identifiers, class_name
-from netspec.codegen.requirements import facts, reduced, requiring, whole
+from netspec.codegen.requirements import bounds, facts, lowest, reduced, requiring, whole
 from netspec.codegen.template_expressions import (
     TermEvaluator,
     is_float,
@@ -316,6 +316,7 @@ class LayerTracer:
                 if found is None and root.name in self.collected:
                     value, variables = self.collected[root.name]
                     if len(variables) == len(path.indices):
+                        self.refuse_outside(root.name, path)
                         return self.element(value, variables, [s.term for s in path.indices])
                 return found
         return None
@@ -323,15 +324,26 @@ class LayerTracer:
     def item(self, name: str) -> TraceValue | None:
         """What one iteration of a loop made, by its name behind the loop (`pool5`)."""
         for base, (value, variables) in self.collected.items():
-            keys = name.removeprefix(base).split("_")
-            if (
-                name.startswith(base)
-                and len(keys) == len(variables)
-                and all(k.isdigit() for k in keys)
-            ):
-                terms = [NumberLiteral(Fraction(int(k))) for k in keys]
-                return self.element(value, variables, terms)
+            keys = index_in(name, base, len(variables))
+            if keys is not None:
+                return self.element(value, variables, [NumberLiteral(Fraction(k)) for k in keys])
         return None
+
+    def refuse_outside(self, base: str, path: LayerPath) -> None:
+        """Refuse an index that may be that of a layer which stands outside of the loop."""
+        if path.fixed is not None:
+            return
+        for name in self.values:
+            keys = index_in(name, base, len(path.indices))
+            if keys is None:
+                continue
+            for key, index in zip(keys, path.indices, strict=True):
+                low, _ = bounds(index.term, self.terms.ranges) or (index.term, None)
+                least = None if low is None else lowest(low, self.known)
+                if least is not None and key < least:
+                    break
+            else:
+                raise CannotTrace(f"an item of {base}, some of which a loop makes")
 
     def element(
         self, value: TraceValue, variables: Sequence[Local], key: Sequence[Any]
@@ -543,6 +555,13 @@ class LayerTracer:
             dims.append(AnyDim(int(d), e if isinstance(e, NumberLiteral) else Extent(value, k + 1)))
         value.shape = like(shape, tuple(dims))
         return value
+
+
+def index_in(name: str, base: str, count: int) -> list[int] | None:
+    """The indices of a name of a loop's layer (`pool5`, `block1_2`), None if it is no such."""
+    keys = name.removeprefix(base).split("_")
+    fits = name.startswith(base) and len(keys) == count and all(k.isdecimal() for k in keys)
+    return list(map(int, keys)) if fits else None
 
 
 def _plane_outside(

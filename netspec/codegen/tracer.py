@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import product
 from typing import Any
 
 from netspec.codegen.requirements import bounds, equal, facts, lowest, whole
@@ -28,7 +29,7 @@ from netspec.codegen.terms import (
     is_whole,
     leaves,
 )
-from netspec.codegen.trace_layers import LayerTracer
+from netspec.codegen.trace_layers import LayerTracer, index_in
 from netspec.codegen.trace_names import rename_calls
 from netspec.codegen.trace_nodes import (
     SIZES,
@@ -42,6 +43,7 @@ from netspec.codegen.trace_nodes import (
     Extent,
     ForNode,
     IfNode,
+    InstanceCall,
     InstanceSize,
     LetNode,
     LineNode,
@@ -52,6 +54,7 @@ from netspec.codegen.trace_nodes import (
     TraceValue,
     prune,
 )
+from netspec.codegen.trace_nodes import walk as walk_nodes
 from netspec.ir.template import (
     Binding,
     Branches,
@@ -255,6 +258,10 @@ class Tracer(LayerTracer):
             self.inside(otherwise or ())
             return
         before = (dict(self.values), self.current, dict(self.counts))
+        families, outputs = self.families, self.outputs
+        made: list[dict[tuple[str, Any], TraceValue]] = []
+        results: list[list[tuple[str, TraceValue]] | None] = []
+        loops: list[dict[str, Any]] = []
         ends: list[Any] = []
         node = IfNode([], [])
         known = self.known
@@ -264,11 +271,17 @@ class Tracer(LayerTracer):
             if k < len(cases):
                 self.known += facts(cases[k][0])
             self.values, self.current, self.counts = dict(before[0]), before[1], dict(before[2])
+            self.families, self.outputs = {b: dict(f) for b, f in families.items()}, outputs
             outer, self.nodes = self.nodes, []
             self.inside(branch)
-            ends.append((self.values, self.current, self.counts, self.nodes, self.known))
+            end = (self.values, self.current, self.counts, self.nodes, self.known)
+            ends.append((*end, {*_set_in(self.nodes)}))
+            made.append({(b, i): v for b, f in self.families.items() for i, v in f.items()})
+            results.append(self.outputs)
+            loops.append(dict(self.collected))
             self.nodes = outer
         self.known = known
+        self.families, self.outputs = families, outputs
         node.cases = [(c, end[3]) for (c, _), end in zip(cases, ends, strict=False)]
         node.otherwise = ends[-1][3]
         self.counts = dict(before[2])
@@ -277,9 +290,20 @@ class Tracer(LayerTracer):
         merged: dict[tuple[int, ...], TraceValue] = {}
         for name in dict.fromkeys(n for e in ends for n in e[0]):
             sources = [e[0].get(name) for e in ends]
+            for v, collected in zip(sources, loops, strict=True):
+                found = [index_in(name, b, len(at)) for b, (_, at) in collected.items()]
+                if v is None and any(found):
+                    raise CannotTrace(f"{name}, which a loop makes in another branch")
             if name in before[0] and all(v is before[0][name] for v in sources):
                 continue
             self.values[name] = self.merge(name, sources, node, merged, ends)
+        for base, index in dict.fromkeys(k for found in made for k in found):
+            sources = [found.get((base, index)) for found in made]
+            if any(v is not sources[0] for v in sources):
+                value = self.merge(base, sources, node, merged, ends)
+                self.families.setdefault(base, {})[index] = value
+        if any(r is not outputs for r in results):
+            self.outputs = self.merged_outputs(results, node, merged, ends)
         if any(v is not flows[0] for v in flows):
             meets = merged.get(tuple(map(id, flows)))
             if meets is None:
@@ -296,6 +320,30 @@ class Tracer(LayerTracer):
         for keyword in dict.fromkeys(k for e in ends for k in e[2]):
             numbers = [e[2].get(keyword, _ZERO) for e in ends]
             self.counts[keyword] = self.count_behind(keyword, conditions, numbers)
+
+    def merged_outputs(
+        self,
+        results: Sequence[list[tuple[str, TraceValue]] | None],
+        node: IfNode,
+        merged: dict[tuple[int, ...], TraceValue],
+        ends: list[Any],
+    ) -> list[tuple[str, TraceValue]]:
+        """The outputs behind branches that each give them."""
+        first = results[0]
+        if first is None or any(r is None or len(r) != len(first) for r in results):
+            raise CannotTrace("branches give other outputs")
+        outputs = []
+        for i, (name, value) in enumerate(first):
+            sources: list[Any] = [r[i][1] for r in results if r is not None]
+            if any(r[i][0] != name for r in results if r is not None):
+                if self.template.kind == "net":
+                    raise CannotTrace("branches give outputs of other names")
+                name = ""
+            if any(v is not value for v in sources):
+                known = merged.get(tuple(map(id, sources)))
+                value = known or self.merge(name, sources, node, merged, ends)
+            outputs.append((name, value))
+        return outputs
 
     def count_behind(self, keyword: str, conditions: Sequence[Any], numbers: Sequence[Any]) -> Any:
         """How many layers without a name there are behind branches, by how many each has."""
@@ -365,6 +413,7 @@ class Tracer(LayerTracer):
         if len(present) == 1:
             return first
         value = TraceValue(name, first.shape, not name)
+        inside = set[Any]().union(*(end[5] for end in ends))
 
         def one(terms: list[Any], what: str) -> Any:
             """The term that stands for those of all branches, else a variable that each sets."""
@@ -375,7 +424,9 @@ class Tracer(LayerTracer):
                     for t, v, end in zip(terms, sources, ends, strict=True)
                     if v is not None
                 ):
-                    return term
+                    found = [t for t in (term, self.expanded(term)) if not inside & {*leaves(t)}]
+                    if found:
+                        return found[0]
             local = self.local(f"{name}_{what}" if name else what)
             self.holders[local] = Extent(value, SIZES.index(what))
             for t, v, end in zip(terms, sources, ends, strict=True):
@@ -619,6 +670,7 @@ class Tracer(LayerTracer):
         outer, self.terms.scope = self.terms.scope, TermScope(self.terms.scope)
         self.terms.scope.names[s.variable] = sample
         self.loops.append(variable)
+        outputs = self.outputs
         known = self.known
         self.known = [*known]
         low, _ = self.terms.ranges.get(variable, (None, None))
@@ -626,6 +678,8 @@ class Tracer(LayerTracer):
         if low is not None:
             self.known.append(Compared(variable, ((">=", NumberLiteral(low)),)))  # type: ignore[arg-type]
         self.statements(s.body)
+        if self.outputs is not outputs:
+            raise CannotTrace("an output in a loop")
         self.known = known
         self.loops.pop()
         self.terms.scope = outer
@@ -674,6 +728,19 @@ def _layer_names(body: Sequence[TemplateStatement]) -> Iterator[tuple[str, bool]
                 yield name.base.text, True
             case LayerLine():
                 yield from ((f"{c.keyword}_", False) for c in s.calls)
+
+
+def _set_in(nodes: Sequence[TraceNode]) -> Iterator[Any]:
+    """The variables, and the sizes of instances, that are there only behind these nodes."""
+    for node in walk_nodes(nodes):
+        match node:
+            case LetNode() | ChannelsNode():
+                yield node.local
+            case LineNode():
+                for c in node.calls:
+                    if isinstance(c, InstanceCall):
+                        places = product(range(len(c.outputs)), range(len(SIZES)))
+                        yield from (InstanceSize(c, i, k) for i, k in places)
 
 
 def _padded(carried: Carried | None, sizes: Sequence[Any]) -> list[Any]:

@@ -498,6 +498,149 @@ NETS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+BRANCHES: dict[str, tuple[str, list[dict[str, Any]], str]] = {
+    "items of a loop that branches make": (
+        """
+        module block(f) { input x  conv { filters: f  kernel: 3  pad: 1 } -> relu }
+        net t(w = 4, d = 2, learned = true) {
+          input data: 3x16x16
+          stem: block { f: w }
+          for i in 1..d {
+            maxpool { kernel: 2 }
+            down[i]: block { f: w * 2 ** i }
+          }
+          for i in 1..d {
+            if learned { up[i]: conv_transpose { filters: w * 2 ** (d - i)  kernel: 2  stride: 2 } }
+            else { up[i]: upsample { scale: 2  mode: nearest } -> conv { filters: w * 2 ** (d - i)  kernel: 1 } }
+            dec[i]: block(up[i]) { f: w * 2 ** (d - i) }
+          }
+        }
+        """,
+        [{"learned": False}, {"d": 1, "w": 2}, {"d": 3, "learned": False}],
+        "",
+    ),
+    "outputs in branches": (
+        """
+        module m(c) {
+          input x
+          y: relu
+          if c { output a: y, b: sigmoid(x) } else { output a: x, b: y }
+        }
+        net t(c = true, n = 1) {
+          input data: 4x4x4
+          m: m { c: c }
+          for i in 1..n { r[i]: m(m.b) { c: i % 2 == 0 } }
+          k: conv(r1.b) { filters: 2  kernel: 1 }
+          output m.a, m.b, k
+        }
+        """,
+        [{"c": False}, {"c": False, "n": 2}],
+        "",
+    ),
+    "an output in each branch, of another name and size": (
+        """
+        module m(c, f) {
+          input x
+          a: conv { filters: f  kernel: 1 }
+          b: conv { filters: f + 1  kernel: 3  stride: 2 }
+          if c == 1 { output a } else if c == 2 { output b } else { output softmax(b) }
+        }
+        net t(c = 1, d = 1) {
+          input data: 4x9x9
+          m: m { c: c  f: 4 }
+          n: m { c: d  f: 2 }
+          if c == d { output sum: add(m, conv(m) { filters: m.channels  kernel: 1 }) }
+          else { output sum: n }
+        }
+        """,
+        [{"c": 2}, {"d": 2}, {"c": 3, "d": 3}],
+        "",
+    ),
+    "an output in one branch only": (
+        """
+        net t(c = true) {
+          input data: 4x9x9
+          if c { output relu(data) }
+          conv { filters: 2  kernel: 1 }
+        }
+        """,
+        [],
+        "branches give other outputs",
+    ),
+    "an output in a loop": (
+        """
+        net t(n = 2) {
+          input data: 4x9x9
+          for i in 1..n {
+            y[i]: conv { filters: 2 * i  kernel: 1 }
+            if i == 2 { output y[i] }
+          }
+        }
+        """,
+        [],
+        "output",
+    ),
+    "an item by any index of which one stands before the loop": (
+        """
+        net t(n = 2) {
+          input data: 3x8x8
+          y[0]: conv { filters: 4  kernel: 1 }
+          for i in 1..n { y[i]: conv { filters: 4  kernel: 3  pad: 1 } }
+          for i in 1..n { z[i]: add(y[n - i], y[n]) }
+        }
+        """,
+        [],
+        "an item of y, some of which a loop makes",
+    ),
+    "a layer that is one of a loop in another branch": (
+        """
+        net t(c = true, n = 2) {
+          input data: 3x8x8
+          if c { for i in 1..n { y[i]: conv { filters: 4  kernel: 1 } } }
+          else { y[1]: tanh  y[2]: conv { filters: 4  kernel: 3 } }
+          conv(y[2]) { filters: 2  kernel: 1 }
+        }
+        """,
+        [],
+        "y1, which a loop makes in another branch",
+    ),
+    "items of a loop behind it that branches make": (
+        """
+        net t(c = true, n = 2) {
+          input data: 3x8x8
+          for i in 1..n {
+            if c { y[i]: conv { filters: 4  kernel: 1 } } else { y[i]: conv { filters: 4  kernel: 3  pad: 1 } }
+          }
+          output add(y[1], y[n])
+        }
+        """,
+        [],
+        "an item of a loop",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BRANCHES)
+def test_what_meets_behind_branches(kind: str) -> None:
+    """The class computes what NumPy does, for other arguments too; where it takes none, why."""
+    text, others, refused = BRANCHES[kind]
+    assert refused in emit(net_of(text), get("torch"))
+    for arguments in ({}, *others):
+        net = net_of(text, **arguments)
+        x = torch.randn(2, *net.body.inputs[0].shape, generator=torch.Generator().manual_seed(2))
+        weights = fresh(net.tensors, 1, varied=True)
+        results = []
+        for name in ("torch", "numpy"):
+            model = load_model(net, get(name), probabilities=True)
+            get(name).set_weights(model, weights)
+            found = model.eval()(x) if name == "torch" else model(x.numpy())
+            results.append(found if isinstance(found, tuple) else (found,))
+        assert len(results[0]) == len(results[1])
+        for a, b in zip(*results, strict=True):
+            torch.testing.assert_close(a.detach(), torch.as_tensor(b), rtol=1e-4, atol=1e-4)
+        check_net(text, **arguments)
+
+
 @pytest.mark.parametrize("kind", NETS)
 def test_arguments_of_nets(kind: str) -> None:
     text, arguments = NETS[kind]
