@@ -13,6 +13,7 @@ terms          numbers and conditions of a class, and their source
 trace_nodes    what a trace is made of
 tracer         traces a template: its branches, loops and names
 template_expressions, trace_layers   its expressions and its layers
+trace_branches      its branches, and what meets behind them
 traces         the traces of a net and its modules; blocks for what can't be traced
 spelling       what a backend says of each layer
 statements     statements as data, written as lines at the end

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from itertools import product
 from typing import Any
 
-from netspec.codegen.requirements import bounds, equal, facts, lowest, whole
+from netspec.codegen.requirements import bounds, facts, lowest, whole
 from netspec.codegen.template_expressions import (
     TermScope,
     constant,
@@ -20,19 +19,16 @@ from netspec.codegen.template_expressions import (
     sym_of,
 )
 from netspec.codegen.terms import (
-    Choose,
     FloatParameter,
     Local,
     Sym,
-    decided,
     folded,
     is_whole,
     leaves,
 )
-from netspec.codegen.trace_layers import LayerTracer, index_in
+from netspec.codegen.trace_branches import BranchTracer
 from netspec.codegen.trace_names import rename_calls
 from netspec.codegen.trace_nodes import (
-    SIZES,
     AnyDim,
     Call,
     CannotTrace,
@@ -42,19 +38,13 @@ from netspec.codegen.trace_nodes import (
     CheckNode,
     Extent,
     ForNode,
-    IfNode,
-    InstanceCall,
-    InstanceSize,
     LetNode,
     LineNode,
-    OpCall,
-    Phi,
     Trace,
     TraceNode,
     TraceValue,
     prune,
 )
-from netspec.codegen.trace_nodes import walk as walk_nodes
 from netspec.ir.template import (
     Binding,
     Branches,
@@ -69,7 +59,7 @@ from netspec.ir.template import walk as walk_statements
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import IndexShape, like
 from netspec.symbolic.conditions import Compared
-from netspec.symbolic.expr import Apply, Channels, NumberLiteral, Parameter, expr_of
+from netspec.symbolic.expr import Apply, Channels, NumberLiteral, Parameter
 from netspec.syntax import ast
 from netspec.syntax.visitor import walk as walk_tree
 
@@ -91,7 +81,7 @@ class CarriedValue:
         return [self.before.channels, *(self.before.static or ())]
 
 
-class Tracer(LayerTracer):
+class Tracer(BranchTracer):
     """Runs one template. `inner` gives the trace of a module for a use of it."""
 
     def run(self) -> Trace:
@@ -240,226 +230,6 @@ class Tracer(LayerTracer):
             elif not name and isinstance(o, ast.Attribute):
                 name = o.name.text
             self.outputs.append((name, value))
-
-    def branches(self, s: Branches) -> None:
-        cases: list[tuple[Any, Sequence[TemplateStatement]]] = []
-        otherwise: Sequence[TemplateStatement] | None = s.otherwise
-        for condition, body in s.cases:
-            sym = self.evaluate(condition)
-            truth = decided(sym.term)
-            if truth is True:
-                otherwise = body
-                break
-            if truth is None:
-                cases.append((sym.term, body))
-        else:
-            otherwise = s.otherwise
-        if not cases:
-            self.inside(otherwise or ())
-            return
-        before = (dict(self.values), self.current, dict(self.counts))
-        families, outputs = self.families, self.outputs
-        made: list[dict[tuple[str, Any], TraceValue]] = []
-        results: list[list[tuple[str, TraceValue]] | None] = []
-        loops: list[dict[str, Any]] = []
-        ends: list[Any] = []
-        node = IfNode([], [])
-        known = self.known
-        bodies: list[Sequence[TemplateStatement]] = [b for _, b in cases]
-        for k, branch in enumerate((*bodies, otherwise or ())):
-            self.known = [*known, *(f for c, _ in cases[:k] for f in facts(c, False))]
-            if k < len(cases):
-                self.known += facts(cases[k][0])
-            self.values, self.current, self.counts = dict(before[0]), before[1], dict(before[2])
-            self.families, self.outputs = {b: dict(f) for b, f in families.items()}, outputs
-            outer, self.nodes = self.nodes, []
-            self.inside(branch)
-            end = (self.values, self.current, self.counts, self.nodes, self.known)
-            ends.append((*end, {*_set_in(self.nodes)}))
-            made.append({(b, i): v for b, f in self.families.items() for i, v in f.items()})
-            results.append(self.outputs)
-            loops.append(dict(self.collected))
-            self.nodes = outer
-        self.known = known
-        self.families, self.outputs = families, outputs
-        node.cases = [(c, end[3]) for (c, _), end in zip(cases, ends, strict=False)]
-        node.otherwise = ends[-1][3]
-        self.counts = dict(before[2])
-        self.values = dict(before[0])
-        flows = [e[1] for e in ends]
-        merged: dict[tuple[int, ...], TraceValue] = {}
-        for name in dict.fromkeys(n for e in ends for n in e[0]):
-            sources = [e[0].get(name) for e in ends]
-            for v, collected in zip(sources, loops, strict=True):
-                found = [index_in(name, b, len(at)) for b, (_, at) in collected.items()]
-                if v is None and any(found):
-                    raise CannotTrace(f"{name}, which a loop makes in another branch")
-            if name in before[0] and all(v is before[0][name] for v in sources):
-                continue
-            self.values[name] = self.merge(name, sources, node, merged, ends)
-        for base, index in dict.fromkeys(k for found in made for k in found):
-            sources = [found.get((base, index)) for found in made]
-            if any(v is not sources[0] for v in sources):
-                value = self.merge(base, sources, node, merged, ends)
-                self.families.setdefault(base, {})[index] = value
-        if any(r is not outputs for r in results):
-            self.outputs = self.merged_outputs(results, node, merged, ends)
-        if any(v is not flows[0] for v in flows):
-            meets = merged.get(tuple(map(id, flows)))
-            if meets is None:
-                meets = self.merge("", flows, node, merged, ends)
-            self.current = meets
-        else:
-            self.current = flows[0]
-        if any(node.bodies):
-            self.nodes.append(node)
-            hoisted = self.hoist(node)
-            if hoisted is not None:
-                self.nodes.append(hoisted)
-        conditions = [c for c, _ in cases]
-        for keyword in dict.fromkeys(k for e in ends for k in e[2]):
-            numbers = [e[2].get(keyword, _ZERO) for e in ends]
-            self.counts[keyword] = self.count_behind(keyword, conditions, numbers)
-
-    def merged_outputs(
-        self,
-        results: Sequence[list[tuple[str, TraceValue]] | None],
-        node: IfNode,
-        merged: dict[tuple[int, ...], TraceValue],
-        ends: list[Any],
-    ) -> list[tuple[str, TraceValue]]:
-        """The outputs behind branches that each give them."""
-        first = results[0]
-        if first is None or any(r is None or len(r) != len(first) for r in results):
-            raise CannotTrace("branches give other outputs")
-        outputs = []
-        for i, (name, value) in enumerate(first):
-            sources: list[Any] = [r[i][1] for r in results if r is not None]
-            if any(r[i][0] != name for r in results if r is not None):
-                if self.template.kind == "net":
-                    raise CannotTrace("branches give outputs of other names")
-                name = ""
-            if any(v is not value for v in sources):
-                known = merged.get(tuple(map(id, sources)))
-                value = known or self.merge(name, sources, node, merged, ends)
-            outputs.append((name, value))
-        return outputs
-
-    def count_behind(self, keyword: str, conditions: Sequence[Any], numbers: Sequence[Any]) -> Any:
-        """How many layers without a name there are behind branches, by how many each has."""
-        if all(n == numbers[0] for n in numbers):
-            return numbers[0]
-        used = {x for t in (*conditions, *numbers) if t is not None for x in leaves(t)}
-        if None in numbers or any(isinstance(x, InstanceSize) or self.is_size(x) for x in used):
-            return None
-        *first, count = numbers
-        for condition, number in zip(reversed(conditions), reversed(first), strict=True):
-            count = Choose(condition, number, count)
-        return self.named(f"{keyword}_count", Sym(Fraction(1), count))
-
-    def hoist(self, node: IfNode) -> LineNode | None:
-        """The last line of all branches, put behind the `if` where only one input differs."""
-        ends = [[n for n in b if not isinstance(n, ChannelsNode)] for b in node.bodies]
-        if len(node.bodies) != 2 or not all(e and isinstance(e[-1], LineNode) for e in ends):
-            return None
-        lines: list[Any] = [e[-1] for e in ends]
-        if any(len(line.calls) != 1 or not isinstance(line.calls[0], OpCall) for line in lines):
-            return None
-        a, b = (line.calls[0] for line in lines)
-        if (
-            type(a.op) is not type(b.op)
-            or len(a.inputs) != len(b.inputs)
-            or len(a.outputs) != 1
-            or a.terms
-            or b.terms
-        ):
-            return None
-        if [expr_of(x) if isinstance(x, int | float) else x for x in vars(a.op).values()] != [
-            expr_of(x) if isinstance(x, int | float) else x for x in vars(b.op).values()
-        ]:
-            return None
-        differ = [i for i, (v, w) in enumerate(zip(a.inputs, b.inputs, strict=True)) if v is not w]
-        phis = [p for p in node.phis if p.sources == [a.outputs[0], b.outputs[0]]]
-        if (
-            len(differ) != 1
-            or len(phis) != 1
-            or len(node.phis) != 1
-            or a.bound.tensors([v.shape for v in a.inputs])
-        ):
-            return None
-        i = differ[0]
-        phi = phis[0]
-        v, w = a.inputs[i], b.inputs[i]
-        for body, line in zip(node.bodies, lines, strict=True):
-            body.remove(line)
-        meets = TraceValue(v.name if not v.flows else w.name, v.shape, v.flows and w.flows)
-        node.phis = [Phi(meets, [v, w])]
-        inputs = tuple(meets if k == i else x for k, x in enumerate(a.inputs))
-        call = OpCall(a.name, a.op, a.bound, a.terms, inputs, (phi.value,))
-        return LineNode([call], phi.value)
-
-    def merge(
-        self,
-        name: str,
-        sources: list[TraceValue | None],
-        node: IfNode,
-        merged: dict[tuple[int, ...], TraceValue],
-        ends: list[Any],
-    ) -> TraceValue:
-        present = [v for v in sources if v is not None]
-        first = present[0]
-        if len({len(v.shape) for v in present}) > 1:
-            raise CannotTrace("branches make values of other ranks")
-        if len(present) == 1:
-            return first
-        value = TraceValue(name, first.shape, not name)
-        inside = set[Any]().union(*(end[5] for end in ends))
-
-        def one(terms: list[Any], what: str) -> Any:
-            """The term that stands for those of all branches, else a variable that each sets."""
-            given = [t for t, v in zip(terms, sources, strict=True) if v is not None]
-            for term in given:
-                if all(
-                    equal(t, term, end[4]) or equal(self.expanded(t), self.expanded(term), end[4])
-                    for t, v, end in zip(terms, sources, ends, strict=True)
-                    if v is not None
-                ):
-                    found = [t for t in (term, self.expanded(term)) if not inside & {*leaves(t)}]
-                    if found:
-                        return found[0]
-            local = self.local(f"{name}_{what}" if name else what)
-            self.holders[local] = Extent(value, SIZES.index(what))
-            for t, v, end in zip(terms, sources, ends, strict=True):
-                if v is not None:
-                    end[3].append(ChannelsNode(local, t))
-            return local
-
-        self.shaped(value, first.shape, one([v and v.channels for v in sources], "channels"))
-        if all(v.static is not None for v in present):
-            value.static = tuple(
-                one([v and v.static[k] for v in sources], ("height", "width")[k])  # type: ignore[index]
-                for k in range(len(first.shape) - 1)
-            )
-        node.phis.append(Phi(value, sources))
-        merged[tuple(map(id, sources))] = value
-        results = [self.results.get(v, {}) for v in present]
-        common = set(results[0]).intersection(*results[1:])
-        if common:
-            self.results[value] = {}
-            for n in results[0]:
-                if n in common:
-                    inner = [self.results[v][n] if v is not None else None for v in sources]
-                    self.results[value][n] = (
-                        value
-                        if n == next(iter(results[0]))
-                        else self.merge(f"{name}_{n}", inner, node, merged, ends)
-                    )
-        return value
-
-    def inside(self, body: Sequence[TemplateStatement]) -> None:
-        outer, self.terms.scope = self.terms.scope, TermScope(self.terms.scope)
-        self.statements(body)
-        self.terms.scope = outer
 
     def loop(self, s: Repetition) -> None:
         first = self.evaluate(s.first)
@@ -728,19 +498,6 @@ def _layer_names(body: Sequence[TemplateStatement]) -> Iterator[tuple[str, bool]
                 yield name.base.text, True
             case LayerLine():
                 yield from ((f"{c.keyword}_", False) for c in s.calls)
-
-
-def _set_in(nodes: Sequence[TraceNode]) -> Iterator[Any]:
-    """The variables, and the sizes of instances, that are there only behind these nodes."""
-    for node in walk_nodes(nodes):
-        match node:
-            case LetNode() | ChannelsNode():
-                yield node.local
-            case LineNode():
-                for c in node.calls:
-                    if isinstance(c, InstanceCall):
-                        places = product(range(len(c.outputs)), range(len(SIZES)))
-                        yield from (InstanceSize(c, i, k) for i, k in places)
 
 
 def _padded(carried: Carried | None, sizes: Sequence[Any]) -> list[Any]:
