@@ -11,36 +11,32 @@ netspec's own ops are in `emitters.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from netspec.codegen.emitters import Emitters
-from netspec.codegen.python_source import FunctionCall, Keyword, Source, Verbatim, call
+from netspec.codegen.python_source import FunctionCall, Infix, Keyword, Source, Verbatim, call
 from netspec.codegen.spelling import ConstructorNumbers
-from netspec.codegen.trace_nodes import CannotTrace
-from netspec.ir import Layer
+from netspec.codegen.trace_nodes import CannotTrace, TraceValue
+from netspec.ir import Value
 from netspec.lazy_dataclasses import dataclass, replace
-from netspec.ops import Op, Shape
+from netspec.ops import Op
 
 Forward = Callable[[str, list[Source]], Source]
 """Of the layer's attribute (`self.conv1`) and the sources of its inputs, that of its result."""
 
 
-class Shaped(Protocol):
-    """A value: of a net, or of the trace of a template."""
-
-    @property
-    def shape(self) -> Shape: ...
-
-
 @dataclass(frozen=True)
 class WrittenLayer:
-    """A layer as its class is written: its op as settled and as stated, and its values."""
+    """A layer as its class is written: its op as settled and as stated, and its values.
+
+    `several`: more than its first result is used.
+    """
 
     op: Op
     stated: Any
-    inputs: tuple[Shaped, ...]
-    outputs: tuple[Shaped, ...]
+    inputs: tuple[Value | TraceValue, ...]
+    outputs: tuple[Value | TraceValue, ...]
+    several: bool
 
 
 @dataclass(frozen=True)
@@ -51,8 +47,9 @@ class Emission:
     that name; without one the layer is a function, and `module` makes the module that does the
     same to one input, if PyTorch has one. `inplace`: both take `inplace=True`, which overwrites the
     input. `fresh`: the result is a new tensor, which the layer's gradient has no need of, so that
-    it may be overwritten. `one_size`: the attribute of the module that says how many features it
-    takes, where heights and widths decide that, so that `forward` checks it.
+    it may be overwritten. `wraps`: it reads well around the expression of its input. `one_size`:
+    the attribute of the module that says how many features it takes, where heights and widths
+    decide that, so that `forward` checks it.
     """
 
     forward: Forward
@@ -60,6 +57,7 @@ class Emission:
     module: FunctionCall | None = None
     inplace: bool = False
     fresh: bool = False
+    wraps: bool = False
     one_size: str = ""
 
     def call(self, attribute: str, inputs: list[Source], overwrite: bool = False) -> Source:
@@ -83,32 +81,25 @@ def _in_place(source: FunctionCall) -> FunctionCall:
     return replace(source, args=(*source.args, Keyword("inplace", Verbatim("True"))))
 
 
-Emitter = Callable[[WrittenLayer, ConstructorNumbers, bool], Emission]
-"""Of a layer, what writes its numbers, and whether more than its first result is used."""
+Emitter = Callable[[WrittenLayer, ConstructorNumbers], Emission]
+"""Of a layer, and what writes its numbers."""
 
 EMITTERS: Emitters[Emitter] = Emitters("torch")
-WRAPS: set[type[Op]] = set()
-"""Ops that read well around the expression of their input."""
 
 
 def emits(
-    op: type[Op], *, wraps: bool = False, fresh: bool = False, several: bool = False
+    op: type[Op], *, wraps: bool = False, fresh: bool = False
 ) -> Callable[[Callable[..., Emission]], Callable[..., Emission]]:
     """Decorator: register the emitter of an op, a function `(op, layer, w) -> Emission`.
 
-    With `wraps`, the op reads well around the expression of its input; `fresh` is that of the
-    emission. With `several`, the emitter takes as a fourth argument whether more than the first
-    result is used; it raises Unsupported (netspec.codegen.backend) for what PyTorch can't express.
+    `wraps` and `fresh` are those of the emission. The emitter raises Unsupported
+    (netspec.codegen.backend) for what PyTorch can't express.
     """
 
     def register(emitter: Callable[..., Emission]) -> Callable[..., Emission]:
-        def of_layer(layer: WrittenLayer, w: ConstructorNumbers, more: bool) -> Emission:
-            emission = emitter(layer.op, layer, w, *([more] if several else []))
-            return replace(emission, fresh=fresh)
-
-        EMITTERS[op] = of_layer
-        if wraps:
-            WRAPS.add(op)
+        EMITTERS[op] = lambda layer, w: replace(
+            emitter(layer.op, layer, w), wraps=wraps, fresh=fresh
+        )
         return emitter
 
     return register
@@ -185,7 +176,8 @@ def function(
 ) -> Emission:
     """A function of the inputs and options, or the module, where arguments decide these.
 
-    `forward` prepares the inputs, and calls the function or the module.
+    `forward` prepares the inputs, and calls the function or the module; of an `Infix`, each
+    operand is such a call.
     """
     args = () if options is None else options.args
     if options is not None and not options.fixed:
@@ -193,28 +185,19 @@ def function(
             raise CannotTrace("numbers of which some follow sizes, and some arguments")
         return as_module(call(module, *args), forward)
 
-    def with_options(_: str, inputs: list[Source]) -> Source:
-        source = forward(head, inputs)
+    def with_options(source: Source) -> Source:
+        if isinstance(source, Infix):
+            return replace(source, operands=tuple(map(with_options, source.operands)))
         assert isinstance(source, FunctionCall)
         return replace(source, args=(*source.args, *args))
 
     of_sizes = options is not None and options.of_sizes
     alone = call(module, *args) if module and forward is apply and not of_sizes else None
-    return Emission(with_options, module=alone, inplace=inplace)
+    return Emission(
+        lambda _, inputs: with_options(forward(head, inputs)), module=alone, inplace=inplace
+    )
 
 
 def method(value: Source, name: str, *args: str) -> FunctionCall:
     """A call of a tensor's method."""
     return call(f"{value.flat()}.{name}", *args)
-
-
-def check_layer(layer: Layer, several: bool) -> None:
-    """Raise Unsupported for a layer that PyTorch can't express."""
-    nowhere: Any = SimpleNamespace(
-        **dict.fromkeys(("printer", "whole", "print", "in_forward"), lambda term: "0"),
-        supports=set(),
-        trace=SimpleNamespace(block=layer),
-    )
-    written = WrittenLayer(layer.op, layer.op, layer.inputs, layer.outputs)
-    numbers = ConstructorNumbers(nowhere, SimpleNamespace(terms={}))  # type: ignore[arg-type]
-    EMITTERS[type(layer.op)](written, numbers, several)

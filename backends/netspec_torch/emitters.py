@@ -28,11 +28,9 @@ from netspec.ops.attribute_types import Pads
 from netspec.symbolic.expr import expr_of
 from netspec_torch.emission import (
     EMITTERS,
-    WRAPS,
     Emission,
     Forward,
     Options,
-    Shaped,
     WrittenLayer,
     apply,
     as_module,
@@ -41,7 +39,7 @@ from netspec_torch.emission import (
     method,
 )
 
-__all__ = ["EMITTERS", "WRAPS"]
+__all__ = ["EMITTERS"]
 
 
 # --- padding -------------------------------------------------------------------------------------
@@ -51,12 +49,6 @@ def _symmetric(pads: Pads) -> bool:
     """Whether both sides have the same padding, whatever the arguments are."""
     top, bottom, left, right = map(expr_of, pads)
     return top == bottom and left == right
-
-
-def _sides(pads: Pads, w: ConstructorNumbers) -> str:
-    """Torch counts from the last dimension."""
-    top, bottom, left, right = (w.fixed(p) for p in pads)
-    return f"({left}, {right}, {top}, {bottom})"
 
 
 Around = Callable[[str, Source], Source]
@@ -77,16 +69,18 @@ def _around(op: Any, layer: WrittenLayer, w: ConstructorNumbers, value: str = ""
         def padded(name: str, x: Source) -> Source:
             # What arguments decide is asked of the layer itself.
             args = [
-                w.fixed_pair(pair) if w.literal(*pair) else f"{name}.{what}"
+                w.fixed_pair(pair)
+                if w.literal(*pair) or any(map(w.depends_on_sizes, pair))
+                else f"{name}.{what}"
                 for what, pair in windows.items()
             ]
             return call(pad_same, x, *args, *options.args)
 
         return padded
-    sides = _sides(op.pads, w)
+    top, bottom, left, right = map(w.fixed, op.pads)
+    sides = f"({left}, {right}, {top}, {bottom})"  # PyTorch counts from the last dimension
     if getattr(op, "rounding", "floor") == "floor":
         return lambda _, x: call("F.pad", x, sides, *options.args)
-    # As much more as a last window hangs over the end.
     pad_ceil = w.support("pad_ceil")
     args = [w.fixed_pair(pair) for pair in windows.values()]
     return lambda _, x: call(pad_ceil, x, sides, *args, *options.args)
@@ -224,20 +218,18 @@ def _window(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> tuple[Option
     if own:
         options.pair("padding", (rows, columns), 0)
     options.pair("dilation", op.dilation, 1)
-    if own and op.rounding == "ceil":
+    if op.rounding == "ceil":
         options.source("ceil_mode", "True")
     return options, own
 
 
-@emits(pooling.MaxPool, several=True)
-def maxpool(
-    op: pooling.MaxPool, layer: WrittenLayer, w: ConstructorNumbers, several: bool
-) -> Emission:
+@emits(pooling.MaxPool)
+def maxpool(op: pooling.MaxPool, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     options, own = _window(op, layer, w)
-    if several and not own:
+    if layer.several and not own:
         raise Unsupported("indices of a pooling whose pads differ or exceed half of the kernel")
     forward = apply if own else _applied(_around(op, layer, w, 'float("-inf")'))
-    if several:
+    if layer.several:
         options.source("return_indices", "True")
     return function("F.max_pool2d", "nn.MaxPool2d", options, forward=forward)
 
@@ -249,21 +241,15 @@ def avgpool(op: pooling.AvgPool, layer: WrittenLayer, w: ConstructorNumbers) -> 
         if any(op.pads):
             options.flag("count_include_pad", bool(op.count_include_pad))
         return function("F.avg_pool2d", "nn.AvgPool2d", options)
-    if op.count_include_pad and op.rounding == "floor":
-        forward = _applied(_around(op, layer, w))
-        return function("F.avg_pool2d", "nn.AvgPool2d", options, forward=forward)
-    if layer.stated.pad == "same":
-        around = _around(op, layer, w)
+    around = _around(op, layer, w)
 
-        def forward(name: str, inputs: list[Source]) -> Source:
-            # The share of a window that counts is the mean of ones there and zeros elsewhere.
-            means = [around(name, x) for x in (inputs[0], call("torch.ones_like", inputs[0]))]
-            return Infix("/", tuple(call(name, x) for x in means))
+    def share(name: str, inputs: list[Source]) -> Source:
+        # The share of a window that counts is the mean of ones there and zeros elsewhere.
+        means = [around(name, x) for x in (inputs[0], call("torch.ones_like", inputs[0]))]
+        return Infix("/", tuple(call(name, x) for x in means))
 
-        return as_module(call("nn.AvgPool2d", *options.args), forward)
-    args = [_sides(op.pads, w), w.fixed_pair(op.kernel), w.fixed_pair(op.stride)]
-    args += [repr(op.rounding == "ceil"), repr(bool(op.count_include_pad))]
-    return Emission(lambda _, inputs: call(w.support("avg_pool"), inputs[0], *args))
+    forward = _applied(around) if op.count_include_pad else share
+    return function("F.avg_pool2d", "nn.AvgPool2d", options, forward=forward)
 
 
 @emits(pooling.AdaptiveAvgPool)
@@ -283,7 +269,8 @@ def maxunpool(op: resizing.MaxUnpool, layer: WrittenLayer, w: ConstructorNumbers
     if size is not None:
         return Emission(lambda _, inputs: call(max_unpool, *inputs, size))
     # Indices from outside: a multiple of their size, if that can be.
-    small, large = _plane(layer.inputs[0]), _plane(layer.outputs[0])
+    values = (layer.inputs[0], layer.outputs[0])
+    small, large = ((int(v.shape[1]), int(v.shape[2])) for v in values)
     rows, columns = (m // n for n, m in zip(small, large, strict=True))
     if (small[0] * rows, small[1] * columns) != large:
         if not w.sizes_are_known:
@@ -300,11 +287,6 @@ def maxunpool(op: resizing.MaxUnpool, layer: WrittenLayer, w: ConstructorNumbers
         )
 
     return Emission(forward)
-
-
-def _plane(value: Shaped) -> tuple[int, int]:
-    """Height and width."""
-    return int(value.shape[1]), int(value.shape[2])
 
 
 @emits(resizing.Upsample)
@@ -505,11 +487,9 @@ def permute(op: reshaping.Permute, layer: WrittenLayer, w: ConstructorNumbers) -
     return Emission(lambda _, inputs: method(inputs[0], "permute", "0", *order))
 
 
-@emits(reshaping.Split, several=True)
-def split(
-    op: reshaping.Split, layer: WrittenLayer, w: ConstructorNumbers, several: bool
-) -> Emission:
-    tail = "" if several else "[0]"
+@emits(reshaping.Split)
+def split(op: reshaping.Split, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    tail = "" if layer.several else "[0]"
     stated = layer.stated.parts
     # Equal for every setting, not just for this one.
     if not isinstance(stated, int) and len({expr_of(s) for s in op.sizes}) > 1:
@@ -519,7 +499,7 @@ def split(
             lambda _, inputs: replace(call("torch.split", *inputs, sizes, dim="1"), tail=tail)
         )
     parts = w.fixed(stated) if isinstance(stated, int) else str(len(op.sizes))
-    if several and not parts.isdecimal():
+    if layer.several and not parts.isdecimal():
         tail = f"[:{len(op.sizes)}]"  # as many as this class names
     return Emission(
         lambda _, inputs: replace(method(inputs[0], "chunk", parts, "dim=1"), tail=tail)

@@ -15,196 +15,162 @@ own beginning is meant draw it themselves. The layers that begin otherwise follo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from netspec.codegen.identifiers import is_plain
-from netspec.codegen.python_source import Source, Verbatim, call, statement, tuple_of
+from netspec.codegen.python_source import FunctionCall, Verbatim, call, statement, tuple_of
 from netspec.codegen.spelling import ConstructorNumbers
-from netspec.ir import Net
-from netspec.lazy_dataclasses import dataclass
+from netspec.ir import FlatLayer, Net
 from netspec.ops import UNIFORM, Init, Learned, LearnedWithBias, Op, Weighted
 from netspec_torch.reserved import MODULE_ATTRIBUTES
 from netspec_torch.support import sources
 
-_MARGIN = 8
+_INDENT = 8
 
 
-@dataclass(frozen=True)
-class _Weighted:
-    """A layer with weights: its path, its class in PyTorch, how its weights begin."""
-
-    path: str
-    type: str
-    init: Init
-    bias: bool
-
-
-def usual_laws(net: Net) -> dict[type[Op], Init]:
+def usual_laws(net: Net, ops: Iterable[Op]) -> dict[type[Op], Init]:
     """How most weights of each kind of layer begin."""
     found: dict[type[Op], Counter[Init]] = {}
-    for layer in net.layers:
-        if isinstance(layer.op, Weighted):
-            found.setdefault(type(layer.op), Counter())[net.init_of(layer.op)] += 1
+    for op in ops:
+        if isinstance(op, Weighted):
+            found.setdefault(type(op), Counter())[net.init_of(op)] += 1
     return {of: laws.most_common(1)[0][0] for of, laws in found.items()}
 
 
-def own_law(init: Init, numbers: ConstructorNumbers) -> Source:
-    """The function that fills a weight as a layer says, for `drawn`."""
-    given = [numbers.number(n) for n in init.numbers]
-    names = {"uniform": ("a", "b"), "constant": ("val",), "normal": ("std",)}
-    if init.numbers:
-        by_name = dict(zip(names[init.law], given, strict=True))
-        return call("partial", f"nn.init.{init.law}_", **by_name)
-    if init.law == "bilinear":
-        return Verbatim(numbers.support("bilinear_"))
-    head, _, rest = _draw("m", init).partition("(m.weight")
-    return call("partial", head, Verbatim(rest[2:-1])) if rest != ")" else Verbatim(head)
+def drawn(module: FunctionCall, init: Init, numbers: ConstructorNumbers) -> FunctionCall:
+    """The constructor of a layer that keeps how its weight begins."""
+    head, keywords = _law(init, numbers.number)
+    for name in ("draw_own", *({head} & sources().keys())):
+        numbers.support(name)
+    law = call("partial", head, **keywords) if keywords else Verbatim(head)
+    return FunctionCall(numbers.support("drawn"), (module, law))
 
 
 def initialization(
-    net: Net, written: Sequence[tuple[Op, str]], here: Container[str], drawn: bool
+    net: Net, made: Sequence[tuple[Op, FunctionCall]], here: Container[str]
 ) -> list[str]:
-    """A loop over all layers with the usual law of each class, then the layers with another.
+    """The lines of `reset_parameters`: a loop with the usual law of each class, then the others.
 
-    `written` are the ops of all layers that the classes make, for other arguments as well, each
-    with its class in PyTorch. `here` are the names of layers that the net's class makes, whatever
-    its arguments. `drawn`: others that say how they begin keep that themselves.
+    `made` are the ops of all layers that the classes make, for other arguments as well, each with
+    its constructor. `here` are the names of layers that the net's class makes, whatever its
+    arguments; others that say how they begin keep that themselves (`drawn`).
     """
-    types = {type(op): head for op, head in written}
-    layers = [
-        _Weighted(layer.path, types[type(layer.op)], net.init_of(layer.op), layer.op.bias)
-        for layer in net.layers
-        if isinstance(layer.op, Weighted)
-    ]
-    made = {x.type for x in layers}
-    layers += [
-        _Weighted("", head, net.init_of(op), op.bias)
-        for op, head in written
-        if isinstance(op, Weighted) and head not in made
-    ]
-    usual = {
-        t: Counter(x.init for x in layers if x.type == t).most_common(1)[0][0]
-        for t in dict.fromkeys(x.type for x in layers)
-    }
-    alike: dict[Init, list[str]] = {}
-    for t, init in usual.items():
-        alike.setdefault(init, []).append(t)
-    stateful = _resettable(written) + alike.pop(UNIFORM, [])
-    margin = " " * _MARGIN
-    lines = [f"{margin}for m in self.modules():"] if layers or stateful else []
-    for init, heads in alike.items():
-        bias = any(x.bias for x in layers if x.type in heads)
-        lines += _of_types(heads, len(lines) > 1, _fill("m", init, bias, optional=True), init)
-    if stateful:
-        lines += _of_types(stateful, len(lines) > 1, ["m.reset_parameters()"])
-    kept = {x.path for x in net.layers if isinstance(x.op, Weighted) and x.op.init is not None}
-    others = [x for x in layers if x.path and x.init != usual[x.type]]
-    others = [x for x in others if x.path in here or x.path not in kept]
+    heads = [(op, _own(module).head) for op, module in made]
+    types = {type(op): head for op, head in heads}
+    usual = usual_laws(net, (x.op for x in net.layers))
+    further = usual_laws(net, (op for op, _ in made))
+    usual |= {of: init for of, init in further.items() if of not in usual}
+    lines = _loop(usual, heads)
+    if any(module.head == "drawn" for _, module in made):
+        lines.append("draw_own(self)")
     fixed = not any(p.static for p in net.parameters)
-    for init in dict.fromkeys(x.init for x in others):
-        same = [x for x in others if x.init == init]
-        # The loop has zeroed the biases of the other types.
-        zeroed = [x.bias and usual[x.type] == UNIFORM for x in same]
-        if fixed and len(same) <= 2 and all(_is_attribute(x.path) for x in same):
-            for x, bias in zip(same, zeroed, strict=True):
-                lines += [margin + s for s in _fill(f"self.{x.path}", init, bias)]
-        else:
-            lines += _by_name(same, _fill("m", init, any(zeroed), optional=True))
-    if drawn:
-        lines.append(f"{margin}draw_own(self)")
-    return [*lines, *_stated(net, types, fixed)]
-
-
-def _stated(net: Net, types: Mapping[type[Op], str], fixed: bool) -> list[str]:
-    """What layers say beside the `init` of convolutions and linear layers, by name.
-
-    `types` are the classes of ops in PyTorch; `fixed`: the net has the same layers whatever its
-    arguments.
-    """
-    calls: dict[str, list[_Weighted]] = {}
-    for layer in net.layers:
-        op = layer.op
-        if not isinstance(op, Learned):
-            continue
-        one = _Weighted(layer.path, types[type(op)], UNIFORM, False)
-        for name in layer.layer.tensors:
-            own = op.bias_init if isinstance(op, LearnedWithBias) and name == "bias" else op.init
-            weight = isinstance(op, Weighted) and name == "weight"
-            if own is not None and layer.layer.tensors[name].learnable and not weight:
-                calls.setdefault(_draw("{}", own, name), []).append(one)
-        if op.frozen:
-            calls.setdefault("{}.requires_grad_(False)", []).append(one)
-    lines: list[str] = []
-    for line, layers in calls.items():
+    for (line, zeroed), layers in _unusual(net, usual, here).items():
         if fixed and len(layers) <= 2 and all(_is_attribute(x.path) for x in layers):
-            lines += [f"{' ' * _MARGIN}{line.format(f'self.{x.path}')}" for x in layers]
-        else:
-            lines += _by_name(layers, [line.format("m")])
-    return lines
+            for name in (f"self.{x.path}" for x in layers):
+                lines += [line.format(name), *([f"nn.init.zeros_({name}.bias)"] if zeroed else [])]
+            continue
+        names = tuple_of([f'"{x.path}"' for x in layers])
+        of = " | ".join(dict.fromkeys(types[type(x.op)] for x in layers))
+        test = statement(f"if isinstance(m, {of}) and name in ", names, _INDENT + 4)
+        test[-1] += ":"
+        lines += ["for name, m in self.named_modules():", *(line[_INDENT:] for line in test)]
+        lines += [f"        {s}" for s in (line.format("m"), *(_ZEROS if zeroed else []))]
+    return [" " * _INDENT + line for line in lines]
 
 
-def _resettable(written: Sequence[tuple[Op, str]]) -> list[str]:
-    """The classes of further layers with tensors, which know how theirs begin."""
-    found = [
+_ZEROS = ("if m.bias is not None:", "    nn.init.zeros_(m.bias)")
+
+
+def _own(module: FunctionCall) -> FunctionCall:
+    """The constructor of a layer that keeps how it begins, or of any other."""
+    inner = module.args[0] if module.head == "drawn" else module
+    assert isinstance(inner, FunctionCall)
+    return inner
+
+
+def _loop(usual: Mapping[type[Op], Init], heads: Sequence[tuple[Op, str]]) -> list[str]:
+    """A loop over all modules, in which each class begins as usual.
+
+    `heads` are ops, each with its class in PyTorch.
+    """
+    types = {type(op): head for op, head in heads}
+    alike: dict[Init, list[str]] = {}
+    for of, init in usual.items():
+        alike.setdefault(init, []).append(types[of])
+    # Further layers with tensors know how theirs begin.
+    resettable = [
         head
-        for op, head in written
+        for op, head in heads
         if type(op).tensors is not Op.tensors and not isinstance(op, Weighted)
         if head.startswith("nn.") or head in sources()
     ]
-    return list(dict.fromkeys(found))
-
-
-def _of_types(
-    types: Sequence[str], further: bool, body: Sequence[str], init: Init | None = None
-) -> list[str]:
-    """A branch of the loop over all modules."""
-    # Xavier's of one fan is written as a call of another name, so the law is added.
-    note = f"  # {init}" if init is not None and init.law == "xavier" and init.fan else ""
-    margin = " " * (_MARGIN + 4)
-    test = f"{margin}{'elif' if further else 'if'} isinstance(m, {' | '.join(types)}):{note}"
-    return [test, *(f"{margin}    {line}" for line in body)]
-
-
-def _fill(layer: str, init: Init, bias: bool, optional: bool = False) -> list[str]:
-    """Statements that fill a layer's weight, and its bias with zeros, which may be optional."""
-    lines = [_draw(layer, init)]
-    if bias and optional:
-        lines += [f"if {layer}.bias is not None:", f"    nn.init.zeros_({layer}.bias)"]
-    elif bias:
-        lines.append(f"nn.init.zeros_({layer}.bias)")
+    begun = [*dict.fromkeys(resettable), *alike.pop(UNIFORM, [])]
+    alike |= {UNIFORM: begun} if begun else {}
+    biased = {head for op, head in heads if isinstance(op, Weighted) and op.bias}
+    lines = ["for m in self.modules():"] if alike else []
+    for init, classes in alike.items():
+        branch = "elif" if len(lines) > 1 else "if"
+        # Xavier's of one fan is written as a call of another name, so the law is added.
+        note = f"  # {init}" if init.law == "xavier" and init.fan else ""
+        lines.append(f"    {branch} isinstance(m, {' | '.join(classes)}):{note}")
+        zeros = _ZEROS if init != UNIFORM and not biased.isdisjoint(classes) else ()
+        lines += [f"        {s}" for s in (_draw("m", init), *zeros)]
     return lines
+
+
+def _unusual(
+    net: Net, usual: Mapping[type[Op], Init], here: Container[str]
+) -> dict[tuple[str, bool], list[FlatLayer]]:
+    """What layers say beside the usual, each with the layers that say it.
+
+    That is a statement, with `{}` for the layer, and whether it begins with a bias of zeros.
+    """
+    found: dict[tuple[str, bool], list[FlatLayer]] = {}
+    for x in net.layers:
+        if isinstance(x.op, Weighted) and (x.path in here or x.op.init is None):
+            init, others = net.init_of(x.op), usual[type(x.op)]
+            if init != others:
+                # The loop has zeroed the biases of the other types.
+                zeroed = x.op.bias and others == UNIFORM
+                found.setdefault((_draw("{}", init), zeroed), []).append(x)
+    for x in net.layers:
+        op = x.op
+        if not isinstance(op, Learned):
+            continue
+        for name, tensor in x.layer.tensors.items():
+            own = op.bias_init if isinstance(op, LearnedWithBias) and name == "bias" else op.init
+            weight = isinstance(op, Weighted) and name == "weight"
+            if own is not None and tensor.learnable and not weight:
+                found.setdefault((_draw("{}", own, name), False), []).append(x)
+        if op.frozen:
+            found.setdefault(("{}.requires_grad_(False)", False), []).append(x)
+    return found
 
 
 def _draw(layer: str, init: Init, tensor: str = "weight") -> str:
     """The call that fills a layer's tensor; all of its tensors where its class knows how."""
     if init == UNIFORM:
         return f"{layer}.reset_parameters()"
-    weight = f"{layer}.{tensor}"
-    if init.bounds is not None:
-        return f"nn.init.uniform_({weight}, {init.bounds[0]!r}, {init.bounds[1]!r})"
-    if init.value is not None:
-        return f"nn.init.constant_({weight}, {init.value!r})"
+    head, keywords = _law(init, repr)
+    plain = [v if name in ("a", "b", "val") else f"{name}={v}" for name, v in keywords.items()]
+    return call(head, f"{layer}.{tensor}", *plain).flat()
+
+
+def _law(init: Init, number: Callable[[float], str]) -> tuple[str, dict[str, str]]:
+    """The function that fills a tensor, and its further arguments, with numbers written so."""
+    names = {"uniform": ("a", "b"), "constant": ("val",), "normal": ("std",)}.get(init.law)
+    if names is not None:
+        given = dict(zip(names, map(number, init.numbers), strict=True))
+        return f"nn.init.{init.law}_", given
     if init.law == "bilinear":
-        return f"bilinear_({weight})"
-    if init.std is not None:
-        return f"nn.init.normal_({weight}, std={init.std!r})"
+        return "bilinear_", {}
     if init.law == "xavier" and init.fan is None:
-        return f"nn.init.xavier_uniform_({weight})"
-    mode = ', mode="fan_out"' if init.fan == "fan_out" else ""
+        return "nn.init.xavier_uniform_", {}
+    mode = {"mode": '"fan_out"'} if init.fan == "fan_out" else {}
     if init.law == "xavier":
         # Uniform, and of variance 1 / fan.
-        return f'nn.init.kaiming_uniform_({weight}{mode}, nonlinearity="linear")'
-    return f"nn.init.kaiming_normal_({weight}{mode})"
-
-
-def _by_name(layers: Sequence[_Weighted], body: Sequence[str]) -> list[str]:
-    """A loop with statements for each of the layers with these names, as `m`."""
-    margin = " " * _MARGIN
-    names = tuple_of([f'"{x.path}"' for x in layers])
-    types = " | ".join(dict.fromkeys(x.type for x in layers))
-    tests = statement(f"if isinstance(m, {types}) and name in ", names, _MARGIN + 4)
-    start = [f"{margin}for name, m in self.named_modules():", *tests[:-1], f"{tests[-1]}:"]
-    return [*start, *(f"{margin}        {s}" for s in body)]
+        return "nn.init.kaiming_uniform_", {**mode, "nonlinearity": '"linear"'}
+    return "nn.init.kaiming_normal_", mode
 
 
 def _is_attribute(path: str) -> bool:

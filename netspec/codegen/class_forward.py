@@ -28,7 +28,7 @@ from netspec.codegen.python_source import (
     call,
     tuple_of,
 )
-from netspec.codegen.spelling import Spelling, WrittenCall
+from netspec.codegen.spelling import WrittenCall
 from netspec.codegen.statements import (
     Compound,
     Line,
@@ -163,7 +163,6 @@ class Forward:
         self,
         trace: Trace,
         terms: Terms,
-        spelling: Spelling,
         emissions: Emissions,
         readers: Readers,
         tests: Tests,
@@ -171,7 +170,7 @@ class Forward:
         comments: Mapping[str, str],
         taken: Sequence[str],
     ) -> None:
-        self.trace, self.terms, self.spelling = trace, terms, spelling
+        self.trace, self.terms = trace, terms
         self.emissions, self.readers, self.tests, self.emit = emissions, readers, tests, emit
         self.comments = comments
         self.taken = {*taken, "self", "block", "layer", *(v.name for v in terms.counters)}
@@ -257,7 +256,7 @@ class Forward:
     def reads_well(self, first: Call, line: Sequence[Call], consumer: OpCall) -> bool:
         """Whether a step is better written inside of the line behind it."""
         ends = isinstance(first, OpCall) and first.bound.activation
-        if self.spelling.wraps(consumer):
+        if self.emissions[consumer][0].wraps:
             return not (ends and len(line) > 1)
         if len(self.terms.lines[first]) > 1 or ends:
             return False

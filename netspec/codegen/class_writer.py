@@ -133,7 +133,7 @@ def write_class(
         asked.kept += own.kept if c in readers.written else ()
         if c in readers.written or written.constructor is not None:
             asked.supports |= own.supports
-    forward = Forward(trace, terms, spelling, emissions, readers, tests, emit, comments, taken)
+    forward = Forward(trace, terms, emissions, readers, tests, emit, comments, taken)
     predict = forward.predict() if trace.predictions else []
     terms.kept.update(asked.kept)
     given = [t for t in terms.attributes if t in terms.arguments]

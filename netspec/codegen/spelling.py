@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from netspec.codegen.python_source import FunctionCall, Source
 from netspec.codegen.terms import Choose
@@ -107,8 +107,9 @@ class WrittenCall(Protocol):
 
     `constructor` makes the module that the class keeps, None for a layer without state. `call` is
     the source of the result; with `overwrite` it may overwrite its input. `fresh`: the result is a
-    new tensor, which the layer's gradient has no need of: it may be overwritten. `one_size`: the
-    attribute of the module with the features of the only input that it takes, else "".
+    new tensor, which the layer's gradient has no need of: it may be overwritten. `wraps`: it
+    reads well around the expression of its input. `one_size`: the attribute of the module with the
+    features of the only input that it takes, else "".
     """
 
     @property
@@ -116,6 +117,9 @@ class WrittenCall(Protocol):
 
     @property
     def fresh(self) -> bool: ...
+
+    @property
+    def wraps(self) -> bool: ...
 
     @property
     def one_size(self) -> str: ...
@@ -135,6 +139,7 @@ class WrittenInstance:
     first: bool
     fresh: bool = False
     one_size: str = ""
+    wraps: ClassVar[bool] = False
 
     def call(self, attribute: str, inputs: list[Source], overwrite: bool = False) -> Source:
         return FunctionCall(attribute, tuple(inputs), tail="[0]" if self.first else "")
@@ -158,10 +163,6 @@ class Spelling(Protocol):
     """Attributes that every module has, so that no layer can be one."""
 
     def emit(self, call: OpCall, numbers: ConstructorNumbers, several: bool) -> WrittenCall: ...
-
-    def wraps(self, call: OpCall) -> bool:
-        """Whether a layer reads well around the expression of its input."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -33,41 +32,17 @@ def pad_ceil(
     dilation: int | tuple[int, ...] = 1,
     value: float = 0.0,
 ) -> Tensor:
-    """Pad by left, right, top, bottom, and so far that the last window fits."""
+    """Pad by left, right, top, bottom, but for what would let a window start behind the input."""
     left, right, top, bottom = pads
     result: list[int] = []
     for i, before, after in ((1, left, right), (0, top, bottom)):
         k, s, d = (n if isinstance(n, int) else n[i] for n in (kernel, stride, dilation))
         size = x.shape[2 + i]
         span = d * (k - 1) + 1
-        # A window that would start behind the input is none.
         most = (size + before + s - 1) // s
         count = min((size + before + after - span + s - 1) // s + 1, most)
-        result += [before, (count - 1) * s + span - size - before]
+        result += [before, min(after, (count - 1) * s + span - size - before)]
     return F.pad(x, result, value=value)
-
-
-def avg_pool(
-    x: Tensor,
-    pads: tuple[int, int, int, int],
-    kernel: int | tuple[int, ...],
-    stride: int | tuple[int, ...],
-    ceil: bool,
-    count_include_pad: bool,
-) -> Tensor:
-    """Means of windows over an input padded by left, right, top, bottom."""
-    padded = pad_ceil(x, pads, kernel, stride) if ceil else F.pad(x, pads)
-    counted = torch.ones_like(x)
-    if count_include_pad:
-        counted = F.pad(counted, pads, value=1.0)
-        before = (0, 0)
-    else:
-        before = (pads[0], pads[2])
-    # What hangs over the end does not count.
-    rows, columns = (padded.shape[i] - counted.shape[i] for i in (2, 3))
-    around = (before[0], columns - before[0], before[1], rows - before[1])
-    counted = F.pad(counted, around)
-    return F.avg_pool2d(padded, kernel, stride) / F.avg_pool2d(counted, kernel, stride)
 
 
 def max_unpool(x: Tensor, indices: Tensor, size: tuple[int, ...] | list[int]) -> Tensor:

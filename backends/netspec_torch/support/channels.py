@@ -1,4 +1,4 @@
-"""A factor and a shift for each channel, as Caffe's Scale layer."""
+"""A factor and a shift for each channel, as Caffe's Scale and Bias layers."""
 
 from __future__ import annotations
 
@@ -23,3 +23,17 @@ class ChannelScale(nn.Module):
         per_channel = [-1] + [1] * (x.dim() - 2)
         x = x * self.weight.view(per_channel)
         return x if self.bias is None else x + self.bias.view(per_channel)
+
+
+class ChannelShift(nn.Module):
+    """A learned number per channel, added."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.bias.view(-1, *(1 for _ in x.shape[2:]))
