@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
@@ -95,8 +95,25 @@ def train(net: Net, training: Training, options: TrainingOptions) -> TrainingRes
     _check(net)
     wanted = options.device
     cuda = wanted.startswith("cuda") or (wanted == "auto" and torch.cuda.is_available())
-    with processes(cuda) as group:
+    with processes(cuda) as group, _reproducible():
         return _Run(net, training, options, group).run()
+
+
+@contextmanager
+def _reproducible() -> Iterator[None]:
+    """Have PyTorch compute the same each time; behind it, the caller's settings are back."""
+    before = torch.are_deterministic_algorithms_enabled()
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()
+    benchmark, threads = torch.backends.cudnn.benchmark, torch.get_num_threads()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS varies without
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warns)
+        torch.backends.cudnn.benchmark = benchmark
+        torch.set_num_threads(threads)
 
 
 def _check(net: Net) -> None:
@@ -188,9 +205,6 @@ class _Run:
     def _prepare(self) -> None:
         if self.net.macs * self.training.batch_size < SMALL:
             torch.set_num_threads(1)
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS varies without
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.backends.cudnn.benchmark = False
         torch.manual_seed(self.options.seed)
         backend = get("torch")
         made = next(f.op for f in self.net.layers if self.net.flat_outputs[0] in f.outputs)
