@@ -18,7 +18,7 @@ traces         the traces of a net and its modules; blocks for what can't be tra
 spelling       what a backend says of each layer
 statements     statements as data, written as lines at the end
 class_terms, class_constructor, class_readers, class_forward, class_writer   write one class
-sequential     the classes that are an `nn.Sequential`
+chains         the classes that are an `nn.Sequential`, or keep one
 classes        all classes of a net, and the source of each
 
 header         what an emitted file says at its top

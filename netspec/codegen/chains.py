@@ -1,4 +1,4 @@
-"""Finds the chains of a class that an `nn.Sequential` can keep, by the names of their layers.
+"""Finds the chains that an `nn.Sequential` can keep or be, by the names of their layers.
 
 self.features = nn.Sequential(nn.Conv2d(3, 64, kernel_size=3), nn.ReLU(inplace=True), ...)
 
@@ -29,6 +29,7 @@ from netspec.codegen.trace_nodes import (
     LayerPath,
     LetNode,
     LineNode,
+    PositiveNode,
     Trace,
     TraceNode,
     calls_in,
@@ -43,6 +44,25 @@ def with_chains(trace: Trace, emissions: Emissions, readers: Readers) -> Trace |
     found = _Chains(trace, emissions, readers)
     nodes = found.gather(trace.nodes)
     return replace(trace, nodes=nodes) if found.chains else None
+
+
+def sequential(trace: Trace, written: Mapping[Call, WrittenCall]) -> list[FunctionCall]:
+    """The modules of a class that is an `nn.Sequential` itself; none where it is no such chain."""
+    calls = list(written)
+    if trace.template.kind == "net" or len(trace.inputs) != 1 or not calls:
+        return []
+    if not all(isinstance(n, LineNode | CheckNode | PositiveNode) for n in trace.nodes):
+        return []
+    (value,) = trace.inputs
+    for place, c in enumerate(calls):
+        named = c.name is not None and c.name.fixed == str(place)
+        several = isinstance(c, InstanceCall) and len(c.outputs) > 1  # a tuple
+        if c.inputs != (value,) or several or (has_tensors(c) and not named):
+            return []
+        value = c.outputs[0]
+    if trace.outputs != [value] or written[calls[0]].one_size:
+        return []
+    return _modules(calls, written) or []
 
 
 def written_chain(c: ChainCall, emissions: Emissions) -> tuple[WrittenCall, Asked]:

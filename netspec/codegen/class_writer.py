@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
-from netspec.codegen.chains import with_chains, written_chain
+from netspec.codegen.chains import sequential, with_chains, written_chain
 from netspec.codegen.class_constructor import constructor, out_sizes, tests_of_branches
 from netspec.codegen.class_forward import Forward, Readers, only_input
 from netspec.codegen.class_terms import Asked, Support, Terms, is_number
 from netspec.codegen.python_source import FunctionCall, Verbatim, call
-from netspec.codegen.sequential import sequential
 from netspec.codegen.spelling import (
     ClassArgument,
     ConstructorNumbers,
