@@ -26,6 +26,7 @@ from netspec.symbolic.conditions import OPPOSITE, Combined, Compared, ConstantTe
 from netspec.symbolic.expr import Apply, Channels, Limits, Num, NumberLiteral
 
 _ZERO = NumberLiteral(Fraction(0))
+_TWO = NumberLiteral(Fraction(2))
 _listener: ContextVar[Callable[[Compared], None] | None] = ContextVar("listener", default=None)
 
 
@@ -69,9 +70,11 @@ def within(number: Any, limits: Limits) -> Compared:
 class AnyNum(Num):
     """A number of a trace: what attributes ask of it is required."""
 
-    def integer(self, limits: Limits = ()) -> int:
+    def integer(self, limits: Limits = (), odd: bool = False) -> int:
         require(whole(self.known))
         require(within(self.known, limits))
+        if odd:
+            require(multiple(folded("-", self.known, NumberLiteral(Fraction(1))), _TWO))
         return super().integer()
 
     def real(self, limits: Limits = ()) -> float:

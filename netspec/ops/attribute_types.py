@@ -102,7 +102,7 @@ class Integer:
             raise AttributeTypeError("out-of-range", f"must be {bound}, but is {describe(value)}")
         if self.odd and number % 2 == 0:
             raise AttributeTypeError("out-of-range", f"must be odd, but is {describe(value)}")
-        return value.integer([(">=", Fraction(self.least))])
+        return value.integer([(">=", Fraction(self.least))], odd=self.odd)
 
 
 def _number_help(value: Any) -> str:

@@ -269,8 +269,8 @@ class Num:
     value: Fraction
     expr: Expr | None = None
 
-    def integer(self, limits: Limits = ()) -> int:
-        """As an int; the caller has made sure that it is whole, and within the limits."""
+    def integer(self, limits: Limits = (), odd: bool = False) -> int:
+        """As an int; the caller has made sure that it is whole, within the limits, and odd."""
         value = int(self.value)
         return value if self.expr is None else Dim(value, self.expr)
 

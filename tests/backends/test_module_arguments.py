@@ -722,6 +722,13 @@ REFUSED: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], str]] = {
         {"n": -1},
         "n",
     ),
+    "a window without a middle": (
+        "size",
+        "lrn { size: size }",
+        {"size": 3},
+        {"size": 4},
+        "size",
+    ),
     "a list that is too short": (
         "sizes",
         "for i in 1..3 { c[i]: conv { filters: sizes[i - 1]  kernel: 1 } }",
