@@ -309,7 +309,7 @@ class LayerTracer:
                     return None
                 path = LayerPath(root.name, tuple(self.evaluate(i) for i in reversed(indices)))
                 if path.fixed is not None:
-                    found = self.values.get(path.fixed) or self.item(path.fixed)
+                    found = self.values.get(path.fixed) or self.item(path.fixed, root.name)
                     if found is not None:
                         return found
                 found = self.families.get(root.name, {}).get(path.key)
@@ -321,13 +321,22 @@ class LayerTracer:
                 return found
         return None
 
-    def item(self, name: str) -> TraceValue | None:
-        """What one iteration of a loop made, by its name behind the loop (`pool5`)."""
-        for base, (value, variables) in self.collected.items():
-            keys = index_in(name, base, len(variables))
-            if keys is not None:
-                return self.element(value, variables, [NumberLiteral(Fraction(k)) for k in keys])
-        return None
+    def item(self, name: str, base: str = "") -> TraceValue | None:
+        """What one iteration of a loop made, by its name behind the loop (`pool5`).
+
+        With a `base`, the item of that name where there is one: `v22[1]` rather than `v2[21]`.
+        """
+        found = {
+            own: (value, variables, keys)
+            for own, (value, variables) in self.collected.items()
+            if (keys := index_in(name, own, len(variables))) is not None
+        }
+        if len(found) > 1 and base not in found:
+            raise CannotTrace(f"{name}, which may be an item of {' or of '.join(found)}")
+        if not found:
+            return None
+        value, variables, keys = found.get(base) or next(iter(found.values()))
+        return self.element(value, variables, [NumberLiteral(Fraction(k)) for k in keys])
 
     def refuse_outside(self, base: str, path: LayerPath) -> None:
         """Refuse an index that may be that of a layer which stands outside of the loop."""

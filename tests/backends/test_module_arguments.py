@@ -359,6 +359,17 @@ def check_model(model: Any, net: Any) -> None:
 
 
 NETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "an item whose name could be that of another loop": (
+        """
+        net t(n = 2) {
+          input data: 3x5x5
+          for i in 1..n { v2[i]: concat(data, data) }
+          for i in 1..2 { v22[i]: conv(data) { filters: 2 * n  kernel: 1 } }
+          identity(v22[1])
+        }
+        """,
+        {"n": 3},
+    ),
     "a rounded number that a loop's channels begin with, asked for behind it": (
         """
         module m(f) {
