@@ -173,12 +173,13 @@ class Tracer(BranchTracer):
         even = isinstance(sym.term, Apply) and sym.term.operator == "/"
         if not even or not all(map(is_whole, sym.term.operands)):
             return False
-        return not any(
-            isinstance(e, ast.Variable) and e.name == name
+        inside = [
+            e is not outer
             for outer in _expressions(self.template.body)
             for e in walk_tree(outer)
-            if e is not outer
-        )
+            if isinstance(e, ast.Variable) and e.name == name
+        ]
+        return bool(inside) and not any(inside)
 
     def size_local(self, before: TraceValue, base: str, k: int) -> Local:
         """The variable for a size that a loop changes: that of the size before, if it is free."""

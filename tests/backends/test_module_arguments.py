@@ -359,6 +359,13 @@ def check_model(model: Any, net: Any) -> None:
 
 
 NETS: dict[str, tuple[str, dict[str, Any]]] = {
+    "a quotient that nothing reads": (
+        """
+        module part(n) { input x  let q = 6 / n  conv { filters: n  kernel: 1 } }
+        net t(n = 2) { input data: 3x5x5  part { n: n } }
+        """,
+        {"n": 4},
+    ),
     "an item whose name could be that of another loop": (
         """
         net t(n = 2) {
