@@ -285,7 +285,7 @@ def classify(
     if isinstance(found, str | Path):
         trained = read_trained(Path(found))
         if isinstance(net, str | Path):
-            net, parameters = checked(name, parameters, Path(found)).sound(), {}
+            net, parameters = checked(name, parameters, Path(found), trained).sound(), {}
     given = _loaded(net, parameters)
     ready = as_trained(given.ir, trained)
     classes = class_count(ready)

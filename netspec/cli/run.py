@@ -69,7 +69,7 @@ def execute(args: argparse.Namespace) -> int:
     hide_warnings_of_size()
     backend = get(args.backend)
     trained = read_trained(file)
-    made = checked(args.spec, dict(args.settings), file)
+    made = checked(args.spec, dict(args.settings), file, trained)
     stated = made.sound()
     show(made.diagnostics)
     net = as_trained(stated, trained)

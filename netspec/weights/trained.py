@@ -118,13 +118,14 @@ def _is_size(value: Any) -> bool:
     return type(value) is int and 0 < value <= 1 << 20
 
 
-def checked(spec: str, settings: Mapping[str, Any], weights: Path) -> Checked:
+def checked(
+    spec: str, settings: Mapping[str, Any], weights: Path, found: TrainedWeights
+) -> Checked:
     """The net of a spec for its weights: what was set at the training is set again.
 
-    `spec` may be the file of the weights itself, which then says what net it is of. Raises
-    SpecError.
+    `found` is what the file says of itself, and `spec` may be that file, which then says what net
+    it is of. Raises SpecError.
     """
-    found = read_trained(weights)
     net: str | None
     if Path(spec) == weights:
         if not found.spec:
