@@ -606,9 +606,7 @@ class Forward:
             if len(names) == 1 and names[0] not in self.parameters and untyped:
                 if len(given[0].targets) == 1:
                     given[0].annotation = "Tensor"
-        flat = ", ".join(names)
-        result: Source = Verbatim(flat) if len(flat) + 15 <= WIDTH else tuple_of(names)
-        return [*body, Line(result, word="return")]
+        return [*body, returned([Verbatim(n) for n in names])]
 
     def predict(self) -> list[Statement]:
         """The statements of `predict`, which makes the net's outputs of those of `forward`."""
@@ -619,9 +617,7 @@ class Forward:
             targets = [names.identifier(self.plain(n or "x")) for n in self.trace.output_names]
             pairs = zip(predictions, targets, strict=True)
             sources = [self.predicted(p, Verbatim(n)) for p, n in pairs]
-            flat = ", ".join(s.flat() for s in sources)
-            result: Source = Verbatim(flat) if len(flat) + 15 <= WIDTH else tuple_of(sources)
-            return [Line(model, tuple(targets)), Line(result, word="return")]
+            return [Line(model, tuple(targets)), returned(sources)]
         result = self.predicted(predictions[0], model)
         if predictions[0] and isinstance(result, FunctionCall) and is_typed(result):
             return [Line(result, word="return")]
@@ -646,6 +642,12 @@ class Forward:
                 a = f"({a})" if isinstance(then, PredictChoice) else a
                 return Alternatives((a, f"if {self.terms.in_forward(condition)}", f"else {b}"))
         return value
+
+
+def returned(sources: Sequence[Source]) -> Line:
+    """The statement that returns results, in a line where they fit."""
+    flat = ", ".join(s.flat() for s in sources)
+    return Line(Verbatim(flat) if len(flat) + 15 <= WIDTH else tuple_of(sources), word="return")
 
 
 def only_input(trace: Trace) -> list[TraceValue]:

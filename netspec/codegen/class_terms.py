@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
-from fractions import Fraction
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Sequence, Set
 from itertools import chain, count
 from typing import Any
 
@@ -17,6 +15,7 @@ from netspec.codegen.terms import (
     FloatParameter,
     Local,
     Printer,
+    exchanged,
     folded,
     is_literal,
     is_whole,
@@ -46,15 +45,14 @@ from netspec.codegen.trace_nodes import (
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.symbolic.conditions import Combined, Compared, ConstantTerm, ListTerm, negated
 from netspec.symbolic.expr import (
+    ONE,
     Apply,
     Channels,
-    NumberLiteral,
     Parameter,
     constant_source,
     expr_of,
 )
 
-ONE = NumberLiteral(Fraction(1))
 OWN_METHODS = frozenset(
     (
         *("forward", "load", "preprocess", "predict", "reset_parameters"),
@@ -170,7 +168,7 @@ class Terms:
                 if isinstance(n, ChannelsNode) and not n.local.name.endswith("channels"):
                     name = n.local.name
                     own = {x: Local("") for x in leaves(n.term) if getattr(x, "name", "") == name}
-                    term = substitute(n.term, partial(_exchanged, own))
+                    term = exchanged(n.term, own)
                     set_to.setdefault(name, []).append((place, term))
         groups: dict[Any, list[str]] = {}
         for name, terms in set_to.items():
@@ -486,10 +484,6 @@ def decisive(node: TraceNode) -> list[Any]:
         case IfNode():
             return [condition for condition, _ in node.cases]
     return []
-
-
-def _exchanged(known: Mapping[Any, Any], leaf: Any) -> Any:
-    return known.get(leaf, leaf)
 
 
 def is_number(term: Any) -> bool:

@@ -18,15 +18,22 @@ from netspec.codegen.terms import (
     Item,
     Length,
     decided,
+    exchanged,
     folded,
     is_whole,
-    substitute,
 )
 from netspec.symbolic.conditions import OPPOSITE, Combined, Compared, ConstantTerm, ListTerm
-from netspec.symbolic.expr import Apply, Channels, Limits, Num, NumberLiteral
+from netspec.symbolic.expr import (
+    ONE,
+    ZERO,
+    Apply,
+    Channels,
+    Limits,
+    Num,
+    NumberLiteral,
+    literal,
+)
 
-_ZERO = NumberLiteral(Fraction(0))
-_TWO = NumberLiteral(Fraction(2))
 _listener: ContextVar[Callable[[Compared], None] | None] = ContextVar("listener", default=None)
 
 
@@ -49,12 +56,12 @@ def require(condition: Compared) -> None:
 
 def multiple(number: Any, of: Any) -> Compared:
     """That a number is a whole multiple of another."""
-    return Compared(folded("%", number, of), (("==", _ZERO),))
+    return Compared(folded("%", number, of), (("==", ZERO),))
 
 
 def whole(number: Any) -> Compared:
     """That a number is a whole one."""
-    return multiple(number, NumberLiteral(Fraction(1)))
+    return multiple(number, ONE)
 
 
 def within(number: Any, limits: Limits) -> Compared:
@@ -74,7 +81,7 @@ class AnyNum(Num):
         require(whole(self.known))
         require(within(self.known, limits))
         if odd:
-            require(multiple(folded("-", self.known, NumberLiteral(Fraction(1))), _TWO))
+            require(multiple(folded("-", self.known, ONE), literal(2)))
         return super().integer()
 
     def real(self, limits: Limits = ()) -> float:
@@ -101,7 +108,7 @@ def bounds(term: Any, variables: Mapping[Any, tuple[Any, Any]]) -> tuple[Any, An
             low, high = (y[0], y[1]) if op == "+" else (y[1], y[0])
             return folded(op, x[0], low), folded(op, x[1], high)
         case Apply("%", (_, NumberLiteral(n))) if n > 0:
-            return _ZERO, NumberLiteral(n - 1)
+            return ZERO, NumberLiteral(n - 1)
     return variables.get(term)
 
 
@@ -114,8 +121,8 @@ def item_of(length: Any, index: Any, variables: Mapping[Any, tuple[Any, Any]]) -
         return None
     if from_start and isinstance(high, NumberLiteral):
         return Compared(length, ((">=", NumberLiteral(high.value + 1)),))
-    last = folded("-", length, NumberLiteral(Fraction(1)))
-    return Compared(_ZERO, (("<=", index), ("<=", last)))
+    last = folded("-", length, ONE)
+    return Compared(ZERO, (("<=", index), ("<=", last)))
 
 
 def facts(condition: Any, truth: bool = True) -> Iterator[Compared]:
@@ -159,7 +166,7 @@ def reduced(condition: Any, known: Sequence[Compared]) -> Compared | None:
             return reduced(Compared(a, ((sign.translate(_FLIPPED), n),)), known)
         case Compared(a, (("==", b),)):
             return None if equal(a, b, known) else condition
-        case Compared(a, (("!=", b),)) if b == _ZERO:
+        case Compared(a, (("!=", b),)) if b == ZERO:
             low = lowest(a, known)
             return None if condition in known or (low is not None and low > 0) else condition
         case Compared(a, ((">=", NumberLiteral(n)),)):
@@ -243,7 +250,7 @@ def is_multiple(a: Any, b: Any, known: Sequence[Compared]) -> bool:
         return True
     if isinstance(a, NumberLiteral) and isinstance(b, NumberLiteral) and b.value:
         return a.value % b.value == 0
-    if Compared(Apply("%", (a, b)), (("==", _ZERO),)) in known or equal(a, b, known):
+    if Compared(Apply("%", (a, b)), (("==", ZERO),)) in known or equal(a, b, known):
         return True
     match a:
         case Apply("*", operands) if all(map(is_whole, operands)):
@@ -265,10 +272,6 @@ def equal(a: Any, b: Any, known: Sequence[Compared]) -> bool:
                 for old, new in ((x, y), (y, x)):
                     if isinstance(old, Apply | NumberLiteral | ConstantTerm):
                         continue
-
-                    def exchanged(leaf: Any, old: Any = old, new: Any = new) -> Any:
-                        return new if leaf == old else leaf
-
-                    if substitute(a, exchanged) == b or substitute(b, exchanged) == a:
+                    if exchanged(a, {old: new}) == b or exchanged(b, {old: new}) == a:
                         return True
     return False

@@ -28,7 +28,7 @@ from netspec.symbolic.conditions import (
     ConstantTerm,
     ListTerm,
 )
-from netspec.symbolic.expr import Apply, Num, NumberLiteral, expr_of
+from netspec.symbolic.expr import ZERO, Apply, Num, NumberLiteral, expr_of
 from netspec.syntax import ast
 
 
@@ -176,8 +176,7 @@ class TermEvaluator:
                 return Sym(a.value + b.value, ListTerm(tuple(i for x in lists for i in x.items)))
             return Sym(a.value + b.value, Apply("joined", (a.term, b.term)))  # type: ignore[arg-type]
         if e.operator in ("/", "//", "%") and not b.known:
-            zero = NumberLiteral(Fraction(0))
-            self.need(Compared(b.term, (("!=", zero),)), self.where)
+            self.need(Compared(b.term, (("!=", ZERO),)), self.where)
         try:
             value = Fraction(OPERATIONS[e.operator](a.value, b.value))
         except (ArithmeticError, TypeError):
@@ -240,7 +239,7 @@ class TermEvaluator:
                 return Sym(Fraction(total), Apply(name, (args[0].term,)))  # type: ignore[arg-type]
             args = list(args[0].value)
         if name == "sum":
-            total = Sym(Fraction(0), NumberLiteral(Fraction(0)))
+            total = Sym(Fraction(0), ZERO)
             for a in args:
                 total = Sym(total.value + a.value, folded("+", total.term, a.term))
             return total

@@ -7,7 +7,11 @@ Terms are those of `netspec.symbolic`, and a few more leaves.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import (
+    Callable,
+    Iterator,
+    Mapping,
+)
 from fractions import Fraction
 from itertools import chain
 from typing import Any
@@ -16,8 +20,10 @@ from netspec.codegen.python_source import Alternatives, FunctionCall, Source, Ve
 from netspec.lazy_dataclasses import dataclass
 from netspec.symbolic.conditions import COMPARISONS, Combined, Compared, ConstantTerm, ListTerm
 from netspec.symbolic.expr import (
+    ONE,
     PRECEDENCE,
     PYTHON_FUNCTIONS,
+    ZERO,
     Apply,
     NumberLiteral,
     collected,
@@ -145,6 +151,11 @@ def substitute(term: Any, known: Callable[[Any], Any | None]) -> Any:
     return walk(term)
 
 
+def exchanged(term: Any, known: Mapping[Any, Any]) -> Any:
+    """The term with others for some of its leaves."""
+    return substitute(term, lambda leaf: known.get(leaf, leaf))
+
+
 MAX_BITS = 4096
 """Bits of the largest number that a trace computes; it also sees branches that no use takes."""
 
@@ -190,19 +201,18 @@ def folded(op: str, *operands: Any) -> Any:
             return NumberLiteral(Fraction(OPERATIONS[op](*(o.value for o in operands))))
         except ArithmeticError:
             return Apply(op, operands)  # type: ignore[arg-type]
-    zero, one = NumberLiteral(Fraction(0)), NumberLiteral(Fraction(1))
     if op in ("+", "*") and len(operands) == 2:
-        neutral = zero if op == "+" else one
+        neutral = ZERO if op == "+" else ONE
         if operands[0] == neutral:
             return operands[1]
         if operands[1] == neutral:
             return operands[0]
-    if op == "-" and len(operands) == 2 and operands[1] == zero:
+    if op == "-" and len(operands) == 2 and operands[1] == ZERO:
         return operands[0]
     if op == "-" and len(operands) == 1 and isinstance(operands[0], Apply):
         if operands[0].operator == "-" and len(operands[0].operands) == 1:
             return operands[0].operands[0]
-    if op in ("/", "//", "**") and operands[1] == one:
+    if op in ("/", "//", "**") and operands[1] == ONE:
         return operands[0]
     match op, operands:
         case "floor", (Apply("/", (a, b)),) if is_whole(a) and is_whole(b):

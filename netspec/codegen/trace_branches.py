@@ -28,9 +28,7 @@ from netspec.codegen.trace_nodes import (
     walk,
 )
 from netspec.ir.template import Branches, TemplateStatement
-from netspec.symbolic.expr import NumberLiteral, expr_of
-
-_ZERO = NumberLiteral(Fraction(0))
+from netspec.symbolic.expr import ZERO, expr_of
 
 
 class BranchTracer(LayerTracer):
@@ -117,7 +115,7 @@ class BranchTracer(LayerTracer):
                 self.nodes.append(hoisted)
         conditions = [c for c, _ in cases]
         for keyword in dict.fromkeys(k for e in ends for k in e[2]):
-            numbers = [e[2].get(keyword, _ZERO) for e in ends]
+            numbers = [e[2].get(keyword, ZERO) for e in ends]
             self.counts[keyword] = self.count_behind(keyword, conditions, numbers)
 
     def merged_outputs(

@@ -24,6 +24,7 @@ from netspec.codegen.terms import (
     Item,
     Local,
     Sym,
+    exchanged,
     folded,
     is_whole,
     leaves,
@@ -65,10 +66,8 @@ from netspec.ir.template import walk as walk_statements
 from netspec.ops import IndexShape, Op, ShapeError, attributes, like
 from netspec.ops.attribute_types import AttributeTypeError, Integer, Padding, Pair
 from netspec.symbolic.conditions import Combined, Compared, ListTerm
-from netspec.symbolic.expr import Apply, Channels, NumberLiteral, Parameter, expr_of
+from netspec.symbolic.expr import ONE, ZERO, Apply, Channels, NumberLiteral, Parameter, expr_of
 from netspec.syntax import ast
-
-_ZERO, _ONE = NumberLiteral(Fraction(0)), NumberLiteral(Fraction(1))
 
 MOST_CALLS = 12
 """Most calls of a chain that are written in one line."""
@@ -168,24 +167,24 @@ class LayerTracer:
             needed = plain
         if not where:
             self.known.append(needed)
-            if isinstance(needed.first, Parameter) and needed.rest == ((">=", _ONE),):
+            if isinstance(needed.first, Parameter) and needed.rest == ((">=", ONE),):
                 require_positive(self.nodes, [needed.first])
                 return
             last = self.nodes[-1] if self.nodes else None
-            if isinstance(last, LetNode) and needed == Compared(last.local, ((">=", _ONE),)):  # type: ignore[arg-type]
+            if isinstance(last, LetNode) and needed == Compared(last.local, ((">=", ONE),)):  # type: ignore[arg-type]
                 last.positive = True
                 return
         self.nodes.append(CheckNode(needed, None, tuple(where)))
 
     def expanded(self, term: Any) -> Any:
         """A term with what each constant of the text stands for."""
-        return substitute(term, lambda leaf: self.constants.get(leaf, leaf))
+        return exchanged(term, self.constants)
 
     def is_size(self, leaf: Any) -> bool:
         """Whether a height or width decides about a leaf."""
         if isinstance(leaf, Local):
             held = self.holders.get(leaf)
-            by_let = any(map(self.is_size, leaves(self.lets.get(leaf, _ONE))))
+            by_let = any(map(self.is_size, leaves(self.lets.get(leaf, ONE))))
             return by_let or (held is not None and held.axis > 0)
         return isinstance(leaf, Extent | ItemExtent)
 
@@ -242,7 +241,7 @@ class LayerTracer:
                     self.need(whole(complete[p.name].term))
         if path is None and not any(map(has_tensors, calls_in(trace.nodes))):
             self.versions += 1  # any name will do
-            loops = tuple(Sym(_ONE.value, v) for v in self.loops)
+            loops = tuple(Sym(ONE.value, v) for v in self.loops)
             path = LayerPath(f"{c.keyword}_no{self.versions}" + "_" * bool(loops), loops)
         call = InstanceCall(path, template, trace, arguments, inputs)
         known: dict[Any, Any] = {Parameter(n): s.term for n, s in complete.items()}
@@ -380,7 +379,7 @@ class LayerTracer:
             if own[axis] is None:
                 return None
             term = self.inline(self.expanded(self.expanded(own[axis])))
-            term = substitute(term, lambda leaf: known.get(leaf, leaf))
+            term = exchanged(term, known)
             if any(isinstance(x, InstanceSize) or x in self.holders for x in leaves(term)):
                 # It changes from item to item; the last one's is known behind the loop.
                 return others[axis] if key == (last,) else None
@@ -415,7 +414,7 @@ class LayerTracer:
 
     def inline(self, term: Any) -> Any:
         """A term with the lists that `let` gave names to."""
-        return substitute(term, lambda leaf: self.terms.lists.get(leaf, leaf))
+        return exchanged(term, self.terms.lists)
 
     def line(self, s: LayerLine) -> None:
         calls, value = self.calls(s.calls, s.name)
@@ -474,13 +473,13 @@ class LayerTracer:
 
     def numbered(self, keyword: str) -> LayerPath | None:
         """The name of the next layer without one of its own; None where nothing can say it."""
-        count = self.counts.get(keyword, _ZERO)
+        count = self.counts.get(keyword, ZERO)
         if count is None:
             return None
-        number = self.counts[keyword] = folded("+", count, _ONE)
+        number = self.counts[keyword] = folded("+", count, ONE)
         if isinstance(number, NumberLiteral):
             return LayerPath(f"{keyword}_{number.value}")
-        return LayerPath(f"{keyword}_", (Sym(_ONE.value, number),))
+        return LayerPath(f"{keyword}_", (Sym(ONE.value, number),))
 
     def call(self, c: TemplateCall, path: LayerPath | None, inputs: tuple[TraceValue, ...]) -> Call:
         if isinstance(c.callee, Template):

@@ -8,7 +8,6 @@ in terms of the inputs', for tensors whose size depends on them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
 from netspec.codegen.requirements import multiple, require
@@ -25,7 +24,7 @@ from netspec.ir.template import (
 from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.ops import Init, Op
 from netspec.symbolic.conditions import Compared
-from netspec.symbolic.expr import Dim, NumberLiteral, Parameter, Real, expr_of
+from netspec.symbolic.expr import ZERO, Dim, NumberLiteral, Parameter, Real, expr_of
 
 
 class CannotTrace(Exception):
@@ -122,7 +121,7 @@ class AnyDim(Dim):
 
         What it wants is required, as far as it can't be a comparison of `max` or `min`.
         """
-        if name == "__lt__" and other == NumberLiteral(Fraction(0)):
+        if name == "__lt__" and other == ZERO:
             require(Compared(self.expr, ((">=", other),)))
 
     def __bool__(self) -> bool:

@@ -59,13 +59,12 @@ from netspec.ir.template import walk as walk_statements
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import IndexShape, like
 from netspec.symbolic.conditions import Compared
-from netspec.symbolic.expr import Apply, Channels, NumberLiteral, Parameter
+from netspec.symbolic.expr import ONE, ZERO, Apply, Channels, NumberLiteral, Parameter
 from netspec.syntax import ast
 from netspec.syntax.visitor import walk as walk_tree
 
 MOST_ITERATIONS = 100_000
 """Most iterations that are written in a row for the names of their layers."""
-_ZERO, _ONE = NumberLiteral(Fraction(0)), NumberLiteral(Fraction(1))
 
 
 @dataclass(frozen=True)
@@ -273,8 +272,8 @@ class Tracer(BranchTracer):
             self.locals = set(names)
             self.numbers.clear()  # they are in nodes that are gone
             begins = self.counts = {
-                k: self.after(counts.get(k, _ZERO), n, last and folded("-", variable, first.term))
-                for k, n in {**dict.fromkeys(counts, _ZERO), **added}.items()
+                k: self.after(counts.get(k, ZERO), n, last and folded("-", variable, first.term))
+                for k, n in {**dict.fromkeys(counts, ZERO), **added}.items()
             }
             begins = dict(begins)
             nodes, pairs = self._iteration(s, variable, sample, carried, terms)
@@ -287,7 +286,7 @@ class Tracer(BranchTracer):
                 ]
                 for p, ts, gs in zip(pairs, terms, given, strict=True)
             ]
-            more = {k: self.added(begins.get(k, _ZERO), n, names) for k, n in self.counts.items()}
+            more = {k: self.added(begins.get(k, ZERO), n, names) for k, n in self.counts.items()}
             if settled == terms and more == added:
                 break
             terms, added = settled, more
@@ -306,9 +305,9 @@ class Tracer(BranchTracer):
         iterations = (
             self.terms.length(first).term
             if last is None
-            else folded("+", folded("-", last.term, first.term), _ONE)
+            else folded("+", folded("-", last.term, first.term), ONE)
         )
-        self.counts = {k: self.after(counts.get(k, _ZERO), n, iterations) for k, n in added.items()}
+        self.counts = {k: self.after(counts.get(k, ZERO), n, iterations) for k, n in added.items()}
         # What the iterations made may be asked for by its number behind the loop.
         before_families = before_loop[1]
         made = {
@@ -360,7 +359,7 @@ class Tracer(BranchTracer):
 
     def after(self, count: Any, added: Any, iterations: Any) -> Any:
         """A count after so many iterations, each of which adds to it."""
-        if added == _ZERO:
+        if added == ZERO:
             return count
         if None in (count, added, iterations):
             return None
@@ -379,8 +378,7 @@ class Tracer(BranchTracer):
         found = [CarriedValue("", self.current, None)] if self.current is not None else []
         if s.last is None:
             return found
-        one = NumberLiteral(Fraction(1))
-        key = folded("-", variable, one)
+        key = folded("-", variable, ONE)
         for line in s.body:
             if not isinstance(line, LayerLine) or line.name is None or len(line.name.indices) != 1:
                 continue
@@ -388,7 +386,7 @@ class Tracer(BranchTracer):
             if not isinstance(index, ast.Variable) or index.name != s.variable:
                 continue
             base = line.name.base.text
-            before = self.families.get(base, {}).get(folded("-", first.term, one))
+            before = self.families.get(base, {}).get(folded("-", first.term, ONE))
             if before is None and first.known:
                 before = self.values.get(f"{base}{int(first.value) - 1}")
             if before is not None:

@@ -128,7 +128,7 @@ def apply(operator: Operator, *operands: Expr) -> Expr | None:
     return expr if operators(expr) <= MAX_OPERATORS else None
 
 
-_ONE = NumberLiteral(Fraction(1))
+ZERO, ONE = literal(0), literal(1)
 
 
 def collected(total: Apply) -> Expr | None:
@@ -165,7 +165,7 @@ def _sum(counts: Mapping[Expr, Fraction]) -> Expr:
     result: Expr | None = None
     for term, count in sorted(counts.items(), key=lambda item: item[1] < 0):
         size = NumberLiteral(abs(count))
-        part = size if term == _ONE else term if size == _ONE else Apply("*", (size, term))
+        part = size if term == ONE else term if size == ONE else Apply("*", (size, term))
         if count and result is None:
             result = part if count > 0 else Apply("-", (part,))
         elif count and result is not None:
@@ -184,7 +184,7 @@ def _terms(e: Expr, sign: int = 1) -> Iterator[tuple[Expr, Fraction]]:
         case Apply("/", (term, NumberLiteral(n))) if n.denominator == 1 and n:
             yield term, sign / n
         case NumberLiteral(n) if n.denominator == 1:
-            yield _ONE, sign * n
+            yield ONE, sign * n
         case _:
             yield e, Fraction(sign)
 
