@@ -38,17 +38,8 @@ from netspec.ir import Layer, Net, Value
 from netspec.ir.sizes import blocks
 from netspec.ops import KAIMING, Init, Op, Tensor, text
 from netspec.ops.convolution import Conv
-from netspec.symbolic.expr import (
-    Dim,
-    Expr,
-    Real,
-    SizeOf,
-    Symbol,
-    expr_of,
-    follows,
-    substituted,
-    symbols,
-)
+from netspec.symbolic.expr import Dim, Expr, Real, SizeOf, Symbol, expr_of, follows
+from netspec.symbolic.terms import leaves, substitute
 from netspec_numpy.cost_model import choose_algorithm, planned_memory
 from netspec_numpy.emitters import EMITTERS
 from netspec_numpy.fusion import FusedLayer, fuse
@@ -156,7 +147,7 @@ class _Scope:
         expr = self._followed(number)
         if expr is None:
             return repr(int(number) if isinstance(number, int) else float(number))
-        self.asked.update(symbols(expr_of(number)))
+        self.asked.update(leaves(expr_of(number)))
         source, exact = size_source(expr, lambda symbol: self.variables[symbol.value])
         if not isinstance(number, int):
             return f"float({source})"
@@ -170,7 +161,7 @@ class _Scope:
         """The expression in sizes that a number follows, if it follows any."""
         if not self.sizes or not isinstance(number, Dim | Real):
             return None
-        expr = substituted(number.expr, self.sizes.__getitem__)
+        expr = substitute(number.expr, self.sizes.__getitem__)
         return expr if follows(expr) else None
 
     def frozen(self) -> bool:

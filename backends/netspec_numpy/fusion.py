@@ -23,7 +23,8 @@ from netspec.ops.convolution import Conv, Linear
 from netspec.ops.merging import Add, Concat, Sub
 from netspec.ops.normalization import BatchNorm
 from netspec.ops.pooling import MaxPool
-from netspec.symbolic.expr import Expr, SizeOf, Symbol, substituted, symbols
+from netspec.symbolic.expr import Expr, SizeOf, Symbol
+from netspec.symbolic.terms import leaves, substitute
 
 CLIPS: dict[tuple[float, float] | None, str] = {(0, inf): "relu", (0, 6): "relu6"}
 """The kernels that apply an activation to what others compute, by the bounds of its result."""
@@ -48,7 +49,7 @@ class FusedLayer:
     @cached_property
     def sized(self) -> tuple[Value, ...]:
         """The values whose height or width some number follows."""
-        found = (s.value for e in self.sizes.values() for s in symbols(e) if isinstance(s, SizeOf))
+        found = (s.value for e in self.sizes.values() for s in leaves(e) if isinstance(s, SizeOf))
         return tuple(dict.fromkeys(found))
 
     @property
@@ -110,7 +111,7 @@ def unfused(net: Net) -> FusedNet:
         if layer.op.training_only or layer.op.passes_input_on:
             same[layer.outputs[0]] = inputs[0]
             continue
-        own = {s: substituted(e, known) for s, e in sizes.get(layer.path, {}).items()}
+        own = {s: substitute(e, known) for s, e in sizes.get(layer.path, {}).items()}
         layers.append(FusedLayer(layer, inputs, layer.outputs, sizes=own))
     outputs = tuple(same.get(v, v) for v in net.flat_outputs)
     needed = set(outputs)

@@ -37,8 +37,8 @@ from netspec.symbolic.expr import (
     evaluate,
     expression_source,
     operators,
-    symbols,
 )
+from netspec.symbolic.terms import leaves
 from netspec_numpy.fusion import FusedLayer, FusedNet
 from netspec_numpy.kernel_source import signature
 
@@ -354,7 +354,7 @@ class Unifier:
     def _in_python(self, expr: Expr) -> Expr | None:
         """An expression of the module's parameters that Python computes; None if it has others."""
         for arguments in self.arguments:
-            if not all(isinstance(s, Parameter) and s.name in arguments for s in symbols(expr)):
+            if not all(isinstance(s, Parameter) and s.name in arguments for s in leaves(expr)):
                 return None
         if "math." in expression_source(expr, lambda s: "x"):
             return None

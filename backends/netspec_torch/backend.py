@@ -8,10 +8,8 @@ from textwrap import wrap
 from types import SimpleNamespace
 from typing import Any
 
-from netspec.codegen.classes import Classes, NetText
 from netspec.codegen.header import class_doc, compiled_from, input_size, title
 from netspec.codegen.identifiers import Identifiers, class_name
-from netspec.codegen.logits import end_in_logits
 from netspec.codegen.preprocess import picture
 from netspec.codegen.python_source import (
     WIDTH,
@@ -23,9 +21,11 @@ from netspec.codegen.python_source import (
     templates,
     tuple_of,
 )
-from netspec.codegen.spelling import CannotWrite, ConstructorNumbers, WrittenCall
-from netspec.codegen.trace_nodes import Call, LineNode, OpCall, Prediction, Trace, parts_of
-from netspec.codegen.traces import Traces
+from netspec.codegen.tracing.logits import end_in_logits
+from netspec.codegen.tracing.nodes import Call, LineNode, OpCall, Prediction, Trace, parts_of
+from netspec.codegen.tracing.traces import Traces
+from netspec.codegen.writing.classes import Classes, NetText
+from netspec.codegen.writing.spelling import CannotWrite, ConstructorNumbers, WrittenCall
 from netspec.ir import Layer, Net
 from netspec.lazy_dataclasses import replace
 from netspec.ops import Init, Op, Weighted, text

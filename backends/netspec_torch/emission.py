@@ -15,8 +15,8 @@ from typing import Any, Self
 
 from netspec.codegen.emitters import Emitters
 from netspec.codegen.python_source import FunctionCall, Infix, Keyword, Source, Verbatim, call
-from netspec.codegen.spelling import ConstructorNumbers
-from netspec.codegen.trace_nodes import CannotTrace, TraceValue
+from netspec.codegen.tracing.nodes import CannotTrace, TraceValue
+from netspec.codegen.writing.spelling import ConstructorNumbers
 from netspec.ir import Value
 from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import Op

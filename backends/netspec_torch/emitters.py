@@ -9,8 +9,8 @@ from typing import Any
 
 from netspec.codegen.backend import Unsupported
 from netspec.codegen.python_source import FunctionCall, Infix, Source, Verbatim, call, tuple_of
-from netspec.codegen.spelling import ConstructorNumbers
-from netspec.codegen.trace_nodes import CannotTrace
+from netspec.codegen.tracing.nodes import CannotTrace
+from netspec.codegen.writing.spelling import ConstructorNumbers
 from netspec.lazy_dataclasses import replace
 from netspec.ops import (
     Op,

@@ -19,7 +19,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from netspec.codegen.identifiers import is_plain
 from netspec.codegen.python_source import FunctionCall, Verbatim, call, statement, tuple_of
-from netspec.codegen.spelling import ConstructorNumbers
+from netspec.codegen.writing.spelling import ConstructorNumbers
 from netspec.ir import FlatLayer, Net
 from netspec.ops import UNIFORM, Init, Learned, LearnedWithBias, Op, Weighted
 from netspec_torch.reserved import MODULE_ATTRIBUTES

@@ -18,9 +18,8 @@ from netspec.symbolic.expr import (
     Symbol,
     follows,
     literal,
-    substituted,
-    symbols,
 )
+from netspec.symbolic.terms import leaves, substitute
 
 Meaning = Callable[[Symbol], Expr]
 """What a symbol of a block comes to: a number, or an expression of sizes in the flat net."""
@@ -48,7 +47,7 @@ def followed_sizes(net: Net) -> dict[str, Mapping[Symbol, Expr]]:
             if isinstance(node, Layer):
                 layer = next(flat)
                 outer.update(zip(node.outputs, layer.outputs, strict=True))
-                used = {s: meaning(s) for n in _numbers(node) for s in symbols(n.expr)}
+                used = {s: meaning(s) for n in _numbers(node) for s in leaves(n.expr)}
                 if any(map(follows, used.values())):
                     found[layer.path] = used
                 continue
@@ -71,7 +70,7 @@ def _parameters(instance: Instance, meaning: Meaning) -> Meaning:
     inputs = instance.block.inputs
     known: dict[Symbol, Expr] = {Channels(v.name): literal(int(v.shape[0])) for v in inputs}
     for a in instance.arguments:
-        expr = None if a.expr is None else substituted(a.expr, meaning)
+        expr = None if a.expr is None else substitute(a.expr, meaning)
         known[Parameter(a.name)] = expr if expr and follows(expr) else _value(a.value)
     return known.__getitem__
 

@@ -17,17 +17,8 @@ from netspec.ir.printer import block_labels, expression_text, shape_text, symbol
 from netspec.lazy_dataclasses import fields
 from netspec.ops import Shape
 from netspec.ops.base import IndexShape, ShapeError
-from netspec.symbolic.expr import (
-    Channels,
-    Dim,
-    Expr,
-    Parameter,
-    Real,
-    SizeOf,
-    Symbol,
-    evaluate,
-    symbols,
-)
+from netspec.symbolic.expr import Channels, Dim, Expr, Parameter, Real, SizeOf, Symbol, evaluate
+from netspec.symbolic.terms import leaves
 
 
 class MalformedNet(Exception):
@@ -236,7 +227,7 @@ class _Block:
 
     def _number(self, what: str, number: Any, expr: Expr) -> Iterator[str]:
         """A number is the value of its expression, in terms of this block."""
-        unknown = [s for s in symbols(expr) if s not in self.values]
+        unknown = [s for s in leaves(expr) if s not in self.values]
         if unknown:
             name = symbol_text(unknown[0])
             yield f"{what}: {name} is no parameter or input of this block"

@@ -26,7 +26,8 @@ from netspec.semantic.scope import (
     evaluation_error,
 )
 from netspec.symbolic.conditions import MAX_ITEMS
-from netspec.symbolic.expr import Num, SizeOf, Symbol, apply, symbols
+from netspec.symbolic.expr import Num, SizeOf, Symbol, apply
+from netspec.symbolic.terms import leaves
 from netspec.syntax.ast import (
     Attribute,
     Binary,
@@ -379,7 +380,7 @@ class Evaluator:
         """Channels, height or width of a value, with the expression that it came from."""
         number = value.shape[axis]
         size = Num(Fraction(int(number)), SizeOf(value, axis)) if axis else Num.of(number)
-        self.used.update(symbols(size.known))
+        self.used.update(leaves(size.known))
         return size
 
     def _unary(self, e: Unary) -> Any:

@@ -6,4 +6,6 @@ Out: `Dim`s and `Num`s that compute like Python's numbers and carry their expres
 
 expr        expressions and the numbers that carry them
 conditions  the conditions of `if`s, in terms of those expressions
+terms       both, with choices and items of lists in them: leaves, substitution, folding
+facts       what is known of terms: bounds, and which conditions hold because others do
 """

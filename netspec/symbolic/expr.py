@@ -73,25 +73,11 @@ def operators(expr: Expr) -> int:
     return 0
 
 
-def symbols(expr: Expr) -> Iterator[Symbol]:
-    """The parameters, input channels and sizes in an expression, from left to right."""
-    if isinstance(expr, Apply):
-        for operand in expr.operands:
-            yield from symbols(operand)
-    elif not isinstance(expr, NumberLiteral):
-        yield expr
-
-
-def substituted(expr: Expr, known: Callable[[Symbol], Expr]) -> Expr:
-    """The expression with others for its symbols."""
-    if isinstance(expr, Apply):
-        return Apply(expr.operator, tuple(substituted(e, known) for e in expr.operands))
-    return expr if isinstance(expr, NumberLiteral) else known(expr)
-
-
 def follows(expr: Expr) -> bool:
     """Whether an expression has the height or width of a value in it."""
-    return any(isinstance(s, SizeOf) for s in symbols(expr))
+    if isinstance(expr, Apply):
+        return any(map(follows, expr.operands))
+    return isinstance(expr, SizeOf)
 
 
 def needs_fractions(expr: Expr) -> bool:

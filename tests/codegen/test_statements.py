@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netspec.codegen.python_source import Verbatim
-from netspec.codegen.statements import (
+from netspec.codegen.writing.statements import (
     Compound,
     Line,
     Refusal,

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from netspec.codegen.terms import Printer, folded
+from netspec.codegen.writing.term_source import Printer
 from netspec.symbolic.expr import NumberLiteral, Parameter
+from netspec.symbolic.terms import folded
 
 NAMES = ("a", "b")
 SIGNS = {"+": lambda x, y: x + y, "-": lambda x, y: x - y, "*": lambda x, y: x * y}

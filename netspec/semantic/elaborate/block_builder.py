@@ -27,7 +27,8 @@ from netspec.semantic.scope import (
     evaluation_error,
 )
 from netspec.semantic.templates import template_of
-from netspec.symbolic.expr import Dim, Real, Symbol, follows_sizes, symbols
+from netspec.symbolic.expr import Dim, Real, Symbol, follows_sizes
+from netspec.symbolic.terms import leaves
 from netspec.syntax.ast import ContractStatement, Name
 
 P = ParamSpec("P")
@@ -173,7 +174,7 @@ class BlockBuilder:
         traced: set[Symbol] = set()
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, Dim | Real):
-                traced.update(symbols(number.expr))
+                traced.update(leaves(number.expr))
         self.static |= used - traced
 
     # --- nodes -----------------------------------------------------------------------------------
@@ -203,7 +204,7 @@ class BlockBuilder:
         channels = shape[0]
         if not isinstance(channels, Dim) or not follows_sizes(channels):
             return shape
-        self.static.update(symbols(channels.expr))
+        self.static.update(leaves(channels.expr))
         return like(shape, (int(channels), *shape[1:]))
 
     # --- the block -------------------------------------------------------------------------------

@@ -16,8 +16,8 @@ from netspec.symbolic.expr import (
     Symbol,
     apply,
     expr_of,
-    symbols,
 )
+from netspec.symbolic.terms import leaves
 
 
 def symbols_of_caller(
@@ -37,7 +37,7 @@ def caller_shape(shape: Shape, of_caller: Mapping[Symbol, Expr]) -> Shape:
         return shape
     expr = _substitute(channels.expr, of_caller)
     value = int(channels)
-    known = expr is not None and any(symbols(expr))
+    known = expr is not None and any(leaves(expr))
     channels = Dim(value, expr) if known and expr is not None else value
     return like(shape, (channels, *shape[1:]))
 

@@ -24,7 +24,8 @@ from netspec.semantic.scope import (
     all_sound,
     evaluation_error,
 )
-from netspec.symbolic.expr import Expr, Num, Parameter, literal, symbols
+from netspec.symbolic.expr import Expr, Num, Parameter, literal
+from netspec.symbolic.terms import leaves
 from netspec.syntax.ast import Call, Field, Input, Param, Variable
 
 
@@ -64,7 +65,7 @@ def module_instance(
         for i, (value, result) in enumerate(zip(block.outputs, block.output_names, strict=True))
     )
     for symbol in block.static:
-        b.static.update(symbols(of_caller.get(symbol, literal(0))))
+        b.static.update(leaves(of_caller.get(symbol, literal(0))))
     instance = Instance(names.node, names.line, block, listed, inputs, outputs, call.op.span)
     b.add(instance, block.layer_count, call.span)
     return instance

@@ -8,7 +8,7 @@ from netspec_torch.emission import Emission, WrittenLayer, as_module, emits
 from netspec_torch.support import add_modules
 
 from netspec.codegen.python_source import Source, Verbatim, call
-from netspec.codegen.spelling import ConstructorNumbers
+from netspec.codegen.writing.spelling import ConstructorNumbers
 from netspec_squareplus.ops import Snake, SquarePlus
 
 add_modules(Path(__file__).parent / "modules.py")

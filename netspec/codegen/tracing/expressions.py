@@ -6,20 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from typing import Any
 
-from netspec.codegen.requirements import AnyNum, item_of, whole
-from netspec.codegen.terms import (
-    OPERATIONS,
-    Choose,
-    Item,
-    Length,
-    Sym,
-    decided,
-    folded,
-)
-from netspec.codegen.trace_nodes import (
-    CannotTrace,
-    TraceValue,
-)
+from netspec.codegen.tracing.nodes import CannotTrace, Sym, TraceValue
 from netspec.symbolic.conditions import (
     COMPARISONS,
     MAX_ITEMS,
@@ -28,7 +15,9 @@ from netspec.symbolic.conditions import (
     ConstantTerm,
     ListTerm,
 )
-from netspec.symbolic.expr import ZERO, Apply, Num, NumberLiteral, expr_of
+from netspec.symbolic.expr import ZERO, Apply, NumberLiteral, expr_of
+from netspec.symbolic.facts import item_of, whole
+from netspec.symbolic.terms import OPERATIONS, Choose, Item, Length, decided, folded
 from netspec.syntax import ast
 
 
@@ -301,52 +290,3 @@ def is_float(p: Any, value: Any) -> bool:
     if Fraction(repr(value) if isinstance(value, float) else value).denominator != 1:
         return True
     return isinstance(p.default, ast.Number) and not p.default.span.text.replace("_", "").isdigit()
-
-
-def nums(sym: Sym, least: int | None = None) -> Any:
-    """A Sym as attribute types take it; with `least`, a sample that is whole and no smaller."""
-    if isinstance(sym.value, tuple):
-        return tuple(nums(s, least) for s in sym.value)
-    if isinstance(sym.value, Fraction):
-        if sym.known:
-            return Num(sym.value)
-        value = sym.value
-        if least is not None:
-            value = Fraction(max(-(-value // 1), least))
-        return AnyNum(value, sym.term)
-    return sym.value
-
-
-def sym_of(value: Any, term: Any) -> Sym:
-    """A parameter's Sym, from the value that it has in the sample."""
-    if isinstance(value, tuple):
-        items = tuple(
-            v if isinstance(v, Sym) else sym_of(v, Item(term, NumberLiteral(Fraction(i))))
-            for i, v in enumerate(value)
-        )
-        items = tuple(
-            Sym(v.value, Item(term, NumberLiteral(Fraction(i)))) for i, v in enumerate(items)
-        )
-        return Sym(items, term)
-    if isinstance(value, bool) or value is None or isinstance(value, str):
-        return Sym(value, term)
-    if isinstance(value, float):
-        return Sym(Fraction(repr(value)), term)
-    return Sym(Fraction(value), term)
-
-
-def literal(number: int | float | Fraction) -> NumberLiteral:
-    """The term of a number as it is; of a float, the fraction that it is written as."""
-    if isinstance(number, float):
-        return NumberLiteral(Fraction(repr(float(number))))
-    return NumberLiteral(Fraction(int(number) if isinstance(number, int) else number))
-
-
-def constant(value: Any) -> Sym:
-    """A value of the language that is the same for all arguments."""
-    if isinstance(value, tuple):
-        items = tuple(v if isinstance(v, Sym) else constant(v) for v in value)
-        return Sym(items, ListTerm(tuple(i.term for i in items)))
-    if isinstance(value, int | float | Fraction) and not isinstance(value, bool):
-        return Sym(literal(value).value, literal(value))
-    return Sym(value, ConstantTerm(value))

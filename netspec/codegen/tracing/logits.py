@@ -14,9 +14,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from netspec.codegen.template_expressions import TermEvaluator
-from netspec.codegen.terms import FloatParameter, Local, leaves, substitute
-from netspec.codegen.trace_nodes import (
+from netspec.codegen.tracing.expressions import TermEvaluator
+from netspec.codegen.tracing.nodes import (
     Call,
     Extent,
     ForNode,
@@ -36,6 +35,7 @@ from netspec.codegen.trace_nodes import (
 )
 from netspec.ops import attributes
 from netspec.symbolic.expr import Channels, Parameter, expr_of
+from netspec.symbolic.terms import FloatParameter, Local, leaves, substitute
 
 _KNOWN = (Parameter, FloatParameter, Channels, Local)
 """What `predict` knows as `forward` does."""

@@ -5,22 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
-from netspec.codegen.chains import sequential, with_chains, written_chain
-from netspec.codegen.class_constructor import constructor, out_sizes, tests_of_branches
-from netspec.codegen.class_forward import Forward, Readers, only_input
-from netspec.codegen.class_terms import Asked, Support, Terms, is_number
 from netspec.codegen.python_source import FunctionCall, Verbatim, call
-from netspec.codegen.spelling import (
-    ClassArgument,
-    ConstructorNumbers,
-    Spelling,
-    WrittenCall,
-    WrittenInstance,
-)
-from netspec.codegen.statements import Line, read_by, render, settled, walk
-from netspec.codegen.template_expressions import TermEvaluator
-from netspec.codegen.terms import FloatParameter, Local, Printer
-from netspec.codegen.trace_nodes import (
+from netspec.codegen.tracing.expressions import TermEvaluator
+from netspec.codegen.tracing.nodes import (
     SIZES,
     Call,
     CannotTrace,
@@ -34,8 +21,22 @@ from netspec.codegen.trace_nodes import (
     calls_in,
     made_of_sizes,
 )
+from netspec.codegen.writing.chains import sequential, with_chains, written_chain
+from netspec.codegen.writing.constructor import constructor, out_sizes, tests_of_branches
+from netspec.codegen.writing.forward import Forward, Readers, only_input
+from netspec.codegen.writing.spelling import (
+    ClassArgument,
+    ConstructorNumbers,
+    Spelling,
+    WrittenCall,
+    WrittenInstance,
+)
+from netspec.codegen.writing.statements import Line, read_by, render, settled, walk
+from netspec.codegen.writing.term_source import Printer
+from netspec.codegen.writing.terms import Asked, Support, Terms, is_number
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.symbolic.expr import Channels, constant_source
+from netspec.symbolic.terms import FloatParameter, Local
 from netspec.syntax.ast import Expression
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from netspec.codegen.class_terms import Asked, Support, Terms, is_number
 from netspec.codegen.python_source import FunctionCall, Source, Verbatim, call
-from netspec.codegen.spelling import WrittenCall
-from netspec.codegen.statements import Compound, Line, Statement, if_statement
-from netspec.codegen.trace_nodes import (
+from netspec.codegen.tracing.nodes import (
     SIZES,
     Call,
     CannotTrace,
@@ -27,6 +24,9 @@ from netspec.codegen.trace_nodes import (
     calls_in,
     walk,
 )
+from netspec.codegen.writing.spelling import WrittenCall
+from netspec.codegen.writing.statements import Compound, Line, Statement, if_statement
+from netspec.codegen.writing.terms import Asked, Support, Terms, is_number
 from netspec.lazy_dataclasses import replace
 from netspec.symbolic.conditions import ListTerm, negated
 from netspec.symbolic.expr import Apply

@@ -16,8 +16,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, count
 from typing import Any
 
-from netspec.codegen.class_constructor import Emissions, Tests
-from netspec.codegen.class_terms import Asked, Terms
 from netspec.codegen.identifiers import Identifiers
 from netspec.codegen.python_source import (
     WIDTH,
@@ -28,18 +26,7 @@ from netspec.codegen.python_source import (
     call,
     tuple_of,
 )
-from netspec.codegen.spelling import WrittenCall
-from netspec.codegen.statements import (
-    Compound,
-    Line,
-    Refusal,
-    Statement,
-    common_end,
-    if_statement,
-    walk,
-)
-from netspec.codegen.terms import decided
-from netspec.codegen.trace_nodes import (
+from netspec.codegen.tracing.nodes import (
     Call,
     Carried,
     ChainCall,
@@ -57,11 +44,24 @@ from netspec.codegen.trace_nodes import (
     TraceValue,
     calls_in,
 )
-from netspec.codegen.trace_nodes import walk as walk_nodes
+from netspec.codegen.tracing.nodes import walk as walk_nodes
+from netspec.codegen.writing.constructor import Emissions, Tests
+from netspec.codegen.writing.spelling import WrittenCall
+from netspec.codegen.writing.statements import (
+    Compound,
+    Line,
+    Refusal,
+    Statement,
+    common_end,
+    if_statement,
+    walk,
+)
+from netspec.codegen.writing.terms import Asked, Terms
 from netspec.lazy_dataclasses import replace
 from netspec.ops.merging import Add
 from netspec.ops.reshaping import Split
 from netspec.symbolic.conditions import negated
+from netspec.symbolic.terms import decided
 
 Step = Call | IfNode | ForNode
 

@@ -11,40 +11,26 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from netspec.codegen.requirements import bounds, facts, lowest, whole
-from netspec.codegen.template_expressions import (
-    TermScope,
-    constant,
-    is_float,
-    sym_of,
-)
-from netspec.codegen.terms import (
-    FloatParameter,
-    Local,
-    Sym,
-    folded,
-    is_whole,
-    leaves,
-)
-from netspec.codegen.trace_branches import BranchTracer
-from netspec.codegen.trace_names import rename_calls
-from netspec.codegen.trace_nodes import (
-    AnyDim,
+from netspec.codegen.tracing.branches import BranchTracer
+from netspec.codegen.tracing.expressions import TermScope, is_float
+from netspec.codegen.tracing.names import rename_calls
+from netspec.codegen.tracing.nodes import (
     Call,
     CannotTrace,
     Carried,
-    ChannelCount,
     ChannelsNode,
     CheckNode,
     Extent,
     ForNode,
     LetNode,
     LineNode,
+    Sym,
     Trace,
     TraceNode,
     TraceValue,
     prune,
 )
+from netspec.codegen.tracing.numbers import AnyDim, ChannelCount, constant, sym_of
 from netspec.ir.template import (
     Binding,
     Branches,
@@ -60,6 +46,8 @@ from netspec.lazy_dataclasses import dataclass
 from netspec.ops import IndexShape, like
 from netspec.symbolic.conditions import Compared
 from netspec.symbolic.expr import ONE, ZERO, Apply, Channels, NumberLiteral, Parameter
+from netspec.symbolic.facts import bounds, facts, lowest, whole
+from netspec.symbolic.terms import FloatParameter, Local, folded, is_whole, leaves
 from netspec.syntax import ast
 from netspec.syntax.visitor import walk as walk_tree
 

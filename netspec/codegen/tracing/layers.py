@@ -12,31 +12,12 @@ from itertools import chain, count, pairwise
 from typing import Any
 
 from netspec.codegen.identifiers import Identifiers, class_name
-from netspec.codegen.requirements import bounds, facts, lowest, reduced, requiring, whole
-from netspec.codegen.template_expressions import (
-    TermEvaluator,
-    is_float,
-    nums,
-)
-from netspec.codegen.terms import (
-    Choose,
-    FloatParameter,
-    Item,
-    Local,
-    Sym,
-    exchanged,
-    folded,
-    is_whole,
-    leaves,
-    substitute,
-)
-from netspec.codegen.trace_names import has_tensors
-from netspec.codegen.trace_nodes import (
+from netspec.codegen.tracing.expressions import TermEvaluator, is_float
+from netspec.codegen.tracing.names import has_tensors
+from netspec.codegen.tracing.nodes import (
     SIZES,
-    AnyDim,
     Call,
     CannotTrace,
-    ChannelCount,
     CheckNode,
     Extent,
     InstanceCall,
@@ -46,12 +27,13 @@ from netspec.codegen.trace_nodes import (
     LetNode,
     LineNode,
     OpCall,
+    Sym,
     TraceNode,
     TraceValue,
     calls_in,
-    lifted,
     require_positive,
 )
+from netspec.codegen.tracing.numbers import AnyDim, ChannelCount, lifted, nums, requiring
 from netspec.ir.names import NameMap
 from netspec.ir.template import (
     Flowing,
@@ -67,6 +49,18 @@ from netspec.ops import IndexShape, Op, ShapeError, attributes, like
 from netspec.ops.attribute_types import AttributeTypeError, Integer, Padding, Pair
 from netspec.symbolic.conditions import Combined, Compared, ListTerm
 from netspec.symbolic.expr import ONE, ZERO, Apply, Channels, NumberLiteral, Parameter, expr_of
+from netspec.symbolic.facts import bounds, facts, lowest, reduced, whole
+from netspec.symbolic.terms import (
+    Choose,
+    FloatParameter,
+    Item,
+    Local,
+    exchanged,
+    folded,
+    is_whole,
+    leaves,
+    substitute,
+)
 from netspec.syntax import ast
 
 MOST_CALLS = 12

@@ -1,18 +1,17 @@
-"""What arguments must be for the rules of the language and of ops to hold.
+"""What is known of terms: their bounds, and which conditions hold because others do.
 
-A trace takes comparisons of rules to hold. `requiring` says who hears of them; what is not known
-to hold, by conditions of `if`s and by what was required before, becomes a check of the class.
+reduced(a >= 1, known=[a == 3])    None: it holds
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from netspec.codegen.terms import (
+from netspec.symbolic.conditions import OPPOSITE, Combined, Compared, ConstantTerm, ListTerm
+from netspec.symbolic.expr import ONE, ZERO, Apply, Channels, Limits, NumberLiteral
+from netspec.symbolic.terms import (
     OPERATIONS,
     Choose,
     Item,
@@ -22,36 +21,6 @@ from netspec.codegen.terms import (
     folded,
     is_whole,
 )
-from netspec.symbolic.conditions import OPPOSITE, Combined, Compared, ConstantTerm, ListTerm
-from netspec.symbolic.expr import (
-    ONE,
-    ZERO,
-    Apply,
-    Channels,
-    Limits,
-    Num,
-    NumberLiteral,
-    literal,
-)
-
-_listener: ContextVar[Callable[[Compared], None] | None] = ContextVar("listener", default=None)
-
-
-@contextmanager
-def requiring(listener: Callable[[Compared], None] | None) -> Iterator[None]:
-    """Have a function told of each condition that rules ask for; with None, nobody."""
-    token = _listener.set(listener)
-    try:
-        yield
-    finally:
-        _listener.reset(token)
-
-
-def require(condition: Compared) -> None:
-    """Say that a rule asks for this to hold."""
-    listener = _listener.get()
-    if listener is not None:
-        listener(condition)
 
 
 def multiple(number: Any, of: Any) -> Compared:
@@ -72,22 +41,6 @@ def within(number: Any, limits: Limits) -> Compared:
     (low_sign, low), (high_sign, high) = limits
     first = NumberLiteral(low)
     return Compared(first, ((low_sign.replace(">", "<"), number), (high_sign, NumberLiteral(high))))
-
-
-class AnyNum(Num):
-    """A number of a trace: what attributes ask of it is required."""
-
-    def integer(self, limits: Limits = (), odd: bool = False) -> int:
-        require(whole(self.known))
-        require(within(self.known, limits))
-        if odd:
-            require(multiple(folded("-", self.known, ONE), literal(2)))
-        return super().integer()
-
-    def real(self, limits: Limits = ()) -> float:
-        if limits:
-            require(within(self.known, limits))
-        return super().real()
 
 
 def bounds(term: Any, variables: Mapping[Any, tuple[Any, Any]]) -> tuple[Any, Any] | None:

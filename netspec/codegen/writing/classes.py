@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
-from netspec.codegen.class_writer import ClassText, write_class
 from netspec.codegen.identifiers import Identifiers
 from netspec.codegen.python_source import docstring, function_head
-from netspec.codegen.spelling import CannotWrite, Spelling
-from netspec.codegen.trace_nodes import (
-    SIZES,
-    CannotTrace,
-    InstanceCall,
-    OpCall,
-    Trace,
-    calls_in,
-)
+from netspec.codegen.tracing.nodes import SIZES, CannotTrace, InstanceCall, OpCall, Trace, calls_in
+from netspec.codegen.writing.class_writer import ClassText, write_class
+from netspec.codegen.writing.spelling import CannotWrite, Spelling
 from netspec.diagnostics import Diagnostic
 from netspec.lazy_dataclasses import dataclass, field
 

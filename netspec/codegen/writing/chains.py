@@ -11,14 +11,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from netspec.codegen.class_constructor import Emissions
-from netspec.codegen.class_forward import Readers
-from netspec.codegen.class_terms import Asked
 from netspec.codegen.python_source import FunctionCall
-from netspec.codegen.spelling import WrittenCall, WrittenInstance
-from netspec.codegen.terms import leaves
-from netspec.codegen.trace_names import has_tensors
-from netspec.codegen.trace_nodes import (
+from netspec.codegen.tracing.names import has_tensors
+from netspec.codegen.tracing.nodes import (
     Call,
     ChainCall,
     ChannelsNode,
@@ -36,7 +31,12 @@ from netspec.codegen.trace_nodes import (
     parts_of,
     walk,
 )
+from netspec.codegen.writing.constructor import Emissions
+from netspec.codegen.writing.forward import Readers
+from netspec.codegen.writing.spelling import WrittenCall, WrittenInstance
+from netspec.codegen.writing.terms import Asked
 from netspec.lazy_dataclasses import replace
+from netspec.symbolic.terms import leaves
 
 
 def with_chains(trace: Trace, emissions: Emissions, readers: Readers) -> Trace | None:

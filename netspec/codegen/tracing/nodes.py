@@ -7,24 +7,18 @@ in terms of the inputs', for tensors whose size depends on them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from netspec.codegen.requirements import multiple, require
-from netspec.codegen.terms import (
-    Local,
-    Sym,
-    folded,
-    leaves,
-)
 from netspec.ir import Block
 from netspec.ir.template import (
     Template,
 )
-from netspec.lazy_dataclasses import dataclass, field, replace
-from netspec.ops import Init, Op
+from netspec.lazy_dataclasses import dataclass, field
+from netspec.ops import Op
 from netspec.symbolic.conditions import Compared
-from netspec.symbolic.expr import ZERO, Dim, NumberLiteral, Parameter, Real, expr_of
+from netspec.symbolic.expr import NumberLiteral, Parameter, expr_of
+from netspec.symbolic.terms import Local, is_literal, leaves
 
 
 class CannotTrace(Exception):
@@ -32,6 +26,19 @@ class CannotTrace(Exception):
 
 
 SIZES = ("channels", "height", "width")
+
+
+@dataclass(frozen=True)
+class Sym:
+    """A constant: its value in the sample (Fraction, str, bool, None, tuple of Syms), its term."""
+
+    value: Any
+    term: Any
+
+    @property
+    def known(self) -> bool:
+        """Whether it is the same for all arguments."""
+        return is_literal(self.term)
 
 
 @dataclass(frozen=True)
@@ -61,119 +68,6 @@ class ItemExtent:
     value: TraceValue
     key: tuple[Any, ...]
     axis: int
-
-
-def _literal(number: Dim | Real, value: int | float) -> str:
-    """A number as it stands. Raises CannotTrace where arguments decide it.
-
-    So an emitter that writes a number as it is, and does not ask for its source, does no harm.
-    """
-    if not isinstance(number.expr, NumberLiteral):
-        raise CannotTrace("a number that arguments decide, which is written as it is")
-    return repr(value)
-
-
-class AnyReal(Real):
-    """A number of an attribute with its term."""
-
-    def __repr__(self) -> str:
-        return _literal(self, float(self))
-
-    __str__ = __repr__
-
-    def __format__(self, how: str) -> str:
-        return format(_literal(self, float(self)), how)
-
-
-def lifted(value: Any, term: Callable[[Any], Any] = expr_of) -> Any:
-    """An attribute with its numbers in the terms of a trace."""
-    if isinstance(value, tuple):
-        return tuple(lifted(v, term) for v in value) if type(value) is tuple else value
-    if isinstance(value, Init):
-        numbers = {n: lifted(getattr(value, n), term) for n in ("std", "bounds", "value")}
-        return replace(value, **numbers)
-    if isinstance(value, Dim):
-        return AnyDim(int(value), term(value))
-    if isinstance(value, Real):
-        return AnyReal(float(value), term(value))
-    return value
-
-
-class AnyDim(Dim):
-    """A size with its term. Between terms, comparisons hold as shape rules want them."""
-
-    def __new__(cls, value: int, expr: Any) -> AnyDim:
-        if isinstance(expr, NumberLiteral) and expr.value.denominator == 1:
-            value = int(expr.value)
-        return super().__new__(cls, value, expr)  # type: ignore[return-value]
-
-    def _combine(self, operator: Any, other: object, result: int, swapped: bool = False) -> int:
-        if not isinstance(other, int):
-            return NotImplemented  # type: ignore[no-any-return]
-        pair = (expr_of(other), self.expr) if swapped else (self.expr, expr_of(other))
-        return type(self)(result, folded(operator, *pair))
-
-    def _literal(self, other: int = 0) -> bool:
-        return all(isinstance(expr_of(n), NumberLiteral) for n in (self, other))
-
-    def compared(self, name: str, other: Any) -> None:
-        """Called where a rule compares terms.
-
-        What it wants is required, as far as it can't be a comparison of `max` or `min`.
-        """
-        if name == "__lt__" and other == ZERO:
-            require(Compared(self.expr, ((">=", other),)))
-
-    def __bool__(self) -> bool:
-        return not self._literal() or int(self) != 0
-
-    def __mod__(self, other: int) -> int:
-        if self._literal(other):
-            return int(self) % int(other)
-        require(multiple(self.expr, expr_of(other)))
-        return 0
-
-    def __rmod__(self, other: int) -> int:
-        require(multiple(expr_of(other), self.expr))
-        return 0
-
-    def __neg__(self) -> int:
-        return type(self)(-int(self), folded("-", self.expr))
-
-    def __hash__(self) -> int:
-        return 0
-
-    def __repr__(self) -> str:
-        return _literal(self, int(self))
-
-    __str__ = __repr__
-
-    def __format__(self, how: str) -> str:
-        return format(_literal(self, int(self)), how)
-
-
-def _comparison(name: str) -> Any:
-    def compare(self: AnyDim, other: object) -> bool:
-        if not isinstance(other, int):
-            return NotImplemented  # type: ignore[no-any-return]
-        if self._literal(other):
-            return bool(getattr(int, name)(self, int(other)))
-        self.compared(name, expr_of(other))
-        return name == "__eq__"
-
-    return compare
-
-
-for _name in ("eq", "ne", "lt", "gt", "le", "ge"):
-    setattr(AnyDim, f"__{_name}__", _comparison(f"__{_name}__"))
-
-
-class ChannelCount(AnyDim):
-    """The channels of a value: where a rule compares them with others, they must be equal."""
-
-    def compared(self, name: str, other: Any) -> None:
-        if name in ("__eq__", "__ne__"):
-            require(Compared(self.expr, (("==", other),)))
 
 
 @dataclass(eq=False)
@@ -433,27 +327,6 @@ def parts_of(c: Call) -> Iterator[Call]:
         for part in c.calls:
             yield from parts_of(part)
     yield c
-
-
-def computing(nodes: Sequence[TraceNode]) -> list[TraceNode]:
-    """The nodes that `forward` has lines of."""
-    return [
-        n
-        for n in nodes
-        if isinstance(n, LineNode)
-        or (isinstance(n, IfNode) and n.phis)
-        or (isinstance(n, IfNode | ForNode) and next(calls_in([n]), None) is not None)
-    ]
-
-
-def regions(nodes: Sequence[TraceNode]) -> Iterator[list[TraceNode]]:
-    yield computing(nodes)
-    for node in nodes:
-        if isinstance(node, IfNode):
-            for body in node.bodies:
-                yield from regions(body)
-        elif isinstance(node, ForNode):
-            yield from regions(node.body)
 
 
 def positive_in(nodes: Sequence[TraceNode]) -> list[Parameter]:

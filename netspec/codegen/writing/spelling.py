@@ -6,22 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from netspec.codegen.python_source import FunctionCall, Source
-from netspec.codegen.terms import Choose
-from netspec.codegen.trace_nodes import (
-    Extent,
-    ItemExtent,
-    OpCall,
-    Trace,
-    made_of_sizes,
-)
+from netspec.codegen.tracing.nodes import Extent, ItemExtent, OpCall, Trace, made_of_sizes
 from netspec.lazy_dataclasses import dataclass
 from netspec.symbolic.expr import (
     NumberLiteral,
     expr_of,
 )
+from netspec.symbolic.terms import Choose
 
 if TYPE_CHECKING:
-    from netspec.codegen.class_terms import Terms
+    from netspec.codegen.writing.terms import Terms
 
 
 class ConstructorNumbers:

@@ -7,11 +7,9 @@ from fractions import Fraction
 from itertools import product
 from typing import Any
 
-from netspec.codegen.requirements import equal, facts
-from netspec.codegen.template_expressions import TermScope
-from netspec.codegen.terms import Choose, Sym, decided, leaves
-from netspec.codegen.trace_layers import LayerTracer, index_in
-from netspec.codegen.trace_nodes import (
+from netspec.codegen.tracing.expressions import TermScope
+from netspec.codegen.tracing.layers import LayerTracer, index_in
+from netspec.codegen.tracing.nodes import (
     SIZES,
     CannotTrace,
     ChannelsNode,
@@ -23,12 +21,15 @@ from netspec.codegen.trace_nodes import (
     LineNode,
     OpCall,
     Phi,
+    Sym,
     TraceNode,
     TraceValue,
     walk,
 )
 from netspec.ir.template import Branches, TemplateStatement
 from netspec.symbolic.expr import ZERO, expr_of
+from netspec.symbolic.facts import equal, facts
+from netspec.symbolic.terms import Choose, decided, leaves
 
 
 class BranchTracer(LayerTracer):

@@ -9,22 +9,7 @@ from typing import Any
 
 from netspec.codegen.identifiers import Identifiers, is_plain
 from netspec.codegen.python_source import Source, Verbatim, call
-from netspec.codegen.statements import Line, Refusal
-from netspec.codegen.terms import (
-    Choose,
-    FloatParameter,
-    Local,
-    Printer,
-    exchanged,
-    folded,
-    is_literal,
-    is_whole,
-    is_whole_or_text,
-    leaves,
-    numbers_in,
-    substitute,
-)
-from netspec.codegen.trace_nodes import (
+from netspec.codegen.tracing.nodes import (
     SIZES,
     CannotTrace,
     ChannelsNode,
@@ -42,6 +27,8 @@ from netspec.codegen.trace_nodes import (
     TraceValue,
     walk,
 )
+from netspec.codegen.writing.statements import Line, Refusal
+from netspec.codegen.writing.term_source import Printer, is_whole_or_text, numbers_in
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.symbolic.conditions import Combined, Compared, ConstantTerm, ListTerm, negated
 from netspec.symbolic.expr import (
@@ -51,6 +38,17 @@ from netspec.symbolic.expr import (
     Parameter,
     constant_source,
     expr_of,
+)
+from netspec.symbolic.terms import (
+    Choose,
+    FloatParameter,
+    Local,
+    exchanged,
+    folded,
+    is_literal,
+    is_whole,
+    leaves,
+    substitute,
 )
 
 OWN_METHODS = frozenset(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netspec.codegen.trace_nodes import (
+from netspec.codegen.tracing.nodes import (
     Call,
     CannotTrace,
     ForNode,

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from netspec.codegen.template_expressions import constant, literal
-from netspec.codegen.terms import substitute
-from netspec.codegen.trace_nodes import (
-    AnyDim,
+from netspec.codegen.tracing.nodes import (
     Call,
     CannotTrace,
     Extent,
@@ -19,9 +16,9 @@ from netspec.codegen.trace_nodes import (
     Trace,
     TraceNode,
     TraceValue,
-    lifted,
 )
-from netspec.codegen.tracer import Tracer
+from netspec.codegen.tracing.numbers import AnyDim, constant, lifted, literal
+from netspec.codegen.tracing.tracer import Tracer
 from netspec.ir import Block, Instance, Layer, Net, Value
 from netspec.ir.names import NameMap
 from netspec.ir.template import Template
@@ -34,6 +31,7 @@ from netspec.symbolic.expr import (
     follows_sizes,
     needs_fractions,
 )
+from netspec.symbolic.terms import substitute
 
 
 class Traces:

@@ -1,0 +1,15 @@
+"""Traces: what the text of a module does for any arguments.
+
+In:  a `Template`, with the arguments and input shapes of one use.
+Out: a `Trace`: its branches, loops and layers, all numbers in terms of parameters and channels.
+
+nodes        what a trace is made of
+numbers      the numbers that shape rules and attributes compute with
+expressions  expressions of the language to terms
+layers       layers and instances: names, inputs, attributes, results
+branches     branches, and what meets behind them
+tracer       loops, and all other statements
+names        names that another library has for the layers
+traces       the traces of a net and its modules; single blocks for what can't be traced
+logits       takes the softmax off the end of a net's trace
+"""

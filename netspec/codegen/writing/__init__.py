@@ -1,0 +1,15 @@
+"""Classes: the Python source of traces.
+
+In:  the trace of a net, and a backend that says how its layers are spelled.
+Out: the classes of the net and its modules, inner ones first.
+
+spelling      what a backend says of each layer, and what it can ask
+term_source   terms as source
+statements    statements as data, written as lines at the end
+terms         the names that terms have in the constructor and in `forward`
+constructor   the constructor of a class
+forward       its `forward` and `predict`
+chains        the chains of layers that are an `nn.Sequential`
+class_writer  one class
+classes       all classes of a net, each once
+"""
