@@ -87,7 +87,7 @@ class TorchBackend:
         with torch.inference_mode():
             result = model.predict(*(torch.from_numpy(x) for x in inputs))
         results = result if isinstance(result, tuple) else (result,)
-        return tuple(r.numpy() for r in results)
+        return tuple(r.detach().numpy() for r in results)
 
     def set_weights(self, model: Any, weights: Mapping[str, Any]) -> None:
         """Load a model's parameters and buffers; RuntimeError where the names differ."""

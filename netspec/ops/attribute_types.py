@@ -350,8 +350,9 @@ class Dimensions:
             raise AttributeTypeError(
                 "wrong-type", f"takes one or three numbers, not {describe(value)}"
             )
-        sizes = tuple(Integer(-1).convert(v) for v in items)
-        if 0 in sizes or sizes.count(-1) > 1:
+        rest = [isinstance(v, Num) and v.value == -1 for v in items]
+        sizes = tuple(-1 if r else Integer(1).convert(v) for r, v in zip(rest, items, strict=True))
+        if sum(rest) > 1:
             message = f"takes sizes from 1, and at most one -1, not {describe(value)}"
             raise AttributeTypeError("out-of-range", message)
         return sizes

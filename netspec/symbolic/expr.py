@@ -7,7 +7,7 @@ where the reader wants it, without a second set of shape rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -122,31 +122,38 @@ def collected(total: Apply) -> Expr | None:
 
     None where no terms are equal.
     """
-    terms = list(_terms(total))
-    counts = _counted(terms)
-    if len(counts) == len(terms) or any(c.denominator != 1 for c in counts.values()):
+    counts = counted(total)
+    if len(counts) == len(list(_terms(total))):
         return None
-    return _sum(counts)
+    if any(c.denominator != 1 for c in counts.values()):
+        return None
+    return summed(counts)
+
+
+def ordered(total: Expr) -> Expr:
+    """A sum in one order of its terms, so that equal sums are equal terms."""
+    return summed(dict(sorted(counted(total).items(), key=repr)))
 
 
 def quotient(total: Expr, divisor: Fraction, is_whole: Callable[[Expr], bool]) -> Expr | None:
     """The sum `total` divided by a number, where all its terms are whole multiples of that."""
-    counts = {t: c / divisor for t, c in _counted(_terms(total)).items()}
+    counts = {t: c / divisor for t, c in counted(total).items()}
     if not all(c.denominator == 1 and is_whole(t) for t, c in counts.items()):
         return None
-    result = _sum(counts)
+    result = summed(counts)
     # A term may be a sum itself.
     return (collected(result) if isinstance(result, Apply) else None) or result
 
 
-def _counted(terms: Iterable[tuple[Expr, Fraction]]) -> dict[Expr, Fraction]:
+def counted(total: Expr) -> dict[Expr, Fraction]:
+    """The terms of a sum, each with what it is multiplied by; a number as so many ones."""
     counts: dict[Expr, Fraction] = {}
-    for term, count in terms:
+    for term, count in _terms(total):
         counts[term] = counts.get(term, Fraction(0)) + count
     return counts
 
 
-def _sum(counts: Mapping[Expr, Fraction]) -> Expr:
+def summed(counts: Mapping[Expr, Fraction]) -> Expr:
     """The sum of terms, each so many times; what is subtracted comes last."""
     result: Expr | None = None
     for term, count in sorted(counts.items(), key=lambda item: item[1] < 0):

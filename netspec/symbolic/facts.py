@@ -20,6 +20,7 @@ from netspec.symbolic.terms import (
     exchanged,
     folded,
     is_whole,
+    leaves,
 )
 
 
@@ -62,7 +63,9 @@ def bounds(term: Any, variables: Mapping[Any, tuple[Any, Any]]) -> tuple[Any, An
             return folded(op, x[0], low), folded(op, x[1], high)
         case Apply("%", (_, NumberLiteral(n))) if n > 0:
             return ZERO, NumberLiteral(n - 1)
-    return variables.get(term)
+    if any(x in variables for x in leaves(term)):
+        return variables.get(term)
+    return term, term
 
 
 def item_of(length: Any, index: Any, variables: Mapping[Any, tuple[Any, Any]]) -> Compared | None:

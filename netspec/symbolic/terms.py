@@ -6,7 +6,7 @@ substitute(term, known)                the term with others for its leaves
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -108,17 +108,46 @@ def substitute(term: Any, known: Callable[[Any], Any | None]) -> Any:
                 return Choose(*new) if truth is None else new[1] if truth else new[2]
             case Item(a, b):
                 new = (walk(a), walk(b))
-                if isinstance(new[0], ListTerm) and isinstance(new[1], NumberLiteral):
-                    return new[0].items[int(new[1].value)]
-                return None if None in new else Item(*new)
+                return None if None in new else item(*new)
             case Length(a):
                 n = walk(a)
-                return None if n is None else Length(n)
+                return None if n is None else length(n)
             case NumberLiteral() | ConstantTerm():
                 return t
         return known(t)
 
     return walk(term)
+
+
+def item(sequence: Any, index: Any) -> Any:
+    """The term of an item of a list; of a table of constants, as an item of one column."""
+    if not isinstance(index, NumberLiteral):
+        return Item(sequence, index)
+    place = int(index.value)
+    match sequence:
+        case ListTerm(items) if 0 <= place < len(items):
+            return items[place]
+        case Item(ListTerm(rows), row) if _shortest(rows) > place:
+            column: Any = tuple(r.items[place] for r in rows)  # type: ignore[union-attr]
+            return Item(ListTerm(column), row)
+    return Item(sequence, index)
+
+
+def length(sequence: Any) -> Any:
+    """The term of the length of a list, a literal where that is known."""
+    match sequence:
+        case ListTerm(items):
+            return NumberLiteral(Fraction(len(items)))
+        case Item(ListTerm(rows), _) if rows:
+            lengths = [length(r) for r in rows]
+            if all(n == lengths[0] for n in lengths):
+                return lengths[0]
+    return Length(sequence)
+
+
+def _shortest(rows: Sequence[Any]) -> int:
+    """The length of the shortest of these lists, 0 where one is no list as it stands."""
+    return min((len(r.items) if isinstance(r, ListTerm) else 0 for r in rows), default=0)
 
 
 def exchanged(term: Any, known: Mapping[Any, Any]) -> Any:

@@ -516,6 +516,134 @@ NETS: dict[str, tuple[str, dict[str, Any]]] = {
         """,
         {"n": 2},
     ),
+    "sums inside of other operators": (
+        """
+        net t(f = 4) {
+          input data: 3x8x8
+          c: conv(data) { filters: f  kernel: 1 }
+          d: conv(data) { filters: f  kernel: 1 }
+          output add(c, d) -> global_avgpool, mul(add(d, c), c), add(c, d) -> power { scale: 2 },
+                 sub(c, d) -> global_maxpool, sub(c, sub(d, c)), add(add(c, d), c),
+                 add(c, d) -> flatten, mul(c, d) -> permute { order: [1, 0, 2] }
+        }
+        """,
+        {"f": 2},
+    ),
+    "a table of constants, and one that is an argument": (
+        """
+        module part(f, e = 1) {
+          input x
+          a: conv { filters: f * e  kernel: 1 } -> relu
+          b: conv { filters: f  kernel: 1 }
+        }
+        net t(rows = [[3, 1, "r"], [4, 3, "t"]], config = [8, "M", 16]) {
+          input data: 3x8x8
+          let table = [[3, 1], [5, 3]]
+          for i in 1..2 { a[i]: conv { filters: table[i - 1][0]  kernel: table[i - 1][1]  pad: same } }
+          for r in table { b[r[0]]: conv { filters: r[0]  kernel: r[1]  pad: same } -> relu }
+          for i in 1..len(rows) {
+            let r = rows[i - 1]
+            m[i]: part { f: r[0]  e: r[1] }
+            if r[2] == "t" { tanh }
+          }
+          for i in 1..len(config) {
+            if config[i - 1] == "M" { maxpool { kernel: 2  stride: 2 } }
+            else { k[i]: conv { filters: config[i - 1]  kernel: 1 } }
+          }
+        }
+        """,
+        {"rows": [[2, 3, "t"]], "config": [3, "M"]},
+    ),
+    "names of layers by a constant of the iteration": (
+        """
+        net t(depth = 3, f = 4) {
+          input data: 3x8x8
+          for i in 1..depth {
+            let j = depth - i
+            up[j]: conv { filters: f * 2 ** j  kernel: 1 }
+          }
+          for i in 1..depth {
+            let k = depth - i
+            add[k]: add(up[k], up[k])
+          }
+        }
+        """,
+        {"depth": 2, "f": 3},
+    ),
+    "an item by its index where this is not the number of the iteration": (
+        """
+        net t(depth = 3, f = 4) {
+          input data: 3x8x8
+          for i in 1..depth { e[depth - i]: conv(data) { filters: f * i  kernel: 1 } }
+          c: conv(e[1]) { filters: 2  kernel: 1 }
+        }
+        """,
+        {"depth": 2, "f": 3},
+    ),
+    "a pyramid": (
+        """
+        module pyramid(levels, f) {
+          input x
+          c[0]: conv(x) { filters: f  kernel: 3  pad: 1 } -> relu
+          for i in 1..levels {
+            c[i]: conv(c[i - 1]) { filters: f * (i + 1)  kernel: 3  stride: 2  pad: 1 } -> relu
+          }
+          p[levels]: conv(c[levels]) { filters: f  kernel: 1 }
+          for i in 1..levels {
+            l[levels - i]: conv(c[levels - i]) { filters: f  kernel: 1 }
+            p[levels - i]: add(upsample(p[levels - i + 1]) { size: c[levels - i].shape  mode: nearest }, l[levels - i])
+          }
+          output p[0], p[levels]
+        }
+        net t(levels = 2, f = 4) {
+          input data: 3x16x16
+          a: pyramid { levels: levels  f: f }
+          b: pyramid(a.p0) { levels: 1  f: 3 }
+        }
+        """,
+        {"levels": 3, "f": 2},
+    ),
+    "reshapes by arguments": (
+        """
+        net t(dim = 8, f = 4, depth = 2) {
+          input data: 8x16x16
+          a: reshape(data) { shape: [dim, -1, 16] } -> permute { order: [1, 0, 2] }
+             -> conv { filters: 3  kernel: 1 }
+          b: reshape(data) { shape: [-1, 4, dim] } -> conv { filters: 3  kernel: 1 }
+          global_avgpool(data) -> linear { units: f * 16 }
+          c: reshape { shape: [f * depth, 16 / 2 ** depth, 2 ** depth / depth] }
+             -> conv { filters: 2  kernel: 1 }
+          output a, b, c
+        }
+        """,
+        {"dim": 4, "f": 2},
+    ),
+    "an input whose channels are an argument": (
+        """
+        net t(channels = 3) {
+          input data: [channels, 8, 7]
+          c: conv { filters: 2 * channels  kernel: 1 }
+          add(c, concat(data, data))
+        }
+        """,
+        {"channels": 1},
+    ),
+    "as many parts as an argument says": (
+        """
+        module maxout(units, pieces = 2) {
+          input x
+          l: linear { units: units * pieces } -> split { parts: pieces }
+          if pieces > 1 { m: maximum(l.part1, l.part2) } else { m: identity(l.part1) }
+        }
+        net t(pieces = 2) {
+          input data: 8x1x1
+          flatten
+          maxout { units: 4  pieces: pieces }
+          linear { units: 3 }
+        }
+        """,
+        {"pieces": 1},
+    ),
 }
 
 
@@ -610,8 +738,8 @@ BRANCHES: dict[str, tuple[str, list[dict[str, Any]], str]] = {
           for i in 1..n { z[i]: add(y[n - i], y[n]) }
         }
         """,
-        [],
-        "an item of y, some of which a loop makes",
+        [{"n": 1}, {"n": 3}],
+        "",
     ),
     "a layer that is one of a loop in another branch": (
         """
@@ -622,8 +750,8 @@ BRANCHES: dict[str, tuple[str, list[dict[str, Any]], str]] = {
           conv(y[2]) { filters: 2  kernel: 1 }
         }
         """,
-        [],
-        "y1, which a loop makes in another branch",
+        [{"c": False}, {"n": 3}],
+        "",
     ),
     "items of a loop behind it that branches make": (
         """
@@ -641,31 +769,37 @@ BRANCHES: dict[str, tuple[str, list[dict[str, Any]], str]] = {
 }
 
 
+def check_with_numpy(net: Any) -> None:
+    """The class of a net computes what NumPy does, which knows nothing of classes."""
+    inputs = [torch.randn(2, *map(int, v.shape)).numpy() for v in net.body.inputs]
+    weights = fresh(net.tensors, 1, varied=True)
+    results = []
+    for name in ("torch", "numpy"):
+        model = load_model(net, get(name))
+        get(name).set_weights(model, weights)
+        results.append(get(name).run(model, *inputs))
+    assert len(results[0]) == len(results[1])
+    for a, b in zip(*results, strict=True):
+        assert_close(torch.as_tensor(a), torch.as_tensor(b), rtol=1e-4, atol=1e-4, equal_nan=True)
+
+
 @pytest.mark.parametrize("kind", BRANCHES)
 def test_what_meets_behind_branches(kind: str) -> None:
     """The class computes what NumPy does, for other arguments too; where it takes none, why."""
     text, others, refused = BRANCHES[kind]
     assert refused in emit(net_of(text), get("torch"))
     for arguments in ({}, *others):
-        net = net_of(text, **arguments)
-        x = torch.randn(2, *net.body.inputs[0].shape, generator=torch.Generator().manual_seed(2))
-        weights = fresh(net.tensors, 1, varied=True)
-        results = []
-        for name in ("torch", "numpy"):
-            model = load_model(net, get(name), probabilities=True)
-            get(name).set_weights(model, weights)
-            found = model.eval()(x) if name == "torch" else model(x.numpy())
-            results.append(found if isinstance(found, tuple) else (found,))
-        assert len(results[0]) == len(results[1])
-        for a, b in zip(*results, strict=True):
-            torch.testing.assert_close(a.detach(), torch.as_tensor(b), rtol=1e-4, atol=1e-4)
+        check_with_numpy(net_of(text, **arguments))
         check_net(text, **arguments)
 
 
 @pytest.mark.parametrize("kind", NETS)
 def test_arguments_of_nets(kind: str) -> None:
     text, arguments = NETS[kind]
-    check_net(text, **arguments)
+    assert "Written for certain" not in emit(net_of(text), get("torch"))
+    for use in ({}, arguments):
+        check_with_numpy(net_of(text, **use))
+        check_net(text, **use)
 
 
 # So many random nets are tried; a larger number takes about 70 ms a net.
@@ -707,6 +841,7 @@ def test_random_nets(chunk: int) -> None:
         of = namespace[class_name(net.name, "")]
         asked = inspect.signature(of).parameters
         written_out = any("class of tiny" in note.message for note in backend.notes)
+        check_with_numpy(net)
         for _ in range(2):
             arguments = random.arguments()
             other, _ = checked(random.text, arguments)

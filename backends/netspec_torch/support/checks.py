@@ -2,10 +2,10 @@
 
 
 def check_positive(**arguments: int) -> None:
-    """Raise ValueError for an argument below 1."""
+    """Raise ValueError for an argument that is no whole number from 1 on."""
     for name, value in arguments.items():
-        if value < 1:
-            raise ValueError(f"{name} is {value}, but must be at least 1")
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} is {value!r}, but must be a whole number from 1 on")
 
 
 def positive(number: int, argument: str) -> int:

@@ -6,6 +6,7 @@ Out: a `Trace`: its branches, loops and layers, all numbers in terms of paramete
 nodes        what a trace is made of
 numbers      the numbers that shape rules and attributes compute with
 expressions  expressions of the language to terms
+values       what names stand for; the checks of arguments that rules ask for
 layers       layers and instances: names, inputs, attributes, results
 branches     branches, and what meets behind them
 tracer       loops, and all other statements

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from netspec.codegen.tracing.expressions import TermScope
-from netspec.codegen.tracing.layers import LayerTracer, index_in
+from netspec.codegen.tracing.layers import LayerTracer
 from netspec.codegen.tracing.nodes import (
     SIZES,
     CannotTrace,
@@ -26,10 +26,20 @@ from netspec.codegen.tracing.nodes import (
     TraceValue,
     walk,
 )
+from netspec.codegen.tracing.values import State, index_in
 from netspec.ir.template import Branches, TemplateStatement
+from netspec.lazy_dataclasses import dataclass
 from netspec.symbolic.expr import ZERO, expr_of
 from netspec.symbolic.facts import equal, facts
-from netspec.symbolic.terms import Choose, decided, leaves
+from netspec.symbolic.terms import Choose, Local, decided, leaves
+
+
+@dataclass(frozen=True)
+class BranchEnd:
+    """What is known at the end of a branch, and its nodes."""
+
+    state: State
+    nodes: list[TraceNode]
 
 
 class BranchTracer(LayerTracer):
@@ -55,76 +65,82 @@ class BranchTracer(LayerTracer):
         if not cases:
             self.inside(otherwise or ())
             return
-        before = (dict(self.values), self.current, dict(self.counts))
-        families, outputs = self.families, self.outputs
-        made: list[dict[tuple[str, Any], TraceValue]] = []
-        results: list[list[tuple[str, TraceValue]] | None] = []
-        loops: list[dict[str, Any]] = []
-        ends: list[Any] = []
-        node = IfNode([], [])
-        known = self.known
-        bodies: list[Sequence[TemplateStatement]] = [b for _, b in cases]
-        for k, branch in enumerate((*bodies, otherwise or ())):
-            self.known = [*known, *(f for c, _ in cases[:k] for f in facts(c, False))]
+        before, node = self.now, IfNode([], [])
+        bodies: list[Sequence[TemplateStatement]] = [*(b for _, b in cases), otherwise or ()]
+        ends: list[BranchEnd] = []
+        for k, branch in enumerate(bodies):
+            self.now = before.copy()
+            self.now.known += [f for c, _ in cases[:k] for f in facts(c, False)]
             if k < len(cases):
-                self.known += facts(cases[k][0])
-            self.values, self.current, self.counts = dict(before[0]), before[1], dict(before[2])
-            self.families, self.outputs = {b: dict(f) for b, f in families.items()}, outputs
+                self.now.known += facts(cases[k][0])
             outer, self.nodes = self.nodes, []
             self.inside(branch)
-            end = (self.values, self.current, self.counts, self.nodes, self.known)
-            ends.append((*end, {*_set_in(self.nodes)}))
-            made.append({(b, i): v for b, f in self.families.items() for i, v in f.items()})
-            results.append(self.outputs)
-            loops.append(dict(self.collected))
+            ends.append(BranchEnd(self.now, self.nodes))
             self.nodes = outer
-        self.known = known
-        self.families, self.outputs = families, outputs
-        node.cases = [(c, end[3]) for (c, _), end in zip(cases, ends, strict=False)]
-        node.otherwise = ends[-1][3]
-        self.counts = dict(before[2])
-        self.values = dict(before[0])
-        flows = [e[1] for e in ends]
-        merged: dict[tuple[int, ...], TraceValue] = {}
-        for name in dict.fromkeys(n for e in ends for n in e[0]):
-            sources = [e[0].get(name) for e in ends]
-            for v, collected in zip(sources, loops, strict=True):
-                found = [index_in(name, b, len(at)) for b, (_, at) in collected.items()]
-                if v is None and any(found):
-                    raise CannotTrace(f"{name}, which a loop makes in another branch")
-            if name in before[0] and all(v is before[0][name] for v in sources):
-                continue
-            self.values[name] = self.merge(name, sources, node, merged, ends)
-        for base, index in dict.fromkeys(k for found in made for k in found):
-            sources = [found.get((base, index)) for found in made]
-            if any(v is not sources[0] for v in sources):
-                value = self.merge(base, sources, node, merged, ends)
-                self.families.setdefault(base, {})[index] = value
-        if any(r is not outputs for r in results):
-            self.outputs = self.merged_outputs(results, node, merged, ends)
-        if any(v is not flows[0] for v in flows):
-            meets = merged.get(tuple(map(id, flows)))
-            if meets is None:
-                meets = self.merge("", flows, node, merged, ends)
-            self.current = meets
-        else:
-            self.current = flows[0]
+        node.cases = [(c, end.nodes) for (c, _), end in zip(cases, ends, strict=False)]
+        node.otherwise = ends[-1].nodes
+        self.now = before.copy()
+        for end in ends:
+            self.now.ambiguous |= end.state.ambiguous
+            for base, items in end.state.collected.items():
+                other = self.now.collected.setdefault(base, items)
+                if other != items:
+                    self.now.ambiguous |= {other.value, items.value}
+            self.now.results |= end.state.results
+        self.meet(before, node, ends)
         if any(node.bodies):
             self.nodes.append(node)
             hoisted = self.hoist(node)
             if hoisted is not None:
                 self.nodes.append(hoisted)
         conditions = [c for c, _ in cases]
-        for keyword in dict.fromkeys(k for e in ends for k in e[2]):
-            numbers = [e[2].get(keyword, ZERO) for e in ends]
-            self.counts[keyword] = self.count_behind(keyword, conditions, numbers)
+        for keyword in dict.fromkeys(k for e in ends for k in e.state.counts):
+            numbers = [e.state.counts.get(keyword, ZERO) for e in ends]
+            self.now.counts[keyword] = self.count_behind(keyword, conditions, numbers)
+
+    def meet(self, before: State, node: IfNode, ends: Sequence[BranchEnd]) -> None:
+        """Have the values of branches meet behind them: those with names, outputs, what flows."""
+        merged: dict[tuple[int, ...], TraceValue] = {}
+        states = [end.state for end in ends]
+        for name in dict.fromkeys(n for state in states for n in state.values):
+            sources = [e.state.values.get(name) or self.of_loop(name, before, e) for e in ends]
+            if name in before.values and all(v is before.values[name] for v in sources):
+                continue
+            self.now.values[name] = self.merge(name, sources, node, merged, ends)
+        families = [
+            {(b, i): v for b, f in s.families.items() for i, v in f.items()} for s in states
+        ]
+        for base, index in dict.fromkeys(k for found in families for k in found):
+            sources = [found.get((base, index)) for found in families]
+            if any(v is not sources[0] for v in sources):
+                value = self.merge(base, sources, node, merged, ends)
+                self.now.families.setdefault(base, {})[index] = value
+        if any(state.outputs is not before.outputs for state in states):
+            results = [state.outputs for state in states]
+            self.now.outputs = self.merged_outputs(results, node, merged, ends)
+        flows = [state.current for state in states]
+        if all(v is flows[0] for v in flows):
+            self.now.current = flows[0]
+        else:
+            known = merged.get(tuple(map(id, flows)))
+            self.now.current = known or self.merge("", flows, node, merged, ends)
+
+    def of_loop(self, name: str, before: State, end: BranchEnd) -> TraceValue | None:
+        """What a loop of a branch makes under a name that another branch gives as well."""
+        new = {b: i for b, i in end.state.collected.items() if b not in before.collected}
+        if not any(index_in(name, base, len(items.at)) for base, items in new.items()):
+            return None
+        behind, self.now = self.now, end.state
+        value = self.item(name)
+        self.now = behind
+        return value
 
     def merged_outputs(
         self,
         results: Sequence[list[tuple[str, TraceValue]] | None],
         node: IfNode,
         merged: dict[tuple[int, ...], TraceValue],
-        ends: list[Any],
+        ends: Sequence[BranchEnd],
     ) -> list[tuple[str, TraceValue]]:
         """The outputs behind branches that each give them."""
         first = results[0]
@@ -202,34 +218,36 @@ class BranchTracer(LayerTracer):
         sources: list[TraceValue | None],
         node: IfNode,
         merged: dict[tuple[int, ...], TraceValue],
-        ends: list[Any],
+        ends: Sequence[BranchEnd],
     ) -> TraceValue:
         present = [v for v in sources if v is not None]
         first = present[0]
+        flow = self.now.current if self.now.current is not None else first
         if len({len(v.shape) for v in present}) > 1:
             raise CannotTrace("branches make values of other ranks")
         if len(present) == 1:
             return first
         value = TraceValue(name, first.shape, not name)
-        inside = set[Any]().union(*(end[5] for end in ends))
+        inside = set[Any]().union(*(_set_in(end.nodes) for end in ends))
 
         def one(terms: list[Any], what: str) -> Any:
             """The term that stands for those of all branches, else a variable that each sets."""
             given = [t for t, v in zip(terms, sources, strict=True) if v is not None]
             for term in given:
                 if all(
-                    equal(t, term, end[4]) or equal(self.expanded(t), self.expanded(term), end[4])
+                    equal(t, term, end.state.known)
+                    or equal(self.expanded(t), self.expanded(term), end.state.known)
                     for t, v, end in zip(terms, sources, ends, strict=True)
                     if v is not None
                 ):
                     found = [t for t in (term, self.expanded(term)) if not inside & {*leaves(t)}]
                     if found:
                         return found[0]
-            local = self.local(f"{name}_{what}" if name else what)
+            local = self.size_local(flow, name, SIZES.index(what))
             self.holders[local] = Extent(value, SIZES.index(what))
             for t, v, end in zip(terms, sources, ends, strict=True):
                 if v is not None:
-                    end[3].append(ChannelsNode(local, t))
+                    end.nodes.append(ChannelsNode(local, t))
             return local
 
         self.shaped(value, first.shape, one([v and v.channels for v in sources], "channels"))
@@ -240,19 +258,38 @@ class BranchTracer(LayerTracer):
             )
         node.phis.append(Phi(value, sources))
         merged[tuple(map(id, sources))] = value
-        results = [self.results.get(v, {}) for v in present]
+        results = [self.now.results.get(v, {}) for v in present]
         common = set(results[0]).intersection(*results[1:])
         if common:
-            self.results[value] = {}
+            self.now.results[value] = {}
             for n in results[0]:
                 if n in common:
-                    inner = [self.results[v][n] if v is not None else None for v in sources]
-                    self.results[value][n] = (
+                    inner = [self.now.results[v][n] if v is not None else None for v in sources]
+                    self.now.results[value][n] = (
                         value
                         if n == next(iter(results[0]))
                         else self.merge(f"{name}_{n}", inner, node, merged, ends)
                     )
         return value
+
+    def size_local(self, before: TraceValue, base: str, k: int) -> Local:
+        """The variable for a size that loops or branches change: the one of before, if free."""
+        self.versions += 1
+        if before.flows and not base:
+            known = [before.channels, *(before.static or ()), None, None][k]
+            if known in self.holders and not self.is_read_by_name(known):
+                return Local(known.name, False, self.versions)
+        what = ("channels", "height", "width")[k]
+        return Local(self.local(f"{base}_{what}" if base else what).name, False, self.versions)
+
+    def is_read_by_name(self, local: Local) -> bool:
+        """Whether a size of a value that has a name, or a constant, depends on a variable."""
+        named = (*self.now.values.values(), *(i.value for i in self.now.collected.values()))
+        parts = (*self.now.families.values(), *self.now.results.values())
+        values = (*named, *(v for found in parts for v in found.values()))
+        terms = [t for v in values for t in (v.channels, *(v.static or ()))]
+        terms += [*self.lets.values(), *self.constants.values()]
+        return any(local in leaves(t) for t in terms)
 
     def inside(self, body: Sequence[TemplateStatement]) -> None:
         outer, self.terms.scope = self.terms.scope, TermScope(self.terms.scope)

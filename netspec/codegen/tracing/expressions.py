@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from netspec.codegen.tracing.nodes import CannotTrace, Sym, TraceValue
+from netspec.codegen.tracing.numbers import sym_of
 from netspec.symbolic.conditions import (
     COMPARISONS,
     MAX_ITEMS,
@@ -141,7 +142,7 @@ class TermEvaluator:
             return item
         if isinstance(base.term, ListTerm) and index.known:
             return item
-        return Sym(item.value, Item(base.term, index.term))
+        return sym_of(item.value, Item(base.term, index.term))
 
     def _attribute(self, e: ast.Attribute) -> Sym:
         value = self.value_of(e.base)
@@ -250,7 +251,7 @@ def _choose(test: Sym, a: Sym, b: Sym) -> Sym:
         return Sym(items, Choose(test.term, a.term, b.term))
     if a.term == b.term:
         return a
-    return Sym(a.value if test.value else b.value, Choose(test.term, a.term, b.term))
+    return sym_of(a.value if test.value else b.value, Choose(test.term, a.term, b.term))
 
 
 def _compare(op: str, a: Sym, b: Sym) -> bool:

@@ -6,59 +6,52 @@ which no use takes is traced as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from itertools import chain, count, pairwise
+from itertools import pairwise
 from typing import Any
 
-from netspec.codegen.identifiers import Identifiers, class_name
 from netspec.codegen.tracing.expressions import TermEvaluator, is_float
 from netspec.codegen.tracing.names import has_tensors
 from netspec.codegen.tracing.nodes import (
-    SIZES,
     Call,
     CannotTrace,
-    CheckNode,
     Extent,
     InstanceCall,
     InstanceSize,
-    ItemExtent,
     LayerPath,
-    LetNode,
     LineNode,
     OpCall,
     Sym,
-    TraceNode,
     TraceValue,
     calls_in,
-    require_positive,
 )
 from netspec.codegen.tracing.numbers import AnyDim, ChannelCount, lifted, nums, requiring
-from netspec.ir.names import NameMap
+from netspec.codegen.tracing.values import ValueTracer
 from netspec.ir.template import (
     Flowing,
     LayerLine,
     Operand,
     Template,
     TemplateCall,
-    TemplateInput,
-    TemplateOutput,
 )
-from netspec.ir.template import walk as walk_statements
 from netspec.ops import IndexShape, Op, ShapeError, attributes, like
 from netspec.ops.attribute_types import AttributeTypeError, Integer, Padding, Pair
 from netspec.symbolic.conditions import Combined, Compared, ListTerm
-from netspec.symbolic.expr import ONE, ZERO, Apply, Channels, NumberLiteral, Parameter, expr_of
-from netspec.symbolic.facts import bounds, facts, lowest, reduced, whole
+from netspec.symbolic.expr import (
+    ONE,
+    Apply,
+    Channels,
+    NumberLiteral,
+    Parameter,
+    expr_of,
+)
+from netspec.symbolic.facts import whole
 from netspec.symbolic.terms import (
     Choose,
     FloatParameter,
     Item,
-    Local,
-    exchanged,
-    folded,
     is_whole,
-    leaves,
     substitute,
 )
 from netspec.syntax import ast
@@ -67,58 +60,8 @@ MOST_CALLS = 12
 """Most calls of a chain that are written in one line."""
 
 
-class LayerTracer:
+class LayerTracer(ValueTracer):
     """Traces the layers of one template: their names, inputs, attributes and results."""
-
-    def __init__(
-        self,
-        template: Template,
-        arguments: Mapping[str, Any],
-        shapes: Sequence[tuple[int, ...]],
-        inner: Any,
-        names: NameMap | None = None,
-        fixed: frozenset[str] = frozenset(),
-        taken: Iterable[str] = (),
-    ) -> None:
-        self.names = names
-        self.fixed = fixed
-        """Parameters that are constants."""
-        self.template = template
-        self.given = arguments
-        self.shapes = list(shapes)
-        self.inner = inner
-        self.taken = {*taken, *_names_of_classes(template)}
-        """What no local variable may be called."""
-        self.terms = TermEvaluator(self.reference, self.need)
-        self.evaluate = self.terms.evaluate
-        self.values: dict[str, TraceValue] = {}
-        self.results: dict[TraceValue, dict[str, TraceValue]] = {}
-        self.families: dict[str, dict[Any, TraceValue]] = {}
-        self.current: TraceValue | None = None
-        self.counts: dict[str, Any] = {}
-        """How many layers of each keyword have no name of their own, None where none can say."""
-        self.inputs: list[TraceValue] = []
-        self.outputs: list[tuple[str, TraceValue]] | None = None
-        self.nodes: list[TraceNode] = []
-        self.locals: set[str] = set()
-        self.loops: list[Local] = []
-        self.versions = 0
-        self.iterations = 0
-        """How many iterations of loops are written in a row."""
-        self.numbers: dict[Any, Local] = {}
-        """The variables of numbers, by the nodes that they stand among and their terms."""
-        self.constants: dict[Any, Any] = {}
-        """What each `let` stands for."""
-        self.elements: dict[Any, TraceValue] = {}
-        self.lets: dict[Any, Any] = {}
-        self.collected: dict[str, tuple[TraceValue, tuple[Local, ...]]] = {}
-        self.ambiguous: set[TraceValue] = set()
-        """Values of loops of which another loop makes more."""
-        self.known: list[Compared] = []
-        """What holds by the conditions of `if`s, and by what was checked."""
-        self.last_items: dict[TraceValue, tuple[Any, TraceValue]] = {}
-        """The last index of a loop's value, and what the loop hands on of it."""
-        self.holders: dict[Local, Extent] = {}
 
     def settle_sizes(
         self, op: Op, inputs: Sequence[TraceValue], outputs: Sequence[TraceValue]
@@ -142,67 +85,10 @@ class LayerTracer:
         for v, shape in zip(outputs, results, strict=True):
             v.static = tuple(expr_of(d) for d in shape[1:])
 
-    def need(self, condition: Compared, where: Sequence[Any] = ()) -> None:
-        """Have arguments refused for which a rule does not hold.
-
-        What depends on heights and widths is left to `netspec check`, and what the channels of
-        several inputs have in common to the ops, so that no argument is for a check alone.
-        """
-        if any(isinstance(x, InstanceSize) or self.is_size(x) for x in leaves(condition)):
-            return
-        if len(self.inputs) > 1 and any(isinstance(x, Channels) for x in leaves(condition)):
-            return
-        known = [*self.known, *(f for c in where for f in facts(c))]
-        needed = reduced(condition, known)
-        plain = reduced(self.expanded(condition), list(map(self.expanded, known)))
-        if needed is None or plain is None:
-            return
-        if isinstance(plain.first, Parameter):
-            needed = plain
-        if not where:
-            self.known.append(needed)
-            if isinstance(needed.first, Parameter) and needed.rest == ((">=", ONE),):
-                require_positive(self.nodes, [needed.first])
-                return
-            last = self.nodes[-1] if self.nodes else None
-            if isinstance(last, LetNode) and needed == Compared(last.local, ((">=", ONE),)):  # type: ignore[arg-type]
-                last.positive = True
-                return
-        self.nodes.append(CheckNode(needed, None, tuple(where)))
-
-    def expanded(self, term: Any) -> Any:
-        """A term with what each constant of the text stands for."""
-        return exchanged(term, self.constants)
-
-    def is_size(self, leaf: Any) -> bool:
-        """Whether a height or width decides about a leaf."""
-        if isinstance(leaf, Local):
-            held = self.holders.get(leaf)
-            by_let = any(map(self.is_size, leaves(self.lets.get(leaf, ONE))))
-            return by_let or (held is not None and held.axis > 0)
-        return isinstance(leaf, Extent | ItemExtent)
-
     def _word(self, e: ast.Expression, kind: Any) -> Any:
         if isinstance(e, ast.Variable) and e.name in kind.words:
             return e.name
         return nums(self.evaluate(e))
-
-    def named(self, name: str, sym: Sym, fraction: bool = False) -> Local:
-        """A local variable of the constructor that has a number."""
-        key = (id(self.nodes), sym.term, fraction)
-        if key not in self.numbers:
-            self.numbers[key] = local = self.local(name, fraction)
-            self.nodes.append(LetNode(local, sym.term))
-            self.constants[local] = sym.term
-        return self.numbers[key]
-
-    def local(self, name: str, fraction: bool = False) -> Local:
-        """A name for a local variable that no other has."""
-        base = Identifiers(self.taken).identifier(name)
-        names = chain((base,), (f"{base}{n}" for n in count(2)))
-        free = next(n for n in names if n not in self.locals and n not in self.taken)
-        self.locals.add(free)
-        return Local(free, fraction)
 
     def instance(
         self,
@@ -268,147 +154,21 @@ class LayerTracer:
                 )
             values.append(value)
         call.outputs = tuple(values)
-        self.results[values[0]] = {
+        self.now.results[values[0]] = {
             n: v for n, v in zip(trace.output_names, values, strict=True) if n
         }
         return call
 
     def operand(self, o: Operand, made: Mapping[int, Call]) -> TraceValue:
         if isinstance(o, Flowing):
-            assert self.current is not None
-            return self.current
+            assert self.now.current is not None
+            return self.now.current
         if isinstance(o, TemplateCall):
             return made[id(o)].outputs[0]
         found = self.reference(o)
         if found is None:
             raise CannotTrace(f"{o.span.text} may not be there")
         return found
-
-    def reference(self, e: ast.Expression) -> TraceValue | None:
-        """The value that an expression names, None where it names none."""
-        match e:
-            case ast.Variable():
-                return self.values.get(e.name) or self.item(e.name)
-            case ast.Attribute():
-                base = self.reference(e.base)
-                return None if base is None else self.results.get(base, {}).get(e.name.text)
-            case ast.Index():
-                indices: list[ast.Expression] = []
-                root: ast.Expression = e
-                while isinstance(root, ast.Index):
-                    indices.append(root.index)
-                    root = root.base
-                if not isinstance(root, ast.Variable):
-                    return None
-                path = LayerPath(root.name, tuple(self.evaluate(i) for i in reversed(indices)))
-                if path.fixed is not None:
-                    found = self.values.get(path.fixed) or self.item(path.fixed, root.name)
-                    if found is not None:
-                        return found
-                found = self.families.get(root.name, {}).get(path.key)
-                if found is None and root.name in self.collected:
-                    value, variables = self.collected[root.name]
-                    if len(variables) == len(path.indices):
-                        self.refuse_outside(root.name, path)
-                        return self.element(value, variables, [s.term for s in path.indices])
-                return found
-        return None
-
-    def item(self, name: str, base: str = "") -> TraceValue | None:
-        """What one iteration of a loop made, by its name behind the loop (`pool5`).
-
-        With a `base`, the item of that name where there is one: `v22[1]` rather than `v2[21]`.
-        """
-        found = {
-            own: (value, variables, keys)
-            for own, (value, variables) in self.collected.items()
-            if (keys := index_in(name, own, len(variables))) is not None
-        }
-        if len(found) > 1 and base not in found:
-            raise CannotTrace(f"{name}, which may be an item of {' or of '.join(found)}")
-        if not found:
-            return None
-        value, variables, keys = found.get(base) or next(iter(found.values()))
-        return self.element(value, variables, [NumberLiteral(Fraction(k)) for k in keys])
-
-    def refuse_outside(self, base: str, path: LayerPath) -> None:
-        """Refuse an index that may be that of a layer which stands outside of the loop."""
-        if path.fixed is not None:
-            return
-        for name in self.values:
-            keys = index_in(name, base, len(path.indices))
-            if keys is None:
-                continue
-            for key, index in zip(keys, path.indices, strict=True):
-                low, _ = bounds(index.term, self.terms.ranges) or (index.term, None)
-                least = None if low is None else lowest(low, self.known)
-                if least is not None and key < least:
-                    break
-            else:
-                raise CannotTrace(f"an item of {base}, some of which a loop makes")
-
-    def element(
-        self, value: TraceValue, variables: Sequence[Local], key: Sequence[Any]
-    ) -> TraceValue:
-        """What the iteration with these terms of loop variables made."""
-        if value in self.ambiguous:
-            raise CannotTrace(f"an item of {value.name}, which several loops make")
-        return self._element(value, tuple(key), dict(zip(variables, key, strict=True)))
-
-    def _element(
-        self, value: TraceValue, key: tuple[Any, ...], known: Mapping[Any, Any]
-    ) -> TraceValue:
-        if (value, key) in self.elements:
-            return self.elements[value, key]
-        last, behind = self.last_items.get(value, (None, value))
-        if key == (last,) and isinstance(last, NumberLiteral):
-            return self._known_element(value, key, known, behind)
-        element = TraceValue(value.name, value.shape)
-
-        def of_item(axis: int) -> Any:
-            """The channels, height or width of the item; None where they are not known."""
-            own, others = (
-                (v.channels, *(v.static or (None,) * (len(v.shape) - 1))) for v in (value, behind)
-            )
-            if own[axis] is None:
-                return None
-            term = self.inline(self.expanded(self.expanded(own[axis])))
-            term = exchanged(term, known)
-            if any(isinstance(x, InstanceSize) or x in self.holders for x in leaves(term)):
-                # It changes from item to item; the last one's is known behind the loop.
-                return others[axis] if key == (last,) else None
-            return term
-
-        channels, *sizes = map(of_item, range(len(value.shape)))
-        self.shaped(element, value.shape, Extent(element, 0) if channels is None else channels)
-        element.static = None if None in sizes else tuple(sizes)
-        element.item_of = (value, key)
-        if isinstance(value.shape, IndexShape):
-            plane = tuple(
-                AnyDim(int(d), ItemExtent(value, key, k + 1))
-                for k, d in enumerate(value.shape.plane)
-            )
-            element.shape = IndexShape.of(element.shape, plane)  # type: ignore[arg-type]
-        return self._known_element(value, key, known, element)
-
-    def _known_element(
-        self,
-        value: TraceValue,
-        key: tuple[Any, ...],
-        known: Mapping[Any, Any],
-        element: TraceValue,
-    ) -> TraceValue:
-        self.elements[value, key] = element
-        if value in self.results:
-            self.results[element] = {
-                n: element if v is value else self._element(v, key, known)
-                for n, v in self.results[value].items()
-            }
-        return element
-
-    def inline(self, term: Any) -> Any:
-        """A term with the lists that `let` gave names to."""
-        return exchanged(term, self.terms.lists)
 
     def line(self, s: LayerLine) -> None:
         calls, value = self.calls(s.calls, s.name)
@@ -424,19 +184,7 @@ class LayerTracer:
         if s.name is not None:
             value.flows = False
             self.define(s.name, value)
-        self.current = value
-
-    def define(self, name: ast.LayerName, value: TraceValue) -> None:
-        path = self.path(name)
-        fixed = path.fixed
-        value.name = fixed if fixed is not None else name.base.text
-        if fixed is not None:
-            self.values[fixed] = value
-        else:
-            self.families.setdefault(name.base.text, {})[path.key] = value
-
-    def path(self, name: ast.LayerName) -> LayerPath:
-        return LayerPath(name.base.text, tuple(self.evaluate(i) for i in name.indices))
+        self.now.current = value
 
     def calls(
         self, calls: Sequence[TemplateCall], name: ast.LayerName | None
@@ -464,16 +212,6 @@ class LayerTracer:
             made[id(c)] = call
             result.append(call)
         return result, result[-1].outputs[0]
-
-    def numbered(self, keyword: str) -> LayerPath | None:
-        """The name of the next layer without one of its own; None where nothing can say it."""
-        count = self.counts.get(keyword, ZERO)
-        if count is None:
-            return None
-        number = self.counts[keyword] = folded("+", count, ONE)
-        if isinstance(number, NumberLiteral):
-            return LayerPath(f"{keyword}_{number.value}")
-        return LayerPath(f"{keyword}_", (Sym(ONE.value, number),))
 
     def call(self, c: TemplateCall, path: LayerPath | None, inputs: tuple[TraceValue, ...]) -> Call:
         if isinstance(c.callee, Template):
@@ -546,24 +284,8 @@ class LayerTracer:
         self.settle_sizes(op, inputs, values)
         call = OpCall(path, op, bound, terms, inputs, tuple(values))
         if len(values) > 1:
-            self.results[values[0]] = dict(zip(bound.result_names, values, strict=True))
+            self.now.results[values[0]] = dict(zip(bound.result_names, values, strict=True))
         return call
-
-    def shaped(self, value: TraceValue, shape: tuple[int, ...], channels: Any) -> TraceValue:
-        """Give a value the channels of a term, and heights and widths of its own."""
-        dims: list[AnyDim] = [ChannelCount(int(shape[0]), channels)]
-        for k, d in enumerate(shape[1:]):
-            e = expr_of(d)
-            dims.append(AnyDim(int(d), e if isinstance(e, NumberLiteral) else Extent(value, k + 1)))
-        value.shape = like(shape, tuple(dims))
-        return value
-
-
-def index_in(name: str, base: str, count: int) -> list[int] | None:
-    """The indices of a name of a loop's layer (`pool5`, `block1_2`), None if it is no such."""
-    keys = name.removeprefix(base).split("_")
-    fits = name.startswith(base) and len(keys) == count and all(k.isdecimal() for k in keys)
-    return list(map(int, keys)) if fits else None
 
 
 def _plane_outside(
@@ -583,20 +305,6 @@ def _plane_outside(
         for d, axis in zip(shape.plane, (3, 4), strict=True)
     )
     return rows, columns
-
-
-def _names_of_classes(template: Template) -> Iterator[str]:
-    """The names that the class of a template has other things by: arguments and classes."""
-    yield from ("self", "layer", "block", *(f"in_{size}" for size in SIZES))
-    for p in template.parameters:
-        yield from (p.name, f"{p.name}_", f"exact_{p.name}")
-    for s in walk_statements(template.body):
-        if isinstance(s, TemplateInput):
-            yield from (f"{s.name}_{size}" for size in SIZES)
-        if isinstance(s, LayerLine | TemplateOutput):
-            for c in s.calls:
-                if isinstance(c.callee, Template):
-                    yield class_name(c.callee.name, c.callee.doc)
 
 
 def _chain(calls: Sequence[TemplateCall]) -> set[int]:

@@ -17,7 +17,7 @@ from netspec.ir.template import (
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.ops import Op
 from netspec.symbolic.conditions import Compared
-from netspec.symbolic.expr import NumberLiteral, Parameter, expr_of
+from netspec.symbolic.expr import NumberLiteral, Parameter, expr_of, ordered
 from netspec.symbolic.terms import Local, is_literal, leaves
 
 
@@ -80,6 +80,10 @@ class TraceValue:
     """Whether it has no name of its own."""
     item_of: tuple[TraceValue, tuple[Any, ...]] | None = None
     """The value of a loop that this is from one iteration of, and terms of which."""
+    item_like: tuple[TraceValue, tuple[Any, ...]] | None = None
+    """The value of a loop among whose items this is too, and terms of which: `c[0]` before it."""
+    others: list[TraceValue] = field(default_factory=list)
+    """The values that are like items of this one."""
     static: tuple[Any, ...] | None = None
     """Terms of height and width in terms of the inputs' and of arguments; None: not known."""
 
@@ -107,7 +111,7 @@ class LayerPath:
     @property
     def key(self) -> Any:
         """What a layer of a loop is known by inside it: the term of its index, or of all."""
-        terms = tuple(s.term for s in self.indices)
+        terms = tuple(ordered(s.term) for s in self.indices)
         return terms[0] if len(terms) == 1 else terms
 
 

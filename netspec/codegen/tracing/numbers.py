@@ -93,6 +93,10 @@ class AnyDim(Dim):
     def _literal(self, other: int = 0) -> bool:
         return all(isinstance(expr_of(n), NumberLiteral) for n in (self, other))
 
+    @staticmethod
+    def _negative(other: int) -> bool:
+        return isinstance(expr_of(other), NumberLiteral) and int(other) < 0
+
     def compared(self, name: str, other: Any) -> None:
         """Called where a rule compares terms.
 
@@ -135,6 +139,8 @@ def _comparison(name: str) -> Any:
             return NotImplemented  # type: ignore[no-any-return]
         if self._literal(other):
             return bool(getattr(int, name)(self, int(other)))
+        if name in ("__eq__", "__ne__") and self._negative(other):
+            return name == "__ne__"  # no size is: -1 stands for what is left
         self.compared(name, expr_of(other))
         return name == "__eq__"
 
@@ -184,21 +190,13 @@ def nums(sym: Sym, least: int | None = None) -> Any:
 
 
 def sym_of(value: Any, term: Any) -> Sym:
-    """A parameter's Sym, from the value that it has in the sample."""
+    """The Sym of a term with this value in the sample; items of a list are items of the term."""
     if isinstance(value, tuple):
-        items = tuple(
-            v if isinstance(v, Sym) else sym_of(v, Item(term, NumberLiteral(Fraction(i))))
-            for i, v in enumerate(value)
-        )
-        items = tuple(
-            Sym(v.value, Item(term, NumberLiteral(Fraction(i)))) for i, v in enumerate(items)
-        )
-        return Sym(items, term)
-    if isinstance(value, bool) or value is None or isinstance(value, str):
-        return Sym(value, term)
-    if isinstance(value, float):
-        return Sym(Fraction(repr(value)), term)
-    return Sym(Fraction(value), term)
+        plain = (v.value if isinstance(v, Sym) else v for v in value)
+        return Sym(tuple(sym_of(v, Item(term, literal(i))) for i, v in enumerate(plain)), term)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return Sym(literal(value).value, term)
+    return Sym(value, term)
 
 
 def literal(number: int | float | Fraction) -> NumberLiteral:

@@ -31,6 +31,7 @@ from netspec.codegen.tracing.nodes import (
     prune,
 )
 from netspec.codegen.tracing.numbers import AnyDim, ChannelCount, constant, sym_of
+from netspec.codegen.tracing.values import Items
 from netspec.ir.template import (
     Binding,
     Branches,
@@ -45,9 +46,9 @@ from netspec.ir.template import walk as walk_statements
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import IndexShape, like
 from netspec.symbolic.conditions import Compared
-from netspec.symbolic.expr import ONE, ZERO, Apply, Channels, NumberLiteral, Parameter
+from netspec.symbolic.expr import ONE, ZERO, Apply, Channels, NumberLiteral, Parameter, ordered
 from netspec.symbolic.facts import bounds, facts, lowest, whole
-from netspec.symbolic.terms import FloatParameter, Local, folded, is_whole, leaves
+from netspec.symbolic.terms import FloatParameter, Local, exchanged, folded, is_whole, leaves
 from netspec.syntax import ast
 from netspec.syntax.visitor import walk as walk_tree
 
@@ -57,11 +58,15 @@ MOST_ITERATIONS = 100_000
 
 @dataclass(frozen=True)
 class CarriedValue:
-    """What a loop may hand on: under a name (`key`: its index inside), or flowing."""
+    """What a loop may hand on: flowing, or under a name.
+
+    `key` is the index of what an iteration gets, `own` of what it makes.
+    """
 
     base: str
     before: TraceValue
-    key: Any
+    key: Any = None
+    own: Any = None
 
     def sizes(self) -> list[Any]:
         """Channels, height and width before the loop, as far as they are known."""
@@ -85,15 +90,15 @@ class Tracer(BranchTracer):
         prune(self.nodes)
         if self.names is not None:
             rename_calls(self.nodes, self.names)
-        if self.outputs is None:
-            assert self.current is not None
-            self.outputs = [("", self.current)]
+        if self.now.outputs is None:
+            assert self.now.current is not None
+            self.now.outputs = [("", self.now.current)]
         return Trace(
             self.template,
             self.inputs,
             self.nodes,
-            [v for _, v in self.outputs],
-            [n for n, _ in self.outputs],
+            [v for _, v in self.now.outputs],
+            [n for n, _ in self.now.outputs],
             dict(self.given),
             self.holders,
         )
@@ -119,10 +124,14 @@ class Tracer(BranchTracer):
     def input(self, s: TemplateInput) -> None:
         shape = self.shapes[len(self.inputs)]
         value = TraceValue(s.name, shape)
-        if self.template.kind == "module":
-            dims: list[AnyDim] = [ChannelCount(int(shape[0]), Channels(s.name))]
-        else:
-            dims = [ChannelCount(int(shape[0]), NumberLiteral(Fraction(int(shape[0]))))]
+        channels: Any = Channels(s.name)
+        static: list[Any] = [Extent(value, i + 1) for i in range(len(shape) - 1)]
+        if self.template.kind == "net" and s.pattern is not None:
+            pattern = self.evaluate(s.pattern)
+            given = pattern.value if isinstance(pattern.value, tuple) else (pattern,)
+            channels, *static = (d.term for d in given)
+            self.need(Compared(channels, ((">=", ONE),)))
+        dims: list[AnyDim] = [ChannelCount(int(shape[0]), channels)]
         dims += [AnyDim(int(d), Extent(value, i + 1)) for i, d in enumerate(shape[1:])]
         value.shape = like(shape, tuple(dims))
         if isinstance(shape, IndexShape):
@@ -130,14 +139,9 @@ class Tracer(BranchTracer):
                 AnyDim(int(d), Extent(value, k)) for k, d in zip((3, 4), shape.plane, strict=True)
             )
             value.shape = IndexShape.of(value.shape, (rows, columns))
-        if self.template.kind == "module" or s.pattern is None:
-            value.static = tuple(Extent(value, i + 1) for i in range(len(shape) - 1))
-        else:
-            pattern = self.evaluate(s.pattern)
-            dims_ = pattern.value if isinstance(pattern.value, tuple) else (pattern,)
-            value.static = tuple(d.term for d in dims_[1:])
+        value.static = tuple(static)
         self.inputs.append(value)
-        self.values[s.name] = self.current = value
+        self.now.values[s.name] = self.now.current = value
 
     def let(self, s: Binding) -> None:
         sym = self.evaluate(s.value)
@@ -168,25 +172,6 @@ class Tracer(BranchTracer):
         ]
         return bool(inside) and not any(inside)
 
-    def size_local(self, before: TraceValue, base: str, k: int) -> Local:
-        """The variable for a size that a loop changes: that of the size before, if it is free."""
-        self.versions += 1
-        if before.flows and not base:
-            known = before.channels if k == 0 else before.static[k - 1] if before.static else None
-            if known in self.holders and not self.is_read_by_name(known):
-                return Local(known.name, False, self.versions)
-        what = ("channels", "height", "width")[k]
-        return Local(self.local(f"{base}_{what}" if base else what).name, False, self.versions)
-
-    def is_read_by_name(self, local: Local) -> bool:
-        """Whether a size of a value that has a name, or a constant, depends on a variable."""
-        named = (*self.values.values(), *(v for v, _ in self.collected.values()))
-        parts = (*self.families.values(), *self.results.values())
-        values = (*named, *(v for found in parts for v in found.values()))
-        terms = [t for v in values for t in (v.channels, *(v.static or ()))]
-        terms += [*self.lets.values(), *self.constants.values()]
-        return any(local in leaves(t) for t in terms)
-
     def require(self, s: Requirement) -> None:
         try:
             sym = self.evaluate(s.condition)
@@ -194,11 +179,11 @@ class Tracer(BranchTracer):
             return
         used = set(leaves(sym.term))
         holds = list(facts(sym.term))
-        if holds and all(c in self.known for c in holds):
+        if holds and all(c in self.now.known for c in holds):
             return
         if used and not any(map(self.is_size, used)):
             self.nodes.append(CheckNode(sym.term, s.message or s.condition.span.text))
-            self.known += holds
+            self.now.known += holds
 
     def output(self, s: TemplateOutput) -> None:
         made: list[Call] = []
@@ -210,14 +195,17 @@ class Tracer(BranchTracer):
             made.append(call)
         if made:
             self.nodes.append(LineNode(made, made[-1].outputs[0]))
-        self.outputs = []
+        self.now.outputs = []
         for o, name in zip(s.values, s.names, strict=True):
             value = self.operand(o, known)
             if not name and isinstance(o, ast.Variable):
                 name = o.name
             elif not name and isinstance(o, ast.Attribute):
                 name = o.name.text
-            self.outputs.append((name, value))
+            elif not name and isinstance(o, ast.Index):
+                path = self.indexed(o)
+                name = (path and path.fixed) or ""
+            self.now.outputs.append((name, value))
 
     def loop(self, s: Repetition) -> None:
         first = self.evaluate(s.first)
@@ -225,11 +213,12 @@ class Tracer(BranchTracer):
         if self.has_other_names(s) and first.known and (last is None or last.known):
             self.unrolled(s, first, last)
             return
-        variable = self.local(s.variable)
+        self.versions += 1
+        variable = Local(self.local(s.variable).name, False, self.versions)
         if last is None:
             if not isinstance(first.value, tuple) or not first.value:
                 raise CannotTrace("a loop over nothing")
-            sample = Sym(first.value[0].value, variable)
+            sample = sym_of(first.value[0].value, variable)
             lengths = {len(i.value) for i in first.value if isinstance(i.value, tuple)}
             if first.known and len(lengths) == 1:
                 self.terms.lengths[variable] = lengths.pop()
@@ -242,24 +231,24 @@ class Tracer(BranchTracer):
             low, _ = bounds(first.term, ranges) or (first.term, None)
             _, high = bounds(last.term, ranges) or (None, last.term)
             ranges[variable] = low, high
-        carried = self._carried(s, first, variable)
+        carried = self._carried(s, first, variable, sample)
         for base, own in _layer_names(s.body):
-            if own and base in self.collected:
-                self.ambiguous.add(self.collected[base][0])
-        before_loop = self._state()
+            if own and base in self.now.collected:
+                self.now.ambiguous.add(self.now.collected[base].value)
+        before = self.now
         given = [c.sizes() for c in carried]
         changing = [
             [self.size_local(c.before, c.base, k) for k in range(len(g))]
             for c, g in zip(carried, given, strict=True)
         ]
         names = set(self.locals)
-        counts, added = self.counts, dict[str, Any]()
+        counts, added = self.now.counts, dict[str, Any]()
         terms: list[list[Any]] = [list(c) for c in changing]
         for _ in range(4):
-            self._restore(before_loop)
+            self.now = before.copy()
             self.locals = set(names)
             self.numbers.clear()  # they are in nodes that are gone
-            begins = self.counts = {
+            begins = self.now.counts = {
                 k: self.after(counts.get(k, ZERO), n, last and folded("-", variable, first.term))
                 for k, n in {**dict.fromkeys(counts, ZERO), **added}.items()
             }
@@ -274,7 +263,9 @@ class Tracer(BranchTracer):
                 ]
                 for p, ts, gs in zip(pairs, terms, given, strict=True)
             ]
-            more = {k: self.added(begins.get(k, ZERO), n, names) for k, n in self.counts.items()}
+            more = {
+                k: self.added(begins.get(k, ZERO), n, names) for k, n in self.now.counts.items()
+            }
             if settled == terms and more == added:
                 break
             terms, added = settled, more
@@ -295,32 +286,36 @@ class Tracer(BranchTracer):
             if last is None
             else folded("+", folded("-", last.term, first.term), ONE)
         )
-        self.counts = {k: self.after(counts.get(k, ZERO), n, iterations) for k, n in added.items()}
+        self.now.counts = {
+            k: self.after(counts.get(k, ZERO), n, iterations) for k, n in added.items()
+        }
         # What the iterations made may be asked for by its number behind the loop.
-        before_families = before_loop[1]
+        inside = {p.value for p in pairs if p is not None}
         made = {
-            base: (value, (*self.loops, variable))
-            for base, found in self.families.items()
-            if base not in before_families
-            for value in found.values()
+            base: Items(value, (*self.loops, variable), key if type(key) is tuple else (key,))
+            for base, found in self.now.families.items()
+            if base not in before.families
+            for key, value in found.items()
+            if value not in inside
         }
         for p in pairs:
             if p is not None and last is not None:
                 self.last_items[p.after] = (last.term, p.value)
-        self.ambiguous |= {value for base, (value, _) in made.items() if base in self.collected}
-        self.collected |= made
-        self.families = {k: dict(v) for k, v in before_families.items()}
-        before_values = before_loop[0]
-        self.values = {n: v for n, v in self.values.items() if before_values.get(n) is v}
+        self.now.ambiguous |= {items.value for b, items in made.items() if b in self.now.collected}
+        self.now.collected |= made
+        self.now.families = {base: dict(found) for base, found in before.families.items()}
+        self.now.values = dict(before.values)
         # The value behind the loop is the one that its iterations hand on.
         flow = next((p for c, p in zip(carried, pairs, strict=True) if not c.base), None)
-        self.current = before_loop[4] if flow is None else flow.value
+        self.now.current = before.current if flow is None else flow.value
         for c, p in zip(carried, pairs, strict=True):
             if c.base and p is not None and last is not None:
-                self.families.setdefault(c.base, {})[last.term] = p.value
-                if last.known:
-                    self.values[f"{c.base}{int(last.value)}"] = p.value
-        self.last_of_loop(s, node, flow)
+                end = ordered(exchanged(c.own, {variable: last.term}))
+                self.now.families.setdefault(c.base, {})[end] = p.value
+                if isinstance(end, NumberLiteral):
+                    self.now.values[f"{c.base}{end.value}"] = p.value
+        self.locals.discard(variable.name)
+        self.last_of_loop(s, flow)
 
     def has_other_names(self, s: Repetition) -> bool:
         """Whether layers of a loop have other names than its index gives them."""
@@ -361,45 +356,51 @@ class Tracer(BranchTracer):
         inside = (x for x in leaves(added) if isinstance(x, Local))
         return None if any(x.name not in names or x in self.loops for x in inside) else added
 
-    def _carried(self, s: Repetition, first: Sym, variable: Local) -> list[CarriedValue]:
+    def _carried(
+        self, s: Repetition, first: Sym, variable: Local, sample: Sym
+    ) -> list[CarriedValue]:
         """What a loop may hand on: what flows, and `cur` of `cur[i]: ...(cur[i - 1])`."""
-        found = [CarriedValue("", self.current, None)] if self.current is not None else []
+        found = [CarriedValue("", self.now.current)] if self.now.current is not None else []
         if s.last is None:
             return found
-        key = folded("-", variable, ONE)
-        for line in s.body:
-            if not isinstance(line, LayerLine) or line.name is None or len(line.name.indices) != 1:
-                continue
-            index = line.name.indices[0]
-            if not isinstance(index, ast.Variable) or index.name != s.variable:
+        one_before = {variable: folded("-", variable, ONE)}
+        before_first = {variable: folded("-", first.term, ONE)}
+        scope = self.iteration(s, sample)
+        for line in _lines(s.body):
+            if line.name is None or len(line.name.indices) != 1:
                 continue
             base = line.name.base.text
-            before = self.families.get(base, {}).get(folded("-", first.term, ONE))
-            if before is None and first.known:
-                before = self.values.get(f"{base}{int(first.value) - 1}")
+            try:
+                index = self.expanded(self.evaluate(line.name.indices[0]).term)
+            except CannotTrace:
+                continue  # of a name that a branch gives
+            if variable not in leaves(index) or any(c.base == base for c in found):
+                continue
+            outer = ordered(exchanged(index, before_first))
+            before = self.now.families.get(base, {}).get(outer)
+            if before is None and isinstance(outer, NumberLiteral):
+                before = self.now.values.get(f"{base}{outer.value}")
             if before is not None:
-                found.append(CarriedValue(base, before, key))
+                found.append(
+                    CarriedValue(
+                        base, before, ordered(exchanged(index, one_before)), ordered(index)
+                    )
+                )
+        self.terms.scope = scope
         return found
 
-    def _state(self) -> tuple[Any, ...]:
-        families = {k: dict(v) for k, v in self.families.items()}
-        made = dict(self.collected), set(self.ambiguous)
-        return (
-            dict(self.values),
-            families,
-            dict(self.counts),
-            dict(self.results),
-            self.current,
-            made,
-            list(self.known),
-        )
-
-    def _restore(self, state: tuple[Any, ...]) -> None:
-        values, families, counts, results, self.current, made, known = state
-        self.known = list(known)
-        self.collected, self.ambiguous = dict(made[0]), set(made[1])
-        self.values, self.counts, self.results = dict(values), dict(counts), dict(results)
-        self.families = {k: dict(v) for k, v in families.items()}
+    def iteration(self, s: Repetition, value: Sym) -> TermScope:
+        """Bring the names of an iteration in sight; the scope before, to return to."""
+        scope, need = self.terms.scope, self.terms.need
+        self.terms.need = lambda condition, where: None  # the statements themselves ask
+        self.terms.scope = TermScope(scope)
+        names = self.terms.scope.names
+        names[s.variable] = value
+        for inner in s.body:
+            if isinstance(inner, Binding):
+                names[inner.name] = self.evaluate(inner.value)
+        self.terms.need = need
+        return scope
 
     def _iteration(
         self,
@@ -420,30 +421,28 @@ class Tracer(BranchTracer):
                     self.holders[t] = Extent(value, axis)
             inner.append(value)
             if c.key is None:
-                self.current = value
+                self.now.current = value
             else:
-                self.families.setdefault(c.base, {})[c.key] = value
+                self.now.families.setdefault(c.base, {})[c.key] = value
         outer_nodes, self.nodes = self.nodes, []
         outer, self.terms.scope = self.terms.scope, TermScope(self.terms.scope)
         self.terms.scope.names[s.variable] = sample
         self.loops.append(variable)
-        outputs = self.outputs
-        known = self.known
-        self.known = [*known]
+        outputs, known = self.now.outputs, [*self.now.known]
         low, _ = self.terms.ranges.get(variable, (None, None))
         low = None if low is None else lowest(low, known)
         if low is not None:
-            self.known.append(Compared(variable, ((">=", NumberLiteral(low)),)))  # type: ignore[arg-type]
+            self.now.known.append(Compared(variable, ((">=", NumberLiteral(low)),)))  # type: ignore[arg-type]
         self.statements(s.body)
-        if self.outputs is not outputs:
+        if self.now.outputs is not outputs:
             raise CannotTrace("an output in a loop")
-        self.known = known
+        self.now.known = known
         self.loops.pop()
         self.terms.scope = outer
         nodes, self.nodes = self.nodes, outer_nodes
         pairs: list[Carried | None] = []
         for c, value in zip(carried, inner, strict=True):
-            after = self.current if c.key is None else self.families[c.base].get(variable)
+            after = self.now.current if c.key is None else self.now.families[c.base].get(c.own)
             if after is None or after is value:
                 pairs.append(None)
                 continue
@@ -452,29 +451,29 @@ class Tracer(BranchTracer):
             pairs.append(Carried(value, c.before, after))
         return nodes, pairs
 
-    def last_of_loop(self, s: Repetition, node: ForNode, carried: Carried | None) -> None:
+    def last_of_loop(self, s: Repetition, carried: Carried | None) -> None:
         """Names that only the last iteration gives: `bottleneck3_8` behind the loop."""
-        if carried is None or not s.body or not isinstance(s.body[-1], LayerLine | Repetition):
-            return
-        line: Any = s.body[-1]
-        ends = {s.variable: s.last}
-        while isinstance(line, Repetition):
-            ends[line.variable] = line.last
-            if not line.body:
-                return
+        scope = self.terms.scope
+        line: TemplateStatement = s
+        while isinstance(line, Repetition) and line.last is not None and line.body:
+            self.iteration(line, self.evaluate(line.last))
             line = line.body[-1]
-        if not isinstance(line, LayerLine) or line.name is None:
-            return
-        scope, self.terms.scope = self.terms.scope, TermScope(self.terms.scope)
-        for variable, last in ends.items():
-            if last is None:
-                self.terms.scope = scope
-                return
-            self.terms.scope.names[variable] = self.evaluate(last)
-        path = self.path(line.name)
+        if carried is not None and isinstance(line, LayerLine) and line.name is not None:
+            path = self.path(line.name)
+            if path.fixed is not None and not self.now.results.get(carried.after):
+                self.now.values.setdefault(path.fixed, carried.value)
         self.terms.scope = scope
-        if path.fixed is not None and not self.results.get(carried.after):
-            self.values[path.fixed] = carried.value
+
+
+def _lines(body: Sequence[TemplateStatement]) -> Iterator[LayerLine]:
+    """The lines of layers of an iteration, those of branches too."""
+    for s in body:
+        match s:
+            case LayerLine():
+                yield s
+            case Branches():
+                for inner in (*(b for _, b in s.cases), s.otherwise):
+                    yield from _lines(inner)
 
 
 def _layer_names(body: Sequence[TemplateStatement]) -> Iterator[tuple[str, bool]]:

@@ -239,5 +239,6 @@ def _type(value: Any) -> str:
         case None:
             return "int | None"
         case tuple():
-            return "tuple[int, ...]"
+            kinds = {_type(v) for v in value} or {"int"}
+            return f"tuple[{kinds.pop() if len(kinds) == 1 else 'Any'}, ...]"
     return type(value).__name__ if isinstance(value, bool | str) else "int"

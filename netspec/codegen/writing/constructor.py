@@ -172,6 +172,7 @@ def _layer(c: Call, terms: Terms, emissions: Emissions) -> Iterator[Statement]:
             return
         yield terms.assigned(c.name.fixed, module, asked.reads)
         return
+    yield from terms.twice(c.name)
     terms.asked = asked
     name = terms.path(c.name, terms.print)
     place = terms.places.get(c, "") if isinstance(c, InstanceCall) else ""

@@ -11,16 +11,17 @@ value only where nothing reads any more what it holds, so that names are a matte
 from __future__ import annotations
 
 import builtins
-import keyword
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, count
 from typing import Any
 
-from netspec.codegen.identifiers import Identifiers
+from netspec.codegen.identifiers import Identifiers, is_variable
 from netspec.codegen.python_source import (
     WIDTH,
     Alternatives,
     FunctionCall,
+    Infix,
     Source,
     Verbatim,
     call,
@@ -90,11 +91,11 @@ class Readers:
                 self.of.setdefault(v, []).append(by)
             else:
                 v = v.item_of[0]
-                self.collected.add(v)
-            made = self.maker(v)
-            if made is not None and made not in self.written:
-                self.written.add(made)
-                pending += [(s, made) for s in self.before(made)]
+                self.collected.update((v, *v.others))
+            for made in map(self.maker, (v, *v.others)):
+                if made is not None and made not in self.written:
+                    self.written.add(made)
+                    pending += [(s, made) for s in self.before(made)]
 
     def maker(self, v: TraceValue) -> Call | Phi | Carried | None:
         return self.met.get(v) or self.calls.get(v)
@@ -267,12 +268,20 @@ class Forward:
                 return False
         return len(line) == 1 and not self.reached(consumer)
 
+    def with_marks(self, c: Call) -> str:
+        """The source of a call, with \x000\x01 for its first input and so on."""
+        marks = [Verbatim(f"\x00{n}\x01") for n in range(len(c.inputs))]
+        return self.emissions[c][0].call("", list(marks)).flat()
+
     def repeats_its_input(self, c: Call) -> bool:
         """Whether the code of a call names an input twice, which would be computed twice."""
-        marks = [f"\x00{n}\x01" for n in range(len(c.inputs))]
-        written = self.emissions[c][0]
-        source = written.call("", [Verbatim(m) for m in marks]).flat()
-        return bool(written.one_size) or any(source.count(m) > 1 for m in marks)
+        source = self.with_marks(c)
+        repeated = any(source.count(f"\x00{n}\x01") > 1 for n in range(len(c.inputs)))
+        return bool(self.emissions[c][0].one_size) or repeated
+
+    def stands_alone(self, n: int, c: Call) -> bool:
+        """Whether an operator needs no brackets as an input: as an argument, or first of a sum."""
+        return bool(re.search(rf"^\x00{n}\x01( \+ |$)|[(,] ?\x00{n}\x01[,)]", self.with_marks(c)))
 
     def depth(self, c: Call) -> int:
         """How many lines are written inside each other at the beginning of a step."""
@@ -283,11 +292,14 @@ class Forward:
     def expression(self, c: Call) -> Source:
         inputs: list[Source] = []
         fresh = False
-        for v in c.inputs:
-            inner = self.inlined.get(v)
-            inputs.append(Verbatim(self.variable(v)) if inner is None else self.expression(inner))
-            fresh = inner is not None and self.emissions[inner][0].fresh
         written, asked = self.emissions[c]
+        for n, v in enumerate(c.inputs):
+            inner = self.inlined.get(v)
+            source = Verbatim(self.variable(v)) if inner is None else self.expression(inner)
+            if isinstance(source, Infix) and not self.stands_alone(n, c):
+                source = Verbatim(f"({source.flat()})")
+            inputs.append(source)
+            fresh = inner is not None and self.emissions[inner][0].fresh
         if asked.sizes:
             written, _ = self.emit(c)
         return written.call(self.reached(c), inputs, fresh and len(inputs) == 1)
@@ -347,7 +359,7 @@ class Forward:
         return self.variables.get(v, "x")
 
     def names(self, values: Iterable[TraceValue]) -> set[str]:
-        return {self.variables[v] for v in values if v in self.variables}
+        return {self.variables[v].partition("[")[0] for v in values if v in self.variables}
 
     def choose(self, v: TraceValue, busy: set[str], *before: TraceValue | None) -> str:
         """A variable for a value that is not busy, if it can be that of one that it was before."""
@@ -412,8 +424,8 @@ class Forward:
         return c
 
     def plain(self, name: str) -> str:
-        legal = name.isidentifier() and not keyword.iskeyword(name)
-        return name if legal and not hasattr(builtins, name) and name not in self.taken else "x"
+        legal = is_variable(name) and not hasattr(builtins, name)
+        return name if legal and name not in self.taken else "x"
 
     # --- statements ---
 
@@ -494,11 +506,12 @@ class Forward:
             else "_"
             for v in outputs
         ]
-        if isinstance(source, FunctionCall) and source.tail == f"[:{len(targets)}]":
-            # Parts of which there may be fewer: no more than are read.
-            while targets[-1] == "_":
-                targets.pop()
-            source = replace(source, tail=f"[:{len(targets)}]")
+        if isinstance(source, FunctionCall) and source.tail == "[:]":
+            # As many parts as arguments say: each is asked for where it is read.
+            parts = next(n for n in (f"parts{k or ''}" for k in count()) if n not in busy)
+            busy.add(parts)
+            self.variables |= {v: f"{parts}[{n}]" for n, v in enumerate(outputs)}
+            source, targets = replace(source, tail=""), [parts]
         if source.flat() != ", ".join(targets):
             lines.append(Line(source, tuple(targets), comment=self.shape_comment(c)))
         both = [v for v in outputs if v in collected and v in self.readers.of]
@@ -506,6 +519,8 @@ class Forward:
 
     def item(self, v: TraceValue, what: str) -> str:
         """Where a value of this iteration is kept, or its size."""
+        if v.item_like is not None:
+            return self.terms.item(*v.item_like, what)
         name = self.readers.calls[v].name
         return self.terms.item(v, [s.term for s in name.indices] if name else (), what)
 
@@ -592,7 +607,7 @@ class Forward:
                 return [*body, Line(last.source, word="return")]
             # A name that stands nowhere else, since it is declared here.
             (output,) = self.trace.outputs
-            own_name = self.plain(output.name or "result")
+            own_name = self.plain(output.name if output.name and not output.flows else "result")
             wanted = ("logits" if any(self.trace.predictions) else own_name, "result", "y", "value")
             taken = {*self.variables.values(), "x"} - ({*names} - {"x"})
             numbered = (f"result{n}" for n in count(2))

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from netspec.codegen.python_source import FunctionCall, Source
 from netspec.codegen.tracing.nodes import Extent, ItemExtent, OpCall, Trace, made_of_sizes
 from netspec.lazy_dataclasses import dataclass
-from netspec.symbolic.expr import (
-    NumberLiteral,
-    expr_of,
-)
-from netspec.symbolic.terms import Choose
+from netspec.symbolic.expr import Apply, NumberLiteral, expr_of
+from netspec.symbolic.terms import Choose, is_whole
 
 if TYPE_CHECKING:
     from netspec.codegen.writing.terms import Terms
@@ -66,6 +63,12 @@ class ConstructorNumbers:
         term = expr_of(number)
         if isinstance(term, NumberLiteral):
             return repr(float(number)) if isinstance(number, float) else repr(int(number))
+        if not isinstance(number, float) and not is_whole(term):
+            match term:
+                case Apply("/", operands) if all(map(is_whole, operands)):
+                    term = Apply("//", operands)
+                case _:
+                    term = Apply("int", (term,))
         return self.writer.in_forward(term)
 
     def depends_on_sizes(self, number: int) -> bool:

@@ -100,7 +100,7 @@ class Printer:
                     return self._apply("//", (a, b), outer, exact)
                 text = f"-(-{self(a, 3)} // {self(b, 3)})"
                 return Verbatim(f"({text})" if outer > 3 else text)
-            inner = op in ("round", "floor", "ceil") or exact
+            inner = op in ("round", "floor", "ceil", "int") or exact
             sources = [self(o, 0, inner) for o in operands]
             if inner and op in ("min", "max") and not all(map(is_whole, operands)):
                 # Of an int and a Fraction, type checkers know no common type.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from itertools import chain, count
 from typing import Any
 
@@ -42,6 +42,7 @@ from netspec.symbolic.expr import (
 from netspec.symbolic.terms import (
     Choose,
     FloatParameter,
+    Length,
     Local,
     exchanged,
     folded,
@@ -115,8 +116,10 @@ class Terms:
         self.lets: dict[Local, Any] = {}
         self.inner: set[Local] = set()
         """Those that are set anew in each iteration of a loop."""
-        self.counters: set[Local] = set()
-        """The variables of loops."""
+        self.counters: dict[Local, Any] = {}
+        """The variables of loops, each with the list that it is of, or the last number."""
+        self.of_lists: set[Local] = set()
+        """The variables of loops over lists."""
         self._declare(trace.nodes, False)
         self.same = self._same_sizes(trace.nodes)
         """Names of heights and widths that are one variable, whose name this is."""
@@ -153,7 +156,9 @@ class Terms:
                     self.inner |= {node.local} if inside else set()
                 case IfNode() | ForNode():
                     loop = isinstance(node, ForNode)
-                    self.counters |= {node.variable} if isinstance(node, ForNode) else set()
+                    if isinstance(node, ForNode):
+                        self.counters[node.variable] = node.last or node.first
+                        self.of_lists |= {node.variable} if node.last is None else set()
                     for body in node.bodies:
                         self._declare(body, inside or loop)
 
@@ -276,7 +281,7 @@ class Terms:
                 return self._in_constructor(leaf, False)
             if isinstance(leaf, Local):
                 variable = variable or leaf
-                pending[:0] = leaves(self.lets.get(leaf, ONE))
+                pending[:0] = leaves(self.lets.get(leaf, self.counters.get(leaf, ONE)))
         return None if variable is None else self._in_constructor(variable, False)
 
     def check(self, node: CheckNode) -> list[Refusal]:
@@ -314,12 +319,23 @@ class Terms:
         asked = self.anew()
         said = self.said_of(about)
         name = number.name if isinstance(number, Local) else self.print(number)
+        if isinstance(number, Length) and sign == ">=":
+            name, what = self.print(number.sequence), f"have at least {self.print(other)} items"
         what = f"must {what}" if name == said else f"{name} must {what}"
         what = what.replace("{", "{{").replace("}", "}}")  # words of the spec
         refused = Combined("and", (*where, refused)) if where else refused
         test = self.print(refused, 0, exact)
         message = "f" + constant_source(f"{said} is {{{said}}}, but {what}")
         return Refusal(test, message, asked.reads)
+
+    def twice(self, path: LayerPath) -> Iterator[Refusal]:
+        """What refuses lists of which two items give layers one name."""
+        asked = self.anew()
+        for index in (s.term for s in path.indices if not self.of_lists.isdisjoint(leaves(s.term))):
+            said, name = self.said_of(index), self.path(path, self.print)
+            message = f"{said} is {{{said}}}, but {name[2:-1]} would be given twice"
+            yield Refusal(f"hasattr(self, {name})", "f" + constant_source(message), asked.reads)
+            return
 
     def exact(self) -> list[Line]:
         """The lines that make exact fractions of arguments."""

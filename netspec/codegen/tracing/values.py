@@ -1,0 +1,446 @@
+"""What the names of a template stand for: values, items of loops, constants; what rules ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from itertools import chain, count
+from typing import Any
+
+from netspec.codegen.identifiers import Identifiers, class_name
+from netspec.codegen.tracing.expressions import TermEvaluator
+from netspec.codegen.tracing.nodes import (
+    SIZES,
+    CannotTrace,
+    CheckNode,
+    Extent,
+    InstanceSize,
+    ItemExtent,
+    LayerPath,
+    LetNode,
+    Sym,
+    TraceNode,
+    TraceValue,
+    require_positive,
+)
+from netspec.codegen.tracing.numbers import AnyDim, ChannelCount
+from netspec.ir.names import NameMap
+from netspec.ir.template import (
+    LayerLine,
+    Template,
+    TemplateInput,
+    TemplateOutput,
+)
+from netspec.ir.template import walk as walk_statements
+from netspec.lazy_dataclasses import dataclass, field, replace
+from netspec.ops import IndexShape, like
+from netspec.symbolic.conditions import Compared
+from netspec.symbolic.expr import (
+    ONE,
+    ZERO,
+    Channels,
+    NumberLiteral,
+    Parameter,
+    counted,
+    expr_of,
+    summed,
+)
+from netspec.symbolic.facts import bounds, facts, lowest, reduced
+from netspec.symbolic.terms import (
+    Length,
+    Local,
+    exchanged,
+    folded,
+    leaves,
+)
+from netspec.syntax import ast
+
+
+@dataclass(frozen=True)
+class Items:
+    """What iterations made under one name: `value` stands for each, `at` are its indices.
+
+    These are terms of `variables`, those of the loops.
+    """
+
+    value: TraceValue
+    variables: tuple[Local, ...]
+    at: tuple[Any, ...]
+
+    def iteration(self, key: Sequence[Any]) -> dict[Any, Any] | None:
+        """What the variables are where the indices are these; None where that is not known."""
+        found: dict[Any, Any] = {}
+        for asked, index in zip(key, self.at, strict=True):
+            rest: dict[Any, Fraction] = {**counted(index)}
+            signs = {v: rest.pop(v) for v in self.variables if v in rest}
+            if [abs(sign) for sign in signs.values()] != [1]:
+                return None
+            ((v, sign),) = signs.items()
+            ends = (asked, summed(rest)) if sign == 1 else (summed(rest), asked)
+            found[v] = folded("-", *ends)
+        known = {v: found[v] for v in self.variables if v in found}  # in the order of the loops
+        return known if len(known) == len(self.variables) == len(self.at) else None
+
+
+@dataclass
+class State:
+    """What is known at a place of the text. Branches and iterations begin with a copy.
+
+    Values are known by their names; `families` are those of names whose indices arguments decide,
+    by these. `results` are the parts of values that have several. `known` are conditions that hold.
+    """
+
+    values: dict[str, TraceValue] = field(default_factory=dict)
+    families: dict[str, dict[Any, TraceValue]] = field(default_factory=dict)
+    results: dict[TraceValue, dict[str, TraceValue]] = field(default_factory=dict)
+    current: TraceValue | None = None
+    outputs: list[tuple[str, TraceValue]] | None = None
+    counts: dict[str, Any] = field(default_factory=dict)
+    """How many layers of each keyword have no name of their own, None where none can say."""
+    collected: dict[str, Items] = field(default_factory=dict)
+    """What the iterations of loops made, by the name without indices."""
+    ambiguous: set[TraceValue] = field(default_factory=set)
+    """Values of loops of which another loop makes more."""
+    known: list[Compared] = field(default_factory=list)
+
+    def copy(self) -> State:
+        """The same, to be changed on its own."""
+        parts: dict[str, Any] = {n: v.copy() for n, v in vars(self).items() if hasattr(v, "copy")}
+        families = {base: found.copy() for base, found in self.families.items()}
+        return replace(self, **parts | {"families": families, "outputs": self.outputs})
+
+
+class ValueTracer:
+    """Knows the values and constants in sight at a place of one template."""
+
+    def __init__(
+        self,
+        template: Template,
+        arguments: Mapping[str, Any],
+        shapes: Sequence[tuple[int, ...]],
+        inner: Any,
+        names: NameMap | None = None,
+        fixed: frozenset[str] = frozenset(),
+        taken: Iterable[str] = (),
+    ) -> None:
+        self.names = names
+        self.fixed = fixed
+        """Parameters that are constants."""
+        self.template = template
+        self.given = arguments
+        self.shapes = list(shapes)
+        self.inner = inner
+        self.taken = {*taken, *_names_of_classes(template)}
+        """What no local variable may be called."""
+        self.terms = TermEvaluator(self.reference, self.need)
+        self.evaluate = self.terms.evaluate
+        self.now = State()
+        self.inputs: list[TraceValue] = []
+        self.nodes: list[TraceNode] = []
+        self.locals: set[str] = set()
+        self.loops: list[Local] = []
+        self.versions = 0
+        self.iterations = 0
+        """How many iterations of loops are written in a row."""
+        self.numbers: dict[Any, Local] = {}
+        """The variables of numbers, by the nodes that they stand among and their terms."""
+        self.constants: dict[Any, Any] = {}
+        """What each `let` stands for."""
+        self.elements: dict[Any, TraceValue] = {}
+        self.lets: dict[Any, Any] = {}
+        self.lines: set[TraceValue] = set()
+        """The values that lines of the text make and name."""
+        self.last_items: dict[TraceValue, tuple[Any, TraceValue]] = {}
+        """The last index of a loop's value, and what the loop hands on of it."""
+        self.holders: dict[Local, Extent] = {}
+
+    def need(self, condition: Compared, where: Sequence[Any] = ()) -> None:
+        """Have arguments refused for which a rule does not hold.
+
+        What depends on heights and widths is left to `netspec check`, and what the channels of
+        several inputs have in common to the ops, so that no argument is for a check alone.
+        """
+        if any(isinstance(x, InstanceSize) or self.is_size(x) for x in leaves(condition)):
+            return
+        if len(self.inputs) > 1 and any(isinstance(x, Channels) for x in leaves(condition)):
+            return
+        known = [*self.now.known, *(f for c in where for f in facts(c))]
+        needed = reduced(condition, known)
+        plain = reduced(self.expanded(condition), list(map(self.expanded, known)))
+        if needed is None or plain is None:
+            return
+        low, _ = bounds(needed.first, self.terms.ranges) or (None, None)
+        if low is not None and reduced(Compared(low, needed.rest), known) is None:
+            if needed.rest[0][0] in (">=", ">"):
+                return
+        if isinstance(plain.first, Parameter):
+            needed = plain
+        if not where:
+            self.now.known.append(needed)
+            if isinstance(needed.first, Parameter) and needed.rest == ((">=", ONE),):
+                require_positive(self.nodes, [needed.first])
+                return
+            last = self.nodes[-1] if self.nodes else None
+            if isinstance(last, LetNode) and needed == Compared(last.local, ((">=", ONE),)):  # type: ignore[arg-type]
+                last.positive = True
+                return
+            if self.is_raised(needed):
+                return
+        self.nodes.append(CheckNode(needed, None, tuple(where)))
+
+    def is_raised(self, needed: Compared) -> bool:
+        """Whether a check above asks for less items of the same list, and is raised to this."""
+        if not isinstance(needed.first, Length):
+            return False
+        for node in self.nodes:
+            if isinstance(node, CheckNode) and node.message is None and not node.where:
+                first, ((sign, _), *_) = node.condition.first, node.condition.rest
+                if (first, sign) == (needed.first, ">=") == (first, needed.rest[0][0]):
+                    node.condition = needed
+                    return True
+        return False
+
+    def expanded(self, term: Any) -> Any:
+        """A term with what each constant of the text stands for."""
+        return exchanged(term, self.constants)
+
+    def is_size(self, leaf: Any) -> bool:
+        """Whether a height or width decides about a leaf."""
+        if isinstance(leaf, Local):
+            held = self.holders.get(leaf)
+            by_let = any(map(self.is_size, leaves(self.lets.get(leaf, ONE))))
+            return by_let or (held is not None and held.axis > 0)
+        return isinstance(leaf, Extent | ItemExtent)
+
+    def named(self, name: str, sym: Sym, fraction: bool = False) -> Local:
+        """A local variable of the constructor that has a number."""
+        key = (id(self.nodes), sym.term, fraction)
+        if key not in self.numbers:
+            self.numbers[key] = local = self.local(name, fraction)
+            self.nodes.append(LetNode(local, sym.term))
+            self.constants[local] = sym.term
+        return self.numbers[key]
+
+    def local(self, name: str, fraction: bool = False) -> Local:
+        """A name for a local variable that no other has."""
+        base = Identifiers(self.taken).identifier(name)
+        names = chain((base,), (f"{base}{n}" for n in count(2)))
+        free = next(n for n in names if n not in self.locals and n not in self.taken)
+        self.locals.add(free)
+        return Local(free, fraction)
+
+    def reference(self, e: ast.Expression) -> TraceValue | None:
+        """The value that an expression names, None where it names none."""
+        match e:
+            case ast.Variable():
+                return self.now.values.get(e.name) or self.item(e.name)
+            case ast.Attribute():
+                base = self.reference(e.base)
+                return None if base is None else self.now.results.get(base, {}).get(e.name.text)
+            case ast.Index():
+                path = self.indexed(e)
+                if path is None:
+                    return None
+                if path.fixed is not None:
+                    found = self.now.values.get(path.fixed) or self.item(path.fixed, path.base)
+                    if found is not None:
+                        return found
+                path = self.by_loops(path)
+                found = self.now.families.get(path.base, {}).get(path.key)
+                items = self.now.collected.get(path.base)
+                if found is None and items is not None and len(items.at) == len(path.indices):
+                    outside = self.outside(path, items)
+                    return self.element(items, [s.term for s in path.indices], outside)
+                return found
+        return None
+
+    def indexed(self, e: ast.Expression) -> LayerPath | None:
+        """The name that `c[i]` is; None for what is no name."""
+        indices: list[ast.Expression] = []
+        while isinstance(e, ast.Index):
+            indices.insert(0, e.index)
+            e = e.base
+        return LayerPath(e.name, self.indices(indices)) if isinstance(e, ast.Variable) else None
+
+    def by_loops(self, path: LayerPath) -> LayerPath:
+        """A name with indices in terms of loop variables, not of constants of the text."""
+        indices = tuple(Sym(s.value, self.expanded(s.term)) for s in path.indices)
+        return LayerPath(path.base, indices, path.suffix)
+
+    def indices(self, found: Sequence[ast.Expression]) -> tuple[Sym, ...]:
+        """What stands in the square brackets of a name."""
+        return tuple(map(self.evaluate, found))
+
+    def item(self, name: str, base: str = "") -> TraceValue | None:
+        """What one iteration of a loop made, by its name behind the loop (`pool5`).
+
+        With a `base`, the item of that name where there is one: `v22[1]` rather than `v2[21]`.
+        """
+        found = {
+            own: (items, keys)
+            for own, items in self.now.collected.items()
+            if (keys := index_in(name, own, len(items.at))) is not None
+        }
+        if len(found) > 1 and base not in found:
+            raise CannotTrace(f"{name}, which may be an item of {' or of '.join(found)}")
+        if not found:
+            return None
+        items, keys = found.get(base) or next(iter(found.values()))
+        return self.element(items, [NumberLiteral(Fraction(k)) for k in keys])
+
+    def outside(self, path: LayerPath, items: Items) -> list[TraceValue]:
+        """The values from outside of the loop that an index may be that of."""
+        found = []
+        for name, value in self.now.values.items() if path.fixed is None else ():
+            keys = index_in(name, path.base, len(path.indices))
+            if keys is None or any(map(self.is_below, keys, path.indices)):
+                continue
+            key = tuple(NumberLiteral(Fraction(k)) for k in keys)
+            if self.is_last(items, items.iteration(key)):
+                continue  # a name of the loop's own
+            like = (items.value, key)
+            alike = len(value.shape) == len(items.value.shape)
+            alike = alike and not isinstance(value.shape, IndexShape)
+            if not alike or value not in self.lines or value.item_like not in (None, like):
+                raise CannotTrace(f"an item of {path.base}, some of which a loop makes")
+            if value.item_like is None:
+                value.item_like = like
+                items.value.others.append(value)
+            found.append(value)
+        return found
+
+    def is_last(self, items: Items, iteration: Mapping[Any, Any] | None) -> bool:
+        """Whether an item is that of the last iteration."""
+        last, _ = self.last_items.get(items.value, (None, None))
+        return iteration is not None and [*iteration.values()] == [last]
+
+    def is_below(self, number: int, index: Sym) -> bool:
+        """Whether an index is always above a number."""
+        low, _ = bounds(index.term, self.terms.ranges) or (index.term, None)
+        least = None if low is None else lowest(low, self.now.known)
+        return least is not None and number < least
+
+    def element(
+        self, items: Items, key: Sequence[Any], outside: Sequence[TraceValue] = ()
+    ) -> TraceValue:
+        """What stands at these terms of indices, which may be one of the values `outside`."""
+        value = items.value
+        if value in self.now.ambiguous:
+            raise CannotTrace(f"an item of {value.name}, which several loops make")
+        known = items.iteration(key)
+        if known is None:
+            raise CannotTrace(f"an item of {value.name}, whose iteration is not known")
+        return self._element(items, value, tuple(key), known, outside)
+
+    def _element(
+        self,
+        items: Items,
+        value: TraceValue,
+        key: tuple[Any, ...],
+        known: Mapping[Any, Any],
+        outside: Sequence[TraceValue],
+    ) -> TraceValue:
+        if (value, key) in self.elements:
+            return self.elements[value, key]
+        last, behind = self.last_items.get(value, (None, value))
+        is_last = self.is_last(items, known)
+        if is_last and isinstance(last, NumberLiteral):
+            element = behind
+        else:
+            element = TraceValue(value.name, value.shape)
+            element.item_of = (value, key)
+        self.elements[value, key] = element
+        if value in self.now.results and not outside:
+            self.now.results[element] = {
+                n: element if v is value else self._element(items, v, key, known, ())
+                for n, v in self.now.results[value].items()
+            }
+        if element is behind:
+            return element
+
+        def sizes_of(v: TraceValue) -> list[Any]:
+            return [v.channels, *(v.static or (None,) * (len(v.shape) - 1))]
+
+        def of_item(axis: int) -> Any:
+            """The channels, height or width of the item; None where they are not known."""
+            term = sizes_of(value)[axis]
+            if term is None:
+                return None
+            term = self.inline(self.expanded(self.expanded(term)))
+            for v in outside:
+                at = items.iteration(v.item_like[1]) if v.item_like is not None else None
+                if at is None or exchanged(term, at) != self.expanded(sizes_of(v)[axis]):
+                    return None
+            term = exchanged(term, known)
+            if any(isinstance(x, InstanceSize) or x in self.holders for x in leaves(term)):
+                # It changes from item to item; the last one's is known behind the loop.
+                return sizes_of(behind)[axis] if is_last else None
+            return term
+
+        channels, *sizes = map(of_item, range(len(value.shape)))
+        self.shaped(element, value.shape, Extent(element, 0) if channels is None else channels)
+        element.static = None if None in sizes else tuple(sizes)
+        if isinstance(value.shape, IndexShape):
+            plane = tuple(
+                AnyDim(int(d), ItemExtent(value, key, k + 1))
+                for k, d in enumerate(value.shape.plane)
+            )
+            element.shape = IndexShape.of(element.shape, plane)  # type: ignore[arg-type]
+        return element
+
+    def inline(self, term: Any) -> Any:
+        """A term with the lists that `let` gave names to."""
+        return exchanged(term, self.terms.lists)
+
+    def define(self, name: ast.LayerName, value: TraceValue) -> None:
+        path = self.path(name)
+        fixed = path.fixed
+        value.name = fixed if fixed is not None else name.base.text
+        self.lines.add(value)
+        if fixed is not None:
+            self.now.values[fixed] = value
+        else:
+            self.now.families.setdefault(path.base, {})[self.by_loops(path).key] = value
+
+    def path(self, name: ast.LayerName) -> LayerPath:
+        return LayerPath(name.base.text, self.indices(name.indices))
+
+    def numbered(self, keyword: str) -> LayerPath | None:
+        """The name of the next layer without one of its own; None where nothing can say it."""
+        count = self.now.counts.get(keyword, ZERO)
+        if count is None:
+            return None
+        number = self.now.counts[keyword] = folded("+", count, ONE)
+        if isinstance(number, NumberLiteral):
+            return LayerPath(f"{keyword}_{number.value}")
+        return LayerPath(f"{keyword}_", (Sym(ONE.value, number),))
+
+    def shaped(self, value: TraceValue, shape: tuple[int, ...], channels: Any) -> TraceValue:
+        """Give a value the channels of a term, and heights and widths of its own."""
+        dims: list[AnyDim] = [ChannelCount(int(shape[0]), channels)]
+        for k, d in enumerate(shape[1:]):
+            e = expr_of(d)
+            dims.append(AnyDim(int(d), e if isinstance(e, NumberLiteral) else Extent(value, k + 1)))
+        value.shape = like(shape, tuple(dims))
+        return value
+
+
+def index_in(name: str, base: str, count: int) -> list[int] | None:
+    """The indices of a name of a loop's layer (`pool5`, `block1_2`), None if it is no such."""
+    keys = name.removeprefix(base).split("_")
+    fits = name.startswith(base) and len(keys) == count and all(k.isdecimal() for k in keys)
+    return list(map(int, keys)) if fits else None
+
+
+def _names_of_classes(template: Template) -> Iterator[str]:
+    """The names that the class of a template has other things by: arguments and classes."""
+    yield from ("self", "layer", "block", *(f"in_{size}" for size in SIZES))
+    for p in template.parameters:
+        yield from (p.name, f"{p.name}_", f"exact_{p.name}")
+    for s in walk_statements(template.body):
+        if isinstance(s, TemplateInput):
+            yield from (f"{s.name}_{size}" for size in SIZES)
+        if isinstance(s, LayerLine | TemplateOutput):
+            for c in s.calls:
+                if isinstance(c.callee, Template):
+                    yield class_name(c.callee.name, c.callee.doc)
