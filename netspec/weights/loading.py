@@ -71,11 +71,11 @@ def weights_for(
 _OTHER_NETS = {
     "alexnet": (
         "features.0.weight",
-        "torchvision's AlexNet is another net (one tower, Krizhevsky 2014); this is that of 2012",
+        "torchvision's AlexNet is another net (one tower, Krizhevsky 2014): `alexnet_torchvision`",
     ),
     "googlenet": (
         "inception3a.branch1.conv.weight",
-        "torchvision's GoogLeNet is another net (batch norms, 3x3 for 5x5); this is the paper's",
+        "torchvision's GoogLeNet is another net (with batch norm): `googlenet_torchvision`",
     ),
 }
 """Nets of which torchvision has others: a tensor that is in its weights, and what to say."""

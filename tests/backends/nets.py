@@ -196,7 +196,9 @@ def _poolings() -> dict[str, tuple[str, str]]:
 
 
 POOLINGS = _poolings()
-BUNDLED = tuple(name for name in bundled() if name not in ("resnet34", "resnet101", "resnet152"))
+LIKE_OTHERS = {"resnet34", "resnet101", "resnet152", "wide_resnet50_2", "mobilenet_v3_large"}
+LIKE_OTHERS |= {"resnext50", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3"}
+BUNDLED = tuple(name for name in bundled() if name not in LIKE_OTHERS)
 """Bundled nets; of a family of the same modules those of different ones."""
 
 
@@ -204,11 +206,16 @@ BUNDLED = tuple(name for name in bundled() if name not in ("resnet34", "resnet10
 # layers on smaller pictures, with narrower linear ones.
 _SMALLER: dict[str, tuple[tuple[str, str], ...]] = {
     "alexnet": (("units: 4096", "units: 128"),),
+    "alexnet_torchvision": (("units: 4096", "units: 128"),),
     "densenet121": (("3x224x224", "3x64x64"),),
+    "efficientnet_b0": (("3x224x224", "3x64x64"),),
     "enet": (("height = 512, width = 1024", "height = 64, width = 96"),),
     "googlenet": (("3x224x224", "3x80x80"),),
     "mobilenet_v1": (("resolution = 224", "resolution = 96"),),
     "mobilenet_v2": (("3x224x224", "3x96x96"),),
+    "mobilenet_v3_small": (("3x224x224", "3x64x64"),),
+    "mnasnet1_0": (("3x224x224", "3x64x64"),),
+    "regnet_y_400mf": (("3x224x224", "3x64x64"),),
     "resnet18": (("3x224x224", "3x96x96"),),
     "resnet50": (("3x224x224", "3x96x96"),),
     "segnet": (("height = 360, width = 480", "height = 45, width = 60"),),

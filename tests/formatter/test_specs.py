@@ -17,6 +17,7 @@ from netspec.syntax.ast import (
     For,
     If,
     Input,
+    Statement,
     Train,
 )
 from netspec.syntax.formatter import format_text
@@ -36,6 +37,11 @@ def test_bundled_specs_are_formatted(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert format_text(text) == text
     check(text)
+
+
+def _bodies(node: If) -> list[tuple[Statement, ...]]:
+    """The blocks of an `if`, that of its `else` last."""
+    return [body for _, body in node.branches] + ([node.otherwise] if node.otherwise else [])
 
 
 class Variation:
@@ -60,7 +66,7 @@ class Variation:
             body[0].span.start
             for n in found
             if isinstance(n, For | If) and "\n" not in n.span.text
-            for body in ([n.body] if isinstance(n, For) else [branch[1] for branch in n.branches])
+            for body in ([n.body] if isinstance(n, For) else _bodies(n))
         }
 
     def draw(self, random: Random) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -155,10 +156,9 @@ def test_names_that_do_not_fit(
 
 KEYS = Path(__file__).parent.parent / "weights" / "torchvision"
 BUNDLED = sorted(p.stem for p in KEYS.glob("*.txt"))
-PRESENT = [n for n in BUNDLED if (Path(netspec.__file__).parent.parent / f"specs/{n}.net").exists()]
 
 
-@pytest.mark.parametrize("name", PRESENT)
+@pytest.mark.parametrize("name", BUNDLED)
 def test_torchvision_names_all_weights_of_the_bundled_nets(name: str) -> None:
     net = loaded(name)
     found = NameMaps(net, name).renamed("torchvision")
@@ -175,6 +175,18 @@ def test_torchvision_names_all_weights_of_the_bundled_nets(name: str) -> None:
         made = [c for n, c in namespace.items() if isinstance(c, type) and hasattr(c, "load")]
         state = made[-1]().state_dict()
     assert {n: "x".join(map(str, t.shape)) or "-" for n, t in state.items()} == wanted
+
+
+DIGESTS = [line.split() for line in (KEYS / "digests").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(("name", "count", "digest"), DIGESTS, ids=[d[0] for d in DIGESTS])
+def test_torchvision_names_all_weights_of_further_nets(name: str, count: str, digest: str) -> None:
+    net = loaded(name)
+    keys = NameMaps(net, name).keys("torchvision")
+    lines = [f"{keys[n]} {'x'.join(map(str, t.shape))}\n" for n, t in net.tensors.items()]
+    assert len(lines) == int(count)
+    assert hashlib.sha256("".join(sorted(lines)).encode()).hexdigest() == digest
 
 
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -39,6 +39,17 @@ PUBLISHED = {
     "densenet121": Published((3, 224, 224), IMAGENET, 7_978_856, 2_834_161_664),
     "mobilenet_v2": Published((3, 224, 224), IMAGENET, 3_504_872, 300_774_272),
     "shufflenet_v2": Published((3, 224, 224), IMAGENET, 2_278_604, 144_907_992),
+    "resnext50": Published((3, 224, 224), IMAGENET, 25_028_904, 4_230_479_872),
+    "wide_resnet50_2": Published((3, 224, 224), IMAGENET, 68_883_240, 11_398_021_120),
+    "mobilenet_v3_small": Published((3, 224, 224), IMAGENET, 2_542_856, 56_510_400),
+    "mobilenet_v3_large": Published((3, 224, 224), IMAGENET, 5_483_032, 216_589_760),
+    "efficientnet_b0": Published((3, 224, 224), IMAGENET, 5_288_548, 385_814_752),
+    "efficientnet_b1": Published((3, 240, 240), IMAGENET, 7_794_184, 686_802_832),
+    "efficientnet_b2": Published((3, 288, 288), IMAGENET, 9_109_994, 1_087_529_456),
+    "efficientnet_b3": Published((3, 300, 300), IMAGENET, 12_233_232, 1_827_141_392),
+    "mnasnet1_0": Published((3, 224, 224), IMAGENET, 4_383_312, 314_415_872),
+    "regnet_y_400mf": Published((3, 224, 224), IMAGENET, 4_344_144, 401_842_848),
+    "alexnet_torchvision": Published((3, 224, 224), IMAGENET, 61_100_840, 714_188_480),
     # Caffe's bvlc_googlenet without the layers loss1 and loss2.
     "googlenet": Published((3, 224, 224), IMAGENET, 6_998_552, 1_582_671_872),
     # github.com/shicai/MobileNet-Caffe: filters, factors and shifts.
@@ -70,6 +81,8 @@ def test_totals(spec: str) -> None:
         ("shufflenet_v2", {"width": 0.5}, 1_366_792, 40_476_448),
         ("shufflenet_v2", {"width": 1.5}, 3_503_624, 295_759_392),
         ("shufflenet_v2", {"width": 2}, 7_393_996, 583_253_464),
+        # torchvision.models.mnasnet0_5.
+        ("mnasnet1_0", {"width": 0.5}, 2_218_512, 104_455_968),
         # torchvision.models.mobilenet_v2(width_mult=...).
         ("mobilenet_v2", {"width": 0.35}, 1_677_128, 59_285_808),
         ("mobilenet_v2", {"width": 0.5}, 1_968_680, 97_131_840),
@@ -163,7 +176,7 @@ def test_nets_for_small_pictures_are_made_of_fire_modules() -> None:
 def test_every_spec_has_its_source_and_its_figures(spec: str) -> None:
     assert spec in PUBLISHED or spec.startswith("squeezenet")
     net = loaded(spec)
-    assert re.search(r"[A-Z]\w+( et al\.| and [A-Z]\w+), \d{4}, ", " ".join(net.doc.split()))
+    assert re.search(r"[A-Z]\w+(| et al\.| and [A-Z]\w+), \d{4}, ", " ".join(net.doc.split()))
     assert re.search(r"arXiv:\d{4}\.\d{4,5}|NIPS", net.doc)
     text = bundled()[spec].read_text(encoding="utf-8")
     assert "expect params ==" in text
