@@ -362,6 +362,11 @@ def channel_shuffle(
     return call(s.kernel("channel_shuffle"), inputs[0], str(int(op.groups)))
 
 
+@emits(reshaping.Flip)
+def flip(op: reshaping.Flip, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    return Verbatim(f"{inputs[0].flat()}[{':, ' * (op.position + 1)}::-1]")
+
+
 @emits(reshaping.Pad)
 def pad(op: reshaping.Pad, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
     if any(op.channels):

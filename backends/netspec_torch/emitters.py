@@ -516,6 +516,11 @@ def channel_shuffle(
     return as_module(call("nn.ChannelShuffle", w.number(op.groups)))
 
 
+@emits(reshaping.Flip)
+def flip(op: reshaping.Flip, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    return Emission(lambda _, inputs: method(inputs[0], "flip", str(op.position + 1)))
+
+
 @emits(reshaping.Pad)
 def pad(op: reshaping.Pad, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     top, bottom, left, right, before, after = (w.fixed(n) for n in (*op.pads, *op.channels))

@@ -60,6 +60,7 @@ class Training:
     rho: float | None = None
     epsilon: float | None = None
     lr_mult: tuple[float, float] | None = None
+    regularization: Literal["l2", "l1"] = "l2"
 
 
 @dataclass(frozen=True)

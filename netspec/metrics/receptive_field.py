@@ -140,7 +140,7 @@ class _Fields:
                 sources[id(axis), read] = (axis, read)
                 places, distance = read.period
                 if axis.step is not None and distance:
-                    steps.append(axis.step * Fraction(distance, places))
+                    steps.append(axis.step * Fraction(abs(distance), places))
                     dimensions.add(field.order.index(dimension))
                 elif not axis.whole:
                     dimensions.add(field.order.index(dimension))

@@ -11,6 +11,7 @@ from netspec.ops.attribute_types import (
     DimensionOrder,
     Dimensions,
     Integer,
+    OneOf,
     Padding,
     Pads,
     Pair,
@@ -30,12 +31,16 @@ from netspec.ops.base import (
     spatial,
     text,
 )
-from netspec.ops.reads import Range, ReceptiveField
+from netspec.ops.reads import ITSELF, Range, ReceptiveField
 
 RESHAPING = Family(
     "reshaping",
     "Ops that only move elements: other shapes, orders and parts of the same numbers.",
 )
+
+
+DIMENSIONS = ("channels", "height", "width")
+"""What a value's dimensions are called."""
 
 
 @op("identity", RESHAPING)
@@ -182,6 +187,36 @@ class ChannelShuffle(KeepsShape):
                 "groups",
             )
         return (inputs[0],)
+
+
+@op("flip", RESHAPING)
+class Flip(KeepsShape):
+    """The elements along one dimension in the opposite order."""
+
+    foreign_names = ("Reverse", "Flipud", "Fliplr")
+
+    example = "flip { axis: width }"
+
+    axis: str = attr(OneOf(DIMENSIONS), "the dimension")
+
+    @property
+    def position(self) -> int:
+        """The place of the dimension among channels, height and width."""
+        return DIMENSIONS.index(self.axis)
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        if self.position:
+            spatial(inputs[0], "flip")
+        return (inputs[0],)
+
+    def receptive_field(
+        self, inputs: Sequence[Shape], outputs: Sequence[Shape]
+    ) -> ReceptiveField | None:
+        if len(inputs[0]) == 1 or not self.position:
+            return super().receptive_field(inputs, outputs)
+        last = int(inputs[0][self.position]) - 1
+        reads = Range(stride=-1, first=last, last=last)
+        return ReceptiveField(*((reads, ITSELF) if self.position == 1 else (ITSELF, reads)))
 
 
 @op("pad", RESHAPING)

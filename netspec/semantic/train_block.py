@@ -38,6 +38,7 @@ class TrainField(NamedTuple):
 _SGD = ("optimizer", ("sgd", "nesterov"))
 _ADAM = ("optimizer", ("adam", "adamw"))
 _MOMENTUM = ("optimizer", ("sgd", "nesterov", "adam", "adamw"))
+_ALL_BUT_ADAMW = ("optimizer", ("sgd", "nesterov", "adam", "adagrad", "adadelta", "rmsprop"))
 _MEANS = ("optimizer", ("adadelta", "rmsprop"))
 _ADAPTIVE = ("optimizer", ("adam", "adamw", "adagrad", "adadelta", "rmsprop"))
 
@@ -77,7 +78,12 @@ TRAIN_FIELDS: dict[str, TrainField] = {
         RealNumber(0, 1, below=True), "of sgd; the first beta of Adam (0.9)", _MOMENTUM
     ),
     "beta2": TrainField(RealNumber(0, 1, below=True), "the second beta of Adam (0.999)", _ADAM),
-    "weight_decay": TrainField(RealNumber(0), "the factor of the L2 penalty's gradient (0)"),
+    "weight_decay": TrainField(RealNumber(0), "the factor of the penalty's gradient (0)"),
+    "regularization": TrainField(
+        OneOf(("l2", "l1")),
+        "the penalty: l2, half the sum of squares, or l1, the sum of magnitudes (l2)",
+        _ALL_BUT_ADAMW,
+    ),
     "decay_all": TrainField(
         Flag(), "whether biases, and factors of normalizations, decay as well (true)"
     ),
@@ -287,6 +293,8 @@ FOREIGN_FIELDS = {
     "solver": "optimizer",
     "decay": "weight_decay",
     "wd": "weight_decay",
+    "regularization_type": "regularization",
+    "penalty": "regularization",
     "momentum2": "beta2",
     "rms_decay": "rho",
     "alpha": "rho",

@@ -240,8 +240,8 @@ class _Run:
             for name, value in vars(self.training).items()
         }
         identity["init"] = str(self.training.init or "default")
-        for name in ("rho", "epsilon", "lr_mult"):  # checkpoints from before have none of them
-            if identity[name] is None:
+        for name in ("rho", "epsilon", "lr_mult", "regularization"):
+            if identity[name] in (None, "l2"):  # checkpoints from before have none of them
                 del identity[name]
         special = {n: m for n, m in self.net.multipliers.items() if m not in ((1, 1), (1, 0))}
         if special:
@@ -346,9 +346,13 @@ class _Run:
             self.window.loss += loss.detach().double() * len(y)
             self.window.correct += correct.double()
             self.window.samples += len(y)
-        if self.training.clip_norm is not None:
+        limit, l1 = self.training.clip_norm, self.training.regularization == "l1"
+        if limit is not None or l1:
             self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.model.parameters(), self.training.clip_norm)
+        if limit is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters(), limit)
+        if l1:
+            add_l1_gradients(self.optimizer)
         self.scaler.step(self.optimizer)
         self.scaler.update()
 
@@ -473,8 +477,9 @@ class _Run:
 def optimizer(model: nn.Module, net: Net) -> torch.optim.Optimizer:
     """The optimizer of a net's recipe for a model's parameters, which takes no frozen ones.
 
-    Each group of parameters has its factor of the rate as `lr_mult`. Raises SpecError where nothing
-    is left to train.
+    Each group of parameters has its factor of the rate as `lr_mult`, and that of an L1 penalty as
+    `l1`, for which PyTorch's optimizers have no argument. Raises SpecError where nothing is left to
+    train.
     """
     training = net.training
     assert training is not None, "a net that is trained has a recipe"
@@ -487,12 +492,14 @@ def optimizer(model: nn.Module, net: Net) -> torch.optim.Optimizer:
             groups.setdefault(factors, []).append(parameter)
     if not groups:
         raise spec_error("bad-data", "there is nothing to train: all layers are frozen")
+    l1 = training.regularization == "l1"
     given = [
         {
             "params": parameters,
             "lr_mult": factor,
             "lr": rate * factor,
-            "weight_decay": decay * share,
+            "weight_decay": 0.0 if l1 else decay * share,
+            "l1": decay * share if l1 else 0.0,
         }
         for (factor, share), parameters in groups.items()
     ]
@@ -511,6 +518,15 @@ def optimizer(model: nn.Module, net: Net) -> torch.optim.Optimizer:
         return torch.optim.RMSprop(given, rate, alpha=alpha, eps=epsilon)
     made = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW
     return made(given, rate, betas=(training.momentum, training.beta2), eps=epsilon)
+
+
+def add_l1_gradients(optimizer: torch.optim.Optimizer) -> None:
+    """Add the gradient of the L1 penalty, which is the sign of each weight times its factor."""
+    with torch.no_grad():
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    parameter.grad.add_(parameter.sign(), alpha=group["l1"])
 
 
 def _precision(wanted: str, place: torch.device) -> torch.dtype:

@@ -173,6 +173,12 @@ BODIES: dict[str, tuple[str, str]] = {
     "crop": ("crop { size: 2x3 offset: [1, 2] } -> crop { size: 1 }", "3x4x5"),
     "reshape": ("reshape { shape: [6, -1, 5] } -> reshape { shape: 60 }", "3x4x5"),
     "permute": ("permute { order: [1, 2, 0] }", "3x4x5"),
+    "flip": (
+        "flip { axis: width } -> flip { axis: height }\n"
+        "a: conv { filters: 3 kernel: 2 } -> flip { axis: channels }",
+        "3x4x5",
+    ),
+    "flip_vector": ("flatten -> flip { axis: channels }", "3x2x2"),
     "identity": ("a: identity\n b: relu -> identity\n add(a, b)", "3x4x5"),
     "two_inputs": ("input other: 3x4x4\n add(data, other)", "3x4x4"),
     "passes_input_on": ("a: relu\n output data, a", "3x4x4"),

@@ -319,6 +319,13 @@ def channel_shuffle(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> st
     return g.node("Reshape", swapped, g.shape(layer.outputs[0]))
 
 
+@rule("flip")
+def flip(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+    axis = 1 + ("channels", "height", "width").index(op.axis)
+    first, end, axes, step = (g.constant([n], np.int64) for n in (-1, -(2**31), axis, -1))
+    return g.node("Slice", *x, first, end, axes, step)
+
+
 @rule("pad")
 def pad(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     top, bottom, left, right = op.pads

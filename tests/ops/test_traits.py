@@ -23,6 +23,7 @@ ATTRIBUTES = {
     "dropout": "ratio: 0.5",
     "split": "parts: 2",
     "channel_shuffle": "groups: 2",
+    "flip": "axis: width",
 }
 UNARY = [op for op in OPS.values() if op.arity == (1, 1)]
 CLIPS = ["relu", "relu6", "hardtanh", "hardtanh { min: -0.5  max: 0.25 }"]

@@ -236,6 +236,25 @@ CHAINS = st.lists(
 )
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "conv { filters: 1 kernel: 3 }\n flip { axis: height }\n"
+        "conv { filters: 1 kernel: 5x3 stride: 2 }",
+        "flip { axis: width } -> flip { axis: channels }\n"
+        "avgpool { kernel: 3 stride: 2 round: floor }",
+        "a: avgpool { kernel: 3 stride: 2 round: floor }\n add(a, flip(a) { axis: height })",
+    ],
+)
+def test_fields_behind_a_flip_are_what_gradients_reach(lines: str) -> None:
+    net = net_of(body(lines, "1x41x41"))
+    field = fields(net)[-1]
+    assert field is not None
+    assert extents(net, 41) == field.size
+    assert field.stride is not None
+    assert all(s > 0 for s in field.stride)
+
+
 @pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(CHAINS)

@@ -98,6 +98,8 @@ def test_it_learns_and_tells_what_it_learnt(tmp_path: Path) -> None:
         "optimizer: adam  weight_decay: 0.1  beta2: 0.9",
         "optimizer: adamw  weight_decay: 0.1  decay_all: false  schedule: step  steps: 4",
         "clip_norm: 0.05  momentum: 0",
+        "clip_norm: 0.05  weight_decay: 0.01  regularization: l1  decay_all: false",
+        "optimizer: adam  weight_decay: 0.1  regularization: l1",
     ],
 )
 def test_as_plain_pytorch_does(fields: str, tmp_path: Path) -> None:
@@ -130,7 +132,7 @@ def test_as_plain_pytorch_does(fields: str, tmp_path: Path) -> None:
                 if training.optimizer == "adamw":
                     p -= lr * own * p
                 else:
-                    g = g + own * p
+                    g = g + own * (p.sign() if training.regularization == "l1" else p)
                 if training.optimizer in ("sgd", "nesterov"):
                     v = g if state[n] is None else beta * state[n] + g
                     state[n] = v

@@ -53,13 +53,14 @@ class LayerTranslation:
         inputs: Sequence[GraphValue] | GraphValue | None = None,
         step: bool = False,
         blobs: dict[str, WeightBlob] | None = None,
+        part: str = "",
         **settings: Any,
     ) -> Node:
         """Add a node and return it. It takes `inputs`, else the first bottom.
 
         `settings` are values, or pairs of value and place; those that are None are left out.
-        `step` is for a node that is only a step towards the layer's value. Raises LayerError where
-        the shapes do not fit.
+        `step` is for a node that is only a step towards the layer's value, `part` the name of one
+        that would be a layer of its own elsewhere. Raises LayerError where the shapes do not fit.
         """
         values = [self.x.value] if inputs is None else inputs
         if isinstance(values, GraphValue):
@@ -71,7 +72,7 @@ class LayerTranslation:
             op,
             list(values),
             {n: self._setting(v) for n, v in settings.items() if v is not None},
-            self.layer.name,
+            f"{self.layer.name}/{part}" if part else self.layer.name,
             self.layer.type_span,
             [places.get(id(v), self.layer.type_span) for v in values],
             in_place=bool(self.in_place and self.in_place[0]),

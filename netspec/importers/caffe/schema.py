@@ -107,6 +107,17 @@ MESSAGES: dict[str, str] = {
     "PsroiPoolingParameter": "spatial_scale: any; output_dim: int = 0; group_size: int = 0",
     "SppParameter": "pyramid_height: int = 0; pool: MAX|AVE|STOCHASTIC = MAX; engine: any",
     "TransposeParameter": "dim: int*",
+    "ReverseParameter": "axis: int*",
+    "ReorgParameter": "stride: int = 2; reverse: bool = false; flatten: any!",
+    "DenseBlockParameter": """
+        numTransition: int = 0; growthRate: int = 0; initChannel: int; use_BC: bool = false
+        pad_h: int = 1; pad_w: int = 1; filter_H: int = 3; filter_W: int = 3
+        conv_verticalStride: int = 1; conv_horizentalStride: int = 1
+        Filter_Filler: FillerParameter; BN_Scaler_Filler: FillerParameter
+        BN_Bias_Filler: FillerParameter; use_dropout: bool = false; dropout_amount: float = 0
+        moving_average_fraction: any!; workspace_mb: any; gpuIdx: any; gpu_idx: any
+        BC_ultra_space_efficient: any
+    """,
     "InnerProductParameter": """
         num_output: int; bias_term: bool = true; weight_filler: FillerParameter
         bias_filler: FillerParameter; axis: int = 1; transpose: bool = false; engine: any
@@ -215,6 +226,7 @@ MISSPELT: dict[str, str] = {
     "transform_param": "TransformationParameter",
     "batch_norm_param": "BatchNormParameter",
     "argmax_param": "ArgMaxParameter",
+    "denseblock_param": "DenseBlockParameter",
 }
 """Fields `x_param` of a layer whose message is not called XParameter."""
 

@@ -115,7 +115,7 @@ def recipe_of(solver: Solver, net: CaffeNet) -> SolverRecipe:
     if p.number("weight_decay"):
         state("weight_decay", p.number("weight_decay"), p.place("weight_decay"))
         if p.text("regularization_type") == "L1":
-            notes.append("The solver's weight_decay is of L1; here it is of L2.")
+            state("regularization", "l1", p.place("regularization_type"))
         if no_decay_of_biases(net):
             state("decay_all", False, p.place("weight_decay"))
     if p.number("clip_gradients") > 0:

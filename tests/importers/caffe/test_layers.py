@@ -391,6 +391,29 @@ LINES: dict[str, tuple[str, list[str], list[str]]] = {
         ["ShuffleChannel shuffle_channel_param { group: 2 }"],
         ["l1: channel_shuffle { groups: 2 }"],
     ),
+    "reverse": ("4x3x2", ["Reverse reverse_param { axis: -1 }"], ["l1: flip { axis: width }"]),
+    "reorg": (
+        "4x6x2",
+        ["Reorg reorg_param { stride: 2 }"],
+        [
+            "l1: reshape { shape: [12, 2, 2] } -> permute { order: [2, 0, 1] }",
+            "-> reshape { shape: [12, 2, 2] } -> permute { order: [1, 0, 2] }",
+            "-> reshape { shape: [16, 3, 1] }",
+        ],
+    ),
+    "dense_block": (
+        "4x3x2",
+        [
+            "DenseBlock denseblock_param { numTransition: 1 growthRate: 3 use_dropout: true "
+            "dropout_amount: 0.2 }"
+        ],
+        [
+            "l1_1_norm: batchnorm -> relu",
+            "l1_1_conv: conv { filters: 3 kernel: 3x3 pad: 1 bias: false }",
+            "-> dropout { ratio: 20% }",
+            "l1_1_concat: concat(data, l1_1_conv)",
+        ],
+    ),
     "normalize": (
         "4x3x2",
         ["Normalize norm_param { across_spatial: false channel_shared: false }"],
@@ -596,6 +619,13 @@ WRONG: dict[str, tuple[str, list[str], str]] = {
         ["Reshape reshape_param { shape { dim: 0 dim: 5 dim: -1 } }"],
         "shape-mismatch",
     ),
+    "reorg": ("3x8x8", ["Reorg reorg_param { stride: 2 }"], "groups-mismatch"),
+    "dense_block": (
+        "3x8x8",
+        ["DenseBlock denseblock_param { numTransition: 2 growthRate: 4 initChannel: 16 }"],
+        "shape-mismatch",
+    ),
+    "dense_block_empty": ("3x8x8", ["DenseBlock denseblock_param { }"], "out-of-range"),
     "clip": ("3x8x8", ["Clip clip_param { min: 1 max: 0 }"], "out-of-range"),
     "clip_open": ("3x8x8", ["Clip clip_param { min: 1 }"], "missing-field"),
     "scale_axes": ("3x8x8", ["Scale scale_param { num_axes: 4 }"], "out-of-range"),

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -218,6 +220,8 @@ SIMPLE: dict[str, tuple[str, Any]] = {
         "ShuffleChannel shuffle_channel_param { group: 2 }",
         lambda x: x.reshape(len(x), 2, 2, *x.shape[2:]).swapaxes(1, 2).reshape(x.shape),
     ),
+    "reverse": ("Reverse reverse_param { axis: 3 }", lambda x: x[..., ::-1]),
+    "reverse_two": ("Reverse reverse_param { axis: 1 axis: 2 }", lambda x: x[:, ::-1, ::-1]),
     "mvn": ("MVN", lambda x: mvn(x, (2, 3), 1e-9)),
     "mvn_together": (
         "MVN mvn_param { across_channels: true eps: 0.5 }",
@@ -247,6 +251,75 @@ def test_simple_layers(case: str) -> None:
     x = noise(2, 4, 3, 5)
     found = computed(after("4x3x5", layer), x)
     np.testing.assert_allclose(found, wanted(x.astype(np.float64)), rtol=1e-5, atol=1e-5)
+
+
+def reorganized(x: Array, stride: int, forward: bool) -> Array:
+    """The numbers that darknet's reorg_cpu gives, in their order."""
+    n, channels, height, width = x.shape
+    result, given = np.zeros(x.size, x.dtype), x.ravel()
+    depth = channels // stride**2
+    for b, k, j, i in np.ndindex(n, channels, height, width):
+        one = i + width * (j + height * (k + channels * b))
+        row, column = j * stride + k // depth // stride, i * stride + k // depth % stride
+        other = column + width * stride * (row + height * stride * (k % depth + depth * b))
+        result[other if forward else one] = given[one if forward else other]
+    return result
+
+
+@pytest.mark.parametrize(("stride", "shape"), [(2, (4, 6, 4)), (2, (8, 2, 6)), (3, (9, 6, 3))])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_reorg_as_darknet(stride: int, shape: tuple[int, ...], reverse: bool) -> None:
+    word = str(reverse).lower()
+    fields = f"stride: {stride} reverse: {word}"
+    text = after("x".join(map(str, shape)), f"Reorg reorg_param {{ {fields} }}")
+    x = noise(2, *shape)
+    found = computed(text, x)
+    factor = stride**2
+    channels, height, width = shape
+    wanted = (channels // factor, height * stride, width * stride)
+    if not reverse:
+        wanted = (channels * factor, height // stride, width // stride)
+    np.testing.assert_array_equal(found, reorganized(x, stride, reverse).reshape(2, *wanted))
+
+
+@pytest.mark.parametrize("bottleneck", [False, True])
+def test_dense_blocks_of_a_fork(bottleneck: bool, tmp_path: Path) -> None:
+    """DenseBlock_layer.cpp: blobs by kind, each for all transitions, the divisor last."""
+    count, growth, start = 3, 2, 4
+    fields = f"numTransition: {count} growthRate: {growth} initChannel: {start}"
+    fields += f" use_BC: {str(bottleneck).lower()}"
+    net = net_of(after("4x5x6", f"DenseBlock denseblock_param {{ {fields} }}"))
+    draw = np.random.default_rng(4)
+    widths = [start + growth * i for i in range(count)]
+    inner = [4 * growth] * count
+
+    def filters(given: list[int], made: int, kernel: int) -> list[Array]:
+        return [draw.standard_normal((made, c, kernel, kernel)) / c for c in given]
+
+    def norms(given: list[int]) -> list[list[Array]]:
+        return [[draw.uniform(0.5, 2, (1, c, 1, 1)) for c in given] for _ in range(4)]
+
+    wide = filters(inner if bottleneck else widths, growth, 3)
+    first, second = norms(widths), norms(inner)
+    narrow = filters(widths, 4 * growth, 1)
+    kinds = [wide, *first, *([narrow, *second] if bottleneck else [])]
+    blobs = [blob for kind in kinds for blob in kind] + [np.array([2.0])]
+    path = tmp_path / "x.caffemodel"
+    path.write_bytes(b"".join(caffemodel("x", [CaffemodelLayer("l1", "DenseBlock", tuple(blobs))])))
+    given = noise(2, start, 5, 6)
+    found = netspec.build(net, "numpy", read_caffe(path, net))(given)
+
+    def normal(x: Any, kind: list[list[Array]], i: int) -> Any:
+        weight, bias, mean, variance = (torch.tensor(k[i].ravel()) for k in kind)
+        return F.batch_norm(x, mean / 2, variance / 2, weight, bias).relu()
+
+    x = torch.tensor(given, dtype=torch.float64)
+    for i in range(count):
+        y = normal(x, first, i)
+        if bottleneck:
+            y = normal(F.conv2d(y, torch.tensor(narrow[i])), second, i)
+        x = torch.cat((x, F.conv2d(y, torch.tensor(wide[i]), padding=1)), 1)
+    np.testing.assert_allclose(found, x.numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_unpooling_puts_values_back() -> None:

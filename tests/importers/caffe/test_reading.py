@@ -497,6 +497,7 @@ MEANS_NOTHING = {
     *("default_forward_math", "default_backward_math", "global_grad_scale", "compile_net_state"),
     *("forward_type", "backward_type", "bn_memory_opt", "solver_mode", "device_id"),
     *("layer_wise_reduce", "share_mode", "blob_share_mode", "random_seed", "phase", "layer"),
+    *("workspace_mb", "gpuIdx", "gpu_idx", "BC_ultra_space_efficient"),
     # Logs, tests and snapshots.
     *("debug_info", "profile_info", "profile_iter", "profile_warmup", "display", "average_loss"),
     *("test_net", "test_net_param", "test_state", "test_iter", "test_interval", "eval_type"),
@@ -548,6 +549,10 @@ LOST: dict[str, Callable[[str], str]] = {
     "BNParameter": lambda f: after("3x8x8", f"BN bn_param {{ {f} }}"),
     "DropoutParameter": lambda f: after("3x8x8", f"Dropout dropout_param {{ {f} }}"),
     "SoftmaxParameter": lambda f: after("3x8x8", f"Softmax softmax_param {{ {f} }}"),
+    "ReorgParameter": lambda f: after("4x8x8", f"Reorg reorg_param {{ {f} }}"),
+    "DenseBlockParameter": lambda f: after(
+        "4x8x8", f"DenseBlock denseblock_param {{ numTransition: 1 growthRate: 1 {f} }}"
+    ),
     "NormalizeParameter": lambda f: after("3x8x8", f"Normalize norm_param {{ {f} }}"),
     "FillerParameter": lambda f: CONV_IN.replace(
         "kernel_size", f"weight_filler {{ {f} }} kernel_size"

@@ -121,6 +121,11 @@ POLICIES = {
     'type: "RMSProp" rms_decay: 0.98': {"optimizer": "rmsprop", "rho": "0.98", "momentum": ""},
     "solver_type: RMSPROP": {"optimizer": "rmsprop", "rho": "0.99", "momentum": ""},
     'type: "Adam" delta: 1e-4': {"optimizer": "adam", "epsilon": "0.0001"},
+    'weight_decay: 0.01 regularization_type: "L1"': {
+        "weight_decay": "0.01",
+        "regularization": "l1",
+    },
+    'weight_decay: 0.01 regularization_type: "L2"': {"weight_decay": "0.01", "regularization": ""},
 }
 
 

@@ -179,6 +179,13 @@ def test_branches_with_a_common_end_of_their_names_become_a_module() -> None:
         assert line in text
 
 
+def test_a_dense_block_of_a_fork_becomes_a_loop() -> None:
+    fields = "numTransition: 4 growthRate: 2 use_BC: true"
+    text = " ".join(spec_of(after("4x5x6", f"DenseBlock denseblock_param {{ {fields} }}")).split())
+    assert "module dense_layer {" in text
+    assert "for i in 1..4 { l1_[i]: dense_layer }" in text
+
+
 def test_equal_layers_become_a_loop() -> None:
     p = nets.Prototxt("vgg", 3, 8, 8)
     for i in range(1, 5):

@@ -9,9 +9,9 @@ syn keyword netspecControl for if else in
 syn keyword netspecOperator and or not
 syn keyword netspecConstant true false none
 syn match netspecPart /\<\(import\|module\|train\|net\)\>\(\s*:\)\@!/
-syn match netspecValue /\<\(depthwise\|adadelta\|bilinear\|channels\|constant\|nesterov\|adagrad\|fan_out\|kaiming\|nearest\|rmsprop\|sigmoid\|uniform\|center\|cosine\|fan_in\|normal\|xavier\|adamw\|floor\|adam\|ceil\|gray\|poly\|same\|step\|all\|bgr\|exp\|inv\|rgb\|sgd\)\>\(\s*:\)\@!/
+syn match netspecValue /\<\(depthwise\|adadelta\|bilinear\|channels\|constant\|nesterov\|adagrad\|fan_out\|kaiming\|nearest\|rmsprop\|sigmoid\|uniform\|center\|cosine\|fan_in\|height\|normal\|xavier\|adamw\|floor\|width\|adam\|ceil\|gray\|poly\|same\|step\|all\|bgr\|exp\|inv\|rgb\|sgd\|l1\|l2\)\>\(\s*:\)\@!/
 syn match netspecFunction /\<\(activations\|params\|floor\|round\|ceil\|macs\|size\|abs\|len\|max\|min\|sum\)\>\(\s*:\)\@!/
-syn match netspecOp /\<\(adaptive_avgpool\|channel_shuffle\|conv_transpose\|global_avgpool\|global_maxpool\|hardsigmoid\|log_softmax\|hardshrink\|leaky_relu\|logsigmoid\|softshrink\|tanhshrink\|batchnorm\|hardswish\|layernorm\|maxunpool\|normalize\|threshold\|hardtanh\|identity\|softplus\|softsign\|upsample\|avgpool\|dropout\|flatten\|maximum\|maxpool\|minimum\|permute\|reshape\|sigmoid\|softmax\|argmax\|concat\|linear\|power\|prelu\|relu6\|scale\|shift\|split\|celu\|conv\|crop\|gelu\|mish\|relu\|selu\|silu\|tanh\|abs\|add\|elu\|exp\|log\|lrn\|mul\|pad\|sub\)\>\(\s*:\)\@!/
+syn match netspecOp /\<\(adaptive_avgpool\|channel_shuffle\|conv_transpose\|global_avgpool\|global_maxpool\|hardsigmoid\|log_softmax\|hardshrink\|leaky_relu\|logsigmoid\|softshrink\|tanhshrink\|batchnorm\|hardswish\|layernorm\|maxunpool\|normalize\|threshold\|hardtanh\|identity\|softplus\|softsign\|upsample\|avgpool\|dropout\|flatten\|maximum\|maxpool\|minimum\|permute\|reshape\|sigmoid\|softmax\|argmax\|concat\|linear\|power\|prelu\|relu6\|scale\|shift\|split\|celu\|conv\|crop\|flip\|gelu\|mish\|relu\|selu\|silu\|tanh\|abs\|add\|elu\|exp\|log\|lrn\|mul\|pad\|sub\)\>\(\s*:\)\@!/
 syn match netspecField /\<\h\w*\ze\s*:/
 syn match netspecLayer /^\s*\zs\h\w*\ze\s*\(\[[^]]*\]\s*\)*:/
 syn match netspecNumber /\<\d[0-9_]*\(\.\d[0-9_]*\)\=\([eE][+-]\=\d\+\)\=\(GiB\|KiB\|MiB\|TiB\|GB\|KB\|MB\|TB\|B\|G\|K\|M\|T\|%\)\=/

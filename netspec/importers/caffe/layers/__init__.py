@@ -4,6 +4,7 @@ activation           functions of each element, softmax and argmax
 combining            layers of several bottoms, and those that copy
 convolution          convolutions and InnerProduct
 data                 sources of data
+dense_block          DenseBlock, a fork's layer that stands for many
 normalization        normalizations, learned factors and shifts
 pooling              poolings
 rearranging          layers that move or select elements, Reduction
@@ -20,6 +21,7 @@ from netspec.importers.caffe.layers import (
     combining,
     convolution,
     data,
+    dense_block,
     normalization,
     pooling,
     rearranging,
@@ -36,6 +38,7 @@ __all__ = [
     "combining",
     "convolution",
     "data",
+    "dense_block",
     "normalization",
     "only_measures",
     "pooling",

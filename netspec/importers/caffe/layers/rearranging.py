@@ -11,6 +11,7 @@ from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.registry import Tops, layer
 from netspec.importers.structure.graph import GraphValue
+from netspec.ops.reshaping import DIMENSIONS
 
 
 @layer("Flatten")
@@ -215,6 +216,49 @@ def crop(use: LayerTranslation) -> Tops:
 def shuffle(use: LayerTranslation) -> Tops:
     p = use.params("shuffle_channel_param")
     return use.same(use.emit("channel_shuffle", groups=p.placed_integer("group")))
+
+
+@layer("Reverse")
+def reverse(use: LayerTranslation) -> Tops:
+    """The elements along each of the axes in the opposite order."""
+    p = use.params("reverse_param")
+    value = use.x.value
+    axes = [use.axis(number, p.place("axis")) for number in p.integers("axis") or [0]]
+    for i, axis in enumerate(dict.fromkeys(axes)):
+        step = i + 1 < len(set(axes))
+        value = use.emit("flip", value, step=step, axis=DIMENSIONS[axis - 1])
+    return use.same(value)
+
+
+@layer("Reorg", "ReorgYolo")
+def reorg(use: LayerTranslation) -> Tops:
+    """Elements of `stride` rows and columns as channels, or back with `reverse`, as darknet does.
+
+    Darknet takes the input for a map of fewer channels that is larger by the stride, whatever its
+    shape is, and its result for one as large as the input.
+    """
+    p = use.params("reorg_param")
+    s, place = p.placed_integer("stride")
+    channels, height, width = use.spatial()
+    back = p.flag("reverse")
+    sides = [("channels", channels, s * s), ("height", height, s), ("width", width, s)]
+    for name, length, by in sides[:1] if back else sides:
+        if s < 1 or length % by:
+            message = f"a Reorg by {s} needs {name} that {by} divides, not {length}"
+            raise LayerError.invalid("groups-mismatch", message, place)
+    depth = channels // (s * s)
+    value = use.x.value
+    if back:
+        dims = (depth, height * s, width * s)
+        value = use.reshaped(value, (s, s * depth * height, width))
+        value = use.reshaped(use.permuted(value, [1, 0, 2]), (s, depth * height * s, width))
+        value = use.permuted(value, [1, 2, 0])
+    else:
+        dims = (channels * s * s, height // s, width // s)
+        value = use.reshaped(value, (depth * height * s, width, s))
+        value = use.reshaped(use.permuted(value, [2, 0, 1]), (s * depth * height, s, width))
+        value = use.permuted(value, [1, 0, 2])
+    return [use.data(use.reshaped(value, dims, step=False), dims)]
 
 
 @layer("Reduction")

@@ -12,9 +12,6 @@ REASONS: dict[str, str] = {
     "DetectionOutput": "netspec ends in front of the boxes of detectors (DetectionOutput)",
     "Proposal": "netspec ends in front of the boxes of detectors (Proposal)",
     "BatchReindex": "BatchReindex mixes the inputs of a batch",
-    "Reverse": "nothing turns the elements of an axis round (Reverse)",
-    "DenseBlock": "a DenseBlock holds many layers, whose weights lie in an order of its fork",
-    "Reorg": "forks of Caffe order the channels of a Reorg in different ways",
     "Filter": "Filter drops inputs of a batch",
 }
 """Why netspec can't express a layer type. Other types get a general reason."""
