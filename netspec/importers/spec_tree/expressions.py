@@ -21,8 +21,8 @@ from netspec.syntax.ast import (
 
 _PAIRS = {"kernel", "size"}
 """Fields that are written as `3x3`."""
-_LISTS = {"parts", "lr_mult", "decay_mult"}
-"""Fields that are written as `[1, 2]`."""
+_LISTS = ("parts", "lr_mult", "decay_mult")
+"""Fields, and parameters for them, that are written as `[1, 2]`."""
 
 
 def constant_node(value: ConstantValue, span: Span) -> Expression:
@@ -49,7 +49,7 @@ def field_value(value: ConstantValue, name: str, span: Span) -> Expression:
     whole = all(v.denominator == 1 and v >= 0 for v in value)
     if len(value) == 2 and value[0] == value[1] and name not in _PAIRS:
         return number(value[0], span)
-    if len(value) == 2 and whole and max(value) < 10**9 and name not in _LISTS:
+    if len(value) == 2 and whole and max(value) < 10**9 and not name.endswith(_LISTS):
         return ShapeLiteral(tuple(int(v) for v in value), span)
     return ListLiteral(tuple(number(v, span) for v in value), span)
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from typing import Any
 
+from netspec.lazy_dataclasses import replace
 from netspec.syntax.ast import (
+    Attribute,
     Binary,
     Call,
     Constant,
     Expression,
     For,
     Function,
+    Index,
     LayerName,
     LayerStatement,
     ListLiteral,
@@ -55,21 +59,46 @@ def _counted(statement: Statement) -> tuple[str, int] | None:
     """The name of a layer without its last number, and that number; None without one."""
     if not isinstance(statement, LayerStatement) or statement.name is None:
         return None
-    call = statement.chain.calls[0]
-    if call.arguments is not None:
-        return None
-    match = re.fullmatch(r"(.*?[A-Za-z_])([1-9]\d{0,4}|0)", statement.name.base.text)
+    return _split(statement.name.base.text)
+
+
+def _split(name: str) -> tuple[str, int] | None:
+    """A name without its last number, and that number; None without one."""
+    match = re.fullmatch(r"(.*?[A-Za-z_])([1-9]\d{0,4}|0)", name)
     return (match[1], int(match[2])) if match else None
 
 
 def _equal(a: Statement, b: Statement) -> bool:
+    """Whether two layers are equal, each but for its number."""
     if not (isinstance(a, LayerStatement) and isinstance(b, LayerStatement)):
         return False
-    return list(map(_comparable, a.chain.calls)) == list(map(_comparable, b.chain.calls))
+    return _comparable(a) == _comparable(b)
 
 
-def _comparable(call: Call) -> object:
-    return call.op.text, [(f.name.text, _comparable_value(f.value)) for f in call.fields]
+def _comparable(statement: LayerStatement) -> object:
+    own = _counted(statement)
+    return [
+        (
+            call.op.text,
+            None if call.arguments is None else [_argument(a, own) for a in call.arguments],
+            [(f.name.text, _comparable_value(f.value)) for f in call.fields],
+        )
+        for call in statement.chain.calls
+    ]
+
+
+def _argument(argument: object, own: tuple[str, int] | None) -> object:
+    """An argument for comparison: the value of the layer before is the same for each."""
+    match argument:
+        case Attribute():
+            return argument.name.text, _argument(argument.base, own)
+        case Variable():
+            found = _split(argument.name)
+            if own and found and found[0] == own[0]:
+                return own[1] - found[1]
+            return argument.name
+        case _:
+            return id(argument)
 
 
 def _comparable_value(e: Expression) -> object:
@@ -92,10 +121,30 @@ def _comparable_value(e: Expression) -> object:
             return id(e)
 
 
+def _with_index(call: Call, base: str, number: int) -> Call:
+    """A call of iteration `number` whose arguments refer to earlier iterations by `i`."""
+    if call.arguments is None:
+        return call
+
+    def indexed(e: Any) -> Any:
+        if isinstance(e, Attribute):
+            return replace(e, base=indexed(e.base))
+        found = _split(e.name) if isinstance(e, Variable) else None
+        if found is None or found[0] != base:
+            return e
+        before = Number(Fraction(number - found[1]), e.span)
+        return Index(
+            Variable(base, e.span), Binary("-", Variable("i", e.span), before, e.span), e.span
+        )
+
+    return replace(call, arguments=tuple(map(indexed, call.arguments)))
+
+
 def _loop(statement: Statement, base: str, first: int, last: int) -> For:
     assert isinstance(statement, LayerStatement)
     span = statement.span
     name = LayerName(Name(base, span), (Variable("i", span),), span)
-    body = LayerStatement(name, statement.chain, span)
+    calls = tuple(_with_index(call, base, first) for call in statement.chain.calls)
+    body = LayerStatement(name, replace(statement.chain, calls=calls), span)
     start, end = Number(Fraction(first), span), Number(Fraction(last), span)
     return For(Name("i", span), start, end, (body,), span)

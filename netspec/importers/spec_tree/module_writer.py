@@ -78,10 +78,20 @@ class ModuleWriter(BodyWriter):
             self.chain(chain, name, chain.value in needed, _by_node(formulas, chain))
         if module.kind == "adding" and module.branch is not None and instance.merge is not None:
             self._branches(module.branch, instance.merge)
-        if instance.output is not self.current:
+        if len(instance.outputs) > 1:
+            given = zip(module.results, instance.outputs, strict=True)
+            results = tuple(self._result(name, value, span) for name, value in given)
+            self.statements.append(Output(results, span))
+        elif instance.output is not self.current:
             result = self.reference(instance.output, span)
             self.statements.append(Output((Result(None, result, span),), span))
         return with_loops(self.statements)
+
+    def _result(self, name: str, value: GraphValue, span: Span) -> Result:
+        """A result, whose name stands in front of the value where that is called otherwise."""
+        reference = self.reference(value, span)
+        alike = isinstance(reference, Variable) and reference.name == name
+        return Result(None if alike else Name(name, span), reference, span)
 
     def _branches(self, branch: BranchCondition, merge: NodeChain) -> None:
         """Write the `if` that chooses a shortcut, or whether there is one."""
@@ -149,8 +159,8 @@ def _needed_names(module: PlannedModule) -> set[GraphValue]:
         current = chain.value
     if instance.merge is not None:
         needed.update(instance.merge.inputs)
-    if instance.output is not current:
-        needed.add(instance.output)
+    if instance.outputs != [current]:
+        needed.update(instance.outputs)
     formulas = [f for chain in module.plan.chains for f in chain.values()]
     formulas += (module.shortcut or {}).values()
     for f in formulas:

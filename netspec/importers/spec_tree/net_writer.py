@@ -107,6 +107,8 @@ class NetWriter(BodyWriter):
             if i in self.instances:
                 _, instance = self.instances[i]
                 inputs, output, i = instance.inputs, instance.output, instance.end
+                # Of several results, the first is called by its name as well.
+                needed.update(instance.outputs if len(instance.outputs) > 1 else ())
             else:
                 sizes = (self._size_source(n) for n in chains[i].nodes)
                 needed.update(v for v in sizes if v is not None)
@@ -150,6 +152,8 @@ class NetWriter(BodyWriter):
         layer_name = LayerName(Name(name, instance.chains[0].head.span), (), span)
         self.statements.append(LayerStatement(layer_name, Chain((call,), span), span))
         self.name_of[instance.output] = name
+        for value, result in zip(instance.outputs, module.results, strict=False):
+            self.name_of[value] = f"{name}.{result}"
         self.current = instance.output
         order = instance.chains
         if module.branch is not None:

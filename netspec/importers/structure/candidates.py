@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from netspec.importers.structure.attributes import attribute_values
 from netspec.importers.structure.chains import NodeChain
@@ -20,6 +21,8 @@ MAX_FRONT = 3
 """Most chains in front of branches that may belong to the same instance."""
 MIN_RUN = 3
 """Fewest chains of an instance without branches."""
+MIN_DUAL = 4
+"""Fewest chains of an instance that takes two values and gives two."""
 
 
 class CandidateFinder:
@@ -50,6 +53,28 @@ class CandidateFinder:
             if self._is_depthwise(end):
                 yield from self._around_depthwise(end)
         yield from self._runs()
+        yield from self._dual_paths()
+
+    def _dual_paths(self) -> Iterator[ModuleInstance]:
+        """Runs between places that two values pass, both of which the run takes and makes anew."""
+        cuts, passing = [], 0
+        ends: dict[int, int] = {}
+        for i, chain in enumerate(self.chains):
+            passing -= ends.pop(i - 1, 0)
+            if passing == 2:
+                cuts.append(i)
+            for value in chain.outputs:
+                if (last := self.last.get(value, i)) > i:
+                    passing += 1
+                    ends[last] = ends.get(last, 0) + 1
+        passing -= ends.pop(len(self.chains) - 1, 0)
+        if passing == 2:
+            cuts.append(len(self.chains))
+        for first, end in pairwise(cuts):
+            if MIN_DUAL <= end - first <= MAX_LENGTH:
+                instance = self.instance(first, end, 2, by_name=False, gives=2)
+                if instance is not None and len(instance.inputs) == 2:
+                    yield instance
 
     def _runs(self) -> Iterator[ModuleInstance]:
         """Runs of chains without branches, whose names have a beginning or an end in common."""
@@ -89,18 +114,24 @@ class CandidateFinder:
                     if instance is not None:
                         yield instance
 
-    def instance(self, first: int, end: int, most: int, by_name: bool) -> ModuleInstance | None:
-        """These chains as a candidate; None unless they take 1 to `most` values and give one."""
+    def instance(
+        self, first: int, end: int, most: int, by_name: bool, gives: int = 1
+    ) -> ModuleInstance | None:
+        """These chains as a candidate; None unless they take 1 to `most` values and give `gives`.
+
+        Further results of an op, such as the indices of a pooling, are not given.
+        """
         chains = list(self.chains[first:end])
         given = [v for chain in chains for v in chain.outputs if self.last.get(v, -1) >= end]
-        if len(given) != 1 or given[0] not in [chain.value for chain in chains]:
+        values = [chain.value for chain in chains]
+        if len(given) != gives or any(v not in values for v in given):
             return None
         taken = dict.fromkeys(
             v for chain in chains for v in chain.inputs if self.made.get(v, -1) < first
         )
         if not 1 <= len(taken) <= most:
             return None
-        instance = ModuleInstance(first, chains, list(taken), given[0], _prefix(chains), by_name)
+        instance = ModuleInstance(first, chains, list(taken), given, _prefix(chains), by_name)
         _find_merge(instance)
         return instance
 

@@ -22,7 +22,8 @@ class ModuleInstance:
     chains: list[NodeChain]
     inputs: list[GraphValue]
     """The values that it takes, in the order of their first use."""
-    output: GraphValue
+    outputs: list[GraphValue]
+    """The values that it gives, in the order in which its chains do."""
     prefix: str
     """What the names of its layers begin with, or end with; empty where they share nothing."""
     by_name: bool
@@ -36,6 +37,11 @@ class ModuleInstance:
     def end(self) -> int:
         """The index behind its last chain."""
         return self.first + len(self.chains)
+
+    @property
+    def output(self) -> GraphValue:
+        """The first value that it gives."""
+        return self.outputs[0]
 
     @property
     def label(self) -> str:
@@ -64,7 +70,9 @@ class RepeatedModule:
     kind: Literal["equal", "projecting", "adding"] = "equal"
 
 
-def signature(instance: ModuleInstance, chains: Sequence[NodeChain], output: GraphValue) -> object:
+def signature(
+    instance: ModuleInstance, chains: Sequence[NodeChain], outputs: Sequence[GraphValue]
+) -> object:
     """An object that is equal for runs of chains with the same ops, wired alike.
 
     Numbers may differ, but not the sizes of kernels of convolutions.
@@ -78,7 +86,7 @@ def signature(instance: ModuleInstance, chains: Sequence[NodeChain], output: Gra
         )
         for j, value in enumerate(chain.outputs):
             places[value] = (i, j)
-    return (tuple(result), places[output], len(instance.inputs))
+    return (tuple(result), tuple(places[v] for v in outputs), len(instance.inputs))
 
 
 def chain_signature(chain: NodeChain) -> object:

@@ -50,6 +50,17 @@ class PlannedModule:
     shortcut: Formulas | None = None
     branch: BranchCondition | None = None
 
+    @property
+    def results(self) -> list[str]:
+        """The names of its results; empty for a single one, which needs none."""
+        outputs = self.instances[0].outputs
+        made = {v: chain for chain in self.chains for v in chain.outputs}
+        if len(outputs) == 1:
+            return []
+        chains = [made[v] for v in outputs]
+        names = UniqueNames()
+        return [names.free(identifier(self.names[c], c.head.op)) for c in chains]
+
 
 def planned_modules(repeated: Sequence[RepeatedModule], net: str) -> list[PlannedModule]:
     """The plans of modules, each with a name of its own that is not that of the net."""
@@ -81,9 +92,8 @@ def _by_shortcut(repeated: RepeatedModule) -> list[RepeatedModule]:
         return [repeated]
     by_shape: dict[object, list[ModuleInstance]] = {}
     for instance in repeated.instances:
-        by_shape.setdefault(signature(instance, instance.chains, instance.output), []).append(
-            instance
-        )
+        key = signature(instance, instance.chains, instance.outputs)
+        by_shape.setdefault(key, []).append(instance)
     return [RepeatedModule(instances) for instances in by_shape.values() if len(instances) > 1]
 
 

@@ -61,17 +61,17 @@ def _keys(instance: ModuleInstance) -> Iterator[object]:
     `equal`: the same wiring. `projecting`: the same body, and an input that is added directly or
     through one more chain. `adding`: the same body, to whose result the input is added or not.
     """
-    yield ("equal", signature(instance, instance.chains, instance.output))
+    yield ("equal", signature(instance, instance.chains, instance.outputs))
     if instance.merge is not None:
         main = next(
             v for v in instance.merge.inputs if v in [chain.value for chain in instance.body]
         )
         merge = chain_signature(instance.merge)
-        yield ("projecting", signature(instance, instance.body, main), merge)
+        yield ("projecting", signature(instance, instance.body, [main]), merge)
         if instance.shortcut is None and len(instance.merge.nodes) == 1:
-            yield ("adding", signature(instance, instance.body, main))
+            yield ("adding", signature(instance, instance.body, [main]))
     else:
-        yield ("adding", signature(instance, instance.chains, instance.output))
+        yield ("adding", signature(instance, instance.chains, instance.outputs))
 
 
 def _kind_of(instances: Sequence[ModuleInstance]) -> Literal["equal", "projecting", "adding"]:

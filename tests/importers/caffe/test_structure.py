@@ -6,12 +6,16 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import netspec
 from netspec.ir import Net
+from netspec.weights import fresh
 
 from ...helpers import loaded
+from ...helpers import net_of as net_of_spec
 from . import nets
 from .helpers import after, body_of, net_of, spec_of
 
@@ -184,6 +188,53 @@ def test_a_dense_block_of_a_fork_becomes_a_loop() -> None:
     text = " ".join(spec_of(after("4x5x6", f"DenseBlock denseblock_param {{ {fields} }}")).split())
     assert "module dense_layer {" in text
     assert "for i in 1..4 { l1_[i]: dense_layer }" in text
+
+
+def dual_paths(filters: list[int]) -> str:
+    """Blocks that take two values and give two, as those of a dual path network (DPN)."""
+    p = nets.Prototxt("", 3, 8, 8)
+
+    def halves(name: str, bottom: str) -> tuple[str, str]:
+        p.lines.append(
+            f'layer {{ name: "{name}" type: "Slice" bottom: "{bottom}" top: "{name}_1" '
+            f'top: "{name}_2" slice_param {{ slice_point: 8 }} }}'
+        )
+        return f"{name}_1", f"{name}_2"
+
+    a, d = halves("s0", p.conv("conv1", 12, 3, pad=1))
+    for i, count in enumerate(filters, 1):
+        p.layer(f"dpn{i}_in", "Concat", bottoms=[a, d])
+        p.conv(f"dpn{i}_c1", count, 1)
+        p.relu(f"dpn{i}_c1/relu")
+        first, second = halves(f"dpn{i}_slice", p.conv(f"dpn{i}_c2", 12, 3, pad=1))
+        a = p.layer(f"dpn{i}_sum", "Eltwise", bottoms=[a, first])
+        d = p.layer(f"dpn{i}_cat", "Concat", bottoms=[d, second])
+    p.layer("out", "Concat", bottoms=[a, d])
+    return p.text()
+
+
+def test_blocks_of_two_results_become_a_module_called_in_a_loop() -> None:
+    text = " ".join(spec_of(dual_paths([4, 8, 8, 8, 8, 8])).split())
+    assert text.count("module ") == 1
+    assert "input x input y" in text
+    assert "sum: add(x, slice) cat: concat(y, slice.part2) output sum, cat }" in text
+    assert "dpn1: dpn(s0, s0.part2) { filters: 4 }" in text
+    assert "for i in 2..6 { dpn[i]: dpn(dpn[i - 1].sum, dpn[i - 1].cat) { filters: 8 } }" in text
+    assert "out: concat(dpn6.sum, dpn6.cat)" in text
+
+
+def test_blocks_of_two_results_compute_the_same() -> None:
+    """The converted spec and its emitted class, against the net layer by layer."""
+    prototxt = dual_paths([4, 8, 8, 8, 8])
+    flat, net = net_of(prototxt), net_of_spec(spec_of(prototxt))
+    weights = fresh(net.tensors, 3, varied=True)
+    assert [t.shape for t in flat.tensors.values()] == [t.shape for t in net.tensors.values()]
+    x = np.random.default_rng(1).standard_normal((1, 3, 8, 8)).astype(np.float32)
+    wanted = netspec.build(flat, "numpy", dict(zip(flat.tensors, weights.values(), strict=True)))(x)
+    for backend in ("numpy", "torch"):
+        model = netspec.build(net, backend, weights)
+        found = model(torch.from_numpy(x)).detach() if backend == "torch" else model(x)
+        np.testing.assert_allclose(np.asarray(found), wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_equal_layers_become_a_loop() -> None:
