@@ -86,6 +86,13 @@ def adaptive_avgpool(
     return call(s.kernel("adaptive_avg_pool2d"), inputs[0], numbers(s, op.size))
 
 
+@emits(pooling.AdaptiveMaxPool)
+def adaptive_maxpool(
+    op: pooling.AdaptiveMaxPool, layer: Layer, s: EmitScope, inputs: list[Source]
+) -> Source:
+    return call(s.kernel("adaptive_max_pool2d"), inputs[0], numbers(s, op.size))
+
+
 @emits(resizing.Upsample)
 def upsample(op: resizing.Upsample, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
     size = _size(op, layer, s, inputs[0])
@@ -149,6 +156,12 @@ _emits_ufunc(merging.Minimum, "np.minimum")
 @emits(activation.HardTanh)
 def hardtanh(op: activation.HardTanh, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
     return call("np.clip", inputs[0], _real(op.min), _real(op.max))
+
+
+@emits(activation.Clamp)
+def clamp(op: activation.Clamp, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    bounds = ("None" if bound is None else _real(bound) for bound in (op.min, op.max))
+    return call("np.clip", inputs[0], *bounds)
 
 
 @emits(activation.Threshold)
@@ -272,6 +285,32 @@ def layernorm(
     return call(s.kernel("layer_norm"), inputs[0], *weights, **keywords)
 
 
+@emits(normalization.GroupNorm)
+def groupnorm(
+    op: normalization.GroupNorm, layer: Layer, s: EmitScope, inputs: list[Source]
+) -> Source:
+    return _group_norm(op, op.groups, layer, s, inputs[0])
+
+
+@emits(normalization.InstanceNorm)
+def instancenorm(
+    op: normalization.InstanceNorm, layer: Layer, s: EmitScope, inputs: list[Source]
+) -> Source:
+    return _group_norm(op, layer.inputs[0].shape[0], layer, s, inputs[0])
+
+
+def _group_norm(
+    op: normalization.GroupNorm | normalization.InstanceNorm,
+    groups: int,
+    layer: Layer,
+    s: EmitScope,
+    x: Source,
+) -> Source:
+    keywords: Keywords = {} if op.eps == 1e-5 else {"eps": _real(op.eps)}
+    weights = [s.weight(layer, name) for name in layer.tensors]
+    return call(s.kernel("group_norm"), x, str(int(groups)), *weights, **keywords)
+
+
 @emits(normalization.Scale)
 def scale(op: normalization.Scale, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
     names = ["weight", "bias"] if op.bias else ["weight"]
@@ -317,6 +356,11 @@ def sub(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
 @emits(merging.Mul)
 def mul(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
     return Infix("*", tuple(inputs))
+
+
+@emits(merging.Div)
+def div(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    return Infix("/", tuple(inputs))
 
 
 # --- rearranging ---------------------------------------------------------------------------------
@@ -365,6 +409,20 @@ def channel_shuffle(
 @emits(reshaping.Flip)
 def flip(op: reshaping.Flip, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
     return Verbatim(f"{inputs[0].flat()}[{':, ' * (op.position + 1)}::-1]")
+
+
+@emits(reshaping.PixelShuffle)
+def pixel_shuffle(
+    op: reshaping.PixelShuffle, layer: Layer, s: EmitScope, inputs: list[Source]
+) -> Source:
+    return call(s.kernel("pixel_shuffle"), inputs[0], str(int(op.factor)))
+
+
+@emits(reshaping.PixelUnshuffle)
+def pixel_unshuffle(
+    op: reshaping.PixelUnshuffle, layer: Layer, s: EmitScope, inputs: list[Source]
+) -> Source:
+    return call(s.kernel("pixel_unshuffle"), inputs[0], str(int(op.factor)))
 
 
 @emits(reshaping.Pad)

@@ -159,9 +159,9 @@ def linear(op: convolution.Linear, layer: WrittenLayer, w: ConstructorNumbers) -
     return Emission(apply, module, one_size=one_size)
 
 
-def _of_channels(head: str, layer: WrittenLayer, options: Options) -> FunctionCall:
+def _of_channels(head: str, layer: WrittenLayer, options: Options, *first: str) -> FunctionCall:
     """The constructor of a module that has something for each channel."""
-    return call(head, options.w.number(layer.inputs[0].shape[0]), *options.args)
+    return call(head, *first, options.w.number(layer.inputs[0].shape[0]), *options.args)
 
 
 @emits(normalization.BatchNorm, wraps=True, fresh=True)
@@ -183,6 +183,22 @@ def layernorm(op: normalization.LayerNorm, layer: WrittenLayer, w: ConstructorNu
         return method(call(name, last), "permute", "0", "3", "1", "2")
 
     return as_module(module, forward)
+
+
+@emits(normalization.GroupNorm, wraps=True)
+def groupnorm(op: normalization.GroupNorm, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    options = Options(w).number("eps", op.eps, 1e-5).flag("affine", op.affine)
+    return as_module(_of_channels("nn.GroupNorm", layer, options, w.number(op.groups)))
+
+
+@emits(normalization.InstanceNorm, wraps=True)
+def instancenorm(
+    op: normalization.InstanceNorm, layer: WrittenLayer, w: ConstructorNumbers
+) -> Emission:
+    options = Options(w).number("eps", op.eps, 1e-5)
+    if (affine := w.flag("affine")) or op.affine:
+        options.source("affine", affine or "True")
+    return as_module(_of_channels("nn.InstanceNorm2d", layer, options))
 
 
 @emits(normalization.Scale, wraps=True)
@@ -252,12 +268,15 @@ def avgpool(op: pooling.AvgPool, layer: WrittenLayer, w: ConstructorNumbers) -> 
     return function("F.avg_pool2d", "nn.AvgPool2d", options, forward=forward)
 
 
-@emits(pooling.AdaptiveAvgPool)
-def adaptive_avgpool(
-    op: pooling.AdaptiveAvgPool, layer: WrittenLayer, w: ConstructorNumbers
-) -> Emission:
-    size = w.size_of(op.size) or w.fixed_pair(op.size)
-    return Emission(lambda _, inputs: call("F.adaptive_avg_pool2d", *inputs, size))
+def _adaptive_pool(of: type[Op], head: str) -> None:
+    @emits(of)
+    def emitter(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+        size = w.size_of(op.size) or w.fixed_pair(op.size)
+        return Emission(lambda _, inputs: call(head, *inputs, size))
+
+
+_adaptive_pool(pooling.AdaptiveAvgPool, "F.adaptive_avg_pool2d")
+_adaptive_pool(pooling.AdaptiveMaxPool, "F.adaptive_max_pool2d")
 
 
 @emits(resizing.MaxUnpool)
@@ -306,10 +325,10 @@ def upsample(op: resizing.Upsample, layer: WrittenLayer, w: ConstructorNumbers) 
     return Emission(lambda _, inputs: call("F.interpolate", *inputs, *options.args))
 
 
-# --- activations ---------------------------------------------------------------------------------
+# --- functions that are modules too --------------------------------------------------------------
 
 
-def _activation(
+def _function(
     op: type[Op],
     head: str,
     module: str,
@@ -324,79 +343,80 @@ def _activation(
         return function(head, module, options, inplace=inplace)
 
 
-_activation(activation.Relu, "F.relu", "nn.ReLU", inplace=True)
-_activation(activation.Relu6, "F.relu6", "nn.ReLU6", inplace=True)
-_activation(activation.Silu, "F.silu", "nn.SiLU")
-_activation(activation.Gelu, "F.gelu", "nn.GELU")
-_activation(activation.HardSwish, "F.hardswish", "nn.Hardswish")
-_activation(activation.Sigmoid, "torch.sigmoid", "nn.Sigmoid")
-_activation(activation.HardSigmoid, "F.hardsigmoid", "nn.Hardsigmoid")
-_activation(activation.Tanh, "torch.tanh", "nn.Tanh")
-_activation(activation.Softplus, "F.softplus", "nn.Softplus")
-_activation(activation.Selu, "F.selu", "nn.SELU")
-_activation(activation.Mish, "F.mish", "nn.Mish")
-_activation(activation.LogSigmoid, "F.logsigmoid", "nn.LogSigmoid")
-_activation(activation.SoftSign, "F.softsign", "nn.Softsign")
-_activation(activation.TanhShrink, "F.tanhshrink", "nn.Tanhshrink")
-_activation(activation.Abs, "torch.abs", "")
-_activation(activation.HardTanh, "F.hardtanh", "nn.Hardtanh", ("min", -1), ("max", 1), inplace=True)
-_activation(
-    activation.Threshold, "F.threshold", "nn.Threshold", ("threshold", None), ("value", None)
-)
-_activation(activation.HardShrink, "F.hardshrink", "nn.Hardshrink", ("threshold", 0.5))
-_activation(activation.SoftShrink, "F.softshrink", "nn.Softshrink", ("threshold", 0.5))
-_activation(activation.Celu, "F.celu", "nn.CELU", ("alpha", 1))
-_activation(activation.Elu, "F.elu", "nn.ELU", ("alpha", 1))
-_activation(activation.LeakyRelu, "F.leaky_relu", "nn.LeakyReLU", ("slope", None))
-
-
-@emits(activation.Power)
-def power(op: activation.Power, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    def forward(name: str, inputs: list[Source]) -> Source:
-        x = _affine(op, w, inputs[0])
-        if w.always(op.exponent, 1):
-            return x
-        if w.always(op.exponent, 2):
-            return call("torch.square", x)
-        return call("torch.pow", x, w.fixed(op.exponent))
-
-    return Emission(forward)
-
-
-@emits(activation.Exp)
-def exp(op: activation.Exp, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    def forward(name: str, inputs: list[Source]) -> Source:
-        x = _affine(op, w, inputs[0])
-        return call("torch.exp", x) if op.base is None else call("torch.pow", w.fixed(op.base), x)
-
-    return Emission(forward)
-
-
-@emits(activation.Log)
-def log(op: activation.Log, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    def forward(name: str, inputs: list[Source]) -> Source:
-        result = call("torch.log", _affine(op, w, inputs[0]))
-        if op.base is None:
-            return result
-        base = w.fixed(op.base)
-        length = repr(math.log(op.base)) if w.literal(op.base) else f"math.log({base})"
-        return Infix("/", (result, Verbatim(length)))
-
-    return Emission(forward)
-
-
-def _affine(
-    op: activation.Power | activation.Exp | activation.Log, w: ConstructorNumbers, x: Source
-) -> Source:
-    """shift + scale * x."""
-    if not w.always(op.scale, 1):
-        x = Infix("*", (Verbatim(w.fixed(op.scale)), x))
-    if not w.always(op.shift, 0):
-        x = Infix("-" if op.shift < 0 else "+", (x, Verbatim(w.fixed(op.shift).lstrip("-"))))
-    return x
+_function(activation.Relu, "F.relu", "nn.ReLU", inplace=True)
+_function(activation.Relu6, "F.relu6", "nn.ReLU6", inplace=True)
+_function(activation.Silu, "F.silu", "nn.SiLU")
+_function(activation.Gelu, "F.gelu", "nn.GELU")
+_function(activation.HardSwish, "F.hardswish", "nn.Hardswish")
+_function(activation.Sigmoid, "torch.sigmoid", "nn.Sigmoid")
+_function(activation.HardSigmoid, "F.hardsigmoid", "nn.Hardsigmoid")
+_function(activation.Tanh, "torch.tanh", "nn.Tanh")
+_function(activation.Softplus, "F.softplus", "nn.Softplus")
+_function(activation.Selu, "F.selu", "nn.SELU")
+_function(activation.Mish, "F.mish", "nn.Mish")
+_function(activation.LogSigmoid, "F.logsigmoid", "nn.LogSigmoid")
+_function(activation.SoftSign, "F.softsign", "nn.Softsign")
+_function(activation.TanhShrink, "F.tanhshrink", "nn.Tanhshrink")
+_function(activation.Abs, "torch.abs", "")
+_function(activation.HardTanh, "F.hardtanh", "nn.Hardtanh", ("min", -1), ("max", 1), inplace=True)
+_function(activation.Threshold, "F.threshold", "nn.Threshold", ("threshold", None), ("value", None))
+_function(activation.HardShrink, "F.hardshrink", "nn.Hardshrink", ("threshold", 0.5))
+_function(activation.SoftShrink, "F.softshrink", "nn.Softshrink", ("threshold", 0.5))
+_function(activation.Celu, "F.celu", "nn.CELU", ("alpha", 1))
+_function(activation.Elu, "F.elu", "nn.ELU", ("alpha", 1))
+_function(activation.LeakyRelu, "F.leaky_relu", "nn.LeakyReLU", ("slope", None))
+_function(reshaping.ChannelShuffle, "F.channel_shuffle", "nn.ChannelShuffle", ("groups", None))
+_function(reshaping.PixelShuffle, "F.pixel_shuffle", "nn.PixelShuffle", ("factor", None))
+_function(reshaping.PixelUnshuffle, "F.pixel_unshuffle", "nn.PixelUnshuffle", ("factor", None))
 
 
 # --- others with numbers -------------------------------------------------------------------------
+
+
+def _of_affine(of: type[Op], write: Callable[[Any, ConstructorNumbers, Source], Source]) -> None:
+    """An op on shift + scale * x: the source of its result, of that of this sum."""
+
+    @emits(of)
+    def emitter(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+        def forward(name: str, inputs: list[Source]) -> Source:
+            x = inputs[0]
+            if not w.always(op.scale, 1):
+                x = Infix("*", (Verbatim(w.fixed(op.scale)), x))
+            if not w.always(op.shift, 0):
+                sign, shift = "-" if op.shift < 0 else "+", w.fixed(op.shift).lstrip("-")
+                x = Infix(sign, (x, Verbatim(shift)))
+            return write(op, w, x)
+
+        return Emission(forward)
+
+
+@partial(_of_affine, activation.Power)
+def power(op: activation.Power, w: ConstructorNumbers, x: Source) -> Source:
+    if w.always(op.exponent, 1):
+        return x
+    square = w.always(op.exponent, 2)
+    return call("torch.square", x) if square else call("torch.pow", x, w.fixed(op.exponent))
+
+
+@partial(_of_affine, activation.Exp)
+def exp(op: activation.Exp, w: ConstructorNumbers, x: Source) -> Source:
+    return call("torch.exp", x) if op.base is None else call("torch.pow", w.fixed(op.base), x)
+
+
+@partial(_of_affine, activation.Log)
+def log(op: activation.Log, w: ConstructorNumbers, x: Source) -> Source:
+    result = call("torch.log", x)
+    if op.base is None:
+        return result
+    base = w.fixed(op.base)
+    length = repr(math.log(op.base)) if w.literal(op.base) else f"math.log({base})"
+    return Infix("/", (result, Verbatim(length)))
+
+
+@emits(activation.Clamp, wraps=True)
+def clamp(op: activation.Clamp, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    bounds = {n: w.fixed(b) for n, b in (("min", op.min), ("max", op.max)) if b is not None}
+    return Emission(lambda _, inputs: call("torch.clamp", *inputs, **bounds))
 
 
 @emits(regularization.Dropout)
@@ -450,6 +470,7 @@ _expression(merging.Concat, lambda *xs: call("torch.cat", tuple_of(xs), dim="1")
 _expression(merging.Add, lambda *xs: Infix("+", xs), fresh=True)
 _expression(merging.Sub, lambda *xs: Infix("-", xs), fresh=True)
 _expression(merging.Mul, lambda *xs: Infix("*", xs))
+_expression(merging.Div, lambda *xs: Infix("/", xs))
 _expression(merging.Maximum, _chain("torch.maximum"))
 _expression(merging.Minimum, _chain("torch.minimum"))
 _expression(pooling.GlobalAvgPool, lambda x: method(x, "mean", "dim=(2, 3)"))
@@ -507,13 +528,6 @@ def split(op: reshaping.Split, layer: WrittenLayer, w: ConstructorNumbers) -> Em
     return Emission(
         lambda _, inputs: replace(method(inputs[0], "chunk", parts, "dim=1"), tail=tail)
     )
-
-
-@emits(reshaping.ChannelShuffle)
-def channel_shuffle(
-    op: reshaping.ChannelShuffle, layer: WrittenLayer, w: ConstructorNumbers
-) -> Emission:
-    return as_module(call("nn.ChannelShuffle", w.number(op.groups)))
 
 
 @emits(reshaping.Flip)

@@ -58,7 +58,6 @@ class Relu6(Activation):
 class HardTanh(Activation):
     """min(max(x, min), max)."""
 
-    foreign_names = ("Clip", "Clamp")
     monotone = True
 
     example = "hardtanh { min: -2  max: 2 }"
@@ -254,6 +253,38 @@ class SoftShrink(Activation):
     monotone = True
 
     threshold: float = attr(RealNumber(least=0), "how far x is moved", default=0.5)
+
+
+@op("clamp", ACTIVATION)
+class Clamp(Elementwise):
+    """min(max(x, min), max), where one of the two bounds may be left out."""
+
+    foreign_names = ("Clip",)
+    monotone = True
+
+    example = "clamp { min: 0  max: 1 }"
+
+    min: float | None = attr(RealNumber(), "the least result", default=None)
+    max: float | None = attr(RealNumber(), "the greatest result", default=None)
+
+    def bind(self, inputs: Sequence[Shape]) -> Self:
+        if self.min is None and self.max is None:
+            raise ShapeError(
+                "missing-field",
+                "clamp needs a bound: min, max or both",
+                None,
+                "for example `clamp { min: 0 }` or `clamp { min: 0  max: 1 }`",
+            )
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ShapeError("out-of-range", "the min of clamp must not be above its max", "min")
+        return self
+
+    @property
+    def clip(self) -> tuple[float, float] | None:
+        return (
+            -inf if self.min is None else self.min,
+            inf if self.max is None else self.max,
+        )
 
 
 @op("abs", ACTIVATION)

@@ -369,6 +369,29 @@ def text(shape: Shape) -> str:
     return "x".join(str(int(d)) for d in shape)
 
 
+def nearest_divisor(groups: int, *counts: int) -> str:
+    """The number of groups nearest to the one given that would divide all counts, as help."""
+    from math import gcd
+
+    common = gcd(*counts)
+    divisors = [d for d in range(1, min(common, 4096) + 1) if common % d == 0]
+    best = min(divisors, key=lambda d: (abs(d - groups), d))
+    both = "both " if len(counts) > 1 else ""
+    return f"`groups: {best}` divides {both}{' and '.join(str(int(c)) for c in counts)}"
+
+
+def group_size(groups: int, channels: int, keyword: str) -> int:
+    """The channels of each of so many equal groups. Raises ShapeError where there is a rest."""
+    if channels % groups:
+        raise ShapeError(
+            "groups-mismatch",
+            f"{groups} groups do not divide the {channels} channels of {keyword}",
+            "groups",
+            nearest_divisor(groups, channels),
+        )
+    return channels // groups
+
+
 def spatial(shape: Shape, keyword: str, at: int = 0) -> tuple[int, int, int]:
     """Channels, height and width. Raises ShapeError for a plain vector."""
     if len(shape) != 3:

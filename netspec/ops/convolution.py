@@ -21,6 +21,7 @@ from netspec.ops.base import (
     Tensor,
     Weighted,
     attr,
+    nearest_divisor,
     op,
     spatial,
     text,
@@ -56,7 +57,7 @@ class _Grouped(Windowed, Weighted):
                     "groups-mismatch",
                     f"{groups} groups do not divide the {count} {what} of {self.keyword}",
                     at,
-                    _nearest_divisor(groups, channels, self.filters),
+                    nearest_divisor(groups, channels, self.filters),
                 )
         return groups
 
@@ -113,16 +114,6 @@ class Conv(_Grouped):
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
         per_output = inputs[0][0] // self.group_count * prod(self.kernel)
         return prod(outputs[0]) * per_output
-
-
-def _nearest_divisor(groups: int, *counts: int) -> str:
-    """The number of groups nearest to the one given that would divide all counts."""
-    from math import gcd
-
-    common = gcd(*counts)
-    divisors = [d for d in range(1, min(common, 4096) + 1) if common % d == 0]
-    best = min(divisors, key=lambda d: (abs(d - groups), d))
-    return f"`groups: {best}` divides both {' and '.join(str(int(c)) for c in counts)}"
 
 
 @op("conv_transpose", CONVOLUTION)

@@ -100,6 +100,15 @@ class Mul(Arithmetic):
     example = "gate: conv(x) { filters: 64  kernel: 56x56 } -> sigmoid\nmul(x, gate)"
 
 
+@op("div", MERGING)
+class Div(Arithmetic):
+    """The first input divided by all others, element by element; a Cx1x1 input spreads."""
+
+    foreign_names = ("Divide", "TrueDivide")
+
+    example = "norm: conv(x) { filters: 64  kernel: 1x1 } -> softplus\ndiv(x, norm)"
+
+
 @op("maximum", MERGING)
 class Maximum(Arithmetic):
     """The largest of all inputs, element by element; a Cx1x1 input spreads."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from math import prod
+from typing import Literal, Self
 
 from netspec.ops.attribute_types import (
     Flag,
@@ -18,9 +19,13 @@ from netspec.ops.base import (
     Learned,
     LearnedWithBias,
     Shape,
+    ShapeError,
     Tensor,
     attr,
+    group_size,
     op,
+    spatial,
+    text,
 )
 from netspec.ops.reads import ReceptiveField
 
@@ -94,6 +99,85 @@ class LayerNorm(LearnedWithBias, KeepsShape):
             "weight": Tensor(channels, init=self.begun(1)),
             "bias": Tensor(channels, init=self.begun_bias),
         }
+
+
+class _Standardizing(LearnedWithBias, KeepsShape):
+    """What subtracts the mean of several places and divides by their deviation."""
+
+    affine: bool
+
+    def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:
+        if not self.affine:
+            return {}
+        channels = (inputs[0][0],)
+        return {
+            "weight": Tensor(channels, init=self.begun(1)),
+            "bias": Tensor(channels, init=self.begun_bias),
+        }
+
+    def receptive_field(
+        self, inputs: Sequence[Shape], outputs: Sequence[Shape]
+    ) -> ReceptiveField | None:
+        return None
+
+
+@op("groupnorm", NORMALIZATION)
+class GroupNorm(_Standardizing):
+    """Group normalization: over height, width and the channels of a group, picture by picture.
+
+    (x - mean) / sqrt(variance + eps), times a learned factor plus a learned shift per channel (Wu
+    and He 2018, arXiv:1803.08494). It keeps no statistics, so batches may be small. `groups: 1` is
+    over the whole picture; `layernorm` is over the channels of each place.
+    """
+
+    foreign_names = ("GroupNormalization", "GN")
+    short_name = "gn"
+    same_on_vectors = True
+
+    example = "conv { filters: 64  kernel: 3x3  pad: 1  bias: false } -> groupnorm { groups: 16 }"
+
+    groups: int = attr(Integer(), "how many equal parts the channels are in")
+    eps: float = attr(RealNumber(positive=True), "added to the variance", default=1e-5)
+    affine: bool = attr(Flag(), "whether a factor and a shift are learned", default=True)
+
+    def bind(self, inputs: Sequence[Shape]) -> Self:
+        channels, *places = inputs[0]
+        if group_size(self.groups, channels, "groupnorm") * prod(places) <= 1:
+            raise ShapeError(
+                "out-of-range",
+                f"each group of {text(inputs[0])} is a single number, of which groupnorm makes 0",
+                "groups",
+            )
+        return self
+
+
+@op("instancenorm", NORMALIZATION)
+class InstanceNorm(_Standardizing):
+    """Instance normalization: over height and width, of each channel and picture by itself.
+
+    (x - mean) / sqrt(variance + eps) (Ulyanov et al. 2016, arXiv:1607.08022). It keeps no
+    statistics. Nothing is learned unless `affine: true` says so, as in PyTorch.
+    """
+
+    foreign_names = ("InstanceNormalization", "IN")
+
+    example = "conv { filters: 64  kernel: 3x3  pad: 1 } -> instancenorm { affine: true }"
+
+    eps: float = attr(RealNumber(positive=True), "added to the variance", default=1e-5)
+    affine: bool = attr(
+        Flag(), "whether a factor and a shift are learned for each channel", default=False
+    )
+
+    def bind(self, inputs: Sequence[Shape]) -> Self:
+        _, height, width = spatial(inputs[0], "instancenorm")
+        if height * width <= 1:
+            raise ShapeError(
+                "out-of-range",
+                f"each channel of {text(inputs[0])} is a single number, of which instancenorm "
+                "makes 0",
+                0,
+            )
+        return self
 
 
 @op("lrn", NORMALIZATION)

@@ -179,21 +179,15 @@ class GlobalMaxPool(Op):
         return ((channels,),)
 
 
-@op("adaptive_avgpool", POOLING)
-class AdaptiveAvgPool(Op):
-    """The mean of each of height x width nearly equal parts of the input.
-
-    Part i of n in a direction of m elements is i * m // n to ceil((i + 1) * m / n); neighbours
-    share an element where n does not divide m (the rule of PyTorch).
-    """
+class _AdaptivePool(Op):
+    """What the poolings share whose windows follow from the size of the result."""
 
     short_name = "pool"
-    example = "adaptive_avgpool { size: 7x7 }"
 
-    size: tuple[int, int] = attr(Pair(), "height and width of the output")
+    size: tuple[int, int]
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
-        channels, _, _ = spatial(inputs[0], "adaptive_avgpool")
+        channels, _, _ = spatial(inputs[0], self.keyword)
         return ((channels, *self.size),)
 
     def receptive_field(
@@ -204,3 +198,28 @@ class AdaptiveAvgPool(Op):
             for m, n in zip(inputs[0][1:], self.size, strict=True)
         )
         return ReceptiveField(height, width)
+
+
+@op("adaptive_avgpool", POOLING)
+class AdaptiveAvgPool(_AdaptivePool):
+    """The mean of each of height x width nearly equal parts of the input.
+
+    Part i of n in a direction of m elements is i * m // n to ceil((i + 1) * m / n); neighbours
+    share an element where n does not divide m (the rule of PyTorch).
+    """
+
+    example = "adaptive_avgpool { size: 7x7 }"
+
+    size: tuple[int, int] = attr(Pair(), "height and width of the output")
+
+
+@op("adaptive_maxpool", POOLING)
+class AdaptiveMaxPool(_AdaptivePool):
+    """The largest value of each of height x width nearly equal parts of the input.
+
+    The parts are those of `adaptive_avgpool`.
+    """
+
+    example = "adaptive_maxpool { size: 7x7 }"
+
+    size: tuple[int, int] = attr(Pair(), "height and width of the output")

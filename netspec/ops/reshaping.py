@@ -27,6 +27,7 @@ from netspec.ops.base import (
     Shape,
     ShapeError,
     attr,
+    group_size,
     op,
     spatial,
     text,
@@ -180,13 +181,68 @@ class ChannelShuffle(KeepsShape):
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         channels, _, _ = spatial(inputs[0], "channel_shuffle")
-        if channels % self.groups:
+        group_size(self.groups, channels, "channel_shuffle")
+        return (inputs[0],)
+
+
+@op("pixel_shuffle", RESHAPING)
+class PixelShuffle(Op):
+    """Channels laid out in height and width: each factor * factor of them become a larger place.
+
+    Channel c * factor * factor + i * factor + j of the input is what channel c of the result has in
+    row i and column j of each place: the order of PyTorch, and of ONNX's DepthToSpace with mode CRD
+    (Shi et al. 2016, arXiv:1609.05158).
+    """
+
+    foreign_names = ("SubPixel",)
+
+    example = "conv { filters: 12  kernel: 3x3  pad: 1 } -> pixel_shuffle { factor: 2 }"
+
+    factor: int = attr(Integer(), "how many times as high and wide the result is")
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        channels, height, width = spatial(inputs[0], "pixel_shuffle")
+        parts = self.factor * self.factor
+        if channels % parts:
             raise ShapeError(
                 "groups-mismatch",
-                f"{self.groups} groups do not divide the {channels} channels of channel_shuffle",
-                "groups",
+                f"pixel_shuffle makes one channel of {parts}, which does not divide {channels}",
+                "factor",
             )
-        return (inputs[0],)
+        return ((channels // parts, height * self.factor, width * self.factor),)
+
+    def receptive_field(
+        self, inputs: Sequence[Shape], outputs: Sequence[Shape]
+    ) -> ReceptiveField | None:
+        return ReceptiveField(Range(scale=int(self.factor)), Range(scale=int(self.factor)))
+
+
+@op("pixel_unshuffle", RESHAPING)
+class PixelUnshuffle(Op):
+    """The places of factor x factor squares laid out as channels: `pixel_shuffle` undone."""
+
+    example = "pixel_unshuffle { factor: 2 }"
+
+    factor: int = attr(Integer(), "what height and width are divided by")
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        channels, *size = spatial(inputs[0], "pixel_unshuffle")
+        for what, length in zip(("height", "width"), size, strict=True):
+            if length % self.factor:
+                raise ShapeError(
+                    "groups-mismatch",
+                    f"the factor {self.factor} of pixel_unshuffle does not divide the {what} "
+                    f"of {text(inputs[0])}",
+                    "factor",
+                )
+        height, width = (length // self.factor for length in size)
+        return ((channels * self.factor * self.factor, height, width),)
+
+    def receptive_field(
+        self, inputs: Sequence[Shape], outputs: Sequence[Shape]
+    ) -> ReceptiveField | None:
+        square = Range(stride=int(self.factor), last=int(self.factor) - 1)
+        return ReceptiveField(square, square)
 
 
 @op("flip", RESHAPING)

@@ -33,26 +33,40 @@ _SEVERAL: dict[str, str] = {
     "imagedata": "data comes in by a statement: `input data: 3x224x224`",
     "inputlayer": "data comes in by a statement: `input data: 3x224x224`",
     "input": "data comes in by a statement: `input data: 3x224x224`",
+    "depthtospace": "write `pixel_shuffle { factor: 2 }`: channels in the order of `mode: CRD`",
+    "spacetodepth": "`pixel_unshuffle { factor: 2 }` does so, with the channels in another order: "
+    "those that come of one channel lie side by side",
     "sequential": "layers flow from one to the next by themselves; a part of a net is a `module`",
 }
 _MISSING: dict[str, str] = {
     **dict.fromkeys(
-        ("pixelshuffle", "depthtospace", "subpixel"),
-        "`upsample { ... }` and `conv_transpose { ... }` make a map larger",
-    ),
-    **dict.fromkeys(("pixelunshuffle", "spacetodepth"), "a `conv` with a stride makes it smaller"),
-    **dict.fromkeys(("attention", "selfattention", "multiheadattention", "transformer"), ""),
-    **dict.fromkeys(("matmul", "bmm", "einsum", "dot"), "`mul` is element by element"),
-    **dict.fromkeys(("lstm", "gru", "rnn", "embedding", "gridsample", "fold", "unfold"), ""),
-    **dict.fromkeys(
-        ("groupnorm", "groupnormalization", "instancenorm", "instancenormalization", "rmsnorm"),
-        "normalizations are `batchnorm`, `layernorm`, `lrn` and `normalize`",
+        (
+            *("attention", "selfattention", "multiheadattention", "mha", "transformer"),
+            *("transformerencoder", "transformerencoderlayer", "scaleddotproductattention"),
+            *("embedding", "tokens", "patchembed", "clstoken", "lstm", "gru", "rnn"),
+        ),
+        "attention, tokens and recurrence are outside of the language: a value is one vector, or "
+        "one map of channels x height x width",
     ),
     **dict.fromkeys(
-        ("conv1d", "convtranspose1d", "maxpool1d", "avgpool1d"),
-        "on values of Cx1xL, a `kernel: 1x3` goes along the length alone",
+        ("matmul", "bmm", "einsum", "dot", "mm"),
+        "`conv` and `linear` multiply by learned weights and `mul` element by element; the matrix "
+        "product of two values is outside of the language",
     ),
-    **dict.fromkeys(("conv3d", "convtranspose3d", "maxpool3d", "avgpool3d"), ""),
+    **dict.fromkeys(("gridsample", "fold", "unfold", "cumsum", "topk", "nms"), ""),
+    **dict.fromkeys(
+        ("rmsnorm", "weightnorm", "spectralnorm"),
+        "normalizations are `batchnorm`, `groupnorm`, `instancenorm`, `layernorm`, `lrn` and "
+        "`normalize`",
+    ),
+    **dict.fromkeys(
+        ("conv1d", "convtranspose1d", "maxpool1d", "avgpool1d", "batchnorm1d", "upsample1d"),
+        "a signal is a map of height 1, `input x: 1x1x16000`, and `kernel: 1x3` goes along it",
+    ),
+    **dict.fromkeys(
+        ("conv3d", "convtranspose3d", "maxpool3d", "avgpool3d", "batchnorm3d"),
+        "volumes and video are outside of the language: a value is channels x height x width",
+    ),
     **dict.fromkeys(("deformconv", "deformableconv", "droppath", "stochasticdepth"), ""),
     **dict.fromkeys(
         ("reducemean", "mean", "reducemax"),
@@ -89,7 +103,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "epsilon": ("eps",),
     "negativeslope": ("slope",),
     "localsize": ("size",),
-    "scalefactor": ("scale",),
+    "scalefactor": ("scale", "factor"),
     "outputsize": ("size",),
     "newshape": ("shape",),
     "dims": ("order", "shape"),
@@ -99,6 +113,9 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "sections": ("parts",),
     "perm": ("order",),
     "negslope": ("slope",),
+    "scale": ("factor",),
+    **dict.fromkeys(("upscalefactor", "downscalefactor", "blocksize"), ("factor",)),
+    "numgroups": ("groups",),
     "minval": ("min",),
     "maxval": ("max",),
     "lambd": ("threshold",),
@@ -131,7 +148,7 @@ _LEFT_OUT: dict[str, str] = {
         ("inplace", "dataformat", "device", "dtype", "engine", "type"), f"{_LEAVE_OUT}"
     ),
     "returnindices": f"{_LEAVE_OUT}: the indices of `p: maxpool {{ ... }}` are `p.indices`",
-    "trackrunningstats": _LEAVE_OUT,
+    "trackrunningstats": f"{_LEAVE_OUT}: `batchnorm` keeps statistics, other norms keep none",
     "transb": _LEAVE_OUT,
     "transa": _LEAVE_OUT,
 }

@@ -94,6 +94,12 @@ RULES |= {
     "maximum": _simple("Max"),
     "minimum": _simple("Min"),
     "hardtanh": lambda g, op, layer, x: g.node("Clip", *x, g.constant(op.min), g.constant(op.max)),
+    "clamp": lambda g, op, layer, x: g.node(
+        "Clip", *x, *("" if b is None else g.constant(b) for b in (op.min, op.max))
+    ),
+    "pixel_shuffle": lambda g, op, layer, x: g.node(
+        "DepthToSpace", *x, blocksize=int(op.factor), mode="CRD"
+    ),
     "threshold": lambda g, op, layer, x: g.node(
         "Where", g.node("Greater", *x, g.constant(op.threshold)), *x, g.constant(op.value)
     ),
@@ -114,6 +120,7 @@ RULES |= {
     "relu6": lambda g, op, layer, x: g.node("Clip", *x, g.constant(0), g.constant(6)),
     "sub": lambda g, op, layer, x: _chain(g, "Sub", x),
     "mul": lambda g, op, layer, x: _chain(g, "Mul", x),
+    "div": lambda g, op, layer, x: _chain(g, "Div", x),
     "reshape": lambda g, op, layer, x: g.node("Reshape", *x, g.shape(layer.outputs[0])),
     "lrn": lambda g, op, layer, x: g.node(
         "LRN", *x, size=int(op.size), alpha=op.alpha, beta=op.beta, bias=op.k
@@ -208,6 +215,30 @@ def _shares(length: int, parts: int) -> Any:
         first, end = int(np.floor(i * length / parts)), int(np.ceil((i + 1) * length / parts))
         shares[i, first:end] = 1 / (end - first)
     return shares
+
+
+@rule("adaptive_maxpool")
+def adaptive_maxpool(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+    # ONNX has none, so each part is cut out and its largest element taken.
+    (result,) = x
+    for axis, length, parts in zip((2, 3), layer.inputs[0].shape[1:], op.size, strict=True):
+        taken = []
+        for i in range(parts):
+            first, end = i * length // parts, -(-(i + 1) * length // parts)
+            span = (g.constant([n], np.int64) for n in (first, end, axis))
+            part = g.node("Slice", result, *span)
+            taken.append(g.node("ReduceMax", part, g.constant([axis], np.int64)))
+        result = g.node("Concat", *taken, axis=axis)
+    return result
+
+
+@rule("pixel_unshuffle")
+def pixel_unshuffle(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+    # SpaceToDepth counts places outermost: its channels are reordered.
+    channels, factor = int(layer.inputs[0].shape[0]), int(op.factor)
+    deep = g.node("SpaceToDepth", *x, blocksize=factor)
+    order = np.arange(channels * factor**2).reshape(factor**2, channels).T.ravel()
+    return g.node("Gather", deep, g.constant(order, np.int64), axis=1)
 
 
 @rule("maxunpool")
@@ -308,6 +339,28 @@ def layernorm(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     last = g.node("Transpose", *x, perm=[0, 2, 3, 1])
     normal = g.node("LayerNormalization", last, *g.owned(layer), axis=-1, epsilon=op.eps)
     return g.node("Transpose", normal, perm=[0, 3, 1, 2])
+
+
+@rule("groupnorm")
+def groupnorm(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+    return _standardized(g, op, layer, x, int(op.groups))
+
+
+@rule("instancenorm")
+def instancenorm(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+    return _standardized(g, op, layer, x, int(layer.inputs[0].shape[0]))
+
+
+def _standardized(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str], groups: int) -> str:
+    # GroupNormalization has a factor for each channel from opset 21 on only.
+    parts = g.node("Reshape", *x, g.constant([0, groups, -1], np.int64))
+    ones, zeros = g.constant(np.ones(groups)), g.constant(np.zeros(groups))
+    normal = g.node("InstanceNormalization", parts, ones, zeros, epsilon=op.eps)
+    result = g.node("Reshape", normal, g.shape(layer.outputs[0]))
+    if op.affine:
+        result = g.node("Mul", result, _per_channel(g, layer, "weight"))
+        result = g.node("Add", result, _per_channel(g, layer, "bias"))
+    return result
 
 
 @rule("channel_shuffle")

@@ -17,6 +17,9 @@ FUNCTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "hardtanh": F.hardtanh,
     "hardtanh { min: -0.5  max: 2 }": lambda x: F.hardtanh(x, -0.5, 2),
     "hardtanh { max: 0.5 }": lambda x: F.hardtanh(x, -1, 0.5),
+    "clamp { min: -0.25 }": lambda x: torch.clamp(x, min=-0.25),
+    "clamp { max: 0.5 }": lambda x: torch.clamp(x, max=0.5),
+    "clamp { min: 0.25  max: 0.25 }": lambda x: torch.clamp(x, 0.25, 0.25),
     "threshold { threshold: 0.25 }": lambda x: F.threshold(x, 0.25, 0),
     "threshold { threshold: -1  value: 20 }": lambda x: F.threshold(x, -1, 20),
     "celu": F.celu,
@@ -63,7 +66,7 @@ BY_PARAMETERS = """
 module block(low, slope, bound) {
   input x
   hardtanh { min: low  max: bound } -> celu { alpha: slope } -> threshold { threshold: low }
-  hardshrink { threshold: bound } -> softshrink { threshold: bound }
+  clamp { max: 2 * bound } -> hardshrink { threshold: bound } -> softshrink { threshold: bound }
 }
 net n(low = -0.75, slope = 0.625, bound = 0.75) {
   input data: 3x4x4
@@ -90,6 +93,8 @@ def test_numbers_of_functions_can_be_arguments_of_the_emitted_class() -> None:
     [
         ("hardtanh { min: 1  max: 1 }", "out-of-range"),
         ("hardtanh { min: 2 }", "out-of-range"),
+        ("clamp { min: 2  max: 1 }", "out-of-range"),
+        ("clamp", "missing-field"),
         ("celu { alpha: 0 }", "out-of-range"),
         ("softshrink { threshold: -1 }", "out-of-range"),
         ("threshold", "missing-field"),

@@ -24,9 +24,16 @@ ATTRIBUTES = {
     "split": "parts: 2",
     "channel_shuffle": "groups: 2",
     "flip": "axis: width",
+    "clamp": "min: -0.5  max: 0.25",
+    "groupnorm": "groups: 2",
+    "pixel_shuffle": "factor: 1",
+    "pixel_unshuffle": "factor: 1",
 }
 UNARY = [op for op in OPS.values() if op.arity == (1, 1)]
-CLIPS = ["relu", "relu6", "hardtanh", "hardtanh { min: -0.5  max: 0.25 }"]
+CLIPS = [
+    *("relu", "relu6", "hardtanh", "hardtanh { min: -0.5  max: 0.25 }"),
+    *("clamp { min: -0.5 }", "clamp { max: 0.25 }", "clamp { min: 0  max: 2 }"),
+]
 
 
 def layer_of(op: type[Op]) -> str:

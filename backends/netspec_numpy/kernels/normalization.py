@@ -15,6 +15,22 @@ def layer_norm(x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> Array
     return scale_channels(result, weight, bias)
 
 
+def group_norm(
+    x: Array,
+    groups: int,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    eps: float = 1e-5,
+) -> Array:
+    """Normalize each group of channels by the mean and variance of all its elements."""
+    parts = x.reshape(len(x), groups, -1)
+    result: Array = parts - parts.mean(axis=2, keepdims=True, dtype=x.dtype)
+    variance = np.square(result).mean(axis=2, keepdims=True, dtype=x.dtype)
+    result /= np.sqrt(variance + eps)
+    result = result.reshape(x.shape)
+    return result if weight is None else scale_channels(result, weight, bias)
+
+
 def scale_channels(x: Array, weight: Array, bias: Array | None = None) -> Array:
     """Multiply each channel by a factor, and add a shift."""
     per_channel = (-1, *(1 for _ in x.shape[2:]))

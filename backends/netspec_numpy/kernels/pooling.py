@@ -58,6 +58,15 @@ def adaptive_avg_pool2d(x: Array, size: tuple[int, int]) -> Array:
     return x
 
 
+def adaptive_max_pool2d(x: Array, size: tuple[int, int]) -> Array:
+    """Take the largest element of each of height x width nearly equal parts."""
+    for axis, parts in ((2, size[0]), (3, size[1])):
+        ends = np.arange(parts + 1) * x.shape[axis]
+        spans = zip(ends[:-1] // parts, -(-ends[1:] // parts), strict=True)
+        x = np.stack([x.take(range(*span), axis=axis).max(axis=axis) for span in spans], axis=axis)
+    return x
+
+
 def max_unpool2d(x: Array, indices: Array, size: tuple[int, ...]) -> Array:
     """Put each element at its place h * W + w in zeros of (N, C, H, W)."""
     n, channels = x.shape[:2]

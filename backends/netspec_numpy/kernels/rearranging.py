@@ -24,3 +24,17 @@ def channel_shuffle(x: Array, groups: int) -> Array:
     n, channels, height, width = x.shape
     parts = x.reshape(n, groups, channels // groups, height, width)
     return parts.swapaxes(1, 2).reshape(x.shape)
+
+
+def pixel_shuffle(x: Array, factor: int) -> Array:
+    """Lay each factor * factor channels out as a square."""
+    n, channels, height, width = x.shape
+    parts = x.reshape(n, channels // factor**2, factor, factor, height, width)
+    return parts.transpose(0, 1, 4, 2, 5, 3).reshape(n, -1, height * factor, width * factor)
+
+
+def pixel_unshuffle(x: Array, factor: int) -> Array:
+    """Lay each square of factor x factor places out as channels."""
+    n, channels, height, width = x.shape
+    parts = x.reshape(n, channels, height // factor, factor, width // factor, factor)
+    return parts.transpose(0, 1, 3, 5, 2, 4).reshape(n, -1, height // factor, width // factor)
