@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from netspec.diagnostics import Diagnostic, SpecError, spec_error
 from netspec.diagnostics.source import Source
-from netspec.driver import bundled_weights, check_each, find
 from netspec.driver import check as check_source
+from netspec.driver import check_each, find, weights_of
 from netspec.ir import FlatLayer, Net
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Tensor
 
 if TYPE_CHECKING:
-    from netspec.explore.search_space import Point
     from netspec.importers.caffe.convert import ConvertedSpec
     from netspec.metrics.compression import LayerRule
     from netspec.report.columns import NetView
@@ -269,6 +268,7 @@ def classify(
 ) -> dict[str, list[Guess]]:
     """The best guesses for each picture, by its path; folders stand for the pictures in them.
 
+    `net` may also be the `.safetensors` file of a training, which has its spec inside.
     `labels` are the names of the classes, or a file with one a line; without, those that the
     weights were trained on. Without `weights`, those that come with a bundled spec. Raises
     SpecError.
@@ -278,7 +278,7 @@ def classify(
     from netspec.weights.trained import TrainedWeights, as_trained, checked, read_trained
 
     name = str(net) if isinstance(net, str | Path) else _loaded(net, {}).spec
-    found = weights if weights is not None else bundled_weights(name)
+    found = weights if weights is not None else weights_of(name)
     if found is None:
         raise spec_error("bad-weights", f"{name} comes without weights")
     trained = TrainedWeights()
@@ -503,7 +503,11 @@ def sweep(
     script, below `if __name__ == "__main__"`). `output` keeps results in a file, and takes from it
     what is there. Raises SpecError.
     """
-    return _explored(spec, values, sample, seed, jobs, output, None)
+    from netspec.explore import sweep as swept
+    from netspec.explore.search_space import space_of
+
+    space = space_of(values)
+    return swept.run(swept.prepared(swept.spec(str(spec)), space, sample, seed, output), jobs)
 
 
 def search(
@@ -524,33 +528,13 @@ def search(
     `minimize` or `maximize` is an expression of metrics and parameters, such as `"macs"`; `where`
     are conditions, such as `"params <= 1.25M"`. Raises SpecError where no combination meets them.
     """
+    from netspec.explore import sweep as swept
     from netspec.explore.search import goal
+    from netspec.explore.search_space import space_of
 
     if (minimize is None) == (maximize is None):
         raise TypeError("give either minimize or maximize")
     aim = goal(minimize, maximize, where)
-    return aim.best(_explored(spec, values, sample, seed, jobs, output, aim.look))[:top]
-
-
-def _explored(
-    spec: str | Path,
-    values: Mapping[str, Sequence[Any]],
-    sample: int | None,
-    seed: int,
-    jobs: int | None,
-    output: str | Path | None,
-    look: Callable[[Point], None] | None,
-) -> list[dict[str, Any]]:
-    from netspec.explore import sweep as swept
-    from netspec.explore.search_space import space_of
-
-    prepared = swept.spec(str(spec))
-    space = space_of(values)
-    points = space.sample(sample, seed) if sample is not None else list(space)
-    if not points:
-        return []
-    swept.check(prepared, points[0])
-    if look is not None:
-        look(points[0])
-    store = swept.Store(Path(output), prepared) if output is not None else None
-    return swept.run(prepared, points, store, jobs)
+    chosen = swept.spec(str(spec))
+    prepared = swept.prepared(chosen, space_of(values), sample, seed, output, aim.look)
+    return aim.best(swept.run(prepared, jobs))[:top]

@@ -98,8 +98,13 @@ class Text(NamedTuple):
     net: str | None = None
 
 
-def bundled_weights(spec: str) -> Path | None:
-    """The weights that come with a bundled spec, None where none do."""
+def weights_of(spec: str) -> Path | None:
+    """The weights that come with a bundled spec, or a weight file itself that has its spec inside.
+
+    None where there are none.
+    """
+    if spec.endswith(".safetensors"):
+        return Path(spec)
     found = place(spec)
     weights = folder("specs") / f"{found.net or found.path.stem}.safetensors"
     return weights if found.is_bundled and weights.is_file() else None
@@ -131,7 +136,9 @@ def find(spec: str) -> Text:
         return Text(Source(path.name, _read(path).text), path.parent, net)
     spec = str(path)
     if path.is_dir():
-        inside = f"{path}/{next((p.name for p in sorted(path.glob('*.net'))), 'FILE.net')}"
+        inside = next((str(p) for p in sorted(path.glob("*.net"))), None)
+        if inside is None:
+            raise spec_error("unreadable-file", f"{spec} is a folder without a .net file")
         message = f"{spec} is a folder, and this command takes a file"
         raise spec_error("unreadable-file", message, help=(f"such as {inside}",))
     if path.exists():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -129,7 +128,7 @@ def _input(text: str) -> tuple[str, SettingText]:
 
 
 _CAFFE: tuple[tuple[str, str, Callable[[str], tuple[str, SettingText]], str], ...] = (
-    ("--phase", "PHASE", _phase, "TRAIN or TEST (TEST)"),
+    ("--phase", "PHASE", _phase, "TRAIN or TEST (default: TEST)"),
     ("--stage", "NAME", _stage, "a stage that layers may ask for (repeatable)"),
     ("--input", "[NAME=]SHAPE", _input, "the shape of an input, such as 3x227x227 (repeatable)"),
     ("--until", "BLOB", _until, "end at this blob, and leave out what comes behind (repeatable)"),
@@ -190,11 +189,6 @@ def note(text: str) -> None:
     """Print a line to standard error that is good to know, unless `--quiet` is given."""
     if not is_quiet():
         print(text, file=sys.stderr)
-
-
-def hide_warnings_of_size() -> None:
-    """Keep Pillow from warning of large pictures: what is too large for netspec is an error."""
-    warnings.filterwarnings("ignore", "Image size .* exceeds limit")
 
 
 def every(

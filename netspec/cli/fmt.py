@@ -91,7 +91,7 @@ def _read(name: str, done: set[str]) -> _Text | None:
     if name == "-":
         result = _Text(STDIN, read_stdin())
     elif os.path.isdir(name):
-        raise spec_error("unreadable-file", f"there is no .net file in {name}")
+        raise spec_error("unreadable-file", f"{name} is a folder without a .net file")
     elif os.path.exists(name):
         diagnostics = Diagnostics()
         content = read_text(Path(name), diagnostics)

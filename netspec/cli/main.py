@@ -63,7 +63,7 @@ class _Formatter(argparse.HelpFormatter):
         super().__init__(prog, width=_columns() - 2)
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        nothing = action.default in (None, False, argparse.SUPPRESS) or action.default == []
+        nothing = action.default is False or action.default in (None, argparse.SUPPRESS, [])
         if nothing or not action.help or "(default:" in action.help:
             return action.help
         return f"{action.help} (default: %(default)s)"
@@ -82,14 +82,15 @@ def _columns() -> int:
 class _Parser(argparse.ArgumentParser):
     """A parser that offers what was meant by an option, command or choice that there is not."""
 
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        found, left = self.parse_known_args(args, namespace)
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        # A subcommand is asked itself, so that it is its own options that are offered.
+        found, left = super().parse_known_args(args, namespace)
         if left:
             known = [name for name in self._option_string_actions if name.startswith("--")]
             wrong = [word.partition("=")[0] for word in left if word.startswith("--")]
             help_ = [line for word in wrong for line in did_you_mean(word, known)]
             self.error("; ".join([f"unrecognized arguments: {' '.join(left)}", *help_[:1]]))
-        return found
+        return found, left
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         try:

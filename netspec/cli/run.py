@@ -11,7 +11,6 @@ from netspec.cli.common import (
     add_key,
     add_output,
     add_settings,
-    hide_warnings_of_size,
     note,
     print_json,
     show,
@@ -19,7 +18,7 @@ from netspec.cli.common import (
 )
 from netspec.diagnostics import SpecError, spec_error
 from netspec.diagnostics.render import printable
-from netspec.driver import bundled_weights
+from netspec.driver import weights_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,22 +50,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_output(parser, redirect=True)
 
 
-def _weights_of(spec: str) -> Path | None:
-    """The weights that come with a spec, which may be their file itself."""
-    return Path(spec) if spec.endswith(".safetensors") else bundled_weights(spec)
-
-
 def execute(args: argparse.Namespace) -> int:
     from netspec.codegen.backend import get
     from netspec.runtime.classify import Classifier, class_count, pictures, read_labels
     from netspec.weights import weights_for
     from netspec.weights.trained import as_trained, checked, read_trained
 
-    file = Path(args.weights) if args.weights else _weights_of(args.spec)
+    file = Path(args.weights) if args.weights else weights_of(args.spec)
     if file is None:
         help_ = ("name a file: `--weights FILE`",)
         raise spec_error("bad-option", f"{args.spec} comes without weights", help=help_)
-    hide_warnings_of_size()
     backend = get(args.backend)
     trained = read_trained(file)
     made = checked(args.spec, dict(args.settings), file, trained)

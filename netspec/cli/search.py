@@ -6,11 +6,7 @@ import argparse
 import sys
 
 from netspec.cli.common import whole_number
-from netspec.cli.sweep import (
-    add_space,
-    explore,
-    show,
-)
+from netspec.cli.sweep import add_space, explore, show
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,9 +36,7 @@ def execute(args: argparse.Namespace) -> int:
     from netspec.report.sweep_table import table
 
     aim = goal(args.minimize, args.maximize, args.where)
-    wanted, args.format = args.format, "text"  # lines are for those that were found
     space, results = explore(args, aim.look)
-    args.format = wanted
     found = aim.best(results)
     best = found[: args.top]
     if args.format == "jsonl":

@@ -70,7 +70,7 @@ def execute(args: argparse.Namespace) -> int:
         raise spec_error("bad-option", f"--sort takes one of {', '.join(METRICS)}, not {args.sort}")
     if args.plot:
         _check_plot(Path(args.plot))
-    space, found = explore(args)
+    space, found = explore(args, lines=args.format == "jsonl")
     if args.plot:
         from netspec.report.sweep_chart import sweep_chart
         from netspec.util.atomic_write import write_text
@@ -100,14 +100,15 @@ def _title(found: Sequence[Result]) -> str:
 
 
 def explore(
-    args: argparse.Namespace, look: Callable[[Point], None] = lambda _: None
+    args: argparse.Namespace, look: Callable[[Point], None] = lambda _: None, lines: bool = False
 ) -> tuple[Space, list[Result]]:
     """The space that was asked for, and the results of its points. Raises SpecError.
 
-    `look` sees one of the points before any is computed, and may object.
+    `look` sees one of the points before any is computed, and may object. `lines`: whether each
+    result is written as it comes.
     """
     from netspec.explore import sweep
-    from netspec.explore.search_space import MAX_POINTS, parse_space
+    from netspec.explore.search_space import parse_space
     from netspec.util.interrupt import on_interrupt
     from netspec.util.progress import ProgressBar
 
@@ -117,21 +118,12 @@ def explore(
         raise spec_error(
             "bad-option", "nothing to vary: give values, as in --set SR=0.125,0.25,0.5"
         )
-    if args.sample is None and space.size > MAX_POINTS:
-        raise spec_error(
-            "bad-option",
-            f"these are {space.size:,} combinations; at most {MAX_POINTS:,} are computed",
-            help=(f"take some of them at random: `--sample {MAX_POINTS}`",),
-        )
-    points: Sequence[Point]
-    points = space.sample(min(args.sample, MAX_POINTS), args.seed) if args.sample else list(space)
-    sweep.check(spec, points[0])
-    look(points[0])
-    store = sweep.Store(Path(args.output), spec) if args.output else None
-    progress = ProgressBar(len(points), quiet=is_quiet())
+    prepared = sweep.prepared(spec, space, args.sample, args.seed, args.output, look)
+    total = len(prepared.points)
+    progress = ProgressBar(total, quiet=is_quiet())
 
     def each(result: Any) -> None:
-        if args.format == "jsonl":
+        if lines:
             sys.stdout.write(sweep.line(result))
             sys.stdout.flush()
         done = progress.done + 1
@@ -141,14 +133,14 @@ def explore(
         progress.close()
         kept = f"{args.output} has them, and continues" if args.output else "`-o FILE` keeps them"
         print(
-            f"stopped after {progress.done:,} of {len(points):,} results; {kept}",
+            f"stopped after {progress.done:,} of {total:,} results; {kept}",
             file=sys.stderr,
             flush=True,
         )
 
     try:
         with on_interrupt(stopped):
-            found = sweep.run(spec, points, store, args.jobs, each)
+            found = sweep.run(prepared, args.jobs, each)
     finally:
         progress.close()
     return space, found

@@ -13,7 +13,6 @@ from netspec.cli.common import (
     add_output,
     add_partial,
     add_spec,
-    hide_warnings_of_size,
     load,
     whole_number,
 )
@@ -69,7 +68,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="evaluate after so many iterations (default: an epoch)",
     )
     add("--accumulate", type=count, default=1, metavar="N", help="divide each batch into N parts")
-    add("--workers", type=whole_number(0), metavar="N", help="threads that read pictures")
+    add(
+        "--workers",
+        type=whole_number(0),
+        metavar="N",
+        help="threads that read pictures (default: one a processor, at most 8)",
+    )
     add("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto is cuda where there is one")
     add(
         "--precision",
@@ -143,7 +147,6 @@ def execute(args: argparse.Namespace) -> int:
         quiet=args.quiet,
         on_bad=args.on_bad,
     )
-    hide_warnings_of_size()
     with on_interrupt(_stopped if is_main else lambda: None):
         result = train(net, training, options)
     if is_main:

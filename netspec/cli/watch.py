@@ -6,11 +6,15 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
-from netspec.cli.common import SPEC_HELP, add_settings
+from netspec.cli.common import SPEC_HELP, add_output, add_settings
 from netspec.cli.terminal import is_colored, is_terminal
-from netspec.diagnostics import render, spec_error
+from netspec.diagnostics import SpecError, render, spec_error
+from netspec.driver import check_spec
+from netspec.util.atomic_write import refuse_input, unwritable
 
 if TYPE_CHECKING:
     from netspec.editing.watch import Watcher, WatchReport
@@ -30,6 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how often to look at the files",
     )
+    add_output(parser)
 
 
 def _seconds(text: str) -> float:
@@ -49,7 +54,17 @@ def execute(args: argparse.Namespace) -> NoReturn:
         message = "watch needs a file, and - is standard input"
         raise spec_error("bad-option", message)
     watcher = Watcher(args.spec, dict(args.settings))
-    loop(watcher, args.interval, sys.stdout, time.sleep, time.localtime)
+    if args.output in (None, "-"):
+        loop(watcher, args.interval, sys.stdout, time.sleep, time.localtime)
+    path = Path(args.output)
+    with suppress(SpecError):
+        check_spec(args.spec, dict(args.settings))  # what it reads is an input from here on
+    refuse_input(path)
+    try:  # not written whole: it is to be read while it grows
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            loop(watcher, args.interval, file, time.sleep, time.localtime)
+    except OSError as error:
+        raise unwritable(path, error) from None
 
 
 def loop(

@@ -106,7 +106,7 @@ def _convert(args: argparse.Namespace) -> int:
         rows = [row._replace(ours=keys[row.ours]) for row in rows]
         fresh_names = tuple(keys[name] for name in fresh_names)
     if args.dry_run:
-        _table(rows, fresh_names)
+        _table(rows, fresh_names, {name: array.shape for name, array in arrays.items()})
         return 0
     output = Path(args.output)
     if output.suffix == ".caffemodel" and net is not None:
@@ -128,9 +128,17 @@ def _how_text(how: str) -> str:
     return how if how in ("name", "position", "shape") else f"names of {how}"
 
 
-def _table(rows: Iterable[MatchedArray], fresh_names: Iterable[str]) -> None:
-    """Print a line for each tensor: its name in the file, its name in the net, how it was found."""
-    lines = [(r.theirs, r.ours, _shape(r.shape), _how_text(r.how)) for r in rows]
+def _table(
+    rows: Iterable[MatchedArray], fresh_names: Iterable[str], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Print a line for each tensor: its name in the file, its name in the net, its shape, how it
+    was found. `shapes` are those in the net, shown where the file has it in another."""
+
+    def shape_of(row: MatchedArray) -> str:
+        theirs, ours = _shape(row.shape), _shape(shapes[row.ours])
+        return theirs if theirs == ours else f"{theirs} as {ours}"
+
+    lines = [(r.theirs, r.ours, shape_of(r), _how_text(r.how)) for r in rows]
     lines += [("-", name, "", "fresh") for name in fresh_names]
     widths = [max((len(line[i]) for line in lines), default=0) for i in range(3)]
     for a, b, shape, how in lines:

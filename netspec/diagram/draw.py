@@ -34,6 +34,8 @@ def draw(net: Net, source: Source, form: str, options: DiagramOptions) -> bytes:
 
         if form == "svg":
             return svg(net.name, view, scene(view, options)).encode()
+        if form != "png":
+            raise spec_error("bad-option", f"a picture is svg, png, dot or html, not {form}")
         from netspec.diagram.png import png
 
         return png(svg(net.name, view, scene(view, options)), net.name, view)

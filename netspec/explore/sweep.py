@@ -15,11 +15,13 @@ from typing import IO, Any, NamedTuple
 from netspec.diagnostics import SpecError, spec_error
 from netspec.diagnostics.source import Source
 from netspec.driver import PreparedNet, build, find, prepare
-from netspec.explore.search_space import Point
+from netspec.explore.search_space import Point, Space
 from netspec.metrics.size import activation_bytes, size
 from netspec.util.atomic_write import refuse_input, unwritable
 from netspec.util.interrupt import for_parent_only, on_interrupt
 
+MAX_POINTS = 100_000
+"""Most combinations that are computed."""
 METRICS = ("params", "macs", "size", "activations")
 """What is known of each point; size and activations in bytes, as float32."""
 FEW = 12
@@ -66,7 +68,38 @@ def _fingerprint(prepared: PreparedNet, reading: Mapping[str, Any]) -> str:
     return sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
-def check(spec: Spec, point: Point) -> None:
+class Sweep(NamedTuple):
+    """A sweep that may begin: nothing is wrong with the spec and the names of its parameters."""
+
+    spec: Spec
+    points: Sequence[Point]
+    store: Store | None
+
+
+def prepared(
+    spec: Spec,
+    space: Space,
+    sample: int | None = None,
+    seed: int = 0,
+    output: str | Path | None = None,
+    look: Callable[[Point], None] = lambda _: None,
+) -> Sweep:
+    """The sweep of a space, or of `sample` of its points, whose results are kept in `output`.
+
+    `look` sees one of the points before any is computed, and may object. Raises SpecError.
+    """
+    if sample is None and space.size > MAX_POINTS:
+        message = f"these are {space.size:,} combinations; at most {MAX_POINTS:,} are computed"
+        help_ = (f"take some of them at random: `--sample {MAX_POINTS}`",)
+        raise spec_error("bad-option", message, help=help_)
+    points = list(space) if sample is None else space.sample(min(sample, MAX_POINTS), seed)
+    if points:
+        _check(spec, points[0])
+        look(points[0])
+    return Sweep(spec, points, Store(Path(output), spec) if output is not None else None)
+
+
+def _check(spec: Spec, point: Point) -> None:
     """Raise SpecError where the net has no parameters of these names."""
     found = build(spec.prepared, point.constants)
     wrong = [d for d in found.diagnostics if d.code == "unknown-parameter"]
@@ -270,13 +303,10 @@ def line(found: Result) -> str:
 
 
 def run(
-    spec: Spec,
-    points: Sequence[Point],
-    store: Store | None = None,
-    jobs: int | None = None,
-    each: Callable[[Result], None] = lambda _: None,
+    sweep: Sweep, jobs: int | None = None, each: Callable[[Result], None] = lambda _: None
 ) -> list[Result]:
     """The results of all points, in their order. `each` sees every one as it comes."""
+    spec, points, store = sweep
     known = store.known if store else {}
     found: dict[str, Result] = {}
     missing: list[Point] = []

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +16,14 @@ from netspec.codegen.backend import Backend, load_model
 from netspec.diagnostics import spec_error
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
-from netspec.util.inputs import note_input, read_input
+from netspec.util.inputs import read_input
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
 """The endings of files that are taken for pictures in a folder."""
 MAX_PIXELS = 2**27
-"""Largest picture that is read."""
+"""Most pixels of a picture that is read."""
+MAX_BYTES = 2**30
+"""Longest picture file that is read."""
 
 
 @dataclass(frozen=True)
@@ -57,34 +62,70 @@ def pictures(paths: Iterable[str]) -> Iterator[str]:
             raise spec_error("bad-image", message, help=(f"pictures are files of {endings}",))
 
 
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Have Pillow warn of nothing in the block: what netspec can't use is an error.
+
+    Warnings belong to the whole process, so no thread should begin or end such a block.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\b")
+        yield
+
+
 def read_picture(path: Path, gray: bool) -> Any:
-    """A picture file of values 0 to 255, of shape (H, W, 3), RGB, or (H, W) with `gray`.
+    """The picture in a file, as `decode` gives it. Raises SpecError."""
+    return decode(picture_bytes(path), path, gray)
+
+
+def picture_bytes(path: Path) -> bytes:
+    """The content of a picture file. Raises SpecError (bad-image)."""
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is no regular file")
+        content = read_input(path, MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise OSError(f"it has more than {MAX_BYTES:,} bytes")
+    except FileNotFoundError:
+        message = f"there is no picture {path}"
+    except (OSError, ValueError) as error:
+        message = _unreadable(path, getattr(error, "strerror", None) or str(error))
+    else:
+        return content
+    raise spec_error("bad-image", message)
+
+
+def decode(content: bytes, path: Path, gray: bool) -> Any:
+    """A picture of values 0 to 255, of shape (H, W, 3), RGB, or (H, W) with `gray`.
 
     They are uint8, or float32 where the file has 16 bits or floats. Floats that do not look like
     0 to 255 are refused. Raises SpecError (missing-package, bad-image).
     """
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError:
         message = "reading pictures needs Pillow, which is not installed"
         raise spec_error("missing-package", message, help=("pip install pillow",)) from None
     try:
-        if path.exists() and not path.is_file():
-            raise OSError("it is no regular file")
-        with Image.open(path) as image:
-            note_input(path)
+        with Image.open(BytesIO(content)) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise ValueError("it is too large")
+                raise Image.DecompressionBombError
             turned = ImageOps.exif_transpose(image)
             if turned.mode[0] not in "IF":
                 return np.asarray(turned.convert("L" if gray else "RGB"))
             pixels = _scaled(np.asarray(turned), 1 if turned.mode == "F" else 257)
             return pixels if gray else np.repeat(pixels[..., None], 3, axis=2)
-    except FileNotFoundError:
-        message = f"there is no picture {path}"
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        message = f"{path} can't be read as a picture: {error}"
-    raise spec_error("bad-image", message)
+    except UnidentifiedImageError:
+        reason = "it is of no format that Pillow knows" if content else "it is empty"
+    except Image.DecompressionBombError:
+        reason = f"it has more than {MAX_PIXELS:,} pixels"
+    except (OSError, ValueError, SyntaxError) as error:
+        reason = str(error)
+    raise spec_error("bad-image", _unreadable(path, reason))
+
+
+def _unreadable(path: Path, reason: str) -> str:
+    return f"{path} can't be read as a picture: {reason}"
 
 
 def _scaled(values: Any, steps: int) -> Any:
@@ -147,7 +188,8 @@ class Classifier:
 
     def __call__(self, path: Path) -> list[Guess]:
         """The best guesses for a picture. Raises SpecError where it can't be read."""
-        picture = read_picture(path, self.gray)
+        with quiet_pillow():
+            picture = read_picture(path, self.gray)
         try:
             prepared = np.asarray(self.model.preprocess(picture))
         except ValueError as error:

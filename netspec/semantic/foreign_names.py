@@ -53,7 +53,9 @@ _MISSING: dict[str, str] = {
         "`conv` and `linear` multiply by learned weights and `mul` element by element; the matrix "
         "product of two values is outside of the language",
     ),
-    **dict.fromkeys(("gridsample", "fold", "unfold", "cumsum", "topk", "nms"), ""),
+    **dict.fromkeys(
+        ("gridsample", "fold", "unfold", "cumsum", "topk", "nms", "roialign", "roipool"), ""
+    ),
     **dict.fromkeys(
         ("rmsnorm", "weightnorm", "spectralnorm"),
         "normalizations are `batchnorm`, `groupnorm`, `instancenorm`, `layernorm`, `lrn` and "
@@ -76,10 +78,12 @@ _MISSING: dict[str, str] = {
 """What no op does, and what comes near to it."""
 _FIELDS: dict[str, tuple[str, ...]] = {
     "numoutput": ("filters", "units"),
-    "numfilters": ("filters",),
-    "outchannels": ("filters",),
-    "channels": ("filters",),
-    "outfeatures": ("units",),
+    "numfilters": ("filters", "units"),
+    "filters": ("units",),
+    "units": ("filters",),
+    "outchannels": ("filters", "units"),
+    "channels": ("filters", "units"),
+    "outfeatures": ("units", "filters"),
     "neurons": ("units",),
     "kernelsize": ("kernel",),
     "poolsize": ("kernel",),

@@ -12,7 +12,7 @@ from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ops import Op, attributes, find_op
-from netspec.ops.attribute_types import Pair
+from netspec.ops.attribute_types import Padding, Pair, Size
 from netspec.semantic.fields import field_given_twice
 from netspec.semantic.foreign_names import field_help, field_near
 from netspec.semantic.imports import ModuleDefinition, Program
@@ -146,10 +146,10 @@ def _example(keyword: str) -> tuple[str, ...]:
 
 def _check_products(call: Call, op: type[Op], diagnostics: Diagnostics) -> None:
     """Warn of `kernel: 3*3`, which is 9x9."""
-    kinds = {a.name: a.kind for a in attributes(op)}
+    pairs = {a.name for a in attributes(op) if isinstance(a.kind, Pair | Padding | Size)}
     for f in call.fields:
         product = f.value
-        if not isinstance(kinds.get(f.name.text), Pair) or not isinstance(product, Binary):
+        if f.name.text not in pairs or not isinstance(product, Binary):
             continue
         left, right = product.left, product.right
         if product.operator == "*" and isinstance(left, Number) and isinstance(right, Number):

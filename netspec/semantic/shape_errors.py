@@ -275,9 +275,12 @@ def _fix(op: type[Op], node: Layer, shape: Shape, target: Shape) -> str:
     if shape[1:] != target[1:]:
         if channels_matter and shape[0] != target[0]:
             return ""
-        for name, candidate, written in variants(_as_written(node)):
+        inputs = [v.shape for v in node.inputs]
+        for name, candidate, written in (
+            *_resized(node.op, shape, target),
+            *variants(_as_written(node)),
+        ):
             try:
-                inputs = [v.shape for v in node.inputs]
                 if candidate.bind(inputs).outputs(inputs)[0][1:] == target[1:]:
                     return f"`{name}: {written}`"
             except ShapeError:
@@ -286,6 +289,27 @@ def _fix(op: type[Op], node: Layer, shape: Shape, target: Shape) -> str:
     if channels_matter and any(a.name == "filters" for a in attributes(type(node.op))):
         return f"`filters: {target[0]}`"
     return ""
+
+
+def _resized(op: Op, shape: Shape, target: Shape) -> list[tuple[str, Op, str]]:
+    """A transposed convolution with the output pad, or the pads, of a height and width."""
+    if not isinstance(op, ConvTranspose):
+        return []
+    found: list[tuple[str, Op, str]] = []
+    more = [int(wanted) - int(size) for wanted, size in zip(target[1:], shape[1:], strict=True)]
+    extra = [now + m for now, m in zip(op.output_pad, more, strict=True)]
+    if min(extra) >= 0:
+        changed = op.with_attributes(output_pad=tuple(extra))
+        found.append(("output_pad", changed, _pair((extra[0], extra[1]))))
+    top, bottom, left, right = map(int, op.pads)
+    height, width = (p - m for p, m in zip((top + bottom, left + right), more, strict=True))
+    pads = [max(0, n) for n in (height // 2, height - height // 2, width // 2, width - width // 2)]
+    written = str(pads[0]) if len(set(pads)) == 1 else str(pads)
+    short = (max(0, -height), max(0, -width))
+    if any(short):
+        written += f"  output_pad: {_pair(short)}"
+    found.append(("pad", op.with_attributes(pad=tuple(pads), output_pad=short), written))
+    return found
 
 
 def _as_written(node: Layer) -> Op:

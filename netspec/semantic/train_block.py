@@ -175,9 +175,9 @@ def _default(name: str) -> Any:
 
 
 _EXAMPLES = {
-    "learning_rate": "learning_rate=0.01",
-    "batch_size": "batch_size=32",
-    "iterations or epochs": "epochs=10",
+    "learning_rate": ("learning_rate", "0.01"),
+    "batch_size": ("batch_size", "32"),
+    "iterations or epochs": ("epochs", "10"),
 }
 
 
@@ -195,10 +195,13 @@ def _wrong_together(
     if "iterations" not in values and "epochs" not in values:
         missing.append("iterations or epochs")
     if missing:
-        message = f"a train block needs {' and '.join(missing)}"
+        *most, last = missing
+        message = f"a train block needs {', '.join(most)}{' and ' if most else ''}{last}"
         # Without a block all fields are from options.
-        options = [f"--train {_EXAMPLES[name]}" for name in missing] if place is None else []
-        help_ = (f"for example `{' '.join(options)}`",) if options else ()
+        written = "--train {}={}" if place is None else "{}: {}"
+        examples = (written.format(*_EXAMPLES[name]) for name in missing)
+        gap = " " if place is None else "  "
+        help_ = (f"for example `{gap.join(examples)}`",)
         yield Diagnostic("missing-field", message, place, help=help_)
     if "iterations" in values and "epochs" in values:
         message = "training ends after so many iterations or so many epochs, not both"

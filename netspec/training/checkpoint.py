@@ -55,6 +55,8 @@ class Folder:
             refuse_input(path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError:
+            raise unwritable(self.path, "it is a file, and a training writes a folder") from None
         except OSError as error:
             raise unwritable(self.path, error) from None
 

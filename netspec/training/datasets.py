@@ -17,7 +17,15 @@ from torch import Tensor
 from netspec.diagnostics import SpecError, spec_error
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
-from netspec.runtime.classify import PICTURES, class_count, is_picture, pictures, read_picture
+from netspec.runtime.classify import (
+    PICTURES,
+    class_count,
+    decode,
+    is_picture,
+    picture_bytes,
+    pictures,
+    read_picture,
+)
 from netspec.training.transforms import Preparation
 from netspec.weights.npz_file import read_npz
 
@@ -224,7 +232,7 @@ def _folder(path: Path, preparation: Preparation, skip_bad: bool, watch: Watch) 
             "bad-data",
             f"{path} has {count} that can't be used",
             notes=notes,
-            help=("mend or remove what is named, or leave it out with `--on-bad skip`",),
+            help=("fix or remove what is named, or leave it out with `--on-bad skip`",),
         )
     left_out += bad
     found = []
@@ -292,15 +300,15 @@ def _examined(
 
     def examine(file: Path) -> tuple[bytes, str]:
         try:
-            preparation.size(*read_picture(file, gray).shape[:2])
-            with open(file, "rb") as content:
-                return hashlib.file_digest(content, "sha256").digest(), ""
+            content = picture_bytes(file)
+            preparation.size(*decode(content, file, gray).shape[:2])
+            return hashlib.sha256(content).digest(), ""
         except SpecError as error:
             if error.diagnostics[0].code != "bad-image":
                 raise  # of Pillow that is not there
             return b"", error.diagnostics[0].message
-        except (OSError, ValueError) as error:
-            return b"", f"{file}: {error}"
+        except ValueError as error:
+            return b"", f"{file} can't be made an input: {error}"
 
     hashes, bad = [], []
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:

@@ -20,6 +20,7 @@ from netspec.diagnostics.render import printable
 from netspec.ir import Net, Training
 from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.ops import Learned
+from netspec.runtime.classify import quiet_pillow
 from netspec.training import schedule
 from netspec.training.checkpoint import (
     Folder,
@@ -95,7 +96,7 @@ def train(net: Net, training: Training, options: TrainingOptions) -> TrainingRes
     _check(net)
     wanted = options.device
     cuda = wanted.startswith("cuda") or (wanted == "auto" and torch.cuda.is_available())
-    with processes(cuda) as group, _reproducible():
+    with processes(cuda) as group, _reproducible(), quiet_pillow():
         return _Run(net, training, options, group).run()
 
 

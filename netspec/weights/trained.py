@@ -127,15 +127,19 @@ def checked(
     it is of. Raises SpecError.
     """
     net: str | None
-    if Path(spec) == weights:
+    help_ = (f"name the spec, and the file with `--weights {weights}`",)
+    within = Path(spec) == weights
+    if within:
         if not found.spec:
             message = f"{weights} does not say of which spec its weights are"
-            help_ = (f"name the spec, and the file with `--weights {weights}`",)
             raise spec_error("bad-weights", message, help=help_)
         source, base, net = Source(f"{weights}", plain(found.spec)), weights.parent, found.net
     else:
         source, base, net = find(spec)
     made = check(source, base, settings, net=net)
+    if within and any(d.code == "unknown-module" for d in made.diagnostics):
+        message = f"{weights} holds the text of its spec, but not what that imports"
+        raise spec_error("bad-weights", message, help=help_)
     if made.net is None or made.net.name != found.net or not found.settings:
         return made
     again = {name: SettingText(text) for name, text in found.settings.items()}

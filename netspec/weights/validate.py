@@ -23,9 +23,9 @@ def check(
 ) -> dict[str, Array]:
     """The wanted tensors as C-contiguous float32 of the wanted shapes, in the order of the net.
 
-    They may share memory with `found`. Weights of a linear layer fit a 1x1 convolution, and the
-    other way round. Raises one SpecError (weights-mismatch), which lists all that is
-    missing, left over, misshapen or no finite number, where `found` is not just what is wanted.
+    They may share memory with `found`. Dimensions of 1 at the ends of a shape do not count. Raises
+    one SpecError (weights-mismatch), which lists all that is missing, left over, misshapen or no
+    finite number, where `found` is not just what is wanted.
     Counters of PyTorch's batch norms may be left over.
     """
     fitting: dict[str, Array] = {}
@@ -86,9 +86,16 @@ def _other_classes(found: Mapping[str, Array], wanted: Mapping[str, Tensor]) -> 
 
 
 def plain_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A shape; that of a linear layer for a 1x1 convolution's weight, which is the same."""
-    shape = tuple(map(int, shape))
-    return shape[:2] if len(shape) == 4 and shape[2:] == (1, 1) else shape
+    """A shape without the dimensions of 1 at its ends, in which tools differ.
+
+    So 384x96x1x1 of a convolution is 384x96 of a linear layer, and a scale of 96x1x1 is one of 96.
+    """
+    dims = [int(d) for d in shape]
+    while dims and dims[-1] == 1:
+        dims.pop()
+    while dims and dims[0] == 1:
+        dims.pop(0)
+    return tuple(dims)
 
 
 def _renamed(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import netspec
 from netspec.cli.main import main
@@ -98,10 +99,9 @@ def test_texts_and_pictures(own: str, capsys: pytest.CaptureFixture[str]) -> Non
         printed(capsys, "diff", own, "squeezenet_digits", "--format", "json")
     )
     assert netspec.diff(own, net).empty
-    assert [n.name for n in netspec.load_all("resnet")] == [
-        f"resnet{depth}" for depth in (18, 34, 50, 101, 152)
-    ]
-    assert netspec.load_all("resnet")[0].spec == "resnet:resnet18"
+    nets = netspec.load_all("resnet")
+    assert [n.name for n in nets][:3] == ["resnet18", "resnet34", "resnet50"]
+    assert nets[0].spec == "resnet:resnet18"
 
 
 def test_convert(own: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,6 +141,10 @@ def test_design_spaces(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> No
         netspec.search("squeezenet_micro", values, minimize="macs", where=["params < 1"])
     with pytest.raises(netspec.SpecError, match="SR has no value"):
         netspec.sweep("squeezenet_micro", {"SR": []})
+    many = {"SR": [k / 1000 for k in range(1, 1000)], "pct3x3": [k / 200 for k in range(200)]}
+    with pytest.raises(netspec.SpecError, match="199,800 combinations; at most 100,000"):
+        netspec.sweep("squeezenet_micro", many)
+    assert len(netspec.sweep("squeezenet_micro", many, sample=2)) == 2
     with pytest.raises(TypeError):
         netspec.search("squeezenet_micro", values)
 
@@ -167,6 +171,9 @@ def test_models_with_weights(own: str, capsys: pytest.CaptureFixture[str]) -> No
     netspec.write_weights("theirs.npz", theirs)
     with pytest.raises(netspec.SpecError, match="does not fit"):
         netspec.build(own, "numpy", "theirs.npz")
+    Image.fromarray(rng.integers(0, 255, (8, 8, 3), np.uint8)).save("x.png")
+    guesses = netspec.classify(own, "x.png", result.folder.last)
+    assert netspec.classify(str(result.folder.last), "x.png") == guesses
     matched = netspec.match_weights(own, "theirs.npz", by="anything")
     np.testing.assert_array_equal(netspec.build(own, "numpy", matched)(x), model(x))
 

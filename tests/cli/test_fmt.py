@@ -109,7 +109,7 @@ def test_folders(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = run("fmt", "empty", "b", cwd=tmp_path)
     assert done.returncode == 1
-    assert "there is no .net file in empty" in done.stderr
+    assert "empty is a folder without a .net file" in done.stderr
 
 
 def test_links_and_modes(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_points_and_samples() -> None:
 def test_results_are_those_of_single_nets(small: Path) -> None:
     space = parse_space([("width", "2,4"), ("layers", "0..1"), ("big", "true,false")])
     spec = sweep.spec(str(small))
-    found = sweep.run(spec, list(space), jobs=1)
+    found = sweep.run(sweep.prepared(spec, space), jobs=1)
     for result in found:
         net = loaded(small, **result["settings"])
         assert result["params"] == net.params
@@ -138,8 +138,8 @@ def test_results_are_those_of_single_nets(small: Path) -> None:
 
 def test_processes_change_nothing(small: Path) -> None:
     space = parse_space([("width", "1..20"), ("big", "true,false")])
-    spec = sweep.spec(str(small))
-    assert sweep.run(spec, list(space), jobs=2) == sweep.run(spec, list(space), jobs=1)
+    swept = sweep.prepared(sweep.spec(str(small)), space)
+    assert sweep.run(swept, jobs=2) == sweep.run(swept, jobs=1)
 
 
 FIGURE_3 = {

@@ -253,6 +253,27 @@ def test_interrupt_ends_it(spec: Path) -> None:
     assert (process.returncode, errors) == (130, "")
 
 
+def test_what_is_said_goes_to_a_file(
+    spec: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Enough(Exception):
+        pass
+
+    def sleep(_: float) -> None:
+        raise Enough
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    said = spec.parent / "said.txt"
+    with pytest.raises(Enough):
+        main(["watch", str(spec), "-o", str(said)])
+    assert "params               152" in said.read_text()
+    for read in (spec, spec.parent / "part.net"):
+        before = read.read_text()
+        assert main(["watch", str(spec), "--out", str(read)]) == 1
+        assert "is an input of this command" in capsys.readouterr().err
+        assert read.read_text() == before
+
+
 def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["watch", "-"]) == 1
     assert "bad-option" in capsys.readouterr().err

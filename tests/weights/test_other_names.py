@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import netspec
 from netspec.cli.main import main
@@ -53,7 +54,7 @@ def test_a_linear_layer_is_a_convolution_of_1x1(spec: str) -> None:
     write(Path("theirs.npz"), {f"m.{name}": array for name, array in other.items()})
     found = netspec.match_weights(net, "theirs.npz", by="anything")
     np.testing.assert_array_equal(netspec.build(net, "numpy", found)(x), expected)
-    for wrong in (own["head.weight"].T, own["head.weight"][:, :, None], own["stem.weight"]):
+    for wrong in (own["head.weight"].T, own["head.weight"][:, None], own["stem.weight"]):
         with pytest.raises(netspec.SpecError, match=r"head\.weight is .*, the net needs 4x6"):
             netspec.match_weights(net, {**own, "head.weight": wrong})
 
@@ -90,6 +91,25 @@ def test_tensors_that_stand_in_a_block_itself(spec: str) -> None:
     Path("mixed.theirs.names").write_text("[block]\nscale.bias -> beta\n")
     with pytest.raises(netspec.SpecError, match=r"the module block has no tensor scale\.bias"):
         NameMaps(net.ir, spec).keys("theirs")
+
+
+def test_dimensions_of_1_at_the_ends_do_not_count(
+    spec: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A layer scale is Cx1x1 in ConvNeXt of torchvision, a vector of Caffe's 1x1x1xC."""
+    net = netspec.load(spec)
+    own = fresh(net.tensors, 1, varied=True)
+    other = dict(own)
+    other["one.scale.weight"] = own["one.scale.weight"].reshape(6, 1, 1)
+    other["head.bias"] = own["head.bias"].reshape(1, 1, 1, 4)
+    other["head.weight"] = own["head.weight"][:, :, None]
+    for name, array in netspec.match_weights(net, other).items():
+        np.testing.assert_array_equal(array, own[name])
+    write(Path("theirs.npz"), {f"m.{name}": array for name, array in other.items()})
+    assert main(["weights", "convert", "theirs.npz", "--spec", spec, "--dry-run"]) == 0
+    rows = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "m.one.scale.weight one.scale.weight 6x1x1 as 6 position" in rows
+    assert "m.two.scale.weight two.scale.weight 6 position" in rows
 
 
 def test_such_tensors_by_position(tmp_path: Path) -> None:
@@ -245,3 +265,23 @@ def test_metadata_is_kept_from_file_to_file(tmp_path: Path) -> None:
     assert main(["weights", "convert", str(first), str(second)]) == 0
     assert read_trained(second) == read_trained(first)
     assert read_trained(second).classes == ("a", "b", "c")
+
+
+def test_a_spec_inside_that_imports_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file holds the text of the spec alone: the error says how to go on."""
+    monkeypatch.chdir(tmp_path)
+    Path("part.net").write_text("module part { input x\n conv { filters: 2  kernel: 1 } }")
+    Path("own.net").write_text(
+        'import "part.net"\nnet own { input data: 1x4x4\n a: part -> global_avgpool }'
+    )
+    net = netspec.load("own.net")
+    write(Path("w.safetensors"), fresh(net.tensors, 1), metadata(net.ir, ["a", "b"], 1, 0.5))
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save("x.png")
+    assert main(["run", "own.net", "x.png", "--weights", "w.safetensors"]) == 0
+    Path("part.net").rename("moved.net")
+    assert main(["run", "w.safetensors", "x.png"]) == 1
+    errors = capsys.readouterr().err
+    assert "holds the text of its spec, but not what that imports" in errors
+    assert "name the spec, and the file with `--weights w.safetensors`" in errors

@@ -660,6 +660,20 @@ def test_layer_that_caffe_refuses(case: str) -> None:
     assert set(found) <= {code, "missing-field"}
 
 
+def test_a_pooling_that_rounds_up_beside_a_convolution() -> None:
+    layers = [
+        f"Pooling {POOL} {{ kernel_size: 2 stride: 2 }}",
+        "ReLU",
+        f'Convolution bottom: "data" {CONV} {{ num_output: 3 kernel_size: 2 stride: 2 }}',
+        'Eltwise bottom: "l3" bottom: "l2"',
+    ]
+    (error,) = checked(after("3x33x33", *layers))[1]
+    assert error.code == "shape-mismatch"
+    assert error.help == ("`round_mode: FLOOR` in l1 makes them equal",)
+    layers[0] = layers[0].replace("stride: 2", "stride: 2 round_mode: FLOOR")
+    assert shapes(net_of(after("3x33x33", *layers)))["l4"] == (3, 16, 16)
+
+
 def test_errors_are_all_found() -> None:
     text = after(
         "3x8x8",

@@ -11,6 +11,7 @@ from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.registry import Tops, layer
 from netspec.importers.structure.graph import GraphValue
+from netspec.ops import ShapeError
 
 
 @layer("Concat", bottoms=(1, None))
@@ -49,7 +50,30 @@ def _require_equal(
             shapes = list(dict.fromkeys(dims_text(d.dims) for d in use.bottoms))
             message = f"{type_} needs equal shapes{except_for}, but they are {' and '.join(shapes)}"
             others = (Label(use.x.place, f"{dims_text(use.x.dims)} from here"),)
-            raise LayerError.invalid("shape-mismatch", message, reference.span, others=others)
+            help_ = _rounded_down(use.x, data) or _rounded_down(data, use.x)
+            raise LayerError.invalid(
+                "shape-mismatch", message, reference.span, *help_, others=others
+            )
+
+
+def _rounded_down(data: BlobValue, other: BlobValue) -> tuple[str, ...]:
+    """Help where a pooling that rounded down would give one blob the other's height and width."""
+    size, wanted = data.value.shape[1:], other.value.shape[1:]
+    node = data.value.node
+    while node is not None and "round" not in node.settings:
+        before = node.inputs[0]
+        if len(node.inputs) > 1 or before.shape[1:] != size:
+            return ()
+        node = before.node
+    if node is None or node.settings["round"].value != "ceil":
+        return ()
+    shapes = [v.shape for v in node.inputs]
+    try:
+        (down,) = node.bound().with_attributes(round="floor").bind(shapes).outputs(shapes)[:1]
+    except ShapeError:
+        return ()
+    fits = down[1:] == wanted
+    return (f"`round_mode: FLOOR` in {node.name} makes them equal",) if fits else ()
 
 
 @layer("Eltwise", bottoms=(2, None))
