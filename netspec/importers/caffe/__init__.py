@@ -6,7 +6,8 @@ Out: a syntax tree with places in the prototxt, where its tensors lie in a caffe
 
 read_options       `--phase`, `--input`, `--until` and the like
 read_prototxt      from a prototxt to a tree: all steps below, and `importers/structure`
-caffe_net          a prototxt as a list of layers, in both forms that layers have
+caffe_net          a prototxt as a list of layers, in all forms that layers have
+oldest_form        layers of the first form as layers of the second
 phases             which layers belong to a phase and stage
 schema             the messages and fields that caffe.proto declares, as data
 message_fields     fields of a message by their declared types

@@ -27,10 +27,12 @@ class BlobValue:
 
 @dataclass(frozen=True)
 class NoValue:
-    """A blob without a value: a label, or (`failed`) the output of a layer that failed."""
+    """A blob without a value: a label, the output of a layer that failed, or boxes."""
 
     failed: bool
     place: Span
+    boxes: bool = False
+    """Whether it is what a detector makes of its scores, or compares them with."""
 
 
 def language_shape(dims: Dims) -> Dims:

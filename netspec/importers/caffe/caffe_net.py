@@ -1,10 +1,11 @@
-"""A prototxt as a list of layers, in both forms that layers have, and its inputs."""
+"""A prototxt as a list of layers, in all forms that layers have, and its inputs."""
 
 from __future__ import annotations
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source, Span
 from netspec.importers.caffe.message_fields import MessageFields
+from netspec.importers.caffe.oldest_form import upgraded
 from netspec.importers.caffe.phases import belongs, state_of
 from netspec.importers.caffe.read_options import ReadOptions
 from netspec.importers.caffe.schema import (
@@ -74,21 +75,7 @@ def net_of(
     state = state_of(fields, options)
     layers: list[CaffeLayer] = []
     left_out: list[CaffeLayer] = []
-    old = False
-    # A file may mix both forms; the order is that of the text.
-    for f in sorted(fields.given("layer") + fields.given("layers"), key=lambda f: f.span.start):
-        if not isinstance(f.value, Message):
-            message = f"{f.name} takes a message, not {f.value.text}"
-            diagnostics.add(Diagnostic("wrong-type", message, f.value.span))
-            continue
-        kind = "LayerParameter" if f.name == "layer" else "V1LayerParameter"
-        given = MessageFields(kind, (f.value,), f.name_span, diagnostics)
-        if "layer" in given and "type" not in given:
-            # Reported once: all layers of such a file are of this form.
-            if not old:
-                diagnostics.add(_too_old(given.span))
-            old = True
-            continue
+    for given in _given_layers(fields, diagnostics):
         layer = _layer(given, diagnostics)
         if layer is None:
             continue
@@ -98,6 +85,24 @@ def net_of(
     return CaffeNet(
         fields.text("name"), source, tuple(inputs), tuple(layers), tuple(left_out), state.phase
     )
+
+
+def _given_layers(fields: MessageFields, diagnostics: Diagnostics) -> list[MessageFields]:
+    """The layers of all forms, which a file may mix, in the order of the text."""
+    found: list[tuple[str, Span, Message]] = []
+    for f in sorted(fields.given("layer") + fields.given("layers"), key=lambda f: f.span.start):
+        if isinstance(f.value, Message):
+            found.append((f.name, f.name_span, f.value))
+        else:
+            message = f"{f.name} takes a message, not {f.value.text}"
+            diagnostics.add(Diagnostic("wrong-type", message, f.value.span))
+    places = {value.span: (name, span) for name, span, value in found}
+    kinds = {"layer": "LayerParameter", "layers": "V1LayerParameter"}
+    result = []
+    for value in upgraded([value for _, _, value in found]):
+        name, span = places[value.span]
+        result.append(MessageFields(kinds[name], (value,), span, diagnostics))
+    return result
 
 
 def _inputs(fields: MessageFields, diagnostics: Diagnostics) -> list[InputDeclaration]:
@@ -130,12 +135,6 @@ def _layer(fields: MessageFields, diagnostics: Diagnostics) -> CaffeLayer | None
     bottoms = tuple(BlobName(*b) for b in fields.texts("bottom"))
     tops = tuple(BlobName(*t) for t in fields.texts("top"))
     return CaffeLayer(name, type_, bottoms, tops, fields, place, type_span)
-
-
-def _too_old(span: Span) -> Diagnostic:
-    message = "layers of this form (a `layer` inside of `layers`) are too old to be read"
-    help_ = ("Caffe's tool upgrade_net_proto_text brings them up to date",)
-    return Diagnostic("missing-field", message, span, help=help_)
 
 
 def _type(fields: MessageFields, diagnostics: Diagnostics) -> tuple[str, Span]:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from netspec.importers.caffe.caffe_net import CaffeLayer, CaffeNet
 from netspec.importers.caffe.layers.pooling import POOLS_REGIONS
 from netspec.importers.caffe.layers.registry import RULES
-from netspec.importers.caffe.layers.without_counterpart import REASONS, only_measures
+from netspec.importers.caffe.layers.without_counterpart import REASONS, is_measure
 from netspec.importers.caffe.net_translation import Labels
 
 _WORDS = ("label", "gt", "seg", "target", "mask", "sim", "weight")
@@ -76,7 +76,7 @@ def labels_of(net: CaffeNet) -> Labels:
 
 def _measures(layer: CaffeLayer, unread: bool, measured: bool) -> bool:
     """Whether a layer serves measuring alone; `measured`: its tops are only measured."""
-    if only_measures(layer.type) or not layer.tops:
+    if is_measure(layer) or not layer.tops:
         return True
     if layer.type in _WITH_WEIGHTS or "param" in layer.fields or "blobs_lr" in layer.fields:
         return False

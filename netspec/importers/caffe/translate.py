@@ -6,6 +6,7 @@ the graph, so that checking the spec reports it; what depends on it is left out 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
@@ -20,7 +21,7 @@ from netspec.importers.caffe.caffe_net import (
 from netspec.importers.caffe.labels import labels_of
 from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
-from netspec.importers.caffe.layers import REASONS, RULES, Rule, only_measures
+from netspec.importers.caffe.layers import REASONS, RULES, Rule, is_measure, makes_boxes
 from netspec.importers.caffe.layers.pooling import POOLS_REGIONS
 from netspec.importers.caffe.net_translation import NetTranslation
 from netspec.importers.caffe.read_options import ReadOptions
@@ -29,6 +30,9 @@ from netspec.importers.caffe.training_facts import states_multipliers
 from netspec.importers.structure.graph import Graph, GraphValue
 from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import IndexShape
+
+MAX_RESULTS = 8
+"""Most results of a net that a warning lists."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,10 @@ class _Translator:
         """The names of values that layers without counterpart overwrite."""
         self.cut: dict[str, CaffeLayer] = {}
         """Blobs that end in front of a layer in place which can't be expressed."""
+        self.silenced: set[GraphValue] = set()
+        """Values that a Silence takes, which are results only where there are no others."""
+        self.boxes: list[CaffeLayer] = []
+        """Layers of a detector's boxes, which are left out."""
         self.first_with_weights: dict[str, CaffeLayer] = {}
         """The first layer that uses weights by their name."""
 
@@ -88,6 +96,9 @@ class _Translator:
         graph = Graph(self.state.inputs, self.state.nodes, self._outputs())
         names = {b.value: name for name, b in self.blobs.items() if isinstance(b, BlobValue)}
         names = {**self.overwritten, **names}
+        ends = tuple(names[v] for v in graph.outputs if v in names)
+        if self.boxes and not self.failed and not self.unsupported:
+            self.diagnostics.add(_without_boxes(self.boxes, ends))
         return Translation(
             graph,
             self.failed,
@@ -95,7 +106,7 @@ class _Translator:
             self.unsupported,
             self.state.mean_files,
             len(self.net.layers),
-            tuple(names[v] for v in graph.outputs if v in names),
+            ends,
             list(self.cut.values()),
         )
 
@@ -108,9 +119,9 @@ class _Translator:
         taken = {v for node in self.state.nodes for v in node.inputs} | self.state.unneeded
         inputs = {given.value for given in self.state.inputs}
         kept = set(self.state.results)
-        return [
-            v for v in dict.fromkeys(self.tops) if v in kept or (v not in taken and v not in inputs)
-        ]
+        tops = [v for v in dict.fromkeys(self.tops) if v not in inputs or v in kept]
+        results = [v for v in tops if v in kept or v not in taken]
+        return results or [v for v in tops if v in self.silenced]
 
     # --- inputs ----------------------------------------------------------------------------------
 
@@ -137,11 +148,24 @@ class _Translator:
         rule = RULES.get(layer.type)
         if id(layer) in self.state.labels.proposing:
             tops: Sequence[BlobValue | NoValue] = [NoValue(False, top.span) for top in layer.tops]
-        elif rule is None and only_measures(layer.type):
+        elif rule is None and (is_measure(layer) or not layer.tops):
             tops = self._drop(layer)
+        elif self._is_of_boxes(layer, rule):
+            self.boxes.append(layer)
+            tops = [NoValue(False, top.span, boxes=True) for top in layer.tops]
         else:
             tops = self._without(layer) or self._run(layer, rule)
         self._assign(layer, tops)
+
+    def _is_of_boxes(self, layer: CaffeLayer, rule: Rule | None) -> bool:
+        """Whether a layer makes boxes, or only takes such; a net that ends at them is asked for."""
+        if any(top.name in self.state.options.until for top in layer.tops):
+            return False
+        if rule is None:
+            return makes_boxes(layer)
+        found = [self.blobs.get(b.name) for b in layer.bottoms[:1] if layer.type in POOLS_REGIONS]
+        found = found or [self.blobs.get(b.name) for b in layer.bottoms]
+        return bool(found) and all(isinstance(b, NoValue) and b.boxes for b in found)
 
     def _without(self, layer: CaffeLayer) -> Sequence[BlobValue | NoValue]:
         """The value of a blob that ended in front of an earlier layer; empty for others."""
@@ -163,7 +187,8 @@ class _Translator:
     def _drop(self, layer: CaffeLayer) -> Sequence[BlobValue | NoValue]:
         if layer.type == "Silence":
             found = [self.blobs.get(bottom.name) for bottom in layer.bottoms]
-            self.state.unneeded.update(b.value for b in found if isinstance(b, BlobValue))
+            self.silenced.update(b.value for b in found if isinstance(b, BlobValue))
+            self.state.unneeded.update(self.silenced)
         else:
             self.dropped.append(layer)
         return [NoValue(False, top.span) for top in layer.tops]
@@ -182,6 +207,8 @@ class _Translator:
             if len(values) != len(bottoms):
                 if any(isinstance(b, NoValue) and b.failed for b in bottoms):
                     raise _no_rule(layer) if rule is None else LayerError()
+                if any(isinstance(b, NoValue) and b.boxes for b in bottoms):
+                    raise LayerError.unsupported("it takes boxes, which no value can be")
                 # What takes labels serves training.
                 self.dropped.append(layer)
                 return [NoValue(False, top.span) for top in layer.tops]
@@ -282,6 +309,16 @@ class _Translator:
             self.blobs[reference.name] = data
             if isinstance(data, BlobValue) and not isinstance(data.value.shape, IndexShape):
                 self.tops.append(data.value)
+
+
+def _without_boxes(layers: Sequence[CaffeLayer], ends: Sequence[str]) -> Diagnostic:
+    """The warning of a detector's layers that are left out, at the first of them."""
+    types = Counter(layer.type for layer in layers).items()
+    listed = ", ".join(f"{type_} ({count})" if count > 1 else type_ for type_, count in types)
+    results = "the net gives " + ", ".join(ends) if len(ends) <= MAX_RESULTS else ""
+    message = f"what makes and picks boxes is left out: {listed}"
+    notes = (f"{results}; boxes are for the program that runs it",) if results else ()
+    return Diagnostic("left-out-boxes", message, layers[0].type_span, notes=notes)
 
 
 def _no_rule(layer: CaffeLayer) -> LayerError:

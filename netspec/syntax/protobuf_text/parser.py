@@ -73,6 +73,10 @@ def _stray(source: Source, offset: int) -> Diagnostic:
     end = len(text) if stop < 0 else stop
     if char in "\"'":
         message, help_ = "this string has no end on its line", (f"close it with `{char}`",)
+    elif (blank := re.match(r"\$\w+\$?", text[offset:end])) is not None:
+        end = offset + blank.end()
+        message = f"`{blank[0]}` is a blank that a program fills in before Caffe reads the file"
+        help_ = ("put a value in its place",)
     elif char.isdigit() or char == ".":
         word = re.match(r"[\w.+-]+", text[offset:end])
         end = offset + (word.end() if word else 1)

@@ -391,6 +391,11 @@ LINES: dict[str, tuple[str, list[str], list[str]]] = {
         ["ShuffleChannel shuffle_channel_param { group: 2 }"],
         ["l1: channel_shuffle { groups: 2 }"],
     ),
+    "eltwise_one": (
+        "4x3x2",
+        ["Eltwise eltwise_param { coeff: 0.25 }"],
+        ["l1: power { scale: 0.25 }"],
+    ),
     "reverse": ("4x3x2", ["Reverse reverse_param { axis: -1 }"], ["l1: flip { axis: width }"]),
     "reorg": (
         "4x6x2",
@@ -612,7 +617,7 @@ WRONG: dict[str, tuple[str, list[str], str]] = {
         ['Eltwise bottom: "data" bottom: "data" eltwise_param { coeff: 1 }'],
         "wrong-arity",
     ),
-    "one_bottom": ("3x8x8", ["Eltwise"], "wrong-arity"),
+    "one_bottom": ("3x8x8", ["Axpy"], "wrong-arity"),
     "even_lrn": ("3x8x8", ["LRN lrn_param { local_size: 4 }"], "out-of-range"),
     "reshape": (
         "3x8x8",

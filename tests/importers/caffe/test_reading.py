@@ -157,7 +157,7 @@ UNTIL = after(
     "Convolution convolution_param { num_output: 2 kernel_size: 1 }",
     'ReLU top: "l1" bottom: "l1"',
     'TanH bottom: "l1"',
-    'Proposal bottom: "l3"',
+    'Strange bottom: "l3"',
 )
 
 
@@ -180,7 +180,7 @@ def test_until_a_blob_that_is_not_there() -> None:
 
 def test_what_comes_before_an_unsupported_layer_is_named() -> None:
     (found,) = checked(UNTIL)[1]
-    assert found.help == ("what comes before them is a net: `--until l3`",)
+    assert found.help[-1] == "what comes before them is a net: `--until l3`"
 
 
 def test_a_net_may_end_in_front_of_a_layer_in_place() -> None:
@@ -447,10 +447,100 @@ def test_words_of_types() -> None:
     ) == ["unknown-op"]
 
 
-def test_layers_of_the_oldest_form_are_named() -> None:
-    text = 'input: "data" input_dim: 1 input_dim: 3 input_dim: 8 input_dim: 8 layers { layer { name: "c" type: "conv" } bottom: "data" top: "c" }'
-    (found,) = messages(text + text[text.index("layers") :])
-    assert "too old" in found
+OLDEST = """
+layers { layer { name: "d" type: "data" source: "x" batchsize: 2 cropsize: 9 mirror: true }
+  top: "data" top: "label" }
+layers { layer { name: "p" type: "padding" pad: 1 } bottom: "data" top: "p" }
+layers { layer { name: "c" type: "conv" num_output: 4 kernelsize: 3 stride: 2 biasterm: false
+  weight_filler { type: "gaussian" std: 0.01 } blobs_lr: 1 weight_decay: 1 } bottom: "p" top: "c" }
+layers { layer { name: "r" type: "relu" } bottom: "c" top: "c" }
+layers { layer { name: "n" type: "lrn" local_size: 3 alpha: 0.1 } bottom: "c" top: "n" }
+layers { layer { name: "m" type: "pool" pool: AVE kernelsize: 2 } bottom: "n" top: "m" }
+layers { layer { name: "f" type: "innerproduct" num_output: 5 } bottom: "m" top: "f" }
+layers { layer { name: "o" type: "dropout" dropout_ratio: 0.2 } bottom: "f" top: "f" }
+layers { layer { name: "l" type: "softmax_loss" } bottom: "f" bottom: "label" }
+"""
+
+
+def test_layers_of_the_oldest_form() -> None:
+    assert not codes(OLDEST)
+    assert body_of(OLDEST) == [
+        "c: conv { filters: 4 kernel: 3x3 stride: 2 pad: 1 bias: false } -> relu",
+        "n: lrn { size: 3 alpha: 0.1 }",
+        "m: avgpool { kernel: 2x2 stride: 1 }",
+        "flatten",
+        "f: linear { units: classes } -> dropout { ratio: 20% }",
+    ]
+    assert net_of(OLDEST).body.inputs[0].shape == (3, 9, 9)
+    wrong = OLDEST.replace("local_size", "locale_size")
+    assert codes(wrong) == ["ignored-field"]
+
+
+def test_blanks_of_templates_are_named() -> None:
+    (found,) = messages(after("3x8x8", "ReLU").replace("dim: 8", "dim: $TARGET_WIDTH$"))
+    assert "`$TARGET_WIDTH$` is a blank" in found
+
+
+# --- what is no part of a net --------------------------------------------------------------------
+
+DETECTOR = after(
+    "3x8x8",
+    'Convolution top: "loc" convolution_param { num_output: 8 kernel_size: 3 }',
+    'Convolution bottom: "data" top: "conf" convolution_param { num_output: 4 kernel_size: 3 }',
+    'PriorBox bottom: "loc" bottom: "data" top: "p1"',
+    'PriorBox bottom: "conf" bottom: "data" top: "p2"',
+    'Concat bottom: "p1" bottom: "p2" top: "prior" concat_param { axis: 2 }',
+    'DetectionOutput bottom: "loc" bottom: "conf" bottom: "prior" top: "found"',
+)
+
+
+def test_boxes_of_a_detector_are_left_out() -> None:
+    (found,) = checked(DETECTOR)[1]
+    assert found.code == "left-out-boxes"
+    assert found.message.endswith(": PriorBox (2), Concat, DetectionOutput")
+    assert found.notes[0].startswith("the net gives loc, conf;")
+    net = net_of(DETECTOR)
+    assert [v.shape for v in net.flat_outputs] == [(8, 6, 6), (4, 6, 6)]
+    # Asked for, what is left out is an error; where the net ends in front, there is none.
+    assert codes(DETECTOR, until="found") == ["unsupported-layer"]
+    assert not codes(DETECTOR, until="loc,conf")
+
+
+def test_what_takes_boxes_and_values_is_refused() -> None:
+    text = DETECTOR.replace('bottom: "p2" top: "prior"', 'bottom: "loc" top: "prior"')
+    assert codes(text) == ["unsupported-layer"]
+
+
+PYTHON = 'Python bottom: "l1" python_param { module: "rpn.layers" layer: "%sLayer" }'
+CONV_8 = "Convolution convolution_param { num_output: 8 kernel_size: 3 }"
+
+
+def test_proposals_written_in_python_are_boxes() -> None:
+    assert codes(after("3x8x8", CONV_8, PYTHON % "Proposal")) == ["left-out-boxes"]
+    assert codes(after("3x8x8", CONV_8, PYTHON % "Strange")) == ["unsupported-layer"]
+
+
+def test_sinks_are_left_out() -> None:
+    text = after("3x8x8", CONV_8) + 'layer { name: "w" type: "MatWrite" bottom: "l1" }'
+    assert not codes(text)
+    assert "Left out, since it serves training and measuring: w (MatWrite)." in spec_of(text)
+
+
+def test_losses_written_in_python_are_left_out() -> None:
+    text = (
+        'layer { type: "Python" top: "data" top: "roi" }'
+        'layer { name: "c" type: "Convolution" bottom: "data" top: "c" '
+        "convolution_param { num_output: 8 kernel_size: 3 } }"
+        'layer { name: "o" type: "Python" bottom: "c" bottom: "roi" top: "o" loss_weight: 0.5 }'
+    )
+    shape = {"input:data": "3x8x8"}
+    assert not codes(text, **shape)
+    assert codes(text.replace("loss_weight: 0.5", ""), **shape)
+
+
+def test_a_net_whose_end_is_silenced_ends_there() -> None:
+    text = after("3x8x8", "ReLU") + 'layer { type: "Silence" bottom: "l1" }'
+    assert body_of(text) == ["l1: relu"]
 
 
 # --- fields --------------------------------------------------------------------------------------

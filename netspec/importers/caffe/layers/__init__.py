@@ -28,7 +28,12 @@ from netspec.importers.caffe.layers import (
     resizing,
 )
 from netspec.importers.caffe.layers.registry import RULES, Rule
-from netspec.importers.caffe.layers.without_counterpart import REASONS, only_measures
+from netspec.importers.caffe.layers.without_counterpart import (
+    REASONS,
+    is_measure,
+    makes_boxes,
+    only_measures,
+)
 
 __all__ = [
     "REASONS",
@@ -39,6 +44,8 @@ __all__ = [
     "convolution",
     "data",
     "dense_block",
+    "is_measure",
+    "makes_boxes",
     "normalization",
     "only_measures",
     "pooling",

@@ -76,8 +76,9 @@ def _rounded_down(data: BlobValue, other: BlobValue) -> tuple[str, ...]:
     return (f"`round_mode: FLOOR` in {node.name} makes them equal",) if fits else ()
 
 
-@layer("Eltwise", bottoms=(2, None))
+@layer("Eltwise", bottoms=(1, None))
 def eltwise(use: LayerTranslation) -> Tops:
+    """Of a single bottom, which FlowNet's fork allows, the coefficient is a factor."""
     p = use.params("eltwise_param")
     _require_equal(use, "Eltwise", lambda data: data.dims)
     coefficients = p.numbers("coeff")
@@ -86,6 +87,9 @@ def eltwise(use: LayerTranslation) -> Tops:
         message = f"{len(coefficients)} coefficients for {len(use.bottoms)} bottoms"
         raise LayerError.invalid("wrong-arity", message, p.place("coeff"))
     values = [d.value for d in use.bottoms]
+    if len(values) == 1:
+        factor = coefficients[0] if coefficients else 1
+        return use.same(use.emit("power", scale=(factor, p.place("coeff"))))
     if operation != "SUM":
         if coefficients and any(c != 1 for c in coefficients):
             message = "coefficients go with `operation: SUM` only"

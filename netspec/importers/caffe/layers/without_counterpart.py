@@ -1,6 +1,9 @@
-"""Layer types that have no rule: why, and which of them are no part of what a net computes."""
+"""Layers that have no rule: why, and which of them are no part of what a net computes."""
 
 from __future__ import annotations
+
+from netspec.importers.caffe.caffe_net import CaffeLayer
+from netspec.syntax.protobuf_text.ast import Message, Scalar
 
 REASONS: dict[str, str] = {
     "Parameter": "netspec has no blobs that are learned by themselves (Parameter)",
@@ -8,13 +11,30 @@ REASONS: dict[str, str] = {
     "RNN": "netspec has no recurrent layers",
     "LSTM": "netspec has no recurrent layers",
     "LSTMUnit": "netspec has no recurrent layers",
-    "PriorBox": "netspec ends in front of the boxes of detectors (PriorBox)",
-    "DetectionOutput": "netspec ends in front of the boxes of detectors (DetectionOutput)",
-    "Proposal": "netspec ends in front of the boxes of detectors (Proposal)",
     "BatchReindex": "BatchReindex mixes the inputs of a batch",
     "Filter": "Filter drops inputs of a batch",
 }
 """Why netspec can't express a layer type. Other types get a general reason."""
+
+
+def makes_boxes(layer: CaffeLayer) -> bool:
+    """Whether a layer makes or picks the boxes of a detector, in any fork of Caffe.
+
+    Such layers have no weights: priors follow from sizes, and what picks boxes ends the net.
+    """
+    if layer.type == "Python":
+        params = layer.fields.given("python_param")
+        values = [f.value for p in params if isinstance(p.value, Message) for f in p.value.fields]
+        return any(isinstance(v, Scalar) and "Proposal" in v.text for v in values)
+    return layer.type.endswith(("PriorBox", "DetectionOutput")) or layer.type in (
+        *("Proposal", "Region", "RegionOutput", "BoxOutput", "BoxGroupOutput", "DecodeBBox"),
+    )
+
+
+def is_measure(layer: CaffeLayer) -> bool:
+    """Whether a layer is a loss, a measure or a sink of data, also one written in Python."""
+    weights = layer.fields.numbers("loss_weight") if layer.type == "Python" else []
+    return any(weights) or only_measures(layer.type)
 
 
 def only_measures(type_: str) -> bool:
