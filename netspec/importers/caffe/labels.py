@@ -65,8 +65,11 @@ def labels_of(net: CaffeNet) -> Labels:
     ]
     data += [(given.blob, (given.blob.name, 0)) for given in net.inputs]
     made = {top for top, blob in data if blob not in readers or measured(blob)}
-    unmade = {name for name, count in readers if count == 0 and measured((name, 0))}
-    if len(made) == len(data) and data:
+    first = {name for name, count in readers if count == 0}
+    unmade = {name for name in first if measured((name, 0))}
+    # What layers of another phase make may be the net's input.
+    of_others = first - unmade - {given.blob.name for given in net.inputs}
+    if len(made) == len(data) and data and not of_others:
         made.remove(data[0][0])
         unmade.discard(data[0][0].name)
     read_names = frozenset(name for name, _ in readers)

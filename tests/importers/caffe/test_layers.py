@@ -398,13 +398,17 @@ LINES: dict[str, tuple[str, list[str], list[str]]] = {
     ),
     "reverse": ("4x3x2", ["Reverse reverse_param { axis: -1 }"], ["l1: flip { axis: width }"]),
     "reorg": (
-        "4x6x2",
+        "8x6x2",
         ["Reorg reorg_param { stride: 2 }"],
         [
-            "l1: reshape { shape: [12, 2, 2] } -> permute { order: [2, 0, 1] }",
-            "-> reshape { shape: [12, 2, 2] } -> permute { order: [1, 0, 2] }",
-            "-> reshape { shape: [16, 3, 1] }",
+            "l1: reshape { shape: [2, 12, 4] } -> pixel_unshuffle { factor: 2 }",
+            "-> channel_shuffle { groups: 2 } -> reshape { shape: [32, 3, 1] }",
         ],
+    ),
+    "reorg_back": (
+        "8x3x2",
+        ["Reorg reorg_param { stride: 2 reverse: true }"],
+        ["l1: channel_shuffle { groups: 4 } -> pixel_shuffle { factor: 2 }"],
     ),
     "dense_block": (
         "4x3x2",

@@ -520,6 +520,20 @@ def test_proposals_written_in_python_are_boxes() -> None:
     assert codes(after("3x8x8", CONV_8, PYTHON % "Strange")) == ["unsupported-layer"]
 
 
+def test_a_declared_label_beside_data_of_another_phase_is_no_input() -> None:
+    """Of a discriminator: the data has a layer for training alone, the label is declared."""
+    text = (
+        'layer { type: "Data" top: "data" top: "label" include { phase: TRAIN }'
+        ' transform_param { crop_size: 8 } data_param { source: "x" batch_size: 4 } }'
+        ' input: "label" input_shape { dim: 64 dim: 1 }'
+        ' layer { name: "c" type: "Convolution" bottom: "data" top: "c" '
+        "convolution_param { num_output: 1 kernel_size: 8 } }"
+        ' layer { type: "SigmoidCrossEntropyLoss" bottom: "c" bottom: "label" top: "l" }'
+    )
+    assert not codes(text)
+    assert [v.shape for v in net_of(text).body.inputs] == [(3, 8, 8)]
+
+
 def test_sinks_are_left_out() -> None:
     text = after("3x8x8", CONV_8) + 'layer { name: "w" type: "MatWrite" bottom: "l1" }'
     assert not codes(text)

@@ -248,17 +248,17 @@ def reorg(use: LayerTranslation) -> Tops:
             raise LayerError.invalid("groups-mismatch", message, place)
     depth = channels // (s * s)
     value = use.x.value
+    if not back:
+        value = use.reshaped(value, (depth, height * s, width * s))
+        value = use.emit("pixel_unshuffle", value, step=True, factor=(s, place))
+    if depth > 1:
+        groups = s * s if back else depth
+        value = use.emit("channel_shuffle", value, step=True, groups=groups)
     if back:
-        dims = (depth, height * s, width * s)
-        value = use.reshaped(value, (s, s * depth * height, width))
-        value = use.reshaped(use.permuted(value, [1, 0, 2]), (s, depth * height * s, width))
-        value = use.permuted(value, [1, 2, 0])
+        value = use.emit("pixel_shuffle", value, factor=(s, place))
     else:
-        dims = (channels * s * s, height // s, width // s)
-        value = use.reshaped(value, (depth * height * s, width, s))
-        value = use.reshaped(use.permuted(value, [2, 0, 1]), (s * depth * height, s, width))
-        value = use.permuted(value, [1, 0, 2])
-    return [use.data(use.reshaped(value, dims, step=False), dims)]
+        value = use.reshaped(value, (channels * s * s, height // s, width // s), step=False)
+    return [use.data(value, tuple(value.shape))]
 
 
 @layer("Reduction")
