@@ -92,7 +92,7 @@ MESSAGES: dict[str, str] = {
         pad_type: int = 0!
     """,
     "PoolingParameter": """
-        pool: MAX|AVE|STOCHASTIC = MAX; pad: int* = 0; pad_h: int = 0; pad_w: int = 0
+        pool: MAX|AVE|STOCHASTIC|MIN = MAX; pad: int* = 0; pad_h: int = 0; pad_w: int = 0
         kernel_size: int*; kernel_h: int; kernel_w: int; stride: int* = 1; stride_h: int
         stride_w: int; engine: any; global_pooling: bool = false; round_mode: CEIL|FLOOR = CEIL
         ceil_mode: bool = true; torch_pooling: bool = false

@@ -6,7 +6,7 @@ After a syntax error the parser goes on at the next field of the outermost messa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
@@ -73,7 +73,7 @@ def _stray(source: Source, offset: int) -> Diagnostic:
     end = len(text) if stop < 0 else stop
     if char in "\"'":
         message, help_ = "this string has no end on its line", (f"close it with `{char}`",)
-    elif (blank := re.match(r"\$\w+\$?", text[offset:end])) is not None:
+    elif (blank := re.match(r"\$[^\s$]+\$?", text[offset:end])) is not None:
         end = offset + blank.end()
         message = f"`{blank[0]}` is a blank that a program fills in before Caffe reads the file"
         help_ = ("put a value in its place",)
@@ -98,7 +98,8 @@ def _parts(tokens: list[Token], source: Source, diagnostics: Diagnostics) -> Ite
     sound = True
     for i, token in enumerate(tokens):
         # A layer at the margin inside another one: a bracket was forgotten.
-        if open_ and token.column == 1 and str(token) in ("layer", "layers"):
+        at_margin = token.column == 1 and str(token) in ("layer", "layers")
+        if open_ and at_margin and not _opens_net(tokens, open_[-1]):
             diagnostics.add(_unclosed(source, open_[-1], token))
             part, open_, sound = [], [], True
         part.append(token)
@@ -127,6 +128,13 @@ def _parts(tokens: list[Token], source: Source, diagnostics: Diagnostics) -> Ite
         diagnostics.add(_unclosed(source, open_[-1], None))
     elif part:
         yield part
+
+
+def _opens_net(tokens: Sequence[Token], opener: Token) -> bool:
+    """Whether a bracket opens a net, such as that of a solver's `net_param`."""
+    i = next(i for i, token in enumerate(tokens) if token is opener)
+    names = [str(token) for token in tokens[max(i - 2, 0) : i] if token.kind != "COLON"]
+    return bool(names) and names[-1].endswith("net_param")
 
 
 def _unclosed(source: Source, opener: Token, found: Token | None) -> Diagnostic:

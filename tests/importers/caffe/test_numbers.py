@@ -220,6 +220,16 @@ SIMPLE: dict[str, tuple[str, Any]] = {
         "ShuffleChannel shuffle_channel_param { group: 2 }",
         lambda x: x.reshape(len(x), 2, 2, *x.shape[2:]).swapaxes(1, 2).reshape(x.shape),
     ),
+    "smallest": (
+        "Pooling pooling_param { pool: MIN kernel_size: 2 }",
+        lambda x: np.minimum.reduce(
+            [x[:, :, i : i + 2, j : j + 4] for i in range(2) for j in range(2)]
+        ),
+    ),
+    "smallest_of_all": (
+        "Pooling pooling_param { pool: MIN global_pooling: true }",
+        lambda x: x.min(axis=(2, 3), keepdims=True).reshape(2, 4),
+    ),
     "reverse": ("Reverse reverse_param { axis: 3 }", lambda x: x[..., ::-1]),
     "reverse_two": ("Reverse reverse_param { axis: 1 axis: 2 }", lambda x: x[:, ::-1, ::-1]),
     "mvn": ("MVN", lambda x: mvn(x, (2, 3), 1e-9)),

@@ -479,6 +479,8 @@ def test_layers_of_the_oldest_form() -> None:
 def test_blanks_of_templates_are_named() -> None:
     (found,) = messages(after("3x8x8", "ReLU").replace("dim: 8", "dim: $TARGET_WIDTH$"))
     assert "`$TARGET_WIDTH$` is a blank" in found
+    (found,) = messages(after("3x8x8", "ReLU").replace("dim: 8", "dim: $#height#$"))
+    assert "`$#height#$` is a blank" in found
 
 
 # --- what is no part of a net --------------------------------------------------------------------

@@ -258,7 +258,7 @@ def test_a_solver_leads_to_its_net(tmp_path: Path, capsys: pytest.CaptureFixture
     solver.write_text('train_net: "models/x.pt" base_lr: 0.1 max_iter: 9')
     assert main(["convert", str(solver), "-o", "-"]) == 0
     assert "train {" in capsys.readouterr().out
-    solver.write_text(f"net_param {{ {NET.replace(LF, LF + '  ')} }} base_lr: 0.1 max_iter: 9")
+    solver.write_text(f"net_param {{ {NET}{LF}}} base_lr: 0.1 max_iter: 9")
     assert main(["convert", str(solver), "-o", "-"]) == 0
     assert "learning_rate: 0.1" in " ".join(capsys.readouterr().out.split())
     net = tmp_path / "train_val.prototxt"

@@ -8,7 +8,7 @@ from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.registry import Tops, layer
 from netspec.importers.caffe.layers.window_fields import height_width, kernel_size
 from netspec.importers.caffe.message_fields import MessageFields
-from netspec.importers.structure.graph import Node
+from netspec.importers.structure.graph import GraphValue, Node
 
 
 @layer("Pooling", tops=2)
@@ -23,9 +23,11 @@ def pooling(use: LayerTranslation) -> Tops:
     if kind == "STOCHASTIC":
         raise LayerError.unsupported("stochastic pooling draws at random", p.place("pool"))
     _, *size = use.spatial()
-    op = "maxpool" if kind == "MAX" else "avgpool"
+    op = "avgpool" if kind == "AVE" else "maxpool"
+    # A fork's MIN is the largest of the negative values, negated.
+    negative = use.emit("power", step=True, scale=-1) if kind == "MIN" else None
     if p.flag("global_pooling"):
-        return _global_pooling(use, p, op)
+        return _global_pooling(use, p, op, negative)
     kernel, kernel_place = kernel_size(use, p)
     stride, stride_place = height_width(p, "stride", "stride_h", "stride_w", 1)
     pad, pad_place = height_width(p, "pad", "pad_h", "pad_w", 0)
@@ -41,13 +43,15 @@ def pooling(use: LayerTranslation) -> Tops:
     several = max(stride) > 1
     node = use.emit_node(
         op,
+        negative,
+        negative is not None,
         kernel=((spans[0], spans[1]), kernel_place),
         stride=(stride, stride_place),
         pad=(pad, pad_place) if any(pad) else None,
         round=("floor" if down else "ceil") if several else None,
         count_include_pad=True if any(pad) and op == "avgpool" else None,
     )
-    return _tops(use, node)
+    return _tops(use, node, negative is not None)
 
 
 POOLS_REGIONS = {"ROIPooling", "ROIAlign", "RoIAlign", "PSROIPooling"}
@@ -145,7 +149,9 @@ def _windows(n: int, kernel: int, stride: int, pad: int, clips: bool, down: bool
     return count
 
 
-def _global_pooling(use: LayerTranslation, p: MessageFields, op: str) -> Tops:
+def _global_pooling(
+    use: LayerTranslation, p: MessageFields, op: str, negative: GraphValue | None
+) -> Tops:
     """One window over the whole input. The result is Cx1x1, as in Caffe."""
     pad, _ = height_width(p, "pad", "pad_h", "pad_w", 0)
     stride, place = height_width(p, "stride", "stride_h", "stride_w", 1)
@@ -156,16 +162,18 @@ def _global_pooling(use: LayerTranslation, p: MessageFields, op: str) -> Tops:
         node = use.emit_node("adaptive_avgpool", size=(1, p.place("global_pooling")))
     else:
         _, height, width = use.spatial()
-        node = use.emit_node("maxpool", kernel=((height, width), p.place("global_pooling")))
+        kernel = (height, width), p.place("global_pooling")
+        node = use.emit_node("maxpool", negative, negative is not None, kernel=kernel)
     node.pools_all = True
-    return _tops(use, node)
+    return _tops(use, node, negative is not None)
 
 
-def _tops(use: LayerTranslation, node: Node) -> Tops:
+def _tops(use: LayerTranslation, node: Node, negated: bool) -> Tops:
     """The pooled blob, and for a second top the places of its values. Raises LayerError."""
-    tops = [use.data(node.value, tuple(node.value.shape))]
+    value = use.emit("power", node.value, scale=-1) if negated else node.value
+    tops = [use.data(value, tuple(value.shape))]
     if len(use.layer.tops) > 1:
-        if node.op != "maxpool":
+        if node.op != "maxpool" or negated:
             raise LayerError.invalid(
                 "wrong-arity",
                 "only a MAX pooling has a second top, for the places of its values",
