@@ -447,7 +447,7 @@ def _net_of_solver(solver: Source, folder: Path, diagnostics: Diagnostics) -> So
     read = read_solver(solver, diagnostics)
     diagnostics.raise_if_failed()
     assert read is not None, "no solver and no error"
-    if read.net_inside is not None:
+    if read.has_net:
         return solver
     name = Path(read.net)
     if name.suffix in _SUFFIXES and not name.is_absolute() and "\0" not in read.net:

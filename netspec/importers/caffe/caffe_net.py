@@ -65,6 +65,15 @@ class CaffeNet:
     phase: str
 
 
+def net_inside(file: Message) -> Message | None:
+    """The net that stands in a solver's own file; None without one."""
+    for name in ("net_param", "train_net_param"):
+        given = [f.value for f in file.fields if f.name == name and isinstance(f.value, Message)]
+        if given:
+            return given[-1]
+    return None
+
+
 def net_of(
     tree: Message, source: Source, options: ReadOptions, diagnostics: Diagnostics
 ) -> CaffeNet:

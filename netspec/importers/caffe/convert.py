@@ -49,8 +49,7 @@ def convert(
         found = read_solver(solver, diagnostics) if solver is not None else None
         if diagnostics.failed:
             return None
-        inside = found.net_inside if found is not None and solver is source else None
-        imported = read(source, options, diagnostics, inside)
+        imported = read(source, options, diagnostics)
         if imported is None:
             return None
         net = net_of_tree(imported.file, left, diagnostics)

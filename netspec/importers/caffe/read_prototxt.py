@@ -9,7 +9,7 @@ from shlex import quote
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source
-from netspec.importers.caffe.caffe_net import CaffeLayer, CaffeNet, net_of
+from netspec.importers.caffe.caffe_net import CaffeLayer, CaffeNet, net_inside, net_of
 from netspec.importers.caffe.read_options import ReadOptions
 from netspec.importers.caffe.translate import Translation, translate
 from netspec.importers.caffe.truncate import truncate
@@ -24,7 +24,6 @@ from netspec.ops import ShapeError
 from netspec.ops.attribute_types import AttributeTypeError
 from netspec.semantic.input_block import INPUT_FIELDS
 from netspec.syntax.ast import File
-from netspec.syntax.protobuf_text.ast import Message
 from netspec.syntax.protobuf_text.parser import parse_prototxt
 
 MAX_ENDS = 24
@@ -48,16 +47,15 @@ class ImportedNet:
     mean_files: tuple[str, ...]
 
 
-def read(
-    source: Source, options: ReadOptions, diagnostics: Diagnostics, message: Message | None = None
-) -> ImportedNet | None:
-    """The tree of a prototxt, or of a `message` in it; None, and diagnostics, without one.
+def read(source: Source, options: ReadOptions, diagnostics: Diagnostics) -> ImportedNet | None:
+    """The tree of a prototxt, also of the net in a solver's file; None, and diagnostics, without.
 
     Layers whose shapes do not fit are in the tree, without modules: checking it reports them.
     """
-    message = message or parse_prototxt(source, diagnostics)
-    if message is None:
+    file = parse_prototxt(source, diagnostics)
+    if file is None:
         return None
+    message = net_inside(file) or file
     net = net_of(message, source, options, diagnostics)
     if not net.layers:
         if not diagnostics.failed:

@@ -7,12 +7,11 @@ from fractions import Fraction
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source, Span
-from netspec.importers.caffe.caffe_net import CaffeLayer, CaffeNet
+from netspec.importers.caffe.caffe_net import CaffeLayer, CaffeNet, net_inside
 from netspec.importers.caffe.message_fields import MessageFields
 from netspec.importers.caffe.training_facts import multipliers
 from netspec.importers.structure.graph import ConstantValue, FieldValue
 from netspec.lazy_dataclasses import dataclass
-from netspec.syntax.protobuf_text.ast import Message
 from netspec.syntax.protobuf_text.parser import parse_prototxt
 
 _OPTIMIZERS = {"SGD": "sgd", "Nesterov": "nesterov", "Adam": "adam", "AdaGrad": "adagrad"}
@@ -30,15 +29,8 @@ class Solver:
 
     source: Source
     fields: MessageFields
-
-    @property
-    def net_inside(self) -> Message | None:
-        """The net that stands in the solver's own file; None without one."""
-        for name in ("net_param", "train_net_param"):
-            given = self.fields.given(name)
-            if given and isinstance(given[-1].value, Message):
-                return given[-1].value
-        return None
+    has_net: bool
+    """Whether the net stands in the solver's own file."""
 
     @property
     def net(self) -> str:
@@ -68,7 +60,7 @@ def read_solver(source: Source, diagnostics: Diagnostics) -> Solver | None:
         diagnostics.add(Diagnostic("missing-field", message))
         return None
     fields.check()
-    return Solver(source, fields)
+    return Solver(source, fields, net_inside(tree) is not None)
 
 
 def is_solver(source: Source) -> bool:

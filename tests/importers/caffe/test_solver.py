@@ -225,6 +225,24 @@ def test_the_factors_of_most_layers_are_said_once(layers: str) -> None:
     assert text.count("lr_mult") == bool(layers)
 
 
+def test_norms_of_a_fork_with_four_blobs() -> None:
+    """NVIDIA's Caffe 0.15: factor, shift, mean and variance, of which the last two have rates 0."""
+    rates = "param { lr_mult: 1 } param { lr_mult: 1 } param { lr_mult: 0 } param { lr_mult: 0 }"
+    norm = (
+        f'layer {{ name: "n" type: "BatchNorm" bottom: "c" top: "n" {rates} '
+        "batch_norm_param { scale_filler { value: 1 } bias_filler { value: 0 } } }"
+    )
+    text = NET.replace('layer { name: "loss"', norm + ' layer { name: "loss"')
+    body = converted(
+        "base_lr: 0.1 max_iter: 9", text.replace('bottom: "c" bottom: "l', 'bottom: "n" bottom: "l')
+    ).text
+    net = net_of_spec(body)
+    assert {n: net.multipliers[n][0] for n in ("c_batchnorm.weight", "c_batchnorm.bias")} == {
+        "c_batchnorm.weight": 1,
+        "c_batchnorm.bias": 1,
+    }
+
+
 def test_several_steps() -> None:
     solver = (
         'base_lr: 0.01 lr_policy: "multistep" gamma: 0.5 stepvalue: 10 stepvalue: 30 max_iter: 9'

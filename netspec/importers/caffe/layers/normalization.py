@@ -12,7 +12,7 @@ from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.folded import Folded
 from netspec.importers.caffe.layers.registry import Tops, layer
 from netspec.importers.caffe.message_fields import MessageFields
-from netspec.importers.caffe.training_facts import trained
+from netspec.importers.caffe.training_facts import multipliers, trained
 from netspec.importers.caffe.weight_blob import WeightBlob
 from netspec.importers.structure.graph import GraphValue
 
@@ -31,7 +31,12 @@ def batchnorm(use: LayerTranslation) -> Tops:
     affine = p.flag("scale_bias") or "scale_filler" in p or "bias_filler" in p
     facts: dict[str, Any] = {}
     stated = p.maybe_flag("use_global_stats")
-    if affine:
+    if affine and len(multipliers(use.layer)) == 4:
+        # NVIDIA's Caffe 0.15: first what is learned, then the statistics as they are.
+        blobs = {"weight": use.blob(0), "bias": use.blob(1)}
+        blobs |= {"running_mean": use.blob(2), "running_var": use.blob(3)}
+        facts = trained(use, p, "scale_filler", "bias_filler")
+    elif affine:
         # NVIDIA's Caffe keeps them in the same layer.
         blobs = {"weight": use.blob(3), "bias": use.blob(4), **blobs}
         facts = trained(use, p, "scale_filler", "bias_filler", 3)
