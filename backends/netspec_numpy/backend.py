@@ -3,7 +3,7 @@
 In the function, `network`, each fused layer and each use of a module is one statement:
 
     conv1 = convolve(p, data, "conv1", 96, Window((7, 7), stride=(2, 2)))  # 96x109x109
-    pool1 = pool(p, conv1, np.maximum, Window((3, 3), stride=(2, 2), ceil=True), then=relu)
+    pool1 = pool(p, conv1, np.maximum, Window((3, 3), stride=(2, 2), ceil=True), then=RELU)
     fire2 = fire(p, pool1, "fire2", 16, 64, 64)  # 128x54x54
 """
 
@@ -65,18 +65,17 @@ from netspec_numpy.module_functions import (
 from netspec_numpy.size_source import size_source
 
 _FROM = {
-    "bisect": ("bisect", "bisect_left", "bisect_right"),
-    "collections": ("Counter",),
+    "bisect": ("bisect",),
     "collections.abc": ("Callable", "Iterator", "Mapping", "Sequence"),
     "concurrent.futures": ("ThreadPoolExecutor", "wait"),
     "fractions": ("Fraction",),
-    "functools": ("cache", "partial"),
-    "itertools": ("accumulate", "chain", "count", "pairwise", "product"),
+    "functools": ("cache", "partial", "reduce"),
+    "itertools": ("accumulate", "count", "pairwise", "product"),
     "math": ("inf", "prod"),
     "pathlib": ("Path",),
     "typing": ("Any", "NamedTuple"),
 }
-_MODULES = ("ctypes", "json", "math", "os", "sys", "threading", "time")
+_MODULES = ("ctypes", "json", "math", "os", "threading", "time")
 _GLOBALS = (
     *("np", "as_strided", "network", "self"),
     *(name for names in _FROM.values() for name in names),
@@ -151,9 +150,9 @@ class _Scope:
         source, exact = size_source(expr, lambda symbol: self.variables[symbol.value])
         if not isinstance(number, int):
             return f"float({source})"
-        return f"{self.kernel('whole')}({source})" if exact else source
+        return f"{self.kernel('whole_number')}({source})" if exact else source
 
-    def differs(self, numbers: tuple[int, ...], default: tuple[int, ...]) -> bool:
+    def differs(self, numbers: tuple[float, ...], default: tuple[float, ...]) -> bool:
         """Whether numbers of an attribute are, or may be at another size, not the default."""
         return numbers != default or any(self._followed(n) is not None for n in numbers)
 
@@ -209,15 +208,14 @@ class _NetClass:
         `frozen` are results of steps whose numbers would have to follow sizes.
         """
         sizes = [str(tuple(int(d) for d in v.shape)) for v in self.net.body.inputs]
-        lines = statement("layout = ", call("staticmethod", self.network), 4)
+        lines = statement("network = ", call("staticmethod", self.network), 4)
         lines += statement("sizes = ", tuple_of(sizes), 4)
         if fixed := self._fixed_size(frozen):
             lines.append(f'    fixed = ": {fixed}"')
-        if laws := _laws(self.net):
-            items = tuple(Verbatim(f'"{name}": {law}') for name, law in laws.items())
-            lines += statement(
-                "laws: Mapping[str, Any] = ", FunctionCall("", items, brackets="{}"), 4
-            )
+        if inits := _inits(self.net):
+            items = tuple(Verbatim(f'"{name}": {init}') for name, init in inits.items())
+            of_names = FunctionCall("", items, brackets="{}")
+            lines += statement("inits: Mapping[str, Any] = ", of_names, 4)
         return "\n".join(lines)
 
     def _fixed_size(self, frozen: Set[Value]) -> str:
@@ -535,25 +533,25 @@ def _imports(sources: list[str]) -> tuple[list[str], list[str]]:
     return lines, numpy
 
 
-def _laws(net: Net) -> dict[str, str]:
-    """How weights begin: the law of most filters for `*`, and the others by their names.
+def _inits(net: Net) -> dict[str, str]:
+    """How weights begin: as most filters do for `*`, and the others by their names.
 
-    What the kernel `initial` knows without is left out: Kaiming's law, 1 for factors, 0 for shifts.
+    What the kernels know without is left out: Kaiming's law, 1 for factors, 0 for shifts.
     """
-    laws = {name: _law(tensor) for name, tensor in net.tensors.items()}
-    filters = [laws[name] for name, tensor in net.tensors.items() if len(tensor.shape) > 1]
-    usual = Counter(filters).most_common(1)[0][0] if filters else ""
-    found = {} if usual in ("", _law_of(KAIMING)) else {"*": usual}
+    inits = {name: _init(tensor) for name, tensor in net.tensors.items()}
+    filters = [inits[name] for name, tensor in net.tensors.items() if len(tensor.shape) > 1]
+    usual = Counter(filters or [_law_of(KAIMING)]).most_common(1)[0][0]
+    found = {"*": usual}
     for name, tensor in net.tensors.items():
         factor = name.endswith((".weight", ".running_var"))
         known = usual if len(tensor.shape) > 1 else "1.0" if factor else "0.0"
-        if laws[name] != known:
-            found[name] = laws[name]
-    return found
+        if inits[name] != known:
+            found[name] = inits[name]
+    return {} if found == {"*": _law_of(KAIMING)} else found
 
 
-def _law(tensor: Tensor) -> str:
-    """How a tensor begins, as the kernel `initial` takes it: numbers, or what `drawn` takes."""
+def _init(tensor: Tensor) -> str:
+    """How a tensor begins, as `initial_weights` takes it: numbers, or what `draw` takes."""
     init = tensor.init
     if isinstance(init, Init) and init.law == "bilinear":
         rows, columns = (_bilinear(int(n)) for n in tensor.shape[-2:])

@@ -5,8 +5,6 @@ Ops that are always written as steps of their own (convolutions, ...) are in `lo
 
 from __future__ import annotations
 
-import math
-
 from netspec.codegen.python_source import (
     FunctionCall,
     Infix,
@@ -20,7 +18,6 @@ from netspec.ops import (
     Op,
     activation,
     convolution,
-    merging,
     normalization,
     pooling,
     reducing,
@@ -34,10 +31,6 @@ from netspec_numpy.lowering import numbers, pads_follow_size, same_pads
 __all__ = ["EMITTERS"]
 
 Keywords = dict[str, Source | str]
-
-
-def _real(number: float) -> str:
-    return repr(float(number))
 
 
 @emits(convolution.ConvTranspose)
@@ -124,16 +117,8 @@ def _emits_kernel(op: type[Op], kernel: str) -> None:
 
 
 def _emits_ufunc(op: type[Op], head: str) -> None:
-    """An op without attributes that NumPy has; of several inputs, from the first to the last."""
-
-    def emitter(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
-        first, *others = inputs
-        result = first if others else call(head, first)
-        for other in others:
-            result = call(head, result, other)
-        return result
-
-    emits(op)(emitter)
+    """An op without attributes that NumPy has."""
+    emits(op)(lambda op, layer, s, inputs: call(head, *inputs))
 
 
 _emits_kernel(activation.Silu, "silu")
@@ -149,13 +134,11 @@ _emits_kernel(reducing.ArgMax, "argmax")
 _emits_kernel(reshaping.Flatten, "flatten")
 _emits_ufunc(activation.Tanh, "np.tanh")
 _emits_ufunc(activation.Abs, "np.abs")
-_emits_ufunc(merging.Maximum, "np.maximum")
-_emits_ufunc(merging.Minimum, "np.minimum")
 
 
 @emits(activation.HardTanh)
 def hardtanh(op: activation.HardTanh, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
-    return call("np.clip", inputs[0], _real(op.min), _real(op.max))
+    return call("np.clip", inputs[0], s.number(op.min), s.number(op.max))
 
 
 @emits(activation.Clamp)
@@ -167,7 +150,7 @@ def clamp(op: activation.Clamp, layer: Layer, s: EmitScope, inputs: list[Source]
 @emits(activation.Threshold)
 def threshold(op: activation.Threshold, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
     x = inputs[0].flat()
-    return call("np.where", f"{x} <= {_real(op.threshold)}", _real(op.value), x)
+    return call("np.where", f"{x} <= {s.number(op.threshold)}", s.number(op.value), x)
 
 
 @emits(activation.HardShrink)
@@ -175,14 +158,14 @@ def hardshrink(
     op: activation.HardShrink, layer: Layer, s: EmitScope, inputs: list[Source]
 ) -> Source:
     x = inputs[0].flat()
-    return call("np.where", f"np.abs({x}) <= {_real(op.threshold)}", "0.0", x)
+    return call("np.where", f"np.abs({x}) <= {s.number(op.threshold)}", "0.0", x)
 
 
 @emits(activation.SoftShrink)
 def softshrink(
     op: activation.SoftShrink, layer: Layer, s: EmitScope, inputs: list[Source]
 ) -> Source:
-    x, bound = inputs[0], _real(op.threshold)
+    x, bound = inputs[0], s.number(op.threshold)
     return Infix("-", (x, call("np.clip", x, f"-{bound}", bound)))
 
 
@@ -215,43 +198,46 @@ def selu(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
 
 @emits(activation.Celu)
 def celu(op: activation.Celu, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
-    if op.alpha == 1:
+    if not s.differs((op.alpha,), (1,)):
         return call(s.kernel("elu"), inputs[0])
-    x, alpha = inputs[0].flat(), _real(op.alpha)
+    x, alpha = inputs[0].flat(), s.number(op.alpha)
     below = f"{alpha} * np.expm1(np.minimum({x}, 0) / {alpha})"
     return call("np.where", f"{x} > 0", x, below)
 
 
 @emits(activation.Power)
 def power(op: activation.Power, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
-    x = _affine(op, inputs[0])
-    if op.exponent == 1:
+    x = _affine(op, s, inputs[0])
+    if not s.differs((op.exponent,), (1,)):
         return x
-    if op.exponent == 2:
+    if not s.differs((op.exponent,), (2,)):
         return call("np.square", x)
-    return call("np.power", x, _real(op.exponent))
+    return call("np.power", x, s.number(op.exponent))
 
 
 @emits(activation.Exp)
 def exp(op: activation.Exp, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
-    x = _affine(op, inputs[0])
-    return call("np.exp", x) if op.base is None else call("np.power", _real(op.base), x)
+    x = _affine(op, s, inputs[0])
+    return call("np.exp", x) if op.base is None else call("np.power", s.number(op.base), x)
 
 
 @emits(activation.Log)
 def log(op: activation.Log, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
-    result = call("np.log", _affine(op, inputs[0]))
+    result = call("np.log", _affine(op, s, inputs[0]))
     if op.base is None:
         return result
-    return Infix("/", (result, Verbatim(repr(math.log(op.base)))))
+    return Infix("/", (result, call("math.log", s.number(op.base))))
 
 
-def _affine(op: activation.Power | activation.Exp | activation.Log, x: Source) -> Source:
+def _affine(
+    op: activation.Power | activation.Exp | activation.Log, s: EmitScope, x: Source
+) -> Source:
     """shift + scale * x."""
-    if op.scale != 1:
-        x = Infix("*", (Verbatim(_real(op.scale)), x))
-    if op.shift:
-        x = Infix("-" if op.shift < 0 else "+", (x, Verbatim(repr(abs(float(op.shift))))))
+    if s.differs((op.scale,), (1,)):
+        x = Infix("*", (Verbatim(s.number(op.scale)), x))
+    if s.differs((op.shift,), (0,)):
+        shift = s.number(op.shift)
+        x = Infix("-" if shift[0] == "-" else "+", (x, Verbatim(shift.removeprefix("-"))))
     return x
 
 
@@ -259,12 +245,12 @@ def _affine(op: activation.Power | activation.Exp | activation.Log, x: Source) -
 def leaky_relu(
     op: activation.LeakyRelu, layer: Layer, s: EmitScope, inputs: list[Source]
 ) -> Source:
-    return call(s.kernel("leaky_relu"), inputs[0], _real(op.slope))
+    return call(s.kernel("leaky_relu"), inputs[0], s.number(op.slope))
 
 
 @emits(activation.Elu)
 def elu(op: activation.Elu, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
-    more = [] if op.alpha == 1 else [_real(op.alpha)]
+    more = [s.number(op.alpha)] if s.differs((op.alpha,), (1,)) else []
     return call(s.kernel("elu"), inputs[0], *more)
 
 
@@ -280,7 +266,7 @@ def prelu(op: activation.PRelu, layer: Layer, s: EmitScope, inputs: list[Source]
 def layernorm(
     op: normalization.LayerNorm, layer: Layer, s: EmitScope, inputs: list[Source]
 ) -> Source:
-    keywords: Keywords = {} if op.eps == 1e-5 else {"eps": _real(op.eps)}
+    keywords: Keywords = {"eps": s.number(op.eps)} if s.differs((op.eps,), (1e-5,)) else {}
     weights = (s.weight(layer, "weight"), s.weight(layer, "bias"))
     return call(s.kernel("layer_norm"), inputs[0], *weights, **keywords)
 
@@ -323,8 +309,8 @@ def normalize(
 ) -> Source:
     every = op.across == "all" and len(layer.inputs[0].shape) == 3
     keywords: Keywords = {"everywhere": "True"} if every else {}
-    if op.eps != 1e-10:
-        keywords["eps"] = _real(op.eps)
+    if s.differs((op.eps,), (1e-10,)):
+        keywords["eps"] = s.number(op.eps)
     return call(s.kernel("unit_length"), inputs[0], **keywords)
 
 
@@ -336,26 +322,10 @@ def shift(op: normalization.Shift, layer: Layer, s: EmitScope, inputs: list[Sour
 @emits(normalization.Lrn)
 def lrn(op: normalization.Lrn, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
     numbers = {"alpha": (op.alpha, 1e-4), "beta": (op.beta, 0.75), "k": (op.k, 1.0)}
-    keywords: Keywords = {n: _real(v) for n, (v, default) in numbers.items() if v != default}
-    return call(s.kernel("local_response_norm"), inputs[0], str(int(op.size)), **keywords)
-
-
-# --- several inputs ------------------------------------------------------------------------------
-
-
-@emits(merging.Add)
-def add(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
-    return Infix("+", tuple(inputs))
-
-
-@emits(merging.Sub)
-def sub(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
-    return Infix("-", tuple(inputs))
-
-
-@emits(merging.Mul)
-def mul(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
-    return Infix("*", tuple(inputs))
+    keywords: Keywords = {
+        n: s.number(v) for n, (v, default) in numbers.items() if s.differs((v,), (default,))
+    }
+    return call(s.kernel("local_response_norm"), inputs[0], s.number(op.size), **keywords)
 
 
 @emits(merging.Div)
@@ -427,12 +397,12 @@ def pixel_unshuffle(
 
 @emits(reshaping.Pad)
 def pad(op: reshaping.Pad, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    value = [s.number(op.value)] if s.differs((op.value,), (0,)) else []
     if any(op.channels):
         sides = [(0, 0), op.channels, op.pads[:2], op.pads[2:]]
         sizes = tuple_of([tuple_of([*map(s.number, side)]) for side in sides])
-        keywords = {"constant_values": _real(op.value)} if op.value else {}
+        keywords = {"constant_values": value[0]} if value else {}
         return call("np.pad", inputs[0], sizes, **keywords)
-    value = [_real(op.value)] if op.value else []
     return call(s.kernel("pad2d"), inputs[0], numbers(s, op.pads), *value)
 
 

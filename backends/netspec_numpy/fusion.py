@@ -26,7 +26,7 @@ from netspec.ops.pooling import MaxPool
 from netspec.symbolic.expr import Expr, SizeOf, Symbol
 from netspec.symbolic.terms import leaves, substitute
 
-CLIPS: dict[tuple[float, float] | None, str] = {(0, inf): "relu", (0, 6): "relu6"}
+CLIPS: dict[tuple[float, float] | None, str] = {(0, inf): "RELU", (0, 6): "RELU6"}
 """The kernels that apply an activation to what others compute, by the bounds of its result."""
 
 
@@ -149,11 +149,9 @@ def _with_activation(before: FusedLayer, layer: FusedLayer) -> FusedLayer | None
 
 def can_end_with_activation(layer: FusedLayer) -> bool:
     """Whether the kernel that computes a layer can apply an activation to its result."""
-    if isinstance(layer.op, Add | Sub):
-        return len({v.shape for v in layer.inputs}) == 1
     if isinstance(layer.op, MaxPool):
         return layer.op.dilation == (1, 1)
-    return isinstance(layer.op, Conv | Linear | BatchNorm | Concat)
+    return isinstance(layer.op, Conv | Linear | BatchNorm | Concat | Add | Sub)
 
 
 def _merged(

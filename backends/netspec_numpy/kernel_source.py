@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "kernels"
-SHARED = Path(__file__).with_name("winograd_choice.py")
+SHARED = [Path(__file__).with_name(f"{name}.py") for name in ("memory_slots", "winograd_choice")]
 """What compiling uses too, without NumPy."""
 SUBJECTS = (
     "arrays",
@@ -25,7 +25,6 @@ SUBJECTS = (
     "resizing",
     "products",
     "steps",
-    "slots",
     "plan",
     "weights",
     "model",
@@ -51,7 +50,7 @@ def add_kernels(file: Path) -> None:
 def _functions() -> dict[str, tuple[str, frozenset[str]]]:
     """The source of each function, class and constant of the kernels, and the names it reads."""
     functions = {}
-    for path in [*(FOLDER / f"{subject}.py" for subject in SUBJECTS), SHARED, *_added]:
+    for path in [*(FOLDER / f"{subject}.py" for subject in SUBJECTS), *SHARED, *_added]:
         text = path.read_text(encoding="utf-8")
         lines = text.splitlines()
         for node in ast.parse(text).body:

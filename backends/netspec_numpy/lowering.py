@@ -1,6 +1,6 @@
 """Writes fused layers as steps of the emitted plan: calls of kernels that work in the arena.
 
-    squeeze = convolve(p, pool1, "fire2.squeeze", 16, then=relu)
+    squeeze = convolve(p, pool1, "fire2.squeeze", 16, then=RELU)
 
 `p` is the plan; the kernels are in `kernels/products.py` and
 `kernels/steps.py`. An op has such a step where a planner here writes one. All others are written as
@@ -17,12 +17,12 @@ from netspec.ir import Layer
 from netspec.ops import Op, Tensor
 from netspec.ops.activation import Relu, Relu6
 from netspec.ops.convolution import Conv, Linear
-from netspec.ops.merging import Add, Arithmetic, Concat, Sub
+from netspec.ops.merging import Add, Concat, Maximum, Minimum, Mul, Sub
 from netspec.ops.normalization import BatchNorm
 from netspec.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
 from netspec.ops.resizing import MaxUnpool
 from netspec_numpy.cost_model import choose_algorithm, is_square
-from netspec_numpy.fusion import CLIPS, FusedLayer, can_end_with_activation
+from netspec_numpy.fusion import CLIPS, FusedLayer
 
 
 class AttributeNumbers(Protocol):
@@ -34,7 +34,7 @@ class AttributeNumbers(Protocol):
     def number(self, number: float) -> str:
         """A number of an attribute, which may follow sizes of values."""
 
-    def differs(self, numbers: tuple[int, ...], default: tuple[int, ...]) -> bool:
+    def differs(self, numbers: tuple[float, ...], default: tuple[float, ...]) -> bool:
         """Whether numbers of an attribute are, or may be at another size, not the default."""
 
 
@@ -157,7 +157,7 @@ def _name(layer: FusedLayer, step: Step) -> Source | str:
     path = step.quoted(layer.layer.path)
     if layer.batch_norm is not None or "bias" in layer.layer.layer.tensors:
         return path
-    return call(step.kernel("unbiased"), "p", path)
+    return call(step.kernel("without_bias"), "p", path)
 
 
 @plans(MaxPool)
@@ -179,7 +179,7 @@ def avg_pool(op: AvgPool, layer: FusedLayer, step: Step) -> Source:
 
 @plans(MaxUnpool)
 def max_unpool(op: MaxUnpool, layer: FusedLayer, step: Step) -> Source:
-    return _kernel_call(step, "unpool", *step.inputs)
+    return _kernel_call(step, "max_unpool", *step.inputs)
 
 
 @plans(GlobalAvgPool)
@@ -193,23 +193,27 @@ def concat(op: Op, layer: FusedLayer, step: Step) -> Source:
 
 
 @plans(Add, Sub)
-def arithmetic(op: Arithmetic, layer: FusedLayer, step: Step) -> Source | None:
-    if not can_end_with_activation(layer):
-        return None  # some inputs are broadcast over the others
+def arithmetic(op: Add | Sub, layer: FusedLayer, step: Step) -> Source:
     function = "np.add" if isinstance(op, Add) else "np.subtract"
     return _kernel_call(step, "arithmetic", function, *step.inputs, **_then(layer, step))
 
 
+@plans(Mul, Maximum, Minimum)
+def elementwise(op: Mul | Maximum | Minimum, layer: FusedLayer, step: Step) -> Source:
+    functions = {Mul: "np.multiply", Maximum: "np.maximum", Minimum: "np.minimum"}
+    return _kernel_call(step, "elementwise", functions[type(op)], *step.inputs)
+
+
 @plans(Relu, Relu6)
 def clip(op: Op, layer: FusedLayer, step: Step) -> Source:
-    return _kernel_call(step, "concat", step.inputs[0], then=step.kernel(CLIPS[op.clip]))
+    return _kernel_call(step, "clip", step.inputs[0], step.kernel(CLIPS[op.clip]))
 
 
 @plans(BatchNorm)
 def batch_norm(op: BatchNorm, layer: FusedLayer, step: Step) -> Source:
     name, then = step.quoted(layer.layer.path), _then(layer, step)
     return _kernel_call(
-        step, "batch_norm", step.inputs[0], name, **_batch_norm_keywords(op), **then
+        step, "batch_norm", step.inputs[0], name, **_batch_norm_keywords(op, step), **then
     )
 
 
@@ -222,10 +226,10 @@ def folded_batch_norm(layer: FusedLayer, step: Step) -> Source | None:
     names = (step.quoted(layer.layer.path), step.quoted(layer.batch_norm.path))
     tensors = layer.layer.layer.tensors
     bias: Keywords = {"bias": "True"} if "bias" in tensors else {}
-    keywords = _batch_norm_keywords(op) | bias
+    keywords = _batch_norm_keywords(op, step) | bias
     return call(step.kernel("fold_batch_norm"), "p", *names, **keywords)
 
 
-def _batch_norm_keywords(op: BatchNorm) -> Keywords:
-    keywords: Keywords = {} if op.eps == 1e-5 else {"eps": repr(float(op.eps))}
+def _batch_norm_keywords(op: BatchNorm, step: AttributeNumbers) -> Keywords:
+    keywords: Keywords = {"eps": step.number(op.eps)} if step.differs((op.eps,), (1e-5,)) else {}
     return keywords if op.affine else keywords | {"affine": "False"}

@@ -6,6 +6,8 @@ same function, `memory_slots`.
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from netspec.ir import Value
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import IndexShape
@@ -43,7 +45,7 @@ def plan_memory(net: FusedNet) -> Arena:
     """The slot of each value; `Plan.value` in the emitted file asks for the same ones."""
     used = net.uses()
     values: list[Value] = list(net.inputs)
-    given: list[tuple[int, list[int], dict[int, int]]] = [(_bytes(v), [], {}) for v in values]
+    given: list[tuple[int, list[int], list[int]]] = [(_bytes(v), [], []) for v in values]
     numbers = {v: i for i, v in enumerate(values)}
     for layer in net.layers:
         several = any(v in used for v in layer.outputs[1:])
@@ -51,7 +53,7 @@ def plan_memory(net: FusedNet) -> Arena:
             numbers[value] = len(values)
             values.append(value)
             reads = [numbers[v] for v in layer.inputs]
-            given.append((_bytes(value), reads, _parts(layer, numbers)))
+            given.append((_bytes(value), reads, _inside(layer)))
     places = memory_slots(given, [numbers[v] for v in net.outputs])
     slots = {v: MemorySlot(s, values[o], c) for v, (s, o, c) in zip(values, places, strict=True)}
     largest = [0] * (1 + max(slot for slot, _, _ in places))
@@ -60,16 +62,12 @@ def plan_memory(net: FusedNet) -> Arena:
     return Arena(slots, tuple(largest))
 
 
-def _parts(layer: FusedLayer, numbers: dict[Value, int]) -> dict[int, int]:
-    """The inputs that may lie in the memory of a layer's result, and from which channel on."""
+def _inside(layer: FusedLayer) -> list[int]:
+    """From which channels on the first inputs may lie in the memory of a layer's result."""
     if isinstance(layer.op, Concat):
-        parts, first = {}, 0
-        for value in layer.inputs:
-            parts[numbers[value]] = first
-            first += int(value.shape[0])
-        return parts
+        return [0, *accumulate(int(v.shape[0]) for v in layer.inputs[:-1])]
     over = layer.op.elementwise and (can_end_with_activation(layer) or layer.op.clip in CLIPS)
-    return {numbers[layer.inputs[0]]: 0} if over else {}
+    return [0] if over and layer.inputs[0].shape == layer.output.shape else []
 
 
 def _bytes(value: Value) -> int:

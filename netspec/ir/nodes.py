@@ -21,7 +21,7 @@ from netspec.ir.names import NameMap
 from netspec.ir.template import Template
 from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.ops import KAIMING, REQUIRED, Init, Learned, Op, Shape, Tensor, Weighted
-from netspec.symbolic.expr import Expr, Symbol
+from netspec.symbolic.expr import Expr, Parameter, ParameterItem, Symbol
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,14 +79,23 @@ class Argument:
 
     `value` is an int, float, str, bool, None or a tuple of these; `expr` is in terms of the
     parameters of the block in which the instance stands; for what is no number, the parameter that
-    is handed on, or None. `default`
-    is what the module has for it, `REQUIRED` if nothing or nothing that always is the same.
+    is handed on, or None. `default` is what the module has for it, `REQUIRED` if nothing or nothing
+    that always is the same. `items` are the expressions of those numbers of a list that follow the
+    height or width of a value, by their places.
     """
 
     name: str
     value: Any
     expr: Expr | None
     default: Any = REQUIRED
+    items: tuple[tuple[int, Expr], ...] = ()
+
+    def meanings(self) -> Iterator[tuple[Symbol, Expr]]:
+        """The symbols that the module has for the argument, and what the caller has for them."""
+        if self.expr is not None:
+            yield Parameter(self.name), self.expr
+        for place, expr in self.items:
+            yield ParameterItem(self.name, place), expr
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
 from typing import Any
 
 from netspec.ir.config import Preprocessing
@@ -25,7 +26,9 @@ from netspec.symbolic.expr import (
     Channels,
     Dim,
     Expr,
+    Num,
     NumberLiteral,
+    ParameterItem,
     Real,
     SizeOf,
     Symbol,
@@ -190,10 +193,21 @@ def _attribute(a: Attr, value: Any) -> str:
 def _arguments(instance: Instance) -> str:
     """The arguments of an instance that are anything else than the parameter's default."""
     return _fields(
-        (a.name, _number(a.value, a.expr))
+        (a.name, _number(_with_items(a), a.expr))
         for a in instance.arguments
-        if a.value != a.default or not (a.expr is None or isinstance(a.expr, NumberLiteral))
+        if a.value != a.default
+        or a.items
+        or not (a.expr is None or isinstance(a.expr, NumberLiteral))
     )
+
+
+def _with_items(a: Argument) -> Any:
+    """The value of an argument, its items with the expressions that they have."""
+    exprs = dict(a.items)
+    if not exprs:
+        return a.value
+    traced = (Num(Fraction(repr(n)), exprs.get(i)) for i, n in enumerate(a.value))
+    return tuple(n.integer() if n.value.denominator == 1 else n.real() for n in traced)
 
 
 def _settings(settings: Any) -> str:
@@ -278,4 +292,6 @@ def symbol_text(symbol: Symbol) -> str:
             return f"{name}.channels"
         case SizeOf(value, axis):
             return f"{value.name}.{'height' if axis == 1 else 'width'}"
+        case ParameterItem(parameter, place):
+            return f"{parameter}[{place}]"
     return symbol.name

@@ -13,6 +13,7 @@ from netspec.symbolic.expr import (
     Dim,
     Expr,
     Parameter,
+    ParameterItem,
     Real,
     SizeOf,
     Symbol,
@@ -70,8 +71,11 @@ def _parameters(instance: Instance, meaning: Meaning) -> Meaning:
     inputs = instance.block.inputs
     known: dict[Symbol, Expr] = {Channels(v.name): literal(int(v.shape[0])) for v in inputs}
     for a in instance.arguments:
-        expr = None if a.expr is None else substitute(a.expr, meaning)
-        known[Parameter(a.name)] = expr if expr and follows(expr) else _value(a.value)
+        known[Parameter(a.name)] = _value(a.value)
+        for symbol, stated in a.meanings():
+            value = a.value[symbol.place] if isinstance(symbol, ParameterItem) else a.value
+            expr = substitute(stated, meaning)
+            known[symbol] = expr if follows(expr) else _value(value)
     return known.__getitem__
 
 
@@ -96,7 +100,7 @@ def _has_sizes(block: Block) -> bool:
     layers = (n for n in block.nodes if isinstance(n, Layer))
     arguments = (a for n in block.nodes if isinstance(n, Instance) for a in n.arguments)
     return any(follows(n.expr) for layer in layers for n in _numbers(layer)) or any(
-        a.expr is not None and follows(a.expr) for a in arguments
+        follows(expr) for a in arguments for _, expr in a.meanings()
     )
 
 

@@ -17,7 +17,17 @@ from netspec.ir.printer import block_labels, expression_text, shape_text, symbol
 from netspec.lazy_dataclasses import fields
 from netspec.ops import Shape
 from netspec.ops.base import IndexShape, ShapeError
-from netspec.symbolic.expr import Channels, Dim, Expr, Parameter, Real, SizeOf, Symbol, evaluate
+from netspec.symbolic.expr import (
+    Channels,
+    Dim,
+    Expr,
+    Parameter,
+    ParameterItem,
+    Real,
+    SizeOf,
+    Symbol,
+    evaluate,
+)
 from netspec.symbolic.terms import leaves
 
 
@@ -96,6 +106,10 @@ class _Block:
         self.block = block
         self.labels = value_labels(block)
         self.values: dict[Symbol, Any] = {Parameter(n): v for n, v in parameters.items()}
+        lists = ((n, enumerate(v)) for n, v in parameters.items() if isinstance(v, tuple))
+        self.values |= {
+            ParameterItem(n, place): item for n, items in lists for place, item in items
+        }
         self.values |= {Channels(v.name): int(v.shape[0]) for v in block.inputs if v.shape}
         for value in (*block.inputs, *(v for node in block.nodes for v in node.outputs)):
             sizes = enumerate(value.shape[1:], 1)
@@ -195,6 +209,9 @@ class _Block:
         for a in instance.arguments:
             if a.expr is not None:
                 yield from self._number(f"{a.name} of {instance.name}", a.value, a.expr)
+            for place, expr in a.items:
+                item = a.value[place]
+                yield from self._number(f"{a.name}[{place}] of {instance.name}", item, expr)
         if len(instance.inputs) != len(inner.inputs):
             count = len(instance.inputs)
             yield f"{instance.name} takes {count} inputs, its block {len(inner.inputs)}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-from netspec.symbolic.expr import Num, Parameter
+from netspec.symbolic.expr import Expr, Num, Parameter, ParameterItem, SizeOf
+from netspec.symbolic.terms import leaves
 
 MAX_BITS = 512
 """Most binary digits of a numerator or denominator."""
@@ -56,11 +57,25 @@ def key_of(value: Any) -> object:
 def as_parameter(name: str, value: Any) -> Any:
     """A parameter's value inside its block, where its name is the expression for it.
 
-    Items of lists are plain numbers there: the expressions that they have are the caller's.
+    Numbers of lists are plain there, but those that follow the height or width of a value.
     """
     if isinstance(value, tuple):
-        return tuple(_plain(v) for v in value)
+        items = dict(followed_items(value))
+        return tuple(
+            Num(v.value, ParameterItem(name, i)) if i in items else _plain(v)
+            for i, v in enumerate(value)
+        )
     return Num(value.value, Parameter(name)) if isinstance(value, Num) else value
+
+
+def followed_items(value: Any) -> tuple[tuple[int, Expr], ...]:
+    """The numbers of a list that follow heights or widths: their places and expressions."""
+    if not isinstance(value, tuple):
+        return ()
+    exprs = ((i, v.expr) for i, v in enumerate(value) if isinstance(v, Num) and v.expr is not None)
+    return tuple(
+        (i, e) for i, e in exprs if any(isinstance(s, SizeOf | ParameterItem) for s in leaves(e))
+    )
 
 
 def _plain(value: Any) -> Any:

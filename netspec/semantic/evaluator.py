@@ -26,7 +26,7 @@ from netspec.semantic.scope import (
     evaluation_error,
 )
 from netspec.symbolic.conditions import MAX_ITEMS
-from netspec.symbolic.expr import Num, SizeOf, Symbol, apply
+from netspec.symbolic.expr import Num, ParameterItem, SizeOf, Symbol, apply
 from netspec.symbolic.terms import leaves
 from netspec.syntax.ast import (
     Attribute,
@@ -272,7 +272,9 @@ class Evaluator:
 
     def _item(self, root: Expression, steps: Sequence[Index]) -> Any:
         """An item of a list, or of a list in it: `stages[1][0]`, its indices the steps."""
+        before = set(self.used)
         value = self._evaluate(root)
+        of_list = self.used - before
         for step in steps:
             if not isinstance(value, tuple):
                 raise evaluation_error(
@@ -283,6 +285,9 @@ class Evaluator:
                 message = f"a list of {len(value)} has no place {i}; places count from 0"
                 raise evaluation_error("out-of-range", message, step.index.span)
             value = value[i]
+        if isinstance(value, Num):
+            own = {s for s in of_list if isinstance(s, ParameterItem)} - set(leaves(value.known))
+            self.used -= own - before  # other items do not matter
         return value
 
     def _indexed_inside(self, e: Index) -> LayerReference | None:

@@ -41,6 +41,14 @@ class SizeOf:
 
 
 @dataclass(frozen=True)
+class ParameterItem:
+    """An item of a list that is a parameter of the module at hand."""
+
+    parameter: str
+    place: int
+
+
+@dataclass(frozen=True)
 class NumberLiteral:
     """A number as it stands."""
 
@@ -55,7 +63,7 @@ class Apply:
     operands: tuple[Expr, ...]
 
 
-Symbol = Parameter | Channels | SizeOf
+Symbol = Parameter | Channels | SizeOf | ParameterItem
 Expr = Symbol | NumberLiteral | Apply
 
 MAX_OPERATORS = 12

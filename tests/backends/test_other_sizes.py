@@ -206,6 +206,26 @@ NUMPY_ONLY = {
       up1: up(d, b) { rows: b.height  filters: 5 }
       up2: up(up1, a) { rows: a.height  filters: 4 }
     """,
+    "lists as arguments": """
+      a: conv { filters: 4 kernel: 3 pad: 1 } -> relu
+      b: maxpool { kernel: 2 round: ceil } -> conv { filters: 4 kernel: 3 pad: 1 } -> relu
+      let lower = [a.height - 2, a.width - 1]
+      c: resized(b) { size: a.shape  part: lower }
+      d: resized(b) { size: [9, b.height, b.width + 1]  part: [8, b.width] }
+      e: resized(b) { size: [9, 12, 13]  part: [8, 9] }
+      output c, d, e
+    """,
+    "real numbers": """
+      a: conv { filters: 4 kernel: 3 pad: 1 }
+      b: sigmoid(a) -> power { scale: -1 / a.height  shift: a.width / 10  exponent: 64 / a.width }
+      c: leaky_relu(a) { slope: 1 / a.height }
+      d: scaled(a) { by: 1 / (a.height * a.width) }
+      e: lrn(a) { size: 3  alpha: 1 / data.width  k: 2 - 1 / a.width }
+      f: batchnorm(e) { eps: 1 / data.height }
+      g: elu(f) { alpha: f.height / 10 } -> pad { pads: [1, 1, 1, 1]  value: f.width }
+      h: log(a) { scale: 0  shift: a.height  base: 3 }
+      output b, c, d, g, h
+    """,
 }
 UP = """module up(rows, filters) {
   input x  input skip
@@ -213,6 +233,13 @@ UP = """module up(rows, filters) {
   c: crop { size: [rows, skip.width] }
   concat(c, skip)
 }
+module halved(size) { input x  crop { size: size } -> adaptive_avgpool { size: [7, ceil(size[0] / 2)] } }
+module resized(size, part) {
+  input x
+  upsample { size: [size[1], size[2]]  mode: nearest }
+  halved { size: part }
+}
+module scaled(by) { input x  power { scale: by } }
 """
 
 
@@ -224,17 +251,23 @@ def test_sizes_of_other_values(name: str) -> None:
     check(text, [(33, 37), (45, 41), (32, 64)], backends=both)
 
 
+IF_TALL = (
+    "module if_tall(size) { input x  conv { filters: 4  kernel: 1 }  if size[1] > 9 { relu } }"
+)
+
+
 @pytest.mark.parametrize(
     ("body", "why"),
     [
         ("conv { filters: 4 kernel: 1 }  if data.height > 16 { relu }", "decides what t is made"),
         ("for i in 1..data.height / 8 { conv { filters: i kernel: 1 } }", "decides what t is made"),
         ("conv { filters: data.width kernel: 1 }", "conv_1 is made for this size"),
-        ("small: power { scale: 1 / data.height }", "small is made for this size"),
+        ("if_tall { size: data.shape }", "decides what t is made"),
     ],
 )
 def test_numpy_refuses_sizes_where_a_size_decides_the_layers(body: str, why: str) -> None:
-    model: Any = load_model(net_of(f"net t {{ input data: 3x32x32 {body} }}"), get("numpy"))
+    text = f"{IF_TALL} net t {{ input data: 3x32x32 {body} }}"
+    model: Any = load_model(net_of(text), get("numpy"))
     assert model(np.zeros((1, 3, 32, 32), np.float32)).shape[0] == 1
     with pytest.raises(ValueError, match=rf"\(3, 32, 32\).*\(1, 3, 31, 33\).*{why}"):
         model(np.zeros((1, 3, 31, 33), np.float32))

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from hypothesis import strategies as st
 from netspec_numpy import kernels
-from netspec_numpy.kernels import Model, unbiased
+from netspec_numpy.kernels import Model, without_bias
 
 Array = kernels.Array
 Pads = tuple[int, int, int, int]
@@ -68,11 +68,11 @@ def computed(
     def network(p: Any, data: Any) -> list[Any]:
         for name in (n.removesuffix(".weight") for n in weights or {}):
             if f"{name}.bias" not in weights:
-                unbiased(p, name)
+                without_bias(p, name)
         return [step(p, data, *args, **keys)]
 
     model: Any = type(
-        "Emitted", (Model,), {"layout": staticmethod(network), "sizes": [x.shape[1:]]}
+        "Emitted", (Model,), {"network": staticmethod(network), "sizes": [x.shape[1:]]}
     )(threads=threads)
     model.weights = weights or {}
     result: Array = model.run(x)[0]

@@ -173,7 +173,7 @@ def test_winograd(
             kernels.Window((3, 3), pads=pads),
             weights=weights,
             threads=threads,
-            then=kernels.relu if relu else None,
+            then=kernels.RELU if relu else None,
         )
     close_by_largest(found, F.relu(wanted) if relu else wanted, double)
 
@@ -243,7 +243,7 @@ def test_products(shape: tuple[int, ...], filters: int) -> None:
         computed(kernels.convolve, x, "c", filters, threads=2, weights=weights), wanted, True
     )
     cut = computed(
-        kernels.convolve, 4 * x, "c", filters, threads=2, weights=weights, then=kernels.relu6
+        kernels.convolve, 4 * x, "c", filters, threads=2, weights=weights, then=kernels.RELU6
     )
     close_by_largest(cut, np.clip(4 * wanted - 3 * bias, 0, 6), True)
 

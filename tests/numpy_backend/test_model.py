@@ -177,7 +177,7 @@ def test_threads_wait_for_what_they_need(threads: int) -> None:
     for seed in range(40):
         for needs in (True, False):
             plan.memory[: plan.memory.size // 8 * 8].view(np.float64)[:] = np.nan
-            plan.given = (x[0], found[0])
+            plan.image = (x[0], found[0])
             run_steps(plan, needs, seed)
             if needs:
                 np.testing.assert_array_equal(found, wanted)
@@ -235,20 +235,24 @@ def test_the_faster_way_is_found() -> None:
         assert numpy.seconds[False, quick] == pytest.approx(1.02e-9)
 
 
-def test_values_of_other_sizes_are_not_joined() -> None:
-    for join in ("add", "concat"):
-        text = f"""net n {{ input a: 4x9x9  input b: 4x9x9
-          c: conv(a) {{ filters: 4 kernel: 1 }}  {join}(c, b) }}"""
-        numpy, _, _ = model(2, text)
-        for size in ((1, 4, 4, 9), (1, 4, 1, 9), (1, 4, 1, 1)):
-            for inputs in (
-                (doubles(*size), doubles(1, 4, 9, 9)),
-                (doubles(1, 4, 9, 9), doubles(*size)),
-            ):
-                with pytest.raises(ValueError, match="can't be joined"):
+@pytest.mark.parametrize("join", ["add", "sub", "mul", "maximum", "minimum", "concat"])
+def test_values_of_other_sizes_are_joined_as_the_language_has_it(join: str) -> None:
+    """A single pixel spreads over height and width, in what works element by element."""
+    text = f"""net n {{ input a: 4x9x9  input b: 4x9x9
+      c: conv(a) {{ filters: 4 kernel: 1 }} {join}(c, b) -> relu }}"""
+    numpy, pytorch, _ = model(2, text)
+    large = doubles(1, 4, 9, 9, seed=1)
+    for size in ((1, 4, 4, 9), (1, 4, 1, 9), (1, 4, 9, 1), (1, 4, 1, 1)):
+        for inputs in ((doubles(*size), large), (large, doubles(*size))):
+            if size == (1, 4, 1, 1) and join != "concat":
+                with torch.inference_mode():
+                    wanted = pytorch(*map(torch.from_numpy, inputs)).numpy()
+                close_by_largest(numpy(*inputs), wanted, True)
+            else:
+                with pytest.raises(ValueError, match=r"made for .* got .*can't (join|combine)"):
                     numpy(*inputs)
-        with pytest.raises(ValueError, match="there are 1 and 2 images"):
-            numpy(doubles(1, 4, 9, 9), doubles(2, 4, 9, 9))
+    with pytest.raises(ValueError, match="there are 1 and 2 images"):
+        numpy(large, doubles(2, 4, 9, 9))
 
 
 def test_inputs_that_are_too_small_are_refused() -> None:
@@ -331,7 +335,7 @@ def test_an_error_in_one_thread_ends_the_call() -> None:
     calls[:] = [fail]
     with pytest.raises(MemoryError):
         numpy(x)
-    assert not plan.given, "images are kept no longer than a call"
+    assert not plan.image, "images are kept no longer than a call"
     calls[:] = before
     close_by_largest(numpy(x), reference(pytorch, x), True)
 

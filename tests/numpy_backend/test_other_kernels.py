@@ -118,8 +118,8 @@ def test_channel_shuffle() -> None:
 @pytest.mark.parametrize("dtype", TYPES)
 def test_small_kernels(dtype: Any) -> None:
     x, flat = normal(2, 3, 4, 5, dtype=dtype), normal(2, 7, seed=1, dtype=dtype)
-    close(computed(kernels.concat, x, then=kernels.relu), F.relu(tensor(x)), dtype)
-    close(computed(kernels.concat, 9 * x, then=kernels.relu6), F.relu6(tensor(9 * x)), dtype)
+    close(computed(kernels.concat, x, then=kernels.RELU), F.relu(tensor(x)), dtype)
+    close(computed(kernels.concat, 9 * x, then=kernels.RELU6), F.relu6(tensor(9 * x)), dtype)
     close(computed(kernels.global_avg_pool, x), tensor(x).mean((2, 3)), dtype)
     close(kernels.flatten(x), tensor(x).flatten(1), dtype)
     for array in (x, flat, flat * 1000, flat - 1e30):

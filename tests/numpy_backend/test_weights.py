@@ -20,7 +20,7 @@ from netspec_numpy import kernels
 from .helpers import Array, normal
 
 
-def test_initial() -> None:
+def test_initial_weights() -> None:
     shapes = {
         "conv.weight": (64, 32, 3, 3),
         "conv.bias": (64,),
@@ -29,7 +29,7 @@ def test_initial() -> None:
         "bn.running_var": (64,),
         "fc.weight": (500, 200),
     }
-    weights = kernels.initial(shapes, 7, {})
+    weights = kernels.initial_weights(shapes, 7, kernels.Model.inits)
     assert {n: w.shape for n, w in weights.items()} == shapes
     assert all(w.dtype == np.float32 for w in weights.values())
     for name, fan_in in (("conv.weight", 32 * 9), ("fc.weight", 200)):
@@ -39,15 +39,18 @@ def test_initial() -> None:
         assert (weights[name] == 1).all()
     for name in ("conv.bias", "bn.running_mean"):
         assert (weights[name] == 0).all()
-    same, other = kernels.initial(shapes, 7, {}), kernels.initial(shapes, 8, {})
+    same, other = (
+        kernels.initial_weights(shapes, 7, kernels.Model.inits),
+        kernels.initial_weights(shapes, 8, kernels.Model.inits),
+    )
     np.testing.assert_array_equal(weights["fc.weight"], same["fc.weight"])
     assert (weights["fc.weight"] != other["fc.weight"]).any()
 
 
-def test_initial_laws() -> None:
+def test_initial_weights_as_a_net_says() -> None:
     shapes = {"a.weight": (3,), "p.weight": (4,), "a.bias": (30_000,), "c.weight": (60, 40, 5, 5)}
-    laws: dict[str, Any] = {"p.weight": 0.25, "a.bias": ("normal", 0.5)}
-    weights = kernels.initial(shapes, 0, {"*": ("uniform", 1.0, "mean"), **laws})
+    named: dict[str, Any] = {"p.weight": 0.25, "a.bias": ("normal", 0.5)}
+    weights = kernels.initial_weights(shapes, 0, {"*": ("uniform", 1.0, "mean"), **named})
     assert weights["p.weight"].tolist() == [0.25] * 4
     assert weights["a.weight"].tolist() == [1] * 3
     assert weights["a.bias"].std() == pytest.approx(0.5, rel=0.02)
@@ -68,7 +71,7 @@ def test_checked_weights_are_float32_of_their_own(weight: Array) -> None:
         "a.weight": weight,
         "a.num_batches_tracked": np.array(3),
     }
-    weights = kernels.checked(found, SHAPES)
+    weights = kernels.check_weights(found, SHAPES)
     assert list(weights) == list(SHAPES)
     for name, array in weights.items():
         assert array.dtype == np.float32
@@ -81,7 +84,7 @@ def test_checked_weights_are_float32_of_their_own(weight: Array) -> None:
 def test_checked_names_all_that_is_amiss() -> None:
     found = {"a.weight": normal(3, 2), "b.weight": normal(1), "c": normal(1)}
     with pytest.raises(ValueError, match="do not fit") as caught:
-        kernels.checked(found, SHAPES)
+        kernels.check_weights(found, SHAPES)
     message = str(caught.value)
     for part in (
         "a.bias is missing",
@@ -96,7 +99,7 @@ def test_checked_names_all_that_is_amiss() -> None:
 def test_checked_wants_numbers(dtype: Any) -> None:
     found = {"a.weight": normal(2, 3), "a.bias": np.zeros(2).astype(dtype)}
     with pytest.raises(ValueError, match=r"a\.bias is .* of \(2,\), not"):
-        kernels.checked(found, SHAPES)
+        kernels.check_weights(found, SHAPES)
 
 
 def arrays() -> dict[str, Array]:
@@ -276,4 +279,4 @@ def test_a_header_that_is_cut_off(size: int, tmp_path: Path) -> None:
     """Nothing is missing from the JSON: then the weights are."""
     (tmp_path / "w.safetensors").write_bytes(size.to_bytes(8, "little") + b"{}")
     with pytest.raises(ValueError, match="a.weight is missing"):
-        kernels.checked(kernels.read_weights(tmp_path / "w.safetensors"), SHAPES)
+        kernels.check_weights(kernels.read_weights(tmp_path / "w.safetensors"), SHAPES)

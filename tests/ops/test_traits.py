@@ -187,4 +187,4 @@ def test_a_fused_activation_keeps_its_bounds() -> None:
     text = "c: conv {{ filters: 4  kernel: 1 }} -> {}"
     relu6, hardtanh = (Computed(text.format(t)) for t in ("relu6", "hardtanh { min: 0  max: 6 }"))
     sources = [get("numpy").emit(c.net) for c in (relu6, hardtanh)]
-    assert [s.count("then=relu6") for s in sources] == [1, 1]
+    assert [s.count("then=RELU6") for s in sources] == [1, 1]

@@ -5,7 +5,6 @@ Out: arrays of the type of the input. `pads` are (top, bottom, left, right).
 
 arrays         types, and `Value`: an array with a bias that is still to be added
 plan           `Plan`: the calls of a network, divided among threads
-slots          which values of a plan share memory
 products       steps: convolutions and linear layers
 steps          steps: poolings, concat, arithmetic, batch norm, and `apply` for all other ops
 windows        the window of a convolution or pooling, padding
@@ -29,7 +28,6 @@ from netspec_numpy.kernels.pooling import *  # noqa: F403
 from netspec_numpy.kernels.products import *  # noqa: F403
 from netspec_numpy.kernels.rearranging import *  # noqa: F403
 from netspec_numpy.kernels.resizing import *  # noqa: F403
-from netspec_numpy.kernels.slots import *  # noqa: F403
 from netspec_numpy.kernels.steps import *  # noqa: F403
 from netspec_numpy.kernels.weights import *  # noqa: F403
 from netspec_numpy.kernels.windows import *  # noqa: F403

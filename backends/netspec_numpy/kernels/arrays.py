@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,11 +9,14 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[Any]]
 Pads = tuple[int, int, int, int]
 Pair = tuple[int, int]
-Then = Callable[..., None] | None
+Then = tuple[tuple[np.ufunc, float], ...] | None
 Weights = dict[str, Array]
 
+RELU = ((np.maximum, 0.0),)
+RELU6 = ((np.maximum, 0.0), (np.minimum, 6.0))
 
-def whole(number: Any) -> int:
+
+def whole_number(number: Any) -> int:
     """A number as int; ValueError where it is none."""
     if number % 1:
         raise ValueError(f"a height or width would be {number}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from netspec_numpy.kernels.arrays import Array
-from netspec_numpy.kernels.windows import seen
+from netspec_numpy.kernels.windows import window_element
 
 
 def conv_transpose2d(
@@ -34,7 +34,7 @@ def conv_transpose2d(
     result = np.zeros((n, groups * per_group, *whole), dtype=x.dtype)
     for i in range(kh):
         for j in range(kw):
-            target = seen(result, i, j, stride, dilation, height, width)
+            target = window_element(result, i, j, stride, dilation, height, width)
             target += products[:, :, i, j]
     top, bottom, left, right = pads
     result = result[:, :, top : whole[0] - bottom, left : whole[1] - right]

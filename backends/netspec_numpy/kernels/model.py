@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +17,7 @@ import numpy as np
 
 from netspec_numpy.kernels.arrays import Array
 from netspec_numpy.kernels.plan import Plan
-from netspec_numpy.kernels.weights import checked, initial, read_weights
+from netspec_numpy.kernels.weights import check_weights, initial_weights, read_weights
 
 
 class Model:
@@ -28,28 +27,25 @@ class Model:
     thread does it all where that is faster: other programs may keep the processors busy.
     """
 
-    layout: Callable[..., list[Any]]  # writes the steps of a plan
+    network: Callable[..., list[Any]]  # writes the steps of a plan
     sizes: Sequence[tuple[int, ...]]  # of the inputs
     fixed = ""  # why these sizes are the only ones
-    laws: Mapping[str, Any] = {}  # of fresh weights
+    inits: Mapping[str, Any] = {"*": ("normal", 2**0.5, "in")}  # He et al., arXiv:1502.01852
 
     def __init__(self, seed: int = 0, threads: int | None = None) -> None:
         self.threads = threads or (min(os.cpu_count() or 1, 8) if openblas() else 1)
         self.lock, self.pool = threading.Lock(), ThreadPoolExecutor(self.threads)
-        self.shapes = Plan(self.layout, self.sizes, np.dtype(np.float32), {}, 1, None).shapes
-        self.weights = initial(self.shapes, seed, self.laws)
-        self.planned_for: list[Any] = []
+        self.shapes = Plan(self.network, self.sizes, np.dtype(np.float32), {}, 1, None).shapes
+        self.weights = initial_weights(self.shapes, seed, self.inits)
+        self.key: list[Any] = []  # of the plans: types, sizes, weights
         self.calls = 0
 
     def load(self, path: str | Path) -> None:
         """Take all weights from a .npz or .safetensors file; ValueError if any is amiss."""
-        self.weights = checked(read_weights(path), self.shapes)
+        self.weights = check_weights(read_weights(path), self.shapes)
 
     def run(self, *data: Any) -> list[Array]:
-        """The outputs for inputs (N, C, H, W) or (N, F), in float32 or float64.
-
-        Raises ValueError for inputs that the network cannot take.
-        """
+        """The outputs for inputs (N, C, H, W) or (N, F); ValueError for those it can't take."""
         double = any(np.asarray(x).dtype == np.float64 for x in data)
         inputs = [np.asarray(x, np.float64 if double else np.float32) for x in data]
         for x, size in zip(inputs, self.sizes, strict=True):
@@ -61,11 +57,11 @@ class Model:
         with self.lock:
             weights = dict(self.weights)
             key = [double, *(x.shape[1:] for x in inputs), {n: id(weights[n]) for n in weights}]
-            if key != self.planned_for:
+            if key != self.key:
                 self.plans: dict[bool, list[Plan]] = {}
                 self.seconds: dict[tuple[bool, bool], float] = {}
                 self.cache: dict[Any, Array] = {}
-                self.planned_for, self.alive = key, weights
+                self.key, self.planned = key, weights
             get, set_ = openblas() or (int, int)
             before = get()
             set_(1)
@@ -80,12 +76,12 @@ class Model:
         apart = len(inputs[0]) >= self.threads
         if apart not in self.plans:
             sizes, number = [x.shape[1:] for x in inputs], self.threads if apart else 1
-            given = sizes, inputs[0].dtype, self.alive, self.threads // number, self.cache
+            arguments = sizes, inputs[0].dtype, self.planned, self.threads // number, self.cache
             try:
-                self.plans[apart] = [Plan(self.layout, *given) for _ in range(number)]
+                self.plans[apart] = [Plan(self.network, *arguments) for _ in range(number)]
             except (ValueError, IndexError, ZeroDivisionError) as error:
-                found = f"made for inputs of {self.sizes}, got {sizes}: {error}"
-                raise ValueError(found) from error
+                message = f"made for inputs of {self.sizes}, got {sizes}: {error}"
+                raise ValueError(message) from error
         plans = self.plans[apart]
         outputs = [np.empty((len(inputs[0]), *y.shape), y.dtype) for y in plans[0].outputs]
         images = list(zip(*inputs, *outputs, strict=True))
@@ -99,14 +95,9 @@ class Model:
         trial = self.calls > 4 and not (self.calls & (self.calls - 1) and self.calls % 50)
         one, all_ = (self.seconds.get((apart, alone), inf) for alone in (True, False))
         alone, start = trial ^ (one < all_), time.perf_counter()
-        try:
-            if apart:
-                self.run_threads(run_images, alone)
-            for image in () if apart else images:
-                self.run_threads(partial(plans[0].run, image, [0] * self.threads), alone)
-        finally:
-            for plan in plans:
-                plan.given = ()  # lets go of the images
+        shared = (partial(plans[0].run, image, [0] * self.threads) for image in images)
+        for work in [run_images] if apart else shared:
+            self.run_threads(work, alone)
         if images:
             took = (time.perf_counter() - start) / len(images)
             self.seconds[apart, alone] = min(took, 1.02 * (one if alone else all_))
@@ -126,9 +117,7 @@ class Model:
 @cache
 def openblas() -> list[Any]:
     """The functions of OpenBLAS that get and set how many threads it uses, if any."""
-    names = ("numpy._core._multiarray_umath", "numpy.core._multiarray_umath")
-    module = next(sys.modules[name] for name in names if name in sys.modules)
-    library = ctypes.CDLL(module.__file__)
+    library = ctypes.CDLL(np.linalg._umath_linalg.__file__)
     for form in [f"{a}openblas_{{}}{b}" for a in ("scipy_", "") for b in ("64_", "")]:
         if hasattr(library, form.format("set_num_threads")):
             return [library[form.format(f"{do}_num_threads")] for do in ("get", "set")]

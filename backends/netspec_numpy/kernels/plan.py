@@ -14,8 +14,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from netspec_numpy.kernels.arrays import Array, Value, Weights
-from netspec_numpy.kernels.slots import memory_slots
 from netspec_numpy.kernels.windows import Window
+from netspec_numpy.memory_slots import memory_slots
 
 
 class Plan:
@@ -27,23 +27,22 @@ class Plan:
     """
 
     def __init__(
-        self, layout: Any, sizes: Any, dtype: Any, weights: Weights, threads: int, cache: Any
+        self, network: Any, sizes: Any, dtype: Any, weights: Weights, threads: int, cache: Any
     ) -> None:
-        self.dtype, self.threads = dtype, threads
+        self.dtype, self.weights, self.threads = dtype, weights, threads
         self.cache: dict[Any, Array] = cache
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.sizes: dict[Any, int] = {}
-        self.values: list[Any] = []  # what is known of them after the dry run
-        self.channels: list[int] = []
+        self.values: list[Any] = []  # bytes, inputs, where these lie inside, channels
         for self.dry_run in (True, False)[: 1 + (cache is not None)]:
-            self.weights, self.numbers = weights, count()
+            self.numbers = count()
             self.folded: dict[str, Callable[..., tuple[Array, Array]]] = {}
             self.ends = np.cumsum([0, *self.sizes.values()]).tolist()
             self.starts = dict(zip(self.sizes, self.ends, strict=False))
             whole = np.empty(self.ends[-1] + 128, np.uint8)
             self.memory = whole[-whole.ctypes.data % 64 :]
             self.steps: list[list[Any]] = []
-            outputs = layout(self, *map(self.load_input, count(), sizes))
+            outputs = network(self, *map(self.load_input, count(), sizes))
             self.outputs = list(map(self.store_output, count(len(sizes)), outputs))
             if self.dry_run:
                 self.places = memory_slots(self.values, [y.number for y in outputs])
@@ -54,9 +53,7 @@ class Plan:
     def weight(self, name: str, *shape: int) -> Array:
         """A tensor of the weights; ValueError if it is missing or its shape another."""
         self.shapes[name] = shape
-        if self.dry_run:
-            return np.broadcast_to(np.float32(0), shape)
-        weight = self.weights.get(name)
+        weight = np.broadcast_to(np.float32(0), shape) if self.dry_run else self.weights.get(name)
         if weight is None or weight.shape != shape:
             raise ValueError(f"{name} is {getattr(weight, 'shape', 'missing')}, not {shape}")
         return weight
@@ -74,11 +71,7 @@ class Plan:
         dtype = np.dtype(dtype or self.dtype)
         size = -(-prod(shape) * dtype.itemsize // 64) * 64
         self.sizes[key] = max(size, self.sizes.get(key, 0))
-        return self.view(self.starts.get(key, 0), shape, dtype)
-
-    def view(self, start: int, shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
-        """The memory from a byte on as an array; nothing is read or written in a dry run."""
-        strides = np.cumprod([dtype.itemsize, *shape[:0:-1]])[::-1]
+        start, strides = self.starts.get(key, 0), np.cumprod([dtype.itemsize, *shape[:0:-1]])[::-1]
         return as_strided(self.memory[start : start + dtype.itemsize].view(dtype), shape, strides)
 
     def value(
@@ -88,20 +81,13 @@ class Plan:
         number, dtype, channels = next(self.numbers), np.dtype(dtype or self.dtype), shape[-1]
         bias = np.zeros(channels, dtype) if bias is None else bias
         if self.dry_run:
-            reads, ends = [x.number for x in xs], accumulate(len(x.bias) for x in xs)
-            parts = dict(zip(reads[:inside], (0, *ends), strict=False))
-            size = -(-prod(shape) * dtype.itemsize // 64) * 64
-            self.values.append((size, reads, parts))
-            self.channels.append(channels)
-            return Value(self.view(0, shape, dtype), bias, number)
+            data = self.buffer(number, shape, dtype)
+            reads, starts = [x.number for x in xs], [0, *accumulate(len(x.bias) for x in xs)]
+            self.values.append((self.sizes.pop(number), reads, starts[:inside], channels))
+            return Value(data, bias, number)
         slot, owner, first = self.places[number]
-        whole = self.buffer(slot, (*shape[:-1], self.channels[owner]), dtype)
+        whole = self.buffer(slot, (*shape[:-1], self.values[owner][-1]), dtype)
         return Value(whole[..., first : first + channels], bias, number)
-
-    def like(self, reads: Sequence[Value], x: Array) -> Value:
-        """A new value for an array (C, H, W) or (F,)."""
-        dtype = self.dtype if x.dtype.kind == "f" else x.dtype
-        return self.value(reads, (*x.shape[1:], len(x)), dtype=dtype)
 
     def layer(
         self, x: Value, name: str, filters: int, window: Window, groups: int = 1
@@ -113,16 +99,13 @@ class Plan:
         else:
             weight = self.weight(f"{name}.weight", *shape)
             own = self.weight(f"{name}.bias", filters)
-
-        def make() -> Array:
-            seen = x.bias.astype(np.float64).reshape(groups, -1)
-            parts = weight.reshape(groups, -1, shape[1], weight[0, 0].size)
-            return np.asarray(np.einsum("gfck,gc->gf", parts, seen).ravel() + own)
-
-        bias = self.cached((name, "bias"), (filters,), make)
-        left = shape[1] > 1 and x.bias.any()  # unless depthwise, biases are passed on once
+        parts = weight.reshape(groups, -1, shape[1], weight[0, 0].size)
+        seen = x.bias.astype(np.float64).reshape(groups, -1)
+        add_up = partial(np.einsum, "gfck,gc->gf", parts, seen)
+        bias = self.cached((name, "bias"), (filters,), lambda: add_up().ravel() + own)
+        now = shape[1] > 1 and x.bias.any()  # unless depthwise, biases are deferred once
         sizes = window.counts(*x.data.shape[:-1])
-        return self.value([x], (*sizes, filters), None if left else bias), weight, bias * left
+        return self.value([x], (*sizes, filters), None if now else bias), weight, bias * now
 
     def parts(
         self, y: Array, most: int = 2**31, unit: int = 1, across: bool = False
@@ -140,9 +123,9 @@ class Plan:
         ends = [-(-size * i // self.threads) for i in range(self.threads + 1)]
         for self.task, (first, end) in enumerate(pairwise(ends)):
             units = -(-(end - first) // unit)
-            some = unit * -(-units // max(1, -(-units // max(1, most))))
-            for i in range(first, end, max(1, some)):
-                j = min(i + some, end)
+            step = unit * -(-units // max(1, -(-units // max(1, most))))
+            for i in range(first, end, max(1, step)):
+                j = min(i + step, end)
                 yield (0, rows, np.s_[i:j]) if across else (i, j, np.s_[:])
 
     def call(self, function: Callable[..., Any], *a: Any, **k: Any) -> None:
@@ -172,7 +155,7 @@ class Plan:
         """The value of an input, whose channels are last from here on."""
 
         def copy(y: Array, *rows: slice) -> None:
-            for channel, plane in enumerate(self.given[number]):
+            for channel, plane in enumerate(self.image[number]):
                 y[..., channel] = plane[rows]
 
         y = self.value([], (*size[1:], size[0]))
@@ -185,20 +168,19 @@ class Plan:
         """Add a step that writes an output where it is wanted; returns a sample."""
         whole, bias = x.channels_first()
         for _ in self.parts(x.bias):
-            self.call(lambda y: np.add(y, bias, out=self.given[number]), whole[0])
+            self.call(lambda y: np.add(y, bias, out=self.image[number]), whole[0])
         return np.asarray(whole[0])
 
-    def run(self, given: Sequence[Array], done: list[float], *threads: int) -> None:
-        """Compute some threads' parts of an image; `done` are the steps of each."""
-        self.given, spare = given, np.ones(16384)
+    def run(self, image: Sequence[Array], done: list[float], *threads: int) -> None:
+        """Compute some threads' parts of an image's outputs; `done` are the steps of each."""
+        self.image, spare = image, np.ones(16384)
         try:
             for (number, step), thread in product(enumerate(self.steps, 1), threads):
                 calls, _, needs = step[thread]
                 for other, steps in needs.items():
-                    for iteration in count():
-                        if done[other] >= steps:
-                            break
-                        if iteration < 6:  # to fall asleep would take longer
+                    tries = count()
+                    while done[other] < steps:
+                        if next(tries) < 6:  # to fall asleep would take longer
                             np.sqrt(spare, out=spare)
                         else:
                             time.sleep(1e-5)
@@ -208,6 +190,8 @@ class Plan:
         finally:
             for thread in threads:
                 done[thread] = inf  # after an error, too: others wait for it
+            if min(done) == inf:
+                self.image = ()  # lets go of the images
 
 
 def conflicts(a: dict[int, Any], b: dict[int, Any]) -> bool:

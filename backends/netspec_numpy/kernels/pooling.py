@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from netspec_numpy.kernels.arrays import Array
-from netspec_numpy.kernels.windows import seen, window_view
+from netspec_numpy.kernels.windows import window_element, window_view
 
 
 def max_pool2d_with_indices(
@@ -31,7 +31,7 @@ def max_pool2d_with_indices(
     winner[:] = -(np.minimum(down, 0) // dh) * kw - (np.minimum(across, 0) // dw)
     for element in range(kh * kw):
         i, j = divmod(element, kw)
-        view = seen(x, i, j, stride, dilation, height, width)
+        view = window_element(x, i, j, stride, dilation, height, width)
         larger = (view > result) | np.isnan(view)
         np.maximum(winner, larger * np.int32(element), out=winner)
         np.maximum(result, view, out=result)

@@ -16,30 +16,13 @@ from numpy.lib.stride_tricks import as_strided
 
 from netspec_numpy.kernels.arrays import Array, Pads, Then, Value
 from netspec_numpy.kernels.plan import Plan
-from netspec_numpy.kernels.windows import POINT, Window
+from netspec_numpy.kernels.windows import Window
 from netspec_numpy.winograd_choice import winograd_pays
 
 
 def pixels(x: Array, i: int = 0, j: int | None = None) -> Array:
     """Rows i to j of (H, W, C) as (P, C), (F,) as (1, F): a view."""
     return (x[i:j] if x.ndim == 3 else x).reshape(-1, x.shape[-1])
-
-
-def relu(p: Plan, x: Array, bias: Array) -> None:
-    """Cut off pixels (P, C) where they and their bias come below 0."""
-    in_place(p, np.maximum, x, -bias)
-
-
-def relu6(p: Plan, x: Array, bias: Array) -> None:
-    """Cut off pixels (P, C) where they and their bias come below 0 or above 6."""
-    in_place(p, np.maximum, x, -bias)
-    in_place(p, np.minimum, x, 6 - bias)
-
-
-def in_place(p: Plan, function: np.ufunc, x: Array, y: Array) -> None:
-    """Apply a function of two numbers to each pixel of (P, C) and to (C,)."""
-    x, row = broadcast_rows(p, x, y)
-    p.call(function, x, row, out=x)
 
 
 def broadcast_rows(p: Plan, x: Array, y: Array) -> tuple[Array, Array]:
@@ -50,12 +33,12 @@ def broadcast_rows(p: Plan, x: Array, y: Array) -> tuple[Array, Array]:
     return x.reshape(-1, len(row)), row
 
 
-def epilogue(p: Plan, x: Array, now: Array, later: Array, then: Then) -> None:
-    """Add a bias to pixels (P, C); cut them off, knowing the bias that comes later."""
-    if now.any():
-        in_place(p, np.add, x, now)
-    if then:
-        then(p, x, later)
+def epilogue(p: Plan, x: Array, then: Then, deferred: Array, bias: Array) -> None:
+    """Add a bias to pixels (P, C), then clip them, knowing the bias that is added later."""
+    first = [(np.add, bias)] * bool(bias.any())
+    for function, y in first + [(clip, bound - deferred) for clip, bound in then or ()]:
+        rows, row = broadcast_rows(p, x, y)
+        p.call(function, rows, row, out=rows)
 
 
 def padded_rows(p: Plan, x: Value, pads: Pads, top: int, rows: int, edge: Any = None) -> Array:
@@ -73,19 +56,18 @@ def padded_rows(p: Plan, x: Value, pads: Pads, top: int, rows: int, edge: Any = 
 
 
 def convolve(
-    p: Plan, x: Value, name: str, filters: int, window: Window = POINT, then: Then = None
+    p: Plan, x: Value, name: str, filters: int, window: Window | None = None, then: Then = None
 ) -> Value:
     """A convolution or linear layer: what the filters see in some rows, in one product."""
-    y, weight, bias = p.layer(x, name, filters, window)
+    y, weight, bias = p.layer(x, name, filters, window or Window())
     shape = (weight[0].size, filters)
-    u = p.cached(name, shape, lambda: np.moveaxis(weight, (0, 1), (-1, -2)))
-    whole = window == POINT  # else some rows at once, more where weights are many
-    most = 2**31 if whole else max(3 * 2**16, u.size) // (y.data.shape[1] * len(u))
+    matrix = p.cached(name, shape, lambda: np.moveaxis(weight, (0, 1), (-1, -2)))
+    most = max(3 * 2**16, matrix.size) // (y.data.shape[1] * len(matrix)) if window else 2**31
     for i, j, f in p.parts(y.data, most, across=True):
-        seen = pixels(x.data, i, j) if whole else im2col(p, x, window, i, j, y.data.shape[1])
+        patches = im2col(p, x, window, i, j, y.data.shape[1]) if window else pixels(x.data, i, j)
         out = pixels(y.data[..., f], i, j)
-        p.call(np.matmul, seen, u[:, f], out=out)
-        epilogue(p, out, bias[f], y.bias[f], then)
+        p.call(np.matmul, patches, matrix[:, f], out=out)
+        epilogue(p, out, then, y.bias[f], bias[f])
     return y
 
 
@@ -99,8 +81,8 @@ def im2col(p: Plan, x: Value, window: Window, i: int, j: int, width: int) -> Arr
     # What lies side by side is moved as one piece: mostly a row of what is seen.
     run = kw * channels if b == channels * c else channels
     piece = np.dtype((np.void, run * c))
-    corner, there = as_strided(image, (1, 1, run)).view(piece), patches.view(piece)
-    p.call(np.copyto, there, as_strided(corner, there.shape, (a * down, b * right, a, b)))
+    corner, target = as_strided(image, (1, 1, run)).view(piece), patches.view(piece)
+    p.call(np.copyto, target, as_strided(corner, target.shape, (a * down, b * right, a, b)))
     return patches.reshape((j - i) * width, -1)
 
 
@@ -130,7 +112,7 @@ def convolve_grouped(
         part = pixels(y.data, i, j)
         out = part.reshape(len(part), groups, -1).swapaxes(0, 1)
         p.call(np.matmul, patches.reshape(groups, len(part), -1), u, out=out)
-        epilogue(p, part, bias, y.bias, then)
+        epilogue(p, part, then, y.bias, bias)
     return y
 
 
@@ -171,7 +153,7 @@ def convolve_depthwise(p: Plan, x: Value, name: str, window: Window, then: Then 
                 p.call(np.add, sums[0], sums[k], out=sums[0])
         if not rows.flags.c_contiguous:
             p.call(np.copyto, rows, sums[0].reshape(rows.shape))
-        epilogue(p, pixels(y.data, i, j), bias, y.bias, then)
+        epilogue(p, pixels(y.data, i, j), then, y.bias, bias)
     return y
 
 
@@ -211,10 +193,10 @@ def winograd(
         blocked_matmul(p, last, m, out)
         cells = out.reshape(3, 3, down, across, -1)
         for (r, rows, s), (q, places, t) in product(tile_ranges(j - i), tile_ranges(columns)):
-            there = y.data[i:j][rows, places, f]
-            there = there.reshape(len(there) // r, r, -1, q, some.shape[2])
-            p.call(np.copyto, there, cells[:r, :q, s, t].transpose(2, 0, 3, 1, 4))
-        epilogue(p, pixels(y.data[..., f], i, j), bias[f], y.bias[f], then)
+            target = y.data[i:j][rows, places, f]
+            target = target.reshape(len(target) // r, r, -1, q, some.shape[2])
+            p.call(np.copyto, target, cells[:r, :q, s, t].transpose(2, 0, 3, 1, 4))
+        epilogue(p, pixels(y.data[..., f], i, j), then, y.bias[f], bias[f])
     return y
 
 

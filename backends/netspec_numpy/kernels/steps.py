@@ -6,7 +6,7 @@ As in `products.py`, values carry biases that are still to be added.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, reduce
 from math import inf
 from typing import Any
 
@@ -31,8 +31,7 @@ def pool(
         columns = p.buffer((p.task, 0), (j - i, *image.shape[1:]))
         combine(p, f, image, columns, kh, down)
         combine(p, f, columns.swapaxes(0, 1), y.data[i:j].swapaxes(0, 1), kw, right)
-        if then:
-            then(p, pixels(y.data, i, j), y.bias)
+        epilogue(p, pixels(y.data, i, j), then, y.bias, np.zeros(1))
     return y
 
 
@@ -76,58 +75,74 @@ def global_avg_pool(p: Plan, x: Value) -> Value:
 
 def concat(p: Plan, *xs: Value, then: Then = None) -> Value:
     """Channels one behind the other; what lies there already is not copied."""
-    bias = np.concatenate([x.bias for x in xs])
-    y = p.value(xs, (*common_size(xs), len(bias)), bias, xs[0].data.dtype, inside=len(xs))
+    bias, size = np.concatenate([x.bias for x in xs]), xs[0].data.shape[:-1]
+    if any(x.data.shape[:-1] != size for x in xs):
+        raise ValueError(f"can't join {[x.data.shape for x in xs]}, which differ in size")
+    y = p.value(xs, (*size, len(bias)), bias, xs[0].data.dtype, inside=len(xs))
     parts = np.split(y.data, np.cumsum([len(x.bias) for x in xs[:-1]]), axis=-1)
     for i, j, _ in p.parts(y.data):
-        for x, there in zip(xs, parts, strict=True):
-            if there.ctypes.data != x.data.ctypes.data:
-                p.call(np.copyto, pixels(there, i, j), pixels(x.data, i, j))
-        if then:
-            then(p, pixels(y.data, i, j), bias)
+        for x, target in zip(xs, parts, strict=True):
+            if target.ctypes.data != x.data.ctypes.data:
+                p.call(np.copyto, pixels(target, i, j), pixels(x.data, i, j))
+        epilogue(p, pixels(y.data, i, j), then, bias, np.zeros(1))
     return y
+
+
+def clip(p: Plan, x: Value, then: Then) -> Value:
+    """A value cut off at bounds, where no other step ends with that."""
+    return concat(p, x, then=then)
 
 
 def arithmetic(p: Plan, function: np.ufunc, *xs: Value, then: Then = None) -> Value:
     """Add or subtract, from the first value to the last."""
-    bias = xs[0].bias
-    for x in xs[1:]:
-        bias = function(bias, x.bias)
-    y = p.value(xs, (*common_size(xs), len(bias)), bias, xs[0].data.dtype, inside=1)
+    bias = reduce(function, (x.bias for x in xs))
+    shape, dtype = (*common_size(xs), len(bias)), xs[0].data.dtype
+    y = p.value(xs, shape, bias, dtype, inside=int(xs[0].data.shape == shape))
     for i, j, _ in p.parts(y.data):
-        first, *others = (pixels(x.data, i, j) for x in xs)
+        out = pixels(y.data, i, j)
+        first, *others = (
+            pixels(x.data, i, j) if x.data.shape == shape else pixels(x.data) for x in xs
+        )
         for other in others:
-            p.call(function, first, other, out=pixels(y.data, i, j))
-            first = pixels(y.data, i, j)
-        if then:
-            then(p, pixels(y.data, i, j), bias)
+            p.call(function, first, other, out=out)
+            first = out
+        epilogue(p, out, then, bias, np.zeros(1))
     return y
 
 
+def elementwise(p: Plan, function: np.ufunc, *xs: Value) -> Value:
+    """Multiply, or take the largest or smallest, from the first value to the last."""
+    common_size(xs)
+    return apply(p, lambda *arrays: reduce(function, arrays), *xs)
+
+
 def common_size(xs: Sequence[Value]) -> tuple[int, ...]:
-    """The height and width of values; ValueError if they differ."""
+    """The height and width of values; a single pixel has that of the others, or ValueError."""
     sizes: set[tuple[int, ...]] = {x.data.shape[:-1] for x in xs}
-    if len(sizes) > 1:
-        raise ValueError(f"values of the sizes {sorted(sizes)} can't be joined")
-    return sizes.pop()
+    size = max(sizes)
+    if sizes - {size, (1, 1)}:
+        raise ValueError(f"can't combine values of the sizes {sorted(sizes)}")
+    return size
 
 
 def batch_norm(
     p: Plan, x: Value, name: str, eps: float = 1e-5, affine: bool = True, then: Then = None
 ) -> Value:
     """Batch norm by running statistics."""
-    factor, shift = norm(p, name, len(x.bias), eps, affine)
+    factor, shift = batch_norm_factors(p, name, len(x.bias), eps, affine)
     bias = (x.bias * factor + shift).astype(p.dtype)
-    left = x.bias.any()
-    y = p.value([x], x.data.shape, None if left else bias, inside=1)
+    now = x.bias.any()
+    y = p.value([x], x.data.shape, None if now else bias, inside=1)
     for i, j, _ in p.parts(y.data):
         out = pixels(y.data, i, j)
         p.call(np.multiply, pixels(x.data, i, j), factor.astype(p.dtype), out=out)
-        epilogue(p, out, bias * left, y.bias, then)
+        epilogue(p, out, then, y.bias, bias * now)
     return y
 
 
-def norm(p: Plan, name: str, channels: int, eps: float, affine: bool) -> tuple[Array, Array]:
+def batch_norm_factors(
+    p: Plan, name: str, channels: int, eps: float, affine: bool
+) -> tuple[Array, Array]:
     """The factor and the shift of each channel that a batch norm comes to."""
     weight, bias = (
         p.weight(f"{name}.{s}", channels) if affine else other
@@ -144,7 +159,7 @@ def fold_batch_norm(
     """Let a layer have the batch norm behind it in its weights; returns the layer's name."""
 
     def folded(*shape: int) -> tuple[Array, Array]:
-        factor, shift = norm(p, after, shape[0], eps, affine)
+        factor, shift = batch_norm_factors(p, after, shape[0], eps, affine)
         weight = p.weight(f"{name}.weight", *shape)
         if bias:
             shift = shift + factor * p.weight(f"{name}.bias", shape[0])
@@ -157,7 +172,7 @@ def fold_batch_norm(
     return name
 
 
-def unbiased(p: Plan, name: str) -> str:
+def without_bias(p: Plan, name: str) -> str:
     """Say that a layer has no bias of its own; returns its name."""
     p.folded[name] = lambda *shape: (p.weight(f"{name}.weight", *shape), np.zeros(1))
     return name
@@ -170,13 +185,14 @@ def apply(p: Plan, function: Callable[..., Array], *xs: Value) -> Value:
     def compute(y: Array, *views: Array) -> None:
         y[...] = function(*map(np.add, views, biases))
 
-    y = p.like(xs, function(*(np.ones(v.shape, v.dtype) for v in views))[0])
+    sample = function(*(np.ones(v.shape, v.dtype) for v in views))[0]
+    y = p.value(xs, (*sample.shape[1:], len(sample)), dtype=views[0].dtype)
     for _ in p.parts(y.bias):
         p.call(compute, y.channels_first()[0], *views)
     return y
 
 
-def unpool(p: Plan, x: Value, indices: Value) -> Value:
+def max_unpool(p: Plan, x: Value, indices: Value) -> Value:
     """Each element put back where a pooling found it, in the plane that the pooling had."""
     return apply(p, partial(max_unpool2d, size=indices.plane), x, indices)
 
@@ -193,7 +209,10 @@ def apply_multiple(p: Plan, function: Callable[..., Sequence[Array]], x: Value) 
         y[...] = found.pop(0)
 
     compute(found, np.ones(view.shape, view.dtype))
-    ys = [p.like([x], y[0])._replace(plane=x.data.shape[:-1]) for y in found]
+    types = (p.dtype if y.dtype.kind == "f" else y.dtype for y in found)
+    shapes = ((*y.shape[2:], y.shape[1]) for y in found)
+    ys = [p.value([x], shape, dtype=dtype) for shape, dtype in zip(shapes, types, strict=True)]
+    ys = [y._replace(plane=x.data.shape[:-1]) for y in ys]
     for _ in p.parts(x.bias):
         p.call(compute, found, view)
         for y in ys:

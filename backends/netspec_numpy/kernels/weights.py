@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -13,30 +12,25 @@ import numpy as np
 from netspec_numpy.kernels.arrays import Array, Weights
 
 
-def initial(shapes: dict[str, tuple[int, ...]], seed: int, laws: Mapping[str, Any]) -> Weights:
-    """Make fresh weights: filters by the law for `*`, factors of 1, shifts of 0, or as named."""
+def initial_weights(shapes: dict[str, tuple[int, ...]], seed: int, inits: Any) -> Weights:
+    """Fresh weights: filters as `inits` says for `*`, factors of 1, shifts of 0, or as it names."""
     rng, weights = np.random.default_rng(seed), {}
-    usual = laws.get("*", ("normal", 2**0.5, "in"))  # He et al., 2015, arXiv:1502.01852
     for name, shape in shapes.items():
         one = 1.0 if name.endswith((".weight", ".running_var")) else 0.0
-        law = laws.get(name, usual if len(shape) > 1 else one)
-        draws = isinstance(law, tuple)
-        weights[name] = drawn(rng, shape, *law) if draws else np.full(shape, law, np.float32)
+        init = inits.get(name, inits["*"] if len(shape) > 1 else one)
+        draws = isinstance(init, tuple)
+        weights[name] = draw(rng, shape, *init) if draws else np.full(shape, init, np.float32)
     return weights
 
 
-def drawn(rng: Any, shape: Any, law: str, std: float, fan: str = "", mean: float = 0) -> Array:
-    """Numbers, `normal` or `uniform`, their standard deviation divided by the root of a fan."""
+def draw(rng: Any, shape: Any, kind: str, std: float, fan: str = "", mean: float = 0) -> Array:
+    """`normal` or `uniform` numbers, their standard deviation divided by the root of a fan."""
     into, out = prod(shape[1:]), prod(shape[:1] + shape[2:])
     std /= {"": 1, "in": into, "out": out, "mean": (into + out) / 2}[fan] ** 0.5
-    if law == "normal":
-        x: Array = rng.standard_normal(shape, np.float32)
-    else:
-        x = rng.random(shape, np.float32)
-        x -= 0.5
-        x *= 12**0.5
-    x *= std
-    x += mean
+    uniform = kind == "uniform"
+    x: Array = (rng.random if uniform else rng.standard_normal)(shape, np.float32)
+    x *= 12**0.5 * std if uniform else std
+    x += mean - 3**0.5 * std if uniform else mean
     return x
 
 
@@ -64,24 +58,24 @@ def read_weights(path: str | Path) -> Weights:
         raise ValueError(f"{path} holds no sound weights: {error!r}") from error
 
 
-def checked(found: Weights, shapes: dict[str, tuple[int, ...]]) -> Weights:
+def check_weights(found: Weights, shapes: dict[str, tuple[int, ...]]) -> Weights:
     """Return the wanted weights as float32; ValueError where any is amiss.
 
     Each may have factors beside it: `NAME.scale`, one for all or one a filter.
     """
-    found, weights, amiss = dict(found), {}, []
+    found, weights, problems = dict(found), {}, []
     for name, shape in shapes.items():
         array, scale = found.pop(name, None), found.pop(f"{name}.scale", np.ones(1))
         if array is None:
-            amiss.append(f"{name} is missing")
+            problems.append(f"{name} is missing")
         elif array.shape != shape or array.dtype.kind not in "fiu":
-            amiss.append(f"{name} is {array.dtype} of {array.shape}, not {shape}")
+            problems.append(f"{name} is {array.dtype} of {array.shape}, not {shape}")
         elif scale.shape not in ((), (1,), (shape[0],)) or scale.dtype.kind not in "fiu":
-            amiss.append(f"{name}.scale is {scale.dtype} of {scale.shape}")
+            problems.append(f"{name}.scale is {scale.dtype} of {scale.shape}")
         else:
             factor = scale.reshape(-1, *[1] * (len(shape) - 1))
             weights[name] = np.multiply(array, factor, order="C", dtype=np.float32)
-    amiss += [f"{n} is left over" for n in found if "num_batches_tracked" not in n]
-    if amiss:
-        raise ValueError("these weights do not fit: " + "; ".join(amiss))
+    problems += [f"{n} is left over" for n in found if "num_batches_tracked" not in n]
+    if problems:
+        raise ValueError("these weights do not fit: " + "; ".join(problems))
     return weights

@@ -33,9 +33,6 @@ class Window(NamedTuple):
         return counts
 
 
-POINT = Window()
-
-
 def same_pads(sizes: Sequence[int], kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Pads:
     """Top, bottom, left and right padding with which there are ceil(size / stride) windows."""
     pads: list[int] = []
@@ -45,7 +42,7 @@ def same_pads(sizes: Sequence[int], kernel: Pair, stride: Pair, dilation: Pair =
     return pads[0], pads[1], pads[2], pads[3]
 
 
-def seen(
+def window_element(
     x: Array,
     i: int,
     j: int,

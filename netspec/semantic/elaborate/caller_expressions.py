@@ -12,7 +12,6 @@ from netspec.symbolic.expr import (
     Dim,
     Expr,
     NumberLiteral,
-    Parameter,
     Symbol,
     apply,
     expr_of,
@@ -24,7 +23,7 @@ def symbols_of_caller(
     arguments: tuple[Argument, ...], block: Block, inputs: tuple[Value, ...]
 ) -> dict[Symbol, Expr]:
     """The expression of each symbol of a module in terms of the block that uses it."""
-    found: dict[Symbol, Expr] = {Parameter(a.name): a.expr for a in arguments if a.expr is not None}
+    found: dict[Symbol, Expr] = {s: expr for a in arguments for s, expr in a.meanings()}
     for inner, outer in zip(block.inputs, inputs, strict=True):
         found[Channels(inner.name)] = expr_of(outer.shape[0])
     return found

@@ -8,7 +8,7 @@ from typing import Any
 from netspec.diagnostics import Diagnostic
 from netspec.ir import Argument, Block, Instance, Value
 from netspec.ops import REQUIRED
-from netspec.semantic.constants import key_of, python_value
+from netspec.semantic.constants import followed_items, key_of, python_value
 from netspec.semantic.elaborate.block_builder import BlockBuilder
 from netspec.semantic.elaborate.call_inputs import CallNames, Operand, check_arity
 from netspec.semantic.elaborate.caller_expressions import caller_shape, symbols_of_caller
@@ -87,6 +87,7 @@ def _block(
     key = (
         id(module),
         tuple(sorted((k, key_of(v)) for k, v in arguments.items())),
+        tuple(sorted((k, i) for k, v in arguments.items() for i, _ in followed_items(v))),
         tuple((tuple(int(d) for d in s), getattr(s, "plane", None)) for s in shapes),
     )
     b.context.uses.add(module, key, b.key, name)
@@ -122,10 +123,8 @@ def _argument(b: BlockBuilder, f: Field) -> Any:
         value = evaluator.constant(f.value)
     except EvaluationError as error:
         raise _with_quotes(error, f) from None
-    if isinstance(value, Num):
-        b.mark_untraced(evaluator.used, value.real())
-    else:
-        b.static |= evaluator.used
+    exprs = [value.known] if isinstance(value, Num) else [e for _, e in followed_items(value)]
+    b.static |= evaluator.used - {s for e in exprs for s in leaves(e)}
     return value
 
 
@@ -153,6 +152,7 @@ def _listed_arguments(
             python_value(value),
             value.known if isinstance(value, Num) else passed.get(name),
             defaults[name],
+            followed_items(value),
         )
         for name, value in _with_defaults(b.context, module, arguments).items()
     )

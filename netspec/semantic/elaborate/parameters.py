@@ -7,10 +7,10 @@ from typing import Any
 
 from netspec.diagnostics import Diagnostic
 from netspec.diagnostics.suggest import did_you_mean, one_of
-from netspec.semantic.constants import as_parameter
+from netspec.semantic.constants import as_parameter, followed_items
 from netspec.semantic.elaborate.block_builder import BlockBuilder
 from netspec.semantic.scope import POISON, Poison, Poisoned, TracedConstant, evaluation_error
-from netspec.symbolic.expr import Parameter
+from netspec.symbolic.expr import Parameter, ParameterItem
 from netspec.syntax.ast import Param
 
 
@@ -60,5 +60,6 @@ def _declare(b: BlockBuilder, param: Param, value: Any) -> None:
         b.declare_constant(param.name, POISON)
         return
     name = param.name.text
-    known = TracedConstant(as_parameter(name, value), frozenset({Parameter(name)}))
+    items = (ParameterItem(name, place) for place, _ in followed_items(value))
+    known = TracedConstant(as_parameter(name, value), frozenset({Parameter(name), *items}))
     b.declare_constant(param.name, known)
