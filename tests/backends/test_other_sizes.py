@@ -278,6 +278,10 @@ def test_numpy_says_both_sizes_where_a_layer_does_not_allow_one() -> None:
     model: Any = load_model(net_of(f"net t {{ input data: 3x32x32 {text} }}"), get("numpy"))
     with pytest.raises(ValueError, match=r"made for inputs of .*32, 32.* got .*20, 40.*can't cut"):
         model(np.zeros((1, 3, 20, 40), np.float32))
+    text = "a: conv { filters: 4 kernel: 3 } crop { size: [a.height - 1, a.width - 1] }"
+    model = load_model(net_of(f"net t {{ input data: 3x32x32 {text} }}"), get("numpy"))
+    with pytest.raises(ValueError, match=r"got .*3, 40.* would have the size \(4, 0, 37\)"):
+        model(np.zeros((1, 3, 3, 40), np.float32))
 
 
 @pytest.mark.parametrize("case", ["net", "module", "two inputs"])

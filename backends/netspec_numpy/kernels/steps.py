@@ -186,6 +186,8 @@ def apply(p: Plan, function: Callable[..., Array], *xs: Value) -> Value:
         y[...] = function(*map(np.add, views, biases))
 
     sample = function(*(np.ones(v.shape, v.dtype) for v in views))[0]
+    if not sample.size:
+        raise ValueError(f"a value would have the size {sample.shape}")
     y = p.value(xs, (*sample.shape[1:], len(sample)), dtype=views[0].dtype)
     for _ in p.parts(y.bias):
         p.call(compute, y.channels_first()[0], *views)
