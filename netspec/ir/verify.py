@@ -107,9 +107,7 @@ class _Block:
         self.labels = value_labels(block)
         self.values: dict[Symbol, Any] = {Parameter(n): v for n, v in parameters.items()}
         lists = ((n, enumerate(v)) for n, v in parameters.items() if isinstance(v, tuple))
-        self.values |= {
-            ParameterItem(n, place): item for n, items in lists for place, item in items
-        }
+        self.values |= {ParameterItem(n, i): item for n, items in lists for i, item in items}
         self.values |= {Channels(v.name): int(v.shape[0]) for v in block.inputs if v.shape}
         for value in (*block.inputs, *(v for node in block.nodes for v in node.outputs)):
             sizes = enumerate(value.shape[1:], 1)

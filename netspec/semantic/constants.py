@@ -60,11 +60,10 @@ def as_parameter(name: str, value: Any) -> Any:
     Numbers of lists are plain there, but those that follow the height or width of a value.
     """
     if isinstance(value, tuple):
-        items = dict(followed_items(value))
-        return tuple(
-            Num(v.value, ParameterItem(name, i)) if i in items else _plain(v)
-            for i, v in enumerate(value)
-        )
+        items = [_plain(v) for v in value]
+        for i, _ in followed_items(value):
+            items[i] = Num(value[i].value, ParameterItem(name, i))
+        return tuple(items)
     return Num(value.value, Parameter(name)) if isinstance(value, Num) else value
 
 
@@ -72,10 +71,9 @@ def followed_items(value: Any) -> tuple[tuple[int, Expr], ...]:
     """The numbers of a list that follow heights or widths: their places and expressions."""
     if not isinstance(value, tuple):
         return ()
-    exprs = ((i, v.expr) for i, v in enumerate(value) if isinstance(v, Num) and v.expr is not None)
-    return tuple(
-        (i, e) for i, e in exprs if any(isinstance(s, SizeOf | ParameterItem) for s in leaves(e))
-    )
+    exprs = ((i, v.known) for i, v in enumerate(value) if isinstance(v, Num))
+    of_sizes = SizeOf | ParameterItem
+    return tuple((i, e) for i, e in exprs if any(isinstance(s, of_sizes) for s in leaves(e)))
 
 
 def _plain(value: Any) -> Any:

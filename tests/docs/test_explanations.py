@@ -35,8 +35,8 @@ class Shaky(NumpyBackend):
 
     def emit(self, net):
         source = super().emit(net)
-        assert ", RELU)" in source
-        return source.replace(", RELU)", ", None)")
+        assert "RELU)" in source
+        return source.replace("RELU)", "None)")
 """
 ENTRY_POINTS = {"netspec.backends": {"tiny": "plugins:Tiny", "shaky": "plugins:Shaky"}}
 
