@@ -143,7 +143,7 @@ def hardtanh(op: activation.HardTanh, layer: Layer, s: EmitScope, inputs: list[S
 
 @emits(activation.Clamp)
 def clamp(op: activation.Clamp, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
-    bounds = ("None" if bound is None else _real(bound) for bound in (op.min, op.max))
+    bounds = ("None" if bound is None else s.number(bound) for bound in (op.min, op.max))
     return call("np.clip", inputs[0], *bounds)
 
 
@@ -292,7 +292,7 @@ def _group_norm(
     s: EmitScope,
     x: Source,
 ) -> Source:
-    keywords: Keywords = {} if op.eps == 1e-5 else {"eps": _real(op.eps)}
+    keywords: Keywords = {"eps": s.number(op.eps)} if s.differs((op.eps,), (1e-5,)) else {}
     weights = [s.weight(layer, name) for name in layer.tensors]
     return call(s.kernel("group_norm"), x, str(int(groups)), *weights, **keywords)
 
@@ -326,11 +326,6 @@ def lrn(op: normalization.Lrn, layer: Layer, s: EmitScope, inputs: list[Source])
         n: s.number(v) for n, (v, default) in numbers.items() if s.differs((v,), (default,))
     }
     return call(s.kernel("local_response_norm"), inputs[0], s.number(op.size), **keywords)
-
-
-@emits(merging.Div)
-def div(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
-    return Infix("/", tuple(inputs))
 
 
 # --- rearranging ---------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from netspec.ir import Layer
 from netspec.ops import Op, Tensor
 from netspec.ops.activation import Relu, Relu6
 from netspec.ops.convolution import Conv, Linear
-from netspec.ops.merging import Add, Concat, Maximum, Minimum, Mul, Sub
+from netspec.ops.merging import Add, Arithmetic, Concat, Div, Maximum, Minimum, Mul, Sub
 from netspec.ops.normalization import BatchNorm
 from netspec.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
 from netspec.ops.resizing import MaxUnpool
@@ -198,9 +198,14 @@ def arithmetic(op: Add | Sub, layer: FusedLayer, step: Step) -> Source:
     return _kernel_call(step, "arithmetic", function, *step.inputs, **_then(layer, step))
 
 
-@plans(Mul, Maximum, Minimum)
-def elementwise(op: Mul | Maximum | Minimum, layer: FusedLayer, step: Step) -> Source:
-    functions = {Mul: "np.multiply", Maximum: "np.maximum", Minimum: "np.minimum"}
+@plans(Mul, Div, Maximum, Minimum)
+def elementwise(op: Arithmetic, layer: FusedLayer, step: Step) -> Source:
+    functions = {
+        Mul: "np.multiply",
+        Div: "np.divide",
+        Maximum: "np.maximum",
+        Minimum: "np.minimum",
+    }
     return _kernel_call(step, "elementwise", functions[type(op)], *step.inputs)
 
 

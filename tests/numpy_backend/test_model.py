@@ -235,7 +235,7 @@ def test_the_faster_way_is_found() -> None:
         assert numpy.seconds[False, quick] == pytest.approx(1.02e-9)
 
 
-@pytest.mark.parametrize("join", ["add", "sub", "mul", "maximum", "minimum", "concat"])
+@pytest.mark.parametrize("join", ["add", "sub", "mul", "div", "maximum", "minimum", "concat"])
 def test_values_of_other_sizes_are_joined_as_the_language_has_it(join: str) -> None:
     """A single pixel spreads over height and width, in what works element by element."""
     text = f"""net n {{ input a: 4x9x9  input b: 4x9x9

@@ -111,7 +111,7 @@ def arithmetic(p: Plan, function: np.ufunc, *xs: Value, then: Then = None) -> Va
 
 
 def elementwise(p: Plan, function: np.ufunc, *xs: Value) -> Value:
-    """Multiply, or take the largest or smallest, from the first value to the last."""
+    """Multiply, divide, or take the largest or smallest, from the first value to the last."""
     common_size(xs)
     return apply(p, lambda *arrays: reduce(function, arrays), *xs)
 
