@@ -112,14 +112,16 @@ class LayerTranslation:
             )
         return self.x.dims[0], self.x.dims[1], self.x.dims[2]
 
-    def require_size(self, kernel: Sequence[int], pad: Sequence[int]) -> None:
+    def require_size(self, kernel: Sequence[int], pads: Sequence[int]) -> None:
         """Raise LayerError where a window exceeds the padded input in a file without sizes.
 
-        Programs that state the size of pictures when they run have files that say 1x1.
+        `pads` are those of the top, the bottom, the left and the right. Programs that state the
+        size of pictures when they run have files that say 1x1.
         """
-        size = zip(kernel, pad, self.x.dims[1:], strict=True)
+        added = pads[0] + pads[1], pads[2] + pads[3]
+        size = zip(kernel, added, self.x.dims[1:], strict=True)
         given = self.net.without_size()
-        if given is None or all(k <= n + 2 * p for k, p, n in size):
+        if given is None or all(k <= n + p for k, p, n in size):
             return
         shape = dims_text(given.value.shape)
         raise LayerError.invalid(

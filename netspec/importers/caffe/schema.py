@@ -20,6 +20,8 @@ _WINDOW = """
     pad: int* = 0; kernel_size: int*; stride: int* = 1; pad_h: int = 0; pad_w: int = 0
     kernel_h: int; kernel_w: int; stride_h: int; stride_w: int; engine: any
 """
+_PADS = "pad_t: int = 0; pad_b: int = 0; pad_l: int = 0; pad_r: int = 0"
+"""Padding of each side, as a fork has it."""
 
 MESSAGES: dict[str, str] = {
     "NetParameter": """
@@ -86,13 +88,14 @@ MESSAGES: dict[str, str] = {
     """,
     # --- layers
     "ConvolutionParameter": f"""
-        {_WINDOW}; num_output: int; bias_term: bool = true; dilation: int* = 1; group: int = 1
+        {_WINDOW}; {_PADS}
+        num_output: int; bias_term: bool = true; dilation: int* = 1; group: int = 1
         weight_filler: FillerParameter; bias_filler: FillerParameter; axis: int = 1
         force_nd_im2col: any; hole: int*; hole_h: int; hole_w: int; bias_type: any!; kernel: any!
         pad_type: int = 0!
     """,
-    "PoolingParameter": """
-        pool: MAX|AVE|STOCHASTIC|MIN = MAX; pad: int* = 0; pad_h: int = 0; pad_w: int = 0
+    "PoolingParameter": f"""
+        {_PADS}; pool: MAX|AVE|STOCHASTIC|MIN = MAX; pad: int* = 0; pad_h: int = 0; pad_w: int = 0
         kernel_size: int*; kernel_h: int; kernel_w: int; stride: int* = 1; stride_h: int
         stride_w: int; engine: any; global_pooling: bool = false; round_mode: CEIL|FLOOR = CEIL
         ceil_mode: bool = true; torch_pooling: bool = false

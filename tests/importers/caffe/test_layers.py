@@ -391,6 +391,17 @@ LINES: dict[str, tuple[str, list[str], list[str]]] = {
         ["ShuffleChannel shuffle_channel_param { group: 2 }"],
         ["l1: channel_shuffle { groups: 2 }"],
     ),
+    "pads_of_sides": (
+        "3x8x8",
+        [
+            f"Convolution {CONV} {{ num_output: 2 kernel_size: 3 stride: 2 pad_b: 1 pad_r: 1 }}",
+            f"Pooling {POOL} {{ kernel_size: 3 stride: 2 pad_t: 1 pad_b: 1 pad_l: 0 pad_r: 1 }}",
+        ],
+        [
+            "l1: conv { filters: 2 kernel: 3x3 stride: 2 pad: [0, 1, 0, 1] }",
+            "l2: maxpool { kernel: 3x3 stride: 2 pad: [1, 1, 0, 1] round: ceil }",
+        ],
+    ),
     "eltwise_one": (
         "4x3x2",
         ["Eltwise eltwise_param { coeff: 0.25 }"],

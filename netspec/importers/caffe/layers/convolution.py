@@ -9,7 +9,13 @@ from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.folded import Folded
 from netspec.importers.caffe.layers.registry import Tops, layer
-from netspec.importers.caffe.layers.window_fields import HeightWidth, height_width, kernel_size
+from netspec.importers.caffe.layers.window_fields import (
+    HeightWidth,
+    height_width,
+    kernel_size,
+    pad_field,
+    padding,
+)
 from netspec.importers.caffe.message_fields import MessageFields
 from netspec.importers.caffe.training_facts import trained
 
@@ -43,7 +49,7 @@ def _convolution(use: LayerTranslation, op: str) -> Tops:
     filters = _required(use, p, "num_output")
     kernel, kernel_place = _kernel(use, p)
     stride, stride_place = height_width(p, "stride", "stride_h", "stride_w", 1)
-    pad, pad_place = height_width(p, "pad", "pad_h", "pad_w", 0)
+    pad, pad_place = padding(p)
     dilation, dilation_place = _dilation(p)
     if op == "conv":
         reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
@@ -64,7 +70,7 @@ def _convolution(use: LayerTranslation, op: str) -> Tops:
         filters=(filters, p.place("num_output")),
         kernel=(kernel, kernel_place),
         stride=(stride, stride_place),
-        pad=(pad, pad_place),
+        pad=(pad_field(pad), pad_place),
         dilation=(dilation, dilation_place),
         groups=(groups, groups_place),
         bias=(bias, p.place("bias_term")),

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from netspec.importers.caffe.blob_values import BlobValue, dims_text
 from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.registry import Tops, layer
-from netspec.importers.caffe.layers.window_fields import height_width, kernel_size
+from netspec.importers.caffe.layers.window_fields import (
+    height_width,
+    kernel_size,
+    pad_field,
+    padding,
+)
 from netspec.importers.caffe.message_fields import MessageFields
 from netspec.importers.structure.graph import GraphValue, Node
 
@@ -30,16 +37,17 @@ def pooling(use: LayerTranslation) -> Tops:
         return _global_pooling(use, p, op, negative)
     kernel, kernel_place = kernel_size(use, p)
     stride, stride_place = height_width(p, "stride", "stride_h", "stride_w", 1)
-    pad, pad_place = height_width(p, "pad", "pad_h", "pad_w", 0)
+    pad, pad_place = padding(p)
     down = p.word("round_mode") == "FLOOR" or not p.flag("ceil_mode") or p.flag("torch_pooling")
     if min(stride) < 1 or min(kernel) < 1 or min(pad) < 0:
         raise LayerError.invalid("out-of-range", "kernel and stride of a Pooling are at least 1")
     use.require_size(kernel, pad)
     spans = []
-    for n, k, s, before in zip(size, kernel, stride, pad, strict=True):
-        count = _windows(n, k, s, before, any(pad), down)
+    for i, (n, k, s) in enumerate(zip(size, kernel, stride, strict=True)):
+        sides = pad[2 * i : 2 * i + 2]
+        count = _windows(n, k, s, sides, any(pad), down)
         # One window that exceeds the input holds all of it.
-        spans.append(min(k, n + 2 * before) if count == 1 else k)
+        spans.append(min(k, n + sum(sides)) if count == 1 else k)
     several = max(stride) > 1
     node = use.emit_node(
         op,
@@ -47,7 +55,7 @@ def pooling(use: LayerTranslation) -> Tops:
         negative is not None,
         kernel=((spans[0], spans[1]), kernel_place),
         stride=(stride, stride_place),
-        pad=(pad, pad_place) if any(pad) else None,
+        pad=(pad_field(pad), pad_place) if any(pad) else None,
         round=("floor" if down else "ceil") if several else None,
         count_include_pad=True if any(pad) and op == "avgpool" else None,
     )
@@ -110,7 +118,7 @@ def pyramid(use: LayerTranslation) -> Tops:
             message = f"{bins} parts of {dims_text(size)} would be padding alone"
             raise LayerError.invalid("out-of-range", message, p.place("pyramid_height"))
         for n, k, before in zip(size, kernel, pad, strict=True):
-            _windows(n, k, k, before, any(pad), down=False)
+            _windows(n, k, k, (before, before), any(pad), down=False)
         value = use.emit(
             op,
             step=True,
@@ -125,19 +133,21 @@ def pyramid(use: LayerTranslation) -> Tops:
     return [use.data(value, tuple(value.shape))]
 
 
-def _windows(n: int, kernel: int, stride: int, pad: int, clips: bool, down: bool) -> int:
+def _windows(n: int, kernel: int, stride: int, pads: Sequence[int], clips: bool, down: bool) -> int:
     """The number of windows that Caffe takes along a direction of `n` places.
 
-    `clips` drops a last window behind the input, `down` rounds down. Raises LayerError.
+    `pads` are in front and behind. `clips` drops a last window behind the input, `down` rounds
+    down. Raises LayerError.
     """
-    free = n + 2 * pad - kernel
+    before, behind = pads
+    free = n + before + behind - kernel
     count = (free // stride if down else -(-free // stride)) + 1
     if count < 1:
         message = f"the window of {kernel} exceeds the input of {n}" + (
-            f" (padded to {n + 2 * pad})" if pad else ""
+            f" (padded to {n + before + behind})" if any(pads) else ""
         )
         raise LayerError.invalid("window-too-large", message)
-    if clips and (count - 1) * stride >= n + pad:
+    if clips and (count - 1) * stride >= n + before:
         count -= 1
     if not clips and (count - 1) * stride >= n:
         raise LayerError.unsupported(

@@ -8,6 +8,8 @@ from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.message_fields import MessageFields
 
 HeightWidth = tuple[int, int]
+Sides = tuple[int, int, int, int]
+"""Padding at the top, at the bottom, on the left and on the right."""
 
 
 def height_width(
@@ -26,6 +28,23 @@ def height_width(
     if not values:
         return (default, default), p.span
     return (values[0], values[-1 if len(values) == 1 else 1]), p.place(name)
+
+
+def padding(p: MessageFields) -> tuple[Sides, Span]:
+    """The padding of each side, which a fork has fields for, and its place."""
+    sides = ("pad_t", "pad_b", "pad_l", "pad_r")
+    given = [name for name in sides if name in p]
+    if given:
+        top, bottom, left, right = map(p.integer, sides)
+        return (top, bottom, left, right), p.place(given[0])
+    (rows, columns), place = height_width(p, "pad", "pad_h", "pad_w", 0)
+    return (rows, rows, columns, columns), place
+
+
+def pad_field(sides: Sides) -> tuple[int, ...]:
+    """The field `pad` for a padding: two numbers where opposite sides are alike."""
+    top, bottom, left, right = sides
+    return (top, left) if top == bottom and left == right else sides
 
 
 def kernel_size(use: LayerTranslation, p: MessageFields) -> tuple[HeightWidth, Span]:
