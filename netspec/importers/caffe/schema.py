@@ -95,7 +95,8 @@ MESSAGES: dict[str, str] = {
         pad_type: int = 0!
     """,
     "PoolingParameter": f"""
-        {_PADS}; pool: MAX|AVE|STOCHASTIC|MIN = MAX; pad: int* = 0; pad_h: int = 0; pad_w: int = 0
+        {_PADS}; pool: MAX|AVE|STOCHASTIC|MIN|AVE_EXC_PAD = MAX
+        pad: int* = 0; pad_h: int = 0; pad_w: int = 0
         kernel_size: int*; kernel_h: int; kernel_w: int; stride: int* = 1; stride_h: int
         stride_w: int; engine: any; global_pooling: bool = false; round_mode: CEIL|FLOOR = CEIL
         ceil_mode: bool = true; torch_pooling: bool = false
@@ -175,6 +176,14 @@ MESSAGES: dict[str, str] = {
     "InterpParameter": """
         height: int = 0; width: int = 0; zoom_factor: int = 1; shrink_factor: int = 1
         pad_beg: int = 0; pad_end: int = 0
+    """,
+    "ResizeBilinearParameter": """
+        output_height: int; output_width: int; align_corners: bool = false
+        data_format: string = NCHW!
+    """,
+    "ResizeNearestNeighborParameter": """
+        output_height: int; output_width: int; align_corners: bool = false
+        data_format: string = NCHW!
     """,
     "UpsampleParameter": """
         scale: int = 2; scale_h: int; scale_w: int; pad_out_h: bool = false; pad_out_w: bool = false

@@ -391,6 +391,27 @@ LINES: dict[str, tuple[str, list[str], list[str]]] = {
         ["ShuffleChannel shuffle_channel_param { group: 2 }"],
         ["l1: channel_shuffle { groups: 2 }"],
     ),
+    "resize_bilinear": (
+        "2x3x4",
+        [
+            "ResizeBilinear resize_bilinear_param { align_corners: true output_height: 5 output_width: 7 }"
+        ],
+        ["l1: upsample { size: 5x7 mode: bilinear align_corners: true }"],
+    ),
+    "resize_nearest": (
+        "2x3x4",
+        [
+            "ResizeNearestNeighbor resize_nearest_neighbor_param { output_height: 5 output_width: 8 }"
+        ],
+        ["l1: upsample { size: 5x8 mode: nearest }"],
+    ),
+    "mean_without_padding": (
+        "2x8x8",
+        [
+            f"Pooling {POOL} {{ pool: AVE_EXC_PAD kernel_size: 3 stride: 2 pad: 1 ceil_mode: false }}"
+        ],
+        ["l1: avgpool { kernel: 3x3 stride: 2 pad: 1 round: floor count_include_pad: false }"],
+    ),
     "pads_of_sides": (
         "3x8x8",
         [

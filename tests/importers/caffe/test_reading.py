@@ -655,6 +655,16 @@ LOST: dict[str, Callable[[str], str]] = {
     "BNParameter": lambda f: after("3x8x8", f"BN bn_param {{ {f} }}"),
     "DropoutParameter": lambda f: after("3x8x8", f"Dropout dropout_param {{ {f} }}"),
     "SoftmaxParameter": lambda f: after("3x8x8", f"Softmax softmax_param {{ {f} }}"),
+    "ResizeBilinearParameter": lambda f: after(
+        "4x8x8",
+        "ResizeBilinear resize_bilinear_param { output_height: 9 output_width: 9 "
+        f"align_corners: true {f} }}",
+    ),
+    "ResizeNearestNeighborParameter": lambda f: after(
+        "4x8x8",
+        "ResizeNearestNeighbor resize_nearest_neighbor_param { output_height: 9 output_width: 9 "
+        f"{f} }}",
+    ),
     "ReorgParameter": lambda f: after("4x8x8", f"Reorg reorg_param {{ {f} }}"),
     "DenseBlockParameter": lambda f: after(
         "4x8x8", f"DenseBlock denseblock_param {{ numTransition: 1 growthRate: 1 {f} }}"
@@ -665,7 +675,7 @@ LOST: dict[str, Callable[[str], str]] = {
     ),
 }
 """A net with a field of a message, given as text."""
-ODD = {"bool": "7", "int": "7", "any": "7", "enum": "2", "float": "7"}
+ODD = {"string": '"NHWC"', "bool": "7", "int": "7", "any": "7", "enum": "2", "float": "7"}
 
 
 @pytest.mark.parametrize("message", [m for m in MESSAGES if m != "SolverParameter"])
@@ -677,7 +687,9 @@ def test_what_is_lost_is_warned_of_by_name(message: str) -> None:
             assert found.code == "ignored-field"
             assert found.message.startswith(f"{name} of {message}"), found.message
             if declared.default is not None and declared.kind != "enum":
-                assert not checked(LOST[message](f"{name}: {declared.default} "))[1]
+                quote = '"' if declared.kind == "string" else ""
+                same = f"{name}: {quote}{declared.default}{quote} "
+                assert not checked(LOST[message](same))[1]
 
 
 @pytest.mark.parametrize(

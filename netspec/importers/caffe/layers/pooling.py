@@ -30,7 +30,7 @@ def pooling(use: LayerTranslation) -> Tops:
     if kind == "STOCHASTIC":
         raise LayerError.unsupported("stochastic pooling draws at random", p.place("pool"))
     _, *size = use.spatial()
-    op = "avgpool" if kind == "AVE" else "maxpool"
+    op = "avgpool" if kind.startswith("AVE") else "maxpool"
     # A fork's MIN is the largest of the negative values, negated.
     negative = use.emit("power", step=True, scale=-1) if kind == "MIN" else None
     if p.flag("global_pooling"):
@@ -57,7 +57,8 @@ def pooling(use: LayerTranslation) -> Tops:
         stride=(stride, stride_place),
         pad=(pad_field(pad), pad_place) if any(pad) else None,
         round=("floor" if down else "ceil") if several else None,
-        count_include_pad=True if any(pad) and op == "avgpool" else None,
+        # A fork's AVE_EXC_PAD leaves padding out of its averages.
+        count_include_pad=kind == "AVE" if any(pad) and op == "avgpool" else None,
     )
     return _tops(use, node, negative is not None)
 

@@ -54,6 +54,28 @@ def interp(use: LayerTranslation) -> Tops:
     return [use.data(node.value, tuple(node.value.shape))]
 
 
+@layer("ResizeBilinear", "ResizeNearestNeighbor")
+def resize(use: LayerTranslation) -> Tops:
+    """TensorFlow's resizings, as a fork has them: places are `i * input / output`."""
+    bilinear = use.layer.type == "ResizeBilinear"
+    p = use.params("resize_bilinear_param" if bilinear else "resize_nearest_neighbor_param")
+    use.spatial()
+    height, width = p.integer("output_height"), p.integer("output_width")
+    if min(height, width) < 1:
+        message = f"{use.layer.type} needs output_height and output_width"
+        raise LayerError.invalid("missing-field", message)
+    if p.flag("align_corners") != bilinear:
+        aligned = "true" if bilinear else "false"
+        reason = f"a {use.layer.type} needs `align_corners: {aligned}` to be an upsample"
+        raise LayerError.unsupported(reason, p.place("align_corners"))
+    size = (height, width), p.place("output_height")
+    if bilinear:
+        value = use.emit("upsample", size=size, mode="bilinear", align_corners=True)
+    else:
+        value = use.emit("upsample", size=size, mode="nearest")
+    return [use.data(value, tuple(value.shape))]
+
+
 @layer("Upsample", bottoms=(1, 2))
 def upsample(use: LayerTranslation) -> Tops:
     """The inverse of a pooling by its places (SegNet); without places each element repeated."""
