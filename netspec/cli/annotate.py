@@ -23,7 +23,7 @@ def execute(args: argparse.Namespace) -> int:
     from netspec.report.annotate import annotate, without_comments
 
     if args.write and (args.spec == "-" or place(args.spec).is_bundled):
-        message = "--write changes a file, and this is none of yours"
+        message = f"--write changes a file of yours, which {args.spec} is not"
         raise spec_error("bad-option", message)
     if args.write and args.output is not None:
         raise spec_error("bad-option", "--write changes the file itself: it takes no --output")

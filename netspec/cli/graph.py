@@ -77,7 +77,7 @@ def _format(asked: str | None, output: str | None) -> str:
     if suffix == "gv":
         return "dot"
     if suffix not in FORMATS:
-        message = f"--output {output} does not end as a picture does"
+        message = f"--output {output} has not the ending of a picture"
         help_ = ("end it with .svg, .png, .dot or .html, or say --format",)
         raise spec_error("bad-option", message, help=help_)
     return suffix

@@ -63,15 +63,15 @@ def execute(args: argparse.Namespace) -> int:
         _show(_read(args))
         return 0
     if (args.target is None) == (args.output is None) and not args.dry_run:
-        raise spec_error("bad-option", "say once where to write, as OUT or with --output")
+        raise spec_error("bad-option", "name the file to write once, as OUT or with --output")
     args.output = args.output or args.target or ""
     if not args.spec and (args.rgb or Path(args.output).suffix == ".caffemodel"):
-        message = "where a net begins, and what its layers are in Caffe, stands in its spec"
+        message = "--rgb, and writing a .caffemodel, need the spec of the net"
         help_ = ("add `--spec SPEC`, for example `--spec deploy.prototxt`",)
         raise spec_error("bad-weights", message, help=help_)
     needs = args.source or args.names or args.partial
     if needs and not args.spec:
-        message = "other names, and layers, are those of a net: say of which"
+        message = "--from, --names and --partial need the spec of the net"
         help_ = ("add `--spec SPEC`, for example `--spec squeezenet1_0`",)
         raise spec_error("bad-weights", message, help=help_)
     return _convert(args)
@@ -154,7 +154,7 @@ def _read(args: argparse.Namespace, net: Net | None = None) -> Mapping[str, Any]
         net = load(args.spec, args.settings)
     if path.suffix == ".bin":
         if net is None:
-            message = f"{path} holds no names: say whose weights they are"
+            message = f"{path} holds no names of tensors, so that the spec of the net is needed"
             help_ = ("add `--spec SPEC`, for example `--spec squeezenet1_0_caffe`",)
             raise spec_error("bad-weights", message, help=help_)
         return read_deep_compression(path, net.tensors)

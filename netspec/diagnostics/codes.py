@@ -31,7 +31,7 @@ _NAMES = {
     "unknown-field": _error("the op or module has no such field"),
     "conflicting-fields": _error("two fields exclude each other"),
     "unknown-value": _error("an enumerated field does not know this word"),
-    "unknown-name": _error("no value, constant or parameter of this name is in sight"),
+    "unknown-name": _error("there is no value, constant or parameter of this name at this place"),
     "ambiguous-name": _error("a contract uses a name that is both a constant's and a metric's"),
     "unknown-parameter": _error("--set names a parameter that the net does not have"),
     "unknown-module": _error("an import finds no module"),

@@ -138,7 +138,7 @@ class AvgPool(_Pool):
         if self.count_include_pad is None and bound._meets_padding(inputs[0]):
             raise ShapeError(
                 "ambiguous-average",
-                "avgpool must say whether the padding that its windows meet counts in the mean",
+                "avgpool must say whether padding counts in the mean",
                 "pad",
                 "say `count_include_pad: true` (the rule of Caffe and PyTorch) or "
                 "`count_include_pad: false`",

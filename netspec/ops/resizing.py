@@ -76,15 +76,15 @@ class Upsample(Op):
         if self.mode == "nearest" and self.align_corners is not None:
             raise ShapeError(
                 "conflicting-fields",
-                "align_corners says nothing about `mode: nearest`",
+                "align_corners has no effect with `mode: nearest`",
                 "align_corners",
             )
         open_ = any(_alignment_matters(m, n) for m, n in zip((height, width), size, strict=True))
         if self.mode == "bilinear" and self.align_corners is None and open_:
             raise ShapeError(
                 "ambiguous-alignment",
-                f"upsample from {height}x{width} to {text(size)} must say whether corners or "
-                "edges of input and output lie on each other",
+                f"upsample from {height}x{width} to {text(size)} must say whether it aligns "
+                "the corners or the edges of input and output",
                 "mode",
                 "say `align_corners: true` (the rule of Caffe's Interp) or `align_corners: false` "
                 "(the default of PyTorch)",
@@ -155,7 +155,7 @@ class MaxUnpool(Op):
         if self.size is not None and self.size[-2:] != plane:
             raise ShapeError(
                 "shape-mismatch",
-                f"these indices are places in {text(plane)}, not in {text(self.size[-2:])}",
+                f"these indices are of a map of {text(plane)}, not of {text(self.size[-2:])}",
                 "size",
                 "leave out the size: the indices know it",
             )
@@ -168,7 +168,7 @@ class MaxUnpool(Op):
             if self.size is None and stated != plane:
                 raise ShapeError(
                     "shape-mismatch",
-                    f"these indices are places in {text(plane)}, not in {text(stated)}",
+                    f"these indices are of a map of {text(plane)}, not of {text(stated)}",
                     "kernel",
                     "leave out the kernel: the indices know the size",
                 )

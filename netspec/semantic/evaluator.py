@@ -240,7 +240,7 @@ class Evaluator:
         near = did_you_mean(name, names)
         if not near and name in _CURRENT:
             near = ("the current value has no name of its own: name the line that makes it",)
-        message = f"no value, constant or parameter {name} is in sight here"
+        message = f"there is no value, constant or parameter {name} here"
         return evaluation_error("unknown-name", message, span, *near)
 
     def _index(self, e: Index) -> Any:
@@ -280,9 +280,9 @@ class Evaluator:
                 raise evaluation_error(
                     "wrong-type", f"{describe(value)} is no list", step.base.span
                 )
-            i = self.integer(step.index, "the place in a list")
+            i = self.integer(step.index, "the number of an item")
             if not 0 <= i < len(value):
-                message = f"a list of {len(value)} has no place {i}; places count from 0"
+                message = f"there is no item {i}: the list has {len(value)}, counted from 0"
                 raise evaluation_error("out-of-range", message, step.index.span)
             value = value[i]
         if isinstance(value, Num):

@@ -113,7 +113,7 @@ def _check_fields(
             if not help_ and what == "op":
                 help_ = field_near(name, free)
             if not help_:
-                help_ = (f"it has {one_of(names)}" if names else "it has none",)
+                help_ = (f"it has {one_of(names)}" if names else "it has no fields",)
             diagnostics.add(
                 Diagnostic(
                     "unknown-field",
@@ -200,7 +200,7 @@ def _check_on_top(body: Iterable[Statement], diagnostics: Diagnostics) -> None:
                 what, place, help_ = "an `input`", s.span, "put it at the top of the net or module"
             else:
                 what, place = "a `train` block", s.word
-                help_ = "its fields may be `... if ... else ...`"
+                help_ = "a field may depend on a condition: `field: a if condition else b`"
             message = f"{what} can't stand inside `if` or `for`"
             diagnostics.add(Diagnostic("syntax", message, place, help=(help_,)))
 

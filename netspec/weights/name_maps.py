@@ -115,8 +115,8 @@ def renamed(net: Net, file: Path) -> RenamedNet:
     """The net under the names of a file. Raises SpecError (bad-names, unreadable-file)."""
     found, tensors = _renamed(net, *read_names(file))
     for old, (new, span) in tensors.items():
-        message = f"{old} is a tensor, and a model has {new} in no layer"
-        help_ = ("such names are for weight files alone",)
+        message = f"a model can't have {new}: it names a single tensor, {old}, and not a layer"
+        help_ = ("names of single tensors are for weight files alone",)
         raise spec_error("bad-names", message, span, help=help_)
     return found
 
@@ -223,12 +223,12 @@ def _read(source: Source, diagnostics: Diagnostics) -> tuple[NameMap, dict[tuple
             continue
         rule = _RULE.match(text)
         if rule is None or len(places) > MAX_RULES:
-            message = "a line of names is `ours -> theirs`, with dots in them, or `[module]`"
+            message = "a line of names is `ours -> theirs`, such as `a.conv -> b.0`, or `[module]`"
             diagnostics.add(Diagnostic("bad-names", message, span))
             continue
         old, new = rule[1], rule[2]
         if module and old.count(".") > 1:
-            message = f"{old} is a path, but the rules of a module are for what stands in it itself"
+            message = f"{old} is a path; below `[{module}]` stand names of that module alone"
             diagnostics.add(Diagnostic("bad-names", message, span))
         elif (module, old) in places:
             others = (Label(places[module, old], "the first one"),)

@@ -339,4 +339,4 @@ def test_uses_of_a_module_whose_contract_fails_are_all_looked_at() -> None:
 def test_unused_layers_of_one_line_are_one_warning() -> None:
     text = body("for i in 1..3 { a[i]: conv(data) { filters: 1 kernel: 1 } -> relu }\nrelu(data)")
     (found,) = checked(text)[1]
-    assert found.message == "nothing that comes out depends on a1, a2 and a3"
+    assert found.message == "no output depends on a1, a2 and a3"

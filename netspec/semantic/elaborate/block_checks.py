@@ -72,9 +72,9 @@ def warn_of_unused(b: BlockBuilder, block: Block) -> None:
         lines.setdefault(span, []).append(name)
     for span, names in lines.items():
         them = listed(names[:MAX_UNUSED], len(names))
-        message = f"nothing that comes out depends on {them}"
+        message = f"no output depends on {them}"
         b.note(Diagnostic("unused-layer", message, span))
     for value in block.inputs:
         if value not in needed:
-            message = f"nothing that comes out depends on the input {value.name}"
+            message = f"no output depends on the input {value.name}"
             b.note(Diagnostic("unused-input", message, b.places[value]))

@@ -34,9 +34,11 @@ def run_chain(
         elif i == 0:
             operands = [_flowing(b, call)]
         if i and call.arguments is not None:
-            message = f"{call.op.text} in a chain takes what flows into it, not inputs in brackets"
-            without = "leave out the `()`"
-            help_ = ("begin a line of its own with it" if call.arguments else without,)
+            message = (
+                f"{call.op.text} takes what flows in from the chain, and no inputs in brackets"
+            )
+            apart = f"name what comes before, and write `{call.op.text}(...)` on a line of its own"
+            help_ = (apart if call.arguments else "leave out the `()`",)
             b.report(Diagnostic("wrong-arity", message, call.op.span, help=help_))
             sound = False
         names = _names(b, call, name, first=i == 0, last=i == len(chain.calls) - 1)
@@ -84,7 +86,7 @@ def _with_call(b: BlockBuilder, error: EvaluationError, argument: Reference) -> 
         return error
     if argument.name not in OPS and not b.module.find(argument.name):
         return error
-    message = f"no value {argument.name} is in sight here"
+    message = f"there is no value {argument.name} here"
     help_ = (f"to apply {argument.name} here, write `{argument.name}(...)`",)
     return EvaluationError(Diagnostic(d.code, message, d.span, help=help_))
 

@@ -124,6 +124,6 @@ def _check_indices(op: type[Op], given: Iterable[Operand]) -> None:
         if i not in op.index_inputs and isinstance(value.shape, IndexShape):
             raise ShapeError(
                 "wrong-indices",
-                f"{op.keyword} computes with values, but {value.name} holds the places of values",
+                f"{op.keyword} needs values, but {value.name} holds the indices of a pooling",
                 i,
             )

@@ -199,7 +199,7 @@ def _values(statement: For, evaluator: Evaluator) -> Iterable[Any]:
     if last - first >= MAX_STEPS:
         raise evaluation_error(
             "too-large",
-            f"this loop runs {last - first + 1:,} times; at most {MAX_STEPS:,} is possible",
+            f"this loop runs {last - first + 1:,} times; at most {MAX_STEPS:,} are possible",
             statement.first.span.to(statement.last.span),
         )
     return (Num(Fraction(i)) for i in range(first, last + 1))

@@ -26,7 +26,9 @@ def explained(
     later = _made_below(span, definition)
     if later is not None:
         label = Label(later, "it is made here, further down")
-        return replace(diagnostic, others=(label,), help=("a name is known from its line on",))
+        return replace(
+            diagnostic, others=(label,), help=("a name can be used below the line that defines it",)
+        )
     if (
         not diagnostic.help
         and "//" in span.source.line(span.line)[: span.source.position(span.start)[1]]

@@ -321,7 +321,9 @@ class Builder:
     def _binary(self, c: Children) -> Expression:
         result: Expression = c[0]
         if len(c) > 2 * MAX_NESTING:
-            self._too_deep(f"at most {MAX_NESTING} operators of one rank may follow each other", c)
+            self._too_deep(
+                f"at most {MAX_NESTING} operators of one precedence may follow each other", c
+            )
             return result
         for operator, operand in zip(c[1::2], c[2::2], strict=True):
             result = Binary(str(operator), result, operand, self._span([result, operand]))

@@ -73,9 +73,9 @@ def _without_stray(source: Source, text: str, offset: int, diagnostics: Diagnost
     """The text with a placeholder for a character that begins no token, which is reported."""
     char = text[offset]
     end = offset + 1
-    message, fix = f"{_spelled(char)} has no place in the language", ""
+    message, fix = f"{_spelled(char)} is not part of the language", ""
     if char == '"':
-        message = "this string has no end on its line"
+        message = "this string does not end on its line"
         fix = 'close it with `"`; write `\\n` for a line break'
         stop = text.find("\n", offset)
         end = len(text) if stop < 0 else stop
@@ -93,7 +93,7 @@ def _without_stray(source: Source, text: str, offset: int, diagnostics: Diagnost
         fix = f'write `"{inner}"`' if len(inner) < 60 and '"' not in inner else ""
     elif text[offset : offset + 2] in ("&&", "||"):
         end = offset + 2
-        message = f"`{text[offset:end]}` has no place in the language"
+        message = f"`{text[offset:end]}` is not part of the language"
         fix = f"did you mean `{_LOOKALIKES[char]}`?"
     elif char == "|" and text[:offset].rstrip().endswith("}"):
         fix = "did you mean `->`?"

@@ -72,7 +72,7 @@ def _stray(source: Source, offset: int) -> Diagnostic:
     stop = text.find("\n", offset)
     end = len(text) if stop < 0 else stop
     if char in "\"'":
-        message, help_ = "this string has no end on its line", (f"close it with `{char}`",)
+        message, help_ = "this string does not end on its line", (f"close it with `{char}`",)
     elif (blank := re.match(r"\$[^\s$]+\$?", text[offset:end])) is not None:
         end = offset + blank.end()
         message = f"`{blank[0]}` is a blank that a program fills in before Caffe reads the file"

@@ -62,7 +62,7 @@ WRONG = {
     "wrong_bracket": ("a { b: 1 >", "1:10: expected `}`, found `>`"),
     "no_colon": ("a 1", "1:3: expected `:` or `{`, found `1`"),
     "no_value": ("a { b: }", "1:8: expected a value, found `}`"),
-    "open_string": ("a: 'x\nb: 1", "1:4: this string has no end on its line"),
+    "open_string": ("a: 'x\nb: 1", "1:4: this string does not end on its line"),
     "number": ("a: 1x1", "1:4: `1x1` is no number"),
     "slashes": ("a: 1 // no", "1:6: `/` has no place here"),
     "name_alone": ("a", "1:1: expected `:` or `{` behind `a`"),
