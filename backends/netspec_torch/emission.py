@@ -112,8 +112,10 @@ class Options:
     heights and widths, so that it is said in `forward`.
     """
 
-    def __init__(self, w: ConstructorNumbers) -> None:
+    def __init__(self, w: ConstructorNumbers, in_forward: bool = True) -> None:
         self.w = w
+        self.in_forward = in_forward
+        """Whether numbers that follow sizes can be said in `forward`."""
         self.args: list[Source] = []
         self.fixed = True
         self.of_sizes = False
@@ -133,7 +135,7 @@ class Options:
 
     def pair(self, name: str, pair: tuple[int, int], default: int | None = None) -> Self:
         """A number for height and one for width; without a name, by position."""
-        if any(map(self.w.depends_on_sizes, pair)):
+        if self.in_forward and any(map(self.w.depends_on_sizes, pair)):
             self.of_sizes = True
             return self.source(name, self.w.fixed_pair(pair))
         if default is None or not all(self.w.always(n, default) for n in pair):

@@ -117,7 +117,7 @@ def conv(op: convolution.Conv, layer: WrittenLayer, w: ConstructorNumbers) -> Em
 def conv_transpose(
     op: convolution.ConvTranspose, layer: WrittenLayer, w: ConstructorNumbers
 ) -> Emission:
-    options = Options(w).pair("kernel_size", op.kernel).pair("stride", op.stride, 1)
+    options = Options(w, False).pair("kernel_size", op.kernel).pair("stride", op.stride, 1)
     forward: Forward = apply
     if _symmetric(op.pads):
         options.pair("padding", (op.pads[0], op.pads[2]), 0)

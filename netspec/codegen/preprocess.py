@@ -74,9 +74,9 @@ def _pixels(channels: int, bounded: bool) -> tuple[str, ...]:
     picture may be of 0 to 1, or of no range at all: those are refused, not made black or white.
     """
     if channels == 1:
-        mode, few, many = "L", "3", "pixels @ np.array([[0.299], [0.587], [0.114]], np.float32)"
+        mode, few, many = "L", "> 1", "pixels @ np.array([[0.299], [0.587], [0.114]], np.float32)"
     else:
-        mode, few, many = "RGB", "1", "pixels.repeat(3, axis=2)"
+        mode, few, many = "RGB", "== 1", "pixels.repeat(3, axis=2)"
     elongated = (
         f"if max(pixels.shape[:2]) > {MOST_ELONGATED} * min(pixels.shape[:2]):",
         f'    raise ValueError("a side is more than {MOST_ELONGATED} times as long as the other")',
@@ -84,15 +84,17 @@ def _pixels(channels: int, bounded: bool) -> tuple[str, ...]:
     return (
         'mode = getattr(image, "mode", "")  # of PIL',
         'if mode and mode[0] not in "IF":',
-        f'    image = image.convert("{mode}")',
+        f'    image = image.convert(mode.replace("a", "A")).convert("{mode}")',
         "pixels = np.array(image)",
-        'deep = mode[:1] == "I" or pixels.dtype.name == "uint16"',
-        "pixels = pixels.astype(np.float32) / (257 if deep else 1)  # 16 bits or 8",
+        "if pixels.ndim < 2 or pixels.shape[2:] not in ((), (1,), (3,), (4,)) or not pixels.size:",
+        '    raise ValueError(f"no picture, which is H x W, or H x W x 1, 3 or 4: {pixels.shape}")',
+        'by = 257 if mode[:1] == "I" or pixels.dtype.name == "uint16" else 1  # 16 bits or 8',
+        'shares = by > 1 or pixels.dtype.kind in "fb"',
+        "pixels = pixels.reshape(*pixels.shape[:2], -1)[..., :3].astype(np.float32) / by",
         "low, high = pixels.min(), pixels.max()",
-        'if (deep or mode == "F") and (not 0 <= low <= high <= 255 or 0 < high <= 1):',
+        "if not 0 <= low <= high <= 255 or (0 < high <= 1 and shares):",
         '    raise ValueError(f"values from {low:g} to {high:g} are not a picture\'s, 0 to 255")',
-        "pixels = pixels.reshape(*pixels.shape[:2], -1)[..., :3]",
-        f"if pixels.shape[2] == {few}:",
+        f"if pixels.shape[2] {few}:",
         f"    pixels = {many}",
         *(elongated if bounded else ()),
     )

@@ -108,6 +108,15 @@ class Repetition:
 
 
 @dataclass(frozen=True, eq=False)
+class ShapeRequirement:
+    """`expect` with the shape of a value, sizes left open as `?`."""
+
+    subject: Expression
+    pattern: Pattern
+    span: Span
+
+
+@dataclass(frozen=True, eq=False)
 class Requirement:
     """`expect` with a condition."""
 
@@ -117,7 +126,14 @@ class Requirement:
 
 
 TemplateStatement = (
-    TemplateInput | Binding | LayerLine | Branches | Repetition | TemplateOutput | Requirement
+    TemplateInput
+    | Binding
+    | LayerLine
+    | Branches
+    | Repetition
+    | TemplateOutput
+    | Requirement
+    | ShapeRequirement
 )
 
 

@@ -13,6 +13,7 @@ from netspec.ir.template import (
     Operand,
     Repetition,
     Requirement,
+    ShapeRequirement,
     Template,
     TemplateCall,
     TemplateInput,
@@ -77,9 +78,11 @@ class _TemplateBuilder:
                 case Let():
                     yield Binding(s.name.text, s.value)
                 case ContractStatement():
+                    message = s.message.value if s.message else None
                     if s.kind == "expect" and s.pattern is None:
-                        message = s.message.value if s.message else None
                         yield Requirement(s.subject, message, s.span)
+                    elif s.kind == "expect" and s.pattern is not None:
+                        yield ShapeRequirement(s.subject, s.pattern, s.span)
                 case If():
                     cases = tuple((c, tuple(self._statements(b))) for c, b in s.branches)
                     yield Branches(cases, tuple(self._statements(s.otherwise)), s.span)

@@ -106,8 +106,8 @@ def reduced(condition: Any, known: Sequence[Compared]) -> Compared | None:
         return None if decided(condition) else condition
     match condition:
         case Compared(_, (_, _)):
-            parts = [reduced(part, known) for part in facts(condition)]
-            return condition if any(parts) else None
+            parts = [part for part in facts(condition) if reduced(part, known)]
+            return condition if len(parts) > 1 else reduced(parts[0], known) if parts else None
         case Compared(Apply("%", (Apply("+" | "-", (a, b)), NumberLiteral(n))), _) if n == 1:
             for one, other in ((a, b), (b, a)):
                 if is_whole(one):
@@ -122,6 +122,10 @@ def reduced(condition: Any, known: Sequence[Compared]) -> Compared | None:
             return reduced(Compared(a, ((sign.translate(_FLIPPED), n),)), known)
         case Compared(a, (("==", b),)):
             return None if equal(a, b, known) else condition
+        case Compared(a, ((">=" | "<=" as sign, b),)) if isinstance(
+            more := folded("-", *((a, b) if sign == ">=" else (b, a))), NumberLiteral
+        ):
+            return None if more.value >= 0 else condition
         case Compared(a, (("!=", b),)) if b == ZERO:
             low = lowest(a, known)
             return None if condition in known or (low is not None and low > 0) else condition

@@ -47,13 +47,7 @@ from netspec.symbolic.expr import (
     expr_of,
 )
 from netspec.symbolic.facts import whole
-from netspec.symbolic.terms import (
-    Choose,
-    FloatParameter,
-    Item,
-    is_whole,
-    substitute,
-)
+from netspec.symbolic.terms import Choose, FloatParameter, Item, Local, is_whole, leaves, substitute
 from netspec.syntax import ast
 
 MOST_CALLS = 12
@@ -120,9 +114,7 @@ class LayerTracer(ValueTracer):
                 if not is_float(p, trace.sample[p.name]):
                     self.need(whole(complete[p.name].term))
         if path is None and not any(map(has_tensors, calls_in(trace.nodes))):
-            self.versions += 1  # any name will do
-            loops = tuple(Sym(ONE.value, v) for v in self.loops)
-            path = LayerPath(f"{c.keyword}_no{self.versions}" + "_" * bool(loops), loops)
+            path = self.any_name(c.keyword, [s.term for s in arguments.values()])
         call = InstanceCall(path, template, trace, arguments, inputs)
         known: dict[Any, Any] = {Parameter(n): s.term for n, s in complete.items()}
         known |= {FloatParameter(n): s.term for n, s in complete.items()}
@@ -219,6 +211,16 @@ class LayerTracer(ValueTracer):
         with requiring(self.need):
             return self.op_call(c, c.callee, path, inputs)
 
+    def any_name(self, keyword: str, terms: Sequence[Any]) -> LayerPath:
+        """A name for what has no weights, so that it does not matter what it is called.
+
+        One for all iterations of loops, unless its attributes may differ.
+        """
+        self.versions += 1
+        differs = any(isinstance(x, Local) for t in terms for x in leaves(t))
+        loops = tuple(Sym(ONE.value, v) for v in self.loops if differs)
+        return LayerPath(f"{keyword}_no{self.versions}" + "_" * bool(loops), loops)
+
     def op_call(
         self,
         c: TemplateCall,
@@ -282,6 +284,9 @@ class LayerTracer(ValueTracer):
             value.shape = like(shape, tuple(dims))
             values.append(value)
         self.settle_sizes(op, inputs, values)
+        if path is None and not bound.tensors(shapes):
+            numbers = (n for n in vars(bound).values() if isinstance(n, int | float))
+            path = self.any_name(c.keyword, [*map(expr_of, numbers), *terms.values()])
         call = OpCall(path, op, bound, terms, inputs, tuple(values))
         if len(values) > 1:
             self.now.results[values[0]] = dict(zip(bound.result_names, values, strict=True))

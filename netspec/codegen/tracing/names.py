@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from fractions import Fraction
 
 from netspec.codegen.tracing.nodes import (
     Call,
@@ -13,10 +15,13 @@ from netspec.codegen.tracing.nodes import (
     LayerPath,
     LineNode,
     OpCall,
+    Sym,
     TraceNode,
     calls_in,
 )
 from netspec.ir.names import NameMap, free_name
+from netspec.symbolic.expr import NumberLiteral
+from netspec.symbolic.terms import folded
 
 
 def rename_calls(nodes: Sequence[TraceNode], names: NameMap) -> None:
@@ -27,13 +32,32 @@ def rename_calls(nodes: Sequence[TraceNode], names: NameMap) -> None:
             continue
         old = c.name.fixed
         if old is None:
-            if any(name.startswith(c.name.base) for name in (*names.here, *names.below)):
-                raise CannotTrace("layers of a loop have other names, whose number arguments give")
+            c.name = _of_loop(c.name, names)
         elif old in names.here:
             c.name = LayerPath(names.here[old])
         elif old in firsts and not has_tensors(c):
             c.name = LayerPath(free_name(old, firsts))
     check_names(nodes, set(), set())
+
+
+def _of_loop(path: LayerPath, names: NameMap) -> LayerPath:
+    """The name of a loop's layers, whose numbers all differ by as much. Raises CannotTrace."""
+    mine = re.compile(re.escape(path.base) + r"(\d+)" + re.escape(path.suffix))
+    found = [(m, new) for old, new in names.here.items() if (m := mine.fullmatch(old))]
+    if not found and not any(name.startswith(path.base) for name in (*names.here, *names.below)):
+        return path
+    forms = set()
+    for m, new in found:
+        parts = re.fullmatch(r"(\D*)(\d+)(\D*)", new)
+        if parts is not None:
+            forms.add((parts[1], int(parts[2]) - int(m[1]), parts[3]))
+    below = any(mine.fullmatch(name) for name in names.below)
+    if len(forms) != 1 or len(path.indices) != 1 or below or "." in "".join(map(str, *forms)):
+        raise CannotTrace("layers of a loop have other names, whose number arguments give")
+    ((base, more, suffix),) = forms
+    (index,) = path.indices
+    number = Sym(index.value, folded("+", index.term, NumberLiteral(Fraction(more))))
+    return LayerPath(base, (number,), suffix)
 
 
 def check_names(nodes: Sequence[TraceNode], taken: set[str], outer: set[str]) -> None:

@@ -17,7 +17,8 @@ from netspec.ir.template import (
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.ops import Op
 from netspec.symbolic.conditions import Compared
-from netspec.symbolic.expr import NumberLiteral, Parameter, expr_of, ordered
+from netspec.symbolic.expr import ONE, Parameter, expr_of, ordered
+from netspec.symbolic.facts import reduced
 from netspec.symbolic.terms import Local, is_literal, leaves
 
 
@@ -354,8 +355,9 @@ def prune(nodes: list[TraceNode], known: Sequence[Parameter] = ()) -> None:
                 known = [*known, *node.arguments]
                 if not node.arguments:
                     nodes.remove(node)
-            case CheckNode(Compared(Parameter() as a, ((">=", NumberLiteral(n)),)), None):
-                if a in known and n <= 1:
+            case CheckNode(condition, None):
+                above = [Compared(a, ((">=", ONE),)) for a in known]
+                if reduced(condition, above) is None:
                     nodes.remove(node)
             case IfNode():
                 for body in node.bodies:

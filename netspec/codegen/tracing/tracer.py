@@ -7,7 +7,7 @@ Out: a `Trace`: the statements with their expressions as terms, every call with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -38,6 +38,7 @@ from netspec.ir.template import (
     LayerLine,
     Repetition,
     Requirement,
+    ShapeRequirement,
     TemplateInput,
     TemplateOutput,
     TemplateStatement,
@@ -45,9 +46,9 @@ from netspec.ir.template import (
 from netspec.ir.template import walk as walk_statements
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import IndexShape, like
-from netspec.symbolic.conditions import Compared
+from netspec.symbolic.conditions import Compared, ConstantTerm
 from netspec.symbolic.expr import ONE, ZERO, Apply, Channels, NumberLiteral, Parameter, ordered
-from netspec.symbolic.facts import bounds, facts, lowest, whole
+from netspec.symbolic.facts import bounds, facts, lowest, reduced, whole
 from netspec.symbolic.terms import FloatParameter, Local, exchanged, folded, is_whole, leaves
 from netspec.syntax import ast
 from netspec.syntax.visitor import walk as walk_tree
@@ -77,6 +78,7 @@ class Tracer(BranchTracer):
     """Runs one template. `inner` gives the trace of a module for a use of it."""
 
     def run(self) -> Trace:
+        self.later: list[Requirement | ShapeRequirement] = []
         for p in self.template.parameters:
             value = self.given[p.name]
             if p.name in self.fixed:
@@ -87,6 +89,9 @@ class Tracer(BranchTracer):
             leaf = FloatParameter(p.name) if is_float(p, value) else Parameter(p.name)
             self.terms.scope.names[p.name] = sym_of(value, leaf)
         self.statements(self.template.body)
+        later, self.later = self.later, []
+        for contract in later:
+            self.require(contract)
         prune(self.nodes)
         if self.names is not None:
             rename_calls(self.nodes, self.names)
@@ -118,7 +123,7 @@ class Tracer(BranchTracer):
                     self.loop(s)
                 case TemplateOutput():
                     self.output(s)
-                case Requirement():
+                case Requirement() | ShapeRequirement():
                     self.require(s)
 
     def input(self, s: TemplateInput) -> None:
@@ -140,6 +145,10 @@ class Tracer(BranchTracer):
             )
             value.shape = IndexShape.of(value.shape, (rows, columns))
         value.static = tuple(static)
+        if self.template.kind == "module" and s.pattern is not None:
+            needed = self.sizes_of(s.pattern)[0]
+            if needed is not None:
+                self.need(Compared(channels, (("==", needed),)))
         self.inputs.append(value)
         self.now.values[s.name] = self.now.current = value
 
@@ -172,18 +181,43 @@ class Tracer(BranchTracer):
         ]
         return bool(inside) and not any(inside)
 
-    def require(self, s: Requirement) -> None:
+    def require(self, s: Requirement | ShapeRequirement) -> None:
+        """Have arguments refused that a contract refuses; a later one where it can't be read."""
         try:
-            sym = self.evaluate(s.condition)
+            term = self.required(s)
         except CannotTrace:
+            self.later.append(s)
             return
-        used = set(leaves(sym.term))
-        holds = list(facts(sym.term))
-        if holds and all(c in self.now.known for c in holds):
-            return
-        if used and not any(map(self.is_size, used)):
-            self.nodes.append(CheckNode(sym.term, s.message or s.condition.span.text))
+        used = set(leaves(term))
+        holds = [c for c in facts(term) if reduced(c, self.now.known) is not None]
+        if used and holds and not any(map(self.is_size, used)):
+            own = s.message if isinstance(s, Requirement) else None
+            self.nodes.append(CheckNode(term, own or f"the spec expects {_text(s)}"))
             self.now.known += holds
+
+    def required(self, s: Requirement | ShapeRequirement) -> Any:
+        """What a contract asks of arguments and channels. Raises CannotTrace."""
+        if isinstance(s, Requirement):
+            return self.evaluate(s.condition).term
+        value = self.reference(s.subject)
+        if value is None:
+            raise CannotTrace(f"{s.subject.span.text} is not known")
+        channels, *sizes = self.sizes_of(s.pattern)
+        if channels is None or any(n is not None for n in sizes):
+            return ConstantTerm(True)  # also one of height and width, which `check` knows
+        return Compared(value.channels, (("==", channels),))
+
+    def sizes_of(self, pattern: ast.Pattern) -> list[Any]:
+        """The terms of a shape; None for what it leaves open."""
+        if isinstance(pattern, ast.ShapeLiteral):
+            given = [None if d is None else NumberLiteral(Fraction(d)) for d in pattern.dims]
+        else:
+            items = pattern.items if isinstance(pattern, ast.ListLiteral) else (pattern,)
+            open_ = (isinstance(e, ast.Wildcard) for e in items)
+            given = [
+                None if o else self.evaluate(e).term for o, e in zip(open_, items, strict=True)
+            ]
+        return given
 
     def output(self, s: TemplateOutput) -> None:
         made: list[Call] = []
@@ -292,7 +326,7 @@ class Tracer(BranchTracer):
         # What the iterations made may be asked for by its number behind the loop.
         inside = {p.value for p in pairs if p is not None}
         made = {
-            base: Items(value, (*self.loops, variable), key if type(key) is tuple else (key,))
+            base: Items(value, (*self.loops, variable), _terms(key))
             for base, found in self.now.families.items()
             if base not in before.families
             for key, value in found.items()
@@ -310,10 +344,10 @@ class Tracer(BranchTracer):
         self.now.current = before.current if flow is None else flow.value
         for c, p in zip(carried, pairs, strict=True):
             if c.base and p is not None and last is not None:
-                end = ordered(exchanged(c.own, {variable: last.term}))
+                end = _each(c.own, {variable: last.term})
                 self.now.families.setdefault(c.base, {})[end] = p.value
-                if isinstance(end, NumberLiteral):
-                    self.now.values[f"{c.base}{end.value}"] = p.value
+                if _fixed(c.base, end):
+                    self.now.values[_fixed(c.base, end)] = p.value
         self.locals.discard(variable.name)
         self.last_of_loop(s, flow)
 
@@ -367,25 +401,20 @@ class Tracer(BranchTracer):
         before_first = {variable: folded("-", first.term, ONE)}
         scope = self.iteration(s, sample)
         for line in _lines(s.body):
-            if line.name is None or len(line.name.indices) != 1:
+            if line.name is None or any(c.base == line.name.base.text for c in found):
                 continue
             base = line.name.base.text
             try:
-                index = self.expanded(self.evaluate(line.name.indices[0]).term)
+                index = self.by_loops(self.path(line.name)).key
             except CannotTrace:
                 continue  # of a name that a branch gives
-            if variable not in leaves(index) or any(c.base == base for c in found):
+            if variable not in {x for t in _terms(index) for x in leaves(t)}:
                 continue
-            outer = ordered(exchanged(index, before_first))
+            outer = _each(index, before_first)
             before = self.now.families.get(base, {}).get(outer)
-            if before is None and isinstance(outer, NumberLiteral):
-                before = self.now.values.get(f"{base}{outer.value}")
+            before = before or self.now.values.get(_fixed(base, outer))
             if before is not None:
-                found.append(
-                    CarriedValue(
-                        base, before, ordered(exchanged(index, one_before)), ordered(index)
-                    )
-                )
+                found.append(CarriedValue(base, before, _each(index, one_before), index))
         self.terms.scope = scope
         return found
 
@@ -453,7 +482,8 @@ class Tracer(BranchTracer):
 
     def last_of_loop(self, s: Repetition, carried: Carried | None) -> None:
         """Names that only the last iteration gives: `bottleneck3_8` behind the loop."""
-        scope = self.terms.scope
+        scope, need = self.terms.scope, self.terms.need
+        self.terms.need = lambda condition, where: None  # the iterations have asked
         line: TemplateStatement = s
         while isinstance(line, Repetition) and line.last is not None and line.body:
             self.iteration(line, self.evaluate(line.last))
@@ -462,7 +492,24 @@ class Tracer(BranchTracer):
             path = self.path(line.name)
             if path.fixed is not None and not self.now.results.get(carried.after):
                 self.now.values.setdefault(path.fixed, carried.value)
-        self.terms.scope = scope
+        self.terms.scope, self.terms.need = scope, need
+
+
+def _terms(key: Any) -> tuple[Any, ...]:
+    """The terms of the indices of a name, by its key."""
+    return key if type(key) is tuple else (key,)
+
+
+def _each(key: Any, known: Mapping[Any, Any]) -> Any:
+    """A key with other terms for leaves."""
+    terms = tuple(ordered(exchanged(t, known)) for t in _terms(key))
+    return terms if type(key) is tuple else terms[0]
+
+
+def _fixed(base: str, key: Any) -> str:
+    """The name of a key that is the same for all arguments, else ""."""
+    numbers = [t.value for t in _terms(key) if isinstance(t, NumberLiteral)]
+    return base + "_".join(map(str, numbers)) if len(numbers) == len(_terms(key)) else ""
 
 
 def _lines(body: Sequence[TemplateStatement]) -> Iterator[LayerLine]:
@@ -484,6 +531,13 @@ def _layer_names(body: Sequence[TemplateStatement]) -> Iterator[tuple[str, bool]
                 yield name.base.text, True
             case LayerLine():
                 yield from ((f"{c.keyword}_", False) for c in s.calls)
+
+
+def _text(s: Requirement | ShapeRequirement) -> str:
+    """A contract as the spec has it."""
+    if isinstance(s, Requirement):
+        return s.condition.span.text
+    return f"{s.subject.span.text}: {s.pattern.span.text}"
 
 
 def _padded(carried: Carried | None, sizes: Sequence[Any]) -> list[Any]:

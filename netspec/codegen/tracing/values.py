@@ -374,7 +374,9 @@ class ValueTracer:
             term = exchanged(term, known)
             if any(isinstance(x, InstanceSize) or x in self.holders for x in leaves(term)):
                 # It changes from item to item; the last one's is known behind the loop.
-                return sizes_of(behind)[axis] if is_last else None
+                _, end = self.last_items.get(items.value, (None, value))
+                alike = sizes_of(value)[axis] == sizes_of(items.value)[axis]
+                return sizes_of(end)[axis] if is_last and alike else None
             return term
 
         channels, *sizes = map(of_item, range(len(value.shape)))

@@ -22,7 +22,12 @@ from netspec.codegen.tracing.nodes import (
     made_of_sizes,
 )
 from netspec.codegen.writing.chains import sequential, with_chains, written_chain
-from netspec.codegen.writing.constructor import constructor, out_sizes, tests_of_branches
+from netspec.codegen.writing.constructor import (
+    annotate_layers,
+    constructor,
+    out_sizes,
+    tests_of_branches,
+)
 from netspec.codegen.writing.forward import Forward, Readers, only_input
 from netspec.codegen.writing.spelling import (
     ClassArgument,
@@ -137,15 +142,18 @@ def write_class(
     predict = forward.predict() if trace.predictions else []
     terms.kept.update(asked.kept)
     given = [t for t in terms.attributes if t in terms.arguments]
-    decided = [t for t in terms.attributes if not isinstance(t, Local) and t not in given]
+    apart = (*given, *terms.by_iteration)
+    decided = [t for t in terms.attributes if not isinstance(t, Local) and t not in apart]
     for _ in range(2):  # the second time, it is known of which modules in loops sizes are asked
         body = [
             *terms.exact(),
             *terms.keep(given),
+            *terms.dicts(),
             *constructor(trace.nodes, terms, emissions, tests, set()),
             *out_sizes(terms, sizes),
             *terms.keep(decided),
         ]
+    annotate_layers(body)
     read = read_by(body)
     bound = {t for s in walk(body) for t in s.sets}
     for name in sorted(x for x in read if isinstance(x, str) and x not in bound):

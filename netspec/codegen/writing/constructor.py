@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from netspec.codegen.python_source import FunctionCall, Source, Verbatim, call
+from netspec.codegen.python_source import FunctionCall, Source, Verbatim, call, list_of
+from netspec.codegen.tracing.names import has_tensors
 from netspec.codegen.tracing.nodes import (
     SIZES,
     Call,
@@ -26,7 +28,8 @@ from netspec.codegen.tracing.nodes import (
 )
 from netspec.codegen.writing.spelling import WrittenCall
 from netspec.codegen.writing.statements import Compound, Line, Statement, if_statement
-from netspec.codegen.writing.terms import Asked, Support, Terms, is_number
+from netspec.codegen.writing.statements import walk as walk_statements
+from netspec.codegen.writing.terms import Asked, Support, Terms, first_free, is_number
 from netspec.lazy_dataclasses import replace
 from netspec.symbolic.conditions import ListTerm, negated
 from netspec.symbolic.expr import Apply
@@ -77,7 +80,10 @@ def constructor(
                 body.append(made)
             case ForNode():
                 head = terms.loop(node, terms.print)
-                inside = constructor(node.body, terms, emissions, tests)
+                inside = [
+                    *constructor(node.body, terms, emissions, tests),
+                    *terms.of_iterations(node.variable),
+                ]
                 body.append(
                     Compound([head], [inside], sets=[node.variable.name], reads=asked.reads)
                 )
@@ -97,8 +103,8 @@ def _let(node: LetNode, terms: Terms) -> Iterator[Statement]:
     if argument:
         asked.reads.add(Support("positive"))
         source = call("positive", source, f'"{argument}"')
-    if isinstance(term, ListTerm):
-        source = Verbatim(f"[{source.flat()[1:-1].rstrip(',')}]")
+    if isinstance(source, FunctionCall) and isinstance(term, ListTerm):
+        source = list_of(source.args)
     if local in terms.lists:
         yield Line(source, (f"self.{terms.attribute(local)}",), reads=asked.reads)
         return
@@ -172,17 +178,27 @@ def _layer(c: Call, terms: Terms, emissions: Emissions) -> Iterator[Statement]:
             return
         yield terms.assigned(c.name.fixed, module, asked.reads)
         return
-    yield from terms.twice(c.name)
+    if has_tensors(c):
+        yield from terms.twice(c.name)
     terms.asked = asked
     name = terms.path(c.name, terms.print)
     place = terms.places.get(c, "") if isinstance(c, InstanceCall) else ""
     if not place and len(name) + len(module.flat()) > 66:
-        place = "block" if isinstance(c, InstanceCall) else "layer"
+        place = first_free(terms.places.values(), "layer", "")
     if place:
         yield Line(module, (place,), reads=asked.reads)
         yield Line(call("self.add_module", name, place))
         return
     yield Line(call("self.add_module", name, module), reads=asked.reads)
+
+
+def annotate_layers(body: Sequence[Statement]) -> None:
+    """Say the type of a variable that holds layers of several classes, where it is set first."""
+    lines = [s for s in [*walk_statements(body)][::-1] if isinstance(s, Line)]
+    for name in {t for line in lines for t in line.targets if t.rstrip("0123456789") == "layer"}:
+        own = [line for line in lines if line.targets == (name,)]
+        if len({s.head for line in own if isinstance(s := line.source, FunctionCall)}) > 1:
+            own[0].annotation = "nn.Module"
 
 
 def out_sizes(terms: Terms, asked_for: Sequence[str]) -> Iterator[Line]:
@@ -203,6 +219,8 @@ def tests_of_branches(nodes: Sequence[TraceNode], terms: Terms, emissions: Emiss
     """The `if`s of two branches, not in loops, that an attribute tells apart."""
     paths = [c.name for c in calls_in(nodes) if c.name is not None]
     varying = tuple(p.base for p in paths if p.fixed is None)
+    made = (c for c in calls_in(nodes) if emissions[c][0].constructor is not None)
+    count = Counter(c.name.fixed for c in made if c.name is not None)
     repeated = {n for loop in walk(nodes) if isinstance(loop, ForNode) for n in walk(loop.body)}
     found: dict[IfNode, tuple[str, bool]] = {}
     for node in walk(nodes):
@@ -220,8 +238,8 @@ def tests_of_branches(nodes: Sequence[TraceNode], terms: Terms, emissions: Emiss
             ]
             for body in node.bodies
         )
-        own = [(a, True) for a in first if a not in second]
-        own += [(a, False) for a in second if a not in first]
+        own = [(a, True) for a in first if count[a] == 1]
+        own += [(a, False) for a in second if count[a] == 1]
         if own:
             found[node] = own[0]
     return found

@@ -61,7 +61,7 @@ from netspec.codegen.writing.terms import Asked, Terms
 from netspec.lazy_dataclasses import replace
 from netspec.ops.merging import Add
 from netspec.ops.reshaping import Split
-from netspec.symbolic.conditions import negated
+from netspec.symbolic.conditions import Combined, negated
 from netspec.symbolic.terms import decided
 
 Step = Call | IfNode | ForNode
@@ -471,10 +471,12 @@ class Forward:
                 break
         if not any(bodies):
             return [*before, *after]
-        tests = range(len(node.cases))
-        if len(bodies) == 2 and not bodies[0]:
-            bodies, tests = bodies[1:], range(1, 2)
-        branches = if_statement([self.test(node, n) for n in tests], bodies)
+        if len(bodies) == len(node.cases) + 1 and not any(bodies[:-1]):
+            # All that is done is done where no condition is met.
+            tests, bodies = [self.test(node, len(node.cases))], bodies[-1:]
+        else:
+            tests = [self.test(node, n) for n in range(len(node.cases))]
+        branches = if_statement(tests, bodies)
         return [*before, branches, *after]
 
     def loop(self, node: ForNode) -> list[Statement]:
@@ -571,7 +573,10 @@ class Forward:
             name, first = self.tests[node]
             return f"self.{name} is {'not ' if first == (index == 0) else ''}None"
         last = index == len(node.cases)
-        condition = negated(node.cases[0][0]) if last else node.cases[index][0]
+        condition = node.cases[0][0] if last else node.cases[index][0]
+        if last:
+            others = tuple(negated(c) for c, _ in node.cases)
+            condition = others[0] if len(others) == 1 else Combined("and", others)
         return self.terms.in_forward(condition, self.condition_name(node))
 
     def condition_name(self, node: IfNode) -> str:

@@ -11,7 +11,14 @@ from fractions import Fraction
 from itertools import chain
 from typing import Any
 
-from netspec.codegen.python_source import Alternatives, FunctionCall, Source, Verbatim, call
+from netspec.codegen.python_source import (
+    Alternatives,
+    FunctionCall,
+    Source,
+    Verbatim,
+    call,
+    tuple_of,
+)
 from netspec.symbolic.conditions import Combined, Compared, ConstantTerm, ListTerm
 from netspec.symbolic.expr import (
     PRECEDENCE,
@@ -45,6 +52,8 @@ class Printer:
                 first, *rest = other.parts if isinstance(other, Alternatives) else (other.flat(),)
                 choice = Alternatives((self(a, 0, exact), f"if {self(c)}", f"else {first}", *rest))
                 return Verbatim(f"({choice.flat()})") if outer else choice
+            case ListTerm(items):
+                return tuple_of([self.source(i, 0, exact) for i in items])
         return Verbatim(self._text(term, outer, exact))
 
     def _text(self, term: Any, outer: int, exact: bool) -> str:
@@ -53,13 +62,13 @@ class Printer:
                 return self._literal(v, outer, exact)
             case ConstantTerm(v):
                 return constant_source(v)
+            case Item(a, Apply("-", (Length(), NumberLiteral() as n)) as i):
+                own = i.operands[0] == Length(a)  # type: ignore[comparison-overlap]
+                return f"{self(a, 9)}[{f'-{self(n)}' if own else self(i)}]"
             case Item(a, i):
                 return f"{self(a, 9)}[{self(i)}]"
             case Length(a):
                 return f"len({self(a)})"
-            case ListTerm(items):
-                inner = ", ".join(self(i, 0, exact) for i in items)
-                return f"({inner},)" if len(items) == 1 else f"({inner})"
             case Compared() | Combined():
                 text = self._condition(term)
                 return f"({text})" if outer else text

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, Set
 from itertools import chain, count
 from typing import Any
@@ -31,14 +30,7 @@ from netspec.codegen.writing.statements import Line, Refusal
 from netspec.codegen.writing.term_source import Printer, is_whole_or_text, numbers_in
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.symbolic.conditions import Combined, Compared, ConstantTerm, ListTerm, negated
-from netspec.symbolic.expr import (
-    ONE,
-    Apply,
-    Channels,
-    Parameter,
-    constant_source,
-    expr_of,
-)
+from netspec.symbolic.expr import ONE, Apply, Channels, Parameter, constant_source, expr_of, literal
 from netspec.symbolic.terms import (
     Choose,
     FloatParameter,
@@ -120,6 +112,8 @@ class Terms:
         """The variables of loops, each with the list that it is of, or the last number."""
         self.of_lists: set[Local] = set()
         """The variables of loops over lists."""
+        self.changes: dict[Local, list[Any]] = {}
+        """The terms that loops and branches set variables to."""
         self._declare(trace.nodes, False)
         self.same = self._same_sizes(trace.nodes)
         """Names of heights and widths that are one variable, whose name this is."""
@@ -135,6 +129,8 @@ class Terms:
         """The names of what the constructor may keep for `forward`, by its term."""
         self.kept: set[Any] = set()
         """What it does keep."""
+        self.by_iteration: dict[Any, tuple[Local, ...]] = {}
+        """The loops of what is kept of each iteration."""
         self.items: dict[tuple[TraceValue, str], str] = {}
         """The names of the dicts in which `forward` keeps values of each iteration, or sizes."""
         self.places: dict[InstanceCall, str] = {}
@@ -154,6 +150,8 @@ class Terms:
                 case LetNode():
                     self.lets[node.local] = node.term
                     self.inner |= {node.local} if inside else set()
+                case ChannelsNode():
+                    self.changes.setdefault(node.local, []).append(node.term)
                 case IfNode() | ForNode():
                     loop = isinstance(node, ForNode)
                     if isinstance(node, ForNode):
@@ -274,14 +272,22 @@ class Terms:
 
     def said_of(self, term: Any) -> str | None:
         """The first argument, else the first variable that a term depends on."""
-        pending, variable = list(leaves(term)), None
+        pending, variable, seen = list(leaves(term)), None, set[Any]()
         while pending:
             leaf = pending.pop(0)
+            if leaf in seen:
+                continue
+            seen.add(leaf)
             if isinstance(leaf, Parameter | FloatParameter | Channels):
                 return self._in_constructor(leaf, False)
             if isinstance(leaf, Local):
                 variable = variable or leaf
-                pending[:0] = leaves(self.lets.get(leaf, self.counters.get(leaf, ONE)))
+                sources = [
+                    self.lets.get(leaf),
+                    self.counters.get(leaf),
+                    *self.changes.get(leaf, ()),
+                ]
+                pending[:0] = [x for t in sources if t is not None for x in leaves(t)]
         return None if variable is None else self._in_constructor(variable, False)
 
     def check(self, node: CheckNode) -> list[Refusal]:
@@ -292,10 +298,9 @@ class Terms:
             return []
         if node.message is None:
             return [self._rule(condition, node.where)]
-        message = node.message
-        if not re.search(rf"\b{re.escape(said)}\b", message):
-            message = f"{said}: {message}"
-        return [Refusal(self.print(negated(condition)), constant_source(message), asked.reads)]
+        message = node.message.replace("{", "{{").replace("}", "}}")  # words of the spec
+        message = "f" + constant_source(f"{said} is {{{said}}}: {message}")
+        return [Refusal(self.print(negated(condition)), message, asked.reads)]
 
     def _rule(self, condition: Compared, where: Sequence[Any]) -> Refusal:
         """What refuses arguments for which a comparison does not hold that a rule asks for."""
@@ -312,9 +317,13 @@ class Terms:
         elif isinstance(number, Apply) and number.operator == "%":
             refused, exact = number, not all(map(is_whole, number.operands))  # true by itself
             number, divisor = number.operands
-            what = (
-                "be a whole number" if divisor == ONE else f"be divisible by {self.print(divisor)}"
-            )
+            what = f"be divisible by {self.print(divisor)}"
+            if divisor == ONE:
+                what = "be a whole number"
+            elif divisor == literal(2):
+                match number:
+                    case Apply("-", (odd, one)) if one == ONE:
+                        what, number = "be odd", odd
             about = ListTerm((divisor, number))
         asked = self.anew()
         said = self.said_of(about)
@@ -408,7 +417,29 @@ class Terms:
         if not self._is_settled_before(term):
             return self.forward_printer(term)
         self.asked.kept.append(term)
-        return f"self.{self.attribute(term, name)}"
+        attribute = self.attribute(term, name)
+        loops = tuple(v for v in self.counters if v in set(leaves(term)))
+        if loops:
+            self.by_iteration[term] = loops
+            return f"self.{attribute}[{', '.join(v.name for v in loops)}]"
+        return f"self.{attribute}"
+
+    def of_iterations(self, variable: Local) -> Iterator[Line]:
+        """The lines of a loop that keep what arguments decide for each iteration."""
+        for term, loops in self.by_iteration.items():
+            if loops[-1] == variable and term in self.kept:
+                asked, key = self.anew(), ", ".join(v.name for v in loops)
+                source = self.number(term) if is_whole(term) else self.printer.source(term)
+                yield Line(source, (f"self.{self.attributes[term]}[{key}]",), reads=asked.reads)
+
+    def dicts(self) -> Iterator[Line]:
+        """The lines that make the dicts of these."""
+        for term, loops in self.by_iteration.items():
+            if term in self.kept:
+                key = "Any" if len(loops) == 1 else "tuple[Any, ...]"
+                kind = "bool" if isinstance(term, Compared | Combined) else "int"
+                annotation = f"dict[{key}, {kind}]"
+                yield Line(Verbatim("{}"), (f"self.{self.attributes[term]}",), "", annotation)
 
     def attribute(self, term: Any, name: str = "") -> str:
         """The attribute that keeps a term."""
@@ -434,7 +465,7 @@ class Terms:
         if all(map(is_whole_or_text, numbers_in(term))):
             plain = all(isinstance(x, Parameter | Channels) for x in found)
             return condition and plain and len(found) > 1
-        if any(isinstance(x, Extent) or x in self.counters for x in found):
+        if any(isinstance(x, Extent) for x in found):
             raise CannotTrace("a condition in exact numbers that the constructor can't decide")
         return True
 
@@ -458,7 +489,7 @@ class Terms:
         if inner:
             return self.reached(first) + "".join(f'["{part}"]' for part in inner)
         if self.is_reserved(name):
-            return f'self._modules["{name}"]'
+            return f'self.__dict__["_modules"]["{name}"]'
         return f"self.{name}" if is_plain(name) else f'getattr(self, "{name}")'
 
     def is_reserved(self, name: str, inside: bool = False) -> bool:
@@ -470,7 +501,7 @@ class Terms:
         holder, _, last = name.rpartition(".")
         owner = self.reached(holder) if holder else "self"
         place = self.reached(name)
-        if holder and self.is_reserved(last, True):
+        if self.is_reserved(last, bool(holder)):
             place = f'{owner}._modules["{last}"]'
         elif place.startswith(("getattr(self, ", "self.get_submodule(")) and place.endswith(")"):
             return Line(call(f"{owner}.add_module", f'"{last}"', module), reads=reads)
