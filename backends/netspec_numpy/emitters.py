@@ -17,6 +17,7 @@ from netspec.ir import Layer
 from netspec.ops import (
     Op,
     activation,
+    constants,
     convolution,
     normalization,
     pooling,
@@ -86,14 +87,19 @@ def adaptive_maxpool(
     return call(s.kernel("adaptive_max_pool2d"), inputs[0], numbers(s, op.size))
 
 
+@emits(pooling.RoiPool)
+def roi_pool(op: pooling.RoiPool, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    scale = [s.number(op.scale)] if s.differs((op.scale,), (1,)) else []
+    return call(s.kernel("roi_pool"), *inputs, numbers(s, op.size), *scale)
+
+
 @emits(resizing.Upsample)
 def upsample(op: resizing.Upsample, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
     size = _size(op, layer, s, inputs[0])
     if op.mode == "nearest":
         return call(s.kernel("upsample_nearest"), inputs[0], size)
     corners = str(bool(op.align_corners))
-    kernel = s.kernel("upsample_bilinear")
-    return call(kernel, inputs[0], size, align_corners=corners)
+    return call(s.kernel(f"upsample_{op.mode}"), inputs[0], size, align_corners=corners)
 
 
 def _size(op: resizing.Upsample, layer: Layer, s: EmitScope, x: Source) -> Source:
@@ -328,17 +334,32 @@ def lrn(op: normalization.Lrn, layer: Layer, s: EmitScope, inputs: list[Source])
     return call(s.kernel("local_response_norm"), inputs[0], s.number(op.size), **keywords)
 
 
+@emits(reducing.Mean)
+def mean(op: reducing.Mean, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    return call("np.mean", inputs[0], axis=_AXES[op.across], keepdims="True")
+
+
+@emits(reducing.Sum)
+def sum_(op: reducing.Sum, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    return call("np.sum", inputs[0], axis=_AXES[op.across], keepdims="True")
+
+
+_AXES = {"channels": "1", "spatial": "(2, 3)"}
+
+
 # --- rearranging ---------------------------------------------------------------------------------
 
 
+@emits(regularization.DropPath)
 @emits(regularization.Dropout)
-def dropout(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
-    return inputs[0]
-
-
 @emits(reshaping.Identity)
 def identity(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
     return inputs[0]
+
+
+@emits(constants.LearnedValue)
+def parameter(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    return Verbatim(f"{s.weight(layer, 'weight')}[None]")
 
 
 @emits(reshaping.Reshape)
@@ -405,3 +426,12 @@ def pad(op: reshaping.Pad, layer: Layer, s: EmitScope, inputs: list[Source]) -> 
 def crop(op: reshaping.Crop, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
     offset = [numbers(s, op.offset)] if s.differs(op.offset, (0, 0)) else []
     return call(s.kernel("crop"), inputs[0], numbers(s, op.size), *offset)
+
+
+@emits(reshaping.Slice)
+def slice_(op: reshaping.Slice, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+    parts = [":".join(map(s.number, section)) if section else ":" for section in op.sections]
+    while parts[-1] == ":":
+        parts.pop()
+    places = ", ".join(part.removeprefix("0").removesuffix(":1") for part in parts)
+    return Verbatim(f"{inputs[0].flat()}[:, {places}]")

@@ -15,6 +15,7 @@ from netspec.lazy_dataclasses import replace
 from netspec.ops import (
     Op,
     activation,
+    constants,
     convolution,
     merging,
     normalization,
@@ -138,7 +139,7 @@ def _trimmed(pads: Pads, w: ConstructorNumbers) -> Forward:
         sizes = call("", left, right, top, bottom)
         return lambda name, inputs: call("F.pad", call(name, *inputs), sizes)
     rows, columns = (f"{int(a) or ''}:{-int(b) or ''}" for a, b in (pads[:2], pads[2:]))
-    return lambda name, inputs: _sliced(call(name, *inputs), rows, columns)
+    return lambda name, inputs: _sliced(call(name, *inputs), ":", rows, columns)
 
 
 def _minus(n: int, w: ConstructorNumbers) -> str:
@@ -146,8 +147,9 @@ def _minus(n: int, w: ConstructorNumbers) -> str:
     return f"-({source})" if " " in source else f"-{source}".replace("-0", "0")
 
 
-def _sliced(x: Source, rows: str, columns: str) -> Source:
-    return Verbatim(f"{x.flat()}[:, :, {rows}, {columns}]")
+def _sliced(x: Source, *parts: str) -> Source:
+    """Channels, rows and columns of a value."""
+    return Verbatim(f"{x.flat()}[:, {', '.join(parts)}]")
 
 
 @emits(convolution.Linear, fresh=True)
@@ -196,8 +198,7 @@ def instancenorm(
     op: normalization.InstanceNorm, layer: WrittenLayer, w: ConstructorNumbers
 ) -> Emission:
     options = Options(w).number("eps", op.eps, 1e-5)
-    if (affine := w.flag("affine")) or op.affine:
-        options.source("affine", affine or "True")
+    options.source("affine", w.flag("affine") or str(op.affine))
     return as_module(_of_channels("nn.InstanceNorm2d", layer, options))
 
 
@@ -275,6 +276,13 @@ def _adaptive_pool(of: type[Op], head: str) -> None:
         return Emission(lambda _, inputs: call(head, *inputs, size))
 
 
+@emits(pooling.RoiPool)
+def roi_pool(op: pooling.RoiPool, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    head, size, scale = w.support("roi_pool"), tuple_of([*map(w.fixed, op.size)]), w.fixed(op.scale)
+    args: list[Source | str] = [size] if w.always(op.scale, 1) else [size, scale]
+    return Emission(lambda _, inputs: call(head, *inputs, *args))
+
+
 _adaptive_pool(pooling.AdaptiveAvgPool, "F.adaptive_avg_pool2d")
 _adaptive_pool(pooling.AdaptiveMaxPool, "F.adaptive_max_pool2d")
 
@@ -318,8 +326,8 @@ def upsample(op: resizing.Upsample, layer: WrittenLayer, w: ConstructorNumbers) 
         # PyTorch's stubs want floats.
         rows, columns = (float(s) if w.literal(s) else s for s in stated.scale)
         options.source("scale_factor", w.fixed_pair((rows, columns)))
-    if op.mode == "bilinear":
-        options.source("mode", '"bilinear"')
+    if op.mode != "nearest":
+        options.source("mode", f'"{op.mode}"')
         if op.align_corners:
             options.source("align_corners", "True")
     return Emission(lambda _, inputs: call("F.interpolate", *inputs, *options.args))
@@ -425,6 +433,21 @@ def dropout(op: regularization.Dropout, layer: WrittenLayer, w: ConstructorNumbe
     return as_module(call(head, p=w.number(op.ratio)))
 
 
+@emits(regularization.DropPath)
+def drop_path(op: regularization.DropPath, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    def forward(name: str, inputs: list[Source]) -> Source:
+        # All of a sample is one channel.
+        return method(call(name, call("torch.unsqueeze", inputs[0], "1")), "squeeze", "1")
+
+    head = "nn.Dropout3d" if len(layer.inputs[0].shape) == 3 else "nn.Dropout1d"
+    return as_module(call(head, p=w.number(op.ratio)), forward)
+
+
+@emits(constants.LearnedValue)
+def parameter(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    return as_module(call(w.support("LearnedConstant"), *map(w.number, op.shape)))
+
+
 @emits(normalization.Normalize)
 def normalize(op: normalization.Normalize, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     every = op.across == "all" and len(layer.inputs[0].shape) == 3
@@ -473,6 +496,17 @@ _expression(merging.Mul, lambda *xs: Infix("*", xs))
 _expression(merging.Div, lambda *xs: Infix("/", xs))
 _expression(merging.Maximum, _chain("torch.maximum"))
 _expression(merging.Minimum, _chain("torch.minimum"))
+
+
+def _reduction(of: type[Op], name: str) -> None:
+    @emits(of)
+    def emitter(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+        dims = "dim=1" if op.across == "channels" else "dim=(2, 3)"
+        return Emission(lambda _, inputs: method(inputs[0], name, dims, "keepdim=True"))
+
+
+_reduction(reducing.Mean, "mean")
+_reduction(reducing.Sum, "sum")
 _expression(pooling.GlobalAvgPool, lambda x: method(x, "mean", "dim=(2, 3)"))
 _expression(pooling.GlobalMaxPool, lambda x: method(x, "amax", "dim=(2, 3)"))
 _expression(activation.Softmax, lambda x: call("F.softmax", x, dim="1"))
@@ -545,8 +579,16 @@ def pad(op: reshaping.Pad, layer: WrittenLayer, w: ConstructorNumbers) -> Emissi
     return Emission(lambda _, inputs: call("F.pad", inputs[0], *args))
 
 
+def _places(w: ConstructorNumbers, first: int, end: int, step: int = 1) -> str:
+    """Places of a dimension as a slice."""
+    start = "" if w.always(first, 0) else w.fixed(first)
+    return f"{start}:{w.fixed(end)}" + ("" if w.always(step, 1) else f":{w.fixed(step)}")
+
+
 @emits(reshaping.Crop)
-def crop(op: reshaping.Crop, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    sides = zip(op.offset, op.size, strict=True)
-    rows, columns = (f"{'' if w.always(n, 0) else w.fixed(n)}:{w.fixed(n + m)}" for n, m in sides)
-    return Emission(lambda _, inputs: _sliced(inputs[0], rows, columns))
+@emits(reshaping.Slice)
+def slice_(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    parts = [":" if section is None else _places(w, *section) for section in op.sections]
+    while parts[-1] == ":":
+        parts.pop()
+    return Emission(lambda _, inputs: _sliced(inputs[0], *parts))

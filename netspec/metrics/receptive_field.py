@@ -133,8 +133,9 @@ class _Fields:
         dimensions = set()
         whole = False
         for value, (axis, dimension) in taken:
-            spreads = value.shape[1:] == (1, 1) != result[1:] and layer.op.elementwise
-            read = ONE if spreads and dimension else reads[dimension]
+            spreads = layer.op.elementwise and dimension and len(value.shape) == 3
+            spreads = spreads and value.shape[dimension] == 1 != result[dimension]
+            read = ONE if spreads else reads[dimension]
             whole = whole or axis.whole or read is None
             if read is not None:
                 sources[id(axis), read] = (axis, read)

@@ -336,13 +336,36 @@ class Parts:
 
 
 @dataclass(frozen=True)
-class Dimensions:
-    """A shape: channels x height x width or one number; -1 stands for what is left."""
+class Section:
+    """Places of a dimension, counted from 0: the first, the one behind the last, perhaps a step."""
 
     words: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return "shape of one or three numbers; one of them may be -1, for what is left"
+        return "list of two whole numbers, or of three: first, end (not part of it), step (1)"
+
+    def convert(self, value: Any) -> tuple[int, int, int]:
+        if not isinstance(value, tuple) or len(value) not in (2, 3):
+            help_ = ""
+            if isinstance(value, Num) and value.value.denominator == 1:
+                first = int(value.value)
+                help_ = f"`[{first}, {first + 1}]` is number {first} alone"
+            message = f"takes a {self}, not {describe(value)}"
+            raise AttributeTypeError("wrong-type", message, help_)
+        step = Integer().convert(value[2]) if len(value) == 3 else 1
+        return Integer(0).convert(value[0]), Integer().convert(value[1]), step
+
+
+@dataclass(frozen=True)
+class Dimensions:
+    """A shape: channels x height x width or one number; if `open`, -1 stands for what is left."""
+
+    words: tuple[str, ...] = ()
+    open: bool = True
+
+    def __str__(self) -> str:
+        left = "; one of them may be -1, for what is left" if self.open else ""
+        return f"shape of one or three numbers{left}"
 
     def convert(self, value: Any) -> tuple[int, ...]:
         items = value if isinstance(value, tuple) else (value,)
@@ -350,7 +373,7 @@ class Dimensions:
             raise AttributeTypeError(
                 "wrong-type", f"takes one or three numbers, not {describe(value)}"
             )
-        rest = [isinstance(v, Num) and v.value == -1 for v in items]
+        rest = [self.open and isinstance(v, Num) and v.value == -1 for v in items]
         sizes = tuple(-1 if r else Integer(1).convert(v) for r, v in zip(rest, items, strict=True))
         if sum(rest) > 1:
             message = f"takes sizes from 1, and at most one -1, not {describe(value)}"

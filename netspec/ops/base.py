@@ -144,9 +144,9 @@ class Op:
     `arity` is the least and the greatest number of inputs (None: no limit), `results` the names of
     the results where they do not depend on attributes. `index_inputs` are the positions of inputs
     that must be indices of a pooling; no other input may be. `equal_inputs` says what inputs must
-    have in common, for messages. `example` are lines of a spec that use the op, on an input x of
-    64x56x56 unless they begin with an `input` of their own; without, the bare keyword is the
-    example.
+    have in common, for messages; None for nothing. `example` are lines of a spec that use the op,
+    on an input x of 64x56x56 unless they begin with an `input` of their own; without, the bare
+    keyword is the example.
 
     All else are traits: what passes, importers and backends need to know of an op. They say what
     holds for all values of its attributes; False states nothing.
@@ -159,7 +159,7 @@ class Op:
     arity: ClassVar[tuple[int, int | None]] = (1, 1)
     results: ClassVar[tuple[str, ...]] = ("value",)
     index_inputs: ClassVar[tuple[int, ...]] = ()
-    equal_inputs: ClassVar[Literal["shape", "height and width"]] = "shape"
+    equal_inputs: ClassVar[Literal["shape", "height and width"] | None] = "shape"
     example: ClassVar[str] = ""
 
     elementwise: ClassVar[bool] = False

@@ -44,7 +44,10 @@ class Concat(Op):
 
 
 class Arithmetic(Op):
-    """Element by element on equal shapes; a Cx1x1 input spreads over height and width."""
+    """Element by element on equal shapes; channels, height or width of 1 spread.
+
+    An input of Cx1x1 is the same at every place, one of 1xHxW in every channel.
+    """
 
     elementwise = True
     same_on_vectors = True
@@ -52,17 +55,25 @@ class Arithmetic(Op):
     arity = (2, None)
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
-        result = max(inputs, key=lambda s: (len(s), int(prod(s))))
-        for i, shape in enumerate(inputs):
-            spreads = len(shape) == len(result) == 3 and shape == (result[0], 1, 1)
-            if shape != result and not spreads:
-                others = _distinct(inputs)
-                raise ShapeError(
-                    "shape-mismatch",
-                    f"{self.keyword} needs equal shapes, but they are {' and '.join(others)}",
-                    i,
-                )
+        largest = max(inputs, key=lambda s: (len(s), prod(map(int, s))))
+        whole = [shape for shape in inputs if len(shape) == len(largest)]
+        result = tuple(max(sizes, key=int) for sizes in zip(*whole, strict=True))
+        # What does not go with the largest is likelier to be wrong.
+        for shape in (largest, result):
+            for i, other in enumerate(inputs):
+                if len(other) != len(shape) or not all(map(_agree, other, shape)):
+                    others = _distinct(inputs)
+                    raise ShapeError(
+                        "shape-mismatch",
+                        f"{self.keyword} needs equal shapes, but they are {' and '.join(others)}",
+                        i,
+                    )
         return (result,)
+
+
+def _agree(size: int, other: int) -> bool:
+    """Whether two dimensions are equal, or one of them is 1 and spreads."""
+    return (int(size) == 1) != (int(other) == 1) or size == other
 
 
 def _distinct(inputs: Sequence[Shape]) -> list[str]:
@@ -71,16 +82,14 @@ def _distinct(inputs: Sequence[Shape]) -> list[str]:
 
 @op("add", MERGING)
 class Add(Arithmetic):
-    """The sum of all inputs, element by element; a Cx1x1 input spreads over height and width."""
-
-    foreign_names = ("Sum",)
+    """The sum of all inputs, element by element; dimensions of 1 spread."""
 
     example = "left: conv(x) { filters: 64  kernel: 3x3  pad: 1 }\nadd(left, x)"
 
 
 @op("sub", MERGING)
 class Sub(Arithmetic):
-    """The first input minus all others, element by element; a Cx1x1 input spreads."""
+    """The first input minus all others, element by element; dimensions of 1 spread."""
 
     foreign_names = ("Subtract",)
 
@@ -89,7 +98,7 @@ class Sub(Arithmetic):
 
 @op("mul", MERGING)
 class Mul(Arithmetic):
-    """The product of all inputs, element by element; a Cx1x1 input spreads over height and width.
+    """The product of all inputs, element by element; dimensions of 1 spread.
 
     With a gate of one number per channel: squeeze-and-excitation (Hu et al. 2017,
     arXiv:1709.01507).
@@ -102,7 +111,7 @@ class Mul(Arithmetic):
 
 @op("div", MERGING)
 class Div(Arithmetic):
-    """The first input divided by all others, element by element; a Cx1x1 input spreads."""
+    """The first input divided by all others, element by element; dimensions of 1 spread."""
 
     foreign_names = ("Divide", "TrueDivide")
 
@@ -111,7 +120,7 @@ class Div(Arithmetic):
 
 @op("maximum", MERGING)
 class Maximum(Arithmetic):
-    """The largest of all inputs, element by element; a Cx1x1 input spreads."""
+    """The largest of all inputs, element by element; dimensions of 1 spread."""
 
     foreign_names = ("Max",)
 
@@ -120,7 +129,7 @@ class Maximum(Arithmetic):
 
 @op("minimum", MERGING)
 class Minimum(Arithmetic):
-    """The smallest of all inputs, element by element; a Cx1x1 input spreads."""
+    """The smallest of all inputs, element by element; dimensions of 1 spread."""
 
     foreign_names = ("Min",)
 

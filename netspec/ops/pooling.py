@@ -11,6 +11,7 @@ from netspec.ops.attribute_types import (
     Padding,
     Pads,
     Pair,
+    RealNumber,
 )
 from netspec.ops.base import (
     Family,
@@ -21,6 +22,7 @@ from netspec.ops.base import (
     attr,
     op,
     spatial,
+    text,
 )
 from netspec.ops.reads import Range, ReceptiveField
 from netspec.ops.window import Rounding, Windowed, extent, same_pads, slide
@@ -223,3 +225,48 @@ class AdaptiveMaxPool(_AdaptivePool):
     example = "adaptive_maxpool { size: 7x7 }"
 
     size: tuple[int, int] = attr(Pair(), "height and width of the output")
+
+
+@op("roi_pool", POOLING)
+class RoiPool(Op):
+    """The largest value of each of height x width parts of regions of the first input.
+
+    The second input holds the regions: 4xRx1 for R of them, or 4xHxW, each picture its own. Its
+    channels are left, top, right and bottom; times `scale` and rounded (halves up) they are places
+    of the first input, and both ends belong to the region. What a region comes to, channels
+    outermost, are the channels of its place in the result, so that a `conv { kernel: 1 }` behind it
+    does what a linear layer does on each region. Parts outside of the input are 0. Girshick 2015
+    (arXiv:1504.08083, section 2.1).
+    """
+
+    foreign_names = ("RoiPooling", "MaxRoiPool")
+    short_name = "roi_pool"
+    arity = (2, 2)
+    equal_inputs = None
+
+    example = (
+        "input x: 64x56x56\n"
+        "input regions: 4x100x1\n"
+        "roi_pool(x, regions) { size: 7x7  scale: 1/4 } -> conv { filters: 256  kernel: 1 }"
+    )
+
+    size: tuple[int, int] = attr(Pair(), "how many parts each region is cut into")
+    scale: float = attr(
+        RealNumber(positive=True), "factor from coordinates of regions to those of x", default=1.0
+    )
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        channels, _, _ = spatial(inputs[0], "roi_pool")
+        coordinates, *places = spatial(inputs[1], "roi_pool", 1)
+        if coordinates != 4:
+            raise ShapeError(
+                "shape-mismatch",
+                f"the regions of roi_pool are 4xRx1 (left, top, right, bottom), not "
+                f"{text(inputs[1])}",
+            )
+        return ((channels * self.size[0] * self.size[1], *places),)
+
+    def receptive_field(
+        self, inputs: Sequence[Shape], outputs: Sequence[Shape]
+    ) -> ReceptiveField | None:
+        return None

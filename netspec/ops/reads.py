@@ -49,6 +49,26 @@ class Range(Reads):
 
 
 @dataclass(frozen=True)
+class Around(Reads):
+    """Two places on either side of (stride * o + first) / scale, or this place alone if it is one.
+
+    These are those that a cubic interpolation takes.
+    """
+
+    stride: int
+    first: int
+    scale: int
+
+    def places(self, at: int) -> Sequence[int]:
+        low, rest = divmod(self.stride * at + self.first, self.scale)
+        return range(low - 1, low + 3) if rest else range(low, low + 1)
+
+    @property
+    def period(self) -> tuple[int, int]:
+        return Range(self.stride, scale=self.scale).period
+
+
+@dataclass(frozen=True)
 class Window(Reads):
     """`kernel` places, `dilation` apart, from o * stride - pad on."""
 
@@ -94,6 +114,8 @@ class Covering(Reads):
 ITSELF = Range()
 ONE = Range(stride=0)
 """The same place for all."""
+NOTHING = Range(stride=0, last=-1)
+"""No place."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import Any
 
 from netspec.ops import (
     activation,
+    constants,
     convolution,
     merging,
     normalization,
@@ -33,6 +34,7 @@ GROUP = "netspec.ops"
 
 FAMILIES: tuple[Family, ...] = (
     activation.ACTIVATION,
+    constants.CONSTANT,
     convolution.CONVOLUTION,
     merging.MERGING,
     normalization.NORMALIZATION,

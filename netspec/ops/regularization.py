@@ -31,3 +31,25 @@ class Dropout(Elementwise):
         if self.spatial:
             spatial(inputs[0], "spatial dropout")
         return (inputs[0],)
+
+
+@op("drop_path", REGULARIZATION)
+class DropPath(Elementwise):
+    """Zeroes some pictures as a whole while training and scales up the rest; else passes x on.
+
+    In front of an `add`, that leaves a residual branch out for some pictures of a batch: stochastic
+    depth (Huang et al. 2016, arXiv:1603.09382).
+    """
+
+    foreign_names = ("StochasticDepth", "DropConnect")
+    monotone = True
+    training_only = True
+
+    example = (
+        "branch: conv(x) { filters: 64  kernel: 3x3  pad: 1 } -> drop_path { ratio: 10% }\n"
+        "add(x, branch)"
+    )
+
+    ratio: float = attr(
+        RealNumber(0, 1, below=True), "share of pictures for which the value is zeroed"
+    )

@@ -17,6 +17,7 @@ from netspec.ops.attribute_types import (
     Pair,
     Parts,
     RealNumber,
+    Section,
     Size,
 )
 from netspec.ops.base import (
@@ -120,7 +121,7 @@ class Permute(Op):
 class Split(Op):
     """The channels in several parts, in order: part1, part2, ..."""
 
-    foreign_names = ("Slice", "Chunk")
+    foreign_names = ("Chunk",)
     same_on_vectors = True
 
     example = "half: split { parts: 2 }\nadd(half.part1, half.part2)"
@@ -305,6 +306,10 @@ class Pad(Op):
         return ReceptiveField(_moved(-self.pads[0]), _moved(-self.pads[2]))
 
 
+Places = tuple[int, int, int]
+"""First, end and step of places of a dimension."""
+
+
 @op("crop", RESHAPING)
 class Crop(Op):
     """A part of height and width."""
@@ -317,6 +322,14 @@ class Crop(Op):
     offset: tuple[int, int] = attr(
         Pair(0), "how many rows above it and columns on its left are cut off", default=(0, 0)
     )
+
+    @property
+    def sections(self) -> tuple[Places | None, ...]:
+        """The places of channels, rows and columns that are kept, on a bound op."""
+        rows, columns = (
+            (first, first + count, 1) for first, count in zip(self.offset, self.size, strict=True)
+        )
+        return None, rows, columns
 
     def bind(self, inputs: Sequence[Shape]) -> Self:
         return self.with_attributes(size=self.size[-2:])
@@ -337,6 +350,72 @@ class Crop(Op):
         self, inputs: Sequence[Shape], outputs: Sequence[Shape]
     ) -> ReceptiveField | None:
         return ReceptiveField(_moved(self.offset[0]), _moved(self.offset[1]))
+
+
+@op("slice", RESHAPING)
+class Slice(Op):
+    """Some channels, rows or columns, counted from 0; `[first, end]` leaves out the one at `end`.
+
+    `[first, end, step]` takes every `step`-th. What is not named stays whole. `split` gives all
+    parts of the channels, `crop` a part of a size.
+    """
+
+    foreign_names = ("StridedSlice", "Narrow")
+
+    example = "slice { channels: [0, 16]  rows: [0, 56, 2] }"
+
+    channels: Places | None = attr(Section(), "which channels", default=None)
+    rows: Places | None = attr(Section(), "which rows", default=None)
+    columns: Places | None = attr(Section(), "which columns", default=None)
+
+    @property
+    def sections(self) -> tuple[Places | None, ...]:
+        """The places of channels, rows and columns that are kept; None for all."""
+        return self.channels, self.rows, self.columns
+
+    def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
+        if self.sections == (None, None, None):
+            raise ShapeError(
+                "missing-field",
+                "slice needs channels, rows or columns",
+                None,
+                "for example `slice { channels: [0, 16] }`",
+            )
+        if self.rows or self.columns:
+            spatial(inputs[0], "slice of rows or columns")
+        names = ("channels", "rows", "columns")[: len(inputs[0])]
+        return (
+            tuple(
+                length if section is None else self._taken(name, section, length)
+                for name, section, length in zip(names, self.sections, inputs[0], strict=False)
+            ),
+        )
+
+    def _taken(self, name: str, section: Places, length: int) -> int:
+        """How many of so many places are taken. Raises ShapeError where there are not as many."""
+        first, end, step = section
+        # Comparisons with 0, which classes can ask of their arguments.
+        if end - first - 1 < 0:
+            raise ShapeError(
+                "out-of-range", f"there are no {name} from {first} to before {end}", name
+            )
+        if length - end < 0:
+            raise ShapeError(
+                "out-of-range", f"slice can't take {name} up to {end} of {length}", name
+            )
+        count = end - first
+        return count if type(step) is int and step == 1 else -(-count // step)
+
+    def receptive_field(
+        self, inputs: Sequence[Shape], outputs: Sequence[Shape]
+    ) -> ReceptiveField | None:
+        if len(inputs[0]) == 1:
+            return None
+        rows, columns = (
+            Range(int(step), int(first), int(first))
+            for first, _, step in (section or (0, 0, 1) for section in self.sections[1:])
+        )
+        return ReceptiveField(rows, columns)
 
 
 def _moved(by: int) -> Range:

@@ -22,7 +22,7 @@ from netspec.ops.base import (
     spatial,
     text,
 )
-from netspec.ops.reads import Range, ReceptiveField
+from netspec.ops.reads import Around, Range, ReceptiveField
 from netspec.ops.window import Windowed
 
 RESIZING = Family("resizing", "Ops that give height and width back: upsampling and max-unpooling.")
@@ -35,6 +35,8 @@ class Upsample(Op):
     `nearest` takes, for row i of n, row floor(i * m / n) of the m there are. `bilinear` mixes the
     two nearest rows: those around i * (m - 1) / (n - 1) with `align_corners: true`, where the
     corners of both lie on each other, else around (i + 0.5) * m / n - 0.5, where their edges do.
+    `bicubic` mixes four rows around the same places by cubic convolution with a = -0.75 (Keys 1981,
+    as PyTorch has it), and takes the rows at the border for those beyond it.
     """
 
     foreign_names = (
@@ -44,18 +46,19 @@ class Upsample(Op):
         "Upsampling",
         "UpsamplingNearest2d",
         "UpsamplingBilinear2d",
+        "UpsamplingBicubic2d",
     )
 
     example = "upsample { scale: 2  mode: nearest }"
 
     scale: tuple[int, int] | None = attr(Pair(), "output = scale * input", default=None)
     size: tuple[int, ...] | None = attr(Size(), "height and width of the output", default=None)
-    mode: Literal["nearest", "bilinear"] = attr(
-        OneOf(("nearest", "bilinear")), "how elements in between are made"
+    mode: Literal["nearest", "bilinear", "bicubic"] = attr(
+        OneOf(("nearest", "bilinear", "bicubic")), "how elements in between are made"
     )
     align_corners: bool | None = attr(
         Flag(),
-        "where bilinear lays the input; needed where it changes the result",
+        "where bilinear and bicubic lay the input; needed where it changes the result",
         default=None,
     )
 
@@ -79,8 +82,9 @@ class Upsample(Op):
                 "align_corners has no effect with `mode: nearest`",
                 "align_corners",
             )
-        open_ = any(_alignment_matters(m, n) for m, n in zip((height, width), size, strict=True))
-        if self.mode == "bilinear" and self.align_corners is None and open_:
+        sizes = zip((height, width), size, strict=True)
+        open_ = any(_alignment_matters(m, n, self.mode) for m, n in sizes)
+        if self.mode != "nearest" and self.align_corners is None and open_:
             raise ShapeError(
                 "ambiguous-alignment",
                 f"upsample from {height}x{width} to {text(size)} must say whether it aligns "
@@ -103,19 +107,24 @@ class Upsample(Op):
         )
         return ReceptiveField(height, width)
 
-    def _mixed(self, m: int, n: int) -> Range:
+    def _mixed(self, m: int, n: int) -> Range | Around:
         """Which of m rows a row of n is made of."""
         if self.mode == "nearest":
             return Range(m, scale=n)
+        if self.mode == "bicubic":
+            if self.align_corners:
+                return Around(m - 1, 0, max(n - 1, 1))
+            return Around(2 * m, m - n, 2 * n)
         if self.align_corners:  # from floor to ceil of i * (m - 1) / (n - 1)
             return Range(m - 1, 0, n - 2, n - 1) if n > 1 else Range(0)
         return Range(2 * m, m - n, m + n - 1, 2 * n)  # of ((2 * i + 1) * m - n) / (2 * n)
 
 
-def _alignment_matters(length: int, wanted: int) -> bool:
+def _alignment_matters(length: int, wanted: int, mode: str) -> bool:
     """Whether rows come from other places with corners than with edges on each other."""
-    # From 2 to 3, both take the first, the middle and the last.
-    return length != wanted and length > 1 and (length, wanted) != (2, 3)
+    # From 2 to 3, both of bilinear take the first, the middle and the last.
+    equal = (length, wanted) == (2, 3) and mode == "bilinear"
+    return length != wanted and length > 1 and not equal
 
 
 @op("maxunpool", RESIZING)

@@ -165,7 +165,7 @@ def page(ops: Collection[type[Op]]) -> str:
         "plain vector) are those of the input, of several inputs `a.channels` and `b.channels`. "
         "Of a pair, `_h` and `_w` are its two numbers; of pads, `_top`, `_bottom`, `_left` and "
         "`_right`. `//` divides and rounds down. Examples run on `input x: 64x56x56`, unless they "
-        "state an input. MACs are counted for batch 1.",
+        "state an input. MACs are counted for batch 1; an op without a line of them counts none.",
         _contents(ops),
     ]
     for family, members in by_family(ops).items():

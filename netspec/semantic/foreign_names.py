@@ -33,6 +33,7 @@ _SEVERAL: dict[str, str] = {
     "imagedata": "data comes in by a statement: `input data: 3x224x224`",
     "inputlayer": "data comes in by a statement: `input data: 3x224x224`",
     "input": "data comes in by a statement: `input data: 3x224x224`",
+    "reduction": "reductions are `mean` and `sum`: `mean { across: channels }`, `across: spatial`",
     "depthtospace": "write `pixel_shuffle { factor: 2 }`: channels in the order of `mode: CRD`",
     "spacetodepth": "`pixel_unshuffle { factor: 2 }` does so, with the channels in another order: "
     "those that come of one channel lie side by side",
@@ -53,9 +54,7 @@ _MISSING: dict[str, str] = {
         "`conv` and `linear` multiply by learned weights and `mul` element by element; the matrix "
         "product of two values is outside of the language",
     ),
-    **dict.fromkeys(
-        ("gridsample", "fold", "unfold", "cumsum", "topk", "nms", "roialign", "roipool"), ""
-    ),
+    **dict.fromkeys(("gridsample", "fold", "unfold", "cumsum", "topk", "nms"), ""),
     **dict.fromkeys(
         ("rmsnorm", "weightnorm", "spectralnorm"),
         "normalizations are `batchnorm`, `groupnorm`, `instancenorm`, `layernorm`, `lrn` and "
@@ -63,16 +62,18 @@ _MISSING: dict[str, str] = {
     ),
     **dict.fromkeys(
         ("conv1d", "convtranspose1d", "maxpool1d", "avgpool1d", "batchnorm1d", "upsample1d"),
-        "a signal is a map of height 1, `input x: 1x1x16000`, and `kernel: 1x3` goes along it",
+        "a signal is a map of height 1, `input x: 1x1x16000`, and `kernel: 1x3` goes along it "
+        "(docs/signals.md)",
     ),
     **dict.fromkeys(
         ("conv3d", "convtranspose3d", "maxpool3d", "avgpool3d", "batchnorm3d"),
         "volumes and video are outside of the language: a value is channels x height x width",
     ),
-    **dict.fromkeys(("deformconv", "deformableconv", "droppath", "stochasticdepth"), ""),
+    **dict.fromkeys(("roialign", "psroipooling"), "`roi_pool(x, regions)` pools regions"),
+    **dict.fromkeys(("deformconv", "deformableconv"), ""),
     **dict.fromkeys(
-        ("reducemean", "mean", "reducemax"),
-        "over height and width there are `global_avgpool` and `global_maxpool`",
+        ("reducemax", "reducemin", "amax", "amin"),
+        "over height and width there is `global_maxpool`, and of several values `maximum(a, b)`",
     ),
 }
 """What no op does, and what comes near to it."""
@@ -103,14 +104,17 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "roundmode": ("round",),
     "dropoutratio": ("ratio",),
     "rate": ("ratio",),
-    "p": ("ratio",),
+    **dict.fromkeys(("p", "prob", "dropprob"), ("ratio",)),
+    "spatialscale": ("scale",),
+    **dict.fromkeys(("pooledh", "pooledw", "pooledshape"), ("size",)),
     "epsilon": ("eps",),
     "negativeslope": ("slope",),
     "localsize": ("size",),
     "scalefactor": ("scale", "factor"),
     "outputsize": ("size",),
     "newshape": ("shape",),
-    "dims": ("order", "shape"),
+    "dims": ("order", "shape", "across"),
+    **dict.fromkeys(("dim", "axis", "axes"), ("across",)),
     "sizes": ("size",),
     "splits": ("parts",),
     "chunks": ("parts",),
@@ -153,6 +157,7 @@ _LEFT_OUT: dict[str, str] = {
     ),
     "returnindices": f"{_LEAVE_OUT}: the indices of `p: maxpool {{ ... }}` are `p.indices`",
     "trackrunningstats": f"{_LEAVE_OUT}: `batchnorm` keeps statistics, other norms keep none",
+    **dict.fromkeys(("keepdim", "keepdims"), f"{_LEAVE_OUT}: channels, height and width stay"),
     "transb": _LEAVE_OUT,
     "transa": _LEAVE_OUT,
 }
@@ -179,6 +184,9 @@ _VALUES: dict[tuple[str, str], tuple[str, str]] = {
     ("init", "glorotnormal"): ("init", "xavier"),
     ("init", "glorotuniform"): ("init", "xavier"),
     ("mode", "linear"): ("mode", "bilinear"),
+    ("mode", "cubic"): ("mode", "bicubic"),
+    **{(dim, "1"): ("across", "channels") for dim in ("dim", "axis", "axes")},
+    **{(dim, "[2, 3]"): ("across", "spatial") for dim in ("dim", "axis", "axes")},
 }
 
 
@@ -229,6 +237,8 @@ def field_help(name: str, free: Collection[str], value: str = "") -> tuple[str, 
         return (f"put `-> {word if known else 'relu'}` behind the layer",)
     if plain in _LEFT_OUT:
         return (_LEFT_OUT[plain],)
+    if plain in ("start", "starts", "end", "ends", "begin", "step", "steps") and "rows" in free:
+        return ("a part of a dimension is `channels: [0, 16]`, `rows: [1, 9]` or `columns: [...]`",)
     if name in ("kernel_h", "kernel_w", "stride_h", "stride_w", "pad_h", "pad_w"):
         here = name.split("_")[0]
         return (f"write `{here}: 1x3`, height first",) if here in free else ()

@@ -23,9 +23,9 @@ def check(
 ) -> dict[str, Array]:
     """The wanted tensors as C-contiguous float32 of the wanted shapes, in the order of the net.
 
-    They may share memory with `found`. Dimensions of 1 at the ends of a shape do not count. Raises
-    one SpecError (weights-mismatch), which lists all that is missing, left over, misshapen or no
-    finite number, where `found` is not just what is wanted.
+    They may share memory with `found`. Dimensions of 1 at the ends of a shape do not count, nor
+    does a height of 1 of a filter. Raises one SpecError (weights-mismatch), which lists all that is
+    missing, left over, misshapen or no finite number, where `found` is not just what is wanted.
     Counters of PyTorch's batch norms may be left over.
     """
     fitting: dict[str, Array] = {}
@@ -86,12 +86,15 @@ def _other_classes(found: Mapping[str, Array], wanted: Mapping[str, Tensor]) -> 
 
 
 def plain_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """A shape without the dimensions of 1 at its ends, in which tools differ.
+    """A shape without the dimensions of 1 in which tools differ: those at its ends, and heights.
 
-    So 384x96x1x1 of a convolution is 384x96 of a linear layer, and a scale of 96x1x1 is one of 96.
+    So 384x96x1x1 of a convolution is 384x96 of a linear layer, a scale of 96x1x1 is one of 96, and
+    filters of 32x8x1x5 are those of a one-dimensional convolution, 32x8x5.
     """
     dims = [int(d) for d in shape]
-    while dims and dims[-1] == 1:
+    if len(dims) == 4 and dims[2] == 1:
+        del dims[2]
+    while dims and dims[-1] == 1 and len(dims) < 4:  # filters of 3x1 are not those of 1x3
         dims.pop()
     while dims and dims[0] == 1:
         dims.pop(0)

@@ -36,6 +36,18 @@ BODIES: dict[str, tuple[str, str]] = {
     "softmax": ("softmax", "5x4x7"),
     "softmax_vector": ("flatten -> softmax", "5x2x2"),
     "dropout": ("dropout { ratio: 30% }", "5x4x7"),
+    "drop_path": ("a: relu -> drop_path { ratio: 0.2 }\n add(a, data)", "5x4x7"),
+    "drop_path_vector": ("flatten -> drop_path { ratio: 0.2 } -> linear { units: 3 }", "5x2x2"),
+    "parameter": (
+        "p: parameter { shape: data.shape  init: normal(0.02) }\n a: add(data, p)\n"
+        "q: parameter { shape: [4, 1, 1] } -> sigmoid\n"
+        "r: parameter { shape: [1, 5, 6] }\n mul(a, q, r)",
+        "4x5x6",
+    ),
+    "parameter_joined": ("p: parameter { shape: [2, 5, 6] }\n concat(p, data)", "4x5x6"),
+    "parameter_vector": ("v: flatten\n p: parameter { shape: 8 }\n output add(v, p), p", "2x2x2"),
+    "roi_pool": ("input r: 4x3x2\n roi_pool(data, r) { size: 2x3 scale: 4 }", "3x9x8"),
+    "roi_pool_parts": ("input r: 4x5x1\n a: relu(data)\n roi_pool(a, r) { size: 4 }", "2x4x4"),
     "dropout_conv": ("c: conv { filters: 3 kernel: 1 } -> dropout -> relu", "5x4x7"),
     "batchnorm": ("batchnorm { eps: 0.01 momentum: 0.2 }", "5x4x7"),
     "batchnorm_plain": ("conv { filters: 3 kernel: 1 } -> batchnorm { affine: false }", "5x4x7"),
@@ -50,6 +62,12 @@ BODIES: dict[str, tuple[str, str]] = {
         "3x5x6",
     ),
     "add": ("a: conv { filters: 3 kernel: 1 }\n add(a, data, a)", "3x5x6"),
+    "add_spread_channels": ("a: conv { filters: 1 kernel: 1 }\n add(a, data) -> relu", "3x5x6"),
+    "mul_crossed": (
+        "a: mean { across: channels }\n b: mean(data) { across: spatial }\n"
+        "c: slice(data) { rows: [0, 1] }\n mul(a, b)\n add(c, b, a)",
+        "3x5x6",
+    ),
     "add_spread": ("a: conv { filters: 3 kernel: 5x6 }\n add(data, a)", "3x5x6"),
     "indices": ("p: maxpool { kernel: 2 round: floor }\n output p, p.indices", "3x9x7"),
     "only_indices": (
@@ -110,6 +128,9 @@ BODIES: dict[str, tuple[str, str]] = {
     "log": ("abs -> log { shift: 1 } -> log { base: 10  scale: 2  shift: 1.5 }", "4x2x3"),
     "argmax": ("argmax", "5x4x7"),
     "argmax_vector": ("flatten -> argmax", "5x2x2"),
+    "mean": ("mean { across: channels } -> mean { across: spatial }", "5x4x7"),
+    "mean_vector": ("flatten -> mean { across: channels }", "5x2x2"),
+    "sum": ("sum { across: spatial } -> sum { across: channels }", "5x4x7"),
     "normalize": ("normalize -> scale { bias: false }", "5x4x7"),
     "normalize_all": ("normalize { across: all  eps: 0.01 }", "5x4x7"),
     "normalize_vector": ("flatten -> normalize { across: all }", "5x2x2"),
@@ -170,6 +191,15 @@ BODIES: dict[str, tuple[str, str]] = {
     "upsample_smaller": ("upsample { size: [3, 4] mode: nearest }", "3x5x7"),
     "upsample_bilinear": ("upsample { scale: 2 mode: bilinear align_corners: false }", "3x5x4"),
     "upsample_corners": ("upsample { size: [8, 11] mode: bilinear align_corners: true }", "3x5x4"),
+    "upsample_bicubic": ("upsample { scale: 2x3 mode: bicubic align_corners: false }", "3x5x4"),
+    "upsample_bicubic_smaller": (
+        "upsample { size: [3, 9] mode: bicubic align_corners: false }",
+        "3x7x4",
+    ),
+    "upsample_bicubic_corners": (
+        "upsample { size: [8, 1] mode: bicubic align_corners: true }",
+        "3x5x4",
+    ),
     "upsample_one": ("upsample { size: [3, 1] mode: bilinear align_corners: true }", "3x1x4"),
     "upsample_odd": ("upsample { size: [8, 3] mode: bilinear align_corners: false }", "3x5x4"),
     "split": ("s: split { parts: 3 }\n concat(s.part3, s.part1, s)", "6x3x4"),
@@ -185,6 +215,14 @@ BODIES: dict[str, tuple[str, str]] = {
     ),
     "pad": ("pad { pads: [1, 0, 2, 3] } -> pad { pads: 1 value: -2.5 }", "3x4x5"),
     "crop": ("crop { size: 2x3 offset: [1, 2] } -> crop { size: 1 }", "3x4x5"),
+    "slice": ("slice { channels: [1, 3] } -> slice { rows: [1, 4, 2]  columns: [0, 2] }", "3x4x5"),
+    "slice_vector": ("flatten -> slice { channels: [3, 60, 4] } -> relu", "3x4x5"),
+    "slice_all": ("slice { channels: [0, 3, 3]  rows: [1, 2]  columns: [4, 5] }", "3x4x5"),
+    "focus": (
+        "a: slice { rows: [0, data.height, 2]  columns: [0, data.width, 2] }\n"
+        "b: slice(data) { rows: [1, data.height, 2]  columns: [0, data.width, 2] }\n concat(a, b)",
+        "3x4x6",
+    ),
     "reshape": ("reshape { shape: [6, -1, 5] } -> reshape { shape: 60 }", "3x4x5"),
     "permute": ("permute { order: [1, 2, 0] }", "3x4x5"),
     "flip": (

@@ -88,6 +88,7 @@ RULES |= {
     "softmax": _simple("Softmax", axis=1),
     "log_softmax": _simple("LogSoftmax", axis=1),
     "dropout": _simple("Identity"),
+    "drop_path": _simple("Identity"),
     "identity": _simple("Identity"),
     "concat": _simple("Concat", axis=1),
     "add": _simple("Sum"),
@@ -120,6 +121,8 @@ RULES |= {
     "relu6": lambda g, op, layer, x: g.node("Clip", *x, g.constant(0), g.constant(6)),
     "sub": lambda g, op, layer, x: _chain(g, "Sub", x),
     "mul": lambda g, op, layer, x: _chain(g, "Mul", x),
+    "mean": lambda g, op, layer, x: _reduced(g, "ReduceMean", op, x),
+    "sum": lambda g, op, layer, x: _reduced(g, "ReduceSum", op, x),
     "div": lambda g, op, layer, x: _chain(g, "Div", x),
     "reshape": lambda g, op, layer, x: g.node("Reshape", *x, g.shape(layer.outputs[0])),
     "lrn": lambda g, op, layer, x: g.node(
@@ -136,6 +139,11 @@ def _chain(g: OnnxGraph, kind: str, x: list[str]) -> str:
     for other in x[1:]:
         result = g.node(kind, result, other)
     return result
+
+
+def _reduced(g: OnnxGraph, kind: str, op: Any, x: list[str]) -> str:
+    axes = g.constant([1] if op.across == "channels" else [2, 3], np.int64)
+    return g.node(kind, *x, axes, keepdims=1)
 
 
 def _pads(op: Any) -> list[int]:
@@ -260,8 +268,9 @@ def upsample(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
         how["coordinate_transformation_mode"] = "asymmetric"
     else:
         place = "align_corners" if op.align_corners else "half_pixel"
-        how = {"mode": "linear", "coordinate_transformation_mode": place}
-    return g.node("Resize", *x, "", "", size, **how)
+        mode = "cubic" if op.mode == "bicubic" else "linear"
+        how = {"mode": mode, "coordinate_transformation_mode": place}
+    return g.node("Resize", *x, "", "", size, cubic_coeff_a=-0.75, **how)
 
 
 @rule("power")
@@ -392,6 +401,39 @@ def crop(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
     first = g.constant(op.offset, np.int64)
     end = g.constant([o + s for o, s in zip(op.offset, op.size, strict=True)], np.int64)
     return g.node("Slice", *x, first, end, g.constant([2, 3], np.int64))
+
+
+@rule("parameter")
+def parameter(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+    batch = g.node("Shape", *x, start=0, end=1)
+    rest = g.constant([int(d) for d in op.shape], np.int64)
+    return g.node("Expand", g.weight(layer, "weight"), g.node("Concat", batch, rest, axis=0))
+
+
+@rule("roi_pool")
+def roi_pool(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+    # ONNX takes regions with the number of their picture in front, all in a row.
+    rows, columns = (int(d) for d in layer.inputs[1].shape[1:])
+    corners = g.node("Transpose", x[1], perm=[0, 2, 3, 1])
+    first = g.node("Slice", corners, *(g.constant([n], np.int64) for n in (0, 1, 3)))
+    ones = g.node("Add", g.node("Mul", first, g.constant(0)), g.constant(1))
+    numbers = g.node("CumSum", ones, g.constant(0, np.int64))
+    indices = g.node("Sub", numbers, g.constant(1))
+    all_ = g.node("Concat", indices, corners, axis=3)
+    flat = g.node("Reshape", all_, g.constant([-1, 5], np.int64))
+    pooled = g.node(
+        "MaxRoiPool", x[0], flat, pooled_shape=[int(n) for n in op.size], spatial_scale=op.scale
+    )
+    channels = int(layer.outputs[0].shape[0])
+    each = g.node("Reshape", pooled, g.constant([-1, rows, columns, channels], np.int64))
+    return g.node("Transpose", each, perm=[0, 3, 1, 2])
+
+
+@rule("slice")
+def slice_(g: OnnxGraph, op: Any, layer: FlatLayer, x: list[str]) -> str:
+    axes = [i for i, section in enumerate(op.sections, 1) if section]
+    firsts, ends, steps = zip(*(section for section in op.sections if section), strict=True)
+    return g.node("Slice", *x, *(g.constant(n, np.int64) for n in (firsts, ends, axes, steps)))
 
 
 def export(net: Net, weights: Mapping[str, Any], batch: int) -> onnx.ModelProto:

@@ -21,7 +21,9 @@ from .markdown import DOCS, FencedBlock, Shell, blocks, rewrite
 
 GUIDES = [
     DOCS / f"{name}.md"
-    for name in ("guide", "coming-from-prototxt", "caffe", "ir", "architecture", "commands")
+    for name in (
+        *("guide", "coming-from-prototxt", "caffe", "ir", "architecture", "commands", "signals"),
+    )
 ]
 EACH = pytest.mark.parametrize("guide", GUIDES, ids=lambda p: p.stem)
 KINDS = {"net", "console", "python", "text", "prototxt", "lark"}

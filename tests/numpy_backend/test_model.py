@@ -237,14 +237,14 @@ def test_the_faster_way_is_found() -> None:
 
 @pytest.mark.parametrize("join", ["add", "sub", "mul", "div", "maximum", "minimum", "concat"])
 def test_values_of_other_sizes_are_joined_as_the_language_has_it(join: str) -> None:
-    """A single pixel spreads over height and width, in what works element by element."""
+    """A height or width of 1 spreads, in what works element by element."""
     text = f"""net n {{ input a: 4x9x9  input b: 4x9x9
       c: conv(a) {{ filters: 4 kernel: 1 }} {join}(c, b) -> relu }}"""
     numpy, pytorch, _ = model(2, text)
     large = doubles(1, 4, 9, 9, seed=1)
     for size in ((1, 4, 4, 9), (1, 4, 1, 9), (1, 4, 9, 1), (1, 4, 1, 1)):
         for inputs in ((doubles(*size), large), (large, doubles(*size))):
-            if size == (1, 4, 1, 1) and join != "concat":
+            if 4 not in size[2:] and join != "concat":
                 with torch.inference_mode():
                     wanted = pytorch(*map(torch.from_numpy, inputs)).numpy()
                 close_by_largest(numpy(*inputs), wanted, True)

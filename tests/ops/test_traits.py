@@ -26,6 +26,10 @@ ATTRIBUTES = {
     "flip": "axis: width",
     "clamp": "min: -0.5  max: 0.25",
     "groupnorm": "groups: 2",
+    "drop_path": "ratio: 0.5",
+    "mean": "across: channels",
+    "sum": "across: channels",
+    "slice": "channels: [1, 3]",
     "pixel_shuffle": "factor: 1",
     "pixel_unshuffle": "factor: 1",
 }
@@ -169,7 +173,7 @@ def test_activations_are_functions_of_one_input(op: type[Op]) -> None:
 def test_inputs_that_must_agree() -> None:
     """Of several inputs, what `equal_inputs` names is all that must be equal."""
     for op in OPS.values():
-        if op.arity[1] == 1 or op.index_inputs:
+        if op.arity[1] == 1 or op.index_inputs or op.equal_inputs is None:
             continue
         layer = f"a: conv(data) {{ filters: 2  kernel: 1 }}\n{op.keyword}(data, a)"
         if op.equal_inputs == "shape":

@@ -67,6 +67,28 @@ def adaptive_max_pool2d(x: Array, size: tuple[int, int]) -> Array:
     return x
 
 
+def roi_pool(x: Array, regions: Array, size: tuple[int, int], scale: float = 1.0) -> Array:
+    """Take the largest element of each of height x width parts of regions (N, 4, H, W)."""
+    corners = np.floor(regions * scale + 0.5)
+    result = np.zeros((len(x), *regions.shape[2:], x.shape[1], *size), x.dtype)
+    for place in np.ndindex(result.shape[:3]):
+        left, top, right, bottom = corners[place[0], :, place[1], place[2]]
+        rows = region_parts(top, bottom, size[0], x.shape[2])
+        columns = region_parts(left, right, size[1], x.shape[3])
+        for i, j in np.ndindex(size):
+            part = x[place[0], :, rows[i], columns[j]]
+            if part.size:
+                result[(*place, slice(None), i, j)] = part.max(axis=(1, 2))
+    return np.moveaxis(result.reshape(*result.shape[:3], -1), 3, 1)
+
+
+def region_parts(first: float, last: float, parts: int, length: int) -> list[slice]:
+    """The rows of each of so many parts from a first to a last row of a plane of `length` rows."""
+    step = max(last - first + 1, 1) / parts
+    spans = ((np.floor(i * step), np.ceil((i + 1) * step)) for i in range(parts))
+    return [slice(*(int(min(max(n + first, 0), length)) for n in span)) for span in spans]
+
+
 def max_unpool2d(x: Array, indices: Array, size: tuple[int, ...]) -> Array:
     """Put each element at its place h * W + w in zeros of (N, C, H, W)."""
     n, channels = x.shape[:2]

@@ -99,14 +99,12 @@ def arithmetic(p: Plan, function: np.ufunc, *xs: Value, then: Then = None) -> Va
     shape, dtype = (*common_size(xs), len(bias)), xs[0].data.dtype
     y = p.value(xs, shape, bias, dtype, inside=int(xs[0].data.shape == shape))
     for i, j, _ in p.parts(y.data):
-        out = pixels(y.data, i, j)
-        first, *others = (
-            pixels(x.data, i, j) if x.data.shape == shape else pixels(x.data) for x in xs
-        )
+        rows = np.s_[i:j] if len(shape) == 3 else ...
+        first, *others = (x.data if len(x.data) < len(y.data) else x.data[rows] for x in xs)
         for other in others:
-            p.call(function, first, other, out=out)
-            first = out
-        epilogue(p, out, then, bias, np.zeros(1))
+            p.call(function, first, other, out=y.data[rows])
+            first = y.data[rows]
+        epilogue(p, pixels(y.data, i, j), then, bias, np.zeros(1))
     return y
 
 
@@ -117,10 +115,10 @@ def elementwise(p: Plan, function: np.ufunc, *xs: Value) -> Value:
 
 
 def common_size(xs: Sequence[Value]) -> tuple[int, ...]:
-    """The height and width of values; a single pixel has that of the others, or ValueError."""
+    """The height and width of values; 1 is as much as the others have, else ValueError."""
     sizes: set[tuple[int, ...]] = {x.data.shape[:-1] for x in xs}
-    size = max(sizes)
-    if sizes - {size, (1, 1)}:
+    size = tuple(map(max, zip(*sizes, strict=True)))
+    if any(n not in (1, most) for s in sizes for n, most in zip(s, size, strict=True)):
         raise ValueError(f"can't combine values of the sizes {sorted(sizes)}")
     return size
 

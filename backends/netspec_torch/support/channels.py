@@ -1,4 +1,4 @@
-"""A factor and a shift for each channel, as Caffe's Scale and Bias layers."""
+"""A factor and a shift for each channel, as Caffe's Scale and Bias layers; learned constants."""
 
 from __future__ import annotations
 
@@ -37,3 +37,17 @@ class ChannelShift(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.bias.view(-1, *(1 for _ in x.shape[2:]))
+
+
+class LearnedConstant(nn.Module):
+    """A learned tensor, the same for each sample of x."""
+
+    def __init__(self, *shape: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(shape))
+
+    def reset_parameters(self) -> None:
+        nn.init.zeros_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weight.expand(x.shape[0], *self.weight.shape)
