@@ -536,5 +536,5 @@ def search(
         raise TypeError("give either minimize or maximize")
     aim = goal(minimize, maximize, where)
     chosen = swept.spec(str(spec))
-    prepared = swept.prepared(chosen, space_of(values), sample, seed, output, aim.look)
+    prepared = swept.prepared(chosen, space_of(values), sample, seed, output, aim.check)
     return aim.best(swept.run(prepared, jobs))[:top]

@@ -36,7 +36,7 @@ def execute(args: argparse.Namespace) -> int:
     from netspec.report.sweep_table import table
 
     aim = goal(args.minimize, args.maximize, args.where)
-    space, results = explore(args, aim.look)
+    space, results = explore(args, aim.check)
     found = aim.best(results)
     best = found[: args.top]
     if args.format == "jsonl":

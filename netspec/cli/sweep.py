@@ -100,11 +100,11 @@ def _title(found: Sequence[Result]) -> str:
 
 
 def explore(
-    args: argparse.Namespace, look: Callable[[Point], None] = lambda _: None, lines: bool = False
+    args: argparse.Namespace, check: Callable[[Point], None] = lambda _: None, lines: bool = False
 ) -> tuple[Space, list[Result]]:
     """The space that was asked for, and the results of its points. Raises SpecError.
 
-    `look` sees one of the points before any is computed, and may object. `lines`: whether each
+    `check` is given one of the points before any is computed, and may raise. `lines`: whether each
     result is written as it comes.
     """
     from netspec.explore import sweep
@@ -118,7 +118,7 @@ def explore(
         raise spec_error(
             "bad-option", "nothing to vary: give values, as in --set SR=0.125,0.25,0.5"
         )
-    prepared = sweep.prepared(spec, space, args.sample, args.seed, args.output, look)
+    prepared = sweep.prepared(spec, space, args.sample, args.seed, args.output, check)
     total = len(prepared.points)
     progress = ProgressBar(total, quiet=is_quiet())
 

@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 from netspec.diagnostics import spec_error
 from netspec.explore.objective import Formula
 from netspec.explore.search_space import Point
-from netspec.explore.sweep import METRICS, Result
+from netspec.explore.sweep import Result
+from netspec.semantic.evaluator import METRICS
 
 
 class Goal(NamedTuple):
@@ -18,7 +19,7 @@ class Goal(NamedTuple):
     value: Formula
     conditions: tuple[Formula, ...]
 
-    def look(self, point: Point) -> None:
+    def check(self, point: Point) -> None:
         """Raise SpecError where an expression can't be computed at a point, whatever its metrics.
 
         So errors show at once, not when everything is computed.

@@ -17,20 +17,20 @@ from netspec.diagnostics.source import Source
 from netspec.driver import PreparedNet, build, find, prepare
 from netspec.explore.search_space import Point, Space
 from netspec.metrics.size import activation_bytes, size
+from netspec.semantic.evaluator import METRICS
 from netspec.util.atomic_write import refuse_input, unwritable
 from netspec.util.interrupt import for_parent_only, on_interrupt
 
 MAX_POINTS = 100_000
 """Most combinations that are computed."""
-METRICS = ("params", "macs", "size", "activations")
-"""What is known of each point; size and activations in bytes, as float32."""
 FEW = 12
 """Points that are not worth a second process."""
 CHUNK = 8
 """Points that a process is given at a time."""
 
 Result = dict[str, Any]
-"""`net`, `spec`, `settings`, and either the METRICS or `error` (`code`, `message`)."""
+"""`net`, `spec`, `settings`, and either the METRICS or `error` (`code`, `message`); size and
+activations are in bytes, as float32."""
 
 
 class Spec(NamedTuple):
@@ -82,11 +82,11 @@ def prepared(
     sample: int | None = None,
     seed: int = 0,
     output: str | Path | None = None,
-    look: Callable[[Point], None] = lambda _: None,
+    check: Callable[[Point], None] = lambda _: None,
 ) -> Sweep:
     """The sweep of a space, or of `sample` of its points, whose results are kept in `output`.
 
-    `look` sees one of the points before any is computed, and may object. Raises SpecError.
+    `check` is given one of the points before any is computed, and may raise. Raises SpecError.
     """
     if sample is None and space.size > MAX_POINTS:
         message = f"these are {space.size:,} combinations; at most {MAX_POINTS:,} are computed"
@@ -95,7 +95,7 @@ def prepared(
     points = list(space) if sample is None else space.sample(min(sample, MAX_POINTS), seed)
     if points:
         _check(spec, points[0])
-        look(points[0])
+        check(points[0])
     return Sweep(spec, points, Store(Path(output), spec) if output is not None else None)
 
 

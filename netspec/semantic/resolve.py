@@ -108,7 +108,8 @@ def _check_fields(
             help_ = field_help(name, free, f.value.span.text) if what == "op" else ()
             help_ = help_ or did_you_mean(name, free)
             if not help_:
-                twice = did_you_mean(name, names)
+                twice = field_help(name, names) if what == "op" else ()
+                twice = twice or did_you_mean(name, names)
                 help_ = tuple(f"{h} It is given already" for h in twice)
             if not help_ and what == "op":
                 help_ = field_near(name, free)

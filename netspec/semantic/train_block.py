@@ -35,7 +35,6 @@ class TrainField(NamedTuple):
     of: tuple[str, tuple[str, ...]] | None = None
 
 
-_SGD = ("optimizer", ("sgd", "nesterov"))
 _ADAM = ("optimizer", ("adam", "adamw"))
 _MOMENTUM = ("optimizer", ("sgd", "nesterov", "adam", "adamw"))
 _ALL_BUT_ADAMW = ("optimizer", ("sgd", "nesterov", "adam", "adagrad", "adadelta", "rmsprop"))

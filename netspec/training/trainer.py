@@ -46,6 +46,7 @@ MOST_BETWEEN = 1000
 """Most iterations between evaluations where `every` is not given."""
 SMALL = 200_000_000
 """Below so many multiplications a step, threads wait for each other longer than they work."""
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 TINY = 1e-30
 
 
@@ -94,6 +95,7 @@ def train(net: Net, training: Training, options: TrainingOptions) -> TrainingRes
     where the run was killed in between. Raises SpecError.
     """
     _check(net)
+    _check_options(options)
     wanted = options.device
     cuda = wanted.startswith("cuda") or (wanted == "auto" and torch.cuda.is_available())
     with processes(cuda) as group, _reproducible(), quiet_pillow():
@@ -129,6 +131,22 @@ def _check(net: Net) -> None:
     if reason:
         message = f"{net.name} can't be trained to tell classes apart: {reason}"
         raise spec_error("bad-data", message)
+
+
+def _check_options(options: TrainingOptions) -> None:
+    """Raise SpecError (bad-option) for an option that has a value which no training can have."""
+    valid = {
+        "every": options.every is None or options.every >= 1,
+        "accumulate": options.accumulate >= 1,
+        "held_out": 0 <= options.held_out < 1,
+        "workers": options.workers is None or options.workers >= 0,
+        "precision": options.precision in PRECISIONS,
+        "on_bad": options.on_bad in ("error", "skip"),
+    }
+    for name, right in valid.items():
+        if not right:
+            message = f"{name} of a training can't be {getattr(options, name)}"
+            raise spec_error("bad-option", message)
 
 
 class _Window:

@@ -439,6 +439,19 @@ def test_nets_that_tell_no_classes_apart(tmp_path: Path) -> None:
     refused("net n { input a: 1x6x6\n scale }", "not one score a class")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("every", 0), ("accumulate", 0), ("held_out", 1.0), ("held_out", -0.1)),
+        *(("workers", -1), ("precision", "float64"), ("on_bad", "ignore")),
+    ],
+)
+def test_options_of_python_that_no_training_can_have(name: str, value: Any, tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=f"{name} of a training can't be {value}") as error:
+        trained(tiny(), tmp_path, **{name: value})
+    assert error.value.diagnostics[0].code == "bad-option"
+
+
 def test_devices(tmp_path: Path) -> None:
     for name in ("gpu", "cuda:99", "meta"):
         with pytest.raises(SpecError, match="there is no device") as error:

@@ -233,15 +233,15 @@ def at_peak(block: Block, prefix: str = "") -> tuple[str, list[tuple[str, Value]
 
     For a block that has layers.
     """
-    lives, use = liveness(block), liveness(block).alone
+    live, use = liveness(block), liveness(block).alone
     alive: list[tuple[str, Value]] = []
     # Values go by the names that they have outermost.
     outer: dict[Value, str] = {}
     while True:
-        peak = lives.peak(use)
-        moment = next(m for m in lives.moments(use) if m.alive == peak)
+        peak = live.peak(use)
+        moment = next(m for m in live.moments(use) if m.alive == peak)
         # Of a chain, each layer makes a value, and all but the last go by the layer's name.
-        makers = {n.outputs[0]: n.name for n in lives.nodes if isinstance(n, Layer)}
+        makers = {n.outputs[0]: n.name for n in live.nodes if isinstance(n, Layer)}
         names = {v: outer.get(v, prefix + makers.get(v, v.name)) for v in moment.live}
         alive += [(names[v], v) for v in moment.live if v not in moment.passed]
         node = moment.node
@@ -251,7 +251,7 @@ def at_peak(block: Block, prefix: str = "") -> tuple[str, list[tuple[str, Value]
         outer = {
             inner: names[seen]
             for inner, value in zip(node.block.inputs, node.inputs, strict=True)
-            if (seen := lives.seen(value, use)) in names
+            if (seen := live.seen(value, use)) in names
         }
         prefix += f"{node.name}."
-        lives, use = liveness(node.block), moment.inside
+        live, use = liveness(node.block), moment.inside

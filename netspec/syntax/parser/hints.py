@@ -182,6 +182,12 @@ def _touch(first: Token, second: Token) -> bool:
     return first.end == second.start
 
 
+def _times(p: SyntaxProblem) -> str:
+    """What `*28*28` is in a shape."""
+    further = range(0, 4, 2)
+    return "".join(f"x{p.at(i + 1)}" for i in further if p.at(i) == "*")
+
+
 def _spaced_shape(p: SyntaxProblem) -> bool:
     """Whether a number is the end of `3 x 3`."""
     return p.kind == "NUMBER" and p.previous == "x" and p.at(-2).kind == "NUMBER"
@@ -413,6 +419,11 @@ IN_BLOCK: tuple[HintRule, ...] = (
         "k = 3",
     ),
     HintRule(lambda p: p.text == "=", _LAYER, "a = relu"),
+    HintRule(
+        lambda p: p.text == "*" and p.at(-4).kind == "INPUT",
+        lambda p: f"a shape is written `{p.previous}{_times(p)}`",
+        "input y: 28*28",
+    ),
     HintRule(
         lambda p: p.text in _SUMS,
         lambda p: f"values go into an op: `{_SUMS[p.text]}(a, b)`",

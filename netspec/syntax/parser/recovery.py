@@ -104,7 +104,10 @@ class RecoveringParser:
             if imports and token.kind == "COMMA":
                 return None  # `import a, b`
             message = f"statements need no `{token}` between them"
-            self._skipped(message, token, "leave it out")
+            fix = "leave it out"
+            if position > 1 and self.tokens[position - 2].kind == "INPUT" and follower is not None:
+                fix = f"each input is a statement: `input {follower}`"
+            self._skipped(message, token, fix)
             return position + 1
         if str(token) == "//":
             self._skipped("`//` begins no comment", token, "a comment begins with `#`")
