@@ -141,7 +141,9 @@ def _layer(fields: MessageFields, diagnostics: Diagnostics) -> CaffeLayer | None
     name, place = names[-1] if names else ("", type_span)
     if not type_:
         return None
-    bottoms = tuple(BlobName(*b) for b in fields.texts("bottom"))
+    # What crops pictures and their labels at random is the source of its crops.
+    is_source = type_ == "DetectNetTransformation"
+    bottoms = () if is_source else tuple(BlobName(*b) for b in fields.texts("bottom"))
     tops = tuple(BlobName(*t) for t in fields.texts("top"))
     return CaffeLayer(name, type_, bottoms, tops, fields, place, type_span)
 

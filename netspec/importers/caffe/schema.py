@@ -86,6 +86,11 @@ MESSAGES: dict[str, str] = {
         mirror: bool; fg_threshold: any; bg_threshold: any; fg_fraction: any; context_pad: any!
         crop_mode: any!; cache_images: any; root_folder: any
     """,
+    "DetectnetGroundtruthParameter": """
+        image_size_x: int; image_size_y: int; stride: any; scale_cvg: any; gridbox_type: any
+        max_cvg_len: any; min_cvg_len: any; coverage_type: any; obj_norm: any; crop_bboxes: any
+        object_class: any*
+    """,
     # --- layers
     "ConvolutionParameter": f"""
         {_WINDOW}; {_PADS}

@@ -519,7 +519,30 @@ CONV_8 = "Convolution convolution_param { num_output: 8 kernel_size: 3 }"
 
 def test_proposals_written_in_python_are_boxes() -> None:
     assert codes(after("3x8x8", CONV_8, PYTHON % "Proposal")) == ["left-out-boxes"]
+    assert codes(after("3x8x8", CONV_8, PYTHON % "ClusterDetections")) == ["left-out-boxes"]
     assert codes(after("3x8x8", CONV_8, PYTHON % "Strange")) == ["unsupported-layer"]
+
+
+def test_crops_of_detectnet_are_data() -> None:
+    """They state their size, and their labels are labels."""
+    text = (
+        'layer { type: "Data" top: "data" data_param { source: "a" batch_size: 4 } }'
+        ' layer { type: "Data" top: "label" data_param { source: "b" batch_size: 4 } }'
+        ' layer { type: "DetectNetTransformation" bottom: "data" bottom: "label" top: "x" top: "y"'
+        " transform_param { mean_value: 127 } detectnet_groundtruth_param {"
+        " image_size_x: 32 image_size_y: 16 stride: 16 object_class { src: 1 dst: 0 } }"
+        " detectnet_augmentation_param { crop_prob: 1 } }"
+        ' layer { type: "Slice" bottom: "y" top: "cover" top: "box" slice_param { slice_point: 1 } }'
+        ' layer { type: "Convolution" bottom: "x" top: "c"'
+        " convolution_param { num_output: 3 kernel_size: 16 stride: 16 } }"
+        ' layer { type: "Eltwise" bottom: "c" bottom: "cover" top: "masked"'
+        " eltwise_param { operation: PROD } }"
+        ' layer { type: "L1Loss" bottom: "masked" bottom: "box" top: "loss" }'
+    )
+    assert not codes(text)
+    net = net_of(text)
+    assert [tuple(v.shape) for v in net.body.inputs] == [(3, 16, 32)]
+    assert [v.shape for v in net.flat_outputs] == [(3, 1, 2)]
 
 
 def test_a_declared_label_beside_data_of_another_phase_is_no_input() -> None:
@@ -597,6 +620,9 @@ def test_schema_is_sound() -> None:
 
 
 MEANS_NOTHING = {
+    # What the labels of a detector are.
+    *("scale_cvg", "gridbox_type", "max_cvg_len", "min_cvg_len", "coverage_type", "obj_norm"),
+    *("crop_bboxes", "object_class"),
     # How and where it is computed.
     *("engine", "force_nd_im2col", "stable_prod_grad", "force_backward", "mem_param", "fuse"),
     *("opencl_compile_schedule", "default_forward_type", "default_backward_type"),

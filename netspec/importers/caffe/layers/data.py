@@ -43,6 +43,7 @@ def _item(shapes: list[list[int]], i: int) -> list[int] | None:
 @layer(
     *("Data", "ImageData", "AnnotatedData", "VideoData", "WindowData", "HDF5Data", "MemoryData"),
     *("ImageSegData", "DenseImageData", "ImageLabelData", "MultiLabelData", "LMDBData"),
+    "DetectNetTransformation",
     bottoms=(0, 0),
     tops=None,
 )
@@ -57,6 +58,7 @@ def pictures(use: LayerTranslation) -> Tops:
         "WindowData": "window_data_param",
         "HDF5Data": "hdf5_data_param",
         "MemoryData": "memory_data_param",
+        "DetectNetTransformation": "detectnet_groundtruth_param",
     }.get(use.layer.type, "image_data_param")
     p = use.layer.params(own)
     transform = use.layer.params("transform_param")
@@ -101,6 +103,9 @@ def _dims(p: MessageFields, transform: MessageFields) -> Dims | None:
     if p.kind == "MemoryDataParameter":
         sizes = tuple(p.maybe_integer(n) or 0 for n in ("channels", "height", "width"))
         return sizes if all(sizes) else None
+    if p.kind == "DetectnetGroundtruthParameter":
+        height, width = (p.maybe_integer(n) for n in ("image_size_y", "image_size_x"))
+        return (3, height, width) if height and width else None
     gray = transform.maybe_flag("force_gray") or (
         p.kind == "ImageDataParameter" and not p.flag("is_color")
     )

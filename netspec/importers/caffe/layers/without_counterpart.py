@@ -25,7 +25,8 @@ def makes_boxes(layer: CaffeLayer) -> bool:
     if layer.type == "Python":
         params = layer.fields.given("python_param")
         values = [f.value for p in params if isinstance(p.value, Message) for f in p.value.fields]
-        return any(isinstance(v, Scalar) and "Proposal" in v.text for v in values)
+        names = [v.text for v in values if isinstance(v, Scalar)]
+        return any(word in name for name in names for word in ("Proposal", "ClusterDetections"))
     return layer.type.endswith(("PriorBox", "DetectionOutput")) or layer.type in (
         *("Proposal", "Region", "RegionOutput", "BoxOutput", "BoxGroupOutput", "DecodeBBox"),
     )
