@@ -265,10 +265,15 @@ BUNDLED = tuple(name for name in bundled() if name not in LIKE_OTHERS)
 _SMALLER: dict[str, tuple[tuple[str, str], ...]] = {
     "alexnet": (("units: 4096", "units: 128"),),
     "alexnet_torchvision": (("units: 4096", "units: 128"),),
+    "convnext_tiny": (("3x224x224", "3x64x64"),),
+    "deeplabv3_resnet50": (("height = 520, width = 520", "height = 65, width = 65"),),
     "densenet121": (("3x224x224", "3x64x64"),),
     "efficientnet_b0": (("3x224x224", "3x64x64"),),
     "enet": (("height = 512, width = 1024", "height = 64, width = 96"),),
+    "ghostnet": (("3x224x224", "3x64x64"),),
     "googlenet": (("3x224x224", "3x80x80"),),
+    "googlenet_torchvision": (("3x224x224", "3x80x80"),),
+    "inception_v3": (("3x299x299", "3x107x107"), ("aux = true", "aux = false")),
     "mobilenet_v1": (("resolution = 224", "resolution = 96"),),
     "mobilenet_v2": (("3x224x224", "3x96x96"),),
     "mobilenet_v3_small": (("3x224x224", "3x64x64"),),
@@ -280,7 +285,12 @@ _SMALLER: dict[str, tuple[tuple[str, str], ...]] = {
     "shufflenet_v2": (("3x224x224", "3x96x96"),),
     "squeezedet": (("384x1248", "96x152"),),
     "squeezenext_23": (("3x227x227", "3x99x99"),),
+    "squeezenet1_1_bn": (("3x224x224", "3x96x96"),),
+    "unet": (("base = 64", "base = 8"), ("size = 572", "size = 188")),
     "vgg16": (("3x224x224", "3x64x64"), ("units: 4096", "units: 128")),
+    "xception": (("3x299x299", "3x75x75"),),
+    "yolov3_tiny": (("size = 416", "size = 96"),),
+    "yolov8n": (("size = 640", "size = 96"),),
 }
 
 

@@ -147,13 +147,13 @@ def test_modules_and_texts_that_are_bundled() -> None:
     listed = run("specs", "--modules").stdout.splitlines()
     assert "fire(s1x1, e1x1, e3x3)" in [line.split("  ")[0] for line in listed]
     for line in listed:  # what can be imported, under the name that is used
-        name = line.partition("(")[0].strip()
+        name = line.split("  ")[0].partition("(")[0]
         assert run("specs", name).stdout == (folder("specs") / f"modules/{name}.net").read_text()
     net = run("specs", "resnet18").stdout
     assert net == (folder("specs") / "resnet.net").read_text(encoding="utf-8")
     whole = json.loads(run("specs", "resnet18", "--format", "json").stdout)
     assert (whole["name"], whole["text"]) == ("resnet18", net)
-    assert "did you mean `fire`?" in refused("specs", "fir").stderr
+    assert "did you mean `mbconv`?" in refused("specs", "mbcon").stderr
 
 
 @pytest.mark.slow

@@ -49,7 +49,25 @@ PUBLISHED = {
     "efficientnet_b3": Published((3, 300, 300), IMAGENET, 12_233_232, 1_827_141_392),
     "mnasnet1_0": Published((3, 224, 224), IMAGENET, 4_383_312, 314_415_872),
     "regnet_y_400mf": Published((3, 224, 224), IMAGENET, 4_344_144, 401_842_848),
+    "inception_v3": Published(
+        # With the auxiliary head; torchvision's hooks do not see it in evaluation.
+        (3, 299, 299),
+        IMAGENET,
+        27_161_264,
+        5_713_216_096 + 25 * 768 * 128 + 25 * 128 * 768 + 768 * 1000,
+    ),
+    "googlenet_torchvision": Published((3, 224, 224), IMAGENET, 6_624_904, 1_498_376_192),
+    "convnext_tiny": Published((3, 224, 224), IMAGENET, 28_589_128, 4_455_531_264),
+    "deeplabv3_resnet50": Published((3, 520, 520), (21, 520, 520), 39_638_869, 168_731_205_888),
     "alexnet_torchvision": Published((3, 224, 224), IMAGENET, 61_100_840, 714_188_480),
+    # timm's legacy_xception (Keras counts the same parameters) and ghostnet_100.
+    "xception": Published((3, 299, 299), IMAGENET, 22_855_952, 8_357_403_496),
+    "ghostnet": Published((3, 224, 224), IMAGENET, 5_182_508, 141_150_512),
+    # See the tests of these nets.
+    "unet": Published((1, 572, 572), (2, 388, 388), 31_030_658, 150_428_424_448),
+    "yolov3_tiny": Published((3, 416, 416), (255, 13, 13), 8_852_366, 2_782_480_896),
+    # Ultralytics' 3,157,200 without the 16 fixed distances; it prints 8.7 GFLOPs.
+    "yolov8n": Published((3, 640, 640), (144, 80, 80), 3_157_200 - 16, 4_371_456_000),
     # Caffe's bvlc_googlenet without the layers loss1 and loss2.
     "googlenet": Published((3, 224, 224), IMAGENET, 6_998_552, 1_582_671_872),
     # github.com/shicai/MobileNet-Caffe: filters, factors and shifts.
@@ -70,7 +88,7 @@ def test_totals(spec: str) -> None:
     net = loaded(spec)
     assert not net.warnings
     (value,) = net.body.inputs
-    (output,) = net.body.outputs
+    output = net.body.outputs[0]
     assert Published(value.shape, output.shape, net.params, net.macs) == PUBLISHED[spec]
 
 
@@ -156,6 +174,40 @@ def test_a_port_of_enet_differs_by_what_it_does_otherwise() -> None:
     assert round(net.params / 1e6, 2) in (0.36, 0.37)
 
 
+def test_heads_that_serve_training() -> None:
+    """torchvision's figures without the auxiliary head of Inception v3, with those of GoogLeNet."""
+    assert loaded("inception_v3", aux=False).params == 23_834_568
+    assert loaded("inception_v3", aux=False).macs == 5_713_216_096
+    assert loaded("googlenet_torchvision", aux=True).params == 13_004_888
+
+
+def test_numbers_in_the_weights_file_of_yolov3_tiny() -> None:
+    """yolov3-tiny.weights has 35,434,956 bytes, 20 of them a header; 5.571 billion operations."""
+    net = loaded("yolov3_tiny")
+    assert 4 * sum(t.size for t in net.tensors.values()) + 20 == 35_434_956
+    # Darknet counts two for a multiplication, and nothing else of weight.
+    assert abs(2 * net.macs / 1e9 - 5.571) < 0.01
+
+
+def test_convolutions_and_maps_of_unet() -> None:
+    """23 convolutional layers (Ronneberger et al. 2015, section 2), maps of Figure 1."""
+    net = loaded("unet")
+    ops = [f.op.keyword for f in net.layers]
+    assert ops.count("conv") + ops.count("conv_transpose") == 23
+    up = [f.outputs[0].shape[1:] for f in net.layers if f.path.endswith(".middle")]
+    assert up == [(56, 56), (104, 104), (200, 200), (392, 392)]
+    padded = loaded("unet", pad=1, size=256)
+    assert padded.body.outputs[0].shape == (2, 256, 256)
+    assert padded.params == net.params
+
+
+def test_batch_norm_takes_the_place_of_biases_in_squeezenet() -> None:
+    plain, normed = loaded("squeezenet1_1"), loaded("squeezenet1_1_bn")
+    convs = [f for f in plain.layers if f.op.keyword == "conv" and f.path != "conv10"]
+    assert normed.params == plain.params + sum(f.outputs[0].shape[0] for f in convs)
+    assert normed.macs == plain.macs
+
+
 def fire(channels: int, s1x1: int, e1x1: int, e3x3: int) -> int:
     """Parameters of a Fire module: filters and biases of three convolutions."""
     return (channels + 1) * s1x1 + (s1x1 + 1) * e1x1 + (9 * s1x1 + 1) * e3x3
@@ -185,9 +237,15 @@ def test_every_spec_has_its_source_and_its_figures(spec: str) -> None:
 
 @pytest.mark.parametrize("spec", bundled())
 def test_classes_can_be_set(spec: str) -> None:
-    net, small = loaded(spec), loaded(spec, classes=2)
+    classes = 1 if spec == "unet" else 2
+    net, small = loaded(spec), loaded(spec, classes=classes)
     assert not small.warnings
-    (before,), (after,) = net.body.outputs, small.body.outputs
-    assert after.shape[0] == (2 if spec != "squeezedet" else 9 * (4 + 1 + 2))
+    before, after = net.body.outputs[0], small.body.outputs[0]
+    detectors = {
+        "squeezedet": 9 * (4 + 1 + 2),
+        "yolov3_tiny": 3 * (4 + 1 + 2),
+        "yolov8n": 4 * 16 + 2,
+    }
+    assert after.shape[0] == detectors.get(spec, classes)
     assert after.shape[1:] == before.shape[1:]
     assert small.params < net.params
