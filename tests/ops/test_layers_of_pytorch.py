@@ -14,7 +14,7 @@ from torch import Tensor
 from netspec import SpecError
 from netspec.codegen.backend import get, load_model
 from netspec.weights import fresh
-from tests.backends.nets import of_layers
+from tests.backends.nets import net_of, of_layers
 
 Weights = Mapping[str, Tensor]
 
@@ -94,7 +94,7 @@ def test_layer(layer: str, backend: str) -> None:
         ("adaptive_avgpool { size: 1 } -> groupnorm { groups: 6 }", "out-of-range", "6x1x1"),
         ("adaptive_avgpool { size: 1 } -> instancenorm", "out-of-range", "6x1x1"),
         ("flatten -> instancenorm", "wrong-rank", "channels x height x width"),
-        ("pixel_shuffle { factor: 2 }", "groups-mismatch", "one channel of 4"),
+        ("pixel_shuffle { factor: 2 }", "groups-mismatch", "one channel of 2x2"),
         ("pixel_unshuffle { factor: 2 }", "groups-mismatch", "width of 6x4x5"),
         ("mean", "missing-field", "across"),
         ("flatten -> sum { across: spatial }", "wrong-rank", "sum needs channels"),
@@ -128,3 +128,92 @@ def test_what_does_not_go(layer: str, code: str, says: str) -> None:
     (found,) = raised.value.diagnostics
     assert found.code == code
     assert says in " ".join([found.message, *found.help])
+
+
+BY_PARAMETERS = """
+module block(groups, factor, first, count, drop, filters) {
+  input x
+  groupnorm { groups: groups } -> conv { filters: filters * factor * factor  kernel: 1 }
+  instancenorm { affine: groups > 2 }
+  large: pixel_shuffle { factor: factor } -> pixel_unshuffle { factor: factor }
+         -> pixel_shuffle { factor: factor }
+  gamma: parameter { shape: [filters, 1, 1]  init: constant(0.5) }
+  mul(large, gamma) -> drop_path { ratio: drop }
+  slice { channels: [first, first + count]  rows: [0, 4, factor] }
+}
+net n(groups = 2, factor = 1, first = 0, count = 2, drop = 0.25, filters = 4) {
+  input data: 6x4x4
+  place: parameter { shape: data.shape  init: normal(0.5) }
+  add(data, place)
+  block { groups: groups  factor: factor  first: first  count: count  drop: drop  filters: filters }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "settings", [{"groups": 3, "first": 1}, {"factor": 2, "count": 3}, {"filters": 8, "first": 5}]
+)
+def test_numbers_of_layers_can_be_arguments_of_the_emitted_class(settings: dict[str, Any]) -> None:
+    """Made with other arguments, the class is the net of those settings."""
+    torch_, numpy = get("torch"), get("numpy")
+    model = type(load_model(net_of(BY_PARAMETERS), torch_))(**settings)
+    other = net_of(BY_PARAMETERS, **settings)
+    weights = fresh(other.tensors, 1, varied=True)
+    torch_.set_weights(model, weights)
+    reference = load_model(other, numpy)
+    numpy.set_weights(reference, weights)
+    x = np.random.default_rng(1).normal(size=(2, 6, 4, 4)).astype(np.float32)
+    (found,), (wanted,) = torch_.run(model, x), numpy.run(reference, x)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("groups", 4),
+        ("groups", 0),
+        ("factor", 0),
+        ("count", 0),
+        ("drop", 1),
+    ],
+)
+def test_what_rules_refuse_the_class_refuses(argument: str, value: int) -> None:
+    model = type(load_model(net_of(BY_PARAMETERS), get("torch")))
+    with pytest.raises(SpecError):
+        net_of(BY_PARAMETERS, **{argument: value})
+    with pytest.raises(ValueError, match=argument):
+        model(**{argument: value})
+
+
+def test_drop_path_leaves_out_whole_pictures() -> None:
+    for layer in ("drop_path { ratio: 0.25 }", "flatten -> drop_path { ratio: 0.25 }"):
+        model: Any = load_model(of_layers(layer, "2x3x4"), get("torch"))
+        torch.manual_seed(1)
+        x = torch.rand(1000, 2, 3, 4) + 1
+        y = model.train()(x).reshape(1000, -1)
+        kept = y.ne(0).any(1)
+        torch.testing.assert_close(y[kept], x.reshape(1000, -1)[kept] / 0.75)
+        assert 700 < kept.sum() < 800
+        torch.testing.assert_close(model.eval()(x).reshape(1000, -1), x.reshape(1000, -1))
+
+
+def test_a_constant_begins_as_it_says() -> None:
+    net = net_of(BY_PARAMETERS)
+    model: Any = load_model(net, get("torch"))
+    weights = {name: p.detach() for name, p in model.state_dict().items()}
+    assert weights["block_1.gamma.weight"].eq(0.5).all()
+    assert 0.3 < weights["place.weight"].std() < 0.7
+    assert net.tensors["place.weight"].shape == (6, 4, 4)
+
+
+def test_regions_by_hand() -> None:
+    """A region of 3x2 in parts of 2x1, one that is partly outside, and one that is nowhere."""
+    net = of_layers("input r: 4x3x1\n roi_pool(data, r) { size: 2x1  scale: 0.5 }", "1x4x4")
+    x = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
+    regions = [[2, 2, 4, 6], [4, -4, 8, 2], [20, 20, 30, 30]]  # left, top, right, bottom
+    r = np.array(regions, np.float32).T.reshape(1, 4, 3, 1)
+    for name in ("torch", "numpy"):
+        (found,) = get(name).run(load_model(net, get(name)), x, r)
+        # Rows 1 to 3 and columns 1 to 2: parts of rows 1 to 2 and 2 to 3. Rows -2 to 1: -2 to -1
+        # and 0 to 1, columns 2 to 4.
+        assert found[0, :, :, 0].T.tolist() == [[10, 14], [0, 7], [0, 0]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,17 @@ from netspec.ops.convolution import ConvTranspose
 from netspec.ops.merging import Maximum, Mul, Sub
 from netspec.ops.normalization import LayerNorm, Scale
 from netspec.ops.pooling import AdaptiveAvgPool, MaxPool
-from netspec.ops.reshaping import ChannelShuffle, Crop, Pad, Permute, Reshape, Split
+from netspec.ops.reshaping import (
+    ChannelShuffle,
+    Crop,
+    Pad,
+    Permute,
+    PixelShuffle,
+    PixelUnshuffle,
+    Reshape,
+    Slice,
+    Split,
+)
 from netspec.ops.resizing import MaxUnpool, Upsample
 from netspec.symbolic.expr import Num
 
@@ -122,15 +133,16 @@ def test_upsampling_by_a_factor_is_torchs(height: int, width: int, rows: int, co
     assert op.outputs([shape]) == (tuple(expected),)
 
 
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
 @given(SIZES, SIZES, SIZES, SIZES)
 def test_alignment_must_be_said_just_where_it_matters(
-    height: int, width: int, rows: int, columns: int
+    mode: Literal["bilinear", "bicubic"], height: int, width: int, rows: int, columns: int
 ) -> None:
     x = torch.rand(1, 1, height, width, dtype=torch.float64)
     size = (rows, columns)
-    edges = F.interpolate(x, size, mode="bilinear", align_corners=False)
-    corners = F.interpolate(x, size, mode="bilinear", align_corners=True)
-    silent = Upsample(size=size, mode="bilinear")
+    edges = F.interpolate(x, size, mode=mode, align_corners=False)
+    corners = F.interpolate(x, size, mode=mode, align_corners=True)
+    silent = Upsample(size=size, mode=mode)
     shape = (1, height, width)
     if torch.allclose(edges, corners, atol=1e-9):
         assert silent.bind([shape]).outputs([shape]) == ((1, *size),)
@@ -156,6 +168,44 @@ def test_unpooling_gives_the_pooled_size_back(
     assert stated.outputs([value, indices]) == ((2, height, width),)
     with pytest.raises(ShapeError):
         MaxUnpool(size=(height + 1, width)).bind([value, indices])
+
+
+@given(SIZES, st.integers(0, 9), st.integers(1, 10), st.integers(1, 4))
+def test_slices_are_those_of_a_list(length: int, first: int, end: int, step: int) -> None:
+    op = Slice(rows=(first, end, step))
+    if first >= end or end > length:
+        with pytest.raises(ShapeError) as error:
+            op.outputs([(2, length, 3)])
+        assert error.value.at == "rows"
+        return
+    taken = list(range(length))[first:end:step]
+    assert op.outputs([(2, length, 3)]) == ((2, len(taken), 3),)
+    field = op.receptive_field([(2, length, 3)], [(2, len(taken), 3)])
+    assert field is not None
+    assert field.height is not None
+    assert [list(field.height.places(i)) for i in range(len(taken))] == [[i] for i in taken]
+
+
+SIZES_THAT_SPREAD = st.tuples(*(st.sampled_from([1, 2, 3]),) * 3)
+
+
+@given(st.lists(SIZES_THAT_SPREAD, min_size=2, max_size=4))
+def test_dimensions_of_1_spread_as_in_numpy(shapes: list[tuple[int, ...]]) -> None:
+    try:
+        expected = np.broadcast_shapes(*shapes)
+    except ValueError:
+        with pytest.raises(ShapeError, match="equal shapes"):
+            Mul().outputs(shapes)
+    else:
+        assert Mul().outputs(shapes) == (expected,)
+
+
+@given(SIZES, SIZES, SMALL)
+def test_pixels_are_laid_out_as_torch_has_it(height: int, width: int, factor: int) -> None:
+    shape = (2 * factor**2, height, width)
+    expected = tuple(F.pixel_shuffle(torch.zeros(shape), factor).shape)
+    assert PixelShuffle(factor=factor).outputs([shape]) == (expected,)
+    assert PixelUnshuffle(factor=factor).outputs([expected]) == (shape,)
 
 
 @pytest.mark.parametrize(

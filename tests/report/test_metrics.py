@@ -224,6 +224,20 @@ SCALED = st.builds("upsample {{ scale: {}  mode: {} }}".format, st.integers(2, 3
 RESIZED = st.builds(
     "upsample {{ size: {}x{}  mode: {} }}".format, *(st.integers(20, 60),) * 2, MODE
 )
+CUBIC = st.builds(
+    "upsample {{ size: {}x{}  mode: bicubic  align_corners: {} }}".format,
+    *(st.integers(20, 60),) * 2,
+    st.sampled_from(["true", "false"]),
+)
+SLICES = st.builds("slice {{ rows: [{}, 20, {}] }}".format, st.integers(0, 3), NUMBER)
+PIXELS = st.builds(
+    "conv {{ filters: {0}  kernel: 1 }} -> pixel_shuffle {{ factor: {1} }}".format,
+    *(st.just(4), st.just(2)),
+)
+SQUARES = st.builds(
+    "crop {{ size: {0} }} -> pixel_unshuffle {{ factor: {1} }} -> conv {{ filters: 1  kernel: 1 }}".format,
+    *(st.just(18), st.integers(2, 3)),
+)
 ADAPTIVE = st.builds("adaptive_avgpool {{ size: {} }}".format, st.integers(5, 20))
 # No padding: near it, a place may have a field that is the largest and lies half outside.
 BRANCHES = st.builds(
@@ -232,7 +246,19 @@ BRANCHES = st.builds(
     *(st.integers(3, 5), NUMBER),
 )
 CHAINS = st.lists(
-    WINDOWS | POOLS | TRANSPOSED | SCALED | RESIZED | ADAPTIVE | BRANCHES, min_size=1, max_size=4
+    WINDOWS
+    | POOLS
+    | TRANSPOSED
+    | SCALED
+    | RESIZED
+    | CUBIC
+    | SLICES
+    | PIXELS
+    | SQUARES
+    | ADAPTIVE
+    | BRANCHES,
+    min_size=1,
+    max_size=4,
 )
 
 
