@@ -365,9 +365,9 @@ class _NumpyFile:
         kind = f"tuple[{', '.join(['Value'] * len(use.region.outputs))}]" if several else "Value"
         head = function_head(function.name, args, kind, 0)
         module = use.region.block.module
-        doc = use.region.block.doc.partition("\n\n")[0] or f"The steps of a {module}."
+        doc = use.region.block.doc.partition("\n\n")[0] or f"The steps of {module}."
         if other:
-            doc = f"The steps of a {module} that has other layers than `{other}`."
+            doc = f"The steps of {module} with other layers than `{other}` has."
         return "\n".join([*head, *docstring(doc, 4), *weights, *lines])
 
     def _use(self, region: Region) -> tuple[Use, list[str]]:
@@ -413,7 +413,10 @@ class _NumpyFile:
             source = self._apply(layer, scope, several)
         if scope.frozen():
             self.frozen.add(layer.output)
-        targets = [names.add(v, v.name) if v in self.used else "_" for v in results]
+        own, *more = results  # of several, the further ones bear the name of the first as well
+        names_of_more = (v.name.removeprefix(scope.prefix).replace(".", "_") for v in more)
+        called = {own: own.name} | dict(zip(more, names_of_more, strict=True))
+        targets = [names.add(v, called[v]) if v in self.used else "_" for v in results]
         step = Statement(", ".join(targets), source, _comment(results, scope), numbers)
         folded = folded_batch_norm(layer, scope)
         return [step] if folded is None else [Statement("", folded, "", numbers), step]

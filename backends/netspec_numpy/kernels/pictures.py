@@ -11,9 +11,12 @@ def resize(image: Array, height: int, width: int) -> Array:
     """Scale a picture (H, W, C) bilinearly, with antialiasing where it shrinks."""
     dtype = np.result_type(image, np.float32)
     for size in (height, width):
-        places, centers = np.arange(len(image)) + 0.5, np.arange(size)[:, None] + 0.5
-        scale = len(image) / size
-        shares = np.maximum(1 - np.abs(places - centers * scale) / max(scale, 1), 0)
-        shares /= shares.sum(axis=1, keepdims=True)
-        image = np.tensordot(shares.astype(dtype), image, 1).swapaxes(0, 1)
+        centers, reach = (np.arange(size) + 0.5) * len(image) / size, max(len(image) / size, 1)
+        rows = np.floor(centers - reach).astype(int) + np.arange(int(2 * reach) + 2)[:, None]
+        shares = np.maximum(1 - np.abs(rows + 0.5 - centers) / reach, 0)
+        shares *= (rows >= 0) & (rows < len(image))
+        shares = (shares / shares.sum(axis=0)).astype(dtype)[..., None, None]
+        rows = rows.clip(0, len(image) - 1)
+        parts = (share * image[row] for row, share in zip(rows, shares, strict=True))
+        image = sum(parts, np.zeros((), dtype)).swapaxes(0, 1)
     return image

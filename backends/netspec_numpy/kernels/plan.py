@@ -153,15 +153,11 @@ class Plan:
 
     def load_input(self, number: int, size: tuple[int, ...]) -> Value:
         """The value of an input, whose channels are last from here on."""
-
-        def copy(y: Array, *rows: slice) -> None:
-            for channel, plane in enumerate(self.image[number]):
-                y[..., channel] = plane[rows]
-
         y = self.value([], (*size[1:], size[0]))
         for i, j, _ in self.parts(y.data):
-            rows = np.s_[i:j,] if len(size) == 3 else ()
-            self.call(copy, y.data[rows], *rows)
+            part = np.s_[:, i:j] if len(size) == 3 else np.s_[:]
+            target = np.moveaxis(y.data, -1, 0)[part]
+            self.call(lambda y, part: np.positive(self.image[number][part], out=y), target, part)
         return y
 
     def store_output(self, number: int, x: Value) -> Array:

@@ -98,20 +98,21 @@ def convolve_grouped(
     """A convolution with groups or dilation, like `convolve`."""
     y, weight, bias = p.layer(x, name, filters, window, groups)
     (kh, kw), (down, right), pads, dilation = window[:4]
-    channels, w = weight.shape[1], y.data.shape[1]
+    channels, width = weight.shape[1], y.data.shape[1]
     shape = (groups, kh * kw * channels, filters // groups)
     parts = weight.reshape(groups, -1, channels, kh, kw)
-    u = p.cached(name, shape, lambda: parts.transpose(0, 3, 4, 2, 1))
-    for i, j, _ in p.parts(y.data, max(3 * 2**16, u.size) // (w * groups * u.shape[1])):
+    matrices = p.cached(name, shape, lambda: parts.transpose(0, 3, 4, 2, 1))
+    most = max(3 * 2**16, matrices.size) // (width * groups * matrices.shape[1])
+    for i, j, _ in p.parts(y.data, most):
         rows = (j - i - 1) * down + dilation[0] * (kh - 1) + 1
         image = padded_rows(p, x, pads, i * down, rows)
-        patches = p.buffer((p.task, 0), (groups, j - i, w, kh, kw, channels))
+        patches = p.buffer((p.task, 0), (groups, j - i, width, kh, kw, channels))
         a, b, c = image.strides
         steps = (c * channels, a * down, b * right, a * dilation[0], b * dilation[1], c)
         p.call(np.copyto, patches, as_strided(image, patches.shape, steps))
         part = pixels(y.data, i, j)
         out = part.reshape(len(part), groups, -1).swapaxes(0, 1)
-        p.call(np.matmul, patches.reshape(groups, len(part), -1), u, out=out)
+        p.call(np.matmul, patches.reshape(groups, len(part), -1), matrices, out=out)
         epilogue(p, part, then, y.bias, bias)
     return y
 
@@ -124,30 +125,30 @@ def convolve_depthwise(p: Plan, x: Value, name: str, window: Window, then: Then 
     """
     filters = x.data.shape[2]
     y, weight, bias = p.layer(x, name, filters, window, filters)
-    (kh, kw), (below, apart), pads, dilation = window[:4]
-    w = y.data.shape[1]
+    (kh, kw), (down, right), pads, dilation = window[:4]
+    width = y.data.shape[1]
 
-    shape = (kh, kw, w * filters)
-    u = p.cached(name, shape, lambda: np.tile(weight.transpose(2, 3, 1, 0), w))
-    for i, j, _ in p.parts(y.data, 2**16 // (w * filters)):
-        down = (j - i - 1) * below + dilation[0] * (kh - 1) + 1
-        image = padded_rows(p, x, pads, i * below, down)
-        dense = apart == 1 and image.strides[1] == filters * image.itemsize
-        part = (down * (not dense), -(-image.shape[1] // apart), filters)
-        planes = p.buffer((p.task, 0), (apart, *part))
-        sums = [p.buffer((p.task, 1 + k), (j - i, w * filters)) for k in range(apart)]
+    shape = (kh, kw, width * filters)
+    factors = p.cached(name, shape, lambda: np.tile(weight.transpose(2, 3, 1, 0), width))
+    for i, j, _ in p.parts(y.data, 2**16 // (width * filters)):
+        height = (j - i - 1) * down + dilation[0] * (kh - 1) + 1
+        image = padded_rows(p, x, pads, i * down, height)
+        dense = right == 1 and image.strides[1] == filters * image.itemsize
+        part = (height * (not dense), -(-image.shape[1] // right), filters)
+        planes = p.buffer((p.task, 0), (right, *part))
+        sums = [p.buffer((p.task, 1 + k), (j - i, width * filters)) for k in range(right)]
         rows = y.data[i:j]
         if rows.flags.c_contiguous:
             sums[0] = rows.reshape(j - i, -1)
-        for k in range(min(apart, kw)):
-            plane = image[:, k::apart]
+        for k in range(min(right, kw)):
+            plane = image[:, k::right]
             if not dense:
                 p.call(np.copyto, planes[k, :, : plane.shape[1]], plane)
                 plane = planes[k]
             a, b, c = plane.strides
-            some = u[:, k::apart]
-            size = (kh, some.shape[1], j - i, w * filters)
-            view = as_strided(plane, size, (a * dilation[0], b * dilation[1], a * below, c))
+            some = factors[:, k::right]
+            size = (kh, some.shape[1], j - i, width * filters)
+            view = as_strided(plane, size, (a * dilation[0], b * dilation[1], a * down, c))
             p.call(np.einsum, "abij,abj->ij", view, some, out=sums[k])
             if k:
                 p.call(np.add, sums[0], sums[k], out=sums[0])

@@ -209,12 +209,13 @@ def apply_multiple(p: Plan, function: Callable[..., Sequence[Array]], x: Value) 
         y[...] = found.pop(0)
 
     compute(found, np.ones(view.shape, view.dtype))
-    types = (p.dtype if y.dtype.kind == "f" else y.dtype for y in found)
-    shapes = ((*y.shape[2:], y.shape[1]) for y in found)
-    ys = [p.value([x], shape, dtype=dtype) for shape, dtype in zip(shapes, types, strict=True)]
-    ys = [y._replace(plane=x.data.shape[:-1]) for y in ys]
+    ys = []
+    for y in found:
+        dtype = p.dtype if y.dtype.kind == "f" else y.dtype
+        value = p.value([x], (*y.shape[2:], y.shape[1]), dtype=dtype)
+        ys.append(value._replace(plane=x.data.shape[:-1]))
     for _ in p.parts(x.bias):
         p.call(compute, found, view)
-        for y in ys:
-            p.call(put, y.channels_first()[0])
+        for value in ys:
+            p.call(put, value.channels_first()[0])
     return ys
