@@ -108,8 +108,9 @@ def _affine(factor: int, without: int) -> Rule:
     return lambda s: (factor if s.has("affine") else without) * s.outputs
 
 
-def _bilinear(factor: int, nearest: int) -> Rule:
-    return lambda s: (factor if s.has("mode", "bilinear") else nearest) * s.outputs
+def _resized(nearest: int, bilinear: int, bicubic: int) -> Rule:
+    factors = {"nearest": nearest, "bilinear": bilinear, "bicubic": bicubic}
+    return lambda s: factors[getattr(s.layer.op, "mode", "nearest")] * s.outputs
 
 
 def _times(factor: int) -> Rule:
@@ -141,7 +142,8 @@ def _lrn_ptflops(s: Sizes) -> int:
 
 _WEIGHED = ("conv", "conv_transpose", "linear")
 _ADAPTIVE = ("global_avgpool", "adaptive_avgpool")
-_POOLS = ("maxpool", "avgpool", "global_maxpool", *_ADAPTIVE)
+_POOLS = ("maxpool", "avgpool", "global_maxpool", "adaptive_maxpool", *_ADAPTIVE)
+_NORMS = ("batchnorm", "groupnorm", "instancenorm")
 
 CONVENTIONS: Mapping[str, Convention] = {
     c.name: c
@@ -152,12 +154,12 @@ CONVENTIONS: Mapping[str, Convention] = {
             {
                 **dict.fromkeys(("conv", "linear"), _macs),
                 "conv_transpose": _transposed_torchprofile,
-                "batchnorm": _affine(1, 0),
-                **dict.fromkeys(("layernorm", "scale", "leaky_relu", "avgpool"), _outputs),
+                **dict.fromkeys(_NORMS, _affine(1, 0)),
+                **dict.fromkeys(("layernorm", "scale", "leaky_relu", "avgpool", "mean"), _outputs),
                 **dict.fromkeys(_ADAPTIVE, _outputs),
                 "mul": lambda s: s.outputs * (len(s.layer.inputs) - 1),
                 "lrn": _times(3),
-                "upsample": _bilinear(4, 0),
+                "upsample": _resized(0, 4, 0),
             },
         ),
         Convention(
@@ -166,9 +168,10 @@ CONVENTIONS: Mapping[str, Convention] = {
             {
                 **dict.fromkeys(_WEIGHED, _macs),
                 "batchnorm": _affine(2, 1),
+                **dict.fromkeys(("groupnorm", "instancenorm"), _affine(5, 4)),
                 "layernorm": _times(5),
                 **dict.fromkeys(_ADAPTIVE, lambda s: s.inputs),
-                "upsample": _bilinear(4, 1),
+                "upsample": _resized(1, 4, 0),
             },
         ),
         Convention(
@@ -177,12 +180,12 @@ CONVENTIONS: Mapping[str, Convention] = {
             {
                 **dict.fromkeys(("conv", "linear"), _macs),
                 "conv_transpose": _transposed_thop,
-                "batchnorm": _affine(4, 2),
+                **dict.fromkeys(("batchnorm", "instancenorm"), _affine(4, 2)),
                 "layernorm": _times(4),
                 **dict.fromkeys(("prelu", "avgpool"), _outputs),
                 **dict.fromkeys(_ADAPTIVE, lambda s: s.inputs + s.outputs),
                 "softmax": _softmax,
-                "upsample": _bilinear(11, 1),
+                "upsample": _resized(1, 11, 259),
             },
         ),
         Convention(
@@ -190,7 +193,8 @@ CONVENTIONS: Mapping[str, Convention] = {
             "parameters of a layer, biases too, times the places of its result; elsewhere once",
             {
                 **dict.fromkeys(("conv", "conv_transpose"), _everywhere),
-                **dict.fromkeys(("linear", "batchnorm", "layernorm", "scale", "prelu"), _params),
+                **dict.fromkeys((*_NORMS, "linear", "layernorm", "scale", "prelu"), _params),
+                "parameter": _params,
             },
         ),
         Convention(
@@ -198,7 +202,7 @@ CONVENTIONS: Mapping[str, Convention] = {
             "multiplications and biases; relu and pooling count twice, as module and as function",
             {
                 **dict.fromkeys(_WEIGHED, _with_bias),
-                "batchnorm": _affine(2, 1),
+                **dict.fromkeys(_NORMS, _affine(2, 1)),
                 **dict.fromkeys(("relu", "prelu", "elu", "gelu", "upsample"), _twice_outputs),
                 **dict.fromkeys(("relu6", "leaky_relu", "silu", "softmax", "layernorm"), _outputs),
                 **dict.fromkeys(_POOLS, _twice_inputs),

@@ -85,6 +85,33 @@ def test_conventions_give_what_the_tools_gave(name: str) -> None:
     assert tuple(sum(counts(net, CONVENTIONS[name])) for net in nets) == MEASURED_OURS[name]
 
 
+# Measured on one layer each, a module or function of torch, for 8x14x14.
+LAYERS = {
+    "groupnorm { groups: 2 }": (1568, 7840, 0, 16, 3136),
+    "groupnorm { groups: 2  affine: false }": (0, 6272, 0, 0, 1568),
+    "instancenorm": (0, 6272, 3136, 0, 1568),
+    "instancenorm { affine: true }": (1568, 7840, 6272, 16, 3136),
+    "pixel_shuffle { factor: 2 }": (0, 0, 0, 0, 0),
+    "clamp { min: 0 }": (0, 0, 0, 0, 0),
+    "div(data, data)": (0, 0, 0, 0, 0),
+    "mean { across: channels }": (196, 0, 0, 0, 0),
+    "mean { across: spatial }": (8, 0, 0, 0, 0),
+    "sum { across: channels }": (0, 0, 0, 0, 0),
+    "slice { channels: [0, 4] }": (0, 0, 0, 0, 0),
+    "adaptive_maxpool { size: 3 }": (0, 0, 0, 0, 3136),
+    "upsample { scale: 2  mode: bicubic  align_corners: false }": (0, 0, 1624448, 0, 12544),
+    "upsample { scale: 2  mode: bilinear  align_corners: false }": (25088, 25088, 68992, 0, 12544),
+    "p: parameter { shape: [8, 1, 1] }\n mul(data, p)": (1568, 0, 0, 8, 0),
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_conventions_give_what_the_tools_gave_for_a_layer(layer: str) -> None:
+    net = net_of(body(layer, "8x14x14"))
+    found = {name: sum(counts(net, convention)) for name, convention in CONVENTIONS.items()}
+    assert found == dict(zip(CONVENTIONS, (*LAYERS[layer], 0), strict=True))
+
+
 def test_the_odd_net_is_counted_differently_by_all() -> None:
     assert len({figures[0] for figures in MEASURED_OURS.values()}) == len(CONVENTIONS) == 6
 
