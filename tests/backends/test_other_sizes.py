@@ -135,6 +135,47 @@ def test_generated_chains(seed: int) -> None:
     check(generated(seed), [(draw.randint(20, 40), draw.randint(20, 40)) for _ in range(2)])
 
 
+OF_SIZES = (
+    "rs { to: NAME.shape }",
+    "rs { to: [3, NAME.height + 1, ceil(NAME.width / 2)] }",
+    "rs2 { a: NAME.height  b: [NAME.width, 5] }",
+    "power { scale: 1 / NAME.height  shift: NAME.width / 50 }",
+    "t$: avgpool(NAME) { kernel: [NAME.height, NAME.width] }\n v$: mul(NAME, t$)",
+    "t$: avgpool(NAME) { kernel: [NAME.height, NAME.width] }\n v$: sub(NAME, t$) -> relu",
+    "t$: adaptive_avgpool(NAME) { size: 1x1 }\n v$: add(t$, NAME) -> relu",
+    "t$: adaptive_avgpool(NAME) { size: [1, NAME.width] }\n maximum(t$, t$)",
+    "part(NAME) { sizes: [NAME.height - 1, NAME.width - 1] }",
+)
+MODULES = """
+module inner(to) { input x  upsample { size: [to[1], to[2]]  mode: nearest } }
+module rs(to) { input x  c: conv { filters: 4  kernel: 3  pad: 1 }  inner { to: to } -> relu }
+module rs2(a, b) {
+  input x
+  upsample { size: [a, b[0]]  mode: bilinear  align_corners: false }
+  power { scale: b[0] / b[1] }
+}
+module part(sizes) { input x  crop { size: sizes }  relu }
+"""
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_generated_chains_of_sizes(seed: int) -> None:
+    """Sizes as arguments of modules, as numbers of layers, and of single pixels that spread."""
+    draw = random.Random(seed)
+    lines, names = ["first: conv { filters: 4 kernel: 3 pad: 1 }"], ["first"]
+    for k in range(draw.randint(3, 6)):
+        if draw.random() < 0.7:
+            text = draw.choice(OF_SIZES).replace("NAME", draw.choice(names))
+            lines.append(text.replace("$", str(k)))
+        else:
+            layer = draw.choice(LAYERS[:-1]).replace("F", "4").replace("K", "3").replace("S", "1")
+            names.append(f"n{k}")
+            lines.append(f"n{k}: {layer}")
+    text = f"{MODULES} net chain {{ input data: 3x24x28\n " + "\n ".join(lines) + " }"
+    sizes = [(draw.randint(20, 40), draw.randint(20, 40)) for _ in range(2)]
+    check(text, sizes, backends=("numpy",))
+
+
 SIZES = {
     "crop": """
       a: conv { filters: 4 kernel: 3 pad: 1 } -> relu

@@ -255,10 +255,10 @@ def test_values_of_other_sizes_are_joined_as_the_language_has_it(join: str) -> N
         numpy(large, doubles(2, 4, 9, 9))
 
 
-def test_inputs_that_are_too_small_are_refused() -> None:
-    numpy = load_model(
-        of_layers("conv { filters: 4 kernel: 3 } -> maxpool { kernel: 3 stride: 2 }"), get("numpy")
-    )
+@pytest.mark.parametrize("rounding", ["floor", "ceil"])
+def test_inputs_that_are_too_small_are_refused(rounding: str) -> None:
+    pool = f"maxpool {{ kernel: 3  stride: 2  round: {rounding} }}"
+    numpy = load_model(of_layers(f"conv {{ filters: 4 kernel: 3 }} -> {pool}"), get("numpy"))
     with pytest.raises(ValueError, match="a height or width of 2 is too small for Window"):
         numpy(np.zeros((1, 3, 4, 4), np.float32))
 

@@ -25,11 +25,11 @@ class Window(NamedTuple):
         for axis, size in enumerate(sizes):
             before, after = self.pads[2 * axis : 2 * axis + 2]
             space = size + before + after - self.dilation[axis] * (self.kernel[axis] - 1) - 1
+            if space < 0:
+                raise ValueError(f"a height or width of {size} is too small for {self}")
             step = self.stride[axis]
             over = min(-(-space // step), (size + before - 1) // step)  # all begin before `after`
             counts.append(1 + (over if self.ceil else space // step))
-            if counts[-1] < 1:
-                raise ValueError(f"a height or width of {size} is too small for {self}")
         return counts
 
 
