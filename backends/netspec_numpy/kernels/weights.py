@@ -59,10 +59,7 @@ def read_weights(path: str | Path) -> Weights:
 
 
 def check_weights(found: Weights, shapes: dict[str, tuple[int, ...]]) -> Weights:
-    """Return the wanted weights as float32; ValueError where any is amiss.
-
-    Each may have factors beside it: `NAME.scale`, one for all or one a filter.
-    """
+    """The wanted weights in float32, times any `NAME.scale`; ValueError if one is amiss."""
     found, weights, problems = dict(found), {}, []
     for name, shape in shapes.items():
         array, scale = found.pop(name, None), found.pop(f"{name}.scale", np.ones(1))
