@@ -1,4 +1,4 @@
-"""netspec specs: what is bundled."""
+"""netspec specs: what is bundled, nets with their parameters and multiplications."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from netspec.cli.common import add_format, add_output, print_json, put
+from netspec.cli.common import add_format, add_output, load, print_json, put
 from netspec.diagnostics import Diagnostics, spec_error
 from netspec.driver import bundled, bundled_modules, help_for_unknown_spec
+from netspec.report.number_format import count, millions
 from netspec.semantic.imports import read_source
 from netspec.syntax.ast import Definition
 from netspec.syntax.parser import parse
@@ -35,10 +36,15 @@ def execute(args: argparse.Namespace) -> int:
     if args.format == "json":
         print_json([_row(*entry) for entry in found])
         return 0
-    rows = [(name, _headline(item)) for name, _, item in found]
     if args.modules:
         # Their first lines go on behind a colon, over as many lines as they need.
         rows = [(signature(i), _headline(i).partition(": ")[0]) for _, _, i in found if i]
+    else:
+        rows = []
+        for name, _, item in found:
+            figures = _figures(name)
+            sizes = f"{count(figures['params']):>11} params  {millions(figures['macs']):>11} MACs"
+            rows.append((name, f"{sizes}  {_headline(item)}"))
     width = max((len(name) for name, _ in rows), default=0)
     for name, doc in rows:
         print(f"{name:<{width}}  {doc}".rstrip())
@@ -73,8 +79,15 @@ def _definition(path: Path, kind: str, name: str) -> Definition | None:
     return next((i for i in found if i.name.text == name), found[0] if found else None)
 
 
-def _row(name: str, path: Path, item: Definition | None) -> dict[str, str]:
-    return {"name": name, "doc": _headline(item), "file": str(path)}
+def _row(name: str, path: Path, item: Definition | None) -> dict[str, object]:
+    row: dict[str, object] = {"name": name, "doc": _headline(item), "file": str(path)}
+    return row | _figures(name) if item and item.kind == "net" else row
+
+
+def _figures(name: str) -> dict[str, int]:
+    """The parameters and multiplications of a bundled net."""
+    net = load(name, ())
+    return {"params": net.params, "macs": net.macs}
 
 
 def _headline(item: Definition | None) -> str:

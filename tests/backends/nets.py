@@ -255,7 +255,13 @@ def _poolings() -> dict[str, tuple[str, str]]:
 
 POOLINGS = _poolings()
 LIKE_OTHERS = {"resnet34", "resnet101", "resnet152", "wide_resnet50_2", "mobilenet_v3_large"}
-LIKE_OTHERS |= {"resnext50", "efficientnet_b1", "efficientnet_b2", "efficientnet_b3"}
+LIKE_OTHERS |= {
+    "squeezenext_23v5",
+    "resnext50",
+    "efficientnet_b1",
+    "efficientnet_b2",
+    "efficientnet_b3",
+}
 BUNDLED = tuple(name for name in bundled() if name not in LIKE_OTHERS)
 """Bundled nets; of a family of the same modules those of different ones."""
 

@@ -76,9 +76,9 @@ def check_instance(of: Any, module: Module, use: Use) -> None:
     assert torch.equal(expected, result)
 
 
-# Indices come from a pooling, and here every input is one of the net. All layers of a net would take
-# minutes.
-LEFT_OUT = {"enet_up", "efficientnet_features"}
+# Indices come from a pooling, inputs of different sizes and larger maps are not drawn, and all layers
+# of a net would take minutes.
+LEFT_OUT = {"enet_up", "unet_up", "inception_v3_aux", "efficientnet_features"}
 BUNDLED = {
     name: Module(name, text)
     for path in bundled_modules().values()

@@ -139,7 +139,13 @@ def test_specs() -> None:
     listed = json.loads(run("specs", "--format", "json").stdout)
     assert {"squeezenet1_0", "squeezenet1_1", "squeezenet_micro"} <= {s["name"] for s in listed}
     assert all(s["doc"] for s in listed)
-    assert len(run("specs").stdout.splitlines()) == len(listed)
+    lines = run("specs").stdout.splitlines()
+    assert len(lines) == len(listed)
+    for line, spec in zip(lines, listed, strict=True):
+        name, params, *_ = line.split()
+        assert (name, params) == (spec["name"], f"{spec['params']:,}")
+    (squeezenet,) = (s for s in listed if s["name"] == "squeezenet1_0")
+    assert (squeezenet["params"], squeezenet["macs"]) == (1_248_424, 818_924_576)
 
 
 @pytest.mark.slow

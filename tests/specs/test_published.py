@@ -74,6 +74,7 @@ PUBLISHED = {
     "mobilenet_v1": Published((3, 224, 224), IMAGENET, 4_231_976, 568_740_352),
     # github.com/amirgholami/SqueezeNext, 1.0-SqNxt-23: filters, factors and shifts.
     "squeezenext_23": Published((3, 227, 227), IMAGENET, 717_280, 277_999_808),
+    "squeezenext_23v5": Published((3, 227, 227), IMAGENET, 909_024, 224_113_664),
     # github.com/BichenWuUCB/squeezeDet with fire10 and fire11 of the paper.
     "squeezedet": Published((3, 384, 1248), (72, 24, 78), 2_082_120, 5_283_053_568),
     # github.com/alexgkendall/SegNet-Tutorial: filters, biases, factors and shifts.
@@ -199,6 +200,21 @@ def test_convolutions_and_maps_of_unet() -> None:
     padded = loaded("unet", pad=1, size=256)
     assert padded.body.outputs[0].shape == (2, 256, 256)
     assert padded.params == net.params
+
+
+@pytest.mark.parametrize(
+    ("spec", "more", "published"),
+    [
+        ("squeezenext_23", 0, 724_056),
+        # There, the first convolution stays 7x7; the authors' prototxt says 5.
+        ("squeezenext_23v5", (49 - 25) * 3 * 64, 921_816),
+    ],
+)
+def test_squeezenexts_of_imgclsmob(spec: str, more: int, published: int) -> None:
+    """github.com/osmr/imgclsmob, whose layers all have biases."""
+    net = loaded(spec)
+    biases = sum(f.outputs[0].shape[0] for f in net.layers if f.op.keyword in ("conv", "linear"))
+    assert net.params + biases + more == published
 
 
 def test_batch_norm_takes_the_place_of_biases_in_squeezenet() -> None:
