@@ -57,7 +57,7 @@ class Mean(_Reduction):
 
     foreign_names = ("ReduceMean",)
 
-    example = "avg: mean(x) { across: channels }\nsub(x, avg)"
+    example = "avg: mean { across: channels }\nsub(x, avg)"
 
     across: Across = attr(ACROSS, "what the mean is over")
 

@@ -10,6 +10,7 @@ from netspec.diagnostics import Diagnostic, Label
 from netspec.diagnostics.source import Span
 from netspec.ir import Instance, Layer, Node, Value
 from netspec.ops import Op, Shape, ShapeError, Windowed, attributes, text
+from netspec.ops.constants import LearnedValue
 from netspec.ops.convolution import ConvTranspose, Linear
 from netspec.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
 from netspec.ops.resizing import Upsample
@@ -272,6 +273,9 @@ def _fix(op: type[Op], node: Layer, shape: Shape, target: Shape) -> str:
     `op` is the one whose inputs have to be equal.
     """
     channels_matter = op.equal_inputs == "shape"
+    if isinstance(node.op, LearnedValue):
+        dims = (1 if n == 1 else int(whole) for n, whole in zip(shape, target, strict=True))
+        return f"`shape: [{', '.join(map(str, dims))}]`"
     if shape[1:] != target[1:]:
         if channels_matter and shape[0] != target[0]:
             return ""

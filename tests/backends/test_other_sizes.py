@@ -102,6 +102,9 @@ LAYERS = (
     "conv_transpose { filters: 4 kernel: 4 stride: 2 pad: 1 }",
     "conv_transpose { filters: 4 kernel: 3 stride: 2 pad: same output_pad: 1 }",
     "pad { pads: [1, 0, 2, 1] }",
+    "groupnorm { groups: 2 } -> clamp { max: 0.5 }",
+    "conv { filters: 16 kernel: 1 } -> pixel_shuffle { factor: 2 }",
+    "upsample { scale: S mode: bicubic align_corners: false }",
 )
 
 
@@ -233,6 +236,17 @@ SIZES = {
       e: upsample { size: a.shape mode: nearest }
       add(a, c, e)
       adaptive_avgpool { size: [ceil(data.height / 4), 2 * a.width] }
+    """,
+    "slices and means": """
+      a: conv { filters: 4 kernel: 3 pad: 1 } -> groupnorm { groups: 2 }
+      b: slice(a) { rows: [0, a.height, 2]  columns: [1, a.width] }
+      m: mean(b) { across: channels }
+      s: mean(b) { across: spatial }
+      c: mul(b, m, s) -> instancenorm
+      d: upsample(c) { size: a.shape  mode: bicubic  align_corners: false }
+      add(a, d) -> conv { filters: 16 kernel: 1 } -> pixel_shuffle { factor: 2 }
+      e: pixel_unshuffle { factor: 2 } -> adaptive_maxpool { size: 3 }
+      output b, c, d, e
     """,
 }
 NUMPY_ONLY = {
