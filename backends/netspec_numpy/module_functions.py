@@ -441,4 +441,5 @@ def _kind(texts: Sequence[str], context: str) -> str:
         return "int"
     if all(re.fullmatch(r"-?[\d.e+-]+", t) for t in texts):
         return "float"
-    return {"then": "Then", "window": "Window", "pads": "Pads"}.get(context, "Any")
+    kind = {"then": "Then", "window": "Window", "pads": "Pads"}.get(context, "Any")
+    return f"{kind} | None" if kind != "Any" and "None" in texts else kind
