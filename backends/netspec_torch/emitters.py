@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from functools import partial, reduce
 from typing import Any
@@ -149,7 +150,7 @@ def _minus(n: int, w: ConstructorNumbers) -> str:
 
 def _sliced(x: Source, *parts: str) -> Source:
     """Channels, rows and columns of a value."""
-    return Verbatim(f"{x.flat()}[:, {', '.join(parts)}]")
+    return FunctionCall(x.flat(), (*map(Verbatim, (":", *parts)),), "[]")
 
 
 @emits(convolution.Linear, fresh=True)
@@ -580,9 +581,11 @@ def pad(op: reshaping.Pad, layer: WrittenLayer, w: ConstructorNumbers) -> Emissi
 
 
 def _places(w: ConstructorNumbers, first: int, end: int, step: int = 1) -> str:
-    """Places of a dimension as a slice."""
-    start = "" if w.always(first, 0) else w.fixed(first)
-    return f"{start}:{w.fixed(end)}" + ("" if w.always(step, 1) else f":{w.fixed(step)}")
+    """Places of a dimension as a slice, in the layout of ruff."""
+    sides = ["" if w.always(first, 0) else w.fixed(first), w.fixed(end)]
+    sides += [] if w.always(step, 1) else [w.fixed(step)]
+    simple = all(re.fullmatch(r"-?\w*", side) for side in sides)
+    return ":".join(sides) if simple else " : ".join(sides).lstrip()
 
 
 @emits(reshaping.Crop)

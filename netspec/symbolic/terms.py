@@ -214,6 +214,13 @@ def folded(op: str, *operands: Any) -> Any:
     if op in ("/", "//", "**") and operands[1] == ONE:
         return operands[0]
     match op, operands:
+        case "joined", _ if all(isinstance(o, ListTerm) for o in operands):
+            return ListTerm(tuple(i for o in operands for i in o.items))
+        case "tuple", (ListTerm() as items,):
+            return items
+        case "sum" | "min" | "max", (ListTerm(items),) if items and all(map(is_literal, items)):
+            numbers = [plain(i) for i in items]
+            return NumberLiteral(sum(numbers) if op == "sum" else OPERATIONS[op](numbers))
         case "floor", (Apply("/", (a, b)),) if is_whole(a) and is_whole(b):
             return folded("//", a, b)
         case "ceil", (Apply("/", (a, b)),) if is_whole(a) and is_whole(b):

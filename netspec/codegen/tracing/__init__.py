@@ -12,5 +12,6 @@ branches     branches, and what meets behind them
 tracer       loops, and all other statements
 names        names that another library has for the layers
 traces       the traces of a net and its modules; single blocks for what can't be traced
+referee      holds the trace of a net against the net
 logits       takes the softmax off the end of a net's trace
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from netspec.codegen.tracing import referee
 from netspec.codegen.tracing.nodes import (
     Call,
     CannotTrace,
@@ -67,11 +68,20 @@ class Traces:
             for fixed in dict.fromkeys((frozenset(), deciding) if body.names else (frozenset(),)):
                 try:
                     trace = self._of(body.template, arguments, shapes, body.names, fixed)
+                    self.check(trace, net)
                 except CannotTrace:
                     continue
                 trace.restricted = self._why(body) if fixed else ""
                 return trace
         return self._block(body, {p.name: p.value for p in net.parameters})
+
+    def check(self, trace: Trace, net: Net) -> None:
+        """Raise CannotTrace for a trace that does not come to its net."""
+        try:
+            referee.check(trace, net)
+        except CannotTrace as error:
+            self.failed[trace.key] = str(error)
+            raise
 
     def _of(
         self,

@@ -1,0 +1,207 @@
+"""Holds a trace against the net that it was made for: the layers that it makes, and their tensors.
+
+A trace says what a text does for any arguments; for those of the net it must come to the net.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from netspec.codegen.tracing.names import has_tensors
+from netspec.codegen.tracing.nodes import (
+    CannotTrace,
+    ChannelsNode,
+    Extent,
+    ForNode,
+    IfNode,
+    InstanceCall,
+    InstanceSize,
+    ItemExtent,
+    LayerPath,
+    LetNode,
+    LineNode,
+    OpCall,
+    Trace,
+    TraceNode,
+    TraceValue,
+)
+from netspec.codegen.tracing.numbers import constant, literal
+from netspec.ir import Net
+from netspec.ops import IndexShape, Op, attributes
+from netspec.symbolic.conditions import Combined, Compared
+from netspec.symbolic.expr import Channels, Dim, Parameter, Real
+from netspec.symbolic.terms import FloatParameter, Local, decided, plain, substitute
+
+Shape = tuple[int, ...]
+
+
+def check(trace: Trace, net: Net) -> None:
+    """Raise CannotTrace where the class of a trace would have other tensors than its net."""
+    arguments = {p.name: p.value for p in net.parameters}
+    run = _Run(trace, arguments, [v.shape for v in net.body.inputs])
+    try:
+        found = {f"{path}.{name}": shape for path, name, shape in run.tensors(trace.nodes)}
+    except KeyError:
+        raise CannotTrace("a number that only other arguments decide") from None
+    wanted = {name: tuple(map(int, t.shape)) for name, t in net.tensors.items()}
+    for name in (*wanted, *found):
+        if found.get(name) != wanted.get(name):
+            raise CannotTrace(f"{name}, which would not be that of the net")
+
+
+class _Run:
+    """A trace run with numbers. `shapes` are those of its inputs, `path` begins all names."""
+
+    def __init__(
+        self, trace: Trace, arguments: Mapping[str, Any], shapes: Sequence[Shape], path: str = ""
+    ) -> None:
+        self.path = path
+        self.shapes: dict[TraceValue, Shape] = dict(zip(trace.inputs, shapes, strict=True))
+        self.results: dict[InstanceCall, list[Shape]] = {}
+        self.items: dict[Any, Shape] = {}
+        """The shapes of what iterations made, by value and indices."""
+        self.variables: dict[str, Any] = {}
+        self.known: dict[Any, Any] = {}
+        for name, value in arguments.items():
+            self.known |= dict.fromkeys(
+                (Parameter(name), FloatParameter(name)), constant(value).term
+            )
+        for v, shape in self.shapes.items():
+            self.known[Channels(v.name)] = literal(int(shape[0]))
+
+    def term(self, term: Any) -> Any:
+        """A term for these arguments."""
+        return substitute(term, self._leaf)
+
+    def _leaf(self, leaf: Any) -> Any:
+        match leaf:
+            case Local(name):
+                return self.variables[name]
+            case Extent(value, axis):
+                shape = self.shape(value)
+                plane = shape.plane if isinstance(shape, IndexShape) else ()
+                return literal(int((*shape[:3], *plane)[axis]))
+            case ItemExtent(value, key, axis):
+                shape = self.items[value, tuple(map(self.term, key))]
+                return literal(int(shape.plane[axis - 1] if isinstance(shape, IndexShape) else 0))
+            case InstanceSize(instance, index, axis):
+                return literal(int((*self.results[instance][index], 1, 1)[axis]))
+        return self.known[leaf]
+
+    def value(self, term: Any) -> Any:
+        """What a term comes to."""
+        found = self.term(term)
+        return decided(found) if isinstance(found, Compared | Combined) else plain(found)
+
+    def shape(self, value: TraceValue) -> Shape:
+        if value.item_of is None:
+            return self.shapes[value]
+        of, key = value.item_of
+        return self.items[of, tuple(map(self.term, key))]
+
+    def number(self, value: Any) -> Any:
+        """An attribute with its numbers for these arguments."""
+        if isinstance(value, Dim | Real):
+            found = plain(self.term(value.expr))
+            return float(found) if isinstance(value, Real) else int(found)
+        return tuple(map(self.number, value)) if type(value) is tuple else value
+
+    def name(self, path: LayerPath | None) -> str:
+        if path is None:
+            return ""
+        parts = (plain(self.term(s.term)) for s in path.indices)
+        return self.path + path.base + "_".join(str(p) for p in parts) + path.suffix
+
+    def _key(self, path: LayerPath) -> tuple[Any, ...]:
+        """The indices of a name; none where nothing needs to know them."""
+        try:
+            return tuple(self.term(s.term) for s in path.indices)
+        except KeyError:
+            return ()
+
+    def tensors(self, nodes: Sequence[TraceNode]) -> Iterator[tuple[str, str, Shape]]:
+        """The tensors of layers: path, name there, shape."""
+        for node in nodes:
+            match node:
+                case LetNode(local, term) | ChannelsNode(local, term):
+                    with suppress(KeyError):  # of a count that nothing asks for
+                        self.variables[local.name] = self.term(term)
+                case LineNode():
+                    for c in node.calls:
+                        yield from self._call(c)
+                case IfNode():
+                    met = [decided(self.term(c)) for c, _ in node.cases]
+                    chosen = met.index(True) if True in met else len(met)
+                    yield from self.tensors(node.bodies[chosen])
+                    for phi in node.phis:
+                        source = phi.sources[chosen]
+                        if source is not None:
+                            self.shapes[phi.value] = self.shape(source)
+                case ForNode():
+                    yield from self._loop(node)
+
+    def _loop(self, node: ForNode) -> Iterator[tuple[str, str, Shape]]:
+        first = plain(self.term(node.first))
+        last = None if node.last is None else plain(self.term(node.last))
+        for k in node.carried:
+            self.shapes[k.value] = self.shape(k.before)
+        for value in first if last is None else range(int(first), int(last) + 1):
+            self.variables[node.variable.name] = constant(value).term
+            yield from self.tensors(node.body)
+            # What only a branch makes may not be there, and is then read by nothing.
+            made = [k for k in node.carried if k.after.item_of or k.after in self.shapes]
+            after = [self.shape(k.after) for k in made]
+            self.shapes |= dict(zip((k.value for k in made), after, strict=True))
+
+    def _call(self, c: Any) -> Iterator[tuple[str, str, Shape]]:
+        shapes = [self.shape(v) for v in c.inputs]
+        for v, shape in zip(c.inputs, shapes, strict=True):
+            self._hold(v, shape)
+        if isinstance(c, OpCall):
+            op = self._op(c)
+            bound = op.bind(shapes)
+            results = list(bound.outputs(shapes))
+            for tensor, t in bound.tensors(shapes).items():
+                yield self.name(c.name), tensor, tuple(map(int, t.shape))
+        else:
+            arguments = {n: self.value(s.term) for n, s in c.arguments.items()}
+            inner = _Run(
+                c.trace,
+                self._complete(c, arguments),
+                shapes,
+                self.name(c.name) + "." if has_tensors(c) else "",
+            )
+            yield from inner.tensors(c.trace.nodes)
+            results = self.results[c] = [inner.shape(v) for v in c.trace.outputs]
+        for v, shape in zip(c.outputs, results, strict=True):
+            self.shapes[v] = shape
+            if v.item_like is not None:
+                self.items[v.item_like] = shape
+            if c.name is not None:
+                self.items[v, self._key(c.name)] = shape
+
+    def _hold(self, v: TraceValue, shape: Shape) -> None:
+        """Raise CannotTrace where the sizes that a class would write for a value are others."""
+        for size, term in zip(shape, (v.channels, *(v.static or ())), strict=False):
+            with suppress(KeyError):
+                if plain(self.term(term)) != size:
+                    raise CannotTrace(f"{v.name or 'a value'}, which would not be that of the net")
+
+    def _op(self, c: OpCall) -> Op:
+        numbers = {a.name: self.number(getattr(c.op, a.name)) for a in attributes(type(c.op))}
+        return c.op.with_attributes(**numbers | {n: self.value(t) for n, t in c.terms.items()})
+
+    @staticmethod
+    def _complete(c: InstanceCall, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of an instance, with the defaults of those that it leaves out."""
+        from netspec.codegen.tracing.expressions import TermEvaluator
+
+        evaluator = TermEvaluator()
+        for p in c.template.parameters:
+            if p.name not in arguments and p.default is not None:
+                arguments[p.name] = plain(evaluator.evaluate(p.default).term)
+            if p.name in arguments:
+                evaluator.scope.names[p.name] = constant(arguments[p.name])
+        return arguments
