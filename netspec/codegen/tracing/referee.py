@@ -40,7 +40,7 @@ Shape = tuple[int, ...]
 def check(trace: Trace, net: Net) -> None:
     """Raise CannotTrace where the class of a trace would have other tensors than its net."""
     arguments = {p.name: p.value for p in net.parameters}
-    run = _Run(trace, arguments, [v.shape for v in net.body.inputs])
+    run = _TraceRun(trace, arguments, [v.shape for v in net.body.inputs])
     try:
         found = {f"{path}.{name}": shape for path, name, shape in run.tensors(trace.nodes)}
     except KeyError:
@@ -51,7 +51,7 @@ def check(trace: Trace, net: Net) -> None:
             raise CannotTrace(f"{name}, which would not be that of the net")
 
 
-class _Run:
+class _TraceRun:
     """A trace run with numbers. `shapes` are those of its inputs, `path` begins all names."""
 
     def __init__(
@@ -167,7 +167,7 @@ class _Run:
                 yield self.name(c.name), tensor, tuple(map(int, t.shape))
         else:
             arguments = {n: self.value(s.term) for n, s in c.arguments.items()}
-            inner = _Run(
+            inner = _TraceRun(
                 c.trace,
                 self._complete(c, arguments),
                 shapes,
