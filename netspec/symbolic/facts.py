@@ -217,6 +217,8 @@ def is_multiple(a: Any, b: Any, known: Sequence[Compared]) -> bool:
             return any(is_multiple(o, b, known) for o in operands)
         case Apply("+" | "-", operands):
             return all(is_multiple(o, b, known) for o in operands)
+        case Apply("**", (base, NumberLiteral(n))) if n >= 1 and is_whole(a):
+            return is_multiple(base, b, known)
     return False
 
 

@@ -176,6 +176,8 @@ def test_numbers_of_layers_can_be_arguments_of_the_emitted_class(settings: dict[
         ("factor", 0),
         ("count", 0),
         ("drop", 1),
+        ("count", 5),
+        ("first", 3),
     ],
 )
 def test_what_rules_refuse_the_class_refuses(argument: str, value: int) -> None:

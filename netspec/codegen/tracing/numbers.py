@@ -157,6 +157,8 @@ class ChannelCount(AnyDim):
     def compared(self, name: str, other: Any) -> None:
         if name in ("__eq__", "__ne__"):
             require(Compared(self.expr, (("==", other),)))
+        else:
+            super().compared(name, other)
 
 
 class AnyNum(Num):
