@@ -74,7 +74,8 @@ class TorchBackend:
         classes = _classes(nets, probabilities)
         self.notes = classes.notes()
         first = classes.net_classes()[0].trace
-        self.ends_in_logits = [p is not None for p in first.predictions]
+        given = first.predictions[: len(nets[0].body.outputs)]
+        self.ends_in_logits = [p is not None for p in given]
         return _source(nets, classes)
 
     def run(self, model: Any, *inputs: Any) -> tuple[Any, ...]:
@@ -221,7 +222,7 @@ def _kinds(net: Net, predictions: Sequence[Prediction]) -> list[str]:
     made = [makers.get(v) for v in net.flat_outputs]
     return [
         "logits" if p is not None else f"of {op.keyword}" if op and op.takes_logits else ""
-        for p, op in zip(predictions, made, strict=True)
+        for p, op in zip(predictions[: len(made)], made, strict=True)
     ]
 
 

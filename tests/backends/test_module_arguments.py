@@ -717,6 +717,25 @@ BRANCHES: dict[str, tuple[str, list[dict[str, Any]], str]] = {
         [],
         "branches give other outputs",
     ),
+    "a first output that is alone by an argument": (
+        """
+        module head(n) { input x  global_avgpool -> linear { units: n } }
+        net t(aux = true, n = 3) {
+          input data: 4x9x9
+          a: conv { filters: 5  kernel: 3 } -> relu
+          h: head { n: n }
+          prob: softmax
+          if aux {
+            g: head(a) { n: n }
+            output prob, other: g
+          } else {
+            output prob
+          }
+        }
+        """,
+        [{"aux": False}, {"aux": False, "n": 2}, {"n": 4}],
+        "",
+    ),
     "an output in a loop": (
         """
         net t(n = 2) {

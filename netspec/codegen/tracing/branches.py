@@ -29,6 +29,7 @@ from netspec.codegen.tracing.nodes import (
 from netspec.codegen.tracing.values import State, index_in
 from netspec.ir.template import Branches, TemplateStatement
 from netspec.lazy_dataclasses import dataclass
+from netspec.symbolic.conditions import negated
 from netspec.symbolic.expr import ZERO, expr_of
 from netspec.symbolic.facts import equal, facts
 from netspec.symbolic.terms import Choose, Local, decided, leaves
@@ -74,7 +75,9 @@ class BranchTracer(LayerTracer):
             if k < len(cases):
                 self.now.known += facts(cases[k][0])
             outer, self.nodes = self.nodes, []
+            self.depth += 1
             self.inside(branch)
+            self.depth -= 1
             ends.append(BranchEnd(self.now, self.nodes))
             self.nodes = outer
         node.cases = [(c, end.nodes) for (c, _), end in zip(cases, ends, strict=False)]
@@ -143,13 +146,18 @@ class BranchTracer(LayerTracer):
         ends: Sequence[BranchEnd],
     ) -> list[tuple[str, TraceValue]]:
         """The outputs behind branches that each give them."""
-        first = results[0]
-        if first is None or any(r is None or len(r) != len(first) for r in results):
-            raise CannotTrace("branches give other outputs")
+        given = [r for r in results if r is not None]
+        counts = [len(r) for r in given]
+        if len(given) < len(results) or len({*counts}) > 1:
+            # A net may give its first output alone, as classifiers without their auxiliary heads.
+            if self.template.kind != "net" or self.depth or sorted(counts)[:-1] != [1]:
+                raise CannotTrace("branches give other outputs")
+            condition = node.cases[0][0]
+            self.alone = condition if counts[0] == 1 else negated(condition)
         outputs = []
-        for i, (name, value) in enumerate(first):
-            sources: list[Any] = [r[i][1] for r in results if r is not None]
-            if any(r[i][0] != name for r in results if r is not None):
+        for i, (name, value) in enumerate(given[counts.index(max(counts))]):
+            sources: list[Any] = [r[i][1] if i < len(r) else None for r in given]
+            if any(r[i][0] != name for r in given if i < len(r)):
                 if self.template.kind == "net":
                     raise CannotTrace("branches give outputs of other names")
                 name = ""

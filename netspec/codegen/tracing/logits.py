@@ -177,6 +177,20 @@ class _OutputEnds:
                 case LetNode():
                     self.lets[node.local] = node.term
 
+        self._forget(list(self.choices))
+
+    def _forget(self, phis: Sequence[Phi]) -> None:
+        """Take back what is read for values that nothing reads."""
+        pending = [p for p in phis if not self.reads[p.value]]
+        while pending:
+            phi = pending.pop()
+            for s in phi.sources:
+                if s is not None:
+                    self.reads[s] -= 1
+                    behind = self.makers.get(s)
+                    if not self.reads[s] and isinstance(behind, Phi):
+                        pending.append(behind)
+
     def _read(self, node: TraceNode) -> None:
         values: list[TraceValue | None] = []
         match node:

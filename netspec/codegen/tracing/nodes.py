@@ -281,6 +281,8 @@ class Trace:
     """The values whose channels, heights and widths local variables are."""
     key: Any = None
     """What `Traces` knows the trace of a template by."""
+    alone: Any = None
+    """Of a net, the condition under which it gives its first output alone."""
     restricted: str = ""
     """Why it is written for certain arguments only, where it is."""
     is_single: bool = False

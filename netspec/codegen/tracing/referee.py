@@ -99,7 +99,10 @@ class _TraceRun:
         if value.item_of is None:
             return self.shapes[value]
         of, key = value.item_of
-        return self.items[of, tuple(map(self.term, key))]
+        found = self.items.get((of, tuple(map(self.term, key))))
+        if found is None:
+            raise CannotTrace("an item of a loop that has no layer of its own")
+        return found
 
     def number(self, value: Any) -> Any:
         """An attribute with its numbers for these arguments."""

@@ -106,6 +106,7 @@ class Tracer(BranchTracer):
             [n for n, _ in self.now.outputs],
             dict(self.given),
             self.holders,
+            alone=self.alone,
         )
 
     def statements(self, body: Sequence[TemplateStatement]) -> None:

@@ -140,6 +140,10 @@ class ValueTracer:
         self.locals: set[str] = set()
         self.loops: list[Local] = []
         self.versions = 0
+        self.depth = 0
+        """How many branches what is traced stands in."""
+        self.alone: Any = None
+        """The condition under which a net gives its first output alone."""
         self.iterations = 0
         """How many iterations of loops are written in a row."""
         self.numbers: dict[Any, Local] = {}

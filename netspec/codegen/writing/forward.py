@@ -600,12 +600,14 @@ class Forward:
         """The type of what `forward` returns."""
         n = len(self.trace.outputs)
         several = "tuple[Tensor, ...]" if n > 6 else f"tuple[{', '.join(['Tensor'] * n)}]"
-        return "Tensor" if n == 1 else several
+        either = "Tensor | " if self.trace.alone is not None else ""
+        return "Tensor" if n == 1 else either + several
 
     def returning(self, body: list[Statement]) -> list[Statement]:
         """The statements with a `return` at the end, and a type for what a module gave."""
         names = [self.variable(v) for v in self.trace.outputs]
         last = body[-1] if body else None
+        alone = self.trace.alone
         if isinstance(last, Line) and [*last.targets] == names[:1] == names:
             body.pop()
             if is_typed(last.source):
@@ -623,9 +625,13 @@ class Forward:
                 s for s in [*walk(body)][::-1] if isinstance(s, Line) and names[0] in s.targets
             ]
             untyped = any(s.source.flat().startswith(("self.", "getattr(")) for s in given)
-            if len(names) == 1 and names[0] not in self.parameters and untyped:
+            single = len(names) == 1 or alone is not None
+            if single and names[0] not in self.parameters and untyped:
                 if len(given[0].targets) == 1:
                     given[0].annotation = "Tensor"
+        if alone is not None:
+            first = returned([Verbatim(names[0])])
+            body = [*body, if_statement([self.terms.in_forward(alone)], [[first]])]
         return [*body, returned([Verbatim(n) for n in names])]
 
     def predict(self) -> list[Statement]:
@@ -633,6 +639,18 @@ class Forward:
         predictions = self.trace.predictions
         model = call("self", *self.parameters)
         names = Identifiers(("self", *self.parameters))
+        if self.trace.alone is not None:
+            results = names.identifier("results")
+            only = self.predicted(predictions[0], Verbatim(results))
+            targets = [names.identifier(self.plain(n or "x")) for n in self.trace.output_names]
+            pairs = zip(predictions, targets, strict=True)
+            sources = [self.predicted(p, Verbatim(n)) for p, n in pairs]
+            return [
+                Line(model, (results,)),
+                if_statement([f"isinstance({results}, Tensor)"], [[Line(only, word="return")]]),
+                Line(Verbatim(results), tuple(targets)),
+                returned(sources),
+            ]
         if len(predictions) > 1 and any(predictions):
             targets = [names.identifier(self.plain(n or "x")) for n in self.trace.output_names]
             pairs = zip(predictions, targets, strict=True)
