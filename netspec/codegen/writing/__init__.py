@@ -8,6 +8,7 @@ term_source   terms as source
 statements    statements as data, written as lines at the end
 terms         the names that terms have in the constructor and in `forward`
 constructor   the constructor of a class
+readers       what reads each value
 forward       its `forward` and `predict`
 chains        the chains of layers that are an `nn.Sequential`
 class_writer  one class

@@ -32,7 +32,7 @@ from netspec.codegen.tracing.nodes import (
     walk,
 )
 from netspec.codegen.writing.constructor import Emissions
-from netspec.codegen.writing.forward import Readers
+from netspec.codegen.writing.readers import Readers
 from netspec.codegen.writing.spelling import WrittenCall, WrittenInstance
 from netspec.codegen.writing.terms import Asked
 from netspec.lazy_dataclasses import replace

@@ -28,7 +28,8 @@ from netspec.codegen.writing.constructor import (
     out_sizes,
     tests_of_branches,
 )
-from netspec.codegen.writing.forward import Forward, Readers, only_input
+from netspec.codegen.writing.forward import Forward, only_input
+from netspec.codegen.writing.readers import Readers
 from netspec.codegen.writing.spelling import (
     ClassArgument,
     ConstructorNumbers,
