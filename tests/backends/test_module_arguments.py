@@ -1001,11 +1001,11 @@ REFUSED: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], str]] = {
         {"n": 0},
         "n",
     ),
-    "channels that PyTorch would spread": (
+    "channels of an addition": (
         "f",
         "add(conv(x) { filters: f  kernel: 1 }, x)",
         {"f": 3},
-        {"f": 1},
+        {"f": 2},
         "f",
     ),
     "a list of another length": (

@@ -62,7 +62,7 @@ class Broken:
             r"concat(p, \2, \1",
             "fire2.concat_1",
         ),
-        ("np.maximum, x, -bias", "np.maximum, x, 0.5 - bias", "conv1_relu"),
+        ("bound - deferred", "bound + 0.5 - deferred", "conv1_relu"),
         (r"1 / len\(data\)", "2 / len(data)", "pool10"),
     ],
 )

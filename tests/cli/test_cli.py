@@ -167,7 +167,7 @@ def test_modules_and_texts_that_are_bundled() -> None:
     ("spec", "message"),
     [
         ("squeezenet", "there are `squeezenet1_0`, "),
-        ("goog", "did you mean `googlenet`?"),
+        ("goog", "there are `googlenet`, `googlenet_torchvision`"),
         ("nin.net", "the bundled spec is called `nin`"),
         ("nothing.net", "nothing.net can't be read"),
     ],

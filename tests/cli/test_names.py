@@ -147,8 +147,8 @@ def test_names_need_a_net(tmp_path: Path) -> None:
         "weights", "convert", tmp_path / "w.npz", tmp_path / "o.npz", "--names", "torchvision"
     )
     assert done.returncode == 1
-    assert "say of which" in done.stderr
+    assert "need the spec of the net" in done.stderr
     done = run("compile", "squeezenet_micro", "--names", "torchvision")
     assert done.returncode == 1
     assert "bad-names" in done.stderr
-    assert "there is one for `densenet121`" in done.stderr
+    assert "`mobilenet_v2`" in done.stderr

@@ -113,7 +113,7 @@ class _TraceRun:
 
     def name(self, path: LayerPath | None) -> str:
         if path is None:
-            return ""
+            raise CannotTrace("a layer with weights that has no name of its own")
         parts = (plain(self.term(s.term)) for s in path.indices)
         return self.path + path.base + "_".join(str(p) for p in parts) + path.suffix
 
