@@ -95,8 +95,12 @@ with interrupt.on_interrupt(lambda: print("outer", flush=True)):
 
 
 def test_an_exception_is_an_interrupt_where_netspec_is_a_library() -> None:
-    with pytest.raises(KeyboardInterrupt), on_interrupt(lambda: pytest.fail("is not called")):
-        signal.raise_signal(signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
+    try:
+        with pytest.raises(KeyboardInterrupt), on_interrupt(lambda: pytest.fail("is not called")):
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 # --- streams -------------------------------------------------------------------------------------
