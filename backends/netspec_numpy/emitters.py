@@ -385,30 +385,22 @@ def split(
     return tuple_of(slices) if several else slices[0]
 
 
-@emits(reshaping.ChannelShuffle)
-def channel_shuffle(
-    op: reshaping.ChannelShuffle, layer: Layer, s: EmitScope, inputs: list[Source]
-) -> Source:
-    return call(s.kernel("channel_shuffle"), inputs[0], str(int(op.groups)))
+def _of_number(of: type[Op], kernel: str, attribute: str) -> None:
+    """An op whose kernel takes one whole number."""
+
+    @emits(of)
+    def emitter(op: Op, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
+        return call(s.kernel(kernel), inputs[0], str(int(getattr(op, attribute))))
+
+
+_of_number(reshaping.ChannelShuffle, "channel_shuffle", "groups")
+_of_number(reshaping.PixelShuffle, "pixel_shuffle", "factor")
+_of_number(reshaping.PixelUnshuffle, "pixel_unshuffle", "factor")
 
 
 @emits(reshaping.Flip)
 def flip(op: reshaping.Flip, layer: Layer, s: EmitScope, inputs: list[Source]) -> Source:
     return Verbatim(f"{inputs[0].flat()}[{':, ' * (op.position + 1)}::-1]")
-
-
-@emits(reshaping.PixelShuffle)
-def pixel_shuffle(
-    op: reshaping.PixelShuffle, layer: Layer, s: EmitScope, inputs: list[Source]
-) -> Source:
-    return call(s.kernel("pixel_shuffle"), inputs[0], str(int(op.factor)))
-
-
-@emits(reshaping.PixelUnshuffle)
-def pixel_unshuffle(
-    op: reshaping.PixelUnshuffle, layer: Layer, s: EmitScope, inputs: list[Source]
-) -> Source:
-    return call(s.kernel("pixel_unshuffle"), inputs[0], str(int(op.factor)))
 
 
 @emits(reshaping.Pad)

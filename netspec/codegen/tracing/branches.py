@@ -7,7 +7,6 @@ from fractions import Fraction
 from itertools import product
 from typing import Any
 
-from netspec.codegen.tracing.expressions import TermScope
 from netspec.codegen.tracing.layers import LayerTracer
 from netspec.codegen.tracing.nodes import (
     SIZES,
@@ -300,9 +299,8 @@ class BranchTracer(LayerTracer):
         return any(local in leaves(t) for t in terms)
 
     def inside(self, body: Sequence[TemplateStatement]) -> None:
-        outer, self.terms.scope = self.terms.scope, TermScope(self.terms.scope)
-        self.statements(body)
-        self.terms.scope = outer
+        with self.terms.inner_scope():
+            self.statements(body)
 
 
 def _set_in(nodes: Sequence[TraceNode]) -> Iterator[Any]:

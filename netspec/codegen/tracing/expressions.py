@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
 from netspec.codegen.tracing.nodes import CannotTrace, Sym, TraceValue
 from netspec.codegen.tracing.numbers import sym_of
+from netspec.ir.template import Template
 from netspec.symbolic.conditions import (
     COMPARISONS,
     MAX_ITEMS,
@@ -57,6 +59,24 @@ class TermEvaluator:
         self.where: list[Any] = []
         """The conditions under which what is being evaluated is asked for."""
         self.scope = TermScope()
+
+    @contextmanager
+    def inner_scope(self) -> Iterator[dict[str, Sym]]:
+        """Have further constants in sight for a while; gives their names."""
+        outer, self.scope = self.scope, TermScope(self.scope)
+        try:
+            yield self.scope.names
+        finally:
+            self.scope = outer
+
+    @contextmanager
+    def unasked(self) -> Iterator[None]:
+        """Have nothing required for a while: the statements themselves do."""
+        need, self.need = self.need, lambda condition, where: None
+        try:
+            yield
+        finally:
+            self.need = need
 
     def evaluate(self, e: ast.Expression) -> Sym:
         match e:
@@ -239,6 +259,18 @@ class TermEvaluator:
         if len(args) == 1 and name in ("min", "max"):
             return args[0]
         return Sym(value, folded(name, *(a.term for a in args)))
+
+
+def completed(template: Template, given: Mapping[str, Sym]) -> dict[str, Sym]:
+    """The arguments of a use of a template, with the defaults of those that it leaves out."""
+    complete = dict(given)
+    evaluator = TermEvaluator()
+    for p in template.parameters:
+        if p.name not in complete and p.default is not None:
+            complete[p.name] = evaluator.evaluate(p.default)
+        if p.name in complete:
+            evaluator.scope.names[p.name] = complete[p.name]
+    return complete
 
 
 def opposite(condition: Any) -> Any:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-from netspec.codegen.tracing.expressions import TermEvaluator, is_float
+from netspec.codegen.tracing.expressions import completed, is_float
 from netspec.codegen.tracing.names import has_tensors
 from netspec.codegen.tracing.nodes import (
     Call,
@@ -95,13 +95,7 @@ class LayerTracer(ValueTracer):
         for n, sym in arguments.items():
             if isinstance(sym.value, Fraction) and size(sym.term) > 5:
                 arguments[n] = Sym(sym.value, self.named(n, sym, not is_whole(sym.term)))
-        complete = dict(arguments)
-        defaults = TermEvaluator(lambda e: None)
-        for p in template.parameters:
-            if p.name not in complete:
-                assert p.default is not None
-                complete[p.name] = defaults.evaluate(p.default)
-            defaults.scope.names[p.name] = complete[p.name]
+        complete = completed(template, arguments)
         names, fixed = None, frozenset[str]()
         if self.names is not None:
             names = self.names.inside(path.fixed or "" if path is not None else "", template.name)

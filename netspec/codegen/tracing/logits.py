@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from netspec.codegen.tracing.expressions import TermEvaluator
+from netspec.codegen.tracing.expressions import completed
 from netspec.codegen.tracing.nodes import (
     Call,
     Extent,
@@ -263,20 +263,16 @@ class _OutputEnds:
             for own, v in zip(instance.trace.inputs, instance.inputs, strict=True)
         }
 
+        arguments = completed(instance.template, instance.arguments)
+
         def known(leaf: Any) -> Any:
             if leaf in inner.lets:
                 return substitute(inner.lets[leaf], known)
             if isinstance(leaf, Channels):
                 return channels.get(leaf)
             if isinstance(leaf, Parameter | FloatParameter):
-                given = instance.arguments.get(leaf.name)
-                if given is not None:
-                    return given.term
-                default = next(
-                    q.default for q in instance.template.parameters if q.name == leaf.name
-                )
-                if default is not None:
-                    return substitute(TermEvaluator(lambda e: None).evaluate(default).term, known)
+                given = arguments.get(leaf.name)
+                return None if given is None else given.term
             return None
 
         condition = substitute(p.condition, known)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from netspec.codegen.tracing.expressions import completed
 from netspec.codegen.tracing.names import has_tensors
 from netspec.codegen.tracing.nodes import (
     CannotTrace,
@@ -169,10 +170,11 @@ class _TraceRun:
             for tensor, t in bound.tensors(shapes).items():
                 yield self.name(c.name), tensor, tuple(map(int, t.shape))
         else:
-            arguments = {n: self.value(s.term) for n, s in c.arguments.items()}
+            given = {n: constant(self.value(s.term)) for n, s in c.arguments.items()}
+            arguments = {n: s.value for n, s in completed(c.template, given).items()}
             inner = _TraceRun(
                 c.trace,
-                self._complete(c, arguments),
+                arguments,
                 shapes,
                 self.name(c.name) + "." if has_tensors(c) else "",
             )
@@ -195,16 +197,3 @@ class _TraceRun:
     def _op(self, c: OpCall) -> Op:
         numbers = {a.name: self.number(getattr(c.op, a.name)) for a in attributes(type(c.op))}
         return c.op.with_attributes(**numbers | {n: self.value(t) for n, t in c.terms.items()})
-
-    @staticmethod
-    def _complete(c: InstanceCall, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The arguments of an instance, with the defaults of those that it leaves out."""
-        from netspec.codegen.tracing.expressions import TermEvaluator
-
-        evaluator = TermEvaluator()
-        for p in c.template.parameters:
-            if p.name not in arguments and p.default is not None:
-                arguments[p.name] = plain(evaluator.evaluate(p.default).term)
-            if p.name in arguments:
-                evaluator.scope.names[p.name] = constant(arguments[p.name])
-        return arguments

@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from netspec.codegen.tracing.branches import BranchTracer
-from netspec.codegen.tracing.expressions import TermScope, is_float
+from netspec.codegen.tracing.expressions import is_float
 from netspec.codegen.tracing.names import rename_calls
 from netspec.codegen.tracing.nodes import (
     Call,
@@ -133,9 +133,7 @@ class Tracer(BranchTracer):
         channels: Any = Channels(s.name)
         static: list[Any] = [Extent(value, i + 1) for i in range(len(shape) - 1)]
         if self.template.kind == "net" and s.pattern is not None:
-            pattern = self.evaluate(s.pattern)
-            given = pattern.value if isinstance(pattern.value, tuple) else (pattern,)
-            channels, *static = (d.term for d in given)
+            channels, *static = self.sizes_of(s.pattern)
             self.need(Compared(channels, ((">=", ONE),)))
         dims: list[AnyDim] = [ChannelCount(int(shape[0]), channels)]
         dims += [AnyDim(int(d), Extent(value, i + 1)) for i, d in enumerate(shape[1:])]
@@ -370,10 +368,9 @@ class Tracer(BranchTracer):
         if self.iterations > MOST_ITERATIONS:
             raise CannotTrace(f"more than {MOST_ITERATIONS:,} iterations of layers by name")
         for value in values:
-            outer, self.terms.scope = self.terms.scope, TermScope(self.terms.scope)
-            self.terms.scope.names[s.variable] = value
-            self.statements(s.body)
-            self.terms.scope = outer
+            with self.terms.inner_scope() as names:
+                names[s.variable] = value
+                self.statements(s.body)
 
     def after(self, count: Any, added: Any, iterations: Any) -> Any:
         """A count after so many iterations, each of which adds to it."""
@@ -400,37 +397,33 @@ class Tracer(BranchTracer):
             return found
         one_before = {variable: folded("-", variable, ONE)}
         before_first = {variable: folded("-", first.term, ONE)}
-        scope = self.iteration(s, sample)
-        for line in _lines(s.body):
-            if line.name is None or any(c.base == line.name.base.text for c in found):
-                continue
-            base = line.name.base.text
-            try:
-                index = self.by_loops(self.path(line.name)).key
-            except CannotTrace:
-                continue  # of a name that a branch gives
-            if variable not in {x for t in _terms(index) for x in leaves(t)}:
-                continue
-            outer = _each(index, before_first)
-            before = self.now.families.get(base, {}).get(outer)
-            before = before or self.now.values.get(_fixed(base, outer))
-            if before is not None:
-                found.append(CarriedValue(base, before, _each(index, one_before), index))
-        self.terms.scope = scope
+        with self.terms.inner_scope():
+            self.enter(s, sample)
+            for line in _lines(s.body):
+                if line.name is None or any(c.base == line.name.base.text for c in found):
+                    continue
+                base = line.name.base.text
+                try:
+                    index = self.by_loops(self.path(line.name)).key
+                except CannotTrace:
+                    continue  # of a name that a branch gives
+                if variable not in {x for t in _terms(index) for x in leaves(t)}:
+                    continue
+                outer = _each(index, before_first)
+                before = self.now.families.get(base, {}).get(outer)
+                before = before or self.now.values.get(_fixed(base, outer))
+                if before is not None:
+                    found.append(CarriedValue(base, before, _each(index, one_before), index))
         return found
 
-    def iteration(self, s: Repetition, value: Sym) -> TermScope:
-        """Bring the names of an iteration in sight; the scope before, to return to."""
-        scope, need = self.terms.scope, self.terms.need
-        self.terms.need = lambda condition, where: None  # the statements themselves ask
-        self.terms.scope = TermScope(scope)
+    def enter(self, s: Repetition, value: Sym) -> None:
+        """Bring the variable and the constants of an iteration in sight."""
         names = self.terms.scope.names
         names[s.variable] = value
-        for inner in s.body:
-            if isinstance(inner, Binding):
-                names[inner.name] = self.evaluate(inner.value)
-        self.terms.need = need
-        return scope
+        with self.terms.unasked():
+            for inner in s.body:
+                if isinstance(inner, Binding):
+                    names[inner.name] = self.evaluate(inner.value)
 
     def _iteration(
         self,
@@ -455,20 +448,19 @@ class Tracer(BranchTracer):
             else:
                 self.now.families.setdefault(c.base, {})[c.key] = value
         outer_nodes, self.nodes = self.nodes, []
-        outer, self.terms.scope = self.terms.scope, TermScope(self.terms.scope)
-        self.terms.scope.names[s.variable] = sample
         self.loops.append(variable)
         outputs, known = self.now.outputs, [*self.now.known]
         low, _ = self.terms.ranges.get(variable, (None, None))
         low = None if low is None else lowest(low, known)
         if low is not None:
             self.now.known.append(Compared(variable, ((">=", NumberLiteral(low)),)))  # type: ignore[arg-type]
-        self.statements(s.body)
+        with self.terms.inner_scope() as names:
+            names[s.variable] = sample
+            self.statements(s.body)
         if self.now.outputs is not outputs:
             raise CannotTrace("an output in a loop")
         self.now.known = known
         self.loops.pop()
-        self.terms.scope = outer
         nodes, self.nodes = self.nodes, outer_nodes
         pairs: list[Carried | None] = []
         for c, value in zip(carried, inner, strict=True):
@@ -483,17 +475,15 @@ class Tracer(BranchTracer):
 
     def last_of_loop(self, s: Repetition, carried: Carried | None) -> None:
         """Names that only the last iteration gives: `bottleneck3_8` behind the loop."""
-        scope, need = self.terms.scope, self.terms.need
-        self.terms.need = lambda condition, where: None  # the iterations have asked
         line: TemplateStatement = s
-        while isinstance(line, Repetition) and line.last is not None and line.body:
-            self.iteration(line, self.evaluate(line.last))
-            line = line.body[-1]
-        if carried is not None and isinstance(line, LayerLine) and line.name is not None:
-            path = self.path(line.name)
-            if path.fixed is not None and not self.now.results.get(carried.after):
-                self.now.values.setdefault(path.fixed, carried.value)
-        self.terms.scope, self.terms.need = scope, need
+        with self.terms.inner_scope(), self.terms.unasked():
+            while isinstance(line, Repetition) and line.last is not None and line.body:
+                self.enter(line, self.evaluate(line.last))
+                line = line.body[-1]
+            if carried is not None and isinstance(line, LayerLine) and line.name is not None:
+                path = self.path(line.name)
+                if path.fixed is not None and not self.now.results.get(carried.after):
+                    self.now.values.setdefault(path.fixed, carried.value)
 
 
 def _terms(key: Any) -> tuple[Any, ...]:

@@ -550,25 +550,20 @@ class Forward:
     def predict(self) -> list[Statement]:
         """The statements of `predict`, which makes the net's outputs of those of `forward`."""
         predictions = self.trace.predictions
-        model = call("self", *self.parameters)
+        model: Source = call("self", *self.parameters)
         names = Identifiers(("self", *self.parameters))
+        alone: list[Statement] = []
         if self.trace.alone is not None:
             results = names.identifier("results")
-            only = self.predicted(predictions[0], Verbatim(results))
+            only = Line(self.predicted(predictions[0], Verbatim(results)), word="return")
+            is_alone = if_statement([f"isinstance({results}, Tensor)"], [[only]])
+            alone = [Line(model, (results,)), is_alone]
+            model = Verbatim(results)
+        if alone or (len(predictions) > 1 and any(predictions)):
             targets = [names.identifier(self.plain(n or "x")) for n in self.trace.output_names]
             pairs = zip(predictions, targets, strict=True)
             sources = [self.predicted(p, Verbatim(n)) for p, n in pairs]
-            return [
-                Line(model, (results,)),
-                if_statement([f"isinstance({results}, Tensor)"], [[Line(only, word="return")]]),
-                Line(Verbatim(results), tuple(targets)),
-                returned(sources),
-            ]
-        if len(predictions) > 1 and any(predictions):
-            targets = [names.identifier(self.plain(n or "x")) for n in self.trace.output_names]
-            pairs = zip(predictions, targets, strict=True)
-            sources = [self.predicted(p, Verbatim(n)) for p, n in pairs]
-            return [Line(model, tuple(targets)), returned(sources)]
+            return [*alone, Line(model, tuple(targets)), returned(sources)]
         result = self.predicted(predictions[0], model)
         if predictions[0] and isinstance(result, FunctionCall) and is_typed(result):
             return [Line(result, word="return")]

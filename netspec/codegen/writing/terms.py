@@ -340,11 +340,11 @@ class Terms:
     def twice(self, path: LayerPath) -> Iterator[Refusal]:
         """What refuses lists of which two items give layers one name."""
         asked = self.anew()
-        for index in (s.term for s in path.indices if not self.of_lists.isdisjoint(leaves(s.term))):
-            said, name = self.said_of(index), self.path(path, self.print)
+        of_lists = [s.term for s in path.indices if not self.of_lists.isdisjoint(leaves(s.term))]
+        if of_lists:
+            said, name = self.said_of(of_lists[0]), self.path(path, self.print)
             message = f"{said} is {{{said}}}, but {name[2:-1]} would be given twice"
             yield Refusal(f"hasattr(self, {name})", "f" + constant_source(message), asked.reads)
-            return
 
     def exact(self) -> list[Line]:
         """The lines that make exact fractions of arguments."""
@@ -361,13 +361,13 @@ class Terms:
 
     def keep(self, terms: Iterable[Any]) -> list[Line]:
         """The lines that keep arguments, and what arguments decide, for `forward`."""
-        lines = []
-        for term in terms:
-            if term in self.kept:
-                asked = self.anew()
-                source = self.number(term) if is_whole(term) else self.printer.source(term)
-                lines.append(Line(source, (f"self.{self.attributes[term]}",), reads=asked.reads))
-        return lines
+        return [self.keeping(term) for term in terms if term in self.kept]
+
+    def keeping(self, term: Any, place: str = "") -> Line:
+        """The line that keeps a term, in a place of its attribute."""
+        asked = self.anew()
+        source = self.number(term) if is_whole(term) else self.printer.source(term)
+        return Line(source, (f"self.{self.attributes[term]}{place}",), reads=asked.reads)
 
     # --- forward ---
 
@@ -428,9 +428,7 @@ class Terms:
         """The lines of a loop that keep what arguments decide for each iteration."""
         for term, loops in self.by_iteration.items():
             if loops[-1] == variable and term in self.kept:
-                asked, key = self.anew(), ", ".join(v.name for v in loops)
-                source = self.number(term) if is_whole(term) else self.printer.source(term)
-                yield Line(source, (f"self.{self.attributes[term]}[{key}]",), reads=asked.reads)
+                yield self.keeping(term, f"[{', '.join(v.name for v in loops)}]")
 
     def dicts(self) -> Iterator[Line]:
         """The lines that make the dicts of these."""
