@@ -150,7 +150,7 @@ class Evaluator:
 
         Raises EvaluationError where it names none.
         """
-        result = self._evaluate(e)
+        result = self._value(e)
         if not isinstance(result, LayerReference):
             raise evaluation_error(
                 "wrong-type",
@@ -158,6 +158,22 @@ class Evaluator:
                 e.span,
             )
         return result
+
+    def _value(self, e: Expression) -> Any:
+        """What an expression stands for where a value of the network is meant.
+
+        A layer comes before a constant of its name there.
+        """
+        root: Expression = e
+        while isinstance(root, Index):
+            root = root.base
+        if isinstance(root, Variable) and self.scope.find(root.name) is not None:
+            line = self.names.find(self.indexed_name(e))
+            if isinstance(line, Poison):
+                raise Poisoned
+            if line is not None:
+                return line
+        return self._evaluate(e)
 
     # --- kinds of expressions --------------------------------------------------------------------
 
@@ -301,7 +317,7 @@ class Evaluator:
             return None
         if base.name.text in SHAPE_ATTRIBUTES:
             return None
-        outer = self._evaluate(base.base)
+        outer = self._value(base.base)
         if not isinstance(outer, LayerReference):
             return None
         return self._part(outer, Name(self.joined_name(base.name, indices[::-1]), e.span))
@@ -335,7 +351,7 @@ class Evaluator:
         return base.text + "_".join(parts)
 
     def _attribute(self, e: Attribute) -> Any:
-        base = self._evaluate(e.base)
+        base = self._value(e.base)
         name = e.name.text
         if not isinstance(base, LayerReference):
             message = f"{describe(base)} has no part called {name}"

@@ -6,23 +6,31 @@ Looks at every definition of a file, also at modules that nothing uses and branc
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ops import Op, attributes, find_op
 from netspec.ops.attribute_types import Padding, Pair, Size
+from netspec.semantic.evaluator import METRICS
 from netspec.semantic.fields import field_given_twice
 from netspec.semantic.foreign_names import field_help, field_near
 from netspec.semantic.imports import ModuleDefinition, Program
 from netspec.semantic.unknown_names import UnknownNames
 from netspec.syntax.ast import (
+    Attribute,
     Binary,
     Call,
+    ContractStatement,
     Definition,
+    Expression,
+    Function,
+    Index,
     Input,
+    LayerStatement,
     Number,
+    Result,
     Statement,
     Train,
     Variable,
@@ -176,7 +184,8 @@ def _check_parameters(definition: Definition, diagnostics: Diagnostics) -> None:
                 )
             )
         seen.setdefault(name, param.name.span)
-    used = {node.name for node in walk(definition) if isinstance(node, Variable)}
+    values = {id(e) for e in _values(definition)}
+    used = {e.name for e in walk(definition) if isinstance(e, Variable) and id(e) not in values}
     # A parameter where a layer should be is another error.
     used |= {node.op.text for node in walk(definition) if isinstance(node, Call)}
     for param in definition.params:
@@ -189,6 +198,31 @@ def _check_parameters(definition: Definition, diagnostics: Diagnostics) -> None:
                     param.name.span,
                 )
             )
+
+
+def _values(definition: Definition) -> Iterator[Expression]:
+    """The names that mean a layer or an input, also where a constant has the same."""
+    named = (s.name for s in statements(definition.body) if isinstance(s, LayerStatement))
+    made = {name.base.text for name in named if name is not None}
+    made |= {s.name.text for s in definition.body if isinstance(s, Input)}
+    for node in walk(*definition.body):
+        found: tuple[object, ...] = ()
+        match node:
+            case Call():
+                found = node.arguments or ()
+            case Result():
+                found = (node.value,)
+            case Attribute():
+                found = (node.base,)
+            case Function() if node.name.text in METRICS:
+                found = node.arguments
+            case ContractStatement() if node.pattern is not None:
+                found = (node.subject,)
+        for e in found:
+            while isinstance(e, Index):
+                e = e.base
+            if isinstance(e, Variable) and e.name in made:
+                yield e
 
 
 def _check_on_top(body: Iterable[Statement], diagnostics: Diagnostics) -> None:

@@ -313,6 +313,17 @@ KINDS: dict[str, tuple[str, str, list[Use], Use]] = {
         [Use({"n": 2, "sizes": [1, 3]}, ((3, 5, 5),))],
         Use({"n": 4, "sizes": [2]}, ((3, 5, 5),)),
     ),
+    "layers with the names of parameters": (
+        "n, squeeze, expand, relu",
+        """squeeze: conv { filters: squeeze  kernel: 1 } -> relu
+        for i in 0..1 { expand[i]: conv(squeeze) { filters: expand[i]  kernel: 1 } }
+        let x = squeeze.channels
+        relu: conv(x) { filters: x + expand[1].channels  kernel: relu }
+        for k in 1..n { tanh }
+        n: batchnorm""",
+        [Use({"n": 2, "squeeze": 2, "expand": [2, 3], "relu": 1}, ((3, 5, 5),))],
+        Use({"n": 1, "squeeze": 3, "expand": [4, 2], "relu": 3}, ((4, 5, 5),)),
+    ),
     "the size of a value that is overwritten": (
         "f",
         """a: conv { filters: f  kernel: 3  stride: 2 } -> relu

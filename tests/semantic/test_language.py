@@ -135,6 +135,32 @@ def test_results_take_the_names_before_them() -> None:
     assert checked(modules + body("m: both\n n: both(data)\n output m.b, other: n.b"))[0]
 
 
+def test_layers_and_constants_have_names_of_their_own() -> None:
+    text = """
+      module block(squeeze, expand) { input x
+        squeeze: conv { filters: squeeze  kernel: 1 }
+        for i in 0..1 { expand[i]: conv(squeeze) { filters: expand[i]  kernel: 1 } }
+        let x = squeeze.channels + expand[1].channels  # the layers
+        expect expand[0]: [expand[0], ?, ?]
+        expect params(squeeze) == 4 * squeeze and squeeze < 5
+        output concat(squeeze, expand[1]), expand[0], x: conv(x) { filters: x  kernel: 1 } }
+      net n(fc = 5, data = 3, conv_1 = 7) { input data: [data, 4, 4]
+        block: block { squeeze: data + 1  expand: [6, conv_1] }
+        conv { filters: fc  kernel: 1 }
+        fc: flatten -> linear { units: fc }
+        expect data.shape == [data, 4, 4] and fc.channels == fc
+        output fc, block, block.x }"""
+    net = net_of(text, {"fc": 2})
+    assert [tuple(v.shape) for v in net.body.outputs] == [(2,), (11, 4, 4), (11, 4, 4)]
+    assert net.tensors["fc_linear.weight"].shape == (2, 32)
+    assert "conv_1.weight" in net.tensors
+    # Each alone is what is meant, and is of the wrong kind where the other is needed.
+    assert codes("net n(a = 2) { input x: 3x4x4  relu(a) }") == ["wrong-type"]
+    assert codes(body("a: relu\n conv { filters: a  kernel: 1 }")) == ["wrong-type"]
+    assert codes("net n(a = 2) { input x: 3x4x4  a: relu }") == ["unused-parameter"]
+    assert codes("net n(a = 2) { input x: 3x4x4  a: relu  output a }") == ["unused-parameter"]
+
+
 def test_named_results_in_an_emitted_class() -> None:
     text = """
       module two { input x

@@ -227,11 +227,7 @@ class LayerTracer(ValueTracer):
         terms: dict[str, Any] = {}
         for n, e in c.fields:
             kind = declared[n].kind
-            if (
-                isinstance(e, ast.Variable)
-                and e.name in kind.words
-                and self.terms.scope.find(e.name) is None
-            ):
+            if isinstance(e, ast.Variable) and e.name in kind.words:
                 attrs[n] = kind.convert(e.name)
                 continue
             if isinstance(e, ast.Function) and e.name.text in kind.words:

@@ -130,16 +130,16 @@ class BlockBuilder:
     # --- names -----------------------------------------------------------------------------------
 
     def declare_constant(self, name: Name, known: TracedConstant | Poison) -> None:
-        """Give a constant its name; an error where the name is taken."""
-        earlier = self._place_of(name.text)
+        """Give a constant its name; an error where another constant has it."""
+        earlier = self.scope.find(name.text)
         if earlier is not None:
-            self.report(name_given_twice(name.text, name.span, earlier))
+            self.report(name_given_twice(name.text, name.span, earlier[1]))
             return
         self.scope.names[name.text] = (known, name.span)
 
     def declare_name(self, name: str, span: Span) -> bool:
-        """Reserve the name of a layer or input; False, and an error, where it is taken."""
-        earlier = self._place_of(name)
+        """Reserve the name of a layer or input; False, and an error, where another has it."""
+        earlier = self._taken.get(name)
         if earlier is None:
             self._taken[name] = span
             return True
@@ -158,14 +158,9 @@ class BlockBuilder:
         while True:
             count = self._counts[base] = self._counts.get(base, 0) + 1
             name = f"{base}_{count}" if numbered or count > 1 else base
-            if self._place_of(name) is None:
+            if name not in self._taken:
                 self._taken[name] = self.automatic[name] = span
                 return name
-
-    def _place_of(self, name: str) -> Span | None:
-        """Where a name was given, to a constant, an input or a layer."""
-        constant = self.scope.find(name)
-        return constant[1] if constant is not None else self._taken.get(name)
 
     # --- what decides about the structure --------------------------------------------------------
 
