@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from netspec.driver import bundled
 from netspec.ir import Block, Net
 from netspec.ir.verify import verify
 
@@ -48,6 +49,40 @@ def _create_and_verify(net: Net, *args: Any, **fields: Any) -> None:
 
 
 Net.__init__ = _create_and_verify  # type: ignore[assignment, method-assign]
+
+
+OF_EVERY_KIND = {
+    "densenet121",
+    "efficientnet_b0",
+    "enet",
+    "googlenet",
+    "mobilenet_v2",
+    "resnet18",
+    "squeezedet",
+    "squeezenet1_0",
+    "squeezenet_micro",
+    "unet",
+    "yolov8n",
+}
+"""Bundled nets that tests of all nets take in `make check`; the others are for `make test`."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    nets = bundled()
+    kept = OF_EVERY_KIND | {nets[name].stem for name in OF_EVERY_KIND}
+    others = {*nets, *(path.stem for path in nets.values())} - kept
+    for item in items:
+        parameters = (
+            item.callspec.params.values()
+            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+            else ()
+        )
+        if any(
+            (v.stem if isinstance(v, Path) else v) in others
+            for v in parameters
+            if isinstance(v, str | Path)
+        ):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

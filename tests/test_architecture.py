@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -51,6 +52,11 @@ FRAMEWORKS = {"torch", "numpy", "PIL", "jinja2", "markupsafe", "safetensors"}
 NEED_FRAMEWORKS = ("netspec.weights", "netspec.training", "netspec.runtime")
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def module_of(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     parts = parts[1:] if parts[0] == "backends" else parts
@@ -62,7 +68,7 @@ MODULES = {module_of(path): path for path in FILES}
 
 def imports(path: Path, top_level: bool = False) -> set[str]:
     """The modules that a file imports; with `top_level`, only when it is itself imported."""
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     found = set()
     for node in tree.body if top_level else ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -112,7 +118,7 @@ def test_no_file_imports_itself_by_way_of_others() -> None:
 def test_dataclasses_are_the_lazy_ones() -> None:
     """Those of the standard library take their time at every start; `asdict` works with both."""
     for path in set(FILES) - set((ROOT / "netspec/lazy_dataclasses").iterdir()):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.ImportFrom) and node.module == "dataclasses":
                 assert {alias.name for alias in node.names} == {"asdict"}, path
             elif isinstance(node, ast.Import):
@@ -126,7 +132,7 @@ def test_nothing_lies_flat() -> None:
 
 def test_each_package_says_what_goes_in_and_comes_out() -> None:
     for package in [p for p in FILES if p.name == "__init__.py" and p.parent.name != "netspec"]:
-        doc = ast.get_docstring(ast.parse(package.read_text())) or ""
+        doc = ast.get_docstring(tree_of(package)) or ""
         assert doc, package
         if package.parent.parent.name == "netspec" and package.parent.name != "util":
             assert re.search(r"^In: ", doc, re.M), package
@@ -139,7 +145,7 @@ def test_a_class_name_stands_in_one_place() -> None:
         node.name
         for path in FILES
         if path.parent.name != "kernels"
-        for node in ast.parse(path.read_text()).body
+        for node in tree_of(path).body
         if isinstance(node, ast.ClassDef)
     )
     assert not [name for name, count in names.items() if count > 1]
@@ -153,6 +159,6 @@ def test_files_are_small() -> None:
 def test_no_user_error_is_an_assert() -> None:
     """`assert` states what netspec itself guarantees; it never checks an input."""
     for path in FILES:
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(tree_of(path)):
             if isinstance(node, ast.Assert):
                 assert "cli" not in path.relative_to(ROOT).parts or node.msg is not None

@@ -135,6 +135,7 @@ def test_a_model_replaces_nothing_that_a_person_wrote(tmp_path: Path) -> None:
     assert "import torch" not in other.read_text()
 
 
+@pytest.mark.slow
 def test_specs() -> None:
     listed = json.loads(run("specs", "--format", "json").stdout)
     assert {"squeezenet1_0", "squeezenet1_1", "squeezenet_micro"} <= {s["name"] for s in listed}

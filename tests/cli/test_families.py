@@ -127,6 +127,7 @@ def test_tables_and_programs_of_all_nets(family: Path, capsys: pytest.CaptureFix
     assert main(["diff", "family.net:small", "family.net:large"]) in (0, 1)
 
 
+@pytest.mark.slow
 def test_compile_writes_one_file_with_the_classes_of_modules_once(family: Path) -> None:
     assert main(["compile", "family.net"]) == 0
     source = (family / "family.py").read_text()
@@ -149,6 +150,7 @@ def test_compile_writes_one_file_with_the_classes_of_modules_once(family: Path) 
     assert "class Large" not in (family / "small.py").read_text()
 
 
+@pytest.mark.slow
 def test_the_numpy_file_of_a_family(family: Path) -> None:
     assert main(["compile", "family.net", "--backend", "numpy", "-o", "both.py"]) == 0
     assert main(["compile", "family.net", "-o", "family_torch.py"]) == 0
@@ -170,6 +172,7 @@ def test_the_numpy_file_of_a_family(family: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_emitted_families_are_tidy_and_typed(family: Path) -> None:
     for spec in ("family.net", "resnet"):
         assert main(["compile", spec, "-o", f"{Path(spec).stem}.py"]) == 0

@@ -175,7 +175,7 @@ OPTIONS = ("-o", "--output", "--out")
         "diff sound.net alexnet",
         "ir sound.net",
         "annotate sound.net",
-        "specs",
+        pytest.param("specs", marks=pytest.mark.slow),
         "specs alexnet",
         "ops conv",
         "explain shape-mismatch",

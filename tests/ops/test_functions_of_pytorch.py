@@ -54,6 +54,7 @@ def test_function(layer: str, backend: str) -> None:
         np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [x for x in FUNCTIONS if "minimum" not in x])
 def test_not_a_number_stays_one_in_both_backends(layer: str) -> None:
     x = np.full((1, 1, 1, 1), np.nan, np.float32)
