@@ -71,6 +71,7 @@ _UNUSED = {
     "unused-layer": _warning("no output depends on a layer"),
     "unused-input": _warning("no output depends on an input of the net"),
     "doubtful-value": _warning("a number is allowed, but hardly meant"),
+    "weights-not-shared": _warning("an op or module is called that a line bears the name of"),
 }
 _CAFFE = {
     "unsupported-layer": _error("a layer of a prototxt has no counterpart in the language"),

@@ -45,7 +45,8 @@ class Layer:
     """One use of an op. `line` is the name of the chain that it stands in, if that has one.
 
     `stated` is the op as the spec has it, `op` as it is settled for these inputs: what `pad: same`
-    comes to depends on their size.
+    comes to depends on their size. `shares` is the layer of the same block whose weights it has,
+    by its name; None where they are its own.
     """
 
     name: str
@@ -55,16 +56,22 @@ class Layer:
     outputs: tuple[Value, ...]
     span: Span
     stated: Op | None = None
+    shares: str | None = None
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
-        """The tensors that the layer owns, by local name (`weight`)."""
+        """The tensors that the layer computes with, by local name (`weight`)."""
         return self.op.tensors([v.shape for v in self.inputs])
 
     @cached_property
-    def params(self) -> int:
-        """The number of learnable parameters."""
+    def learnable(self) -> int:
+        """The number of learnable parameters that the layer computes with."""
         return sum(t.size for t in self.tensors.values() if t.learnable)
+
+    @property
+    def params(self) -> int:
+        """The number of learnable parameters of its own."""
+        return self.learnable if self.shares is None else 0
 
     @cached_property
     def macs(self) -> int:
@@ -100,7 +107,7 @@ class Argument:
 
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """One use of a module."""
+    """One use of a module. `shares` is as for a layer: the instance whose weights it has."""
 
     name: str
     line: str | None
@@ -109,10 +116,12 @@ class Instance:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     span: Span
+    shares: str | None = None
 
     @property
     def params(self) -> int:
-        return self.block.params
+        """The number of learnable parameters of its own."""
+        return self.block.params if self.shares is None else 0
 
     @property
     def macs(self) -> int:
@@ -158,9 +167,35 @@ class Block:
         return sum(n.macs for n in self.nodes)
 
     @cached_property
+    def tensor_shapes(self) -> Mapping[str, Shape]:
+        """The shapes of the tensors that the block owns, by their paths in it."""
+        found: dict[str, Shape] = {}
+        for node in self.nodes:
+            if node.shares is None:
+                found |= {f"{node.name}.{name}": s for name, s in tensor_shapes(node).items()}
+        return found
+
+    @cached_property
     def forwarding(self) -> Forwarding:
         """Which inputs the layers of this block take, and which outputs are inputs handed on."""
         return Forwarding(self)
+
+
+def tensor_shapes(node: Node) -> Mapping[str, Shape]:
+    """The shapes of the tensors that a node computes with, by their paths in it."""
+    if isinstance(node, Instance):
+        return node.block.tensor_shapes
+    return {name: tuple(map(int, t.shape)) for name, t in node.tensors.items()}
+
+
+def is_alike(a: Node, b: Node | None) -> bool:
+    """Whether two nodes are one op with the same attributes, or one module with its arguments."""
+    if isinstance(a, Layer) and isinstance(b, Layer):
+        return (a.stated or a.op) == (b.stated or b.op)
+    if isinstance(a, Instance) and isinstance(b, Instance):
+        given = [{x.name: x.value for x in node.arguments} for node in (a, b)]
+        return a.block.module == b.block.module and given[0] == given[1]
+    return False
 
 
 class Forwarding:
@@ -198,12 +233,27 @@ class Forwarding:
 
 @dataclass(frozen=True)
 class FlatLayer:
-    """A layer with its full path (`fire2.squeeze`) and the values of the flat net."""
+    """A layer with its full path (`fire2.squeeze`) and the values of the flat net.
+
+    `weights` is the path that its tensors are under in weight files: its own, or that of the layer
+    whose weights it has.
+    """
 
     path: str
     layer: Layer
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
+    weights: str
+
+    @property
+    def shares(self) -> str | None:
+        """The path of the layer whose weights it has; None where it has its own, or none."""
+        return self.weights if self.weights != self.path and self.layer.tensors else None
+
+    @property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """The tensors that the layer owns, by local name."""
+        return self.layer.tensors if self.weights == self.path else {}
 
     @property
     def op(self) -> Op:
@@ -211,7 +261,8 @@ class FlatLayer:
 
     @property
     def params(self) -> int:
-        return self.layer.params
+        """The number of learnable parameters of its own."""
+        return self.layer.params if self.weights == self.path else 0
 
     @property
     def macs(self) -> int:
@@ -251,7 +302,7 @@ class Net:
     @cached_property
     def _flat(self) -> tuple[tuple[FlatLayer, ...], tuple[Value, ...]]:
         values = {v: v for v in self.body.inputs}
-        layers = tuple(_flatten(self.body, "", values))
+        layers = tuple(_flatten(self.body, "", "", values))
         return layers, tuple(values[v] for v in self.body.outputs)
 
     @property
@@ -273,6 +324,7 @@ class Net:
         return {
             f"{layer.path}.{name}": tensor
             for layer in self.layers
+            if layer.weights == layer.path
             for name, tensor in self._settled(layer.layer).items()
         }
 
@@ -293,7 +345,7 @@ class Net:
         all_decay = self.training is None or self.training.decay_all
         for layer in self.layers:
             op = layer.op
-            for name, tensor in layer.layer.tensors.items():
+            for name, tensor in layer.tensors.items():
                 if not tensor.learnable:
                     continue
                 which = int(name == "bias")
@@ -321,19 +373,25 @@ class Net:
         }
 
 
-def _flatten(block: Block, prefix: str, outer: dict[Value, Value]) -> Iterator[FlatLayer]:
-    """`outer` maps the values of this block to those of the flat net, and is completed."""
+def _flatten(
+    block: Block, prefix: str, weights: str, outer: dict[Value, Value]
+) -> Iterator[FlatLayer]:
+    """`outer` maps the values of this block to those of the flat net, and is completed.
+
+    The block's tensors are under the path `weights`.
+    """
     for node in block.nodes:
+        owner = weights + (node.shares or node.name)
         inputs = tuple(outer[v] for v in node.inputs)
         if isinstance(node, Layer):
             # A block may be shared by instances; each use yields values of its own.
             outputs = tuple(Value(prefix + v.name, v.shape) for v in node.outputs)
-            yield FlatLayer(prefix + node.name, node, inputs, outputs)
+            yield FlatLayer(prefix + node.name, node, inputs, outputs, owner)
         elif not node.block.layer_count:
             # Such blocks may be inside each other by the million.
             outputs = tuple(inputs[i] for _, i in node.block.forwarding.sources)
         else:
             inner = dict(zip(node.block.inputs, inputs, strict=True))
-            yield from _flatten(node.block, f"{prefix}{node.name}.", inner)
+            yield from _flatten(node.block, f"{prefix}{node.name}.", f"{owner}.", inner)
             outputs = tuple(inner[v] for v in node.block.outputs)
         outer.update(zip(node.outputs, outputs, strict=True))

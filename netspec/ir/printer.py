@@ -162,7 +162,8 @@ class _BlockText:
         else:
             what, fields = self.labels[node.block], _arguments(node)
         line = f" of {node.line}" if node.line is not None and node.line != node.name else ""
-        return f"{made} = {what}({taken}){fields}{line}"
+        shares = f" shares {node.shares}" if node.shares is not None else ""
+        return f"{made} = {what}({taken}){fields}{line}{shares}"
 
     def _made(self, value: Value) -> str:
         return f"{self.values[value]}: {shape_text(value.shape)}"

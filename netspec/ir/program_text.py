@@ -28,6 +28,7 @@ from netspec.ir.template import (
     TemplateStatement,
     walk,
 )
+from netspec.syntax.ast import LayerName
 from netspec.syntax.unparse import expression, layer_name, string
 
 INDENT = "  "
@@ -119,7 +120,7 @@ def _call(c: TemplateCall) -> str:
     fields = "  ".join(f"{name}: {expression(value)}" for name, value in c.fields)
     return (
         before
-        + c.keyword
+        + (layer_name(c.callee) if isinstance(c.callee, LayerName) else c.keyword)
         + (f"({given})" if given else "")
         + (f" {{ {fields} }}" if fields else "")
     )

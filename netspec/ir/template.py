@@ -31,13 +31,13 @@ class Flowing:
 
 @dataclass(frozen=True, eq=False)
 class TemplateCall:
-    """One use of an op or a module.
+    """One use of an op, a module or, by its name, a line.
 
     `inputs` are the flowing value, names, or other calls whose first result is taken. `suffix` is
     what its name has behind that of its line (`relu` for `conv1_relu`), None for the first call.
     """
 
-    callee: type[Op] | Template
+    callee: type[Op] | Template | LayerName
     inputs: tuple[Operand, ...]
     fields: tuple[tuple[str, Expression], ...]
     keyword: str

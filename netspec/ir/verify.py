@@ -12,7 +12,7 @@ from math import isclose
 from typing import Any
 from weakref import WeakSet
 
-from netspec.ir.nodes import Block, Instance, Layer, Net, Node, Value
+from netspec.ir.nodes import Block, Instance, Layer, Net, Node, Value, is_alike, tensor_shapes
 from netspec.ir.printer import block_labels, expression_text, shape_text, symbol_text, value_labels
 from netspec.lazy_dataclasses import fields
 from netspec.ops import Shape
@@ -123,6 +123,7 @@ class _Block:
             for value in node.outputs:
                 yield from self._shape(value)
             yield from self._layer(node) if isinstance(node, Layer) else self._instance(node)
+        yield from self._shared()
         for symbol in sorted(block.static, key=symbol_text):
             if symbol not in self.values:
                 yield f"static: {symbol_text(symbol)} is no parameter or input of this block"
@@ -170,6 +171,21 @@ class _Block:
         if value not in known:
             how = "is made later" if value in made else "no node or input of this block makes"
             yield f"{what}, which {how}"
+
+    def _shared(self) -> Iterator[str]:
+        """Weights that are shared are those of an equal node above, which has its own."""
+        owners: dict[str, Node] = {}
+        for node in self.block.nodes:
+            if node.shares is None:
+                owners[node.name] = node
+                continue
+            owner = owners.get(node.shares)
+            if owner is None:
+                yield f"{node.name} shares the weights of {node.shares}, which has none above it"
+            elif not is_alike(node, owner):
+                yield f"{node.name} is no {node.shares} once more, whose weights it has"
+            elif tensor_shapes(node) != tensor_shapes(owner) or not tensor_shapes(node):
+                yield f"{node.name} has other tensors than {node.shares}, whose weights it has"
 
     # --- shapes ----------------------------------------------------------------------------------
 

@@ -105,7 +105,7 @@ class Compressed:
 
 def weights(layer: FlatLayer) -> int:
     """Parameters that can be pruned and quantized: those of more than one dimension."""
-    tensors = layer.layer.tensors.values()
+    tensors = layer.tensors.values()
     return sum(int(t.size) for t in tensors if t.learnable and len(t.shape) > 1)
 
 

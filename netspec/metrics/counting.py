@@ -27,7 +27,7 @@ class Sizes:
 
     @property
     def params(self) -> int:
-        return self.layer.params
+        return self.layer.layer.learnable
 
     @property
     def inputs(self) -> int:

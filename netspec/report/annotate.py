@@ -73,6 +73,7 @@ class LineMetrics:
 def line_metrics(net: Net, source: Source) -> dict[int, LineMetrics]:
     """The metrics of each line of a text that makes layers, by its number."""
     found: dict[int, LineMetrics] = {}
+    owned = _uses(net.body, owned=True)
     for block, uses in _uses(net.body).items():
         ends: dict[int, Node] = {}
         here = [(node.span.line, node) for node in block.nodes if node.span.source is source]
@@ -80,7 +81,7 @@ def line_metrics(net: Net, source: Source) -> dict[int, LineMetrics]:
             ends[line] = node  # what the line comes to is what it makes last
         for line, node in here:
             metrics = found.setdefault(line, LineMetrics())
-            metrics.params += uses * int(node.params)
+            metrics.params += owned[block] * int(node.params)
             metrics.macs += uses * int(node.macs)
             if node.span == ends[line].span:
                 # A loop makes the same line several times.
@@ -89,8 +90,8 @@ def line_metrics(net: Net, source: Source) -> dict[int, LineMetrics]:
     return found
 
 
-def _uses(body: Block) -> Mapping[Block, int]:
-    """How often each block is used in all."""
+def _uses(body: Block, owned: bool = False) -> Mapping[Block, int]:
+    """How often each block is used in all, or with weights of its own."""
     order: list[Block] = []
     seen: set[Block] = set()
 
@@ -107,7 +108,7 @@ def _uses(body: Block) -> Mapping[Block, int]:
     uses[body] = 1
     for block in uses:
         for node in block.nodes:
-            if isinstance(node, Instance):
+            if isinstance(node, Instance) and not (owned and node.shares):
                 uses[node.block] += uses[block]
     return uses
 

@@ -112,7 +112,7 @@ class NetView:
     def moved(self, layers: tuple[FlatLayer, ...]) -> int:
         """Bytes that layers read and write, each by itself: inputs, results and parameters."""
         read = sum(
-            int(layer.params) + sum(int(v.elements) for v in dict.fromkeys(layer.inputs))
+            int(layer.layer.learnable) + sum(int(v.elements) for v in dict.fromkeys(layer.inputs))
             for layer in layers
         )
         return FLOAT_BYTES * read + self.made(layers)
@@ -256,6 +256,13 @@ COLUMNS: Mapping[str, Column] = {
             number_format.percent,
         ),
         Column(
+            "shares",
+            "weights",
+            "whose weights it has, where these are not its own",
+            lambda v, r: r.shares and f"shares {r.shares}",
+            left=True,
+        ),
+        Column(
             "macs",
             "MACs",
             "multiplications of convolutions and linear layers, batch 1",
@@ -369,6 +376,8 @@ def usual(view: NetView) -> tuple[str, ...]:
     operations = "macs" if view.convention is None else "count"
     shown = ["layer", "op", "kernel", "output", "params", "params_share"]
     shown += [operations, f"{operations}_share", "activations"]
+    if any(layer.shares for layer in view.net.layers):
+        shown.insert(6, "shares")
     if view.compression is not None:
         shown[6:6] = ["sparsity", "bits", "kept", "compressed"]
     return tuple(shown)

@@ -190,6 +190,7 @@ def _compare(before: FlatLayer, after: FlatLayer) -> dict[str, tuple[Any, Any]]:
         number_format.shape(after.outputs[0].shape),
     )
     note("params", int(before.params), int(after.params))
+    note("shares", before.shares, after.shares)
     note("macs", int(before.macs), int(after.macs))
     return what
 
@@ -376,6 +377,8 @@ def _line(change: Change) -> str:
         layer = change.before or change.after
         assert layer is not None
         shown = f"{describe(layer.layer)}  {number_format.shape(layer.outputs[0].shape)}"
+        if layer.shares is not None:
+            return f"{shown}  shares {layer.shares}"
         return (
             f"{shown}  {number_format.count(int(layer.params))} params" if layer.params else shown
         )

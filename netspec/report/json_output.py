@@ -56,6 +56,8 @@ def _layer(view: NetView, row: Row) -> dict[str, Any]:
         "field": None if field is None else "all" if field.size is None else list(field.size),
         "stride": None if field is None or field.stride is None else _values(field.stride),
     }
+    if layer.shares is not None:
+        found["shares"] = layer.shares
     if view.convention is not None:
         found["count"] = view.count(row)
     if view.compression is not None:

@@ -29,7 +29,7 @@ class Row(NamedTuple):
     @property
     def main(self) -> Node:
         """The first node with parameters, or the first: not the dropout before a convolution."""
-        return next((node for node in self.nodes if node.params), self.nodes[0])
+        return next((n for n in self.nodes if n.params or n.shares), self.nodes[0])
 
     @property
     def op(self) -> str:
@@ -62,7 +62,15 @@ class Row(NamedTuple):
     @property
     def params(self) -> int:
         """Learnable parameters."""
-        return sum(int(node.params) for node in self.nodes)
+        return sum(int(layer.params) for layer in self.layers)
+
+    @property
+    def shares(self) -> str | None:
+        """The line, layer or instance whose weights it has; None where it has some of its own."""
+        found = [layer for layer in self.layers if layer.layer.tensors]
+        if not found or any(layer.shares is None for layer in found):
+            return None
+        return found[0].weights.removesuffix(found[0].path.removeprefix(self.name))
 
     @property
     def macs(self) -> int:

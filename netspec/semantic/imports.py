@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from netspec.diagnostics.source import Source, Span, plain
 from netspec.diagnostics.suggest import did_you_mean
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import OPS
+from netspec.semantic.line_names import LineNames
 from netspec.syntax.ast import (
     Definition,
     File,
@@ -45,6 +47,11 @@ class ModuleDefinition:
         """The module of this name that the body may use; itself, where it would recurse."""
         own = self.definition.kind == "module"
         return self.scope.find(name, self.position + own)
+
+    @cached_property
+    def lines(self) -> LineNames:
+        """The names of its lines."""
+        return LineNames(self.definition)
 
     def visible(self) -> list[str]:
         return self.scope.names(self.position)

@@ -66,6 +66,10 @@ def _check_definition(
     for call in (node for node in walk(*definition.body) if isinstance(node, Call)):
         if len(diagnostics) + len(unknown) >= MAX_ERRORS:
             return
+        if call.indices:
+            if not module.lines.has(call.callee):
+                unknown.add(call, module)
+            continue
         used = module.find(call.op.text)
         if used is module:
             message = f"{definition.kind} {call.op.text} uses itself"
@@ -89,7 +93,7 @@ def _check_definition(
             required = [a.name for a in declared if a.required]
             _check_fields(call, names, required, "op", diagnostics)
             _check_products(call, op, diagnostics)
-        else:
+        elif not module.lines.has(call.callee):
             unknown.add(call, module)
     _check_on_top(definition.body, diagnostics)
     _check_train_blocks(definition, diagnostics)

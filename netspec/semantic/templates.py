@@ -21,7 +21,7 @@ from netspec.ir.template import (
     TemplateParameter,
     TemplateStatement,
 )
-from netspec.ops import OPS, find_op
+from netspec.ops import OPS, Op, find_op
 from netspec.semantic.imports import ModuleDefinition
 from netspec.syntax.ast import (
     Chain,
@@ -29,6 +29,7 @@ from netspec.syntax.ast import (
     For,
     If,
     Input,
+    LayerName,
     LayerStatement,
     Let,
     Output,
@@ -100,12 +101,15 @@ class _TemplateBuilder:
             else:
                 inputs = (before if before is not None else Flowing(),)
             keyword = c.op.text
-            op = OPS.get(keyword)
-            found = None if op is not None else self.module.find(keyword)
-            if op is None and found is None:
+            op = OPS.get(keyword) if not c.indices else None
+            found = None if op is not None or c.indices else self.module.find(keyword)
+            if op is None and found is None and not c.indices:
                 op = find_op(keyword)
-            callee = op if op is not None else template_of(found) if found is not None else None
-            assert callee is not None, f"{keyword} is neither op nor module"
+            callee: type[Op] | Template | LayerName = c.callee
+            if op is not None:
+                callee = op
+            elif found is not None:
+                callee = template_of(found)
             fields = tuple((f.name.text, f.value) for f in c.fields)
             suffix = keyword if i else None
             before = TemplateCall(callee, inputs, fields, keyword, suffix, c.span)

@@ -12,7 +12,7 @@ from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.ops import OPS, load_problems, op_names
 from netspec.semantic.foreign_names import STATEMENTS, op_help
 from netspec.semantic.imports import ModuleDefinition
-from netspec.syntax.ast import Call, Definition, Input, LayerStatement, Statement
+from netspec.syntax.ast import Call, Definition, Input
 from netspec.syntax.visitor import statements
 from netspec.util.resources import folder
 
@@ -34,7 +34,6 @@ class UnknownNames:
         self._found: dict[object, _NameUses] = {}
         self._last_statement: dict[int, Span] = {}
         """In each text, the last word that begins a statement in other languages."""
-        self._values: dict[int, set[str]] = {}
 
     def __len__(self) -> int:
         return len(self._found)
@@ -48,7 +47,7 @@ class UnknownNames:
         shape = _shape_with_names(call)
         if call.op.text in STATEMENTS or shape:
             self._last_statement[id(source)] = call.op.span
-        key = (id(source), call.op.text)
+        key = (id(source), call.callee.span.text)
         if key in self._found:
             self._found[key].lines.append(call.op.span.line)
             return
@@ -65,35 +64,34 @@ class UnknownNames:
         name = call.op.text
         scope = module.scope
         message = f"there is no op or module {name}"
+        if call.indices:
+            help_: tuple[str, ...] = did_you_mean(name, module.lines.indexed)
+            if name in op_names() or module.find(name):
+                help_ = ("only the name of a line that is used again has an index",)
+            help_ = _missing_colon(call, module) or help_
+            message = f"there is no line {call.callee.span.text}"
+            return Diagnostic("unknown-op", message, call.callee.span, help=help_)
         others: tuple[Label, ...] = ()
         later = scope.find(name, len(scope))
         if later is not None:
             others = (Label(later.definition.name.span, "it is defined here"),)
-            help_: tuple[str, ...] = ("move its definition above this one",)
+            help_ = ("move its definition above this one",)
         elif name == module.definition.name.text:
             help_ = ("a net can't be used as a module",)
         elif name in scope.nets:
             message = f"a net can't be used in another, and {name} of {scope.nets[name]} is a net"
             help_ = ("write a module of what both need",)
-        elif name in self._names_of_values(module.definition):
+        elif name in _inputs(module.definition):
             message = f"{name} is a value, and no op or module"
             help_ = (f"a value goes into round brackets: `relu({name})`",)
         else:
             help_ = tuple(load_problems(name)) or _imported(name, module) or op_help(name)
-            help_ = help_ or did_you_mean(name, [*op_names(), *module.visible()])
-            if not call.fields and call.arguments is None:
-                text = call.span.source.text[call.span.end : call.span.end + 80]
-                word = next(iter(re.findall(r"\A[ \t]*(\w+)", text)), "")
-                if word in OPS or module.find(word):
-                    help_ = (f"did you mean `{name}: {word}`?",)
+            known = [*op_names(), *module.visible(), *module.lines.plain]
+            help_ = help_ or did_you_mean(name, known)
+            help_ = _missing_colon(call, module) or help_
         if not others and scope.incomplete:
             return None  # it may be one of those that a failed import would have brought
         return Diagnostic("unknown-op", message, call.op.span, others=others, help=help_)
-
-    def _names_of_values(self, definition: Definition) -> set[str]:
-        if id(definition) not in self._values:
-            self._values[id(definition)] = set(_names(definition.body))
-        return self._values[id(definition)]
 
 
 def _shape_with_names(call: Call) -> Diagnostic | None:
@@ -112,14 +110,19 @@ def _shape_with_names(call: Call) -> Diagnostic | None:
     return Diagnostic("unknown-op", message, place, help=help_)
 
 
-def _names(body: tuple[Statement, ...]) -> Iterator[str]:
-    """The names of inputs and layers that need no index to be known."""
-    for statement in statements(body):
-        if isinstance(statement, Input):
-            yield statement.name.text
-        elif isinstance(statement, LayerStatement) and statement.name is not None:
-            if not statement.name.indices:
-                yield statement.name.base.text
+def _missing_colon(call: Call, module: ModuleDefinition) -> tuple[str, ...]:
+    """Help where an op or module stands right behind what is then its name."""
+    if call.fields or call.arguments is not None:
+        return ()
+    text = call.span.source.text[call.span.end : call.span.end + 80]
+    word = next(iter(re.findall(r"\A[ \t]*(\w+)", text)), "")
+    known = word in OPS or module.find(word)
+    return (f"did you mean `{call.callee.span.text}: {word}`?",) if known else ()
+
+
+def _inputs(definition: Definition) -> set[str]:
+    """The names of the inputs."""
+    return {s.name.text for s in statements(definition.body) if isinstance(s, Input)}
 
 
 def _imported(name: str, module: ModuleDefinition) -> tuple[str, ...]:

@@ -185,12 +185,25 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One use of an op or module; `arguments` is None where it takes what flows."""
+    """One use of an op, module or line; `arguments` is None where it takes what flows.
+
+    `indices` are those of a line that is used again: `tower[i](x)`.
+    """
 
     op: Name
     arguments: tuple[Chain | Reference, ...] | None
     fields: tuple[Field, ...]
     span: Span
+    indices: tuple[Expression, ...] = ()
+
+    @property
+    def callee(self) -> LayerName:
+        """What is called, with its indices."""
+        span = self.op.span
+        if self.indices:
+            end = span.source.text.find("]", self.indices[-1].span.end) + 1
+            span = Span(span.source, span.start, max(end, span.end))
+        return LayerName(self.op, self.indices, span)
 
 
 @dataclass(frozen=True, slots=True)

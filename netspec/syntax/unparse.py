@@ -141,7 +141,7 @@ def _chain(chain: Chain) -> str:
 def _call(call: Call) -> str:
     given = call.arguments
     arguments = "" if given is None else f"({', '.join(_value(a) for a in given)})"
-    return f"{call.op.text}{arguments}{_fields(call.fields)}"
+    return f"{layer_name(call.callee)}{arguments}{_fields(call.fields)}"
 
 
 def _value(value: Chain | Expression) -> str:

@@ -37,7 +37,8 @@ net whole(width = 4) {
   three: part(one) { width: width }
   pool: maxpool { kernel: 2 }
   up: maxunpool(pool, pool.indices)
-  sum: add(up, one, two)
+  again: one(data)
+  sum: add(up, one, two, again)
 }
 """
 Change = Callable[[Net], Net]
@@ -213,6 +214,23 @@ BREAKS: dict[str, tuple[Change, str]] = {
         "three has other arguments than part#2 before",
     ),
     "a block in itself": (itself, "is an instance of a block that contains this one"),
+    # Shared weights.
+    "the weights of nothing": (
+        node("again", shares="zero"),
+        "again shares the weights of zero, which has none above it",
+    ),
+    "the weights of what shares them": (
+        lambda n: node("sum", shares="again")(n),
+        "sum shares the weights of again, which has none above it",
+    ),
+    "the weights of another op": (
+        node("up", shares="pool"),
+        "up is no pool once more, whose weights it has",
+    ),
+    "the weights of other channels": (
+        node("three", shares="one"),
+        "three has other tensors than one, whose weights it has",
+    ),
     # Numbers with expressions.
     "a parameter of another block": (
         node("three", arguments=argument(expr=Parameter("n"))),

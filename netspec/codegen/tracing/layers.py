@@ -202,6 +202,8 @@ class LayerTracer(ValueTracer):
     def call(self, c: TemplateCall, path: LayerPath | None, inputs: tuple[TraceValue, ...]) -> Call:
         if isinstance(c.callee, Template):
             return self.instance(c, c.callee, path, inputs)
+        if isinstance(c.callee, ast.LayerName):
+            raise CannotTrace("a line that is used again")
         with requiring(self.need):
             return self.op_call(c, c.callee, path, inputs)
 

@@ -14,6 +14,7 @@ caller_expressions  a module's numbers in terms of the block that uses it
 call_inputs         the inputs of a call, and how many there may be
 op_calls            calls of ops: a layer
 module_calls        calls of modules: an instance
+line_uses           lines that are used again
 chains              chains of calls
 inputs_outputs      `input` and `output`
 statements          all statements, loops and branches

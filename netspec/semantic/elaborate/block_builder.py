@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from netspec.diagnostics import Diagnostic, Frame, Label
 from netspec.diagnostics.source import Span
-from netspec.ir import Block, Node, Preprocessing, Training, Value
+from netspec.ir import Block, Instance, Node, Preprocessing, Training, Value
 from netspec.lazy_dataclasses import replace
 from netspec.ops import Shape, like, text
 from netspec.ops.base import MAX_ELEMENTS
@@ -73,6 +73,8 @@ class BlockBuilder:
         self.layer_count = 0
         self.inputs: list[Value] = []
         self.outputs: list[tuple[str, Value]] | None = None
+        self.modules: dict[Instance, tuple[ModuleDefinition, Mapping[str, Any]]] = {}
+        """The module of each instance, and the arguments that it was given."""
         self.makers: dict[Value, Node] = {}
         """The node that each value is an output of."""
         self.places: dict[Value, Span] = {}

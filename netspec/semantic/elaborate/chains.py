@@ -10,6 +10,12 @@ from netspec.ir import Layer, Node
 from netspec.ops import OPS, find_op
 from netspec.semantic.elaborate.block_builder import BlockBuilder
 from netspec.semantic.elaborate.call_inputs import CallNames, Operand
+from netspec.semantic.elaborate.line_uses import (
+    called_line,
+    check_bare_use,
+    line_nodes,
+    warn_of_own_weights,
+)
 from netspec.semantic.elaborate.module_calls import module_instance
 from netspec.semantic.elaborate.op_calls import op_layer
 from netspec.semantic.scope import POISON, EvaluationError, LayerReference, Poison
@@ -17,11 +23,16 @@ from netspec.syntax.ast import Call, Chain, Reference, Variable
 
 
 def run_chain(
-    b: BlockBuilder, chain: Chain, name: str | None, name_span: Span | None
+    b: BlockBuilder,
+    chain: Chain,
+    name: str | None,
+    name_span: Span | None,
+    inside: bool = False,
 ) -> LayerReference | Poison:
     """What a chain of calls makes; poison, and the errors, where one of them fails.
 
-    `name` and `name_span` are those of its line. Raises EvaluationError.
+    `name` and `name_span` are those of its line; `inside`: it is an input or output, and no
+    statement. Raises EvaluationError.
     """
     operands: Sequence[Operand | Poison] = []
     nodes: list[Node] = []
@@ -41,17 +52,19 @@ def run_chain(
             help_ = (apart if call.arguments else "leave out the `()`",)
             b.report(Diagnostic("wrong-arity", message, call.op.span, help=help_))
             sound = False
-        names = _names(b, call, name, first=i == 0, last=i == len(chain.calls) - 1)
-        node = _node(b, call, names, operands)
-        if isinstance(node, Poison) or not sound:
+        bare = name is None and len(chain.calls) == 1 and not inside
+        made = _nodes(b, call, (name, i == 0, i == len(chain.calls) - 1), operands, bare)
+        if isinstance(made, Poison) or not sound:
             sound = False
             operands = [POISON]
             continue
+        added, bearing = made
         if i == 0:
-            head = node
+            head = bearing
             nodes += [n for o in operands if isinstance(o, Operand) for n in o.nodes]
-        nodes.append(node)
-        operands = [Operand(node.outputs[0], call.op.span, given=False)]
+        nodes += added
+        node = added[-1]
+        operands = [Operand(node.outputs[0], call.callee.span, given=False)]
     if not sound or isinstance(node, Poison):
         return POISON
     results = {n: v for n, v in zip(_result_names(node), node.outputs, strict=False) if n}
@@ -65,7 +78,7 @@ def operand(b: BlockBuilder, argument: Chain | Reference) -> Operand | Poison:
     Raises EvaluationError.
     """
     if isinstance(argument, Chain):
-        line = run_chain(b, argument, None, None)
+        line = run_chain(b, argument, None, None, inside=True)
         if isinstance(line, Poison):
             return POISON
         return Operand(line.value, argument.span, True, line.nodes)
@@ -104,29 +117,53 @@ def _flowing(b: BlockBuilder, call: Call) -> Operand | Poison:
     return Operand(b.current, call.op.span, given=False)
 
 
-def _names(b: BlockBuilder, call: Call, name: str | None, first: bool, last: bool) -> CallNames:
+def _names(
+    b: BlockBuilder, call: Call, called: str, name: str | None, first: bool, last: bool
+) -> CallNames:
     """The names for a call in a line `name`; those that the spec does not give are made up."""
     if name is None:
-        node = b.automatic_name(call.op.text, call.span, numbered=True)
+        node = b.automatic_name(called, call.span, numbered=True)
         return CallNames(node, None, node)
     node = name
     if not first:
-        node = b.automatic_name(f"{name}_{call.op.text}", call.span, numbered=False)
+        node = b.automatic_name(f"{name}_{called}", call.span, numbered=False)
     return CallNames(node, name, name if last else node)
 
 
-def _node(
-    b: BlockBuilder, call: Call, names: CallNames, operands: Sequence[Operand | Poison]
-) -> Node | Poison:
+def _nodes(
+    b: BlockBuilder,
+    call: Call,
+    place: tuple[str | None, bool, bool],
+    operands: Sequence[Operand | Poison],
+    bare: bool,
+) -> tuple[Sequence[Node], Node] | Poison:
+    """The nodes of a call, in order, and the one that bears its name.
+
+    `place` is the name of its line, and whether it is the first and the last call there. `bare`:
+    it is all of its statement.
+    """
     keyword = call.op.text
-    module = b.module.find(keyword)
-    op = find_op(keyword) if module is None else None
+    module = b.module.find(keyword) if not call.indices else None
+    op = find_op(keyword) if module is None and not call.indices else None
+    if op is None and module is None and b.module.lines.has(call.callee):
+        line = b.attempt(called_line, b, call)
+        if isinstance(line, Poison):
+            return POISON
+        check_bare_use(call, line, bare)
+        found = line_nodes(b, call, line, _names(b, call, line.name, *place), operands)
+        return POISON if isinstance(found, Poison) else (found, found[line.nodes.index(line.head)])
+    names = _names(b, call, keyword, *place)
+    node: Node | Poison = POISON
     if op is not None:
-        return op_layer(b, call, op, names, operands)
-    if module is None or module is b.module:
+        node = op_layer(b, call, op, names, operands)
+    elif module is None or module is b.module:
         b.failed = True  # netspec.semantic.resolve has reported it
+    else:
+        node = module_instance(b, call, module, names, operands)
+    if isinstance(node, Poison):
         return POISON
-    return module_instance(b, call, module, names, operands)
+    warn_of_own_weights(b, call, node)
+    return [node], node
 
 
 def _result_names(node: Node) -> Iterable[str]:

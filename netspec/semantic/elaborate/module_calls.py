@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netspec.diagnostics import Diagnostic
+from netspec.diagnostics.source import Span
 from netspec.ir import Argument, Block, Instance, Value
 from netspec.ops import REQUIRED
 from netspec.semantic.constants import followed_items, key_of, python_value
@@ -51,11 +52,28 @@ def module_instance(
         b.context.uses.unreached(module, b.key, names.node)
         return POISON
     inputs = tuple(o.value for o in given)
-    block = _block(b, call, module, names.node, arguments, inputs)
+    listed = _listed_arguments(b, call, module, arguments)
+    return instance_of(b, module, arguments, listed, names, inputs, call.op.span)
+
+
+def instance_of(
+    b: BlockBuilder,
+    module: ModuleDefinition,
+    arguments: Mapping[str, Any],
+    listed: tuple[Argument, ...],
+    names: CallNames,
+    inputs: tuple[Value, ...],
+    span: Span,
+    shares: str | None = None,
+) -> Instance | Poison:
+    """The instance of a module for its arguments and inputs; poison where its body has errors.
+
+    `listed` are the arguments as the IR lists them. Raises EvaluationError.
+    """
+    block = _block(b, module, names.node, arguments, inputs, span)
     if isinstance(block, Poison):
         b.failed = True
         return POISON
-    listed = _listed_arguments(b, call, module, arguments)
     of_caller = symbols_of_caller(listed, block, inputs)
     outputs = tuple(
         Value(
@@ -66,23 +84,24 @@ def module_instance(
     )
     for symbol in block.static:
         b.static.update(leaves(of_caller.get(symbol, literal(0))))
-    instance = Instance(names.node, names.line, block, listed, inputs, outputs, call.op.span)
-    b.add(instance, block.layer_count, call.span)
+    instance = Instance(names.node, names.line, block, listed, inputs, outputs, span, shares)
+    b.modules[instance] = module, arguments
+    b.add(instance, block.layer_count, span)
     return instance
 
 
 def _block(
     b: BlockBuilder,
-    call: Call,
     module: ModuleDefinition,
     name: str,
     arguments: Mapping[str, Any],
     inputs: Sequence[Value],
+    span: Span,
 ) -> Block | Poison:
     """The block of a module, which equal uses share. Raises EvaluationError."""
     if len(b.backtrace) >= MAX_DEPTH:
         message = f"modules are nested more than {MAX_DEPTH} deep"
-        raise evaluation_error("too-deep", message, call.op.span)
+        raise evaluation_error("too-deep", message, span)
     shapes = [value.shape for value in inputs]
     key = (
         id(module),
@@ -93,7 +112,7 @@ def _block(
     b.context.uses.add(module, key, b.key, name)
     blocks = b.context.blocks
     if key not in blocks:
-        inner = b.inner(module, name, call.op.span, key)
+        inner = b.inner(module, name, span, key)
         blocks[key] = b.run_module(inner, arguments, shapes)
     return blocks[key]
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from netspec.diagnostics import Diagnostic
+from netspec.diagnostics.source import Span
 from netspec.ir import Layer, Value
 from netspec.ops import IndexShape, Op, ShapeError, attributes
 from netspec.ops.attribute_types import AttributeType, AttributeTypeError, Flag
@@ -39,12 +40,9 @@ def op_layer(
     if isinstance(given, Poison):
         b.failed = True
         return POISON
-    shapes = [o.value.shape for o in given]
     try:
-        _check_indices(op, given)
         stated = op(**attrs)
-        bound = stated.bind(shapes)
-        outputs = bound.outputs(shapes)
+        layer = layer_of(b, stated, names, tuple(o.value for o in given), call.op.span)
     except ShapeError as error:
         sides = [(o.value, o.span, o.given) for o in given]
         b.report(shape_error(error, call, sides, op, attrs, b.makers, b.places))
@@ -52,17 +50,32 @@ def op_layer(
     for name, message, help_ in stated.doubts():
         place = next((f.value.span for f in call.fields if f.name.text == name), call.op.span)
         b.note(Diagnostic("doubtful-value", message, place, help=(help_,)))
+    return layer
+
+
+def layer_of(
+    b: BlockBuilder,
+    stated: Op,
+    names: CallNames,
+    inputs: tuple[Value, ...],
+    span: Span,
+    shares: str | None = None,
+) -> Layer:
+    """The layer of an op for its inputs. Raises ShapeError, and EvaluationError if too large."""
+    _check_indices(type(stated), inputs)
+    shapes = [v.shape for v in inputs]
+    bound = stated.bind(shapes)
+    outputs = bound.outputs(shapes)
     several = len(outputs) > 1
     values = tuple(
         Value(
             f"{names.value}.{result}" if several and i else names.value,
-            b.output_shape(shape, call.op.span),
+            b.output_shape(shape, span),
         )
         for i, (shape, result) in enumerate(zip(outputs, bound.result_names, strict=True))
     )
-    inputs = tuple(o.value for o in given)
-    layer = Layer(names.node, names.line, bound, inputs, values, call.op.span, stated)
-    b.add(layer, 1, call.span)
+    layer = Layer(names.node, names.line, bound, inputs, values, span, stated, shares)
+    b.add(layer, 1, span)
     return layer
 
 
@@ -110,10 +123,9 @@ def _check_truth_word(b: BlockBuilder, f: Field, word: Variable, kind: Flag, key
                 raise evaluation_error("unknown-value", message, word.span, error.help) from None
 
 
-def _check_indices(op: type[Op], given: Iterable[Operand]) -> None:
+def _check_indices(op: type[Op], given: Iterable[Value]) -> None:
     """Indices of a pooling go where indices belong, and nothing else does. Raises ShapeError."""
-    for i, operand in enumerate(given):
-        value = operand.value
+    for i, value in enumerate(given):
         if i in op.index_inputs and not isinstance(value.shape, IndexShape):
             raise ShapeError(
                 "wrong-indices",

@@ -74,7 +74,7 @@ def links(reader: Reader, chain: Chain) -> list[ChainLink]:
 def _link(reader: Reader, call: Call, first: bool) -> ChainLink:
     comments = reader.comments()
     head = [] if first else [reader.word(), SPACE]
-    head.append(reader.word())
+    head.append(_layer_name(reader, call.callee))
     if call.arguments is not None:
         head.append(listing(reader, reader.attached(), call.arguments, value))
     given = fields(reader, call.fields)

@@ -232,7 +232,26 @@ class Builder:
                 arguments = group.items
             else:
                 fields = group.items
-        return Call(c[0], arguments, fields, self._span(c))
+        op, indices = self._callee(c[0])
+        return Call(op, arguments, fields, self._span(c), indices)
+
+    def _callee(self, named: Name | LayerName | Reference) -> tuple[Name, tuple[Expression, ...]]:
+        """The name of what is called, and its indices."""
+        if isinstance(named, Name):
+            return named, ()
+        if isinstance(named, LayerName):
+            return named.base, named.indices
+        indices: list[Expression] = []
+        base: Expression = named
+        while isinstance(base, Index):
+            indices.insert(0, base.index)
+            base = base.base
+        if isinstance(base, Variable):
+            return Name(base.name, base.span), tuple(indices)
+        message = f"`{named.span.text}` is no op, module or line that can be used here"
+        help_ = ("a line can be used again in the net or module where it stands, by its name",)
+        self.diagnostics.add(Diagnostic("syntax", message, named.span, help=help_))
+        return Name(named.span.text, named.span), ()
 
     def bare_call(self, c: Children) -> Call:
         return self.call(c)

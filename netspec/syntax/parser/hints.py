@@ -450,6 +450,11 @@ IN_BLOCK: tuple[HintRule, ...] = (
         "nn.relu",
     ),
     HintRule(
+        lambda p: p.kind == "DOT" and p.previous.kind == "NAME" and p.at(2).kind == "LPAR",
+        lambda p: f"only a line of this body can be used again, as a whole: `{p.previous}(...)`",
+        "tower.conv1(x)",
+    ),
+    HintRule(
         lambda p: p.kind == "DOT" and p.previous.kind == "NAME" and _touch(p.token, p.next),
         _NAME,
         "conv1.a: relu",
