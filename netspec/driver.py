@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from io import UnsupportedOperation
@@ -23,9 +23,18 @@ from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
 from netspec.semantic.constants import python_value
 from netspec.semantic.elaborate import elaborate
-from netspec.semantic.imports import ModuleDefinition, Program, load, program_of, read_source
+from netspec.semantic.imports import (
+    ModuleDefinition,
+    Program,
+    full_name,
+    joined_names,
+    load,
+    program_of,
+    read_source,
+)
 from netspec.semantic.resolve import resolve
 from netspec.semantic.settings import constants_of, texts_of
+from netspec.syntax.ast import Variant
 from netspec.syntax.protobuf_text.detect import may_be_prototxt
 from netspec.util.inputs import note_input
 from netspec.util.recursion import deep_recursion
@@ -37,16 +46,29 @@ if TYPE_CHECKING:
 Origins = Callable[[Net], Mapping[str, Any]]
 
 
-_NET = re.compile(r"^net (\w+)", re.MULTILINE)
+_NET = re.compile(r"^net (\w+)(?:\(([^{]*)\))? \{|^  variant (\w+)", re.MULTILINE)
 
 
 def bundled() -> dict[str, Path]:
-    """The nets that come with netspec, by name, each with its file."""
-    return {
-        name: path
-        for path in sorted(folder("specs").glob("*.net"))
-        for name in _NET.findall(path.read_text(encoding="utf-8"))
-    }
+    """The nets that come with netspec, variants included, by their full names, with their files."""
+    return {names[0]: path for names, path in _bundled()}
+
+
+def _bundled() -> Iterator[tuple[tuple[str, ...], Path]]:
+    """What each net that comes with netspec may be called, its full name first, and its file."""
+    # They are formatted, and their texts are not parsed for their names.
+    for path in sorted(folder("specs").glob("*.net")):
+        net = ""
+        for name, params, variant in _NET.findall(path.read_text(encoding="utf-8")):
+            if variant:
+                full = full_name(net, variant)
+                others = joined_names(net, variant) if full != variant else ()
+                yield tuple(dict.fromkeys((full, *others))), path
+            else:
+                net = name
+                given = re.sub(r"\[[^=]*\]", "", params).split(",")
+                if all("=" in p for p in given if p.strip()):
+                    yield (net,), path
 
 
 def bundled_modules() -> dict[str, Path]:
@@ -72,15 +94,16 @@ def place(spec: str) -> Place:
     if not (colon and net.isidentifier()) or Path(spec).exists():
         return _place_of_file(spec)
     found = _place_of_file(front)
-    return found._replace(net=net) if found.net is None else Place(Path(spec), None)
+    family = found.net in (None, found.path.stem)
+    return found._replace(net=net) if family else Place(Path(spec), None)
 
 
 def _place_of_file(spec: str) -> Place:
     """The file of a path, or of the name of a bundled net or file."""
     # A scan of all bundled texts, which paths need not wait for.
-    named = bundled() if spec.isidentifier() else {}
-    if spec in named:
-        return Place(named[spec], spec, True)
+    for names, path in _bundled() if spec.isidentifier() else ():
+        if spec in names:
+            return Place(path, names[0], True)
     path, family = Path(spec), folder("specs") / f"{spec}.net"
     if spec.isidentifier() and not path.exists() and family.is_file():
         return Place(family, None, True)
@@ -222,7 +245,7 @@ def check(
         chosen = None
         if _is_empty(program) or program.nets or net or needs_net:
             chosen = _choose(program, net, diagnostics)
-        made = elaborate(chosen, given, diagnostics) if chosen is not None else None
+        made = _elaborated(chosen, given, diagnostics) if chosen is not None else None
     if made is not None:
         made = _with_settings(made, settings, origins)
     return Checked(made, diagnostics.sorted(), program.asked)
@@ -265,7 +288,7 @@ def check_each(spec: str, settings: Mapping[str, Any], *, needs_net: bool = True
         program, given, origins = _program(source, base, given, shared)
     if program is None:
         return CheckedFile((), shared.sorted())
-    nets = program.nets
+    nets = tuple(n for net in program.nets for n in net.nets)
     if name or (not nets and needs_net) or _is_empty(program):
         nets = tuple(n for n in (_choose(program, name, shared),) if n)
     parameters = [{p.name.text for p in net.definition.params} for net in nets]
@@ -277,13 +300,44 @@ def check_each(spec: str, settings: Mapping[str, Any], *, needs_net: bool = True
         diagnostics = Diagnostics(shared)
         with deep_recursion():
             of_net = {k: v for k, v in given.items() if k in own or k in unknown}
-            result = elaborate(net, of_net, diagnostics)
+            result = _elaborated(net, of_net, diagnostics)
         if result is not None:
             theirs = given.keys() - of_net.keys()
             used = {k: v for k, v in settings.items() if k not in theirs}
             made.append(_with_settings(result, used, origins))
         found += diagnostics
     return CheckedFile(tuple(made), Diagnostics(found).sorted())
+
+
+def _elaborated(
+    net: ModuleDefinition, given: Mapping[str, Any], diagnostics: Diagnostics
+) -> Net | None:
+    """The net, and what is wrong with it; where that is in a variant, it says so."""
+    if net.variant is None:
+        return elaborate(net, given, diagnostics)
+    found = Diagnostics()
+    found.failed = diagnostics.failed
+    made = elaborate(net, given, found)
+    for diagnostic in found:
+        diagnostics.add(_in_variant(diagnostic, net.variant))
+    return made
+
+
+def _in_variant(diagnostic: Diagnostic, variant: Variant) -> Diagnostic:
+    """A diagnostic of a variant's net that says so, unless it stands in the variant itself."""
+    span = diagnostic.span
+    if (
+        span is None
+        or span.source is not variant.span.source
+        or span.start in range(variant.span.start, variant.span.end)
+    ):
+        return diagnostic
+    values = "  ".join(" ".join(f.span.text.split())[:40] for f in variant.fields[:4])
+    note = f"in the variant {variant.name.text}" + (f" ({values})" if values else "")
+    help_ = diagnostic.help
+    if diagnostic.code in ("unmet-expect", "unmet-prefer"):
+        help_ = (*help_, "what holds for one variant alone is expected in its braces")
+    return replace(diagnostic, notes=(*diagnostic.notes, note), help=help_)
 
 
 def _is_empty(program: Program) -> bool:
@@ -296,10 +350,13 @@ def _choose(
 ) -> ModuleDefinition | None:
     """The net of this name, or the only one; None, and a diagnostic, where that is none."""
     file = program.source.name
-    names = [n.definition.name.text for n in program.nets]
-    for net in program.nets:
-        if name in (None, net.definition.name.text) and (name or len(names) == 1):
-            return net
+    nets = [n for net in program.nets for n in net.nets]
+    names = [n.names[0] for n in nets]
+    # Where none is named, a net with variants is meant itself.
+    alone = nets[:1] if len(program.nets) == 1 and (not nets[1:] or not nets[0].variant) else []
+    meant = [n for n in nets if name in n.names] if name else alone
+    if meant:
+        return meant[0]
     help_: tuple[str, ...] = ()
     if not names:
         message = f"{file} has no net" + (" and no module" if _is_empty(program) else "")
@@ -358,7 +415,7 @@ def build(prepared: PreparedNet, constants: Mapping[str, Any]) -> Checked:
     """
     diagnostics = Diagnostics()
     with deep_recursion():
-        net = elaborate(prepared.net, constants, diagnostics)
+        net = _elaborated(prepared.net, constants, diagnostics)
     if net is not None:
         settings = {name: python_value(value) for name, value in constants.items()}
         net = _with_settings(net, settings, None)

@@ -179,6 +179,22 @@ def grammar() -> Rule:
             "beginCaptures": captures(g1="keyword.declaration"),
             "patterns": include("fields"),
         },
+        "variant": {
+            "begin": rf"\b(variant)\s+({NAME})(?=\s*\{{)",
+            "end": r"(?=[^\s{])",
+            "beginCaptures": captures(g1="keyword.declaration", g2="entity.name.type"),
+            "patterns": include("variant-block"),
+        },
+        "variant-block": enclosed(
+            r"\{",
+            r"\}",
+            [*include("comment", "parameter", "contract"), *expressions],
+            "block",
+        ),
+        "parameter": {
+            "match": rf"\b({NAME})\s*(:)",
+            "captures": captures(g1="variable.parameter", g2="punctuation.separator.key-value"),
+        },
         "output": statement(
             r"\b(output)\b",
             r"(?=$|\})",
@@ -203,7 +219,17 @@ def grammar() -> Rule:
         "block": enclosed(r"\{", r"\}", include("statement"), "block"),
         "statement": {
             "patterns": include(
-                *("comment", "string", "label", "input", "train", "output", "let", "contract"),
+                *(
+                    "comment",
+                    "string",
+                    "label",
+                    "input",
+                    "train",
+                    "variant",
+                    "output",
+                    "let",
+                    "contract",
+                ),
                 *("control", "else", "block", "arrow", "call"),
             )
         },

@@ -15,7 +15,9 @@ from netspec.driver import check_each, check_spec, place
 from netspec.ir import Net
 from netspec.semantic.settings import SettingText
 
-SPEC_HELP = "a path, - for standard input, or a bundled spec; FILE:NET is one of several nets"
+SPEC_HELP = (
+    "a path, - for standard input, or a bundled spec; FILE:NAME is one of several nets or variants"
+)
 
 
 def overwrite_error(path: Path, what: str) -> SpecError:

@@ -23,7 +23,8 @@ def compiled_from(nets: Sequence[Net]) -> str:
     """
     settings = {name: text for net in nets for name, text in net.settings.items()}
     given = ", ".join(f"{_shown(name)}={_shown(text)}" for name, text in settings.items())
-    spec = spec_file(nets[0]) + (f" with {given}" if given else "")
+    variant = f":{nets[0].variant}" if nets[0].variant and len(nets) == 1 else ""
+    spec = spec_file(nets[0]) + variant + (f" with {given}" if given else "")
     origin = f"Compiled by netspec {__version__} from {spec}"
     # Python takes `coding:` and `coding=` in a comment for the encoding of the file.
     return re.sub(r"coding(?=[:=])", "coding ", f"{origin}: change the spec, not this file.")

@@ -63,7 +63,7 @@ def _fingerprint(prepared: PreparedNet, reading: Mapping[str, Any]) -> str:
 
     program = prepared.program
     texts = sorted(source.text for source in program.texts())
-    texts += [prepared.name] if program.nets[1:] else []
+    texts += [prepared.name] if program.nets[1:] or program.nets[0].variants else []
     texts += [f"{name}={value}" for name, value in sorted(reading.items())]
     return sha256("\0".join(texts).encode()).hexdigest()[:16]
 

@@ -282,6 +282,8 @@ class Net:
     training: Training | None = None
     origins: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """Of a net that was read from a prototxt: where each tensor lies in a caffemodel."""
+    variant: str = ""
+    """Of a variant of a net: what it is called there. `name` is its full name."""
     settings: Mapping[str, str] = field(default_factory=dict, compare=False)
     """What was set from outside when the spec was read, by name, as `--set` takes it."""
 

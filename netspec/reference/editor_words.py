@@ -17,8 +17,8 @@ def _unique(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
-PARTS = ("import", "net", "module", "train")
-"""What begins a part of a file, or says how a net is trained; free as names inside a body."""
+PARTS = ("import", "net", "module", "train", "variant")
+"""What begins a part of a file, or a block about a net; free as names inside a body."""
 DECLARATIONS = ("input", "output", "let")
 CONTRACTS = ("expect", "prefer")
 CONTROL = ("for", "if", "else", "in")

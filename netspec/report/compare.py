@@ -101,6 +101,7 @@ def data(views: Sequence[NetView]) -> list[dict[str, Any]]:
         found.append(
             {
                 "net": view.net.name,
+                **({"variant": view.net.variant} if view.net.variant else {}),
                 "figures": {key: value for key, (value, _) in values.items()},
                 "ratios": {
                     key: float(f"{value / base:.6g}") if base else None

@@ -36,7 +36,8 @@ def data(view: NetView) -> dict[str, Any]:
     if view.compression is not None:
         total["kept"] = sum(p.kept for p in view.parts())
         total["compressed"] = view.compressed_size()
-    return {"net": net.name, "layers": [_layer(view, row) for row in rows(net)], "total": total}
+    named = {"net": net.name, **({"variant": net.variant} if net.variant else {})}
+    return {**named, "layers": [_layer(view, row) for row in rows(net)], "total": total}
 
 
 def _layer(view: NetView, row: Row) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.diagnostics.source import Source, Span, plain
 from netspec.diagnostics.suggest import did_you_mean
-from netspec.lazy_dataclasses import dataclass
+from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import OPS
 from netspec.semantic.line_names import LineNames
 from netspec.syntax.ast import (
@@ -19,6 +19,7 @@ from netspec.syntax.ast import (
     Import,
     Name,
     String,
+    Variant,
 )
 from netspec.syntax.parser import parse
 from netspec.util.inputs import read_input
@@ -42,6 +43,28 @@ class ModuleDefinition:
     scope: ModuleScope
     position: int
     """How many names its scope had when it was defined; it does not see later ones."""
+    variant: Variant | None = None
+    """Of a net that is a variant of another: where that is written."""
+    variants: tuple[ModuleDefinition, ...] = ()
+    variant_of: str = ""
+
+    @property
+    def nets(self) -> tuple[ModuleDefinition, ...]:
+        """The nets that a net's text gives: itself, and its variants.
+
+        A net of which all variants set a parameter without a default is only these.
+        """
+        lacking = any(p.default is None for p in self.definition.params)
+        return self.variants if self.variants and lacking else (self, *self.variants)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a net may be called behind `FILE:`, the shortest first."""
+        name = self.definition.name.text
+        if self.variant is None:
+            return (name,)
+        own = self.variant.name.text
+        return (name,) if own == name else (own, *joined_names(self.variant_of, own))
 
     def find(self, name: str) -> ModuleDefinition | None:
         """The module of this name that the body may use; itself, where it would recurse."""
@@ -55,6 +78,35 @@ class ModuleDefinition:
 
     def visible(self) -> list[str]:
         return self.scope.names(self.position)
+
+
+def full_name(net: str, variant: str) -> str:
+    """What the net of a variant is called: yolov8n for `n` of yolov8.
+
+    A name of one letter is joined as it is, another by `_`. Who begins as the net does, or has
+    its name inside, is called that alone: resnet34, resnext50 and wide_resnet50_2 of resnet.
+    """
+    if net in variant or variant.startswith(net[:4]):
+        return variant
+    return joined_names(net, variant)[len(variant) > 1]
+
+
+def joined_names(net: str, variant: str) -> tuple[str, str]:
+    """The names of a net and its variant as one, without and with `_` between them."""
+    return f"{net}{variant}", f"{net}_{variant}"
+
+
+def _variant_of(net: ModuleDefinition, variant: Variant) -> ModuleDefinition:
+    """The net of a variant: the same text, with other defaults of its parameters."""
+    own = net.definition
+    values = {f.name.text: f.value for f in variant.fields}
+    params = tuple(
+        replace(p, default=values[p.name.text]) if p.name.text in values else p for p in own.params
+    )
+    name = Name(full_name(own.name.text, variant.name.text), variant.name.span)
+    doc = "\n\n".join(filter(None, (variant.doc, own.doc)))
+    definition = replace(own, name=name, params=params, doc=doc)
+    return ModuleDefinition(definition, net.scope, net.position, variant, variant_of=own.name.text)
 
 
 class ModuleScope:
@@ -169,22 +221,30 @@ class _Loader:
                 continue
             module = ModuleDefinition(item, scope, len(scope))
             if item.kind == "net":
-                self._declare_net(module, nets)
+                found = [s for s in item.body if isinstance(s, Variant)]
+                variants = tuple(_variant_of(module, v) for v in found)
+                nets.append(replace(module, variants=variants))
             else:
                 modules.append(module)
                 scope.declare(item.name.text, module, item.name.span, self.diagnostics)
+        self._check_names(nets)
         return Program(file.source, tuple(nets), tuple(modules), frozenset(self.asked))
 
-    def _declare_net(self, net: ModuleDefinition, nets: list[ModuleDefinition]) -> None:
-        name = net.definition.name
-        for other in nets:
-            if other.definition.name.text == name.text:
-                others = (Label(other.definition.name.span, "the other one"),)
-                message = f"there are two nets called {name.text}"
-                self.diagnostics.add(
-                    Diagnostic("duplicate-name", message, name.span, others=others)
-                )
-        nets.append(net)
+    def _check_names(self, nets: list[ModuleDefinition]) -> None:
+        """Report nets and variants that bear a name that is taken."""
+        known: dict[str, Name] = {}
+        for net in nets:
+            for one in (net, *net.variants):
+                written = one.variant.name if one.variant is not None else one.definition.name
+                for name in dict.fromkeys((written.text, one.definition.name.text)):
+                    other = known.setdefault(name, written)
+                    if other is not written:
+                        self._two_nets(name, written, other)
+
+    def _two_nets(self, name: str, at: Name, other: Name) -> None:
+        others = (Label(other.span, "the other one"),)
+        message = f"there are two nets called {name}"
+        self.diagnostics.add(Diagnostic("duplicate-name", message, at.span, others=others))
 
     def _import(
         self, item: Import, base: Path | None, scope: ModuleScope

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean, one_of
+from netspec.lazy_dataclasses import replace
 from netspec.ops import Op, attributes, find_op
 from netspec.ops.attribute_types import Padding, Pair, Size
 from netspec.semantic.evaluator import METRICS
@@ -34,11 +35,14 @@ from netspec.syntax.ast import (
     Statement,
     Train,
     Variable,
+    Variant,
 )
 from netspec.syntax.visitor import statements, walk
 
 MAX_ERRORS = 200
 """Most errors that are looked for."""
+MAX_VARIANTS = 100
+"""Most variants of a net: each is built to be checked."""
 
 
 def resolve(program: Program, diagnostics: Diagnostics) -> None:
@@ -97,6 +101,7 @@ def _check_definition(
             unknown.add(call, module)
     _check_on_top(definition.body, diagnostics)
     _check_train_blocks(definition, diagnostics)
+    _check_variants(definition, diagnostics)
 
 
 def _check_fields(
@@ -109,6 +114,7 @@ def _check_fields(
     """Check the names of a call's fields against those that its op or module has."""
     given: dict[str, Span] = {}
     known = set(names)
+    kind = "field" if what in ("op", "module") else "parameter"
     for f in call.fields:
         name = f.name.text
         if len(diagnostics) >= MAX_ERRORS:
@@ -126,11 +132,11 @@ def _check_fields(
             if not help_ and what == "op":
                 help_ = field_near(name, free)
             if not help_:
-                help_ = (f"it has {one_of(names)}" if names else "it has no fields",)
+                help_ = (f"it has {one_of(names)}" if names else f"it has no {kind}s",)
             diagnostics.add(
                 Diagnostic(
                     "unknown-field",
-                    f"the {what} {call.op.text} has no field {name}",
+                    f"the {what} {call.op.text} has no {kind} {name}",
                     f.name.span,
                     help=help_,
                 )
@@ -142,7 +148,7 @@ def _check_fields(
         diagnostics.add(
             Diagnostic(
                 "missing-field",
-                f"{call.op.text} needs the field{'s' * (len(missing) > 1)} "
+                f"{call.op.text} needs the {kind}{'s' * (len(missing) > 1)} "
                 + " and ".join(missing),
                 call.op.span,
                 help=_example(call.op.text) if what == "op" else (),
@@ -230,12 +236,14 @@ def _values(definition: Definition) -> Iterator[Expression]:
 
 
 def _check_on_top(body: Iterable[Statement], diagnostics: Diagnostics) -> None:
-    """No `input` or `train` depends on an `if` or `for`."""
+    """No `input`, `train` or `variant` depends on an `if` or `for`."""
     for outer in body:
         for s in statements([outer]):
-            if s is outer or not isinstance(s, Input | Train):
+            if s is outer or not isinstance(s, Input | Train | Variant):
                 continue
-            if isinstance(s, Input):
+            if isinstance(s, Variant):
+                what, place, help_ = "a `variant`", s.word, "put it at the top of the net"
+            elif isinstance(s, Input):
                 what, place, help_ = "an `input`", s.span, "put it at the top of the net or module"
             else:
                 what, place = "a `train` block", s.word
@@ -255,3 +263,24 @@ def _check_train_blocks(definition: Definition, diagnostics: Diagnostics) -> Non
             message = f"{definition.name.text} has more than one `train` block"
             others = (Label(found[0].word, "the first one"),)
         diagnostics.add(Diagnostic("syntax", message, s.word, others=others))
+
+
+def _check_variants(definition: Definition, diagnostics: Diagnostics) -> None:
+    """Variants are of nets, and their fields are parameters, each given once.
+
+    What has no default must be given by each.
+    """
+    found = [s for s in definition.body if isinstance(s, Variant)]
+    if definition.kind == "module":
+        for s in found[:1]:
+            message = "a module has no variants; the net that uses it may have some"
+            diagnostics.add(Diagnostic("syntax", message, s.word))
+        return
+    if len(found) > MAX_VARIANTS:
+        message = f"a net has at most {MAX_VARIANTS} variants"
+        diagnostics.add(Diagnostic("too-large", message, found[MAX_VARIANTS].name.span))
+    names = [p.name.text for p in definition.params]
+    required = [p.name.text for p in definition.params if p.default is None]
+    for s in found[:MAX_VARIANTS]:
+        call = Call(replace(definition.name, span=s.name.span), None, s.fields, s.span)
+        _check_fields(call, names, required, "net", diagnostics)

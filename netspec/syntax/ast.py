@@ -311,7 +311,29 @@ class Train:
     span: Span
 
 
-Statement = LayerStatement | Input | Output | Let | ContractStatement | For | If | Train
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """`variant name { ... }`: values of the net's parameters, and contracts that hold with them.
+
+    `items` are in the order of the text, `doc` is the text of the `##` comment right above.
+    """
+
+    word: Span
+    name: Name
+    items: tuple[Field | ContractStatement, ...]
+    doc: str
+    span: Span
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        return tuple(i for i in self.items if isinstance(i, Field))
+
+    @property
+    def contracts(self) -> tuple[ContractStatement, ...]:
+        return tuple(i for i in self.items if isinstance(i, ContractStatement))
+
+
+Statement = LayerStatement | Input | Output | Let | ContractStatement | For | If | Train | Variant
 
 # --- files ---------------------------------------------------------------------------------------
 

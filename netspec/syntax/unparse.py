@@ -41,6 +41,7 @@ from netspec.syntax.ast import (
     Train,
     Unary,
     Variable,
+    Variant,
     Wildcard,
 )
 
@@ -107,6 +108,11 @@ def _statement(s: Statement) -> list[str]:
             return [f"output {', '.join(results)}"]
         case Train():
             return [f"train{_fields(s.fields)}"]
+        case Variant():
+            inside = [_fields(s.fields).strip(" {}")] if s.fields else []
+            inside += [line for c in s.contracts for line in _statement(c)]
+            doc = [f"## {one_line(line)}".rstrip() for line in s.doc.splitlines()]
+            return [*doc, f"variant {s.name.text} {{", *(f"  {i}" for i in inside), "}"]
         case Let():
             return [f"let {s.name.text} = {expression(s.value)}"]
         case ContractStatement():

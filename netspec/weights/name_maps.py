@@ -42,7 +42,7 @@ class NameMaps:
     def __init__(self, net: Net, spec: str) -> None:
         self.net = net
         found = place(spec)
-        self.folder, self.stem = found.path.parent, found.net or found.path.stem
+        self.folder, self.stem = found.path.parent, net.name if found.net else found.path.stem
         self.is_bundled = found.is_bundled
         self.unfitting: dict[str, Diagnostic] = {}
         """What `fitting` left out: why, by the name of the file."""

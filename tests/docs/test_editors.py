@@ -151,6 +151,7 @@ net n(classes = 10%3, share = 50%) {
   expect params(fire2) == 11_920
   if classes == 10 { expect size < 4.8MiB }
   train { schedule: poly }
+  variant big { classes: 20  expect size < 1 }
 }
 """
 EXPECTED = """
@@ -166,6 +167,7 @@ output keyword.declaration | indices support.variable.property | n entity.name.t
 center support.constant | for keyword.control | .. keyword.operator | s1x1 variable.parameter
 let keyword.declaration | e variable.other.constant | round support.function
 expect keyword.control.contract | params support.variable.measure | 11_920 constant.numeric
+variant keyword.declaration | big entity.name.type | classes variable.parameter
 train keyword.declaration | schedule support.type.property-name | poly support.constant
 MiB keyword.other.unit | size support.variable.measure | in keyword.operator.word
 """

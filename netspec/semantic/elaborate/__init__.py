@@ -74,6 +74,7 @@ def elaborate(
         block,
         diagnostics.sorted(),
         builder.training,
+        variant=net.variant.name.text if net.variant is not None else "",
     )
 
 

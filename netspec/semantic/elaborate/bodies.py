@@ -18,6 +18,7 @@ from netspec.semantic.elaborate.parameters import (
 from netspec.semantic.elaborate.statements import StatementRunner
 from netspec.semantic.limits import LimitExceeded
 from netspec.semantic.scope import POISON, EvaluationError, Poison
+from netspec.syntax.ast import ContractStatement
 
 
 def run_net(b: BlockBuilder, settings: Mapping[str, Any]) -> Block | Poison:
@@ -25,7 +26,10 @@ def run_net(b: BlockBuilder, settings: Mapping[str, Any]) -> Block | Poison:
 
     Raises LimitExceeded, its diagnostic reported.
     """
-    return _run(b, partial(declare_net_parameters, b, settings), ())
+    variant = b.module.variant
+    # They are about what was published: with other settings it is another net.
+    contracts = variant.contracts if variant is not None and not settings else ()
+    return _run(b, partial(declare_net_parameters, b, settings), (), contracts)
 
 
 def run_module(
@@ -35,10 +39,15 @@ def run_module(
     return _run(b, partial(declare_module_parameters, b, arguments), shapes)
 
 
-def _run(b: BlockBuilder, declare: Callable[[], None], shapes: Sequence[Shape]) -> Block | Poison:
+def _run(
+    b: BlockBuilder,
+    declare: Callable[[], None],
+    shapes: Sequence[Shape],
+    contracts: Sequence[ContractStatement] = (),
+) -> Block | Poison:
     try:
         declare()
-        StatementRunner(b, shapes).run(b.definition.body)
+        StatementRunner(b, shapes).run((*b.definition.body, *contracts))
         finish_outputs(b)
         block = b.block()
         check_contracts(b, block)

@@ -51,6 +51,8 @@ def _net_value(b: BlockBuilder, param: Param, settings: Mapping[str, Any]) -> An
         return settings[name]
     if param.default is not None:
         return b.evaluator().constant(param.default)
+    if b.module.variant is not None:
+        raise Poisoned  # reported where its fields are matched
     message = f"the net's parameter {name} needs a default, or `--set {name}=...`"
     raise evaluation_error("missing-field", message, param.span)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.ast import (
     ContractStatement,
     Definition,
+    Field,
     For,
     If,
     Import,
@@ -18,6 +20,7 @@ from netspec.syntax.ast import (
     Param,
     Statement,
     Train,
+    Variant,
 )
 from netspec.syntax.formatter import layers
 from netspec.syntax.formatter.alignment import align, pads
@@ -196,6 +199,8 @@ def _statement(reader: Reader, node: Statement, depth: int) -> LayerPieces | _Le
             return _if(reader, node, depth)
         case Train():
             return _train(reader, node)
+        case Variant():
+            return _variant(reader, node)
 
 
 def _document(item: LayerPieces | _Let | Doc) -> Doc:
@@ -222,6 +227,46 @@ def _train(reader: Reader, node: Train) -> Doc:
     given = layers.fields(reader, node.fields)
     assert given is not None, "a train block has braces"
     return DocConcat((word, SPACE, layers.braces(given)))
+
+
+def _variant(reader: Reader, node: Variant) -> Doc:
+    head = DocConcat((reader.word(), SPACE, reader.word()))
+    if not node.contracts:
+        given = layers.fields(reader, node.fields)
+        assert given is not None, "a variant has braces"
+        return DocConcat((head, SPACE, layers.braces(given)))
+    opener = reader.attached()
+    on_line = not reader.on_new_line
+    gaps: list[Gap] = []
+    rows: list[Doc] = []
+    for is_field, group in groupby(node.items, lambda i: isinstance(i, Field)):
+        for item in [list(group)] if is_field else ([i] for i in group):
+            gaps.append(reader.gap())
+            rows.append(_variant_row(reader, item))
+    end = reader.gap()
+    bare = not end.notes and not any(gap.notes for gap in gaps)
+    parts: list[Doc] = []
+    for position, (gap, row) in enumerate(zip(gaps, rows, strict=True)):
+        if on_line and bare:
+            parts += [DocLine("  ")] if position else []
+        else:
+            parts += _between(gap, first=position == 0)
+        parts.append(row)
+    parts += _between(end, first=False, last=True)
+    block = StatementBlock(opener, DocConcat(parts), reader.attached(), False, on_line and bare)
+    return _with_blocks([(head, block)])
+
+
+def _variant_row(reader: Reader, items: Sequence[Field | ContractStatement]) -> Doc:
+    """A contract, or the fields between two."""
+    parts: list[Doc] = []
+    for item in items:
+        if isinstance(item, ContractStatement):
+            return _require(reader, item)
+        parts += [DocLine("  ")] if parts else []
+        parts += (reader.word(), reader.attached(), SPACE, expression(reader, item.value))
+        reader.drop(",", ";")
+    return DocGroup(*parts)
 
 
 def _output(reader: Reader, node: Output) -> Doc:

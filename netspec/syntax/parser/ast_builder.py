@@ -48,6 +48,7 @@ from netspec.syntax.ast import (
     Train,
     Unary,
     Variable,
+    Variant,
     Wildcard,
 )
 from netspec.syntax.lalr import Token
@@ -171,6 +172,11 @@ class Builder:
 
     def train(self, c: Children) -> Train:
         return Train(self._token(c[0]), c[1].items, self._span(c))
+
+    def variant(self, c: Children) -> Variant:
+        items = tuple(x for x in c[2:] if not isinstance(x, Token))
+        span = self._span(c)
+        return Variant(self._token(c[0]), c[1], items, self._doc(span), span)
 
     def if_branch(self, c: Children) -> _BracketedList:
         return _BracketedList("branch", (c[1], c[2].items), self._span(c))

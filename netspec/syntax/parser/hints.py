@@ -193,6 +193,16 @@ def _spaced_shape(p: SyntaxProblem) -> bool:
     return p.kind == "NUMBER" and p.previous == "x" and p.at(-2).kind == "NUMBER"
 
 
+def _in_variant(p: SyntaxProblem) -> bool:
+    """Whether the innermost braces are those of a variant."""
+    return p.bracket > 1 and p.tokens[p.bracket - 2].kind == "VARIANT"
+
+
+def _names_a_variant(p: SyntaxProblem) -> bool:
+    """Whether it stands where a variant's name or its braces should."""
+    return "VARIANT" in (p.previous.kind, p.at(-2).kind) and p.previous.line == p.token.line
+
+
 def _hyphened(p: SyntaxProblem) -> bool:
     """Whether a sign touches names on both sides: `res-1`."""
     touches = _touch(p.previous, p.token) and _touch(p.token, p.next)
@@ -228,7 +238,7 @@ AT_TOP: tuple[HintRule, ...] = (
         "network n { }",
     ),
     HintRule(
-        lambda p: p.kind in STATEMENTS or p.text == "{" or p.kind == "TRAIN",
+        lambda p: p.kind in STATEMENTS or p.text == "{" or p.kind in ("TRAIN", "VARIANT"),
         "layers and what is said of them stand inside a net: `net name { ... }`",
         "input x: 3x8x8",
     ),
@@ -244,6 +254,16 @@ def _near_or(text: str, words: Sequence[str], otherwise: str) -> str:
 
 
 ANYWHERE: tuple[HintRule, ...] = (
+    HintRule(
+        lambda p: _names_a_variant(p) and p.could_be("LBRACE") and not p.could_be("LET"),
+        "a variant is written `variant name { parameter: value }`",
+        "variant small = { width: 2 }",
+    ),
+    HintRule(
+        lambda p: _in_variant(p) and p.text != "=" and p.kind not in _NUMBERS,
+        "in a variant's braces stand parameters, `name: value`, and contracts: `expect ...`",
+        "variant small { conv { filters: 8 } }",
+    ),
     HintRule(
         lambda p: p.text == "//" and not p.could_be("MULTIPLY"),
         _COMMENT,
@@ -390,6 +410,11 @@ ANYWHERE: tuple[HintRule, ...] = (
 )
 
 IN_BLOCK: tuple[HintRule, ...] = (
+    HintRule(
+        lambda p: _names_a_variant(p) and p.kind in (*_NUMBERS, "STRING"),
+        "a variant's name begins with a letter: `variant b0 { ... }`",
+        "variant 18 { width: 2 }",
+    ),
     HintRule(
         lambda p: p.kind == "ELSE",
         "an `else` stands right behind the block of its `if`",

@@ -212,7 +212,7 @@ class RecoveringParser:
                     return position
             if in_block and starts_line and token is not first:
                 outdented = token.column <= indent
-                begins = token.kind in STATEMENTS or token.kind == "NAME"
+                begins = token.kind in STATEMENTS or token.kind in ("NAME", "TRAIN", "VARIANT")
                 if begins and (depth <= 0 or outdented):
                     return position
             if token.kind in OPENERS:
