@@ -105,6 +105,17 @@ def grammar() -> Rule:
             "match": r"==|!=|<=|>=|<|>|\*\*|//|\.\.|[-+*/%=]",
         },
         "arrow": {"name": "keyword.operator.arrow.netspec", "match": "->"},
+        # `-> (batchnorm if norm else identity)`
+        "choice": {
+            "begin": r"(->)\s*(\()",
+            "end": r"\)",
+            "beginCaptures": captures(
+                g1="keyword.operator.arrow", g2="punctuation.section.choice.begin"
+            ),
+            "endCaptures": captures(g0="punctuation.section.choice.end"),
+            "patterns": include("comment", "condition", "else", "call"),
+        },
+        "condition": statement(r"\b(if)\b", r"(?=\belse\b|\))", expressions, g1="keyword.control"),
         "variable": {"name": "variable.other.netspec", "match": rf"\b{NAME}\b"},
         "value-word": word(editor_words.VALUES, "support.constant"),
         "list": enclosed(r"\[", r"\]", expressions, "brackets"),
@@ -134,7 +145,7 @@ def grammar() -> Rule:
         "arguments": enclosed(
             r"\(",
             r"\)",
-            include("comment", "arrow", "applied", "size", "list", "variable"),
+            include("comment", "choice", "arrow", "applied", "size", "list", "variable"),
             "arguments",
         ),
         "fields": enclosed(
@@ -198,7 +209,7 @@ def grammar() -> Rule:
         "output": statement(
             r"\b(output)\b",
             r"(?=$|\})",
-            include("comment", "arrow", "applied", "size", "list", "variable"),
+            include("comment", "choice", "arrow", "applied", "size", "list", "variable"),
             g1="keyword.declaration",
         ),
         "let": statement(
@@ -230,7 +241,7 @@ def grammar() -> Rule:
                     "let",
                     "contract",
                 ),
-                *("control", "else", "block", "arrow", "call"),
+                *("control", "else", "block", "choice", "arrow", "call"),
             )
         },
     }

@@ -18,15 +18,17 @@ from netspec.ir.template import (
     Branches,
     Flowing,
     LayerLine,
+    Link,
     Operand,
     Repetition,
     Requirement,
     Template,
     TemplateCall,
+    TemplateChoice,
     TemplateInput,
     TemplateOutput,
     TemplateStatement,
-    walk,
+    calls_in,
 )
 from netspec.syntax.ast import LayerName
 from netspec.syntax.unparse import expression, layer_name, string
@@ -64,15 +66,9 @@ def _templates(top: Template) -> list[Template]:
             found[template] = None
         elif template not in found:
             stack.append((template, True))
-            inner = [c.callee for c in _calls(template.body) if isinstance(c.callee, Template)]
+            inner = [c.callee for c in calls_in(template.body) if isinstance(c.callee, Template)]
             stack += ((t, False) for t in reversed(inner))
     return list(found)
-
-
-def _calls(body: Sequence[TemplateStatement]) -> Iterator[TemplateCall]:
-    for s in walk(body):
-        if isinstance(s, LayerLine | TemplateOutput):
-            yield from s.calls
 
 
 def _body(body: Sequence[TemplateStatement], margin: str) -> Iterator[str]:
@@ -85,7 +81,7 @@ def _body(body: Sequence[TemplateStatement], margin: str) -> Iterator[str]:
                 yield f"{margin}let {s.name} = {expression(s.value)}"
             case LayerLine():
                 name = f"{layer_name(s.name)}: " if s.name is not None else ""
-                yield f"{margin}{name}{_call(s.last)}"
+                yield f"{margin}{name}{_link(s.last)}"
             case TemplateOutput():
                 names = [f"{name}: " if name else "" for name in s.names]
                 results = (n + _operand(v) for n, v in zip(names, s.values, strict=True))
@@ -110,12 +106,20 @@ def _body(body: Sequence[TemplateStatement], margin: str) -> Iterator[str]:
                 yield f"{margin}}}"
 
 
+def _link(k: Link) -> str:
+    """A link with those before it in its chain."""
+    if isinstance(k, TemplateCall):
+        return _call(k)
+    cases = " else ".join(f"{_call(call)} if {expression(e)}" for e, call in k.cases)
+    last = "" if k.otherwise is None else f" else {_call(k.otherwise)}"
+    return f"{_link(k.before)} -> ({cases}{last})"
+
+
 def _call(c: TemplateCall) -> str:
-    """A call with those before it in its chain."""
     before = ""
     arguments: tuple[Operand, ...] = c.inputs
-    if c.suffix is not None and isinstance(c.inputs[0], TemplateCall):
-        before, arguments = f"{_call(c.inputs[0])} -> ", c.inputs[1:]
+    if c.suffix is not None and isinstance(c.inputs[0], TemplateCall | TemplateChoice):
+        before, arguments = f"{_link(c.inputs[0])} -> ", c.inputs[1:]
     given = ", ".join(_operand(a) for a in arguments if not isinstance(a, Flowing))
     fields = "  ".join(f"{name}: {expression(value)}" for name, value in c.fields)
     return (
@@ -127,7 +131,7 @@ def _call(c: TemplateCall) -> str:
 
 
 def _operand(o: Operand) -> str:
-    if isinstance(o, TemplateCall):
-        return _call(o)
+    if isinstance(o, TemplateCall | TemplateChoice):
+        return _link(o)
     assert not isinstance(o, Flowing), "only a call takes what flows"
     return expression(o)

@@ -33,8 +33,8 @@ class Flowing:
 class TemplateCall:
     """One use of an op, a module or, by its name, a line.
 
-    `inputs` are the flowing value, names, or other calls whose first result is taken. `suffix` is
-    what its name has behind that of its line (`relu` for `conv1_relu`), None for the first call.
+    `inputs` are the flowing value, names, or other links whose first result is taken. `suffix` is
+    what its name has behind that of its line (`relu_2` for `conv1_relu_2`), None for the first.
     """
 
     callee: type[Op] | Template | LayerName
@@ -45,21 +45,37 @@ class TemplateCall:
     span: Span
 
 
-Operand = Flowing | Reference | TemplateCall
+@dataclass(frozen=True, eq=False)
+class TemplateChoice:
+    """A link of a chain that conditions decide about: a call that takes `before`, or none."""
+
+    before: TemplateCall | TemplateChoice
+    cases: tuple[tuple[Expression, TemplateCall], ...]
+    otherwise: TemplateCall | None
+
+    @property
+    def calls(self) -> tuple[TemplateCall, ...]:
+        """All that it chooses from; each takes the flowing value."""
+        last = () if self.otherwise is None else (self.otherwise,)
+        return (*(call for _, call in self.cases), *last)
+
+
+Link = TemplateCall | TemplateChoice
+Operand = Flowing | Reference | Link
 
 
 @dataclass(frozen=True, eq=False)
 class LayerLine:
-    """A statement that makes layers: its name, None where it has none, and the last call."""
+    """A statement that makes layers: its name, None where it has none, and the last link."""
 
     name: LayerName | None
-    calls: tuple[TemplateCall, ...]
+    links: tuple[Link, ...]
     """In order of execution, those in round brackets included."""
     span: Span
 
     @property
-    def last(self) -> TemplateCall:
-        return self.calls[-1]
+    def last(self) -> Link:
+        return self.links[-1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +91,7 @@ class TemplateOutput:
 
     values: tuple[Operand, ...]
     names: tuple[str, ...]
-    calls: tuple[TemplateCall, ...]
+    links: tuple[Link, ...]
     span: Span
 
 
@@ -147,6 +163,21 @@ def walk(body: Sequence[TemplateStatement]) -> Iterator[TemplateStatement]:
                     yield from walk(inner)
             case Repetition():
                 yield from walk(s.body)
+
+
+def calls_in(body: Sequence[TemplateStatement]) -> Iterator[TemplateCall]:
+    """All calls of statements, those that a condition decides about too, in order."""
+    for s in walk(body):
+        if isinstance(s, LayerLine | TemplateOutput):
+            for k in s.links:
+                yield from k.calls if isinstance(k, TemplateChoice) else (k,)
+
+
+def link_conditions(s: LayerLine | TemplateOutput) -> Iterator[Expression]:
+    """The conditions of a statement's links."""
+    for k in s.links:
+        if isinstance(k, TemplateChoice):
+            yield from (condition for condition, _ in k.cases)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from weakref import WeakKeyDictionary
 
@@ -10,12 +11,14 @@ from netspec.ir.template import (
     Branches,
     Flowing,
     LayerLine,
+    Link,
     Operand,
     Repetition,
     Requirement,
     ShapeRequirement,
     Template,
     TemplateCall,
+    TemplateChoice,
     TemplateInput,
     TemplateOutput,
     TemplateParameter,
@@ -24,6 +27,7 @@ from netspec.ir.template import (
 from netspec.ops import OPS, Op, find_op
 from netspec.semantic.imports import ModuleDefinition
 from netspec.syntax.ast import (
+    Call,
     Chain,
     ContractStatement,
     For,
@@ -66,13 +70,13 @@ class _TemplateBuilder:
         for s in body:
             match s:
                 case LayerStatement():
-                    calls: list[TemplateCall] = []
-                    self._chain(s.chain, calls)
-                    yield LayerLine(s.name, tuple(calls), s.span)
+                    links: list[Link] = []
+                    self._chain(s.chain, links)
+                    yield LayerLine(s.name, tuple(links), s.span)
                 case Input():
                     yield TemplateInput(s.name.text, s.pattern)
                 case Output():
-                    inner: list[TemplateCall] = []
+                    inner: list[Link] = []
                     values = tuple(self._operand(r.value, inner) for r in s.results)
                     names = tuple(r.name.text if r.name else "" for r in s.results)
                     yield TemplateOutput(values, names, tuple(inner), s.span)
@@ -92,30 +96,49 @@ class _TemplateBuilder:
                         s.variable.text, s.first, s.last, tuple(self._statements(s.body)), s.span
                     )
 
-    def _chain(self, chain: Chain, calls: list[TemplateCall]) -> TemplateCall:
-        before: TemplateCall | None = None
-        for i, c in enumerate(chain.calls):
-            inputs: tuple[Operand, ...]
-            if c.arguments is not None:
-                inputs = tuple(self._operand(a, calls) for a in c.arguments)
+    def _chain(self, chain: Chain, links: list[Link]) -> Link:
+        before: Link | None = None
+        counts: Counter[str] = Counter()
+        for link in chain.links:
+            if isinstance(link, Call):
+                inputs: tuple[Operand, ...]
+                if link.arguments is not None:
+                    inputs = tuple(self._operand(a, links) for a in link.arguments)
+                else:
+                    inputs = (before if before is not None else Flowing(),)
+                before = self._call(link, inputs, counts if before is not None else None)
             else:
-                inputs = (before if before is not None else Flowing(),)
-            keyword = c.op.text
-            op = OPS.get(keyword) if not c.indices else None
-            found = None if op is not None or c.indices else self.module.find(keyword)
-            if op is None and found is None and not c.indices:
-                op = find_op(keyword)
-            callee: type[Op] | Template | LayerName = c.callee
-            if op is not None:
-                callee = op
-            elif found is not None:
-                callee = template_of(found)
-            fields = tuple((f.name.text, f.value) for f in c.fields)
-            suffix = keyword if i else None
-            before = TemplateCall(callee, inputs, fields, keyword, suffix, c.span)
-            calls.append(before)
+                assert before is not None, "a chain begins with a call"
+                numbers = Counter(counts)
+                made = [self._call(c, (Flowing(),), numbers.copy()) for c in link.calls]
+                counts.update({c.op.text for c in link.calls})
+                cases = zip((condition for _, condition in link.cases), made, strict=False)
+                otherwise = made[-1] if link.otherwise is not None else None
+                before = TemplateChoice(before, tuple(cases), otherwise)
+            links.append(before)
         assert before is not None
         return before
 
-    def _operand(self, argument: Chain | Reference, calls: list[TemplateCall]) -> Operand:
-        return self._chain(argument, calls) if isinstance(argument, Chain) else argument
+    def _call(
+        self, c: Call, inputs: tuple[Operand, ...], counts: Counter[str] | None
+    ) -> TemplateCall:
+        """A call with its inputs; `counts` are those of the links before it, None for the first."""
+        keyword = c.op.text
+        op = OPS.get(keyword) if not c.indices else None
+        found = None if op is not None or c.indices else self.module.find(keyword)
+        if op is None and found is None and not c.indices:
+            op = find_op(keyword)
+        callee: type[Op] | Template | LayerName = c.callee
+        if op is not None:
+            callee = op
+        elif found is not None:
+            callee = template_of(found)
+        fields = tuple((f.name.text, f.value) for f in c.fields)
+        suffix = None
+        if counts is not None:
+            counts[keyword] += 1
+            suffix = keyword + (f"_{counts[keyword]}" if counts[keyword] > 1 else "")
+        return TemplateCall(callee, inputs, fields, keyword, suffix, c.span)
+
+    def _operand(self, argument: Chain | Reference, links: list[Link]) -> Operand:
+        return self._chain(argument, links) if isinstance(argument, Chain) else argument

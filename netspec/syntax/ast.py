@@ -207,11 +207,31 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Chain:
-    """`call -> call -> ...`."""
+class Choice:
+    """`(call if condition else call)` behind an arrow; without `otherwise` it may be left out."""
 
-    calls: tuple[Call, ...]
+    cases: tuple[tuple[Call, Expression], ...]
+    otherwise: Call | None
     span: Span
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """All that it chooses from."""
+        last = () if self.otherwise is None else (self.otherwise,)
+        return (*(call for call, _ in self.cases), *last)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """`link -> link -> ...`; the first is a call."""
+
+    links: tuple[Call | Choice, ...]
+    span: Span
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """The calls of all links, also of those that are not chosen."""
+        return tuple(c for k in self.links for c in (k.calls if isinstance(k, Choice) else (k,)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from netspec.syntax.ast import (
     Binary,
     Call,
     Chain,
+    Choice,
     Comparison,
     Conditional,
     Constant,
@@ -141,7 +142,13 @@ def layer_name(name: LayerName) -> str:
 
 
 def _chain(chain: Chain) -> str:
-    return " -> ".join(_call(call) for call in chain.calls)
+    return " -> ".join(_call(k) if isinstance(k, Call) else _choice(k) for k in chain.links)
+
+
+def _choice(choice: Choice) -> str:
+    cases = " else ".join(f"{_call(c)} if {_inner(e, 2)}" for c, e in choice.cases)
+    last = "" if choice.otherwise is None else f" else {_call(choice.otherwise)}"
+    return f"({cases}{last})"
 
 
 def _call(call: Call) -> str:

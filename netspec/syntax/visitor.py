@@ -12,6 +12,7 @@ from netspec.lazy_dataclasses import replace
 from netspec.syntax.ast import (
     Call,
     Chain,
+    Choice,
     Comment,
     Definition,
     Expression,
@@ -33,6 +34,7 @@ Node = (
     | Name
     | Field
     | Call
+    | Choice
     | Chain
     | LayerName
     | Param

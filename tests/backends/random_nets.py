@@ -111,6 +111,11 @@ class _Body:
         return f"({value.name})", value
 
     def activation(self) -> str:
+        if self.random.random() < 0.25:
+            some = f"{self.pick(ACTIVATIONS)} if {self.condition()}"
+            last = f" else {self.pick(ACTIVATIONS)}" if self.random.random() < 0.5 else ""
+            first = self.pick(("", f" -> (batchnorm if {self.condition()})"))
+            return f"{first} -> ({some}{last})"
         return f" -> {self.pick(ACTIVATIONS)}" if self.random.random() < 0.5 else ""
 
     def statements(self, least: int = 1, most: int = 4) -> list[str]:

@@ -139,6 +139,7 @@ module block(filters, stride = 1) {
   prefer filters < 2 * x.channels  "no \\"more\\" \\q"
   main: conv { filters: filters, kernel: [1, 3]  pad: same } -> batchnorm
         -> relu
+  half: relu -> (maxpool { kernel: 2 } if stride == 2 else tanh) -> relu6
   if stride != 1 or not x.channels in [1, 2] { short: mine(x) { filters: 3 } } else { relu }
   output add(main, relu(x)), main.indices
 }
@@ -162,6 +163,7 @@ input keyword.declaration | 64x?x? constant.numeric.shape | prefer keyword.contr
 conv support.type.op | kernel support.type.property-name | same support.constant
 -> keyword.operator.arrow | batchnorm support.type.op | if keyword.control | or keyword.operator.word
 short entity.name.function.layer | mine entity.name.type.module | else keyword.control
+maxpool support.type.op | tanh support.type.op | relu6 support.type.op
 output keyword.declaration | indices support.variable.property | n entity.name.type
 % keyword.other.unit | bgr support.constant | crop support.type.property-name
 center support.constant | for keyword.control | .. keyword.operator | s1x1 variable.parameter

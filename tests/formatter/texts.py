@@ -141,8 +141,14 @@ class RandomText:
     def chain(self, depth: int) -> Words:
         words = self.call(depth)
         while self.chance(35):
-            words += ["->", *self.call(depth)]
+            words += ["->", *(self.choice(depth) if self.chance(20) else self.call(depth))]
         return words
+
+    def choice(self, depth: int) -> Words:
+        words = ["(", *self.call(depth), "if", *self.operands(2)]
+        while self.chance(25):
+            words += ["else", *self.call(depth), "if", *self.operands(2)]
+        return [*words, *(["else", *self.call(depth)] if self.chance(40) else []), ")"]
 
     def call(self, depth: int) -> Words:
         words = self.name()

@@ -17,7 +17,8 @@ module part(n, kind = "a", widths = [2, 1 + 2]) {
   let half = x.channels / 2
   for i in 1..n { c[i]: conv { filters: widths[i - 1] * half  kernel: 1  bias: i != 2 } -> relu }
   if kind == "a" { y: tanh } else if not (kind in ["b", "c"]) { y: relu(x) } else { y: identity }
-  p: maxpool(concat(y, relu(y) -> tanh)) { kernel: 2  round: floor }
+  c: tanh(x) -> (batchnorm if n == 2) -> (relu if n > 3 else selu if kind == "a" else elu { alpha: 2 })
+  p: maxpool(concat(y, relu(y) -> (tanh if n > 1), c)) { kernel: 2  round: floor }
   output p, p.indices
 }
 net tiny(n = 2) {

@@ -395,3 +395,54 @@ def test_a_setting_is_one_expression() -> None:
     text = "net n(a = 1) { input data: 3x8x8\n conv { filters: a kernel: 1 } }"
     for setting in ("1 }\nmodule m {", "1 let b = 2", "", "1 # c\n }", "@", "relu(", "9**9**9"):
         assert "wrong-type" in codes(text, {"a": SettingText(setting)}), setting
+
+
+LINKS = """
+module block(norm = true, kind = "relu") {
+  input x
+  c: conv { filters: 4  kernel: 1  bias: not norm } -> (batchnorm if norm)
+     -> (relu if kind == "relu" else selu if kind == "selu" else elu { alpha: 2 })
+  add(c, tanh(x) -> (sigmoid if kind == "elu"))
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "chain", "more"),
+    [
+        ("", "conv { filters: 4  kernel: 1  bias: false } -> batchnorm -> relu", ""),
+        (
+            'norm: false  kind: "selu"',
+            "conv { filters: 4  kernel: 1 } -> selu",
+            "",
+        ),
+        (
+            'kind: "elu"',
+            "conv { filters: 4  kernel: 1  bias: false } -> batchnorm -> elu { alpha: 2 }",
+            " -> sigmoid",
+        ),
+    ],
+)
+def test_a_link_may_have_a_condition(arguments: str, chain: str, more: str) -> None:
+    with_links = net_of(f"{LINKS}\nnet n {{ input x: 4x3x3  b: block {{ {arguments} }} }}")
+    plain = net_of(
+        f"module block {{\ninput x\nc: {chain}\nadd(c, tanh(x){more})\n}}\n"
+        "net n { input x: 4x3x3  b: block }"
+    )
+    one, other = (
+        [(x.path, x.op, [v.name for v in (*x.inputs, *x.outputs)]) for x in net.layers]
+        for net in (with_links, plain)
+    )
+    assert one == other
+    assert with_links.tensors == plain.tensors
+
+
+def test_links_keep_their_names_when_others_are_left_out() -> None:
+    text = "net n(a = true) { input x: 4x3x3  c: relu -> (batchnorm if a) -> tanh -> batchnorm }"
+    assert paths(net_of(text))[1:] == ["c_batchnorm", "c_tanh", "c_batchnorm_2"]
+    assert paths(net_of(text, {"a": False}))[1:] == ["c_tanh", "c_batchnorm_2"]
+
+
+def test_a_line_whose_last_link_is_left_out_is_the_value_before() -> None:
+    text = body("c: relu -> split { parts: 2 } -> (tanh if false)\nconcat(c, c.part2)", "4x8x8")
+    assert output(text) == (4, 8, 8)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -32,6 +33,7 @@ from netspec.symbolic.conditions import negated
 from netspec.symbolic.expr import ZERO, expr_of
 from netspec.symbolic.facts import equal, facts
 from netspec.symbolic.terms import Choose, Local, decided, leaves
+from netspec.syntax import ast
 
 
 @dataclass(frozen=True)
@@ -50,36 +52,40 @@ class BranchTracer(LayerTracer):
         raise NotImplementedError
 
     def branches(self, s: Branches) -> None:
-        cases: list[tuple[Any, Sequence[TemplateStatement]]] = []
-        otherwise: Sequence[TemplateStatement] | None = s.otherwise
-        for condition, body in s.cases:
+        cases = [(condition, partial(self.inside, body)) for condition, body in s.cases]
+        self.choose(cases, partial(self.inside, s.otherwise))
+
+    def choose(
+        self,
+        cases: Sequence[tuple[ast.Expression, Callable[[], None]]],
+        otherwise: Callable[[], None],
+    ) -> None:
+        open_: list[tuple[Any, Callable[[], None]]] = []
+        for condition, body in cases:
             sym = self.evaluate(condition)
             truth = decided(sym.term)
             if truth is True:
                 otherwise = body
                 break
             if truth is None:
-                cases.append((sym.term, body))
-        else:
-            otherwise = s.otherwise
-        if not cases:
-            self.inside(otherwise or ())
+                open_.append((sym.term, body))
+        if not open_:
+            otherwise()
             return
         before, node = self.now, IfNode([], [])
-        bodies: list[Sequence[TemplateStatement]] = [*(b for _, b in cases), otherwise or ()]
         ends: list[BranchEnd] = []
-        for k, branch in enumerate(bodies):
+        for k, branch in enumerate([*(body for _, body in open_), otherwise]):
             self.now = before.copy()
-            self.now.known += [f for c, _ in cases[:k] for f in facts(c, False)]
-            if k < len(cases):
-                self.now.known += facts(cases[k][0])
+            self.now.known += [f for c, _ in open_[:k] for f in facts(c, False)]
+            if k < len(open_):
+                self.now.known += facts(open_[k][0])
             outer, self.nodes = self.nodes, []
             self.depth += 1
-            self.inside(branch)
+            branch()
             self.depth -= 1
             ends.append(BranchEnd(self.now, self.nodes))
             self.nodes = outer
-        node.cases = [(c, end.nodes) for (c, _), end in zip(cases, ends, strict=False)]
+        node.cases = [(c, end.nodes) for (c, _), end in zip(open_, ends, strict=False)]
         node.otherwise = ends[-1].nodes
         self.now = before.copy()
         for end in ends:
@@ -95,7 +101,7 @@ class BranchTracer(LayerTracer):
             hoisted = self.hoist(node)
             if hoisted is not None:
                 self.nodes.append(hoisted)
-        conditions = [c for c, _ in cases]
+        conditions = [c for c, _ in open_]
         for keyword in dict.fromkeys(k for e in ends for k in e.state.counts):
             numbers = [e.state.counts.get(keyword, ZERO) for e in ends]
             self.now.counts[keyword] = self.count_behind(keyword, conditions, numbers)

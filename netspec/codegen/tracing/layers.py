@@ -6,8 +6,9 @@ which no use takes is traced as well.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -31,9 +32,11 @@ from netspec.codegen.tracing.values import ValueTracer
 from netspec.ir.template import (
     Flowing,
     LayerLine,
+    Link,
     Operand,
     Template,
     TemplateCall,
+    TemplateChoice,
 )
 from netspec.ops import IndexShape, Op, ShapeError, attributes, like
 from netspec.ops.attribute_types import AttributeTypeError, Integer, Padding, Pair
@@ -145,20 +148,20 @@ class LayerTracer(ValueTracer):
         }
         return call
 
-    def operand(self, o: Operand, made: Mapping[int, Call]) -> TraceValue:
+    def operand(self, o: Operand, made: Mapping[int, TraceValue]) -> TraceValue:
         if isinstance(o, Flowing):
             assert self.now.current is not None
             return self.now.current
-        if isinstance(o, TemplateCall):
-            return made[id(o)].outputs[0]
+        if isinstance(o, TemplateCall | TemplateChoice):
+            return made[id(o)]
         found = self.reference(o)
         if found is None:
             raise CannotTrace(f"{o.span.text} may not be there")
         return found
 
     def line(self, s: LayerLine) -> None:
-        calls, value = self.calls(s.calls, s.name)
-        if all(c.inputs == b.outputs[:1] for b, c in pairwise(calls)):
+        calls, value = self.calls(s.links, s.name, {})
+        if calls and all(c.inputs == b.outputs[:1] for b, c in pairwise(calls)):
             # A line of the class ends behind an activation.
             start = 0
             for i, c in enumerate(calls[:-1], 1):
@@ -166,38 +169,65 @@ class LayerTracer(ValueTracer):
                     self.nodes.append(LineNode(calls[start:i], c.outputs[0]))
                     start = i
             calls = calls[start:]
-        self.nodes.append(LineNode(calls, value))
+        if calls:
+            self.nodes.append(LineNode(calls, value))
         if s.name is not None:
             value.flows = False
             self.define(s.name, value)
         self.now.current = value
 
     def calls(
-        self, calls: Sequence[TemplateCall], name: ast.LayerName | None
+        self,
+        links: Sequence[Link],
+        name: ast.LayerName | None,
+        made: dict[int, TraceValue],
     ) -> tuple[list[Call], TraceValue]:
-        made: dict[int, Call] = {}
+        """The calls of a line behind its last choice, and its value; nodes have those before.
+
+        `made` gets the value of each link.
+        """
         result: list[Call] = []
         own = self.path(name) if name is not None else None
         # The calls of the line itself come after those in its round brackets.
-        chain = _chain(calls)
-        suffixes: dict[str, int] = {}
-        for c in calls:
-            inputs = tuple(self.operand(o, made) for o in c.inputs)
-            path: LayerPath | None
-            if own is not None and id(c) in chain:
-                if c.suffix is None:
-                    path = own
-                else:
-                    n = suffixes[c.suffix] = suffixes.get(c.suffix, 0) + 1
-                    path = LayerPath(
-                        own.base, own.indices, f"_{c.suffix}" + (f"_{n}" if n > 1 else "")
-                    )
-            else:
-                path = self.numbered(c.keyword)
-            call = self.call(c, path, inputs)
-            made[id(c)] = call
-            result.append(call)
-        return result, result[-1].outputs[0]
+        chain = _chain(links)
+
+        def call(c: TemplateCall, in_chain: bool, inputs: tuple[TraceValue, ...]) -> Call:
+            if own is None or not in_chain:
+                return self.call(c, self.numbered(c.keyword), inputs)
+            suffix = "" if c.suffix is None else f"_{c.suffix}"
+            return self.call(c, LayerPath(own.base, own.indices, suffix), inputs)
+
+        for k in links:
+            if isinstance(k, TemplateCall):
+                inputs = tuple(self.operand(o, made) for o in k.inputs)
+                result.append(call(k, id(k) in chain, inputs))
+                made[id(k)] = result[-1].outputs[0]
+                continue
+            before = made[id(k.before)]
+            if result:
+                self.nodes.append(LineNode(result, before))
+                result = []
+
+            def link(c: TemplateCall | None, k: TemplateChoice = k, x: TraceValue = before) -> None:
+                if c is not None:
+                    made_ = call(c, id(k) in chain, (x,))
+                    self.nodes.append(LineNode([made_], made_.outputs[0]))
+                    self.now.current = made_.outputs[0]
+
+            outer, self.now.current = self.now.current, before
+            cases = [(condition, partial(link, c)) for condition, c in k.cases]
+            self.choose(cases, partial(link, k.otherwise))
+            assert self.now.current is not None
+            made[id(k)], self.now.current = self.now.current, outer
+        return result, made[id(links[-1])]
+
+    def choose(
+        self,
+        cases: Sequence[tuple[ast.Expression, Callable[[], None]]],
+        otherwise: Callable[[], None],
+    ) -> None:
+        """Trace what is done in each case, and let the values meet behind it."""
+        raise NotImplementedError
 
     def call(self, c: TemplateCall, path: LayerPath | None, inputs: tuple[TraceValue, ...]) -> Call:
         if isinstance(c.callee, Template):
@@ -304,12 +334,14 @@ def _plane_outside(
     return rows, columns
 
 
-def _chain(calls: Sequence[TemplateCall]) -> set[int]:
-    """The calls of a line's own chain."""
-    found = {id(calls[-1])}
-    last = calls[-1]
-    while last.suffix is not None and isinstance(last.inputs[0], TemplateCall):
-        last = last.inputs[0]
+def _chain(links: Sequence[Link]) -> set[int]:
+    """The links of a line's own chain."""
+    last: Operand = links[-1]
+    found = {id(last)}
+    while isinstance(last, TemplateChoice) or (
+        isinstance(last, TemplateCall) and last.suffix is not None
+    ):
+        last = last.before if isinstance(last, TemplateChoice) else last.inputs[0]
         found.add(id(last))
     return found
 

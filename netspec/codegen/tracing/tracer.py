@@ -15,7 +15,6 @@ from netspec.codegen.tracing.branches import BranchTracer
 from netspec.codegen.tracing.expressions import is_float
 from netspec.codegen.tracing.names import rename_calls
 from netspec.codegen.tracing.nodes import (
-    Call,
     CannotTrace,
     Carried,
     ChannelsNode,
@@ -42,6 +41,8 @@ from netspec.ir.template import (
     TemplateInput,
     TemplateOutput,
     TemplateStatement,
+    calls_in,
+    link_conditions,
 )
 from netspec.ir.template import walk as walk_statements
 from netspec.lazy_dataclasses import dataclass
@@ -219,18 +220,13 @@ class Tracer(BranchTracer):
         return given
 
     def output(self, s: TemplateOutput) -> None:
-        made: list[Call] = []
-        known: dict[int, Call] = {}
-        for c in s.calls:
-            inputs = tuple(self.operand(o, known) for o in c.inputs)
-            call = self.call(c, self.numbered(c.keyword), inputs)
-            known[id(c)] = call
-            made.append(call)
-        if made:
-            self.nodes.append(LineNode(made, made[-1].outputs[0]))
+        made: dict[int, TraceValue] = {}
+        calls, _ = self.calls(s.links, None, made) if s.links else ((), None)
+        if calls:
+            self.nodes.append(LineNode([*calls], calls[-1].outputs[0]))
         self.now.outputs = []
         for o, name in zip(s.values, s.names, strict=True):
-            value = self.operand(o, known)
+            value = self.operand(o, made)
             if not name and isinstance(o, ast.Variable):
                 name = o.name
             elif not name and isinstance(o, ast.Attribute):
@@ -521,7 +517,7 @@ def _layer_names(body: Sequence[TemplateStatement]) -> Iterator[tuple[str, bool]
             case LayerLine(ast.LayerName() as name) if name.indices:
                 yield name.base.text, True
             case LayerLine():
-                yield from ((f"{c.keyword}_", False) for c in s.calls)
+                yield from ((f"{c.keyword}_", False) for c in calls_in([s]))
 
 
 def _text(s: Requirement | ShapeRequirement) -> str:
@@ -546,7 +542,8 @@ def _expressions(body: Sequence[TemplateStatement]) -> Iterator[ast.Expression]:
             case Binding():
                 yield s.value
             case LayerLine():
-                for c in s.calls:
+                yield from link_conditions(s)
+                for c in calls_in([s]):
                     yield from (e for _, e in c.fields)
             case Branches():
                 yield from (condition for condition, _ in s.cases)

@@ -26,10 +26,9 @@ from netspec.codegen.tracing.nodes import (
 from netspec.codegen.tracing.numbers import AnyDim, ChannelCount
 from netspec.ir.names import NameMap
 from netspec.ir.template import (
-    LayerLine,
     Template,
     TemplateInput,
-    TemplateOutput,
+    calls_in,
 )
 from netspec.ir.template import walk as walk_statements
 from netspec.lazy_dataclasses import dataclass, field, replace
@@ -446,7 +445,6 @@ def _names_of_classes(template: Template) -> Iterator[str]:
     for s in walk_statements(template.body):
         if isinstance(s, TemplateInput):
             yield from (f"{s.name}_{size}" for size in SIZES)
-        if isinstance(s, LayerLine | TemplateOutput):
-            for c in s.calls:
-                if isinstance(c.callee, Template):
-                    yield class_name(c.callee.name, c.callee.doc)
+        for c in calls_in([s]):
+            if isinstance(c.callee, Template):
+                yield class_name(c.callee.name, c.callee.doc)

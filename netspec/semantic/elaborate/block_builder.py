@@ -164,6 +164,10 @@ class BlockBuilder:
                 self._taken[name] = self.automatic[name] = span
                 return name
 
+    def pass_over_name(self, base: str) -> None:
+        """Count a link that is left out, so that later ones are called what they are with it."""
+        self._counts[base] = self._counts.get(base, 0) + 1
+
     # --- what decides about the structure --------------------------------------------------------
 
     def mark_untraced(self, used: set[Symbol], value: Any) -> None:

@@ -18,8 +18,8 @@ from netspec.semantic.elaborate.line_uses import (
 )
 from netspec.semantic.elaborate.module_calls import module_instance
 from netspec.semantic.elaborate.op_calls import op_layer
-from netspec.semantic.scope import POISON, EvaluationError, LayerReference, Poison
-from netspec.syntax.ast import Call, Chain, Reference, Variable
+from netspec.semantic.scope import POISON, EvaluationError, LayerReference, Poison, all_sound
+from netspec.syntax.ast import Call, Chain, Choice, Reference, Variable
 
 
 def run_chain(
@@ -39,7 +39,17 @@ def run_chain(
     head: Node | None = None
     node: Node | Poison = POISON
     sound = True
-    for i, call in enumerate(chain.calls):
+    chosen = all_sound([b.attempt(_chosen, b, link) for link in chain.links])
+    if isinstance(chosen, Poison):
+        return POISON
+    last = max(i for i, call in enumerate(chosen) if call is not None)
+    for i, (link, call) in enumerate(zip(chain.links, chosen, strict=True)):
+        if name is not None and isinstance(link, Choice):
+            keywords = {c.op.text for c in link.calls} - {call.op.text if call else ""}
+            for keyword in keywords:
+                b.pass_over_name(f"{name}_{keyword}")
+        if call is None:
+            continue
         if call.arguments is not None:
             operands = [operand(b, a) for a in call.arguments]
         elif i == 0:
@@ -52,8 +62,8 @@ def run_chain(
             help_ = (apart if call.arguments else "leave out the `()`",)
             b.report(Diagnostic("wrong-arity", message, call.op.span, help=help_))
             sound = False
-        bare = name is None and len(chain.calls) == 1 and not inside
-        made = _nodes(b, call, (name, i == 0, i == len(chain.calls) - 1), operands, bare)
+        bare = name is None and len(chain.links) == 1 and not inside
+        made = _nodes(b, call, (name, i == 0, i == last), operands, bare)
         if isinstance(made, Poison) or not sound:
             sound = False
             operands = [POISON]
@@ -70,6 +80,17 @@ def run_chain(
     results = {n: v for n, v in zip(_result_names(node), node.outputs, strict=False) if n}
     span = name_span or chain.span
     return LayerReference(name or node.name, results, node.outputs[0], tuple(nodes), span, head)
+
+
+def _chosen(b: BlockBuilder, link: Call | Choice) -> Call | None:
+    """The call that a link comes to; None where it is left out. Raises EvaluationError."""
+    if isinstance(link, Call):
+        return link
+    evaluator = b.evaluator()
+    met = (call for call, condition in link.cases if evaluator.truth(condition))
+    call = next(met, link.otherwise)
+    b.static |= evaluator.used
+    return call
 
 
 def operand(b: BlockBuilder, argument: Chain | Reference) -> Operand | Poison:

@@ -11,6 +11,7 @@ from netspec.syntax.ast import (
     Attribute,
     Call,
     Chain,
+    Choice,
     Field,
     Index,
     LayerName,
@@ -68,18 +69,38 @@ def _layer_name(reader: Reader, name: LayerName) -> Doc:
 
 def links(reader: Reader, chain: Chain) -> list[ChainLink]:
     """The pieces of a chain, one for each call."""
-    return [_link(reader, call, first=i == 0) for i, call in enumerate(chain.calls)]
+    return [_link(reader, link, first=i == 0) for i, link in enumerate(chain.links)]
 
 
-def _link(reader: Reader, call: Call, first: bool) -> ChainLink:
+def _link(reader: Reader, call: Call | Choice, first: bool) -> ChainLink:
     comments = reader.comments()
     head = [] if first else [reader.word(), SPACE]
+    if isinstance(call, Choice):
+        return ChainLink(comments, DocConcat((*head, _choice(reader, call))), "", True, None)
     head.append(_layer_name(reader, call.callee))
     if call.arguments is not None:
         head.append(listing(reader, reader.attached(), call.arguments, value))
     given = fields(reader, call.fields)
     bare = call.arguments is None and given is None
     return ChainLink(comments, DocConcat(head), call.op.text, bare, given)
+
+
+def _choice(reader: Reader, choice: Choice) -> Doc:
+    opener, parts = reader.word(), [reader.line("")]
+    for i, (call, condition) in enumerate(choice.cases):
+        parts += (reader.line(), reader.word(), SPACE) if i else ()
+        parts += (_chosen(reader, call), reader.line())
+        parts += (reader.word(), SPACE, expression(reader, condition))
+    if choice.otherwise is not None:
+        parts += (reader.line(), reader.word(), SPACE)
+        parts.append(_chosen(reader, choice.otherwise))
+    comments = reader.comments()
+    return DocGroup(opener, Indent(2, *parts, comments), DocLine(""), reader.attached())
+
+
+def _chosen(reader: Reader, call: Call) -> Doc:
+    link = _link(reader, call, first=True)
+    return DocConcat((link.comments, _call(link)))
 
 
 def fields(reader: Reader, nodes: Sequence[Field]) -> FieldPieces | None:

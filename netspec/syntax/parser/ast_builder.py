@@ -16,6 +16,7 @@ from netspec.syntax.ast import (
     Binary,
     Call,
     Chain,
+    Choice,
     Comment,
     Comparison,
     Conditional,
@@ -226,6 +227,12 @@ class Builder:
 
     def chain(self, c: Children) -> Chain:
         return Chain(tuple(_nodes(c)), self._span(c))
+
+    def choice(self, c: Children) -> Choice:
+        parts = _nodes(c)
+        otherwise = parts.pop() if len(parts) % 2 else None
+        pairs = tuple(zip(parts[::2], parts[1::2], strict=True))
+        return Choice(pairs, otherwise, self._span(c))
 
     def value_chain(self, c: Children) -> Chain:
         return self.chain(c)

@@ -163,6 +163,7 @@ _PROTOTXT_WORDS = ("name", "layer", "layers", "input", "input_dim", "input_shape
 _PREFIXES = ("nn", "F", "torch", "tf", "keras", "layers", "L")
 _SUMS = {"+": "add", "-": "sub", "*": "mul"}
 _CHAIN = "layers are put in a chain by `->`"
+_LINK = "a link with a condition stands in round brackets: `-> (relu if condition)`"
 _LAYER = "a layer is written `name: op`"
 _LOOP = "a loop is written `for i in 1..8 { ... }`"
 _NAME = "a name has letters, digits and `_` alone"
@@ -207,6 +208,14 @@ def _hyphened(p: SyntaxProblem) -> bool:
     """Whether a sign touches names on both sides: `res-1`."""
     touches = _touch(p.previous, p.token) and _touch(p.token, p.next)
     return p.text == "-" and p.previous.kind == "NAME" and p.next.isalnum() and touches
+
+
+def _in_chain(p: SyntaxProblem) -> bool:
+    """Whether the last `if` stands on its line behind an arrow."""
+    before = p.before(30)
+    start = next((i for i in range(len(before) - 1, -1, -1) if before[i].kind == "IF"), 0)
+    line = (t for t in before[:start] if t.line == before[start].line)
+    return any(t.kind == "ARROW" for t in line)
 
 
 def _choice(p: SyntaxProblem) -> str:
@@ -325,6 +334,16 @@ ANYWHERE: tuple[HintRule, ...] = (
         "input: 3x8x8",
     ),
     HintRule(
+        lambda p: p.previous.kind == "LPAR" and p.kind == "IF" and p.at(-2).kind == "ARROW",
+        "a link with a condition begins with its op: `(relu if condition)`",
+        "tanh -> (if big relu)",
+    ),
+    HintRule(
+        lambda p: p.kind == "IF" and p.previous.kind == "ARROW",
+        _LINK,
+        "tanh -> if big { relu }",
+    ),
+    HintRule(
         lambda p: p.kind == "IF" and p.could_be("NUMBER"),
         lambda p: f"a choice is written `{_choice(p)}`",
         "let a = if b then 1 else 2",
@@ -356,6 +375,11 @@ ANYWHERE: tuple[HintRule, ...] = (
         lambda p: p.kind == "COLON" and p.previous.kind == "NAME" and p.at(-2).kind == "LET",
         lambda p: f"a constant is written `let {p.previous} = ...`",
         "let k: 3",
+    ),
+    HintRule(
+        lambda p: p.begins_block and _in_chain(p),
+        _LINK,
+        "conv { filters: 8 } -> relu if big\n tanh",
     ),
     HintRule(
         lambda p: p.begins_block and p.kind == "COMMA",
@@ -414,6 +438,11 @@ IN_BLOCK: tuple[HintRule, ...] = (
         lambda p: _names_a_variant(p) and p.kind in (*_NUMBERS, "STRING"),
         "a variant's name begins with a letter: `variant b0 { ... }`",
         "variant 18 { width: 2 }",
+    ),
+    HintRule(
+        lambda p: p.kind == "LPAR" and p.next.kind == "NAME",
+        "a link with a condition stands behind an arrow; a line with one in `if condition { ... }`",
+        "(relu if big) -> tanh",
     ),
     HintRule(
         lambda p: p.kind == "ELSE",
@@ -563,6 +592,21 @@ IN_PARAMETERS: tuple[HintRule, ...] = (
 )
 
 IN_ROUND_BRACKETS: tuple[HintRule, ...] = (
+    HintRule(
+        lambda p: p.before_bracket == "ARROW" and p.kind == "RPAR" and p.could_be("IF"),
+        "brackets around a link are for one with a condition: `(relu if condition)`",
+        "tanh -> (relu)",
+    ),
+    HintRule(
+        lambda p: p.before_bracket == "ARROW" and p.kind == "ARROW",
+        "each link has brackets of its own: `-> (a if condition) -> (b if condition)`",
+        "tanh -> (relu -> tanh if big)",
+    ),
+    HintRule(
+        lambda p: p.kind == "IF" and p.before_bracket == "NAME" and p.could_be("COMMA"),
+        _LINK,
+        "add(relu(x) if big, x)",
+    ),
     HintRule(
         lambda p: (
             p.before_bracket == "NAME" and (p.kind in (*_NUMBERS, "STRING") or p.text in "=:")
