@@ -100,6 +100,25 @@ class LoadedNet:
         names = [c.key for c in found.columns]
         return [dict(zip(names, map(python_value, row), strict=True)) for row in found.cells]
 
+    def training_memory(
+        self,
+        batch: int | None = None,
+        optimizer: str | None = None,
+        momentum: float | None = None,
+    ) -> dict[str, Any]:
+        """Bytes that an iteration of training takes with PyTorch in float32, as `table` shows them.
+
+        The keys are those of `netspec table --training --format json`: `parameters`, `gradients`,
+        `optimizer_state`, `activations` (kept for the backward pass), and `peak`, the most that is
+        alive at once. What is not given is as the net's `train` block says, else a batch of 1 and
+        sgd with momentum. Raises SpecError for an optimizer that there is not.
+        """
+        from netspec.metrics.training_memory import training_memory
+        from netspec.report.options import training_plan
+
+        plan = training_plan(self.ir, batch, optimizer, momentum)
+        return training_memory(self.ir, plan).data()
+
     def to_pandas(self, *args: Any, **options: Any) -> Any:
         """The rows of `table` as a pandas.DataFrame. Raises SpecError without pandas."""
         try:

@@ -88,18 +88,21 @@ EMITTERS: Emitters[Emitter] = Emitters("torch")
 
 
 def emits(
-    op: type[Op], *, wraps: bool = False, fresh: bool = False
+    op: type[Op], *, wraps: bool = False
 ) -> Callable[[Callable[..., Emission]], Callable[..., Emission]]:
     """Decorator: register the emitter of an op, a function `(op, layer, w) -> Emission`.
 
-    `wraps` and `fresh` are those of the emission. The emitter raises Unsupported
-    (netspec.codegen.backend) for what PyTorch can't express.
+    `wraps` is that of the emission; what it may overwrite, the op says. The emitter raises
+    Unsupported (netspec.codegen.backend) for what PyTorch can't express.
     """
 
     def register(emitter: Callable[..., Emission]) -> Callable[..., Emission]:
-        EMITTERS[op] = lambda layer, w: replace(
-            emitter(layer.op, layer, w), wraps=wraps, fresh=fresh
-        )
+        def emission(layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+            made = emitter(layer.op, layer, w)
+            inplace = op.overwrites and made.constructor is None
+            return replace(made, wraps=wraps, fresh=op.overwritable, inplace=inplace)
+
+        EMITTERS[op] = emission
         return emitter
 
     return register
@@ -173,7 +176,6 @@ def function(
     module: str = "",
     options: Options | None = None,
     *,
-    inplace: bool = False,
     forward: Forward = apply,
 ) -> Emission:
     """A function of the inputs and options, or the module, where arguments decide these.
@@ -195,9 +197,7 @@ def function(
 
     of_sizes = options is not None and options.of_sizes
     alone = call(module, *args) if module and forward is apply and not of_sizes else None
-    return Emission(
-        lambda _, inputs: with_options(forward(head, inputs)), module=alone, inplace=inplace
-    )
+    return Emission(lambda _, inputs: with_options(forward(head, inputs)), module=alone)
 
 
 def method(value: Source, name: str, *args: str) -> FunctionCall:

@@ -95,7 +95,7 @@ def _applied(around: Around) -> Forward:
 # --- layers with weights -------------------------------------------------------------------------
 
 
-@emits(convolution.Conv, fresh=True)
+@emits(convolution.Conv)
 def conv(op: convolution.Conv, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     options = Options(w).pair("kernel_size", op.kernel).pair("stride", op.stride, 1)
     forward: Forward = apply
@@ -115,7 +115,7 @@ def conv(op: convolution.Conv, layer: WrittenLayer, w: ConstructorNumbers) -> Em
     return as_module(call("nn.Conv2d", channels, w.number(op.filters), *options.args), forward)
 
 
-@emits(convolution.ConvTranspose, fresh=True)
+@emits(convolution.ConvTranspose)
 def conv_transpose(
     op: convolution.ConvTranspose, layer: WrittenLayer, w: ConstructorNumbers
 ) -> Emission:
@@ -153,7 +153,7 @@ def _sliced(x: Source, *parts: str) -> Source:
     return FunctionCall(x.flat(), (*map(Verbatim, (":", *parts)),), "[]")
 
 
-@emits(convolution.Linear, fresh=True)
+@emits(convolution.Linear)
 def linear(op: convolution.Linear, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     features = layer.inputs[0].shape[0]
     options = Options(w).flag("bias", op.bias)
@@ -167,7 +167,7 @@ def _of_channels(head: str, layer: WrittenLayer, options: Options, *first: str) 
     return call(head, *first, options.w.number(layer.inputs[0].shape[0]), *options.args)
 
 
-@emits(normalization.BatchNorm, wraps=True, fresh=True)
+@emits(normalization.BatchNorm, wraps=True)
 def batchnorm(op: normalization.BatchNorm, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     options = Options(w).number("eps", op.eps, 1e-5).number("momentum", op.momentum, 0.1)
     head = "nn.BatchNorm2d" if len(layer.inputs[0].shape) == 3 else "nn.BatchNorm1d"
@@ -342,18 +342,17 @@ def _function(
     head: str,
     module: str,
     *numbers: tuple[str, float | None],
-    inplace: bool = False,
 ) -> None:
     """A function and its module, with attributes by position; each has its default in PyTorch."""
 
     @emits(op, wraps=True)
     def emitter(op: Op, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
         options = Options(w).numbers(*((getattr(op, name), default) for name, default in numbers))
-        return function(head, module, options, inplace=inplace)
+        return function(head, module, options)
 
 
-_function(activation.Relu, "F.relu", "nn.ReLU", inplace=True)
-_function(activation.Relu6, "F.relu6", "nn.ReLU6", inplace=True)
+_function(activation.Relu, "F.relu", "nn.ReLU")
+_function(activation.Relu6, "F.relu6", "nn.ReLU6")
 _function(activation.Silu, "F.silu", "nn.SiLU")
 _function(activation.Gelu, "F.gelu", "nn.GELU")
 _function(activation.HardSwish, "F.hardswish", "nn.Hardswish")
@@ -367,7 +366,7 @@ _function(activation.LogSigmoid, "F.logsigmoid", "nn.LogSigmoid")
 _function(activation.SoftSign, "F.softsign", "nn.Softsign")
 _function(activation.TanhShrink, "F.tanhshrink", "nn.Tanhshrink")
 _function(activation.Abs, "torch.abs", "")
-_function(activation.HardTanh, "F.hardtanh", "nn.Hardtanh", ("min", -1), ("max", 1), inplace=True)
+_function(activation.HardTanh, "F.hardtanh", "nn.Hardtanh", ("min", -1), ("max", 1))
 _function(activation.Threshold, "F.threshold", "nn.Threshold", ("threshold", None), ("value", None))
 _function(activation.HardShrink, "F.hardshrink", "nn.Hardshrink", ("threshold", 0.5))
 _function(activation.SoftShrink, "F.softshrink", "nn.Softshrink", ("threshold", 0.5))
@@ -490,9 +489,9 @@ def _chain(head: str) -> Callable[..., Source]:
     return lambda *inputs: reduce(partial(call, head), inputs)
 
 
-_expression(merging.Concat, lambda *xs: call("torch.cat", tuple_of(xs), dim="1"), fresh=True)
-_expression(merging.Add, lambda *xs: Infix("+", xs), fresh=True)
-_expression(merging.Sub, lambda *xs: Infix("-", xs), fresh=True)
+_expression(merging.Concat, lambda *xs: call("torch.cat", tuple_of(xs), dim="1"))
+_expression(merging.Add, lambda *xs: Infix("+", xs))
+_expression(merging.Sub, lambda *xs: Infix("-", xs))
 _expression(merging.Mul, lambda *xs: Infix("*", xs))
 _expression(merging.Div, lambda *xs: Infix("/", xs))
 _expression(merging.Maximum, _chain("torch.maximum"))

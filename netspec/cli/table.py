@@ -65,7 +65,7 @@ class _ListAction(argparse.Action):
 
 
 def add_metrics(parser: argparse.ArgumentParser) -> None:
-    """Add --count and the options of compression."""
+    """Add --count, the options of compression, and those of training."""
     group = parser.add_argument_group("metrics")
     group.add_argument(
         "--count",
@@ -94,6 +94,41 @@ def add_metrics(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="bits for the place of a weight in a pruned layer",
     )
+    group = parser.add_argument_group("memory of training")
+    group.add_argument(
+        "--training",
+        action="store_true",
+        help="what training takes with PyTorch: parameters, gradients, optimizer state and the "
+        "activations that are kept for the backward pass",
+    )
+    group.add_argument(
+        "--batch",
+        type=whole_number(1),
+        metavar="N",
+        help="samples in a batch (default: the train block's batch_size, or 1)",
+    )
+    group.add_argument(
+        "--optimizer",
+        metavar="NAME",
+        help="sgd, nesterov, adam, adamw, adagrad, adadelta or rmsprop (default: the train "
+        "block's, or sgd)",
+    )
+    group.add_argument(
+        "--momentum",
+        type=_momentum,
+        metavar="N",
+        help="of sgd; 0 needs no memory (default: the train block's, or 0.9)",
+    )
+
+
+def _momentum(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to below 1")
+    return found
 
 
 def _columns(text: str) -> list[str]:
@@ -152,6 +187,15 @@ def _refuse(args: argparse.Namespace) -> None:
     if args.compare and given:
         message = f"--compare has metrics of whole nets: it takes no {given[0]}"
         raise spec_error("bad-option", message)
+    training = (
+        ("--batch", args.batch is not None),
+        ("--optimizer", args.optimizer is not None),
+        ("--momentum", args.momentum is not None),
+    )
+    beside = [option for option, is_given in training if is_given]
+    if beside and not args.training:
+        message = f"{beside[0]} says how a net is trained: it goes with --training"
+        raise spec_error("bad-option", message)
     if args.ascending and not args.sort:
         message = "--ascending needs a column to sort by: --sort params"
         raise spec_error("bad-option", message)
@@ -161,7 +205,7 @@ def views_of(args: argparse.Namespace) -> tuple[list[NetView], int]:
     """The nets without errors, with the metrics that were asked for, and the exit status."""
     from netspec.report.columns import NetView
 
-    if not (args.count or args.sparsity or args.bits):
+    if not (args.count or args.sparsity or args.bits or args.training):
         nets, status = every(args.specs, args.settings)
         return [NetView(net) for net in nets], status
     from netspec.report.options import (
@@ -169,6 +213,7 @@ def views_of(args: argparse.Namespace) -> tuple[list[NetView], int]:
         compression,
         convention,
         rules,
+        training_plan,
     )
 
     counted = convention(args.count) if args.count else None
@@ -178,7 +223,11 @@ def views_of(args: argparse.Namespace) -> tuple[list[NetView], int]:
     nets, status = every(args.specs, args.settings)
     if plan is not None and not status:
         check_patterns(plan, nets)
-    return [NetView(net, counted, plan) for net in nets], status
+    plans = (
+        training_plan(net, args.batch, args.optimizer, args.momentum) if args.training else None
+        for net in nets
+    )
+    return [NetView(net, counted, plan, p) for net, p in zip(nets, plans, strict=True)], status
 
 
 def _write(grids: Sequence[Grid], args: argparse.Namespace) -> None:

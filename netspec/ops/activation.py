@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import inf
+from math import inf, prod
 from typing import Self
 
 from netspec.ops.attribute_types import Flag, RealNumber
@@ -12,6 +12,7 @@ from netspec.ops.base import (
     Family,
     KeepsShape,
     Learned,
+    Saved,
     Shape,
     ShapeError,
     Tensor,
@@ -36,6 +37,8 @@ class Activation(Elementwise):
 class Relu(Activation):
     """max(x, 0)."""
 
+    saves = "result"
+    overwrites = True
     monotone = True
 
     @property
@@ -47,6 +50,7 @@ class Relu(Activation):
 class Relu6(Activation):
     """min(max(x, 0), 6)."""
 
+    overwrites = True
     monotone = True
 
     @property
@@ -58,6 +62,7 @@ class Relu6(Activation):
 class HardTanh(Activation):
     """min(max(x, min), max)."""
 
+    overwrites = True
     monotone = True
 
     example = "hardtanh { min: -2  max: 2 }"
@@ -191,6 +196,7 @@ class HardSwish(Activation):
 class Sigmoid(Activation):
     """1 / (1 + exp(-x))."""
 
+    saves = "result"
     monotone = True
     takes_logits = True
 
@@ -206,6 +212,7 @@ class HardSigmoid(Activation):
 class Tanh(Activation):
     """The hyperbolic tangent of x."""
 
+    saves = "result"
     monotone = True
 
 
@@ -229,12 +236,18 @@ class SoftSign(Activation):
 
     monotone = True
 
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        return Saved((0,), own=4 * prod(map(int, inputs[0])))
+
 
 @op("tanhshrink", ACTIVATION)
 class TanhShrink(Activation):
     """x - tanh(x)."""
 
     monotone = True
+
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        return Saved(own=4 * prod(map(int, inputs[0])))
 
 
 @op("hardshrink", ACTIVATION)
@@ -292,6 +305,13 @@ class Abs(Elementwise):
     """x without its sign."""
 
 
+def _saved_sum(op: Power | Exp | Log, shape: Shape) -> Saved:
+    """The sum shift + scale * x, which is x itself where both do nothing."""
+    if op.scale == 1 and op.shift == 0:
+        return Saved((0,))
+    return Saved(own=4 * prod(map(int, shape)))
+
+
 @op("power", ACTIVATION)
 class Power(Elementwise):
     """(shift + scale * x) ** exponent, with three fixed numbers.
@@ -303,6 +323,9 @@ class Power(Elementwise):
     scale: float = attr(RealNumber(), "factor of x", default=1.0)
     shift: float = attr(RealNumber(), "added to the product", default=0.0)
 
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        return Saved() if self.exponent == 1 else _saved_sum(self, inputs[0])
+
 
 @op("exp", ACTIVATION)
 class Exp(Elementwise):
@@ -311,6 +334,11 @@ class Exp(Elementwise):
     base: float | None = attr(RealNumber(positive=True), "e where it is not given", default=None)
     scale: float = attr(RealNumber(), "factor of x", default=1.0)
     shift: float = attr(RealNumber(), "added to the product", default=0.0)
+
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        if self.base is None:
+            return Saved(results=(0,))
+        return _saved_sum(self, inputs[0])._replace(results=(0,))
 
 
 @op("log", ACTIVATION)
@@ -326,11 +354,15 @@ class Log(Elementwise):
             raise ShapeError("out-of-range", "there is no logarithm to the base 1", "base")
         return self
 
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        return _saved_sum(self, inputs[0])
+
 
 @op("softmax", ACTIVATION)
 class Softmax(KeepsShape):
     """exp(x), divided by its sum over the channels."""
 
+    saves = "result"
     same_on_vectors = True
     yields_probabilities = True
     takes_logits = True
@@ -340,5 +372,6 @@ class Softmax(KeepsShape):
 class LogSoftmax(KeepsShape):
     """The logarithm of softmax."""
 
+    saves = "result"
     same_on_vectors = True
     takes_logits = True

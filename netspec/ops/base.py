@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Self, TypeVar, dataclass_transform
+from typing import Any, ClassVar, Literal, NamedTuple, Self, TypeVar, dataclass_transform
 
 from netspec.lazy_dataclasses import dataclass, field, fields, replace
 from netspec.ops.attribute_types import AttributeType, Flag, Multipliers
@@ -75,6 +75,19 @@ class Tensor:
     @property
     def size(self) -> int:
         return prod(self.shape)
+
+
+class Saved(NamedTuple):
+    """What PyTorch saves of a layer until its backward pass, beside its parameters.
+
+    Inputs and results by position; `own` are bytes per sample of other tensors, `once` bytes of
+    those that do not grow with the batch.
+    """
+
+    inputs: tuple[int, ...] = ()
+    results: tuple[int, ...] = ()
+    own: int = 0
+    once: int = 0
 
 
 class _Required:
@@ -183,6 +196,18 @@ class Op:
     takes_logits: ClassVar[bool] = False
     """Makes probabilities, or their logarithms, of logits, which losses take in their place."""
 
+    saves: ClassVar[Literal["inputs", "result", "nothing"]] = "inputs"
+    """What the backward pass needs of a layer in PyTorch, unless `saved` says it."""
+    is_view: ClassVar[bool] = False
+    """In PyTorch, the results lie in the memory of the first input (or of the parameter)."""
+    hands_gradient_on: ClassVar[bool] = False
+    """In PyTorch, the gradient of an input lies in the memory of that of the result."""
+    overwritable: ClassVar[bool] = False
+    """The result is a new tensor that the layer's backward pass does not need in PyTorch, so that
+    the next layer may overwrite it."""
+    overwrites: ClassVar[bool] = False
+    """The PyTorch model writes the result over the input where it may."""
+
     @property
     def clip(self) -> tuple[float, float] | None:
         """The bounds, for an op that limits its input to what is between two numbers.
@@ -232,6 +257,12 @@ class Op:
         A bias costs none; every other op counts 0.
         """
         return 0
+
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        """What the backward pass needs of a layer in PyTorch. Called on a bound op."""
+        if self.saves == "inputs":
+            return Saved(tuple(range(len(inputs))))
+        return Saved(results=(0,)) if self.saves == "result" else Saved()
 
     def receptive_field(
         self, inputs: Sequence[Shape], outputs: Sequence[Shape]

@@ -22,6 +22,8 @@ class LearnedValue(Learned, Op):
     in, only how many pictures it has matters.
     """
 
+    saves = "nothing"
+    is_view = True
     foreign_names = ("PositionalEmbedding", "PosEmbed", "LayerScale")
 
     example = (

@@ -16,6 +16,7 @@ from netspec.ops.attribute_types import (
 )
 from netspec.ops.base import (
     Family,
+    Saved,
     Shape,
     ShapeError,
     Tensor,
@@ -71,6 +72,7 @@ class Conv(_Grouped):
     """
 
     foreign_names = ("Convolution",)
+    overwritable = True
 
     example = "conv1: conv { filters: 128  kernel: 3x3  pad: 1 }"
 
@@ -111,6 +113,9 @@ class Conv(_Grouped):
             tensors["bias"] = Tensor((self.filters,), init=self.begun_bias)
         return tensors
 
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        return self.saved_input(inputs[0])
+
     def macs(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> int:
         per_output = inputs[0][0] // self.group_count * prod(self.kernel)
         return prod(outputs[0]) * per_output
@@ -132,6 +137,7 @@ class ConvTranspose(_Grouped):
         "Deconv",
     )
     short_name = "deconv"
+    overwritable = True
 
     example = "conv_transpose { filters: 32  kernel: 4x4  stride: 2  pad: 1 }"
 
@@ -234,6 +240,7 @@ class Linear(Weighted):
         "Gemm",
     )
     short_name = "fc"
+    overwritable = True
     default_init = UNIFORM
 
     example = "flatten -> linear { units: 10 }"

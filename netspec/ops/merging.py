@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from netspec.ops.base import Family, Op, Shape, ShapeError, op, text
+from netspec.ops.base import Family, Op, Saved, Shape, ShapeError, op, text
 
 MERGING = Family("merging", "Ops of several inputs.")
 
@@ -14,6 +14,9 @@ MERGING = Family("merging", "Ops of several inputs.")
 class Concat(Op):
     """The channels of all inputs, one after the other; heights and widths must be equal."""
 
+    saves = "nothing"
+    hands_gradient_on = True
+    overwritable = True
     foreign_names = ("Cat", "Concatenate", "Concatenation")
     same_on_vectors = True
     equal_inputs = "height and width"
@@ -70,6 +73,13 @@ class Arithmetic(Op):
                     )
         return (result,)
 
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        if self.saves == "nothing":
+            return Saved()
+        # Of three, the first two make a value of their own.
+        between = (len(inputs) - 2) * prod(map(int, outputs[0]))
+        return Saved(tuple(range(len(inputs))), own=4 * between)
+
 
 def _agree(size: int, other: int) -> bool:
     """Whether two dimensions are equal, or one of them is 1 and spreads."""
@@ -84,6 +94,9 @@ def _distinct(inputs: Sequence[Shape]) -> list[str]:
 class Add(Arithmetic):
     """The sum of all inputs, element by element; dimensions of 1 spread."""
 
+    saves = "nothing"
+    hands_gradient_on = True
+    overwritable = True
     example = "left: conv(x) { filters: 64  kernel: 3x3  pad: 1 }\nadd(left, x)"
 
 
@@ -91,6 +104,8 @@ class Add(Arithmetic):
 class Sub(Arithmetic):
     """The first input minus all others, element by element; dimensions of 1 spread."""
 
+    saves = "nothing"
+    overwritable = True
     foreign_names = ("Subtract",)
 
     example = "left: conv(x) { filters: 64  kernel: 3x3  pad: 1 }\nsub(left, x)"

@@ -18,6 +18,7 @@ from netspec.ops.base import (
     KeepsShape,
     Learned,
     LearnedWithBias,
+    Saved,
     Shape,
     ShapeError,
     Tensor,
@@ -46,6 +47,7 @@ class BatchNorm(LearnedWithBias, Elementwise):
     training as well, and keeps them.
     """
 
+    overwritable = True
     foreign_names = ("BatchNormalization", "BN")
     short_name = "bn"
     channel_affine = True
@@ -81,6 +83,10 @@ class BatchNorm(LearnedWithBias, Elementwise):
         tensors["running_var"] = Tensor(channels, learnable=False, init=1)
         return tensors
 
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        # The mean and deviation of the batch; a frozen one takes its statistics.
+        return Saved((0,), once=0 if self.frozen else 8 * int(inputs[0][0]))
+
 
 @op("layernorm", NORMALIZATION)
 class LayerNorm(LearnedWithBias, KeepsShape):
@@ -99,6 +105,9 @@ class LayerNorm(LearnedWithBias, KeepsShape):
             "weight": Tensor(channels, init=self.begun(1)),
             "bias": Tensor(channels, init=self.begun_bias),
         }
+
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        return Saved((0,), own=8 * prod(map(int, inputs[0][1:])))  # a mean and deviation a place
 
 
 class _Standardizing(LearnedWithBias, KeepsShape):
@@ -150,6 +159,9 @@ class GroupNorm(_Standardizing):
             )
         return self
 
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        return Saved((0,), own=8 * int(self.groups))
+
 
 @op("instancenorm", NORMALIZATION)
 class InstanceNorm(_Standardizing):
@@ -179,6 +191,10 @@ class InstanceNorm(_Standardizing):
             )
         return self
 
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        # PyTorch repeats the factors for each sample.
+        return Saved((0,), own=(12 if self.affine else 8) * int(inputs[0][0]))
+
 
 @op("lrn", NORMALIZATION)
 class Lrn(KeepsShape):
@@ -197,6 +213,11 @@ class Lrn(KeepsShape):
     alpha: float = attr(RealNumber(least=0), "weight of the squares; divided by size", default=1e-4)
     beta: float = attr(RealNumber(least=0), "exponent", default=0.75)
     k: float = attr(RealNumber(positive=True), "added to the sum", default=1.0)
+
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        # The padded squares, the sum that is raised, and what it divides by.
+        channels, *places = map(int, inputs[0])
+        return Saved((0,), own=4 * (3 * channels + self.size - 1) * prod(places))
 
 
 @op("normalize", NORMALIZATION)
@@ -217,11 +238,16 @@ class Normalize(KeepsShape):
     ) -> ReceptiveField | None:
         return None if self.across == "all" else super().receptive_field(inputs, outputs)
 
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        lengths = 1 if self.across == "all" else prod(map(int, inputs[0][1:]))
+        return Saved((0,), own=4 * lengths)
+
 
 @op("shift", NORMALIZATION)
 class Shift(Learned, Elementwise):
     """A learned number per channel, added."""
 
+    saves = "nothing"
     channel_affine = True
 
     def tensors(self, inputs: Sequence[Shape]) -> Mapping[str, Tensor]:

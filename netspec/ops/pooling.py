@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import ClassVar, Literal, Self
 
 from netspec.ops.attribute_types import (
@@ -17,6 +18,7 @@ from netspec.ops.base import (
     Family,
     IndexShape,
     Op,
+    Saved,
     Shape,
     ShapeError,
     attr,
@@ -26,6 +28,9 @@ from netspec.ops.base import (
 )
 from netspec.ops.reads import Range, ReceptiveField
 from netspec.ops.window import Rounding, Windowed, extent, same_pads, slide
+
+INDEX_BYTES = 8
+"""Of an index in PyTorch."""
 
 POOLING = Family("pooling", "Poolings: windows that keep the largest value or the mean.")
 
@@ -70,6 +75,23 @@ class _Pool(Windowed):
                 )
         return bound
 
+    def padded_by_torch(self) -> bool:
+        small = all(p <= k // 2 for p, k in zip(self.pads[::2], self.kernel, strict=True))
+        return small and super().padded_by_torch()
+
+    def padded(self, shape: Shape) -> Pads:
+        if self.rounding == "floor":
+            return self.pads
+        # No more than the last window reaches.
+        pads: list[int] = []
+        counts = self._size((shape[1], shape[2]), "ceil")
+        windows = zip(counts, self.stride, self.extents, shape[1:], strict=True)
+        for (count, stride, span, length), i in zip(windows, (0, 2), strict=True):
+            before, after = self.pads[i : i + 2]
+            pads += [before, min(after, (count - 1) * stride + span - length - before)]
+        top, bottom, left, right = pads
+        return top, bottom, left, right
+
     def _size(self, size: tuple[int, int], rounding: Rounding) -> tuple[int, int]:
         return slide(
             self.keyword, size, self.kernel, self.stride, self.pads, self.dilation, rounding
@@ -109,6 +131,9 @@ class MaxPool(_Pool):
         _, height, width = inputs[0]
         return shape, IndexShape.of(shape, (height, width), self)
 
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        return self.saved_input(inputs[0])._replace(results=(1,))
+
 
 @op("avgpool", POOLING)
 class AvgPool(_Pool):
@@ -147,6 +172,12 @@ class AvgPool(_Pool):
             )
         return bound.with_attributes(count_include_pad=bool(self.count_include_pad))
 
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        found = self.saved_input(inputs[0])
+        if found.inputs or self.count_include_pad:
+            return found
+        return found._replace(own=found.own + 4 * prod(map(int, outputs[0])))  # what it divides by
+
     def _meets_padding(self, shape: Shape) -> bool:
         """Whether any window of the bound op holds padding."""
         _, *counts = self.outputs([shape])[0]
@@ -164,6 +195,7 @@ class GlobalAvgPool(Op):
 
     foreign_names = ("GlobalAveragePool", "GlobalAveragePooling", "GAP")
     short_name = "pool"
+    saves = "nothing"
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         channels, _, _ = spatial(inputs[0], "global_avgpool")
@@ -179,6 +211,9 @@ class GlobalMaxPool(Op):
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         channels, _, _ = spatial(inputs[0], "global_maxpool")
         return ((channels,),)
+
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        return Saved((0,), (0,))
 
 
 class _AdaptivePool(Op):
@@ -214,6 +249,10 @@ class AdaptiveAvgPool(_AdaptivePool):
 
     size: tuple[int, int] = attr(Pair(), "height and width of the output")
 
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        # Of a single part, PyTorch takes the mean.
+        return Saved() if tuple(self.size) == (1, 1) else Saved((0,))
+
 
 @op("adaptive_maxpool", POOLING)
 class AdaptiveMaxPool(_AdaptivePool):
@@ -225,6 +264,9 @@ class AdaptiveMaxPool(_AdaptivePool):
     example = "adaptive_maxpool { size: 7x7 }"
 
     size: tuple[int, int] = attr(Pair(), "height and width of the output")
+
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        return Saved((0,), own=INDEX_BYTES * prod(map(int, outputs[0])))
 
 
 @op("roi_pool", POOLING)
@@ -265,6 +307,14 @@ class RoiPool(Op):
                 f"{text(inputs[1])}",
             )
         return ((channels * self.size[0] * self.size[1], *places),)
+
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        # Maxima of 2**i x 2**j elements, each of two of the ones before; four of them make a part.
+        channels, height, width = map(int, inputs[0])
+        rows, columns = height.bit_length(), width.bit_length()
+        maxima = (3 * columns - 1) * rows * channels * height * width
+        places = prod(map(int, (*self.size, *inputs[1][1:])))
+        return Saved((0,), own=4 * maxima + (4 * INDEX_BYTES + 20 * channels + 1) * places)
 
     def receptive_field(
         self, inputs: Sequence[Shape], outputs: Sequence[Shape]

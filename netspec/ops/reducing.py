@@ -19,6 +19,7 @@ class ArgMax(Op):
     The result has one channel, of numbers like the input's.
     """
 
+    saves = "nothing"
     same_on_vectors = True
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
@@ -31,6 +32,8 @@ ACROSS = OneOf(("channels", "spatial"))
 
 class _Reduction(Op):
     """What keeps one number of all channels, or of all places."""
+
+    saves = "nothing"
 
     across: Across
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from netspec.ops.attribute_types import Flag, RealNumber
-from netspec.ops.base import Elementwise, Family, Shape, attr, op, spatial
+from netspec.ops.base import Elementwise, Family, Saved, Shape, attr, op, spatial
 
 REGULARIZATION = Family("regularization", "What acts while training only.", follows=True)
 
@@ -32,6 +33,10 @@ class Dropout(Elementwise):
             spatial(inputs[0], "spatial dropout")
         return (inputs[0],)
 
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        # On a GPU, a mask of a byte for each element.
+        return Saved(own=4 * int(inputs[0][0]) if self.spatial else prod(map(int, inputs[0])))
+
 
 @op("drop_path", REGULARIZATION)
 class DropPath(Elementwise):
@@ -53,3 +58,6 @@ class DropPath(Elementwise):
     ratio: float = attr(
         RealNumber(0, 1, below=True), "share of pictures for which the value is zeroed"
     )
+
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        return Saved(own=4)

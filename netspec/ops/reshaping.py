@@ -49,6 +49,9 @@ DIMENSIONS = ("channels", "height", "width")
 class Identity(Elementwise):
     """Passes x on."""
 
+    saves = "nothing"
+    is_view = True
+    hands_gradient_on = True
     monotone = True
     passes_input_on = True
 
@@ -56,6 +59,10 @@ class Identity(Elementwise):
 @op("flatten", RESHAPING)
 class Flatten(Op):
     """All elements as a plain vector: channels outermost, then rows."""
+
+    saves = "nothing"
+    is_view = True
+    hands_gradient_on = True
 
     def outputs(self, inputs: Sequence[Shape]) -> tuple[Shape, ...]:
         return ((prod(inputs[0]),),)
@@ -65,6 +72,9 @@ class Flatten(Op):
 class Reshape(Op):
     """The same elements in another shape: channels outermost, then rows."""
 
+    saves = "nothing"
+    is_view = True
+    hands_gradient_on = True
     foreign_names = ("View",)
 
     example = "reshape { shape: [128, -1, 28] }"
@@ -99,6 +109,9 @@ class Reshape(Op):
 class Permute(Op):
     """The dimensions in another order."""
 
+    saves = "nothing"
+    is_view = True
+    hands_gradient_on = True
     foreign_names = ("Transpose",)
 
     example = "permute { order: [1, 2, 0] }"
@@ -121,6 +134,8 @@ class Permute(Op):
 class Split(Op):
     """The channels in several parts, in order: part1, part2, ..."""
 
+    saves = "nothing"
+    is_view = True
     foreign_names = ("Chunk",)
     same_on_vectors = True
 
@@ -174,6 +189,7 @@ class ChannelShuffle(KeepsShape):
     Zhang et al. 2017 (arXiv:1707.01083, section 3.1).
     """
 
+    saves = "nothing"
     foreign_names = ("ShuffleChannel",)
 
     example = "channel_shuffle { groups: 2 }"
@@ -195,6 +211,7 @@ class PixelShuffle(Op):
     (Shi et al. 2016, arXiv:1609.05158).
     """
 
+    saves = "nothing"
     foreign_names = ("SubPixel",)
 
     example = "conv { filters: 12  kernel: 3x3  pad: 1 } -> pixel_shuffle { factor: 2 }"
@@ -225,6 +242,7 @@ class PixelShuffle(Op):
 class PixelUnshuffle(Op):
     """The places of factor x factor squares laid out as channels: `pixel_shuffle` undone."""
 
+    saves = "nothing"
     example = "pixel_unshuffle { factor: 2 }"
 
     factor: int = attr(Integer(), "what height and width are divided by")
@@ -253,6 +271,7 @@ class PixelUnshuffle(Op):
 class Flip(KeepsShape):
     """The elements along one dimension in the opposite order."""
 
+    saves = "nothing"
     foreign_names = ("Reverse", "Flipud", "Fliplr")
 
     example = "flip { axis: width }"
@@ -283,6 +302,7 @@ class Flip(KeepsShape):
 class Pad(Op):
     """Elements of one value around height and width, and before and after the channels."""
 
+    saves = "nothing"
     foreign_names = ("ZeroPad2d", "ZeroPadding")
 
     example = "pad { pads: [0, 1, 0, 1] }"
@@ -317,6 +337,8 @@ Places = tuple[int, int, int]
 class Crop(Op):
     """A part of height and width."""
 
+    saves = "nothing"
+    is_view = True
     foreign_names = ("Cropping",)
 
     example = "crop { size: 48x48  offset: 4 }"
@@ -363,6 +385,8 @@ class Slice(Op):
     parts of the channels, `crop` a part of a size.
     """
 
+    saves = "nothing"
+    is_view = True
     foreign_names = ("StridedSlice", "Narrow")
 
     example = "slice { channels: [0, 16]  rows: [0, 56, 2] }"

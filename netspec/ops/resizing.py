@@ -15,6 +15,7 @@ from netspec.ops.base import (
     Family,
     IndexShape,
     Op,
+    Saved,
     Shape,
     ShapeError,
     attr,
@@ -39,6 +40,7 @@ class Upsample(Op):
     as PyTorch has it), and takes the rows at the border for those beyond it.
     """
 
+    saves = "nothing"
     foreign_names = (
         "Interpolate",
         "Interp",
@@ -193,3 +195,6 @@ class MaxUnpool(Op):
         indices = inputs[1]
         windows = indices.windows if isinstance(indices, IndexShape) else None
         return windows.reached() if isinstance(windows, Windowed) else None
+
+    def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        return Saved((1,))

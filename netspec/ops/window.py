@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, cast
 
 from netspec.ops.attribute_types import Pads
-from netspec.ops.base import Op, Shape, ShapeError
+from netspec.ops.base import Op, Saved, Shape, ShapeError
 from netspec.ops.reads import Covering, ReceptiveField, Window
 from netspec.symbolic.expr import least
 
@@ -42,6 +42,23 @@ class Windowed(Op):
         """Which windows hold a place, for an op that goes from windows to places."""
         height, width = (Covering(*direction) for direction in self._directions)
         return ReceptiveField(height, width)
+
+    def padded_by_torch(self) -> bool:
+        """Whether PyTorch's own layer can pad like this, on a bound op."""
+        top, bottom, left, right = self.pads
+        return bool(top == bottom and left == right)
+
+    def saved_input(self, shape: Shape) -> Saved:
+        """The input, or the padded copy of it that takes its place."""
+        if self.padded_by_torch():
+            return Saved((0,))
+        top, bottom, left, right = map(int, self.padded(shape))
+        channels, height, width = map(int, shape)
+        return Saved(own=4 * channels * (top + height + bottom) * (left + width + right))
+
+    def padded(self, shape: Shape) -> Pads:
+        """The padding of an input in front of PyTorch's layer, where that can't pad like this."""
+        return self.pads
 
     @property
     def _directions(self) -> Iterable[tuple[int, int, int, int]]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # at run time only where a column needs them: a plain table s
     from netspec.metrics.compression import Compressed, Compression
     from netspec.metrics.counting import Convention
     from netspec.metrics.receptive_field import EffectiveField
+    from netspec.metrics.training_memory import TrainingMemory, TrainingPlan
 
 FLOAT_BYTES = 4
 
@@ -32,10 +33,12 @@ class NetView:
         net: Net,
         convention: Convention | None = None,
         compression: Compression | None = None,
+        training: TrainingPlan | None = None,
     ) -> None:
         self.net = net
         self.convention = convention
         self.compression = compression
+        self.training = training
         self._uses: dict[Block, Counter[Value]] = {}
 
     @cached_property
@@ -99,6 +102,17 @@ class NetView:
         from netspec.metrics.compression import size
 
         return size(self.parts(row))
+
+    @cached_property
+    def memory(self) -> TrainingMemory:
+        """What training takes as planned; without a plan, with a batch of one."""
+        from netspec.metrics.training_memory import TrainingPlan, training_memory
+
+        return training_memory(self.net, self.training or TrainingPlan())
+
+    def saved(self, row: Row) -> int:
+        """Bytes that the backward pass needs of what the row's layers make."""
+        return sum(self.memory.saved[layer.path] for layer in row.layers)
 
     def made(self, layers: tuple[FlatLayer, ...]) -> int:
         """Bytes of all results that layers make, those that nothing uses left out."""
@@ -309,6 +323,14 @@ COLUMNS: Mapping[str, Column] = {
             lambda v: v.made(v.net.layers),
         ),
         Column(
+            "saved",
+            "saved",
+            "bytes that are kept for the backward pass, --batch samples, float32 (--training)",
+            lambda v, r: v.saved(r),
+            number_format.megabytes,
+            lambda v: v.memory.activations,
+        ),
+        Column(
             "size",
             "size",
             "bytes of parameters, float32",
@@ -375,7 +397,8 @@ def usual(view: NetView) -> tuple[str, ...]:
     """The columns that a table has by default."""
     operations = "macs" if view.convention is None else "count"
     shown = ["layer", "op", "kernel", "output", "params", "params_share"]
-    shown += [operations, f"{operations}_share", "activations"]
+    memory = "activations" if view.training is None else "saved"
+    shown += [operations, f"{operations}_share", memory]
     if any(layer.shares for layer in view.net.layers):
         shown.insert(6, "shares")
     if view.compression is not None:

@@ -33,6 +33,10 @@ def metrics(views: Sequence[NetView]) -> tuple[Metric, ...]:
     if any(v.compression for v in views):
         found += [_total("kept"), _total("compressed")]
     found += [_total("activations"), _total("results"), _total("intensity")]
+    if any(v.training for v in views):
+        found.append(_total("saved"))
+        peak = Metric("training", "training", lambda v: v.memory.peak, number_format.megabytes)
+        found.append(peak)
     return tuple(found)
 
 

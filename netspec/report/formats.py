@@ -17,7 +17,15 @@ MOST_KEPT = 16
 """Longest name of an op or module that is kept whole where its arguments are cut."""
 SHORTER = {"kernel": "kernel"}
 """Headings where columns are narrow."""
-DISPENSABLE = ("activations", "params_share", "macs_share", "count_share", "kernel", "output")
+DISPENSABLE = (
+    "activations",
+    "saved",
+    "params_share",
+    "macs_share",
+    "count_share",
+    "kernel",
+    "output",
+)
 """Columns that are left out where the text does not fit, the first one first."""
 
 Written = tuple[Column, list[str]]

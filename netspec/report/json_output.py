@@ -30,6 +30,8 @@ def data(view: NetView) -> dict[str, Any]:
     planned = planned_memory(net, "numpy")
     if planned is not None:
         total["memory"] = {**asdict(planned), "total": planned.total}
+    if view.training is not None:
+        total["training"] = view.memory.data()
     if view.convention is not None:
         total["count"] = view.count()
         total["convention"] = view.convention.name
@@ -59,6 +61,8 @@ def _layer(view: NetView, row: Row) -> dict[str, Any]:
     }
     if layer.shares is not None:
         found["shares"] = layer.shares
+    if view.training is not None:
+        found["saved"] = view.saved(row)
     if view.convention is not None:
         found["count"] = view.count(row)
     if view.compression is not None:

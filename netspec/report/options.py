@@ -5,14 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 from netspec.diagnostics import spec_error
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Net
+from netspec.lazy_dataclasses import replace
 from netspec.metrics.compression import FLOAT, Compression, LayerRule
 from netspec.metrics.counting import CONVENTIONS, Convention
 from netspec.metrics.size import RULE
 from netspec.report.columns import COLUMNS
+
+if TYPE_CHECKING:
+    from netspec.metrics.training_memory import TrainingPlan
 
 _NUMBER = re.compile(r"([0-9]{1,9}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(%?)")
 ALIASES = {"type": "op", "name": "layer", "%": "params_share"}
@@ -89,6 +94,33 @@ def check_patterns(compression: Compression, nets: Sequence[Net]) -> None:
             f"no layer with weights has a path that matches {pattern}",
             help=did_you_mean(name, paths),
         )
+
+
+def training_plan(
+    net: Net,
+    batch: int | None = None,
+    optimizer: str | None = None,
+    momentum: float | None = None,
+) -> TrainingPlan:
+    """How a net is trained: as given, else as its `train` block says. Raises SpecError."""
+    from netspec.metrics.training_memory import STATES, TrainingPlan
+
+    if optimizer is not None and optimizer not in STATES:
+        raise spec_error(
+            "bad-option",
+            f"there is no optimizer {optimizer}",
+            help=(*did_you_mean(optimizer, STATES), f"there are {one_of(STATES, len(STATES))}"),
+        )
+    block = net.training
+    known = (
+        TrainingPlan()
+        if block is None
+        else TrainingPlan(block.batch_size, block.optimizer, block.momentum, block.weight_decay > 0)
+    )
+    if block is not None and block.regularization == "l1":  # which makes no gradients anew
+        known = replace(known, weight_decay=False)
+    given: dict[str, Any] = {"batch": batch, "optimizer": optimizer, "momentum": momentum}
+    return replace(known, **{name: value for name, value in given.items() if value is not None})
 
 
 def column(name: str) -> str:

@@ -133,6 +133,17 @@ def summary(view: NetView) -> tuple[tuple[str, str], ...]:
         )
     peak = f"{number_format.megabytes(activation_bytes(net))} alive at most, float32, batch 1"
     found.append(("activations", peak))
+    if view.training is not None:
+        memory, megabytes = view.memory, number_format.megabytes
+        most = f"{megabytes(memory.peak)} at most, in {memory.at}"
+        found.append(("training", f"{most}: {memory.plan.words}, float32"))
+        amounts = (
+            f"{megabytes(memory.parameters)} parameters",
+            f"{megabytes(memory.gradients)} gradients",
+            f"{megabytes(memory.optimizer_state)} optimizer state",
+            f"{megabytes(memory.activations)} activations kept for the backward pass",
+        )
+        found.append(("parts", ", ".join(amounts)))
     planned = planned_memory(net, "numpy")
     if planned is not None:
         parts = (planned.arena, planned.scratch, planned.weights)

@@ -49,6 +49,31 @@ def test_counts(capsys: pytest.CaptureFixture[str]) -> None:
     assert "FLOPs of flopcounter: FlopCounterMode" in text
 
 
+def test_memory_of_training(capsys: pytest.CaptureFixture[str]) -> None:
+    common = ("resnet18", "--training", "--batch", "8", "--optimizer", "adam")
+    found = json.loads(out(capsys, *common, "--format", "json"))
+    memory = found["total"]["training"]
+    assert (memory["batch"], memory["optimizer"]) == (8, "adam")
+    weights = 4 * found["total"]["params"]
+    assert (memory["parameters"], memory["gradients"]) == (weights, weights)
+    assert memory["optimizer_state"] == 2 * weights
+    # The inputs belong to no layer.
+    saved = sum(layer["saved"] for layer in found["layers"])
+    assert memory["activations"] == saved + 8 * 4 * 3 * 224 * 224
+    assert 3 * weights + memory["activations"] < memory["peak"] < 5 * weights + saved * 1.2
+    text = out(capsys, *common, "--depth", "1")
+    assert f"{memory['peak'] / 1e6:.2f} MB at most, in {memory['at']}: batch 8, adam" in text
+    rows = list(
+        csv.DictReader(io.StringIO(out(capsys, *common, "--depth", "1", "--format", "csv")))
+    )
+    assert sum(int(row["saved"]) for row in rows if row["layer"] != "total") == saved
+    assert "backward pass" in out(capsys, *common, "--format", "html", "--depth", "1")
+    both = out(capsys, "resnet18", "squeezenet1_1", *common[1:], "--compare", "--format", "csv")
+    assert f"training,{memory['peak']}," in both
+    plain = out(capsys, "resnet18", "--training", "--momentum", "0", "--depth", "0")
+    assert "batch 1, sgd without momentum, float32" in plain
+
+
 def test_the_papers_table_1(capsys: pytest.CaptureFixture[str]) -> None:
     common = ("squeezenet1_0", "--sparsity", TABLE_1, "--bits", "6")
     data = json.loads(out(capsys, *common, "--format", "json"))
@@ -138,6 +163,9 @@ def test_options_that_would_do_nothing(capsys: pytest.CaptureFixture[str]) -> No
         (("--ascending",), "--ascending needs a column to sort by"),
         (("--bits", "33"), "a weight has 1 to 32 bits, not 33"),
         (("--sparsity", "conv1=2"), "conv1=2 does not"),
+        (("--batch", "8"), "--batch says how a net is trained: it goes with --training"),
+        (("--momentum", "0"), "--momentum says how a net is trained"),
+        (("--training", "--optimizer", "adma"), "there is no optimizer adma"),
     ):
         assert main(["table", "squeezenet1_0", *arguments]) == 1
         captured = capsys.readouterr()
