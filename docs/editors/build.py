@@ -190,6 +190,14 @@ def grammar() -> Rule:
             "beginCaptures": captures(g1="keyword.declaration"),
             "patterns": include("fields"),
         },
+        "default": {
+            "begin": rf"\b(default)\s+(?:({any_of(editor_words.BUILT_IN)})|({NAME}))(?=\s*\{{)",
+            "end": r"(?=[^\s{])",
+            "beginCaptures": captures(
+                g1="keyword.declaration", g2="support.type.op", g3="entity.name.type.module"
+            ),
+            "patterns": include("fields"),
+        },
         "variant": {
             "begin": rf"\b(variant)\s+({NAME})(?=\s*\{{)",
             "end": r"(?=[^\s{])",
@@ -237,6 +245,7 @@ def grammar() -> Rule:
                     "input",
                     "train",
                     "variant",
+                    "default",
                     "output",
                     "let",
                     "contract",
@@ -251,7 +260,7 @@ def grammar() -> Rule:
         "name": "netspec",
         "scopeName": "source.netspec",
         "fileTypes": ["net"],
-        "patterns": include("comment", "string", "import", "definition", "block"),
+        "patterns": include("comment", "string", "import", "default", "definition", "block"),
         "repository": repository,
     }
 

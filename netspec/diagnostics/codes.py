@@ -70,6 +70,7 @@ _UNUSED = {
     "unused-parameter": _warning("a module never uses one of its parameters"),
     "unused-layer": _warning("no output depends on a layer"),
     "unused-input": _warning("no output depends on an input of the net"),
+    "unused-default": _warning("no call takes anything from a default"),
     "doubtful-value": _warning("a number is allowed, but hardly meant"),
     "weights-not-shared": _warning("an op or module is called that a line bears the name of"),
 }

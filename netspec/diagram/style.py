@@ -9,6 +9,7 @@ from netspec.diagram.boxes import Box
 from netspec.ir import Layer
 from netspec.report import number_format
 from netspec.report.rows import describe
+from netspec.syntax.unparse import one_line
 
 NAME, WORDS = 12, 10.5
 """Sizes of letters: of names, and of everything else."""
@@ -136,4 +137,7 @@ def _node_tooltip(node: object, prefix: str) -> str:
     )
     metrics = [f"{int(node.params):,} params"] if node.params else []
     metrics += [f"{number_format.millions(int(node.macs))} MACs"] if node.macs else []
-    return ", ".join([f"{prefix}{node.name}: {describe(node)}", f"{taken} -> {made}", *metrics])
+    lines = [", ".join([f"{prefix}{node.name}: {describe(node)}", f"{taken} -> {made}", *metrics])]
+    if isinstance(node, Layer):
+        lines += [f"{one_line(s.text)} by the default in line {s.line}" for s in node.defaults]
+    return "\n".join(lines)

@@ -46,7 +46,8 @@ class Layer:
 
     `stated` is the op as the spec has it, `op` as it is settled for these inputs: what `pad: same`
     comes to depends on their size. `shares` is the layer of the same block whose weights it has,
-    by its name; None where they are its own.
+    by its name; None where they are its own. `defaults` are the places of the fields that it has
+    from a `default` of its op.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Layer:
     span: Span
     stated: Op | None = None
     shares: str | None = None
+    defaults: tuple[Span, ...] = ()
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:

@@ -17,7 +17,7 @@ def _unique(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
-PARTS = ("import", "net", "module", "train", "variant")
+PARTS = ("import", "net", "module", "train", "variant", "default")
 """What begins a part of a file, or a block about a net; free as names inside a body."""
 DECLARATIONS = ("input", "output", "let")
 CONTRACTS = ("expect", "prefer")

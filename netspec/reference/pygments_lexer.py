@@ -50,6 +50,7 @@ class NetspecLexer(RegexLexer):  # type: ignore[misc]
                 bygroups(Keyword.Declaration, Whitespace, Name.Class),
             ),
             (r"\b(train)(?=\s*\{)", Keyword.Declaration),
+            (rf"\b(default)(?=\s+{_NAME}\s*\{{)", Keyword.Declaration),
             (words(known.DECLARATIONS, prefix=r"\b", suffix=r"\b"), Keyword.Declaration),
             (words((*known.CONTRACTS, *known.CONTROL), prefix=r"\b", suffix=r"\b"), Keyword),
             (words(known.OPERATORS, prefix=r"\b", suffix=r"\b"), Operator.Word),

@@ -11,9 +11,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from netspec.diagnostics.source import Source
-from netspec.ir import Block, Instance, Net, Node
+from netspec.ir import Block, Instance, Layer, Net, Node
 from netspec.ops import Shape
 from netspec.report import number_format
+from netspec.syntax.unparse import one_line
 
 FARTHEST = 84
 """Column up to which comments are brought into line; behind longer lines they follow at once."""
@@ -22,7 +23,7 @@ _SHAPE = r"\d+(?:x\d+)*"
 # Two spaces at least: `annotate` writes no less, and who writes `# was #: 3` means a comment.
 _COMMENT = re.compile(
     rf"[ ]{{2,}}#: (?:\d+ of )?{_SHAPE}(?: \.\. {_SHAPE})?"
-    r"(?: +[\d,]+ params)?(?: +[\d,.]+(?: M)? MACs)?(?P<tail>\s*)\Z"
+    r"(?: +[\d,]+ params)?(?: +[\d,.]+(?: M)? MACs)?(?: +by default .*?)?(?P<tail>\s*)\Z"
 )
 _LINE = re.compile(r"([^\r\n]*)(\r\n|\r|\n|\Z)")
 
@@ -68,6 +69,8 @@ class LineMetrics:
         self.uses = 0
         self.params = 0
         self.macs = 0
+        self.defaults: dict[str, None] = {}
+        """The fields that defaults give to the layers."""
 
 
 def line_metrics(net: Net, source: Source) -> dict[int, LineMetrics]:
@@ -83,6 +86,8 @@ def line_metrics(net: Net, source: Source) -> dict[int, LineMetrics]:
             metrics = found.setdefault(line, LineMetrics())
             metrics.params += owned[block] * int(node.params)
             metrics.macs += uses * int(node.macs)
+            if isinstance(node, Layer):
+                metrics.defaults |= dict.fromkeys(one_line(span.text) for span in node.defaults)
             if node.span == ends[line].span:
                 # A loop makes the same line several times.
                 metrics.uses += uses
@@ -117,7 +122,11 @@ def _aligned(found: Mapping[int, LineMetrics]) -> dict[int, str]:
     """The comments by line, their metrics in columns."""
     cells = {line: _cells(f) for line, f in found.items()}
     widths = [max(map(len, column)) for column in zip(*cells.values(), strict=True)]
-    return {line: _comment(row, widths) for line, row in cells.items()}
+    rows = {line: _comment(row, widths) for line, row in cells.items()}
+    given = {
+        line: f"  by default {'  '.join(f.defaults)}" for line, f in found.items() if f.defaults
+    }
+    return {line: row + given.get(line, "") for line, row in rows.items()}
 
 
 def _comment(row: Sequence[str], widths: Sequence[int]) -> str:

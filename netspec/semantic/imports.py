@@ -12,8 +12,10 @@ from netspec.diagnostics.source import Source, Span, plain
 from netspec.diagnostics.suggest import did_you_mean
 from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import OPS
+from netspec.semantic.defaults import with_defaults
 from netspec.semantic.line_names import LineNames
 from netspec.syntax.ast import (
+    Default,
     Definition,
     File,
     Import,
@@ -208,6 +210,7 @@ class _Loader:
         return self.program_of(file, base) if file else None
 
     def program_of(self, file: File, base: Path | None) -> Program:
+        file = with_defaults(file, self.diagnostics)
         scope = ModuleScope(base)
         modules: list[ModuleDefinition] = []
         nets: list[ModuleDefinition] = []
@@ -218,6 +221,8 @@ class _Loader:
                 for module in imported:
                     name = module.definition.name.text
                     scope.declare(name, module, item.target.span, self.diagnostics)
+                continue
+            if isinstance(item, Default):
                 continue
             module = ModuleDefinition(item, scope, len(scope))
             if item.kind == "net":

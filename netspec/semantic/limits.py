@@ -5,6 +5,8 @@ from __future__ import annotations
 from netspec.diagnostics import Diagnostic
 from netspec.diagnostics.source import Span
 
+MAX_ERRORS = 200
+"""Most errors that are looked for."""
 MAX_STEPS = 400_000
 """Most statements that are run in all."""
 MAX_WORK = 2_000_000

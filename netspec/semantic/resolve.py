@@ -5,19 +5,17 @@ Looks at every definition of a file, also at modules that nothing uses and branc
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.diagnostics.source import Span
-from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.lazy_dataclasses import replace
 from netspec.ops import Op, attributes, find_op
 from netspec.ops.attribute_types import Padding, Pair, Size
 from netspec.semantic.evaluator import METRICS
-from netspec.semantic.fields import field_given_twice
-from netspec.semantic.foreign_names import field_help, field_near
+from netspec.semantic.fields import check_fields
 from netspec.semantic.imports import ModuleDefinition, Program
+from netspec.semantic.limits import MAX_ERRORS
 from netspec.semantic.unknown_names import UnknownNames
 from netspec.syntax.ast import (
     Attribute,
@@ -39,8 +37,6 @@ from netspec.syntax.ast import (
 )
 from netspec.syntax.visitor import statements, walk
 
-MAX_ERRORS = 200
-"""Most errors that are looked for."""
 MAX_VARIANTS = 100
 """Most variants of a net: each is built to be checked."""
 
@@ -88,79 +84,20 @@ def _check_definition(
         elif used is not None:
             names = [p.name.text for p in used.definition.params]
             required = [p.name.text for p in used.definition.params if p.default is None]
-            _check_fields(call, names, required, "module", diagnostics)
+            check_fields(call, names, required, "module", diagnostics)
             if used.definition.span.source is not definition.span.source:
                 _check_definition(used, diagnostics, seen, unknown)
         elif (op := find_op(call.op.text)) is not None:
             declared = attributes(op)
             names = [a.name for a in declared]
             required = [a.name for a in declared if a.required]
-            _check_fields(call, names, required, "op", diagnostics)
+            check_fields(call, names, required, "op", diagnostics)
             _check_products(call, op, diagnostics)
         elif not module.lines.has(call.callee):
             unknown.add(call, module)
     _check_on_top(definition.body, diagnostics)
     _check_train_blocks(definition, diagnostics)
     _check_variants(definition, diagnostics)
-
-
-def _check_fields(
-    call: Call,
-    names: list[str],
-    required: list[str],
-    what: str,
-    diagnostics: Diagnostics,
-) -> None:
-    """Check the names of a call's fields against those that its op or module has."""
-    given: dict[str, Span] = {}
-    known = set(names)
-    kind = "field" if what in ("op", "module") else "parameter"
-    for f in call.fields:
-        name = f.name.text
-        if len(diagnostics) >= MAX_ERRORS:
-            return
-        if name in given:
-            diagnostics.add(field_given_twice(f, given[name]))
-        elif name not in known:
-            free = [n for n in names if n not in given]
-            help_ = field_help(name, free, f.value.span.text) if what == "op" else ()
-            help_ = help_ or did_you_mean(name, free)
-            if not help_:
-                twice = field_help(name, names) if what == "op" else ()
-                twice = twice or did_you_mean(name, names)
-                help_ = tuple(f"{h} It is given already" for h in twice)
-            if not help_ and what == "op":
-                help_ = field_near(name, free)
-            if not help_:
-                help_ = (f"it has {one_of(names)}" if names else f"it has no {kind}s",)
-            diagnostics.add(
-                Diagnostic(
-                    "unknown-field",
-                    f"the {what} {call.op.text} has no {kind} {name}",
-                    f.name.span,
-                    help=help_,
-                )
-            )
-        given.setdefault(name, f.name.span)
-    missing = [n for n in required if n not in given]
-    # A misspelt field is one error, not two.
-    if missing and given.keys() <= known:
-        diagnostics.add(
-            Diagnostic(
-                "missing-field",
-                f"{call.op.text} needs the {kind}{'s' * (len(missing) > 1)} "
-                + " and ".join(missing),
-                call.op.span,
-                help=_example(call.op.text) if what == "op" else (),
-            )
-        )
-
-
-def _example(keyword: str) -> tuple[str, ...]:
-    """A use of an op, as help."""
-    op = find_op(keyword)
-    written = re.search(rf"\b{keyword} {{[^}}]*}}", op.example if op is not None else "")
-    return (f"for example `{written[0]}`",) if written else ()
 
 
 def _check_products(call: Call, op: type[Op], diagnostics: Diagnostics) -> None:
@@ -283,4 +220,4 @@ def _check_variants(definition: Definition, diagnostics: Diagnostics) -> None:
     required = [p.name.text for p in definition.params if p.default is None]
     for s in found[:MAX_VARIANTS]:
         call = Call(replace(definition.name, span=s.name.span), None, s.fields, s.span)
-        _check_fields(call, names, required, "net", diagnostics)
+        check_fields(call, names, required, "net", diagnostics)

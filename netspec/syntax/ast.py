@@ -332,6 +332,16 @@ class Train:
 
 
 @dataclass(frozen=True, slots=True)
+class Default:
+    """`default op { fields }`: for the calls behind it. `head` is the place of `default op`."""
+
+    op: Name
+    fields: tuple[Field, ...]
+    head: Span
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class Variant:
     """`variant name { ... }`: values of the net's parameters, and contracts that hold with them.
 
@@ -353,7 +363,9 @@ class Variant:
         return tuple(i for i in self.items if isinstance(i, ContractStatement))
 
 
-Statement = LayerStatement | Input | Output | Let | ContractStatement | For | If | Train | Variant
+Statement = (
+    LayerStatement | Input | Output | Let | ContractStatement | For | If | Train | Variant | Default
+)
 
 # --- files ---------------------------------------------------------------------------------------
 
@@ -398,8 +410,8 @@ class Comment:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """The imports and definitions of a text, and its comments."""
+    """The imports, defaults and definitions of a text, and its comments."""
 
     source: Source
-    items: tuple[Import | Definition, ...]
+    items: tuple[Import | Default | Definition, ...]
     comments: tuple[Comment, ...]

@@ -18,6 +18,7 @@ from netspec.syntax.ast import (
     Conditional,
     Constant,
     ContractStatement,
+    Default,
     Definition,
     Expression,
     Field,
@@ -50,15 +51,17 @@ _SHARES = {"ratio"}
 """Fields that read best as percentages."""
 
 
-def unparse(items: Iterable[Import | Definition], notes: Sequence[str] = ()) -> str:
+def unparse(items: Iterable[Import | Default | Definition], notes: Sequence[str] = ()) -> str:
     """The text of a file; `notes` become comments at the top of its net."""
     return "\n".join(_item(item, notes) for item in items)
 
 
-def _item(item: Import | Definition, notes: Sequence[str]) -> str:
+def _item(item: Import | Default | Definition, notes: Sequence[str]) -> str:
     if isinstance(item, Import):
         target = item.target
         return f"import {target.text if isinstance(target, Name) else string(target.value)}\n"
+    if isinstance(item, Default):
+        return f"{_statement(item)[0]}\n"
     lines = [f"## {one_line(line)}".rstrip() for line in item.doc.splitlines()]
     params = f"({', '.join(map(_param, item.params))})" if item.params else ""
     lines.append(f"{item.kind} {item.name.text}{params} {{")
@@ -109,6 +112,8 @@ def _statement(s: Statement) -> list[str]:
             return [f"output {', '.join(results)}"]
         case Train():
             return [f"train{_fields(s.fields)}"]
+        case Default():
+            return [f"default {s.op.text}{_fields(s.fields) or ' { }'}"]
         case Variant():
             inside = [_fields(s.fields).strip(" {}")] if s.fields else []
             inside += [line for c in s.contracts for line in _statement(c)]

@@ -132,11 +132,14 @@ def test_every_other_word_is_covered() -> None:
 SAMPLE = """\
 import fire  # a module
 import "blocks/mine.net"
+default batchnorm { eps: 1e-3 }
 
 ## Doc.
 module block(filters, stride = 1) {
   input x: 64x?x?
   prefer filters < 2 * x.channels  "no \\"more\\" \\q"
+  default conv_transpose { bias: false }
+  default batchnorm { momentum: 0.2 }
   main: conv { filters: filters, kernel: [1, 3]  pad: same } -> batchnorm
         -> relu
   half: relu -> (maxpool { kernel: 2 } if stride == 2 else tanh) -> relu6
@@ -156,6 +159,7 @@ net n(classes = 10%3, share = 50%) {
 }
 """
 EXPECTED = """
+default keyword.declaration | momentum support.type.property-name
 import keyword.control.import | fire entity.name.type.module | # a module comment.line.number-sign
 ## Doc. comment.line.documentation | module storage.type | block entity.name.type
 input keyword.declaration | 64x?x? constant.numeric.shape | prefer keyword.control.contract

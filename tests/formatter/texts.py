@@ -18,6 +18,7 @@ NAMES: tuple[str, ...] = (
     "net",
     "module",
     "train",
+    "default",
 )
 NAMES = (
     *NAMES,
@@ -106,6 +107,8 @@ class RandomText:
     def item(self) -> Words:
         if self.chance(25):
             return ["import", *(self.name() if self.chance(50) else ['"a/b.net"'])]
+        if self.chance(15):
+            return self.default()
         words = [self.random.choice(["net", "module"]), *self.name()]
         if self.chance(60):
             words += ["(", *self.some(self.param, 4, [","]), ")"]
@@ -113,6 +116,9 @@ class RandomText:
 
     def param(self) -> Words:
         return self.name() + (["=", *self.expression(1)] if self.chance(60) else [])
+
+    def default(self) -> Words:
+        return ["default", *self.name(), *self.fields()]
 
     def block(self, depth: int) -> Words:
         return ["{", *self.some(lambda: self.statement(depth), 5), "}"]
@@ -122,6 +128,7 @@ class RandomText:
     def statement(self, depth: int) -> Words:
         rules = [self.layer] * 6 + [self.input, self.output, self.let, self.let, self.require]
         rules.append(lambda: ["train", *self.fields()])
+        rules.append(self.default)
         if depth:
             rules += [lambda: self.for_(depth), lambda: self.if_(depth), lambda: self.if_(depth)]
         return self.random.choice(rules)()
@@ -134,7 +141,7 @@ class RandomText:
                 words += ["[", *self.expression(1), "]"]
             words.append(":")
         chain = self.chain(2)
-        if not words and chain[:2] == ["train", "{"]:
+        if not words and (chain[:2] == ["train", "{"] or chain == ["default"]):
             words = ["a", ":"]  # else it is the block of that name, which no arrow follows
         return words + chain
 

@@ -12,8 +12,7 @@ from netspec.semantic.elaborate.repeated_errors import (
     Uses,
     finished,
 )
-from netspec.semantic.limits import Budget, LimitExceeded
-from netspec.semantic.resolve import MAX_ERRORS
+from netspec.semantic.limits import MAX_ERRORS, Budget, LimitExceeded
 from netspec.semantic.scope import Names, Poison
 from netspec.syntax.ast import ContractStatement
 

@@ -42,7 +42,10 @@ def op_layer(
         return POISON
     try:
         stated = op(**attrs)
-        layer = layer_of(b, stated, names, tuple(o.value for o in given), call.op.span)
+        inputs = tuple(o.value for o in given)
+        own = call.span
+        by_default = [f.span for f in call.fields if not own.start <= f.span.start < own.end]
+        layer = layer_of(b, stated, names, inputs, call.op.span, defaults=tuple(by_default))
     except ShapeError as error:
         sides = [(o.value, o.span, o.given) for o in given]
         b.report(shape_error(error, call, sides, op, attrs, b.makers, b.places))
@@ -60,6 +63,7 @@ def layer_of(
     inputs: tuple[Value, ...],
     span: Span,
     shares: str | None = None,
+    defaults: tuple[Span, ...] = (),
 ) -> Layer:
     """The layer of an op for its inputs. Raises ShapeError, and EvaluationError if too large."""
     _check_indices(type(stated), inputs)
@@ -74,7 +78,7 @@ def layer_of(
         )
         for i, (shape, result) in enumerate(zip(outputs, bound.result_names, strict=True))
     )
-    layer = Layer(names.node, names.line, bound, inputs, values, span, stated, shares)
+    layer = Layer(names.node, names.line, bound, inputs, values, span, stated, shares, defaults)
     b.add(layer, 1, span)
     return layer
 

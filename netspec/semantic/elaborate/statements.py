@@ -25,6 +25,7 @@ from netspec.semantic.train_block import training
 from netspec.symbolic.expr import Num
 from netspec.syntax.ast import (
     ContractStatement,
+    Default,
     For,
     If,
     Input,
@@ -218,7 +219,9 @@ def _branch(statement: If, evaluator: Evaluator) -> int:
 
 def _only_contracts(statement: If | For) -> bool:
     """Whether a statement only decides which contracts there are, and not what the net is."""
-    return all(isinstance(s, ContractStatement | Let | If | For) for s in statements([statement]))
+    return all(
+        isinstance(s, ContractStatement | Default | Let | If | For) for s in statements([statement])
+    )
 
 
 def _poison(b: BlockBuilder, body: Iterable[Statement]) -> None:

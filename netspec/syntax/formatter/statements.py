@@ -8,6 +8,7 @@ from itertools import groupby
 from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.ast import (
     ContractStatement,
+    Default,
     Definition,
     Field,
     For,
@@ -47,16 +48,22 @@ STEP = 2
 """Columns by which the content of a block is indented."""
 
 
-def file(reader: Reader, items: Sequence[Import | Definition]) -> Doc:
+def file(reader: Reader, items: Sequence[Import | Default | Definition]) -> Doc:
     """A file as a document, with an empty line around each definition."""
     parts: list[Doc] = []
-    before: Import | Definition | None = None
+    before: Import | Default | Definition | None = None
     for item in items:
         separated = isinstance(item, Definition) or isinstance(before, Definition)
         parts += _between(
             reader.gap(), first=before is None, separated=separated and before is not None
         )
-        parts.append(_import(reader) if isinstance(item, Import) else _definition(reader, item))
+        match item:
+            case Import():
+                parts.append(_import(reader))
+            case Default():
+                parts.append(_default(reader, item))
+            case Definition():
+                parts.append(_definition(reader, item))
         before = item
     parts += _between(reader.gap(), first=before is None, last=True)
     return DocConcat(parts)
@@ -201,6 +208,8 @@ def _statement(reader: Reader, node: Statement, depth: int) -> LayerPieces | _Le
             return _train(reader, node)
         case Variant():
             return _variant(reader, node)
+        case Default():
+            return _default(reader, node)
 
 
 def _document(item: LayerPieces | _Let | Doc) -> Doc:
@@ -227,6 +236,13 @@ def _train(reader: Reader, node: Train) -> Doc:
     given = layers.fields(reader, node.fields)
     assert given is not None, "a train block has braces"
     return DocConcat((word, SPACE, layers.braces(given)))
+
+
+def _default(reader: Reader, node: Default) -> Doc:
+    head = DocConcat((reader.word(), SPACE, reader.word()))
+    given = layers.fields(reader, node.fields)
+    assert given is not None, "a default has braces"
+    return DocConcat((head, SPACE, layers.braces(given)))
 
 
 def _variant(reader: Reader, node: Variant) -> Doc:

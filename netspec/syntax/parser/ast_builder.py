@@ -22,6 +22,7 @@ from netspec.syntax.ast import (
     Conditional,
     Constant,
     ContractStatement,
+    Default,
     Definition,
     Expression,
     Field,
@@ -94,7 +95,7 @@ class Builder:
 
     # files
 
-    def start(self, c: Children) -> tuple[Import | Definition, ...]:
+    def start(self, c: Children) -> tuple[Import | Default | Definition, ...]:
         return tuple(c)
 
     def import_(self, c: Children) -> Import:
@@ -178,6 +179,9 @@ class Builder:
         items = tuple(x for x in c[2:] if not isinstance(x, Token))
         span = self._span(c)
         return Variant(self._token(c[0]), c[1], items, self._doc(span), span)
+
+    def default(self, c: Children) -> Default:
+        return Default(c[1], c[2].items, self._span(c[:2]), self._span(c))
 
     def if_branch(self, c: Children) -> _BracketedList:
         return _BracketedList("branch", (c[1], c[2].items), self._span(c))

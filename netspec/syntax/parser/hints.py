@@ -264,6 +264,13 @@ def _near_or(text: str, words: Sequence[str], otherwise: str) -> str:
 
 ANYWHERE: tuple[HintRule, ...] = (
     HintRule(
+        lambda p: (
+            p.at(-2).kind == "DEFAULT" and p.could_be("LBRACE") and p.previous.line == p.token.line
+        ),
+        lambda p: f"fields stand in braces: `default {p.previous} {{ ... }}`",
+        "default conv: { bias: false }",
+    ),
+    HintRule(
         lambda p: _names_a_variant(p) and p.could_be("LBRACE") and not p.could_be("LET"),
         "a variant is written `variant name { parameter: value }`",
         "variant small = { width: 2 }",

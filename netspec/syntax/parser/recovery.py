@@ -7,7 +7,7 @@ from typing import cast
 from netspec.diagnostics import Diagnostic, Diagnostics, Label, also_in_lines
 from netspec.diagnostics.source import Source, Span
 from netspec.lazy_dataclasses import replace
-from netspec.syntax.ast import Comment, Definition, Expression, Import
+from netspec.syntax.ast import Comment, Default, Definition, Expression, Import
 from netspec.syntax.lalr import END, Grammar, Stack, Token
 from netspec.syntax.parser.ast_builder import Builder
 from netspec.syntax.parser.token_names import STATEMENTS, describe, expected
@@ -46,7 +46,7 @@ class RecoveringParser:
             last = token.end_line
         return starts
 
-    def parse(self) -> tuple[Import | Definition, ...] | None:
+    def parse(self) -> tuple[Import | Default | Definition, ...] | None:
         """The items of the file; None where there are syntax errors, which are reported."""
         items = self._items()
         self._report_skipped()
@@ -60,7 +60,7 @@ class RecoveringParser:
                 return None
         return cast("Expression", self.stack.values[0]) if self._finish() else None
 
-    def _items(self) -> tuple[Import | Definition, ...] | None:
+    def _items(self) -> tuple[Import | Default | Definition, ...] | None:
         position = errors = 0
         while position < len(self.tokens):
             token = self.tokens[position]
@@ -79,7 +79,7 @@ class RecoveringParser:
             position = self._recover(position)
         if errors or not self._finish():
             return None
-        return cast("tuple[Import | Definition, ...]", self.stack.values[0])
+        return cast("tuple[Import | Default | Definition, ...]", self.stack.values[0])
 
     def _finish(self) -> bool:
         """Whether the text may end behind its last token; reported where it may not."""
@@ -212,7 +212,12 @@ class RecoveringParser:
                     return position
             if in_block and starts_line and token is not first:
                 outdented = token.column <= indent
-                begins = token.kind in STATEMENTS or token.kind in ("NAME", "TRAIN", "VARIANT")
+                begins = token.kind in STATEMENTS or token.kind in (
+                    "NAME",
+                    "TRAIN",
+                    "VARIANT",
+                    "DEFAULT",
+                )
                 if begins and (depth <= 0 or outdented):
                     return position
             if token.kind in OPENERS:
