@@ -126,22 +126,23 @@ def _unusual(
     That is a statement, with `{}` for the layer, and whether it begins with a bias of zeros.
     """
     found: dict[tuple[str, bool], list[FlatLayer]] = {}
-    for x in net.layers:
+    own = [x for x in net.layers if x.weights == x.path]
+    for x in own:
         if isinstance(x.op, Weighted) and (x.path in here or x.op.init is None):
             init, others = net.init_of(x.op), usual[type(x.op)]
             if init != others:
                 # The loop has zeroed the biases of the other types.
                 zeroed = x.op.bias and others == UNIFORM
                 found.setdefault((_draw("{}", init), zeroed), []).append(x)
-    for x in net.layers:
+    for x in own:
         op = x.op
         if not isinstance(op, Learned):
             continue
         for name, tensor in x.layer.tensors.items():
-            own = op.bias_init if isinstance(op, LearnedWithBias) and name == "bias" else op.init
+            law = op.bias_init if isinstance(op, LearnedWithBias) and name == "bias" else op.init
             weight = isinstance(op, Weighted) and name == "weight"
-            if own is not None and tensor.learnable and not weight:
-                found.setdefault((_draw("{}", own, name), False), []).append(x)
+            if law is not None and tensor.learnable and not weight:
+                found.setdefault((_draw("{}", law, name), False), []).append(x)
         if op.frozen:
             found.setdefault(("{}.requires_grad_(False)", False), []).append(x)
     return found

@@ -200,8 +200,6 @@ def _check_ops(nets: Sequence[Net], backend: Backend) -> None:
                 continue
             why = f"the {backend.name} backend has no {layer.op.keyword}"
             try:
-                if flat.shares is not None:
-                    raise Unsupported("shared weights")
                 if type(layer.op) in backend.emitters:
                     backend.check(layer, [v in read for v in flat.outputs])
                     continue

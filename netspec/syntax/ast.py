@@ -236,11 +236,19 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class LayerName:
-    """`base[index][index]` in front of a layer."""
+    """`base[index][index]` in front of a layer, or of the inputs of one that is used again."""
 
     base: Name
     indices: tuple[Expression, ...]
     span: Span
+
+    @property
+    def value(self) -> Reference:
+        """The value of this name, as an expression."""
+        e: Reference = Variable(self.base.text, self.base.span)
+        for index in self.indices:
+            e = Index(e, index, self.span)
+        return e
 
 
 # --- statements ----------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ backend.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -53,6 +53,16 @@ class _Value:
 
 
 @dataclass
+class _Line:
+    """A line that can be used again: what it takes and makes."""
+
+    name: str
+    source: _Value
+    channels: str
+    plane: str
+
+
+@dataclass
 class _Body:
     """The statements of one definition while they are drawn."""
 
@@ -64,6 +74,7 @@ class _Body:
     count: int = 0
     depth: int = 0
     lets: list[str] = field(default_factory=list)
+    lines: list[_Line] = field(default_factory=list)
 
     def mark(self) -> str:
         self.count += 1
@@ -101,6 +112,8 @@ class _Body:
         self.flow = _Value("" if index else name, channels, plane)
         if name and not index:
             self.values.append(self.flow)
+        if name and source is not None:
+            self.lines.append(_Line(f"{name}{index}", source, channels, plane))
         return f"{name}{index}: {chain}" if name else chain
 
     def source(self) -> tuple[str, _Value]:
@@ -135,6 +148,7 @@ class _Body:
                     "let",
                 ),
                 *("transposed", "parts", "concat", "module", "upsample", "pad", "contract"),
+                *("again", "again"),
             )
             lines += getattr(self, self.pick((*simple, *nested)))()
         return lines
@@ -147,7 +161,7 @@ class _Body:
             return [self.made(f"batchnorm{self.activation()}", v.channels, v.plane)]
         kernel = self.pick(("1", "3  pad: 1", "k  pad: same", "2 * n + 1  pad: n", "3  pad: same"))
         text = f"conv{given} {{ filters: {channels or f'{v.name}.channels'}  kernel: {kernel} }}"
-        return [self.made(text + self.activation(), v.channels, v.plane)]
+        return [self.made(text + self.activation(), v.channels, v.plane, v)]
 
     def conv(self) -> list[str]:
         given, v = self.source()
@@ -166,7 +180,19 @@ class _Body:
         more = self.pick(("", "", "  bias: false", "  bias: q", "  groups: n"))
         plane = v.plane if how in ("kernel: 1", "kernel: k  pad: same") else self.mark()
         text = f"conv{given} {{ filters: {self.number()}  {how}{more} }}{self.activation()}"
-        return [self.made(text, self.mark(), plane)]
+        return [self.made(text, self.mark(), plane, v)]
+
+    def again(self) -> list[str]:
+        """A line once more, on what has as many channels; heights and widths may be others."""
+        fits = [(a, v) for a in self.lines for v in self.values if v.channels == a.source.channels]
+        if not fits:
+            return self.conv()
+        line, v = self.pick(fits)
+        plane = line.plane if v.plane == line.source.plane else self.mark()
+        text = f"{line.name}({v.name})"
+        if self.random.random() < 0.2:
+            text = f"add({text}, {text})"
+        return [self.made(text + self.activation(), line.channels, plane, v)]
 
     def merge(self) -> list[str]:
         v = self.pick(self.values)
@@ -190,7 +216,7 @@ class _Body:
     def activation_line(self) -> list[str]:
         given, v = self.source()
         op, space, rest = self.pick(ACTIVATIONS).partition(" ")
-        return [self.made(f"{op}{given}{space}{rest}", v.channels, v.plane)]
+        return [self.made(f"{op}{given}{space}{rest}", v.channels, v.plane, v)]
 
     def pool(self) -> list[str]:
         op = self.pick(("maxpool", "avgpool"))
@@ -269,20 +295,22 @@ class _Body:
             "sizes": ("sizes", "[f, 2, 3]", "[1, n, 2]"),
         }
         text = "  ".join(f"{p}: {self.pick(fields[p])}" for p in given)
-        return [self.made(f"{self.pick(self.modules)} {{ {text} }}", self.mark(), self.mark())]
+        given, v = self.source()
+        chain = f"{self.pick(self.modules)}{given} {{ {text} }}"
+        return [self.made(chain, self.mark(), self.mark(), v)]
 
     def branch(self) -> list[str]:
         """An `if` of one to three conditions; what all branches name alike is there behind it."""
         conditions = [self.condition() for _ in range(self.pick((1, 1, 2, 3)))]
         otherwise = self.random.random() < 0.7
-        before, flow = list(self.values), self.flow
+        before, flow, lines = list(self.values), self.flow, list(self.lines)
         shared = self.name() if otherwise and not self.loops and self.random.random() < 0.6 else ""
         mark = (self.mark(), self.mark())
         same = self.random.random() < 0.5
         blocks = []
         ends = []
         for _ in range(len(conditions) + otherwise):
-            self.values, self.flow = list(before), flow
+            self.values, self.flow, self.lines = list(before), flow, list(lines)
             self.depth += 1
             inner = self.statements(1, 2)
             if shared:
@@ -295,7 +323,7 @@ class _Body:
             self.depth -= 1
             ends.append(self.flow)
             blocks.append(" {\n" + "\n".join(inner) + "\n}")
-        self.values, self.flow = before, _Value("", *mark)
+        self.values, self.flow, self.lines = before, _Value("", *mark), lines
         if shared:
             self.flow = _Value(shared, *mark)
             self.values.append(self.flow)
@@ -313,7 +341,7 @@ class _Body:
         span = self.pick(("1..n", "1..n", "1..2", "1..len(sizes)", "[1, 3]", "2..n + 1"))
         if not self.loops and span == "1..n" and self.random.random() < 0.4:
             return self.carrying()
-        before, flow = list(self.values), self.flow
+        before, flow, outside = list(self.values), self.flow, list(self.lines)
         self.loops.append(variable)
         self.depth += 1
         start = self.count
@@ -321,18 +349,22 @@ class _Body:
         self.depth -= 1
         self.loops.pop()
         self.values = before
+        items = [a for a in self.lines if a not in outside and a.name.endswith(f"[{variable}]")]
+        first = "2" if span.startswith("2") else "1"
+        outside += [replace(a, name=f"{a.name.partition('[')[0]}[{first}]") for a in items]
+        self.lines = outside if not self.loops else [a for a in outside if a.name.count("[") < 2]
         same = (self.flow.channels, self.flow.plane) == (flow.channels, flow.plane)
         kept = (flow.channels, flow.plane) if same else (self.mark(), self.mark())
         self.flow = _Value("", *kept)
-        lines = [f"for {variable} in {span} {{\n" + "\n".join(inner) + "\n}"]
+        text = [f"for {variable} in {span} {{\n" + "\n".join(inner) + "\n}"]
         named = [line.partition("[")[0] for line in inner if f"[{variable}]:" in line]
         named = [
             n for n in named if n.startswith("v") and int(n[1:] or 0) > start and "\n" not in n
         ]
         if named and not self.loops and span != "2..n + 1" and self.random.random() < 0.5:
             item = f"{self.pick(named)}[{self.pick(('1', '1', 'n'))}]"
-            lines.append(self.made(f"{self.pick(('relu', 'identity'))}({item})", *self.marks()))
-        return lines
+            text.append(self.made(f"{self.pick(('relu', 'identity'))}({item})", *self.marks()))
+        return text
 
     def marks(self) -> tuple[str, str]:
         return self.mark(), self.mark()

@@ -199,6 +199,8 @@ class BranchTracer(LayerTracer):
             or len(a.outputs) != 1
             or a.terms
             or b.terms
+            or a.kept
+            or b.kept
         ):
             return None
         if [expr_of(x) if isinstance(x, int | float) else x for x in vars(a.op).values()] != [

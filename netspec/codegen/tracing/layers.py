@@ -38,6 +38,7 @@ from netspec.ir.template import (
     TemplateCall,
     TemplateChoice,
 )
+from netspec.lazy_dataclasses import replace
 from netspec.ops import IndexShape, Op, ShapeError, attributes, like
 from netspec.ops.attribute_types import AttributeTypeError, Integer, Padding, Pair
 from netspec.symbolic.conditions import Combined, Compared, ListTerm
@@ -50,7 +51,16 @@ from netspec.symbolic.expr import (
     expr_of,
 )
 from netspec.symbolic.facts import whole
-from netspec.symbolic.terms import Choose, FloatParameter, Item, Local, is_whole, leaves, substitute
+from netspec.symbolic.terms import (
+    Choose,
+    FloatParameter,
+    Item,
+    Local,
+    exchanged,
+    is_whole,
+    leaves,
+    substitute,
+)
 from netspec.syntax import ast
 
 MOST_CALLS = 12
@@ -98,10 +108,25 @@ class LayerTracer(ValueTracer):
         for n, sym in arguments.items():
             if isinstance(sym.value, Fraction) and size(sym.term) > 5:
                 arguments[n] = Sym(sym.value, self.named(n, sym, not is_whole(sym.term)))
+        return self.instance_of(c.keyword, template, arguments, path, inputs)
+
+    def instance_of(
+        self,
+        keyword: str,
+        template: Template,
+        arguments: dict[str, Sym],
+        path: LayerPath | None,
+        inputs: tuple[TraceValue, ...],
+        first: InstanceCall | None = None,
+        kept: LayerPath | None = None,
+    ) -> InstanceCall:
+        """The instance of a template; `first` is the one that it is once more, kept as `kept`."""
         complete = completed(template, arguments)
         names, fixed = None, frozenset[str]()
         if self.names is not None:
-            names = self.names.inside(path.fixed or "" if path is not None else "", template.name)
+            own_path = kept or path
+            own_name = own_path.fixed if own_path is not None else None
+            names = self.names.inside(own_name or "", template.name)
             if names.paths:  # of this use only
                 fixed = frozenset(n for n, s in complete.items() if s.known)
         values_ = {n: s.value for n, s in complete.items()}
@@ -110,9 +135,11 @@ class LayerTracer(ValueTracer):
             if isinstance(complete[p.name].value, Fraction):
                 if not is_float(p, trace.sample[p.name]):
                     self.need(whole(complete[p.name].term))
+        if first is not None and trace is not first.trace:
+            raise CannotTrace(f"another class of {template.name} than that of its weights")
         if path is None and not any(map(has_tensors, calls_in(trace.nodes))):
-            path = self.any_name(c.keyword, [s.term for s in arguments.values()])
-        call = InstanceCall(path, template, trace, arguments, inputs)
+            path = self.any_name(keyword, [s.term for s in arguments.values()])
+        call = InstanceCall(path, template, trace, arguments, inputs, (), kept)
         known: dict[Any, Any] = {Parameter(n): s.term for n, s in complete.items()}
         known |= {FloatParameter(n): s.term for n, s in complete.items()}
         for own, actual in zip(trace.inputs, inputs, strict=True):
@@ -121,7 +148,7 @@ class LayerTracer(ValueTracer):
         for i, (name, out) in enumerate(zip(trace.output_names, trace.outputs, strict=True)):
             term = substitute(out.channels, lambda leaf: known.get(leaf))
             if term is None or size(term) > 1:
-                own = InstanceSize(call, i)
+                own = InstanceSize(first or call, i)
                 if term is not None:
                     self.constants[own] = term
                 term = own
@@ -141,6 +168,8 @@ class LayerTracer(ValueTracer):
                 value.static = tuple(
                     InstanceSize(call, i, k) if t is None else t for k, t in enumerate(found, 1)
                 )
+                if first is not None and None in found:
+                    value.static = None  # the class knows those of its first use
             values.append(value)
         call.outputs = tuple(values)
         self.now.results[values[0]] = {
@@ -161,6 +190,8 @@ class LayerTracer(ValueTracer):
 
     def line(self, s: LayerLine) -> None:
         calls, value = self.calls(s.links, s.name, {})
+        if s.name is not None and not any(isinstance(k, TemplateChoice) for k in s.links):
+            self.made_by[value] = calls, {}
         if calls and all(c.inputs == b.outputs[:1] for b, c in pairwise(calls)):
             # A line of the class ends behind an activation.
             start = 0
@@ -191,7 +222,7 @@ class LayerTracer(ValueTracer):
         # The calls of the line itself come after those in its round brackets.
         chain = _chain(links)
 
-        def call(c: TemplateCall, in_chain: bool, inputs: tuple[TraceValue, ...]) -> Call:
+        def call(c: TemplateCall, in_chain: bool, inputs: tuple[TraceValue, ...]) -> list[Call]:
             if own is None or not in_chain:
                 return self.call(c, self.numbered(c.keyword), inputs)
             suffix = "" if c.suffix is None else f"_{c.suffix}"
@@ -200,7 +231,7 @@ class LayerTracer(ValueTracer):
         for k in links:
             if isinstance(k, TemplateCall):
                 inputs = tuple(self.operand(o, made) for o in k.inputs)
-                result.append(call(k, id(k) in chain, inputs))
+                result += call(k, id(k) in chain, inputs)
                 made[id(k)] = result[-1].outputs[0]
                 continue
             before = made[id(k.before)]
@@ -211,8 +242,8 @@ class LayerTracer(ValueTracer):
             def link(c: TemplateCall | None, k: TemplateChoice = k, x: TraceValue = before) -> None:
                 if c is not None:
                     made_ = call(c, id(k) in chain, (x,))
-                    self.nodes.append(LineNode([made_], made_.outputs[0]))
-                    self.now.current = made_.outputs[0]
+                    self.now.current = made_[-1].outputs[0]
+                    self.nodes.append(LineNode(made_, self.now.current))
 
             outer, self.now.current = self.now.current, before
             cases = [(condition, partial(link, c)) for condition, c in k.cases]
@@ -229,13 +260,96 @@ class LayerTracer(ValueTracer):
         """Trace what is done in each case, and let the values meet behind it."""
         raise NotImplementedError
 
-    def call(self, c: TemplateCall, path: LayerPath | None, inputs: tuple[TraceValue, ...]) -> Call:
+    def call(
+        self, c: TemplateCall, path: LayerPath | None, inputs: tuple[TraceValue, ...]
+    ) -> list[Call]:
+        """What a call makes: a layer or instance, or all those of a line that is used again."""
         if isinstance(c.callee, Template):
-            return self.instance(c, c.callee, path, inputs)
+            return [self.instance(c, c.callee, path, inputs)]
         if isinstance(c.callee, ast.LayerName):
-            raise CannotTrace("a line that is used again")
+            return self.once_more(c.callee, path or self.any_name(c.keyword, ()), inputs)
         with requiring(self.need):
-            return self.op_call(c, c.callee, path, inputs)
+            return [self.op_call(c, c.callee, path, inputs)]
+
+    def once_more(
+        self, name: ast.LayerName, path: LayerPath, inputs: tuple[TraceValue, ...]
+    ) -> list[Call]:
+        """The calls of a line again, on other inputs."""
+        line, of_iteration = self.line_of(name)
+        makers = {v: c for c in line for v in c.outputs}
+        taken: dict[TraceValue, None] = {}
+        pending = [*reversed(line[-1].inputs)]
+        while pending:
+            v = pending.pop()
+            if v in makers:
+                pending += reversed(makers[v].inputs)
+            else:
+                taken[v] = None
+        if len(taken) != len(inputs):
+            raise CannotTrace(f"the inputs of {name.span.text}, which are not known")
+        values = dict(zip(taken, inputs, strict=True))
+
+        def here(term: Any) -> Any:
+            """A term of the line as it is for the iteration of a loop that the line is from."""
+            if not of_iteration:
+                return term
+            known = exchanged(self.inline(self.expanded(self.expanded(term))), of_iteration)
+            if any(isinstance(x, InstanceSize) or x in self.holders for x in leaves(known)):
+                raise CannotTrace(f"{name.span.text}, whose numbers change from item to item")
+            return known
+
+        made: list[Call] = []
+        for c in line:
+            own = path if not made else replace(path, suffix=f"{path.suffix}_{len(made) + 1}")
+            again = self.call_again(c, own, tuple(values[v] for v in c.inputs), here)
+            values |= zip(c.outputs, again.outputs, strict=True)
+            made.append(again)
+        return made
+
+    def line_of(self, name: ast.LayerName) -> tuple[list[Call], Mapping[Any, Any]]:
+        """The calls of a line, and what the variables of a loop are in it, if it is of one."""
+        value = self.reference(name.value)
+        known: Mapping[Any, Any] | None = {}
+        if value is not None and value.item_of is not None:
+            value, key = value.item_of
+            items = next(i for i in self.now.collected.values() if i.value is value)
+            known = items.iteration(key)
+        if value not in self.made_by or known is None:
+            raise CannotTrace(f"{name.span.text}, which may be one of several lines")
+        calls, before = self.made_by[value]
+        return calls, {**before, **known}
+
+    def call_again(
+        self,
+        c: Call,
+        path: LayerPath,
+        inputs: tuple[TraceValue, ...],
+        here: Callable[[Any], Any],
+    ) -> Call:
+        """A call with other inputs, and the module that the class has for it."""
+        first = self.first_of.get(c, c)
+        kept = c.attribute
+        if kept is not None:
+            indices = tuple(Sym(s.value, here(s.term)) for s in kept.indices)
+            kept = replace(kept, indices=indices)
+        again: Call
+        if isinstance(c, InstanceCall):
+            assert isinstance(first, InstanceCall), "an instance is one again"
+            given = {n: Sym(s.value, here(s.term)) for n, s in c.arguments.items()}
+            keyword = c.template.name
+            again = self.instance_of(keyword, c.template, given, path, inputs, first, kept)
+        else:
+            assert isinstance(c, OpCall), "chains are made later"
+            numbers = {
+                a.name: lifted(getattr(c.op, a.name), lambda n: here(expr_of(n)))
+                for a in attributes(type(c.op))
+            }
+            terms = {n: here(t) for n, t in c.terms.items()}
+            with requiring(self.need):
+                op = c.op.with_attributes(**numbers)
+                again = self.layer(op.keyword, op, terms, path, inputs, kept)
+        self.first_of[again] = first
+        return again
 
     def any_name(self, keyword: str, terms: Sequence[Any]) -> LayerPath:
         """A name for what has no weights, so that it does not matter what it is called.
@@ -286,9 +400,24 @@ class LayerTracer(ValueTracer):
                     raise CannotTrace(f"{n} of {c.keyword}: {error.message}") from None
             if not isinstance(sym.value, Fraction | tuple) and not sym.known:
                 terms[n] = sym.term
-        shapes = [v.shape for v in inputs]
         try:
             op = of(**attrs)
+        except ShapeError as error:
+            raise CannotTrace(error.message) from None
+        return self.layer(c.keyword, op, terms, path, inputs)
+
+    def layer(
+        self,
+        keyword: str,
+        op: Op,
+        terms: Mapping[str, Any],
+        path: LayerPath | None,
+        inputs: tuple[TraceValue, ...],
+        kept: LayerPath | None = None,
+    ) -> OpCall:
+        """The layer of an op for its inputs; one that the class has already is kept as `kept`."""
+        shapes = [v.shape for v in inputs]
+        try:
             bound = op.bind(shapes)
             outputs = bound.outputs(shapes)
         except ShapeError as error:
@@ -308,8 +437,8 @@ class LayerTracer(ValueTracer):
         self.settle_sizes(op, inputs, values)
         if path is None and not bound.tensors(shapes):
             numbers = (n for n in vars(bound).values() if isinstance(n, int | float))
-            path = self.any_name(c.keyword, [*map(expr_of, numbers), *terms.values()])
-        call = OpCall(path, op, bound, terms, inputs, tuple(values))
+            path = self.any_name(keyword, [*map(expr_of, numbers), *terms.values()])
+        call = OpCall(path, op, bound, terms, inputs, tuple(values), kept)
         if len(values) > 1:
             self.now.results[values[0]] = dict(zip(bound.result_names, values, strict=True))
         return call

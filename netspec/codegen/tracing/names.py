@@ -28,16 +28,22 @@ def rename_calls(nodes: Sequence[TraceNode], names: NameMap) -> None:
     """Give the calls of a template the names that differ from those of its text."""
     firsts = {new.partition(".")[0] for new in names.here.values()}
     for c in calls_in(nodes):
-        if c.name is None:
-            continue
-        old = c.name.fixed
-        if old is None:
-            c.name = _of_loop(c.name, names)
-        elif old in names.here:
-            c.name = LayerPath(names.here[old])
-        elif old in firsts and not has_tensors(c):
-            c.name = LayerPath(free_name(old, firsts))
+        if c.kept is not None:
+            c.kept = _renamed(c.kept, names)
+        elif c.name is not None:
+            old = c.name.fixed
+            c.name = _renamed(c.name, names)
+            if old is not None and old not in names.here and old in firsts and not has_tensors(c):
+                c.name = LayerPath(free_name(old, firsts))
     check_names(nodes, set(), set())
+
+
+def _renamed(path: LayerPath, names: NameMap) -> LayerPath:
+    """The name of a layer with weights. Raises CannotTrace."""
+    old = path.fixed
+    if old is None:
+        return _of_loop(path, names)
+    return LayerPath(names.here[old]) if old in names.here else path
 
 
 def _of_loop(path: LayerPath, names: NameMap) -> LayerPath:
@@ -87,7 +93,9 @@ def check_names(nodes: Sequence[TraceNode], taken: set[str], outer: set[str]) ->
 
 
 def has_tensors(c: Call) -> bool:
-    """Whether a layer has weights, or an instance one that has."""
+    """Whether a layer has weights of its own, or an instance one that has."""
+    if c.kept is not None:
+        return False
     if isinstance(c, OpCall):
         return bool(c.bound.tensors([v.shape for v in c.inputs]))
     return isinstance(c, InstanceCall) and any(map(has_tensors, calls_in(c.trace.nodes)))

@@ -116,8 +116,20 @@ class LayerPath:
         return terms[0] if len(terms) == 1 else terms
 
 
+class LayerCall:
+    """A layer or instance. `kept` is the name of the one that it is once more, if it is."""
+
+    name: LayerPath | None
+    kept: LayerPath | None
+
+    @property
+    def attribute(self) -> LayerPath | None:
+        """The name under which a class keeps it."""
+        return self.name if self.kept is None else self.kept
+
+
 @dataclass(eq=False)
-class OpCall:
+class OpCall(LayerCall):
     """One use of an op. `op` has its attributes as stated, `bound` as settled for the inputs."""
 
     name: LayerPath | None
@@ -127,14 +139,16 @@ class OpCall:
     """The terms of attributes that are no numbers."""
     inputs: tuple[TraceValue, ...]
     outputs: tuple[TraceValue, ...]
+    kept: LayerPath | None = None
 
 
 @dataclass(eq=False)
-class ChainCall:
+class ChainCall(LayerCall):
     """Calls of which each takes what the one before it yields, kept as one `nn.Sequential`."""
 
     name: LayerPath
     calls: list[Call]
+    kept: LayerPath | None = None
 
     @property
     def inputs(self) -> tuple[TraceValue, ...]:
@@ -146,13 +160,14 @@ class ChainCall:
 
 
 @dataclass(eq=False)
-class InstanceCall:
+class InstanceCall(LayerCall):
     name: LayerPath | None
     template: Template
     trace: Trace
     arguments: dict[str, Sym]
     inputs: tuple[TraceValue, ...]
     outputs: tuple[TraceValue, ...] = ()
+    kept: LayerPath | None = None
 
 
 Call = OpCall | InstanceCall | ChainCall

@@ -36,14 +36,21 @@ from netspec.symbolic.expr import Channels, Dim, Parameter, Real
 from netspec.symbolic.terms import FloatParameter, Local, decided, plain, substitute
 
 Shape = tuple[int, ...]
+FoundTensor = tuple[str, str, Shape, bool]
+"""The path of a layer, the name of its tensor, its shape; whether the layer is there already."""
 
 
 def check(trace: Trace, net: Net) -> None:
     """Raise CannotTrace where the class of a trace would have other tensors than its net."""
     arguments = {p.name: p.value for p in net.parameters}
     run = _TraceRun(trace, arguments, [v.shape for v in net.body.inputs])
+    found: dict[str, Shape] = {}
     try:
-        found = {f"{path}.{name}": shape for path, name, shape in run.tensors(trace.nodes)}
+        for path, name, shape, again in run.tensors(trace.nodes):
+            key = f"{path}.{name}"
+            if again and found.get(key) != shape:
+                raise CannotTrace(f"{key}, which another use would need in another shape")
+            found[key] = shape
     except KeyError:
         raise CannotTrace("a number that only other arguments decide") from None
     wanted = {name: tuple(map(int, t.shape)) for name, t in net.tensors.items()}
@@ -125,8 +132,8 @@ class _TraceRun:
         except KeyError:
             return ()
 
-    def tensors(self, nodes: Sequence[TraceNode]) -> Iterator[tuple[str, str, Shape]]:
-        """The tensors of layers: path, name there, shape."""
+    def tensors(self, nodes: Sequence[TraceNode]) -> Iterator[FoundTensor]:
+        """The tensors of layers."""
         for node in nodes:
             match node:
                 case LetNode(local, term) | ChannelsNode(local, term):
@@ -146,7 +153,7 @@ class _TraceRun:
                 case ForNode():
                     yield from self._loop(node)
 
-    def _loop(self, node: ForNode) -> Iterator[tuple[str, str, Shape]]:
+    def _loop(self, node: ForNode) -> Iterator[FoundTensor]:
         first = plain(self.term(node.first))
         last = None if node.last is None else plain(self.term(node.last))
         for k in node.carried:
@@ -159,7 +166,7 @@ class _TraceRun:
             after = [self.shape(k.after) for k in made]
             self.shapes |= dict(zip((k.value for k in made), after, strict=True))
 
-    def _call(self, c: Any) -> Iterator[tuple[str, str, Shape]]:
+    def _call(self, c: Any) -> Iterator[FoundTensor]:
         shapes = [self.shape(v) for v in c.inputs]
         for v, shape in zip(c.inputs, shapes, strict=True):
             self._hold(v, shape)
@@ -168,7 +175,7 @@ class _TraceRun:
             bound = op.bind(shapes)
             results = list(bound.outputs(shapes))
             for tensor, t in bound.tensors(shapes).items():
-                yield self.name(c.name), tensor, tuple(map(int, t.shape))
+                yield self.name(c.attribute), tensor, tuple(map(int, t.shape)), bool(c.kept)
         else:
             given = {n: constant(self.value(s.term)) for n, s in c.arguments.items()}
             arguments = {n: s.value for n, s in completed(c.template, given).items()}
@@ -176,9 +183,10 @@ class _TraceRun:
                 c.trace,
                 arguments,
                 shapes,
-                self.name(c.name) + "." if has_tensors(c) else "",
+                self.name(c.attribute) + "." if has_tensors(c) or c.kept else "",
             )
-            yield from inner.tensors(c.trace.nodes)
+            for path, name, shape, again in inner.tensors(c.trace.nodes):
+                yield path, name, shape, again or bool(c.kept)
             results = self.results[c] = [inner.shape(v) for v in c.trace.outputs]
         for v, shape in zip(c.outputs, results, strict=True):
             self.shapes[v] = shape

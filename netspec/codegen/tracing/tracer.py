@@ -330,6 +330,9 @@ class Tracer(BranchTracer):
         for p in pairs:
             if p is not None and last is not None:
                 self.last_items[p.after] = (last.term, p.value)
+                if p.after in self.made_by:
+                    calls, _ = self.made_by[p.after]
+                    self.made_by[p.value] = calls, {variable: last.term}
         self.now.ambiguous |= {items.value for b, items in made.items() if b in self.now.collected}
         self.now.collected |= made
         self.now.families = {base: dict(found) for base, found in before.families.items()}

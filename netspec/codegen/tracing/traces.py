@@ -180,6 +180,7 @@ class Traces:
                 call: Call = OpCall(path, stated, op, {}, given, outputs)
             else:
                 call = self._instance(node, path, given, outputs)
+            call.kept = None if node.shares is None else LayerPath(node.shares)
             nodes.append(LineNode([call], outputs[0]))
         results = [values[v] for v in block.outputs]
         template = block.template or Template(block.kind, block.module, block.doc, (), ())

@@ -11,6 +11,7 @@ from netspec.codegen.identifiers import Identifiers, class_name
 from netspec.codegen.tracing.expressions import TermEvaluator
 from netspec.codegen.tracing.nodes import (
     SIZES,
+    Call,
     CannotTrace,
     CheckNode,
     Extent,
@@ -153,6 +154,11 @@ class ValueTracer:
         self.lets: dict[Any, Any] = {}
         self.lines: set[TraceValue] = set()
         """The values that lines of the text make and name."""
+        self.made_by: dict[TraceValue | None, tuple[list[Call], Mapping[Any, Any]]] = {}
+        """The calls of each line that has a name, by its value; what the variables of a loop are
+        in it, if it is that of a certain iteration."""
+        self.first_of: dict[Call, Call] = {}
+        """What each call is once more."""
         self.last_items: dict[TraceValue, tuple[Any, TraceValue]] = {}
         """The last index of a loop's value, and what the loop hands on of it."""
         self.holders: dict[Local, Extent] = {}

@@ -53,6 +53,8 @@ def sequential(trace: Trace, written: Mapping[Call, WrittenCall]) -> list[Functi
         return []
     if not all(isinstance(n, LineNode | CheckNode | PositiveNode) for n in trace.nodes):
         return []
+    if any(c.kept is not None for c in calls):
+        return []
     (value,) = trace.inputs
     for place, c in enumerate(calls):
         named = c.name is not None and c.name.fixed == str(place)
@@ -108,6 +110,9 @@ class _Chains:
             if isinstance(node, LetNode | ChannelsNode | CheckNode):
                 term = node.condition if isinstance(node, CheckNode) else node.term
                 self.asked |= {x.instance for x in leaves(term) if isinstance(x, InstanceSize)}
+        again = [c.kept for c in calls_in(trace.nodes) if c.kept is not None]
+        self.shared = {c for c in calls_in(trace.nodes) if c.kept or c.name in again}
+        """What is used several times."""
         self.members = Counter(g for c in calls_in(trace.nodes) for g in _groups(c))
         """How many layers have a name that begins so."""
         self.chains: dict[Call, ChainCall] = {}
@@ -199,7 +204,7 @@ class _Chains:
         """Whether a call can stand in a chain: its class is made of arguments alone."""
         if isinstance(c, InstanceCall) and len(c.outputs) > 1:
             return False  # a tuple
-        return c not in self.asked and c not in self.keeping
+        return c not in self.asked and c not in self.keeping and c not in self.shared
 
     def made(self, name: LayerPath, calls: list[Call]) -> ChainCall | None:
         modules = _modules(calls, self.written)

@@ -93,7 +93,9 @@ def write_class(
             of = class_of(c)
             first = len(c.outputs) > 1 and not several
             one_size = _only_features(c, of)
-            written = WrittenInstance(_instance(c, of, terms), first, one_size=one_size)
+            # Of one that the class has already, nothing is made.
+            made = call(of.name) if c.kept is not None else _instance(c, of, terms)
+            written = WrittenInstance(made, first, one_size=one_size)
         elif isinstance(c, ChainCall):
             written, asked = written_chain(c, emissions)
         else:
@@ -197,7 +199,8 @@ def _instance(c: InstanceCall, of: ClassText, terms: Terms) -> FunctionCall:
 def _only_features(c: InstanceCall, of: ClassText) -> str:
     """The argument of an instance that is how many features it takes, where sizes decide that."""
     given = c.inputs[0] if c.inputs else None
-    if given is None or c.name is None or c.name.fixed is None or len(given.shape) != 1:
+    named = c.name is not None and c.name.fixed is not None and c.kept is None
+    if given is None or not named or len(given.shape) != 1:
         return ""
     leaf = Channels(c.trace.inputs[0].name)
     asked = next((a.name for a in of.arguments if a.leaf == leaf), "")

@@ -137,7 +137,7 @@ def _holders(
     """What makes the modules that layers of a node are kept in; `known` are those made before."""
     for line in walk([node]):
         for c in line.calls if isinstance(line, LineNode) else ():
-            name = c.name.fixed if c.name is not None else None
+            name = c.name.fixed if c.name is not None and c.kept is None else None
             parts = (name or "").split(".") if emissions[c][0].constructor is not None else []
             for holder in (".".join(parts[:n]) for n in range(1, len(parts))):
                 if holder not in known:
@@ -163,7 +163,7 @@ def _chain(
 def _layer(c: Call, terms: Terms, emissions: Emissions) -> Iterator[Statement]:
     emission, asked = emissions[c]
     module = emission.constructor
-    if module is None:
+    if module is None or c.kept is not None:
         return
     if c.name is None:
         raise CannotTrace("a layer with weights that has no name of its own")
@@ -219,7 +219,7 @@ def tests_of_branches(nodes: Sequence[TraceNode], terms: Terms, emissions: Emiss
     """The `if`s of two branches, not in loops, that an attribute tells apart."""
     paths = [c.name for c in calls_in(nodes) if c.name is not None]
     varying = tuple(p.base for p in paths if p.fixed is None)
-    made = (c for c in calls_in(nodes) if emissions[c][0].constructor is not None)
+    made = [c for c in calls_in(nodes) if emissions[c][0].constructor and c.kept is None]
     count = Counter(c.name.fixed for c in made if c.name is not None)
     repeated = {n for loop in walk(nodes) if isinstance(loop, ForNode) for n in walk(loop.body)}
     found: dict[IfNode, tuple[str, bool]] = {}
@@ -232,7 +232,7 @@ def tests_of_branches(nodes: Sequence[TraceNode], terms: Terms, emissions: Emiss
                 for n in body
                 if isinstance(n, LineNode)
                 for c in n.calls
-                if emissions[c][0].constructor is not None and c.name and c.name.fixed
+                if c in made and c.name and c.name.fixed
                 if terms.reached(c.name.fixed) == f"self.{c.name.fixed}"
                 if not c.name.fixed.startswith(varying)
             ]

@@ -164,7 +164,8 @@ class Forward:
 
     def is_bare(self, c: Call) -> bool:
         """Whether a step is the call of a module on variables: `self.conv1(x)`."""
-        plain = c.name is not None and c.name.fixed is not None and bool(self.reached(c))
+        path = c.attribute
+        plain = path is not None and path.fixed is not None and bool(self.reached(c))
         return plain and not any(v in self.inlined for v in c.inputs)
 
     def reads_well(self, first: Call, line: Sequence[Call], consumer: OpCall) -> bool:
@@ -219,11 +220,12 @@ class Forward:
 
     def reached(self, c: Call) -> str:
         """The module of a call; "" where it has none."""
-        if self.emissions[c][0].constructor is None or c.name is None:
+        path = c.attribute
+        if self.emissions[c][0].constructor is None or path is None:
             return ""
-        if c.name.fixed is not None:
-            return self.terms.reached(c.name.fixed)
-        return f"getattr(self, {self.terms.path(c.name, self.terms.in_forward)})"
+        if path.fixed is not None:
+            return self.terms.reached(path.fixed)
+        return f"getattr(self, {self.terms.path(path, self.terms.in_forward)})"
 
     # --- which values are read once more ---
 

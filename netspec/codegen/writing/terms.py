@@ -140,7 +140,8 @@ class Terms:
         }
         """The calls of the line of each call."""
         self.makers = {v: c for c in self.lines for v in c.outputs}
-        names_ = (c.name.fixed for c in self.lines if c.name is not None)
+        paths = (c.attribute for c in self.lines)
+        names_ = (path.fixed for path in paths if path is not None)
         self.layers = {name.partition(".")[0] for name in names_ if name is not None}
         """The attributes of layers that are the same for all arguments."""
 
@@ -219,7 +220,8 @@ class Terms:
 
     def _place(self, instance: InstanceCall) -> str:
         """How the constructor reaches an instance."""
-        name = instance.name.fixed if instance.name is not None else None
+        path = instance.attribute
+        name = path.fixed if path is not None else None
         if name is not None and "." not in name and instance in self.lines:
             return self.reached(name)
         if instance not in self.places:

@@ -28,16 +28,13 @@ from netspec.semantic.scope import (
     all_sound,
     evaluation_error,
 )
-from netspec.syntax.ast import Call, Expression, Index, Variable
+from netspec.syntax.ast import Call
 
 
 def called_line(b: BlockBuilder, call: Call) -> LayerReference:
     """The line that a call uses again. Raises EvaluationError where it names none."""
-    e: Expression = Variable(call.op.text, call.op.span)
-    for index in call.indices:
-        e = Index(e, index, call.callee.span)
     evaluator = b.evaluator()
-    line = evaluator.reference(e)
+    line = evaluator.reference(call.callee.value)
     b.static |= evaluator.used
     if not line.nodes:
         message = f"{line.name} is an input, and no line with layers to use again"
