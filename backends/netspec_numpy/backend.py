@@ -126,6 +126,7 @@ class _Scope:
     def __init__(self, file: _NumpyFile, region: Region, variables: Mapping[Value, str]) -> None:
         self.file = file
         self.prefix = region.prefix
+        self.weights = region.weights
         self.variables = variables
         self.has_weights = False
         self.path = ""
@@ -137,7 +138,7 @@ class _Scope:
 
     def begin(self, layer: FusedLayer, several: bool) -> None:
         """Begin the step of a layer."""
-        self.path, self.several = layer.layer.path, several
+        self.path, self.several = layer.layer.weights, several
         self.inputs = [Verbatim(self.variables[v]) for v in layer.inputs]
         self.sizes, self.asked = layer.sizes, set()
 
@@ -168,9 +169,9 @@ class _Scope:
         return any(follows(e) and s not in self.asked for s, e in self.sizes.items())
 
     def quoted(self, path: str) -> str:
-        """A path as a string literal; in the function of a module, what comes behind its own."""
-        if self.prefix and path.startswith(self.prefix):
-            rest = path[len(self.prefix) :].replace("{", "{{").replace("}", "}}")
+        """A path of weights as a string literal; in a module's function, behind its own path."""
+        if self.weights and path.startswith(self.weights):
+            rest = path[len(self.weights) :].replace("{", "{{").replace("}", "}}")
             return f'f"{{name}}.{rest}"'
         return f'"{path}"'
 
@@ -391,7 +392,7 @@ class _NumpyFile:
         function, index = self.calls[region]
         inputs = [names.of[v] for v in region.inputs]
         names.read(region.inputs)
-        source = function.call(index, inputs, scope.quoted(region.prefix[:-1]))
+        source = function.call(index, inputs, scope.quoted(region.weights[:-1]))
         assert region.instance is not None, "only the net has none"
         own = region.instance.name
         targets = [
@@ -439,7 +440,7 @@ def _unused_weights(of: _NetClass) -> list[str]:
 
     Weight files hold them too, so the model has to know their shapes.
     """
-    layers = {flat.path for x in of.fused.layers for flat in (x.layer, x.batch_norm) if flat}
+    layers = {flat.weights for x in of.fused.layers for flat in (x.layer, x.batch_norm) if flat}
     lines: list[str] = []
     for name, tensor in of.net.tensors.items():
         if name.rpartition(".")[0] not in layers:

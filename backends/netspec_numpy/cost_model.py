@@ -151,13 +151,19 @@ def planned_memory(net: FusedNet, threads: int = 1) -> PlannedMemory:
     Weights are counted as they are rearranged for the chosen algorithms.
     """
     padded, weights = 0, 0
+    counted = set()
+    """Layers with the batch norms in their weights, and sizes of input: each has its own copy."""
     scratch: list[int] = []
     for layer in net.layers:
         if isinstance(layer.op, Conv | Linear):
             algorithm = choose_algorithm(layer)
             padded = max(padded, algorithm.padded_rows)
             scratch = _larger(scratch, algorithm.scratch)
-            weights += algorithm.packed + int(layer.output.shape[0])
+            norm = layer.batch_norm and layer.batch_norm.weights
+            key = layer.layer.weights, norm, tuple(map(int, layer.inputs[0].shape))
+            if key not in counted:
+                weights += algorithm.packed + int(layer.output.shape[0])
+            counted.add(key)
         elif isinstance(layer.op, MaxPool | AvgPool):
             (channels, _, _), (_, height, _) = _shapes(layer)
             rows = -(-height // threads)

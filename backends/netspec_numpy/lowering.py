@@ -154,7 +154,7 @@ def weighted(op: Conv | Linear, layer: FusedLayer, step: Step) -> Source:
 
 def _name(layer: FusedLayer, step: Step) -> Source | str:
     """A layer's path, in a call that says so where neither it nor a batch norm has a bias."""
-    path = step.quoted(layer.layer.path)
+    path = step.quoted(layer.layer.weights)
     if layer.batch_norm is not None or "bias" in layer.layer.layer.tensors:
         return path
     return call(step.kernel("without_bias"), "p", path)
@@ -216,7 +216,7 @@ def clip(op: Op, layer: FusedLayer, step: Step) -> Source:
 
 @plans(BatchNorm)
 def batch_norm(op: BatchNorm, layer: FusedLayer, step: Step) -> Source:
-    name, then = step.quoted(layer.layer.path), _then(layer, step)
+    name, then = step.quoted(layer.layer.weights), _then(layer, step)
     return _kernel_call(
         step, "batch_norm", step.inputs[0], name, **_batch_norm_keywords(op, step), **then
     )
@@ -228,7 +228,7 @@ def folded_batch_norm(layer: FusedLayer, step: Step) -> Source | None:
         return None
     op = layer.batch_norm.op
     assert isinstance(op, BatchNorm), "only batch norms are folded"
-    names = (step.quoted(layer.layer.path), step.quoted(layer.batch_norm.path))
+    names = (step.quoted(layer.layer.weights), step.quoted(layer.batch_norm.weights))
     tensors = layer.layer.layer.tensors
     bias: Keywords = {"bias": "True"} if "bias" in tensors else {}
     keywords = _batch_norm_keywords(op, step) | bias

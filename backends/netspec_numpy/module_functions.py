@@ -52,11 +52,15 @@ class CannotUnify(Exception):
 
 @dataclass(eq=False)
 class Region:
-    """The steps of the net or of one use of a module: fused layers, and modules inside."""
+    """The steps of the net or of one use of a module: fused layers, and modules inside.
+
+    Names begin with `prefix`, those of its weights with `weights`.
+    """
 
     block: Block
     instance: Instance | None
     prefix: str
+    weights: str
     children: list[Region | FusedLayer]
     input_names: dict[Value, str]
     height: int = 0
@@ -83,7 +87,7 @@ def regions(net: Net, fused: FusedNet) -> Region:
             last.setdefault(value, i)
     done = 0
 
-    def walk(block: Block, prefix: str, outer: dict[Value, Value], into: Region) -> None:
+    def walk(block: Block, outer: dict[Value, Value], into: Region) -> None:
         nonlocal done
         for node in block.nodes:
             if isinstance(node, Layer):
@@ -99,11 +103,12 @@ def regions(net: Net, fused: FusedNet) -> Region:
                 sources = node.block.forwarding.sources
                 outer.update(zip(node.outputs, (inputs[i] for _, i in sources), strict=True))
                 continue
-            path = f"{prefix}{node.name}."
+            path = f"{into.prefix}{node.name}."
+            weights = f"{into.weights}{node.shares or node.name}."
             names = {inner[v]: v.name for v in reversed(node.block.inputs)}
-            region = Region(node.block, node, path, [], names)
+            region = Region(node.block, node, path, weights, [], names)
             start = done
-            walk(node.block, path, inner, region)
+            walk(node.block, inner, region)
             outer.update(
                 (v, inner[w]) for v, w in zip(node.outputs, node.block.outputs, strict=True)
             )
@@ -118,8 +123,8 @@ def regions(net: Net, fused: FusedNet) -> Region:
         made = [v for layer in layers for v in layer.outputs if last.get(v, -1) >= end]
         region.outputs = made
 
-    top = Region(net.body, None, "", [], {v: v.name for v in net.body.inputs})
-    walk(net.body, "", {v: v for v in net.body.inputs}, top)
+    top = Region(net.body, None, "", "", [], {v: v.name for v in net.body.inputs})
+    walk(net.body, {v: v for v in net.body.inputs}, top)
     top.inputs, top.outputs = list(fused.inputs), list(fused.outputs)
     return top
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from netspec.ir import Block, Layer, Net, Node
+from netspec.ir import Block, Instance, Layer, Net, Node
 from netspec.ir.names import NameMap, free_name
 from netspec.lazy_dataclasses import replace
 
@@ -65,6 +65,14 @@ class _Rename:
         rules: dict[str, tuple[str, str]] = {}
         """The rule of each new name."""
         for node in block.nodes:
+            if node.shares is not None:
+                owner = names.name(node.shares)
+                if isinstance(node, Instance):
+                    inner = names.inside(node.shares, node.block.module)
+                    before, after = f"{old}{node.shares}.", f"{new}{owner}."
+                    node = replace(node, block=self.block(node.block, inner, before, after))
+                nodes.append(replace(node, shares=owner))
+                continue
             if not self.has_tensors(node):
                 nodes.append(node)
                 continue
@@ -103,15 +111,24 @@ class _Rename:
             name = free_name(node.name, taken) if not self.has_tensors(node) else node.name
             nodes[i] = node if name == node.name else replace(node, name=name)
             taken.add(name)
-        same = all(a is b for a, b in zip(nodes, block.nodes, strict=True))
+        same = all(_is_same(a, b) for a, b in zip(nodes, block.nodes, strict=True))
         made = block if same else replace(block, nodes=tuple(nodes), names=names)
         self.done[block, names] = made
         return made
 
     def has_tensors(self, node: Node) -> bool:
+        """Whether a node has tensors of its own."""
+        if node.shares is not None:
+            return False
         if isinstance(node, Layer):
             return bool(node.tensors)
         block = node.block
         if block not in self.weighted:
             self.weighted[block] = any(map(self.has_tensors, block.nodes))
         return self.weighted[block]
+
+
+def _is_same(a: Node, b: Node) -> bool:
+    """Whether a renamed node is as it was."""
+    block = isinstance(a, Instance) and isinstance(b, Instance) and a.block is not b.block
+    return (a.name, a.shares) == (b.name, b.shares) and not block

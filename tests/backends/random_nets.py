@@ -295,8 +295,8 @@ class _Body:
             "sizes": ("sizes", "[f, 2, 3]", "[1, n, 2]"),
         }
         text = "  ".join(f"{p}: {self.pick(fields[p])}" for p in given)
-        given, v = self.source()
-        chain = f"{self.pick(self.modules)}{given} {{ {text} }}"
+        source, v = self.source()
+        chain = f"{self.pick(self.modules)}{source} {{ {text} }}"
         return [self.made(chain, self.mark(), self.mark(), v)]
 
     def branch(self) -> list[str]:

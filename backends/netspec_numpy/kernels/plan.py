@@ -36,7 +36,7 @@ class Plan:
         self.values: list[Any] = []  # bytes, inputs, where these lie inside, channels
         for self.dry_run in (True, False)[: 1 + (cache is not None)]:
             self.numbers = count()
-            self.folded: dict[str, Callable[..., tuple[Array, Array]]] = {}
+            self.folded: dict[str, tuple[str, Callable[..., tuple[Array, Array]]]] = {}
             self.ends = np.cumsum([0, *self.sizes.values()]).tolist()
             self.starts = dict(zip(self.sizes, self.ends, strict=False))
             whole = np.empty(self.ends[-1] + 128, np.uint8)
@@ -92,9 +92,15 @@ class Plan:
     def layer(
         self, x: Value, name: str, filters: int, window: Window, groups: int = 1
     ) -> tuple[Value, Array, Array]:
-        """The value of a layer, its weight, and what is to be added to the value at once."""
+        """The value of a layer, its weight, and what is to be added to the value at once.
+
+        `key` is then what its rearranged weight is cached by.
+        """
         shape = (filters, len(x.bias) // groups, *window.kernel)[: x.data.ndim + 1]
-        if folded := self.folded.pop(name, None):
+        after, folded = self.folded.pop(name, ("", None))
+        # Another use of the same weights may need them otherwise.
+        self.key = name, after, x.data.shape, x.bias.tobytes()
+        if folded:
             weight, own = folded(*shape)
         else:
             weight = self.weight(f"{name}.weight", *shape)
@@ -102,7 +108,7 @@ class Plan:
         parts = weight.reshape(groups, -1, shape[1], weight[0, 0].size)
         seen = x.bias.astype(np.float64).reshape(groups, -1)
         add_up = partial(np.einsum, "gfck,gc->gf", parts, seen)
-        bias = self.cached((name, "bias"), (filters,), lambda: add_up().ravel() + own)
+        bias = self.cached((*self.key, 0), (filters,), lambda: add_up().ravel() + own)
         now = shape[1] > 1 and x.bias.any()  # unless depthwise, biases are deferred once
         sizes = window.counts(*x.data.shape[:-1])
         return self.value([x], (*sizes, filters), None if now else bias), weight, bias * now

@@ -61,7 +61,7 @@ def convolve(
     """A convolution or linear layer: what the filters see in some rows, in one product."""
     y, weight, bias = p.layer(x, name, filters, window or Window())
     shape = (weight[0].size, filters)
-    matrix = p.cached(name, shape, lambda: np.moveaxis(weight, (0, 1), (-1, -2)))
+    matrix = p.cached(p.key, shape, lambda: np.moveaxis(weight, (0, 1), (-1, -2)))
     most = max(3 * 2**16, matrix.size) // (y.data.shape[1] * len(matrix)) if window else 2**31
     for i, j, f in p.parts(y.data, most, across=True):
         patches = im2col(p, x, window, i, j, y.data.shape[1]) if window else pixels(x.data, i, j)
@@ -101,7 +101,7 @@ def convolve_grouped(
     channels, width = weight.shape[1], y.data.shape[1]
     shape = (groups, kh * kw * channels, filters // groups)
     parts = weight.reshape(groups, -1, channels, kh, kw)
-    matrices = p.cached(name, shape, lambda: parts.transpose(0, 3, 4, 2, 1))
+    matrices = p.cached(p.key, shape, lambda: parts.transpose(0, 3, 4, 2, 1))
     most = max(3 * 2**16, matrices.size) // (width * groups * matrices.shape[1])
     for i, j, _ in p.parts(y.data, most):
         rows = (j - i - 1) * down + dilation[0] * (kh - 1) + 1
@@ -129,7 +129,7 @@ def convolve_depthwise(p: Plan, x: Value, name: str, window: Window, then: Then 
     width = y.data.shape[1]
 
     shape = (kh, kw, width * filters)
-    factors = p.cached(name, shape, lambda: np.tile(weight.transpose(2, 3, 1, 0), width))
+    factors = p.cached(p.key, shape, lambda: np.tile(weight.transpose(2, 3, 1, 0), width))
     for i, j, _ in p.parts(y.data, 2**16 // (width * filters)):
         height = (j - i - 1) * down + dilation[0] * (kh - 1) + 1
         image = padded_rows(p, x, pads, i * down, height)
@@ -177,7 +177,7 @@ def winograd(
     first = p.cached(25, (25, 25), lambda: np.kron(before, before))
     last = p.cached(9, (9, 25), lambda: np.kron(after, after))
     shape, parts = (25, channels, filters), (inner, inner, weight)
-    u = p.cached(name, shape, lambda: np.einsum("ai,bj,fcij->abcf", *parts, optimize=True))
+    u = p.cached(p.key, shape, lambda: np.einsum("ai,bj,fcij->abcf", *parts, optimize=True))
     across = -(-columns // 3)
     pads = (*window.pads[:3], 3 * across + 2 - width - window.pads[2])
     most = 3 * 2**12 // (across * max(channels, filters))  # so that all stays in the cache

@@ -161,18 +161,18 @@ def fold_batch_norm(
         weight = p.weight(f"{name}.weight", *shape)
         if bias:
             shift = shift + factor * p.weight(f"{name}.bias", shape[0])
-        if not p.dry_run and name not in p.cache:  # else they have been rearranged already
+        if not p.dry_run and p.key not in p.cache:  # else they have been rearranged already
             factors = factor.reshape(-1, *[1] * (weight.ndim - 1))
             weight = np.multiply(weight, factors, dtype=p.dtype)
         return weight, shift
 
-    p.folded[name] = folded
+    p.folded[name] = after, folded
     return name
 
 
 def without_bias(p: Plan, name: str) -> str:
     """Say that a layer has no bias of its own; returns its name."""
-    p.folded[name] = lambda *shape: (p.weight(f"{name}.weight", *shape), np.zeros(1))
+    p.folded[name] = "", lambda *shape: (p.weight(f"{name}.weight", *shape), np.zeros(1))
     return name
 
 

@@ -327,15 +327,19 @@ class LayerTracer(ValueTracer):
         here: Callable[[Any], Any],
     ) -> Call:
         """A call with other inputs, and the module that the class has for it."""
+
+        def number(s: Sym) -> Sym:
+            term = here(s.term)
+            return Sym(term.value if isinstance(term, NumberLiteral) else s.value, term)
+
         first = self.first_of.get(c, c)
         kept = c.attribute
         if kept is not None:
-            indices = tuple(Sym(s.value, here(s.term)) for s in kept.indices)
-            kept = replace(kept, indices=indices)
+            kept = replace(kept, indices=tuple(map(number, kept.indices)))
         again: Call
         if isinstance(c, InstanceCall):
             assert isinstance(first, InstanceCall), "an instance is one again"
-            given = {n: Sym(s.value, here(s.term)) for n, s in c.arguments.items()}
+            given = {n: number(s) for n, s in c.arguments.items()}
             keyword = c.template.name
             again = self.instance_of(keyword, c.template, given, path, inputs, first, kept)
         else:
