@@ -10,10 +10,11 @@ from types import FrameType
 from typing import Any
 
 import netspec
-from netspec.diagnostics import Diagnostic, render
+from netspec.diagnostics import Diagnostic, Diagnostics, render
 from netspec.diagnostics.source import Source
 from netspec.driver import bundled, check
 from netspec.ir import Net
+from netspec.semantic.imports import Program, load
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 
@@ -39,12 +40,45 @@ def loaded(spec: str | Path, **parameters: Any) -> Net:
 
 
 def bundled_text(spec: str) -> str:
-    """The text of a bundled net, of a file of several without the other nets."""
-    text = bundled()[spec].read_text(encoding="utf-8")
-    for other in re.findall(r"^(?:##.*\n)*net (\w+)", text, re.MULTILINE):
-        if other != spec:
-            text = re.sub(rf"(?m)^(##.*\n)*net {other}\b[\s\S]*?^}}\n+", "", text)
+    """The text of a bundled net, of a file of several without the other nets.
+
+    Of a variant it is that of its net, whose defaults are the variant's values.
+    """
+    program = _program(bundled()[spec])
+    net = next(n for n in program.nets if spec in [v.definition.name.text for v in n.nets])
+    cut = [n.definition.span for n in program.nets if n is not net]
+    cut += [v.variant.span for v in net.variants if v.variant is not None]
+    put = dict.fromkeys(cut, "")
+    made = next(n.definition for n in net.nets if n.definition.name.text == spec)
+    put |= {
+        old.span: f"{new.name.text} = {new.default.span.text}"
+        for old, new in zip(net.definition.params, made.params, strict=True)
+        if new.default is not None
+    }
+    put[net.definition.name.span] = spec
+    text = program.source.text
+    for span in sorted(put, key=lambda span: -span.start):
+        start = span.start
+        if not put[span]:  # the comment above goes along
+            start = len(re.sub(r"(\n *##.*)*\n *\Z", "", text[:start]))
+        text = text[:start] + put[span] + text[span.end :]
     return text
+
+
+def one_of_each_text() -> dict[str, Path]:
+    """Bundled nets, of those that are variants of one text the first."""
+    found: dict[str, Path] = {}
+    for path in dict.fromkeys(bundled().values()):
+        for net in _program(path).nets:
+            found[net.nets[0].definition.name.text] = path
+    return found
+
+
+def _program(path: Path) -> Program:
+    source = Source(str(path), path.read_text(encoding="utf-8"))
+    program = load(source, path.parent, Diagnostics())
+    assert program is not None
+    return program
 
 
 def body(statements: str, shape: str = "3x32x32") -> str:

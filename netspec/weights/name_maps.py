@@ -35,14 +35,15 @@ class NameMaps:
     """What other libraries call the layers and tensors of a net: the name maps beside its spec.
 
     `nin.torchvision.names` beside `nin.net` has the names that torchvision uses, and
-    `resnet18.torchvision.names` beside `resnet.net` those for `resnet.net:resnet18`. `spec` is
-    what commands take.
+    `resnet18.torchvision.names` beside `resnet.net` those for `resnet.net:resnet18`, before those
+    of `resnet.torchvision.names`, which are for all nets of the file. `spec` is what commands take.
     """
 
     def __init__(self, net: Net, spec: str) -> None:
         self.net = net
         found = place(spec)
         self.folder, self.stem = found.path.parent, net.name if found.net else found.path.stem
+        self.stems = tuple(dict.fromkeys((self.stem, found.path.stem)))
         self.is_bundled = found.is_bundled
         self.unfitting: dict[str, Diagnostic] = {}
         """What `fitting` left out: why, by the name of the file."""
@@ -68,7 +69,7 @@ class NameMaps:
         SpecError (bad-names, unreadable-file) for one that can't be read.
         """
         found: dict[str, Mapping[str, str]] = {}
-        for file in self._files(self.stem, "*"):
+        for file in (f for stem in reversed(self.stems) for f in self._files(stem, "*")):
             names, places = read_names(file)
             try:
                 found[file.name.split(".")[-2]] = _keys(self.net, names, places)
@@ -80,10 +81,13 @@ class NameMaps:
         """The path of the name map of a library, or of `FILE.names`. Raises SpecError."""
         if names.endswith(".names"):
             return Path(names)
-        file = self.folder / f"{self.stem}.{names}.names"
-        if re.fullmatch(r"\w+", names) and file.is_file():
-            return file
-        known = sorted(p.name.split(".")[-2] for p in self._files(self.stem, "*"))
+        for stem in self.stems if re.fullmatch(r"\w+", names) else ():
+            file = self.folder / f"{stem}.{names}.names"
+            if file.is_file():
+                return file
+        known = sorted(
+            {f.name.split(".")[-2] for stem in self.stems for f in self._files(stem, "*")}
+        )
         help_ = did_you_mean(names, known)
         if known:
             help_ = help_ or (f"known are {one_of(known)}",)

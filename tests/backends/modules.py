@@ -104,7 +104,7 @@ def values(module: Module, param: Param) -> st.SearchStrategy[Any]:
     match param.default:
         case Constant(bool()):
             return st.booleans()
-        case Number(value) if value.denominator != 1:
+        case Number(value, span) if value.denominator != 1 or not span.text.isdigit():
             return st.sampled_from([0.25, 0.5, 0.75])
         case Number(value) if not value:
             return st.integers(0, 5)

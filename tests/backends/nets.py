@@ -10,7 +10,7 @@ from netspec.diagnostics.source import Source
 from netspec.driver import bundled, check
 from netspec.ir import Net
 
-from ..helpers import bundled_text, loaded
+from ..helpers import bundled_text, loaded, one_of_each_text
 
 
 def net_of(text: str, **settings: object) -> Net:
@@ -254,15 +254,13 @@ def _poolings() -> dict[str, tuple[str, str]]:
 
 
 POOLINGS = _poolings()
-LIKE_OTHERS = {"resnet34", "resnet101", "resnet152", "wide_resnet50_2", "mobilenet_v3_large"}
-LIKE_OTHERS |= {
-    "squeezenext_23v5",
-    "resnext50",
-    "efficientnet_b1",
-    "efficientnet_b2",
-    "efficientnet_b3",
-}
-BUNDLED = tuple(name for name in bundled() if name not in LIKE_OTHERS)
+BUNDLED = tuple(
+    name
+    for name in bundled()
+    if name in (one_of_each_text().keys() | {"resnet50", "mobilenet_v3_small"})
+    and name not in ("resnext50", "wide_resnet50_2", "mobilenet_v3_large")
+    and not re.fullmatch("resnet(34|101|152)", name)
+)
 """Bundled nets; of a family of the same modules those of different ones."""
 
 
@@ -274,7 +272,7 @@ _SMALLER: dict[str, tuple[tuple[str, str], ...]] = {
     "convnext_tiny": (("3x224x224", "3x64x64"),),
     "deeplabv3_resnet50": (("height = 520, width = 520", "height = 65, width = 65"),),
     "densenet121": (("3x224x224", "3x64x64"),),
-    "efficientnet_b0": (("3x224x224", "3x64x64"),),
+    "efficientnet_b0": (("resolution = 224", "resolution = 64"),),
     "enet": (("height = 512, width = 1024", "height = 64, width = 96"),),
     "ghostnet": (("3x224x224", "3x64x64"),),
     "googlenet": (("3x224x224", "3x80x80"),),
@@ -283,7 +281,7 @@ _SMALLER: dict[str, tuple[tuple[str, str], ...]] = {
     "mobilenet_v1": (("resolution = 224", "resolution = 96"),),
     "mobilenet_v2": (("3x224x224", "3x96x96"),),
     "mobilenet_v3_small": (("3x224x224", "3x64x64"),),
-    "mnasnet1_0": (("3x224x224", "3x64x64"),),
+    "mnasnet0_5": (("3x224x224", "3x64x64"),),
     "regnet_y_400mf": (("3x224x224", "3x64x64"),),
     "resnet18": (("3x224x224", "3x96x96"),),
     "resnet50": (("3x224x224", "3x96x96"),),

@@ -13,13 +13,12 @@ import torch.nn.functional as F
 import netspec
 from netspec.codegen.backend import get as backend_of
 from netspec.codegen.backend import load_model
-from netspec.driver import bundled
 from netspec.ir import Net
 from netspec.ops.activation import Softmax
 from netspec.runtime.verify import random_inputs
 from netspec.weights import fresh
 
-from ..helpers import loaded
+from ..helpers import loaded, one_of_each_text
 from .nets import BUNDLED, net_of, smaller
 
 CONV = "conv { filters: 4  kernel: 3 } -> global_avgpool"
@@ -178,7 +177,7 @@ def test_a_note_says_why_an_op_stays(text: str, why: str) -> None:
     assert ('"""Ends in logits."""' in source) == (not why and "head" in text)
 
 
-@pytest.mark.parametrize("spec", bundled())
+@pytest.mark.parametrize("spec", one_of_each_text())
 def test_bundled_nets(spec: str) -> None:
     net = loaded(spec)
     backend: Any = backend_of("torch")

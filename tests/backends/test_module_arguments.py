@@ -77,8 +77,8 @@ def check_instance(of: Any, module: Module, use: Use) -> None:
 
 
 # Indices come from a pooling, inputs of different sizes and larger maps are not drawn, and all layers
-# of a net would take minutes.
-LEFT_OUT = {"enet_up", "unet_up", "inception_v3_aux", "efficientnet_features"}
+# of a net would take minutes. Shares that add up may come to more than 1.
+LEFT_OUT = {"enet_up", "unet_up", "inception_v3_aux", "efficientnet_features", "efficientnet_stage"}
 BUNDLED = {
     name: Module(name, text)
     for path in bundled_modules().values()

@@ -19,7 +19,7 @@ from netspec.ir import Net
 from netspec.report.annotate import annotate, line_metrics, without_comments
 from netspec.report.diff import difference
 
-from ..helpers import bundled_text, net_of
+from ..helpers import bundled_text, net_of, one_of_each_text
 
 
 def read(text: str) -> tuple[Net, Source]:
@@ -73,7 +73,7 @@ def test_shared_blocks_are_counted_as_often_as_they_are_used() -> None:
     assert line_metrics(net, source)[2].params == net.params == 2 * 2**11
 
 
-@pytest.mark.parametrize("spec", bundled())
+@pytest.mark.parametrize("spec", one_of_each_text())
 def test_bundled_specs(spec: str) -> None:
     text = bundled_text(spec)
     net, source = read(text)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from netspec.diagnostics.source import Source
 from netspec.diagram.draw import draw
 from netspec.diagram.scene import DiagramOptions
-from netspec.driver import bundled
 from netspec.ir import Net
 
-from ..helpers import net_of
+from ..helpers import net_of, one_of_each_text
 
 BRANCHES = """
 module part(f) {
@@ -64,4 +63,4 @@ def drawn(net: Net, form: str = "svg", text: str = "", **style: object) -> str:
     return draw(net, Source("test.net", text), form, DiagramOptions(**style)).decode()  # type: ignore[arg-type]
 
 
-NAMES = sorted(bundled())
+NAMES = sorted(one_of_each_text())

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from lark import Lark
 
-from netspec.driver import bundled
 from netspec.ir import Block, Instance, Net
 from netspec.ir.names import NameMap
 from netspec.ir.printer import blocks_of, text
@@ -16,7 +15,7 @@ from netspec.passes.registry import PASSES
 
 from ..backends.nets import BODIES, of_layers
 from ..docs.markdown import DOCS, blocks
-from ..helpers import loaded, net_of
+from ..helpers import loaded, net_of, one_of_each_text
 
 GRAMMAR = next(b.text for b in blocks(DOCS / "ir.md") if b.kind == "lark")
 PARSER = Lark(GRAMMAR, parser="lalr")
@@ -49,7 +48,7 @@ net all(n = 2, slope = 1 / 4, sizes = [4, 2], name = "a (b)", other = none) {
 
 
 def every_net() -> Iterator[Net]:
-    yield from map(loaded, bundled())
+    yield from map(loaded, one_of_each_text())
     yield from (of_layers(*body) for body in BODIES.values())
     for net in (net_of(EVERYTHING), loaded("shufflenet_v2")):
         yield from (net, *(run(net, NameMap({})) for run in PASSES.values()))

@@ -13,17 +13,16 @@ from netspec_numpy.fusion import fuse
 from netspec_numpy.memory_plan import Arena, plan_memory
 from netspec_numpy.memory_slots import memory_slots
 
-from netspec.driver import bundled
 from netspec.ir import Net, Value
 from netspec.ir.liveness import peak_activations
 from netspec.ops.merging import Concat
 from tests.backends.nets import BODIES, net_of, of_layers
 from tests.backends.test_agreement import BRANCHES
 
-from ..helpers import loaded
+from ..helpers import loaded, one_of_each_text
 
 NETS: dict[str, Callable[[], Net]] = {
-    **{name: partial(loaded, name) for name in bundled()},
+    **{name: partial(loaded, name) for name in one_of_each_text()},
     "branches": lambda: net_of(BRANCHES),
     **{k: partial(of_layers, *BODIES[k]) for k in ("concat", "add", "split", "unpool_up")},
 }

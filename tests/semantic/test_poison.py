@@ -13,9 +13,9 @@ from netspec.syntax.ast import Call, Let
 from netspec.syntax.parser import parse
 from netspec.syntax.visitor import walk
 
-from ..helpers import body, bundled_text, checked, codes
+from ..helpers import body, bundled_text, checked, codes, one_of_each_text
 
-SPECS = {name: bundled_text(name) for name in bundled()}
+SPECS = {name: bundled_text(name) for name in one_of_each_text()}
 
 
 def values(text: str) -> list[Span]:

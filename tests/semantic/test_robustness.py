@@ -11,10 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from netspec.diagnostics import Diagnostics, render
-from netspec.driver import bundled
 from netspec.semantic.imports import read_source
 
-from ..helpers import body, bundled_text, checked
+from ..helpers import body, bundled_text, checked, one_of_each_text
 
 pytestmark = pytest.mark.slow
 
@@ -208,7 +207,7 @@ def test_any_text(text: str) -> None:
     assert (net is None) == any(d.severity == "error" for d in found)
 
 
-SPECS = [bundled_text(name) for name in bundled()]
+SPECS = [bundled_text(name) for name in one_of_each_text()]
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -20,6 +20,7 @@ from netspec.syntax.ast import (
 )
 from netspec.syntax.formatter.alignment import pads
 from netspec.syntax.formatter.document import (
+    NOTHING,
     SPACE,
     Doc,
     DocConcat,
@@ -109,6 +110,11 @@ def fields(reader: Reader, nodes: Sequence[Field]) -> FieldPieces | None:
         return None
     opener = reader.attached()
     comments = reader.comments()
+    return FieldPieces(opener, comments, field_items(reader, nodes), reader.attached())
+
+
+def field_items(reader: Reader, nodes: Sequence[Field], alone: bool = True) -> list[FieldItem]:
+    """The pieces of fields; where they stand not alone, comments behind are of what follows."""
     items: list[FieldItem] = []
     for position, node in enumerate(nodes):
         before = nodes[position - 1].span.end if position else node.span.start
@@ -117,9 +123,10 @@ def fields(reader: Reader, nodes: Sequence[Field]) -> FieldPieces | None:
         given = expression(reader, node.value)
         reader.drop(",", ";")
         literal = isinstance(node.value, LITERALS)
-        comments_behind = reader.comments()
+        last = node is nodes[-1]
+        comments_behind = NOTHING if last and not alone else reader.comments()
         items.append(FieldItem(node.name.text, name, given, literal, starts_row, comments_behind))
-    return FieldPieces(opener, comments, items, reader.attached())
+    return items
 
 
 def value(reader: Reader, node: Value) -> Doc:
@@ -176,18 +183,24 @@ def braces(pieces: FieldPieces) -> Doc:
     """Fields in braces: on one line, or in the rows of the text, or each on its own line."""
     if not pieces.items and not pieces.hard:
         return concat(pieces.opener, SPACE, pieces.closer)
+    content = DocConcat([DocLine(), field_lines(pieces.items)] if pieces.items else [])
+    return DocGroup(pieces.opener, Indent(2, pieces.comments, content), DocLine(), pieces.closer)
+
+
+def field_lines(items: Sequence[FieldItem]) -> Doc:
+    """Fields for inside a group: where it is broken, in the rows of the text or a column."""
     rows: list[list[FieldItem]] = []
-    for item in pieces.items:
+    for item in items:
         if not rows or item.starts_row or rows[-1][-1].comments.hard:
             rows.append([])
         rows[-1].append(item)
-    content = _column(pieces.items)
+    content = _column(items)
     wide = [row for row in rows if len(row) > 1]
     # A comment between a name and its value leaves no space for a neighbour.
     if len(rows) > 1 and wide and not any(i.name.hard or i.value.hard for row in wide for i in row):
         columns = max(sum(item.width + 2 for item in row) - 2 for row in wide)
         content = Either(_rows(rows), content, columns)
-    return DocGroup(pieces.opener, Indent(2, pieces.comments, content), DocLine(), pieces.closer)
+    return content
 
 
 def _column(items: Sequence[FieldItem]) -> Doc:
@@ -195,7 +208,8 @@ def _column(items: Sequence[FieldItem]) -> Doc:
     parts: list[Doc] = []
     names = pads([item.name.width for item in items])
     for position, (item, pad) in enumerate(zip(items, names, strict=True)):
-        parts += (_separator(items, position), item.name, SPACE)
+        parts += [DocLine("  " + " " * items[position - 1].pad)] if position else []
+        parts += (item.name, SPACE)
         parts += (IfBroken(" " * pad), item.value, item.comments)
     return DocConcat(parts)
 
@@ -204,10 +218,6 @@ def _rows(rows: Sequence[Sequence[FieldItem]]) -> Doc:
     parts: list[Doc] = []
     for row in rows:
         for position, item in enumerate(row):
-            parts.append(DocText("  ") if position else DocLine())
+            parts += [DocText("  ")] if position else [DocLine()] if parts else []
             parts += (item.name, SPACE, item.value, item.comments)
     return DocConcat(parts)
-
-
-def _separator(items: Sequence[FieldItem], position: int) -> Doc:
-    return DocLine("  " + " " * items[position - 1].pad) if position else DocLine()

@@ -255,10 +255,15 @@ def _variant(reader: Reader, node: Variant) -> Doc:
     on_line = not reader.on_new_line
     gaps: list[Gap] = []
     rows: list[Doc] = []
-    for is_field, group in groupby(node.items, lambda i: isinstance(i, Field)):
-        for item in [list(group)] if is_field else ([i] for i in group):
+    for kind, group in groupby(node.items, type):
+        if kind is Field:
             gaps.append(reader.gap())
-            rows.append(_variant_row(reader, item))
+            fields = [i for i in group if isinstance(i, Field)]
+            rows.append(DocGroup(layers.field_lines(layers.field_items(reader, fields, False))))
+            continue
+        for contract in (i for i in group if isinstance(i, ContractStatement)):
+            gaps.append(reader.gap())
+            rows.append(_require(reader, contract))
     end = reader.gap()
     bare = not end.notes and not any(gap.notes for gap in gaps)
     parts: list[Doc] = []
@@ -271,18 +276,6 @@ def _variant(reader: Reader, node: Variant) -> Doc:
     parts += _between(end, first=False, last=True)
     block = StatementBlock(opener, DocConcat(parts), reader.attached(), False, on_line and bare)
     return _with_blocks([(head, block)])
-
-
-def _variant_row(reader: Reader, items: Sequence[Field | ContractStatement]) -> Doc:
-    """A contract, or the fields between two."""
-    parts: list[Doc] = []
-    for item in items:
-        if isinstance(item, ContractStatement):
-            return _require(reader, item)
-        parts += [DocLine("  ")] if parts else []
-        parts += (reader.word(), reader.attached(), SPACE, expression(reader, item.value))
-        reader.drop(",", ";")
-    return DocGroup(*parts)
 
 
 def _output(reader: Reader, node: Output) -> Doc:
