@@ -78,6 +78,7 @@ _CAFFE = {
     "unsupported-layer": _error("a layer of a prototxt has no counterpart in the language"),
     "ignored-field": _warning("a prototxt says something that has no effect"),
     "pooled-regions": _warning("the regions that a prototxt pools become an input"),
+    "assumed-shape": _warning("a prototxt does not say how large its input is"),
     "left-out-boxes": _warning("what makes and picks the boxes of a detector is left out"),
     "shared-weights": _warning("layers of a prototxt share weights, which a spec can't say"),
 }

@@ -31,6 +31,7 @@ NOT_IN_SPECS = {
     "bad-option",
     *("bad-weights", "weights-mismatch", "bad-image", "bad-labels", "unknown-backend"),
     *("unsupported-layer", "ignored-field", "pooled-regions", "shared-weights", "left-out-boxes"),
+    "assumed-shape",
     *("bad-names", "bad-data", "bad-checkpoint", "bad-device", "diverged"),
     *("written-out", "no-logits"),
     *("unreadable-file", "unsupported-op", "missing-package", "unwritable-file", "backends-differ"),

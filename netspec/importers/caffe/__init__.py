@@ -17,6 +17,7 @@ layers/            a rule for each layer type
 layer_translation  what a rule works with
 net_translation    the graph so far
 blob_values        the data between layers
+input_shapes       shapes of inputs that the file does not say
 layer_error        how a layer fails
 weight_blob        where a tensor lies in a caffemodel
 training_facts     how a layer's weights begin and are trained

@@ -15,6 +15,9 @@ from netspec.ops import IndexShape, ShapeError
 from netspec.ops.attribute_types import AttributeTypeError
 from netspec.ops.base import MAX_ELEMENTS
 
+USUAL = (3, 224, 224)
+"""The shape of pictures in messages where nothing is known of them."""
+
 
 @dataclass(frozen=True)
 class Labels:
@@ -33,6 +36,18 @@ class Labels:
     def holds(self, top: BlobName) -> bool:
         """Whether a top of a source of data, in this phase or another, is no input."""
         return top in self.made or top.name in self.unmade or top.name not in self.read
+
+
+@dataclass(frozen=True)
+class MissingShape:
+    """An input whose shape the file does not say; `channels` where it says these alone.
+
+    `option` is what stands before a shape in `--input`.
+    """
+
+    blob: BlobName
+    channels: int | None
+    option: str
 
 
 class NetTranslation:
@@ -58,6 +73,8 @@ class NetTranslation:
         """Values that are no result of the net though no node takes them."""
         self.results: list[GraphValue] = []
         """Values that are results of the net though nodes may take them."""
+        self.missing: dict[str, MissingShape] = {}
+        """Inputs without a shape, by name."""
         self.mean_files: list[str] = []
         """Files of means that Caffe would subtract from the input."""
 
@@ -67,15 +84,21 @@ class NetTranslation:
         dims: Dims | None,
         batch: int | None,
         settings: dict[str, FieldValue],
+        channels: int | None = None,
     ) -> BlobValue:
-        """Add a data input. Raises LayerError without a shape, or for one no value can have."""
+        """Add a data input. Raises LayerError without a shape, or for one no value can have.
+
+        `channels` are those of an input without a shape, if they are known.
+        """
         if dims is None:
             which = f"{blob.name}=" if self.labels.inputs > 1 else ""
+            self.missing[blob.name] = MissingShape(blob, channels, which)
+            example = dims_text(self.options.examples.get(blob.name, USUAL))
             raise LayerError.invalid(
                 "missing-shape",
                 f"the file does not say what shape the input {blob.name} has",
                 blob.span,
-                f"say it with `--input`, for example `--input {which}3x224x224`",
+                f"say it with `--input`, for example `--input {which}{example}`",
             )
         if not all(0 < d < 2**31 for d in dims) or len(dims) > 3:
             shape = dims_text(dims, "nothing")

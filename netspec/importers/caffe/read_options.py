@@ -25,6 +25,8 @@ class ReadOptions:
     """Fields of the input, as the language has them."""
     until: tuple[str, ...] = ()
     """The blobs at which the net ends; empty for the blobs that no layer takes."""
+    examples: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Shapes that would fit, of inputs by name, for messages."""
 
 
 def read_options(

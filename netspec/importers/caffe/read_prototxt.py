@@ -10,6 +10,7 @@ from shlex import quote
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source
 from netspec.importers.caffe.caffe_net import CaffeLayer, CaffeNet, net_inside, net_of
+from netspec.importers.caffe.input_shapes import settle_shapes
 from netspec.importers.caffe.read_options import ReadOptions
 from netspec.importers.caffe.translate import Translation, translate
 from netspec.importers.caffe.truncate import truncate
@@ -62,7 +63,14 @@ def read(source: Source, options: ReadOptions, diagnostics: Diagnostics) -> Impo
             diagnostics.add(_no_layers(net, {f.name for f in message.fields}))
         return None
     net = truncate(net, options.until, diagnostics)
-    translation = translate(net, options, diagnostics)
+    found = Diagnostics()
+    translation = translate(net, options, found)
+    if translation.missing:
+        options = settle_shapes(net, options, translation.missing, diagnostics)
+        found = Diagnostics()
+        translation = translate(net, options, found)
+    for diagnostic in found:
+        diagnostics.add(diagnostic)
     _report_unsupported(translation, source, diagnostics)
     graph = translation.graph
     for given in graph.inputs:

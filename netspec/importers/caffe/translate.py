@@ -7,7 +7,7 @@ the graph, so that checking the spec reports it; what depends on it is left out 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.diagnostics.suggest import did_you_mean
@@ -23,7 +23,7 @@ from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers import REASONS, RULES, Rule, is_measure, makes_boxes
 from netspec.importers.caffe.layers.pooling import POOLS_REGIONS
-from netspec.importers.caffe.net_translation import NetTranslation
+from netspec.importers.caffe.net_translation import MissingShape, NetTranslation
 from netspec.importers.caffe.read_options import ReadOptions
 from netspec.importers.caffe.schema import V1_TYPES
 from netspec.importers.caffe.training_facts import states_multipliers
@@ -46,6 +46,8 @@ class Translation:
     """Layers that only train and measure."""
     unsupported: list[tuple[CaffeLayer, Diagnostic]]
     """Layers that can't be expressed, not reported yet."""
+    missing: Mapping[str, MissingShape]
+    """Inputs without a shape."""
     mean_files: list[str]
     """Files of means that Caffe would subtract from the input."""
     count: int
@@ -104,6 +106,7 @@ class _Translator:
             self.failed,
             self.dropped,
             self.unsupported,
+            self.state.missing,
             self.state.mean_files,
             len(self.net.layers),
             ends,

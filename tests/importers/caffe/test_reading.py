@@ -14,6 +14,7 @@ from netspec.diagnostics.source import Source
 from netspec.importers import caffe
 from netspec.importers.caffe.schema import MESSAGES, V1_TYPES, fields_of
 from netspec.syntax.protobuf_text.detect import may_be_prototxt
+from tests.helpers import calls
 
 from .helpers import after, body_of, checked, codes, messages, net_of, spec_of
 
@@ -305,6 +306,80 @@ def test_an_autoencoder_keeps_its_input() -> None:
     alone = source_of("data", "label") + layer_of("Pooling", "data", "p", POOL)
     alone += layer_of("EuclideanLoss", "p label", "loss")
     assert body_of(alone, input="3x2x2") == ["p: maxpool { kernel: 2x2 stride: 1 }"]
+
+
+def example_of(text: str, **settings: str) -> str:
+    """The shape that the only diagnostic names as an example."""
+    (found,) = checked(text, **settings)[1]
+    assert found.code == "missing-shape"
+    shape = found.help[0].rpartition(" ")[2].strip("`")
+    assert not [d for d in checked(text, **settings, input=shape)[1] if d.severity == "error"]
+    return shape
+
+
+FC = layer_of("InnerProduct", "c", "f", "inner_product_param { num_output: 4 }")
+
+
+def test_the_example_of_a_shape_fits_the_net() -> None:
+    assert example_of(data("") + CONV + FC) == "3x224x224"
+    assert example_of('name: "LeNet"\n' + data("") + CONV + FC) == "1x28x28"
+    assert example_of('name: "CIFAR10_quick"\n' + data("") + CONV + FC) == "3x32x32"
+    pair = layer_of("Slice", "data", "a", 'top: "b" slice_param { slice_point: 1 }')
+    siamese = pair + layer_of("Eltwise", "a b", "c") + FC
+    assert example_of('name: "mnist_siamese"\n' + data("") + siamese) == "2x28x28"
+    # What the net makes has one channel, and the picture is added to it.
+    one = layer_of("Convolution", "data", "c", "convolution_param { num_output: 1 kernel_size: 1 }")
+    assert example_of(data("") + one + layer_of("Eltwise", "c data", "s")) == "1x224x224"
+    fixed = layer_of("Reshape", "c", "r", "reshape_param { shape { dim: 0 dim: 2 dim: 2304 } }")
+    assert example_of(data("") + CONV + fixed) == "3x48x48"
+
+
+def test_a_shape_that_nothing_fits() -> None:
+    fixed = layer_of("Reshape", "c", "r", "reshape_param { shape { dim: 0 dim: 7 dim: 11 } }")
+    found = checked(data("") + CONV + fixed)[1]
+    assert found[0].help == ("say it with `--input`, for example `--input 3x224x224`",)
+
+
+KNOWN = {
+    "files": source_of("data", "label", type_="ImageData"),
+    "means": data("transform_param { mean_value: 1 mean_value: 2 mean_value: 3 }"),
+    "program": layer_of("Python", "", "data", 'python_param { layer: "RoIDataLayer" }'),
+}
+
+
+@pytest.mark.parametrize("kind", KNOWN)
+def test_a_net_of_any_size_takes_a_usual_one(kind: str) -> None:
+    text = KNOWN[kind] + CONV + layer_of("Deconvolution", "c", "u", FILTERS)
+    net, found = checked(text)
+    assert [d.code for d in found if d.code != "ignored-field"] == ["assumed-shape"]
+    assert net is not None
+    assert [tuple(v.shape) for v in net.body.inputs] == [(3, 224, 224)]
+    other = net_of(text, input="3x40x50")
+    assert other.params == net.params == 3 * 2 + 2 + 2 * 2 + 2
+    assert "assumed-shape" not in codes(text, input="3x40x50")
+    assert codes(text.replace("kernel_size: 1 }", "kernel_size: 0 }"))[-1] != "assumed-shape"
+
+
+def test_grey_files_have_one_channel() -> None:
+    gray = "image_data_param { is_color: false }"
+    text = layer_of("ImageData", "", "data", gray) + CONV
+    assert tuple(net_of(text).body.inputs[0].shape) == (1, 224, 224)
+
+
+@pytest.mark.parametrize("kind", KNOWN)
+def test_weights_that_depend_on_the_size_ask_for_it(kind: str) -> None:
+    assert "missing-shape" in codes(KNOWN[kind] + CONV + FC)
+    pooled = CONV.replace('"c"', '"d"') + layer_of(
+        "Pooling", "d", "c", "pooling_param { pool: AVE global_pooling: true }"
+    )
+    assert "assumed-shape" in codes(KNOWN[kind] + pooled + FC)
+
+
+def test_shapes_are_tried_a_bounded_number_of_times() -> None:
+    """A long net that fits no shape is refused after some tries."""
+    long = "".join(layer_of("Sigmoid", f"s{i}" if i else "c", f"s{i + 1}", "") for i in range(3000))
+    fixed = layer_of("Reshape", "s3000", "r", "reshape_param { shape { dim: 0 dim: 7 dim: 11 } }")
+    assert calls(lambda: checked(data("") + CONV + long + fixed)) < 12_000_000
 
 
 PARAM = "convolution_param"

@@ -11,6 +11,7 @@ from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.registry import Tops, layer
 from netspec.importers.caffe.message_fields import MessageFields
 from netspec.importers.structure.graph import FieldValue
+from netspec.syntax.protobuf_text.ast import Scalar
 
 
 @layer("Input", bottoms=(0, 0), tops=None)
@@ -72,15 +73,19 @@ def pictures(use: LayerTranslation) -> Tops:
     if use.layer.tops and shapes[0] is None:
         dims = _dims(p, transform)
         shapes[0] = None if dims is None else [0, *dims]
-    return _tops(use, shapes, _preprocessing(p, transform))
+    return _tops(use, shapes, _preprocessing(p, transform), _channels(use, p, transform))
 
 
 def _tops(
     use: LayerTranslation,
     shapes: Sequence[Sequence[int] | None],
     settings: dict[str, FieldValue] | None = None,
+    channels: int | None = None,
 ) -> Tops:
-    """The tops with their shapes, batch first (0: not known); the first has the settings."""
+    """The tops with their shapes, batch first (0: not known); the first has the settings.
+
+    `channels` are those of the first where it has no shape, if they are known.
+    """
     tops: list[BlobValue | NoValue] = []
     for i, (top, shape) in enumerate(zip(use.layer.tops, shapes, strict=True)):
         if use.net.labels.holds(top) and top.name not in use.net.options.shapes:
@@ -88,7 +93,11 @@ def _tops(
             continue
         dims, batch = (tuple(shape[1:]), shape[0] or None) if shape else (None, None)
         try:
-            tops.append(_input(use, top, dims, batch, (settings or {}) if i == 0 else {}))
+            tops.append(
+                _input(
+                    use, top, dims, batch, *((settings or {}, channels) if i == 0 else ({}, None))
+                )
+            )
         except LayerError as error:
             if error.is_unsupported or error.diagnostic is None:
                 raise
@@ -96,6 +105,28 @@ def _tops(
             use.net.diagnostics.add(error.diagnostic)
             tops.append(NoValue(True, top.span))
     return tops
+
+
+_PICTURES = ("ImageData", "ImageSegData", "DenseImageData", "ImageLabelData", "WindowData")
+"""Layers that read files of pictures, in colour unless they say otherwise."""
+_PROGRAMS = ("RoIDataLayer", "VOCSegDataLayer", "SBDDSegDataLayer")
+"""Public data layers in Python that do: of Fast and Faster R-CNN and their forks, and of FCN."""
+
+
+def _channels(use: LayerTranslation, p: MessageFields, transform: MessageFields) -> int | None:
+    """How many channels the first top has, where the layer says that and no size."""
+    if _is_gray(p, transform):
+        return 1
+    if len(transform.numbers("mean_value")) == 3 or transform.maybe_flag("force_color"):
+        return 3
+    program = use.layer.params("python_param").given("layer")
+    names = [f.value.text for f in program if isinstance(f.value, Scalar)]
+    return 3 if use.layer.type in _PICTURES or any(n in _PROGRAMS for n in names) else None
+
+
+def _is_gray(p: MessageFields, transform: MessageFields) -> bool:
+    own = p.kind == "ImageDataParameter" and not p.flag("is_color")
+    return bool(transform.maybe_flag("force_gray")) or own
 
 
 def _dims(p: MessageFields, transform: MessageFields) -> Dims | None:
@@ -106,10 +137,7 @@ def _dims(p: MessageFields, transform: MessageFields) -> Dims | None:
     if p.kind == "DetectnetGroundtruthParameter":
         height, width = (p.maybe_integer(n) for n in ("image_size_y", "image_size_x"))
         return (3, height, width) if height and width else None
-    gray = transform.maybe_flag("force_gray") or (
-        p.kind == "ImageDataParameter" and not p.flag("is_color")
-    )
-    channels = 1 if gray else 3
+    channels = 1 if _is_gray(p, transform) else 3
     for fields in (transform, p):
         if "crop_size" in fields and fields.integer("crop_size"):
             size = fields.integer("crop_size")
@@ -157,6 +185,7 @@ def _input(
     dims: Dims | None,
     batch: int | None,
     settings: dict[str, FieldValue],
+    channels: int | None,
 ) -> BlobValue:
     """Add a data input for a top; `dims` are without the batch. Raises LayerError."""
     stated = use.net.stated_shape(top.name)
@@ -166,4 +195,4 @@ def _input(
         # As many means as channels, where nothing else tells them.
         if len(mean.value) != dims[0] and len(dims) == 3:
             settings = {n: s for n, s in settings.items() if n != "mean"}
-    return use.net.add_input(top, dims, batch, settings)
+    return use.net.add_input(top, dims, batch, settings, channels)
