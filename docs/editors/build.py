@@ -128,19 +128,20 @@ def grammar() -> Rule:
             "endCaptures": captures(g0="punctuation.separator.label"),
             "patterns": include("list"),
         },
-        # An op or module with what belongs to it: whatever follows in brackets or braces.
+        # An op, module or line with what belongs to it: whatever follows in brackets or braces.
         "call": {
             "begin": rf"\b(?:({any_of(editor_words.BUILT_IN)})|({NAME}))\b",
-            "end": r"(?=[^\s({])",
+            "end": r"(?=[^\s({\[])",
             "beginCaptures": captures(g1="support.type.op", g2="entity.name.type.module"),
-            "patterns": include("arguments", "fields"),
+            "patterns": include("list", "arguments", "fields"),
         },
         # One that is written where a value may stand.
         "applied": {
-            "begin": rf"\b(?:({any_of(editor_words.BUILT_IN)})|({NAME}))\b(?=\s*[({{])",
-            "end": r"(?=[^\s({])",
+            "begin": rf"\b(?:({any_of(editor_words.BUILT_IN)})|({NAME}))\b"
+            r"(?=\s*(?:\[[^\[\]\n]*\]\s*)*[({])",
+            "end": r"(?=[^\s({\[])",
             "beginCaptures": captures(g1="support.type.op", g2="entity.name.type.module"),
-            "patterns": include("arguments", "fields"),
+            "patterns": include("list", "arguments", "fields"),
         },
         "arguments": enclosed(
             r"\(",

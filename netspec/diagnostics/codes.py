@@ -80,7 +80,7 @@ _CAFFE = {
     "pooled-regions": _warning("the regions that a prototxt pools become an input"),
     "assumed-shape": _warning("a prototxt does not say how large its input is"),
     "left-out-boxes": _warning("what makes and picks the boxes of a detector is left out"),
-    "shared-weights": _warning("layers of a prototxt share weights, which a spec can't say"),
+    "shared-weights": _warning("layers of a prototxt share weights in a way that no spec can say"),
 }
 _OPTIONS = {
     "bad-option": _error("an option of a command has a value that it does not take"),

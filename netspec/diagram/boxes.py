@@ -46,6 +46,11 @@ class Box:
         return sum(int(node.macs) for node in self.nodes)
 
     @property
+    def shares(self) -> str | None:
+        """The layer or instance of the sheet whose weights it has; None where it has its own."""
+        return next((node.shares for node in self.nodes if node.shares), None)
+
+    @property
     def nodes(self) -> tuple[Node, ...]:
         return self.layers if self.instance is None else (self.instance,)
 

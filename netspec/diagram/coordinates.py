@@ -241,8 +241,7 @@ def _length(link: WireSegment) -> float:
 
 def title(box: Box) -> str:
     """The title of a frame: the name of the instance, and of the module with its arguments."""
-    (part,) = style.parts(box)
-    return f"{box.name}: {part.words}"
+    return f"{box.name}: {', '.join(part.words for part in style.parts(box))}"
 
 
 # --- places across -------------------------------------------------------------------------------

@@ -167,6 +167,8 @@ def _fields(node: Node) -> Iterable[str]:
     else:
         for given in node.arguments:
             yield f"{given.name}: {argument(given.value)}"
+    if node.shares is not None:
+        yield f"weights of {node.shares}"
 
 
 def _place(span: Span, files: Files) -> list[int]:

@@ -41,7 +41,7 @@
 
   const pathOf = (prefix, box) => prefix + box.name;
   const isOpen = (prefix, box) => box.sheet >= 0 && open.has(pathOf(prefix, box));
-  const frameTitle = (box) => box.name + ": " + box.words[0];
+  const frameTitle = (box) => box.name + ": " + box.words.join(", ");
 
   function visit(sheet, prefix, found) {
     for (const box of net.sheets[sheet].boxes) {

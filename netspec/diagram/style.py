@@ -33,6 +33,7 @@ COLORS = {
     "reshaping": ("#ebebeb", "#666666"),
     "regularization": ("#f7f5c6", "#a89b00"),
     "resizing": ("#e4ddf3", "#6a3d9a"),
+    "shared weights": ("#ffffff", "#222222"),
 }
 OTHER = ("#ffffff", "#555555")
 MODULE = ("#eef0f3", "#556070")
@@ -80,10 +81,16 @@ class BoxPart(NamedTuple):
 
 
 def parts(box: Box) -> tuple[BoxPart, ...]:
-    """The layers of a box, or the one part of a module; none for an input or output."""
+    """The layers of a box, or the one part of a module; none for an input or output.
+
+    Where its weights are those of another box, that is the last.
+    """
+    found = [BoxPart(describe(layer), layer.op.family.name) for layer in box.layers]
     if box.instance is not None:
-        return (BoxPart(describe(box.instance), "module"),)
-    return tuple(BoxPart(describe(layer), layer.op.family.name) for layer in box.layers)
+        found.append(BoxPart(describe(box.instance), "module"))
+    if box.shares is not None:
+        found.append(BoxPart(f"weights of {box.shares}", "shared weights"))
+    return tuple(found)
 
 
 def families(boxes: Iterable[Box]) -> list[str]:
@@ -136,6 +143,7 @@ def _node_tooltip(node: object, prefix: str) -> str:
         )
     )
     metrics = [f"{int(node.params):,} params"] if node.params else []
+    metrics += [f"weights of {node.shares}"] if node.shares else []
     metrics += [f"{number_format.millions(int(node.macs))} MACs"] if node.macs else []
     lines = [", ".join([f"{prefix}{node.name}: {describe(node)}", f"{taken} -> {made}", *metrics])]
     if isinstance(node, Layer):

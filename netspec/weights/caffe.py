@@ -31,6 +31,8 @@ class Origin(Protocol):
     def how(self) -> Any: ...
     @property
     def factor(self) -> int | None: ...
+    @property
+    def copies(self) -> tuple[str, ...]: ...
 
 
 def read_caffe(path: Path, net: Net, without: Sequence[str] = ()) -> dict[str, Array]:
@@ -67,7 +69,7 @@ def reverse_channels(weights: Mapping[str, Array], net: Net) -> dict[str, Array]
     """Weights for an input with its channels in reverse order, BGR for RGB. Raises SpecError."""
     result = dict(weights)
     pictures = {v for v in net.body.inputs if len(v.shape) == 3 and v.shape[0] == 3}
-    count = 0
+    reversed_: set[str] = set()
     for layer in net.layers:
         if not pictures.isdisjoint(layer.inputs):
             if not isinstance(layer.op, Conv) or layer.op.group_count != 1:
@@ -77,10 +79,10 @@ def reverse_channels(weights: Mapping[str, Array], net: Net) -> dict[str, Array]
                     message,
                     help=("only the channels of a convolution without groups can be reversed",),
                 )
-            name = f"{layer.path}.weight"
-            result[name] = np.ascontiguousarray(result[name][:, ::-1])
-            count += 1
-    if not count:
+            reversed_.add(f"{layer.weights}.weight")
+    for name in reversed_:
+        result[name] = np.ascontiguousarray(result[name][:, ::-1])
+    if not reversed_:
         raise spec_error(
             "bad-weights", "the colours can't be reversed: no layer takes a colour picture"
         )
@@ -158,11 +160,12 @@ def write_caffe(path: Path, weights: Mapping[str, Array], net: Net) -> None:
         array = np.asarray(weights[name], dtype=np.float32)
         if origin.how == "transposed":
             array = array.T
-        types[origin.layer] = origin.type
-        of_layer = blobs.setdefault(origin.layer, {})
-        of_layer[origin.index] = array
-        if origin.factor is not None:
-            of_layer[origin.factor] = np.ones(1, np.float32)
+        for layer in (origin.layer, *origin.copies):
+            types[layer] = origin.type
+            of_layer = blobs.setdefault(layer, {})
+            of_layer[origin.index] = array
+            if origin.factor is not None:
+                of_layer[origin.factor] = np.ones(1, np.float32)
     layers = [
         CaffemodelLayer(name, types[name], tuple(of_layer[i] for i in sorted(of_layer)))
         for name, of_layer in blobs.items()

@@ -151,6 +151,9 @@ net n(classes = 10%3, share = 50%) {
   input data: 3x227x227 { channels: bgr  mean: [104, 117]
                           crop: center }
   for i in 2..9 { fire[i + 1]: fire { s1x1: 16 } }
+  r[0]: conv(data) { filters: 3 } -> relu
+  again: add(r[0](data), r[0](data))
+  r[0](again)
   let e = round(0.5 * i) if i > 2 else 3
   expect params(fire2) == 11_920
   if classes == 10 { expect size < 4.8MiB }
@@ -170,7 +173,7 @@ short entity.name.function.layer | mine entity.name.type.module | else keyword.c
 maxpool support.type.op | tanh support.type.op | relu6 support.type.op
 output keyword.declaration | indices support.variable.property | n entity.name.type
 % keyword.other.unit | bgr support.constant | crop support.type.property-name
-center support.constant | for keyword.control | .. keyword.operator | s1x1 variable.parameter
+again entity.name.function.layer | r entity.name.type.module | center support.constant | for keyword.control | .. keyword.operator | s1x1 variable.parameter
 let keyword.declaration | e variable.other.constant | round support.function
 expect keyword.control.contract | params support.variable.measure | 11_920 constant.numeric
 variant keyword.declaration | big entity.name.type | classes variable.parameter

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path, PurePath
 from shlex import quote
 
-from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.diagnostics.source import Source
 from netspec.importers.caffe.caffe_net import CaffeLayer, CaffeNet, net_inside, net_of
 from netspec.importers.caffe.input_shapes import settle_shapes
@@ -18,6 +18,7 @@ from netspec.importers.caffe.weight_blob import WeightBlob
 from netspec.importers.spec_tree.tree import NetHeading, SpecTree, plain_tree, structured_tree
 from netspec.importers.structure.graph import DataInput, FieldValue, Graph, Node
 from netspec.importers.structure.names import identifier
+from netspec.importers.structure.sharing import Unshared, settle_sharing
 from netspec.importers.structure.simplify import simplify
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass, replace
@@ -85,6 +86,8 @@ def read(source: Source, options: ReadOptions, diagnostics: Diagnostics) -> Impo
         diagnostics.add(Diagnostic("missing-value", f"{source.name} has no input or no result"))
         return None
     simplify(graph)
+    for one in settle_sharing(graph):
+        diagnostics.add(_not_shared(one))
     if not graph.nodes:
         diagnostics.add(Diagnostic("missing-value", f"{source.name} computes nothing"))
         return None
@@ -98,9 +101,25 @@ def origins(imported: ImportedNet, net: Net) -> dict[str, WeightBlob]:
     for node, layer in zip(imported.nodes, net.layers, strict=True):
         assert node.op == layer.op.keyword, "layers come in the order in which they were written"
         for name in layer.layer.tensors:
-            if name in node.origins:
-                found[f"{layer.path}.{name}"] = node.origins[name]
+            origin = node.origins.get(name)
+            if origin is None:
+                continue
+            key = f"{layer.weights}.{name}"
+            if layer.shares is not None:
+                origin = replace(found[key], copies=(*found[key].copies, origin.layer))
+            found[key] = origin
     return found
+
+
+def _not_shared(one: Unshared) -> Diagnostic:
+    """The warning of a layer that can't share weights, though the file says so."""
+    differs = f"it has another {one.field}" if one.field else "it is another layer here"
+    message = (
+        f"{one.node.name} shares its weights with {one.first.name}, but {differs}; "
+        "here each has its own"
+    )
+    others = (Label(one.first.span, "the first layer with these weights"),)
+    return Diagnostic("shared-weights", message, one.span, others=others)
 
 
 def _imported(tree: SpecTree, net: CaffeNet, translation: Translation) -> ImportedNet:

@@ -27,7 +27,7 @@ from netspec.importers.caffe.net_translation import MissingShape, NetTranslation
 from netspec.importers.caffe.read_options import ReadOptions
 from netspec.importers.caffe.schema import V1_TYPES
 from netspec.importers.caffe.training_facts import states_multipliers
-from netspec.importers.structure.graph import Graph, GraphValue
+from netspec.importers.structure.graph import Graph, GraphValue, Node
 from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import IndexShape
 
@@ -91,8 +91,10 @@ class _Translator:
         """Values that a Silence takes, which are results only where there are no others."""
         self.boxes: list[CaffeLayer] = []
         """Layers of a detector's boxes, which are left out."""
-        self.first_with_weights: dict[str, CaffeLayer] = {}
-        """The first layer that uses weights by their name."""
+        self.first_with_weights: dict[str, tuple[CaffeLayer, int]] = {}
+        """The first layer that uses weights by their name, and which of its blobs they are."""
+        self.nodes_of: dict[int, list[Node]] = {}
+        """The nodes with weights of each layer, by its id."""
 
     def result(self) -> Translation:
         graph = Graph(self.state.inputs, self.state.nodes, self._outputs())
@@ -219,8 +221,11 @@ class _Translator:
                 raise _no_rule(layer)
             use = LayerTranslation(self.state, layer, values)
             rule.check(use)
-            self._warn_of_shared_weights(layer)
-            return rule.run(use)
+            tops = rule.run(use)
+            made = [n for n in self.state.nodes[before:] if n.origins]
+            self.nodes_of[id(layer)] = made
+            self._share_weights(layer, made)
+            return tops
         except LayerError as error:
             if error.is_unsupported:
                 del self.state.nodes[before:]
@@ -281,23 +286,35 @@ class _Translator:
             return self.blobs.get(name)
         return None
 
-    def _warn_of_shared_weights(self, layer: CaffeLayer) -> None:
-        """Warn where layers share weights in Caffe, since each has its own here."""
+    def _share_weights(self, layer: CaffeLayer, nodes: Sequence[Node]) -> None:
+        """Let nodes have the weights of an earlier layer; warn where only some are the same."""
         if layer.fields.kind == "LayerParameter":
             names = [p.text("name") for p in layer.fields.messages("param")]
         else:
             names = [text for text, _ in layer.fields.texts("param")]
-        for name in filter(None, names):
-            first = self.first_with_weights.setdefault(name, layer)
-            if first is not layer and first.type == layer.type:
-                message = (
-                    f"{layer.name} shares its weights with {first.name}; here each has its own"
-                )
-                others = (Label(first.place, "the first layer with these weights"),)
-                self.diagnostics.add(
-                    Diagnostic("shared-weights", message, layer.place, others=others)
-                )
-                return
+        firsts = {
+            i: self.first_with_weights.setdefault(name, (layer, i))
+            for i, name in enumerate(names)
+            if name
+        }
+        others = {id(x): x for x, _ in firsts.values() if x is not layer}
+        if not others:
+            return
+        first, *more = others.values()
+        blobs = {blob.index for n in nodes for blob in n.origins.values()}
+        theirs = self.nodes_of.get(id(first), [])
+        whole = not more and all(firsts.get(i) == (first, i) for i in blobs)
+        if whole and len(nodes) == len(theirs):
+            for node, earlier in zip(nodes, theirs, strict=True):
+                node.shares = earlier.shares or earlier
+            return
+        name = next(n for i, n in enumerate(names) if n and firsts[i][0] is first)
+        message = (
+            f"{layer.name} shares {name} with {first.name}, but not all of its weights; "
+            "here each has its own"
+        )
+        labels = (Label(first.place, "the first layer with these weights"),)
+        self.diagnostics.add(Diagnostic("shared-weights", message, layer.place, others=labels))
 
     def _assign(self, layer: CaffeLayer, tops: Sequence[BlobValue | NoValue]) -> None:
         bottoms = {b.name for b in layer.bottoms}

@@ -12,7 +12,7 @@ class WeightBlob:
     """Blob number `index` of a layer, and how its numbers become those of the tensor.
 
     `as_is` and `transposed` are plain; a `statistic` (mean, variance) is divided by the first
-    number of blob `factor`.
+    number of blob `factor`. `copies` are further layers that have the same blob, as they share it.
     """
 
     layer: str
@@ -20,3 +20,4 @@ class WeightBlob:
     index: int
     how: Literal["as_is", "transposed", "statistic"] = "as_is"
     factor: int | None = None
+    copies: tuple[str, ...] = ()

@@ -61,7 +61,12 @@ class BodyWriter:
         if name:
             name = self.free_name(name)
         calls = []
-        for node, given in zip(chain.nodes, formulas, strict=True):
+        if chain.repeats is not None:
+            inputs = dict(zip(head.inputs, head.places, strict=True))
+            taken = tuple(self.reference(v, s) for v, s in inputs.items())
+            line = Name(self.name_of[chain.repeats.value], head.span)
+            calls.append(Call(line, taken, (), head.span))
+        for node, given in zip(chain.nodes, formulas, strict=True) if not calls else ():
             arguments = None
             if node is head and node.inputs != [self.current]:
                 arguments = tuple(

@@ -16,6 +16,7 @@ from netspec.importers.structure.instances import ModuleInstance
 from netspec.importers.structure.names import identifier
 from netspec.importers.structure.parameters import Formula, Scaled
 from netspec.importers.structure.planned_modules import PlannedModule
+from netspec.ops import OPS
 from netspec.syntax.ast import (
     Attribute,
     Call,
@@ -59,6 +60,8 @@ class NetWriter(BodyWriter):
             self._input(given)
         self.ends = {n.value: chain.value for chain in chains for n in chain.nodes}
         needed = self._needed_names(chains)
+        used_again = {c.repeats.value for c in chains if c.repeats is not None}
+        callables = {*OPS, *(m.name for m, _ in self.instances.values())}
         if self.classes is not None:
             self.names.taken.add("classes")
         i = 0
@@ -70,6 +73,8 @@ class NetWriter(BodyWriter):
                 continue
             chain = chains[i]
             name = "" if chain.only_steps else identifier(chain.head.name, chain.head.op)
+            if chain.value in used_again and name in callables:
+                name += "_"  # else a call of it would be one of the op or module
             formulas = [self._formulas(node) for node in chain.nodes]
             self.chain(chain, name, chain.value in needed, formulas)
             i += 1
@@ -110,6 +115,7 @@ class NetWriter(BodyWriter):
                 # Of several results, the first is called by its name as well.
                 needed.update(instance.outputs if len(instance.outputs) > 1 else ())
             else:
+                needed.update(chains[i].inputs if chains[i].repeats is not None else ())
                 sizes = (self._size_source(n) for n in chains[i].nodes)
                 needed.update(v for v in sizes if v is not None)
                 inputs, output, i = chains[i].inputs, chains[i].value, i + 1

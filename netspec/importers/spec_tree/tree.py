@@ -13,6 +13,7 @@ from netspec.importers.structure.graph import Graph, Node
 from netspec.importers.structure.names import identifier
 from netspec.importers.structure.planned_modules import PlannedModule, planned_modules
 from netspec.importers.structure.repeated_modules import repeated_modules
+from netspec.importers.structure.sharing import repeating_chains
 from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.ast import Definition, File, Name, Param
 
@@ -44,10 +45,12 @@ def structured_tree(graph: Graph, heading: NetHeading, classifies: bool) -> Spec
 
     `classifies` says that the file takes the outputs for classes, though it may have no softmax.
     """
-    chains = chains_of(graph)
+    chains = repeating_chains(graph)
     modules = planned_modules(repeated_modules(chains, graph.outputs), heading.name)
     inside = {n for m in modules for i in m.instances for c in i.chains for n in c.nodes}
     classifier = classifier_of(graph, classifies)
+    if classifier is not None:
+        classifier = classifier.shares or classifier
     input_names = {identifier(given.name, "data") for given in graph.inputs}
     if classifier in inside or "classes" in input_names:
         classifier = None

@@ -9,6 +9,7 @@ graph              the flat graph: nodes, values, inputs
 attributes         the attributes of a node, with defaults, in one form each
 simplify           the same network with fewer nodes
 chains             nodes that follow each other as one statement of a spec
+sharing            chains that are others once more, with their weights
 names              names of layers as names of the language, and what several names share
 candidates         runs of chains that may be instances of a module
 instances          instances of modules, and which of them are alike

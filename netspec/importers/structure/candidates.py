@@ -10,6 +10,7 @@ from netspec.importers.structure.chains import NodeChain
 from netspec.importers.structure.graph import GraphValue
 from netspec.importers.structure.instances import ModuleInstance
 from netspec.importers.structure.names import common_prefix, common_suffix, path_parts
+from netspec.importers.structure.sharing import sharing_nodes
 
 MAX_LENGTH = 60
 """Most chains of an instance."""
@@ -43,6 +44,8 @@ class CandidateFinder:
                 self.users[value] = self.users.get(value, 0) + 1
         for value in outputs:
             self.last[value] = len(chains)
+        self.sharing = sharing_nodes(chains)
+        """What shares weights across lines, which no module can say."""
 
     def candidates(self) -> Iterator[ModuleInstance]:
         """All candidates, which may overlap, and may come more than once."""
@@ -122,6 +125,8 @@ class CandidateFinder:
         Further results of an op, such as the indices of a pooling, are not given.
         """
         chains = list(self.chains[first:end])
+        if any(id(n) in self.sharing for chain in chains for n in chain.nodes):
+            return None
         given = [v for chain in chains for v in chain.outputs if self.last.get(v, -1) >= end]
         values = [chain.value for chain in chains]
         if len(given) != gives or any(v not in values for v in given):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 
 from netspec.importers.structure.graph import Graph, GraphValue, Node
 from netspec.importers.structure.names import without_label
@@ -15,6 +16,8 @@ class NodeChain:
     """Nodes of which each takes only the result of the one before: one statement of a spec."""
 
     nodes: list[Node]
+    repeats: NodeChain | None = None
+    """The chain that it is once more, with its weights."""
 
     @property
     def head(self) -> Node:
@@ -38,8 +41,11 @@ class NodeChain:
         return all(n.is_step and not n.origins for n in self.nodes)
 
 
-def chains_of(graph: Graph) -> list[NodeChain]:
-    """The chains of a graph, in an order in which each takes only results of earlier ones."""
+def chains_of(graph: Graph, apart: Container[int] = ()) -> list[NodeChain]:
+    """The chains of a graph, in an order in which each takes only results of earlier ones.
+
+    Nodes whose ids are in `apart` stand alone.
+    """
     uses = graph.uses()
     kept = set(graph.outputs)
     chains: list[NodeChain] = []
@@ -47,6 +53,7 @@ def chains_of(graph: Graph) -> list[NodeChain]:
     for node in graph.nodes:
         chain = by_value.get(node.inputs[0]) if len(node.inputs) == 1 else None
         alone = chain is not None and uses[chain.value] == [node] and chain.value not in kept
+        alone = alone and id(node) not in apart and id(chain.nodes[-1] if chain else 0) not in apart
         if chain is not None and alone and _may_continue(chain, uses) and _continues(chain, node):
             del by_value[chain.value]
             chain.nodes.append(node)

@@ -60,6 +60,8 @@ class Node:
     outputs: list[GraphValue] = field(default_factory=list)
     size_of: GraphValue | None = None
     """The value from which its `size` is taken."""
+    shares: Node | None = None
+    """The earlier node whose weights it has."""
 
     @property
     def value(self) -> GraphValue:

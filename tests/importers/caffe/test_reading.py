@@ -678,7 +678,7 @@ def test_unknown_fields_are_ignored_with_a_warning() -> None:
     assert found[0].help == ("did you mean `negative_slope`?",)
 
 
-def test_shared_weights_are_warned_of() -> None:
+def test_weights_of_which_only_some_are_shared_are_warned_of() -> None:
     conv = 'Convolution bottom: "data" param { name: "w" } convolution_param { num_output: 2 kernel_size: 1 }'
     assert codes(after("3x8x8", conv, conv, 'Eltwise bottom: "l1" bottom: "l2"')) == [
         "shared-weights"
