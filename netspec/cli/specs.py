@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from netspec.cli.common import add_format, add_output, load, print_json, put
+from netspec.cli.common import add_format, add_output, print_json, put
 from netspec.diagnostics import Diagnostics, spec_error
-from netspec.driver import bundled, bundled_modules, help_for_unknown_spec
+from netspec.driver import bundled, bundled_modules, help_for_unknown_spec, place
 from netspec.report.number_format import count, millions
 from netspec.semantic.imports import read_source
 from netspec.syntax.ast import Definition
@@ -28,42 +28,56 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    nets, modules = bundled(), bundled_modules()
+    modules = bundled_modules()
     if args.name is not None:
-        return _print(args.name, nets, modules, args.format)
-    kind, paths = ("module", modules) if args.modules else ("net", nets)
-    found = [(name, path, _definition(path, kind, name)) for name, path in paths.items()]
-    if args.format == "json":
-        print_json([_row(*entry) for entry in found])
-        return 0
+        return _print(args.name, modules, args.format)
     if args.modules:
+        found = [(name, path, _definition(path, "module", name)) for name, path in modules.items()]
+        if args.format == "json":
+            print_json([_row(*entry) for entry in found])
+            return 0
         # Their first lines go on behind a colon, over as many lines as they need.
         rows = [(signature(i), _headline(i).partition(": ")[0]) for _, _, i in found if i]
     else:
+        from netspec.reference.bundled_nets import bundled_figures
+
+        nets = bundled()
+        if args.format == "json":
+            print_json(
+                [{"name": n, "file": str(nets[n]), **row} for n, row in bundled_figures().items()]
+            )
+            return 0
         rows = []
-        for name, _, item in found:
-            figures = _figures(name)
-            sizes = f"{count(figures['params']):>11} params  {millions(figures['macs']):>11} MACs"
-            rows.append((name, f"{sizes}  {_headline(item)}"))
+        for name, row in bundled_figures().items():
+            sizes = f"{count(row['params']):>11} params  {millions(row['macs']):>11} MACs"
+            rows.append((name, f"{sizes}  {row['doc']}"))
     width = max((len(name) for name, _ in rows), default=0)
     for name, doc in rows:
         print(f"{name:<{width}}  {doc}".rstrip())
     return 0
 
 
-def _print(name: str, nets: Mapping[str, Path], modules: Mapping[str, Path], form: str) -> int:
+def _print(name: str, modules: Mapping[str, Path], form: str) -> int:
     """Print a text, or with JSON its name, documentation, file and text. Raises SpecError."""
-    path = nets.get(name) or modules.get(name)
+    net = place(name) if name.isidentifier() else None
+    path = net.path if net is not None and net.is_bundled else modules.get(name)
     if path is None:
         message = f"no bundled net or module is called {name}"
-        raise spec_error("bad-option", message, help=help_for_unknown_spec(name, [*nets, *modules]))
+        known = [*bundled(), *modules]
+        raise spec_error("bad-option", message, help=help_for_unknown_spec(name, known))
     diagnostics = Diagnostics()
     source = read_source(path, diagnostics)
     diagnostics.raise_if_failed()
     assert source is not None, "no text and no error"
     if form == "json":
-        item = _definition(path, "net" if name in nets else "module", name)
-        print_json({**_row(name, path, item), "text": source.text})
+        if net is not None and net.is_bundled and net.net is not None:
+            from netspec.reference.bundled_nets import bundled_figures
+
+            row = {"name": net.net, "file": str(path), **bundled_figures()[net.net]}
+        else:
+            kind = "net" if net is not None and net.is_bundled else "module"
+            row = _row(name, path, _definition(path, kind, name))
+        print_json({**row, "text": source.text})
     else:
         put(source.text)
     return 0
@@ -80,14 +94,7 @@ def _definition(path: Path, kind: str, name: str) -> Definition | None:
 
 
 def _row(name: str, path: Path, item: Definition | None) -> dict[str, object]:
-    row: dict[str, object] = {"name": name, "doc": _headline(item), "file": str(path)}
-    return row | _figures(name) if item and item.kind == "net" else row
-
-
-def _figures(name: str) -> dict[str, int]:
-    """The parameters and multiplications of a bundled net."""
-    net = load(name, ())
-    return {"params": net.params, "macs": net.macs}
+    return {"name": name, "doc": _headline(item), "file": str(path)}
 
 
 def _headline(item: Definition | None) -> str:

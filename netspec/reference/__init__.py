@@ -6,6 +6,7 @@ Out: `netspec ops`, docs/ops.md, `netspec explain`, lists of words for syntax hi
 ops              one op as data: fields, shapes, tensors, counts, in symbols
 pages            ops as text, Markdown and JSON
 explanations     the page of a diagnostic code
+bundled_nets     the parameters and multiplications of the nets that come with netspec
 editor_words     keywords, ops, fields and functions, by kind
 pygments_lexer   highlighting with Pygments
 """

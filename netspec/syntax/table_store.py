@@ -7,12 +7,13 @@ can hold no code to run. Where no file can be read or written, the tables are ma
 
 from __future__ import annotations
 
+import functools
 import marshal
 import os
-from functools import cache
 from typing import Any, cast
 
 from netspec.syntax.lalr import Grammar, Tables
+from netspec.util.cache import cache_folder, store
 from netspec.util.resources import folder
 
 GRAMMARS = (("netspec", "start"), ("netspec", "expr"), ("prototxt", "start"))
@@ -23,22 +24,22 @@ _MARSHAL = 4
 """The version of marshal's format that all supported versions of Python read."""
 
 
-@cache
+@functools.cache
 def grammar(name: str, start: str = "start") -> Grammar:
     """The grammar `grammars/NAME.lark`; `start` is its rule for a whole text."""
     place = str(folder("grammars"))
     with open(os.path.join(place, f"{name}.lark"), encoding="utf-8") as file:
         text = file.read()
-    cache_folder = _cache_folder()
-    for at in (place, cache_folder):
+    cache = cache_folder()
+    for at in (place, cache):
         tables = at and _read(os.path.join(at, file_name(name, start)), text)
         if tables:
             return Grammar(tables)
     from netspec.syntax.lark_adapter import tables_of
 
     made = tables_of(text, start)
-    if cache_folder:
-        _store(os.path.join(cache_folder, file_name(name, start)), content(text, made))
+    if cache:
+        store(os.path.join(cache, file_name(name, start)), content(text, made))
     return Grammar(made)
 
 
@@ -63,21 +64,3 @@ def _read(path: str, text: str) -> Tables | None:
         return None
     result: Tables = tables
     return result
-
-
-def _cache_folder() -> str | None:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return None if base.startswith("~") else os.path.join(base, "netspec")
-
-
-def _store(path: str, data: bytes) -> None:
-    import tempfile
-
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=os.path.dirname(path))
-        with open(handle, "wb") as out:
-            out.write(data)
-        os.replace(beside, path)
-    except OSError:
-        pass  # a cache that can't be written is no error
