@@ -166,8 +166,8 @@ class _Translator:
         """Whether a layer makes boxes, or only takes such; a net that ends at them is asked for."""
         if any(top.name in self.state.options.until for top in layer.tops):
             return False
-        if rule is None:
-            return makes_boxes(layer)
+        if rule is None and makes_boxes(layer):
+            return True
         found = [self.blobs.get(b.name) for b in layer.bottoms[:1] if layer.type in POOLS_REGIONS]
         found = found or [self.blobs.get(b.name) for b in layer.bottoms]
         return bool(found) and all(isinstance(b, NoValue) and b.boxes for b in found)

@@ -598,6 +598,42 @@ def test_proposals_written_in_python_are_boxes() -> None:
     assert codes(after("3x8x8", CONV_8, PYTHON % "Strange")) == ["unsupported-layer"]
 
 
+def program(name: str, bottoms: str, tops: str, parts: str = "") -> str:
+    named = " ".join(f'bottom: "{b}"' for b in bottoms.split())
+    made = " ".join(f'top: "{t}"' for t in tops.split())
+    return (
+        f'layer {{ name: "{name}" type: "Python" {named} {made} python_param {{ '
+        f'module: "caffe.layers.detectnet.clustering" layer: "{name}" {parts} }} }}\n'
+    )
+
+
+def test_what_detectnet_measures_is_left_out() -> None:
+    """Boxes of the labels, what compares them with those of the net, and the mean precision."""
+    size = "image_size_x: 32 image_size_y: 16"
+    text = (
+        source_of("data", type_="Data")
+        + source_of("label", type_="Data").replace('"d"', '"e"')
+        + layer_of(
+            "DetectNetTransformation",
+            "data label",
+            "x",
+            f'top: "y" detectnet_groundtruth_param {{ {size} }}',
+        )
+        + layer_of("Slice", "y", "cover-label", 'top: "box-label" slice_param { slice_point: 1 }')
+        + layer_of("Convolution", "x", "c", FILTERS)
+        + layer_of("EuclideanLoss", "c cover-label", "loss")
+        + program("ClusterDetections", "c", "list")
+        + program("ClusterGroundtruth", "cover-label box-label", "list-label")
+        + program("ScoreDetections", "list-label list", "scored")
+        + program("mAP", "scored", "mAP precision recall")
+    )
+    net, found = checked(text)
+    assert net is not None
+    assert [d.code for d in found] == ["left-out-boxes"]
+    assert [tuple(v.shape) for v in net.body.inputs] == [(3, 16, 32)]
+    assert net.params == 3 * 2 + 2
+
+
 def test_crops_of_detectnet_are_data() -> None:
     """They state their size, and their labels are labels."""
     text = (

@@ -9,9 +9,9 @@ from netspec.importers.caffe.caffe_net import BlobName
 from netspec.importers.caffe.layer_error import LayerError
 from netspec.importers.caffe.layer_translation import LayerTranslation
 from netspec.importers.caffe.layers.registry import Tops, layer
+from netspec.importers.caffe.layers.without_counterpart import program_of
 from netspec.importers.caffe.message_fields import MessageFields
 from netspec.importers.structure.graph import FieldValue
-from netspec.syntax.protobuf_text.ast import Scalar
 
 
 @layer("Input", bottoms=(0, 0), tops=None)
@@ -119,9 +119,8 @@ def _channels(use: LayerTranslation, p: MessageFields, transform: MessageFields)
         return 1
     if len(transform.numbers("mean_value")) == 3 or transform.maybe_flag("force_color"):
         return 3
-    program = use.layer.params("python_param").given("layer")
-    names = [f.value.text for f in program if isinstance(f.value, Scalar)]
-    return 3 if use.layer.type in _PICTURES or any(n in _PROGRAMS for n in names) else None
+    known = use.layer.type in _PICTURES or any(n in _PROGRAMS for n in program_of(use.layer))
+    return 3 if known else None
 
 
 def _is_gray(p: MessageFields, transform: MessageFields) -> bool:

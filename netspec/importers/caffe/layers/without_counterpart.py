@@ -17,16 +17,21 @@ REASONS: dict[str, str] = {
 """Why netspec can't express a layer type. Other types get a general reason."""
 
 
+def program_of(layer: CaffeLayer) -> list[str]:
+    """What a Python layer says of its program: module, class and parameters, as they are given."""
+    params = layer.fields.given("python_param")
+    values = [f.value for p in params if isinstance(p.value, Message) for f in p.value.fields]
+    return [v.text for v in values if isinstance(v, Scalar)]
+
+
 def makes_boxes(layer: CaffeLayer) -> bool:
     """Whether a layer makes or picks the boxes of a detector, in any fork of Caffe.
 
     Such layers have no weights: priors follow from sizes, and what picks boxes ends the net.
     """
     if layer.type == "Python":
-        params = layer.fields.given("python_param")
-        values = [f.value for p in params if isinstance(p.value, Message) for f in p.value.fields]
-        names = [v.text for v in values if isinstance(v, Scalar)]
-        return any(word in name for name in names for word in ("Proposal", "ClusterDetections"))
+        words = ("Proposal", "ClusterDetections", "ClusterGroundtruth")
+        return any(word in name for name in program_of(layer) for word in words)
     return layer.type.endswith(("PriorBox", "DetectionOutput")) or layer.type in (
         *("Proposal", "Region", "RegionOutput", "BoxOutput", "BoxGroupOutput", "DecodeBBox"),
     )
@@ -34,8 +39,12 @@ def makes_boxes(layer: CaffeLayer) -> bool:
 
 def is_measure(layer: CaffeLayer) -> bool:
     """Whether a layer is a loss, a measure or a sink of data, also one written in Python."""
-    weights = layer.fields.numbers("loss_weight") if layer.type == "Python" else []
-    return any(weights) or only_measures(layer.type)
+    if layer.type == "Python":
+        # DetectNet's `mAP` is the mean average precision.
+        return any(layer.fields.numbers("loss_weight")) or any(
+            name == "mAP" or only_measures(name.rpartition(".")[2]) for name in program_of(layer)
+        )
+    return only_measures(layer.type)
 
 
 def only_measures(type_: str) -> bool:
