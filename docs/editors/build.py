@@ -234,7 +234,10 @@ def grammar() -> Rule:
             expressions,
             g1="keyword.control.contract",
         ),
-        "control": statement(r"\b(for|if)\b", r"(?=\{)", expressions, g1="keyword.control"),
+        "step": {"name": "keyword.control.netspec", "match": r"(?<=\s)step(?=\s+[-+\w(])"},
+        "control": statement(
+            r"\b(for|if)\b", r"(?=\{)", include("step") + expressions, g1="keyword.control"
+        ),
         "else": word(["else"], "keyword.control"),
         "block": enclosed(r"\{", r"\}", include("statement"), "block"),
         "statement": {

@@ -31,7 +31,7 @@ from netspec.ir.template import (
     calls_in,
 )
 from netspec.syntax.ast import LayerName
-from netspec.syntax.unparse import expression, layer_name, string
+from netspec.syntax.unparse import expression, layer_name, loop_head, string
 
 INDENT = "  "
 
@@ -100,8 +100,7 @@ def _body(body: Sequence[TemplateStatement], margin: str) -> Iterator[str]:
                     yield from _body(s.otherwise, margin + INDENT)
                 yield f"{margin}}}"
             case Repetition():
-                last = f"..{expression(s.last)}" if s.last is not None else ""
-                yield f"{margin}for {s.variable} in {expression(s.first)}{last} {{"
+                yield f"{margin}{loop_head(s.target, s.first, s.last, s.step)} {{"
                 yield from _body(s.body, margin + INDENT)
                 yield f"{margin}}}"
 

@@ -13,7 +13,7 @@ from typing import Literal
 from netspec.diagnostics.source import Span
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Op
-from netspec.syntax.ast import Expression, LayerName, Pattern, Reference
+from netspec.syntax.ast import Expression, LayerName, Pattern, Reference, Target
 
 
 @dataclass(frozen=True)
@@ -114,11 +114,12 @@ class Branches:
 
 @dataclass(frozen=True, eq=False)
 class Repetition:
-    """`for variable in first..last`, or over the list `first` where `last` is None."""
+    """`for target in first..last step step`, or over the list `first` where `last` is None."""
 
-    variable: str
+    target: Target
     first: Expression
     last: Expression | None
+    step: Expression | None
     body: tuple[TemplateStatement, ...]
     span: Span
 

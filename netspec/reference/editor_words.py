@@ -17,8 +17,9 @@ def _unique(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
-PARTS = ("import", "net", "module", "train", "variant", "default")
-"""What begins a part of a file, or a block about a net; free as names inside a body."""
+PARTS = ("import", "net", "module", "train", "variant", "default", "step")
+"""What begins a part of a file or a block about a net, or stands behind a range; free as names
+inside a body."""
 DECLARATIONS = ("input", "output", "let")
 CONTRACTS = ("expect", "prefer")
 CONTROL = ("for", "if", "else", "in")

@@ -21,6 +21,7 @@ from pygments.token import (
 from netspec.reference import editor_words as known
 
 _NAME = r"[A-Za-z_]\w*"
+_WORDS = f"(?:{'|'.join(known.RESERVED)})"
 _UNITS = "|".join(sorted((u for u in known.UNITS if u != "%"), key=len, reverse=True))
 # A name of a layer or field: a colon follows, indices in between.
 _COLON = r"(?=\s*(?:\[[^\[\]\n]*\]\s*)*:)"
@@ -51,6 +52,7 @@ class NetspecLexer(RegexLexer):  # type: ignore[misc]
             ),
             (r"\b(train)(?=\s*\{)", Keyword.Declaration),
             (rf"\b(default)(?=\s+{_NAME}\s*\{{)", Keyword.Declaration),
+            (rf"\bstep(?=\s+(?!{_WORDS}\b)[-+\w(][^{{}}:\n]*\{{)", Keyword),
             (words(known.DECLARATIONS, prefix=r"\b", suffix=r"\b"), Keyword.Declaration),
             (words((*known.CONTRACTS, *known.CONTROL), prefix=r"\b", suffix=r"\b"), Keyword),
             (words(known.OPERATORS, prefix=r"\b", suffix=r"\b"), Operator.Word),

@@ -473,7 +473,8 @@ class Evaluator:
                 help_ = (f"layers are no constants: write `name: {name}(...)`, without `let`",)
             message = f"there is no function {name} for constants"
             raise evaluation_error("unknown-name", message, e.name.span, *help_)
-        return call_function(name, [self.constant(a) for a in e.arguments], e.span)
+        result = call_function(name, [self.constant(a) for a in e.arguments], e.span)
+        return self._bounded_list(result, e.span) if isinstance(result, tuple) else result
 
     _HANDLERS: dict[type, Callable[[Evaluator, Any], Any]] = {
         Number: _number,

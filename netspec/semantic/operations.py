@@ -112,12 +112,18 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ceil": ceil,
     "sum": sum,
     "len": len,
+    "enumerate": enumerate,
+    "zip": zip,
 }
 _OF_ONE_NUMBER = ("abs", "round", "floor", "ceil")
 
 
-def call_function(name: str, values: Sequence[Any], span: Span) -> Num:
+def call_function(name: str, values: Sequence[Any], span: Span) -> Any:
     """What one of FUNCTIONS makes of constants. Raises EvaluationError."""
+    if name == "enumerate":
+        return _enumerated(values, span)
+    if name == "zip":
+        return _zipped(values, span)
     if name == "len":
         if len(values) != 1 or not isinstance(values[0], tuple):
             raise evaluation_error("wrong-type", "len(...) takes one list", span)
@@ -137,10 +143,33 @@ def call_function(name: str, values: Sequence[Any], span: Span) -> Num:
         _check_digits(total, span)
         return Num(total, _sum(numbers))
     if len(numbers) == 1 and name in ("min", "max"):
-        return numbers[0]  # type: ignore[no-any-return]
+        return numbers[0]
     result = Fraction(FUNCTIONS[name](*(n.value for n in numbers)))
     symbol: Operator = name  # type: ignore[assignment]
     return Num(result, apply(symbol, *(n.known for n in numbers)))
+
+
+def _enumerated(values: Sequence[Any], span: Span) -> Any:
+    """The items of a list, each behind its number; these begin at 0 or at a given number."""
+    items, start, *more = (*values, Num(Fraction(0)))[: max(2, len(values))]
+    whole = isinstance(start, Num) and start.value.denominator == 1
+    if not isinstance(items, tuple) or not whole or more:
+        message = "enumerate(...) takes a list, and a whole number to begin with"
+        raise evaluation_error("wrong-type", message, span)
+    return tuple((Num(start.value + i), item) for i, item in enumerate(items))
+
+
+def _zipped(values: Sequence[Any], span: Span) -> Any:
+    """The first items of several lists together, then the second ones, and so on."""
+    for value in values:
+        if not isinstance(value, tuple):
+            message = f"zip(...) takes lists, not {describe(value)}"
+            raise evaluation_error("wrong-type", message, span)
+    lengths = [len(value) for value in values]
+    if len(set(lengths)) > 1:
+        message = f"zip(...) takes lists of one length, not of {' and '.join(map(str, lengths))}"
+        raise evaluation_error("wrong-type", message, span)
+    return tuple(zip(*values, strict=True))
 
 
 def _sum(numbers: Sequence[Num]) -> Expr | None:

@@ -92,9 +92,8 @@ class _TemplateBuilder:
                     cases = tuple((c, tuple(self._statements(b))) for c, b in s.branches)
                     yield Branches(cases, tuple(self._statements(s.otherwise)), s.span)
                 case For():
-                    yield Repetition(
-                        s.variable.text, s.first, s.last, tuple(self._statements(s.body)), s.span
-                    )
+                    inside = tuple(self._statements(s.body))
+                    yield Repetition(s.target, s.first, s.last, s.step, inside, s.span)
 
     def _chain(self, chain: Chain, links: list[Link]) -> Link:
         before: Link | None = None

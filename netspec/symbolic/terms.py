@@ -51,6 +51,13 @@ class Item:
 
 
 @dataclass(frozen=True)
+class FloatItem:
+    """An item of a list that Python has as a float, and the language as an exact number."""
+
+    term: Any
+
+
+@dataclass(frozen=True)
 class Length:
     """`len(sequence)`."""
 
@@ -71,8 +78,8 @@ def leaves(term: Any) -> Iterator[Any]:
             parts = (condition, then, otherwise)
         case Item(sequence, index):
             parts = (sequence, index)
-        case Length(sequence):
-            parts = (sequence,)
+        case Length(inner) | FloatItem(inner):
+            parts = (inner,)
         case NumberLiteral() | ConstantTerm():
             return
         case _:
@@ -112,6 +119,9 @@ def substitute(term: Any, known: Callable[[Any], Any | None]) -> Any:
             case Length(a):
                 n = walk(a)
                 return None if n is None else length(n)
+            case FloatItem(a):
+                n = walk(a)
+                return n if n is None or is_literal(n) else FloatItem(n)
             case NumberLiteral() | ConstantTerm():
                 return t
         return known(t)
@@ -214,6 +224,11 @@ def folded(op: str, *operands: Any) -> Any:
     if op in ("/", "//", "**") and operands[1] == ONE:
         return operands[0]
     match op, operands:
+        case "enumerate", (ListTerm(items), NumberLiteral(n)):
+            pairs = ((NumberLiteral(n + k), i) for k, i in enumerate(items))
+            return ListTerm(tuple(map(ListTerm, pairs)))
+        case "zip", _ if all(isinstance(o, ListTerm) for o in operands):
+            return ListTerm(tuple(map(ListTerm, zip(*(o.items for o in operands), strict=True))))
         case "joined", _ if all(isinstance(o, ListTerm) for o in operands):
             return ListTerm(tuple(i for o in operands for i in o.items))
         case "tuple", (ListTerm() as items,):
@@ -308,7 +323,7 @@ def is_whole(term: Any) -> bool:
             return all(map(is_whole, items))
         case Local(_, float_):
             return not float_
-        case FloatParameter():
+        case FloatParameter() | FloatItem():
             return False
         case _:
             return True

@@ -311,12 +311,24 @@ class ContractStatement:
 
 
 @dataclass(frozen=True, slots=True)
-class For:
-    """Over `first..last`, or over the list `first` where `last` is None."""
+class Unpacked:
+    """`(a, b)` behind `for`: names for the parts of each item. At the top, brackets may lack."""
 
-    variable: Name
+    parts: tuple[Target, ...]
+    span: Span
+
+
+Target = Name | Unpacked
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """Over `first..last step step`, or over the list `first` where `last` is None."""
+
+    target: Target
     first: Expression
     last: Expression | None
+    step: Expression | None
     body: tuple[Statement, ...]
     span: Span
 

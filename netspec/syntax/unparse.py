@@ -40,8 +40,10 @@ from netspec.syntax.ast import (
     ShapeLiteral,
     Statement,
     String,
+    Target,
     Train,
     Unary,
+    Unpacked,
     Variable,
     Variant,
     Wildcard,
@@ -126,8 +128,7 @@ def _statement(s: Statement) -> list[str]:
             message = f" {expression(s.message)}" if s.message is not None else ""
             return [f"{s.kind} {expression(s.subject)}{pattern}{message}"]
         case For():
-            last = f"..{expression(s.last)}" if s.last is not None else ""
-            head = f"for {s.variable.text} in {expression(s.first)}{last} {{"
+            head = f"{loop_head(s.target, s.first, s.last, s.step)} {{"
             if len(s.body) == 1:
                 return [f"{head} {_statement(s.body[0])[0]} }}"]
             return [head, *_block(s.body), "}"]
@@ -139,6 +140,26 @@ def _statement(s: Statement) -> list[str]:
             if s.otherwise:
                 lines += ["} else {", *_block(s.otherwise)]
             return [*lines, "}"]
+
+
+def loop_head(
+    target: Target, first: Expression, last: Expression | None, step: Expression | None
+) -> str:
+    """What stands in front of the body of a loop: `for i in 1..9 step 2`."""
+    over = expression(first)
+    over += f"..{expression(last)}" if last is not None else ""
+    over += f" step {expression(step)}" if step is not None else ""
+    names = target_text(target)
+    if isinstance(target, Unpacked) and any(isinstance(p, Unpacked) for p in target.parts):
+        names = names[1:-1]  # no brackets in brackets
+    return f"for {names} in {over}"
+
+
+def target_text(target: Target) -> str:
+    """The names for the items of a loop: `i`, `(a, (b, c))`."""
+    if isinstance(target, Name):
+        return target.text
+    return f"({', '.join(map(target_text, target.parts))})"
 
 
 def layer_name(name: LayerName) -> str:

@@ -26,6 +26,7 @@ from netspec.syntax.ast import (
     Param,
     Result,
     Statement,
+    Unpacked,
 )
 
 Node = (
@@ -37,6 +38,7 @@ Node = (
     | Choice
     | Chain
     | LayerName
+    | Unpacked
     | Param
     | Result
     | Definition

@@ -21,7 +21,26 @@ PARAMETERS: dict[str, tuple[str, Sequence[Any]]] = {
     "kind": ('"a"', ("a", "b", "c")),
     "w": ("0.5", (0.25, 0.5, 0.545, 0.1, 1, 1.5)),
     "sizes": ("[2, 4, 3]", ([2, 4, 3], [1, 2, 3], [5, 5, 5, 5], [3, 6])),
+    "rows": ("[[2, 0.5], [4, 1]]", ([[2, 0.5], [4, 1]], [[3, 0.1]], [[1, 1], [3, 2], [2, 0.545]])),
 }
+HEADS = (
+    *(
+        "i, (c, r) in enumerate(rows)",
+        "i, (c, r) in enumerate(rows, 1)",
+        "(i, c) in [[1, 2], [3, 1]]",
+    ),
+    *(
+        "i, (c, (q1, r)) in enumerate(zip([2, n], rows), n)",
+        "i in n..0 step -1",
+        "i in 1..f step s",
+    ),
+    *(
+        "i, c in enumerate(sizes)",
+        "i, (c, r) in enumerate(zip([3, f], [0.5, 1.5]))",
+        "(i, r) in rows",
+    ),
+)
+"""Loops over items and by steps, with names for what their numbers are made of."""
 NUMBERS = (
     *("f", "2 * f", "f + n", "round(8 * w)", "floor(6 * w) + 1", "3", "max(f, 3)", "n ** 2 + 1"),
     *("sizes[1]", "sizes[n - 1]", "len(sizes)", "f if q else 2 * f", "ceil(f / 2)", "6 / n"),
@@ -293,6 +312,7 @@ class _Body:
             "kind": ("kind", '"b"', '"c" if q else "a"'),
             "w": ("w", "0.25", "w / 2"),
             "sizes": ("sizes", "[f, 2, 3]", "[1, n, 2]"),
+            "rows": ("rows", "[[f, 0.5], [3, n]]", "[[2, w]]"),
         }
         text = "  ".join(f"{p}: {self.pick(fields[p])}" for p in given)
         source, v = self.source()
@@ -341,6 +361,12 @@ class _Body:
         span = self.pick(("1..n", "1..n", "1..2", "1..len(sizes)", "[1, 3]", "2..n + 1"))
         if not self.loops and span == "1..n" and self.random.random() < 0.4:
             return self.carrying()
+        head = f"{variable} in {span}"
+        lets = list(self.lets)
+        if variable == "i" and self.random.random() < 0.3:
+            head, span = self.pick(HEADS), ""
+            names = head.partition(" in ")[0]
+            self.lets += ["c", "2 * c"] * ("c" in names) + ["round(2 * r) + 1"] * ("r" in names)
         before, flow, outside = list(self.values), self.flow, list(self.lines)
         self.loops.append(variable)
         self.depth += 1
@@ -348,20 +374,21 @@ class _Body:
         inner = self.statements(1, 3)
         self.depth -= 1
         self.loops.pop()
-        self.values = before
+        self.values, self.lets = before, lets
         items = [a for a in self.lines if a not in outside and a.name.endswith(f"[{variable}]")]
         first = "2" if span.startswith("2") else "1"
+        items = items if span else []  # else the first index is unknown
         outside += [replace(a, name=f"{a.name.partition('[')[0]}[{first}]") for a in items]
         self.lines = outside if not self.loops else [a for a in outside if a.name.count("[") < 2]
         same = (self.flow.channels, self.flow.plane) == (flow.channels, flow.plane)
         kept = (flow.channels, flow.plane) if same else (self.mark(), self.mark())
         self.flow = _Value("", *kept)
-        text = [f"for {variable} in {span} {{\n" + "\n".join(inner) + "\n}"]
+        text = [f"for {head} {{\n" + "\n".join(inner) + "\n}"]
         named = [line.partition("[")[0] for line in inner if f"[{variable}]:" in line]
         named = [
             n for n in named if n.startswith("v") and int(n[1:] or 0) > start and "\n" not in n
         ]
-        if named and not self.loops and span != "2..n + 1" and self.random.random() < 0.5:
+        if named and not self.loops and span not in ("", "2..n + 1") and self.random.random() < 0.5:
             item = f"{self.pick(named)}[{self.pick(('1', '1', 'n'))}]"
             text.append(self.made(f"{self.pick(('relu', 'identity'))}({item})", *self.marks()))
         return text

@@ -313,6 +313,53 @@ KINDS: dict[str, tuple[str, str, list[Use], Use]] = {
         [Use({"n": 2, "sizes": [1, 3]}, ((3, 5, 5),))],
         Use({"n": 4, "sizes": [2]}, ((3, 5, 5),)),
     ),
+    "loops that take items apart": (
+        "rows, f = 2",
+        """for i, (c, k) in enumerate(rows, 1) {
+          a[i]: conv { filters: c * f  kernel: k  pad: same }
+          if c > 2 { relu }
+          conv { filters: c  kernel: 1 } -> dropout { ratio: c / 9 }
+        }
+        b[0]: identity
+        for i, (c, (k, e)) in enumerate([[3, [1, 0.545]], [4, [3, 1]]], 1) {
+          b[i]: conv(b[i - 1]) { filters: round(100 * e) + c  kernel: k  pad: same }
+        }
+        for (c, (k, _)) in zip([f, 5], [[1, 2], [3, 4]]) { d[c]: conv { filters: c * k  kernel: 1 } }
+        concat(b[2], d[5])""",
+        [Use({"rows": [[2, 1], [3, 3]]}, ((3, 5, 5),))],
+        Use({"rows": [[1, 3], [4, 1], [2, 1]], "f": 3}, ((4, 5, 5),)),
+    ),
+    "loops with a step": (
+        "n, s",
+        """c[0]: conv { filters: 2  kernel: 1 }
+        for i in s..n step s { c[i]: conv(c[i - s]) { filters: i  kernel: 1 } -> relu }
+        for i in n..1 step -2 {
+          e[i]: conv { filters: i + 1  kernel: 1 }
+          conv { filters: 2  kernel: 1 }
+        }
+        for i in n..1 step -s { if i > 2 { tanh } else { relu } pad { channels: [0, i] } }
+        conv { filters: 3  kernel: 1 }""",
+        [Use({"n": 4, "s": 2}, ((3, 5, 5),))],
+        Use({"n": 7, "s": 3}, ((3, 5, 5),)),
+    ),
+    "lists of fractions": (
+        "widths",
+        """for i, w in enumerate(widths) {
+          c[i]: conv { filters: round(100 * w)  kernel: 1 }
+          if w >= 0.1 { relu } else { tanh }
+        }
+        dropout { ratio: widths[0] / 2 }
+        conv { filters: floor(10 * widths[len(widths) - 1]) + 1  kernel: 1 }""",
+        [Use({"widths": [0.5, 0.25]}, ((3, 5, 5),))],
+        Use({"widths": [0.545, 1, 0.1]}, ((3, 5, 5),)),
+    ),
+    "layers without names in a loop over a list": (
+        "sizes",
+        """for k in sizes { conv { filters: k  kernel: 1 } -> batchnorm }
+        conv { filters: 3  kernel: 1 }""",
+        [Use({"sizes": [2, 5]}, ((3, 5, 5),))],
+        Use({"sizes": [4, 4, 1]}, ((3, 5, 5),)),
+    ),
     "layers with the names of parameters": (
         "n, squeeze, expand, relu",
         """squeeze: conv { filters: squeeze  kernel: 1 } -> relu

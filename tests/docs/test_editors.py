@@ -155,6 +155,8 @@ net n(classes = 10%3, share = 50%) {
   again: add(r[0](data), r[0](data))
   r[0](again)
   let e = round(0.5 * i) if i > 2 else 3
+  for i, (c, s) in enumerate(table) { conv { filters: c  stride: s } }
+  for i in 8..0 step -2 { conv { filters: step  stride: 2 } }
   expect params(fire2) == 11_920
   if classes == 10 { expect size < 4.8MiB }
   train { schedule: poly }
@@ -177,6 +179,7 @@ again entity.name.function.layer | r entity.name.type.module | center support.co
 let keyword.declaration | e variable.other.constant | round support.function
 expect keyword.control.contract | params support.variable.measure | 11_920 constant.numeric
 variant keyword.declaration | big entity.name.type | classes variable.parameter
+step keyword.control | step support.constant | enumerate support.function
 train keyword.declaration | schedule support.type.property-name | poly support.constant
 MiB keyword.other.unit | size support.variable.measure | in keyword.operator.word
 """
@@ -276,6 +279,8 @@ def test_pygments_finds_the_lexer() -> None:
     assert (lexer.name, lexer.filenames) == ("netspec", ["*.net"])
     kinds = {value: kind for kind, value in lexer.get_tokens(SAMPLE)}
     assert kinds["for"] is Keyword
+    steps = [kind for kind, value in lexer.get_tokens(SAMPLE) if value == "step"]
+    assert steps == [Keyword, Name.Constant]
     assert kinds["64x?x?"] is Number.Integer
     assert kinds["50%"] is Number
     assert kinds["or"] is Operator.Word

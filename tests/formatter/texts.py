@@ -19,6 +19,7 @@ NAMES: tuple[str, ...] = (
     "module",
     "train",
     "default",
+    "step",
 )
 NAMES = (
     *NAMES,
@@ -206,7 +207,20 @@ class RandomText:
 
     def for_(self, depth: int) -> Words:
         end = ["..", *self.expression(1)] if self.chance(60) else []
-        return ["for", *self.name(), "in", *self.expression(1), *end, *self.block(depth - 1)]
+        if end and self.chance(30):
+            end += ["step", *self.expression(1)]
+        names = self.target(2)
+        while self.chance(20):
+            names += [",", *self.target(2)]
+        return ["for", *names, "in", *self.expression(1), *end, *self.block(depth - 1)]
+
+    def target(self, depth: int) -> Words:
+        if not depth or self.chance(80):
+            return self.name()
+        return ["(", *self.target(depth - 1), *self.some(self.further, 2), ")"]
+
+    def further(self) -> Words:
+        return [",", *self.target(0)]
 
     def if_(self, depth: int) -> Words:
         words = ["if", *self.operands(2), *self.block(depth - 1)]

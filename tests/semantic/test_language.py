@@ -161,6 +161,76 @@ def test_layers_and_constants_have_names_of_their_own() -> None:
     assert codes("net n(a = 2) { input x: 3x4x4  a: relu  output a }") == ["unused-parameter"]
 
 
+@pytest.mark.parametrize(
+    ("head", "value", "values"),
+    [
+        ("c in [4, 2]", "c", [4, 2]),
+        ("(c, k) in [[4, 1], [2, 3]]", "c * k", [4, 6]),
+        ("c, k in [[4, 1], [2, 3]]", "c * k", [4, 6]),
+        ("(c,) in [[4], [2]]", "c", [4, 2]),
+        ("(a, (b, c)), d in [[[1, [2, 3]], 4]]", "a + 2 * b + 3 * c + 4 * d", [30]),
+        ("i, (c, k) in enumerate(table)", "7 * i + c * k", [4, 13]),
+        ("i, c in enumerate([5, 6, 7], 2)", "i * c", [10, 18, 28]),
+        ("(c, d) in zip([1, 2], [3, 4])", "c + d", [4, 6]),
+        ("i, (c, (d, e)) in enumerate(zip([1, 2], table))", "i + c + d * e", [5, 9]),
+        ("c in zip([1, 2])", "c[0]", [1, 2]),
+        ("i in 1..9 step 4", "i", [1, 5, 9]),
+        ("i in 1..8 step 4", "i", [1, 5]),
+        ("i in 8..1 step -3", "i", [8, 5, 2]),
+        ("i in 8..1 step step", "i", [8, 6, 4, 2]),
+        ("i in 3..1", "i", []),
+        ("i in 1..3 step -1", "i", []),
+        ("i in 2..2 step 7", "i", [2]),
+    ],
+)
+def test_loops_over_items_and_by_steps(head: str, value: str, values: list[int]) -> None:
+    text = f"""
+      net test(step = -2) {{ input x: 1x2x2
+        let table = [[4, 1], [2, 3]]
+        conv {{ filters: len(table) - step  kernel: 1 }}
+        for {head} {{ conv {{ filters: {value}  kernel: 1 }} }} }}"""
+    made = [layer for layer in net_of(text).layers if isinstance(layer.op, Conv)]
+    assert [int(layer.op.filters) for layer in made[1:]] == values  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("head", "code", "place"),
+    [
+        ("(a, b) in [[1, 2], [3], 4]", "wrong-type", "[3]"),
+        ("(a, b) in [[1, 2], 4]", "wrong-type", "4"),
+        ("i, (a, b) in enumerate([[1, 2], [3, 4, 5]])", "wrong-type", "[3, 4, 5]"),
+        ("(i, (a, b)) in zip([7, 8], [[1, 2], [3, 4, 5]])", "wrong-type", "[3, 4, 5]"),
+        ("i, (a, (b, c)) in enumerate([[1, [2]]])", "wrong-type", "[2]"),
+        ("(a, b) in table", "wrong-type", "[9, [8]]"),
+        ("(a, b) in table + table", "wrong-type", "(a, b)"),
+        ("(a, b) in 1..3", "wrong-type", "(a, b)"),
+        ("(a, a) in [[1, 2]]", "duplicate-name", "a"),
+        ("i in 1..3 step 0", "out-of-range", "0"),
+        ("i in 1..3 step 1/2", "not-integral", "1/2"),
+        ("a in zip([1], [2, 3])", "wrong-type", "zip([1], [2, 3])"),
+        ("a in zip(3)", "wrong-type", "zip(3)"),
+        ("a in enumerate(3)", "wrong-type", "enumerate(3)"),
+        ("a in enumerate([3], 0.5)", "wrong-type", "enumerate([3], 0.5)"),
+        ("a in enumerate([3], 1, 2)", "wrong-type", "enumerate([3], 1, 2)"),
+        ("i in 1..1_000_000_000 step 2", "too-large", "1..1_000_000_000"),
+    ],
+)
+def test_errors_of_loops_over_items_and_by_steps(head: str, code: str, place: str) -> None:
+    statements = f"let table = [[1, 2, 3], [9, [8]]]\n for {head} {{ relu }} relu"
+    if head == "(a, b) in table":
+        statements = statements.replace("[1, 2, 3]", "[1, 2]").replace("[9, [8]]", "[9, [8], 7]")
+        place = "[9, [8], 7]"
+    found = [d for d in checked(body(statements))[1] if d.code != "unused-layer"]
+    assert [(d.code, d.span and d.span.text) for d in found] == [(code, place)]
+
+
+def test_step_is_free_as_a_name() -> None:
+    text = """net test(step = 2) { input x: 1x2x2
+      for step_ in step..8 step step { step[step_]: relu }
+      step: conv(step[8]) { filters: step  kernel: 1 } }"""
+    assert paths(net_of(text)) == ["step2", "step4", "step6", "step8", "step"]
+
+
 def test_named_results_in_an_emitted_class() -> None:
     text = """
       module two { input x

@@ -8,7 +8,8 @@ from fractions import Fraction
 from typing import Any
 
 from netspec.codegen.tracing.nodes import CannotTrace, Sym, TraceValue
-from netspec.codegen.tracing.numbers import sym_of
+from netspec.codegen.tracing.numbers import item_of as item_sym
+from netspec.codegen.tracing.numbers import plain_value, sym_of
 from netspec.ir.template import Template
 from netspec.symbolic.conditions import (
     COMPARISONS,
@@ -20,7 +21,7 @@ from netspec.symbolic.conditions import (
 )
 from netspec.symbolic.expr import ZERO, Apply, NumberLiteral, expr_of
 from netspec.symbolic.facts import item_of, whole
-from netspec.symbolic.terms import OPERATIONS, Choose, Item, Length, decided, folded
+from netspec.symbolic.terms import OPERATIONS, Choose, Item, Length, decided, folded, is_whole
 from netspec.syntax import ast
 
 
@@ -162,7 +163,7 @@ class TermEvaluator:
             return item
         if isinstance(base.term, ListTerm) and index.known:
             return item
-        return sym_of(item.value, Item(base.term, index.term))
+        return item_sym(plain_value(base), plain_value(item), Item(base.term, index.term))
 
     def _attribute(self, e: ast.Attribute) -> Sym:
         value = self.value_of(e.base)
@@ -220,6 +221,23 @@ class TermEvaluator:
         self.where = before
         return value
 
+    def paired(self, name: str, args: list[Sym]) -> Sym:
+        """What `enumerate` or `zip` makes of lists; the term names these."""
+        columns = [a.value for a in args]
+        if name == "zip":
+            first, *others = map(self.length, args)
+            for other in others:
+                self.need(Compared(other.term, (("==", first.term),)), self.where)
+        else:
+            start = args[1] if len(args) > 1 else Sym(Fraction(0), ZERO)
+            self.need(whole(start.term), self.where)
+            numbers = (NumberLiteral(Fraction(k)) for k in range(len(columns[0])))
+            sums = ((start.value + n.value, folded("+", start.term, n)) for n in numbers)
+            columns, args = [[Sym(*s) for s in sums], columns[0]], [args[0], start]
+        rows = [tuple(row) for row in zip(*columns, strict=True)]
+        value = tuple(Sym(row, ListTerm(tuple(s.term for s in row))) for row in rows)
+        return Sym(value, Apply(name, tuple(a.term for a in args)))  # type: ignore[arg-type]
+
     def _conditional(self, e: ast.Conditional) -> Sym:
         tests: list[Sym] = []
         choices: list[Sym] = []
@@ -241,10 +259,18 @@ class TermEvaluator:
         args = [self.evaluate(a) for a in e.arguments]
         if name == "len":
             return self.length(args[0])
+        if name in ("enumerate", "zip"):
+            pairs = self.paired(name, args)
+            known = [isinstance(self.lists.get(a.term, a.term), ListTerm) for a in args]
+            if known[0] and (name == "enumerate" or all(known)):
+                return Sym(pairs.value, ListTerm(tuple(row.term for row in pairs.value)))
+            return sym_of(pairs.value, pairs.term)
         if len(args) == 1 and isinstance(args[0].value, tuple):
             if not args[0].known and not isinstance(args[0].term, ListTerm):
                 # A list of any length.
                 numbers = [a.value for a in args[0].value]
+                if not all(is_whole(a.term) for a in args[0].value):
+                    raise CannotTrace(f"{name} of a list of fractions")
                 total = sum(numbers) if name == "sum" else OPERATIONS[name](numbers)
                 return Sym(Fraction(total), Apply(name, (args[0].term,)))  # type: ignore[arg-type]
             args = list(args[0].value)
@@ -287,15 +313,11 @@ def _choose(test: Sym, a: Sym, b: Sym) -> Sym:
 
 
 def _compare(op: str, a: Sym, b: Sym) -> bool:
-    left, right = _plain(a.value), _plain(b.value)
+    left, right = plain_value(a), plain_value(b)
     try:
         return COMPARISONS[op](left, right)
     except TypeError:
         return False
-
-
-def _plain(value: Any) -> Any:
-    return tuple(_plain(v.value) for v in value) if isinstance(value, tuple) else value
 
 
 def _elementwise(first: Sym, rest: Sequence[tuple[str, Sym]]) -> Any:

@@ -104,7 +104,7 @@ def _terms(node: TraceNode) -> Iterator[Any]:
         case IfNode():
             yield from (c for c, _ in node.cases)
         case ForNode():
-            yield from (node.first, node.last)
+            yield from (node.first, node.last, node.step)
 
 
 def _numbers(attribute_values: Iterable[Any]) -> Iterator[int | float]:

@@ -16,8 +16,8 @@ from netspec.ir.template import (
 )
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.ops import Op
-from netspec.symbolic.conditions import Compared
-from netspec.symbolic.expr import ONE, Parameter, expr_of, ordered
+from netspec.symbolic.conditions import Compared, ListTerm
+from netspec.symbolic.expr import ONE, Apply, Parameter, expr_of, ordered
 from netspec.symbolic.facts import reduced
 from netspec.symbolic.terms import Local, is_literal, leaves
 
@@ -251,12 +251,47 @@ class Carried:
 
 @dataclass(eq=False)
 class ForNode:
-    variable: Local
+    """`target` is a variable, or a tuple of targets that take apart an item."""
+
+    target: Any
     first: Any
     last: Any
     """None for a loop over the list `first`."""
+    step: Any
     body: list[TraceNode]
     carried: list[Carried] = field(default_factory=list)
+
+    @property
+    def variables(self) -> list[Local]:
+        return variables_of(self.target)
+
+    @property
+    def sources(self) -> dict[Local, Any]:
+        """The list that each variable is of, or the ends and step of its range."""
+        if self.last is not None:
+            return {self.target: ListTerm((self.last, self.first, self.step))}
+
+        def found(target: Any, over: Any) -> Iterator[tuple[Local, Any]]:
+            match target, over:
+                case Local(), _:
+                    yield target, over
+                case (index, item), Apply("enumerate", (items, _)):
+                    yield from (*found(index, items), *found(item, items))
+                case _, Apply("zip", lists):
+                    for part, items in zip(target, lists, strict=True):
+                        yield from found(part, items)
+                case _:
+                    yield from ((v, over) for v in variables_of(target))
+
+        return dict(found(self.target, self.first))
+
+    @property
+    def index(self) -> Local | None:
+        """The variable that counts the iterations, if one does."""
+        match self.first:
+            case Apply("enumerate"):
+                return self.target[0] if isinstance(self.target[0], Local) else None
+        return None if self.last is None else self.variables[0]
 
     @property
     def bodies(self) -> list[list[TraceNode]]:
@@ -266,6 +301,13 @@ class ForNode:
     def meets(self) -> Sequence[Carried]:
         """The values that are one of several in it and behind it."""
         return self.carried
+
+
+def variables_of(target: Any) -> list[Local]:
+    """The variables of a loop's target."""
+    if isinstance(target, tuple):
+        return [v for part in target for v in variables_of(part)]
+    return [target]
 
 
 TraceNode = LineNode | LetNode | CheckNode | PositiveNode | IfNode | ChannelsNode | ForNode

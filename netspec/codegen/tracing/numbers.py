@@ -6,7 +6,7 @@ branch which no use takes is traced as well; `requiring` says who hears of what 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from fractions import Fraction
@@ -18,7 +18,7 @@ from netspec.ops import Init
 from netspec.symbolic.conditions import Compared, ConstantTerm, ListTerm
 from netspec.symbolic.expr import ONE, ZERO, Dim, Limits, Num, NumberLiteral, Real, expr_of
 from netspec.symbolic.facts import multiple, whole, within
-from netspec.symbolic.terms import Item, folded
+from netspec.symbolic.terms import FloatItem, Item, folded
 
 _listener: ContextVar[Callable[[Compared], None] | None] = ContextVar("listener", default=None)
 
@@ -194,11 +194,34 @@ def nums(sym: Sym, least: int | None = None) -> Any:
 def sym_of(value: Any, term: Any) -> Sym:
     """The Sym of a term with this value in the sample; items of a list are items of the term."""
     if isinstance(value, tuple):
-        plain = (v.value if isinstance(v, Sym) else v for v in value)
-        return Sym(tuple(sym_of(v, Item(term, literal(i))) for i, v in enumerate(plain)), term)
+        plain = plain_value(value)
+        return Sym(
+            tuple(item_of(plain, v, Item(term, literal(i))) for i, v in enumerate(plain)), term
+        )
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Sym(literal(value).value, term)
     return Sym(value, term)
+
+
+def item_of(items: Sequence[Any], value: Any, term: Any) -> Sym:
+    """The Sym of one of the items of a list, which has this value in the sample.
+
+    Where one of the items is a fraction, arguments may make it one as well.
+    """
+    if any(isinstance(v, float | Fraction) and v % 1 for v in items):
+        return Sym(literal(value).value, FloatItem(term))
+    if isinstance(value, tuple) and all(isinstance(v, tuple) for v in items):
+        if len({len(v) for v in items}) == 1:
+            columns = enumerate(zip(value, zip(*items, strict=True), strict=True))
+            parts = (item_of(column, v, Item(term, literal(k))) for k, (v, column) in columns)
+            return Sym(tuple(parts), term)
+    return sym_of(value, term)
+
+
+def plain_value(value: Any) -> Any:
+    """A value of the sample without its terms."""
+    value = value.value if isinstance(value, Sym) else value
+    return tuple(map(plain_value, value)) if isinstance(value, tuple) else value
 
 
 def literal(number: int | float | Fraction) -> NumberLiteral:

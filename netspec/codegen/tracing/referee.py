@@ -154,17 +154,27 @@ class _TraceRun:
                     yield from self._loop(node)
 
     def _loop(self, node: ForNode) -> Iterator[FoundTensor]:
-        first = plain(self.term(node.first))
-        last = None if node.last is None else plain(self.term(node.last))
+        values = plain(self.term(node.first))
+        if node.last is not None:
+            last, step = (int(plain(self.term(t))) for t in (node.last, node.step))
+            values = range(int(values), last + (1 if step > 0 else -1), step)
         for k in node.carried:
             self.shapes[k.value] = self.shape(k.before)
-        for value in first if last is None else range(int(first), int(last) + 1):
-            self.variables[node.variable.name] = constant(value).term
+        for value in values:
+            self._assign(node.target, value)
             yield from self.tensors(node.body)
             # What only a branch makes may not be there, and is then read by nothing.
             made = [k for k in node.carried if k.after.item_of or k.after in self.shapes]
             after = [self.shape(k.after) for k in made]
             self.shapes |= dict(zip((k.value for k in made), after, strict=True))
+
+    def _assign(self, target: Any, value: Any) -> None:
+        """Give the variables of a loop a value."""
+        if isinstance(target, Local):
+            self.variables[target.name] = constant(value).term
+        else:
+            for part, item in zip(target, value, strict=True):
+                self._assign(part, item)
 
     def _call(self, c: Any) -> Iterator[FoundTensor]:
         shapes = [self.shape(v) for v in c.inputs]

@@ -28,8 +28,16 @@ from netspec.codegen.tracing.nodes import (
     TraceNode,
     TraceValue,
     prune,
+    variables_of,
 )
-from netspec.codegen.tracing.numbers import AnyDim, ChannelCount, constant, sym_of
+from netspec.codegen.tracing.numbers import (
+    AnyDim,
+    ChannelCount,
+    constant,
+    item_of,
+    plain_value,
+    sym_of,
+)
 from netspec.codegen.tracing.values import Items
 from netspec.ir.template import (
     Binding,
@@ -47,10 +55,18 @@ from netspec.ir.template import (
 from netspec.ir.template import walk as walk_statements
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import IndexShape, like
-from netspec.symbolic.conditions import Compared, ConstantTerm
+from netspec.symbolic.conditions import Compared, ConstantTerm, ListTerm
 from netspec.symbolic.expr import ONE, ZERO, Apply, Channels, NumberLiteral, Parameter, ordered
 from netspec.symbolic.facts import bounds, facts, lowest, reduced, whole
-from netspec.symbolic.terms import FloatParameter, Local, exchanged, folded, is_whole, leaves
+from netspec.symbolic.terms import (
+    FloatParameter,
+    Local,
+    exchanged,
+    folded,
+    is_whole,
+    leaves,
+    length,
+)
 from netspec.syntax import ast
 from netspec.syntax.visitor import walk as walk_tree
 
@@ -75,6 +91,27 @@ class CarriedValue:
         return [self.before.channels, *(self.before.static or ())]
 
 
+@dataclass(frozen=True)
+class LoopHead:
+    """What stands in front of a loop's body, as a `ForNode` has it, and how iterations count.
+
+    `index` counts from `first` to `end` by `distance`, where the loop has such a variable; `done`
+    is how many iterations were before, `count` how many there are.
+    """
+
+    target: Any
+    names: Mapping[str, Sym]
+    over: Any
+    last: Any
+    step: Any
+    count: Any
+    index: Local | None = None
+    first: Any = None
+    end: Any = None
+    distance: Any = None
+    done: Any = None
+
+
 class Tracer(BranchTracer):
     """Runs one template. `inner` gives the trace of a module for a use of it."""
 
@@ -85,8 +122,6 @@ class Tracer(BranchTracer):
             if p.name in self.fixed:
                 self.terms.scope.names[p.name] = constant(value)
                 continue
-            if isinstance(value, tuple) and any(isinstance(v, float) and v % 1 for v in value):
-                raise CannotTrace(f"{p.name}, a list of fractions as a parameter")
             leaf = FloatParameter(p.name) if is_float(p, value) else Parameter(p.name)
             self.terms.scope.names[p.name] = sym_of(value, leaf)
         self.statements(self.template.body)
@@ -237,30 +272,11 @@ class Tracer(BranchTracer):
             self.now.outputs.append((name, value))
 
     def loop(self, s: Repetition) -> None:
-        first = self.evaluate(s.first)
-        last = self.evaluate(s.last) if s.last is not None else None
-        if self.has_other_names(s) and first.known and (last is None or last.known):
-            self.unrolled(s, first, last)
+        if self.has_other_names(s) and self.unrolled(s):
             return
-        self.versions += 1
-        variable = Local(self.local(s.variable).name, False, self.versions)
-        if last is None:
-            if not isinstance(first.value, tuple) or not first.value:
-                raise CannotTrace("a loop over nothing")
-            sample = sym_of(first.value[0].value, variable)
-            lengths = {len(i.value) for i in first.value if isinstance(i.value, tuple)}
-            if first.known and len(lengths) == 1:
-                self.terms.lengths[variable] = lengths.pop()
-        else:
-            sample = Sym(first.value, variable)
-        if last is not None:
-            self.need(whole(first.term))
-            self.need(whole(last.term))
-            ranges = self.terms.ranges
-            low, _ = bounds(first.term, ranges) or (first.term, None)
-            _, high = bounds(last.term, ranges) or (None, last.term)
-            ranges[variable] = low, high
-        carried = self._carried(s, first, variable, sample)
+        head = self.head(s)
+        variables = variables_of(head.target)
+        carried = self._carried(s, head)
         for base, own in _layer_names(s.body):
             if own and base in self.now.collected:
                 self.now.ambiguous.add(self.now.collected[base].value)
@@ -278,11 +294,11 @@ class Tracer(BranchTracer):
             self.locals = set(names)
             self.numbers.clear()  # they are in nodes that are gone
             begins = self.now.counts = {
-                k: self.after(counts.get(k, ZERO), n, last and folded("-", variable, first.term))
+                k: self.after(counts.get(k, ZERO), n, head.done)
                 for k, n in {**dict.fromkeys(counts, ZERO), **added}.items()
             }
             begins = dict(begins)
-            nodes, pairs = self._iteration(s, variable, sample, carried, terms)
+            nodes, pairs = self._iteration(s, head, carried, terms)
             # A size that an iteration leaves as it is, or as it was before the loop, is no
             # variable.
             settled = [
@@ -300,7 +316,7 @@ class Tracer(BranchTracer):
             terms, added = settled, more
         else:
             raise CannotTrace("sizes that change with their own values")
-        node = ForNode(variable, first.term, None if last is None else last.term, nodes)
+        node = ForNode(head.target, head.over, head.last, head.step, nodes)
         for p, ts, gs in zip(pairs, terms, given, strict=True):
             if p is None:
                 continue
@@ -310,29 +326,24 @@ class Tracer(BranchTracer):
                     nodes.append(ChannelsNode(t, a))
             node.carried.append(p)
         self.nodes.append(node)
-        iterations = (
-            self.terms.length(first).term
-            if last is None
-            else folded("+", folded("-", last.term, first.term), ONE)
-        )
         self.now.counts = {
-            k: self.after(counts.get(k, ZERO), n, iterations) for k, n in added.items()
+            k: self.after(counts.get(k, ZERO), n, head.count) for k, n in added.items()
         }
         # What the iterations made may be asked for by its number behind the loop.
         inside = {p.value for p in pairs if p is not None}
-        made = {
-            base: Items(value, (*self.loops, variable), _terms(key))
-            for base, found in self.now.families.items()
-            if base not in before.families
-            for key, value in found.items()
-            if value not in inside
-        }
+        made: dict[str, Items] = {}
+        for base, found in self.now.families.items():
+            for key, value in found.items() if base not in before.families else ():
+                used = {x for t in _terms(key) for x in leaves(t)}
+                own_ = [v for v in variables if v in used]
+                if value not in inside:
+                    made[base] = Items(value, (*self.loops, *(own_ or variables[:1])), _terms(key))
         for p in pairs:
-            if p is not None and last is not None:
-                self.last_items[p.after] = (last.term, p.value)
+            if p is not None and head.index is not None:
+                self.last_items[p.after] = (head.end, p.value)
                 if p.after in self.made_by:
                     calls, _ = self.made_by[p.after]
-                    self.made_by[p.value] = calls, {variable: last.term}
+                    self.made_by[p.value] = calls, {head.index: head.end}
         self.now.ambiguous |= {items.value for b, items in made.items() if b in self.now.collected}
         self.now.collected |= made
         self.now.families = {base: dict(found) for base, found in before.families.items()}
@@ -341,13 +352,120 @@ class Tracer(BranchTracer):
         flow = next((p for c, p in zip(carried, pairs, strict=True) if not c.base), None)
         self.now.current = before.current if flow is None else flow.value
         for c, p in zip(carried, pairs, strict=True):
-            if c.base and p is not None and last is not None:
-                end = _each(c.own, {variable: last.term})
+            if c.base and p is not None and head.index is not None:
+                end = _each(c.own, {head.index: head.end})
                 self.now.families.setdefault(c.base, {})[end] = p.value
                 if _fixed(c.base, end):
                     self.now.values[_fixed(c.base, end)] = p.value
-        self.locals.discard(variable.name)
+        self.locals -= {v.name for v in variables}
         self.last_of_loop(s, flow)
+
+    def head(self, s: Repetition) -> LoopHead:
+        """What stands in front of a loop's body, with the names of an iteration."""
+        self.versions += 1
+        if s.last is not None:
+            return self._range(s, self.evaluate(s.first), self.evaluate(s.last))
+        makes_layers = any(isinstance(inner, LayerLine) for inner in walk_statements(s.body))
+        over = self._iterated(s.first, makes_layers)
+        if not isinstance(over.value, tuple) or not over.value:
+            raise CannotTrace("a loop over nothing")
+        self._fit(s.target, over.term)
+        count = self.terms.length(over).term
+        target, names = self._targets(s.target, over.value)
+        match over.term, target:
+            case Apply("enumerate", (_, start)), (Local() as index, _):
+                end = folded("-", folded("+", start, count), ONE)
+                self.terms.ranges[index] = start, end
+                done = folded("-", index, start)
+                counting = (index, start, end, ONE, done)
+            case _:
+                # Layers without a name of their own have numbers.
+                index = Local(self.local("index").name, False, self.versions)
+                target = (index, target)
+                over = Sym(over.value, Apply("enumerate", (over.term, ZERO)))  # type: ignore[arg-type]
+                counting = (None, None, None, None, index)
+        return LoopHead(target, names, over.term, None, None, count, *counting)
+
+    def _range(self, s: Repetition, first: Sym, last: Sym) -> LoopHead:
+        """The head of a loop over a range."""
+        step = Sym(ONE.value, ONE) if s.step is None else self.evaluate(s.step)
+        target, names = self._targets(s.target, [first])
+        for sym in (first, last, step):
+            self.need(whole(sym.term))
+        self.need(Compared(step.term, (("!=", ZERO),)))
+        steps = folded("//", folded("-", last.term, first.term), step.term)
+        end = _end(first.term, last.term, step.term)
+        low, high = first.term, end
+        if step.known and step.value < 0:
+            low, high = high, low
+        ranges = self.terms.ranges
+        if step.known:
+            least, _ = bounds(low, ranges) or (low, None)
+            _, most = bounds(high, ranges) or (None, high)
+            ranges[target] = least, most
+        done = folded("//", folded("-", target, first.term), step.term)
+        count = folded("+", steps, ONE)
+        return LoopHead(
+            *(target, names, first.term, last.term, step.term, count),
+            *(target, first.term, end, step.term, done),
+        )
+
+    def _iterated(self, e: ast.Expression, makes_layers: bool) -> Sym:
+        """The list that a loop runs over, `enumerate` and `zip` as the text has them.
+
+        A list of lists has a name where the loop makes layers: constructor and `forward` read it.
+        """
+        if isinstance(e, ast.Function) and e.name.text in ("enumerate", "zip"):
+            args = [self._iterated(a, makes_layers) for a in e.arguments]
+            return self.terms.paired(e.name.text, args)
+        items = self.evaluate(e)
+        if makes_layers and items.known and isinstance(items.term, ListTerm):
+            if any(isinstance(row, ListTerm) for row in items.term.items):
+                local = self.named("table", items)
+                self.terms.lists[local] = items.term
+                return Sym(items.value, local)
+        return items
+
+    def _fit(self, target: ast.Target, items: Any, path: tuple[Any, ...] = ()) -> None:
+        """Have lists refused whose items can't be taken apart so; `path` leads to what is."""
+        match items, target:
+            case Apply("enumerate", (inner, _)), ast.Unpacked((_, part)):
+                self._fit(part, inner)
+                return
+            case Apply("zip", lists), ast.Unpacked(parts):
+                for part, inner in zip(parts, lists, strict=True):
+                    self._fit(part, inner)
+                return
+            case _, ast.Unpacked(parts):
+                count = NumberLiteral(Fraction(len(parts)))
+                rows = self.terms.lists.get(items, items)
+                fixed = rows.items if isinstance(rows, ListTerm) else ()
+                if not fixed or path or any(length(row) != count for row in fixed):
+                    inside = "".join(f"item {k.value} of " for k in reversed(path))
+                    condition: Any = Apply("misfits", (items, count, *path))  # type: ignore[arg-type]
+                    condition = Compared(condition, (("==", ConstantTerm(False)),))
+                    message = f"{inside}each item must have {count.value} items"
+                    self.nodes.append(CheckNode(condition, message))
+                for k, part in enumerate(parts):
+                    self._fit(part, items, (*path, NumberLiteral(Fraction(k))))
+
+    def _targets(self, target: ast.Target, values: Sequence[Sym]) -> tuple[Any, dict[str, Sym]]:
+        """The variables of a loop, and the names of an iteration with the first of the values."""
+        if isinstance(target, ast.Name):
+            local = Local(self.local(target.text).name, False, self.versions)
+            sym = item_of(plain_value(tuple(values)), plain_value(values[0]), local)
+            if all(v.known for v in values):
+                lengths = {len(v.value) for v in values if isinstance(v.value, tuple)}
+                if len(lengths) == 1:
+                    self.terms.lengths[local] = lengths.pop()
+                if sym.term == local and all(isinstance(v.term, NumberLiteral) for v in values):
+                    ends = (min(values, key=_number).term, max(values, key=_number).term)
+                    self.terms.ranges[local] = ends
+            return local, {target.text: sym}
+        columns = zip(*(v.value for v in values), strict=True)
+        parts = [self._targets(t, c) for t, c in zip(target.parts, columns, strict=True)]
+        names = {name: sym for _, found in parts for name, sym in found.items()}
+        return tuple(t for t, _ in parts), names
 
     def has_other_names(self, s: Repetition) -> bool:
         """Whether layers of a loop have other names than its index gives them."""
@@ -356,20 +474,25 @@ class Tracer(BranchTracer):
             n.startswith(bases) for n in (*self.names.here, *self.names.below)
         )
 
-    def unrolled(self, s: Repetition, first: Sym, last: Sym | None) -> None:
+    def unrolled(self, s: Repetition) -> bool:
         """The iterations of a loop whose number is the same for all arguments, in a row."""
-        if last is None:
-            values = list(first.value)
+        given = [self.evaluate(e) for e in (s.first, s.last, s.step) if e is not None]
+        if not all(sym.known for sym in given):
+            return False
+        if s.last is None:
+            values = list(given[0].value)
         else:
-            numbers = range(int(first.value), int(last.value) + 1)
+            first, last, step = (*(int(sym.value) for sym in given), 1)[:3]
+            numbers = range(first, last + (1 if step > 0 else -1), step)
             values = [constant(n) for n in numbers[: MOST_ITERATIONS + 1]]
         self.iterations += len(values)
         if self.iterations > MOST_ITERATIONS:
             raise CannotTrace(f"more than {MOST_ITERATIONS:,} iterations of layers by name")
         for value in values:
             with self.terms.inner_scope() as names:
-                names[s.variable] = value
+                names |= _assigned(s.target, value)
                 self.statements(s.body)
+        return True
 
     def after(self, count: Any, added: Any, iterations: Any) -> Any:
         """A count after so many iterations, each of which adds to it."""
@@ -387,17 +510,15 @@ class Tracer(BranchTracer):
         inside = (x for x in leaves(added) if isinstance(x, Local))
         return None if any(x.name not in names or x in self.loops for x in inside) else added
 
-    def _carried(
-        self, s: Repetition, first: Sym, variable: Local, sample: Sym
-    ) -> list[CarriedValue]:
+    def _carried(self, s: Repetition, head: LoopHead) -> list[CarriedValue]:
         """What a loop may hand on: what flows, and `cur` of `cur[i]: ...(cur[i - 1])`."""
         found = [CarriedValue("", self.now.current)] if self.now.current is not None else []
-        if s.last is None:
+        if head.index is None:
             return found
-        one_before = {variable: folded("-", variable, ONE)}
-        before_first = {variable: folded("-", first.term, ONE)}
+        one_before = {head.index: folded("-", head.index, head.distance)}
+        before_first = {head.index: folded("-", head.first, head.distance)}
         with self.terms.inner_scope():
-            self.enter(s, sample)
+            self.enter(s, head.names)
             for line in _lines(s.body):
                 if line.name is None or any(c.base == line.name.base.text for c in found):
                     continue
@@ -406,7 +527,7 @@ class Tracer(BranchTracer):
                     index = self.by_loops(self.path(line.name)).key
                 except CannotTrace:
                     continue  # of a name that a branch gives
-                if variable not in {x for t in _terms(index) for x in leaves(t)}:
+                if head.index not in {x for t in _terms(index) for x in leaves(t)}:
                     continue
                 outer = _each(index, before_first)
                 before = self.now.families.get(base, {}).get(outer)
@@ -415,10 +536,10 @@ class Tracer(BranchTracer):
                     found.append(CarriedValue(base, before, _each(index, one_before), index))
         return found
 
-    def enter(self, s: Repetition, value: Sym) -> None:
-        """Bring the variable and the constants of an iteration in sight."""
+    def enter(self, s: Repetition, values: Mapping[str, Sym]) -> None:
+        """Bring the names and the constants of an iteration in sight."""
         names = self.terms.scope.names
-        names[s.variable] = value
+        names |= values
         with self.terms.unasked():
             for inner in s.body:
                 if isinstance(inner, Binding):
@@ -427,8 +548,7 @@ class Tracer(BranchTracer):
     def _iteration(
         self,
         s: Repetition,
-        variable: Local,
-        sample: Sym,
+        head: LoopHead,
         carried: Sequence[CarriedValue],
         terms: Sequence[Sequence[Any]],
     ) -> tuple[list[TraceNode], list[Carried | None]]:
@@ -447,19 +567,21 @@ class Tracer(BranchTracer):
             else:
                 self.now.families.setdefault(c.base, {})[c.key] = value
         outer_nodes, self.nodes = self.nodes, []
-        self.loops.append(variable)
+        variables = variables_of(head.target)
+        self.loops += variables
         outputs, known = self.now.outputs, [*self.now.known]
-        low, _ = self.terms.ranges.get(variable, (None, None))
-        low = None if low is None else lowest(low, known)
-        if low is not None:
-            self.now.known.append(Compared(variable, ((">=", NumberLiteral(low)),)))  # type: ignore[arg-type]
+        for variable in variables:
+            low, _ = self.terms.ranges.get(variable, (None, None))
+            low = None if low is None else lowest(low, known)
+            if low is not None:
+                self.now.known.append(Compared(variable, ((">=", NumberLiteral(low)),)))  # type: ignore[arg-type]
         with self.terms.inner_scope() as names:
-            names[s.variable] = sample
+            names |= head.names
             self.statements(s.body)
         if self.now.outputs is not outputs:
             raise CannotTrace("an output in a loop")
         self.now.known = known
-        self.loops.pop()
+        del self.loops[-len(variables) :]
         nodes, self.nodes = self.nodes, outer_nodes
         pairs: list[Carried | None] = []
         for c, value in zip(carried, inner, strict=True):
@@ -477,12 +599,35 @@ class Tracer(BranchTracer):
         line: TemplateStatement = s
         with self.terms.inner_scope(), self.terms.unasked():
             while isinstance(line, Repetition) and line.last is not None and line.body:
-                self.enter(line, self.evaluate(line.last))
+                first, last = map(self.evaluate, (line.first, line.last))
+                step = ONE if line.step is None else self.evaluate(line.step).term
+                end = Sym(last.value, _end(first.term, last.term, step))
+                self.enter(line, _assigned(line.target, end))
                 line = line.body[-1]
             if carried is not None and isinstance(line, LayerLine) and line.name is not None:
                 path = self.path(line.name)
                 if path.fixed is not None and not self.now.results.get(carried.after):
                     self.now.values.setdefault(path.fixed, carried.value)
+
+
+def _assigned(target: ast.Target, value: Sym) -> dict[str, Sym]:
+    """The names of a loop's target for a value."""
+    if isinstance(target, ast.Name):
+        return {target.text: value}
+    parts = zip(target.parts, value.value, strict=True)
+    return {name: sym for t, v in parts for name, sym in _assigned(t, v).items()}
+
+
+def _number(sym: Sym) -> Any:
+    return sym.value
+
+
+def _end(first: Any, last: Any, step: Any) -> Any:
+    """The last number of a range."""
+    if step in (ONE, folded("-", ONE)):
+        return last
+    steps = folded("//", folded("-", last, first), step)
+    return folded("+", first, folded("*", steps, step))
 
 
 def _terms(key: Any) -> tuple[Any, ...]:
@@ -551,4 +696,4 @@ def _expressions(body: Sequence[TemplateStatement]) -> Iterator[ast.Expression]:
             case Branches():
                 yield from (condition for condition, _ in s.cases)
             case Repetition():
-                yield from (e for e in (s.first, s.last) if e is not None)
+                yield from (e for e in (s.first, s.last, s.step) if e is not None)

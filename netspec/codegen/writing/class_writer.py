@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
+from fractions import Fraction
 from typing import Any
 
 from netspec.codegen.python_source import FunctionCall, Verbatim, call
@@ -17,6 +18,7 @@ from netspec.codegen.tracing.nodes import (
     InstanceSize,
     LineNode,
     OpCall,
+    Sym,
     Trace,
     calls_in,
     made_of_sizes,
@@ -248,9 +250,14 @@ def _value_source(value: Any, real: bool) -> str:
 
 def _type(value: Any) -> str:
     match value:
+        case Sym(inner):
+            return _type(inner)
         case None:
             return "int | None"
         case tuple():
             kinds = {_type(v) for v in value} or {"int"}
+            kinds -= {"int"} if kinds == {"int", "float"} else set()
             return f"tuple[{kinds.pop() if len(kinds) == 1 else 'Any'}, ...]"
+        case float() | Fraction() if value % 1:
+            return "float"
     return type(value).__name__ if isinstance(value, bool | str) else "int"

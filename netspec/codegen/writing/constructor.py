@@ -27,7 +27,7 @@ from netspec.codegen.tracing.nodes import (
     walk,
 )
 from netspec.codegen.writing.spelling import WrittenCall
-from netspec.codegen.writing.statements import Compound, Line, Statement, if_statement
+from netspec.codegen.writing.statements import Line, Statement, if_statement
 from netspec.codegen.writing.statements import walk as walk_statements
 from netspec.codegen.writing.terms import Asked, Support, Terms, first_free, is_number
 from netspec.lazy_dataclasses import replace
@@ -79,14 +79,14 @@ def constructor(
                     made.declared = f"self.{tests[node][0]}: nn.Module | None = None"
                 body.append(made)
             case ForNode():
-                head = terms.loop(node, terms.print)
                 inside = [
                     *constructor(node.body, terms, emissions, tests),
-                    *terms.of_iterations(node.variable),
+                    *(line for v in node.variables for line in terms.of_iterations(v)),
                 ]
-                body.append(
-                    Compound([head], [inside], sets=[node.variable.name], reads=asked.reads)
-                )
+                asked = terms.anew()
+                loop = terms.looped(node, inside, terms.print)
+                loop.reads = asked.reads
+                body.append(loop)
     return body
 
 

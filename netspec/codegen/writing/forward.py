@@ -49,7 +49,6 @@ from netspec.codegen.writing.constructor import Emissions, Tests
 from netspec.codegen.writing.readers import Readers
 from netspec.codegen.writing.spelling import WrittenCall
 from netspec.codegen.writing.statements import (
-    Compound,
     Line,
     Refusal,
     Statement,
@@ -402,10 +401,9 @@ class Forward:
             self.choose(k.value, busy, k.before)
             self.wishes[k.after] = self.variables[k.value]
         before = self.copies((k.value, k.before) for k in carried)
-        head = self.terms.loop(node, self.terms.in_forward)
         body = self.body(node.body, self.names(inside))
         body += self.copies((k.value, k.after) for k in carried)
-        return [*before, *([Compound([head], [body])] if body else [])]
+        return [*before, *([self.terms.looped(node, body, self.terms.in_forward)] if body else [])]
 
     def line(self, c: Call, busy: set[str]) -> list[Statement]:
         source, collected = self.expression(c), self.readers.collected

@@ -6,6 +6,7 @@ render([Line(call("f", "x"), ("y",)), Line(Verbatim("y"), word="return")], 4)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence, Set
 from typing import Any, ClassVar
 
@@ -55,13 +56,15 @@ class Compound:
     """Bodies with the line above each; the last one's may be `else:`, and the body empty.
 
     `opposite` is the line for the second body where the first is empty, `declared` stands above
-    all. A loop `sets` its variable.
+    all. A loop `sets` its variables; of one that counts, `opposite` is the line for where only the
+    count is read, `uncounted` for where it is not.
     """
 
     heads: Sequence[str]
     bodies: list[list[Statement]]
     opposite: str = ""
     declared: str = ""
+    uncounted: str = ""
     sets: Sequence[str] = ()
     reads: Set[Any] = field(default=frozenset(), compare=False)
 
@@ -172,6 +175,24 @@ def render(body: Sequence[Statement], indent: int) -> list[str]:
                 lines += [margin + s.declared] if s.declared else []
                 for head, inner in zip(heads, bodies, strict=True):
                     if inner or head != "else:":
-                        lines.append(f"{margin}{head}")
-                        lines += render(inner, indent + 4) or [f"{margin}    pass"]
+                        text = render(inner, indent + 4) or [f"{margin}    pass"]
+                        lines.append(f"{margin}{_loop_head(s, text) or head}")
+                        lines += text
     return lines
+
+
+def _loop_head(s: Compound, body: Sequence[str]) -> str:
+    """The first line of a loop that takes items apart, without the names that nothing reads."""
+    if len(s.sets) < 2:
+        return ""
+    text = "\n".join(body)
+    unread = [n for n in s.sets if not re.search(rf"(?<![\w.]){n}\b", text)]
+    if s.opposite and unread == list(s.sets[1:]):
+        return s.opposite
+    head = s.uncounted if s.uncounted and s.sets[0] in unread else s.heads[0]
+    target, joint, over = head.partition(" in ")
+    for name in unread if len(s.sets) > 2 else ():
+        target = re.sub(rf"\b{name}\b", "_", target)
+    while (shorter := re.sub(r"\((_, )*_,?\)", "_", target)) != target:
+        target = shorter
+    return target + joint + over

@@ -23,11 +23,12 @@ from netspec.symbolic.conditions import Combined, Compared, ConstantTerm, ListTe
 from netspec.symbolic.expr import (
     PRECEDENCE,
     PYTHON_FUNCTIONS,
+    ZERO,
     Apply,
     NumberLiteral,
     constant_source,
 )
-from netspec.symbolic.terms import Choose, FloatParameter, Item, Length, is_whole
+from netspec.symbolic.terms import Choose, FloatItem, FloatParameter, Item, Length, is_whole
 
 
 class Printer:
@@ -69,6 +70,8 @@ class Printer:
                 return f"{self(a, 9)}[{self(i)}]"
             case Length(a):
                 return f"len({self(a)})"
+            case FloatItem(a):
+                return f"Fraction(str({self(a)}))" if exact else self(a, outer)
             case Compared() | Combined():
                 text = self._condition(term)
                 return f"({text})" if outer else text
@@ -95,6 +98,14 @@ class Printer:
         return f"({text})" if v < 0 and outer > 3 else text
 
     def _apply(self, op: str, operands: tuple[Any, ...], outer: int, exact: bool) -> Source:
+        if op in ("enumerate", "zip"):
+            args = [self(o) for o in operands if o != ZERO]
+            strict = {"strict": "True"} if op == "zip" else {}
+            return call("tuple", call(op, *args, **strict))
+        if op == "misfits":
+            items, count, *path = operands
+            place = "item" + "".join(f"[{self(k)}]" for k in path)
+            return Verbatim(f"any(len({place}) != {self(count)} for item in {self(items)})")
         if op == "joined":
             return Verbatim(f"({', '.join(self._items(o, exact) for o in operands)})")
         if op in PYTHON_FUNCTIONS:
@@ -178,7 +189,7 @@ def compares_alike(t: Any) -> bool:
     match t:
         case NumberLiteral(v):
             return Fraction(repr(float(v))) == v
-    return isinstance(t, FloatParameter) or is_whole_or_text(t)
+    return isinstance(t, FloatParameter | FloatItem) or is_whole_or_text(t)
 
 
 def numbers_in(term: Any) -> Iterator[Any]:

@@ -26,11 +26,20 @@ from netspec.codegen.tracing.nodes import (
     TraceValue,
     walk,
 )
-from netspec.codegen.writing.statements import Line, Refusal
+from netspec.codegen.writing.statements import Compound, Line, Refusal, Statement
 from netspec.codegen.writing.term_source import Printer, is_whole_or_text, numbers_in
-from netspec.lazy_dataclasses import dataclass, field
+from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.symbolic.conditions import Combined, Compared, ConstantTerm, ListTerm, negated
-from netspec.symbolic.expr import ONE, Apply, Channels, Parameter, constant_source, expr_of, literal
+from netspec.symbolic.expr import (
+    ONE,
+    ZERO,
+    Apply,
+    Channels,
+    Parameter,
+    constant_source,
+    expr_of,
+    literal,
+)
 from netspec.symbolic.terms import (
     Choose,
     FloatParameter,
@@ -109,7 +118,7 @@ class Terms:
         self.inner: set[Local] = set()
         """Those that are set anew in each iteration of a loop."""
         self.counters: dict[Local, Any] = {}
-        """The variables of loops, each with the list that it is of, or the last number."""
+        """The variables of loops, each with the list that it is of, or the ends of its range."""
         self.of_lists: set[Local] = set()
         """The variables of loops over lists."""
         self.changes: dict[Local, list[Any]] = {}
@@ -156,8 +165,10 @@ class Terms:
                 case IfNode() | ForNode():
                     loop = isinstance(node, ForNode)
                     if isinstance(node, ForNode):
-                        self.counters[node.variable] = node.last or node.first
-                        self.of_lists |= {node.variable} if node.last is None else set()
+                        self.counters |= node.sources
+                        for v, of in node.sources.items() if node.last is None else ():
+                            if v != node.index and not is_literal(self.lets.get(of, of)):
+                                self.of_lists.add(v)
                     for body in node.bodies:
                         self._declare(body, inside or loop)
 
@@ -514,18 +525,48 @@ class Terms:
 
     def loop(self, node: ForNode, show: Callable[[Any], str]) -> str:
         """The first line of a loop."""
-        over = show(node.first)
-        if node.last is not None:
-            end = show(folded("+", node.last, ONE))
-            over = f"range({end})" if over == "0" else f"range({over}, {end})"
-        return f"for {node.variable.name} in {over}:"
+        match node.first:
+            case Apply("enumerate" | "zip" as name, lists):
+                args = [show(x) for x in lists if x != ZERO]
+                over = f"{name}({', '.join([*args, *['strict=True'] * (name == 'zip')])})"
+            case _ if node.last is not None:
+                over = self.range(node.first, node.last, node.step, show)
+            case _:
+                over = show(node.first)
+        return f"for {_target(node.target)} in {over}:"
+
+    def range(self, first: Any, last: Any, step: Any, show: Callable[[Any], str]) -> str:
+        """A range, with its last number, as source."""
+        sign: Any = Choose(Compared(step, ((">", ZERO),)), ONE, literal(-1))
+        beyond = show(folded("+", last, substitute(sign, lambda leaf: leaf)))
+        if step != ONE:
+            return f"range({show(first)}, {beyond}, {show(step)})"
+        return f"range({beyond})" if first == ZERO else f"range({show(first)}, {beyond})"
+
+    def looped(self, node: ForNode, body: list[Statement], show: Callable[[Any], str]) -> Compound:
+        """A loop, which is simpler where its body does not read all variables."""
+        loop = Compound([self.loop(node, show)], [body], sets=[v.name for v in node.variables])
+        match node.first, node.target:
+            case Apply("enumerate", (items, start)), (Local() as index, item):
+                last = folded("-", folded("+", start, Length(items)), ONE)
+                loop.opposite = f"for {index.name} in {self.range(start, last, ONE, show)}:"
+                loop.uncounted = self.loop(replace(node, target=item, first=items), show)
+        return loop
+
+
+def _target(target: Any) -> str:
+    """The variables of a loop as source."""
+    if isinstance(target, Local):
+        return target.name
+    parts = (f"({_target(t)})" if isinstance(t, tuple) else _target(t) for t in target)
+    return f"{', '.join(parts)}{',' * (len(target) == 1)}"
 
 
 def decisive(node: TraceNode) -> list[Any]:
     """The terms that decide what becomes of a node."""
     match node:
         case ForNode():
-            return [t for t in (node.first, node.last) if t is not None]
+            return [t for t in (node.first, node.last, node.step) if t is not None]
         case IfNode():
             return [condition for condition, _ in node.cases]
     return []

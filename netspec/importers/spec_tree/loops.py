@@ -147,4 +147,4 @@ def _loop(statement: Statement, base: str, first: int, last: int) -> For:
     calls = tuple(_with_index(call, base, first) for call in statement.chain.calls)
     body = LayerStatement(name, replace(statement.chain, links=calls), span)
     start, end = Number(Fraction(first), span), Number(Fraction(last), span)
-    return For(Name("i", span), start, end, (body,), span)
+    return For(Name("i", span), start, end, None, (body,), span)

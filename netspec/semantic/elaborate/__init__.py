@@ -17,6 +17,7 @@ module_calls        calls of modules: an instance
 line_uses           lines that are used again
 chains              chains of calls
 inputs_outputs      `input` and `output`
+iterations          what a loop gives its names, iteration by iteration
 statements          all statements, loops and branches
 parameters          the parameters of a net or module
 block_checks        what is checked when all statements have run: contracts, what is unused

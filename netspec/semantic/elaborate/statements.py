@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
-from typing import Any
 
 from netspec.ops import Shape
 from netspec.ops.attribute_types import describe
 from netspec.semantic.elaborate.block_builder import BlockBuilder
 from netspec.semantic.elaborate.chains import run_chain
 from netspec.semantic.elaborate.inputs_outputs import run_input, run_output
+from netspec.semantic.elaborate.iterations import iterations
 from netspec.semantic.evaluator import Evaluator
-from netspec.semantic.limits import MAX_STEPS
 from netspec.semantic.scope import (
     POISON,
     EvaluationError,
     Poison,
     Scope,
     TracedConstant,
-    evaluation_error,
 )
 from netspec.semantic.train_block import training
-from netspec.symbolic.expr import Num
 from netspec.syntax.ast import (
     ContractStatement,
     Default,
@@ -85,15 +81,15 @@ class StatementRunner:
                 b.training = training(statement, b.evaluator(), b.fail)
 
     def _inner(
-        self, body: Iterable[Statement], constant: tuple[Name, TracedConstant] | None = None
+        self, body: Iterable[Statement], constants: Iterable[tuple[Name, TracedConstant]] = ()
     ) -> None:
-        """Run the body of `for` or `if` in a scope of its own, a loop's with its variable."""
+        """Run the body of `for` or `if` in a scope of its own, a loop's with its variables."""
         b = self.builder
         outer = b.scope
         b.scope = Scope(outer)
         try:
-            if constant is not None:
-                b.declare_constant(*constant)
+            for name, known in constants:
+                b.declare_constant(name, known)
             self.run(body)
         finally:
             b.scope = outer
@@ -103,19 +99,19 @@ class StatementRunner:
     def _for(self, statement: For) -> None:
         b = self.builder
         evaluator = b.evaluator()
-        found = b.attempt(_values, statement, evaluator)
+        found = b.attempt(iterations, statement, evaluator, b.definition)
         if isinstance(found, Poison):
             _poison(b, statement.body)
             return
         if not _only_contracts(statement):
             b.static |= evaluator.used
         failed, failures, outer = b.failed, 0, b.loops
-        for value in found:
+        used = frozenset(evaluator.used)
+        for named in found:
             b.context.budget.step(statement.span)
-            known = TracedConstant(value, frozenset(evaluator.used))
             b.failed = False
-            b.loops = (*outer, f"{statement.variable.text} = {describe(value)}")
-            self._inner(statement.body, (statement.variable, known))
+            b.loops = (*outer, ", ".join(f"{n.text} = {describe(v)}" for n, v in named))
+            self._inner(statement.body, [(n, TracedConstant(v, used)) for n, v in named])
             b.loops = outer
             failures += b.failed
             failed = failed or b.failed
@@ -181,29 +177,6 @@ def _let(b: BlockBuilder, statement: Let) -> None:
         POISON if isinstance(value, Poison) else TracedConstant(value, frozenset(evaluator.used))
     )
     b.declare_constant(statement.name, known)
-
-
-def _values(statement: For, evaluator: Evaluator) -> Iterable[Any]:
-    """What a loop runs over. Raises EvaluationError."""
-    if statement.last is None:
-        values: Any = evaluator.constant(statement.first)
-        if not isinstance(values, tuple):
-            raise evaluation_error(
-                "wrong-type",
-                f"`for` runs over a range or a list, not over {describe(values)}",
-                statement.first.span,
-                "a range is written `1..8`, both ends included",
-            )
-        return values
-    first = evaluator.integer(statement.first, "the start of a range")
-    last = evaluator.integer(statement.last, "the end of a range")
-    if last - first >= MAX_STEPS:
-        raise evaluation_error(
-            "too-large",
-            f"this loop runs {last - first + 1:,} times; at most {MAX_STEPS:,} are possible",
-            statement.first.span.to(statement.last.span),
-        )
-    return (Num(Fraction(i)) for i in range(first, last + 1))
 
 
 def _branch(statement: If, evaluator: Evaluator) -> int:

@@ -21,10 +21,12 @@ from netspec.syntax.ast import (
     Index,
     ListLiteral,
     Logic,
+    Name,
     Number,
     Param,
     ShapeLiteral,
     String,
+    Target,
     Unary,
     Variable,
     Wildcard,
@@ -42,11 +44,11 @@ from netspec.syntax.formatter.document import (
 )
 from netspec.syntax.formatter.reader import Reader
 
-Node = TypeVar("Node", bound=Expression | Chain | Param)
+Node = TypeVar("Node", bound=Expression | Chain | Param | Target)
 
 _RANKS = {"+": 1, "-": 1, "*": 2, "/": 2, "//": 2, "%": 2}
 LITERALS = (Number, ShapeLiteral, String, Constant)
-_SIMPLE = (Number, ShapeLiteral, String, Constant, Wildcard, Variable, Attribute)
+_SIMPLE = (Number, ShapeLiteral, String, Constant, Wildcard, Variable, Attribute, Name)
 
 
 def expression(reader: Reader, node: Expression) -> Doc:

@@ -17,9 +17,11 @@ from netspec.syntax.ast import (
     Input,
     LayerStatement,
     Let,
+    Name,
     Output,
     Param,
     Statement,
+    Target,
     Train,
     Variant,
 )
@@ -299,13 +301,28 @@ def _require(reader: Reader, node: ContractStatement) -> Doc:
 
 
 def _for_head(reader: Reader, node: For) -> Doc:
-    parts: list[Doc] = [reader.word(), SPACE, reader.word(), SPACE, reader.word(), SPACE]
+    parts: list[Doc] = [reader.word(), SPACE, _target(reader, node.target), SPACE]
+    parts += (reader.word(), SPACE)
     first = hanging(reader, node.first)
     if node.last is None:
         return DocConcat((Indent(2 * STEP, *parts), first))
-    return Indent(
-        2 * STEP, *parts, first, separator(reader), reader.attached(), expression(reader, node.last)
-    )
+    parts += (first, separator(reader), reader.attached(), expression(reader, node.last))
+    if node.step is not None:
+        parts += (SPACE, reader.word(), SPACE, expression(reader, node.step))
+    return Indent(2 * STEP, *parts)
+
+
+def _target(reader: Reader, node: Target) -> Doc:
+    """The names for the items of a loop, with the brackets of the text."""
+    if isinstance(node, Name):
+        return reader.word()
+    if node.parts[0].span.start > node.span.start:
+        return listing(reader, reader.word(), node.parts, _target)
+    parts: list[Doc] = []
+    for part in node.parts:
+        parts += (reader.attached(), SPACE) if parts else ()
+        parts.append(_target(reader, part))
+    return DocConcat(parts)
 
 
 def _if(reader: Reader, node: If, depth: int) -> Doc:

@@ -47,8 +47,10 @@ from netspec.syntax.ast import (
     ShapeLiteral,
     Statement,
     String,
+    Target,
     Train,
     Unary,
+    Unpacked,
     Variable,
     Variant,
     Wildcard,
@@ -169,8 +171,16 @@ class Builder:
         return ContractStatement(str(c[0]), c[1], pattern, message, self._span(c))  # type: ignore[arg-type]
 
     def for_(self, c: Children) -> For:
-        last = c[5] if len(c) > 5 and isinstance(c[4], Token) else None
-        return For(c[1], c[3], last, c[-1].items, self._span(c))
+        first, *rest = _nodes(c[3:-1])
+        last, step = [*rest, None, None][:2]
+        return For(c[1], first, last, step, c[-1].items, self._span(c))
+
+    def targets(self, c: Children) -> Target:
+        parts = _nodes(c)
+        return parts[0] if len(parts) == 1 else Unpacked(tuple(parts), self._span(c))
+
+    def unpacked(self, c: Children) -> Unpacked:
+        return Unpacked(tuple(_nodes(c)), self._span(c))
 
     def train(self, c: Children) -> Train:
         return Train(self._token(c[0]), c[1].items, self._span(c))

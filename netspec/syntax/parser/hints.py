@@ -104,7 +104,8 @@ class Hint(NamedTuple):
 def hint_for(problem: SyntaxProblem) -> Hint:
     """What to write instead; an empty hint where nothing is known."""
     at_top = problem.could_be("NET", "MODULE") and not problem.could_be("NAME")
-    word = NOTHING if at_top or problem.in_parameters else foreign_word(problem)
+    in_loop = problem.before_bracket == "FOR"
+    word = NOTHING if at_top or problem.in_parameters or in_loop else foreign_word(problem)
     if word is not NOTHING:
         message = f"there is no `{word}` in the language"
         return Hint((FOREIGN_WORDS[word],), word, message)
@@ -169,9 +170,8 @@ _LOOP = "a loop is written `for i in 1..8 { ... }`"
 _NAME = "a name has letters, digits and `_` alone"
 _PAIR = "a pair is written `3x3` or `[3, 3]`"
 _SHAPE = "a shape is written `3x224x224`"
-_UNPACKED = (
-    "a loop has one name: `for e in [[8, 1], [16, 2]] { ... }`, with `e[0]` and `e[1]` in it"
-)
+_UNPACKED = "the parts of an item are named in round brackets: `for (a, b) in table { ... }`"
+_STEP = "a step stands behind the range: `0..10 step 2`"
 _NUMBERS = ("NUMBER", "SHAPE")
 
 
@@ -395,6 +395,15 @@ ANYWHERE: tuple[HintRule, ...] = (
     ),
     HintRule(
         lambda p: (
+            p.could_be("STEP", "LBRACE")
+            and not p.could_be("NAME")
+            and p.kind in ("RANGE", "NUMBER", "NAME")
+        ),
+        _STEP,
+        "for i in 0..10..2 { relu }",
+    ),
+    HintRule(
+        lambda p: (
             p.begins_block and (p.kind in ("COLON", "NAME") or p.token.line != p.previous.line)
         ),
         "a block stands in braces: `{ ... }`",
@@ -406,22 +415,14 @@ ANYWHERE: tuple[HintRule, ...] = (
         "if 1 = 2 { relu }",
     ),
     HintRule(
-        lambda p: (
-            p.previous.kind == "FOR"
-            and (p.kind == "LSQB" or (p.kind == "LPAR" and p.at(2).kind == "COMMA"))
-        ),
+        lambda p: p.kind == "LSQB" and any(t.kind == "FOR" for t in p.before(3)),
         _UNPACKED,
-        "for (a, b) in [[1, 2]] { relu }",
+        "for [a, b] in [[1, 2]] { relu }",
     ),
     HintRule(
-        lambda p: p.previous.kind == "FOR" and p.kind == "LPAR",
+        lambda p: p.before_bracket == "FOR" and p.kind in ("NAME", "EQUAL"),
         _LOOP,
         "for (int i = 0; i < 8; i++) { relu }",
-    ),
-    HintRule(
-        lambda p: p.kind == "COMMA" and p.at(-2).kind == "FOR",
-        _UNPACKED,
-        "for a, b in [[1, 2]] { relu }",
     ),
     HintRule(
         lambda p: (

@@ -34,6 +34,7 @@ _TOKENS = {
     "EQUAL": "`=`",
     "ARROW": "`->`",
     "RANGE": "`..`",
+    "STEP": "`step`",
     "IN": "`in`",
     "ELSE": "`else`",
     "IF": "`if`",
@@ -50,7 +51,7 @@ def expected(kinds: set[str]) -> str:
     words = []
     left = set(kinds)
     if left >= {"NET", "MODULE", "IMPORT", "NAME"}:
-        left -= {"NET", "MODULE", "IMPORT"}
+        left -= {"NET", "MODULE", "IMPORT", "STEP"}
     for words_of, members in _GROUPS:
         if members <= left:
             words.append(words_of)
