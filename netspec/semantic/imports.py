@@ -85,10 +85,10 @@ class ModuleDefinition:
 def full_name(net: str, variant: str) -> str:
     """What the net of a variant is called: yolov8n for `n` of yolov8.
 
-    A name of one letter is joined as it is, another by `_`. Who begins as the net does, or has
-    its name inside, is called that alone: resnet34, resnext50 and wide_resnet50_2 of resnet.
+    A name of one letter is joined as it is, another by `_`. One that has the first four letters of
+    the net's inside stands alone: resnet34, resnext50 and wide_resnet50_2 of resnet.
     """
-    if net in variant or variant.startswith(net[:4]):
+    if net[:4] in variant if len(net) > 3 else variant.startswith(net):
         return variant
     return joined_names(net, variant)[len(variant) > 1]
 

@@ -257,9 +257,8 @@ POOLINGS = _poolings()
 BUNDLED = tuple(
     name
     for name in bundled()
-    if name in (one_of_each_text().keys() | {"resnet50", "mobilenet_v3_small"})
-    and name not in ("resnext50", "wide_resnet50_2", "mobilenet_v3_large")
-    and not re.fullmatch("resnet(34|101|152)", name)
+    if name in (one_of_each_text().keys() | {"mobilenet_v3_small"})
+    and name not in ("resnext50", "mobilenet_v3_large")
 )
 """Bundled nets; of a family of the same modules those of different ones."""
 

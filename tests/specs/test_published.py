@@ -66,6 +66,12 @@ PUBLISHED = {
     "regnet_y_8gf": Published((3, 224, 224), IMAGENET, 39_381_472, 8_473_070_592),
     "regnet_y_16gf": Published((3, 224, 224), IMAGENET, 83_590_140, 15_911_510_272),
     "regnet_y_32gf": Published((3, 224, 224), IMAGENET, 145_046_770, 32_279_552_832),
+    "convnext_small": Published((3, 224, 224), IMAGENET, 50_223_688, 8_683_712_256),
+    "convnext_base": Published((3, 224, 224), IMAGENET, 88_591_464, 15_354_729_472),
+    "convnext_large": Published((3, 224, 224), IMAGENET, 197_767_336, 34_361_433_600),
+    "resnext101_32x8d": Published((3, 224, 224), IMAGENET, 88_791_336, 16_414_015_488),
+    "resnext101_64x4d": Published((3, 224, 224), IMAGENET, 83_455_272, 15_460_270_080),
+    "wide_resnet101_2": Published((3, 224, 224), IMAGENET, 126_886_696, 22_753_050_624),
     "inception_v3": Published(
         # With the auxiliary head; torchvision's hooks do not see it in evaluation.
         (3, 299, 299),

@@ -71,7 +71,8 @@ class Traces:
                     self.check(trace, net)
                 except CannotTrace:
                     continue
-                trace.restricted = self._why(body) if fixed else ""
+                # A class of a variant need not take what makes the variant.
+                trace.restricted = self._why(body) if fixed - net.varied else ""
                 return trace
         return self._block(body, {p.name: p.value for p in net.parameters})
 

@@ -67,6 +67,7 @@ def elaborate(
         for name, (known, _) in builder.scope.names.items()
         if isinstance(known, TracedConstant)
     )
+    variant = net.variant
     return Net(
         definition.name.text,
         definition.span.source.name,
@@ -75,7 +76,10 @@ def elaborate(
         block,
         diagnostics.sorted(),
         builder.training,
-        variant=net.variant.name.text if net.variant is not None else "",
+        variant=variant.name.text if variant is not None else "",
+        varied=frozenset(f.name.text for f in variant.fields)
+        if variant is not None
+        else frozenset(),
     )
 
 
