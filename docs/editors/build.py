@@ -119,7 +119,7 @@ def grammar() -> Rule:
         "variable": {"name": "variable.other.netspec", "match": rf"\b{NAME}\b"},
         "value-word": word(editor_words.VALUES, "support.constant"),
         "list": enclosed(r"\[", r"\]", expressions, "brackets"),
-        "group": enclosed(r"\(", r"\)", expressions, "group"),
+        "group": enclosed(r"\(", r"\)", [*include("op-value"), *expressions], "group"),
         # `conv1:`, `fire[i + 2]:`
         "label": {
             "begin": rf"\b({NAME})(?=\s*(?:\[[^\[\]\n]*\]\s*)*:)",
@@ -143,6 +143,13 @@ def grammar() -> Rule:
             "beginCaptures": captures(g1="support.type.op", g2="entity.name.type.module"),
             "patterns": include("list", "arguments", "fields"),
         },
+        # One that is a value: of a field, a constant or a parameter.
+        "op-value": {
+            "begin": rf"\b(?:({any_of(editor_words.BUILT_IN)})|({NAME}))\b(?=\s*\{{)",
+            "end": r"(?=[^\s{])",
+            "beginCaptures": captures(g1="support.type.op", g2="entity.name.type.module"),
+            "patterns": include("fields"),
+        },
         "arguments": enclosed(
             r"\(",
             r"\)",
@@ -161,7 +168,7 @@ def grammar() -> Rule:
                         g3="punctuation.separator.key-value",
                     ),
                 },
-                *include("comment", "value-word"),
+                *include("comment", "op-value", "value-word"),
                 *expressions,
             ],
             "fields",
@@ -224,7 +231,7 @@ def grammar() -> Rule:
         "let": statement(
             rf"\b(let)\s+({NAME})",
             end,
-            expressions,
+            [*include("op-value"), *expressions],
             g1="keyword.declaration",
             g2="variable.other.constant",
         ),

@@ -18,6 +18,7 @@ from typing import Any
 
 from netspec.ir.config import Preprocessing
 from netspec.ir.nodes import Argument, Block, Instance, Layer, Net, Node, Value
+from netspec.ir.op_value import OpValue
 from netspec.lazy_dataclasses import fields
 from netspec.ops import Init, Op, Shape
 from netspec.ops.attribute_types import Dimensions, Pair, Size
@@ -255,7 +256,7 @@ def _constant(value: Any) -> str:
             return constant_source(value)
         case tuple():
             return f"[{', '.join(map(_constant, value))}]"
-        case Init():
+        case Init() | OpValue():
             return str(value)
         case _:
             return repr(value)

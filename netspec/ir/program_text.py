@@ -66,7 +66,13 @@ def _templates(top: Template) -> list[Template]:
             found[template] = None
         elif template not in found:
             stack.append((template, True))
-            inner = [c.callee for c in calls_in(template.body) if isinstance(c.callee, Template)]
+            inner = [
+                callee
+                for c in calls_in(template.body)
+                for callee in (c.callee, getattr(c.callee, "otherwise", None))
+                if isinstance(callee, Template)
+            ]
+            inner += (t for t in template.callees.values() if isinstance(t, Template))
             stack += ((t, False) for t in reversed(inner))
     return list(found)
 

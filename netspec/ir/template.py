@@ -7,11 +7,11 @@ expressions are those of the syntax tree.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from netspec.diagnostics.source import Span
-from netspec.lazy_dataclasses import dataclass
+from netspec.lazy_dataclasses import dataclass, field
 from netspec.ops import Op
 from netspec.syntax.ast import Expression, LayerName, Pattern, Reference, Target
 
@@ -37,12 +37,23 @@ class TemplateCall:
     what its name has behind that of its line (`relu_2` for `conv1_relu_2`), None for the first.
     """
 
-    callee: type[Op] | Template | LayerName
+    callee: type[Op] | Template | LayerName | NamedCallee
     inputs: tuple[Operand, ...]
     fields: tuple[tuple[str, Expression], ...]
     keyword: str
     suffix: str | None
     span: Span
+
+
+@dataclass(frozen=True)
+class NamedCallee:
+    """The name of a constant that is called: the op or module that it holds, if it holds one.
+
+    `otherwise` is what the name is then.
+    """
+
+    name: str
+    otherwise: type[Op] | Template | LayerName
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,3 +203,5 @@ class Template:
     body: tuple[TemplateStatement, ...]
     span: Span | None = None
     """Where its name stands."""
+    callees: Mapping[str, type[Op] | Template] = field(default_factory=dict)
+    """The ops and modules that expressions may name, which are constants there."""

@@ -5,6 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from netspec.ir.op_value import OpValue
+from netspec.semantic.imports import ModuleDefinition
+from netspec.semantic.templates import template_of
 from netspec.symbolic.expr import Expr, Num, Parameter, ParameterItem, SizeOf
 from netspec.symbolic.terms import leaves
 
@@ -34,6 +37,10 @@ def python_value(value: Any) -> Any:
         return int(value.value) if value.value.denominator == 1 else float(value.value)
     if isinstance(value, tuple):
         return tuple(python_value(v) for v in value)
+    if isinstance(value, OpValue):
+        callee = value.callee
+        callee = template_of(callee) if isinstance(callee, ModuleDefinition) else callee
+        return OpValue(value.name, callee, tuple((n, python_value(v)) for n, v in value.fields))
     return value
 
 
@@ -43,6 +50,8 @@ def exact(value: Any) -> Any:
         return value.value
     if isinstance(value, tuple):
         return tuple(exact(v) for v in value)
+    if isinstance(value, OpValue):
+        return (id(value.callee), *((n, key_of(v)) for n, v in value.fields))
     return value
 
 
@@ -60,7 +69,7 @@ def as_parameter(name: str, value: Any) -> Any:
     Numbers of lists are plain there, but those that follow the height or width of a value.
     """
     if isinstance(value, tuple):
-        items = [_plain(v) for v in value]
+        items = [plain(v) for v in value]
         for i, _ in followed_items(value):
             items[i] = Num(value[i].value, ParameterItem(name, i))
         return tuple(items)
@@ -76,9 +85,10 @@ def followed_items(value: Any) -> tuple[tuple[int, Expr], ...]:
     return tuple((i, e) for i, e in exprs if any(isinstance(s, of_sizes) for s in leaves(e)))
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A constant whose numbers come from no parameter."""
     if isinstance(value, tuple):
-        return tuple(map(_plain, value))
+        return tuple(map(plain, value))
     return Num(value.value) if isinstance(value, Num) else value
 
 

@@ -10,10 +10,11 @@ from netspec.diagnostics import Diagnostic, Label
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean
 from netspec.ir import Instance, Value
+from netspec.ir.op_value import OpValue
 from netspec.lazy_dataclasses import replace
-from netspec.ops import OPS, text
+from netspec.ops import OPS, attributes, op_names, text
 from netspec.ops.attribute_types import AttributeType, AttributeTypeError, describe
-from netspec.semantic.constants import count_items
+from netspec.semantic.constants import count_items, plain
 from netspec.semantic.operations import FUNCTIONS, arithmetic, call_function, compare
 from netspec.semantic.scope import (
     EvaluationError,
@@ -41,6 +42,7 @@ from netspec.syntax.ast import (
     Logic,
     Name,
     Number,
+    OpLiteral,
     ShapeLiteral,
     String,
     Unary,
@@ -58,8 +60,9 @@ class Evaluator:
     """Evaluates in one scope of one block.
 
     `names` are the inputs and layers in sight. `metrics` gives `params` and the like of a line or
-    of the block, in `expect` and `prefer` only. `used` collects the parameters and input channels
-    of the block, and the heights and widths of values, that the results depend on.
+    of the block, in `expect` and `prefer` only. `callee_of` gives the op or module of a name.
+    `used` collects the parameters and input channels of the block, and the heights and widths of
+    values, that the results depend on.
     """
 
     def __init__(
@@ -67,10 +70,12 @@ class Evaluator:
         scope: Scope,
         names: Names | None = None,
         metrics: MetricSource | None = None,
+        callee_of: Callable[[str], Any] = lambda name: None,
     ) -> None:
         self.scope = scope
         self.names = names if names is not None else Names()
         self.metrics = metrics
+        self.callee_of = callee_of
         self.used: set[Symbol] = set()
 
     # --- entry points ----------------------------------------------------------------------------
@@ -112,6 +117,8 @@ class Evaluator:
             # A value of the network is no number, so that the metric is meant.
             if self.metrics is not None:
                 return Num(Fraction(self.metrics(e.name, None)))
+        if isinstance(result, LayerReference) and isinstance(e, Variable):
+            result = self._op_of(e.name) or result
         if isinstance(result, LayerReference):
             raise evaluation_error(
                 "wrong-type",
@@ -152,10 +159,16 @@ class Evaluator:
         """
         result = self._value(e)
         if not isinstance(result, LayerReference):
+            help_, code = "", "wrong-type"
+            if isinstance(result, OpValue):
+                help_ = f"to apply {e.span.text} here, write `{e.span.text}(...)`"
+                known = isinstance(e, Variable) and self.scope.find(e.name)
+                code = "wrong-type" if known else "unknown-name"
             raise evaluation_error(
-                "wrong-type",
+                code,
                 f"a value of the network is needed here, but this is {describe(result)}",
                 e.span,
+                help_,
             )
         return result
 
@@ -245,7 +258,44 @@ class Evaluator:
                 return Num(Fraction(self.metrics(e.name, None)))
             message = f"`{e.name}` is known only in expect and prefer"
             raise evaluation_error("unknown-name", message, e.span)
+        op = self._op_of(e.name)
+        if op is not None:
+            return op
         raise self._unknown(e.name, e.span)
+
+    def _op_of(self, name: str) -> OpValue | None:
+        callee = self.callee_of(name)
+        return None if callee is None else OpValue(name, callee)
+
+    def _op_literal(self, e: OpLiteral) -> OpValue:
+        """`leaky_relu { slope: 0.1 }`; fields are added to those that a constant's op has."""
+        known = self.scope.find(e.op.text)
+        base = self._variable(Variable(e.op.text, e.op.span)) if known else None
+        if not isinstance(base, OpValue):
+            base = self._op_of(e.op.text)
+        if base is None:
+            help_ = did_you_mean(e.op.text, op_names())
+            message = f"there is no op or module {e.op.text}"
+            raise evaluation_error("unknown-op", message, e.op.span, *help_)
+        found = dict(base.fields)
+        kinds: dict[str, Any] = {}
+        if isinstance(base.callee, type):
+            kinds = {a.name: a.kind for a in attributes(base.callee)}
+        else:
+            kinds = {p.name.text: None for p in base.callee.definition.params}
+        for f in e.fields:
+            name = f.name.text
+            if name not in kinds:
+                help_ = did_you_mean(name, list(kinds))
+                message = f"{base.name} has no field {name}"
+                raise evaluation_error("unknown-field", message, f.name.span, *help_)
+            kind = kinds[name]
+            if kind is not None:
+                self.field(f.value, kind, f"{name} of {base.name}")
+            found[name] = plain(
+                self.constant(f.value) if kind is None else self.of_kind(f.value, kind)
+            )
+        return OpValue(base.name, base.callee, tuple(found.items()))
 
     def _unknown(self, name: str, span: Span) -> EvaluationError:
         if self.names.has_poisoned_indices(name.rstrip("0123456789_")):
@@ -353,6 +403,9 @@ class Evaluator:
     def _attribute(self, e: Attribute) -> Any:
         base = self._value(e.base)
         name = e.name.text
+        if isinstance(base, OpValue) and isinstance(e.base, Variable):
+            if self.scope.find(e.base.name) is None:
+                raise self._unknown(e.base.name, e.base.span)
         if not isinstance(base, LayerReference):
             message = f"{describe(base)} has no part called {name}"
             raise evaluation_error("wrong-type", message, e.name.span)
@@ -492,4 +545,5 @@ class Evaluator:
         Logic: _logic,
         Conditional: _conditional,
         Function: _function,
+        OpLiteral: _op_literal,
     }

@@ -11,10 +11,12 @@ from netspec.diagnostics import Diagnostic, Diagnostics, Label
 from netspec.diagnostics.source import Source, Span, plain
 from netspec.diagnostics.suggest import did_you_mean
 from netspec.lazy_dataclasses import dataclass, replace
-from netspec.ops import OPS
+from netspec.ops import OPS, Op, find_op
+from netspec.semantic.constant_names import op_holders
 from netspec.semantic.defaults import with_defaults
 from netspec.semantic.line_names import LineNames
 from netspec.syntax.ast import (
+    Call,
     Default,
     Definition,
     File,
@@ -24,6 +26,7 @@ from netspec.syntax.ast import (
     Variant,
 )
 from netspec.syntax.parser import parse
+from netspec.syntax.visitor import walk
 from netspec.util.inputs import read_input
 from netspec.util.resources import folder
 
@@ -77,6 +80,19 @@ class ModuleDefinition:
     def lines(self) -> LineNames:
         """The names of its lines."""
         return LineNames(self.definition)
+
+    @cached_property
+    def op_holders(self) -> frozenset[str]:
+        """The constants that may hold an op, which the body may call then."""
+        return op_holders(self.definition)
+
+    def calls(self, name: str) -> bool:
+        """Whether the body calls something of this name."""
+        return any(isinstance(n, Call) and n.op.text == name for n in walk(*self.definition.body))
+
+    def callee(self, name: str) -> type[Op] | ModuleDefinition | None:
+        """The op, or the module that the body may use, of this name."""
+        return OPS.get(name) or self.find(name) or find_op(name)
 
     def visible(self) -> list[str]:
         return self.scope.names(self.position)

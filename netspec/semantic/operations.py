@@ -12,6 +12,7 @@ from math import ceil, floor
 from typing import Any
 
 from netspec.diagnostics.source import Span
+from netspec.ir.op_value import OpValue
 from netspec.ops.attribute_types import describe
 from netspec.semantic.constants import MAX_BITS, exact
 from netspec.semantic.scope import evaluation_error
@@ -79,6 +80,7 @@ def compare(op: str, left: Any, right: Any, at: Expression, operand: Expression)
 
     Raises EvaluationError where they can't be compared.
     """
+    left, right = _comparable(left), _comparable(right)
     if op in ("in", "not in"):
         if not isinstance(right, tuple):
             raise evaluation_error(
@@ -94,6 +96,13 @@ def compare(op: str, left: Any, right: Any, at: Expression, operand: Expression)
                 "wrong-type", f"`{op}` needs numbers, not {describe(value)}", side.span
             )
     return _ORDER[op](left.value, right.value)
+
+
+def _comparable(value: Any) -> Any:
+    """A value as it is compared: of ops, which they are, without their fields."""
+    if isinstance(value, tuple):
+        return tuple(map(_comparable, value))
+    return value.bare if isinstance(value, OpValue) else value
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -71,6 +71,8 @@ def _check_definition(
                 unknown.add(call, module)
             continue
         used = module.find(call.op.text)
+        if call.op.text in module.op_holders:
+            continue  # elaboration knows what it holds
         if used is module:
             message = f"{definition.kind} {call.op.text} uses itself"
             diagnostics.add(

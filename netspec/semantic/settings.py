@@ -10,6 +10,7 @@ from netspec.semantic.constants import constant_of
 from netspec.semantic.evaluator import Evaluator
 from netspec.semantic.limits import LimitExceeded
 from netspec.semantic.scope import EvaluationError, Scope
+from netspec.syntax.ast import OpLiteral
 
 
 class SettingText(str):
@@ -42,6 +43,8 @@ def parse_constant(name: str, text: str, diagnostics: Diagnostics) -> Any:
     field = parse_option("--set", name, text, diagnostics)
     if field is None:
         return None
+    if isinstance(field.value, OpLiteral):
+        return str(text)  # what it is shows where its net is known
     try:
         return Evaluator(Scope()).constant(field.value)
     except (EvaluationError, LimitExceeded) as error:

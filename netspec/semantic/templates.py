@@ -12,6 +12,7 @@ from netspec.ir.template import (
     Flowing,
     LayerLine,
     Link,
+    NamedCallee,
     Operand,
     Repetition,
     Requirement,
@@ -25,6 +26,7 @@ from netspec.ir.template import (
     TemplateStatement,
 )
 from netspec.ops import OPS, Op, find_op
+from netspec.semantic.constant_names import constant_names
 from netspec.semantic.imports import ModuleDefinition
 from netspec.syntax.ast import (
     Call,
@@ -36,10 +38,13 @@ from netspec.syntax.ast import (
     LayerName,
     LayerStatement,
     Let,
+    OpLiteral,
     Output,
     Reference,
     Statement,
+    Variable,
 )
+from netspec.syntax.visitor import walk
 
 _KNOWN: WeakKeyDictionary[ModuleDefinition, Template] = WeakKeyDictionary()
 
@@ -54,6 +59,7 @@ def template_of(module: ModuleDefinition) -> Template:
 class _TemplateBuilder:
     def __init__(self, module: ModuleDefinition) -> None:
         self.module = module
+        self.constants = constant_names(module.definition)
 
     def template(self) -> Template:
         definition = self.module.definition
@@ -64,7 +70,23 @@ class _TemplateBuilder:
             tuple(TemplateParameter(p.name.text, p.default) for p in definition.params),
             tuple(self._statements(definition.body)),
             definition.name.span,
+            self._callees(),
         )
+
+    def _callees(self) -> dict[str, type[Op] | Template]:
+        """The ops and modules among the names in expressions."""
+        found: dict[str, type[Op] | Template] = {}
+        for node in walk(self.module.definition):
+            name = ""
+            if isinstance(node, Variable):
+                name = node.name
+            elif isinstance(node, OpLiteral):
+                name = node.op.text
+            if name and name not in self.constants and name not in found:
+                callee = self.module.callee(name)
+                if callee is not None and callee is not self.module:
+                    found[name] = callee if isinstance(callee, type) else template_of(callee)
+        return found
 
     def _statements(self, body: Sequence[Statement]) -> Iterator[TemplateStatement]:
         for s in body:
@@ -132,12 +154,15 @@ class _TemplateBuilder:
             callee = op
         elif found is not None:
             callee = template_of(found)
+        called: type[Op] | Template | LayerName | NamedCallee = callee
+        if keyword in self.constants and not c.indices:
+            called = NamedCallee(keyword, callee)
         fields = tuple((f.name.text, f.value) for f in c.fields)
         suffix = None
         if counts is not None:
             counts[keyword] += 1
             suffix = keyword + (f"_{counts[keyword]}" if counts[keyword] > 1 else "")
-        return TemplateCall(callee, inputs, fields, keyword, suffix, c.span)
+        return TemplateCall(called, inputs, fields, keyword, suffix, c.span)
 
     def _operand(self, argument: Chain | Reference, links: list[Link]) -> Operand:
         return self._chain(argument, links) if isinstance(argument, Chain) else argument

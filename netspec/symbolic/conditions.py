@@ -17,9 +17,9 @@ from netspec.symbolic.expr import (
 
 @dataclass(frozen=True)
 class ConstantTerm:
-    """A string, truth value or `none`."""
+    """A string, truth value, `none`, or an op or module (`netspec.ir.op_value.OpValue`)."""
 
-    value: str | bool | None
+    value: Any
 
 
 @dataclass(frozen=True)

@@ -151,6 +151,15 @@ class Conditional:
     span: Span
 
 
+@dataclass(frozen=True, slots=True)
+class OpLiteral:
+    """`op { fields }` as a value: an op or module and what it is given."""
+
+    op: Name
+    fields: tuple[Field, ...]
+    span: Span
+
+
 Expression = (
     Number
     | ShapeLiteral
@@ -167,6 +176,7 @@ Expression = (
     | Comparison
     | Logic
     | Conditional
+    | OpLiteral
 )
 Pattern = ShapeLiteral | Number | ListLiteral
 Reference = Variable | Index | Attribute

@@ -16,7 +16,7 @@ from netspec.syntax.lalr import Grammar, Tables
 from netspec.util.cache import cache_folder, store
 from netspec.util.resources import folder
 
-GRAMMARS = (("netspec", "start"), ("netspec", "expr"), ("prototxt", "start"))
+GRAMMARS = (("netspec", "start"), ("netspec", "expr"), ("netspec", "given"), ("prototxt", "start"))
 """What is parsed: the names of grammars and their rules for a whole text."""
 FORMAT = 1
 """Stands in every file; goes up when `Tables` changes."""

@@ -35,6 +35,7 @@ from netspec.syntax.ast import (
     Logic,
     Name,
     Number,
+    OpLiteral,
     Output,
     Param,
     ShapeLiteral,
@@ -242,6 +243,8 @@ def expression(e: Expression) -> str:
             return f"{_inner(e.first, 6)}{rest}"
         case Logic():
             return f" {e.operator} ".join(_inner(o, _rank(e) + 1) for o in e.operands)
+        case OpLiteral():
+            return f"{e.op.text}{_fields(e.fields) or ' { }'}"
         case Conditional():
             cases = "".join(f"{_inner(v, 2)} if {_inner(c, 2)} else " for v, c in e.cases)
             return f"{cases}{_inner(e.otherwise, 2)}"

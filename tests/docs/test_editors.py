@@ -147,7 +147,7 @@ module block(filters, stride = 1) {
   output add(main, relu(x)), main.indices
 }
 
-net n(classes = 10%3, share = 50%) {
+net n(classes = 10%3, act = leaky_relu { slope: 0.1 }, share = 50%) {
   input data: 3x227x227 { channels: bgr  mean: [104, 117]
                           crop: center }
   for i in 2..9 { fire[i + 1]: fire { s1x1: 16 } }
@@ -157,6 +157,8 @@ net n(classes = 10%3, share = 50%) {
   let e = round(0.5 * i) if i > 2 else 3
   for i, (c, s) in enumerate(table) { conv { filters: c  stride: s } }
   for i in 8..0 step -2 { conv { filters: step  stride: 2 } }
+  let other = celu { alpha: 2 }
+  fire { act: hardtanh { min: 0 }  s1x1: 3 }
   expect params(fire2) == 11_920
   if classes == 10 { expect size < 4.8MiB }
   train { schedule: poly }
@@ -165,6 +167,8 @@ net n(classes = 10%3, share = 50%) {
 """
 EXPECTED = """
 default keyword.declaration | momentum support.type.property-name
+leaky_relu support.type.op | slope support.type.property-name | celu support.type.op | hardtanh support.type.op
+alpha support.type.property-name | min support.type.property-name | act variable.parameter
 import keyword.control.import | fire entity.name.type.module | # a module comment.line.number-sign
 ## Doc. comment.line.documentation | module storage.type | block entity.name.type
 input keyword.declaration | 64x?x? constant.numeric.shape | prefer keyword.control.contract

@@ -116,7 +116,7 @@ class RandomText:
         return words + self.block(2)
 
     def param(self) -> Words:
-        return self.name() + (["=", *self.expression(1)] if self.chance(60) else [])
+        return self.name() + (["=", *self.given(1)] if self.chance(60) else [])
 
     def default(self) -> Words:
         return ["default", *self.name(), *self.fields()]
@@ -175,7 +175,7 @@ class RandomText:
     def fields(self) -> Words:
         def field() -> Words:
             end = self.random.choice([[], [], [","], [";"]])
-            return [*self.name(), ":", *self.expression(2), *end]
+            return [*self.name(), ":", *self.given(2), *end]
 
         return ["{", *self.some(field, 5), "}"]
 
@@ -198,7 +198,12 @@ class RandomText:
         return [*((*self.name(), ":") if self.chance(25) else ()), *self.value(2)]
 
     def let(self) -> Words:
-        return ["let", *self.name(), "=", *self.expression(3)]
+        return ["let", *self.name(), "=", *self.given(3)]
+
+    def given(self, depth: int) -> Words:
+        if depth and self.chance(10):
+            return [*self.name(), "{", *self.name(), ":", *self.given(depth - 1), "}"]
+        return self.expression(depth)
 
     def require(self) -> Words:
         words = [self.random.choice(["expect", "prefer"]), *self.expression(3)]

@@ -20,8 +20,15 @@ module part(n, kind = "a", widths = [2, 1 + 2]) {
   p: maxpool(concat(y, relu(y) -> (tanh if n > 1), c)) { kernel: 2  round: floor }
   output p, p.indices
 }
+module twice(of, act = elu { alpha: 2 }) {
+  input x
+  let again = of { n: 1 }
+  of { n: 2 } -> act
+  again(x) -> (act if act != none)
+}
 net tiny(n = 2) {
   input data: 4x8x8
+  other: twice { of: part { kind: "c" } }
   a: part { n: n  kind: "b" }
   maxunpool(a, a.indices)
 }

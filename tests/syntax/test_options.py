@@ -30,7 +30,7 @@ END = "expected a value, found the end of the text"
         ("check --set|width=(", "width=(", 7, END),
         ("check --set|width=", "width=", 6, END),
         ("check --set|width=1 2", "width=1 2", 9, "expected an operator, found `2`"),
-        ("check --set|width=1 }", "width=1 }", 9, "expected an operator, found `}`"),
+        ("check --set|width=1 }", "width=1 }", 9, "expected the end of the text, found `}`"),
         ("check --set|width=2 * hight", "width=2 * hight", 11, "parameter hight here"),
         ("check --set|width=8 // 0", "width=8 // 0", 12, "divides by zero"),
         ("check --set|width=8§", "width=8§", 8, "`§` is not part of the language"),

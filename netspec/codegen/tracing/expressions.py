@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
 from netspec.codegen.tracing.nodes import CannotTrace, Sym, TraceValue
+from netspec.codegen.tracing.numbers import constant, plain_value, sym_of
 from netspec.codegen.tracing.numbers import item_of as item_sym
-from netspec.codegen.tracing.numbers import plain_value, sym_of
+from netspec.ir.op_value import OpValue
 from netspec.ir.template import Template
+from netspec.ops import attributes
 from netspec.symbolic.conditions import (
     COMPARISONS,
     MAX_ITEMS,
@@ -48,9 +51,12 @@ class TermEvaluator:
         self,
         value_of: Callable[[ast.Expression], TraceValue | None] = lambda e: None,
         need: Callable[[Compared, Sequence[Any]], None] = lambda condition, where: None,
+        callees: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.value_of = value_of
         self.need = need
+        self.callees = callees
+        """The ops and modules that expressions may name."""
         self.ranges: dict[Any, tuple[Any, Any]] = {}
         """The first and last values of loop variables."""
         self.lists: dict[Any, Any] = {}
@@ -97,9 +103,13 @@ class TermEvaluator:
                 return Sym(items, ListTerm(tuple(i.term for i in items)))
             case ast.Variable():
                 found = self.scope.find(e.name)
+                if found is None and e.name in self.callees:
+                    return constant(OpValue(e.name, self.callees[e.name]))
                 if found is None:
                     raise CannotTrace(f"{e.name} is no constant")
                 return found
+            case ast.OpLiteral():
+                return self._op_literal(e)
             case ast.Index():
                 return self._item(e)
             case ast.Attribute():
@@ -117,6 +127,8 @@ class TermEvaluator:
             case ast.Comparison():
                 first = self.evaluate(e.first)
                 rest = [(op, self.evaluate(o)) for op, o in e.rest]
+                first, *others = map(_bare, (first, *(s for _, s in rest)))
+                rest = [(op, s) for (op, _), s in zip(rest, others, strict=True)]
                 truth, left = True, first
                 for op, right in rest:
                     truth = truth and _compare(op, left, right)
@@ -144,6 +156,31 @@ class TermEvaluator:
             case ast.Function():
                 return self._function(e)
         raise CannotTrace(f"{type(e).__name__} has no source")
+
+    def _op_literal(self, e: ast.OpLiteral) -> Sym:
+        """An op or module with its fields, which must be the same for all arguments."""
+        base = self.evaluate(ast.Variable(e.op.text, e.op.span))
+        if not isinstance(base.value, OpValue):
+            base = constant(OpValue(e.op.text, self.callees[e.op.text]))
+        callee = base.value.callee
+        kinds = {a.name: a.kind for a in attributes(callee)} if isinstance(callee, type) else {}
+        found = dict(base.value.fields)
+        for f in e.fields:
+            words = kinds[f.name.text].words if kinds else ()
+            found[f.name.text] = self._word(f.value, words)
+        value = OpValue(base.value.name, callee, tuple(found.items()))
+        return Sym(value, ConstantTerm(value) if base.known else base.term)
+
+    def _word(self, e: ast.Expression, words: Sequence[str]) -> Any:
+        """A word of a field, with what stands in its brackets, or a constant."""
+        if isinstance(e, ast.Variable) and e.name in words:
+            return e.name
+        if isinstance(e, ast.Function) and e.name.text in words:
+            return (e.name.text, *(self._word(a, words) for a in e.arguments))
+        sym = self.evaluate(e)
+        if not sym.known:
+            raise CannotTrace(f"{e.span.text} of an op as a value, which arguments decide")
+        return python_value(sym)
 
     def _item(self, e: ast.Index) -> Sym:
         base = self.evaluate(e.base)
@@ -290,13 +327,32 @@ class TermEvaluator:
 def completed(template: Template, given: Mapping[str, Sym]) -> dict[str, Sym]:
     """The arguments of a use of a template, with the defaults of those that it leaves out."""
     complete = dict(given)
-    evaluator = TermEvaluator()
+    evaluator = TermEvaluator(callees=template.callees)
     for p in template.parameters:
         if p.name not in complete and p.default is not None:
             complete[p.name] = evaluator.evaluate(p.default)
         if p.name in complete:
             evaluator.scope.names[p.name] = complete[p.name]
     return complete
+
+
+def _bare(sym: Sym) -> Sym:
+    """A constant as it is compared: of ops, which they are, without their fields."""
+    if isinstance(sym.value, OpValue):
+        return Sym(sym.value.bare, ConstantTerm(sym.value.bare) if sym.known else sym.term)
+    if isinstance(sym.value, tuple) and isinstance(sym.term, ListTerm):
+        items = tuple(map(_bare, sym.value))
+        return Sym(items, ListTerm(tuple(i.term for i in items)))
+    return sym
+
+
+def python_value(sym: Sym) -> Any:
+    """A known constant as Python has it."""
+    if isinstance(sym.value, tuple):
+        return tuple(map(python_value, sym.value))
+    if isinstance(sym.value, Fraction):
+        return int(sym.value) if sym.value.denominator == 1 else float(sym.value)
+    return sym.value
 
 
 def opposite(condition: Any) -> Any:

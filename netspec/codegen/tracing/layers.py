@@ -27,12 +27,14 @@ from netspec.codegen.tracing.nodes import (
     TraceValue,
     calls_in,
 )
-from netspec.codegen.tracing.numbers import AnyDim, ChannelCount, lifted, nums, requiring
+from netspec.codegen.tracing.numbers import AnyDim, ChannelCount, constant, lifted, nums, requiring
 from netspec.codegen.tracing.values import ValueTracer
+from netspec.ir.op_value import OpValue
 from netspec.ir.template import (
     Flowing,
     LayerLine,
     Link,
+    NamedCallee,
     Operand,
     Template,
     TemplateCall,
@@ -103,9 +105,13 @@ class LayerTracer(ValueTracer):
         template: Template,
         path: LayerPath | None,
         inputs: tuple[TraceValue, ...],
+        given: Mapping[str, Any],
     ) -> InstanceCall:
-        arguments = {n: self.evaluate(e) for n, e in c.fields}
+        arguments = {n: constant(v) for n, v in given.items()}
+        arguments |= {n: self.evaluate(e) for n, e in c.fields}
         for n, sym in arguments.items():
+            if isinstance(sym.value, OpValue) and not sym.known:
+                raise CannotTrace(f"{n}, an op or module that arguments choose")
             if isinstance(sym.value, Fraction) and size(sym.term) > 5:
                 arguments[n] = Sym(sym.value, self.named(n, sym, not is_whole(sym.term)))
         return self.instance_of(c.keyword, template, arguments, path, inputs)
@@ -189,7 +195,14 @@ class LayerTracer(ValueTracer):
         return found
 
     def line(self, s: LayerLine) -> None:
+        before = len(self.nodes)
         calls, value = self.calls(s.links, s.name, {})
+        if not calls and len(self.nodes) == before:
+            # All that is called is `none`: another name for the value.
+            if s.name is not None:
+                self.define(s.name, value, anew=False)
+            self.now.current = value
+            return
         if s.name is not None and not any(isinstance(k, TemplateChoice) for k in s.links):
             self.made_by[value] = calls, {}
         if calls and all(c.inputs == b.outputs[:1] for b, c in pairwise(calls)):
@@ -231,6 +244,9 @@ class LayerTracer(ValueTracer):
         for k in links:
             if isinstance(k, TemplateCall):
                 inputs = tuple(self.operand(o, made) for o in k.inputs)
+                if self.is_left_out(k):
+                    made[id(k)] = inputs[0]
+                    continue
                 result += call(k, id(k) in chain, inputs)
                 made[id(k)] = result[-1].outputs[0]
                 continue
@@ -240,7 +256,7 @@ class LayerTracer(ValueTracer):
                 result = []
 
             def link(c: TemplateCall | None, k: TemplateChoice = k, x: TraceValue = before) -> None:
-                if c is not None:
+                if c is not None and not self.is_left_out(c):
                     made_ = call(c, id(k) in chain, (x,))
                     self.now.current = made_[-1].outputs[0]
                     self.nodes.append(LineNode(made_, self.now.current))
@@ -264,12 +280,13 @@ class LayerTracer(ValueTracer):
         self, c: TemplateCall, path: LayerPath | None, inputs: tuple[TraceValue, ...]
     ) -> list[Call]:
         """What a call makes: a layer or instance, or all those of a line that is used again."""
-        if isinstance(c.callee, Template):
-            return [self.instance(c, c.callee, path, inputs)]
-        if isinstance(c.callee, ast.LayerName):
-            return self.once_more(c.callee, path or self.any_name(c.keyword, ()), inputs)
+        callee, given = self.callee(c)
+        if isinstance(callee, Template):
+            return [self.instance(c, callee, path, inputs, given)]
+        if isinstance(callee, ast.LayerName):
+            return self.once_more(callee, path or self.any_name(c.keyword, ()), inputs)
         with requiring(self.need):
-            return [self.op_call(c, c.callee, path, inputs)]
+            return [self.op_call(c, callee, path, inputs, given)]
 
     def once_more(
         self, name: ast.LayerName, path: LayerPath, inputs: tuple[TraceValue, ...]
@@ -355,6 +372,30 @@ class LayerTracer(ValueTracer):
         self.first_of[again] = first
         return again
 
+    def held(self, c: TemplateCall) -> Sym | None:
+        """What the constant of a call's name is, if that is an op, a module or `none`."""
+        name = c.callee.name if isinstance(c.callee, NamedCallee) else ""
+        held = self.terms.scope.find(name) if name else None
+        if held is None or not (held.value is None or isinstance(held.value, OpValue)):
+            return None
+        if not held.known:
+            raise CannotTrace(f"{name}, an op or module that arguments choose")
+        return held
+
+    def is_left_out(self, c: TemplateCall) -> bool:
+        """Whether what is called is `none`."""
+        held = self.held(c)
+        return held is not None and held.value is None
+
+    def callee(
+        self, c: TemplateCall
+    ) -> tuple[type[Op] | Template | ast.LayerName, Mapping[str, Any]]:
+        """What a call is one of, and the fields that come with that."""
+        held = self.held(c)
+        if held is not None:
+            return held.value.callee, dict(held.value.fields)
+        return (c.callee.otherwise if isinstance(c.callee, NamedCallee) else c.callee), {}
+
     def any_name(self, keyword: str, terms: Sequence[Any]) -> LayerPath:
         """A name for what has no weights, so that it does not matter what it is called.
 
@@ -371,9 +412,10 @@ class LayerTracer(ValueTracer):
         of: type[Op],
         path: LayerPath | None,
         inputs: tuple[TraceValue, ...],
+        given: Mapping[str, Any],
     ) -> Call:
         declared = {a.name: a for a in attributes(of)}
-        attrs: dict[str, Any] = {}
+        attrs = {n: lifted(declared[n].kind.convert(nums(constant(v)))) for n, v in given.items()}
         terms: dict[str, Any] = {}
         for n, e in c.fields:
             kind = declared[n].kind

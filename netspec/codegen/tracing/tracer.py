@@ -7,7 +7,7 @@ Out: a `Trace`: the statements with their expressions as terms, every call with 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -38,7 +38,9 @@ from netspec.codegen.tracing.numbers import (
     plain_value,
     sym_of,
 )
+from netspec.codegen.tracing.template_parts import expressions_in, layer_names_in, lines_in
 from netspec.codegen.tracing.values import Items
+from netspec.ir.op_value import OpValue
 from netspec.ir.template import (
     Binding,
     Branches,
@@ -49,8 +51,6 @@ from netspec.ir.template import (
     TemplateInput,
     TemplateOutput,
     TemplateStatement,
-    calls_in,
-    link_conditions,
 )
 from netspec.ir.template import walk as walk_statements
 from netspec.lazy_dataclasses import dataclass
@@ -119,7 +119,7 @@ class Tracer(BranchTracer):
         self.later: list[Requirement | ShapeRequirement] = []
         for p in self.template.parameters:
             value = self.given[p.name]
-            if p.name in self.fixed:
+            if p.name in self.fixed or p.name in self.ops:
                 self.terms.scope.names[p.name] = constant(value)
                 continue
             leaf = FloatParameter(p.name) if is_float(p, value) else Parameter(p.name)
@@ -210,7 +210,7 @@ class Tracer(BranchTracer):
             return False
         inside = [
             e is not outer
-            for outer in _expressions(self.template.body)
+            for outer in expressions_in(self.template.body)
             for e in walk_tree(outer)
             if isinstance(e, ast.Variable) and e.name == name
         ]
@@ -272,12 +272,12 @@ class Tracer(BranchTracer):
             self.now.outputs.append((name, value))
 
     def loop(self, s: Repetition) -> None:
-        if self.has_other_names(s) and self.unrolled(s):
+        if (self.has_other_names(s) or self.takes_ops(s)) and self.unrolled(s):
             return
         head = self.head(s)
         variables = variables_of(head.target)
         carried = self._carried(s, head)
-        for base, own in _layer_names(s.body):
+        for base, own in layer_names_in(s.body):
             if own and base in self.now.collected:
                 self.now.ambiguous.add(self.now.collected[base].value)
         before = self.now
@@ -469,10 +469,14 @@ class Tracer(BranchTracer):
 
     def has_other_names(self, s: Repetition) -> bool:
         """Whether layers of a loop have other names than its index gives them."""
-        bases = tuple(base for base, _ in _layer_names(s.body))
+        bases = tuple(base for base, _ in layer_names_in(s.body))
         return self.names is not None and any(
             n.startswith(bases) for n in (*self.names.here, *self.names.below)
         )
+
+    def takes_ops(self, s: Repetition) -> bool:
+        """Whether a loop goes over ops or modules."""
+        return s.last is None and _holds_op(self.evaluate(s.first).value)
 
     def unrolled(self, s: Repetition) -> bool:
         """The iterations of a loop whose number is the same for all arguments, in a row."""
@@ -519,7 +523,7 @@ class Tracer(BranchTracer):
         before_first = {head.index: folded("-", head.first, head.distance)}
         with self.terms.inner_scope():
             self.enter(s, head.names)
-            for line in _lines(s.body):
+            for line in lines_in(s.body):
                 if line.name is None or any(c.base == line.name.base.text for c in found):
                     continue
                 base = line.name.base.text
@@ -630,6 +634,12 @@ def _end(first: Any, last: Any, step: Any) -> Any:
     return folded("+", first, folded("*", steps, step))
 
 
+def _holds_op(value: Any) -> bool:
+    if isinstance(value, Sym):
+        value = value.value
+    return isinstance(value, OpValue) or (type(value) is tuple and any(map(_holds_op, value)))
+
+
 def _terms(key: Any) -> tuple[Any, ...]:
     """The terms of the indices of a name, by its key."""
     return key if type(key) is tuple else (key,)
@@ -647,27 +657,6 @@ def _fixed(base: str, key: Any) -> str:
     return base + "_".join(map(str, numbers)) if len(numbers) == len(_terms(key)) else ""
 
 
-def _lines(body: Sequence[TemplateStatement]) -> Iterator[LayerLine]:
-    """The lines of layers of an iteration, those of branches too."""
-    for s in body:
-        match s:
-            case LayerLine():
-                yield s
-            case Branches():
-                for inner in (*(b for _, b in s.cases), s.otherwise):
-                    yield from _lines(inner)
-
-
-def _layer_names(body: Sequence[TemplateStatement]) -> Iterator[tuple[str, bool]]:
-    """The names of a loop's layers without indices and numbers, and whether the spec gives them."""
-    for s in walk_statements(body):
-        match s:
-            case LayerLine(ast.LayerName() as name) if name.indices:
-                yield name.base.text, True
-            case LayerLine():
-                yield from ((f"{c.keyword}_", False) for c in calls_in([s]))
-
-
 def _text(s: Requirement | ShapeRequirement) -> str:
     """A contract as the spec has it."""
     if isinstance(s, Requirement):
@@ -681,19 +670,3 @@ def _padded(carried: Carried | None, sizes: Sequence[Any]) -> list[Any]:
     if carried is not None:
         known = [carried.after.channels, *(carried.after.static or ())]
     return [*known, *[None] * len(sizes)][: len(sizes)]
-
-
-def _expressions(body: Sequence[TemplateStatement]) -> Iterator[ast.Expression]:
-    """The expressions of statements."""
-    for s in walk_statements(body):
-        match s:
-            case Binding():
-                yield s.value
-            case LayerLine():
-                yield from link_conditions(s)
-                for c in calls_in([s]):
-                    yield from (e for _, e in c.fields)
-            case Branches():
-                yield from (condition for condition, _ in s.cases)
-            case Repetition():
-                yield from (e for e in (s.first, s.last, s.step) if e is not None)

@@ -20,6 +20,7 @@ from netspec.codegen.tracing.nodes import (
 )
 from netspec.codegen.tracing.numbers import AnyDim, constant, lifted, literal
 from netspec.codegen.tracing.tracer import Tracer
+from netspec.codegen.tracing.values import ops_among
 from netspec.ir import Block, Instance, Layer, Net, Value
 from netspec.ir.names import NameMap
 from netspec.ir.template import Template
@@ -71,8 +72,9 @@ class Traces:
                     self.check(trace, net)
                 except CannotTrace:
                     continue
-                # A class of a variant need not take what makes the variant.
-                trace.restricted = self._why(body) if fixed - net.varied else ""
+                if fixed:
+                    # A class of a variant need not take what makes the variant.
+                    trace.restricted = self._why(body) if fixed - net.varied else ""
                 return trace
         return self._block(body, {p.name: p.value for p in net.parameters})
 
@@ -93,8 +95,9 @@ class Traces:
         fixed: frozenset[str] = frozenset(),
     ) -> Trace:
         """The trace of a template, with the parameters in `fixed` as constants."""
+        ops = ops_among(template, arguments)
         key = (
-            *(template, names, fixed),
+            *(template, names, fixed, tuple(ops.items())),
             tuple(len(s) for s in shapes),
             tuple(type(v) is tuple for v in arguments.values()),
         )
@@ -113,6 +116,10 @@ class Traces:
                 self.failed[key] = why
                 raise CannotTrace(why) from None
             trace.key = key
+            if ops:
+                trace.restricted = " and ".join(
+                    f"{n} is {'none' if v is None else v}" for n, v in ops.items()
+                )
             if fixed and names is not None and names.module:
                 trace.restricted = "a use of it has names of its own"
                 trace.is_single = True

@@ -26,7 +26,9 @@ from netspec.codegen.tracing.nodes import (
 )
 from netspec.codegen.tracing.numbers import AnyDim, ChannelCount
 from netspec.ir.names import NameMap
+from netspec.ir.op_value import OpValue
 from netspec.ir.template import (
+    NamedCallee,
     Template,
     TemplateInput,
     calls_in,
@@ -125,6 +127,7 @@ class ValueTracer:
     ) -> None:
         self.names = names
         self.fixed = fixed
+        self.ops = ops_among(template, arguments)
         """Parameters that are constants."""
         self.template = template
         self.given = arguments
@@ -132,7 +135,7 @@ class ValueTracer:
         self.inner = inner
         self.taken = {*taken, *_names_of_classes(template)}
         """What no local variable may be called."""
-        self.terms = TermEvaluator(self.reference, self.need)
+        self.terms = TermEvaluator(self.reference, self.need, template.callees)
         self.evaluate = self.terms.evaluate
         self.now = State()
         self.inputs: list[TraceValue] = []
@@ -403,11 +406,13 @@ class ValueTracer:
         """A term with the lists that `let` gave names to."""
         return exchanged(term, self.terms.lists)
 
-    def define(self, name: ast.LayerName, value: TraceValue) -> None:
+    def define(self, name: ast.LayerName, value: TraceValue, anew: bool = True) -> None:
+        """Give a value a name, a further one unless it is made `anew`."""
         path = self.path(name)
         fixed = path.fixed
-        value.name = fixed if fixed is not None else name.base.text
-        self.lines.add(value)
+        if anew:
+            value.name = fixed if fixed is not None else name.base.text
+            self.lines.add(value)
         if fixed is not None:
             self.now.values[fixed] = value
         else:
@@ -436,6 +441,16 @@ class ValueTracer:
         return value
 
 
+def ops_among(template: Template, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that are ops or modules, or `none` where one could be called."""
+    called = {c.callee.name for c in calls_in(template.body) if isinstance(c.callee, NamedCallee)}
+    return {
+        n: v
+        for n, v in ((p.name, arguments.get(p.name)) for p in template.parameters)
+        if isinstance(v, OpValue) or (v is None and n in called)
+    }
+
+
 def index_in(name: str, base: str, count: int) -> list[int] | None:
     """The indices of a name of a loop's layer (`pool5`, `block1_2`), None if it is no such."""
     keys = name.removeprefix(base).split("_")
@@ -454,3 +469,6 @@ def _names_of_classes(template: Template) -> Iterator[str]:
         for c in calls_in([s]):
             if isinstance(c.callee, Template):
                 yield class_name(c.callee.name, c.callee.doc)
+    for callee in template.callees.values():
+        if isinstance(callee, Template):
+            yield class_name(callee.name, callee.doc)

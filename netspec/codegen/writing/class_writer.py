@@ -42,6 +42,7 @@ from netspec.codegen.writing.spelling import (
 from netspec.codegen.writing.statements import Line, read_by, render, settled, walk
 from netspec.codegen.writing.term_source import Printer
 from netspec.codegen.writing.terms import Asked, Support, Terms, is_number
+from netspec.ir.op_value import OpValue
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.symbolic.expr import Channels, constant_source
 from netspec.symbolic.terms import FloatParameter, Local
@@ -242,6 +243,8 @@ def _default(e: Expression, real: bool) -> str:
 
 def _value_source(value: Any, real: bool) -> str:
     """A parameter's value as source."""
+    if isinstance(value, OpValue):
+        raise CannotTrace(f"{value.name} as a value")
     if isinstance(value, tuple):
         inner = ", ".join(_value_source(v, real) for v in value)
         return f"({inner},)" if len(value) == 1 else f"({inner})"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from textwrap import wrap
 from typing import Any
 
 from netspec.codegen.identifiers import Identifiers
-from netspec.codegen.python_source import docstring, function_head
+from netspec.codegen.python_source import WIDTH, docstring, function_head
 from netspec.codegen.tracing.nodes import SIZES, CannotTrace, InstanceCall, OpCall, Trace, calls_in
 from netspec.codegen.writing.class_writer import ClassText, write_class
 from netspec.codegen.writing.spelling import CannotWrite, Spelling
@@ -157,7 +158,7 @@ class Classes:
             lines = [f"class {text.name}({base}):"]
             if text.trace.restricted:
                 why = one_line(text.trace.restricted)
-                lines.insert(0, f"# Written for certain arguments only: {why}.")
+                lines[:0] = wrapped_comment(f"Written for certain arguments only: {why}.")
             said = [template.doc, "Ends in logits." if text.trace.ends_in_logits else ""]
             of_module = "\n\n".join(filter(None, said))
             doc = net.doc if net else docstring(of_module, 4) if of_module else ()
@@ -191,6 +192,12 @@ _TRAIN = [
     "            child.train(mode)",
     "        return self",
 ]
+
+
+def wrapped_comment(text: str) -> list[str]:
+    """The lines of a comment."""
+    lines = wrap(text, WIDTH - 2, break_long_words=False, break_on_hyphens=False)
+    return [f"# {line}" for line in lines]
 
 
 def one_line(text: str) -> str:

@@ -19,6 +19,8 @@ from netspec.codegen.python_source import (
     call,
     tuple_of,
 )
+from netspec.codegen.tracing.nodes import CannotTrace
+from netspec.ir.op_value import OpValue
 from netspec.symbolic.conditions import Combined, Compared, ConstantTerm, ListTerm
 from netspec.symbolic.expr import (
     PRECEDENCE,
@@ -61,6 +63,8 @@ class Printer:
         match term:
             case NumberLiteral(v):
                 return self._literal(v, outer, exact)
+            case ConstantTerm(OpValue() as v):
+                raise CannotTrace(f"{v.name} as a value")
             case ConstantTerm(v):
                 return constant_source(v)
             case Item(a, Apply("-", (Length(), NumberLiteral() as n)) as i):

@@ -15,6 +15,7 @@ call_inputs         the inputs of a call, and how many there may be
 op_calls            calls of ops: a layer
 module_calls        calls of modules: an instance
 line_uses           lines that are used again
+held_ops            calls by the name of a constant that holds an op
 chains              chains of calls
 inputs_outputs      `input` and `output`
 iterations          what a loop gives its names, iteration by iteration

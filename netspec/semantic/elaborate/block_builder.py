@@ -95,7 +95,7 @@ class BlockBuilder:
         return BlockBuilder(self.context, module, self.run_module, (*self.backtrace, frame), key)
 
     def evaluator(self) -> Evaluator:
-        return Evaluator(self.scope, self.names)
+        return Evaluator(self.scope, self.names, None, self.module.callee)
 
     # --- errors ----------------------------------------------------------------------------------
 

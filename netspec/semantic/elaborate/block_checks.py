@@ -30,7 +30,7 @@ def check_contracts(b: BlockBuilder, block: Block | Poison) -> None:
     unmet: list[tuple[Verdict, tuple[str, ...]]] = []
     for statement, scope, loops in b.contracts:
         try:
-            verdict = check_contract(statement, Evaluator(scope, b.names, metrics))
+            verdict = check_contract(statement, Evaluator(scope, b.names, metrics, b.module.callee))
         except EvaluationError as f:
             if f.diagnostic is None:
                 continue  # it is about something that is poisoned

@@ -9,7 +9,8 @@ from netspec.diagnostics.source import Span
 from netspec.ir import Layer, Node
 from netspec.ops import OPS, find_op
 from netspec.semantic.elaborate.block_builder import BlockBuilder
-from netspec.semantic.elaborate.call_inputs import CallNames, Operand
+from netspec.semantic.elaborate.call_inputs import CallNames, Operand, check_arity
+from netspec.semantic.elaborate.held_ops import called, fields_fit, held_op, report_no_op
 from netspec.semantic.elaborate.line_uses import (
     called_line,
     check_bare_use,
@@ -18,6 +19,7 @@ from netspec.semantic.elaborate.line_uses import (
 )
 from netspec.semantic.elaborate.module_calls import module_instance
 from netspec.semantic.elaborate.op_calls import op_layer
+from netspec.semantic.imports import ModuleDefinition
 from netspec.semantic.scope import POISON, EvaluationError, LayerReference, Poison, all_sound
 from netspec.syntax.ast import Call, Chain, Choice, Reference, Variable
 
@@ -37,23 +39,24 @@ def run_chain(
     operands: Sequence[Operand | Poison] = []
     nodes: list[Node] = []
     head: Node | None = None
-    node: Node | Poison = POISON
+    node: Node | None = None
     sound = True
     chosen = all_sound([b.attempt(_chosen, b, link) for link in chain.links])
     if isinstance(chosen, Poison):
         return POISON
-    last = max(i for i, call in enumerate(chosen) if call is not None)
+    last = max((i for i, call in enumerate(chosen) if call is not None), default=-1)
     for i, (link, call) in enumerate(zip(chain.links, chosen, strict=True)):
-        if name is not None and isinstance(link, Choice):
-            keywords = {c.op.text for c in link.calls} - {call.op.text if call else ""}
-            for keyword in keywords:
+        if name is not None and i and (isinstance(link, Choice) or call is None):
+            calls = link.calls if isinstance(link, Choice) else (link,)
+            for keyword in {c.op.text for c in calls} - {call.op.text if call else ""}:
                 b.pass_over_name(f"{name}_{keyword}")
+        first = chain.calls[0]
+        if i == 0:
+            given = first.arguments
+            operands = [_flowing(b, first)] if given is None else [operand(b, a) for a in given]
         if call is None:
+            sound &= i > 0 or check_arity(b, first, len(operands), 1, 1)
             continue
-        if call.arguments is not None:
-            operands = [operand(b, a) for a in call.arguments]
-        elif i == 0:
-            operands = [_flowing(b, call)]
         if i and call.arguments is not None:
             message = (
                 f"{call.op.text} takes what flows in from the chain, and no inputs in brackets"
@@ -75,22 +78,30 @@ def run_chain(
         nodes += added
         node = added[-1]
         operands = [Operand(node.outputs[0], call.callee.span, given=False)]
-    if not sound or isinstance(node, Poison):
+    if not sound:
         return POISON
-    results = {n: v for n, v in zip(_result_names(node), node.outputs, strict=False) if n}
     span = name_span or chain.span
+    if node is None:  # all links are left out
+        (only,) = operands
+        if isinstance(only, Poison):
+            b.failed = True
+            return POISON
+        return LayerReference(name or only.value.name, {}, only.value, only.nodes, span)
+    results = {n: v for n, v in zip(_result_names(node), node.outputs, strict=False) if n}
     return LayerReference(name or node.name, results, node.outputs[0], tuple(nodes), span, head)
 
 
 def _chosen(b: BlockBuilder, link: Call | Choice) -> Call | None:
     """The call that a link comes to; None where it is left out. Raises EvaluationError."""
     if isinstance(link, Call):
-        return link
-    evaluator = b.evaluator()
-    met = (call for call, condition in link.cases if evaluator.truth(condition))
-    call = next(met, link.otherwise)
-    b.static |= evaluator.used
-    return call
+        call: Call | None = link
+    else:
+        evaluator = b.evaluator()
+        met = (call for call, condition in link.cases if evaluator.truth(condition))
+        call = next(met, link.otherwise)
+        b.static |= evaluator.used
+    held = held_op(b, call) if call is not None else None
+    return call if held is None or held.value is not None else None
 
 
 def operand(b: BlockBuilder, argument: Chain | Reference) -> Operand | Poison:
@@ -164,8 +175,16 @@ def _nodes(
     it is all of its statement.
     """
     keyword = call.op.text
+    held = held_op(b, call)
+    value = held.value if held is not None else None
     module = b.module.find(keyword) if not call.indices else None
     op = find_op(keyword) if module is None and not call.indices else None
+    if value is not None:
+        module, op = (
+            (value.callee, None)
+            if isinstance(value.callee, ModuleDefinition)
+            else (None, value.callee)
+        )
     if op is None and module is None and b.module.lines.has(call.callee):
         line = b.attempt(called_line, b, call)
         if isinstance(line, Poison):
@@ -175,15 +194,24 @@ def _nodes(
         return POISON if isinstance(found, Poison) else (found, found[line.nodes.index(line.head)])
     names = _names(b, call, keyword, *place)
     node: Node | Poison = POISON
-    if op is not None:
-        node = op_layer(b, call, op, names, operands)
-    elif module is None or module is b.module:
+    callee = op or module
+    made = call if value is None else called(call, value)
+    given = {} if value is None else dict(value.fields)
+    is_held = not call.indices and keyword in b.module.op_holders
+    if callee is None and is_held:
+        report_no_op(b, call)
+    elif callee is None or (module is b.module and value is None):
         b.failed = True  # netspec.semantic.resolve has reported it
-    else:
-        node = module_instance(b, call, module, names, operands)
+    elif is_held and not fields_fit(b, made, callee, value):
+        pass
+    elif op is not None:
+        node = op_layer(b, made, op, names, operands, given)
+    elif module is not None:
+        node = module_instance(b, made, module, names, operands, given)
     if isinstance(node, Poison):
         return POISON
-    warn_of_own_weights(b, call, node)
+    if value is None:
+        warn_of_own_weights(b, call, node)
     return [node], node
 
 

@@ -31,6 +31,8 @@ class ElaborationContext:
         self.diagnostics = diagnostics
         self.blocks: dict[Key, Block | Poison] = {}
         """The blocks of modules, by module, arguments and input shapes."""
+        self.running: set[Key] = set()
+        """The keys of the blocks that are being made, one inside the other."""
         self.names: dict[Block, Names] = {}
         """The names inside each block."""
         self.uses = Uses()

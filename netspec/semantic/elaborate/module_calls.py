@@ -7,8 +7,9 @@ from typing import Any
 
 from netspec.diagnostics import Diagnostic
 from netspec.diagnostics.source import Span
+from netspec.diagnostics.suggest import did_you_mean
 from netspec.ir import Argument, Block, Instance, Value
-from netspec.ops import REQUIRED
+from netspec.ops import REQUIRED, op_names
 from netspec.semantic.constants import followed_items, key_of, python_value
 from netspec.semantic.elaborate.block_builder import BlockBuilder
 from netspec.semantic.elaborate.call_inputs import CallNames, Operand, check_arity
@@ -36,12 +37,14 @@ def module_instance(
     module: ModuleDefinition,
     names: CallNames,
     operands: Sequence[Operand | Poison],
+    given_fields: Mapping[str, Any],
 ) -> Instance | Poison:
     """The instance that a call of a module makes; poison, and the errors, where it makes none.
 
-    Raises EvaluationError where modules are nested too deep.
+    `given_fields` are those that came with the module where it is a constant's value. Raises
+    EvaluationError where modules are nested too deep.
     """
-    arguments = _arguments(b, call, module)
+    arguments = _arguments(b, call, module, given_fields)
     # Resolving has seen to it that no `input` is inside an `if`.
     wanted = sum(isinstance(s, Input) for s in module.definition.body)
     if not check_arity(b, call, len(operands), wanted, wanted):
@@ -109,24 +112,31 @@ def _block(
         tuple(sorted((k, i) for k, v in arguments.items() for i, _ in followed_items(v))),
         tuple((tuple(int(d) for d in s), getattr(s, "plane", None)) for s in shapes),
     )
+    if key in b.context.running:
+        message = f"module {module.definition.name.text} uses itself"
+        raise evaluation_error("recursion", message, span)
     b.context.uses.add(module, key, b.key, name)
     blocks = b.context.blocks
     if key not in blocks:
         inner = b.inner(module, name, span, key)
+        b.context.running.add(key)
         blocks[key] = b.run_module(inner, arguments, shapes)
+        b.context.running.discard(key)
     return blocks[key]
 
 
-def _arguments(b: BlockBuilder, call: Call, module: ModuleDefinition) -> dict[str, Any] | Poison:
+def _arguments(
+    b: BlockBuilder, call: Call, module: ModuleDefinition, given: Mapping[str, Any]
+) -> dict[str, Any] | Poison:
     """The values of the fields that are given; poison also where one is missing."""
     params = {p.name.text: p for p in module.definition.params}
-    found: dict[str, Any] = {}
+    found = dict(given)
     sound = True
     for f in call.fields:
         if f.name.text not in params:
             sound = False  # netspec.semantic.resolve has reported it
             continue
-        value = b.attempt(_argument, b, f)
+        value = b.attempt(_argument, b, f, module)
         if isinstance(value, Poison):
             sound = False
         else:
@@ -135,24 +145,26 @@ def _arguments(b: BlockBuilder, call: Call, module: ModuleDefinition) -> dict[st
     return found if sound and not missing else POISON
 
 
-def _argument(b: BlockBuilder, f: Field) -> Any:
+def _argument(b: BlockBuilder, f: Field, module: ModuleDefinition) -> Any:
     """A field's value as a constant. Raises EvaluationError."""
     evaluator = b.evaluator()
     try:
         value = evaluator.constant(f.value)
     except EvaluationError as error:
-        raise _with_quotes(error, f) from None
+        raise _with_quotes(error, f, module) from None
     exprs = [value.known] if isinstance(value, Num) else [e for _, e in followed_items(value)]
     b.static |= evaluator.used - {s for e in exprs for s in leaves(e)}
     return value
 
 
-def _with_quotes(error: EvaluationError, f: Field) -> EvaluationError:
+def _with_quotes(error: EvaluationError, f: Field, module: ModuleDefinition) -> EvaluationError:
     """For an unknown bare word as a module's argument: how to pass a word."""
     d = error.diagnostic
     if d is None or d.code != "unknown-name" or d.help or not isinstance(f.value, Variable):
         return error
-    help_ = (f'to pass a word on to a module, write it as a string: `"{f.value.name}"`',)
+    is_called = module.calls(f.name.text)
+    near = did_you_mean(f.value.name, op_names()) if is_called else ()
+    help_ = near or (f'to pass a word on to a module, write it as a string: `"{f.value.name}"`',)
     return EvaluationError(Diagnostic(d.code, d.message, d.span, help=help_))
 
 
@@ -200,7 +212,8 @@ def _with_defaults(
         if name in arguments:
             values[name] = arguments[name]
         elif param.default is not None:
-            values[name] = Evaluator(scope).constant(param.default)
+            evaluator = Evaluator(scope, callee_of=module.callee)
+            values[name] = evaluator.constant(param.default)
         # A later default may use it; what its value came from in the caller does not matter then.
         scope.names[name] = (TracedConstant(values.get(name)), param.span)
     return values
@@ -210,14 +223,16 @@ def _defaults(context: ElaborationContext, module: ModuleDefinition) -> dict[str
     """The defaults of a module's parameters, REQUIRED where they depend on others."""
     known = context.defaults
     if id(module) not in known:
-        known[id(module)] = {p.name.text: _default(context, p) for p in module.definition.params}
+        params = module.definition.params
+        known[id(module)] = {p.name.text: _default(context, module, p) for p in params}
     return known[id(module)]
 
 
-def _default(context: ElaborationContext, param: Param) -> Any:
+def _default(context: ElaborationContext, module: ModuleDefinition, param: Param) -> Any:
     if param.default is None:
         return REQUIRED
     try:
-        return python_value(Evaluator(Scope(budget=context.budget)).constant(param.default))
+        evaluator = Evaluator(Scope(budget=context.budget), callee_of=module.callee)
+        return python_value(evaluator.constant(param.default))
     except EvaluationError:
         return REQUIRED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -25,12 +25,14 @@ def op_layer(
     op: type[Op],
     names: CallNames,
     operands: Sequence[Operand | Poison],
+    given_fields: Mapping[str, Any],
 ) -> Layer | Poison:
     """The layer that a call of an op makes; poison, and the errors, where it makes none.
 
-    Raises EvaluationError for a value that is too large.
+    `given_fields` are those that came with the op where it is a constant's value. Raises
+    EvaluationError for a value that is too large.
     """
-    attrs = _attributes(b, call, op)
+    attrs = _attributes(b, call, op, given_fields)
     if isinstance(attrs, Poison):
         b.failed = True
         return POISON
@@ -83,10 +85,12 @@ def layer_of(
     return layer
 
 
-def _attributes(b: BlockBuilder, call: Call, op: type[Op]) -> dict[str, Any] | Poison:
+def _attributes(
+    b: BlockBuilder, call: Call, op: type[Op], given: Mapping[str, Any]
+) -> dict[str, Any] | Poison:
     """The attributes that a call's fields give; every field is looked at."""
     declared = {a.name: a for a in attributes(op)}
-    found: dict[str, Any] = {}
+    found = {name: declared[name].kind.convert(value) for name, value in given.items()}
     sound = True
     for f in call.fields:
         a = declared.get(f.name.text)

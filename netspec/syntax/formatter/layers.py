@@ -12,10 +12,12 @@ from netspec.syntax.ast import (
     Call,
     Chain,
     Choice,
+    Expression,
     Field,
     Index,
     LayerName,
     LayerStatement,
+    OpLiteral,
     Variable,
 )
 from netspec.syntax.formatter.alignment import pads
@@ -81,9 +83,9 @@ def _link(reader: Reader, call: Call | Choice, first: bool) -> ChainLink:
     head.append(_layer_name(reader, call.callee))
     if call.arguments is not None:
         head.append(listing(reader, reader.attached(), call.arguments, value))
-    given = fields(reader, call.fields)
-    bare = call.arguments is None and given is None
-    return ChainLink(comments, DocConcat(head), call.op.text, bare, given)
+    inner = fields(reader, call.fields)
+    bare = call.arguments is None and inner is None
+    return ChainLink(comments, DocConcat(head), call.op.text, bare, inner)
 
 
 def _choice(reader: Reader, choice: Choice) -> Doc:
@@ -120,13 +122,23 @@ def field_items(reader: Reader, nodes: Sequence[Field], alone: bool = True) -> l
         before = nodes[position - 1].span.end if position else node.span.start
         starts_row = "\n" in reader.source.text[before : node.span.start]
         name = DocConcat((reader.word(), reader.attached()))
-        given = expression(reader, node.value)
+        written = given(reader, node.value)
         reader.drop(",", ";")
         literal = isinstance(node.value, LITERALS)
         last = node is nodes[-1]
         comments_behind = NOTHING if last and not alone else reader.comments()
-        items.append(FieldItem(node.name.text, name, given, literal, starts_row, comments_behind))
+        items.append(FieldItem(node.name.text, name, written, literal, starts_row, comments_behind))
     return items
+
+
+def given(reader: Reader, node: Expression) -> Doc:
+    """The value of a field, constant or parameter: an expression, or an op with its fields."""
+    if not isinstance(node, OpLiteral):
+        return expression(reader, node)
+    name = reader.word()
+    inner = fields(reader, node.fields)
+    assert inner is not None, "an op as a value without braces is a name"
+    return DocConcat((name, SPACE, braces(inner)))
 
 
 def value(reader: Reader, node: Value) -> Doc:

@@ -18,6 +18,7 @@ from netspec.syntax.ast import (
     LayerStatement,
     Let,
     Name,
+    OpLiteral,
     Output,
     Param,
     Statement,
@@ -98,7 +99,7 @@ def _param(reader: Reader, node: Param) -> Doc:
     name = reader.word()
     if node.default is None:
         return name
-    return DocConcat((name, SPACE, reader.word(), SPACE, expression(reader, node.default)))
+    return DocConcat((name, SPACE, reader.word(), SPACE, layers.given(reader, node.default)))
 
 
 # Blocks.
@@ -194,7 +195,10 @@ def _statement(reader: Reader, node: Statement, depth: int) -> LayerPieces | _Le
             return layers.row(reader, node)
         case Let():
             name = DocConcat((reader.word(), SPACE, reader.word()))
-            return _Let(name, reader.word(), hanging(reader, node.value))
+            equals = reader.word()
+            if isinstance(node.value, OpLiteral):
+                return _Let(name, equals, layers.given(reader, node.value))
+            return _Let(name, equals, hanging(reader, node.value))
         case Input():
             return _input(reader, node)
         case Output():

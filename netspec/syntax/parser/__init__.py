@@ -60,13 +60,17 @@ def parse(source: Source, diagnostics: Diagnostics) -> File | None:
     return File(source, items, tuple(comments))
 
 
-def parse_expression(source: Source, diagnostics: Diagnostics, start: int = 0) -> Expression | None:
+def parse_expression(
+    source: Source, diagnostics: Diagnostics, start: int = 0, rule: str = "expr"
+) -> Expression | None:
     """The expression that stands in a short text from an offset on, such as `lr=0.1` from 3 on.
+
+    With the rule "given", it may also be an op with its fields.
 
     None, and diagnostics, where there is none, or something else behind it.
     """
     before = len(diagnostics)
-    grammar = table_store.grammar("netspec", "expr")
+    grammar = table_store.grammar("netspec", rule)
     tokens = tokens_of(grammar, source, [], diagnostics, start)
     if len(tokens) > MAX_TOKENS or not nesting_is_bounded(source, tokens, diagnostics):
         return None

@@ -39,6 +39,7 @@ from netspec.syntax.ast import (
     Logic,
     Name,
     Number,
+    OpLiteral,
     Output,
     Param,
     Pattern,
@@ -311,6 +312,9 @@ class Builder:
         return Field(c[0], c[2], self._span(c))
 
     # expressions
+
+    def op_literal(self, c: Children) -> OpLiteral:
+        return OpLiteral(c[0], c[1].items, self._span(c))
 
     def expr(self, c: Children) -> Expression:
         return self._conditional(c)

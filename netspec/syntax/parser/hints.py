@@ -540,7 +540,7 @@ IN_BLOCK: tuple[HintRule, ...] = (
     HintRule(
         lambda p: p.kind == "LBRACE" and any(t.kind == "LET" for t in p.before(8)),
         "`let` is for numbers; a layer is written `name: op(x) { ... }`",
-        "let c = conv { filters: 8 }",
+        "let c = conv(x) { filters: 8 }",
     ),
 )
 

@@ -16,7 +16,7 @@ def parse_option(option: str, name: str, value: str, diagnostics: Diagnostics) -
     """
     source = Source(option, f"{name}={value}")
     found = Diagnostics()
-    expression = parse_expression(source, found, len(name) + 1)
+    expression = parse_expression(source, found, len(name) + 1, "given")
     if expression is None:
         diagnostics.add(no_constant(option, name, value, next(iter(found), None)))
         return None
