@@ -231,14 +231,15 @@ def compile(
     *,
     probabilities: bool = False,
     names: str | None = None,
+    nsz: bool = False,
     **parameters: Any,
 ) -> str:
     """The source of a Python module with the net's model.
 
     A PyTorch model gives logits when called, and the spec's outputs by `predict`; with
     `probabilities`, the spec's outputs by both. `names` are those of the weights: `torchvision`'s,
-    or those of a `FILE.names`. A net that is named by path or name takes its parameters as keyword
-    arguments. Raises SpecError.
+    or those of a `FILE.names`. With `nsz`, the model loads compressed weights too. A net that is
+    named by path or name takes its parameters as keyword arguments. Raises SpecError.
     """
     from netspec.codegen.backend import emit, get
 
@@ -248,7 +249,7 @@ def compile(
         from netspec.weights import NameMaps
 
         compiled = NameMaps(compiled, given.spec).renamed(names).net
-    return emit(compiled, get(backend), probabilities)
+    return emit(compiled, get(backend), probabilities, nsz)
 
 
 def build(
@@ -380,7 +381,7 @@ Weights = str | Path | Mapping[str, Any]
 
 
 def read_weights(file: str | Path, key: str | None = None) -> dict[str, Any]:
-    """The arrays of a `.npz`, `.safetensors`, `.pt` or `.caffemodel` file by the names in it.
+    """The arrays of a `.npz`, `.safetensors`, `.nsz`, `.pt` or `.caffemodel` file by their names.
 
     `key` is the dict of tensors that is meant, in a `.pt` file with several. Raises SpecError.
     """
@@ -390,7 +391,10 @@ def read_weights(file: str | Path, key: str | None = None) -> dict[str, Any]:
 
 
 def write_weights(file: str | Path, arrays: Mapping[str, Any]) -> None:
-    """Write a `.npz`, `.safetensors` or `.pt` file, whole or not at all. Raises SpecError."""
+    """Write a `.npz`, `.safetensors`, `.nsz` or `.pt` file, whole or not at all.
+
+    Raises SpecError.
+    """
     from netspec.weights import write
 
     write(Path(file), arrays)
@@ -423,6 +427,53 @@ def match_weights(
             given.ir, given.spec, str(weights), partial=partial, by=by, names=names
         )
     return adapted.arrays
+
+
+def compress(
+    net: Spec,
+    output: str | Path,
+    weights: Weights | None = None,
+    *,
+    sparsity: float | Mapping[str, float] = 0.0,
+    bits: int | Mapping[str, int] = 6,
+    target: int | None = None,
+    start: Literal["density", "linear"] = "density",
+    exact: bool = False,
+    **parameters: Any,
+) -> dict[str, Any]:
+    """Write weights, pruned and quantized, into a `.nsz` file; what `netspec compress` prints.
+
+    `sparsity` and `bits` are numbers for all layers, or by patterns of their paths, of which a
+    later one wins. `target` are bytes that the file may take. Without `weights`, those that come
+    with a bundled spec. The sizes are bytes. Raises SpecError.
+    """
+    from fractions import Fraction
+
+    from netspec.compression import compressed, for_size
+    from netspec.compression.table import data
+    from netspec.metrics.compression import Compression, LayerRule
+    from netspec.report import options
+    from netspec.util.atomic_write import write_bytes
+
+    def rules(given: float | Mapping[str, float]) -> tuple[LayerRule, ...]:
+        by_layer = given if isinstance(given, Mapping) else {"*": given}
+        return tuple(LayerRule(path, Fraction(str(n))) for path, n in by_layer.items())
+
+    given = _loaded(net, parameters)
+    found = weights if weights is not None else weights_of(given.spec)
+    if found is None:
+        raise spec_error("bad-weights", f"{given.name} comes without weights")
+    usual = (LayerRule("*", Fraction(6)),)
+    plan = Compression(rules(sparsity), (*usual, *rules(bits)))
+    options.compression(plan.sparsity, plan.bits)
+    options.check_patterns(plan, [given.ir])
+    arrays = match_weights(given, found)
+    if target is not None:
+        plan = for_size(given.ir, arrays, plan, target, start)
+    made = compressed(given.ir, arrays, plan, start, exact)
+    content = made.content(given.name)
+    write_bytes(Path(output), content)
+    return data(given.ir, made, len(content))
 
 
 # --- texts and pictures --------------------------------------------------------------------------

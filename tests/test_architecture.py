@@ -25,6 +25,7 @@ ORDER = (
     ("netspec.importers", "netspec.report", "netspec.runtime"),
     ("netspec.driver",),
     ("netspec.explore", "netspec.reference", "netspec.editing", "netspec.weights"),
+    ("netspec.compression",),
     ("netspec.diagram", "netspec.training"),
     ("netspec.api",),
     ("netspec",),
@@ -49,7 +50,7 @@ BACKENDS_MAY = {
 VERSIONS = {"netspec.__version__", "netspec.LANGUAGE"}
 FRAMEWORKS = {"torch", "numpy", "PIL", "jinja2", "markupsafe", "safetensors"}
 # Packages that are entered only by what needs frameworks.
-NEED_FRAMEWORKS = ("netspec.weights", "netspec.training", "netspec.runtime")
+NEED_FRAMEWORKS = ("netspec.weights", "netspec.compression", "netspec.training", "netspec.runtime")
 
 
 @cache

@@ -19,6 +19,7 @@ from typing import Any
 from netspec.codegen.backend import PlannedMemory
 from netspec.codegen.header import class_doc, compiled_from, input_size, title
 from netspec.codegen.identifiers import Identifiers, class_name
+from netspec.codegen.nsz_source import nsz_reader
 from netspec.codegen.preprocess import picture
 from netspec.codegen.python_source import (
     WIDTH,
@@ -74,6 +75,7 @@ _FROM = {
     "math": ("inf", "prod"),
     "pathlib": ("Path",),
     "typing": ("Any", "NamedTuple"),
+    "zlib": ("crc32",),
 }
 _MODULES = ("ctypes", "json", "math", "os", "threading", "time")
 _GLOBALS = (
@@ -98,9 +100,11 @@ class NumpyBackend:
         """The source of the net's file."""
         return self.emit_family([net])
 
-    def emit_family(self, nets: Sequence[Net], *, probabilities: bool = False) -> str:
+    def emit_family(
+        self, nets: Sequence[Net], *, probabilities: bool = False, nsz: bool = False
+    ) -> str:
         """The source of a file with a class for each net, which gives the spec's outputs."""
-        return _NumpyFile(nets).source()
+        return _NumpyFile(nets).source(nsz)
 
     def planned_memory(self, net: Net) -> PlannedMemory:
         """Bytes that the model needs for one image in float32, with one thread."""
@@ -264,20 +268,22 @@ class _NumpyFile:
         own = [n for c in self.classes for n in (c.name, c.network)]
         self.taken: tuple[str, ...] = (*_GLOBALS, *_MODULES, *kernel_names(), *own, *_LOCALS)
 
-    def source(self) -> str:
-        """The whole file."""
+    def source(self, nsz: bool) -> str:
+        """The whole file; with `nsz`, its models load compressed weights too."""
         functions = self._functions([c.top for c in self.classes])
         networks = [self._network(c) for c in self.classes]
         if any(c.preprocess for c in self.classes):
             self.kernels.add("resize")
         kernels = with_helpers(self.kernels)
+        reader = [nsz_reader()] if nsz else []
         template = templates(Path(__file__).parent / "templates").get_template("model.py.j2")
         own = [c.name for c in self.classes]
         taken = (*_GLOBALS, *_MODULES, *kernel_names(), *own)
         several = len(own) > 1
         rendered = template.render(
             header="\n".join(docstring(self._header(), 0)),
-            imports=_imports([*kernels.values(), *functions, *networks]),
+            imports=_imports([*kernels.values(), *reader, *functions, *networks]),
+            nsz=nsz,
             classes=[
                 {
                     "name": c.name,
@@ -291,7 +297,7 @@ class _NumpyFile:
                 for c in self.classes
             ],
             network="\n\n\n".join([*functions, *networks]),
-            kernels=_joined(kernels.values()),
+            kernels=_joined([*kernels.values(), *reader]),
         )
         return rendered.rstrip() + "\n"
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from netspec.codegen.header import class_doc, compiled_from, input_size, title
 from netspec.codegen.identifiers import Identifiers, class_name
+from netspec.codegen.nsz_source import nsz_reader
 from netspec.codegen.preprocess import picture
 from netspec.codegen.python_source import (
     WIDTH,
@@ -69,14 +70,16 @@ class TorchBackend:
         """The source of the net's file."""
         return self.emit_family([net])
 
-    def emit_family(self, nets: Sequence[Net], *, probabilities: bool = False) -> str:
+    def emit_family(
+        self, nets: Sequence[Net], *, probabilities: bool = False, nsz: bool = False
+    ) -> str:
         """The source of a file with a class for each net."""
         classes = _classes(nets, probabilities)
         self.notes = classes.notes()
         first = classes.net_classes()[0].trace
         given = first.predictions[: len(nets[0].body.outputs)]
         self.ends_in_logits = [p is not None for p in given]
-        return _source(nets, classes)
+        return _source(nets, classes, nsz)
 
     def run(self, model: Any, *inputs: Any) -> tuple[Any, ...]:
         """What `predict` gives in inference mode; float64 inputs make it a float64 model."""
@@ -141,7 +144,7 @@ def _classes(nets: Sequence[Net], probabilities: bool) -> Classes:
             return classes
 
 
-def _source(nets: Sequence[Net], classes: Classes) -> str:
+def _source(nets: Sequence[Net], classes: Classes, nsz: bool) -> str:
     """The file of nets with these classes, which share those of their modules."""
     names = [c.name for c in classes.net_classes()]
     pictures = [picture(net, _vector) for net in nets]
@@ -170,6 +173,7 @@ def _source(nets: Sequence[Net], classes: Classes) -> str:
         header="\n".join(docstring(title(nets, names), 0)),
         supports=copied,
         shared=shared,
+        nsz=nsz_reader() if nsz else "",
         classes=list(zip(rendered, map(in_template.get, written), strict=True)),
         nets=list(in_template.values()),
         one_picture=all(kind == kinds[0] for kind in kinds),

@@ -7,13 +7,16 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from netspec.cli.terminal import is_colored, is_quiet
 from netspec.diagnostics import Diagnostic, SpecError, render, spec_error
 from netspec.driver import check_each, check_spec, place
 from netspec.ir import Net
 from netspec.semantic.settings import SettingText
+
+if TYPE_CHECKING:
+    from netspec.metrics.compression import Compression
 
 SPEC_HELP = (
     "a path, - for standard input, or a bundled spec; FILE:NAME is one of several nets or variants"
@@ -90,6 +93,41 @@ def add_output(
     parser.set_defaults(redirect=redirect)
 
 
+def add_compression(parser: argparse.ArgumentParser) -> None:
+    """Add --sparsity and --bits."""
+    parser.add_argument(
+        "--sparsity",
+        action="append",
+        default=[],
+        metavar="[LAYERS=]SHARE",
+        help="share of weights to leave out, as for `netspec table` (repeatable)",
+    )
+    parser.add_argument(
+        "--bits",
+        action="append",
+        default=[],
+        metavar="[LAYERS=]N",
+        help="bits of a weight: 1 to 8 for codebooks, 16 or 32 for floats (repeatable)",
+    )
+
+
+def compression_plan(
+    args: argparse.Namespace, net: Net, bits: int | None = None
+) -> Compression | None:
+    """What the options say of pruning and bits, `bits` where they say none. Raises SpecError."""
+    from fractions import Fraction
+
+    from netspec.metrics.compression import Compression, LayerRule
+    from netspec.report.options import check_patterns, compression, rules
+
+    usual = [LayerRule("*", Fraction(bits))] if bits is not None else []
+    sparsity, given = rules(args.sparsity, "--sparsity"), rules(args.bits, "--bits")
+    compression(sparsity, given)
+    found = Compression(tuple(sparsity), (*usual, *given))
+    check_patterns(found, [net])
+    return found if found.sparsity or found.bits else None
+
+
 def add_reading(parser: argparse.ArgumentParser, dest: str, shown: bool = False) -> None:
     """Add the options that say how to read a prototxt; help names them where they are `shown`."""
     group = parser.add_argument_group("for a prototxt") if shown else parser
@@ -154,6 +192,24 @@ def whole_number(least: int, digits: int = 9) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def size(text: str) -> int:
+    """Bytes that an option names: `470000`, `0.47MB`, `450KiB`."""
+    from netspec.diagnostics import Diagnostics
+    from netspec.semantic.constants import python_value
+    from netspec.semantic.evaluator import Evaluator
+    from netspec.semantic.scope import EvaluationError, Scope
+    from netspec.syntax.parser.options import parse_option
+
+    field = parse_option("size", "size", text, Diagnostics())
+    try:
+        found = python_value(Evaluator(Scope()).constant(field.value)) if field else None
+    except EvaluationError:
+        found = None
+    if isinstance(found, bool | str) or not isinstance(found, int | float) or found < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size such as 0.47MB")
+    return int(found)
 
 
 def load(spec: str, settings: Iterable[tuple[str, SettingText]]) -> Net:

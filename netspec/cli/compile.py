@@ -23,6 +23,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let forward give the spec's outputs instead of logits (torch)",
     )
+    parser.add_argument(
+        "--nsz",
+        action="store_true",
+        help="let the model load compressed weights too (numpy, torch)",
+    )
     add_output(parser, "where to write, - for standard output (default: NET.py here)")
 
 
@@ -41,7 +46,7 @@ def execute(args: argparse.Namespace) -> int:
         nets = tuple(f.net for f in found)
         for renamed in found:
             keys |= renamed.keys
-    source = emit_family(nets, backend, args.probabilities)
+    source = emit_family(nets, backend, args.probabilities, args.nsz)
     if isinstance(backend, HasNotes):
         show(backend.notes)
     if args.output == "-":

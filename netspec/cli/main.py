@@ -38,6 +38,7 @@ COMMANDS = {
     "train": "train a net on pictures or arrays",
     "verify": "compare the backends on the same weights and inputs",
     "weights": "show and convert weight files",
+    "compress": "prune and quantize weights into a small file",
     "fmt": "bring specs into canonical layout",
     "specs": "list the bundled specs",
     "ops": "show the reference of the language's ops",

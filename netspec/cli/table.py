@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from netspec.cli.common import add_format, add_output, add_spec, every, print_json, whole_number
 
 if TYPE_CHECKING:
+    from netspec.ir import Net
     from netspec.report.columns import NetView
     from netspec.report.table import Grid
 
@@ -86,6 +87,9 @@ def add_metrics(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="[LAYERS=]N",
         help="bits of a weight after quantization, as --sparsity",
+    )
+    group.add_argument(
+        "--weights", metavar="FILE", help="show what each layer takes in this file of weights"
     )
     group.add_argument(
         "--index-bits",
@@ -205,7 +209,7 @@ def views_of(args: argparse.Namespace) -> tuple[list[NetView], int]:
     """The nets without errors, with the metrics that were asked for, and the exit status."""
     from netspec.report.columns import NetView
 
-    if not (args.count or args.sparsity or args.bits or args.training):
+    if not (args.count or args.sparsity or args.bits or args.training or args.weights):
         nets, status = every(args.specs, args.settings)
         return [NetView(net) for net in nets], status
     from netspec.report.options import (
@@ -227,7 +231,25 @@ def views_of(args: argparse.Namespace) -> tuple[list[NetView], int]:
         training_plan(net, args.batch, args.optimizer, args.momentum) if args.training else None
         for net in nets
     )
-    return [NetView(net, counted, plan, p) for net, p in zip(nets, plans, strict=True)], status
+    stored = _stored(args, nets) if args.weights and nets else None
+    pairs = zip(nets, plans, strict=True)
+    return [NetView(net, counted, plan, p, stored) for net, p in pairs], status
+
+
+def _stored(args: argparse.Namespace, nets: Sequence[Net]) -> dict[str, int]:
+    """What each tensor of the net takes in the file of weights. Raises SpecError."""
+    from pathlib import Path
+
+    from netspec.diagnostics import spec_error
+    from netspec.weights import weights_for
+    from netspec.weights.files import stored_bytes
+
+    if len(nets) > 1 or len(args.specs) > 1:
+        message = "--weights are of one net, and there are several"
+        raise spec_error("bad-option", message)
+    sizes = stored_bytes(Path(args.weights))
+    rows = weights_for(nets[0], args.specs[0], args.weights).rows
+    return {"": sizes[""], **{row.ours: sizes[row.theirs] for row in rows}}
 
 
 def _write(grids: Sequence[Grid], args: argparse.Namespace) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from netspec.cli.common import (
+    add_compression,
     add_key,
     add_output,
     add_partial,
     add_spec,
+    compression_plan,
     load,
     whole_number,
 )
@@ -42,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--train",
         action="append",
         default=[],
-        type=_field,
+        type=train_field,
         metavar="FIELD=VALUE",
         dest="fields",
         help="set a field of the train block, such as batch_size=32 (repeatable)",
@@ -87,6 +89,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="what to do about pictures that can't be read",
     )
+    add_compression(parser)
     add("--restart", action="store_true", help="begin anew, although there is a checkpoint")
 
 
@@ -94,7 +97,7 @@ def _stopped() -> None:
     print("\nstopped; the same command goes on from the last checkpoint", flush=True)
 
 
-def _field(text: str) -> tuple[str, str]:
+def train_field(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip().isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=VALUE")
@@ -146,6 +149,7 @@ def execute(args: argparse.Namespace) -> int:
         restart=args.restart,
         quiet=args.quiet,
         on_bad=args.on_bad,
+        plan=compression_plan(args, net),
     )
     with on_interrupt(_stopped if is_main else lambda: None):
         result = train(net, training, options)

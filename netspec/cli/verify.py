@@ -12,6 +12,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_spec(parser)
     parser.add_argument("--weights", metavar="FILE", help="weights to use (default: random ones)")
     add_key(parser)
+    parser.add_argument(
+        "--against",
+        metavar="FILE",
+        help="say how far the outputs are from those with these weights, such as float32 ones",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of random weights and inputs")
     parser.add_argument(
         "--backend",
@@ -41,6 +46,18 @@ def execute(args: argparse.Namespace) -> int:
     else:
         weights = fresh(net.tensors, abs(args.seed), varied=True)
     seed = abs(args.seed)
+    if args.against:
+        others_weights = weights_for(net, args.spec, args.against, key=args.key).arrays
+        found = verify.with_other_weights(net, first, weights, others_weights, seed)
+        if args.format == "json":
+            print_json([_data(difference) for difference in found])
+        for d in found if args.format == "text" else ():
+            print(
+                f"{net.name}: with {args.weights or 'random weights'} and with {args.against}, "
+                f"{d.path} differs by {d.absolute:.2g} at most, {d.relative:.2g} of the largest "
+                f"value; {d.same:.0%} of {d.samples} samples have their largest value at one place"
+            )
+        return 0
     results = []
     for other in others:
         result, rounding = verify.verified(net, first, other, weights, seed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "target",
         metavar="OUT",
         nargs="?",
-        help=".npz, .safetensors, .pt or .pth; .caffemodel for a prototxt",
+        help=".npz, .safetensors, .nsz, .pt or .pth; .caffemodel for a prototxt; .bin for Deep "
+        "Compression",
     )
     add_output(convert, "the same as OUT")
     add_output(show, redirect=True)
@@ -52,6 +53,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--rgb",
         action="store_true",
         help="turn the filters on the input from BGR to RGB, or back",
+    )
+    convert.add_argument(
+        "--to",
+        choices=("float16", "int8"),
+        help="numbers of 2 bytes, or of 1 with a scale for each output channel of a weight",
     )
     convert.add_argument(
         "--dry-run", action="store_true", help="write nothing, show what would become what"
@@ -79,8 +85,9 @@ def execute(args: argparse.Namespace) -> int:
 
 def _convert(args: argparse.Namespace) -> int:
     from netspec.weights import NameMaps, fresh, reverse_channels, weights_for, write, write_caffe
-    from netspec.weights.files import read_metadata
+    from netspec.weights.files import read_metadata, write_coded
     from netspec.weights.matching import MatchedArray
+    from netspec.weights.small_numbers import converted
 
     net = load(args.spec, args.settings) if args.spec else None
     fresh_names: tuple[str, ...] = ()
@@ -109,8 +116,15 @@ def _convert(args: argparse.Namespace) -> int:
         _table(rows, fresh_names, {name: array.shape for name, array in arrays.items()})
         return 0
     output = Path(args.output)
+    if args.to:
+        if output.suffix not in (".safetensors", ".npz"):
+            message = f"--to {args.to} is for .safetensors and .npz files, and {output} is none"
+            raise spec_error("bad-option", message)
+        arrays = converted(arrays, args.to)
     if output.suffix == ".caffemodel" and net is not None:
         write_caffe(output, arrays, net)
+    elif output.suffix in (".nsz", ".bin"):
+        write_coded(output, _coded(args, net, rows, arrays), net.name if net is not None else "")
     else:
         keeps = args.names is None and net is None and not args.rgb
         write(output, arrays, read_metadata(Path(args.file)) if keeps else None)
@@ -122,6 +136,26 @@ def _convert(args: argparse.Namespace) -> int:
         for name in fresh_names:
             print(f"fresh: {name}")
     return 0
+
+
+def _coded(
+    args: argparse.Namespace,
+    net: Net | None,
+    rows: Sequence[MatchedArray],
+    arrays: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The arrays, those that the file has codebooks of with these, as far as they are the same."""
+    from netspec.weights.files import read_coded
+
+    found: dict[str, Any] = dict(arrays)
+    if args.rgb:
+        return found
+    read = read_coded(Path(args.file), net.tensors if net is not None else {})
+    for row in rows:
+        tensor = read.get(row.theirs)
+        if tensor is not None and tensor.shape == arrays[row.ours].shape:
+            found[row.ours] = tensor
+    return found
 
 
 def _how_text(how: str) -> str:

@@ -98,10 +98,13 @@ class EndsInLogits(Protocol):
 class EmitsFamilies(Protocol):
     """A backend that writes several nets into one file.
 
-    With `probabilities`, models give the nets' outputs when called.
+    With `probabilities`, models give the nets' outputs when called; with `nsz`, they load
+    compressed weights too.
     """
 
-    def emit_family(self, nets: Sequence[Net], *, probabilities: bool = False) -> str:
+    def emit_family(
+        self, nets: Sequence[Net], *, probabilities: bool = False, nsz: bool = False
+    ) -> str:
         """The source of a module with a class for each net, classes of modules once."""
         ...
 
@@ -164,28 +167,35 @@ def _class(name: str) -> Callable[[], Backend] | None:
     return found
 
 
-def emit(net: Net, backend: Backend, probabilities: bool = False) -> str:
+def emit(net: Net, backend: Backend, probabilities: bool = False, nsz: bool = False) -> str:
     """The source of a net's model; with `probabilities`, one that gives these when called.
+
+    With `nsz`, one that loads compressed weights too.
 
     Raises SpecError, before anything is emitted, where the backend lacks an op or can't express
     a layer: one diagnostic for each line of the spec.
     """
     _check_ops([net], backend)
-    if probabilities and isinstance(backend, EmitsFamilies):
-        return backend.emit_family([net], probabilities=True)
+    if (probabilities or nsz) and isinstance(backend, EmitsFamilies):
+        return backend.emit_family([net], probabilities=probabilities, nsz=nsz)
+    if nsz:
+        message = f"models of the {backend.name} backend load no .nsz files"
+        raise spec_error("bad-option", message)
     return backend.emit(net)
 
 
-def emit_family(nets: Sequence[Net], backend: Backend, probabilities: bool = False) -> str:
+def emit_family(
+    nets: Sequence[Net], backend: Backend, probabilities: bool = False, nsz: bool = False
+) -> str:
     """The source of a file with the models of several nets. Raises SpecError as `emit` does."""
     if len(nets) == 1:
-        return emit(nets[0], backend, probabilities)
+        return emit(nets[0], backend, probabilities, nsz)
     if not isinstance(backend, EmitsFamilies):
         message = f"the {backend.name} backend writes one net a file"
         help_ = (f"name the one that is meant, as in `{nets[0].file}:{nets[0].name}`",)
         raise spec_error("bad-option", message, help=help_)
     _check_ops(nets, backend)
-    return backend.emit_family(nets, probabilities=probabilities)
+    return backend.emit_family(nets, probabilities=probabilities, nsz=nsz)
 
 
 def _check_ops(nets: Sequence[Net], backend: Backend) -> None:

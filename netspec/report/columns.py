@@ -34,8 +34,11 @@ class NetView:
         convention: Convention | None = None,
         compression: Compression | None = None,
         training: TrainingPlan | None = None,
+        stored: Mapping[str, int] | None = None,
     ) -> None:
         self.net = net
+        self.stored = stored
+        """Bytes of each tensor in a file of weights, by its name, and of the file by ``."""
         self.convention = convention
         self.compression = compression
         self.training = training
@@ -102,6 +105,14 @@ class NetView:
         from netspec.metrics.compression import size
 
         return size(self.parts(row))
+
+    def stored_size(self, row: Row | None = None) -> int:
+        """Bytes in the file of weights: of the row's tensors, or all."""
+        found = self.stored or {}
+        if row is None:
+            return found.get("", 0)
+        names = (f"{f.path}.{name}" for f in row.layers for name in f.tensors)
+        return sum(found.get(name, 0) for name in names)
 
     @cached_property
     def memory(self) -> TrainingMemory:
@@ -388,6 +399,14 @@ COLUMNS: Mapping[str, Column] = {
             number_format.megabytes,
             lambda v: v.compressed_size(),
         ),
+        Column(
+            "stored",
+            "in file",
+            "bytes in a file of weights (--weights)",
+            lambda v, r: v.stored_size(r),
+            number_format.megabytes,
+            lambda v: v.stored_size(),
+        ),
     )
 }
 """Every column by its key; in CSV and `--columns` these are their names, else their headings."""
@@ -403,4 +422,6 @@ def usual(view: NetView) -> tuple[str, ...]:
         shown.insert(6, "shares")
     if view.compression is not None:
         shown[6:6] = ["sparsity", "bits", "kept", "compressed"]
+    if view.stored is not None:
+        shown.append("stored")
     return tuple(shown)

@@ -38,6 +38,8 @@ def data(view: NetView) -> dict[str, Any]:
     if view.compression is not None:
         total["kept"] = sum(p.kept for p in view.parts())
         total["compressed"] = view.compressed_size()
+    if view.stored is not None:
+        total["stored"] = view.stored_size()
     named = {"net": net.name, **({"variant": net.variant} if net.variant else {})}
     return {**named, "layers": [_layer(view, row) for row in rows(net)], "total": total}
 
@@ -71,6 +73,8 @@ def _layer(view: NetView, row: Row) -> dict[str, Any]:
         if part.weights:
             found["sparsity"], found["bits"] = float(part.sparsity), part.bits
         found["compressed"] = view.compressed_size(row)
+    if view.stored is not None:
+        found["stored"] = view.stored_size(row)
     return found
 
 

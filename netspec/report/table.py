@@ -131,6 +131,9 @@ def summary(view: NetView) -> tuple[tuple[str, str], ...]:
         found.append(
             ("compressed", f"{number_format.megabytes(small)}{ratio}   {kept:,} parameters kept")
         )
+    if view.stored is not None:
+        small = view.stored_size()
+        found.append(("file", f"{small:,} bytes   {sizes(net)['float32'] / small:.1f}x smaller"))
     peak = f"{number_format.megabytes(activation_bytes(net))} alive at most, float32, batch 1"
     found.append(("activations", peak))
     if view.training is not None:

@@ -87,6 +87,41 @@ def compare(
     return BackendComparison(first.name, second.name, tuple(layers), tuple(outputs))
 
 
+@dataclass(frozen=True)
+class OutputDifference:
+    """How far an output is apart for two sets of weights, on random samples.
+
+    `relative` is the largest absolute difference over the largest magnitude of the value, `same`
+    the share of samples whose largest value stands at one place.
+    """
+
+    path: str
+    absolute: float
+    relative: float
+    samples: int
+    same: float
+
+
+def with_other_weights(
+    net: Net,
+    backend: Backend,
+    weights: Mapping[str, Any],
+    others: Mapping[str, Any],
+    seed: int = 0,
+    samples: int = 16,
+) -> tuple[OutputDifference, ...]:
+    """The differences of a net's outputs for two sets of weights. Raises SpecError."""
+    inputs = random_inputs(net, seed, samples)
+    first, second = (_run(net, backend, w, inputs) for w in (weights, others))
+    found = []
+    for value, a, b in zip(net.body.outputs, first, second, strict=True):
+        d = _difference(value.name, a, b)
+        places = (x.reshape(len(x), -1).argmax(1) for x in (a, b))
+        same = float(np.mean(np.equal(*places)))
+        found.append(OutputDifference(d.path, d.absolute, d.relative, samples, same))
+    return tuple(found)
+
+
 class Verified(NamedTuple):
     """The comparison of two backends that agree.
 

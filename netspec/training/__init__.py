@@ -12,9 +12,11 @@ schedule        the learning rate of each iteration
 checkpoint      files of a run: state, weights, metrics
 distributed     several processes and devices
 learning_curve  the chart of loss and accuracy
+evaluation      loss and accuracy of given weights
+retraining      pruned and quantized weights, trained further
 overrides       fields of the recipe set by options (`--train lr=0.01`)
 
-Imports torch; entered only by `netspec train`.
+Imports torch; entered only by `netspec train` and `netspec compress`.
 """
 
 from netspec.training.trainer import TrainingOptions, TrainingResult, train

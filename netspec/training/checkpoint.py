@@ -13,6 +13,7 @@ import torch
 
 from netspec.diagnostics import spec_error
 from netspec.lazy_dataclasses import dataclass
+from netspec.training.retraining import tensors_of
 from netspec.util.atomic_write import refuse_input, unwritable, write_text
 from netspec.weights import write
 
@@ -65,8 +66,8 @@ def write_weights(
     path: Path, model: torch.nn.Module, names: Iterable[str], metadata: Mapping[str, str]
 ) -> None:
     """Write the tensors of a net, by its names, and what they are. Raises SpecError."""
-    state = model.state_dict()
-    write(path, {name: state[name].detach().float().cpu().numpy() for name in names}, metadata)
+    found = tensors_of(model, names)
+    write(path, {name: tensor.float().cpu().numpy() for name, tensor in found.items()}, metadata)
 
 
 def write_checkpoint(path: Path, state: Mapping[str, Any], run: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
@@ -14,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from netspec.codegen.backend import EndsInLogits, get, load_model
 from netspec.diagnostics import spec_error
 from netspec.diagnostics.render import printable
 from netspec.ir import Net, Training
 from netspec.lazy_dataclasses import dataclass, field, replace
+from netspec.metrics.compression import Compression
 from netspec.ops import Learned
 from netspec.runtime.classify import quiet_pillow
 from netspec.training import schedule
@@ -31,8 +32,10 @@ from netspec.training.checkpoint import (
 )
 from netspec.training.datasets import TrainingData, digest_of, read
 from netspec.training.distributed import Processes, device, processes
+from netspec.training.evaluation import classifier, scores, totals
 from netspec.training.learning_curve import learning_curve
 from netspec.training.loader import Loader
+from netspec.training.retraining import Retraining, plain_name
 from netspec.training.sampler import Draw, Sampler
 from netspec.training.transforms import Preparation
 from netspec.util.atomic_write import write_text
@@ -47,7 +50,6 @@ MOST_BETWEEN = 1000
 SMALL = 200_000_000
 """Below so many multiplications a step, threads wait for each other longer than they work."""
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-TINY = 1e-30
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class TrainingOptions:
     epoch, at most 1000. `accumulate` divides a batch into so many parts, one after the other.
     `held_out` is the share of the data that is not trained on where the data does not say.
     `weights` are arrays by name that the model starts from; what they lack starts fresh.
-    `on_bad` says what becomes of pictures that can't be read: `error` or `skip`.
+    `on_bad` says what becomes of pictures that can't be read: `error` or `skip`. With a `plan`,
+    weights are pruned and quantized while they are trained.
     """
 
     data: Path
@@ -74,6 +77,7 @@ class TrainingOptions:
     restart: bool = False
     quiet: bool = False
     on_bad: Literal["error", "skip"] = "error"
+    plan: Compression | None = None
 
 
 @dataclass(frozen=True)
@@ -198,6 +202,8 @@ class _Run:
         self.loader = Loader(self.data.train, options.seed, workers)
         self.done = 0
         self.best: dict[str, Any] | None = None
+        plan = options.plan
+        self.retraining = Retraining(net, plan, self.total) if plan else None
         self.last_accuracy: float | None = None
         self.window = _Window()
 
@@ -225,11 +231,7 @@ class _Run:
         if self.net.macs * self.training.batch_size < SMALL:
             torch.set_num_threads(1)
         torch.manual_seed(self.options.seed)
-        backend = get("torch")
-        made = next(f.op for f in self.net.layers if self.net.flat_outputs[0] in f.outputs)
-        model: nn.Module = load_model(self.net, backend)
-        logits = isinstance(backend, EndsInLogits) and backend.ends_in_logits[0]
-        self.probabilities = made.yields_probabilities and not logits
+        model, self.probabilities = classifier(self.net)
         start = {**fresh(self.net.tensors, self.options.seed), **self.options.weights}
         start = {name: torch.from_numpy(array.copy()) for name, array in start.items()}
         model.load_state_dict(start, strict=False)  # without the counters of batch norms
@@ -237,11 +239,18 @@ class _Run:
         if self.device.type == "cuda" and len(self.net.body.inputs[0].shape) == 3:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model
-        self.optimizer = optimizer(model, self.net)
+        if self.retraining is not None:
+            self.retraining.prune(model)
+        self._optimize()
         frozen = {f.path for f in self.net.layers if isinstance(f.op, Learned) and f.op.frozen}
         self.frozen_norms = [m for name, m in model.named_modules() if name in frozen]
         halves = self.precision == torch.float16
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=halves)
+
+    def _optimize(self) -> None:
+        """Have an optimizer for the model's parameters as they are now."""
+        model = self.model
+        self.optimizer = optimizer(model, self.net)
         self.parallel: nn.Module = model
         if self.group.count > 1:
             live = {v for f in self.net.layers for v in f.inputs} | set(self.net.flat_outputs)
@@ -265,6 +274,8 @@ class _Run:
         special = {n: m for n, m in self.net.multipliers.items() if m not in ((1, 1), (1, 0))}
         if special:
             identity["multipliers"] = ",".join(f"{n}:{m[0]:g}:{m[1]:g}" for n, m in special.items())
+        if self.options.plan is not None:
+            identity["compression"] = str(self.options.plan)
         return identity | {
             "net": self.net.name,
             "tensors": shapes,
@@ -317,6 +328,10 @@ class _Run:
         batches = self.loader.training(self._batches())
         self._to_training()
         while self.done < self.total:
+            if self.retraining is not None and self.done == self.retraining.shared_from:
+                self.retraining.share(self.model)
+                self._optimize()
+                self._to_training()
             self._step(batches)
             self.done += 1
             if self.done % self.window_size == 0 or self.done == self.total:
@@ -384,10 +399,8 @@ class _Run:
         enabled = self.precision != torch.float32
         with torch.autocast(self.device.type, self.precision, enabled=enabled):
             result = model(x)
-        result = result.float().flatten(1)
-        if self.probabilities:
-            result = result.clamp_min(TINY).log()
-        return result, y.to(self.device, non_blocking=cuda)
+        found = scores(result, self.probabilities)
+        return found, y.to(self.device, non_blocking=cuda)
 
     # --- what is kept ----------------------------------------------------------------------------
 
@@ -425,9 +438,13 @@ class _Run:
         accuracy = row["accuracy"] if row is not None else None
         about = metadata(self.net, self.data.classes, self.done, accuracy)
         if row is not None:
-            better = self.best is None or (row["accuracy"], -row["loss"]) > (
-                self.best["accuracy"],
-                -self.best["loss"],
+            better = self._is_final() and (
+                self.best is None
+                or (row["accuracy"], -row["loss"])
+                > (
+                    self.best["accuracy"],
+                    -self.best["loss"],
+                )
             )
             self.last_accuracy = row["accuracy"]
             if better:
@@ -446,6 +463,11 @@ class _Run:
             write_text(self.folder.curve, curve)
             write_checkpoint(self.folder.checkpoint, self._state(), self.identity)
 
+    def _is_final(self) -> bool:
+        """Whether weights are by now what they are to be at the end, and not yet to be shared."""
+        shared_from = self.retraining.shared_from if self.retraining is not None else None
+        return shared_from is None or self.done > shared_from
+
     def _held_out(self) -> dict[str, Any] | None:
         """Loss and accuracy on what is held out, each process seeing a part of it."""
         samples = self.data.held_out
@@ -456,13 +478,8 @@ class _Run:
         batches = iter([own[i : i + size] for i in range(0, len(own), size)])
         loader = Loader(samples, self.options.seed, 0)
         loader.pool = self.loader.pool
-        sums = torch.zeros(2, dtype=torch.float64)
         self.model.eval()
-        with torch.no_grad():
-            for x, y in loader.plain(batches):
-                outputs, y = self._forward(self.model, x, y)
-                sums[0] += F.cross_entropy(outputs, y, reduction="sum").double().cpu()
-                sums[1] += (outputs.argmax(1) == y).sum().cpu()
+        sums = totals(partial(self._forward, self.model), loader.plain(batches))
         loss, correct = self.group.total(sums.to(self.device)).tolist()
         return {
             "kind": "held-out",
@@ -486,6 +503,13 @@ class _Run:
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self.done = state["iteration"]
+        if (
+            self.retraining is not None
+            and self.done > (self.retraining.shared_from or 0)
+            and self.retraining.bits
+        ):
+            self.retraining.restore(self.model, state["model"])
+            self._optimize()
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
@@ -505,7 +529,7 @@ def optimizer(model: nn.Module, net: Net) -> torch.optim.Optimizer:
     rate, decay = training.learning_rate, training.weight_decay
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        factors = net.multipliers.get(name, (1.0, 1.0))
+        factors = net.multipliers.get(plain_name(name), (1.0, 1.0))
         parameter.requires_grad_(parameter.requires_grad and factors[0] > 0)
         if parameter.requires_grad:
             groups.setdefault(factors, []).append(parameter)

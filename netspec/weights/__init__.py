@@ -11,6 +11,8 @@ matching, validate                        arrays to the tensors of a net; what d
 name_maps                                 what other libraries call a net's layers and tensors
 trained                                   what a file of trained weights says of itself
 caffe                                     from and to the layers of a caffemodel
+nsz_file, nsz_reader                      weights of few values, entropy coded
+small_numbers                             float16, int8 with scales
 initialize                                fresh weights
 array, file_checks                        the type of weights; whether a file can be read
 """

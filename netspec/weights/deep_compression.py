@@ -16,14 +16,23 @@ import numpy as np
 
 from netspec.diagnostics import spec_error
 from netspec.ops import Tensor
+from netspec.util.atomic_write import unwritable, write_bytes
 from netspec.weights.array import Array
 from netspec.weights.file_checks import file_size, unreadable
+from netspec.weights.nsz_file import CodedTensor, coded
 
 CODEBOOK = 256
+"""Values in a layer's codebook, the first of them 0."""
 
 
 def read(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Array]:
-    """The weights of a net with these tensors, by name, float32, of the tensors' shapes.
+    """The weights of a net as `read_coded` finds them, float32."""
+    found = read_coded(path, tensors)
+    return {n: t.values if isinstance(t, CodedTensor) else t for n, t in found.items()}
+
+
+def read_coded(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Array | CodedTensor]:
+    """The tensors of a net with these, by name, of their shapes; weights with their codebooks.
 
     The layers of the archive are the net's weights in order, each with its bias. Raises SpecError
     (bad-weights) where the net has other tensors, or the file does not fit them to the byte.
@@ -41,7 +50,7 @@ def read(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Array]:
         raise unreadable(path, error) from None
     reader = _Reader(path, data)
     counts = reader.take("the end of the numbers of entries", "<u4", len(layers))
-    weights: dict[str, Array] = {}
+    weights: dict[str, Array | CodedTensor] = {}
     for name, count in zip(layers, counts, strict=True):
         weight, bias = f"{name}.weight", f"{name}.bias"
         weights[weight], weights[bias] = _layer(
@@ -100,7 +109,7 @@ class _Reader:
 
 def _layer(
     reader: _Reader, name: str, count: int, weight: Tensor, bias: Tensor
-) -> tuple[Array, Array]:
+) -> tuple[CodedTensor, Array]:
     """Weight and bias of one layer with this count of entries."""
     shape = tuple(int(d) for d in weight.shape)
     bias_shape = tuple(int(d) for d in bias.shape)
@@ -118,6 +127,60 @@ def _layer(
     places = np.cumsum(gaps, dtype=np.int64) + np.arange(count)
     if places[-1] >= size:
         raise spec_error("bad-weights", f"{reader.path} has entries behind the end of {name}")
-    flat = np.full(size, codebook[0], dtype=np.float32)
-    flat[places] = codebook[codes]
-    return flat.reshape(shape), biases.astype(np.float32).reshape(bias_shape)
+    dense = np.zeros(size, np.uint8)
+    dense[places] = codes
+    return (
+        CodedTensor(codebook.astype(np.float32), dense.reshape(shape)),
+        biases.astype(np.float32).reshape(bias_shape),
+    )
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def write(path: Path, arrays: Mapping[str, Array | CodedTensor]) -> None:
+    """Write an archive, whole or not at all. Raises SpecError (unwritable-file).
+
+    Each weight must have a bias and at most 256 values, 0 counted. Codebooks that are shorter are
+    filled with 0.
+    """
+    heads, layers = [], []
+    for name in arrays:
+        if not name.endswith(".weight"):
+            if name.removesuffix(".bias") + ".weight" not in arrays or not name.endswith(".bias"):
+                raise unwritable(path, f"it holds weights with their biases alone, and no {name}")
+            continue
+        tensor, bias = arrays[name], arrays.get(f"{name.removesuffix('.weight')}.bias")
+        found = tensor if isinstance(tensor, CodedTensor) else coded(tensor)
+        if bias is None or isinstance(bias, CodedTensor):
+            raise unwritable(path, f"it pairs weights and biases, and {name} has none")
+        if found is None:
+            raise unwritable(
+                path, f"it holds at most {CODEBOOK} values of a tensor, and {name} has more"
+            )
+        entries, data = _entries(found)
+        heads.append(entries)
+        codebook = np.zeros(CODEBOOK, "<f4")
+        codebook[: len(found.codebook)] = found.codebook
+        layers += [codebook.tobytes(), bias.astype("<f4").tobytes(), data]
+    write_bytes(path, np.array(heads, "<u4").tobytes() + b"".join(layers))
+
+
+def _entries(tensor: CodedTensor) -> tuple[int, bytes]:
+    """The number of entries of a weight, and their codes and gaps.
+
+    What is not stored is 0, so more than 15 such places in a row have entries of code 0 between.
+    """
+    dense = tensor.codes.reshape(-1)
+    places = np.flatnonzero(dense)
+    if not len(places):
+        places = np.zeros(1, np.int64)  # an archive has no layer without entries
+    zeros = np.diff(places, prepend=-1) - 1
+    fillers = zeros // 16
+    last = np.cumsum(fillers + 1) - 1
+    gaps = np.full(int(last[-1]) + 1, 15, np.uint8)
+    gaps[last] = zeros % 16
+    codes = np.zeros(len(gaps), np.uint8)
+    codes[last] = dense[places]
+    pairs = np.append(gaps, np.zeros(len(gaps) % 2, np.uint8)).reshape(-1, 2)
+    return len(codes), codes.tobytes() + (pairs[:, 0] | pairs[:, 1] << 4).tobytes()

@@ -7,10 +7,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from netspec.diagnostics import spec_error
-from netspec.util.atomic_write import replacing, unwritable
+from netspec.ops import Tensor
+from netspec.util.atomic_write import replacing, unwritable, write_bytes
+from netspec.weights import deep_compression
 from netspec.weights.array import Array
 from netspec.weights.caffemodel_file import read_caffemodel
+from netspec.weights.file_checks import file_size
 from netspec.weights.npz_file import npz_unsupported, read_npz, write_npz
+from netspec.weights.nsz_file import (
+    CodedTensor,
+    as_coded,
+    nsz_bytes,
+    nsz_unsupported,
+    read_nsz,
+    read_nsz_tensors,
+    write_nsz,
+)
 from netspec.weights.safetensors_file import (
     read_safetensors,
     read_safetensors_metadata,
@@ -38,6 +50,7 @@ FORMATS = {
     ".npz": WeightFormat(read_npz, write_npz, npz_unsupported, ordered=True),
     ".safetensors": WeightFormat(read_safetensors, write_safetensors, safetensors_unsupported),
     ".caffemodel": WeightFormat(read_caffemodel),
+    ".nsz": WeightFormat(read_nsz, write_nsz, nsz_unsupported, ordered=True),
     ".pt": _TORCH,
     ".pth": _TORCH,
 }
@@ -52,7 +65,8 @@ def read(path: Path, key: str | None = None) -> dict[str, Array]:
     """
     if path.suffix not in FORMATS:
         raise spec_error(
-            "bad-weights", f"{path} is no .npz, .safetensors, .pt or .pth file, nor a .caffemodel"
+            "bad-weights",
+            f"{path} is no .npz, .safetensors, .nsz, .pt or .pth file, nor a .caffemodel",
         )
     if key is None:
         return FORMATS[path.suffix].read(path)
@@ -63,8 +77,54 @@ def read(path: Path, key: str | None = None) -> dict[str, Array]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """What a file says of itself beside its arrays; only `.safetensors` can. Raises SpecError."""
+    """What a file says of itself beside its arrays, as a few formats can. Raises SpecError."""
+    if path.suffix == ".nsz":
+        return read_nsz_tensors(path)[0]
     return read_safetensors_metadata(path) if path.suffix == ".safetensors" else {}
+
+
+def stored_bytes(path: Path) -> dict[str, int]:
+    """The bytes of each tensor in a file by its name in it, and of the file by ``.
+
+    Raises SpecError (bad-weights).
+    """
+    found: dict[str, int] = {}
+    if path.suffix == ".nsz":
+        read_nsz_tensors(path, found)
+    else:
+        found = {name: array.nbytes for name, array in read(path).items()}
+    return {**found, "": file_size(path)}
+
+
+def read_coded(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, CodedTensor]:
+    """The tensors of a file that it has codebooks of, by name, those of a net for a `.bin`.
+
+    None of a file of another format. Raises SpecError (bad-weights).
+    """
+    found: Mapping[str, Array | CodedTensor] = {}
+    if path.suffix == ".nsz":
+        found = read_nsz_tensors(path)[1]
+    elif path.suffix == ".bin":
+        found = deep_compression.read_coded(path, tensors)
+    return {name: tensor for name, tensor in found.items() if isinstance(tensor, CodedTensor)}
+
+
+def write_coded(path: Path, tensors: Mapping[str, Array | CodedTensor], net: str) -> None:
+    """Write a `.nsz` file, or a `.bin` of Deep Compression, exactly; codebooks whole.
+
+    Raises SpecError (unwritable-file) where the file can't be written, or can't hold a tensor.
+    """
+    if path.suffix == ".bin":
+        deep_compression.write(path, tensors)
+        return
+    for name, tensor in tensors.items():
+        reason = _no_text(name) or (
+            "" if isinstance(tensor, CodedTensor) else nsz_unsupported(name, tensor)
+        )
+        if reason:
+            raise unwritable(path, f"it can't hold {_shortened(name)}, {reason}")
+    floats = {n: t for n, t in tensors.items() if not isinstance(t, CodedTensor)}
+    write_bytes(path, nsz_bytes({**tensors, **as_coded(floats)}, net))
 
 
 def write(
@@ -78,7 +138,7 @@ def write(
     form = FORMATS.get(path.suffix)
     if form is None or form.write is None:
         kind = path.suffix or "a file without suffix"
-        formats = ".npz, .safetensors, .pt or .pth"
+        formats = ".npz, .safetensors, .nsz, .pt or .pth"
         raise unwritable(path, f"weights are written as {formats}, not as {kind}")
     if "\0" in str(path):
         raise unwritable(path, "no file can have this name")

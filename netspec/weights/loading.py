@@ -14,6 +14,7 @@ from netspec.weights.caffe import read_caffe
 from netspec.weights.files import FORMATS, read
 from netspec.weights.matching import Adapted, adapt
 from netspec.weights.name_maps import NameMaps
+from netspec.weights.small_numbers import restored
 
 
 def read_for(
@@ -21,12 +22,14 @@ def read_for(
 ) -> dict[str, Array]:
     """All arrays of a file; of a caffemodel, for a net from a prototxt, by the net's names.
 
+    Those that are int8 with scales are float32 again.
+
     `without` are layers and instances whose weights are not looked for there, `key` is as for
     `read`. Raises SpecError.
     """
     if path.suffix == ".caffemodel" and net.origins:
         return read_caffe(path, net, without)
-    return read(path, key)
+    return restored(read(path, key))
 
 
 def weights_for(

@@ -55,7 +55,8 @@ def read_weights(path: str | Path) -> Weights:
     except OSError:
         raise
     except Exception as error:  # of zipfile, json or NumPy, by the kind of damage
-        raise ValueError(f"{path} holds no sound weights: {error!r}") from error
+        hint = " (.nsz files are for `compile --nsz`)" * str(path).endswith(".nsz")
+        raise ValueError(f"{path} holds no sound weights{hint}: {error!r}") from error
 
 
 def check_weights(found: Weights, shapes: dict[str, tuple[int, ...]]) -> Weights:

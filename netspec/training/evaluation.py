@@ -1,0 +1,94 @@
+"""Loss and accuracy of a net's PyTorch model on labelled samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from netspec.codegen.backend import EndsInLogits, get, load_model
+from netspec.diagnostics import spec_error
+from netspec.ir import Net, Training
+from netspec.lazy_dataclasses import dataclass
+from netspec.training.datasets import read
+from netspec.training.loader import Loader
+from netspec.training.transforms import Preparation
+
+TINY = 1e-30
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a net does on so many samples: its mean cross entropy, the share of right answers."""
+
+    samples: int
+    loss: float
+    accuracy: float
+
+
+def classifier(net: Net) -> tuple[nn.Module, bool]:
+    """The net's model, and whether it gives probabilities rather than logits."""
+    backend = get("torch")
+    made = next(f.op for f in net.layers if net.flat_outputs[0] in f.outputs)
+    model: nn.Module = load_model(net, backend)
+    logits = isinstance(backend, EndsInLogits) and backend.ends_in_logits[0]
+    return model, made.yields_probabilities and not logits
+
+
+def scores(outputs: Tensor, probabilities: bool) -> Tensor:
+    """Logits or log-probabilities of shape (N, classes) in float32."""
+    found = outputs.float().flatten(1)
+    return found.clamp_min(TINY).log() if probabilities else found
+
+
+def totals(
+    forward: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    batches: Iterable[tuple[Tensor, Tensor]],
+) -> Tensor:
+    """The sum of the losses, and how many answers are right; float64.
+
+    `forward` gives scores and labels for inputs and labels.
+    """
+    sums = torch.zeros(2, dtype=torch.float64)
+    with torch.no_grad():
+        for x, y in batches:
+            found, labels = forward(x, y)
+            sums[0] += F.cross_entropy(found, labels, reduction="sum").double().cpu()
+            sums[1] += (found.argmax(1) == labels).sum().cpu()
+    return sums
+
+
+class Evaluation:
+    """A net's model beside labelled data, to be measured with one set of weights after another."""
+
+    def __init__(self, net: Net, data: Path, held_out: float = 0.1) -> None:
+        """Read the data's held-out part, or `held_out` of each class; all where that is 0.
+
+        Raises SpecError as training does for data that can't be used.
+        """
+        if len(net.body.inputs) != 1 or len(net.body.outputs) != 1:
+            raise spec_error("bad-data", f"{net.name} has not one input and one output")
+        still = net.training or Training(learning_rate=1.0, batch_size=1)
+        found = read(data, net, Preparation(net, still), held_out)
+        self.net = net
+        self.samples = found.held_out or found.train
+        self.model, self.probabilities = classifier(net)
+
+    def __call__(self, arrays: Mapping[str, Any]) -> Score:
+        """The score with these weights, by the net's names."""
+        get("torch").set_weights(self.model, arrays)
+        self.model.eval()
+        count = len(self.samples.labels)
+        loader = Loader(self.samples, 0, 0)
+        batches = (range(i, min(i + BATCH, count)) for i in range(0, count, BATCH))
+
+        def forward(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+            return scores(self.model(x), self.probabilities), y
+
+        loss, correct = totals(forward, loader.plain(iter(batches))).tolist()
+        return Score(count, loss / count, correct / count)
