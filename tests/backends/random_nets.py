@@ -404,6 +404,15 @@ class _Body:
         channels = f"{v.name}.channels" if join == "add" else self.number()
         self.flow = _Value("", self.mark() if join == "concat" else v.channels, v.plane)
         last = self.name()
+        if join == "add" and self.random.random() < 0.5:
+            self.flow = _Value(last, v.channels, v.plane)
+            self.values.append(self.flow)
+            return [
+                f"{cur}[0]: identity({v.name})",
+                f"{cur}[1]: conv({v.name}) {{ filters: {channels}  kernel: 1 }}",
+                f"for i in 2..n + 1 {{ {cur}[i]: add(relu({cur}[i - 2]), {cur}[i - 1]) }}",
+                f"{last}: sub({cur}[n + 1], {cur}[n])",
+            ]
         lines = [
             f"{cur}[0]: identity({v.name})",
             f"for i in 1..n {{\n{new}[i]: conv({cur}[i - 1]) {{ filters: {channels}  kernel: 1 }}"

@@ -313,6 +313,19 @@ KINDS: dict[str, tuple[str, str, list[Use], Use]] = {
         [Use({"n": 2, "sizes": [1, 3]}, ((3, 5, 5),))],
         Use({"n": 4, "sizes": [2]}, ((3, 5, 5),)),
     ),
+    "what an iteration reads of those further back": (
+        "n",
+        """s[0]: conv { filters: 4  kernel: 1 }
+        s[1]: conv(x) { filters: 5  kernel: 3  pad: 1 }
+        for i in 2..n { s[i]: concat(conv(s[i - 2]) { filters: i  kernel: 1 }, s[i - 1]) -> relu }
+        t[1]: relu
+        t[2]: conv { filters: 3  kernel: 1 }
+        t[3]: tanh
+        for i in 4..n + 3 { t[i]: concat(t[i - 3], t[i - 1]) -> conv { filters: 3  kernel: 1 } }
+        concat(s[n - 1], t[n + 2], s[n], t[n + 3])""",
+        [Use({"n": 3}, ((3, 5, 5),))],
+        Use({"n": 5}, ((2, 6, 6),)),
+    ),
     "loops that take items apart": (
         "rows, f = 2",
         """for i, (c, k) in enumerate(rows, 1) {

@@ -10,7 +10,8 @@ values       what names stand for; the checks of arguments that rules ask for
 layers       layers and instances: names, inputs, attributes, results
 branches     branches, and what meets behind them
 template_parts  lines, names and expressions of a template
-tracer       loops, and all other statements
+loops        loops, and what an iteration hands on
+tracer       all other statements
 names        names that another library has for the layers
 traces       the traces of a net and its modules; single blocks for what can't be traced
 referee      holds the trace of a net against the net
