@@ -263,16 +263,20 @@ def build(
     """The net's model, ready to call on float32 inputs of shape (N, C, H, W).
 
     A PyTorch model gives logits when called, and the spec's outputs by `predict`; with
-    `probabilities`, the spec's outputs by both. A NumPy model gives the spec's outputs.
+    `probabilities`, the spec's outputs by both. A NumPy or ONNX model gives the spec's outputs.
     `weights` are a file under the net's names or those of a library, or arrays by name; without,
     the model is freshly initialized. Raises SpecError where the weights are not those of the net.
     """
-    from netspec.codegen.backend import get, load_model
+    from netspec.codegen.backend import MakesFiles, get, load_model
 
     given, chosen = _loaded(net, parameters), get(backend)
     model = load_model(given.ir, chosen, probabilities)
     if weights is not None:
         chosen.set_weights(model, match_weights(given, weights))
+    elif isinstance(chosen, MakesFiles):
+        from netspec.weights import fresh
+
+        chosen.set_weights(model, fresh(given.ir.tensors))
     return model
 
 

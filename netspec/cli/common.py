@@ -60,7 +60,7 @@ def add_format(
     parser.add_argument("--format", choices=forms, default=forms[0], help=help)
 
 
-def add_key(parser: argparse.ArgumentParser) -> None:
+def add_key(parser: argparse._ActionsContainer) -> None:
     """Add --key, which chooses in a PyTorch file."""
     parser.add_argument(
         "--key",

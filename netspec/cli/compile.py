@@ -1,18 +1,42 @@
-"""netspec compile: write the model as Python source."""
+"""netspec compile: write the model as Python source, or as a file with its weights."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from netspec.cli.common import add_output, add_spec, load_each, overwrite_error, put, show
+from netspec.cli.common import (
+    add_key,
+    add_output,
+    add_spec,
+    load,
+    load_each,
+    note,
+    overwrite_error,
+    put,
+    show,
+    whole_number,
+)
 from netspec.diagnostics import spec_error
+
+if TYPE_CHECKING:
+    from netspec.codegen.backend import Backend
+    from netspec.ir import Net
+
+_OF_FILES = (
+    *("weights", "key", "opset", "functions", "float16", "preprocess", "labels"),
+    *("int8", "calibrate"),
+)
+_MOST_PICTURES = 200
+"""Most pictures that are taken to calibrate."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_spec(parser)
-    parser.add_argument("--backend", default="torch", metavar="NAME", help="torch or numpy")
+    parser.add_argument("--backend", default="torch", metavar="NAME", help="torch, numpy or onnx")
     parser.add_argument(
         "--names",
         metavar="NAMES",
@@ -28,14 +52,52 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let the model load compressed weights too (numpy, torch)",
     )
-    add_output(parser, "where to write, - for standard output (default: NET.py here)")
+    add_output(parser, "where to write, - for standard output (default: NET.py or NET.onnx here)")
+    group = parser.add_argument_group("for onnx")
+    group.add_argument(
+        "--weights", metavar="FILE", help="what to put into the file (default: fresh ones)"
+    )
+    add_key(group)
+    group.add_argument(
+        "--opset", type=whole_number(1, 3), metavar="N", help="17 to 22 (default: 17)"
+    )
+    group.add_argument(
+        "--functions", action="store_true", help="write the modules of the spec as functions"
+    )
+    group.add_argument(
+        "--float16",
+        action="store_true",
+        help="weights and values in 16 bits; in- and outputs in 32",
+    )
+    group.add_argument(
+        "--preprocess",
+        action="store_true",
+        help="let the graph take pictures of 0 to 255, RGB: it scales and subtracts the mean",
+    )
+    group.add_argument(
+        "--labels", metavar="FILE", help="names of the classes, one a line, to put into the file"
+    )
+    group.add_argument(
+        "--int8",
+        action="store_true",
+        help="weights and values in 8-bit integers; needs --calibrate",
+    )
+    group.add_argument(
+        "--calibrate", metavar="FOLDER", help="pictures that show how large the values get"
+    )
 
 
 def execute(args: argparse.Namespace) -> int:
-    from netspec.codegen.backend import HasNotes, emit_family, get
+    from netspec.codegen.backend import HasNotes, MakesFiles, emit_family, get
     from netspec.util.atomic_write import write_text
 
     backend = get(args.backend)
+    if isinstance(backend, MakesFiles):
+        return _file(args, backend, backend.suffix, backend.signature)
+    for option in _OF_FILES:
+        if getattr(args, option):
+            message = f"the {backend.name} backend takes no --{option}"
+            raise spec_error("bad-option", message)
     nets = load_each(args.spec, args.settings)
     name = nets[0].name if len(nets) == 1 else Path(nets[0].file).stem
     keys: dict[str, str] = {}
@@ -53,11 +115,15 @@ def execute(args: argparse.Namespace) -> int:
         put(source)
     else:
         write_text(_target(args.output, name), source)
-    # Where the source goes to standard output, the names must not.
+    _print_names(keys, args.output)
+    return 0
+
+
+def _print_names(keys: Mapping[str, str], output: str | None) -> None:
+    """Print the new names of weights; not where the result goes to standard output."""
     width = max((len(old) for old in keys), default=0)
     for old, new in keys.items():
-        print(f"{old:<{width}}  {new}", file=sys.stderr if args.output == "-" else sys.stdout)
-    return 0
+        print(f"{old:<{width}}  {new}", file=sys.stderr if output == "-" else sys.stdout)
 
 
 def _target(output: str | None, name: str) -> Path:
@@ -79,3 +145,108 @@ def _target(output: str | None, name: str) -> Path:
         if not ours:
             raise overwrite_error(path, "netspec did not write it")
     return path
+
+
+# --- files with weights --------------------------------------------------------------------------
+
+
+def _file(args: argparse.Namespace, backend: Backend, suffix: str, signature: bytes) -> int:
+    """Write a net and its weights as one file."""
+    from netspec.codegen.backend import QuantizesFiles, model_file
+    from netspec.util.atomic_write import write_bytes
+
+    if args.nsz:
+        raise spec_error("bad-option", f"the {backend.name} backend takes no --nsz")
+    if args.int8 != bool(args.calibrate):
+        message = "--int8 needs --calibrate, a folder of pictures, and nothing else does"
+        raise spec_error("bad-option", message)
+    if args.int8 and args.float16:
+        raise spec_error("bad-option", "--int8 and --float16 don't go together")
+    net, weights, labels = _with_weights(args)
+    path = Path(args.output or f"{net.name}{suffix}")
+    if path.suffix == ".net" and path.exists():
+        message = f"{path} is a spec, which the model would replace"
+        raise spec_error("unwritable-file", message, help=(f"write to a {suffix} file",))
+    if args.output is None and path.is_file() and signature not in path.read_bytes()[:64]:
+        raise overwrite_error(path, "netspec did not write it")
+    pictures = _pictures(args, net) if args.int8 else []
+    keys: Mapping[str, str] = {}
+    if args.names:
+        from netspec.weights import renamed_each
+
+        (renamed,) = renamed_each([net], args.spec, args.names)
+        net, keys = renamed.net, renamed.keys
+        weights = {keys.get(name, name): array for name, array in weights.items()}
+    options: dict[str, Any] = {"labels": labels} if labels else {}
+    names = ("opset", "functions", "float16", "preprocess")
+    options |= {name: getattr(args, name) for name in names if getattr(args, name)}
+    content = model_file(net, backend, weights, **options)
+    if args.int8:
+        if not isinstance(backend, QuantizesFiles):
+            raise spec_error("bad-option", f"the {backend.name} backend takes no --int8")
+        content, found = backend.quantized(content, pictures)
+        _report(path, found, len(pictures), args.output)
+    if args.output == "-":
+        put(content)
+    else:
+        write_bytes(path, content)
+    _print_names(keys, args.output)
+    return 0
+
+
+def _with_weights(args: argparse.Namespace) -> tuple[Net, Mapping[str, Any], Sequence[str]]:
+    """The net, its weights, and the labels that `--labels` or the weights name."""
+    from netspec.runtime.classify import class_count, read_labels
+    from netspec.weights import fresh, weights_for
+    from netspec.weights.trained import as_trained, checked, read_trained
+
+    labels: Sequence[str] = ()
+    if args.weights:
+        file = Path(args.weights)
+        trained = read_trained(file)
+        made = checked(args.spec, dict(args.settings), file, trained)
+        net = as_trained(made.sound(), trained)
+        show(made.diagnostics)
+        weights = weights_for(net, args.spec, args.weights, key=args.key).arrays
+        labels = trained.classes
+    else:
+        net = load(args.spec, args.settings)
+        weights = fresh(net.tensors)
+        note("note: without --weights, the file has fresh ones")
+    if args.labels:
+        labels = read_labels(Path(args.labels), class_count(net))
+    return net, weights, labels
+
+
+def _pictures(args: argparse.Namespace, net: Net) -> list[Any]:
+    """The pictures of a folder as the graph takes them."""
+    import numpy as np
+
+    from netspec.codegen.backend import get, load_model
+    from netspec.lazy_dataclasses import replace
+    from netspec.runtime.classify import pictures, quiet_pillow, read_picture
+
+    said = net.preprocessing[0] if len(net.preprocessing) == 1 else None
+    if args.preprocess and said is not None:
+        order: Any = "gray" if said.channels == "gray" else "rgb"
+        plain = replace(said, channels=order, scale=1.0, mean=(0.0,), std=(1.0,))
+        net = replace(net, preprocessing=(plain,))
+    model = load_model(net, get("numpy"))
+    if not hasattr(model, "preprocess"):
+        raise spec_error("bad-image", f"{net.name} does not take one picture")
+    gray = net.body.inputs[0].shape[0] == 1
+    paths = sorted(pictures([args.calibrate]))[:_MOST_PICTURES]
+    with quiet_pillow():
+        return [np.asarray(model.preprocess(read_picture(Path(p), gray))) for p in paths]
+
+
+def _report(path: Path, found: Mapping[str, float], pictures: int, output: str | None) -> None:
+    """Print how a file in 8-bit integers does."""
+    size, float_size = (f"{found[n] / 1e6:.2f} MB" for n in ("size", "float_size"))
+    time, float_time = (f"{1e3 * found[n]:.2f} ms" for n in ("seconds", "float_seconds"))
+    print(
+        f"{path}: {size} ({float_size} in float32), {time} a picture ({float_time}); "
+        f"the same class is best in {found['same_best']:.1%} of {pictures} pictures, and outputs "
+        f"differ by {found['difference']:.2%} of the largest value",
+        file=sys.stderr if output == "-" else sys.stdout,
+    )

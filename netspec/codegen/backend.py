@@ -110,6 +110,40 @@ class EmitsFamilies(Protocol):
 
 
 @runtime_checkable
+class MakesFiles(Protocol):
+    """A backend whose models are files with graph and weights, in place of Python source.
+
+    `suffix` is what the files' names end with, `signature` are bytes near their beginning that
+    those of other programs lack. `emit` of such a backend is the graph as text.
+    """
+
+    suffix: str
+    signature: bytes
+
+    def file(self, net: Net, weights: Mapping[str, Any], **options: Any) -> bytes:
+        """The content of a file; raises Unsupported where it can't be one of these options."""
+        ...
+
+    def model(self, net: Net) -> Any:
+        """A model that runs, without weights; raises ImportError where a package is missing."""
+        ...
+
+
+@runtime_checkable
+class QuantizesFiles(Protocol):
+    """A backend that `MakesFiles`, of 8-bit integers too."""
+
+    def quantized(self, content: bytes, inputs: Sequence[Any]) -> tuple[bytes, dict[str, float]]:
+        """A file in 8-bit integers, calibrated on inputs, and how it does beside the given one.
+
+        In `size` and `float_size` (bytes), `seconds` and `float_seconds` (for an input),
+        `same_best` (share of places where the same channel is the largest) and `difference` (mean,
+        of the largest value).
+        """
+        ...
+
+
+@runtime_checkable
 class PlansMemory(Protocol):
     """A backend whose models' memory is known before they run; `netspec table` prints it."""
 
@@ -198,6 +232,17 @@ def emit_family(
     return backend.emit_family(nets, probabilities=probabilities, nsz=nsz)
 
 
+def model_file(net: Net, backend: Backend, weights: Mapping[str, Any], **options: Any) -> bytes:
+    """The file of a net of a backend that `MakesFiles`. Raises SpecError as `emit` does."""
+    assert isinstance(backend, MakesFiles)
+    _check_ops([net], backend)
+    try:
+        return backend.file(net, weights, **options)
+    except Unsupported as error:
+        message = f"{net.name} can't be such a file: {error}"
+        raise spec_error("bad-option", message) from None
+
+
 def _check_ops(nets: Sequence[Net], backend: Backend) -> None:
     """Raise SpecError for layers that a backend can't express."""
     errors: dict[tuple[Any, int, int], Diagnostic] = {}
@@ -225,8 +270,15 @@ def _check_ops(nets: Sequence[Net], backend: Backend) -> None:
 def load_model(net: Net, backend: Backend, probabilities: bool = False) -> Any:
     """A model of the net with fresh weights: the emitted module is executed, its class called.
 
-    Raises SpecError where the net can't be emitted or a package that it imports is missing.
+    One that is a file has none yet. Raises SpecError where the net can't be emitted or a package
+    that it needs is missing.
     """
+    if isinstance(backend, MakesFiles):
+        _check_ops([net], backend)
+        try:
+            return backend.model(net)
+        except ImportError as error:
+            raise _missing_package(backend, error) from None
     source = emit(net, backend, probabilities)
     name = f"<{net.name} emitted by netspec for {backend.name}>"
     module = ModuleType(f"netspec_emitted_{net.name}_{backend.name}")
@@ -237,13 +289,16 @@ def load_model(net: Net, backend: Backend, probabilities: bool = False) -> Any:
     try:
         exec(compile(source, name, "exec"), module.__dict__)
     except ImportError as error:
-        package = error.name or "a package"
-        message = f"the {backend.name} backend needs {package}, which is not installed"
-        help_ = (f"pip install {package}",)
-        raise spec_error("missing-package", message, help=help_) from None
+        raise _missing_package(backend, error) from None
     # The net's own class comes last, whatever else the file defines.
     classes = [v for v in vars(module).values() if isinstance(v, type)]
     return [c for c in classes if c.__module__ == module.__name__][-1]()
+
+
+def _missing_package(backend: Backend, error: ImportError) -> SpecError:
+    package = error.name or "a package"
+    message = f"the {backend.name} backend needs {package}, which is not installed"
+    return spec_error("missing-package", message, help=(f"pip install {package}",))
 
 
 def summary(net: Net, kinds: Sequence[str] = ()) -> str:

@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from netspec.codegen.backend import GROUP, Backend, EmitsFamilies, EndsInLogits, PlansMemory
+from netspec.codegen.backend import (
+    GROUP,
+    Backend,
+    EmitsFamilies,
+    EndsInLogits,
+    MakesFiles,
+    PlansMemory,
+    QuantizesFiles,
+)
 
 from ..helpers import install_package
 from .markdown import DOCS, FencedBlock, Shell, blocks, rewrite
@@ -42,7 +50,7 @@ def test_every_member_of_the_protocol_is_explained() -> None:
     rows = set(re.findall(r"^\| `(\w+)", PAGE.read_text(encoding="utf-8"), re.M))
     optional = {
         m
-        for p in (PlansMemory, EmitsFamilies, EndsInLogits)
+        for p in (PlansMemory, EmitsFamilies, EndsInLogits, MakesFiles, QuantizesFiles)
         for m in (*vars(p), *p.__annotations__)
     }
     members = {*Backend.__annotations__, *vars(Backend), *optional}

@@ -22,7 +22,16 @@ from .markdown import DOCS, FencedBlock, Shell, blocks, rewrite
 GUIDES = [
     DOCS / f"{name}.md"
     for name in (
-        *("guide", "coming-from-prototxt", "caffe", "ir", "architecture", "commands", "signals"),
+        *(
+            "guide",
+            "coming-from-prototxt",
+            "caffe",
+            "ir",
+            "architecture",
+            "commands",
+            "signals",
+            "onnx",
+        ),
     )
 ]
 EACH = pytest.mark.parametrize("guide", GUIDES, ids=lambda p: p.stem)

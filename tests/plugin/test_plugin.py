@@ -99,6 +99,7 @@ def test_both_backends_agree(installed: Installed) -> None:
     done = installed.netspec("verify", "smooth.net")
     assert done.returncode == 0, done.stdout
     assert "torch and numpy agree in all" in done.stdout
+    assert "torch and onnx agree in all" in done.stdout
 
 
 def test_its_arguments_stay_arguments(installed: Installed) -> None:
