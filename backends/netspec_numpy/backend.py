@@ -16,7 +16,7 @@ from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
-from netspec.codegen.backend import PlannedMemory
+from netspec.codegen.backend import PlannedMemory, Unsupported
 from netspec.codegen.header import class_doc, compiled_from, input_size, title
 from netspec.codegen.identifiers import Identifiers, class_name
 from netspec.codegen.nsz_source import nsz_reader
@@ -94,7 +94,9 @@ class NumpyBackend:
     emitters: Mapping[type[Op], Any] = ChainMap[type[Op], Any](PLANNERS, EMITTERS)
 
     def check(self, layer: Layer, used: Sequence[bool]) -> None:
-        """Do nothing: every attribute of every op can be expressed."""
+        """Raise Unsupported where a layer bears the name of its tensor."""
+        if layer.bare:
+            raise Unsupported("one of its tensors would be a layer of its own")
 
     def emit(self, net: Net) -> str:
         """The source of the net's file."""

@@ -15,6 +15,8 @@ from netspec.codegen.preprocess import picture
 from netspec.codegen.python_source import (
     WIDTH,
     Infix,
+    Source,
+    Verbatim,
     call,
     docstring,
     list_of,
@@ -31,9 +33,9 @@ from netspec.ir import Layer, Net
 from netspec.lazy_dataclasses import replace
 from netspec.ops import Init, Op, Weighted, text
 from netspec.symbolic.expr import NumberLiteral, expr_of
-from netspec_torch.emission import WrittenLayer
+from netspec_torch.emission import Emission, WrittenLayer, method
 from netspec_torch.emitters import EMITTERS
-from netspec_torch.init_weights import drawn, initialization, usual_laws
+from netspec_torch.init_weights import drawing, drawn, initialization, usual_laws
 from netspec_torch.reserved import MODULE_ATTRIBUTES
 from netspec_torch.support import sources
 
@@ -100,6 +102,23 @@ class TorchBackend:
         model.load_state_dict({name: torch.tensor(array) for name, array in weights.items()})
 
 
+def _bare(op: Any, numbers: ConstructorNumbers) -> Emission:
+    """A learned constant that is a parameter of the class itself, with a name of its own."""
+    shape = [numbers.number(n) for n in op.shape]
+    if op.init is not None and op.init.law == "constant":
+        made = call("torch.full", tuple_of(shape), numbers.number(op.init.numbers[0]))
+    else:
+        zeros = call("torch.zeros", *shape)
+        made = zeros if op.init is None else drawing(op.init, zeros, numbers)
+    frozen = ("requires_grad=False",) if op.frozen else ()
+
+    def forward(name: str, inputs: list[Source]) -> Source:
+        sizes = f"{inputs[0].flat()}.shape[0]", *["-1"] * len(shape)
+        return method(Verbatim(name), "expand", *sizes)
+
+    return Emission(forward, call("nn.Parameter", made, *frozen))
+
+
 class _Spelling:
     """How PyTorch spells a class."""
 
@@ -111,6 +130,8 @@ class _Spelling:
 
     def emit(self, call: OpCall, numbers: ConstructorNumbers, several: bool) -> WrittenCall:
         written = WrittenLayer(call.bound, call.op, call.inputs, call.outputs, several)
+        if call.bare:
+            return _bare(call.op, numbers)
         emission = EMITTERS[type(call.bound)](written, numbers)
         if emission.constructor is None or not isinstance(call.op, Weighted):
             return emission
@@ -189,7 +210,7 @@ def _net_texts(nets: Sequence[Net], classes: Classes, base: str) -> dict[str, Ne
         made = [
             (c.op, emission.constructor)
             for c, emission in classes.emissions(own)
-            if emission.constructor is not None
+            if emission.constructor is not None and not c.bare
         ]
         here = {c.name.fixed or "" for c in _calls_at_top(own.trace) if c.name is not None}
         texts[own.name] = NetText(

@@ -46,6 +46,12 @@ def drawn(module: FunctionCall, init: Init, numbers: ConstructorNumbers) -> Func
     return FunctionCall(numbers.support("drawn"), (module, law))
 
 
+def drawing(init: Init, tensor: FunctionCall, numbers: ConstructorNumbers) -> FunctionCall:
+    """A tensor, filled as it begins."""
+    head, keywords = _law(init, numbers.number)
+    return call(head, tensor, **keywords)
+
+
 def initialization(
     net: Net, made: Sequence[tuple[Op, FunctionCall]], here: Container[str]
 ) -> list[str]:
@@ -126,7 +132,7 @@ def _unusual(
     That is a statement, with `{}` for the layer, and whether it begins with a bias of zeros.
     """
     found: dict[tuple[str, bool], list[FlatLayer]] = {}
-    own = [x for x in net.layers if x.weights == x.path]
+    own = [x for x in net.layers if x.weights == x.path and not x.layer.bare]
     for x in own:
         if isinstance(x.op, Weighted) and (x.path in here or x.op.init is None):
             init, others = net.init_of(x.op), usual[type(x.op)]

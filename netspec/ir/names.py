@@ -15,12 +15,14 @@ class NameMap:
 
     `paths` are names by the path there, `modules` names of what stands in a module, by the module's
     name and the old name there; the former win. A new name may have dots, and that of what stands
-    in an instance begins with the instance's. `module` is the module whose block it is.
+    in an instance begins with the instance's. `module` is the module whose block it is. `bare` are
+    layers, by module and old name there, whose only tensor is called as they are.
     """
 
     paths: Mapping[str, str]
     modules: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     module: str = ""
+    bare: frozenset[tuple[str, str]] = frozenset()
     _known: dict[Any, NameMap] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -32,6 +34,10 @@ class NameMap:
     def name(self, old: str) -> str:
         """The new name of a layer or instance of the block."""
         return self.here.get(old, old)
+
+    def is_bare(self, old: str) -> bool:
+        """Whether the only tensor of a layer of the block is called as the layer."""
+        return (self.module, old) in self.bare
 
     @cached_property
     def below(self) -> Mapping[str, Mapping[str, str]]:
@@ -50,7 +56,7 @@ class NameMap:
         if key not in self._known:
             start = len(self.name(instance)) + 1
             own = {old: new[start:] for old, new in rules.items()}
-            self._known[key] = NameMap(own, self.modules, module, self._known)
+            self._known[key] = NameMap(own, self.modules, module, self.bare, self._known)
         return self._known[key]
 
 

@@ -47,7 +47,7 @@ class Layer:
     `stated` is the op as the spec has it, `op` as it is settled for these inputs: what `pad: same`
     comes to depends on their size. `shares` is the layer of the same block whose weights it has,
     by its name; None where they are its own. `defaults` are the places of the fields that it has
-    from a `default` of its op.
+    from a `default` of its op. `bare`: its only tensor is called as the layer itself.
     """
 
     name: str
@@ -59,6 +59,11 @@ class Layer:
     stated: Op | None = None
     shares: str | None = None
     defaults: tuple[Span, ...] = ()
+    bare: bool = False
+
+    def key(self, path: str, tensor: str) -> str:
+        """What a tensor of it is called in weight files, by the layer's path."""
+        return path if self.bare else f"{path}.{tensor}"
 
     @cached_property
     def tensors(self) -> Mapping[str, Tensor]:
@@ -328,7 +333,7 @@ class Net:
         Each says how a fresh model fills it.
         """
         return {
-            f"{layer.path}.{name}": tensor
+            layer.layer.key(layer.path, name): tensor
             for layer in self.layers
             if layer.weights == layer.path
             for name, tensor in self._settled(layer.layer).items()
@@ -360,7 +365,7 @@ class Net:
                     rate = op.lr_mult[which] if op.lr_mult is not None else rate
                     rate = 0.0 if op.frozen else rate
                     decay = op.decay_mult[which] if op.decay_mult is not None else decay
-                found[f"{layer.path}.{name}"] = rate, decay
+                found[layer.layer.key(layer.path, name)] = rate, decay
         return found
 
     def _settled(self, layer: Layer) -> Mapping[str, Tensor]:

@@ -89,7 +89,9 @@ class _Rename:
                 raise CannotRename(message, rule)
             rules[name] = rule
             if isinstance(node, Layer):
-                nodes.append(node if name == node.name else replace(node, name=name))
+                bare = names.is_bare(node.name)
+                same = (name, bare) == (node.name, node.bare)
+                nodes.append(node if same else replace(node, name=name, bare=bare))
                 continue
             for path, other in names.below.get(node.name, {}).items():
                 if not other.startswith(f"{name}."):
@@ -131,4 +133,5 @@ class _Rename:
 def _is_same(a: Node, b: Node) -> bool:
     """Whether a renamed node is as it was."""
     block = isinstance(a, Instance) and isinstance(b, Instance) and a.block is not b.block
-    return (a.name, a.shares) == (b.name, b.shares) and not block
+    bare = isinstance(a, Layer) and isinstance(b, Layer) and a.bare != b.bare
+    return (a.name, a.shares) == (b.name, b.shares) and not block and not bare

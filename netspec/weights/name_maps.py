@@ -19,8 +19,9 @@ from netspec.diagnostics import Diagnostic, Diagnostics, Label, SpecError, spec_
 from netspec.diagnostics.source import Source, Span
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.driver import place
-from netspec.ir import Block, Instance, Net
+from netspec.ir import Block, Instance, Layer, Net
 from netspec.ir.names import NameMap
+from netspec.ops.constants import LearnedValue
 from netspec.passes.rename import CannotRename, RenamedNet, rename
 from netspec.semantic.imports import read_source
 
@@ -117,12 +118,43 @@ def renamed_each(nets: Sequence[Net], spec: str, names: str) -> list[RenamedNet]
 
 def renamed(net: Net, file: Path) -> RenamedNet:
     """The net under the names of a file. Raises SpecError (bad-names, unreadable-file)."""
-    found, tensors = _renamed(net, *read_names(file))
+    found, tensors = _renamed(net, *_with_bare(net, *read_names(file)))
     for old, (new, span) in tensors.items():
         message = f"a model can't have {new}: it names a single tensor, {old}, and not a layer"
         help_ = ("names of single tensors are for weight files alone",)
         raise spec_error("bad-names", message, span, help=help_)
     return found
+
+
+def _with_bare(
+    net: Net, names: NameMap, places: Mapping[tuple[str, str], Span]
+) -> tuple[NameMap, dict[tuple[str, str], Span]]:
+    """The name map with learned constants in place of their tensor, where that gets a name.
+
+    `scale.weight -> layer_scale` of a module gives its layer the name, and no name to the tensor.
+    """
+    modules = {module: dict(rules) for module, rules in names.modules.items()}
+    bare: set[tuple[str, str]] = set()
+    spans = dict(places)
+    for module, rules in names.modules.items():
+        for old, new in rules.items():
+            layer, dot, tensor = old.partition(".")
+            if dot and "." not in new and _tensors(net, module, layer) == {(tensor,)}:
+                del modules[module][old]
+                modules[module][layer] = new
+                bare.add((module, layer))
+                spans[module, layer] = places[module, old]
+    return NameMap(names.paths, modules, bare=frozenset(bare)), spans
+
+
+def _tensors(net: Net, module: str, layer: str) -> set[tuple[str, ...]]:
+    """The names of a constant's tensors in all uses of a module; none where it is another op."""
+    return {
+        tuple(node.tensors) if isinstance(node, Layer) and isinstance(node.op, LearnedValue) else ()
+        for block in _blocks(net, module)
+        for node in block.nodes
+        if node.name == layer
+    }
 
 
 def read_names(file: Path) -> tuple[NameMap, dict[tuple[str, str], Span]]:
@@ -158,7 +190,8 @@ def _renamed(
         for module, names in rules.modules.items()
     }
     try:
-        found = rename(net, NameMap(layers, {m: names for m, names in modules.items() if names}))
+        kept = {m: names for m, names in modules.items() if names}
+        found = rename(net, NameMap(layers, kept, bare=rules.bare))
     except CannotRename as error:
         module, name = error.rule
         if module:
@@ -196,17 +229,20 @@ def _uses(block: Block, module: str, path: str) -> Iterator[str]:
 
 def _of_module(net: Net, module: str) -> list[str]:
     """The names of the layers and instances in all blocks of a module."""
+    return [node.name for block in _blocks(net, module) for node in block.nodes]
+
+
+def _blocks(net: Net, module: str) -> Iterator[Block]:
+    """All blocks of a module."""
     blocks, seen = [net.body], set()
-    found = []
     while blocks:
         block = blocks.pop()
         if block in seen:
             continue
         seen.add(block)
         if block.module == module and block.kind == "module":
-            found += [n.name for n in block.nodes]
-        blocks += [n.block for n in block.nodes if hasattr(n, "block")]
-    return found
+            yield block
+        blocks += [n.block for n in block.nodes if isinstance(n, Instance)]
 
 
 def _read(source: Source, diagnostics: Diagnostics) -> tuple[NameMap, dict[tuple[str, str], Span]]:

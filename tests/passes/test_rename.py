@@ -372,3 +372,65 @@ def test_any_names_fit_or_are_refused() -> None:
 
     check()
     assert accepted > 5
+
+
+SCALED = """
+module scaled(start = 0.5) {
+  input x
+  body:  conv { filters: x.channels  kernel: 3  pad: 1 }
+  gamma: parameter { shape: [x.channels, 1, 1]  init: START }
+  add(x, mul(body, gamma))
+}
+net tower(width = 4) {
+  input data: 3x6x6
+  stem: conv { filters: width  kernel: 1 }
+  for i in 1..2 { block[i]: scaled }
+  global_avgpool -> linear { units: 3 }
+}
+"""
+
+
+@pytest.mark.parametrize("init", ["constant(start)", "normal(0.5)", "constant(0.25)  frozen: true"])
+def test_a_learned_constant_may_bear_the_name_of_its_tensor(init: str, tmp_path: Path) -> None:
+    """As in torchvision's ConvNeXt, whose blocks have a parameter `layer_scale` of their own."""
+    (tmp_path / "tower.net").write_text(SCALED.replace("START", init))
+    (tmp_path / "tower.lib.names").write_text("[scaled]\nbody -> 0\ngamma.weight -> layer_scale\n")
+    spec = str(tmp_path / "tower.net")
+    net = netspec.load(spec).ir
+    maps = NameMaps(net, spec)
+    found = maps.renamed("lib")
+    assert found.keys == dict(maps.keys("lib"))
+    assert found.keys["block2.gamma.weight"] == "block2.layer_scale"
+    model, plain = (load_model(n, get("torch")) for n in (found.net, net))
+    assert set(model.state_dict()) == set(found.keys.values())
+    scales = [model.get_parameter(f"block{i}.layer_scale") for i in (1, 2)]
+    assert all(p.requires_grad == ("frozen" not in init) for p in scales)
+    if "constant" in init:
+        assert all((p == (0.5 if "start" in init else 0.25)).all() for p in scales)
+    else:
+        assert scales[0].std() > 0
+    weights = fresh(net.tensors, 2, varied=True)
+    get("torch").set_weights(plain, weights)
+    get("torch").set_weights(model, {found.keys[n]: array for n, array in weights.items()})
+    inputs = random_inputs(net)
+    for a, b in zip(
+        get("torch").run(plain, *inputs), get("torch").run(model, *inputs), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+    wide = type(model)(width=6).state_dict()["block1.layer_scale"]
+    assert tuple(wide.shape) == (6, 1, 1)
+    with pytest.raises(SpecError, match="one of its tensors would be a layer of its own"):
+        netspec.compile(spec, "numpy", names="lib")
+
+
+def test_convnext_has_the_tensors_of_torchvision() -> None:
+    source = netspec.compile("convnext_tiny", names="torchvision")
+    namespace: dict[str, Any] = {"__name__": "emitted"}
+    exec(compile(source, "emitted", "exec"), namespace)
+    with torch.device("meta"):
+        state = namespace["ConvNeXtTiny"]().state_dict()
+    lines = [
+        f"{n} {re.sub(r'(x1)+$', '', 'x'.join(map(str, v.shape)))}\n" for n, v in state.items()
+    ]
+    (wanted,) = (digest for name, _, digest in DIGESTS if name == "convnext_tiny")
+    assert hashlib.sha256("".join(sorted(lines)).encode()).hexdigest() == wanted

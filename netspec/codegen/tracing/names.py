@@ -33,6 +33,8 @@ def rename_calls(nodes: Sequence[TraceNode], names: NameMap) -> None:
         elif c.name is not None:
             old = c.name.fixed
             c.name = _renamed(c.name, names)
+            if isinstance(c, OpCall) and old is not None:
+                c.bare = names.is_bare(old)
             if old is not None and old not in names.here and old in firsts and not has_tensors(c):
                 c.name = LayerPath(free_name(old, firsts))
     check_names(nodes, set(), set())

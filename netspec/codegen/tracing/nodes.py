@@ -140,6 +140,8 @@ class OpCall(LayerCall):
     inputs: tuple[TraceValue, ...]
     outputs: tuple[TraceValue, ...]
     kept: LayerPath | None = None
+    bare: bool = False
+    """Whether its only tensor is an attribute of the class itself."""
 
 
 @dataclass(eq=False)

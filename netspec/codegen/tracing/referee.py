@@ -36,8 +36,8 @@ from netspec.symbolic.expr import Channels, Dim, Parameter, Real
 from netspec.symbolic.terms import FloatParameter, Local, decided, plain, substitute
 
 Shape = tuple[int, ...]
-FoundTensor = tuple[str, str, Shape, bool]
-"""The path of a layer, the name of its tensor, its shape; whether the layer is there already."""
+FoundTensor = tuple[str, Shape, bool]
+"""The name of a tensor, its shape; whether its layer is there already."""
 
 
 def check(trace: Trace, net: Net) -> None:
@@ -46,8 +46,7 @@ def check(trace: Trace, net: Net) -> None:
     run = _TraceRun(trace, arguments, [v.shape for v in net.body.inputs])
     found: dict[str, Shape] = {}
     try:
-        for path, name, shape, again in run.tensors(trace.nodes):
-            key = f"{path}.{name}"
+        for key, shape, again in run.tensors(trace.nodes):
             if again and found.get(key) != shape:
                 raise CannotTrace(f"{key}, which another use would need in another shape")
             found[key] = shape
@@ -185,7 +184,9 @@ class _TraceRun:
             bound = op.bind(shapes)
             results = list(bound.outputs(shapes))
             for tensor, t in bound.tensors(shapes).items():
-                yield self.name(c.attribute), tensor, tuple(map(int, t.shape)), bool(c.kept)
+                path = self.name(c.attribute)
+                key = path if c.bare else f"{path}.{tensor}"
+                yield key, tuple(map(int, t.shape)), bool(c.kept)
         else:
             given = {n: constant(self.value(s.term)) for n, s in c.arguments.items()}
             arguments = {n: s.value for n, s in completed(c.template, given).items()}
@@ -195,8 +196,8 @@ class _TraceRun:
                 shapes,
                 self.name(c.attribute) + "." if has_tensors(c) or c.kept else "",
             )
-            for path, name, shape, again in inner.tensors(c.trace.nodes):
-                yield path, name, shape, again or bool(c.kept)
+            for key, shape, again in inner.tensors(c.trace.nodes):
+                yield key, shape, again or bool(c.kept)
             results = self.results[c] = [inner.shape(v) for v in c.trace.outputs]
         for v, shape in zip(c.outputs, results, strict=True):
             self.shapes[v] = shape

@@ -185,7 +185,7 @@ class Traces:
                             for k, d in enumerate(v.shape.plane)
                         )
                         v.shape = IndexShape.of(v.shape, plane)  # type: ignore[arg-type]
-                call: Call = OpCall(path, stated, op, {}, given, outputs)
+                call: Call = OpCall(path, stated, op, {}, given, outputs, bare=node.bare)
             else:
                 call = self._instance(node, path, given, outputs)
             call.kept = None if node.shares is None else LayerPath(node.shares)
