@@ -36,6 +36,7 @@ COMMANDS = {
     "convert": "turn a prototxt of Caffe into a spec",
     "run": "classify pictures",
     "train": "train a net on pictures or arrays",
+    "eval": "judge a trained net on labelled data",
     "verify": "compare the backends on the same weights and inputs",
     "weights": "show and convert weight files",
     "compress": "prune and quantize weights into a small file",

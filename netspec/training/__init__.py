@@ -13,10 +13,11 @@ checkpoint      files of a run: state, weights, metrics
 distributed     several processes and devices
 learning_curve  the chart of loss and accuracy
 evaluation      loss and accuracy of given weights
+judgement       figures of a classifier, of all and of each class
 retraining      pruned and quantized weights, trained further
 overrides       fields of the recipe set by options (`--train lr=0.01`)
 
-Imports torch; entered only by `netspec train` and `netspec compress`.
+Imports torch; entered only by `netspec train`, `eval` and `compress`.
 """
 
 from netspec.training.trainer import TrainingOptions, TrainingResult, train

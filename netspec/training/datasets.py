@@ -178,18 +178,65 @@ def read(
         data = _folder(path, preparation, skip_bad, watch)
     elif path.suffix == ".npz":
         data = _npz(path, preparation)
-    elif not path.exists():
-        raise spec_error("bad-data", f"there is no folder or .npz file {path}")
     else:
-        raise spec_error(
-            "bad-data", f"{path} is neither a folder of pictures nor a .npz file of arrays"
-        )
+        raise _no_data(path)
     _check_classes(path, data, net)
     if data.held_out is None and held_out:
         data = _split(data, held_out)
     if not len(data.train.labels):
         raise spec_error("bad-data", f"{path} leaves no sample to train on")
     return data
+
+
+def read_part(
+    path: Path,
+    net: Net,
+    preparation: Preparation,
+    part: str | None,
+    skip_bad: bool = False,
+    watch: Watch = lambda done, total: None,
+) -> tuple[str, Samples, tuple[str, ...]]:
+    """One part of the data, its name, and the names of the classes where they are known.
+
+    Without a name the last of `test`, a part that training holds out, or all there is. Classes are
+    those of the part `train` where there is one. Raises SpecError (bad-data).
+    """
+    if path.is_dir():
+        known = {p.name: p for p in path.iterdir() if p.is_dir()}
+        parts = [name for name in (*HELD_OUT[::-1], TRAIN) if name in known]
+        parts = [name for name in parts if _classes(known[name]) and not _loose(known[name])]
+        chosen = _chosen(path, part, parts)
+        folder = known[chosen] if chosen else path
+        classes = _classes(known[TRAIN]) if TRAIN in parts else _classes(folder)
+        data = _read_folders(path, [folder], classes, preparation, skip_bad, watch, every=False)
+        found = TrainingData(data[0], None, tuple(classes))
+    elif path.suffix == ".npz":
+        arrays = _npz_arrays(path)
+        parts = [name for name in (*HELD_OUT[::-1], TRAIN) if f"x_{name}" in arrays]
+        chosen = _chosen(path, part, parts)
+        suffix = f"_{chosen}" if chosen else ""
+        found = TrainingData(_labelled(path, arrays, suffix, preparation), None, ())
+    else:
+        raise _no_data(path)
+    _check_classes(path, found, net)
+    return chosen or "all", found.train, found.classes
+
+
+def _chosen(path: Path, part: str | None, parts: Sequence[str]) -> str:
+    """The part that is meant, empty for all of data without parts."""
+    if part is None:
+        return parts[0] if parts else ""
+    if part not in parts:
+        help_ = (f"it has {', '.join(parts)}",) if parts else ("it has no parts",)
+        raise spec_error("bad-data", f"{path} has no part {part}", help=help_)
+    return part
+
+
+def _no_data(path: Path) -> SpecError:
+    if not path.exists():
+        return spec_error("bad-data", f"there is no folder or .npz file {path}")
+    message = f"{path} is neither a folder of pictures nor a .npz file of arrays"
+    return spec_error("bad-data", message)
 
 
 def _folder(path: Path, preparation: Preparation, skip_bad: bool, watch: Watch) -> TrainingData:
@@ -207,6 +254,25 @@ def _folder(path: Path, preparation: Preparation, skip_bad: bool, watch: Watch) 
             help=("a folder for each class, pictures in it: `DATA/cat/1.png`, `DATA/dog/2.png`",),
         )
     left_out = list(_unused(path, parts))
+    found = _read_folders(path, parts, classes, preparation, skip_bad, watch, left_out)
+    held_out = found[1] if len(found) > 1 else None
+    return TrainingData(found[0], held_out, tuple(classes), tuple(left_out))
+
+
+def _read_folders(
+    path: Path,
+    parts: Sequence[Path],
+    classes: Sequence[str],
+    preparation: Preparation,
+    skip_bad: bool,
+    watch: Watch,
+    left_out: list[str] | None = None,
+    every: bool = True,
+) -> list[Pictures]:
+    """The pictures of parts, each with folders of classes; what can't be used joins `left_out`.
+
+    With `every`, the first part must have each class.
+    """
     files: list[tuple[int, int, Path]] = []  # part, label, file
     for number, part in enumerate(parts):
         for unknown in sorted(set(_classes(part)) - set(classes)):
@@ -215,7 +281,7 @@ def _folder(path: Path, preparation: Preparation, skip_bad: bool, watch: Watch) 
             )
         for label, name in enumerate(classes):
             own = _pictures(part / name)
-            if not own and number == 0:
+            if not own and number == 0 and every:
                 known = " ".join(sorted(PICTURES))
                 raise spec_error(
                     "bad-data",
@@ -234,12 +300,13 @@ def _folder(path: Path, preparation: Preparation, skip_bad: bool, watch: Watch) 
             notes=notes,
             help=("fix or remove what is named, or leave it out with `--on-bad skip`",),
         )
-    left_out += bad
+    if left_out is not None:
+        left_out += bad
     found = []
     for number, part in enumerate(parts):
         kept = [(f, h, y) for (n, y, f), h in zip(files, hashes, strict=True) if h and n == number]
         labels = np.array([y for *_, y in kept], dtype=np.int64)
-        if number == 0 and (missing := set(range(len(classes))) - set(labels.tolist())):
+        if number == 0 and every and (missing := set(range(len(classes))) - set(labels.tolist())):
             name = classes[min(missing)]
             raise spec_error(
                 "bad-data", f"{part / name} has no picture that can be used", notes=tuple(bad)
@@ -249,8 +316,7 @@ def _folder(path: Path, preparation: Preparation, skip_bad: bool, watch: Watch) 
                 "bad-data", f"{part} has no picture that can be used", notes=tuple(bad)
             )
         found.append(Pictures([f for f, *_ in kept], [h for _, h, _ in kept], labels, preparation))
-    held_out = found[1] if len(found) > 1 else None
-    return TrainingData(found[0], held_out, tuple(classes), tuple(left_out))
+    return found
 
 
 def _parts(path: Path) -> list[Path]:
@@ -333,28 +399,36 @@ def _classes(path: Path) -> list[str]:
 
 def _npz(path: Path, preparation: Preparation) -> TrainingData:
     """`x` and `y`, or `x_train` and `y_train` with perhaps `x_test` and `y_test`."""
-    try:
-        arrays = read_npz(path)
-    except SpecError as error:
-        raise spec_error(
-            "bad-data", error.diagnostics[0].message.replace("weight file", "file")
-        ) from None
+    arrays = _npz_arrays(path)
     parts = [f"_{name}" for name in (TRAIN, *HELD_OUT) if f"x_{name}" in arrays]
     if "_train" not in parts:
         parts = [""]
-    found: list[Samples] = []
-    for part in parts[:2]:
-        x, y = arrays.get(f"x{part}"), arrays.get(f"y{part}")
-        if x is None or y is None:
-            names = ", ".join(sorted(arrays)[:8]) or "nothing"
-            raise spec_error(
-                "bad-data",
-                f"{path} has no arrays x{part} and y{part}, but {names}",
-                help=("inputs are called x and labels y, or x_train, y_train, x_test and y_test",),
-            )
-        found.append(_arrays(f"{path}: x{part}", x, y, preparation))
+    found = [_labelled(path, arrays, part, preparation) for part in parts[:2]]
     unused = tuple(f"{path}: x{part} is neither trained on nor held out" for part in parts[2:])
     return TrainingData(found[0], found[1] if len(found) > 1 else None, (), unused)
+
+
+def _npz_arrays(path: Path) -> dict[str, Array]:
+    try:
+        return read_npz(path)
+    except SpecError as error:
+        message = error.diagnostics[0].message.replace("weight file", "file")
+        raise spec_error("bad-data", message) from None
+
+
+def _labelled(
+    path: Path, arrays: Mapping[str, Array], part: str, preparation: Preparation
+) -> Samples:
+    """The samples of the arrays `x` and `y` with this end of their names."""
+    x, y = arrays.get(f"x{part}"), arrays.get(f"y{part}")
+    if x is None or y is None:
+        names = ", ".join(sorted(arrays)[:8]) or "nothing"
+        raise spec_error(
+            "bad-data",
+            f"{path} has no arrays x{part} and y{part}, but {names}",
+            help=("inputs are called x and labels y, or x_train, y_train, x_test and y_test",),
+        )
+    return _arrays(f"{path}: x{part}", x, y, preparation)
 
 
 def _arrays(what: str, x: Array, y: Array, preparation: Preparation) -> Arrays:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,7 +16,9 @@ from netspec.codegen.backend import EndsInLogits, get, load_model
 from netspec.diagnostics import spec_error
 from netspec.ir import Net, Training
 from netspec.lazy_dataclasses import dataclass
-from netspec.training.datasets import read
+from netspec.runtime.classify import class_count
+from netspec.training.datasets import read, read_part
+from netspec.training.judgement import Judgement, judged
 from netspec.training.loader import Loader
 from netspec.training.transforms import Preparation
 
@@ -92,3 +96,44 @@ class Evaluation:
 
         loss, correct = totals(forward, loader.plain(iter(batches))).tolist()
         return Score(count, loss / count, correct / count)
+
+
+def judge(
+    net: Net,
+    arrays: Mapping[str, Any],
+    data: Path,
+    backend: str = "torch",
+    part: str | None = None,
+    classes: Sequence[str] = (),
+    skip_bad: bool = False,
+) -> tuple[str, Judgement, float]:
+    """The part of the data, how good the net is on it, and the seconds that the model took.
+
+    `classes` are the names of the classes that the weights were trained on, in order; folders of
+    these names are theirs. Raises SpecError for data that can't be used.
+    """
+    if len(net.body.inputs) != 1 or len(net.body.outputs) != 1:
+        raise spec_error("bad-data", f"{net.name} has not one input and one output")
+    still = net.training or Training(learning_rate=1.0, batch_size=1)
+    part, samples, names = read_part(data, net, Preparation(net, still), part, skip_bad)
+    labels = samples.labels
+    if len(classes) == class_count(net) and names and set(names) <= set(classes):
+        labels = np.array([classes.index(name) for name in names])[labels]
+        names = tuple(classes)
+    runner = get(backend)
+    model = load_model(net, runner)
+    runner.set_weights(model, arrays)
+    made = next(f.op for f in net.layers if net.flat_outputs[0] in f.outputs)
+    found, seconds = [], 0.0
+    for i in range(0, len(labels), BATCH):
+        x = samples.inputs(range(i, min(i + BATCH, len(labels))), None).numpy()
+        begun = time.perf_counter()
+        outputs = runner.run(model, x)[0].reshape(len(x), -1)
+        seconds += time.perf_counter() - begun
+        found.append(outputs.astype(np.float64))
+    scored = np.concatenate(found)
+    if not made.yields_probabilities:
+        scored = np.exp(scored - scored.max(1, keepdims=True))
+        scored /= scored.sum(1, keepdims=True)
+    usual = tuple(map(str, range(class_count(net))))
+    return part, judged(scored, labels, names if len(names) == scored.shape[1] else usual), seconds

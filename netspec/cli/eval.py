@@ -1,0 +1,112 @@
+"""netspec eval: how good a trained net is on labelled data."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from netspec.cli.common import (
+    SPEC_HELP,
+    add_format,
+    add_key,
+    add_output,
+    add_settings,
+    note,
+    print_json,
+    show,
+)
+from netspec.diagnostics import spec_error
+from netspec.driver import weights_of
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Loss, right answers, precision and recall of each class, and which is taken for which, on "
+        "labelled pictures or arrays."
+    )
+    parser.add_argument(
+        "spec",
+        metavar="SPEC",
+        help=f"{SPEC_HELP}; or the .safetensors file of a training, which has its spec",
+    )
+    add_settings(parser)
+    add = parser.add_argument
+    add("--weights", metavar="FILE", help="of the net (default: those that come with its spec)")
+    add_key(parser)
+    add(
+        "--data",
+        required=True,
+        metavar="DATA",
+        help="a folder with a folder of pictures for each class, or with train, val or test that "
+        "have these; or a .npz file, as for `netspec train`",
+    )
+    add(
+        "--split",
+        choices=("train", "val", "valid", "validation", "test"),
+        help="the part of the data (default: test, or what is held out, or all there is)",
+    )
+    add("--backend", default="torch", metavar="NAME", help="torch or numpy")
+    add(
+        "--on-bad",
+        choices=("error", "skip"),
+        default="error",
+        help="what to do about pictures that can't be read",
+    )
+    add("--picture", metavar="FILE", help="draw the confusion matrix as .svg")
+    add_format(parser, "text", "markdown", "json", "csv", help="csv is the confusion matrix")
+    add_output(parser, redirect=True)
+
+
+def execute(args: argparse.Namespace) -> int:
+    from netspec.util.atomic_write import write_text
+
+    try:
+        from netspec.training.evaluation import judge
+        from netspec.training.judgement import grid, picture
+    except ImportError as error:
+        package = error.name or "a package"
+        message = f"reading data needs {package}, which is not installed"
+        help_ = (f"pip install {package}",)
+        raise spec_error("missing-package", message, help=help_) from None
+    from netspec.report import formats
+    from netspec.weights import weights_for
+    from netspec.weights.trained import as_trained, checked, read_trained
+
+    if args.picture and Path(args.picture).suffix != ".svg":
+        raise spec_error("bad-option", f"the picture is an .svg file, and {args.picture} is none")
+    file = Path(args.weights) if args.weights else weights_of(args.spec)
+    if file is None:
+        help_ = ("name a file: `--weights FILE`",)
+        raise spec_error("bad-option", f"{args.spec} comes without weights", help=help_)
+    trained = read_trained(file)
+    made = checked(args.spec, dict(args.settings), file, trained)
+    net = as_trained(made.sound(), trained)
+    show(made.diagnostics)
+    weights = weights_for(net, args.spec, str(file), key=args.key).arrays
+    skip = args.on_bad == "skip"
+    part, found, seconds = judge(
+        net, weights, Path(args.data), args.backend, args.split, trained.classes, skip
+    )
+    speed = found.samples / seconds
+    if args.picture:
+        write_text(Path(args.picture), picture(net.name, found))
+    only = found.only_answer()
+    if only is not None:
+        note(f"warning: {only} is all that {net.name} answers")
+    if args.format == "json":
+        about = {"net": net.name, "split": part, "backend": args.backend}
+        print_json({**about, **found.data(), "images_per_second": round(speed, 1)})
+    elif args.format == "csv":
+        import csv
+
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(["truth", *found.names])
+        for name, row in zip(found.names, found.confusion, strict=True):
+            writer.writerow([name, *row])
+    else:
+        title = f"{net.name}   {part} of {args.data}"
+        table = grid(title, found, {"speed": f"{speed:,.0f} images/s, {args.backend}"})
+        write = formats.WRITERS.get(args.format, formats.text)
+        print(write(table), end="")
+    return 0
