@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from netspec.cli.common import (
@@ -29,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_settings(parser)
     parser.add_argument(
-        "images", nargs="+", metavar="IMAGE", help="a picture, or a folder of pictures"
+        "images", nargs="+", metavar="IMAGE", help="a picture, a folder or a pattern of pictures"
     )
     parser.add_argument(
         "--weights",
@@ -46,11 +47,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=whole_number(1), default=5, metavar="N", help="classes to name"
     )
-    add_format(parser, "text", "json")
+    add_format(parser, "text", "json", "jsonl", "csv")
     add_output(parser, redirect=True)
 
 
 def execute(args: argparse.Namespace) -> int:
+    import csv
+    import json
+
     from netspec.codegen.backend import get
     from netspec.runtime.classify import Classifier, class_count, pictures, read_labels
     from netspec.weights import weights_for
@@ -74,6 +78,9 @@ def execute(args: argparse.Namespace) -> int:
     weights = weights_for(net, args.spec, str(file), key=args.key).arrays
     classify = Classifier(net, backend, weights, labels, args.top)
     status, results = 0, []
+    rows = csv.writer(sys.stdout, lineterminator="\n")
+    if args.format == "csv":
+        rows.writerow(["image", "class", "score", "label"])
     for path in pictures(args.images):
         try:
             found = classify(Path(path))
@@ -87,7 +94,11 @@ def execute(args: argparse.Namespace) -> int:
                 "classes": [{"class": g.index, "score": g.score, "label": g.label} for g in found],
             }
         )
-        if args.format == "text":
+        if args.format == "jsonl":
+            print(json.dumps(results[-1]), flush=True)
+        elif args.format == "csv":
+            rows.writerows([path, g.index, g.score, g.label or ""] for g in found)
+        elif args.format == "text":
             print(printable(path))
             for g in found:
                 print(f"  {g.score:8.4f}  {g.index:4}  {printable(g.label or '')}".rstrip())

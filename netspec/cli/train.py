@@ -89,6 +89,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="what to do about pictures that can't be read",
     )
+    add(
+        "--freeze",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="leave layers as they are whose paths match, such as 'fire*' (repeatable)",
+    )
     add_compression(parser)
     add("--restart", action="store_true", help="begin anew, although there is a checkpoint")
 
@@ -150,6 +157,7 @@ def execute(args: argparse.Namespace) -> int:
         quiet=args.quiet,
         on_bad=args.on_bad,
         plan=compression_plan(args, net),
+        freeze=tuple(args.freeze),
     )
     with on_interrupt(_stopped if is_main else lambda: None):
         result = train(net, training, options)

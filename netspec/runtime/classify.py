@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -43,9 +44,16 @@ def is_picture(name: str) -> bool:
 def pictures(paths: Iterable[str]) -> Iterator[str]:
     """For a folder the pictures in it and below, hidden ones left out; any other path is itself.
 
-    Raises SpecError (bad-image) for a folder without pictures.
+    What is no file may be a pattern of files (`*`, `?`, `[...]`, and `**` for folders). Raises
+    SpecError (bad-image) for a folder without pictures.
     """
     for path in paths:
+        if glob.has_magic(path) and not os.path.lexists(path):
+            matches = sorted(glob.glob(path, recursive=True))
+            if not matches:
+                raise spec_error("bad-image", f"no picture matches {path}")
+            yield from pictures(matches)
+            continue
         if not os.path.isdir(path):
             yield path
             continue

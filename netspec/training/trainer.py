@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from fnmatch import fnmatchcase
 from functools import partial
 from math import isfinite
 from pathlib import Path
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 
 from netspec.diagnostics import spec_error
 from netspec.diagnostics.render import printable
+from netspec.diagnostics.suggest import did_you_mean
 from netspec.ir import Net, Training
 from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.metrics.compression import Compression
@@ -61,7 +63,8 @@ class TrainingOptions:
     `held_out` is the share of the data that is not trained on where the data does not say.
     `weights` are arrays by name that the model starts from; what they lack starts fresh.
     `on_bad` says what becomes of pictures that can't be read: `error` or `skip`. With a `plan`,
-    weights are pruned and quantized while they are trained.
+    weights are pruned and quantized while they are trained. `freeze` are patterns of the paths of
+    layers and instances that stay as they are.
     """
 
     data: Path
@@ -78,6 +81,7 @@ class TrainingOptions:
     quiet: bool = False
     on_bad: Literal["error", "skip"] = "error"
     plan: Compression | None = None
+    freeze: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,7 @@ class _Run:
         self, net: Net, training: Training, options: TrainingOptions, group: Processes
     ) -> None:
         self.net = replace(net, training=training)
+        self.frozen = frozen_layers(net, options.freeze)
         self.training = training
         self.options = options
         self.group = group
@@ -242,15 +247,14 @@ class _Run:
         if self.retraining is not None:
             self.retraining.prune(model)
         self._optimize()
-        frozen = {f.path for f in self.net.layers if isinstance(f.op, Learned) and f.op.frozen}
-        self.frozen_norms = [m for name, m in model.named_modules() if name in frozen]
+        self.frozen_norms = [m for name, m in model.named_modules() if name in self.frozen]
         halves = self.precision == torch.float16
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=halves)
 
     def _optimize(self) -> None:
         """Have an optimizer for the model's parameters as they are now."""
         model = self.model
-        self.optimizer = optimizer(model, self.net)
+        self.optimizer = optimizer(model, self.net, self.frozen)
         self.parallel: nn.Module = model
         if self.group.count > 1:
             live = {v for f in self.net.layers for v in f.inputs} | set(self.net.flat_outputs)
@@ -274,6 +278,8 @@ class _Run:
         special = {n: m for n, m in self.net.multipliers.items() if m not in ((1, 1), (1, 0))}
         if special:
             identity["multipliers"] = ",".join(f"{n}:{m[0]:g}:{m[1]:g}" for n, m in special.items())
+        if self.options.freeze:
+            identity["freeze"] = ",".join(sorted(self.frozen))
         if self.options.plan is not None:
             identity["compression"] = str(self.options.plan)
         return identity | {
@@ -517,8 +523,35 @@ class _Run:
         self.window.loss, self.window.correct, self.window.samples = state["window"]
 
 
-def optimizer(model: nn.Module, net: Net) -> torch.optim.Optimizer:
+def frozen_layers(net: Net, patterns: Sequence[str]) -> set[str]:
+    """The paths of layers that stay as they are: by the spec, or by patterns.
+
+    A pattern (`*`, `?`, `[...]`) may be of an instance, and then stands for all that is in it.
+    Raises SpecError (bad-option) for one that no layer with weights matches.
+    """
+    frozen = {f.path for f in net.layers if isinstance(f.op, Learned) and f.op.frozen}
+    learned = [f.path for f in net.layers if f.params]
+    for pattern in patterns:
+        found = {
+            path
+            for path in learned
+            if any(
+                fnmatchcase(".".join(path.split(".")[:n]), pattern)
+                for n in range(1, path.count(".") + 2)
+            )
+        }
+        if not found:
+            message = f"no layer with weights matches {pattern}"
+            names = [*learned, *(node.name for node in net.body.nodes)]
+            raise spec_error("bad-option", message, help=did_you_mean(pattern, names))
+        frozen |= found
+    return frozen
+
+
+def optimizer(model: nn.Module, net: Net, frozen: Collection[str] = ()) -> torch.optim.Optimizer:
     """The optimizer of a net's recipe for a model's parameters, which takes no frozen ones.
+
+    `frozen` are paths of layers that the spec does not freeze.
 
     Each group of parameters has its factor of the rate as `lr_mult`, and that of an L1 penalty as
     `l1`, for which PyTorch's optimizers have no argument. Raises SpecError where nothing is left to
@@ -530,7 +563,8 @@ def optimizer(model: nn.Module, net: Net) -> torch.optim.Optimizer:
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         factors = net.multipliers.get(plain_name(name), (1.0, 1.0))
-        parameter.requires_grad_(parameter.requires_grad and factors[0] > 0)
+        moves = factors[0] > 0 and plain_name(name).rpartition(".")[0] not in frozen
+        parameter.requires_grad_(parameter.requires_grad and moves)
         if parameter.requires_grad:
             groups.setdefault(factors, []).append(parameter)
     if not groups:

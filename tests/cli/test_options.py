@@ -373,6 +373,19 @@ def test_a_folder_of_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) 
     assert main(command) == 0
     found = [Path(r["image"]).as_posix() for r in json.loads(capsys.readouterr().out)]
     assert found == ["p/a.JPG", "p/b.png", "p/in/c.bmp", "q.png"]
+    whole = list(found)
+    for form in ("jsonl", "csv"):
+        command = ["run", "sound.net", "p/[ab].*", "q.png", "--weights", "w.npz", "--top", "1"]
+        assert main([*command, "--format", form]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        if form == "jsonl":
+            found = [json.loads(line)["image"] for line in lines]
+        else:
+            assert lines[0] == "image,class,score,label"
+            found = [line.partition(",")[0] for line in lines[1:]]
+        assert [Path(path).as_posix() for path in found] == [whole[0], whole[1], whole[3]]
+    assert main(["run", "sound.net", "p/*.none", "--weights", "w.npz"]) == 1
+    assert "no picture matches p/*.none" in capsys.readouterr().err
     Path("empty").mkdir()
     assert main(["run", "sound.net", "empty", "--weights", "w.npz"]) == 1
     assert "empty has no pictures" in capsys.readouterr().err

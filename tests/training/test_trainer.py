@@ -576,6 +576,21 @@ def test_what_is_frozen_stays(tmp_path: Path) -> None:
     assert not moved & {"c.weight", "c_batchnorm.weight"}
 
 
+def test_patterns_freeze_layers_and_what_is_in_instances(tmp_path: Path) -> None:
+    text = """module m { input x  inner: conv(x) { filters: 4  kernel: 3 } -> batchnorm }
+    net n { input data: 1x6x6  one: m  two: m -> relu
+      last: conv { filters: 2  kernel: 1 } -> global_avgpool -> softmax
+      train { learning_rate: 0.5  batch_size: 8  iterations: 4 } }"""
+    net = net_of(text)
+    trained(net, tmp_path, freeze=("o?e", "two.inner"))
+    after, before = weights(tmp_path), fresh(net.tensors, 0)
+    still = {name for name in before if np.array_equal(after[name], before[name])}
+    assert {n for n in still if n.startswith("one.")} == {n for n in before if n[:4] == "one."}
+    assert {n for n in still if not n.startswith("one.")} == {"two.inner.weight", "two.inner.bias"}
+    with pytest.raises(SpecError, match="no layer with weights matches thre"):
+        trained(net, tmp_path, freeze=("thre",))
+
+
 # --- the command ---------------------------------------------------------------------------------
 
 
