@@ -7,13 +7,27 @@ run through with sizes only: forward, backward, the step of the optimizer.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from netspec.ir import FlatLayer, Net, Value
+from netspec.ir import Block, FlatLayer, Layer, Net, Value
+from netspec.ir.sizes import blocks
+from netspec.ir.template import (
+    Branches,
+    LayerLine,
+    Repetition,
+    TemplateChoice,
+    TemplateOutput,
+    TemplateStatement,
+)
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.ops import IndexShape, Shape
+from netspec.ops.convolution import Conv
+from netspec.ops.merging import Mul
+from netspec.ops.pooling import AvgPool, MaxPool
+from netspec.symbolic.expr import expr_of, literal
 
 FLOAT_BYTES = 4
 INDEX_BYTES = 8
@@ -136,6 +150,44 @@ def _needed(net: Net) -> tuple[FlatLayer, ...]:
     return tuple(reversed(found))
 
 
+def _bodies(block: Block) -> Iterator[tuple[Layer, int]]:
+    """Each layer of a block with the number of the statements that it stands in: those of the
+    module, of a branch or of a loop; a link with a condition is by itself."""
+    places: list[tuple[int, int]] = []
+
+    def number(body: Sequence[TemplateStatement], own: int) -> None:
+        for s in body:
+            if isinstance(s, LayerLine | TemplateOutput):
+                places.append((s.span.start, own))
+                for link in s.links:
+                    if isinstance(link, TemplateChoice):
+                        places.extend((c.span.start, id(link)) for c in link.calls)
+                        places.extend((c.span.end, own) for c in link.calls)
+            elif isinstance(s, Repetition):
+                number(s.body, id(s))
+            elif isinstance(s, Branches):
+                for inner in (*(b for _, b in s.cases), s.otherwise):
+                    number(inner, id(inner))
+
+    if block.template is not None:
+        number(block.template.body, 0)
+    places.sort()
+    for node in block.nodes:
+        if isinstance(node, Layer):
+            at = bisect_right(places, node.span.start, key=lambda p: p[0])
+            yield node, places[at - 1][1] if at else 0
+
+
+def _pads_first(layer: FlatLayer) -> bool:
+    """Whether `pad: same` is worked out from the input's size, in front of the layer.
+
+    PyTorch does it where the stride is 1, whatever the arguments of the class are.
+    """
+    stated = layer.layer.stated
+    strides = getattr(stated, "stride", ())
+    return getattr(stated, "pad", None) == "same" and any(expr_of(n) != literal(1) for n in strides)
+
+
 class _Iteration:
     def __init__(self, net: Net, plan: TrainingPlan) -> None:
         self.net, self.plan = net, plan
@@ -148,6 +200,7 @@ class _Iteration:
         self.gradients = sum(self.trained.values())
         self.state = plan.states * self.gradients
         self.layers = _needed(net)
+        self.bodies = {k: v for block in blocks(net.body) for k, v in _bodies(block)}
         self.alive = _Alive(self.parameters + FLOAT_BYTES * statistics + self.state)
         self.memory: dict[Value, _Memory] = {}
         self.moved: set[Value] = set()
@@ -210,7 +263,7 @@ class _Iteration:
                 and before.op.overwritable
                 and layer.inputs == before.outputs[:1]
                 and readers[layer.inputs[0]] == 1
-                and layer.path.rpartition(".")[0] == before.path.rpartition(".")[0]
+                and self.follows(layer, before)
             )
             self.make(layer, in_place)
             self.save(layer, in_place)
@@ -221,6 +274,14 @@ class _Iteration:
                 if value not in self.net.body.inputs:
                     self.alive.release(self.memory[value])
             before = layer
+
+    def follows(self, layer: FlatLayer, before: FlatLayer) -> bool:
+        """Whether a layer stands behind the other in the same statements, so that one line of
+        Python is both."""
+        if layer.path.rpartition(".")[0] != before.path.rpartition(".")[0]:
+            return False
+        same = self.bodies.get(layer.layer) == self.bodies.get(before.layer)
+        return same and before.layer.span.start <= layer.layer.span.start
 
     def make(self, layer: FlatLayer, in_place: bool) -> None:
         """The memory of a layer's results."""
@@ -252,12 +313,24 @@ class _Iteration:
         if in_place and saved.inputs:  # PyTorch copies what it is about to overwrite
             copy = FLOAT_BYTES * layer.inputs[0].elements
             saved = saved._replace(inputs=(), own=saved.own + copy)
+        if isinstance(layer.op, Mul):  # each is a factor of the gradients of the others
+            places = [i for i, v in enumerate(layer.inputs) if self.is_factor(layer, v)]
+            saved = saved._replace(inputs=tuple(places))
+        elif isinstance(layer.op, Conv | MaxPool | AvgPool) and saved.inputs and _pads_first(layer):
+            copy = layer.op.saved_copy(layer.inputs[0].shape).own
+            saved = saved._replace(inputs=(), own=saved.own + copy)
         held = [self.memory[layer.inputs[i]] for i in saved.inputs]
         held += [self.memory[layer.outputs[i]] for i in saved.results]
         own = self.plan.batch * saved.own + saved.once
         held += [_Memory(own, layer.path)] if own else []
         self.saved.append([self.alive.hold(m) for m in dict.fromkeys(held)])
         self.steps.append(layer)
+
+    def is_factor(self, layer: FlatLayer, value: Value) -> bool:
+        """Whether a factor of a product is one of another's gradient."""
+        others = list(layer.inputs)
+        others.remove(value)
+        return not self.differentiable.isdisjoint(others)
 
     # --- backward --------------------------------------------------------------------------------
 

@@ -50,8 +50,10 @@ class Windowed(Op):
 
     def saved_input(self, shape: Shape) -> Saved:
         """The input, or the padded copy of it that takes its place."""
-        if self.padded_by_torch():
-            return Saved((0,))
+        return Saved((0,)) if self.padded_by_torch() else self.saved_copy(shape)
+
+    def saved_copy(self, shape: Shape) -> Saved:
+        """The input with its padding."""
         top, bottom, left, right = map(int, self.padded(shape))
         channels, height, width = map(int, shape)
         return Saved(own=4 * channels * (top + height + bottom) * (left + width + right))

@@ -19,7 +19,8 @@ from netspec.metrics.training_memory import TrainingMemory, TrainingPlan, traini
 from netspec.ops import IndexShape
 
 from ..backends.nets import BODIES
-from ..helpers import loaded, net_of
+from ..backends.random_nets import RandomNet
+from ..helpers import checked, loaded, net_of
 
 BATCH = 3
 # The emitted class leaves these to the loss at a net's end.
@@ -144,6 +145,47 @@ def test_every_op_says_what_is_saved_of_it(name: str) -> None:
     net = ALL_OPS[name]
     found = saved(net, BATCH) - on_a_cpu_alone(net, BATCH)
     assert of_training(net, BATCH).activations == found
+
+
+BODIES_OF_NETS = {
+    "behind a branch": (
+        "c: conv { filters: 3  kernel: 1 }\n if classes > 1 { add(c, data) } else { mul(c, data) }\n"
+        "relu"
+    ),
+    "behind a loop": "for i in 1..2 { c[i]: conv { filters: 3  kernel: 1 } }\n relu",
+    "in a loop": "for i in 1..2 { relu\n c[i]: conv { filters: 3  kernel: 1 } -> batchnorm }",
+    "in lines of their own": "c: conv { filters: 4  kernel: 1 }\n b: batchnorm\n r: relu",
+    "read twice": "c: conv { filters: 3  kernel: 1 }\n r: relu\n add(c, r)",
+    "with conditions": (
+        "c: conv { filters: 3  kernel: 1 } -> (batchnorm if classes > 1) -> relu\n"
+        "d: conv { filters: 3  kernel: 1 } -> batchnorm -> (relu if classes > 1)"
+    ),
+    "padding that follows the size": "conv { filters: 4  kernel: 3  stride: 2  pad: same }",
+    "a split": "s: split { parts: [1, 2] }\n a: conv(s.part1) { filters: 2  kernel: 1 }\n add(a, s.part2)",
+    "a turned map": "permute { order: [2, 0, 1] } -> flatten -> linear { units: 3 }",
+    "a part as a vector": "crop { size: 2 } -> flatten -> linear { units: 3 }",
+    "what is not used": "a: silu\n b: silu(data)\n linear(flatten(b)) { units: 3 }",
+}
+
+
+@pytest.mark.parametrize("name", BODIES_OF_NETS)
+def test_values_that_share_memory(name: str) -> None:
+    text = BODIES_OF_NETS[name]
+    net = net_of(f"net n(classes = 3) {{ input raw: 3x6x5\n data: shift(raw)\n {text} }}")
+    assert of_training(net, BATCH).activations == saved(net, BATCH)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_nets(seed: int) -> None:
+    net, found = checked(RandomNet(seed).text)
+    if net is None or any(d.code == "unused-layer" for d in found):
+        return  # what nothing needs stays in the branches of a class, and is freed again
+    assert of_training(net, 2).activations == saved(net, 2) - on_a_cpu_alone(net, 2)
+
+
+def test_factors_of_what_has_a_gradient() -> None:
+    net = net_of("net n { input a: 3x6x5\n b: conv { filters: 3  kernel: 1 }\n mul(a, b) }")
+    assert of_training(net, BATCH).activations == saved(net, BATCH)
 
 
 @pytest.mark.parametrize(
