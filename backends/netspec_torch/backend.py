@@ -36,12 +36,13 @@ from netspec.symbolic.expr import NumberLiteral, expr_of
 from netspec_torch.emission import Emission, WrittenLayer, method
 from netspec_torch.emitters import EMITTERS
 from netspec_torch.init_weights import drawing, drawn, initialization, usual_laws
+from netspec_torch.makers import maker_of
 from netspec_torch.reserved import MODULE_ATTRIBUTES
 from netspec_torch.support import sources
 
 _GLOBALS = (
     *("torch", "nn", "F", "math", "self", "Tensor", "Path", "Any", "Fraction"),
-    *("is_zipfile", "model"),
+    *("is_zipfile", "model", "partial", "Callable"),
 )
 _MOST_NAMED = 12
 """Most outputs that a docstring names."""
@@ -149,7 +150,7 @@ class _Spelling:
 def _classes(nets: Sequence[Net], probabilities: bool) -> Classes:
     """The classes of nets, written from their text wherever that can be."""
     taken = (*_GLOBALS, *sources())
-    traces = Traces(taken)
+    traces = Traces(taken, maker_of)
     while True:
         found = [traces.of_net(net) for net in nets]
         for trace in found:

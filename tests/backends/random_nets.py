@@ -20,6 +20,8 @@ PARAMETERS: dict[str, tuple[str, Sequence[Any]]] = {
     "q": ("false", (True, False)),
     "kind": ('"a"', ("a", "b", "c")),
     "w": ("0.5", (0.25, 0.5, 0.545, 0.1, 1, 1.5)),
+    "act": ("relu", ("relu", "tanh", None)),
+    "norm": ("batchnorm", ("batchnorm", "instancenorm", None)),
     "sizes": ("[2, 4, 3]", ([2, 4, 3], [1, 2, 3], [5, 5, 5, 5], [3, 6])),
     "rows": ("[[2, 0.5], [4, 1]]", ([[2, 0.5], [4, 1]], [[3, 0.1]], [[1, 1], [3, 2], [2, 0.545]])),
 }
@@ -48,7 +50,14 @@ NUMBERS = (
 )
 CONDITIONS = (
     *("q", "not q", "n > 1", "n == 2 or q", "n in [1, 3]", "w >= 0.5", "w == 0.1", "s > 1"),
-    *('kind == "a"', 'kind != "b" and n < 3', "f > 3", "k % 2 == 0", "not (q and n > 2)"),
+    *(
+        "norm == none",
+        'kind == "a"',
+        'kind != "b" and n < 3',
+        "f > 3",
+        "k % 2 == 0",
+        "not (q and n > 2)",
+    ),
     *("[n, q] == [2, true]", "sizes[0] > 2", 'kind in ["a", "c"]'),
 )
 ACTIVATIONS = (
@@ -143,6 +152,8 @@ class _Body:
         return f"({value.name})", value
 
     def activation(self) -> str:
+        if self.random.random() < 0.2:
+            return self.pick((" -> act", " -> norm -> act", " -> norm -> relu"))  # type: ignore[no-any-return]
         if self.random.random() < 0.25:
             some = f"{self.pick(ACTIVATIONS)} if {self.condition()}"
             last = f" else {self.pick(ACTIVATIONS)}" if self.random.random() < 0.5 else ""
@@ -311,6 +322,8 @@ class _Body:
             "q": ("q", "true", "not q"),
             "kind": ("kind", '"b"', '"c" if q else "a"'),
             "w": ("w", "0.25", "w / 2"),
+            "act": ("act", "act", "tanh", "none", "elu { alpha: 2 }", "(relu if q else tanh)"),
+            "norm": ("norm", "norm", "none", "batchnorm { eps: 0.1 }", "groupnorm { groups: 1 }"),
             "sizes": ("sizes", "[f, 2, 3]", "[1, n, 2]"),
             "rows": ("rows", "[[f, 0.5], [3, n]]", "[[2, w]]"),
         }

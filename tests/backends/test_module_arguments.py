@@ -12,6 +12,7 @@ import torch
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from netspec_torch.backend import TorchBackend
+from torch import nn
 from torch.testing import assert_close
 
 from netspec.codegen.backend import emit, get, load_model
@@ -917,6 +918,16 @@ def test_checks_alone_in_a_branch() -> None:
     )
 
 
+# What makes the modules of ops that are arguments.
+MADE: dict[Any, Any] = {
+    None: nn.Identity,
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "batchnorm": nn.BatchNorm2d,
+    "instancenorm": nn.InstanceNorm2d,
+}
+
+
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_random_nets(chunk: int) -> None:
     """Random arguments of random nets: the class is that of the net that is compiled for them."""
@@ -939,7 +950,8 @@ def test_random_nets(chunk: int) -> None:
             if other is None or (written_out and not arguments.keys() <= asked.keys()):
                 continue
             # What it does not ask for must not matter.
-            given = {name: value for name, value in arguments.items() if name in asked}
+            given = {n: MADE.get(v, v) if n in ("act", "norm") else v for n, v in arguments.items()}
+            given = {name: value for name, value in given.items() if name in asked}
             try:
                 check_model(of(**given), other)
             except Exception as error:

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from netspec.codegen.tracing.expressions import completed, is_float
+from netspec.codegen.tracing.made_ops import CannotMakeOp, MadeOp, op_of
 from netspec.codegen.tracing.names import has_tensors
 from netspec.codegen.tracing.nodes import (
     Call,
@@ -110,11 +111,19 @@ class LayerTracer(ValueTracer):
         arguments = {n: constant(v) for n, v in given.items()}
         arguments |= {n: self.evaluate(e) for n, e in c.fields}
         for n, sym in arguments.items():
-            if isinstance(sym.value, OpValue) and not sym.known:
+            made = sym.term.name if isinstance(sym.term, Parameter) else ""
+            if isinstance(sym.value, OpValue) and not sym.known and made not in self.made:
                 raise CannotTrace(f"{n}, an op or module that arguments choose")
             if isinstance(sym.value, Fraction) and size(sym.term) > 5:
                 arguments[n] = Sym(sym.value, self.named(n, sym, not is_whole(sym.term)))
-        return self.instance_of(c.keyword, template, arguments, path, inputs)
+        call = self.instance_of(c.keyword, template, arguments, path, inputs)
+        for n, sym in arguments.items():
+            name = sym.term.name if isinstance(sym.term, Parameter) else ""
+            if name in self.made:
+                inner = call.trace.made.get(n)
+                if inner is None or inner.kind != self.made[name].kind:
+                    raise CannotMakeOp(name)
+        return call
 
     def instance_of(
         self,
@@ -280,6 +289,8 @@ class LayerTracer(ValueTracer):
         self, c: TemplateCall, path: LayerPath | None, inputs: tuple[TraceValue, ...]
     ) -> list[Call]:
         """What a call makes: a layer or instance, or all those of a line that is used again."""
+        if isinstance(c.callee, NamedCallee) and c.callee.name in self.made:
+            return [self.made_op(c.callee.name, path, inputs)]
         callee, given = self.callee(c)
         if isinstance(callee, Template):
             return [self.instance(c, callee, path, inputs, given)]
@@ -372,9 +383,18 @@ class LayerTracer(ValueTracer):
         self.first_of[again] = first
         return again
 
+    def made_op(self, name: str, path: LayerPath | None, inputs: tuple[TraceValue, ...]) -> OpCall:
+        """The call of what an argument of the class makes."""
+        kind, sample = self.made[name].kind, op_of(self.given[name])
+        if sample is None or (kind == "channels" and len(inputs[0].shape) != 3):
+            raise CannotMakeOp(name)
+        return self.layer(name, MadeOp(name, kind, sample), {}, path, inputs)
+
     def held(self, c: TemplateCall) -> Sym | None:
         """What the constant of a call's name is, if that is an op, a module or `none`."""
         name = c.callee.name if isinstance(c.callee, NamedCallee) else ""
+        if name in self.made:
+            return None
         held = self.terms.scope.find(name) if name else None
         if held is None or not (held.value is None or isinstance(held.value, OpValue)):
             return None

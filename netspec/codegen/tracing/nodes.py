@@ -348,6 +348,8 @@ class Trace:
     """Whether it is of one use of its module, which has names of its own."""
     block: Block | None = None
     """The block that this is a trace of, and of no other; None for that of a template."""
+    made: Mapping[str, Any] = field(default_factory=dict)
+    """The parameters whose ops are arguments of the class (`made_ops.MadeArgument`)."""
     predictions: list[Prediction] = field(default_factory=list)
     """Of a net that ends in logits: what `predict` makes of each result."""
     staying: list[str] = field(default_factory=list)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from netspec.codegen.tracing.expressions import completed
+from netspec.codegen.tracing.made_ops import MadeOp
 from netspec.codegen.tracing.names import has_tensors
 from netspec.codegen.tracing.nodes import (
     CannotTrace,
@@ -214,5 +215,7 @@ class _TraceRun:
                     raise CannotTrace(f"{v.name or 'a value'}, which would not be that of the net")
 
     def _op(self, c: OpCall) -> Op:
+        if isinstance(c.op, MadeOp):
+            return c.op.of(plain(self.known[Parameter(c.op.parameter)]))
         numbers = {a.name: self.number(getattr(c.op, a.name)) for a in attributes(type(c.op))}
         return c.op.with_attributes(**numbers | {n: self.value(t) for n, t in c.terms.items()})

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from weakref import WeakKeyDictionary
 
 from netspec.ir.template import (
     Binding,
     Branches,
     LayerLine,
+    NamedCallee,
     Repetition,
+    Requirement,
+    Template,
+    TemplateOutput,
     TemplateStatement,
     calls_in,
     link_conditions,
@@ -52,3 +57,46 @@ def expressions_in(body: Sequence[TemplateStatement]) -> Iterator[ast.Expression
                 yield from (condition for condition, _ in s.cases)
             case Repetition():
                 yield from (e for e in (s.first, s.last, s.step) if e is not None)
+
+
+def every_expression_in(body: Sequence[TemplateStatement]) -> Iterator[ast.Expression]:
+    """The expressions of statements, those of contracts and outputs too."""
+    yield from expressions_in(body)
+    for s in walk_statements(body):
+        match s:
+            case TemplateOutput():
+                yield from link_conditions(s)
+                for c in calls_in([s]):
+                    yield from (e for _, e in c.fields)
+            case Requirement():
+                yield s.condition
+
+
+def op_parameters(template: Template) -> frozenset[str]:
+    """The parameters that the body calls, or hands on to modules that do, or are ops by default."""
+    known = _OP_PARAMETERS.get(template)
+    if known is None:
+        found: set[str] = set()
+        for c in calls_in(template.body):
+            callee: object = c.callee
+            if isinstance(callee, NamedCallee):
+                found.add(callee.name)
+                callee = callee.otherwise
+            if isinstance(callee, Template):
+                inner = op_parameters(callee)
+                handed_on = (e for n, e in c.fields if n in inner)
+                found |= {e.name for e in handed_on if isinstance(e, ast.Variable)}
+        for p in template.parameters:
+            names = (ast.Variable, ast.OpLiteral)
+            if isinstance(p.default, names) and _word(p.default) in template.callees:
+                found.add(p.name)
+        known = frozenset(found & {p.name for p in template.parameters})
+        _OP_PARAMETERS[template] = known
+    return known
+
+
+_OP_PARAMETERS: WeakKeyDictionary[Template, frozenset[str]] = WeakKeyDictionary()
+
+
+def _word(e: ast.Variable | ast.OpLiteral) -> str:
+    return e.name if isinstance(e, ast.Variable) else e.op.text

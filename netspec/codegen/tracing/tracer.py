@@ -66,6 +66,9 @@ class Tracer(LoopTracer):
             if p.name in self.fixed or p.name in self.ops:
                 self.terms.scope.names[p.name] = constant(value)
                 continue
+            if p.name in self.made:
+                self.terms.scope.names[p.name] = Sym(value, Parameter(p.name))
+                continue
             leaf = FloatParameter(p.name) if is_float(p, value) else Parameter(p.name)
             self.terms.scope.names[p.name] = sym_of(value, leaf)
         self.statements(self.template.body)
@@ -87,6 +90,7 @@ class Tracer(LoopTracer):
             dict(self.given),
             self.holders,
             alone=self.alone,
+            made=self.made,
         )
 
     def statements(self, body: Sequence[TemplateStatement]) -> None:

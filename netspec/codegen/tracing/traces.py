@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netspec.codegen.tracing import referee
+from netspec.codegen.tracing.made_ops import CannotMakeOp, MakerOf, made_arguments
 from netspec.codegen.tracing.nodes import (
     Call,
     CannotTrace,
@@ -45,9 +46,12 @@ class Traces:
     before.
     """
 
-    def __init__(self, taken: Sequence[str] = ()) -> None:
+    def __init__(self, taken: Sequence[str] = (), maker_of: MakerOf = lambda op: None) -> None:
         self.taken = taken
         """Names of the file that no local variable may have."""
+        self.maker_of = maker_of
+        self.unmade: dict[Template, set[str]] = {}
+        """Parameters whose ops can't be arguments of the class."""
         self.by_template: dict[Any, Trace] = {}
         self.by_block: dict[Block, Trace] = {}
         self.failed: dict[Any, str] = {}
@@ -55,7 +59,10 @@ class Traces:
 
     def refuse(self, trace: Trace, why: str) -> None:
         """Do without a trace of a template from now on."""
-        self.failed[trace.key] = why
+        if trace.made:
+            self.unmade.setdefault(trace.template, set()).update(trace.made)
+        else:
+            self.failed[trace.key] = why
         self.by_template.clear()
         self.by_block.clear()
 
@@ -95,9 +102,12 @@ class Traces:
         fixed: frozenset[str] = frozenset(),
     ) -> Trace:
         """The trace of a template, with the parameters in `fixed` as constants."""
-        ops = ops_among(template, arguments)
+        unmade = self.unmade.get(template, ())
+        made = made_arguments(template, arguments, self.maker_of, (*unmade, *fixed))
+        ops = ops_among(template, arguments, made)
+        kinds = tuple((n, m.kind) for n, m in made.items())
         key = (
-            *(template, names, fixed, tuple(ops.items())),
+            *(template, names, fixed, tuple(ops.items()), kinds),
             tuple(len(s) for s in shapes),
             tuple(type(v) is tuple for v in arguments.values()),
         )
@@ -105,8 +115,12 @@ class Traces:
             raise CannotTrace(f"{template.name}: {self.failed[key]}")
         if key not in self.by_template:
             try:
-                tracer = Tracer(template, arguments, shapes, self._of, names, fixed, self.taken)
+                taken = self.taken
+                tracer = Tracer(template, arguments, shapes, self._of, names, fixed, taken, made)
                 self.by_template[key] = trace = tracer.run()
+            except CannotMakeOp as error:
+                self.unmade.setdefault(template, set()).add(error.parameter)
+                return self._of(template, arguments, shapes, names, fixed)
             except CannotTrace as error:
                 self.failed[key] = str(error)
                 raise

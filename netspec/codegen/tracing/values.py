@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import chain, count
 from typing import Any
 
 from netspec.codegen.identifiers import Identifiers, class_name
 from netspec.codegen.tracing.expressions import TermEvaluator
+from netspec.codegen.tracing.made_ops import MadeArgument
 from netspec.codegen.tracing.nodes import (
     SIZES,
     Call,
@@ -25,10 +26,10 @@ from netspec.codegen.tracing.nodes import (
     require_positive,
 )
 from netspec.codegen.tracing.numbers import AnyDim, ChannelCount
+from netspec.codegen.tracing.template_parts import op_parameters
 from netspec.ir.names import NameMap
 from netspec.ir.op_value import OpValue
 from netspec.ir.template import (
-    NamedCallee,
     Template,
     TemplateInput,
     calls_in,
@@ -124,10 +125,13 @@ class ValueTracer:
         names: NameMap | None = None,
         fixed: frozenset[str] = frozenset(),
         taken: Iterable[str] = (),
+        made: Mapping[str, MadeArgument] | None = None,
     ) -> None:
         self.names = names
         self.fixed = fixed
-        self.ops = ops_among(template, arguments)
+        self.made = made or {}
+        """Parameters whose ops are arguments of the class."""
+        self.ops = ops_among(template, arguments, self.made)
         """Parameters that are constants."""
         self.template = template
         self.given = arguments
@@ -441,13 +445,18 @@ class ValueTracer:
         return value
 
 
-def ops_among(template: Template, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments that are ops or modules, or `none` where one could be called."""
-    called = {c.callee.name for c in calls_in(template.body) if isinstance(c.callee, NamedCallee)}
+def ops_among(
+    template: Template, arguments: Mapping[str, Any], made: Collection[str]
+) -> dict[str, Any]:
+    """The arguments that are ops or modules, or `none` where one could be called.
+
+    Those in `made` are left out.
+    """
+    held = op_parameters(template)
     return {
         n: v
         for n, v in ((p.name, arguments.get(p.name)) for p in template.parameters)
-        if isinstance(v, OpValue) or (v is None and n in called)
+        if n not in made and (isinstance(v, OpValue) or (v is None and n in held))
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from netspec.codegen.python_source import FunctionCall, Verbatim, call
 from netspec.codegen.tracing.expressions import TermEvaluator
+from netspec.codegen.tracing.made_ops import MadeOp
 from netspec.codegen.tracing.nodes import (
     SIZES,
     Call,
@@ -44,7 +45,7 @@ from netspec.codegen.writing.term_source import Printer
 from netspec.codegen.writing.terms import Asked, Support, Terms, is_number
 from netspec.ir.op_value import OpValue
 from netspec.lazy_dataclasses import dataclass, field
-from netspec.symbolic.expr import Channels, constant_source
+from netspec.symbolic.expr import Channels, Parameter, constant_source
 from netspec.symbolic.terms import FloatParameter, Local
 from netspec.syntax.ast import Expression
 
@@ -101,6 +102,11 @@ def write_class(
             written = WrittenInstance(made, first, one_size=one_size)
         elif isinstance(c, ChainCall):
             written, asked = written_chain(c, emissions)
+        elif isinstance(c.op, MadeOp):
+            channels = [terms.whole(c.inputs[0].channels)] if c.op.kind == "channels" else []
+            written = WrittenInstance(
+                call(terms.print(Parameter(c.op.parameter)), *channels), False
+            )
         else:
             numbers = ConstructorNumbers(terms, c)
             written = spelling.emit(c, numbers, several)
@@ -112,7 +118,11 @@ def write_class(
     emissions: dict[Call, tuple[WrittenCall, Asked]] = {}
     for c in calls_in(trace.nodes):
         emissions[c] = emit(c)
-    layers = [(c, written) for c, (written, _) in emissions.items() if isinstance(c, OpCall)]
+    layers = [
+        (c, written)
+        for c, (written, _) in emissions.items()
+        if isinstance(c, OpCall) and not isinstance(c.op, MadeOp)
+    ]
     modules = [] if sizes else sequential(trace, {c: w for c, (w, _) in emissions.items()})
     if modules:
         checks = [n for n in trace.nodes if not isinstance(n, LineNode)]
@@ -192,6 +202,10 @@ def _instance(c: InstanceCall, of: ClassText, terms: Terms) -> FunctionCall:
                 args.append(terms.whole(given[own].channels))
             case leaf if leaf.name in c.arguments:
                 term = c.arguments[leaf.name].term
+                if leaf.name in c.trace.made and not isinstance(term, Parameter):
+                    source = c.trace.made[leaf.name].source(c.arguments[leaf.name].value)
+                    keywords |= {a.name: source} if source != a.default else {}
+                    continue
                 exact = isinstance(leaf, FloatParameter) or not is_number(term)
                 source = terms.printer(term) if exact else terms.whole(term)
                 if source != a.default:
@@ -220,6 +234,11 @@ def _arguments(terms: Terms, read: Set[Any]) -> list[ClassArgument]:
             continue
         if isinstance(leaf, Channels | Extent):
             found.append(ClassArgument(leaf, name, "int", None))
+        elif leaf.name in terms.trace.made:
+            made = terms.trace.made[leaf.name]
+            takes = "int" if made.kind == "channels" else ""
+            kind = f"Callable[[{takes}], nn.Module]"
+            found.append(ClassArgument(leaf, name, kind, made.default))
         elif leaf.name in sample:  # else it decided what the block is made of
             real, default = isinstance(leaf, FloatParameter), None
             if template.kind == "net":
