@@ -354,7 +354,8 @@ def _choose(
     names = [n.names[0] for n in nets]
     # Where none is named, a net with variants is meant itself.
     alone = nets[:1] if len(program.nets) == 1 and (not nets[1:] or not nets[0].variant) else []
-    meant = [n for n in nets if name in n.names] if name else alone
+    # With `--set`, one that is only its variants may be whole as well.
+    meant = [n for n in (*nets, *program.nets) if name in n.names] if name else alone
     if meant:
         return meant[0]
     help_: tuple[str, ...] = ()

@@ -219,6 +219,7 @@ def _net_texts(nets: Sequence[Net], classes: Classes, base: str) -> dict[str, Ne
             docstring(_outputs(net), 8),
             initialization(net, made, here),
             base or "nn.Module",
+            net.variant_of or net.name,
         )
     return texts
 

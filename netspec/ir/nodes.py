@@ -291,6 +291,8 @@ class Net:
     """Of a net that was read from a prototxt: where each tensor lies in a caffemodel."""
     variant: str = ""
     """Of a variant of a net: what it is called there. `name` is its full name."""
+    variant_of: str = ""
+    """Of a variant: the name of its net."""
     varied: frozenset[str] = frozenset()
     """Of a variant: the parameters that it sets."""
     settings: Mapping[str, str] = field(default_factory=dict, compare=False)

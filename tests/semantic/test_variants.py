@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import netspec
 from netspec.cli.main import main
+from netspec.codegen.backend import emit_family, get
 from netspec.diagnostics import SpecError
 from netspec.driver import check_each
 from netspec.semantic.imports import full_name
@@ -90,8 +94,9 @@ def test_a_net_whose_parameters_lack_defaults_is_only_its_variants(tower: Path) 
     with pytest.raises(SpecError, match="several nets") as error:
         netspec.load("only.net")
     assert "`only.net:vgg2`" in error.value.diagnostics[0].help[0]
-    with pytest.raises(SpecError, match="no net called vgg"):
+    with pytest.raises(SpecError, match="parameter blocks needs a default"):
         netspec.load("only.net:vgg")
+    assert netspec.load("only.net:vgg", blocks=[4]).params == 16 + 15
     (tower / "one.net").write_text(ONLY.replace("  variant vgg3 { blocks: [4, 8, 8] }\n", ""))
     assert netspec.load("one.net").name == "vgg2"
 
@@ -173,8 +178,37 @@ def test_compiled_classes_have_its_values_as_defaults(tower: Path) -> None:
     np.testing.assert_allclose(ours, theirs, rtol=1e-5)
     assert main(["compile", "only.net", "-o", "only.py"]) == 0
     emitted = (tower / "only.py").read_text()
-    assert "class VGG2(" in emitted
-    assert "class VGG3(" in emitted
+    assert re.findall(r"^class (\w+)\(", emitted, re.MULTILINE) == [
+        "Network",
+        "VGG",
+        "VGG2",
+        "VGG3",
+    ]
+    assert "class VGG3(VGG):" in emitted
+
+
+def test_the_classes_of_a_file_share_their_text(tower: Path) -> None:
+    """Each is the class that is compiled alone: same arguments, tensors and results."""
+    for spec in ("tower.net", "only.net"):
+        emitted: dict[str, Any] = {"__name__": "emitted"}
+        source = emit_family([n.ir for n in netspec.load_all(spec)], get("torch"))
+        exec(compile(source, "emitted", "exec"), emitted)
+        assert source.count("def forward") == 1
+        for net in netspec.load_all(spec):
+            alone = netspec.build(net, "torch")
+            model = emitted[type(alone).__name__]()
+            assert signature(type(model)) == signature(type(alone))
+            model.load_state_dict(alone.state_dict())
+            x = torch.randn(2, *net.ir.body.inputs[0].shape)
+            assert torch.equal(model(x), alone(x))
+            small = emitted[type(alone).__name__](classes=2)
+            assert small(x).shape[1] == 2
+    assert "class TowerSmall(Tower):" in netspec_compiled(tower)
+
+
+def netspec_compiled(folder: Path) -> str:
+    assert main(["compile", "tower.net"]) == 0
+    return (folder / "tower.py").read_text()
 
 
 def test_names_of_other_libraries_go_by_the_full_name(tower: Path) -> None:

@@ -12,5 +12,6 @@ readers       what reads each value
 forward       its `forward` and `predict`
 chains        the chains of layers that are an `nn.Sequential`
 class_writer  one class
+families      variants of one net: the class that they share
 classes       all classes of a net, each once
 """

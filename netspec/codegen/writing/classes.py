@@ -10,9 +10,10 @@ from netspec.codegen.identifiers import Identifiers
 from netspec.codegen.python_source import WIDTH, docstring, function_head
 from netspec.codegen.tracing.nodes import SIZES, CannotTrace, InstanceCall, OpCall, Trace, calls_in
 from netspec.codegen.writing.class_writer import ClassText, write_class
+from netspec.codegen.writing.families import variant_class, variant_families
 from netspec.codegen.writing.spelling import CannotWrite, Spelling
 from netspec.diagnostics import Diagnostic
-from netspec.lazy_dataclasses import dataclass, field
+from netspec.lazy_dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,14 @@ class NetText:
     """What the class of a net has besides that of a module.
 
     `doc` and `predict_doc` are docstrings, `weights` the lines of `reset_parameters`, `base` is
-    the class that it is derived from.
+    the class that it is derived from, `variant_of` the net that it is a variant of, or itself.
     """
 
     doc: Sequence[str]
     predict_doc: Sequence[str]
     weights: Sequence[str]
     base: str = "nn.Module"
+    variant_of: str = ""
 
 
 @dataclass
@@ -147,41 +149,67 @@ class Classes:
         return [layer for text in found.values() for layer in text.layers]
 
     def render(self, nets: Mapping[str, NetText]) -> Iterator[str]:
-        """The source of each class. `nets` has what else those of nets hold, by class."""
+        """The source of each class. `nets` has what else those of nets hold, by class.
+
+        In front of the first variant of a net comes the class that all of them are derived from.
+        """
+        of_nets = {name: (net.variant_of, net.weights) for name, net in nets.items()}
+        families = variant_families(self.all, of_nets)
+        names = Identifiers(
+            (*self.taken, *(t.name for t in self.all), *(n.base for n in nets.values()))
+        )
+        before: dict[str, tuple[str, str]] = {}
+        for family in families:
+            base, first = family.base, nets[family.members[0].name]
+            source = ""
+            if not base.name:
+                base.name = names.numbered(self.class_name(first.variant_of, family.doc))
+                doc = docstring(family.doc or f"{base.name}.", 4)
+                source = "\n".join([*self._class(base, replace(first, doc=doc)), "", "", ""])
+            for member in (m for m in family.members if m is not base):
+                before[member.name] = source, base.name
+                source = ""
         for text in self.all:
-            net = nets.get(text.name)
-            template = text.trace.template
-            own = text.base != "nn.Sequential"
-            base = text.base
-            if net is not None and net.base != "nn.Module":
-                base = net.base if own else f"{net.base}, {text.base}"
-            lines = [f"class {text.name}({base}):"]
-            if text.trace.restricted:
-                why = one_line(text.trace.restricted)
-                lines[:0] = wrapped_comment(f"Written for certain arguments only: {why}.")
-            said = [template.doc, "Ends in logits." if text.trace.ends_in_logits else ""]
-            of_module = "\n\n".join(filter(None, said))
-            doc = net.doc if net else docstring(of_module, 4) if of_module else ()
-            lines += [*doc, ""] if doc else []
-            arguments = ["self", *(a.source for a in text.arguments)]
-            lines += function_head("__init__", arguments, "None", 4)
-            lines += ["        super().__init__()"] if own else []
-            lines += text.init
-            weights = net.weights if net else ()
-            lines += ["        self.reset_parameters()"] if weights else []
-            for name, doc, body in (
-                ("forward", (), text.forward),
-                ("predict", net.predict_doc if net else (), text.predict),
-            ):
-                if body:
-                    head = function_head(name, ["self", *text.parameters], text.result_type, 4)
-                    lines += ["", *head, *doc, *body]
-            if any(c.name.fixed == "training" for c in calls_in(text.trace.nodes) if c.name):
-                lines += ["", *_TRAIN]
-            if weights:
-                head = function_head("reset_parameters", ["self"], "None", 4)
-                lines += ["", *head, *weights]
-            yield "\n".join(lines)
+            if text.name in before:
+                source, base_name = before[text.name]
+                yield source + variant_class(text, base_name, nets[text.name].doc)
+            else:
+                yield "\n".join(self._class(text, nets.get(text.name)))
+
+    def _class(self, text: ClassText, net: NetText | None) -> Iterator[str]:
+        """The lines of a class."""
+        template = text.trace.template
+        own = text.base != "nn.Sequential"
+        base = text.base
+        if net is not None and net.base != "nn.Module":
+            base = net.base if own else f"{net.base}, {text.base}"
+        lines = [f"class {text.name}({base}):"]
+        if text.trace.restricted:
+            why = one_line(text.trace.restricted)
+            lines[:0] = wrapped_comment(f"Written for certain arguments only: {why}.")
+        said = [template.doc, "Ends in logits." if text.trace.ends_in_logits else ""]
+        of_module = "\n\n".join(filter(None, said))
+        doc = net.doc if net else docstring(of_module, 4) if of_module else ()
+        lines += [*doc, ""] if doc else []
+        arguments = ["self", *(a.source for a in text.arguments)]
+        lines += function_head("__init__", arguments, "None", 4)
+        lines += ["        super().__init__()"] if own else []
+        lines += text.init
+        weights = net.weights if net else ()
+        lines += ["        self.reset_parameters()"] if weights else []
+        for name, doc, body in (
+            ("forward", (), text.forward),
+            ("predict", net.predict_doc if net else (), text.predict),
+        ):
+            if body:
+                head = function_head(name, ["self", *text.parameters], text.result_type, 4)
+                lines += ["", *head, *doc, *body]
+        if any(c.name.fixed == "training" for c in calls_in(text.trace.nodes) if c.name):
+            lines += ["", *_TRAIN]
+        if weights:
+            head = function_head("reset_parameters", ["self"], "None", 4)
+            lines += ["", *head, *weights]
+        yield from lines
 
 
 # PyTorch assigns self.training, which it refuses where a layer bears that name.

@@ -78,6 +78,7 @@ def elaborate(
         diagnostics.sorted(),
         builder.training,
         variant=variant.name.text if variant is not None else "",
+        variant_of=net.variant_of,
         varied=frozenset(f.name.text for f in variant.fields)
         if variant is not None
         else frozenset(),
