@@ -11,29 +11,40 @@ An emitter adds the layer's nodes and returns the name of its result, or of seve
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
-from onnx import TensorProto
+from onnx import numpy_helper
 
 from netspec.codegen.backend import Unsupported
 from netspec.codegen.emitters import Emitters
-from netspec.ops import Op, activation, merging, normalization, pooling, reducing, reshaping
-from netspec.ops.constants import LearnedValue
-from netspec.ops.convolution import Conv, ConvTranspose, Linear
-from netspec.ops.regularization import Dropout, DropPath
+from netspec.ops import (
+    Op,
+    activation,
+    constants,
+    convolution,
+    merging,
+    normalization,
+    pooling,
+    reducing,
+    regularization,
+    reshaping,
+)
+from netspec.ops.convolution import Conv, ConvTranspose
 from netspec.ops.resizing import MaxUnpool, Upsample
 from netspec.symbolic.expr import Dim, expr_of, follows
 from netspec_onnx.graph import BATCH, LayerGraph
 
 Written = str | list[str]
+Rule = Callable[[Any, LayerGraph, list[str]], Written]
 
 
 class Emitter(NamedTuple):
     """What writes a layer, and which attributes may depend on sizes."""
 
-    write: Callable[[Any, LayerGraph, list[str]], Written]
+    write: Rule
     free: tuple[str, ...]
 
 
@@ -50,30 +61,98 @@ def emits(*ops: type[Op], free: tuple[str, ...] = ()) -> Callable[[Any], Any]:
     return register
 
 
-def _one_node(op: type[Op], kind: str, **attributes: Any) -> None:
-    emits(op)(lambda op, g, x: g.node(kind, *x, **attributes))
+def _chain(kind: str) -> Rule:
+    """The emitter of an op whose node takes two inputs."""
+    return lambda op, g, x: reduce(lambda a, b: g.node(kind, a, b), x)
 
 
-_one_node(activation.Relu, "Relu")
-_one_node(activation.Sigmoid, "Sigmoid")
-_one_node(activation.HardSigmoid, "HardSigmoid", alpha=1 / 6, beta=0.5)
-_one_node(activation.HardSwish, "HardSwish")
-_one_node(activation.Tanh, "Tanh")
-_one_node(activation.Abs, "Abs")
-_one_node(activation.Softplus, "Softplus")
-_one_node(activation.SoftSign, "Softsign")
-_one_node(activation.Selu, "Selu")
-_one_node(activation.Softmax, "Softmax", axis=1)
-_one_node(activation.LogSoftmax, "LogSoftmax", axis=1)
-_one_node(merging.Concat, "Concat", axis=1)
-_one_node(merging.Maximum, "Max")
-_one_node(merging.Minimum, "Min")
-_one_node(reshaping.Flatten, "Flatten", axis=1)
+def _one(kind: str, **attributes: Any) -> Rule:
+    """The emitter of an op that is one node."""
+    return lambda op, g, x: g.node(kind, *x, **attributes)
 
 
-@emits(reshaping.Identity, Dropout, DropPath)
-def identity(op: Op, g: LayerGraph, x: list[str]) -> str:
-    return x[0]
+_ACROSS = {"channels": [1], "spatial": [2, 3]}
+_SHORT: dict[type[Op], Rule] = {
+    activation.Relu: _one("Relu"),
+    activation.Sigmoid: _one("Sigmoid"),
+    activation.HardSigmoid: _one("HardSigmoid", alpha=1 / 6, beta=0.5),
+    activation.HardSwish: _one("HardSwish"),
+    activation.Tanh: _one("Tanh"),
+    activation.Abs: _one("Abs"),
+    activation.Softplus: _one("Softplus"),
+    activation.SoftSign: _one("Softsign"),
+    activation.Selu: _one("Selu"),
+    activation.Softmax: _one("Softmax", axis=1),
+    activation.LogSoftmax: _one("LogSoftmax", axis=1),
+    activation.LeakyRelu: lambda op, g, x: g.node("LeakyRelu", *x, alpha=op.slope),
+    activation.PRelu: lambda op, g, x: g.node("PRelu", *x, g.per_channel("weight")),
+    activation.Elu: lambda op, g, x: g.node("Elu", *x, alpha=op.alpha),
+    activation.Celu: lambda op, g, x: g.node("Celu", *x, alpha=op.alpha),
+    activation.Silu: lambda op, g, x: g.node("Mul", *x, g.node("Sigmoid", *x)),
+    activation.TanhShrink: lambda op, g, x: g.node("Sub", *x, g.node("Tanh", *x)),
+    activation.HardShrink: lambda op, g, x: g.node("Shrink", *x, lambd=op.threshold, bias=0.0),
+    activation.SoftShrink: lambda op, g, x: g.node(
+        "Shrink", *x, lambd=op.threshold, bias=op.threshold
+    ),
+    activation.LogSigmoid: lambda op, g, x: g.node("Neg", g.node("Softplus", g.node("Neg", *x))),
+    activation.Threshold: lambda op, g, x: g.node(
+        "Where", g.node("Greater", *x, g.floats(op.threshold)), *x, g.floats(op.value)
+    ),
+    constants.LearnedValue: lambda op, g, x: g.node(
+        "Expand", g.weight("weight"), g.dims([BATCH, *op.shape], x[0])
+    ),
+    convolution.Linear: lambda op, g, x: g.node("Gemm", *x, *g.weights(), transB=1),
+    merging.Concat: _one("Concat", axis=1),
+    merging.Maximum: _one("Max"),
+    merging.Minimum: _one("Min"),
+    merging.Add: _chain("Add"),
+    merging.Sub: _chain("Sub"),
+    merging.Mul: _chain("Mul"),
+    merging.Div: _chain("Div"),
+    normalization.Shift: lambda op, g, x: g.node("Add", *x, g.per_channel("bias")),
+    pooling.GlobalAvgPool: lambda op, g, x: g.node(
+        "Flatten", g.node("GlobalAveragePool", *x), axis=1
+    ),
+    pooling.GlobalMaxPool: lambda op, g, x: g.node("Flatten", g.node("GlobalMaxPool", *x), axis=1),
+    reducing.Mean: lambda op, g, x: g.reduce("ReduceMean", x[0], _ACROSS[op.across]),
+    reducing.Sum: lambda op, g, x: g.reduce("ReduceSum", x[0], _ACROSS[op.across]),
+    reducing.ArgMax: lambda op, g, x: g.node(
+        "Cast", g.node("ArgMax", *x, axis=1, keepdims=1), to=g.float_kind
+    ),
+    regularization.Dropout: lambda op, g, x: x[0],
+    regularization.DropPath: lambda op, g, x: x[0],
+    reshaping.Identity: lambda op, g, x: x[0],
+    reshaping.Flatten: _one("Flatten", axis=1),
+    reshaping.Permute: lambda op, g, x: g.node(
+        "Transpose", *x, perm=[0, *(i + 1 for i in op.order)]
+    ),
+    reshaping.Split: lambda op, g, x: g.several(
+        "Split", len(op.sizes), *x, g.ints(op.sizes), axis=1
+    ),
+    reshaping.ChannelShuffle: lambda op, g, x: g.node(
+        "Gather", *x, g.ints(_transposed(g.inputs[0][0], op.groups)), axis=1
+    ),
+    reshaping.PixelShuffle: lambda op, g, x: g.node(
+        "DepthToSpace", *x, blocksize=op.factor, mode="CRD"
+    ),
+    # SpaceToDepth counts places outermost: its channels are reordered.
+    reshaping.PixelUnshuffle: lambda op, g, x: g.node(
+        "Gather",
+        g.node("SpaceToDepth", *x, blocksize=op.factor),
+        g.ints(_transposed(g.outputs[0][0], op.factor**2)),
+        axis=1,
+    ),
+    reshaping.Flip: lambda op, g, x: g.node(
+        "Slice", *x, *map(g.ints, ([-1], [-(2**31)], [op.position + 1], [-1]))
+    ),
+}
+for _op, _rule in _SHORT.items():
+    emits(_op)(_rule)
+
+
+def _transposed(channels: int, groups: int) -> Any:
+    """The channels of all groups, the first of each first."""
+    return np.arange(int(channels)).reshape(groups, -1).T.ravel()
 
 
 # --- layers with weights -------------------------------------------------------------------------
@@ -98,16 +177,6 @@ def conv_transpose(op: ConvTranspose, g: LayerGraph, x: list[str]) -> str:
     )
 
 
-@emits(Linear)
-def linear(op: Linear, g: LayerGraph, x: list[str]) -> str:
-    return g.node("Gemm", *x, *g.weights(), transB=1)
-
-
-@emits(LearnedValue)
-def parameter(op: LearnedValue, g: LayerGraph, x: list[str]) -> str:
-    return g.node("Expand", g.weight("weight"), g.dims([BATCH, *op.shape], x[0]))
-
-
 def _window(op: Any) -> dict[str, list[int]]:
     found = {"kernel_shape": op.kernel, "strides": op.stride, "dilations": op.dilation}
     return {name: list(pair) for name, pair in found.items() if pair != (1, 1) or name[0] == "k"}
@@ -118,7 +187,7 @@ def _onnx_pads(pads: Any) -> list[int]:
     return [top, left, bottom, right]
 
 
-def _pads(op: Any, g: LayerGraph, extra: tuple[int, int] = (0, 0)) -> dict[str, Any]:
+def _pads(op: Any, g: LayerGraph, extra: Sequence[int] = (0, 0)) -> dict[str, Any]:
     """The paddings of a window, `extra` below and on the right; those of free sizes by name.
 
     ONNX Runtime pads for `SAME_UPPER` neither dilated windows, nor those that leave gaps.
@@ -139,19 +208,15 @@ def _pads(op: Any, g: LayerGraph, extra: tuple[int, int] = (0, 0)) -> dict[str, 
 # --- poolings ------------------------------------------------------------------------------------
 
 
-def _overhang(op: Any) -> tuple[int, int]:
+def _overhang(op: Any) -> tuple[int, ...]:
     """What more padding at the end makes rounding down give what rounding up does.
 
     Engines differ in which windows they drop where a pooling rounds up, so none does.
     """
     if op.rounding == "floor":
         return 0, 0
-    return _over(op, 0), _over(op, 1)
-
-
-def _over(op: Any, axis: int) -> int:
-    after = int(op.pads[2 * axis + 1])
-    return int(min(op.stride[axis] - 1, op.extents[axis] - 1 - after))
+    windows = zip(op.stride, op.extents, map(int, op.pads[1::2]), strict=True)
+    return tuple(min(stride - 1, extent - 1 - after) for stride, extent, after in windows)
 
 
 def _is_global(op: Any, g: LayerGraph) -> bool:
@@ -160,17 +225,12 @@ def _is_global(op: Any, g: LayerGraph) -> bool:
     return all(map(follows, sizes)) and sizes == [*map(expr_of, op.kernel)] and not any(op.pads)
 
 
-def _fixed_kernel(op: Any, g: LayerGraph) -> Any:
-    """A pooling with plain numbers but for its pad."""
-    return g.sizes.plain(op, ("pad",))
-
-
 @emits(pooling.MaxPool, free=("pad", "kernel", "stride"))
 def maxpool(op: Any, g: LayerGraph, x: list[str]) -> Written:
     indices = g.used[1]
     if _is_global(op, g) and not indices:
         return g.node("GlobalMaxPool", *x)
-    op = _fixed_kernel(op, g)
+    op = g.sizes.plain(op, ("pad",))
     pads = _pads(op, g, _overhang(op))
     if _pads_beyond_kernel(op):
         # ONNX Runtime takes no pads as large as the kernel, though a dilated window spans them.
@@ -195,7 +255,7 @@ def _pads_beyond_kernel(op: Any) -> bool:
 def avgpool(op: Any, g: LayerGraph, x: list[str]) -> str:
     if _is_global(op, g):
         return g.node("GlobalAveragePool", *x)
-    op = _fixed_kernel(op, g)
+    op = g.sizes.plain(op, ("pad",))
     extra = _overhang(op)
     pads = _pads(op, g, extra)
     counts = bool(op.count_include_pad)
@@ -208,16 +268,6 @@ def avgpool(op: Any, g: LayerGraph, x: list[str]) -> str:
     elif any(extra) and "pads" in pads and not any(op.pads):
         counts = False
     return g.node("AveragePool", *x, **_window(op), **pads, count_include_pad=int(counts))
-
-
-@emits(pooling.GlobalAvgPool)
-def global_avgpool(op: Op, g: LayerGraph, x: list[str]) -> str:
-    return g.node("Flatten", g.node("GlobalAveragePool", *x), axis=1)
-
-
-@emits(pooling.GlobalMaxPool)
-def global_maxpool(op: Op, g: LayerGraph, x: list[str]) -> str:
-    return g.node("Flatten", g.node("GlobalMaxPool", *x), axis=1)
 
 
 @emits(pooling.AdaptiveAvgPool, pooling.AdaptiveMaxPool, free=("size",))
@@ -285,8 +335,7 @@ def maxunpool(op: MaxUnpool, g: LayerGraph, x: list[str]) -> str:
     height, width = op.size or ()
     values, places = (g.node("Reshape", n, g.ints([0, channels, -1])) for n in x)
     plane = g.dims([BATCH, channels, height * width], x[0])
-    kind = TensorProto.FLOAT16 if g.target.float16 else TensorProto.FLOAT
-    zero = TensorProto(data_type=kind, dims=[1], raw_data=bytes(4 - 2 * g.target.float16))
+    zero = numpy_helper.from_array(g.target.array([0]))
     zeros = g.node("ConstantOfShape", plane, value=zero)
     put = g.node("ScatterElements", zeros, places, values, axis=2)
     return g.node("Reshape", put, g.dims([0, channels, height, width]))
@@ -343,43 +392,6 @@ def clip(op: Any, g: LayerGraph, x: list[str]) -> str:
     return g.node("Clip", *x, *(bounds if bounds[1] else bounds[:1]))
 
 
-@emits(activation.Threshold)
-def threshold(op: activation.Threshold, g: LayerGraph, x: list[str]) -> str:
-    above = g.node("Greater", *x, g.floats(op.threshold))
-    return g.node("Where", above, *x, g.floats(op.value))
-
-
-@emits(activation.HardShrink, activation.SoftShrink)
-def shrink(op: Any, g: LayerGraph, x: list[str]) -> str:
-    bias = op.threshold if isinstance(op, activation.SoftShrink) else 0.0
-    return g.node("Shrink", *x, lambd=op.threshold, bias=bias)
-
-
-@emits(activation.LeakyRelu)
-def leaky_relu(op: activation.LeakyRelu, g: LayerGraph, x: list[str]) -> str:
-    return g.node("LeakyRelu", *x, alpha=op.slope)
-
-
-@emits(activation.PRelu)
-def prelu(op: activation.PRelu, g: LayerGraph, x: list[str]) -> str:
-    return g.node("PRelu", *x, g.per_channel("weight"))
-
-
-@emits(activation.Elu)
-def elu(op: activation.Elu, g: LayerGraph, x: list[str]) -> str:
-    return g.node("Elu", *x, alpha=op.alpha)
-
-
-@emits(activation.Celu)
-def celu(op: activation.Celu, g: LayerGraph, x: list[str]) -> str:
-    return g.node("Celu", *x, alpha=op.alpha)
-
-
-@emits(activation.Silu)
-def silu(op: Op, g: LayerGraph, x: list[str]) -> str:
-    return g.node("Mul", *x, g.node("Sigmoid", *x))
-
-
 @emits(activation.Mish)
 def mish(op: Op, g: LayerGraph, x: list[str]) -> str:
     if g.opset >= 18:
@@ -393,16 +405,6 @@ def gelu(op: Op, g: LayerGraph, x: list[str]) -> str:
         return g.node("Gelu", *x)
     erf = g.node("Erf", g.node("Div", *x, g.floats(math.sqrt(2))))
     return g.node("Mul", g.node("Mul", *x, g.node("Add", erf, g.floats(1))), g.floats(0.5))
-
-
-@emits(activation.LogSigmoid)
-def logsigmoid(op: Op, g: LayerGraph, x: list[str]) -> str:
-    return g.node("Neg", g.node("Softplus", g.node("Neg", *x)))
-
-
-@emits(activation.TanhShrink)
-def tanhshrink(op: Op, g: LayerGraph, x: list[str]) -> str:
-    return g.node("Sub", *x, g.node("Tanh", *x))
 
 
 @emits(activation.Power)
@@ -430,38 +432,6 @@ def _affine(op: Any, g: LayerGraph, x: str) -> str:
     if op.scale != 1:
         x = g.node("Mul", x, g.floats(op.scale))
     return x if op.shift == 0 else g.node("Add", x, g.floats(op.shift))
-
-
-# --- several inputs, reductions ------------------------------------------------------------------
-
-
-def _chain(op: type[Op], kind: str) -> None:
-    """An op whose node takes two inputs."""
-
-    @emits(op)
-    def chain(op: Op, g: LayerGraph, x: list[str]) -> str:
-        result = x[0]
-        for other in x[1:]:
-            result = g.node(kind, result, other)
-        return result
-
-
-_chain(merging.Add, "Add")
-_chain(merging.Sub, "Sub")
-_chain(merging.Mul, "Mul")
-_chain(merging.Div, "Div")
-
-
-@emits(reducing.Mean, reducing.Sum)
-def reduction(op: Any, g: LayerGraph, x: list[str]) -> str:
-    kind = "ReduceMean" if isinstance(op, reducing.Mean) else "ReduceSum"
-    return g.reduce(kind, x[0], [1] if op.across == "channels" else [2, 3])
-
-
-@emits(reducing.ArgMax)
-def argmax(op: Op, g: LayerGraph, x: list[str]) -> str:
-    kind = TensorProto.FLOAT16 if g.target.float16 else TensorProto.FLOAT
-    return g.node("Cast", g.node("ArgMax", *x, axis=1, keepdims=1), to=kind)
 
 
 # --- normalizations ------------------------------------------------------------------------------
@@ -529,11 +499,6 @@ def scale(op: normalization.Scale, g: LayerGraph, x: list[str]) -> str:
     return g.node("Add", result, g.per_channel("bias")) if op.bias else result
 
 
-@emits(normalization.Shift)
-def shift(op: Op, g: LayerGraph, x: list[str]) -> str:
-    return g.node("Add", *x, g.per_channel("bias"))
-
-
 # --- rearranging ---------------------------------------------------------------------------------
 
 
@@ -549,41 +514,6 @@ def reshape(op: reshaping.Reshape, g: LayerGraph, x: list[str]) -> str:
         for n in g.inputs[0]:
             g.number(n)
     return g.node("Reshape", *x, g.dims([0, *op.shape]))
-
-
-@emits(reshaping.Permute)
-def permute(op: reshaping.Permute, g: LayerGraph, x: list[str]) -> str:
-    return g.node("Transpose", *x, perm=[0, *(i + 1 for i in op.order)])
-
-
-@emits(reshaping.Split)
-def split(op: reshaping.Split, g: LayerGraph, x: list[str]) -> Written:
-    return g.several("Split", len(op.sizes), *x, g.ints(op.sizes), axis=1)
-
-
-@emits(reshaping.ChannelShuffle)
-def channel_shuffle(op: reshaping.ChannelShuffle, g: LayerGraph, x: list[str]) -> str:
-    order = np.arange(int(g.inputs[0][0])).reshape(op.groups, -1).T.ravel()
-    return g.node("Gather", *x, g.ints(order), axis=1)
-
-
-@emits(reshaping.PixelShuffle)
-def pixel_shuffle(op: reshaping.PixelShuffle, g: LayerGraph, x: list[str]) -> str:
-    return g.node("DepthToSpace", *x, blocksize=op.factor, mode="CRD")
-
-
-@emits(reshaping.PixelUnshuffle)
-def pixel_unshuffle(op: reshaping.PixelUnshuffle, g: LayerGraph, x: list[str]) -> str:
-    # SpaceToDepth counts places outermost: its channels are reordered.
-    deep = g.node("SpaceToDepth", *x, blocksize=op.factor)
-    order = np.arange(int(g.outputs[0][0])).reshape(op.factor**2, -1).T.ravel()
-    return g.node("Gather", deep, g.ints(order), axis=1)
-
-
-@emits(reshaping.Flip)
-def flip(op: reshaping.Flip, g: LayerGraph, x: list[str]) -> str:
-    first, end, axes, step = ([-1], [-(2**31)], [op.position + 1], [-1])
-    return g.node("Slice", *x, *map(g.ints, (first, end, axes, step)))
 
 
 @emits(reshaping.Pad, free=("pads",))

@@ -101,6 +101,11 @@ class LayerGraph:
         self._made: dict[str, int] = {}
         self._nodes: list[tuple[str, list[str], list[str], dict[str, Any]]] = []
 
+    @property
+    def float_kind(self) -> int:
+        """The type of floating-point numbers, as ONNX counts types."""
+        return int(helper.np_dtype_to_tensor_dtype(np.dtype(self.target.float_type)))
+
     # --- what emitters call ----------------------------------------------------------------------
 
     def node(self, kind: str, *inputs: str, **attributes: Any) -> str:

@@ -198,8 +198,7 @@ class _Writer:
         """Whether a module needs to know nothing of values outside but its inputs."""
         if any(isinstance(v.shape, IndexShape) for v in (*node.inputs, *node.outputs)):
             return False
-        inside = (layer.path for layer in self.net.layers if layer.path.startswith(f"{path}."))
-        return not any(map(self.sizes.follows, inside))
+        return not self.sizes.follows(f"{path}.")
 
     def _function(
         self, block: Block, inner: Body, formal: Sequence[str], results: Sequence[str]

@@ -70,22 +70,20 @@ class FreeSizes:
         self.shapes: dict[Value, Shape] = {}
         self._inputs: dict[SizeOf, frozenset[SizeOf]] = {}
         self._followed = followed_sizes(net)
+        decides = any(isinstance(s, SizeOf) for b in blocks(net.body) for s in b.static)
         for value in net.body.inputs:
-            for axis in range(1, len(value.shape)):
-                symbol = SizeOf(value, axis)
-                self._inputs[symbol] = frozenset([symbol])
-                if any(isinstance(s, SizeOf) for b in blocks(net.body) for s in b.static):
-                    fixed.add(symbol)
-            self.shapes[value] = tuple(
-                SizeNumber(int(n), SizeOf(value, axis))
-                if axis and SizeOf(value, axis) not in fixed
-                else int(n)
-                for axis, n in enumerate(value.shape)
-            )
+            channels, *sizes = map(int, value.shape)
+            symbols = [SizeOf(value, axis) for axis, _ in enumerate(sizes, 1)]
+            self._inputs |= {s: frozenset([s]) for s in symbols}
+            if decides:
+                fixed.update(symbols)
+            pairs = zip(sizes, symbols, strict=True)
+            numbers = (n if s in fixed else SizeNumber(n, s) for n, s in pairs)
+            self.shapes[value] = (channels, *numbers)
 
-    def follows(self, path: str) -> bool:
-        """Whether the layer of a path has numbers that follow sizes of some values."""
-        return path in self._followed
+    def follows(self, prefix: str) -> bool:
+        """Whether a layer whose path begins so has numbers that follow sizes of some values."""
+        return any(path.startswith(prefix) for path in self._followed)
 
     def layer(self, flat: FlatLayer) -> SizedLayer:
         """A layer with its numbers; its inputs must have come before."""

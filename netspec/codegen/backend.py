@@ -197,6 +197,9 @@ def _class(name: str) -> Callable[[], Backend] | None:
     try:
         found: Callable[[], Backend] | None = load_entry(GROUP, name)
     except PluginError as error:
+        cause, own = error.__cause__, {e.module for e in entry_points(group=GROUP, name=name)}
+        if isinstance(cause, ModuleNotFoundError) and cause.name not in own:
+            raise _missing_package(name, cause) from None
         raise spec_error("unknown-backend", f"the backend {name} can't be used: {error}") from None
     return found
 
@@ -278,7 +281,7 @@ def load_model(net: Net, backend: Backend, probabilities: bool = False) -> Any:
         try:
             return backend.model(net)
         except ImportError as error:
-            raise _missing_package(backend, error) from None
+            raise _missing_package(backend.name, error) from None
     source = emit(net, backend, probabilities)
     name = f"<{net.name} emitted by netspec for {backend.name}>"
     module = ModuleType(f"netspec_emitted_{net.name}_{backend.name}")
@@ -289,15 +292,15 @@ def load_model(net: Net, backend: Backend, probabilities: bool = False) -> Any:
     try:
         exec(compile(source, name, "exec"), module.__dict__)
     except ImportError as error:
-        raise _missing_package(backend, error) from None
+        raise _missing_package(backend.name, error) from None
     # The net's own class comes last, whatever else the file defines.
     classes = [v for v in vars(module).values() if isinstance(v, type)]
     return [c for c in classes if c.__module__ == module.__name__][-1]()
 
 
-def _missing_package(backend: Backend, error: ImportError) -> SpecError:
+def _missing_package(backend: str, error: ImportError) -> SpecError:
     package = error.name or "a package"
-    message = f"the {backend.name} backend needs {package}, which is not installed"
+    message = f"the {backend} backend needs {package}, which is not installed"
     return spec_error("missing-package", message, help=(f"pip install {package}",))
 
 

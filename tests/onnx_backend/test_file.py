@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +189,13 @@ def test_probabilities_are_read_by_run(capsys: pytest.CaptureFixture[str], folde
     for ours, theirs in zip(*results, strict=True):
         assert ours["class"] == theirs["class"]
         assert abs(ours["score"] - theirs["score"]) < 1e-5
+
+
+def test_a_package_that_is_missing_is_named(tmp_path: Path) -> None:
+    (tmp_path / "onnx.py").write_text("raise ModuleNotFoundError('no onnx', name='onnx')")
+    command = [sys.executable, "-m", "netspec", "compile", "squeezenet_digits", "--backend", "onnx"]
+    path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
+    environment = os.environ | {"PYTHONPATH": path}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "the onnx backend needs onnx, which is not installed" in done.stderr
