@@ -27,7 +27,7 @@ from netspec.syntax.ast import (
     Import,
     Statement,
 )
-from netspec.syntax.visitor import rewrite, statements
+from netspec.syntax.visitor import rewrite, statements, walk
 
 Item = TypeVar("Item", bound=Import | Definition | Statement)
 InSight = Mapping[str, Mapping[str, tuple[Field, Default]]]
@@ -49,8 +49,19 @@ def with_defaults(file: File, diagnostics: Diagnostics) -> File:
     for s in found:
         if id(s) not in known.used and known.fields[id(s)] is not None:
             message = f"no {s.op.text} behind this takes anything from it"
-            diagnostics.add(Diagnostic("unused-default", message, s.head))
+            diagnostics.add(
+                Diagnostic("unused-default", message, s.head, help=_of_modules(s, file))
+            )
     return replace(file, items=tuple(items))
+
+
+def _of_modules(s: Default, file: File) -> tuple[str, ...]:
+    """Help where a default of a body is meant for the modules that it uses."""
+    modules = [i for i in file.items if isinstance(i, Definition) and i.kind == "module"]
+    calls = (n for m in modules if s not in m.body for n in walk(*m.body) if isinstance(n, Call))
+    if s in file.items or all(c.op.text != s.op.text for c in calls):
+        return ()
+    return ("it does not hold inside of modules; at the top of the file it is for these, too",)
 
 
 def _fields(s: Default, diagnostics: Diagnostics) -> Mapping[str, Field] | None:

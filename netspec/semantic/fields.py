@@ -93,13 +93,15 @@ def check_fields(
                 f"{call.op.text} needs the {kind}{'s' * (len(missing) > 1)} "
                 + " and ".join(missing),
                 call.op.span,
-                help=_example(call.op.text) if what == "op" else (),
+                help=_example(call.op.text, not call.fields) if what == "op" else (),
             )
         )
 
 
-def _example(keyword: str) -> tuple[str, ...]:
-    """A use of an op, as help."""
+def _example(keyword: str, bare: bool) -> tuple[str, ...]:
+    """A use of an op, as help; of a pooling without any fields, also the one that needs none."""
     op = find_op(keyword)
     written = re.search(rf"\b{keyword} {{[^}}]*}}", op.example if op is not None else "")
-    return (f"for example `{written[0]}`",) if written else ()
+    whole = f"global_{keyword}"
+    more = f"; over the whole map goes `{whole}`" if bare and find_op(whole) else ""
+    return (f"for example `{written[0]}`{more}",) if written else ()

@@ -37,6 +37,19 @@ _SEVERAL: dict[str, str] = {
     "depthtospace": "write `pixel_shuffle { factor: 2 }`: channels in the order of `mode: CRD`",
     "spacetodepth": "`pixel_unshuffle { factor: 2 }` does so, with the channels in another order: "
     "those that come of one channel lie side by side",
+    **dict.fromkeys(
+        ("squeeze", "unsqueeze", "expanddims"),
+        "a value is a map of channels x height x width or a plain vector: `flatten` makes a "
+        "vector, `reshape { shape: [-1, 1, 1] }` a map of one",
+    ),
+    **dict.fromkeys(
+        ("selayer", "seblock", "se", "squeezeexcite", "squeezeexcitation", "squeezeandexcitation"),
+        "write `import squeeze_excitation` at the top of the file: it is a module that comes along",
+    ),
+    **dict.fromkeys(
+        ("residual", "shortcut", "skipconnection", "merge"), "two values are joined by `add(a, b)`"
+    ),
+    "glu": "write `half: split { parts: 2 }` and `mul(half.part1, sigmoid(half.part2))`",
     "sequential": "layers flow from one to the next by themselves; a part of a net is a `module`",
 }
 _MISSING: dict[str, str] = {
@@ -61,7 +74,10 @@ _MISSING: dict[str, str] = {
         "`normalize`",
     ),
     **dict.fromkeys(
-        ("conv1d", "convtranspose1d", "maxpool1d", "avgpool1d", "batchnorm1d", "upsample1d"),
+        (
+            *("conv1d", "convtranspose1d", "maxpool1d", "avgpool1d", "batchnorm1d", "upsample1d"),
+            *("adaptiveavgpool1d", "adaptivemaxpool1d", "globalavgpool1d", "globalmaxpool1d"),
+        ),
         "a signal is a map of height 1, `input x: 1x1x16000`, and `kernel: 1x3` goes along it "
         "(docs/signals.md)",
     ),

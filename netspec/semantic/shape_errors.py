@@ -12,6 +12,7 @@ from netspec.ir import Instance, Layer, Node, Value
 from netspec.ops import Op, Shape, ShapeError, Windowed, attributes, text
 from netspec.ops.constants import LearnedValue
 from netspec.ops.convolution import ConvTranspose, Linear
+from netspec.ops.merging import Add
 from netspec.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
 from netspec.ops.resizing import Upsample
 from netspec.ops.window import extent
@@ -190,10 +191,9 @@ def _as_map(op: type[Op], values: Sequence[Value]) -> list[str]:
     vector, whole = sorted(values, key=lambda v: len(v.shape))
     if vector.shape[0] != whole.shape[0]:
         return []
-    shape = f"[{int(vector.shape[0])}, 1, 1]"
     return [
-        f"`reshape {{ shape: {shape} }}` behind {vector.name} makes it {int(vector.shape[0])}x1x1, "
-        f"which {op.keyword} spreads over height and width; so does "
+        f"`reshape {{ shape: [-1, 1, 1] }}` behind {vector.name} makes it "
+        f"{int(vector.shape[0])}x1x1, which {op.keyword} spreads over height and width; so does "
         "`adaptive_avgpool { size: 1 }` with 1x1 convolutions behind it"
     ]
 
@@ -207,7 +207,7 @@ def _kept_as_map(value: Value, makers: Mapping[Value, Node]) -> list[str]:
         place = f"global_avgpool in line {node.span.line}"
         return [f"`adaptive_avgpool {{ size: 1 }}` in place of {place} keeps height and width"]
     if isinstance(node.op, Linear):
-        return [f"`reshape {{ shape: [{int(value.shape[0])}, 1, 1] }}` in front makes a map of it"]
+        return ["`reshape { shape: [-1, 1, 1] }` in front makes a map of it"]
     return []
 
 
@@ -244,7 +244,37 @@ def _fixes(
                 size = f"`size: {texts[other]}.shape`"
                 what = "scale" if node.stated and getattr(node.stated, "scale", None) else "size"
                 best.setdefault(0, f"{size} in place of the {what}{place} makes them equal")
-    return [best[min(best)]] if best else []
+    if best:
+        return [best[min(best)]]
+    return _projection(op, values, makers, texts)
+
+
+def _projection(
+    op: type[Op],
+    values: Sequence[Value],
+    makers: Mapping[Value, Node],
+    texts: Mapping[Value, str],
+) -> list[str]:
+    """The 1x1 convolution that gives an input of the block, as it is added, other channels."""
+    if op is not Add or len(values) != 2 or any(len(v.shape) != 3 for v in values):
+        return []
+    plain = [v for v in values if made_by(v, makers) is None]
+    if len(plain) != 1:
+        return []
+    (value,) = plain
+    (other,) = (v for v in values if v is not value)
+    (channels, *size), (wanted, *target) = ([int(n) for n in v.shape] for v in (value, other))
+    strides = {-(-n // m) for n, m in zip(size, target, strict=True)}
+    stride = strides.pop()
+    fits = not strides and stride <= 4 and [-(-n // stride) for n in size] == target
+    if channels == wanted or not fits:
+        return []
+    step = f"  stride: {stride}" if stride > 1 else ""
+    name = texts.get(value, value.name)
+    return [
+        f"`conv({name}) {{ filters: {wanted}  kernel: 1{step} }}` in place of {name} makes them "
+        "equal"
+    ]
 
 
 def _stands_before(value: Value, node: Node, places: Mapping[Value, Span]) -> bool:

@@ -86,7 +86,8 @@ class UnknownNames:
             help_ = (f"a value goes into round brackets: `relu({name})`",)
         else:
             help_ = tuple(load_problems(name)) or _imported(name, module) or op_help(name)
-            known = [*op_names(), *module.visible(), *module.lines.plain]
+            lines = module.lines.plain - {_line_of(call)}
+            known = [*op_names(), *module.visible(), *lines]
             help_ = help_ or did_you_mean(name, known)
             help_ = _missing_colon(call, module) or help_
         if not others and scope.incomplete:
@@ -108,6 +109,13 @@ def _shape_with_names(call: Call) -> Diagnostic | None:
     help_ = (f"with names in it, it is a list: `[{fix}]`",)
     place = Span(call.span.source, start + found.start(1), start + found.end(1))
     return Diagnostic("unknown-op", message, place, help=help_)
+
+
+def _line_of(call: Call) -> str:
+    """The name of the line that a call stands in, if it begins in the same line of the text."""
+    text = call.span.source.text
+    begun = re.match(r"\s*(\w+)\s*:", text[text.rfind("\n", 0, call.span.start) + 1 :])
+    return begun[1] if begun is not None else ""
 
 
 def _missing_colon(call: Call, module: ModuleDefinition) -> tuple[str, ...]:

@@ -68,7 +68,8 @@ def _net_input(b: BlockBuilder, statement: Input) -> Shape:
     shape = tuple(int(d or 0) for d in pattern)
     if len(shape) not in (1, 3) or not all(0 < d < MAX_ELEMENTS for d in shape):
         message = "an input is channels x height x width, or a plain vector, of positive sizes"
-        raise evaluation_error("out-of-range", message, place, _without_batch(pattern))
+        fix = _without_batch(pattern) or _as_signal(pattern)
+        raise evaluation_error("out-of-range", message, place, fix)
     evaluator = b.evaluator()
     b.preprocessing.append(preprocessing(statement.fields, shape, evaluator, b.fail))
     b.static |= evaluator.used
@@ -81,6 +82,15 @@ def _without_batch(pattern: Pattern) -> str:
     if len(pattern) != 4 or pattern[0] not in (None, 1) or None in pattern[1:]:
         return ""
     return f"leave out the batch, which is implied everywhere: `{pattern_text(pattern[1:])}`"
+
+
+def _as_signal(pattern: Pattern) -> str:
+    """The fix for the channels and length of a signal."""
+    if len(pattern) != 2 or None in pattern or not all(pattern):
+        return ""
+    channels, length = pattern
+    written = pattern_text((channels, 1, length))
+    return f"a signal, such as sound, has height 1: `{written}` (docs/signals.md)"
 
 
 def _module_input(b: BlockBuilder, statement: Input, actual: Shape | None) -> Shape:

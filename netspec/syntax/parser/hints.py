@@ -384,6 +384,12 @@ ANYWHERE: tuple[HintRule, ...] = (
         "let k: 3",
     ),
     HintRule(
+        lambda p: p.begins_block and p.kind == "ELSE",
+        "a layer is chosen by `if condition { a: relu } else { a: tanh }`, or behind an arrow: "
+        "`-> (relu if condition else tanh)`",
+        "a: relu if 1 == 1 else tanh",
+    ),
+    HintRule(
         lambda p: p.begins_block and _in_chain(p),
         _LINK,
         "conv { filters: 8 } -> relu if big\n tanh",
@@ -522,6 +528,11 @@ IN_BLOCK: tuple[HintRule, ...] = (
         "conv1.a: relu",
     ),
     HintRule(
+        lambda p: p.kind == "DOT" and p.previous.kind == "RSQB" and p.next.kind == "NAME",
+        lambda p: f"a name has no dots, and its indices behind it: `{p.next}[i][j]`",
+        "stage[1].unit[2]: relu",
+    ),
+    HintRule(
         lambda p: p.kind == "STRING" and (p.previous == "f" or p.next.kind == "COLON"),
         "a name stands without quotes, joined with a number by `name[i]: op`",
         '"a": relu',
@@ -631,5 +642,10 @@ IN_ROUND_BRACKETS: tuple[HintRule, ...] = (
         lambda p: p.before_bracket == "COLON" and p.kind == "COMMA",
         _PAIR,
         "conv { kernel: (3, 3) }",
+    ),
+    HintRule(
+        lambda p: p.kind == "COMMA" and p.before_bracket in ("LSQB", "COMMA", "EQUAL"),
+        "rows and lists stand in square brackets: `[[4, 240], [8, 480]]`",
+        "let rows = [(4, 240), (8, 480)]",
     ),
 )
