@@ -8,6 +8,7 @@ from textwrap import wrap
 from types import SimpleNamespace
 from typing import Any
 
+from netspec.codegen.backend import Unsupported
 from netspec.codegen.header import class_doc, compiled_from, input_size, title
 from netspec.codegen.identifiers import Identifiers, class_name
 from netspec.codegen.nsz_source import nsz_reader
@@ -160,7 +161,7 @@ def _classes(nets: Sequence[Net], probabilities: bool) -> Classes:
             classes.write(list(zip(found, map(_shapes, nets), strict=True)))
         except CannotWrite as error:
             if error.trace.block is not None:
-                raise
+                raise Unsupported(f"{error.trace.template.name}: {error}") from None
             traces.refuse(error.trace, str(error))
         else:
             return classes

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -30,7 +31,8 @@ GROUP = "netspec.backends"
 class Unsupported(Exception):
     """Raised by `Backend.check` for a layer that the backend can't express; says why.
 
-    The message follows "the NAME backend can't express LAYER: ".
+    The message follows "the NAME backend can't express LAYER: ". Of `Backend.emit` and its like, it
+    begins with what can't be expressed.
     """
 
 
@@ -213,12 +215,13 @@ def emit(net: Net, backend: Backend, probabilities: bool = False, nsz: bool = Fa
     a layer: one diagnostic for each line of the spec.
     """
     _check_ops([net], backend)
-    if (probabilities or nsz) and isinstance(backend, EmitsFamilies):
-        return backend.emit_family([net], probabilities=probabilities, nsz=nsz)
-    if nsz:
-        message = f"models of the {backend.name} backend load no .nsz files"
-        raise spec_error("bad-option", message)
-    return backend.emit(net)
+    with _reporting(backend):
+        if (probabilities or nsz) and isinstance(backend, EmitsFamilies):
+            return backend.emit_family([net], probabilities=probabilities, nsz=nsz)
+        if nsz:
+            message = f"models of the {backend.name} backend load no .nsz files"
+            raise spec_error("bad-option", message)
+        return backend.emit(net)
 
 
 def emit_family(
@@ -232,7 +235,18 @@ def emit_family(
         help_ = (f"name the one that is meant, as in `{nets[0].file}:{nets[0].name}`",)
         raise spec_error("bad-option", message, help=help_)
     _check_ops(nets, backend)
-    return backend.emit_family(nets, probabilities=probabilities, nsz=nsz)
+    with _reporting(backend):
+        return backend.emit_family(nets, probabilities=probabilities, nsz=nsz)
+
+
+@contextmanager
+def _reporting(backend: Backend) -> Iterator[None]:
+    """Raise SpecError for what a backend finds that it can't express while it emits."""
+    try:
+        yield
+    except Unsupported as error:
+        message = f"the {backend.name} backend can't express {error}"
+        raise spec_error("unsupported-op", message) from None
 
 
 def model_file(net: Net, backend: Backend, weights: Mapping[str, Any], **options: Any) -> bytes:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from netspec.codegen.backend import emit, get, load_model
+from netspec.diagnostics import SpecError
 from netspec.ir import Net
 from netspec.ir.names import NameMap
 from netspec.passes.rename import rename
@@ -308,6 +309,77 @@ def test_classes_take_other_arguments(kind: str) -> None:
         get("numpy").run(numpy_model, *inputs), get("torch").run(wanted, *inputs), strict=True
     ):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+CONDITIONS = """
+net n(norm = true, small = false) {
+  input a: 2x8x8
+  input b: 2x5x7
+  t: conv(a) { filters: 4  kernel: 3  pad: 1  bias: not norm } -> (batchnorm if norm)
+     -> (relu if small else tanh)
+  u: t(b)
+  output t, u
+}
+"""
+
+
+@pytest.mark.slow
+def test_lines_with_conditional_links() -> None:
+    """The branches of a line come again, and ask what its own ask."""
+    source = emit(net_of(CONDITIONS), get("torch"))
+    assert source.count("if self.t_batchnorm is not None:") == 2
+    model = load_model(net_of(CONDITIONS), get("torch"))
+    for arguments in ({}, {"norm": False}, {"small": True}, {"norm": False, "small": True}):
+        net = net_of(CONDITIONS, arguments)
+        weights = fresh(net.tensors, 1, varied=True)
+        assert compare(net, get("torch"), get("numpy"), weights).diverges(1e-5) is None
+        given = type(model)(**arguments)
+        get("torch").set_weights(given, weights)
+        inputs = random_inputs(net, 2)
+        for a, b in zip(
+            get("torch").run(given, *inputs),
+            get("torch").run(model_of(net, weights), *inputs),
+            strict=True,
+        ):
+            np.testing.assert_array_equal(a, b)
+
+
+SIZED = """
+module sized {
+  input x
+  c: conv { filters: 2  kernel: 3  pad: 1 }
+  if x.height > 8 { relu } else { tanh }
+}
+net n {
+  input a: 2x8x8
+  input b: 2x9x7
+  t: sized(a)
+  u: t(b)
+  output t, u
+}
+"""
+
+
+@pytest.mark.slow
+def test_what_a_size_decides_is_asked_of_tensors() -> None:
+    """A class of blocks, which has no conditions, can't be for both: an error that says so."""
+    net = net_of(SIZED)
+    weights = fresh(net.tensors, 1, varied=True)
+    inputs = random_inputs(net, 2)
+    for a, b in zip(
+        get("torch").run(model_of(net, weights), *inputs),
+        numpy_of(net, weights)(*inputs),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+    with pytest.raises(SpecError, match="an instance of sized, which has other layers"):
+        compare(net, get("torch"), get("numpy"), weights)
+
+
+def numpy_of(net: Net, weights: Any) -> Any:
+    model = load_model(net, get("numpy"))
+    get("numpy").set_weights(model, weights)
+    return model
 
 
 def test_the_source_is_what_one_writes() -> None:

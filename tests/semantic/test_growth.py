@@ -11,7 +11,7 @@ from netspec.syntax import table_store
 from netspec.syntax.parser.recovery import RecoveringParser
 from netspec.syntax.parser.tokens import tokens_of
 
-from ..helpers import calls, net_of
+from ..helpers import calls, checked, net_of
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +34,45 @@ def test_checking_grows_in_proportion() -> None:
     net_of(spec(30))  # the grammar is loaded once
     small, large = (calls(lambda n=n: net_of(spec(n))) for n in (1_000, 10_000))  # type: ignore[misc]
     assert large <= 12 * small
+
+
+def test_lines_used_again_grow_in_proportion() -> None:
+    def text(uses: int) -> str:
+        loop = f"for i in 1..{uses} {{ r[i]: r[0](r[i - 1]) }}"
+        first = "r[0]: conv { filters: 4  kernel: 3  pad: 1 } -> relu"
+        return f"net n {{ input x: 4x8x8\n{first}\n{loop} }}"
+
+    net_of(text(3))
+    small, large = (calls(lambda n=n: net_of(text(n))) for n in (100, 1_000))  # type: ignore[misc]
+    assert large <= 12 * small
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "l[0]: e(x) -> e",  # instances without layers
+        "l[0]: conv { filters: 3  kernel: 1 } -> relu",
+    ],
+)
+def test_lines_that_double_end(line: str) -> None:
+    text = f"""
+    module e {{ input x  output x }}
+    net n {{
+      input x: 3x8x8
+      {line}
+      for i in 1..60 {{ l[i]: l[i - 1](l[i - 1](x)) }}
+    }}
+    """
+    net, found = checked(text)
+    assert net is None
+    assert [d.code for d in found] == ["too-large"]
+
+
+def test_a_line_that_takes_a_value_twice() -> None:
+    """Each value is looked at once, however often it is taken."""
+    nested = "m(" * 40 + "x" + ")" * 40
+    net = net_of(f"net n {{ input x: 3x8x8\n m: add(x, x)\n l: {nested}\n l(l) }}")
+    assert len(net.layers) == 1 + 40 + 40
 
 
 def test_emitting_grows_in_proportion() -> None:

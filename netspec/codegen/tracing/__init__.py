@@ -8,6 +8,7 @@ numbers      the numbers that shape rules and attributes compute with
 expressions  expressions of the language to terms
 values       what names stand for; the checks of arguments that rules ask for
 layers       layers and instances: names, inputs, attributes, results
+line_uses    lines that are used again
 branches     branches, and what meets behind them
 template_parts  lines, names and expressions of a template
 loops        loops, and what an iteration hands on

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from netspec.codegen.tracing.layers import LayerTracer
+from netspec.codegen.tracing.line_uses import LineUseTracer
 from netspec.codegen.tracing.nodes import (
     SIZES,
     CannotTrace,
@@ -44,7 +44,7 @@ class BranchEnd:
     nodes: list[TraceNode]
 
 
-class BranchTracer(LayerTracer):
+class BranchTracer(LineUseTracer):
     """Traces branches: each on its own, then the values that are one of several behind them."""
 
     def statements(self, body: Sequence[TemplateStatement]) -> None:

@@ -25,6 +25,7 @@ from netspec.codegen.tracing.nodes import (
     LineNode,
     OpCall,
     Sym,
+    TraceNode,
     TraceValue,
     calls_in,
 )
@@ -41,7 +42,6 @@ from netspec.ir.template import (
     TemplateCall,
     TemplateChoice,
 )
-from netspec.lazy_dataclasses import replace
 from netspec.ops import IndexShape, Op, ShapeError, attributes, like
 from netspec.ops.attribute_types import AttributeTypeError, Integer, Padding, Pair
 from netspec.symbolic.conditions import Combined, Compared, ListTerm
@@ -59,7 +59,6 @@ from netspec.symbolic.terms import (
     FloatParameter,
     Item,
     Local,
-    exchanged,
     is_whole,
     leaves,
     substitute,
@@ -204,16 +203,17 @@ class LayerTracer(ValueTracer):
         return found
 
     def line(self, s: LayerLine) -> None:
-        before = len(self.nodes)
+        last = self.nodes[-1] if self.nodes else None
         calls, value = self.calls(s.links, s.name, {})
-        if not calls and len(self.nodes) == before:
+        own = self.nodes[self.nodes.index(last) + 1 if last in self.nodes else 0 :]
+        if not calls and not own:
             # All that is called is `none`: another name for the value.
             if s.name is not None:
                 self.define(s.name, value, anew=False)
             self.now.current = value
             return
-        if s.name is not None and not any(isinstance(k, TemplateChoice) for k in s.links):
-            self.made_by[value] = calls, {}
+        if s.name is not None:
+            self.keep_line(value, [*own, *([LineNode(calls, value)] if calls else ())])
         if calls and all(c.inputs == b.outputs[:1] for b, c in pairwise(calls)):
             # A line of the class ends behind an activation.
             start = 0
@@ -244,7 +244,9 @@ class LayerTracer(ValueTracer):
         # The calls of the line itself come after those in its round brackets.
         chain = _chain(links)
 
-        def call(c: TemplateCall, in_chain: bool, inputs: tuple[TraceValue, ...]) -> list[Call]:
+        def call(
+            c: TemplateCall, in_chain: bool, inputs: tuple[TraceValue, ...]
+        ) -> tuple[list[TraceNode], TraceValue]:
             if own is None or not in_chain:
                 return self.call(c, self.numbered(c.keyword), inputs)
             suffix = "" if c.suffix is None else f"_{c.suffix}"
@@ -256,8 +258,14 @@ class LayerTracer(ValueTracer):
                 if self.is_left_out(k):
                     made[id(k)] = inputs[0]
                     continue
-                result += call(k, id(k) in chain, inputs)
-                made[id(k)] = result[-1].outputs[0]
+                nodes, made[id(k)] = call(k, id(k) in chain, inputs)
+                if all(isinstance(n, LineNode) for n in nodes):
+                    result += calls_in(nodes)
+                    continue
+                if result:
+                    self.nodes.append(LineNode(result, result[-1].outputs[0]))
+                    result = []
+                self.nodes += nodes
                 continue
             before = made[id(k.before)]
             if result:
@@ -266,9 +274,8 @@ class LayerTracer(ValueTracer):
 
             def link(c: TemplateCall | None, k: TemplateChoice = k, x: TraceValue = before) -> None:
                 if c is not None and not self.is_left_out(c):
-                    made_ = call(c, id(k) in chain, (x,))
-                    self.now.current = made_[-1].outputs[0]
-                    self.nodes.append(LineNode(made_, self.now.current))
+                    nodes, self.now.current = call(c, id(k) in chain, (x,))
+                    self.nodes += nodes
 
             outer, self.now.current = self.now.current, before
             cases = [(condition, partial(link, c)) for condition, c in k.cases]
@@ -287,101 +294,31 @@ class LayerTracer(ValueTracer):
 
     def call(
         self, c: TemplateCall, path: LayerPath | None, inputs: tuple[TraceValue, ...]
-    ) -> list[Call]:
-        """What a call makes: a layer or instance, or all those of a line that is used again."""
+    ) -> tuple[list[TraceNode], TraceValue]:
+        """What a call makes, and its value: a layer or instance, or all of a line used again."""
+        made: Call
         if isinstance(c.callee, NamedCallee) and c.callee.name in self.made:
-            return [self.made_op(c.callee.name, path, inputs)]
+            made = self.made_op(c.callee.name, path, inputs)
+            return [LineNode([made], made.outputs[0])], made.outputs[0]
         callee, given = self.callee(c)
-        if isinstance(callee, Template):
-            return [self.instance(c, callee, path, inputs, given)]
         if isinstance(callee, ast.LayerName):
             return self.once_more(callee, path or self.any_name(c.keyword, ()), inputs)
-        with requiring(self.need):
-            return [self.op_call(c, callee, path, inputs, given)]
+        if isinstance(callee, Template):
+            made = self.instance(c, callee, path, inputs, given)
+        else:
+            with requiring(self.need):
+                made = self.op_call(c, callee, path, inputs, given)
+        return [LineNode([made], made.outputs[0])], made.outputs[0]
 
     def once_more(
         self, name: ast.LayerName, path: LayerPath, inputs: tuple[TraceValue, ...]
-    ) -> list[Call]:
-        """The calls of a line again, on other inputs."""
-        line, of_iteration = self.line_of(name)
-        makers = {v: c for c in line for v in c.outputs}
-        taken: dict[TraceValue, None] = {}
-        pending = [*reversed(line[-1].inputs)]
-        while pending:
-            v = pending.pop()
-            if v in makers:
-                pending += reversed(makers[v].inputs)
-            else:
-                taken[v] = None
-        if len(taken) != len(inputs):
-            raise CannotTrace(f"the inputs of {name.span.text}, which are not known")
-        values = dict(zip(taken, inputs, strict=True))
+    ) -> tuple[list[TraceNode], TraceValue]:
+        """The nodes of a line again, on other inputs, and its value."""
+        raise NotImplementedError
 
-        def here(term: Any) -> Any:
-            """A term of the line as it is for the iteration of a loop that the line is from."""
-            if not of_iteration:
-                return term
-            known = exchanged(self.inline(self.expanded(self.expanded(term))), of_iteration)
-            if any(isinstance(x, InstanceSize) or x in self.holders for x in leaves(known)):
-                raise CannotTrace(f"{name.span.text}, whose numbers change from item to item")
-            return known
-
-        made: list[Call] = []
-        for c in line:
-            own = path if not made else replace(path, suffix=f"{path.suffix}_{len(made) + 1}")
-            again = self.call_again(c, own, tuple(values[v] for v in c.inputs), here)
-            values |= zip(c.outputs, again.outputs, strict=True)
-            made.append(again)
-        return made
-
-    def line_of(self, name: ast.LayerName) -> tuple[list[Call], Mapping[Any, Any]]:
-        """The calls of a line, and what the variables of a loop are in it, if it is of one."""
-        value = self.reference(name.value)
-        known: Mapping[Any, Any] | None = {}
-        if value is not None and value.item_of is not None:
-            value, key = value.item_of
-            items = next(i for i in self.now.collected.values() if i.value is value)
-            known = items.iteration(key)
-        if value not in self.made_by or known is None:
-            raise CannotTrace(f"{name.span.text}, which may be one of several lines")
-        calls, before = self.made_by[value]
-        return calls, {**before, **known}
-
-    def call_again(
-        self,
-        c: Call,
-        path: LayerPath,
-        inputs: tuple[TraceValue, ...],
-        here: Callable[[Any], Any],
-    ) -> Call:
-        """A call with other inputs, and the module that the class has for it."""
-
-        def number(s: Sym) -> Sym:
-            term = here(s.term)
-            return Sym(term.value if isinstance(term, NumberLiteral) else s.value, term)
-
-        first = self.first_of.get(c, c)
-        kept = c.attribute
-        if kept is not None:
-            kept = replace(kept, indices=tuple(map(number, kept.indices)))
-        again: Call
-        if isinstance(c, InstanceCall):
-            assert isinstance(first, InstanceCall), "an instance is one again"
-            given = {n: number(s) for n, s in c.arguments.items()}
-            keyword = c.template.name
-            again = self.instance_of(keyword, c.template, given, path, inputs, first, kept)
-        else:
-            assert isinstance(c, OpCall), "chains are made later"
-            numbers = {
-                a.name: lifted(getattr(c.op, a.name), lambda n: here(expr_of(n)))
-                for a in attributes(type(c.op))
-            }
-            terms = {n: here(t) for n, t in c.terms.items()}
-            with requiring(self.need):
-                op = c.op.with_attributes(**numbers)
-                again = self.layer(op.keyword, op, terms, path, inputs, kept)
-        self.first_of[again] = first
-        return again
+    def keep_line(self, value: TraceValue, nodes: Sequence[TraceNode]) -> None:
+        """Know what a line is made of, by its value."""
+        raise NotImplementedError
 
     def made_op(self, name: str, path: LayerPath | None, inputs: tuple[TraceValue, ...]) -> OpCall:
         """The call of what an argument of the class makes."""

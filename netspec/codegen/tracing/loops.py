@@ -17,6 +17,7 @@ from netspec.codegen.tracing.nodes import (
     Sym,
     TraceNode,
     TraceValue,
+    behind_loop,
     variables_of,
 )
 from netspec.codegen.tracing.numbers import (
@@ -168,16 +169,14 @@ class LoopTracer(BranchTracer):
         for p in pairs:
             if p is not None and head.index is not None:
                 self.last_items[p.after] = (head.end, p.value)
-                if p.after in self.made_by:
-                    calls, _ = self.made_by[p.after]
-                    self.made_by[p.value] = calls, {head.index: head.end}
+                self.keep_last_line(p, head.index, head.end)
         self.now.ambiguous |= {items.value for b, items in made.items() if b in self.now.collected}
         self.now.collected |= made
         self.now.families = {base: dict(found) for base, found in before.families.items()}
         self.now.values = dict(before.values)
         # The value behind the loop is the one that its iterations hand on.
         flow = next((p for c, p in zip(carried, pairs, strict=True) if not c.base), None)
-        self.now.current = before.current if flow is None else flow.value
+        self.now.current = before.current if flow is None else behind_loop(flow, pairs, nodes)
         for c, p in zip(carried, pairs, strict=True):
             if c.base and p is not None and head.index is not None:
                 end = _each(c.own, {head.index: head.end})

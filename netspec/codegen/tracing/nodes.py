@@ -223,6 +223,8 @@ class IfNode:
     cases: list[tuple[Any, list[TraceNode]]]
     otherwise: list[TraceNode]
     phis: list[Phi] = field(default_factory=list)
+    again: IfNode | None = None
+    """The branches that these are once more, if they are."""
 
     @property
     def bodies(self) -> list[list[TraceNode]]:
@@ -395,6 +397,16 @@ def parts_of(c: Call) -> Iterator[Call]:
         for part in c.calls:
             yield from parts_of(part)
     yield c
+
+
+def behind_loop(
+    flow: Carried, pairs: Sequence[Carried | None], body: Sequence[TraceNode]
+) -> TraceValue:
+    """What flows behind a loop: what it hands on under a name, where that is the same."""
+    if any(flow.value in c.inputs for c in calls_in(body)):
+        return flow.value
+    same = [p for p in pairs if p and (p.before, p.after) == (flow.before, flow.after)]
+    return same[-1].value
 
 
 def positive_in(nodes: Sequence[TraceNode]) -> list[Parameter]:

@@ -161,9 +161,8 @@ class ValueTracer:
         self.lets: dict[Any, Any] = {}
         self.lines: set[TraceValue] = set()
         """The values that lines of the text make and name."""
-        self.made_by: dict[TraceValue | None, tuple[list[Call], Mapping[Any, Any]]] = {}
-        """The calls of each line that has a name, by its value; what the variables of a loop are
-        in it, if it is that of a certain iteration."""
+        self.made_by: dict[TraceValue | None, Any] = {}
+        """The `TracedLine` of each line that has a name, by its value."""
         self.first_of: dict[Call, Call] = {}
         """What each call is once more."""
         self.last_items: dict[TraceValue, tuple[Any, TraceValue]] = {}

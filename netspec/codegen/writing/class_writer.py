@@ -17,6 +17,7 @@ from netspec.codegen.tracing.nodes import (
     Extent,
     InstanceCall,
     InstanceSize,
+    LayerPath,
     LineNode,
     OpCall,
     Sym,
@@ -99,6 +100,9 @@ def write_class(
             one_size = _only_features(c, of)
             # Of one that the class has already, nothing is made.
             made = call(of.name) if c.kept is not None else _instance(c, of, terms)
+            if c.kept is not None and class_of(instances[c.kept]) is not of:
+                name = f"{c.template.name}, which has other layers for its other use"
+                raise CannotTrace(f"an instance of {name}")
             written = WrittenInstance(made, first, one_size=one_size)
         elif isinstance(c, ChainCall):
             written, asked = written_chain(c, emissions)
@@ -115,6 +119,11 @@ def write_class(
         terms.asked = before
         return written, asked
 
+    instances: dict[LayerPath | None, InstanceCall] = {}
+    """The first use of each instance, by the name that the class keeps it by."""
+    for c in calls_in(trace.nodes):
+        if isinstance(c, InstanceCall):
+            instances.setdefault(c.attribute, c)
     emissions: dict[Call, tuple[WrittenCall, Asked]] = {}
     for c in calls_in(trace.nodes):
         emissions[c] = emit(c)

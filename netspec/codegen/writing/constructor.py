@@ -242,4 +242,6 @@ def tests_of_branches(nodes: Sequence[TraceNode], terms: Terms, emissions: Emiss
         own += [(a, False) for a in second if count[a] == 1]
         if own:
             found[node] = own[0]
+        elif node.again in found:
+            found[node] = found[node.again]
     return found

@@ -99,6 +99,7 @@ def line_nodes(
     values = {v: o.value for v, o in zip(taken, given, strict=True)}
     made: list[Node] = []
     for node in line.nodes:
+        b.context.budget.step(call.span)
         own = _names(b, call, line, names, node)
         inputs = tuple(values[v] for v in node.inputs)
         copy = _copy(b, call, node, own, inputs)
@@ -120,11 +121,10 @@ def inputs_of(line: LayerReference) -> list[Value]:
     pending = list(reversed(line.nodes[-1].inputs))
     while pending:
         value = pending.pop()
-        if value in makers:
-            pending += reversed(makers[value].inputs)
-        else:
+        if value not in found:
             found[value] = None
-    return list(found)
+            pending += reversed(makers[value].inputs if value in makers else ())
+    return [v for v in found if v not in makers]
 
 
 def _names(
@@ -134,9 +134,8 @@ def _names(
     last = node is line.nodes[-1]
     if node is line.head:
         return names if last else names._replace(value=names.node)
+    name = b.automatic_name(f"{names.node}_{_word(node)}", call.span, numbered=False)
     chained = node.line == line.name
-    suffix = node.name[len(line.name) :] if chained else f"_{_word(node)}"
-    name = b.automatic_name(names.node + suffix, call.span, numbered=False)
     return CallNames(name, names.line if chained else None, names.value if last else name)
 
 
