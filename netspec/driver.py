@@ -174,9 +174,11 @@ def find(spec: str) -> Text:
     if not path.suffix:
         message = f"there is no file {spec}, and no bundled spec of this name"
         raise spec_error("unreadable-file", message, help=help_for_unknown_spec(spec, named))
-    if path.name == spec and path.stem in named:
+    bundled_file = path.name == spec and (folder("specs") / spec).is_file()
+    if bundled_file or (path.name == spec and path.stem in named):
         message = f"there is no file {spec}"
-        help_ = (f"the bundled spec is called `{path.stem}`, without a suffix",)
+        called = f"{path.stem}:{net}" if net and net != path.stem else path.stem
+        help_ = (f"the bundled spec is called `{called}`, without a suffix",)
         raise spec_error("unreadable-file", message, help=help_)
     return Text(_read(path), path.parent, net)
 

@@ -130,8 +130,8 @@ def _statement(s: Statement) -> list[str]:
             return [f"{s.kind} {expression(s.subject)}{pattern}{message}"]
         case For():
             head = f"{loop_head(s.target, s.first, s.last, s.step)} {{"
-            if len(s.body) == 1:
-                return [f"{head} {_statement(s.body[0])[0]} }}"]
+            if len(s.body) == 1 and len(only := _statement(s.body[0])) == 1:
+                return [f"{head} {only[0]} }}"]
             return [head, *_block(s.body), "}"]
         case If():
             lines = []
