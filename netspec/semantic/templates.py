@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache
 from weakref import WeakKeyDictionary
 
 from netspec.ir.template import (
@@ -25,7 +26,7 @@ from netspec.ir.template import (
     TemplateParameter,
     TemplateStatement,
 )
-from netspec.ops import OPS, Op, find_op
+from netspec.ops import OPS, Op, attributes, find_op
 from netspec.semantic.constant_names import constant_names
 from netspec.semantic.imports import ModuleDefinition
 from netspec.syntax.ast import (
@@ -42,9 +43,17 @@ from netspec.syntax.ast import (
     Output,
     Reference,
     Statement,
+    Train,
     Variable,
 )
 from netspec.syntax.visitor import walk
+
+
+@cache
+def _words() -> frozenset[str]:
+    """The words that fields of ops take."""
+    return frozenset(w for op in OPS.values() for a in attributes(op) for w in a.kind.words)
+
 
 _KNOWN: WeakKeyDictionary[ModuleDefinition, Template] = WeakKeyDictionary()
 
@@ -76,14 +85,22 @@ class _TemplateBuilder:
     def _callees(self) -> dict[str, type[Op] | Template]:
         """The ops and modules among the names in expressions."""
         found: dict[str, type[Op] | Template] = {}
-        for node in walk(self.module.definition):
+        nodes = list(walk(self.module.definition))
+        # What else has a name is no op of an installed package, which takes time to look for.
+        known = {n.base.text for n in nodes if isinstance(n, LayerName)}
+        known |= {n.name.text for n in nodes if isinstance(n, Input)}
+        apart = [n for n in nodes if isinstance(n, Input | Train | ContractStatement)]
+        known |= {n.name for n in walk(*apart) if isinstance(n, Variable)}
+        for node in nodes:
             name = ""
             if isinstance(node, Variable):
                 name = node.name
             elif isinstance(node, OpLiteral):
                 name = node.op.text
             if name and name not in self.constants and name not in found:
-                callee = self.module.callee(name)
+                callee: type[Op] | ModuleDefinition | None = OPS.get(name) or self.module.find(name)
+                if callee is None and name not in known and name not in _words():
+                    callee = self.module.callee(name)
                 if callee is not None and callee is not self.module:
                     found[name] = callee if isinstance(callee, type) else template_of(callee)
         return found
