@@ -84,7 +84,7 @@ def test_the_word_stays_free_as_a_name() -> None:
 
 def test_a_wrong_block_is_all_that_is_reported() -> None:
     assert codes(body("relu\n train { learning_rate: none batch_size: relu }")) == [
-        *("wrong-type", "unknown-name"),
+        *("wrong-type", "wrong-type"),
     ]
     assert codes(body("a: relu\n train { learning_rate: a batch_size: 1 epochs: 1 }")) == [
         "wrong-type"
