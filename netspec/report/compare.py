@@ -67,13 +67,15 @@ def comparison(views: Sequence[NetView]) -> Grid:
             value = metric.value(view)
             row += [FormattedCell(value, metric.show), value / base if base else None]
         cells.append(tuple(row))
+    plans = dict.fromkeys(v.memory.plan.words for v in views if v.training is not None)
+    trained = (f"training: {'; '.join(plans)}, float32",) if plans else ()
     explained = (f"ratio: how many times the figure of {first.net.name}",) if others else ()
     return Grid(
         "",
         " / ".join(view.net.name for view in views),
         tuple(columns),
         tuple(cells),
-        notes=(*notes(first), *explained),
+        notes=(*notes(first), *trained, *explained),
         chosen=True,
         pinned=1,
     )

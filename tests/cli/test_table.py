@@ -70,6 +70,8 @@ def test_memory_of_training(capsys: pytest.CaptureFixture[str]) -> None:
     assert "backward pass" in out(capsys, *common, "--format", "html", "--depth", "1")
     both = out(capsys, "resnet18", "squeezenet1_1", *common[1:], "--compare", "--format", "csv")
     assert f"training,{memory['peak']}," in both
+    both = out(capsys, "resnet18", "squeezenet1_1", *common[1:], "--compare")
+    assert "training: batch 8, adam, float32" in both
     plain = out(capsys, "resnet18", "--training", "--momentum", "0", "--depth", "0")
     assert "batch 1, sgd without momentum, float32" in plain
 

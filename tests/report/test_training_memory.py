@@ -267,7 +267,7 @@ def test_a_line_that_is_used_again() -> None:
     again = net_of(text.format("conv", conv, "tower", ""))
     twice = net_of(text.format("conv", conv, "conv", f"{conv} -> batchnorm -> relu"))
     found, other = of_training(again, 2, "adam"), of_training(twice, 2, "adam")
-    assert found.activations == other.activations
+    assert found.activations == other.activations == saved(again, 2)
     assert 2 * found.gradients == other.gradients == 4 * twice.params
 
 
