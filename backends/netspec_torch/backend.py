@@ -32,11 +32,11 @@ from netspec.codegen.writing.classes import Classes, NetText
 from netspec.codegen.writing.spelling import CannotWrite, ConstructorNumbers, WrittenCall
 from netspec.ir import Layer, Net
 from netspec.lazy_dataclasses import replace
-from netspec.ops import Init, Op, Weighted, text
+from netspec.ops import Init, Learned, Op, Weighted, text
 from netspec.symbolic.expr import NumberLiteral, expr_of
 from netspec_torch.emission import Emission, WrittenLayer, method
 from netspec_torch.emitters import EMITTERS
-from netspec_torch.init_weights import drawing, drawn, initialization, usual_laws
+from netspec_torch.init_weights import drawing, drawn, initialization, tensor_laws, usual_laws
 from netspec_torch.makers import maker_of
 from netspec_torch.reserved import MODULE_ATTRIBUTES
 from netspec_torch.support import sources
@@ -135,17 +135,24 @@ class _Spelling:
         if call.bare:
             return _bare(call.op, numbers)
         emission = EMITTERS[type(call.bound)](written, numbers)
-        if emission.constructor is None or not isinstance(call.op, Weighted):
+        module = emission.constructor
+        if module is None or not isinstance(call.op, Learned) or id(call) in self.top:
             return emission
-        init = call.op.init
-        if init is None or not self.keeps(call, init, numbers):
-            return emission
-        return replace(emission, constructor=drawn(emission.constructor, init, numbers))
+        # Arguments may decide whether the layer is there, or how it begins.
+        flag = numbers.flag("frozen")
+        if flag or call.op.frozen:
+            learns = f"not ({flag})" if flag and not flag.isidentifier() else f"not {flag}"
+            module = replace(module, tail=f".requires_grad_({learns if flag else False})")
+        laws = tensor_laws(call.op, call.bound.tensors([v.shape for v in call.inputs]))
+        if "weight" in laws and self.is_usual(call.op, laws["weight"], numbers):
+            del laws["weight"]
+        module = drawn(module, laws, numbers) if laws else module
+        return replace(emission, constructor=module)
 
-    def keeps(self, call: OpCall, init: Init, numbers: ConstructorNumbers) -> bool:
-        """Whether a layer keeps how its weight begins, as arguments may decide that, or it."""
-        unusual = any(usual.get(type(call.op)) != init for usual in self.usual)
-        return not numbers.literal(*init.numbers) or (id(call) not in self.top and unusual)
+    def is_usual(self, op: Op, init: Init, numbers: ConstructorNumbers) -> bool:
+        """Whether the weights of a kind of layer begin so where nothing else is said."""
+        alike = all(usual.get(type(op)) == init for usual in self.usual)
+        return isinstance(op, Weighted) and alike and numbers.literal(*init.numbers)
 
 
 def _classes(nets: Sequence[Net], probabilities: bool) -> Classes:
@@ -229,8 +236,12 @@ def _calls_at_top(trace: Trace) -> Iterator[Call]:
     """The layers of a net's class that it has whatever its arguments, and begin as they say."""
     lines = [node for node in trace.nodes if isinstance(node, LineNode)]
     for c in (part for line in lines for whole in line.calls for part in parts_of(whole)):
-        init = getattr(c.op, "init", None) if isinstance(c, OpCall) else None
-        numbers = init.numbers if init is not None else ()
+        numbers: list[float] = []
+        if isinstance(c, OpCall) and isinstance(c.op, Learned):
+            if "frozen" in c.terms:
+                continue
+            laws = (c.op.init, getattr(c.op, "bias_init", None))
+            numbers = [n for law in laws if law is not None for n in law.numbers]
         if all(isinstance(expr_of(n), NumberLiteral) for n in numbers):
             yield c
 

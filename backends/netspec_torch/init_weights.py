@@ -18,10 +18,18 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from netspec.codegen.identifiers import is_plain
-from netspec.codegen.python_source import FunctionCall, Verbatim, call, statement, tuple_of
+from netspec.codegen.python_source import (
+    FunctionCall,
+    Keyword,
+    Source,
+    Verbatim,
+    call,
+    statement,
+    tuple_of,
+)
 from netspec.codegen.writing.spelling import ConstructorNumbers
 from netspec.ir import FlatLayer, Net
-from netspec.ops import UNIFORM, Init, Learned, LearnedWithBias, Op, Weighted
+from netspec.ops import UNIFORM, Init, Learned, LearnedWithBias, Op, Tensor, Weighted
 from netspec_torch.reserved import MODULE_ATTRIBUTES
 from netspec_torch.support import sources
 
@@ -37,13 +45,29 @@ def usual_laws(net: Net, ops: Iterable[Op]) -> dict[type[Op], Init]:
     return {of: laws.most_common(1)[0][0] for of, laws in found.items()}
 
 
-def drawn(module: FunctionCall, init: Init, numbers: ConstructorNumbers) -> FunctionCall:
-    """The constructor of a layer that keeps how its weight begins."""
-    head, keywords = _law(init, numbers.number)
-    for name in ("draw_own", *({head} & sources().keys())):
-        numbers.support(name)
-    law = call("partial", head, **keywords) if keywords else Verbatim(head)
-    return FunctionCall(numbers.support("drawn"), (module, law))
+def drawn(
+    module: FunctionCall, laws: Mapping[str, Init], numbers: ConstructorNumbers
+) -> FunctionCall:
+    """The constructor of a layer that keeps how its tensors begin."""
+    made: dict[str, Source] = {}
+    for name, init in laws.items():
+        head, keywords = _law(init, numbers.number)
+        for support in ("draw_own", *({head} & sources().keys())):
+            numbers.support(support)
+        made[name] = call("partial", head, **keywords) if keywords else Verbatim(head)
+    first = (made.pop("weight"),) if "weight" in made else ()
+    rest = tuple(Keyword(name, law) for name, law in made.items())
+    return FunctionCall(numbers.support("drawn"), (module, *first, *rest))
+
+
+def tensor_laws(op: Learned, tensors: Mapping[str, Tensor]) -> dict[str, Init]:
+    """How the learned tensors of a layer begin that the layer says it of."""
+    found = {}
+    for name in (n for n, tensor in tensors.items() if tensor.learnable):
+        law = op.bias_init if isinstance(op, LearnedWithBias) and name == "bias" else op.init
+        if law is not None:
+            found[name] = law
+    return found
 
 
 def drawing(init: Init, tensor: FunctionCall, numbers: ConstructorNumbers) -> FunctionCall:
@@ -59,7 +83,7 @@ def initialization(
 
     `made` are the ops of all layers that the classes make, for other arguments as well, each with
     its constructor. `here` are the names of layers that the net's class makes, whatever its
-    arguments; others that say how they begin keep that themselves (`drawn`).
+    arguments; others that say how they begin keep that themselves (`drawn`), as do frozen ones.
     """
     heads = [(op, _own(module).head) for op, module in made]
     types = {type(op): head for op, head in heads}
@@ -142,12 +166,10 @@ def _unusual(
                 found.setdefault((_draw("{}", init), zeroed), []).append(x)
     for x in own:
         op = x.op
-        if not isinstance(op, Learned):
+        if not isinstance(op, Learned) or x.path not in here:
             continue
-        for name, tensor in x.layer.tensors.items():
-            law = op.bias_init if isinstance(op, LearnedWithBias) and name == "bias" else op.init
-            weight = isinstance(op, Weighted) and name == "weight"
-            if law is not None and tensor.learnable and not weight:
+        for name, law in tensor_laws(op, x.layer.tensors).items():
+            if not (isinstance(op, Weighted) and name == "weight"):
                 found.setdefault((_draw("{}", law, name), False), []).append(x)
         if op.frozen:
             found.setdefault(("{}.requires_grad_(False)", False), []).append(x)

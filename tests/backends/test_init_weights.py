@@ -372,6 +372,42 @@ def test_a_deep_net_trains_from_it(init: str) -> None:
     assert float(loss.detach()) < 0.4
 
 
+OTHERS = """
+module part(kept, first = 0.5) {
+  input x
+  a: conv { filters: 4  kernel: 1  bias_init: constant(first)  frozen: true }
+  b: conv { filters: 4  kernel: 1  init: normal(0.02)  bias_init: constant(2)  frozen: kept } -> batchnorm
+  s: scale { init: constant(first)  bias_init: constant(-1) } -> prelu { init: constant(0.1) }
+}
+net t(n = 1, q = true) {
+  input data: 3x5x5
+  for i in 1..n { p[i]: part { kept: i > 1  first: i } }
+  if q { c: conv { filters: 2  kernel: 1 } }
+  else { d: shift { init: constant(7)  frozen: true } }
+}
+"""
+
+
+def test_layers_of_other_arguments_begin_and_are_frozen_as_the_spec_says() -> None:
+    namespace: dict[str, Any] = {"__name__": "emitted"}
+    exec(emit(net_of(OTHERS), get("torch")), namespace)
+    for arguments in ({}, {"n": 2, "q": False}):
+        model = namespace["TNet"](**arguments)
+        reference = load_model(net_of(OTHERS, **arguments), get("torch"))
+        found, wanted = (dict(m.named_parameters()) for m in (model, reference))
+        assert list(found) == list(wanted)
+        for name, tensor in found.items():
+            assert tensor.requires_grad == wanted[name].requires_grad, name
+    values = {n: float(t.detach().flatten()[0]) for n, t in found.items()}
+    constants = {"a.bias": (1, 2), "b.bias": (2, 2), "s.weight": (1, 2), "s.bias": (-1, -1)}
+    for name, (first, second) in (constants | {"s_prelu.weight": (0.1, 0.1)}).items():
+        assert [values[f"p1.{name}"], values[f"p2.{name}"]] == pytest.approx([first, second])
+    assert values["d.bias"] == 7
+    learned = {name for name, t in found.items() if t.requires_grad}
+    assert {"p1.b.weight", "p2.s.bias"} <= learned
+    assert learned.isdisjoint(("p1.a.weight", "p2.a.bias", "p2.b.weight", "d.bias"))
+
+
 DECIDED = """
 module part(wide, std = 0.02) {
   input x

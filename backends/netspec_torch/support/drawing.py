@@ -19,17 +19,18 @@ def bilinear_(weight: Tensor) -> Tensor:
         return weight.copy_(torch.outer(*sides).expand_as(weight))
 
 
-def drawn(layer: nn.Module, draw: Any) -> Any:
-    """The layer, of which `draw_own` fills the weight so."""
-    layer.__dict__["draw"] = draw
+def drawn(layer: nn.Module, weight: Any = None, bias: Any = None) -> Any:
+    """The layer, of which `draw_own` fills weight and bias so."""
+    layer.__dict__["draw"] = weight, bias
     return layer
 
 
 def draw_own(model: nn.Module) -> None:
-    """Fill the weights of the layers that keep how theirs begin, and their biases with zeros."""
+    """Fill the tensors of the layers that keep how theirs begin; other biases of theirs are 0."""
     for m in model.modules():
-        draw = m.__dict__.get("draw")
-        if draw is not None:
-            draw(m.weight)
-            if isinstance(m.bias, Tensor):
-                nn.init.zeros_(m.bias)
+        weight, bias = m.__dict__.get("draw", (None, None))
+        if weight is not None:
+            weight(m.weight)
+        shift = getattr(m, "bias", None)
+        if (weight or bias) and isinstance(shift, Tensor):
+            (bias or nn.init.zeros_)(shift)
