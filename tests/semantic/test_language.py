@@ -213,6 +213,7 @@ def test_loops_over_items_and_by_steps(head: str, value: str, values: list[int])
         ("a in enumerate([3], 0.5)", "wrong-type", "enumerate([3], 0.5)"),
         ("a in enumerate([3], 1, 2)", "wrong-type", "enumerate([3], 1, 2)"),
         ("i in 1..1_000_000_000 step 2", "too-large", "1..1_000_000_000"),
+        (f"({'a,' * 101}) in [[1]]", "too-large", f"({'a,' * 101})"),
     ],
 )
 def test_errors_of_loops_over_items_and_by_steps(head: str, code: str, place: str) -> None:

@@ -58,7 +58,10 @@ from netspec.syntax.ast import (
 )
 from netspec.syntax.lalr import Token
 from netspec.syntax.parser.tokens import MAX_NAME, MAX_NESTING, span_of
+from netspec.syntax.visitor import walk
 
+MAX_TARGETS = 100
+"""Most names that a loop takes its items apart into."""
 UNITS = {
     "": Fraction(1),
     "%": Fraction(1, 100),
@@ -172,6 +175,9 @@ class Builder:
         return ContractStatement(str(c[0]), c[1], pattern, message, self._span(c))  # type: ignore[arg-type]
 
     def for_(self, c: Children) -> For:
+        if sum(isinstance(node, Name) for node in walk(c[1])) > MAX_TARGETS:
+            message = f"a loop has at most {MAX_TARGETS} names"
+            self.diagnostics.add(Diagnostic("too-large", message, c[1].span))
         first, *rest = _nodes(c[3:-1])
         last, step = [*rest, None, None][:2]
         return For(c[1], first, last, step, c[-1].items, self._span(c))
