@@ -992,13 +992,6 @@ REFUSED: dict[str, tuple[str, str, dict[str, Any], dict[str, Any], str]] = {
         {"sizes": [2, 3]},
         "sizes",
     ),
-    "no whole number of iterations": (
-        "n",
-        "relu  for i in 1..n { c[i]: conv { filters: 2  kernel: 1 } }",
-        {"n": 0},
-        {"n": 2.5},
-        "n",
-    ),
     "a step that goes nowhere": (
         "n, s = 1",
         "relu  for i in 1..n step s { c[i]: conv { filters: 2  kernel: 1 } }",

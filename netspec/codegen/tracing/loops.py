@@ -37,7 +37,7 @@ from netspec.ir.template import (
 from netspec.ir.template import walk as walk_statements
 from netspec.lazy_dataclasses import dataclass
 from netspec.symbolic.conditions import Compared, ConstantTerm, ListTerm
-from netspec.symbolic.expr import ONE, ZERO, Apply, NumberLiteral, Parameter, ordered
+from netspec.symbolic.expr import ONE, ZERO, Apply, NumberLiteral, ordered
 from netspec.symbolic.facts import bounds, lowest, whole
 from netspec.symbolic.terms import (
     Local,
@@ -230,13 +230,8 @@ class LoopTracer(BranchTracer):
         """The head of a loop over a range."""
         step = Sym(ONE.value, ONE) if s.step is None else self.evaluate(s.step)
         target, names = self._targets(s.target, [first])
-        makes_layers = any(isinstance(inner, LayerLine) for inner in walk_statements(s.body))
         for sym in (first, last, step):
             self.need(whole(sym.term))
-            for leaf in leaves(sym.term) if makes_layers else ():
-                given = self.given.get(leaf.name) if isinstance(leaf, Parameter) else None
-                if isinstance(given, int | float | Fraction) and not isinstance(given, bool):
-                    self.nodes.append(CheckNode(whole(leaf), count=leaf))
         self.need(Compared(step.term, (("!=", ZERO),)))
         steps = folded("//", folded("-", last.term, first.term), step.term)
         end = _end(first.term, last.term, step.term)

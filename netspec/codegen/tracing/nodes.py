@@ -201,8 +201,6 @@ class CheckNode:
     condition: Any
     message: str | None = None
     where: tuple[Any, ...] = ()
-    count: Parameter | None = None
-    """The argument of which a loop asks that it is a whole number, if that is the condition."""
 
 
 @dataclass(eq=False)
@@ -431,9 +429,6 @@ def prune(nodes: list[TraceNode], known: Sequence[Parameter] = ()) -> None:
                 node.arguments = [a for a in node.arguments if a not in known]
                 known = [*known, *node.arguments]
                 if not node.arguments:
-                    nodes.remove(node)
-            case CheckNode(count=Parameter() as count):
-                if count in known:
                     nodes.remove(node)
             case CheckNode(condition, None):
                 above = [Compared(a, ((">=", ONE),)) for a in known]
