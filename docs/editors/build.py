@@ -215,7 +215,7 @@ def grammar() -> Rule:
         "variant-block": enclosed(
             r"\{",
             r"\}",
-            [*include("comment", "parameter", "contract"), *expressions],
+            [*include("comment", "parameter", "contract", "op-value"), *expressions],
             "block",
         ),
         "parameter": {

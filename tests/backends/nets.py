@@ -257,8 +257,8 @@ POOLINGS = _poolings()
 BUNDLED = tuple(
     name
     for name in bundled()
-    if name in (one_of_each_text().keys() | {"mobilenet_v3_small"})
-    and name not in ("resnext50", "mobilenet_v3_large")
+    if name in (one_of_each_text().keys() | {"mobilenet_v3_small", "resnet50"})
+    and name != "mobilenet_v3_large"
 )
 """Bundled nets; of a family of the same modules those of different ones."""
 

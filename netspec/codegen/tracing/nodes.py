@@ -344,6 +344,8 @@ class Trace:
     """What `Traces` knows the trace of a template by."""
     alone: Any = None
     """Of a net, the condition under which it gives its first output alone."""
+    ops: Mapping[str, Any] = field(default_factory=dict)
+    """The parameters that it has no argument for, as they hold ops, with what they hold."""
     restricted: str = ""
     """Why it is written for certain arguments only, where it is."""
     is_single: bool = False

@@ -79,9 +79,11 @@ class Traces:
                     self.check(trace, net)
                 except CannotTrace:
                     continue
+                # A class of a variant need not take what makes the variant.
                 if fixed:
-                    # A class of a variant need not take what makes the variant.
                     trace.restricted = self._why(body) if fixed - net.varied else ""
+                elif trace.ops.keys() <= net.varied:
+                    trace.restricted = ""
                 return trace
         return self._block(body, {p.name: p.value for p in net.parameters})
 
@@ -129,7 +131,7 @@ class Traces:
                 why = f"{type(error).__name__} in a branch that no use takes"
                 self.failed[key] = why
                 raise CannotTrace(why) from None
-            trace.key = key
+            trace.key, trace.ops = key, ops
             if ops:
                 trace.restricted = " and ".join(
                     f"{n} is {'none' if v is None else v}" for n, v in ops.items()
