@@ -281,6 +281,8 @@ class _Translator:
             rule = RULES.get(layer.type)
             if rule is None or rule.most != 0 or all(top.name != name for top in layer.tops):
                 continue
+            if any(bottom.name not in self.blobs for bottom in layer.bottoms):
+                continue  # it may be what is asked for
             for top, data in zip(layer.tops, self._run(layer, rule), strict=False):
                 self.blobs.setdefault(top.name, data)
             return self.blobs.get(name)

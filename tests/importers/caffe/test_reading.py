@@ -382,6 +382,11 @@ def test_shapes_are_tried_a_bounded_number_of_times() -> None:
     assert calls(lambda: checked(data("") + CONV + long + fixed)) < 12_000_000
 
 
+def test_data_of_another_phase_that_takes_itself() -> None:
+    text = data("", "TRAIN").replace('top: "data"', 'bottom: "data" top: "data"') + CONV
+    assert codes(text) == ["unknown-name"]
+
+
 PARAM = "convolution_param"
 POOL = "pooling_param { kernel_size: 2 }"
 
