@@ -78,6 +78,36 @@ def test_the_class_takes_them(settings: dict[str, Any], arguments: dict[str, Any
         )
 
 
+CHOICES = f"""{BLOCK}
+module mid(kind = "a", act = relu, n = 2) {{
+  input x
+  a: unit {{ filters: 4  act: (act if kind == "a" else none) }}
+  b: unit {{ filters: 4  act: (hardswish if n > 2 else selu if n == 2 else act) }}
+}}
+net n(small = true, width = 3) {{
+  input x: 3x8x8
+  one: unit {{ filters: 4  act: (relu if small else silu)  norm: (batchnorm if small else none) }}
+  two: mid {{ kind: "b"  n: width }}
+  three: mid {{ act: (tanh if width > 2 else relu)  n: 1 }}
+}}
+"""
+
+
+@pytest.mark.parametrize("arguments", [{}, {"small": False}, {"small": False, "width": 1}])
+def test_arguments_choose_them(arguments: dict[str, Any]) -> None:
+    source = emit(net_of(CHOICES), get("torch"))
+    assert "Written for certain" not in source
+    net = net_of(CHOICES, **arguments)
+    weights = fresh(net.tensors, 1, varied=True)
+    model, numpy = classes(source)["NNet"](**arguments), load_model(net, get("numpy"))
+    x = torch.randn(2, 3, 8, 8).numpy()
+    results = []
+    for each, name in ((model, "torch"), (numpy, "numpy")):
+        get(name).set_weights(each, weights)
+        results.append(torch.as_tensor(get(name).run(each, x)[0]))
+    torch.testing.assert_close(*results, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("statements", "why"),
     [

@@ -284,3 +284,23 @@ def test_errors_are_diagnostics() -> None:
         netspec.format_text("net n { relu( }")
     assert [d.code for d in error.value.diagnostics] == ["syntax"]
     assert netspec.format_text("net n{relu}") == "net n { relu }\n"
+
+
+def test_links_defaults_and_ops_as_values() -> None:
+    assert inside("a:relu->( batchnorm  if n==2 )->(tanh if b  else elu{alpha:2})") == (
+        "a: relu -> (batchnorm if n == 2) -> (tanh if b else elu { alpha: 2 })"
+    )
+    same("default conv { bias: false  init: kaiming(fan_out) }")
+    same("a: block { act: leaky_relu { slope: 0.1 }  norm: none }")
+    same("let act = elu { alpha: 2 }")
+    assert format_text("default  conv{bias:false}\nmodule m(a=elu{alpha:2},b) {}") == (
+        "default conv { bias: false }\n\nmodule m(a = elu { alpha: 2 }, b) { }\n"
+    )
+    long = inside(
+        "c: conv { filters: filters  kernel: 3  pad: 1  bias: not norm } -> (batchnorm if norm)"
+        ' -> (relu if kind == "relu" else hardswish if kind == "hs" else leaky_relu { slope: 0.2 })'
+    )
+    assert long.splitlines()[1:] == [
+        "   -> (batchnorm if norm)",
+        '   -> (relu if kind == "relu" else hardswish if kind == "hs" else leaky_relu { slope: 0.2 })',
+    ]

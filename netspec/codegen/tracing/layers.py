@@ -25,6 +25,7 @@ from netspec.codegen.tracing.nodes import (
     LineNode,
     OpCall,
     Sym,
+    Trace,
     TraceNode,
     TraceValue,
     calls_in,
@@ -44,7 +45,7 @@ from netspec.ir.template import (
 )
 from netspec.ops import IndexShape, Op, ShapeError, attributes, like
 from netspec.ops.attribute_types import AttributeTypeError, Integer, Padding, Pair
-from netspec.symbolic.conditions import Combined, Compared, ListTerm
+from netspec.symbolic.conditions import Combined, Compared, ConstantTerm, ListTerm
 from netspec.symbolic.expr import (
     ONE,
     Apply,
@@ -110,19 +111,40 @@ class LayerTracer(ValueTracer):
         arguments = {n: constant(v) for n, v in given.items()}
         arguments |= {n: self.evaluate(e) for n, e in c.fields}
         for n, sym in arguments.items():
-            made = sym.term.name if isinstance(sym.term, Parameter) else ""
-            if isinstance(sym.value, OpValue) and not sym.known and made not in self.made:
+            if isinstance(sym.value, OpValue) and not self.is_made(sym.term):
                 raise CannotTrace(f"{n}, an op or module that arguments choose")
             if isinstance(sym.value, Fraction) and size(sym.term) > 5:
                 arguments[n] = Sym(sym.value, self.named(n, sym, not is_whole(sym.term)))
         call = self.instance_of(c.keyword, template, arguments, path, inputs)
         for n, sym in arguments.items():
-            name = sym.term.name if isinstance(sym.term, Parameter) else ""
-            if name in self.made:
-                inner = call.trace.made.get(n)
-                if inner is None or inner.kind != self.made[name].kind:
-                    raise CannotMakeOp(name)
+            self.check_made(n, sym.term, call.trace)
         return call
+
+    def is_made(self, term: Any) -> bool:
+        """Whether a term is an op, a parameter that makes one, or a choice of these."""
+        match term:
+            case Choose(_, then, otherwise):
+                return self.is_made(then) and self.is_made(otherwise)
+            case Parameter(name):
+                return name in self.made
+            case ConstantTerm(value):
+                return value is None or isinstance(value, OpValue)
+        return False
+
+    def check_made(self, name: str, term: Any, trace: Trace) -> None:
+        """Raise CannotTrace where a class does not take what a term may be as its argument."""
+        inner = trace.made.get(name)
+        match term:
+            case Parameter(own) if own in self.made:
+                if inner is None or inner.kind != self.made[own].kind:
+                    raise CannotMakeOp(own)
+            case Choose(_, then, otherwise) if self.is_made(term):
+                if inner is None:
+                    raise CannotTrace(f"{name}, an op or module that arguments choose")
+                for each in (then, otherwise):
+                    self.check_made(name, each, trace)
+                    if isinstance(each, ConstantTerm):
+                        inner.source(each.value)
 
     def instance_of(
         self,

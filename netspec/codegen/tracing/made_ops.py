@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from netspec.codegen.tracing.expressions import TermEvaluator
 from netspec.codegen.tracing.nodes import CannotTrace
 from netspec.codegen.tracing.numbers import constant, nums
-from netspec.codegen.tracing.template_parts import every_expression_in, op_parameters
+from netspec.codegen.tracing.template_parts import choices, every_expression_in, op_parameters
 from netspec.ir.op_value import OpValue
 from netspec.ir.template import NamedCallee, Template, calls_in
 from netspec.lazy_dataclasses import dataclass
@@ -163,7 +163,7 @@ def _only_called(template: Template, name: str) -> bool:
             if c.fields or len(c.inputs) != 1:
                 return False
         elif isinstance(c.callee, Template):
-            handed_on += (e for _, e in c.fields if isinstance(e, ast.Variable))
+            handed_on += (v for _, e in c.fields for v in choices(e))
     ours = {id(e) for e in handed_on}
     expressions = [*every_expression_in(template.body), *(p.default for p in template.parameters)]
     for e in (e for e in expressions if e is not None):

@@ -72,6 +72,13 @@ def every_expression_in(body: Sequence[TemplateStatement]) -> Iterator[ast.Expre
                 yield s.condition
 
 
+def choices(e: ast.Expression) -> list[ast.Expression]:
+    """What an expression is, or chooses from."""
+    if not isinstance(e, ast.Conditional):
+        return [e]
+    return [v for each in (*(v for v, _ in e.cases), e.otherwise) for v in choices(each)]
+
+
 def op_parameters(template: Template) -> frozenset[str]:
     """The parameters that the body calls, or hands on to modules that do, or are ops by default."""
     known = _OP_PARAMETERS.get(template)
@@ -85,7 +92,9 @@ def op_parameters(template: Template) -> frozenset[str]:
             if isinstance(callee, Template):
                 inner = op_parameters(callee)
                 handed_on = (e for n, e in c.fields if n in inner)
-                found |= {e.name for e in handed_on if isinstance(e, ast.Variable)}
+                found |= {
+                    v.name for e in handed_on for v in choices(e) if isinstance(v, ast.Variable)
+                }
         for p in template.parameters:
             names = (ast.Variable, ast.OpLiteral)
             if isinstance(p.default, names) and _word(p.default) in template.callees:

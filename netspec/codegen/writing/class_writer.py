@@ -8,7 +8,7 @@ from typing import Any
 
 from netspec.codegen.python_source import FunctionCall, Verbatim, call
 from netspec.codegen.tracing.expressions import TermEvaluator
-from netspec.codegen.tracing.made_ops import MadeOp
+from netspec.codegen.tracing.made_ops import MadeArgument, MadeOp
 from netspec.codegen.tracing.nodes import (
     SIZES,
     Call,
@@ -46,8 +46,9 @@ from netspec.codegen.writing.term_source import Printer
 from netspec.codegen.writing.terms import Asked, Support, Terms, is_number
 from netspec.ir.op_value import OpValue
 from netspec.lazy_dataclasses import dataclass, field
+from netspec.symbolic.conditions import ConstantTerm
 from netspec.symbolic.expr import Channels, Parameter, constant_source
-from netspec.symbolic.terms import FloatParameter, Local
+from netspec.symbolic.terms import Choose, FloatParameter, Local
 from netspec.syntax.ast import Expression
 
 
@@ -211,8 +212,8 @@ def _instance(c: InstanceCall, of: ClassText, terms: Terms) -> FunctionCall:
                 args.append(terms.whole(given[own].channels))
             case leaf if leaf.name in c.arguments:
                 term = c.arguments[leaf.name].term
-                if leaf.name in c.trace.made and not isinstance(term, Parameter):
-                    source = c.trace.made[leaf.name].source(c.arguments[leaf.name].value)
+                if leaf.name in c.trace.made:
+                    source = _maker(term, c.trace.made[leaf.name], terms)
                     keywords |= {a.name: source} if source != a.default else {}
                     continue
                 exact = isinstance(leaf, FloatParameter) or not is_number(term)
@@ -220,6 +221,17 @@ def _instance(c: InstanceCall, of: ClassText, terms: Terms) -> FunctionCall:
                 if source != a.default:
                     keywords[a.name] = source
     return call(of.name, *args, **keywords)
+
+
+def _maker(term: Any, made: MadeArgument, terms: Terms) -> str:
+    """The source of what makes an op: of one, of an argument of the class, of a choice."""
+    match term:
+        case Choose(condition, then, otherwise):
+            first, second = (_maker(t, made, terms) for t in (then, otherwise))
+            return f"{first} if {terms.print(condition)} else {second}"
+        case ConstantTerm(value):
+            return made.source(value)
+    return terms.print(term)
 
 
 def _only_features(c: InstanceCall, of: ClassText) -> str:

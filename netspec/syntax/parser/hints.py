@@ -265,6 +265,17 @@ def _near_or(text: str, words: Sequence[str], otherwise: str) -> str:
 ANYWHERE: tuple[HintRule, ...] = (
     HintRule(
         lambda p: (
+            p.kind == "LBRACE"
+            and p.previous.kind == "NAME"
+            and p.at(2).kind == "COLON"
+            and p.opener is not None
+            and p.opener.kind in ("LPAR", "LSQB")
+        ),
+        lambda p: f"give an op with fields a name before: `let op = {p.previous} {{ ... }}`",
+        "let a = (elu { alpha: 2 } if big else relu)",
+    ),
+    HintRule(
+        lambda p: (
             p.at(-2).kind == "DEFAULT" and p.could_be("LBRACE") and p.previous.line == p.token.line
         ),
         lambda p: f"fields stand in braces: `default {p.previous} {{ ... }}`",
