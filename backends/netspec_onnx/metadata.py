@@ -17,6 +17,9 @@ from netspec.lazy_dataclasses import fields
 def metadata(net: Net, labels: Sequence[str], prepares: bool) -> dict[str, str]:
     """The properties of a net's file; with `prepares`, the graph takes values from 0 to 255."""
     found = {"netspec.version": __version__, "netspec.net": net.name}
+    if net.variant:
+        found["netspec.variant"] = net.variant
+    found["netspec.inputs"] = json.dumps({v.name: [*map(int, v.shape)] for v in net.body.inputs})
     if net.body.nodes:
         found["netspec.spec"] = net.body.nodes[0].span.source.text
     if net.settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -63,16 +64,24 @@ def run(content: bytes, inputs: list[Any]) -> tuple[Any, ...]:
     return tuple(opened.run(None, dict(zip(names, inputs, strict=True))))
 
 
-def compare(net: Net, tolerance: float = 1e-5, share: float = 1.0, **options: Any) -> ModelProto:
-    """The model of a net's file, checked, its results near those of the NumPy model."""
-    content = file_of(net, **options)
-    model = parsed(content)
-    check_shapes(model)
+def compare(
+    net: Net,
+    tolerance: float = 1e-5,
+    share: float = 1.0,
+    opsets: Sequence[int] = (17,),
+    **options: Any,
+) -> ModelProto:
+    """The model of a net's file of the last opset; all are checked, and run beside NumPy's model."""
     inputs = random_inputs(net, 3)
-    for ours, theirs in zip(numpy_results(net, inputs), run(content, inputs), strict=True):
-        assert ours.shape == theirs.shape
-        near = np.abs(ours.astype(np.float64) - theirs) <= tolerance * np.abs(ours).max(
-            initial=1e-30
-        )
-        assert near.mean() >= share
+    wanted = numpy_results(net, inputs)
+    for opset in opsets:
+        content = file_of(net, opset=opset, **options)
+        model = parsed(content)
+        assert model.opset_import[0].version == opset
+        check_shapes(model)
+        for ours, theirs in zip(wanted, run(content, inputs), strict=True):
+            assert ours.shape == theirs.shape
+            apart = np.abs(ours.astype(np.float64) - theirs)
+            near = apart <= tolerance * np.abs(ours).max(initial=1e-30)
+            assert near.mean() >= share, opset
     return model
