@@ -1,5 +1,5 @@
 # make demo: the main job, end to end.  make check: lint and the quick tests, while you work.
-# make test: all tests.  Each sets up everything that it needs.
+# make test: the tests.  Each sets up everything that it needs. `.ci/run` also has the exhaustive tests.
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -7,6 +7,7 @@ BIN     = $(VENV)/bin
 DATA   ?= ../shared/data
 READY   = $(VENV)/.ready
 PIP     = $(BIN)/pip install --quiet --disable-pip-version-check
+TESTS  ?= not exhaustive
 # Of PyTorch this version, and before anything else: any newer one would bring gigabytes of CUDA along.
 TORCH  ?= torch==2.13.0
 
@@ -19,7 +20,7 @@ check: lint
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 -m "$(TESTS)"
 
 coverage: $(READY)
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=

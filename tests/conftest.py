@@ -64,7 +64,12 @@ OF_EVERY_KIND = {
     "unet",
     "yolov8n",
 }
-"""Bundled nets that tests of all nets take in `make check`; the others are for `make test`."""
+"""Bundled nets that tests of all nets take in `make check`; the others are for `make test`.
+
+Of tests that run models, they are for `.ci/run`.
+"""
+RUN_MODELS = ("backends", "numpy_backend", "onnx_backend", "passes")
+"""Folders of such tests."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -83,6 +88,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if isinstance(v, str | Path)
         ):
             item.add_marker(pytest.mark.slow)
+            if item.path.parent.name in RUN_MODELS:
+                item.add_marker(pytest.mark.exhaustive)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
