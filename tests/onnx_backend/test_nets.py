@@ -11,7 +11,9 @@ import pytest
 import netspec
 from netspec.runtime.verify import random_inputs
 from tests.backends.nets import BUNDLED, net_of, smaller
+from tests.backends.random_nets import RandomNet
 from tests.backends.test_other_sizes import NUMPY_ONLY, SIZES, UP, at_size, generated
+from tests.helpers import checked
 
 from .helpers import check_shapes, compare, dims, file_of, numpy_results, parsed, run
 
@@ -140,6 +142,18 @@ def test_sizes_of_other_values(name: str, functions: bool) -> None:
 def test_generated_chains(seed: int) -> None:
     draw = random.Random(-seed - 1)
     at_other_sizes(generated(seed), [(draw.randint(20, 40), draw.randint(20, 40))])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(16))
+def test_random_nets(seed: int) -> None:
+    """Random nets with modules, for random arguments, with and without functions."""
+    drawn = RandomNet(seed)
+    net, _ = checked(drawn.text, drawn.arguments())
+    if net is None:
+        net, _ = checked(drawn.text)
+    if net is not None:
+        compare(net, 1e-4, functions=bool(seed % 2))
 
 
 FREE = {
