@@ -185,8 +185,25 @@ def function_head(name: str, args: Sequence[str], result: str, indent: int) -> l
     if len(line) <= WIDTH:
         return [line]
     together = f"{margin}    {', '.join(args)}"
-    inner = [together] if len(together) <= WIDTH else [f"{margin}    {a}," for a in args]
+    if len(together) <= WIDTH:
+        inner = [together]
+    else:
+        inner = [line for a in args for line in _parameter(a, f"{margin}    ")]
     return [f"{margin}def {name}(", *inner, f"{margin}) -> {result}:"]
+
+
+def _parameter(text: str, margin: str) -> list[str]:
+    """The lines of one parameter; a tuple that is its default has an item on each, if need be."""
+    head, equals, items = text.partition(" = (")
+    if len(f"{margin}{text},") <= WIDTH or not equals:
+        return [f"{margin}{text},"]
+    from ast import Tuple, get_source_segment, parse
+
+    source = f"({items}"
+    found = parse(source, mode="eval").body
+    assert isinstance(found, Tuple), "brackets that are no tuple"
+    parts = (get_source_segment(source, item) for item in found.elts)
+    return [f"{margin}{head} = (", *(f"{margin}    {part}," for part in parts), f"{margin}),"]
 
 
 def docstring(text: str, indent: int) -> list[str]:

@@ -23,6 +23,7 @@ from netspec.codegen.python_source import (
     Verbatim,
     call,
     docstring,
+    function_head,
     statement,
 )
 
@@ -125,3 +126,22 @@ def test_a_call_that_has_no_room_behind_its_target_gets_lines_of_its_own() -> No
         assert ast.dump(ast.parse(text)) == ast.dump(
             ast.parse(f"def g():\n    {target} = {head}({', '.join(arguments)})")
         )
+
+
+def test_a_long_default_has_an_item_on_each_line() -> None:
+    items = ", ".join([*map(str, range(1000, 1018)), '"a, (b"', "(1, 2)"])
+    lines = function_head("f", ["self", f"sizes: tuple[Any, ...] = ({items})"], "None", 4)
+    assert lines[:5] == [
+        "    def f(",
+        "        self,",
+        "        sizes: tuple[Any, ...] = (",
+        "            1000,",
+        "            1001,",
+    ]
+    assert lines[-4:] == [
+        '            "a, (b",',
+        "            (1, 2),",
+        "        ),",
+        "    ) -> None:",
+    ]
+    compile("class A:\n" + "\n".join([*lines, "        pass"]), "a", "exec")
