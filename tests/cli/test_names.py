@@ -151,4 +151,4 @@ def test_names_need_a_net(tmp_path: Path) -> None:
     done = run("compile", "squeezenet_micro", "--names", "torchvision")
     assert done.returncode == 1
     assert "bad-names" in done.stderr
-    assert "`mobilenet_v2`" in done.stderr
+    assert "`efficientnet_b0`" in done.stderr
