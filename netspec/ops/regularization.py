@@ -34,6 +34,8 @@ class Dropout(Elementwise):
         return (inputs[0],)
 
     def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
+        if not self.ratio:
+            return Saved()
         # On a GPU, a mask of a byte for each element.
         return Saved(own=4 * int(inputs[0][0]) if self.spatial else prod(map(int, inputs[0])))
 
@@ -60,4 +62,4 @@ class DropPath(Elementwise):
     )
 
     def saved(self, inputs: Sequence[Shape], outputs: Sequence[Shape]) -> Saved:
-        return Saved(own=4)
+        return Saved(own=4 if self.ratio else 0)
