@@ -200,7 +200,7 @@ class _TraceRun:
             for key, shape, again in inner.tensors(c.trace.nodes):
                 yield key, shape, again or bool(c.kept)
             results = self.results[c] = [inner.shape(v) for v in c.trace.outputs]
-        for v, shape in zip(c.outputs, results, strict=True):
+        for v, shape in zip(c.outputs, results, strict=False):  # arguments say how many parts
             self.shapes[v] = shape
             if v.item_like is not None:
                 self.items[v.item_like] = shape
