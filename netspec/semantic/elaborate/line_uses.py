@@ -134,8 +134,11 @@ def _names(
     last = node is line.nodes[-1]
     if node is line.head:
         return names if last else names._replace(value=names.node)
-    name = b.automatic_name(f"{names.node}_{_word(node)}", call.span, numbered=False)
     chained = node.line == line.name
+    word = _word(node)
+    if chained and line.head is not None and node.name.startswith(f"{line.head.name}_"):
+        word = node.name.removeprefix(f"{line.head.name}_")
+    name = b.automatic_name(f"{names.node}_{word}", call.span, numbered=False)
     return CallNames(name, names.line if chained else None, names.value if last else name)
 
 
