@@ -165,6 +165,9 @@ def test_predict_asks_what_the_spec_asks(text: str, name: str, values: Any) -> N
         (CASES["in a loop"][0], "loop"),
         ("net n { input data: 4x8x8\n x: conv { filters: 4  kernel: 1 }\n"
          "if x.height > 4 { softmax } else { relu } }", "if"),
+        ("net n(k = 2, q = false) { input x: 4x8x8\n"
+         "if k > 1 { v: conv { filters: k  kernel: 1 } } else { v: tanh }\n"
+         "if q { sigmoid } else if v.channels == 4 { relu } else { tanh } }", "if"),
         (HEAD % "softmax" + "net n { input data: 3\n head }", ""),
         ("net n { input data: 3\n a: softmax\n b: relu(a)\n output a, b }", ""),
     ],

@@ -25,7 +25,7 @@ from netspec.passes.rename import rename
 from netspec.runtime.verify import compare, random_inputs
 from netspec.weights import fresh
 
-from ..helpers import net_of
+from ..helpers import checked, net_of
 
 TOWER = """
 module tower(filters) {
@@ -374,6 +374,26 @@ def test_what_a_size_decides_is_asked_of_tensors() -> None:
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
     with pytest.raises(SpecError, match="an instance of sized, which has other layers"):
         compare(net, get("torch"), get("numpy"), weights)
+
+
+def test_a_link_behind_a_use_bears_its_name_whatever_the_line_has() -> None:
+    """The batch norm of `b` is called the same with and without one in `a`."""
+    text = """
+    net tiny(k = 2) {
+      input x: 4x9x9
+      a: conv { filters: 4  kernel: 3  pad: 1 } -> (batchnorm if k == 2) -> relu
+      b: a(a) -> batchnorm -> relu
+    }
+    """
+    namespace: dict[str, Any] = {"__name__": "emitted"}
+    exec(get("torch").emit(net_of(text)), namespace)
+    for k in (2, 3):
+        net, problems = checked(text, {"k": k})
+        assert net is not None, problems
+        names = [*namespace["Tiny"](k).state_dict()]
+        assert {n for n in names if "num_batches" not in n} == {*net.tensors}
+        assert "b_batchnorm.weight" in names
+        assert [f.path for f in net.layers][-2:] == ["b_batchnorm", "b_relu"]
 
 
 def numpy_of(net: Net, weights: Any) -> Any:

@@ -39,7 +39,7 @@ from netspec.symbolic.terms import FloatParameter, Local, leaves, substitute
 
 _KNOWN = (Parameter, FloatParameter, Channels, Local)
 """What `predict` knows as `forward` does."""
-_UNKNOWN = "it stands in an `if` that asks for more than arguments and channels"
+_UNKNOWN = "it stands in an `if` that asks for sizes which only `forward` knows"
 
 
 def end_in_logits(trace: Trace, probabilities: bool = False) -> None:
@@ -248,11 +248,20 @@ class _OutputEnds:
             return None
         result = ends[-1]
         for (condition, _), end in reversed(list(zip(node.cases, ends, strict=False))):
-            if not all(isinstance(x, _KNOWN) for x in leaves(condition)):
+            if not self._is_known(condition):
                 self.stays = _UNKNOWN
                 return None
             result = PredictChoice(condition, end, result)
         return result
+
+    def _is_known(self, term: Any) -> bool:
+        """Whether `predict` knows it; the channels of a value that branches make differ by it."""
+        return all(
+            self._is_known(self.lets[x])
+            if x in self.lets
+            else isinstance(x, _KNOWN) and x not in self.trace.holders
+            for x in leaves(term)
+        )
 
     def _outside(self, p: Prediction, instance: InstanceCall, inner: _OutputEnds) -> Prediction:
         """A prediction with the conditions of a module in terms of its use."""
@@ -276,7 +285,7 @@ class _OutputEnds:
             return None
 
         condition = substitute(p.condition, known)
-        if condition is None or not all(isinstance(x, _KNOWN) for x in leaves(condition)):
+        if condition is None or not self._is_known(condition):
             self.stays = _UNKNOWN
             return None
         return PredictChoice(

@@ -190,7 +190,8 @@ def _nodes(
         if isinstance(line, Poison):
             return POISON
         check_bare_use(call, line, bare)
-        found = line_nodes(b, call, line, _names(b, call, line.name, *place), operands)
+        names = _names(b, call, line.name, *place)
+        found = line_nodes(b, call, line, names, place[2], operands)
         return POISON if isinstance(found, Poison) else (found, found[line.nodes.index(line.head)])
     names = _names(b, call, keyword, *place)
     node: Node | Poison = POISON

@@ -83,9 +83,12 @@ def line_nodes(
     call: Call,
     line: LayerReference,
     names: CallNames,
+    at_end: bool,
     operands: Sequence[Operand | Poison],
 ) -> list[Node] | Poison:
     """The nodes that a further use of a line makes; poison, and the errors, where it makes none.
+
+    `at_end` says that no links follow in its own line.
 
     Raises EvaluationError for a value that is too large.
     """
@@ -100,7 +103,7 @@ def line_nodes(
     made: list[Node] = []
     for node in line.nodes:
         b.context.budget.step(call.span)
-        own = _names(b, call, line, names, node)
+        own = _names(b, call, line, names, at_end, node)
         inputs = tuple(values[v] for v in node.inputs)
         copy = _copy(b, call, node, own, inputs)
         if isinstance(copy, Poison):
@@ -128,9 +131,12 @@ def inputs_of(line: LayerReference) -> list[Value]:
 
 
 def _names(
-    b: BlockBuilder, call: Call, line: LayerReference, names: CallNames, node: Node
+    b: BlockBuilder, call: Call, line: LayerReference, names: CallNames, at_end: bool, node: Node
 ) -> CallNames:
-    """The names of a node's copy: `other` for `tower`, `other_relu` for `tower_relu`."""
+    """The names of a node's copy: `other` for `tower`, `other_relu` for `tower_relu`.
+
+    `other_tower_relu` where further links follow, which are called `other_relu` if they are one.
+    """
     last = node is line.nodes[-1]
     if node is line.head:
         return names if last else names._replace(value=names.node)
@@ -138,6 +144,8 @@ def _names(
     word = _word(node)
     if chained and line.head is not None and node.name.startswith(f"{line.head.name}_"):
         word = node.name.removeprefix(f"{line.head.name}_")
+    if not at_end and names.node == names.line:
+        word = f"{call.op.text}_{word}"
     name = b.automatic_name(f"{names.node}_{word}", call.span, numbered=False)
     return CallNames(name, names.line if chained else None, names.value if last else name)
 
