@@ -52,6 +52,7 @@ def check_fields(
     required: Sequence[str],
     what: str,
     diagnostics: Diagnostics,
+    help_where_missing: str = "",
 ) -> None:
     """Check the names of a call's fields against those that its op or module has."""
     given: dict[str, Span] = {}
@@ -93,7 +94,9 @@ def check_fields(
                 f"{call.op.text} needs the {kind}{'s' * (len(missing) > 1)} "
                 + " and ".join(missing),
                 call.op.span,
-                help=_example(call.op.text, not call.fields) if what == "op" else (),
+                help=_example(call.op.text, not call.fields)
+                if what == "op"
+                else (help_where_missing,) * bool(help_where_missing),
             )
         )
 

@@ -14,6 +14,7 @@ from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import OPS, Op, find_op
 from netspec.semantic.constant_names import op_holders
 from netspec.semantic.defaults import with_defaults
+from netspec.semantic.limits import MAX_VARIANTS
 from netspec.semantic.line_names import LineNames
 from netspec.syntax.ast import (
     Call,
@@ -243,7 +244,7 @@ class _Loader:
             module = ModuleDefinition(item, scope, len(scope))
             if item.kind == "net":
                 found = [s for s in item.body if isinstance(s, Variant)]
-                variants = tuple(_variant_of(module, v) for v in found)
+                variants = tuple(_variant_of(module, v) for v in found[:MAX_VARIANTS])
                 nets.append(replace(module, variants=variants))
             else:
                 modules.append(module)

@@ -7,6 +7,8 @@ from netspec.diagnostics.source import Span
 
 MAX_ERRORS = 200
 """Most errors that are looked for."""
+MAX_VARIANTS = 100
+"""Most variants of a net: each is built to be checked."""
 MAX_STEPS = 400_000
 """Most statements that are run in all."""
 MAX_WORK = 2_000_000

@@ -15,7 +15,7 @@ from netspec.ops.attribute_types import Padding, Pair, Size
 from netspec.semantic.evaluator import METRICS
 from netspec.semantic.fields import check_fields
 from netspec.semantic.imports import ModuleDefinition, Program
-from netspec.semantic.limits import MAX_ERRORS
+from netspec.semantic.limits import MAX_ERRORS, MAX_VARIANTS
 from netspec.semantic.unknown_names import UnknownNames
 from netspec.syntax.ast import (
     Attribute,
@@ -24,6 +24,7 @@ from netspec.syntax.ast import (
     ContractStatement,
     Definition,
     Expression,
+    For,
     Function,
     Index,
     Input,
@@ -36,9 +37,6 @@ from netspec.syntax.ast import (
     Variant,
 )
 from netspec.syntax.visitor import statements, walk
-
-MAX_VARIANTS = 100
-"""Most variants of a net: each is built to be checked."""
 
 
 def resolve(program: Program, diagnostics: Diagnostics) -> None:
@@ -86,7 +84,8 @@ def _check_definition(
         elif used is not None:
             names = [p.name.text for p in used.definition.params]
             required = [p.name.text for p in used.definition.params if p.default is None]
-            check_fields(call, names, required, "module", diagnostics)
+            again = _meant_again(call, module)
+            check_fields(call, names, required, "module", diagnostics, again)
             if used.definition.span.source is not definition.span.source:
                 _check_definition(used, diagnostics, seen, unknown)
         elif (op := find_op(call.op.text)) is not None:
@@ -97,9 +96,18 @@ def _check_definition(
             _check_products(call, op, diagnostics)
         elif not module.lines.has(call.callee):
             unknown.add(call, module)
+    _check_ranges(definition, diagnostics)
     _check_on_top(definition.body, diagnostics)
     _check_train_blocks(definition, diagnostics)
     _check_variants(definition, diagnostics)
+
+
+def _meant_again(call: Call, module: ModuleDefinition) -> str:
+    """Help where a line bears the name of the module that is called, without its fields."""
+    name = call.op.text
+    if call.fields or name not in module.lines.plain:
+        return ""
+    return f"to use the line {name} again, give it another name than the module's"
 
 
 def _check_products(call: Call, op: type[Op], diagnostics: Diagnostics) -> None:
@@ -116,6 +124,20 @@ def _check_products(call: Call, op: type[Op], diagnostics: Diagnostics) -> None:
             message = f"{f.name.text} is {number}x{number} here, the product of {one} and {two}"
             help_ = (f"a pair is written `{one}x{two}`",)
             diagnostics.add(Diagnostic("doubtful-value", message, product.span, help=help_))
+
+
+def _check_ranges(definition: Definition, diagnostics: Diagnostics) -> None:
+    """Warn of `4..0`, in which there are no numbers."""
+    for s in statements(definition.body):
+        if not isinstance(s, For) or s.step is not None:
+            continue
+        first, last = s.first, s.last
+        if isinstance(first, Number) and isinstance(last, Number) and first.value > last.value:
+            written = f"{first.span.text}..{last.span.text}"
+            message = f"there are no numbers in {written}: this loop does nothing"
+            help_ = (f"to count down, write `{written} step -1`",)
+            place = first.span.to(last.span)
+            diagnostics.add(Diagnostic("doubtful-value", message, place, help=help_))
 
 
 def _check_parameters(definition: Definition, diagnostics: Diagnostics) -> None:

@@ -16,6 +16,16 @@ from netspec.syntax.ast import Call, Definition, Input
 from netspec.syntax.visitor import statements
 from netspec.util.resources import folder
 
+_OWN_STATEMENTS = {
+    **dict.fromkeys(
+        ("default", "defaults"),
+        "fields for all calls of an op are a statement of their own: `default conv { ... }`",
+    ),
+    **dict.fromkeys(
+        ("variant", "variants"), "a variant is written `variant name { parameter: value }`"
+    ),
+}
+"""What begins a statement of the language, in a place where it is taken for an op."""
 MAX_READ = 2**20
 """Longest file that is looked into for a module."""
 
@@ -45,7 +55,7 @@ class UnknownNames:
         if word is not None and word.line == call.span.line and word.end < call.span.start:
             return  # `return x`: what stands behind such a word is no op
         shape = _shape_with_names(call)
-        if call.op.text in STATEMENTS or shape:
+        if call.op.text in (*STATEMENTS, *_OWN_STATEMENTS) or shape:
             self._last_statement[id(source)] = call.op.span
         key = (id(source), call.callee.span.text)
         if key in self._found:
@@ -69,6 +79,8 @@ class UnknownNames:
             if name in op_names() or module.find(name):
                 help_ = ("only the name of a line that is used again has an index",)
             help_ = _missing_colon(call, module) or help_
+            if name in module.lines.plain:
+                help_ = (f"the line {name} has no index: `{name}(...)`",)
             message = f"there is no line {call.callee.span.text}"
             return Diagnostic("unknown-op", message, call.callee.span, help=help_)
         others: tuple[Label, ...] = ()
@@ -81,6 +93,13 @@ class UnknownNames:
         elif name in scope.nets:
             message = f"a net can't be used in another, and {name} of {scope.nets[name]} is a net"
             help_ = ("write a module of what both need",)
+        elif name in module.lines.indexed:
+            message = f"there is no op or module {name}, and no line without an index"
+            help_ = (
+                f"the index of the line that is meant stands behind its name: `{name}[i](...)`",
+            )
+        elif name in _OWN_STATEMENTS:
+            help_ = (_OWN_STATEMENTS[name],)
         elif name in _inputs(module.definition):
             message = f"{name} is a value, and no op or module"
             help_ = (f"a value goes into round brackets: `relu({name})`",)

@@ -233,6 +233,28 @@ def test_no_argument_hides_a_class() -> None:
     assert [tuple(p.shape) for p in model.parameters()] == [(4, 4, 1, 1), (4,)]
 
 
+def test_variables_of_loops_that_nothing_reads() -> None:
+    """Their names in strings read nothing: `f"c{i}"`."""
+    source = torch_source(
+        """
+        net tiny(times = 2, rows = [[4, [3, 1]], [6, [1, 2]]], kernels = [1, 3]) {
+          input data: 4x9x9
+          r: conv { filters: 4  kernel: 1 } -> relu
+          for i in 1..times { r[i]: identity -> r }
+          for i, (c, (k, s)) in enumerate(rows, 1) { c[i]: conv { filters: c  kernel: k  stride: s } }
+          for t, k in zip(rows, kernels) { k[k]: conv { filters: t[0]  kernel: k  pad: same } }
+        }
+        """
+    )
+    forward = source[source.index("def forward") :].split("def reset_parameters")[0]
+    loops = [line.strip() for line in forward.splitlines() if line.strip().startswith("for ")]
+    assert loops == [
+        "for _ in range(1, self.times + 1):",
+        "for i in range(1, len(self.rows) + 1):",
+        "for _, k in zip(self.rows, self.kernels, strict=True):",
+    ]
+
+
 def test_layers_that_nothing_reads_are_there_and_not_run() -> None:
     """Their weights are in files of the spec; a second result that only they read is not asked."""
     source = torch_source(

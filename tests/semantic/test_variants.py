@@ -18,6 +18,7 @@ from netspec.codegen.backend import emit_family, get
 from netspec.diagnostics import SpecError
 from netspec.driver import check_each
 from netspec.semantic.imports import full_name
+from netspec.semantic.limits import MAX_VARIANTS
 from netspec.syntax.formatter import format_text
 
 TOWER = """## A tower.
@@ -264,3 +265,16 @@ def test_a_net_with_too_many_variants_is_refused(tower: Path) -> None:
     (tower / "many.net").write_text(text)
     with pytest.raises(SpecError, match="at most 100 variants"):
         netspec.load("many.net:v1")
+
+
+def test_only_so_many_variants_are_built(tmp_path: Path) -> None:
+    """What is beyond the limit costs nothing but the error."""
+    lines = "".join(f"  variant v{i} {{ k: {i + 1} }}\n" for i in range(MAX_VARIANTS + 1))
+    body = "  input x: 3x8x8\n  conv { filters: k  kernel: 1 }\n"
+    file = tmp_path / "many.net"
+    file.write_text(f"net many(k = 1) {{\n{lines}{body}}}\n")
+    found = check_each(str(file), {})
+    assert [d.code for d in found.diagnostics] == ["too-large"]
+    assert not any(f"v{MAX_VARIANTS}" in net.name for net in found.nets)
+    file.write_text(file.read_text().replace(f"  variant v{MAX_VARIANTS} ", "  # "))
+    assert len(check_each(str(file), {}).sound()) == MAX_VARIANTS + 1

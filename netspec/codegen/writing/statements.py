@@ -6,8 +6,10 @@ render([Line(call("f", "x"), ("y",)), Line(Verbatim("y"), word="return")], 4)
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator, Sequence, Set
+from textwrap import dedent
 from typing import Any, ClassVar
 
 from netspec.codegen.python_source import Source, Verbatim, call, statement
@@ -183,15 +185,16 @@ def render(body: Sequence[Statement], indent: int) -> list[str]:
 
 def _loop_head(s: Compound, body: Sequence[str]) -> str:
     """The first line of a loop that takes items apart, without the names that nothing reads."""
-    if len(s.sets) < 2:
+    if not s.sets:
         return ""
-    text = "\n".join(body)
-    unread = [n for n in s.sets if not re.search(rf"(?<![\w.]){n}\b", text)]
+    # Strings may have the names in them: f"c{i}".
+    read = {n.id for n in ast.walk(ast.parse(dedent("\n".join(body)))) if isinstance(n, ast.Name)}
+    unread = [n for n in s.sets if n not in read]
     if s.opposite and unread == list(s.sets[1:]):
         return s.opposite
     head = s.uncounted if s.uncounted and s.sets[0] in unread else s.heads[0]
     target, joint, over = head.partition(" in ")
-    for name in unread if len(s.sets) > 2 else ():
+    for name in unread:
         target = re.sub(rf"\b{name}\b", "_", target)
     while (shorter := re.sub(r"\((_, )*_,?\)", "_", target)) != target:
         target = shorter

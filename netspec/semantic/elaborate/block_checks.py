@@ -58,18 +58,26 @@ def warn_of_unused(b: BlockBuilder, block: Block) -> None:
     """Warn of layers and inputs that no output depends on."""
     needed = set(block.outputs)
     unused = []
+    owners = set()
     for node in reversed(block.nodes):
         if needed.isdisjoint(node.outputs):
             unused.append(node)
         else:
             needed.update(node.inputs)
+            owners.add(node.shares)
     places: dict[str, Span] = {}
+    lent = {node.line or node.name for node in unused if node.name in owners}
     for node in reversed(unused):
         # A chain is one line, whose name is that of its first layer.
         places.setdefault(node.line or node.name, node.span)
     lines: dict[Span, list[str]] = {}
     for name, span in places.items():
-        lines.setdefault(span, []).append(name)
+        if name in lent:
+            message = f"no output depends on the value of {name}, only on its weights"
+            help_ = ("make the line where its value is used, and use it again elsewhere",)
+            b.note(Diagnostic("unused-layer", message, span, help=help_))
+        else:
+            lines.setdefault(span, []).append(name)
     for span, names in lines.items():
         them = listed(names[:MAX_UNUSED], len(names))
         message = f"no output depends on {them}"

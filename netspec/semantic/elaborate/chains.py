@@ -44,13 +44,13 @@ def run_chain(
     chosen = all_sound([b.attempt(_chosen, b, link) for link in chain.links])
     if isinstance(chosen, Poison):
         return POISON
+    first = chain.calls[0]
     last = max((i for i, call in enumerate(chosen) if call is not None), default=-1)
     for i, (link, call) in enumerate(zip(chain.links, chosen, strict=True)):
         if name is not None and i and (isinstance(link, Choice) or call is None):
             calls = link.calls if isinstance(link, Choice) else (link,)
             for keyword in {c.op.text for c in calls} - {call.op.text if call else ""}:
                 b.pass_over_name(f"{name}_{keyword}")
-        first = chain.calls[0]
         if i == 0:
             given = first.arguments
             operands = [_flowing(b, first)] if given is None else [operand(b, a) for a in given]

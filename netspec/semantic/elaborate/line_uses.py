@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from netspec.diagnostics import Diagnostic, Label
 from netspec.ir import Instance, Layer, Node, Value
 from netspec.ir.nodes import is_alike, tensor_shapes
+from netspec.lazy_dataclasses import replace
 from netspec.ops import ShapeError, text
 from netspec.semantic.elaborate.block_builder import BlockBuilder
 from netspec.semantic.elaborate.call_inputs import CallNames, Operand, check_arity
@@ -34,7 +35,13 @@ from netspec.syntax.ast import Call
 def called_line(b: BlockBuilder, call: Call) -> LayerReference:
     """The line that a call uses again. Raises EvaluationError where it names none."""
     evaluator = b.evaluator()
-    line = evaluator.reference(call.callee.value)
+    try:
+        line = evaluator.reference(call.callee.value)
+    except EvaluationError as error:
+        if error.diagnostic is None or error.diagnostic.code != "unknown-name":
+            raise
+        message = f"there is no line {call.callee.span.text} here"
+        raise EvaluationError(replace(error.diagnostic, message=message)) from None
     b.static |= evaluator.used
     if not line.nodes:
         message = f"{line.name} is an input, and no line with layers to use again"

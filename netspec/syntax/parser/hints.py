@@ -275,14 +275,16 @@ ANYWHERE: tuple[HintRule, ...] = (
         "let a = (elu { alpha: 2 } if big else relu)",
     ),
     HintRule(
-        lambda p: (
-            p.at(-2).kind == "DEFAULT" and p.could_be("LBRACE") and p.previous.line == p.token.line
-        ),
+        lambda p: p.at(-2).kind == "DEFAULT" and p.could_be("LBRACE"),
         lambda p: f"fields stand in braces: `default {p.previous} {{ ... }}`",
         "default conv: { bias: false }",
     ),
     HintRule(
-        lambda p: _names_a_variant(p) and p.could_be("LBRACE") and not p.could_be("LET"),
+        lambda p: (
+            (_names_a_variant(p) or p.at(-2).kind == "VARIANT")
+            and p.could_be("LBRACE")
+            and not p.could_be("LET")
+        ),
         "a variant is written `variant name { parameter: value }`",
         "variant small = { width: 2 }",
     ),
@@ -350,6 +352,31 @@ ANYWHERE: tuple[HintRule, ...] = (
         lambda p: p.kind == "COLON" and p.previous.kind == "INPUT",
         lambda p: f"an input has a name: `input data: {_shown(p.next)}`",
         "input: 3x8x8",
+    ),
+    HintRule(
+        lambda p: (
+            p.kind == "LPAR"
+            and p.previous.kind == "COLON"
+            and p.could_be("NAME")
+            and not p.could_be("NUMBER")
+        ),
+        "a link with a condition stands behind an arrow; a line with one in `if condition { ... }`",
+        "c: (relu if big)",
+    ),
+    HintRule(
+        lambda p: p.kind == "STEP" and p.begins_block,
+        "a step is of a range: `0..10 step 2`",
+        "for i in [1, 2, 3] step 2 { relu }",
+    ),
+    HintRule(
+        lambda p: p.could_be("IN", "COMMA") and p.text == "=",
+        _LOOP,
+        "for i = 1..3 { relu }",
+    ),
+    HintRule(
+        lambda p: p.could_be("IN", "COMMA") and p.kind in ("NAME", "LPAR"),
+        "names of the parts of an item have commas between them: `for a, b in table { ... }`",
+        "for a b in [[1, 2]] { relu }",
     ),
     HintRule(
         lambda p: p.previous.kind == "LPAR" and p.kind == "IF" and p.at(-2).kind == "ARROW",
@@ -459,6 +486,16 @@ ANYWHERE: tuple[HintRule, ...] = (
 )
 
 IN_BLOCK: tuple[HintRule, ...] = (
+    HintRule(
+        lambda p: p.kind == "STRING" and p.previous == "import",
+        "an `import` stands at the top of the file",
+        'import "blocks.net"',
+    ),
+    HintRule(
+        lambda p: p.kind == "LPAR" and p.previous.kind in ("RBRACE", "RPAR"),
+        "inputs stand once, between the op and its fields: `conv(x) { ... }`",
+        "conv { filters: 8 kernel: 1 }(x)",
+    ),
     HintRule(
         lambda p: _names_a_variant(p) and p.kind in (*_NUMBERS, "STRING"),
         "a variant's name begins with a letter: `variant b0 { ... }`",
