@@ -1,17 +1,20 @@
 """Python source, broken over lines as `ruff format` does it.
 
-Source is a small tree: `Verbatim` text is never broken, a `FunctionCall` and an `Infix` are where
-they don't fit on a line. `flat()` gives all on one line, `statement` as lines. Only an `Infix` that
-is broken inside a call differs from ruff's: it is put in brackets.
+Source is a small tree: a `FunctionCall` and an `Infix` are broken where they don't fit on a line,
+`Verbatim` text only at its operators. `flat()` gives all on one line, `statement` as lines. Only an
+`Infix` that is broken inside a call differs from ruff's: it is put in brackets.
 
     statement("x = ", call("f", "a", call("g", "b")), indent=4)    ["    x = f(a, g(b))"]
 """
 
 from __future__ import annotations
 
+import io
 import re
+import tokenize
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +31,7 @@ WIDOW = 12
 
 @dataclass(frozen=True)
 class Verbatim:
-    """Source that is never broken."""
+    """Source that is broken at arithmetic operators alone."""
 
     text: str
 
@@ -145,7 +148,8 @@ def _layout(prefix: str, source: Source, suffix: str, indent: int) -> list[str]:
         closing = f"{margin}{source.brackets[1]}{source.tail}{suffix}"
         if len(opening) > WIDTH and prefix.endswith(" = "):
             inner_lines = _layout("", source, "", indent + 4)
-            return [f"{margin}{prefix}(", *inner_lines, f"{margin}){suffix}"]
+            if all(len(line) <= WIDTH for line in inner_lines):
+                return [f"{margin}{prefix}(", *inner_lines, f"{margin}){suffix}"]
         return [opening, *_inside(source.args, indent + 4, bool(source.head)), closing]
     if isinstance(source, Alternatives):
         return [
@@ -161,7 +165,44 @@ def _layout(prefix: str, source: Source, suffix: str, indent: int) -> list[str]:
         for i, operand in enumerate(source.operands):
             lines += _layout(f"{source.operator} " if i else "", operand, "", indent + 4)
         return [*lines, f"{margin}){suffix}"]
-    return [flat]
+    parts = _operands(source.flat())
+    if prefix.endswith("= ") or prefix == "return ":
+        inner = f"{margin}    {source.flat()}"
+        if len(inner) <= WIDTH:
+            return [f"{margin}{prefix}(", inner, f"{margin}){suffix}"]
+        if len(parts) > 1:
+            return [
+                f"{margin}{prefix}(",
+                *(f"{margin}    {p}" for p in parts),
+                f"{margin}){suffix}",
+            ]
+    parts = [f"{prefix}{parts[0]}", *parts[1:]]
+    return [f"{margin}{p}" for p in parts[:-1]] + [f"{margin}{parts[-1]}{suffix}"]
+
+
+_OTHERS = (",", ":", "=", ":=", "<", ">", "<=", ">=", "==", "!=", "**", "|", "&", "@")
+
+
+def _operands(text: str) -> list[str]:
+    """The operands of an expression's loosest operators, each but the first with its operator.
+
+    The expression alone, where it has others than arithmetic ones.
+    """
+    places: dict[str, list[int]] = {"+-": [], "*/%": []}
+    depth, before = 0, ""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        word = token.string
+        if depth == 0 and (word in _OTHERS or iskeyword(word)):
+            return [text]
+        depth += word in ("(", "[", "{")
+        depth -= word in (")", "]", "}")
+        for kind, found in places.items():
+            if depth == 0 and word[:1] in (*kind,) and before not in ("", *"+-*/%("):
+                found.append(token.start[1])
+        before = word
+    found = places["+-"] or places["*/%"]
+    ends = [*found, len(text)]
+    return [text[a:b].strip() for a, b in zip([0, *found], ends, strict=True)]
 
 
 def _inside(args: Iterable[Source], indent: int, one_line: bool) -> list[str]:

@@ -116,6 +116,28 @@ def test_long_signatures_and_strings_are_tidy() -> None:
     assert """mode == 'say "wide"'""" in source
 
 
+@pytest.mark.parametrize("backend", ["torch", "numpy"])
+@pytest.mark.parametrize("length", [24, 42, 60])
+def test_long_names_are_tidy(backend: str, length: int) -> None:
+    first, second, width, block, loop = (f"{c}_{'name_' * 20}"[:length] for c in "fswbl")
+    net = net_of(
+        f"""module m({first}, {second}) {{
+          input x
+          one: conv {{ filters: {first}  kernel: 3  pad: 1 }} -> relu
+          two: conv {{ filters: {second}  kernel: 3  pad: 1 }} -> relu
+          output concat(one, two, x)
+        }}
+        net n({width} = 4) {{
+          input data: 3x8x8
+          {block}: m {{ {first}: {width}  {second}: 2 * {width} }}
+          for i in 1..3 {{ {loop}[i]: conv {{ filters: 8 * i  kernel: 3  pad: 1 }} -> relu }}
+          output {loop}[3]
+        }}"""
+    )
+    form = ruff("format", "--diff", "--line-length", "100", source=emit(net, get(backend)))
+    assert form.returncode == 0, form.stdout
+
+
 def test_docstrings_are_filled_anew_where_a_line_is_too_wide() -> None:
     wide = "w" * 50
     short = "a\nb"

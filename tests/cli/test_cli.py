@@ -216,8 +216,10 @@ def test_weights_under_other_names_lead_to_convert(tmp_path: Path) -> None:
 def test_verify(tmp_path: Path) -> None:
     done = run("verify", "-", "--format", "json", stdin=SOUND)
     assert done.returncode == 0, done.stderr
-    (result,) = json.loads(done.stdout)
-    assert [d["path"] for d in result["layers"]] == ["c", "global_avgpool_1", "softmax_1"]
+    results = json.loads(done.stdout)
+    assert [(r["first"], r["second"]) for r in results] == [("torch", "numpy"), ("torch", "onnx")]
+    for result in results:
+        assert [d["path"] for d in result["layers"]] == ["c", "global_avgpool_1", "softmax_1"]
     wrong = tmp_path / "w.npz"
     write(wrong, {"c.weight": np.zeros((4, 3, 1, 1), dtype=np.float32)})
     done = run("verify", "-", "--weights", wrong, stdin=SOUND)

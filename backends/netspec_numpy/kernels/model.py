@@ -23,8 +23,7 @@ from netspec_numpy.kernels.weights import check_weights, initial_weights, read_w
 class Model:
     """A network that takes batches of any size, with a thread for each core (8 at most).
 
-    Where there are images for all threads, each has a plan of its own; else they share one. One
-    thread does it all where that is faster: other programs may keep the processors busy.
+    With images for all, each has a plan of its own; else they share one, or one does it all.
     """
 
     network: Callable[..., list[Any]]  # writes the steps of a plan

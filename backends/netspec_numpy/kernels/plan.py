@@ -92,22 +92,17 @@ class Plan:
     def layer(
         self, x: Value, name: str, filters: int, window: Window, groups: int = 1
     ) -> tuple[Value, Array, Array]:
-        """The value of a layer, its weight, and what is to be added to the value at once.
-
-        `key` is then what its rearranged weight is cached by.
-        """
+        """The value of a layer, its weight, and what is to be added to the value at once."""
         shape = (filters, len(x.bias) // groups, *window.kernel)[: x.data.ndim + 1]
         after, folded = self.folded.pop(name, ("", None))
-        # Another use of the same weights may need them otherwise.
-        self.key = name, after, x.data.shape, x.bias.tobytes()
+        self.key = name, after, x.data.shape, x.bias.tobytes()  # what its weight is cached by
         if folded:
             weight, own = folded(*shape)
         else:
             weight = self.weight(f"{name}.weight", *shape)
             own = self.weight(f"{name}.bias", filters)
         parts = weight.reshape(groups, -1, shape[1], weight[0, 0].size)
-        seen = x.bias.astype(np.float64).reshape(groups, -1)
-        add_up = partial(np.einsum, "gfck,gc->gf", parts, seen)
+        add_up = partial(np.einsum, "gfck,gc->gf", parts, x.bias.astype(float).reshape(groups, -1))
         bias = self.cached((*self.key, 0), (filters,), lambda: add_up().ravel() + own)
         now = shape[1] > 1 and x.bias.any()  # unless depthwise, biases are deferred once
         sizes = window.counts(*x.data.shape[:-1])

@@ -142,6 +142,11 @@ class LoopTracer(BranchTracer):
             terms, added = settled, more
         else:
             raise CannotTrace("sizes that change with their own values")
+        if isinstance(head.count, NumberLiteral) and head.count.value >= 1:
+            # How long a list must be is the same in each iteration.
+            checks = [n for n in nodes if isinstance(n, CheckNode) and n.is_of_length()]
+            self.nodes += checks
+            nodes = [n for n in nodes if n not in checks]
         node = ForNode(head.target, head.over, head.last, head.step, nodes)
         changes: dict[Any, Any] = {}
         for p, ts, gs in zip(pairs, terms, given, strict=True):

@@ -17,9 +17,9 @@ from netspec.ir.template import (
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.ops import Op
 from netspec.symbolic.conditions import Compared, ListTerm
-from netspec.symbolic.expr import ONE, Apply, Parameter, expr_of, ordered
+from netspec.symbolic.expr import ONE, Apply, NumberLiteral, Parameter, expr_of, ordered
 from netspec.symbolic.facts import reduced
-from netspec.symbolic.terms import Local, is_literal, leaves
+from netspec.symbolic.terms import Length, Local, is_literal, leaves
 
 
 class CannotTrace(Exception):
@@ -201,6 +201,15 @@ class CheckNode:
     condition: Any
     message: str | None = None
     where: tuple[Any, ...] = ()
+
+    def is_of_length(self) -> bool:
+        """Whether it asks how many items an argument has."""
+        asked = getattr(self.condition, "first", None)
+        if self.message is not None or self.where or not isinstance(asked, Length):
+            return False
+        return isinstance(asked.sequence, Parameter) and all(
+            isinstance(other, NumberLiteral) for _, other in self.condition.rest
+        )
 
 
 @dataclass(eq=False)

@@ -28,6 +28,7 @@ from netspec.codegen.tracing.nodes import (
 )
 from netspec.codegen.writing.statements import Compound, Line, Refusal, Statement
 from netspec.codegen.writing.term_source import Printer, is_whole_or_text, numbers_in
+from netspec.ir.op_value import OpValue
 from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.symbolic.conditions import Combined, Compared, ConstantTerm, ListTerm, negated
 from netspec.symbolic.expr import (
@@ -112,6 +113,8 @@ class Terms:
                 self.arguments[leaf] = f"{side}_{SIZES[k]}"
         names = Identifiers((*taken, "in_channels", "in_height", "in_width"))
         for p in trace.template.parameters:
+            if isinstance(trace.sample.get(p.name), OpValue) and p.name not in trace.made:
+                continue  # no argument can be
             name = names.identifier(p.name)
             self.arguments |= {Parameter(p.name): name, FloatParameter(p.name): name}
         self.lets: dict[Local, Any] = {}
