@@ -68,6 +68,7 @@ def test_of_several_nets(spec: str) -> None:
     assert f"{VERSION} some.net with classes=4, depth=2:" in header(emit_family(nets, get("torch")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "numpy"])
 @pytest.mark.parametrize(
     "value",
@@ -100,6 +101,7 @@ def test_names_of_files_stay_in_the_header(tmp_path: Path, name: str) -> None:
         assert all(len(line) <= 100 for line in source[: source.index("import")].splitlines())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "numpy"])
 def test_compile_replaces_what_it_wrote(
     spec: str, backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -96,6 +96,7 @@ def several(result: Any) -> list[Any]:
     return list(result) if isinstance(result, tuple) else [result]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_what_is_taken_off(name: str) -> None:
     text, taken = CASES[name]
@@ -136,6 +137,7 @@ net n(probabilities = true) { input data: 3x8x8
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "name", "values"),
     [

@@ -168,6 +168,7 @@ FREE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", FREE)
 def test_free_sizes(case: str) -> None:
     text = f"net n {{ input data: 3x11x13\n {FREE[case]} }}".replace("add(data)", "relu").replace(
@@ -176,6 +177,7 @@ def test_free_sizes(case: str) -> None:
     assert at_other_sizes(text, [(12, 9)]) == ["height", "width"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "free"),
     [

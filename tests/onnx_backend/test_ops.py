@@ -25,6 +25,7 @@ def test_every_op(case: str) -> None:
     compare(of_layers(*CASES[case]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", OTHERWISE)
 def test_other_opsets(case: str) -> None:
     compare(of_layers(*CASES[case]), opsets=(18, 20, 22))

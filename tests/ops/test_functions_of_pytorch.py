@@ -41,6 +41,7 @@ POINTS = np.array(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "numpy"])
 @pytest.mark.parametrize("layer", FUNCTIONS)
 def test_function(layer: str, backend: str) -> None:

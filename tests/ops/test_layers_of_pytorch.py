@@ -67,6 +67,7 @@ LAYERS: dict[str, tuple[str, Callable[[Tensor, Weights], Tensor]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "numpy"])
 @pytest.mark.parametrize("layer", LAYERS)
 def test_layer(layer: str, backend: str) -> None:

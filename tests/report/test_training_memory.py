@@ -231,6 +231,7 @@ def test_the_peak_of_a_u_net() -> None:
     assert of_training(net, 1).peak == pytest.approx(measured(net, 1, "sgd"), rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_optimizers(optimizer: str) -> None:
     # Weights alone, so that the step of the optimizer is the peak.

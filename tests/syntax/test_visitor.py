@@ -42,6 +42,7 @@ def test_walk_reaches_every_node_once(tree: File) -> None:
     assert set(found) == {id(node) for node in nodes(tree)}
 
 
+@pytest.mark.slow
 @MANY
 @given(trees)
 def test_what_is_inside_comes_after_and_in_the_order_of_the_text(tree: File) -> None:
@@ -71,6 +72,7 @@ def test_nothing_changed_is_the_same_tree(tree: File) -> None:
     assert rewrite(tree, lambda node: node) is tree
 
 
+@pytest.mark.slow
 @MANY
 @given(trees, st.randoms(use_true_random=False))
 def test_every_node_is_offered_once_and_the_rest_stays(tree: File, random: Random) -> None:

@@ -208,6 +208,7 @@ def test_a_file_that_claims_too_much(tmp_path: Path) -> None:
     refused(path, of(0, 5))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6))
 def test_damage_behind_sound_checksums_raises_nothing_else(seed: int) -> None:
