@@ -475,9 +475,10 @@ def compress(
     if target is not None:
         plan = for_size(given.ir, arrays, plan, target, start)
     made = compressed(given.ir, arrays, plan, start, exact)
-    content = made.content(given.name)
+    sizes: dict[str, int] = {}
+    content = made.content(given.name, sizes=sizes)
     write_bytes(Path(output), content)
-    return data(given.ir, made, len(content))
+    return data(given.ir, made, len(content), sizes)
 
 
 # --- texts and pictures --------------------------------------------------------------------------

@@ -6,12 +6,13 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netspec.cli.terminal import is_colored, is_quiet
 from netspec.diagnostics import Diagnostic, SpecError, render, spec_error
-from netspec.driver import check_each, check_spec, place
+from netspec.driver import check_each, check_spec, place, weights_of
 from netspec.ir import Net
 from netspec.semantic.settings import SettingText
 
@@ -192,6 +193,30 @@ def whole_number(least: int, digits: int = 9) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def weight_file(args: argparse.Namespace) -> Path:
+    """The file of --weights, or that which comes with the spec. Raises SpecError (bad-option)."""
+    file = Path(args.weights) if args.weights else weights_of(args.spec)
+    if file is None:
+        help_ = ("name a file: `--weights FILE`",)
+        raise spec_error("bad-option", f"{args.spec} comes without weights", help=help_)
+    return file
+
+
+@contextmanager
+def packages_for(what: str) -> Iterator[None]:
+    """Have a package that the imports of the block lack named as what `what` needs.
+
+    Raises SpecError (missing-package).
+    """
+    try:
+        yield
+    except ImportError as error:
+        package = error.name or "a package"
+        message = f"{what} needs {package}, which is not installed"
+        help_ = (f"pip install {package}",)
+        raise spec_error("missing-package", message, help=help_) from None
 
 
 def size(text: str) -> int:

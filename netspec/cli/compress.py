@@ -16,13 +16,14 @@ from netspec.cli.common import (
     compression_plan,
     load,
     note,
+    packages_for,
     print_json,
     size,
+    weight_file,
     whole_number,
 )
 from netspec.cli.train import train_field
 from netspec.diagnostics import spec_error
-from netspec.driver import weights_of
 from netspec.ir import Net
 
 if TYPE_CHECKING:
@@ -96,10 +97,7 @@ def execute(args: argparse.Namespace) -> int:
 
     _refuse(args)
     net = load(args.spec, args.settings)
-    file = args.weights or weights_of(args.spec)
-    if file is None:
-        help_ = ("name a file: `--weights FILE`",)
-        raise spec_error("bad-option", f"{args.spec} comes without weights", help=help_)
+    file = weight_file(args)
     arrays = weights_for(net, args.spec, str(file), key=args.key).arrays
     plan = compression_plan(args, net, BITS)
     assert plan is not None, "there are bits"
@@ -114,9 +112,10 @@ def execute(args: argparse.Namespace) -> int:
     if args.epochs:
         arrays = _trained(args, net, arrays, plan, output)
     made = compressed(net, arrays, plan, args.start, args.exact)
-    content = made.content(net.name, _about(Path(file)))
+    sizes: dict[str, int] = {}
+    content = made.content(net.name, _about(file), sizes)
     write_bytes(output, content)
-    found = data(net, made, len(content))
+    found = data(net, made, len(content), sizes)
     if evaluation is not None and before is not None:
         from netspec.weights import read
 
@@ -146,13 +145,8 @@ def _refuse(args: argparse.Namespace) -> None:
 
 
 def _evaluation(args: argparse.Namespace, net: Net, data: str = "") -> Evaluation:
-    try:
+    with packages_for("measuring accuracy"):
         from netspec.training.evaluation import Evaluation
-    except ImportError as error:
-        package = error.name or "a package"
-        message = f"measuring accuracy needs {package}, which is not installed"
-        help_ = (f"pip install {package}",)
-        raise spec_error("missing-package", message, help=help_) from None
     return Evaluation(net, Path(data or args.data))
 
 

@@ -13,11 +13,12 @@ from netspec.cli.common import (
     add_output,
     add_settings,
     note,
+    packages_for,
     print_json,
     show,
+    weight_file,
 )
 from netspec.diagnostics import spec_error
-from netspec.driver import weights_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -61,24 +62,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     from netspec.util.atomic_write import write_text
 
-    try:
+    with packages_for("reading data"):
         from netspec.training.evaluation import judge
         from netspec.training.judgement import grid, picture
-    except ImportError as error:
-        package = error.name or "a package"
-        message = f"reading data needs {package}, which is not installed"
-        help_ = (f"pip install {package}",)
-        raise spec_error("missing-package", message, help=help_) from None
     from netspec.report import formats
     from netspec.weights import weights_for
     from netspec.weights.trained import as_trained, checked, read_trained
 
     if args.picture and Path(args.picture).suffix != ".svg":
         raise spec_error("bad-option", f"the picture is an .svg file, and {args.picture} is none")
-    file = Path(args.weights) if args.weights else weights_of(args.spec)
-    if file is None:
-        help_ = ("name a file: `--weights FILE`",)
-        raise spec_error("bad-option", f"{args.spec} comes without weights", help=help_)
+    file = weight_file(args)
     trained = read_trained(file)
     made = checked(args.spec, dict(args.settings), file, trained)
     net = as_trained(made.sound(), trained)

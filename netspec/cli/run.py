@@ -15,11 +15,11 @@ from netspec.cli.common import (
     note,
     print_json,
     show,
+    weight_file,
     whole_number,
 )
-from netspec.diagnostics import SpecError, spec_error
+from netspec.diagnostics import SpecError
 from netspec.diagnostics.render import printable
-from netspec.driver import weights_of
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -60,10 +60,7 @@ def execute(args: argparse.Namespace) -> int:
     from netspec.weights import weights_for
     from netspec.weights.trained import as_trained, checked, read_trained
 
-    file = Path(args.weights) if args.weights else weights_of(args.spec)
-    if file is None:
-        help_ = ("name a file: `--weights FILE`",)
-        raise spec_error("bad-option", f"{args.spec} comes without weights", help=help_)
+    file = weight_file(args)
     backend = get(args.backend)
     trained = read_trained(file)
     made = checked(args.spec, dict(args.settings), file, trained)

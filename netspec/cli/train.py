@@ -16,6 +16,7 @@ from netspec.cli.common import (
     add_spec,
     compression_plan,
     load,
+    packages_for,
     whole_number,
 )
 from netspec.diagnostics import spec_error
@@ -124,16 +125,11 @@ def execute(args: argparse.Namespace) -> int:
     if args.partial and not args.weights:
         message = "--partial says which layers take nothing from --weights, which is not given"
         raise spec_error("bad-weights", message)
-    try:
+    with packages_for("training"):
         from netspec.training import TrainingOptions, train
         from netspec.training.overrides import recipe
         from netspec.training.trainer import summary
         from netspec.weights import weights_for
-    except ImportError as error:
-        package = error.name or "a package"
-        message = f"training needs {package}, which is not installed"
-        help_ = (f"pip install {package}",)
-        raise spec_error("missing-package", message, help=help_) from None
     training = recipe(net, args.fields)
     is_main = os.environ.get("RANK", "0") == "0"  # of several processes of torchrun one prints
     weights: dict[str, Any] = {}

@@ -15,7 +15,7 @@ Start = Literal["linear", "density"]
 """Where k-means begins: as dense as the weights, or at evenly spaced values, as the paper does.
 
 Evenly spaced ones end with twice the squared error at 6 bits, and take a fifth less when coded, as
-some are used far more than others. docs/figures.md has measurements.
+some are used far more than others. docs/compression.md has measurements.
 """
 GROWTH = 1.2
 """How much larger the squared error may become for values that take fewer bytes."""

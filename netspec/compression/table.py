@@ -18,12 +18,15 @@ from netspec.weights.nsz_file import CodedTensor
 _PARTS = ("codebook", "codes", "floats")
 
 
-def data(net: Net, made: CompressedTensors, file_bytes: int) -> dict[str, Any]:
+def data(
+    net: Net, made: CompressedTensors, file_bytes: int, sizes: Mapping[str, int]
+) -> dict[str, Any]:
     """A file's figures: a row for each layer with tensors, and totals. Sizes are bytes.
 
+    `sizes` are those of each tensor's data in the file.
     `before` is float32; `codes` and `codebook` are what the weights take, `floats` all else.
     """
-    sizes, rows = made.sizes(), []
+    rows = []
     for layer in net.layers:
         names = [f"{layer.path}.{name}" for name in layer.tensors]
         names = [name for name in names if name in made.tensors]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from netspec.weights.array import Array
 
 SHARES = tuple(Fraction(n, 100) for n in (30, 50, 60, 70, 80, 85, 90, 95))
 """The sparsities at which layers are looked at."""
-HALVINGS = 12
+THRESHOLDS = np.linspace(0, 4, 513)
+"""Multiples of the standard deviation up to which weights are left out."""
 Loss = Callable[[Mapping[str, Array]], float]
 Watch = Callable[[int, int], None]
 Sensitivity = Mapping[str, Sequence[float]]
@@ -40,14 +42,15 @@ def for_size(
     """
     steps = _steps_of(net, arrays, plan, sensitivity)
 
+    @cache
     def at(step: int) -> tuple[Compression, int]:
         rules = [LayerRule(path, share) for path, share in steps[step].items()]
         found = replace(plan, sparsity=(*plan.sparsity, *rules))
         return found, len(compressed(net, arrays, found, start).content(net.name))
 
     low, high = 0, len(steps) - 1
-    if at(high)[1] > size:
-        least = at(high)[1]
+    _, least = at(high)
+    if least > size:
         message = (
             f"{net.name} can't be made {size:,} bytes: {least:,} are the least with these bits"
         )
@@ -73,7 +76,7 @@ def _steps_of(
         }
         spread = {p: float(np.sqrt(np.mean(np.square(v)))) for p, v in sorted_.items()}
         found = []
-        for threshold in np.linspace(0, 4, 2**HALVINGS // 8 + 1):
+        for threshold in THRESHOLDS:
             below = {p: np.searchsorted(v, threshold * spread[p]) for p, v in sorted_.items()}
             shares = {p: Fraction(int(n), len(sorted_[p])) for p, n in below.items()}
             found.append({p: min(s, Fraction(99, 100)) for p, s in shares.items()})

@@ -11,7 +11,7 @@ from netspec.compression.pruning import pruned
 from netspec.diagnostics import spec_error
 from netspec.ir import FlatLayer, Net
 from netspec.lazy_dataclasses import dataclass
-from netspec.metrics.compression import CODEBOOK_BITS, Compressed, Compression
+from netspec.metrics.compression import CODEBOOK_BITS, Compressed, Compression, kept
 from netspec.weights.array import Array
 from netspec.weights.nsz_file import CodedTensor, nsz_bytes
 
@@ -25,15 +25,14 @@ class CompressedTensors:
     tensors: Mapping[str, Array | CodedTensor]
     halves: frozenset[str]
 
-    def content(self, net: str = "", about: Mapping[str, str] | None = None) -> bytes:
-        """The `.nsz` file of the tensors."""
-        return nsz_bytes(self.tensors, net, about, self.halves)
-
-    def sizes(self) -> dict[str, int]:
-        """The bytes of each tensor's data in the file."""
-        found: dict[str, int] = {}
-        nsz_bytes(self.tensors, halves=self.halves, sizes=found)
-        return found
+    def content(
+        self,
+        net: str = "",
+        about: Mapping[str, str] | None = None,
+        sizes: dict[str, int] | None = None,
+    ) -> bytes:
+        """The `.nsz` file of the tensors; the bytes of each tensor's data are put into `sizes`."""
+        return nsz_bytes(self.tensors, net, about, self.halves, sizes)
 
 
 def compressed(
@@ -54,8 +53,8 @@ def compressed(
             message = f"{layer.path} can't have {part.bits} bits: a file has 1 to 8, 16 or 32"
             raise spec_error("bad-option", message)
         for name in names:
-            kept = part.kept_weights if len(names) == 1 else round_up(part, arrays[name].size)
-            weight = pruned(np.asarray(arrays[name], np.float32), kept)
+            weight = np.asarray(arrays[name], np.float32)
+            weight = pruned(weight, kept(part.sparsity, weight.size))
             coded = part.bits <= CODEBOOK_BITS
             tensors[name] = quantized(weight, part.bits, start) if coded else weight
             halves = halves | {name} if part.bits == HALF else halves
@@ -71,8 +70,3 @@ def weights_of(net: Net, plan: Compression) -> Iterator[tuple[FlatLayer, Compres
             owned = layer.tensors.items()
             local = [n for n, t in owned if t.learnable and len(t.shape) > 1]
             yield layer, part, [f"{layer.path}.{name}" for name in local]
-
-
-def round_up(part: Compressed, size: int) -> int:
-    """How many of so many weights a layer keeps."""
-    return int(-((part.sparsity - 1) * size // 1))

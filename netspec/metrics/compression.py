@@ -65,9 +65,8 @@ class Compression:
         if total:
             sparsity = self._last(self.sparsity, net, layer, sparsity)
             bits = int(self._last(self.bits, net, layer, Fraction(bits)))
-        # Rounded up: a layer keeps at least the share that was asked for.
-        kept = -((sparsity - 1) * total // 1)
-        return Compressed(total, layer.params - total, int(kept), sparsity, bits, self.index_bits)
+        others = layer.params - total
+        return Compressed(total, others, kept(sparsity, total), sparsity, bits, self.index_bits)
 
     @staticmethod
     def _last(
@@ -101,6 +100,11 @@ class Compressed:
         index = self.index_bits if self.sparsity else 0
         codebook = FLOAT * 2**self.bits if self.weights and self.bits <= CODEBOOK_BITS else 0
         return self.kept_weights * (self.bits + index) + codebook + FLOAT * self.others
+
+
+def kept(sparsity: Fraction, count: int) -> int:
+    """How many of so many weights are kept, rounded up: at least the share that was asked for."""
+    return int(-((sparsity - 1) * count // 1))
 
 
 def weights(layer: FlatLayer) -> int:

@@ -38,10 +38,24 @@ class Score:
 def classifier(net: Net) -> tuple[nn.Module, bool]:
     """The net's model, and whether it gives probabilities rather than logits."""
     backend = get("torch")
-    made = next(f.op for f in net.layers if net.flat_outputs[0] in f.outputs)
     model: nn.Module = load_model(net, backend)
     logits = isinstance(backend, EndsInLogits) and backend.ends_in_logits[0]
-    return model, made.yields_probabilities and not logits
+    return model, _yields_probabilities(net) and not logits
+
+
+def _yields_probabilities(net: Net) -> bool:
+    made = next(f.op for f in net.layers if net.flat_outputs[0] in f.outputs)
+    return made.yields_probabilities
+
+
+def _preparation(net: Net) -> Preparation:
+    """What samples become inputs by, unchanged at random.
+
+    Raises SpecError (bad-data) for a net that has not one input and one output.
+    """
+    if len(net.body.inputs) != 1 or len(net.body.outputs) != 1:
+        raise spec_error("bad-data", f"{net.name} has not one input and one output")
+    return Preparation(net, net.training or Training(learning_rate=1.0, batch_size=1))
 
 
 def scores(outputs: Tensor, probabilities: bool) -> Tensor:
@@ -75,10 +89,7 @@ class Evaluation:
 
         Raises SpecError as training does for data that can't be used.
         """
-        if len(net.body.inputs) != 1 or len(net.body.outputs) != 1:
-            raise spec_error("bad-data", f"{net.name} has not one input and one output")
-        still = net.training or Training(learning_rate=1.0, batch_size=1)
-        found = read(data, net, Preparation(net, still), held_out)
+        found = read(data, net, _preparation(net), held_out)
         self.net = net
         self.samples = found.held_out or found.train
         self.model, self.probabilities = classifier(net)
@@ -112,10 +123,7 @@ def judge(
     `classes` are the names of the classes that the weights were trained on, in order; folders of
     these names are theirs. Raises SpecError for data that can't be used.
     """
-    if len(net.body.inputs) != 1 or len(net.body.outputs) != 1:
-        raise spec_error("bad-data", f"{net.name} has not one input and one output")
-    still = net.training or Training(learning_rate=1.0, batch_size=1)
-    part, samples, names = read_part(data, net, Preparation(net, still), part, skip_bad)
+    part, samples, names = read_part(data, net, _preparation(net), part, skip_bad)
     labels = samples.labels
     if len(classes) == class_count(net) and names and set(names) <= set(classes):
         labels = np.array([classes.index(name) for name in names])[labels]
@@ -123,7 +131,6 @@ def judge(
     runner = get(backend)
     model = load_model(net, runner)
     runner.set_weights(model, arrays)
-    made = next(f.op for f in net.layers if net.flat_outputs[0] in f.outputs)
     found, seconds = [], 0.0
     for i in range(0, len(labels), BATCH):
         x = samples.inputs(range(i, min(i + BATCH, len(labels))), None).numpy()
@@ -132,7 +139,7 @@ def judge(
         seconds += time.perf_counter() - begun
         found.append(outputs.astype(np.float64))
     scored = np.concatenate(found)
-    if not made.yields_probabilities:
+    if not _yields_probabilities(net):
         scored = np.exp(scored - scored.max(1, keepdims=True))
         scored /= scored.sum(1, keepdims=True)
     usual = tuple(map(str, range(class_count(net))))

@@ -18,7 +18,7 @@ from torch.nn.utils import parametrize
 from netspec.compression import pruned, quantized
 from netspec.compression.tensors import weights_of
 from netspec.ir import Net
-from netspec.metrics.compression import CODEBOOK_BITS, Compression
+from netspec.metrics.compression import CODEBOOK_BITS, Compression, kept
 
 _PLACE = ".parametrizations."
 GROWTH = 2.0
@@ -65,8 +65,7 @@ class Retraining:
         self.bits: dict[str, int] = {}
         for _, part, names in weights_of(net, plan):
             for name in names:
-                size = int(net.tensors[name].size)
-                self.kept[name] = min(size, int(-((part.sparsity - 1) * size // 1)))
+                self.kept[name] = kept(part.sparsity, int(net.tensors[name].size))
                 if part.bits <= CODEBOOK_BITS:
                     self.bits[name] = part.bits
         is_pruned = any(n < net.tensors[name].size for name, n in self.kept.items())
@@ -74,10 +73,10 @@ class Retraining:
 
     def prune(self, model: nn.Module) -> None:
         """Hold all but the largest numbers of each weight at 0."""
-        for name, kept in self.kept.items():
+        for name, count in self.kept.items():
             module, local = _owner(model, name)
             weight = getattr(module, local).detach()
-            mask = torch.from_numpy(pruned(weight.cpu().numpy(), kept) != 0)
+            mask = torch.from_numpy(pruned(weight.cpu().numpy(), count) != 0)
             parametrize.register_parametrization(
                 module, local, Mask(mask.to(weight.device, weight.dtype))
             )

@@ -444,14 +444,8 @@ class _Run:
         accuracy = row["accuracy"] if row is not None else None
         about = metadata(self.net, self.data.classes, self.done, accuracy)
         if row is not None:
-            better = self._is_final() and (
-                self.best is None
-                or (row["accuracy"], -row["loss"])
-                > (
-                    self.best["accuracy"],
-                    -self.best["loss"],
-                )
-            )
+            best, new = ((r["accuracy"], -r["loss"]) if r else () for r in (self.best, row))
+            better = self._is_final() and new > best
             self.last_accuracy = row["accuracy"]
             if better:
                 self.best = {k: row[k] for k in ("iteration", "accuracy", "loss")}
@@ -509,11 +503,7 @@ class _Run:
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self.done = state["iteration"]
-        if (
-            self.retraining is not None
-            and self.done > (self.retraining.shared_from or 0)
-            and self.retraining.bits
-        ):
+        if self.retraining is not None and self.retraining.bits and self._is_final():
             self.retraining.restore(self.model, state["model"])
             self._optimize()
         self.model.load_state_dict(state["model"])

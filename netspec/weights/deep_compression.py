@@ -19,7 +19,7 @@ from netspec.ops import Tensor
 from netspec.util.atomic_write import unwritable, write_bytes
 from netspec.weights.array import Array
 from netspec.weights.file_checks import file_size, unreadable
-from netspec.weights.nsz_file import CodedTensor, coded
+from netspec.weights.nsz_file import CodedTensor, coded, values_of
 
 CODEBOOK = 256
 """Values in a layer's codebook, the first of them 0."""
@@ -27,8 +27,7 @@ CODEBOOK = 256
 
 def read(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Array]:
     """The weights of a net as `read_coded` finds them, float32."""
-    found = read_coded(path, tensors)
-    return {n: t.values if isinstance(t, CodedTensor) else t for n, t in found.items()}
+    return values_of(read_coded(path, tensors))
 
 
 def read_coded(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Array | CodedTensor]:

@@ -65,6 +65,11 @@ def coded(array: Array) -> CodedTensor | None:
 Tensors = Mapping[str, Array | CodedTensor]
 
 
+def values_of(tensors: Tensors) -> dict[str, Array]:
+    """Tensors by name as arrays."""
+    return {n: t.values if isinstance(t, CodedTensor) else t for n, t in tensors.items()}
+
+
 # --- reading -------------------------------------------------------------------------------------
 
 
@@ -94,8 +99,7 @@ def read_nsz_tensors(
 
 def read_nsz(path: Path) -> dict[str, Array]:
     """The arrays of a file by name, float32. Raises SpecError (bad-weights)."""
-    tensors = read_nsz_tensors(path)[1]
-    return {n: t.values if isinstance(t, CodedTensor) else t for n, t in tensors.items()}
+    return values_of(read_nsz_tensors(path)[1])
 
 
 # --- writing -------------------------------------------------------------------------------------
