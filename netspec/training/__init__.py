@@ -4,6 +4,7 @@ In:  a `netspec.ir.Net` with its recipe, a folder of pictures or an .npz file.
 Out: weights, a checkpoint that a later run goes on from, lines of metrics, a chart of them.
 
 trainer         the training loop
+tasks           what nets are trained for: targets, losses, figures
 datasets        samples from folders and .npz files
 transforms      preprocessing and random changes of a sample
 sampler         which samples an iteration sees

@@ -42,13 +42,20 @@ Watch = Callable[[int, int], None]
 
 
 class Samples(Protocol):
-    """Samples with their classes. `parallel`: whether preparing them is worth threads."""
+    """Samples with their targets. `parallel`: whether preparing them is worth threads.
+
+    `labels` has the class of each, 0 where a target is no class.
+    """
 
     labels: Array
     parallel: bool
 
     def inputs(self, indices: Sequence[int], rngs: Rngs | None) -> Tensor:
         """Float32 inputs of shape (N, ...); changed at random where generators are given."""
+        ...
+
+    def batch(self, indices: Sequence[int], rngs: Rngs | None) -> tuple[Tensor, Tensor]:
+        """Inputs as `inputs` gives them, and their targets, changed along with them."""
         ...
 
     def digest(self) -> str:
@@ -69,7 +76,19 @@ class TrainingData:
     left_out: tuple[str, ...] = ()
 
 
-class Pictures:
+class _Labelled:
+    """Samples whose targets are their classes."""
+
+    labels: Array
+
+    def inputs(self, indices: Sequence[int], rngs: Rngs | None) -> Tensor:
+        raise NotImplementedError
+
+    def batch(self, indices: Sequence[int], rngs: Rngs | None) -> tuple[Tensor, Tensor]:
+        return self.inputs(indices, rngs), torch.from_numpy(self.labels[list(indices)])
+
+
+class Pictures(_Labelled):
     """Files, read when they are needed. `hashes` are those of their contents."""
 
     parallel = True
@@ -99,7 +118,7 @@ class Pictures:
         return _digest(b"".join(self.hashes), self.labels.tobytes())
 
 
-class Arrays:
+class Arrays(_Labelled):
     """Arrays in memory. `raw` ones are pictures (N, H, W) or (N, H, W, C), values 0 to 255."""
 
     parallel = False
@@ -132,6 +151,9 @@ class Subset:
 
     def inputs(self, indices: Sequence[int], rngs: Rngs | None) -> Tensor:
         return self.whole.inputs([int(self.indices[i]) for i in indices], rngs)
+
+    def batch(self, indices: Sequence[int], rngs: Rngs | None) -> tuple[Tensor, Tensor]:
+        return self.whole.batch([int(self.indices[i]) for i in indices], rngs)
 
     def digest(self) -> str:
         return _digest(self.whole.digest().encode(), self.indices.tobytes())

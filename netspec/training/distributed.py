@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -31,6 +32,13 @@ class Processes:
         if self.count > 1:
             dist.all_reduce(values)
         return values
+
+    def gather(self, value: Any) -> list[Any]:
+        """The values of all processes, in their order."""
+        found = [value] * self.count
+        if self.count > 1:
+            dist.all_gather_object(found, value)
+        return found
 
     def wait(self) -> None:
         """Wait until all processes have come here."""

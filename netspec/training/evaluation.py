@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netspec.codegen.backend import EndsInLogits, get, load_model
@@ -17,18 +16,18 @@ from netspec.diagnostics import spec_error
 from netspec.ir import Net, Training
 from netspec.lazy_dataclasses import dataclass
 from netspec.runtime.classify import class_count
-from netspec.training.datasets import read, read_part
+from netspec.training.datasets import read_part
 from netspec.training.judgement import Judgement, judged
 from netspec.training.loader import Loader
+from netspec.training.tasks import Tally, task_of
 from netspec.training.transforms import Preparation
 
-TINY = 1e-30
 BATCH = 64
 
 
 @dataclass(frozen=True)
 class Score:
-    """How a net does on so many samples: its mean cross entropy, the share of right answers."""
+    """How a net does on so many samples: its mean loss, and the figure of its task."""
 
     samples: int
     loss: float
@@ -58,27 +57,15 @@ def _preparation(net: Net) -> Preparation:
     return Preparation(net, net.training or Training(learning_rate=1.0, batch_size=1))
 
 
-def scores(outputs: Tensor, probabilities: bool) -> Tensor:
-    """Logits or log-probabilities of shape (N, classes) in float32."""
-    found = outputs.float().flatten(1)
-    return found.clamp_min(TINY).log() if probabilities else found
-
-
-def totals(
+def count(
+    tally: Tally,
     forward: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
     batches: Iterable[tuple[Tensor, Tensor]],
-) -> Tensor:
-    """The sum of the losses, and how many answers are right; float64.
-
-    `forward` gives scores and labels for inputs and labels.
-    """
-    sums = torch.zeros(2, dtype=torch.float64)
+) -> None:
+    """Count batches of inputs and targets; `forward` gives scores and targets for them."""
     with torch.no_grad():
         for x, y in batches:
-            found, labels = forward(x, y)
-            sums[0] += F.cross_entropy(found, labels, reduction="sum").double().cpu()
-            sums[1] += (found.argmax(1) == labels).sum().cpu()
-    return sums
+            tally.add(*forward(x, y))
 
 
 class Evaluation:
@@ -89,8 +76,8 @@ class Evaluation:
 
         Raises SpecError as training does for data that can't be used.
         """
-        found = read(data, net, _preparation(net), held_out)
-        self.net = net
+        self.task = task_of(net)
+        found = self.task.read(data, _preparation(net), held_out)
         self.samples = found.held_out or found.train
         self.model, self.probabilities = classifier(net)
 
@@ -98,15 +85,17 @@ class Evaluation:
         """The score with these weights, by the net's names."""
         get("torch").set_weights(self.model, arrays)
         self.model.eval()
-        count = len(self.samples.labels)
+        samples = len(self.samples.labels)
         loader = Loader(self.samples, 0, 0)
-        batches = (range(i, min(i + BATCH, count)) for i in range(0, count, BATCH))
+        batches = (range(i, min(i + BATCH, samples)) for i in range(0, samples, BATCH))
 
         def forward(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-            return scores(self.model(x), self.probabilities), y
+            return self.task.scores(self.model(x), self.probabilities), y
 
-        loss, correct = totals(forward, loader.plain(iter(batches))).tolist()
-        return Score(count, loss / count, correct / count)
+        tally = self.task.tally()
+        count(tally, forward, loader.plain(iter(batches)))
+        figures = tally.figures()
+        return Score(samples, figures["loss"], figures[self.task.figure])
 
 
 def judge(

@@ -12,14 +12,21 @@ MOST_POINTS = 600
 """Most points of a line."""
 
 
-def learning_curve(title: str, rows: Sequence[Mapping[str, Any]], total: int) -> str:
+def learning_curve(
+    title: str,
+    rows: Sequence[Mapping[str, Any]],
+    total: int,
+    figure: str = "accuracy",
+    label: str = "accuracy",
+) -> str:
     """Loss and accuracy over the iterations, of training and held-out samples, as an SVG file.
 
-    `rows` are those of the metrics file, `total` the iterations of the whole run.
+    `rows` are those of the metrics file, `total` the iterations of the whole run. Another `figure`
+    of the rows than the accuracy may be shown, called `label`.
     """
     panels = [
         _panel(rows, total, "loss", "loss", 1),
-        _panel(rows, total, "accuracy", "accuracy, %", 100),
+        _panel(rows, total, figure, f"{label}, %", 100),
     ]
     return chart(title, panels, columns=1, width=720, height=300)
 

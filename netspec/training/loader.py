@@ -14,6 +14,7 @@ from netspec.training.datasets import Samples
 from netspec.training.sampler import Draw, generator
 
 T = TypeVar("T")
+Batch = tuple[Tensor, Tensor]
 AHEAD = 3
 """How many batches are prepared ahead."""
 CHUNK = 4
@@ -32,46 +33,43 @@ class Loader:
         self.pool = ThreadPoolExecutor(workers) if workers else None
 
     def training(self, batches: Iterator[Sequence[Draw]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs and labels of each batch, changed at random as the recipe says."""
+        """Inputs and targets of each batch, changed at random as the recipe says."""
 
-        def prepare(draws: Sequence[Draw]) -> Tensor:
+        def prepare(draws: Sequence[Draw]) -> Batch:
             rngs = [generator(self.seed, draw) for draw in draws]
-            return self.samples.inputs([draw.sample for draw in draws], rngs)
+            return self.samples.batch([draw.sample for draw in draws], rngs)
 
-        labels = self.samples.labels
-        for draws, x in self._ahead(batches, prepare):
-            yield x, torch.from_numpy(labels[[draw.sample for draw in draws]])
+        yield from self._ahead(batches, prepare)
 
     def plain(self, batches: Iterator[Sequence[int]]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs and labels of each batch as they are."""
+        """Inputs and targets of each batch as they are."""
 
-        def prepare(indices: Sequence[int]) -> Tensor:
-            return self.samples.inputs(indices, None)
+        def prepare(indices: Sequence[int]) -> Batch:
+            return self.samples.batch(indices, None)
 
-        for indices, x in self._ahead(batches, prepare):
-            yield x, torch.from_numpy(self.samples.labels[list(indices)])
+        yield from self._ahead(batches, prepare)
 
     def close(self) -> None:
         if self.pool is not None:
             self.pool.shutdown(wait=True, cancel_futures=True)
 
     def _ahead(
-        self, batches: Iterator[Sequence[T]], prepare: Callable[[Sequence[T]], Tensor]
-    ) -> Iterator[tuple[Sequence[T], Tensor]]:
+        self, batches: Iterator[Sequence[T]], prepare: Callable[[Sequence[T]], Batch]
+    ) -> Iterator[Batch]:
         if self.pool is None:
-            for batch in batches:
-                yield batch, prepare(batch)
+            yield from map(prepare, batches)
             return
         size = CHUNK if self.samples.parallel else 2**31
-        waiting: deque[tuple[Sequence[T], list[Future[Tensor]]]] = deque()
+        waiting: deque[list[Future[Batch]]] = deque()
         for batch in batches:
             chunks = [batch[i : i + size] for i in range(0, len(batch), size)]
-            waiting.append((batch, [self.pool.submit(prepare, chunk) for chunk in chunks]))
+            waiting.append([self.pool.submit(prepare, chunk) for chunk in chunks])
             if len(waiting) > AHEAD:
-                yield self._done(*waiting.popleft())
+                yield self._done(waiting.popleft())
         while waiting:
-            yield self._done(*waiting.popleft())
+            yield self._done(waiting.popleft())
 
     @staticmethod
-    def _done(batch: Sequence[T], parts: Sequence[Future[Tensor]]) -> tuple[Sequence[T], Tensor]:
-        return batch, torch.cat([part.result() for part in parts])
+    def _done(parts: Sequence[Future[Batch]]) -> Batch:
+        inputs, targets = zip(*(part.result() for part in parts), strict=True)
+        return torch.cat(inputs), torch.cat(targets)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from netspec.diagnostics import spec_error
@@ -32,13 +31,14 @@ from netspec.training.checkpoint import (
     write_checkpoint,
     write_weights,
 )
-from netspec.training.datasets import TrainingData, digest_of, read
+from netspec.training.datasets import TrainingData, digest_of
 from netspec.training.distributed import Processes, device, processes
-from netspec.training.evaluation import classifier, scores, totals
+from netspec.training.evaluation import classifier, count
 from netspec.training.learning_curve import learning_curve
 from netspec.training.loader import Loader
 from netspec.training.retraining import Retraining, plain_name
 from netspec.training.sampler import Draw, Sampler
+from netspec.training.tasks import task_of
 from netspec.training.transforms import Preparation
 from netspec.util.atomic_write import write_text
 from netspec.util.progress import ProgressBar, duration
@@ -86,7 +86,10 @@ class TrainingOptions:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """How a run ended; accuracies are None where nothing is held out."""
+    """How a run ended; accuracies are None where nothing is held out.
+
+    They are what the net's task is judged by, which `figure` names.
+    """
 
     iterations: int
     seconds: float
@@ -94,6 +97,7 @@ class TrainingResult:
     best_accuracy: float | None
     best_iteration: int | None
     folder: Folder
+    figure: str = "accuracy"
 
 
 def train(net: Net, training: Training, options: TrainingOptions) -> TrainingResult:
@@ -173,6 +177,7 @@ class _Run:
         self.net = replace(net, training=training)
         self.frozen = frozen_layers(net, options.freeze)
         self.training = training
+        self.task = task_of(self.net)
         self.options = options
         self.group = group
         self.device = device(options.device, group.local)
@@ -223,7 +228,7 @@ class _Run:
 
         skip = options.on_bad == "skip"
         try:
-            data = read(options.data, self.net, preparation, options.held_out, skip, watch)
+            data = self.task.read(options.data, preparation, options.held_out, skip, watch)
         finally:
             progress.close()
         for line in data.left_out:
@@ -325,9 +330,10 @@ class _Run:
             self.total,
             time.monotonic() - begun,
             self.last_accuracy,
-            best.get("accuracy"),
+            best.get(self.task.figure),
             best.get("iteration"),
             self.folder,
+            self.task.title,
         )
 
     def _iterate(self) -> None:
@@ -379,10 +385,10 @@ class _Run:
             waits = isinstance(self.parallel, nn.parallel.DistributedDataParallel) and not last
             with self.parallel.no_sync() if waits else nullcontext():  # type: ignore[operator]
                 outputs, y = self._forward(self.parallel, x, y)
-                loss = F.cross_entropy(outputs, y, label_smoothing=self.training.label_smoothing)
+                loss = self.task.loss(outputs, y)
                 self.scaler.scale(loss / parts).backward()  # type: ignore[no-untyped-call]
             with torch.no_grad():
-                correct = (outputs.argmax(1) == y).sum()
+                correct = self.task.hits(outputs, y)
             self.window.loss += loss.detach().double() * len(y)
             self.window.correct += correct.double()
             self.window.samples += len(y)
@@ -397,7 +403,7 @@ class _Run:
         self.scaler.update()
 
     def _forward(self, model: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of shape (N, classes) in float32, and the labels."""
+        """The scores that the loss takes, in float32, and the targets."""
         cuda = self.device.type == "cuda"
         x = x.to(self.device, non_blocking=cuda)
         if cuda and x.ndim == 4:
@@ -405,7 +411,7 @@ class _Run:
         enabled = self.precision != torch.float32
         with torch.autocast(self.device.type, self.precision, enabled=enabled):
             result = model(x)
-        found = scores(result, self.probabilities)
+        found = self.task.scores(result, self.probabilities)
         return found, y.to(self.device, non_blocking=cuda)
 
     # --- what is kept ----------------------------------------------------------------------------
@@ -423,7 +429,8 @@ class _Run:
             raise spec_error("diverged", message, help=help_)
         speed = self.progress.rate(self.done) * self.training.batch_size
         self.progress.update(
-            self.done, f"loss {loss:.4f}  accuracy {accuracy:.1%}  {speed:,.0f} images/s"
+            self.done,
+            f"loss {loss:.4f}  {self.task.step_figure} {accuracy:.1%}  {speed:,.0f} images/s",
         )
         if self.group.is_main:
             self.metrics.add(
@@ -433,25 +440,25 @@ class _Run:
                     "epoch": round(self.done * self.training.batch_size / self.samples, 4),
                     "learning_rate": schedule.rate(self.training, self.done - 1, self.total),
                     "loss": loss,
-                    "accuracy": accuracy,
+                    self.task.step_figure: accuracy,
                     "images_per_second": round(speed, 1),
                 }
             )
 
     def _evaluate(self) -> None:
         """Evaluate held-out samples; write weights, the curve, and at last the checkpoint."""
-        row = self._held_out()
-        accuracy = row["accuracy"] if row is not None else None
-        about = metadata(self.net, self.data.classes, self.done, accuracy)
+        row, name = self._held_out(), self.task.figure
+        figures = {name: row[name]} if row is not None else {}
+        about = metadata(self.net, self.data.classes, self.done, figures)
         if row is not None:
-            best, new = ((r["accuracy"], -r["loss"]) if r else () for r in (self.best, row))
+            best, new = ((r[name], -r["loss"]) if r else () for r in (self.best, row))
             better = self._is_final() and new > best
-            self.last_accuracy = row["accuracy"]
+            self.last_accuracy = row[name]
             if better:
-                self.best = {k: row[k] for k in ("iteration", "accuracy", "loss")}
+                self.best = {k: row[k] for k in ("iteration", name, "loss")}
             self.progress.note(
                 f"iteration {self.done:,} of {self.total:,}: held-out loss {row['loss']:.4f}, "
-                f"accuracy {row['accuracy']:.2%}{', the best so far' if better else ''}"
+                f"{self.task.title} {row[name]:.2%}{', the best so far' if better else ''}"
             )
             if self.group.is_main:
                 self.metrics.add(row)
@@ -459,7 +466,8 @@ class _Run:
                     write_weights(self.folder.best, self.model, self.net.tensors, about)
         if self.group.is_main:
             write_weights(self.folder.last, self.model, self.net.tensors, about)
-            curve = learning_curve(self.net.name, self.metrics.rows, self.total)
+            rows = self.metrics.rows
+            curve = learning_curve(self.net.name, rows, self.total, name, self.task.title)
             write_text(self.folder.curve, curve)
             write_checkpoint(self.folder.checkpoint, self._state(), self.identity)
 
@@ -469,24 +477,24 @@ class _Run:
         return shared_from is None or self.done > shared_from
 
     def _held_out(self) -> dict[str, Any] | None:
-        """Loss and accuracy on what is held out, each process seeing a part of it."""
+        """The figures on what is held out, each process seeing a part of it."""
         samples = self.data.held_out
         if samples is None:
             return None
-        count, size = len(samples.labels), max(1, self.training.batch_size // self.group.count)
-        own = range(self.group.rank, count, self.group.count)
+        size = max(1, self.training.batch_size // self.group.count)
+        own = range(self.group.rank, len(samples.labels), self.group.count)
         batches = iter([own[i : i + size] for i in range(0, len(own), size)])
         loader = Loader(samples, self.options.seed, 0)
         loader.pool = self.loader.pool
         self.model.eval()
-        sums = totals(partial(self._forward, self.model), loader.plain(batches))
-        loss, correct = self.group.total(sums.to(self.device)).tolist()
+        tally = self.task.tally()
+        count(tally, partial(self._forward, self.model), loader.plain(batches))
+        tally.gather(self.group)
         return {
             "kind": "held-out",
             "iteration": self.done,
             "epoch": round(self.done * self.training.batch_size / self.samples, 4),
-            "loss": loss / count,
-            "accuracy": correct / count,
+            **tally.figures(),
         }
 
     def _state(self) -> dict[str, Any]:
@@ -610,7 +618,7 @@ def summary(result: TrainingResult) -> str:
     """The result of a run in a line."""
     text = f"{result.iterations:,} iterations in {duration(result.seconds)}"
     if result.accuracy is not None:
-        text += f"; held-out accuracy {result.accuracy:.2%}"
+        text += f"; held-out {result.figure} {result.accuracy:.2%}"
     if result.best_accuracy is not None and result.best_iteration is not None:
         text += f", at best {result.best_accuracy:.2%} after iteration {result.best_iteration:,}"
     return f"{text}; files in {result.folder.path}"

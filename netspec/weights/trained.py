@@ -2,7 +2,8 @@
 
 `net` and `spec` are the net's name and the text of its spec, `settings` what was set of it,
 `classes` the names of the classes in order, `preprocessing` how pictures become inputs,
-`iteration` and `accuracy` when the weights were written and how they did on held-out data.
+`iteration` when the weights were written, and `accuracy`, or what else the net's task is judged by,
+how they did on held-out data.
 """
 
 from __future__ import annotations
@@ -36,9 +37,9 @@ class TrainedWeights(NamedTuple):
 
 
 def metadata(
-    net: Net, classes: Sequence[str], iteration: int, accuracy: float | None
+    net: Net, classes: Sequence[str], iteration: int, figures: Mapping[str, float]
 ) -> dict[str, str]:
-    """What a file of weights says of a net that was trained.
+    """What a file of weights says of a net that was trained, with figures on held-out data.
 
     As one text: the library writes several in random order, and equal runs give equal bytes.
     """
@@ -52,8 +53,7 @@ def metadata(
     if net.preprocessing and net.preprocessing[0] is not None:
         said = net.preprocessing[0]
         found["preprocessing"] = {field.name: getattr(said, field.name) for field in fields(said)}
-    if accuracy is not None:
-        found["accuracy"] = round(accuracy, 6)
+    found |= {name: round(value, 6) for name, value in figures.items()}
     return {KEY: json.dumps(found)}
 
 

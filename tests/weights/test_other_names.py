@@ -259,7 +259,7 @@ def test_metadata_of_anybody(text: str, tmp_path: Path) -> None:
 
 def test_metadata_is_kept_from_file_to_file(tmp_path: Path) -> None:
     net = netspec.load("squeezenet_digits", classes=3).ir
-    said = metadata(net, ["a", "b", "c"], 7, 0.5)
+    said = metadata(net, ["a", "b", "c"], 7, {"accuracy": 0.5})
     first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     write(first, fresh(net.tensors, 1), said)
     assert main(["weights", "convert", str(first), str(second)]) == 0
@@ -277,7 +277,11 @@ def test_a_spec_inside_that_imports_a_file(
         'import "part.net"\nnet own { input data: 1x4x4\n a: part -> global_avgpool }'
     )
     net = netspec.load("own.net")
-    write(Path("w.safetensors"), fresh(net.tensors, 1), metadata(net.ir, ["a", "b"], 1, 0.5))
+    write(
+        Path("w.safetensors"),
+        fresh(net.tensors, 1),
+        metadata(net.ir, ["a", "b"], 1, {"accuracy": 0.5}),
+    )
     Image.fromarray(np.zeros((4, 4), np.uint8)).save("x.png")
     assert main(["run", "own.net", "x.png", "--weights", "w.safetensors"]) == 0
     Path("part.net").rename("moved.net")

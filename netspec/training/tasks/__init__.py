@@ -1,0 +1,19 @@
+"""What nets are trained for: what a target is, the loss, the figures.
+
+In:  a net, the outputs of its PyTorch model, targets of samples.
+Out: a loss, sums of what is counted, figures such as the accuracy.
+
+task            what every task says
+classification  which class a picture is of
+"""
+
+from netspec.ir import Net
+from netspec.training.tasks.classification import Classification
+from netspec.training.tasks.task import Tally, Task
+
+__all__ = ["Classification", "Tally", "Task", "task_of"]
+
+
+def task_of(net: Net) -> Task:
+    """What a net is trained for."""
+    return Classification(net)
