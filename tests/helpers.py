@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -36,7 +37,14 @@ def net_of(text: str, settings: Mapping[str, Any] | None = None, base: Path | No
 
 def loaded(spec: str | Path, **parameters: Any) -> Net:
     """The net of a path or bundled spec as passes and backends take it."""
+    if isinstance(spec, str) and not parameters:
+        return _bundled(spec)
     return netspec.load(spec, **parameters).ir
+
+
+@cache
+def _bundled(spec: str) -> Net:
+    return netspec.load(spec).ir
 
 
 def bundled_text(spec: str) -> str:
@@ -65,7 +73,8 @@ def bundled_text(spec: str) -> str:
     return text
 
 
-def one_of_each_text() -> dict[str, Path]:
+@cache
+def one_of_each_text() -> Mapping[str, Path]:
     """Bundled nets, of those that are variants of one text the first."""
     found: dict[str, Path] = {}
     for path in dict.fromkeys(bundled().values()):
@@ -74,6 +83,7 @@ def one_of_each_text() -> dict[str, Path]:
     return found
 
 
+@cache
 def _program(path: Path) -> Program:
     source = Source(str(path), path.read_text(encoding="utf-8"))
     program = load(source, path.parent, Diagnostics())

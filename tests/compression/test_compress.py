@@ -113,6 +113,7 @@ def test_tensors_with_no_plan_stay_to_the_bit(tmp_path: Path) -> None:
         np.testing.assert_array_equal(array, arrays[name])
 
 
+@pytest.mark.slow
 def test_the_least_pruning_for_a_size() -> None:
     arrays = shipped()
     found = for_size(NET, arrays, plan(bits=4), 3000)

@@ -211,7 +211,7 @@ def test_activations_of_bundled_nets(name: str) -> None:
     ("name", "batch", "optimizer"),
     [
         ("squeezenet1_1", 2, "sgd"),
-        ("resnet18", 2, "adam"),
+        pytest.param("resnet18", 2, "adam", marks=pytest.mark.slow),
         pytest.param("mobilenet_v2", 2, "adamw", marks=pytest.mark.slow),
         pytest.param("alexnet", 4, "adam", marks=pytest.mark.slow),
         pytest.param("googlenet_torchvision", 2, "rmsprop", marks=pytest.mark.slow),

@@ -164,6 +164,7 @@ def test_results_of_a_sweep_are_one_variant_s(
     assert "can't be continued" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_compiled_classes_have_its_values_as_defaults(tower: Path) -> None:
     source = netspec.compile("tower.net:large")
     assert "from tower.net:large: change" in source
@@ -188,6 +189,7 @@ def test_compiled_classes_have_its_values_as_defaults(tower: Path) -> None:
     assert "class VGG3(VGG):" in emitted
 
 
+@pytest.mark.slow
 def test_the_classes_of_a_file_share_their_text(tower: Path) -> None:
     """Each is the class that is compiled alone: same arguments, tensors and results."""
     for spec in ("tower.net", "only.net"):

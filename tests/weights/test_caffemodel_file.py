@@ -352,6 +352,7 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", spec[1], "--weights", str(model)]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SHARED.exists(), reason="the shared data is not here")
 def test_published_classes(tmp_path: Path) -> None:
     """The authors' prototxt and weights, through a caffemodel, name the cat and the cup."""
