@@ -33,7 +33,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 import netspec  # noqa: E402
-from netspec.codegen.backend import get, load_model, model_file  # noqa: E402
+from netspec.codegen.backend import get, load_model, model_files  # noqa: E402
 from netspec.ir import Net  # noqa: E402
 from netspec.ops.convolution import Conv, Linear  # noqa: E402
 from netspec.weights import fresh  # noqa: E402
@@ -59,7 +59,7 @@ def session(net: Net, weights: Any, x: Any, threads: int, spin: bool) -> Run:
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spin)))
     model = onnxruntime.InferenceSession(
-        model_file(net, get("onnx"), weights),
+        b"".join(model_files(net, get("onnx"), weights, net.name)[net.name]),
         options,
         providers=["CPUExecutionProvider"],
     )

@@ -11,7 +11,7 @@ from netspec.codegen.backend import Unsupported
 from netspec.ir import Layer, Net
 from netspec.ops import Op
 from netspec_onnx.emitters import EMITTERS, check
-from netspec_onnx.model import FileOptions, onnx_model
+from netspec_onnx.model import Buffer, FileOptions, onnx_files, onnx_model
 
 OPSETS = range(17, 23)
 
@@ -30,14 +30,16 @@ class OnnxBackend:
 
     def emit(self, net: Net) -> str:
         """The graph as text, its weights declared and left out."""
-        return str(onnx.printer.to_text(onnx_model(net, None, FileOptions()))) + "\n"
+        return str(onnx.printer.to_text(onnx_model(net, FileOptions()))) + "\n"
 
-    def file(self, net: Net, weights: Mapping[str, Any], **options: Any) -> bytes:
-        """The content of a file; options are those of `FileOptions`. Raises Unsupported."""
+    def files(
+        self, net: Net, weights: Mapping[str, Any], name: str, **options: Any
+    ) -> dict[str, list[Buffer]]:
+        """The files of a net; options are those of `FileOptions`. Raises Unsupported."""
         chosen = FileOptions(**options)
         if chosen.opset not in OPSETS:
             raise Unsupported(f"opset {chosen.opset} is none of {OPSETS[0]} to {OPSETS[-1]}")
-        return bytes(onnx_model(net, weights, chosen).SerializeToString())
+        return onnx_files(net, weights, chosen, name)
 
     def quantized(self, content: bytes, inputs: Sequence[Any]) -> tuple[bytes, dict[str, float]]:
         """The content of a file in 8-bit integers, and how it does beside the given one."""
@@ -50,7 +52,7 @@ class OnnxBackend:
         """A model without weights. Raises ImportError where ONNX Runtime is not installed."""
         from netspec_onnx.runtime import OnnxModel
 
-        return OnnxModel(net, self.file)
+        return OnnxModel(net, self.files)
 
     def run(self, model: Any, *inputs: Any) -> tuple[Any, ...]:
         """The outputs of a model. Raises Unsupported for float64, which ONNX Runtime lacks."""

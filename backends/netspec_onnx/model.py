@@ -24,8 +24,11 @@ FLOAT = TensorProto.FLOAT
 DOMAIN = "netspec"
 """The domain of functions, one a module."""
 MOST_BYTES = 2**31 - 2**20
-"""Most bytes of a protobuf file."""
+"""Most bytes of a protobuf file; weights that are more go into a file beside."""
+PAGE = 4096
+"""Where a tensor may begin in the file beside, so that it can be mapped into memory."""
 Weights = Mapping[str, Any]
+Buffer = bytes | memoryview
 
 
 @dataclass(frozen=True)
@@ -39,18 +42,52 @@ class FileOptions:
     labels: Sequence[str] = ()
 
 
-def onnx_model(net: Net, weights: Weights | None, options: FileOptions) -> ModelProto:
-    """The model of a net; without weights, its tensors are declared and have no numbers.
+def onnx_model(net: Net, options: FileOptions) -> ModelProto:
+    """The model of a net, whose tensors are declared and have no numbers."""
+    writer = _written(net, options)
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(writer.target.float_type))
+    return writer.model(
+        TensorProto(name=name, data_type=kind, dims=shape) for name, shape in writer.tensors()
+    )
+
+
+def onnx_files(
+    net: Net, weights: Weights, options: FileOptions, name: str
+) -> dict[str, list[Buffer]]:
+    """The file of a net called `name` and, of more than 2 GiB of weights, one of these beside.
 
     Raises Unsupported where it can't be a file of these options.
     """
+    writer = _written(net, options)
+    arrays = writer.arrays(weights)
+    pieces: list[Buffer] = []
+    if sum(array.nbytes for array in arrays.values()) <= MOST_BYTES:
+        tensors = [numpy_helper.from_array(array, tensor) for tensor, array in arrays.items()]
+    else:
+        tensors, end = [], 0
+        for tensor, array in arrays.items():
+            start = -(-end // PAGE) * PAGE
+            pieces += [bytes(start - end), array.data]
+            end = start + array.nbytes
+            made = TensorProto(name=tensor, dims=array.shape, data_location=TensorProto.EXTERNAL)
+            made.data_type = helper.np_dtype_to_tensor_dtype(array.dtype)
+            place = {"location": f"{name}.data", "offset": start, "length": array.nbytes}
+            for key, value in place.items():
+                made.external_data.add(key=key, value=str(value))
+            tensors.append(made)
+    files: dict[str, list[Buffer]] = {name: [writer.model(tensors).SerializeToString()]}
+    return files | ({f"{name}.data": pieces} if pieces else {})
+
+
+def _written(net: Net, options: FileOptions) -> _Writer:
+    """A net that was written, as many of its sizes fixed as its layers ask for."""
     fixed: set[SizeOf] = set()
     while True:
         before = len(fixed)
         found = _Writer(net, fixed, options)
         found.write()
         if len(found.sizes.fixed) == before:
-            return found.model(weights)
+            return found
         fixed = found.sizes.fixed
 
 
@@ -222,10 +259,9 @@ class _Writer:
 
     # --- the model -------------------------------------------------------------------------------
 
-    def model(self, weights: Weights | None) -> ModelProto:
-        """The model of what was written."""
+    def model(self, tensors: Iterable[TensorProto]) -> ModelProto:
+        """The model of what was written, with these as its weights."""
         graph, net = self.graph, self.net
-        tensors = [*self._tensors(weights), *graph.constants.values()]
         made = helper.make_graph(
             graph.nodes,
             net.name,
@@ -234,7 +270,7 @@ class _Writer:
                 self._info(name, v, self.sizes.shapes[v])
                 for name, v in zip(self.outputs, net.flat_outputs, strict=True)
             ],
-            tensors,
+            [*tensors, *graph.constants.values()],
             doc_string=net.doc,
             value_info=[
                 self._info(name, value, shape, kept=False)
@@ -255,23 +291,21 @@ class _Writer:
         helper.set_model_props(model, metadata(net, self.options.labels, self.options.preprocess))
         return model
 
-    def _tensors(self, weights: Weights | None) -> Iterator[TensorProto]:
-        declared, total = self.net.tensors, 0
+    def tensors(self) -> Iterator[tuple[str, tuple[int, ...]]]:
+        """The net's tensors that the graph takes, with their shapes there."""
         for name, (_, ones) in self.graph.weights.items():
-            tensor = declared[name]
-            shape = (*map(int, tensor.shape), *([1] * ones))
-            if weights is None:
-                kind = helper.np_dtype_to_tensor_dtype(np.dtype(self.target.float_type))
-                yield TensorProto(name=name, data_type=kind, dims=shape)
-                continue
+            yield name, (*map(int, self.net.tensors[name].shape), *([1] * ones))
+
+    def arrays(self, weights: Weights) -> dict[str, Any]:
+        """The weights as the graph takes them. Raises Unsupported for what float16 can't hold."""
+        found = {}
+        for name, shape in self.tensors():
             array = np.asarray(weights[name], dtype=np.float32)
             if self.target.float16 and np.abs(array).max(initial=0) > np.finfo(np.float16).max:
                 raise Unsupported(f"{name} has values beyond 65504, the largest of float16")
-            total += array.size * (2 if self.target.float16 else 4)
-            if total > MOST_BYTES:
-                raise Unsupported("its weights are more than the 2 GiB that a file can have")
-            kept = np.ascontiguousarray(array.reshape(shape).astype(self.target.float_type))
-            yield numpy_helper.from_array(kept, name)
+            kept = array.reshape(shape).astype(self.target.float_type, copy=False)
+            found[name] = np.ascontiguousarray(kept).reshape(shape)
+        return found
 
     def _info(
         self, name: str, value: Value, shape: Shape, number: int = 0, kept: bool = True

@@ -11,22 +11,27 @@ from netspec.codegen.backend import get, load_model
 from netspec.ir import Net
 
 
-def session(content: bytes) -> Any:
-    """A session of ONNX Runtime on the processor."""
+def session(content: bytes, beside: Mapping[str, bytes] = {}) -> Any:
+    """A session of ONNX Runtime on the processor; `beside` are the files that the one names."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    if beside:
+        names, contents = [*beside], [*beside.values()]
+        options.add_external_initializers_from_files_in_memory(
+            names, contents, [*map(len, contents)]
+        )
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 class OnnxModel:
     """A net in ONNX Runtime: called on arrays (N, C, H, W) of float32, it gives the outputs.
 
-    `file` makes the content of the net's file with weights.
+    `files` makes the net's files with weights, each in pieces.
     """
 
-    def __init__(self, net: Net, file: Callable[[Net, Mapping[str, Any]], bytes]) -> None:
+    def __init__(self, net: Net, files: Callable[..., Mapping[str, Any]]) -> None:
         self.net = net
-        self._file = file
+        self._files = files
         self._weights: Mapping[str, Any] = {}
         self._session: Any = None
 
@@ -51,7 +56,9 @@ class OnnxModel:
     def run(self, *inputs: Any) -> tuple[Any, ...]:
         """All outputs, in order."""
         if self._session is None:
-            self._session = session(self._file(self.net, self._weights))
+            files = self._files(self.net, self._weights, self.net.name)
+            content, *beside = (b"".join(pieces) for pieces in files.values())
+            self._session = session(content, dict(zip([*files][1:], beside, strict=True)))
         names = (i.name for i in self._session.get_inputs())
         return tuple(self._session.run(None, dict(zip(names, inputs, strict=True))))
 

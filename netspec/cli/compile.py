@@ -152,8 +152,8 @@ def _target(output: str | None, name: str) -> Path:
 
 def _file(args: argparse.Namespace, backend: Backend, suffix: str, signature: bytes) -> int:
     """Write a net and its weights as one file."""
-    from netspec.codegen.backend import QuantizesFiles, model_file
-    from netspec.util.atomic_write import write_bytes
+    from netspec.codegen.backend import QuantizesFiles, model_files
+    from netspec.util.atomic_write import write_files
 
     if args.nsz:
         raise spec_error("bad-option", f"the {backend.name} backend takes no --nsz")
@@ -180,18 +180,33 @@ def _file(args: argparse.Namespace, backend: Backend, suffix: str, signature: by
     options: dict[str, Any] = {"labels": labels} if labels else {}
     names = ("opset", "functions", "float16", "preprocess")
     options |= {name: getattr(args, name) for name in names if getattr(args, name)}
-    content = model_file(net, backend, weights, **options)
+    files = dict(model_files(net, backend, weights, path.name, **options))
+    if len(files) > 1:
+        _check_beside(args, path, [*files][1:])
     if args.int8:
         if not isinstance(backend, QuantizesFiles):
             raise spec_error("bad-option", f"the {backend.name} backend takes no --int8")
-        content, found = backend.quantized(content, pictures)
+        content, found = backend.quantized(b"".join(files[path.name]), pictures)
+        files = {path.name: [content]}
         _report(path, found, len(pictures), args.output)
     if args.output == "-":
-        put(content)
+        put(b"".join(files[path.name]))
     else:
-        write_bytes(path, content)
+        write_files({path.with_name(name): pieces for name, pieces in files.items()})
     _print_names(keys, args.output)
     return 0
+
+
+def _check_beside(args: argparse.Namespace, path: Path, beside: Sequence[str]) -> None:
+    """Raise SpecError where no files can lie beside the one that is asked for."""
+    if args.output == "-":
+        message = "its weights are a file beside it, so it can't go to standard output"
+        raise spec_error("bad-option", message, help=("name a file with -o",))
+    if args.int8:
+        raise spec_error("bad-option", "--int8 takes nets of up to 2 GiB of weights")
+    for other in map(path.with_name, beside):
+        if args.output is None and other.exists() and not path.exists():
+            raise overwrite_error(other, "netspec did not write it")
 
 
 def _with_weights(args: argparse.Namespace) -> tuple[Net, Mapping[str, Any], Sequence[str]]:

@@ -122,8 +122,13 @@ class MakesFiles(Protocol):
     suffix: str
     signature: bytes
 
-    def file(self, net: Net, weights: Mapping[str, Any], **options: Any) -> bytes:
-        """The content of a file; raises Unsupported where it can't be one of these options."""
+    def files(
+        self, net: Net, weights: Mapping[str, Any], name: str, **options: Any
+    ) -> Mapping[str, Sequence[bytes | memoryview]]:
+        """The file called `name`, then those that lie beside it, each in pieces.
+
+        Raises Unsupported where it can't be one of these options.
+        """
         ...
 
     def model(self, net: Net) -> Any:
@@ -249,12 +254,14 @@ def _reporting(backend: Backend) -> Iterator[None]:
         raise spec_error("unsupported-op", message) from None
 
 
-def model_file(net: Net, backend: Backend, weights: Mapping[str, Any], **options: Any) -> bytes:
-    """The file of a net of a backend that `MakesFiles`. Raises SpecError as `emit` does."""
+def model_files(
+    net: Net, backend: Backend, weights: Mapping[str, Any], name: str, **options: Any
+) -> Mapping[str, Sequence[bytes | memoryview]]:
+    """The files of a net of a backend that `MakesFiles`. Raises SpecError as `emit` does."""
     assert isinstance(backend, MakesFiles)
     _check_ops([net], backend)
     try:
-        return backend.file(net, weights, **options)
+        return backend.files(net, weights, name, **options)
     except Unsupported as error:
         message = f"{net.name} can't be such a file: {error}"
         raise spec_error("bad-option", message) from None

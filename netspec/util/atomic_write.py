@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from netspec.diagnostics import SpecError, spec_error
@@ -30,6 +30,17 @@ def write_bytes(path: Path, content: bytes, *, own: bool = False) -> None:
     """Write a file as `replacing` does. Raises SpecError (unwritable-file)."""
     with replacing(path, own=own) as beside:
         beside.write_bytes(content)
+
+
+def write_files(files: Mapping[Path, Iterable[bytes | memoryview]]) -> None:
+    """Write several files in pieces as `replacing` does: all of them, the first one last, or none.
+
+    Raises SpecError (unwritable-file).
+    """
+    with ExitStack() as stack:
+        for path, pieces in files.items():
+            with stack.enter_context(replacing(path)).open("wb") as file:
+                file.writelines(pieces)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import onnx
 from netspec_onnx.runtime import session
 from onnx import ModelProto
 
-from netspec.codegen.backend import get, load_model, model_file
+from netspec.codegen.backend import get, load_model, model_files
 from netspec.ir import Net
 from netspec.runtime.verify import random_inputs
 from netspec.weights import fresh
@@ -18,7 +18,8 @@ from netspec.weights import fresh
 
 def file_of(net: Net, **options: Any) -> bytes:
     """The file of a net with varied weights."""
-    return model_file(net, get("onnx"), fresh(net.tensors, 1, varied=True), **options)
+    weights = fresh(net.tensors, 1, varied=True)
+    return b"".join(model_files(net, get("onnx"), weights, net.name, **options)[net.name])
 
 
 def parsed(content: bytes) -> ModelProto:

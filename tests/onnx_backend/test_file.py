@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from netspec_onnx import model as model_module
 
 import netspec
 from netspec.cli.main import main
-from netspec.codegen.backend import get, model_file
+from netspec.codegen.backend import get, model_files
 from netspec.diagnostics import SpecError
 from netspec.weights import fresh, write
 from tests.backends.nets import net_of, smaller
@@ -161,14 +162,47 @@ def test_options_that_do_not_fit(folder: Path, capsys: pytest.CaptureFixture[str
     assert not Path("small.onnx").exists()
 
 
-def test_weights_that_no_file_can_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_float16_can_not_hold() -> None:
     net = net_of(NET)
     huge = {name: array * 1e6 for name, array in fresh(net.tensors, 1, varied=True).items()}
     with pytest.raises(SpecError, match=r"conv1.weight has values beyond 65504"):
-        model_file(net, get("onnx"), huge, float16=True)
+        model_files(net, get("onnx"), huge, "n.onnx", float16=True)
+
+
+def test_weights_of_more_than_a_file_can_hold(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those go into a file beside; ONNX's checker and ONNX Runtime read them there."""
+    command = ["compile", "small.net", "--backend", "onnx"]
+    compiled()
+    x = np.random.default_rng(0).random((2, 3, 8, 9), np.float32)
+    (wanted,) = run(Path("out.onnx").read_bytes(), [x])
     monkeypatch.setattr(model_module, "MOST_BYTES", 500)
-    with pytest.raises(SpecError, match="more than the 2 GiB"):
-        file_of(net)
+    for options in [(), ("--float16",), ("--functions",)]:
+        assert main([*command, *options]) == 0
+        assert os.path.getsize("small.onnx") < os.path.getsize("small.onnx.data")
+        onnx.checker.check_model("small.onnx", full_check=True)
+        opened = onnxruntime.InferenceSession("small.onnx")
+        (found,) = opened.run(None, {"data": x})
+        np.testing.assert_allclose(found, wanted, rtol=0.01 if options == ("--float16",) else 1e-6)
+    places = [
+        {e.key: e.value for e in t.external_data}
+        for t in onnx.load("small.onnx", load_external_data=False).graph.initializer
+        if "/" not in t.name
+    ]
+    assert {p["location"] for p in places} == {"small.onnx.data"}
+    assert all(int(p["offset"]) % 4096 == 0 for p in places)
+    np.testing.assert_allclose(netspec.build("small.net", backend="onnx")(x), wanted, rtol=1e-6)
+    capsys.readouterr()
+    assert main([*command, "-o", "-"]) == 1
+    assert "can't go to standard output" in capsys.readouterr().err
+    Path("small.onnx").unlink()
+    assert main(command) == 1
+    assert "small.onnx.data" in capsys.readouterr().err
+    image = pytest.importorskip("PIL.Image")
+    image.fromarray(np.zeros((8, 9, 3), np.uint8)).save("black.png")
+    assert main([*command, "--int8", "--calibrate", "."]) == 1
+    assert "--int8 takes nets of up to 2 GiB of weights" in capsys.readouterr().err
 
 
 def test_text_has_no_weights() -> None:
