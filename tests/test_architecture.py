@@ -22,7 +22,7 @@ ORDER = (
     ("netspec.syntax",),
     ("netspec.ir",),
     ("netspec.semantic", "netspec.passes", "netspec.metrics", "netspec.codegen"),
-    ("netspec.importers", "netspec.report", "netspec.runtime"),
+    ("netspec.importers", "netspec.report", "netspec.runtime", "netspec.planning"),
     ("netspec.driver",),
     ("netspec.explore", "netspec.reference", "netspec.editing", "netspec.weights"),
     ("netspec.compression",),
@@ -44,6 +44,7 @@ BACKENDS_MAY = {
     "netspec.lazy_dataclasses",
     "netspec.ops",
     "netspec.passes",
+    "netspec.planning",
     "netspec.symbolic",
 }
 # Constants of `netspec/__init__.py`, which anything may say.

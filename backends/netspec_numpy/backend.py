@@ -39,11 +39,21 @@ from netspec.ir import Layer, Net, Value
 from netspec.ir.sizes import blocks
 from netspec.ops import KAIMING, Init, Op, Tensor, text
 from netspec.ops.convolution import Conv
+from netspec.planning.fusion import FusedLayer, fuse
+from netspec.planning.module_functions import (
+    ModuleFunction,
+    Statement,
+    Unifier,
+    Use,
+    call_numbers,
+    group,
+    layer_numbers,
+)
+from netspec.planning.regions import Region, regions
 from netspec.symbolic.expr import Dim, Expr, Real, SizeOf, Symbol, expr_of, follows
 from netspec.symbolic.terms import leaves, substitute
 from netspec_numpy.cost_model import choose_algorithm, planned_memory
 from netspec_numpy.emitters import EMITTERS
-from netspec_numpy.fusion import FusedLayer, fuse
 from netspec_numpy.kernel_source import kernel_names, reads, with_helpers
 from netspec_numpy.loops import StepLine, with_loops
 from netspec_numpy.lowering import (
@@ -52,17 +62,7 @@ from netspec_numpy.lowering import (
     folded_batch_norm,
     planner_of,
 )
-from netspec_numpy.module_functions import (
-    ModuleFunction,
-    Region,
-    Statement,
-    Unifier,
-    Use,
-    call_numbers,
-    group,
-    layer_numbers,
-    regions,
-)
+from netspec_numpy.python_language import python
 from netspec_numpy.size_source import size_source
 
 _FROM = {
@@ -341,18 +341,18 @@ class _NumpyFile:
             if region not in tops:
                 kinds.setdefault((region.height, region.block.module), []).append(region)
         names = Identifiers((*self.taken, "name"))
-        kernels, sources = kernel_names(), []
+        language, sources = python(), list[str]()
         for _, found in sorted(kinds.items(), key=lambda item: item[0][0]):
             uses = [self._use(region) for region in found]
             base = names.identifier(_lower_case(found[0].block.module))
-            for number, members in enumerate(group([use for use, _ in uses], kernels)):
+            for number, members in enumerate(group([use for use, _ in uses], language)):
                 some = [uses[i][0] for i in members]
-                unifier = Unifier(some, kernels, self.taken)
+                unifier = Unifier(some, language, self.taken)
                 steps = unifier.steps()
                 name = names.numbered(base) if number else base
                 function = ModuleFunction(name, some[0], steps, unifier.parameters())
                 self.taken = (*self.taken, name)
-                self.kernels |= {a.kind for a in function.arguments} & kernels
+                self.kernels |= {a.kind for a in function.arguments} & language.kernels
                 for i, use in enumerate(some):
                     self.calls[use.region] = (function, i)
                 sources.append(self._function(function, uses[members[0]][1], base * bool(number)))

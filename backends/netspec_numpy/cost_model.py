@@ -17,8 +17,8 @@ from netspec.codegen.backend import PlannedMemory
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops.convolution import Conv, Linear
 from netspec.ops.pooling import AvgPool, MaxPool
-from netspec_numpy.fusion import FusedLayer, FusedNet
-from netspec_numpy.memory_plan import plan_memory
+from netspec.planning.fusion import FusedLayer, FusedNet
+from netspec.planning.memory_plan import plan_memory
 from netspec_numpy.winograd_choice import winograd_pays
 
 AlgorithmKind = Literal["matmul", "winograd", "depthwise", "im2col"]

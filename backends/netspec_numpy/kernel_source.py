@@ -11,8 +11,10 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from netspec.planning import memory_slots
+
 FOLDER = Path(__file__).parent / "kernels"
-SHARED = [Path(__file__).with_name(f"{name}.py") for name in ("memory_slots", "winograd_choice")]
+SHARED = [Path(memory_slots.__file__), Path(__file__).with_name("winograd_choice.py")]
 """What compiling uses too, without NumPy."""
 SUBJECTS = (
     "arrays",

@@ -21,8 +21,8 @@ from netspec.ops.merging import Add, Arithmetic, Concat, Div, Maximum, Minimum, 
 from netspec.ops.normalization import BatchNorm
 from netspec.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
 from netspec.ops.resizing import MaxUnpool
+from netspec.planning.fusion import CLIPS, FusedLayer
 from netspec_numpy.cost_model import choose_algorithm, is_square
-from netspec_numpy.fusion import CLIPS, FusedLayer
 
 
 class AttributeNumbers(Protocol):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from netspec_numpy.cost_model import choose_algorithm
-from netspec_numpy.fusion import fuse
 
 from netspec.ops.convolution import Conv
+from netspec.planning.fusion import fuse
 
 from ..helpers import loaded
 

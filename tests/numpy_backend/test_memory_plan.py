@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from netspec_numpy.cost_model import planned_memory
-from netspec_numpy.fusion import fuse
-from netspec_numpy.memory_plan import Arena, plan_memory
-from netspec_numpy.memory_slots import memory_slots
 
 from netspec.ir import Net, Value
 from netspec.ir.liveness import peak_activations
 from netspec.ops.merging import Concat
+from netspec.planning.fusion import fuse
+from netspec.planning.memory_plan import Arena, plan_memory
+from netspec.planning.memory_slots import memory_slots
 from tests.backends.nets import BODIES, net_of, of_layers
 from tests.backends.test_agreement import BRANCHES
 

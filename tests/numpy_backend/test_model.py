@@ -15,9 +15,9 @@ import pytest
 import torch
 from netspec_numpy import kernels
 from netspec_numpy.cost_model import planned_memory
-from netspec_numpy.fusion import fuse
 
 from netspec.codegen.backend import get, load_model
+from netspec.planning.fusion import fuse
 from netspec.weights import fresh, write
 from tests.backends.nets import net_of, of_layers
 from tests.helpers import loaded

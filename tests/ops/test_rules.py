@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from netspec_numpy.module_functions import whole
+from netspec_numpy.python_language import whole
 from torch import nn
 
 from netspec.ops import OPS, Op, ShapeError, attributes

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from netspec.planning.memory_slots import memory_slots
 from netspec_numpy.kernels.arrays import Array, Value, Weights
 from netspec_numpy.kernels.windows import Window
-from netspec_numpy.memory_slots import memory_slots
 
 
 class Plan:

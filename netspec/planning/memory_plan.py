@@ -12,8 +12,8 @@ from netspec.ir import Value
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import IndexShape
 from netspec.ops.merging import Concat
-from netspec_numpy.fusion import CLIPS, FusedLayer, FusedNet, can_end_with_activation
-from netspec_numpy.memory_slots import memory_slots
+from netspec.planning.fusion import CLIPS, FusedLayer, FusedNet, can_end_with_activation
+from netspec.planning.memory_slots import memory_slots
 
 ALIGNMENT = 64
 """Bytes; the size of a cache line."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from netspec_numpy.fusion import FusedLayer, FusedNet, fuse, unfused
 
 from netspec.ops.activation import Relu, Relu6
 from netspec.ops.merging import Concat
 from netspec.ops.pooling import MaxPool
+from netspec.planning.fusion import FusedLayer, FusedNet, fuse, unfused
 from tests.backends.nets import of_layers
 
 from ..helpers import loaded

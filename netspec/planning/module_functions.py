@@ -1,18 +1,18 @@
-"""Finds the modules of a net among its fused layers, and makes functions of them.
+"""Makes functions of the uses of modules.
 
     fire2 = fire(p, pool1, "fire2", 16, 64, 64)
     fire3 = fire(p, fire2, "fire3", 16, 64, 64)
 
-A `Region` is the part of the fused net that one use of a module comes to. Uses whose steps are the
-same but for numbers and fused activations share a function: what differs becomes its parameters. A
-number is a module's parameter, or an expression of them, where the spec says so for that layer.
+Uses whose steps are the same but for numbers and fused activations share a function: what differs
+becomes its parameters. A number is a module's parameter, or an expression of them, where the spec
+says so for that layer.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from netspec.codegen.identifiers import Identifiers
@@ -24,11 +24,12 @@ from netspec.codegen.python_source import (
     Source,
     Verbatim,
 )
-from netspec.ir import Block, Instance, Layer, Net, Value
-from netspec.lazy_dataclasses import dataclass, field
+from netspec.ir import Instance
+from netspec.lazy_dataclasses import dataclass
 from netspec.ops import REQUIRED
+from netspec.planning.fusion import FusedLayer
+from netspec.planning.regions import Region
 from netspec.symbolic.expr import (
-    Apply,
     Dim,
     Expr,
     NumberLiteral,
@@ -39,94 +40,34 @@ from netspec.symbolic.expr import (
     operators,
 )
 from netspec.symbolic.terms import leaves
-from netspec_numpy.fusion import FusedLayer, FusedNet
-from netspec_numpy.kernel_source import signature
 
 MOST_EXTRAS = 3
 """So many parameters that the module doesn't have may a function have."""
 
 
-class CannotUnify(Exception):
-    """Two uses of a module don't have the same steps."""
+Signature = tuple[tuple[str, ...], dict[str, str]]
+"""Names of a function's positional parameters, and the defaults of all, as source."""
 
 
-@dataclass(eq=False)
-class Region:
-    """The steps of the net or of one use of a module: fused layers, and modules inside.
+@dataclass(frozen=True)
+class Language:
+    """What is known of the functions that statements call.
 
-    Names begin with `prefix`, those of its weights with `weights`.
+    `kernels` are their names, `signature` gives that of one, `words` are others that an argument
+    may be made of. `expression` gives an expression of a module's parameters as the language
+    computes it, given the values of one use; None where it can't. `defaults`: whether parameters
+    may have some.
     """
 
-    block: Block
-    instance: Instance | None
-    prefix: str
-    weights: str
-    children: list[Region | FusedLayer]
-    input_names: dict[Value, str]
-    height: int = 0
-    inputs: list[Value] = field(default_factory=list)
-    outputs: list[Value] = field(default_factory=list)
-
-    def layers(self) -> Iterator[FusedLayer]:
-        """All fused layers, also those of modules inside."""
-        for child in self.children:
-            if isinstance(child, Region):
-                yield from child.layers()
-            else:
-                yield child
+    kernels: frozenset[str]
+    signature: Callable[[str], Signature]
+    words: frozenset[str]
+    expression: Callable[[Expr, Callable[[Symbol], int]], Expr | None]
+    defaults: bool = True
 
 
-def regions(net: Net, fused: FusedNet) -> Region:
-    """The fused net by modules; what has no steps is left out."""
-    flat = iter(net.layers)
-    by_path = {layer.layer.path: layer for layer in fused.layers}
-    position = {v: i for i, layer in enumerate(fused.layers) for v in layer.outputs}
-    last = {v: len(fused.layers) for v in fused.outputs}
-    for i, layer in reversed(list(enumerate(fused.layers))):
-        for value in (*layer.inputs, *layer.sized):
-            last.setdefault(value, i)
-    done = 0
-
-    def walk(block: Block, outer: dict[Value, Value], into: Region) -> None:
-        nonlocal done
-        for node in block.nodes:
-            if isinstance(node, Layer):
-                layer = next(flat)
-                outer.update(zip(node.outputs, layer.outputs, strict=True))
-                if layer.path in by_path:
-                    into.children.append(by_path[layer.path])
-                    done += 1
-                continue
-            inputs = [outer[v] for v in node.inputs]
-            inner = dict(zip(node.block.inputs, inputs, strict=True))
-            if not node.block.layer_count:
-                sources = node.block.forwarding.sources
-                outer.update(zip(node.outputs, (inputs[i] for _, i in sources), strict=True))
-                continue
-            path = f"{into.prefix}{node.name}."
-            weights = f"{into.weights}{node.shares or node.name}."
-            names = {inner[v]: v.name for v in reversed(node.block.inputs)}
-            region = Region(node.block, node, path, weights, [], names)
-            start = done
-            walk(node.block, inner, region)
-            outer.update(
-                (v, inner[w]) for v, w in zip(node.outputs, node.block.outputs, strict=True)
-            )
-            if region.children:
-                into.children.append(region)
-                into.height = max(into.height, region.height + 1)
-                _connect(region, fused.layers[start:done], start, done)
-
-    def _connect(region: Region, layers: Sequence[FusedLayer], start: int, end: int) -> None:
-        read = [v for layer in layers for v in (*layer.inputs, *layer.sized)]
-        region.inputs = [v for v in dict.fromkeys(read) if position.get(v, -1) < start]
-        made = [v for layer in layers for v in layer.outputs if last.get(v, -1) >= end]
-        region.outputs = made
-
-    top = Region(net.body, None, "", "", [], {v: v.name for v in net.body.inputs})
-    walk(net.body, {v: v for v in net.body.inputs}, top)
-    top.inputs, top.outputs = list(fused.inputs), list(fused.outputs)
-    return top
+class CannotUnify(Exception):
+    """Two uses of a module don't have the same steps."""
 
 
 @dataclass(eq=False)
@@ -221,7 +162,7 @@ class ModuleFunction:
         return FunctionCall(self.name, tuple(args))
 
 
-def group(uses: Sequence[Use], kernels: frozenset[str]) -> list[list[int]]:
+def group(uses: Sequence[Use], language: Language) -> list[list[int]]:
     """The uses of a module, by their positions, that can share a function."""
     alike: dict[str, list[int]] = {}
     for i, use in enumerate(uses):
@@ -230,7 +171,7 @@ def group(uses: Sequence[Use], kernels: frozenset[str]) -> list[list[int]]:
     for members in alike.values():
         for found in groups[:20]:
             try:
-                pair = Unifier([uses[found[0]], uses[members[0]]], kernels)
+                pair = Unifier([uses[found[0]], uses[members[0]]], language)
                 pair.steps()
             except CannotUnify:
                 continue
@@ -248,16 +189,14 @@ _NUMBER = re.compile(r"(?<![\w.\"'])\d+(?![\w.\"'])")
 class Unifier:
     """Makes one list of steps of those of several uses, with parameters where they differ."""
 
-    def __init__(
-        self, uses: Sequence[Use], kernels: frozenset[str], taken: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, uses: Sequence[Use], language: Language, taken: Sequence[str] = ()) -> None:
         self.uses = uses
-        self.kernels = kernels
+        self.language = language
         self.arguments = [use.arguments() for use in uses]
         first = uses[0]
         locals_ = [n for s in first.steps for n in re.findall(r"\w+", s.targets)]
         self.names = Identifiers(
-            (*kernels, *taken, *first.inputs, *locals_, "p", "w", "name", "np")
+            (*language.kernels, *taken, *first.inputs, *locals_, "p", "w", "name", "np")
         )
         self.own: dict[str, FunctionParameter] = {}
         self.extras: dict[tuple[str, ...], FunctionParameter] = {}
@@ -312,7 +251,7 @@ class Unifier:
             return Verbatim(self._extra([c.flat() for c in calls], context, ""))
         if len({(c.brackets, c.tail) for c in calls}) > 1:
             raise CannotUnify
-        names, defaults = signature(first.head)
+        names, defaults = self.language.signature(first.head)
         rows = [[a for a in c.args if not isinstance(a, Keyword)] for c in calls]
         keywords = [{a.name: a.value for a in c.args if isinstance(a, Keyword)} for c in calls]
         width = max(map(len, rows))
@@ -357,13 +296,11 @@ class Unifier:
         return self._extra(values, {"n": "size"}.get(context, context), "int")
 
     def _in_python(self, expr: Expr) -> Expr | None:
-        """An expression of the module's parameters that Python computes; None if it has others."""
+        """An expression of the module's parameters in the language; None if it has others."""
         for arguments in self.arguments:
             if not all(isinstance(s, Parameter) and s.name in arguments for s in leaves(expr)):
                 return None
-        if "math." in expression_source(expr, lambda s: "x"):
-            return None
-        return whole(expr, partial(_value, self.arguments[0]))
+        return self.language.expression(expr, partial(_value, self.arguments[0]))
 
     def _holds(self, expr: Expr, values: Sequence[str]) -> bool:
         """Whether an expression of the module's parameters gives these numbers in Python."""
@@ -384,7 +321,7 @@ class Unifier:
             instance = self.uses[0].region.instance
             declared = {a.name: a.default for a in instance.arguments} if instance else {}
             default = declared.get(symbol.name, REQUIRED)
-            if default is not REQUIRED and str(default) in values:
+            if self.language.defaults and default is not REQUIRED and str(default) in values:
                 parameter.default = str(default)
             self.own[symbol.name] = parameter
         return self.own[symbol.name].name
@@ -394,17 +331,7 @@ class Unifier:
         for text in texts:
             bare = re.sub(r'"[^"]*"', "", text)
             words = set(re.findall(r"[A-Za-z_]\w*", bare))
-            known = self.kernels | {
-                "True",
-                "False",
-                "None",
-                "kernel",
-                "stride",
-                "pads",
-                "dilation",
-                "ceil",
-            }
-            if not words <= known or text.startswith("f"):
+            if not words <= self.language.kernels | self.language.words or text.startswith("f"):
                 raise CannotUnify
         key = tuple(texts)
         if key not in self.extras:
@@ -414,21 +341,11 @@ class Unifier:
             most, times = Counter(texts).most_common(1)[0]
             number = kind == "int" and base not in ("kernel", "stride", "pads", "dilation")
             called = re.search(r"\w\(", most)  # no default is the result of a call
-            if kind != "str" and not number and not called and 2 * times >= len(texts):
+            may = self.language.defaults and kind != "str" and not number and not called
+            if may and 2 * times >= len(texts):
                 parameter.default = most
             self.extras[key] = parameter
         return self.extras[key].name
-
-
-def whole(expr: Expr, value: Callable[[Symbol], int | float]) -> Expr:
-    """An expression of the same whole value that Python computes as an int, not as a float."""
-    if not isinstance(evaluate(expr, value), float):
-        return expr
-    if isinstance(expr, Apply) and expr.operator == "/":
-        quotient = Apply("//", expr.operands)
-        if isinstance(evaluate(quotient, value), int):
-            return quotient
-    return Apply("int", (expr,))
 
 
 def _value(arguments: Mapping[str, int], symbol: Symbol) -> int:
