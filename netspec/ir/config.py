@@ -33,7 +33,8 @@ class Training:
     falls by `gamma`; with one number, all multiples of it. `init` is how weights without a
     distribution of their own are drawn; None leaves that to their ops. `lr_mult` are factors of
     the rate for weights and biases of layers without factors of their own. `rho` and `epsilon` are
-    the optimizer's; None leaves them to PyTorch.
+    the optimizer's; None leaves them to PyTorch. `resized_crop` is the range of the share of a
+    picture's area, `randaugment` how many changes and their magnitude.
     """
 
     learning_rate: float
@@ -61,6 +62,20 @@ class Training:
     epsilon: float | None = None
     lr_mult: tuple[float, float] | None = None
     regularization: Literal["l2", "l1"] = "l2"
+    resized_crop: tuple[float, float] | None = None
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    rotate: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    randaugment: tuple[int, int] | None = None
+    erase: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    sampling: Literal["shuffled", "balanced"] = "shuffled"
+    class_weights: Literal["balanced"] | tuple[float, ...] | None = None
+    loss: Literal["cross_entropy", "bce"] = "cross_entropy"
 
 
 @dataclass(frozen=True)

@@ -401,6 +401,48 @@ class DimensionOrder:
 
 
 @dataclass(frozen=True)
+class Interval:
+    """Two numbers above 0 in rising order; one stands for it and 1, or with `most` for 1 itself."""
+
+    most: float | None = None
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        to = "" if self.most is None else f" to {self.most:g}"
+        return f"number above 0{to}, or a list of two in rising order"
+
+    def convert(self, value: Any) -> tuple[float, float]:
+        items = value if isinstance(value, tuple) else (value, 1)
+        numbers = [n if n == 1 else RealNumber(positive=True).convert(n) for n in items]
+        if len(numbers) != 2:
+            raise AttributeTypeError("wrong-type", f"takes a {self}, not {describe(value)}")
+        low, high = numbers
+        if low > high or (self.most is not None and high > self.most):
+            raise AttributeTypeError("out-of-range", f"takes a {self}, not {describe(value)}")
+        return low, high
+
+
+@dataclass(frozen=True)
+class ClassWeights:
+    """`balanced`, or a number from 0 for each class."""
+
+    words: tuple[str, ...] = ("balanced",)
+
+    def __str__(self) -> str:
+        return "`balanced`, or a list with a number for each class"
+
+    def convert(self, value: Any) -> Literal["balanced"] | tuple[float, ...]:
+        if value == "balanced":
+            return "balanced"
+        if not isinstance(value, tuple):
+            raise AttributeTypeError("wrong-type", f"takes {self}, not {describe(value)}")
+        weights = tuple(RealNumber(0).convert(v) for v in value)
+        if not any(weights):
+            raise AttributeTypeError("out-of-range", "takes a list with a number above 0")
+        return weights
+
+
+@dataclass(frozen=True)
 class Places:
     """One whole number, or a list of several in rising order."""
 

@@ -14,10 +14,13 @@ from netspec.lazy_dataclasses import fields
 from netspec.ops import Init, Initial
 from netspec.ops.attribute_types import (
     AttributeType,
+    ClassWeights,
     Flag,
     Integer,
+    Interval,
     Multipliers,
     OneOf,
+    Pair,
     Places,
     RealNumber,
 )
@@ -115,7 +118,50 @@ TRAIN_FIELDS: dict[str, TrainField] = {
         Multipliers(),
         "factor of the rate of layers that say none; two: of weights, of biases (1)",
     ),
+    "resized_crop": TrainField(
+        Interval(most=1),
+        "cut out a random share of the area, from the first number to the second (1)",
+    ),
+    "crop_ratio": TrainField(
+        Interval(), "of resized_crop: least and largest width / height ([3/4, 4/3])"
+    ),
+    "rotate": TrainField(
+        RealNumber(0, 180), "turn pictures by up to so many degrees, zeros coming in (0)"
+    ),
+    "brightness": TrainField(RealNumber(0), "change it by up to this share (0)"),
+    "contrast": TrainField(RealNumber(0), "change it by up to this share (0)"),
+    "saturation": TrainField(RealNumber(0), "change it by up to this share (0)"),
+    "hue": TrainField(RealNumber(0, 0.5), "turn it by up to this share of the circle (0)"),
+    "randaugment": TrainField(
+        Pair(sides=("changes", "magnitude")),
+        "how many random changes a picture gets, and their magnitude, up to 30",
+    ),
+    "erase": TrainField(RealNumber(0, 1), "share of the pictures of which a box becomes 0 (0)"),
+    "mixup": TrainField(
+        RealNumber(0), "average samples in pairs, by shares of beta(mixup, mixup) (0: no)"
+    ),
+    "cutmix": TrainField(
+        RealNumber(0),
+        "put boxes of pictures into others, by shares of beta(cutmix, cutmix) (0: no)",
+    ),
+    "sampling": TrainField(
+        OneOf(("shuffled", "balanced")),
+        "shuffled: each sample once an epoch; balanced: as many of each class (shuffled)",
+        ("loss", ("cross_entropy",)),
+    ),
+    "class_weights": TrainField(
+        ClassWeights(),
+        "how much a class counts in the loss; balanced: the less the more samples it has (1 each)",
+        ("loss", ("cross_entropy",)),
+    ),
+    "loss": TrainField(
+        OneOf(("cross_entropy", "bce")),
+        "cross entropy of one class a sample, or for any number of labels a sample the binary one",
+    ),
 }
+MOST_CHANGES = 14
+STRENGTHS = 30
+"""The largest magnitude of RandAugment, as in its paper (Cubuk et al. 2019, arXiv:1909.13719)."""
 REQUIRED = ("learning_rate", "batch_size")
 
 
@@ -216,6 +262,7 @@ def _wrong_together(
         message = "`schedule: step` needs the field steps"
         yield Diagnostic("missing-field", message, given.get("schedule", place), help=help_)
     yield from _wrong_gamma(values, given, place)
+    yield from _wrong_changes(values, given, place)
     iterations, warmup = values.get("iterations"), values.get("warmup", 0)
     if iterations is not None and warmup >= iterations:
         message = f"a warm-up of {warmup:,} leaves nothing of {iterations:,} iterations"
@@ -246,6 +293,25 @@ def _wrong_gamma(
     if schedule == "inv" and gamma < 0:
         message = f"gamma takes a number from 0 with `schedule: inv`, not {gamma:g}"
         yield Diagnostic("out-of-range", message, given.get("gamma", place))
+
+
+def _wrong_changes(
+    values: Mapping[str, Any], given: Mapping[str, Span], place: Span | None
+) -> Iterable[Diagnostic]:
+    """What is wrong with the changes of pictures."""
+    if "crop_ratio" in values and "resized_crop" not in values:
+        message = "crop_ratio goes with resized_crop only"
+        yield Diagnostic("conflicting-fields", message, given.get("crop_ratio", place))
+    if "resized_crop" in values and values.get("random_crop"):
+        message = "resized_crop cuts pictures itself, so random_crop has nothing to do"
+        yield Diagnostic("conflicting-fields", message, given.get("random_crop", place))
+    changes, magnitude = values.get("randaugment") or (1, 1)
+    if changes > MOST_CHANGES or magnitude > STRENGTHS:
+        message = (
+            f"randaugment takes up to {MOST_CHANGES} changes of a magnitude up to {STRENGTHS}, "
+            f"not [{changes}, {magnitude}]"
+        )
+        yield Diagnostic("out-of-range", message, given.get("randaugment", place))
 
 
 def _value(evaluator: Evaluator, f: Field) -> Any:
@@ -306,5 +372,44 @@ FOREIGN_FIELDS = {
     "clip_gradients": "clip_norm",
     "clip_grad_norm": "clip_norm",
     "flip": "mirror",
+    "hflip": "mirror",
+    "horizontal_flip": "mirror",
+    "RandomHorizontalFlip": "mirror",
+    "RandomFlip": "mirror",
+    "RandomCrop": "random_crop",
+    "RandomResizedCrop": "resized_crop",
+    "random_resized_crop": "resized_crop",
+    "scale": "resized_crop",
+    "zoom_range": "resized_crop",
+    "RandomZoom": "resized_crop",
+    "ratio": "crop_ratio",
+    "RandomTranslation": "shift",
+    "width_shift_range": "shift",
+    "height_shift_range": "shift",
+    "degrees": "rotate",
+    "RandomRotation": "rotate",
+    "rotation": "rotate",
+    "rotation_range": "rotate",
+    "color_jitter": "brightness",
+    "ColorJitter": "brightness",
+    "RandomBrightness": "brightness",
+    "brightness_range": "brightness",
+    "RandomContrast": "contrast",
+    "RandomErasing": "erase",
+    "reprob": "erase",
+    "random_erasing": "erase",
+    "RandAugment": "randaugment",
+    "rand_augment": "randaugment",
+    "auto_augment": "randaugment",
+    "aa": "randaugment",
+    "MixUp": "mixup",
+    "mixup_alpha": "mixup",
+    "CutMix": "cutmix",
+    "cutmix_alpha": "cutmix",
+    "class_weight": "class_weights",
+    "sampler": "sampling",
+    "WeightedRandomSampler": "sampling",
+    "criterion": "loss",
+    "smoothing": "label_smoothing",
 }
-"""What Caffe's solver and PyTorch's optimizers and schedulers call a field, and what it is here."""
+"""What Caffe, PyTorch, torchvision, timm and Keras call a field, and what it is here."""

@@ -17,7 +17,7 @@ from netspec.training.retraining import tensors_of
 from netspec.util.atomic_write import refuse_input, unwritable, write_text
 from netspec.weights import write
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

@@ -26,15 +26,17 @@ from netspec.runtime.classify import (
     pictures,
     read_picture,
 )
+from netspec.training.sampler import Rolls
 from netspec.training.transforms import Preparation
 from netspec.weights.npz_file import read_npz
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Rngs = Sequence[np.random.Generator]
 
 TRAIN = "train"
 HELD_OUT = ("val", "valid", "validation", "test")
 """Names of the parts of a data set, as folders and behind `x_` in a `.npz` file."""
+MOST_OF_MEMORY = 0.4
+"""The share of a device's free memory that data may live in."""
 MOST_NAMED = 8
 """How many unusable pictures an error names."""
 Watch = Callable[[int, int], None]
@@ -50,11 +52,15 @@ class Samples(Protocol):
     labels: Array
     parallel: bool
 
-    def inputs(self, indices: Sequence[int], rngs: Rngs | None) -> Tensor:
-        """Float32 inputs of shape (N, ...); changed at random where generators are given."""
+    def place(self, device: torch.device) -> None:
+        """Be told on which device samples are used, to live there if they can."""
         ...
 
-    def batch(self, indices: Sequence[int], rngs: Rngs | None) -> tuple[Tensor, Tensor]:
+    def inputs(self, indices: Sequence[int], rolls: Rolls | None) -> Tensor:
+        """Float32 inputs of shape (N, ...); changed at random where there are numbers for it."""
+        ...
+
+    def batch(self, indices: Sequence[int], rolls: Rolls | None) -> tuple[Tensor, Tensor]:
         """Inputs as `inputs` gives them, and their targets, changed along with them."""
         ...
 
@@ -76,19 +82,22 @@ class TrainingData:
     left_out: tuple[str, ...] = ()
 
 
-class _Labelled:
-    """Samples whose targets are their classes."""
+class Labelled:
+    """Samples whose targets are their classes, or (N, classes) of 0 and 1."""
 
     labels: Array
 
-    def inputs(self, indices: Sequence[int], rngs: Rngs | None) -> Tensor:
+    def place(self, device: torch.device) -> None:
+        return
+
+    def inputs(self, indices: Sequence[int], rolls: Rolls | None) -> Tensor:
         raise NotImplementedError
 
-    def batch(self, indices: Sequence[int], rngs: Rngs | None) -> tuple[Tensor, Tensor]:
-        return self.inputs(indices, rngs), torch.from_numpy(self.labels[list(indices)])
+    def batch(self, indices: Sequence[int], rolls: Rolls | None) -> tuple[Tensor, Tensor]:
+        return self.inputs(indices, rolls), torch.from_numpy(self.labels[np.asarray(indices)])
 
 
-class Pictures(_Labelled):
+class Pictures(Labelled):
     """Files, read when they are needed. `hashes` are those of their contents."""
 
     parallel = True
@@ -105,12 +114,12 @@ class Pictures(_Labelled):
         self.labels = labels
         self.preparation = preparation
 
-    def inputs(self, indices: Sequence[int], rngs: Rngs | None) -> Tensor:
+    def inputs(self, indices: Sequence[int], rolls: Rolls | None) -> Tensor:
         gray = self.preparation.shape[0] == 1
         made = []
         for position, index in enumerate(indices):
-            raw = _planes(read_picture(self.files[index], gray)[None])
-            own = None if rngs is None else rngs[position : position + 1]
+            raw = _planes(torch.from_numpy(np.array(read_picture(self.files[index], gray))[None]))
+            own = None if rolls is None else rolls[position : position + 1]
             made.append(self.preparation.pictures(raw, own))
         return torch.cat(made)
 
@@ -118,8 +127,11 @@ class Pictures(_Labelled):
         return _digest(b"".join(self.hashes), self.labels.tobytes())
 
 
-class Arrays(_Labelled):
-    """Arrays in memory. `raw` ones are pictures (N, H, W) or (N, H, W, C), values 0 to 255."""
+class Arrays(Labelled):
+    """Arrays in memory. `raw` ones are pictures (N, H, W) or (N, H, W, C), values 0 to 255.
+
+    Where they fit into the memory of the device, they live there.
+    """
 
     parallel = False
 
@@ -128,13 +140,28 @@ class Arrays(_Labelled):
         self.labels = labels
         self.raw = raw
         self.preparation = preparation
+        kind = np.uint8 if raw and x.dtype.kind in "iu" else np.float32
+        self.tensor = torch.from_numpy(np.array(x, kind, copy=None, order="C"))
+        self.targets = torch.from_numpy(labels)
+        self.device = self.tensor.device
 
-    def inputs(self, indices: Sequence[int], rngs: Rngs | None) -> Tensor:
-        chosen = self.x[np.asarray(indices, dtype=np.int64)]
+    def place(self, device: torch.device) -> None:
+        self.device = device
+        if device.type == "cuda" and self.tensor.device != device:
+            free, _ = torch.cuda.mem_get_info(device)
+            if self.tensor.nbytes <= free * MOST_OF_MEMORY:
+                self.tensor, self.targets = self.tensor.to(device), self.targets.to(device)
+
+    def inputs(self, indices: Sequence[int], rolls: Rolls | None) -> Tensor:
+        places = torch.as_tensor(indices, device=self.tensor.device)
+        x = self.tensor.index_select(0, places).to(self.device)
         if self.raw:
-            return self.preparation.pictures(_planes(chosen), rngs)
-        x = torch.from_numpy(np.ascontiguousarray(chosen, dtype=np.float32))
-        return self.preparation.inputs(x, rngs)
+            return self.preparation.pictures(_planes(x), rolls)
+        return self.preparation.inputs(x, rolls)
+
+    def batch(self, indices: Sequence[int], rolls: Rolls | None) -> tuple[Tensor, Tensor]:
+        places = torch.as_tensor(indices, device=self.targets.device)
+        return self.inputs(indices, rolls), self.targets.index_select(0, places)
 
     def digest(self) -> str:
         return _digest(np.ascontiguousarray(self.x).tobytes(), self.labels.tobytes())
@@ -149,19 +176,21 @@ class Subset:
         self.labels = whole.labels[indices]
         self.parallel = whole.parallel
 
-    def inputs(self, indices: Sequence[int], rngs: Rngs | None) -> Tensor:
-        return self.whole.inputs([int(self.indices[i]) for i in indices], rngs)
+    def place(self, device: torch.device) -> None:
+        self.whole.place(device)
 
-    def batch(self, indices: Sequence[int], rngs: Rngs | None) -> tuple[Tensor, Tensor]:
-        return self.whole.batch([int(self.indices[i]) for i in indices], rngs)
+    def inputs(self, indices: Sequence[int], rolls: Rolls | None) -> Tensor:
+        return self.whole.inputs(self.indices[np.asarray(indices)].tolist(), rolls)
+
+    def batch(self, indices: Sequence[int], rolls: Rolls | None) -> tuple[Tensor, Tensor]:
+        return self.whole.batch(self.indices[np.asarray(indices)].tolist(), rolls)
 
     def digest(self) -> str:
         return _digest(self.whole.digest().encode(), self.indices.tobytes())
 
 
-def _planes(pictures: Array) -> Tensor:
+def _planes(x: Tensor) -> Tensor:
     """(N, H, W) or (N, H, W, C) as (N, C, H, W)."""
-    x = torch.from_numpy(np.array(pictures, dtype=np.float32))
     return x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2)
 
 

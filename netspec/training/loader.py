@@ -1,24 +1,27 @@
-"""Batches, prepared ahead of their use by threads."""
+"""Batches on the device that trains, prepared ahead of their use."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from netspec.training.datasets import Samples
-from netspec.training.sampler import Draw, generator
+from netspec.training.sampler import Draws, Rolls
 
-T = TypeVar("T")
 Batch = tuple[Tensor, Tensor]
+Mix = Callable[[Tensor, Tensor, Rolls], Batch]
+"""What changes the inputs and targets of a batch together."""
+Wanted = tuple[Sequence[int], Rolls | None]
+"""Numbers of samples, and the random numbers that change them."""
 AHEAD = 3
 """How many batches are prepared ahead."""
 CHUNK = 4
 """Samples that one thread prepares at a time."""
+CPU = torch.device("cpu")
 
 
 class Loader:
@@ -27,49 +30,73 @@ class Loader:
     What a sample looks like depends on its draw and the seed alone, never on the threads.
     """
 
-    def __init__(self, samples: Samples, seed: int, workers: int) -> None:
+    def __init__(
+        self,
+        samples: Samples,
+        seed: int,
+        workers: int,
+        device: torch.device = CPU,
+        mix: Mix | None = None,
+    ) -> None:
         self.samples = samples
         self.seed = seed
-        self.pool = ThreadPoolExecutor(workers) if workers else None
+        self.device = device
+        self.mix = mix
+        self.pool = ThreadPoolExecutor(workers) if workers and samples.parallel else None
+        samples.place(device)
 
-    def training(self, batches: Iterator[Sequence[Draw]]) -> Iterator[tuple[Tensor, Tensor]]:
+    def beside(self, samples: Samples) -> Loader:
+        """A loader of other samples, prepared by the same threads."""
+        other = Loader(samples, self.seed, 0, self.device)
+        other.pool = self.pool if samples.parallel else None
+        return other
+
+    def training(self, batches: Iterable[Draws]) -> Iterator[Batch]:
         """Inputs and targets of each batch, changed at random as the recipe says."""
+        wanted = ((d.samples.tolist(), Rolls(self.seed, d.places)) for d in batches)
+        for (_, rolls), (x, y) in self._ahead(wanted):
+            yield self.mix(x, y, rolls) if self.mix is not None and rolls is not None else (x, y)
 
-        def prepare(draws: Sequence[Draw]) -> Batch:
-            rngs = [generator(self.seed, draw) for draw in draws]
-            return self.samples.batch([draw.sample for draw in draws], rngs)
-
-        yield from self._ahead(batches, prepare)
-
-    def plain(self, batches: Iterator[Sequence[int]]) -> Iterator[tuple[Tensor, Tensor]]:
+    def plain(self, batches: Iterable[Sequence[int]]) -> Iterator[Batch]:
         """Inputs and targets of each batch as they are."""
-
-        def prepare(indices: Sequence[int]) -> Batch:
-            return self.samples.batch(indices, None)
-
-        yield from self._ahead(batches, prepare)
+        for _, batch in self._ahead((indices, None) for indices in batches):
+            yield batch
 
     def close(self) -> None:
         if self.pool is not None:
             self.pool.shutdown(wait=True, cancel_futures=True)
 
-    def _ahead(
-        self, batches: Iterator[Sequence[T]], prepare: Callable[[Sequence[T]], Batch]
-    ) -> Iterator[Batch]:
+    def _ahead(self, batches: Iterable[Wanted]) -> Iterator[tuple[Wanted, Batch]]:
         if self.pool is None:
-            yield from map(prepare, batches)
+            for wanted in batches:
+                yield wanted, self._moved(self.samples.batch(*wanted))
             return
-        size = CHUNK if self.samples.parallel else 2**31
-        waiting: deque[list[Future[Batch]]] = deque()
-        for batch in batches:
-            chunks = [batch[i : i + size] for i in range(0, len(batch), size)]
-            waiting.append([self.pool.submit(prepare, chunk) for chunk in chunks])
+        waiting: deque[tuple[Wanted, list[Future[Batch]]]] = deque()
+        for indices, rolls in batches:
+            parts = [slice(i, i + CHUNK) for i in range(0, len(indices), CHUNK)]
+            futures = [
+                self.pool.submit(
+                    self.samples.batch, indices[p], None if rolls is None else rolls[p]
+                )
+                for p in parts
+            ]
+            waiting.append(((indices, rolls), futures))
             if len(waiting) > AHEAD:
-                yield self._done(waiting.popleft())
+                yield self._done(*waiting.popleft())
         while waiting:
-            yield self._done(waiting.popleft())
+            yield self._done(*waiting.popleft())
 
-    @staticmethod
-    def _done(parts: Sequence[Future[Batch]]) -> Batch:
+    def _done(self, wanted: Wanted, parts: Sequence[Future[Batch]]) -> tuple[Wanted, Batch]:
         inputs, targets = zip(*(part.result() for part in parts), strict=True)
-        return torch.cat(inputs), torch.cat(targets)
+        return wanted, self._moved((torch.cat(inputs), torch.cat(targets)))
+
+    def _moved(self, batch: Batch) -> Batch:
+        x, y = (to_device(tensor, self.device) for tensor in batch)
+        return x, y
+
+
+def to_device(x: Tensor, device: torch.device) -> Tensor:
+    """A tensor on a device; to CUDA it goes by memory that need not be copied on the way."""
+    if x.device == device or device.type != "cuda":
+        return x.to(device)
+    return x.pin_memory().to(device, non_blocking=True)

@@ -19,7 +19,7 @@ from netspec.diagnostics import spec_error
 from netspec.diagnostics.render import printable
 from netspec.diagnostics.suggest import did_you_mean
 from netspec.ir import Net, Training
-from netspec.lazy_dataclasses import dataclass, field, replace
+from netspec.lazy_dataclasses import dataclass, field, fields, replace
 from netspec.metrics.compression import Compression
 from netspec.ops import Learned
 from netspec.runtime.classify import quiet_pillow
@@ -35,10 +35,10 @@ from netspec.training.datasets import TrainingData, digest_of
 from netspec.training.distributed import Processes, device, processes
 from netspec.training.evaluation import classifier, count
 from netspec.training.learning_curve import learning_curve
-from netspec.training.loader import Loader
+from netspec.training.loader import Loader, Mix
 from netspec.training.retraining import Retraining, plain_name
-from netspec.training.sampler import Draw, Sampler
-from netspec.training.tasks import task_of
+from netspec.training.sampler import Draws, Sampler
+from netspec.training.tasks import Classification, task_of
 from netspec.training.transforms import Preparation
 from netspec.util.atomic_write import write_text
 from netspec.util.progress import ProgressBar, duration
@@ -204,18 +204,28 @@ class _Run:
             fix = (f"`--train batch_size={fitting}`",) if fitting else ()
             raise spec_error("bad-data", message, help=fix)
         self.folder = Folder(options.out)
-        self.order = Sampler(self.samples, training.batch_size, options.seed)
+        classes = self.data.train.labels if training.sampling == "balanced" else None
+        self.order = Sampler(self.samples, training.batch_size, options.seed, classes)
         workers = options.workers
         if workers is None:
             cores = os.cpu_count() or 1
             workers = min(cores, 8) if self.data.train.parallel else 0
-        self.loader = Loader(self.data.train, options.seed, workers)
+        self.loader = Loader(self.data.train, options.seed, workers, self.device, self._mix())
         self.done = 0
         self.best: dict[str, Any] | None = None
         plan = options.plan
         self.retraining = Retraining(net, plan, self.total) if plan else None
         self.last_accuracy: float | None = None
         self.window = _Window()
+
+    def _mix(self) -> Mix | None:
+        """What mixes the samples of a batch, where the recipe says so. Raises SpecError."""
+        if not (self.training.mixup or self.training.cutmix):
+            return None
+        if not isinstance(self.task, Classification):
+            message = f"mixup and cutmix mix classes, which {self.net.name} does not tell apart"
+            raise spec_error("bad-data", message)
+        return self.task.mix
 
     def _read(self, preparation: Preparation) -> TrainingData:
         """The data; what is left out of it is said."""
@@ -273,13 +283,12 @@ class _Run:
         """What a checkpoint of this run has in common with it, as plain data."""
         shapes = ",".join(f"{n}:{tuple(map(int, t.shape))}" for n, t in self.net.tensors.items())
         identity: dict[str, Any] = {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in vars(self.training).items()
+            f.name: list(value) if isinstance(value, tuple) else value
+            for f in fields(Training)
+            if (value := getattr(self.training, f.name)) != f.default
         }
-        identity["init"] = str(self.training.init or "default")
-        for name in ("rho", "epsilon", "lr_mult", "regularization"):
-            if identity[name] in (None, "l2"):  # checkpoints from before have none of them
-                del identity[name]
+        if self.training.init is not None:
+            identity["init"] = str(self.training.init)
         special = {n: m for n, m in self.net.multipliers.items() if m not in ((1, 1), (1, 0))}
         if special:
             identity["multipliers"] = ",".join(f"{n}:{m[0]:g}:{m[1]:g}" for n, m in special.items())
@@ -360,7 +369,7 @@ class _Run:
         for norm in self.frozen_norms:
             norm.eval()
 
-    def _batches(self) -> Iterator[Sequence[Draw]]:
+    def _batches(self) -> Iterator[Draws]:
         """This process's part of every batch, in as many parts as are accumulated."""
         parts = self.options.accumulate
         size = self.training.batch_size // self.group.count // parts
@@ -460,6 +469,8 @@ class _Run:
                 f"iteration {self.done:,} of {self.total:,}: held-out loss {row['loss']:.4f}, "
                 f"{self.task.title} {row[name]:.2%}{', the best so far' if better else ''}"
             )
+            for line in self.task.remarks(row):
+                self.progress.note(printable(f"  {line}"))
             if self.group.is_main:
                 self.metrics.add(row)
                 if better:
@@ -484,11 +495,10 @@ class _Run:
         size = max(1, self.training.batch_size // self.group.count)
         own = range(self.group.rank, len(samples.labels), self.group.count)
         batches = iter([own[i : i + size] for i in range(0, len(own), size)])
-        loader = Loader(samples, self.options.seed, 0)
-        loader.pool = self.loader.pool
         self.model.eval()
         tally = self.task.tally()
-        count(tally, partial(self._forward, self.model), loader.plain(batches))
+        plain = self.loader.beside(samples).plain(batches)
+        count(tally, partial(self._forward, self.model), plain)
         tally.gather(self.group)
         return {
             "kind": "held-out",

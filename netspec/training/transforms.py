@@ -5,8 +5,6 @@ Without these it computes what the emitted model's `preprocess` does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -14,6 +12,8 @@ from torch import Tensor
 
 from netspec.codegen.preprocess import MOST_ELONGATED
 from netspec.ir import Net, Preprocessing, Training
+from netspec.training import augment
+from netspec.training.sampler import Array, Rolls
 
 
 class Preparation:
@@ -30,46 +30,72 @@ class Preparation:
         self.how = stated or Preprocessing(channels="gray" if gray else "rgb")
         self.training = training
 
-    def pictures(self, x: Tensor, rngs: Sequence[np.random.Generator] | None) -> Tensor:
-        """Inputs of raw pictures of one size; with a generator for each, changed at random."""
+    def pictures(self, x: Tensor, rolls: Rolls | None) -> Tensor:
+        """Inputs of raw pictures of one size; with random numbers, changed."""
         x = x.to(torch.float32)
-        height, width = self.shape[1:]
+        sizes = np.tile(np.array(x.shape[2:]), (len(x), 1))
+        if rolls is not None and self.training.resized_crop is not None:
+            return self.finished(augment.cut(x, self.boxes(sizes, rolls), self.shape[1:]), rolls)
         size = self.size(x.shape[2], x.shape[3])
         if size != tuple(x.shape[2:]):
             x = F.interpolate(x, size, mode="bilinear", antialias=True)
-        spare = size[0] - height, size[1] - width
-        if rngs is not None and self.training.random_crop and spare != (0, 0):
-            cut = []
-            for picture, rng in zip(x, rngs, strict=True):
-                top, left = int(rng.integers(spare[0] + 1)), int(rng.integers(spare[1] + 1))
-                cut.append(picture[:, top : top + height, left : left + width])
-            x = torch.stack(cut)
-        else:
-            top, left = spare[0] // 2, spare[1] // 2
-            x = x[:, :, top : top + height, left : left + width]
+        if size != self.shape[1:]:
+            top, left = self._corners(np.tile(np.array(size), (len(x), 1)), rolls).T
+            x = augment.windows(x, top, left, self.shape[1:])
+        return self.finished(x, rolls)
+
+    def boxes(self, sizes: Array, rolls: Rolls | None) -> Array:
+        """What of pictures of these sizes (N, 2) becomes the input: top, left, bottom, right."""
+        training = self.training
+        if rolls is not None and training.resized_crop is not None:
+            return augment.boxes(
+                sizes, training.resized_crop, training.crop_ratio, rolls, "resized crop"
+            )
+        resized = np.array([self.size(int(h), int(w)) for h, w in sizes]).reshape(-1, 2)
+        first = self._corners(resized, rolls)
+        last = first + np.array(self.shape[1:])
+        scale = np.tile(sizes / resized, 2)
+        found: Array = np.concatenate([first, last], 1) * scale
+        return found
+
+    def _corners(self, sizes: Array, rolls: Rolls | None) -> Array:
+        """Where the input begins in resized pictures: top, left."""
+        spare: Array = sizes - np.array(self.shape[1:])
+        if rolls is None or not self.training.random_crop:
+            middle: Array = spare // 2
+            return middle
+        top, left = (
+            rolls.below(f"crop {s}", spare[:, i] + 1) for i, s in enumerate(("top", "left"))
+        )
+        return np.stack([top, left], 1)
+
+    def finished(self, x: Tensor, rolls: Rolls | None) -> Tensor:
+        """Inputs of raw pictures that have their size."""
+        x = x.to(torch.float32)
+        if rolls is not None:
+            if self.training.randaugment is not None:
+                x = augment.randaugment(x, *self.training.randaugment, rolls)
+            x = augment.jitter(x, self.training, rolls)
         if self.how.channels == "bgr":
             x = x.flip(1)
         x = x * self.how.scale
-        x = x - torch.tensor(self.how.mean, dtype=torch.float32).view(-1, 1, 1)
-        x = x / torch.tensor(self.how.std, dtype=torch.float32).view(-1, 1, 1)
-        return self.inputs(x, rngs)
+        x = x - torch.tensor(self.how.mean, dtype=torch.float32, device=x.device).view(-1, 1, 1)
+        x = x / torch.tensor(self.how.std, dtype=torch.float32, device=x.device).view(-1, 1, 1)
+        return self.inputs(x, rolls)
 
-    def inputs(self, x: Tensor, rngs: Sequence[np.random.Generator] | None) -> Tensor:
-        """Inputs, with a generator for each mirrored and shifted at random."""
-        if rngs is None or x.ndim != 4 or not (self.training.mirror or self.training.shift):
-            return x.contiguous()
-        changed = []
-        for picture, rng in zip(x, rngs, strict=True):
-            if self.training.mirror and rng.random() < 0.5:
-                picture = picture.flip(2)
-            if self.training.shift:
-                by = self.training.shift
-                top, left = (int(d) for d in rng.integers(2 * by + 1, size=2))
-                padded = F.pad(picture, (by, by, by, by))
-                height, width = picture.shape[1:]
-                picture = padded[:, top : top + height, left : left + width]
-            changed.append(picture)
-        return torch.stack(changed)
+    def inputs(self, x: Tensor, rolls: Rolls | None) -> Tensor:
+        """Inputs; with random numbers, those changes made that need not be of a picture."""
+        training = self.training
+        if rolls is not None and x.ndim == 4:
+            if training.mirror:
+                x = augment.mirrored(x, rolls)
+            if training.shift:
+                x = augment.shifted(x, training.shift, rolls)
+            if training.rotate:
+                x = augment.rotated(x, training.rotate, rolls)
+            if training.erase:
+                x = augment.erased(x, training.erase, rolls)
+        return x.contiguous()
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width that a picture is resized to.

@@ -43,11 +43,44 @@ def test_every_field() -> None:
     )
     adaptive = training(f"{LEAST} optimizer: rmsprop rho: 0.9 epsilon: 1e-5 lr_mult: [1, 2]")
     assert (adaptive.rho, adaptive.epsilon, adaptive.lr_mult) == (0.9, 1e-5, (1, 2))
+    changed = training(
+        f"{LEAST} resized_crop: 8% crop_ratio: [1/2, 2] rotate: 10 brightness: 0.4 contrast: 0.3"
+        " saturation: 0.2 hue: 0.1 randaugment: [2, 9] erase: 25% mixup: 0.2 cutmix: 1"
+        " sampling: balanced class_weights: [1, 2.5]"
+    )
+    assert (changed.resized_crop, changed.crop_ratio) == ((0.08, 1), (0.5, 2))
+    assert (changed.rotate, changed.brightness, changed.contrast) == (10, 0.4, 0.3)
+    assert (changed.saturation, changed.hue, changed.randaugment) == (0.2, 0.1, (2, 9))
+    assert (changed.erase, changed.mixup, changed.cutmix) == (0.25, 0.2, 1)
+    assert (changed.sampling, changed.class_weights) == ("balanced", (1, 2.5))
+    assert training(f"{LEAST} class_weights: balanced").class_weights == "balanced"
+    assert training(f"{LEAST} loss: bce resized_crop: [0.5, 0.9]").resized_crop == (0.5, 0.9)
     sigmoid = training(f"{LEAST} schedule: sigmoid gamma: -0.1 steps: 30")
     assert (sigmoid.gamma, sigmoid.steps) == (-0.1, (30,))
     assert training(f"{LEAST} schedule: poly power: 0.5 final_rate: 0.01").power == 0.5
     assert training(f"{LEAST} optimizer: nesterov schedule: cosine").schedule == "cosine"
     assert training(f"{LEAST} schedule: step steps: 30").steps == (30,)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ("crop_ratio: [1, 2]", "conflicting-fields"),
+        ("resized_crop: 0.5 random_crop: true", "conflicting-fields"),
+        ("resized_crop: [0.5, 0.1]", "out-of-range"),
+        ("resized_crop: [0.5, 1.5]", "out-of-range"),
+        ("resized_crop: 0", "out-of-range"),
+        ("randaugment: [2, 31]", "out-of-range"),
+        ("hue: 0.6", "out-of-range"),
+        ("class_weights: 3", "wrong-type"),
+        ("class_weights: [0, 0]", "out-of-range"),
+        ("loss: bce sampling: balanced", "conflicting-fields"),
+        ("loss: bce class_weights: balanced", "conflicting-fields"),
+        ("RandomErasing: 0.1", "unknown-field"),
+    ],
+)
+def test_changes_that_are_wrong(fields: str, code: str) -> None:
+    assert codes(body(f"relu\n train {{ {LEAST} {fields} }}")) == [code]
 
 
 def test_values_are_expressions_over_parameters_constants_and_shapes() -> None:

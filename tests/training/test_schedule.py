@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netspec.ir import Training
-from netspec.training.sampler import Draw, Sampler, generator
+from netspec.training.sampler import Rolls, Sampler
 from netspec.training.schedule import iterations, rate
 
 BASE = Training(learning_rate=0.04, batch_size=8, iterations=100)
@@ -103,25 +103,51 @@ def test_iterations() -> None:
 def test_every_sample_once_an_epoch(samples: int, batch: int, seed: int) -> None:
     order = Sampler(samples, batch, seed)
     count = -(-3 * samples // batch)
-    drawn = [d for i in range(count) for d in order.draws(i)]
+    drawn = np.concatenate([order.draws(i).samples for i in range(count)])
     assert len(drawn) == count * batch
     for epoch in range(3):
         part = drawn[epoch * samples : (epoch + 1) * samples]
-        assert {d.epoch for d in part} == {epoch}
-        assert sorted(d.sample for d in part) == list(range(samples))
+        assert sorted(part) == list(range(samples))
     # Any iteration can be asked for at any time.
-    assert Sampler(samples, batch, seed).draws(count - 1) == drawn[-batch:]
+    again = Sampler(samples, batch, seed).draws(count - 1)
+    assert again.samples.tolist() == drawn[-batch:].tolist()
+    assert again.places.tolist() == list(range((count - 1) * batch, count * batch))
 
 
 def test_order_changes_with_epoch_and_seed() -> None:
-    epochs = {
-        tuple(d.sample for d in Sampler(20, 20, seed).draws(i)) for seed in (0, 1) for i in (0, 1)
-    }
+    epochs = {tuple(Sampler(20, 20, seed).draws(i).samples) for seed in (0, 1) for i in (0, 1)}
     assert len(epochs) == 4
 
 
+def test_as_many_of_each_class() -> None:
+    classes = np.repeat([0, 1, 3], [70, 25, 5])
+    order = Sampler(100, 100, 0, classes)
+    for epoch in range(3):
+        drawn = order.draws(epoch).samples
+        assert sorted(np.bincount(classes[drawn]).tolist()) == [0, 33, 33, 34]
+        frequent, rare = (np.bincount(drawn, minlength=100)[classes == c] for c in (0, 3))
+        assert frequent.max() == 1
+        assert set(rare) <= {6, 7}
+    assert (order.draws(0).samples != order.draws(1).samples).any()
+    assert (Sampler(100, 100, 0, classes).draws(2).samples == drawn).all()
+
+
 def test_random_numbers_of_a_sample() -> None:
-    numbers = {generator(s, Draw(e, i)).random() for s in (0, 1) for e in (0, 1) for i in (0, 1)}
-    assert len(numbers) == 8
-    assert generator(3, Draw(1, 2)).random() == generator(3, Draw(1, 2)).random()
-    assert isinstance(generator(0, Draw(0, 0)), np.random.Generator)
+    whole = Rolls(3, np.arange(20_000))
+    numbers = whole.uniform("a")
+    assert numbers.min() >= 0
+    assert numbers.max() < 1
+    counts, _ = np.histogram(numbers, 20)
+    assert (abs(counts - 1000) < 150).all()  # five standard deviations
+    others = [Rolls(4, whole.places).uniform("a"), whole.uniform("b"), np.roll(numbers, 1)]
+    for other in others:
+        assert abs(np.corrcoef(numbers, other)[0, 1]) < 0.04
+    assert (whole[7:9].uniform("a") == numbers[7:9]).all()
+    assert set(whole.below("c", 3)) == {0, 1, 2}
+    between = whole.between("d", -2, 4)
+    assert between.min() > -2
+    assert between.max() < 4
+    assert abs(between.mean() - 1) < 0.1
+    first, second = (g.random() for g in whole[5:7])
+    assert first != second
+    assert whole.generator(6).random() == second

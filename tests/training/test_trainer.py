@@ -114,7 +114,7 @@ def test_as_plain_pytorch_does(fields: str, tmp_path: Path) -> None:
     decay, beta = training.weight_decay, training.momentum
     state: dict[str, Any] = dict.fromkeys(w)
     for i in range(10):
-        chosen = [d.sample for d in Sampler(40, 8, 0).draws(i)]
+        chosen = Sampler(40, 8, 0).draws(i).samples
         h = F.relu(F.conv2d(x[chosen, None] / 255.0, w["c.weight"], w["c.bias"]))
         out = F.conv2d(h, w["last.weight"], w["last.bias"]).mean((2, 3))
         target = (

@@ -11,7 +11,7 @@ import torch
 
 import netspec
 from netspec.ir import Training
-from netspec.training.sampler import Draw, generator
+from netspec.training.sampler import Rolls
 from netspec.training.transforms import Preparation
 
 from ..helpers import net_of
@@ -27,8 +27,8 @@ INPUTS = [
 ]
 
 
-def rngs(count: int, seed: int = 0) -> list[np.random.Generator]:
-    return [generator(seed, Draw(0, i)) for i in range(count)]
+def rolls(count: int, seed: int = 0) -> Rolls:
+    return Rolls(seed, np.arange(count))
 
 
 @pytest.mark.parametrize("text", INPUTS)
@@ -49,7 +49,7 @@ def test_as_the_emitted_model_does(text: str, size: tuple[int, int]) -> None:
 def prepared(training: Training, text: str = "1x4x4 { resize: 6 }", count: int = 200) -> Any:
     net = net_of(f"net n {{ input data: {text}\n global_avgpool }}")
     raw = torch.arange(36.0).reshape(1, 1, 6, 6).repeat(count, 1, 1, 1)
-    return Preparation(net, training).pictures(raw, rngs(count))
+    return Preparation(net, training).pictures(raw, rolls(count))
 
 
 def test_random_crops_are_all_those_that_fit() -> None:
@@ -84,4 +84,4 @@ def test_changes_depend_on_the_sample_alone() -> None:
     net = net_of("net n { input data: 1x4x4 { resize: 6 }\n global_avgpool }")
     raw = torch.arange(36.0).reshape(1, 1, 6, 6).repeat(3, 1, 1, 1)
     plain = Preparation(net, every).pictures(raw, None)  # held-out samples are never changed
-    assert torch.equal(plain, Preparation(net, PLAIN).pictures(raw, rngs(3)))
+    assert torch.equal(plain, Preparation(net, PLAIN).pictures(raw, rolls(3)))

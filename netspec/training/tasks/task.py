@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -64,4 +65,8 @@ class Task(Protocol):
 
     def tally(self) -> Tally:
         """Counts of a part of the data, none yet."""
+        ...
+
+    def remarks(self, figures: Mapping[str, Any]) -> Iterator[str]:
+        """What is said about the figures of what is held out, a line each."""
         ...
