@@ -25,7 +25,7 @@ ORDER = (
     ("netspec.importers", "netspec.report", "netspec.runtime", "netspec.planning"),
     ("netspec.driver",),
     ("netspec.explore", "netspec.reference", "netspec.editing", "netspec.weights"),
-    ("netspec.compression",),
+    ("netspec.compression", "netspec.pictures"),
     ("netspec.diagram", "netspec.training"),
     ("netspec.api",),
     ("netspec",),
@@ -51,7 +51,13 @@ BACKENDS_MAY = {
 VERSIONS = {"netspec.__version__", "netspec.LANGUAGE"}
 FRAMEWORKS = {"torch", "numpy", "PIL", "jinja2", "markupsafe", "safetensors"}
 # Packages that are entered only by what needs frameworks.
-NEED_FRAMEWORKS = ("netspec.weights", "netspec.compression", "netspec.training", "netspec.runtime")
+NEED_FRAMEWORKS = (
+    "netspec.weights",
+    "netspec.compression",
+    "netspec.training",
+    "netspec.runtime",
+    "netspec.pictures",
+)
 
 
 @cache

@@ -20,6 +20,7 @@ from netspec.cli.common import (
     whole_number,
 )
 from netspec.diagnostics import spec_error
+from netspec.util.cache import cache_folder
 from netspec.util.interrupt import on_interrupt
 
 
@@ -75,8 +76,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--workers",
         type=whole_number(0),
         metavar="N",
-        help="threads that read pictures (default: one a processor, at most 8)",
+        help="processes that read pictures (default: one a processor, at most 16)",
     )
+    add(
+        "--cache",
+        nargs="?",
+        const="",
+        metavar="FOLDER",
+        help="keep decoded pictures in this folder (default: netspec/pictures in the user's cache "
+        "folder), and take at most half of its free space",
+    )
+    add("--compile", action="store_true", help="compile the model by torch.compile")
     add("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto is cuda where there is one")
     add(
         "--precision",
@@ -120,6 +130,16 @@ def _share(text: str) -> float:
     return share
 
 
+def _cache(given: str | None) -> Path | None:
+    """The folder of decoded pictures; without a name that in the user's cache folder."""
+    if given == "":
+        folder = cache_folder()
+        if folder is None:
+            raise spec_error("bad-option", "there is no cache folder: give `--cache FOLDER`")
+        return Path(folder) / "pictures"
+    return None if given is None else Path(given)
+
+
 def execute(args: argparse.Namespace) -> int:
     net = load(args.spec, args.settings)
     if args.partial and not args.weights:
@@ -154,6 +174,8 @@ def execute(args: argparse.Namespace) -> int:
         on_bad=args.on_bad,
         plan=compression_plan(args, net),
         freeze=tuple(args.freeze),
+        cache=_cache(args.cache),
+        compile=args.compile,
     )
     with on_interrupt(_stopped if is_main else lambda: None):
         result = train(net, training, options)

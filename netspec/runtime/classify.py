@@ -109,8 +109,24 @@ def decode(content: bytes, path: Path, gray: bool) -> Any:
     They are uint8, or float32 where the file has 16 bits or floats. Floats that do not look like
     0 to 255 are refused. Raises SpecError (missing-package, bad-image).
     """
+    with opened(content, path) as image:
+        from PIL import ImageOps
+
+        turned = ImageOps.exif_transpose(image)
+        if turned.mode[0] not in "IF":
+            return np.asarray(turned.convert("L" if gray else "RGB"))
+        pixels = scaled_gray(turned)
+        return pixels if gray else np.repeat(pixels[..., None], 3, axis=2)
+
+
+@contextmanager
+def opened(content: bytes, path: Path) -> Iterator[Any]:
+    """The picture of a file's content as Pillow opens it, to be decoded in the block.
+
+    Raises SpecError (missing-package, bad-image), also for what is found to be wrong in the block.
+    """
     try:
-        from PIL import Image, ImageOps, UnidentifiedImageError
+        from PIL import Image, UnidentifiedImageError
     except ImportError:
         message = "reading pictures needs Pillow, which is not installed"
         raise spec_error("missing-package", message, help=("pip install pillow",)) from None
@@ -118,11 +134,8 @@ def decode(content: bytes, path: Path, gray: bool) -> Any:
         with Image.open(BytesIO(content)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError
-            turned = ImageOps.exif_transpose(image)
-            if turned.mode[0] not in "IF":
-                return np.asarray(turned.convert("L" if gray else "RGB"))
-            pixels = _scaled(np.asarray(turned), 1 if turned.mode == "F" else 257)
-            return pixels if gray else np.repeat(pixels[..., None], 3, axis=2)
+            yield image
+            return
     except UnidentifiedImageError:
         reason = "it is of no format that Pillow knows" if content else "it is empty"
     except Image.DecompressionBombError:
@@ -136,9 +149,10 @@ def _unreadable(path: Path, reason: str) -> str:
     return f"{path} can't be read as a picture: {reason}"
 
 
-def _scaled(values: Any, steps: int) -> Any:
-    """Grey values divided by the steps to one of 8 bits. Raises ValueError where they go beyond 0
-    to 255, or where 1 is the highest: the file has another range than its type says."""
+def scaled_gray(image: Any) -> Any:
+    """A grey picture of 16 bits or floats as float32, 0 to 255. Raises ValueError where values go
+    beyond that, or where 1 is the highest: the file has another range than its type says."""
+    values, steps = np.asarray(image), 1 if image.mode == "F" else 257
     pixels = values.astype(np.float32) / steps
     low, high = pixels.min(), pixels.max()
     if not 0 <= low <= high <= 255 or 0 < high <= 1:

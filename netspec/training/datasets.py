@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,12 +18,11 @@ from netspec.lazy_dataclasses import dataclass
 from netspec.runtime.classify import (
     PICTURES,
     class_count,
-    decode,
     is_picture,
-    picture_bytes,
     pictures,
-    read_picture,
 )
+from netspec.training.picture_files import Pictures, look_at
+from netspec.training.picture_files import Watch as Watch
 from netspec.training.sampler import Rolls
 from netspec.training.transforms import Preparation
 from netspec.weights.npz_file import read_npz
@@ -39,8 +36,6 @@ MOST_OF_MEMORY = 0.4
 """The share of a device's free memory that data may live in."""
 MOST_NAMED = 8
 """How many unusable pictures an error names."""
-Watch = Callable[[int, int], None]
-"""What is told how many of how many pictures have been looked at."""
 
 
 class Samples(Protocol):
@@ -95,36 +90,6 @@ class Labelled:
 
     def batch(self, indices: Sequence[int], rolls: Rolls | None) -> tuple[Tensor, Tensor]:
         return self.inputs(indices, rolls), torch.from_numpy(self.labels[np.asarray(indices)])
-
-
-class Pictures(Labelled):
-    """Files, read when they are needed. `hashes` are those of their contents."""
-
-    parallel = True
-
-    def __init__(
-        self,
-        files: Sequence[Path],
-        hashes: Sequence[bytes],
-        labels: Array,
-        preparation: Preparation,
-    ) -> None:
-        self.files = files
-        self.hashes = hashes
-        self.labels = labels
-        self.preparation = preparation
-
-    def inputs(self, indices: Sequence[int], rolls: Rolls | None) -> Tensor:
-        gray = self.preparation.shape[0] == 1
-        made = []
-        for position, index in enumerate(indices):
-            raw = _planes(torch.from_numpy(np.array(read_picture(self.files[index], gray))[None]))
-            own = None if rolls is None else rolls[position : position + 1]
-            made.append(self.preparation.pictures(raw, own))
-        return torch.cat(made)
-
-    def digest(self) -> str:
-        return _digest(b"".join(self.hashes), self.labels.tobytes())
 
 
 class Arrays(Labelled):
@@ -187,6 +152,19 @@ class Subset:
 
     def digest(self) -> str:
         return _digest(self.whole.digest().encode(), self.indices.tobytes())
+
+
+def in_files(samples: Samples) -> Pictures | None:
+    """The pictures in files that samples are, or are some of."""
+    whole = samples.whole if isinstance(samples, Subset) else samples
+    return whole if isinstance(whole, Pictures) else None
+
+
+def whole_indices(samples: Samples, indices: Sequence[int]) -> list[int]:
+    """Numbers of samples as those of what they are some of."""
+    chosen = np.asarray(indices)
+    found: list[int] = (samples.indices[chosen] if isinstance(samples, Subset) else chosen).tolist()
+    return found
 
 
 def _planes(x: Tensor) -> Tensor:
@@ -340,7 +318,8 @@ def _read_folders(
                     help=(f"pictures are files of {known}",),
                 )
             files += [(number, label, file) for file in own]
-    hashes, bad = _examined([file for *_, file in files], preparation, watch)
+    looked = look_at([file for *_, file in files], preparation, watch)
+    bad = [looked.bad[number] for number in sorted(looked.bad)]
     if bad and not skip_bad:
         rest = len(bad) - MOST_NAMED
         notes = (*bad[:MOST_NAMED], *([f"and {rest:,} more"] if rest > 0 else []))
@@ -352,11 +331,11 @@ def _read_folders(
             help=("fix or remove what is named, or leave it out with `--on-bad skip`",),
         )
     if left_out is not None:
-        left_out += bad
+        left_out += [*bad, *([looked.unkept] if looked.unkept else [])]
     found = []
     for number, part in enumerate(parts):
-        kept = [(f, h, y) for (n, y, f), h in zip(files, hashes, strict=True) if h and n == number]
-        labels = np.array([y for *_, y in kept], dtype=np.int64)
+        kept = [i for i, (n, *_) in enumerate(files) if n == number and i not in looked.bad]
+        labels = np.array([files[i][1] for i in kept], dtype=np.int64)
         if number == 0 and every and (missing := set(range(len(classes))) - set(labels.tolist())):
             name = classes[min(missing)]
             raise spec_error(
@@ -366,7 +345,8 @@ def _read_folders(
             raise spec_error(
                 "bad-data", f"{part} has no picture that can be used", notes=tuple(bad)
             )
-        found.append(Pictures([f for f, *_ in kept], [h for _, h, _ in kept], labels, preparation))
+        own_files, entries = [files[i][2] for i in kept], looked.entries[kept]
+        found.append(Pictures(own_files, entries, labels, preparation, looked.form, looked.stored))
     return found
 
 
@@ -407,34 +387,6 @@ def _pictures(folder: Path) -> list[Path]:
         return sorted(Path(p) for p in pictures([str(folder)])) if folder.is_dir() else []
     except SpecError:  # none there
         return []
-
-
-def _examined(
-    files: Sequence[Path], preparation: Preparation, watch: Watch
-) -> tuple[list[bytes], list[str]]:
-    """The hash of each picture's content, empty for one that can't be used; and why it can't."""
-    gray = preparation.shape[0] == 1
-
-    def examine(file: Path) -> tuple[bytes, str]:
-        try:
-            content = picture_bytes(file)
-            preparation.size(*decode(content, file, gray).shape[:2])
-            return hashlib.sha256(content).digest(), ""
-        except SpecError as error:
-            if error.diagnostics[0].code != "bad-image":
-                raise  # of Pillow that is not there
-            return b"", error.diagnostics[0].message
-        except ValueError as error:
-            return b"", f"{file} can't be made an input: {error}"
-
-    hashes, bad = [], []
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-        for done, (found, reason) in enumerate(pool.map(examine, files), 1):
-            hashes.append(found)
-            if reason:
-                bad.append(reason)
-            watch(done, len(files))
-    return hashes, bad
 
 
 def _classes(path: Path) -> list[str]:

@@ -51,6 +51,9 @@ MOST_BETWEEN = 1000
 """Most iterations between evaluations where `every` is not given."""
 SMALL = 200_000_000
 """Below so many multiplications a step, threads wait for each other longer than they work."""
+MOST_WORKERS = 16
+FEW = 200
+"""So few samples for each are prepared before the processes for it have started."""
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -64,7 +67,8 @@ class TrainingOptions:
     `weights` are arrays by name that the model starts from; what they lack starts fresh.
     `on_bad` says what becomes of pictures that can't be read: `error` or `skip`. With a `plan`,
     weights are pruned and quantized while they are trained. `freeze` are patterns of the paths of
-    layers and instances that stay as they are.
+    layers and instances that stay as they are. `cache` is a folder where decoded pictures are kept.
+    With `compile`, the model is compiled by `torch.compile`.
     """
 
     data: Path
@@ -82,6 +86,8 @@ class TrainingOptions:
     on_bad: Literal["error", "skip"] = "error"
     plan: Compression | None = None
     freeze: tuple[str, ...] = ()
+    cache: Path | None = None
+    compile: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,7 +188,7 @@ class _Run:
         self.group = group
         self.device = device(options.device, group.local)
         self.precision = _precision(options.precision, self.device)
-        preparation = Preparation(net, training)
+        preparation = Preparation(net, training, options.cache)
         self.quiet = options.quiet or not group.is_main
         self.data = self._read(preparation)
         self.samples = len(self.data.train.labels)
@@ -206,17 +212,24 @@ class _Run:
         self.folder = Folder(options.out)
         classes = self.data.train.labels if training.sampling == "balanced" else None
         self.order = Sampler(self.samples, training.batch_size, options.seed, classes)
-        workers = options.workers
-        if workers is None:
-            cores = os.cpu_count() or 1
-            workers = min(cores, 8) if self.data.train.parallel else 0
-        self.loader = Loader(self.data.train, options.seed, workers, self.device, self._mix())
         self.done = 0
         self.best: dict[str, Any] | None = None
         plan = options.plan
         self.retraining = Retraining(net, plan, self.total) if plan else None
         self.last_accuracy: float | None = None
         self.window = _Window()
+
+    def _loader(self) -> Loader:
+        options, group, training = self.options, self.group, self.training
+        workers = options.workers
+        if workers is None:
+            workers = min((os.cpu_count() or 1) // group.count, MOST_WORKERS)
+            if (self.total - self.done) * training.batch_size < FEW * workers:
+                workers = 0
+        largest = training.batch_size // group.count
+        return Loader(
+            self.data.train, options.seed, max(workers, 0), self.device, self._mix(), largest
+        )
 
     def _mix(self) -> Mix | None:
         """What mixes the samples of a batch, where the recipe says so. Raises SpecError."""
@@ -259,6 +272,8 @@ class _Run:
         if self.device.type == "cuda" and len(self.net.body.inputs[0].shape) == 3:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model = model
+        if self.options.compile:
+            model.compile()
         if self.retraining is not None:
             self.retraining.prune(model)
         self._optimize()
@@ -294,6 +309,10 @@ class _Run:
             identity["multipliers"] = ",".join(f"{n}:{m[0]:g}:{m[1]:g}" for n, m in special.items())
         if self.options.freeze:
             identity["freeze"] = ",".join(sorted(self.frozen))
+        if self.options.compile:
+            identity["compile"] = True  # sums are rounded otherwise
+        if self.options.cache is not None:
+            identity["cache"] = True  # its pictures may be rounded otherwise
         if self.options.plan is not None:
             identity["compression"] = str(self.options.plan)
         return identity | {
@@ -329,8 +348,15 @@ class _Run:
                 write_text(self.folder.labels, "".join(f"{c}\n" for c in self.data.classes))
         if resumed and self.done < self.total:
             self.progress.note(f"continues after iteration {self.done:,}")
+        self.loader = self._loader()
         try:
             self._iterate()
+        except RuntimeError as error:
+            if not type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+                raise
+            reason = printable(str(error).strip().splitlines()[0])
+            message = f"torch.compile can't compile {self.net.name} here: {reason}"
+            raise spec_error("bad-option", message, help=("leave out `--compile`",)) from None
         finally:
             self.progress.close()
             self.loader.close()

@@ -5,6 +5,9 @@ Without these it computes what the emitted model's `preprocess` does.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -22,7 +25,9 @@ class Preparation:
     Raw pictures are tensors of shape (N, C, H, W), RGB or grey, values 0 to 255.
     """
 
-    def __init__(self, net: Net, training: Training) -> None:
+    def __init__(self, net: Net, training: Training, keep: Path | None = None) -> None:
+        """`keep` is a folder for decoded pictures."""
+        self.keep = keep
         shape = tuple(int(d) for d in net.body.inputs[0].shape)
         self.shape = shape
         gray = shape[0] == 1
@@ -97,6 +102,32 @@ class Preparation:
                 x = augment.erased(x, training.erase, rolls)
         return x.contiguous()
 
+    # --- how pictures are read -------------------------------------------------------------------
+
+    @property
+    def keeps_whole(self) -> bool:
+        """Whether kept pictures have what the files have, if smaller; else they are resized."""
+        return self.training.resized_crop is not None
+
+    @property
+    def kept_as(self) -> Any:
+        """What kept pictures depend on."""
+        return [self.shape, None if self.keeps_whole else [self.how.resize]]
+
+    def reduction(self, height: int, width: int) -> int:
+        """What the sides of a picture may be divided by while it is decoded: 1, 2, 4 or 8.
+
+        It stays twice as large as what becomes of it, so that one hardly sees a difference.
+        Raises ValueError as `size` does.
+        """
+        if self.keeps_whole:
+            rows = columns = max(self.shape[1:])
+            height = width = min(height, width)
+        else:
+            rows, columns = self.size(height, width)
+        fitting = (k for k in (8, 4, 2) if height // k >= 2 * rows and width // k >= 2 * columns)
+        return next(fitting, 1)
+
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width that a picture is resized to.
 
@@ -111,3 +142,10 @@ class Preparation:
         if max(height, width) > MOST_ELONGATED * shorter:
             raise ValueError(f"a side is more than {MOST_ELONGATED} times as long as the other")
         return round(height * resize / shorter), round(width * resize / shorter)
+
+
+def to_device(x: Tensor, device: torch.device) -> Tensor:
+    """A tensor on a device; to CUDA it goes by memory that need not be copied on the way."""
+    if x.device == device or device.type != "cuda":
+        return x.to(device)
+    return x.pin_memory().to(device, non_blocking=True)

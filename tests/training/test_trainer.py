@@ -191,6 +191,18 @@ def test_dropout_batchnorm_and_pictures_run(tmp_path: Path) -> None:
     same(*outs)
 
 
+@pytest.mark.exhaustive
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_compiled_model_learns_the_same(tmp_path: Path) -> None:
+    if shutil.which("g++") is None:
+        pytest.skip("needs a C++ compiler")
+    start = fresh(tiny().tensors, 5)
+    for name, compiled in (("a", False), ("b", True)):
+        (tmp_path / name).mkdir()
+        trained(tiny(), tmp_path / name, weights=start, compile=compiled)
+    close(weights(tmp_path / "a"), weights(tmp_path / "b"), 1e-4)
+
+
 def test_seeds(tmp_path: Path) -> None:
     found = []
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
