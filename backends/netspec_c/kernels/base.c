@@ -74,4 +74,3 @@ INLINE int cpu_level(void) {
   typedef float V __attribute__((vector_size(4 * N), may_alias, unused)); \
   typedef int V_mask __attribute__((vector_size(4 * N), unused))
 #define SELECT(mask, a, b) ((V)(((mask) & (V_mask)(a)) | (~(mask) & (V_mask)(b))))
-#define CLAMP(v, bounds) (v = SELECT(v < (bounds).low, (V){0} + (bounds).low, v), SELECT(v > (bounds).high, (V){0} + (bounds).high, v))

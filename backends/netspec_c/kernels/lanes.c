@@ -42,22 +42,28 @@ static void lanes_run(const Run *r, Blocks x, Blocks y, Window k, Job v) {
 }
 
 #define LANES(name, attributes, N, STEP) \
-attributes INLINE void name##_rows(const Lanes *t, const Line *l, const float *x0, float *y, const float *add, const int rows) { \
+attributes INLINE void name##_rows(const Lanes *t, const Line *l, const float *x0, float *y, const float *add, const int rows, const int high, const int wide) { \
   VECTORS(N); \
-  const V low = (V){0} + t->to.low, high = (V){0} + t->to.high; \
+  const V least = (V){0} + t->to.low, most = (V){0} + t->to.high, scale = (V){0} + t->scale; \
+  const ptrdiff_t x_step = l->x_step, y_step = l->y_step, x_high = t->x_high, x_wide = t->x_wide, w_high = t->kw * 16; \
   for (int part = 0; part < 16; part += N) { \
     V sum[8]; \
     UNROLL for (int r = 0; r < rows; r++) sum[r] = *(const V *)(t->start + part); \
-    for (int i = 0; i < l->high; i++) { \
-      const float *x = x0 + part + i * t->x_high, *w = t->w + (l->first + i * t->kw) * 16 + part; \
-      for (int j = 0; j < l->wide; j++, x += t->x_wide, w += 16) \
-        UNROLL for (int r = 0; r < rows; r++) STEP(sum[r], *(const V *)(x + r * l->x_step), *(const V *)w); \
+    const float *x_line = x0 + part, *w_line = t->w + l->first * 16 + part; \
+    for (int i = 0; i < high; i++, x_line += x_high, w_line += w_high) { \
+      const float *x = x_line, *w = w_line; \
+      for (int j = 0; j < wide; j++, x += x_wide, w += 16) { \
+        const float *from = x; \
+        UNROLL for (int r = 0; r < rows; r++, from += x_step) STEP(sum[r], *(const V *)from, *(const V *)w); \
+      } \
     } \
-    UNROLL for (int r = 0; r < rows; r++) { \
-      V v = sum[r] * t->scale; \
-      if (add) v += *(const V *)(add + part + r * l->y_step); \
-      v = SELECT(v < low, low, v); \
-      *(V *)(y + part + r * l->y_step) = SELECT(v > high, high, v); \
+    const float *more = add ? add + part : add; \
+    float *to = y + part; \
+    UNROLL for (int r = 0; r < rows; r++, to += y_step) { \
+      V v = sum[r] * scale; \
+      if (add) v += *(const V *)more, more += y_step; \
+      v = SELECT(v < least, least, v); \
+      *(V *)to = SELECT(v > most, most, v); \
     } \
   } \
 } \
@@ -65,13 +71,13 @@ attributes static void name(const Lanes *t, const Line *l) { \
   const float *x = t->x + l->x, *add = t->add ? t->add + l->y : t->add; \
   float *y = t->y + l->y; \
   for (int n = l->n, rows; n > 0; n -= rows) { \
-    rows = n >= 8 ? 8 : n >= 4 ? 4 : n >= 2 ? 2 : 1; \
-    switch (rows) { \
-      case 8: name##_rows(t, l, x, y, add, 8); break; \
-      case 4: name##_rows(t, l, x, y, add, 4); break; \
-      case 2: name##_rows(t, l, x, y, add, 2); break; \
-      default: name##_rows(t, l, x, y, add, 1); \
-    } \
+    if (n >= 8) { \
+      rows = 8; \
+      if (l->high == 3 && l->wide == 3) name##_rows(t, l, x, y, add, 8, 3, 3); \
+      else name##_rows(t, l, x, y, add, 8, l->high, l->wide); \
+    } else if (n >= 4) rows = 4, name##_rows(t, l, x, y, add, 4, l->high, l->wide); \
+    else if (n >= 2) rows = 2, name##_rows(t, l, x, y, add, 2, l->high, l->wide); \
+    else rows = 1, name##_rows(t, l, x, y, add, 1, l->high, l->wide); \
     x += rows * l->x_step, y += rows * l->y_step; \
     if (add) add += rows * l->y_step; \
   } \

@@ -17,7 +17,6 @@ attributes INLINE void tile_rows_##cpu(const Tile *t, const int rows, const int 
   VECTORS(N); \
   enum { PARTS = 16 / N }; \
   const ptrdiff_t w_filters = t->w_filters, y_filters = t->y_filters, x_step = t->x_step, y_step = t->y_step; \
-  const V low = (V){0} + t->to.low, high = (V){0} + t->to.high; \
   V sum[ROWS][2 * PARTS]; \
   UNROLL for (int f = 0; f < filters * PARTS; f++) { \
     sum[0][f] = *(const V *)(t->bias + f * N); \
@@ -44,13 +43,19 @@ attributes INLINE void tile_rows_##cpu(const Tile *t, const int rows, const int 
     } \
     w_block += t->kh * t->kw * n * 16; \
   } \
+  if (t->to.low > -INFINITY) { \
+    const V low = (V){0} + t->to.low; \
+    UNROLL for (int r = 0; r < rows; r++) \
+      UNROLL for (int f = 0; f < filters * PARTS; f++) sum[r][f] = SELECT(sum[r][f] < low, low, sum[r][f]); \
+  } \
+  if (t->to.high < INFINITY) { \
+    const V high = (V){0} + t->to.high; \
+    UNROLL for (int r = 0; r < rows; r++) \
+      UNROLL for (int f = 0; f < filters * PARTS; f++) sum[r][f] = SELECT(sum[r][f] > high, high, sum[r][f]); \
+  } \
   float *y = t->y; \
   UNROLL for (int r = 0; r < rows; r++, y += y_step) \
-    UNROLL for (int f = 0; f < filters * PARTS; f++) { \
-      V v = sum[r][f]; \
-      v = SELECT(v < low, low, v); \
-      *(V *)(y + (f / PARTS) * y_filters + f % PARTS * N) = SELECT(v > high, high, v); \
-    } \
+    UNROLL for (int f = 0; f < filters * PARTS; f++) *(V *)(y + (f / PARTS) * y_filters + f % PARTS * N) = sum[r][f]; \
 } \
 attributes static void tile_##cpu(const Tile *t, int rows, int filters) { \
   switch (rows + 16 * (filters - 1)) { \
