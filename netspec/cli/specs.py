@@ -20,8 +20,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name", nargs="?", metavar="NAME", help="print the text of a net or module (default: list)"
     )
-    parser.add_argument(
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument(
         "--modules", action="store_true", help="list the modules, for `import`, with parameters"
+    )
+    kinds.add_argument(
+        "--engines", action="store_true", help="which net runs on which engine, as it was measured"
     )
     add_format(parser, "text", "json")
     add_output(parser, redirect=True)
@@ -29,6 +33,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     modules = bundled_modules()
+    if args.engines:
+        return _engines(args.name, args.format)
     if args.name is not None:
         return _print(args.name, modules, args.format)
     if args.modules:
@@ -54,6 +60,30 @@ def execute(args: argparse.Namespace) -> int:
     width = max((len(name) for name, _ in rows), default=0)
     for name, doc in rows:
         print(f"{name:<{width}}  {doc}".rstrip())
+    return 0
+
+
+def _engines(name: str | None, form: str) -> int:
+    """Print which nets run where: all, or one. Raises SpecError."""
+    from netspec.reference import engines
+
+    data = engines.measured()
+    names = [*bundled()] if name is None else [name]
+    if name is not None and name not in bundled():
+        message = f"no bundled net is called {name}"
+        raise spec_error("bad-option", message, help=help_for_unknown_spec(name, bundled()))
+    if form == "json":
+        found = {n: data["nets"][n] for n in names if n in data["nets"]}
+        print_json({**data, "nets": found})
+        return 0
+    rows = engines.rows(data, names)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+    print(f"\nmeasured on {data['measured']}, with random weights, beside NumPy:")
+    for line in engines.versions(data):
+        print(f"  {line}")
     return 0
 
 

@@ -164,6 +164,24 @@ def test_modules_and_texts_that_are_bundled() -> None:
 
 
 @pytest.mark.slow
+def test_engines_that_run_bundled_nets() -> None:
+    data = json.loads(run("specs", "--engines", "--format", "json").stdout)
+    head, *rows = run("specs", "--engines").stdout.partition("\n\n")[0].splitlines()
+    assert all(engine["name"] in head for engine in data["engines"].values())
+    names = [s["name"] for s in json.loads(run("specs", "--format", "json").stdout)]
+    assert [row.split()[0] for row in rows] == names
+    digits = data["nets"]["squeezenet_digits"]
+    assert digits["inputs"] == [[1, 8, 8]]
+    assert digits["engines"]["onnxruntime"]["state"] == "runs"
+    (row,) = run("specs", "squeezenet_digits", "--engines").stdout.splitlines()[1:2]
+    assert row.split()[:2] == ["squeezenet_digits", "yes"]
+    one = json.loads(run("specs", "squeezenet_digits", "--engines", "--format", "json").stdout)
+    assert one["nets"] == {"squeezenet_digits": digits}
+    assert "no bundled net is called fire" in refused("specs", "fire", "--engines").stderr
+    assert run("specs", "--engines", "--modules").returncode == 2
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
