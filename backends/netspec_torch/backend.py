@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from textwrap import wrap
-from types import SimpleNamespace
 from typing import Any
 
-from netspec.codegen.backend import Unsupported
-from netspec.codegen.header import class_doc, compiled_from, input_size, title
-from netspec.codegen.identifiers import Identifiers, class_name
+from netspec.codegen.header import (
+    class_doc,
+    compiled_from,
+    input_size,
+    logits_or_not,
+    outputs_doc,
+    title,
+)
+from netspec.codegen.identifiers import Identifiers, is_plain
 from netspec.codegen.nsz_source import nsz_reader
 from netspec.codegen.preprocess import picture
 from netspec.codegen.python_source import (
     WIDTH,
+    FunctionCall,
     Infix,
     Source,
     Verbatim,
@@ -25,28 +31,30 @@ from netspec.codegen.python_source import (
     templates,
     tuple_of,
 )
-from netspec.codegen.tracing.logits import end_in_logits
-from netspec.codegen.tracing.nodes import Call, LineNode, OpCall, Prediction, Trace, parts_of
-from netspec.codegen.tracing.traces import Traces
-from netspec.codegen.writing.classes import Classes, NetText
-from netspec.codegen.writing.spelling import CannotWrite, ConstructorNumbers, WrittenCall
+from netspec.codegen.tracing.nodes import Call, LineNode, OpCall, Trace, parts_of
+from netspec.codegen.writing.classes import Classes, NetText, classes_of
+from netspec.codegen.writing.library import Library
+from netspec.codegen.writing.spelling import (
+    ConstructorNumbers,
+    WrittenCall,
+    numbers_alike,
+)
+from netspec.codegen.writing.terms import OUT_SIZES
 from netspec.ir import Layer, Net
 from netspec.lazy_dataclasses import replace
-from netspec.ops import Init, Learned, Op, Weighted, text
+from netspec.ops import Init, Learned, Op, Weighted
 from netspec.symbolic.expr import NumberLiteral, expr_of
 from netspec_torch.emission import Emission, WrittenLayer, method
 from netspec_torch.emitters import EMITTERS
 from netspec_torch.init_weights import drawing, drawn, initialization, tensor_laws, usual_laws
 from netspec_torch.makers import maker_of
-from netspec_torch.reserved import MODULE_ATTRIBUTES
+from netspec_torch.reserved import MODULE_ATTRIBUTES, OF_DICTS, OWN_METHODS
 from netspec_torch.support import sources
 
 _GLOBALS = (
     *("torch", "nn", "F", "math", "self", "Tensor", "Path", "Any", "Fraction"),
     *("is_zipfile", "model", "partial", "Callable"),
 )
-_MOST_NAMED = 12
-"""Most outputs that a docstring names."""
 
 
 class TorchBackend:
@@ -60,15 +68,9 @@ class TorchBackend:
 
     def check(self, layer: Layer, used: Sequence[bool]) -> None:
         """Raise Unsupported for layers that PyTorch can't express."""
-        nowhere: Any = SimpleNamespace(
-            **dict.fromkeys(("printer", "whole", "print", "in_forward"), lambda term: "0"),
-            supports=set(),
-            trace=SimpleNamespace(block=layer),
-        )
         several = any(used[1:])
         written = WrittenLayer(layer.op, layer.op, layer.inputs, layer.outputs, several)
-        no_call: Any = SimpleNamespace(terms={})
-        EMITTERS[type(layer.op)](written, ConstructorNumbers(nowhere, no_call))
+        EMITTERS[type(layer.op)](written, numbers_alike("0", layer))
 
     def emit(self, net: Net) -> str:
         """The source of the net's file."""
@@ -78,7 +80,13 @@ class TorchBackend:
         self, nets: Sequence[Net], *, probabilities: bool = False, nsz: bool = False
     ) -> str:
         """The source of a file with a class for each net."""
-        classes = _classes(nets, probabilities)
+        classes = classes_of(
+            nets,
+            lambda traces: _Spelling(nets, traces),
+            (*_GLOBALS, *sources()),
+            maker_of,
+            probabilities,
+        )
         self.notes = classes.notes()
         first = classes.net_classes()[0].trace
         given = first.predictions[: len(nets[0].body.outputs)]
@@ -121,10 +129,31 @@ def _bare(op: Any, numbers: ConstructorNumbers) -> Emission:
     return Emission(forward, call("nn.Parameter", made, *frozen))
 
 
+# PyTorch assigns self.training, which it refuses where a layer bears that name.
+_TRAIN = [
+    "    def train(self, mode: bool = True) -> Self:",
+    '        self.__dict__["training"] = mode',
+    "        for child in self.children():",
+    "            child.train(mode)",
+    "        return self",
+]
+
+
 class _Spelling:
     """How PyTorch spells a class."""
 
-    reserved = frozenset(MODULE_ATTRIBUTES)
+    library = Library(
+        layer="nn.Module",
+        net="nn.Module",
+        run="forward",
+        predict="predict",
+        sizes="torch.Size",
+        typed=("F.", "torch."),
+        rows=2,
+        add=("self.add_module",),
+        single="isinstance({}, Tensor)",
+    )
+    reserved = MODULE_ATTRIBUTES | OWN_METHODS | OUT_SIZES
 
     def __init__(self, nets: Sequence[Net], traces: Sequence[Trace]) -> None:
         self.usual = [usual_laws(net, (x.op for x in net.layers)) for net in nets]
@@ -149,29 +178,43 @@ class _Spelling:
         module = drawn(module, laws, numbers) if laws else module
         return replace(emission, constructor=module)
 
+    def reached(self, name: str) -> str:
+        first, *inner = name.split(".")
+        if len(inner) > 1 and not any(self.is_reserved(part, True) for part in (first, *inner)):
+            return f'self.get_submodule("{name}")'
+        if inner:
+            return self.reached(first) + "".join(f'["{part}"]' for part in inner)
+        if self.is_reserved(name):
+            return f'self.__dict__["_modules"]["{name}"]'
+        return f"self.{name}" if is_plain(name) else f'getattr(self, "{name}")'
+
+    def is_reserved(self, name: str, inside: bool = False) -> bool:
+        """Whether an attribute of the class, or `inside` an `nn.ModuleDict`, can't be a layer."""
+        return name in self.reserved or name.startswith("__") or (inside and name in OF_DICTS)
+
+    def assigned(self, name: str, layer: Source) -> tuple[Source, tuple[str, ...]]:
+        holder, _, last = name.rpartition(".")
+        owner = self.reached(holder) if holder else "self"
+        place = self.reached(name)
+        if self.is_reserved(last, bool(holder)):
+            place = f'{owner}._modules["{last}"]'
+        elif place.startswith(("getattr(self, ", "self.get_submodule(")) and place.endswith(")"):
+            return call(f"{owner}.add_module", f'"{last}"', layer), ()
+        return layer, (place,)
+
+    def holder(self) -> FunctionCall:
+        return call("nn.ModuleDict")
+
+    def built(self, inputs: Sequence[Sequence[str]]) -> None:
+        """Nothing: PyTorch's layers are made whole."""
+
+    def methods(self, layers: Container[str]) -> Sequence[str]:
+        return _TRAIN if "training" in layers else ()
+
     def is_usual(self, op: Op, init: Init, numbers: ConstructorNumbers) -> bool:
         """Whether the weights of a kind of layer begin so where nothing else is said."""
         alike = all(usual.get(type(op)) == init for usual in self.usual)
         return isinstance(op, Weighted) and alike and numbers.literal(*init.numbers)
-
-
-def _classes(nets: Sequence[Net], probabilities: bool) -> Classes:
-    """The classes of nets, written from their text wherever that can be."""
-    taken = (*_GLOBALS, *sources())
-    traces = Traces(taken, maker_of)
-    while True:
-        found = [traces.of_net(net) for net in nets]
-        for trace in found:
-            end_in_logits(trace, probabilities)
-        classes = Classes(_Spelling(nets, found), taken, class_name)
-        try:
-            classes.write(list(zip(found, map(_shapes, nets), strict=True)))
-        except CannotWrite as error:
-            if error.trace.block is not None:
-                raise Unsupported(f"{error.trace.template.name}: {error}") from None
-            traces.refuse(error.trace, str(error))
-        else:
-            return classes
 
 
 def _source(nets: Sequence[Net], classes: Classes, nsz: bool) -> str:
@@ -223,10 +266,10 @@ def _net_texts(nets: Sequence[Net], classes: Classes, base: str) -> dict[str, Ne
         ]
         here = {c.name.fixed or "" for c in _calls_at_top(own.trace) if c.name is not None}
         texts[own.name] = NetText(
-            docstring(class_doc(net, bool(base), _kinds(net, own.trace.predictions)), 4),
-            docstring(_outputs(net), 8),
+            docstring(class_doc(net, bool(base), logits_or_not(net, own.trace.predictions)), 4),
+            docstring(outputs_doc(net), 8),
             initialization(net, made, here),
-            base or "nn.Module",
+            base,
             net.variant_of or net.name,
         )
     return texts
@@ -244,36 +287,6 @@ def _calls_at_top(trace: Trace) -> Iterator[Call]:
             numbers = [n for law in laws if law is not None for n in law.numbers]
         if all(isinstance(expr_of(n), NumberLiteral) for n in numbers):
             yield c
-
-
-def _shapes(net: Net) -> dict[str, str]:
-    """The shapes of values with height and width, by the name of their layer or module."""
-    return {
-        node.name: text(node.outputs[0].shape)
-        for node in net.body.nodes
-        if len(node.outputs[0].shape) == 3
-    }
-
-
-def _kinds(net: Net, predictions: Sequence[Prediction]) -> list[str]:
-    """What each result of `forward` is, in a word."""
-    makers = {v: f.op for f in net.layers for v in f.outputs}
-    made = [makers.get(v) for v in net.flat_outputs]
-    return [
-        "logits" if p is not None else f"of {op.keyword}" if op and op.takes_logits else ""
-        for p, op in zip(predictions[: len(made)], made, strict=True)
-    ]
-
-
-def _outputs(net: Net) -> str:
-    """What `predict` gives."""
-    names = [
-        f"`{name if name and name != v.name.rpartition('.')[2] else v.name}`"
-        for name, v in zip(net.body.output_names, net.body.outputs, strict=True)
-    ]
-    if len(names) > _MOST_NAMED:
-        return "The spec's outputs, in order."
-    return f"The spec's output{'s' * (len(names) > 1)} {', '.join(names)}."
 
 
 def _check(net: Net) -> list[str]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 from netspec.codegen.backend import Unsupported
 from netspec.codegen.tracing.made_ops import Maker
 from netspec.codegen.tracing.nodes import CannotTrace, Extent, TraceValue
 from netspec.codegen.tracing.numbers import AnyDim, ChannelCount
-from netspec.codegen.writing.spelling import ConstructorNumbers
+from netspec.codegen.writing.spelling import numbers_alike
 from netspec.ops import Op
 from netspec.ops.reshaping import Identity
 from netspec.symbolic.expr import Channels
@@ -25,19 +22,14 @@ def maker_of(op: Op) -> Maker | None:
         return Maker("plain", "nn.Identity")
     x = TraceValue("x", (8, 4, 4))
     x.shape = (ChannelCount(8, Channels("x")), *(AnyDim(4, Extent(x, k)) for k in (1, 2)))
-    writer: Any = SimpleNamespace(
-        **dict.fromkeys(("printer", "whole", "print", "in_forward"), lambda term: _CHANNELS),
-        supports=set(),
-        trace=SimpleNamespace(block=None),
-    )
-    no_call: Any = SimpleNamespace(terms={})
+    numbers = numbers_alike(_CHANNELS)
     try:
         layer = WrittenLayer(op, op, (x,), (x,), False)
-        emission = EMITTERS[type(op)](layer, ConstructorNumbers(writer, no_call))
+        emission = EMITTERS[type(op)](layer, numbers)
     except (CannotTrace, Unsupported):
         return None
     module = emission.in_sequence(overwrite=False)
-    if module is None or writer.supports or not module.head.startswith("nn."):
+    if module is None or numbers.writer.supports or not module.head.startswith("nn."):
         return None
     args = [a.flat() for a in module.args]
     taken = [a for a in args if _CHANNELS in a]

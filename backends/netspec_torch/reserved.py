@@ -23,3 +23,7 @@ _NAMES = """
 """
 
 MODULE_ATTRIBUTES = frozenset(_NAMES.split())
+OWN_METHODS = frozenset(("forward", "load", "preprocess", "predict", "reset_parameters"))
+"""Names that an emitted class may define itself."""
+OF_DICTS = frozenset(("clear", "items", "keys", "pop", "update", "values"))
+"""Attributes of `nn.ModuleDict`."""

@@ -151,6 +151,18 @@ class QuantizesFiles(Protocol):
 
 
 @runtime_checkable
+class HasChannelsLast(Protocol):
+    """A backend whose models take and give values with channels last; `run` has them first.
+
+    Their weights have names and layouts of their own, which `weights convert --names` writes.
+    """
+
+    def named_weights(self, net: Net, weights: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+        """Tensors as the model has them, each with its name there, by their names of the net."""
+        ...
+
+
+@runtime_checkable
 class PlansMemory(Protocol):
     """A backend whose models' memory is known before they run; `netspec table` prints it."""
 
@@ -325,7 +337,7 @@ def _missing_package(backend: str, error: ImportError) -> SpecError:
     return spec_error("missing-package", message, help=(f"pip install {package}",))
 
 
-def summary(net: Net, kinds: Sequence[str] = ()) -> str:
+def summary(net: Net, kinds: Sequence[str] = (), channels_last: bool = False) -> str:
     """The docstring of an emitted class: the shapes of its inputs and outputs, its parameters.
 
     It says so where other sizes of input meet a rounding that the spec leaves open.
@@ -333,7 +345,7 @@ def summary(net: Net, kinds: Sequence[str] = ()) -> str:
     `kinds` say of each output what it is, in a word.
     """
     ins, outs = (
-        [f"(N, {', '.join(str(int(d)) for d in v.shape)})" for v in values]
+        [_with_batch((*v.shape[1:], v.shape[0]) if channels_last else v.shape) for v in values]
         for values in (net.body.inputs, net.body.outputs)
     )
     outs = [
@@ -341,6 +353,10 @@ def summary(net: Net, kinds: Sequence[str] = ()) -> str:
     ]
     shapes = f"{', '.join(ins)} to {', '.join(outs)}; {net.params:,} parameters."
     return shapes + _ROUNDING if _leaves_rounding_open(net) else shapes
+
+
+def _with_batch(shape: Sequence[int]) -> str:
+    return f"(N, {', '.join(str(int(d)) for d in shape)})"
 
 
 _ROUNDING = "\n\nAt other sizes poolings round down, which the spec leaves open."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from netspec import __version__
 from netspec.codegen.backend import summary
@@ -12,6 +13,8 @@ from netspec.ir import Net
 
 EMITTED = re.compile(r"Compiled by netspec (?:[\w.+]+ )?from\s")
 """Emitted files have it at their top; those of netspec 0.1 without a version."""
+_MOST_NAMED = 12
+"""Most outputs that a docstring names."""
 _LONGEST = 60
 """Most characters that are shown of a file's name or a value."""
 
@@ -37,12 +40,14 @@ def title(nets: Sequence[Net], names: Sequence[str]) -> str:
     return nets[0].doc or f"{names[0]}."
 
 
-def class_doc(net: Net, several: bool, kinds: Sequence[str] = ()) -> str:
+def class_doc(
+    net: Net, several: bool, kinds: Sequence[str] = (), channels_last: bool = False
+) -> str:
     """The docstring of a net's class, in a file of several with the comment of the net.
 
-    `kinds` say of each output what it is, in a word.
+    `kinds` say of each output what it is, in a word; shapes have `channels_last` where values do.
     """
-    said = summary(net, kinds)
+    said = summary(net, kinds, channels_last)
     return f"{net.doc}\n\n{said}" if several and net.doc else said
 
 
@@ -50,6 +55,27 @@ def input_size(net: Net) -> tuple[int, int]:
     """Height and width of the first input; zeros where it has none."""
     shape = net.body.inputs[0].shape if net.body.inputs else ()
     return (int(shape[1]), int(shape[2])) if len(shape) == 3 else (0, 0)
+
+
+def logits_or_not(net: Net, predictions: Sequence[Any]) -> list[str]:
+    """What each result of an emitted model is, in a word; `predictions` as its trace has them."""
+    makers = {v: f.op for f in net.layers for v in f.outputs}
+    made = [makers.get(v) for v in net.flat_outputs]
+    return [
+        "logits" if p is not None else f"of {op.keyword}" if op and op.takes_logits else ""
+        for p, op in zip(predictions[: len(made)], made, strict=True)
+    ]
+
+
+def outputs_doc(net: Net) -> str:
+    """The docstring of what gives the spec's outputs."""
+    names = [
+        f"`{name if name and name != v.name.rpartition('.')[2] else v.name}`"
+        for name, v in zip(net.body.output_names, net.body.outputs, strict=True)
+    ]
+    if len(names) > _MOST_NAMED:
+        return "The spec's outputs, in order."
+    return f"The spec's output{'s' * (len(names) > 1)} {', '.join(names)}."
 
 
 def spec_file(net: Net) -> str:

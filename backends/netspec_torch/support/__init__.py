@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-import ast
 from functools import cache
 from pathlib import Path
+
+from netspec.codegen.copied import CHECKS, definitions
 
 _added: list[Path] = []
 
@@ -24,11 +25,5 @@ def add_modules(file: Path) -> None:
 @cache
 def sources() -> dict[str, str]:
     """The source of each class, by its name, read as text: torch is not imported."""
-    found = {}
-    for path in [*sorted(Path(__file__).parent.glob("*.py")), *_added]:
-        text = path.read_text(encoding="utf-8")
-        lines = text.splitlines()
-        for node in ast.parse(text).body:
-            if isinstance(node, ast.ClassDef | ast.FunctionDef):
-                found[node.name] = "\n".join(lines[node.lineno - 1 : node.end_lineno])
-    return found
+    own = [*Path(__file__).parent.glob("*.py"), CHECKS]
+    return definitions([*sorted(own, key=lambda path: path.name), *_added])

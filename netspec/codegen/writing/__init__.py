@@ -3,6 +3,7 @@
 In:  the trace of a net, and a backend that says how its layers are spelled.
 Out: the classes of the net and its modules, inner ones first.
 
+library       what classes of a library look like
 spelling      what a backend says of each layer, and what it can ask
 term_source   terms as source
 statements    statements as data, written as lines at the end

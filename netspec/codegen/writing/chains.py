@@ -38,6 +38,9 @@ from netspec.codegen.writing.terms import Asked
 from netspec.lazy_dataclasses import replace
 from netspec.symbolic.terms import leaves
 
+SEQUENCE = "nn.Sequential"
+"""PyTorch's, which gives its modules the numbers of their places as names."""
+
 
 def with_chains(trace: Trace, emissions: Emissions, readers: Readers) -> Trace | None:
     """The trace with chains in place of their calls; None where it has none."""
@@ -76,7 +79,7 @@ def written_chain(c: ChainCall, emissions: Emissions) -> tuple[WrittenCall, Aske
     modules = _modules(c.calls, {p: written for p, (written, _) in emissions.items()})
     assert modules is not None, "a chain is made of modules"
     last, first = emissions[c.calls[-1]][0], emissions[c.calls[0]][0]
-    module = FunctionCall("nn.Sequential", tuple(modules))
+    module = FunctionCall(SEQUENCE, tuple(modules))
     return WrittenInstance(module, False, last.fresh, first.one_size), asked
 
 
@@ -211,7 +214,7 @@ class _Chains:
         if modules is None:
             return None
         chain = ChainCall(name, calls)
-        module = FunctionCall("nn.Sequential", tuple(modules))
+        module = FunctionCall(SEQUENCE, tuple(modules))
         first = self.written[calls[0]]
         self.written[chain] = WrittenInstance(module, False, False, first.one_size)
         return chain

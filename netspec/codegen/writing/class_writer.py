@@ -25,7 +25,7 @@ from netspec.codegen.tracing.nodes import (
     calls_in,
     made_of_sizes,
 )
-from netspec.codegen.writing.chains import sequential, with_chains, written_chain
+from netspec.codegen.writing.chains import SEQUENCE, sequential, with_chains, written_chain
 from netspec.codegen.writing.constructor import (
     annotate_layers,
     constructor,
@@ -41,7 +41,7 @@ from netspec.codegen.writing.spelling import (
     WrittenCall,
     WrittenInstance,
 )
-from netspec.codegen.writing.statements import Line, read_by, render, settled, walk
+from netspec.codegen.writing.statements import Line, Statement, read_by, render, settled, walk
 from netspec.codegen.writing.term_source import Printer
 from netspec.codegen.writing.terms import Asked, Support, Terms, is_number
 from netspec.ir.op_value import OpValue
@@ -56,7 +56,7 @@ from netspec.syntax.ast import Expression
 class ClassText:
     """One class.
 
-    Where `base` is "nn.Sequential", `init` calls its constructor, and there is no `forward`.
+    Where it has no `forward`, `base` is a sequence, whose constructor `init` calls.
     `layers` are the ops that it has, `supports` functions of the backend that it calls, `asks` the
     sizes of results that it asks of other classes.
     """
@@ -65,7 +65,7 @@ class ClassText:
     arguments: list[ClassArgument]
     init: list[str]
     layers: list[tuple[OpCall, WrittenCall]]
-    base: str = "nn.Sequential"
+    base: str
     name: str = ""
     supports: set[str] = field(default_factory=set)
     asks: set[tuple[Trace, str]] = field(default_factory=set)
@@ -88,7 +88,7 @@ def write_class(
     `taken` are names of the file that nothing here may have, `sizes` are those of its results that
     other classes ask for.
     """
-    terms = Terms(trace, taken, spelling.reserved)
+    terms = Terms(trace, taken, spelling)
     readers = Readers(trace, terms, {})
 
     def emit(c: Call) -> tuple[WrittenCall, Asked]:
@@ -133,18 +133,20 @@ def write_class(
         for c, (written, _) in emissions.items()
         if isinstance(c, OpCall) and not isinstance(c.op, MadeOp)
     ]
-    modules = [] if sizes else sequential(trace, {c: w for c, (w, _) in emissions.items()})
+    chains = spelling.library.chains
+    written_calls = {c: w for c, (w, _) in emissions.items()}
+    modules = sequential(trace, written_calls) if chains and not sizes else []
     if modules:
         checks = [n for n in trace.nodes if not isinstance(n, LineNode)]
         needs = [Line(Verbatim(""), reads=asked.reads) for _, asked in emissions.values()]
         body = [*terms.exact(), *constructor(checks, terms, emissions, {})]
         read = read_by([*body, *needs])
         body = [*settled(body, read), Line(FunctionCall("super().__init__", tuple(modules)))]
-        text = ClassText(trace, _arguments(terms, read), render(body, 8), layers)
+        text = ClassText(trace, _arguments(terms, read), render(body, 8), layers, SEQUENCE)
         text.supports = {name for _, asked in emissions.values() for name in asked.supports}
         text.supports |= {x.name for x in read if isinstance(x, Support)}
         return text
-    chained = with_chains(trace, emissions, readers)
+    chained = with_chains(trace, emissions, readers) if chains else None
     if chained is not None:
         return write_class(chained, spelling, class_of, taken, comments, sizes)
     again = {
@@ -179,7 +181,9 @@ def write_class(
             *out_sizes(terms, sizes),
             *terms.keep(decided),
         ]
-    annotate_layers(body)
+    if trace.template.kind == "net":
+        body += _built(trace, terms)
+    annotate_layers(body, spelling.library.layer)
     read = read_by(body)
     bound = {t for s in walk(body) for t in s.sets}
     for name in sorted(x for x in read if isinstance(x, str) and x not in bound):
@@ -189,14 +193,24 @@ def write_class(
         _arguments(terms, read),
         render(settled(body, read), 8),
         layers,
-        "nn.Module",
+        spelling.library.net if trace.template.kind == "net" else spelling.library.layer,
         supports=asked.supports | {x.name for x in read if isinstance(x, Support)},
         asks={(x.instance.trace, SIZES[x.axis]) for x in read if isinstance(x, InstanceSize)},
-        parameters=[f"{name}: Tensor" for name in forward.parameters],
+        parameters=[f"{name}: Tensor" for name in forward.arguments],
         result_type=forward.result_type,
         forward=render(forward.statements, 8),
         predict=render(predict, 8),
     )
+
+
+def _built(trace: Trace, terms: Terms) -> list[Statement]:
+    """The statement that a net's constructor ends with, if its library has one."""
+    asked = terms.anew()
+    inputs = (
+        [v.channels, *(Extent(v, axis) for axis in range(1, len(v.shape)))] for v in trace.inputs
+    )
+    built = terms.spelling.built([list(map(terms.whole, sizes)) for sizes in inputs])
+    return [] if built is None else [Line(built, reads=asked.reads)]
 
 
 def _instance(c: InstanceCall, of: ClassText, terms: Terms) -> FunctionCall:
@@ -258,7 +272,7 @@ def _arguments(terms: Terms, read: Set[Any]) -> list[ClassArgument]:
         elif leaf.name in terms.trace.made:
             made = terms.trace.made[leaf.name]
             takes = "int" if made.kind == "channels" else ""
-            kind = f"Callable[[{takes}], nn.Module]"
+            kind = f"Callable[[{takes}], {terms.spelling.library.layer}]"
             found.append(ClassArgument(leaf, name, kind, made.default))
         elif leaf.name in sample:  # else it decided what the block is made of
             real, default = isinstance(leaf, FloatParameter), None

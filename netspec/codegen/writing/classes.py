@@ -6,14 +6,57 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from textwrap import wrap
 from typing import Any
 
-from netspec.codegen.identifiers import Identifiers
+from netspec.codegen.backend import Unsupported
+from netspec.codegen.identifiers import Identifiers, class_name
 from netspec.codegen.python_source import WIDTH, docstring, function_head
+from netspec.codegen.tracing.logits import end_in_logits
+from netspec.codegen.tracing.made_ops import MakerOf
 from netspec.codegen.tracing.nodes import SIZES, CannotTrace, InstanceCall, OpCall, Trace, calls_in
+from netspec.codegen.tracing.traces import Traces
 from netspec.codegen.writing.class_writer import ClassText, write_class
 from netspec.codegen.writing.families import variant_class, variant_families
 from netspec.codegen.writing.spelling import CannotWrite, Spelling
 from netspec.diagnostics import Diagnostic
+from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass, field, replace
+from netspec.ops import text as shape_text
+
+
+def classes_of(
+    nets: Sequence[Net],
+    spelling: Callable[[Sequence[Trace]], Spelling],
+    taken: Sequence[str],
+    maker_of: MakerOf,
+    probabilities: bool = False,
+) -> Classes:
+    """The classes of nets, written from their text wherever that can be.
+
+    `spelling` is that of these traces, `taken` are names of the file, `maker_of` says what makes
+    an op as an argument; with `probabilities`, nothing is taken off the ends. Raises Unsupported.
+    """
+    traces = Traces(taken, maker_of)
+    while True:
+        found = [traces.of_net(net) for net in nets]
+        for trace in found:
+            end_in_logits(trace, probabilities)
+        classes = Classes(spelling(found), taken, class_name)
+        try:
+            classes.write(list(zip(found, map(_shapes, nets), strict=True)))
+        except CannotWrite as error:
+            if error.trace.block is not None:
+                raise Unsupported(f"{error.trace.template.name}: {error}") from None
+            traces.refuse(error.trace, str(error))
+        else:
+            return classes
+
+
+def _shapes(net: Net) -> dict[str, str]:
+    """The shapes of values with height and width, by the name of their layer or module."""
+    return {
+        node.name: shape_text(node.outputs[0].shape)
+        for node in net.body.nodes
+        if len(node.outputs[0].shape) == 3
+    }
 
 
 @dataclass(frozen=True)
@@ -21,13 +64,14 @@ class NetText:
     """What the class of a net has besides that of a module.
 
     `doc` and `predict_doc` are docstrings, `weights` the lines of `reset_parameters`, `base` is
-    the class that it is derived from, `variant_of` the net that it is a variant of, or itself.
+    the class of the file that it is derived from, `variant_of` the net that it is a variant of, or
+    itself.
     """
 
     doc: Sequence[str]
     predict_doc: Sequence[str]
     weights: Sequence[str]
-    base: str = "nn.Module"
+    base: str = ""
     variant_of: str = ""
 
 
@@ -178,10 +222,10 @@ class Classes:
 
     def _class(self, text: ClassText, net: NetText | None) -> Iterator[str]:
         """The lines of a class."""
-        template = text.trace.template
-        own = text.base != "nn.Sequential"
+        template, library = text.trace.template, self.spelling.library
+        own = bool(text.forward)
         base = text.base
-        if net is not None and net.base != "nn.Module":
+        if net is not None and net.base:
             base = net.base if own else f"{net.base}, {text.base}"
         lines = [f"class {text.name}({base}):"]
         if text.trace.restricted:
@@ -198,28 +242,19 @@ class Classes:
         weights = net.weights if net else ()
         lines += ["        self.reset_parameters()"] if weights else []
         for name, doc, body in (
-            ("forward", (), text.forward),
-            ("predict", net.predict_doc if net else (), text.predict),
+            (library.run, (), text.forward),
+            (library.predict, net.predict_doc if net else (), text.predict),
         ):
             if body:
                 head = function_head(name, ["self", *text.parameters], text.result_type, 4)
                 lines += ["", *head, *doc, *body]
-        if any(c.name.fixed == "training" for c in calls_in(text.trace.nodes) if c.name):
-            lines += ["", *_TRAIN]
+        layers = {c.name.fixed or "" for c in calls_in(text.trace.nodes) if c.name}
+        methods = self.spelling.methods(layers)
+        lines += ["", *methods] if methods else []
         if weights:
             head = function_head("reset_parameters", ["self"], "None", 4)
             lines += ["", *head, *weights]
         yield from lines
-
-
-# PyTorch assigns self.training, which it refuses where a layer bears that name.
-_TRAIN = [
-    "    def train(self, mode: bool = True) -> Self:",
-    '        self.__dict__["training"] = mode',
-    "        for child in self.children():",
-    "            child.train(mode)",
-    "        return self",
-]
 
 
 def wrapped_comment(text: str) -> list[str]:

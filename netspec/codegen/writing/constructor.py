@@ -76,7 +76,8 @@ def constructor(
                 made = if_statement(conditions, inner)
                 made.reads, made.opposite = asked.reads, opposite if len(inner) == 2 else ""
                 if node in tests:
-                    made.declared = f"self.{tests[node][0]}: nn.Module | None = None"
+                    kind = terms.spelling.library.layer
+                    made.declared = f"self.{tests[node][0]}: {kind} | None = None"
                 body.append(made)
             case ForNode():
                 inside = [
@@ -142,7 +143,7 @@ def _holders(
             for holder in (".".join(parts[:n]) for n in range(1, len(parts))):
                 if holder not in known:
                     known.add(holder)
-                    yield terms.assigned(holder, call("nn.ModuleDict"))
+                    yield terms.assigned(holder, terms.spelling.holder())
 
 
 def _chain(
@@ -187,18 +188,18 @@ def _layer(c: Call, terms: Terms, emissions: Emissions) -> Iterator[Statement]:
         place = first_free(terms.places.values(), "layer", "")
     if place:
         yield Line(module, (place,), reads=asked.reads)
-        yield Line(call("self.add_module", name, place))
+        yield Line(call(*terms.spelling.library.add, name, place))
         return
-    yield Line(call("self.add_module", name, module), reads=asked.reads)
+    yield Line(call(*terms.spelling.library.add, name, module), reads=asked.reads)
 
 
-def annotate_layers(body: Sequence[Statement]) -> None:
+def annotate_layers(body: Sequence[Statement], layer: str) -> None:
     """Say the type of a variable that holds layers of several classes, where it is set first."""
     lines = [s for s in [*walk_statements(body)][::-1] if isinstance(s, Line)]
     for name in {t for line in lines for t in line.targets if t.rstrip("0123456789") == "layer"}:
         own = [line for line in lines if line.targets == (name,)]
         if len({s.head for line in own if isinstance(s := line.source, FunctionCall)}) > 1:
-            own[0].annotation = "nn.Module"
+            own[0].annotation = layer
 
 
 def out_sizes(terms: Terms, asked_for: Sequence[str]) -> Iterator[Line]:
@@ -233,7 +234,7 @@ def tests_of_branches(nodes: Sequence[TraceNode], terms: Terms, emissions: Emiss
                 if isinstance(n, LineNode)
                 for c in n.calls
                 if c in made and c.name and c.name.fixed
-                if terms.reached(c.name.fixed) == f"self.{c.name.fixed}"
+                if terms.spelling.reached(c.name.fixed) == f"self.{c.name.fixed}"
                 if not c.name.fixed.startswith(varying)
             ]
             for body in node.bodies

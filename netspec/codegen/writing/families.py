@@ -49,7 +49,7 @@ def variant_families(
     found: dict[tuple[str, Hashable], list[ClassText]] = {}
     for text in texts:
         of, weights = nets.get(text.name, ("", ()))
-        if of and text.base == "nn.Module" and not text.trace.restricted:
+        if of and text.forward and not text.trace.restricted:
             lines = (text.init, [_SHAPE.sub("", line) for line in text.forward], text.predict)
             arguments = tuple((a.name, a.type) for a in text.arguments)
             key = (arguments, *map(tuple, lines), tuple(weights), tuple(text.parameters))

@@ -84,10 +84,13 @@ class Forward:
         taken: Sequence[str],
     ) -> None:
         self.trace, self.terms = trace, terms
+        self.library = terms.spelling.library
         self.emissions, self.readers, self.tests, self.emit = emissions, readers, tests, emit
         self.comments = comments
         self.taken = {*taken, "self", "block", "layer", *(v.name for v in terms.counters)}
         names = Identifiers(self.taken)
+        packed = self.library.packs and trace.template.kind == "net" and len(trace.inputs) > 1
+        self.arguments = [names.identifier("inputs")] if packed else []
         self.parameters = [names.identifier(v.name) for v in trace.inputs]
         self.variables = dict(zip(trace.inputs, self.parameters, strict=True))
         self.wishes: dict[TraceValue, str] = {}
@@ -108,7 +111,10 @@ class Forward:
         self.find_steps(trace.nodes)
         self.live(trace.nodes, set(trace.outputs))
         body = self.body(trace.nodes, set(self.parameters))
-        self.statements = [*self.dicts(), *self.returning(body)]
+        taken_apart = [Line(Verbatim(self.arguments[0]), tuple(self.parameters))] if packed else []
+        self.statements = [*taken_apart, *self.dicts(), *self.returning(body)]
+        self.arguments = self.arguments or self.parameters
+        """What `forward` and `predict` take."""
 
     # --- lines within lines ---
 
@@ -223,7 +229,7 @@ class Forward:
         if self.emissions[c][0].constructor is None or path is None:
             return ""
         if path.fixed is not None:
-            return self.terms.reached(path.fixed)
+            return self.terms.spelling.reached(path.fixed)
         return f"getattr(self, {self.terms.path(path, self.terms.in_forward)})"
 
     # --- which values are read once more ---
@@ -407,7 +413,7 @@ class Forward:
 
     def line(self, c: Call, busy: set[str]) -> list[Statement]:
         source, collected = self.expression(c), self.readers.collected
-        size = [Verbatim(f"{self.variable(v)}.shape[2:]") for v in c.inputs[:1]]
+        size = [Verbatim(self.library.plane(self.variable(v))) for v in c.inputs[:1]]
         sized = [v for v in c.outputs if (v, "sizes") in self.terms.items]
         lines: list[Statement] = [*self.size_checks(c)]
         lines += [Line(size[0], (self.item(v, "sizes"),)) for v in sized]
@@ -444,7 +450,7 @@ class Forward:
         for (v, what), name in self.terms.items.items():
             path = self.readers.calls[v].name
             key = "int" if path and len(path.indices) == 1 else "tuple[int, ...]"
-            kind = "torch.Size" if what == "sizes" else "Tensor"
+            kind = self.library.sizes if what == "sizes" else "Tensor"
             yield Line(Verbatim("{}"), (name,), annotation=f"dict[{key}, {kind}]")
 
     def size_checks(self, c: Call) -> Iterator[Statement]:
@@ -467,8 +473,8 @@ class Forward:
                 sides = [self.terms.resolved(Extent(v, axis)) for axis in (1, 2)]
                 sources = map(self.terms.in_forward, sides)
                 own_ = "x".join(s if s.isdecimal() else f"{{{s}}}" for s in sources)
-                shape = f"{self.variable(v)}.shape"
-                message = f"made for {own_}, got {{{shape}[2]}}x{{{shape}[3]}}"
+                rows, columns = (self.library.side(self.variable(v), axis) for axis in (1, 2))
+                message = f"made for {own_}, got {{{rows}}}x{{{columns}}}"
             quote = "'" if '"' in message else '"'
             yield Refusal(f"{given} != {wanted}", f"f{quote}{message}{quote}")
 
@@ -523,7 +529,7 @@ class Forward:
         alone = self.trace.alone
         if isinstance(last, Line) and [*last.targets] == names[:1] == names:
             body.pop()
-            if is_typed(last.source):
+            if self.is_typed(last.source):
                 return [*body, Line(last.source, word="return")]
             # A name that stands nowhere else, since it is declared here.
             (output,) = self.trace.outputs
@@ -537,7 +543,9 @@ class Forward:
             given = [
                 s for s in [*walk(body)][::-1] if isinstance(s, Line) and names[0] in s.targets
             ]
-            untyped = any(s.source.flat().startswith(("self.", "getattr(")) for s in given)
+            untyped = self.library.typed != ("",) and any(
+                s.source.flat().startswith(("self.", "getattr(")) for s in given
+            )
             single = len(names) == 1 or alone is not None
             if single and names[0] not in self.parameters and untyped:
                 if len(given[0].targets) == 1:
@@ -550,13 +558,13 @@ class Forward:
     def predict(self) -> list[Statement]:
         """The statements of `predict`, which makes the net's outputs of those of `forward`."""
         predictions = self.trace.predictions
-        model: Source = call("self", *self.parameters)
-        names = Identifiers(("self", *self.parameters))
+        model: Source = call("self", *self.arguments)
+        names = Identifiers(("self", *self.arguments))
         alone: list[Statement] = []
         if self.trace.alone is not None:
             results = names.identifier("results")
             only = Line(self.predicted(predictions[0], Verbatim(results)), word="return")
-            is_alone = if_statement([f"isinstance({results}, Tensor)"], [[only]])
+            is_alone = if_statement([self.library.single.format(results)], [[only]])
             alone = [Line(model, (results,)), is_alone]
             model = Verbatim(results)
         if alone or (len(predictions) > 1 and any(predictions)):
@@ -565,14 +573,18 @@ class Forward:
             sources = [self.predicted(p, Verbatim(n)) for p, n in pairs]
             return [*alone, Line(model, tuple(targets)), returned(sources)]
         result = self.predicted(predictions[0], model)
-        if predictions[0] and isinstance(result, FunctionCall) and is_typed(result):
+        if isinstance(result, FunctionCall) and self.is_typed(result):
             return [Line(result, word="return")]
         several = len(predictions) > 1
-        name = "results" if several else "out" if "x" in self.parameters else "x"
+        name = "results" if several else "out" if "x" in self.arguments else "x"
         name = names.identifier(name)
         result = self.predicted(predictions[0], Verbatim(name))
         first = Line(model, (name,), annotation=self.result_type)
         return [first, Line(result, word="return")]
+
+    def is_typed(self, source: Source) -> bool:
+        """Whether type checkers know that an expression is a Tensor, whatever its inputs are."""
+        return str(source.flat()).startswith(self.library.typed)
 
     def predicted(self, p: Prediction, value: Source) -> Source:
         match p:
@@ -604,8 +616,3 @@ def only_input(trace: Trace) -> list[TraceValue]:
 def own(values: Iterable[TraceValue | None]) -> set[TraceValue]:
     """Those that have a variable of their own."""
     return {v for v in values if v is not None and v.item_of is None}
-
-
-def is_typed(source: Source) -> bool:
-    """Whether type checkers know that an expression is a Tensor, whatever its inputs are."""
-    return str(source.flat()).startswith(("F.", "torch."))

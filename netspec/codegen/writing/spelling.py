@@ -1,12 +1,14 @@
-"""How a backend spells the layers of a class: what it is asked, and what it can ask."""
+"""How a backend spells classes and their layers: what it is asked, and what it can ask."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from netspec.codegen.python_source import FunctionCall, Source
 from netspec.codegen.tracing.nodes import Extent, ItemExtent, OpCall, Trace, made_of_sizes
+from netspec.codegen.writing.library import ClassStyle
 from netspec.lazy_dataclasses import dataclass
 from netspec.symbolic.expr import Apply, NumberLiteral, expr_of
 from netspec.symbolic.terms import Choose, is_whole
@@ -59,7 +61,8 @@ class ConstructorNumbers:
         term = self.call.terms.get(name)
         return None if term is None else self.writer.print(term)
 
-    def fixed(self, number: int | float) -> str:
+    def fixed(self, number: int | float, name: str = "") -> str:
+        """A number as source of `forward`; `name` is for an attribute that keeps it."""
         term = expr_of(number)
         if isinstance(term, NumberLiteral):
             return repr(float(number)) if isinstance(number, float) else repr(int(number))
@@ -69,7 +72,7 @@ class ConstructorNumbers:
                     term = Apply("//", operands)
                 case _:
                     term = Apply("int", (term,))
-        return self.writer.in_forward(term)
+        return self.writer.in_forward(term, name)
 
     def depends_on_sizes(self, number: int) -> bool:
         """Whether a number is made of heights and widths."""
@@ -81,13 +84,13 @@ class ConstructorNumbers:
         return self.writer.trace.block is not None
 
     def size_of(self, pair: Sequence[int]) -> str | None:
-        """Height and width that are those of a value at hand: its `shape[2:]`."""
+        """Height and width that are those of a value at hand, as its shape has them."""
         a, b = (expr_of(n) for n in pair)
         if isinstance(a, ItemExtent) and isinstance(b, ItemExtent) and a.value is b.value:
             return self.writer.item(a.value, a.key, "sizes")
         if isinstance(a, Extent) and isinstance(b, Extent) and a.value is b.value:
             if (a.axis, b.axis) == (1, 2):
-                return self.writer.later(a.value) + ".shape[2:]"
+                return self.writer.spelling.library.plane(self.writer.later(a.value))
         return None
 
     def fixed_pair(self, pair: tuple[float, float]) -> str:
@@ -97,6 +100,18 @@ class ConstructorNumbers:
     def support(self, name: str) -> str:
         self.writer.supports.add(name)
         return name
+
+
+def numbers_alike(source: str, block: Any = None) -> ConstructorNumbers:
+    """Numbers that are all written alike, for a layer that is in no class."""
+    writer: Any = SimpleNamespace(
+        **dict.fromkeys(("printer", "whole", "print"), lambda term: source),
+        in_forward=lambda term, name="": source,
+        supports=set(),
+        trace=SimpleNamespace(block=block),
+    )
+    no_call: Any = SimpleNamespace(terms={})
+    return ConstructorNumbers(writer, no_call)
 
 
 class WrittenCall(Protocol):
@@ -153,11 +168,8 @@ class CannotWrite(Exception):
         self.trace = trace
 
 
-class Spelling(Protocol):
-    """What a backend says of classes: how its ops are written, and which names its modules keep."""
-
-    reserved: frozenset[str]
-    """Attributes that every module has, so that no layer can be one."""
+class Spelling(ClassStyle, Protocol):
+    """What a backend says of classes: how its ops are written, and how layers are kept."""
 
     def emit(self, call: OpCall, numbers: ConstructorNumbers, several: bool) -> WrittenCall: ...
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence, 
 from itertools import chain, count
 from typing import Any
 
-from netspec.codegen.identifiers import Identifiers, is_plain
+from netspec.codegen.identifiers import Identifiers
 from netspec.codegen.python_source import Source, Verbatim, call
 from netspec.codegen.tracing.nodes import (
     SIZES,
@@ -26,6 +26,7 @@ from netspec.codegen.tracing.nodes import (
     TraceValue,
     walk,
 )
+from netspec.codegen.writing.library import ClassStyle
 from netspec.codegen.writing.statements import Compound, Line, Refusal, Statement
 from netspec.codegen.writing.term_source import Printer, is_whole_or_text, numbers_in
 from netspec.ir.op_value import OpValue
@@ -54,15 +55,8 @@ from netspec.symbolic.terms import (
     substitute,
 )
 
-OWN_METHODS = frozenset(
-    (
-        *("forward", "load", "preprocess", "predict", "reset_parameters"),
-        *("out_channels", "out_height", "out_width"),
-    )
-)
-"""Names that a class may define itself."""
-OF_DICTS = frozenset(("clear", "items", "keys", "pop", "update", "values"))
-"""Attributes of `nn.ModuleDict`."""
+OUT_SIZES = frozenset(("out_channels", "out_height", "out_width"))
+"""Attributes with which a class tells others the sizes of its results."""
 RELATIONS = {
     ">=": "be at least",
     ">": "be above",
@@ -98,9 +92,10 @@ class Asked:
 class Terms:
     """Writes the terms of one class. `asked` is what those since the last `anew` need."""
 
-    def __init__(self, trace: Trace, taken: Sequence[str], reserved: frozenset[str]) -> None:
+    def __init__(self, trace: Trace, taken: Sequence[str], spelling: ClassStyle) -> None:
         self.trace = trace
-        self.reserved = reserved | OWN_METHODS
+        self.spelling = spelling
+        self.reserved = spelling.reserved | OUT_SIZES
         self.asked = Asked()
         self.printer = Printer(self._in_constructor)
         self.forward_printer = Printer(self._in_forward)
@@ -237,7 +232,7 @@ class Terms:
         path = instance.attribute
         name = path.fixed if path is not None else None
         if name is not None and "." not in name and instance in self.lines:
-            return self.reached(name)
+            return self.spelling.reached(name)
         if instance not in self.places:
             taken = {*self.places.values(), *self.arguments.values(), *(x.name for x in self.lets)}
             self.places[instance] = first_free(taken, "block", "")
@@ -391,8 +386,8 @@ class Terms:
         match leaf:
             case Local() if leaf in self.counters:
                 return leaf.name
-            case Extent(value, axis) if axis <= 2:
-                return f"{self.later(value)}.shape[{axis + 1}]"
+            case Extent(value, axis) if 1 <= axis <= 2:
+                return self.spelling.library.side(self.later(value), axis)
             case Parameter() | FloatParameter() | Channels() | Local():
                 if leaf in self.lets or leaf in self.arguments:
                     self.asked.kept.append(leaf)
@@ -495,31 +490,9 @@ class Terms:
 
     # --- both ---
 
-    def reached(self, name: str) -> str:
-        """How a layer is reached from `self`, such that its weights bear its name."""
-        first, *inner = name.split(".")
-        if len(inner) > 1 and not any(self.is_reserved(part, True) for part in (first, *inner)):
-            return f'self.get_submodule("{name}")'
-        if inner:
-            return self.reached(first) + "".join(f'["{part}"]' for part in inner)
-        if self.is_reserved(name):
-            return f'self.__dict__["_modules"]["{name}"]'
-        return f"self.{name}" if is_plain(name) else f'getattr(self, "{name}")'
-
-    def is_reserved(self, name: str, inside: bool = False) -> bool:
-        """Whether an attribute of the class, or `inside` an `nn.ModuleDict`, can't be a layer."""
-        return name in self.reserved or name.startswith("__") or (inside and name in OF_DICTS)
-
-    def assigned(self, name: str, module: Source, reads: Set[Any] = frozenset()) -> Line:
+    def assigned(self, name: str, layer: Source, reads: Set[Any] = frozenset()) -> Line:
         """The statement that makes a layer."""
-        holder, _, last = name.rpartition(".")
-        owner = self.reached(holder) if holder else "self"
-        place = self.reached(name)
-        if self.is_reserved(last, bool(holder)):
-            place = f'{owner}._modules["{last}"]'
-        elif place.startswith(("getattr(self, ", "self.get_submodule(")) and place.endswith(")"):
-            return Line(call(f"{owner}.add_module", f'"{last}"', module), reads=reads)
-        return Line(module, (place,), reads=reads)
+        return Line(*self.spelling.assigned(name, layer), reads=reads)
 
     def path(self, path: LayerPath, show: Callable[[Any], str]) -> str:
         """The name of a layer as source."""
