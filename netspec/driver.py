@@ -284,25 +284,37 @@ def check_each(spec: str, settings: Mapping[str, Any], *, needs_net: bool = True
     Raises SpecError where the text can't be read.
     """
     source, base, name = find(spec)
+    return check_nets(source, base, settings, net=name, needs_net=needs_net)
+
+
+def check_nets(
+    source: Source,
+    base: Path | None,
+    settings: Mapping[str, Any],
+    *,
+    net: str | None = None,
+    needs_net: bool = True,
+) -> CheckedFile:
+    """Every net of a text, or the one that is named; arguments as those of `check`."""
     shared = Diagnostics()
     given = constants_of(settings, shared)
     with deep_recursion():
         program, given, origins = _program(source, base, given, shared)
     if program is None:
         return CheckedFile((), shared.sorted())
-    nets = tuple(n for net in program.nets for n in net.nets)
-    if name or (not nets and needs_net) or _is_empty(program):
-        nets = tuple(n for n in (_choose(program, name, shared),) if n)
-    parameters = [{p.name.text for p in net.definition.params} for net in nets]
+    nets = tuple(n for found in program.nets for n in found.nets)
+    if net or (not nets and needs_net) or _is_empty(program):
+        nets = tuple(n for n in (_choose(program, net, shared),) if n)
+    parameters = [{p.name.text for p in n.definition.params} for n in nets]
     # What none of them has is an error in each.
     unknown = given.keys() - set().union(*parameters)
     made: list[Net] = []
     found = list(shared)
-    for net, own in zip(nets, parameters, strict=True):
+    for one, own in zip(nets, parameters, strict=True):
         diagnostics = Diagnostics(shared)
         with deep_recursion():
             of_net = {k: v for k, v in given.items() if k in own or k in unknown}
-            result = _elaborated(net, of_net, diagnostics)
+            result = _elaborated(one, of_net, diagnostics)
         if result is not None:
             theirs = given.keys() - of_net.keys()
             used = {k: v for k, v in settings.items() if k not in theirs}

@@ -1,18 +1,41 @@
-"""netspec check: all diagnostics, nothing else."""
+"""netspec check: all diagnostics; with --fix, the fixes that they offer."""
 
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from netspec import __version__
-from netspec.cli.common import add_format, add_output, add_spec, print_json, show, spec_files
+from netspec.cli.common import (
+    add_format,
+    add_output,
+    add_spec,
+    note,
+    print_json,
+    put,
+    show,
+    spec_files,
+)
 from netspec.diagnostics import Diagnostic, SpecError, render
-from netspec.driver import check_each
+from netspec.diagnostics.source import Source, plain
+from netspec.driver import check_each, check_nets
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_spec(parser, several=True)
     parser.add_argument("--strict", action="store_true", help="exit with 1 for warnings as well")
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="carry out the fixes that are safe: the only one of an error or warning, which is "
+        "gone behind it; then show what is left",
+    )
+    parser.add_argument(
+        "--diff", action="store_true", help="show what --fix would change, and write nothing"
+    )
     add_format(
         parser,
         *("text", "json", "github", "sarif"),
@@ -23,9 +46,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     found: list[Diagnostic] = []
+    done: set[str] = set()
     for spec in spec_files(args.specs):
         try:
-            found += check_each(spec, dict(args.settings), needs_net=False).diagnostics
+            if args.fix or args.diff:
+                found += _fixed(spec, dict(args.settings), done, only_show=args.diff)
+            else:
+                found += check_each(spec, dict(args.settings), needs_net=False).diagnostics
         except SpecError as error:
             found += error.diagnostics
     if args.format == "json":
@@ -40,3 +67,40 @@ def execute(args: argparse.Namespace) -> int:
     else:
         show(found, more=True)
     return int(any(args.strict or d.severity == "error" for d in found))
+
+
+def _fixed(
+    spec: str, settings: Mapping[str, Any], done: set[str], *, only_show: bool
+) -> tuple[Diagnostic, ...]:
+    """Carry out the fixes of a text; the diagnostics that are left. Raises SpecError."""
+    from netspec.cli.spec_text import diff, read, write
+    from netspec.editing.fixing import fixed
+
+    text = read(spec, done)
+    if text is None:
+        return ()
+    base = text.path.parent if text.path is not None else Path()
+
+    def check(content: str) -> tuple[Diagnostic, ...]:
+        source = Source(text.name, content)
+        return check_nets(source, base, settings, needs_net=False).diagnostics
+
+    result = fixed(plain(text.content), check)
+    changed = _as_before(text.content, result.text)
+    if only_show:
+        put(diff(text, changed))
+        return result.left
+    if result.fixed or spec == "-":
+        write(text, changed)
+    for d, fix in result.fixed:
+        line = d.span.line if d.span is not None else 1
+        note(f"fixed in line {line}: {render.printable(d.message)}: {render.printable(fix)}")
+    return result.left
+
+
+def _as_before(content: str, changed: str) -> str:
+    """A changed text with the byte order mark and the line breaks of the one before."""
+    first = re.search(r"\r\n?|\n", content)
+    if first is not None and first[0] != "\n":
+        changed = changed.replace("\n", first[0])
+    return ("\ufeff" if content.startswith("\ufeff") else "") + changed

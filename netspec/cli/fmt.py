@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 
 from netspec.cli.common import add_output, put, show, spec_files
-from netspec.diagnostics import Diagnostics, SpecError, spec_error
-from netspec.diagnostics.source import Source
-from netspec.driver import STDIN, find, read_stdin
-from netspec.lazy_dataclasses import dataclass
-from netspec.semantic.imports import read_text
-from netspec.syntax.protobuf_text.detect import may_be_prototxt
+from netspec.cli.spec_text import diff, read, write
+from netspec.diagnostics import SpecError, spec_error
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,19 +44,19 @@ def execute(args: argparse.Namespace) -> int:
 
     def one(name: str) -> bool:
         """Whether a text that is not in its layout was only looked for."""
-        text = _read(name, done)
+        text = read(name, done)
         if text is None:
             return False
         formatted = format_text(text.content, text.name)
         changes = formatted != text.content
         if args.diff:
-            put(_diff(text, formatted))
+            put(diff(text, formatted))
         elif args.check:
             put(f"{text.name}\n" if changes else "")
         elif elsewhere:
             put(formatted)
         else:
-            _write(text, formatted)
+            write(text, formatted)
         return bool(args.check and changes)
 
     for name in spec_files(args.specs):
@@ -71,69 +66,3 @@ def execute(args: argparse.Namespace) -> int:
             show(error.diagnostics)
             status = 1
     return int(status)
-
-
-@dataclass(frozen=True)
-class _Text:
-    """A text to format; `path` is the file that it came from, if it is no bundled one."""
-
-    name: str
-    content: str
-    path: Path | None = None
-
-
-def _read(name: str, done: set[str]) -> _Text | None:
-    """A text, or None if it was read before. Raises SpecError."""
-    key = name if name == "-" else os.path.realpath(name)
-    if key in done:
-        return None
-    done.add(key)
-    if name == "-":
-        result = _Text(STDIN, read_stdin())
-    elif os.path.isdir(name):
-        raise spec_error("unreadable-file", f"{name} is a folder without a .net file")
-    elif os.path.exists(name):
-        diagnostics = Diagnostics()
-        content = read_text(Path(name), diagnostics)
-        if content is None:
-            raise SpecError(diagnostics)
-        result = _Text(name, content, Path(name))
-    else:
-        source = find(name).source
-        result = _Text(source.name, source.text)
-    if may_be_prototxt(Source(result.name, result.content)):
-        message = f"{result.name} is a prototxt of Caffe, which keeps its layout"
-        help_ = (f"`netspec convert {name}` makes a spec of it",)
-        raise spec_error("unreadable-file", message, help=help_)
-    return result
-
-
-def _write(text: _Text, formatted: str) -> None:
-    """Put a text back where it came from. Raises SpecError."""
-    from netspec.util.atomic_write import write_text
-
-    if text.name == STDIN:
-        put(formatted)
-    elif text.path is None:
-        message = f"{text.name} comes with netspec and is not rewritten"
-        help_ = ("`--check` and `--diff` show how it would change",)
-        raise spec_error("unwritable-file", message, help=help_)
-    elif formatted != text.content:
-        write_text(text.path, formatted, own=True)
-        put(f"{text.name}\n")
-
-
-def _diff(text: _Text, formatted: str) -> str:
-    import difflib
-
-    lines = difflib.unified_diff(
-        _lines(text.content), _lines(formatted), text.name, text.name, lineterm="\n"
-    )
-    return "".join(lines)
-
-
-def _lines(text: str) -> list[str]:
-    """Lines as `patch` knows them: only a line feed ends one."""
-    *lines, last = text.split("\n")
-    end = [f"{last}\n\\ No newline at end of file\n"] if last else []
-    return [line + "\n" for line in lines] + end

@@ -10,6 +10,7 @@ errors      collections of diagnostics, and the one exception that carries them
 codes       every code with its severity and a line of explanation
 render      diagnostics as text, JSON, GitHub annotations and SARIF
 suggest     "did you mean"
+fixes       help that edits of the text carry out
 """
 
 from netspec.diagnostics.diagnostic import (

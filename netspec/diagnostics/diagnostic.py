@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from netspec.diagnostics.codes import CODES
+from netspec.diagnostics.fixes import Fix, fixes_of
 from netspec.diagnostics.source import Span
 from netspec.lazy_dataclasses import dataclass
 
@@ -60,6 +61,11 @@ class Diagnostic:
     @property
     def severity(self) -> Severity:
         return CODES[self.code].severity
+
+    @property
+    def fixes(self) -> tuple[Fix, ...]:
+        """The lines of help that edits of the text carry out."""
+        return fixes_of(self.help, self.span)
 
     @property
     def identity(self) -> object:

@@ -109,31 +109,44 @@ def _width(text: str) -> int:
 
 
 def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
-    """Diagnostics as JSON-ready data; lines and columns count from 1, ends are exclusive."""
-    found = []
-    for d in diagnostics:
-        place: dict[str, Any] = dict.fromkeys(("file", "line", "column", "end_line", "end_column"))
-        if d.span is not None:
-            line, column = d.span.source.position(d.span.start)
-            end_line, end_column = d.span.source.position(d.span.end)
-            place = {
-                "file": d.span.source.name,
-                "line": line,
-                "column": column,
-                "end_line": end_line,
-                "end_column": end_column,
-            }
-        notes = [_placed(label) for label in d.others]
-        notes += [*d.notes, *(f"help: {h}" for h in d.help)]
-        notes += d.context
-        found.append(
-            {"code": d.code, "severity": d.severity, "message": d.message, **place, "notes": notes}
-        )
-    return found
+    """Diagnostics as JSON-ready data; lines and columns count from 1, ends are exclusive.
+
+    `related` are places that have a part in the error, `fixes` edits of which each makes one.
+    """
+    return [
+        {
+            "code": d.code,
+            "severity": d.severity,
+            "message": d.message,
+            **_place(d.span),
+            "notes": [
+                *(f"{o.span.source.name}:{o.span.line}: {o.text}" for o in d.others),
+                *d.notes,
+                *(f"help: {h}" for h in d.help),
+                *d.context,
+            ],
+            "related": [{**_place(o.span), "message": o.text} for o in d.others],
+            "fixes": [
+                {"title": fix, "edits": [{**_place(e.span), "text": e.text} for e in fix.edits]}
+                for fix in d.fixes
+            ],
+        }
+        for d in diagnostics
+    ]
 
 
-def _placed(label: Label) -> str:
-    return f"{label.span.source.name}:{label.span.line}: {label.text}"
+def _place(span: Span | None) -> dict[str, Any]:
+    if span is None:
+        return dict.fromkeys(("file", "line", "column", "end_line", "end_column"))
+    line, column = span.source.position(span.start)
+    end_line, end_column = span.source.position(span.end)
+    return {
+        "file": span.source.name,
+        "line": line,
+        "column": column,
+        "end_line": end_line,
+        "end_column": end_column,
+    }
 
 
 def github(d: Diagnostic) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from netspec.diagnostics.fixes import Replacement
+
 
 def did_you_mean(word: str, known: Iterable[str]) -> tuple[str, ...]:
     """A line of help that offers the known word nearest to this one, if there is a near one."""
@@ -16,7 +18,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> tuple[str, ...]:
     alike = [k for k in known if abs(len(k) - len(word)) <= apart]
     choices = {k.lower(): k for k in alike[-300:]}
     near = get_close_matches(word.lower(), list(choices), 1, 0.6)
-    return (f"did you mean `{choices[near[0]]}`?",) if near else ()
+    return (meant(word, choices[near[0]]),) if near else ()
+
+
+def meant(word: str, instead: str) -> Replacement:
+    """The line of help that asks for another word."""
+    return Replacement(f"did you mean `{instead}`?", word, instead)
 
 
 def one_of(known: Iterable[str], most: int = 12) -> str:

@@ -19,13 +19,17 @@ MAX_PARTS = 1000
 
 
 class AttributeTypeError(Exception):
-    """A constant that is not of the kind. `code` is a diagnostic code, `help` the fix."""
+    """A constant that is not of the kind. `code` is a diagnostic code, `help` the fix.
 
-    def __init__(self, code: Code, message: str, help: str = "") -> None:
+    `instead` is what to write in its place, where one word does.
+    """
+
+    def __init__(self, code: Code, message: str, help: str = "", instead: str = "") -> None:
         super().__init__(message)
         self.code: Code = code
         self.message = message
-        self.help = help
+        self.help = f"did you mean `{instead}`?" if instead else help
+        self.instead = instead
 
 
 class AttributeType(Protocol):
@@ -220,10 +224,8 @@ class Flag:
     def convert(self, value: Any) -> bool:
         if not isinstance(value, bool):
             word = _FLAGS.get(describe(value).strip('"').lower())
-            help_ = f"did you mean `{word}`?" if word else ""
-            raise AttributeTypeError(
-                "wrong-type", f"takes true or false, not {describe(value)}", help_
-            )
+            message = f"takes true or false, not {describe(value)}"
+            raise AttributeTypeError("wrong-type", message, instead=word or "")
         return value
 
 

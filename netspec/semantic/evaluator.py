@@ -8,7 +8,7 @@ from typing import Any
 
 from netspec.diagnostics import Diagnostic, Label
 from netspec.diagnostics.source import Span
-from netspec.diagnostics.suggest import did_you_mean
+from netspec.diagnostics.suggest import did_you_mean, meant
 from netspec.ir import Instance, Value
 from netspec.ir.op_value import OpValue
 from netspec.lazy_dataclasses import replace
@@ -56,6 +56,11 @@ _CURRENT = ("_", "x", "input", "prev", "previous", "last", "it", "self")
 """What people write for the value that flows from line to line."""
 
 
+def as_help(error: AttributeTypeError, at: Span) -> str:
+    """The help of a value that is not of its kind, which stands at a place."""
+    return meant(at.text, error.instead) if error.instead else error.help
+
+
 class Evaluator:
     """Evaluates in one scope of one block.
 
@@ -99,7 +104,7 @@ class Evaluator:
         try:
             return kind.convert(self.of_kind(e, kind))
         except AttributeTypeError as error:
-            help_ = foreign(e.span.text) or (error.help,)
+            help_ = foreign(e.span.text) or (as_help(error, e.span),)
             raise evaluation_error(error.code, f"{of} {error.message}", e.span, *help_) from None
 
     def of_kind(self, e: Expression, kind: AttributeType) -> Any:

@@ -66,7 +66,7 @@ def check_fields(
             diagnostics.add(field_given_twice(f, given[name]))
         elif name not in known:
             free = [n for n in names if n not in given]
-            help_ = field_help(name, free, f.value.span.text) if what == "op" else ()
+            help_ = field_help(name, free, f.value.span.text, f.span) if what == "op" else ()
             help_ = help_ or did_you_mean(name, free)
             if not help_:
                 twice = field_help(name, names) if what == "op" else ()

@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import cache
 
+from netspec.diagnostics.fixes import Edit, Fix
+from netspec.diagnostics.source import Span
+from netspec.diagnostics.suggest import meant
 from netspec.ops import OPS
 
 # Written without capitals, underscores and the 2d behind them.
@@ -233,26 +236,31 @@ def op_help(name: str) -> tuple[str, ...]:
         *most, last = (f"`{o.keyword}`" for o in OPS.values() if o.elementwise and not o.arity[1])
         return (f"element by element there are {', '.join(most)} and {last}",)
     op = _ops().get(plain)
-    return (f"did you mean `{op}`?",) if op else ()
+    return (meant(name, op),) if op else ()
 
 
-def field_help(name: str, free: Collection[str], value: str = "") -> tuple[str, ...]:
+def field_help(
+    name: str, free: Collection[str], value: str = "", field: Span | None = None
+) -> tuple[str, ...]:
     """What a field of another tool is here, among the op's fields that are still free.
 
-    `value` is the text of its value.
+    `value` is the text of its value, `field` the place of both.
     """
     plain = _plain(name)
     for here in _FIELDS.get(plain, ()):
         if here in free:
-            return value_help(name, value) or (f"did you mean `{here}`?",)
+            return value_help(name, value, field) or (meant(name, here),)
     if plain == "autopad" and "pad" in free:
-        return value_help(name, value)
+        return value_help(name, value, field)
     if plain == "activation":
         word = op_like(_bare(value))
         known = word in OPS and OPS[word].family is OPS["relu"].family
         return (f"put `-> {word if known else 'relu'}` behind the layer",)
     if plain in _LEFT_OUT:
-        return (_LEFT_OUT[plain],)
+        help_ = _LEFT_OUT[plain]
+        if field is not None and help_.startswith(_LEAVE_OUT):
+            return (Fix(help_, Edit(field, "")),)
+        return (help_,)
     if plain in ("start", "starts", "end", "ends", "begin", "step", "steps") and "rows" in free:
         return ("a part of a dimension is `channels: [0, 16]`, `rows: [1, 9]` or `columns: [...]`",)
     if name in ("kernel_h", "kernel_w", "stride_h", "stride_w", "pad_h", "pad_w"):
@@ -261,10 +269,16 @@ def field_help(name: str, free: Collection[str], value: str = "") -> tuple[str, 
     return ()
 
 
-def value_help(name: str, value: str) -> tuple[str, ...]:
-    """What a word of another tool is here, as the value of a field; nothing if it is not known."""
+def value_help(name: str, value: str, field: Span | None = None) -> tuple[str, ...]:
+    """What a word of another tool is here, as the value of a field; nothing if it is not known.
+
+    `field` is the place of the field with its value.
+    """
     found = _VALUES.get((_plain(name), _bare(value)))
-    return (f"write `{found[0]}: {found[1]}`",) if found else ()
+    if found is None:
+        return ()
+    written = f"{found[0]}: {found[1]}"
+    return (Fix(f"write `{written}`", *([Edit(field, written)] if field else [])),)
 
 
 def _bare(value: str) -> str:

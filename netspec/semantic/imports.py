@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
+from netspec.diagnostics.fixes import Edit, Fix
 from netspec.diagnostics.source import Source, Span, plain
 from netspec.diagnostics.suggest import did_you_mean
 from netspec.lazy_dataclasses import dataclass, replace
@@ -328,9 +329,10 @@ class _Loader:
             message = "an import names a .net file by its path relative to this one"
             help_ = ()
             if _is_bundled(target.value):
-                help_ = (f"for the module of netspec, write `import {target.value}`",)
+                help_ = (_of_netspec(target.value, target.span),)
             elif not (written.suffix or written.is_absolute()) and written.name:
-                help_ = (f'write `import "{target.value}.net"`',)
+                name = f'"{target.value}.net"'
+                help_ = (Fix(f"write `import {name}`", Edit(target.span, name)),)
             self._error("unknown-module", message, target, help_)
             return None
         path = (base or Path()) / written
@@ -341,7 +343,7 @@ class _Loader:
         except OSError:
             pass
         message = f"there is no file {target.value} to import"
-        self._error("unknown-module", message, target, _near_file(path, written))
+        self._error("unknown-module", message, target, _near_file(path, target))
         return None
 
     def _error(
@@ -355,8 +357,13 @@ def _is_bundled(name: str) -> bool:
     return name.isidentifier() and (folder("specs") / "modules" / f"{name}.net").is_file()
 
 
-def _near_file(path: Path, written: Path) -> tuple[str, ...]:
+def _of_netspec(name: str, at: Span) -> Fix:
+    return Fix(f"for the module of netspec, write `import {name}`", Edit(at, name))
+
+
+def _near_file(path: Path, target: String) -> tuple[str, ...]:
     """What was meant by the path of a file that is not there, as it was written."""
+    written = Path(target.value)
     try:
         beside = [p.name for p in islice(path.parent.glob("*.net"), MAX_FILES)]
     except OSError:
@@ -364,7 +371,7 @@ def _near_file(path: Path, written: Path) -> tuple[str, ...]:
     help_ = did_you_mean(path.name, beside)
     if help_ or not _is_bundled(written.stem):
         return help_
-    return (f"for the module of netspec, write `import {written.stem}`",)
+    return (_of_netspec(written.stem, target.span),)
 
 
 def read_source(path: Path, diagnostics: Diagnostics, at: Span | None = None) -> Source | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label
+from netspec.diagnostics.fixes import Edit, Fix
 from netspec.diagnostics.source import Span
 from netspec.lazy_dataclasses import replace
 from netspec.ops import Op, attributes, find_op
@@ -122,7 +123,7 @@ def _check_products(call: Call, op: type[Op], diagnostics: Diagnostics) -> None:
             one, two = left.span.text, right.span.text
             number = left.value * right.value
             message = f"{f.name.text} is {number}x{number} here, the product of {one} and {two}"
-            help_ = (f"a pair is written `{one}x{two}`",)
+            help_ = (Fix(f"a pair is written `{one}x{two}`", Edit(product.span, f"{one}x{two}")),)
             diagnostics.add(Diagnostic("doubtful-value", message, product.span, help=help_))
 
 
@@ -135,8 +136,9 @@ def _check_ranges(definition: Definition, diagnostics: Diagnostics) -> None:
         if isinstance(first, Number) and isinstance(last, Number) and first.value > last.value:
             written = f"{first.span.text}..{last.span.text}"
             message = f"there are no numbers in {written}: this loop does nothing"
-            help_ = (f"to count down, write `{written} step -1`",)
             place = first.span.to(last.span)
+            down = f"{written} step -1"
+            help_ = (Fix(f"to count down, write `{down}`", Edit(place, down)),)
             diagnostics.add(Diagnostic("doubtful-value", message, place, help=help_))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netspec.diagnostics import Diagnostic, Label
+from netspec.diagnostics.fixes import Edit, Fix
 from netspec.diagnostics.source import Span
 from netspec.ir import Instance, Layer, Node, Value
 from netspec.ops import Op, Shape, ShapeError, Windowed, attributes, text
@@ -17,6 +18,7 @@ from netspec.ops.pooling import AvgPool, GlobalAvgPool, MaxPool
 from netspec.ops.resizing import Upsample
 from netspec.ops.window import extent
 from netspec.syntax.ast import Call
+from netspec.syntax.edits import other_field, set_fields
 
 MAX_FOLLOWED = 10_000
 """Most layers that are looked at to see whether one depends on another."""
@@ -53,12 +55,12 @@ def shape_error(
     if error.code == "shape-mismatch" and isinstance(error.at, int):
         values = _sides(error, op, values)
         message = _compare(op, values) or message
-        texts = {v: s.text for v, s, given in operands if given and _REFERENCE.fullmatch(s.text)}
+        texts = {v: s for v, s, given in operands if given and _REFERENCE.fullmatch(s.text)}
         help_ += _as_map(op, values) or _fixes(op, values, makers, texts, places)
     elif error.code == "wrong-rank" and not help_:
         help_ += _kept_as_map(operands[0][0], makers)
     elif error.code == "window-too-large":
-        help_ += _smaller_window(op, attrs, operands[0][0].shape)
+        help_ += _smaller_window(op, attrs, operands[0][0].shape, call.op.span)
     return Diagnostic(
         error.code,
         message,
@@ -205,7 +207,9 @@ def _kept_as_map(value: Value, makers: Mapping[Value, Node]) -> list[str]:
         return []
     if isinstance(node.op, GlobalAvgPool):
         place = f"global_avgpool in line {node.span.line}"
-        return [f"`adaptive_avgpool {{ size: 1 }}` in place of {place} keeps height and width"]
+        pool = "adaptive_avgpool { size: 1 }"
+        own = [Edit(node.span, pool)] if node.span.text == "global_avgpool" else []
+        return [Fix(f"`{pool}` in place of {place} keeps height and width", *own)]
     if isinstance(node.op, Linear):
         return ["`reshape { shape: [-1, 1, 1] }` in front makes a map of it"]
     return []
@@ -215,7 +219,7 @@ def _fixes(
     op: type[Op],
     values: Sequence[Value],
     makers: Mapping[Value, Node],
-    texts: Mapping[Value, str],
+    texts: Mapping[Value, Span],
     places: Mapping[Value, Span],
 ) -> list[str]:
     """A field of one layer that would make the shapes equal, if there is one."""
@@ -236,14 +240,17 @@ def _fixes(
         place = f" at {node.line or node.name} (line {node.span.line})"
         if fix:
             # What belongs to the op is likelier than a pad, and that than another stride.
-            rank = 1 if fix.startswith("`pad") else 2 if fix.startswith("`stride") else 0
-            best.setdefault(rank, f"{fix}{place} makes them equal")
+            rank = {"pad": 1, "stride": 2}.get(next(iter(fix)), 0)
+            how = "  ".join(f"{name}: {written}" for name, written in fix.items())
+            edits = set_fields(node.span, **fix)
+            best.setdefault(rank, Fix(f"`{how}`{place} makes them equal", *edits))
         elif isinstance(node.op, Upsample):
             other = next((v for v in values if v.shape == target and v in texts), None)
             if other is not None and _stands_before(other, node, places):
-                size = f"`size: {texts[other]}.shape`"
+                size = f"size: {texts[other].text}.shape"
                 what = "scale" if node.stated and getattr(node.stated, "scale", None) else "size"
-                best.setdefault(0, f"{size} in place of the {what}{place} makes them equal")
+                how = f"`{size}` in place of the {what}{place} makes them equal"
+                best.setdefault(0, Fix(how, *other_field(node.span, what, size)))
     if best:
         return [best[min(best)]]
     return _projection(op, values, makers, texts)
@@ -253,7 +260,7 @@ def _projection(
     op: type[Op],
     values: Sequence[Value],
     makers: Mapping[Value, Node],
-    texts: Mapping[Value, str],
+    texts: Mapping[Value, Span],
 ) -> list[str]:
     """The 1x1 convolution that gives an input of the block, as it is added, other channels."""
     if op is not Add or len(values) != 2 or any(len(v.shape) != 3 for v in values):
@@ -270,11 +277,10 @@ def _projection(
     if channels == wanted or not fits:
         return []
     step = f"  stride: {stride}" if stride > 1 else ""
-    name = texts.get(value, value.name)
-    return [
-        f"`conv({name}) {{ filters: {wanted}  kernel: 1{step} }}` in place of {name} makes them "
-        "equal"
-    ]
+    name = texts[value].text if value in texts else value.name
+    conv = f"conv({name}) {{ filters: {wanted}  kernel: 1{step} }}"
+    edits = [Edit(texts[value], conv)] if value in texts else []
+    return [Fix(f"`{conv}` in place of {name} makes them equal", *edits)]
 
 
 def _stands_before(value: Value, node: Node, places: Mapping[Value, Span]) -> bool:
@@ -297,52 +303,50 @@ def _feeds(node: Node, value: Value, makers: Mapping[Value, Node]) -> bool:
     return False
 
 
-def _fix(op: type[Op], node: Layer, shape: Shape, target: Shape) -> str:
-    """The field of a layer that would give it the target shape, as text; empty where there is none.
+def _fix(op: type[Op], node: Layer, shape: Shape, target: Shape) -> dict[str, str]:
+    """The fields of a layer that would give it the target shape; empty where there are none.
 
     `op` is the one whose inputs have to be equal.
     """
     channels_matter = op.equal_inputs == "shape"
     if isinstance(node.op, LearnedValue):
         dims = (1 if n == 1 else int(whole) for n, whole in zip(shape, target, strict=True))
-        return f"`shape: [{', '.join(map(str, dims))}]`"
+        return {"shape": f"[{', '.join(map(str, dims))}]"}
     if shape[1:] != target[1:]:
         if channels_matter and shape[0] != target[0]:
-            return ""
+            return {}
         inputs = [v.shape for v in node.inputs]
-        for name, candidate, written in (
-            *_resized(node.op, shape, target),
-            *variants(_as_written(node)),
-        ):
+        others = [(op, {name: written}) for name, op, written in variants(_as_written(node))]
+        for candidate, fields in (*_resized(node.op, shape, target), *others):
             try:
                 if candidate.bind(inputs).outputs(inputs)[0][1:] == target[1:]:
-                    return f"`{name}: {written}`"
+                    return fields
             except ShapeError:
                 continue
-        return ""
+        return {}
     if channels_matter and any(a.name == "filters" for a in attributes(type(node.op))):
-        return f"`filters: {target[0]}`"
-    return ""
+        return {"filters": str(target[0])}
+    return {}
 
 
-def _resized(op: Op, shape: Shape, target: Shape) -> list[tuple[str, Op, str]]:
+def _resized(op: Op, shape: Shape, target: Shape) -> list[tuple[Op, dict[str, str]]]:
     """A transposed convolution with the output pad, or the pads, of a height and width."""
     if not isinstance(op, ConvTranspose):
         return []
-    found: list[tuple[str, Op, str]] = []
+    found: list[tuple[Op, dict[str, str]]] = []
     more = [int(wanted) - int(size) for wanted, size in zip(target[1:], shape[1:], strict=True)]
     extra = [now + m for now, m in zip(op.output_pad, more, strict=True)]
     if min(extra) >= 0:
         changed = op.with_attributes(output_pad=tuple(extra))
-        found.append(("output_pad", changed, _pair((extra[0], extra[1]))))
+        found.append((changed, {"output_pad": _pair((extra[0], extra[1]))}))
     top, bottom, left, right = map(int, op.pads)
     height, width = (p - m for p, m in zip((top + bottom, left + right), more, strict=True))
     pads = [max(0, n) for n in (height // 2, height - height // 2, width // 2, width - width // 2)]
-    written = str(pads[0]) if len(set(pads)) == 1 else str(pads)
+    fields = {"pad": str(pads[0]) if len(set(pads)) == 1 else str(pads)}
     short = (max(0, -height), max(0, -width))
     if any(short):
-        written += f"  output_pad: {_pair(short)}"
-    found.append(("pad", op.with_attributes(pad=tuple(pads), output_pad=short), written))
+        fields["output_pad"] = _pair(short)
+    found.append((op.with_attributes(pad=tuple(pads), output_pad=short), fields))
     return found
 
 
@@ -376,15 +380,17 @@ def variants(op: Op) -> list[tuple[str, Op, str]]:
     return variants
 
 
-def _smaller_window(op: type[Op], attrs: Mapping[str, Any], shape: Shape) -> list[str]:
+def _smaller_window(op: type[Op], attrs: Mapping[str, Any], shape: Shape, place: Span) -> list[str]:
     """The least pad with which a convolution fits, or the largest kernel."""
     kernel, dilation = attrs["kernel"], attrs.get("dilation", (1, 1))
     spans = [extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
     pad = max(-(-(span - size) // 2) for span, size in zip(spans, shape[1:], strict=True))
     # A pooling gains nothing from windows that are mostly padding.
     if "filters" in attrs and 2 * pad < min(spans):
-        return [f"`pad: {pad}` makes room for it"]
+        return [Fix(f"`pad: {pad}` makes room for it", *set_fields(place, pad=str(pad)))]
     if dilation == (1, 1):
         fitting = [min(k, size) for k, size in zip(kernel, shape[1:], strict=True)]
-        return [f"the largest kernel that fits without padding is {fitting[0]}x{fitting[1]}"]
+        largest = f"{fitting[0]}x{fitting[1]}"
+        edits = set_fields(place, kernel=largest)
+        return [Fix(f"the largest kernel that fits without padding is {largest}", *edits)]
     return []

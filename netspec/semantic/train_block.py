@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from netspec.diagnostics import Diagnostic
+from netspec.diagnostics.fixes import Replacement
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Training
@@ -320,7 +321,8 @@ def _value(evaluator: Evaluator, f: Field) -> Any:
     if name not in TRAIN_FIELDS:
         known = FOREIGN_FIELDS.get(name)
         if known:
-            help_: tuple[str, ...] = (f"what other tools call {name} is `{known}` here",)
+            text = f"what other tools call {name} is `{known}` here"
+            help_: tuple[str, ...] = (Replacement(text, name, known),)
         else:
             help_ = did_you_mean(name, TRAIN_FIELDS)
             help_ = help_ or (f"it has {one_of(TRAIN_FIELDS, len(TRAIN_FIELDS))}",)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from netspec.diagnostics import Diagnostic, Label, also_in_lines
+from netspec.diagnostics.fixes import Edit, Fix
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean
 from netspec.lazy_dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from netspec.ops import OPS, load_problems, op_names
 from netspec.semantic.foreign_names import STATEMENTS, op_help
 from netspec.semantic.imports import ModuleDefinition
 from netspec.syntax.ast import Call, Definition, Input
+from netspec.syntax.edits import add_import
 from netspec.syntax.visitor import statements
 from netspec.util.resources import folder
 
@@ -104,7 +106,7 @@ class UnknownNames:
             message = f"{name} is a value, and no op or module"
             help_ = (f"a value goes into round brackets: `relu({name})`",)
         else:
-            help_ = tuple(load_problems(name)) or _imported(name, module) or op_help(name)
+            help_ = tuple(load_problems(name)) or _imported(call, module) or op_help(name)
             lines = module.lines.plain - {_line_of(call)}
             known = [*op_names(), *module.visible(), *lines]
             help_ = help_ or did_you_mean(name, known)
@@ -125,8 +127,8 @@ def _shape_with_names(call: Call) -> Diagnostic | None:
         return None
     fix = ", ".join(re.split(r"\s+x\s+", found[1]))
     message = f"a shape is written without spaces: {found[1]} is read as layers"
-    help_ = (f"with names in it, it is a list: `[{fix}]`",)
     place = Span(call.span.source, start + found.start(1), start + found.end(1))
+    help_ = (Fix(f"with names in it, it is a list: `[{fix}]`", Edit(place, f"[{fix}]")),)
     return Diagnostic("unknown-op", message, place, help=help_)
 
 
@@ -144,7 +146,11 @@ def _missing_colon(call: Call, module: ModuleDefinition) -> tuple[str, ...]:
     text = call.span.source.text[call.span.end : call.span.end + 80]
     word = next(iter(re.findall(r"\A[ \t]*(\w+)", text)), "")
     known = word in OPS or module.find(word)
-    return (f"did you mean `{call.callee.span.text}: {word}`?",) if known else ()
+    if not known:
+        return ()
+    name = call.callee.span
+    colon = Edit(Span(name.source, name.end, name.end), ":")
+    return (Fix(f"did you mean `{name.text}: {word}`?", colon),)
 
 
 def _inputs(definition: Definition) -> set[str]:
@@ -152,10 +158,11 @@ def _inputs(definition: Definition) -> set[str]:
     return {s.name.text for s in statements(definition.body) if isinstance(s, Input)}
 
 
-def _imported(name: str, module: ModuleDefinition) -> tuple[str, ...]:
-    """The import that would bring a module of this name, as a line of help."""
+def _imported(call: Call, module: ModuleDefinition) -> tuple[str, ...]:
+    """The import that would bring the module that is called, as a line of help."""
+    name, source = call.op.text, call.span.source
     if (folder("specs") / "modules" / f"{name}.net").is_file():
-        return (f"write `import {name}` at the top of the file",)
+        return (Fix(f"write `import {name}` at the top of the file", add_import(source, name)),)
     base = module.scope.folder
     if base is None:
         return ()
@@ -166,5 +173,6 @@ def _imported(name: str, module: ModuleDefinition) -> tuple[str, ...]:
         except (OSError, ValueError):
             continue
         if re.search(rf"^\s*module\s+{re.escape(name)}\b", text, re.MULTILINE):
-            return (f'write `import "{written}"` at the top of the file',)
+            edit = add_import(source, f'"{written}"')
+            return (Fix(f'write `import "{written}"` at the top of the file', edit),)
     return ()

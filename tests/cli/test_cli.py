@@ -63,7 +63,7 @@ def test_check_json() -> None:
     assert [d["code"] for d in found] == ["unknown-field", "unknown-op"]
     assert set(found[0]) == {
         *("code", "severity", "message", "file", "line", "column", "end_line", "end_column"),
-        "notes",
+        *("notes", "related", "fixes"),
     }
     place = {k: found[0][k] for k in ("file", "line", "column", "end_line", "end_column")}
     assert place == {"file": "<stdin>", "line": 2, "column": 11, "end_line": 2, "end_column": 18}

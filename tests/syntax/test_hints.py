@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.diagnostics.fixes import edited
 from netspec.diagnostics.source import Source
 from netspec.syntax.parser import hints, parse
-from netspec.syntax.parser.hints import HintRule, SyntaxProblem
+from netspec.syntax.parser.hints import HintRule
+from netspec.syntax.parser.syntax_problem import SyntaxProblem
 
 TABLES = {
     "at top": hints.AT_TOP,
@@ -26,6 +28,12 @@ def problems(text: str) -> list[Diagnostic]:
     return list(found.sorted())
 
 
+def whole_text(table: str, rule: HintRule) -> str:
+    if table == "at top" or rule.example.startswith("module"):
+        return rule.example
+    return f"net n {{\n  input x: 3x8x8\n  {rule.example}\n}}"
+
+
 @pytest.mark.parametrize(("table", "rule"), RULES, ids=[rule.example for _, rule in RULES])
 def test_the_example_brings_up_its_rule(
     monkeypatch: pytest.MonkeyPatch, table: str, rule: HintRule
@@ -38,13 +46,29 @@ def test_the_example_brings_up_its_rule(
         return applied[-1][0]
 
     monkeypatch.setattr(hints, "rule_for", recorded)
-    whole = table == "at top" or rule.example.startswith("module")
-    found = problems(rule.example if whole else f"net n {{\n  input x: 3x8x8\n  {rule.example}\n}}")
+    text = whole_text(table, rule)
+    found = problems(text)
     assert applied, "another error came first"
     first, problem = applied[0]
     assert first is rule, "another rule applies" if first else "no rule applies"
     assert rule.text(problem)
     assert (rule.text(problem),) in [d.help for d in found]
+
+
+@pytest.mark.parametrize(("table", "rule"), RULES, ids=[rule.example for _, rule in RULES])
+def test_its_fix_mends_the_example(table: str, rule: HintRule) -> None:
+    text = whole_text(table, rule)
+    first, *_ = [d for d in problems(text) if d.fixes] or [None]
+    if first is None:
+        assert rule.fix.__name__ == "<lambda>", "this rule has a fix, which is not offered"
+        return
+    (fix,) = first.fixes
+    fixed = edited(text, fix.edits)
+    assert fixed is not None
+    left = Diagnostics()
+    parse(Source("t", fixed), left)
+    assert (first.code, first.message) not in [(d.code, d.message) for d in left], fixed
+    assert len(left) < len(problems(text)), fixed
 
 
 @pytest.mark.parametrize("word", hints.FOREIGN_WORDS)

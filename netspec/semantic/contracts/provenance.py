@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from netspec.diagnostics import Diagnostic, Label
+from netspec.diagnostics.fixes import Fix
 from netspec.diagnostics.source import Span
 from netspec.ir import Layer, Node, Value
 from netspec.lazy_dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from netspec.ops import Op, Shape, ShapeError, attributes, text
 from netspec.semantic.contracts.check import Wanted
 from netspec.semantic.shape_errors import made_by, settings_of, variants
 from netspec.semantic.shape_patterns import Pattern, matches
+from netspec.syntax.edits import set_fields
 
 MAX_STEPS = 8
 """Most changes of height and width that a note lists."""
@@ -97,7 +99,9 @@ class Provenance:
             source, field_ = self._source(value)
             if source is not None:
                 node, what = source, f"the {value.shape[0]} channels of {name} are"
-                help_ = (f"`{field_}: {pattern[0]}` {self._at(source)} would make it so",)
+                number = str(pattern[0])
+                how = f"`{field_}: {number}` {self._at(source)} would make it so"
+                help_ = (Fix(how, *set_fields(source.span, **{field_: number})),)
         place = node.span if node else self.places.get(value)
         if place is None:
             return _Explained()
@@ -195,7 +199,8 @@ class Provenance:
             for name, op, written in (*_roundings(node.op), *variants(node.op)):
                 shape = trial.shape(value, node, op)
                 if shape is not None and matches(shape, pattern):
-                    return (f"`{name}: {written}` {self._at(node)} would make it {text(shape)}",)
+                    how = f"`{name}: {written}` {self._at(node)} would make it {text(shape)}"
+                    return (Fix(how, *set_fields(node.span, **{name: written})),)
         return ()
 
 

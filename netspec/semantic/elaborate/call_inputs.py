@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from netspec.diagnostics import Diagnostic
+from netspec.diagnostics.fixes import Edit, Fix
 from netspec.diagnostics.source import Span
 from netspec.ir import Node, Value
 from netspec.lazy_dataclasses import dataclass
@@ -46,10 +47,19 @@ def check_arity(b: BlockBuilder, call: Call, count: int, least: int, most: int |
     if call.arguments is None and least > 1:
         help_ = (f"name them: `{call.op.text}(a, b)`",)
     if call.arguments == () and least == 1:
-        help_ = ("leave out the `()`: what stands before flows in by itself",)
+        help_ = (
+            without_brackets(call, "leave out the `()`: what stands before flows in by itself"),
+        )
     message = f"{call.op.text} takes {how_many}, but {_given(call, count)}"
     b.report(Diagnostic("wrong-arity", message, call.op.span, help=help_))
     return False
+
+
+def without_brackets(call: Call, help: str) -> Fix:
+    """Help that takes the empty brackets of a call away."""
+    start = call.callee.span.end
+    end = call.span.source.text.index(")", start) + 1
+    return Fix(help, Edit(Span(call.span.source, start, end), ""))
 
 
 def _given(call: Call, count: int) -> str:

@@ -9,7 +9,12 @@ from netspec.diagnostics.source import Span
 from netspec.ir import Layer, Node
 from netspec.ops import OPS, find_op
 from netspec.semantic.elaborate.block_builder import BlockBuilder
-from netspec.semantic.elaborate.call_inputs import CallNames, Operand, check_arity
+from netspec.semantic.elaborate.call_inputs import (
+    CallNames,
+    Operand,
+    check_arity,
+    without_brackets,
+)
 from netspec.semantic.elaborate.held_ops import called, fields_fit, held_op, report_no_op
 from netspec.semantic.elaborate.line_uses import (
     called_line,
@@ -62,7 +67,7 @@ def run_chain(
                 f"{call.op.text} takes what flows in from the chain, and no inputs in brackets"
             )
             apart = f"name what comes before, and write `{call.op.text}(...)` on a line of its own"
-            help_ = (apart if call.arguments else "leave out the `()`",)
+            help_ = (apart if call.arguments else without_brackets(call, "leave out the `()`"),)
             b.report(Diagnostic("wrong-arity", message, call.op.span, help=help_))
             sound = False
         bare = name is None and len(chain.links) == 1 and not inside

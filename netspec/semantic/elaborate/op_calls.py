@@ -13,6 +13,7 @@ from netspec.ops import IndexShape, Op, ShapeError, attributes
 from netspec.ops.attribute_types import AttributeType, AttributeTypeError, Flag
 from netspec.semantic.elaborate.block_builder import BlockBuilder
 from netspec.semantic.elaborate.call_inputs import CallNames, Operand, check_arity
+from netspec.semantic.evaluator import as_help
 from netspec.semantic.foreign_names import value_help
 from netspec.semantic.scope import POISON, Poison, all_sound, evaluation_error
 from netspec.semantic.shape_errors import shape_error
@@ -112,7 +113,7 @@ def _attribute(b: BlockBuilder, f: Field, kind: AttributeType, keyword: str) -> 
     evaluator = b.evaluator()
     if isinstance(kind, Flag) and isinstance(f.value, Variable):
         _check_truth_word(b, f, f.value, kind, keyword)
-    foreign = partial(value_help, f.name.text)
+    foreign = partial(value_help, f.name.text, field=f.span)
     converted = evaluator.field(f.value, kind, f"{f.name.text} of {keyword}", foreign)
     b.mark_untraced(evaluator.used, converted)
     return converted
@@ -128,7 +129,8 @@ def _check_truth_word(b: BlockBuilder, f: Field, word: Variable, kind: Flag, key
         except AttributeTypeError as error:
             if error.help:
                 message = f"{f.name.text} of {keyword} takes {kind}, not `{word.name}`"
-                raise evaluation_error("unknown-value", message, word.span, error.help) from None
+                help_ = as_help(error, word.span)
+                raise evaluation_error("unknown-value", message, word.span, help_) from None
 
 
 def _check_indices(op: type[Op], given: Iterable[Value]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netspec.diagnostics import Diagnostic, Label
+from netspec.diagnostics.fixes import Edit, Fix
 from netspec.diagnostics.source import Span
 from netspec.lazy_dataclasses import replace
 from netspec.syntax.ast import Definition, LayerStatement, Let
@@ -21,7 +22,8 @@ def explained(
     place = automatic.get(span.text)
     if place is not None:
         label = Label(place, f"called {span.text} in tables, for want of a name of its own")
-        help_ = (f"write `{span.text}: ` in front of the layer to name it",)
+        named = Edit(Span(place.source, place.start, place.start), f"{span.text}: ")
+        help_ = (Fix(f"write `{span.text}: ` in front of the layer to name it", named),)
         return replace(diagnostic, others=(label,), help=help_)
     later = _made_below(span, definition)
     if later is not None:

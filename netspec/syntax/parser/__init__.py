@@ -8,6 +8,7 @@ missing_braces  braces that were left open
 ast_builder     the nodes, one method a rule of the grammar
 recovery        one run of the parser
 hints           what to write instead
+syntax_problem  a token that has no place where it stands, and what is around it
 token_names     kinds of token in words
 options         values of options (`--set filters=2*8`) as expressions
 """

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any, Literal, cast
 
 from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.diagnostics.fixes import Edit, Fix
 from netspec.diagnostics.source import Source, Span
 from netspec.lazy_dataclasses import replace
 from netspec.syntax.ast import (
@@ -469,14 +470,19 @@ class Builder:
     def _bad_number(self, span: Span, unit: str) -> None:
         close = {u.lower(): u for u in UNITS}.get(unit.lower())
         known = "K, M, G, T, B, KB, MB, GB, TB, KiB, MiB, GiB, TiB and %"
-        help_ = f"did you mean `{close}`?" if close else f"the units are {known}"
+        help_ = f"the units are {known}"
+        if close:
+            instead = span.text.removesuffix(unit) + close
+            help_ = Fix(f"did you mean `{close}`?", Edit(span, instead))
         if re.fullmatch(r"X\d+(X\d+)*", unit):
-            help_ = f"a shape is written with small letters: `{span.text.lower()}`"
+            small = span.text.lower()
+            help_ = Fix(f"a shape is written with small letters: `{small}`", Edit(span, small))
         if parts := re.findall(r"x([A-Za-z_?]\w*|\d+)", unit):
             # `3xN` is one word to the lexer.
             digits = span.text.removesuffix(unit)
             if digits + "".join(f"x{p}" for p in parts) == span.text:
-                help_ = f"a shape with names in it is written `[{', '.join([digits, *parts])}]`"
+                list_ = f"[{', '.join([digits, *parts])}]"
+                help_ = Fix(f"a shape with names in it is written `{list_}`", Edit(span, list_))
         self.diagnostics.add(
             Diagnostic("bad-number", f"`{unit}` is no unit of a number", span, help=(help_,))
         )

@@ -9,85 +9,40 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from netspec.diagnostics.fixes import Edit, Fix
+from netspec.diagnostics.source import Source, Span
 from netspec.diagnostics.suggest import did_you_mean
 from netspec.syntax.lalr import Token
+from netspec.syntax.parser.syntax_problem import NOTHING, SyntaxProblem
 from netspec.syntax.parser.token_names import KEYWORDS, STATEMENTS, WORDS
 
-NOTHING = Token.of("", "", -1)
-"""Stands where there is no token."""
+TokenEdit = tuple[Token, Token, str]
+"""The first and the last token that a text takes the place of."""
 
 
-class SyntaxProblem:
-    """A token that has no place where it stands, and what is around it."""
+def put(
+    text: str | Callable[[SyntaxProblem], str], first: int = 0, last: int = 0
+) -> Callable[[SyntaxProblem], TokenEdit | None]:
+    """The fix that puts a text in place of these tokens, counted from the wrong one."""
 
-    def __init__(
-        self,
-        tokens: Sequence[Token],
-        position: int,
-        acceptable: set[str],
-        opener: Token | None,
-    ) -> None:
-        """`acceptable` are the kinds that could have come, `opener` the innermost open bracket."""
-        self.tokens = tokens
-        self.position = position
-        self.acceptable = acceptable
-        self.opener = opener
-        self.token = tokens[position]
-        self.text = str(self.token)
-        self.kind = self.token.kind
-        self.previous = self.at(-1)
-        self.next = self.at(1)
+    def edit(problem: SyntaxProblem) -> TokenEdit | None:
+        tokens = problem.at(first), problem.at(last)
+        written = text if isinstance(text, str) else text(problem)
+        return None if NOTHING in tokens else (*tokens, written)
 
-    def at(self, offset: int) -> Token:
-        """The token so far behind the wrong one, or in front of it; NOTHING where there is none."""
-        place = self.position + offset
-        return self.tokens[place] if 0 <= place < len(self.tokens) else NOTHING
-
-    def before(self, count: int) -> Sequence[Token]:
-        """Up to so many tokens in front of the wrong one."""
-        return self.tokens[max(self.position - count, 0) : self.position]
-
-    def could_be(self, *kinds: str) -> bool:
-        """Whether a token of each of these kinds could have come."""
-        return self.acceptable.issuperset(kinds)
-
-    @property
-    def bracket(self) -> int:
-        """The position of the innermost open bracket; -1 where none is open."""
-        places = range(self.position - 1, -1, -1)
-        return next((i for i in places if self.tokens[i] is self.opener), -1)
-
-    @property
-    def before_bracket(self) -> str:
-        """The kind of the token in front of the innermost open bracket."""
-        return self.tokens[self.bracket - 1].kind if self.bracket > 0 else ""
-
-    @property
-    def in_parameters(self) -> bool:
-        """Whether it is among the parameters of a net or module."""
-        if self.opener is None or self.opener.kind != "LPAR" or self.bracket < 2:
-            return False
-        return self.tokens[self.bracket - 2].kind in ("NET", "MODULE")
-
-    @property
-    def begins_block(self) -> bool:
-        """Whether the braces of a net, module, `for` or `if` are what is to come."""
-        if not self.could_be("LBRACE") or self.could_be("LET"):
-            return False
-        for token in reversed(self.before(30)):
-            if token.kind in ("NET", "MODULE", "FOR", "IF", "ELSE"):
-                return True
-            if token.kind in ("LBRACE", "RBRACE", "COLON"):
-                break
-        return False
+    return edit
 
 
 class HintRule(NamedTuple):
-    """Help for one kind of error. An example that is no whole text is a line of a net."""
+    """Help for one kind of error. An example that is no whole text is a line of a net.
+
+    Where a fix of the text is known, `fix` gives it.
+    """
 
     applies: Callable[[SyntaxProblem], bool]
     help: str | Callable[[SyntaxProblem], str]
     example: str
+    fix: Callable[[SyntaxProblem], TokenEdit | None] = lambda problem: None
 
     def text(self, problem: SyntaxProblem) -> str:
         return self.help if isinstance(self.help, str) else self.help(problem)
@@ -99,6 +54,14 @@ class Hint(NamedTuple):
     help: tuple[str, ...] = ()
     at: Token | None = None
     message: str = ""
+    edit: TokenEdit | None = None
+
+    def lines(self, source: Source) -> tuple[str, ...]:
+        """The help, with the edit that carries it out."""
+        if self.edit is None:
+            return self.help
+        first, last, text = self.edit
+        return (Fix(self.help[0], Edit(Span(source, first.start, last.end), text)),)
 
 
 def hint_for(problem: SyntaxProblem) -> Hint:
@@ -108,10 +71,11 @@ def hint_for(problem: SyntaxProblem) -> Hint:
     word = NOTHING if at_top or problem.in_parameters or in_loop else foreign_word(problem)
     if word is not NOTHING:
         message = f"there is no `{word}` in the language"
-        return Hint((FOREIGN_WORDS[word],), word, message)
+        edit = (word, word, "else if") if FOREIGN_WORDS[word] == _ELSE_IF else None
+        return Hint((FOREIGN_WORDS[word],), word, message, edit)
     rule = rule_for(problem)
     text = rule.text(problem) if rule is not None else ""
-    return Hint((text,) if text else ())
+    return Hint((text,), edit=rule.fix(problem)) if rule is not None and text else Hint()
 
 
 def rule_for(problem: SyntaxProblem) -> HintRule | None:
@@ -130,9 +94,10 @@ def rule_for(problem: SyntaxProblem) -> HintRule | None:
     return next((rule for table in tables for rule in table if rule.applies(problem)), None)
 
 
+_ELSE_IF = "write `else if`"
 # What begins a statement in other languages.
 FOREIGN_WORDS = {
-    **dict.fromkeys(("elif", "elseif", "elsif"), "write `else if`"),
+    **dict.fromkeys(("elif", "elseif", "elsif"), _ELSE_IF),
     "return": "outputs are declared by `output x`",
     "assert": "what must hold is stated by `expect ...`",
     "def": "a reusable block is a `module name(parameters) { ... }` above the net",
@@ -278,6 +243,7 @@ ANYWHERE: tuple[HintRule, ...] = (
         lambda p: p.at(-2).kind == "DEFAULT" and p.could_be("LBRACE"),
         lambda p: f"fields stand in braces: `default {p.previous} {{ ... }}`",
         "default conv: { bias: false }",
+        put(lambda p: p.previous, -1),
     ),
     HintRule(
         lambda p: (
@@ -297,6 +263,7 @@ ANYWHERE: tuple[HintRule, ...] = (
         lambda p: p.text == "//" and not p.could_be("MULTIPLY"),
         _COMMENT,
         "conv { // eight\n filters: 8 }",
+        put("#"),
     ),
     HintRule(
         lambda p: p.text == "/" and p.next in ("*", "**"),
@@ -307,6 +274,7 @@ ANYWHERE: tuple[HintRule, ...] = (
         lambda p: p.kind == "DOT" and p.previous.kind == "RANGE",
         "a range is written `1..8`, both ends included",
         "for i in 1...8 { relu }",
+        put(""),
     ),
     HintRule(
         lambda p: (
@@ -317,6 +285,7 @@ ANYWHERE: tuple[HintRule, ...] = (
         ),
         lambda p: f"write `0.{p.next}`",
         "dropout { p: .5 }",
+        put(lambda p: f"0.{p.next}", 0, 1),
     ),
     HintRule(
         lambda p: p.kind == "QMARK" and (p.could_be("ADD") or p.could_be("IF")),
@@ -332,11 +301,13 @@ ANYWHERE: tuple[HintRule, ...] = (
         lambda p: p.kind in _NUMBERS and p.previous.kind == "INPUT",
         lambda p: f"an input has a name: `input x: {_shown(p.token)}`",
         "input 3x8x8",
+        put(lambda p: f"x: {p.token}"),
     ),
     HintRule(
         lambda p: p.kind in _NUMBERS and p.at(-2).kind == "INPUT",
         lambda p: f"the shape of an input is written `input {p.previous}: {_shown(p.token)}`",
         "input y 3x8x8",
+        put(lambda p: f"{p.previous}: {p.token}", -1),
     ),
     HintRule(
         lambda p: p.kind == "LPAR" and p.previous.kind == "OUTPUT",
@@ -347,11 +318,13 @@ ANYWHERE: tuple[HintRule, ...] = (
         lambda p: p.text == "=" and p.previous.kind == "COLON" and p.could_be("NAME"),
         "a constant is written `let k = 3`, a layer `name: op`",
         "k := 3",
+        put(lambda p: f"let {p.at(-2)} =" if p.next.kind in _NUMBERS else f"{p.at(-2)}:", -2),
     ),
     HintRule(
         lambda p: p.kind == "COLON" and p.previous.kind == "INPUT",
         lambda p: f"an input has a name: `input data: {_shown(p.next)}`",
         "input: 3x8x8",
+        put(" data:"),
     ),
     HintRule(
         lambda p: (
@@ -409,6 +382,7 @@ ANYWHERE: tuple[HintRule, ...] = (
         lambda p: p.could_be("COLON") and _spaced_shape(p),
         lambda p: f"a shape is written without spaces: `{p.at(-2)}x{p.token}`",
         "conv { kernel: 3 x 3 }",
+        put(lambda p: f"{p.at(-2)}x{p.token}", -2),
     ),
     HintRule(
         lambda p: p.kind == "LPAR" and p.could_be(*_NUMBERS),
@@ -420,6 +394,7 @@ ANYWHERE: tuple[HintRule, ...] = (
         lambda p: p.kind == "COLON" and p.previous.kind == "NAME" and p.at(-2).kind == "LET",
         lambda p: f"a constant is written `let {p.previous} = ...`",
         "let k: 3",
+        put(lambda p: f"{p.previous} =", -1),
     ),
     HintRule(
         lambda p: p.begins_block and p.kind == "ELSE",
@@ -457,6 +432,7 @@ ANYWHERE: tuple[HintRule, ...] = (
         lambda p: p.text == "=" and p.could_be("COMPARE"),
         "to compare, write `==`",
         "if 1 = 2 { relu }",
+        put("=="),
     ),
     HintRule(
         lambda p: p.kind == "LSQB" and any(t.kind == "FOR" for t in p.before(3)),
@@ -523,18 +499,21 @@ IN_BLOCK: tuple[HintRule, ...] = (
         ),
         _CHAIN,
         "relu => relu",
+        put("->", 0, 1),
     ),
     HintRule(
         lambda p: p.text == "=" and p.at(-2).kind == "INPUT",
         lambda p: f"the shape of an input is written `input {p.previous}: 3x224x224`",
         "input y = 3x8x8",
+        put(lambda p: f"{p.previous}:", -1),
     ),
     HintRule(
         lambda p: p.text == "=" and p.next.kind in (*_NUMBERS, "LSQB", "STRING"),
         lambda p: f"a constant is written `let {p.previous} = {_shown(p.next)}`",
         "k = 3",
+        put(lambda p: f"let {p.previous} =", -1),
     ),
-    HintRule(lambda p: p.text == "=", _LAYER, "a = relu"),
+    HintRule(lambda p: p.text == "=", _LAYER, "a = relu", put(lambda p: f"{p.previous}:", -1)),
     HintRule(
         lambda p: p.text == "*" and p.at(-4).kind == "INPUT",
         lambda p: f"a shape is written `{p.previous}{_times(p)}`",
@@ -554,16 +533,19 @@ IN_BLOCK: tuple[HintRule, ...] = (
         lambda p: p.kind == "DOT" and p.previous.kind in ("RBRACE", "RPAR"),
         _CHAIN,
         "conv { filters: 8 }.relu",
+        put(" -> "),
     ),
     HintRule(
         lambda p: p.kind == "DOT" and p.previous == "self",
         _LAYER,
         "self.c = conv { filters: 8 }",
+        put(lambda p: f"{p.next}:", -1, 2),
     ),
     HintRule(
         lambda p: p.kind == "DOT" and p.previous in _PREFIXES,
         "ops have nothing in front of them: `relu`",
         "nn.relu",
+        put("", -1),
     ),
     HintRule(
         lambda p: p.kind == "DOT" and p.previous.kind == "NAME" and p.at(2).kind == "LPAR",
@@ -608,16 +590,19 @@ IN_FIELDS: tuple[HintRule, ...] = (
         lambda p: p.text == "=" and p.could_be("COLON"),
         "a field is written `name: value`",
         "conv { filters = 8 }",
+        put(lambda p: f"{p.previous}:", -1),
     ),
     HintRule(
         lambda p: p.kind in _NUMBERS and p.previous.kind == "COMMA" and p.at(-2).kind == "NUMBER",
         _PAIR,
         "conv { filters: 8 kernel: 3, 3 }",
+        put(lambda p: f"{p.at(-2)}x{p.token}", -2),
     ),
     HintRule(
         lambda p: p.kind in _NUMBERS and p.previous.kind == "NAME",
         lambda p: f"a field is written `{p.previous}: {_shown(p.token)}`",
         "conv { filters 8 }",
+        put(lambda p: f"{p.previous}: {p.token}", -1),
     ),
     HintRule(
         lambda p: p.kind in _NUMBERS,
@@ -650,11 +635,13 @@ IN_PARAMETERS: tuple[HintRule, ...] = (
         lambda p: p.kind == "COLON",
         lambda p: f"a default is written `{p.previous} = ...`",
         "module m(a: 3) { relu }",
+        put(lambda p: f"{p.previous} =", -1),
     ),
     HintRule(
         lambda p: p.kind == "NAME" and p.previous.kind == "NAME",
         lambda p: f"a parameter is a name alone: `{p.token}`",
         "module m(int a) { relu }",
+        put(lambda p: p.text, -1),
     ),
 )
 

@@ -5,10 +5,12 @@ So that nothing else looks wrong because of them.
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 from netspec.diagnostics import Diagnostic, Label
-from netspec.diagnostics.source import Source
+from netspec.diagnostics.fixes import Edit, Fix
+from netspec.diagnostics.source import Source, Span
 from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.lalr import Token
 from netspec.syntax.parser.tokens import span_of
@@ -107,18 +109,27 @@ def _left_open(source: Source, tokens: list[Token], brace: Token, behind: Token)
     why = f"not part of {what}, by its indentation"
     if behind.kind in ("ARROW", "ELSE"):
         label = Label(span_of(source, behind), "this comes behind a `}` only")
-        help_ = (f"put a `}}` in front of the `{behind}`",)
+        close = Edit(Span(source, behind.start, behind.start), "} ")
+        help_ = (Fix(f"put a `}}` in front of the `{behind}`", close),)
         message = f"the `{{` of {what} is not closed"
         return Diagnostic("syntax", message, span_of(source, brace), others=(label,), help=help_)
     if behind.kind == "RBRACE":
         why = "by its indentation, this closes a block further out"
+    fix = Fix(f"put a `}}` in front of line {behind.line}", _on_a_line(source, brace, behind))
     return Diagnostic(
         "syntax",
         f"the `{{` of {what} is not closed",
         span_of(source, brace),
         others=(Label(span_of(source, behind), why),),
-        help=(f"put a `}}` in front of line {behind.line}",),
+        help=(fix,),
     )
+
+
+def _on_a_line(source: Source, brace: Token, behind: Token) -> Edit:
+    """The edit that puts a `}` in front of a line, indented as the line of its brace is."""
+    indent = re.match(r"[ \t]*", source.line(brace.line))
+    start = source.text.rfind("\n", 0, behind.start) + 1
+    return Edit(Span(source, start, start), f"{indent[0] if indent else ''}}}\n")
 
 
 def _owner(tokens: list[Token], brace: Token) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from netspec.diagnostics import Diagnostic, Diagnostics, Label, also_in_lines
+from netspec.diagnostics.fixes import Edit, Fix
 from netspec.diagnostics.source import Source, Span
 from netspec.lazy_dataclasses import replace
 from netspec.syntax.ast import Comment, Default, Definition, Expression, Import
@@ -36,7 +37,7 @@ class RecoveringParser:
         self.stack = Stack(grammar, self.builder)
         self.end = end
         self.starts_line = self._line_starts()
-        self.skipped: dict[str, tuple[Diagnostic, list[int]]] = {}
+        self.skipped: dict[str, list[Diagnostic]] = {}
 
     def _line_starts(self) -> list[bool]:
         last = 0
@@ -107,25 +108,27 @@ class RecoveringParser:
             fix = "leave it out"
             if position > 1 and self.tokens[position - 2].kind == "INPUT" and follower is not None:
                 fix = f"each input is a statement: `input {follower}`"
-            self._skipped(message, token, fix)
+            self._skipped(message, token, fix, "" if fix == "leave it out" else None)
             return position + 1
         if str(token) == "//":
-            self._skipped("`//` begins no comment", token, "a comment begins with `#`")
+            self._skipped("`//` begins no comment", token, "a comment begins with `#`", "#")
             while position < len(self.tokens) and self.tokens[position].line == token.line:
                 position += 1
             return position
         return None
 
-    def _skipped(self, message: str, token: Token, help_: str) -> None:
-        if message not in self.skipped:
-            span = span_of(self.source, token)
-            self.skipped[message] = Diagnostic("syntax", message, span, help=(help_,)), []
-        else:
-            self.skipped[message][1].append(token.line)
+    def _skipped(self, message: str, token: Token, help_: str, instead: str | None) -> None:
+        span = span_of(self.source, token)
+        edits = [Edit(span, instead)] if instead is not None else []
+        diagnostic = Diagnostic("syntax", message, span, help=(Fix(help_, *edits),))
+        self.skipped.setdefault(message, []).append(diagnostic)
 
     def _report_skipped(self) -> None:
-        for diagnostic, lines in self.skipped.values():
-            self.diagnostics.add(replace(diagnostic, also=also_in_lines(lines)))
+        for first, *others in self.skipped.values():
+            edits = [edit for d in (first, *others) for fix in d.fixes for edit in fix.edits]
+            also = also_in_lines(d.span.line for d in others if d.span is not None)
+            help_ = (Fix(first.help[0], *edits),)
+            self.diagnostics.add(replace(first, help=help_, also=also))
 
     # The diagnostic of a syntax error.
 
@@ -150,17 +153,18 @@ class RecoveringParser:
         message = f"expected {wanted}, found {found}"
         help_: tuple[str, ...] = ()
         if token.kind != END:
-            from netspec.syntax.parser.hints import SyntaxProblem, hint_for
+            from netspec.syntax.parser.hints import hint_for
+            from netspec.syntax.parser.syntax_problem import SyntaxProblem
 
             hint = hint_for(SyntaxProblem(self.tokens, position, acceptable, opener))
-            help_ = hint.help
+            help_ = hint.lines(self.source)
             message = hint.message or message
             if hint.at is not None:
                 span = span_of(self.source, hint.at)
         if opener is None and self._ends_early(position):
             last = span_of(self.source, self.tokens[position - 1])
             others = (Label(last, "what stands in front ends with this `}`"),)
-            help_ = ("take this `}` away",)
+            help_ = (Fix("take this `}` away", Edit(last, "")),)
         self.diagnostics.add(Diagnostic("syntax", message, span, others=others, help=help_))
 
     def _ends_early(self, position: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.diagnostics.fixes import Edit, Fix
 from netspec.diagnostics.source import Source, Span
 from netspec.syntax.ast import Comment
 from netspec.syntax.lalr import Grammar, Token, UnexpectedCharacter
@@ -74,6 +75,7 @@ def _without_stray(source: Source, text: str, offset: int, diagnostics: Diagnost
     char = text[offset]
     end = offset + 1
     message, fix = f"{_spelled(char)} is not part of the language", ""
+    instead = None  # what to write in its place
     if char == '"':
         message = "this string does not end on its line"
         fix = 'close it with `"`; write `\\n` for a line break'
@@ -82,28 +84,33 @@ def _without_stray(source: Source, text: str, offset: int, diagnostics: Diagnost
     elif (slashes := _slashes(text, offset)) is not None:
         offset, end = slashes
         message, fix = "`//` begins no comment", "a comment begins with `#`"
-        diagnostics.add(
-            Diagnostic("syntax", message, Span(source, offset, offset + 2), help=(fix,))
-        )
+        place = Span(source, offset, offset + 2)
+        diagnostics.add(Diagnostic("syntax", message, place, help=(Fix(fix, Edit(place, "#")),)))
         return text[:offset] + " " * (end - offset) + text[end:]
     elif char in _QUOTES and (closing := _closing_quote(text, offset)) is not None:
         end = closing + 1
         inner = text[offset + 1 : closing]
         message = "a string stands between double quotes"
-        fix = f'write `"{inner}"`' if len(inner) < 60 and '"' not in inner else ""
+        if len(inner) < 60 and '"' not in inner:
+            instead = f'"{inner}"'
+            fix = f"write `{instead}`"
     elif text[offset : offset + 2] in ("&&", "||"):
         end = offset + 2
         message = f"`{text[offset:end]}` is not part of the language"
-        fix = f"did you mean `{_LOOKALIKES[char]}`?"
+        instead = _LOOKALIKES[char]
     elif char == "|" and text[:offset].rstrip().endswith("}"):
-        fix = "did you mean `->`?"
+        instead = "->"
     elif char.isalpha():
         end = offset + len(re.compile(r"\w+").match(text, offset)[0])  # type: ignore[index]
         fix = "a name has the letters a to z, digits and `_` alone"
     elif char in _LOOKALIKES:
-        fix = f"did you mean `{_LOOKALIKES[char]}`?"
+        instead = _LOOKALIKES[char]
+    place = Span(source, offset, end)
+    fix = fix or (f"did you mean `{instead}`?" if instead is not None else "")
+    if instead is not None:
+        fix = Fix(fix, Edit(place, instead))
     help_ = (fix,) if fix else ()
-    diagnostics.add(Diagnostic("syntax", message, Span(source, offset, end), help=help_))
+    diagnostics.add(Diagnostic("syntax", message, place, help=help_))
     # A string stays one, so that what is around it is not taken for an error.
     quoted = char == '"' or char in _QUOTES
     filler = '"' + "_" * (end - offset - 2) + '"' if quoted and end - offset > 1 else ""
