@@ -58,7 +58,7 @@ def test_the_example_brings_up_its_rule(
 @pytest.mark.parametrize(("table", "rule"), RULES, ids=[rule.example for _, rule in RULES])
 def test_its_fix_mends_the_example(table: str, rule: HintRule) -> None:
     text = whole_text(table, rule)
-    first, *_ = [d for d in problems(text) if d.fixes] or [None]
+    first = next((d for d in problems(text) if d.fixes), None)
     if first is None:
         assert rule.fix.__name__ == "<lambda>", "this rule has a fix, which is not offered"
         return
