@@ -364,7 +364,8 @@ def train(
     `recipe` sets fields of the spec's `train` block (`{"batch_size": 32}`), `weights` are those to
     begin with, but for the layers in `partial`. `options` are those of `netspec train`: `seed`,
     `every`, `accumulate`, `held_out`, `workers`, `device`, `precision`, `restart`, `quiet`,
-    `on_bad`. Needs torch. Raises SpecError.
+    `on_bad`, `freeze`, `lr_mult` (pairs of a pattern and a factor), `tensorboard`. Needs torch.
+    Raises SpecError.
     """
     from netspec.semantic.settings import texts_of
     from netspec.training import TrainingOptions

@@ -114,14 +114,14 @@ def add_metrics(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--optimizer",
         metavar="NAME",
-        help="sgd, nesterov, adam, adamw, adagrad, adadelta or rmsprop (default: the train "
-        "block's, or sgd)",
+        help="sgd, nesterov, adam, adamw, nadam, radam, adamax, adagrad, adadelta or rmsprop "
+        "(default: the train block's, or sgd)",
     )
     group.add_argument(
         "--momentum",
         type=_momentum,
         metavar="N",
-        help="of sgd; 0 needs no memory (default: the train block's, or 0.9)",
+        help="of sgd and rmsprop; 0 needs no memory (default: the train block's, or 0.9 and 0)",
     )
 
 

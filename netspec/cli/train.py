@@ -107,6 +107,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="PATTERN",
         help="leave layers as they are whose paths match, such as 'fire*' (repeatable)",
     )
+    add(
+        "--lr-mult",
+        action="append",
+        default=[],
+        type=_factor,
+        metavar="PATTERN=FACTOR",
+        help="multiply the rate of layers whose paths match, such as 'fire*=0.1' (repeatable; of "
+        "several that match, the last counts)",
+    )
+    add("--tensorboard", metavar="FOLDER", help="write event files for TensorBoard")
     add_compression(parser)
     add("--restart", action="store_true", help="begin anew, although there is a checkpoint")
 
@@ -120,6 +130,13 @@ def train_field(text: str) -> tuple[str, str]:
     if not equals or not name.strip().isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=VALUE")
     return name.strip(), value.strip()
+
+
+def _factor(text: str) -> tuple[str, float]:
+    pattern, _, value = text.rpartition("=")
+    if not pattern or not re.fullmatch(r"[0-9]{0,9}\.?[0-9]{1,9}", value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not PATTERN=FACTOR, such as 'fire*=0.1'")
+    return pattern, float(value)
 
 
 def _share(text: str) -> float:
@@ -176,6 +193,8 @@ def execute(args: argparse.Namespace) -> int:
         freeze=tuple(args.freeze),
         cache=_cache(args.cache),
         compile=args.compile,
+        lr_mult=tuple(args.lr_mult),
+        tensorboard=Path(args.tensorboard) if args.tensorboard else None,
     )
     with on_interrupt(_stopped if is_main else lambda: None):
         result = train(net, training, options)

@@ -24,6 +24,16 @@ class Preprocessing:
     crop: Literal["center"] | None = None
 
 
+# fmt: off
+Optimizer = Literal[
+    "sgd", "nesterov", "adam", "adamw", "nadam", "radam", "adamax", "adagrad", "adadelta", "rmsprop"
+]
+Schedule = Literal[
+    "constant", "poly", "step", "cosine", "one_cycle", "plateau", "inv", "exp", "sigmoid"
+]
+# fmt: on
+
+
 @dataclass(frozen=True)
 class Training:
     """How a net is trained, as its `train` block says (semantic/train_block.py has the fields).
@@ -35,20 +45,22 @@ class Training:
     the rate for weights and biases of layers without factors of their own. `rho` and `epsilon` are
     the optimizer's; None leaves them to PyTorch. `resized_crop` is the range of the share of a
     picture's area, `randaugment` how many changes and their magnitude.
+    `ema` is the share of the past in the mean of the weights over the iterations. `patience` and
+    `wait` count evaluations.
     """
 
     learning_rate: float
     batch_size: int
     iterations: int | None = None
     epochs: float | None = None
-    optimizer: Literal["sgd", "nesterov", "adam", "adamw", "adagrad", "adadelta", "rmsprop"] = "sgd"
-    schedule: Literal["constant", "poly", "step", "cosine", "inv", "exp", "sigmoid"] = "constant"
+    optimizer: Optimizer = "sgd"
+    schedule: Schedule = "constant"
     power: float = 1.0
     steps: tuple[int, ...] = ()
     gamma: float = 0.1
     final_rate: float = 0.0
     warmup: int = 0
-    momentum: float = 0.9
+    momentum: float | None = None
     beta2: float = 0.999
     weight_decay: float = 0.0
     decay_all: bool = True
@@ -76,6 +88,20 @@ class Training:
     sampling: Literal["shuffled", "balanced"] = "shuffled"
     class_weights: Literal["balanced"] | tuple[float, ...] | None = None
     loss: Literal["cross_entropy", "bce"] = "cross_entropy"
+    clip_value: float | None = None
+    ema: float | None = None
+    patience: int | None = None
+    wait: int | None = None
+
+    @property
+    def used_momentum(self) -> float:
+        """The momentum, or what its optimizer has where it is not given."""
+        return usual_momentum(self.optimizer) if self.momentum is None else self.momentum
+
+
+def usual_momentum(optimizer: str) -> float:
+    """The momentum of an optimizer, or its first beta, where a recipe gives none."""
+    return 0.0 if optimizer == "rmsprop" else 0.9
 
 
 @dataclass(frozen=True)

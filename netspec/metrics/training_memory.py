@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from netspec.ir import Block, FlatLayer, Layer, Net, Value
+from netspec.ir.config import usual_momentum
 from netspec.ir.sizes import blocks
 from netspec.ir.template import (
     Branches,
@@ -32,9 +33,29 @@ from netspec.symbolic.expr import expr_of, literal
 FLOAT_BYTES = 4
 INDEX_BYTES = 8
 
-STATES = {"sgd": 1, "nesterov": 1, "adam": 2, "adamw": 2, "adagrad": 1, "adadelta": 2, "rmsprop": 1}
-"""Numbers that each optimizer of PyTorch keeps for each parameter; without momentum, sgd's 0."""
-TEMPORARIES = {"adam": 1, "adamw": 1, "adagrad": 2, "adadelta": 2, "rmsprop": 1}
+STATES = {
+    "sgd": 0,
+    "nesterov": 0,
+    "adam": 2,
+    "adamw": 2,
+    "nadam": 2,
+    "radam": 2,
+    "adamax": 2,
+    "adagrad": 1,
+    "adadelta": 2,
+    "rmsprop": 1,
+}
+"""Numbers that each optimizer of PyTorch keeps for each parameter, without momentum."""
+TEMPORARIES = {
+    "adam": 1,
+    "adamw": 1,
+    "nadam": 1,
+    "radam": 1,
+    "adamax": 1,
+    "adagrad": 2,
+    "adadelta": 2,
+    "rmsprop": 1,
+}
 """Numbers for each parameter that its step makes, all at once as on a GPU (`foreach`)."""
 
 
@@ -44,14 +65,15 @@ class TrainingPlan:
 
     batch: int = 1
     optimizer: str = "sgd"
-    momentum: float = 0.9
+    momentum: float | None = None
     weight_decay: bool = False
 
     @property
     def states(self) -> int:
         """Numbers that the optimizer keeps for each parameter."""
-        plain = self.optimizer in ("sgd", "nesterov") and not self.momentum
-        return 0 if plain else STATES[self.optimizer]
+        momentum = usual_momentum(self.optimizer) if self.momentum is None else self.momentum
+        has_one = self.optimizer in ("sgd", "nesterov", "rmsprop") and momentum > 0
+        return STATES[self.optimizer] + has_one
 
     @property
     def temporaries(self) -> int:
@@ -60,12 +82,12 @@ class TrainingPlan:
         # A decay that is added to the gradients makes new ones; those of adam are gone in time.
         if not self.weight_decay or self.optimizer == "adamw":
             return made
-        return max(made, 1) if self.optimizer == "adam" else made + 1
+        return max(made, 1) if self.optimizer in ("adam", "radam", "adamax") else made + 1
 
     @property
     def words(self) -> str:
         """The plan in a few words: `batch 32, sgd without momentum`."""
-        bare = not self.states and self.optimizer in STATES
+        bare = not self.states
         return f"batch {self.batch:,}, {self.optimizer}{' without momentum' if bare else ''}"
 
 

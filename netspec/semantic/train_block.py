@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from netspec.diagnostics import Diagnostic
 from netspec.diagnostics.fixes import Replacement
 from netspec.diagnostics.source import Span
 from netspec.diagnostics.suggest import did_you_mean, one_of
 from netspec.ir import Training
+from netspec.ir.config import Optimizer, Schedule
 from netspec.lazy_dataclasses import fields
 from netspec.ops import Init, Initial
 from netspec.ops.attribute_types import (
@@ -39,23 +40,28 @@ class TrainField(NamedTuple):
     of: tuple[str, tuple[str, ...]] | None = None
 
 
-_ADAM = ("optimizer", ("adam", "adamw"))
-_MOMENTUM = ("optimizer", ("sgd", "nesterov", "adam", "adamw"))
-_ALL_BUT_ADAMW = ("optimizer", ("sgd", "nesterov", "adam", "adagrad", "adadelta", "rmsprop"))
+OPTIMIZERS: tuple[str, ...] = get_args(Optimizer)
+SCHEDULES: tuple[str, ...] = get_args(Schedule)
+
+
+def _optimizers_but(*words: str) -> tuple[str, tuple[str, ...]]:
+    return "optimizer", tuple(w for w in OPTIMIZERS if w not in words)
+
+
 _MEANS = ("optimizer", ("adadelta", "rmsprop"))
-_ADAPTIVE = ("optimizer", ("adam", "adamw", "adagrad", "adadelta", "rmsprop"))
+_PENALIZED = _optimizers_but("adamw")
+_MOMENTUM = _optimizers_but("adagrad", "adadelta")
+_ADAPTIVE = _optimizers_but("sgd", "nesterov")
+_ADAM = _optimizers_but("sgd", "nesterov", "adagrad", *_MEANS[1])
 
 TRAIN_FIELDS: dict[str, TrainField] = {
     "optimizer": TrainField(
-        OneOf(("sgd", "nesterov", "adam", "adamw", "adagrad", "adadelta", "rmsprop")),
-        "sgd with momentum, that of Nesterov, Adam, Adam with decoupled weight decay, AdaGrad, "
-        "AdaDelta or RMSProp (sgd)",
+        OneOf(OPTIMIZERS),
+        "sgd with momentum, that of Nesterov, Adam, Adam with decoupled weight decay, NAdam, "
+        "RAdam, AdaMax, AdaGrad, AdaDelta or RMSProp (sgd)",
     ),
     "learning_rate": TrainField(RealNumber(positive=True), "the base learning rate"),
-    "schedule": TrainField(
-        OneOf(("constant", "poly", "step", "cosine", "inv", "exp", "sigmoid")),
-        "how the rate falls from there (constant)",
-    ),
+    "schedule": TrainField(OneOf(SCHEDULES), "how the rate falls from there (constant)"),
     "power": TrainField(
         RealNumber(positive=True),
         "poly: the rate is proportional to (1 - done / all iterations) ** power (1); "
@@ -70,27 +76,54 @@ TRAIN_FIELDS: dict[str, TrainField] = {
     ),
     "gamma": TrainField(
         RealNumber(),
-        "step and exp: the factor by which it falls (0.1); inv and sigmoid: how fast it falls",
-        ("schedule", ("step", "inv", "exp", "sigmoid")),
+        "step, exp and plateau: the factor by which it falls (0.1); inv and sigmoid: how fast",
+        ("schedule", ("step", "plateau", "inv", "exp", "sigmoid")),
+    ),
+    "wait": TrainField(
+        Integer(0),
+        "plateau: how many evaluations in a row may bring no smaller held-out loss before the rate "
+        "falls (10)",
+        ("schedule", ("plateau",)),
     ),
     "final_rate": TrainField(
-        RealNumber(0), "poly and cosine: the rate at the end (0)", ("schedule", ("poly", "cosine"))
+        RealNumber(0),
+        "poly, cosine and one_cycle: the rate at the end (0); plateau: the smallest",
+        ("schedule", ("poly", "cosine", "one_cycle", "plateau")),
     ),
-    "warmup": TrainField(Integer(0), "iterations in which the rate first rises linearly (0)"),
+    "warmup": TrainField(
+        Integer(0),
+        "iterations in which the rate first rises linearly (0); in one_cycle as a cosine, from a "
+        "25th (30% of all)",
+    ),
     "momentum": TrainField(
-        RealNumber(0, 1, below=True), "of sgd; the first beta of Adam (0.9)", _MOMENTUM
+        RealNumber(0, 1, below=True),
+        "of sgd (0.9) and rmsprop (0); the first beta of Adam and its kin (0.9)",
+        _MOMENTUM,
     ),
-    "beta2": TrainField(RealNumber(0, 1, below=True), "the second beta of Adam (0.999)", _ADAM),
+    "beta2": TrainField(
+        RealNumber(0, 1, below=True), "the second beta of Adam and its kin (0.999)", _ADAM
+    ),
     "weight_decay": TrainField(RealNumber(0), "the factor of the penalty's gradient (0)"),
     "regularization": TrainField(
         OneOf(("l2", "l1")),
         "the penalty: l2, half the sum of squares, or l1, the sum of magnitudes (l2)",
-        _ALL_BUT_ADAMW,
+        _PENALIZED,
     ),
     "decay_all": TrainField(
         Flag(), "whether biases, and factors of normalizations, decay as well (true)"
     ),
     "clip_norm": TrainField(RealNumber(positive=True), "largest norm of all gradients (no limit)"),
+    "clip_value": TrainField(
+        RealNumber(positive=True), "largest magnitude of each number of a gradient (no limit)"
+    ),
+    "ema": TrainField(
+        RealNumber(0, 1, below=True),
+        "evaluate and keep a mean of the weights over the iterations, with this share of the past, "
+        "for example 0.999 (no mean)",
+    ),
+    "patience": TrainField(
+        Integer(1), "end after so many evaluations in a row without a better one (train to the end)"
+    ),
     "batch_size": TrainField(Integer(), "samples of one step, those of all processes together"),
     "iterations": TrainField(Integer(), "steps in all"),
     "epochs": TrainField(
@@ -255,7 +288,9 @@ def _wrong_together(
     for name in values:
         of = TRAIN_FIELDS[name].of
         if of is not None and not _applies(name, values):
-            words = " or ".join(f"`{of[0]}: {w}`" for w in of[1])
+            first, *others = of[1]
+            *most, last = (f"`{word}`" for word in (f"{of[0]}: {first}", *others))
+            words = f"{', '.join(most)} or {last}" if most else last
             message = f"{name} goes with {words} only"
             yield Diagnostic("conflicting-fields", message, given.get(name, place))
     if values.get("schedule") == "step" and "steps" not in values:
@@ -288,7 +323,7 @@ def _wrong_gamma(
         message = "`schedule: sigmoid` takes one number as steps: where the rate is half"
         yield Diagnostic("wrong-type", message, given.get("steps", place))
     gamma = values.get("gamma", 0.1)
-    if schedule in ("step", "exp") and not 0 <= gamma <= 1:
+    if schedule in ("step", "exp", "plateau") and not 0 <= gamma <= 1:
         message = f"gamma takes a number from 0 to 1 with `schedule: {schedule}`, not {gamma:g}"
         yield Diagnostic("out-of-range", message, given.get("gamma", place))
     if schedule == "inv" and gamma < 0:
@@ -320,9 +355,14 @@ def _value(evaluator: Evaluator, f: Field) -> Any:
     name = f.name.text
     if name not in TRAIN_FIELDS:
         known = FOREIGN_FIELDS.get(name)
+        option = FOREIGN_OPTIONS.get(name)
         if known:
             text = f"what other tools call {name} is `{known}` here"
             help_: tuple[str, ...] = (Replacement(text, name, known),)
+        elif name in UNLIKE_FIELDS:
+            help_ = (f"here it is `{UNLIKE_FIELDS[name][0]}`: {UNLIKE_FIELDS[name][1]}",)
+        elif option:
+            help_ = (f"it is an option: `netspec train {option}`",)
         else:
             help_ = did_you_mean(name, TRAIN_FIELDS)
             help_ = help_ or (f"it has {one_of(TRAIN_FIELDS, len(TRAIN_FIELDS))}",)
@@ -330,7 +370,13 @@ def _value(evaluator: Evaluator, f: Field) -> Any:
             "unknown-field", f"a train block has no field {name}", f.name.span, *help_
         )
     kind = TRAIN_FIELDS[name].kind
-    return _plain(evaluator.field(f.value, kind, f"{name} of a train block"))
+
+    def foreign(text: str) -> tuple[str, ...]:
+        plain = text.strip("\"'").lower().replace("_", "").removesuffix("lr")
+        here = FOREIGN_VALUES.get(name, {}).get(plain)
+        return (f"write `{name}: {here}`",) if here else ()
+
+    return _plain(evaluator.field(f.value, kind, f"{name} of a train block", foreign))
 
 
 def _plain(value: Any) -> Any:
@@ -343,36 +389,28 @@ def _plain(value: Any) -> Any:
 
 
 FOREIGN_FIELDS = {
-    "base_lr": "learning_rate",
-    "lr": "learning_rate",
-    "initial_lr": "learning_rate",
-    "lr_policy": "schedule",
-    "lr_scheduler": "schedule",
-    "max_iter": "iterations",
-    "max_steps": "iterations",
-    "num_epochs": "epochs",
-    "max_epochs": "epochs",
-    "iter_size": "batch_size",
-    "batch": "batch_size",
-    "stepsize": "steps",
-    "stepvalue": "steps",
-    "step_size": "steps",
-    "milestones": "steps",
-    "type": "optimizer",
-    "optim": "optimizer",
-    "solver": "optimizer",
-    "decay": "weight_decay",
-    "wd": "weight_decay",
-    "regularization_type": "regularization",
-    "penalty": "regularization",
-    "momentum2": "beta2",
-    "rms_decay": "rho",
-    "alpha": "rho",
-    "delta": "epsilon",
-    "eps": "epsilon",
-    "warmup_steps": "warmup",
-    "clip_gradients": "clip_norm",
-    "clip_grad_norm": "clip_norm",
+    **dict.fromkeys(("base_lr", "lr", "initial_lr", "max_lr", "lr_base"), "learning_rate"),
+    **dict.fromkeys(("lr_policy", "lr_scheduler", "scheduler", "sched"), "schedule"),
+    **dict.fromkeys(("max_iter", "max_iters", "max_steps", "total_steps", "T_max"), "iterations"),
+    **dict.fromkeys(("num_epochs", "max_epochs", "n_epochs", "nb_epoch"), "epochs"),
+    **dict.fromkeys(("iter_size", "batch", "bs"), "batch_size"),
+    **dict.fromkeys(("stepsize", "stepvalue", "step_size", "milestones"), "steps"),
+    **dict.fromkeys(("decay_steps", "boundaries"), "steps"),
+    **dict.fromkeys(("decay_rate", "factor", "lr_gamma"), "gamma"),
+    **dict.fromkeys(("min_lr", "eta_min", "end_lr", "end_learning_rate"), "final_rate"),
+    **dict.fromkeys(("type", "optim", "solver", "opt"), "optimizer"),
+    **dict.fromkeys(("decay", "wd"), "weight_decay"),
+    **dict.fromkeys(("regularization_type", "penalty"), "regularization"),
+    **dict.fromkeys(("beta_1", "beta1"), "momentum"),
+    **dict.fromkeys(("momentum2", "beta_2"), "beta2"),
+    **dict.fromkeys(("rms_decay", "alpha"), "rho"),
+    **dict.fromkeys(("delta", "eps", "opt_eps"), "epsilon"),
+    **dict.fromkeys(("warmup_steps", "warmup_iters", "warmup_t"), "warmup"),
+    **dict.fromkeys(("clip_gradients", "clip_grad_norm", "clip_grad", "max_norm"), "clip_norm"),
+    **dict.fromkeys(("clipnorm", "global_clipnorm", "max_grad_norm"), "clip_norm"),
+    **dict.fromkeys(("clipvalue", "clip_grad_value"), "clip_value"),
+    **dict.fromkeys(("model_ema_decay", "ema_decay", "ema_momentum", "average_decay"), "ema"),
+    "smoothing": "label_smoothing",
     "flip": "mirror",
     "hflip": "mirror",
     "horizontal_flip": "mirror",
@@ -412,6 +450,65 @@ FOREIGN_FIELDS = {
     "sampler": "sampling",
     "WeightedRandomSampler": "sampling",
     "criterion": "loss",
-    "smoothing": "label_smoothing",
 }
 """What Caffe, PyTorch, torchvision, timm and Keras call a field, and what it is here."""
+
+UNLIKE_FIELDS = {
+    **dict.fromkeys(
+        ("warmup_epochs", "warmup_ratio", "pct_start"),
+        ("warmup", "a number of iterations"),
+    ),
+    "warmup_lr": ("warmup", "iterations in which the rate rises from near 0"),
+    **dict.fromkeys(("decay_epochs", "decay_milestones"), ("steps", "numbers of iterations")),
+    **dict.fromkeys(("betas", "opt_betas"), ("momentum", "the first beta; `beta2` is the second")),
+    **dict.fromkeys(("model_ema", "use_ema"), ("ema", "the share of the past, such as 0.999")),
+    **dict.fromkeys(
+        ("early_stopping", "EarlyStopping", "early_stop"),
+        ("patience", "a number of evaluations, each after `netspec train --every N` iterations"),
+    ),
+    **dict.fromkeys(("patience_epochs", "decay_patience"), ("wait", "a number of evaluations")),
+}
+"""Fields of other tools that are stated otherwise here, and how."""
+
+FOREIGN_OPTIONS = {
+    "seed": "--seed N",
+    "random_seed": "--seed N",
+    "workers": "--workers N",
+    "num_workers": "--workers N",
+    "device": "--device DEVICE",
+    "amp": "--precision bfloat16",
+    "precision": "--precision bfloat16",
+    "grad_accum_steps": "--accumulate N",
+    "gradient_accumulation_steps": "--accumulate N",
+    "validation_split": "--held-out SHARE",
+    "validation_freq": "--every N",
+    "test_interval": "--every N",
+    "freeze": "--freeze PATTERN",
+    "frozen": "--freeze PATTERN",
+    "pretrained": "--weights FILE",
+    "checkpoint": "--weights FILE",
+    "resume": "-o FOLDER",
+    "output": "-o FOLDER",
+    "tensorboard": "--tensorboard FOLDER",
+}
+"""What is no field but an option of `netspec train`."""
+
+FOREIGN_VALUES = {
+    "schedule": {
+        **dict.fromkeys(("fixed", "none", "const"), "constant"),
+        **dict.fromkeys(("linear", "polynomial", "polynomialdecay", "linearschedule"), "poly"),
+        **dict.fromkeys(("multistep", "piecewiseconstantdecay"), "step"),
+        **dict.fromkeys(("exponential", "exponentialdecay"), "exp"),
+        **dict.fromkeys(("cosineannealing", "cosinedecay", "cos"), "cosine"),
+        **dict.fromkeys(("onecycle", "1cycle"), "one_cycle"),
+        **dict.fromkeys(("reducelronplateau", "reduceonplateau"), "plateau"),
+        **dict.fromkeys(("inversetimedecay",), "inv"),
+        "step": "step",
+    },
+    "optimizer": {
+        **dict.fromkeys(("momentum", "sgdmomentum"), "sgd"),
+        **dict.fromkeys(("nag", "sgdnesterov"), "nesterov"),
+        **dict.fromkeys(("rmsproptf", "rms"), "rmsprop"),
+    },
+}
+"""Values of fields in other tools, without capitals, underscores and `LR` behind them."""

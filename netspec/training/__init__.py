@@ -9,7 +9,10 @@ datasets        samples from folders and .npz files
 transforms      preprocessing and random changes of a sample
 sampler         which samples an iteration sees
 loader          batches, prepared in threads
+optimizers      which parameters are trained, at which rates, by what optimizer
 schedule        the learning rate of each iteration
+average         the mean of the weights over the iterations
+tensorboard     measurements as event files
 checkpoint      files of a run: state, weights, metrics
 distributed     several processes and devices
 learning_curve  the chart of loss and accuracy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -35,6 +36,10 @@ class Folder:
         return self.path / "metrics.jsonl"
 
     @property
+    def table(self) -> Path:
+        return self.path / "metrics.csv"
+
+    @property
     def curve(self) -> Path:
         return self.path / "curve.svg"
 
@@ -52,7 +57,8 @@ class Folder:
 
     def make(self) -> None:
         """Make the folder where it is not there. Raises SpecError, also for inputs in it."""
-        for path in (self.best, self.last, self.labels, self.metrics, self.curve, self.checkpoint):
+        written = (self.best, self.last, self.labels, self.metrics, self.table, self.curve)
+        for path in (*written, self.checkpoint):
             refuse_input(path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -138,6 +144,18 @@ class Metrics:
                 file.write(f"{json.dumps(row)}\n")
         except OSError as error:
             raise unwritable(self.path, error) from None
+
+    def csv(self) -> str:
+        """The measurements so far as a table, with a column for each number or word of them."""
+        plain = [
+            {k: v for k, v in r.items() if isinstance(v, int | float | str)} for r in self.rows
+        ]
+        names = list(dict.fromkeys(name for row in plain for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(plain)
+        return text.getvalue()
 
 
 def _rows(path: Path) -> Iterable[dict[str, Any]]:

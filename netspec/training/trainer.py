@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from fnmatch import fnmatchcase
 from functools import partial
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,13 +16,12 @@ from torch import Tensor, nn
 
 from netspec.diagnostics import spec_error
 from netspec.diagnostics.render import printable
-from netspec.diagnostics.suggest import did_you_mean
 from netspec.ir import Net, Training
 from netspec.lazy_dataclasses import dataclass, field, fields, replace
 from netspec.metrics.compression import Compression
-from netspec.ops import Learned
 from netspec.runtime.classify import quiet_pillow
 from netspec.training import schedule
+from netspec.training.average import Average
 from netspec.training.checkpoint import (
     Folder,
     Metrics,
@@ -36,9 +34,17 @@ from netspec.training.distributed import Processes, device, processes
 from netspec.training.evaluation import classifier, count
 from netspec.training.learning_curve import learning_curve
 from netspec.training.loader import Loader, Mix
-from netspec.training.retraining import Retraining, plain_name
+from netspec.training.optimizers import (
+    change_gradients,
+    changes_gradients,
+    frozen_layers,
+    layers_matching,
+    optimizer,
+)
+from netspec.training.retraining import Retraining
 from netspec.training.sampler import Draws, Sampler
 from netspec.training.tasks import Classification, task_of
+from netspec.training.tensorboard import Board
 from netspec.training.transforms import Preparation
 from netspec.util.atomic_write import write_text
 from netspec.util.progress import ProgressBar, duration
@@ -67,7 +73,8 @@ class TrainingOptions:
     `weights` are arrays by name that the model starts from; what they lack starts fresh.
     `on_bad` says what becomes of pictures that can't be read: `error` or `skip`. With a `plan`,
     weights are pruned and quantized while they are trained. `freeze` are patterns of the paths of
-    layers and instances that stay as they are. `cache` is a folder where decoded pictures are kept.
+    layers and instances that stay as they are, `lr_mult` such patterns with factors of the rate.
+    `tensorboard` is a folder for event files, `cache` one where decoded pictures are kept.
     With `compile`, the model is compiled by `torch.compile`.
     """
 
@@ -88,6 +95,8 @@ class TrainingOptions:
     freeze: tuple[str, ...] = ()
     cache: Path | None = None
     compile: bool = False
+    lr_mult: tuple[tuple[str, float], ...] = ()
+    tensorboard: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -160,6 +169,7 @@ def _check_options(options: TrainingOptions) -> None:
         "workers": options.workers is None or options.workers >= 0,
         "precision": options.precision in PRECISIONS,
         "on_bad": options.on_bad in ("error", "skip"),
+        "lr_mult": all(0 <= factor < inf for _, factor in options.lr_mult),
     }
     for name, right in valid.items():
         if not right:
@@ -182,6 +192,11 @@ class _Run:
     ) -> None:
         self.net = replace(net, training=training)
         self.frozen = frozen_layers(net, options.freeze)
+        self.factors = {
+            path: factor
+            for pattern, factor in options.lr_mult
+            for path in layers_matching(net, pattern)
+        }
         self.training = training
         self.task = task_of(self.net)
         self.options = options
@@ -216,6 +231,14 @@ class _Run:
         self.best: dict[str, Any] | None = None
         plan = options.plan
         self.retraining = Retraining(net, plan, self.total) if plan else None
+        watched = ["patience"] if training.patience is not None else []
+        watched += ["`schedule: plateau`"] if training.schedule == "plateau" else []
+        if watched and self.data.held_out is None:
+            message = f"{watched[0]} counts evaluations on held-out samples, and none are held out"
+            raise spec_error("bad-data", message, help=("for example `--held-out 10%`",))
+        self.plateau = schedule.Plateau(training)
+        self.average: Average | None = None
+        self.board: Board | None = None
         self.last_accuracy: float | None = None
         self.window = _Window()
 
@@ -284,7 +307,9 @@ class _Run:
     def _optimize(self) -> None:
         """Have an optimizer for the model's parameters as they are now."""
         model = self.model
-        self.optimizer = optimizer(model, self.net, self.frozen)
+        self.optimizer = optimizer(model, self.net, self.frozen, self.factors)
+        if self.training.ema is not None:
+            self.average = Average(model, self.training.ema)
         self.parallel: nn.Module = model
         if self.group.count > 1:
             live = {v for f in self.net.layers for v in f.inputs} | set(self.net.flat_outputs)
@@ -313,6 +338,8 @@ class _Run:
             identity["compile"] = True  # sums are rounded otherwise
         if self.options.cache is not None:
             identity["cache"] = True  # its pictures may be rounded otherwise
+        if self.factors:
+            identity["factors"] = ",".join(f"{n}:{m:g}" for n, m in sorted(self.factors.items()))
         if self.options.plan is not None:
             identity["compression"] = str(self.options.plan)
         return identity | {
@@ -344,6 +371,8 @@ class _Run:
         self.progress = ProgressBar(self.total, self.done, quiet=self.quiet)
         if self.group.is_main:
             self.metrics = Metrics(self.folder.metrics, self.done)
+            if self.options.tensorboard is not None:
+                self.board = Board(self.options.tensorboard, self.done)
             if self.data.classes:
                 write_text(self.folder.labels, "".join(f"{c}\n" for c in self.data.classes))
         if resumed and self.done < self.total:
@@ -360,9 +389,11 @@ class _Run:
         finally:
             self.progress.close()
             self.loader.close()
+            if self.board is not None:
+                self.board.close()
         best = self.best or {}
         return TrainingResult(
-            self.total,
+            self.done,
             time.monotonic() - begun,
             self.last_accuracy,
             best.get(self.task.figure),
@@ -374,13 +405,15 @@ class _Run:
     def _iterate(self) -> None:
         batches = self.loader.training(self._batches())
         self._to_training()
-        while self.done < self.total:
+        while self.done < self.total and not self._is_stale():
             if self.retraining is not None and self.done == self.retraining.shared_from:
                 self.retraining.share(self.model)
                 self._optimize()
                 self._to_training()
             self._step(batches)
             self.done += 1
+            if self.average is not None:
+                self.average.update(self.model)
             if self.done % self.window_size == 0 or self.done == self.total:
                 self._measure()
             if self.done % self.every == 0 or self.done == self.total:
@@ -388,6 +421,26 @@ class _Run:
                 self._evaluate()
                 self.progress.pause(time.monotonic() - start)
                 self._to_training()
+        if self.done < self.total:
+            self.progress.note(
+                f"ends after iteration {self.done:,}: {self.training.patience:,} evaluations "
+                "without a better one"
+            )
+
+    def _is_stale(self) -> bool:
+        """Whether `patience` evaluations have brought nothing better."""
+        if self.training.patience is None or self.best is None:
+            return False
+        since: int = self.done - self.best["iteration"]
+        return since >= self.training.patience * self.every
+
+    def _rate(self, iteration: int) -> float:
+        return schedule.rate(self.training, iteration, self.total, self.plateau.falls)
+
+    @property
+    def _kept(self) -> nn.Module:
+        """The model that is evaluated and written down."""
+        return self.model if self.average is None else self.average.model
 
     def _to_training(self) -> None:
         """Set the model to training, but for what is frozen."""
@@ -407,7 +460,7 @@ class _Run:
 
     def _step(self, batches: Iterator[tuple[Tensor, Tensor]]) -> None:
         """One step of the optimizer."""
-        rate = schedule.rate(self.training, self.done, self.total)
+        rate = self._rate(self.done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["lr_mult"]
         # Dropout depends on the iteration alone, so a run can go on from any.
@@ -427,13 +480,9 @@ class _Run:
             self.window.loss += loss.detach().double() * len(y)
             self.window.correct += correct.double()
             self.window.samples += len(y)
-        limit, l1 = self.training.clip_norm, self.training.regularization == "l1"
-        if limit is not None or l1:
+        if changes_gradients(self.training):
             self.scaler.unscale_(self.optimizer)
-        if limit is not None:
-            nn.utils.clip_grad_norm_(self.model.parameters(), limit)
-        if l1:
-            add_l1_gradients(self.optimizer)
+            change_gradients(self.optimizer, self.training)
         self.scaler.step(self.optimizer)
         self.scaler.update()
 
@@ -468,17 +517,22 @@ class _Run:
             f"loss {loss:.4f}  {self.task.step_figure} {accuracy:.1%}  {speed:,.0f} images/s",
         )
         if self.group.is_main:
-            self.metrics.add(
+            self._write_row(
                 {
                     "kind": "train",
                     "iteration": self.done,
                     "epoch": round(self.done * self.training.batch_size / self.samples, 4),
-                    "learning_rate": schedule.rate(self.training, self.done - 1, self.total),
+                    "learning_rate": self._rate(self.done - 1),
                     "loss": loss,
                     self.task.step_figure: accuracy,
                     "images_per_second": round(speed, 1),
                 }
             )
+
+    def _write_row(self, row: dict[str, Any]) -> None:
+        self.metrics.add(row)
+        if self.board is not None:
+            self.board.add(row)
 
     def _evaluate(self) -> None:
         """Evaluate held-out samples; write weights, the curve, and at last the checkpoint."""
@@ -489,6 +543,7 @@ class _Run:
             best, new = ((r[name], -r["loss"]) if r else () for r in (self.best, row))
             better = self._is_final() and new > best
             self.last_accuracy = row[name]
+            self.plateau.see(row["loss"])
             if better:
                 self.best = {k: row[k] for k in ("iteration", name, "loss")}
             self.progress.note(
@@ -498,11 +553,14 @@ class _Run:
             for line in self.task.remarks(row):
                 self.progress.note(printable(f"  {line}"))
             if self.group.is_main:
-                self.metrics.add(row)
+                self._write_row(row)
                 if better:
-                    write_weights(self.folder.best, self.model, self.net.tensors, about)
+                    write_weights(self.folder.best, self._kept, self.net.tensors, about)
         if self.group.is_main:
-            write_weights(self.folder.last, self.model, self.net.tensors, about)
+            write_weights(self.folder.last, self._kept, self.net.tensors, about)
+            write_text(self.folder.table, self.metrics.csv())
+            if self.board is not None:
+                self.board.flush()
             rows = self.metrics.rows
             curve = learning_curve(self.net.name, rows, self.total, name, self.task.title)
             write_text(self.folder.curve, curve)
@@ -521,10 +579,10 @@ class _Run:
         size = max(1, self.training.batch_size // self.group.count)
         own = range(self.group.rank, len(samples.labels), self.group.count)
         batches = iter([own[i : i + size] for i in range(0, len(own), size)])
-        self.model.eval()
+        self._kept.eval()
         tally = self.task.tally()
         plain = self.loader.beside(samples).plain(batches)
-        count(tally, partial(self._forward, self.model), plain)
+        count(tally, partial(self._forward, self._kept), plain)
         tally.gather(self.group)
         return {
             "kind": "held-out",
@@ -540,6 +598,8 @@ class _Run:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
+            "average": self.average.state() if self.average is not None else None,
+            "plateau": self.plateau.state(),
             "best": self.best,
             "accuracy": self.last_accuracy,
             "window": [float(window.loss), float(window.correct), window.samples],
@@ -553,91 +613,11 @@ class _Run:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.restore(state["average"])
+        self.plateau.restore(state["plateau"])
         self.best, self.last_accuracy = state["best"], state["accuracy"]
         self.window.loss, self.window.correct, self.window.samples = state["window"]
-
-
-def frozen_layers(net: Net, patterns: Sequence[str]) -> set[str]:
-    """The paths of layers that stay as they are: by the spec, or by patterns.
-
-    A pattern (`*`, `?`, `[...]`) may be of an instance, and then stands for all that is in it.
-    Raises SpecError (bad-option) for one that no layer with weights matches.
-    """
-    frozen = {f.path for f in net.layers if isinstance(f.op, Learned) and f.op.frozen}
-    learned = [f.path for f in net.layers if f.params]
-    for pattern in patterns:
-        found = {
-            path
-            for path in learned
-            if any(
-                fnmatchcase(".".join(path.split(".")[:n]), pattern)
-                for n in range(1, path.count(".") + 2)
-            )
-        }
-        if not found:
-            message = f"no layer with weights matches {pattern}"
-            names = [*learned, *(node.name for node in net.body.nodes)]
-            raise spec_error("bad-option", message, help=did_you_mean(pattern, names))
-        frozen |= found
-    return frozen
-
-
-def optimizer(model: nn.Module, net: Net, frozen: Collection[str] = ()) -> torch.optim.Optimizer:
-    """The optimizer of a net's recipe for a model's parameters, which takes no frozen ones.
-
-    `frozen` are paths of layers that the spec does not freeze.
-
-    Each group of parameters has its factor of the rate as `lr_mult`, and that of an L1 penalty as
-    `l1`, for which PyTorch's optimizers have no argument. Raises SpecError where nothing is left to
-    train.
-    """
-    training = net.training
-    assert training is not None, "a net that is trained has a recipe"
-    rate, decay = training.learning_rate, training.weight_decay
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        factors = net.multipliers.get(plain_name(name), (1.0, 1.0))
-        moves = factors[0] > 0 and plain_name(name).rpartition(".")[0] not in frozen
-        parameter.requires_grad_(parameter.requires_grad and moves)
-        if parameter.requires_grad:
-            groups.setdefault(factors, []).append(parameter)
-    if not groups:
-        raise spec_error("bad-data", "there is nothing to train: all layers are frozen")
-    l1 = training.regularization == "l1"
-    given = [
-        {
-            "params": parameters,
-            "lr_mult": factor,
-            "lr": rate * factor,
-            "weight_decay": 0.0 if l1 else decay * share,
-            "l1": decay * share if l1 else 0.0,
-        }
-        for (factor, share), parameters in groups.items()
-    ]
-    usual = {"adagrad": 1e-10, "adadelta": 1e-6}.get(training.optimizer, 1e-8)
-    epsilon = usual if training.epsilon is None else training.epsilon
-    if training.optimizer in ("sgd", "nesterov"):
-        nesterov = training.optimizer == "nesterov" and training.momentum > 0
-        return torch.optim.SGD(given, rate, momentum=training.momentum, nesterov=nesterov)
-    if training.optimizer == "adagrad":
-        return torch.optim.Adagrad(given, rate, eps=epsilon)
-    if training.optimizer == "adadelta":
-        rho = 0.9 if training.rho is None else training.rho
-        return torch.optim.Adadelta(given, rate, rho=rho, eps=epsilon)
-    if training.optimizer == "rmsprop":
-        alpha = 0.99 if training.rho is None else training.rho
-        return torch.optim.RMSprop(given, rate, alpha=alpha, eps=epsilon)
-    made = torch.optim.Adam if training.optimizer == "adam" else torch.optim.AdamW
-    return made(given, rate, betas=(training.momentum, training.beta2), eps=epsilon)
-
-
-def add_l1_gradients(optimizer: torch.optim.Optimizer) -> None:
-    """Add the gradient of the L1 penalty, which is the sign of each weight times its factor."""
-    with torch.no_grad():
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    parameter.grad.add_(parameter.sign(), alpha=group["l1"])
 
 
 def _precision(wanted: str, place: torch.device) -> torch.dtype:

@@ -38,6 +38,10 @@ OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
     "adagrad": lambda p: torch.optim.Adagrad(p, foreach=True),
     "adadelta": lambda p: torch.optim.Adadelta(p, foreach=True),
     "rmsprop": lambda p: torch.optim.RMSprop(p, foreach=True),
+    "rmsprop with momentum": lambda p: torch.optim.RMSprop(p, momentum=0.9, foreach=True),
+    "nadam": lambda p: torch.optim.NAdam(p, foreach=True),
+    "radam": lambda p: torch.optim.RAdam(p, foreach=True),
+    "adamax": lambda p: torch.optim.Adamax(p, foreach=True),
 }
 
 
@@ -129,7 +133,7 @@ def measured(net: Net, batch: int, optimizer: str) -> int:
 
 
 def of_training(
-    net: Net, batch: int, optimizer: str = "sgd", momentum: float = 0.9
+    net: Net, batch: int, optimizer: str = "sgd", momentum: float | None = None
 ) -> TrainingMemory:
     return training_memory(net, TrainingPlan(batch, optimizer, momentum))
 
@@ -236,7 +240,8 @@ def test_the_peak_of_a_u_net() -> None:
 def test_optimizers(optimizer: str) -> None:
     # Weights alone, so that the step of the optimizer is the peak.
     net = net_of("net wide { input x: 64\n linear { units: 3000 } -> linear { units: 2000 } }")
-    name, momentum = ("sgd", 0.0) if optimizer == "plain" else (optimizer, 0.9)
+    named = {"plain": ("sgd", 0.0), "rmsprop with momentum": ("rmsprop", 0.9)}
+    name, momentum = named.get(optimizer, (optimizer, None))
     found = of_training(net, 2, name, momentum)
     model = Trained(net)
     made = OPTIMIZERS[optimizer](model.parameters())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 from fractions import Fraction
+from typing import Any
 
 import pytest
 
+from netspec.cli import train
 from netspec.ops import OPS, Op, attributes
 from netspec.ops.attribute_types import AttributeType, AttributeTypeError
 from netspec.semantic.foreign_names import (
@@ -16,8 +19,16 @@ from netspec.semantic.foreign_names import (
     value_help,
     values,
 )
-from netspec.semantic.train_block import FOREIGN_FIELDS, TRAIN_FIELDS
+from netspec.semantic.train_block import (
+    FOREIGN_FIELDS,
+    FOREIGN_OPTIONS,
+    FOREIGN_VALUES,
+    TRAIN_FIELDS,
+    UNLIKE_FIELDS,
+)
 from netspec.symbolic.expr import Num
+
+from ..helpers import checked
 
 
 def test_help_leads_to_what_exists() -> None:
@@ -33,6 +44,44 @@ def test_foreign_names_lead_to_the_op_that_states_them(op: type[Op]) -> None:
 def test_names_of_train_fields() -> None:
     assert set(FOREIGN_FIELDS.values()) <= set(TRAIN_FIELDS)
     assert not set(FOREIGN_FIELDS) & set(TRAIN_FIELDS)
+    tables: tuple[Any, ...] = (FOREIGN_FIELDS, UNLIKE_FIELDS, FOREIGN_OPTIONS, TRAIN_FIELDS)
+    assert len({name for table in tables for name in table}) == sum(map(len, tables))
+    assert {field for field, _ in UNLIKE_FIELDS.values()} <= set(TRAIN_FIELDS)
+
+
+def test_values_of_train_fields_lead_to_words_of_the_field() -> None:
+    for field, words in FOREIGN_VALUES.items():
+        assert set(words.values()) <= set(TRAIN_FIELDS[field].kind.words)
+
+
+def test_options_of_train_fields_are_options_of_the_command() -> None:
+    parser = argparse.ArgumentParser()
+    train.configure(parser)
+    known = {option for action in parser._actions for option in action.option_strings}
+    assert {text.split()[0] for text in FOREIGN_OPTIONS.values()} <= known
+
+
+@pytest.mark.parametrize(
+    ("field", "help_"),
+    [
+        ("opt: adam", "what other tools call opt is `optimizer` here"),
+        ("warmup_epochs: 5", "here it is `warmup`: a number of iterations"),
+        ("clipnorm: 1", "what other tools call clipnorm is `clip_norm` here"),
+        ("seed: 1", "it is an option: `netspec train --seed N`"),
+        ("schedule: ReduceLROnPlateau", "write `schedule: plateau`"),
+        ("schedule: CosineAnnealingLR", "write `schedule: cosine`"),
+        ("schedule: StepLR", "write `schedule: step`"),
+        ('schedule: "onecycle"', "write `schedule: one_cycle`"),
+        ("schedule: linear", "write `schedule: poly`"),
+        ("optimizer: AdamW", "did you mean `adamw`?"),
+        ("optimizer: rmsproptf", "write `optimizer: rmsprop`"),
+    ],
+)
+def test_words_of_training(field: str, help_: str) -> None:
+    _, found = checked(
+        f"net n {{ input x: 3\n relu\n train {{ learning_rate: 1 batch_size: 1 epochs: 1 {field} }} }}"
+    )
+    assert [d.help for d in found] == [(help_,)]
 
 
 @pytest.mark.parametrize("name", OPS)

@@ -55,6 +55,13 @@ def test_every_field() -> None:
     assert (changed.sampling, changed.class_weights) == ("balanced", (1, 2.5))
     assert training(f"{LEAST} class_weights: balanced").class_weights == "balanced"
     assert training(f"{LEAST} loss: bce resized_crop: [0.5, 0.9]").resized_crop == (0.5, 0.9)
+    later = training(f"{LEAST} optimizer: adamax ema: 0.99 patience: 3 clip_value: 1")
+    assert (later.ema, later.patience, later.clip_value) == (0.99, 3, 1)
+    plateau = training(f"{LEAST} schedule: plateau wait: 0 gamma: 0.5 final_rate: 0.001")
+    assert (plateau.wait, plateau.gamma, plateau.final_rate) == (0, 0.5, 0.001)
+    assert training(f"{LEAST} optimizer: rmsprop").used_momentum == 0
+    assert training(f"{LEAST} optimizer: rmsprop momentum: 0.5").used_momentum == 0.5
+    assert training(f"{LEAST} optimizer: nadam schedule: one_cycle").used_momentum == 0.9
     sigmoid = training(f"{LEAST} schedule: sigmoid gamma: -0.1 steps: 30")
     assert (sigmoid.gamma, sigmoid.steps) == (-0.1, (30,))
     assert training(f"{LEAST} schedule: poly power: 0.5 final_rate: 0.01").power == 0.5

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from netspec.ir import Training
 from netspec.training.sampler import Rolls, Sampler
-from netspec.training.schedule import iterations, rate
+from netspec.training.schedule import Plateau, iterations, rate
 
 BASE = Training(learning_rate=0.04, batch_size=8, iterations=100)
 
@@ -71,6 +71,24 @@ def test_caffe(training: Training, caffe: Any) -> None:
             replace(BASE, schedule="step", steps=(20, 50), gamma=0.3),
             lambda o: torch.optim.lr_scheduler.MultiStepLR(o, [20, 50], 0.3),
         ),
+        (
+            replace(BASE, schedule="exp", gamma=0.97),
+            lambda o: torch.optim.lr_scheduler.ExponentialLR(o, 0.97),
+        ),
+        (
+            replace(BASE, schedule="poly", final_rate=0.01),
+            lambda o: torch.optim.lr_scheduler.LinearLR(o, 1, 0.25, 100),
+        ),
+        (
+            replace(BASE, schedule="one_cycle", final_rate=0.04 / 25 / 1e4),
+            lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 0.04, 100, cycle_momentum=False),
+        ),
+        (
+            replace(BASE, schedule="one_cycle", warmup=10),
+            lambda o: torch.optim.lr_scheduler.OneCycleLR(
+                o, 0.04, 100, pct_start=0.1, cycle_momentum=False, final_div_factor=float("inf")
+            ),
+        ),
     ],
 )
 def test_pytorch(training: Training, scheduler: Any) -> None:
@@ -81,6 +99,31 @@ def test_pytorch(training: Training, scheduler: Any) -> None:
         optimizer.step()
         schedule.step()
     assert rates(training) == pytest.approx(wanted)
+
+
+def test_one_cycle_of_few_iterations() -> None:
+    for total in (1, 2, 3, 5):
+        found = rates(replace(BASE, schedule="one_cycle", iterations=total), total)
+        assert all(0 <= r <= 0.04 for r in found)
+
+
+@given(st.lists(st.floats(0, 3, width=16), max_size=60), st.integers(0, 4))
+def test_plateau(losses: list[float], wait: int) -> None:
+    """PyTorch's, evaluation by evaluation."""
+    training = replace(BASE, schedule="plateau", wait=wait, gamma=0.5, final_rate=0.004)
+    plateau = Plateau(training)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], 0.04)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.5, patience=wait, min_lr=0.004
+    )
+    for loss in losses:
+        plateau.see(loss)
+        scheduler.step(loss)
+        assert rate(training, 50, 100, plateau.falls) == pytest.approx(
+            optimizer.param_groups[0]["lr"]
+        )
+        plateau, before = Plateau(training), plateau  # as behind an interruption
+        plateau.restore(before.state())
 
 
 @pytest.mark.parametrize("schedule", ["constant", "poly", "cosine"])

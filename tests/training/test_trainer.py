@@ -26,10 +26,11 @@ from netspec.diagnostics import SpecError
 from netspec.ir import Net, Training
 from netspec.training import TrainingOptions, train
 from netspec.training.learning_curve import learning_curve
+from netspec.training.optimizers import optimizer
 from netspec.training.overrides import recipe as overridden
 from netspec.training.sampler import Sampler
 from netspec.training.schedule import rate
-from netspec.training.trainer import optimizer, summary
+from netspec.training.trainer import summary
 from netspec.weights import fresh, read
 
 from ..helpers import net_of
@@ -77,7 +78,8 @@ def test_it_learns_and_tells_what_it_learnt(tmp_path: Path) -> None:
     )
     files = {p.name for p in (tmp_path / "out").iterdir()}
     assert files == {
-        *("best.safetensors", "last.safetensors", "checkpoint.pt", "metrics.jsonl", "curve.svg"),
+        *("best.safetensors", "last.safetensors", "checkpoint.pt", "curve.svg"),
+        *("metrics.jsonl", "metrics.csv"),
     }
     # Both backends find what it learnt in the file, softmax included.
     x, y = pictures(50, seed=9)
@@ -98,6 +100,8 @@ def test_it_learns_and_tells_what_it_learnt(tmp_path: Path) -> None:
         "optimizer: adam  weight_decay: 0.1  beta2: 0.9",
         "optimizer: adamw  weight_decay: 0.1  decay_all: false  schedule: step  steps: 4",
         "clip_norm: 0.05  momentum: 0",
+        "clip_value: 0.01",
+        "clip_value: 0.01  clip_norm: 0.02",
         "clip_norm: 0.05  weight_decay: 0.01  regularization: l1  decay_all: false",
         "optimizer: adam  weight_decay: 0.1  regularization: l1",
     ],
@@ -111,7 +115,7 @@ def test_as_plain_pytorch_does(fields: str, tmp_path: Path) -> None:
 
     x, y = (torch.from_numpy(a) for a in pictures())
     w = {n: torch.from_numpy(a.copy()).requires_grad_() for n, a in start.items()}
-    decay, beta = training.weight_decay, training.momentum
+    decay, beta = training.weight_decay, training.used_momentum
     state: dict[str, Any] = dict.fromkeys(w)
     for i in range(10):
         chosen = Sampler(40, 8, 0).draws(i).samples
@@ -122,6 +126,10 @@ def test_as_plain_pytorch_does(fields: str, tmp_path: Path) -> None:
         )
         loss = -(target * out.log_softmax(1)).sum(1).mean()
         grads = dict(zip(w, torch.autograd.grad(loss, list(w.values())), strict=True))
+        if training.clip_value:
+            grads = {
+                n: g.clamp(-training.clip_value, training.clip_value) for n, g in grads.items()
+            }
         if training.clip_norm:
             norm = sum(float((g**2).sum()) for g in grads.values()) ** 0.5
             grads = {n: g * min(1.0, training.clip_norm / (norm + 1e-6)) for n, g in grads.items()}
@@ -562,7 +570,15 @@ LEAST = "learning_rate: 0.1  batch_size: 1  iterations: 1"
     [
         ("optimizer: adagrad", torch.optim.Adagrad, {"eps": 1e-10}),
         ("optimizer: adadelta rho: 0.95", torch.optim.Adadelta, {"rho": 0.95, "eps": 1e-6}),
-        ("optimizer: rmsprop epsilon: 1e-5", torch.optim.RMSprop, {"alpha": 0.99, "eps": 1e-5}),
+        (
+            "optimizer: rmsprop epsilon: 1e-5",
+            torch.optim.RMSprop,
+            {"alpha": 0.99, "eps": 1e-5, "momentum": 0},
+        ),
+        ("optimizer: rmsprop momentum: 0.8", torch.optim.RMSprop, {"momentum": 0.8}),
+        ("optimizer: nadam", torch.optim.NAdam, {"betas": (0.9, 0.999), "eps": 1e-8}),
+        ("optimizer: radam beta2: 0.9", torch.optim.RAdam, {"betas": (0.9, 0.9)}),
+        ("optimizer: adamax momentum: 0.8", torch.optim.Adamax, {"betas": (0.8, 0.999)}),
         ("optimizer: adam epsilon: 1e-4", torch.optim.Adam, {"betas": (0.9, 0.999), "eps": 1e-4}),
     ],
 )
