@@ -13,15 +13,14 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import multiprocessing
 import os
-import signal
-import subprocess
-import sys
 import tempfile
-import traceback
 from collections.abc import Mapping
+from dataclasses import replace
 from fnmatch import fnmatch
 from importlib.metadata import PackageNotFoundError
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +48,12 @@ SIDES = (64, 96, 128, 160, 192, 224)
 """Lengths of the shorter side of pictures, the first that a net can take is taken."""
 LONGEST = 900
 """Seconds for one net on one engine."""
+PROCESSES = multiprocessing.get_context("forkserver")
+PRELOADED = (
+    *("torch", "onnxruntime", "openvino", "ncnn", "coremltools", "executorch.exir"),
+    *("executorch.backends.xnnpack.partition.xnnpack_partitioner", "litert_torch"),
+)
+"""What is imported once for all processes, where it is installed."""
 
 
 def _built(backend: str) -> Any:
@@ -77,12 +82,20 @@ ENGINES: Mapping[str, Engine] = {
 }
 
 
-def prepare(net: Net) -> None:
-    """Write random weights into the net's folder, inputs, and what NumPy makes of them."""
-    netspec.write_weights(net.weights, fresh(net.loaded.tensors, 1, varied=True))
-    inputs = _small_inputs(net)
-    np.savez(net.folder / "inputs.npz", *inputs)
-    np.savez(net.folder / "wanted.npz", *net.results(inputs))
+class PreparedNet(Net):
+    """A net whose folder has random weights, its ONNX file, inputs, and NumPy's results."""
+
+    def prepare(self) -> None:
+        """Write what the folder has."""
+        netspec.write_weights(self.weights, fresh(self.loaded.tensors, 1, varied=True))
+        super().onnx()
+        inputs = _small_inputs(self)
+        np.savez(self.folder / "inputs.npz", *inputs)
+        np.savez(self.folder / "wanted.npz", *self.results(inputs))
+
+    def onnx(self) -> Path:
+        """The file that is there."""
+        return self.file(".onnx")
 
 
 def _small_inputs(net: Net) -> Arrays:
@@ -137,23 +150,34 @@ def tried(engine: Engine, net: Net) -> dict[str, Any]:
     return result
 
 
-def in_a_process(name: str, net: str, where: Path) -> dict[str, Any]:
+def in_a_process(name: str, net: Net) -> dict[str, Any]:
     """`tried` in a process of its own, as engines may crash or take for ever."""
-    command = [sys.executable, __file__, net, "--engine", name, "--folder", str(where)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    here, there = PROCESSES.Pipe(duplex=False)
+    process = PROCESSES.Process(target=_send, args=(there, name, replace(net)))
+    process.start()
+    there.close()
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=LONGEST, check=False, env=environment
-        )
-    except subprocess.TimeoutExpired:
+        if here.poll(LONGEST):
+            found: dict[str, Any] = here.recv()
+            return found
         return {"state": "fails", "error": f"not ready after {LONGEST} seconds"}
-    last = (done.stdout.splitlines() or [""])[-1]
-    if done.returncode == 0 and last.startswith("{"):
-        found: dict[str, Any] = json.loads(last)
-        return found
-    if done.returncode < 0:
-        return {"state": "fails", "error": f"{signal.Signals(-done.returncode).name} in the engine"}
-    return {"state": "fails", "error": (done.stderr.splitlines() or ["no message"])[-1][:300]}
+    except EOFError:
+        process.join()
+        return {"state": "fails", "error": f"the engine crashes ({process.exitcode})"}
+    finally:
+        process.kill()
+
+
+def _send(there: Connection, name: str, net: Net) -> None:
+    """Send what comes of a net on an engine, from a process of its own."""
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(quiet, 1)
+    os.dup2(quiet, 2)
+    try:
+        there.send(tried(ENGINES[name], net))
+    except Exception as error:
+        text = " ".join(str(error).split())
+        there.send({"state": "fails", "error": f"{type(error).__name__}: {text}"[:300]})
 
 
 def main() -> None:
@@ -163,17 +187,9 @@ def main() -> None:
     parser.add_argument("nets", nargs="*", default=["*"], help="patterns (default: every net)")
     parser.add_argument("--engine", nargs="*", choices=[*ENGINES], default=[*ENGINES])
     parser.add_argument("--again", action="store_true", help="also what is known")
-    parser.add_argument("--folder", help=argparse.SUPPRESS)  # of a process of its own
     args = parser.parse_args()
-    if args.folder:
-        net = Net(args.nets[0], f"{args.folder}/weights.npz", Path(args.folder))
-        try:
-            print(json.dumps(tried(ENGINES[args.engine[0]], net)))
-        except Exception as error:
-            traceback.print_exc()
-            text = " ".join(str(error).split())
-            sys.exit(f"{type(error).__name__}: {text}")
-        return
+    os.environ["OMP_NUM_THREADS"] = "1"
+    PROCESSES.set_forkserver_preload(["common", *PRELOADED])
     data = json.loads(FILE.read_text()) if FILE.exists() else {"engines": {}, "nets": {}}
     names = [n for n in bundled() if any(fnmatch(n, pattern) for pattern in args.nets)]
     for name in args.engine:
@@ -195,12 +211,12 @@ def main() -> None:
         if not todo:
             continue
         with tempfile.TemporaryDirectory() as where:
-            net = Net(net_name, f"{where}/weights.npz", Path(where))
-            prepare(net)
+            net = PreparedNet(net_name, f"{where}/weights.npz", Path(where))
+            net.prepare()
             inputs = [*np.load(net.folder / "inputs.npz").values()]
             known_of["inputs"] = [[*x.shape[1:]] for x in inputs]
             for name in todo:
-                known_of["engines"][name] = in_a_process(name, net_name, net.folder)
+                known_of["engines"][name] = in_a_process(name, net)
                 print(net_name, name, known_of["engines"][name], flush=True)
         data["measured"] = datetime.date.today().isoformat()
         write_text(FILE, _text(data))

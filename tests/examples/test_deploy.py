@@ -177,8 +177,8 @@ def test_the_table_of_engines_is_measured(
     engines.main()
 
     common = scripts("common")
-    net = common.Net("squeezenet_digits", str(tmp_path / "weights.npz"), tmp_path)
-    engines.prepare(net)
+    net = engines.PreparedNet("squeezenet_digits", str(tmp_path / "weights.npz"), tmp_path)
+    net.prepare()
     states = []
     for factor in (1.1, np.nan):
         wrong = common.Engine(
