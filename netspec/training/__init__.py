@@ -6,10 +6,15 @@ Out: weights, a checkpoint that a later run goes on from, lines of metrics, a ch
 trainer         the training loop
 tasks           what nets are trained for: targets, losses, figures
 datasets        samples from folders and .npz files
+picture_files   samples that are pictures in files
+label_files     files that say which labels pictures have
+inspection      what is said of the data
+augment         random changes of many samples at once
 transforms      preprocessing and random changes of a sample
 sampler         which samples an iteration sees
 loader          batches, prepared in threads
 optimizers      which parameters are trained, at which rates, by what optimizer
+loader          batches, prepared ahead
 schedule        the learning rate of each iteration
 average         the mean of the weights over the iterations
 tensorboard     measurements as event files

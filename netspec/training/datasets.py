@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +20,7 @@ from netspec.runtime.classify import (
     is_picture,
     pictures,
 )
+from netspec.training import label_files
 from netspec.training.picture_files import Pictures, look_at
 from netspec.training.picture_files import Watch as Watch
 from netspec.training.sampler import Rolls
@@ -68,13 +68,16 @@ class Samples(Protocol):
 class TrainingData:
     """`held_out` is None where all samples are trained on. `classes` are names, where known.
 
-    `left_out` says what is there and not used, a line each.
+    `left_out` says what is there and not used, a line each; `test` are pictures that are kept for a
+    test, `remarks` what is to be said of the data.
     """
 
     train: Samples
     held_out: Samples | None
     classes: tuple[str, ...]
     left_out: tuple[str, ...] = ()
+    test: tuple[Path, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 class Labelled:
@@ -233,10 +236,10 @@ def read_part(
     if path.is_dir():
         known = {p.name: p for p in path.iterdir() if p.is_dir()}
         parts = [name for name in (*HELD_OUT[::-1], TRAIN) if name in known]
-        parts = [name for name in parts if _classes(known[name]) and not _loose(known[name])]
+        parts = [name for name in parts if _holds_samples(known[name])]
         chosen = _chosen(path, part, parts)
         folder = known[chosen] if chosen else path
-        classes = _classes(known[TRAIN]) if TRAIN in parts else _classes(folder)
+        classes = _names(known[TRAIN] if TRAIN in parts else folder)
         data = _read_folders(path, [folder], classes, preparation, skip_bad, watch, every=False)
         found = TrainingData(data[0], None, tuple(classes))
     elif path.suffix == ".npz":
@@ -275,17 +278,35 @@ def _folder(path: Path, preparation: Preparation, skip_bad: bool, watch: Watch) 
             "bad-data", "a net whose input is a plain vector can't be trained on pictures"
         )
     parts = _parts(path)
-    classes = _classes(parts[0])
+    classes = _names(parts[0])
     if not classes:
         raise spec_error(
             "bad-data",
             f"{parts[0]} has no folders of pictures",
-            help=("a folder for each class, pictures in it: `DATA/cat/1.png`, `DATA/dog/2.png`",),
+            help=(
+                "a folder for each class, pictures in it: `DATA/cat/1.png`, `DATA/dog/2.png`",
+                f"or a file {label_files.NAME} with the labels of pictures",
+            ),
         )
     left_out = list(_unused(path, parts))
     found = _read_folders(path, parts, classes, preparation, skip_bad, watch, left_out)
     held_out = found[1] if len(found) > 1 else None
-    return TrainingData(found[0], held_out, tuple(classes), tuple(left_out))
+    test = path / "test"
+    kept = tuple(_pictures(test)) if parts[0] != path and test not in parts else ()
+    return TrainingData(found[0], held_out, tuple(classes), tuple(left_out), kept)
+
+
+def _listed(
+    folder: Path, classes: Sequence[str], preparation: Preparation
+) -> tuple[list[Path], Array]:
+    """The pictures of a part and their labels."""
+    if not (folder / label_files.NAME).is_file():
+        own = [_pictures(folder / name) for name in classes]
+        labels = np.repeat(np.arange(len(classes)), [len(files) for files in own])
+        return [file for files in own for file in files], labels
+    found = label_files.read_labels(folder, classes)
+    many = preparation.training.loss == "bce"
+    return list(found.files), found.marks if many else label_files.one_each(folder, found)
 
 
 def _read_folders(
@@ -298,27 +319,28 @@ def _read_folders(
     left_out: list[str] | None = None,
     every: bool = True,
 ) -> list[Pictures]:
-    """The pictures of parts, each with folders of classes; what can't be used joins `left_out`.
+    """The pictures of parts, each with folders of classes or a file of labels; what can't be used
+    joins `left_out`.
 
-    With `every`, the first part must have each class.
+    With `every`, the first part must have each class of which it has a folder.
     """
-    files: list[tuple[int, int, Path]] = []  # part, label, file
+    listed = []
     for number, part in enumerate(parts):
-        for unknown in sorted(set(_classes(part)) - set(classes)):
+        for unknown in sorted(set(_names(part)) - set(classes)):
             raise spec_error(
                 "bad-data", f"{part} has a class {unknown}, which {parts[0]} does not have"
             )
-        for label, name in enumerate(classes):
-            own = _pictures(part / name)
-            if not own and number == 0 and every:
-                known = " ".join(sorted(PICTURES))
-                raise spec_error(
-                    "bad-data",
-                    f"{part / name} has no pictures",
-                    help=(f"pictures are files of {known}",),
-                )
-            files += [(number, label, file) for file in own]
-    looked = look_at([file for *_, file in files], preparation, watch)
+        listed.append(_listed(part, classes, preparation))
+        counts = _counts(listed[-1][1], len(classes))
+        if number == 0 and every and not (part / label_files.NAME).is_file() and 0 in counts:
+            known = " ".join(sorted(PICTURES))
+            raise spec_error(
+                "bad-data",
+                f"{part / classes[counts.index(0)]} has no pictures",
+                help=(f"pictures are files of {known}",),
+            )
+    files = [file for own, _ in listed for file in own]
+    looked = look_at(files, preparation, watch)
     bad = [looked.bad[number] for number in sorted(looked.bad)]
     if bad and not skip_bad:
         rest = len(bad) - MOST_NAMED
@@ -332,36 +354,66 @@ def _read_folders(
         )
     if left_out is not None:
         left_out += [*bad, *([looked.unkept] if looked.unkept else [])]
-    found = []
-    for number, part in enumerate(parts):
-        kept = [i for i, (n, *_) in enumerate(files) if n == number and i not in looked.bad]
-        labels = np.array([files[i][1] for i in kept], dtype=np.int64)
-        if number == 0 and every and (missing := set(range(len(classes))) - set(labels.tolist())):
-            name = classes[min(missing)]
+    found: list[Pictures] = []
+    first = 0
+    for part, (own, labels) in zip(parts, listed, strict=True):
+        kept = np.array([i for i in range(len(own)) if first + i not in looked.bad], np.int64)
+        labels = labels[kept]
+        missing = [] if found else [c for c, n in enumerate(_counts(labels, len(classes))) if not n]
+        if every and missing and not (part / label_files.NAME).is_file():
             raise spec_error(
-                "bad-data", f"{part / name} has no picture that can be used", notes=tuple(bad)
+                "bad-data",
+                f"{part / classes[missing[0]]} has no picture that can be used",
+                notes=tuple(bad),
             )
         if not len(labels):
             raise spec_error(
                 "bad-data", f"{part} has no picture that can be used", notes=tuple(bad)
             )
-        own_files, entries = [files[i][2] for i in kept], looked.entries[kept]
+        entries = looked.entries[first + kept]
+        own_files = [own[i] for i in kept]
         found.append(Pictures(own_files, entries, labels, preparation, looked.form, looked.stored))
+        first += len(own)
+    return found
+
+
+def _counts(labels: Array, classes: int) -> list[int]:
+    """How many samples are of each class, or have each label."""
+    if labels.ndim == 2:
+        found: list[int] = labels.sum(0, dtype=np.int64).tolist()
+    else:
+        found = np.bincount(labels, minlength=classes).tolist()
     return found
 
 
 def _parts(path: Path) -> list[Path]:
     """The folders of what is trained on and, where there is one, of what is held out."""
+    if (path / label_files.NAME).is_file():
+        return [path]
     inside = {p.name: p for p in path.iterdir() if p.is_dir()}
     held_out = [inside[name] for name in HELD_OUT if name in inside]
     # A class may be called train or test: then there are pictures in it.
-    holds_classes = {name for name, p in inside.items() if _classes(p) and not _loose(p)}
+    holds_classes = {name for name, p in inside.items() if _holds_samples(p)}
     if TRAIN in inside and (held_out or TRAIN in holds_classes):
         return [inside[TRAIN], *held_out[:1]]
     if held_out and set(_classes(path)) <= set(HELD_OUT) & holds_classes:
         message = f"{path} has {held_out[0].name}, but no folder {TRAIN} beside it"
         raise spec_error("bad-data", message)
     return [path]
+
+
+def _holds_samples(folder: Path) -> bool:
+    """Whether a folder, perhaps a part of the data, has folders of classes or a file of labels."""
+    if (folder / label_files.NAME).is_file():
+        return True
+    return bool(_classes(folder)) and not _loose(folder)
+
+
+def _names(part: Path) -> list[str]:
+    """The names of the classes, or of the labels, of a part of the data."""
+    if (part / label_files.NAME).is_file():
+        return list(label_files.read_labels(part).names)
+    return _classes(part)
 
 
 def _unused(path: Path, parts: Sequence[Path]) -> Iterator[str]:
@@ -371,7 +423,12 @@ def _unused(path: Path, parts: Sequence[Path]) -> Iterator[str]:
             if path / name not in parts:
                 yield f"{path / name}: neither trained on nor held out"
     for folder in dict.fromkeys((path, *parts)):
-        if loose := _loose(folder):
+        if (folder / label_files.NAME).is_file():
+            named = set(label_files.read_labels(folder).files)
+            if other := [file for file in _pictures(folder) if file not in named]:
+                count = "a picture" if len(other) == 1 else f"{len(other):,} pictures"
+                yield f"{folder}: {count} not in {label_files.NAME}, such as {other[0].name}"
+        elif loose := _loose(folder):
             count = "a picture" if len(loose) == 1 else f"{len(loose):,} pictures"
             yield f"{folder}: {count} in no folder of a class, such as {loose[0]}"
 
@@ -391,13 +448,8 @@ def _pictures(folder: Path) -> list[Path]:
 
 def _classes(path: Path) -> list[str]:
     """The folders in a folder, numbers in them counted: 2 before 10."""
-
-    def key(name: str) -> list[tuple[bool, int, str]]:
-        parts = re.split(r"(\d+)", name)
-        return [(p.isdigit(), int(p) if p.isdigit() else 0, p) for p in parts]
-
     found = [p.name for p in path.iterdir() if p.is_dir() and not p.name.startswith(".")]
-    return sorted(found, key=key)
+    return label_files.in_order(found)
 
 
 def _npz(path: Path, preparation: Preparation) -> TrainingData:
@@ -438,7 +490,10 @@ def _arrays(what: str, x: Array, y: Array, preparation: Preparation) -> Arrays:
     shape = preparation.shape
     if x.dtype.kind not in "fiu":
         raise spec_error("bad-data", f"{what} holds no real numbers, but {x.dtype}")
-    if y.ndim != 1 or y.dtype.kind not in "iu" or len(x) != len(y):
+    many = preparation.training.loss == "bce" and y.ndim == 2 and y.dtype.kind in "biu"
+    if many and y.shape[1] and y.size and not 0 <= y.min() <= y.max() <= 1:
+        raise spec_error("bad-data", f"{what} has labels other than 0 and 1, one a column")
+    if (not many and (y.ndim != 1 or y.dtype.kind not in "iu")) or len(x) != len(y):
         raise spec_error(
             "bad-data",
             f"{what} has the shape {_text(x.shape)}, and its labels are {_text(y.shape)} {y.dtype}",
@@ -461,7 +516,8 @@ def _arrays(what: str, x: Array, y: Array, preparation: Preparation) -> Arrays:
         )
     if not prepared:
         _check_pictures(what, x, preparation)
-    return Arrays(x, y.astype(np.int64), not prepared, preparation)
+    labels = y.astype(np.uint8 if many else np.int64)
+    return Arrays(x, labels, not prepared, preparation)
 
 
 def _check_pictures(what: str, x: Array, preparation: Preparation) -> None:
@@ -488,6 +544,13 @@ def _check_pictures(what: str, x: Array, preparation: Preparation) -> None:
 def _check_classes(path: Path, data: TrainingData, net: Net) -> None:
     count = class_count(net)
     labels = [data.train.labels] + ([data.held_out.labels] if data.held_out is not None else [])
+    if labels[0].ndim == 2:
+        found = labels[0].shape[1]
+        if found != count:
+            help_ = (f"`--set classes={found}`",) if _has_classes(net) else ()
+            message = f"{path} has {found:,} labels, but {net.name} tells {count:,} apart"
+            raise spec_error("bad-data", message, help=help_)
+        return
     highest = max((int(part.max()) for part in labels if len(part)), default=-1)
     lowest = min((int(part.min()) for part in labels if len(part)), default=0)
     found = len(data.classes) or highest + 1
@@ -508,8 +571,13 @@ def _split(data: TrainingData, share: float) -> TrainingData:
     labels = data.train.labels
     rng = np.random.default_rng(0)
     held = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        own = rng.permutation(np.flatnonzero(labels == label))
+    groups = (
+        [np.arange(len(labels))]
+        if labels.ndim == 2
+        else [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    )
+    for group in groups:
+        own = rng.permutation(group)
         held[own[: round(share * len(own))]] = True
     if not held.any():
         return data
@@ -518,6 +586,7 @@ def _split(data: TrainingData, share: float) -> TrainingData:
         Subset(data.train, np.flatnonzero(held)),
         data.classes,
         data.left_out,
+        data.test,
     )
 
 

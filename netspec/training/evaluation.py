@@ -15,6 +15,7 @@ from netspec.codegen.backend import EndsInLogits, get, load_model
 from netspec.diagnostics import spec_error
 from netspec.ir import Net, Training
 from netspec.lazy_dataclasses import dataclass
+from netspec.ops.activation import Sigmoid
 from netspec.runtime.classify import class_count
 from netspec.training.datasets import read_part
 from netspec.training.judgement import Judgement, judged
@@ -39,7 +40,8 @@ def classifier(net: Net) -> tuple[nn.Module, bool]:
     backend = get("torch")
     model: nn.Module = load_model(net, backend)
     logits = isinstance(backend, EndsInLogits) and backend.ends_in_logits[0]
-    return model, _yields_probabilities(net) and not logits
+    made = next(f.op for f in net.layers if net.flat_outputs[0] in f.outputs)
+    return model, (made.yields_probabilities or isinstance(made, Sigmoid)) and not logits
 
 
 def _yields_probabilities(net: Net) -> bool:

@@ -279,6 +279,8 @@ class _Run:
             progress.close()
         for line in data.left_out:
             progress.note(printable(f"left out: {line}"))
+        for line in data.remarks:
+            progress.note(printable(line))
         return data
 
     # --- what is trained -------------------------------------------------------------------------

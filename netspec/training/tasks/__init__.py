@@ -5,15 +5,19 @@ Out: a loss, sums of what is counted, figures such as the accuracy.
 
 task            what every task says
 classification  which class a picture is of
+labels          which of several labels a picture has
 """
 
 from netspec.ir import Net
 from netspec.training.tasks.classification import Classification
+from netspec.training.tasks.labels import ManyLabels
 from netspec.training.tasks.task import Tally, Task
 
-__all__ = ["Classification", "Tally", "Task", "task_of"]
+__all__ = ["Classification", "ManyLabels", "Tally", "Task", "task_of"]
 
 
 def task_of(net: Net) -> Task:
     """What a net is trained for."""
+    if net.training is not None and net.training.loss == "bce":
+        return ManyLabels(net)
     return Classification(net)

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from netspec.diagnostics import spec_error
 from netspec.ir import Net
+from netspec.lazy_dataclasses import replace
 from netspec.runtime.classify import class_count
 from netspec.training import augment
 from netspec.training.datasets import TrainingData, Watch, read
 from netspec.training.distributed import Processes
+from netspec.training.inspection import remarks
 from netspec.training.sampler import Rolls
 from netspec.training.tasks.task import Tally
 from netspec.training.transforms import Preparation
@@ -52,7 +54,7 @@ class Classification:
         data = read(path, self.net, preparation, held_out, skip_bad, watch)
         self.names = data.classes
         self.weights = self._class_weights(data)
-        return data
+        return replace(data, remarks=tuple(remarks(data)))
 
     def _class_weights(self, data: TrainingData) -> Tensor | None:
         """How much each class counts. Raises SpecError (bad-data)."""
@@ -95,7 +97,7 @@ class Classification:
         return (outputs.argmax(1) == (targets.argmax(1) if targets.ndim == 2 else targets)).sum()
 
     def tally(self) -> Tally:
-        return _Tally(class_count(self.net), self.names)
+        return _ClassTally(class_count(self.net), self.names)
 
     def remarks(self, figures: Mapping[str, Any]) -> Iterator[str]:
         """The recall of each class, or of those where it is lowest; whether one is all that is
@@ -113,7 +115,7 @@ class Classification:
             yield f"warning: {answered[0]} is all that is answered"
 
 
-class _Tally:
+class _ClassTally:
     """The sum of the losses; of each class how many samples are of it, how many are taken for it,
     and how often that is right."""
 
