@@ -105,18 +105,20 @@ class LoadedNet:
         batch: int | None = None,
         optimizer: str | None = None,
         momentum: float | None = None,
+        freeze: Sequence[str] = (),
     ) -> dict[str, Any]:
         """Bytes that an iteration of training takes with PyTorch in float32, as `table` shows them.
 
         The keys are those of `netspec table --training --format json`: `parameters`, `gradients`,
         `optimizer_state`, `activations` (kept for the backward pass), and `peak`, the most that is
         alive at once. What is not given is as the net's `train` block says, else a batch of 1 and
-        sgd with momentum. Raises SpecError for an optimizer that there is not.
+        sgd with momentum; `freeze` are patterns of layers that stay as they are. Raises SpecError
+        for an optimizer that there is not, and a pattern that no layer matches.
         """
         from netspec.metrics.training_memory import training_memory
         from netspec.report.options import training_plan
 
-        plan = training_plan(self.ir, batch, optimizer, momentum)
+        plan = training_plan(self.ir, batch, optimizer, momentum, freeze)
         return training_memory(self.ir, plan).data()
 
     def to_pandas(self, *args: Any, **options: Any) -> Any:
@@ -163,11 +165,9 @@ class LoadedNet:
 
 def _view(net: Net, count: str, sparsity: Rules | None, bits: Rules | None) -> NetView:
     from netspec.report.columns import NetView
-    from netspec.report.options import check_patterns, compression, convention
+    from netspec.report.options import compression_of, convention
 
-    plan = compression(_rules(sparsity), _rules(bits))
-    if plan is not None:
-        check_patterns(plan, [net])
+    plan = compression_of(net, _rules(sparsity), _rules(bits))
     return NetView(net, convention(count), plan)
 
 
@@ -452,26 +452,17 @@ def compress(
     later one wins. `target` are bytes that the file may take. Without `weights`, those that come
     with a bundled spec. The sizes are bytes. Raises SpecError.
     """
-    from fractions import Fraction
-
-    from netspec.compression import compressed, for_size
+    from netspec.compression import BITS, compressed, for_size
     from netspec.compression.table import data
-    from netspec.metrics.compression import Compression, LayerRule
-    from netspec.report import options
+    from netspec.report.options import compression_of
     from netspec.util.atomic_write import write_bytes
-
-    def rules(given: float | Mapping[str, float]) -> tuple[LayerRule, ...]:
-        by_layer = given if isinstance(given, Mapping) else {"*": given}
-        return tuple(LayerRule(path, Fraction(str(n))) for path, n in by_layer.items())
 
     given = _loaded(net, parameters)
     found = weights if weights is not None else weights_of(given.spec)
     if found is None:
         raise spec_error("bad-weights", f"{given.name} comes without weights")
-    usual = (LayerRule("*", Fraction(6)),)
-    plan = Compression(rules(sparsity), (*usual, *rules(bits)))
-    options.compression(plan.sparsity, plan.bits)
-    options.check_patterns(plan, [given.ir])
+    plan = compression_of(given.ir, _rules(sparsity), _rules(bits), BITS)
+    assert plan is not None, "there are bits"
     arrays = match_weights(given, found)
     if target is not None:
         plan = for_size(given.ir, arrays, plan, target, start)

@@ -18,6 +18,7 @@ from netspec.semantic.settings import SettingText
 
 if TYPE_CHECKING:
     from netspec.metrics.compression import Compression
+    from netspec.weights.trained import TrainedNet
 
 SPEC_HELP = (
     "a path, - for standard input, or a bundled spec; FILE:NAME is one of several nets or variants"
@@ -94,21 +95,59 @@ def add_output(
     parser.set_defaults(redirect=redirect)
 
 
-def add_compression(parser: argparse.ArgumentParser) -> None:
+def add_compression(parser: argparse._ActionsContainer) -> None:
     """Add --sparsity and --bits."""
     parser.add_argument(
         "--sparsity",
         action="append",
         default=[],
         metavar="[LAYERS=]SHARE",
-        help="share of weights to leave out, as for `netspec table` (repeatable)",
+        help="share of weights that pruning leaves out, of all layers or those whose paths match "
+        "a pattern, as in 'fire*.expand3x3=67%%' (repeatable, comma-separated; the last wins)",
     )
     parser.add_argument(
         "--bits",
         action="append",
         default=[],
         metavar="[LAYERS=]N",
-        help="bits of a weight: 1 to 8 for codebooks, 16 or 32 for floats (repeatable)",
+        help="bits of a weight after quantization: 1 to 8 for codebooks, 16 or 32 for floats; as "
+        "--sparsity",
+    )
+
+
+def add_recipe(parser: argparse._ActionsContainer) -> None:
+    """Add --train FIELD=VALUE, repeatable."""
+    parser.add_argument(
+        "--train",
+        action="append",
+        default=[],
+        type=_field,
+        metavar="FIELD=VALUE",
+        dest="fields",
+        help="set a field of the train block, such as batch_size=32 (repeatable)",
+    )
+
+
+def _field(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip().isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=VALUE")
+    return name.strip(), value.strip()
+
+
+def add_seed(parser: argparse._ActionsContainer, of: str) -> None:
+    """Add --seed."""
+    parser.add_argument("--seed", type=whole_number(0, digits=12), default=0, help=f"of {of}")
+
+
+def add_freeze(parser: argparse._ActionsContainer) -> None:
+    """Add --freeze PATTERN, repeatable."""
+    parser.add_argument(
+        "--freeze",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="leave layers as they are whose paths match, such as 'fire*' (repeatable)",
     )
 
 
@@ -116,17 +155,9 @@ def compression_plan(
     args: argparse.Namespace, net: Net, bits: int | None = None
 ) -> Compression | None:
     """What the options say of pruning and bits, `bits` where they say none. Raises SpecError."""
-    from fractions import Fraction
+    from netspec.report.options import compression_of, rules
 
-    from netspec.metrics.compression import Compression, LayerRule
-    from netspec.report.options import check_patterns, compression, rules
-
-    usual = [LayerRule("*", Fraction(bits))] if bits is not None else []
-    sparsity, given = rules(args.sparsity, "--sparsity"), rules(args.bits, "--bits")
-    compression(sparsity, given)
-    found = Compression(tuple(sparsity), (*usual, *given))
-    check_patterns(found, [net])
-    return found if found.sparsity or found.bits else None
+    return compression_of(net, rules(args.sparsity, "--sparsity"), rules(args.bits, "--bits"), bits)
 
 
 def add_reading(parser: argparse.ArgumentParser, dest: str, shown: bool = False) -> None:
@@ -202,6 +233,21 @@ def weight_file(args: argparse.Namespace) -> Path:
         help_ = ("name a file: `--weights FILE`",)
         raise spec_error("bad-option", f"{args.spec} comes without weights", help=help_)
     return file
+
+
+def trained_net(args: argparse.Namespace, file: Path) -> TrainedNet:
+    """The net of SPEC with the weights of a file, prepared for as they were trained.
+
+    Its warnings are shown, and a note where pictures are prepared otherwise than the spec says.
+    Raises SpecError.
+    """
+    from netspec.weights.trained import trained_net as found_in
+
+    found = found_in(args.spec, dict(args.settings), file, args.key)
+    show(found.diagnostics)
+    if found.prepares_otherwise:
+        note(f"note: pictures are prepared as {file} says, which is not as the spec does")
+    return found
 
 
 @contextmanager

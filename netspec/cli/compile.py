@@ -18,6 +18,7 @@ from netspec.cli.common import (
     overwrite_error,
     put,
     show,
+    trained_net,
     whole_number,
 )
 from netspec.diagnostics import spec_error
@@ -212,17 +213,12 @@ def _check_beside(args: argparse.Namespace, path: Path, beside: Sequence[str]) -
 def _with_weights(args: argparse.Namespace) -> tuple[Net, Mapping[str, Any], Sequence[str]]:
     """The net, its weights, and the labels that `--labels` or the weights name."""
     from netspec.runtime.classify import class_count, read_labels
-    from netspec.weights import fresh, weights_for
-    from netspec.weights.trained import as_trained, checked, read_trained
+    from netspec.weights import fresh
 
     labels: Sequence[str] = ()
+    weights: Mapping[str, Any]
     if args.weights:
-        file = Path(args.weights)
-        trained = read_trained(file)
-        made = checked(args.spec, dict(args.settings), file, trained)
-        net = as_trained(made.sound(), trained)
-        show(made.diagnostics)
-        weights = weights_for(net, args.spec, args.weights, key=args.key).arrays
+        net, weights, trained, *_ = trained_net(args, Path(args.weights))
         labels = trained.classes
     else:
         net = load(args.spec, args.settings)

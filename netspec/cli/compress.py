@@ -12,6 +12,8 @@ from netspec.cli.common import (
     add_format,
     add_key,
     add_output,
+    add_recipe,
+    add_seed,
     add_spec,
     compression_plan,
     load,
@@ -22,15 +24,12 @@ from netspec.cli.common import (
     weight_file,
     whole_number,
 )
-from netspec.cli.train import train_field
 from netspec.diagnostics import spec_error
 from netspec.ir import Net
 
 if TYPE_CHECKING:
     from netspec.metrics.compression import Compression
     from netspec.training.evaluation import Evaluation
-
-BITS = 6
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -72,24 +71,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="train what is left for so long: pruned weights first, then their shared values",
     )
-    parser.add_argument(
-        "--train",
-        action="append",
-        default=[],
-        type=train_field,
-        metavar="FIELD=VALUE",
-        dest="fields",
-        help="set a field of the train block, for --epochs (repeatable)",
-    )
-    parser.add_argument(
-        "--seed", type=whole_number(0, digits=12), default=0, help="of the training"
-    )
+    add_recipe(parser)
+    add_seed(parser, "the training")
     add_format(parser, "text", "markdown", "csv", "json", help="how to show what layers take")
     add_output(parser, "where to write (default: NET.nsz)")
 
 
 def execute(args: argparse.Namespace) -> int:
-    from netspec.compression import compressed, for_size
+    from netspec.compression import BITS, compressed, for_size
     from netspec.compression.table import data, grid
     from netspec.report import formats
     from netspec.util.atomic_write import write_bytes

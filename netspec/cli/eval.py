@@ -15,7 +15,7 @@ from netspec.cli.common import (
     note,
     packages_for,
     print_json,
-    show,
+    trained_net,
     weight_file,
 )
 from netspec.diagnostics import spec_error
@@ -66,17 +66,10 @@ def execute(args: argparse.Namespace) -> int:
         from netspec.training.evaluation import judge
         from netspec.training.judgement import grid, picture
     from netspec.report import formats
-    from netspec.weights import weights_for
-    from netspec.weights.trained import as_trained, checked, read_trained
 
     if args.picture and Path(args.picture).suffix != ".svg":
         raise spec_error("bad-option", f"the picture is an .svg file, and {args.picture} is none")
-    file = weight_file(args)
-    trained = read_trained(file)
-    made = checked(args.spec, dict(args.settings), file, trained)
-    net = as_trained(made.sound(), trained)
-    show(made.diagnostics)
-    weights = weights_for(net, args.spec, str(file), key=args.key).arrays
+    net, weights, trained, *_ = trained_net(args, weight_file(args))
     skip = args.on_bad == "skip"
     part, found, seconds = judge(
         net, weights, Path(args.data), args.backend, args.split, trained.classes, skip

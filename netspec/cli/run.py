@@ -12,9 +12,9 @@ from netspec.cli.common import (
     add_key,
     add_output,
     add_settings,
-    note,
     print_json,
     show,
+    trained_net,
     weight_file,
     whole_number,
 )
@@ -57,22 +57,12 @@ def execute(args: argparse.Namespace) -> int:
 
     from netspec.codegen.backend import get
     from netspec.runtime.classify import Classifier, class_count, pictures, read_labels
-    from netspec.weights import weights_for
-    from netspec.weights.trained import as_trained, checked, read_trained
 
-    file = weight_file(args)
     backend = get(args.backend)
-    trained = read_trained(file)
-    made = checked(args.spec, dict(args.settings), file, trained)
-    stated = made.sound()
-    show(made.diagnostics)
-    net = as_trained(stated, trained)
-    if net.preprocessing != stated.preprocessing:
-        note(f"note: pictures are prepared as {file} says, which is not as the spec does")
+    net, weights, trained, *_ = trained_net(args, weight_file(args))
     labels = list(trained.classes) if len(trained.classes) == class_count(net) else None
     if args.labels:
         labels = read_labels(Path(args.labels), class_count(net))
-    weights = weights_for(net, args.spec, str(file), key=args.key).arrays
     classify = Classifier(net, backend, weights, labels, args.top)
     status, results = 0, []
     rows = csv.writer(sys.stdout, lineterminator="\n")

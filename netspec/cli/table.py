@@ -9,7 +9,16 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from netspec.cli.common import add_format, add_output, add_spec, every, print_json, whole_number
+from netspec.cli.common import (
+    add_compression,
+    add_format,
+    add_freeze,
+    add_output,
+    add_spec,
+    every,
+    print_json,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     from netspec.ir import Net
@@ -73,21 +82,7 @@ def add_metrics(parser: argparse.ArgumentParser) -> None:
         metavar="TOOL",
         help="count operations as another tool does (see --list)",
     )
-    group.add_argument(
-        "--sparsity",
-        action="append",
-        default=[],
-        metavar="[LAYERS=]SHARE",
-        help="share of weights that pruning leaves out, of all layers or those whose paths match "
-        "a pattern, as in 'fire*.expand3x3=67%%' (repeatable, comma-separated; the last wins)",
-    )
-    group.add_argument(
-        "--bits",
-        action="append",
-        default=[],
-        metavar="[LAYERS=]N",
-        help="bits of a weight after quantization, as --sparsity",
-    )
+    add_compression(group)
     group.add_argument(
         "--weights", metavar="FILE", help="show what each layer takes in this file of weights"
     )
@@ -123,6 +118,7 @@ def add_metrics(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of sgd and rmsprop; 0 needs no memory (default: the train block's, or 0.9 and 0)",
     )
+    add_freeze(group)
 
 
 def _momentum(text: str) -> float:
@@ -195,6 +191,7 @@ def _refuse(args: argparse.Namespace) -> None:
         ("--batch", args.batch is not None),
         ("--optimizer", args.optimizer is not None),
         ("--momentum", args.momentum is not None),
+        ("--freeze", bool(args.freeze)),
     )
     beside = [option for option, is_given in training if is_given]
     if beside and not args.training:
@@ -228,7 +225,9 @@ def views_of(args: argparse.Namespace) -> tuple[list[NetView], int]:
     if plan is not None and not status:
         check_patterns(plan, nets)
     plans = (
-        training_plan(net, args.batch, args.optimizer, args.momentum) if args.training else None
+        training_plan(net, args.batch, args.optimizer, args.momentum, args.freeze)
+        if args.training
+        else None
         for net in nets
     )
     stored = _stored(args, nets) if args.weights and nets else None
@@ -238,17 +237,14 @@ def views_of(args: argparse.Namespace) -> tuple[list[NetView], int]:
 
 def _stored(args: argparse.Namespace, nets: Sequence[Net]) -> dict[str, int]:
     """What each tensor of the net takes in the file of weights. Raises SpecError."""
-    from pathlib import Path
-
     from netspec.diagnostics import spec_error
     from netspec.weights import weights_for
-    from netspec.weights.files import stored_bytes
 
     if len(nets) > 1 or len(args.specs) > 1:
         message = "--weights are of one net, and there are several"
         raise spec_error("bad-option", message)
-    sizes = stored_bytes(Path(args.weights))
-    rows = weights_for(nets[0], args.specs[0], args.weights).rows
+    sizes: dict[str, int] = {}
+    rows = weights_for(nets[0], args.specs[0], args.weights, sizes=sizes).rows
     return {"": sizes[""], **{row.ours: sizes[row.theirs] for row in rows}}
 
 

@@ -10,9 +10,12 @@ from typing import Any
 
 from netspec.cli.common import (
     add_compression,
+    add_freeze,
     add_key,
     add_output,
     add_partial,
+    add_recipe,
+    add_seed,
     add_spec,
     compression_plan,
     load,
@@ -42,21 +45,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--weights", metavar="FILE", help="start from these instead of fresh weights")
     add_key(parser)
     add_partial(parser, "leave these layers fresh, whatever --weights has for them")
-    add(
-        "--train",
-        action="append",
-        default=[],
-        type=train_field,
-        metavar="FIELD=VALUE",
-        dest="fields",
-        help="set a field of the train block, such as batch_size=32 (repeatable)",
-    )
-    add(
-        "--seed",
-        type=whole_number(0, digits=12),
-        default=0,
-        help="of weights, order, changes and dropout",
-    )
+    add_recipe(parser)
+    add_seed(parser, "weights, order, changes and dropout")
     add(
         "--held-out",
         type=_share,
@@ -100,13 +90,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="what to do about pictures that can't be read",
     )
-    add(
-        "--freeze",
-        action="append",
-        default=[],
-        metavar="PATTERN",
-        help="leave layers as they are whose paths match, such as 'fire*' (repeatable)",
-    )
+    add_freeze(parser)
     add(
         "--lr-mult",
         action="append",
@@ -123,13 +107,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def _stopped() -> None:
     print("\nstopped; the same command goes on from the last checkpoint", flush=True)
-
-
-def train_field(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip().isidentifier():
-        raise argparse.ArgumentTypeError(f"{text!r} is not FIELD=VALUE")
-    return name.strip(), value.strip()
 
 
 def _factor(text: str) -> tuple[str, float]:

@@ -16,7 +16,11 @@ from netspec.compression.pruning import pruned
 from netspec.compression.targets import for_size
 from netspec.compression.tensors import CompressedTensors, compressed
 
+BITS = 6
+"""Bits of a weight where none are said."""
+
 __all__ = [
+    "BITS",
     "CompressedTensors",
     "Start",
     "compressed",

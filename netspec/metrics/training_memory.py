@@ -23,8 +23,8 @@ from netspec.ir.template import (
     TemplateOutput,
     TemplateStatement,
 )
-from netspec.lazy_dataclasses import dataclass, field
-from netspec.ops import IndexShape, Shape
+from netspec.lazy_dataclasses import dataclass, field, replace
+from netspec.ops import IndexShape, Learned, Shape
 from netspec.ops.convolution import Conv
 from netspec.ops.merging import Mul
 from netspec.ops.pooling import AvgPool, MaxPool
@@ -67,6 +67,8 @@ class TrainingPlan:
     optimizer: str = "sgd"
     momentum: float | None = None
     weight_decay: bool = False
+    frozen: frozenset[str] = frozenset()
+    """The paths of layers that stay as they are, beside those that the spec freezes."""
 
     @property
     def states(self) -> int:
@@ -214,7 +216,11 @@ class _Iteration:
     def __init__(self, net: Net, plan: TrainingPlan) -> None:
         self.net, self.plan = net, plan
         learnable = {n: t.size for n, t in net.tensors.items() if t.learnable}
-        trained = {n for n, (rate, _) in net.multipliers.items() if rate > 0}
+        trained = {
+            name
+            for name, (rate, _) in net.multipliers.items()
+            if rate > 0 and name.rpartition(".")[0] not in plan.frozen
+        }
         self.trained = {n: FLOAT_BYTES * size for n, size in learnable.items() if n in trained}
         """Bytes of the tensors that have a gradient."""
         self.parameters = FLOAT_BYTES * sum(learnable.values())
@@ -331,7 +337,10 @@ class _Iteration:
                 v for v in layer.outputs if not isinstance(v.shape, IndexShape)
             )
         shapes = [[v.shape for v in values] for values in (layer.inputs, layer.outputs)]
-        saved = layer.op.saved(*shapes)
+        op = layer.op
+        if layer.path in self.plan.frozen and isinstance(op, Learned):
+            op = replace(op, frozen=True)
+        saved = op.saved(*shapes)
         if in_place and saved.inputs:  # PyTorch copies what it is about to overwrite
             copy = FLOAT_BYTES * layer.inputs[0].elements
             saved = saved._replace(inputs=(), own=saved.own + copy)

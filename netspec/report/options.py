@@ -59,6 +59,23 @@ def compression(
     return Compression(tuple(sparsity), tuple(bits), index_bits)
 
 
+def compression_of(
+    net: Net,
+    sparsity: Sequence[LayerRule],
+    bits: Sequence[LayerRule],
+    usual: int | None = None,
+) -> Compression | None:
+    """The compression of a net by rules, with `usual` bits where they say none; None without any.
+
+    Raises SpecError (bad-option), also for a pattern that matches no layer.
+    """
+    first = [LayerRule("*", Fraction(usual))] if usual is not None else []
+    found = compression(sparsity, [*first, *bits])
+    if found is not None:
+        check_patterns(found, [net])
+    return found
+
+
 def _written(rule: LayerRule) -> str:
     """A rule as an option has it."""
     number = f"{float(rule.number):g}"
@@ -101,8 +118,13 @@ def training_plan(
     batch: int | None = None,
     optimizer: str | None = None,
     momentum: float | None = None,
+    freeze: Sequence[str] = (),
 ) -> TrainingPlan:
-    """How a net is trained: as given, else as its `train` block says. Raises SpecError."""
+    """How a net is trained: as given, else as its `train` block says.
+
+    `freeze` are patterns of the paths of layers that stay as they are. Raises SpecError.
+    """
+    from netspec.metrics.frozen import frozen_layers
     from netspec.metrics.training_memory import STATES, TrainingPlan
 
     if optimizer is not None and optimizer not in STATES:
@@ -120,6 +142,8 @@ def training_plan(
     if block is not None and block.regularization == "l1":  # which makes no gradients anew
         known = replace(known, weight_decay=False)
     given: dict[str, Any] = {"batch": batch, "optimizer": optimizer, "momentum": momentum}
+    if freeze:
+        given["frozen"] = frozenset(frozen_layers(net, freeze))
     return replace(known, **{name: value for name, value in given.items() if value is not None})
 
 

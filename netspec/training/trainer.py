@@ -19,6 +19,7 @@ from netspec.diagnostics.render import printable
 from netspec.ir import Net, Training
 from netspec.lazy_dataclasses import dataclass, field, fields, replace
 from netspec.metrics.compression import Compression
+from netspec.metrics.frozen import frozen_layers, layers_matching
 from netspec.runtime.classify import quiet_pillow
 from netspec.training import schedule
 from netspec.training.average import Average
@@ -37,8 +38,6 @@ from netspec.training.loader import Loader, Mix
 from netspec.training.optimizers import (
     change_gradients,
     changes_gradients,
-    frozen_layers,
-    layers_matching,
     optimizer,
 )
 from netspec.training.retraining import Retraining

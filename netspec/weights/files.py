@@ -21,6 +21,7 @@ from netspec.weights.nsz_file import (
     nsz_unsupported,
     read_nsz,
     read_nsz_tensors,
+    values_of,
     write_nsz,
 )
 from netspec.weights.safetensors_file import (
@@ -83,17 +84,15 @@ def read_metadata(path: Path) -> dict[str, str]:
     return read_safetensors_metadata(path) if path.suffix == ".safetensors" else {}
 
 
-def stored_bytes(path: Path) -> dict[str, int]:
-    """The bytes of each tensor in a file by its name in it, and of the file by ``.
-
-    Raises SpecError (bad-weights).
-    """
-    found: dict[str, int] = {}
-    if path.suffix == ".nsz":
-        read_nsz_tensors(path, found)
+def read_with_sizes(path: Path, key: str | None = None) -> tuple[dict[str, Array], dict[str, int]]:
+    """What `read` gives, the bytes of each tensor in the file, and those of the file by ``."""
+    sizes: dict[str, int] = {}
+    if path.suffix == ".nsz" and key is None:
+        arrays = values_of(read_nsz_tensors(path, sizes)[1])
     else:
-        found = {name: array.nbytes for name, array in read(path).items()}
-    return {**found, "": file_size(path)}
+        arrays = read(path, key)
+        sizes = {name: array.nbytes for name, array in arrays.items()}
+    return arrays, {**sizes, "": file_size(path)}
 
 
 def read_coded(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, CodedTensor]:

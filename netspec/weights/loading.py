@@ -11,25 +11,40 @@ from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
 from netspec.weights.array import COUNTERS, Array
 from netspec.weights.caffe import read_caffe
-from netspec.weights.files import FORMATS, read
+from netspec.weights.file_checks import file_size
+from netspec.weights.files import FORMATS, read, read_with_sizes
 from netspec.weights.matching import Adapted, adapt
 from netspec.weights.name_maps import NameMaps
 from netspec.weights.small_numbers import restored
 
 
 def read_for(
-    path: Path, net: Net, without: Sequence[str] = (), key: str | None = None
+    path: Path,
+    net: Net,
+    without: Sequence[str] = (),
+    key: str | None = None,
+    sizes: dict[str, int] | None = None,
 ) -> dict[str, Array]:
     """All arrays of a file; of a caffemodel, for a net from a prototxt, by the net's names.
 
     Those that are int8 with scales are float32 again.
 
     `without` are layers and instances whose weights are not looked for there, `key` is as for
-    `read`. Raises SpecError.
+    `read`. What the arrays take in the file is put into `sizes`, by name, and what the file takes
+    by ``. Raises SpecError.
     """
+    found: dict[str, int] = {}
     if path.suffix == ".caffemodel" and net.origins:
-        return read_caffe(path, net, without)
-    return restored(read(path, key))
+        arrays = read_caffe(path, net, without)
+        found = {name: array.nbytes for name, array in arrays.items()} | {"": file_size(path)}
+    elif sizes is None:
+        arrays = restored(read(path, key))
+    else:
+        arrays, found = read_with_sizes(path, key)
+        arrays = restored(arrays)
+    if sizes is not None:
+        sizes.update(found)
+    return arrays
 
 
 def weights_for(
@@ -41,14 +56,16 @@ def weights_for(
     by: Literal["names", "anything"] = "names",
     names: str | None = None,
     key: str | None = None,
+    sizes: dict[str, int] | None = None,
 ) -> Adapted:
     """The weights of a net from a file, under its own names or those of another library.
 
     The libraries are those that the spec has name maps for; with `names`, only the one of that
-    word or file. `partial` and `by` are as for `adapt`, `key` as for `read`. Raises SpecError.
+    word or file. `partial` and `by` are as for `adapt`, `key` and `sizes` as for
+    `read_for`. Raises SpecError.
     """
     path = Path(file)
-    arrays = read_for(path, net, partial, key)
+    arrays = read_for(path, net, partial, key, sizes)
     maps = NameMaps(net, spec)
     known = {names: maps.keys(names)} if names else maps.fitting()
     try:

@@ -13,13 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from netspec.diagnostics import spec_error
+from netspec.diagnostics import Diagnostic, spec_error
 from netspec.diagnostics.source import Source, plain
 from netspec.driver import Checked, check, find
 from netspec.ir import Net, Preprocessing
 from netspec.lazy_dataclasses import fields, replace
 from netspec.semantic.settings import SettingText
+from netspec.weights.array import Array
 from netspec.weights.files import read_metadata
+from netspec.weights.loading import weights_for
 
 KEY = "netspec"
 """Where in the metadata it stands, as JSON."""
@@ -144,6 +146,35 @@ def checked(
         return made
     again = {name: SettingText(text) for name, text in found.settings.items()}
     return check(source, base, {**again, **settings}, net=net)
+
+
+class TrainedNet(NamedTuple):
+    """A net with weights by its names, and what their file says of them.
+
+    `net` prepares pictures as the training did, which may be otherwise than its spec says.
+    """
+
+    net: Net
+    arrays: dict[str, Array]
+    about: TrainedWeights
+    diagnostics: tuple[Diagnostic, ...]
+    prepares_otherwise: bool
+
+
+def trained_net(
+    spec: str, settings: Mapping[str, Any], file: Path, key: str | None = None
+) -> TrainedNet:
+    """The net of a spec, or of the file itself, with the weights of a file.
+
+    `key` is as for `read`. Raises SpecError.
+    """
+    about = read_trained(file)
+    made = checked(spec, settings, file, about)
+    stated = made.sound()
+    net = as_trained(stated, about)
+    otherwise = net.preprocessing != stated.preprocessing
+    arrays = weights_for(net, spec, str(file), key=key).arrays
+    return TrainedNet(net, arrays, about, made.diagnostics, otherwise)
 
 
 def as_trained(net: Net, found: TrainedWeights) -> Net:

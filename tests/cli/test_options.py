@@ -63,7 +63,7 @@ def test_version_in_short(capsys: pytest.CaptureFixture[str]) -> None:
         ("-q tabel x", "table"),
         ("table alexnet --colums params", "--columns"),
         ("table alexnet --formt=csv", "--format"),
-        ("train alexnet --data d --bach 3", None),
+        ("train alexnet --data d --qqqqqqqq 3", None),
         ("check alexnet --format jsn", "json"),
         ("graph alexnet --direction rigth", "right"),
         ("weights shwo x.npz", "show"),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 import netspec
+from netspec.cli.main import main
 from netspec.codegen.backend import get, load_model
 from netspec.ir import Net, Value
 from netspec.metrics.training_memory import TrainingMemory, TrainingPlan, training_memory
@@ -262,6 +265,28 @@ def test_frozen_layers_have_no_gradients() -> None:
     (b,) = (layer for layer in net.layers if layer.path == "b")
     assert (found.gradients, found.optimizer_state) == (4 * b.params, 8 * b.params)
     assert found.activations == saved(net, 2)
+
+
+def test_layers_frozen_by_patterns_are_those_that_the_spec_freezes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    text = (
+        "net half {{ input x: 3x8x8\n a: conv {{ filters: 4  kernel: 3 {0} }} -> batchnorm {{ {0} }}"
+        " -> relu\n b: conv {{ filters: 2  kernel: 3 }} }}"
+    )
+    stated = netspec.Net(net_of(text.format("frozen: true"))).training_memory(3, "adam")
+    (tmp_path / "half.net").write_text(text.format(""))
+    plain = [str(tmp_path / "half.net"), "--training", "--batch", "3", "--optimizer", "adam"]
+    frozen = ["--freeze", "a", "--freeze", "a_batch*"]
+    assert main(["table", *plain, *frozen, "--format", "json"]) == 0
+    shown = json.loads(capsys.readouterr().out)["total"]["training"]
+    assert {name: shown[name] for name in stated} == stated
+    given = netspec.load(tmp_path / "half.net").training_memory(3, "adam", freeze=["a*"])
+    assert given == stated
+    assert main(["table", *plain, "--freeze", "z*"]) == 1
+    assert "no layer with weights matches z*" in capsys.readouterr().err
+    assert main(["table", plain[0], "--freeze", "a"]) == 1
+    assert "it goes with --training" in capsys.readouterr().err
 
 
 def test_a_line_that_is_used_again() -> None:

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from netspec.cli.main import main
 from netspec.training.judgement import BINS, judged, picture
-from netspec.weights import write
+from netspec.weights import read, write
+from netspec.weights.trained import metadata
 
+from ..helpers import loaded
 from .samples import pictures
 
 
@@ -133,3 +135,18 @@ def test_one_answer_for_all_is_said(tmp_path: Path, capsys: pytest.CaptureFixtur
     _, out, err = run(capsys, tmp_path, "--data", str(tmp_path / "data.npz"))
     assert "warning: 1 is all that tiny answers" in err
     assert "0.0%" in out
+
+
+def test_pictures_that_are_prepared_as_at_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(tmp_path)
+    arrays = read(tmp_path / "w.npz")
+    trained = loaded(tmp_path / "tiny.net")
+    write(tmp_path / "w.safetensors", arrays, metadata(trained, [], 1, {}))
+    text = (tmp_path / "tiny.net").read_text()
+    (tmp_path / "tiny.net").write_text(text.replace("1/255", "1/20  mean: 9"))
+    command = ["--data", str(tmp_path / "data.npz"), "--weights", str(tmp_path / "w.safetensors")]
+    _, out, err = run(capsys, tmp_path, *command)
+    assert "100.00% of 10" in out
+    assert "w.safetensors says, which is not as the spec does" in err
