@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="DATA",
         help="a folder with a folder of pictures for each class, or with train, val or test that "
-        "have these; or a .npz file, as for `netspec train`",
+        "have these; images and masks; or a .npz file, as for `netspec train`",
     )
     add(
         "--split",
@@ -64,7 +64,6 @@ def execute(args: argparse.Namespace) -> int:
 
     with packages_for("reading data"):
         from netspec.training.evaluation import judge
-        from netspec.training.judgement import grid, picture
     from netspec.report import formats
 
     if args.picture and Path(args.picture).suffix != ".svg":
@@ -76,23 +75,19 @@ def execute(args: argparse.Namespace) -> int:
     )
     speed = found.samples / seconds
     if args.picture:
-        write_text(Path(args.picture), picture(net.name, found))
-    only = found.only_answer()
-    if only is not None:
-        note(f"warning: {only} is all that {net.name} answers")
+        write_text(Path(args.picture), found.picture(net.name))
+    for remark in found.remarks():
+        note(f"warning: {remark}")
     if args.format == "json":
         about = {"net": net.name, "split": part, "backend": args.backend}
         print_json({**about, **found.data(), "images_per_second": round(speed, 1)})
     elif args.format == "csv":
         import csv
 
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(["truth", *found.names])
-        for name, row in zip(found.names, found.confusion, strict=True):
-            writer.writerow([name, *row])
+        csv.writer(sys.stdout, lineterminator="\n").writerows(found.csv())
     else:
         title = f"{net.name}   {part} of {args.data}"
-        table = grid(title, found, {"speed": f"{speed:,.0f} images/s, {args.backend}"})
+        table = found.grid(title, {"speed": f"{speed:,.0f} images/s, {args.backend}"})
         write = formats.WRITERS.get(args.format, formats.text)
         print(write(table), end="")
     return 0

@@ -1,4 +1,4 @@
-"""netspec run: classify pictures."""
+"""netspec run: classes or masks of pictures."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from netspec.cli.common import (
     weight_file,
     whole_number,
 )
-from netspec.diagnostics import SpecError
+from netspec.diagnostics import SpecError, spec_error
 from netspec.diagnostics.render import printable
+from netspec.util.atomic_write import made_folder
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +48,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=whole_number(1), default=5, metavar="N", help="classes to name"
     )
+    parser.add_argument(
+        "--draw",
+        metavar="FOLDER",
+        help="where to write masks, and pictures under their colours (default: NET-masks)",
+    )
     add_format(parser, "text", "json", "jsonl", "csv")
     add_output(parser, redirect=True)
 
@@ -56,39 +62,52 @@ def execute(args: argparse.Namespace) -> int:
     import json
 
     from netspec.codegen.backend import get
-    from netspec.runtime.classify import Classifier, class_count, pictures, read_labels
+    from netspec.runtime.answers import classes_told_apart, reader
+    from netspec.runtime.classify import pictures, read_labels
 
     backend = get(args.backend)
     net, weights, trained, *_ = trained_net(args, weight_file(args))
-    labels = list(trained.classes) if len(trained.classes) == class_count(net) else None
+    count = classes_told_apart(net)
+    labels = list(trained.classes) if len(trained.classes) == count else None
     if args.labels:
-        labels = read_labels(Path(args.labels), class_count(net))
-    classify = Classifier(net, backend, weights, labels, args.top)
+        labels = read_labels(Path(args.labels), count)
+    answer, drawn = reader(net, backend, weights, labels, args.top)
+    if args.draw and not drawn:
+        message = f"{net.name} names classes of whole pictures: there is nothing to draw"
+        raise spec_error("bad-option", message)
+    folder = Path(args.draw or f"{net.name}-{drawn}")
     status, results = 0, []
     rows = csv.writer(sys.stdout, lineterminator="\n")
-    if args.format == "csv":
-        rows.writerow(["image", "class", "score", "label"])
+    taken: set[str] = set()
     for path in pictures(args.images):
         try:
-            found = classify(Path(path))
+            found = answer(Path(path))
         except SpecError as error:
             show(error.diagnostics)
             status = 1
             continue
-        results.append(
-            {
-                "image": path,
-                "classes": [{"class": g.index, "score": g.score, "label": g.label} for g in found],
-            }
-        )
+        files = found.draw(made_folder(folder), _free(Path(path).stem, taken)) if drawn else {}
+        results.append({"image": path, **files, **found.data()})
         if args.format == "jsonl":
             print(json.dumps(results[-1]), flush=True)
         elif args.format == "csv":
-            rows.writerows([path, g.index, g.score, g.label or ""] for g in found)
+            if len(results) == 1:
+                rows.writerow(["image", *found.columns])
+            rows.writerows([path, *row] for row in found.rows())
         elif args.format == "text":
             print(printable(path))
-            for g in found:
-                print(f"  {g.score:8.4f}  {g.index:4}  {printable(g.label or '')}".rstrip())
+            for line in [*found.lines(), *files.values()]:
+                print(f"  {printable(line)}".rstrip())
     if args.format == "json":
         print_json(results)
     return status
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """A name that is not taken, and now is."""
+    found, number = name, 1
+    while found in taken:
+        number += 1
+        found = f"{name}-{number}"
+    taken.add(found)
+    return found

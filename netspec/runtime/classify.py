@@ -202,22 +202,27 @@ class Classifier:
         self.labels = labels
         self.top = top
         class_count(net)
+        self.net = net
         self.model = load_model(net, backend)
         backend.set_weights(self.model, weights)
-        if not hasattr(self.model, "preprocess"):
-            raise spec_error("bad-image", f"{net.name} does not take one picture")
-        self.gray = net.body.inputs[0].shape[0] == 1
 
     def __call__(self, path: Path) -> list[Guess]:
         """The best guesses for a picture. Raises SpecError where it can't be read."""
-        with quiet_pillow():
-            picture = read_picture(path, self.gray)
-        try:
-            prepared = np.asarray(self.model.preprocess(picture))
-        except ValueError as error:
-            message = f"{path} can't be made an input: {error}"
-            raise spec_error("bad-image", message) from None
-        return guesses(self.backend.run(self.model, prepared)[0], self.top, self.labels)
+        _, x = prepared(self.net, self.model, path)
+        return guesses(self.backend.run(self.model, x)[0], self.top, self.labels)
+
+
+def prepared(net: Net, model: Any, path: Path) -> tuple[Any, Any]:
+    """A picture as it is in its file, and as a model's input. Raises SpecError (bad-image)."""
+    if not hasattr(model, "preprocess"):
+        raise spec_error("bad-image", f"{net.name} does not take one picture")
+    with quiet_pillow():
+        picture = read_picture(path, net.body.inputs[0].shape[0] == 1)
+    try:
+        return picture, np.asarray(model.preprocess(picture))
+    except ValueError as error:
+        message = f"{path} can't be made an input: {error}"
+        raise spec_error("bad-image", message) from None
 
 
 def guesses(scores: Sequence[float], top: int, labels: Sequence[str] | None) -> list[Guess]:

@@ -231,13 +231,23 @@ def rotated(x: Tensor, most: float, rolls: Rolls) -> Tensor:
 
 def mirrored(x: Tensor, rolls: Rolls) -> Tensor:
     """About every other picture flipped from left to right."""
-    return torch.where(on(x, rolls.uniform("mirror") < 0.5), x.flip(3), x)
+    return torch.where(on(x, flips(rolls)), x.flip(3), x)
+
+
+def flips(rolls: Rolls) -> Array:
+    """Which pictures are flipped."""
+    return rolls.uniform("mirror") < 0.5
 
 
 def shifted(x: Tensor, by: int, rolls: Rolls) -> Tensor:
     """Pictures moved by up to so many pixels, zeros coming in."""
-    top, left = (rolls.below(f"shift {side}", 2 * by + 1) for side in ("top", "left"))
+    top, left = shifts(by, rolls)
     return windows(F.pad(x, (by, by, by, by)), top, left, x.shape[2:])
+
+
+def shifts(by: int, rolls: Rolls) -> tuple[Array, Array]:
+    """Where pictures begin that have a margin of `by`: top, left."""
+    return rolls.below("shift top", 2 * by + 1), rolls.below("shift left", 2 * by + 1)
 
 
 def inside(x: Tensor, found: Array) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from netspec.diagnostics import spec_error
 from netspec.lazy_dataclasses import dataclass
 from netspec.training.retraining import tensors_of
-from netspec.util.atomic_write import refuse_input, unwritable, write_text
+from netspec.util.atomic_write import made_folder, refuse_input, unwritable, write_text
 from netspec.weights import write
 
 FORMAT = 2
@@ -60,12 +60,7 @@ class Folder:
         written = (self.best, self.last, self.labels, self.metrics, self.table, self.curve)
         for path in (*written, self.checkpoint):
             refuse_input(path)
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except FileExistsError:
-            raise unwritable(self.path, "it is a file, and a training writes a folder") from None
-        except OSError as error:
-            raise unwritable(self.path, error) from None
+        made_folder(self.path)
 
 
 def write_weights(

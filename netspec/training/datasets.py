@@ -124,7 +124,7 @@ class Arrays(Labelled):
         places = torch.as_tensor(indices, device=self.tensor.device)
         x = self.tensor.index_select(0, places).to(self.device)
         if self.raw:
-            return self.preparation.pictures(_planes(x), rolls)
+            return self.preparation.pictures(planes(x), rolls)
         return self.preparation.inputs(x, rolls)
 
     def batch(self, indices: Sequence[int], rolls: Rolls | None) -> tuple[Tensor, Tensor]:
@@ -132,7 +132,7 @@ class Arrays(Labelled):
         return self.inputs(indices, rolls), self.targets.index_select(0, places)
 
     def digest(self) -> str:
-        return _digest(np.ascontiguousarray(self.x).tobytes(), self.labels.tobytes())
+        return digest(np.ascontiguousarray(self.x).tobytes(), self.labels.tobytes())
 
 
 class Subset:
@@ -154,7 +154,7 @@ class Subset:
         return self.whole.batch(self.indices[np.asarray(indices)].tolist(), rolls)
 
     def digest(self) -> str:
-        return _digest(self.whole.digest().encode(), self.indices.tobytes())
+        return digest(self.whole.digest().encode(), self.indices.tobytes())
 
 
 def in_files(samples: Samples) -> Pictures | None:
@@ -170,12 +170,12 @@ def whole_indices(samples: Samples, indices: Sequence[int]) -> list[int]:
     return found
 
 
-def _planes(x: Tensor) -> Tensor:
+def planes(x: Tensor) -> Tensor:
     """(N, H, W) or (N, H, W, C) as (N, C, H, W)."""
     return x[:, None] if x.ndim == 3 else x.permute(0, 3, 1, 2)
 
 
-def _digest(*parts: bytes) -> str:
+def digest(*parts: bytes) -> str:
     found = hashlib.sha256()
     for part in parts:
         found.update(hashlib.sha256(part).digest())
@@ -185,7 +185,7 @@ def _digest(*parts: bytes) -> str:
 def digest_of(arrays: Mapping[str, Array]) -> str:
     """A hash of arrays by name."""
     parts = [part for n, a in arrays.items() for part in (n.encode(), a.tobytes())]
-    return _digest(*parts) if parts else "fresh"
+    return digest(*parts) if parts else "fresh"
 
 
 # --- reading -------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ def read(
         raise _no_data(path)
     _check_classes(path, data, net)
     if data.held_out is None and held_out:
-        data = _split(data, held_out)
+        data = split(data, held_out)
     if not len(data.train.labels):
         raise spec_error("bad-data", f"{path} leaves no sample to train on")
     return data
@@ -292,7 +292,7 @@ def _folder(path: Path, preparation: Preparation, skip_bad: bool, watch: Watch) 
     found = _read_folders(path, parts, classes, preparation, skip_bad, watch, left_out)
     held_out = found[1] if len(found) > 1 else None
     test = path / "test"
-    kept = tuple(_pictures(test)) if parts[0] != path and test not in parts else ()
+    kept = tuple(pictures_in(test)) if parts[0] != path and test not in parts else ()
     return TrainingData(found[0], held_out, tuple(classes), tuple(left_out), kept)
 
 
@@ -301,7 +301,7 @@ def _listed(
 ) -> tuple[list[Path], Array]:
     """The pictures of a part and their labels."""
     if not (folder / label_files.NAME).is_file():
-        own = [_pictures(folder / name) for name in classes]
+        own = [pictures_in(folder / name) for name in classes]
         labels = np.repeat(np.arange(len(classes)), [len(files) for files in own])
         return [file for files in own for file in files], labels
     found = label_files.read_labels(folder, classes)
@@ -425,7 +425,7 @@ def _unused(path: Path, parts: Sequence[Path]) -> Iterator[str]:
     for folder in dict.fromkeys((path, *parts)):
         if (folder / label_files.NAME).is_file():
             named = set(label_files.read_labels(folder).files)
-            if other := [file for file in _pictures(folder) if file not in named]:
+            if other := [file for file in pictures_in(folder) if file not in named]:
                 count = "a picture" if len(other) == 1 else f"{len(other):,} pictures"
                 yield f"{folder}: {count} not in {label_files.NAME}, such as {other[0].name}"
         elif loose := _loose(folder):
@@ -438,7 +438,7 @@ def _loose(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if is_picture(p.name) and p.is_file())
 
 
-def _pictures(folder: Path) -> list[Path]:
+def pictures_in(folder: Path) -> list[Path]:
     """The pictures in a folder and below, in order; hidden ones left out."""
     try:
         return sorted(Path(p) for p in pictures([str(folder)])) if folder.is_dir() else []
@@ -566,7 +566,7 @@ def _has_classes(net: Net) -> bool:
     return any(p.name == "classes" for p in net.parameters)
 
 
-def _split(data: TrainingData, share: float) -> TrainingData:
+def split(data: TrainingData, share: float) -> TrainingData:
     """A share of each class held out, the same whatever the seed of the training is."""
     labels = data.train.labels
     rng = np.random.default_rng(0)

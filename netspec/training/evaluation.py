@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,14 +16,13 @@ from netspec.diagnostics import spec_error
 from netspec.ir import Net, Training
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops.activation import Sigmoid
-from netspec.runtime.classify import class_count
-from netspec.training.datasets import read_part
-from netspec.training.judgement import Judgement, judged
 from netspec.training.loader import Loader
-from netspec.training.tasks import Tally, task_of
+from netspec.training.tasks import Judged, Tally, task_of
 from netspec.training.transforms import Preparation
+from netspec.weights.array import Array
 
 BATCH = 64
+MOST_PIXELS = 2**21
 
 
 @dataclass(frozen=True)
@@ -42,11 +41,6 @@ def classifier(net: Net) -> tuple[nn.Module, bool]:
     logits = isinstance(backend, EndsInLogits) and backend.ends_in_logits[0]
     made = next(f.op for f in net.layers if net.flat_outputs[0] in f.outputs)
     return model, (made.yields_probabilities or isinstance(made, Sigmoid)) and not logits
-
-
-def _yields_probabilities(net: Net) -> bool:
-    made = next(f.op for f in net.layers if net.flat_outputs[0] in f.outputs)
-    return made.yields_probabilities
 
 
 def _preparation(net: Net) -> Preparation:
@@ -78,7 +72,7 @@ class Evaluation:
 
         Raises SpecError as training does for data that can't be used.
         """
-        self.task = task_of(net)
+        self.net, self.task = net, task_of(net)
         found = self.task.read(data, _preparation(net), held_out)
         self.samples = found.held_out or found.train
         self.model, self.probabilities = classifier(net)
@@ -89,7 +83,8 @@ class Evaluation:
         self.model.eval()
         samples = len(self.samples.labels)
         loader = Loader(self.samples, 0, 0)
-        batches = (range(i, min(i + BATCH, samples)) for i in range(0, samples, BATCH))
+        size = batch_size(self.net)
+        batches = (range(i, min(i + size, samples)) for i in range(0, samples, size))
 
         def forward(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
             return self.task.scores(self.model(x), self.probabilities), y
@@ -100,6 +95,12 @@ class Evaluation:
         return Score(samples, figures["loss"], figures[self.task.figure])
 
 
+def batch_size(net: Net) -> int:
+    """How many samples a model gets at once: so many that all inputs together are not large."""
+    pixels = prod(int(d) for d in net.body.inputs[0].shape[1:])
+    return max(1, min(BATCH, MOST_PIXELS // pixels))
+
+
 def judge(
     net: Net,
     arrays: Mapping[str, Any],
@@ -108,30 +109,27 @@ def judge(
     part: str | None = None,
     classes: Sequence[str] = (),
     skip_bad: bool = False,
-) -> tuple[str, Judgement, float]:
+) -> tuple[str, Judged, float]:
     """The part of the data, how good the net is on it, and the seconds that the model took.
 
     `classes` are the names of the classes that the weights were trained on, in order; folders of
     these names are theirs. Raises SpecError for data that can't be used.
     """
-    part, samples, names = read_part(data, net, _preparation(net), part, skip_bad)
-    labels = samples.labels
-    if len(classes) == class_count(net) and names and set(names) <= set(classes):
-        labels = np.array([classes.index(name) for name in names])[labels]
-        names = tuple(classes)
+    task = task_of(net)
+    part, samples, names = task.read_part(data, _preparation(net), part, skip_bad)
     runner = get(backend)
     model = load_model(net, runner)
     runner.set_weights(model, arrays)
-    found, seconds = [], 0.0
-    for i in range(0, len(labels), BATCH):
-        x = samples.inputs(range(i, min(i + BATCH, len(labels))), None).numpy()
-        begun = time.perf_counter()
-        outputs = runner.run(model, x)[0].reshape(len(x), -1)
-        seconds += time.perf_counter() - begun
-        found.append(outputs.astype(np.float64))
-    scored = np.concatenate(found)
-    if not _yields_probabilities(net):
-        scored = np.exp(scored - scored.max(1, keepdims=True))
-        scored /= scored.sum(1, keepdims=True)
-    usual = tuple(map(str, range(class_count(net))))
-    return part, judged(scored, labels, names if len(names) == scored.shape[1] else usual), seconds
+    count, size, seconds = len(samples.labels), batch_size(net), 0.0
+
+    def batches() -> Iterator[tuple[Array, Tensor]]:
+        nonlocal seconds
+        for i in range(0, count, size):
+            x, targets = samples.batch(range(i, min(i + size, count)), None)
+            begun = time.perf_counter()
+            outputs = runner.run(model, x.numpy())[0]
+            seconds += time.perf_counter() - begun
+            yield outputs, targets
+
+    found = task.judged(batches(), names, classes)
+    return part, found, seconds

@@ -60,6 +60,24 @@ class Judgement:
             "confusion": [list(row) for row in self.confusion],
         }
 
+    def grid(self, title: str, summary: Mapping[str, str]) -> Grid:
+        """The classes as a table, with the figures of all below."""
+        return grid(title, self, summary)
+
+    def csv(self) -> list[list[Any]]:
+        """The confusion matrix."""
+        rows = zip(self.names, self.confusion, strict=True)
+        return [["truth", *self.names], *([name, *row] for name, row in rows)]
+
+    def picture(self, title: str) -> str:
+        """The confusion as an SVG."""
+        return picture(title, self.names, self.confusion)
+
+    def remarks(self) -> list[str]:
+        """That one class is all that is answered, where it is."""
+        only = self.only_answer()
+        return [] if only is None else [f"{only} is all that is answered"]
+
     def only_answer(self) -> str | None:
         """The class that is all that is answered, where there are others."""
         said = np.array(self.confusion).sum(0)
@@ -99,8 +117,8 @@ def grid(title: str, found: Judgement, summary: Mapping[str, str]) -> Grid:
     columns = [
         Column("name", "class", "", left=True),
         Column("count", "samples", "", show=number_format.count),
-        Column("precision", "precision", "", show=_percent, zero=True),
-        Column("recall", "recall", "", show=_percent, zero=True),
+        Column("precision", "precision", "", show=percent, zero=True),
+        Column("recall", "recall", "", show=percent, zero=True),
     ]
     shown = [i for i, row in enumerate(found.confusion) if sum(row) or any(_column(found, i))]
     few = len(shown) <= MOST_SHOWN
@@ -126,15 +144,15 @@ def _column(found: Judgement, i: int) -> list[int]:
     return [row[i] for row in found.confusion]
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share as tables write it."""
     return f"{share:.1%}"
 
 
-def picture(title: str, found: Judgement) -> str:
-    """The confusion as an SVG: rows are the truth, the darker the larger a share of their row."""
+def picture(title: str, names: Sequence[str], matrix: Sequence[Sequence[int]]) -> str:
+    """A confusion as an SVG: rows are the truth, the darker the larger a share of their row."""
     from html import escape
 
-    names, matrix = found.names, found.confusion
     side = max(4, min(28, 900 // len(names)))
     left = top = 12 + 7 * min(20, max(map(len, names)))
     width = left + side * len(names) + 20

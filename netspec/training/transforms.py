@@ -6,17 +6,28 @@ Without these it computes what the emitted model's `preprocess` does.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from netspec.codegen.preprocess import MOST_ELONGATED
 from netspec.ir import Net, Preprocessing, Training
+from netspec.runtime.placement import GridAxis, resized_to
 from netspec.training import augment
 from netspec.training.sampler import Array, Rolls
+
+
+class View(NamedTuple):
+    """How a picture lies in an input: where its places are there, and what is seen of it.
+
+    `seen` is the top, left, bottom and right of the input beyond which there are zeros.
+    """
+
+    y: GridAxis
+    x: GridAxis
+    seen: tuple[int, int, int, int]
 
 
 class Preparation:
@@ -62,6 +73,29 @@ class Preparation:
         scale = np.tile(sizes / resized, 2)
         found: Array = np.concatenate([first, last], 1) * scale
         return found
+
+    def view(self, picture: tuple[int, int], rolls: Rolls | None) -> View:
+        """How a picture of this height and width lies in its input.
+
+        `rolls` are those of one sample. Turned ones have no answer.
+        """
+        top, left, bottom, right = self.boxes(np.array([picture]), rolls)[0].tolist()
+        (height, width), training = self.shape[1:], self.training
+        down, across = height / (bottom - top), width / (right - left)
+        y, x = GridAxis(down, -top * down), GridAxis(across, -left * across)
+        seen = [0, 0, height, width]
+        if rolls is not None:
+            if training.mirror and augment.flips(rolls)[0]:
+                x = x.then(GridAxis(-1.0, width))
+            if training.shift:
+                first = augment.shifts(training.shift, rolls)
+                by = [training.shift - int(side[0]) for side in first]
+                y, x = y.then(GridAxis(1.0, by[0])), x.then(GridAxis(1.0, by[1]))
+                seen = [
+                    min(max(edge + by[i % 2], 0), self.shape[1 + i % 2])
+                    for i, edge in enumerate(seen)
+                ]
+        return View(y, x, (seen[0], seen[1], seen[2], seen[3]))
 
     def _corners(self, sizes: Array, rolls: Rolls | None) -> Array:
         """Where the input begins in resized pictures: top, left."""
@@ -133,15 +167,7 @@ class Preparation:
 
         Raises ValueError for a long and narrow one, which would become too large.
         """
-        resize = self.how.resize
-        if resize is None:
-            return self.shape[1], self.shape[2]
-        if isinstance(resize, tuple):
-            return resize
-        shorter = min(height, width)
-        if max(height, width) > MOST_ELONGATED * shorter:
-            raise ValueError(f"a side is more than {MOST_ELONGATED} times as long as the other")
-        return round(height * resize / shorter), round(width * resize / shorter)
+        return resized_to((height, width), self.how.resize, (self.shape[1], self.shape[2]))
 
 
 def to_device(x: Tensor, device: torch.device) -> Tensor:

@@ -72,6 +72,17 @@ def replacing(path: Path, *, own: bool = False) -> Iterator[Path]:
         raise unwritable(path, error) from None
 
 
+def made_folder(path: Path) -> Path:
+    """The folder, made where it is not there. Raises SpecError (unwritable-file)."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise unwritable(path, "it is a file, and a folder is needed") from None
+    except OSError as error:
+        raise unwritable(path, error) from None
+    return path
+
+
 def refuse_input(path: Path) -> None:
     """Raise SpecError (unwritable-file) where a path leads to an input of the command."""
     if is_input(path):

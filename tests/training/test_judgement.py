@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netspec.cli.main import main
-from netspec.training.judgement import BINS, judged, picture
+from netspec.training.judgement import BINS, judged
 from netspec.weights import read, write
 from netspec.weights.trained import metadata
 
@@ -52,7 +52,7 @@ def test_figures_are_what_counting_gives(seed: int) -> None:
         assert row["precision"] == (matrix[i][i] / sum(said) if sum(said) else None)
         assert row["recall"] == (matrix[i][i] / sum(matrix[i]) if sum(matrix[i]) else None)
         assert row["count"] == sum(matrix[i])
-    ElementTree.fromstring(picture("<&>", result))
+    ElementTree.fromstring(result.picture("<&>"))
 
 
 SPEC = """net tiny(classes = 2) {
@@ -133,7 +133,7 @@ def test_one_answer_for_all_is_said(tmp_path: Path, capsys: pytest.CaptureFixtur
         tmp_path / "w.npz", {"last.weight": np.zeros((2, 1, 6, 6), np.float32), "last.bias": bias}
     )
     _, out, err = run(capsys, tmp_path, "--data", str(tmp_path / "data.npz"))
-    assert "warning: 1 is all that tiny answers" in err
+    assert "warning: 1 is all that is answered" in err
     assert "0.0%" in out
 
 

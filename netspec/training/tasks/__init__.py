@@ -6,18 +6,23 @@ Out: a loss, sums of what is counted, figures such as the accuracy.
 task            what every task says
 classification  which class a picture is of
 labels          which of several labels a picture has
+segmentation    which class each pixel is of
 """
 
 from netspec.ir import Net
+from netspec.runtime.placement import makes_planes
 from netspec.training.tasks.classification import Classification
 from netspec.training.tasks.labels import ManyLabels
-from netspec.training.tasks.task import Tally, Task
+from netspec.training.tasks.segmentation import Segmentation
+from netspec.training.tasks.task import Judged, Tally, Task
 
-__all__ = ["Classification", "ManyLabels", "Tally", "Task", "task_of"]
+__all__ = ["Classification", "Judged", "ManyLabels", "Tally", "Task", "task_of"]
 
 
 def task_of(net: Net) -> Task:
     """What a net is trained for."""
+    if makes_planes(net):
+        return Segmentation(net)
     if net.training is not None and net.training.loss == "bce":
         return ManyLabels(net)
     return Classification(net)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
 from netspec.runtime.classify import class_count
 from netspec.training import augment
-from netspec.training.datasets import TrainingData, Watch, read
+from netspec.training.datasets import Samples, TrainingData, Watch, read, read_part
 from netspec.training.distributed import Processes
 from netspec.training.inspection import remarks
+from netspec.training.judgement import judged
 from netspec.training.sampler import Rolls
-from netspec.training.tasks.task import Tally
+from netspec.training.tasks.task import Judged, Tally, yields_probabilities
 from netspec.training.transforms import Preparation
+from netspec.weights.array import Array
 
 TINY = 1e-30
 MOST_SAID = 10
@@ -71,6 +73,11 @@ class Classification:
             raise spec_error("bad-data", message)
         return torch.tensor(stated, dtype=torch.float32)
 
+    def read_part(
+        self, path: Path, preparation: Preparation, part: str | None, skip_bad: bool = False
+    ) -> tuple[str, Samples, tuple[str, ...]]:
+        return read_part(path, self.net, preparation, part, skip_bad)
+
     def scores(self, outputs: Tensor, probabilities: bool) -> Tensor:
         """Logits or log-probabilities of shape (N, classes)."""
         found = outputs.float().flatten(1)
@@ -113,6 +120,24 @@ class Classification:
         answered = [row["name"] for row in figures["classes"] if row["precision"] is not None]
         if len(answered) == 1:
             yield f"warning: {answered[0]} is all that is answered"
+
+    def judged(
+        self, batches: Iterable[tuple[Array, Tensor]], names: Sequence[str], trained: Sequence[str]
+    ) -> Judged:
+        found, targets = zip(*batches, strict=True)
+        scored = np.concatenate([part.reshape(len(part), -1) for part in found]).astype(np.float64)
+        labels = np.concatenate([part.numpy() for part in targets])
+        if labels.ndim > 1:
+            message = "pictures with several labels can't be judged by one class each"
+            raise spec_error("bad-data", message)
+        if not yields_probabilities(self.net):
+            scored = np.exp(scored - scored.max(1, keepdims=True))
+            scored /= scored.sum(1, keepdims=True)
+        count = scored.shape[1]
+        if len(trained) == count and names and set(names) <= set(trained):
+            labels = np.array([trained.index(name) for name in names])[labels]
+            names = trained
+        return judged(scored, labels, names if len(names) == count else ())
 
 
 class _ClassTally:

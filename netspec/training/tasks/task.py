@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from torch import Tensor
 
-from netspec.training.datasets import TrainingData, Watch
+from netspec.ir import Net
+from netspec.report.table import Grid
+from netspec.training.datasets import Samples, TrainingData, Watch
 from netspec.training.distributed import Processes
 from netspec.training.transforms import Preparation
+from netspec.weights.array import Array
 
 
 class Tally(Protocol):
@@ -26,6 +29,33 @@ class Tally(Protocol):
 
     def figures(self) -> dict[str, Any]:
         """`loss` and the figures of the task by name, as plain data."""
+        ...
+
+
+class Judged(Protocol):
+    """How good a net is on a part of the data."""
+
+    @property
+    def samples(self) -> int: ...
+
+    def data(self) -> dict[str, Any]:
+        """All of it as plain data."""
+        ...
+
+    def grid(self, title: str, summary: Mapping[str, str]) -> Grid:
+        """A table, with the figures of all and those of `summary` below."""
+        ...
+
+    def csv(self) -> list[list[Any]]:
+        """Rows for a file of comma-separated values, the headings first."""
+        ...
+
+    def picture(self, title: str) -> str:
+        """A picture of it, an SVG."""
+        ...
+
+    def remarks(self) -> list[str]:
+        """What people should be warned of."""
         ...
 
 
@@ -51,6 +81,15 @@ class Task(Protocol):
         """The data to train on. Raises SpecError (bad-data)."""
         ...
 
+    def read_part(
+        self, path: Path, preparation: Preparation, part: str | None, skip_bad: bool = False
+    ) -> tuple[str, Samples, tuple[str, ...]]:
+        """A part of the data, its name, and the names of the classes where they are known.
+
+        Raises SpecError (bad-data).
+        """
+        ...
+
     def scores(self, outputs: Tensor, probabilities: bool) -> Tensor:
         """The model's output, logits or probabilities, in float32 as the loss takes it."""
         ...
@@ -67,6 +106,21 @@ class Task(Protocol):
         """Counts of a part of the data, none yet."""
         ...
 
+    def judged(
+        self, batches: Iterable[tuple[Array, Tensor]], names: Sequence[str], trained: Sequence[str]
+    ) -> Judged:
+        """How good the net's outputs are beside their targets.
+
+        `names` are those of the data's classes, `trained` those that the weights were trained on.
+        """
+        ...
+
     def remarks(self, figures: Mapping[str, Any]) -> Iterator[str]:
         """What is said about the figures of what is held out, a line each."""
         ...
+
+
+def yields_probabilities(net: Net) -> bool:
+    """Whether the channels of a net's first output are probabilities."""
+    made = next(f.op for f in net.layers if net.flat_outputs[0] in f.outputs)
+    return made.yields_probabilities
