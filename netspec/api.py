@@ -263,7 +263,7 @@ def build(
     """The net's model, ready to call on float32 inputs of shape (N, C, H, W).
 
     A PyTorch model gives logits when called, and the spec's outputs by `predict`; with
-    `probabilities`, the spec's outputs by both. A NumPy or ONNX model gives the spec's outputs.
+    `probabilities`, the spec's outputs by both. A NumPy, C or ONNX model gives the spec's outputs.
     `weights` are a file under the net's names or those of a library, or arrays by name; without,
     the model is freshly initialized. Raises SpecError where the weights are not those of the net.
     """

@@ -46,6 +46,7 @@ BACKENDS_MAY = {
     "netspec.passes",
     "netspec.planning",
     "netspec.symbolic",
+    "netspec.util",
 }
 # Constants of `netspec/__init__.py`, which anything may say.
 VERSIONS = {"netspec.__version__", "netspec.LANGUAGE"}

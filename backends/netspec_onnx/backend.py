@@ -22,6 +22,8 @@ class OnnxBackend:
     name = "onnx"
     suffix = ".onnx"
     signature = b"\x12\x07netspec"  # the producer, second field of the file
+    options = frozenset(("opset", "functions", "float16", "preprocess", "labels"))
+    weights_may_lack = False
     emitters: Mapping[type[Op], Any] = EMITTERS
 
     def check(self, layer: Layer, used: Sequence[bool]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,20 +24,20 @@ from netspec.cli.common import (
 from netspec.diagnostics import spec_error
 
 if TYPE_CHECKING:
-    from netspec.codegen.backend import Backend
+    from netspec.codegen.backend import Backend, MakesFiles
     from netspec.ir import Net
 
-_OF_FILES = (
-    *("weights", "key", "opset", "functions", "float16", "preprocess", "labels"),
-    *("int8", "calibrate"),
-)
+_OF_FILES = ("opset", "functions", "float16", "preprocess", "labels", "embed")
+"""What `MakesFiles.files` may take; each backend has the options that it names."""
 _MOST_PICTURES = 200
 """Most pictures that are taken to calibrate."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_spec(parser)
-    parser.add_argument("--backend", default="torch", metavar="NAME", help="torch, numpy or onnx")
+    parser.add_argument(
+        "--backend", default="torch", metavar="NAME", help="torch, numpy, c or onnx"
+    )
     parser.add_argument(
         "--names",
         metavar="NAMES",
@@ -51,14 +51,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--nsz",
         action="store_true",
-        help="let the model load compressed weights too (numpy, torch)",
+        help="let the model load compressed weights too (numpy, torch), or only these (c)",
     )
-    add_output(parser, "where to write, - for standard output (default: NET.py or NET.onnx here)")
-    group = parser.add_argument_group("for onnx")
+    add_output(
+        parser, "where to write, - for standard output (default: NET.py, NET.onnx or NET.c here)"
+    )
+    group = parser.add_argument_group("for onnx and c")
     group.add_argument(
-        "--weights", metavar="FILE", help="what to put into the file (default: fresh ones)"
+        "--weights",
+        metavar="FILE",
+        help="what to put into the file (default: fresh ones), or into NET.bin beside the C file",
     )
     add_key(group)
+    group = parser.add_argument_group("for c")
+    group.add_argument(
+        "--embed", action="store_true", help="put the weights into the C file, as an array"
+    )
+    group = parser.add_argument_group("for onnx")
     group.add_argument(
         "--opset", type=whole_number(1, 3), metavar="N", help="17 to 22 (default: 17)"
     )
@@ -94,11 +103,8 @@ def execute(args: argparse.Namespace) -> int:
 
     backend = get(args.backend)
     if isinstance(backend, MakesFiles):
-        return _file(args, backend, backend.suffix, backend.signature)
-    for option in _OF_FILES:
-        if getattr(args, option):
-            message = f"the {backend.name} backend takes no --{option}"
-            raise spec_error("bad-option", message)
+        return _file(args, backend)
+    _check_options(args, backend, ())
     nets = load_each(args.spec, args.settings)
     name = nets[0].name if len(nets) == 1 else Path(nets[0].file).stem
     keys: dict[str, str] = {}
@@ -118,6 +124,17 @@ def execute(args: argparse.Namespace) -> int:
         write_text(_target(args.output, name), source)
     _print_names(keys, args.output)
     return 0
+
+
+def _check_options(args: argparse.Namespace, backend: Backend, taken: Collection[str]) -> None:
+    """Raise SpecError for options that a backend does not take."""
+    from netspec.codegen.backend import MakesFiles, QuantizesFiles
+
+    others = () if isinstance(backend, MakesFiles) else ("weights", "key")
+    quantizes = () if isinstance(backend, QuantizesFiles) else ("int8", "calibrate")
+    for option in (*others, *_OF_FILES, *quantizes):
+        if getattr(args, option) and option not in taken:
+            raise spec_error("bad-option", f"the {backend.name} backend takes no --{option}")
 
 
 def _print_names(keys: Mapping[str, str], output: str | None) -> None:
@@ -151,19 +168,23 @@ def _target(output: str | None, name: str) -> Path:
 # --- files with weights --------------------------------------------------------------------------
 
 
-def _file(args: argparse.Namespace, backend: Backend, suffix: str, signature: bytes) -> int:
-    """Write a net and its weights as one file."""
+def _file(args: argparse.Namespace, backend: MakesFiles) -> int:
+    """Write a net and its weights as one file, or as several."""
     from netspec.codegen.backend import QuantizesFiles, model_files
     from netspec.util.atomic_write import write_files
 
-    if args.nsz:
+    suffix, signature = backend.suffix, backend.signature
+    _check_options(args, backend, backend.options)
+    if args.nsz and "nsz" not in backend.options:
         raise spec_error("bad-option", f"the {backend.name} backend takes no --nsz")
+    if args.embed and not args.weights:
+        raise spec_error("bad-option", "--embed needs --weights, which it embeds")
     if args.int8 != bool(args.calibrate):
         message = "--int8 needs --calibrate, a folder of pictures, and nothing else does"
         raise spec_error("bad-option", message)
     if args.int8 and args.float16:
         raise spec_error("bad-option", "--int8 and --float16 don't go together")
-    net, weights, labels = _with_weights(args)
+    net, weights, labels = _with_weights(args, backend.weights_may_lack)
     path = Path(args.output or f"{net.name}{suffix}")
     if path.suffix == ".net" and path.exists():
         message = f"{path} is a spec, which the model would replace"
@@ -179,8 +200,10 @@ def _file(args: argparse.Namespace, backend: Backend, suffix: str, signature: by
         net, keys = renamed.net, renamed.keys
         weights = {keys.get(name, name): array for name, array in weights.items()}
     options: dict[str, Any] = {"labels": labels} if labels else {}
-    names = ("opset", "functions", "float16", "preprocess")
-    options |= {name: getattr(args, name) for name in names if getattr(args, name)}
+    names = [name for name in _OF_FILES if name != "labels" and getattr(args, name)]
+    options |= {name: getattr(args, name) for name in names}
+    if args.nsz:
+        options["nsz"] = _compressed(args, net, weights)
     files = dict(model_files(net, backend, weights, path.name, **options))
     if len(files) > 1:
         _check_beside(args, path, [*files][1:])
@@ -198,6 +221,18 @@ def _file(args: argparse.Namespace, backend: Backend, suffix: str, signature: by
     return 0
 
 
+def _compressed(args: argparse.Namespace, net: Net, weights: Mapping[str, Any]) -> bytes:
+    """The weights as a `.nsz` file: the one that is given, if it has the net's tensors in order."""
+    from netspec.weights.nsz_file import as_coded, nsz_bytes, read_nsz_tensors
+
+    if not weights:
+        return b""
+    file = Path(args.weights)
+    if file.suffix == ".nsz" and [*read_nsz_tensors(file)[1]] == [*net.tensors]:
+        return file.read_bytes()
+    return nsz_bytes(as_coded({name: weights[name] for name in net.tensors}), net.name)
+
+
 def _check_beside(args: argparse.Namespace, path: Path, beside: Sequence[str]) -> None:
     """Raise SpecError where no files can lie beside the one that is asked for."""
     if args.output == "-":
@@ -210,20 +245,26 @@ def _check_beside(args: argparse.Namespace, path: Path, beside: Sequence[str]) -
             raise overwrite_error(other, "netspec did not write it")
 
 
-def _with_weights(args: argparse.Namespace) -> tuple[Net, Mapping[str, Any], Sequence[str]]:
-    """The net, its weights, and the labels that `--labels` or the weights name."""
+def _with_weights(
+    args: argparse.Namespace, may_lack: bool
+) -> tuple[Net, Mapping[str, Any], Sequence[str]]:
+    """The net, its weights, and the labels that `--labels` or the weights name.
+
+    Without `--weights` they are fresh, or none where they `may_lack`.
+    """
     from netspec.runtime.classify import class_count, read_labels
     from netspec.weights import fresh
 
     labels: Sequence[str] = ()
-    weights: Mapping[str, Any]
+    weights: Mapping[str, Any] = {}
     if args.weights:
         net, weights, trained, *_ = trained_net(args, Path(args.weights))
         labels = trained.classes
     else:
         net = load(args.spec, args.settings)
-        weights = fresh(net.tensors)
-        note("note: without --weights, the file has fresh ones")
+        if not may_lack:
+            weights = fresh(net.tensors)
+            note("note: without --weights, the file has fresh ones")
     if args.labels:
         labels = read_labels(Path(args.labels), class_count(net))
     return net, weights, labels

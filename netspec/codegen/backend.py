@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import linecache
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import entry_points
@@ -33,6 +33,13 @@ class Unsupported(Exception):
 
     The message follows "the NAME backend can't express LAYER: ". Of `Backend.emit` and its like, it
     begins with what can't be expressed.
+    """
+
+
+class MissingTool(Exception):
+    """Raised by `MakesFiles.model` where the system lacks a program that it needs.
+
+    `args` are what is missing, and what to do about it.
     """
 
 
@@ -112,15 +119,20 @@ class EmitsFamilies(Protocol):
 
 
 @runtime_checkable
-class MakesFiles(Protocol):
+class MakesFiles(Backend, Protocol):
     """A backend whose models are files with graph and weights, in place of Python source.
 
     `suffix` is what the files' names end with, `signature` are bytes near their beginning that
-    those of other programs lack. `emit` of such a backend is the graph as text.
+    those of other programs lack. `options` are the names of what `files` takes, options of
+    `netspec compile`. `emit` of such a backend is the graph as text, or the source.
+
+    Where `weights_may_lack`, there are files without weights too: `files` is then given none.
     """
 
     suffix: str
     signature: bytes
+    options: Collection[str]
+    weights_may_lack: bool
 
     def files(
         self, net: Net, weights: Mapping[str, Any], name: str, **options: Any
@@ -132,7 +144,10 @@ class MakesFiles(Protocol):
         ...
 
     def model(self, net: Net) -> Any:
-        """A model that runs, without weights; raises ImportError where a package is missing."""
+        """A model that runs, without weights.
+
+        Raises ImportError where a package is missing, MissingTool where a program is.
+        """
         ...
 
 
@@ -306,15 +321,19 @@ def _check_ops(nets: Sequence[Net], backend: Backend) -> None:
 def load_model(net: Net, backend: Backend, probabilities: bool = False) -> Any:
     """A model of the net with fresh weights: the emitted module is executed, its class called.
 
-    One that is a file has none yet. Raises SpecError where the net can't be emitted or a package
-    that it needs is missing.
+    One that is a file has none yet. Raises SpecError where the net can't be emitted, or what it
+    needs is not installed.
     """
     if isinstance(backend, MakesFiles):
         _check_ops([net], backend)
         try:
-            return backend.model(net)
+            with _reporting(backend):
+                return backend.model(net)
         except ImportError as error:
             raise _missing_package(backend.name, error) from None
+        except MissingTool as error:
+            message, *help_ = map(str, error.args)
+            raise spec_error("missing-package", message, help=tuple(help_)) from None
     source = emit(net, backend, probabilities)
     name = f"<{net.name} emitted by netspec for {backend.name}>"
     module = ModuleType(f"netspec_emitted_{net.name}_{backend.name}")

@@ -3,6 +3,7 @@
     conv -> batchnorm -> relu    conv, with the batch norm in its weights, ends with relu
     conv -> relu -> maxpool      conv, maxpool ends with relu
     concat(a -> relu, b -> relu) a, b, concat ends with relu
+    add(conv, b) -> relu         conv, to which b is added, ends with relu
 
 The result is a `FusedNet`: fused layers in the order in which they are computed. What the net
 computes stays the same: relu gives the same before and after the largest element of a window is
@@ -11,7 +12,7 @@ taken, and before and after channels are joined.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from math import inf
 
@@ -34,9 +35,10 @@ CLIPS: dict[tuple[float, float] | None, str] = {(0, inf): "RELU", (0, 6): "RELU6
 class FusedLayer:
     """A layer and those that are computed with it.
 
-    `batch_norm` is multiplied into the layer's weights, `activation` (one of CLIPS) is applied
-    last. `inputs` are those of the first, `outputs` those of the last of them. `sizes` says what
-    the symbols of the layer's numbers come to if some of these follow sizes of values.
+    `batch_norm` is multiplied into the layer's weights; `addend`, then the first of the inputs, is
+    added to what the layer computes; `activation` (one of CLIPS) is applied last. `inputs` are
+    those of the first, `outputs` those of the last of them. `sizes` says what the symbols of the
+    layer's numbers come to if some of these follow sizes of values.
     """
 
     layer: FlatLayer
@@ -44,6 +46,7 @@ class FusedLayer:
     outputs: tuple[Value, ...]
     batch_norm: FlatLayer | None = None
     activation: Op | None = None
+    addend: Value | None = None
     sizes: Mapping[Symbol, Expr] = field(default_factory=dict, compare=False)
 
     @cached_property
@@ -84,10 +87,10 @@ class FusedNet:
         return {v: layer for layer in self.layers for v in layer.outputs}
 
 
-def fuse(net: Net) -> FusedNet:
-    """The fused layers of a net, after all passes."""
+def fuse(net: Net, passes: Sequence[Pass] | None = None) -> FusedNet:
+    """The fused layers of a net, after all passes, or those that are given."""
     fused = unfused(net)
-    for step in PASSES:
+    for step in PASSES if passes is None else passes:
         fused = step(fused)
     return fused
 
@@ -209,7 +212,33 @@ def delay_activations(net: FusedNet) -> FusedNet:
     return replace(net, layers=tuple(layers))
 
 
-PASSES: tuple[Callable[[FusedNet], FusedNet], ...] = (
+def fuse_additions(net: FusedNet) -> FusedNet:
+    """Let a convolution add to its result what a sum of two adds to it."""
+    uses = net.uses()
+    made = {layer.output: i for i, layer in enumerate(net.layers)}
+    layers: list[FusedLayer | None] = list(net.layers)
+    for i, layer in enumerate(net.layers):
+        if not isinstance(layer.op, Add) or len(layer.inputs) != 2:
+            continue
+        if any(v.shape != layer.output.shape for v in layer.inputs):
+            continue
+        other, last = sorted(layer.inputs, key=lambda v: made.get(v, -1))
+        place = made.get(last)
+        before = layers[place] if place is not None else None
+        if before is None or place is None or uses[last] > 1 or other is last:
+            continue
+        free = before.activation is None and before.addend is None
+        if isinstance(before.op, Conv) and free and before.inputs[0] not in net.inputs:
+            added = replace(before, inputs=(other, *before.inputs), addend=other)
+            layers[place] = replace(added, outputs=layer.outputs, activation=layer.activation)
+            layers[i] = None
+            made[layer.output] = place
+    return replace(net, layers=tuple(layer for layer in layers if layer is not None))
+
+
+Pass = Callable[[FusedNet], FusedNet]
+
+PASSES: tuple[Pass, ...] = (
     fold_batch_norms,
     fuse_activations,
     delay_activations,

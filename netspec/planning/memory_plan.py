@@ -6,6 +6,7 @@ same function, `memory_slots`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import accumulate
 
 from netspec.ir import Value
@@ -41,11 +42,20 @@ class Arena:
         return sum(self.sizes)
 
 
-def plan_memory(net: FusedNet) -> Arena:
-    """The slot of each value; `Plan.value` in the emitted file asks for the same ones."""
+def plan_memory(
+    net: FusedNet,
+    size: Callable[[Value], int] | None = None,
+    inside: Callable[[FusedLayer], list[int]] | None = None,
+) -> Arena:
+    """The slot of each value; `Plan.value` in a NumPy model asks for the same ones.
+
+    `size` are the bytes of a value, `inside` from which channels on the first inputs of a layer may
+    lie in the memory of its result; without, those of NumPy models.
+    """
+    size, inside = size or _bytes, inside or _inside
     used = net.uses()
     values: list[Value] = list(net.inputs)
-    given: list[tuple[int, list[int], list[int]]] = [(_bytes(v), [], []) for v in values]
+    given: list[tuple[int, list[int], list[int]]] = [(size(v), [], []) for v in values]
     numbers = {v: i for i, v in enumerate(values)}
     for layer in net.layers:
         several = any(v in used for v in layer.outputs[1:])
@@ -53,7 +63,7 @@ def plan_memory(net: FusedNet) -> Arena:
             numbers[value] = len(values)
             values.append(value)
             reads = [numbers[v] for v in layer.inputs]
-            given.append((_bytes(value), reads, _inside(layer)))
+            given.append((size(value), reads, inside(layer)))
     places = memory_slots(given, [numbers[v] for v in net.outputs])
     slots = {v: MemorySlot(s, values[o], c) for v, (s, o, c) in zip(values, places, strict=True)}
     largest = [0] * (1 + max(slot for slot, _, _ in places))

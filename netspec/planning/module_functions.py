@@ -41,10 +41,6 @@ from netspec.symbolic.expr import (
 )
 from netspec.symbolic.terms import leaves
 
-MOST_EXTRAS = 3
-"""So many parameters that the module doesn't have may a function have."""
-
-
 Signature = tuple[tuple[str, ...], dict[str, str]]
 """Names of a function's positional parameters, and the defaults of all, as source."""
 
@@ -55,14 +51,15 @@ class Language:
 
     `kernels` are their names, `signature` gives that of one, `words` are others that an argument
     may be made of. `expression` gives an expression of a module's parameters as the language
-    computes it, given the values of one use; None where it can't. `defaults`: whether parameters
-    may have some.
+    computes it, given the values of one use; None where it can't. `extras`: how many parameters
+    that the module lacks a function may have; `defaults`: whether parameters may have some.
     """
 
     kernels: frozenset[str]
     signature: Callable[[str], Signature]
     words: frozenset[str]
     expression: Callable[[Expr, Callable[[Symbol], int]], Expr | None]
+    extras: int = 3
     defaults: bool = True
 
 
@@ -175,7 +172,7 @@ def group(uses: Sequence[Use], language: Language) -> list[list[int]]:
                 pair.steps()
             except CannotUnify:
                 continue
-            if len(pair.extras) <= MOST_EXTRAS:
+            if len(pair.extras) <= language.extras:
                 found.extend(members)
                 break
         else:

@@ -14,7 +14,9 @@ typedef struct { float low, high; } Clamp; /* bounds of a result */
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #pragma GCC diagnostic ignored "-Wpsabi"
+#if defined __OPTIMIZE__ && !defined __OPTIMIZE_SIZE__
 #pragma GCC optimize("O3", "fp-contract=fast")
+#endif
 #endif
 
 #ifdef NETSPEC_THREADS
