@@ -193,7 +193,7 @@ def grammar() -> Rule:
         ),
         # Elsewhere the word is a name.
         "train": {
-            "begin": r"\b(train)\b(?=\s*\{)",
+            "begin": r"\b(train|detect)\b(?=\s*\{)",
             "end": r"(?=[^\s{])",
             "beginCaptures": captures(g1="keyword.declaration"),
             "patterns": include("fields"),

@@ -1,4 +1,4 @@
-"""netspec run: classes or masks of pictures."""
+"""netspec run: classes, masks or boxes of pictures."""
 
 from __future__ import annotations
 
@@ -51,7 +51,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--draw",
         metavar="FOLDER",
-        help="where to write masks, and pictures under their colours (default: NET-masks)",
+        help="where to write masks and boxes, drawn and as data (default: NET-masks or NET-boxes)",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=score,
+        metavar="SCORE",
+        help="least score of a box (default: `shown` of the detect block)",
     )
     add_format(parser, "text", "json", "jsonl", "csv")
     add_output(parser, redirect=True)
@@ -71,7 +77,7 @@ def execute(args: argparse.Namespace) -> int:
     labels = list(trained.classes) if len(trained.classes) == count else None
     if args.labels:
         labels = read_labels(Path(args.labels), count)
-    answer, drawn = reader(net, backend, weights, labels, args.top)
+    answer, drawn = reader(net, backend, weights, labels, args.top, args.threshold)
     if args.draw and not drawn:
         message = f"{net.name} names classes of whole pictures: there is nothing to draw"
         raise spec_error("bad-option", message)
@@ -101,6 +107,16 @@ def execute(args: argparse.Namespace) -> int:
     if args.format == "json":
         print_json(results)
     return status
+
+
+def score(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= 1:
+        raise argparse.ArgumentTypeError("give a number from 0 to 1, such as 0.5")
+    return found
 
 
 def _free(name: str, taken: set[str]) -> str:

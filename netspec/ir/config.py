@@ -1,4 +1,4 @@
-"""What a net says beside its layers: parameters, preprocessing of inputs, how it is trained."""
+"""What a net says beside its layers: parameters, preprocessing of inputs, training, detection."""
 
 from __future__ import annotations
 
@@ -102,6 +102,36 @@ class Training:
 def usual_momentum(optimizer: str) -> float:
     """The momentum of an optimizer, or its first beta, where a recipe gives none."""
     return 0.0 if optimizer == "rmsprop" else 0.9
+
+
+@dataclass(frozen=True)
+class Detection:
+    """How the planes of a net become boxes, as its `detect` block says (semantic/detect_block.py).
+
+    `anchors` are heights and widths in pixels of the input, the same at each place of the planes.
+    The planes are those of SqueezeDet (Wu et al. 2016, arXiv:1612.01051): for each anchor a score
+    of every class, then a confidence of each, then the 4 numbers of each that move its box.
+    `clip` is the number from which on a factor of a size grows linearly instead of exponentially,
+    None for never.
+    """
+
+    anchors: tuple[tuple[float, float], ...]
+    decode: Literal["squeezedet"] = "squeezedet"
+    labels: tuple[str, ...] = ()
+    threshold: float = 0.005
+    top: int = 64
+    nms: float = 0.4
+    shown: float = 0.4
+    clip: float | None = 1.0
+    box_loss: float = 5.0
+    object_loss: float = 75.0
+    background_loss: float = 100.0
+    class_loss: float = 1.0
+
+    def classes(self, planes: int) -> int:
+        """The number of classes that so many planes tell apart; 0 where they are not of these."""
+        each, rest = divmod(planes, len(self.anchors))
+        return 0 if rest else max(each - 5, 0)
 
 
 @dataclass(frozen=True)

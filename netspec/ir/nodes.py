@@ -16,7 +16,7 @@ from math import prod
 from typing import Any, Literal
 
 from netspec.diagnostics.source import Span
-from netspec.ir.config import NetParameter, Preprocessing, Training
+from netspec.ir.config import Detection, NetParameter, Preprocessing, Training
 from netspec.ir.names import NameMap
 from netspec.ir.template import Template
 from netspec.lazy_dataclasses import dataclass, field, replace
@@ -287,6 +287,7 @@ class Net:
     body: Block
     warnings: tuple[Any, ...] = field(default=(), compare=False)
     training: Training | None = None
+    detection: Detection | None = None
     origins: Mapping[str, Any] = field(default_factory=dict, compare=False)
     """Of a net that was read from a prototxt: where each tensor lies in a caffemodel."""
     variant: str = ""

@@ -145,6 +145,8 @@ class _BlockText:
             yield f"{INDENT}input {self._made(value)}{fields}"
         if is_net and self.net.training is not None:
             yield f"{INDENT}train{_settings(self.net.training)}"
+        if is_net and self.net.detection is not None:
+            yield f"{INDENT}detect{_settings(self.net.detection)}"
         yield from (INDENT + self._node(node) for node in block.nodes)
         yield f"{INDENT}output {', '.join(self._outputs())}"
 

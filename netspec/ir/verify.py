@@ -86,6 +86,11 @@ def _of_net(net: Net) -> Iterator[str]:
     if len(net.preprocessing) != len(body.inputs):
         count = len(net.preprocessing)
         yield f"{len(body.inputs)} inputs, but {count} are given a preprocessing or None"
+    found = net.detection
+    if found is not None:
+        shapes = [v.shape for v in body.outputs]
+        if len(shapes) != 1 or len(shapes[0]) != 3 or not found.classes(int(shapes[0][0])):
+            yield f"its outputs are no planes of {len(found.anchors)} anchors"
     yield from _repeated("parameters", (p.name for p in net.parameters))
     for p in net.parameters:
         if p.static != (Parameter(p.name) in body.static):

@@ -384,6 +384,47 @@ class Dimensions:
 
 
 @dataclass(frozen=True)
+class BoxSizes:
+    """Heights and widths, a pair for each box."""
+
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "list of sizes (height x width)"
+
+    def convert(self, value: Any) -> tuple[tuple[float, float], ...]:
+        if not isinstance(value, tuple) or not 1 <= len(value) <= MAX_PARTS:
+            raise AttributeTypeError("wrong-type", f"takes a {self}, not {describe(value)}")
+        sizes = []
+        for size in value:
+            if not isinstance(size, tuple) or len(size) != 2:
+                message = f"takes a {self}, and {describe(size)} is none"
+                raise AttributeTypeError("wrong-type", message)
+            height, width = (RealNumber(positive=True).convert(side) for side in size)
+            sizes.append((height, width))
+        return tuple(sizes)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A list of texts, or none."""
+
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return "list of texts"
+
+    def convert(self, value: Any) -> tuple[str, ...]:
+        if value is None:
+            return ()
+        items = value if isinstance(value, tuple) else (value,)
+        if not all(isinstance(item, str) for item in items):
+            help_ = 'for example `["car", "cyclist"]`'
+            raise AttributeTypeError("wrong-type", f"takes a {self}, not {describe(value)}", help_)
+        return items
+
+
+@dataclass(frozen=True)
 class DimensionOrder:
     """The dimensions 0 (channels), 1 (height) and 2 (width), each once."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from netspec.ops import OPS, attributes
+from netspec.semantic.detect_block import DETECT_FIELDS
 from netspec.semantic.evaluator import METRICS, SHAPE_ATTRIBUTES
 from netspec.semantic.input_block import INPUT_FIELDS
 from netspec.semantic.operations import FUNCTIONS
@@ -17,7 +18,7 @@ def _unique(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(words))
 
 
-PARTS = ("import", "net", "module", "train", "variant", "default", "step")
+PARTS = ("import", "net", "module", "train", "detect", "variant", "default", "step")
 """What begins a part of a file or a block about a net, or stands behind a range; free as names
 inside a body."""
 DECLARATIONS = ("input", "output", "let")
@@ -30,7 +31,8 @@ RESERVED = _unique(sorted(WORDS))
 
 BUILT_IN = tuple(OPS)
 FIELDS = _unique(
-    [a.name for op in OPS.values() for a in attributes(op)] + [*INPUT_FIELDS, *TRAIN_FIELDS]
+    [a.name for op in OPS.values() for a in attributes(op)]
+    + [*INPUT_FIELDS, *TRAIN_FIELDS, *DETECT_FIELDS]
 )
 VALUES = _unique(
     [
@@ -39,6 +41,7 @@ VALUES = _unique(
             *(a.kind for op in OPS.values() for a in attributes(op)),
             *(f.kind for f in INPUT_FIELDS.values()),
             *(f.kind for f in TRAIN_FIELDS.values()),
+            *(f.kind for f in DETECT_FIELDS.values()),
         )
         for word in kind.words
     ]

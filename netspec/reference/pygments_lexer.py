@@ -50,7 +50,7 @@ class NetspecLexer(RegexLexer):  # type: ignore[misc]
                 rf"\b(net|module)(\s+)({_NAME})(?=\s*[({{])",
                 bygroups(Keyword.Declaration, Whitespace, Name.Class),
             ),
-            (r"\b(train)(?=\s*\{)", Keyword.Declaration),
+            (r"\b(train|detect)(?=\s*\{)", Keyword.Declaration),
             (rf"\b(default)(?=\s+{_NAME}\s*\{{)", Keyword.Declaration),
             (rf"\bstep(?=\s+(?!{_WORDS}\b)[-+\w(][^{{}}:\n]*\{{)", Keyword),
             (words(known.DECLARATIONS, prefix=r"\b", suffix=r"\b"), Keyword.Declaration),

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from netspec.codegen.backend import Backend
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
+from netspec.runtime.boxes import Detector, box_classes
 from netspec.runtime.classify import Classifier, Guess, class_count
 from netspec.runtime.masks import Segmenter
 from netspec.runtime.placement import makes_planes, plane_count
@@ -63,6 +64,8 @@ class ClassAnswer:
 
 def classes_told_apart(net: Net) -> int:
     """The number of classes of a net, whatever its task. Raises SpecError for one without any."""
+    if net.detection is not None:
+        return box_classes(net)
     return plane_count(net) if makes_planes(net) else class_count(net)
 
 
@@ -72,11 +75,16 @@ def reader(
     weights: Mapping[str, Any],
     labels: Sequence[str] | None = None,
     top: int = 5,
+    least: float | None = None,
 ) -> tuple[Callable[[Path], Answer], str]:
     """What answers for a picture file, and what its drawings are called, empty for none.
 
+    `top` is for classes, `least` the least score of a box.
+
     Raises SpecError for a net that has no such answers.
     """
+    if net.detection is not None:
+        return Detector(net, backend, weights, labels, least), "boxes"
     if makes_planes(net):
         return Segmenter(net, backend, weights, labels, top), "masks"
     classifier = Classifier(net, backend, weights, labels, top)

@@ -105,7 +105,7 @@ def sampled(plane: Any, axes: Axes, size: Sequence[int], outside: int) -> Any:
 
 def makes_planes(net: Net) -> bool:
     """Whether a net makes planes of scores, one a class, of one picture."""
-    if len(net.body.inputs) != 1 or len(net.body.outputs) != 1:
+    if net.detection is not None or len(net.body.inputs) != 1 or len(net.body.outputs) != 1:
         return False
     shape, made = net.body.inputs[0].shape, net.body.outputs[0].shape
     return len(shape) == 3 and len(made) == 3 and made[1:] != (1, 1) and made[0] > 1

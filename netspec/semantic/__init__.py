@@ -12,7 +12,7 @@ operations                      operators and functions
 settings                        values for a net's parameters, such as those of `--set`
 limits                          bounds on what one spec may cost
 fields, input_block,            reading fields; those of an input and of a `train` block
-train_block
+train_block, detect_block
 shape_patterns, shape_errors    shapes with `?`; why shapes do not fit
 elaborate/                      runs statements and builds the blocks of the net
 contracts/                      `expect` and `prefer`

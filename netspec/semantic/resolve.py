@@ -30,10 +30,10 @@ from netspec.syntax.ast import (
     Index,
     Input,
     LayerStatement,
+    NetBlock,
     Number,
     Result,
     Statement,
-    Train,
     Variable,
     Variant,
 )
@@ -99,7 +99,7 @@ def _check_definition(
             unknown.add(call, module)
     _check_ranges(definition, diagnostics)
     _check_on_top(definition.body, diagnostics)
-    _check_train_blocks(definition, diagnostics)
+    _check_net_blocks(definition, diagnostics)
     _check_variants(definition, diagnostics)
 
 
@@ -199,32 +199,37 @@ def _values(definition: Definition) -> Iterator[Expression]:
 
 
 def _check_on_top(body: Iterable[Statement], diagnostics: Diagnostics) -> None:
-    """No `input`, `train` or `variant` depends on an `if` or `for`."""
+    """No `input`, `train`, `detect` or `variant` depends on an `if` or `for`."""
     for outer in body:
         for s in statements([outer]):
-            if s is outer or not isinstance(s, Input | Train | Variant):
+            if s is outer or not isinstance(s, Input | NetBlock | Variant):
                 continue
             if isinstance(s, Variant):
                 what, place, help_ = "a `variant`", s.word, "put it at the top of the net"
             elif isinstance(s, Input):
                 what, place, help_ = "an `input`", s.span, "put it at the top of the net or module"
             else:
-                what, place = "a `train` block", s.word
+                what, place = f"a `{s.kind}` block", s.word
                 help_ = "a field may depend on a condition: `field: a if condition else b`"
             message = f"{what} can't stand inside `if` or `for`"
             diagnostics.add(Diagnostic("syntax", message, place, help=(help_,)))
 
 
-def _check_train_blocks(definition: Definition, diagnostics: Diagnostics) -> None:
-    """A net has at most one `train` block, a module none."""
-    found = [s for s in definition.body if isinstance(s, Train)]
-    for s in found if definition.kind == "module" else found[1:]:
+def _check_net_blocks(definition: Definition, diagnostics: Diagnostics) -> None:
+    """A net has at most one `train` block and one `detect` block, a module none."""
+    first: dict[str, NetBlock] = {}
+    for s in definition.body:
+        if not isinstance(s, NetBlock):
+            continue
         others: tuple[Label, ...] = ()
         if definition.kind == "module":
-            message = "a module has no `train` block; the net that uses it may have one"
+            message = f"a module has no `{s.kind}` block; the net that uses it may have one"
+        elif s.kind in first:
+            message = f"{definition.name.text} has more than one `{s.kind}` block"
+            others = (Label(first[s.kind].word, "the first one"),)
         else:
-            message = f"{definition.name.text} has more than one `train` block"
-            others = (Label(found[0].word, "the first one"),)
+            first[s.kind] = s
+            continue
         diagnostics.add(Diagnostic("syntax", message, s.word, others=others))
 
 

@@ -39,11 +39,11 @@ from netspec.syntax.ast import (
     LayerName,
     LayerStatement,
     Let,
+    NetBlock,
     OpLiteral,
     Output,
     Reference,
     Statement,
-    Train,
     Variable,
 )
 from netspec.syntax.visitor import walk
@@ -89,7 +89,7 @@ class _TemplateBuilder:
         # What else has a name is no op of an installed package, which takes time to look for.
         known = {n.base.text for n in nodes if isinstance(n, LayerName)}
         known |= {n.name.text for n in nodes if isinstance(n, Input)}
-        apart = [n for n in nodes if isinstance(n, Input | Train | ContractStatement)]
+        apart = [n for n in nodes if isinstance(n, Input | NetBlock | ContractStatement)]
         known |= {n.name for n in walk(*apart) if isinstance(n, Variable)}
         for node in nodes:
             name = ""

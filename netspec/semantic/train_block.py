@@ -29,7 +29,7 @@ from netspec.ops.attribute_types import (
 from netspec.semantic.evaluator import Evaluator
 from netspec.semantic.fields import Report, read_fields
 from netspec.semantic.scope import EvaluationError, evaluation_error
-from netspec.syntax.ast import Field, Train
+from netspec.syntax.ast import Field, NetBlock
 
 
 class TrainField(NamedTuple):
@@ -199,7 +199,7 @@ STRENGTHS = 30
 REQUIRED = ("learning_rate", "batch_size")
 
 
-def training(statement: Train, evaluator: Evaluator, report: Report) -> Training | None:
+def training(statement: NetBlock, evaluator: Evaluator, report: Report) -> Training | None:
     """The recipe of a `train` block; None where it is wrong, and everything that is is reported."""
     values, given = read_fields(statement.fields, partial(_value, evaluator), report)
     if len(values) < len(statement.fields):

@@ -353,12 +353,20 @@ class If:
 
 
 @dataclass(frozen=True, slots=True)
-class Train:
-    """`train { ... }`: how the net is trained. `word` is the place of the word alone."""
+class NetBlock:
+    """`train { ... }` or `detect { ... }`: what a net has beside its layers.
+
+    `word` is the place of the word alone.
+    """
 
     word: Span
     fields: tuple[Field, ...]
     span: Span
+
+    @property
+    def kind(self) -> str:
+        """The word: `train` or `detect`."""
+        return self.word.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,7 +402,16 @@ class Variant:
 
 
 Statement = (
-    LayerStatement | Input | Output | Let | ContractStatement | For | If | Train | Variant | Default
+    LayerStatement
+    | Input
+    | Output
+    | Let
+    | ContractStatement
+    | For
+    | If
+    | NetBlock
+    | Variant
+    | Default
 )
 
 # --- files ---------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from netspec.syntax.ast import (
     ListLiteral,
     Logic,
     Name,
+    NetBlock,
     Number,
     OpLiteral,
     Output,
@@ -42,7 +43,6 @@ from netspec.syntax.ast import (
     Statement,
     String,
     Target,
-    Train,
     Unary,
     Unpacked,
     Variable,
@@ -92,7 +92,7 @@ def _block(body: Sequence[Statement], blank: bool = False) -> list[str]:
     lines: list[str] = []
     for i, statement in enumerate(body):
         before = body[i - 1] if i else None
-        ends = isinstance(before, Input | Train) != isinstance(statement, Input)
+        ends = isinstance(before, Input | NetBlock) != isinstance(statement, Input)
         begins = isinstance(statement, If | ContractStatement) and not isinstance(
             before, If | ContractStatement
         )
@@ -113,8 +113,8 @@ def _statement(s: Statement) -> list[str]:
             names = [f"{r.name.text}: " if r.name else "" for r in s.results]
             results = (n + _value(r.value) for n, r in zip(names, s.results, strict=True))
             return [f"output {', '.join(results)}"]
-        case Train():
-            return [f"train{_fields(s.fields)}"]
+        case NetBlock():
+            return [f"{s.kind}{_fields(s.fields) or ' { }'}"]
         case Default():
             return [f"default {s.op.text}{_fields(s.fields) or ' { }'}"]
         case Variant():

@@ -17,8 +17,8 @@ from netspec.syntax.ast import (
     For,
     If,
     Input,
+    NetBlock,
     Statement,
-    Train,
 )
 from netspec.syntax.formatter import format_text
 from netspec.syntax.parser import scan
@@ -58,7 +58,7 @@ class Variation:
         inner = [
             i.fields[0].span.to(i.fields[-1].span)
             for i in found
-            if isinstance(i, Input | Call | Train) and i.fields
+            if isinstance(i, Input | Call | NetBlock) and i.fields
         ]
         self.rows = [span for span in inner if "\n" in span.text]
         # What a block on one line begins with.

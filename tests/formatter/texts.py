@@ -18,6 +18,7 @@ NAMES: tuple[str, ...] = (
     "net",
     "module",
     "train",
+    "detect",
     "default",
     "step",
 )
@@ -128,7 +129,7 @@ class RandomText:
 
     def statement(self, depth: int) -> Words:
         rules = [self.layer] * 6 + [self.input, self.output, self.let, self.let, self.require]
-        rules.append(lambda: ["train", *self.fields()])
+        rules.append(lambda: [self.random.choice(("train", "detect")), *self.fields()])
         rules.append(self.default)
         if depth:
             rules += [lambda: self.for_(depth), lambda: self.if_(depth), lambda: self.if_(depth)]
@@ -142,7 +143,7 @@ class RandomText:
                 words += ["[", *self.expression(1), "]"]
             words.append(":")
         chain = self.chain(2)
-        if not words and (chain[:2] == ["train", "{"] or chain == ["default"]):
+        if not words and (chain[:2] in (["train", "{"], ["detect", "{"]) or chain == ["default"]):
             words = ["a", ":"]  # else it is the block of that name, which no arrow follows
         return words + chain
 

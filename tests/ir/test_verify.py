@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from netspec.ir import Block, Instance, Layer, Net, Node, Value
+from netspec.ir import Block, Detection, Instance, Layer, Net, Node, Value
 from netspec.ir import verify as verify_module
 from netspec.ir.verify import MalformedNet, problems, verify
 from netspec.ops import IndexShape, Shape
@@ -263,6 +263,10 @@ BREAKS: dict[str, tuple[Change, str]] = {
     "a preprocessing too few": (
         lambda n: replace(n, preprocessing=()),
         "1 inputs, but 0 are given a preprocessing or None",
+    ),
+    "a detection of other planes": (
+        lambda n: replace(n, detection=Detection(((1.0, 1.0),))),
+        "its outputs are no planes of 1 anchors",
     ),
     "a parameter that is static for the net": (
         lambda n: replace(n, parameters=(replace(n.parameters[0], static=True),)),

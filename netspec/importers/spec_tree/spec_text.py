@@ -31,9 +31,9 @@ from netspec.syntax.ast import (
     If,
     Input,
     Name,
+    NetBlock,
     Number,
     Statement,
-    Train,
     Variable,
 )
 from netspec.syntax.formatter import format_text
@@ -99,7 +99,7 @@ def _completed(
         fields = tuple(
             Field(Name(n, span), constant_node(s.value, span), span) for n, s in training.items()
         )
-        body = (*body[:after], Train(span, fields, span), *body[after:])
+        body = (*body[:after], NetBlock(span, fields, span), *body[after:])
     contracts: tuple[Statement, ...] = tuple(
         ContractStatement("expect", _equal(name, count, span), None, None, span)
         for name, count in (("params", net.params), ("macs", net.macs))

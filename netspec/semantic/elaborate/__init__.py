@@ -77,6 +77,7 @@ def elaborate(
         block,
         diagnostics.sorted(),
         builder.training,
+        detection=builder.detection,
         variant=variant.name.text if variant is not None else "",
         variant_of=net.variant_of,
         varied=frozenset(f.name.text for f in variant.fields)

@@ -7,7 +7,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from netspec.diagnostics import Diagnostic, Frame, Label
 from netspec.diagnostics.source import Span
-from netspec.ir import Block, Instance, Node, Preprocessing, Training, Value
+from netspec.ir import Block, Detection, Instance, Node, Preprocessing, Training, Value
 from netspec.lazy_dataclasses import replace
 from netspec.ops import Shape, like, text
 from netspec.ops.base import MAX_ELEMENTS
@@ -29,7 +29,7 @@ from netspec.semantic.scope import (
 from netspec.semantic.templates import template_of
 from netspec.symbolic.expr import Dim, Real, Symbol, follows_sizes
 from netspec.symbolic.terms import leaves
-from netspec.syntax.ast import ContractStatement, Name
+from netspec.syntax.ast import ContractStatement, Name, NetBlock
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -81,6 +81,8 @@ class BlockBuilder:
         """The places in the text of what makes each value, inputs included."""
         self.preprocessing: list[Preprocessing | None] = []
         self.training: Training | None = None
+        self.detection: Detection | None = None
+        self.detect_block: NetBlock | None = None
         self.contracts: list[tuple[ContractStatement, Scope, tuple[str, ...]]] = []
         """Each `expect` and `prefer` with its scope and the loops around it."""
         # What decides about the structure.

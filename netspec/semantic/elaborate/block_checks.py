@@ -9,6 +9,7 @@ from netspec.lazy_dataclasses import replace
 from netspec.semantic.contracts.check import Verdict, check_contract
 from netspec.semantic.contracts.metrics import BlockMetrics
 from netspec.semantic.contracts.provenance import Provenance
+from netspec.semantic.detect_block import wrong_planes
 from netspec.semantic.elaborate.block_builder import BlockBuilder
 from netspec.semantic.elaborate.repeated_errors import listed
 from netspec.semantic.evaluator import Evaluator
@@ -52,6 +53,16 @@ def check_contracts(b: BlockBuilder, block: Block | Poison) -> None:
                 if b.context.may_explain():
                     diagnostic = provenance.explain(diagnostic, wanted)
         b.note(diagnostic, loops)
+
+
+def check_detection(b: BlockBuilder, block: Block | Poison) -> None:
+    """Report a `detect` block that is not one of the net's planes."""
+    if b.detection is None or b.detect_block is None or isinstance(block, Poison):
+        return
+    ins, outs = ([v.shape for v in values] for values in (block.inputs, block.outputs))
+    wrong = wrong_planes(b.detect_block, b.detection, ins, outs)
+    if wrong is not None:
+        b.fail(EvaluationError(wrong))
 
 
 def warn_of_unused(b: BlockBuilder, block: Block) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from netspec.ir import Block
 from netspec.ops import Shape
 from netspec.semantic.elaborate.block_builder import BlockBuilder
-from netspec.semantic.elaborate.block_checks import check_contracts, warn_of_unused
+from netspec.semantic.elaborate.block_checks import check_contracts, check_detection, warn_of_unused
 from netspec.semantic.elaborate.inputs_outputs import finish_outputs
 from netspec.semantic.elaborate.parameters import (
     declare_module_parameters,
@@ -51,6 +51,7 @@ def _run(
         finish_outputs(b)
         block = b.block()
         check_contracts(b, block)
+        check_detection(b, block)
     except EvaluationError as error:
         b.fail(error)
         return POISON

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from netspec.ops import Shape
 from netspec.ops.attribute_types import describe
+from netspec.semantic.detect_block import detection
 from netspec.semantic.elaborate.block_builder import BlockBuilder
 from netspec.semantic.elaborate.chains import run_chain
 from netspec.semantic.elaborate.inputs_outputs import run_input, run_output
@@ -29,9 +30,9 @@ from netspec.syntax.ast import (
     LayerStatement,
     Let,
     Name,
+    NetBlock,
     Output,
     Statement,
-    Train,
 )
 from netspec.syntax.visitor import statements
 
@@ -77,8 +78,12 @@ class StatementRunner:
                 self._for(statement)
             case If():
                 self._if(statement)
-            case Train():
-                b.training = training(statement, b.evaluator(), b.fail)
+            case NetBlock():
+                if statement.kind == "train":
+                    b.training = training(statement, b.evaluator(), b.fail)
+                else:
+                    b.detection = detection(statement, b.evaluator(), b.fail)
+                    b.detect_block = statement
 
     def _inner(
         self, body: Iterable[Statement], constants: Iterable[tuple[Name, TracedConstant]] = ()

@@ -18,12 +18,12 @@ from netspec.syntax.ast import (
     LayerStatement,
     Let,
     Name,
+    NetBlock,
     OpLiteral,
     Output,
     Param,
     Statement,
     Target,
-    Train,
     Variant,
 )
 from netspec.syntax.formatter import layers
@@ -210,8 +210,8 @@ def _statement(reader: Reader, node: Statement, depth: int) -> LayerPieces | _Le
             return _with_blocks([(head, _block(reader, node.body, depth + 1))])
         case If():
             return _if(reader, node, depth)
-        case Train():
-            return _train(reader, node)
+        case NetBlock():
+            return _net_block(reader, node)
         case Variant():
             return _variant(reader, node)
         case Default():
@@ -237,10 +237,10 @@ def _input(reader: Reader, node: Input) -> Doc:
     return DocConcat(parts)
 
 
-def _train(reader: Reader, node: Train) -> Doc:
+def _net_block(reader: Reader, node: NetBlock) -> Doc:
     word = reader.word()
     given = layers.fields(reader, node.fields)
-    assert given is not None, "a train block has braces"
+    assert given is not None, "such a block has braces"
     return DocConcat((word, SPACE, layers.braces(given)))
 
 

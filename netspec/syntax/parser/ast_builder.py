@@ -39,6 +39,7 @@ from netspec.syntax.ast import (
     ListLiteral,
     Logic,
     Name,
+    NetBlock,
     Number,
     OpLiteral,
     Output,
@@ -50,7 +51,6 @@ from netspec.syntax.ast import (
     Statement,
     String,
     Target,
-    Train,
     Unary,
     Unpacked,
     Variable,
@@ -190,8 +190,8 @@ class Builder:
     def unpacked(self, c: Children) -> Unpacked:
         return Unpacked(tuple(_nodes(c)), self._span(c))
 
-    def train(self, c: Children) -> Train:
-        return Train(self._token(c[0]), c[1].items, self._span(c))
+    def net_block(self, c: Children) -> NetBlock:
+        return NetBlock(self._token(c[0]), c[1].items, self._span(c))
 
     def variant(self, c: Children) -> Variant:
         items = tuple(x for x in c[2:] if not isinstance(x, Token))

@@ -212,7 +212,7 @@ AT_TOP: tuple[HintRule, ...] = (
         "network n { }",
     ),
     HintRule(
-        lambda p: p.kind in STATEMENTS or p.text == "{" or p.kind in ("TRAIN", "VARIANT"),
+        lambda p: p.kind in STATEMENTS or p.text == "{" or p.kind in ("TRAIN", "DETECT", "VARIANT"),
         "layers and what is said of them stand inside a net: `net name { ... }`",
         "input x: 3x8x8",
     ),

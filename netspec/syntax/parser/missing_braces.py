@@ -151,8 +151,12 @@ def _owner(tokens: list[Token], brace: Token) -> str:
     for word, name in pairwise(before):
         if word.kind in ("NET", "MODULE") and name.kind == "NAME":
             return f"{word} {name}"
-    named = [t for t in before if t.kind == "NAME" or t.kind == "TRAIN"]
-    return f"`{named[-1]}`" if named and tokens[position - 1].kind in ("NAME", "TRAIN") else "this"
+    named = [t for t in before if t.kind in ("NAME", "TRAIN", "DETECT")]
+    return (
+        f"`{named[-1]}`"
+        if named and tokens[position - 1].kind in ("NAME", "TRAIN", "DETECT")
+        else "this"
+    )
 
 
 def _closing(token: Token) -> Token:

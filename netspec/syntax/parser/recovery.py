@@ -219,6 +219,7 @@ class RecoveringParser:
                 begins = token.kind in STATEMENTS or token.kind in (
                     "NAME",
                     "TRAIN",
+                    "DETECT",
                     "VARIANT",
                     "DEFAULT",
                 )

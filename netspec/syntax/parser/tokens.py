@@ -198,5 +198,5 @@ _OPERATORS = {"ADD", "MULTIPLY", "POWER", "NOT"}
 # What may stand between the operators of one expression.
 _INSIDE = {
     *("NAME", "NUMBER", "STRING", "SHAPE", "TRUE", "FALSE", "NONE", "DOT", "COMPARE", "AND", "OR"),
-    *("IF", "ELSE", "IN", "IMPORT", "NET", "MODULE", "TRAIN", "VARIANT", "DEFAULT"),
+    *("IF", "ELSE", "IN", "IMPORT", "NET", "MODULE", "TRAIN", "DETECT", "VARIANT", "DEFAULT"),
 }

@@ -8,8 +8,8 @@ syn keyword netspecPromise expect prefer
 syn keyword netspecControl for if else in
 syn keyword netspecOperator and or not
 syn keyword netspecConstant true false none
-syn match netspecPart /\<\(default\|variant\|import\|module\|train\|step\|net\)\>\(\s*:\)\@!/
-syn match netspecValue /\<\(cross_entropy\|depthwise\|one_cycle\|adadelta\|balanced\|bilinear\|channels\|constant\|nesterov\|shuffled\|adagrad\|bicubic\|fan_out\|kaiming\|nearest\|plateau\|rmsprop\|sigmoid\|spatial\|uniform\|adamax\|center\|cosine\|fan_in\|height\|normal\|xavier\|adamw\|floor\|nadam\|radam\|width\|adam\|ceil\|gray\|poly\|same\|step\|all\|bce\|bgr\|exp\|inv\|rgb\|sgd\|l1\|l2\)\>\(\s*:\)\@!/
+syn match netspecPart /\<\(default\|variant\|detect\|import\|module\|train\|step\|net\)\>\(\s*:\)\@!/
+syn match netspecValue /\<\(cross_entropy\|squeezedet\|depthwise\|one_cycle\|adadelta\|balanced\|bilinear\|channels\|constant\|nesterov\|shuffled\|adagrad\|bicubic\|fan_out\|kaiming\|nearest\|plateau\|rmsprop\|sigmoid\|spatial\|uniform\|adamax\|center\|cosine\|fan_in\|height\|normal\|xavier\|adamw\|floor\|nadam\|radam\|width\|adam\|ceil\|gray\|poly\|same\|step\|all\|bce\|bgr\|exp\|inv\|rgb\|sgd\|l1\|l2\)\>\(\s*:\)\@!/
 syn match netspecFunction /\<\(activations\|enumerate\|params\|floor\|round\|ceil\|macs\|size\|abs\|len\|max\|min\|sum\|zip\)\>\(\s*:\)\@!/
 syn match netspecOp /\<\(adaptive_avgpool\|adaptive_maxpool\|channel_shuffle\|pixel_unshuffle\|conv_transpose\|global_avgpool\|global_maxpool\|pixel_shuffle\|instancenorm\|hardsigmoid\|log_softmax\|hardshrink\|leaky_relu\|logsigmoid\|softshrink\|tanhshrink\|batchnorm\|drop_path\|groupnorm\|hardswish\|layernorm\|maxunpool\|normalize\|parameter\|threshold\|hardtanh\|identity\|roi_pool\|softplus\|softsign\|upsample\|avgpool\|dropout\|flatten\|maximum\|maxpool\|minimum\|permute\|reshape\|sigmoid\|softmax\|argmax\|concat\|linear\|clamp\|power\|prelu\|relu6\|scale\|shift\|slice\|split\|celu\|conv\|crop\|flip\|gelu\|mean\|mish\|relu\|selu\|silu\|tanh\|abs\|add\|div\|elu\|exp\|log\|lrn\|mul\|pad\|sub\|sum\)\>\(\s*:\)\@!/
 syn match netspecField /\<\h\w*\ze\s*:/
