@@ -15,6 +15,9 @@ import datetime
 import json
 import multiprocessing
 import os
+import re
+import shutil
+import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
@@ -71,6 +74,17 @@ def _built(backend: str) -> Any:
     return make
 
 
+class CEngine(Engine):
+    """C files, and the compiler that is installed."""
+
+    def versions(self) -> dict[str, str]:
+        """The version of the compiler. Raises PackageNotFoundError where there is none."""
+        if shutil.which("cc") is None:
+            raise PackageNotFoundError("a C compiler")
+        said = subprocess.run(["cc", "--version"], capture_output=True, text=True, check=True)
+        return {"cc": said.stdout.splitlines()[0]}
+
+
 ENGINES: Mapping[str, Engine] = {
     "onnxruntime": Engine("ONNX Runtime", ("onnxruntime", "onnx"), _built("onnx")),
     "web": to_web.ENGINE,
@@ -79,7 +93,10 @@ ENGINES: Mapping[str, Engine] = {
     "executorch": to_executorch.ENGINE,
     "litert": to_litert.ENGINE,
     "coreml": to_coreml.ENGINE,
+    "c": CEngine("C", (), _built("c")),
 }
+FIXED = ("c",)
+"""Engines whose models take the sizes that the spec says, and no others."""
 
 
 class PreparedNet(Net):
@@ -126,11 +143,17 @@ def _resized(x: Any, factor: float) -> Any:
     return np.ascontiguousarray(x[:, :, :height, :width])
 
 
-def tried(engine: Engine, net: Net) -> dict[str, Any]:
-    """What comes of a net on an engine: `state`, and `difference` or `error`."""
+def tried(engine: Engine, net: Net, full: bool = False) -> dict[str, Any]:
+    """What comes of a net on an engine: `state`, and `difference` or `error`.
+
+    With `full`, inputs are as large as the spec says.
+    """
     inputs, wanted = (
         [*np.load(net.folder / f"{name}.npz").values()] for name in ("inputs", "wanted")
     )
+    if full:
+        inputs = random_inputs(net)
+        wanted = net.results(inputs)
     run = engine.make(net, inputs)
     if run is None:
         return {"state": "converts"}
@@ -174,9 +197,9 @@ def _send(there: Connection, name: str, net: Net) -> None:
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
     try:
-        there.send(tried(ENGINES[name], net))
+        there.send(tried(ENGINES[name], net, name in FIXED))
     except Exception as error:
-        text = " ".join(str(error).split())
+        text = re.sub(r"\S*/site-packages/", "", " ".join(str(error).split()))
         there.send({"state": "fails", "error": f"{type(error).__name__}: {text}"[:300]})
 
 

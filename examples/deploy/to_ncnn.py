@@ -38,6 +38,10 @@ def make(net: Net, inputs: Arrays) -> Run:
     # Numbers of 16 bits are the default; these are for comparing.
     for option in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage"):
         setattr(model.opt, f"use_{option}", False)
+    # What pnnx knows no layer of ncnn for keeps the name that it has in PyTorch.
+    kinds = {line.split()[0] for line in files[0].read_text().splitlines()[2:]}
+    if lacking := sorted(kind for kind in kinds if "." in kind or "::" in kind):
+        raise RuntimeError(f"ncnn has no {', '.join(lacking)}")
     if model.load_param(str(files[0])) or model.load_model(str(files[1])):
         raise RuntimeError("ncnn does not load the files that pnnx made")
 
