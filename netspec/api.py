@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from netspec.runtime.classify import Guess
     from netspec.runtime.verify import BackendComparison
     from netspec.training import TrainingResult
+    from netspec.training.points import PointTraining
 
 MOST_SHOWN = 300
 """Most lines of a net that `print` and a notebook show."""
@@ -562,19 +563,32 @@ def sweep(
     seed: int = 0,
     jobs: int | None = 1,
     output: str | Path | None = None,
+    data: str | Path | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    runs: str | Path | None = None,
+    ray: str | None = None,
+    **options: Any,
 ) -> list[dict[str, Any]]:
     """The metrics of every combination of parameter values, or of `sample` of them at random.
 
     A dict for each: `net`, `settings`, and `params`, `macs`, `size`, `activations` (bytes as
     float32), or `error`. `jobs` is the number of processes, None one for each processor (in a
     script, below `if __name__ == "__main__"`). `output` keeps results in a file, and takes from it
-    what is there. Raises SpecError.
+    what is there.
+
+    With `data`, every net is trained as by `train`, with `recipe`, in a folder of `runs`
+    (`NET-runs`) that is gone on with; dicts then have `accuracy`, `loss` and `iteration` of the
+    best weights, held out, and `run`, the folder. `ray` is the address of a Ray cluster, `options`
+    are those of `train`. Raises SpecError.
     """
     from netspec.explore import sweep as swept
     from netspec.explore.search_space import space_of
 
-    space = space_of(values)
-    return swept.run(swept.prepared(swept.spec(str(spec)), space, sample, seed, output), jobs)
+    prepared = swept.prepared(
+        *(swept.spec(str(spec)), space_of(values), sample, seed, output, None),
+        _point_training(data, recipe, runs, ray, seed, options),
+    )
+    return swept.run(prepared, jobs)
 
 
 def search(
@@ -589,11 +603,18 @@ def search(
     seed: int = 0,
     jobs: int | None = 1,
     output: str | Path | None = None,
+    data: str | Path | None = None,
+    recipe: Mapping[str, Any] | None = None,
+    runs: str | Path | None = None,
+    ray: str | None = None,
+    **options: Any,
 ) -> list[dict[str, Any]]:
     """The combinations that meet all conditions, the best first, as `sweep` gives them.
 
     `minimize` or `maximize` is an expression of metrics and parameters, such as `"macs"`; `where`
-    are conditions, such as `"params <= 1.25M"`. Raises SpecError where no combination meets them.
+    are conditions, such as `"params <= 1.25M"`. With `data`, nets are trained as by `sweep`, but
+    for those that can't meet the conditions on their metrics; expressions may then use `accuracy`
+    and `loss`. Raises SpecError where no combination meets the conditions.
     """
     from netspec.explore import sweep as swept
     from netspec.explore.search import goal
@@ -602,6 +623,31 @@ def search(
     if (minimize is None) == (maximize is None):
         raise TypeError("give either minimize or maximize")
     aim = goal(minimize, maximize, where)
-    chosen = swept.spec(str(spec))
-    prepared = swept.prepared(chosen, space_of(values), sample, seed, output, aim.check)
+    prepared = swept.prepared(
+        *(swept.spec(str(spec)), space_of(values), sample, seed, output, aim),
+        _point_training(data, recipe, runs, ray, seed, options),
+    )
     return aim.best(swept.run(prepared, jobs))[:top]
+
+
+def _point_training(
+    data: str | Path | None,
+    recipe: Mapping[str, Any] | None,
+    runs: str | Path | None,
+    ray: str | None,
+    seed: int,
+    options: Mapping[str, Any],
+) -> PointTraining | None:
+    """How the nets of a sweep are trained; None without data, where nothing may be said of it."""
+    if data is None:
+        given = {"recipe": recipe, "runs": runs, "ray": ray, **options}
+        for name, value in given.items():
+            if value is not None:
+                raise TypeError(f"{name} says how nets are trained: it goes with data")
+        return None
+    from netspec.semantic.settings import texts_of
+    from netspec.training.points import PointTraining
+
+    fields = tuple(texts_of(recipe or {}).items())
+    folder = Path(runs) if runs is not None else None
+    return PointTraining(Path(data), folder, fields, {"seed": seed, **options}, ray)

@@ -16,7 +16,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         aim.add_argument(
             f"--{name}",
             metavar="EXPR",
-            help="a metric (params, macs, size, activations) or an expression of them",
+            help="a metric (params, macs, size, activations; with --data, accuracy, loss) or an "
+            "expression of them",
         )
     parser.add_argument(
         "--where",
@@ -36,7 +37,7 @@ def execute(args: argparse.Namespace) -> int:
     from netspec.report.sweep_table import table
 
     aim = goal(args.minimize, args.maximize, args.where)
-    space, results = explore(args, aim.check)
+    space, results = explore(args, aim)
     found = aim.best(results)
     best = found[: args.top]
     if args.format == "jsonl":

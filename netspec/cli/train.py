@@ -48,26 +48,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_partial(parser, "leave these layers fresh, whatever --weights has for them")
     add_recipe(parser)
     add_seed(parser, "weights, order, changes and dropout")
+    add_training(parser)
     add(
-        "--held-out",
-        type=_share,
-        default=0.1,
-        metavar="SHARE",
-        help="share of each class to test on, where the data has no part for it",
-    )
-    count = whole_number(1)
-    add(
-        "--every",
-        type=count,
+        "--accumulate",
+        type=whole_number(1),
+        default=1,
         metavar="N",
-        help="evaluate after so many iterations (default: an epoch)",
-    )
-    add("--accumulate", type=count, default=1, metavar="N", help="divide each batch into N parts")
-    add(
-        "--workers",
-        type=whole_number(0),
-        metavar="N",
-        help="processes that read pictures (default: one a processor, at most 16)",
+        help="divide each batch into N parts",
     )
     add(
         "--cache",
@@ -78,6 +65,42 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "folder), and take at most half of its free space",
     )
     add("--compile", action="store_true", help="compile the model by torch.compile")
+    add_freeze(parser)
+    add(
+        "--lr-mult",
+        action="append",
+        default=[],
+        type=_factor,
+        metavar="PATTERN=FACTOR",
+        help="multiply the rate of layers whose paths match, such as 'fire*=0.1' (repeatable; of "
+        "several that match, the last counts)",
+    )
+    add("--tensorboard", metavar="FOLDER", help="write event files for TensorBoard")
+    add_compression(parser)
+
+
+def add_training(parser: argparse._ActionsContainer) -> None:
+    """Add the options of `training_options`."""
+    add = parser.add_argument
+    add(
+        "--held-out",
+        type=_share,
+        default=0.1,
+        metavar="SHARE",
+        help="share of each class to test on, where the data has no part for it",
+    )
+    add(
+        "--every",
+        type=whole_number(1),
+        metavar="N",
+        help="evaluate after so many iterations (default: an epoch)",
+    )
+    add(
+        "--workers",
+        type=whole_number(0),
+        metavar="N",
+        help="processes that read pictures (default: one a processor, at most 16)",
+    )
     add("--device", default="auto", help="cpu, cuda, cuda:1, ...; auto is cuda where there is one")
     add(
         "--precision",
@@ -91,19 +114,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="what to do about pictures that can't be read",
     )
-    add_freeze(parser)
-    add(
-        "--lr-mult",
-        action="append",
-        default=[],
-        type=_factor,
-        metavar="PATTERN=FACTOR",
-        help="multiply the rate of layers whose paths match, such as 'fire*=0.1' (repeatable; of "
-        "several that match, the last counts)",
-    )
-    add("--tensorboard", metavar="FOLDER", help="write event files for TensorBoard")
-    add_compression(parser)
     add("--restart", action="store_true", help="begin anew, although there is a checkpoint")
+
+
+def training_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of TrainingOptions that `add_training` has options for."""
+    names = ("held_out", "every", "workers", "device", "precision", "on_bad", "restart")
+    return {name: getattr(args, name) for name in names}
 
 
 def _stopped() -> None:
@@ -158,15 +175,9 @@ def execute(args: argparse.Namespace) -> int:
         out=Path(args.output or f"{net.name}-training"),
         seed=args.seed,
         weights=weights,
-        every=args.every,
         accumulate=args.accumulate,
-        held_out=args.held_out,
-        workers=args.workers,
-        device=args.device,
-        precision=args.precision,
-        restart=args.restart,
+        **training_options(args),
         quiet=args.quiet,
-        on_bad=args.on_bad,
         plan=compression_plan(args, net),
         freeze=tuple(args.freeze),
         cache=_cache(args.cache),

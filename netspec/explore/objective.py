@@ -1,12 +1,13 @@
 """Conditions and objectives on results of a sweep, in the language's own expressions.
 
-`params <= 1.25M and SR < 0.5`, `macs + 10 * params`: what `expect` knows of a whole net, and the
-parameters that were set.
+`params <= 1.25M and SR < 0.5`, `macs + 10 * params`: what `expect` knows of a whole net, the
+parameters that were set, and `accuracy` and `loss` of nets that were trained.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -39,11 +40,15 @@ class Formula:
         self.option = option
         self.expression = expression
 
-    def holds(self, metrics: Mapping[str, int], settings: Mapping[str, Any]) -> bool:
+    def uses(self, names: Iterable[str]) -> bool:
+        """Whether one of these names is in the expression."""
+        return any(re.search(rf"\b{name}\b", self.text) for name in names)
+
+    def holds(self, metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:
         """Whether a condition is true of a result. Raises SpecError (bad-option)."""
         return bool(self._evaluate(metrics, settings, condition=True))
 
-    def value(self, metrics: Mapping[str, int], settings: Mapping[str, Any]) -> Fraction:
+    def value(self, metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> Fraction:
         """The value of an expression of numbers. Raises SpecError (bad-option)."""
         found = self._evaluate(metrics, settings, condition=False)
         if not isinstance(found, Num):
@@ -52,11 +57,13 @@ class Formula:
         return found.value
 
     def _evaluate(
-        self, metrics: Mapping[str, int], settings: Mapping[str, Any], condition: bool
+        self, metrics: Mapping[str, Any], settings: Mapping[str, Any], condition: bool
     ) -> Any:
         span = self.expression.span
         scope = Scope()
-        for name, value in settings.items():
+        figures = {name: value for name, value in metrics.items() if name not in METRICS}
+        known = {**figures, **settings}
+        for name, value in known.items():
             scope.names[name] = (
                 TracedConstant(constant_of(value), frozenset()),
                 Span(span.source, 0, 0),
@@ -67,7 +74,7 @@ class Formula:
                 return evaluator.truth(self.expression)
             return evaluator.constant(self.expression)
         except (EvaluationError, LimitExceeded) as error:
-            raise SpecError([self._error(error.diagnostic, settings)]) from None
+            raise SpecError([self._error(error.diagnostic, known)]) from None
 
     def _error(self, why: Diagnostic | None, settings: Mapping[str, Any]) -> Diagnostic:
         what = f"{self.option} {self.text!r}"
@@ -82,12 +89,12 @@ class Formula:
 class _NetMetrics:
     """The metrics of a whole net; nothing is known of its parts."""
 
-    def __init__(self, metrics: Mapping[str, int]) -> None:
+    def __init__(self, metrics: Mapping[str, Any]) -> None:
         self.metrics = metrics
 
     def __call__(self, name: str, line: LayerReference | None) -> int:
         assert line is None, "a formula has no lines"
-        return self.metrics[name]
+        return int(self.metrics[name])
 
     def inside(self, line: LayerReference, name: str) -> LayerReference | None:
         return None

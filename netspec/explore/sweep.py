@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, Protocol
 
 from netspec.diagnostics import SpecError, spec_error
 from netspec.diagnostics.source import Source
@@ -30,7 +30,9 @@ CHUNK = 8
 
 Result = dict[str, Any]
 """`net`, `spec`, `settings`, and either the METRICS or `error` (`code`, `message`); size and
-activations are in bytes, as float32."""
+activations are in bytes, as float32. Of a net that was trained also `training` (which data and
+recipe), `run` (its folder), and `accuracy`, `loss` and `iteration` of its best weights, or `error`
+where the training diverged."""
 
 
 class Spec(NamedTuple):
@@ -68,12 +70,45 @@ def _fingerprint(prepared: PreparedNet, reading: Mapping[str, Any]) -> str:
     return sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
+class Aim(Protocol):
+    """What is asked of results."""
+
+    def check(self, point: Point, trained: bool) -> None:
+        """Raise SpecError where that can't be said of a point, whatever its metrics."""
+        ...
+
+    def may_meet(self, result: Result) -> bool:
+        """Whether a net may be what is asked for, as far as its metrics say."""
+        ...
+
+
+class TrainsPoints(Protocol):
+    """How the nets of a sweep are trained."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A text that differs where accuracies may."""
+        ...
+
+    def check(self, spec: Spec, point: Point) -> None:
+        """Raise SpecError where the net of a point can't be trained so."""
+        ...
+
+    def results(
+        self, spec: Spec, points: Sequence[Point], jobs: int, wanted: Callable[[Result], bool]
+    ) -> Iterator[Result]:
+        """The result of each point as they come, nets trained that are wanted by their metrics."""
+        ...
+
+
 class Sweep(NamedTuple):
     """A sweep that may begin: nothing is wrong with the spec and the names of its parameters."""
 
     spec: Spec
     points: Sequence[Point]
     store: Store | None
+    aim: Aim | None
+    training: TrainsPoints | None
 
 
 def prepared(
@@ -82,11 +117,13 @@ def prepared(
     sample: int | None = None,
     seed: int = 0,
     output: str | Path | None = None,
-    check: Callable[[Point], None] = lambda _: None,
+    aim: Aim | None = None,
+    training: TrainsPoints | None = None,
 ) -> Sweep:
     """The sweep of a space, or of `sample` of its points, whose results are kept in `output`.
 
-    `check` is given one of the points before any is computed, and may raise. Raises SpecError.
+    With a `training`, nets are trained, but for those that can't meet the `aim`. Raises SpecError,
+    also where one of the points shows that the aim or the training can't be.
     """
     if sample is None and space.size > MAX_POINTS:
         message = f"these are {space.size:,} combinations; at most {MAX_POINTS:,} are computed"
@@ -95,8 +132,13 @@ def prepared(
     points = list(space) if sample is None else space.sample(min(sample, MAX_POINTS), seed)
     if points:
         _check(spec, points[0])
-        check(points[0])
-    return Sweep(spec, points, Store(Path(output), spec) if output is not None else None)
+        if aim is not None:
+            aim.check(points[0], training is not None)
+        if training is not None:
+            training.check(spec, points[0])
+    fingerprint = training.fingerprint if training is not None else None
+    store = Store(Path(output), spec, fingerprint) if output is not None else None
+    return Sweep(spec, points, store, aim, training)
 
 
 def _check(spec: Spec, point: Point) -> None:
@@ -144,14 +186,15 @@ def results(spec: Spec, points: Sequence[Point], jobs: int | None = None) -> Ite
         chunks = [points[i : i + CHUNK] for i in range(0, len(points), CHUNK)]
         with for_parent_only():
             work = [pool.submit(_work, spec.fingerprint, chunk) for chunk in chunks]
-        with on_interrupt(_end_workers):
+        with on_interrupt(end_workers):
             for done in as_completed(work):
                 yield from done.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _end_workers() -> None:
+def end_workers() -> None:
+    """Kill the processes that this one has started."""
     from multiprocessing import active_children
 
     for worker in active_children():
@@ -170,13 +213,17 @@ _prepared: list[PreparedNet] = []
 
 
 def _start(source: Source, base: Path, reading: Mapping[str, Any], net: str | None) -> None:
+    leave_end_to_parent()
+    _prepared[:] = [prepare(source, base, reading, net)]
+
+
+def leave_end_to_parent() -> None:
+    """Let whoever started this process say when it ends, be it by its death."""
     import signal
     from threading import Thread
 
-    # Whoever started it says when to stop, be it by its death.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with_parent, daemon=True).start()
-    _prepared[:] = [prepare(source, base, reading, net)]
 
 
 def _end_with_parent() -> None:
@@ -201,6 +248,8 @@ def key(settings: Mapping[str, Any]) -> str:
     return json.dumps(settings, sort_keys=True)
 
 
+FIGURES = ("accuracy", "loss")
+"""What is known of a net that was trained, beside METRICS."""
 BEGIN = '{"net": '
 """How each line begins."""
 
@@ -208,9 +257,13 @@ BEGIN = '{"net": '
 class Store:
     """A file with a JSON line for each result, added to as they come; no other sweep adds to it."""
 
-    def __init__(self, path: Path, spec: Spec) -> None:
-        """Read earlier results. Raises SpecError (bad-option) for another file or spec."""
+    def __init__(self, path: Path, spec: Spec, training: str | None = None) -> None:
+        """Read earlier results; with `training`, nets that were not trained do not count.
+
+        Raises SpecError (bad-option) for another file, spec or training.
+        """
         self.path = path
+        self.training = training
         self.known: dict[str, Result] = {}
         refuse_input(path)
         if path.exists() and not path.is_file():
@@ -245,6 +298,12 @@ class Store:
             if found["spec"] != spec.fingerprint:
                 why = "it holds results of another spec, or of an earlier text"
                 raise _unusable(self.path, why)
+            if self.training is not None and "params" in found:
+                if found.get("training", self.training) != self.training:
+                    why = "it holds results of another training, or on other data"
+                    raise _unusable(self.path, why)
+                if "training" not in found:
+                    continue
             self.known[key(found["settings"])] = found
         self.file.write(b"\n" if rest else b"")
 
@@ -269,6 +328,10 @@ def _result_of(text: str) -> Result | None:
     kinds: dict[str, type] = {"net": str, "spec": str, "settings": dict}
     if isinstance(found, dict):
         kinds |= {"error": dict} if "error" in found else dict.fromkeys(METRICS, int)
+        if "training" in found:
+            kinds |= {"training": str, **dict.fromkeys(METRICS, int)}
+        if not all(type(found.get(n, 0)) in (int, float) for n in FIGURES):
+            return None
         if all(isinstance(found.get(name), kind) for name, kind in kinds.items()):
             error = found.get("error", {"code": "", "message": ""})
             if isinstance(error.get("code"), str) and isinstance(error.get("message"), str):
@@ -305,8 +368,11 @@ def line(found: Result) -> str:
 def run(
     sweep: Sweep, jobs: int | None = None, each: Callable[[Result], None] = lambda _: None
 ) -> list[Result]:
-    """The results of all points, in their order. `each` sees every one as it comes."""
-    spec, points, store = sweep
+    """The results of all points, in their order. `each` sees every one as it comes.
+
+    `jobs` are processes: by default one for each processor, but trainings one after the other.
+    """
+    spec, points, store, aim, training = sweep
     known = store.known if store else {}
     found: dict[str, Result] = {}
     missing: list[Point] = []
@@ -317,19 +383,36 @@ def run(
             each(known[name])
         else:
             missing.append(point)
-    made = results(spec, missing, jobs)
+    if training is not None:
+        wanted = aim.may_meet if aim is not None else lambda _: True
+        made = training.results(spec, missing, jobs or 1, wanted)
+    else:
+        made = results(spec, missing, jobs)
     for new in store.add(made) if store else made:
         found[key(new["settings"])] = new
         each(new)
     return [found[key(point.settings)] for point in points]
 
 
-def front(found: Sequence[Result], metrics: tuple[str, str] = ("params", "macs")) -> list[Result]:
-    """The Pareto front: results that no other one undercuts in both metrics, by the first."""
-    first, second = metrics
-    valid = sorted((r for r in found if "error" not in r), key=lambda r: (r[first], r[second]))
+def has_accuracies(found: Sequence[Result]) -> bool:
+    """Whether nets among the results were trained."""
+    return any("accuracy" in r for r in found)
+
+
+def front(found: Sequence[Result], metrics: tuple[str, str] | None = None) -> list[Result]:
+    """The Pareto front: results that no other one beats in both metrics, by the first.
+
+    Accuracies are to be high, all others low. Without metrics, parameters against accuracies, or
+    against MACs where there are none.
+    """
+    first, second = metrics or ("params", "accuracy" if has_accuracies(found) else "macs")
+    sign = -1 if second == "accuracy" else 1
+    valid = sorted(
+        (r for r in found if "error" not in r and second in r),
+        key=lambda r: (r[first], sign * r[second]),
+    )
     best: list[Result] = []
     for r in valid:
-        if not best or r[second] < best[-1][second]:
+        if not best or sign * r[second] < sign * best[-1][second]:
             best.append(r)
     return best

@@ -24,6 +24,7 @@ learning_curve  the chart of loss and accuracy
 evaluation      loss and accuracy of given weights
 judgement       figures of a classifier, of all and of each class
 retraining      pruned and quantized weights, trained further
+points          nets of a design space, each of them trained
 overrides       fields of the recipe set by options (`--train lr=0.01`)
 
 Imports torch; entered only by `netspec train`, `eval` and `compress`.

@@ -112,6 +112,7 @@ class TrainingResult:
     best_iteration: int | None
     folder: Folder
     figure: str = "accuracy"
+    best_loss: float | None = None
 
 
 def train(net: Net, training: Training, options: TrainingOptions) -> TrainingResult:
@@ -401,6 +402,7 @@ class _Run:
             best.get("iteration"),
             self.folder,
             self.task.title,
+            best.get("loss"),
         )
 
     def _iterate(self) -> None:
