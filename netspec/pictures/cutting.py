@@ -50,7 +50,7 @@ class Decoded(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A box (top, left, bottom, right) of a picture of `height` and `width`.
+    """A box (top, left, bottom, right) of a picture of `height` and `width`, perhaps mirrored.
 
     The picture is in a file, its sides divided by `scale`; or in a store from `place` on.
     """
@@ -61,6 +61,7 @@ class Job(NamedTuple):
     height: int
     width: int
     box: tuple[float, float, float, float]
+    mirror: bool = False
 
 
 def _orientation(image: Image.Image) -> int:
@@ -114,6 +115,11 @@ def cut(image: Image.Image, box: tuple[float, float, float, float], form: Form) 
 
 def done(job: Job, form: Form, stored: mmap.mmap | None = None) -> Array:
     """The pixels of a job, (height, width, channels). Raises SpecError (bad-image)."""
+    pixels = _done(job, form, stored)
+    return pixels[:, ::-1] if job.mirror else pixels
+
+
+def _done(job: Job, form: Form, stored: mmap.mmap | None) -> Array:
     gray = form.channels == 1
     if stored is not None:
         shape = (job.height, job.width, form.channels)

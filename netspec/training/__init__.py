@@ -12,7 +12,6 @@ inspection      what is said of the data
 augment         random changes of many samples at once
 transforms      preprocessing and random changes of a sample
 sampler         which samples an iteration sees
-loader          batches, prepared in threads
 optimizers      which parameters are trained, at which rates, by what optimizer
 loader          batches, prepared ahead
 schedule        the learning rate of each iteration

@@ -24,7 +24,7 @@ from netspec.training import label_files
 from netspec.training.picture_files import Pictures, look_at
 from netspec.training.picture_files import Watch as Watch
 from netspec.training.sampler import Rolls
-from netspec.training.transforms import Preparation
+from netspec.training.transforms import Preparation, to_device
 from netspec.weights.npz_file import read_npz
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -121,8 +121,11 @@ class Arrays(Labelled):
                 self.tensor, self.targets = self.tensor.to(device), self.targets.to(device)
 
     def inputs(self, indices: Sequence[int], rolls: Rolls | None) -> Tensor:
-        places = torch.as_tensor(indices, device=self.tensor.device)
-        x = self.tensor.index_select(0, places).to(self.device)
+        if self.tensor.device.type == "cpu":
+            chosen = self.tensor.numpy()[np.asarray(indices, np.int64)]
+            x = to_device(torch.from_numpy(chosen), self.device)
+        else:
+            x = self.tensor.index_select(0, torch.as_tensor(indices, device=self.device))
         if self.raw:
             return self.preparation.pictures(planes(x), rolls)
         return self.preparation.inputs(x, rolls)

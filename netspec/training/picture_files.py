@@ -22,6 +22,7 @@ from netspec.lazy_dataclasses import dataclass, replace
 from netspec.pictures import store
 from netspec.pictures.cutting import Form, Job, cut, decoded, done, on
 from netspec.runtime.classify import picture_bytes
+from netspec.training import augment
 from netspec.training.sampler import Array, Rolls
 from netspec.training.transforms import Preparation, to_device
 
@@ -65,26 +66,29 @@ class Pictures:
         chosen = self.entries[np.asarray(indices)]
         sizes = np.stack([chosen["height"], chosen["width"]], 1).astype(np.int64)
         boxes = self.preparation.boxes(sizes, rolls).tolist()
+        mirror = [False] * len(chosen)
+        if rolls is not None and self.preparation.training.mirror:
+            mirror = augment.flips(rolls).tolist()
         found = []
-        for index, entry, (height, width), box in zip(
-            indices, chosen, sizes.tolist(), boxes, strict=True
+        for index, entry, (height, width), box, flip in zip(
+            indices, chosen, sizes.tolist(), boxes, mirror, strict=True
         ):
             scale = self.preparation.reduction(height, width)
             if self.stored is None:
                 # What is not changed is judged as the model's own `preprocess` makes it.
                 scale = scale if rolls is not None else 1
-                found.append(Job(str(self.files[index]), 0, scale, height, width, tuple(box)))
+                found.append(Job(str(self.files[index]), 0, scale, height, width, tuple(box), flip))
                 continue
             rows, columns = int(entry["rows"]), int(entry["columns"])
             by = scale if self.preparation.keeps_whole else 0
             place = on(tuple(box), height, width, rows, columns, by)
-            found.append(Job("", int(entry["place"]), 1, rows, columns, place))
+            found.append(Job("", int(entry["place"]), 1, rows, columns, place, flip))
         return found
 
     def made(self, pixels: Array, rolls: Rolls | None) -> Tensor:
         """Inputs of what the jobs gave, (N, height, width, channels)."""
         x = to_device(torch.from_numpy(pixels), self.device).permute(0, 3, 1, 2)
-        return self.preparation.finished(x, rolls)
+        return self.preparation.finished(x, rolls, mirror=False)
 
     def inputs(self, indices: Sequence[int], rolls: Rolls | None) -> Tensor:
         if self.stored is not None and self._map is None:

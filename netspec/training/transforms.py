@@ -48,13 +48,14 @@ class Preparation:
 
     def pictures(self, x: Tensor, rolls: Rolls | None) -> Tensor:
         """Inputs of raw pictures of one size; with random numbers, changed."""
-        x = x.to(torch.float32)
         sizes = np.tile(np.array(x.shape[2:]), (len(x), 1))
         if rolls is not None and self.training.resized_crop is not None:
-            return self.finished(augment.cut(x, self.boxes(sizes, rolls), self.shape[1:]), rolls)
+            return self.finished(
+                augment.cut(x.to(torch.float32), self.boxes(sizes, rolls), self.shape[1:]), rolls
+            )
         size = self.size(x.shape[2], x.shape[3])
         if size != tuple(x.shape[2:]):
-            x = F.interpolate(x, size, mode="bilinear", antialias=True)
+            x = F.interpolate(x.to(torch.float32), size, mode="bilinear", antialias=True)
         if size != self.shape[1:]:
             top, left = self._corners(np.tile(np.array(size), (len(x), 1)), rolls).T
             x = augment.windows(x, top, left, self.shape[1:])
@@ -108,26 +109,50 @@ class Preparation:
         )
         return np.stack([top, left], 1)
 
-    def finished(self, x: Tensor, rolls: Rolls | None) -> Tensor:
-        """Inputs of raw pictures that have their size."""
-        x = x.to(torch.float32)
+    def finished(self, x: Tensor, rolls: Rolls | None, mirror: bool = True) -> Tensor:
+        """Inputs of raw pictures that have their size; with `mirror`, they are still to be."""
         if rolls is not None:
+            if mirror and self.training.mirror:  # of bytes, it is faster than later
+                x = augment.mirrored(x, rolls)
             if self.training.randaugment is not None:
-                x = augment.randaugment(x, *self.training.randaugment, rolls)
+                x = augment.randaugment(x.to(torch.float32), *self.training.randaugment, rolls)
             x = augment.jitter(x, self.training, rolls)
+        return self._changed(self.normalized(x), rolls)
+
+    def normalized(self, x: Tensor) -> Tensor:
+        """Channels in the net's order, scaled, without the mean, divided by the deviation."""
         if self.how.channels == "bgr":
             x = x.flip(1)
-        x = x * self.how.scale
-        x = x - torch.tensor(self.how.mean, dtype=torch.float32, device=x.device).view(-1, 1, 1)
-        x = x / torch.tensor(self.how.std, dtype=torch.float32, device=x.device).view(-1, 1, 1)
-        return self.inputs(x, rolls)
+        mean, std = (
+            np.array(numbers, np.float32).reshape(-1, 1, 1)
+            for numbers in (self.how.mean, self.how.std)
+        )
+        found = torch.empty(x.shape, dtype=torch.float32, device=x.device)
+        if x.is_cuda:
+            found.copy_(x).mul_(self.how.scale)
+            return found.sub_(to_device(torch.from_numpy(mean), x.device)).div_(
+                to_device(torch.from_numpy(std), x.device)
+            )
+        # One at a time stays in the cache, and needs no thread to wait for another.
+        for picture, made in zip(x.numpy(), found.numpy(), strict=True):
+            made[...] = picture
+            if self.how.scale != 1:
+                made *= self.how.scale
+            if mean.any():
+                made -= mean
+            if (std != 1).any():
+                made /= std
+        return found
 
     def inputs(self, x: Tensor, rolls: Rolls | None) -> Tensor:
         """Inputs; with random numbers, those changes made that need not be of a picture."""
+        if rolls is not None and x.ndim == 4 and self.training.mirror:
+            x = augment.mirrored(x, rolls)
+        return self._changed(x, rolls)
+
+    def _changed(self, x: Tensor, rolls: Rolls | None) -> Tensor:
         training = self.training
         if rolls is not None and x.ndim == 4:
-            if training.mirror:
-                x = augment.mirrored(x, rolls)
             if training.shift:
                 x = augment.shifted(x, training.shift, rolls)
             if training.rotate:
