@@ -71,14 +71,14 @@ class CFile:
     @cached_property
     def outputs(self) -> list[tuple[str, Value]]:
         """The net's outputs with their names, which are no input's."""
-        names = CNames(("ctx", *self.inputs.values()))
-        found = zip(self.net.body.outputs, self.places.net.outputs, strict=True)
-        return [(names.identifier(stated.name.replace(".", "_")), v) for stated, v in found]
+        names, body = CNames(("ctx", *self.inputs.values())), self.net.body
+        called = body.output_names or [v.name.replace(".", "_") for v in body.outputs]
+        found = zip(called, self.places.net.outputs, strict=True)
+        return [(names.identifier(name), value) for name, value in found]
 
     def binary(self, weights: Mapping[str, Any]) -> bytes:
         """The weights as a file: all tensors in order, float32, little endian."""
-        arrays = (weights[name].astype("<f4").tobytes() for name in self.tensors)
-        return b"".join(arrays)
+        return b"".join(weights[name].astype("<f4").tobytes() for name in self.tensors)
 
     @property
     def context_pointers(self) -> int:

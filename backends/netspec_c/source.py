@@ -219,7 +219,7 @@ class _Functions:
         body = list(_lines(function.steps))
         joined = "\n".join(body)
         free = [("m", "float *m"), ("w", "const float *const *w")]
-        given = [declared for name, declared in free if re.search(rf"\b{name}\b", joined)]
+        given = [declared for name, declared in free if _has(joined, name)]
         self.free[function.name] = " ".join(d.rpartition("*")[2] for d in given)
         kinds = ["Plain" if v in self.places.plain else "Blocks" for v in region.inputs]
         kinds += ["Blocks"] * len(region.outputs)
@@ -381,6 +381,11 @@ def _lines(steps: Sequence[Statement]) -> Iterator[str]:
     for step in steps:
         source = re.sub(r"\b([mw]) \+ 0\b", r"\1", step.source.flat())
         yield from wrapped(f"{step.targets} = {source};" if step.targets else f"{source};")
+
+
+def _has(text: str, variable: str) -> bool:
+    """Whether a text reads a variable; members of structures are none."""
+    return re.search(rf"(?<!\.)\b{variable}\b", text) is not None
 
 
 def _type(values: Sequence[str]) -> str:

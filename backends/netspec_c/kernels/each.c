@@ -1,5 +1,6 @@
 /* each needs: base threads */
 #if defined __clang__
+#pragma clang diagnostic ignored "-Wpass-failed"
 #define INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #elif defined __GNUC__
 #define INDEPENDENT _Pragma("GCC ivdep")

@@ -147,7 +147,7 @@ static int nsz_named(Nsz *s, const char *path, int which, const char *name) {
 /* Puts the tensors of a file into w, one behind the other; returns whether they are those that are wanted, and sound. */
 static int nsz_read(const void *data, size_t size, const NszTensor *wanted, size_t tensors, float *w, size_t floats) {
   const uint8_t *begin = data;
-  Nsz head = {begin, begin + size, 0}, body;
+  Nsz head = {begin, begin + size, 0}, body = head;
   char path[1024] = "";
   size_t next = 0, total = 0;
   const uint8_t *magic = nsz_take(&head, 4);
