@@ -215,6 +215,7 @@ def main() -> None:
     PROCESSES.set_forkserver_preload(["common", *PRELOADED])
     data = json.loads(FILE.read_text()) if FILE.exists() else {"engines": {}, "nets": {}}
     names = [n for n in bundled() if any(fnmatch(n, pattern) for pattern in args.nets)]
+    wanted = []
     for name in args.engine:
         try:
             versions = ENGINES[name].versions()
@@ -224,10 +225,10 @@ def main() -> None:
         of_engine = {"name": ENGINES[name].name, "versions": versions}
         known = args.again is False and data["engines"].get(name) == of_engine
         data["engines"][name] = of_engine
+        wanted.append(name)
         if not known and args.nets == ["*"]:
             for results in data["nets"].values():
                 results["engines"].pop(name, None)
-    wanted = [name for name in ENGINES if name in args.engine and name in data["engines"]]
     for net_name in names:
         known_of = data["nets"].setdefault(net_name, {"inputs": [], "engines": {}})
         todo = [n for n in wanted if args.again or n not in known_of["engines"]]

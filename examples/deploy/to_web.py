@@ -9,6 +9,7 @@ In the folder `browser` is a page that runs a net so.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,8 @@ from common import BROWSER, Arrays, Engine, Net, Run, main
 
 def make(net: Net, inputs: Arrays) -> Run:
     """The net in onnxruntime-web; each call starts Node."""
+    if shutil.which("node") is None:
+        raise ModuleNotFoundError("no Node", name="Node")
     file = net.onnx()
 
     def run(inputs: Sequence[Any]) -> Arrays:
@@ -27,7 +30,8 @@ def make(net: Net, inputs: Arrays) -> Run:
         command = ["node", str(BROWSER / "run.mjs"), str(file), shapes]
         done = subprocess.run(command, input=values, capture_output=True, check=False)
         if done.returncode:
-            raise RuntimeError(done.stderr.decode()[-500:])
+            lines = done.stderr.decode().splitlines() or ["no message"]
+            raise RuntimeError(next((line for line in lines if "Error" in line), lines[-1]))
         head, _, content = done.stdout.partition(b"\n")
         found, end = [], 0
         for shape in json.loads(head):

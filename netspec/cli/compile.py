@@ -171,7 +171,7 @@ def _target(output: str | None, name: str) -> Path:
 def _file(args: argparse.Namespace, backend: MakesFiles) -> int:
     """Write a net and its weights as one file, or as several."""
     from netspec.codegen.backend import QuantizesFiles, model_files
-    from netspec.util.atomic_write import write_files
+    from netspec.util.atomic_write import unwritable, write_files
 
     suffix, signature = backend.suffix, backend.signature
     _check_options(args, backend, backend.options)
@@ -204,6 +204,8 @@ def _file(args: argparse.Namespace, backend: MakesFiles) -> int:
     options |= {name: getattr(args, name) for name in names}
     if args.nsz:
         options["nsz"] = _compressed(args, net, weights)
+    if not path.name:
+        raise unwritable(path, "it is no regular file")
     files = dict(model_files(net, backend, weights, path.name, **options))
     if len(files) > 1:
         _check_beside(args, path, [*files][1:])

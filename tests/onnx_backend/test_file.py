@@ -79,6 +79,9 @@ def test_the_file_is_named_by_the_net(folder: Path, capsys: pytest.CaptureFixtur
     assert "netspec did not write it" in capsys.readouterr().err
     assert main([*command, "-o", "small.net"]) == 1
     assert Path("small.net").read_text() == NET
+    for folder_ in (".", "..", "/"):
+        assert main([*command, "-o", folder_]) == 1
+        assert "it is no regular file" in capsys.readouterr().err
 
 
 def test_metadata(folder: Path) -> None:
