@@ -68,7 +68,7 @@ OF_EVERY_KIND = {
 
 Of tests that run models, they are for `.ci/run`.
 """
-RUN_MODELS = ("backends", "numpy_backend", "onnx_backend", "passes")
+RUN_MODELS = ("backends", "keras_backend", "numpy_backend", "onnx_backend", "passes")
 """Folders of such tests."""
 
 

@@ -33,6 +33,7 @@ from netspec.codegen.python_source import (
 )
 from netspec.codegen.tracing.nodes import Call, LineNode, OpCall, Trace, parts_of
 from netspec.codegen.writing.classes import Classes, NetText, classes_of
+from netspec.codegen.writing.emission import WrittenLayer
 from netspec.codegen.writing.library import Library
 from netspec.codegen.writing.spelling import (
     ConstructorNumbers,
@@ -44,7 +45,7 @@ from netspec.ir import Layer, Net
 from netspec.lazy_dataclasses import replace
 from netspec.ops import Init, Learned, Op, Weighted
 from netspec.symbolic.expr import NumberLiteral, expr_of
-from netspec_torch.emission import Emission, WrittenLayer, method
+from netspec_torch.emission import Emission, method
 from netspec_torch.emitters import EMITTERS
 from netspec_torch.init_weights import drawing, drawn, initialization, tensor_laws, usual_laws
 from netspec_torch.makers import maker_of

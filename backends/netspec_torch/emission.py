@@ -11,32 +11,15 @@ netspec's own ops are in `emitters.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Self
 
 from netspec.codegen.emitters import Emitters
 from netspec.codegen.python_source import FunctionCall, Infix, Keyword, Source, Verbatim, call
-from netspec.codegen.tracing.nodes import CannotTrace, TraceValue
+from netspec.codegen.tracing.nodes import CannotTrace
+from netspec.codegen.writing.emission import Forward, WrittenLayer, apply
 from netspec.codegen.writing.spelling import ConstructorNumbers
-from netspec.ir import Value
 from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import Op
-
-Forward = Callable[[str, list[Source]], Source]
-"""Of the layer's attribute (`self.conv1`) and the sources of its inputs, that of its result."""
-
-
-@dataclass(frozen=True)
-class WrittenLayer:
-    """A layer as its class is written: its op as settled and as stated, and its values.
-
-    `several`: more than its first result is used.
-    """
-
-    op: Op
-    stated: Any
-    inputs: tuple[Value | TraceValue, ...]
-    outputs: tuple[Value | TraceValue, ...]
-    several: bool
 
 
 @dataclass(frozen=True)
@@ -159,11 +142,6 @@ class Options:
     def _add(self, name: str, source: str, *numbers: float) -> None:
         self.fixed &= self.w.literal(*numbers)
         self.args.append(Keyword(name, Verbatim(source)) if name else Verbatim(source))
-
-
-def apply(attribute: str, inputs: list[Source]) -> Source:
-    """Forward: call the module that the attribute holds."""
-    return call(attribute, *inputs)
 
 
 def as_module(constructor: FunctionCall, forward: Forward = apply) -> Emission:

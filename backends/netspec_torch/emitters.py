@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Callable
 from functools import partial, reduce
 from typing import Any
@@ -11,6 +9,15 @@ from typing import Any
 from netspec.codegen.backend import Unsupported
 from netspec.codegen.python_source import FunctionCall, Infix, Source, Verbatim, call, tuple_of
 from netspec.codegen.tracing.nodes import CannotTrace
+from netspec.codegen.writing.emission import (
+    AFFINE,
+    Forward,
+    WrittenLayer,
+    affine,
+    apply,
+    places,
+    sliced,
+)
 from netspec.codegen.writing.spelling import ConstructorNumbers
 from netspec.lazy_dataclasses import replace
 from netspec.ops import (
@@ -31,10 +38,7 @@ from netspec.symbolic.expr import expr_of
 from netspec_torch.emission import (
     EMITTERS,
     Emission,
-    Forward,
     Options,
-    WrittenLayer,
-    apply,
     as_module,
     emits,
     function,
@@ -140,17 +144,12 @@ def _trimmed(pads: Pads, w: ConstructorNumbers) -> Forward:
         sizes = call("", left, right, top, bottom)
         return lambda name, inputs: call("F.pad", call(name, *inputs), sizes)
     rows, columns = (f"{int(a) or ''}:{-int(b) or ''}" for a, b in (pads[:2], pads[2:]))
-    return lambda name, inputs: _sliced(call(name, *inputs), ":", rows, columns)
+    return lambda name, inputs: sliced(call(name, *inputs), ":", rows, columns)
 
 
 def _minus(n: int, w: ConstructorNumbers) -> str:
     source = w.fixed(n)
     return f"-({source})" if " " in source else f"-{source}".replace("-0", "0")
-
-
-def _sliced(x: Source, *parts: str) -> Source:
-    """Channels, rows and columns of a value."""
-    return FunctionCall(x.flat(), (*map(Verbatim, (":", *parts)),), "[]")
 
 
 @emits(convolution.Linear)
@@ -381,44 +380,14 @@ _function(reshaping.PixelUnshuffle, "F.pixel_unshuffle", "nn.PixelUnshuffle", ("
 # --- others with numbers -------------------------------------------------------------------------
 
 
-def _of_affine(of: type[Op], write: Callable[[Any, ConstructorNumbers, Source], Source]) -> None:
-    """An op on shift + scale * x: the source of its result, of that of this sum."""
-
+def _affine(of: type[Op]) -> None:
     @emits(of)
     def emitter(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-        def forward(name: str, inputs: list[Source]) -> Source:
-            x = inputs[0]
-            if not w.always(op.scale, 1):
-                x = Infix("*", (Verbatim(w.fixed(op.scale)), x))
-            if not w.always(op.shift, 0):
-                sign, shift = "-" if op.shift < 0 else "+", w.fixed(op.shift).lstrip("-")
-                x = Infix(sign, (x, Verbatim(shift)))
-            return write(op, w, x)
-
-        return Emission(forward)
+        return Emission(lambda _, inputs: affine(op, w, inputs[0], "torch", "torch.pow"))
 
 
-@partial(_of_affine, activation.Power)
-def power(op: activation.Power, w: ConstructorNumbers, x: Source) -> Source:
-    if w.always(op.exponent, 1):
-        return x
-    square = w.always(op.exponent, 2)
-    return call("torch.square", x) if square else call("torch.pow", x, w.fixed(op.exponent))
-
-
-@partial(_of_affine, activation.Exp)
-def exp(op: activation.Exp, w: ConstructorNumbers, x: Source) -> Source:
-    return call("torch.exp", x) if op.base is None else call("torch.pow", w.fixed(op.base), x)
-
-
-@partial(_of_affine, activation.Log)
-def log(op: activation.Log, w: ConstructorNumbers, x: Source) -> Source:
-    result = call("torch.log", x)
-    if op.base is None:
-        return result
-    base = w.fixed(op.base)
-    length = repr(math.log(op.base)) if w.literal(op.base) else f"math.log({base})"
-    return Infix("/", (result, Verbatim(length)))
+for _op in AFFINE:
+    _affine(_op)
 
 
 @emits(activation.Clamp, wraps=True)
@@ -579,18 +548,8 @@ def pad(op: reshaping.Pad, layer: WrittenLayer, w: ConstructorNumbers) -> Emissi
     return Emission(lambda _, inputs: call("F.pad", inputs[0], *args))
 
 
-def _places(w: ConstructorNumbers, first: int, end: int, step: int = 1) -> str:
-    """Places of a dimension as a slice, in the layout of ruff."""
-    sides = ["" if w.always(first, 0) else w.fixed(first), w.fixed(end)]
-    sides += [] if w.always(step, 1) else [w.fixed(step)]
-    simple = all(re.fullmatch(r"-?\w*", side) for side in sides)
-    return ":".join(sides) if simple else " : ".join(sides).lstrip()
-
-
 @emits(reshaping.Crop)
 @emits(reshaping.Slice)
 def slice_(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    parts = [":" if section is None else _places(w, *section) for section in op.sections]
-    while parts[-1] == ":":
-        parts.pop()
-    return Emission(lambda _, inputs: _sliced(inputs[0], *parts))
+    parts = [places(w, section) for section in op.sections]
+    return Emission(lambda _, inputs: sliced(inputs[0], *parts))

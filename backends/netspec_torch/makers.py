@@ -6,11 +6,11 @@ from netspec.codegen.backend import Unsupported
 from netspec.codegen.tracing.made_ops import Maker
 from netspec.codegen.tracing.nodes import CannotTrace, Extent, TraceValue
 from netspec.codegen.tracing.numbers import AnyDim, ChannelCount
+from netspec.codegen.writing.emission import WrittenLayer
 from netspec.codegen.writing.spelling import numbers_alike
 from netspec.ops import Op
 from netspec.ops.reshaping import Identity
 from netspec.symbolic.expr import Channels
-from netspec_torch.emission import WrittenLayer
 from netspec_torch.emitters import EMITTERS
 
 _CHANNELS = "\0"

@@ -46,7 +46,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--from", dest="source", metavar="NAMES", help="FILE has the names of NAMES (or FILE.names)"
     )
     convert.add_argument(
-        "--names", metavar="NAMES", help="OUT gets the names of torchvision, or of FILE.names"
+        "--names",
+        metavar="NAMES",
+        help="OUT gets the names of torchvision, of FILE.names, or names and layouts of keras",
     )
     add_partial(convert, "fresh weights for these layers, whatever FILE has for them")
     convert.add_argument(
@@ -84,6 +86,9 @@ def execute(args: argparse.Namespace) -> int:
 
 
 def _convert(args: argparse.Namespace) -> int:
+    import numpy as np
+
+    from netspec.codegen.backend import HasChannelsLast, backends, get
     from netspec.weights import NameMaps, fresh, reverse_channels, weights_for, write, write_caffe
     from netspec.weights.files import read_metadata, write_coded
     from netspec.weights.matching import MatchedArray
@@ -108,8 +113,14 @@ def _convert(args: argparse.Namespace) -> int:
     if args.rgb and net is not None:
         arrays = reverse_channels(arrays, net)
     if args.names and net is not None:
-        keys = NameMaps(net, args.spec).keys(args.names)
-        arrays = {keys[name]: array for name, array in arrays.items()}
+        backend = get(args.names) if args.names in backends() else None
+        if isinstance(backend, HasChannelsLast):
+            named = backend.named_weights(net, arrays)
+            arrays = {name: np.ascontiguousarray(array) for name, array in named.values()}
+            keys: Mapping[str, str] = {ours: name for ours, (name, _) in named.items()}
+        else:
+            keys = NameMaps(net, args.spec).keys(args.names)
+            arrays = {keys[name]: array for name, array in arrays.items()}
         rows = [row._replace(ours=keys[row.ours]) for row in rows]
         fresh_names = tuple(keys[name] for name in fresh_names)
     if args.dry_run:

@@ -204,7 +204,7 @@ class Detector:
     def __call__(self, path: Path) -> BoxAnswer:
         """The boxes of a picture. Raises SpecError where it can't be read."""
         assert self.net.detection is not None, "the net has a detect block"
-        picture, x = prepared(self.net, self.model, path)
+        picture, x = prepared(self.net, self.model, self.backend, path)
         planes = self.backend.run(self.model, x)[0][0]
         found = filtered(decoded(planes, self.net, self.anchors), self.net.detection)
         found = found.chosen(np.flatnonzero(found.scores >= self.least))

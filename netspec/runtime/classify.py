@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.codegen.backend import Backend, load_model
+from netspec.codegen.backend import Backend, HasChannelsLast, load_model
 from netspec.diagnostics import spec_error
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
@@ -208,21 +208,22 @@ class Classifier:
 
     def __call__(self, path: Path) -> list[Guess]:
         """The best guesses for a picture. Raises SpecError where it can't be read."""
-        _, x = prepared(self.net, self.model, path)
+        _, x = prepared(self.net, self.model, self.backend, path)
         return guesses(self.backend.run(self.model, x)[0], self.top, self.labels)
 
 
-def prepared(net: Net, model: Any, path: Path) -> tuple[Any, Any]:
-    """A picture as it is in its file, and as a model's input. Raises SpecError (bad-image)."""
+def prepared(net: Net, model: Any, backend: Backend, path: Path) -> tuple[Any, Any]:
+    """A picture as in its file, and as `backend.run` takes it. Raises SpecError (bad-image)."""
     if not hasattr(model, "preprocess"):
         raise spec_error("bad-image", f"{net.name} does not take one picture")
     with quiet_pillow():
         picture = read_picture(path, net.body.inputs[0].shape[0] == 1)
     try:
-        return picture, np.asarray(model.preprocess(picture))
+        x = np.asarray(model.preprocess(picture))
     except ValueError as error:
         message = f"{path} can't be made an input: {error}"
         raise spec_error("bad-image", message) from None
+    return picture, x.transpose(0, 3, 1, 2) if isinstance(backend, HasChannelsLast) else x
 
 
 def guesses(scores: Sequence[float], top: int, labels: Sequence[str] | None) -> list[Guess]:

@@ -107,7 +107,7 @@ class Segmenter:
 
     def __call__(self, path: Path) -> MaskAnswer:
         """The mask of a picture, in its size. Raises SpecError where it can't be read."""
-        picture, x = prepared(self.net, self.model, path)
+        picture, x = prepared(self.net, self.model, self.backend, path)
         scores = self.backend.run(self.model, x)[0][0]
         answer = scores.argmax(0).astype(np.uint8)
         y, x = input_axes(self.net, picture.shape[:2])

@@ -31,6 +31,7 @@ GUIDES = [
             "commands",
             "signals",
             "onnx",
+            "keras",
         ),
     )
 ]

@@ -5,6 +5,7 @@ Out: the classes of the net and its modules, inner ones first.
 
 library       what classes of a library look like
 spelling      what a backend says of each layer, and what it can ask
+emission      what emitters of libraries share
 term_source   terms as source
 statements    statements as data, written as lines at the end
 terms         the names that terms have in the constructor and in `forward`

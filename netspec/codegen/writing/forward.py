@@ -573,7 +573,8 @@ class Forward:
             sources = [self.predicted(p, Verbatim(n)) for p, n in pairs]
             return [*alone, Line(model, tuple(targets)), returned(sources)]
         result = self.predicted(predictions[0], model)
-        if isinstance(result, FunctionCall) and self.is_typed(result):
+        typed = self.result_type == "Tensor" and self.is_typed(result)
+        if isinstance(result, FunctionCall) and typed:
             return [Line(result, word="return")]
         several = len(predictions) > 1
         name = "results" if several else "out" if "x" in self.arguments else "x"

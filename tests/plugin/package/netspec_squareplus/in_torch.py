@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from netspec_torch.emission import Emission, WrittenLayer, as_module, emits
+from netspec_torch.emission import Emission, as_module, emits
 from netspec_torch.support import add_modules
 
 from netspec.codegen.python_source import Source, Verbatim, call
+from netspec.codegen.writing.emission import WrittenLayer
 from netspec.codegen.writing.spelling import ConstructorNumbers
 from netspec_squareplus.ops import Snake, SquarePlus
 

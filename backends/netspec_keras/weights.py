@@ -1,0 +1,118 @@
+"""The weights of Keras's layers: what they are called, how they are laid out, how they begin."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable
+from typing import Any
+
+from netspec.codegen.python_source import Source, Verbatim, call
+from netspec.ir import FlatLayer, Net
+from netspec.ops import Init, Op, constants, convolution
+from netspec.ops.activation import PRelu
+
+_NAMES = """
+    add_loss add_metric add_module add_variable add_weight apply autocast bfloat16 buffers build
+    build_from_config built call call_super_init children compile compile_from_config compiled
+    compute_dtype compute_loss compute_mask compute_metrics compute_output_shape
+    compute_output_spec count_params cpu cuda double dtype dtype_policy dump_patches eval evaluate
+    export extra_repr fit float forward from_config get_buffer get_build_config get_compile_config
+    get_config get_extra_state get_layer get_metrics_result get_parameter
+    get_quantization_layer_structure get_state_tree get_submodule get_weights half input
+    input_dtype input_spec ipu jit_compile layers load load_own_variables load_state_dict
+    load_weights loss losses make_predict_function make_test_function make_train_function metrics
+    metrics_names metrics_variables modules mtia name named_buffers named_children named_modules
+    named_parameters named_weights non_trainable_variables non_trainable_weights output parameters
+    path predict predict_function predict_on_batch predict_step preprocess probabilities
+    quantization_mode quantize quantized_build quantized_call register_backward_hook
+    register_buffer register_forward_hook register_forward_pre_hook
+    register_full_backward_hook register_full_backward_pre_hook
+    register_load_state_dict_post_hook register_load_state_dict_pre_hook register_module
+    register_parameter register_state_dict_post_hook register_state_dict_pre_hook
+    rematerialized_call requires_grad_ reset_metrics run_eagerly save save_own_variables
+    save_weights set_extra_state set_state_tree set_submodule set_weights share_memory state_dict
+    stateless_call stateless_compute_loss steps_per_execution summary supports_jit
+    supports_masking symbolic_call test_function test_on_batch test_step to to_empty to_json
+    torch_params train train_function train_on_batch train_step trainable trainable_variables
+    trainable_weights training type variable_dtype variables weights xpu zero_grad
+    activity_regularizer call_signature_parameters T_destination
+"""
+RESERVED = frozenset(_NAMES.split())
+"""The attributes that every Keras model has, on any engine, or an emitted one: no layer can be one.
+
+A copy, since compiling must not import keras; a test compares it with Keras's own.
+"""
+
+
+def attribute(name: str) -> str:
+    """The attribute of a layer: its name in the spec, with a `_` behind it where that can't be."""
+    plain = name.rstrip("_")
+    return f"{name}_" if plain in RESERVED or keyword.iskeyword(plain) else name
+
+
+def variable(op: type[Op], tensor: str) -> str:
+    """What Keras calls a tensor of a layer."""
+    if issubclass(op, convolution.Conv | convolution.ConvTranspose | convolution.Linear):
+        return {"weight": "kernel"}.get(tensor, tensor)
+    if issubclass(op, PRelu | constants.LearnedValue):
+        return "alpha" if issubclass(op, PRelu) else "value"
+    names = {"weight": "gamma", "bias": "beta", "running_var": "moving_variance"}
+    return names.get(tensor, tensor.replace("running", "moving"))
+
+
+def named_tensors(net: Net) -> dict[str, tuple[str, FlatLayer]]:
+    """Of each tensor that the outputs depend on its name in the Keras model, and its layer.
+
+    Layers that nothing reads get no weights in Keras.
+    """
+    read, wanted = set(), set(net.flat_outputs)
+    for layer in reversed(net.layers):
+        if not wanted.isdisjoint(layer.outputs):
+            wanted.update(layer.inputs)
+            read.add(layer.weights)
+    return {
+        layer.layer.key(layer.path, tensor): (
+            ".".join([*map(attribute, layer.path.split(".")), variable(type(layer.op), tensor)]),
+            layer,
+        )
+        for layer in net.layers
+        if layer.path in read
+        for tensor in layer.tensors
+    }
+
+
+def laid_out(array: Any, layer: FlatLayer) -> Any:
+    """A tensor of a layer as Keras has it."""
+    if array.ndim == 4:
+        return array.transpose(2, 3, 1, 0)
+    if array.ndim == 3:
+        return array.transpose(1, 2, 0)
+    if array.ndim == 2:
+        return array.T
+    slopes = isinstance(layer.op, PRelu) and len(layer.inputs[0].shape) == 3
+    return array.reshape(1, 1, -1) if slopes else array
+
+
+def law(init: Init, number: Callable[[float], str], support: Callable[[str], str]) -> Source:
+    """What makes fresh numbers of a law: the name of an initializer, or the call that makes one."""
+    known = {
+        ("kaiming", None): "he_normal",
+        ("xavier", None): "glorot_uniform",
+        ("xavier", "fan_in"): "lecun_uniform",
+    }
+    if init.law == "bilinear":
+        return Verbatim(support("bilinear"))
+    if (init.law, init.fan) in known:
+        return Verbatim(f'"{known[init.law, init.fan]}"')
+    numbers = list(map(number, init.numbers))
+    if numbers:
+        made = {"normal": "RandomNormal", "uniform": "RandomUniform", "constant": "Constant"}
+        named = {"stddev": numbers[0]} if init.law == "normal" else {}
+        args = () if named else numbers
+        return call(f"initializers.{made[init.law]}", *args, **named)
+    head = "initializers.VarianceScaling"
+    if init.law == "uniform":
+        return call(head, "1 / 3", distribution='"uniform"')
+    if init.law == "xavier":
+        return call(head, mode='"fan_out"', distribution='"uniform"')
+    return call(head, "2.0", mode='"fan_out"')

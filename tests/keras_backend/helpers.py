@@ -1,0 +1,99 @@
+"""Nets in Keras beside their NumPy models.
+
+Keras runs on one engine a process: here on PyTorch, on JAX in a process of its own:
+
+    KERAS_BACKEND=jax python -m tests.keras_backend.helpers NET...
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from netspec.codegen.backend import get, load_model
+from netspec.ir import Net
+from netspec.runtime.verify import random_inputs
+from netspec.weights import fresh
+from tests.backends.nets import BODIES, POOLINGS, net_of, smaller
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+pytest.importorskip("keras", reason="keras is not installed")
+
+OF_KERAS = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation:DeprecationWarning",  # Keras on PyTorch with NumPy 2
+    "ignore:`build..` was called on layer:UserWarning",  # layers that nothing reads
+)
+LACKING = ("indices", "only_indices", "unpool", "unpool_up", "unpool_stated")
+"""Ops on the places of maxima."""
+
+
+def results(net: Net, name: str, inputs: list[Any]) -> tuple[Any, ...]:
+    """What the model of a backend gives, with varied weights."""
+    backend = get(name)
+    model = load_model(net, backend)
+    backend.set_weights(model, fresh(net.tensors, 1, varied=True))
+    return backend.run(model, *inputs)
+
+
+def difference(net: Net) -> float:
+    """The largest difference of the Keras model's outputs to NumPy's, of their largest values."""
+    inputs = random_inputs(net, 3)
+    found = 0.0
+    pairs = zip(results(net, "numpy", inputs), results(net, "keras", inputs), strict=True)
+    for wanted, given in pairs:
+        assert wanted.shape == given.shape
+        apart = np.abs(wanted.astype(np.float64) - given).max(initial=0)
+        found = max(found, float(apart / np.abs(wanted).max(initial=1e-30)))
+    return found
+
+
+def _joined() -> dict[str, str]:
+    """The bodies that tests of all backends take, in a net for each size of input.
+
+    Each body is a module; bodies with inputs of their own stand alone.
+    """
+    groups: dict[str, list[str]] = defaultdict(list)
+    texts = {}
+    for name, (body, shape) in [*BODIES.items(), *[*POOLINGS.items()][::5]]:
+        if name in LACKING:
+            continue
+        if "input " in body:
+            texts[name] = f"net single {{ input data: {shape}\n {body} }}"
+        else:
+            groups[shape].append(body)
+    for shape, bodies in groups.items():
+        modules = [f"module m{i} {{ input data\n {body} }}" for i, body in enumerate(bodies)]
+        uses = [f"a{i}: m{i}(data)" for i in range(len(bodies))]
+        outputs = ", ".join(f"a{i}" for i in range(len(bodies)))
+        lines = [f"input data: {shape}", *uses, f"output {outputs}"]
+        texts[f"bodies {shape}"] = "\n".join([*modules, "net joined {", *lines, "}"])
+    return texts
+
+
+JOINED = _joined()
+
+
+def on_jax(nets: Iterable[str]) -> dict[str, float]:
+    """The differences of nets (of `JOINED`, or bundled) on JAX."""
+    pytest.importorskip("jax", reason="jax is not installed")
+    command = [sys.executable, "-m", "tests.keras_backend.helpers", *nets]
+    env = {**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, env=env, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+if __name__ == "__main__":
+    named = {n: net_of(JOINED[n]) if n in JOINED else smaller(n) for n in sys.argv[1:]}
+    print(json.dumps({name: difference(net) for name, net in named.items()}))
