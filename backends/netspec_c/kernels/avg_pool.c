@@ -1,9 +1,9 @@
 /* needs: base threads windows lanes */
 #define SUM(sum, x, w) sum += (x)
-#define AVG_POOL(cpu, attributes, N, ROWS) LANES(avg_pool_##cpu, attributes, N, SUM)
+#define AVG_POOL(cpu, attributes, N, ROWS) LANES(avg_pool_##cpu, attributes, N, SUM, 0)
 KERNELS(AVG_POOL)
 
-static void avg_pool_line(const void *state, const Line *l) {
+static void avg_pool_fill(const void *state, const Lines *l) {
   const Job *v = state;
   const Window k = v->walk.k;
   Lanes t = v->lanes;
@@ -16,5 +16,5 @@ static void avg_pool_line(const void *state, const Line *l) {
 /* The mean of each window, of the image or, with include_pad, of the image and its padding. */
 static void avg_pool(const Run *r, Blocks x, Blocks y, Window k, int include_pad, int bottom, int right, Clamp to) {
   static const _Alignas(64) float start[16] = {0};
-  lanes_run(r, x, y, k, (Job){.lanes = {.start = start, .w = start, .to = to}, .line = avg_pool_line, .include_pad = include_pad, .bottom = bottom, .right = right});
+  lanes_run(r, x, y, k, (Job){.lanes = {.start = start, .w = start, .to = to}, .fill = avg_pool_fill, .include_pad = include_pad, .bottom = bottom, .right = right});
 }

@@ -11,8 +11,10 @@ typedef struct { float low, high; } Clamp; /* bounds of a result */
 #define INLINE static inline __attribute__((always_inline, unused))
 #ifdef __clang__
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define ONCE _Pragma("clang loop unroll(disable)")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define ONCE _Pragma("GCC unroll 1")
 #pragma GCC diagnostic ignored "-Wpsabi"
 #if defined __OPTIMIZE__ && !defined __OPTIMIZE_SIZE__
 #pragma GCC optimize("O3", "fp-contract=fast")

@@ -47,13 +47,16 @@ typedef struct {
 } Conv;
 typedef struct { Tile tile; int filters; } ConvLines;
 
-static void conv_line(const void *state, const Line *l) {
+static void conv_lines(const void *state, const Lines *l) {
   const ConvLines *s = state;
   Tile t = s->tile;
-  t.x += l->x, t.y += l->y;
-  if (t.add) t.add += l->y;
   t.high = l->high, t.wide = l->wide, t.first = l->first, t.x_step = l->x_step, t.y_step = l->y_step;
-  tile_line(t, l->n, s->filters);
+  for (int i = 0; i < l->lines; i++) {
+    const ptrdiff_t y = l->y + (ptrdiff_t)i * l->y_line;
+    t.x = s->tile.x + l->x + (ptrdiff_t)i * l->x_line, t.y = s->tile.y + y;
+    if (t.add) t.add = s->tile.add + y;
+    tile_line(t, l->n, s->filters);
+  }
 }
 
 static void conv_task(const void *arg, int from, int to, int thread) {
@@ -79,9 +82,9 @@ static void conv_task(const void *arg, int from, int to, int thread) {
       .x_block = v->x_block, .x_high = k.dh * walk_of->x_row, .x_wide = k.dw * walk_of->x_pixel, .w_filters = channels * taps * 16,
       .y_filters = (int)y_block, .to = v->to}, .filters = filters};
     if (v->pointwise)
-      conv_line(&s, &(Line){.x = start * 16, .y = start * 16, .n = end - start, .x_step = 16, .y_step = 16, .high = 1, .wide = 1});
+      conv_lines(&s, &(Lines){.x = start * 16, .y = start * 16, .n = end - start, .x_step = 16, .y_step = 16, .lines = 1, .high = 1, .wide = 1});
     else
-      walk(walk_of, start, end, conv_line, &s);
+      walk(walk_of, start, end, conv_lines, &s);
   }
 }
 

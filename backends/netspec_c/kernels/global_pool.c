@@ -1,7 +1,7 @@
 /* needs: base threads */
 typedef struct { Blocks x; Plain y; Clamp to; } GlobalPool;
 
-NET_CLONES static void global_avg_task(const void *arg, int from, int to, int thread) {
+static void global_avg_task(const void *arg, int from, int to, int thread) {
   const GlobalPool *v = arg;
   const int n = v->x.h * v->x.w;
   (void)thread;
@@ -22,7 +22,7 @@ UNUSED static void global_avg_pool(const Run *r, Blocks x, Plain y, Clamp to) {
   parallel(r->pool, blocks_of(x.c), global_avg_task, &v);
 }
 
-NET_CLONES static void global_max_task(const void *arg, int from, int to, int thread) {
+static void global_max_task(const void *arg, int from, int to, int thread) {
   const GlobalPool *v = arg;
   const int n = v->x.h * v->x.w;
   (void)thread;

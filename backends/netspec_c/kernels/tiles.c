@@ -13,19 +13,28 @@ typedef struct {
 } Tile;
 
 #define TILE(cpu, attributes, N, ROWS) \
-attributes INLINE void tile_rows_##cpu(const Tile *t, const int rows, const int filters) { \
+/* Results of sums[filters][ROWS][16] that are added to something, or have an upper bound. */ \
+attributes __attribute__((noinline)) static void tile_end_##cpu(const Tile *t, const float *sums, int rows, int filters) { \
+  VECTORS(N); \
+  const V low = (V){0} + t->to.low, high = (V){0} + t->to.high; \
+  for (int f = 0; f < filters; f++) \
+    for (int r = 0; r < rows; r++) \
+      for (int c = 0; c < 16; c += N) { \
+        const ptrdiff_t at = f * (ptrdiff_t)t->y_filters + r * (ptrdiff_t)t->y_step + c; \
+        V v = *(const V *)(sums + (f * ROWS + r) * 16 + c); \
+        if (t->add) v += *(const V *)(t->add + at); \
+        v = SELECT(v < low, low, v); \
+        *(V *)(t->y + at) = SELECT(v > high, high, v); \
+      } \
+} \
+attributes INLINE void tile_rows_##cpu(const Tile *t, float *sums, const int rows, const int filters) { \
   VECTORS(N); \
   enum { PARTS = 16 / N }; \
-  const ptrdiff_t w_filters = t->w_filters, y_filters = t->y_filters, x_step = t->x_step, y_step = t->y_step; \
+  const ptrdiff_t w_filters = t->w_filters, x_step = t->x_step; \
   V sum[ROWS][2 * PARTS]; \
   UNROLL for (int f = 0; f < filters * PARTS; f++) { \
     sum[0][f] = *(const V *)(t->bias + f * N); \
     UNROLL for (int r = 1; r < rows; r++) sum[r][f] = sum[0][f]; \
-  } \
-  if (t->add) { \
-    const float *add = t->add; \
-    UNROLL for (int r = 0; r < rows; r++, add += y_step) \
-      UNROLL for (int f = 0; f < filters * PARTS; f++) sum[r][f] += *(const V *)(add + (f / PARTS) * y_filters + f % PARTS * N); \
   } \
   const float *w_block = t->w, *x_block = t->x; \
   for (int b = 0; b < t->blocks; b++, x_block += t->x_block) { \
@@ -37,32 +46,32 @@ attributes INLINE void tile_rows_##cpu(const Tile *t, const int rows, const int 
           V weight[2 * PARTS]; \
           const float *from = x + k; \
           UNROLL for (int f = 0; f < filters * PARTS; f++) weight[f] = *(const V *)(w + (f / PARTS) * w_filters + f % PARTS * N); \
+          UNROLL for (int f = 0; f < filters; f++) __builtin_prefetch(w + f * w_filters + 64 * 16, 0, 3); \
           UNROLL for (int r = 0; r < rows; r++, from += x_step) \
             UNROLL for (int f = 0; f < filters * PARTS; f++) sum[r][f] += *from * weight[f]; \
         } \
     } \
     w_block += t->kh * t->kw * n * 16; \
   } \
-  if (t->to.low > -INFINITY) { \
+  const int simple = !t->add && t->to.high == INFINITY; \
+  if (simple && t->to.low > -INFINITY) { \
     const V low = (V){0} + t->to.low; \
     UNROLL for (int r = 0; r < rows; r++) \
       UNROLL for (int f = 0; f < filters * PARTS; f++) sum[r][f] = SELECT(sum[r][f] < low, low, sum[r][f]); \
   } \
-  if (t->to.high < INFINITY) { \
-    const V high = (V){0} + t->to.high; \
-    UNROLL for (int r = 0; r < rows; r++) \
-      UNROLL for (int f = 0; f < filters * PARTS; f++) sum[r][f] = SELECT(sum[r][f] > high, high, sum[r][f]); \
-  } \
-  float *y = t->y; \
-  UNROLL for (int r = 0; r < rows; r++, y += y_step) \
-    UNROLL for (int f = 0; f < filters * PARTS; f++) *(V *)(y + (f / PARTS) * y_filters + f % PARTS * N) = sum[r][f]; \
+  float *y = simple ? t->y : sums; \
+  const ptrdiff_t step = simple ? t->y_step : 16, next = simple ? t->y_filters : ROWS * 16; \
+  UNROLL for (int r = 0; r < rows; r++, y += step) \
+    UNROLL for (int f = 0; f < filters * PARTS; f++) *(V *)(y + (f / PARTS) * next + f % PARTS * N) = sum[r][f]; \
+  if (!simple) tile_end_##cpu(t, sums, rows, filters); \
 } \
 attributes static void tile_##cpu(const Tile *t, int rows, int filters) { \
+  _Alignas(64) float sums[2 * ROWS * 16]; \
   switch (rows + 16 * (filters - 1)) { \
     TILE_CASES_##ROWS(cpu) \
   } \
 }
-#define TILE_CASE(cpu, r, f) case r + 16 * (f - 1): tile_rows_##cpu(t, r, f); return;
+#define TILE_CASE(cpu, r, f) case r + 16 * (f - 1): tile_rows_##cpu(t, sums, r, f); return;
 #define TILE_CASES_3(cpu) TILE_CASE(cpu, 1, 1) TILE_CASE(cpu, 2, 1) TILE_CASE(cpu, 3, 1)
 #define TILE_CASES_6(cpu) TILE_CASES_3(cpu) TILE_CASE(cpu, 4, 1) TILE_CASE(cpu, 5, 1) TILE_CASE(cpu, 6, 1)
 #define TILE_BOTH(cpu, r) TILE_CASE(cpu, r, 1) TILE_CASE(cpu, r, 2)
