@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
+from math import inf
 from typing import Any, NamedTuple, get_args
 
 from netspec.diagnostics import Diagnostic
@@ -220,8 +221,8 @@ def overridden(
 ) -> Training | None:
     """A recipe with some fields replaced; None where it is wrong, and that is reported.
 
-    Giving `iterations` takes away `epochs` and the other way round; a new `schedule` or
-    `optimizer` takes away the fields that go with another.
+    Giving `iterations` takes away `epochs` and the other way round, and a warm-up that leaves
+    nothing of them; a new `schedule` or `optimizer` takes away the fields that go with another.
     """
     values: dict[str, Any] = {}
     given: dict[str, Span] = {}
@@ -241,6 +242,8 @@ def overridden(
         if "iterations" in values or "epochs" in values:
             stated.pop("iterations", None)
             stated.pop("epochs", None)
+        if stated.get("warmup", 0) >= values.get("iterations", inf):
+            del stated["warmup"]
         merged = {**stated, **values}
         values = {n: v for n, v in merged.items() if n in given or _applies(n, merged)}
     for diagnostic in _wrong_together(values, given, None):
@@ -302,7 +305,8 @@ def _wrong_together(
     iterations, warmup = values.get("iterations"), values.get("warmup", 0)
     if iterations is not None and warmup >= iterations:
         message = f"a warm-up of {warmup:,} leaves nothing of {iterations:,} iterations"
-        yield Diagnostic("out-of-range", message, given.get("warmup", place))
+        help_ = (f"for example a tenth of them: `warmup: {iterations // 10}`",)
+        yield Diagnostic("out-of-range", message, given.get("warmup", place), help=help_)
     if values.get("final_rate", 0) > values.get("learning_rate", float("inf")):
         message = "final_rate is where the rate falls to, but it exceeds learning_rate"
         yield Diagnostic("out-of-range", message, given.get("final_rate", place))

@@ -377,6 +377,11 @@ class _Run:
                 self.board = Board(self.options.tensorboard, self.done)
             if self.data.classes:
                 write_text(self.folder.labels, "".join(f"{c}\n" for c in self.data.classes))
+        if self.training.warmup >= self.total:
+            self.progress.note(
+                f"the rate rises in all {self.total:,} iterations, since the warm-up has "
+                f"{self.training.warmup:,}; `--train warmup={self.total // 10}` is a tenth of them"
+            )
         if resumed and self.done < self.total:
             self.progress.note(f"continues after iteration {self.done:,}")
         self.loader = self._loader()

@@ -114,6 +114,17 @@ def test_a_run_that_was_interrupted_ends_the_same(
             assert {**a, "images_per_second": 0} == {**b, "images_per_second": 0}
 
 
+def test_a_warm_up_of_all_iterations_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fields = "learning_rate: 0.1  batch_size: 9  epochs: 3"
+    trained(tiny(f"{fields}  warmup: 11"), tmp_path, quiet=False)
+    assert "warm-up" not in capsys.readouterr().err
+    trained(tiny(f"{fields}  warmup: 12"), tmp_path, quiet=False, restart=True)
+    said = "rises in all 12 iterations, since the warm-up has 12; `--train warmup=1` is a tenth"
+    assert said in capsys.readouterr().err
+
+
 def test_patience(tmp_path: Path) -> None:
     """Nothing changes, so the first evaluation stays the best one."""
     net = tiny(f"{STILL}  patience: 3")

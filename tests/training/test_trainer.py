@@ -491,6 +491,9 @@ def test_fields_from_outside() -> None:
         base, schedule="step", steps=(5, 9)
     )
     assert overridden(powered, [("schedule", "cosine")]).final_rate == 0.1
+    warm = net_of(SPEC.replace("poly", "poly  warmup: 10"))
+    assert overridden(warm, [("iterations", "11")]) == replace(base, iterations=11, warmup=10)
+    assert overridden(warm, [("iterations", "10")]) == replace(base, iterations=10)
     bare = net_of(f"net n {{ {LAYERS} }}")
     fields = [("learning_rate", "0.1"), ("batch_size", "2"), ("iterations", "3")]
     assert overridden(bare, fields) == Training(0.1, 2, 3)
@@ -503,6 +506,7 @@ def test_fields_from_outside() -> None:
     refused(bare, [], "missing-field")
     refused(bare, fields[:1], "missing-field")
     refused(net, [("batchsize", "3")], "unknown-field")
+    refused(warm, [("iterations", "10"), ("warmup", "10")], "out-of-range")
     refused(net, [("batch_size", "0")], "out-of-range")
     refused(net, [("batch_size", "} }")], "wrong-type")
     refused(net, [("schedule", "polly")], "unknown-value")
