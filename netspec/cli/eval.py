@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="DATA",
         help="a folder with a folder of pictures for each class, or with train, val or test that "
-        "have these; images and masks; or a .npz file, as for `netspec train`",
+        "have these; images and masks or boxes; or a .npz file, as for `netspec train`",
     )
     add(
         "--split",
@@ -54,8 +54,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="what to do about pictures that can't be read",
     )
-    add("--picture", metavar="FILE", help="draw the confusion matrix as .svg")
-    add_format(parser, "text", "markdown", "json", "csv", help="csv is the confusion matrix")
+    add(
+        "--picture",
+        metavar="FILE",
+        help="draw the confusion matrix, or precision and recall of boxes, as .svg",
+    )
+    add_format(
+        parser,
+        "text",
+        "markdown",
+        "json",
+        "csv",
+        help="csv is the confusion matrix; of boxes the classes",
+    )
     add_output(parser, redirect=True)
 
 

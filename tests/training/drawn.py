@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,3 +72,31 @@ def save_masks(folder: Path, found: list[Drawing]) -> None:
     for i, one in enumerate(found):
         Image.fromarray(one.picture).save(folder / "images" / f"{i:03}.png")
         Image.fromarray(one.mask).save(folder / "masks" / f"{i:03}.png")
+
+
+def save_kitti(folder: Path, found: list[Drawing]) -> None:
+    """Write `image_2` and `label_2` into a folder, with a region that is not labelled."""
+    for name in ("image_2", "label_2"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    for i, one in enumerate(found):
+        Image.fromarray(one.picture).save(folder / "image_2" / f"{i:03}.png")
+        lines = [
+            f"{SHAPES[kind].title()} 0.00 0 -1.5 {left} {top} {right} {bottom} 1 1 1 0 0 0 0\n"
+            for kind, left, top, right, bottom in one.boxes
+        ]
+        (folder / "label_2" / f"{i:03}.txt").write_text("".join(lines))
+
+
+def save_coco(folder: Path, found: list[Drawing]) -> None:
+    """Write `images` and `instances.json` into a folder."""
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    images, annotations = [], []
+    for i, one in enumerate(found):
+        Image.fromarray(one.picture).save(folder / "images" / f"{i:03}.png")
+        images.append({"id": 10 + i, "file_name": f"{i:03}.png"})
+        for kind, left, top, right, bottom in one.boxes:
+            box = [left, top, right - left, bottom - top]
+            annotations.append({"image_id": 10 + i, "category_id": kind + 1, "bbox": box})
+    categories = [{"id": i + 1, "name": name} for i, name in enumerate(SHAPES)]
+    data = {"images": images, "annotations": annotations, "categories": categories}
+    (folder / "instances.json").write_text(json.dumps(data))
