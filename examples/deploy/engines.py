@@ -74,6 +74,20 @@ def _built(backend: str) -> Any:
     return make
 
 
+def _keras(net: Net, inputs: Arrays) -> Run:
+    """The Keras model, on PyTorch; channels come last there."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    model = netspec.build(net.loaded, backend="keras", weights=net.weights, probabilities=True)
+
+    def run(inputs: Any) -> Arrays:
+        last = [np.moveaxis(x, 1, -1) for x in inputs]
+        found = model(last if len(last) > 1 else last[0])
+        results = [np.asarray(y.detach()) for y in (found if isinstance(found, tuple) else [found])]
+        return [np.moveaxis(y, -1, 1) for y in results]
+
+    return run
+
+
 class CEngine(Engine):
     """C files, and the compiler that is installed."""
 
@@ -82,7 +96,7 @@ class CEngine(Engine):
         if shutil.which("cc") is None:
             raise PackageNotFoundError("a C compiler")
         said = subprocess.run(["cc", "--version"], capture_output=True, text=True, check=True)
-        return {"cc": said.stdout.splitlines()[0]}
+        return {"cc": said.stdout.splitlines()[0].split()[-1]}
 
 
 ENGINES: Mapping[str, Engine] = {
@@ -93,6 +107,7 @@ ENGINES: Mapping[str, Engine] = {
     "executorch": to_executorch.ENGINE,
     "litert": to_litert.ENGINE,
     "coreml": to_coreml.ENGINE,
+    "keras": Engine("Keras", ("keras", "torch"), _keras),
     "c": CEngine("C", (), _built("c")),
 }
 FIXED = ("c",)

@@ -7,9 +7,10 @@ import pytest
 
 from netspec.codegen.backend import get, load_model
 from netspec.diagnostics import SpecError
+from netspec.runtime.verify import random_inputs
 from tests.backends.nets import BODIES, POOLINGS, net_of, of_layers
 
-from .helpers import compare, file_of, run
+from .helpers import compare, file_of, numpy_results, run
 
 CASES = {**BODIES, **POOLINGS}
 OTHERWISE = (
@@ -35,6 +36,22 @@ def test_other_opsets(case: str) -> None:
 @pytest.mark.parametrize("case", [c for c in CASES if not c.startswith("roi_pool")])
 def test_the_last_opset(case: str) -> None:
     compare(of_layers(*CASES[case]), opsets=(22,))
+
+
+@pytest.mark.slow
+@pytest.mark.exhaustive
+def test_every_op_in_openvino() -> None:
+    """Another engine, which was written without ours in mind, reads the graphs as they are meant."""
+    openvino = pytest.importorskip("openvino")
+    core = openvino.Core()
+    how = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+    for case, body in BODIES.items():
+        net = of_layers(*body)
+        inputs = random_inputs(net, 3)
+        model = core.compile_model(core.read_model(file_of(net)), "CPU", how)
+        for ours, theirs in zip(numpy_results(net, inputs), model(inputs).values(), strict=True):
+            scale = np.abs(ours).max(initial=1e-30)
+            np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-5 * scale, err_msg=case)
 
 
 def test_what_an_engine_lacks_is_said() -> None:
