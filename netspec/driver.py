@@ -230,18 +230,20 @@ def check(
     *,
     net: str | None = None,
     needs_net: bool = True,
+    texts: Mapping[Path, str] = {},
 ) -> Checked:
     """The net of a text, and all that is wrong with it.
 
     `base` is the folder that its imports are relative to. `settings` are values for the net's
     parameters: Python numbers, bools, strings and lists, or text of the language as `SettingText`.
     `net` names the one that is meant of several. A file of modules only is fine unless
-    `needs_net`; it gives no net.
+    `needs_net`; it gives no net. `texts` are those of files that may be imported, by their absolute
+    paths, whatever lies there.
     """
     diagnostics = Diagnostics()
     given = constants_of(settings, diagnostics)
     with deep_recursion():
-        program, given, origins = _program(source, base, given, diagnostics)
+        program, given, origins = _program(source, base, given, diagnostics, texts)
         if program is None:
             return Checked(None, diagnostics.sorted())
         chosen = None
@@ -249,13 +251,15 @@ def check(
             chosen = _choose(program, net, diagnostics)
         made = _elaborated(chosen, given, diagnostics) if chosen is not None else None
     if made is not None:
-        made = _with_settings(made, settings, origins)
+        made = _with_settings(made, program, settings, origins)
     return Checked(made, diagnostics.sorted(), program.asked)
 
 
-def _with_settings(net: Net, settings: Mapping[str, Any], origins: Origins | None) -> Net:
-    """A net that knows what was set, and where its tensors lie in a caffemodel."""
-    net = replace(net, settings=texts_of(settings))
+def _with_settings(
+    net: Net, program: Program, settings: Mapping[str, Any], origins: Origins | None
+) -> Net:
+    """A net that knows its texts, what was set, and where its tensors lie in a caffemodel."""
+    net = replace(net, settings=texts_of(settings), texts=program.texts())
     return replace(net, origins=origins(net)) if origins is not None else net
 
 
@@ -318,7 +322,7 @@ def check_nets(
         if result is not None:
             theirs = given.keys() - of_net.keys()
             used = {k: v for k, v in settings.items() if k not in theirs}
-            made.append(_with_settings(result, used, origins))
+            made.append(_with_settings(result, program, used, origins))
         found += diagnostics
     return CheckedFile(tuple(made), Diagnostics(found).sorted())
 
@@ -433,12 +437,16 @@ def build(prepared: PreparedNet, constants: Mapping[str, Any]) -> Checked:
         net = _elaborated(prepared.net, constants, diagnostics)
     if net is not None:
         settings = {name: python_value(value) for name, value in constants.items()}
-        net = _with_settings(net, settings, None)
+        net = _with_settings(net, prepared.program, settings, None)
     return Checked(net, diagnostics.sorted(), prepared.program.asked)
 
 
 def _program(
-    source: Source, base: Path | None, given: dict[str, Any], diagnostics: Diagnostics
+    source: Source,
+    base: Path | None,
+    given: dict[str, Any],
+    diagnostics: Diagnostics,
+    texts: Mapping[Path, str] = {},
 ) -> tuple[Program | None, dict[str, Any], Origins | None]:
     """The program of a text, the constants that are left for its net's parameters, and origins.
 
@@ -457,7 +465,7 @@ def _program(
         origins = partial(caffe.origins, converted)
     else:
         _report_prototxt_options([name for name in given if ":" in name], source, diagnostics)
-        program = load(source, base, diagnostics)
+        program = load(source, base, diagnostics, texts)
     if program is not None:
         resolve(program, diagnostics)
     return program, given, origins

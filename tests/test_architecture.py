@@ -25,7 +25,7 @@ ORDER = (
     ("netspec.importers", "netspec.report", "netspec.runtime", "netspec.planning"),
     ("netspec.driver",),
     ("netspec.explore", "netspec.reference", "netspec.editing", "netspec.weights"),
-    ("netspec.compression", "netspec.pictures"),
+    ("netspec.compression", "netspec.pictures", "netspec.runs"),
     ("netspec.diagram", "netspec.training"),
     ("netspec.api",),
     ("netspec",),

@@ -36,6 +36,8 @@ COMMANDS = {
     "convert": "turn a prototxt of Caffe into a spec",
     "run": "classify pictures",
     "train": "train a net on pictures or arrays",
+    "runs": "list trainings with their best figures",
+    "export": "write a trained net as files that need no netspec",
     "eval": "judge a trained net on labelled data",
     "verify": "compare the backends on the same weights and inputs",
     "weights": "show and convert weight files",

@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.cli.common import SPEC_HELP, add_key, add_output, add_partial, add_settings, load
+from netspec.cli.common import (
+    SPEC_HELP,
+    add_format,
+    add_key,
+    add_output,
+    add_partial,
+    add_settings,
+    load,
+    print_json,
+)
 from netspec.diagnostics import spec_error
 from netspec.diagnostics.render import printable
 from netspec.ir import Net
 
 if TYPE_CHECKING:
     from netspec.weights.matching import MatchedArray
+
+
+MOST_SHOWN = 20
+"""Most names of classes that are shown."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Compression",
     )
     add_output(convert, "the same as OUT")
+    add_format(show, "text", "json")
     add_output(show, redirect=True)
     for sub in (show, convert):
         sub.add_argument("--spec", metavar="SPEC", help=f"the net of the weights: {SPEC_HELP}")
@@ -68,7 +82,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def execute(args: argparse.Namespace) -> int:
     if args.action == "show":
-        _show(_read(args))
+        from netspec.weights.trained import story
+
+        weights, said = _read(args), story(Path(args.file))
+        if args.format == "json":
+            print_json({"tensors": [*_described(weights)], "about": said})
+        else:
+            _show(weights)
+            _tell(said)
         return 0
     if (args.target is None) == (args.output is None) and not args.dry_run:
         raise spec_error("bad-option", "name the file to write once, as OUT or with --output")
@@ -216,6 +237,27 @@ def _show(weights: Mapping[str, Any]) -> None:
         shown, shape = printable(name), _shape(array.shape)
         print(f"{shown:<{width}}  {shape:>16}  {array.dtype}  {array.size:>12,}")
     print(f"{'total':<{width}}  {'':>16}  {'':7}  {total:>12,}")
+
+
+def _described(weights: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for name, array in weights.items():
+        yield {"name": name, "shape": list(array.shape), "type": str(array.dtype)}
+
+
+def _tell(said: Mapping[str, Any]) -> None:
+    """Print what a file says of its training: a line each, long texts by their length."""
+    width = max((len(printable(name)) for name in said), default=0)
+    for i, (name, value) in enumerate(said.items()):
+        if isinstance(value, dict):
+            parts = [k if name == "imports" else f"{k}={v}" for k, v in value.items()]
+            value = ", ".join(parts)
+        elif isinstance(value, list):
+            value = f"{len(value):,}: {', '.join(map(str, value[:MOST_SHOWN]))}"
+        elif name == "spec" and isinstance(value, str):
+            value = f"{len(value.splitlines()):,} lines (`--format json` shows them)"
+        text = printable(" ".join(str(value).split()))
+        text = text if len(text) <= 300 else f"{text[:297]}..."
+        print(f"{'' if i else chr(10)}{printable(name):<{width}}  {text}")
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -15,7 +15,7 @@ from functools import cached_property
 from math import prod
 from typing import Any, Literal
 
-from netspec.diagnostics.source import Span
+from netspec.diagnostics.source import Source, Span
 from netspec.ir.config import Detection, NetParameter, Preprocessing, Training
 from netspec.ir.names import NameMap
 from netspec.ir.template import Template
@@ -298,6 +298,8 @@ class Net:
     """Of a variant: the parameters that it sets."""
     settings: Mapping[str, str] = field(default_factory=dict, compare=False)
     """What was set from outside when the spec was read, by name, as `--set` takes it."""
+    texts: tuple[Source, ...] = field(default=(), compare=False, repr=False)
+    """What the net was read from: the text of its file, then those that it imports."""
 
     @property
     def doc(self) -> str:

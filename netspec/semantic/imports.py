@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Mapping
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -202,9 +203,17 @@ class Program:
         return tuple(found.values())
 
 
-def load(source: Source, base: Path | None, diagnostics: Diagnostics) -> Program | None:
-    """Parse a text and its imports; relative ones are looked for in the folder `base`."""
-    return _Loader(diagnostics).program(source, base)
+def load(
+    source: Source,
+    base: Path | None,
+    diagnostics: Diagnostics,
+    texts: Mapping[Path, str] = {},
+) -> Program | None:
+    """Parse a text and its imports; relative ones are looked for in the folder `base`.
+
+    `texts` are those of files by their absolute paths, whatever lies there.
+    """
+    return _Loader(diagnostics, texts).program(source, base)
 
 
 def program_of(file: File, base: Path | None, diagnostics: Diagnostics) -> Program:
@@ -213,8 +222,9 @@ def program_of(file: File, base: Path | None, diagnostics: Diagnostics) -> Progr
 
 
 class _Loader:
-    def __init__(self, diagnostics: Diagnostics) -> None:
+    def __init__(self, diagnostics: Diagnostics, texts: Mapping[Path, str] = {}) -> None:
         self.diagnostics = diagnostics
+        self.texts = texts
         self.asked: set[Path] = set()
         self.loaded: dict[Path, tuple[ModuleDefinition, ...]] = {}
         self.nets: dict[Path, dict[str, str]] = {}
@@ -292,7 +302,11 @@ class _Loader:
             message = f"files that import each other are at most {MAX_CHAIN} deep"
             self._error("too-deep", message, target)
             return ()
-        source = read_source(path, self.diagnostics, target.span)
+        given = self.texts.get(path)
+        if given is not None:
+            source: Source | None = Source(str(path), plain(given))
+        else:
+            source = read_source(path, self.diagnostics, target.span)
         if source is None:
             return ()
         self.open.append(path)
@@ -338,7 +352,7 @@ class _Loader:
         path = (base or Path()) / written
         self.asked.add(path)
         try:
-            if path.is_file():
+            if (self.texts and path.resolve() in self.texts) or path.is_file():
                 return path.resolve()
         except OSError:
             pass

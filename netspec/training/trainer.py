@@ -20,11 +20,11 @@ from netspec.ir import Net, Training
 from netspec.lazy_dataclasses import dataclass, field, fields, replace
 from netspec.metrics.compression import Compression
 from netspec.metrics.frozen import frozen_layers, layers_matching
+from netspec.runs.folder import Folder
 from netspec.runtime.classify import quiet_pillow
 from netspec.training import schedule
 from netspec.training.average import Average
 from netspec.training.checkpoint import (
-    Folder,
     Metrics,
     read_checkpoint,
     write_checkpoint,
@@ -324,13 +324,7 @@ class _Run:
     def _identity(self) -> dict[str, Any]:
         """What a checkpoint of this run has in common with it, as plain data."""
         shapes = ",".join(f"{n}:{tuple(map(int, t.shape))}" for n, t in self.net.tensors.items())
-        identity: dict[str, Any] = {
-            f.name: list(value) if isinstance(value, tuple) else value
-            for f in fields(Training)
-            if (value := getattr(self.training, f.name)) != f.default
-        }
-        if self.training.init is not None:
-            identity["init"] = str(self.training.init)
+        identity = stated(self.training)
         special = {n: m for n, m in self.net.multipliers.items() if m not in ((1, 1), (1, 0))}
         if special:
             identity["multipliers"] = ",".join(f"{n}:{m[0]:g}:{m[1]:g}" for n, m in special.items())
@@ -545,8 +539,14 @@ class _Run:
     def _evaluate(self) -> None:
         """Evaluate held-out samples; write weights, the curve, and at last the checkpoint."""
         row, name = self._held_out(), self.task.figure
-        figures = {name: row[name]} if row is not None else {}
-        about = metadata(self.net, self.data.classes, self.done, figures)
+        figures = {n: row[n] for n in (name, "loss")} if row is not None else {}
+        story = {
+            "iterations": self.total,
+            "figure": name,
+            "seed": self.options.seed,
+            "train": stated(self.training),
+        }
+        about = metadata(self.net, self.data.classes, self.done, figures, story)
         if row is not None:
             best, new = ((r[name], -r["loss"]) if r else () for r in (self.best, row))
             better = self._is_final() and new > best
@@ -626,6 +626,16 @@ class _Run:
         self.plateau.restore(state["plateau"])
         self.best, self.last_accuracy = state["best"], state["accuracy"]
         self.window.loss, self.window.correct, self.window.samples = state["window"]
+
+
+def stated(training: Training) -> dict[str, Any]:
+    """The fields of a recipe that are not as usual, as plain data."""
+    found = {
+        f.name: list(value) if isinstance(value, tuple) else value
+        for f in fields(Training)
+        if (value := getattr(training, f.name)) != f.default
+    }
+    return found | ({"init": str(training.init)} if training.init is not None else {})
 
 
 def _precision(wanted: str, place: torch.device) -> torch.dtype:

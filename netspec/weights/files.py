@@ -20,6 +20,7 @@ from netspec.weights.nsz_file import (
     nsz_bytes,
     nsz_unsupported,
     read_nsz,
+    read_nsz_metadata,
     read_nsz_tensors,
     values_of,
     write_nsz,
@@ -80,7 +81,7 @@ def read(path: Path, key: str | None = None) -> dict[str, Array]:
 def read_metadata(path: Path) -> dict[str, str]:
     """What a file says of itself beside its arrays, as a few formats can. Raises SpecError."""
     if path.suffix == ".nsz":
-        return read_nsz_tensors(path)[0]
+        return read_nsz_metadata(path)
     return read_safetensors_metadata(path) if path.suffix == ".safetensors" else {}
 
 

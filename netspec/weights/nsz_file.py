@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import groupby, takewhile
 from pathlib import Path
 from zlib import crc32
@@ -73,6 +74,26 @@ def values_of(tensors: Tensors) -> dict[str, Array]:
 # --- reading -------------------------------------------------------------------------------------
 
 
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    """Raise SpecError (bad-weights) for what is wrong with a file that is read in the block."""
+    file_size(path)
+    try:
+        yield
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise spec_error("bad-weights", f"{path} is no sound .nsz file: {error}") from None
+    except MemoryError:
+        raise spec_error("bad-weights", f"{path} does not fit into memory") from None
+
+
+def read_nsz_metadata(path: Path) -> dict[str, str]:
+    """What a file says of itself. Raises SpecError (bad-weights)."""
+    with _reported(path):
+        return nsz_layers(path.read_bytes())[0]
+
+
 def read_nsz_tensors(
     path: Path, sizes: dict[str, int] | None = None
 ) -> tuple[dict[str, str], dict[str, Array | CodedTensor]]:
@@ -80,20 +101,13 @@ def read_nsz_tensors(
 
     The bytes that each tensor takes are put into `sizes`.
     """
-    file_size(path)
     found: dict[str, Array | CodedTensor] = {}
-    try:
+    with _reported(path):
         about, layers = nsz_layers(path.read_bytes(), sizes)
         for name, _, values, codes in (tensor for layer in layers for tensor in layer):
             if codes is not None and codes.max() >= len(values):
                 raise ValueError(f"{name} has a code without a value")
             found[name] = values if codes is None else CodedTensor(values, codes)
-    except OSError as error:
-        raise unreadable(path, error) from None
-    except (ValueError, OverflowError, RecursionError) as error:
-        raise spec_error("bad-weights", f"{path} is no sound .nsz file: {error}") from None
-    except MemoryError:
-        raise spec_error("bad-weights", f"{path} does not fit into memory") from None
     return about, found
 
 

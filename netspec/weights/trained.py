@@ -1,30 +1,39 @@
 """What a file of trained weights says of itself, in the metadata of a `.safetensors` file.
 
-`net` and `spec` are the net's name and the text of its spec, `settings` what was set of it,
-`classes` the names of the classes in order, `preprocessing` how pictures become inputs,
-`iteration` when the weights were written, and `accuracy`, or what else the net's task is judged by,
-how they did on held-out data.
+`net` and `spec` are the net's name and the text of its spec, `imports` the texts of the files that
+it imports, by their paths from its folder, `settings` what was set of it, `classes` the names of
+the classes in order, `preprocessing` how pictures become inputs; `train` are the fields of the
+recipe, `seed` that of the training, `iteration` (of `iterations`) when the weights were written,
+`loss` and `accuracy`, or what else `figure` names, how they did on held-out data; `version` is
+netspec's.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from netspec import __version__
 from netspec.diagnostics import Diagnostic, spec_error
 from netspec.diagnostics.source import Source, plain
 from netspec.driver import Checked, check, find
 from netspec.ir import Net, Preprocessing
 from netspec.lazy_dataclasses import fields, replace
 from netspec.semantic.settings import SettingText
+from netspec.util.resources import folder
 from netspec.weights.array import Array
 from netspec.weights.files import read_metadata
 from netspec.weights.loading import weights_for
 
 KEY = "netspec"
 """Where in the metadata it stands, as JSON."""
+MOST_TEXT = 1 << 20
+"""Most characters of a spec and what it imports that are kept."""
+MOST_READ = 1 << 24
+"""Most characters that are read as such metadata."""
 
 
 class TrainedWeights(NamedTuple):
@@ -36,18 +45,30 @@ class TrainedWeights(NamedTuple):
     classes: tuple[str, ...] = ()
     preprocessing: Preprocessing | None = None
     accuracy: float | None = None
+    imports: Mapping[str, str] = {}
 
 
 def metadata(
-    net: Net, classes: Sequence[str], iteration: int, figures: Mapping[str, float]
+    net: Net,
+    classes: Sequence[str],
+    iteration: int,
+    figures: Mapping[str, float],
+    about: Mapping[str, Any] = {},
 ) -> dict[str, str]:
     """What a file of weights says of a net that was trained, with figures on held-out data.
 
-    As one text: the library writes several in random order, and equal runs give equal bytes.
+    `about` is what else is to be said of the training, as plain data. As one text: the library
+    writes several in random order, and equal runs give equal bytes.
     """
-    found: dict[str, Any] = {"net": net.name, "iteration": iteration}
+    found: dict[str, Any] = {"net": net.name, "iteration": iteration, **about}
+    found["version"] = __version__
     if net.body.nodes:
-        found["spec"] = net.body.nodes[0].span.source.text
+        own = net.body.nodes[0].span.source
+        imports = _imports(net, own)
+        if len(own.text) + sum(map(len, imports.values())) <= MOST_TEXT:
+            found["spec"] = own.text
+            if imports:
+                found["imports"] = imports
     if net.settings:
         found["settings"] = dict(net.settings)
     if classes:
@@ -59,17 +80,36 @@ def metadata(
     return {KEY: json.dumps(found)}
 
 
+def _imports(net: Net, own: Source) -> dict[str, str]:
+    """The texts that a net's spec imports, by their paths from its folder; no bundled ones."""
+    bundled, base = f"{folder('specs').resolve()}{os.sep}", os.path.dirname(own.name)
+    found = {}
+    for source in net.texts[1:]:
+        if source is not own and not source.name.startswith(bundled):
+            place = os.path.relpath(source.name, os.path.realpath(base or os.curdir))
+            found[place.replace(os.sep, "/")] = source.text
+    return found
+
+
+def story(path: Path) -> dict[str, Any]:
+    """All that a file says of its weights as the module says, unchecked; {} where it says nothing.
+
+    Raises SpecError where the file can't be read.
+    """
+    try:
+        text = read_metadata(path).get(KEY, "{}")
+        found = json.loads(text) if len(text) <= MOST_READ else {}
+    except (ValueError, RecursionError):
+        found = {}
+    return found if isinstance(found, dict) else {}
+
+
 def read_trained(path: Path) -> TrainedWeights:
     """What a file says of its weights; nothing where it has no metadata, or others'.
 
     Raises SpecError where the file can't be read.
     """
-    try:
-        found = json.loads(read_metadata(path).get(KEY, "{}"))
-    except (ValueError, RecursionError):
-        found = {}
-    if not isinstance(found, dict):
-        found = {}
+    found = story(path)
 
     def one(name: str, right: Callable[[Any], bool], default: Any) -> Any:
         value = found.get(name)
@@ -82,6 +122,7 @@ def read_trained(path: Path) -> TrainedWeights:
         tuple(one("classes", lambda v: isinstance(v, list) and all(map(_is_text, v)), [])),
         _preprocessing(found.get("preprocessing")),
         one("accuracy", _is_number, None),
+        one("imports", lambda v: isinstance(v, dict) and all(map(_is_text, v.values())), {}),
     )
 
 
@@ -138,14 +179,20 @@ def checked(
         source, base, net = Source(f"{weights}", plain(found.spec)), weights.parent, found.net
     else:
         source, base, net = find(spec)
-    made = check(source, base, settings, net=net)
+    texts = _beside(base, found.imports) if within else {}
+    made = check(source, base, settings, net=net, texts=texts)
     if within and any(d.code == "unknown-module" for d in made.diagnostics):
         message = f"{weights} holds the text of its spec, but not what that imports"
         raise spec_error("bad-weights", message, help=help_)
     if made.net is None or made.net.name != found.net or not found.settings:
         return made
     again = {name: SettingText(text) for name, text in found.settings.items()}
-    return check(source, base, {**again, **settings}, net=net)
+    return check(source, base, {**again, **settings}, net=net, texts=texts)
+
+
+def _beside(base: Path, imports: Mapping[str, str]) -> dict[Path, str]:
+    """Texts by the absolute paths of their files, which need not be there."""
+    return {(base / place).resolve(): text for place, text in imports.items() if "\0" not in place}
 
 
 class TrainedNet(NamedTuple):

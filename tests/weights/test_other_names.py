@@ -13,7 +13,7 @@ from PIL import Image
 import netspec
 from netspec.cli.main import main
 from netspec.weights import NameMaps, fresh, read, write
-from netspec.weights.trained import KEY, metadata, read_trained
+from netspec.weights.trained import KEY, TrainedWeights, metadata, read_trained
 
 SPEC = """
 module block(f) {
@@ -254,7 +254,7 @@ def test_a_training_says_what_run_needs(
 def test_metadata_of_anybody(text: str, tmp_path: Path) -> None:
     path = tmp_path / "w.safetensors"
     write(path, {"a": np.zeros(1, np.float32)}, {KEY: text})
-    assert read_trained(path) == ("", "", {}, (), None, None)
+    assert read_trained(path) == TrainedWeights()
 
 
 def test_metadata_is_kept_from_file_to_file(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_metadata_is_kept_from_file_to_file(tmp_path: Path) -> None:
 def test_a_spec_inside_that_imports_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The file holds the text of the spec alone: the error says how to go on."""
+    """What it imports is inside too; where it is not, the error says how to go on."""
     monkeypatch.chdir(tmp_path)
     Path("part.net").write_text("module part { input x\n conv { filters: 2  kernel: 1 } }")
     Path("own.net").write_text(
@@ -285,6 +285,18 @@ def test_a_spec_inside_that_imports_a_file(
     Image.fromarray(np.zeros((4, 4), np.uint8)).save("x.png")
     assert main(["run", "own.net", "x.png", "--weights", "w.safetensors"]) == 0
     Path("part.net").rename("moved.net")
+    capsys.readouterr()
+    assert main(["run", "w.safetensors", "x.png", "--format", "json"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    # What was imported at the training counts, and not what lies there now.
+    Path("part.net").write_text("module part { input x\n conv { filters: 9  kernel: 1 } }")
+    assert main(["run", "w.safetensors", "x.png", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == first
+    # A file of an earlier version holds the text of the spec alone.
+    Path("part.net").unlink()
+    said = json.loads(metadata(net.ir, ["a", "b"], 1, {})[KEY])
+    assert said.pop("imports") == {"part.net": Path("moved.net").read_text()}
+    write(Path("w.safetensors"), fresh(net.tensors), {KEY: json.dumps(said)})
     assert main(["run", "w.safetensors", "x.png"]) == 1
     errors = capsys.readouterr().err
     assert "holds the text of its spec, but not what that imports" in errors
