@@ -23,6 +23,7 @@ typedef struct { float low, high; } Clamp; /* bounds of a result */
 
 #ifdef NETSPEC_THREADS
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #if defined __x86_64__ || defined __i386__
 #define RELAX __builtin_ia32_pause()

@@ -1,44 +1,51 @@
 /* needs: base */
 #ifdef NETSPEC_THREADS
-/* Threads that wait for work: awake for a short while, then asleep. */
+/* Threads that take parts of the work at hand, whoever is free: one that the system lets wait holds nobody up that has not given it a part.
+   Without work they are awake for a short while, then asleep. */
 typedef struct Pool {
   int threads;
   pthread_t ids[NETSPEC_THREADS];
   pthread_mutex_t mutex;
   pthread_cond_t wake;
-  atomic_int turn, busy, next; /* which work, how many threads have not done it, the next thread's number */
-  int n, stop;
+  atomic_int started, turn, asleep, left, done; /* threads, works, threads asleep; parts that nobody has taken, that are done */
+  int n, parts; /* these are written only while no part is left or being done */
   void (*task)(const void *, int, int, int);
   const void *arg;
 } Pool;
 
-static void pool_part(const Pool *p, int thread) {
-  const int from = (int)((long long)p->n * thread / p->threads), to = (int)((long long)p->n * (thread + 1) / p->threads);
-  if (from < to) p->task(p->arg, from, to, thread);
+static void pool_parts(Pool *p, int thread) {
+  for (int i; (i = atomic_fetch_sub(&p->left, 1) - 1) >= 0; atomic_fetch_add(&p->done, 1)) {
+    const int part_of = p->parts - 1 - i;
+    p->task(p->arg, (int)((long long)p->n * part_of / p->parts), (int)((long long)p->n * (part_of + 1) / p->parts), thread);
+  }
 }
 
 static void *pool_thread(void *arg) {
   Pool *p = arg;
-  const int thread = atomic_fetch_add(&p->next, 1);
-  for (int done = 0;; done++) {
-    for (int i = 0; i < 20000 && atomic_load_explicit(&p->turn, memory_order_acquire) == done; i++) RELAX;
-    if (atomic_load(&p->turn) == done) {
+  const int thread = atomic_fetch_add(&p->started, 1) + 1;
+  for (int seen = 0;;) {
+    for (int i = 0; i < 2000 && atomic_load(&p->turn) == seen; i++) RELAX;
+    if (atomic_load(&p->turn) == seen) {
       pthread_mutex_lock(&p->mutex);
-      while (atomic_load(&p->turn) == done) pthread_cond_wait(&p->wake, &p->mutex);
+      atomic_fetch_add(&p->asleep, 1);
+      while (atomic_load(&p->turn) == seen) pthread_cond_wait(&p->wake, &p->mutex);
+      atomic_fetch_sub(&p->asleep, 1);
       pthread_mutex_unlock(&p->mutex);
     }
-    if (p->stop) return NULL;
-    pool_part(p, thread);
-    atomic_fetch_sub(&p->busy, 1);
+    seen = atomic_load(&p->turn);
+    if (seen < 0) return NULL;
+    pool_parts(p, thread);
   }
 }
 
-static void pool_turn(Pool *p) {
-  pthread_mutex_lock(&p->mutex);
-  atomic_store(&p->busy, p->threads - 1);
-  atomic_fetch_add(&p->turn, 1);
-  pthread_cond_broadcast(&p->wake);
-  pthread_mutex_unlock(&p->mutex);
+/* Lets all threads see that there is work, or by a negative turn that there will be none. */
+static void pool_turn(Pool *p, int turn) {
+  atomic_store(&p->turn, turn);
+  if (atomic_load(&p->asleep)) {
+    pthread_mutex_lock(&p->mutex);
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->mutex);
+  }
 }
 
 /* Starts threads, with the caller's as many as asked for or as there can be. */
@@ -46,14 +53,12 @@ UNUSED static void pool_start(Pool *p, int threads) {
   memset(p, 0, sizeof *p);
   pthread_mutex_init(&p->mutex, NULL);
   pthread_cond_init(&p->wake, NULL);
-  atomic_store(&p->next, 1);
   p->threads = 1;
   while (p->threads < min_of(threads, NETSPEC_THREADS) && !pthread_create(&p->ids[p->threads], NULL, pool_thread, p)) p->threads++;
 }
 
 UNUSED static void pool_stop(Pool *p) {
-  p->stop = 1;
-  pool_turn(p);
+  pool_turn(p, -1);
   for (int i = 1; i < p->threads; i++) pthread_join(p->ids[i], NULL);
   pthread_cond_destroy(&p->wake);
   pthread_mutex_destroy(&p->mutex);
@@ -71,10 +76,14 @@ UNUSED static int threads_of(const Pool *p) { return p ? p->threads : 1; }
 UNUSED static void parallel(Pool *p, int n, void (*task)(const void *, int, int, int), const void *arg) {
 #ifdef NETSPEC_THREADS
   if (p && p->threads > 1 && n > 1) {
-    p->n = n, p->task = task, p->arg = arg;
-    pool_turn(p);
-    pool_part(p, 0);
-    while (atomic_load_explicit(&p->busy, memory_order_acquire)) RELAX;
+    p->n = n, p->parts = min_of(n, 4 * p->threads), p->task = task, p->arg = arg;
+    atomic_store(&p->done, 0);
+    atomic_store(&p->left, p->parts);
+    pool_turn(p, atomic_load(&p->turn) % 1000000 + 1);
+    pool_parts(p, 0);
+    for (int i = 0; atomic_load(&p->done) < p->parts; i++)
+      if (i < 2000) RELAX;
+      else sched_yield();
     return;
   }
 #endif
