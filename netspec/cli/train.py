@@ -38,10 +38,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--data",
         required=True,
         metavar="DATA",
-        help="a folder with a folder of pictures for each class (or train and val with these in "
-        "them), or a .npz file with x and y (or x_train, y_train, x_test, y_test); for nets that "
-        "make planes of classes, folders images and masks in place of those of classes, for nets "
-        "that detect, images and boxes as KITTI or COCO has them",
+        help="a folder with a folder of pictures for each class or with labels.csv (or train and "
+        "val with these in them), or a .npz file with x and y (or x_train, y_train, x_test, "
+        "y_test); for nets that make planes of classes, folders images and masks in place of those "
+        "of classes, for nets that detect, images and boxes as KITTI or COCO has them",
     )
     add_output(parser, "for weights, metrics and checkpoints (default: NET-training)", "FOLDER")
     add("--weights", metavar="FILE", help="start from these instead of fresh weights")

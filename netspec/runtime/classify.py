@@ -23,6 +23,8 @@ PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".
 """The endings of files that are taken for pictures in a folder."""
 MAX_PIXELS = 2**27
 """Most pixels of a picture that is read."""
+RUN_OTHERS = ("EPS", "WMF")
+"""Formats for which Pillow would start other programs, or ask the system."""
 MAX_BYTES = 2**30
 """Longest picture file that is read."""
 
@@ -134,6 +136,8 @@ def opened(content: bytes, path: Path) -> Iterator[Any]:
         with Image.open(BytesIO(content)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError
+            if image.format in RUN_OTHERS:
+                raise UnidentifiedImageError
             yield image
             return
     except UnidentifiedImageError:

@@ -222,7 +222,8 @@ def overridden(
     """A recipe with some fields replaced; None where it is wrong, and that is reported.
 
     Giving `iterations` takes away `epochs` and the other way round, and a warm-up that leaves
-    nothing of them; a new `schedule` or `optimizer` takes away the fields that go with another.
+    nothing of them, and one kind of crop the other; a new `schedule` or `optimizer` takes away the
+    fields that go with another.
     """
     values: dict[str, Any] = {}
     given: dict[str, Span] = {}
@@ -244,6 +245,11 @@ def overridden(
             stated.pop("epochs", None)
         if stated.get("warmup", 0) >= values.get("iterations", inf):
             del stated["warmup"]
+        if "resized_crop" in values:
+            stated.pop("random_crop", None)
+        if values.get("random_crop"):
+            stated.pop("resized_crop", None)
+            stated.pop("crop_ratio", None)
         merged = {**stated, **values}
         values = {n: v for n, v in merged.items() if n in given or _applies(n, merged)}
     for diagnostic in _wrong_together(values, given, None):

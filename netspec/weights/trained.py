@@ -20,7 +20,7 @@ from netspec import __version__
 from netspec.diagnostics import Diagnostic, spec_error
 from netspec.diagnostics.source import Source, plain
 from netspec.driver import Checked, check, find
-from netspec.ir import Net, Preprocessing
+from netspec.ir import Net, Preprocessing, Training
 from netspec.lazy_dataclasses import fields, replace
 from netspec.semantic.settings import SettingText
 from netspec.util.resources import folder
@@ -46,6 +46,8 @@ class TrainedWeights(NamedTuple):
     preprocessing: Preprocessing | None = None
     accuracy: float | None = None
     imports: Mapping[str, str] = {}
+    several: bool = False
+    """Whether a picture may have any number of labels."""
 
 
 def metadata(
@@ -123,7 +125,12 @@ def read_trained(path: Path) -> TrainedWeights:
         _preprocessing(found.get("preprocessing")),
         one("accuracy", _is_number, None),
         one("imports", lambda v: isinstance(v, dict) and all(map(_is_text, v.values())), {}),
+        one("train", _tells_labels, None) is not None,
     )
+
+
+def _tells_labels(recipe: Any) -> bool:
+    return isinstance(recipe, dict) and recipe.get("loss") == "bce"
 
 
 def _is_text(value: Any) -> bool:
@@ -225,7 +232,9 @@ def trained_net(
 
 
 def as_trained(net: Net, found: TrainedWeights) -> Net:
-    """The net with the preprocessing that its weights were trained with."""
+    """The net with the loss and the preprocessing that its weights were trained with."""
+    if found.several and found.net == net.name:
+        net = replace(net, training=Training(1.0, 1, loss="bce"))
     if found.preprocessing is None or found.net != net.name or len(net.preprocessing) != 1:
         return net
     channels = len(found.preprocessing.mean), len(found.preprocessing.std)

@@ -138,6 +138,19 @@ def test_what_is_moved_and_sheared() -> None:
     torch.testing.assert_close(sheared[0, 0, 0, 1:], x[0, 0, 0, :3])
 
 
+def test_windows_on_every_device() -> None:
+    x = torch.arange(3.0 * 2 * 5 * 6).reshape(3, 2, 5, 6) + 1
+    for size in ((3, 4), (5, 6)):
+        for top, left in (([0, 2, -2], [1, 0, 3]), ([-9, 9, 1], [0, 0, -6])):
+            given = x, np.array(top), np.array(left), size
+            found = augment.windows(*given)
+            assert torch.equal(augment.gathered(*given), found)
+            padded = np.pad(x.numpy(), ((0, 0), (0, 0), (9, 9), (9, 9)))
+            for i in range(3):
+                part = padded[i, :, top[i] + 9 :, left[i] + 9 :][:, : size[0], : size[1]]
+                np.testing.assert_array_equal(found[i, :, : part.shape[1], : part.shape[2]], part)
+
+
 def test_a_share_of_the_pictures_gets_a_box_of_zeros() -> None:
     x = torch.ones(400, 2, 20, 25)
     found = augment.erased(x, 0.25, rolls(400))

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from netspec.cli.main import main
 from netspec.diagnostics import SpecError
 from netspec.ir import Net
 from netspec.training import TrainingOptions, train
@@ -187,6 +188,26 @@ def test_labels_are_learnt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     assert "trained on: 180 samples of 3 labels: class 0" in said
     assert "mean F1" in said
     assert "recall: 0 " in said
+    # `eval` finds out from the weights that there may be several labels.
+    plain = tmp_path / "n.net"
+    plain.write_text(
+        "net n(classes = 3) { input data: 1x4x4 { scale: 1/255 }\n"
+        " flatten -> linear { units: classes } -> sigmoid }"
+    )
+    command = ["eval", str(plain), "--weights", str(tmp_path / "out/best.safetensors")]
+    command += ["--data", str(tmp_path / "d.npz"), "--format"]
+    for backend in ("torch", "numpy"):
+        assert main([*command, "json", "--backend", backend]) == 0
+        judged = json.loads(capsys.readouterr().out)
+        assert judged["samples"] == 200
+        assert judged["f1"] > 0.95
+        assert judged["loss"] < 0.4
+        assert [row["count"] for row in judged["classes"]] == y.sum(0).tolist()
+    assert main([*command, "csv"]) == 0
+    assert capsys.readouterr().out.startswith("name,count,precision,recall\n0,")
+    assert main([*command, "text"]) == 0
+    assert "mean F1" in capsys.readouterr().out
+    assert main([*command, "text", "--picture", str(tmp_path / "c.svg")]) == 1
 
 
 # --- what is said of the data --------------------------------------------------------------------

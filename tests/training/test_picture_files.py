@@ -15,13 +15,15 @@ from PIL import Image
 import netspec
 from netspec.diagnostics import SpecError
 from netspec.ir import Net
+from netspec.lazy_dataclasses import replace
 from netspec.pictures import store
 from netspec.pictures.readers import PictureReaders
-from netspec.training import picture_files
+from netspec.training import TrainingOptions, picture_files, train
 from netspec.training.datasets import read
 from netspec.training.loader import Loader
 from netspec.training.picture_files import Pictures
 from netspec.training.sampler import Draws, Rolls, Sampler
+from netspec.training.trainer import _Run
 from netspec.training.transforms import Preparation
 
 from ..helpers import net_of
@@ -206,6 +208,49 @@ def test_16_bits_are_kept_and_cut(tmp_path: Path) -> None:
         assert torch.equal(batch, kept.inputs(range(4), None))
     finally:
         loader.close()
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_with_the_same_changes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted, with another number of processes, it ends with the same bits."""
+    fields = (
+        "resized_crop: 0.3  mirror: true  randaugment: [1, 9]  erase: 0.5  mixup: 0.3  cutmix: 1"
+        "  sampling: balanced  brightness: 0.2"
+    )
+    of = net(fields.replace("epochs: 1", ""))
+    training = replace(recipe(of), epochs=None, iterations=8, learning_rate=0.01)
+    (folder / "a/more.jpg").write_bytes((folder / "a/00.jpg").read_bytes())
+
+    def run(name: str, **more: Any) -> bytes:
+        options = TrainingOptions(folder, tmp_path / name, every=3, quiet=True, **more)
+        train(of, training, options)
+        return (tmp_path / name / "last.safetensors").read_bytes()
+
+    whole = run("whole", workers=0)
+    measure = _Run._measure
+    with monkeypatch.context() as patch:
+
+        def interrupted(self: Any) -> None:
+            measure(self)
+            if self.done == 5:
+                raise KeyboardInterrupt
+
+        patch.setattr(_Run, "_measure", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run("parts", workers=2)
+    assert run("parts", workers=1) == whole
+    kept = run("kept", workers=0, cache=tmp_path / "kept-pictures")
+    assert run("kept-again", workers=2, cache=tmp_path / "kept-pictures") == kept
+
+
+def test_what_would_start_other_programs_is_no_picture(folder: Path) -> None:
+    text = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n"
+    (folder / "a/x.png").write_text(text)
+    with pytest.raises(SpecError, match="can't be used") as error:
+        pictures(folder, net())
+    assert "no format that Pillow knows" in error.value.diagnostics[0].notes[0]
 
 
 @pytest.mark.slow

@@ -494,6 +494,12 @@ def test_fields_from_outside() -> None:
     warm = net_of(SPEC.replace("poly", "poly  warmup: 10"))
     assert overridden(warm, [("iterations", "11")]) == replace(base, iterations=11, warmup=10)
     assert overridden(warm, [("iterations", "10")]) == replace(base, iterations=10)
+    # So does the other kind of crop.
+    cropped = net_of(SPEC.replace("poly", "poly  random_crop: true"))
+    found = overridden(cropped, [("resized_crop", "0.1"), ("crop_ratio", "[1, 2]")])
+    assert (found.random_crop, found.resized_crop) == (False, (0.1, 1))
+    back = overridden(replace(cropped, training=found), [("random_crop", "true")])
+    assert back == recipe(cropped)
     bare = net_of(f"net n {{ {LAYERS} }}")
     fields = [("learning_rate", "0.1"), ("batch_size", "2"), ("iterations", "3")]
     assert overridden(bare, fields) == Training(0.1, 2, 3)

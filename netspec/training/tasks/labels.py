@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from netspec.diagnostics import spec_error
 from netspec.ir import Net
+from netspec.lazy_dataclasses import dataclass
+from netspec.ops.activation import Sigmoid
+from netspec.report import number_format
+from netspec.report.columns import Column
+from netspec.report.table import Grid
 from netspec.runtime.classify import class_count
 from netspec.training.distributed import Processes
+from netspec.training.judgement import percent
 from netspec.training.tasks.classification import MOST_SAID, Classification
-from netspec.training.tasks.task import Tally
+from netspec.training.tasks.task import Judged, Tally
+from netspec.weights.array import Array
 
 TINY = 1e-6
 
@@ -51,7 +59,7 @@ class ManyLabels(Classification):
         return ((outputs > 0) == (self._marks(targets) > 0.5)).float().mean(1).sum()
 
     def tally(self) -> Tally:
-        return _LabelTally(class_count(self.net), self.names)
+        return LabelTally(class_count(self.net), self.names)
 
     def remarks(self, figures: Mapping[str, Any]) -> Iterator[str]:
         """The recall of each label, or of those where it is lowest; whether none is answered."""
@@ -70,8 +78,66 @@ class ManyLabels(Classification):
             targets = F.one_hot(targets, class_count(self.net))
         return targets.float()
 
+    def judged(
+        self, batches: Iterable[tuple[Array, Tensor]], names: Sequence[str], trained: Sequence[str]
+    ) -> Judged:
+        count = class_count(self.net)
+        places = list(range(count))
+        if len(trained) == count and names and set(names) <= set(trained):
+            places, names = [trained.index(name) for name in names], trained
+        tally, samples = LabelTally(count, tuple(names) if len(names) == count else ()), 0
+        last = next(f.op for f in self.net.layers if self.net.flat_outputs[0] in f.outputs)
+        for outputs, targets in batches:
+            scores = self.scores(torch.from_numpy(np.array(outputs)), isinstance(last, Sigmoid))
+            if targets.ndim == 1:
+                targets = F.one_hot(targets, len(places))
+            marks = torch.zeros(len(targets), count)
+            marks[:, places] = targets.float()
+            tally.add(scores, marks)
+            samples += len(targets)
+        return LabelJudgement(samples, tally.figures())
 
-class _LabelTally:
+
+@dataclass(frozen=True)
+class LabelJudgement:
+    """How well labels are told: `figures` are those of a `LabelTally`."""
+
+    samples: int
+    figures: Mapping[str, Any]
+
+    def data(self) -> dict[str, Any]:
+        return {"samples": self.samples, **self.figures}
+
+    def grid(self, title: str, summary: Mapping[str, str]) -> Grid:
+        columns = (
+            Column("name", "label", "", left=True),
+            Column("count", "samples", "", show=number_format.count),
+            Column("precision", "precision", "", show=percent, zero=True),
+            Column("recall", "recall", "", show=percent, zero=True),
+        )
+        figures = (
+            ("loss", f"{self.figures['loss']:.4f}"),
+            ("mean F1", f"{self.figures['f1']:.2%} of {self.samples:,}"),
+            ("right labels", f"{self.figures['accuracy']:.2%}"),
+            *summary.items(),
+        )
+        return Grid("", title, columns, tuple(map(tuple, self.csv()[1:])), summary=figures)
+
+    def csv(self) -> list[list[Any]]:
+        """Count, precision and recall of each label."""
+        keys = ("name", "count", "precision", "recall")
+        return [list(keys), *([row[key] for key in keys] for row in self.figures["classes"])]
+
+    def picture(self, title: str) -> str:
+        message = "labels that don't exclude each other have no confusion matrix to draw"
+        raise spec_error("bad-option", message)
+
+    def remarks(self) -> list[str]:
+        answered = any(row["precision"] is not None for row in self.figures["classes"])
+        return [] if answered else ["no label is ever answered"]
+
+
+class LabelTally:
     """The sum of the losses; of each label how many samples have it, for how many it is answered,
     and how often that is right."""
 
