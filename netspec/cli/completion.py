@@ -35,7 +35,7 @@ def execute(args: argparse.Namespace) -> int:
 
     parser = whole_parser()
     completers: dict[str, Any] = dict.fromkeys(
-        ("FILE", "IMAGE", "DATA", "OUT", "PROTOTXT", "FILE.svg"), shtab.FILE
+        ("FILE", "IMAGE", "DATA", "OUT", "PROTOTXT", "FILE.svg", "RUN"), shtab.FILE
     )
     completers["FOLDER"] = shtab.DIRECTORY
     functions = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from netspec.cli.common import add_output, overwrite_error
+from netspec.cli.common import add_output, add_settings, overwrite_error
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +19,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--last", action="store_true", help="the last weights (default: the best, if there are)"
     )
+    parser.add_argument(
+        "--spec", metavar="SPEC", help="the net of a file that does not say which it is of"
+    )
+    add_settings(parser)
     add_output(parser, "where to write (default: NET-export)", "FOLDER|FILE.zip")
 
 
@@ -26,7 +30,7 @@ def execute(args: argparse.Namespace) -> int:
     from netspec.runs.export import export, zipped
     from netspec.util.atomic_write import made_folder, write_bytes, write_files
 
-    net, files = export(Path(args.run), args.last)
+    net, files = export(Path(args.run), args.last, args.spec, dict(args.settings))
     path = Path(args.output or f"{net}-export")
     if path.suffix == ".zip":
         write_bytes(path, zipped(files, path.stem))

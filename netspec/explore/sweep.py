@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Protocol
 
@@ -329,8 +330,10 @@ def _result_of(text: str) -> Result | None:
     if isinstance(found, dict):
         kinds |= {"error": dict} if "error" in found else dict.fromkeys(METRICS, int)
         if "training" in found:
-            kinds |= {"training": str, **dict.fromkeys(METRICS, int)}
-        if not all(type(found.get(n, 0)) in (int, float) for n in FIGURES):
+            kinds |= {"training": str, "run": str, **dict.fromkeys(METRICS, int)}
+            kinds |= {} if "error" in found else {"accuracy": float, "iteration": int}
+        known = [found[name] for name in FIGURES if name in found]
+        if not all(type(n) in (int, float) and isfinite(n) for n in known):
             return None
         if all(isinstance(found.get(name), kind) for name, kind in kinds.items()):
             error = found.get("error", {"code": "", "message": ""})

@@ -18,24 +18,27 @@ from netspec.runs.folder import Folder
 from netspec.runtime.classify import class_count
 from netspec.runtime.placement import makes_planes
 from netspec.syntax.protobuf_text.detect import may_be_prototxt
-from netspec.weights.trained import story, trained_net
+from netspec.weights.trained import story, texts_of, trained_net
 
 WEIGHTS = "weights.safetensors"
 
 
-def export(run: Path, last: bool = False) -> tuple[str, dict[str, bytes]]:
+def export(
+    run: Path, last: bool = False, spec: str | None = None, settings: Mapping[str, Any] = {}
+) -> tuple[str, dict[str, bytes]]:
     """The name of a run's net, and its files by their paths in a folder.
 
     `run` is the folder of a training, of which the best weights are taken, or with `last` the last
-    ones; or a file of these. Raises SpecError.
+    ones; or a file of these. `spec` is for weights that do not say of which spec they are. Raises
+    SpecError.
     """
     file = _weights(run, last)
     said = story(file)
-    net, arrays, about, *_ = trained_net(str(file), {}, file)
-    del arrays  # they have been checked
-    files = {_spec_name(net): about.spec.encode(), WEIGHTS: file.read_bytes()}
-    if all(_is_below(place) for place in about.imports):
-        files |= {place: text.encode() for place, text in about.imports.items()}
+    net, _, about, *_ = trained_net(spec or str(file), settings, file)
+    text, imports = texts_of(net)
+    files = {_spec_name(net): text.encode(), WEIGHTS: file.read_bytes()}
+    if all(map(_is_below, imports)):
+        files |= {place: text.encode() for place, text in imports.items()}
     classes = {}
     for backend in ("torch", "numpy"):
         source = emit(net, get(backend))

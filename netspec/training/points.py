@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import file_digest, sha256
 from logging import ERROR
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -145,9 +146,10 @@ def _trained(net: Net, training: PointTraining, folder: Path) -> dict[str, Any]:
     if result.best_accuracy is None or result.best_loss is None:
         message = "nothing is held out, so that no net has an accuracy"
         raise spec_error("bad-data", message, help=("leave out `--held-out 0`",))
+    loss = {"loss": round(result.best_loss, 6)} if isfinite(result.best_loss) else {}
     return {
-        "accuracy": round(result.best_accuracy, 6),
-        "loss": round(result.best_loss, 6),
+        "accuracy": round(float(result.best_accuracy), 6),
+        **loss,
         "iteration": result.best_iteration,
         "run": str(folder),
     }
@@ -191,6 +193,7 @@ def _elsewhere(work: _Work) -> _Outcome:
 
 def _in_processes(work: Sequence[_Work], jobs: int) -> Iterator[tuple[int, _Outcome]]:
     from concurrent.futures import ProcessPoolExecutor, as_completed
+    from concurrent.futures.process import BrokenProcessPool
     from multiprocessing import get_context
 
     threads = max(1, sweep.processors() // jobs)
@@ -203,6 +206,10 @@ def _in_processes(work: Sequence[_Work], jobs: int) -> Iterator[tuple[int, _Outc
         with on_interrupt(sweep.end_workers):
             for done in as_completed(pending):
                 yield pending[done], done.result()
+    except BrokenProcessPool:
+        message = "a process of the sweep was killed, as where memory is short"
+        help_ = ("fewer at a time, `--jobs 1`; the same command goes on",)
+        raise spec_error("bad-option", message, help=help_) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

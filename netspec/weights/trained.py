@@ -64,13 +64,11 @@ def metadata(
     """
     found: dict[str, Any] = {"net": net.name, "iteration": iteration, **about}
     found["version"] = __version__
-    if net.body.nodes:
-        own = net.body.nodes[0].span.source
-        imports = _imports(net, own)
-        if len(own.text) + sum(map(len, imports.values())) <= MOST_TEXT:
-            found["spec"] = own.text
-            if imports:
-                found["imports"] = imports
+    spec, imports = texts_of(net)
+    if spec and len(spec) + sum(map(len, imports.values())) <= MOST_TEXT:
+        found["spec"] = spec
+        if imports:
+            found["imports"] = imports
     if net.settings:
         found["settings"] = dict(net.settings)
     if classes:
@@ -82,15 +80,21 @@ def metadata(
     return {KEY: json.dumps(found)}
 
 
-def _imports(net: Net, own: Source) -> dict[str, str]:
-    """The texts that a net's spec imports, by their paths from its folder; no bundled ones."""
+def texts_of(net: Net) -> tuple[str, dict[str, str]]:
+    """The text of a net's spec, and those that it imports by their paths from its folder.
+
+    No bundled ones; they are found by their names.
+    """
+    if not net.body.nodes:
+        return "", {}
+    own = net.body.nodes[0].span.source
     bundled, base = f"{folder('specs').resolve()}{os.sep}", os.path.dirname(own.name)
     found = {}
     for source in net.texts[1:]:
         if source is not own and not source.name.startswith(bundled):
             place = os.path.relpath(source.name, os.path.realpath(base or os.curdir))
             found[place.replace(os.sep, "/")] = source.text
-    return found
+    return own.text, found
 
 
 def story(path: Path) -> dict[str, Any]:

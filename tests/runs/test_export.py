@@ -134,6 +134,19 @@ def test_pictures_are_prepared_as_the_training_did(tmp_path: Path) -> None:
     assert files["labels.txt"] == b"0\n1\n"
 
 
+def test_weights_that_do_not_say_of_which_spec_they_are(tmp_path: Path) -> None:
+    text = NET.replace('import "sub/part.net"', PART).replace("MEAN", "1/128")
+    (tmp_path / "halves.net").write_text(text)
+    net = netspec.load(tmp_path / "halves.net", width=3).ir
+    write(tmp_path / "w.safetensors", fresh(net.tensors))
+    out = tmp_path / "out"
+    command = ["export", str(tmp_path / "w.safetensors"), "-o", str(out)]
+    assert main(command) == 1
+    assert main([*command, "--spec", str(tmp_path / "halves.net"), "--set", "width=3"]) == 0
+    assert (out / "halves.net").read_text() == text
+    assert "width=3" in (out / "README.md").read_text()
+
+
 def test_a_net_that_tells_no_classes_apart(tmp_path: Path) -> None:
     (tmp_path / "planes.net").write_text(
         "net planes { input x: 3x8x8\n conv { filters: 2 kernel: 1 } }"

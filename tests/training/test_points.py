@@ -159,6 +159,24 @@ def test_what_can_not_be(
     assert reason in err
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [{"accuracy": float("nan")}, {"accuracy": "1"}, {"loss": [1]}, {"run": None}, {"run": 3}],
+)
+def test_lines_of_a_file_that_no_sweep_wrote(
+    changed: dict[str, Any], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (plain,) = swept(capsys, "--set", "width=1")
+    figures = {"training": "x", "accuracy": 0.5, "loss": 1.0, "iteration": 3, "run": "r"}
+    Path("own.jsonl").write_text(json.dumps({**plain, **figures}) + "\n")
+    (found,) = swept(capsys, "--set", "width=1", "-o", "own.jsonl")
+    assert found["accuracy"] == 0.5
+    Path("own.jsonl").write_text(json.dumps({**plain, **figures, **changed}) + "\n")
+    command = ["sweep", "small.net", "--set", "width=1", "-o", "own.jsonl"]
+    _, err = run(capsys, *command, status=1)
+    assert "line 1 is no result of a sweep" in err
+
+
 @pytest.mark.slow
 def test_search_by_accuracy_trains_what_may_be_wanted(
     folder: Path, capsys: pytest.CaptureFixture[str]
