@@ -129,18 +129,13 @@ _SHORT: dict[type[Op], Rule] = {
     reshaping.Split: lambda op, g, x: g.several(
         "Split", len(op.sizes), *x, g.ints(op.sizes), axis=1
     ),
-    reshaping.ChannelShuffle: lambda op, g, x: g.node(
-        "Gather", *x, g.ints(_transposed(g.inputs[0][0], op.groups)), axis=1
-    ),
+    reshaping.ChannelShuffle: lambda op, g, x: _shuffled(g, x[0], op.groups),
     reshaping.PixelShuffle: lambda op, g, x: g.node(
         "DepthToSpace", *x, blocksize=op.factor, mode="CRD"
     ),
     # SpaceToDepth counts places outermost: its channels are reordered.
-    reshaping.PixelUnshuffle: lambda op, g, x: g.node(
-        "Gather",
-        g.node("SpaceToDepth", *x, blocksize=op.factor),
-        g.ints(_transposed(g.outputs[0][0], op.factor**2)),
-        axis=1,
+    reshaping.PixelUnshuffle: lambda op, g, x: _shuffled(
+        g, g.node("SpaceToDepth", *x, blocksize=op.factor), op.factor**2
     ),
     reshaping.Flip: lambda op, g, x: g.node(
         "Slice", *x, *map(g.ints, ([-1], [-(2**31)], [op.position + 1], [-1]))
@@ -150,9 +145,14 @@ for _op, _rule in _SHORT.items():
     emits(_op)(_rule)
 
 
-def _transposed(channels: int, groups: int) -> Any:
-    """The channels of all groups, the first of each first."""
-    return np.arange(int(channels)).reshape(groups, -1).T.ravel()
+def _shuffled(g: LayerGraph, x: str, groups: int) -> str:
+    """The channels of all groups, the first of each first.
+
+    A Gather would do, but OpenVINO 2026.4 moves it wrongly behind depthwise convolutions.
+    """
+    parts = g.node("Reshape", x, g.ints([0, groups, int(g.outputs[0][0]) // groups, -1]))
+    mixed = g.node("Transpose", parts, perm=[0, 2, 1, 3])
+    return g.node("Reshape", mixed, g.node("Shape", x))
 
 
 # --- layers with weights -------------------------------------------------------------------------

@@ -145,7 +145,8 @@ class _Writer:
 
         if self.options.preprocess and said is not None:
             if said.channels == "bgr":
-                name = node("Gather", name, constant("order", [2, 1, 0]), axis=1)
+                how = {"starts": [-1], "ends": [-(2**31)], "axes": [1], "steps": [-1]}
+                name = node("Slice", name, *(constant(k, n) for k, n in how.items()))
             scale, shift = _affine(said)
             name = node("Mul", name, constant("scale", scale))
             name = node("Add", name, constant("shift", shift))

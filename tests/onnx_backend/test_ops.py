@@ -45,7 +45,11 @@ def test_every_op_in_openvino() -> None:
     openvino = pytest.importorskip("openvino")
     core = openvino.Core()
     how = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-    for case, body in BODIES.items():
+    shuffled = (
+        "channel_shuffle { groups: 2 } -> conv { filters: 8  kernel: 3  groups: depthwise }"
+        " -> conv { filters: 4  kernel: 1 }"
+    )
+    for case, body in (BODIES | {"shuffled": (shuffled, "8x6x7")}).items():
         net = of_layers(*body)
         inputs = random_inputs(net, 3)
         model = core.compile_model(core.read_model(file_of(net)), "CPU", how)
