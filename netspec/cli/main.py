@@ -84,7 +84,10 @@ def _columns() -> int:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that offers what was meant by an option, command or choice that there is not."""
+    """A parser that offers what was meant by an option, command or choice that there is not.
+
+    A command may register ("instead", "option"): what it says of an option that it has not.
+    """
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         # A subcommand is asked itself, so that it is its own options that are offered.
@@ -92,7 +95,8 @@ class _Parser(argparse.ArgumentParser):
         if left:
             known = [name for name in self._option_string_actions if name.startswith("--")]
             wrong = [word.partition("=")[0] for word in left if word.startswith("--")]
-            help_ = [line for word in wrong for line in did_you_mean(word, known)]
+            instead = self._registries.get("instead", {}).get("option", lambda word: ())
+            help_ = [line for word in wrong for line in instead(word) or did_you_mean(word, known)]
             self.error("; ".join([f"unrecognized arguments: {' '.join(left)}", *help_[:1]]))
         return found, left
 

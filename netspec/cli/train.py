@@ -33,6 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "With several processes: torchrun --nproc-per-node 2 -m netspec train SPEC ..."
     )
     add_spec(parser)
+    parser.register("instead", "option", _field_instead)
     add = parser.add_argument
     add(
         "--data",
@@ -124,6 +125,16 @@ def training_options(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in names}
 
 
+def _field_instead(option: str) -> tuple[str, ...]:
+    """Of an option that other tools have and that is a field here: how it is set."""
+    from netspec.semantic.train_block import FOREIGN_FIELDS, TRAIN_FIELDS, UNLIKE_FIELDS
+
+    name = option.lstrip("-").replace("-", "_")
+    unlike = UNLIKE_FIELDS.get(name, ("", ""))[0]
+    field = name if name in TRAIN_FIELDS else FOREIGN_FIELDS.get(name, unlike)
+    return (f"`--train {field}=VALUE` sets {field}",) if field else ()
+
+
 def _stopped() -> None:
     print("\nstopped; the same command goes on from the last checkpoint", flush=True)
 
@@ -131,7 +142,10 @@ def _stopped() -> None:
 def _factor(text: str) -> tuple[str, float]:
     pattern, _, value = text.rpartition("=")
     if not pattern or not re.fullmatch(r"[0-9]{0,9}\.?[0-9]{1,9}", value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not PATTERN=FACTOR, such as 'fire*=0.1'")
+        number = re.fullmatch(r"[0-9.e-]+", text)  # behind `--lr`, which argparse completes
+        help_ = f"; `--train learning_rate={text}` sets the rate" if number else ""
+        message = f"{text!r} is not PATTERN=FACTOR, such as 'fire*=0.1'{help_}"
+        raise argparse.ArgumentTypeError(message)
     return pattern, float(value)
 
 

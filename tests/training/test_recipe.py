@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from netspec.cli.main import main
 from netspec.codegen.backend import get, load_model
 from netspec.diagnostics import SpecError
 from netspec.ir import Net
@@ -211,3 +213,29 @@ def test_tensorboard_reads_what_is_written(tmp_path: Path, monkeypatch: pytest.M
         wanted = [(row["iteration"], row[metric]) for row in rows(tmp_path, kind)]
         assert [step for step, _ in events] == [step for step, _ in wanted]
         assert [v for _, v in events] == pytest.approx([v for _, v in wanted], rel=1e-6)
+
+
+def test_tensorboard_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(SpecError, match="needs the package tensorboard") as error:
+        trained(tiny(LEAST), tmp_path, tensorboard=tmp_path / "board")
+    assert error.value.diagnostics[0].help == ("pip install 'netspec-compiler[tensorboard]'",)
+
+
+@pytest.mark.parametrize(
+    ("options", "help_"),
+    [
+        (["--lr", "0.1"], "`--train learning_rate=0.1` sets the rate"),
+        (["--epochs", "3"], "`--train epochs=VALUE` sets epochs"),
+        (["--batch-size=3", "--opt", "adam"], "`--train batch_size=VALUE` sets batch_size"),
+        (["--warmup-epochs", "5"], "`--train warmup=VALUE` sets warmup"),
+        (["--lr-mult", "fire"], "'fire' is not PATTERN=FACTOR, such as 'fire*=0.1'"),
+        (["--devise", "cpu"], "did you mean `--device`?"),
+    ],
+)
+def test_options_of_other_tools(
+    options: list[str], help_: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "squeezenet_digits", "--data", "d.npz", *options])
+    assert capsys.readouterr().err.rstrip().endswith(help_)
