@@ -72,9 +72,9 @@ class CFile:
     def outputs(self) -> list[tuple[str, Value]]:
         """The net's outputs with their names, which are no input's."""
         names, body = CNames(("ctx", *self.inputs.values())), self.net.body
-        called = body.output_names or [v.name.replace(".", "_") for v in body.outputs]
-        found = zip(called, self.places.net.outputs, strict=True)
-        return [(names.identifier(name), value) for name, value in found]
+        called = body.output_names or [""] * len(body.outputs)
+        found = zip(called, body.outputs, self.places.net.outputs, strict=True)
+        return [(names.identifier(name or own.name), value) for name, own, value in found]
 
     def binary(self, weights: Mapping[str, Any]) -> bytes:
         """The weights as a file: all tensors in order, float32, little endian."""

@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         choices=("train", "val", "valid", "validation", "test"),
         help="the part of the data (default: test, or what is held out, or all there is)",
     )
-    add("--backend", default="torch", metavar="NAME", help="torch or numpy")
+    add("--backend", default="torch", metavar="NAME", help="torch, numpy, c or onnx")
     add(
         "--on-bad",
         choices=("error", "skip"),

@@ -44,7 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="names of the classes, one a line (default: those that the weights were trained on)",
     )
-    parser.add_argument("--backend", default="numpy", metavar="NAME", help="numpy or torch")
+    parser.add_argument(
+        "--backend", default="numpy", metavar="NAME", help="numpy, torch, c or onnx"
+    )
     parser.add_argument(
         "--top", type=whole_number(1), default=5, metavar="N", help="classes to name"
     )
