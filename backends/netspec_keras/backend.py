@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Container, Mapping, Sequence
@@ -17,6 +18,7 @@ from netspec.codegen.header import (
     input_size,
     logits_or_not,
     outputs_doc,
+    shape_checks,
     title,
 )
 from netspec.codegen.preprocess import picture
@@ -131,10 +133,15 @@ class KerasBackend:
 
 
 def choose_engine() -> None:
-    """Have Keras run on PyTorch or JAX where nobody says anything and TensorFlow is missing."""
-    said = "KERAS_BACKEND" in os.environ or Path("~/.keras/keras.json").expanduser().exists()
-    if not said and find_spec("tensorflow") is None:
-        found = next((name for name in ("torch", "jax") if find_spec(name)), None)
+    """Have Keras run on an engine that is installed, where the one that it would take is not."""
+    engines = ("tensorflow", "torch", "jax")
+    file = Path("~/.keras/keras.json").expanduser()
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))["backend"]
+    except (OSError, ValueError, LookupError, TypeError):
+        said = engines[0]
+    if "KERAS_BACKEND" not in os.environ and said in engines and find_spec(said) is None:
+        found = next((name for name in engines if find_spec(name)), None)
         if found is not None:
             os.environ["KERAS_BACKEND"] = found
 
@@ -251,12 +258,8 @@ def _name_of(init: Init) -> str | None:
 
 def _top(code: str, usual: Mapping[type[Op], Init]) -> list[str]:
     """The lines that say once what holds for all layers of a class of Keras."""
-    weighted = {"Conv": "Conv2D", "ConvTranspose": "Conv2DTranspose", "Linear": "Dense"}
-    begins = {
-        weighted[op.__name__]: _name_of(init)
-        for op, init in usual.items()
-        if op.__name__ in weighted
-    }
+    weighted = {Conv: "Conv2D", ConvTranspose: "Conv2DTranspose", Linear: "Dense"}
+    begins = {name: _name_of(usual[op]) for op, name in weighted.items()}
     lines = []
     for name, said in _LAYERS.items():
         if re.search(rf"(?<![\w.]){name}\(", code) or f"partial({name}," in code:
@@ -298,7 +301,7 @@ def _source(nets: Sequence[Net], classes: Classes, usual: Mapping[type[Op], Init
             "preprocess": prepared,
             "size": input_size(net),
             "params": f"{sum(t.size for t in learned(net)):_}",
-            "check": _check(net),
+            "check": shape_checks(net, _zeros, channels_last=True, packs=True),
         }
         for name, net, prepared in zip(names, nets, pictures, strict=True)
     }
@@ -322,25 +325,8 @@ def learned(net: Net) -> list[Tensor]:
     return [t for n in named_tensors(net) if (t := net.tensors[n]).learnable]
 
 
-def _check(net: Net) -> list[str]:
-    """Lines that assert the output shapes of `model`."""
-    inputs, outputs = (
-        [["1", *(str(int(d)) for d in (*v.shape[1:], v.shape[0]))] for v in values]
-        for values in (net.body.inputs, net.body.outputs)
-    )
-    zeros = [call("np.zeros", tuple_of(sizes), '"float32"') for sizes in inputs]
-    run = call("model", list_of(zeros) if len(zeros) > 1 else zeros[0])
-    shapes = [tuple_of(sizes) for sizes in outputs]
-    if len(shapes) == 1:
-        return [
-            *statement("result = ", run, 4),
-            *statement("assert tuple(result.shape) == ", shapes[0], 4),
-        ]
-    return [
-        *statement("results = ", run, 4),
-        *statement("shapes = ", list_of(shapes), 4),
-        "    assert [tuple(x.shape) for x in results] == shapes",
-    ]
+def _zeros(sizes: Sequence[str]) -> Source:
+    return call("np.zeros", tuple_of(sizes), '"float32"')
 
 
 def _vector(numbers: tuple[float, ...]) -> str:

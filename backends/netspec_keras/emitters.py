@@ -1,8 +1,10 @@
 """How each op is written in Keras, whose values have channels last.
 
-@emits(LeakyRelu)
-def leaky_relu(op: LeakyRelu, layer: WrittenLayer, w: ConstructorNumbers) -> Written:
-    return Written(lambda _, inputs: call("ops.leaky_relu", *inputs, w.fixed(op.slope)))
+    @emits(LeakyRelu)
+    def leaky_relu(op: LeakyRelu, layer: WrittenLayer, w: ConstructorNumbers) -> Written:
+        return Written(lambda _, inputs: call("ops.leaky_relu", *inputs, w.fixed(op.slope)))
+
+An emitter takes the op, the layer that has it, and what writes the layer's numbers.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ from netspec.codegen.emitters import Emitters
 from netspec.codegen.python_source import (
     FunctionCall,
     Infix,
-    Keyword,
     Source,
     Verbatim,
     call,
@@ -25,6 +26,7 @@ from netspec.codegen.python_source import (
 from netspec.codegen.writing.emission import (
     AFFINE,
     Forward,
+    Options,
     WrittenLayer,
     affine,
     apply,
@@ -94,33 +96,15 @@ def is_map(layer: WrittenLayer) -> bool:
     return len(layer.inputs[0].shape) == 3
 
 
-class Arguments:
-    """Arguments of a layer's constructor, without those that are Keras's default."""
-
-    def __init__(self, w: ConstructorNumbers, *first: str) -> None:
-        self.w = w
-        self.args: list[Source] = [Verbatim(a) for a in first]
-
-    def source(self, name: str, source: str) -> Arguments:
-        self.args.append(Keyword(name, Verbatim(source)))
-        return self
-
-    def number(self, name: str, number: float, default: float) -> Arguments:
-        return self if self.w.always(number, default) else self.source(name, self.w.number(number))
-
-    def pair(self, name: str, pair: tuple[int, int], default: int = 1) -> Arguments:
-        usual = all(self.w.always(n, default) for n in pair)
-        return self if usual else self.source(name, self.w.pair(pair))
-
-    def flag(self, flag: str, value: bool, *names: str) -> Arguments:
-        """A truth value that is True in Keras unless it is said otherwise, under these names."""
-        decided = self.w.flag(flag)
-        for name in names if decided or not value else ():
-            self.source(name, decided or "False")
-        return self
+def arguments(w: ConstructorNumbers, *first: str) -> Options:
+    """Arguments of a layer's constructor, which begin with these."""
+    options = Options(w, in_forward=False)
+    for source in first:
+        options.source("", source)
+    return options
 
 
-def layer_of(head: str, args: Arguments, forward: Forward = apply) -> Written:
+def layer_of(head: str, args: Options, forward: Forward = apply) -> Written:
     """A layer that the class keeps."""
     return Written(forward, call(head, *args.args))
 
@@ -147,12 +131,12 @@ def _none(pads: Sequence[int], w: ConstructorNumbers) -> bool:
 
 @emits(convolution.Conv)
 def conv(op: convolution.Conv, layer: WrittenLayer, w: ConstructorNumbers) -> Written:
-    args = Arguments(w, w.number(op.filters), w.pair(op.kernel))
+    args = arguments(w, w.number(op.filters), w.pair(op.kernel))
     strided = not all(w.always(s, 1) for s in op.stride)
     dilated = not all(w.always(d, 1) for d in op.dilation)
     apart = strided and dilated  # Keras does not do both at once
     if not apart:
-        args.pair("strides", op.stride)
+        args.pair("strides", op.stride, 1)
     same = layer.stated.pad == "same" and not apart
     if w.literal(*op.kernel, *op.dilation, *op.pads) and not strided:
         spans = [d * (k - 1) for k, d in zip(op.kernel, op.dilation, strict=True)]
@@ -160,7 +144,7 @@ def conv(op: convolution.Conv, layer: WrittenLayer, w: ConstructorNumbers) -> Wr
         same = same or (any(around) and [*map(float, op.pads)] == around)
     if same:
         args.source("padding", '"same"')
-    args.pair("dilation_rate", op.dilation).number("groups", op.group_count, 1)
+    args.pair("dilation_rate", op.dilation, 1).number("groups", op.group_count, 1)
     args.flag("bias", op.bias, "use_bias")
 
     def forward(name: str, inputs: list[Source]) -> Source:
@@ -183,7 +167,7 @@ def conv(op: convolution.Conv, layer: WrittenLayer, w: ConstructorNumbers) -> Wr
 def conv_transpose(
     op: convolution.ConvTranspose, layer: WrittenLayer, w: ConstructorNumbers
 ) -> Written:
-    args = Arguments(w, w.number(op.filters), w.pair(op.kernel)).pair("strides", op.stride)
+    args = arguments(w, w.number(op.filters), w.pair(op.kernel)).pair("strides", op.stride, 1)
     plain = w.always(op.group_count, 1) and all(w.always(d, 1) for d in op.dilation)
     plain = plain and _none(op.output_pad, w) and w.literal(*op.kernel, *op.stride, *op.pads)
     over = [k - s for k, s in zip(op.kernel, op.stride, strict=True)] if plain else [-1]
@@ -195,7 +179,7 @@ def conv_transpose(
     if not _none(op.pads, w):
         top, bottom, left, right = map(w.number, op.pads)
         args.source("pads", f"({top}, {bottom}, {left}, {right})")
-    args.pair("output_padding", op.output_pad, 0).pair("dilation_rate", op.dilation)
+    args.pair("output_padding", op.output_pad, 0).pair("dilation_rate", op.dilation, 1)
     args.number("groups", op.group_count, 1).flag("bias", op.bias, "use_bias")
     return layer_of(w.support("ConvTranspose2D"), args)
 
@@ -275,12 +259,12 @@ def upsample(op: resizing.Upsample, layer: WrittenLayer, w: ConstructorNumbers) 
 
 @emits(convolution.Linear)
 def linear(op: convolution.Linear, layer: WrittenLayer, w: ConstructorNumbers) -> Written:
-    return layer_of("Dense", Arguments(w, w.number(op.units)).flag("bias", op.bias, "use_bias"))
+    return layer_of("Dense", arguments(w, w.number(op.units)).flag("bias", op.bias, "use_bias"))
 
 
 @emits(normalization.BatchNorm, wraps=True)
 def batchnorm(op: normalization.BatchNorm, layer: WrittenLayer, w: ConstructorNumbers) -> Written:
-    args = Arguments(w)
+    args = arguments(w)
     if not w.always(op.momentum, 0.1):
         # Of Keras, it is the weight of what was before.
         literal = repr(round(1 - float(op.momentum), 12)) if w.literal(op.momentum) else ""
@@ -291,30 +275,30 @@ def batchnorm(op: normalization.BatchNorm, layer: WrittenLayer, w: ConstructorNu
 
 @emits(normalization.LayerNorm, wraps=True)
 def layernorm(op: normalization.LayerNorm, layer: WrittenLayer, w: ConstructorNumbers) -> Written:
-    return layer_of("LayerNormalization", Arguments(w).number("epsilon", op.eps, 1e-5))
+    return layer_of("LayerNormalization", arguments(w).number("epsilon", op.eps, 1e-5))
 
 
 @emits(normalization.GroupNorm, wraps=True)
 @emits(normalization.InstanceNorm, wraps=True)
 def groupnorm(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Written:
     groups = w.number(op.groups) if isinstance(op, normalization.GroupNorm) else "-1"
-    args = Arguments(w, groups).number("epsilon", op.eps, 1e-5)
+    args = arguments(w, groups).number("epsilon", op.eps, 1e-5)
     return layer_of("GroupNormalization", args.flag("affine", op.affine, "center", "scale"))
 
 
 @emits(normalization.Scale, wraps=True)
 def scale(op: normalization.Scale, layer: WrittenLayer, w: ConstructorNumbers) -> Written:
-    return layer_of(w.support("ScaleAndShift"), Arguments(w).flag("bias", op.bias, "center"))
+    return layer_of(w.support("ScaleAndShift"), arguments(w).flag("bias", op.bias, "center"))
 
 
 @emits(normalization.Shift, wraps=True)
 def shift(op: normalization.Shift, layer: WrittenLayer, w: ConstructorNumbers) -> Written:
-    return layer_of(w.support("ScaleAndShift"), Arguments(w).source("scale", "False"))
+    return layer_of(w.support("ScaleAndShift"), arguments(w).source("scale", "False"))
 
 
 @emits(activation.PRelu, wraps=True)
 def prelu(op: activation.PRelu, layer: WrittenLayer, w: ConstructorNumbers) -> Written:
-    args, axes = Arguments(w), [1, 2] if is_map(layer) else []
+    args, axes = arguments(w), [1, 2] if is_map(layer) else []
     axes += [axes[-1] + 1 if axes else 1] if op.shared else []
     if op.init is None:
         args.source("alpha_initializer", "initializers.Constant(0.25)")
@@ -324,19 +308,19 @@ def prelu(op: activation.PRelu, layer: WrittenLayer, w: ConstructorNumbers) -> W
 @emits(constants.LearnedValue)
 def parameter(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Written:
     first, *rest = map(w.number, op.shape)
-    return layer_of(w.support("LearnedArray"), Arguments(w, *rest, first))
+    return layer_of(w.support("LearnedArray"), arguments(w, *rest, first))
 
 
 @emits(regularization.Dropout)
 def dropout(op: regularization.Dropout, layer: WrittenLayer, w: ConstructorNumbers) -> Written:
     head = "SpatialDropout2D" if op.spatial else "layers.Dropout"
-    return layer_of(head, Arguments(w, w.number(op.ratio)))
+    return layer_of(head, arguments(w, w.number(op.ratio)))
 
 
 @emits(regularization.DropPath)
 def drop_path(op: regularization.DropPath, layer: WrittenLayer, w: ConstructorNumbers) -> Written:
     shape = "(None, 1, 1, 1)" if is_map(layer) else "(None, 1)"
-    return layer_of("layers.Dropout", Arguments(w, w.number(op.ratio)).source("noise_shape", shape))
+    return layer_of("layers.Dropout", arguments(w, w.number(op.ratio)).source("noise_shape", shape))
 
 
 # --- functions -----------------------------------------------------------------------------------

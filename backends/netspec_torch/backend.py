@@ -13,6 +13,7 @@ from netspec.codegen.header import (
     input_size,
     logits_or_not,
     outputs_doc,
+    shape_checks,
     title,
 )
 from netspec.codegen.identifiers import Identifiers, is_plain
@@ -21,13 +22,10 @@ from netspec.codegen.preprocess import picture
 from netspec.codegen.python_source import (
     WIDTH,
     FunctionCall,
-    Infix,
     Source,
     Verbatim,
     call,
     docstring,
-    list_of,
-    statement,
     templates,
     tuple_of,
 )
@@ -236,7 +234,7 @@ def _source(nets: Sequence[Net], classes: Classes, nsz: bool) -> str:
             "preprocess": prepared,
             "size": input_size(net),
             "params": f"{net.params:_}",
-            "check": _check(net),
+            "check": shape_checks(net, lambda sizes: call("torch.zeros", *sizes)),
         }
         for name, net, prepared in zip(names, nets, pictures, strict=True)
     }
@@ -288,23 +286,6 @@ def _calls_at_top(trace: Trace) -> Iterator[Call]:
             numbers = [n for law in laws if law is not None for n in law.numbers]
         if all(isinstance(expr_of(n), NumberLiteral) for n in numbers):
             yield c
-
-
-def _check(net: Net) -> list[str]:
-    """Lines that assert the output shapes of `model`."""
-    inputs, outputs = (
-        [["1", *(str(int(d)) for d in v.shape)] for v in values]
-        for values in (net.body.inputs, net.body.outputs)
-    )
-    run = call("model", *(call("torch.zeros", *sizes) for sizes in inputs))
-    shapes = [tuple_of(sizes) for sizes in outputs]
-    if len(shapes) == 1:
-        return statement("assert ", Infix("==", (replace(run, tail=".shape"), *shapes)), 4)
-    return [
-        *statement("results = ", run, 4),
-        *statement("shapes = ", list_of(shapes), 4),
-        "    assert [tuple(x.shape) for x in results] == shapes",
-    ]
 
 
 def _vector(numbers: tuple[float, ...]) -> str:

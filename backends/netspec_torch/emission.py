@@ -11,12 +11,11 @@ netspec's own ops are in `emitters.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
 
 from netspec.codegen.emitters import Emitters
 from netspec.codegen.python_source import FunctionCall, Infix, Keyword, Source, Verbatim, call
 from netspec.codegen.tracing.nodes import CannotTrace
-from netspec.codegen.writing.emission import Forward, WrittenLayer, apply
+from netspec.codegen.writing.emission import Forward, Options, WrittenLayer, apply
 from netspec.codegen.writing.spelling import ConstructorNumbers
 from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import Op
@@ -89,59 +88,6 @@ def emits(
         return emitter
 
     return register
-
-
-class Options:
-    """What a layer's module or function takes, without what is PyTorch's default.
-
-    `fixed`: it is the same for all arguments of the class's constructor. `of_sizes`: it follows
-    heights and widths, so that it is said in `forward`.
-    """
-
-    def __init__(self, w: ConstructorNumbers, in_forward: bool = True) -> None:
-        self.w = w
-        self.in_forward = in_forward
-        """Whether numbers that follow sizes can be said in `forward`."""
-        self.args: list[Source] = []
-        self.fixed = True
-        self.of_sizes = False
-
-    def numbers(self, *numbers: tuple[float, float | None]) -> Self:
-        """Numbers by position, each with its default; all are left out where all are that."""
-        if any(d is None or not self.w.always(n, d) for n, d in numbers):
-            for number, _ in numbers:
-                self._add("", self.w.number(number), number)
-        return self
-
-    def number(self, name: str, number: float, default: float | None = None) -> Self:
-        """A number; one that an argument decides is said, whatever it is by default."""
-        if default is None or not self.w.always(number, default):
-            self._add(name, self.w.number(number), number)
-        return self
-
-    def pair(self, name: str, pair: tuple[int, int], default: int | None = None) -> Self:
-        """A number for height and one for width; without a name, by position."""
-        if self.in_forward and any(map(self.w.depends_on_sizes, pair)):
-            self.of_sizes = True
-            return self.source(name, self.w.fixed_pair(pair))
-        if default is None or not all(self.w.always(n, default) for n in pair):
-            self._add(name, self.w.pair(pair), *pair)
-        return self
-
-    def flag(self, name: str, value: bool) -> Self:
-        """A truth value that is True in PyTorch unless it is said otherwise."""
-        decided = self.w.flag(name)
-        self.fixed &= decided is None
-        return self if value and decided is None else self.source(name, decided or "False")
-
-    def source(self, name: str, source: str) -> Self:
-        """Source as it stands."""
-        self._add(name, source)
-        return self
-
-    def _add(self, name: str, source: str, *numbers: float) -> None:
-        self.fixed &= self.w.literal(*numbers)
-        self.args.append(Keyword(name, Verbatim(source)) if name else Verbatim(source))
 
 
 def as_module(constructor: FunctionCall, forward: Forward = apply) -> Emission:

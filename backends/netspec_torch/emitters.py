@@ -12,6 +12,7 @@ from netspec.codegen.tracing.nodes import CannotTrace
 from netspec.codegen.writing.emission import (
     AFFINE,
     Forward,
+    Options,
     WrittenLayer,
     affine,
     apply,
@@ -38,7 +39,6 @@ from netspec.symbolic.expr import expr_of
 from netspec_torch.emission import (
     EMITTERS,
     Emission,
-    Options,
     as_module,
     emits,
     function,

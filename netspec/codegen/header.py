@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from netspec import __version__
 from netspec.codegen.backend import summary
+from netspec.codegen.python_source import Infix, Source, call, list_of, statement, tuple_of
 from netspec.ir import Net
+from netspec.lazy_dataclasses import replace
 
 EMITTED = re.compile(r"Compiled by netspec (?:[\w.+]+ )?from\s")
 """Emitted files have it at their top; those of netspec 0.1 without a version."""
@@ -76,6 +78,37 @@ def outputs_doc(net: Net) -> str:
     if len(names) > _MOST_NAMED:
         return "The spec's outputs, in order."
     return f"The spec's output{'s' * (len(names) > 1)} {', '.join(names)}."
+
+
+def shape_checks(
+    net: Net,
+    zeros: Callable[[Sequence[str]], Source],
+    channels_last: bool = False,
+    packs: bool = False,
+) -> list[str]:
+    """Lines that assert the output shapes of `model`; `zeros` makes an input of these sizes.
+
+    With `packs`, the model takes several inputs as one list.
+    """
+    inputs, outputs = (
+        [
+            ["1", *(str(int(d)) for d in (*v.shape[1:], v.shape[0]))]
+            if channels_last
+            else ["1", *(str(int(d)) for d in v.shape)]
+            for v in values
+        ]
+        for values in (net.body.inputs, net.body.outputs)
+    )
+    given = [zeros(sizes) for sizes in inputs]
+    run = call("model", *([list_of(given)] if packs and len(given) > 1 else given))
+    shapes = [tuple_of(sizes) for sizes in outputs]
+    if len(shapes) == 1:
+        return statement("assert ", Infix("==", (replace(run, tail=".shape"), *shapes)), 4)
+    return [
+        *statement("results = ", run, 4),
+        *statement("shapes = ", list_of(shapes), 4),
+        "    assert [tuple(x.shape) for x in results] == shapes",
+    ]
 
 
 def spec_file(net: Net) -> str:

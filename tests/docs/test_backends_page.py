@@ -13,6 +13,7 @@ from netspec.codegen.backend import (
     Backend,
     EmitsFamilies,
     EndsInLogits,
+    HasChannelsLast,
     MakesFiles,
     PlansMemory,
     QuantizesFiles,
@@ -50,7 +51,14 @@ def test_every_member_of_the_protocol_is_explained() -> None:
     rows = set(re.findall(r"^\| `(\w+)", PAGE.read_text(encoding="utf-8"), re.M))
     optional = {
         m
-        for p in (PlansMemory, EmitsFamilies, EndsInLogits, MakesFiles, QuantizesFiles)
+        for p in (
+            PlansMemory,
+            EmitsFamilies,
+            EndsInLogits,
+            MakesFiles,
+            QuantizesFiles,
+            HasChannelsLast,
+        )
         for m in (*vars(p), *p.__annotations__)
     }
     members = {*Backend.__annotations__, *vars(Backend), *optional}

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.slow, OF_KERAS]
 UNPOOLING = {"segnet", "enet"}
 """Which Keras does not do."""
 NETS = [spec for spec in BUNDLED if spec not in UNPOOLING]
-ON_JAX = ("squeezenet1_0", "squeezenet_micro")
+ON_JAX = ("squeezenet_micro", "unet")
 
 
 @pytest.mark.parametrize("name", JOINED)
@@ -24,6 +24,7 @@ def test_ops(name: str) -> None:
     assert difference(net_of(JOINED[name])) < 1e-5
 
 
+@pytest.mark.exhaustive
 def test_ops_on_jax() -> None:
     found = on_jax(JOINED)
     assert found.keys() == JOINED.keys()
