@@ -1,13 +1,14 @@
 """Make the files of a net that ncnn runs, NET.ncnn.param and NET.ncnn.bin, and compare with NumPy.
 
-    pip install "netspec-compiler[torch]" ncnn pnnx
+    pip install "netspec-compiler[onnx]" ncnn pnnx
     python to_ncnn.py squeezenet_digits weights.safetensors picture.png ...
 
-pnnx makes them of the PyTorch model, for one size of input. ncnn takes one picture at a time.
+pnnx makes them of the ONNX file, for one size of input. ncnn takes one picture at a time.
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -25,20 +26,20 @@ def make(net: Net, inputs: Arrays) -> Run:
 
     files = [net.file(f".ncnn.{kind}").resolve() for kind in ("param", "bin")]
     with tempfile.TemporaryDirectory() as folder:  # pnnx makes more files than these
-        traced = Path(folder, "net.pt")
-        net.traced(inputs).save(str(traced))
+        given = shutil.copy(net.onnx(), folder)
         shapes = ",".join(f"[{','.join(map(str, x.shape))}]f32" for x in inputs)
         options = [f"inputshape={shapes}", "fp16=0", f"ncnnparam={files[0]}", f"ncnnbin={files[1]}"]
-        command = [str(Path(pnnx.__file__).parent / "pnnx"), str(traced), *options]
+        command = [str(Path(pnnx.__file__).parent / "pnnx"), given, *options]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"pnnx: {(done.stderr or done.stdout)[-500:]}")
+        lines = (done.stderr or done.stdout).split("\n")
+        raise RuntimeError(f"pnnx: {[line for line in lines if line.strip()][-1].strip()}")
 
     model = ncnn.Net()
     # Numbers of 16 bits are the default; these are for comparing.
     for option in ("fp16_packed", "fp16_storage", "fp16_arithmetic", "bf16_storage"):
         setattr(model.opt, f"use_{option}", False)
-    # What pnnx knows no layer of ncnn for keeps the name that it has in PyTorch.
+    # What pnnx knows no layer of ncnn for keeps a name of its own.
     kinds = {line.split()[0] for line in files[0].read_text().splitlines()[2:]}
     if lacking := sorted(kind for kind in kinds if "." in kind or "::" in kind):
         raise RuntimeError(f"ncnn has no {', '.join(lacking)}")
