@@ -24,6 +24,7 @@ static int same_window(int at, int outputs, int size, int k, int stride, int bef
     const int end = start < size ? max_of(first, min_of(k, (size - start + dilation - 1) / dilation)) : first;
     if (n && (first != *from || end != *to)) break;
     *from = first, *to = end;
+    if (first == 0 && end == k) return min_of(outputs - at, (size - 1 - (k - 1) * dilation - start) / stride + 1);
   }
   return n;
 }
