@@ -16,6 +16,9 @@ Pads = tuple[int, int, int, int]
 
 MAX_INTEGER = 2**31 - 1
 MAX_PARTS = 1000
+MAX_CHANGES = 14
+MAX_MAGNITUDE = 30
+"""The largest magnitude of RandAugment, as in its paper (Cubuk et al. 2019, arXiv:1909.13719)."""
 
 
 class AttributeTypeError(Exception):
@@ -463,6 +466,28 @@ class Interval:
         if low > high or (self.most is not None and high > self.most):
             raise AttributeTypeError("out-of-range", f"takes a {self}, not {describe(value)}")
         return low, high
+
+
+@dataclass(frozen=True)
+class ChangesAndMagnitude:
+    """How many changes, and their magnitude; a number alone is the magnitude of two."""
+
+    words: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"magnitude from 1 to {MAX_MAGNITUDE}, or [changes, magnitude]"
+
+    def convert(self, value: Any) -> tuple[int, int]:
+        numbers = [Integer().convert(v) for v in (value if isinstance(value, tuple) else (value,))]
+        if not isinstance(value, tuple):
+            numbers = [2, *numbers]
+        if len(numbers) != 2:
+            raise AttributeTypeError("wrong-type", f"takes a {self}, not {describe(value)}")
+        changes, magnitude = numbers
+        if changes > MAX_CHANGES or magnitude > MAX_MAGNITUDE:
+            message = f"takes up to {MAX_CHANGES} changes of a magnitude up to {MAX_MAGNITUDE}"
+            raise AttributeTypeError("out-of-range", message)
+        return changes, magnitude
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from netspec.lazy_dataclasses import fields
 from netspec.ops import Init, Initial
 from netspec.ops.attribute_types import (
     AttributeType,
+    ChangesAndMagnitude,
     ClassWeights,
     Flag,
     Integer,
     Interval,
     Multipliers,
     OneOf,
-    Pair,
     Places,
     RealNumber,
 )
@@ -168,8 +168,8 @@ TRAIN_FIELDS: dict[str, TrainField] = {
     "saturation": TrainField(RealNumber(0), "change it by up to this share (0)"),
     "hue": TrainField(RealNumber(0, 0.5), "turn it by up to this share of the circle (0)"),
     "randaugment": TrainField(
-        Pair(sides=("changes", "magnitude")),
-        "how many random changes a picture gets, and their magnitude, up to 30",
+        ChangesAndMagnitude(),
+        "how many random changes a picture gets (2), and their magnitude, up to 30",
     ),
     "erase": TrainField(RealNumber(0, 1), "share of the pictures of which a box becomes 0 (0)"),
     "mixup": TrainField(
@@ -194,9 +194,6 @@ TRAIN_FIELDS: dict[str, TrainField] = {
         "cross entropy of one class a sample, or for any number of labels a sample the binary one",
     ),
 }
-MOST_CHANGES = 14
-STRENGTHS = 30
-"""The largest magnitude of RandAugment, as in its paper (Cubuk et al. 2019, arXiv:1909.13719)."""
 REQUIRED = ("learning_rate", "batch_size")
 
 
@@ -351,13 +348,6 @@ def _wrong_changes(
     if "resized_crop" in values and values.get("random_crop"):
         message = "resized_crop cuts pictures itself, so random_crop has nothing to do"
         yield Diagnostic("conflicting-fields", message, given.get("random_crop", place))
-    changes, magnitude = values.get("randaugment") or (1, 1)
-    if changes > MOST_CHANGES or magnitude > STRENGTHS:
-        message = (
-            f"randaugment takes up to {MOST_CHANGES} changes of a magnitude up to {STRENGTHS}, "
-            f"not [{changes}, {magnitude}]"
-        )
-        yield Diagnostic("out-of-range", message, given.get("randaugment", place))
 
 
 def _value(evaluator: Evaluator, f: Field) -> Any:

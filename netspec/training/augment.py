@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from netspec.ir import Training
-from netspec.semantic.train_block import STRENGTHS
+from netspec.ops.attribute_types import MAX_MAGNITUDE
 from netspec.training.sampler import Array, Rolls
 
 ERASED = (0.02, 0.33)
@@ -331,7 +331,7 @@ CHANGES: dict[str, tuple[bool, Change]] = {
 
 def randaugment(x: Tensor, count: int, magnitude: int, rolls: Rolls) -> Tensor:
     """So many changes of each picture, drawn from CHANGES, as strong as the magnitude of 30."""
-    strength = magnitude / STRENGTHS
+    strength = magnitude / MAX_MAGNITUDE
     for i in range(count):
         chosen = rolls.below(f"change {i}", len(CHANGES))
         signs = np.where(rolls.uniform(f"sign {i}") < 0.5, -1.0, 1.0)

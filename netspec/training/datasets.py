@@ -424,7 +424,8 @@ def _unused(path: Path, parts: Sequence[Path]) -> Iterator[str]:
     if parts[0] != path:
         for name in _classes(path):
             if path / name not in parts:
-                yield f"{path / name}: neither trained on nor held out"
+                use = "; `netspec eval --split test` reads it" if name == "test" else ""
+                yield f"{path / name}: neither trained on nor held out{use}"
     for folder in dict.fromkeys((path, *parts)):
         if (folder / label_files.NAME).is_file():
             named = set(label_files.read_labels(folder).files)

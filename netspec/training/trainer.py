@@ -240,6 +240,7 @@ class _Run:
         self.average: Average | None = None
         self.board: Board | None = None
         self.last_accuracy: float | None = None
+        self.remarks: tuple[str, ...] = ()
         self.window = _Window()
 
     def _loader(self) -> Loader:
@@ -558,8 +559,11 @@ class _Run:
                 f"iteration {self.done:,} of {self.total:,}: held-out loss {row['loss']:.4f}, "
                 f"{self.task.title} {row[name]:.2%}{', the best so far' if better else ''}"
             )
-            for line in self.task.remarks(row):
-                self.progress.note(printable(f"  {line}"))
+            remarks = tuple(self.task.remarks(row))
+            for line in remarks:
+                if line not in self.remarks:  # what was said the last time still holds
+                    self.progress.note(printable(f"  {line}"))
+            self.remarks = remarks
             if self.group.is_main:
                 self._write_row(row)
                 if better:

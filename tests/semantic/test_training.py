@@ -53,6 +53,7 @@ def test_every_field() -> None:
     assert (changed.saturation, changed.hue, changed.randaugment) == (0.2, 0.1, (2, 9))
     assert (changed.erase, changed.mixup, changed.cutmix) == (0.25, 0.2, 1)
     assert (changed.sampling, changed.class_weights) == ("balanced", (1, 2.5))
+    assert training(f"{LEAST} randaugment: 9").randaugment == (2, 9)
     assert training(f"{LEAST} class_weights: balanced").class_weights == "balanced"
     assert training(f"{LEAST} loss: bce resized_crop: [0.5, 0.9]").resized_crop == (0.5, 0.9)
     later = training(f"{LEAST} optimizer: adamax ema: 0.99 patience: 3 clip_value: 1")
@@ -78,6 +79,7 @@ def test_every_field() -> None:
         ("resized_crop: [0.5, 1.5]", "out-of-range"),
         ("resized_crop: 0", "out-of-range"),
         ("randaugment: [2, 31]", "out-of-range"),
+        ("randaugment: [1, 2, 3]", "wrong-type"),
         ("hue: 0.6", "out-of-range"),
         ("class_weights: 3", "wrong-type"),
         ("class_weights: [0, 0]", "out-of-range"),

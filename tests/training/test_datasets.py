@@ -214,7 +214,7 @@ def test_what_is_not_used_is_said(tmp_path: Path) -> None:
     (tmp_path / "train/a/0.png").rename(tmp_path / "train/lost.png")
     fill(tmp_path / "train", {"a/new": 1})
     assert data(tmp_path).left_out == (
-        f"{tmp_path / 'test'}: neither trained on nor held out",
+        f"{tmp_path / 'test'}: neither trained on nor held out; `netspec eval --split test` reads it",
         f"{tmp_path / 'train'}: a picture in no folder of a class, such as lost.png",
     )
     x, y = np.zeros((3, 4, 5), np.uint8), np.arange(3)

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 import netspec
+from netspec.cli.main import main
 from netspec.diagnostics import SpecError
 from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
@@ -243,6 +244,34 @@ def test_a_training_goes_on_with_the_same_changes(
     assert run("parts", workers=1) == whole
     kept = run("kept", workers=0, cache=tmp_path / "kept-pictures")
     assert run("kept-again", workers=2, cache=tmp_path / "kept-pictures") == kept
+
+
+@pytest.mark.slow
+def test_the_options_of_the_command(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spec = tmp_path / "n.net"
+    spec.write_text(
+        "net n { input data: 3x20x24 { resize: 30  scale: 1/255 }\n flatten -> linear { units: 2 }\n"
+        f" train {{ {LEAST} }} }}"
+    )
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    command = ["train", str(spec), "--data", str(folder), "--held-out", "30%", "--out"]
+    assert main([*command, str(tmp_path / "a"), "--cache", "--workers", "1"]) == 0
+    said = capsys.readouterr().err
+    assert "trained on: 8 samples of 2 classes: a 4, b 4" in said
+    assert "recall: a " in said
+    assert len(list((tmp_path / "home/netspec/pictures").iterdir())) == 1
+    own = ["--cache", str(tmp_path / "own"), "--workers", "0"]
+    assert main([*command, str(tmp_path / "b"), *own]) == 0
+    assert len(list((tmp_path / "own").iterdir())) == 1
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    assert main([*command, str(tmp_path / "b"), "--workers", "0"]) == 1  # without the cache
+    assert "cache was True" in capsys.readouterr().err
 
 
 def test_what_would_start_other_programs_is_no_picture(folder: Path) -> None:
