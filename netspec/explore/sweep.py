@@ -110,6 +110,8 @@ class Sweep(NamedTuple):
     store: Store | None
     aim: Aim | None
     training: TrainsPoints | None
+    fingerprint: str | None = None
+    """That of the training."""
 
 
 def prepared(
@@ -139,7 +141,7 @@ def prepared(
             training.check(spec, points[0])
     fingerprint = training.fingerprint if training is not None else None
     store = Store(Path(output), spec, fingerprint) if output is not None else None
-    return Sweep(spec, points, store, aim, training)
+    return Sweep(spec, points, store, aim, training, fingerprint)
 
 
 def _check(spec: Spec, point: Point) -> None:
@@ -375,7 +377,7 @@ def run(
 
     `jobs` are processes: by default one for each processor, but trainings one after the other.
     """
-    spec, points, store, aim, training = sweep
+    spec, points, store, aim, training, fingerprint = sweep
     known = store.known if store else {}
     found: dict[str, Result] = {}
     missing: list[Point] = []
@@ -386,9 +388,11 @@ def run(
             each(known[name])
         else:
             missing.append(point)
+    made: Iterator[Result]
     if training is not None:
         wanted = aim.may_meet if aim is not None else lambda _: True
-        made = training.results(spec, missing, jobs or 1, wanted)
+        trained = training.results(spec, missing, jobs or 1, wanted)
+        made = ({**r, "training": fingerprint} if "run" in r else r for r in trained)
     else:
         made = results(spec, missing, jobs)
     for new in store.add(made) if store else made:

@@ -72,7 +72,6 @@ class PointTraining(NamedTuple):
         Nets that are not `wanted`, by their metrics, are not trained. Raises SpecError, also where
         a net can't be trained on the data.
         """
-        fingerprint = self.fingerprint
         runs = self.runs or Path(f"{spec.prepared.name}-runs")
         found: list[Result] = []
         work: list[_Work] = []
@@ -86,7 +85,7 @@ class PointTraining(NamedTuple):
         for i, outcome in self._outcomes(spec, work, jobs):
             if not isinstance(outcome, dict):
                 raise SpecError(outcome)
-            yield {**found[i], "training": fingerprint, **outcome}
+            yield {**found[i], **outcome}
 
     def _outcomes(
         self, spec: Spec, work: Sequence[_Work], jobs: int
@@ -197,6 +196,7 @@ def _in_processes(work: Sequence[_Work], jobs: int) -> Iterator[tuple[int, _Outc
     from multiprocessing import get_context
 
     threads = max(1, sweep.processors() // jobs)
+    work = [_sharing(one, threads) for one in work]
     # A fork of a process with PyTorch's threads may wait for ever.
     context = get_context("spawn")
     pool = ProcessPoolExecutor(jobs, context, initializer=_start, initargs=(threads,))
@@ -212,6 +212,15 @@ def _in_processes(work: Sequence[_Work], jobs: int) -> Iterator[tuple[int, _Outc
         raise spec_error("bad-option", message, help=help_) from None
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _sharing(work: _Work, processors: int) -> _Work:
+    """A training that leaves others their processors when it reads pictures."""
+    options = work.training.options
+    if options.get("workers") is not None:
+        return work
+    training = work.training._replace(options={**options, "workers": processors})
+    return work._replace(training=training)
 
 
 def _start(threads: int) -> None:
