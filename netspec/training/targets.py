@@ -240,6 +240,18 @@ class Targeted:
         return self.content
 
 
+def holds_masks(folder: Path) -> bool:
+    """Whether a folder has pictures with masks."""
+    return (folder / "images").is_dir() and (folder / "masks").is_dir()
+
+
+def refuse_masks(path: Path, net: Net) -> None:
+    """Raise SpecError (bad-data) for masks, given to a net that is about whole pictures."""
+    if any(map(holds_masks, (path, *(path / name for name in (TRAIN, *HELD_OUT))))):
+        message = f"{path} has masks, but {net.name} has no planes of classes, only one score each"
+        raise spec_error("bad-data", message)
+
+
 def check_changes(net: Net, what: str) -> None:
     """Raise SpecError (bad-data) for changes of a recipe that targets can't follow."""
     training = net.training

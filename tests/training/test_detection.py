@@ -365,6 +365,7 @@ def trained(net: Net, folder: Path, **options: Any) -> TrainingResult:
     return train(net, recipe(net), TrainingOptions(**given))
 
 
+@pytest.mark.slow
 def test_it_goes_on_to_the_bit_and_is_judged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

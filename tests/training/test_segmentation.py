@@ -246,6 +246,7 @@ def test_balanced_weights_are_median_frequencies(tmp_path: Path) -> None:
 # --- training ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_it_goes_on_to_the_bit_and_is_judged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -374,6 +375,12 @@ def test_folders_that_can_not_be_used(tmp_path: Path) -> None:
     assert "no folder train beside it" in message()
     save_masks(tmp_path / "data" / "train", [])
     assert "has no pictures" in message()
+    whole = net_of(
+        "net n { input x: 3x32x32\n conv { filters: 2  kernel: 1 } -> global_avgpool\n"
+        " train { learning_rate: 1  batch_size: 1  epochs: 1 } }"
+    )
+    with pytest.raises(SpecError, match="n has no planes of classes"):
+        trained(whole, tmp_path)
     turned = planes("learning_rate: 0.1  batch_size: 1  iterations: 1  rotate: 10")
     with pytest.raises(SpecError, match="rotate turns pictures"):
         trained(turned, tmp_path)

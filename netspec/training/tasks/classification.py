@@ -21,6 +21,7 @@ from netspec.training.distributed import Processes
 from netspec.training.inspection import remarks
 from netspec.training.judgement import judged
 from netspec.training.sampler import Rolls
+from netspec.training.targets import refuse_masks
 from netspec.training.tasks.task import Judged, Tally, yields_probabilities
 from netspec.training.transforms import Preparation
 from netspec.weights.array import Array
@@ -53,6 +54,7 @@ class Classification:
         skip_bad: bool = False,
         watch: Watch = lambda done, total: None,
     ) -> TrainingData:
+        refuse_masks(path, self.net)
         data = read(path, self.net, preparation, held_out, skip_bad, watch)
         self.names = data.classes
         self.weights = self._class_weights(data)
@@ -76,6 +78,7 @@ class Classification:
     def read_part(
         self, path: Path, preparation: Preparation, part: str | None, skip_bad: bool = False
     ) -> tuple[str, Samples, tuple[str, ...]]:
+        refuse_masks(path, self.net)
         return read_part(path, self.net, preparation, part, skip_bad)
 
     def scores(self, outputs: Tensor, probabilities: bool) -> Tensor:

@@ -30,6 +30,7 @@ from netspec.training.targets import (
     Targeted,
     check_changes,
     class_names,
+    holds_masks,
     read_target_part,
     read_targets,
     stems,
@@ -296,7 +297,7 @@ class MaskFiles:
         self.net, self.classes = net, classes
 
     def holds(self, folder: Path) -> bool:
-        return (folder / "images").is_dir() and (folder / "masks").is_dir()
+        return holds_masks(folder)
 
     def pairs(self, folder: Path, left_out: list[str]) -> list[tuple[Path, Any]]:
         pictures = pictures_in(folder / "images")
