@@ -79,6 +79,9 @@ def read_labels(folder: Path, known: Sequence[str] = ()) -> LabelFile:
     if not found:
         raise spec_error("bad-data", f"{path} names no pictures")
     names = set().union(*found.values()) if listed else set(head[1:])
+    for name in in_order(names):
+        if not name or not name.isprintable():
+            raise spec_error("bad-data", f"{path} has a label that is no text: {name!r}")
     if not listed and len(names) < len(head) - 1:
         raise spec_error("bad-data", f"{path} has two columns of one name")
     if known and (unknown := in_order(names - set(known))):

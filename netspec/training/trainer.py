@@ -274,10 +274,16 @@ class _Run:
             progress.update(done, "pictures looked at")
 
         skip = options.on_bad == "skip"
+        # Pictures are kept by one process of a machine, and found by the others.
+        waits = options.cache is not None and self.group.local > 0
+        if waits:
+            self.group.wait()
         try:
             data = self.task.read(options.data, preparation, options.held_out, skip, watch)
         finally:
             progress.close()
+        if options.cache is not None and not waits:
+            self.group.wait()
         for line in data.left_out:
             progress.note(printable(f"left out: {line}"))
         for line in data.remarks:

@@ -113,6 +113,8 @@ def test_one_label_each_is_a_class(tmp_path: Path) -> None:
         ("file,labels\nsub\\c.png,x\n", "no path of a picture below"),
         ("file,labels\na\x1b[2J.png,x\n", "characters that are no text"),
         ('file,labels\n"a.png,x\n', "can't be read"),
+        ("file,a,\na.png,1,1\n", "has a label that is no text: ''"),
+        ('file,labels\na.png,"x\ny"\n', "has a label that is no text"),
         ("file,labels\nnone.png,x;y;z\n", "a picture that can't be used"),
         ("file,labels\na.png,x;y\n", "has 2 labels, but n tells 3 apart"),
     ],
