@@ -190,13 +190,22 @@ Found = tuple[list[tuple[Path, Any]], tuple[str, ...]]
 
 def _pictures(folder: Path) -> Path | None:
     """The folder of the pictures."""
+    if _beside(folder).is_file():
+        return folder
     return next((folder / n for n in ("images", "image_2") if (folder / n).is_dir()), None)
 
 
 def _json(folder: Path) -> Path | None:
     """The file of COCO's boxes, where there is one and no other."""
+    if _beside(folder).is_file():
+        return _beside(folder)
     found = [p for p in folder.glob("*.json") if not p.name.startswith(".") and p.is_file()]
     return found[0] if len(found) == 1 else None
+
+
+def _beside(folder: Path) -> Path:
+    """Where COCO itself has the boxes of a folder of pictures such as `train2017`."""
+    return folder.parent / "annotations" / f"instances_{folder.name}.json"
 
 
 def _kitti(folder: Path, pictures: Path, left_out: list[str]) -> Found:

@@ -140,7 +140,13 @@ def _parts(path: Path, source: TargetSource) -> dict[str, Path]:
         raise spec_error("bad-data", f"{path} is no folder", help=(f"it has {source.layout}",))
     if source.holds(path):
         return {"": path}
-    parts = {n: path / n for n in (TRAIN, *HELD_OUT) if source.holds(path / n)}
+    parts: dict[str, Path] = {}
+    for name in (TRAIN, *HELD_OUT):
+        # COCO has train2017, KITTI training.
+        others = sorted(path.glob(f"{name}[0-9]*")) + [path / "training"] * (name == TRAIN)
+        held = [folder for folder in (path / name, *others) if source.holds(folder)]
+        if held:
+            parts[name] = held[0]
     if not parts:
         message = f"{path} has nothing to train on: no {source.layout}"
         help_ = (f"put them into it, or into {TRAIN}, val and test in it",)

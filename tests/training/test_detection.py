@@ -516,6 +516,28 @@ def test_boxes_of_coco_that_can_not_be_used(kind: str, message: str, tmp_path: P
     assert message in "\n".join((found.message, *found.notes))
 
 
+def test_folders_as_coco_and_kitti_have_them(tmp_path: Path) -> None:
+    """`train2017` with `annotations/instances_train2017.json`; `training/image_2`."""
+    coco, kitti_ = tmp_path / "coco", tmp_path / "kitti"
+    (coco / "annotations").mkdir(parents=True)
+    for number, name in enumerate(("train2017", "val2017")):
+        save_coco(tmp_path / name, drawings(3 + number, 64, number))
+        (tmp_path / name / "images").rename(coco / name)
+        file = coco / "annotations" / f"instances_{name}.json"
+        (tmp_path / name / "instances.json").rename(file)
+    save_kitti(kitti_ / "training", drawings(3, 64))
+    net = detector()
+    preparation = Preparation(net, recipe(net))
+    found = task_of(net).read(coco, preparation, 0.0)
+    assert found.held_out is not None
+    assert (len(found.train.labels), len(found.held_out.labels)) == (3, 4)
+    assert found.left_out == ()
+    other = task_of(net).read(kitti_, preparation, 0.0)
+    first, second = (samples.batch([0, 1, 2], None)[1] for samples in (found.train, other.train))
+    assert torch.equal(first, second)
+    assert task_of(net).read_part(coco, preparation, "val")[0] == "val"
+
+
 def test_crowds_count_nowhere(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     save_coco(folder, drawings(1, 64))
