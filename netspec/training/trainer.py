@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from netspec.diagnostics import spec_error
 from netspec.diagnostics.render import printable
+from netspec.explore.sweep import processors
 from netspec.ir import Net, Training
 from netspec.lazy_dataclasses import dataclass, field, fields, replace
 from netspec.metrics.compression import Compression
@@ -247,7 +248,8 @@ class _Run:
         options, group, training = self.options, self.group, self.training
         workers = options.workers
         if workers is None:
-            workers = min((os.cpu_count() or 1) // group.count, MOST_WORKERS)
+            beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # processes of this machine
+            workers = min(processors() // beside, MOST_WORKERS)
             if (self.total - self.done) * training.batch_size < FEW * workers:
                 workers = 0
         largest = training.batch_size // group.count
