@@ -66,7 +66,7 @@ class CFile:
     def inputs(self) -> dict[Value, str]:
         """The names of the net's inputs."""
         names = CNames(("ctx", "memory", "weights", "size"))
-        return {v: names.identifier(v.name) for v in self.net.body.inputs}
+        return {v: names.identifier(self._argument(v.name)) for v in self.net.body.inputs}
 
     @cached_property
     def outputs(self) -> list[tuple[str, Value]]:
@@ -74,7 +74,13 @@ class CFile:
         names, body = CNames(("ctx", *self.inputs.values())), self.net.body
         called = body.output_names or [""] * len(body.outputs)
         found = zip(called, body.outputs, self.places.net.outputs, strict=True)
-        return [(names.identifier(name or own.name), value) for name, own, value in found]
+        named = ((self._argument(name or own.name), value) for name, own, value in found)
+        return [(names.identifier(name), value) for name, value in named]
+
+    def _argument(self, name: str) -> str:
+        """What an in- or output is called: in the header's macros, so case makes no difference."""
+        name = name.lower()
+        return f"in_{name}" if name.startswith(f"{self.prefix.lower()}_") else name
 
     def binary(self, weights: Mapping[str, Any]) -> bytes:
         """The weights as a file: all tensors in order, float32, little endian."""

@@ -33,7 +33,7 @@ from netspec.planning.module_functions import (
 )
 from netspec.planning.regions import Region, regions
 from netspec_c.c_file import CFile, PackedWeights
-from netspec_c.c_language import CNames, comment, double, language, wrapped
+from netspec_c.c_language import RESERVED, CNames, comment, double, language, wrapped
 from netspec_c.convolutions import Kernel
 from netspec_c.emission import EMITTERS
 from netspec_c.files import embedded, header, initialization
@@ -162,7 +162,9 @@ class _Functions:
         self.used = set(file.places.net.uses())
         self.calls: dict[Region, tuple[ModuleFunction, int]] = {}
         self.bases: dict[Region, int] = {}
-        self.taken: tuple[str, ...] = ("network", "pack", "ctx")
+        own = re.findall(rf"\b{file.prefix}_\w+", header(file, False, False), re.I)
+        arrays = ("NSZ", "TENSORS", "WEIGHTS")
+        self.taken: tuple[str, ...] = (*RESERVED, *own, *arrays, "network", "pack", "ctx")
         self.free: dict[str, str] = {}  # of each function, which of `m` and `w` it takes
 
     def text(self) -> str:

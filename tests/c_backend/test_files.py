@@ -197,6 +197,8 @@ module sqrt(main) { input int
   w: conv { filters: main  kernel: 1 }
   y0: sigmoid
 }
+module printf_run(while = 2, PRINTF_OK = 3) { input x  conv { filters: while  kernel: PRINTF_OK } }
+module WEIGHTS() { input PRINTF_MEMORY_BYTES  tanh -> relu }
 ## ends with a slash /
 net printf(abs = 3) {
   input r: 3x4x4
@@ -206,7 +208,10 @@ net printf(abs = 3) {
   pack: sqrt(short) { main: 4 }
   conv: concat(network, pack)
   return: softmax
-  output ctx: return, memory: pack, weights: conv
+  again: printf_run(short)
+  more: printf_run(short) { while: 3  PRINTF_OK: 1 }
+  PRINTF_OK: WEIGHTS(short)
+  output ctx: return, memory: pack, weights: conv, R: again, more, printf_r_size: PRINTF_OK
 }
 """
     Path("x.net").write_text(text)

@@ -59,19 +59,31 @@ UNUSED static void argmax(const Run *r, Blocks x, Blocks y) {
   }
 }
 /* layer_norm needs: places threads */
+/* The sum over the channels of a place of (x - mean) to the power of 1 or 2. */
+INLINE float sum_of(const float *in, int channels, size_t n, float mean, int squared) {
+  float sums[16] = {0}, sum = 0;
+  int k = 0;
+  for (; k + 16 <= channels; k += 16, in += 16 * n)
+    for (int l = 0; l < 16; l++) sums[l] += squared ? (in[l] - mean) * (in[l] - mean) : in[l];
+  for (int l = 0; k + l < channels; l++) sums[l] += squared ? (in[l] - mean) * (in[l] - mean) : in[l];
+  for (int l = 0; l < 16; l++) sum += sums[l];
+  return sum;
+}
+
 /* Each place by the mean and variance of its channels; w: a factor and a number to add for each channel. */
-UNUSED static void layer_norm(const Run *r, Blocks x, Blocks y, float eps, const float *w) {
+NET_CLONES static void layer_norm(const Run *r, Blocks x, Blocks y, float eps, const float *w) {
   const size_t n = places_of(x);
-  const int behind = blocks_of(x.c) * 16;
+  const int blocks = blocks_of(x.c);
   (void)r;
   for (size_t p = 0; p < n; p++) {
     const float *in = x.at + 16 * p;
-    double sum = 0, squares = 0;
-    for (int c = 0; c < x.c; c++) sum += in[channel(c, n)];
-    const float mean = (float)(sum / x.c);
-    for (int c = 0; c < x.c; c++) squares += (in[channel(c, n)] - mean) * (in[channel(c, n)] - mean);
-    const float factor = 1 / sqrtf((float)(squares / x.c) + eps);
-    for (int c = 0; c < x.c; c++) y.at[16 * p + channel(c, n)] = (in[channel(c, n)] - mean) * factor * w[c] + w[behind + c];
+    const float mean = sum_of(in, x.c, n, 0, 0) / (float)x.c;
+    const float factor = 1 / sqrtf(sum_of(in, x.c, n, mean, 1) / (float)x.c + eps);
+    for (int k = 0; k < blocks; k++)
+      for (int l = 0; l < 16; l++) {
+        const size_t i = 16 * (p + (size_t)k * n) + (size_t)l;
+        y.at[i] = (x.at[i] - mean) * factor * w[16 * k + l] + w[16 * (blocks + k) + l];
+      }
   }
 }
 /* group_norm needs: places threads */

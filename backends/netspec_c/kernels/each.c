@@ -62,8 +62,16 @@ EACH(silu, x / (1 + exp_of(-x)))
 EACH(hard_sigmoid, (x < -3 ? 0 : x > 3 ? 6 : x + 3) / 6)
 /* hard_swish needs: each */
 EACH(hard_swish, x * ((x < -3 ? 0 : x > 3 ? 6 : x + 3) / 6))
-/* gelu needs: each */
-EACH(gelu, 0.5f * x * (1 + erff(x * 0.707106781f)))
+/* error_function needs: exponential */
+/* erf(x), to 2e-7 (Abramowitz and Stegun 7.1.26). */
+INLINE float erf_of(float x) {
+  const float a = fabsf(x), t = 1 / (1 + 0.3275911f * a);
+  const float p = ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t;
+  const float found = 1 - p * exp_of(-a * a);
+  return x < 0 ? -found : found;
+}
+/* gelu needs: each error_function */
+EACH(gelu, 0.5f * x * (1 + erf_of(x * 0.707106781f)))
 /* soft_plus needs: base */
 INLINE float softplus_of(float x) { return log1pf(expf(-fabsf(x))) + (x > 0 ? x : 0); }
 /* softplus needs: each soft_plus */
