@@ -16,7 +16,7 @@ from netspec.metrics.compression import Compression, LayerRule
 from netspec.training.retraining import Retraining, Sharing, plain_name, tensors_of
 from netspec.weights import read
 
-from .samples import tiny, trained
+from .samples import FIELDS, tiny, trained
 
 PLAN = Compression((LayerRule("*", Fraction("0.5")),), (LayerRule("*", Fraction(2)),))
 
@@ -45,8 +45,9 @@ def test_a_value_gets_the_gradients_of_all_its_places() -> None:
     assert isinstance(layer.parametrizations.weight[0], Sharing)  # type: ignore[index, union-attr]
 
 
-def test_weights_end_pruned_and_shared(tmp_path: Path) -> None:
-    result = trained(tiny(), tmp_path, plan=PLAN)
+@pytest.mark.parametrize("fields", [FIELDS, f"{FIELDS}  ema: 0.5"])
+def test_weights_end_pruned_and_shared(fields: str, tmp_path: Path) -> None:
+    result = trained(tiny(fields), tmp_path, plan=PLAN)
     for name, array in read(result.folder.last).items():
         if name.endswith("weight"):
             assert np.count_nonzero(array) <= -(-array.size // 2)
@@ -62,7 +63,8 @@ def test_going_on_after_a_kill_changes_nothing(
     from netspec.training import trainer
 
     plan = PLAN if bits else Compression(PLAN.sparsity)
-    whole = trained(tiny(), tmp_path / made("whole", tmp_path), plan=plan, every=4)
+    net = tiny(f"{FIELDS}  ema: 0.5" if bits else FIELDS)
+    whole = trained(net, tmp_path / made("whole", tmp_path), plan=plan, every=4)
     step = trainer._Run._step
     for end in (6, 18):  # before values are shared, and after
         folder = tmp_path / made(f"killed{end}", tmp_path)
@@ -74,9 +76,9 @@ def test_going_on_after_a_kill_changes_nothing(
 
         monkeypatch.setattr(trainer._Run, "_step", until)
         with pytest.raises(KeyboardInterrupt):
-            trained(tiny(), folder, plan=plan, every=4)
+            trained(net, folder, plan=plan, every=4)
         monkeypatch.setattr(trainer._Run, "_step", step)
-        again = trained(tiny(), folder, plan=plan, every=4)
+        again = trained(net, folder, plan=plan, every=4)
         assert again.folder.last.read_bytes() == whole.folder.last.read_bytes()
 
 
