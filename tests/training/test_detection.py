@@ -17,6 +17,7 @@ from PIL import Image
 from netspec.cli.main import main
 from netspec.diagnostics import SpecError
 from netspec.ir import Net
+from netspec.lazy_dataclasses import replace
 from netspec.runtime.boxes import Boxes, anchors_of, decoded, filtered, overlaps
 from netspec.runtime.placement import GridAxis
 from netspec.training import TrainingOptions, TrainingResult, checkpoint, train
@@ -32,7 +33,7 @@ from netspec.training.tasks.detection import (
 )
 from netspec.training.transforms import Preparation, View
 
-from ..helpers import net_of
+from ..helpers import loaded, net_of
 from .drawn import drawings, save_coco, save_kitti
 from .samples import recipe
 
@@ -549,6 +550,20 @@ def test_crowds_count_nowhere(tmp_path: Path) -> None:
     found = task_of(net).read(folder, Preparation(net, recipe(net)), 0.0)
     _, targets = found.train.batch([0], None)
     assert (targets[0, :, 0] == IGNORED).sum() == 1
+
+
+@pytest.mark.exhaustive
+def test_squeezedet_is_trained(tmp_path: Path) -> None:
+    """The bundled net on a small input; of KITTI's types it knows cars alone here."""
+    save_kitti(tmp_path / "data", drawings(4, 96))
+    for file in (tmp_path / "data" / "label_2").iterdir():
+        file.write_text(file.read_text().replace("Disc", "Car"))
+    net = loaded("squeezedet", height=96, width=96)
+    training = replace(recipe(net), batch_size=2, iterations=2)
+    result = trained(replace(net, training=training), tmp_path, held_out=0.5)
+    assert result.accuracy is not None
+    rows = (tmp_path / "out" / "labels.txt").read_text().split()
+    assert rows == ["car", "pedestrian", "cyclist"]
 
 
 @pytest.mark.exhaustive

@@ -17,6 +17,7 @@ from PIL import Image
 from netspec.cli.main import main
 from netspec.diagnostics import SpecError
 from netspec.ir import Net
+from netspec.lazy_dataclasses import replace
 from netspec.runtime.masks import palette
 from netspec.runtime.placement import output_axes, sampled
 from netspec.training import TrainingOptions, TrainingResult, checkpoint, train
@@ -26,7 +27,7 @@ from netspec.training.tasks.segmentation import MaskFile, Masks, MaskTally, Segm
 from netspec.training.transforms import Preparation
 from netspec.weights.trained import read_trained
 
-from ..helpers import net_of
+from ..helpers import loaded, net_of
 from .drawn import drawings, save_masks
 from .samples import recipe
 
@@ -384,6 +385,24 @@ def test_folders_that_can_not_be_used(tmp_path: Path) -> None:
     turned = planes("learning_rate: 0.1  batch_size: 1  iterations: 1  rotate: 10")
     with pytest.raises(SpecError, match="rotate turns pictures"):
         trained(turned, tmp_path)
+
+
+@pytest.mark.parametrize("spec", ["segnet", "enet", "unet", "deeplabv3_resnet50"])
+def test_bundled_nets_make_masks(spec: str) -> None:
+    net = loaded(spec)
+    task = task_of(net)
+    assert isinstance(task, Segmentation)
+    assert task.classes == {p.name: p.value for p in net.parameters}["classes"]
+    assert not isinstance(task_of(loaded("resnet18")), Segmentation)
+
+
+@pytest.mark.slow
+def test_a_bundled_net_is_trained(tmp_path: Path) -> None:
+    save_masks(tmp_path / "data", drawings(6, 40))
+    net = loaded("enet", classes=4, height=32, width=32)
+    training = replace(recipe(net), batch_size=2, iterations=2, epochs=None)
+    result = trained(replace(net, training=training), tmp_path, held_out=0.4)
+    assert result.accuracy is not None
 
 
 @pytest.mark.exhaustive
