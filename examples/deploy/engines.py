@@ -214,6 +214,8 @@ def _send(there: Connection, name: str, net: Net) -> None:
     try:
         there.send(tried(ENGINES[name], net, name in FIXED))
     except Exception as error:
+        if isinstance(error, netspec.SpecError):
+            error = ValueError(error.diagnostics[0].message)
         text = re.sub(r"\S*/site-packages/", "", " ".join(str(error).split()))
         there.send({"state": "fails", "error": f"{type(error).__name__}: {text}"[:300]})
 

@@ -50,7 +50,9 @@ def make(net: Net, inputs: Arrays) -> Run:
         extractor = model.create_extractor()
         for name, x in zip(model.input_names(), inputs, strict=True):
             extractor.input(name, ncnn.Mat(np.ascontiguousarray(x[0])).clone())
-        found = [extractor.extract(name) for name in model.output_names()]
+        # pnnx numbers the outputs; ncnn also counts values that nothing reads.
+        count = sum(name.startswith("out") for name in model.output_names())
+        found = [extractor.extract(f"out{i}") for i in range(count)]
         if any(failed for failed, _ in found):
             raise RuntimeError("ncnn can't compute an output")
         return [np.array(values)[None] for _, values in found]
