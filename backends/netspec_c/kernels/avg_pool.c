@@ -16,5 +16,10 @@ static void avg_pool_fill(const void *state, const Lines *l) {
 /* The mean of each window, of the image or, with include_pad, of the image and its padding. */
 static void avg_pool(const Run *r, Blocks x, Blocks y, Window k, int include_pad, int bottom, int right, Clamp to) {
   static const _Alignas(64) float start[16] = {0};
-  lanes_run(r, x, y, k, (Job){.lanes = {.start = start, .w = start, .to = to}, .fill = avg_pool_fill, .include_pad = include_pad, .bottom = bottom, .right = right});
+  lanes_run(r, x, y, k,
+      (Job){.lanes = {.start = start, .w = start, .to = to},
+          .fill = avg_pool_fill,
+          .include_pad = include_pad,
+          .bottom = bottom,
+          .right = right});
 }

@@ -1,5 +1,6 @@
 /* needs: */
-/* Values: floats at a multiple of 64 bytes. In blocks, 16 channels lie side by side, and what is behind the last channel may be anything. */
+/* Values: floats at a multiple of 64 bytes. In blocks, 16 channels lie side by side, and what is behind the last channel
+   may be anything. */
 typedef struct { float *at; int c, h, w; } Blocks; /* at[c / 16][h][w][16] */
 typedef struct { float *at; int c, h, w; } Plain;  /* at[c][h][w] */
 typedef struct { int kh, kw, sh, sw, top, left, dh, dw; } Window; /* size, step, padding, distance of elements */
@@ -45,15 +46,16 @@ INLINE Blocks part(Blocks v, int c0, int n) {
   return (Blocks){v.at + (size_t)c0 * (size_t)v.h * (size_t)v.w, n, v.h, v.w};
 }
 
-/* Kernels are written once for vectors of N floats and compiled for each kind of processor: KERNELS(K) is K(suffix, attributes, N, rows), where
-   rows x 16 sums fit into registers. ON_CPU(k) is the one for the processor at hand. */
+/* Kernels are written once for vectors of N floats and compiled for each kind of processor: KERNELS(K) is K(suffix,
+   attributes, N, rows), where rows x 16 sums fit into registers. ON_CPU(k) is the one for the processor at hand. */
 #if defined __x86_64__ && !defined __AVX512F__ && !defined NETSPEC_ONE_TARGET
 #define KERNELS(K) \
   K(v4, __attribute__((target("avx512f,avx512vl,avx512bw,avx512dq,avx2,fma"))), 16, 14) \
   K(v3, __attribute__((target("avx2,fma"))), 8, 6) \
   K(v1, , 4, 3)
 INLINE int cpu_level(void) {
-  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl")) return 4;
+  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    return 4;
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 3 : 1;
 }
 #define ON_CPU(k) (cpu_level() == 4 ? k##_v4 : cpu_level() == 3 ? k##_v3 : k##_v1)

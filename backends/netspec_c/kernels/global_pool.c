@@ -12,7 +12,10 @@ static void global_avg_task(const void *arg, int from, int to, int thread) {
       for (int c = 0; c < 64; c++) sum[c] += x[i + c];
     for (int i = n / 4 * 64; i < n * 16; i += 16)
       for (int c = 0; c < 16; c++) sum[c] += x[i + c];
-    for (int c = 0; c < 16; c++) v->y.at[b * 16 + c] = clamp((sum[c] + sum[c + 16] + sum[c + 32] + sum[c + 48]) / (float)n, v->to);
+    for (int c = 0; c < 16; c++) {
+      const float all = sum[c] + sum[c + 16] + sum[c + 32] + sum[c + 48];
+      v->y.at[b * 16 + c] = clamp(all / (float)n, v->to);
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 /* needs: base threads windows */
-/* What is done channel by channel: n results of 16 channels, each STEP over the elements of its window, from a beginning, times a scale. */
+/* What is done channel by channel: results of 16 channels, each STEP over the elements of its window, from a beginning,
+   times a scale. */
 typedef struct {
   const float *x, *w, *start, *add; /* w[element][16]; start[16] */
   float *y;
@@ -48,7 +49,8 @@ UNUSED static void lanes_run(const Run *r, Blocks x, Blocks y, Window k, Job des
 
 /* SQUARE: whether windows of 3x3 are unrolled. */
 #define LANES(name, attributes, N, STEP, SQUARE) \
-attributes INLINE void name##_rows(const Lanes *t, const Lines *l, const float *x0, float *y, const float *add, const int rows, const int high, const int wide) { \
+attributes INLINE void name##_rows(const Lanes *t, const Lines *l, const float *x0, float *y, const float *add, \
+                                   const int rows, const int high, const int wide) { \
   VECTORS(N); \
   const ptrdiff_t x_step = l->x_step, y_step = l->y_step, x_high = t->x_high, x_wide = t->x_wide, w_high = t->kw * 16; \
   ONCE for (int part = 0; part < 16; part += N) { \

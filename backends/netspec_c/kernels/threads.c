@@ -1,13 +1,14 @@
 /* needs: base */
 #ifdef NETSPEC_THREADS
-/* Threads that take parts of the work at hand, whoever is free: one that the system lets wait holds nobody up that has not given it a part.
+/* Threads that take parts of the work as they come free, so that one which the system does not run delays no others.
    Without work they are awake for a short while, then asleep. */
 typedef struct Pool {
   int threads;
   pthread_t ids[NETSPEC_THREADS];
   pthread_mutex_t mutex;
   pthread_cond_t wake;
-  atomic_int started, turn, asleep, left, done; /* threads, works, threads asleep; parts that nobody has taken, that are done */
+  atomic_int started, turn, asleep; /* threads, calls of `parallel`, threads that sleep */
+  atomic_int left, done;            /* parts that nobody has taken, parts that are done */
   int n, parts; /* these are written only while no part is left or being done */
   void (*task)(const void *, int, int, int);
   const void *arg;
@@ -54,7 +55,8 @@ UNUSED static void pool_start(Pool *p, int threads) {
   pthread_mutex_init(&p->mutex, NULL);
   pthread_cond_init(&p->wake, NULL);
   p->threads = 1;
-  while (p->threads < min_of(threads, NETSPEC_THREADS) && !pthread_create(&p->ids[p->threads], NULL, pool_thread, p)) p->threads++;
+  const int most = min_of(threads, NETSPEC_THREADS);
+  while (p->threads < most && !pthread_create(&p->ids[p->threads], NULL, pool_thread, p)) p->threads++;
 }
 
 UNUSED static void pool_stop(Pool *p) {

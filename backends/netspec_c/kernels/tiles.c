@@ -6,7 +6,8 @@ typedef struct {
   const float *x, *w, *bias, *add;
   float *y;
   int blocks, block, last, c0; /* blocks of channels, channels in a block and in the last one, the first block */
-  int high, wide, first, kh, kw; /* elements of the window: rows and columns to use, the first of them; rows and columns of all */
+  int high, wide, first; /* elements of the window that are used: rows, columns, the first */
+  int kh, kw;            /* all its elements */
   int x_block, x_high, x_wide, x_step; /* distances in x */
   int w_filters, y_filters, y_step;    /* distances to the next 16 filters, to the next pixel of the result */
   Clamp to;
@@ -31,10 +32,10 @@ attributes INLINE void tile_rows_##cpu(const Tile *t, float *sums, const int row
   VECTORS(N); \
   enum { PARTS = 16 / N }; \
   const ptrdiff_t w_filters = t->w_filters, x_step = t->x_step; \
-  V sum[ROWS][2 * PARTS]; \
+  V sum[2 * PARTS][ROWS]; \
   UNROLL for (int f = 0; f < filters * PARTS; f++) { \
-    sum[0][f] = *(const V *)(t->bias + f * N); \
-    UNROLL for (int r = 1; r < rows; r++) sum[r][f] = sum[0][f]; \
+    const V bias = *(const V *)(t->bias + f * N); \
+    UNROLL for (int r = 0; r < rows; r++) sum[f][r] = bias; \
   } \
   const float *w_block = t->w, *x_block = t->x; \
   for (int b = 0; b < t->blocks; b++, x_block += t->x_block) { \
@@ -45,10 +46,11 @@ attributes INLINE void tile_rows_##cpu(const Tile *t, float *sums, const int row
         for (int k = 0; k < n; k++, w += 16) { \
           V weight[2 * PARTS]; \
           const float *from = x + k; \
-          UNROLL for (int f = 0; f < filters * PARTS; f++) weight[f] = *(const V *)(w + (f / PARTS) * w_filters + f % PARTS * N); \
+          UNROLL for (int f = 0; f < filters * PARTS; f++) \
+            weight[f] = *(const V *)(w + (f / PARTS) * w_filters + f % PARTS * N); \
           UNROLL for (int f = 0; f < filters; f++) __builtin_prefetch(w + f * w_filters + 64 * 16, 0, 3); \
           UNROLL for (int r = 0; r < rows; r++, from += x_step) \
-            UNROLL for (int f = 0; f < filters * PARTS; f++) sum[r][f] += *from * weight[f]; \
+            UNROLL for (int f = 0; f < filters * PARTS; f++) sum[f][r] += *from * weight[f]; \
         } \
     } \
     w_block += t->kh * t->kw * n * 16; \
@@ -57,12 +59,12 @@ attributes INLINE void tile_rows_##cpu(const Tile *t, float *sums, const int row
   if (simple && t->to.low > -INFINITY) { \
     const V low = (V){0} + t->to.low; \
     UNROLL for (int r = 0; r < rows; r++) \
-      UNROLL for (int f = 0; f < filters * PARTS; f++) sum[r][f] = SELECT(sum[r][f] < low, low, sum[r][f]); \
+      UNROLL for (int f = 0; f < filters * PARTS; f++) sum[f][r] = SELECT(sum[f][r] < low, low, sum[f][r]); \
   } \
   float *y = simple ? t->y : sums; \
   const ptrdiff_t step = simple ? t->y_step : 16, next = simple ? t->y_filters : ROWS * 16; \
   UNROLL for (int r = 0; r < rows; r++, y += step) \
-    UNROLL for (int f = 0; f < filters * PARTS; f++) *(V *)(y + (f / PARTS) * next + f % PARTS * N) = sum[r][f]; \
+    UNROLL for (int f = 0; f < filters * PARTS; f++) *(V *)(y + (f / PARTS) * next + f % PARTS * N) = sum[f][r]; \
   if (!simple) tile_end_##cpu(t, sums, rows, filters); \
 } \
 attributes static void tile_##cpu(const Tile *t, int rows, int filters) { \
@@ -76,8 +78,9 @@ attributes static void tile_##cpu(const Tile *t, int rows, int filters) { \
 #define TILE_CASES_6(cpu) TILE_CASES_3(cpu) TILE_CASE(cpu, 4, 1) TILE_CASE(cpu, 5, 1) TILE_CASE(cpu, 6, 1)
 #define TILE_BOTH(cpu, r) TILE_CASE(cpu, r, 1) TILE_CASE(cpu, r, 2)
 #define TILE_CASES_14(cpu) \
-  TILE_BOTH(cpu, 1) TILE_BOTH(cpu, 2) TILE_BOTH(cpu, 3) TILE_BOTH(cpu, 4) TILE_BOTH(cpu, 5) TILE_BOTH(cpu, 6) TILE_BOTH(cpu, 7) \
-  TILE_BOTH(cpu, 8) TILE_BOTH(cpu, 9) TILE_BOTH(cpu, 10) TILE_BOTH(cpu, 11) TILE_BOTH(cpu, 12) TILE_BOTH(cpu, 13) TILE_BOTH(cpu, 14)
+  TILE_BOTH(cpu, 1) TILE_BOTH(cpu, 2) TILE_BOTH(cpu, 3) TILE_BOTH(cpu, 4) TILE_BOTH(cpu, 5) TILE_BOTH(cpu, 6) \
+  TILE_BOTH(cpu, 7) TILE_BOTH(cpu, 8) TILE_BOTH(cpu, 9) TILE_BOTH(cpu, 10) TILE_BOTH(cpu, 11) TILE_BOTH(cpu, 12) \
+  TILE_BOTH(cpu, 13) TILE_BOTH(cpu, 14)
 KERNELS(TILE)
 #define ROWS_OF(cpu, attributes, N, ROWS) enum { tile_most_##cpu = ROWS, tile_filters_##cpu = N / 16 + 1 };
 KERNELS(ROWS_OF)
