@@ -212,6 +212,7 @@ def test_16_bits_are_kept_and_cut(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_a_training_goes_on_with_the_same_changes(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
