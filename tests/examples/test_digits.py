@@ -32,6 +32,17 @@ def script() -> Any:
     return module
 
 
+@pytest.mark.parametrize(("ratio", "share"), [(0.125, 0.1), (0.5, 0.5), (1, 0.9)])
+def test_the_net_of_the_sweep(ratio: float, share: float) -> None:
+    net = netspec.load(FOLDER / "fires.net", SR=ratio, pct3x3=share)
+    params, channels = 16 * 10, 16
+    for e in (32, 64):
+        squeeze, wide = round(ratio * e), round(share * e)
+        params += squeeze * (channels + 1) + (e - wide) * (squeeze + 1) + wide * (9 * squeeze + 1)
+        channels = e
+    assert net.params == params + 10 * (channels + 1)
+
+
 def test_they_are_small_and_of_the_bundled_net() -> None:
     assert WEIGHTS.stat().st_size < 200_000
     net = netspec.load("squeezenet_digits")
