@@ -38,11 +38,21 @@ class Piece:
     text: str
 
 
+_added: list[Path] = []
+
+
+def add_kernels(file: Path) -> None:
+    """Let the emitters of another package call the functions of a file of pieces."""
+    _added.append(file)
+    for cached in (pieces, _functions, words):
+        cached.cache_clear()
+
+
 @cache
 def pieces() -> dict[str, Piece]:
     """All pieces by their names."""
     found: dict[str, Piece] = {}
-    for path in sorted(FOLDER.glob("*.c")):
+    for path in [*sorted(FOLDER.glob("*.c")), *_added]:
         _, *parts = _HEAD.split(path.read_text(encoding="utf-8"))
         for name, needs, text in zip(parts[::3], parts[1::3], parts[2::3], strict=True):
             piece = Piece(name or path.stem, tuple(needs.split()), text.strip("\n"))

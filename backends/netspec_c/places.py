@@ -44,7 +44,7 @@ def floats(value: Value) -> int:
     channels, *sizes = (int(n) for n in value.shape)
     found = rounded(channels) * prod(sizes)
     if found > MOST:
-        raise Unsupported(f"{value.name}, which has {found:,} numbers")
+        raise Unsupported(f"{value.name}: its {found:,} numbers are more than {MOST:,}")
     return found
 
 
