@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from netspec.driver import bundled
-from tests.backends.nets import BUNDLED, net_of, smaller
+from tests.backends.nets import net_of, smaller
 from tests.backends.random_nets import RandomNet
 from tests.helpers import checked
 
@@ -13,10 +12,11 @@ from .helpers import JOINED, OF_KERAS, difference, on_jax
 
 pytestmark = [pytest.mark.slow, OF_KERAS]
 
-UNPOOLING = {"segnet", "enet"}
-"""Which Keras does not do."""
-NETS = [spec for spec in BUNDLED if spec not in UNPOOLING]
-ON_JAX = ("squeezenet_micro", "unet")
+NETS = (
+    *("convnext_tiny", "efficientnet_b0", "ghostnet", "googlenet", "mobilenet_v3_small"),
+    *("shufflenet_v2", "squeezenet1_0_caffe", "unet", "yolov8n"),
+)
+"""Some of the bundled nets, of different modules."""
 
 
 @pytest.mark.parametrize("name", JOINED)
@@ -34,15 +34,15 @@ def test_ops_on_jax() -> None:
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("spec", NETS)
 def test_bundled_nets(spec: str) -> None:
-    assert spec in bundled()
     assert difference(smaller(spec)) < 1e-4
 
 
-def test_bundled_nets_on_jax() -> None:
-    assert max(on_jax(ON_JAX).values()) < 1e-4
+@pytest.mark.exhaustive
+def test_a_bundled_net_on_jax() -> None:
+    assert on_jax(["squeezenet_micro"])["squeezenet_micro"] < 1e-4
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_random_nets(seed: int) -> None:
     """Random nets with modules, for random arguments."""
     drawn = RandomNet(seed)
