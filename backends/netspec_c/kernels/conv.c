@@ -130,8 +130,8 @@ static void conv_run(const Run *r, Conv v) {
   v.pointwise = w.k.kh == 1 && w.k.kw == 1 && w.k.sh == 1 && w.k.sw == 1 && w.x_pixel == 16 && w.y_pixel == 16 &&
       w.out_h == w.h && w.out_w == w.w;
   const int lines = v.pointwise ? w.h * w.w : w.out_h;
-  const int most = max_of(1, (64 << 10) / max_of(1, v.c / v.groups * (v.pointwise ? 1 : w.w * w.k.sh)));
-  const int pieces = (lines + most - 1) / most; /* so that a piece of x, 256 KB, stays in a cache */
+  const int most = max_of(1, (128 << 10) / max_of(1, v.c / v.groups * (v.pointwise ? 1 : w.w * w.k.sh)));
+  const int pieces = (lines + most - 1) / most; /* so that a piece of x, 512 KB, stays in a cache */
   v.chunk = (lines + pieces - 1) / pieces;
   v.filters = alike ? ON_CPU(tile_filters) : 1;
   v.steps = (blocks_of(v.y.c) + v.filters - 1) / v.filters;
