@@ -8,6 +8,7 @@ from hashlib import file_digest, sha256
 from logging import ERROR
 from math import isfinite
 from pathlib import Path
+from socket import create_connection
 from typing import Any, NamedTuple
 
 from netspec.diagnostics import Diagnostic, SpecError, spec_error
@@ -24,6 +25,8 @@ from netspec.training.overrides import recipe
 from netspec.training.trainer import TrainingOptions, train
 from netspec.util.interrupt import for_parent_only, on_interrupt
 
+SECONDS = 10
+"""How long the address of a cluster may take to answer."""
 MOST_CHARACTERS = 100
 """Longest name of a run's folder."""
 NOT_OF_RESULTS = (
@@ -242,9 +245,13 @@ def _on_ray(address: str, work: Sequence[_Work], device: str) -> Iterator[tuple[
         help_ = ("pip install 'netspec-compiler[ray]'",)
         raise spec_error("missing-package", message, help=help_) from None
     try:
+        host, _, port = address.rpartition(":")
+        if host and port.isdecimal() and "/" not in host:
+            # Ray itself would try for minutes.
+            create_connection((host, int(port)), SECONDS).close()
         ray.init(address, log_to_driver=False, logging_level=ERROR)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (OSError, OverflowError, ValueError, RuntimeError) as error:
+        reason, *_ = str(error).strip().splitlines() or [type(error).__name__]
         message = f"no Ray cluster can be used at {address}: {reason}"
         raise spec_error("bad-option", message) from None
     try:

@@ -7,11 +7,13 @@ import io
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -293,6 +295,18 @@ def test_on_a_ray_cluster(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
         pytest.skip("needs Ray")
     found = elsewhere(folder, "--ray", "local", "--runs", "r")
     assert found == swept(capsys, "--set", "width=1,3", *FEW, "--restart", "--runs", "r")
+
+
+def test_an_address_where_nobody_answers(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # it does not listen
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        command = ["sweep", "small.net", "--set", "width=1", *FEW, "--ray", address]
+        _, err = run(capsys, *command, status=1)
+    assert f"no Ray cluster can be used at {address}" in err
 
 
 def test_without_ray(
