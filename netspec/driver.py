@@ -274,6 +274,7 @@ class CheckedFile(NamedTuple):
 
     nets: tuple[Net, ...]
     diagnostics: tuple[Diagnostic, ...]
+    program: Program | None = None
 
     def sound(self) -> tuple[Net, ...]:
         """The nets. Raises SpecError with all diagnostics where one has errors or none is there."""
@@ -324,7 +325,7 @@ def check_nets(
             used = {k: v for k, v in settings.items() if k not in theirs}
             made.append(_with_settings(result, program, used, origins))
         found += diagnostics
-    return CheckedFile(tuple(made), Diagnostics(found).sorted())
+    return CheckedFile(tuple(made), Diagnostics(found).sorted(), program)
 
 
 def _elaborated(

@@ -24,11 +24,12 @@ ORDER = (
     ("netspec.semantic", "netspec.passes", "netspec.metrics", "netspec.codegen"),
     ("netspec.importers", "netspec.report", "netspec.runtime", "netspec.planning"),
     ("netspec.driver",),
-    ("netspec.explore", "netspec.reference", "netspec.editing", "netspec.weights"),
+    ("netspec.explore", "netspec.reference", "netspec.weights"),
     ("netspec.compression", "netspec.pictures", "netspec.runs"),
     ("netspec.diagram", "netspec.training"),
     ("netspec.api",),
     ("netspec",),
+    ("netspec.editing",),
     ("netspec.cli",),
 )
 LEVEL = {package: level for level, packages in enumerate(ORDER) for package in packages}

@@ -296,17 +296,60 @@ def configuration() -> Rule:
 
 
 def manifest() -> Rule:
-    """What VS Code reads first: an extension that contributes a language, without any code."""
+    """What VS Code reads first: the language, the code that starts the server, its commands."""
     return {
         "name": "netspec",
         "displayName": "netspec",
-        "description": "Highlights .net files: declarative specs of convolutional networks",
+        "description": "Checks, completes and draws declarative specs of convolutional networks",
         "version": netspec.__version__,
         "publisher": "netspec",
         "license": "Apache-2.0",
-        "engines": {"vscode": "^1.75.0"},
-        "categories": ["Programming Languages"],
+        "engines": {"vscode": "^1.91.0"},
+        "categories": ["Programming Languages", "Linters", "Formatters", "Snippets"],
+        "main": "./dist/extension.js",
+        "files": [
+            *("README.md", "dist", "language-configuration.json", "snippets.json", "syntaxes"),
+        ],
+        "activationEvents": ["workspaceContains:**/*.prototxt"],
+        "scripts": {
+            "build": "esbuild src/extension.js --bundle --platform=node --external:vscode "
+            "--minify --outfile=dist/extension.js",
+            "test": "node --test test/",
+            "package": "npm run build && vsce package --no-dependencies "
+            "--allow-missing-repository --skip-license",
+        },
+        "devDependencies": {
+            "@vscode/vsce": "^4.1.0",
+            "esbuild": "^0.28.2",
+            "vscode-languageclient": "^11.0.0",
+        },
         "contributes": {
+            "commands": [
+                {"command": "netspec.preview", "title": "netspec: Show the net beside its text"}
+            ],
+            "menus": {
+                "editor/title": [
+                    {
+                        "command": "netspec.preview",
+                        "when": "editorLangId == netspec",
+                        "group": "navigation",
+                    }
+                ]
+            },
+            "configuration": {
+                "title": "netspec",
+                "properties": {
+                    "netspec.server": {
+                        "type": "array",
+                        "items": {"type": "string"},
+                        "default": [],
+                        "description": "The command that starts the language server, such as "
+                        '["/path/to/netspec", "lsp"]. Empty: netspec of the folder\'s .venv, or of '
+                        "the path.",
+                    }
+                },
+            },
+            "snippets": [{"language": "netspec", "path": "./snippets.json"}],
             "languages": [
                 {
                     "id": "netspec",

@@ -30,6 +30,8 @@ COMMANDS = {
     "search": "find the best combination of parameter values",
     "graph": "draw a net as svg, png, dot or html",
     "watch": "check a spec on every save, and say what changed",
+    "lsp": "serve editors: diagnostics, hovers, completion and more as one types",
+    "mcp": "serve programs that write specs: netspec's functions as tools",
     "annotate": "write shapes, parameters and MACs behind each line of a spec",
     "compile": "write the model as Python source",
     "ir": "print the intermediate representation of a net",

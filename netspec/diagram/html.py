@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from netspec.diagnostics.source import Source, Span
 from netspec.diagram import coordinates, layering, style
@@ -28,22 +28,52 @@ MOST_OPEN = 3000
 """Most boxes that the page shows at a time."""
 
 
-def page(net: Net, source: Source, view: DiagramView) -> str:
-    """The text of the HTML file, with modules open as in the view."""
+class Follow(NamedTuple):
+    """The file beside a page, a script that names its version, and the version that the page is."""
+
+    file: str
+    version: str
+
+
+def page(
+    net: Net, source: Source, view: DiagramView, *, message: str = "", follow: Follow | None = None
+) -> str:
+    """The text of the HTML file, with modules open as in the view.
+
+    A message stands over the picture; a page that follows loads itself again when the file that it
+    follows names another version.
+    """
+    return _rendered(net.name, _json(data(net, source, view)), message, follow)
+
+
+def message_page(title: str, message: str, follow: Follow | None = None) -> str:
+    """A page with a message alone."""
+    return _rendered(title, "", message, follow)
+
+
+def _rendered(title: str, data: str, message: str, follow: Follow | None) -> str:
     import jinja2
     from markupsafe import Markup
 
-    script = _file("page.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    scripts = [_file("page.js")] * bool(data) + [_file("page_follow.js")] * bool(follow)
+    allowed = [f"'sha256-{_digest(script)}'" for script in scripts]
+    allowed += ["'self'", "file:"] * bool(follow)
     template = jinja2.Template(_file("page.html"), autoescape=True, keep_trailing_newline=True)
     written: str = template.render(
-        title=net.name,
-        policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
+        title=title,
+        policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src {' '.join(allowed)}",
         css=Markup(_file("page.css")),
-        script=Markup(script),
-        data=Markup(_json(data(net, source, view))),
+        script=Markup(_file("page.js")),
+        data=Markup(data),
+        message=message,
+        follow=follow,
+        follow_script=Markup(_file("page_follow.js")),
     )
     return written
+
+
+def _digest(script: str) -> str:
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 @cache

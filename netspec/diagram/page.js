@@ -671,6 +671,20 @@
     }
   }
 
+  addEventListener("message", (event) => {  // an editor says where its cursor is
+    const line = event.data && event.data.netspecLine;
+    if (!Number.isInteger(line)) return;
+    (function down(number, prefix) {
+      for (const box of net.sheets[number].boxes) {
+        const path = pathOf(prefix, box);
+        const node = box.nodes.find(({at}) => at[0] === 0 && at[1] <= line && line <= at[2]);
+        if (node) { choose(path, node); show(path); return true; }
+        if (isOpen(prefix, box) && down(box.sheet, path + ".")) return true;
+      }
+      return false;
+    })(0, "");
+  });
+
   byId("title").textContent = net.title;
   byId("fold").addEventListener("click", () => { open.clear(); render(); fit(false); });
   byId("unfold").addEventListener("click", () => { within(() => openTo(Infinity)); render(); fit(false); });

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from netspec.diagnostics import Diagnostic, SpecError
-from netspec.driver import Checked, check_spec, place
+from netspec.diagnostics.source import Source
+from netspec.driver import Checked, check, find, place
 from netspec.ir import Net
 from netspec.semantic.imports import MAX_BYTES
 
@@ -43,6 +44,8 @@ class Watcher:
         self.spec = spec
         self.settings = settings
         self.good: Net | None = None
+        self.source = Source(spec, "")
+        """The text that was checked last."""
         self._files: set[Path] = {place(spec).path}
         self._seen: dict[Path, tuple[_Mark, str | None]] = {}
         self._pending: State | None = None
@@ -66,7 +69,9 @@ class Watcher:
     def _check(self) -> WatchReport:
         before = self._state()
         try:
-            checked = check_spec(self.spec, self.settings)
+            found = find(self.spec)
+            self.source = found.source
+            checked = check(self.source, found.folder, self.settings, net=found.net)
         except SpecError as error:
             checked = Checked(None, error.diagnostics)
         if checked.failed:

@@ -7,13 +7,16 @@ nobody reports again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol, TypeVar
 
 from netspec.diagnostics import Diagnostic
-from netspec.diagnostics.source import Span
+from netspec.diagnostics.source import Source, Span
 from netspec.ir import Block, Node, Value
 from netspec.lazy_dataclasses import dataclass
+from netspec.ops.attribute_types import describe
 from netspec.semantic.limits import Budget
 from netspec.symbolic.expr import Symbol
 
@@ -111,6 +114,28 @@ class Names:
     def has_poisoned_indices(self, base: str) -> bool:
         """Whether an unknown name `base[i]` may be one whose statement was not run."""
         return base in self._poisoned_bases
+
+
+Observer = Callable[[Source, int, str], None]
+"""Is told where a constant is given its name, and its value as text."""
+_OBSERVER: ContextVar[Observer | None] = ContextVar("observer", default=None)
+
+
+@contextmanager
+def observed(observer: Observer) -> Iterator[None]:
+    """Tell an observer of every constant while the block runs."""
+    token = _OBSERVER.set(observer)
+    try:
+        yield
+    finally:
+        _OBSERVER.reset(token)
+
+
+def tell(place: Span, value: Any) -> None:
+    """Tell whoever observes of a constant's value."""
+    observer = _OBSERVER.get()
+    if observer is not None:
+        observer(place.source, place.start, describe(value))
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from netspec.semantic.scope import (
     Scope,
     TracedConstant,
     evaluation_error,
+    tell,
 )
 from netspec.semantic.templates import template_of
 from netspec.symbolic.expr import Dim, Real, Symbol, follows_sizes
@@ -140,6 +141,8 @@ class BlockBuilder:
             self.report(name_given_twice(name.text, name.span, earlier[1]))
             return
         self.scope.names[name.text] = (known, name.span)
+        if isinstance(known, TracedConstant):
+            tell(name.span, known.value)
 
     def declare_name(self, name: str, span: Span) -> bool:
         """Reserve the name of a layer or input; False, and an error, where another has it."""
