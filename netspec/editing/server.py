@@ -25,7 +25,7 @@ from netspec.diagnostics.fixes import Edit
 from netspec.diagnostics.source import Source, Span
 from netspec.editing.language import completion, hover, layout, outline
 from netspec.editing.language.analysis import Analysis
-from netspec.editing.language.workspace import CannotRename, Workspace
+from netspec.editing.language.workspace import RenameRefused, Workspace
 
 PAUSE = 0.02
 """Seconds without a change after which diagnostics are looked for."""
@@ -375,7 +375,7 @@ async def renamed(ls: NetspecServer, params: types.RenameParams) -> types.Worksp
         offset = _offset(ls.specs.analysis(path).source, params.position)
         try:
             return _edits(ls.specs.rename(path, offset, params.new_name))
-        except CannotRename as error:
+        except RenameRefused as error:
             raise JsonRpcInvalidParams(str(error)) from None
 
     return await ls.ask(answer)
@@ -388,7 +388,7 @@ async def document_symbols(
     return await ls.about(params.text_document.uri, lambda a: _symbols(outline.symbols(a)))
 
 
-def _symbols(entries: Sequence[outline.Entry]) -> list[types.DocumentSymbol]:
+def _symbols(entries: Sequence[outline.OutlineEntry]) -> list[types.DocumentSymbol]:
     return [
         types.DocumentSymbol(
             entry.name,

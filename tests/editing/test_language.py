@@ -12,7 +12,7 @@ from netspec.diagnostics.fixes import edited
 from netspec.editing.language import completion, hover, layout, outline
 from netspec.editing.language.analysis import MAX_CHECKED, analyse
 from netspec.editing.language.names import names_of
-from netspec.editing.language.workspace import CannotRename, Workspace
+from netspec.editing.language.workspace import RenameRefused, Workspace
 
 from ..helpers import bundled_text
 
@@ -38,7 +38,7 @@ def answers(workspace: Workspace, path: Path, offset: int) -> list[Any]:
     found.append(layout.layout(text, (3, 6)))
     try:
         found.append(len(workspace.rename(path, offset, "another")))
-    except CannotRename as error:
+    except RenameRefused as error:
         found.append(str(error))
     return found
 

@@ -33,11 +33,11 @@ class Client(LanguageClient):
     folder: Path
 
 
-@pytest_lsp.fixture(
+@pytest_lsp.fixture(  # type: ignore[untyped-decorator]
     config=ClientServerConfig(server_command=[sys.executable, "-m", "netspec", "lsp"]),
     scope="module",
 )
-async def client(  # type: ignore[misc]
+async def client(
     lsp_client: LanguageClient, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[None]:
     folder = tmp_path_factory.mktemp("specs")

@@ -15,7 +15,7 @@ from netspec.syntax.ast import Definition, For, If, Input, LayerStatement, Let, 
 from netspec.syntax.visitor import walk
 
 
-class Entry(NamedTuple):
+class OutlineEntry(NamedTuple):
     """A definition or a line with a name: the whole, its name, and what is in it."""
 
     kind: Kind
@@ -23,29 +23,31 @@ class Entry(NamedTuple):
     detail: str
     whole: Span
     place: Span
-    inside: tuple[Entry, ...] = ()
+    inside: tuple[OutlineEntry, ...] = ()
 
 
-def symbols(analysis: Analysis) -> list[Entry]:
+def symbols(analysis: Analysis) -> list[OutlineEntry]:
     """The definitions of a text with what they name."""
     items = analysis.file.items if analysis.file is not None else ()
     return [_definition(d) for d in items if isinstance(d, Definition)]
 
 
-def _definition(d: Definition) -> Entry:
-    inside: list[Entry] = []
+def _definition(d: Definition) -> OutlineEntry:
+    inside: list[OutlineEntry] = []
     for node in walk(*d.body):
         match node:
             case LayerStatement(name=name, chain=chain) if name is not None:
                 detail = " -> ".join(call.op.text for call in chain.calls[:4])
-                inside.append(Entry("layer", name.span.text, detail, node.span, name.span))
+                inside.append(OutlineEntry("layer", name.span.text, detail, node.span, name.span))
             case Input(name=name):
-                inside.append(Entry("input", name.text, "", node.span, name.span))
+                inside.append(OutlineEntry("input", name.text, "", node.span, name.span))
             case Let(name=name, value=value):
-                inside.append(Entry("constant", name.text, value.span.text, node.span, name.span))
+                inside.append(
+                    OutlineEntry("constant", name.text, value.span.text, node.span, name.span)
+                )
             case Variant(name=name):
-                inside.append(Entry("variant", name.text, "", node.span, name.span))
-    return Entry(d.kind, d.name.text, signature(d), d.span, d.name.span, tuple(inside))
+                inside.append(OutlineEntry("variant", name.text, "", node.span, name.span))
+    return OutlineEntry(d.kind, d.name.text, signature(d), d.span, d.name.span, tuple(inside))
 
 
 def folds(analysis: Analysis) -> list[tuple[int, int]]:

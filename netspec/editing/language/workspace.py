@@ -20,7 +20,7 @@ MAX_BYTES = 2**20
 _RENAMED = {"net", "module", "variant", "parameter", "constant", "input", "layer", "output"}
 
 
-class CannotRename(Exception):
+class RenameRefused(Exception):
     """A name can't be changed so; says why."""
 
 
@@ -37,9 +37,12 @@ class Workspace:
     def open(self, path: Path, text: str) -> None:
         """A text as it is now in an editor."""
         text = plain(text)
-        if self.texts.get(path) != text:
+        known = self.texts.get(path)
+        if known != text:
             self.texts[path] = text
             self._changes += 1
+        if known is None:
+            self.analysis(path)  # what comes next may have syntax errors
 
     def close(self, path: Path) -> None:
         """What the file says counts again."""
@@ -123,17 +126,17 @@ class Workspace:
     def rename(self, path: Path, offset: int, name: str) -> list[Edit]:
         """The edits that give what a name stands for another name, in all texts.
 
-        Raises CannotRename.
+        Raises RenameRefused.
         """
         symbol = self.definition(path, offset)
         if symbol is None or symbol.kind not in _RENAMED or symbol.place is None:
-            raise CannotRename("there is no name here that can be changed")
+            raise RenameRefused("there is no name here that can be changed")
         if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or name in RESERVED:
-            raise CannotRename(f"`{name}` can't be a name")
+            raise RenameRefused(f"`{name}` can't be a name")
         found = self.references(path, offset)
         home = Path(symbol.place.source.name)
         if not any(o.span == symbol.place or o.span.source.name == str(home) for o in found):
-            raise CannotRename(f"{home.name} is not among the files of this workspace")
+            raise RenameRefused(f"{home.name} is not among the files of this workspace")
         by_file: dict[Path, list[Edit]] = {}
         for occurrence in found:
             edit = Edit(occurrence.span, name)
@@ -148,5 +151,5 @@ class Workspace:
                 after[file] = text
         errors = [d for f in by_file for d in analyse(f, after[f], after).diagnostics]
         if len(errors) > before:
-            raise CannotRename(f"{symbol.name} can't be called {name}: {errors[0].message}")
+            raise RenameRefused(f"{symbol.name} can't be called {name}: {errors[0].message}")
         return [edit for edits in by_file.values() for edit in edits]
