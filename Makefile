@@ -11,7 +11,7 @@ TESTS  ?= not exhaustive
 # Of PyTorch this version, and before anything else: any newer one would bring gigabytes of CUDA along.
 TORCH  ?= torch==2.13.0
 
-.PHONY: demo check test coverage lint format docs wheel-smoke clean
+.PHONY: demo check test coverage lint format docs site wheel-smoke clean
 
 demo: $(READY)
 	$(BIN)/python examples/demo.py --data $(DATA)
@@ -36,6 +36,10 @@ format: $(READY)
 
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# The page to try netspec in a browser, in build/site; needs Node.
+site: $(READY)
+	cd docs/site && npm ci --ignore-scripts --no-audit --no-fund && PYTHON="$(abspath $(BIN))/python" npm run build
 
 wheel-smoke:
 	PYTHON="$(PYTHON)" .ci/wheel-smoke
