@@ -16,7 +16,7 @@ from netspec.lazy_dataclasses import dataclass
 from netspec.ops import Tensor
 
 if TYPE_CHECKING:
-    from netspec.importers.caffe.convert import ConvertedSpec
+    from netspec.importers.spec_tree.spec_text import ConvertedSpec
     from netspec.metrics.compression import LayerRule
     from netspec.report.columns import NetView
     from netspec.report.diff import NetDiff

@@ -35,13 +35,14 @@ from netspec.semantic.imports import (
 from netspec.semantic.resolve import resolve
 from netspec.semantic.settings import constants_of, texts_of
 from netspec.syntax.ast import Variant
+from netspec.syntax.cfg_text import may_be_cfg
 from netspec.syntax.protobuf_text.detect import may_be_prototxt
 from netspec.util.inputs import note_input
 from netspec.util.recursion import deep_recursion
 from netspec.util.resources import folder
 
 if TYPE_CHECKING:
-    from netspec.importers.caffe.convert import ConvertedSpec
+    from netspec.importers.spec_tree.spec_text import ConvertedSpec
 
 Origins = Callable[[Net], Mapping[str, Any]]
 
@@ -464,6 +465,14 @@ def _program(
             return None, given, None
         program: Program | None = program_of(converted.file, base, diagnostics)
         origins = partial(caffe.origins, converted)
+    elif may_be_cfg(source):
+        from netspec.importers import darknet
+
+        of_cfg = darknet.read(source, diagnostics)
+        if of_cfg is None:
+            return None, given, None
+        program = program_of(of_cfg.file, base, diagnostics)
+        origins = partial(darknet.origins, of_cfg)
     else:
         _report_prototxt_options([name for name in given if ":" in name], source, diagnostics)
         program = load(source, base, diagnostics, texts)
@@ -489,7 +498,7 @@ def _report_prototxt_options(
 def convert(
     spec: str, settings: Mapping[str, Any], solver: str | None = None
 ) -> tuple[ConvertedSpec, tuple[Diagnostic, ...]]:
-    """A prototxt as the text of a spec, and warnings.
+    """A prototxt of Caffe, or a cfg of Darknet, as the text of a spec, and warnings.
 
     `spec` is a path of a net or of a solver that names one, or `-`; `solver` that of a solver.
     `settings` are values for the net's parameters, and how to read the prototxt. Raises SpecError.
@@ -499,14 +508,30 @@ def convert(
 
     diagnostics = Diagnostics()
     source, base, _ = find(spec)
+    if may_be_cfg(source):
+        return _of_cfg(source, constants_of(settings, diagnostics), diagnostics)
     if not may_be_prototxt(source):
-        raise spec_error("unreadable-file", f"{source.name} is no prototxt")
+        message = f"{source.name} is no prototxt of Caffe and no cfg of Darknet"
+        raise spec_error("unreadable-file", message)
     recipe = read_source(Path(solver), diagnostics) if solver else None
     if is_solver(source):
         recipe, source = source, _net_of_solver(source, base, diagnostics)
     diagnostics.raise_if_failed()
     given = constants_of(settings, diagnostics)
     result = converted.convert(source, given, diagnostics, recipe)
+    diagnostics.raise_if_failed()
+    if result is None:
+        raise SpecError(diagnostics.sorted())
+    return result, diagnostics.sorted()
+
+
+def _of_cfg(
+    source: Source, settings: dict[str, Any], diagnostics: Diagnostics
+) -> tuple[ConvertedSpec, tuple[Diagnostic, ...]]:
+    from netspec.importers.darknet import convert as converted
+
+    settings.pop("phase", None)  # is for prototxt
+    result = converted.convert(source, settings, diagnostics)
     diagnostics.raise_if_failed()
     if result is None:
         raise SpecError(diagnostics.sorted())

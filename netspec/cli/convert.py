@@ -1,4 +1,4 @@
-"""netspec convert: a prototxt of Caffe as a spec."""
+"""netspec convert: a prototxt of Caffe, or a cfg of Darknet, as a spec."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from netspec.cli.common import add_output, add_settings, note, overwrite_error, 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "spec",
-        metavar="PROTOTXT",
-        help="a net of Caffe, or a solver that names one; - for standard input",
+        metavar="FILE",
+        help="a prototxt of Caffe, or a solver that names one, or a cfg of Darknet; - for standard input",
     )
     parser.add_argument(
         "--solver", metavar="FILE", help="a solver of Caffe, for the spec's train block"

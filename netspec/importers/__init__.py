@@ -1,10 +1,11 @@
 """Networks of other tools, read as specs.
 
-In:  a file of another tool (a prototxt of Caffe).
+In:  a file of another tool (a prototxt of Caffe, a cfg of Darknet).
 Out: a syntax tree like that of a spec, its places in the other file, so that checking, tables and
      backends need not know where it came from.
 
 caffe      prototxt files of Caffe: networks and solvers, as a flat graph of ops
+darknet    cfg files of Darknet
 structure  modules, parameters and names found in a flat graph, of whatever tool
 spec_tree  a flat graph with its modules as a syntax tree
 

@@ -12,6 +12,7 @@ from netspec.util.atomic_write import replacing, unwritable, write_bytes
 from netspec.weights import deep_compression
 from netspec.weights.array import Array
 from netspec.weights.caffemodel_file import read_caffemodel
+from netspec.weights.darknet_file import read_without_names
 from netspec.weights.file_checks import file_size
 from netspec.weights.npz_file import npz_unsupported, read_npz, write_npz
 from netspec.weights.nsz_file import (
@@ -52,6 +53,7 @@ FORMATS = {
     ".npz": WeightFormat(read_npz, write_npz, npz_unsupported, ordered=True),
     ".safetensors": WeightFormat(read_safetensors, write_safetensors, safetensors_unsupported),
     ".caffemodel": WeightFormat(read_caffemodel),
+    ".weights": WeightFormat(read_without_names),
     ".nsz": WeightFormat(read_nsz, write_nsz, nsz_unsupported, ordered=True),
     ".pt": _TORCH,
     ".pth": _TORCH,
@@ -66,10 +68,8 @@ def read(path: Path, key: str | None = None) -> dict[str, Array]:
     SpecError (bad-weights) for every error of the file.
     """
     if path.suffix not in FORMATS:
-        raise spec_error(
-            "bad-weights",
-            f"{path} is no .npz, .safetensors, .nsz, .pt or .pth file, nor a .caffemodel",
-        )
+        known = ".npz, .safetensors, .nsz, .pt, .pth, .caffemodel or .weights"
+        raise spec_error("bad-weights", f"{path} is no {known} file")
     if key is None:
         return FORMATS[path.suffix].read(path)
     if FORMATS[path.suffix] is not _TORCH:

@@ -11,6 +11,7 @@ from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
 from netspec.weights.array import COUNTERS, Array
 from netspec.weights.caffe import read_caffe
+from netspec.weights.darknet_file import read_darknet
 from netspec.weights.file_checks import file_size
 from netspec.weights.files import FORMATS, read, read_with_sizes
 from netspec.weights.matching import Adapted, adapt
@@ -36,6 +37,9 @@ def read_for(
     found: dict[str, int] = {}
     if path.suffix == ".caffemodel" and net.origins:
         arrays = read_caffe(path, net, without)
+        found = {name: array.nbytes for name, array in arrays.items()} | {"": file_size(path)}
+    elif path.suffix == ".weights":
+        arrays = read_darknet(path, net)
         found = {name: array.nbytes for name, array in arrays.items()} | {"": file_size(path)}
     elif sizes is None:
         arrays = restored(read(path, key))

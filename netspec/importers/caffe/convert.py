@@ -14,22 +14,12 @@ from netspec.importers.caffe.read_prototxt import ImportedNet, read
 from netspec.importers.caffe.schema import fields_of
 from netspec.importers.caffe.solver import SolverRecipe, read_solver, recipe_of
 from netspec.importers.caffe.training_facts import multipliers
-from netspec.importers.spec_tree.spec_text import net_of_tree, spec_text
-from netspec.lazy_dataclasses import dataclass
+from netspec.importers.spec_tree.spec_text import ConvertedSpec, net_of_tree, spec_text
 from netspec.util.recursion import deep_recursion
 
 _FRACTION = fields_of("BatchNormParameter")["moving_average_fraction"].default
 OF_TRAINING = {("batchnorm", "momentum"): 1 - Fraction(_FRACTION or 0)}
 """What batch norms without a moving_average_fraction have is of use in training only."""
-
-
-@dataclass(frozen=True)
-class ConvertedSpec:
-    """The text of a spec, the name of its net, and notes on what the spec leaves out."""
-
-    text: str
-    name: str
-    notes: tuple[str, ...]
 
 
 def convert(

@@ -10,7 +10,8 @@ import pytest
 from netspec.cli.main import main
 from netspec.diagnostics import Diagnostics
 from netspec.diagnostics.source import Source
-from netspec.importers.caffe.convert import ConvertedSpec, convert
+from netspec.importers.caffe.convert import convert
+from netspec.importers.spec_tree.spec_text import ConvertedSpec
 from netspec.ops.normalization import BatchNorm
 
 from ...helpers import net_of as net_of_spec

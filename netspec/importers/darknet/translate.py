@@ -1,0 +1,398 @@
+"""The sections of a cfg as a graph, one after the other, with the order of their weights.
+
+After parser.c and the layers of Darknet (github.com/pjreddie/darknet, AlexeyAB/darknet).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from math import prod
+from typing import Any
+
+from netspec.importers.darknet.cfg import CfgError, Section
+from netspec.importers.structure.graph import DataInput, FieldValue, Graph, GraphValue, Node
+from netspec.lazy_dataclasses import dataclass, field
+from netspec.ops import ShapeError
+from netspec.ops.attribute_types import AttributeTypeError
+from netspec.ops.base import MAX_ELEMENTS
+from netspec.weights.darknet_order import Block
+
+ACTIVATIONS: dict[str, tuple[str, Fraction | None]] = {
+    "relu": ("relu", None),
+    "relu6": ("relu6", None),
+    "leaky": ("leaky_relu", Fraction(1, 10)),
+    "logistic": ("sigmoid", None),
+    "tanh": ("tanh", None),
+    "elu": ("elu", None),
+    "selu": ("selu", None),
+    "swish": ("silu", None),
+    "mish": ("mish", None),
+    "gelu": ("gelu", None),
+    "hardtan": ("hardtanh", None),
+}
+HEADS = ("yolo", "region", "detection", "Gaussian_yolo")
+"""What Darknet decodes boxes with: outside of the net, which ends in front of it."""
+TRAINING = ("cost", "crop_data")
+
+
+@dataclass
+class Translated:
+    """The graph so far; `heads` are the sections in front of which the net ends."""
+
+    graph: Graph
+    blocks: list[Block] = field(default_factory=list)
+    heads: list[Section] = field(default_factory=list)
+    dropped: list[Section] = field(default_factory=list)
+
+
+def translate(sections: list[Section]) -> Translated:
+    """The graph of a cfg. Raises CfgError."""
+    return _Translation(sections).run()
+
+
+class _Translation:
+    def __init__(self, sections: list[Section]) -> None:
+        self.net, *self.sections = sections
+        self.graph = Graph([], [], [])
+        self.out = Translated(self.graph)
+        self.made: list[GraphValue] = []
+        """The result of each section."""
+        self.counts: dict[str, int] = {}
+        self.named: Section | None = None
+        self.number = 0
+
+    def run(self) -> Translated:
+        net = self.net
+        height, width = net.integer("height", least=1), net.integer("width", least=1)
+        shape = (net.integer("channels", 3, 1), height, width)
+        if prod(shape) > MAX_ELEMENTS:
+            raise CfgError("too-large", "the input is larger than netspec handles", net.span)
+        scale = FieldValue(Fraction(1, 255), net.span)
+        settings = {"scale": scale} if shape[0] in (1, 3) else {}
+        self.value = GraphValue(None, shape)
+        self.graph.inputs.append(DataInput(self.value, "data", net.span, settings))
+        for section in self.sections:
+            rule = _RULES.get(section.name)
+            if section.name in HEADS:
+                self.graph.outputs.append(self.value)
+                self.out.heads.append(section)
+            elif section.name in TRAINING:
+                self.out.dropped.append(section)
+            elif rule is None:
+                known = ", ".join(sorted({*_RULES, *HEADS}))
+                message = f"[{section.name}] can't be expressed"
+                raise CfgError("unsupported-layer", message, section.span, f"these can: {known}")
+            else:
+                rule(self, section)
+            self.made.append(self.value)
+        if not self.graph.outputs or self.made[-1] not in self.graph.outputs:
+            if not self.out.heads or self.sections[-1].name not in HEADS:
+                self.graph.outputs.append(self.value)
+        return self.out
+
+    # --- nodes -----------------------------------------------------------------------------------
+
+    def emit(
+        self, op: str, section: Section, *inputs: GraphValue, step: bool = False, **settings: Any
+    ) -> GraphValue:
+        """A node of an op on these inputs, or on the value at hand."""
+        given = list(inputs) or [self.value]
+        fields = {
+            name: FieldValue(value, section.span)
+            for name, value in settings.items()
+            if value is not None
+        }
+        short = {"maxpool": "pool", "add": "res", "concat": "route"}.get(op, op)
+        if section is not self.named:  # the ops of a section have its number
+            self.named = section
+            self.counts[short] = self.counts.get(short, 0) + 1
+            self.number = self.counts[short]
+        name = f"{short}{self.number}"
+        node = Node(
+            op, given, fields, name, section.span, [section.span] * len(given), is_step=step
+        )
+        self.graph.nodes.append(node)
+        try:
+            shapes = node.bound().outputs([v.shape for v in given])
+        except (AttributeTypeError, ShapeError) as error:
+            message = f"[{section.name}]: {error.message}"
+            raise CfgError(error.code, message, section.span) from None
+        plain = [tuple(int(d) for d in s) for s in shapes]
+        if max(prod(s) for s in plain) > MAX_ELEMENTS:
+            message = f"[{section.name}] gives more than netspec handles"
+            raise CfgError("too-large", message, section.span)
+        names = node.bound().result_names
+        node.outputs = [
+            GraphValue(node, shape, names[i] if len(plain) > 1 and i else "")
+            for i, shape in enumerate(plain)
+        ]
+        self.value = node.outputs[0]
+        return self.value
+
+    def activate(self, section: Section, default: str = "linear") -> None:
+        """The activation that a section names."""
+        word = section.word("activation", default)
+        if word == "linear":
+            return
+        if word not in ACTIVATIONS:
+            message = f"the activation {word} can't be expressed"
+            help_ = f"these can: linear, {', '.join(ACTIVATIONS)}"
+            raise CfgError("unsupported-layer", message, section.place("activation"), help_)
+        op, slope = ACTIVATIONS[word]
+        self.emit(op, section, slope=slope)
+
+    def earlier(self, section: Section, name: str, number: int) -> GraphValue:
+        """The result of a section by its number, from the front or, negative, from here back."""
+        place = number if number >= 0 else len(self.made) + number
+        if not 0 <= place < len(self.made):
+            message = f"there is no section {number} in front of this one"
+            raise CfgError("unknown-name", message, section.place(name))
+        return self.made[place]
+
+    # --- sections --------------------------------------------------------------------------------
+
+    def convolutional(self, section: Section) -> None:
+        if section.integer("binary", 0) or section.integer("xnor", 0):
+            raise CfgError("unsupported-layer", "binary weights can't be expressed", section.span)
+        filters, kernel = section.integer("filters", 1, 1), section.integer("size", 1, 1)
+        dilation = section.integer("dilation", 1, 1)
+        pad = section.integer("padding", 0)
+        if section.integer("pad", 0):
+            pad = kernel // 2 * dilation
+        normal = bool(section.integer("batch_normalize", 0))
+        groups = section.integer("groups", 1, 1)
+        channels = self._map(section)[0]
+        if channels % groups or filters % groups:
+            message = f"{groups} groups do not divide {channels} and {filters} channels"
+            raise CfgError("groups-mismatch", message, section.place("groups"))
+        conv = self.emit(
+            "conv",
+            section,
+            filters=Fraction(filters),
+            kernel=Fraction(kernel),
+            stride=_number(section.integer("stride", 1, 1), 1),
+            pad=_number(pad, 0),
+            dilation=_number(dilation, 1),
+            groups=_number(groups, 1),
+            bias=False if normal else None,
+            step=normal,
+        )
+        shape = (filters, channels // groups, kernel, kernel)
+        self._weights(conv, normal, shape, section)
+        self.activate(section, "logistic")
+
+    def _weights(
+        self, layer: GraphValue, normal: bool, shape: tuple[int, ...], section: Section
+    ) -> None:
+        """The numbers of a layer in a .weights file: bias or batch norm, then weights."""
+        node, norm = layer.node, None
+        assert node is not None
+        if normal:
+            self.emit("batchnorm", section)
+            norm = self.value.node
+        block = Block(
+            shape, normal, dense=len(shape) == 2, turned=bool(section.integer("transpose", 0))
+        )
+        number = len(self.out.blocks)
+        self.out.blocks.append(block)
+        node.origins["weight"] = (number, "weight")
+        if norm is None:
+            node.origins["bias"] = (number, "bias")
+        else:
+            for tensor, part in (
+                *(("weight", "scales"), ("bias", "bias")),
+                *(("running_mean", "mean"), ("running_var", "variance")),
+            ):
+                norm.origins[tensor] = (number, part)
+
+    def connected(self, section: Section) -> None:
+        units = section.integer("output", 1, 1)
+        normal = bool(section.integer("batch_normalize", 0))
+        if len(self.value.shape) > 1:
+            self.emit("flatten", section, step=True)
+        inputs = int(self.value.shape[0])
+        linear = self.emit(
+            "linear", section, units=Fraction(units), bias=False if normal else None, step=normal
+        )
+        self._weights(linear, normal, (units, inputs), section)
+        self.activate(section, "logistic")
+
+    def maxpool(self, section: Section) -> None:
+        """Windows begin half the padding in front of the input; there are (n + p - k) / s + 1."""
+        stride = section.integer("stride", 1, 1)
+        size = section.integer("size", stride, 1)
+        padding = section.integer("padding", size - 1)
+        before = padding // 2
+        _, height, width = self._map(section)
+        pads: list[int] = []
+        ends_early = False  # the last rows are in no window
+        for length in (height, width):
+            count = (length + padding - size) // stride + 1
+            behind = (count - 1) * stride + size - length - before
+            pads += [before, max(0, behind)]
+            ends_early |= behind < 0
+        plain = len(set(pads)) == 1
+        self.emit(
+            "maxpool",
+            section,
+            kernel=Fraction(size),
+            stride=_number(stride, size),
+            pad=_number(pads[0], 0) if plain else tuple(map(Fraction, pads)),
+            round="floor" if ends_early else None,
+        )
+
+    def avgpool(self, section: Section) -> None:
+        self._map(section)
+        self.emit("global_avgpool", section)
+
+    def route(self, section: Section) -> None:
+        numbers = section.integers("layers")
+        if not numbers:
+            raise CfgError("missing-field", "[route] needs layers", section.span)
+        values = [self.earlier(section, "layers", n) for n in numbers]
+        groups = section.integer("groups", 1, 1)
+        if groups > 1:
+            part = section.integer("group_id", 0)
+            values = [self._part(section, v, groups, part) for v in values]
+        self.value = values[0]
+        if len(values) > 1:
+            self.emit("concat", section, *values)
+
+    def _part(self, section: Section, value: GraphValue, groups: int, part: int) -> GraphValue:
+        channels = int(value.shape[0])
+        if channels % groups or not 0 <= part < groups:
+            message = f"there is no part {part} of {channels} channels in {groups} groups"
+            raise CfgError("groups-mismatch", message, section.place("group_id"))
+        each = channels // groups
+        return self._channels(section, value, part * each, (part + 1) * each)
+
+    def _channels(self, section: Section, value: GraphValue, first: int, end: int) -> GraphValue:
+        if (first, end) == (0, int(value.shape[0])):
+            return value
+        return self.emit("slice", section, value, channels=(Fraction(first), Fraction(end)))
+
+    def shortcut(self, section: Section) -> None:
+        """Adds what both have: the channels of the first that the other lacks stay."""
+        value = self.value
+        for number in section.integers("from") or [0]:
+            other = self.earlier(section, "from", number)
+            if value.shape[1:] != other.shape[1:]:
+                message = "a shortcut of another height and width can't be expressed"
+                raise CfgError("unsupported-layer", message, section.span)
+            ours, theirs = int(value.shape[0]), int(other.shape[0])
+            if theirs > ours:
+                other = self._channels(section, other, 0, ours)
+            elif theirs < ours:
+                more = (Fraction(0), Fraction(ours - theirs))
+                other = self.emit("pad", section, other, channels=more)
+            value = self.emit("add", section, value, other)
+        self.activate(section)
+
+    def upsample(self, section: Section) -> None:
+        if section.number("scale", 1) != 1:
+            raise CfgError("unsupported-layer", "an upsample with a scale", section.place("scale"))
+        stride = section.integer("stride", 2, 1)
+        self.emit("upsample", section, scale=Fraction(stride), mode="nearest")
+
+    def reorg(self, section: Section) -> None:
+        """Darknet takes the input for a map of fewer channels that is larger by the stride."""
+        s = section.integer("stride", 1, 1)
+        channels, height, width = self._map(section)
+        if section.integer("reverse", 0):
+            raise CfgError("unsupported-layer", "a reversed reorg can't be expressed", section.span)
+        if channels % (s * s) or height % s or width % s:
+            message = f"{s} and its square have to divide {channels}x{height}x{width}"
+            raise CfgError("groups-mismatch", message, section.place("stride"))
+        depth = channels // (s * s)
+        self._reshape(section, depth, height * s, width * s)
+        self.emit("pixel_unshuffle", section, factor=Fraction(s), step=True)
+        if depth > 1:
+            self.emit("channel_shuffle", section, groups=Fraction(depth), step=True)
+        self._reshape(section, channels * s * s, height // s, width // s)
+
+    def _reshape(self, section: Section, *dims: int) -> None:
+        self.emit("reshape", section, shape=tuple(map(Fraction, dims)), step=True)
+
+    def scale_channels(self, section: Section) -> None:
+        """Each channel of an earlier map by a number of this one: squeeze and excitation."""
+        (number, *_) = section.integers("from") or [0]
+        gate, other = self.value, self.earlier(section, "from", number)
+        if len(gate.shape) == 1:
+            dims = tuple(map(Fraction, (gate.shape[0], 1, 1)))
+            gate = self.emit("reshape", section, gate, shape=dims)
+        self.emit("mul", section, other, gate)
+        self.activate(section)
+
+    def sam(self, section: Section) -> None:
+        (number, *_) = section.integers("from") or [0]
+        self.emit("mul", section, self.value, self.earlier(section, "from", number))
+        self.activate(section)
+
+    def dropout(self, section: Section) -> None:
+        ratio = Fraction(str(section.number("probability", 0.5)))
+        self.emit("dropout", section, ratio=None if ratio == Fraction(1, 2) else ratio)
+
+    def softmax(self, section: Section) -> None:
+        if section.integer("groups", 1) != 1:
+            message = "a softmax in groups can't be expressed"
+            raise CfgError("unsupported-layer", message, section.place("groups"))
+        if len(self.value.shape) > 1 and prod(self.value.shape[1:]) > 1:
+            message = "a softmax over a whole map can't be expressed"
+            raise CfgError("unsupported-layer", message, section.span)
+        self.emit("softmax", section)
+
+    def activation(self, section: Section) -> None:
+        self.activate(section)
+
+    def logistic(self, section: Section) -> None:
+        self.emit("sigmoid", section)
+
+    def crop(self, section: Section) -> None:
+        """When it runs, the middle of the picture, scaled to -1 to 1 unless `noadjust` is set."""
+        size = section.integer("crop_height", 1, 1), section.integer("crop_width", 1, 1)
+        _, height, width = self._map(section)
+        offset = ((height - size[0]) // 2, (width - size[1]) // 2)
+        if min(offset) < 0:
+            raise CfgError("window-too-large", "the crop is larger than its input", section.span)
+        self.emit(
+            "crop", section, size=tuple(map(Fraction, size)), offset=tuple(map(Fraction, offset))
+        )
+        if not section.integer("noadjust", 0):
+            self.emit("power", section, scale=Fraction(2), shift=Fraction(-1))
+
+    def _map(self, section: Section) -> tuple[int, int, int]:
+        if len(self.value.shape) != 3:
+            message = f"[{section.name}] needs a map, and a vector comes in"
+            raise CfgError("wrong-rank", message, section.span)
+        channels, height, width = (int(d) for d in self.value.shape)
+        return channels, height, width
+
+
+def _number(value: int, default: int) -> Fraction | None:
+    """A field's value; None where it is what leaving it out means."""
+    return None if value == default else Fraction(value)
+
+
+_RULES: dict[str, Callable[[_Translation, Section], None]] = {
+    "convolutional": _Translation.convolutional,
+    "conv": _Translation.convolutional,
+    "connected": _Translation.connected,
+    "conn": _Translation.connected,
+    "maxpool": _Translation.maxpool,
+    "max": _Translation.maxpool,
+    "avgpool": _Translation.avgpool,
+    "avg": _Translation.avgpool,
+    "route": _Translation.route,
+    "shortcut": _Translation.shortcut,
+    "upsample": _Translation.upsample,
+    "reorg": _Translation.reorg,
+    "scale_channels": _Translation.scale_channels,
+    "sam": _Translation.sam,
+    "dropout": _Translation.dropout,
+    "softmax": _Translation.softmax,
+    "soft": _Translation.softmax,
+    "activation": _Translation.activation,
+    "logistic": _Translation.logistic,
+    "crop": _Translation.crop,
+}
