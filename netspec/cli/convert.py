@@ -12,7 +12,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "spec",
         metavar="FILE",
-        help="a prototxt of Caffe, or a solver that names one, or a cfg of Darknet; - for standard input",
+        help="a prototxt of Caffe, a solver that names one, or a cfg of Darknet; - for standard "
+        "input",
     )
     parser.add_argument(
         "--solver", metavar="FILE", help="a solver of Caffe, for the spec's train block"
