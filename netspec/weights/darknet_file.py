@@ -12,7 +12,7 @@ import numpy as np
 from netspec.diagnostics import spec_error
 from netspec.ir import Net
 from netspec.weights.array import Array
-from netspec.weights.darknet_order import Block, DarknetOrigin
+from netspec.importers.darknet.order import LayerNumbers, DarknetOrigin
 from netspec.weights.file_checks import file_size
 
 
@@ -24,7 +24,7 @@ def read_darknet(path: Path, net: Net) -> dict[str, Array]:
     origins: Mapping[str, Any] = net.origins
     if not all(isinstance(origin, DarknetOrigin) for origin in origins.values()) or not origins:
         read_without_names(path)
-    blocks: tuple[Block, ...] = next(iter(origins.values())).blocks
+    blocks: tuple[LayerNumbers, ...] = next(iter(origins.values())).blocks
     places: dict[tuple[int, str], tuple[int, int]] = {}
     count = 0
     for number, block in enumerate(blocks):

@@ -29,6 +29,7 @@ from netspec.reference.editor_words import (
 )
 from netspec.reference.ops import summary
 from netspec.report import number_format
+from netspec.semantic.detect_block import DETECT_FIELDS
 from netspec.semantic.imports import ModuleDefinition
 from netspec.semantic.input_block import INPUT_FIELDS
 from netspec.semantic.train_block import TRAIN_FIELDS
@@ -129,7 +130,7 @@ def completions(analysis: Analysis, text: str, offset: int) -> list[Completion]:
     source = Source(analysis.source.name, text)
     found = [*_ops(), *_modules(analysis, source)]
     if last not in (":", "->"):
-        words = (*DECLARATIONS, *CONTRACTS, *CONTROL, "train", "default")
+        words = (*DECLARATIONS, *CONTRACTS, *CONTROL, "train", "detect", "default")
         found += [Completion(w, "keyword") for w in words]
         if last in ("output", "expect", "prefer", ","):
             found = [*_values(analysis, context), *(Completion(m, "function") for m in MEASURED)]
@@ -206,7 +207,11 @@ def _in_fields(analysis: Analysis, context: Context, called: str) -> Iterator[Co
         yield from _constants(analysis, context)
         return
     given = {word for word, colon in pairwise(inside) if colon == ":"}
-    blocks: dict[str, Iterable[str]] = {"train": TRAIN_FIELDS, "input": INPUT_FIELDS}
+    blocks: dict[str, Iterable[str]] = {
+        "train": TRAIN_FIELDS,
+        "detect": DETECT_FIELDS,
+        "input": INPUT_FIELDS,
+    }
     if called in blocks:
         for name in blocks[called]:
             if name not in given:

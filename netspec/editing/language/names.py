@@ -31,11 +31,11 @@ from netspec.syntax.ast import (
     Let,
     ListLiteral,
     Name,
+    NetBlock,
     OpLiteral,
     Output,
     Pattern,
     Statement,
-    Train,
     Unpacked,
     Variable,
     Variant,
@@ -191,7 +191,7 @@ class _Walk:
                     self.expression(condition)
                     self._inner(body)
                 self._inner(s.otherwise)
-            case Train():
+            case NetBlock():
                 self.fields(s.fields, None)
             case Variant():
                 self._add(s.name, self._own("variant", s.name))

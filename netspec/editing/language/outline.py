@@ -11,7 +11,17 @@ from netspec.editing.language.hover import metrics_of, signature, totals
 from netspec.editing.language.names import Kind
 from netspec.ir import Instance
 from netspec.report import number_format
-from netspec.syntax.ast import Definition, For, If, Input, LayerStatement, Let, Name, Train, Variant
+from netspec.syntax.ast import (
+    Definition,
+    For,
+    If,
+    Input,
+    LayerStatement,
+    Let,
+    Name,
+    NetBlock,
+    Variant,
+)
 from netspec.syntax.visitor import walk
 
 
@@ -64,7 +74,7 @@ def folds(analysis: Analysis) -> list[tuple[int, int]]:
 
     for item in analysis.file.items:
         for node in walk(item):
-            if isinstance(node, Definition | For | If | Train | Variant):
+            if isinstance(node, Definition | For | If | NetBlock | Variant):
                 add(node.span)
     runs: list[list[int]] = []
     for comment in analysis.file.comments:

@@ -6,6 +6,7 @@ Out: a syntax tree with places in the cfg, where its tensors lie in a `.weights`
 
 cfg        sections and their options, with places
 translate  the sections as a graph
+order      what a .weights file has, in its order
 read_cfg   from a cfg to a tree: these, and `importers/structure`
 convert    a cfg as the text of a spec
 """

@@ -32,7 +32,7 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Section:
+class CfgSection:
     """`[name]` with the options below it. `read` are those that were asked for."""
 
     name: str
@@ -81,9 +81,9 @@ class Section:
         return option.text if option is not None else default
 
 
-def sections_of(source: Source, diagnostics: Diagnostics) -> list[Section]:
+def sections_of(source: Source, diagnostics: Diagnostics) -> list[CfgSection]:
     """The sections of a cfg, `[net]` the first; what is no section and no option is reported."""
-    found: list[Section] = []
+    found: list[CfgSection] = []
     for text, start in _lines(source.text):
         span = Span(source, start, start + len(text))
         if text.startswith("["):
@@ -92,7 +92,7 @@ def sections_of(source: Source, diagnostics: Diagnostics) -> list[Section]:
                 message = f"{source.name} has more than {MAX_SECTIONS:,} sections"
                 diagnostics.add(Diagnostic("too-large", message, span))
                 break
-            found.append(Section(name, span, {}))
+            found.append(CfgSection(name, span, {}))
             continue
         key, equal, value = text.partition("=")
         if not equal or not found:

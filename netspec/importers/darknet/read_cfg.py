@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source
-from netspec.importers.darknet.cfg import CfgError, Section, sections_of
+from netspec.importers.darknet.cfg import CfgError, CfgSection, sections_of
 from netspec.importers.darknet.translate import Translated, translate
 from netspec.importers.spec_tree.tree import NetHeading, SpecTree, structured_tree
 from netspec.importers.structure.graph import Node
@@ -15,7 +15,7 @@ from netspec.importers.structure.simplify import simplify
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.ast import File
-from netspec.weights.darknet_order import Block, DarknetOrigin
+from netspec.importers.darknet.order import LayerNumbers, DarknetOrigin
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class ImportedCfg:
 
     file: File
     nodes: tuple[Node, ...]
-    heads: tuple[Section, ...]
-    dropped: tuple[Section, ...]
-    blocks: tuple[Block, ...]
+    heads: tuple[CfgSection, ...]
+    dropped: tuple[CfgSection, ...]
+    blocks: tuple[LayerNumbers, ...]
 
 
 def read(source: Source, diagnostics: Diagnostics) -> ImportedCfg | None:

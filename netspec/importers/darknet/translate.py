@@ -10,13 +10,13 @@ from fractions import Fraction
 from math import prod
 from typing import Any
 
-from netspec.importers.darknet.cfg import CfgError, Section
+from netspec.importers.darknet.cfg import CfgError, CfgSection
 from netspec.importers.structure.graph import DataInput, FieldValue, Graph, GraphValue, Node
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.ops import ShapeError
 from netspec.ops.attribute_types import AttributeTypeError
 from netspec.ops.base import MAX_ELEMENTS
-from netspec.weights.darknet_order import Block
+from netspec.importers.darknet.order import LayerNumbers
 
 ACTIVATIONS: dict[str, tuple[str, Fraction | None]] = {
     "relu": ("relu", None),
@@ -41,25 +41,25 @@ class Translated:
     """The graph so far; `heads` are the sections in front of which the net ends."""
 
     graph: Graph
-    blocks: list[Block] = field(default_factory=list)
-    heads: list[Section] = field(default_factory=list)
-    dropped: list[Section] = field(default_factory=list)
+    blocks: list[LayerNumbers] = field(default_factory=list)
+    heads: list[CfgSection] = field(default_factory=list)
+    dropped: list[CfgSection] = field(default_factory=list)
 
 
-def translate(sections: list[Section]) -> Translated:
+def translate(sections: list[CfgSection]) -> Translated:
     """The graph of a cfg. Raises CfgError."""
     return _Translation(sections).run()
 
 
 class _Translation:
-    def __init__(self, sections: list[Section]) -> None:
+    def __init__(self, sections: list[CfgSection]) -> None:
         self.net, *self.sections = sections
         self.graph = Graph([], [], [])
         self.out = Translated(self.graph)
         self.made: list[GraphValue] = []
         """The result of each section."""
         self.counts: dict[str, int] = {}
-        self.named: Section | None = None
+        self.named: CfgSection | None = None
         self.number = 0
 
     def run(self) -> Translated:
@@ -94,7 +94,7 @@ class _Translation:
     # --- nodes -----------------------------------------------------------------------------------
 
     def emit(
-        self, op: str, section: Section, *inputs: GraphValue, step: bool = False, **settings: Any
+        self, op: str, section: CfgSection, *inputs: GraphValue, step: bool = False, **settings: Any
     ) -> GraphValue:
         """A node of an op on these inputs, or on the value at hand."""
         given = list(inputs) or [self.value]
@@ -130,7 +130,7 @@ class _Translation:
         self.value = node.outputs[0]
         return self.value
 
-    def activate(self, section: Section, default: str = "linear") -> None:
+    def activate(self, section: CfgSection, default: str = "linear") -> None:
         """The activation that a section names."""
         word = section.word("activation", default)
         if word == "linear":
@@ -142,7 +142,7 @@ class _Translation:
         op, slope = ACTIVATIONS[word]
         self.emit(op, section, slope=slope)
 
-    def earlier(self, section: Section, name: str, number: int) -> GraphValue:
+    def earlier(self, section: CfgSection, name: str, number: int) -> GraphValue:
         """The result of a section by its number, from the front or, negative, from here back."""
         place = number if number >= 0 else len(self.made) + number
         if not 0 <= place < len(self.made):
@@ -152,7 +152,7 @@ class _Translation:
 
     # --- sections --------------------------------------------------------------------------------
 
-    def convolutional(self, section: Section) -> None:
+    def convolutional(self, section: CfgSection) -> None:
         if section.integer("binary", 0) or section.integer("xnor", 0):
             raise CfgError("unsupported-layer", "binary weights can't be expressed", section.span)
         filters, kernel = section.integer("filters", 1, 1), section.integer("size", 1, 1)
@@ -183,7 +183,7 @@ class _Translation:
         self.activate(section, "logistic")
 
     def _weights(
-        self, layer: GraphValue, normal: bool, shape: tuple[int, ...], section: Section
+        self, layer: GraphValue, normal: bool, shape: tuple[int, ...], section: CfgSection
     ) -> None:
         """The numbers of a layer in a .weights file: bias or batch norm, then weights."""
         node, norm = layer.node, None
@@ -191,7 +191,7 @@ class _Translation:
         if normal:
             self.emit("batchnorm", section)
             norm = self.value.node
-        block = Block(
+        block = LayerNumbers(
             shape, normal, dense=len(shape) == 2, turned=bool(section.integer("transpose", 0))
         )
         number = len(self.out.blocks)
@@ -206,7 +206,7 @@ class _Translation:
             ):
                 norm.origins[tensor] = (number, part)
 
-    def connected(self, section: Section) -> None:
+    def connected(self, section: CfgSection) -> None:
         units = section.integer("output", 1, 1)
         normal = bool(section.integer("batch_normalize", 0))
         if len(self.value.shape) > 1:
@@ -218,7 +218,7 @@ class _Translation:
         self._weights(linear, normal, (units, inputs), section)
         self.activate(section, "logistic")
 
-    def maxpool(self, section: Section) -> None:
+    def maxpool(self, section: CfgSection) -> None:
         """Windows begin half the padding in front of the input; there are (n + p - k) / s + 1."""
         stride = section.integer("stride", 1, 1)
         size = section.integer("size", stride, 1)
@@ -242,11 +242,11 @@ class _Translation:
             round="floor" if ends_early else None,
         )
 
-    def avgpool(self, section: Section) -> None:
+    def avgpool(self, section: CfgSection) -> None:
         self._map(section)
         self.emit("global_avgpool", section)
 
-    def route(self, section: Section) -> None:
+    def route(self, section: CfgSection) -> None:
         numbers = section.integers("layers")
         if not numbers:
             raise CfgError("missing-field", "[route] needs layers", section.span)
@@ -259,7 +259,7 @@ class _Translation:
         if len(values) > 1:
             self.emit("concat", section, *values)
 
-    def _part(self, section: Section, value: GraphValue, groups: int, part: int) -> GraphValue:
+    def _part(self, section: CfgSection, value: GraphValue, groups: int, part: int) -> GraphValue:
         channels = int(value.shape[0])
         if channels % groups or not 0 <= part < groups:
             message = f"there is no part {part} of {channels} channels in {groups} groups"
@@ -267,12 +267,12 @@ class _Translation:
         each = channels // groups
         return self._channels(section, value, part * each, (part + 1) * each)
 
-    def _channels(self, section: Section, value: GraphValue, first: int, end: int) -> GraphValue:
+    def _channels(self, section: CfgSection, value: GraphValue, first: int, end: int) -> GraphValue:
         if (first, end) == (0, int(value.shape[0])):
             return value
         return self.emit("slice", section, value, channels=(Fraction(first), Fraction(end)))
 
-    def shortcut(self, section: Section) -> None:
+    def shortcut(self, section: CfgSection) -> None:
         """Adds what both have: the channels of the first that the other lacks stay."""
         value = self.value
         for number in section.integers("from") or [0]:
@@ -289,13 +289,13 @@ class _Translation:
             value = self.emit("add", section, value, other)
         self.activate(section)
 
-    def upsample(self, section: Section) -> None:
+    def upsample(self, section: CfgSection) -> None:
         if section.number("scale", 1) != 1:
             raise CfgError("unsupported-layer", "an upsample with a scale", section.place("scale"))
         stride = section.integer("stride", 2, 1)
         self.emit("upsample", section, scale=Fraction(stride), mode="nearest")
 
-    def reorg(self, section: Section) -> None:
+    def reorg(self, section: CfgSection) -> None:
         """Darknet takes the input for a map of fewer channels that is larger by the stride."""
         s = section.integer("stride", 1, 1)
         channels, height, width = self._map(section)
@@ -311,10 +311,10 @@ class _Translation:
             self.emit("channel_shuffle", section, groups=Fraction(depth), step=True)
         self._reshape(section, channels * s * s, height // s, width // s)
 
-    def _reshape(self, section: Section, *dims: int) -> None:
+    def _reshape(self, section: CfgSection, *dims: int) -> None:
         self.emit("reshape", section, shape=tuple(map(Fraction, dims)), step=True)
 
-    def scale_channels(self, section: Section) -> None:
+    def scale_channels(self, section: CfgSection) -> None:
         """Each channel of an earlier map by a number of this one: squeeze and excitation."""
         (number, *_) = section.integers("from") or [0]
         gate, other = self.value, self.earlier(section, "from", number)
@@ -324,16 +324,16 @@ class _Translation:
         self.emit("mul", section, other, gate)
         self.activate(section)
 
-    def sam(self, section: Section) -> None:
+    def sam(self, section: CfgSection) -> None:
         (number, *_) = section.integers("from") or [0]
         self.emit("mul", section, self.value, self.earlier(section, "from", number))
         self.activate(section)
 
-    def dropout(self, section: Section) -> None:
+    def dropout(self, section: CfgSection) -> None:
         ratio = Fraction(str(section.number("probability", 0.5)))
         self.emit("dropout", section, ratio=None if ratio == Fraction(1, 2) else ratio)
 
-    def softmax(self, section: Section) -> None:
+    def softmax(self, section: CfgSection) -> None:
         if section.integer("groups", 1) != 1:
             message = "a softmax in groups can't be expressed"
             raise CfgError("unsupported-layer", message, section.place("groups"))
@@ -342,13 +342,13 @@ class _Translation:
             raise CfgError("unsupported-layer", message, section.span)
         self.emit("softmax", section)
 
-    def activation(self, section: Section) -> None:
+    def activation(self, section: CfgSection) -> None:
         self.activate(section)
 
-    def logistic(self, section: Section) -> None:
+    def logistic(self, section: CfgSection) -> None:
         self.emit("sigmoid", section)
 
-    def crop(self, section: Section) -> None:
+    def crop(self, section: CfgSection) -> None:
         """When it runs, the middle of the picture, scaled to -1 to 1 unless `noadjust` is set."""
         size = section.integer("crop_height", 1, 1), section.integer("crop_width", 1, 1)
         _, height, width = self._map(section)
@@ -361,7 +361,7 @@ class _Translation:
         if not section.integer("noadjust", 0):
             self.emit("power", section, scale=Fraction(2), shift=Fraction(-1))
 
-    def _map(self, section: Section) -> tuple[int, int, int]:
+    def _map(self, section: CfgSection) -> tuple[int, int, int]:
         if len(self.value.shape) != 3:
             message = f"[{section.name}] needs a map, and a vector comes in"
             raise CfgError("wrong-rank", message, section.span)
@@ -374,7 +374,7 @@ def _number(value: int, default: int) -> Fraction | None:
     return None if value == default else Fraction(value)
 
 
-_RULES: dict[str, Callable[[_Translation, Section], None]] = {
+_RULES: dict[str, Callable[[_Translation, CfgSection], None]] = {
     "convolutional": _Translation.convolutional,
     "conv": _Translation.convolutional,
     "connected": _Translation.connected,

@@ -11,7 +11,7 @@ Part = Literal["bias", "scales", "mean", "variance", "weight"]
 
 
 @dataclass(frozen=True)
-class Block:
+class LayerNumbers:
     """The numbers of one layer: its weights of this shape, a bias or a batch norm of its outputs.
 
     Those of a `dense` layer come behind its bias and in front of the rest of its batch norm;
@@ -41,4 +41,4 @@ class DarknetOrigin:
 
     number: int
     part: Part
-    blocks: tuple[Block, ...]
+    blocks: tuple[LayerNumbers, ...]
