@@ -300,12 +300,13 @@ def check_nets(
     *,
     net: str | None = None,
     needs_net: bool = True,
+    texts: Mapping[Path, str] = {},
 ) -> CheckedFile:
     """Every net of a text, or the one that is named; arguments as those of `check`."""
     shared = Diagnostics()
     given = constants_of(settings, shared)
     with deep_recursion():
-        program, given, origins = _program(source, base, given, shared)
+        program, given, origins = _program(source, base, given, shared, texts)
     if program is None:
         return CheckedFile((), shared.sorted())
     nets = tuple(n for found in program.nets for n in found.nets)

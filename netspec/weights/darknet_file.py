@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 import numpy as np
 
 from netspec.diagnostics import spec_error
+from netspec.importers.darknet.order import DarknetOrigin, LayerNumbers
 from netspec.ir import Net
 from netspec.weights.array import Array
-from netspec.importers.darknet.order import LayerNumbers, DarknetOrigin
 from netspec.weights.file_checks import file_size
 
 

@@ -13,7 +13,7 @@ from netspec.driver import check_nets
 from netspec.editing.language.names import Occurrence, names_of
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
-from netspec.semantic.imports import Program, unsaved
+from netspec.semantic.imports import Program
 from netspec.semantic.scope import observed
 from netspec.syntax.ast import File
 from netspec.syntax.parser import parse
@@ -61,7 +61,7 @@ class Analysis:
         return None
 
 
-def analyse(path: Path, text: str, texts: Mapping[Path, str] | None = None) -> Analysis:
+def analyse(path: Path, text: str, texts: Mapping[Path, str] = {}) -> Analysis:
     """What there is to know of the text of a file; `texts` are those of files that are not saved.
 
     Raises nothing: what is wrong is among the diagnostics.
@@ -74,13 +74,13 @@ def analyse(path: Path, text: str, texts: Mapping[Path, str] | None = None) -> A
         if len(known) < MAX_VALUES and value not in known:
             known.append(value)
 
-    with unsaved(texts or {}), deep_recursion():
+    with deep_recursion():
         found = Diagnostics()
         prototxt = may_be_prototxt(source)
         file = None if prototxt else parse(source, found)
         if len(text) > MAX_CHECKED:
             return Analysis(source, file, None, (), found.sorted(), values)
         with observed(keep):
-            checked = check_nets(source, path.parent, {}, needs_net=False)
+            checked = check_nets(source, path.parent, {}, needs_net=False, texts=texts)
     program = checked.program if file is not None else None
     return Analysis(source, file, program, checked.nets, checked.diagnostics, values)

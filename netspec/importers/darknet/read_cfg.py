@@ -7,6 +7,7 @@ from pathlib import PurePath
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source
 from netspec.importers.darknet.cfg import CfgError, CfgSection, sections_of
+from netspec.importers.darknet.order import DarknetOrigin, LayerNumbers
 from netspec.importers.darknet.translate import Translated, translate
 from netspec.importers.spec_tree.tree import NetHeading, SpecTree, structured_tree
 from netspec.importers.structure.graph import Node
@@ -15,7 +16,6 @@ from netspec.importers.structure.simplify import simplify
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.ast import File
-from netspec.importers.darknet.order import LayerNumbers, DarknetOrigin
 
 
 @dataclass(frozen=True)

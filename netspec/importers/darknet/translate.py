@@ -11,12 +11,12 @@ from math import prod
 from typing import Any
 
 from netspec.importers.darknet.cfg import CfgError, CfgSection
+from netspec.importers.darknet.order import LayerNumbers
 from netspec.importers.structure.graph import DataInput, FieldValue, Graph, GraphValue, Node
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.ops import ShapeError
 from netspec.ops.attribute_types import AttributeTypeError
 from netspec.ops.base import MAX_ELEMENTS
-from netspec.importers.darknet.order import LayerNumbers
 
 ACTIVATIONS: dict[str, tuple[str, Fraction | None]] = {
     "relu": ("relu", None),
