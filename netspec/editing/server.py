@@ -26,10 +26,10 @@ from netspec.diagnostics.source import Source, Span
 from netspec.editing.language import completion, hover, layout, outline
 from netspec.editing.language.analysis import Analysis
 from netspec.editing.language.workspace import RenameRefused, Workspace
+from netspec.reference.explanations import path_of
 
 PAUSE = 0.02
 """Seconds without a change after which diagnostics are looked for."""
-EXPLAINED = "https://github.com/netspec/netspec/blob/main/docs/diagnostics/{}.md"
 
 T = TypeVar("T")
 
@@ -182,7 +182,7 @@ def _diagnostic(analysis: Analysis, d: Diagnostic) -> types.Diagnostic | None:
         if d.severity == "error"
         else types.DiagnosticSeverity.Warning,
         code=d.code,
-        code_description=types.CodeDescription(EXPLAINED.format(d.code)),
+        code_description=types.CodeDescription(path_of(d.code).as_uri()),
         source="netspec",
         related_information=also or None,
         tags=[types.DiagnosticTag.Unnecessary] if d.code.startswith("unused") else None,

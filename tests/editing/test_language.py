@@ -101,6 +101,15 @@ net n {
     }
 
 
+def test_the_value_of_an_expression(tmp_path: Path) -> None:
+    text = "net n(w = 2) {\n  input x: 3x8x8\n  let k = w * 3\n  conv { filters: k + 1  kernel: 1 }\n}\n"
+    analysis = analyse(tmp_path / "n.net", text)
+    for expression, shown in (("* 3", "k: here `6`"), ("+ 1", "filters: here `7`")):
+        found = hover.hover(analysis, text.index(expression))
+        assert found is not None
+        assert found[1] == shown
+
+
 def test_a_new_name_gives_the_same_net(tmp_path: Path) -> None:
     path = tmp_path / "n.net"
     text = bundled_text("squeezenet1_1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -287,4 +288,31 @@ async def test_prototxt(client: Client) -> None:
     )
     assert found is not None
     assert "`conv`" in str(found.contents)
+    closed(client, uri)
+
+
+async def test_requests_at_once_and_cancelled(client: Client) -> None:
+    uri = opened(client, TEXT, "fast.net")
+    document = types.TextDocumentIdentifier(uri)
+    at = place(TEXT, "conv1", 0, 1)
+    asked = [
+        asyncio.ensure_future(client.text_document_hover_async(types.HoverParams(document, at)))
+        for _ in range(20)
+    ]
+    # Typing goes on while questions are open: the last ones are about the last text.
+    for version in range(2, 8):
+        client.text_document_did_change(
+            types.DidChangeTextDocumentParams(
+                types.VersionedTextDocumentIdentifier(version, uri),
+                [types.TextDocumentContentChangeWholeDocument(TEXT.replace("= 8", f"= {version}"))],
+            )
+        )
+        asked.append(
+            asyncio.ensure_future(client.text_document_hover_async(types.HoverParams(document, at)))
+        )
+    for cancelled in asked[:10]:
+        cancelled.cancel()
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert all(isinstance(a, types.Hover | asyncio.CancelledError) for a in answers), answers
+    assert "`7x31x31`" in str(answers[-1])
     closed(client, uri)

@@ -17,7 +17,8 @@ from netspec.reference.ops import entry, summary
 from netspec.report import number_format
 from netspec.report.annotate import LineMetrics, line_metrics
 from netspec.semantic.foreign_names import op_like
-from netspec.syntax.ast import Definition
+from netspec.syntax.ast import Definition, Field, Let
+from netspec.syntax.visitor import walk
 
 MOST_SHAPES = 4
 """Most shapes of a line that are listed: in a loop, each iteration has its own."""
@@ -27,9 +28,26 @@ def hover(analysis: Analysis, offset: int) -> tuple[Span, str] | None:
     """The name at an offset and what is known of it; None where there is nothing to say."""
     occurrence = analysis.at(offset)
     if occurrence is None:
-        return None
+        return _value(analysis, offset)
     text = "\n\n".join(_about(analysis, occurrence.symbol, occurrence.span))
     return (occurrence.span, text) if text else None
+
+
+def _value(analysis: Analysis, offset: int) -> tuple[Span, str] | None:
+    """The value of the expression of a field or a `let` at an offset, where no name stands."""
+    for node in walk(analysis.file) if analysis.file is not None else ():
+        if isinstance(node, Field | Let) and node.value.span.start <= offset <= node.value.span.end:
+            name = analysis.at(node.name.span.start)
+            if name is None:
+                return None
+            found = (
+                _attribute(analysis, node.value.span, node.name.text)
+                if isinstance(node, Field)
+                else _values(analysis, name.symbol)
+            )
+            text = "".join(found)
+            return (node.value.span, f"{node.name.text}: {text}") if text else None
+    return None
 
 
 def _about(analysis: Analysis, symbol: Symbol, at: Span) -> Iterable[str]:
