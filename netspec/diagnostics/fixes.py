@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from netspec.diagnostics.source import Span
 
@@ -25,6 +25,9 @@ class Fix(str):
         self.edits = edits
         return self
 
+    def __getnewargs__(self) -> tuple[Any, ...]:  # SpecErrors come from other processes
+        return (str(self), *self.edits)
+
 
 class Replacement(str):
     """A line of help that has another word for one at the place of its diagnostic."""
@@ -36,6 +39,9 @@ class Replacement(str):
         self = super().__new__(cls, title)
         self.word, self.instead = word, instead
         return self
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return (str(self), self.word, self.instead)
 
     def at(self, place: Span) -> Fix | None:
         """The fix where the word is all that stands there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,15 @@ def test_edits_are_made_at_once_and_never_overlap() -> None:
     here = Span(source, 3, 3)
     assert edited("abcdef", [Edit(ef, "x"), Edit(ab, ""), Edit(here, "-")]) == "c-dx"
     assert edited("abcdef", [Edit(ab, "x"), Edit(bc, "y")]) is None
+
+
+def test_fixes_come_from_other_processes() -> None:
+    for d in problems(WRONG):
+        again = pickle.loads(pickle.dumps(d))
+        assert [str(h) for h in again.help] == [str(h) for h in d.help]
+        assert [[e.text for e in f.edits] for f in again.fixes] == [
+            [e.text for e in f.edits] for f in d.fixes
+        ]
 
 
 def test_what_makes_another_error_is_not_done() -> None:
