@@ -17,7 +17,7 @@ demo: $(READY)
 	$(BIN)/python examples/demo.py --data $(DATA)
 
 check: lint
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow and not exhaustive"
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 -m "$(TESTS)"
