@@ -359,14 +359,10 @@ class NetBlock:
     `word` is the place of the word alone.
     """
 
+    kind: str
     word: Span
     fields: tuple[Field, ...]
     span: Span
-
-    @property
-    def kind(self) -> str:
-        """The word: `train` or `detect`."""
-        return self.word.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 MAKE_TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 PAGES = [
     *ROOT.glob("*.md"),
-    *DOCS.rglob("*.md"),
+    *(p for p in DOCS.rglob("*.md") if "node_modules" not in p.parts),
     *ROOT.glob("backends/*/*.md"),
 ]
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)?(?:#([^)\s]+))?\)")
@@ -58,7 +58,7 @@ def test_every_page_is_on_the_site() -> None:
     config = yaml.safe_load(text)
     in_nav = set(re.findall(r"[\w/.-]+\.md", text.split("\nnav:")[1]))
     ignored = config["not_in_nav"].split()
-    for page in DOCS.rglob("*.md"):
+    for page in (p for p in DOCS.rglob("*.md") if "node_modules" not in p.parts):
         name = page.relative_to(DOCS).as_posix()
         assert name in in_nav or any(fnmatch.fnmatch(f"/{name}", i) for i in ignored), (
             f"{name} belongs into the nav of mkdocs.yml"

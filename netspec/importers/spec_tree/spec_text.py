@@ -108,7 +108,7 @@ def _completed(
         fields = tuple(
             Field(Name(n, span), constant_node(s.value, span), span) for n, s in training.items()
         )
-        body = (*body[:after], NetBlock(span, fields, span), *body[after:])
+        body = (*body[:after], NetBlock("train", span, fields, span), *body[after:])
     contracts: tuple[Statement, ...] = tuple(
         ContractStatement("expect", _equal(name, count, span), None, None, span)
         for name, count in (("params", net.params), ("macs", net.macs))

@@ -191,7 +191,8 @@ class Builder:
         return Unpacked(tuple(_nodes(c)), self._span(c))
 
     def net_block(self, c: Children) -> NetBlock:
-        return NetBlock(self._token(c[0]), c[1].items, self._span(c))
+        word = self._token(c[0])
+        return NetBlock(word.text, word, c[1].items, self._span(c))
 
     def variant(self, c: Children) -> Variant:
         items = tuple(x for x in c[2:] if not isinstance(x, Token))
