@@ -34,7 +34,9 @@ class Library:
     chains: bool = True
 
     def side(self, tensor: str, axis: int) -> str:
-        """The height (axis 1) or width (2) of a tensor, as source."""
+        """The channels (axis 0), height (1) or width (2) of a tensor, as source."""
+        if axis == 0:
+            return f"{tensor}.shape[{1 if self.rows == 2 else -1}]"
         return f"{tensor}.shape[{self.rows + axis - 1}]"
 
     def plane(self, tensor: str) -> str:

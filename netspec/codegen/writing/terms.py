@@ -386,7 +386,7 @@ class Terms:
         match leaf:
             case Local() if leaf in self.counters:
                 return leaf.name
-            case Extent(value, axis) if 1 <= axis <= 2:
+            case Extent(value, axis) if axis <= 2:
                 return self.spelling.library.side(self.later(value), axis)
             case Parameter() | FloatParameter() | Channels() | Local():
                 if leaf in self.lets or leaf in self.arguments:
