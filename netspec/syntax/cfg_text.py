@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import re
-
 from netspec.diagnostics.source import Source
 
-_FIRST = re.compile(r"(?:\s|[#;][^\n]*)*\[(net|network)\]")
+MAX_HEAD = 2**16
+"""Within so many characters the first section begins."""
 
 
 def may_be_cfg(source: Source) -> bool:
     """Whether a text begins as a cfg of Darknet does: `[net]`."""
-    return _FIRST.match(source.text[: 2**16]) is not None
+    for line in source.text[:MAX_HEAD].split("\n"):
+        words = line.strip()
+        if words and words[0] not in "#;":
+            return words.startswith(("[net]", "[network]"))
+    return False
