@@ -10,9 +10,10 @@ from typing import Any
 from netspec.diagnostics import Diagnostic, SpecError
 from netspec.diagnostics.fixes import Edit
 from netspec.driver import bundled
-from netspec.editing.language import completion, hover, layout, outline
+from netspec.editing.language import completion, hover, outline
 from netspec.editing.language.analysis import Analysis, analyse
 from netspec.ir import Net
+from netspec.syntax.formatter import format_text
 
 PATH = Path("/page/text.net")
 _known: dict[str, Analysis] = {}
@@ -143,10 +144,10 @@ def about(text: str, offset: int) -> dict[str, Any] | None:
 
 def laid_out(text: str) -> str:
     """The text in canonical layout; as it is where it has syntax errors."""
-    lines = text.splitlines(keepends=True)
-    for edit in reversed(layout.layout(text)):
-        lines[edit.first : edit.last] = [edit.text]
-    return "".join(lines)
+    try:
+        return format_text(text)
+    except SpecError:
+        return text
 
 
 def specs() -> list[dict[str, str]]:

@@ -47,7 +47,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     found: list[Diagnostic] = []
     done: set[str] = set()
-    for spec in spec_files(args.specs):
+    specs = list(spec_files(args.specs))
+    for spec in specs:
         try:
             if args.fix or args.diff:
                 found += _fixed(spec, dict(args.settings), done, only_show=args.diff)
@@ -55,6 +56,8 @@ def execute(args: argparse.Namespace) -> int:
                 found += check_each(spec, dict(args.settings), needs_net=False).diagnostics
         except SpecError as error:
             found += error.diagnostics
+    if args.fix and len(specs) > 1 and "-" not in specs and not args.diff:
+        found = _left(specs, dict(args.settings))  # what one imports may have been fixed since
     if args.format == "json":
         print_json(render.as_json(found))
     elif args.format == "github":
@@ -98,9 +101,25 @@ def _fixed(
     return result.left
 
 
+def _left(specs: list[str], settings: Mapping[str, Any]) -> list[Diagnostic]:
+    """The diagnostics of all specs as they are now."""
+    found: list[Diagnostic] = []
+    for spec in specs:
+        try:
+            found += check_each(spec, settings, needs_net=False).diagnostics
+        except SpecError as error:
+            found += error.diagnostics
+    return found
+
+
 def _as_before(content: str, changed: str) -> str:
-    """A changed text with the byte order mark and the line breaks of the one before."""
-    first = re.search(r"\r\n?|\n", content)
-    if first is not None and first[0] != "\n":
-        changed = changed.replace("\n", first[0])
-    return ("\ufeff" if content.startswith("\ufeff") else "") + changed
+    """A changed text with the byte order mark and the line breaks of the one before.
+
+    Where these are mixed, lines keep theirs as far as there are as many as before.
+    """
+    breaks = re.findall(r"\r\n?|\n", content)
+    lines = changed.split("\n")
+    if len(breaks) != len(lines) - 1:
+        breaks = breaks[:1] * (len(lines) - 1)
+    text = "".join(line + end for line, end in zip(lines, [*breaks, ""], strict=True))
+    return ("\ufeff" if content.startswith("\ufeff") else "") + text

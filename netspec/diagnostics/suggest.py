@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from netspec.diagnostics.fixes import Replacement
@@ -18,7 +19,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> tuple[str, ...]:
     alike = [k for k in known if abs(len(k) - len(word)) <= apart]
     choices = {k.lower(): k for k in alike[-300:]}
     near = get_close_matches(word.lower(), list(choices), 1, 0.6)
-    return (meant(word, choices[near[0]]),) if near else ()
+    if not near:
+        return ()
+    found = meant(word, choices[near[0]])
+    # conv3 is no misspelling of conv2: a guess, and nothing to put right.
+    same = re.sub(r"\d", "", word).lower() == re.sub(r"\d", "", found.instead).lower()
+    return (str(found) if same and word.lower() != found.instead.lower() else found,)
 
 
 def meant(word: str, instead: str) -> Replacement:

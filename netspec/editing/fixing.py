@@ -80,8 +80,15 @@ def _is_better(
     if any(span is not None and span.start == start for span in same):
         return False
 
+    line = d.span.source.text.count("\n", 0, d.span.start) + 1
+
     def errors(found: Sequence[Diagnostic]) -> int:
         of_interest = {"syntax"} if d.code == "syntax" else {x.code for x in found}
         return sum(x.severity == "error" and x.code in of_interest for x in found)
 
-    return errors(after) <= errors(before)
+    # The fields of an op are looked at where it is known: what is wrong with them was hidden.
+    hidden = sum(
+        x.severity == "error" and x.span is not None and x.span.line == line and x is not d
+        for x in (after if d.code == "unknown-op" else ())
+    )
+    return errors(after) - hidden <= errors(before)

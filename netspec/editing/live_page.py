@@ -41,8 +41,9 @@ class LivePage:
             with deep_recursion():
                 view = view_of(net, DiagramOptions())
                 text = page(net, text_of_net, view, message=errors, follow=follow)
-        write_text(self.path, text)
-        write_text(self.version, f"netspecVersion({json.dumps(follow.version)});\n")
+        # No input: where editors save by renaming, a new file may get the number of an old one.
+        write_text(self.path, text, own=True)
+        write_text(self.version, f"netspecVersion({json.dumps(follow.version)});\n", own=True)
 
     def end(self) -> None:
         """Take the script away: the page stays as it is."""

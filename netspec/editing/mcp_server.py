@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from mcp.server.mcpserver import MCPServer
 
 from netspec import __version__
-from netspec.diagnostics import SpecError, render, spec_error
+from netspec.diagnostics import Diagnostics, SpecError, render, spec_error
 from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.source import Source, plain
 from netspec.driver import CheckedFile, bundled, check_nets, find
@@ -25,8 +25,9 @@ from netspec.reference.explanations import explanation
 from netspec.report.columns import NetView
 from netspec.report.json_output import data
 from netspec.semantic.settings import SettingText
+from netspec.syntax.cfg_text import may_be_cfg
 
-SUFFIXES = (".net", ".prototxt")
+SUFFIXES = (".net", ".prototxt", ".cfg")
 """Files of other names are not read."""
 
 server = MCPServer(
@@ -155,14 +156,15 @@ def compile(
 
 @server.tool()
 def convert(prototxt: str) -> dict[str, Any]:
-    """A prototxt of Caffe, as its text or the path of its file, as the text of a spec."""
-    from netspec.diagnostics import Diagnostics
+    """A prototxt of Caffe or a cfg of Darknet, its text or its file's path, as a spec's text."""
     from netspec.importers.caffe.convert import convert as converted
+    from netspec.importers.darknet.convert import convert as of_cfg
 
     try:
         source = _given(prototxt).source
         found = Diagnostics()
-        result = converted(source, {}, found, None)
+        cfg = may_be_cfg(source)
+        result = of_cfg(source, {}, found) if cfg else converted(source, {}, found, None)
         if result is None:
             return {"diagnostics": render.as_json(found.sorted())}
         return {"text": result.text, "diagnostics": render.as_json(found.sorted())}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,7 +26,7 @@ from netspec.diagnostics.fixes import Edit
 from netspec.diagnostics.source import Source, Span
 from netspec.editing.language import completion, hover, layout, outline
 from netspec.editing.language.analysis import Analysis
-from netspec.editing.language.workspace import RenameRefused, Workspace
+from netspec.editing.language.workspace import RENAMED, RenameRefused, Workspace
 from netspec.reference.explanations import path_of
 
 PAUSE = 0.02
@@ -64,8 +65,15 @@ class NetspecServer(LanguageServer):
         self.pending: dict[str, asyncio.Task[None]] = {}
 
     async def ask(self, question: Callable[[], T]) -> T:
-        """The answer of the working thread."""
-        return await asyncio.get_running_loop().run_in_executor(self.executor, question)
+        """The answer of the working thread; JsonRpcInvalidParams where a file can't be read."""
+
+        def answer() -> T:
+            try:
+                return question()
+            except (OSError, ValueError) as error:
+                raise JsonRpcInvalidParams(f"there is no such text: {error}") from None
+
+        return await asyncio.get_running_loop().run_in_executor(self.executor, answer)
 
     async def about(self, uri: str, question: Callable[[Analysis], T]) -> T:
         """An answer about a text as it is now."""
@@ -94,7 +102,7 @@ class NetspecServer(LanguageServer):
             return
         try:
             found = await self.about(uri, lambda a: [_diagnostic(a, d) for d in a.diagnostics])
-        except OSError:
+        except JsonRpcInvalidParams:
             return
         document = self.workspace.text_documents.get(uri)
         version = document.version if document is not None else None
@@ -106,15 +114,21 @@ class NetspecServer(LanguageServer):
 server = NetspecServer()
 
 
+_UNSAVED: dict[Path, str] = {}
+"""The addresses of texts that are no files, such as new ones, by the paths that stand for them."""
+
+
 def _path(uri: str) -> Path:
-    path = to_fs_path(uri)
-    if path is None:
-        raise JsonRpcInvalidParams(f"{uri} is no file")
-    return Path(path).resolve() if "://" in uri and uri.startswith("file:") else Path(uri)
+    path = to_fs_path(uri) if uri.startswith("file:") else None
+    if path is not None:
+        return Path(path).resolve()
+    made = Path("/", re.sub(r"\W+", "_", uri))
+    _UNSAVED[made] = uri
+    return made
 
 
 def _uri(path: Path) -> str:
-    return from_fs_path(str(path)) or str(path)
+    return _UNSAVED.get(path) or from_fs_path(str(path)) or str(path)
 
 
 # --- places ---------------------------------------------------------------------------------------
@@ -363,7 +377,8 @@ async def highlighted(
 async def can_rename(ls: NetspecServer, params: types.PrepareRenameParams) -> types.Range | None:
     def answer(analysis: Analysis) -> types.Range | None:
         own = analysis.at(_offset(analysis.source, params.position))
-        return _range(own.span) if own is not None and own.symbol.place is not None else None
+        can = own is not None and own.symbol.kind in RENAMED and own.symbol.place is not None
+        return _range(own.span) if own is not None and can else None
 
     return await ls.about(params.text_document.uri, answer)
 

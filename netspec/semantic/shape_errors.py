@@ -60,7 +60,7 @@ def shape_error(
     elif error.code == "wrong-rank" and not help_:
         help_ += _kept_as_map(operands[0][0], makers)
     elif error.code == "window-too-large":
-        help_ += _smaller_window(op, attrs, operands[0][0].shape, call.op.span)
+        help_ += _smaller_window(op, attrs, operands[0][0].shape)
     return Diagnostic(
         error.code,
         message,
@@ -380,17 +380,15 @@ def variants(op: Op) -> list[tuple[str, Op, str]]:
     return variants
 
 
-def _smaller_window(op: type[Op], attrs: Mapping[str, Any], shape: Shape, place: Span) -> list[str]:
+def _smaller_window(op: type[Op], attrs: Mapping[str, Any], shape: Shape) -> list[str]:
     """The least pad with which a convolution fits, or the largest kernel."""
     kernel, dilation = attrs["kernel"], attrs.get("dilation", (1, 1))
     spans = [extent(k, d) for k, d in zip(kernel, dilation, strict=True)]
     pad = max(-(-(span - size) // 2) for span, size in zip(spans, shape[1:], strict=True))
     # A pooling gains nothing from windows that are mostly padding.
     if "filters" in attrs and 2 * pad < min(spans):
-        return [Fix(f"`pad: {pad}` makes room for it", *set_fields(place, pad=str(pad)))]
+        return [f"`pad: {pad}` makes room for it"]
     if dilation == (1, 1):
         fitting = [min(k, size) for k, size in zip(kernel, shape[1:], strict=True)]
-        largest = f"{fitting[0]}x{fitting[1]}"
-        edits = set_fields(place, kernel=largest)
-        return [Fix(f"the largest kernel that fits without padding is {largest}", *edits)]
+        return [f"the largest kernel that fits without padding is {fitting[0]}x{fitting[1]}"]
     return []

@@ -146,3 +146,41 @@ def test_places_and_fixes_in_json(spec: Path, capsys: pytest.CaptureFixture[str]
 
 def test_bundled_specs_are_not_rewritten(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "squeezenet1_1", "--fix"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("if !false { relu }", "if not false { relu }"),
+        ("if 1==1&&2==2 { relu }", "if 1==1 and 2==2 { relu }"),
+        ("if 2 => 1 { relu }", "if 2 >= 1 { relu }"),
+        ("conv { filters: 8  kernel: 3, 3 }", "conv { filters: 8  kernel: 3x3 }"),
+        # Guesses are left to people.
+        ("dropout { ratio: 0,5 }", "dropout { ratio: 0,5 }"),
+        ("conv { filters: 1,024  kernel: 1 }", "conv { filters: 1,024  kernel: 1 }"),
+        ("c1: relu\n  add(c1, c3)", "c1: relu\n  add(c1, c3)"),
+        ("maxpool { kernel: 9 }", "maxpool { kernel: 9 }"),
+        # Several foreign fields behind a foreign op.
+        (
+            "Conv2d { out_channels: 8  kernel_size: 3  padding: 1 }",
+            "conv { filters: 8  kernel: 3  pad: 1 }",
+        ),
+    ],
+)
+def test_what_is_fixed(wrong: str, right: str) -> None:
+    text = f"net n {{\n  input x: 3x8x8\n  {wrong}\n}}\n"
+    assert fixed(text, problems).text == text.replace(wrong, right)
+
+
+def test_mixed_line_breaks_stay(tmp_path: Path) -> None:
+    path = tmp_path / "n.net"
+    path.write_bytes(b"net n {\r\n  input x: 3x8x8\n  a: rel\r\n}\n")
+    assert main(["check", str(path), "--fix"]) == 0
+    assert path.read_bytes() == b"net n {\r\n  input x: 3x8x8\n  a: relu\r\n}\n"
+
+
+def test_a_folder_is_looked_at_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.net").write_text('import "z.net"\nnet n {\n  input x: 3x8x8\n  z\n}\n')
+    (tmp_path / "z.net").write_text("module z {\n  input x\n  cnv { filters: 2  kernel: 1 }\n}\n")
+    assert main(["check", str(tmp_path), "--fix"]) == 0
+    assert "error" not in capsys.readouterr().err

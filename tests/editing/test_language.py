@@ -13,6 +13,7 @@ from netspec.editing.language import completion, hover, layout, outline
 from netspec.editing.language.analysis import MAX_CHECKED, analyse
 from netspec.editing.language.names import names_of
 from netspec.editing.language.workspace import RenameRefused, Workspace
+from netspec.syntax.formatter import format_text
 
 from ..helpers import bundled_text
 
@@ -99,6 +100,40 @@ net n {
         ("layer", 9, "k"): [9, 11, 11],
         ("constant", 10, "a"): [10],
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "word", "name"),
+    [
+        ("net n(act = silu) {\n input x: 3x8x8\n conv { filters: 4  kernel: 1 } -> act -> relu\n}", "act", "relu"),
+        ("net n {\n input x: 3x8x8\n t: conv { filters: 3  kernel: 1 }\n u: t(x)\n}", "t:", "relu"),
+        ("net n {\n input x: 3x8x8\n a: relu\n b: relu(a)\n}", "a:", "b"),
+    ],
+)  # fmt: skip
+def test_names_that_would_make_another_net(text: str, word: str, name: str, tmp_path: Path) -> None:
+    workspace = Workspace()
+    workspace.open(tmp_path / "n.net", text)
+    with pytest.raises(RenameRefused):
+        workspace.rename(tmp_path / "n.net", text.index(word), name)
+
+
+def test_words_of_fields_are_no_names(tmp_path: Path) -> None:
+    text = "net n {\n  input x: 4x8x8\n  same: conv { filters: 4  kernel: 3  pad: same }\n}\n"
+    workspace = Workspace()
+    path = tmp_path / "n.net"
+    workspace.open(path, text)
+    assert edited(text, workspace.rename(path, text.index("same"), "c1")) == text.replace(
+        "same:", "c1:"
+    )
+
+
+def test_lines_are_those_of_editors(tmp_path: Path) -> None:
+    text = "net n {\n  input x: 3x8x8\n  # a\u2028b\n  relu\n  tanh   {   }\n  sigmoid\n}\n"
+    lines = text.split("\n")
+    for edit in reversed(layout.layout(text)):
+        lines[edit.first : edit.last] = edit.text.split("\n")[:-1]
+    assert "\n".join(lines) == format_text(text)
+    assert "sigmoid" in "\n".join(lines)
 
 
 def test_the_value_of_an_expression(tmp_path: Path) -> None:

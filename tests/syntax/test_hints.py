@@ -8,8 +8,7 @@ from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.fixes import edited
 from netspec.diagnostics.source import Source
 from netspec.syntax.parser import hints, parse
-from netspec.syntax.parser.hints import HintRule
-from netspec.syntax.parser.syntax_problem import SyntaxProblem
+from netspec.syntax.parser.syntax_problem import HintRule, SyntaxProblem
 
 TABLES = {
     "at top": hints.AT_TOP,

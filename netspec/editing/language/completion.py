@@ -7,10 +7,10 @@ sight are those of the last text without syntax errors.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from netspec.diagnostics.fixes import Edit
 from netspec.diagnostics.source import Source
@@ -94,6 +94,8 @@ def _called(owner: Sequence[str]) -> str:
             depth += (word in _CLOSING) - (word in "([{")
             if not depth:
                 break
+    if "input" in words[-8:] and ":" in words[-6:]:
+        return "input"
     if not words or not words[-1].isidentifier():
         return ""
     name = words[-1]
@@ -112,6 +114,8 @@ def completions(analysis: Analysis, text: str, offset: int) -> list[Completion]:
     """What may be written at a place; `analysis` is that of the last text without syntax errors."""
     prefix = re.search(r"\w*\Z", text[:offset])
     context = context_at(text, prefix.start() if prefix else offset)
+    if _in_words(text, offset):
+        return []
     line = text[text.rfind("\n", 0, offset) + 1 : offset]
     if re.match(r"\s*import\s+\w*\Z", line):
         return [Completion(name, "module") for name in bundled_modules()]
@@ -135,6 +139,13 @@ def completions(analysis: Analysis, text: str, offset: int) -> list[Completion]:
         if last in ("output", "expect", "prefer", ","):
             found = [*_values(analysis, context), *(Completion(m, "function") for m in MEASURED)]
     return found
+
+
+def _in_words(text: str, offset: int) -> bool:
+    """Whether a place is in a comment or a string."""
+    line = text[text.rfind("\n", 0, offset) + 1 : offset]
+    rest = re.sub(r'"(?:[^"\\]|\\.)*"', "", line)
+    return "#" in rest or '"' in rest
 
 
 def bundled_modules() -> list[str]:
@@ -229,7 +240,13 @@ def _words_of(called: str, field: str) -> Iterable[str]:
     if op is not None:
         kinds = [a.kind for a in attributes(op) if a.name == field]
     else:
-        kinds = [TRAIN_FIELDS[field].kind] if called == "train" and field in TRAIN_FIELDS else []
+        blocks: dict[str, Mapping[str, Any]] = {
+            "train": TRAIN_FIELDS,
+            "detect": DETECT_FIELDS,
+            "input": INPUT_FIELDS,
+        }
+        known = blocks.get(called, {})
+        kinds = [known[field].kind] if field in known else []
     words = [w for kind in kinds for w in kind.words]
     return words or (["true", "false"] if any(str(k) == "true or false" for k in kinds) else [])
 

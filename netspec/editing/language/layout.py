@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
 from netspec.diagnostics import SpecError
 from netspec.syntax.formatter import format_text
+
+MAX_EXACT = 2_000
+"""Most lines whose edits are the fewest that there are."""
 
 
 class LineEdit(NamedTuple):
@@ -26,10 +30,20 @@ def layout(text: str, lines: tuple[int, int] | None = None) -> list[LineEdit]:
         formatted = format_text(text)
     except SpecError:
         return []
-    before, after = text.splitlines(keepends=True), formatted.splitlines(keepends=True)
+    if formatted == text:
+        return []
+    # Lines as editors count them: other signs that Python takes for line breaks may be in comments.
+    before, after = _lines(text), _lines(formatted)
+    same = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), 0)
     edits = []
-    for tag, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
-        touches = lines is None or (a < lines[1] and max(b, a + 1) > lines[0])
+    matcher = SequenceMatcher(None, before[same:], after[same:], autojunk=len(before) > MAX_EXACT)
+    for tag, a, b, c, d in matcher.get_opcodes():
+        first, last = a + same, b + same
+        touches = lines is None or (first < lines[1] and max(last, first + 1) > lines[0])
         if tag != "equal" and touches:
-            edits.append(LineEdit(a, b, "".join(after[c:d])))
+            edits.append(LineEdit(first, last, "".join(after[c + same : d + same])))
     return edits
+
+
+def _lines(text: str) -> list[str]:
+    return re.findall(r"[^\n]*\n|[^\n]+\Z", text)

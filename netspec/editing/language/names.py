@@ -3,12 +3,13 @@ it and of imported files, ops and their fields."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from netspec.diagnostics.source import Span
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops import OPS, Op, attributes, find_op
+from netspec.reference.editor_words import VALUES
 from netspec.semantic.imports import ModuleDefinition, Program
 from netspec.syntax.ast import (
     Attribute,
@@ -253,7 +254,8 @@ class _Walk:
     def fields(self, fields: Sequence[Field], of: Definition | type[Op] | None) -> None:
         for f in fields:
             self._add(f.name, field_symbol(of, f.name.text))
-            self.expression(f.value)
+            if not (isinstance(f.value, Variable) and f.value.name in _words(of, f.name.text)):
+                self.expression(f.value)
 
     def pattern(self, pattern: Pattern | None) -> None:
         if isinstance(pattern, ListLiteral):
@@ -310,6 +312,15 @@ def field_symbol(of: Definition | type[Op] | None, name: str) -> Symbol | None:
     if of is not None and any(a.name == name for a in attributes(of)):
         return Symbol("field", name, within=of)
     return None
+
+
+def _words(of: Definition | type[Op] | None, field: str) -> Collection[str]:
+    """The words that a field of an op, or of a block about a net, takes."""
+    if of is None:
+        return VALUES
+    if isinstance(of, Definition):
+        return ()
+    return next((a.kind.words for a in attributes(of) if a.name == field), ())
 
 
 def _targets(target: Name | Unpacked) -> list[Name]:

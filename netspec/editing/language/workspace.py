@@ -11,13 +11,22 @@ from netspec.diagnostics.fixes import Edit, edited
 from netspec.diagnostics.source import plain
 from netspec.editing.language.analysis import Analysis, analyse
 from netspec.editing.language.names import Occurrence, Symbol
+from netspec.ir import Net
 from netspec.reference.editor_words import RESERVED
 
 MAX_FILES = 500
 """Most files of folders that are looked into for a name."""
 MAX_BYTES = 2**20
 """Longest file that is looked into for a name."""
-_RENAMED = {"net", "module", "variant", "parameter", "constant", "input", "layer", "output"}
+RENAMED = {"net", "module", "variant", "parameter", "constant", "input", "layer", "output"}
+
+
+def _shape(net: Net) -> object:
+    """What a net computes, whatever its parts are called."""
+    return [
+        (layer.op, [v.shape for v in layer.inputs], [v.shape for v in layer.outputs])
+        for layer in net.layers
+    ]
 
 
 class RenameRefused(Exception):
@@ -129,7 +138,7 @@ class Workspace:
         Raises RenameRefused.
         """
         symbol = self.definition(path, offset)
-        if symbol is None or symbol.kind not in _RENAMED or symbol.place is None:
+        if symbol is None or symbol.kind not in RENAMED or symbol.place is None:
             raise RenameRefused("there is no name here that can be changed")
         if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) or name in RESERVED:
             raise RenameRefused(f"`{name}` can't be a name")
@@ -142,14 +151,16 @@ class Workspace:
             edit = Edit(occurrence.span, name)
             by_file.setdefault(Path(occurrence.span.source.name), []).append(edit)
         after = dict(self.texts)
-        before = 0
+        known = {file: self.analysis(file) for file in by_file}
         for file, edits in by_file.items():
-            analysis = self.analysis(file)
-            before += len(analysis.diagnostics)
-            text = edited(analysis.source.text, edits)
+            text = edited(known[file].source.text, edits)
             if text is not None:
                 after[file] = text
-        errors = [d for f in by_file for d in analyse(f, after[f], after).diagnostics]
-        if len(errors) > before:
-            raise RenameRefused(f"{symbol.name} can't be called {name}: {errors[0].message}")
+        for file, analysis in known.items():
+            made = analyse(file, after[file], after)
+            wrong = [d.message for d in made.diagnostics if d.severity == "error"]
+            if len(wrong) > sum(d.severity == "error" for d in analysis.diagnostics):
+                raise RenameRefused(f"{symbol.name} can't be called {name}: {wrong[0]}")
+            if list(map(_shape, made.nets)) != list(map(_shape, analysis.nets)):
+                raise RenameRefused(f"with {symbol.name} called {name}, it would be another net")
         return [edit for edits in by_file.values() for edit in edits]

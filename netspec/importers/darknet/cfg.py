@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source, Span
-from netspec.lazy_dataclasses import dataclass
+from netspec.lazy_dataclasses import dataclass, field
 
 MAX_SECTIONS = 5_000
 """Most sections of a file."""
@@ -38,14 +38,19 @@ class CfgSection:
     name: str
     span: Span
     options: dict[str, Option]
+    read: set[str] = field(default_factory=set)
 
     def place(self, name: str) -> Span:
         """Where an option stands, or the section where it lacks it."""
         return self.options[name].span if name in self.options else self.span
 
+    def _given(self, name: str) -> Option | None:
+        self.read.add(name)
+        return self.options.get(name)
+
     def integer(self, name: str, default: int | None = None, least: int = 0) -> int:
         """A whole number. Raises CfgError."""
-        option = self.options.get(name)
+        option = self._given(name)
         if option is None:
             if default is None:
                 raise CfgError("missing-field", f"[{self.name}] needs {name}", self.span)
@@ -58,7 +63,7 @@ class CfgSection:
 
     def number(self, name: str, default: float) -> float:
         """A number. Raises CfgError."""
-        option = self.options.get(name)
+        option = self._given(name)
         if option is None:
             return default
         if not re.fullmatch(
@@ -69,7 +74,7 @@ class CfgSection:
 
     def integers(self, name: str) -> list[int]:
         """Whole numbers with commas between them. Raises CfgError."""
-        option = self.options.get(name)
+        option = self._given(name)
         words = option.text.split(",") if option is not None else []
         if not all(re.fullmatch(r"\s*[+-]?\d{1,9}\s*", word) for word in words):
             raise CfgError("wrong-type", f"{name} takes whole numbers", self.place(name))
@@ -77,7 +82,7 @@ class CfgSection:
 
     def word(self, name: str, default: str) -> str:
         """A word."""
-        option = self.options.get(name)
+        option = self._given(name)
         return option.text if option is not None else default
 
 

@@ -10,6 +10,7 @@ from fractions import Fraction
 from math import prod
 from typing import Any
 
+from netspec.diagnostics.suggest import did_you_mean
 from netspec.importers.darknet.cfg import CfgError, CfgSection
 from netspec.importers.darknet.order import LayerNumbers
 from netspec.importers.structure.graph import DataInput, FieldValue, Graph, GraphValue, Node
@@ -33,7 +34,41 @@ ACTIVATIONS: dict[str, tuple[str, Fraction | None]] = {
 }
 HEADS = ("yolo", "region", "detection", "Gaussian_yolo")
 """What Darknet decodes boxes with: outside of the net, which ends in front of it."""
-TRAINING = ("cost", "crop_data")
+TRAINING = ("cost",)
+OF_TRAINING = frozenset(
+    (
+        *("learning_rate", "reverse", "stopbackward", "train_only_bn", "assisted_excitation"),
+        *("keep_delta_gpu", "angle", "saturation", "exposure", "shift", "noloss", "coefficient"),
+        *("grad_centr", "steps", "burnin_update", "try_fix_nan"),
+    )
+)
+"""Options of sections that say how a net is trained."""
+NEUTRAL = {
+    "binary": "0",
+    "xnor": "0",
+    "bin_output": "0",
+    "flipped": "0",
+    "dontload": "0",
+    "dontloadscales": "0",
+    "antialiasing": "0",
+    "cbn": "0",
+    "deform": "0",
+    "rotate": "0",
+    "stretch": "0",
+    "sway": "0",
+    "weights_type": "none",
+    "weights_normalization": "none",
+    "alpha": "1",
+    "beta": "1",
+    "temperature": "1",
+    "maxpool_depth": "0",
+    "flatten": "0",
+    "extra": "0",
+    "scale_wh": "0",
+    "stream": "-1",
+    "wait_stream": "-1",
+}
+"""Options that change what a section computes or reads, with the values that change nothing."""
 
 
 @dataclass
@@ -61,22 +96,30 @@ class _Translation:
         self.counts: dict[str, int] = {}
         self.named: CfgSection | None = None
         self.number = 0
+        self.upcoming: CfgSection | None = None
+        self.decoded: set[int] = set()
+        """The sections in front of which the net ends."""
 
     def run(self) -> Translated:
         net = self.net
-        height, width = net.integer("height", least=1), net.integer("width", least=1)
-        shape = (net.integer("channels", 3, 1), height, width)
+        if "inputs" in net.options and "height" not in net.options:
+            shape: tuple[int, ...] = (net.integer("inputs", least=1),)
+        else:
+            height, width = net.integer("height", least=1), net.integer("width", least=1)
+            shape = (net.integer("channels", 3, 1), height, width)
         if prod(shape) > MAX_ELEMENTS:
             raise CfgError("too-large", "the input is larger than netspec handles", net.span)
         scale = FieldValue(Fraction(1, 255), net.span)
-        settings = {"scale": scale} if shape[0] in (1, 3) else {}
+        settings = {"scale": scale} if len(shape) == 3 and shape[0] in (1, 3) else {}
         self.value = GraphValue(None, shape)
         self.graph.inputs.append(DataInput(self.value, "data", net.span, settings))
-        for section in self.sections:
+        for place, section in enumerate(self.sections):
             rule = _RULES.get(section.name)
+            following = iter(self.sections[place + 1 : place + 2])
             if section.name in HEADS:
                 self.graph.outputs.append(self.value)
                 self.out.heads.append(section)
+                self.decoded.add(len(self.made))
             elif section.name in TRAINING:
                 self.out.dropped.append(section)
             elif rule is None:
@@ -84,7 +127,9 @@ class _Translation:
                 message = f"[{section.name}] can't be expressed"
                 raise CfgError("unsupported-layer", message, section.span, f"these can: {known}")
             else:
+                self.upcoming = next(following, None)
                 rule(self, section)
+                self._refuse_unread(section)
             self.made.append(self.value)
         if not self.graph.outputs or self.made[-1] not in self.graph.outputs:
             if not self.out.heads or self.sections[-1].name not in HEADS:
@@ -148,18 +193,32 @@ class _Translation:
         if not 0 <= place < len(self.made):
             message = f"there is no section {number} in front of this one"
             raise CfgError("unknown-name", message, section.place(name))
+        if place in self.decoded:
+            message = f"section {place} decodes boxes, and is no part of the net"
+            raise CfgError("unsupported-layer", message, section.place(name))
         return self.made[place]
+
+    def _refuse_unread(self, section: CfgSection) -> None:
+        """Raise CfgError for an option that nothing here has looked at."""
+        for name, option in section.options.items():
+            if name in section.read or name in OF_TRAINING or NEUTRAL.get(name) == option.text:
+                continue
+            known = did_you_mean(name, section.read)
+            message = f"[{section.name}] with {name}={option.text} can't be expressed"
+            if name not in NEUTRAL and known:
+                message = f"[{section.name}] has no option {name}"
+            raise CfgError("unsupported-layer", message, option.span, *known)
 
     # --- sections --------------------------------------------------------------------------------
 
     def convolutional(self, section: CfgSection) -> None:
-        if section.integer("binary", 0) or section.integer("xnor", 0):
-            raise CfgError("unsupported-layer", "binary weights can't be expressed", section.span)
         filters, kernel = section.integer("filters", 1, 1), section.integer("size", 1, 1)
-        dilation = section.integer("dilation", 1, 1)
+        dilation = section.integer("dilation", 1, 1) if kernel > 1 else 1
+        section.read.add("dilation")
         pad = section.integer("padding", 0)
         if section.integer("pad", 0):
-            pad = kernel // 2 * dilation
+            pad = kernel // 2
+        pad *= dilation
         normal = bool(section.integer("batch_normalize", 0))
         groups = section.integer("groups", 1, 1)
         channels = self._map(section)[0]
@@ -171,7 +230,7 @@ class _Translation:
             section,
             filters=Fraction(filters),
             kernel=Fraction(kernel),
-            stride=_number(section.integer("stride", 1, 1), 1),
+            stride=self._stride(section),
             pad=_number(pad, 0),
             dilation=_number(dilation, 1),
             groups=_number(groups, 1),
@@ -181,6 +240,15 @@ class _Translation:
         shape = (filters, channels // groups, kernel, kernel)
         self._weights(conv, normal, shape, section)
         self.activate(section, "logistic")
+
+    def _stride(self, section: CfgSection) -> Fraction | tuple[Fraction, ...] | None:
+        """The stride of a convolution, None for 1."""
+        stride = section.integer("stride", 1, 1)
+        down, across = (
+            section.integer("stride_y", stride, 1),
+            section.integer("stride_x", stride, 1),
+        )
+        return _number(down, 1) if down == across else (Fraction(down), Fraction(across))
 
     def _weights(
         self, layer: GraphValue, normal: bool, shape: tuple[int, ...], section: CfgSection
@@ -221,6 +289,10 @@ class _Translation:
     def maxpool(self, section: CfgSection) -> None:
         """Windows begin half the padding in front of the input; there are (n + p - k) / s + 1."""
         stride = section.integer("stride", 1, 1)
+        for name in ("stride_x", "stride_y"):
+            if section.integer(name, stride) != stride:
+                message = "a pooling of two strides can't be expressed"
+                raise CfgError("unsupported-layer", message, section.place(name))
         size = section.integer("size", stride, 1)
         padding = section.integer("padding", size - 1)
         before = padding // 2
@@ -243,8 +315,13 @@ class _Translation:
         )
 
     def avgpool(self, section: CfgSection) -> None:
+        """A vector, or where a map is needed next, one of 1x1."""
         self._map(section)
-        self.emit("global_avgpool", section)
+        after = self.upcoming.name if self.upcoming is not None else ""
+        if after in ("", "softmax", "soft", "connected", "conn", "cost", "dropout"):
+            self.emit("global_avgpool", section)
+        else:
+            self.emit("adaptive_avgpool", section, size=Fraction(1))
 
     def route(self, section: CfgSection) -> None:
         numbers = section.integers("layers")
@@ -275,7 +352,7 @@ class _Translation:
     def shortcut(self, section: CfgSection) -> None:
         """Adds what both have: the channels of the first that the other lacks stay."""
         value = self.value
-        for number in section.integers("from") or [0]:
+        for number in self._from(section):
             other = self.earlier(section, "from", number)
             if value.shape[1:] != other.shape[1:]:
                 message = "a shortcut of another height and width can't be expressed"
@@ -288,6 +365,12 @@ class _Translation:
                 other = self.emit("pad", section, other, channels=more)
             value = self.emit("add", section, value, other)
         self.activate(section)
+
+    def _from(self, section: CfgSection) -> list[int]:
+        numbers = section.integers("from")
+        if not numbers:
+            raise CfgError("missing-field", f"[{section.name}] needs from", section.span)
+        return numbers
 
     def upsample(self, section: CfgSection) -> None:
         if section.number("scale", 1) != 1:
@@ -316,7 +399,7 @@ class _Translation:
 
     def scale_channels(self, section: CfgSection) -> None:
         """Each channel of an earlier map by a number of this one: squeeze and excitation."""
-        (number, *_) = section.integers("from") or [0]
+        (number, *_) = self._from(section)
         gate, other = self.value, self.earlier(section, "from", number)
         if len(gate.shape) == 1:
             dims = tuple(map(Fraction, (gate.shape[0], 1, 1)))
@@ -325,7 +408,7 @@ class _Translation:
         self.activate(section)
 
     def sam(self, section: CfgSection) -> None:
-        (number, *_) = section.integers("from") or [0]
+        (number, *_) = self._from(section)
         self.emit("mul", section, self.value, self.earlier(section, "from", number))
         self.activate(section)
 
@@ -334,6 +417,7 @@ class _Translation:
         self.emit("dropout", section, ratio=None if ratio == Fraction(1, 2) else ratio)
 
     def softmax(self, section: CfgSection) -> None:
+        section.read.add("spatial")
         if section.integer("groups", 1) != 1:
             message = "a softmax in groups can't be expressed"
             raise CfgError("unsupported-layer", message, section.place("groups"))

@@ -6,62 +6,19 @@ each rule's example.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from netspec.diagnostics.fixes import Edit, Fix
-from netspec.diagnostics.source import Source, Span
 from netspec.diagnostics.suggest import did_you_mean
 from netspec.syntax.lalr import Token
-from netspec.syntax.parser.syntax_problem import NOTHING, SyntaxProblem
+from netspec.syntax.parser.syntax_problem import (
+    NOTHING,
+    Hint,
+    HintRule,
+    SyntaxProblem,
+    TokenEdit,
+    put,
+)
 from netspec.syntax.parser.token_names import KEYWORDS, STATEMENTS, WORDS
-
-TokenEdit = tuple[Token, Token, str]
-"""The first and the last token that a text takes the place of."""
-
-
-def put(
-    text: str | Callable[[SyntaxProblem], str], first: int = 0, last: int = 0
-) -> Callable[[SyntaxProblem], TokenEdit | None]:
-    """The fix that puts a text in place of these tokens, counted from the wrong one."""
-
-    def edit(problem: SyntaxProblem) -> TokenEdit | None:
-        tokens = problem.at(first), problem.at(last)
-        written = text if isinstance(text, str) else text(problem)
-        return None if NOTHING in tokens else (*tokens, written)
-
-    return edit
-
-
-class HintRule(NamedTuple):
-    """Help for one kind of error. An example that is no whole text is a line of a net.
-
-    Where a fix of the text is known, `fix` gives it.
-    """
-
-    applies: Callable[[SyntaxProblem], bool]
-    help: str | Callable[[SyntaxProblem], str]
-    example: str
-    fix: Callable[[SyntaxProblem], TokenEdit | None] = lambda problem: None
-
-    def text(self, problem: SyntaxProblem) -> str:
-        return self.help if isinstance(self.help, str) else self.help(problem)
-
-
-class Hint(NamedTuple):
-    """Help for a syntax error; and another place and message where those say more."""
-
-    help: tuple[str, ...] = ()
-    at: Token | None = None
-    message: str = ""
-    edit: TokenEdit | None = None
-
-    def lines(self, source: Source) -> tuple[str, ...]:
-        """The help, with the edit that carries it out."""
-        if self.edit is None:
-            return self.help
-        first, last, text = self.edit
-        return (Fix(self.help[0], Edit(Span(source, first.start, last.end), text)),)
 
 
 def hint_for(problem: SyntaxProblem) -> Hint:
@@ -157,6 +114,27 @@ def _times(p: SyntaxProblem) -> str:
 def _spaced_shape(p: SyntaxProblem) -> bool:
     """Whether a number is the end of `3 x 3`."""
     return p.kind == "NUMBER" and p.previous == "x" and p.at(-2).kind == "NUMBER"
+
+
+_PAIRS = frozenset(
+    (
+        *("kernel", "stride", "pad", "dilation", "size", "scale", "output_pad"),
+        *("kernel_size", "pool_size", "strides", "padding"),
+    )
+)
+"""Fields that take pairs, here and in other tools."""
+
+
+def _is_pair(p: SyntaxProblem) -> bool:
+    """Whether `3, 3` stands in a field that takes pairs, and is no `0,5` or `1,024`."""
+    return p.at(-4) in _PAIRS and len(p.at(-2)) < 3 and len(p.token) < 3 and p.at(-2) != "0"
+
+
+def _comparison(p: SyntaxProblem) -> TokenEdit | None:
+    """`==` for `=`; `>=` for `=>`, which the lexer takes for two signs."""
+    if p.next in ("<", ">") and _touch(p.token, p.next):
+        return (p.token, p.next, f"{p.next}=")
+    return (p.token, p.token, "==")
 
 
 def _in_variant(p: SyntaxProblem) -> bool:
@@ -432,7 +410,7 @@ ANYWHERE: tuple[HintRule, ...] = (
         lambda p: p.text == "=" and p.could_be("COMPARE"),
         "to compare, write `==`",
         "if 1 = 2 { relu }",
-        put("=="),
+        _comparison,
     ),
     HintRule(
         lambda p: p.kind == "LSQB" and any(t.kind == "FOR" for t in p.before(3)),
@@ -596,7 +574,7 @@ IN_FIELDS: tuple[HintRule, ...] = (
         lambda p: p.kind in _NUMBERS and p.previous.kind == "COMMA" and p.at(-2).kind == "NUMBER",
         _PAIR,
         "conv { filters: 8 kernel: 3, 3 }",
-        put(lambda p: f"{p.at(-2)}x{p.token}", -2),
+        put(lambda p: f"{p.at(-2)}x{p.token}" if _is_pair(p) else None, -2),
     ),
     HintRule(
         lambda p: p.kind in _NUMBERS and p.previous.kind == "NAME",

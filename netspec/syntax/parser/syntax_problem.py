@@ -1,9 +1,12 @@
-"""A syntax error: the token that has no place where it stands, and what is around it."""
+"""A syntax error: the token that has no place where it stands, what is around it, rules of help."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
+from netspec.diagnostics.fixes import Edit, Fix
+from netspec.diagnostics.source import Source, Span
 from netspec.syntax.lalr import Token
 
 NOTHING = Token.of("", "", -1)
@@ -73,3 +76,51 @@ class SyntaxProblem:
             if token.kind in ("LBRACE", "RBRACE", "COLON"):
                 break
         return False
+
+
+TokenEdit = tuple[Token, Token, str]
+"""The first and the last token that a text takes the place of."""
+
+
+def put(
+    text: str | Callable[[SyntaxProblem], str | None], first: int = 0, last: int = 0
+) -> Callable[[SyntaxProblem], TokenEdit | None]:
+    """The fix that puts a text in place of these tokens, counted from the wrong one."""
+
+    def edit(problem: SyntaxProblem) -> TokenEdit | None:
+        tokens = problem.at(first), problem.at(last)
+        written = text if isinstance(text, str) else text(problem)
+        return None if NOTHING in tokens or written is None else (*tokens, written)
+
+    return edit
+
+
+class HintRule(NamedTuple):
+    """Help for one kind of error. An example that is no whole text is a line of a net.
+
+    Where a fix of the text is known, `fix` gives it.
+    """
+
+    applies: Callable[[SyntaxProblem], bool]
+    help: str | Callable[[SyntaxProblem], str]
+    example: str
+    fix: Callable[[SyntaxProblem], TokenEdit | None] = lambda problem: None
+
+    def text(self, problem: SyntaxProblem) -> str:
+        return self.help if isinstance(self.help, str) else self.help(problem)
+
+
+class Hint(NamedTuple):
+    """Help for a syntax error; and another place and message where those say more."""
+
+    help: tuple[str, ...] = ()
+    at: Token | None = None
+    message: str = ""
+    edit: TokenEdit | None = None
+
+    def lines(self, source: Source) -> tuple[str, ...]:
+        """The help, with the edit that carries it out."""
+        if self.edit is None:
+            return self.help
+        first, last, text = self.edit
+        return (Fix(self.help[0], Edit(Span(source, first.start, last.end), text)),)

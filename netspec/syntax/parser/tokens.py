@@ -107,8 +107,8 @@ def _without_stray(source: Source, text: str, offset: int, diagnostics: Diagnost
         instead = _LOOKALIKES[char]
     place = Span(source, offset, end)
     fix = fix or (f"did you mean `{instead}`?" if instead is not None else "")
-    if instead is not None:
-        fix = Fix(fix, Edit(place, instead))
+    if instead is not None and text[offset:end] not in ("&", "|"):
+        fix = Fix(fix, Edit(place, _apart(text, offset, end, instead)))
     help_ = (fix,) if fix else ()
     diagnostics.add(Diagnostic("syntax", message, place, help=help_))
     # A string stays one, so that what is around it is not taken for an error.
@@ -118,6 +118,15 @@ def _without_stray(source: Source, text: str, offset: int, diagnostics: Diagnost
         filler = "_" * (end - offset)  # a name stays one
     filler = filler or " " * (end - offset)
     return text[:offset] + filler + text[end:]
+
+
+def _apart(text: str, start: int, end: int, word: str) -> str:
+    """A word with spaces where it would touch another one."""
+    if not word.isalpha():
+        return word
+    before = " " if start and not text[start - 1].isspace() and text[start - 1] != "(" else ""
+    behind = " " if end < len(text) and not text[end].isspace() else ""
+    return f"{before}{word}{behind}"
 
 
 def _slashes(text: str, offset: int) -> tuple[int, int] | None:

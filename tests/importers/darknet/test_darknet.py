@@ -152,9 +152,41 @@ def test_weights_become_a_file_of_names(tmp_path: Path) -> None:
         ("[net]\nwidth=8\nheight=8\nnonsense\n[convolutional]\n", "syntax"),
         ("[net]\nwidth=8\nheight=8\n[convolutional]\ngroups=2\n", "groups-mismatch"),
         ("[net]\nwidth=8\nheight=8\n" + "[dropout]\n" * 6000, "too-large"),
+        ("[net]\nwidth=8\nheight=8\n[convolutional]\nfilter=8\n", "unsupported-layer"),
+        ("[net]\nwidth=8\nheight=8\n[convolutional]\nantialiasing=1\n", "unsupported-layer"),
+        ("[net]\nwidth=8\nheight=8\n[convolutional]\n[shortcut]\n", "missing-field"),
+        ("[net]\nwidth=8\nheight=8\n[dropout]\n[yolo]\n[route]\nlayers=1\n", "unsupported-layer"),
+        (
+            "[net]\nwidth=8\nheight=8\n[convolutional]\n[convolutional]\n[shortcut]\nfrom=-2\nweights_type=per_feature\n",
+            "unsupported-layer",
+        ),
     ],
 )
 def test_what_is_wrong_has_a_place(text: str, code: str, tmp_path: Path) -> None:
     found = netspec.check(put(tmp_path, text))
     assert [d.code for d in found][:1] == [code]
     assert found[0].span is not None or code == "no-net"
+
+
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        ({"size": 3, "pad": 1, "dilation": 2}, (1, 8, 8)),
+        ({"size": 3, "padding": 1, "dilation": 2}, (1, 8, 8)),
+        ({"size": 1, "dilation": 2}, (1, 8, 8)),
+        ({"size": 3, "pad": 1, "stride_x": 2}, (1, 8, 4)),
+        ({"size": 3, "pad": 1, "stride_y": 2, "stride_x": 1}, (1, 4, 8)),
+        ({"size": 2, "pad": 1}, (1, 9, 9)),
+    ],
+)
+def test_windows(options: dict[str, int], shape: tuple[int, ...], tmp_path: Path) -> None:
+    cfg = put(tmp_path, section("net", width=8, height=8) + section("convolutional", **options))
+    assert netspec.load(cfg).ir.body.outputs[0].shape == shape
+
+
+def test_squeeze_and_excitation(tmp_path: Path) -> None:
+    text = section("net", width=8, height=8) + conv(4, 3) + "[avgpool]\n"
+    text += conv(4, 1, activation="logistic") + section("scale_channels", **{"from": -3})
+    net = netspec.load(put(tmp_path, text)).ir
+    assert [layer.op.keyword for layer in net.layers][-1] == "mul"
+    assert net.body.outputs[0].shape == (4, 8, 8)
