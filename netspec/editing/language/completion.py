@@ -94,7 +94,8 @@ def _called(owner: Sequence[str]) -> str:
             depth += (word in _CLOSING) - (word in "([{")
             if not depth:
                 break
-    if "input" in words[-8:] and ":" in words[-6:]:
+    plain, listed = words[-4:], words[-3:]  # `input x: 3x8x8 {`, `input x: [3, n, n] {`
+    if (plain[:1] == ["input"] and plain[2:3] == [":"]) or listed[::2] == ["input", ":"]:
         return "input"
     if not words or not words[-1].isidentifier():
         return ""
