@@ -16,7 +16,8 @@ import netspec
 from netspec.cli.main import main
 from netspec.codegen.backend import emit_family, get
 from netspec.diagnostics import SpecError
-from netspec.driver import check_each
+from netspec.diagnostics.source import Source
+from netspec.driver import check_each, check_nets
 from netspec.semantic.imports import full_name
 from netspec.semantic.limits import MAX_VARIANTS
 from netspec.syntax.formatter import format_text
@@ -280,3 +281,10 @@ def test_only_so_many_variants_are_built(tmp_path: Path) -> None:
     assert not any(f"v{MAX_VARIANTS}" in net.name for net in found.nets)
     file.write_text(file.read_text().replace(f"  variant v{MAX_VARIANTS} ", "  # "))
     assert len(check_each(str(file), {}).sound()) == MAX_VARIANTS + 1
+
+
+@pytest.mark.parametrize("head", ["zz", "zz = relu"])
+def test_a_variant_that_gives_a_number_for_an_op(head: str) -> None:
+    text = f"net n({head}) {{\n variant a {{ zz: 3 }}\n input x: 3x8x8\n relu -> zz\n}}\n"
+    found = check_nets(Source("n.net", text), None, {}).diagnostics
+    assert [d.message for d in found] == ["zz is 3, and no op or module"]

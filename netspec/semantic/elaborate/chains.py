@@ -204,7 +204,9 @@ def _nodes(
     made = call if value is None else called(call, value)
     given = {} if value is None else dict(value.fields)
     is_held = not call.indices and keyword in b.module.op_holders
-    if callee is None and is_held:
+    # In a variant, a constant may hold no op that may hold one in the net itself.
+    of_variant = b.module.variant is not None and not call.indices
+    if callee is None and (is_held or (of_variant and b.scope.find(keyword) is not None)):
         report_no_op(b, call)
     elif callee is None or (module is b.module and value is None):
         b.failed = True  # netspec.semantic.resolve has reported it
