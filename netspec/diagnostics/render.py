@@ -125,7 +125,7 @@ def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
                 *(f"help: {h}" for h in d.help),
                 *d.context,
             ],
-            "related": [{**_place(o.span), "message": o.text} for o in d.others],
+            "related": [{**_place(o.span), "message": o.text} for o in related(d)],
             "fixes": [
                 {"title": fix, "edits": [{**_place(e.span), "text": e.text} for e in fix.edits]}
                 for fix in d.fixes
@@ -133,6 +133,12 @@ def as_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
         }
         for d in diagnostics
     ]
+
+
+def related(d: Diagnostic) -> list[Label]:
+    """Further places with a part in an error: those it names, and where its modules are used."""
+    uses = [Label(f.span, f"in {f.module}, instantiated as {f.instance}") for f in d.backtrace]
+    return [*d.others, *reversed(uses)]
 
 
 def _place(span: Span | None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from pygls.lsp.server import LanguageServer
 from pygls.uris import from_fs_path, to_fs_path
 
 from netspec import __version__
-from netspec.diagnostics import Diagnostic
+from netspec.diagnostics import Diagnostic, Label, render
 from netspec.diagnostics.fixes import Edit
 from netspec.diagnostics.source import Source, Span
 from netspec.editing.language import completion, hover, layout, outline
@@ -179,15 +179,14 @@ def _edits(edits: Iterable[Edit]) -> types.WorkspaceEdit:
 
 
 def _diagnostic(analysis: Analysis, d: Diagnostic) -> types.Diagnostic | None:
-    """A diagnostic of a text; one that stands in another file is put at the import of it."""
-    span = d.span
+    """A diagnostic of a text; one that stands in another file is put where that is used."""
+    span, others = d.span, render.related(d)
     if span is None or span.source is not analysis.source:
+        uses = [f.span for f in d.backtrace if f.span.source is analysis.source]
         start = Span(analysis.source, 0, min(1, len(analysis.source.text)))
-        span, related = start, [d.span] if d.span is not None else []
-    else:
-        related = []
-    also = [types.DiagnosticRelatedInformation(_location(s), d.message) for s in related]
-    also += [types.DiagnosticRelatedInformation(_location(o.span), o.text) for o in d.others]
+        others = ([Label(span, d.message)] if span is not None else []) + others
+        span = uses[0] if uses else start
+    also = [types.DiagnosticRelatedInformation(_location(o.span), o.text) for o in others]
     text = "\n".join([d.message, *d.notes, *(f"help: {h}" for h in d.help), *d.context])
     return types.Diagnostic(
         range=_range(span),

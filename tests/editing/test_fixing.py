@@ -184,3 +184,17 @@ def test_a_folder_is_looked_at_again(tmp_path: Path, capsys: pytest.CaptureFixtu
     (tmp_path / "z.net").write_text("module z {\n  input x\n  cnv { filters: 2  kernel: 1 }\n}\n")
     assert main(["check", str(tmp_path), "--fix"]) == 0
     assert "error" not in capsys.readouterr().err
+
+
+def test_uses_of_modules_are_related_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "l.net").write_text(
+        "module m(f) {\n  input x\n  conv { filters: f  kernel: 1 }\n}\n"
+    )
+    spec = tmp_path / "n.net"
+    spec.write_text('import "l.net"\nnet n {\n  input x: 3x8x8\n  m { f: 0 }\n}\n')
+    assert main(["check", str(spec), "--format", "json"]) == 1
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["file"].endswith("l.net")
+    assert [(r["file"], r["line"]) for r in found["related"]][-1] == (str(spec), 4)
