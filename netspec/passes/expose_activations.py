@@ -25,7 +25,8 @@ def expose_activations(net: Net) -> ExposedNet:
     """The net with all values as outputs, the original ones first, then in order of execution."""
     block, paths = _block(net.body, {})
     own: list[str | None] = [None] * len(net.body.outputs)
-    return ExposedNet(replace(net, body=block), (*own, *paths))
+    # Of so many outputs, none are planes of boxes alone.
+    return ExposedNet(replace(net, body=block, detection=None), (*own, *paths))
 
 
 def _numbers(shape: Shape) -> Shape:

@@ -37,6 +37,7 @@ def at_size(text: str, height: int, width: int) -> str:
         channels, lambda m: f"{m[1]}{m[2] or m[3]}x{height}x{width}", text, count=1
     )
     assert count == 1
+    found = re.sub(r"\bsize = \d+", f"size = {height}", found, count=1)
     # Pictures of the declared size would not fill a larger input.
     return re.sub(r"resize: \d+x\d+(  crop: center)?", "", found)
 
