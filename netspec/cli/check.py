@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,19 +45,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    found: list[Diagnostic] = []
+    settings = dict(args.settings)
     done: set[str] = set()
+
+    def checked(spec: str) -> tuple[Diagnostic, ...]:
+        return check_each(spec, settings, needs_net=False).diagnostics
+
+    def mended(spec: str) -> tuple[Diagnostic, ...]:
+        return _fixed(spec, settings, done, only_show=args.diff)
+
     specs = list(spec_files(args.specs))
-    for spec in specs:
-        try:
-            if args.fix or args.diff:
-                found += _fixed(spec, dict(args.settings), done, only_show=args.diff)
-            else:
-                found += check_each(spec, dict(args.settings), needs_net=False).diagnostics
-        except SpecError as error:
-            found += error.diagnostics
+    found = _of_each(specs, mended if args.fix or args.diff else checked)
     if args.fix and len(specs) > 1 and "-" not in specs and not args.diff:
-        found = _left(specs, dict(args.settings))  # what one imports may have been fixed since
+        found = _of_each(specs, checked)  # what one imports may have been fixed since
     if args.format == "json":
         print_json(render.as_json(found))
     elif args.format == "github":
@@ -101,12 +101,12 @@ def _fixed(
     return result.left
 
 
-def _left(specs: list[str], settings: Mapping[str, Any]) -> list[Diagnostic]:
-    """The diagnostics of all specs as they are now."""
+def _of_each(specs: Iterable[str], look: Callable[[str], Iterable[Diagnostic]]) -> list[Diagnostic]:
+    """The diagnostics that a look at each spec gives, or that say why there is none."""
     found: list[Diagnostic] = []
     for spec in specs:
         try:
-            found += check_each(spec, settings, needs_net=False).diagnostics
+            found += look(spec)
         except SpecError as error:
             found += error.diagnostics
     return found

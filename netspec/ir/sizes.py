@@ -91,8 +91,9 @@ def blocks(block: Block) -> Iterator[Block]:
     while pending:
         found = pending.pop()
         yield found
-        inner = {n.block for n in found.nodes if isinstance(n, Instance)} - done
-        done |= inner
+        used = dict.fromkeys(n.block for n in found.nodes if isinstance(n, Instance))
+        inner = [inside for inside in used if inside not in done]
+        done.update(inner)
         pending += inner
 
 

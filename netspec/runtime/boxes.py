@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,9 +16,9 @@ from netspec.codegen.backend import Backend, load_model
 from netspec.ir import Detection, Net
 from netspec.lazy_dataclasses import dataclass
 from netspec.runtime.classify import prepared
-from netspec.runtime.masks import as_rgb, palette
+from netspec.runtime.masks import as_rgb, palette, write_png
 from netspec.runtime.placement import input_axes
-from netspec.util.atomic_write import write_bytes, write_text
+from netspec.util.atomic_write import write_text
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -174,9 +173,7 @@ class BoxAnswer:
             at = (left, max(top - 11, 0))
             draw.rectangle(draw.textbbox(at, text), fill=color)
             draw.text(at, text, fill=(255, 255, 255))
-        content = BytesIO()
-        image.save(content, "PNG")
-        write_bytes(picture, content.getvalue())
+        write_png(picture, image)
         write_text(file, f"{json.dumps(self.data(), indent=2)}\n")
         return {"picture": str(picture), "json": str(file)}
 

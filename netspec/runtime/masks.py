@@ -52,12 +52,12 @@ class MaskAnswer:
         from PIL import Image
 
         mask, overlay = folder / f"{name}.png", folder / f"{name}.overlay.png"
-        _write(mask, paletted(self.classes))
+        write_png(mask, paletted(self.classes))
         colors = np.array(palette(), np.float32).reshape(-1, 3)[self.classes]
         mixed = np.where(
             (self.classes == IGNORED)[..., None], self.picture, (self.picture + colors) / 2
         )
-        _write(overlay, Image.fromarray(mixed.round().astype(np.uint8)))
+        write_png(overlay, Image.fromarray(mixed.round().astype(np.uint8)))
         return {"mask": str(mask), "overlay": str(overlay)}
 
 
@@ -82,7 +82,8 @@ def palette() -> list[int]:
     ]
 
 
-def _write(path: Path, image: Any) -> None:
+def write_png(path: Path, image: Any) -> None:
+    """Write a picture of Pillow, whole or not at all. Raises SpecError."""
     content = BytesIO()
     image.save(content, "PNG")
     write_bytes(path, content.getvalue())

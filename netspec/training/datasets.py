@@ -216,8 +216,13 @@ def read(
     else:
         raise _no_data(path)
     _check_classes(path, data, net)
-    if data.held_out is None and held_out:
-        data = split(data, held_out)
+    return held_out_of(data, path, held_out)
+
+
+def held_out_of(data: TrainingData, path: Path, share: float) -> TrainingData:
+    """The data with a share of it held out, where no part of it is. Raises SpecError (bad-data)."""
+    if data.held_out is None and share:
+        data = split(data, share)
     if not len(data.train.labels):
         raise spec_error("bad-data", f"{path} leaves no sample to train on")
     return data

@@ -24,8 +24,8 @@ from netspec.training.datasets import (
     TrainingData,
     Watch,
     digest,
+    held_out_of,
     planes,
-    split,
 )
 from netspec.training.sampler import Rolls
 from netspec.training.transforms import Preparation, View
@@ -98,11 +98,7 @@ def read_targets(
     data = TrainingData(
         read[0], read[1] if len(read) > 1 else None, tuple(classes), tuple(left_out)
     )
-    if data.held_out is None and held_out:
-        data = split(data, held_out)
-    if not len(data.train.labels):
-        raise spec_error("bad-data", f"{path} leaves no sample to train on")
-    return data
+    return held_out_of(data, path, held_out)
 
 
 def read_target_part(

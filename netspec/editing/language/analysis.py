@@ -11,9 +11,11 @@ from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source
 from netspec.driver import check_nets
 from netspec.editing.language.names import Occurrence, names_of
-from netspec.ir import Net
+from netspec.ir import Block, Net
+from netspec.ir.sizes import blocks
 from netspec.lazy_dataclasses import dataclass
-from netspec.semantic.imports import Program
+from netspec.report.annotate import LineMetrics, line_metrics
+from netspec.semantic.imports import ModuleScope, Program
 from netspec.semantic.scope import observed
 from netspec.syntax.ast import File
 from netspec.syntax.parser import parse
@@ -51,6 +53,27 @@ class Analysis:
     def names(self) -> list[Occurrence]:
         """Every name, in the order of the text; none where it has syntax errors."""
         return names_of(self.file, self.program) if self.file is not None else []
+
+    @cached_property
+    def scope(self) -> ModuleScope:
+        """The modules in sight; none where there is no program."""
+        program = self.program
+        known = [*program.nets, *program.modules] if program is not None else []
+        return known[0].scope if known else ModuleScope()
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks of the nets, each once."""
+        return tuple(dict.fromkeys(b for net in self.nets for b in blocks(net.body)))
+
+    @cached_property
+    def metrics(self) -> Mapping[int, LineMetrics]:
+        """The metrics of each line of the text, of the first net that it has a part in."""
+        found: dict[int, LineMetrics] = {}
+        for net in self.nets:
+            for line, metrics in line_metrics(net, self.source).items():
+                found.setdefault(line, metrics)
+        return found
 
     def at(self, offset: int) -> Occurrence | None:
         """The name at an offset, or that ends there."""

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from netspec.diagnostics.fixes import Edit
 from netspec.diagnostics.source import Source
 from netspec.editing.language.analysis import Analysis
-from netspec.editing.language.hover import metrics_of, signature
+from netspec.editing.language.hover import signature
 from netspec.editing.language.names import Symbol
 from netspec.ops import OPS, Op, attributes, op_names
 from netspec.reference.editor_words import (
@@ -41,6 +41,12 @@ MAX_READ = 20_000
 """How many characters in front of a place are looked at."""
 _WORDS = re.compile(r'#[^\n]*|"(?:[^"\\\n]|\\.)*"?|->|\w+|\S')
 _CLOSING = {")": "(", "]": "[", "}": "{"}
+_BLOCKS: dict[str, Mapping[str, Any]] = {
+    "train": TRAIN_FIELDS,
+    "detect": DETECT_FIELDS,
+    "input": INPUT_FIELDS,
+}
+"""The fields of what is no call."""
 
 
 class Completion(NamedTuple):
@@ -106,9 +112,7 @@ def _called(owner: Sequence[str]) -> str:
 
 def module_of(analysis: Analysis, name: str) -> ModuleDefinition | None:
     """A module that the definitions of a text can see."""
-    program = analysis.program
-    known = [*program.nets, *program.modules] if program is not None else []
-    return known[0].scope.find(name, 1 << 30) if known else None
+    return analysis.scope.find(name, len(analysis.scope))
 
 
 def completions(analysis: Analysis, text: str, offset: int) -> list[Completion]:
@@ -162,10 +166,8 @@ def _ops() -> Iterator[Completion]:
 
 def _modules(analysis: Analysis, source: Source) -> Iterator[Completion]:
     """Modules in sight; those that an import would bring, with that import."""
-    program = analysis.program
-    known = [*program.nets, *program.modules] if program is not None else []
     seen: set[str] = set()
-    for module in known[0].scope.modules() if known else []:
+    for module in analysis.scope.modules():
         d = module.definition
         seen.add(d.name.text)
         yield Completion(d.name.text, "module", signature(d))
@@ -219,13 +221,8 @@ def _in_fields(analysis: Analysis, context: Context, called: str) -> Iterator[Co
         yield from _constants(analysis, context)
         return
     given = {word for word, colon in pairwise(inside) if colon == ":"}
-    blocks: dict[str, Iterable[str]] = {
-        "train": TRAIN_FIELDS,
-        "detect": DETECT_FIELDS,
-        "input": INPUT_FIELDS,
-    }
-    if called in blocks:
-        for name in blocks[called]:
+    if called in _BLOCKS:
+        for name in _BLOCKS[called]:
             if name not in given:
                 yield Completion(name, "field", insert=f"{name}: ")
         return
@@ -241,12 +238,7 @@ def _words_of(called: str, field: str) -> Iterable[str]:
     if op is not None:
         kinds = [a.kind for a in attributes(op) if a.name == field]
     else:
-        blocks: dict[str, Mapping[str, Any]] = {
-            "train": TRAIN_FIELDS,
-            "detect": DETECT_FIELDS,
-            "input": INPUT_FIELDS,
-        }
-        known = blocks.get(called, {})
+        known = _BLOCKS.get(called, {})
         kinds = [known[field].kind] if field in known else []
     words = [w for kind in kinds for w in kind.words]
     return words or (["true", "false"] if any(str(k) == "true or false" for k in kinds) else [])
@@ -269,10 +261,9 @@ def _symbols(analysis: Analysis, context: Context) -> Iterator[Symbol]:
 
 
 def _values(analysis: Analysis, context: Context) -> Iterator[Completion]:
-    metrics = metrics_of(analysis)
     for symbol in _symbols(analysis, context):
         if symbol.kind in ("input", "layer") and symbol.place is not None:
-            found = metrics.get(symbol.place.line)
+            found = analysis.metrics.get(symbol.place.line)
             shape = number_format.shape(found.shapes[-1]) if found and found.shapes else ""
             insert = f"{symbol.name}[" if symbol.indexed else ""
             yield Completion(symbol.name, "layer", shape, insert)

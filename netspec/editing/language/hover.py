@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from netspec.diagnostics.source import Source, Span
 from netspec.editing.language.analysis import Analysis
 from netspec.editing.language.names import Symbol
-from netspec.ir import Instance, Layer, Net, Node
+from netspec.ir import Layer, Net, Node
 from netspec.metrics.receptive_field import fields
 from netspec.ops import OPS, Op, attributes
 from netspec.ops.attribute_types import describe
 from netspec.reference.ops import entry, summary
 from netspec.report import number_format
-from netspec.report.annotate import LineMetrics, line_metrics
 from netspec.semantic.foreign_names import op_like
 from netspec.syntax.ast import Definition, Field, Let
 from netspec.syntax.visitor import walk
@@ -127,18 +125,9 @@ def totals(net: Net) -> str:
     return f"{net.params:,} params, {number_format.millions(int(net.macs))} MACs, gives {shapes}"
 
 
-def metrics_of(analysis: Analysis) -> Mapping[int, LineMetrics]:
-    """The metrics of each line of a text, of the first net that it has a part in."""
-    found: dict[int, LineMetrics] = {}
-    for net in analysis.nets:
-        for line, metrics in line_metrics(net, analysis.source).items():
-            found.setdefault(line, metrics)
-    return found
-
-
 def line_text(analysis: Analysis, at: Span) -> Iterable[str]:
     """What the layers of a line give and cost, as Markdown."""
-    metrics = metrics_of(analysis).get(at.line) if at.source is analysis.source else None
+    metrics = analysis.metrics.get(at.line) if at.source is analysis.source else None
     if metrics is not None and metrics.shapes:
         costs = [f"{metrics.params:,} params"] * bool(metrics.params)
         costs += [f"{number_format.millions(metrics.macs)} MACs"] * bool(metrics.macs)
@@ -168,17 +157,12 @@ def _field(analysis: Analysis, at: Span) -> Iterable[str]:
 
 def nodes_at(analysis: Analysis, line: int) -> list[Node]:
     """The layers and instances that a line of the text makes, each block of a module once."""
-    found: list[Node] = []
-    blocks = [net.body for net in analysis.nets]
-    seen = set(map(id, blocks))
-    while blocks:
-        for node in blocks.pop().nodes:
-            if node.span.source is analysis.source and node.span.line == line:
-                found.append(node)
-            if isinstance(node, Instance) and id(node.block) not in seen:
-                seen.add(id(node.block))
-                blocks.append(node.block)
-    return found
+    return [
+        node
+        for block in analysis.blocks
+        for node in block.nodes
+        if node.span.source is analysis.source and node.span.line == line
+    ]
 
 
 def _attribute(analysis: Analysis, at: Span, name: str) -> Iterable[str]:
@@ -200,26 +184,19 @@ def _values(analysis: Analysis, symbol: Symbol) -> Iterable[str]:
 
 
 def _input_shapes(analysis: Analysis, symbol: Symbol) -> Iterable[str]:
-    shapes: dict[str, list[object]] = defaultdict(list)
     owner = symbol.within.name.text if isinstance(symbol.within, Definition) else ""
-    blocks = [net.body for net in analysis.nets]
-    seen = set(map(id, blocks))
-    while blocks:
-        block = blocks.pop()
-        for value in block.inputs:
-            shapes[f"{block.module}.{value.name}"].append(value.shape)
-        for node in block.nodes:
-            if isinstance(node, Instance) and id(node.block) not in seen:
-                seen.add(id(node.block))
-                blocks.append(node.block)
-    found = shapes.get(f"{owner}.{symbol.name}")
-    if found:
-        yield _shapes(found)
+    shapes = [
+        value.shape
+        for block in analysis.blocks
+        for value in block.inputs
+        if (block.module, value.name) == (owner, symbol.name)
+    ]
+    if shapes:
+        yield _shapes(shapes)
 
 
 def prototxt_hover(source: Source, offset: int) -> tuple[Span, str] | None:
     """What a type of layer of Caffe is here."""
-
     for found in re.finditer(r'type\s*:\s*"?(\w+)"?', source.text):
         if found.start(1) <= offset <= found.end(1):
             op = OPS.get(op_like(found[1]))

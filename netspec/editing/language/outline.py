@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from netspec.diagnostics.source import Span
 from netspec.editing.language.analysis import Analysis
-from netspec.editing.language.hover import metrics_of, signature, totals
+from netspec.editing.language.hover import signature, totals
 from netspec.editing.language.names import Kind
 from netspec.ir import Instance
 from netspec.report import number_format
@@ -91,7 +91,7 @@ def folds(analysis: Analysis) -> list[tuple[int, int]]:
 def hints(analysis: Analysis) -> dict[int, str]:
     """What stands behind lines, by their numbers: shapes; at heads of nets and modules totals."""
     found: dict[int, str] = {}
-    for line, metrics in metrics_of(analysis).items():
+    for line, metrics in analysis.metrics.items():
         shapes = list(dict.fromkeys(number_format.shape(s) for s in metrics.shapes))
         if shapes:
             found[line] = shapes[0] if len(shapes) == 1 else f"{shapes[0]} .. {shapes[-1]}"
@@ -112,15 +112,9 @@ def _costs(analysis: Analysis) -> dict[str, str]:
     """The totals of the nets and modules that a text defines, by their names."""
     found = {net.name: totals(net) for net in analysis.nets}
     uses: dict[str, list[Instance]] = {}
-    seen: set[int] = set()
-    blocks = [net.body for net in analysis.nets]
-    while blocks:
-        for node in blocks.pop().nodes:
-            if isinstance(node, Instance):
-                uses.setdefault(node.block.module, []).append(node)
-                if id(node.block) not in seen:
-                    seen.add(id(node.block))
-                    blocks.append(node.block)
+    for node in (n for block in analysis.blocks for n in block.nodes):
+        if isinstance(node, Instance):
+            uses.setdefault(node.block.module, []).append(node)
     for name, instances in uses.items():
         params = sorted({int(i.params) for i in instances})
         macs = sorted({int(i.macs) for i in instances})
