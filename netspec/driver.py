@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from netspec.diagnostics import Diagnostic, Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source, plain
 from netspec.diagnostics.suggest import did_you_mean, one_of
+from netspec.importers.model_files import READERS, ModelSource, is_model
 from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
 from netspec.semantic.constants import python_value
@@ -123,11 +124,11 @@ class Text(NamedTuple):
 
 
 def weights_of(spec: str) -> Path | None:
-    """The weights that come with a bundled spec, or a weight file itself that has its spec inside.
+    """The weights that come with a bundled spec, or a file itself that has weights and net inside.
 
     None where there are none.
     """
-    if spec.endswith(".safetensors"):
+    if spec.endswith(".safetensors") or is_model(Path(spec)):
         return Path(spec)
     found = place(spec)
     weights = folder("specs") / f"{found.net or found.path.stem}.safetensors"
@@ -165,6 +166,8 @@ def find(spec: str) -> Text:
             raise spec_error("unreadable-file", f"{spec} is a folder without a .net file")
         message = f"{spec} is a folder, and this command takes a file"
         raise spec_error("unreadable-file", message, help=(f"such as {inside}",))
+    if is_model(path) and path.is_file():
+        return Text(ModelSource(path), path.parent, net)
     if path.exists():
         return Text(_read(path), path.parent, net)
     named = bundled()
@@ -474,6 +477,14 @@ def _program(
             return None, given, None
         program = program_of(of_cfg.file, base, diagnostics)
         origins = partial(darknet.origins, of_cfg)
+    elif isinstance(source, ModelSource):
+        from netspec.importers import model_files
+
+        of_model, given = model_files.read(source, given, diagnostics)
+        if of_model is None:
+            return None, given, None
+        program = program_of(of_model.file, base, diagnostics)
+        origins = partial(model_files.origins, of_model)
     else:
         _report_prototxt_options([name for name in given if ":" in name], source, diagnostics)
         program = load(source, base, diagnostics, texts)
@@ -493,26 +504,34 @@ def _report_prototxt_options(
         diagnostics.add(Diagnostic("bad-option", message, help=(help_,)))
 
 
-# --- prototxt to spec ----------------------------------------------------------------------------
+# --- files of other tools to specs ---------------------------------------------------------------
 
 
 def convert(
     spec: str, settings: Mapping[str, Any], solver: str | None = None
 ) -> tuple[ConvertedSpec, tuple[Diagnostic, ...]]:
-    """A prototxt of Caffe, or a cfg of Darknet, as the text of a spec, and warnings.
+    """A file of another tool as the text of a spec, and warnings.
 
     `spec` is a path of a net or of a solver that names one, or `-`; `solver` that of a solver.
     `settings` are values for the net's parameters, and how to read the prototxt. Raises SpecError.
     """
+    return convert_text(find(spec), settings, solver)
+
+
+def convert_text(
+    text: Text, settings: Mapping[str, Any], solver: str | None = None
+) -> tuple[ConvertedSpec, tuple[Diagnostic, ...]]:
+    """The spec of a text that was found; as for `convert`."""
     from netspec.importers.caffe import convert as converted
     from netspec.importers.caffe.solver import is_solver
 
     diagnostics = Diagnostics()
-    source, base, _ = find(spec)
-    if may_be_cfg(source):
-        return _of_cfg(source, constants_of(settings, diagnostics), diagnostics)
+    source, base, _ = text
+    if isinstance(source, ModelSource) or may_be_cfg(source):
+        return _converted(source, constants_of(settings, diagnostics), diagnostics)
     if not may_be_prototxt(source):
-        message = f"{source.name} is no prototxt of Caffe and no cfg of Darknet"
+        known = ", ".join(READERS)
+        message = f"{source.name} is no prototxt of Caffe, no cfg of Darknet, and no {known} file"
         raise spec_error("unreadable-file", message)
     recipe = read_source(Path(solver), diagnostics) if solver else None
     if is_solver(source):
@@ -526,13 +545,22 @@ def convert(
     return result, diagnostics.sorted()
 
 
-def _of_cfg(
+def _converted(
     source: Source, settings: dict[str, Any], diagnostics: Diagnostics
 ) -> tuple[ConvertedSpec, tuple[Diagnostic, ...]]:
-    from netspec.importers.darknet import convert as converted
+    """A cfg of Darknet, or a model's file, as the text of a spec."""
+    from netspec.importers import darknet, model_files
+    from netspec.importers.convert import converted
 
     settings.pop("phase", None)  # is for prototxt
-    result = converted.convert(source, settings, diagnostics)
+    result = None
+    with deep_recursion():
+        if isinstance(source, ModelSource):
+            imported, settings = model_files.read(source, settings, diagnostics)
+        else:
+            imported = darknet.read(source, diagnostics)
+        if imported is not None:
+            result = converted(imported, settings, diagnostics)
     diagnostics.raise_if_failed()
     if result is None:
         raise SpecError(diagnostics.sorted())

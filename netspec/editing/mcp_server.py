@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from mcp.server.mcpserver import MCPServer
 
 from netspec import __version__
-from netspec.diagnostics import Diagnostics, SpecError, render, spec_error
+from netspec.diagnostics import SpecError, render, spec_error
 from netspec.diagnostics.codes import CODES
 from netspec.diagnostics.source import Source, plain
-from netspec.driver import CheckedFile, bundled, check_nets, find
+from netspec.driver import CheckedFile, Text, bundled, check_nets, convert_text, find
 from netspec.editing.fixing import fixed
+from netspec.importers.model_files import READERS
 from netspec.ir import Net
 from netspec.ops import find_op
 from netspec.reference import pages
@@ -25,7 +26,6 @@ from netspec.reference.explanations import explanation
 from netspec.report.columns import NetView
 from netspec.report.json_output import data
 from netspec.semantic.settings import SettingText
-from netspec.syntax.cfg_text import may_be_cfg
 
 SUFFIXES = (".net", ".prototxt", ".cfg")
 """Files of other names are not read."""
@@ -37,20 +37,13 @@ server = MCPServer(
 )
 
 
-class _Given(NamedTuple):
-    source: Source
-    folder: Path
-    net: str | None
-
-
-def _given(spec: str) -> _Given:
+def _given(spec: str) -> Text:
     """The text that is meant. Raises SpecError."""
     if "{" in spec or "\n" in spec:
-        return _Given(Source("<text>", plain(spec)), Path(), None)
+        return Text(Source("<text>", plain(spec)), Path())
     path = spec.partition(":")[0]
-    if path.endswith(SUFFIXES) or path in bundled():
-        source, folder, net = find(spec)
-        return _Given(source, folder, net)
+    if path.endswith((*SUFFIXES, *READERS)) or path in bundled():
+        return find(spec)
     message = f"{spec} is no text of a spec, no bundled one, and no .net or .prototxt file"
     raise spec_error("unreadable-file", message)
 
@@ -156,18 +149,10 @@ def compile(
 
 @server.tool()
 def convert(prototxt: str) -> dict[str, Any]:
-    """A prototxt of Caffe or a cfg of Darknet, its text or its file's path, as a spec's text."""
-    from netspec.importers.caffe.convert import convert as converted
-    from netspec.importers.darknet.convert import convert as of_cfg
-
+    """A spec's text, of a prototxt or cfg (text or path), or of an ONNX, .pt2 or Keras file."""
     try:
-        source = _given(prototxt).source
-        found = Diagnostics()
-        cfg = may_be_cfg(source)
-        result = of_cfg(source, {}, found) if cfg else converted(source, {}, found, None)
-        if result is None:
-            return {"diagnostics": render.as_json(found.sorted())}
-        return {"text": result.text, "diagnostics": render.as_json(found.sorted())}
+        result, found = convert_text(_given(prototxt), {})
+        return {"text": result.text, "diagnostics": render.as_json(found)}
     except SpecError as error:
         return _wrong(error)
 

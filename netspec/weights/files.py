@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from netspec.diagnostics import spec_error
+from netspec.importers.model_files import READERS
 from netspec.ops import Tensor
 from netspec.util.atomic_write import replacing, unwritable, write_bytes
 from netspec.weights import deep_compression
@@ -32,6 +33,7 @@ from netspec.weights.safetensors_file import (
     safetensors_unsupported,
     write_safetensors,
 )
+from netspec.weights.stored import read_model
 from netspec.weights.torch_file import read_torch, torch_unsupported, write_torch
 
 
@@ -57,6 +59,7 @@ FORMATS = {
     ".nsz": WeightFormat(read_nsz, write_nsz, nsz_unsupported, ordered=True),
     ".pt": _TORCH,
     ".pth": _TORCH,
+    **{suffix: WeightFormat(read_model, ordered=True) for suffix in READERS},
 }
 """The formats by the suffix of their files."""
 
@@ -68,7 +71,8 @@ def read(path: Path, key: str | None = None) -> dict[str, Array]:
     SpecError (bad-weights) for every error of the file.
     """
     if path.suffix not in FORMATS:
-        known = ".npz, .safetensors, .nsz, .pt, .pth, .caffemodel or .weights"
+        *others, last = FORMATS
+        known = f"{', '.join(others)} or {last}"
         raise spec_error("bad-weights", f"{path} is no {known} file")
     if key is None:
         return FORMATS[path.suffix].read(path)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from netspec.diagnostics import SpecError
+from netspec.importers.model_files import is_model
 from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
 from netspec.weights.array import COUNTERS, Array
@@ -17,6 +18,7 @@ from netspec.weights.files import FORMATS, read, read_with_sizes
 from netspec.weights.matching import Adapted, adapt
 from netspec.weights.name_maps import NameMaps
 from netspec.weights.small_numbers import restored
+from netspec.weights.stored import read_stored
 
 
 def read_for(
@@ -40,6 +42,9 @@ def read_for(
         found = {name: array.nbytes for name, array in arrays.items()} | {"": file_size(path)}
     elif path.suffix == ".weights":
         arrays = read_darknet(path, net)
+        found = {name: array.nbytes for name, array in arrays.items()} | {"": file_size(path)}
+    elif is_model(path):
+        arrays = read_stored(path, net)
         found = {name: array.nbytes for name, array in arrays.items()} | {"": file_size(path)}
     elif sizes is None:
         arrays = restored(read(path, key))

@@ -29,6 +29,6 @@ solver             a solver's file as a `train` block
 from __future__ import annotations
 
 from netspec.importers.caffe.read_options import read_options
-from netspec.importers.caffe.read_prototxt import ImportedNet, origins, read
+from netspec.importers.caffe.read_prototxt import ImportedPrototxt, origins, read
 
-__all__ = ["ImportedNet", "origins", "read", "read_options"]
+__all__ = ["ImportedPrototxt", "origins", "read", "read_options"]

@@ -8,9 +8,8 @@ from typing import Any
 
 from netspec.diagnostics import Diagnostics
 from netspec.diagnostics.source import Source
-from netspec.importers.caffe.caffe_net import CaffeLayer
 from netspec.importers.caffe.read_options import read_options
-from netspec.importers.caffe.read_prototxt import ImportedNet, read
+from netspec.importers.caffe.read_prototxt import ImportedPrototxt, read
 from netspec.importers.caffe.schema import fields_of
 from netspec.importers.caffe.solver import SolverRecipe, read_solver, recipe_of
 from netspec.importers.caffe.training_facts import multipliers
@@ -48,30 +47,14 @@ def convert(
         recipe = SolverRecipe({}, [])
         if found is not None:
             recipe = recipe_of(found, imported.net)
-        notes = [*_notes_on(imported), *recipe.notes]
+        notes = [*imported.notes, *recipe.notes]
         if not recipe.settings:
             notes += _notes_on_training(imported)
         text = spec_text(imported.file, net, left, recipe.settings, notes, OF_TRAINING)
         return ConvertedSpec(text, net.name, tuple(notes))
 
 
-def _notes_on(imported: ImportedNet) -> list[str]:
-    """Notes on what the spec leaves out."""
-    notes = []
-    if imported.dropped:
-        named = [f"{layer.name} ({_what(layer)})" for layer in imported.dropped[:8]]
-        more = len(imported.dropped) - len(named)
-        listed = ", ".join(named) + (f" and {more} more" if more else "")
-        notes.append(f"Left out, since it serves training and measuring: {listed}.")
-    for mean in imported.mean_files:
-        notes.append(f"Caffe subtracts the mean picture {mean} from the input.")
-    if imported.cut:
-        layers = ", ".join(f"{layer.name} ({layer.type})" for layer in imported.cut)
-        notes.append(f"The net ends in front of {layers}.")
-    return notes
-
-
-def _notes_on_training(imported: ImportedNet) -> list[str]:
+def _notes_on_training(imported: ImportedPrototxt) -> list[str]:
     """A note on rates of single layers, which a spec without a training does not say."""
     lost = {}
     for layer in imported.net.layers:
@@ -82,11 +65,3 @@ def _notes_on_training(imported: ImportedNet) -> list[str]:
         return []
     named = ", ".join(list(lost)[:8]) + (f" and {len(lost) - 8} more" if len(lost) > 8 else "")
     return [f"Left out, since no solver says how the net is trained: lr_mult of {named}."]
-
-
-def _what(layer: CaffeLayer) -> str:
-    """The type of a layer that is left out, and what it says of its part in the training."""
-    weights = ", ".join(f"{float(w):g}" for w in layer.fields.numbers("loss_weight"))
-    said = [f"loss_weight {weights}"] if weights else []
-    said += ["loss_param"] if "loss_param" in layer.fields else []
-    return ", ".join([layer.type, *said])

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from netspec.diagnostics import Diagnostic, Diagnostics
+from netspec.importers.shape_options import bad_shape, shape_of
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.semantic.input_block import INPUT_FIELDS
 from netspec.symbolic.expr import Num
@@ -64,9 +65,9 @@ def read_options(
             else:
                 report("a level is a whole number")
         elif kind == "input":
-            shape = _shape(value)
+            shape = shape_of(value)
             if shape is None:
-                report(f"an input's shape is written like 3x227x227, not {value}")
+                diagnostics.add(bad_shape(value))
             else:
                 shapes[which] = shape
         elif name in INPUT_FIELDS:
@@ -75,19 +76,6 @@ def read_options(
             left[name] = value
     stated = tuple(stages) if stages else None
     return ReadOptions(phase, stated, level, shapes, preprocessing, tuple(blobs)), left
-
-
-def _shape(value: Any) -> tuple[int, ...] | None:
-    """The shape that `3x224x224`, or a list of numbers, is; None for anything else."""
-    if isinstance(value, str):
-        parts = value.split("x")
-        if not all(p.isdigit() and len(p) < 10 for p in parts):
-            return None
-        return tuple(int(p) for p in parts)
-    items = value if isinstance(value, tuple) else (value,)
-    if all(isinstance(v, Num) and v.value.denominator == 1 and v.value > 0 for v in items):
-        return tuple(int(v.value) for v in items)
-    return None
 
 
 def _plain(value: Any) -> Any:

@@ -15,8 +15,9 @@ from netspec.importers.caffe.read_options import ReadOptions
 from netspec.importers.caffe.translate import Translation, translate
 from netspec.importers.caffe.truncate import truncate
 from netspec.importers.caffe.weight_blob import WeightBlob
+from netspec.importers.imported import ImportedNet, tensor_origins
 from netspec.importers.spec_tree.tree import NetHeading, SpecTree, plain_tree, structured_tree
-from netspec.importers.structure.graph import DataInput, FieldValue, Graph, Node
+from netspec.importers.structure.graph import DataInput, FieldValue, Graph
 from netspec.importers.structure.names import identifier
 from netspec.importers.structure.sharing import Unshared, settle_sharing
 from netspec.importers.structure.simplify import simplify
@@ -25,7 +26,6 @@ from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import ShapeError
 from netspec.ops.attribute_types import AttributeTypeError
 from netspec.semantic.input_block import INPUT_FIELDS
-from netspec.syntax.ast import File
 from netspec.syntax.protobuf_text.parser import parse_prototxt
 
 MAX_ENDS = 24
@@ -33,23 +33,13 @@ MAX_ENDS = 24
 
 
 @dataclass(frozen=True)
-class ImportedNet:
-    """A prototxt as a tree of the language.
+class ImportedPrototxt(ImportedNet):
+    """A prototxt as a tree of the language, and the net that its file states."""
 
-    `nodes` come in the order of the layers of the spec. `dropped` are layers that only train and
-    measure, `cut` such as can't be expressed behind the net's end; `mean_files` are files of means
-    that the net's input lacks.
-    """
-
-    file: File
-    nodes: tuple[Node, ...]
     net: CaffeNet
-    dropped: tuple[CaffeLayer, ...]
-    cut: tuple[CaffeLayer, ...]
-    mean_files: tuple[str, ...]
 
 
-def read(source: Source, options: ReadOptions, diagnostics: Diagnostics) -> ImportedNet | None:
+def read(source: Source, options: ReadOptions, diagnostics: Diagnostics) -> ImportedPrototxt | None:
     """The tree of a prototxt, also of the net in a solver's file; None, and diagnostics, without.
 
     Layers whose shapes do not fit are in the tree, without modules: checking it reports them.
@@ -95,19 +85,14 @@ def read(source: Source, options: ReadOptions, diagnostics: Diagnostics) -> Impo
     return _imported(structured_tree(graph, heading, classifies), net, translation)
 
 
-def origins(imported: ImportedNet, net: Net) -> dict[str, WeightBlob]:
+def origins(imported: ImportedPrototxt, net: Net) -> dict[str, WeightBlob]:
     """Where each tensor of the checked net lies in a caffemodel."""
     found: dict[str, WeightBlob] = {}
-    for node, layer in zip(imported.nodes, net.layers, strict=True):
-        assert node.op == layer.op.keyword, "layers come in the order in which they were written"
-        for name in layer.layer.tensors:
-            origin = node.origins.get(name)
-            if origin is None:
-                continue
-            key = f"{layer.weights}.{name}"
-            if layer.shares is not None:
-                origin = replace(found[key], copies=(*found[key].copies, origin.layer))
-            found[key] = origin
+    for layer, name, origin in tensor_origins(imported, net):
+        key = f"{layer.weights}.{name}"
+        if layer.shares is not None:
+            origin = replace(found[key], copies=(*found[key].copies, origin.layer))
+        found[key] = origin
     return found
 
 
@@ -122,10 +107,32 @@ def _not_shared(one: Unshared) -> Diagnostic:
     return Diagnostic("shared-weights", message, one.span, others=others)
 
 
-def _imported(tree: SpecTree, net: CaffeNet, translation: Translation) -> ImportedNet:
-    mean_files = tuple(dict.fromkeys(translation.mean_files))
-    dropped, cut = tuple(translation.dropped), tuple(translation.cut)
-    return ImportedNet(tree.file, tree.nodes, net, dropped, cut, mean_files)
+def _imported(tree: SpecTree, net: CaffeNet, translation: Translation) -> ImportedPrototxt:
+    return ImportedPrototxt(tree.file, tree.nodes, tuple(_notes(translation)), net)
+
+
+def _notes(translation: Translation) -> list[str]:
+    """Notes on what the spec leaves out."""
+    notes = []
+    if translation.dropped:
+        named = [f"{layer.name} ({_what(layer)})" for layer in translation.dropped[:8]]
+        more = len(translation.dropped) - len(named)
+        listed = ", ".join(named) + (f" and {more} more" if more else "")
+        notes.append(f"Left out, since it serves training and measuring: {listed}.")
+    for mean in dict.fromkeys(translation.mean_files):
+        notes.append(f"Caffe subtracts the mean picture {mean} from the input.")
+    if translation.cut:
+        layers = ", ".join(f"{layer.name} ({layer.type})" for layer in translation.cut)
+        notes.append(f"The net ends in front of {layers}.")
+    return notes
+
+
+def _what(layer: CaffeLayer) -> str:
+    """The type of a layer that is left out, and what it says of its part in the training."""
+    weights = ", ".join(f"{float(w):g}" for w in layer.fields.numbers("loss_weight"))
+    said = [f"loss_weight {weights}"] if weights else []
+    said += ["loss_param"] if "loss_param" in layer.fields else []
+    return ", ".join([layer.type, *said])
 
 
 # --- the net's name ------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ cfg        sections and their options, with places
 translate  the sections as a graph
 order      what a .weights file has, in its order
 read_cfg   from a cfg to a tree: these, and `importers/structure`
-convert    a cfg as the text of a spec
 """
 
 from __future__ import annotations

@@ -6,30 +6,21 @@ from pathlib import PurePath
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source
-from netspec.importers.darknet.cfg import CfgError, CfgSection, sections_of
+from netspec.importers.darknet.cfg import CfgError, sections_of
 from netspec.importers.darknet.order import DarknetOrigin, LayerNumbers
 from netspec.importers.darknet.translate import Translated, translate
-from netspec.importers.spec_tree.tree import NetHeading, SpecTree, structured_tree
-from netspec.importers.structure.graph import Node
+from netspec.importers.imported import ImportedNet, tensor_origins
+from netspec.importers.spec_tree.tree import NetHeading, structured_tree
 from netspec.importers.structure.names import identifier
 from netspec.importers.structure.simplify import simplify
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass
-from netspec.syntax.ast import File
 
 
 @dataclass(frozen=True)
-class ImportedCfg:
-    """A cfg as a tree of the language; `nodes` come in the order of the layers of the spec.
+class ImportedCfg(ImportedNet):
+    """A cfg as a tree of the language; `blocks` say what a .weights file has, in its order."""
 
-    `heads` are the sections in front of which the net ends, `dropped` those that only train;
-    `blocks` say what a .weights file has, in its order.
-    """
-
-    file: File
-    nodes: tuple[Node, ...]
-    heads: tuple[CfgSection, ...]
-    dropped: tuple[CfgSection, ...]
     blocks: tuple[LayerNumbers, ...]
 
 
@@ -53,21 +44,26 @@ def read(source: Source, diagnostics: Diagnostics) -> ImportedCfg | None:
     path = PurePath(source.name)
     heading = NetHeading(identifier(path.stem, "net") or "net_", f"From {path.name}.", source)
     tree = structured_tree(found.graph, heading, classifies=not found.heads)
-    return _imported(tree, found)
+    return ImportedCfg(tree.file, tree.nodes, tuple(_notes(found)), tuple(found.blocks))
 
 
-def _imported(tree: SpecTree, found: Translated) -> ImportedCfg:
-    heads, dropped = tuple(found.heads), tuple(found.dropped)
-    return ImportedCfg(tree.file, tree.nodes, heads, dropped, tuple(found.blocks))
+def _notes(found: Translated) -> list[str]:
+    """Notes on the sections in front of which the net ends, and on those that only train."""
+    notes = []
+    for head in found.heads:
+        options = [(name, head.options.get(name)) for name in ("classes", "mask", "anchors")]
+        kept = "; ".join(f"{name} {given.text}" for name, given in options if given is not None)
+        line = f"[{head.name}] in line {head.span.line}"
+        notes.append(f"The net ends in front of {line}: {kept}.")
+    if found.dropped:
+        names = ", ".join(f"[{s.name}]" for s in found.dropped)
+        notes.append(f"Left out, since it serves training: {names}.")
+    return notes
 
 
 def origins(imported: ImportedCfg, net: Net) -> dict[str, DarknetOrigin]:
     """Where each tensor of the checked net lies in a .weights file."""
     found: dict[str, DarknetOrigin] = {}
-    for node, layer in zip(imported.nodes, net.layers, strict=True):
-        assert node.op == layer.op.keyword, "layers come in the order in which they were written"
-        for name in layer.layer.tensors:
-            if name in node.origins:
-                number, part = node.origins[name]
-                found[f"{layer.weights}.{name}"] = DarknetOrigin(number, part, imported.blocks)
+    for layer, name, (number, part) in tensor_origins(imported, net):
+        found[f"{layer.weights}.{name}"] = DarknetOrigin(number, part, imported.blocks)
     return found
