@@ -12,11 +12,11 @@ from netspec.diagnostics.source import Source
 from netspec.driver import check as check_source
 from netspec.driver import check_each, find, weights_of
 from netspec.ir import FlatLayer, Net
-from netspec.lazy_dataclasses import dataclass
+from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import Tensor
 
 if TYPE_CHECKING:
-    from netspec.importers.spec_tree.spec_text import ConvertedSpec
+    from netspec.importers.convert import ConvertedSpec
     from netspec.metrics.compression import LayerRule
     from netspec.report.columns import NetView
     from netspec.report.diff import NetDiff
@@ -494,19 +494,21 @@ def annotate(spec: str | Path, /, **parameters: Any) -> str:
 
 
 def convert(
-    prototxt: str | Path,
+    file: str | Path,
+    /,
     solver: str | Path | None = None,
     *,
     phase: str = "TEST",
     stages: Sequence[str] = (),
     inputs: Mapping[str, Sequence[int]] | Sequence[int] = (),
     until: Sequence[str] = (),
+    check: bool = False,
     **parameters: Any,
 ) -> ConvertedSpec:
-    """The spec of a prototxt of Caffe, with the recipe of a solver: `text`, `name` and `notes`.
+    """The spec of a file of Caffe, Darknet, ONNX, PyTorch or Keras, and what was found there.
 
     `inputs` are shapes of inputs by name, or that of the only one; other arguments as for
-    `netspec convert`. Raises SpecError.
+    `netspec convert`. With `check`, the file is run beside the spec. Raises SpecError.
     """
     from netspec.driver import convert as converted
     from netspec.semantic.settings import SettingText
@@ -516,7 +518,15 @@ def convert(
     reading |= {f"until:{name}": SettingText("true") for name in until}
     reading |= {f"input:{n}": SettingText("x".join(map(str, s))) for n, s in shapes.items()}
     settings = {**parameters, **reading, "phase": SettingText(phase)}
-    return converted(str(prototxt), settings, None if solver is None else str(solver))[0]
+    result = converted(str(file), settings, None if solver is None else str(solver))[0]
+    if not check:
+        return result
+    from netspec.conversion.comparison import compared_with
+    from netspec.conversion.files import arrays_of, net_of
+
+    net = net_of(result)
+    found = compared_with(str(file), net, arrays_of(result, net, str(file)))
+    return replace(result, check=found)
 
 
 def graph(

@@ -43,7 +43,7 @@ from netspec.util.recursion import deep_recursion
 from netspec.util.resources import folder
 
 if TYPE_CHECKING:
-    from netspec.importers.spec_tree.spec_text import ConvertedSpec
+    from netspec.importers.convert import ConvertedSpec
 
 Origins = Callable[[Net], Mapping[str, Any]]
 
@@ -553,17 +553,21 @@ def _converted(
     from netspec.importers.convert import converted
 
     settings.pop("phase", None)  # is for prototxt
-    result = None
+    made = None
     with deep_recursion():
         if isinstance(source, ModelSource):
             imported, settings = model_files.read(source, settings, diagnostics)
         else:
             imported = darknet.read(source, diagnostics)
-        if imported is not None:
-            result = converted(imported, settings, diagnostics)
+        _report_prototxt_options([name for name in settings if ":" in name], source, diagnostics)
+        if imported is not None and not diagnostics.failed:
+            made = converted(imported, settings, diagnostics)
     diagnostics.raise_if_failed()
-    if result is None:
+    if imported is None or made is None:
         raise SpecError(diagnostics.sorted())
+    result, net = made
+    if isinstance(source, ModelSource):
+        result = replace(result, stored=model_files.origins(imported, net))
     return result, diagnostics.sorted()
 
 

@@ -25,7 +25,7 @@ ORDER = (
     ("netspec.importers", "netspec.report", "netspec.runtime", "netspec.planning"),
     ("netspec.driver",),
     ("netspec.explore", "netspec.reference", "netspec.weights"),
-    ("netspec.compression", "netspec.pictures", "netspec.runs"),
+    ("netspec.compression", "netspec.conversion", "netspec.pictures", "netspec.runs"),
     ("netspec.diagram", "netspec.training"),
     ("netspec.api",),
     ("netspec",),
@@ -56,6 +56,7 @@ FRAMEWORKS = {"torch", "numpy", "PIL", "jinja2", "markupsafe", "safetensors"}
 NEED_FRAMEWORKS = (
     "netspec.weights",
     "netspec.compression",
+    "netspec.conversion",
     "netspec.training",
     "netspec.runtime",
     "netspec.pictures",

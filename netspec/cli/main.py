@@ -35,7 +35,7 @@ COMMANDS = {
     "annotate": "write shapes, parameters and MACs behind each line of a spec",
     "compile": "write the model as Python source",
     "ir": "print the intermediate representation of a net",
-    "convert": "turn a net of Caffe or Darknet into a spec",
+    "convert": "turn a model of another tool into a spec",
     "run": "classify pictures",
     "train": "train a net on pictures or arrays",
     "runs": "list trainings with their best figures",

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from netspec.importers.structure.graph import Node
 from netspec.ir import FlatLayer, Net
 from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.ast import File
+
+
+@dataclass(frozen=True)
+class Found:
+    """How many nodes a file has, and of how many the spec has no layer, by what they are.
+
+    What they are is a noun, such as `unused node`.
+    """
+
+    nodes: int
+    left_out: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -21,6 +32,7 @@ class ImportedNet:
     file: File
     nodes: tuple[Node, ...]
     notes: tuple[str, ...]
+    found: Found
 
 
 def tensor_origins(imported: ImportedNet, net: Net) -> Iterator[tuple[FlatLayer, str, Any]]:

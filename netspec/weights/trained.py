@@ -63,14 +63,7 @@ def metadata(
     writes several in random order, and equal runs give equal bytes.
     """
     found: dict[str, Any] = {"net": net.name, "iteration": iteration, **about}
-    found["version"] = __version__
-    spec, imports = texts_of(net)
-    if spec and len(spec) + sum(map(len, imports.values())) <= MOST_TEXT:
-        found["spec"] = spec
-        if imports:
-            found["imports"] = imports
-    if net.settings:
-        found["settings"] = dict(net.settings)
+    found |= _about_spec(net)
     if classes:
         found["classes"] = list(classes)
     if net.preprocessing and net.preprocessing[0] is not None:
@@ -78,6 +71,23 @@ def metadata(
         found["preprocessing"] = {field.name: getattr(said, field.name) for field in fields(said)}
     found |= {name: round(value, 6) for name, value in figures.items()}
     return {KEY: json.dumps(found)}
+
+
+def spec_metadata(net: Net) -> dict[str, str]:
+    """What a file of weights that netspec did not train says of its net."""
+    return {KEY: json.dumps({"net": net.name, **_about_spec(net)})}
+
+
+def _about_spec(net: Net) -> dict[str, Any]:
+    found: dict[str, Any] = {"version": __version__}
+    spec, imports = texts_of(net)
+    if spec and len(spec) + sum(map(len, imports.values())) <= MOST_TEXT:
+        found["spec"] = spec
+        if imports:
+            found["imports"] = imports
+    if net.settings:
+        found["settings"] = dict(net.settings)
+    return found
 
 
 def texts_of(net: Net) -> tuple[str, dict[str, str]]:

@@ -13,7 +13,8 @@ from netspec.importers.caffe.read_prototxt import ImportedPrototxt, read
 from netspec.importers.caffe.schema import fields_of
 from netspec.importers.caffe.solver import SolverRecipe, read_solver, recipe_of
 from netspec.importers.caffe.training_facts import multipliers
-from netspec.importers.spec_tree.spec_text import ConvertedSpec, net_of_tree, spec_text
+from netspec.importers.convert import ConvertedSpec, converted_spec
+from netspec.importers.spec_tree.spec_text import net_of_tree, spec_text
 from netspec.util.recursion import deep_recursion
 
 _FRACTION = fields_of("BatchNormParameter")["moving_average_fraction"].default
@@ -51,7 +52,7 @@ def convert(
         if not recipe.settings:
             notes += _notes_on_training(imported)
         text = spec_text(imported.file, net, left, recipe.settings, notes, OF_TRAINING)
-        return ConvertedSpec(text, net.name, tuple(notes))
+        return converted_spec(imported, net, text, notes)
 
 
 def _notes_on_training(imported: ImportedPrototxt) -> list[str]:

@@ -15,7 +15,7 @@ from netspec.importers.caffe.read_options import ReadOptions
 from netspec.importers.caffe.translate import Translation, translate
 from netspec.importers.caffe.truncate import truncate
 from netspec.importers.caffe.weight_blob import WeightBlob
-from netspec.importers.imported import ImportedNet, tensor_origins
+from netspec.importers.imported import Found, ImportedNet, tensor_origins
 from netspec.importers.spec_tree.tree import NetHeading, SpecTree, plain_tree, structured_tree
 from netspec.importers.structure.graph import DataInput, FieldValue, Graph
 from netspec.importers.structure.names import identifier
@@ -108,7 +108,13 @@ def _not_shared(one: Unshared) -> Diagnostic:
 
 
 def _imported(tree: SpecTree, net: CaffeNet, translation: Translation) -> ImportedPrototxt:
-    return ImportedPrototxt(tree.file, tree.nodes, tuple(_notes(translation)), net)
+    left_out = {
+        "training layer": len(translation.dropped),
+        "layer of boxes": len(translation.boxes),
+        "layer behind the end": len(translation.cut),
+    }
+    found = Found(translation.count, left_out | translation.graph.left_out)
+    return ImportedPrototxt(tree.file, tree.nodes, tuple(_notes(translation)), found, net)
 
 
 def _notes(translation: Translation) -> list[str]:

@@ -54,6 +54,8 @@ class Translation:
     """How many layers there are."""
     ends: tuple[str, ...]
     """The blobs that are results of what can be expressed."""
+    boxes: list[CaffeLayer]
+    """Layers of a detector's boxes, which are left out."""
     cut: list[CaffeLayer]
     """Layers in place that can't be expressed, of blobs at which the net ends."""
 
@@ -112,6 +114,7 @@ class _Translator:
             self.state.mean_files,
             len(self.net.layers),
             ends,
+            self.boxes,
             list(self.cut.values()),
         )
 

@@ -9,7 +9,7 @@ from netspec.diagnostics.source import Source
 from netspec.importers.darknet.cfg import CfgError, sections_of
 from netspec.importers.darknet.order import DarknetOrigin, LayerNumbers
 from netspec.importers.darknet.translate import Translated, translate
-from netspec.importers.imported import ImportedNet, tensor_origins
+from netspec.importers.imported import Found, ImportedNet, tensor_origins
 from netspec.importers.spec_tree.tree import NetHeading, structured_tree
 from netspec.importers.structure.names import identifier
 from netspec.importers.structure.simplify import simplify
@@ -44,7 +44,9 @@ def read(source: Source, diagnostics: Diagnostics) -> ImportedCfg | None:
     path = PurePath(source.name)
     heading = NetHeading(identifier(path.stem, "net") or "net_", f"From {path.name}.", source)
     tree = structured_tree(found.graph, heading, classifies=not found.heads)
-    return ImportedCfg(tree.file, tree.nodes, tuple(_notes(found)), tuple(found.blocks))
+    left_out = {"head": len(found.heads), "training section": len(found.dropped)}
+    in_file = Found(len(sections) - 1, left_out | found.graph.left_out)
+    return ImportedCfg(tree.file, tree.nodes, tuple(_notes(found)), in_file, tuple(found.blocks))
 
 
 def _notes(found: Translated) -> list[str]:

@@ -16,7 +16,7 @@ from netspec.importers.spec_tree.shared_training import (
 )
 from netspec.importers.structure.graph import FieldValue
 from netspec.ir import Net
-from netspec.lazy_dataclasses import dataclass, replace
+from netspec.lazy_dataclasses import replace
 from netspec.ops import Init, Learned, Op, Weighted, attributes
 from netspec.semantic.elaborate import elaborate
 from netspec.semantic.imports import Program, load, program_of
@@ -38,15 +38,6 @@ from netspec.syntax.ast import (
 )
 from netspec.syntax.formatter import format_text
 from netspec.syntax.unparse import unparse
-
-
-@dataclass(frozen=True)
-class ConvertedSpec:
-    """The text of a spec, the name of its net, and notes on what the spec leaves out."""
-
-    text: str
-    name: str
-    notes: tuple[str, ...]
 
 
 def net_of_tree(file: File, settings: Mapping[str, Any], diagnostics: Diagnostics) -> Net | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from fractions import Fraction
 from typing import Any
@@ -93,6 +94,8 @@ class Graph:
     nodes: list[Node]
     outputs: list[GraphValue]
     replaced: dict[GraphValue, GraphValue] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
+    """How many nodes were removed since they compute nothing of use, by what they are."""
 
     def current(self, value: GraphValue | None) -> GraphValue | None:
         """What a value was replaced by; itself where it was not."""

@@ -27,6 +27,7 @@ def _remove_identities(graph: Graph) -> None:
         same = node.op in ("flatten", "reshape") and node.value.shape == node.inputs[0].shape
         if node.op == "identity" or same:
             graph.replace_value(node.value, node.inputs[0], uses)
+            graph.left_out["identity"] += node.op == "identity"
             gone.append(node)
     graph.remove(gone)
 
@@ -140,6 +141,7 @@ def _remove_unused(graph: Graph) -> None:
         if not needed.isdisjoint(node.outputs):
             kept.append(node)
             needed.update(node.inputs)
+    graph.left_out["unused node"] += len(graph.nodes) - len(kept)
     graph.nodes = kept[::-1]
     used = [given for given in graph.inputs if given.value in needed]
     graph.inputs = used or graph.inputs

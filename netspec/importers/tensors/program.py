@@ -50,6 +50,7 @@ that name in the message.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from math import prod
 from pathlib import Path
@@ -120,7 +121,9 @@ class TensorProgram:
     """Operations in an order in which each takes only results of earlier ones.
 
     `batch` is the number of pictures that shapes have in front. `modules` says which class a module
-    is of, by its path, as far as that is known: `layer1.0` is a Bottleneck.
+    is of, by its path, as far as that is known: `layer1.0` is a Bottleneck. `nodes` is the
+    number of nodes in the file, with those of which there is no operation; `left_out` counts these
+    by what they are, such as `identity`.
     """
 
     name: str
@@ -131,3 +134,5 @@ class TensorProgram:
     outputs: list[Tensor]
     modules: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    nodes: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)

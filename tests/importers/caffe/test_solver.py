@@ -11,7 +11,7 @@ from netspec.cli.main import main
 from netspec.diagnostics import Diagnostics
 from netspec.diagnostics.source import Source
 from netspec.importers.caffe.convert import convert
-from netspec.importers.spec_tree.spec_text import ConvertedSpec
+from netspec.importers.convert import ConvertedSpec
 from netspec.ops.normalization import BatchNorm
 
 from ...helpers import net_of as net_of_spec

@@ -1,0 +1,92 @@
+"""Models' files, run by the tools that they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from netspec.diagnostics import SpecError, spec_error
+
+
+class Original(NamedTuple):
+    """A model as a function of arrays.
+
+    `tool` is what runs it, `inputs` are the shapes that it takes, batch in front, None where any
+    size does.
+    """
+
+    tool: str
+    inputs: tuple[tuple[int | None, ...], ...]
+    run: Callable[[Sequence[Any]], Sequence[Any]]
+
+
+def original(path: Path) -> Original:
+    """The model of a file, which an importer has read without errors. Raises SpecError."""
+    found = _ORIGINALS.get(path.suffix.lower())
+    if found is None:
+        raise spec_error("bad-option", f"--check can't run {path}")
+    return found(path)
+
+
+@contextmanager
+def _loading(path: Path, tool: str, extra: str) -> Iterator[None]:
+    """Have all that a tool says against a file as an error of it. Raises SpecError."""
+    try:
+        yield
+    except SpecError:
+        raise
+    except ImportError:
+        message = f"--check runs {path} by {tool}, which is not installed"
+        help_ = (f"pip install 'netspec-compiler[{extra}]'",)
+        raise spec_error("missing-package", message, help=help_) from None
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise spec_error("unreadable-file", f"{tool} does not run {path}: {reason}") from None
+
+
+def _onnx(path: Path) -> Original:
+    with _loading(path, "onnxruntime", "onnx"):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        providers = ["CPUExecutionProvider"]
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
+        initializers = {i.name for i in session.get_overridable_initializers()}
+        given = [i for i in session.get_inputs() if i.name not in initializers]
+
+    def run(arrays: Sequence[Any]) -> Sequence[Any]:
+        with _loading(path, "onnxruntime", "onnx"):
+            named = {i.name: array for i, array in zip(given, arrays, strict=True)}
+            results: Sequence[Any] = session.run(None, named)
+            return results
+
+    shapes = tuple(tuple(d if isinstance(d, int) else None for d in i.shape) for i in given)
+    return Original("onnxruntime", shapes, run)
+
+
+def _keras(path: Path) -> Original:
+    """Keras loads files in its safe mode, which runs no code of theirs."""
+    with _loading(path, "keras", "keras"):
+        import keras
+
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        shapes = tuple(tuple(tensor.shape) for tensor in model.inputs)
+
+    def run(arrays: Sequence[Any]) -> Sequence[Any]:
+        with _loading(path, "keras", "keras"):
+            results = model(list(arrays) if arrays[1:] else arrays[0], training=False)
+            several = results if isinstance(results, list | tuple) else [results]
+            return [keras.ops.convert_to_numpy(r) for r in several]
+
+    return Original("keras", shapes, run)
+
+
+_ORIGINALS: dict[str, Callable[[Path], Original]] = {
+    ".onnx": _onnx,
+    ".keras": _keras,
+    ".h5": _keras,
+    ".hdf5": _keras,
+}
