@@ -61,7 +61,7 @@ from netspec.lazy_dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
-class Constant:
+class ProgramConstant:
     """Numbers that a program has: a weight in a file, or what was computed of such.
 
     `load` gives them as an array of the shape, of any type of number; it may raise SpecError. Two
@@ -75,9 +75,9 @@ class Constant:
 
     def changed(
         self, shape: tuple[int, ...], change: Callable[[Any], Any], how: object
-    ) -> Constant:
+    ) -> ProgramConstant:
         """The constant after a change of its numbers; `how` tells changes apart."""
-        return Constant(shape, lambda: change(self.load()), (self.key, how), self.path)
+        return ProgramConstant(shape, lambda: change(self.load()), (self.key, how), self.path)
 
     def read(self) -> Any:
         """The numbers as the spec's tensor has them: float32, in the order of rows."""
@@ -92,12 +92,12 @@ class Constant:
 
 
 @dataclass(eq=False)
-class Tensor:
+class ProgramTensor:
     """A tensor of a program, batch first; `constant` where its numbers are known."""
 
     name: str
     shape: tuple[int, ...]
-    constant: Constant | None = None
+    constant: ProgramConstant | None = None
 
 
 @dataclass(eq=False)
@@ -109,8 +109,8 @@ class Operation:
     """
 
     kind: str
-    inputs: list[Tensor | None]
-    outputs: list[Tensor]
+    inputs: list[ProgramTensor | None]
+    outputs: list[ProgramTensor]
     name: str
     span: Span
     attributes: Mapping[str, Any] = field(default_factory=dict)
@@ -129,9 +129,9 @@ class TensorProgram:
     name: str
     source: Source
     batch: int
-    inputs: list[Tensor]
+    inputs: list[ProgramTensor]
     operations: list[Operation]
-    outputs: list[Tensor]
+    outputs: list[ProgramTensor]
     modules: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     nodes: int = 0
