@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -96,6 +96,8 @@ class Graph:
     replaced: dict[GraphValue, GraphValue] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
     """How many nodes were removed since they compute nothing of use, by what they are."""
+    modules: Mapping[str, str] = field(default_factory=dict)
+    """The class of each module of the original, by its path, as far as that is known."""
 
     def current(self, value: GraphValue | None) -> GraphValue | None:
         """What a value was replaced by; itself where it was not."""
