@@ -19,7 +19,7 @@ from netspec.importers.tensors.program import (
     ProgramTensor,
     TensorProgram,
 )
-from netspec.importers.tensors.views import View
+from netspec.importers.tensors.views import TensorView
 from netspec.ops import ShapeError
 from netspec.ops.attribute_types import AttributeTypeError
 from netspec.ops.base import MAX_ELEMENTS
@@ -51,7 +51,7 @@ class ProgramTranslation:
     def __init__(self, program: TensorProgram) -> None:
         self.program = program
         self.graph = Graph([], [], [], modules=program.modules)
-        self.views: dict[ProgramTensor, View] = {}
+        self.views: dict[ProgramTensor, TensorView] = {}
         self.uses = Counter(t for o in program.operations for t in o.inputs if t is not None)
         self.uses.update(program.outputs)
         self.at: Operation | None = None
@@ -75,9 +75,9 @@ class ProgramTranslation:
             raise TranslationError(Diagnostic("unsupported-layer", message, self.whole()))
         value = GraphValue(None, shape)
         self.graph.inputs.append(DataInput(value, tensor.name, self.whole(), {}))
-        self.views[tensor] = View.of(value)
+        self.views[tensor] = TensorView.of(value)
 
-    def view(self, tensor: ProgramTensor | None) -> View:
+    def view(self, tensor: ProgramTensor | None) -> TensorView:
         """The view of a tensor that is computed."""
         if tensor is None:
             raise Unsayable("an input is missing")
@@ -116,7 +116,7 @@ class ProgramTranslation:
     def is_batched(self, tensor: ProgramTensor) -> bool:
         return bool(tensor.shape) and tensor.shape[0] == self.program.batch
 
-    def set(self, tensor: ProgramTensor, view: View) -> None:
+    def set(self, tensor: ProgramTensor, view: TensorView) -> None:
         """Keep what a tensor is, which has to have its shape."""
         if not self.is_batched(tensor):
             raise Unsayable("it moves the batch away from the front, which the language can't say")
@@ -180,11 +180,11 @@ class ProgramTranslation:
                 f"it takes {shape_text(view.shape)}, where only channels x height x width do"
             )
         if not view.is_plain:
-            view = View.of(self.ordered(view))
+            view = TensorView.of(self.ordered(view))
             self.views[tensor] = view
         return view.value
 
-    def ordered(self, view: View) -> GraphValue:
+    def ordered(self, view: TensorView) -> GraphValue:
         """The value that a view of three axes is, by nodes that move its numbers."""
         shape, value = view.shape, view.value
         if view.in_order:
@@ -196,7 +196,7 @@ class ProgramTranslation:
             return self.emit("permute", value, step=True, order=fractions(order)).value
         return self.shuffled(view) or self.blocks(view)
 
-    def shuffled(self, view: View) -> GraphValue | None:
+    def shuffled(self, view: TensorView) -> GraphValue | None:
         """The value of a view that is a shuffle of channels or pixels; else None."""
         atoms, axes, value = view.atoms, view.axes, view.value
         if len(value.shape) != 3:
@@ -230,7 +230,7 @@ class ProgramTranslation:
                 ).value
         return None
 
-    def blocks(self, view: View) -> GraphValue:
+    def blocks(self, view: TensorView) -> GraphValue:
         """The value of a view by a reshape, a permutation and a reshape."""
         steps = view.blocks()
         if steps is None:
@@ -255,9 +255,9 @@ class ProgramTranslation:
         if view.in_order:
             value = self.flat(view.value)
         else:
-            joined = View(view.value, view.atoms, (view.order, (), ()))
+            joined = TensorView(view.value, view.atoms, (view.order, (), ()))
             value = self.flat(self.blocks(joined))
-        made = View.of(value).reshaped(view.shape)
+        made = TensorView.of(value).reshaped(view.shape)
         assert made is not None, "a vector has all factors"
         self.views[tensor] = made
         return value
@@ -265,7 +265,7 @@ class ProgramTranslation:
     def flat(self, value: GraphValue) -> GraphValue:
         return value if len(value.shape) == 1 else self.emit("flatten", value, step=True).value
 
-    def settled(self, tensor: ProgramTensor | None) -> View:
+    def settled(self, tensor: ProgramTensor | None) -> TensorView:
         """The view of a tensor in which each axis is one dimension of the value, or 1."""
         view = self.view(tensor)
         if view.layout is None and len(view.axes) == 3:
@@ -276,7 +276,7 @@ class ProgramTranslation:
 
     def dimension(
         self, tensor: ProgramTensor | None, axis: int, what: str
-    ) -> tuple[View, int | None]:
+    ) -> tuple[TensorView, int | None]:
         """The view of a tensor, and the dimension of its value that an axis is.
 
         The dimension is None where the axis is 1, or no dimension of its own.

@@ -24,7 +24,7 @@ class Atom(NamedTuple):
 
 
 @dataclass(frozen=True)
-class View:
+class TensorView:
     """The axes of a tensor behind its batch, each as atoms of the value's dimensions, outer first.
 
     `atoms` are in the order of the value, `axes` hold indices of them.
@@ -35,7 +35,7 @@ class View:
     axes: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, value: GraphValue) -> View:
+    def of(cls, value: GraphValue) -> TensorView:
         """The view of a value as it is."""
         dims = [int(d) for d in value.shape]
         atoms = tuple(Atom(i, d) for i, d in enumerate(dims) if d > 1)
@@ -57,15 +57,15 @@ class View:
         """Whether the tensor has its numbers in the order of the value."""
         return self.order == tuple(range(len(self.atoms)))
 
-    def on(self, value: GraphValue) -> View:
+    def on(self, value: GraphValue) -> TensorView:
         """The same view of another value, of the same shape."""
-        return View(value, self.atoms, self.axes)
+        return TensorView(value, self.atoms, self.axes)
 
-    def transposed(self, order: Sequence[int]) -> View:
+    def transposed(self, order: Sequence[int]) -> TensorView:
         """The view with its axes in another order (without the batch)."""
-        return View(self.value, self.atoms, tuple(self.axes[i] for i in order))
+        return TensorView(self.value, self.atoms, tuple(self.axes[i] for i in order))
 
-    def reshaped(self, shape: Sequence[int]) -> View | None:
+    def reshaped(self, shape: Sequence[int]) -> TensorView | None:
         """The view with its numbers in other axes; None where they are no factors of these."""
         atoms: list[list[Atom]] = [[a] for a in self.atoms]
         axes: list[list[tuple[int, int]]] = []
@@ -99,9 +99,9 @@ class View:
             starts.append(starts[-1] + len(parts))
         flat = tuple(a for parts in atoms for a in parts)
         split = tuple(tuple(starts[i] + part for i, part in axis) for axis in axes)
-        return View(self.value, flat, split)._joined()
+        return TensorView(self.value, flat, split)._joined()
 
-    def _joined(self) -> View:
+    def _joined(self) -> TensorView:
         """The view with atoms as one that stand beside each other in value and tensor."""
         beside = {pair for axis in self.axes for pair in pairwise(axis)}
         atoms: list[Atom] = []
@@ -113,7 +113,7 @@ class View:
                 atoms.append(atom)
             now.append(len(atoms) - 1)
         axes = tuple(tuple(dict.fromkeys(now[i] for i in axis)) for axis in self.axes)
-        return View(self.value, tuple(atoms), axes)
+        return TensorView(self.value, tuple(atoms), axes)
 
     @property
     def layout(self) -> tuple[int | None, ...] | None:
@@ -157,12 +157,12 @@ class View:
         return tuple(sizes), tuple(places), self.shape
 
 
-def with_channels(view: View, value: GraphValue) -> View:
+def with_channels(view: TensorView, value: GraphValue) -> TensorView:
     """The view of a value that differs from the view's only in its number of channels."""
     return resized(view, 0, value)
 
 
-def resized(view: View, dimension: int, value: GraphValue) -> View:
+def resized(view: TensorView, dimension: int, value: GraphValue) -> TensorView:
     """The view of a value that has another size in one dimension, which is an axis, or 1."""
     axis = next((a for a, x in enumerate(view.layout or ()) if x == dimension), None)
     if axis is None:
@@ -173,7 +173,7 @@ def resized(view: View, dimension: int, value: GraphValue) -> View:
     return _view_by_layout(value, layout)
 
 
-def _view_by_layout(value: GraphValue, layout: Sequence[int | None]) -> View:
-    plain = View.of(value)
+def _view_by_layout(value: GraphValue, layout: Sequence[int | None]) -> TensorView:
+    plain = TensorView.of(value)
     axes = tuple(() if d is None else plain.axes[d] for d in layout)
-    return View(value, plain.atoms, axes)
+    return TensorView(value, plain.atoms, axes)

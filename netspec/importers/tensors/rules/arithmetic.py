@@ -16,7 +16,7 @@ from netspec.importers.tensors.translation import (
     Unsayable,
     shape_text,
 )
-from netspec.importers.tensors.views import View, with_channels
+from netspec.importers.tensors.views import TensorView, with_channels
 
 
 @rule("add", "sub", "mul", "div", "maximum", "minimum", "pow")
@@ -44,7 +44,7 @@ def _merge(to: ProgramTranslation, o: Operation, tensors: list[ProgramTensor]) -
     layouts = [to.view(t).layout for t in tensors]
     if all(to.view(t).is_plain for t in tensors):
         values = [to.view(t).value for t in tensors]
-        to.set(o.outputs[0], View.of(to.emit(o.kind, *values).value))
+        to.set(o.outputs[0], TensorView.of(to.emit(o.kind, *values).value))
         return
     joined = _joined_layout(layouts)
     largest = max(tensors, key=lambda t: prod(to.view(t).shape))
@@ -59,10 +59,10 @@ def _merge(to: ProgramTranslation, o: Operation, tensors: list[ProgramTensor]) -
         to.graph.remove([node])
     if rank == 3:
         values = [to.map_of(t) for t in tensors]
-        to.set(o.outputs[0], View.of(to.emit(o.kind, *values).value))
+        to.set(o.outputs[0], TensorView.of(to.emit(o.kind, *values).value))
     elif rank == 1:
         values = [to.vector_of(t) for t in tensors]
-        to.set(o.outputs[0], View.of(to.emit(o.kind, *values).value))
+        to.set(o.outputs[0], TensorView.of(to.emit(o.kind, *values).value))
     else:
         views = [to.view(t) for t in tensors]
         same = all(v.axes == views[0].axes and v.atoms == views[0].atoms for v in views)
@@ -73,7 +73,10 @@ def _merge(to: ProgramTranslation, o: Operation, tensors: list[ProgramTensor]) -
 
 
 def _like(
-    to: ProgramTranslation, view: View, base: View, joined: tuple[int | None, ...] | None
+    to: ProgramTranslation,
+    view: TensorView,
+    base: TensorView,
+    joined: tuple[int | None, ...] | None,
 ) -> GraphValue | None:
     """The value of a view with dimensions as those of `base`, by a reshape of 1s at most."""
     if joined is None or base.layout is None or view.layout is None:
@@ -172,7 +175,7 @@ def _per_channel(
     o: Operation,
     kind: str,
     x: ProgramTensor,
-    view: View,
+    view: TensorView,
     vector: ProgramConstant,
 ) -> None:
     """A factor or a number for each channel: a bias of the layer before, a scale or shift."""
@@ -204,14 +207,16 @@ def _parameter(
     o: Operation,
     kind: str,
     x: ProgramTensor,
-    view: View,
+    view: TensorView,
     constant: ProgramConstant,
     shape: tuple[int, ...],
 ) -> None:
     """A constant with numbers for places: a learned one beside the tensor."""
     layout = view.layout
     if layout is None or len(view.value.shape) != 3:
-        view = View.of(to.map_of(x)) if len(view.axes) == 3 else View.of(to.vector_of(x))
+        view = (
+            TensorView.of(to.map_of(x)) if len(view.axes) == 3 else TensorView.of(to.vector_of(x))
+        )
         layout = tuple(range(len(view.axes)))
     dims = [1] * len(view.value.shape)
     order: list[int] = []
@@ -255,12 +260,12 @@ def concat(to: ProgramTranslation, o: Operation) -> None:
         for view in views:
             turned = view.transposed(order)
             values.append(turned.value if turned.is_plain else to.ordered(turned))
-        made = View.of(to.emit("concat", *values).value)
+        made = TensorView.of(to.emit("concat", *values).value)
         back = sorted(range(3), key=lambda i: order[i])
         to.set(o.outputs[0], made.transposed(back))
     elif axis == 1:
         values = [to.vector_of(t) for t in tensors]
-        made = View.of(to.emit("concat", *values).value)
+        made = TensorView.of(to.emit("concat", *values).value)
         shaped = made.reshaped(o.outputs[0].shape[1:])
         assert shaped is not None, "a vector has all factors"
         to.set(o.outputs[0], shaped)

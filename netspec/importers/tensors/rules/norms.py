@@ -16,14 +16,14 @@ from netspec.importers.tensors.translation import (
     vector_like,
     weights_of,
 )
-from netspec.importers.tensors.views import View
+from netspec.importers.tensors.views import TensorView
 
 
 @rule("batchnorm")
 def batchnorm(to: ProgramTranslation, o: Operation) -> None:
     view, dimension = to.dimension(o.inputs[0], 1, "a batch norm")
     if dimension != 0:
-        view = View.of(to.map_of(o.inputs[0]))
+        view = TensorView.of(to.map_of(o.inputs[0]))
     weight, bias, mean, variance = (to.constant(t) for t in padded(o.inputs[1:], 4))
     channels = int(view.value.shape[0])
     affine = weight is not None or bias is not None
@@ -56,13 +56,13 @@ def layernorm(to: ProgramTranslation, o: Operation) -> None:
     if axes == list(range(1, last + 1)) and last == 3 and weight is None and bias is None:
         value = to.map_of(x)
         node = to.emit("groupnorm", value, groups=Fraction(1), eps=eps, affine=False)
-        to.set(o.outputs[0], View.of(node.value))
+        to.set(o.outputs[0], TensorView.of(node.value))
         return
     if len(axes) > 1:
         raise Unsayable("a layer norm with weights over several axes can't be said")
     view, dimension = to.dimension(x, axes[0], "a layer norm")
     if dimension != 0 and axes[0] == last:
-        view = channels_last(to, x) if last > 1 else View.of(to.vector_of(x))
+        view = channels_last(to, x) if last > 1 else TensorView.of(to.vector_of(x))
     elif dimension != 0:
         raise Unsayable("a layer norm over height or width can't be said")
     channels = int(view.value.shape[0])
@@ -100,7 +100,7 @@ def _per_channel_norm(to: ProgramTranslation, o: Operation, op: str, **settings:
         affine=None if affine == usual else affine,
         **settings,
     )
-    to.set(o.outputs[0], View.of(node.value))
+    to.set(o.outputs[0], TensorView.of(node.value))
 
 
 @rule("lrn")
@@ -110,7 +110,7 @@ def lrn(to: ProgramTranslation, o: Operation) -> None:
     }
     value = to.map_of(o.inputs[0])
     node = to.emit("lrn", value, size=Fraction(int(o.attributes["size"])), **given)
-    to.set(o.outputs[0], View.of(node.value))
+    to.set(o.outputs[0], TensorView.of(node.value))
 
 
 @rule("normalize")

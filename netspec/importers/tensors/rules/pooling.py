@@ -12,7 +12,7 @@ from netspec.importers.tensors.translation import (
     Unsayable,
     shape_text,
 )
-from netspec.importers.tensors.views import View
+from netspec.importers.tensors.views import TensorView
 
 
 @rule("maxpool", "avgpool")
@@ -43,7 +43,7 @@ def pool(to: ProgramTranslation, o: Operation) -> None:
         **more,
     )
     for tensor, value in zip(o.outputs, node.outputs, strict=False):
-        to.set(tensor, View.of(value))
+        to.set(tensor, TensorView.of(value))
 
 
 @rule("adaptive_avgpool", "adaptive_maxpool")
@@ -52,11 +52,11 @@ def adaptive(to: ProgramTranslation, o: Operation) -> None:
     x = to.map_of(o.inputs[0])
     size = tuple(int(s) for s in o.attributes["size"])
     if size == tuple(x.shape[1:]) and size != (1, 1):
-        to.set(o.outputs[0], View.of(x))
+        to.set(o.outputs[0], TensorView.of(x))
         return
     node = to.emit(o.kind, x, size=fractions(size))
     node.pools_all = size == (1, 1)
-    to.set(o.outputs[0], View.of(node.value))
+    to.set(o.outputs[0], TensorView.of(node.value))
 
 
 @rule("mean", "sum", "max")
@@ -90,7 +90,7 @@ def reduce(to: ProgramTranslation, o: Operation) -> None:
     kept = [i for i in range(len(view.atoms)) if i not in atoms]
     at = {i: k for k, i in enumerate(kept)}
     left = tuple(view.atoms[i] for i in kept)
-    to.set(o.outputs[0], View(made, left, tuple(tuple(at[i] for i in axis) for axis in rest)))
+    to.set(o.outputs[0], TensorView(made, left, tuple(tuple(at[i] for i in axis) for axis in rest)))
 
 
 @rule("argmax")
@@ -101,7 +101,7 @@ def argmax(to: ProgramTranslation, o: Operation) -> None:
         raise Unsayable("an argmax over height or width can't be said")
     node = to.emit("argmax", view.value)
     channel = view.axes[axis - 1][0]
-    made = View(
+    made = TensorView(
         node.value,
         tuple(a for i, a in enumerate(view.atoms) if i != channel),
         tuple(

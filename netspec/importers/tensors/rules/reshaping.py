@@ -14,7 +14,7 @@ from netspec.importers.tensors.translation import (
     Unsayable,
     shape_text,
 )
-from netspec.importers.tensors.views import View, resized, with_channels
+from netspec.importers.tensors.views import TensorView, resized, with_channels
 
 
 @rule("split")
@@ -70,7 +70,7 @@ def _part(
     to: ProgramTranslation,
     o: Operation,
     result: ProgramTensor,
-    view: View,
+    view: TensorView,
     axis: int,
     start: int,
     end: int,
@@ -86,14 +86,14 @@ def _part(
     value = to.emit("slice", view.value, channels=places).value
     sizes = [end - start if a == axis - 1 else s for a, s in enumerate(view.shape)]
     if view.in_order:
-        made = View.of(value).reshaped(sizes)
+        made = TensorView.of(value).reshaped(sizes)
     else:
         kept = end - start
         if kept > 1:
             raise Unsayable(f"a part of the axis {axis} of {shape_text(view.shape)}")
         rest = tuple(() if a == axis - 1 else x for a, x in enumerate(view.axes))
         left = tuple(tuple(i - 1 for i in x) for x in rest)
-        made = View(value, view.atoms[1:], left)
+        made = TensorView(value, view.atoms[1:], left)
     if made is None:
         raise Unsayable(f"a part of the axis {axis} of {shape_text(view.shape)}")
     to.set(result, made)
@@ -117,7 +117,7 @@ def reshape(to: ProgramTranslation, o: Operation) -> None:
     shape = result.shape[1:]
     made = view.reshaped(shape)
     if made is None:
-        made = View.of(to.vector_of(o.inputs[0])).reshaped(shape)
+        made = TensorView.of(to.vector_of(o.inputs[0])).reshaped(shape)
     assert made is not None, "a vector has all factors"
     to.set(result, made)
 
@@ -147,7 +147,7 @@ def expand(to: ProgramTranslation, o: Operation) -> None:
     if tuple(value.shape[1:]) != (1, 1) or shape[0] != value.shape[0]:
         raise Unsayable(f"an expansion of {shape_text(view.shape)} to {shape_text(shape)}")
     node = to.emit("upsample", value, size=fractions(shape[1:]), mode="nearest")
-    to.set(o.outputs[0], View.of(node.value))
+    to.set(o.outputs[0], TensorView.of(node.value))
 
 
 @rule("pad")
@@ -163,7 +163,7 @@ def pad(to: ProgramTranslation, o: Operation) -> None:
         raise Unsayable("padding of the batch can't be said")
     layout = view.layout
     if layout is None or None in layout or len(view.value.shape) != 3:
-        view = View.of(to.map_of(o.inputs[0]))
+        view = TensorView.of(to.map_of(o.inputs[0]))
         layout = (0, 1, 2)
     sides = [(0, 0)] * 3
     for axis, dimension in enumerate(layout):
@@ -189,7 +189,7 @@ def pad(to: ProgramTranslation, o: Operation) -> None:
             channels=fractions(channels) if any(channels) else None,
             value=number or None,
         ).value
-    made = View.of(value).transposed([d for d in layout if d is not None])
+    made = TensorView.of(value).transposed([d for d in layout if d is not None])
     to.set(o.outputs[0], made)
 
 
@@ -200,7 +200,7 @@ def resize(to: ProgramTranslation, o: Operation) -> None:
     mode = o.attributes["mode"]
     height, width = (int(d) for d in x.shape[1:])
     if size == (height, width):
-        to.set(o.outputs[0], View.of(x))
+        to.set(o.outputs[0], TensorView.of(x))
         return
     whole = not (size[0] % height or size[1] % width)
     if mode == "nearest" and o.attributes.get("exact") and not whole:
@@ -219,18 +219,18 @@ def resize(to: ProgramTranslation, o: Operation) -> None:
     if not scaled:
         same = (g.value for g in to.graph.inputs if tuple(g.value.shape[1:]) == size)
         node.size_of = next(same, None)
-    to.set(o.outputs[0], View.of(node.value))
+    to.set(o.outputs[0], TensorView.of(node.value))
 
 
 @rule("pixel_shuffle", "pixel_unshuffle")
 def pixel_shuffle(to: ProgramTranslation, o: Operation) -> None:
     factor = Fraction(int(o.attributes["factor"]))
     node = to.emit(o.kind, to.map_of(o.inputs[0]), factor=factor)
-    to.set(o.outputs[0], View.of(node.value))
+    to.set(o.outputs[0], TensorView.of(node.value))
 
 
 @rule("channel_shuffle")
 def channel_shuffle(to: ProgramTranslation, o: Operation) -> None:
     groups = Fraction(int(o.attributes["groups"]))
     node = to.emit("channel_shuffle", to.map_of(o.inputs[0]), groups=groups)
-    to.set(o.outputs[0], View.of(node.value))
+    to.set(o.outputs[0], TensorView.of(node.value))

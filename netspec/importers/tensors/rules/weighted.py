@@ -17,7 +17,7 @@ from netspec.importers.tensors.translation import (
     shape_text,
     weights_of,
 )
-from netspec.importers.tensors.views import View, with_channels
+from netspec.importers.tensors.views import TensorView, with_channels
 
 
 @rule("conv")
@@ -43,7 +43,7 @@ def conv(to: ProgramTranslation, o: Operation) -> None:
         groups="depthwise" if depthwise else Fraction(groups) if groups > 1 else None,
         bias=False if bias is None else None,
     )
-    to.set(o.outputs[0], View.of(node.value))
+    to.set(o.outputs[0], TensorView.of(node.value))
 
 
 def _with_pad(
@@ -82,7 +82,7 @@ def conv_transpose(to: ProgramTranslation, o: Operation) -> None:
         groups="depthwise" if groups == channels > 1 else Fraction(groups) if groups > 1 else None,
         bias=False if bias is None else None,
     )
-    to.set(o.outputs[0], View.of(node.value))
+    to.set(o.outputs[0], TensorView.of(node.value))
 
 
 @rule("linear")
@@ -108,7 +108,7 @@ def _linear(
         value, weight = _flattened(to, x, weight)
         weights = weights_of(weight=weight, bias=bias)
         node = to.emit("linear", value, weights=weights, units=units, bias=without)
-        to.set(o.outputs[0], View.of(node.value))
+        to.set(o.outputs[0], TensorView.of(node.value))
         return
     view = channels_last(to, x)
     shape = (*weight.shape, 1, 1)
@@ -124,7 +124,7 @@ def _linear(
     to.set(o.outputs[0], with_channels(view, node.value))
 
 
-def channels_last(to: ProgramTranslation, x: ProgramTensor | None) -> View:
+def channels_last(to: ProgramTranslation, x: ProgramTensor | None) -> TensorView:
     """The view of a tensor whose last axis is the channels of a map, all others its places."""
     view, dimension = to.dimension(x, len(to.view(x).axes), "a linear layer")
     assert x is not None, "it has a view"
@@ -137,7 +137,7 @@ def channels_last(to: ProgramTranslation, x: ProgramTensor | None) -> View:
     first = view.transposed(order).reshaped((last, *before, *([1] * (2 - len(before)))))
     assert first is not None, "an axis of 1 changes nothing"
     value = first.value if first.is_plain else to.ordered(first)
-    made = View.of(value).reshaped((last, *before))
+    made = TensorView.of(value).reshaped((last, *before))
     assert made is not None, "an axis of 1 changes nothing"
     to.views[x] = made.transposed((*range(1, len(before) + 1), 0))
     return to.views[x]
@@ -183,7 +183,7 @@ def prelu(to: ProgramTranslation, o: Operation) -> None:
     if not one:
         view, dimension = to.dimension(o.inputs[0], 1, "a PReLU")
         if dimension != 0:
-            view = View.of(to.map_of(o.inputs[0]))
+            view = TensorView.of(to.map_of(o.inputs[0]))
     count = 1 if one else int(view.value.shape[0])
     if slope.size != count:
         raise Unsayable("a PReLU with slopes for height and width can't be said")
