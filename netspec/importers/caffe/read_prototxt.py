@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path, PurePath
 from shlex import quote
 
-from netspec.diagnostics import Diagnostic, Diagnostics, Label
+from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.diagnostics.source import Source
 from netspec.importers.caffe.caffe_net import CaffeLayer, CaffeNet, net_inside, net_of
 from netspec.importers.caffe.input_shapes import settle_shapes
@@ -19,7 +19,7 @@ from netspec.importers.imported import Found, ImportedNet, tensor_origins
 from netspec.importers.spec_tree.tree import NetHeading, SpecTree, plain_tree, structured_tree
 from netspec.importers.structure.graph import DataInput, FieldValue, Graph
 from netspec.importers.structure.names import identifier
-from netspec.importers.structure.sharing import Unshared, settle_sharing
+from netspec.importers.structure.sharing import not_shared, settle_sharing
 from netspec.importers.structure.simplify import simplify
 from netspec.ir import Net
 from netspec.lazy_dataclasses import dataclass, replace
@@ -77,7 +77,7 @@ def read(source: Source, options: ReadOptions, diagnostics: Diagnostics) -> Impo
         return None
     simplify(graph)
     for one in settle_sharing(graph):
-        diagnostics.add(_not_shared(one))
+        diagnostics.add(not_shared(one))
     if not graph.nodes:
         diagnostics.add(Diagnostic("missing-value", f"{source.name} computes nothing"))
         return None
@@ -94,17 +94,6 @@ def origins(imported: ImportedPrototxt, net: Net) -> dict[str, WeightBlob]:
             origin = replace(found[key], copies=(*found[key].copies, origin.layer))
         found[key] = origin
     return found
-
-
-def _not_shared(one: Unshared) -> Diagnostic:
-    """The warning of a layer that can't share weights, though the file says so."""
-    differs = f"it has another {one.field}" if one.field else "it is another layer here"
-    message = (
-        f"{one.node.name} shares its weights with {one.first.name}, but {differs}; "
-        "here each has its own"
-    )
-    others = (Label(one.first.span, "the first layer with these weights"),)
-    return Diagnostic("shared-weights", message, one.span, others=others)
 
 
 def _imported(tree: SpecTree, net: CaffeNet, translation: Translation) -> ImportedPrototxt:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from netspec.diagnostics import Diagnostic, Label
 from netspec.diagnostics.source import Span
 from netspec.importers.structure.attributes import TRAINING_FIELDS, attribute_values
 from netspec.importers.structure.chains import NodeChain, chains_of
@@ -44,6 +45,17 @@ def settle_sharing(graph: Graph) -> list[Unshared]:
             span = node.settings[differing].span if differing in node.settings else node.span
             found.append(Unshared(node, first, differing, span))
     return found
+
+
+def not_shared(one: Unshared) -> Diagnostic:
+    """The warning of a layer that can't share weights, though the file says so."""
+    differs = f"it has another {one.field}" if one.field else "it is another layer here"
+    message = (
+        f"{one.node.name} shares its weights with {one.first.name}, but {differs}; "
+        "here each has its own"
+    )
+    others = (Label(one.first.span, "the first layer with these weights"),)
+    return Diagnostic("shared-weights", message, one.span, others=others)
 
 
 def _differing(node: Node, first: Node) -> str | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from netspec.diagnostics import Diagnostic, Diagnostics, Label
+from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.importers.imported import Found, ImportedNet
 from netspec.importers.spec_tree.tree import NetHeading, structured_tree
 from netspec.importers.structure.names import identifier
-from netspec.importers.structure.sharing import settle_sharing
+from netspec.importers.structure.sharing import not_shared, settle_sharing
 from netspec.importers.structure.simplify import simplify
 from netspec.importers.tensors.patterns import with_patterns
 from netspec.importers.tensors.program import TensorProgram
@@ -25,13 +25,7 @@ def imported(program: TensorProgram, diagnostics: Diagnostics) -> ImportedNet | 
         return None
     simplify(graph)
     for one in settle_sharing(graph):
-        differs = f"it has another {one.field}" if one.field else "it is another layer here"
-        message = (
-            f"{one.node.name} shares its weights with {one.first.name}, but {differs}; "
-            "here each has its own"
-        )
-        others = (Label(one.first.span, "the first layer with these weights"),)
-        diagnostics.add(Diagnostic("shared-weights", message, one.span, others=others))
+        diagnostics.add(not_shared(one))
     file = PurePath(program.source.name).name
     if not graph.nodes or not graph.inputs:
         diagnostics.add(Diagnostic("missing-value", f"{file} computes nothing of an input"))
