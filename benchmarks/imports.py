@@ -27,7 +27,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from math import inf, prod
 from pathlib import Path
@@ -70,7 +70,7 @@ Result = dict[str, Any]
 
 
 def torchvision() -> Any:
-    """The package; the operator that it wants of its own library is declared where it is missing.
+    """The package; operators that it wants of its own library are declared where that is missing.
 
     That is so beside another build of PyTorch.
     """
@@ -83,7 +83,8 @@ def torchvision() -> Any:
             del sys.modules[name]
         make: Any = torch.library.Library
         library = make("torchvision", "DEF")
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        for name in ("nms", "qnms"):
+            library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
         torchvision.library = library  # type: ignore[attr-defined]
         return importlib.import_module("torchvision")
 
@@ -127,14 +128,17 @@ def image(name: str, model: Any) -> tuple[int, ...]:
 
 
 def sizes() -> dict[str, int]:
-    """The parameters of every model, made without memory."""
+    """The parameters of every model: those that torchvision states, or of one without memory."""
     import torch
 
     found = {}
     for name in names():
-        with torch.device("meta"), suppress(Exception):
-            found[name] = sum(p.numel() for p in module(name).parameters())
-        found.setdefault(name, 30_000_000)
+        if kind(name) == "timm":
+            with torch.device("meta"):
+                found[name] = sum(p.numel() for p in module(name).parameters())
+        else:
+            weights = torchvision().models.get_model_weights(name)
+            found[name] = weights.DEFAULT.meta["num_params"]
     return found
 
 
