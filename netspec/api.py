@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from netspec.diagnostics import Diagnostic, SpecError, spec_error
 from netspec.diagnostics.source import Source
+from netspec.driver import as_spec, check_each, find, weights_of
 from netspec.driver import check as check_source
-from netspec.driver import check_each, find, weights_of
+from netspec.importers.model_files import ModelSource
 from netspec.ir import FlatLayer, Net
 from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import Tensor
@@ -489,6 +490,9 @@ def annotate(spec: str | Path, /, **parameters: Any) -> str:
     from netspec.report.annotate import annotate as annotated
 
     given = load(spec, **parameters)
+    if isinstance(given.source, ModelSource):
+        text = as_spec(find(str(spec)), parameters).source
+        given = replace(given, ir=check_source(text, None, {}).sound(), source=text)
     assert given.source is not None, "a net that is loaded has a text"
     return annotated(given.source.text, given.ir, given.source)
 

@@ -545,6 +545,17 @@ def convert_text(
     return result, diagnostics.sorted()
 
 
+def as_spec(text: Text, settings: Mapping[str, Any]) -> Text:
+    """A text that can be read: itself, or of a model's file the text of its spec.
+
+    `settings` are new defaults there. Raises SpecError.
+    """
+    if not isinstance(text.source, ModelSource):
+        return text
+    result, _ = convert_text(text, settings)
+    return Text(Source(f"{result.name}.net", result.text), text.folder)
+
+
 def _converted(
     source: Source, settings: dict[str, Any], diagnostics: Diagnostics
 ) -> tuple[ConvertedSpec, tuple[Diagnostic, ...]]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from netspec.cli.common import SPEC_HELP, add_output, add_settings, put, show
 from netspec.diagnostics import spec_error
 from netspec.diagnostics.source import Source, plain
-from netspec.driver import STDIN, check, find, place, read_stdin
+from netspec.driver import STDIN, as_spec, check, find, place, read_stdin
+from netspec.importers.model_files import is_model
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,16 +25,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def execute(args: argparse.Namespace) -> int:
     from netspec.report.annotate import annotate, without_comments
 
-    if args.write and (args.spec == "-" or place(args.spec).is_bundled):
+    path = place(args.spec)
+    if args.write and (args.spec == "-" or path.is_bundled or is_model(path.path)):
         message = f"--write changes a file of yours, which {args.spec} is not"
         raise spec_error("bad-option", message)
     if args.write and args.output is not None:
         raise spec_error("bad-option", "--write changes the file itself: it takes no --output")
-    text, source, base, name = _read(args.spec)
+    text, source, base, name, settings = _read(args.spec, dict(args.settings))
     if args.strip:
         result = without_comments(text)
     else:
-        checked = check(source, base, dict(args.settings), net=name)
+        checked = check(source, base, settings, net=name)
         net = checked.sound()
         show(checked.diagnostics)
         result = annotate(text, net, source)
@@ -44,12 +48,20 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read(spec: str) -> tuple[str, Source, Path, str | None]:
-    """A text as it is to the byte, the same as a source, the folder of its imports, and the net."""
+def _read(
+    spec: str, settings: Mapping[str, Any]
+) -> tuple[str, Source, Path, str | None, Mapping[str, Any]]:
+    """A text as it is to the byte, the same as a source, the folder of its imports, and the net.
+
+    Last come the settings that are left to make of it; a model's text has them as defaults.
+    """
     if spec == "-":
         text = read_stdin()
-        return text, Source(STDIN, plain(text)), Path(), None
-    found, path = find(spec), place(spec).path
+        return text, Source(STDIN, plain(text)), Path(), None, settings
+    given = find(spec)
+    found, path = as_spec(given, settings), place(spec).path
+    if found is not given:
+        return found.source.text, *found, {}
     # A pipe has nothing left.
     text = path.read_bytes().decode("utf-8") if path.is_file() else found.source.text
-    return text, *found
+    return text, *found, settings

@@ -9,6 +9,7 @@ from netspec.cli.common import put
 from netspec.diagnostics import Diagnostics, SpecError, spec_error
 from netspec.diagnostics.source import Source
 from netspec.driver import STDIN, find, read_stdin
+from netspec.importers.model_files import is_model
 from netspec.lazy_dataclasses import dataclass
 from netspec.semantic.imports import read_text
 from netspec.syntax.protobuf_text.detect import may_be_prototxt
@@ -34,6 +35,8 @@ def read(name: str, done: set[str]) -> SpecText | None:
     elif os.path.isdir(name):
         raise spec_error("unreadable-file", f"{name} is a folder without a .net file")
     elif os.path.exists(name):
+        if is_model(Path(name)):
+            raise _keeps_layout(name, name, "a model's file, which has no text")
         diagnostics = Diagnostics()
         content = read_text(Path(name), diagnostics)
         if content is None:
@@ -43,10 +46,14 @@ def read(name: str, done: set[str]) -> SpecText | None:
         source = find(name).source
         result = SpecText(source.name, source.text)
     if may_be_prototxt(Source(result.name, result.content)):
-        message = f"{result.name} is a prototxt of Caffe, which keeps its layout"
-        help_ = (f"`netspec convert {name}` makes a spec of it",)
-        raise spec_error("unreadable-file", message, help=help_)
+        raise _keeps_layout(name, result.name, "a prototxt of Caffe, which keeps its layout")
     return result
+
+
+def _keeps_layout(name: str, shown: str, what: str) -> SpecError:
+    """The error of a file that is no text of the language, to be raised."""
+    help_ = (f"`netspec convert {name}` makes a spec of it",)
+    return spec_error("unreadable-file", f"{shown} is {what}", help=help_)
 
 
 def write(text: SpecText, changed: str) -> None:

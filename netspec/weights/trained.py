@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 from netspec import __version__
 from netspec.diagnostics import Diagnostic, spec_error
 from netspec.diagnostics.source import Source, plain
-from netspec.driver import Checked, check, find
+from netspec.driver import Checked, check, convert, find
+from netspec.importers.model_files import is_model
 from netspec.ir import Net, Preprocessing, Training
 from netspec.lazy_dataclasses import fields, replace
 from netspec.semantic.settings import SettingText
@@ -85,18 +86,27 @@ def _about_spec(net: Net) -> dict[str, Any]:
         found["spec"] = spec
         if imports:
             found["imports"] = imports
-    if net.settings:
-        found["settings"] = dict(net.settings)
+    # How a model's file was read says nothing of the text of its spec.
+    settings = {n: text for n, text in net.settings.items() if ":" not in n or not _is_model(net)}
+    if settings:
+        found["settings"] = settings
     return found
+
+
+def _is_model(net: Net) -> bool:
+    return bool(net.body.nodes) and is_model(Path(net.body.nodes[0].span.source.name))
 
 
 def texts_of(net: Net) -> tuple[str, dict[str, str]]:
     """The text of a net's spec, and those that it imports by their paths from its folder.
 
-    No bundled ones; they are found by their names.
+    No bundled ones; they are found by their names. Of a model's file it is the converted text.
     """
     if not net.body.nodes:
         return "", {}
+    if _is_model(net):
+        reading = {n: SettingText(text) for n, text in net.settings.items() if ":" in n}
+        return convert(net.body.nodes[0].span.source.name, reading)[0].text, {}
     own = net.body.nodes[0].span.source
     bundled, base = f"{folder('specs').resolve()}{os.sep}", os.path.dirname(own.name)
     found = {}
