@@ -1,0 +1,54 @@
+"""Values while nodes are gone through: tensors of the program with their types of number."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from netspec.importers.tensors.program import Constant, Tensor
+
+
+class Value:
+    """A tensor of the program, and NumPy's name of its type of number."""
+
+    def __init__(self, tensor: Tensor, kind: str) -> None:
+        self.tensor = tensor
+        self.kind = kind
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.tensor.shape
+
+    @property
+    def constant(self) -> Constant | None:
+        return self.tensor.constant
+
+    @property
+    def known(self) -> bool:
+        """Whether its numbers are known."""
+        return self.tensor.constant is not None
+
+    @property
+    def whole(self) -> bool:
+        """Whether its numbers are integers, or true and false."""
+        return not self.kind.startswith(("float", "bfloat"))
+
+    @cached_property
+    def array(self) -> Any:
+        """The numbers of a constant. Raises SpecError."""
+        assert self.constant is not None, "asked only of constants"
+        return np.asarray(self.constant.load()).reshape(self.shape)
+
+
+def of_constant(constant: Constant, kind: str, name: str = "") -> Value:
+    """The value of a constant."""
+    return Value(Tensor(name, constant.shape, constant), kind)
+
+
+def of_array(array: Any, key: object, path: Path, name: str = "") -> Value:
+    """The value of known numbers."""
+    array = np.asarray(array)
+    return of_constant(Constant(array.shape, lambda: array, key, path), array.dtype.name, name)
