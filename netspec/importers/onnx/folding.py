@@ -244,9 +244,7 @@ def _tile(attributes: Attributes, opset: int, inputs: Sequence[Array | None]) ->
     return np.tile(x, np.ravel(repeats))
 
 
-def _constant_of_shape(
-    attributes: Attributes, opset: int, inputs: Sequence[Array | None]
-) -> Array:
+def _constant_of_shape(attributes: Attributes, opset: int, inputs: Sequence[Array | None]) -> Array:
     value = np.ravel(attributes.get("value", np.zeros(1, np.float32)))
     return np.full(bounded(np.ravel(_first(inputs))), value[0], value.dtype)
 

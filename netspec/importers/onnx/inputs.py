@@ -19,9 +19,7 @@ FREE_BATCH = 1009
 """The batch where the file leaves it open: a prime, which is no other size and divides none."""
 
 
-def inputs_of(
-    model: ModelProto, shapes: Mapping[str, tuple[int, ...]]
-) -> tuple[list[Value], int]:
+def inputs_of(model: ModelProto, shapes: Mapping[str, tuple[int, ...]]) -> tuple[list[Value], int]:
     """The inputs that are no weights, and the batch. Raises SpecError.
 
     `shapes` are those that were asked for, without the batch, by name, "" for any.

@@ -7,6 +7,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto
 
 from netspec.diagnostics import SpecError, spec_error
@@ -54,13 +55,16 @@ class _Body:
     """What is gone through: nodes, the values they see, and what of them is asked for."""
 
     nodes: Sequence[NodeProto]
-    values: dict[str, Value]
+    values: dict[str, Value | None]
+    """What names stand for; None for inputs of a function that are left out."""
     wanted: Sequence[str]
     opset: int
     names: Names
     depth: int = 0
     attributes: Mapping[str, AttributeProto] = field(default_factory=dict)
     """Attributes of the function that the nodes are in."""
+    taken: set[str] = field(default_factory=set)
+    """The names that needed nodes take, or that are wanted."""
 
 
 class _Translation:
@@ -80,7 +84,7 @@ class _Translation:
         if not graph.output:
             raise spec_error("missing-value", f"{self.path.name} has no outputs")
         inputs, self.batch = inputs_of(self.model, shapes)
-        values = {v.tensor.name: v for v in inputs}
+        values: dict[str, Value | None] = {v.tensor.name: v for v in inputs}
         program.batch, program.inputs = self.batch, [v.tensor for v in inputs]
         values |= self._initializers(graph)
         program.modules = classes_of(graph.node)
@@ -126,7 +130,7 @@ class _Translation:
         if body.depth > MOST_DEPTH:
             message = f"{self.path.name} has functions inside each other, {MOST_DEPTH} deep"
             raise spec_error("too-deep", message)
-        needed = _needed(body.nodes, body.wanted)
+        needed, body.taken = _needed(body.nodes, body.wanted)
         for number, node in enumerate(body.nodes):
             if not needed[number]:
                 continue
@@ -150,24 +154,11 @@ class _Translation:
                     raise self._error(node, name, inputs, error)
                 if output:
                     body.values[output] = value
-            made = self.program_.operations[first:]
-            if made and made[0].span is not None:
-                self._note(node, name, inputs, results, made)
-
-    def _note(
-        self,
-        node: NodeProto,
-        name: str,
-        inputs: Sequence[Value | None],
-        results: Sequence[Value],
-        made: Sequence[Any],
-    ) -> None:
-        """Give what a node emitted its line, unless the nodes inside of it have theirs."""
-        if made[0].name:
-            return
-        span = self.listing.add(self._line(node, name, inputs, results))
-        for operation in made:
-            operation.name, operation.span = name, span
+            made = [o for o in self.program_.operations[first:] if not o.name]
+            if made:  # and not the nodes inside of it, which have their names
+                span = self.listing.add(self._line(node, name, inputs, results))
+                for operation in made:
+                    operation.name, operation.span = name, span
 
     def _line(
         self,
@@ -195,14 +186,16 @@ class _Translation:
         span = self.listing.add(self._line(node, name, inputs))
         return spec_error(error.code, f"{shown(node.op_type)} {error.message}", span)
 
-    def _value(self, values: Mapping[str, Value], name: str) -> Value:
-        if name not in values:
+    def _value(self, values: Mapping[str, Value | None], name: str) -> Value:
+        found = values.get(name)
+        if found is None:
             raise spec_error("unknown-name", f"nothing computes {shown(name)}")
-        return values[name]
+        return found
 
-    def _input(self, values: Mapping[str, Value], name: str) -> Value | None:
+    def _input(self, values: Mapping[str, Value | None], name: str) -> Value | None:
         if name and name not in values:
-            raise Refused(f"takes {shown(name)}, which nothing in front of it computes", "unknown-name")
+            message = f"takes {shown(name)}, which nothing in front of it computes"
+            raise Refused(message, "unknown-name")
         return values[name] if name else None
 
     # --- nodes -----------------------------------------------------------------------------------
@@ -231,7 +224,7 @@ class _Translation:
             return [self._shape(kind, attributes, inputs)]
         if kind == "Identity" and inputs and inputs[0] is not None:
             return [inputs[0]]
-        used = [n if n in self._wanted(body) else "" for n in node.output]
+        used = [n if n in body.taken else "" for n in node.output]
         if kind in FOLDS and inputs and all(v is None or v.known for v in inputs):
             return self._folded(kind, {**attributes, "outputs": len(node.output)}, inputs, body)
         if kind not in RULES:
@@ -245,15 +238,6 @@ class _Translation:
         for value, output in zip(found, node.output, strict=False):
             value.tensor.name = value.tensor.name or output
         self.program_.operations += call.operations
-        return found
-
-    def _wanted(self, body: _Body) -> set[str]:
-        found: set[str] | None = getattr(body, "_taken", None)
-        if found is None:
-            found = set(body.wanted)
-            for node in body.nodes:
-                found.update(_taken(node))
-            body._taken = found  # type: ignore[attr-defined]
         return found
 
     def _attribute(self, given: AttributeProto, body: _Body) -> Any:
@@ -280,8 +264,6 @@ class _Translation:
 
     def _constant(self, attributes: Mapping[str, Any], node: NodeProto) -> Value:
         """The value of a Constant. Raises Refused."""
-        import numpy as np
-
         name = node.output[0] if node.output else ""
         for key, value in attributes.items():
             if key == "value" and isinstance(value, TensorProto):
@@ -296,8 +278,6 @@ class _Translation:
     def _shape(
         self, kind: str, attributes: Mapping[str, Any], inputs: Sequence[Value | None]
     ) -> Value:
-        import numpy as np
-
         if not inputs or inputs[0] is None:
             raise Refused("lacks its input", "wrong-arity")
         shape = inputs[0].shape
@@ -358,8 +338,8 @@ class _Translation:
     ) -> list[Value]:
         """The results of a function for these inputs. Raises Refused."""
         given = {a.name: a for a in function.attribute_proto} | {a.name: a for a in node.attribute}
-        pairs = zip(function.input, inputs, strict=False)
-        values = {n: v for n, v in pairs if v is not None}
+        values: dict[str, Value | None] = dict.fromkeys(function.input)
+        values.update(zip(function.input, inputs, strict=False))
         opset = self._opset(function.opset_import, body.opset)
         names = Names(function.node, name)
         inner = _Body(
@@ -369,14 +349,14 @@ class _Translation:
         return [self._value(values, n) for n in function.output]
 
 
-def _needed(nodes: Sequence[NodeProto], wanted: Iterable[str]) -> list[bool]:
-    """Which nodes what is wanted depends on."""
-    live, found = set(wanted), [False] * len(nodes)
+def _needed(nodes: Sequence[NodeProto], wanted: Iterable[str]) -> tuple[list[bool], set[str]]:
+    """Which nodes what is wanted depends on, and the names that these take, or that are wanted."""
+    taken, found = set(wanted), [False] * len(nodes)
     for number in reversed(range(len(nodes))):
-        if any(n in live for n in nodes[number].output if n):
+        if any(n in taken for n in nodes[number].output if n):
             found[number] = True
-            live.update(_taken(nodes[number]))
-    return found
+            taken |= _taken(nodes[number])
+    return found, taken
 
 
 def _taken(node: NodeProto, depth: int = 0) -> set[str]:

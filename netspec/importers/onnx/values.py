@@ -17,6 +17,8 @@ class Value:
     def __init__(self, tensor: Tensor, kind: str) -> None:
         self.tensor = tensor
         self.kind = kind
+        self.above: tuple[Value, float] | None = None
+        """Of a condition: what is compared, and the number that it is above."""
 
     @property
     def shape(self) -> tuple[int, ...]:
