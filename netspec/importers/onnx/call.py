@@ -11,7 +11,7 @@ import numpy as np
 
 from netspec.importers.onnx.folding import FoldError, axis_of, numbers
 from netspec.importers.onnx.values import Value, of_array, of_constant
-from netspec.importers.tensors.program import Constant, Operation, Tensor
+from netspec.importers.tensors.program import Operation, ProgramConstant, ProgramTensor
 from netspec.ops.base import MAX_ELEMENTS
 
 Rule = Callable[["Call"], "Value | list[Value]"]
@@ -129,7 +129,7 @@ class Call:
                 raise Refused(f"has a result of {prod(shape):,} numbers", "too-large")
         if any(v is not None and v.kind == "bool" and not v.known for v in inputs):
             raise Refused("takes a computed condition")
-        outputs = [Tensor("", shape) for shape in shapes]
+        outputs = [ProgramTensor("", shape) for shape in shapes]
         tensors = [None if v is None else v.tensor for v in inputs]
         self.operations.append(Operation(kind, tensors, outputs, "", NOWHERE, how))
         return [Value(tensor, "float32") for tensor in outputs]
@@ -176,7 +176,7 @@ class Call:
         """A single known number."""
         return of_array(np.float32(number), ("number", number), self.path)
 
-    def constant(self, constant: Constant) -> Value:
+    def constant(self, constant: ProgramConstant) -> Value:
         """A weight that was computed of others."""
         return of_constant(constant, "float32")
 

@@ -77,9 +77,8 @@ def numbers(
     """Integers that are an attribute in old opsets and an input in new ones; None for neither."""
     if name in attributes:
         return [int(n) for n in attributes[name]]
-    if len(inputs) > at and inputs[at] is not None:
-        return [int(n) for n in np.ravel(inputs[at])]
-    return None
+    given = inputs[at] if len(inputs) > at else None
+    return None if given is None else [int(n) for n in np.ravel(given)]
 
 
 def axis_of(axis: int, rank: int) -> int:
@@ -235,7 +234,7 @@ def _split(attributes: Attributes, opset: int, inputs: Sequence[Array | None]) -
 
 def _expand(attributes: Attributes, opset: int, inputs: Sequence[Array | None]) -> Array:
     x, shape = _both(inputs)
-    return np.broadcast_to(x, bounded(np.broadcast_shapes(x.shape, bounded(np.ravel(shape)))))
+    return np.broadcast_to(x, bounded(np.broadcast_shapes(x.shape, bounded(list(np.ravel(shape))))))
 
 
 def _tile(attributes: Attributes, opset: int, inputs: Sequence[Array | None]) -> Array:
@@ -246,7 +245,7 @@ def _tile(attributes: Attributes, opset: int, inputs: Sequence[Array | None]) ->
 
 def _constant_of_shape(attributes: Attributes, opset: int, inputs: Sequence[Array | None]) -> Array:
     value = np.ravel(attributes.get("value", np.zeros(1, np.float32)))
-    return np.full(bounded(np.ravel(_first(inputs))), value[0], value.dtype)
+    return np.full(bounded(list(np.ravel(_first(inputs)))), value[0], value.dtype)
 
 
 def _range(attributes: Attributes, opset: int, inputs: Sequence[Array | None]) -> Array:

@@ -12,7 +12,7 @@ from netspec.diagnostics import SpecError, spec_error
 from netspec.importers.onnx.listing import shown
 from netspec.importers.onnx.model_file import type_name
 from netspec.importers.onnx.values import Value
-from netspec.importers.tensors.program import Tensor
+from netspec.importers.tensors.program import ProgramTensor
 from netspec.ops.base import MAX_ELEMENTS
 
 FREE_BATCH = 1009
@@ -48,7 +48,7 @@ def inputs_of(model: ModelProto, shapes: Mapping[str, tuple[int, ...]]) -> tuple
         kind = type_name(info.type.tensor_type.elem_type)
         if kind is None:
             raise _refused(info, "is of a type of number that netspec does not read")
-        found.append(Value(Tensor(info.name, (batch, *shape)), kind))
+        found.append(Value(ProgramTensor(info.name, (batch, *shape)), kind))
     return found, batch
 
 

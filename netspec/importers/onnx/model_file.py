@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import ModelProto, TensorProto, numpy_helper
 
 from netspec.diagnostics import SpecError, spec_error
 from netspec.importers.onnx.listing import shown
-from netspec.importers.tensors.program import Constant
+from netspec.importers.tensors.program import ProgramConstant
 from netspec.util.inputs import note_input
 
 MOST_BYTES = 2**31
@@ -24,7 +24,7 @@ MOST_BYTES = 2**31
 MOST_ELEMENTS = 2**33
 """Most numbers of a tensor."""
 
-TYPES = {
+TYPES: dict[int, tuple[str, int, str]] = {
     TensorProto.FLOAT: ("float32", 4, "float_data"),
     TensorProto.DOUBLE: ("float64", 8, "double_data"),
     TensorProto.FLOAT16: ("float16", 2, "int32_data"),
@@ -66,7 +66,7 @@ def type_name(kind: int) -> str | None:
     return TYPES[kind][0] if kind in TYPES else None
 
 
-def constant(tensor: TensorProto, path: Path, key: object) -> tuple[Constant, str]:
+def constant(tensor: TensorProto, path: Path, key: object) -> tuple[ProgramConstant, str]:
     """A tensor of the file at `path`, and NumPy's name of its type. Raises SpecError."""
     name, shape = shown(tensor.name), tuple(tensor.dims)
     if tensor.data_type not in TYPES:
@@ -84,12 +84,12 @@ def constant(tensor: TensorProto, path: Path, key: object) -> tuple[Constant, st
         def load() -> Any:
             return _from_file(where, offset, size * width, kind, shape)
 
-        return Constant(shape, load, key, path), kind
+        return ProgramConstant(shape, load, key, path), kind
     stored = len(tensor.raw_data) if tensor.HasField("raw_data") else None
     given = stored // width if stored is not None else len(getattr(tensor, field))
     if given != size or (stored is not None and stored % width):
         raise bad(f"{name} is {_times(shape)}, {size:,} numbers, and the file has {given:,}")
-    return Constant(shape, lambda: numpy_helper.to_array(tensor), key, path), kind
+    return ProgramConstant(shape, lambda: numpy_helper.to_array(tensor), key, path), kind
 
 
 def _times(shape: tuple[int, ...]) -> str:

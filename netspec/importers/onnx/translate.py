@@ -150,8 +150,8 @@ class _Translation:
                 raise self._error(node, name, inputs, error) from None
             for output, value in zip(node.output, results, strict=False):
                 if output in body.values:
-                    error = Refused(f"computes {shown(output)} once more", "duplicate-name")
-                    raise self._error(node, name, inputs, error)
+                    again = Refused(f"computes {shown(output)} once more", "duplicate-name")
+                    raise self._error(node, name, inputs, again)
                 if output:
                     body.values[output] = value
             made = [o for o in self.program_.operations[first:] if not o.name]

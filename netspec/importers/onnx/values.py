@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from netspec.importers.tensors.program import Constant, Tensor
+from netspec.importers.tensors.program import ProgramConstant, ProgramTensor
 
 
 class Value:
     """A tensor of the program, and NumPy's name of its type of number."""
 
-    def __init__(self, tensor: Tensor, kind: str) -> None:
+    def __init__(self, tensor: ProgramTensor, kind: str) -> None:
         self.tensor = tensor
         self.kind = kind
         self.above: tuple[Value, float] | None = None
@@ -25,7 +25,7 @@ class Value:
         return self.tensor.shape
 
     @property
-    def constant(self) -> Constant | None:
+    def constant(self) -> ProgramConstant | None:
         return self.tensor.constant
 
     @property
@@ -45,12 +45,14 @@ class Value:
         return np.asarray(self.constant.load()).reshape(self.shape)
 
 
-def of_constant(constant: Constant, kind: str, name: str = "") -> Value:
+def of_constant(constant: ProgramConstant, kind: str, name: str = "") -> Value:
     """The value of a constant."""
-    return Value(Tensor(name, constant.shape, constant), kind)
+    return Value(ProgramTensor(name, constant.shape, constant), kind)
 
 
 def of_array(array: Any, key: object, path: Path, name: str = "") -> Value:
     """The value of known numbers."""
     array = np.asarray(array)
-    return of_constant(Constant(array.shape, lambda: array, key, path), array.dtype.name, name)
+    return of_constant(
+        ProgramConstant(array.shape, lambda: array, key, path), array.dtype.name, name
+    )
