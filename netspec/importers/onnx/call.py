@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from netspec.importers.onnx.folding import FoldError, axis_of, numbers
-from netspec.importers.onnx.values import Value, of_array, of_constant
+from netspec.importers.onnx.values import NodeValue, of_array, of_constant
 from netspec.importers.tensors.program import Operation, ProgramConstant, ProgramTensor
 from netspec.ops.base import MAX_ELEMENTS
 
-Rule = Callable[["Call"], "Value | list[Value]"]
+Rule = Callable[["NodeCall"], "NodeValue | list[NodeValue]"]
 RULES: dict[str, Rule] = {}
 """The rule of each operator."""
 
@@ -37,7 +37,7 @@ def rule(*operators: str) -> Callable[[Rule], Rule]:
     return register
 
 
-class Call:
+class NodeCall:
     """A node: its operator, inputs (None where one is left out) and attributes.
 
     `results` are the names of its results, "" for those that nothing takes. What it emits is
@@ -48,7 +48,7 @@ class Call:
         self,
         operator: str,
         opset: int,
-        inputs: list[Value | None],
+        inputs: list[NodeValue | None],
         attributes: Mapping[str, Any],
         results: list[str],
         path: Path,
@@ -64,7 +64,7 @@ class Call:
         """Whether there is an input at this place."""
         return number < len(self.inputs) and self.inputs[number] is not None
 
-    def input(self, number: int = 0) -> Value:
+    def input(self, number: int = 0) -> NodeValue:
         """An input that has to be there. Raises Refused."""
         if not self.has(number):
             raise Refused(f"lacks its input {number + 1}", "wrong-arity")
@@ -72,7 +72,7 @@ class Call:
         assert found is not None
         return found
 
-    def known(self, number: int, what: str) -> Value:
+    def known(self, number: int, what: str) -> NodeValue:
         """An input whose numbers are known. Raises Refused."""
         found = self.input(number)
         if not found.known:
@@ -114,13 +114,15 @@ class Call:
 
     # --- what a rule emits -----------------------------------------------------------------------
 
-    def emit(self, kind: str, *inputs: Value | None, shape: tuple[int, ...], **how: Any) -> Value:
+    def emit(
+        self, kind: str, *inputs: NodeValue | None, shape: tuple[int, ...], **how: Any
+    ) -> NodeValue:
         """Emit an operation of one result."""
         return self.emit_all(kind, *inputs, shapes=[shape], **how)[0]
 
     def emit_all(
-        self, kind: str, *inputs: Value | None, shapes: list[tuple[int, ...]], **how: Any
-    ) -> list[Value]:
+        self, kind: str, *inputs: NodeValue | None, shapes: list[tuple[int, ...]], **how: Any
+    ) -> list[NodeValue]:
         """Emit an operation with results of these shapes. Raises Refused."""
         for shape in shapes:
             if any(n < 1 for n in shape):
@@ -132,15 +134,15 @@ class Call:
         outputs = [ProgramTensor("", shape) for shape in shapes]
         tensors = [None if v is None else v.tensor for v in inputs]
         self.operations.append(Operation(kind, tensors, outputs, "", NOWHERE, how))
-        return [Value(tensor, "float32") for tensor in outputs]
+        return [NodeValue(tensor, "float32") for tensor in outputs]
 
-    def same(self, kind: str, *inputs: Value | None, **how: Any) -> Value:
+    def same(self, kind: str, *inputs: NodeValue | None, **how: Any) -> NodeValue:
         """Emit an operation whose result has the shape of its first input."""
         first = inputs[0]
         assert first is not None
         return self.emit(kind, *inputs, shape=first.shape, **how)
 
-    def both(self, kind: str, x: Value, y: Value | float) -> Value:
+    def both(self, kind: str, x: NodeValue, y: NodeValue | float) -> NodeValue:
         """Emit arithmetic of two inputs, which spread as NumPy's."""
         other = self.scalar(y) if isinstance(y, float) else y
         try:
@@ -150,7 +152,7 @@ class Call:
             raise Refused(f"takes {texts}, which do not go together", "shape-mismatch") from None
         return self.emit(kind, x, other, shape=shape)
 
-    def reshape(self, x: Value, shape: tuple[int, ...]) -> Value:
+    def reshape(self, x: NodeValue, shape: tuple[int, ...]) -> NodeValue:
         """Emit a reshape, unless the shape is that already."""
         if shape == x.shape:
             return x
@@ -160,9 +162,15 @@ class Call:
             return of_constant(
                 x.constant.changed(shape, lambda a: a.reshape(shape), ("reshape", shape)), x.kind
             )
-        return self.emit("reshape", x, shape=shape)
+        # One after the other is one, and a shape without a batch in between does no harm.
+        before = x.before or x
+        if before.shape == shape:
+            return before
+        found = self.emit("reshape", before, shape=shape)
+        found.before = before
+        return found
 
-    def transpose(self, x: Value, order: tuple[int, ...]) -> Value:
+    def transpose(self, x: NodeValue, order: tuple[int, ...]) -> NodeValue:
         """Emit a transpose, unless it changes nothing."""
         if order == tuple(range(len(order))):
             return x
@@ -172,11 +180,11 @@ class Call:
             return of_constant(x.constant.changed(shape, lambda a: a.transpose(order), how), x.kind)
         return self.emit("transpose", x, shape=shape, order=order)
 
-    def scalar(self, number: float) -> Value:
+    def scalar(self, number: float) -> NodeValue:
         """A single known number."""
         return of_array(np.float32(number), ("number", number), self.path)
 
-    def constant(self, constant: ProgramConstant) -> Value:
+    def constant(self, constant: ProgramConstant) -> NodeValue:
         """A weight that was computed of others."""
         return of_constant(constant, "float32")
 

@@ -11,7 +11,7 @@ from onnx import ModelProto, ValueInfoProto
 from netspec.diagnostics import SpecError, spec_error
 from netspec.importers.onnx.listing import shown
 from netspec.importers.onnx.model_file import type_name
-from netspec.importers.onnx.values import Value
+from netspec.importers.onnx.values import NodeValue
 from netspec.importers.tensors.program import ProgramTensor
 from netspec.ops.base import MAX_ELEMENTS
 
@@ -19,7 +19,9 @@ FREE_BATCH = 1009
 """The batch where the file leaves it open: a prime, which is no other size and divides none."""
 
 
-def inputs_of(model: ModelProto, shapes: Mapping[str, tuple[int, ...]]) -> tuple[list[Value], int]:
+def inputs_of(
+    model: ModelProto, shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[list[NodeValue], int]:
     """The inputs that are no weights, and the batch. Raises SpecError.
 
     `shapes` are those that were asked for, without the batch, by name, "" for any.
@@ -48,7 +50,7 @@ def inputs_of(model: ModelProto, shapes: Mapping[str, tuple[int, ...]]) -> tuple
         kind = type_name(info.type.tensor_type.elem_type)
         if kind is None:
             raise _refused(info, "is of a type of number that netspec does not read")
-        found.append(Value(ProgramTensor(info.name, (batch, *shape)), kind))
+        found.append(NodeValue(ProgramTensor(info.name, (batch, *shape)), kind))
     return found, batch
 
 

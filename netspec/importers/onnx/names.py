@@ -37,19 +37,19 @@ _WEIGHT = re.compile(
     r"^(.+?)[._/](?:weights?|w|W|w_0|kernel|filters?|gamma|scale|beta)(?:[._]?\d+)?$"
 )
 _GENERIC = re.compile(r"^(?:onnx::|val_|p2o\.|node_|n?\d+$)|^[A-Za-z]+[._:]\d+$|^$")
-"""Names that tools make up."""
+"""NodeNames that tools make up."""
 _FUNCTION = re.compile(r"_(?:fwd|op)$")
 
 
-class Scope(NamedTuple):
+class NodeScope(NamedTuple):
     """The path of a module; its class where that is known."""
 
     path: str
     kind: str = ""
 
 
-class Names:
-    """Names of the nodes of one body, a graph or a function."""
+class NodeNames:
+    """NodeNames of the nodes of one body, a graph or a function."""
 
     def __init__(self, nodes: Sequence[NodeProto], prefix: str = "") -> None:
         self._prefix = f"{prefix}." if prefix else ""
@@ -72,7 +72,7 @@ class Names:
         """The name of the node at a place of the body."""
         return self._prefix + self._own(node, self._scopes[number])
 
-    def _own(self, node: NodeProto, scope: Scope) -> str:
+    def _own(self, node: NodeProto, scope: NodeScope) -> str:
         said = scope.path and not _is_torch_module(scope.kind)
         if node.op_type in _WEIGHTED and not (said and not scope.kind):
             found = self._of_weight(node)
@@ -101,7 +101,7 @@ class Names:
             return ""
         return dotted(found[1])
 
-    def _scope(self, node: NodeProto) -> Scope:
+    def _scope(self, node: NodeProto) -> NodeScope:
         for scope in _said_scopes(node)[-1:]:
             return scope
         if node.name.startswith("/"):
@@ -110,9 +110,9 @@ class Names:
                 if path and part.startswith(f"{path[-1]}."):
                     path.pop()
                 path.append(part)
-            return Scope(dotted(".".join(path)))
+            return NodeScope(dotted(".".join(path)))
         parts = node.name.split("/")[self._shared : -1]
-        return Scope(dotted(".".join(parts)))
+        return NodeScope(dotted(".".join(parts)))
 
 
 def classes_of(nodes: Iterable[NodeProto]) -> dict[str, str]:
@@ -125,7 +125,7 @@ def classes_of(nodes: Iterable[NodeProto]) -> dict[str, str]:
     return found
 
 
-def _said_scopes(node: NodeProto) -> list[Scope]:
+def _said_scopes(node: NodeProto) -> list[NodeScope]:
     """The modules around a node, the outermost first, from its properties."""
     said = {p.key: p.value for p in node.metadata_props if len(p.value) < LONGEST}
     if SCOPES not in said:
@@ -133,7 +133,7 @@ def _said_scopes(node: NodeProto) -> list[Scope]:
     paths, kinds = (_words(said.get(key, "")) for key in (SCOPES, CLASSES))
     if len(paths) != len(kinds):
         kinds = [""] * len(paths)
-    return [Scope(dotted(p), k) for p, k in zip(paths, kinds, strict=True)][:-1]
+    return [NodeScope(dotted(p), k) for p, k in zip(paths, kinds, strict=True)][:-1]
 
 
 def _words(text: str) -> list[str]:

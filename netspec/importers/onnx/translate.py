@@ -12,13 +12,13 @@ from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProt
 
 from netspec.diagnostics import SpecError, spec_error
 from netspec.importers.onnx import rules
-from netspec.importers.onnx.call import RULES, Call, Refused, refused
+from netspec.importers.onnx.call import RULES, NodeCall, Refused, refused
 from netspec.importers.onnx.folding import FOLDS, FoldError, folded
 from netspec.importers.onnx.inputs import inputs_of
 from netspec.importers.onnx.listing import Listing, dimensions, shown
 from netspec.importers.onnx.model_file import constant, parse, type_name
-from netspec.importers.onnx.names import Names, classes_of
-from netspec.importers.onnx.values import Value, of_array, of_constant
+from netspec.importers.onnx.names import NodeNames, classes_of
+from netspec.importers.onnx.values import NodeValue, of_array, of_constant
 from netspec.importers.tensors.program import TensorProgram
 from netspec.lazy_dataclasses import dataclass, field
 
@@ -47,7 +47,7 @@ assert rules, "its import fills the table of rules"
 def program_of(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> TensorProgram:
     """The program of a file, for inputs of these shapes. Raises SpecError."""
     model = parse(path)
-    return _Translation(model, path).program(shapes)
+    return _OnnxTranslation(model, path).program(shapes)
 
 
 @dataclass
@@ -55,11 +55,11 @@ class _Body:
     """What is gone through: nodes, the values they see, and what of them is asked for."""
 
     nodes: Sequence[NodeProto]
-    values: dict[str, Value | None]
+    values: dict[str, NodeValue | None]
     """What names stand for; None for inputs of a function that are left out."""
     wanted: Sequence[str]
     opset: int
-    names: Names
+    names: NodeNames
     depth: int = 0
     attributes: Mapping[str, AttributeProto] = field(default_factory=dict)
     """Attributes of the function that the nodes are in."""
@@ -67,13 +67,12 @@ class _Body:
     """The names that needed nodes take, or that are wanted."""
 
 
-class _Translation:
+class _OnnxTranslation:
     def __init__(self, model: ModelProto, path: Path) -> None:
         self.model, self.path = model, path
         self.listing = Listing(path.name)
         self.functions = {(f.domain, f.name, f.overload): f for f in model.functions}
         self.batch = 0
-        self.count = 0
         self.budget = FOLDED
         self.program_ = TensorProgram(path.stem, self.listing.source, 0, [], [], [])
 
@@ -84,12 +83,12 @@ class _Translation:
         if not graph.output:
             raise spec_error("missing-value", f"{self.path.name} has no outputs")
         inputs, self.batch = inputs_of(self.model, shapes)
-        values: dict[str, Value | None] = {v.tensor.name: v for v in inputs}
+        values: dict[str, NodeValue | None] = {v.tensor.name: v for v in inputs}
         program.batch, program.inputs = self.batch, [v.tensor for v in inputs]
         values |= self._initializers(graph)
         program.modules = classes_of(graph.node)
         outputs = [o.name for o in graph.output]
-        body = _Body(graph.node, values, outputs, opset, Names(graph.node))
+        body = _Body(graph.node, values, outputs, opset, NodeNames(graph.node))
         try:
             self._run(body)
         finally:
@@ -100,6 +99,7 @@ class _Translation:
                 raise spec_error("missing-value", f"the output {shown(name)} is a constant")
             value.tensor.name = value.tensor.name or name
             program.outputs.append(value.tensor)
+        program.operations = _used(program)
         return program
 
     def _opset(self, imports: Iterable[Any], default: int = 0) -> int:
@@ -112,7 +112,7 @@ class _Translation:
             raise spec_error("unsupported-layer", message, help=help_)
         return opset
 
-    def _initializers(self, graph: GraphProto) -> dict[str, Value]:
+    def _initializers(self, graph: GraphProto) -> dict[str, NodeValue]:
         """The stored tensors by name. Raises SpecError."""
         found = {}
         for tensor in graph.initializer:
@@ -132,15 +132,16 @@ class _Translation:
             raise spec_error("too-deep", message)
         needed, body.taken = _needed(body.nodes, body.wanted)
         for number, node in enumerate(body.nodes):
+            self.program_.nodes += 1
             if not needed[number]:
+                self.program_.left_out["unused node"] += 1
                 continue
-            self.count += 1
-            if self.count > MOST_NODES:
+            if self.program_.nodes > MOST_NODES:
                 message = f"{self.path.name} has more than {MOST_NODES:,} nodes"
                 raise spec_error("too-large", message)
             name = body.names.of(node, number)
             first = len(self.program_.operations)
-            inputs: list[Value | None] = []
+            inputs: list[NodeValue | None] = []
             try:
                 inputs += [self._input(body.values, n) for n in node.input]
                 results = self._results(node, name, inputs, body)
@@ -154,6 +155,10 @@ class _Translation:
                     raise self._error(node, name, inputs, again)
                 if output:
                     body.values[output] = value
+            if results and all(v.known for v in results):
+                self.program_.left_out["constant"] += 1
+            elif node.op_type == "Identity":
+                self.program_.left_out["identity"] += 1
             made = [o for o in self.program_.operations[first:] if not o.name]
             if made:  # and not the nodes inside of it, which have their names
                 span = self.listing.add(self._line(node, name, inputs, results))
@@ -164,8 +169,8 @@ class _Translation:
         self,
         node: NodeProto,
         name: str,
-        inputs: Sequence[Value | None],
-        results: Sequence[Value] = (),
+        inputs: Sequence[NodeValue | None],
+        results: Sequence[NodeValue] = (),
     ) -> str:
         """`layer1.0.conv1: Conv(%x, 64x3x7x7) -> Nx64x112x112`."""
         words = []
@@ -180,19 +185,19 @@ class _Translation:
         return line
 
     def _error(
-        self, node: NodeProto, name: str, inputs: Sequence[Value | None], error: Refused
+        self, node: NodeProto, name: str, inputs: Sequence[NodeValue | None], error: Refused
     ) -> SpecError:
         """The error of a node that was refused, with its line as the place."""
         span = self.listing.add(self._line(node, name, inputs))
         return spec_error(error.code, f"{shown(node.op_type)} {error.message}", span)
 
-    def _value(self, values: Mapping[str, Value | None], name: str) -> Value:
+    def _value(self, values: Mapping[str, NodeValue | None], name: str) -> NodeValue:
         found = values.get(name)
         if found is None:
             raise spec_error("unknown-name", f"nothing computes {shown(name)}")
         return found
 
-    def _input(self, values: Mapping[str, Value | None], name: str) -> Value | None:
+    def _input(self, values: Mapping[str, NodeValue | None], name: str) -> NodeValue | None:
         if name and name not in values:
             message = f"takes {shown(name)}, which nothing in front of it computes"
             raise Refused(message, "unknown-name")
@@ -201,8 +206,8 @@ class _Translation:
     # --- nodes -----------------------------------------------------------------------------------
 
     def _results(
-        self, node: NodeProto, name: str, inputs: list[Value | None], body: _Body
-    ) -> Sequence[Value]:
+        self, node: NodeProto, name: str, inputs: list[NodeValue | None], body: _Body
+    ) -> Sequence[NodeValue]:
         """The results of a node. Raises Refused and FoldError."""
         attributes = {}
         for given in node.attribute:
@@ -230,7 +235,7 @@ class _Translation:
         if kind not in RULES:
             family = next((f for f, members in FAMILIES.items() if kind in members), "")
             raise Refused("can't be expressed" + (f": {family}" if family else ""))
-        call = Call(kind, body.opset, inputs, attributes, used, self.path)
+        call = NodeCall(kind, body.opset, inputs, attributes, used, self.path)
         results = RULES[kind](call)
         found = results if isinstance(results, list) else [results]
         if any(used[len(found) :]):
@@ -262,7 +267,7 @@ class _Translation:
             return given.g
         return ()
 
-    def _constant(self, attributes: Mapping[str, Any], node: NodeProto) -> Value:
+    def _constant(self, attributes: Mapping[str, Any], node: NodeProto) -> NodeValue:
         """The value of a Constant. Raises Refused."""
         name = node.output[0] if node.output else ""
         for key, value in attributes.items():
@@ -276,8 +281,8 @@ class _Translation:
         raise Refused("has no numbers")
 
     def _shape(
-        self, kind: str, attributes: Mapping[str, Any], inputs: Sequence[Value | None]
-    ) -> Value:
+        self, kind: str, attributes: Mapping[str, Any], inputs: Sequence[NodeValue | None]
+    ) -> NodeValue:
         if not inputs or inputs[0] is None:
             raise Refused("lacks its input", "wrong-arity")
         shape = inputs[0].shape
@@ -287,8 +292,8 @@ class _Translation:
         return of_array(np.array(part, np.int64), ("shape", part), self.path)
 
     def _folded(
-        self, kind: str, attributes: dict[str, Any], inputs: Sequence[Value | None], body: _Body
-    ) -> list[Value]:
+        self, kind: str, attributes: dict[str, Any], inputs: Sequence[NodeValue | None], body: _Body
+    ) -> list[NodeValue]:
         """The results of a node of known inputs. Raises FoldError."""
         for key, value in attributes.items():
             if isinstance(value, TensorProto):
@@ -305,8 +310,8 @@ class _Translation:
         return [of_array(x, (kind, how, keys, i), self.path) for i, x in enumerate(results)]
 
     def _branch(
-        self, attributes: Mapping[str, Any], condition: Value, name: str, body: _Body
-    ) -> list[Value]:
+        self, attributes: Mapping[str, Any], condition: NodeValue, name: str, body: _Body
+    ) -> list[NodeValue]:
         """The results of the branch that a known condition takes. Raises Refused."""
         if condition.array.size != 1:
             raise Refused("has a condition of several values", "wrong-type")
@@ -321,7 +326,7 @@ class _Translation:
             values,
             outputs,
             body.opset,
-            Names(graph.node),
+            NodeNames(graph.node),
             body.depth + 1,
             body.attributes,
         )
@@ -333,20 +338,30 @@ class _Translation:
         function: FunctionProto,
         node: NodeProto,
         name: str,
-        inputs: Sequence[Value | None],
+        inputs: Sequence[NodeValue | None],
         body: _Body,
-    ) -> list[Value]:
+    ) -> list[NodeValue]:
         """The results of a function for these inputs. Raises Refused."""
         given = {a.name: a for a in function.attribute_proto} | {a.name: a for a in node.attribute}
-        values: dict[str, Value | None] = dict.fromkeys(function.input)
+        values: dict[str, NodeValue | None] = dict.fromkeys(function.input)
         values.update(zip(function.input, inputs, strict=False))
         opset = self._opset(function.opset_import, body.opset)
-        names = Names(function.node, name)
+        names = NodeNames(function.node, name)
         inner = _Body(
             function.node, values, list(function.output), opset, names, body.depth + 1, given
         )
         self._run(inner)
         return [self._value(values, n) for n in function.output]
+
+
+def _used(program: TensorProgram) -> list[Operation]:
+    """The operations that outputs depend on."""
+    taken, found = set(program.outputs), []
+    for operation in reversed(program.operations):
+        if not taken.isdisjoint(operation.outputs):
+            taken.update(t for t in operation.inputs if t is not None)
+            found.append(operation)
+    return found[::-1]
 
 
 def _needed(nodes: Sequence[NodeProto], wanted: Iterable[str]) -> tuple[list[bool], set[str]]:

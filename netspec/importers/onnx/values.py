@@ -11,14 +11,16 @@ import numpy as np
 from netspec.importers.tensors.program import ProgramConstant, ProgramTensor
 
 
-class Value:
+class NodeValue:
     """A tensor of the program, and NumPy's name of its type of number."""
 
     def __init__(self, tensor: ProgramTensor, kind: str) -> None:
         self.tensor = tensor
         self.kind = kind
-        self.above: tuple[Value, float] | None = None
+        self.above: tuple[NodeValue, float] | None = None
         """Of a condition: what is compared, and the number that it is above."""
+        self.before: NodeValue | None = None
+        """Of a reshape: what it reshapes."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -45,12 +47,12 @@ class Value:
         return np.asarray(self.constant.load()).reshape(self.shape)
 
 
-def of_constant(constant: ProgramConstant, kind: str, name: str = "") -> Value:
+def of_constant(constant: ProgramConstant, kind: str, name: str = "") -> NodeValue:
     """The value of a constant."""
-    return Value(ProgramTensor(name, constant.shape, constant), kind)
+    return NodeValue(ProgramTensor(name, constant.shape, constant), kind)
 
 
-def of_array(array: Any, key: object, path: Path, name: str = "") -> Value:
+def of_array(array: Any, key: object, path: Path, name: str = "") -> NodeValue:
     """The value of known numbers."""
     array = np.asarray(array)
     return of_constant(

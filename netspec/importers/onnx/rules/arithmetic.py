@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import inf, isclose, pi, sqrt
 from typing import Any
 
-from netspec.importers.onnx.call import Call, Refused, rule
+from netspec.importers.onnx.call import NodeCall, Refused, rule
 from netspec.importers.onnx.folding import axis_of
-from netspec.importers.onnx.values import Value
+from netspec.importers.onnx.values import NodeValue
 
 PLAIN = {
     "Relu": "relu",
@@ -33,22 +33,22 @@ LARGE = 1e30
 
 
 @rule(*PLAIN)
-def plain(c: Call) -> Value:
+def plain(c: NodeCall) -> NodeValue:
     return c.same(PLAIN[c.operator], c.input())
 
 
 @rule("LeakyRelu")
-def leaky_relu(c: Call) -> Value:
+def leaky_relu(c: NodeCall) -> NodeValue:
     return c.same("leaky_relu", c.input(), slope=c.get("alpha", 0.01))
 
 
 @rule("Elu", "Celu")
-def elu(c: Call) -> Value:
+def elu(c: NodeCall) -> NodeValue:
     return c.same(c.operator.lower(), c.input(), alpha=c.get("alpha", 1.0))
 
 
 @rule("Selu")
-def selu(c: Call) -> Value:
+def selu(c: NodeCall) -> NodeValue:
     alpha, gamma = c.get("alpha", 1.67326324), c.get("gamma", 1.05070098)
     if not (isclose(alpha, 1.67326324, rel_tol=1e-5) and isclose(gamma, 1.05070098, rel_tol=1e-5)):
         raise Refused("has other numbers than those of a selu")
@@ -56,7 +56,7 @@ def selu(c: Call) -> Value:
 
 
 @rule("HardSigmoid")
-def hardsigmoid(c: Call) -> Value:
+def hardsigmoid(c: NodeCall) -> NodeValue:
     alpha, beta = c.get("alpha", 0.2), c.get("beta", 0.5)
     if isclose(alpha, 1 / 6, rel_tol=1e-4) and beta == 0.5:
         return c.same("hardsigmoid", c.input())
@@ -65,7 +65,7 @@ def hardsigmoid(c: Call) -> Value:
 
 
 @rule("Gelu")
-def gelu(c: Call) -> Value:
+def gelu(c: NodeCall) -> NodeValue:
     x = c.input()
     if c.get("approximate", "none") != "tanh":
         return c.same("gelu", x)
@@ -75,7 +75,7 @@ def gelu(c: Call) -> Value:
 
 
 @rule("Swish")
-def swish(c: Call) -> Value:
+def swish(c: NodeCall) -> NodeValue:
     x, alpha = c.input(), c.get("alpha", 1.0)
     if alpha == 1:
         return c.same("silu", x)
@@ -83,12 +83,12 @@ def swish(c: Call) -> Value:
 
 
 @rule("ThresholdedRelu")
-def thresholded(c: Call) -> Value:
+def thresholded(c: NodeCall) -> NodeValue:
     return c.same("threshold", c.input(), threshold=c.get("alpha", 1.0), value=0.0)
 
 
 @rule("Shrink")
-def shrink(c: Call) -> Value:
+def shrink(c: NodeCall) -> NodeValue:
     threshold, bias = c.get("lambd", 0.5), c.get("bias", 0.0)
     if bias not in (0, threshold):
         raise Refused(f"moves by {bias:g} beyond {threshold:g}, which can't be expressed")
@@ -96,7 +96,7 @@ def shrink(c: Call) -> Value:
 
 
 @rule("Clip")
-def clip(c: Call) -> Value:
+def clip(c: NodeCall) -> NodeValue:
     x = c.input()
     if c.opset < 11:
         low, high = c.get("min", -inf), c.get("max", inf)
@@ -114,7 +114,7 @@ def clip(c: Call) -> Value:
 
 
 @rule("Dropout")
-def dropout(c: Call) -> Value:
+def dropout(c: NodeCall) -> NodeValue:
     ratio = c.get("ratio", 0.5)
     if c.opset >= 12:
         ratio = c.number(1, "ratio", 0.5) if c.has(1) and c.input(1).known else 0.5
@@ -122,12 +122,12 @@ def dropout(c: Call) -> Value:
 
 
 @rule("Identity")
-def identity(c: Call) -> Value:
+def identity(c: NodeCall) -> NodeValue:
     return c.input()
 
 
 @rule("Cast", "CastLike")
-def cast(c: Call) -> Value:
+def cast(c: NodeCall) -> NodeValue:
     x = c.input()
     kind = c.get("to", 1) if c.operator == "Cast" else 1
     floats = (1, 10, 11, 16)  # FLOAT, FLOAT16, DOUBLE, BFLOAT16
@@ -139,7 +139,7 @@ def cast(c: Call) -> Value:
 
 
 @rule("Softmax", "LogSoftmax")
-def softmax(c: Call) -> Value:
+def softmax(c: NodeCall) -> NodeValue:
     x, kind = c.input(), "softmax" if c.operator == "Softmax" else "log_softmax"
     rank = len(x.shape)
     axis = c.axis("axis", -1 if c.opset >= 13 else 1, rank)
@@ -169,7 +169,7 @@ PAIRS = {
 
 
 @rule(*PAIRS)
-def merged(c: Call) -> Value:
+def merged(c: NodeCall) -> NodeValue:
     result = c.input()
     for number in range(1, len(c.inputs)):
         result = c.both(PAIRS[c.operator], result, c.input(number))
@@ -179,18 +179,18 @@ def merged(c: Call) -> Value:
 
 
 @rule("Greater", "GreaterOrEqual")
-def greater(c: Call) -> Value:
+def greater(c: NodeCall) -> NodeValue:
     """What compares is known to `Where` only, by how it was made."""
     x, bound = c.input(), c.number(1, "bound")
     if c.operator != "Greater" or bound is None:
         raise Refused("compares, which can't be expressed")
-    condition = Value(type(x.tensor)("", x.shape), "bool")
+    condition = NodeValue(type(x.tensor)("", x.shape), "bool")
     condition.above = (x, bound)
     return condition
 
 
 @rule("Where")
-def where(c: Call) -> Value:
+def where(c: NodeCall) -> NodeValue:
     condition, x = c.input(0), c.input(1)
     other = c.number(2, "second value")
     above = condition.above
@@ -204,7 +204,7 @@ def where(c: Call) -> Value:
 REDUCED = {"ReduceMean": "mean", "ReduceSum": "sum", "ReduceMax": "max", "ReduceMin": "min"}
 
 
-def _axes(c: Call, x: Value) -> tuple[tuple[int, ...], bool, tuple[int, ...]]:
+def _axes(c: NodeCall, x: NodeValue) -> tuple[tuple[int, ...], bool, tuple[int, ...]]:
     """The axes that a reduction is over, whether they stay, and the shape of its result."""
     rank = len(x.shape)
     given = c.integers("axes", 1)
@@ -216,24 +216,24 @@ def _axes(c: Call, x: Value) -> tuple[tuple[int, ...], bool, tuple[int, ...]]:
     return axes, keeps, tuple(n for n, i in kept if keeps or i not in axes)
 
 
-def _reduced(c: Call, kind: str, x: Value) -> Value:
+def _reduced(c: NodeCall, kind: str, x: NodeValue) -> NodeValue:
     axes, keeps, shape = _axes(c, x)
     return c.emit(kind, x, shape=shape, axes=axes, keepdims=keeps) if axes else x
 
 
 @rule(*REDUCED)
-def reduced(c: Call) -> Value:
+def reduced(c: NodeCall) -> NodeValue:
     return _reduced(c, REDUCED[c.operator], c.input())
 
 
 @rule("ReduceSumSquare", "ReduceL2")
-def reduced_squares(c: Call) -> Value:
+def reduced_squares(c: NodeCall) -> NodeValue:
     result = _reduced(c, "sum", c.both("mul", c.input(), c.input()))
     return c.same("sqrt", result) if c.operator == "ReduceL2" else result
 
 
 @rule("ArgMax")
-def argmax(c: Call) -> Value:
+def argmax(c: NodeCall) -> NodeValue:
     x = c.input()
     axis, keeps = c.axis("axis", 0, len(x.shape)), bool(c.get("keepdims", 1))
     if c.get("select_last_index", 0):

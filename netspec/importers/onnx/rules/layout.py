@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from netspec.importers.onnx.call import Call, Refused, rule
+from netspec.importers.onnx.call import NodeCall, Refused, rule
 from netspec.importers.onnx.folding import (
     axis_of,
     reshaped,
@@ -17,37 +17,37 @@ from netspec.importers.onnx.folding import (
     tiled,
     unsqueezed,
 )
-from netspec.importers.onnx.values import Value
+from netspec.importers.onnx.values import NodeValue
 
 
 @rule("Reshape")
-def reshape(c: Call) -> Value:
+def reshape(c: NodeCall) -> NodeValue:
     x = c.input()
     wanted = c.integers("shape", 1, "shape") or []
     return c.reshape(x, reshaped(x.shape, wanted, bool(c.get("allowzero", 0))))
 
 
 @rule("Flatten")
-def flatten(c: Call) -> Value:
+def flatten(c: NodeCall) -> NodeValue:
     x, axis = c.input(), c.get("axis", 1)
     axis = axis + len(x.shape) if axis < 0 else axis
     return c.reshape(x, (prod(x.shape[:axis]), prod(x.shape[axis:])))
 
 
 @rule("Squeeze")
-def squeeze(c: Call) -> Value:
+def squeeze(c: NodeCall) -> NodeValue:
     x = c.input()
     return c.reshape(x, squeezed(x.shape, c.integers("axes", 1)))
 
 
 @rule("Unsqueeze")
-def unsqueeze(c: Call) -> Value:
+def unsqueeze(c: NodeCall) -> NodeValue:
     x = c.input()
     return c.reshape(x, unsqueezed(x.shape, c.integers("axes", 1) or []))
 
 
 @rule("Transpose")
-def transpose(c: Call) -> Value:
+def transpose(c: NodeCall) -> NodeValue:
     x = c.input()
     rank = len(x.shape)
     order = tuple(c.get("perm", [*range(rank)][::-1]))
@@ -57,7 +57,7 @@ def transpose(c: Call) -> Value:
 
 
 @rule("Concat")
-def concat(c: Call) -> Value:
+def concat(c: NodeCall) -> NodeValue:
     inputs = [c.input(i) for i in range(len(c.inputs))]
     rank = len(c.input().shape)
     axis = c.axis("axis", 1, rank)
@@ -73,7 +73,7 @@ def concat(c: Call) -> Value:
 
 
 @rule("Split")
-def split(c: Call) -> list[Value]:
+def split(c: NodeCall) -> list[NodeValue]:
     x = c.input()
     axis = c.axis("axis", 0, len(x.shape))
     c.integers("split", 1)
@@ -85,7 +85,7 @@ def split(c: Call) -> list[Value]:
     return c.emit_all("split", x, shapes=shapes, axis=axis, sizes=tuple(sizes))
 
 
-def _cut(c: Call, x: Value, axis: int, start: int, end: int, step: int = 1) -> Value:
+def _cut(c: NodeCall, x: NodeValue, axis: int, start: int, end: int, step: int = 1) -> NodeValue:
     """Some of an axis, all numbers at least 0."""
     count = len(range(start, end, step))
     if (start, count, step) == (0, x.shape[axis], 1):
@@ -94,7 +94,7 @@ def _cut(c: Call, x: Value, axis: int, start: int, end: int, step: int = 1) -> V
     return c.emit("slice", x, shape=shape, axis=axis, start=start, end=end, step=step)
 
 
-def _taken(c: Call, x: Value, axis: int, places: range) -> Value:
+def _taken(c: NodeCall, x: NodeValue, axis: int, places: range) -> NodeValue:
     """The elements at places of an axis, backwards too."""
     if places.step < 0:
         return c.same("flip", _taken(c, x, axis, places[::-1]), axis=axis)
@@ -102,7 +102,7 @@ def _taken(c: Call, x: Value, axis: int, places: range) -> Value:
 
 
 @rule("Slice")
-def slice_(c: Call) -> Value:
+def slice_(c: NodeCall) -> NodeValue:
     result = c.input()
     for number in range(1, len(c.inputs)):
         if c.has(number):
@@ -117,7 +117,7 @@ def slice_(c: Call) -> Value:
 
 
 @rule("Gather")
-def gather(c: Call) -> Value:
+def gather(c: NodeCall) -> NodeValue:
     x, places = c.input(), c.array(1, "place to take from")
     axis = c.axis("axis", 0, len(x.shape))
     length = x.shape[axis]
@@ -128,7 +128,7 @@ def gather(c: Call) -> Value:
     return c.reshape(_gathered(c, x, axis, [int(n) for n in places.ravel()]), shape)
 
 
-def _gathered(c: Call, x: Value, axis: int, places: list[int]) -> Value:
+def _gathered(c: NodeCall, x: NodeValue, axis: int, places: list[int]) -> NodeValue:
     """The elements at places of an axis, one after the other."""
     first, step = places[0], (places[1:] or [places[0] + 1])[0] - places[0]
     if step and places == [first + i * step for i in range(len(places))]:
@@ -159,7 +159,7 @@ def _runs(places: list[int]) -> list[range]:
 
 
 @rule("Expand")
-def expand(c: Call) -> Value:
+def expand(c: NodeCall) -> NodeValue:
     x, wanted = c.input(), c.integers("shape", 1, "shape") or []
     try:
         shape = tuple(int(n) for n in np.broadcast_shapes(x.shape, tuple(wanted)))
@@ -172,7 +172,7 @@ def expand(c: Call) -> Value:
 
 
 @rule("Tile")
-def tile(c: Call) -> Value:
+def tile(c: NodeCall) -> NodeValue:
     x, repeats = c.input(), c.integers("repeats", 1, "count") or []
     shape = tiled(x.shape, repeats)
     if shape == x.shape:
@@ -190,7 +190,7 @@ def tile(c: Call) -> Value:
 
 
 @rule("Pad")
-def pad(c: Call) -> Value:
+def pad(c: NodeCall) -> NodeValue:
     x, rank = c.input(), len(c.input().shape)
     sides = c.integers("pads", 1) or c.get("paddings", [])
     mode = c.get("mode", "constant")
@@ -217,7 +217,7 @@ def pad(c: Call) -> Value:
 
 
 @rule("DepthToSpace")
-def depth_to_space(c: Call) -> Value:
+def depth_to_space(c: NodeCall) -> NodeValue:
     x, by = c.input(), c.get("blocksize", 1)
     if len(x.shape) != 4 or by < 1 or x.shape[1] % (by * by):
         raise Refused("has a blocksize that does not divide its channels", "groups-mismatch")
@@ -231,7 +231,7 @@ def depth_to_space(c: Call) -> Value:
 
 
 @rule("SpaceToDepth")
-def space_to_depth(c: Call) -> Value:
+def space_to_depth(c: NodeCall) -> NodeValue:
     x, by = c.input(), c.get("blocksize", 1)
     if len(x.shape) != 4 or by < 1 or x.shape[2] % by or x.shape[3] % by:
         raise Refused("has a blocksize that does not divide height and width", "groups-mismatch")

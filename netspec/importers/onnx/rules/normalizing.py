@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from math import prod
 
-from netspec.importers.onnx.call import Call, Refused, rule
-from netspec.importers.onnx.values import Value
+from netspec.importers.onnx.call import NodeCall, Refused, rule
+from netspec.importers.onnx.values import NodeValue
 
 
 @rule("BatchNormalization")
-def batchnorm(c: Call) -> Value:
+def batchnorm(c: NodeCall) -> NodeValue:
     x = c.input()
     own = [c.known(i, "statistics" if i > 2 else "weight") for i in (1, 2, 3, 4)]
     if c.get("training_mode", 0):
@@ -22,13 +22,13 @@ def batchnorm(c: Call) -> Value:
 
 
 @rule("InstanceNormalization")
-def instancenorm(c: Call) -> Value:
+def instancenorm(c: NodeCall) -> NodeValue:
     x, own = c.input(), [c.known(i, "weight") for i in (1, 2)]
     return c.same("instancenorm", x, *own, eps=c.get("epsilon", 1e-5))
 
 
 @rule("LayerNormalization")
-def layernorm(c: Call) -> Value:
+def layernorm(c: NodeCall) -> NodeValue:
     x, weight = c.input(), c.known(1, "weight")
     bias = c.known(2, "bias") if c.has(2) else None
     axes = tuple(range(c.axis("axis", -1, len(x.shape)), len(x.shape)))
@@ -36,7 +36,7 @@ def layernorm(c: Call) -> Value:
 
 
 @rule("GroupNormalization")
-def groupnorm(c: Call) -> Value:
+def groupnorm(c: NodeCall) -> NodeValue:
     x, own = c.input(), [c.known(i, "weight") for i in (1, 2)]
     groups = c.get("num_groups", 0)
     if len(x.shape) < 2 or groups < 1 or x.shape[1] % groups:
@@ -53,13 +53,13 @@ def groupnorm(c: Call) -> Value:
 
 
 @rule("LRN")
-def lrn(c: Call) -> Value:
+def lrn(c: NodeCall) -> NodeValue:
     how = {name: c.get(name, n) for name, n in (("alpha", 1e-4), ("beta", 0.75))}
     return c.same("lrn", c.input(), size=c.get("size", 1), k=c.get("bias", 1.0), **how)
 
 
 @rule("LpNormalization")
-def normalize(c: Call) -> Value:
+def normalize(c: NodeCall) -> NodeValue:
     x = c.input()
     if c.get("p", 2) != 2:
         raise Refused("divides by a sum of absolute values, which can't be expressed")
@@ -67,7 +67,7 @@ def normalize(c: Call) -> Value:
 
 
 @rule("PRelu")
-def prelu(c: Call) -> Value:
+def prelu(c: NodeCall) -> NodeValue:
     x, slope = c.input(), c.known(1, "slope")
     if slope.constant is None or slope.constant.size == 1:
         return c.same("prelu", x, c.reshape(slope, (1,)))

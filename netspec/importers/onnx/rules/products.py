@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from netspec.importers.onnx.call import Call, Refused, rule
-from netspec.importers.onnx.values import Value
+from netspec.importers.onnx.call import NodeCall, Refused, rule
+from netspec.importers.onnx.values import NodeValue
 
 
 def _product_shape(x: tuple[int, ...], y: tuple[int, ...]) -> tuple[int, ...]:
@@ -16,16 +16,16 @@ def _product_shape(x: tuple[int, ...], y: tuple[int, ...]) -> tuple[int, ...]:
     return (*np.broadcast_shapes(x[:-2], y[:-2]), x[-2], y[-1])
 
 
-def _product(c: Call, x: Value, y: Value) -> Value:
+def _product(c: NodeCall, x: NodeValue, y: NodeValue) -> NodeValue:
     return c.emit("matmul", x, y, shape=_product_shape(x.shape, y.shape))
 
 
-def _turned(c: Call, x: Value) -> Value:
+def _turned(c: NodeCall, x: NodeValue) -> NodeValue:
     return c.transpose(x, (1, 0))
 
 
 @rule("MatMul")
-def matmul(c: Call) -> Value:
+def matmul(c: NodeCall) -> NodeValue:
     x, y = c.input(0), c.input(1)
     if y.constant is None or len(y.shape) != 2 or x.known:
         return _product(c, x, y)
@@ -34,7 +34,7 @@ def matmul(c: Call) -> Value:
 
 
 @rule("Gemm")
-def gemm(c: Call) -> Value:
+def gemm(c: NodeCall) -> NodeValue:
     x, y = c.input(0), c.input(1)
     alpha, beta = c.get("alpha", 1.0), c.get("beta", 1.0)
     if len(x.shape) != 2 or len(y.shape) != 2:
@@ -67,7 +67,9 @@ def gemm(c: Call) -> Value:
     return c.both("add", result, bias)
 
 
-def _times(c: Call, x: Value, factor: float, shape: tuple[int, ...] | None = None) -> Value:
+def _times(
+    c: NodeCall, x: NodeValue, factor: float, shape: tuple[int, ...] | None = None
+) -> NodeValue:
     """A constant times a number, spread to a shape."""
     assert x.constant is not None
     to = x.shape if shape is None else shape

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import ceil, floor
 
-from netspec.importers.onnx.call import Call, Refused, rule
-from netspec.importers.onnx.values import Value
+from netspec.importers.onnx.call import NodeCall, Refused, rule
+from netspec.importers.onnx.values import NodeValue
 
 ROUNDINGS: dict[str, Callable[[float], float]] = {
     "round_prefer_floor": lambda n: ceil(n - 0.5),
@@ -18,7 +18,7 @@ MODES = {"nearest": "nearest", "linear": "bilinear", "cubic": "bicubic"}
 
 
 @rule("Resize", "Upsample")
-def resize(c: Call) -> Value:
+def resize(c: NodeCall) -> NodeValue:
     x = c.input()
     rank = len(x.shape)
     scales, shape = _sizes(c, x)
@@ -35,7 +35,7 @@ def resize(c: Call) -> Value:
     return _resized(c, x, shape, scales and scales[2:])
 
 
-def _sizes(c: Call, x: Value) -> tuple[tuple[float, ...] | None, tuple[int, ...]]:
+def _sizes(c: NodeCall, x: NodeValue) -> tuple[tuple[float, ...] | None, tuple[int, ...]]:
     """The scale of each axis, None where sizes are given, and the shape of the result."""
     rank = len(x.shape)
     if c.operator == "Upsample" and c.opset < 9:
@@ -65,7 +65,9 @@ def _sizes(c: Call, x: Value) -> tuple[tuple[float, ...] | None, tuple[int, ...]
     return None, tuple(shape)
 
 
-def _resized(c: Call, x: Value, shape: tuple[int, ...], scale: tuple[float, ...] | None) -> Value:
+def _resized(
+    c: NodeCall, x: NodeValue, shape: tuple[int, ...], scale: tuple[float, ...] | None
+) -> NodeValue:
     """A map in another height and width."""
     mode = MODES.get(c.get("mode", "nearest"))
     old = c.operator == "Upsample" or c.opset < 11

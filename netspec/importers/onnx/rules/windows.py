@@ -5,13 +5,13 @@ from __future__ import annotations
 from math import ceil
 from typing import NamedTuple
 
-from netspec.importers.onnx.call import Call, Refused, rule
-from netspec.importers.onnx.values import Value
+from netspec.importers.onnx.call import NodeCall, Refused, rule
+from netspec.importers.onnx.values import NodeValue
 
 Pair = tuple[int, int]
 
 
-class Window(NamedTuple):
+class OnnxWindow(NamedTuple):
     """A window over height and width; `pad` is (top, left, bottom, right)."""
 
     kernel: Pair
@@ -26,23 +26,23 @@ class Window(NamedTuple):
         return (k - 1) * d + 1, (m - 1) * e + 1
 
 
-def _pair(c: Call, name: str, default: Pair) -> Pair:
+def _pair(c: NodeCall, name: str, default: Pair) -> Pair:
     found = c.get(name, list(default))
     if len(found) != 2 or not all(isinstance(n, int) and 0 < n < 2**31 for n in found):
         raise Refused(f"has {name} that are not two numbers above 0", "wrong-type")
     return found[0], found[1]
 
 
-def _is_map(c: Call, x: Value) -> None:
+def _is_map(c: NodeCall, x: NodeValue) -> None:
     if len(x.shape) != 4:
         dims = len(x.shape) - 2
         raise Refused(f"is over {dims} dimensions, and the language has height and width")
 
 
-def _window(c: Call, x: Value, kernel: Pair) -> Window:
+def _window(c: NodeCall, x: NodeValue, kernel: Pair) -> OnnxWindow:
     """The window of a convolution or pooling. Raises Refused."""
     stride, dilation = _pair(c, "strides", (1, 1)), _pair(c, "dilations", (1, 1))
-    window = Window(kernel, stride, (0, 0, 0, 0), dilation)
+    window = OnnxWindow(kernel, stride, (0, 0, 0, 0), dilation)
     auto = c.get("auto_pad", "NOTSET")
     if auto in ("NOTSET", ""):
         pads = c.get("pads", [0, 0, 0, 0])
@@ -60,7 +60,7 @@ def _window(c: Call, x: Value, kernel: Pair) -> Window:
     return window._replace(pad=(top, left, bottom, right))
 
 
-def _slid(x: Value, window: Window, up: bool = False) -> Pair:
+def _slid(x: NodeValue, window: OnnxWindow, up: bool = False) -> Pair:
     """Height and width of what a window that slides over a map gives."""
     found = []
     ends = zip(window.pad[:2], window.pad[2:], strict=True)
@@ -74,12 +74,12 @@ def _slid(x: Value, window: Window, up: bool = False) -> Pair:
     return found[0], found[1]
 
 
-def _weights(c: Call) -> tuple[Value, Value | None]:
+def _weights(c: NodeCall) -> tuple[NodeValue, NodeValue | None]:
     return c.known(1, "weight"), c.known(2, "bias") if c.has(2) else None
 
 
 @rule("Conv")
-def conv(c: Call) -> Value:
+def conv(c: NodeCall) -> NodeValue:
     x, (weight, bias) = c.input(), _weights(c)
     _is_map(c, x)
     if len(weight.shape) != 4:
@@ -97,7 +97,7 @@ def conv(c: Call) -> Value:
 
 
 @rule("ConvTranspose")
-def conv_transpose(c: Call) -> Value:
+def conv_transpose(c: NodeCall) -> NodeValue:
     x, (weight, bias) = c.input(), _weights(c)
     _is_map(c, x)
     groups = c.get("group", 1)
@@ -107,7 +107,7 @@ def conv_transpose(c: Call) -> Value:
     auto = c.get("auto_pad", "NOTSET")
     stride, dilation = _pair(c, "strides", (1, 1)), _pair(c, "dilations", (1, 1))
     extra = c.get("output_padding", [0, 0])
-    window = Window(kernel, stride, (0, 0, 0, 0), dilation)
+    window = OnnxWindow(kernel, stride, (0, 0, 0, 0), dilation)
     if "output_shape" in c.attributes or auto in ("SAME_UPPER", "SAME_LOWER"):
         wanted = c.get("output_shape", [n * s for n, s in zip(x.shape[2:], stride, strict=True)])
         sides = []
@@ -141,7 +141,7 @@ def conv_transpose(c: Call) -> Value:
 
 
 @rule("MaxPool", "AveragePool")
-def pool(c: Call) -> list[Value]:
+def pool(c: NodeCall) -> list[NodeValue]:
     x = c.input()
     _is_map(c, x)
     if "kernel_shape" not in c.attributes:
@@ -161,7 +161,7 @@ def pool(c: Call) -> list[Value]:
 
 
 @rule("GlobalAveragePool", "GlobalMaxPool")
-def global_pool(c: Call) -> Value:
+def global_pool(c: NodeCall) -> NodeValue:
     x = c.input()
     axes = tuple(range(2, len(x.shape)))
     kind = "mean" if c.operator == "GlobalAveragePool" else "max"
