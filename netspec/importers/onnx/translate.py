@@ -19,7 +19,7 @@ from netspec.importers.onnx.listing import Listing, dimensions, shown
 from netspec.importers.onnx.model_file import constant, parse, type_name
 from netspec.importers.onnx.names import NodeNames, classes_of
 from netspec.importers.onnx.values import NodeValue, of_array, of_constant
-from netspec.importers.tensors.program import TensorProgram
+from netspec.importers.tensors.program import Operation, TensorProgram
 from netspec.lazy_dataclasses import dataclass, field
 
 OPSETS = range(7, 26)
@@ -143,7 +143,7 @@ class _OnnxTranslation:
             first = len(self.program_.operations)
             inputs: list[NodeValue | None] = []
             try:
-                inputs += [self._input(body.values, n) for n in node.input]
+                inputs += self._inputs(node, body)
                 results = self._results(node, name, inputs, body)
             except FoldError as error:
                 raise self._error(node, name, inputs, refused(error)) from None
@@ -196,6 +196,19 @@ class _OnnxTranslation:
         if found is None:
             raise spec_error("unknown-name", f"nothing computes {shown(name)}")
         return found
+
+    def _inputs(self, node: NodeProto, body: _Body) -> list[NodeValue | None]:
+        """The inputs of a node. Raises Refused.
+
+        Exporters store equal tensors once, such as the ones and zeros that norms begin with: that
+        is no reason to take two layers for one.
+        """
+        found = [self._input(body.values, n) for n in node.input]
+        weights = [v for v in found if v is not None and v.known]
+        if not weights or not all(v.uniform for v in weights):
+            return found
+        number = self.program_.nodes
+        return [v.apart(number) if v is not None and v.known else v for v in found]
 
     def _input(self, values: Mapping[str, NodeValue | None], name: str) -> NodeValue | None:
         if name and name not in values:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from netspec.importers.tensors.program import ProgramConstant, ProgramTensor
+from netspec.lazy_dataclasses import replace
 
 
 class NodeValue:
@@ -39,6 +40,18 @@ class NodeValue:
     def whole(self) -> bool:
         """Whether its numbers are integers, or true and false."""
         return not self.kind.startswith(("float", "bfloat"))
+
+    @cached_property
+    def uniform(self) -> bool:
+        """Whether it is a vector of one number throughout, as weights are that begin with it."""
+        if self.constant is None or not 1 < self.constant.size <= 2**16 or self.whole:
+            return False
+        return bool((self.array == self.array.flat[0]).all())
+
+    def apart(self, number: int) -> NodeValue:
+        """The same numbers, told apart from other uses of them."""
+        assert self.constant is not None, "asked only of constants"
+        return of_constant(replace(self.constant, key=(self.constant.key, number)), self.kind)
 
     @cached_property
     def array(self) -> Any:
