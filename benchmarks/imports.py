@@ -108,6 +108,7 @@ def kind(name: str) -> str:
 def module(name: str) -> Any:
     """A model with fresh weights, in eval mode."""
     if name.startswith("timm/"):
+        torchvision()  # which timm imports
         timm = importlib.import_module("timm")
         made = timm.create_model(name.removeprefix("timm/"), pretrained=False)
     else:
