@@ -5,10 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import netspec
 from netspec.cli.main import main
+from netspec.conversion import comparison
+from netspec.conversion.originals import Original, original
+from netspec.weights import fresh
+from netspec.weights.trained import read_trained, texts_of
 
 PROTOTXT = """
 name: "small" input: "x" input_shape { dim: 1 dim: 3 dim: 8 dim: 8 } input: "label" input_dim: 1
@@ -68,3 +73,85 @@ def test_what_is_refused(arguments: str, message: str, capsys: pytest.CaptureFix
     assert main(["convert", *arguments.split()]) == 1
     assert message in capsys.readouterr().err
     assert {*Path().iterdir()} == before
+
+
+OWN = """## A small one.
+net own(classes = 3) {
+  input data: 3x8x8
+
+  mix:  conv { filters: 4  kernel: 3  pad: 1 } -> relu
+  fc:   conv { filters: classes  kernel: 1 } -> global_avgpool
+  prob: softmax
+}
+"""
+
+
+@pytest.fixture
+def model(folder: Path) -> Path:
+    """An ONNX file of a net, with weights."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    Path("own.net").write_text(OWN)
+    net = netspec.load("own.net")
+    netspec.write_weights("own.npz", fresh(net.tensors, 1, varied=True))
+    assert main(["compile", "own.net", "--backend", "onnx", "--weights", "own.npz", "-q"]) == 0
+    Path("own.net").rename("first.net")
+    return Path("own.onnx")
+
+
+def test_a_model_with_its_weights_checked(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["convert", str(model), "--weights", "w.safetensors", "--check", "--format", "json"]) == 0  # fmt: skip
+    found = json.loads(capsys.readouterr().out)
+    assert (found["output"], found["weights"]) == ("own.net", "w.safetensors")
+    assert (found["check"]["backend"], found["check"]["original"]) == ("numpy", "onnxruntime")
+    assert found["check"]["relative"] < 1e-5
+    assert netspec.diff("first.net", "own.net").empty
+    before, after = (netspec.read_weights(file) for file in ("own.npz", "w.safetensors"))
+    assert before.keys() == after.keys()
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    # The file of weights knows its spec.
+    about = read_trained(Path("w.safetensors"))
+    assert (about.net, about.spec) == ("own", Path("own.net").read_text())
+
+
+def test_python_gives_the_same(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = netspec.convert(model, check=True)
+    assert main(["convert", str(model), "--check", "-o", "-"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out == found.text
+    assert found.check is not None
+    assert found.check.agrees
+    assert f"own: 0 modules, 0 loops, {found.layers} layers of {found.nodes} nodes" in shown.err
+    assert "onnxruntime and numpy agree" in shown.err
+    net = netspec.load(model)
+    assert found.weights.keys() == net.tensors.keys()
+    assert texts_of(net.ir) == (found.text, {})
+
+
+def test_a_difference_is_an_error_behind_the_files(
+    model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(path: Path) -> Original:
+        own = original(path)
+        return own._replace(run=lambda arrays: [1 - x for x in own.run(arrays)])
+
+    monkeypatch.setattr(comparison, "original", other)
+    assert main(["convert", str(model), "--check"]) == 1
+    assert "error[backends-differ]: the spec, run by numpy, differs by" in capsys.readouterr().err
+    assert Path("own.net").exists()
+
+
+def test_other_commands_show_the_spec_of_a_model(
+    model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["annotate", str(model)]) == 0
+    assert "#: 4x8x8" in capsys.readouterr().out
+    assert "#: 4x8x8" in netspec.annotate(model, classes=5)
+    assert main(["fmt", str(model)]) == 1
+    assert "`netspec convert own.onnx` makes a spec of it" in capsys.readouterr().err
+    assert main(["annotate", "-w", str(model)]) == 1
+    assert "--write changes a file of yours" in capsys.readouterr().err
+    assert main(["diff", str(model), str(model)]) == 0
+    assert "no difference" in capsys.readouterr().out
+    assert main(["table", str(model), "--depth", "0"]) == 0
+    assert "127" in capsys.readouterr().out
