@@ -21,17 +21,18 @@ import importlib
 import json
 import os
 import resource
-import subprocess
+import signal
 import sys
 import tempfile
 import time
+import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from math import inf, prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks/results/imports.json"
@@ -217,7 +218,6 @@ def tried(name: str, ways: Sequence[str], everything: bool) -> Iterator[tuple[st
     """What is found of a model, one way after the other."""
     import torch
 
-    torch.set_num_threads(1)
     model = module(name)
     vary(model)
     x = torch.randn(1, *image(name, model), generator=torch.Generator().manual_seed(1))
@@ -289,35 +289,49 @@ def _shortened(what: object) -> str:
 
 def run(name: str, ways: Sequence[str], everything: bool) -> dict[str, Result]:
     """What is found of a model by a process of its own, with limits."""
-    options = ["--all"] * everything
-    command = [sys.executable, __file__, "--one", name, "--ways", *ways, *options]
-    limit: Callable[[], None] = lambda: resource.setrlimit(  # noqa: E731
-        resource.RLIMIT_DATA, (MEMORY, MEMORY)
-    )
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     found: dict[str, Result] = {}
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
-        process = subprocess.Popen(
-            command, stdout=out, stderr=err, preexec_fn=limit, env=environment, text=True
-        )
-        try:
-            process.wait(SECONDS)
-            ended = f"ended with status {process.returncode}"
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            ended = f"took longer than {SECONDS} seconds"
+        # The packages are imported once; each would take as long as a small model does.
+        process = os.fork()
+        if not process:
+            _child(name, ways, everything, out.fileno(), err.fileno())
+        end = time.monotonic() + SECONDS
+        ended, status = os.waitpid(process, os.WNOHANG)
+        while not ended and time.monotonic() < end:
+            time.sleep(0.1)
+            ended, status = os.waitpid(process, os.WNOHANG)
+        how = f"ended with status {os.waitstatus_to_exitcode(status)}"
+        if not ended:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            how = f"took longer than {SECONDS} seconds"
         out.seek(0)
         err.seek(0)
         for line in out:
             if line.startswith('{"way"'):
                 one = json.loads(line)
                 found[one.pop("way")] = one
-        if set(found) != set(ways):
-            last = [line.strip() for line in err if line.strip()][-1:]
-            for way in ways:
-                found.setdefault(way, {"export": _shortened(": ".join([ended, *last]))})
+        last = [line.strip() for line in err if line.strip()][-1:]
+        for way in ways:
+            found.setdefault(way, {"export": _shortened(": ".join([how, *last]))})
     return found
+
+
+def _child(name: str, ways: Sequence[str], everything: bool, out: int, err: int) -> NoReturn:
+    """Try a model, with its results in one file and all else that is printed in another."""
+    status = 1
+    try:
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        one(name, ways, everything)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 @contextmanager
@@ -330,6 +344,7 @@ def _quiet() -> Iterator[None]:
     finally:
         sys.stdout.flush()
         os.dup2(before, 1)
+        os.close(before)
 
 
 def one(name: str, ways: Sequence[str], everything: bool) -> None:
@@ -432,6 +447,9 @@ def main() -> None:
     if args.results.is_file():
         results = json.loads(args.results.read_text())
     if not (args.summary or args.page):
+        import torch
+
+        torch.set_num_threads(1)
         every = sorted(sizes().items(), key=lambda item: item[1])
         for name, size in every:
             wanted = not args.models or any(fnmatch(name, m) for m in args.models)

@@ -11,7 +11,7 @@ from netspec.diagnostics import Diagnostic, SpecError, spec_error
 from netspec.diagnostics.source import Source
 from netspec.driver import as_spec, check_each, find, weights_of
 from netspec.driver import check as check_source
-from netspec.importers.model_files import ModelSource
+from netspec.importers.model_files import ModelSource, is_model
 from netspec.ir import FlatLayer, Net
 from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import Tensor
@@ -267,11 +267,14 @@ def build(
     A PyTorch model gives logits when called, and the spec's outputs by `predict`; with
     `probabilities`, the spec's outputs by both. A NumPy, C or ONNX model gives the spec's outputs.
     `weights` are a file under the net's names or those of a library, or arrays by name; without,
-    the model is freshly initialized. Raises SpecError where the weights are not those of the net.
+    they are those of a model's file that the net is from, else fresh. Raises SpecError where the
+    weights are not those of the net.
     """
     from netspec.codegen.backend import MakesFiles, get, load_model
 
     given, chosen = _loaded(net, parameters), get(backend)
+    if weights is None and is_model(Path(given.spec)):
+        weights = given.spec
     model = load_model(given.ir, chosen, probabilities)
     if weights is not None:
         chosen.set_weights(model, match_weights(given, weights))

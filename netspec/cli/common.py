@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from netspec.cli.terminal import is_colored, is_quiet
 from netspec.diagnostics import Diagnostic, SpecError, render, spec_error
 from netspec.driver import check_each, check_spec, place, weights_of
+from netspec.importers.model_files import is_model
 from netspec.ir import Net
 from netspec.semantic.settings import SettingText
 
@@ -224,6 +225,12 @@ def whole_number(least: int, digits: int = 9) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def given_weights(args: argparse.Namespace) -> str | None:
+    """The file of --weights, or SPEC itself where that is a model's file; None without either."""
+    given: str | None = args.weights
+    return given or (args.spec if is_model(Path(args.spec)) else None)
 
 
 def weight_file(args: argparse.Namespace) -> Path:

@@ -12,6 +12,7 @@ from netspec.cli.common import (
     add_key,
     add_output,
     add_spec,
+    given_weights,
     load,
     load_each,
     note,
@@ -252,15 +253,16 @@ def _with_weights(
 ) -> tuple[Net, Mapping[str, Any], Sequence[str]]:
     """The net, its weights, and the labels that `--labels` or the weights name.
 
-    Without `--weights` they are fresh, or none where they `may_lack`.
+    Without `--weights` they are those of a model's file, else fresh, or none where they `may_lack`.
     """
     from netspec.runtime.classify import class_count, read_labels
     from netspec.weights import fresh
 
     labels: Sequence[str] = ()
     weights: Mapping[str, Any] = {}
-    if args.weights:
-        net, weights, trained, *_ = trained_net(args, Path(args.weights))
+    file = given_weights(args)
+    if file:
+        net, weights, trained, *_ = trained_net(args, Path(file))
         labels = trained.classes
     else:
         net = load(args.spec, args.settings)

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import argparse
 
-from netspec.cli.common import add_format, add_key, add_output, add_spec, load, note, print_json
+from netspec.cli.common import (
+    add_format,
+    add_key,
+    add_output,
+    add_spec,
+    given_weights,
+    load,
+    note,
+    print_json,
+)
 from netspec.diagnostics import SpecError, spec_error
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     add_spec(parser)
-    parser.add_argument("--weights", metavar="FILE", help="weights to use (default: random ones)")
+    parser.add_argument(
+        "--weights",
+        metavar="FILE",
+        help="weights to use (default: those of a model's file, else random ones)",
+    )
     add_key(parser)
     parser.add_argument(
         "--against",
@@ -41,8 +54,9 @@ def execute(args: argparse.Namespace) -> int:
         help_ = "name another one, as in `--backend torch --backend numpy`"
         raise spec_error("bad-option", message, help=(help_,))
     net = load(args.spec, args.settings)
-    if args.weights:
-        weights = weights_for(net, args.spec, args.weights, key=args.key).arrays
+    file = given_weights(args)
+    if file:
+        weights = weights_for(net, args.spec, file, key=args.key).arrays
     else:
         weights = fresh(net.tensors, abs(args.seed), varied=True)
     seed = abs(args.seed)
@@ -53,7 +67,7 @@ def execute(args: argparse.Namespace) -> int:
             print_json([_data(difference) for difference in found])
         for d in found if args.format == "text" else ():
             print(
-                f"{net.name}: with {args.weights or 'random weights'} and with {args.against}, "
+                f"{net.name}: with {file or 'random weights'} and with {args.against}, "
                 f"{d.path} differs by {d.absolute:.2g} at most, {d.relative:.2g} of the largest "
                 f"value; {d.same:.0%} of {d.samples} samples have their largest value at one place"
             )

@@ -202,7 +202,7 @@ def checked(
     """
     net: str | None
     help_ = (f"name the spec, and the file with `--weights {weights}`",)
-    within = Path(spec) == weights
+    within = Path(spec) == weights and not is_model(weights)
     if within:
         if not found.spec:
             message = f"{weights} does not say of which spec its weights are"

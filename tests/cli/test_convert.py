@@ -155,3 +155,19 @@ def test_other_commands_show_the_spec_of_a_model(
     assert "no difference" in capsys.readouterr().out
     assert main(["table", str(model), "--depth", "0"]) == 0
     assert "127" in capsys.readouterr().out
+
+
+def test_a_model_brings_its_own_weights(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    x = np.random.default_rng(0).standard_normal((2, 3, 8, 8), dtype=np.float32)
+    expected = netspec.build("first.net", weights="own.npz")(x)
+    np.testing.assert_allclose(netspec.build(model)(x), expected, rtol=1e-5)
+    np.testing.assert_allclose(netspec.build(netspec.load(model))(x), expected, rtol=1e-5)
+    # Back to ONNX, and from that again.
+    assert main(["compile", str(model), "--backend", "onnx", "-o", "again.onnx"]) == 0
+    assert "fresh" not in capsys.readouterr().err
+    np.testing.assert_allclose(netspec.build("again.onnx")(x), expected, rtol=1e-5)
+    pytest.importorskip("PIL.Image").new("RGB", (9, 8), "teal").save("p.png")
+    assert main(["run", str(model), "p.png"]) == 0
+    shown = capsys.readouterr().out
+    assert main(["run", "first.net", "--weights", "own.npz", "p.png"]) == 0
+    assert capsys.readouterr().out == shown
