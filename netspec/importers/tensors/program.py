@@ -12,7 +12,8 @@ conv            x, weight (as PyTorch: filters x channels / groups x kernel), bi
 conv_transpose  x, weight (channels x filters / groups x kernel), bias; also output_pad
 linear          x, weight (units x inputs), bias: over the last axis
 matmul          x, y, any tensors: as numpy.matmul
-batchnorm       x, weight, bias, mean, variance; eps, momentum (PyTorch's: weight of the newest)
+batchnorm       x, weight, bias, mean, variance; eps, momentum (PyTorch's: weight of the newest),
+                frozen (whether it keeps its statistics in training)
 layernorm       x, weight, bias; axes, eps
 groupnorm       x, weight, bias; groups, eps
 instancenorm    x, weight, bias; eps

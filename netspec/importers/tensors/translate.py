@@ -12,7 +12,7 @@ from netspec.importers.tensors.rules import RULES
 from netspec.importers.tensors.rules.elementwise import activation
 from netspec.importers.tensors.translation import ProgramTranslation, TranslationError, Unsayable
 from netspec.ops import OPS
-from netspec.ops.base import MAX_ELEMENTS
+from netspec.ops.base import MAX_ELEMENTS, Elementwise
 
 
 def translate(program: TensorProgram) -> Graph:
@@ -42,7 +42,7 @@ def _translate(to: ProgramTranslation, operation: Operation) -> None:
     kind = operation.kind
     if kind in RULES:
         RULES[kind](to, operation)
-    elif kind in OPS and OPS[kind].activation:
+    elif kind in OPS and issubclass(OPS[kind], Elementwise):
         activation(to, operation)
     else:
         help_ = did_you_mean(kind, RULES) if kind in OPS else ()

@@ -40,8 +40,9 @@ def batchnorm(to: ProgramTranslation, o: Operation) -> None:
             running_var=variance or to.filled(1, channels),
         ),
         eps=fraction(o.attributes.get("eps", 1e-5)),
-        momentum=fraction(o.attributes.get("momentum", 0.1)),
+        momentum=fraction(o.attributes["momentum"]) if "momentum" in o.attributes else None,
         affine=None if affine else False,
+        frozen=True if o.attributes.get("frozen") else None,
     )
     to.set(o.outputs[0], view.on(node.value))
 
