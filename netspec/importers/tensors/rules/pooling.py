@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from netspec.importers.tensors.numbers import fractions, pads_field, pair_field
@@ -23,11 +24,13 @@ def pool(to: ProgramTranslation, o: Operation) -> None:
     stride = tuple(int(s) for s in o.attributes.get("stride", kernel))
     pad = tuple(int(p) for p in o.attributes.get("pad", (0, 0, 0, 0)))
     step = o.attributes.get("dilation", (1, 1))
-    uneven = any(
-        (int(x.shape[1 + i]) + pad[i] + pad[i + 2] - step[i] * (kernel[i] - 1) - 1) % stride[i]
-        for i in range(2)
-    )
+    reach = tuple(step[i] * (kernel[i] - 1) + 1 for i in range(2))
     ceil = bool(o.attributes.get("ceil", False))
+    if o.kind == "maxpool" and not ceil:
+        pad, ceil = _without_excess([int(n) for n in x.shape[1:]], reach, stride, pad)
+    uneven = any(
+        (int(x.shape[1 + i]) + pad[i] + pad[i + 2] - reach[i]) % stride[i] for i in range(2)
+    )
     more: dict[str, Any] = {}
     if o.kind == "maxpool":
         more["dilation"] = pair_field(step, 1)
@@ -44,6 +47,31 @@ def pool(to: ProgramTranslation, o: Operation) -> None:
     )
     for tensor, value in zip(o.outputs, node.outputs, strict=False):
         to.set(tensor, TensorView.of(value))
+
+
+def _without_excess(
+    sizes: Sequence[int], reach: Sequence[int], stride: Sequence[int], pad: tuple[int, ...]
+) -> tuple[tuple[int, ...], bool]:
+    """Equal padding on both sides, and whether counts are rounded up, if that gives the same.
+
+    Padding never wins a maximum, so that only the number of windows counts.
+    """
+    equal = pad[:2] * 2
+
+    def counts(pad: Sequence[int], up: bool) -> list[int]:
+        found = []
+        for i, size in enumerate(sizes):
+            room = size + pad[i] + pad[i + 2] - reach[i]
+            last = -(-room // stride[i]) if up else room // stride[i]
+            # A last window that starts behind the input is dropped.
+            found.append(last + 1 - (up and last * stride[i] >= size + pad[i]))
+        return found
+
+    if min(sizes[i] + 2 * pad[i] - reach[i] for i in range(2)) >= 0:
+        for up in (False, True):
+            if counts(equal, up) == counts(pad, False):
+                return equal, up
+    return pad, False
 
 
 @rule("adaptive_avgpool", "adaptive_maxpool")
