@@ -179,10 +179,7 @@ class ProgramTranslation:
             raise Unsayable(
                 f"it takes {shape_text(view.shape)}, where only channels x height x width do"
             )
-        if not view.is_plain:
-            view = TensorView.of(self.ordered(view))
-            self.views[tensor] = view
-        return view.value
+        return self.spread(tensor).value
 
     def ordered(self, view: TensorView) -> GraphValue:
         """The value that a view of three axes is, by nodes that move its numbers."""
@@ -274,23 +271,56 @@ class ProgramTranslation:
             self.vector_of(tensor)
         return self.view(tensor)
 
+    def along(self, tensor: ProgramTensor | None, axis: int, what: str) -> TensorView:
+        """The view of a tensor in which an axis is the channels of the value."""
+        view = self.settled(tensor)
+        assert tensor is not None, "it has a view"
+        if not 0 < axis <= len(view.axes):
+            raise Unsayable(f"{what} over the batch can't be said")
+        if not view.is_along(axis - 1):
+            view = self.views[tensor] = self.turned(view, axis - 1)
+        return view
+
+    def turned(self, view: TensorView, axis: int) -> TensorView:
+        """The view of a value whose channels are an axis, and whose places are all others."""
+        size = view.shape[axis]
+        order = (axis, *(a for a in range(len(view.axes)) if a != axis))
+        others = [view.shape[a] for a in order[1:]]
+        places = [*others, 1, 1][:2] if len(others) < 3 else [prod(others), 1]
+        first = view.transposed(order).reshaped((size, *places))
+        assert first is not None, "whole axes are joined"
+        value = first.value if first.is_plain else self.ordered(first)
+        made = TensorView.of(value).reshaped((size, *others))
+        assert made is not None, "what was joined is split"
+        return made.transposed(sorted(range(len(order)), key=lambda a: order[a]))
+
+    def spread(self, tensor: ProgramTensor | None) -> TensorView:
+        """The view of a tensor of up to three axes, which are the value's dimensions in order."""
+        view = self.view(tensor)
+        assert tensor is not None, "it has a view"
+        shape = view.shape
+        if len(shape) > 3:
+            raise Unsayable(f"the order of {len(shape)} axes can't be said")
+        three = view.reshaped((*shape, *([1] * (3 - len(shape)))))
+        assert three is not None, "axes of 1 change nothing"
+        value = three.value if three.is_plain else self.ordered(three)
+        made = TensorView.of(value).reshaped(shape)
+        assert made is not None, "axes of 1 change nothing"
+        self.views[tensor] = made
+        return made
+
     def dimension(
         self, tensor: ProgramTensor | None, axis: int, what: str
     ) -> tuple[TensorView, int | None]:
-        """The view of a tensor, and the dimension of its value that an axis is.
-
-        The dimension is None where the axis is 1, or no dimension of its own.
-        """
+        """The view of a tensor, and the dimension of its value that an axis is, if it is one."""
         view = self.settled(tensor)
         if not 0 < axis <= len(view.axes):
             raise Unsayable(f"{what} over the batch can't be said")
         atoms = view.axes[axis - 1]
-        if (
-            len(atoms) == 1
-            and view.atoms[atoms[0]].size
-            == view.value.shape[dimension := view.atoms[atoms[0]].dimension]
-        ):
-            return view, dimension
+        if len(atoms) == 1:
+            atom = view.atoms[atoms[0]]
+            if atom.size == int(view.value.shape[atom.dimension]):
+                return view, atom.dimension
         return view, None
 
     def result_of(self, tensor: ProgramTensor) -> GraphValue:
@@ -300,14 +330,9 @@ class ProgramTranslation:
         if len(view.axes) == 3:
             return self.map_of(tensor)
         if len(view.axes) == 2:
-            rows, columns = view.shape
-            apart = view.reshaped((rows, columns, 1))
-            assert apart is not None, "an axis of 1 changes nothing"
-            self.program.notes.append(
-                f"The result {tensor.name} is {rows}x{columns}; here it is {rows}x{columns}x1."
-            )
-            self.views[tensor] = apart
-            return self.map_of(tensor)
+            shape = shape_text(view.shape)
+            self.program.notes.append(f"The result {tensor.name} is {shape}; here {shape}x1.")
+            return self.spread(tensor).value
         return self.vector_of(tensor)
 
 

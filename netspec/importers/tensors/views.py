@@ -7,7 +7,7 @@ reshape, transpose and reshape of channels is a shuffle.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from itertools import pairwise
 from math import prod
 from typing import NamedTuple
@@ -128,6 +128,38 @@ class TensorView:
             return None
         return tuple(dims[axis[0]] if axis else None for axis in self.axes)
 
+    def is_along(self, axis: int) -> bool:
+        """Whether an axis is all channels of the value, and nothing else."""
+        channels = tuple(i for i, atom in enumerate(self.atoms) if atom.dimension == 0)
+        return self.axes[axis] == channels and len(channels) < 2
+
+    def beside(self, axis: int) -> object:
+        """What the other axes are: equal for views that differ in their channels alone."""
+        others = [axis_ for a, axis_ in enumerate(self.axes) if a != axis]
+        return len(self.value.shape), [[self.atoms[i] for i in axis_] for axis_ in others]
+
+    def without(self, gone: Container[int], value: GraphValue) -> TensorView:
+        """The view of a value in which the dimensions of some atoms are 1."""
+        kept = [i for i in range(len(self.atoms)) if i not in gone]
+        axes = tuple(tuple(kept.index(i) for i in axis if i in kept) for axis in self.axes)
+        return TensorView(value, tuple(self.atoms[i] for i in kept), axes)
+
+    def resized(self, axis: int, dimension: int, value: GraphValue) -> TensorView:
+        """The view of a value that has another size in a dimension, which is this axis."""
+        left = self.without(
+            [i for i, atom in enumerate(self.atoms) if atom.dimension == dimension], value
+        )
+        size = int(value.shape[dimension])
+        if size == 1:
+            return left
+        own = sum(atom.dimension < dimension for atom in left.atoms)
+        atoms = (*left.atoms[:own], Atom(dimension, size), *left.atoms[own:])
+        axes = tuple(
+            (own,) if a == axis else tuple(i + (i >= own) for i in axis_)
+            for a, axis_ in enumerate(left.axes)
+        )
+        return TensorView(value, atoms, axes)
+
     @property
     def is_plain(self) -> bool:
         """Whether the tensor is the value as it is, of the same shape."""
@@ -155,25 +187,3 @@ class TensorView:
             places.append(len(sizes))
             sizes.append(1)
         return tuple(sizes), tuple(places), self.shape
-
-
-def with_channels(view: TensorView, value: GraphValue) -> TensorView:
-    """The view of a value that differs from the view's only in its number of channels."""
-    return resized(view, 0, value)
-
-
-def resized(view: TensorView, dimension: int, value: GraphValue) -> TensorView:
-    """The view of a value that has another size in one dimension, which is an axis, or 1."""
-    axis = next((a for a, x in enumerate(view.layout or ()) if x == dimension), None)
-    if axis is None:
-        # The dimension is 1, and a tensor's axis of 1 becomes it.
-        axis = next(a for a, x in enumerate(view.layout or ()) if x is None)
-    layout = list(view.layout or ())
-    layout[axis] = dimension
-    return _view_by_layout(value, layout)
-
-
-def _view_by_layout(value: GraphValue, layout: Sequence[int | None]) -> TensorView:
-    plain = TensorView.of(value)
-    axes = tuple(() if d is None else plain.axes[d] for d in layout)
-    return TensorView(value, plain.atoms, axes)

@@ -16,7 +16,7 @@ from netspec.importers.tensors.translation import (
     Unsayable,
     shape_text,
 )
-from netspec.importers.tensors.views import TensorView, with_channels
+from netspec.importers.tensors.views import TensorView
 
 
 @rule("add", "sub", "mul", "div", "maximum", "minimum", "pow")
@@ -57,19 +57,17 @@ def _merge(to: ProgramTranslation, o: Operation, tensors: list[ProgramTensor]) -
             to.set(o.outputs[0], base.on(node.value))
             return
         to.graph.remove([node])
-    if rank == 3:
-        values = [to.map_of(t) for t in tensors]
-        to.set(o.outputs[0], TensorView.of(to.emit(o.kind, *values).value))
-    elif rank == 1:
-        values = [to.vector_of(t) for t in tensors]
-        to.set(o.outputs[0], TensorView.of(to.emit(o.kind, *values).value))
-    else:
-        views = [to.view(t) for t in tensors]
-        same = all(v.axes == views[0].axes and v.atoms == views[0].atoms for v in views)
-        if not same:
-            raise Unsayable(f"{o.kind} of tensors of {rank} axes that are ordered otherwise")
-        node = to.emit(o.kind, *[v.value for v in views])
-        to.set(o.outputs[0], views[0].on(node.value))
+    views = [to.view(t) for t in tensors]
+    same = all(v.axes == views[0].axes and v.atoms == views[0].atoms for v in views)
+    if not same or len({len(v.value.shape) for v in views}) > 1:
+        views = [to.spread(t) for t in tensors]
+        same = False
+    node = to.emit(o.kind, *[v.value for v in views])
+    shape = o.outputs[0].shape[1:]
+    made = views[0].on(node.value) if same else TensorView.of(node.value).reshaped(shape)
+    if made is None:
+        raise Unsayable(f"it should give {shape_text(shape)}")
+    to.set(o.outputs[0], made)
 
 
 def _like(
@@ -123,7 +121,9 @@ def _with_constant(
     layout = view.layout
     wide = [a for a, size in enumerate(shape[1:]) if size > 1]
     spreads = any(shape[1 + a] != view.shape[a] for a in wide)
-    if layout is not None and len(wide) == 1 and layout[wide[0]] == 0 and not spreads:
+    if layout is None and len(wide) == 1:
+        view = to.along(x, wide[0] + 1, f"{o.kind} with a constant")
+    if len(wide) == 1 and view.is_along(wide[0]) and not spreads:
         vector = constant.changed((constant.size,), lambda c: c.reshape(-1), "vector")
         _per_channel(to, o, kind, x, view, vector)
         return
@@ -214,9 +214,7 @@ def _parameter(
     """A constant with numbers for places: a learned one beside the tensor."""
     layout = view.layout
     if layout is None or len(view.value.shape) != 3:
-        view = (
-            TensorView.of(to.map_of(x)) if len(view.axes) == 3 else TensorView.of(to.vector_of(x))
-        )
+        view = to.spread(x)
         layout = tuple(range(len(view.axes)))
     dims = [1] * len(view.value.shape)
     order: list[int] = []
@@ -242,35 +240,17 @@ def _parameter(
 def concat(to: ProgramTranslation, o: Operation) -> None:
     tensors = [t for t in o.inputs if t is not None]
     axis = int(o.attributes["axis"])
-    found = [to.dimension(t, axis, "a concat") for t in tensors]
-    views = [view for view, _ in found]
+    if not 0 < axis < len(o.outputs[0].shape):
+        raise Unsayable("a concat of pictures of the batch can't be said")
+    views = [to.settled(t) for t in tensors]
     if len(tensors) == 1:
         to.set(o.outputs[0], views[0])
         return
-    first = views[0]
-    alike = all(
-        v.axes == first.axes and len(v.value.shape) == len(first.value.shape) for v in views
-    )
-    if alike and all(d == 0 for _, d in found) and first.layout is not None:
-        node = to.emit("concat", *[v.value for v in views])
-        to.set(o.outputs[0], with_channels(first, node.value))
-    elif len(first.axes) == 3:
-        order = (axis - 1, *(a for a in range(3) if a != axis - 1))
-        values = []
-        for view in views:
-            turned = view.transposed(order)
-            values.append(turned.value if turned.is_plain else to.ordered(turned))
-        made = TensorView.of(to.emit("concat", *values).value)
-        back = sorted(range(3), key=lambda i: order[i])
-        to.set(o.outputs[0], made.transposed(back))
-    elif axis == 1:
-        values = [to.vector_of(t) for t in tensors]
-        made = TensorView.of(to.emit("concat", *values).value)
-        shaped = made.reshaped(o.outputs[0].shape[1:])
-        assert shaped is not None, "a vector has all factors"
-        to.set(o.outputs[0], shaped)
-    else:
-        raise Unsayable("this concat can't be said")
+    first, at = views[0], axis - 1
+    if not all(v.is_along(at) and v.beside(at) == first.beside(at) for v in views):
+        views = [to.turned(v, at) for v in views]
+    node = to.emit("concat", *[v.value for v in views])
+    to.set(o.outputs[0], views[0].resized(at, 0, node.value))
 
 
 def _joined_layout(

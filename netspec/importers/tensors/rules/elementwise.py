@@ -10,7 +10,6 @@ from netspec.importers.tensors.program import Operation
 from netspec.importers.tensors.rules.registry import rule
 from netspec.importers.tensors.translation import (
     ProgramTranslation,
-    Unsayable,
 )
 from netspec.ops import OPS, attributes
 
@@ -24,9 +23,7 @@ def activation(to: ProgramTranslation, o: Operation) -> None:
 
 @rule("softmax", "log_softmax")
 def softmax(to: ProgramTranslation, o: Operation) -> None:
-    view, dimension = to.dimension(o.inputs[0], int(o.attributes["axis"]), "a softmax")
-    if dimension != 0:
-        raise Unsayable("a softmax over anything but channels can't be said")
+    view = to.along(o.inputs[0], int(o.attributes["axis"]), "a softmax")
     to.set(o.outputs[0], view.on(to.emit(o.kind, view.value).value))
 
 

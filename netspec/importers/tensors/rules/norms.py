@@ -8,7 +8,6 @@ from typing import Any
 from netspec.importers.tensors.numbers import fraction
 from netspec.importers.tensors.program import Operation
 from netspec.importers.tensors.rules.registry import rule
-from netspec.importers.tensors.rules.weighted import channels_last
 from netspec.importers.tensors.translation import (
     ProgramTranslation,
     Unsayable,
@@ -21,9 +20,7 @@ from netspec.importers.tensors.views import TensorView
 
 @rule("batchnorm")
 def batchnorm(to: ProgramTranslation, o: Operation) -> None:
-    view, dimension = to.dimension(o.inputs[0], 1, "a batch norm")
-    if dimension != 0:
-        view = TensorView.of(to.map_of(o.inputs[0]))
+    view = to.along(o.inputs[0], 1, "a batch norm")
     weight, bias, mean, variance = (to.constant(t) for t in padded(o.inputs[1:], 4))
     channels = int(view.value.shape[0])
     affine = weight is not None or bias is not None
@@ -61,11 +58,7 @@ def layernorm(to: ProgramTranslation, o: Operation) -> None:
         return
     if len(axes) > 1:
         raise Unsayable("a layer norm with weights over several axes can't be said")
-    view, dimension = to.dimension(x, axes[0], "a layer norm")
-    if dimension != 0 and axes[0] == last:
-        view = channels_last(to, x) if last > 1 else TensorView.of(to.vector_of(x))
-    elif dimension != 0:
-        raise Unsayable("a layer norm over height or width can't be said")
+    view = to.along(x, axes[0], "a layer norm")
     channels = int(view.value.shape[0])
     weights = weights_of(
         weight=vector_like(weight, channels) or to.filled(1, channels),
@@ -120,9 +113,9 @@ def normalize(to: ProgramTranslation, o: Operation) -> None:
     view = to.settled(o.inputs[0])
     every = axes == list(range(1, len(view.axes) + 1))
     if not every or len(view.axes) == 1:
-        view, dimension = to.dimension(o.inputs[0], axes[0], "a normalization")
-        if len(axes) > 1 or dimension != 0:
-            raise Unsayable("a normalization over height or width alone can't be said")
+        if len(axes) > 1:
+            raise Unsayable("a normalization over height and width can't be said")
+        view = to.along(o.inputs[0], axes[0], "a normalization")
         every = False
     eps = fraction(o.attributes.get("eps", 0))
     across = "all" if every else "channels"

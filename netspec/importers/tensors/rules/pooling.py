@@ -89,56 +89,41 @@ def adaptive(to: ProgramTranslation, o: Operation) -> None:
 
 @rule("mean", "sum", "max")
 def reduce(to: ProgramTranslation, o: Operation) -> None:
-    """A reduction over the channels, or over all places."""
+    """A reduction over all places, over the channels, or over one axis after the other."""
     view = to.settled(o.inputs[0])
-    axes = [int(a) for a in o.attributes["axes"]]
-    if any(not 0 < a <= len(view.axes) for a in axes):
+    axes = [int(a) - 1 for a in o.attributes["axes"]]
+    if any(not 0 <= a < len(view.axes) for a in axes):
         raise Unsayable(f"a {o.kind} over the batch can't be said")
-    atoms = {i for a in axes for i in view.axes[a - 1]}
+    atoms = {i for a in axes for i in view.axes[a]}
     places = {i for i, atom in enumerate(view.atoms) if atom.dimension}
-    channels = {i for i, atom in enumerate(view.atoms) if not atom.dimension}
-    value = view.value
-    if not atoms:
-        made = value
-    elif atoms == places and o.kind in ("mean", "max"):
-        op = "adaptive_avgpool" if o.kind == "mean" else "adaptive_maxpool"
-        node = to.emit(op, value, size=fractions((1, 1)))
-        node.pools_all = True
-        made = node.value
-    elif atoms == places and o.kind == "sum":
-        made = to.emit("sum", value, across="spatial").value
-    elif atoms == channels and o.kind in ("mean", "sum"):
-        made = to.emit(o.kind, value, across="channels").value
-    else:
-        over = ", ".join(map(str, axes))
-        raise Unsayable(f"a {o.kind} over the axes {over} of {shape_text(view.shape)}")
-    rest = [tuple(i for i in axis if i not in atoms) for axis in view.axes]
-    if not o.attributes.get("keepdims", False):
-        rest = [axis for a, axis in enumerate(rest) if a + 1 not in axes]
-    kept = [i for i in range(len(view.atoms)) if i not in atoms]
-    at = {i: k for k, i in enumerate(kept)}
-    left = tuple(view.atoms[i] for i in kept)
-    to.set(o.outputs[0], TensorView(made, left, tuple(tuple(at[i] for i in axis) for axis in rest)))
+    if atoms and atoms == places:
+        if o.kind == "sum":
+            node = to.emit("sum", view.value, across="spatial")
+        else:
+            op = "adaptive_avgpool" if o.kind == "mean" else "adaptive_maxpool"
+            node = to.emit(op, view.value, size=fractions((1, 1)))
+            node.pools_all = True
+        view = view.without(atoms, node.value)
+    elif atoms and o.kind == "max":
+        over = ", ".join(str(a + 1) for a in axes)
+        raise Unsayable(f"a max over the axes {over} of {shape_text(view.shape)}")
+    elif atoms:
+        for axis in axes:
+            view = view if view.is_along(axis) else to.turned(view, axis)
+            node = to.emit(o.kind, view.value, across="channels")
+            view = view.resized(axis, 0, node.value)
+    to.set(o.outputs[0], _without(view, axes, bool(o.attributes.get("keepdims", False))))
 
 
 @rule("argmax")
 def argmax(to: ProgramTranslation, o: Operation) -> None:
     axis = int(o.attributes["axis"])
-    view, dimension = to.dimension(o.inputs[0], axis, "an argmax")
-    if dimension != 0:
-        raise Unsayable("an argmax over height or width can't be said")
-    node = to.emit("argmax", view.value)
-    channel = view.axes[axis - 1][0]
-    made = TensorView(
-        node.value,
-        tuple(a for i, a in enumerate(view.atoms) if i != channel),
-        tuple(
-            tuple(i - (i > channel) for i in atoms)
-            for a, atoms in enumerate(view.axes)
-            if a != axis - 1
-        ),
-    )
-    if o.attributes.get("keepdims", False):
-        shape = [1 if a == axis - 1 else s for a, s in enumerate(view.shape)]
-        made = made.reshaped(shape) or made
-    to.set(o.outputs[0], made)
+    view = to.along(o.inputs[0], axis, "an argmax")
+    made = view.resized(axis - 1, 0, to.emit("argmax", view.value).value)
+    to.set(o.outputs[0], _without(made, [axis - 1], bool(o.attributes.get("keepdims", False))))
+
+
+def _without(view: TensorView, axes: Sequence[int], keepdims: bool) -> TensorView:
+    """A view of which some axes are 1, without these unless they are kept."""
+    left = tuple(axis for a, axis in enumerate(view.axes) if keepdims or a not in axes)
+    return TensorView(view.value, view.atoms, left)

@@ -14,24 +14,24 @@ from netspec.importers.tensors.translation import (
     Unsayable,
     shape_text,
 )
-from netspec.importers.tensors.views import TensorView, resized, with_channels
+from netspec.importers.tensors.views import Atom, TensorView
 
 
 @rule("split")
 def split(to: ProgramTranslation, o: Operation) -> None:
     axis, sizes = int(o.attributes["axis"]), [int(s) for s in o.attributes["sizes"]]
     view, dimension = to.dimension(o.inputs[0], axis, "a split")
-    if dimension == 0 and view.layout is not None:
-        even = len(set(sizes)) == 1
-        parts = Fraction(len(sizes)) if even else fractions(sizes)
-        node = to.emit("split", view.value, parts=parts)
-        for tensor, value in zip(o.outputs, node.outputs, strict=True):
-            to.set(tensor, with_channels(view, value))
+    if dimension:
+        start = 0
+        for tensor, size in zip(o.outputs, sizes, strict=True):
+            _slice(to, o, tensor, axis, start, start + size, 1)
+            start += size
         return
-    start = 0
-    for tensor, size in zip(o.outputs, sizes, strict=True):
-        _slice(to, o, tensor, axis, start, start + size, 1)
-        start += size
+    view = to.along(o.inputs[0], axis, "a split")
+    parts = Fraction(len(sizes)) if len(set(sizes)) == 1 else fractions(sizes)
+    node = to.emit("split", view.value, parts=parts)
+    for tensor, value in zip(o.outputs, node.outputs, strict=True):
+        to.set(tensor, view.resized(axis - 1, 0, value))
 
 
 @rule("slice")
@@ -57,53 +57,30 @@ def _slice(
     if (start, end, step) == (0, size, 1):
         to.set(result, view)
         return
-    if dimension is None or view.layout is None:
-        _part(to, o, result, view, axis, start, end, step)
-        return
-    names = ("channels", "rows", "columns")
-    places = (start, end) if step == 1 else (start, end, step)
-    node = to.emit("slice", view.value, **dict[str, Any]({names[dimension]: fractions(places)}))
-    to.set(result, resized(view, dimension, node.value))
-
-
-def _part(
-    to: ProgramTranslation,
-    o: Operation,
-    result: ProgramTensor,
-    view: TensorView,
-    axis: int,
-    start: int,
-    end: int,
-    step: int,
-) -> None:
-    """Some places of an axis that is the outermost factor of the channels."""
     atoms = view.axes[axis - 1]
-    outer = bool(atoms) and atoms[0] == 0 and len(atoms) == 1 and step == 1
-    if not outer or view.atoms[0].dimension != 0:
-        raise Unsayable(f"a part of the axis {axis} of {shape_text(view.shape)}")
-    each = int(view.value.shape[0]) // view.atoms[0].size
-    places = fractions((start * each, end * each))
-    value = to.emit("slice", view.value, channels=places).value
-    sizes = [end - start if a == axis - 1 else s for a, s in enumerate(view.shape)]
-    if view.in_order:
-        made = TensorView.of(value).reshaped(sizes)
-    else:
-        kept = end - start
-        if kept > 1:
-            raise Unsayable(f"a part of the axis {axis} of {shape_text(view.shape)}")
-        rest = tuple(() if a == axis - 1 else x for a, x in enumerate(view.axes))
-        left = tuple(tuple(i - 1 for i in x) for x in rest)
-        made = TensorView(value, view.atoms[1:], left)
-    if made is None:
-        raise Unsayable(f"a part of the axis {axis} of {shape_text(view.shape)}")
-    to.set(result, made)
+    if dimension is None and atoms == (0,) and view.atoms[0].dimension == 0 and step == 1:
+        # It is the outer factor of the channels, of which it takes a run.
+        each = int(view.value.shape[0]) // view.atoms[0].size
+        places = fractions((start * each, end * each))
+        value = to.emit("slice", view.value, channels=places).value
+        kept = (Atom(0, end - start), *view.atoms[1:])
+        one = end - start == 1
+        to.set(result, view.without([0], value) if one else TensorView(value, kept, view.axes))
+        return
+    if dimension is None:
+        view, dimension = to.along(o.inputs[0], axis, "a slice"), 0
+    field = ("channels", "rows", "columns")[dimension]
+    given: dict[str, Any] = {field: fractions((start, end) if step == 1 else (start, end, step))}
+    node = to.emit("slice", view.value, **given)
+    to.set(result, view.resized(axis - 1, dimension, node.value))
 
 
 @rule("flip")
 def flip(to: ProgramTranslation, o: Operation) -> None:
-    view, dimension = to.dimension(o.inputs[0], int(o.attributes["axis"]), "a flip")
+    axis = int(o.attributes["axis"])
+    view, dimension = to.dimension(o.inputs[0], axis, "a flip")
     if dimension is None:
-        raise Unsayable("a flip of a part of the channels can't be said")
+        view, dimension = to.along(o.inputs[0], axis, "a flip"), 0
     name = ("channels", "height", "width")[dimension]
     to.set(o.outputs[0], view.on(to.emit("flip", view.value, axis=name).value))
 

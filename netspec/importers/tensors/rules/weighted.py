@@ -17,7 +17,7 @@ from netspec.importers.tensors.translation import (
     shape_text,
     weights_of,
 )
-from netspec.importers.tensors.views import TensorView, with_channels
+from netspec.importers.tensors.views import TensorView
 
 
 @rule("conv")
@@ -110,7 +110,10 @@ def _linear(
         node = to.emit("linear", value, weights=weights, units=units, bias=without)
         to.set(o.outputs[0], TensorView.of(node.value))
         return
-    view = channels_last(to, x)
+    last = len(view.axes)
+    view = to.along(x, last, "a linear layer")
+    if len(view.value.shape) == 1:
+        view = to.turned(view, last - 1)
     shape = (*weight.shape, 1, 1)
     weight = weight.changed(shape, lambda w: w.reshape(shape), "1x1")
     node = to.emit(
@@ -121,26 +124,7 @@ def _linear(
         kernel=(Fraction(1), Fraction(1)),
         bias=without,
     )
-    to.set(o.outputs[0], with_channels(view, node.value))
-
-
-def channels_last(to: ProgramTranslation, x: ProgramTensor | None) -> TensorView:
-    """The view of a tensor whose last axis is the channels of a map, all others its places."""
-    view, dimension = to.dimension(x, len(to.view(x).axes), "a linear layer")
-    assert x is not None, "it has a view"
-    if dimension == 0 and len(view.value.shape) == 3:
-        return view
-    *before, last = view.shape
-    if len(before) > 2:
-        raise Unsayable("more than two axes in front of the last can't be said")
-    order = (len(before), *range(len(before)))
-    first = view.transposed(order).reshaped((last, *before, *([1] * (2 - len(before)))))
-    assert first is not None, "an axis of 1 changes nothing"
-    value = first.value if first.is_plain else to.ordered(first)
-    made = TensorView.of(value).reshaped((last, *before))
-    assert made is not None, "an axis of 1 changes nothing"
-    to.views[x] = made.transposed((*range(1, len(before) + 1), 0))
-    return to.views[x]
+    to.set(o.outputs[0], view.resized(last - 1, 0, node.value))
 
 
 def _flattened(
@@ -181,9 +165,7 @@ def prelu(to: ProgramTranslation, o: Operation) -> None:
     view = to.settled(o.inputs[0])
     one = slope.size == 1
     if not one:
-        view, dimension = to.dimension(o.inputs[0], 1, "a PReLU")
-        if dimension != 0:
-            view = TensorView.of(to.map_of(o.inputs[0]))
+        view = to.along(o.inputs[0], 1, "a PReLU")
     count = 1 if one else int(view.value.shape[0])
     if slope.size != count:
         raise Unsayable("a PReLU with slopes for height and width can't be said")
