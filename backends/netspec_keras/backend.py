@@ -49,7 +49,16 @@ from netspec.ops.convolution import Conv, ConvTranspose, Linear
 from netspec.ops.reshaping import Identity
 from netspec_keras.emitters import EMITTERS, Written
 from netspec_keras.support import sources
-from netspec_keras.weights import RESERVED, attribute, laid_out, law, named_tensors, variable
+from netspec_keras.weights import (
+    RESERVED,
+    attribute,
+    laid_back,
+    laid_out,
+    law,
+    named_tensors,
+    places_of,
+    variable,
+)
 
 _LAYERS = {
     "Conv2D": 'data_format="channels_last"',
@@ -131,6 +140,19 @@ class KerasBackend:
         named = named_tensors(net).items()
         return {ours: (name, laid_out(weights[ours], layer)) for ours, (name, layer) in named}
 
+    def own_weights(self, net: Net, given: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+        """Tensors as the net has them, each with its name in `given`, by their names of the net.
+
+        `given` has the model's names, or the places in a `.weights.h5` or `.keras` file.
+        """
+        found = {}
+        places = places_of(net, given, _class_of)
+        for ours, (name, _) in named_tensors(net).items():
+            theirs, shape = name if name in given else places.get(name, ""), net.tensors[ours].shape
+            if theirs in given and given[theirs].size == net.tensors[ours].size:
+                found[ours] = (theirs, laid_back(given[theirs], shape))
+        return found
+
 
 def choose_engine() -> None:
     """Have Keras run on an engine that is installed, where the one that it would take is not."""
@@ -166,6 +188,13 @@ def _maker_of(op: Op) -> Maker | None:
     if any("\0" in a for a in args) or numbers.writer.supports:
         return None
     return Maker("plain", f"partial({', '.join(args)})" if made.args else made.head)
+
+
+def _class_of(layer: Layer) -> str:
+    """The class of Keras, or of an emitted file, that a layer is made of."""
+    written = WrittenLayer(layer.op, layer.op, layer.inputs, layer.outputs, False)
+    made = EMITTERS[type(layer.op)](written, numbers_alike("0", layer)).constructor
+    return str(made.head).rpartition(".")[2] if made is not None else ""
 
 
 def _check_names(nets: Sequence[Net], classes: Classes) -> None:

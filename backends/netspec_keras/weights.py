@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
 from typing import Any
 
+from netspec.codegen.identifiers import class_name
 from netspec.codegen.python_source import Source, Verbatim, call
-from netspec.ir import FlatLayer, Net
+from netspec.ir import FlatLayer, Instance, Layer, Net
 from netspec.ops import Init, Op, constants, convolution
 from netspec.ops.activation import PRelu
 
@@ -91,6 +93,61 @@ def laid_out(array: Any, layer: FlatLayer) -> Any:
         return array.T
     slopes = isinstance(layer.op, PRelu) and len(layer.inputs[0].shape) == 3
     return array.reshape(1, 1, -1) if slopes else array
+
+
+def laid_back(array: Any, shape: tuple[int, ...]) -> Any:
+    """A tensor of Keras's layout as the net has it, of this shape."""
+    if len(shape) == 4:
+        return array.transpose(3, 2, 0, 1)
+    if len(shape) == 3:
+        return array.transpose(2, 0, 1)
+    return array.T if len(shape) == 2 else array.reshape(shape)
+
+
+def places_of(
+    net: Net, stored: Collection[str], class_of: Callable[[Layer], str]
+) -> dict[str, str]:
+    """The places of a model's variables in a file that Keras wrote, by their names of the model.
+
+    Keras goes through a model's attributes by the alphabet, and numbers the variables of a layer:
+    `fire2/squeeze/vars/0`. At `layers`, the list of all its layers, it writes those it has not
+    been to: `layers/conv2d_1`, counted in the order of their making.
+    """
+    listed: dict[str, list[str]] = {}
+    numbered = {
+        (m["kind"], int(m["number"] or 0)): m["place"]
+        for place in stored
+        if (m := re.match(r"layers/(?P<place>(?P<kind>\w+?)(_(?P<number>\d{1,9}))?)/", place))
+    }
+    for kind, number in sorted(numbered):
+        listed.setdefault(kind, []).append(numbered[kind, number])
+    named = named_tensors(net).values()
+    direct = {place.split("/")[0] for place in stored}
+    nodes = {attribute(node.name): node for node in net.body.nodes}
+    at: dict[str, str] = {}
+    for first in dict.fromkeys(name.split(".")[0] for name, _ in named):
+        node = nodes[first]
+        if isinstance(node, Instance):
+            kind = class_name(node.block.module, node.block.doc)
+        else:
+            kind = class_of(node)
+        waiting = listed.get(_snake_case(kind)) if first not in direct else None
+        if waiting:
+            at[first] = f"layers/{waiting.pop(0)}"
+    counts: dict[str, int] = {}
+    found = {}
+    for name, _ in named:
+        layer = name.rpartition(".")[0]
+        first, *inner = layer.split(".")
+        number = counts[layer] = counts.get(layer, -1) + 1
+        found[name] = "/".join([at.get(first, first), *inner, "vars", str(number)])
+    return found
+
+
+def _snake_case(kind: str) -> str:
+    """The name of a class as Keras's files have it: `conv2d_transpose`."""
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", kind)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 def law(init: Init, number: Callable[[float], str], support: Callable[[str], str]) -> Source:

@@ -57,7 +57,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for sub in (show, convert):
         add_key(sub)
     convert.add_argument(
-        "--from", dest="source", metavar="NAMES", help="FILE has the names of NAMES (or FILE.names)"
+        "--from",
+        dest="source",
+        metavar="NAMES",
+        help="FILE has the names of NAMES (or FILE.names); keras: a .weights.h5 or .keras of an "
+        "emitted Keras model",
     )
     convert.add_argument(
         "--names",

@@ -165,6 +165,10 @@ class QuantizesFiles(Protocol):
         ...
 
 
+EXTRAS = ("keras", "onnx", "onnxruntime", "torch")
+"""Packages that are extras of netspec, under their own names."""
+
+
 @runtime_checkable
 class HasChannelsLast(Protocol):
     """A backend whose models take and give values with channels last; `run` has them first.
@@ -174,6 +178,14 @@ class HasChannelsLast(Protocol):
 
     def named_weights(self, net: Net, weights: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
         """Tensors as the model has them, each with its name there, by their names of the net."""
+        ...
+
+    def own_weights(self, net: Net, given: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+        """Tensors as the net has them, each with its name in `given`, by their names of the net.
+
+        `given` has the names of the model, or the places in a file that its library wrote. What is
+        not there, or of another size, is left out.
+        """
         ...
 
 
@@ -353,7 +365,8 @@ def load_model(net: Net, backend: Backend, probabilities: bool = False) -> Any:
 def _missing_package(backend: str, error: ImportError) -> SpecError:
     package = error.name or "a package"
     message = f"the {backend} backend needs {package}, which is not installed"
-    return spec_error("missing-package", message, help=(f"pip install {package}",))
+    extra = f"'netspec-compiler[{package}]'" if package in EXTRAS else package
+    return spec_error("missing-package", message, help=(f"pip install {extra}",))
 
 
 def summary(net: Net, kinds: Sequence[str] = (), channels_last: bool = False) -> str:

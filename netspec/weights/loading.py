@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+from netspec.codegen.backend import HasChannelsLast, backends, get
 from netspec.diagnostics import SpecError
+from netspec.importers.keras.stored import stored_variables
 from netspec.importers.model_files import is_model
 from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
@@ -74,6 +77,8 @@ def weights_for(
     `read_for`. Raises SpecError.
     """
     path = Path(file)
+    if names and names in backends() and isinstance(backend := get(names), HasChannelsLast):
+        return _of_backend(net, backend, path, partial, key)
     arrays = read_for(path, net, partial, key, sizes)
     maps = NameMaps(net, spec)
     known = {names: maps.keys(names)} if names else maps.fitting()
@@ -97,6 +102,26 @@ def weights_for(
         raise SpecError([replace(first, notes=(), help=(help_,)), *others]) from None
 
 
+def _of_backend(
+    net: Net, backend: HasChannelsLast, path: Path, partial: Sequence[str], key: str | None
+) -> Adapted:
+    """The weights of a backend's model, under its names, or in a file that Keras wrote."""
+    arrays = stored_variables(path) if is_model(path) else restored(read(path, key))
+    own = backend.own_weights(net, arrays)
+    theirs = {ours: name for ours, (name, _) in own.items()}
+    used = set(theirs.values())
+    left = {n: a for n, a in arrays.items() if n not in used and not _OF_TRAINING.search(n)}
+    given = {ours: array for ours, (_, array) in own.items()} | left
+    found = adapt(given, net.tensors, str(path), net.name, partial=partial, by="names")
+    rows = [
+        row._replace(theirs=theirs[row.ours], shape=arrays[theirs[row.ours]].shape)
+        for row in found.rows
+    ]
+    return replace(found, rows=tuple(rows))
+
+
+_OF_TRAINING = re.compile(r"^optimizer/|^_?metrics|(^|/)seed_generator/")
+"""Variables of Keras that are no weights: of the optimizer, of metrics, of random numbers."""
 _OTHER_NETS = {
     "alexnet": (
         "features.0.weight",

@@ -29,6 +29,9 @@ MOST_NESTED = 400
 MOST_EXPANDED = 100
 """How many times larger than the file its weights may be, where it is compressed."""
 
+DEEPEST_GROUP = 50
+MOST_GROUPS = 100_000
+
 
 _BROKEN = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error)
 """What zipfile raises for archives that are none, or of kinds that it does not read."""
@@ -143,8 +146,12 @@ def _of_hdf5(path: Path) -> KerasFile:
         version = version.decode(errors="replace")
     if not isinstance(config, str):
         what = "weights, and no model" if has_layers else "no model of Keras"
-        help_ = "save the whole model: `model.save('model.keras')`"
-        raise KerasError("unreadable-file", f"{path} holds {what}", None, help_)
+        help_ = (
+            "save the whole model: `model.save('model.keras')`",
+            f"weights of an emitted model: `netspec weights convert {path} OUT --spec SPEC "
+            "--from keras`",
+        )
+        raise KerasError("unreadable-file", f"{path} holds {what}", None, *help_)
     if len(config) > MOST_CONFIG:
         raise KerasError("too-large", f"{path}: its config is larger than netspec handles")
     return KerasFile(path, _json(config, path), _version(version), _Hdf5Weights(path))
@@ -188,8 +195,8 @@ def _group(group: Any, path: str) -> Any:
     return group
 
 
-def _numbers(dataset: Any, shape: tuple[int, ...]) -> Any:
-    """The numbers of a dataset. Raises ValueError where it is no plain one of this shape."""
+def _numbers(dataset: Any, shape: tuple[int, ...] | None) -> Any:
+    """The numbers of a dataset. Raises ValueError where it is no plain one, or of another shape."""
     import h5py
     import numpy as np
 
@@ -197,7 +204,7 @@ def _numbers(dataset: Any, shape: tuple[int, ...]) -> Any:
         raise ValueError(f"{dataset.name} is no dataset")
     if dataset.external or dataset.is_virtual:
         raise ValueError(f"{dataset.name} lies in other files, which are not read")
-    if dataset.shape != shape:
+    if shape is not None and dataset.shape != shape:
         theirs, ours = ("x".join(map(str, s)) or "one number" for s in (dataset.shape, shape))
         raise ValueError(f"{dataset.name} is {theirs}, and the config makes it {ours}")
     if dataset.dtype.kind == "V" and dataset.dtype.itemsize == 2:  # bfloat16
@@ -206,6 +213,33 @@ def _numbers(dataset: Any, shape: tuple[int, ...]) -> Any:
     if dataset.dtype.kind not in "fiu":
         raise ValueError(f"{dataset.name} holds no numbers")
     return np.asarray(dataset[()])
+
+
+def stored_variables(path: Path) -> dict[str, Any]:
+    """The variables in a `.weights.h5` or `.keras` file by their places: `fire2/squeeze/vars/0`.
+
+    Raises SpecError.
+    """
+    import h5py
+
+    archive = zipfile.is_zipfile(path)
+    found: dict[str, Any] = {}
+    with _ArchiveWeights(path).open() if archive else _hdf5(path, path) as file:
+        left = MOST_EXPANDED * max(path.stat().st_size, 1 << 20)
+        waiting = [(name, 0, file) for name in sorted(file, reverse=True)]
+        while waiting:
+            name, depth, group = waiting.pop()
+            child = _child(group, name)
+            if isinstance(child, h5py.Dataset):
+                left -= child.size * child.dtype.itemsize
+                if left < 0:
+                    raise ValueError("it says that it holds more than it can")
+                found[child.name.lstrip("/")] = _numbers(child, None)
+            elif isinstance(child, h5py.Group):
+                if depth > DEEPEST_GROUP or len(waiting) > MOST_GROUPS:
+                    raise ValueError("it has too many groups, or groups that are nested too deeply")
+                waiting += [(n, depth + 1, child) for n in sorted(child, reverse=True)]
+    return found
 
 
 class _Part(io.RawIOBase):
@@ -242,14 +276,15 @@ class _ArchiveWeights:
     def read(
         self, place: WeightPlace, index: int, names: Sequence[str], shape: tuple[int, ...]
     ) -> Any:
-        with self._open() as file:
+        with self.open() as file:
             path = place.path
             if "_layer_checkpoint_dependencies" in file:  # Keras 2.13
                 path = path.replace("layers/", "_layer_checkpoint_dependencies/")
             return _numbers(_child(_group(file, f"{path}/vars"), str(index)), shape)
 
     @contextmanager
-    def _open(self) -> Iterator[Any]:
+    def open(self) -> Iterator[Any]:
+        """Its model.weights.h5, open. Raises SpecError."""
         name = "model.weights.h5"
         try:
             with self.path.open("rb") as file, zipfile.ZipFile(file) as archive:
