@@ -37,8 +37,8 @@ def _loading(path: Path, tool: str, extra: str) -> Iterator[None]:
         yield
     except SpecError:
         raise
-    except ImportError:
-        message = f"--check runs {path} by {tool}, which is not installed"
+    except ModuleNotFoundError as error:
+        message = f"--check runs {path} by {tool}, and {error.name} is not installed"
         help_ = (f"pip install 'netspec-compiler[{extra}]'",)
         raise spec_error("missing-package", message, help=help_) from None
     except Exception as error:
@@ -69,7 +69,10 @@ def _onnx(path: Path) -> Original:
 
 def _keras(path: Path) -> Original:
     """Keras loads files in its safe mode, which runs no code of theirs."""
+    from netspec.codegen.backend import get
+
     with _loading(path, "keras", "keras"):
+        get("keras")  # which has Keras run on an engine that is installed
         import keras
 
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
@@ -84,8 +87,26 @@ def _keras(path: Path) -> Original:
     return Original("keras", shapes, run)
 
 
+def _exported(path: Path) -> Original:
+    with _loading(path, "torch", "torch"):
+        import torch  # noqa: F401
+
+        from netspec.conversion.exported_program import results
+        from netspec.importers.torch.schema import exported
+
+        program = exported(path)
+        shapes = tuple(program.types[name].shape for name in program.inputs)
+
+    def run(arrays: Sequence[Any]) -> Sequence[Any]:
+        with _loading(path, "torch", "torch"):
+            return results(program, arrays)
+
+    return Original("torch", shapes, run)
+
+
 _ORIGINALS: dict[str, Callable[[Path], Original]] = {
     ".onnx": _onnx,
+    ".pt2": _exported,
     ".keras": _keras,
     ".h5": _keras,
     ".hdf5": _keras,
