@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Container, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +11,7 @@ from textwrap import wrap
 from typing import Any
 
 from netspec.codegen.backend import Unsupported
+from netspec.codegen.copied import CHECKS, definitions, names_in, with_callees
 from netspec.codegen.header import (
     class_doc,
     compiled_from,
@@ -19,6 +19,7 @@ from netspec.codegen.header import (
     logits_or_not,
     outputs_doc,
     shape_checks,
+    standard_imports,
     title,
 )
 from netspec.codegen.preprocess import picture
@@ -32,23 +33,21 @@ from netspec.codegen.python_source import (
     docstring,
     list_of,
     statement,
-    templates,
     tuple_of,
 )
-from netspec.codegen.tracing.made_ops import Maker
-from netspec.codegen.tracing.nodes import CannotTrace, OpCall, TraceValue, calls_in
-from netspec.codegen.writing.classes import Classes, NetText, classes_of
-from netspec.codegen.writing.emission import WrittenLayer
+from netspec.codegen.tracing.nodes import CannotTrace, OpCall, calls_in
+from netspec.codegen.writing.classes import Classes, NetText
+from netspec.codegen.writing.emission import Emission, WrittenLayer
 from netspec.codegen.writing.library import Library
+from netspec.codegen.writing.library_backend import LibraryBackend
+from netspec.codegen.writing.makers import makers
 from netspec.codegen.writing.spelling import ConstructorNumbers, numbers_alike
 from netspec.codegen.writing.terms import OUT_SIZES
 from netspec.ir import Layer, Net
 from netspec.lazy_dataclasses import replace
-from netspec.ops import Init, Learned, LearnedWithBias, Op, Tensor, Weighted
+from netspec.ops import Init, Learned, LearnedWithBias, Op, Weighted
 from netspec.ops.convolution import Conv, ConvTranspose, Linear
-from netspec.ops.reshaping import Identity
-from netspec_keras.emitters import EMITTERS, Written
-from netspec_keras.support import sources
+from netspec_keras.emitters import EMITTERS
 from netspec_keras.weights import (
     RESERVED,
     attribute,
@@ -72,30 +71,24 @@ _LAYERS = {
 """What is said at the top of a file, once for all layers of a class of Keras."""
 _GLOBALS = (
     *("keras", "ops", "layers", "initializers", "math", "np", "self", "Tensor", "Path", "Any"),
-    *("Fraction", "model", "partial", "Callable", "dtype", "inputs", "Network", *_LAYERS),
+    *("Fraction", "model", "partial", "Callable", "dtype", "inputs", *_LAYERS),
 )
 
 
-class KerasBackend:
+SUPPORT = definitions([CHECKS, *sorted((Path(__file__).parent / "support").glob("*.py"))])
+"""The source of what emitted files get copies of, by its name; keras is not imported."""
+ENGINES = ("tensorflow", "torch", "jax")
+
+
+class KerasBackend(LibraryBackend):
     """Emits a module that needs keras, numpy and safetensors."""
 
     name = "keras"
-    emitters: Mapping[type[Op], Any] = EMITTERS
-    notes: Sequence[Any] = ()
-    ends_in_logits: Sequence[bool] = ()
+    emitters = EMITTERS
 
     def __init__(self) -> None:
         self.nets: dict[str, Net] = {}
         """The nets that were emitted last, by the names of their classes."""
-
-    def check(self, layer: Layer, used: Sequence[bool]) -> None:
-        """Raise Unsupported for layers that Keras can't express."""
-        written = WrittenLayer(layer.op, layer.op, layer.inputs, layer.outputs, any(used[1:]))
-        EMITTERS[type(layer.op)](written, numbers_alike("0", layer))
-
-    def emit(self, net: Net) -> str:
-        """The source of the net's file."""
-        return self.emit_family([net])
 
     def emit_family(
         self, nets: Sequence[Net], *, probabilities: bool = False, nsz: bool = False
@@ -103,15 +96,11 @@ class KerasBackend:
         """The source of a file with a class for each net."""
         if nsz:
             raise Unsupported("models that load .nsz files")
-        taken = (*_GLOBALS, *sources())
-        spelling = KerasSpelling(nets)
-        classes = classes_of(nets, lambda _: spelling, taken, _maker_of, probabilities)
+        spelling, taken = KerasSpelling(nets), (*_GLOBALS, *SUPPORT)
+        maker_of = makers(EMITTERS, "layers.Identity")
+        classes = self.classes_of(nets, lambda _: spelling, taken, maker_of, probabilities)
         _check_names(nets, classes)
-        self.notes = classes.notes()
-        of_nets = classes.net_classes()
-        self.nets = {c.name: net for c, net in zip(of_nets, nets, strict=True)}
-        given = of_nets[0].trace.predictions[: len(nets[0].body.outputs)]
-        self.ends_in_logits = [p is not None for p in given]
+        self.nets = {c.name: net for c, net in zip(classes.net_classes(), nets, strict=True)}
         return _source(nets, classes, spelling.usual)
 
     def run(self, model: Any, *inputs: Any) -> tuple[Any, ...]:
@@ -156,38 +145,14 @@ class KerasBackend:
 
 def choose_engine() -> None:
     """Have Keras run on an engine that is installed, where the one that it would take is not."""
-    engines = ("tensorflow", "torch", "jax")
-    file = Path("~/.keras/keras.json").expanduser()
+    engines = [*ENGINES]
     try:
-        said = json.loads(file.read_text(encoding="utf-8"))["backend"]
+        said = Path("~/.keras/keras.json").expanduser().read_text(encoding="utf-8")
+        engines.insert(0, json.loads(said)["backend"])
     except (OSError, ValueError, LookupError, TypeError):
-        said = engines[0]
-    if "KERAS_BACKEND" not in os.environ and said in engines and find_spec(said) is None:
-        found = next((name for name in engines if find_spec(name)), None)
-        if found is not None:
-            os.environ["KERAS_BACKEND"] = found
-
-
-def _maker_of(op: Op) -> Maker | None:
-    """What makes the layer of an op; None where that takes channels or numbers."""
-    if isinstance(op, Identity):
-        return Maker("plain", "layers.Identity")
-    numbers, unknown = numbers_alike("\0"), TraceValue("x", (8, 4, 4))
-    try:
-        written = EMITTERS[type(op)](WrittenLayer(op, op, (unknown,), (unknown,), False), numbers)
-    except (CannotTrace, Unsupported):
-        return None
-    made = written.constructor
-    if made is None:
-        source = written.call("", [Verbatim("x")]).flat()
-        known = re.fullmatch(
-            r"(?:ops|keras\.activations)\.(\w+)\(x(?:, approximate=False)?\)", source
-        )
-        made = call("layers.Activation", f'"{known[1]}"') if known else call("\0")
-    args = [made.head, *(a.flat() for a in made.args)]
-    if any("\0" in a for a in args) or numbers.writer.supports:
-        return None
-    return Maker("plain", f"partial({', '.join(args)})" if made.args else made.head)
+        pass
+    known = (name for name in engines if name not in ENGINES or find_spec(name) is not None)
+    os.environ.setdefault("KERAS_BACKEND", next(known, engines[0]))
 
 
 def _class_of(layer: Layer) -> str:
@@ -237,9 +202,9 @@ class KerasSpelling:
             raise Unsupported("nets whose weights begin differently, in one file")
         self.usual = laws[0]
 
-    def emit(self, c: OpCall, numbers: ConstructorNumbers, several: bool) -> Written:
+    def emit(self, c: OpCall, numbers: ConstructorNumbers, several: bool) -> Emission:
         layer = WrittenLayer(c.bound, c.op, c.inputs, c.outputs, several)
-        written: Written = EMITTERS[type(c.bound)](layer, numbers)
+        written: Emission = EMITTERS[type(c.bound)](layer, numbers)
         made, op = written.constructor, c.op
         if made is None or not isinstance(op, Learned):
             return written
@@ -285,73 +250,93 @@ def _name_of(init: Init) -> str | None:
     return source if source.startswith('"') else None
 
 
-def _top(code: str, usual: Mapping[type[Op], Init]) -> list[str]:
+def _top(used: Container[str], usual: Mapping[type[Op], Init]) -> list[str]:
     """The lines that say once what holds for all layers of a class of Keras."""
     weighted = {Conv: "Conv2D", ConvTranspose: "Conv2DTranspose", Linear: "Dense"}
     begins = {name: _name_of(usual[op]) for op, name in weighted.items()}
     lines = []
     for name, said in _LAYERS.items():
-        if re.search(rf"(?<![\w.]){name}\(", code) or f"partial({name}," in code:
-            initial = begins.get(name)
-            args = [f"layers.{name}", *([said] if said else [])]
-            args += [f"kernel_initializer={initial}"] if initial else []
-            lines += statement(f"{name} = ", call("partial", *args), 0)
+        args = [f"layers.{name}", *([said] if said else [])]
+        args += [f"kernel_initializer={begins[name]}"] if begins.get(name) else []
+        lines += statement(f"{name} = ", call("partial", *args), 0) if name in used else []
     return lines
 
 
 def _source(nets: Sequence[Net], classes: Classes, usual: Mapping[type[Op], Init]) -> str:
     """The file of nets with these classes."""
-    names = [c.name for c in classes.net_classes()]
-    pictures = [picture(net, _vector) for net in nets]
-    shared = "Network" if len(nets) > 1 else ""
+    own = dict(zip((c.name for c in classes.net_classes()), nets, strict=True))
     texts = {
         c.name: NetText(
             docstring(
-                class_doc(net, bool(shared), logits_or_not(net, c.trace.predictions), True), 4
+                class_doc(net, len(nets) > 1, logits_or_not(net, c.trace.predictions), True), 4
             ),
             docstring(outputs_doc(net), 8),
             (),
-            shared,
+            "Network",
             net.variant_of or net.name,
         )
-        for net, c in zip(nets, classes.net_classes(), strict=True)
+        for c, net in zip(classes.net_classes(), nets, strict=True)
     }
-    rendered = list(classes.render(texts))
-    supports = classes.supports | {"named_weights"}
-    if not supports.isdisjoint(("max_pool", "average_pool", "pad_same")):
-        supports |= {"pad", "window_sides"}
-    if "flatten" in supports:
-        supports.add("reshape")
-    copied = [source for name, source in sources().items() if name in supports]
-    code = "\n".join((*rendered, *copied))
-    in_template = {
-        name: {
-            "name": name,
-            "preprocess": prepared,
-            "size": input_size(net),
-            "params": f"{sum(t.size for t in learned(net)):_}",
-            "check": shape_checks(net, _zeros, channels_last=True, packs=True),
-        }
-        for name, net, prepared in zip(names, nets, pictures, strict=True)
-    }
-    written = [c.name for c in classes.all]
-    template = templates(Path(__file__).parent / "templates").get_template("model.py.j2")
-    result: str = template.render(
-        origin=wrap(compiled_from(nets), WIDTH - 2, break_on_hyphens=False),
-        header="\n".join(docstring(title(nets, names), 0)),
-        top=_top(code, usual),
-        supports=copied,
-        shared=shared,
-        classes=list(zip(rendered, map(in_template.get, written), strict=True)),
-        nets=list(in_template.values()),
-        code=code,
+    written = [
+        "\n".join([source, *(_preprocess(own[c.name]) if c.name in own else [])])
+        for c, source in zip(classes.all, classes.render(texts), strict=True)
+    ]
+    checks = ['if __name__ == "__main__":']
+    for n, (name, net) in enumerate(own.items()):
+        checks += [
+            f"    model{': keras.Model' if len(nets) > 1 and not n else ''} = {name}()",
+            '    learned = [w for w in model.weights if not w.name.startswith("moving_")]',
+            f"    assert sum(int(np.prod(w.shape)) for w in learned) == {_parameters(net):_}",
+            *shape_checks(net, _zeros, channels_last=True, packs=True),
+        ]
+    pieces = [*with_callees({"Network", *classes.supports}, SUPPORT), *written, "\n".join(checks)]
+    body = "\n\n\n".join(pieces)
+    used = names_in(body)
+    top = _top(used, usual)
+    used |= {"partial", "Any"} if top else {"Any"}
+    modules = [m for m in ("initializers", "layers", "ops") if m in used]
+    lines = [
+        *(f"# {line}" for line in wrap(compiled_from(nets), WIDTH - 2, break_on_hyphens=False)),
+        *docstring(title(nets, [*own]), 0),
+        *("", *standard_imports(used), ""),
+        *("import keras", "import numpy as np", f"from keras import {', '.join(modules)}", ""),
+        "Tensor = Any  # of what Keras runs on: JAX, TensorFlow or PyTorch",
+        *top,
+    ]
+    return "\n".join(lines) + f"\n\n\n{body}\n"
+
+
+def _preprocess(net: Net) -> list[str]:
+    """The lines of the method that makes an input of a picture; none where there is no such."""
+    p, (rows, columns) = picture(net, _vector), input_size(net)
+    if p is None:
+        return []
+    sides = f"round(n * {p.shorter} / min(pixels.shape[:2])) for n in pixels.shape[:2]"
+    kinds = {"antialias": "True", "data_format": '"channels_last"'}
+    crop = (
+        f"top, left = (height - {rows}) // 2, (width - {columns}) // 2",
+        f"x = x[:, top : top + {rows}, left : left + {columns}]",
     )
-    return result.rstrip() + "\n"
+    lines = [
+        *p.pixels,
+        f"height, width = {f'({sides})' if p.shorter else p.size}",
+        *statement("x = ", call("ops.image.resize", "pixels[None]", "(height, width)", **kinds), 8),
+        *(crop if p.crops else ()),
+        *(["x = ops.flip(x, 3)  # RGB to BGR"] if p.bgr else ()),
+        *p.constants,
+        f"return {p.normalized('x')}",
+    ]
+    head = ("", "    @staticmethod", "    def preprocess(image: Any) -> Tensor:")
+    return [
+        *head,
+        f'        """{p.doc}"""',
+        *(f"        {line.removeprefix(' ' * 8)}" for line in lines),
+    ]
 
 
-def learned(net: Net) -> list[Tensor]:
-    """The parameters of a net that its model has."""
-    return [t for n in named_tensors(net) if (t := net.tensors[n]).learnable]
+def _parameters(net: Net) -> int:
+    """How many parameters the model of a net has."""
+    return sum(net.tensors[n].size for n in named_tensors(net) if net.tensors[n].learnable)
 
 
 def _zeros(sizes: Sequence[str]) -> Source:

@@ -17,6 +17,7 @@ from netspec.codegen.header import (
     title,
 )
 from netspec.codegen.identifiers import Identifiers, is_plain
+from netspec.codegen.module_names import MODULE_ATTRIBUTES
 from netspec.codegen.nsz_source import nsz_reader
 from netspec.codegen.preprocess import picture
 from netspec.codegen.python_source import (
@@ -30,24 +31,21 @@ from netspec.codegen.python_source import (
     tuple_of,
 )
 from netspec.codegen.tracing.nodes import Call, LineNode, OpCall, Trace, parts_of
-from netspec.codegen.writing.classes import Classes, NetText, classes_of
+from netspec.codegen.writing.classes import Classes, NetText
 from netspec.codegen.writing.emission import WrittenLayer
 from netspec.codegen.writing.library import Library
-from netspec.codegen.writing.spelling import (
-    ConstructorNumbers,
-    WrittenCall,
-    numbers_alike,
-)
+from netspec.codegen.writing.library_backend import LibraryBackend
+from netspec.codegen.writing.makers import makers
+from netspec.codegen.writing.spelling import ConstructorNumbers, WrittenCall
 from netspec.codegen.writing.terms import OUT_SIZES
-from netspec.ir import Layer, Net
+from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
 from netspec.ops import Init, Learned, Op, Weighted
 from netspec.symbolic.expr import NumberLiteral, expr_of
 from netspec_torch.emission import Emission, method
 from netspec_torch.emitters import EMITTERS
 from netspec_torch.init_weights import drawing, drawn, initialization, tensor_laws, usual_laws
-from netspec_torch.makers import maker_of
-from netspec_torch.reserved import MODULE_ATTRIBUTES, OF_DICTS, OWN_METHODS
+from netspec_torch.reserved import OF_DICTS, OWN_METHODS
 from netspec_torch.support import sources
 
 _GLOBALS = (
@@ -56,40 +54,24 @@ _GLOBALS = (
 )
 
 
-class TorchBackend:
+class TorchBackend(LibraryBackend):
     """Emits a module that needs torch, numpy and safetensors."""
 
     name = "torch"
-    emitters: Mapping[type[Op], Any] = EMITTERS
+    emitters = EMITTERS
     packages: Sequence[str] = ("torch", "numpy", "safetensors")
-    notes: Sequence[Any] = ()
-    ends_in_logits: Sequence[bool] = ()
-
-    def check(self, layer: Layer, used: Sequence[bool]) -> None:
-        """Raise Unsupported for layers that PyTorch can't express."""
-        several = any(used[1:])
-        written = WrittenLayer(layer.op, layer.op, layer.inputs, layer.outputs, several)
-        EMITTERS[type(layer.op)](written, numbers_alike("0", layer))
-
-    def emit(self, net: Net) -> str:
-        """The source of the net's file."""
-        return self.emit_family([net])
 
     def emit_family(
         self, nets: Sequence[Net], *, probabilities: bool = False, nsz: bool = False
     ) -> str:
         """The source of a file with a class for each net."""
-        classes = classes_of(
+        classes = self.classes_of(
             nets,
             lambda traces: _Spelling(nets, traces),
             (*_GLOBALS, *sources()),
-            maker_of,
+            makers(EMITTERS, "nn.Identity", "nn."),
             probabilities,
         )
-        self.notes = classes.notes()
-        first = classes.net_classes()[0].trace
-        given = first.predictions[: len(nets[0].body.outputs)]
-        self.ends_in_logits = [p is not None for p in given]
         return _source(nets, classes, nsz)
 
     def run(self, model: Any, *inputs: Any) -> tuple[Any, ...]:

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial, reduce
+from functools import partial
 from typing import Any
 
 from netspec.codegen.backend import Unsupported
-from netspec.codegen.python_source import FunctionCall, Infix, Source, Verbatim, call, tuple_of
+from netspec.codegen.python_source import FunctionCall, Infix, Source, Verbatim, call
 from netspec.codegen.tracing.nodes import CannotTrace
-from netspec.codegen.writing.emission import (
-    AFFINE,
-    Forward,
-    Options,
-    WrittenLayer,
-    affine,
-    apply,
-    places,
-    sliced,
+from netspec.codegen.writing.array_ops import (
+    NUMBERS,
+    ArrayLibrary,
+    emit_array_ops,
+    plane_of,
+    sizes_of,
+    spreads,
 )
+from netspec.codegen.writing.emission import Forward, Options, WrittenLayer, apply, sliced
 from netspec.codegen.writing.spelling import ConstructorNumbers
-from netspec.lazy_dataclasses import replace
 from netspec.ops import (
     Op,
     activation,
     constants,
     convolution,
-    merging,
     normalization,
     pooling,
     reducing,
@@ -276,13 +273,6 @@ def _adaptive_pool(of: type[Op], head: str) -> None:
         return Emission(lambda _, inputs: call(head, *inputs, size))
 
 
-@emits(pooling.RoiPool)
-def roi_pool(op: pooling.RoiPool, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    head, size, scale = w.support("roi_pool"), tuple_of([*map(w.fixed, op.size)]), w.fixed(op.scale)
-    args: list[Source | str] = [size] if w.always(op.scale, 1) else [size, scale]
-    return Emission(lambda _, inputs: call(head, *inputs, *args))
-
-
 _adaptive_pool(pooling.AdaptiveAvgPool, "F.adaptive_avg_pool2d")
 _adaptive_pool(pooling.AdaptiveMaxPool, "F.adaptive_max_pool2d")
 
@@ -320,8 +310,7 @@ def maxunpool(op: resizing.MaxUnpool, layer: WrittenLayer, w: ConstructorNumbers
 def upsample(op: resizing.Upsample, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     stated, options = layer.stated, Options(w)
     if stated.size is not None:
-        size = (stated.size[-2], stated.size[-1])
-        options.source("size", w.size_of(size) or f"({w.fixed(size[0])}, {w.fixed(size[1])})")
+        options.source("size", plane_of(stated.size[-2:], w))
     else:
         # PyTorch's stubs want floats.
         rows, columns = (float(s) if w.literal(s) else s for s in stated.scale)
@@ -336,18 +325,13 @@ def upsample(op: resizing.Upsample, layer: WrittenLayer, w: ConstructorNumbers) 
 # --- functions that are modules too --------------------------------------------------------------
 
 
-def _function(
-    op: type[Op],
-    head: str,
-    module: str,
-    *numbers: tuple[str, float | None],
-) -> None:
-    """A function and its module, with attributes by position; each has its default in PyTorch."""
+def _function(of: type[Op], head: str, module: str) -> None:
+    """A function and its module, with attributes by position."""
 
-    @emits(op, wraps=True)
+    @emits(of, wraps=True)
     def emitter(op: Op, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-        options = Options(w).numbers(*((getattr(op, name), default) for name, default in numbers))
-        return function(head, module, options)
+        numbers = [(getattr(op, name), default) for name, default in NUMBERS.get(of, ())]
+        return function(head, module, Options(w).numbers(*numbers))
 
 
 _function(activation.Relu, "F.relu", "nn.ReLU")
@@ -365,29 +349,19 @@ _function(activation.LogSigmoid, "F.logsigmoid", "nn.LogSigmoid")
 _function(activation.SoftSign, "F.softsign", "nn.Softsign")
 _function(activation.TanhShrink, "F.tanhshrink", "nn.Tanhshrink")
 _function(activation.Abs, "torch.abs", "")
-_function(activation.HardTanh, "F.hardtanh", "nn.Hardtanh", ("min", -1), ("max", 1))
-_function(activation.Threshold, "F.threshold", "nn.Threshold", ("threshold", None), ("value", None))
-_function(activation.HardShrink, "F.hardshrink", "nn.Hardshrink", ("threshold", 0.5))
-_function(activation.SoftShrink, "F.softshrink", "nn.Softshrink", ("threshold", 0.5))
-_function(activation.Celu, "F.celu", "nn.CELU", ("alpha", 1))
-_function(activation.Elu, "F.elu", "nn.ELU", ("alpha", 1))
-_function(activation.LeakyRelu, "F.leaky_relu", "nn.LeakyReLU", ("slope", None))
-_function(reshaping.ChannelShuffle, "F.channel_shuffle", "nn.ChannelShuffle", ("groups", None))
-_function(reshaping.PixelShuffle, "F.pixel_shuffle", "nn.PixelShuffle", ("factor", None))
-_function(reshaping.PixelUnshuffle, "F.pixel_unshuffle", "nn.PixelUnshuffle", ("factor", None))
+_function(activation.HardTanh, "F.hardtanh", "nn.Hardtanh")
+_function(activation.Threshold, "F.threshold", "nn.Threshold")
+_function(activation.HardShrink, "F.hardshrink", "nn.Hardshrink")
+_function(activation.SoftShrink, "F.softshrink", "nn.Softshrink")
+_function(activation.Celu, "F.celu", "nn.CELU")
+_function(activation.Elu, "F.elu", "nn.ELU")
+_function(activation.LeakyRelu, "F.leaky_relu", "nn.LeakyReLU")
+_function(reshaping.ChannelShuffle, "F.channel_shuffle", "nn.ChannelShuffle")
+_function(reshaping.PixelShuffle, "F.pixel_shuffle", "nn.PixelShuffle")
+_function(reshaping.PixelUnshuffle, "F.pixel_unshuffle", "nn.PixelUnshuffle")
 
 
 # --- others with numbers -------------------------------------------------------------------------
-
-
-def _affine(of: type[Op]) -> None:
-    @emits(of)
-    def emitter(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-        return Emission(lambda _, inputs: affine(op, w, inputs[0], "torch", "torch.pow"))
-
-
-for _op in AFFINE:
-    _affine(_op)
 
 
 @emits(activation.Clamp, wraps=True)
@@ -417,19 +391,6 @@ def parameter(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return as_module(call(w.support("LearnedConstant"), *map(w.number, op.shape)))
 
 
-@emits(normalization.Normalize)
-def normalize(op: normalization.Normalize, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    every = op.across == "all" and len(layer.inputs[0].shape) == 3
-
-    def forward(name: str, inputs: list[Source]) -> Source:
-        dims = "dim=(1, 2, 3)" if every else "dim=1"
-        squares = method(method(inputs[0], "square"), "sum", dims, "keepdim=True")
-        length = method(method(squares, "add", w.fixed(op.eps)), "sqrt")
-        return Infix("/", (inputs[0], length))
-
-    return Emission(forward)
-
-
 @emits(normalization.Lrn, wraps=True)
 def lrn(op: normalization.Lrn, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     options = Options(w).number("", op.size).number("alpha", op.alpha, 1e-4)
@@ -445,42 +406,32 @@ def lrn(op: normalization.Lrn, layer: WrittenLayer, w: ConstructorNumbers) -> Em
     return as_module(module, forward)
 
 
-# --- expressions of the inputs -------------------------------------------------------------------
+# --- functions of arrays -------------------------------------------------------------------------
+
+emit_array_ops(
+    emits,
+    ArrayLibrary(
+        "torch",
+        concat="torch.cat",
+        power="torch.pow",
+        largest="amax",
+        parts="chunk",
+        axis="dim",
+        keep="keepdim",
+        axes=(1, 2, 3),
+        methods=True,
+        ends=False,
+    ),
+)
 
 
-def _expression(op: type[Op], write: Callable[..., Source], **traits: bool) -> None:
-    """An op without numbers: the source of its result, of those of its inputs."""
-    emits(op, **traits)(lambda op, layer, w: Emission(lambda _, inputs: write(*inputs)))
+def _expression(op: type[Op], write: Callable[[Source], Source]) -> None:
+    """An op without numbers: the source of its result, of that of its input."""
+    emits(op)(lambda op, layer, w: Emission(lambda _, inputs: write(inputs[0])))
 
 
-def _chain(head: str) -> Callable[..., Source]:
-    """A function of two, from the first input to the last."""
-    return lambda *inputs: reduce(partial(call, head), inputs)
-
-
-_expression(merging.Concat, lambda *xs: call("torch.cat", tuple_of(xs), dim="1"))
-_expression(merging.Add, lambda *xs: Infix("+", xs))
-_expression(merging.Sub, lambda *xs: Infix("-", xs))
-_expression(merging.Mul, lambda *xs: Infix("*", xs))
-_expression(merging.Div, lambda *xs: Infix("/", xs))
-_expression(merging.Maximum, _chain("torch.maximum"))
-_expression(merging.Minimum, _chain("torch.minimum"))
-
-
-def _reduction(of: type[Op], name: str) -> None:
-    @emits(of)
-    def emitter(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-        dims = "dim=1" if op.across == "channels" else "dim=(2, 3)"
-        return Emission(lambda _, inputs: method(inputs[0], name, dims, "keepdim=True"))
-
-
-_reduction(reducing.Mean, "mean")
-_reduction(reducing.Sum, "sum")
-_expression(pooling.GlobalAvgPool, lambda x: method(x, "mean", "dim=(2, 3)"))
-_expression(pooling.GlobalMaxPool, lambda x: method(x, "amax", "dim=(2, 3)"))
 _expression(activation.Softmax, lambda x: call("F.softmax", x, dim="1"))
 _expression(activation.LogSoftmax, lambda x: call("F.log_softmax", x, dim="1"))
-_expression(reshaping.Identity, lambda x: x, wraps=True)
 _expression(reshaping.Flatten, lambda x: method(x, "flatten", "1"))
 
 
@@ -494,13 +445,9 @@ def argmax(x: Source) -> Source:
 
 @emits(reshaping.Reshape)
 def reshape(op: reshaping.Reshape, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    given = layer.inputs[0].shape
-    if len(given) == 1 and all(w.always(d, 1) for d in op.shape[1:]):
+    if spreads(op, layer, w):
         return Emission(lambda _, inputs: Verbatim(f"{inputs[0].flat()}[:, :, None, None]"))
-    # One size can be left open, so that it need not be the same for every setting.
-    left = [i for i, d in enumerate(layer.stated.shape) if w.always(d, -1)]
-    open_ = left or [i for i, d in enumerate(op.shape) if not w.literal(d)][:1]
-    sizes = ["-1" if i in open_ else w.fixed(d) for i, d in enumerate(op.shape)]
+    sizes = sizes_of(op, layer, w)
 
     def forward(name: str, inputs: list[Source]) -> Source:
         return method(inputs[0], "reshape", f"{inputs[0].flat()}.shape[0]", *sizes)
@@ -514,30 +461,6 @@ def permute(op: reshaping.Permute, layer: WrittenLayer, w: ConstructorNumbers) -
     return Emission(lambda _, inputs: method(inputs[0], "permute", "0", *order))
 
 
-@emits(reshaping.Split)
-def split(op: reshaping.Split, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    tail = "" if layer.several else "[0]"
-    stated = layer.stated.parts
-    # Equal for every setting, not just for this one.
-    if not isinstance(stated, int) and len({expr_of(s) for s in op.sizes}) > 1:
-        # The method has no types.
-        sizes = f"[{', '.join(w.fixed(s) for s in op.sizes)}]"
-        return Emission(
-            lambda _, inputs: replace(call("torch.split", *inputs, sizes, dim="1"), tail=tail)
-        )
-    parts = w.fixed(stated) if isinstance(stated, int) else str(len(op.sizes))
-    if layer.several and not parts.isdecimal():
-        tail = "[:]"  # as many as there are
-    return Emission(
-        lambda _, inputs: replace(method(inputs[0], "chunk", parts, "dim=1"), tail=tail)
-    )
-
-
-@emits(reshaping.Flip)
-def flip(op: reshaping.Flip, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    return Emission(lambda _, inputs: method(inputs[0], "flip", str(op.position + 1)))
-
-
 @emits(reshaping.Pad)
 def pad(op: reshaping.Pad, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     top, bottom, left, right, before, after = (w.fixed(n) for n in (*op.pads, *op.channels))
@@ -546,10 +469,3 @@ def pad(op: reshaping.Pad, layer: WrittenLayer, w: ConstructorNumbers) -> Emissi
     args = [f"({', '.join(sides)})"]
     args += [] if w.always(op.value, 0) else [f"value={w.fixed(op.value)}"]
     return Emission(lambda _, inputs: call("F.pad", inputs[0], *args))
-
-
-@emits(reshaping.Crop)
-@emits(reshaping.Slice)
-def slice_(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    parts = [places(w, section) for section in op.sections]
-    return Emission(lambda _, inputs: sliced(inputs[0], *parts))

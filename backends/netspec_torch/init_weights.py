@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from netspec.codegen.identifiers import is_plain
+from netspec.codegen.module_names import MODULE_ATTRIBUTES
 from netspec.codegen.python_source import (
     FunctionCall,
     Keyword,
@@ -30,7 +31,6 @@ from netspec.codegen.python_source import (
 from netspec.codegen.writing.spelling import ConstructorNumbers
 from netspec.ir import FlatLayer, Net
 from netspec.ops import UNIFORM, Init, Learned, LearnedWithBias, Op, Tensor, Weighted
-from netspec_torch.reserved import MODULE_ATTRIBUTES
 from netspec_torch.support import sources
 
 _INDENT = 8

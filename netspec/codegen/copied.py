@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 CHECKS = Path(__file__).parent / "checks.py"
@@ -20,3 +20,19 @@ def definitions(files: Iterable[Path]) -> dict[str, str]:
             if isinstance(node, ast.ClassDef | ast.FunctionDef):
                 found[node.name] = "\n".join(lines[node.lineno - 1 : node.end_lineno])
     return found
+
+
+def with_callees(names: Iterable[str], sources: Mapping[str, str]) -> list[str]:
+    """The sources of these names, and of all that they call, in the order of `sources`."""
+    wanted, pending = set(), [*names]
+    while pending:
+        name = pending.pop()
+        if name in sources and name not in wanted:
+            wanted.add(name)
+            pending += names_in(sources[name])
+    return [source for name, source in sources.items() if name in wanted]
+
+
+def names_in(code: str) -> set[str]:
+    """The names that code reads or assigns."""
+    return {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,24 @@ def title(nets: Sequence[Net], names: Sequence[str]) -> str:
     if len(nets) > 1:
         return f"The nets of {spec_file(nets[0])}: {', '.join(names)}."
     return nets[0].doc or f"{names[0]}."
+
+
+_STANDARD = {
+    "collections.abc": ("Callable",),
+    "fractions": ("Fraction",),
+    "functools": ("partial",),
+    "pathlib": ("Path",),
+    "typing": ("Any",),
+}
+
+
+def standard_imports(used: Container[str]) -> list[str]:
+    """The lines that import what is used of Python's own modules, in the order of ruff."""
+    lines = ["import math"] if "math" in used else []
+    for module, names in _STANDARD.items():
+        found = [name for name in names if name in used]
+        lines += [f"from {module} import {', '.join(found)}"] if found else []
+    return lines
 
 
 def class_doc(

@@ -331,7 +331,7 @@ def test_emitted_load(backend: str, suffix: str, tmp_path: Path) -> None:
 
 
 def test_list_of_module_attributes_is_that_of_torch() -> None:
-    from netspec_torch.reserved import MODULE_ATTRIBUTES
+    from netspec.codegen.module_names import MODULE_ATTRIBUTES
 
     class Empty(nn.Module):
         pass

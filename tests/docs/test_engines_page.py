@@ -29,6 +29,13 @@ def test_what_was_measured_is_about_bundled_nets() -> None:
                 assert result["difference"] <= 1e-3
 
 
+def test_a_net_of_each_file_was_tried_on_every_engine() -> None:
+    data, files = engines.measured(), bundled()
+    assert {e for net in data["nets"].values() for e in net["engines"]} == {*data["engines"]}
+    whole = {n for n, net in data["nets"].items() if net["engines"].keys() == {*data["engines"]}}
+    assert {files[name] for name in whole} == {*files.values()}
+
+
 def test_a_page_lists_what_does_not_run() -> None:
     data = {
         "measured": "2026-01-02",

@@ -1,19 +1,25 @@
-"""What emitters of libraries share: a layer as it is written, and ops that all write alike."""
+"""What emitters of libraries say: how a layer is written, as a call and as what its class keeps.
+
+    @emits(LeakyRelu)
+    def leaky_relu(op: LeakyRelu, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+        return Emission(lambda _, inputs: call("ops.leaky_relu", *inputs, w.fixed(op.slope)))
+
+An emitter takes the op, the layer that has it, and what writes the layer's numbers.
+"""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from typing import Any, Self
 
-from netspec.codegen.python_source import FunctionCall, Infix, Keyword, Source, Verbatim, call
+from netspec.codegen.emitters import Emitters
+from netspec.codegen.python_source import FunctionCall, Keyword, Source, Verbatim, call
 from netspec.codegen.tracing.nodes import TraceValue
 from netspec.codegen.writing.spelling import ConstructorNumbers
 from netspec.ir import Value
-from netspec.lazy_dataclasses import dataclass
+from netspec.lazy_dataclasses import dataclass, replace
 from netspec.ops import Op
-from netspec.ops.activation import Exp, Log, Power
 
 Forward = Callable[[str, list[Source]], Source]
 """Of the layer's attribute (`self.conv1`) and the sources of its inputs, that of its result."""
@@ -36,6 +42,86 @@ class WrittenLayer:
 def apply(attribute: str, inputs: list[Source]) -> Source:
     """Forward: call the layer that the attribute holds."""
     return call(attribute, *inputs)
+
+
+@dataclass(frozen=True)
+class Emission:
+    """How a layer is written.
+
+    `constructor` makes the module that the class keeps as an attribute, and `forward` calls it by
+    that name; without one the layer is a function, and `module` makes the module that does the
+    same to one input, if the library has one. `inplace`: both take `inplace=True`, which overwrites
+    the input. `fresh`: the result is a new tensor, which the layer's gradient has no need of, so
+    that it may be overwritten. `wraps`: it reads well around the expression of its input.
+    `one_size`: the attribute of the module that says how many features it takes, where heights and
+    widths decide that, so that `forward` checks it.
+    """
+
+    forward: Forward
+    constructor: FunctionCall | None = None
+    module: FunctionCall | None = None
+    inplace: bool = False
+    fresh: bool = False
+    wraps: bool = False
+    one_size: str = ""
+
+    def call(self, attribute: str, inputs: list[Source], overwrite: bool = False) -> Source:
+        """The source of the result; with `overwrite`, the input may be overwritten."""
+        source = self.forward(attribute, inputs)
+        if overwrite and self.inplace and isinstance(source, FunctionCall):
+            return _in_place(source)
+        return source
+
+    def in_sequence(self, overwrite: bool) -> FunctionCall | None:
+        """The constructor of a module that does it all to one input; None where there is none."""
+        if self.constructor is None:
+            if self.module is None or not (overwrite and self.inplace):
+                return self.module
+            return _in_place(self.module)
+        plain = not self.one_size and self.forward("m", [Verbatim("x")]).flat() == "m(x)"
+        return self.constructor if plain else None
+
+
+def _in_place(source: FunctionCall) -> FunctionCall:
+    return replace(source, args=(*source.args, Keyword("inplace", Verbatim("True"))))
+
+
+def as_module(constructor: FunctionCall, forward: Forward = apply) -> Emission:
+    """A layer with a module of its own."""
+    return Emission(forward, constructor)
+
+
+Emitter = Callable[[WrittenLayer, ConstructorNumbers], Emission]
+"""Of a layer, and what writes its numbers."""
+Register = Callable[[Callable[..., Emission]], Callable[..., Emission]]
+
+
+class LibraryEmitters(Emitters[Emitter]):
+    """The emitters of a library; `overwrites`: it has functions that overwrite their inputs."""
+
+    def __init__(self, backend: str, overwrites: bool) -> None:
+        super().__init__(backend)
+        self.overwrites = overwrites
+
+    def emits(self, op: type[Op], *, wraps: bool = False) -> Register:
+        """Decorator: register the emitter of an op, a function `(op, layer, w) -> Emission`.
+
+        `wraps` is that of the emission; what it may overwrite, the op says. The emitter raises
+        Unsupported (netspec.codegen.backend) for what the library can't express.
+        """
+
+        def register(emitter: Callable[..., Emission]) -> Callable[..., Emission]:
+            def emission(layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+                made = replace(emitter(layer.op, layer, w), wraps=wraps)
+                if not self.overwrites:
+                    return made
+                inplace = op.overwrites and made.constructor is None
+                return replace(made, fresh=op.overwritable, inplace=inplace)
+
+            self[op] = emission
+            return emitter
+
+        return register
 
 
 class Options:
@@ -91,32 +177,6 @@ class Options:
     def _add(self, name: str, source: str, *numbers: float) -> None:
         self.fixed &= self.w.literal(*numbers)
         self.args.append(Keyword(name, Verbatim(source)) if name else Verbatim(source))
-
-
-def affine(op: Any, w: ConstructorNumbers, x: Source, library: str, power: str) -> Source:
-    """The source of Power, Exp or Log, of its input; `power` is what `library` calls its power."""
-    if not w.always(op.scale, 1):
-        x = Infix("*", (Verbatim(w.fixed(op.scale)), x))
-    if not w.always(op.shift, 0):
-        sign, shift = "-" if op.shift < 0 else "+", w.fixed(op.shift).lstrip("-")
-        x = Infix(sign, (x, Verbatim(shift)))
-    if isinstance(op, Power):
-        if w.always(op.exponent, 1):
-            return x
-        square = w.always(op.exponent, 2)
-        return call(f"{library}.square", x) if square else call(power, x, w.fixed(op.exponent))
-    if isinstance(op, Exp):
-        base = None if op.base is None else w.fixed(op.base)
-        return call(f"{library}.exp", x) if base is None else call(power, base, x)
-    result = call(f"{library}.log", x)
-    if op.base is None:
-        return result
-    length = repr(math.log(op.base)) if w.literal(op.base) else f"math.log({w.fixed(op.base)})"
-    return Infix("/", (result, Verbatim(length)))
-
-
-AFFINE = (Power, Exp, Log)
-"""The ops that `affine` writes."""
 
 
 def sliced(x: Source, *parts: str) -> Source:
