@@ -239,10 +239,13 @@ def _source(nets: Sequence[Net], classes: Classes, nsz: bool) -> str:
 def _net_texts(nets: Sequence[Net], classes: Classes, base: str) -> dict[str, NetText]:
     """What the classes of nets hold besides layers; `base` is the class of all, if any."""
     texts = {}
-    for net, own in zip(nets, classes.net_classes(), strict=True):
+    pairs = list(zip(nets, classes.net_classes(), strict=True))
+    for net, own in pairs:
+        # The modules of one variant may be arguments of another.
+        variants = [c for n, c in pairs if (n.variant_of or n.name) == (net.variant_of or net.name)]
         made = [
             (c.op, emission.constructor)
-            for c, emission in classes.emissions(own)
+            for c, emission in classes.emissions(variants)
             if emission.constructor is not None and not c.bare
         ]
         here = {c.name.fixed or "" for c in _calls_at_top(own.trace) if c.name is not None}

@@ -105,7 +105,7 @@ class Alternatives:
 Source = Verbatim | FunctionCall | Infix | Keyword | Lambda | Alternatives
 
 
-def call(head: str, *args: Source | str, **keywords: Source | str) -> FunctionCall:
+def call(head: str, /, *args: Source | str, **keywords: Source | str) -> FunctionCall:
     """A call with positional and keyword arguments; strings are source as it stands."""
     sources: list[Source] = [_source(a) for a in args]
     sources += [Keyword(k, _source(v)) for k, v in keywords.items()]

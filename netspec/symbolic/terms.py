@@ -148,6 +148,8 @@ def length(sequence: Any) -> Any:
     match sequence:
         case ListTerm(items):
             return NumberLiteral(Fraction(len(items)))
+        case Apply("enumerate" | "zip", (items, *_)):
+            return length(items)
         case Item(ListTerm(rows), _) if rows:
             lengths = [length(r) for r in rows]
             if all(n == lengths[0] for n in lengths):

@@ -562,6 +562,112 @@ NETS: dict[str, tuple[str, dict[str, Any]]] = {
         """,
         {"width": 3, "depth": 3},
     ),
+    "items of loops over lists in the opposite order": (
+        """
+        module double(f) { input x  a: conv { filters: f  kernel: 3  pad: 1 } -> relu }
+        net t(widths = [2, 3], strides = [2, 1]) {
+          input data: 3x16x16
+          for i, (w, s) in enumerate(zip(widths, strides)) {
+            down[i]: double { f: w }
+            maxpool { kernel: s  stride: s }
+          }
+          mid: double { f: 2 * widths[len(widths) - 1] }
+          for i in len(widths) - 1..0 step -1 {
+            up[i]: conv_transpose { filters: widths[i]  kernel: strides[i]  stride: strides[i] }
+            concat(up[i], down[i])
+            dec[i]: double { f: widths[i] }
+          }
+          for i, s in enumerate(strides) {
+            c[i]: conv(down[len(widths) - 1 - i]) { filters: s  kernel: 1 }
+          }
+          output dec0, c0
+        }
+        """,
+        {"widths": [4, 2, 3], "strides": [1, 2, 2]},
+    ),
+    "items of iterations further back, behind a condition": (
+        """
+        net t(widths = [2, 3, 4]) {
+          input data: 3x5x5
+          for i, w in enumerate(widths) {
+            c[i]: conv { filters: w  kernel: 1 } -> relu
+            if i >= 2 {
+              concat(c[i], c[i - 2])
+              d[i]: conv { filters: 3  kernel: 1 }
+            }
+            for j in 1..2 {
+              if i > 0 {
+                concat(c[i], c[i - 1])
+                e[i][j]: conv { filters: 3  kernel: 1 }
+              }
+            }
+          }
+          output e2_1
+        }
+        """,
+        {"widths": [1, 2, 3, 4, 5]},
+    ),
+    "items whose indices are multiples or quotients": (
+        """
+        net t(n = 3) {
+          input data: 3x5x5
+          for i in 1..n {
+            c[2 * i]: conv { filters: 2 + i  kernel: 1 }
+            if i % 2 == 0 { d[i // 2]: conv { filters: 4  kernel: 1 } }
+          }
+          for i in 1..n { e[i]: conv(c[2 * i]) { filters: 2  kernel: 1 } }
+          output e[n], c4, d1
+        }
+        """,
+        {"n": 5},
+    ),
+    "layers without names behind conditions in loops": (
+        """
+        module unit(f) {
+          input x
+          conv { filters: f  kernel: 1 }
+          if f > 2 { relu } else { conv { filters: 3  kernel: 1 } }
+        }
+        net t(n = 3, cfg = [4, 0, 3], q = true) {
+          input data: 3x8x8
+          for c in cfg {
+            if c == 0 {
+              maxpool { kernel: 2  stride: 2 }
+            } else {
+              conv { filters: c  kernel: 3  pad: 1 } -> relu
+            }
+          }
+          for i in 1..n {
+            unit { f: i }
+            for j in 1..i {
+              if j % 2 == 1 {
+                conv { filters: 8  kernel: 1 } -> batchnorm -> conv { filters: j  kernel: 1 }
+              } else if j == 2 {
+                unit { f: 2 } -> unit { f: 3 }
+              }
+            }
+            conv { filters: 2  kernel: 1 }
+          }
+          if q {
+            for i in 1..n { if i > 1 { conv { filters: i  kernel: 1 } } }
+          } else {
+            conv { filters: 3  kernel: 1 }
+          }
+          conv { filters: 2  kernel: 1 }
+        }
+        """,
+        {"n": 4, "cfg": [2, 2, 0], "q": False},
+    ),
+    "ends of loops that are products of a fraction": (
+        """
+        net t(n = 4, w = 0.5) {
+          input data: 3x5x5
+          for i in n * w..n { c[i]: conv { filters: i  kernel: 1 } }
+          for i in 1..n * w { d[i]: conv { filters: 2  kernel: 1 } -> relu }
+        }
+        """,
+        {"n": 8, "w": 0.25},
+    ),
     "channels that forward asks": (
         """
         module part(f) {

@@ -82,6 +82,7 @@ class BranchTracer(LineUseTracer):
             outer, self.nodes = self.nodes, []
             self.depth += 1
             branch()
+            self.set_counts()
             self.depth -= 1
             ends.append(BranchEnd(self.now, self.nodes))
             self.nodes = outer

@@ -24,7 +24,7 @@ from netspec.symbolic.conditions import (
 )
 from netspec.symbolic.expr import ZERO, Apply, NumberLiteral, expr_of
 from netspec.symbolic.facts import item_of, whole
-from netspec.symbolic.terms import OPERATIONS, Choose, Item, Length, decided, folded, is_whole
+from netspec.symbolic.terms import OPERATIONS, Choose, Item, decided, folded, is_whole, length
 from netspec.syntax import ast
 
 
@@ -242,7 +242,7 @@ class TermEvaluator:
         """The length of a list."""
         n = Fraction(len(items.value))
         fixed = items.known or self.has_length(items.term)
-        return Sym(n, NumberLiteral(n) if fixed else Length(items.term))
+        return Sym(n, NumberLiteral(n) if fixed else length(items.term))
 
     def has_length(self, items: Any) -> bool:
         """Whether a list has as many items for all arguments."""

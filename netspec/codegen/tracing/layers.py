@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from netspec.codegen.tracing.expressions import completed, is_float
-from netspec.codegen.tracing.made_ops import CannotMakeOp, MadeOp, op_of
+from netspec.codegen.tracing.made_ops import CannotMakeOp, MadeArgument, MadeOp, op_of
 from netspec.codegen.tracing.names import has_tensors
 from netspec.codegen.tracing.nodes import (
     Call,
@@ -107,6 +107,7 @@ class LayerTracer(ValueTracer):
         path: LayerPath | None,
         inputs: tuple[TraceValue, ...],
         given: Mapping[str, Any],
+        maker: MadeArgument | None = None,
     ) -> InstanceCall:
         arguments = {n: constant(v) for n, v in given.items()}
         arguments |= {n: self.evaluate(e) for n, e in c.fields}
@@ -115,7 +116,7 @@ class LayerTracer(ValueTracer):
                 raise CannotTrace(f"{n}, an op or module that arguments choose")
             if isinstance(sym.value, Fraction) and size(sym.term) > 5:
                 arguments[n] = Sym(sym.value, self.named(n, sym, not is_whole(sym.term)))
-        call = self.instance_of(c.keyword, template, arguments, path, inputs)
+        call = self.instance_of(c.keyword, template, arguments, path, inputs, maker=maker)
         for n, sym in arguments.items():
             self.check_made(n, sym.term, call.trace)
         return call
@@ -144,7 +145,7 @@ class LayerTracer(ValueTracer):
                 for each in (then, otherwise):
                     self.check_made(name, each, trace)
                     if isinstance(each, ConstantTerm):
-                        inner.source(each.value)
+                        self.inner.take(trace, inner, each.value)
 
     def instance_of(
         self,
@@ -155,34 +156,43 @@ class LayerTracer(ValueTracer):
         inputs: tuple[TraceValue, ...],
         first: InstanceCall | None = None,
         kept: LayerPath | None = None,
+        maker: MadeArgument | None = None,
     ) -> InstanceCall:
-        """The instance of a template; `first` is the one that it is once more, kept as `kept`."""
-        complete = completed(template, arguments)
+        """The instance of a template; `first` is the one that it is once more, kept as `kept`.
+
+        `maker` is the argument that makes it, if it is not always of this template.
+        """
+        of = (
+            {} if maker is None else {n: constant(v) for n, v in self.given[maker.parameter].fields}
+        )
+        complete = completed(template, of | arguments)
         names, fixed = None, frozenset[str]()
         if self.names is not None:
+            if maker is not None:
+                raise CannotMakeOp(maker.parameter)
             own_path = kept or path
             own_name = own_path.fixed if own_path is not None else None
             names = self.names.inside(own_name or "", template.name)
             if names.paths:  # of this use only
                 fixed = frozenset(n for n, s in complete.items() if s.known)
         values_ = {n: s.value for n, s in complete.items()}
-        trace = self.inner(template, values_, [v.shape for v in inputs], names, fixed)
+        trace = self.inner.of(template, values_, [v.shape for v in inputs], names, fixed)
         for p in template.parameters:
             if isinstance(complete[p.name].value, Fraction):
                 if not is_float(p, trace.sample[p.name]):
                     self.need(whole(complete[p.name].term))
         if first is not None and trace is not first.trace:
             raise CannotTrace(f"another class of {template.name} than that of its weights")
-        if path is None and not any(map(has_tensors, calls_in(trace.nodes))):
+        if path is None and maker is None and not any(map(has_tensors, calls_in(trace.nodes))):
             path = self.any_name(keyword, [s.term for s in arguments.values()])
-        call = InstanceCall(path, template, trace, arguments, inputs, (), kept)
+        call = InstanceCall(path, template, trace, arguments, inputs, (), kept, maker)
         known: dict[Any, Any] = {Parameter(n): s.term for n, s in complete.items()}
         known |= {FloatParameter(n): s.term for n, s in complete.items()}
         for own, actual in zip(trace.inputs, inputs, strict=True):
             known[Channels(own.name)] = actual.channels
         values = []
         for i, (name, out) in enumerate(zip(trace.output_names, trace.outputs, strict=True)):
-            term = substitute(out.channels, lambda leaf: known.get(leaf))
+            term = substitute(out.channels, known.get) if maker is None else None
             if term is None or size(term) > 1:
                 own = InstanceSize(first or call, i)
                 if term is not None:
@@ -201,6 +211,7 @@ class LayerTracer(ValueTracer):
                     for k, t in enumerate(actual.static or ())
                 }
                 found = [substitute(t, (known | sizes).get) for t in out.static]
+                found = found if maker is None else [None] * len(found)
                 value.static = tuple(
                     InstanceSize(call, i, k) if t is None else t for k, t in enumerate(found, 1)
                 )
@@ -320,7 +331,11 @@ class LayerTracer(ValueTracer):
         """What a call makes, and its value: a layer or instance, or all of a line used again."""
         made: Call
         if isinstance(c.callee, NamedCallee) and c.callee.name in self.made:
-            made = self.made_op(c.callee.name, path, inputs)
+            maker = self.made[c.callee.name]
+            if maker.kind == "module":
+                made = self.instance(c, self.given[maker.parameter].callee, path, inputs, {}, maker)
+            else:
+                made = self.made_op(maker, path, inputs)
             return [LineNode([made], made.outputs[0])], made.outputs[0]
         callee, given = self.callee(c)
         if isinstance(callee, ast.LayerName):
@@ -342,12 +357,14 @@ class LayerTracer(ValueTracer):
         """Know what a line is made of, by its value."""
         raise NotImplementedError
 
-    def made_op(self, name: str, path: LayerPath | None, inputs: tuple[TraceValue, ...]) -> OpCall:
-        """The call of what an argument of the class makes."""
-        kind, sample = self.made[name].kind, op_of(self.given[name])
-        if sample is None or (kind == "channels" and len(inputs[0].shape) != 3):
+    def made_op(
+        self, maker: MadeArgument, path: LayerPath | None, inputs: tuple[TraceValue, ...]
+    ) -> OpCall:
+        """The call of an op that an argument of the class makes."""
+        name, sample = maker.parameter, op_of(self.given[maker.parameter])
+        if sample is None or (maker.kind == "channels" and len(inputs[0].shape) != 3):
             raise CannotMakeOp(name)
-        return self.layer(name, MadeOp(name, kind, sample), {}, path, inputs)
+        return self.layer(name, MadeOp(name, maker.kind, sample), {}, path, inputs)
 
     def held(self, c: TemplateCall) -> Sym | None:
         """What the constant of a call's name is, if that is an op, a module or `none`."""

@@ -122,8 +122,7 @@ class _Use:
         tracer, line = self.tracer, self.line
         if not line.at and all(v in tracer.loops for v in line.loops):
             return term
-        known = tracer.inline(tracer.expanded(tracer.expanded(term)))
-        known = exchanged(known, line.at)
+        known = exchanged(tracer.by_index(term), line.at)
         unknown = {*tracer.holders, *(v for v in line.loops if v not in tracer.loops)}
         if any(isinstance(x, InstanceSize) or x in unknown for x in leaves(known)):
             raise CannotTrace(f"{self.text}, whose numbers change from item to item")
@@ -177,7 +176,9 @@ class _Use:
             assert isinstance(first, InstanceCall), "an instance is one again"
             given = {n: self.number(s) for n, s in c.arguments.items()}
             keyword = c.template.name
-            again = tracer.instance_of(keyword, c.template, given, path, inputs, first, kept)
+            again = tracer.instance_of(
+                keyword, c.template, given, path, inputs, first, kept, c.maker
+            )
         else:
             assert isinstance(c, OpCall), "chains are made later"
             again = self.layer(c, path, inputs, kept)

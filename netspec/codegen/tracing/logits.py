@@ -68,18 +68,19 @@ def _traces(trace: Trace, known: dict[int, Trace] | None = None) -> list[Trace]:
     if id(trace) not in known:
         known[id(trace)] = trace
         for c in calls_in(trace.nodes):
-            if isinstance(c, InstanceCall):
-                _traces(c.trace, known)
+            for inner in c.traces if isinstance(c, InstanceCall) else ():
+                _traces(inner, known)
     return list(known.values())
 
 
 def _uses(trace: Trace) -> Counter[int]:
     """How many calls there are of each trace, by its id."""
     return Counter(
-        id(c.trace)
+        id(inner)
         for t in _traces(trace)
         for c in calls_in(t.nodes)
         if isinstance(c, InstanceCall)
+        for inner in c.traces
     )
 
 
@@ -225,7 +226,7 @@ class _OutputEnds:
                 )
                 plain = self.trace.template.kind == "net" or not attributes(type(made.bound))
                 return made if fits and plain else None
-            case InstanceCall():
+            case InstanceCall(maker=None):
                 inner = _OutputEnds(made.trace, self.uses)
                 found = inner.of(made.trace.outputs[made.outputs.index(value)])
                 self.stays = inner.stays

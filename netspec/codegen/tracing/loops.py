@@ -37,12 +37,14 @@ from netspec.ir.template import (
 from netspec.ir.template import walk as walk_statements
 from netspec.lazy_dataclasses import dataclass
 from netspec.symbolic.conditions import Compared, ConstantTerm, ListTerm
-from netspec.symbolic.expr import ONE, ZERO, Apply, NumberLiteral, ordered
+from netspec.symbolic.expr import ONE, ZERO, Apply, NumberLiteral, Parameter, ordered
 from netspec.symbolic.facts import bounds, lowest, whole
 from netspec.symbolic.terms import (
+    Item,
     Local,
     exchanged,
     folded,
+    is_whole,
     leaves,
     length,
 )
@@ -101,7 +103,12 @@ class LoopTracer(BranchTracer):
         if (self.has_other_names(s) or self.takes_ops(s)) and self.unrolled(s):
             return
         head = self.head(s)
+        self.set_counts()
         variables = variables_of(head.target)
+        over = ForNode(head.target, head.over, head.last, head.step, []).sources
+        for v in variables if head.last is None and head.index is not None else ():
+            if v != head.index and isinstance(over[v], ListTerm | Local | Parameter | Item):
+                self.items_at[v] = Item(over[v], folded("-", head.index, head.first))
         carried = self._carried(s, head)
         for base, own in layer_names_in(s.body):
             if own and base in self.now.collected:
@@ -114,6 +121,8 @@ class LoopTracer(BranchTracer):
         ]
         names = set(self.locals)
         counts, added = self.now.counts, dict[str, Any]()
+        counters: dict[str, Any] = {}
+        """The variables that count layers of which iterations have unlike many."""
         terms: list[list[Any]] = [list(c) for c in changing]
         for _ in range(4 + len(carried)):
             self.now = before.copy()
@@ -122,7 +131,7 @@ class LoopTracer(BranchTracer):
             begins = self.now.counts = {
                 k: self.after(counts.get(k, ZERO), n, head.done)
                 for k, n in {**dict.fromkeys(counts, ZERO), **added}.items()
-            }
+            } | counters
             begins = dict(begins)
             nodes, pairs = self._iteration(s, head, carried, terms)
             # A size that an iteration leaves as it is, or as it was before the loop, is no
@@ -137,6 +146,14 @@ class LoopTracer(BranchTracer):
             more = {
                 k: self.added(begins.get(k, ZERO), n, names) for k, n in self.now.counts.items()
             }
+            for k in (k for k, n in more.items() if n is None and k not in counters):
+                more[k], known, self.locals = ZERO, counts.get(k, ZERO), set(names)
+                if known is not None and known not in self.counted:
+                    self.versions += 1
+                    known = Local(self.local(f"{k}_count").name, False, self.versions)
+                    names.add(known.name)
+                    self.counted.add(known)
+                counters[k] = known
             if settled == terms and more == added:
                 break
             terms, added = settled, more
@@ -147,6 +164,8 @@ class LoopTracer(BranchTracer):
             checks = [n for n in nodes if isinstance(n, CheckNode) and n.is_of_length()]
             self.nodes += checks
             nodes = [n for n in nodes if n not in checks]
+        begun = ((v, counts.get(k, ZERO)) for k, v in counters.items())
+        self.nodes += [ChannelsNode(v, n) for v, n in begun if v not in (n, None)]
         node = ForNode(head.target, head.over, head.last, head.step, nodes)
         changes: dict[Any, Any] = {}
         for p, ts, gs in zip(pairs, terms, given, strict=True):
@@ -161,7 +180,7 @@ class LoopTracer(BranchTracer):
         self.nodes.append(node)
         self.now.counts = {
             k: self.after(counts.get(k, ZERO), n, head.count) for k, n in added.items()
-        }
+        } | counters
         # What the iterations made may be asked for by its number behind the loop.
         inside = {p.value for p in pairs if p is not None}
         made: dict[str, Items] = {}
@@ -237,6 +256,10 @@ class LoopTracer(BranchTracer):
         target, names = self._targets(s.target, [first])
         for sym in (first, last, step):
             self.need(whole(sym.term))
+        first, last, step = (
+            sym if is_whole(sym.term) else Sym(sym.value, folded("int", sym.term))
+            for sym in (first, last, step)
+        )
         self.need(Compared(step.term, (("!=", ZERO),)))
         steps = folded("//", folded("-", last.term, first.term), step.term)
         end = _end(first.term, last.term, step.term)
@@ -434,6 +457,7 @@ class LoopTracer(BranchTracer):
         with self.terms.inner_scope() as names:
             names |= head.names
             self.statements(s.body)
+            self.set_counts()
         if self.now.outputs is not outputs:
             raise CannotTrace("an output in a loop")
         self.now.known = known

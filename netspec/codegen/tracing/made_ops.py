@@ -1,7 +1,7 @@
-"""Ops that an argument of a class makes: `act: Callable[[], nn.Module] = nn.ReLU`.
+"""Ops and modules that an argument of a class makes: `act: Callable[[], nn.Module] = nn.ReLU`.
 
-A parameter that holds an op is such an argument where all that is done with it is to call it, or to
-hand it on to modules that do no more, and where the op keeps the shape of its input.
+A parameter that holds one is such an argument where all that is done with it is to call it, or to
+hand it on to modules that do no more; an op must keep the shape of its input.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from netspec.codegen.tracing.numbers import constant, nums
 from netspec.codegen.tracing.template_parts import choices, every_expression_in, op_parameters
 from netspec.ir.op_value import OpValue
 from netspec.ir.template import NamedCallee, Template, calls_in
-from netspec.lazy_dataclasses import dataclass
+from netspec.lazy_dataclasses import dataclass, field
 from netspec.ops import Op, Shape, Tensor, attributes
 from netspec.ops.base import KeepsShape
 from netspec.ops.reshaping import Identity
 from netspec.syntax import ast
 from netspec.syntax.visitor import walk
 
-Kind = Literal["plain", "channels"]
+Kind = Literal["plain", "channels", "module"]
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,19 @@ MakerOf = Callable[[Op], "Maker | None"]
 
 @dataclass(frozen=True)
 class MadeArgument:
-    """A parameter whose op is an argument of the class; `default` is its source, if it has one."""
+    """A parameter whose op or module is an argument of the class.
 
+    `default` is what it has by default, if anything. `taken` are the modules that the argument may
+    be, `classes` their traces.
+    """
+
+    parameter: str
     kind: Kind
-    default: str | None
+    default: OpValue | None
+    has_default: bool
     maker_of: MakerOf
+    taken: set[OpValue] = field(default_factory=set)
+    classes: dict[Template, Any] = field(default_factory=dict)
 
     def source(self, value: OpValue | None) -> str:
         """The source of an op as the argument. Raises CannotTrace."""
@@ -54,10 +62,10 @@ class MadeArgument:
 
 
 class CannotMakeOp(CannotTrace):
-    """A parameter whose op can't be an argument of the class after all."""
+    """A parameter whose op or module can't be an argument of the class after all."""
 
     def __init__(self, parameter: str) -> None:
-        super().__init__(f"{parameter}, an op that is more than called")
+        super().__init__(f"{parameter}, an op or module that is more than called")
         self.parameter = parameter
 
 
@@ -126,7 +134,8 @@ def made_arguments(
         value = arguments.get(p.name)
         if not isinstance(value, OpValue) and not (value is None and p.name in held):
             continue
-        if p.name in refused or not _only_called(template, p.name):
+        module = is_module(value)
+        if p.name in refused or not _only_called(template, p.name, module):
             continue
         default: OpValue | None = None
         if p.default is not None:
@@ -134,19 +143,22 @@ def made_arguments(
                 default = evaluator.evaluate(p.default).value
             except CannotTrace:
                 continue
+        has_default, standing = p.default is not None, default
+        if template.kind == "net":
+            has_default, standing = True, value
+        if module:
+            if default is None or is_module(default):
+                found[p.name] = MadeArgument(p.name, "module", standing, has_default, maker_of)
+            continue
         first = _maker(default or value, "plain", maker_of)
         own = _maker(value, first.kind if first is not None else "plain", maker_of)
         if first is None or own is None or first.kind != own.kind:
             continue
         if template.kind == "net" and _ends_in_probabilities(value):
             continue
-        source = None
-        if template.kind == "net":
-            source = own.source
-        elif p.default is not None:
-            of_default = _maker(default, own.kind, maker_of)
-            source = of_default.source if of_default is not None else None
-        found[p.name] = MadeArgument(own.kind, source, maker_of)
+        if has_default and _maker(standing, own.kind, maker_of) is None:
+            has_default = False
+        found[p.name] = MadeArgument(p.name, own.kind, standing, has_default, maker_of)
     return found
 
 
@@ -155,12 +167,17 @@ def _ends_in_probabilities(value: OpValue | None) -> bool:
     return value is not None and value.callee.takes_logits
 
 
-def _only_called(template: Template, name: str) -> bool:
-    """Whether a parameter is called with one input and no fields, or handed on, and no more."""
+def is_module(value: Any) -> bool:
+    """Whether a constant is a module."""
+    return isinstance(value, OpValue) and isinstance(value.callee, Template)
+
+
+def _only_called(template: Template, name: str, module: bool) -> bool:
+    """Whether a parameter is called, an op with one input and no fields, or handed on: no more."""
     handed_on: list[ast.Expression] = []
     for c in calls_in(template.body):
         if isinstance(c.callee, NamedCallee) and c.callee.name == name:
-            if c.fields or len(c.inputs) != 1:
+            if not module and (c.fields or len(c.inputs) != 1):
                 return False
         elif isinstance(c.callee, Template):
             handed_on += (v for _, e in c.fields for v in choices(e))

@@ -100,4 +100,5 @@ def has_tensors(c: Call) -> bool:
         return False
     if isinstance(c, OpCall):
         return bool(c.bound.tensors([v.shape for v in c.inputs]))
-    return isinstance(c, InstanceCall) and any(map(has_tensors, calls_in(c.trace.nodes)))
+    inner = c.traces if isinstance(c, InstanceCall) else ()
+    return any(has_tensors(x) for t in inner for x in calls_in(t.nodes))

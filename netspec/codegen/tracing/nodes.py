@@ -7,7 +7,7 @@ in terms of the inputs', for tensors whose size depends on them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from netspec.ir import Block
@@ -170,6 +170,13 @@ class InstanceCall(LayerCall):
     inputs: tuple[TraceValue, ...]
     outputs: tuple[TraceValue, ...] = ()
     kept: LayerPath | None = None
+    maker: Any = None
+    """The argument that makes it (`made_ops.MadeArgument`), None where it is of one module."""
+
+    @property
+    def traces(self) -> list[Trace]:
+        """The traces of the modules that it may be of."""
+        return [self.trace] if self.maker is None else [*self.maker.classes.values()]
 
 
 Call = OpCall | InstanceCall | ChainCall
@@ -247,7 +254,7 @@ class IfNode:
 
 @dataclass(eq=False)
 class ChannelsNode:
-    """`local = term`, for channels that a loop or branches change."""
+    """`local = term`, for channels or counts that a loop or branches change."""
 
     local: Local
     term: Any
@@ -349,6 +356,8 @@ class Trace:
     sample: dict[Any, Any]
     holders: Mapping[Local, Extent] = field(default_factory=dict)
     """The values whose channels, heights and widths local variables are."""
+    counted: Collection[Local] = ()
+    """The local variables that count layers."""
     key: Any = None
     """What `Traces` knows the trace of a template by."""
     alone: Any = None
@@ -378,7 +387,8 @@ def made_of_sizes(term: Any) -> bool:
             case Extent(_, axis) if axis:
                 return True
             case InstanceSize(instance, index, axis):
-                if axis or made_of_sizes(instance.trace.outputs[index].channels):
+                channels = (t.outputs[index].channels for t in instance.traces)
+                if axis or any(map(made_of_sizes, channels)):
                     return True
     return False
 

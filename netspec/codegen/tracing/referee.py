@@ -189,17 +189,18 @@ class _TraceRun:
                 key = path if c.bare else f"{path}.{tensor}"
                 yield key, tuple(map(int, t.shape)), bool(c.kept)
         else:
-            given = {n: constant(self.value(s.term)) for n, s in c.arguments.items()}
-            arguments = {n: s.value for n, s in completed(c.template, given).items()}
-            inner = _TraceRun(
-                c.trace,
-                arguments,
-                shapes,
-                self.name(c.attribute) + "." if has_tensors(c) or c.kept else "",
-            )
-            for key, shape, again in inner.tensors(c.trace.nodes):
+            template, trace, given = c.template, c.trace, dict[str, Any]()
+            if c.maker is not None:
+                value = plain(self.known[Parameter(c.maker.parameter)])
+                template, trace = value.callee, c.maker.classes[value.callee]
+                given = {n: constant(v) for n, v in value.fields}
+            given |= {n: constant(self.value(s.term)) for n, s in c.arguments.items()}
+            arguments = {n: s.value for n, s in completed(template, given).items()}
+            path = self.name(c.attribute) + "." if has_tensors(c) or c.kept else ""
+            inner = _TraceRun(trace, arguments, shapes, path)
+            for key, shape, again in inner.tensors(trace.nodes):
                 yield key, shape, again or bool(c.kept)
-            results = self.results[c] = [inner.shape(v) for v in c.trace.outputs]
+            results = self.results[c] = [inner.shape(v) for v in trace.outputs]
         for v, shape in zip(c.outputs, results, strict=False):  # arguments say how many parts
             self.shapes[v] = shape
             if v.item_like is not None:

@@ -89,6 +89,7 @@ class Tracer(LoopTracer):
             [n for n, _ in self.now.outputs],
             dict(self.given),
             self.holders,
+            self.counted,
             alone=self.alone,
             made=self.made,
         )

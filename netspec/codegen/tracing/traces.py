@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netspec.codegen.tracing import referee
-from netspec.codegen.tracing.made_ops import CannotMakeOp, MakerOf, made_arguments
+from netspec.codegen.tracing.expressions import completed
+from netspec.codegen.tracing.made_ops import (
+    CannotMakeOp,
+    MadeArgument,
+    MakerOf,
+    is_module,
+    made_arguments,
+)
 from netspec.codegen.tracing.nodes import (
     Call,
     CannotTrace,
@@ -18,12 +25,14 @@ from netspec.codegen.tracing.nodes import (
     Trace,
     TraceNode,
     TraceValue,
+    calls_in,
 )
 from netspec.codegen.tracing.numbers import AnyDim, constant, lifted, literal
 from netspec.codegen.tracing.tracer import Tracer
 from netspec.codegen.tracing.values import ops_among
 from netspec.ir import Block, Instance, Layer, Net, Value
 from netspec.ir.names import NameMap
+from netspec.ir.op_value import OpValue
 from netspec.ir.template import Template
 from netspec.ops import REQUIRED, IndexShape, Op, attributes, like
 from netspec.symbolic.expr import (
@@ -34,7 +43,7 @@ from netspec.symbolic.expr import (
     follows_sizes,
     needs_fractions,
 )
-from netspec.symbolic.terms import substitute
+from netspec.symbolic.terms import leaves, substitute
 
 
 class Traces:
@@ -46,7 +55,14 @@ class Traces:
     before.
     """
 
-    def __init__(self, taken: Sequence[str] = (), maker_of: MakerOf = lambda op: None) -> None:
+    def __init__(
+        self,
+        taken: Sequence[str] = (),
+        maker_of: MakerOf = lambda op: None,
+        several: bool = False,
+    ) -> None:
+        self.several = several
+        """Whether they are of several nets."""
         self.taken = taken
         """Names of the file that no local variable may have."""
         self.maker_of = maker_of
@@ -73,9 +89,11 @@ class Traces:
             arguments = {p.name: p.value for p in net.parameters}
             shapes = [v.shape for v in body.inputs]
             deciding = frozenset(p.name for p in net.parameters if p.static)
-            for fixed in dict.fromkeys((frozenset(), deciding) if body.names else (frozenset(),)):
+            # Of a variant alone, nothing but its own modules is in the file.
+            own = frozenset(n for n in net.varied if is_module(arguments[n]) and not self.several)
+            for fixed in dict.fromkeys((own, own | deciding) if body.names else (own,)):
                 try:
-                    trace = self._of(body.template, arguments, shapes, body.names, fixed)
+                    trace = self.of(body.template, arguments, shapes, body.names, fixed)
                     self.check(trace, net)
                 except CannotTrace:
                     continue
@@ -95,7 +113,7 @@ class Traces:
             self.failed[trace.key] = str(error)
             raise
 
-    def _of(
+    def of(
         self,
         template: Template,
         arguments: Mapping[str, Any],
@@ -118,11 +136,11 @@ class Traces:
         if key not in self.by_template:
             try:
                 taken = self.taken
-                tracer = Tracer(template, arguments, shapes, self._of, names, fixed, taken, made)
+                tracer = Tracer(template, arguments, shapes, self, names, fixed, taken, made)
                 self.by_template[key] = trace = tracer.run()
             except CannotMakeOp as error:
                 self.unmade.setdefault(template, set()).add(error.parameter)
-                return self._of(template, arguments, shapes, names, fixed)
+                return self.of(template, arguments, shapes, names, fixed)
             except CannotTrace as error:
                 self.failed[key] = str(error)
                 raise
@@ -139,7 +157,44 @@ class Traces:
             if fixed and names is not None and names.module:
                 trace.restricted = "a use of it has names of its own"
                 trace.is_single = True
-        return self.by_template[key]
+        trace = self.by_template[key]
+        for name, maker in trace.made.items():
+            try:
+                self.take(trace, maker, arguments[name])
+            except CannotTrace:
+                self.unmade.setdefault(template, set()).add(name)
+                return self.of(template, arguments, shapes, names, fixed)
+        return trace
+
+    def take(self, trace: Trace, maker: MadeArgument, value: OpValue | None) -> None:
+        """Let the argument of a trace be this op or module, too. Raises CannotTrace."""
+        if maker.kind != "module":
+            maker.source(value)
+            return
+        if value is None or not is_module(value):
+            raise CannotMakeOp(maker.parameter)
+        module, own = value.callee, Parameter(maker.parameter)
+        if value in maker.taken:
+            return
+        found = [maker.classes[module]] if module in maker.classes else []
+        fields = {n: constant(v) for n, v in value.fields}
+        for c in (c for c in calls_in(trace.nodes) if isinstance(c, InstanceCall)):
+            if c.maker is maker:
+                given = {n: s.value for n, s in completed(module, fields | c.arguments).items()}
+                found.append(self.of(module, given, [v.shape for v in c.inputs]))
+                if not _alike(found[-1], c.trace):
+                    raise CannotMakeOp(maker.parameter)
+            handed_on = [n for n, s in c.arguments.items() if own in leaves(s.term)]
+            for inner, name in ((t, n) for t in c.traces for n in handed_on):
+                if name not in inner.made:
+                    raise CannotMakeOp(maker.parameter)
+                self.take(inner, inner.made[name], value)
+                found.append(inner.made[name].classes[module])
+        if any(t is not found[0] for t in found):
+            raise CannotMakeOp(maker.parameter)
+        maker.taken.add(value)
+        if found:
+            maker.classes[module] = found[0]
 
     def _why(self, block: Block) -> str:
         """Why the template of a block has no trace."""
@@ -225,7 +280,7 @@ class Traces:
             shapes = [v.shape for v in node.inputs]
             fixed = frozenset(values if block.names and block.names.paths else ())
             try:
-                trace = self._of(block.template, values, shapes, block.names, fixed)
+                trace = self.of(block.template, values, shapes, block.names, fixed)
             except CannotTrace:
                 pass
             else:
@@ -237,3 +292,9 @@ class Traces:
                 return InstanceCall(path, block.template, trace, arguments, given, outputs)
         trace = self._block(block, {a.name: a.value for a in node.arguments})
         return InstanceCall(path, trace.template, trace, {}, given, outputs)
+
+
+def _alike(a: Trace, b: Trace) -> bool:
+    """Whether modules take and give as many values, of the same ranks and names."""
+    ranks = [[[len(v.shape) for v in vs] for vs in (t.inputs, t.outputs)] for t in (a, b)]
+    return ranks[0] == ranks[1] and a.output_names == b.output_names

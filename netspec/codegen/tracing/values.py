@@ -14,6 +14,7 @@ from netspec.codegen.tracing.nodes import (
     SIZES,
     Call,
     CannotTrace,
+    ChannelsNode,
     CheckNode,
     Extent,
     InstanceSize,
@@ -75,12 +76,12 @@ class Items:
         found: dict[Any, Any] = {}
         for asked, index in zip(key, self.at, strict=True):
             rest: dict[Any, Fraction] = {**counted(index)}
-            signs = {v: rest.pop(v) for v in self.variables if v in rest}
-            if [abs(sign) for sign in signs.values()] != [1]:
+            factors = {v: rest.pop(v) for v in self.variables if v in rest}
+            if len(factors) != 1:
                 return None
-            ((v, sign),) = signs.items()
-            ends = (asked, summed(rest)) if sign == 1 else (summed(rest), asked)
-            found[v] = folded("-", *ends)
+            ((v, factor),) = factors.items()
+            ends = (asked, summed(rest)) if factor > 0 else (summed(rest), asked)
+            found[v] = folded("//", folded("-", *ends), NumberLiteral(abs(factor)))
         known = {v: found[v] for v in self.variables if v in found}  # in the order of the loops
         return known if len(known) == len(self.variables) == len(self.at) else None
 
@@ -157,6 +158,8 @@ class ValueTracer:
         """The variables of numbers, by the nodes that they stand among and their terms."""
         self.constants: dict[Any, Any] = {}
         """What each `let` stands for."""
+        self.items_at: dict[Any, Any] = {}
+        """What variables of loops over lists are, by the index of the iteration."""
         self.elements: dict[Any, TraceValue] = {}
         self.lets: dict[Any, Any] = {}
         self.lines: set[TraceValue] = set()
@@ -168,6 +171,8 @@ class ValueTracer:
         self.last_items: dict[TraceValue, tuple[Any, TraceValue]] = {}
         """The last index of a loop's value, and what the loop hands on of it."""
         self.holders: dict[Local, Extent] = {}
+        self.counted: set[Local] = set()
+        """Variables that count layers without a name, of which iterations have unlike many."""
 
     def need(self, condition: Compared, where: Sequence[Any] = ()) -> None:
         """Have arguments refused for which a rule does not hold.
@@ -261,12 +266,22 @@ class ValueTracer:
                     if found is not None:
                         return found
                 path = self.by_loops(path)
-                found = self.now.families.get(path.base, {}).get(path.key)
-                items = self.now.collected.get(path.base)
+                family = self.now.families.get(path.base, {})
+                found = family.get(path.key)
+                items = self.now.collected.get(path.base) or self.of_this_loop(family)
                 if found is None and items is not None and len(items.at) == len(path.indices):
                     outside = self.outside(path, items)
                     return self.element(items, [s.term for s in path.indices], outside)
                 return found
+        return None
+
+    def of_this_loop(self, family: Mapping[Any, TraceValue]) -> Items | None:
+        """What the iterations before this one made under the names of a family."""
+        for key, value in family.items():
+            at = key if isinstance(key, tuple) else (key,)
+            own = [v for v in self.loops if any(v in leaves(t) for t in at)]
+            if own and value in self.lines and len(own) == len(at):
+                return Items(value, tuple(own), at)
         return None
 
     def indexed(self, e: ast.Expression) -> LayerPath | None:
@@ -324,6 +339,14 @@ class ValueTracer:
             found.append(value)
         return found
 
+    def set_counts(self) -> None:
+        """Have variables that count layers set to what there are by now."""
+        for keyword, number in self.now.counts.items():
+            own = [x for x in leaves(number) if x in self.counted] if number is not None else []
+            if own and number != own[0]:
+                self.nodes.append(ChannelsNode(own[0], number))
+                self.now.counts[keyword] = own[0]
+
     def is_last(self, items: Items, iteration: Mapping[Any, Any] | None) -> bool:
         """Whether an item is that of the last iteration."""
         last, _ = self.last_items.get(items.value, (None, None))
@@ -342,17 +365,14 @@ class ValueTracer:
         value = items.value
         if value in self.now.ambiguous:
             raise CannotTrace(f"an item of {value.name}, which several loops make")
-        known = items.iteration(key)
-        if known is None:
-            raise CannotTrace(f"an item of {value.name}, whose iteration is not known")
-        return self._element(items, value, tuple(key), known, outside)
+        return self._element(items, value, tuple(key), items.iteration(key), outside)
 
     def _element(
         self,
         items: Items,
         value: TraceValue,
         key: tuple[Any, ...],
-        known: Mapping[Any, Any],
+        known: Mapping[Any, Any] | None,
         outside: Sequence[TraceValue],
     ) -> TraceValue:
         if (value, key) in self.elements:
@@ -381,12 +401,14 @@ class ValueTracer:
             term = sizes_of(value)[axis]
             if term is None:
                 return None
-            term = self.inline(self.expanded(self.expanded(term)))
+            term = self.by_index(term)
             for v in outside:
                 at = items.iteration(v.item_like[1]) if v.item_like is not None else None
                 if at is None or exchanged(term, at) != self.expanded(sizes_of(v)[axis]):
                     return None
-            term = exchanged(term, known)
+            if known is None and not set(items.variables).isdisjoint(leaves(term)):
+                raise CannotTrace(f"an item of {value.name}, whose iteration is not known")
+            term = exchanged(term, known or {})
             if any(isinstance(x, InstanceSize) or x in self.holders for x in leaves(term)):
                 # It changes from item to item; the last one's is known behind the loop.
                 _, end = self.last_items.get(items.value, (None, value))
@@ -405,8 +427,9 @@ class ValueTracer:
             element.shape = IndexShape.of(element.shape, plane)  # type: ignore[arg-type]
         return element
 
-    def inline(self, term: Any) -> Any:
-        """A term with the lists that `let` gave names to."""
+    def by_index(self, term: Any) -> Any:
+        """A term without constants of the text, in terms of the indices of loops."""
+        term = exchanged(self.expanded(self.expanded(term)), self.items_at)
         return exchanged(term, self.terms.lists)
 
     def define(self, name: ast.LayerName, value: TraceValue, anew: bool = True) -> None:

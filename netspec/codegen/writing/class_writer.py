@@ -45,7 +45,7 @@ from netspec.codegen.writing.statements import Line, Statement, read_by, render,
 from netspec.codegen.writing.term_source import Printer
 from netspec.codegen.writing.terms import Asked, Support, Terms, is_number
 from netspec.ir.op_value import OpValue
-from netspec.lazy_dataclasses import dataclass, field
+from netspec.lazy_dataclasses import dataclass, field, replace
 from netspec.symbolic.conditions import ConstantTerm
 from netspec.symbolic.expr import Channels, Parameter, constant_source
 from netspec.symbolic.terms import Choose, FloatParameter, Local
@@ -78,7 +78,7 @@ class ClassText:
 def write_class(
     trace: Trace,
     spelling: Spelling,
-    class_of: Callable[[InstanceCall], ClassText],
+    class_of: Callable[[Trace], ClassText],
     taken: Sequence[str],
     comments: Mapping[str, str],
     sizes: Sequence[str],
@@ -96,12 +96,12 @@ def write_class(
         several = readers.several(c)
         written: WrittenCall
         if isinstance(c, InstanceCall):
-            of = class_of(c)
+            of = class_of(c.trace)
             first = len(c.outputs) > 1 and not several
             one_size = _only_features(c, of)
             # Of one that the class has already, nothing is made.
-            made = call(of.name) if c.kept is not None else _instance(c, of, terms)
-            if c.kept is not None and class_of(instances[c.kept]) is not of:
+            made = call(of.name) if c.kept is not None else _instance(c, terms, class_of)
+            if c.kept is not None and class_of(instances[c.kept].trace) is not of:
                 name = f"{c.template.name}, which has other layers for its other use"
                 raise CannotTrace(f"an instance of {name}")
             written = WrittenInstance(made, first, one_size=one_size)
@@ -142,7 +142,8 @@ def write_class(
         body = [*terms.exact(), *constructor(checks, terms, emissions, {})]
         read = read_by([*body, *needs])
         body = [*settled(body, read), Line(FunctionCall("super().__init__", tuple(modules)))]
-        text = ClassText(trace, _arguments(terms, read), render(body, 8), layers, SEQUENCE)
+        arguments = _arguments(terms, read, class_of)
+        text = ClassText(trace, arguments, render(body, 8), layers, SEQUENCE)
         text.supports = {name for _, asked in emissions.values() for name in asked.supports}
         text.supports |= {x.name for x in read if isinstance(x, Support)}
         return text
@@ -190,12 +191,17 @@ def write_class(
         raise CannotTrace(f"{name}, which only other arguments decide")
     return ClassText(
         trace,
-        _arguments(terms, read),
+        _arguments(terms, read, class_of),
         render(settled(body, read), 8),
         layers,
         spelling.library.net if trace.template.kind == "net" else spelling.library.layer,
         supports=asked.supports | {x.name for x in read if isinstance(x, Support)},
-        asks={(x.instance.trace, SIZES[x.axis]) for x in read if isinstance(x, InstanceSize)},
+        asks={
+            (t, SIZES[x.axis])
+            for x in read
+            if isinstance(x, InstanceSize)
+            for t in x.instance.traces
+        },
         parameters=[f"{name}: Tensor" for name in forward.arguments],
         result_type=forward.result_type,
         forward=render(forward.statements, 8),
@@ -213,11 +219,30 @@ def _built(trace: Trace, terms: Terms) -> list[Statement]:
     return [] if built is None else [Line(built, reads=asked.reads)]
 
 
-def _instance(c: InstanceCall, of: ClassText, terms: Terms) -> FunctionCall:
-    """The call of an instance's class."""
+def _instance(
+    c: InstanceCall, terms: Terms, class_of: Callable[[Trace], ClassText]
+) -> FunctionCall:
+    """The call of an instance's class, or of what makes it. Raises CannotTrace."""
+    for every in (False, True):
+        calls = [_made(c, t, terms, class_of, every) for t in c.traces]
+        if all(x.args == calls[0].args for x in calls):
+            made = None if c.maker is None else terms.print(Parameter(c.maker.parameter))
+            return calls[0] if made is None else replace(calls[0], head=made)
+    raise CannotTrace(f"{c.maker.parameter}, modules whose classes take other arguments")
+
+
+def _made(
+    c: InstanceCall,
+    trace: Trace,
+    terms: Terms,
+    class_of: Callable[[Trace], ClassText],
+    every: bool,
+) -> FunctionCall:
+    """The call of the class of a trace; with `every`, what it has by default is given too."""
     args: list[str] = []
     keywords: dict[str, str] = {}
-    given = dict(zip((v.name for v in c.trace.inputs), c.inputs, strict=True))
+    given = dict(zip((v.name for v in trace.inputs), c.inputs, strict=True))
+    of = class_of(trace)
     for a in of.arguments:
         match a.leaf:
             case Extent(own, axis):
@@ -226,26 +251,44 @@ def _instance(c: InstanceCall, of: ClassText, terms: Terms) -> FunctionCall:
                 args.append(terms.whole(given[own].channels))
             case leaf if leaf.name in c.arguments:
                 term = c.arguments[leaf.name].term
-                if leaf.name in c.trace.made:
-                    source = _maker(term, c.trace.made[leaf.name], terms)
-                    keywords |= {a.name: source} if source != a.default else {}
-                    continue
-                exact = isinstance(leaf, FloatParameter) or not is_number(term)
-                source = terms.printer(term) if exact else terms.whole(term)
-                if source != a.default:
+                if leaf.name in trace.made:
+                    source = _maker(term, trace.made[leaf.name], terms.print, class_of)
+                else:
+                    exact = isinstance(leaf, FloatParameter) or not is_number(term)
+                    source = terms.printer(term) if exact else terms.whole(term)
+                if source != a.default or every:
                     keywords[a.name] = source
+            case leaf if every:
+                keywords[a.name] = a.default or ""
     return call(of.name, *args, **keywords)
 
 
-def _maker(term: Any, made: MadeArgument, terms: Terms) -> str:
-    """The source of what makes an op: of one, of an argument of the class, of a choice."""
+def _maker(
+    term: Any,
+    made: MadeArgument,
+    show: Callable[[Any], str],
+    class_of: Callable[[Trace], ClassText],
+) -> str:
+    """What makes an op or module as source: one, an argument of the class, a choice of these."""
     match term:
         case Choose(condition, then, otherwise):
-            first, second = (_maker(t, made, terms) for t in (then, otherwise))
-            return f"{first} if {terms.print(condition)} else {second}"
-        case ConstantTerm(value):
+            first, second = (_maker(t, made, show, class_of) for t in (then, otherwise))
+            return f"{first} if {show(condition)} else {second}"
+        case ConstantTerm(value) if made.kind != "module":
             return made.source(value)
-    return terms.print(term)
+        case ConstantTerm(value):
+            trace = made.classes[value.callee]
+            of, fields = class_of(trace), dict(value.fields)
+            keywords: dict[str, str] = {}
+            for a in of.arguments:
+                name = getattr(a.leaf, "name", "")
+                if name in trace.made and name in fields:
+                    own = ConstantTerm(fields[name])
+                    keywords[a.name] = _maker(own, trace.made[name], show, class_of)
+                elif name in fields:
+                    keywords[a.name] = _value_source(fields[name], a.type == "float")
+            return call("partial", of.name, **keywords).flat() if keywords else of.name
+    return show(term)
 
 
 def _only_features(c: InstanceCall, of: ClassText) -> str:
@@ -259,7 +302,9 @@ def _only_features(c: InstanceCall, of: ClassText) -> str:
     return asked if made_of_sizes(given.channels) else ""
 
 
-def _arguments(terms: Terms, read: Set[Any]) -> list[ClassArgument]:
+def _arguments(
+    terms: Terms, read: Set[Any], class_of: Callable[[Trace], ClassText]
+) -> list[ClassArgument]:
     """The arguments of a class, of which its constructor reads what is `read`."""
     template, sample = terms.trace.template, terms.trace.sample
     defaults = {p.name: p.default for p in template.parameters}
@@ -270,10 +315,13 @@ def _arguments(terms: Terms, read: Set[Any]) -> list[ClassArgument]:
         if isinstance(leaf, Channels | Extent):
             found.append(ClassArgument(leaf, name, "int", None))
         elif leaf.name in terms.trace.made:
-            made = terms.trace.made[leaf.name]
-            takes = "int" if made.kind == "channels" else ""
-            kind = f"Callable[[{takes}], {terms.spelling.library.layer}]"
-            found.append(ClassArgument(leaf, name, kind, made.default))
+            made, default = terms.trace.made[leaf.name], None
+            if made.has_default and (made.kind != "module" or made.default.callee in made.classes):
+                default = _maker(ConstantTerm(made.default), made, terms.print, class_of)
+            takes = {"channels": "[int]", "plain": "[]", "module": "..."}[made.kind]
+            layer = f"{terms.spelling.library.layer}]" if made.kind != "module" else ""
+            classes = tuple(class_of(t).name for t in made.classes.values())
+            found.append(ClassArgument(leaf, name, f"Callable[{takes}, {layer}", default, classes))
         elif leaf.name in sample:  # else it decided what the block is made of
             real, default = isinstance(leaf, FloatParameter), None
             if template.kind == "net":

@@ -34,7 +34,7 @@ def classes_of(
     `spelling` is that of these traces, `taken` are names of the file, `maker_of` says what makes
     an op as an argument; with `probabilities`, nothing is taken off the ends. Raises Unsupported.
     """
-    traces = Traces(taken, maker_of)
+    traces = Traces(taken, maker_of, len(nets) > 1)
     while True:
         found = [traces.of_net(net) for net in nets]
         for trace in found:
@@ -96,6 +96,7 @@ class Classes:
             self.all.clear()
             for trace, comments in nets:
                 self.make(trace, comments, asked)
+            self.all.sort(key=lambda text: text.trace.template.kind == "net")
             before = len(asked)
             asked = asked.union(*(text.asks for text in self.all))
             if len(asked) == before:
@@ -109,8 +110,8 @@ class Classes:
             return self.known[id(trace)]
         template = trace.template
         for c in calls_in(trace.nodes):  # inner classes first
-            if isinstance(c, InstanceCall):
-                self.make(c.trace, {}, asked)
+            for inner in c.traces if isinstance(c, InstanceCall) else ():
+                self.make(inner, {}, asked)
         wanted = self.class_name(template.name, template.doc)
         taken = (*self.taken, *(t.name for t in self.all))
         sizes = [size for size in SIZES if (trace, size) in asked]
@@ -118,7 +119,7 @@ class Classes:
             text = write_class(
                 trace,
                 self.spelling,
-                lambda c: self.known[id(c.trace)],
+                lambda t: self.known[id(t)],
                 (*taken, wanted),
                 comments,
                 sizes,
@@ -180,16 +181,16 @@ class Classes:
         """The classes of nets, in their order."""
         return [text for text in self.all if text.trace.template.kind == "net"]
 
-    def emissions(self, of: ClassText) -> list[tuple[OpCall, Any]]:
-        """The ops that a class and those that it uses make, each with what is written for it."""
+    def emissions(self, of: Sequence[ClassText]) -> list[tuple[OpCall, Any]]:
+        """The ops that classes and those that they use make, each with what is written for it."""
         found: dict[int, ClassText] = {}
-        pending = [of]
+        pending = [*of]
         while pending:
             text = pending.pop()
             if id(text) not in found:
                 found[id(text)] = text
-                inner = calls_in(text.trace.nodes)
-                pending += [self.known[id(c.trace)] for c in inner if isinstance(c, InstanceCall)]
+                inner = (c for c in calls_in(text.trace.nodes) if isinstance(c, InstanceCall))
+                pending += [self.known[id(t)] for c in inner for t in c.traces]
         return [layer for text in found.values() for layer in text.layers]
 
     def render(self, nets: Mapping[str, NetText]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from netspec.codegen.python_source import FunctionCall, Source, Verbatim, call, list_of
@@ -62,7 +62,7 @@ def constructor(
             case LetNode():
                 body += _let(node, terms)
             case ChannelsNode():
-                body += _changed(node, terms)
+                body += changed(node, terms, terms.number)
             case CheckNode():
                 body += terms.check(node)
             case PositiveNode():
@@ -115,8 +115,9 @@ def _let(node: LetNode, terms: Terms) -> Iterator[Statement]:
         yield Line(kept, (f"self.{terms.attribute(local)}",), reads={local.name})
 
 
-def _changed(node: ChannelsNode, terms: Terms) -> Iterator[Statement]:
-    name, asked = node.local.name, terms.anew()
+def changed(node: ChannelsNode, terms: Terms, show: Callable[[Any], Source]) -> Iterator[Statement]:
+    """The statement that sets a variable, if it is needed."""
+    name, asked = node.local.name, terms.asked
     if name in terms.same:
         name = terms.same[name]
         if node.local.name != next(n for n, same in terms.same.items() if same == name):
@@ -125,9 +126,9 @@ def _changed(node: ChannelsNode, terms: Terms) -> Iterator[Statement]:
     word = ""
     if isinstance(term, Apply) and term.operator in ("+", "-", "*", "//"):
         first, *more = term.operands
-        if more and terms.print(first) == name:
+        if more and show(first).flat() == name:
             term, word = more[0], f"{term.operator}="
-    source = terms.number(term)
+    source = show(term)
     if word or source.flat() != name:
         yield Line(source, (name,), word, optional=True, reads=asked.reads)
 

@@ -66,7 +66,12 @@ def _family(of: str, members: Sequence[ClassText]) -> VariantFamily:
     if standing is not None:
         standing.forward = forward
         return VariantFamily(standing, tuple(members))
-    arguments = [replace(a, default=None) for a in members[0].arguments]
+    arguments = [
+        replace(
+            same[0], default=None, classes=tuple(dict.fromkeys(c for a in same for c in a.classes))
+        )
+        for same in zip(*(m.arguments for m in members), strict=True)
+    ]
     base = replace(members[0], name="", arguments=arguments, forward=forward)
     return VariantFamily(base, tuple(members))
 

@@ -31,6 +31,7 @@ from netspec.codegen.tracing.nodes import (
     Call,
     Carried,
     ChainCall,
+    ChannelsNode,
     Extent,
     ForNode,
     IfNode,
@@ -45,7 +46,7 @@ from netspec.codegen.tracing.nodes import (
     TraceValue,
     calls_in,
 )
-from netspec.codegen.writing.constructor import Emissions, Tests
+from netspec.codegen.writing.constructor import Emissions, Tests, changed
 from netspec.codegen.writing.readers import Readers
 from netspec.codegen.writing.spelling import WrittenCall
 from netspec.codegen.writing.statements import (
@@ -60,9 +61,9 @@ from netspec.codegen.writing.terms import Asked, Terms
 from netspec.lazy_dataclasses import replace
 from netspec.ops.merging import Add
 from netspec.symbolic.conditions import Combined, negated
-from netspec.symbolic.terms import decided
+from netspec.symbolic.terms import decided, leaves
 
-Step = Call | IfNode | ForNode
+Step = Call | IfNode | ForNode | ChannelsNode
 
 
 class Forward:
@@ -87,7 +88,11 @@ class Forward:
         self.library = terms.spelling.library
         self.emissions, self.readers, self.tests, self.emit = emissions, readers, tests, emit
         self.comments = comments
-        self.taken = {*taken, "self", "block", "layer", *(v.name for v in terms.counters)}
+        counts = [*terms.counters, *trace.counted]
+        self.taken = {*taken, "self", "block", "layer", *(v.name for v in counts)}
+        paths = [c.attribute for c, (written, _) in emissions.items() if written.constructor]
+        self.counted = {x for p in paths if p for s in p.indices for x in leaves(s.term)}
+        """What names of layers are made of."""
         names = Identifiers(self.taken)
         packed = self.library.packs and trace.template.kind == "net" and len(trace.inputs) > 1
         self.arguments = [names.identifier("inputs")] if packed else []
@@ -138,6 +143,8 @@ class Forward:
                         m.value in self.readers.of for m in node.meets
                     ):
                         steps.append(node)
+                case ChannelsNode(local) if local in self.trace.counted and local in self.counted:
+                    steps.append(node)
         self.steps[id(nodes)] = steps
 
     def join(self, c: Call, line: Sequence[Call], made: list[Call], steps: list[Step]) -> None:
@@ -245,6 +252,8 @@ class Forward:
         """The values that are read in nodes, or behind them (`live`), and not made in them."""
         live = set(live)
         for step in reversed(self.steps[id(nodes)]):
+            if isinstance(step, ChannelsNode):
+                continue
             if isinstance(step, Call):
                 live -= {*step.outputs}
                 reads = self.reads(step)
@@ -355,6 +364,8 @@ class Forward:
         for step in self.steps[id(nodes)]:
             if isinstance(step, Call):
                 result += self.line(step, busy)
+            elif isinstance(step, ChannelsNode):
+                result += changed(step, self.terms, lambda t: Verbatim(self.terms.in_forward(t)))
             else:
                 result += self.branches(step) if isinstance(step, IfNode) else self.loop(step)
                 busy = self.names(self.behind[step])

@@ -174,16 +174,26 @@ class Spelling(ClassStyle, Protocol):
     def emit(self, call: OpCall, numbers: ConstructorNumbers, several: bool) -> WrittenCall: ...
 
 
+MOST_CLASSES = 60
+"""Characters of the longest union of classes that a type says."""
+
+
 @dataclass(frozen=True)
 class ClassArgument:
-    """An argument of a constructor: what it is in terms, its name, type and default."""
+    """An argument of a constructor: what it is in terms, its name, type and default.
+
+    `classes` are those of the modules that it may make, `type` the beginning of its type then.
+    """
 
     leaf: Any
     name: str
     type: str
     default: str | None
+    classes: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
         default = "" if self.default is None else f" = {self.default}"
-        return f"{self.name}: {self.type}{default}"
+        kinds = " | ".join(self.classes)
+        made = f"{kinds if len(kinds) <= MOST_CLASSES else 'Any'}]" if self.classes else ""
+        return f"{self.name}: {self.type}{made}{default}"

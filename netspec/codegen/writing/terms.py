@@ -176,7 +176,7 @@ class Terms:
         set_to: dict[str, list[Any]] = {}
         for place, body in enumerate([nodes, *inner]):
             for n in body:
-                if isinstance(n, ChannelsNode) and not n.local.name.endswith("channels"):
+                if isinstance(n, ChannelsNode) and self.is_side(n.local):
                     name = n.local.name
                     own = {x: Local("") for x in leaves(n.term) if getattr(x, "name", "") == name}
                     term = exchanged(n.term, own)
@@ -190,6 +190,10 @@ class Terms:
             if len(names) > 1:
                 same |= dict.fromkeys(names, first_free({*taken, *same.values()}, "size", ""))
         return same
+
+    def is_side(self, local: Local) -> bool:
+        """Whether a variable that loops and branches change is a height or width."""
+        return local not in self.trace.counted and not local.name.endswith("channels")
 
     @property
     def supports(self) -> set[str]:
@@ -235,7 +239,8 @@ class Terms:
             return self.spelling.reached(name)
         if instance not in self.places:
             taken = {*self.places.values(), *self.arguments.values(), *(x.name for x in self.lets)}
-            self.places[instance] = first_free(taken, "block", "")
+            name = "layer" if "block" in self.arguments.values() else "block"
+            self.places[instance] = first_free(taken, name, "")
         return self.places[instance]
 
     def resolved(self, term: Any) -> Any:
@@ -384,7 +389,7 @@ class Terms:
 
     def _in_forward(self, leaf: Any, exact: bool) -> str:
         match leaf:
-            case Local() if leaf in self.counters:
+            case Local() if leaf in self.counters or leaf in self.trace.counted:
                 return leaf.name
             case Extent(value, axis) if axis <= 2:
                 return self.spelling.library.side(self.later(value), axis)
