@@ -39,6 +39,11 @@ class NameMap:
         """Whether the only tensor of a layer of the block is called as the layer."""
         return (self.module, old) in self.bare
 
+    @property
+    def is_single(self) -> bool:
+        """Whether they are for one instance of a module alone."""
+        return bool(self.module and self.paths)
+
     @cached_property
     def below(self) -> Mapping[str, Mapping[str, str]]:
         """The rules for what stands in an instance, by the instance and the path in it."""

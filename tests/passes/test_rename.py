@@ -220,6 +220,21 @@ def test_arguments_of_renamed_classes_are_those_of_the_spec(name: str) -> None:
     assert have == {n: tuple(t.shape) for n, t in wanted.items()}
 
 
+def test_uses_with_names_of_their_own_share_classes() -> None:
+    """Blocks of MobileNetV3 have three classes: all, without `expand`, without `squeeze`."""
+    maps = NameMaps(loaded("mobilenet_v3_large"), "mobilenet_v3_large")
+    emitted: dict[str, Any] = {"__name__": "emitted"}
+    exec(get("torch").emit(maps.renamed("torchvision").net), emitted)
+    assert sum(name.startswith("MobileNetV3Block") for name in emitted) == 3
+    whole, narrow, plain = (emitted[f"MobileNetV3Block{n}"] for n in ("", "2", "3"))
+    made = (whole(8, 16, 4), narrow(8, 8, 4, se=False), plain(8, 16, 4, se=False))
+    parts = [{key.split(".")[1] for key in model.state_dict()} for model in made]
+    assert [*map(len, parts)] == [4, 2, 3]
+    for of, arguments in ((narrow, {"hidden": 16, "se": False}), (plain, {"hidden": 16})):
+        with pytest.raises(ValueError, match="the names of its layers are for others"):
+            of(8, filters=4, **arguments)
+
+
 STACK = """
 module unit(filters, wide = false) {
   input x

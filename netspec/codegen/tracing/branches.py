@@ -13,6 +13,7 @@ from netspec.codegen.tracing.nodes import (
     SIZES,
     CannotTrace,
     ChannelsNode,
+    CheckNode,
     Extent,
     IfNode,
     InstanceCall,
@@ -26,6 +27,7 @@ from netspec.codegen.tracing.nodes import (
     TraceValue,
     walk,
 )
+from netspec.codegen.tracing.template_parts import lines_in
 from netspec.codegen.tracing.values import State, index_in
 from netspec.ir.template import Branches, TemplateStatement
 from netspec.lazy_dataclasses import dataclass
@@ -53,7 +55,26 @@ class BranchTracer(LineUseTracer):
 
     def branches(self, s: Branches) -> None:
         cases = [(condition, partial(self.inside, body)) for condition, body in s.cases]
-        self.choose(cases, partial(self.inside, s.otherwise))
+        if not self.settled(s):
+            self.choose(cases, partial(self.inside, s.otherwise))
+
+    def settled(self, s: Branches) -> bool:
+        """Trace what one use does alone where its layers have names of their own, if it can."""
+        named = {line.name.base.text for line in lines_in([s]) if line.name is not None}
+        if self.names is None or not self.names.is_single or named.isdisjoint(self.names.here):
+            return False
+        syms = [self.evaluate(condition) for condition, _ in s.cases]
+        found = {x for sym in syms for x in leaves(sym.term)}
+        if any(map(self.is_size, found)) or not found.isdisjoint(self.loops):
+            return False
+        chosen = next((k for k, sym in enumerate(syms) if sym.value), len(syms))
+        for k, sym in enumerate(syms[: chosen + 1]):
+            needed = sym.term if k == chosen else negated(sym.term)
+            if decided(needed) is None:
+                self.nodes.append(CheckNode(needed, "the names of its layers are for others"))
+                self.now.known += facts(needed)
+        self.inside([*(body for _, body in s.cases), s.otherwise][chosen])
+        return True
 
     def choose(
         self,

@@ -166,17 +166,15 @@ class LayerTracer(ValueTracer):
             {} if maker is None else {n: constant(v) for n, v in self.given[maker.parameter].fields}
         )
         complete = completed(template, of | arguments)
-        names, fixed = None, frozenset[str]()
+        names = None
         if self.names is not None:
             if maker is not None:
                 raise CannotMakeOp(maker.parameter)
             own_path = kept or path
             own_name = own_path.fixed if own_path is not None else None
             names = self.names.inside(own_name or "", template.name)
-            if names.paths:  # of this use only
-                fixed = frozenset(n for n, s in complete.items() if s.known)
         values_ = {n: s.value for n, s in complete.items()}
-        trace = self.inner.of(template, values_, [v.shape for v in inputs], names, fixed)
+        trace = self.inner.of(template, values_, [v.shape for v in inputs], names)
         for p in template.parameters:
             if isinstance(complete[p.name].value, Fraction):
                 if not is_float(p, trace.sample[p.name]):

@@ -154,7 +154,7 @@ class Traces:
                 trace.restricted = " and ".join(
                     f"{n} is {'none' if v is None else v}" for n, v in ops.items()
                 )
-            if fixed and names is not None and names.module:
+            if names is not None and names.is_single:
                 trace.restricted = "a use of it has names of its own"
                 trace.is_single = True
         trace = self.by_template[key]
@@ -278,9 +278,8 @@ class Traces:
         if block.template is not None:
             values = {a.name: a.value for a in node.arguments}
             shapes = [v.shape for v in node.inputs]
-            fixed = frozenset(values if block.names and block.names.paths else ())
             try:
-                trace = self.of(block.template, values, shapes, block.names, fixed)
+                trace = self.of(block.template, values, shapes, block.names)
             except CannotTrace:
                 pass
             else:
