@@ -56,6 +56,19 @@ class LoadedNet:
         return self.ir.doc
 
     @property
+    def text(self) -> str:
+        """The text of the spec; of a model's file, that which `convert` gives."""
+        if isinstance(self.source, ModelSource):
+            return as_spec(find(self.spec), self.ir.settings).source.text
+        return self.source.text if self.source is not None else self.ir_text()
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        """The arrays of the module or the model's file that the net is from. Raises SpecError."""
+        found = self.ir.origins
+        return {n: found[n].read() for n in self.ir.tensors if hasattr(found.get(n), "read")}
+
+    @property
     def params(self) -> int:
         """Learnable parameters."""
         return int(self.ir.params)
@@ -195,6 +208,24 @@ def load(spec: str | Path, /, **parameters: Any) -> LoadedNet:
     return LoadedNet(net, str(spec), source)
 
 
+def from_torch(module: Any, input: Any, name: str | None = None) -> LoadedNet:
+    """The net of a module of PyTorch, with its weights: modules, loops and names as it has them.
+
+    `input` is an example tensor, batch in front, or a shape without the batch such as
+    `(3, 224, 224)`; for several inputs a list of these. `name` is the net's (else the module's
+    class). `torch.export` traces the module in `eval` mode; it is left as it was. The spec is
+    `net.text`, its arrays `net.weights` (the module's own numbers where these are float32 on the
+    CPU); `build(net)` gives a model with these weights, `compile(net)` source. Needs torch.
+    Raises SpecError where the module can't be traced or expressed, TypeError for what is none.
+    """
+    from netspec.conversion.convert import converted_module
+
+    result = converted_module(module, input, name)
+    text = Source(f"{result.name}.net", result.text)
+    net = check_source(text, None, {}).sound()
+    return LoadedNet(replace(net, origins=result.stored), result.name, text)
+
+
 def load_all(spec: str | Path, /, **parameters: Any) -> tuple[LoadedNet, ...]:
     """All nets of a spec, checked; a parameter is set in those that have it. Raises SpecError."""
     nets = check_each(str(spec), parameters).sound()
@@ -267,14 +298,14 @@ def build(
     A PyTorch model gives logits when called, and the spec's outputs by `predict`; with
     `probabilities`, the spec's outputs by both. A NumPy, C or ONNX model gives the spec's outputs.
     `weights` are a file under the net's names or those of a library, or arrays by name; without,
-    they are those of a model's file that the net is from, else fresh. Raises SpecError where the
-    weights are not those of the net.
+    they are those of the module or the model's file that the net is from, else fresh. Raises
+    SpecError where the weights are not those of the net.
     """
     from netspec.codegen.backend import MakesFiles, get, load_model
 
     given, chosen = _loaded(net, parameters), get(backend)
-    if weights is None and is_model(Path(given.spec)):
-        weights = given.spec
+    if weights is None:
+        weights = given.spec if is_model(Path(given.spec)) else given.weights or None
     model = load_model(given.ir, chosen, probabilities)
     if weights is not None:
         chosen.set_weights(model, match_weights(given, weights))
@@ -337,7 +368,8 @@ def verify(
 ) -> tuple[BackendComparison, ...]:
     """The first backend compared with each other one, layer by layer, on the same random inputs.
 
-    Without `weights`, random ones. Raises SpecError where two differ by more than rounding.
+    Without `weights`, those that came with the net, else random ones. Raises SpecError where two
+    differ by more than rounding.
     """
     from netspec.codegen.backend import get
     from netspec.runtime.verify import verified
@@ -345,6 +377,8 @@ def verify(
 
     given = _loaded(net, parameters)
     first, *others = map(get, backends)
+    if weights is None:
+        weights = given.weights or None
     if weights is None:
         arrays: Mapping[str, Any] = fresh(given.ir.tensors, seed, varied=True)
     else:
@@ -514,26 +548,17 @@ def convert(
 ) -> ConvertedSpec:
     """The spec of a file of Caffe, Darknet, ONNX, PyTorch or Keras, and what was found there.
 
+    `"torchvision.models:resnet18"` is a module of PyTorch, whose code is imported and called.
     `inputs` are shapes of inputs by name, or that of the only one; other arguments as for
     `netspec convert`. With `check`, the file is run beside the spec. Raises SpecError.
     """
-    from netspec.driver import convert as converted
-    from netspec.semantic.settings import SettingText
+    from netspec.conversion.convert import converted_file
 
     shapes = inputs if isinstance(inputs, Mapping) else {"": inputs} if inputs else {}
-    reading = {f"stage:{name}": SettingText("true") for name in stages}
-    reading |= {f"until:{name}": SettingText("true") for name in until}
-    reading |= {f"input:{n}": SettingText("x".join(map(str, s))) for n, s in shapes.items()}
-    settings = {**parameters, **reading, "phase": SettingText(phase)}
-    result = converted(str(file), settings, None if solver is None else str(solver))[0]
-    if not check:
-        return result
-    from netspec.conversion.comparison import compared_with
-    from netspec.conversion.files import arrays_of, net_of
-
-    net = net_of(result)
-    found = compared_with(str(file), net, arrays_of(result, net, str(file)))
-    return replace(result, check=found)
+    reading = {f"stage:{name}": "true" for name in stages}
+    reading |= {f"until:{name}": "true" for name in until}
+    reading |= {f"input:{n}": "x".join(map(str, s)) for n, s in shapes.items()}
+    return converted_file(file, solver, parameters, {**reading, "phase": phase}, check)
 
 
 def graph(

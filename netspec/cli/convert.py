@@ -28,7 +28,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "spec",
         metavar="FILE",
         help="a prototxt of Caffe, a solver that names one, a cfg of Darknet, or a model: .onnx, "
-        ".pt2 of torch.export, .keras or .h5 of Keras; - for a prototxt or cfg on standard input",
+        ".pt2 of torch.export, .keras or .h5 of Keras; or a module of PyTorch by its name in "
+        "Python, such as torchvision.models:resnet18, which is imported and called: its code runs; "
+        "- for a prototxt or cfg on standard input",
     )
     parser.add_argument(
         "--weights",
@@ -50,13 +52,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def execute(args: argparse.Namespace) -> int:
-    from netspec.driver import convert
+    from netspec.conversion.named_modules import find_original
+    from netspec.driver import convert_text
+    from netspec.importers.model_files import ModuleSource
     from netspec.lazy_dataclasses import replace
     from netspec.util.atomic_write import write_text
 
     if args.format == "json" and args.output == "-":
         raise spec_error("bad-option", "--format json and -o - both write to standard output")
-    result, diagnostics = convert(args.spec, dict(args.settings), args.solver)
+    text = find_original(args.spec)
+    if isinstance(text.source, ModuleSource):
+        note(f"note: {args.spec} was imported and called: this ran its code")
+    result, diagnostics = convert_text(text, dict(args.settings), args.solver)
     output = None if args.output == "-" else _output_path(args.output, result.name, result.text)
     if args.weights or args.check:
         from netspec.conversion.comparison import compared_with
@@ -67,7 +74,7 @@ def execute(args: argparse.Namespace) -> int:
         net = net_of(result)
         arrays = arrays_of(result, net, args.spec)
         if args.check:
-            result = replace(result, check=compared_with(args.spec, net, arrays))
+            result = replace(result, check=compared_with(text.source, net, arrays))
         if args.weights:
             write_both(output, result.text, Path(args.weights), arrays, net)
     if output is not None and not args.weights:

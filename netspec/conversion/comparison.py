@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import inf, prod
-from pathlib import Path
 from typing import Any
 
 from netspec.conversion.originals import Original, original
 from netspec.diagnostics import SpecError, spec_error
+from netspec.diagnostics.source import Source
 from netspec.importers.convert import OriginalComparison
 from netspec.ir import Net
 
@@ -19,10 +19,10 @@ BATCH = 2
 
 
 def compared_with(
-    file: str, net: Net, weights: Mapping[str, Any], seed: int = 0
+    source: Source, net: Net, weights: Mapping[str, Any], seed: int = 0
 ) -> OriginalComparison:
-    """The comparison of a spec's net with the file that it was made of. Raises SpecError."""
-    return compared(net, weights, original(Path(file)), seed)
+    """The comparison of a spec's net with what it was made of. Raises SpecError."""
+    return compared(net, weights, original(source), seed)
 
 
 def compared(

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from netspec.diagnostics import SpecError, spec_error
+from netspec.diagnostics.source import Source
+from netspec.importers.model_files import ModuleSource
 
 
 class Original(NamedTuple):
@@ -22,8 +24,11 @@ class Original(NamedTuple):
     run: Callable[[Sequence[Any]], Sequence[Any]]
 
 
-def original(path: Path) -> Original:
-    """The model of a file, which an importer has read without errors. Raises SpecError."""
+def original(source: Source) -> Original:
+    """The model of a file or a module, which was imported without errors. Raises SpecError."""
+    if isinstance(source, ModuleSource):
+        return _module(source)
+    path = Path(source.name)
     found = _ORIGINALS.get(path.suffix.lower())
     if found is None:
         raise spec_error("bad-option", f"--check can't run {path}")
@@ -88,6 +93,7 @@ def _keras(path: Path) -> Original:
 
 
 def _exported(path: Path) -> Original:
+    """The calls of a `.pt2` file one after the other; `torch.export.load` would unpickle."""
     with _loading(path, "torch", "torch"):
         import torch  # noqa: F401
 
@@ -102,6 +108,21 @@ def _exported(path: Path) -> Original:
             return results(program, arrays)
 
     return Original("torch", shapes, run)
+
+
+def _module(source: ModuleSource) -> Original:
+    """A module in `eval` mode, which it is left in."""
+    with _loading(source.path, "torch", "torch"):
+        import torch
+    like = next((p for p in source.module.parameters() if p.is_floating_point()), torch.zeros(()))
+
+    def run(arrays: Sequence[Any]) -> Sequence[Any]:
+        with _loading(source.path, "torch", "torch"), torch.no_grad():
+            given = [torch.from_numpy(a).to(like.device, like.dtype) for a in arrays]
+            results = torch.utils._pytree.tree_leaves(source.module.eval()(*given))
+            return [r.float().cpu().numpy() for r in results if isinstance(r, torch.Tensor)]
+
+    return Original("torch", tuple((None, *x.shape[1:]) for x in source.examples), run)
 
 
 _ORIGINALS: dict[str, Callable[[Path], Original]] = {

@@ -49,6 +49,18 @@ class ModelSource(Source):
         self.path = path
 
 
+class ModuleSource(ModelSource):
+    """A module of PyTorch in memory, under a name, and examples of its inputs.
+
+    Without examples `read` makes them, of the shapes of inputs that it is given.
+    """
+
+    def __init__(self, name: str, module: Any, examples: tuple[Any, ...] = ()) -> None:
+        super().__init__(Path(name))
+        self.module = module
+        self.examples = examples
+
+
 def is_model(path: Path) -> bool:
     """Whether a path is that of a model's file, by its suffix."""
     return path.suffix.lower() in READERS
@@ -59,8 +71,13 @@ def read(
 ) -> tuple[ImportedNet | None, dict[str, Any]]:
     """The tree of a model, None where it can't be expressed, and the settings that are left."""
     shapes, left = input_shapes(given, diagnostics)
-    reader = import_module(READERS[source.path.suffix.lower()])
-    imported: ImportedNet | None = reader.read(source.path, shapes, diagnostics)
+    imported: ImportedNet | None
+    if isinstance(source, ModuleSource):
+        reader = import_module(READERS[".pt2"])
+        imported = reader.read_module(source, shapes, diagnostics)
+    else:
+        reader = import_module(READERS[source.path.suffix.lower()])
+        imported = reader.read(source.path, shapes, diagnostics)
     return imported, left
 
 

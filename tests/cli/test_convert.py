@@ -12,6 +12,7 @@ import netspec
 from netspec.cli.main import main
 from netspec.conversion import comparison
 from netspec.conversion.originals import Original, original
+from netspec.diagnostics.source import Source
 from netspec.weights import fresh
 from netspec.weights.trained import read_trained, texts_of
 
@@ -131,8 +132,8 @@ def test_python_gives_the_same(model: Path, capsys: pytest.CaptureFixture[str]) 
 def test_a_difference_is_an_error_behind_the_files(
     model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def other(path: Path) -> Original:
-        own = original(path)
+    def other(source: Source) -> Original:
+        own = original(source)
         return own._replace(run=lambda arrays: [1 - x for x in own.run(arrays)])
 
     monkeypatch.setattr(comparison, "original", other)

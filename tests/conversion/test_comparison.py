@@ -14,6 +14,7 @@ import netspec
 from netspec.conversion.comparison import compared, difference_error
 from netspec.conversion.files import write_both
 from netspec.conversion.originals import Original, original
+from netspec.diagnostics.source import Source
 from netspec.ir import Net
 from netspec.weights import fresh, read
 
@@ -90,7 +91,7 @@ def test_another_number_of_inputs_is_an_error(net: Net, weights: dict[str, Any])
 
 def test_a_file_without_a_tool_is_refused() -> None:
     with pytest.raises(netspec.SpecError, match="can't run n.prototxt"):
-        original(Path("n.prototxt"))
+        original(Source("n.prototxt", ""))
 
 
 def test_spec_and_weights_are_both_written_or_neither(

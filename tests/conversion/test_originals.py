@@ -12,6 +12,7 @@ import pytest
 import netspec
 from netspec.conversion.exported_program import results
 from netspec.conversion.originals import original
+from netspec.importers.model_files import ModelSource
 from netspec.importers.torch.exported import Exported, OperatorCall
 from netspec.lazy_dataclasses import replace
 
@@ -50,7 +51,7 @@ def test_an_exported_program(saved: tuple[Path, Any]) -> None:
 
     path, model = saved
     x = np.random.default_rng(0).standard_normal((2, 3, 4, 6), dtype=np.float32)
-    own = original(path)
+    own = original(ModelSource(path))
     assert (own.tool, own.inputs) == ("torch", ((2, 3, 4, 6),))
     with torch.no_grad():
         expected = model(torch.from_numpy(x))
@@ -85,7 +86,7 @@ def test_a_model_of_keras(tmp_path: Path) -> None:
     x = layers.Dense(3)(layers.Flatten()(x))
     model = keras.Model(given, x)
     model.save(tmp_path / "m.keras")
-    own = original(tmp_path / "m.keras")
+    own = original(ModelSource(tmp_path / "m.keras"))
     data = np.random.default_rng(0).standard_normal((2, 6, 5, 3), dtype=np.float32)
     expected = keras.ops.convert_to_numpy(model(data))
     assert own.inputs == ((None, 6, 5, 3),)
@@ -100,4 +101,4 @@ def test_what_a_tool_says_against_a_file_is_an_error(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     (tmp_path / "m.onnx").write_bytes(b"no model")
     with pytest.raises(netspec.SpecError, match="onnxruntime does not run"):
-        original(tmp_path / "m.onnx")
+        original(ModelSource(tmp_path / "m.onnx"))

@@ -29,7 +29,6 @@ from netspec.importers.torch.operators import RULES, VIEWS
 _WEIGHTS = ("weight", "bias", "running_mean", "running_var")
 """Names of tensors that stand for the module that has them."""
 _IGNORED = ("_assert", "sym_", "_operator", "operator.")
-"""How the names of calls begin that compute no tensor."""
 
 
 class PlaceError(Exception):
@@ -43,6 +42,11 @@ class PlaceError(Exception):
 def tensor_program(exported: Exported) -> TensorProgram:
     """The operations of an exported program. Raises ModelError and PlaceError."""
     return _Building(exported).run()
+
+
+def is_ignored(call: OperatorCall) -> bool:
+    """Whether a call computes no tensor: a check, a size."""
+    return call.operator.removeprefix("aten.").startswith(_IGNORED)
 
 
 class _Building:
@@ -90,7 +94,24 @@ class _Building:
         if not program.outputs:
             raise ModelError("gives no tensor")
         program.nodes = len(exported.calls)
+        self._note_unused()
         return program
+
+    def _note_unused(self) -> None:
+        """Note modules whose weights no operation takes, such as heads of a training."""
+        taken = {
+            self.names[t] for o in self.program.operations for t in o.inputs if t in self.names
+        }
+        used = {name.rpartition(".")[0] for name in taken}
+        unused: dict[str, int] = {}
+        for name, constant in self.exported.stored.values():
+            owner, _, last = name.rpartition(".")
+            if owner not in used and name not in taken and last != "num_batches_tracked":
+                front = _free_front(owner, used)
+                unused[front] = unused.get(front, 0) + constant.size
+        if unused:
+            parts = ", ".join(f"{name} ({size:,} numbers)" for name, size in unused.items())
+            self.note(f"No result depends on {parts}.")
 
     def _type(self, name: str) -> TensorType:
         found = self.exported.types.get(name)
@@ -122,9 +143,7 @@ class _Building:
     # --- calls -----------------------------------------------------------------------------------
 
     def _call(self, call: OperatorCall, span: Span) -> None:
-        if call.operator.startswith(_IGNORED) or call.operator.removeprefix("aten.").startswith(
-            _IGNORED
-        ):
+        if is_ignored(call):
             return
         word = call.operator.removeprefix("aten.")
         in_place = word not in RULES and word.rstrip("_") != word
@@ -243,8 +262,9 @@ class _Building:
         for tensor in inputs:
             name = self.names.get(tensor) if tensor is not None else None
             if name is not None:
+                name, _, parametrized = name.partition(".parametrizations.")
                 owner, _, last = name.rpartition(".")
-                return owner if last in _WEIGHTS and owner else name
+                return owner if last in _WEIGHTS and owner and not parametrized else name
         return f"{path}.{word}" if path else word
 
     def add(
@@ -283,6 +303,16 @@ class _Building:
         """Keep a note, once."""
         if text not in self.program.notes:
             self.program.notes.append(text)
+
+
+def _free_front(path: str, used: set[str]) -> str:
+    """The outermost module of a path in which nothing is used."""
+    parts = path.split(".")
+    for count in range(1, len(parts)):
+        front = ".".join(parts[:count])
+        if not any(u == front or u.startswith(f"{front}.") for u in used):
+            return front
+    return path
 
 
 class _Load:

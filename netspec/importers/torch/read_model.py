@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from netspec.diagnostics import Diagnostic, Diagnostics
 from netspec.importers.imported import ImportedNet
+from netspec.importers.model_files import ModuleSource
 from netspec.importers.tensors.imported import imported
 from netspec.importers.tensors.program import TensorProgram
 from netspec.importers.torch.exported import Exported, ModelError
@@ -33,16 +33,20 @@ def read(
 
 
 def read_module(
-    module: Any, inputs: tuple[Any, ...], name: str, diagnostics: Diagnostics
+    source: ModuleSource, shapes: Mapping[str, tuple[int, ...]], diagnostics: Diagnostics
 ) -> ImportedNet | None:
     """The net of a module of PyTorch in `eval` mode, traced on examples of its inputs.
 
-    None, and diagnostics, where it can't be traced or expressed.
+    Where the source has none they are of `shapes`, by the names of the arguments of `forward`, ""
+    for the first. None, and diagnostics, where it can't be traced or expressed.
     """
-    from netspec.importers.torch.traced import traced
+    from netspec.importers.torch.traced import examples, traced
 
+    name = source.name
     try:
-        found = traced(module, inputs, name)
+        source.examples = source.examples or examples(source.module, shapes)
+        found = traced(source.module, source.examples, name.rpartition(":")[2])
+        found.path = source.path
     except ModelError as error:
         diagnostics.add(Diagnostic(error.code, f"{name} {error}", help=error.help))
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,55 @@ def traced(module: Any, inputs: tuple[Any, ...], name: str) -> Exported:
         for part in training:
             part.training = True
     return _TracedProgram(program, name).read()
+
+
+BATCH = 2
+"""The batch of examples that are made: one would be taken for a dimension of 1."""
+
+
+def examples(module: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[Any, ...]:
+    """Random inputs for a module, of shapes without the batch by the names of its arguments.
+
+    "" stands for the first. Raises ModelError.
+    """
+    import inspect
+
+    parameters = inspect.signature(module.forward).parameters
+    named = {name or next(iter(parameters), ""): shape for name, shape in shapes.items()}
+    if not named:
+        message = "takes inputs whose shapes it does not say"
+        raise ModelError(message, "give them, as in `--input 3x224x224`", code="missing-shape")
+    unknown = next((name for name in named if name not in parameters), None)
+    if unknown is not None:
+        has = ", ".join(parameters)
+        raise ModelError(f"has no input {unknown}: it has {has}", code="bad-option")
+    order = [name for name in parameters if name in named]
+    for name, parameter in parameters.items():
+        is_needed = parameter.default is parameter.empty and parameter.kind in (
+            parameter.POSITIONAL_ONLY,
+            parameter.POSITIONAL_OR_KEYWORD,
+        )
+        if name not in named and (is_needed or name in [*parameters][: len(order)]):
+            message = f"takes {name} too, whose shape is not given"
+            raise ModelError(message, f"give it: `--input {name}=3x224x224`", code="missing-shape")
+    return example_tensors(module, [named[name] for name in order])
+
+
+def example_tensors(module: Any, given: Sequence[Any]) -> tuple[Any, ...]:
+    """Inputs of a module: tensors as they are, and random ones for shapes without the batch.
+
+    These are of the module's type, on its device, of the tensors' batch.
+    """
+    import torch
+
+    like = next((p for p in module.parameters() if p.is_floating_point()), torch.zeros(()))
+    batch = next((g.shape[0] for g in given if isinstance(g, torch.Tensor) and g.dim()), BATCH)
+    return tuple(
+        g
+        if isinstance(g, torch.Tensor)
+        else torch.randn((batch, *g), dtype=like.dtype, device=like.device)
+        for g in given
+    )
 
 
 class _TracedProgram:
