@@ -50,13 +50,20 @@ from netspec.syntax.ast import (
     Wildcard,
 )
 
+_ROW = 64
+"""Most characters of fields that stand beside each other."""
 _SHARES = {"ratio"}
 """Fields that read best as percentages."""
 
 
 def unparse(items: Iterable[Import | Default | Definition], notes: Sequence[str] = ()) -> str:
     """The text of a file; `notes` become comments at the top of its net."""
-    return "\n".join(_item(item, notes) for item in items)
+    listed = list(items)
+    lines = []
+    for item, following in zip(listed, [*listed[1:], None], strict=True):
+        together = isinstance(item, Default) and isinstance(following, Default)
+        lines.append(_item(item, notes).rstrip("\n") if together else _item(item, notes))
+    return "\n".join(lines)
 
 
 def _item(item: Import | Default | Definition, notes: Sequence[str]) -> str:
@@ -134,6 +141,10 @@ def _statement(s: Statement) -> list[str]:
                 return [f"{head} {only[0]} }}"]
             return [head, *_block(s.body), "}"]
         case If():
+            if len(s.branches) == 1 and len(s.branches[0][1]) == 1 and not s.otherwise:
+                ((condition, (single,)),) = s.branches
+                if isinstance(single, LayerStatement) and len(only := _statement(single)) == 1:
+                    return [f"if {expression(condition)} {{ {only[0]} }}"]
             lines = []
             for i, (condition, body) in enumerate(s.branches):
                 lines.append(f"{'} else ' if i else ''}if {expression(condition)} {{")
@@ -191,7 +202,14 @@ def _value(value: Chain | Expression) -> str:
 def _fields(fields: Sequence[Field]) -> str:
     if not fields:
         return ""
-    return f" {{ {'  '.join(f'{f.name.text}: {_field_value(f)}' for f in fields)} }}"
+    rows = [""]
+    for f in fields:
+        text = f"{f.name.text}: {_field_value(f)}"
+        if rows[-1] and len(rows[-1]) + len(text) > _ROW:
+            rows.append("")
+        rows[-1] += f"  {text}" if rows[-1] else text
+    between = "\n"  # where they need several lines
+    return f" {{ {between.join(rows)} }}"
 
 
 def _field_value(field: Field) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from netspec.diagnostics.source import Span
@@ -10,9 +9,8 @@ from netspec.importers.spec_tree.expressions import field_value
 from netspec.importers.structure.attributes import attribute_values, is_default
 from netspec.importers.structure.chains import NodeChain
 from netspec.importers.structure.graph import GraphValue, Node
-from netspec.importers.structure.names import UniqueNames, identifier
+from netspec.importers.structure.names import UniqueNames, free_name, identifier
 from netspec.importers.structure.parameters import ChannelsOf, Formula, Scaled
-from netspec.ops import OPS
 from netspec.syntax.ast import (
     Attribute,
     Binary,
@@ -59,7 +57,7 @@ class BodyWriter:
             base = identifier(head.name, head.op)
             name = f"{base}_{head.op}" if base else f"{head.op}_"
         if name:
-            name = self.free_name(name)
+            name = free_name(name, self.names)
         calls = []
         if chain.repeats is not None:
             inputs = dict(zip(head.inputs, head.places, strict=True))
@@ -119,13 +117,6 @@ class BodyWriter:
     def size_reference(self, node: Node, span: Span) -> Expression | None:
         """The expression `x.shape` for a node's size; None where it is written as a number."""
         return None
-
-    def free_name(self, wanted: str) -> str:
-        """A free name that no layer without a name gets by itself, such as `relu_1`."""
-        match = re.fullmatch(r"([a-z0-9_]+?)_\d+", wanted)
-        if match and match[1] in OPS:
-            wanted = f"{wanted}_"
-        return self.names.free(wanted)
 
     def reference(self, value: GraphValue, span: Span) -> Reference:
         """The name of a value, or of one of several results."""

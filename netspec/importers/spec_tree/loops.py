@@ -81,7 +81,7 @@ def _comparable(statement: LayerStatement) -> object:
         (
             call.op.text,
             None if call.arguments is None else [_argument(a, own) for a in call.arguments],
-            [(f.name.text, _comparable_value(f.value)) for f in call.fields],
+            [(f.name.text, comparable_value(f.value)) for f in call.fields],
         )
         for call in statement.chain.calls
     ]
@@ -101,22 +101,23 @@ def _argument(argument: object, own: tuple[str, int] | None) -> object:
             return id(argument)
 
 
-def _comparable_value(e: Expression) -> object:
+def comparable_value(e: Expression) -> object:
+    """An object that is equal for equal constants and variables."""
     match e:
         case Number() | Constant() | String():
             return e.value
         case ShapeLiteral():
             return e.dims
         case ListLiteral():
-            return tuple(_comparable_value(item) for item in e.items)
+            return tuple(comparable_value(item) for item in e.items)
         case Unary():
-            return (e.operator, _comparable_value(e.operand))
+            return (e.operator, comparable_value(e.operand))
         case Binary():
-            return (e.operator, _comparable_value(e.left), _comparable_value(e.right))
+            return (e.operator, comparable_value(e.left), comparable_value(e.right))
         case Variable():
             return e.name
         case Function():
-            return (e.name.text, *map(_comparable_value, e.arguments))
+            return (e.name.text, *map(comparable_value, e.arguments))
         case _:
             return id(e)
 

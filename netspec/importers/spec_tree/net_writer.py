@@ -13,7 +13,7 @@ from netspec.importers.structure.attributes import COUNTS, attribute_values
 from netspec.importers.structure.chains import NodeChain
 from netspec.importers.structure.graph import DataInput, FieldValue, Graph, GraphValue, Node
 from netspec.importers.structure.instances import ModuleInstance
-from netspec.importers.structure.names import identifier
+from netspec.importers.structure.names import UniqueNames, free_name, identifier
 from netspec.importers.structure.parameters import Formula, Scaled
 from netspec.importers.structure.planned_modules import PlannedModule
 from netspec.ops import OPS
@@ -56,8 +56,11 @@ class NetWriter(BodyWriter):
 
     def net(self, chains: Sequence[NodeChain]) -> list[Statement]:
         """The statements of the net that consists of these chains."""
-        for given in self.graph.inputs:
-            self._input(given)
+        for given, statement in zip(self.graph.inputs, net_inputs(self.graph), strict=True):
+            self.names.taken.add(statement.name.text)
+            self.name_of[given.value] = statement.name.text
+            self.current = given.value
+            self.statements.append(statement)
         self.ends = {n.value: chain.value for chain in chains for n in chain.nodes}
         needed = self._needed_names(chains)
         used_again = {c.repeats.value for c in chains if c.repeats is not None}
@@ -127,24 +130,9 @@ class NetWriter(BodyWriter):
         # A result beside the first is reached through the name of the first.
         return needed | {v.node.value for v in needed if v.node is not None}
 
-    def _input(self, given: DataInput) -> None:
-        name = self.names.free(identifier(given.name, "data") or "data")
-        self.name_of[given.value] = name
-        self.current = given.value
-        dims = tuple(given.value.shape)
-        pattern = (
-            ShapeLiteral(dims, given.span)
-            if len(dims) > 1
-            else Number(Fraction(dims[0]), given.span)
-        )
-        fields = tuple(
-            Field(Name(n, s.span), _input_value(s), s.span) for n, s in given.settings.items()
-        )
-        self.statements.append(Input(Name(name, given.span), pattern, fields, given.span))
-
     def _instance(self, module: PlannedModule, instance: ModuleInstance) -> None:
         span = instance.chains[0].head.span
-        name = self.free_name(identifier(instance.label, "block") or module.name)
+        name = free_name(identifier(instance.label, "block") or module.name, self.names)
         arguments = None
         if instance.inputs != [self.current]:
             arguments = tuple(self.reference(v, span) for v in instance.inputs)
@@ -166,6 +154,21 @@ class NetWriter(BodyWriter):
             extra = [chain for chain in (instance.shortcut, instance.merge) if chain is not None]
             order = [*instance.body, *extra]
         self.nodes += [n for chain in order for n in chain.nodes]
+
+
+def net_inputs(graph: Graph) -> list[Input]:
+    """The inputs of a net, each with a name of its own."""
+    names = UniqueNames()
+    return [_input(g, names.free(identifier(g.name, "data") or "data")) for g in graph.inputs]
+
+
+def _input(given: DataInput, name: str) -> Input:
+    span, dims = given.span, tuple(given.value.shape)
+    pattern = ShapeLiteral(dims, span) if len(dims) > 1 else Number(Fraction(dims[0]), span)
+    fields = tuple(
+        Field(Name(n, s.span), _input_value(s), s.span) for n, s in given.settings.items()
+    )
+    return Input(Name(name, span), pattern, fields, span)
 
 
 def _input_value(setting: FieldValue) -> Expression:

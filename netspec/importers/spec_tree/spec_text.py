@@ -9,6 +9,7 @@ from typing import Any
 from netspec.diagnostics import Diagnostics
 from netspec.diagnostics.source import Source, Span
 from netspec.importers.spec_tree.expressions import constant_node
+from netspec.importers.spec_tree.shared_fields import with_shared_fields
 from netspec.importers.spec_tree.shared_training import (
     OfTraining,
     with_shared_training,
@@ -66,7 +67,7 @@ def spec_text(
         # It would stand in every layer, for a training that the spec does not describe.
         definitions = without_training(definitions, of_training)
     items = [_completed(item, net, settings, training) for item in definitions]
-    text = format_text(unparse(items, notes))
+    text = format_text(unparse(with_shared_fields(items), notes))
     _compare(text, net, bool(training), of_training)
     return text
 

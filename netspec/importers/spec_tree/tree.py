@@ -5,14 +5,17 @@ from __future__ import annotations
 from netspec.diagnostics.source import Source, Span
 from netspec.importers.spec_tree.expressions import field_value
 from netspec.importers.spec_tree.module_writer import ModuleWriter
-from netspec.importers.spec_tree.net_writer import NetWriter
+from netspec.importers.spec_tree.net_writer import NetWriter, net_inputs
+from netspec.importers.spec_tree.shared_writer import NetLines, definition_of, nodes_in_order
 from netspec.importers.structure.attributes import COUNTS, attribute_values
 from netspec.importers.structure.chains import NodeChain, chains_of
 from netspec.importers.structure.classifier import classifier_of
 from netspec.importers.structure.graph import Graph, Node
+from netspec.importers.structure.named_modules import named_modules
 from netspec.importers.structure.names import identifier
 from netspec.importers.structure.planned_modules import PlannedModule, planned_modules
 from netspec.importers.structure.repeated_modules import repeated_modules
+from netspec.importers.structure.shared_module import Multiple
 from netspec.importers.structure.sharing import repeating_chains
 from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.ast import Definition, File, Name, Param
@@ -45,6 +48,8 @@ def structured_tree(graph: Graph, heading: NetHeading, classifies: bool) -> Spec
 
     `classifies` says that the file takes the outputs for classes, though it may have no softmax.
     """
+    if graph.modules is not None and all(n.shares is None for n in graph.nodes):
+        return _tree_by_names(graph, heading, classifies)
     chains = repeating_chains(graph)
     modules = planned_modules(repeated_modules(chains, graph.outputs), heading.name)
     inside = {n for m in modules for i in m.instances for c in i.chains for n in c.nodes}
@@ -55,6 +60,30 @@ def structured_tree(graph: Graph, heading: NetHeading, classifies: bool) -> Spec
     if classifier in inside or "classes" in input_names:
         classifier = None
     return _tree(graph, heading, chains, modules, classifier)
+
+
+def _tree_by_names(graph: Graph, heading: NetHeading, classifies: bool) -> SpecTree:
+    """The tree of a graph whose names are paths of modules."""
+    file = Span(heading.source, 0, 0)
+    modules, net = named_modules(graph, heading.name)
+    inputs = net_inputs(graph)
+    names = [statement.name.text for statement in inputs]
+    classifier = classifier_of(graph, classifies)
+    slots = [s for s, slot in enumerate(net.body.slots) if slot[0] and slot[0].node is classifier]
+    params: tuple[Param, ...] = ()
+    if slots and classifier is not None and "classes" not in names:
+        count = next(n for n in attribute_values(classifier) if n in COUNTS)
+        value = field_value(attribute_values(classifier)[count], count, classifier.span)
+        params = (Param(Name("classes", classifier.span), value, classifier.span),)
+        net.formulas[slots[-1], count] = Multiple("classes")
+    writer = NetLines(net, names, graph)
+    statements = [*inputs, *writer.write(), *writer.output(file)]
+    definition = Definition(
+        "net", Name(heading.name, file), params, tuple(statements), heading.doc, file
+    )
+    definitions = [*(definition_of(m) for m in modules), definition]
+    nodes = tuple(nodes_in_order(net))
+    return SpecTree(File(heading.source, tuple(definitions), ()), nodes)
 
 
 def _tree(

@@ -31,7 +31,7 @@ class GraphValue:
     `result` is the result's name where it is not the node's first.
     """
 
-    node: Node | None
+    node: Node | None = field(repr=False)
     shape: Shape
     result: str = ""
 
@@ -88,7 +88,10 @@ class DataInput:
 
 @dataclass
 class Graph:
-    """A net. Nodes are in order: each takes only inputs and results of earlier nodes."""
+    """A net. Nodes are in order: each takes only inputs and results of earlier nodes.
+
+    With `modules`, names are paths such as `layer1.0.conv1` of modules inside each other.
+    """
 
     inputs: list[DataInput]
     nodes: list[Node]
@@ -96,7 +99,7 @@ class Graph:
     replaced: dict[GraphValue, GraphValue] = field(default_factory=dict)
     left_out: Counter[str] = field(default_factory=Counter)
     """How many nodes were removed since they compute nothing of use, by what they are."""
-    modules: Mapping[str, str] = field(default_factory=dict)
+    modules: Mapping[str, str] | None = None
     """The class of each module of the original, by its path, as far as that is known."""
 
     def current(self, value: GraphValue | None) -> GraphValue | None:

@@ -10,6 +10,11 @@ from netspec.ops import OPS
 from netspec.syntax.parser.token_names import WORDS
 
 MAX_LENGTH = 80
+GENERAL = {
+    *("block", "blocks", "conv", "convs", "layer", "layers", "feature", "features", "model"),
+    *("module", "stage", "stages", "net", "body", "main", "sequential", "op", "ops"),
+}
+"""Words in paths that say nothing of what is there."""
 
 
 def identifier(text: str, op: str) -> str:
@@ -43,6 +48,14 @@ class UniqueNames:
             name = f"{wanted}_{count}"
         self.taken.add(name)
         return name
+
+
+def free_name(wanted: str, names: UniqueNames) -> str:
+    """A free name that no layer without a name gets by itself, such as `relu_1`."""
+    match = re.fullmatch(r"([a-z0-9_]+?)_\d+", wanted)
+    if match and match[1] in OPS:
+        wanted = f"{wanted}_"
+    return names.free(wanted)
 
 
 def path_parts(name: str) -> list[str]:
@@ -123,3 +136,46 @@ def stem(names: Sequence[str]) -> str:
         found.append("_".join(kept))
     best = max(dict.fromkeys(found), key=lambda s: (found.count(s), len(s)), default="")
     return best[:40]
+
+
+def numbers_as_one(name: str) -> str:
+    """A name in which all numbers are the same: `layer#` of `layer1`, `mixed#` of `mixed5b`."""
+    return re.sub(r"\d+(?:[a-z](?![a-zA-Z]))?", "#", name)
+
+
+def snake_case(name: str) -> str:
+    """The name of a class as that of a module: inverted_residual of InvertedResidual."""
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+    return identifier(split, "block").lower()
+
+
+def indexed_name(path: str) -> tuple[str, tuple[int, ...]] | None:
+    """The first word of a path and all of its numbers: layer, 1 and 0 of `layer1.0`.
+
+    None where it has further words, but for those in front of a part's number, or no numbers.
+    """
+    parts = path.split(".")
+    while len(parts) > 1 and not parts[0][-1:].isdigit() and not parts[1].isdigit():
+        del parts[0]
+    if parts[0].isdigit():
+        return None
+    base, before = "", ""
+    numbers: list[int] = []
+    for part in parts:
+        match = re.fullmatch(r"(.*?)[_-]?(\d{0,5})", part.removeprefix(before))
+        if match is None or (not match[2] and part is not parts[0]):
+            return None
+        base = base or match[1]
+        numbers += [int(match[2])] if match[2] else []
+        before = part
+    base = identifier(base, "block")
+    return (base, tuple(numbers)) if base and numbers and not base[-1].isdigit() else None
+
+
+def path_name(path: str, op: str) -> str:
+    """A path as a name: features3_conv of `features.3.conv`, layer1_0 of `layer1.0`."""
+    name = ""
+    for part in path.split("."):
+        joins = part.isdigit() and name and not name[-1].isdigit()
+        name += part if joins or not name else f"_{part}"
+    return identifier(name, op)

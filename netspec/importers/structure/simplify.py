@@ -133,6 +133,23 @@ def _share_flattens(graph: Graph) -> None:
     graph.remove(gone)
 
 
+def _extend_concats(graph: Graph) -> None:
+    """Let a concatenation take an earlier one instead of the values that both begin with."""
+    known: dict[tuple[GraphValue, ...], GraphValue] = {}
+    for node in graph.nodes:
+        if node.op != "concat":
+            continue
+        for count in range(len(node.inputs) - 1, 1, -1):
+            earlier = known.get(tuple(node.inputs[:count]))
+            if earlier is not None:
+                known[tuple(node.inputs)] = node.value
+                node.inputs = [earlier, *node.inputs[count:]]
+                node.places = node.places[count - 1 :]
+                break
+        else:
+            known[tuple(node.inputs)] = node.value
+
+
 def _remove_unused(graph: Graph) -> None:
     """Remove nodes and inputs that no output needs."""
     needed = set(graph.outputs)
@@ -154,4 +171,5 @@ STEPS: tuple[Callable[[Graph], None], ...] = (
     _make_vectors,
     _remove_identities,
     _share_flattens,
+    _extend_concats,
 )

@@ -21,8 +21,7 @@ class GraphMaker:
 
     def add(self, op: str, name: str, *inputs: GraphValue, **fields: Any) -> GraphValue:
         settings = {
-            n: FieldValue(Fraction(v) if isinstance(v, int) else v, NOWHERE)
-            for n, v in fields.items()
+            n: FieldValue(Fraction(v) if type(v) is int else v, NOWHERE) for n, v in fields.items()
         }
         node = Node(op, list(inputs), settings, name, NOWHERE, [NOWHERE for _ in inputs])
         shapes = node.bound().outputs([v.shape for v in inputs])

@@ -1,0 +1,164 @@
+"""The slots of a body as lines, such as a convolution with its norm and activation, with names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from netspec.importers.structure.attributes import attribute_values
+from netspec.importers.structure.names import (
+    GENERAL,
+    UniqueNames,
+    free_name,
+    indexed_name,
+    path_name,
+    short_name,
+)
+from netspec.importers.structure.paths import parent_path
+from netspec.importers.structure.shared_module import BodyLine, BodyStep, SharedBody
+from netspec.ops import OPS, Weighted
+
+
+def lines_of(body: SharedBody, taken: Sequence[str], is_net: bool) -> list[BodyLine]:
+    """The lines of a body, whose names are none of `taken`."""
+    ends = [s + 1 for s in range(len(body.slots)) if not _continues(body, s + 1)]
+    starts = [0, *ends[:-1]]
+    paths = [_path(body, first, end) for first, end in zip(starts, ends, strict=True)]
+    names = _LineNamer(body, taken, is_net, paths)
+    lines = []
+    for first, end, path in zip(starts, ends, paths, strict=True):
+        stated = _has_weights(body, first, end) or names.says_more(path, body.one(first))
+        lines.append(BodyLine(first, end, path, names.name(first, end, path), stated))
+    return lines
+
+
+def _continues(body: SharedBody, s: int) -> bool:
+    """Whether a slot belongs to the line of the slot in front of it."""
+    if s >= len(body.slots) or body.wiring[s] != ((s - 1, 0),):
+        return False
+    before, step = body.one(s - 1), body.one(s)
+    if body.run_of(s - 1) is not body.run_of(s) or any(r[0] == s - 1 for r in body.results):
+        return False
+    if any(r.merges and r.end == s - 1 for r in body.optional):
+        return False
+    users = {r: count for r, count in body.users().items() if r[0] == s - 1}
+    if users != {(s - 1, 0): 1} or before.module is not None or step.module is not None:
+        return False
+    op = OPS[step.node.op]
+    own = parent_path(step.path)
+    if op.activation:
+        return before.node.op != "flatten"
+    if not (op.channel_affine or op.training_only) or before.node.op == "flatten":
+        return False
+    if not _is_weighted(before) and not OPS[before.node.op].activation and op.training_only:
+        return False
+    if op.channel_affine and not _is_weighted(before):
+        return False
+    numbered = step.path.rpartition(".")[2].isdigit()
+    return own == parent_path(before.path) and (numbered or _is_row(body, own))
+
+
+def _is_row(body: SharedBody, path: str) -> bool:
+    """Whether the steps below a path are one convolution or the like, and what follows it."""
+    slots = range(len(body.slots))
+    inside = [s for s in slots if not path or f"{body.one(s).path}.".startswith(f"{path}.")]
+    if inside[-1] - inside[0] + 1 != len(inside) or any(body.one(s).module for s in inside):
+        return False
+    weighted = sum(_is_weighted(body.one(s)) for s in inside)
+    follows = all(body.wiring[s] == ((s - 1, 0),) for s in inside[1:])
+    return weighted == 1 and follows and _is_weighted(body.one(inside[0]))
+
+
+def _is_weighted(step: BodyStep) -> bool:
+    return step.module is None and issubclass(OPS[step.node.op], Weighted)
+
+
+def _has_weights(body: SharedBody, first: int, end: int) -> bool:
+    steps = [body.one(s) for s in range(first, end)]
+    return any(s.module is not None or s.node.origins for s in steps)
+
+
+def _path(body: SharedBody, first: int, end: int) -> str:
+    """What instances call a line: all of its steps together, else the first one."""
+    found: Counter[str] = Counter()
+    for i in range(len(body.instances)):
+        steps = [body.slots[s][i] for s in range(first, end)]
+        inside = [step.path for step in steps if step is not None]
+        if not inside:
+            continue
+        around = parent_path(inside[0])
+        below = [s[i] for s in body.slots]
+        count = sum(o is not None and f"{o.path}.".startswith(f"{around}.") for o in below)
+        together = around and count == len(inside) > 1
+        together = together and all(p.startswith(f"{around}.") for p in inside)
+        found[around if together else inside[0]] += 1
+    (path, count), *_ = found.most_common(1)
+    return path if 2 * count > found.total() else ""
+
+
+class _LineNamer:
+    """Names for the lines of one body."""
+
+    def __init__(
+        self, body: SharedBody, taken: Sequence[str], is_net: bool, paths: Sequence[str]
+    ) -> None:
+        self.body = body
+        self.is_net = is_net
+        self.names = UniqueNames(taken)
+        self.depthwise = [s for s in range(len(body.slots)) if _is_depthwise(body.one(s))]
+        self.tails = Counter(t for p in paths for t in _tails(p))
+
+    def name(self, first: int, end: int, path: str) -> str:
+        """A name for these slots, which no other line has."""
+        step = self.body.one(first)
+        wanted = self._wanted(first, path)
+        name = free_name(wanted or short_name(step.node.op), self.names)
+        self.names.taken |= {f"{name}_{self.body.one(s).node.op}" for s in range(first + 1, end)}
+        return name
+
+    def says_more(self, path: str, step: BodyStep) -> bool:
+        """Whether the author's name says more than the op."""
+        last = path.rpartition(".")[2]
+        word = last.rstrip("0123456789_")
+        known = {step.node.op, short_name(step.node.op), "flatten", "cat", "mean", ""}
+        return self.is_net and word not in known and bool(last) and not last.isdigit()
+
+    def _wanted(self, first: int, path: str) -> str:
+        step = self.body.one(first)
+        own = path.rpartition(".")[2]
+        words = {p.rstrip("0123456789_") for p in path.split(".")} - {""}
+        if not self.is_net and (not path or (own.isdigit() and words <= GENERAL)):
+            return step.module.name.split("_")[0] if step.module is not None else self._role(first)
+        if step.module is not None:
+            found = indexed_name(path)
+            if found is not None:
+                base, numbers = found
+                return "_".join([f"{base}{numbers[0]}", *map(str, numbers[1:])])
+        if not path:
+            return ""
+        tail = min((t for t in _tails(path) if self.tails[t] == 1), key=len, default=path)
+        return path_name(tail, step.node.op)
+
+    def _role(self, first: int) -> str:
+        """What a layer without a name does."""
+        step = self.body.one(first)
+        if step.node.op != "conv" or not self.depthwise:
+            return short_name(step.node.op)
+        if first in self.depthwise:
+            return "depthwise"
+        values = attribute_values(step.node)
+        if values["kernel"] != (1, 1):
+            return "conv"
+        return "expand" if first < self.depthwise[0] else "project"
+
+
+def _is_depthwise(step: BodyStep) -> bool:
+    if step.module is not None or step.node.op != "conv":
+        return False
+    return attribute_values(step.node).get("groups") == "depthwise"
+
+
+def _tails(path: str) -> list[str]:
+    """The ends of a path that begin with a word, or are all of it."""
+    parts = path.split(".")
+    return [".".join(parts[i:]) for i, p in enumerate(parts) if i == 0 or not p.isdigit()]
