@@ -124,7 +124,7 @@ def places_of(
             kind = class_name(node.block.module, node.block.doc)
         else:
             kind = class_of(node)
-        waiting = listed.get(_snake_case(kind)) if first not in direct else None
+        waiting = listed.get(_lower_case(kind)) if first not in direct else None
         if waiting:
             at[first] = f"layers/{waiting.pop(0)}"
     counts: dict[str, int] = {}
@@ -137,7 +137,7 @@ def places_of(
     return found
 
 
-def _snake_case(kind: str) -> str:
+def _lower_case(kind: str) -> str:
     """The name of a class as Keras's files have it: `conv2d_transpose`."""
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", kind)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -257,7 +257,7 @@ class _ConfigReader:
         name = data.get("name") or within.get("name") or f"{kind.lower()}_{len(counts)}"
         if not isinstance(name, str):
             raise self._bad("the name of a layer is no text")
-        lower = snake_case(kind)
+        lower = lower_case(kind)
         full = f"{path}.{name}" if path else name
         at = place
         if not module.startswith("keras.src.ops"):
@@ -396,7 +396,7 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def snake_case(kind: str) -> str:
+def lower_case(kind: str) -> str:
     """The name of a class as Keras's files have it: `depthwise_conv2d`."""
     name = re.sub(r"\W+", "", kind)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)

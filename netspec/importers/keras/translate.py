@@ -127,11 +127,10 @@ class KerasTranslation:
         made: dict[tuple[str, int], list[KerasValue]] = {}
         for result, value in zip(model.inputs, given, strict=True):
             made[result.layer, 0] = [value]
-        for name, layer in model.layers.items():
-            for i in range(len(layer.calls)):
-                self._make(model, (name, i), made)
         outputs = []
         for result in model.outputs:
+            # Keras lists layers by their depth: here those of a branch follow each other.
+            self._make(model, (result.layer, result.call), made)
             outputs.append(self._result(result, made, model.layers.get(result.layer)))
         return outputs
 
