@@ -144,8 +144,12 @@ def sizes() -> dict[str, int]:
     return found
 
 
-def vary(model: Any) -> None:
-    """Give random numbers to what begins with equal ones, which would hide mistakes."""
+def vary(model: Any, shape: Sequence[int]) -> None:
+    """Give random numbers to what begins with equal ones, which would hide mistakes.
+
+    The statistics of batch norms become those of random pictures: values that grow with every layer
+    would enlarge rounding.
+    """
     import torch
 
     torch.manual_seed(0)
@@ -162,6 +166,15 @@ def vary(model: Any) -> None:
             else:
                 p.uniform_(0.5, 1.5)
                 p.mul_(max(float(first), 0.1))
+        norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.momentum = 1.0
+            norm.training = True
+        model(torch.randn(2, *shape))
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.training = False
 
 
 # --- one model -----------------------------------------------------------------------------------
@@ -219,8 +232,9 @@ def tried(name: str, ways: Sequence[str], everything: bool) -> Iterator[tuple[st
     import torch
 
     model = module(name)
-    vary(model)
-    x = torch.randn(1, *image(name, model), generator=torch.Generator().manual_seed(1))
+    shape = image(name, model)
+    vary(model, shape)
+    x = torch.randn(1, *shape, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         expected = [t.numpy() for t in flat(model(x))]
     model.requires_grad_(True)
