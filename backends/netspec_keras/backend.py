@@ -7,45 +7,33 @@ import os
 from collections.abc import Container, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 from netspec.codegen.backend import Unsupported
-from netspec.codegen.copied import CHECKS, definitions, names_in, with_callees
-from netspec.codegen.header import (
-    class_doc,
-    compiled_from,
-    input_size,
-    logits_or_not,
-    outputs_doc,
-    shape_checks,
-    standard_imports,
-    title,
-)
-from netspec.codegen.preprocess import picture
+from netspec.codegen.copied import CHECKS, definitions, with_callees
+from netspec.codegen.header import python_file, shape_checks
+from netspec.codegen.preprocess import PictureCalls, preprocess_method
 from netspec.codegen.python_source import (
-    WIDTH,
     FunctionCall,
     Keyword,
     Source,
     Verbatim,
     call,
-    docstring,
     list_of,
     statement,
     tuple_of,
 )
 from netspec.codegen.tracing.nodes import CannotTrace, OpCall, calls_in
-from netspec.codegen.writing.classes import Classes, NetText
-from netspec.codegen.writing.emission import Emission, WrittenLayer
+from netspec.codegen.writing.classes import Classes
+from netspec.codegen.writing.emission import Emission, WrittenLayer, tensor_laws
 from netspec.codegen.writing.library import Library
-from netspec.codegen.writing.library_backend import LibraryBackend
+from netspec.codegen.writing.library_backend import LibraryBackend, net_texts
 from netspec.codegen.writing.makers import makers
 from netspec.codegen.writing.spelling import ConstructorNumbers, numbers_alike
 from netspec.codegen.writing.terms import OUT_SIZES
 from netspec.ir import Layer, Net
 from netspec.lazy_dataclasses import replace
-from netspec.ops import Init, Learned, LearnedWithBias, Op, Weighted
+from netspec.ops import Init, Learned, Op, Weighted
 from netspec.ops.convolution import Conv, ConvTranspose, Linear
 from netspec_keras.emitters import EMITTERS
 from netspec_keras.weights import (
@@ -69,6 +57,8 @@ _LAYERS = {
     "SpatialDropout2D": 'data_format="channels_last"',
 }
 """What is said at the top of a file, once for all layers of a class of Keras."""
+_WEIGHTED = {Conv: "Conv2D", ConvTranspose: "Conv2DTranspose", Linear: "Dense"}
+"""The layers for which that says also how their weights begin, where that law has a name."""
 _GLOBALS = (
     *("keras", "ops", "layers", "initializers", "math", "np", "self", "Tensor", "Path", "Any"),
     *("Fraction", "model", "partial", "Callable", "dtype", "inputs", *_LAYERS),
@@ -208,23 +198,24 @@ class KerasSpelling:
         made, op = written.constructor, c.op
         if made is None or not isinstance(op, Learned):
             return written
-        args = list(made.args)
-        for tensor, shape in c.bound.tensors([v.shape for v in c.inputs]).items():
-            init = op.bias_init if isinstance(op, LearnedWithBias) and tensor == "bias" else op.init
-            if init is None and tensor == "weight":
-                usual = self.usual.get(type(op))
-                init = usual if usual and not self.at_the_top(type(op)) else None
-            if init is not None and shape.learnable:
-                begins = law(init, numbers.number, numbers.support)
-                args.append(Keyword(f"{variable(type(op), tensor)}_initializer", begins))
+        laws = tensor_laws(op, c.bound.tensors([v.shape for v in c.inputs]))
+        usual = self.usual.get(type(op))
+        if usual is not None and not (type(op) in _WEIGHTED and _name_of(usual)):
+            laws = {"weight": usual, **laws}
+        args = [
+            *made.args,
+            *(
+                Keyword(
+                    f"{variable(type(op), tensor)}_initializer",
+                    law(init, numbers.number, numbers.support),
+                )
+                for tensor, init in laws.items()
+            ),
+        ]
         frozen = numbers.flag("frozen")
         if frozen or op.frozen:
             args.append(Keyword("trainable", Verbatim(f"not ({frozen})" if frozen else "False")))
         return replace(written, constructor=replace(made, args=tuple(args)))
-
-    def at_the_top(self, op: type[Op]) -> bool:
-        """Whether the usual law is said at the top of the file, where it is a name."""
-        return op in (Conv, ConvTranspose, Linear) and _name_of(self.usual[op]) is not None
 
     def reached(self, name: str) -> str:
         return f"self.{attribute(name)}"
@@ -252,8 +243,7 @@ def _name_of(init: Init) -> str | None:
 
 def _top(used: Container[str], usual: Mapping[type[Op], Init]) -> list[str]:
     """The lines that say once what holds for all layers of a class of Keras."""
-    weighted = {Conv: "Conv2D", ConvTranspose: "Conv2DTranspose", Linear: "Dense"}
-    begins = {name: _name_of(usual[op]) for op, name in weighted.items()}
+    begins = {name: _name_of(usual[op]) for op, name in _WEIGHTED.items()}
     lines = []
     for name, said in _LAYERS.items():
         args = [f"layers.{name}", *([said] if said else [])]
@@ -265,86 +255,43 @@ def _top(used: Container[str], usual: Mapping[type[Op], Init]) -> list[str]:
 def _source(nets: Sequence[Net], classes: Classes, usual: Mapping[type[Op], Init]) -> str:
     """The file of nets with these classes."""
     own = dict(zip((c.name for c in classes.net_classes()), nets, strict=True))
-    texts = {
-        c.name: NetText(
-            docstring(
-                class_doc(net, len(nets) > 1, logits_or_not(net, c.trace.predictions), True), 4
-            ),
-            docstring(outputs_doc(net), 8),
-            (),
-            "Network",
-            net.variant_of or net.name,
-        )
-        for c, net in zip(classes.net_classes(), nets, strict=True)
-    }
-    written = [
-        "\n".join([source, *(_preprocess(own[c.name]) if c.name in own else [])])
-        for c, source in zip(classes.all, classes.render(texts), strict=True)
-    ]
+    pieces = with_callees({"Network", *classes.supports}, SUPPORT)
+    texts = net_texts(nets, classes, "Network", channels_last=True)
+    for c, source in zip(classes.all, classes.render(texts), strict=True):
+        method = preprocess_method(own[c.name], _PICTURES) if c.name in own else []
+        pieces.append("\n".join([source, *([""] if method else []), *method]))
     checks = ['if __name__ == "__main__":']
     for n, (name, net) in enumerate(own.items()):
+        count = sum(net.tensors[t].size for t in named_tensors(net) if net.tensors[t].learnable)
         checks += [
             f"    model{': keras.Model' if len(nets) > 1 and not n else ''} = {name}()",
             '    learned = [w for w in model.weights if not w.name.startswith("moving_")]',
-            f"    assert sum(int(np.prod(w.shape)) for w in learned) == {_parameters(net):_}",
+            f"    assert sum(int(np.prod(w.shape)) for w in learned) == {count:_}",
             *shape_checks(net, _zeros, channels_last=True, packs=True),
         ]
-    pieces = [*with_callees({"Network", *classes.supports}, SUPPORT), *written, "\n".join(checks)]
-    body = "\n\n\n".join(pieces)
-    used = names_in(body)
-    top = _top(used, usual)
-    used |= {"partial", "Any"} if top else {"Any"}
-    modules = [m for m in ("initializers", "layers", "ops") if m in used]
-    lines = [
-        *(f"# {line}" for line in wrap(compiled_from(nets), WIDTH - 2, break_on_hyphens=False)),
-        *docstring(title(nets, [*own]), 0),
-        *("", *standard_imports(used), ""),
-        *("import keras", "import numpy as np", f"from keras import {', '.join(modules)}", ""),
-        "Tensor = Any  # of what Keras runs on: JAX, TensorFlow or PyTorch",
-        *top,
-    ]
-    return "\n".join(lines) + f"\n\n\n{body}\n"
 
+    def header(used: Container[str]) -> list[str]:
+        modules = [m for m in ("initializers", "layers", "ops") if m in used]
+        tensor = "Tensor = Any  # of what Keras runs on: JAX, TensorFlow or PyTorch"
+        lines = ["import keras", "import numpy as np", f"from keras import {', '.join(modules)}"]
+        return [*lines, "", tensor, *_top(used, usual)]
 
-def _preprocess(net: Net) -> list[str]:
-    """The lines of the method that makes an input of a picture; none where there is no such."""
-    p, (rows, columns) = picture(net, _vector), input_size(net)
-    if p is None:
-        return []
-    sides = f"round(n * {p.shorter} / min(pixels.shape[:2])) for n in pixels.shape[:2]"
-    kinds = {"antialias": "True", "data_format": '"channels_last"'}
-    crop = (
-        f"top, left = (height - {rows}) // 2, (width - {columns}) // 2",
-        f"x = x[:, top : top + {rows}, left : left + {columns}]",
-    )
-    lines = [
-        *p.pixels,
-        f"height, width = {f'({sides})' if p.shorter else p.size}",
-        *statement("x = ", call("ops.image.resize", "pixels[None]", "(height, width)", **kinds), 8),
-        *(crop if p.crops else ()),
-        *(["x = ops.flip(x, 3)  # RGB to BGR"] if p.bgr else ()),
-        *p.constants,
-        f"return {p.normalized('x')}",
-    ]
-    head = ("", "    @staticmethod", "    def preprocess(image: Any) -> Tensor:")
-    return [
-        *head,
-        f'        """{p.doc}"""',
-        *(f"        {line.removeprefix(' ' * 8)}" for line in lines),
-    ]
-
-
-def _parameters(net: Net) -> int:
-    """How many parameters the model of a net has."""
-    return sum(net.tensors[n].size for n in named_tensors(net) if net.tensors[n].learnable)
+    return python_file(nets, [*own], [*pieces, "\n".join(checks)], header)
 
 
 def _zeros(sizes: Sequence[str]) -> Source:
     return call("np.zeros", tuple_of(sizes), '"float32"')
 
 
-def _vector(numbers: tuple[float, ...]) -> str:
-    return f"ops.convert_to_tensor({[float(n) for n in numbers]})"
-
+_RESIZED = {"antialias": "True", "data_format": '"channels_last"'}
+_PICTURES = PictureCalls(
+    first=(),
+    then=(),
+    plane="pixels.shape[:2]",
+    resize=lambda size: call("ops.image.resize", "pixels[None]", size, **_RESIZED),
+    crop="x[:, {}, {}]",
+    flip="ops.flip({}, 3)",
+    vector=lambda numbers: f"ops.convert_to_tensor({[float(n) for n in numbers]})",
+)
 
 choose_engine()

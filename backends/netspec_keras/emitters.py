@@ -11,7 +11,6 @@ from netspec.codegen.writing.array_ops import (
     NUMBERS,
     ArrayLibrary,
     emit_array_ops,
-    plane_of,
     sizes_of,
     spreads,
 )
@@ -33,7 +32,6 @@ from netspec.ops import (
     convolution,
     normalization,
     pooling,
-    reducing,
     regularization,
     reshaping,
     resizing,
@@ -52,6 +50,8 @@ emit_array_ops(
         power="ops.power",
         largest="max",
         parts="split",
+        cast="cast",
+        resize="resize",
         axis="axis",
         keep="keepdims",
         axes=(-1, 1, 2),
@@ -187,20 +187,6 @@ def maxunpool(op: resizing.MaxUnpool, layer: WrittenLayer, w: ConstructorNumbers
     raise Unsupported("the places of maxima, which Keras does not give")
 
 
-@emits(resizing.Upsample)
-def upsample(op: resizing.Upsample, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    size, more = layer.stated.size, {}
-    if size is not None:
-        more["size"] = plane_of(size[-2:], w)
-    else:
-        more["scale"] = w.fixed_pair(layer.stated.scale)
-    if op.mode != "nearest":
-        more["mode"] = f'"{op.mode}"'
-    if op.align_corners:
-        more["align_corners"] = "True"
-    return function(w.support("resize"), **more)
-
-
 # --- layers with weights -------------------------------------------------------------------------
 
 
@@ -262,15 +248,13 @@ def parameter(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
 
 
 @emits(regularization.Dropout)
-def dropout(op: regularization.Dropout, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    head = "SpatialDropout2D" if op.spatial else "layers.Dropout"
-    return layer_of(head, arguments(w, w.number(op.ratio)))
-
-
 @emits(regularization.DropPath)
-def drop_path(op: regularization.DropPath, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    shape = "(None, 1, 1, 1)" if is_map(layer) else "(None, 1)"
-    return layer_of("layers.Dropout", arguments(w, w.number(op.ratio)).source("noise_shape", shape))
+def dropout(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+    args = arguments(w, w.number(op.ratio))
+    if isinstance(op, regularization.DropPath):
+        args.source("noise_shape", "(None, 1, 1, 1)" if is_map(layer) else "(None, 1)")
+    spatial = isinstance(op, regularization.Dropout) and op.spatial
+    return layer_of("SpatialDropout2D" if spatial else "layers.Dropout", args)
 
 
 # --- functions -----------------------------------------------------------------------------------
@@ -324,15 +308,6 @@ def lrn(op: normalization.Lrn, layer: WrittenLayer, w: ConstructorNumbers) -> Em
     given = {name: getattr(op, name) for name in usual}
     more = {name: w.fixed(n) for name, n in given.items() if not w.always(n, usual[name])}
     return function(w.support("local_response_norm"), w.fixed(op.size), **more)
-
-
-@emits(reducing.ArgMax)
-def argmax(op: reducing.ArgMax, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    def forward(name: str, inputs: list[Source]) -> Source:
-        found = call("ops.argmax", inputs[0], axis="-1", keepdims="True")
-        return call("ops.cast", found, f"{inputs[0].flat()}.dtype")
-
-    return Emission(forward)
 
 
 @emits(reshaping.Flatten, wraps=True)

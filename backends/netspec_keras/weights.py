@@ -76,25 +76,24 @@ def named_tensors(net: Net) -> dict[str, tuple[str, FlatLayer]]:
     }
 
 
+_ORDERS = {4: (2, 3, 1, 0), 3: (1, 2, 0), 2: (1, 0)}
+"""The order of a tensor's dimensions in Keras, by their number."""
+
+
 def laid_out(array: Any, layer: FlatLayer) -> Any:
     """A tensor of a layer as Keras has it."""
-    if array.ndim == 4:
-        return array.transpose(2, 3, 1, 0)
-    if array.ndim == 3:
-        return array.transpose(1, 2, 0)
-    if array.ndim == 2:
-        return array.T
+    if array.ndim in _ORDERS:
+        return array.transpose(_ORDERS[array.ndim])
     slopes = isinstance(layer.op, PRelu) and len(layer.inputs[0].shape) == 3
     return array.reshape(1, 1, -1) if slopes else array
 
 
 def laid_back(array: Any, shape: tuple[int, ...]) -> Any:
     """A tensor of Keras's layout as the net has it, of this shape."""
-    if len(shape) == 4:
-        return array.transpose(3, 2, 0, 1)
-    if len(shape) == 3:
-        return array.transpose(2, 0, 1)
-    return array.T if len(shape) == 2 else array.reshape(shape)
+    if len(shape) not in _ORDERS:
+        return array.reshape(shape)
+    order = _ORDERS[len(shape)]
+    return array.transpose([order.index(d) for d in range(len(shape))])
 
 
 def places_of(
@@ -143,26 +142,26 @@ def _lower_case(kind: str) -> str:
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
+_NAMED_LAWS = {
+    ("kaiming", None): "he_normal",
+    ("xavier", None): "glorot_uniform",
+    ("xavier", "fan_in"): "lecun_uniform",
+}
+
+
 def law(init: Init, number: Callable[[float], str], support: Callable[[str], str]) -> Source:
     """What makes fresh numbers of a law: the name of an initializer, or the call that makes one."""
-    known = {
-        ("kaiming", None): "he_normal",
-        ("xavier", None): "glorot_uniform",
-        ("xavier", "fan_in"): "lecun_uniform",
-    }
     if init.law == "bilinear":
         return Verbatim(support("bilinear"))
-    if (init.law, init.fan) in known:
-        return Verbatim(f'"{known[init.law, init.fan]}"')
+    if (init.law, init.fan) in _NAMED_LAWS:
+        return Verbatim(f'"{_NAMED_LAWS[init.law, init.fan]}"')
     numbers = list(map(number, init.numbers))
+    if init.law == "normal":
+        return call("initializers.RandomNormal", stddev=numbers[0])
     if numbers:
-        made = {"normal": "RandomNormal", "uniform": "RandomUniform", "constant": "Constant"}
-        named = {"stddev": numbers[0]} if init.law == "normal" else {}
-        args = () if named else numbers
-        return call(f"initializers.{made[init.law]}", *args, **named)
-    head = "initializers.VarianceScaling"
-    if init.law == "uniform":
-        return call(head, "1 / 3", distribution='"uniform"')
-    if init.law == "xavier":
-        return call(head, mode='"fan_out"', distribution='"uniform"')
-    return call(head, "2.0", mode='"fan_out"')
+        head = "Constant" if init.law == "constant" else "RandomUniform"
+        return call(f"initializers.{head}", *numbers)
+    scale = {"uniform": ["1 / 3"], "kaiming": ["2.0"]}.get(init.law, [])
+    more = {} if init.law == "uniform" else {"mode": '"fan_out"'}
+    more |= {} if init.law == "kaiming" else {"distribution": '"uniform"'}
+    return call("initializers.VarianceScaling", *scale, **more)

@@ -3,38 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
-from netspec.codegen.header import (
-    class_doc,
-    compiled_from,
-    input_size,
-    logits_or_not,
-    outputs_doc,
-    shape_checks,
-    title,
-)
+from netspec.codegen.header import python_file, shape_checks
 from netspec.codegen.identifiers import Identifiers, is_plain
 from netspec.codegen.module_names import MODULE_ATTRIBUTES
 from netspec.codegen.nsz_source import nsz_reader
-from netspec.codegen.preprocess import picture
+from netspec.codegen.preprocess import PictureCalls, preprocess_method
 from netspec.codegen.python_source import (
-    WIDTH,
     FunctionCall,
     Source,
     Verbatim,
     call,
-    docstring,
     templates,
     tuple_of,
 )
 from netspec.codegen.tracing.nodes import Call, LineNode, OpCall, Trace, parts_of
-from netspec.codegen.writing.classes import Classes, NetText
-from netspec.codegen.writing.emission import WrittenLayer
+from netspec.codegen.writing.class_writer import ClassText
+from netspec.codegen.writing.classes import Classes
+from netspec.codegen.writing.emission import WrittenLayer, tensor_laws
 from netspec.codegen.writing.library import Library
-from netspec.codegen.writing.library_backend import LibraryBackend
+from netspec.codegen.writing.library_backend import LibraryBackend, net_texts
 from netspec.codegen.writing.makers import makers
 from netspec.codegen.writing.spelling import ConstructorNumbers, WrittenCall
 from netspec.codegen.writing.terms import OUT_SIZES
@@ -44,7 +35,7 @@ from netspec.ops import Init, Learned, Op, Weighted
 from netspec.symbolic.expr import NumberLiteral, expr_of
 from netspec_torch.emission import Emission, method
 from netspec_torch.emitters import EMITTERS
-from netspec_torch.init_weights import drawing, drawn, initialization, tensor_laws, usual_laws
+from netspec_torch.init_weights import drawing, drawn, initialization, usual_laws
 from netspec_torch.reserved import OF_DICTS, OWN_METHODS
 from netspec_torch.support import sources
 
@@ -200,63 +191,66 @@ class _Spelling:
 
 def _source(nets: Sequence[Net], classes: Classes, nsz: bool) -> str:
     """The file of nets with these classes, which share those of their modules."""
-    names = [c.name for c in classes.net_classes()]
-    pictures = [picture(net, _vector) for net in nets]
-    written = [c.name for c in classes.all]
-    base = Identifiers((*_GLOBALS, *sources(), *written))
-    shared = base.numbered("Network") if len(nets) > 1 else ""
-    rendered = list(classes.render(_net_texts(nets, classes, shared)))
+    own = {c.name: net for c, net in zip(classes.net_classes(), nets, strict=True)}
+    taken = Identifiers((*_GLOBALS, *sources(), *(c.name for c in classes.all)))
+    shared = taken.numbered("Network") if len(nets) > 1 else ""
+    rendered = list(
+        classes.render(net_texts(nets, classes, shared, partial(_begins, nets, classes)))
+    )
     supports = classes.supports
     if any("bilinear_(" in code for code in rendered):
         supports.add("bilinear_")
-    copied = [source for name, source in sources().items() if name in supports]
-    in_template = {
-        name: {
-            "name": name,
-            "preprocess": prepared,
-            "size": input_size(net),
-            "params": f"{net.params:_}",
-            "check": shape_checks(net, lambda sizes: call("torch.zeros", *sizes)),
-        }
-        for name, net, prepared in zip(names, nets, pictures, strict=True)
-    }
-    kinds = [(net["preprocess"], net["size"]) for net in in_template.values()]
-    template = templates(Path(__file__).parent / "templates").get_template("model.py.j2")
-    result: str = template.render(
-        origin=wrap(compiled_from(nets), WIDTH - 2, break_on_hyphens=False),
-        header="\n".join(docstring(title(nets, names), 0)),
-        supports=copied,
-        shared=shared,
-        nsz=nsz_reader() if nsz else "",
-        classes=list(zip(rendered, map(in_template.get, written), strict=True)),
-        nets=list(in_template.values()),
-        one_picture=all(kind == kinds[0] for kind in kinds),
-        code="\n".join((*rendered, *copied)),
-    )
-    return result.rstrip() + "\n"
-
-
-def _net_texts(nets: Sequence[Net], classes: Classes, base: str) -> dict[str, NetText]:
-    """What the classes of nets hold besides layers; `base` is the class of all, if any."""
-    texts = {}
-    pairs = list(zip(nets, classes.net_classes(), strict=True))
-    for net, own in pairs:
-        # The modules of one variant may be arguments of another.
-        variants = [c for n, c in pairs if (n.variant_of or n.name) == (net.variant_of or net.name)]
-        made = [
-            (c.op, emission.constructor)
-            for c, emission in classes.emissions(variants)
-            if emission.constructor is not None and not c.bare
+    template = templates(Path(__file__).parent / "templates").get_template("load.py.j2")
+    load = template.render(nsz=nsz).rstrip()
+    pictures = ["\n".join(preprocess_method(net, _PICTURES)) for net in nets]
+    one_picture = pictures[0] if len({*pictures}) == 1 else ""
+    pieces = [source for name, source in sources().items() if name in supports]
+    if shared:
+        head = f"class {shared}(nn.Module):"
+        doc = '    """Loads weights and prepares pictures, for all nets of the file."""'
+        pieces.append("\n".join([head, doc, *_methods(load, one_picture)]))
+    methods = [load * (not shared), "" if shared and one_picture else "{}"]
+    for source, text in zip(rendered, classes.all, strict=True):
+        more = []
+        if text.name in own:
+            more = _methods(*(m.format(pictures.pop(0)) if m == "{}" else m for m in methods))
+        pieces.append("\n".join([source, *more]))
+    checks = ['if __name__ == "__main__":']
+    for n, (name, net) in enumerate(own.items()):
+        checks += [
+            f"    model{': nn.Module' if shared and not n else ''} = {name}().eval()",
+            f"    assert sum(p.numel() for p in model.parameters()) == {net.params:_}",
+            *shape_checks(net, lambda sizes: call("torch.zeros", *sizes)),
         ]
-        here = {c.name.fixed or "" for c in _calls_at_top(own.trace) if c.name is not None}
-        texts[own.name] = NetText(
-            docstring(class_doc(net, bool(base), logits_or_not(net, own.trace.predictions)), 4),
-            docstring(outputs_doc(net), 8),
-            initialization(net, made, here),
-            base,
-            net.variant_of or net.name,
-        )
-    return texts
+
+    def header(used: Container[str]) -> list[str]:
+        functional = ["import torch.nn.functional as F"] if "F" in used else []
+        lines = ["import torch", *functional, "from torch import Tensor, nn"]
+        if not nsz:
+            return lines
+        array = "Array = np.ndarray[Any, np.dtype[Any]]"
+        return ["import numpy as np", *lines, "", array, "", nsz_reader().rstrip()]
+
+    return python_file(nets, [*own], [*pieces, "\n".join(checks)], header)
+
+
+def _methods(*sources: str) -> list[str]:
+    """Methods behind others of a class; empty ones are none."""
+    return [part for source in sources if source for part in ("", source)]
+
+
+def _begins(nets: Sequence[Net], classes: Classes, net: Net, own: ClassText) -> list[str]:
+    """The lines of `reset_parameters` of a net's class."""
+    # The modules of one variant may be arguments of another.
+    pairs = zip(nets, classes.net_classes(), strict=True)
+    variants = [c for n, c in pairs if (n.variant_of or n.name) == (net.variant_of or net.name)]
+    made = [
+        (c.op, emission.constructor)
+        for c, emission in classes.emissions(variants)
+        if emission.constructor is not None and not c.bare
+    ]
+    here = {c.name.fixed or "" for c in _calls_at_top(own.trace) if c.name is not None}
+    return initialization(net, made, here)
 
 
 def _calls_at_top(trace: Trace) -> Iterator[Call]:
@@ -273,5 +267,12 @@ def _calls_at_top(trace: Trace) -> Iterator[Call]:
             yield c
 
 
-def _vector(numbers: tuple[float, ...]) -> str:
-    return f"torch.tensor({[float(n) for n in numbers]}).view(-1, 1, 1)"
+_PICTURES = PictureCalls(
+    first=("import numpy as np", ""),
+    then=("x = torch.from_numpy(pixels).permute(2, 0, 1)[None]",),
+    plane="x.shape[2:]",
+    resize=lambda size: call("F.interpolate", "x", size, mode='"bilinear"', antialias="True"),
+    crop="x[:, :, {}, {}]",
+    flip="{}.flip(1)",
+    vector=lambda numbers: f"torch.tensor({[float(n) for n in numbers]}).view(-1, 1, 1)",
+)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from netspec.codegen.backend import Unsupported
@@ -13,7 +12,6 @@ from netspec.codegen.writing.array_ops import (
     NUMBERS,
     ArrayLibrary,
     emit_array_ops,
-    plane_of,
     sizes_of,
     spreads,
 )
@@ -26,7 +24,6 @@ from netspec.ops import (
     convolution,
     normalization,
     pooling,
-    reducing,
     regularization,
     reshaping,
     resizing,
@@ -306,22 +303,6 @@ def maxunpool(op: resizing.MaxUnpool, layer: WrittenLayer, w: ConstructorNumbers
     return Emission(forward)
 
 
-@emits(resizing.Upsample)
-def upsample(op: resizing.Upsample, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    stated, options = layer.stated, Options(w)
-    if stated.size is not None:
-        options.source("size", plane_of(stated.size[-2:], w))
-    else:
-        # PyTorch's stubs want floats.
-        rows, columns = (float(s) if w.literal(s) else s for s in stated.scale)
-        options.source("scale_factor", w.fixed_pair((rows, columns)))
-    if op.mode != "nearest":
-        options.source("mode", f'"{op.mode}"')
-        if op.align_corners:
-            options.source("align_corners", "True")
-    return Emission(lambda _, inputs: call("F.interpolate", *inputs, *options.args))
-
-
 # --- functions that are modules too --------------------------------------------------------------
 
 
@@ -416,6 +397,8 @@ emit_array_ops(
         power="torch.pow",
         largest="amax",
         parts="chunk",
+        cast="to",
+        resize="F.interpolate",
         axis="dim",
         keep="keepdim",
         axes=(1, 2, 3),
@@ -433,11 +416,6 @@ def _expression(op: type[Op], write: Callable[[Source], Source]) -> None:
 _expression(activation.Softmax, lambda x: call("F.softmax", x, dim="1"))
 _expression(activation.LogSoftmax, lambda x: call("F.log_softmax", x, dim="1"))
 _expression(reshaping.Flatten, lambda x: method(x, "flatten", "1"))
-
-
-@partial(_expression, reducing.ArgMax)
-def argmax(x: Source) -> Source:
-    return method(method(x, "argmax", "dim=1", "keepdim=True"), "to", f"{x.flat()}.dtype")
 
 
 # --- rearranging ---------------------------------------------------------------------------------

@@ -28,9 +28,10 @@ from netspec.codegen.python_source import (
     statement,
     tuple_of,
 )
+from netspec.codegen.writing.emission import tensor_laws
 from netspec.codegen.writing.spelling import ConstructorNumbers
 from netspec.ir import FlatLayer, Net
-from netspec.ops import UNIFORM, Init, Learned, LearnedWithBias, Op, Tensor, Weighted
+from netspec.ops import UNIFORM, Init, Learned, Op, Weighted
 from netspec_torch.support import sources
 
 _INDENT = 8
@@ -58,16 +59,6 @@ def drawn(
     first = (made.pop("weight"),) if "weight" in made else ()
     rest = tuple(Keyword(name, law) for name, law in made.items())
     return FunctionCall(numbers.support("drawn"), (module, *first, *rest))
-
-
-def tensor_laws(op: Learned, tensors: Mapping[str, Tensor]) -> dict[str, Init]:
-    """How the learned tensors of a layer begin that the layer says it of."""
-    found = {}
-    for name in (n for n, tensor in tensors.items() if tensor.learnable):
-        law = op.bias_init if isinstance(op, LearnedWithBias) and name == "bias" else op.init
-        if law is not None:
-            found[name] = law
-    return found
 
 
 def drawing(init: Init, tensor: FunctionCall, numbers: ConstructorNumbers) -> FunctionCall:

@@ -5,11 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Container, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from netspec import __version__
 from netspec.codegen.backend import summary
-from netspec.codegen.python_source import Infix, Source, call, list_of, statement, tuple_of
+from netspec.codegen.copied import names_in
+from netspec.codegen.python_source import (
+    WIDTH,
+    Infix,
+    Source,
+    call,
+    docstring,
+    list_of,
+    statement,
+    tuple_of,
+)
 from netspec.ir import Net
 from netspec.lazy_dataclasses import replace
 
@@ -43,17 +54,43 @@ def title(nets: Sequence[Net], names: Sequence[str]) -> str:
 
 
 _STANDARD = {
-    "collections.abc": ("Callable",),
+    "collections.abc": ("Callable", "Iterator"),
     "fractions": ("Fraction",),
     "functools": ("partial",),
+    "math": ("prod",),
     "pathlib": ("Path",),
-    "typing": ("Any",),
+    "typing": ("Any", "NamedTuple", "Self"),
+    "zipfile": ("is_zipfile",),
+    "zlib": ("crc32",),
 }
 
 
-def standard_imports(used: Container[str]) -> list[str]:
+def python_file(
+    nets: Sequence[Net],
+    names: Sequence[str],
+    pieces: Sequence[str],
+    header: Callable[[Container[str]], Sequence[str]],
+) -> str:
+    """The file of these pieces of source, with its origin, docstring and imports.
+
+    `names` are the classes of the nets. `header` gives the lines behind the imports of Python's own
+    modules, of the names that the pieces use.
+    """
+    body = "\n\n\n".join(pieces)
+    used = names_in(body)
+    behind = header(used)
+    lines = [
+        *(f"# {line}" for line in wrap(compiled_from(nets), WIDTH - 2, break_on_hyphens=False)),
+        *docstring(title(nets, names), 0),
+        *("", *_standard_imports(used | names_in("\n".join(behind))), ""),
+        *behind,
+    ]
+    return "\n".join(lines) + f"\n\n\n{body}\n"
+
+
+def _standard_imports(used: Container[str]) -> list[str]:
     """The lines that import what is used of Python's own modules, in the order of ruff."""
-    lines = ["import math"] if "math" in used else []
+    lines = [f"import {module}" for module in ("json", "math") if module in used]
     for module, names in _STANDARD.items():
         found = [name for name in names if name in used]
         lines += [f"from {module} import {', '.join(found)}"] if found else []

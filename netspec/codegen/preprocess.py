@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from netspec.codegen.python_source import Source, statement
 from netspec.ir import Net, Preprocessing
 from netspec.lazy_dataclasses import dataclass
 
@@ -61,6 +62,51 @@ def picture(net: Net, vector: Callable[[tuple[float, ...]], str]) -> PictureInpu
         constants=tuple(constants),
         form=form,
     )
+
+
+@dataclass(frozen=True)
+class PictureCalls:
+    """How the method of a library's class makes an input of a picture.
+
+    `first` are lines before those that make `pixels`, `then` those behind. `plane` is the height
+    and width of what is scaled, `resize` gives that scaled to a size. `crop` has its rows and
+    columns as `{}`, `flip` the picture whose channels are turned round. `vector` is that of
+    `picture`.
+    """
+
+    first: tuple[str, ...]
+    then: tuple[str, ...]
+    plane: str
+    resize: Callable[[str], Source]
+    crop: str
+    flip: str
+    vector: Callable[[tuple[float, ...]], str]
+
+
+def preprocess_method(net: Net, calls: PictureCalls) -> list[str]:
+    """The lines of the method `preprocess` of a net's class; none of nets that take no picture."""
+    p = picture(net, calls.vector)
+    if p is None:
+        return []
+    rows, columns = (int(n) for n in net.body.inputs[0].shape[1:])
+    x, lines = "x", [f'"""{p.doc}"""', *calls.first, *p.pixels, *calls.then]
+    if p.shorter:
+        scaled = f"round(n * {p.shorter} / min({calls.plane}))"
+        lines.append(f"height, width = ({scaled} for n in {calls.plane})")
+    resized = statement("x = ", calls.resize("(height, width)" if p.shorter else f"{p.size}"), 8)
+    lines += [line[8:] for line in resized]
+    if p.crops:
+        places = f"(height - {rows}) // 2, (width - {columns}) // 2"
+        if not p.shorter:
+            places = f"{(p.size[0] - rows) // 2}, {(p.size[1] - columns) // 2}"
+        lines.append(f"top, left = {places}")
+        x = calls.crop.format(f"top : top + {rows}", f"left : left + {columns}")
+    if p.bgr:
+        lines.append(f"x = {calls.flip.format(x)}  # RGB to BGR")
+        x = "x"
+    lines += [*p.constants, f"return {p.normalized(x)}"]
+    head = ["    @staticmethod", "    def preprocess(image: Any) -> Tensor:"]
+    return head + [f"        {line}" if line else "" for line in lines]
 
 
 _DOC = "A PIL image or an array (H x W, or H x W x C, {}) of 0 to 255 as input of the net."

@@ -104,14 +104,14 @@ def adaptive_pool(
 def resize(
     x: Tensor,
     size: tuple[int, ...] = (),
-    scale: int | tuple[int, ...] = 1,
+    scale_factor: float | tuple[float, ...] = 1,
     mode: str = "nearest",
     align_corners: bool = False,
 ) -> Tensor:
-    """Stretch height and width to a size, or by a scale, as PyTorch's interpolate does."""
+    """Stretch height and width to a size, or by a factor, as PyTorch's interpolate does."""
     for axis in (1, 2):
         m = x.shape[axis]
-        n = size[axis - 1] if size else m * pair(scale)[axis - 1]
+        n = size[axis - 1] if size else int(m * pair(scale_factor)[axis - 1])
         if mode == "nearest":
             x = ops.take(x, np.arange(n) * m // n, axis)
             continue

@@ -11,7 +11,16 @@ from netspec.codegen.python_source import FunctionCall, Infix, Source, Verbatim,
 from netspec.codegen.writing.emission import Emission, Register, WrittenLayer, places, sliced
 from netspec.codegen.writing.spelling import ConstructorNumbers
 from netspec.lazy_dataclasses import dataclass, replace
-from netspec.ops import Op, activation, merging, normalization, pooling, reducing, reshaping
+from netspec.ops import (
+    Op,
+    activation,
+    merging,
+    normalization,
+    pooling,
+    reducing,
+    reshaping,
+    resizing,
+)
 from netspec.ops.activation import Exp, Log, Power
 from netspec.symbolic.expr import expr_of
 
@@ -45,9 +54,9 @@ class ArrayLibrary:
 
     `library` is its name in the file, `concat`, `power` and `largest` are what it calls those
     functions, `axis` and `keep` its keywords for axes and for keeping them, `axes` where channels,
-    height and width are. `methods`: functions of one array are its methods, else they are the
-    library's. `ends`: an array is split at the ends of its parts, else by their sizes, and `parts`
-    is the function that makes equal ones.
+    height and width are. `cast` gives an array another type, `resize` scales a picture as PyTorch
+    does. `methods`: functions of one array are its methods, else they are the library's. `ends`: an
+    array is split at the ends of its parts, else by their sizes, and `parts` makes equal ones.
     """
 
     library: str
@@ -55,6 +64,8 @@ class ArrayLibrary:
     power: str
     largest: str
     parts: str
+    cast: str
+    resize: str
     axis: str
     keep: str
     axes: tuple[int, int, int]
@@ -126,6 +137,31 @@ def emit_array_ops(emits: Callable[..., Register], a: ArrayLibrary) -> None:
     def affine(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
         return Emission(lambda _, inputs: _affine(op, w, inputs[0], a))
 
+    @emits(reducing.ArgMax)
+    def argmax(op: reducing.ArgMax, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+        def forward(name: str, inputs: list[Source]) -> Source:
+            found = a.of(inputs[0], "argmax", **a.along(0, keep=True))
+            return a.of(found, a.cast, f"{inputs[0].flat()}.dtype")
+
+        return Emission(forward)
+
+    @emits(resizing.Upsample)
+    def upsample(op: resizing.Upsample, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
+        size, more = layer.stated.size, {}
+        if size is not None:
+            more["size"] = w.size_of(size[-2:]) or f"({w.fixed(size[-2])}, {w.fixed(size[-1])})"
+        else:
+            # PyTorch's stubs want floats.
+            made = float if a.methods else int
+            rows, columns = (made(s) if w.literal(s) else s for s in layer.stated.scale)
+            more["scale_factor"] = w.fixed_pair((rows, columns))
+        if op.mode != "nearest":
+            more["mode"] = f'"{op.mode}"'
+            if op.align_corners:
+                more["align_corners"] = "True"
+        head = a.resize if "." in a.resize else w.support(a.resize)
+        return Emission(lambda _, inputs: call(head, *inputs, **more))
+
     @emits(reshaping.Flip)
     def flip(op: reshaping.Flip, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
         return Emission(lambda _, inputs: a.of(inputs[0], "flip", str(a.axes[op.position])))
@@ -188,11 +224,6 @@ def _affine(op: Any, w: ConstructorNumbers, x: Source, a: ArrayLibrary) -> Sourc
         return result
     length = repr(math.log(op.base)) if w.literal(op.base) else f"math.log({w.fixed(op.base)})"
     return Infix("/", (result, Verbatim(length)))
-
-
-def plane_of(pair: tuple[int, int], w: ConstructorNumbers) -> str:
-    """A height and width as source: that of a value at hand where it is, or both numbers."""
-    return w.size_of(pair) or f"({w.fixed(pair[0])}, {w.fixed(pair[1])})"
 
 
 def sizes_of(op: reshaping.Reshape, layer: WrittenLayer, w: ConstructorNumbers) -> list[str]:

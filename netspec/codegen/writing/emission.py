@@ -10,7 +10,7 @@ An emitter takes the op, the layer that has it, and what writes the layer's numb
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from netspec.codegen.emitters import Emitters
@@ -19,7 +19,7 @@ from netspec.codegen.tracing.nodes import TraceValue
 from netspec.codegen.writing.spelling import ConstructorNumbers
 from netspec.ir import Value
 from netspec.lazy_dataclasses import dataclass, replace
-from netspec.ops import Op
+from netspec.ops import Init, Learned, LearnedWithBias, Op, Tensor
 
 Forward = Callable[[str, list[Source]], Source]
 """Of the layer's attribute (`self.conv1`) and the sources of its inputs, that of its result."""
@@ -177,6 +177,16 @@ class Options:
     def _add(self, name: str, source: str, *numbers: float) -> None:
         self.fixed &= self.w.literal(*numbers)
         self.args.append(Keyword(name, Verbatim(source)) if name else Verbatim(source))
+
+
+def tensor_laws(op: Learned, tensors: Mapping[str, Tensor]) -> dict[str, Init]:
+    """How the learned tensors of a layer begin that the layer says it of."""
+    found = {}
+    for name in (n for n, tensor in tensors.items() if tensor.learnable):
+        law = op.bias_init if isinstance(op, LearnedWithBias) and name == "bias" else op.init
+        if law is not None:
+            found[name] = law
+    return found
 
 
 def sliced(x: Source, *parts: str) -> Source:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
+from netspec.codegen.header import class_doc, logits_or_not, outputs_doc
+from netspec.codegen.python_source import docstring
 from netspec.codegen.tracing.made_ops import MakerOf
 from netspec.codegen.tracing.nodes import Trace
-from netspec.codegen.writing.classes import Classes, classes_of
+from netspec.codegen.writing.class_writer import ClassText
+from netspec.codegen.writing.classes import Classes, NetText, classes_of
 from netspec.codegen.writing.emission import LibraryEmitters, WrittenLayer
 from netspec.codegen.writing.spelling import Spelling, numbers_alike
 from netspec.ir import Layer, Net
@@ -49,3 +52,28 @@ class LibraryBackend:
         given = classes.net_classes()[0].trace.predictions[: len(nets[0].body.outputs)]
         self.ends_in_logits = [p is not None for p in given]
         return classes
+
+
+def net_texts(
+    nets: Sequence[Net],
+    classes: Classes,
+    base: str,
+    weights: Callable[[Net, ClassText], Sequence[str]] = lambda net, own: (),
+    channels_last: bool = False,
+) -> dict[str, NetText]:
+    """What the classes of nets hold besides layers, by their names.
+
+    `base` is the class that all are derived from, if any; `weights` gives the lines of
+    `reset_parameters`.
+    """
+    found = {}
+    for net, own in zip(nets, classes.net_classes(), strict=True):
+        kinds = logits_or_not(net, own.trace.predictions)
+        found[own.name] = NetText(
+            docstring(class_doc(net, len(nets) > 1, kinds, channels_last), 4),
+            docstring(outputs_doc(net), 8),
+            weights(net, own),
+            base,
+            net.variant_of or net.name,
+        )
+    return found
