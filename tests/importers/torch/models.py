@@ -60,9 +60,8 @@ ARITHMETIC: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda x: (x * x).sqrt() ** 3,
     lambda x: x.square() + (x.abs() + 1).rsqrt() - (x.abs() + 1).reciprocal(),
     lambda x: torch.maximum(x, -x) - torch.minimum(x, x * 2),
-    lambda x: (x.abs() + 1).log().floor() + x.round() + torch.erf(x),
+    lambda x: (x.abs() + 1).log(),
     lambda x: torch.addcmul(x, x, x, value=0.5),
-    lambda x: torch.div(x, 0.3, rounding_mode="floor"),
 )
 REDUCTIONS: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda x: x.mean((2, 3)),
@@ -93,8 +92,6 @@ SHAPES: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda x: torch.roll(x, (1, -2), (2, 3)),
     lambda x: x.flip(3),
     lambda x: F.pad(x, (1, 2, 0, 3), value=0.5),
-    lambda x: F.pad(x, (1, 2, 2, 1), mode="reflect"),
-    lambda x: F.pad(x, (1, 2, 2, 1), mode="replicate"),
     lambda x: F.pad(x, (0, 0, 0, 0, 1, 2)),
     lambda x: x.mean((2, 3), keepdim=True).expand(-1, -1, 4, 5),
     lambda x: x.mean(1, keepdim=True).repeat(1, 3, 2, 1),
@@ -105,7 +102,7 @@ SHAPES: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda x: F.interpolate(x, size=(9, 7), mode="bilinear"),
     lambda x: F.interpolate(x, size=(9, 7), mode="bilinear", align_corners=True),
     lambda x: F.interpolate(x, scale_factor=(2.0, 3.0), mode="bicubic"),
-    lambda x: F.interpolate(x, size=(9, 7), mode="nearest-exact"),
+    lambda x: F.interpolate(x, size=(12, 16), mode="nearest-exact"),
 )
 POOLINGS: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda x: F.max_pool2d(x, 2),
@@ -117,6 +114,16 @@ POOLINGS: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda x: F.adaptive_avg_pool2d(x, (2, 3)),
     lambda x: F.adaptive_max_pool2d(x, (2, 3)),
 )
+OUTSIDE: tuple[Callable[[Tensor], Tensor], ...] = (
+    lambda x: x.floor(),
+    lambda x: x.round(),
+    torch.erf,
+    lambda x: torch.div(x, 0.3, rounding_mode="floor"),
+    lambda x: F.pad(x, (1, 2, 2, 1), mode="reflect"),
+    lambda x: F.pad(x, (1, 2, 2, 1), mode="replicate"),
+    lambda x: F.interpolate(x, size=(9, 7), mode="nearest-exact"),
+)
+"""What the language has no op for."""
 
 
 def layers() -> nn.Sequential:

@@ -9,22 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import netspec
 from netspec.importers.tensors.program import TensorProgram
 from netspec.importers.torch.exported import Exported
 from netspec.importers.torch.program import PlaceError, tensor_program
 from netspec.importers.torch.schema import exported
 from netspec.importers.torch.traced import traced
+from tests.importers.torch import models
 from tests.importers.torch.interpreter import run
-from tests.importers.torch.models import (
-    ACTIVATIONS,
-    ARITHMETIC,
-    POOLINGS,
-    REDUCTIONS,
-    SHAPES,
-    Branches,
-    Functions,
-    layers,
-)
+from tests.importers.torch.models import Branches, Functions, layers
 
 
 def outputs(module: nn.Module, *inputs: Tensor) -> list[Tensor]:
@@ -61,13 +54,22 @@ def varied(module: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize(
-    "functions", [ACTIVATIONS, ARITHMETIC, REDUCTIONS, SHAPES, POOLINGS], ids=lambda f: str(len(f))
+    "name", ["ACTIVATIONS", "ARITHMETIC", "REDUCTIONS", "SHAPES", "POOLINGS", "OUTSIDE"]
 )
-def test_functions(functions: Any) -> None:
-    """Each function that models call gives what PyTorch gives."""
+def test_functions(name: str) -> None:
+    """Each function that models call gives what PyTorch gives: as a program, and as a net."""
     torch.manual_seed(0)
-    module, x = Functions(*functions), torch.randn(2, 8, 6, 8)
+    module, x = Functions(*getattr(models, name)), torch.randn(2, 8, 6, 8)
     compare(tensor_program(traced(module, (x,), "functions")), module, x)
+    if name == "OUTSIDE":
+        for function in models.OUTSIDE:
+            with pytest.raises(netspec.SpecError, match="can't be said|no counterpart"):
+                netspec.from_torch(Functions(function), x)
+        return
+    found = netspec.build(netspec.from_torch(module, x))(x.numpy())
+    for ours, theirs in zip(found, outputs(module, x), strict=True):
+        ours = torch.from_numpy(ours).reshape(theirs.shape)
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 def test_a_file_says_what_the_module_says(tmp_path: Path) -> None:

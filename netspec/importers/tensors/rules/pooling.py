@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from typing import Any
 
+from netspec.importers.structure.graph import GraphValue
 from netspec.importers.tensors.numbers import fractions, pads_field, pair_field
 from netspec.importers.tensors.program import Operation
 from netspec.importers.tensors.rules.registry import rule
 from netspec.importers.tensors.translation import (
     ProgramTranslation,
     Unsayable,
-    shape_text,
 )
 from netspec.importers.tensors.views import TensorView
 
@@ -104,15 +105,25 @@ def reduce(to: ProgramTranslation, o: Operation) -> None:
             node = to.emit(op, view.value, size=fractions((1, 1)))
             node.pools_all = True
         view = view.without(atoms, node.value)
-    elif atoms and o.kind == "max":
-        over = ", ".join(str(a + 1) for a in axes)
-        raise Unsayable(f"a max over the axes {over} of {shape_text(view.shape)}")
     elif atoms:
         for axis in axes:
             view = view if view.is_along(axis) else to.turned(view, axis)
-            node = to.emit(o.kind, view.value, across="channels")
-            view = view.resized(axis, 0, node.value)
+            over = _largest if o.kind == "max" else _across
+            view = view.resized(axis, 0, over(to, o.kind, view.value))
     to.set(o.outputs[0], _without(view, axes, bool(o.attributes.get("keepdims", False))))
+
+
+def _across(to: ProgramTranslation, op: str, value: GraphValue) -> GraphValue:
+    return to.emit(op, value, across="channels").value
+
+
+def _largest(to: ProgramTranslation, op: str, value: GraphValue) -> GraphValue:
+    """The largest of all channels at each place, by a pooling over rows that are channels."""
+    channels, *places = (int(d) for d in value.shape)
+    rows = to.emit("reshape", value, step=True, shape=fractions((1, channels, prod(places)))).value
+    pooled = to.emit("maxpool", rows, kernel=fractions((channels, 1)), stride=fractions((1, 1)))
+    shape = fractions((1, *places))
+    return to.emit("reshape", pooled.value, step=True, shape=shape).value
 
 
 @rule("argmax")

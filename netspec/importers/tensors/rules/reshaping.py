@@ -121,10 +121,15 @@ def expand(to: ProgramTranslation, o: Operation) -> None:
         to.set(o.outputs[0], view)
         return
     value = to.map_of(o.inputs[0])
-    if tuple(value.shape[1:]) != (1, 1) or shape[0] != value.shape[0]:
+    pairs = list(zip((int(d) for d in value.shape), shape, strict=False))
+    copies = shape[0] // pairs[0][0]
+    if len(shape) != 3 or any(size not in (1, wanted) for size, wanted in pairs) or copies > 64:
         raise Unsayable(f"an expansion of {shape_text(view.shape)} to {shape_text(shape)}")
-    node = to.emit("upsample", value, size=fractions(shape[1:]), mode="nearest")
-    to.set(o.outputs[0], TensorView.of(node.value))
+    if tuple(value.shape[1:]) != shape[1:]:
+        value = to.emit("upsample", value, size=fractions(shape[1:]), mode="nearest").value
+    if copies > 1:
+        value = to.emit("concat", *[value] * copies).value
+    to.set(o.outputs[0], TensorView.of(value))
 
 
 @rule("pad")
