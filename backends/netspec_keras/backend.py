@@ -202,16 +202,10 @@ class KerasSpelling:
         usual = self.usual.get(type(op))
         if usual is not None and not (type(op) in _WEIGHTED and _name_of(usual)):
             laws = {"weight": usual, **laws}
-        args = [
-            *made.args,
-            *(
-                Keyword(
-                    f"{variable(type(op), tensor)}_initializer",
-                    law(init, numbers.number, numbers.support),
-                )
-                for tensor, init in laws.items()
-            ),
-        ]
+        args = list(made.args)
+        for tensor, init in laws.items():
+            begins = law(init, numbers.number, numbers.support)
+            args.append(Keyword(f"{variable(type(op), tensor)}_initializer", begins))
         frozen = numbers.flag("frozen")
         if frozen or op.frozen:
             args.append(Keyword("trainable", Verbatim(f"not ({frozen})" if frozen else "False")))

@@ -61,11 +61,6 @@ emit_array_ops(
 )
 
 
-def is_map(layer: WrittenLayer) -> bool:
-    """Whether the input of a layer has height and width."""
-    return len(layer.inputs[0].shape) == 3
-
-
 def arguments(w: ConstructorNumbers, *first: str) -> Options:
     """Arguments of a layer's constructor, which begin with these."""
     options = Options(w, in_forward=False)
@@ -234,7 +229,7 @@ def scale_and_shift(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emis
 
 @emits(activation.PRelu, wraps=True)
 def prelu(op: activation.PRelu, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-    axes = [1, 2] * is_map(layer) + [3 if is_map(layer) else 1] * op.shared
+    axes = [1, 2] * layer.of_map + [3 if layer.of_map else 1] * op.shared
     args = arguments(w)
     if op.init is None:
         args.source("alpha_initializer", "initializers.Constant(0.25)")
@@ -252,7 +247,7 @@ def parameter(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
 def dropout(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     args = arguments(w, w.number(op.ratio))
     if isinstance(op, regularization.DropPath):
-        args.source("noise_shape", "(None, 1, 1, 1)" if is_map(layer) else "(None, 1)")
+        args.source("noise_shape", "(None, 1, 1, 1)" if layer.of_map else "(None, 1)")
     spatial = isinstance(op, regularization.Dropout) and op.spatial
     return layer_of("SpatialDropout2D" if spatial else "layers.Dropout", args)
 

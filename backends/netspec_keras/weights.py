@@ -13,6 +13,7 @@ from netspec.codegen.python_source import Source, Verbatim, call
 from netspec.ir import FlatLayer, Instance, Layer, Net
 from netspec.ops import Init, Op, constants, convolution
 from netspec.ops.activation import PRelu
+from netspec.util.keras_names import lower_case
 
 _NAMES = """
     activity_regularizer add_loss add_metric add_variable add_weight autocast build
@@ -123,7 +124,7 @@ def places_of(
             kind = class_name(node.block.module, node.block.doc)
         else:
             kind = class_of(node)
-        waiting = listed.get(_lower_case(kind)) if first not in direct else None
+        waiting = listed.get(lower_case(kind)) if first not in direct else None
         if waiting:
             at[first] = f"layers/{waiting.pop(0)}"
     counts: dict[str, int] = {}
@@ -134,12 +135,6 @@ def places_of(
         number = counts[layer] = counts.get(layer, -1) + 1
         found[name] = "/".join([at.get(first, first), *inner, "vars", str(number)])
     return found
-
-
-def _lower_case(kind: str) -> str:
-    """The name of a class as Keras's files have it: `conv2d_transpose`."""
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", kind)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 _NAMED_LAWS = {

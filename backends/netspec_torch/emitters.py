@@ -163,14 +163,14 @@ def _of_channels(head: str, layer: WrittenLayer, options: Options, *first: str) 
 @emits(normalization.BatchNorm, wraps=True)
 def batchnorm(op: normalization.BatchNorm, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     options = Options(w).number("eps", op.eps, 1e-5).number("momentum", op.momentum, 0.1)
-    head = "nn.BatchNorm2d" if len(layer.inputs[0].shape) == 3 else "nn.BatchNorm1d"
+    head = "nn.BatchNorm2d" if layer.of_map else "nn.BatchNorm1d"
     return as_module(_of_channels(head, layer, options.flag("affine", op.affine)))
 
 
 @emits(normalization.LayerNorm)
 def layernorm(op: normalization.LayerNorm, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     module = _of_channels("nn.LayerNorm", layer, Options(w).number("eps", op.eps, 1e-5))
-    if len(layer.inputs[0].shape) == 1:
+    if not layer.of_map:
         return as_module(module)
 
     def forward(name: str, inputs: list[Source]) -> Source:
@@ -363,7 +363,7 @@ def drop_path(op: regularization.DropPath, layer: WrittenLayer, w: ConstructorNu
         # All of a sample is one channel.
         return method(call(name, call("torch.unsqueeze", inputs[0], "1")), "squeeze", "1")
 
-    head = "nn.Dropout3d" if len(layer.inputs[0].shape) == 3 else "nn.Dropout1d"
+    head = "nn.Dropout3d" if layer.of_map else "nn.Dropout1d"
     return as_module(call(head, p=w.number(op.ratio)), forward)
 
 
@@ -377,7 +377,7 @@ def lrn(op: normalization.Lrn, layer: WrittenLayer, w: ConstructorNumbers) -> Em
     options = Options(w).number("", op.size).number("alpha", op.alpha, 1e-4)
     options.number("beta", op.beta, 0.75).number("k", op.k, 1.0)
     module = call("nn.LocalResponseNorm", *options.args)
-    if len(layer.inputs[0].shape) == 3:
+    if layer.of_map:
         return as_module(module)
 
     def forward(name: str, inputs: list[Source]) -> Source:

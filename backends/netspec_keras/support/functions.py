@@ -81,12 +81,10 @@ def average_pool(
     # Divided by the share of each window that counts: not what hangs over the end.
     counts = ops.ones_like(x[:1, :, :, :1])
     if count_include_pad:
-        counts = pad(counts, pads, value=1.0)[:, : padded.shape[1], : padded.shape[2]]
-        behind = (n - m for n, m in zip(padded.shape[1:3], counts.shape[1:3], strict=True))
-        counts = pad(counts, tuple((0, n) for n in behind))
-    else:
-        counts = pad(counts, pads, kernel, strides, 1, ceil)
-    return mean / ops.average_pool(counts, kernel, strides, data_format="channels_last")
+        counts, pads = pad(counts, pads, value=1.0), 0
+    counts = pad(counts, pads, kernel, strides, 1, ceil)
+    counts = ops.average_pool(counts, kernel, strides, data_format="channels_last")
+    return mean / counts[:, : mean.shape[1], : mean.shape[2]]
 
 
 def adaptive_pool(
@@ -141,20 +139,19 @@ def roi_pool(x: Tensor, regions: Tensor, size: tuple[int, int], scale: float = 1
     height, width, channels = x.shape[1:]
     tables: list[Tensor] = []
     for i in range(height.bit_length()):
-        x = ops.maximum(x, ops.roll(x, -(2**i // 2), 1))
-        tables.append(x)
-        for j in range(1, width.bit_length()):
-            tables.append(ops.maximum(tables[-1], ops.roll(tables[-1], -(2**j // 2), 2)))
+        x = row = ops.maximum(x, ops.roll(x, -(2**i // 2), 1))
+        for j in range(width.bit_length()):
+            row = ops.maximum(row, ops.roll(row, -(2**j // 2), 2))
+            tables.append(row)
     count = regions.shape[1] * regions.shape[2]
-    corners = ops.floor(ops.reshape(regions, (-1, count, 4)) * scale + 0.5)
+    corners = ops.floor(ops.reshape(regions, (-1, count, 4, 1)) * scale + 0.5)
     sides = []
     for axis, (parts, length) in enumerate(zip(size, (height, width), strict=True)):
-        first, last = corners[..., 1 - axis, None], corners[..., 3 - axis, None]
+        first, last = corners[:, :, 1 - axis], corners[:, :, 3 - axis]
         step, part = ops.maximum(last - first + 1, 1) / parts, ops.arange(parts, dtype="float32")
         ends = (ops.floor(part * step), ops.ceil((part + 1) * step))
         start, end = (ops.cast(ops.clip(first + n, 0, length), "int32") for n in ends)
-        steps = [ops.cast(end - start >= 2**n, "int32") for n in range(1, length.bit_length())]
-        level = sum(steps, ops.zeros_like(start))
+        level = ops.cast(ops.log2(ops.maximum(end - start, 1) + 0.5), "int32")
         low, high = ops.minimum(start, length - 1), ops.maximum(end - 2**level, 0)
         shape = (-1, count, parts, 1) if axis == 0 else (-1, count, 1, parts)
         sides.append([ops.reshape(n, shape) for n in (level, low, high, end <= start)])

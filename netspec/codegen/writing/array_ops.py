@@ -120,7 +120,7 @@ def emit_array_ops(emits: Callable[..., Register], a: ArrayLibrary) -> None:
     @emits(normalization.Normalize)
     def normalize(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
         over = a.along(0, keep=True)
-        if op.across == "all" and len(layer.inputs[0].shape) == 3:
+        if op.across == "all" and layer.of_map:
             over[a.axis] = "(1, 2, 3)"
 
         def forward(name: str, inputs: list[Source]) -> Source:
@@ -238,4 +238,4 @@ def sizes_of(op: reshaping.Reshape, layer: WrittenLayer, w: ConstructorNumbers) 
 
 def spreads(op: reshaping.Reshape, layer: WrittenLayer, w: ConstructorNumbers) -> bool:
     """Whether a vector becomes channels of one element each."""
-    return len(layer.inputs[0].shape) == 1 and all(w.always(d, 1) for d in op.shape[1:])
+    return not layer.of_map and all(w.always(d, 1) for d in op.shape[1:])

@@ -38,6 +38,11 @@ class WrittenLayer:
     outputs: tuple[Value | TraceValue, ...]
     several: bool
 
+    @property
+    def of_map(self) -> bool:
+        """Whether the first input has height and width."""
+        return len(self.inputs[0].shape) == 3
+
 
 def apply(attribute: str, inputs: list[Source]) -> Source:
     """Forward: call the layer that the attribute holds."""

@@ -17,6 +17,7 @@ from netspec.importers.keras.error import KerasError
 from netspec.importers.keras.stored import KerasFile, WeightPlace
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.ops.base import MAX_ELEMENTS
+from netspec.util.keras_names import lower_case
 
 MOST_LAYERS = 20_000
 """Most layers of a file, and most calls."""
@@ -394,13 +395,6 @@ def is_model(kind: str, config: Any) -> bool:
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def lower_case(kind: str) -> str:
-    """The name of a class as Keras's files have it: `depthwise_conv2d`."""
-    name = re.sub(r"\W+", "", kind)
-    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
 
 
 _LEFT_OUT = re.compile(
