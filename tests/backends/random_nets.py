@@ -22,6 +22,7 @@ PARAMETERS: dict[str, tuple[str, Sequence[Any]]] = {
     "w": ("0.5", (0.25, 0.5, 0.545, 0.1, 1, 1.5)),
     "act": ("relu", ("relu", "tanh", None)),
     "norm": ("batchnorm", ("batchnorm", "instancenorm", None)),
+    "block": ("unit0", ("unit0", "unit1")),
     "sizes": ("[2, 4, 3]", ([2, 4, 3], [1, 2, 3], [5, 5, 5, 5], [3, 6])),
     "rows": ("[[2, 0.5], [4, 1]]", ([[2, 0.5], [4, 1]], [[3, 0.1]], [[1, 1], [3, 2], [2, 0.545]])),
 }
@@ -133,7 +134,7 @@ class _Body:
 
     def made(self, chain: str, channels: str, plane: str, source: _Value | None = None) -> str:
         """The statement of a chain, with a name or none; what it makes flows on."""
-        weights = any(word in chain for word in ("conv", "linear", "batchnorm", "part"))
+        weights = any(w in chain for w in ("conv", "linear", "batchnorm", "part", "block"))
         named = self.random.random() < (0.8 if weights else 0.5)
         index = "".join(f"[{i}]" for i in self.loops)
         name = self.name() if named else ""
@@ -178,7 +179,7 @@ class _Body:
                     "let",
                 ),
                 *("transposed", "parts", "concat", "module", "upsample", "pad", "contract"),
-                *("again", "again"),
+                *("again", "again", "block"),
             )
             lines += getattr(self, self.pick((*simple, *nested)))()
         return lines
@@ -324,6 +325,7 @@ class _Body:
             "w": ("w", "0.25", "w / 2"),
             "act": ("act", "act", "tanh", "none", "elu { alpha: 2 }", "(relu if q else tanh)"),
             "norm": ("norm", "norm", "none", "batchnorm { eps: 0.1 }", "groupnorm { groups: 1 }"),
+            "block": ("block", "unit1", "unit0 { act: tanh }", "(unit0 if q else unit1)"),
             "sizes": ("sizes", "[f, 2, 3]", "[1, n, 2]"),
             "rows": ("rows", "[[f, 0.5], [3, n]]", "[[2, w]]"),
         }
@@ -331,6 +333,12 @@ class _Body:
         source, v = self.source()
         chain = f"{self.pick(self.modules)}{source} {{ {text} }}"
         return [self.made(chain, self.mark(), self.mark(), v)]
+
+    def block(self) -> list[str]:
+        """A use of the module that a parameter holds."""
+        source, v = self.source()
+        chain = f"block{source} {{ f: {self.number()} }}{self.activation()}"
+        return [self.made(chain, self.mark(), v.plane, v)]
 
     def branch(self) -> list[str]:
         """An `if` of one to three conditions; what all branches name alike is there behind it."""
@@ -437,6 +445,20 @@ class _Body:
         return lines
 
 
+UNITS = """
+module unit0(f, act = relu) {
+  input x
+  a: conv { filters: f  kernel: 1 } -> act
+}
+module unit1(f, act = relu) {
+  input x
+  a: conv { filters: 2 * f  kernel: 1 } -> batchnorm
+  if x.channels == 2 * f { act(add(a, x)) }
+}
+"""
+"""Modules that the parameter `block` may hold."""
+
+
 class RandomNet:
     """A random net: its `text`, and random arguments of it."""
 
@@ -449,7 +471,7 @@ class RandomNet:
             parts.append(self.definition("module", f"part{i}", names, several))
             names.append(f"part{i}")
         self.text = "\n".join(
-            [*parts, self.definition("net", "tiny", names, random.random() < 0.3)]
+            [UNITS, *parts, self.definition("net", "tiny", names, random.random() < 0.3)]
         )
 
     def definition(self, kind: str, name: str, modules: Sequence[str], several: bool) -> str:

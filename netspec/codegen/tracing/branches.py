@@ -293,7 +293,13 @@ class BranchTracer(LineUseTracer):
                 one([v and v.static[k] for v in sources], ("height", "width")[k])  # type: ignore[index]
                 for k in range(len(first.shape) - 1)
             )
-        node.phis.append(Phi(value, sources))
+        phi = Phi(value, sources)
+        node.phis.append(phi)
+        lines = [self.made_by[v].nodes for v in sources if v in self.made_by]
+        if len(lines) == len(sources):
+            # Of a line that is used again, each branch is what it made before.
+            cases = [(c, line) for (c, _), line in zip(node.cases, lines, strict=False)]
+            self.keep_line(value, [IfNode(cases, lines[-1], [phi], again=node)])
         merged[tuple(map(id, sources))] = value
         results = [self.now.results.get(v, {}) for v in present]
         common = set(results[0]).intersection(*results[1:])

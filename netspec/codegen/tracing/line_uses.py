@@ -1,7 +1,7 @@
 """Traces lines that are used again: their calls once more, on other inputs.
 
 A call that is another once more is kept by the class under the name of that (`kept`). A line with
-conditional links comes with its branches, which the same conditions choose.
+conditional links, or that branches make, comes with these, which the same conditions choose.
 """
 
 from __future__ import annotations
@@ -143,7 +143,8 @@ class _Use:
                     found.append(LineNode(calls, self.values[node.value]))
                 case IfNode():
                     cases = [(self.here(c), self.nodes(body)) for c, body in node.cases]
-                    again = IfNode(cases, self.nodes(node.otherwise), again=node)
+                    first = node.again or node
+                    again = IfNode(cases, self.nodes(node.otherwise), again=first)
                     again.phis += map(self.phi, node.phis)
                     found.append(again)
         return found

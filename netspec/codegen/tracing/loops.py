@@ -37,14 +37,14 @@ from netspec.ir.template import (
 from netspec.ir.template import walk as walk_statements
 from netspec.lazy_dataclasses import dataclass
 from netspec.symbolic.conditions import Compared, ConstantTerm, ListTerm
-from netspec.symbolic.expr import ONE, ZERO, Apply, NumberLiteral, Parameter, ordered
+from netspec.symbolic.expr import ONE, ZERO, Apply, NumberLiteral, ordered
 from netspec.symbolic.facts import bounds, lowest, whole
 from netspec.symbolic.terms import (
-    Item,
     Local,
     exchanged,
     folded,
     is_whole,
+    item,
     leaves,
     length,
 )
@@ -105,10 +105,9 @@ class LoopTracer(BranchTracer):
         head = self.head(s)
         self.set_counts()
         variables = variables_of(head.target)
-        over = ForNode(head.target, head.over, head.last, head.step, []).sources
-        for v in variables if head.last is None and head.index is not None else ():
-            if v != head.index and isinstance(over[v], ListTerm | Local | Parameter | Item):
-                self.items_at[v] = Item(over[v], folded("-", head.index, head.first))
+        if head.last is None and head.index is not None:
+            at = folded("-", head.index, head.first)
+            self.items_at |= _items_at(head.target[1], head.over.operands[0], at)
         carried = self._carried(s, head)
         for base, own in layer_names_in(s.body):
             if own and base in self.now.collected:
@@ -488,6 +487,23 @@ class LoopTracer(BranchTracer):
                 path = self.path(line.name)
                 if path.fixed is not None and not self.now.results.get(carried.after):
                     self.now.values.setdefault(path.fixed, carried.value)
+
+
+def _items_at(target: Any, over: Any, at: Any) -> dict[Local, Any]:
+    """What the variables of a target are in the iteration `at` of a loop over a list."""
+    match over:
+        case Apply("zip", lists):
+            parts = [(t, item(x, at)) for t, x in zip(target, lists, strict=True)]
+        case _:
+            parts = [(target, item(over, at))]
+    found: dict[Local, Any] = {}
+    for part, term in parts:
+        if isinstance(part, Local):
+            found[part] = term
+        else:
+            literals = (NumberLiteral(Fraction(k)) for k in range(len(part)))
+            parts += zip(part, (item(term, k) for k in literals), strict=True)
+    return found
 
 
 def _assigned(target: ast.Target, value: Sym) -> dict[str, Sym]:

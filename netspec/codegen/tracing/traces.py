@@ -189,7 +189,7 @@ class Traces:
                 if name not in inner.made:
                     raise CannotMakeOp(maker.parameter)
                 self.take(inner, inner.made[name], value)
-                found.append(inner.made[name].classes[module])
+                found += [t for m, t in inner.made[name].classes.items() if m is module]
         if any(t is not found[0] for t in found):
             raise CannotMakeOp(maker.parameter)
         maker.taken.add(value)

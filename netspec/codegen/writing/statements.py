@@ -139,7 +139,7 @@ def settled(
 
 def _plain(s: Compound) -> Statement:
     """An `if` without what is empty; a check alone in one as a check of both conditions."""
-    if s.opposite and not s.bodies[0]:
+    if s.opposite and not s.sets and not s.bodies[0]:
         s = replace(s, heads=[s.opposite], bodies=s.bodies[1:], opposite="")
     match [(h, b) for h, b in zip(s.heads, s.bodies, strict=True) if b or h != "else:"]:
         case [(head, [Refusal(test, message, reads)])] if head.startswith("if "):
