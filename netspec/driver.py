@@ -499,7 +499,8 @@ def _report_prototxt_options(
     """Report settings that say how to read a prototxt, given for a text that is none."""
     for name in names:
         option = name.partition(":")[0]
-        message = f"--{option} is for a prototxt, and {source.name} is none"
+        kind = "a prototxt or a model's file" if option == "input" else "a prototxt"
+        message = f"--{option} is for {kind}, and {source.name} is none"
         help_ = "the inputs and layers of a spec are those in its text"
         diagnostics.add(Diagnostic("bad-option", message, help=(help_,)))
 

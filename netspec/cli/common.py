@@ -163,7 +163,7 @@ def compression_plan(
 
 def add_reading(parser: argparse.ArgumentParser, dest: str, shown: bool = False) -> None:
     """Add the options that say how to read a prototxt; help names them where they are `shown`."""
-    group = parser.add_argument_group("for a prototxt") if shown else parser
+    group = parser.add_argument_group("for a prototxt, --input for all") if shown else parser
     for option, metavar, reads, help_ in _CAFFE:
         group.add_argument(
             option,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from netspec.diagnostics import SpecError, spec_error
+from netspec.diagnostics.render import printable
 from netspec.diagnostics.source import Source
 from netspec.importers.model_files import ModuleSource
 
@@ -73,9 +75,11 @@ def _onnx(path: Path) -> Original:
 
 
 def _keras(path: Path) -> Original:
-    """Keras loads files in its safe mode, which runs no code of theirs."""
+    """Keras loads files in its safe mode, and none that name classes of other packages."""
     from netspec.codegen.backend import get
+    from netspec.importers.keras.stored import opened
 
+    _refuse_foreign(path, opened(path).config)
     with _loading(path, "keras", "keras"):
         get("keras")  # which has Keras run on an engine that is installed
         import keras
@@ -90,6 +94,24 @@ def _keras(path: Path) -> Original:
             return [keras.ops.convert_to_numpy(r) for r in several]
 
     return Original("keras", shapes, run)
+
+
+def _refuse_foreign(path: Path, config: Any) -> None:
+    """Raise SpecError where Keras would import or run what is not its own."""
+    left = [config]
+    while left:
+        found = left.pop()
+        left += found.values() if isinstance(found, dict) else found
+        left = [v for v in left if isinstance(v, dict | list)]
+        if not isinstance(found, dict):
+            continue
+        module, kind = found.get("module"), found.get("class_name")
+        own = module is None or re.match(r"keras(\.|$)", str(module)) is not None
+        own |= module == "builtins" and kind == "function"
+        if not own or kind in ("Lambda", "__lambda__"):
+            what = printable(f"{module}.{kind}" if module else str(kind))[:80]
+            message = f"--check does not run {path}: it names {what}, which is not Keras's own"
+            raise spec_error("bad-option", message)
 
 
 def _exported(path: Path) -> Original:

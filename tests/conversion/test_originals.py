@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,18 @@ def test_a_model_of_keras(tmp_path: Path) -> None:
     assert compared is not None
     assert compared.agrees
     assert compared.original == "keras"
+    # What the importer has no use for, Keras would import.
+    with zipfile.ZipFile(tmp_path / "m.keras") as file:
+        parts = {name: file.read(name) for name in file.namelist()}
+    config = parts["config.json"].replace(b'"keras.initializers"', b'"os.path"')
+    with zipfile.ZipFile(tmp_path / "evil.keras", "w") as file:
+        for name, content in (parts | {"config.json": config}).items():
+            file.writestr(name, content)
+    netspec.convert(tmp_path / "evil.keras")
+    with pytest.raises(
+        netspec.SpecError, match=r"it names os\.path\.\w+, which is not Keras's own"
+    ):
+        netspec.convert(tmp_path / "evil.keras", check=True)
 
 
 def test_what_a_tool_says_against_a_file_is_an_error(tmp_path: Path) -> None:
