@@ -139,12 +139,14 @@ def _flat(run: list[UseLine], taken: Sequence[str]) -> tuple[int, For] | None:
     if count < MIN_USES:
         return None
     uses = run[:count]
-    base = joined_name(base, numbers[:-1]) if len(numbers) > 1 else base
-    index = Variable("i" if len(numbers) == 1 else "j", uses[0].span)
+    span = uses[0].span
+    index = Variable("i" if len(numbers) == 1 else "j", span)
+    fixed = [Number(Fraction(n), span) for n in numbers[:-1]]
+    name = LayerName(Name(base, span), (*fixed, index), span)
     names = UniqueNames(["i", "j", *taken])
     columns = _columns([[u] for u in uses], names, (index.name, numbers[-1]), 0)
     assert columns is not None, "each row has one use"
-    return count, _loop(uses[0], base, [index], numbers[-1], columns, None, count)
+    return count, _loop(uses[0], name, [index], numbers[-1], columns, None, count)
 
 
 def _nested(run: list[UseLine], taken: Sequence[str]) -> tuple[int, For] | None:
@@ -177,7 +179,8 @@ def _nested(run: list[UseLine], taken: Sequence[str]) -> tuple[int, For] | None:
     index = [Variable("i", span), Variable("j", span)]
     lengths = [len(r) for r in rows]
     count = sum(lengths)
-    return count, _loop(rows[0][0], start[0], index, start[1], columns, (start[2], lengths), count)
+    name = LayerName(Name(start[0], span), tuple(index), span)
+    return count, _loop(rows[0][0], name, index, start[1], columns, (start[2], lengths), count)
 
 
 @dataclass
@@ -284,7 +287,7 @@ def _same(a: Expression | None, b: Expression | None) -> bool:
 
 def _loop(
     first: UseLine,
-    base: str,
+    name: LayerName,
     index: list[Variable],
     start: int,
     found: _LoopColumns,
@@ -296,7 +299,6 @@ def _loop(
     `inner` is the first number there, and how many uses each row has.
     """
     span = first.span
-    name = LayerName(Name(base, span), tuple(index), span)
     call = Call(Name(first.module, span), None, tuple(found.fields), span)
     body: Statement = LayerStatement(name, Chain((call,), span), span)
     columns = dict(found.columns)

@@ -24,12 +24,17 @@ def lines_of(body: SharedBody, taken: Sequence[str], is_net: bool) -> list[BodyL
     ends = [s + 1 for s in range(len(body.slots)) if not _continues(body, s + 1)]
     starts = [0, *ends[:-1]]
     paths = [_path(body, first, end) for first, end in zip(starts, ends, strict=True)]
-    names = _LineNamer(body, taken, is_net, paths)
-    lines = []
-    for first, end, path in zip(starts, ends, paths, strict=True):
-        stated = _has_weights(body, first, end) or names.says_more(path, body.one(first))
-        lines.append(BodyLine(first, end, path, names.name(first, end, path), stated))
-    return lines
+    namer = _LineNamer(body, taken, is_net, paths)
+    places = list(zip(starts, ends, paths, strict=True))
+    stated = {
+        first: _has_weights(body, first, end) or namer.says_more(path, body.one(first))
+        for first, end, path in places
+    }
+    names = {
+        first: namer.name(first, end, path)
+        for first, end, path in sorted(places, key=lambda p: not stated[p[0]])
+    }
+    return [BodyLine(first, end, p, names[first], stated[first]) for first, end, p in places]
 
 
 def _continues(body: SharedBody, s: int) -> bool:
@@ -112,9 +117,14 @@ class _LineNamer:
         """A name for these slots, which no other line has."""
         step = self.body.one(first)
         wanted = self._wanted(first, path)
-        name = free_name(wanted or short_name(step.node.op), self.names)
-        self.names.taken |= {f"{name}_{self.body.one(s).node.op}" for s in range(first + 1, end)}
-        return name
+        further = [self.body.one(s) for s in range(first + 1, end)]
+        words = {s.node.op for s in further} | {"act" for s in further if s.activates}
+        while True:
+            name = free_name(wanted or short_name(step.node.op), self.names)
+            layers = {f"{name}_{word}" for word in words}  # what its further layers are called
+            if not layers & self.names.taken:
+                self.names.taken |= layers
+                return name
 
     def says_more(self, path: str, step: BodyStep) -> bool:
         """Whether the author's name says more than the op."""
@@ -149,7 +159,8 @@ class _LineNamer:
         values = attribute_values(step.node)
         if values["kernel"] != (1, 1):
             return "conv"
-        return "expand" if first < self.depthwise[0] else "project"
+        widens = int(step.outputs[0].shape[0]) > int(step.inputs[0].shape[0])
+        return "expand" if widens or first < self.depthwise[0] else "project"
 
 
 def _is_depthwise(step: BodyStep) -> bool:

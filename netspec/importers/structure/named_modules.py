@@ -125,7 +125,8 @@ class _ModuleFinder:
             if len(alike) < 2:
                 continue
             module = shared_module("", body)
-            if module is None or not _is_worthwhile(module):
+            is_list = all(g.is_list for g in alike)
+            if module is None or not _is_worthwhile(module, is_list):
                 continue
             module.name = self.names.free(self._name(kind, body))
             self.modules.append(module)
@@ -198,11 +199,14 @@ def _move_shortcuts(instance: BodyInstance) -> None:
                     steps[at:at] = branch
 
 
-def _is_worthwhile(module: SharedModule) -> bool:
+def _is_worthwhile(module: SharedModule, is_list: bool) -> bool:
     """Whether a module makes the text shorter, or about as long."""
     steps = [module.body.one(s) for s in range(len(module.body.slots))]
     if all(s.module is not None for s in steps):
         return False  # a list of others, which a loop says
+    used = Counter(s.module for s in steps if s.module is not None)
+    if is_list and max(used.values(), default=0) > 1:
+        return False
     # An activation that some instances have is no line that is worth a module.
     uses = len(module.body.instances)
     length = sum(

@@ -162,7 +162,8 @@ def indexed_name(path: str) -> tuple[str, tuple[int, ...]] | None:
     base, before = "", ""
     numbers: list[int] = []
     for part in parts:
-        match = re.fullmatch(r"(.*?)[_-]?(\d{0,5})", part.removeprefix(before))
+        own = part if part.isdigit() else part.removeprefix(before)  # `block1.block1-0`
+        match = re.fullmatch(r"(.*?)[_-]?(\d{0,5})", own)
         if match is None or (not match[2] and part is not parts[0]):
             return None
         base = base or match[1]

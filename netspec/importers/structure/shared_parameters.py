@@ -125,7 +125,7 @@ class _ParameterFinder:
             ops: Vector = [None if step is None else step.node.op for step in slot]
             if self.body.one(s).activates and len({o for o in ops if o is not None}) > 1:
                 known = self._known(ops, "op")
-                self.module.ops[s] = known or self._add("activation", "op", ops, None)
+                self.module.ops[s] = known or self._add("act", "op", ops, None)
 
     def _known(self, given: Vector, kind: str) -> str | None:
         """The parameter of a kind that has these values."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from math import prod
 from pathlib import Path
@@ -55,6 +56,7 @@ class ProgramTranslation:
         self.uses = Counter(t for o in program.operations for t in o.inputs if t is not None)
         self.uses.update(program.outputs)
         self.at: Operation | None = None
+        self.made_by: dict[ProgramTensor, Operation] = {}
         self.owners: dict[object, Node] = {}
         """The first node with each weight, by the constant's key."""
 
@@ -124,6 +126,15 @@ class ProgramTranslation:
             expected, made = (shape_text(s) for s in (tensor.shape[1:], view.shape))
             raise Unsayable(f"it should give {expected}, and here gives {made}")
         self.views[tensor] = view
+        if self.at is not None:
+            self.made_by[tensor] = self.at
+
+    @contextmanager
+    def moving(self, tensor: ProgramTensor) -> Iterator[None]:
+        """Nodes that only move a tensor's numbers belong to the operation that made it."""
+        at, self.at = self.at, self.made_by.get(tensor, self.at)
+        yield
+        self.at = at
 
     def emit(
         self,
@@ -249,11 +260,12 @@ class ProgramTranslation:
         """All numbers of a tensor as a vector, in the tensor's order."""
         view = self.view(tensor)
         assert tensor is not None, "it has a view"
-        if view.in_order:
-            value = self.flat(view.value)
-        else:
-            joined = TensorView(view.value, view.atoms, (view.order, (), ()))
-            value = self.flat(self.blocks(joined))
+        with self.moving(tensor):
+            if view.in_order:
+                value = self.flat(view.value)
+            else:
+                joined = TensorView(view.value, view.atoms, (view.order, (), ()))
+                value = self.flat(self.blocks(joined))
         made = TensorView.of(value).reshaped(view.shape)
         assert made is not None, "a vector has all factors"
         self.views[tensor] = made
@@ -278,7 +290,8 @@ class ProgramTranslation:
         if not 0 < axis <= len(view.axes):
             raise Unsayable(f"{what} over the batch can't be said")
         if not view.is_along(axis - 1):
-            view = self.views[tensor] = self.turned(view, axis - 1)
+            with self.moving(tensor):
+                view = self.views[tensor] = self.turned(view, axis - 1)
         return view
 
     def turned(self, view: TensorView, axis: int) -> TensorView:
@@ -303,7 +316,8 @@ class ProgramTranslation:
             raise Unsayable(f"the order of {len(shape)} axes can't be said")
         three = view.reshaped((*shape, *([1] * (3 - len(shape)))))
         assert three is not None, "axes of 1 change nothing"
-        value = three.value if three.is_plain else self.ordered(three)
+        with self.moving(tensor):
+            value = three.value if three.is_plain else self.ordered(three)
         made = TensorView.of(value).reshaped(shape)
         assert made is not None, "axes of 1 change nothing"
         self.views[tensor] = made
