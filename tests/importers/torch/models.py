@@ -114,6 +114,36 @@ POOLINGS: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda x: F.adaptive_avg_pool2d(x, (2, 3)),
     lambda x: F.adaptive_max_pool2d(x, (2, 3)),
 )
+
+
+def radix_attention(x: Tensor) -> Tensor:
+    """Two groups of channels, weighted by a softmax between them: ResNeSt's."""
+    gate = x.mean((2, 3)).view(-1, 1, 2, 4).transpose(1, 2)
+    gate = F.softmax(gate, 1).reshape(-1, 2, 4, 1, 1)
+    return (x.view(-1, 2, 4, *x.shape[2:]) * gate).sum(1)
+
+
+def selective_kernel(x: Tensor) -> Tensor:
+    """Two maps, weighted by a softmax between them: SKNet's."""
+    both = torch.stack([x, x.sigmoid()], 1)
+    gate = both.sum(1).mean((2, 3), keepdim=True)
+    gate = F.softmax(torch.cat([gate, gate * 2], 1).view(-1, 2, 8, 1, 1), 1)
+    return (both * gate).sum(1)
+
+
+def global_context(x: Tensor) -> Tensor:
+    """The mean over places, weighted by a softmax over them: GCNet's."""
+    weight = F.softmax(x.mean(1, keepdim=True).flatten(2), -1).unsqueeze(-1)
+    return x + torch.matmul(x.flatten(2).unsqueeze(1), weight).view(-1, 8, 1, 1)
+
+
+GATES: tuple[Callable[[Tensor], Tensor], ...] = (
+    radix_attention,
+    selective_kernel,
+    global_context,
+    lambda x: x.view(-1, 2, 4, 6, 8).amax(1),
+    lambda x: x.view(-1, 2, 4, 6, 8).mean(1),
+)
 OUTSIDE: tuple[Callable[[Tensor], Tensor], ...] = (
     lambda x: x.floor(),
     lambda x: x.round(),

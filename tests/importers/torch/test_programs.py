@@ -54,7 +54,7 @@ def varied(module: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize(
-    "name", ["ACTIVATIONS", "ARITHMETIC", "REDUCTIONS", "SHAPES", "POOLINGS", "OUTSIDE"]
+    "name", ["ACTIVATIONS", "ARITHMETIC", "REDUCTIONS", "SHAPES", "POOLINGS", "GATES", "OUTSIDE"]
 )
 def test_functions(name: str) -> None:
     """Each function that models call gives what PyTorch gives: as a program, and as a net."""

@@ -34,6 +34,13 @@ def arithmetic(to: ProgramTranslation, o: Operation) -> None:
 
 
 def _merge(to: ProgramTranslation, o: Operation, tensors: list[ProgramTensor]) -> None:
+    if any(to.view(t).layout is None for t in tensors):
+        base = max((to.view(t) for t in tensors), key=lambda v: prod(v.shape))
+        spread = [_spreading(to, t, base) for t in tensors]
+        if all(v is not None for v in spread):
+            node = to.emit(o.kind, *[v for v in spread if v is not None])
+            to.set(o.outputs[0], base.on(node.value))
+            return
     rank = max(len(to.view(t).axes) for t in tensors)
     for tensor in tensors:
         view = to.settled(tensor)
@@ -95,6 +102,33 @@ def _like(
     if sizes != [d for d in shape if d > 1]:
         return None
     return to.emit("reshape", view.value, step=True, shape=fractions(shape)).value
+
+
+def _spreading(
+    to: ProgramTranslation, tensor: ProgramTensor, base: TensorView
+) -> GraphValue | None:
+    """The value of a tensor that spreads over that of `base`, some of whose axes are factors.
+
+    It has all of a dimension, or 1 of it. Itself where it is `base`.
+    """
+    view = to.view(tensor)
+    if view.value is base.value and view == base:
+        return base.value
+    if not base.in_order or len(base.value.shape) != 3 or len(view.axes) != len(base.axes):
+        return None
+    spread: list[set[bool]] = [set(), set(), set()]
+    for size, wanted, axis in zip(view.shape, base.shape, base.axes, strict=True):
+        if size not in (1, wanted):
+            return None
+        for i in axis:
+            spread[base.atoms[i].dimension].add(size == 1)
+    if any(len(found) > 1 for found in spread):
+        return None
+    sizes = [1 if True in f else int(d) for f, d in zip(spread, base.value.shape, strict=True)]
+    value = view.value if view.in_order else to.vector_of(tensor)
+    if tuple(int(d) for d in value.shape) == tuple(sizes):
+        return value
+    return to.emit("reshape", value, step=True, shape=fractions(sizes)).value
 
 
 def _with_constant(
@@ -247,10 +281,22 @@ def concat(to: ProgramTranslation, o: Operation) -> None:
         to.set(o.outputs[0], views[0])
         return
     first, at = views[0], axis - 1
+    if all(_is_outermost(v, at) for v in views):
+        node = to.emit("concat", *[v.value for v in views])
+        made = TensorView.of(node.value).reshaped(o.outputs[0].shape[1:])
+        assert made is not None, "the first axis is a factor of the channels"
+        to.set(o.outputs[0], made)
+        return
     if not all(v.is_along(at) and v.beside(at) == first.beside(at) for v in views):
         views = [to.turned(v, at) for v in views]
     node = to.emit("concat", *[v.value for v in views])
     to.set(o.outputs[0], views[0].resized(at, 0, node.value))
+
+
+def _is_outermost(view: TensorView, axis: int) -> bool:
+    """Whether an axis of 1 is in front of all channels of a map, as that of a stack."""
+    front = view.axes[: axis + 1]
+    return view.in_order and not any(front) and len(view.axes) > 3 and len(view.value.shape) == 3
 
 
 def _joined_layout(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from math import prod
 from typing import Any
 
-from netspec.importers.structure.graph import GraphValue
+from netspec.importers.structure.graph import GraphValue, Node
 from netspec.importers.tensors.numbers import fractions, pads_field, pair_field
 from netspec.importers.tensors.program import Operation
 from netspec.importers.tensors.rules.registry import rule
@@ -91,12 +92,14 @@ def adaptive(to: ProgramTranslation, o: Operation) -> None:
 @rule("mean", "sum", "max")
 def reduce(to: ProgramTranslation, o: Operation) -> None:
     """A reduction over all places, over the channels, or over one axis after the other."""
-    view = to.settled(o.inputs[0])
+    view = to.view(o.inputs[0])
     axes = [int(a) - 1 for a in o.attributes["axes"]]
     if any(not 0 <= a < len(view.axes) for a in axes):
         raise Unsayable(f"a {o.kind} over the batch can't be said")
-    atoms = {i for a in axes for i in view.axes[a]}
-    places = {i for i, atom in enumerate(view.atoms) if atom.dimension}
+    atoms, places = _atoms(view, axes)
+    if atoms != places:
+        view = to.settled(o.inputs[0])
+        atoms, places = _atoms(view, axes)
     if atoms and atoms == places:
         if o.kind == "sum":
             node = to.emit("sum", view.value, across="spatial")
@@ -105,12 +108,35 @@ def reduce(to: ProgramTranslation, o: Operation) -> None:
             node = to.emit(op, view.value, size=fractions((1, 1)))
             node.pools_all = True
         view = view.without(atoms, node.value)
+    elif len(axes) == 1 and view.axes[axes[0]] == (0,) and _is_small_factor(view):
+        node = _joined_parts(to, o.kind, view)
+        view = view.without([0], node.value)
     elif atoms:
         for axis in axes:
             view = view if view.is_along(axis) else to.turned(view, axis)
             over = _largest if o.kind == "max" else _across
             view = view.resized(axis, 0, over(to, o.kind, view.value))
     to.set(o.outputs[0], _without(view, axes, bool(o.attributes.get("keepdims", False))))
+
+
+def _atoms(view: TensorView, axes: Sequence[int]) -> tuple[set[int], set[int]]:
+    """The atoms of axes, and those of all places."""
+    places = {i for i, atom in enumerate(view.atoms) if atom.dimension}
+    return {i for a in axes for i in view.axes[a]}, places
+
+
+def _is_small_factor(view: TensorView) -> bool:
+    """Whether the first atom is a small factor of the channels, which are several parts then."""
+    first, *others = view.atoms
+    return first.dimension == 0 and first.size <= 8 and any(a.dimension == 0 for a in others)
+
+
+def _joined_parts(to: ProgramTranslation, kind: str, view: TensorView) -> Node:
+    """The sum, mean or maximum of the parts that the first atom of a view has."""
+    count = view.atoms[0].size
+    parts = to.emit("split", view.value, parts=Fraction(count)).outputs
+    node = to.emit("maximum" if kind == "max" else "add", *parts)
+    return to.emit("power", node.value, scale=Fraction(1, count)) if kind == "mean" else node
 
 
 def _across(to: ProgramTranslation, op: str, value: GraphValue) -> GraphValue:

@@ -9,7 +9,7 @@ from typing import Any
 from netspec.importers.structure.graph import GraphValue
 from netspec.importers.tensors.numbers import pads_field, pair_field
 from netspec.importers.tensors.program import Operation, ProgramConstant, ProgramTensor
-from netspec.importers.tensors.rules.registry import rule
+from netspec.importers.tensors.rules.registry import RULES, rule
 from netspec.importers.tensors.translation import (
     ProgramTranslation,
     Unsayable,
@@ -150,6 +150,10 @@ def _flattened(
 @rule("matmul")
 def matmul(to: ProgramTranslation, o: Operation) -> None:
     x, y = o.inputs
+    if x is not None and y is not None and x.constant is None and y.constant is None:
+        if len(x.shape) == len(y.shape) > 2 and y.shape[-1] == 1:
+            _with_vector(to, o, x, y)
+            return
     if y is None or y.constant is None or x is None:
         raise Unsayable("a product of two computed matrices (as in attention) can't be said")
     if len(y.constant.shape) != 2:
@@ -157,6 +161,20 @@ def matmul(to: ProgramTranslation, o: Operation) -> None:
     shape = y.constant.shape[::-1]
     weight = y.constant.changed(shape, lambda w: w.T, "transposed")
     _linear(to, o, x, weight, None)
+
+
+def _with_vector(to: ProgramTranslation, o: Operation, x: ProgramTensor, y: ProgramTensor) -> None:
+    """The product of a computed matrix and a vector: sums of rows that are weighted by it."""
+    rank = len(x.shape)
+    order = [*range(rank - 2), rank - 1, rank - 2]
+    row = ProgramTensor(y.name, tuple(y.shape[a] for a in order))
+    product = ProgramTensor(x.name, x.shape)
+    for kind, inputs, result, how in (
+        ("transpose", [y], row, {"order": order}),
+        ("mul", [x, row], product, {}),
+        ("sum", [product], o.outputs[0], {"axes": [rank - 1], "keepdims": True}),
+    ):
+        RULES[kind](to, Operation(kind, [*inputs], [result], o.name, o.span, how))
 
 
 @rule("prelu")
