@@ -32,6 +32,7 @@ GUIDES = [
             "signals",
             "onnx",
             "keras",
+            "importing",
         ),
     )
 ]
