@@ -48,8 +48,7 @@ class Archive:
                 self.model = self._only_model()
                 self.program = self._json(file, f"models/{self.model}.json")
                 self._payload = {
-                    kind: self._config(file, f"data/{kind}/{self.model}_{kind}_config.json")
-                    for kind in ("weights", "constants")
+                    kind: self._config(file, kind) for kind in ("weights", "constants")
                 }
         except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
             raise ModelError(f"is no archive of PyTorch: {error}") from None
@@ -89,8 +88,11 @@ class Archive:
         except (ValueError, RecursionError) as error:
             raise ModelError(f"is damaged: {name}: {error}") from None
 
-    def _config(self, file: zipfile.ZipFile, name: str) -> dict[str, Any]:
-        if name not in self._entries:
+    def _config(self, file: zipfile.ZipFile, kind: str) -> dict[str, Any]:
+        """What the archive says of its tensors; versions of PyTorch name that file differently."""
+        front = f"data/{kind}/{self.model}_"
+        name = next((n for n in self._entries if n.startswith(front) and n.endswith(".json")), None)
+        if name is None:
             return {}
         config = self._json(file, name)
         found = config.get("config") if isinstance(config, dict) else None

@@ -72,7 +72,8 @@ class _Building:
             self.names[tensor] = stored
         for name in exported.inputs:
             found = self._type(name)
-            self.tensors[name] = ProgramTensor(name, found.shape)
+            # PyTorch's own modules call it `input`, which is a word of the language.
+            self.tensors[name] = ProgramTensor("x" if name == "input" else name, found.shape)
             program.inputs.append(self.tensors[name])
             self._note_open(name, found)
         if not program.inputs:
