@@ -96,7 +96,9 @@ def _joined() -> dict[str, str]:
         outputs = ", ".join(f"a{i}" for i in range(len(bodies)))
         lines = [f"input data: {shape}", *uses, f"output {outputs}"]
         texts[f"bodies {shape}"] = "\n".join([*modules, "net joined {", *lines, "}"])
-    return texts
+    # The ends of parts, where a product of a quotient is all but a whole number.
+    regions = "input data: 3x30x30\n input r: 4x6x6\n roi_pool(data, r) { size: 3x7  scale: 10 }"
+    return {**texts, "regions": f"net regions {{ {regions} }}"}
 
 
 JOINED = _joined()

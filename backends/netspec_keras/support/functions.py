@@ -148,7 +148,9 @@ def roi_pool(x: Tensor, regions: Tensor, size: tuple[int, int], scale: float = 1
     sides = []
     for axis, (parts, length) in enumerate(zip(size, (height, width), strict=True)):
         first, last = corners[:, :, 1 - axis], corners[:, :, 3 - axis]
-        step, part = ops.maximum(last - first + 1, 1) / parts, ops.arange(parts, dtype="float32")
+        # XLA multiplies by the reciprocal of a constant, which rounds otherwise than a division.
+        step = ops.maximum(last - first + 1, 1) / (0 * first + parts)
+        part = ops.arange(parts, dtype="float32")
         ends = (ops.floor(part * step), ops.ceil((part + 1) * step))
         start, end = (ops.cast(ops.clip(first + n, 0, length), "int32") for n in ends)
         level = ops.cast(ops.log2(ops.maximum(end - start, 1) + 0.5), "int32")
