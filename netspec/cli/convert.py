@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -166,9 +167,14 @@ def _print_data(
             else {
                 "backend": found.backend,
                 "original": found.original,
-                "largest": found.largest,
-                "relative": found.relative,
+                "largest": _finite(found.largest),
+                "relative": _finite(found.relative),
             },
             "diagnostics": render.as_json(diagnostics),
         }
     )
+
+
+def _finite(number: float) -> float | None:
+    """A number as JSON has it, which has no infinity."""
+    return number if isfinite(number) else None

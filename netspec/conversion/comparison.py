@@ -88,17 +88,18 @@ def _apart(ours: Any, theirs: Any) -> tuple[float, float]:
             theirs = theirs.reshape(ours.shape)
         else:
             return inf, inf
-    apart = np.abs(ours.astype(np.float64) - theirs)
-    if not np.all(np.isfinite(apart)):
+    ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
+    finite = np.isfinite(ours) & np.isfinite(theirs)
+    if not np.array_equal(ours[~finite], theirs[~finite], equal_nan=True):
         return inf, inf
-    largest = float(apart.max(initial=0.0))
-    scale = max(float(np.abs(theirs).max(initial=0.0)), 1e-30)
+    largest = float(np.abs(ours - theirs)[finite].max(initial=0.0))
+    scale = max(float(np.abs(theirs)[finite].max(initial=0.0)), 1e-30)
     return largest, largest / scale
 
 
 def difference_error(found: OriginalComparison, file: str) -> SpecError:
     """The error of a spec that is not as its original, to be raised."""
-    how = "has outputs of other shapes than"
+    how = "gives other shapes, or infinity, for outputs of"
     if found.largest < inf:
         how = f"differs by {found.largest:.3g}, {found.relative:.3g} of the largest value, from"
     message = f"the spec, run by {found.backend}, {how} {file}, run by {found.original}"

@@ -84,6 +84,14 @@ def test_what_differs(
     assert ("other shapes" in message) == (largest == inf)
 
 
+def test_infinity_in_both_agrees(net: Net, weights: dict[str, Any]) -> None:
+    infinite = {**weights, "mix.bias": np.array([np.inf, 1], np.float32)}
+    own = Original("hand", ((1, 3, 4, 5),), lambda a: by_hand(infinite, a[0]))
+    assert compared(net, infinite, own).agrees
+    other = own._replace(run=lambda a: [-x for x in own.run(a)])
+    assert compared(net, infinite, other).largest == inf
+
+
 def test_another_number_of_inputs_is_an_error(net: Net, weights: dict[str, Any]) -> None:
     with pytest.raises(netspec.SpecError, match="the file has 2 inputs, and the spec 1"):
         compared(net, weights, Original("hand", ((1, 3), (1, 3)), lambda a: []))
