@@ -19,7 +19,7 @@ from netspec.importers.onnx.listing import Listing, dimensions, shown
 from netspec.importers.onnx.model_file import constant, parse, type_name
 from netspec.importers.onnx.names import NodeNames, classes_of
 from netspec.importers.onnx.values import NodeValue, of_array, of_constant
-from netspec.importers.tensors.program import Operation, TensorProgram
+from netspec.importers.tensors.program import TensorProgram
 from netspec.lazy_dataclasses import dataclass, field
 
 OPSETS = range(7, 26)
@@ -99,7 +99,6 @@ class _OnnxTranslation:
                 raise spec_error("missing-value", f"the output {shown(name)} is a constant")
             value.tensor.name = value.tensor.name or name
             program.outputs.append(value.tensor)
-        program.operations = _used(program)
         return program
 
     def _opset(self, imports: Iterable[Any], default: int = 0) -> int:
@@ -365,16 +364,6 @@ class _OnnxTranslation:
         )
         self._run(inner)
         return [self._value(values, n) for n in function.output]
-
-
-def _used(program: TensorProgram) -> list[Operation]:
-    """The operations that outputs depend on."""
-    taken, found = set(program.outputs), []
-    for operation in reversed(program.operations):
-        if not taken.isdisjoint(operation.outputs):
-            taken.update(t for t in operation.inputs if t is not None)
-            found.append(operation)
-    return found[::-1]
 
 
 def _needed(nodes: Sequence[NodeProto], wanted: Iterable[str]) -> tuple[list[bool], set[str]]:
