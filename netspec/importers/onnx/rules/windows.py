@@ -115,7 +115,7 @@ def conv_transpose(c: NodeCall) -> NodeValue:
         for size, length, by, extent, more in sizes:
             total = by * (length - 1) + more + extent - size
             small, large = total // 2, total - total // 2
-            sides.append((large, small) if auto == "SAME_LOWER" else (small, large))
+            sides.append((small, large) if auto == "SAME_UPPER" else (large, small))
         window = window._replace(pad=(sides[0][0], sides[1][0], sides[0][1], sides[1][1]))
     else:
         window = _window(c, x, kernel)
