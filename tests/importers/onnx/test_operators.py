@@ -385,9 +385,13 @@ def test_patterns(name: str, tmp_path: Path) -> None:
     taken = {n for made in nodes for n in made.input}
     weights: dict[str, Any] = {
         **NUMBERS,
-        **{"g": some(4, 1, 1), "h": some(4, 1, 1), "parts": ints(0, 2, -1)},
-        **{"ones": np.ones(2, np.float32), "zeros": np.zeros(2, np.float32)},
-        **{"tiny": np.float32(1e-12), "shape": ints(2, 4, 6, 6)},
+        "g": some(4, 1, 1),
+        "h": some(4, 1, 1),
+        "parts": ints(0, 2, -1),
+        "ones": np.ones(2, np.float32),
+        "zeros": np.zeros(2, np.float32),
+        "tiny": np.float32(1e-12),
+        "shape": ints(2, 4, 6, 6),
     }
     made = model(*nodes, **{n: w for n, w in weights.items() if n in taken}, x=(2, 4, 6, 6))
     net = same(saved(made, tmp_path))
