@@ -242,8 +242,9 @@ CASES: dict[str, tuple[ModelProto, str]] = {
 }
 for _name in ("Relu", "Tanh", "Softplus", "Softsign", "HardSwish", "Abs", "Exp", "Elu"):
     CASES[_name] = (one(_name), _name.lower())
-for _name, _made in (("Selu", {}), ("Celu", {"alpha": 0.7}), ("LeakyRelu", {"alpha": 0.2})):
-    CASES[_name] = (one(_name, **_made), "leaky_relu" if _name == "LeakyRelu" else _name.lower())
+CASES["Selu"] = (one("Selu"), "selu")
+CASES["Celu"] = (one("Celu", alpha=0.7), "celu")
+CASES["LeakyRelu"] = (one("LeakyRelu", alpha=0.2), "leaky_relu")
 CASES["Mish"] = (one("Mish", 18), "mish")
 CASES["Gelu"] = (one("Gelu", 20), "gelu")
 CASES["Log"] = (model(node("Exp", "x", "a"), node("Log", "a", "y")), "exp log")
