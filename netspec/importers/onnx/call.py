@@ -131,6 +131,8 @@ class NodeCall:
                 raise Refused(f"has a result of {prod(shape):,} numbers", "too-large")
         if any(v is not None and v.kind == "bool" and not v.known for v in inputs):
             raise Refused("takes a computed condition")
+        if any(v is not None and v.put is not None for v in inputs):
+            raise Refused("takes what was put to the places of a pooling in no shape of a map")
         outputs = [ProgramTensor("", shape) for shape in shapes]
         tensors = [None if v is None else v.tensor for v in inputs]
         self.operations.append(Operation(kind, tensors, outputs, "", NOWHERE, how))
@@ -167,6 +169,7 @@ class NodeCall:
         if before.shape == shape:
             return before
         found = self.emit("reshape", before, shape=shape)
+        found.kind = x.kind
         found.before = before
         return found
 

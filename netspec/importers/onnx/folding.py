@@ -243,11 +243,6 @@ def _tile(attributes: Attributes, opset: int, inputs: Sequence[Array | None]) ->
     return np.tile(x, np.ravel(repeats))
 
 
-def _constant_of_shape(attributes: Attributes, opset: int, inputs: Sequence[Array | None]) -> Array:
-    value = np.ravel(attributes.get("value", np.zeros(1, np.float32)))
-    return np.full(bounded(list(np.ravel(_first(inputs)))), value[0], value.dtype)
-
-
 def _range(attributes: Attributes, opset: int, inputs: Sequence[Array | None]) -> Array:
     if len(inputs) != 3 or any(x is None or x.size != 1 for x in inputs):
         raise FoldError("lacks an input")
@@ -333,7 +328,6 @@ FOLDS: dict[str, Fold] = {
     "Split": _split,
     "Expand": _expand,
     "Tile": _tile,
-    "ConstantOfShape": _constant_of_shape,
     "Range": _range,
     "Pad": _pad,
     "Cast": _cast,

@@ -13,14 +13,15 @@ from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProt
 from netspec.diagnostics import SpecError, spec_error
 from netspec.importers.onnx import rules
 from netspec.importers.onnx.call import RULES, NodeCall, Refused, refused
-from netspec.importers.onnx.folding import FOLDS, FoldError, folded
+from netspec.importers.onnx.folding import FOLDS, MOST_ELEMENTS, FoldError, folded
 from netspec.importers.onnx.inputs import inputs_of
 from netspec.importers.onnx.listing import Listing, dimensions, shown
 from netspec.importers.onnx.model_file import constant, parse, type_name
 from netspec.importers.onnx.names import NodeNames, classes_of
 from netspec.importers.onnx.values import NodeValue, of_array, of_constant
-from netspec.importers.tensors.program import TensorProgram
+from netspec.importers.tensors.program import ProgramConstant, TensorProgram
 from netspec.lazy_dataclasses import dataclass, field
+from netspec.ops.base import MAX_ELEMENTS
 
 OPSETS = range(7, 26)
 MOST_NODES = 100_000
@@ -241,9 +242,11 @@ class _OnnxTranslation:
             return [self._shape(kind, attributes, inputs)]
         if kind == "Identity" and inputs and inputs[0] is not None:
             return [inputs[0]]
+        if kind == "ConstantOfShape" and inputs and inputs[0] is not None and inputs[0].known:
+            return [self._filled(attributes, inputs[0], node)]
         used = [n if n in body.taken else "" for n in node.output]
         if kind in FOLDS and inputs and all(v is None or v.known for v in inputs):
-            return self._folded(kind, {**attributes, "outputs": len(node.output)}, inputs, body)
+            return self._folded(node, {**attributes, "outputs": len(node.output)}, inputs, body)
         if kind not in RULES:
             family = next((f for f, members in FAMILIES.items() if kind in members), "")
             raise Refused("can't be expressed" + (f": {family}" if family else ""))
@@ -303,10 +306,37 @@ class _OnnxTranslation:
         part = shape[attributes.get("start", 0) : attributes.get("end", len(shape))]
         return of_array(np.array(part, np.int64), ("shape", part), self.path)
 
+    def _filled(
+        self, attributes: Mapping[str, Any], shape: NodeValue, node: NodeProto
+    ) -> NodeValue:
+        """A constant of one number, which is made when it is asked for. Raises FoldError."""
+        given = attributes.get("value")
+        value = np.zeros(1, np.float32)
+        if isinstance(given, TensorProto):
+            value = np.asarray(constant(given, self.path, "")[0].load()).reshape(-1)[:1]
+        number = value[0]
+        sizes = tuple(int(n) for n in shape.array.ravel())
+        if any(n < 0 for n in sizes) or prod(sizes) > MAX_ELEMENTS:
+            raise FoldError("has a result of no possible shape")
+
+        def load() -> Any:
+            if prod(sizes) > MOST_ELEMENTS:
+                raise spec_error("too-large", f"a constant of {prod(sizes):,} numbers")
+            return np.full(sizes, number, value.dtype)
+
+        key = ("filled", float(number), sizes)
+        made = ProgramConstant(sizes, load, key, self.path)
+        return of_constant(made, value.dtype.name, node.output[0])
+
     def _folded(
-        self, kind: str, attributes: dict[str, Any], inputs: Sequence[NodeValue | None], body: _Body
+        self,
+        node: NodeProto,
+        attributes: dict[str, Any],
+        inputs: Sequence[NodeValue | None],
+        body: _Body,
     ) -> list[NodeValue]:
         """The results of a node of known inputs. Raises FoldError."""
+        kind = node.op_type
         for key, value in attributes.items():
             if isinstance(value, TensorProto):
                 attributes[key] = constant(value, self.path, "")[0].load()
@@ -319,7 +349,10 @@ class _OnnxTranslation:
             raise spec_error("too-large", f"{self.path.name} computes too many constants")
         keys = tuple(v.constant.key if v and v.constant else None for v in inputs)
         how = tuple(sorted((k, str(v)) for k, v in attributes.items()))
-        return [of_array(x, (kind, how, keys, i), self.path) for i, x in enumerate(results)]
+        names = [*node.output, *[""] * len(results)]
+        return [
+            of_array(x, (kind, how, keys, i), self.path, names[i]) for i, x in enumerate(results)
+        ]
 
     def _branch(
         self, attributes: Mapping[str, Any], condition: NodeValue, name: str, body: _Body

@@ -22,6 +22,8 @@ class NodeValue:
         """Of a condition: what is compared, and the number that it is above."""
         self.before: NodeValue | None = None
         """Of a reshape: what it reshapes."""
+        self.put: tuple[NodeValue, NodeValue] | None = None
+        """Of a scattering: what is put, and the places of a pooling where it is put."""
 
     @property
     def shape(self) -> tuple[int, ...]:

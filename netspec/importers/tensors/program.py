@@ -20,7 +20,9 @@ instancenorm    x, weight, bias; eps
 lrn             x; size, alpha (divided by size), beta, k
 normalize       x; axes, eps (added to the sum of squares, whose root divides)
 prelu           x, slope
-maxpool         x; kernel, stride, pad, dilation, ceil (bool)
+maxpool         x; kernel, stride, pad, dilation, ceil (bool); a second result is the places, which
+                nothing but maxunpool takes
+maxunpool       x, places: any tensors; the result is as large as what was pooled
 avgpool         x; kernel, stride, pad, ceil, count_include_pad
 adaptive_avgpool, adaptive_maxpool   x; size (pair)
 mean, sum, max, min   x; axes, keepdims

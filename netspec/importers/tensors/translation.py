@@ -21,7 +21,7 @@ from netspec.importers.tensors.program import (
     TensorProgram,
 )
 from netspec.importers.tensors.views import TensorView
-from netspec.ops import ShapeError
+from netspec.ops import IndexShape, ShapeError
 from netspec.ops.attribute_types import AttributeTypeError
 from netspec.ops.base import MAX_ELEMENTS
 
@@ -156,7 +156,10 @@ class ProgramTranslation:
         )
         try:
             bound = node.bound()
-            shapes = [tuple(int(d) for d in s) for s in bound.outputs([v.shape for v in inputs])]
+            shapes = [
+                s if isinstance(s, IndexShape) else tuple(int(d) for d in s)
+                for s in bound.outputs([v.shape for v in inputs])
+            ]
         except (AttributeTypeError, ShapeError) as error:
             raise Unsayable(error.message, code=error.code) from None
         if max(map(prod, shapes)) > MAX_ELEMENTS:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import torch
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 import netspec
@@ -84,7 +85,7 @@ def same(
     inputs = [x.astype(np.float32) for x in inputs]
     expected = results(path, *inputs)
     models = [netspec.build(path, weights=path)(*inputs)]
-    if torch:
+    if in_torch:
         models.append(_of_torch(path, inputs))
     for found in models:
         arrays = [np.asarray(a) for a in (found if isinstance(found, list | tuple) else (found,))]
@@ -99,8 +100,6 @@ def same(
 
 def _of_torch(path: Path, inputs: list[Array]) -> Any:
     """The outputs of the PyTorch model."""
-    import torch
-
     model = netspec.build(path, weights=path, backend="torch").eval()
     with torch.no_grad():
         return model(*map(torch.from_numpy, inputs))

@@ -17,14 +17,37 @@ from netspec.importers.onnx.folding import (
     tiled,
     unsqueezed,
 )
+from netspec.importers.onnx.rules.windows import PLACES, unpooled
 from netspec.importers.onnx.values import NodeValue
+from netspec.importers.tensors.program import ProgramTensor
 
 
 @rule("Reshape")
 def reshape(c: NodeCall) -> NodeValue:
     x = c.input()
     wanted = c.integers("shape", 1, "shape") or []
-    return c.reshape(x, reshaped(x.shape, wanted, bool(c.get("allowzero", 0))))
+    shape = reshaped(x.shape, wanted, bool(c.get("allowzero", 0)))
+    return unpooled(c, *x.put, shape) if x.put is not None else c.reshape(x, shape)
+
+
+@rule("Mod")
+def modulo(c: NodeCall) -> NodeValue:
+    """Places in a plane, of those in the whole tensor."""
+    if c.input().kind != PLACES:
+        raise Refused("can't be expressed")
+    return c.input()
+
+
+@rule("ScatterElements")
+def scatter(c: NodeCall) -> NodeValue:
+    """Elements put into planes of zeros; the reshape behind it makes a map of them."""
+    zeros, places, x = c.input(0), c.input(1).before, c.input(2).before
+    planes = zeros.constant is not None and zeros.constant.key == ("filled", 0.0, zeros.shape)
+    if not planes or places is None or x is None or c.axis("axis", 0, len(zeros.shape)) != 2:
+        raise Refused("can't be expressed")
+    found = NodeValue(ProgramTensor("", zeros.shape), "float32")
+    found.put = (x, places)
+    return found
 
 
 @rule("Flatten")

@@ -9,6 +9,8 @@ from netspec.importers.onnx.call import NodeCall, Refused, rule
 from netspec.importers.onnx.values import NodeValue
 
 Pair = tuple[int, int]
+PLACES = "places"
+"""The type of a pooling's second result, which are no numbers to compute with."""
 
 
 class OnnxWindow(NamedTuple):
@@ -151,13 +153,39 @@ def pool(c: NodeCall) -> list[NodeValue]:
     shape = (*x.shape[:2], *_slid(x, window, up))
     how = {"kernel": window.kernel, "stride": window.stride, "pad": window.pad, "ceil": up}
     if c.operator == "MaxPool":
-        if c.results[1:] and c.results[1]:
-            raise Refused("gives the places of what it takes, which can't be expressed")
-        return [c.emit("maxpool", x, shape=shape, dilation=window.dilation, **how)]
+        if c.get("storage_order", 0):
+            raise Refused("counts places column by column, which can't be expressed")
+        shapes = [shape, shape] if any(c.results[1:]) else [shape]
+        found = c.emit_all("maxpool", x, shapes=shapes, dilation=window.dilation, **how)
+        for places in found[1:]:
+            places.kind = PLACES
+        return found
     if window.dilation != (1, 1):
         raise Refused("is an average with gaps, which can't be expressed")
     counts = bool(c.get("count_include_pad", 0))
     return [c.emit("avgpool", x, shape=shape, count_include_pad=counts, **how)]
+
+
+@rule("MaxUnpool")
+def maxunpool(c: NodeCall) -> NodeValue:
+    """Undoes a pooling; that its size is the pooled one's is held against what comes out."""
+    x, places = c.input(0), c.input(1)
+    window = _window(c, x, _pair(c, "kernel_shape", (1, 1)))
+    shape: tuple[int, ...]
+    if c.has(2):
+        shape = tuple(int(n) for n in c.array(2, "size").ravel())
+    else:
+        ends = [window.pad[i] + window.pad[i + 2] for i in (0, 1)]
+        sizes = zip(x.shape[2:], window.stride, window.kernel, ends, strict=True)
+        shape = (*x.shape[:2], *((n - 1) * s + k - p for n, s, k, p in sizes))
+    return unpooled(c, x, places, shape)
+
+
+def unpooled(c: NodeCall, x: NodeValue, places: NodeValue, shape: tuple[int, ...]) -> NodeValue:
+    """A max pooling undone."""
+    if places.kind != PLACES:
+        raise Refused("puts elements to places that are those of no pooling")
+    return c.emit("maxunpool", x, places, shape=shape)
 
 
 @rule("GlobalAveragePool", "GlobalMaxPool")

@@ -16,6 +16,7 @@ from netspec.importers.tensors.translation import (
     Unsayable,
 )
 from netspec.importers.tensors.views import TensorView
+from netspec.ops import IndexShape
 
 
 @rule("maxpool", "avgpool")
@@ -74,6 +75,16 @@ def _without_excess(
             if counts(equal, up) == counts(pad, False):
                 return equal, up
     return pad, False
+
+
+@rule("maxunpool")
+def maxunpool(to: ProgramTranslation, o: Operation) -> None:
+    """A max pooling undone: its places have the shape of what is put there."""
+    places = to.view(o.inputs[1])
+    if not isinstance(places.value.shape, IndexShape) or not places.is_plain:
+        raise Unsayable("the places that it puts things to are those of no pooling")
+    node = to.emit("maxunpool", to.map_of(o.inputs[0]), places.value)
+    to.set(o.outputs[0], TensorView.of(node.value))
 
 
 @rule("adaptive_avgpool", "adaptive_maxpool")
