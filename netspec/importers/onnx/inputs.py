@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 
 from onnx import ModelProto, ValueInfoProto
@@ -24,7 +24,8 @@ def inputs_of(
 ) -> tuple[list[NodeValue], int]:
     """The inputs that are no weights, and the batch. Raises SpecError.
 
-    `shapes` are those that were asked for, without the batch, by name, "" for any.
+    `shapes` are those that were asked for, without the batch, by name, "" for any; those of
+    pictures have the channels in front, whatever the file says.
     """
     graph = model.graph
     stored = {t.name for t in graph.initializer} | {t.values.name for t in graph.sparse_initializer}
@@ -69,19 +70,30 @@ def _shape(
 ) -> tuple[int, ...]:
     """The shape of an input without the batch. Raises SpecError."""
     name = shown(info.name)
-    if dims is not None and given is not None and len(given) != len(dims) - 1:
-        given = None
+    if dims is not None and given is not None:
+        if len(given) != len(dims) - 1:
+            given = None
+        elif has_channels_last(dims) and given[-1] != dims[-1]:
+            given = (*given[1:], given[0])
     if given is None:
         own = dims[1:] if dims else []
         if dims is None or None in own:
             said = "x".join("?" if n is None else str(n) for n in own) or "no sizes"
             message = f"the file leaves open how large its input {name} is: {said}"
-            like = "x".join("224" if n is None else str(n) for n in own) or "3x224x224"
+            front = [*own[2:], *own[:2]] if dims and has_channels_last(dims) else own
+            like = "x".join("224" if n is None else str(n) for n in front) or "3x224x224"
             raise spec_error("missing-shape", message, help=(f"say it: --input {name}={like}",))
         given = tuple(n for n in own if n is not None)
     if prod(given) > MAX_ELEMENTS or len(given) > 8:
         raise spec_error("too-large", f"the input {name} is said to be {'x'.join(map(str, given))}")
     return given
+
+
+def has_channels_last(dims: Sequence[int | None]) -> bool:
+    """Whether an input's dimensions are those of pictures with their colours in the last place."""
+    if len(dims) != 4 or dims[3] is None or dims[3] > 4:
+        return False
+    return all(n is None or n > 4 for n in dims[1:3])
 
 
 def _noted(model: ModelProto) -> dict[str, tuple[int, ...]]:

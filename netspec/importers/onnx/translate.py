@@ -14,17 +14,22 @@ from netspec.diagnostics import SpecError, spec_error
 from netspec.importers.onnx import rules
 from netspec.importers.onnx.call import RULES, NodeCall, Refused, refused
 from netspec.importers.onnx.folding import FOLDS, MOST_ELEMENTS, FoldError, folded
-from netspec.importers.onnx.inputs import inputs_of
+from netspec.importers.onnx.inputs import has_channels_last, inputs_of
 from netspec.importers.onnx.listing import Listing, dimensions, shown
 from netspec.importers.onnx.model_file import constant, parse, type_name
-from netspec.importers.onnx.names import NodeNames, classes_of
+from netspec.importers.onnx.names import NodeNames, classes_of, dotted
 from netspec.importers.onnx.values import NodeValue, of_array, of_constant
-from netspec.importers.tensors.program import ProgramConstant, TensorProgram
+from netspec.importers.tensors.program import (
+    Operation,
+    ProgramConstant,
+    ProgramTensor,
+    TensorProgram,
+)
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.ops.base import MAX_ELEMENTS
 
 OPSETS = range(7, 26)
-MOST_NODES = 100_000
+MOST_NODES = 30_000
 """Most nodes of a model, functions opened up."""
 MOST_DEPTH = 50
 """How deep functions and branches may be inside each other."""
@@ -85,22 +90,55 @@ class _OnnxTranslation:
             raise spec_error("missing-value", f"{self.path.name} has no outputs")
         inputs, self.batch = inputs_of(self.model, shapes)
         values: dict[str, NodeValue | None] = {v.tensor.name: v for v in inputs}
-        program.batch, program.inputs = self.batch, [v.tensor for v in inputs]
+        program.batch, program.inputs = self.batch, [self._given(v.tensor) for v in inputs]
+        is_turned = any(has_channels_last(v.shape) for v in inputs)
         values |= self._initializers(graph)
         program.modules = classes_of(graph.node)
         outputs = [o.name for o in graph.output]
         body = _Body(graph.node, values, outputs, opset, NodeNames(graph.node))
         try:
             self._run(body)
+            self._outputs(values, outputs, is_turned)
         finally:
             self.listing.finish()
-        for name in outputs:
+        return program
+
+    def _outputs(
+        self, values: Mapping[str, NodeValue | None], names: Sequence[str], is_turned: bool
+    ) -> None:
+        """Give the program its outputs. Raises SpecError."""
+        for name in names:
             value = self._value(values, name)
             if value.known:
                 raise spec_error("missing-value", f"the output {shown(name)} is a constant")
             value.tensor.name = value.tensor.name or name
-            program.outputs.append(value.tensor)
-        return program
+            tensor = value.tensor
+            if is_turned and len(tensor.shape) == 4:
+                tensor = self._turned(tensor, (0, 3, 1, 2), name)
+            self.program_.outputs.append(tensor)
+
+    def _given(self, tensor: ProgramTensor) -> ProgramTensor:
+        """An input as the spec has it, with the channels of pictures in front."""
+        if not has_channels_last(tensor.shape):
+            return tensor
+        batch, height, width, channels = tensor.shape
+        given = ProgramTensor(tensor.name, (batch, channels, height, width))
+        self._turned(given, (0, 2, 3, 1), tensor.name, tensor)
+        return given
+
+    def _turned(
+        self,
+        x: ProgramTensor,
+        order: tuple[int, ...],
+        name: str,
+        result: ProgramTensor | None = None,
+    ) -> ProgramTensor:
+        """A tensor with its axes in another order."""
+        made = result or ProgramTensor(name, tuple(x.shape[i] for i in order))
+        span = self.listing.add(f"{shown(name)}: {'channels last' if result else 'channels first'}")
+        turned = Operation("transpose", [x], [made], dotted(name), span, {"order": order})
+        self.program_.operations.append(turned)
+        return made
 
     def _opset(self, imports: Iterable[Any], default: int = 0) -> int:
         """The opset of ONNX's own operators. Raises SpecError."""

@@ -76,14 +76,14 @@ def results(path: Path, *inputs: Array) -> list[Array]:
 
 
 def same(
-    path: Path, batch: int = 2, tolerance: float = 1e-4, positive: bool = False
+    path: Path, batch: int = 2, tolerance: float = 1e-4, in_torch: bool = False
 ) -> netspec.Net:
-    """The net of a file, whose NumPy and PyTorch models compute what ONNX Runtime does."""
+    """The net of a file, whose NumPy model, and PyTorch's, computes what ONNX Runtime does."""
     net = netspec.load(path)
     shapes = [tuple(map(int, v.shape)) for v in net.ir.body.inputs]
     inputs = [np.random.default_rng(1).normal(0, 1, (batch, *s)) for s in shapes]
     inputs = [x.astype(np.float32) for x in inputs]
-    expected = results(path, *inputs)
+    expected = results(path, *(_as_taken(x, path) for x in inputs))
     models = [netspec.build(path, weights=path)(*inputs)]
     if in_torch:
         models.append(_of_torch(path, inputs))
@@ -96,6 +96,13 @@ def same(
                 array, right, rtol=0, atol=tolerance * max(1, abs(right).max(initial=0))
             )
     return net
+
+
+def _as_taken(x: Array, path: Path) -> Array:
+    """A picture as the file takes it, perhaps with the channels in the last place."""
+    dims = onnx.load(path).graph.input[0].type.tensor_type.shape.dim
+    last = x.ndim == 4 and dims[-1].dim_value == x.shape[1] != dims[1].dim_value
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1)) if last else x
 
 
 def _of_torch(path: Path, inputs: list[Array]) -> Any:
