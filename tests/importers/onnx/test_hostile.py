@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -28,7 +28,7 @@ def changed(change: Callable[[ModelProto], Any]) -> ModelProto:
 
 
 def weight(made: ModelProto) -> TensorProto:
-    return made.graph.initializer[0]
+    return cast(TensorProto, made.graph.initializer[0])
 
 
 def outside(location: str, **more: Any) -> ModelProto:
