@@ -164,8 +164,8 @@ class NodeCall:
             return of_constant(
                 x.constant.changed(shape, lambda a: a.reshape(shape), ("reshape", shape)), x.kind
             )
-        # One after the other is one, and a shape without a batch in between does no harm.
-        before = x.before or x
+        # A shape without a batch in between does no harm.
+        before = x.before if x.before is not None and x.shape[:1] != shape[:1] else x
         if before.shape == shape:
             return before
         found = self.emit("reshape", before, shape=shape)
