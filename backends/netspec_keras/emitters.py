@@ -146,8 +146,7 @@ def conv_transpose(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emiss
     return layer_of(w.support("ConvTranspose2D"), args)
 
 
-@emits(pooling.MaxPool)
-@emits(pooling.AvgPool)
+@emits(pooling.MaxPool, pooling.AvgPool)
 def pool(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     if layer.several:
         raise Unsupported("the places of maxima, which Keras does not give")
@@ -169,8 +168,7 @@ def pool(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return function(head, w.fixed_pair(op.kernel), **more)
 
 
-@emits(pooling.AdaptiveAvgPool)
-@emits(pooling.AdaptiveMaxPool)
+@emits(pooling.AdaptiveAvgPool, pooling.AdaptiveMaxPool)
 def adaptive_pool(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     reduction = "ops.mean" if isinstance(op, pooling.AdaptiveAvgPool) else "ops.max"
     size = w.size_of(op.size) or w.fixed_pair(op.size)
@@ -216,8 +214,7 @@ def batchnorm(op: normalization.BatchNorm, layer: WrittenLayer, w: ConstructorNu
     return layer_of("BatchNormalization", args)
 
 
-@emits(normalization.Scale, wraps=True)
-@emits(normalization.Shift, wraps=True)
+@emits(normalization.Scale, normalization.Shift, wraps=True)
 def scale_and_shift(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     args = arguments(w)
     if isinstance(op, normalization.Shift):
@@ -242,8 +239,7 @@ def parameter(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     return layer_of(w.support("LearnedArray"), arguments(w, *rest, first))
 
 
-@emits(regularization.Dropout)
-@emits(regularization.DropPath)
+@emits(regularization.Dropout, regularization.DropPath)
 def dropout(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     args = arguments(w, w.number(op.ratio))
     if isinstance(op, regularization.DropPath):
@@ -290,8 +286,7 @@ _function(reshaping.PixelShuffle, "pixel_shuffle")
 _function(reshaping.PixelUnshuffle, "pixel_unshuffle")
 
 
-@emits(activation.HardTanh, wraps=True)
-@emits(activation.Clamp, wraps=True)
+@emits(activation.HardTanh, activation.Clamp, wraps=True)
 def clamp(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
     head = "minimum" if op.min is None else "maximum" if op.max is None else "clip"
     return function(f"ops.{head}", *(w.fixed(n) for n in (op.min, op.max) if n is not None))

@@ -131,9 +131,7 @@ def emit_array_ops(emits: Callable[..., Register], a: ArrayLibrary) -> None:
 
         return Emission(forward)
 
-    @emits(Power)
-    @emits(Exp)
-    @emits(Log)
+    @emits(Power, Exp, Log)
     def affine(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
         return Emission(lambda _, inputs: _affine(op, w, inputs[0], a))
 
@@ -190,8 +188,7 @@ def emit_array_ops(emits: Callable[..., Register], a: ArrayLibrary) -> None:
 
         return Emission(forward)
 
-    @emits(reshaping.Crop)
-    @emits(reshaping.Slice)
+    @emits(reshaping.Crop, reshaping.Slice)
     def slice_(op: Any, layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
         parts = [places(w, op.sections[d]) for d in a.laid_out(layer)]
         return Emission(lambda _, inputs: sliced(inputs[0], *parts))

@@ -108,8 +108,8 @@ class LibraryEmitters(Emitters[Emitter]):
         super().__init__(backend)
         self.overwrites = overwrites
 
-    def emits(self, op: type[Op], *, wraps: bool = False) -> Register:
-        """Decorator: register the emitter of an op, a function `(op, layer, w) -> Emission`.
+    def emits(self, *ops: type[Op], wraps: bool = False) -> Register:
+        """Decorator: register the emitter of ops, a function `(op, layer, w) -> Emission`.
 
         `wraps` is that of the emission; what it may overwrite, the op says. The emitter raises
         Unsupported (netspec.codegen.backend) for what the library can't express.
@@ -117,13 +117,13 @@ class LibraryEmitters(Emitters[Emitter]):
 
         def register(emitter: Callable[..., Emission]) -> Callable[..., Emission]:
             def emission(layer: WrittenLayer, w: ConstructorNumbers) -> Emission:
-                made = replace(emitter(layer.op, layer, w), wraps=wraps)
+                made, op = replace(emitter(layer.op, layer, w), wraps=wraps), type(layer.op)
                 if not self.overwrites:
                     return made
                 inplace = op.overwrites and made.constructor is None
                 return replace(made, fresh=op.overwritable, inplace=inplace)
 
-            self[op] = emission
+            self.update(dict.fromkeys(ops, emission))
             return emitter
 
         return register
