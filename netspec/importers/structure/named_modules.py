@@ -9,7 +9,7 @@ from netspec.importers.structure.attributes import attribute_values
 from netspec.importers.structure.bodies import joined, single
 from netspec.importers.structure.body_lines import lines_of
 from netspec.importers.structure.graph import Graph, GraphValue, Node
-from netspec.importers.structure.names import GENERAL, UniqueNames, identifier, snake_case
+from netspec.importers.structure.names import GENERAL, UniqueNames, identifier, lower_case
 from netspec.importers.structure.paths import PathGroup, groups_of, kinds_of
 from netspec.importers.structure.shared_module import (
     BodyInstance,
@@ -134,7 +134,7 @@ class _ModuleFinder:
 
     def _name(self, kind: str, body: SharedBody) -> str:
         *_, last = kind.split(".")
-        name = snake_case(last.replace("#", ""))
+        name = lower_case(last.replace("#", ""))
         return name if name and name not in {*OPS, *GENERAL} else _kind_of_block(body)
 
     def _boundary(self, group: PathGroup) -> BodyInstance | None:

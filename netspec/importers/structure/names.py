@@ -143,7 +143,7 @@ def numbers_as_one(name: str) -> str:
     return re.sub(r"\d+(?:[a-z](?![a-zA-Z]))?", "#", name)
 
 
-def snake_case(name: str) -> str:
+def lower_case(name: str) -> str:
     """The name of a class as that of a module: inverted_residual of InvertedResidual."""
     split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
     return identifier(split, "block").lower()
