@@ -20,16 +20,21 @@ def results(program: Exported, arrays: Sequence[Any]) -> list[Any]:
     """
     import torch
 
-    tensors: dict[str, Any] = {
-        name: torch.from_numpy(constant.load()) for name, (_, constant) in program.stored.items()
-    }
-    tensors |= {name: torch.from_numpy(x) for name, x in zip(program.inputs, arrays, strict=True)}
+    found = {name: constant.load() for name, (_, constant) in program.stored.items()}
+    found |= dict(zip(program.inputs, arrays, strict=True))
+    tensors: dict[str, Any] = {}
+    for name, array in found.items():
+        kind = program.types[name].dtype if name in program.types else str(array.dtype)
+        tensors[name] = torch.from_numpy(array).to(getattr(torch, kind))
     with torch.inference_mode():
         for call in _needed(program):
-            found = _run(call, tensors)
-            several = found if isinstance(found, list | tuple) else [found]
+            made = _run(call, tensors)
+            several = made if isinstance(made, list | tuple) else [made]
             tensors.update(zip(call.results, several, strict=False))
-        return [tensors[name].numpy() for _, name in program.outputs]
+        return [
+            t.float().numpy() if t.is_floating_point() else t.numpy()
+            for t in (tensors[name] for _, name in program.outputs)
+        ]
 
 
 def _needed(program: Exported) -> list[OperatorCall]:

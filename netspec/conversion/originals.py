@@ -13,6 +13,9 @@ from netspec.diagnostics.render import printable
 from netspec.diagnostics.source import Source
 from netspec.importers.model_files import ModuleSource
 
+_ONNX_TYPES = {"tensor(float16)": "float16", "tensor(double)": "float64"}
+"""Types of inputs that take other numbers than float32."""
+
 
 class Original(NamedTuple):
     """A model as a function of arrays.
@@ -66,7 +69,10 @@ def _onnx(path: Path) -> Original:
 
     def run(arrays: Sequence[Any]) -> Sequence[Any]:
         with _loading(path, "onnxruntime", "onnx"):
-            named = {i.name: array for i, array in zip(given, arrays, strict=True)}
+            named = {
+                i.name: array.astype(_ONNX_TYPES.get(i.type, array.dtype))
+                for i, array in zip(given, arrays, strict=True)
+            }
             results: Sequence[Any] = session.run(None, named)
             return results
 
