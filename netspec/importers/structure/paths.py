@@ -43,7 +43,9 @@ class PathGroup:
         """Whether its parts are only numbered."""
         depth = len(self.path.split(".")) if self.path else 0
         parts = [i.path if isinstance(i, PathGroup) else i.name for i in self.items]
-        return all(p.split(".")[depth : depth + 1][0].isdigit() for p in parts if p != self.path)
+        # A concatenation that was moved to the end may have a shorter name.
+        inside = ("".join(p.split(".")[depth : depth + 1]) for p in parts if p != self.path)
+        return all(part.isdigit() for part in inside)
 
 
 def parent_path(name: str) -> str:

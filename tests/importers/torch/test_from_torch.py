@@ -142,6 +142,25 @@ def test_unused_weights_are_noted() -> None:
     assert "No result depends on aux (26 numbers)." in " ".join(text.replace("#", "").split())
 
 
+def test_a_list_whose_results_are_joined_outside_of_it() -> None:
+    """A concatenation of what a list of modules gives, whose name is shorter than the list's."""
+
+    class Paths(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.paths = nn.ModuleList([nn.Conv2d(4, 2, 1), nn.Conv2d(4, 2, 3, padding=1)])
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cat([path(x) for path in self.paths], 1).relu()
+
+    module, x = nn.Sequential(Paths(), Paths(), Paths()), torch.randn(1, 4, 5, 5)
+    net = netspec.from_torch(module, x)
+    assert net.params == 3 * (2 * 4 + 2 + 2 * 36 + 2)
+    np.testing.assert_allclose(
+        netspec.build(net)(x.numpy()), module(x).detach(), rtol=1e-4, atol=1e-5
+    )
+
+
 def test_what_is_no_module_or_input() -> None:
     for module, shape in ((3, (3, 8, 8)), (nn.ReLU(), "3x8x8"), (nn.ReLU(), [])):
         with pytest.raises(TypeError):
