@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from netspec.diagnostics.source import Span
 from netspec.importers.spec_tree.loops import comparable_value
-from netspec.importers.structure.names import UniqueNames, indexed_name
+from netspec.importers.structure.names import UniqueNames, joined_name, use_place
 from netspec.lazy_dataclasses import dataclass
 from netspec.syntax.ast import (
     Binary,
@@ -65,15 +65,10 @@ class UseLine:
 
     def place(self) -> tuple[str, tuple[int, ...]] | None:
         """Its name in front of its numbers, and these; None where it has none."""
-        found = indexed_name(self.path)
+        found = use_place(self.path, self.module)
         if found is None or self.name != joined_name(*found):
             return None
         return found
-
-
-def joined_name(base: str, numbers: Sequence[int]) -> str:
-    """The name that the language makes of `base[i][j]`."""
-    return "_".join([f"{base}{numbers[0]}", *map(str, numbers[1:])])
 
 
 def with_call_loops(

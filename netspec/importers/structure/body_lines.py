@@ -10,9 +10,10 @@ from netspec.importers.structure.names import (
     GENERAL,
     UniqueNames,
     free_name,
-    indexed_name,
+    joined_name,
     path_name,
     short_name,
+    use_place,
 )
 from netspec.importers.structure.paths import parent_path
 from netspec.importers.structure.shared_module import BodyLine, BodyStep, SharedBody
@@ -140,10 +141,9 @@ class _LineNamer:
         if not self.is_net and (not path or (own.isdigit() and words <= GENERAL)):
             return step.module.name.split("_")[0] if step.module is not None else self._role(first)
         if step.module is not None:
-            found = indexed_name(path)
+            found = use_place(path, step.module.name)
             if found is not None:
-                base, numbers = found
-                return "_".join([f"{base}{numbers[0]}", *map(str, numbers[1:])])
+                return joined_name(*found)
         if not path:
             return ""
         tail = min((t for t in _tails(path) if self.tails[t] == 1), key=len, default=path)

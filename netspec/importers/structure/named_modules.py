@@ -135,7 +135,9 @@ class _ModuleFinder:
     def _name(self, kind: str, body: SharedBody) -> str:
         *_, last = kind.split(".")
         name = lower_case(last.replace("#", ""))
-        return name if name and name not in {*OPS, *GENERAL} else _kind_of_block(body)
+        if not name or name in OPS or ("." in kind and name in GENERAL):
+            return _kind_of_block(body)
+        return name
 
     def _boundary(self, group: PathGroup) -> BodyInstance | None:
         """A group as an instance, with what it takes and gives; None where that is too much."""

@@ -173,6 +173,19 @@ def indexed_name(path: str) -> tuple[str, tuple[int, ...]] | None:
     return (base, tuple(numbers)) if base and numbers and not base[-1].isdigit() else None
 
 
+def use_place(path: str, module: str) -> tuple[str, tuple[int, ...]] | None:
+    """A name in front of its numbers, and these, of a use of a module: fire and 2 of `fire2`.
+
+    Where the path has no words, the module's name stands for them. None without numbers.
+    """
+    return indexed_name(f"{module}.{path}" if path[:1].isdigit() else path)
+
+
+def joined_name(base: str, numbers: Sequence[int]) -> str:
+    """The name that the language makes of `base[i][j]`."""
+    return "_".join([f"{base}{numbers[0]}", *map(str, numbers[1:])])
+
+
 def path_name(path: str, op: str) -> str:
     """A path as a name: features3_conv of `features.3.conv`, layer1_0 of `layer1.0`."""
     name = ""

@@ -191,3 +191,19 @@ def test_random_nets_stay_the_same(
             x = y
     if make.graph.nodes:
         converted(make.net(x, with_classes=with_classes))
+
+
+def test_blocks_of_a_list_are_named_by_their_class() -> None:
+    make = NamedMaker(8, 16, 16)
+    x = make.conv("0", make.x, 8, 3)
+    for i, (filters, stride) in enumerate([(8, 1), (16, 2), (16, 1), (32, 2)], 1):
+        name = f"{i}"
+        make.classes[name] = "Block"
+        y = make.conv(f"{name}.conv1", x, filters, 3, stride)
+        y = make.conv(f"{name}.conv2", make.add("relu", f"{name}.relu", y), filters, 3)
+        if x.shape != y.shape:
+            x = make.conv(f"{name}.short.0", x, filters, 1, stride)
+        x = make.add("add", f"{name}.add", y, x)
+    text, _ = converted(make.net(x))
+    assert "module block(filters, stride = 1) {" in text
+    assert "block[i]: block { filters: filters stride: stride }" in " ".join(text.split())
