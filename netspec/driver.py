@@ -529,6 +529,7 @@ def convert_text(
     diagnostics = Diagnostics()
     source, base, _ = text
     if isinstance(source, ModelSource) or may_be_cfg(source):
+        _report_prototxt_options(["solver"] * bool(solver), source, diagnostics)
         return _converted(source, constants_of(settings, diagnostics), diagnostics)
     if not may_be_prototxt(source):
         known = ", ".join(READERS)

@@ -66,6 +66,7 @@ def test_what_was_found_in_a_cfg(capsys: pytest.CaptureFixture[str]) -> None:
         ("row.cfg --weights w.npz", "weights convert FILE.weights w.npz --spec row.cfg"),
         ("small.prototxt --check", "weights convert FILE.caffemodel OUT.safetensors"),
         ("row.cfg --format json -o -", "both write to standard output"),
+        ("row.cfg --solver s.prototxt", "--solver is for a prototxt, and row.cfg is none"),
         ("row.cfg --until x", "--until is for a prototxt, and row.cfg is none"),
     ],
 )
