@@ -387,6 +387,23 @@ def _changed(
     return ProgramTensor(tensor.name, shape, tensor.constant.changed(shape, change, how))
 
 
+# --- spreading ---------------------------------------------------------------------------------
+
+
+def _spread(search: _Search, o: Operation) -> Operation | None:
+    """An operation of two tensors, one of which an expansion makes as large as the other."""
+    inputs: list[ProgramTensor | None] = []
+    for x, other in (o.inputs, o.inputs[::-1]):
+        made = search.made_by(x, "expand")
+        before = made.inputs[0] if made is not None else None
+        fits = before is not None and other is not None and other.shape == o.outputs[0].shape
+        inputs.append(before if fits and before is not None and before is not other else x)
+    same = inputs == o.inputs or any(
+        t is None or len(t.shape) != len(o.outputs[0].shape) for t in inputs
+    )
+    return None if same else replace(o, inputs=inputs)
+
+
 # --- windows ---------------------------------------------------------------------------
 
 
@@ -412,11 +429,13 @@ def _padded_pool(search: _Search, o: Operation) -> Operation | None:
 Pattern = Callable[[_Search, Operation], Operation | None]
 
 PATTERNS: dict[str, tuple[Pattern, ...]] = {
-    "mul": (_standardized, _unit_length, _own_weights, _gated),
-    "div": (_standardized, _unit_length, _gated),
-    "add": (_own_weights,),
+    "mul": (_standardized, _unit_length, _own_weights, _gated, _spread),
+    "div": (_standardized, _unit_length, _gated, _spread),
+    "add": (_own_weights, _spread),
+    "sub": (_spread,),
     "clamp": (_hardsigmoid,),
-    "maximum": (_leaky,),
+    "maximum": (_leaky, _spread),
+    "minimum": (_spread,),
     "reshape": (_grouped,),
     "maxpool": (_padded_pool,),
 }

@@ -10,6 +10,7 @@ from netspec.importers.structure.graph import Graph
 from netspec.importers.tensors.program import Operation, TensorProgram
 from netspec.importers.tensors.rules import RULES
 from netspec.importers.tensors.rules.elementwise import activation
+from netspec.importers.tensors.rules.pooling import settle_rounding
 from netspec.importers.tensors.translation import ProgramTranslation, TranslationError, Unsayable
 from netspec.ops import OPS
 from netspec.ops.base import MAX_ELEMENTS, Elementwise
@@ -33,6 +34,7 @@ def translate(program: TensorProgram) -> Graph:
             span = to.at.span if to.at is not None else to.whole()
             message = f"{tensor.name}: {error.message}"
             raise TranslationError(Diagnostic(error.code, message, span)) from None
+    settle_rounding(to.graph)
     return to.graph
 
 

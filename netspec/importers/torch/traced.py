@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ def traced(module: Any, inputs: tuple[Any, ...], name: str) -> Exported:
 
     training = [m for m in module.modules() if m.training]
     module.eval()
+    logging.disable(logging.ERROR)  # what fails is said once, by the error
     try:
         with torch.no_grad():
             program = torch.export.export(module, inputs, strict=False)
@@ -38,6 +40,7 @@ def traced(module: Any, inputs: tuple[Any, ...], name: str) -> Exported:
         message = f"can't be traced by torch.export: {type(error).__name__}: {reason[:300]}"
         raise ModelError(message) from error
     finally:
+        logging.disable(logging.NOTSET)
         for part in training:
             part.training = True
     return _TracedProgram(program, name).read()

@@ -141,6 +141,8 @@ GATES: tuple[Callable[[Tensor], Tensor], ...] = (
     radix_attention,
     selective_kernel,
     global_context,
+    lambda x: x * x.mean((2, 3), keepdim=True).sigmoid().expand_as(x),
+    lambda x: x.mean(1, keepdim=True).expand(-1, 8, -1, -1) - x,
     lambda x: x.view(-1, 2, 4, 6, 8).amax(1),
     lambda x: x.view(-1, 2, 4, 6, 8).mean(1),
 )

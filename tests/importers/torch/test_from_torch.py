@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import netspec
 from netspec.cli.main import main
-from tests.importers.torch.models import Branches, layers
+from tests.importers.torch.models import Branches, Functions, layers
 from tests.importers.torch.test_programs import saved, varied
 
 MODELS = """
@@ -161,12 +161,29 @@ def test_a_list_whose_results_are_joined_outside_of_it() -> None:
     )
 
 
+def test_poolings_round_alike_at_all_sizes() -> None:
+    """11 and 3 come out even, 6 does not: as lines of one module, all say how they round."""
+    pools = [nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 2, 1)]
+    net = netspec.from_torch(nn.Sequential(*pools), (4, 11, 11))
+    assert net.text.count("round: floor") == 3
+    even = netspec.from_torch(nn.Sequential(pools[0], nn.AvgPool2d(2)), (4, 11, 11))
+    assert "round" not in even.text
+
+
+def test_an_expansion_in_front_of_a_product_is_nothing() -> None:
+    """Dimensions of 1 spread by themselves in the language."""
+    function = Functions(lambda x: x * x.mean((2, 3), keepdim=True).expand_as(x))
+    net = netspec.from_torch(function, (4, 5, 6))
+    assert [layer.op.keyword for layer in net.layers] == ["adaptive_avgpool", "mul"]
+
+
 def test_what_is_no_module_or_input() -> None:
     for module, shape in ((3, (3, 8, 8)), (nn.ReLU(), "3x8x8"), (nn.ReLU(), [])):
         with pytest.raises(TypeError):
             netspec.from_torch(module, shape)
-    with pytest.raises(netspec.SpecError, match=r"can't be traced by torch\.export"):
+    with pytest.raises(netspec.SpecError, match=r"can't be traced by torch\.export") as error:
         netspec.from_torch(nn.Conv2d(3, 4, 3), (5, 8, 8))
+    assert len(str(error.value).splitlines()) < 5
 
 
 def test_what_the_language_lacks_has_its_place(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from math import prod
 from typing import Any
 
-from netspec.importers.structure.graph import GraphValue, Node
+from netspec.importers.structure.graph import FieldValue, Graph, GraphValue, Node
 from netspec.importers.tensors.numbers import fractions, pads_field, pair_field
 from netspec.importers.tensors.program import Operation
 from netspec.importers.tensors.rules.registry import rule
@@ -50,6 +50,22 @@ def pool(to: ProgramTranslation, o: Operation) -> None:
     )
     for tensor, value in zip(o.outputs, node.outputs, strict=False):
         to.set(tensor, TensorView.of(value))
+
+
+def settle_rounding(graph: Graph) -> None:
+    """Have poolings say how they round where others that are like them do, at other sizes.
+
+    They may be one line of a module, which is used at all of these sizes.
+    """
+    alike: dict[object, list[Node]] = {}
+    for node in graph.nodes:
+        if node.op in ("maxpool", "avgpool"):
+            fields = {(n, f.value) for n, f in node.settings.items() if n != "round"}
+            alike.setdefault((node.op, frozenset(fields)), []).append(node)
+    for nodes in alike.values():
+        said = {n.settings["round"].value for n in nodes if "round" in n.settings}
+        for node in nodes if len(said) == 1 else ():
+            node.settings.setdefault("round", FieldValue(next(iter(said)), node.span))
 
 
 def _without_excess(
