@@ -4,10 +4,11 @@ In:  a file: its config (JSON), and where its weights lie. Keras itself is never
      nothing in a file is run.
 Out: a `TensorProgram` (`importers/tensors`), of which the net is made like those of other tools.
 
-stored     the file: its config as JSON, its weights where they are asked for
-config     the models and layers of a config, its two forms as one
-translate  the layers as operations, one after the other, channels in front
-layers     a rule for each class of layers
+stored       the file: its config as JSON, its weights where they are asked for
+config       the models and layers of a config, its two forms as one
+translate    the layers as operations, one after the other, channels in front
+layers       a rule for each class of layers
+name_groups  modules in names without dots
 """
 
 from __future__ import annotations
@@ -20,27 +21,32 @@ from netspec.importers.imported import ImportedNet
 from netspec.importers.keras.config import model_of
 from netspec.importers.keras.error import KerasError
 from netspec.importers.keras.layers import rule_of
+from netspec.importers.keras.name_groups import automatic_names, other_names
 from netspec.importers.keras.stored import opened
 from netspec.importers.keras.translate import translate
 from netspec.importers.tensors.imported import imported
-from netspec.importers.tensors.program import TensorProgram
+from netspec.syntax.visitor import walk
 
 
 def read(
     path: Path, shapes: Mapping[str, tuple[int, ...]], diagnostics: Diagnostics
 ) -> ImportedNet | None:
     """The tree of a model; None, and diagnostics, where it can't be expressed."""
-    program = read_program(path, shapes, diagnostics)
-    return imported(program, diagnostics) if program is not None else None
-
-
-def read_program(
-    path: Path, shapes: Mapping[str, tuple[int, ...]], diagnostics: Diagnostics
-) -> TensorProgram | None:
-    """The operations of a model; None, and a diagnostic, where one can't be expressed."""
     try:
         file = opened(path)
-        return translate(model_of(file), file, shapes, rule_of)
+        model = model_of(file)
+        program = translate(model, file, shapes, rule_of)
     except KerasError as error:
         diagnostics.add(Diagnostic(error.code, error.message, error.span, help=error.help))
         return None
+    found = imported(program, diagnostics)
+    if found is None:
+        return None
+    # Modules by names, or by what repeats: the shorter text says more of the net.
+    others = other_names(program, automatic_names(model))
+    nets = [found, *(imported(other, Diagnostics()) for other in others)]
+    return min((net for net in nets if net is not None), key=_size)
+
+
+def _size(net: ImportedNet) -> int:
+    return sum(1 for _ in walk(*net.file.items))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from math import prod
@@ -51,7 +51,7 @@ class ProgramTranslation:
 
     def __init__(self, program: TensorProgram) -> None:
         self.program = program
-        self.graph = Graph([], [], [], modules=program.modules)
+        self.graph = Graph([], [], [], modules=_modules(program))
         self.views: dict[ProgramTensor, TensorView] = {}
         self.uses = Counter(t for o in program.operations for t in o.inputs if t is not None)
         self.uses.update(program.outputs)
@@ -351,6 +351,11 @@ class ProgramTranslation:
             self.program.notes.append(f"The result {tensor.name} is {shape}; here {shape}x1.")
             return self.spread(tensor).value
         return self.vector_of(tensor)
+
+
+def _modules(program: TensorProgram) -> Mapping[str, str] | None:
+    """The classes of modules; None where names are no paths, so that only repetition says them."""
+    return program.modules if any("." in o.name for o in program.operations) else None
 
 
 def weights_of(**given: ProgramConstant | None) -> dict[str, ProgramConstant]:
