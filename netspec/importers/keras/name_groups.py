@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from netspec.importers.keras.config import KerasLayer, KerasModel, lower_case
+from netspec.importers.keras.config import KerasLayer, KerasModel
 from netspec.importers.tensors.program import Operation, TensorProgram
 from netspec.lazy_dataclasses import dataclass, replace
+from netspec.util.keras_names import lower_case
 
 LEAST_WEIGHTED = 2
 """Fewest operations with weights in a module; else it is a layer with what belongs to it."""

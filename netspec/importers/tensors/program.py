@@ -8,7 +8,7 @@ Operations, their inputs and attributes (a pad is (top, left, bottom, right), a 
 columns)):
 
 conv            x, weight (as PyTorch: filters x channels / groups x kernel), bias; stride, pad,
-                dilation (pairs, pad), groups
+                dilation (pairs, pad), groups; same (whether the pad is TensorFlow's rule)
 conv_transpose  x, weight (channels x filters / groups x kernel), bias; also output_pad
 linear          x, weight (units x inputs), bias: over the last axis
 matmul          x, y, any tensors: as numpy.matmul

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -106,3 +107,28 @@ def test_an_input_of_any_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "--input 3x224x224" in said
     assert main(["table", str(path), "--input", "3x10x12"]) == 0
     assert "4x8x10" in capsys.readouterr().out
+
+
+def test_names_say_modules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Blocks by the words that their layers' names begin with, and the sums that Keras named."""
+    import keras
+    from keras import layers
+
+    keras.utils.clear_session()
+    given = keras.Input((16, 16, 4))
+    x = layers.Conv2D(4, 3, strides=2, padding="same", name="stem_conv")(given)
+    for i, kernel in enumerate((3, 5, 3, 3, 5), 1):
+        y = layers.Conv2D(8, kernel, padding="same", name=f"unit{i}_wide_conv")(x)
+        y = layers.BatchNormalization(name=f"unit{i}_wide_norm")(y)
+        y = layers.Conv2D(4, 1, name=f"unit{i}_conv")(layers.ReLU()(y))
+        x = layers.ReLU()(layers.Add()([x, y]))
+    x = layers.Dense(3, name="head")(layers.GlobalAveragePooling2D()(x))
+    path = saved(keras.Model(given, x, name="named"), tmp_path)
+    assert main(["convert", str(path), "-o", "-"]) == 0
+    text = capsys.readouterr().out
+    (module,) = re.findall(r"module (\w+)\(kernel = 3\)", text)
+    assert re.search(rf"unit2: +{module} {{ kernel: 5 }}", text)
+    assert "stem_conv: conv { filters: 4  kernel: 3x3  stride: 2  pad: same }" in re.sub(
+        r": +conv", ": conv", text
+    )
+    assert len(text.splitlines()) < 30

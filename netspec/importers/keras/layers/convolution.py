@@ -89,9 +89,10 @@ def _conv(
     sizes = window_sizes(size, kernel, stride, pad, dilation)
     tensors = [x, call.tensor(weight), call.tensor(bias, "bias")]
     shape = (x.shape[0], weight.shape[0], *sizes)
-    return call.emit(
-        "conv", tensors, shape, step, stride=stride, pad=pad, dilation=dilation, groups=groups
-    )
+    fields: dict[str, Any] = {"stride": stride, "pad": pad, "dilation": dilation, "groups": groups}
+    if layer.config.get("padding") == "same":
+        fields["same"] = True
+    return call.emit("conv", tensors, shape, step, **fields)
 
 
 def conv2d(call: RuleCall) -> KerasValue:

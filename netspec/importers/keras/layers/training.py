@@ -11,7 +11,7 @@ def _dropout(call: RuleCall) -> KerasValue:
     ratio = call.layer.number("rate", 0.5)
     if not 0 <= ratio < 1:
         raise call.error(f"its rate is {ratio:g}", "out-of-range")
-    return call.unary("dropout", call.x, ratio=ratio)
+    return call.unary("dropout", call.x, ratio=round(ratio, 6))
 
 
 def _left_out(call: RuleCall) -> KerasValue:

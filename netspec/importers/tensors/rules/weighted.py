@@ -18,6 +18,7 @@ from netspec.importers.tensors.translation import (
     weights_of,
 )
 from netspec.importers.tensors.views import TensorView
+from netspec.ops.window import same_pads
 
 
 @rule("conv")
@@ -38,12 +39,27 @@ def conv(to: ProgramTranslation, o: Operation) -> None:
         filters=Fraction(filters),
         kernel=(Fraction(height), Fraction(width)),
         stride=pair_field(o.attributes.get("stride", (1, 1)), 1),
-        pad=pads_field(pad),
+        pad=_same(o, x, kernel.shape[2:], pad) or pads_field(pad),
         dilation=pair_field(o.attributes.get("dilation", (1, 1)), 1),
         groups="depthwise" if depthwise else Fraction(groups) if groups > 1 else None,
         bias=False if bias is None else None,
     )
     to.set(o.outputs[0], TensorView.of(node.value))
+
+
+def _same(o: Operation, x: GraphValue, kernel: Sequence[int], pad: Sequence[int]) -> str | None:
+    """`same`, where the program says so, or pads by TensorFlow's rule that are unequal."""
+    top, left, bottom, right = (int(p) for p in pad)
+    said = o.attributes.get("same") and any(pad)
+    if not said and (top, left) == (bottom, right):
+        return None
+    rows, columns = (int(d) for d in x.shape[1:])
+    stride, dilation = (o.attributes.get(n, (1, 1)) for n in ("stride", "dilation"))
+    pads = same_pads(
+        *((rows, columns), (kernel[0], kernel[1]), (stride[0], stride[1])),
+        (dilation[0], dilation[1]),
+    )
+    return "same" if pads == (top, bottom, left, right) else None
 
 
 def _with_pad(
