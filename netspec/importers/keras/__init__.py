@@ -25,7 +25,9 @@ from netspec.importers.keras.name_groups import automatic_names, other_names
 from netspec.importers.keras.stored import opened
 from netspec.importers.keras.translate import translate
 from netspec.importers.tensors.imported import imported
-from netspec.syntax.visitor import walk
+from netspec.syntax.ast import Definition
+from netspec.syntax.formatter import format_text
+from netspec.syntax.unparse import unparse
 
 
 def read(
@@ -45,8 +47,10 @@ def read(
     # Modules by names, or by what repeats: the shorter text says more of the net.
     others = other_names(program, automatic_names(model))
     nets = [found, *(imported(other, Diagnostics()) for other in others)]
-    return min((net for net in nets if net is not None), key=_size)
+    return min((net for net in nets if net is not None), key=_lines)
 
 
-def _size(net: ImportedNet) -> int:
-    return sum(1 for _ in walk(*net.file.items))
+def _lines(net: ImportedNet) -> int:
+    """How many lines the text of a net has."""
+    definitions = [item for item in net.file.items if isinstance(item, Definition)]
+    return len(format_text(unparse(definitions, ())).splitlines())

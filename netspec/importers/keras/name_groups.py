@@ -131,7 +131,7 @@ def _module(parts: Sequence[NamedPart], first: int, done: int, nested: bool) -> 
                 break
             if other.words:
                 end, weighted, members = i + 1, so_far, members + 1
-        numbered = words[count - 1][-2:].strip("abcdefgh").isdigit() or words[count - 1].isdigit()
+        numbered = re.search(r"\d[a-h]?\Z", words[count - 1])
         if not (numbered or nested) or members < 2 or weighted < LEAST_WEIGHTED:
             continue
         if end - first == len(parts):
