@@ -1,4 +1,4 @@
-"""Files of ONNX, opsets 7 to 25, read as programs over tensors.
+"""Files of ONNX, opsets 6 to 25, read as programs over tensors.
 
 In:  a .onnx file, perhaps with data beside it; neither is trusted.
 Out: a `TensorProgram`, which `importers/tensors` makes a spec of.

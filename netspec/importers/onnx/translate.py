@@ -13,7 +13,7 @@ from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProt
 from netspec.diagnostics import SpecError, spec_error
 from netspec.importers.onnx import rules
 from netspec.importers.onnx.call import RULES, NodeCall, Refused, refused
-from netspec.importers.onnx.folding import FOLDS, MOST_ELEMENTS, FoldError, folded
+from netspec.importers.onnx.folding import FOLDS, FoldError, folded
 from netspec.importers.onnx.inputs import has_channels_last, inputs_of
 from netspec.importers.onnx.listing import Listing, dimensions, shown
 from netspec.importers.onnx.model_file import constant, parse, type_name
@@ -28,13 +28,16 @@ from netspec.importers.tensors.program import (
 from netspec.lazy_dataclasses import dataclass, field
 from netspec.ops.base import MAX_ELEMENTS
 
-OPSETS = range(7, 26)
+OPSETS = range(6, 26)
 MOST_NODES = 30_000
 """Most nodes of a model, functions opened up."""
 MOST_DEPTH = 50
 """How deep functions and branches may be inside each other."""
 FOLDED = 2**27
 """Most numbers that are computed of constants, beside as many as four times the file's."""
+
+MOST_FILLED = 2**28
+"""Most numbers of a constant that is one number throughout."""
 
 FAMILIES = {
     "a recurrent network": {"LSTM", "GRU", "RNN"},
@@ -358,11 +361,11 @@ class _OnnxTranslation:
             raise FoldError("has a result of no possible shape")
 
         def load() -> Any:
-            if prod(sizes) > MOST_ELEMENTS:
+            if prod(sizes) > MOST_FILLED:
                 raise spec_error("too-large", f"a constant of {prod(sizes):,} numbers")
             return np.full(sizes, number, value.dtype)
 
-        key = ("filled", float(number), sizes)
+        key = ("filled", float(number), node.output[0], self.program_.nodes)
         made = ProgramConstant(sizes, load, key, self.path)
         return of_constant(made, value.dtype.name, node.output[0])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from onnx import ModelProto, helper
@@ -177,6 +178,14 @@ def test_other_tools(made: ModelProto, layers: str, lines: int, tmp_path: Path) 
     assert len(text.splitlines()) <= lines
     statistics = sum(int(np.prod(t.shape)) for n, t in net.tensors.items() if "running" in n)
     assert net.params + statistics == stored(path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "params"), [("squeezenet", 1_235_496), ("shufflenet", 1_393_320)])
+def test_models_of_caffe2(name: str, params: int) -> None:
+    """Opset 9, and weights that are made by nodes."""
+    path = Path(onnx.__file__).parent / "backend/test/data/light" / f"light_{name}.onnx"
+    assert same(path, batch=1).params == params
 
 
 class Block(nn.Module):

@@ -172,7 +172,12 @@ PAIRS = {
 def merged(c: NodeCall) -> NodeValue:
     result = c.input()
     for number in range(1, len(c.inputs)):
-        result = c.both(PAIRS[c.operator], result, c.input(number))
+        other = c.input(number)
+        if c.opset < 7 and "axis" in c.attributes:  # where the second begins
+            begin = c.axis("axis", 0, len(result.shape))
+            behind = max(len(result.shape) - begin - len(other.shape), 0)
+            other = c.reshape(other, other.shape + (1,) * behind)
+        result = c.both(PAIRS[c.operator], result, other)
     if c.operator == "Mean" and len(c.inputs) > 1:
         result = c.both("div", result, float(len(c.inputs)))
     return result

@@ -42,7 +42,8 @@ def modulo(c: NodeCall) -> NodeValue:
 def scatter(c: NodeCall) -> NodeValue:
     """Elements put into planes of zeros; the reshape behind it makes a map of them."""
     zeros, places, x = c.input(0), c.input(1).before, c.input(2).before
-    planes = zeros.constant is not None and zeros.constant.key == ("filled", 0.0, zeros.shape)
+    key = zeros.constant.key if zeros.constant is not None else None
+    planes = isinstance(key, tuple) and key[:2] == ("filled", 0.0)
     if not planes or places is None or x is None or c.axis("axis", 0, len(zeros.shape)) != 2:
         raise Refused("can't be expressed")
     found = NodeValue(ProgramTensor("", zeros.shape), "float32")

@@ -25,6 +25,8 @@ def arithmetic(to: ProgramTranslation, o: Operation) -> None:
     x, y = o.inputs
     if x is None or y is None:
         raise Unsayable("an input is missing")
+    if o.kind == "pow" and y.constant is None:
+        raise Unsayable("a power with a computed exponent can't be said")
     if y.constant is not None and x.constant is None:
         _with_constant(to, o, x, y.constant, first=True)
     elif x.constant is not None and y.constant is None:
