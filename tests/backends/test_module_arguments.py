@@ -658,6 +658,74 @@ NETS: dict[str, tuple[str, dict[str, Any]]] = {
         """,
         {"n": 4, "cfg": [2, 2, 0], "q": False},
     ),
+    "a nested U-Net, whose items several loops make": (
+        """
+        module block(f) { input x  c: conv { filters: f  kernel: 3  pad: 1 } -> batchnorm -> relu }
+        net t(d = 2, w = 2) {
+          input data: 3x16x16
+          for i in 0..d { x[i][0]: block { f: w * 2 ** i }  maxpool { kernel: 2  round: floor } }
+          for j in 1..d {
+            for i in 0..d - j {
+              concat(x[i][j - 1], upsample(x[i + 1][j - 1]) { scale: 2  mode: nearest })
+              x[i][j]: block { f: w * 2 ** i }
+            }
+          }
+          output x[0][d], x[0][1]
+        }
+        """,
+        {"d": 3, "w": 3},
+    ),
+    "a feature pyramid, whose coarsest item stands before its loop": (
+        """
+        net t(widths = [2, 3, 4]) {
+          input data: 3x16x16
+          for i, w in enumerate(widths) { c[i]: conv { filters: w  kernel: 3  stride: 2  pad: 1 } }
+          let top = len(widths) - 1
+          p[top]: conv(c[top]) { filters: 4  kernel: 1 }
+          for i in top - 1..0 step -1 {
+            l[i]: conv(c[i]) { filters: 4  kernel: 1 }
+            p[i]: add(l[i], upsample(p[i + 1]) { size: c[i].shape  mode: nearest })
+          }
+          d[0]: identity(p[0])
+          for i in 1..top {
+            s[i]: conv(d[i - 1]) { filters: 4  kernel: 3  stride: 2  pad: 1 }
+            d[i]: add(s[i], p[i]) -> relu
+          }
+          for i in 0..top { o[i]: conv(p[i]) { filters: 2  kernel: 3  pad: 1 } }
+          output o[0], d[top]
+        }
+        """,
+        {"widths": [2, 3, 4, 5]},
+    ),
+    "stages of layers without names, and an end that branches give other ranks": (
+        """
+        module block(f) { input x  c: conv { filters: f  kernel: 3  pad: 1 } -> relu }
+        net t(depths = [1, 2], aux = true) {
+          input data: 3x8x8
+          for i, n in enumerate(depths) {
+            for j in 1..n { block { f: 2 * 2 ** i }  conv { filters: n + i  kernel: 1 } }
+            maxpool { kernel: 2  stride: 2 }
+          }
+          body: conv { filters: 3  kernel: 1 }
+          if aux { head: global_avgpool(body) -> linear { units: 2 } }
+          main: conv(body) { filters: 4  kernel: 1 }
+        }
+        """,
+        {"depths": [2, 1, 1], "aux": False},
+    ),
+    "every second item, of which the first stands before the loop": (
+        """
+        net t(n = 4) {
+          input data: 3x5x5
+          s[0]: conv { filters: 4  kernel: 1 }
+          for i in 1..n {
+            s[i]: conv { filters: 4  kernel: 1 }
+            if i % 2 == 0 { t[i]: add(s[i], s[i - 2]) -> relu }
+          }
+        }
+        """,
+        {"n": 7},
+    ),
     "ends of loops that are products of a fraction": (
         """
         net t(n = 4, w = 0.5) {

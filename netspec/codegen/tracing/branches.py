@@ -153,7 +153,11 @@ class BranchTracer(LineUseTracer):
             self.now.current = flows[0]
         else:
             known = merged.get(tuple(map(id, flows)))
-            self.now.current = known or self.merge("", flows, node, merged, ends)
+            ranks = {len(v.shape) for v in flows if v is not None}
+            # What flows on may have no one rank where nothing takes it.
+            self.now.current = known or (
+                None if len(ranks) > 1 else self.merge("", flows, node, merged, ends)
+            )
 
     def of_loop(self, name: str, before: State, end: BranchEnd) -> TraceValue | None:
         """What a loop of a branch makes under a name that another branch gives as well."""

@@ -224,7 +224,8 @@ class LayerTracer(ValueTracer):
 
     def operand(self, o: Operand, made: Mapping[int, TraceValue]) -> TraceValue:
         if isinstance(o, Flowing):
-            assert self.now.current is not None
+            if self.now.current is None:
+                raise CannotTrace("branches make values of other ranks")
             return self.now.current
         if isinstance(o, TemplateCall | TemplateChoice):
             return made[id(o)]

@@ -109,10 +109,7 @@ class LoopTracer(BranchTracer):
             at = folded("-", head.index, head.first)
             self.items_at |= _items_at(head.target[1], head.over.operands[0], at)
         carried = self._carried(s, head)
-        for base, own in layer_names_in(s.body):
-            if own and base in self.now.collected:
-                self.now.ambiguous.add(self.now.collected[base].value)
-        before = self.now
+        before, asked = self.now, len(self.elements)
         given = [c.sizes() for c in carried]
         changing = [
             [self.size_local(c.before, c.base, k) for k in range(len(g))]
@@ -123,7 +120,13 @@ class LoopTracer(BranchTracer):
         counters: dict[str, Any] = {}
         """The variables that count layers of which iterations have unlike many."""
         terms: list[list[Any]] = [list(c) for c in changing]
+        like_items = len(self.like_items)
         for _ in range(4 + len(carried)):
+            for v in self.like_items[like_items:]:
+                if v.item_like is not None:  # of an item that is gone
+                    v.item_like[0].others.remove(v)
+                    v.item_like = None
+            del self.like_items[like_items:]
             self.now = before.copy()
             self.locals = set(names)
             self.numbers.clear()  # they are in nodes that are gone
@@ -142,8 +145,9 @@ class LoopTracer(BranchTracer):
                 ]
                 for p, ts, gs in zip(pairs, terms, given, strict=True)
             ]
+            outside = names - {v.name for v in variables}
             more = {
-                k: self.added(begins.get(k, ZERO), n, names) for k, n in self.now.counts.items()
+                k: self.added(begins.get(k, ZERO), n, outside) for k, n in self.now.counts.items()
             }
             for k in (k for k, n in more.items() if n is None and k not in counters):
                 more[k], known, self.locals = ZERO, counts.get(k, ZERO), set(names)
@@ -184,16 +188,26 @@ class LoopTracer(BranchTracer):
         inside = {p.value for p in pairs if p is not None}
         made: dict[str, Items] = {}
         for base, found in self.now.families.items():
-            for key, value in found.items() if base not in before.families else ():
+            for key, value in found.items():
+                if key in before.families.get(base, {}):
+                    continue
                 used = {x for t in _terms(key) for x in leaves(t)}
                 own_ = [v for v in variables if v in used]
-                if value not in inside:
-                    made[base] = Items(value, (*self.loops, *(own_ or variables[:1])), _terms(key))
+                if value in inside:
+                    continue
+                items = Items(value, (*self.loops, *(own_ or variables[:1])), _terms(key))
+                first = made.get(base) or self.now.collected.get(base)
+                if first is None:
+                    made[base] = items
+                elif not self.is_item_of(first, items):
+                    self.now.ambiguous |= {first.value, value}
+                    made[base] = items
+                    if any(of is first.value for of, _ in [*self.elements][asked:]):
+                        raise CannotTrace(f"an item of {base}, which several loops make")
         for p in pairs:
             if p is not None and head.index is not None:
                 self.last_items[p.after] = (head.end, p.value)
                 self.keep_last_line(p, head.index, head.end)
-        self.now.ambiguous |= {items.value for b, items in made.items() if b in self.now.collected}
         self.now.collected |= made
         self.now.families = {base: dict(found) for base, found in before.families.items()}
         self.now.values = dict(before.values)
@@ -274,7 +288,7 @@ class LoopTracer(BranchTracer):
         count = folded("+", steps, ONE)
         return LoopHead(
             *(target, names, first.term, last.term, step.term, count),
-            *(target, first.term, end, step.term, done),
+            *(target, self.expanded(first.term), self.expanded(end), step.term, done),
         )
 
     def _iterated(self, e: ast.Expression, makes_layers: bool) -> Sym:

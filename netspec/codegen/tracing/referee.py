@@ -204,7 +204,8 @@ class _TraceRun:
         for v, shape in zip(c.outputs, results, strict=False):  # arguments say how many parts
             self.shapes[v] = shape
             if v.item_like is not None:
-                self.items[v.item_like] = shape
+                of, index = v.item_like
+                self.items[of, tuple(map(self.term, index))] = shape
             if c.name is not None:
                 self.items[v, self._key(c.name)] = shape
 

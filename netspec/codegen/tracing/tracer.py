@@ -79,7 +79,8 @@ class Tracer(LoopTracer):
         if self.names is not None:
             rename_calls(self.nodes, self.names)
         if self.now.outputs is None:
-            assert self.now.current is not None
+            if self.now.current is None:
+                raise CannotTrace("branches give other outputs")
             self.now.outputs = [("", self.now.current)]
         return Trace(
             self.template,

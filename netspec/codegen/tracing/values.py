@@ -75,6 +75,8 @@ class Items:
         """What the variables are where the indices are these; None where that is not known."""
         found: dict[Any, Any] = {}
         for asked, index in zip(key, self.at, strict=True):
+            if set(self.variables).isdisjoint(leaves(index)):
+                continue
             rest: dict[Any, Fraction] = {**counted(index)}
             factors = {v: rest.pop(v) for v in self.variables if v in rest}
             if len(factors) != 1:
@@ -83,7 +85,7 @@ class Items:
             ends = (asked, summed(rest)) if factor > 0 else (summed(rest), asked)
             found[v] = folded("//", folded("-", *ends), NumberLiteral(abs(factor)))
         known = {v: found[v] for v in self.variables if v in found}  # in the order of the loops
-        return known if len(known) == len(self.variables) == len(self.at) else None
+        return known if len(known) == len(self.variables) else None
 
 
 @dataclass
@@ -161,6 +163,8 @@ class ValueTracer:
         self.items_at: dict[Any, Any] = {}
         """What variables of loops over lists are, by the index of the iteration."""
         self.elements: dict[Any, TraceValue] = {}
+        self.like_items: list[TraceValue] = []
+        """The values that are among the items of a loop, too."""
         self.lets: dict[Any, Any] = {}
         self.lines: set[TraceValue] = set()
         """The values that lines of the text make and name."""
@@ -320,12 +324,17 @@ class ValueTracer:
 
     def outside(self, path: LayerPath, items: Items) -> list[TraceValue]:
         """The values from outside of the loop that an index may be that of."""
-        found = []
+        known: list[tuple[tuple[Any, ...], TraceValue]] = []
         for name, value in self.now.values.items() if path.fixed is None else ():
             keys = index_in(name, path.base, len(path.indices))
-            if keys is None or any(map(self.is_below, keys, path.indices)):
-                continue
-            key = tuple(NumberLiteral(Fraction(k)) for k in keys)
+            if keys is not None and not any(map(self.is_below, keys, path.indices)):
+                known.append((tuple(NumberLiteral(Fraction(k)) for k in keys), value))
+        for index, value in self.now.families.get(path.base, {}).items():
+            at = index if isinstance(index, tuple) else (index,)
+            if not any(x in self.loops for t in at for x in leaves(t)):
+                known.append((at, value))
+        found = []
+        for key, value in known:
             if self.is_last(items, items.iteration(key)):
                 continue  # a name of the loop's own
             like = (items.value, key)
@@ -335,6 +344,7 @@ class ValueTracer:
                 raise CannotTrace(f"an item of {path.base}, some of which a loop makes")
             if value.item_like is None:
                 value.item_like = like
+                self.like_items.append(value)
                 items.value.others.append(value)
             found.append(value)
         return found
@@ -351,6 +361,24 @@ class ValueTracer:
         """Whether an item is that of the last iteration."""
         last, _ = self.last_items.get(items.value, (None, None))
         return iteration is not None and [*iteration.values()] == [last]
+
+    def is_item_of(self, items: Items, others: Items) -> bool:
+        """Have what other iterations made be among the items of a name, if sizes go on alike."""
+        value, of = others.value, items.value
+        at = items.iteration(others.at)
+        if at is None or len(value.shape) != len(of.shape) or isinstance(of.shape, IndexShape):
+            return False
+        if self.by_index(value.channels) != exchanged(self.by_index(of.channels), at):
+            return False
+        if of.static != value.static and of.static is not None:
+            terms = [exchanged(self.by_index(t), at) for t in of.static]
+            held = any(x in self.holders for t in terms for x in leaves(t))
+            if not held and terms != [*map(self.by_index, value.static or ())]:
+                return False
+        value.item_like = (of, others.at)
+        of.others.append(value)
+        self.like_items.append(value)
+        return True
 
     def is_below(self, number: int, index: Sym) -> bool:
         """Whether an index is always above a number."""

@@ -99,6 +99,11 @@ class Classes:
             self.all.sort(key=lambda text: text.trace.template.kind == "net")
             before = len(asked)
             asked = asked.union(*(text.asks for text in self.all))
+            # Classes that one argument may be are asked alike.
+            made = (m.classes.values() for text in self.all for m in text.trace.made.values())
+            asked |= {
+                (t, s) for ts in made for o in ts for s in SIZES if (o, s) in asked for t in ts
+            }
             if len(asked) == before:
                 return
 
