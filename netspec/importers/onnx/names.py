@@ -55,6 +55,7 @@ class NodeNames:
         self._prefix = f"{prefix}." if prefix else ""
         self._shared = _common(nodes)
         self._scopes = [self._scope(n) for n in nodes]
+        self._guess(nodes)
         counted = [
             (n, s) for n, s in zip(nodes, self._scopes, strict=True) if n.op_type not in _SILENT
         ]
@@ -100,6 +101,22 @@ class NodeNames:
         if not found or _GENERIC.match(found[1]):
             return ""
         return dotted(found[1])
+
+    def _guess(self, nodes: Sequence[NodeProto]) -> None:
+        """Take nodes that an exporter's rewriting made for parts of the module that uses them."""
+        told = [bool(_said_scopes(n)) for n in nodes]
+        if not any(told):
+            return
+        users: dict[str, list[int]] = {}
+        for number, node in enumerate(nodes):
+            for name in node.input:
+                users.setdefault(name, []).append(number)
+        for number in reversed(range(len(nodes))):
+            if not told[number] and not self._scopes[number].path:
+                taken = {j for n in nodes[number].output for j in users.get(n, ())}
+                homes = [_home(self._scopes[j]).split(".") for j in taken]
+                shared = [parts[0] for parts in zip(*homes, strict=False) if len({*parts}) == 1]
+                self._scopes[number] = NodeScope(".".join(shared))
 
     def _scope(self, node: NodeProto) -> NodeScope:
         for scope in _said_scopes(node)[-1:]:
@@ -148,6 +165,11 @@ def _words(text: str) -> list[str]:
 def _is_torch_module(kind: str) -> bool:
     """Whether a class is a layer of PyTorch's own."""
     return kind.startswith("torch.nn.modules.") and ".container." not in kind
+
+
+def _home(scope: NodeScope) -> str:
+    """The module that a node stands in, which is not a layer of PyTorch's own."""
+    return scope.path.rpartition(".")[0] if _is_torch_module(scope.kind) else scope.path
 
 
 def _common(nodes: Sequence[NodeProto]) -> int:

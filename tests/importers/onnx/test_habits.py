@@ -14,6 +14,7 @@ from torch import nn
 
 import netspec
 from netspec.cli.main import main
+from netspec.importers.onnx.translate import program_of
 
 from .models import ints, model, node, ops, same, saved, some, stored
 
@@ -278,6 +279,28 @@ def test_scopes_and_classes_of_the_newer_exporter(tmp_path: Path) -> None:
     # What is no list of strings says nothing.
     scopes.value = "__import__('os').system('false')"
     assert "conv:" in netspec.convert(saved(made, tmp_path)).text
+
+
+def test_nodes_without_a_scope_stand_where_they_are_used(tmp_path: Path) -> None:
+    nodes = [
+        node("Split", "x", "a b", axis=1),
+        node("Conv", "b w", "c"),
+        node("Concat", "a c", "y", axis=1),
+    ]
+    made = model(*nodes, w=some(2, 2, 1, 1), opset=13)
+    for number, path, kind in (
+        (1, "unit.conv", "torch.nn.modules.conv.Conv2d"),
+        (2, "", "own.Unit"),
+    ):
+        said = made.graph.node[number].metadata_props
+        scopes, kinds = ["", "unit", path, "f"], ["own.Net", "own.Unit", kind, "aten.f"]
+        if not path:
+            del scopes[2], kinds[2]
+        said.add(key="pkg.torch.onnx.name_scopes", value=repr(scopes))
+        said.add(key="pkg.torch.onnx.class_hierarchy", value=repr(kinds))
+    program = program_of(saved(made, tmp_path), {})
+    assert [o.name for o in program.operations] == ["unit.split", "unit.conv", "unit.concat"]
+    assert program.modules == {"unit": "Unit", "unit.conv": "Conv2d"}
 
 
 def test_pictures_with_channels_last_and_sizes_left_open(tmp_path: Path) -> None:
