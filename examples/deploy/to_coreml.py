@@ -1,9 +1,10 @@
 """Make the package of a net that Apple's devices run, NET.mlpackage.
 
-    pip install "netspec-compiler[torch]" coremltools
+    pip install "netspec-compiler[torch]" coremltools "numpy<2.4"
     python to_coreml.py squeezenet_digits weights.safetensors picture.png ...
 
-It is made anywhere. It runs, and is compared with NumPy, on macOS alone.
+It is made anywhere. It runs, and is compared with NumPy, on macOS alone. With NumPy 2.4,
+coremltools 9.0 fails on nets that pad or scale by the size of a value.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def make(net: Net, inputs: Arrays) -> Run | None:
     return run
 
 
-ENGINE = Engine("Core ML", ("coremltools", "torch"), make)
+ENGINE = Engine("Core ML", ("coremltools", "torch", "numpy"), make)
 
 if __name__ == "__main__":
     main(ENGINE, __doc__)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import io
+import tokenize
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 CHECKS = Path(__file__).parent / "checks.py"
@@ -34,5 +37,7 @@ def with_callees(names: Iterable[str], sources: Mapping[str, str]) -> list[str]:
 
 
 def names_in(code: str) -> set[str]:
-    """The names that code reads or assigns."""
-    return {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+    """The names in code, but for those in strings and those of attributes."""
+    tokens = tokenize.generate_tokens(io.StringIO(code).readline)
+    words = ["", *(t.string for t in tokens if t.type in (tokenize.NAME, tokenize.OP))]
+    return {word for before, word in pairwise(words) if before != "." and word.isidentifier()}

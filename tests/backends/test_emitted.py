@@ -145,6 +145,14 @@ def test_docstrings_are_filled_anew_where_a_line_is_too_wide() -> None:
     assert lines == [f'"""{wide}', f"{wide} c", "", "a", "b", "", f"  {wide}", wide, "  d", '"""']
 
 
+def test_the_largest_of_many_is_nested_no_deeper_than_python_reads() -> None:
+    multiples = "\n".join(f"a{i}: power(data) {{ scale: {i} }}" for i in range(1, 300))
+    inputs = ", ".join(f"a{i}" for i in range(1, 300))
+    net = net_of(f"net n {{ input data: 1x1x2\n {multiples}\n maximum({inputs}) }}")
+    x = torch.tensor([[[[2.0, -3.0]]]])
+    assert torch.equal(load_model(net, get("torch"))(x), torch.tensor([[[[598.0, -3.0]]]]))
+
+
 def test_one_class_for_one_module() -> None:
     source = emit(loaded("squeezenet1_0"), get("torch"))
     assert source.count("class Fire") == 1

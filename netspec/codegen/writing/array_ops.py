@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import partial, reduce
+from functools import partial
 from typing import Any
 
 from netspec.codegen.python_source import FunctionCall, Infix, Source, Verbatim, call, tuple_of
@@ -99,8 +99,7 @@ def emit_array_ops(emits: Callable[..., Register], a: ArrayLibrary) -> None:
     for of, sign in _SIGNS.items():
         expression(of, lambda *xs, sign=sign: Infix(sign, xs))
     for of, name in _OF_TWO.items():
-        chained = partial(call, f"{a.library}.{name}")
-        expression(of, lambda *xs, chained=chained: reduce(chained, xs))
+        expression(of, partial(_pairs, f"{a.library}.{name}"))
     expression(merging.Concat, lambda *xs: call(a.concat, tuple_of(xs), **a.along(0)))
     expression(reshaping.Identity, lambda x: x, wraps=True)
     plane = a.along(1, 2)
@@ -199,6 +198,14 @@ def emit_array_ops(emits: Callable[..., Register], a: ArrayLibrary) -> None:
         scale = [] if w.always(op.scale, 1) else [w.fixed(op.scale)]
         head = w.support("roi_pool")
         return Emission(lambda _, inputs: call(head, *inputs, *args, *scale))
+
+
+def _pairs(head: str, *xs: Source) -> Source:
+    """A function of two, of more: brackets are nested no deeper than that needs."""
+    while len(xs) > 1:
+        pairs = (xs[i : i + 2] for i in range(0, len(xs), 2))
+        xs = tuple(call(head, *pair) if len(pair) > 1 else pair[0] for pair in pairs)
+    return xs[0]
 
 
 def _affine(op: Any, w: ConstructorNumbers, x: Source, a: ArrayLibrary) -> Source:
