@@ -129,12 +129,12 @@ def image(name: str, model: Any) -> tuple[int, ...]:
     return (3, side, side)
 
 
-def sizes() -> dict[str, int]:
-    """The parameters of every model: those that torchvision states, or of one without memory."""
+def sizes(wanted: Sequence[str]) -> dict[str, int]:
+    """The parameters of models: those that torchvision states, or of one without memory."""
     import torch
 
     found = {}
-    for name in names():
+    for name in wanted:
         if kind(name) == "timm":
             with torch.device("meta"):
                 found[name] = sum(p.numel() for p in module(name).parameters())
@@ -405,7 +405,7 @@ def summary(results: Mapping[str, Mapping[str, Result]]) -> list[str]:
         cells = []
         for way in WAYS:
             there = [ways[way] for ways in chosen if way in ways]
-            cells.append(f"{sum(map(good, there))} of {len(there)}")
+            cells.append(f"{sum(map(good, there))} of {len(there)}" if there else "-")
         rows.append(f"| {label} | {' | '.join(cells)} |")
     return rows
 
@@ -464,10 +464,14 @@ def main() -> None:
         import torch
 
         torch.set_num_threads(1)
-        every = sorted(sizes().items(), key=lambda item: item[1])
-        for name, size in every:
-            wanted = not args.models or any(fnmatch(name, m) for m in args.models)
-            if not wanted or size > args.most or (args.only and kind(name) != args.only):
+        wanted = [
+            name
+            for name in names()
+            if not args.models or any(fnmatch(name, m) for m in args.models)
+            if args.only in (None, kind(name))
+        ]
+        for name, size in sorted(sizes(wanted).items(), key=lambda item: item[1]):
+            if size > args.most:
                 continue
             there = results.setdefault(name, {})
             ways = [
