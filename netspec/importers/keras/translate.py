@@ -24,7 +24,7 @@ from netspec.importers.tensors.program import (
 from netspec.lazy_dataclasses import dataclass
 from netspec.ops.base import MAX_ELEMENTS
 
-MOST_CALLS = 100_000
+MOST_CALLS = 8_000
 """Most calls of layers, each in a model that is called several times counted as often."""
 BATCH = 1
 """How many pictures the shapes of the program have in front."""
@@ -63,7 +63,7 @@ class KerasTranslation:
         shapes: Mapping[str, tuple[int, ...]],
         rule_of: RuleOf,
     ) -> None:
-        formats = {layer.config.get("data_format") for layer in model.all_layers()}
+        formats = [layer.config.get("data_format") for layer in model.all_layers()]
         self.first = "channels_first" in formats and "channels_last" not in formats
         """Whether the channels of all layers are in front."""
         self.model = model
@@ -130,6 +130,7 @@ class KerasTranslation:
         outputs = []
         for result in model.outputs:
             # Keras lists layers by their depth: here those of a branch follow each other.
+            self._callable(model, result, None)
             self._make(model, (result.layer, result.call), made)
             outputs.append(self._result(result, made, model.layers.get(result.layer)))
         return outputs
@@ -155,10 +156,7 @@ class KerasTranslation:
                 if other in begun:
                     message = "its inputs depend on its result"
                     raise layer.error(message, "unreadable-file")
-                below = model.layers.get(result.layer)
-                if below is None or not 0 <= result.call < len(below.calls):
-                    message = f"there is no call {result.call} of a layer {shown(result.layer)}"
-                    raise layer.error(message, "unknown-name")
+                self._callable(model, result, layer)
                 stack.append(other)
                 break
             else:
@@ -166,6 +164,13 @@ class KerasTranslation:
                 inputs = [self._result(r, made, layer) for r in call.results()]
                 made[at] = self.call_layer(layer, call, inputs)
                 stack.pop()
+
+    def _callable(self, model: KerasModel, result: CallResult, layer: KerasLayer | None) -> None:
+        """Raise KerasError where there is no such call."""
+        below = model.layers.get(result.layer)
+        if below is None or not 0 <= result.call < len(below.calls):
+            message = f"there is no call {result.call} of a layer {shown(result.layer)}"
+            raise KerasError("unknown-name", message, layer.span if layer else None)
 
     def _result(
         self,

@@ -23,6 +23,8 @@ def _merge(kind: str, call: RuleCall) -> KerasValue:
 
 def _average(call: RuleCall) -> KerasValue:
     values = call.inputs
+    if not values:
+        raise call.error("it takes at least one input", "wrong-arity")
     result = values[0]
     for i, other in enumerate(values[1:], 1):
         result = call.elementwise("add", result, other, f"add_{i}")

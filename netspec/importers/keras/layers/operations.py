@@ -208,7 +208,7 @@ def _get_item(call: RuleCall) -> KerasValue:
             if k != slice(None):
                 raise call.error("a part of the batch can't be expressed")
             continue
-        if (k.step or 1) < 1:
+        if k.step is not None and k.step < 1:
             raise call.error("a slice that runs back can't be expressed")
         start, end, step = k.indices(size)
         tensor = cut(call, tensor, place(axis), start, end, step)
