@@ -8,7 +8,12 @@ from math import isclose, sqrt
 from typing import Any
 
 from netspec.importers.tensors.numbers import scalar_of
-from netspec.importers.tensors.program import Operation, ProgramTensor, TensorProgram
+from netspec.importers.tensors.program import (
+    Operation,
+    ProgramConstant,
+    ProgramTensor,
+    TensorProgram,
+)
 from netspec.lazy_dataclasses import replace
 
 DEEPEST = 6
@@ -23,10 +28,10 @@ def with_patterns(program: TensorProgram) -> TensorProgram:
     search = _Search(program)
     found = []
     for operation in program.operations:
-        made = search.replaced(operation)
-        found.append(made)
-        for tensor in made.outputs:
-            search.makers[tensor] = made
+        for made in search.replaced(operation):
+            found.append(made)
+            for tensor in made.outputs:
+                search.makers[tensor] = made
     return replace(program, operations=needed(found, program.outputs))
 
 
@@ -52,13 +57,13 @@ class _Search:
         for operation in program.operations:
             self.inside.update(_around(operation.name))
 
-    def replaced(self, operation: Operation) -> Operation:
-        """The operation, or the one that it ends."""
+    def replaced(self, operation: Operation) -> list[Operation]:
+        """The operation, or the one that it ends, or two of those."""
         for pattern in PATTERNS.get(operation.kind, ()):
             found = pattern(self, operation)
             if found is not None:
-                return found
-        return operation
+                return [found]
+        return _affine(self, operation) or [operation]
 
     # --- questions -------------------------------------------------------------------------------
 
@@ -402,6 +407,74 @@ def _spread(search: _Search, o: Operation) -> Operation | None:
         t is None or len(t.shape) != len(o.outputs[0].shape) for t in inputs
     )
     return None if same else replace(o, inputs=inputs)
+
+
+def _affine(search: _Search, o: Operation) -> list[Operation] | None:
+    """Factors and summands of each channel, one after the other, as one of both.
+
+    So frozen batch norms are written: mean taken off, factor, summand.
+    """
+    steps: list[tuple[str, ProgramConstant]] = []
+    at: Operation | None = o
+    x: ProgramTensor | None = None
+    while at is not None and at.kind in ("add", "sub", "mul", "div") and len(steps) < DEEPEST:
+        inner, by = at.inputs
+        if inner is not None and inner.constant is not None and at.kind in ("add", "mul"):
+            inner, by = by, inner
+        if inner is None or by is None or by.constant is None or inner.constant is not None:
+            break
+        if inner.shape != at.outputs[0].shape or (at is not o and search.uses[x or inner] > 1):
+            break
+        before = search.makers.get(inner)
+        layer = before
+        while layer is not None and layer.kind in ("transpose", "reshape"):
+            layer = search.makers.get(layer.inputs[0]) if layer.inputs[0] is not None else None
+        if at.kind == "add" and layer is not None and layer.kind in _WITH_BIAS:
+            break  # it is the bias of that
+        steps.append((at.kind, by.constant))
+        x, at = inner, before
+    kinds = [kind for kind, _ in steps]
+    wide = {c.shape for _, c in steps if c.size > 1}
+    factors = [c for kind, c in steps if kind in ("mul", "div") and c.size > 1]
+    if x is None or len(steps) < 2 or not factors or len(wide) != 1 or kinds == ["add", "mul"]:
+        return None
+    (shape,) = wide
+    if sum(n > 1 for n in shape) != 1:
+        return None
+    key = tuple((kind, c.key) for kind, c in steps)
+    scale, shift = (
+        ProgramTensor(o.name, shape, replace(factors[0], shape=shape, load=load, key=(part, key)))
+        for part, load in enumerate(_composed(steps[::-1], shape))
+    )
+    middle = ProgramTensor("", x.shape)
+    return [
+        Operation("mul", [x, scale], [middle], o.name, o.span),
+        Operation("add", [middle, shift], o.outputs, o.name, o.span),
+    ]
+
+
+_WITH_BIAS = ("conv", "conv_transpose", "linear", "matmul")
+
+
+def _composed(
+    steps: Sequence[tuple[str, ProgramConstant]], shape: tuple[int, ...]
+) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """What loads the factor, and what the summand, of steps one after the other."""
+
+    def both() -> tuple[Any, Any]:
+        import numpy as np
+
+        scale, shift = np.ones(shape), np.zeros(shape)
+        for kind, constant in steps:
+            number = np.asarray(constant.load(), np.float64)
+            if kind in ("mul", "div"):
+                by = number if kind == "mul" else 1 / number
+                scale, shift = scale * by, shift * by
+            else:
+                shift = shift + (number if kind == "add" else -number)
+        return scale.astype(np.float32), shift.astype(np.float32)
+
+    return lambda: both()[0], lambda: both()[1]
 
 
 # --- windows ---------------------------------------------------------------------------

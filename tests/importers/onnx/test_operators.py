@@ -360,6 +360,19 @@ PATTERNS: dict[str, tuple[list[Any], str]] = {
         ],
         "groupnorm",
     ),
+    "batch norm in parts": (
+        [
+            node("Conv", "x conv", "c"),
+            node("Sub", "c g", "d"),
+            node("Mul", "d h", "e"),
+            node("Add", "g e", "y"),
+        ],
+        "conv scale",
+    ),
+    "bias and number": (
+        [node("Conv", "x conv", "c"), node("Add", "c g", "d"), node("Mul", "d half", "y")],
+        "conv power",
+    ),
     "length": (
         [node("ReduceL2", "x", "a", axes=[1], keepdims=1), node("Clip", "a tiny", "b"),
          node("Expand", "b shape", "c"), node("Div", "x c", "y")],
@@ -391,6 +404,7 @@ def test_patterns(name: str, tmp_path: Path) -> None:
         "parts": ints(0, 2, -1),
         "ones": np.ones(2, np.float32),
         "zeros": np.zeros(2, np.float32),
+        "conv": some(4, 4, 1, 1),
         "tiny": np.float32(1e-12),
         "shape": ints(2, 4, 6, 6),
     }
