@@ -146,12 +146,17 @@ class SharedWriter:
         layer_name = LayerName(Name(line.name, span), (), span) if named else None
         self.statements.append(LayerStatement(layer_name, Chain(tuple(calls), span), span))
 
+    def _names(self, slot: int) -> list[str]:
+        """The fields that any instance has at a slot."""
+        steps = [step for step in self.body.slots[slot] if step is not None]
+        return list(dict.fromkeys(name for step in steps for name in step.values()))
+
     def _usual(self, slot: int) -> list[str]:
         """The fields of a slot that have their defaults."""
         step = self.body.one(slot)
         known = {p.name: p.default for p in step.module.parameters} if step.module else {}
         found = []
-        for name in step.values():
+        for name in self._names(slot):
             f = self.module.formulas[slot, name]
             if isinstance(f, Multiple | HalfOf):
                 continue
@@ -170,7 +175,7 @@ class SharedWriter:
         kinds = {p.name: p.kind for p in step.module.parameters} if step.module else {}
         settings = step.node.settings if step.module is None else {}
         found = []
-        for name in step.values():
+        for name in self._names(slot):
             if name in left:
                 continue
             span = settings[name].span if name in settings else step.node.span

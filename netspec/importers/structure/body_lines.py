@@ -95,7 +95,8 @@ def _path(body: SharedBody, first: int, end: int) -> str:
         around = parent_path(inside[0])
         below = [s[i] for s in body.slots]
         count = sum(o is not None and f"{o.path}.".startswith(f"{around}.") for o in below)
-        together = around and count == len(inside) > 1
+        alone = inside[0].rpartition(".")[2] in ("conv", "linear", "fc")
+        together = around and count == len(inside) and (count > 1 or alone)
         together = together and all(p.startswith(f"{around}.") for p in inside)
         found[around if together else inside[0]] += 1
     (path, count), *_ = found.most_common(1)

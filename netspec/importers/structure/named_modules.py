@@ -189,7 +189,7 @@ def _move_shortcuts(instance: BodyInstance) -> None:
         for value in merge.inputs:
             branch: list[BodyStep] = []
             while (step := next((s for s in steps if value in s.outputs), None)) is not None:
-                if len(step.inputs) != 1 or uses[value] != 1:
+                if len(step.inputs) != 1 or sum(uses[v] for v in step.outputs) != 1:
                     break
                 branch.insert(0, step)
                 value = step.inputs[0]

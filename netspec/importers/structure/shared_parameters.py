@@ -75,13 +75,29 @@ class _ParameterFinder:
         for v in sorted(self.varying, key=lambda v: (_rank(v.kind), None in v.given, v.slot)):
             if (v.slot, v.name) not in self.module.formulas:
                 self.module.formulas[v.slot, v.name] = self._formula(v)
+        self._shorten()
         for run in self.body.optional:
-            self._take_stride(run)
+            self._follow(run)
             self.module.conditions[run.first] = self._condition(run)
         for parameter in self.module.parameters:
             _complete(parameter)
         self.module.parameters.sort(key=lambda p: (p.default is not None, _rank(p.kind)))
         return True
+
+    def _shorten(self) -> None:
+        """Let many counts have short names: b1, b2_0 for branch1, branch2_0."""
+        counts = [p for p in self.module.parameters if p.kind == "count"]
+        match = re.match(r"[a-z]{3,}", counts[0].name) if len(counts) > 4 else None
+        if match is None or not all(re.match(rf"{match[0]}_?\d", p.name) for p in counts):
+            return
+        short = {p.name: p.name.replace(match[0], match[0][0], 1) for p in counts}
+        if not set(short.values()) & {p.name for p in self.module.parameters}:
+            for p in counts:
+                self.made_by[short[p.name]] = self.made_by.pop(p.name)
+                p.name = short[p.name]
+            for place, f in self.module.formulas.items():
+                if isinstance(f, Multiple) and isinstance(f.base, str) and f.base in short:
+                    self.module.formulas[place] = Multiple(short[f.base], f.factor)
 
     def _collect(self, s: int) -> bool:
         """Note the fields of a slot that vary, and the formulas of those that do not."""
@@ -179,18 +195,17 @@ class _ParameterFinder:
                     return Multiple(SlotChannels(self.input), p.name)
         for factor in self._factors(v.given, self.x):
             return Multiple(SlotChannels(self.input), factor)
-        for p in self.module.parameters:
-            if p.kind == "count":
-                for factor in self._factors(v.given, p.given):
-                    return Multiple(p.name, factor)
+        if (multiple := self._of_parameter(v)) is not None:
+            return multiple
         if v.takes_input and self.body.run_of(self.body.wiring[v.slot][0][0]) is None:
             return Multiple(SlotChannels(self.body.wiring[v.slot][0]))
         if v.kind == "groups":
             return None
         base = self._base(v)
         if base is not v:
-            self.module.formulas[base.slot, base.name] = self._formula(base)
-            return self._count(v)
+            if (base.slot, base.name) not in self.module.formulas:
+                self.module.formulas[base.slot, base.name] = self._formula(base)
+            return self._of_parameter(v)
         ratios: Vector = [_over(a, b) for a, b in zip(v.given, self.x, strict=True)]
         distinct = {r for r in ratios if r is not None}
         whole = all(isinstance(r, Fraction) and r.denominator == 1 for r in distinct)
@@ -199,6 +214,14 @@ class _ParameterFinder:
             return Multiple(
                 SlotChannels(self.input), self._add("expansion", "expansion", ratios, v)
             )
+        return None
+
+    def _of_parameter(self, v: _VaryingValue) -> Formula | None:
+        """A count as a multiple of a parameter."""
+        for p in self.module.parameters:
+            factors = self._factors(v.given, p.given) if p.kind == "count" else []
+            for factor in factors:
+                return Multiple(p.name, factor)
         return None
 
     def _factors(self, given: Vector, base: Vector) -> list[Fraction]:
@@ -218,7 +241,7 @@ class _ParameterFinder:
             o
             for o in self.varying
             if o.kind == "count" and not o.takes_input and self._is_large(o.slot)
-            if any(f > 1 for f in self._factors(v.given, o.given))
+            if None not in o.given and any(f > 1 for f in self._factors(v.given, o.given))
         ]
         return max(found, key=lambda o: self._factors(v.given, o.given)[0], default=v)
 
@@ -270,16 +293,17 @@ class _ParameterFinder:
         adds = run.merges or any(self._is(s, "add") for s in range(run.first, run.end))
         stride = next((p for p in self.module.parameters if p.kind == "stride"), None)
         shapes = [t for f in self._counts() if (t := self._has_channels(f))]
-        if adds:
-            for holds, test in shapes:
+        missing = [not p for p in present]
+        for wanted in (missing, present) if run.merges else (present, missing):
+            for holds, test in shapes if adds else ():
                 tests, both = [test], holds
                 if stride is not None:
                     ones = [v is None or v == 1 for v in stride.given]
                     tests = [BranchTest(stride.name, Fraction(1)), test]
                     both = [a and b for a, b in zip(ones, holds, strict=True)]
-                if both == present:
+                if both == wanted and wanted is present:
                     return BranchTests(tuple(tests))
-                if both == [not p for p in present]:
+                if both == wanted:
                     return BranchTests(tuple(_negated(t) for t in tests), every=False)
         for p in self.module.parameters:
             if p.kind == "expansion" and (found := _when(p, Fraction(1), present)):
@@ -306,19 +330,26 @@ class _ParameterFinder:
         given: Vector = list(present)
         return BranchTests((BranchTest(self._add(f"with_{wanted}", "flag", given, None)),))
 
-    def _take_stride(self, run: OptionalRun) -> None:
-        """Let a shortcut stride as the module does, where it is there only if that strides."""
-        stride = next((p for p in self.module.parameters if p.kind == "stride"), None)
-        if stride is None or not run.merges:
+    def _follow(self, run: OptionalRun) -> None:
+        """Let a shortcut have the stride and the filters of the module where these agree."""
+        if not run.merges:
             return
+        formulas = self.module.formulas
         for s in range(run.first, run.end):
-            own = self.module.formulas.get((s, "stride"))
-            given: Vector = [
-                own[0] if isinstance(own, tuple) and own[0] == own[-1] and there else None
-                for there in run.present
-            ]
-            if own != (1, 1) and _agree(stride.given, given):
-                self.module.formulas[s, "stride"] = Multiple(stride.name)
+            stride = next((p for p in self.module.parameters if p.kind == "stride"), None)
+            for name in ("stride", "filters"):
+                own = formulas.get((s, name))
+                if isinstance(own, tuple) and own[0] == own[-1]:
+                    own = own[0]
+                if not isinstance(own, Fraction) or own == 1:
+                    continue
+                given: Vector = [own if there else None for there in run.present]
+                if name == "stride" and stride is not None and _agree(stride.given, given):
+                    formulas[s, name] = Multiple(stride.name)
+                for f in self._counts() if name == "filters" else ():
+                    values = self._values(f)
+                    if values and not isinstance(f, Fraction) and _agree(values, given):
+                        formulas[s, name] = f
 
     def _counts(self) -> list[Formula]:
         found = [
@@ -330,12 +361,18 @@ class _ParameterFinder:
         ]
         return list(dict.fromkeys(found))
 
-    def _has_channels(self, f: Formula) -> tuple[list[bool], BranchTest] | None:
-        """In which instances the input has as many channels, and the test."""
-        values: Vector = [f] * len(self.x) if isinstance(f, Fraction) else []
+    def _values(self, f: Formula) -> Vector:
+        """A count in each instance; empty where it depends on more than a parameter."""
+        if isinstance(f, Fraction):
+            return [f] * len(self.x)
         if isinstance(f, Multiple) and isinstance(f.base, str) and isinstance(f.factor, Fraction):
             given = next(p.given for p in self.module.parameters if p.name == f.base)
-            values = [_times(v, f.factor) for v in given]
+            return [_times(v, f.factor) for v in given]
+        return []
+
+    def _has_channels(self, f: Formula) -> tuple[list[bool], BranchTest] | None:
+        """In which instances the input has as many channels, and the test."""
+        values = self._values(f)
         if not values or None in values:
             return None
         return [a == b for a, b in zip(values, self.x, strict=True)], BranchTest(channels=f)

@@ -7,6 +7,7 @@ from typing import Any
 
 from netspec.diagnostics.source import Source, Span
 from netspec.importers.structure.graph import DataInput, FieldValue, Graph, GraphValue, Node
+from netspec.ops import IndexShape
 
 SOURCE = Source("model.bin", "")
 NOWHERE = Span(SOURCE, 0, 0)
@@ -24,8 +25,14 @@ class GraphMaker:
             n: FieldValue(Fraction(v) if type(v) is int else v, NOWHERE) for n, v in fields.items()
         }
         node = Node(op, list(inputs), settings, name, NOWHERE, [NOWHERE for _ in inputs])
-        shapes = node.bound().outputs([v.shape for v in inputs])
-        node.outputs = [GraphValue(node, tuple(map(int, shape))) for shape in shapes]
+        bound = node.bound()
+        shapes = bound.outputs([v.shape for v in inputs])
+        names = ["", *bound.result_names[1:]]
+        node.outputs = [
+            GraphValue(node, tuple(map(int, shape)), name)
+            for shape, name in zip(shapes, names, strict=False)
+            if not isinstance(shape, IndexShape)
+        ]
         if op == "conv":
             node.origins = {"weight": name}
         self.graph.nodes.append(node)

@@ -207,3 +207,37 @@ def test_blocks_of_a_list_are_named_by_their_class() -> None:
     text, _ = converted(make.net(x))
     assert "module block(filters, stride = 1) {" in text
     assert "block[i]: block { filters: filters stride: stride }" in " ".join(text.split())
+
+
+def test_parts_of_a_split_stay_in_front_of_what_takes_them() -> None:
+    make = NamedMaker(16, 8, 8)
+    x = make.x
+    for i in range(4):
+        name = f"blocks.{i}"
+        make.classes[name] = "Block"
+        first = make.add("split", f"{name}.split", x, parts=2)
+        second = make.graph.nodes[-1].outputs[1]
+        y = make.conv(f"{name}.a", first, 8, 3)
+        z = make.conv(f"{name}.b", make.add("add", f"{name}.add", y, second), 8, 3)
+        x = make.add("concat", f"{name}.cat", y, z)
+    text, _ = converted(make.net(x))
+    assert "module block {" in text
+    assert "for i in 0..3 { blocks[i]: block }" in text
+
+
+def test_many_filters_have_short_names() -> None:
+    make = NamedMaker(16, 8, 8)
+    x = make.x
+    for i in range(3):
+        name = f"mixed{i}"
+        make.classes[name] = "Inception"
+        widths = [(8, 16, 24), (16, 40, 8), (24, 8, 8), (8, 8, 16), (40, 16, 24)]
+        sides = [
+            make.conv(f"{name}.branch{k}.conv", x, w, 3) for k, w in enumerate(w[i] for w in widths)
+        ]
+        x = make.add("concat", f"{name}.cat", *sides)
+    text, net = converted(make.net(x))
+    assert "module inception(b0" in text
+    assert net.params == sum(
+        n.value.shape[0] * n.inputs[0].shape[0] * 9 for n in make.graph.nodes if n.op == "conv"
+    )
