@@ -294,16 +294,16 @@ class _ParameterFinder:
         stride = next((p for p in self.module.parameters if p.kind == "stride"), None)
         shapes = [t for f in self._counts() if (t := self._has_channels(f))]
         missing = [not p for p in present]
-        for wanted in (missing, present) if run.merges else (present, missing):
+        for instances in (missing, present) if run.merges else (present, missing):
             for holds, test in shapes if adds else ():
                 tests, both = [test], holds
                 if stride is not None:
                     ones = [v is None or v == 1 for v in stride.given]
                     tests = [BranchTest(stride.name, Fraction(1)), test]
                     both = [a and b for a, b in zip(ones, holds, strict=True)]
-                if both == wanted and wanted is present:
+                if both == instances and instances is present:
                     return BranchTests(tuple(tests))
-                if both == wanted:
+                if both == instances:
                     return BranchTests(tuple(_negated(t) for t in tests), every=False)
         for p in self.module.parameters:
             if p.kind == "expansion" and (found := _when(p, Fraction(1), present)):
