@@ -10,6 +10,7 @@ values          values while nodes are gone through: tensors with their types
 folding         nodes whose inputs are all known, computed
 call            one node with its inputs, what rules ask of it and emit
 inputs          the sizes of inputs
+preparation     how pictures become inputs, as files of netspec's own note it
 translate       all nodes in order: functions and branches opened up, each by its rule
 rules           the rule of each operator, by subject
 """

@@ -18,6 +18,7 @@ from netspec.importers.onnx.inputs import has_channels_last, inputs_of
 from netspec.importers.onnx.listing import Listing, dimensions, shown
 from netspec.importers.onnx.model_file import constant, parse, type_name
 from netspec.importers.onnx.names import NodeNames, classes_of, dotted
+from netspec.importers.onnx.preparation import preparation
 from netspec.importers.onnx.values import NodeValue, of_array, of_constant
 from netspec.importers.tensors.program import (
     Operation,
@@ -97,6 +98,7 @@ class _OnnxTranslation:
         is_turned = any(has_channels_last(v.shape) for v in inputs)
         values |= self._initializers(graph)
         program.modules = classes_of(graph.node)
+        program.prepared = preparation(self.model)
         outputs = [o.name for o in graph.output]
         body = _Body(graph.node, values, outputs, opset, NodeNames(graph.node))
         try:

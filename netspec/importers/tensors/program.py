@@ -60,6 +60,7 @@ from pathlib import Path
 from typing import Any
 
 from netspec.diagnostics.source import Source, Span
+from netspec.importers.structure.graph import ConstantValue
 from netspec.lazy_dataclasses import dataclass, field
 
 
@@ -137,5 +138,7 @@ class TensorProgram:
     outputs: list[ProgramTensor]
     modules: Mapping[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    prepared: Mapping[str, ConstantValue] = field(default_factory=dict)
+    """How pictures become the first input, as fields of it."""
     nodes: int = 0
     left_out: Counter[str] = field(default_factory=Counter)

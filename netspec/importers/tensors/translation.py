@@ -76,7 +76,9 @@ class ProgramTranslation:
             )
             raise TranslationError(Diagnostic("unsupported-layer", message, self.whole()))
         value = GraphValue(None, shape)
-        self.graph.inputs.append(DataInput(value, tensor.name, self.whole(), {}))
+        fields = {} if self.graph.inputs or len(shape) != 3 else self.program.prepared
+        settings = {name: FieldValue(given, self.whole()) for name, given in fields.items()}
+        self.graph.inputs.append(DataInput(value, tensor.name, self.whole(), settings))
         self.views[tensor] = TensorView.of(value)
 
     def view(self, tensor: ProgramTensor | None) -> TensorView:

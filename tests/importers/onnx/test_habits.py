@@ -281,6 +281,21 @@ def test_scopes_and_classes_of_the_newer_exporter(tmp_path: Path) -> None:
     assert "conv:" in netspec.convert(saved(made, tmp_path)).text
 
 
+@pytest.mark.parametrize(
+    "said", ["{", "[]", '{"scale": "a"}', '{"scale": 0}', '{"mean": [1e999]}', '{"crop": "} x {"}']
+)
+def test_notes_on_pictures_that_are_not_sound(said: str, tmp_path: Path) -> None:
+    made = model(node("Relu", "x", "y"), x=(1, 3, 4, 4))
+    made.metadata_props.add(key="netspec.preprocessing", value=said)
+    assert netspec.load(saved(made, tmp_path)).ir.preprocessing == (None,)
+
+
+def test_two_inputs(tmp_path: Path) -> None:
+    made = model(node("Relu", "z", "r"), node("Add", "x r", "y"))
+    made.graph.input.append(helper.make_tensor_value_info("z", 1, ["N", 4, 6, 6]))
+    assert ops(same(saved(made, tmp_path))) == ["relu", "add"]
+
+
 def test_nodes_without_a_scope_stand_where_they_are_used(tmp_path: Path) -> None:
     nodes = [
         node("Split", "x", "a b", axis=1),
@@ -369,4 +384,5 @@ def test_files_of_our_own(name: str, options: list[str], tmp_path: Path) -> None
     assert main(["compile", name, "--backend", "onnx", "-o", str(path), *options]) == 0
     net, original = netspec.load(path), netspec.load(name)
     assert net.params == original.params
+    assert net.ir.preprocessing == original.ir.preprocessing
     assert sorted(ops(net)) == sorted(o for o in ops(original) if o not in ("dropout", "identity"))
