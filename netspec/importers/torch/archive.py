@@ -14,7 +14,7 @@ from netspec.diagnostics import spec_error
 from netspec.importers.tensors.program import ProgramConstant
 from netspec.importers.torch.exported import ModelError
 
-MOST_JSON = 1 << 28
+MOST_JSON = 1 << 26
 """Most bytes of a graph or a list of tensors."""
 DTYPES = {
     1: ("uint8", "u1"),

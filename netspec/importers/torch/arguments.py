@@ -11,7 +11,7 @@ from math import isinf, isnan
 from typing import Any, Protocol, TypeVar
 
 from netspec.diagnostics.source import Span
-from netspec.importers.tensors.program import ProgramConstant, ProgramTensor
+from netspec.importers.tensors.program import Operation, ProgramConstant, ProgramTensor
 from netspec.importers.torch.exported import OperatorCall
 
 Result = ProgramTensor | list[ProgramTensor]
@@ -37,6 +37,9 @@ class ProgramBuilder(Protocol):
         attributes: Mapping[str, Any],
     ) -> None:
         """Add an operation."""
+
+    def made_by(self, tensor: ProgramTensor, kind: str) -> Operation | None:
+        """The operation that makes a tensor, if it is of this kind."""
 
     def number(self, value: float) -> ProgramTensor:
         """A number as a tensor."""
@@ -194,10 +197,20 @@ class Arguments:
 
     def reshaped(self, weight: ProgramTensor, shape: tuple[int, ...]) -> ProgramTensor:
         """A constant in another shape."""
+        return self.changed(weight, shape, lambda a: a.reshape(shape))
+
+    def changed(
+        self, weight: ProgramTensor, shape: tuple[int, ...], change: Callable[[Any], Any]
+    ) -> ProgramTensor:
+        """A constant after a change of its numbers, which the operator and the shape say."""
         if weight.constant is None:
             raise CallError("its weight is computed")
-        changed = weight.constant.changed(shape, lambda w: w.reshape(shape), shape)
+        changed = weight.constant.changed(shape, change, (self.word, shape))
         return self._program.constant(weight, changed)
+
+    def made_by(self, tensor: ProgramTensor, kind: str) -> Operation | None:
+        """The operation that makes a tensor, if it is of this kind."""
+        return self._program.made_by(tensor, kind)
 
     def note(self, text: str) -> None:
         """Keep a note for who reads the spec."""

@@ -58,6 +58,9 @@ class _Building:
         """What `state_dict` calls a constant, or the first one that it was computed of."""
         self.seen_as: dict[ProgramTensor, ProgramTensor] = {}
         """The tensor whose numbers a view shows."""
+        self.makers: dict[ProgramTensor, Operation] = {}
+        self.shown: dict[ProgramTensor, list[str]] = {}
+        """What shows the numbers of a tensor: its own names and those of views."""
         self.written: dict[ProgramTensor, str] = {}
         """Tensors that were written to, and whose views no longer hold, by what did so."""
         types = [exported.types.get(name) for name in exported.inputs]
@@ -68,12 +71,12 @@ class _Building:
         exported, program = self.exported, self.program
         for name, (stored, constant) in exported.stored.items():
             tensor = ProgramTensor(stored, constant.shape, constant)
-            self.tensors[name] = tensor
+            self._name(name, tensor)
             self.names[tensor] = stored
         for name in exported.inputs:
             found = self._type(name)
             # PyTorch's own modules call it `input`, which is a word of the language.
-            self.tensors[name] = ProgramTensor("x" if name == "input" else name, found.shape)
+            self._name(name, ProgramTensor("x" if name == "input" else name, found.shape))
             program.inputs.append(self.tensors[name])
             self._note_open(name, found)
         if not program.inputs:
@@ -135,11 +138,10 @@ class _Building:
         """Name the operation that gives a result by the key that the module returns it under."""
         if not key:
             return
-        for operation in reversed(self.program.operations):
-            if tensor in operation.outputs:
-                if operation.name not in self.program.modules and "." not in operation.name:
-                    operation.name = key
-                return
+        operation = self.makers.get(tensor)
+        if operation is None or operation.name in self.program.modules or "." in operation.name:
+            return
+        operation.name = key
 
     # --- calls -----------------------------------------------------------------------------------
 
@@ -161,15 +163,14 @@ class _Building:
             # What the program says of this call does not fit the operator.
             message = f"{word} has arguments that do not fit: {type(error).__name__}: {error}"
             raise PlaceError(message[:300], span) from None
+        base = next((a for a in arguments.values() if isinstance(a, ProgramTensor)), None)
+        for tensor in results if word in VIEWS and not in_place else ():
+            if base is not None and tensor is not base:
+                self.seen_as[tensor] = self.seen_as.get(base, base)
         for name, tensor in zip(call.results, results, strict=False):
-            self.tensors[name] = tensor
+            self._name(name, tensor)
         if in_place:
             self._overwrite(call, results[0], word)
-        elif word in VIEWS:
-            base = next((a for a in arguments.values() if isinstance(a, ProgramTensor)), None)
-            for tensor in results:
-                if base is not None and tensor is not base:
-                    self.seen_as[tensor] = self.seen_as.get(base, base)
 
     def _argument(self, value: Any) -> Any:
         if isinstance(value, Ref):
@@ -184,6 +185,10 @@ class _Building:
             return [self._argument(v) for v in value]
         return value
 
+    def _name(self, name: str, tensor: ProgramTensor) -> None:
+        self.tensors[name] = tensor
+        self.shown.setdefault(self.seen_as.get(tensor, tensor), []).append(name)
+
     def _overwrite(self, call: OperatorCall, made: ProgramTensor, word: str) -> None:
         """Let the tensor that a call writes to be its result from here on."""
         first = next((v for v in call.arguments.values() if isinstance(v, Ref)), None)
@@ -191,11 +196,12 @@ class _Building:
         if old is None or old is made:
             return
         base = self.seen_as.get(old, old)
-        for name, tensor in self.tensors.items():
-            if tensor is old:
+        for name in self.shown.pop(base, ()):
+            if self.tensors[name] is old:
                 self.tensors[name] = made
-            elif tensor is base or self.seen_as.get(tensor) is base:
-                self.written[tensor] = f"{word}_"
+                self.shown.setdefault(made, []).append(name)
+            else:
+                self.written[self.tensors[name]] = f"{word}_"
 
     def _ruled(
         self,
@@ -278,9 +284,14 @@ class _Building:
         attributes: Mapping[str, Any],
     ) -> None:
         """Add an operation."""
-        self.program.operations.append(
-            Operation(kind, list(inputs), outputs, name, span, attributes)
-        )
+        operation = Operation(kind, list(inputs), outputs, name, span, attributes)
+        self.program.operations.append(operation)
+        self.makers |= dict.fromkeys(outputs, operation)
+
+    def made_by(self, tensor: ProgramTensor, kind: str) -> Operation | None:
+        """The operation that makes a tensor, if it is of this kind."""
+        found = self.makers.get(tensor)
+        return found if found is not None and found.kind == kind else None
 
     def number(self, value: float) -> ProgramTensor:
         """A number as a tensor."""

@@ -100,6 +100,31 @@ def test_a_file_says_what_the_module_says(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_program_that_was_taken_apart(tmp_path: Path) -> None:
+    """Core operators, as PyTorch 2.4 exported them, and linear layers over the rows of a map."""
+
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(8, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
+
+    first = list(layers())[:6]
+    module = varied(nn.Sequential(*first, nn.InstanceNorm2d(8, affine=True), Last()))
+    x = torch.randn(2, 3, 6, 8)
+    whole = torch.export.export(module, (x,), strict=False)
+    torch.export.save(whole.run_decompositions(), tmp_path / "core.pt2")
+    program = tensor_program(exported(tmp_path / "core.pt2"))
+    assert {"prelu", "batchnorm", "instancenorm", "matmul"} < {o.kind for o in program.operations}
+    net = netspec.load(tmp_path / "core.pt2")
+    assert net.params == sum(p.numel() for p in module.parameters())
+    found = torch.from_numpy(netspec.build(net)(x.numpy()))
+    torch.testing.assert_close(found, outputs(module, x)[0], rtol=1e-4, atol=1e-5)
+
+
 def _operations(program: TensorProgram) -> list[Any]:
     return [
         (o.kind, o.name, dict(o.attributes), [t and t.shape for t in o.inputs])

@@ -23,6 +23,9 @@ from netspec.importers.torch.arguments import Arguments, CallError, Result, oper
 )
 def _reshape(c: Arguments) -> ProgramTensor:
     x = c.tensor()
+    before = c.made_by(x, "reshape")
+    if before is not None and before.inputs[0] is not None:
+        x = before.inputs[0]  # one after the other are one
     return x if x.shape == c.shape else c.last("reshape", x, shape=c.shape)
 
 
@@ -41,7 +44,8 @@ def _transpose(c: Arguments) -> ProgramTensor:
     if c.word in ("t", "numpy_T"):
         order.reverse()
     else:
-        one, other = c.axis(rank, "dim0"), c.axis(rank, "dim1")
+        names = ("axis0", "axis1") if "axis0" in c.values else ("dim0", "dim1")
+        one, other = (c.axis(rank, name) for name in names)
         order[one], order[other] = order[other], order[one]
     return x if order == list(range(rank)) else c.last("transpose", x, order=order)
 
@@ -60,6 +64,20 @@ def _movedim(c: Arguments) -> ProgramTensor:
 @operator("clone", "lift_fresh_copy", "lift_fresh", "type_as", "positive")
 def _same(c: Arguments) -> ProgramTensor:
     return c.tensor()
+
+
+@operator("as_strided", view=True)
+def _as_strided(c: Arguments) -> ProgramTensor:
+    """The same tensor in rows, where that is all it says."""
+    x = c.tensor("self")
+    steps, step = c.integers("stride"), 1
+    for size, given in zip(reversed(x.shape), reversed(steps), strict=True):
+        if size > 1 and given != step:
+            raise CallError("its strides can't be said")
+        step *= size
+    if tuple(c.integers("size")) != x.shape or c.get("storage_offset") not in (None, 0):
+        raise CallError("it takes a part of its input")
+    return x
 
 
 @operator("to", "_to_copy")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netspec.importers.tensors.program import ProgramTensor
+from netspec.importers.tensors.program import ProgramConstant, ProgramTensor
 from netspec.importers.torch.arguments import Arguments, CallError, operator
+
+MOST_REPEATED = 1 << 24
+"""Most numbers of matrices that are looked through."""
 
 
 @operator("conv2d", "convolution", "_convolution", "conv3d")
@@ -89,14 +92,38 @@ def _linear(c: Arguments) -> ProgramTensor:
 @operator("addmm")
 def _addmm(c: Arguments) -> ProgramTensor:
     if c.number("beta", 1) != 1 or c.number("alpha", 1) != 1:
-        raise CallError("its alpha or beta is not 1")
-    product = c.step("matmul", c.tensor("mat1"), c.tensor("mat2"), shape=c.shape)
-    return c.last("add", product, c.tensor("self"))
+        raise CallError("its beta or alpha is not 1")
+    return _by_rows(c, c.tensor("mat1"), c.tensor("mat2"), c.tensor("self"))
 
 
 @operator("mm", "matmul", "bmm")
 def _product(c: Arguments) -> ProgramTensor:
-    return c.last("matmul", c.tensor("self"), c.tensor("other", "mat2"))
+    return _by_rows(c, c.tensor("self"), c.tensor("other", "mat2"), None)
+
+
+def _by_rows(
+    c: Arguments, x: ProgramTensor, y: ProgramTensor, bias: ProgramTensor | None
+) -> ProgramTensor:
+    """A product, and a bias; that of all places of a map laid out as rows is one of the map."""
+    rows = c.made_by(x, "reshape")
+    whole = rows.inputs[0] if rows is not None and len(x.shape) == len(y.shape) < 4 else None
+    shape = c.shape
+    if y.constant is not None and len(y.shape) == 3 and _is_repeated(y.constant):
+        y = c.changed(y, y.shape[1:], lambda a: a[0])
+    if whole is not None and len(whole.shape) > 2 and whole.shape[-1] == x.shape[-1]:
+        x, shape = whole, (*whole.shape[:-1], y.shape[-1])
+    made = c.step("matmul", x, y, shape=shape)
+    if bias is not None:
+        made = c.step("add", made, bias, shape=shape)
+    return made if shape == c.shape else c.last("reshape", made, shape=c.shape)
+
+
+def _is_repeated(matrices: ProgramConstant) -> bool:
+    """Whether several matrices are all the same, as an expansion makes them."""
+    if matrices.size > MOST_REPEATED:
+        return False
+    found = matrices.load()
+    return bool((found == found[:1]).all())
 
 
 @operator("batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm")
@@ -139,6 +166,49 @@ def _instance_norm(c: Arguments) -> ProgramTensor:
         return _batch_norm(c)[0]
     weights = c.optional("weight"), c.optional("bias")
     return c.last("instancenorm", c.tensor("input"), *weights, eps=c.number("eps", 1e-5))
+
+
+@operator("where")
+def _where(c: Arguments) -> ProgramTensor:
+    """x where it is above 0, else a learned part of it: a PReLU that was taken apart."""
+    x, other = c.tensor("self"), c.tensor("other")
+    above, part = c.made_by(c.tensor("condition"), "gt"), c.made_by(other, "mul")
+    if above is not None and part is not None and above.inputs[0] is x and x in part.inputs:
+        slope = next((t for t in part.inputs if t is not None and t.constant is not None), None)
+        if slope is not None and slope.constant is not None and above.attributes["bound"] == 0:
+            vector = c.reshaped(slope, (slope.constant.size,))
+            return c.last("prelu", x, vector)
+    return c.last("where", c.tensor("condition"), x, other)
+
+
+@operator("gt")
+def _above(c: Arguments) -> ProgramTensor:
+    bound = c.get("other")
+    return c.last("gt", c.tensor("self"), bound=None if isinstance(bound, ProgramTensor) else bound)
+
+
+@operator("_native_batch_norm_legit")
+def _instance_norm_apart(c: Arguments) -> list[ProgramTensor]:
+    """A batch norm whose channels are those of all pictures: an instance norm taken apart."""
+    x = c.tensor("input")
+    rows = c.made_by(x, "reshape")
+    whole = x if rows is None else rows.inputs[0]
+    if whole is None or "running_mean" in c.values or len(whole.shape) != len(x.shape):
+        return _batch_norm(c)
+    if x.shape != (1, *_pictures_as_channels(whole.shape)):
+        return _batch_norm(c)
+    channels = whole.shape[1]
+    weights = [
+        None if w is None else c.changed(w, (channels,), lambda a: a.reshape(-1, channels)[0])
+        for w in (c.optional("weight"), c.optional("bias"))
+    ]
+    made = c.step("instancenorm", whole, *weights, eps=c.number("eps", 1e-5), shape=whole.shape)
+    made = c.last("reshape", made, shape=c.shape)
+    return [made, *(ProgramTensor(f"{c.word}_saved", s) for s in c.shapes[1:])]
+
+
+def _pictures_as_channels(shape: Sequence[int]) -> tuple[int, ...]:
+    return (shape[0] * shape[1], *shape[2:])
 
 
 @operator("prelu", "_prelu_kernel")
