@@ -48,7 +48,8 @@ def structured_tree(graph: Graph, heading: NetHeading, classifies: bool) -> Spec
 
     `classifies` says that the file takes the outputs for classes, though it may have no softmax.
     """
-    if graph.modules is not None and all(n.shares is None for n in graph.nodes):
+    paths = graph.modules is not None and any("." in n.name for n in graph.nodes)
+    if paths and all(n.shares is None for n in graph.nodes):
         return _tree_by_names(graph, heading, classifies)
     chains = repeating_chains(graph)
     modules = planned_modules(repeated_modules(chains, graph.outputs), heading.name)

@@ -241,3 +241,14 @@ def test_many_filters_have_short_names() -> None:
     assert net.params == sum(
         n.value.shape[0] * n.inputs[0].shape[0] * 9 for n in make.graph.nodes if n.op == "conv"
     )
+
+
+def test_names_without_paths_leave_it_to_what_repeats() -> None:
+    make = NamedMaker(16, 8, 8)
+    x = make.x
+    for i in range(4):
+        y = make.conv(f"stage{i}_a", x, 16, 3)
+        y = make.conv(f"stage{i}_b", make.add("relu", f"stage{i}_relu", y), 16, 3)
+        x = make.add("add", f"stage{i}_add", x, y)
+    text, _ = converted(make.net(x))
+    assert "module" in text
