@@ -726,6 +726,23 @@ NETS: dict[str, tuple[str, dict[str, Any]]] = {
         """,
         {"n": 7},
     ),
+    "lines that branches make, used again": (
+        """
+        net t(n = 2, k = 1) {
+          input data: 4x5x5
+          for i in 0..n {
+            if k > 1 { r[i]: conv { filters: 4  kernel: 1 } -> relu }
+            else { r[i]: conv { filters: 4  kernel: 3  pad: 1 } }
+          }
+          if k == 1 { a: conv { filters: 4  kernel: 1 } -> tanh }
+          else if k == 2 { a: batchnorm }
+          else { a: tanh }
+          again: a(r[0](a))
+          for w in [1, "M", 2] { if w == "M" { relu } else { conv { filters: 3 + w  kernel: 1 } } }
+        }
+        """,
+        {"n": 3, "k": 2},
+    ),
     "ends of loops that are products of a fraction": (
         """
         net t(n = 4, w = 0.5) {

@@ -18,6 +18,7 @@ from netspec.codegen.tracing.nodes import (
     TraceNode,
     TraceValue,
     behind_loop,
+    is_mixed,
     variables_of,
 )
 from netspec.codegen.tracing.numbers import (
@@ -294,14 +295,15 @@ class LoopTracer(BranchTracer):
     def _iterated(self, e: ast.Expression, makes_layers: bool) -> Sym:
         """The list that a loop runs over, `enumerate` and `zip` as the text has them.
 
-        A list of lists has a name where the loop makes layers: constructor and `forward` read it.
+        A list of lists, or of words and numbers, has a name where the loop makes layers:
+        constructor and `forward` read it.
         """
         if isinstance(e, ast.Function) and e.name.text in ("enumerate", "zip"):
             args = [self._iterated(a, makes_layers) for a in e.arguments]
             return self.terms.paired(e.name.text, args)
         items = self.evaluate(e)
         if makes_layers and items.known and isinstance(items.term, ListTerm):
-            if any(isinstance(row, ListTerm) for row in items.term.items):
+            if any(isinstance(row, ListTerm) for row in items.term.items) or is_mixed(items.term):
                 local = self.named("table", items)
                 self.terms.lists[local] = items.term
                 return Sym(items.value, local)

@@ -393,6 +393,11 @@ def made_of_sizes(term: Any) -> bool:
     return False
 
 
+def is_mixed(items: ListTerm) -> bool:
+    """Whether a list has items of several kinds: words and numbers."""
+    return len({type(item) for item in items.items}) > 1
+
+
 def walk(nodes: Sequence[TraceNode]) -> Iterator[TraceNode]:
     for node in nodes:
         yield node

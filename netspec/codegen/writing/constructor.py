@@ -24,6 +24,7 @@ from netspec.codegen.tracing.nodes import (
     PositiveNode,
     TraceNode,
     calls_in,
+    is_mixed,
     walk,
 )
 from netspec.codegen.writing.spelling import WrittenCall
@@ -107,7 +108,9 @@ def _let(node: LetNode, terms: Terms) -> Iterator[Statement]:
     if isinstance(source, FunctionCall) and isinstance(term, ListTerm):
         source = list_of(source.args)
     if local in terms.lists:
-        yield Line(source, (f"self.{terms.attribute(local)}",), reads=asked.reads)
+        kind = "list[Any]" if isinstance(term, ListTerm) and is_mixed(term) else ""
+        place = f"self.{terms.attribute(local)}"
+        yield Line(source, (place,), annotation=kind, reads=asked.reads)
         return
     yield Line(source, (local.name,), optional=True, reads=asked.reads)
     if local in terms.kept:
@@ -195,9 +198,10 @@ def _layer(c: Call, terms: Terms, emissions: Emissions) -> Iterator[Statement]:
 
 
 def annotate_layers(body: Sequence[Statement], layer: str) -> None:
-    """Say the type of a variable that holds layers of several classes, where it is set first."""
+    """Say the type of what holds layers of several classes, where it is set first."""
     lines = [s for s in [*walk_statements(body)][::-1] if isinstance(s, Line)]
-    for name in {t for line in lines for t in line.targets if t.rstrip("0123456789") == "layer"}:
+    places = {t for line in lines for t in line.targets}
+    for name in {t for t in places if t.startswith("self.") or t.rstrip("0123456789") == "layer"}:
         own = [line for line in lines if line.targets == (name,)]
         if len({s.head for line in own if isinstance(s := line.source, FunctionCall)}) > 1:
             own[0].annotation = layer

@@ -90,6 +90,7 @@ class Forward:
         self.comments = comments
         counts = [*terms.counters, *trace.counted]
         self.taken = {*taken, "self", "block", "layer", *(v.name for v in counts)}
+        self.made = {c.name.fixed for c in emissions if c.name is not None and c.kept is None}
         paths = [c.attribute for c, (written, _) in emissions.items() if written.constructor]
         self.counted = {x for p in paths if p for s in p.indices for x in leaves(s.term)}
         """What names of layers are made of."""
@@ -235,6 +236,8 @@ class Forward:
         path = c.attribute
         if self.emissions[c][0].constructor is None or path is None:
             return ""
+        if path.fixed is not None and c.kept is not None and path.fixed not in self.made:
+            return f'getattr(self, "{path.fixed}")'  # of an iteration
         if path.fixed is not None:
             return self.terms.spelling.reached(path.fixed)
         return f"getattr(self, {self.terms.path(path, self.terms.in_forward)})"
