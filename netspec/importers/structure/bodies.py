@@ -41,6 +41,16 @@ def joined(body: SharedBody, instance: BodyInstance) -> SharedBody | None:
     return _wired([*body.instances, instance], slots)
 
 
+def extend(body: SharedBody, instance: BodyInstance, alike: int) -> None:
+    """Add an instance to a body that has the same steps as instance `alike`, wired as they are."""
+    steps = iter(instance.steps)
+    for slot in body.slots:
+        slot.append(None if slot[alike] is None else next(steps))
+    for run in body.optional:
+        run.present = (*run.present, run.present[alike])
+    body.instances.append(instance)
+
+
 def _likeness(a: BodyStep, b: BodyStep) -> int:
     """How much speaks for two steps being the same one; 0 where they can't be."""
     if a.kind != b.kind:

@@ -15,16 +15,17 @@ from netspec.importers.structure.names import (
     short_name,
     use_place,
 )
-from netspec.importers.structure.paths import parent_path
-from netspec.importers.structure.shared_module import BodyLine, BodyStep, SharedBody
+from netspec.importers.structure.paths import MAX_DEPTH, parent_path
+from netspec.importers.structure.shared_module import BodyLine, BodyStep, SharedBody, SlotValue
 from netspec.ops import OPS, Weighted
 
 
 def lines_of(body: SharedBody, taken: Sequence[str], is_net: bool) -> list[BodyLine]:
     """The lines of a body, whose names are none of `taken`."""
-    ends = [s + 1 for s in range(len(body.slots)) if not _continues(body, s + 1)]
+    rows = _Rows(body)
+    ends = [s + 1 for s in range(len(body.slots)) if not rows.continues(s + 1)]
     starts = [0, *ends[:-1]]
-    paths = [_path(body, first, end) for first, end in zip(starts, ends, strict=True)]
+    paths = [rows.path(first, end) for first, end in zip(starts, ends, strict=True)]
     namer = _LineNamer(body, taken, is_net, paths)
     places = list(zip(starts, ends, paths, strict=True))
     stated = {
@@ -38,41 +39,80 @@ def lines_of(body: SharedBody, taken: Sequence[str], is_net: bool) -> list[BodyL
     return [BodyLine(first, end, p, names[first], stated[first]) for first, end, p in places]
 
 
-def _continues(body: SharedBody, s: int) -> bool:
-    """Whether a slot belongs to the line of the slot in front of it."""
-    if s >= len(body.slots) or body.wiring[s] != ((s - 1, 0),):
-        return False
-    before, step = body.one(s - 1), body.one(s)
-    if body.run_of(s - 1) is not body.run_of(s) or any(r[0] == s - 1 for r in body.results):
-        return False
-    if any(r.merges and r.end == s - 1 for r in body.optional):
-        return False
-    users = {r: count for r, count in body.users().items() if r[0] == s - 1}
-    if users != {(s - 1, 0): 1} or before.module is not None or step.module is not None:
-        return False
-    op = OPS[step.node.op]
-    own = parent_path(step.path)
-    if op.activation:
-        return before.node.op != "flatten"
-    if not (op.channel_affine or op.training_only) or before.node.op == "flatten":
-        return False
-    if not _is_weighted(before) and not OPS[before.node.op].activation and op.training_only:
-        return False
-    if op.channel_affine and not _is_weighted(before):
-        return False
-    numbered = step.path.rpartition(".")[2].isdigit()
-    return own == parent_path(before.path) and (numbered or _is_row(body, own))
+class _Rows:
+    """Which slots follow each other in one line."""
+
+    def __init__(self, body: SharedBody) -> None:
+        self.body = body
+        self.steps = [body.one(s) for s in range(len(body.slots))]
+        self.runs = {s: run for run in body.optional for s in range(run.first, run.end)}
+        self.merges = {run.end for run in body.optional if run.merges}
+        self.results = {s for s, _ in body.results}
+        self.users: dict[int, list[tuple[SlotValue, int]]] = {}
+        for ref, count in body.users().items():
+            self.users.setdefault(ref[0], []).append((ref, count))
+        self.inside: dict[str, list[int]] = {}
+        """The slots below each path, by the first instance that has them."""
+        for s, step in enumerate(self.steps):
+            for around in _around(step.path):
+                self.inside.setdefault(around, []).append(s)
+        self.counts = [
+            Counter(a for slot in body.slots if (o := slot[i]) for a in _around(o.path))
+            for i in range(len(body.instances))
+        ]
+        """How many steps of each instance are below each path."""
+
+    def continues(self, s: int) -> bool:
+        """Whether a slot belongs to the line of the slot in front of it."""
+        body = self.body
+        if s >= len(body.slots) or body.wiring[s] != ((s - 1, 0),) or s - 1 in self.results:
+            return False
+        before, step = self.steps[s - 1], self.steps[s]
+        if self.runs.get(s - 1) is not self.runs.get(s) or s - 1 in self.merges:
+            return False
+        if self.users[s - 1] != [((s - 1, 0), 1)] or before.module or step.module:
+            return False
+        op, last = OPS[step.node.op], OPS[before.node.op]
+        if op.activation or before.node.op == "flatten":
+            return op.activation and before.node.op != "flatten"
+        if not (op.channel_affine or op.training_only):
+            return False
+        if not _is_weighted(before) and (op.channel_affine or not last.activation):
+            return False
+        own = parent_path(step.path)
+        numbered = step.path.rpartition(".")[2].isdigit()
+        return own == parent_path(before.path) and (numbered or self._is_row(own))
+
+    def _is_row(self, path: str) -> bool:
+        """Whether the steps below a path are one convolution or the like, and what follows it."""
+        inside = self.inside[path]
+        if inside[-1] - inside[0] + 1 != len(inside) or any(self.steps[s].module for s in inside):
+            return False
+        weighted = sum(_is_weighted(self.steps[s]) for s in inside)
+        follows = all(self.body.wiring[s] == ((s - 1, 0),) for s in inside[1:])
+        return weighted == 1 and follows and _is_weighted(self.steps[inside[0]])
+
+    def path(self, first: int, end: int) -> str:
+        """What instances call a line: all of its steps together, else the first one."""
+        found: Counter[str] = Counter()
+        for i, counts in enumerate(self.counts):
+            steps = [self.body.slots[s][i] for s in range(first, end)]
+            inside = [step.path for step in steps if step is not None]
+            if not inside:
+                continue
+            around = parent_path(inside[0])
+            alone = inside[0].rpartition(".")[2] in ("conv", "linear", "fc")
+            together = around and counts[around] == len(inside) and (len(inside) > 1 or alone)
+            together = together and all(p.startswith(f"{around}.") for p in inside)
+            found[around if together else inside[0]] += 1
+        (path, count), *_ = found.most_common(1)
+        return path if 2 * count > found.total() else ""
 
 
-def _is_row(body: SharedBody, path: str) -> bool:
-    """Whether the steps below a path are one convolution or the like, and what follows it."""
-    slots = range(len(body.slots))
-    inside = [s for s in slots if not path or f"{body.one(s).path}.".startswith(f"{path}.")]
-    if inside[-1] - inside[0] + 1 != len(inside) or any(body.one(s).module for s in inside):
-        return False
-    weighted = sum(_is_weighted(body.one(s)) for s in inside)
-    follows = all(body.wiring[s] == ((s - 1, 0),) for s in inside[1:])
-    return weighted == 1 and follows and _is_weighted(body.one(inside[0]))
+def _around(path: str) -> list[str]:
+    """The paths that a path is below of, the empty one included."""
+    parts = path.split(".")
+    return [".".join(parts[:i]) for i in range(min(len(parts), MAX_DEPTH))]
 
 
 def _is_weighted(step: BodyStep) -> bool:

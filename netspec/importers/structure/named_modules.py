@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
 from netspec.importers.structure.attributes import attribute_values
-from netspec.importers.structure.bodies import joined, single
+from netspec.importers.structure.bodies import extend, joined, single
 from netspec.importers.structure.body_lines import lines_of
 from netspec.importers.structure.graph import Graph, GraphValue, Node
 from netspec.importers.structure.names import GENERAL, UniqueNames, identifier, lower_case
@@ -24,8 +24,8 @@ MAX_INPUTS = 3
 """Most values that an instance may take."""
 MAX_STEPS = 200
 """Most steps of an instance."""
-MAX_FORMS = 8
-"""Most modules that instances of one kind become."""
+MAX_FORMS = 40
+"""Most forms that instances of one kind have."""
 _WRAPS = 0.6
 """The share of a module's nodes from which on a group inside is all of it but for its ends."""
 
@@ -102,25 +102,30 @@ class _ModuleFinder:
     def _modules_of(self, kind: str, groups: list[PathGroup]) -> None:
         bodies: list[SharedBody] = []
         members: list[list[PathGroup]] = []
-        forms: dict[object, int] = {}
+        forms: dict[object, tuple[int, int]] = {}
         for group in groups:
             instance = self._boundary(group)
             if instance is None:
                 continue
             form = instance.signature()
-            which = [forms[form]] if form in forms else list(range(len(bodies)))
-            for b in which:
-                body = joined(bodies[b], instance)
-                if body is not None:
-                    bodies[b] = body
-                    members[b].append(group)
-                    forms[form] = b
+            if form in forms:
+                b, first = forms[form]
+                extend(bodies[b], instance, first)
+                members[b].append(group)
+                continue
+            if len(forms) == MAX_FORMS:
+                continue
+            for b, body in enumerate(bodies):
+                longer = joined(body, instance)
+                if longer is not None:
+                    bodies[b] = longer
                     break
             else:
-                if len(bodies) < MAX_FORMS:
-                    forms[form] = len(bodies)
-                    bodies.append(single(instance))
-                    members.append([group])
+                b = len(bodies)
+                bodies.append(single(instance))
+                members.append([])
+            forms[form] = b, len(members[b])
+            members[b].append(group)
         for body, alike in zip(bodies, members, strict=True):
             if len(alike) < 2:
                 continue

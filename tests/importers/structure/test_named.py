@@ -116,6 +116,7 @@ def test_values_inside_a_loop_are_taken_from_outside() -> None:
 
 
 def test_many_blocks_take_a_moment() -> None:
+    """Work grows with the number of layers, not with its square."""
     make = NamedMaker(8, 4, 4)
     x = make.x
     for i in range(400):
@@ -123,6 +124,8 @@ def test_many_blocks_take_a_moment() -> None:
         y = make.conv(f"{name}.a", x, 8 + 8 * (i % 3), 3)
         y = make.conv(f"{name}.b", make.add("relu", f"{name}.relu", y), 8, 1 + 2 * (i % 2))
         x = make.add("add", f"{name}.add", x, y)
+    for i in range(600):
+        x = make.add("relu", f"part{i}x.act", make.conv(f"part{i}x.conv", x, 8 + i % 7))
     text, _ = converted(make.net(x))
     assert len(text.splitlines()) < 1300
 
