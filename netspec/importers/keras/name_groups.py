@@ -7,7 +7,7 @@ where the layers that have it follow each other, and several of them have weight
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 
 from netspec.importers.keras.config import KerasLayer, KerasModel
@@ -87,8 +87,9 @@ class _NameGrouping:
     ) -> Iterator[str]:
         """The paths of parts, whose first words are those of the modules around."""
         i = 0
+        with_numbers = {p.words[:c] for p in parts for c, w in enumerate(p.words) if w.isdigit()}
         while i < len(parts):
-            end, count = _module(parts, i, done, nested)
+            end, count = _module(parts, i, done, nested, with_numbers)
             if end:
                 words = next(p.words for p in parts[i:end] if p.words)[done:count]
                 path = "_".join(words)
@@ -119,19 +120,32 @@ def _common(parts: Sequence[NamedPart]) -> int:
     return max(count, 0)
 
 
-def _module(parts: Sequence[NamedPart], first: int, done: int, nested: bool) -> tuple[int, int]:
-    """The end of a module that begins at a part, and how many words name it; 0 where none does."""
+def _module(
+    parts: Sequence[NamedPart],
+    first: int,
+    done: int,
+    nested: bool,
+    with_numbers: Collection[tuple[str, ...]],
+) -> tuple[int, int]:
+    """The end of a module that begins at a part, and how many words name it; 0 where none does.
+
+    `with_numbers` are beginnings that others have with a number behind them.
+    """
     words = parts[first].words
     for count in range(done + 1, len(words)):
+        # `expanded_conv_project` stands in front of `expanded_conv_1_project`.
+        alone = words[:count] in with_numbers and not words[count].isdigit()
         end = members = weighted = so_far = 0
         for i in range(first, len(parts)):
             other = parts[i]
             so_far += other.weighted
             if other.words and (other.words[:count] != words[:count] or len(other.words) == count):
                 break
+            if alone and other.words and other.words[count].isdigit():
+                break
             if other.words:
                 end, weighted, members = i + 1, so_far, members + 1
-        numbered = re.search(r"\d[a-h]?\Z", words[count - 1])
+        numbered = alone or re.search(r"\d[a-h]?\Z", words[count - 1])
         if not (numbered or nested) or members < 2 or weighted < LEAST_WEIGHTED:
             continue
         if end - first == len(parts):
